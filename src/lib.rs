@@ -1,0 +1,9 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod record;
+
+pub mod diagnostic;
+
+pub mod mapping;
+
+pub mod staging;

@@ -1,0 +1,77 @@
+//! What of a mapping the outside world sees: the resource's name, key, schema, and which fields may be asked
+//! for. The facade is built from these alone.
+
+use std::time::Duration;
+
+use crate::record::ResourceId;
+
+/// A declared type of a mapped field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// JSON string.
+    String,
+    /// JSON integer; a JSON string when `as_string` (beyond 53 bits a JSON number is not safe).
+    Integer {
+        /// Written as a JSON string.
+        as_string: bool,
+    },
+    /// Exact decimal of `precision` digits, `scale` of them behind the point, always written with all of them.
+    Decimal {
+        /// All digits.
+        precision: u8,
+        /// Digits behind the point.
+        scale: u8,
+        /// Written as a JSON string: the default beyond 15 digits.
+        as_string: bool,
+    },
+    /// Binary floating point, a JSON number.
+    Number,
+    /// JSON true or false.
+    Boolean,
+    /// ISO 8601 date.
+    Date,
+    /// ISO 8601 time.
+    Time,
+    /// RFC 3339 timestamp, in UTC where the mapping names a zone, else local without offset.
+    Datetime,
+    /// Base64 in a JSON string.
+    Bytes,
+    /// Fields below it.
+    Object,
+    /// Elements of one kind.
+    Array,
+    /// Whatever the source has.
+    Any,
+}
+
+/// A field that callers may filter or sort by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryField {
+    /// Dotted path in the document.
+    pub path: String,
+    /// Its type; never object, array, bytes or any.
+    pub field_type: FieldType,
+}
+
+/// A resource as the facade shows it.
+#[derive(Clone, Debug)]
+pub struct Exposure {
+    /// Name and version.
+    pub id: ResourceId,
+    /// For people.
+    pub title: String,
+    /// For people, longer.
+    pub description: Option<String>,
+    /// Names of the key fields, in order.
+    pub key: Vec<String>,
+    /// Fields allowed in filters.
+    pub filter: Vec<QueryField>,
+    /// Fields allowed in `sort`.
+    pub sort: Vec<QueryField>,
+    /// The scope that reading takes.
+    pub read_scope: String,
+    /// Older than this counts as stale.
+    pub max_age: Option<Duration>,
+    /// JSON Schema (2020-12) of one document, derived from the mapping.
+    pub schema: serde_json::Value,
+}

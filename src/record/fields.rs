@@ -1,0 +1,124 @@
+//! The two questions a mapping asks of a format: "what is this name?" once, when it is compiled, and
+//! "what does it hold?" for every record.
+//!
+//! A format answers the first with a [`Slot`] and the second by slot, so that no name is looked up per
+//! record. Groups that repeat are walked by [`Scope`]: one element of a table is a scope, and the slots
+//! below the table are read relative to it.
+
+use super::{Position, RejectCode, Value};
+
+/// A named place of a layout, valid for the layout that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(pub u32);
+
+/// An element of a repeating group within one record; [`Scope::ROOT`] is the record itself. What the
+/// number means is the format's own (a byte offset, a node).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope(pub u32);
+
+impl Scope {
+    /// The whole record.
+    pub const ROOT: Scope = Scope(0);
+}
+
+/// What stands at a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Text.
+    Text {
+        /// The most characters it can have, where the layout bounds it.
+        max_chars: Option<u32>,
+    },
+    /// An exact number.
+    Number {
+        /// All its digits.
+        digits: u8,
+        /// Those behind the decimal point.
+        scale: u8,
+        /// Whether it can be negative.
+        signed: bool,
+    },
+    /// A binary float.
+    Float,
+    /// Raw bytes.
+    Bytes {
+        /// How many, where the layout fixes it.
+        length: Option<u32>,
+    },
+    /// Fields below it, once.
+    Group,
+}
+
+/// The answer to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The place, for [`Fields`].
+    pub slot: Slot,
+    /// What one occurrence of it is.
+    pub kind: FieldKind,
+    /// True when it repeats relative to the scope it was resolved in: read it through
+    /// [`Fields::count`] and [`Fields::element`].
+    pub repeats: bool,
+}
+
+/// A name that a layout does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// One clear sentence: what is wrong with the name (not there, ambiguous, inside a table).
+    pub reason: String,
+    /// The nearest name that exists.
+    pub nearest: Option<String>,
+}
+
+/// A format's compiled layout, as a mapping sees it.
+pub trait Layout: Send + Sync {
+    /// Finds `name` (`ORD-NO`, or qualified from the outside in: `CUSTOMER.NAME`) below `parent`, or in the
+    /// whole record. A name below a repeating group resolves only with that group as `parent`.
+    fn resolve(&self, parent: Option<Slot>, name: &str) -> Result<Resolved, Unresolved>;
+
+    /// The names of all elementary fields, in the order of the record, for messages and proposals.
+    fn names(&self) -> Vec<String>;
+}
+
+/// The values of one record.
+pub trait Fields {
+    /// The value at `slot` in `scope`.
+    ///
+    /// `Ok(Text("""))` is an empty text; blank numbers, bad digits, low values and bytes that the code page
+    /// does not have are faults.
+    fn read(&self, slot: Slot, scope: Scope) -> Result<Value<'_>, FieldFault>;
+
+    /// How often the repeating `slot` occurs in `scope`.
+    fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault>;
+
+    /// The scope of occurrence `index` (from 0) of the repeating `slot`.
+    fn element(&self, slot: Slot, scope: Scope, index: usize) -> Scope;
+
+    /// Where the field's bytes lie: offset within the record and length. `None` where a field has no bytes
+    /// of its own.
+    fn span(&self, slot: Slot, scope: Scope) -> Option<(u32, u32)>;
+
+    /// The layout's own name of the slot.
+    fn name(&self, slot: Slot) -> &str;
+}
+
+/// Why a field has no value. Turned into a value or into a [`Reject`](super::Reject) by the mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldFault {
+    /// The kind of fault; [`RejectCode::Blank`] is the one that a mapping's `blank` policy can forgive.
+    pub code: RejectCode,
+    /// What the layout expected here, as a phrase: `packed decimal S9(9)V99 COMP-3`.
+    pub expected: String,
+    /// What stands there, in hex or as text with a position: `nibble A at byte 3`.
+    pub found: String,
+}
+
+/// One record as its source wrote it.
+pub struct RawRecord<'a> {
+    /// The record's own bytes, without framing.
+    pub raw: &'a [u8],
+    /// Where it lies in its source.
+    pub position: Position,
+    /// What it says.
+    pub fields: &'a dyn Fields,
+}

@@ -1,0 +1,125 @@
+//! What a bad record becomes: a value, never an error.
+
+use super::Position;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// Why something is in the dead-letter queue. The text forms are part of the product's interface:
+        /// they never change meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum RejectCode { $($(#[doc = $doc])+ $name,)+ }
+
+        impl RejectCode {
+            /// Every code, in families.
+            pub const ALL: &'static [RejectCode] = &[$(RejectCode::$name,)+];
+
+            /// The stable text: `numeric.bad_digit`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(RejectCode::$name => $text,)+ }
+            }
+
+            /// One line for the operator: what happened.
+            pub const fn summary(self) -> &'static str {
+                match self { $(RejectCode::$name => concat!($($doc,)+),)+ }
+            }
+
+            /// The code with this text.
+            pub fn from_text(text: &str) -> Option<RejectCode> {
+                RejectCode::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+        }
+    };
+}
+
+codes! {
+    /// The record ends before its layout does.
+    RecordTooShort = "framing.record_too_short",
+    /// The record goes on after its layout ends.
+    RecordTooLong = "framing.record_too_long",
+    /// The file ends in the middle of a record.
+    Truncated = "framing.truncated",
+    /// A length prefix is zero, too large, or leads past the end of the file.
+    BadLength = "framing.bad_length",
+    /// The row has another number of columns than the header.
+    ColumnCount = "framing.column_count",
+    /// A quoted field is never closed, or text follows a closing quote.
+    BadQuote = "framing.bad_quote",
+    /// Bytes that the code page does not have.
+    Unmappable = "encoding.unmappable",
+    /// The field is blank (spaces, low values, or empty) where a value is expected.
+    Blank = "value.blank",
+    /// A digit position holds something other than a digit.
+    BadDigit = "numeric.bad_digit",
+    /// The sign is not one that the format knows.
+    BadSign = "numeric.bad_sign",
+    /// The number has more digits than its picture or type allows.
+    Overflow = "numeric.overflow",
+    /// The number would have to be rounded to fit its type.
+    Inexact = "numeric.inexact",
+    /// The text is not of the declared type.
+    BadType = "value.bad_type",
+    /// The date, time or timestamp does not exist or has another format.
+    BadDate = "value.bad_date",
+    /// The value is not in the mapping's table of values.
+    UnknownValue = "value.unknown",
+    /// The value breaks a rule of the mapping (pattern, min, max, length).
+    RuleBroken = "value.rule",
+    /// A required value is missing or null.
+    Missing = "value.missing",
+    /// A part of the key is missing, null or empty.
+    BadKey = "key.invalid",
+    /// A table's counter is outside the bounds its layout declares.
+    BadCount = "structure.bad_count",
+    /// The trailer's control count or sum does not match the records.
+    ControlTotal = "control.total",
+    /// The trailer that the mapping asks for is missing.
+    MissingTrailer = "control.missing_trailer",
+    /// The file cannot be read as its layout says (empty header, missing columns, wrong compression).
+    FileUnreadable = "file.unreadable",
+    /// The mapping's `on_reject` refused the whole file because of other records in it.
+    FileRefused = "file.refused",
+}
+
+/// A record that could not become a document, with all that a person needs to find out why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Why.
+    pub code: RejectCode,
+    /// The field of the mapping (`lines[2].quantity`), or of the layout where no mapping is in play; `None`
+    /// when the whole record is at fault.
+    pub field: Option<String>,
+    /// Offset of the field within the record, and its length, where it has bytes of its own.
+    pub field_span: Option<(u32, u32)>,
+    /// What was expected, as a phrase.
+    pub expected: String,
+    /// What was there instead, as a phrase.
+    pub found: String,
+    /// Where the record lies in its input.
+    pub position: Position,
+    /// The record's bytes as they were read.
+    pub raw: Vec<u8>,
+}
+
+impl Reject {
+    /// One sentence for logs and lists.
+    pub fn sentence(&self) -> String {
+        let field = self.field.as_deref().map(|field| format!("field {field}: ")).unwrap_or_default();
+        format!("{}: {field}expected {}, found {}", self.position, self.expected, self.found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RejectCode;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_distinct_and_read_back() {
+        let texts: HashSet<_> = RejectCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), RejectCode::ALL.len());
+        for &code in RejectCode::ALL {
+            assert_eq!(RejectCode::from_text(code.as_str()), Some(code));
+            assert!(!code.summary().is_empty());
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The staging database: translated documents with their origin and feed, the runs that made them, what
+//! could not be made, which files were taken, and who may read.
+//!
+//! The promise is *exactly once, visibly balanced*: [`Staging::commit`] writes a batch's documents, rejects,
+//! counts, feed entries, the file's ledger entry and the position it was read to in one transaction, so that
+//! a crash at any moment loses or repeats nothing. Documents are stored as the JSON bytes that are served.
+//!
+//! This file is the contract; `sqlite` keeps it on the embedded default. SQL for staging stands nowhere else.
+
+mod key;
+mod query;
+mod run;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::record::{BlobId, ContentHash, Position, Reject, RejectCode, ResourceId};
+
+pub use key::{ApiKey, NewApiKey};
+pub use query::{ColumnType, Comparison, Filter, IndexedField, ListQuery, Page, ResourceSpec, Rows, Scalar, SortKey};
+pub use run::{
+    Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileState,
+    Run, RunId, RunOutcome, RunState,
+};
+
+/// A fault of the database, not of the data.
+#[derive(Debug, thiserror::Error)]
+pub enum StagingError {
+    /// The database could not be opened; says the path and the remedy.
+    #[error("staging database {path} cannot be opened: {reason}")]
+    Open {
+        /// The database's path or address, without secrets.
+        path: String,
+        /// Why, with what to do.
+        reason: String,
+    },
+    /// A statement failed; `doing` is a verb and an object ("commit batch").
+    #[error("staging database: cannot {doing}: {reason}")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// The database's own words.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error("staging database: no space left on the disk of {path}; nothing was lost, free space and run again")]
+    DiskFull {
+        /// The database's path.
+        path: String,
+    },
+    /// The resource was never prepared.
+    #[error("resource {0} is not in the staging database; run `tollbridge sync {0}` or start the service once")]
+    UnknownResource(ResourceId),
+    /// Another process or task runs this resource now.
+    #[error("a run of {0} is going on already; wait for it to end")]
+    Locked(ResourceId),
+    /// The reader was told to stop (the caller left, or its time is over).
+    #[error("the read was cancelled")]
+    Cancelled,
+}
+
+/// A document as it is served, with what the headers need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedDocument {
+    /// The JSON object.
+    pub payload: Vec<u8>,
+    /// Its hash: the ETag.
+    pub hash: ContentHash,
+    /// How often the document has changed, from 1.
+    pub version: u64,
+    /// When this version was staged.
+    pub changed_at: Timestamp,
+    /// When the source was last known to say this: the end of the resource's last good run or check.
+    pub as_of: Option<Timestamp>,
+}
+
+/// One change in a resource's feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The feed's sequence number: strictly increasing and without gaps per resource.
+    pub sequence: u64,
+    /// The document's key.
+    pub key: String,
+    /// The document's version after the change.
+    pub version: u64,
+    /// Hash of the document after the change.
+    pub hash: ContentHash,
+    /// When.
+    pub changed_at: Timestamp,
+    /// The run that made it.
+    pub run: RunId,
+    /// The landed input it was made from.
+    pub blob: BlobId,
+    /// The input's path in its backend.
+    pub path: String,
+    /// Where in the input.
+    pub position: Position,
+}
+
+/// How much a resource holds, for the console and for `/health/ready`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceStatus {
+    /// Documents staged.
+    pub documents: u64,
+    /// Dead letters still open.
+    pub dead_letters: u64,
+    /// See [`StagedDocument::as_of`].
+    pub as_of: Option<Timestamp>,
+    /// The newest feed sequence; 0 when there is none.
+    pub sequence: u64,
+}
+
+/// Holds a resource for one run; dropping it lets the next one in. The operating system lets go of it when
+/// the process dies, however it dies.
+pub struct RunLock {
+    #[expect(dead_code, reason = "held for its drop")]
+    guard: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl RunLock {
+    /// Wraps whatever lets go when dropped.
+    pub fn new(guard: impl std::any::Any + Send + Sync) -> RunLock {
+        RunLock { guard: Box::new(guard) }
+    }
+}
+
+/// The contract. All methods may be called from any task; writes are serialised inside.
+#[async_trait]
+pub trait Staging: Send + Sync + 'static {
+    /// Makes the resource's table, generated columns and indexes what `spec` says: creates what is missing,
+    /// drops indexes no longer declared. Repeating it is cheap and harmless.
+    async fn prepare(&self, spec: &ResourceSpec) -> Result<(), StagingError>;
+
+    // Reading what is served.
+
+    /// One document by key.
+    async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
+
+    /// A page in keyset order. Dropping the future stops the read.
+    async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError>;
+
+    /// Changes after `since`, oldest first.
+    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError>;
+
+    /// Every change of one document, newest first.
+    async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError>;
+
+    /// How much the resource holds.
+    async fn status(&self, resource: &ResourceId) -> Result<ResourceStatus, StagingError>;
+
+    /// A trivial read and a check that the writer lives, for readiness.
+    async fn ping(&self) -> Result<(), StagingError>;
+
+    // Runs.
+
+    /// Takes the resource for a run, over all processes; [`StagingError::Locked`] when it is taken.
+    async fn lock_run(&self, resource: &ResourceId) -> Result<RunLock, StagingError>;
+
+    /// Opens a run. Runs of the resource that a crash left open are closed as interrupted first; their balance
+    /// stands as committed. The caller holds the lock.
+    async fn begin_run(&self, resource: &ResourceId, trigger: &str, mapping: &str) -> Result<RunId, StagingError>;
+
+    /// Commits a batch: everything in it or nothing.
+    async fn commit(&self, batch: Batch) -> Result<Committed, StagingError>;
+
+    /// Closes a run. A good one moves the resource's `as_of`.
+    async fn finish_run(&self, run: &RunId, outcome: RunOutcome) -> Result<Run, StagingError>;
+
+    /// Notes that the source was looked at and had nothing new: moves `as_of` without a run.
+    async fn note_checked(&self, resource: &ResourceId) -> Result<(), StagingError>;
+
+    /// The newest runs, newest first; of one resource or of all.
+    async fn runs(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<Run>, StagingError>;
+
+    /// One run.
+    async fn run(&self, run: &RunId) -> Result<Option<Run>, StagingError>;
+
+    // Files.
+
+    /// Enters a file into the ledger, or finds it there: unique by resource, path, size and SHA-256.
+    async fn claim_file(
+        &self,
+        resource: &ResourceId,
+        path: &str,
+        size: u64,
+        blob: BlobId,
+    ) -> Result<FileEntry, StagingError>;
+
+    /// Looks a file up without entering it.
+    async fn file(
+        &self,
+        resource: &ResourceId,
+        path: &str,
+        size: u64,
+        blob: BlobId,
+    ) -> Result<Option<FileEntry>, StagingError>;
+
+    /// Sets a file back to its beginning, so that a full run reads it again.
+    async fn reopen_file(&self, file: FileId) -> Result<(), StagingError>;
+
+    /// The ledger, newest first.
+    async fn files(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<FileEntry>, StagingError>;
+
+    // Dead letters.
+
+    /// Dead letters, newest first.
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, StagingError>;
+
+    /// One dead letter with its raw bytes.
+    async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetter>, StagingError>;
+
+    /// How many are open, by code; for metrics.
+    async fn dead_letter_counts(&self, resource: &ResourceId) -> Result<Vec<(RejectCode, u64)>, StagingError>;
+
+    /// Closes an open dead letter; answers whether it was open.
+    async fn resolve_dead_letter(&self, id: i64, state: DeadLetterState) -> Result<bool, StagingError>;
+
+    /// Replaces the finding of a dead letter that failed again on replay, and counts the attempt.
+    async fn retry_failed(&self, id: i64, reject: &Reject) -> Result<(), StagingError>;
+
+    // API keys.
+
+    /// Stores a key's hash.
+    async fn add_api_key(&self, key: NewApiKey) -> Result<ApiKey, StagingError>;
+
+    /// All keys, newest first.
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StagingError>;
+
+    /// The key with this SHA-256, unless it is revoked.
+    async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StagingError>;
+
+    /// Revokes a key; answers whether it was there and valid.
+    async fn revoke_api_key(&self, id: &str) -> Result<bool, StagingError>;
+}

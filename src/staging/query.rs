@@ -1,0 +1,160 @@
+//! Questions to a resource's documents: declared fields only, each with a typed, indexed column.
+
+use jiff::Timestamp;
+
+use crate::record::ResourceId;
+
+/// What staging needs to know of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceSpec {
+    /// The resource.
+    pub id: ResourceId,
+    /// The fields declared for filter or sort.
+    pub indexed: Vec<IndexedField>,
+}
+
+/// A declared filter or sort field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexedField {
+    /// Dotted path in the document: `customer.crm_id`.
+    pub path: String,
+    /// How its values compare.
+    pub column: ColumnType,
+}
+
+/// How a field's JSON values are compared in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ColumnType {
+    /// JSON string, compared by code point (ISO dates and times compare right this way).
+    Text,
+    /// JSON integer.
+    Integer,
+    /// JSON number of up to 15 digits: compares exactly as a double.
+    Number,
+    /// JSON string that holds a decimal with exactly `scale` digits behind the point and at most 18 in all:
+    /// compared as the integer of all its digits.
+    ScaledInteger {
+        /// Digits behind the point.
+        scale: u8,
+    },
+    /// JSON true or false: compared as 1 and 0.
+    Boolean,
+}
+
+/// A value to compare with, of the column's type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar {
+    /// JSON null or absent.
+    Null,
+    /// For [`ColumnType::Text`].
+    Text(String),
+    /// For [`ColumnType::Integer`], [`ColumnType::ScaledInteger`] and [`ColumnType::Boolean`].
+    Integer(i64),
+    /// For [`ColumnType::Number`].
+    Number(f64),
+}
+
+/// An operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// Equal; `Null` asks for null.
+    Equal,
+    /// Not equal; null counts as different.
+    NotEqual,
+    /// Greater.
+    Greater,
+    /// Greater or equal.
+    GreaterOrEqual,
+    /// Less.
+    Less,
+    /// Less or equal.
+    LessOrEqual,
+    /// One of several.
+    In,
+    /// Text that begins so.
+    Prefix,
+}
+
+/// One condition; all conditions of a query must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// Path of a declared field.
+    pub path: String,
+    /// The operator.
+    pub comparison: Comparison,
+    /// One value, or several for [`Comparison::In`].
+    pub values: Vec<Scalar>,
+}
+
+/// One sort criterion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SortKey {
+    /// Path of a declared field.
+    pub path: String,
+    /// Largest first. Nulls come first ascending and last descending.
+    pub descending: bool,
+}
+
+/// A list question.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListQuery {
+    /// All must hold.
+    pub filters: Vec<Filter>,
+    /// Order; the key, ascending, is always the last criterion.
+    pub sort: Vec<SortKey>,
+    /// Continue after this row: its sort values and, last, its key. From [`Page::next`].
+    pub after: Option<Vec<Scalar>>,
+    /// Rows at most; at least 1.
+    pub limit: usize,
+    /// Also count all that matches.
+    pub count: bool,
+}
+
+/// Payloads one behind the other in one buffer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    buffer: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Rows {
+    /// Adds a payload.
+    pub fn push(&mut self, payload: &[u8]) {
+        self.buffer.extend_from_slice(payload);
+        self.ends.push(self.buffer.len());
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Bytes of all payloads.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// The payloads in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.buffer[start..end])
+    }
+}
+
+/// An answer to a list question.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// The documents.
+    pub rows: Rows,
+    /// Where to go on; `None` when this was the last page.
+    pub next: Option<Vec<Scalar>>,
+    /// How many match in all, when asked.
+    pub total: Option<u64>,
+    /// See [`StagedDocument::as_of`](super::StagedDocument::as_of).
+    pub as_of: Option<Timestamp>,
+}

@@ -1,0 +1,273 @@
+//! Runs and what they leave: batches, balances, ledger entries, dead letters.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::record::{BlobId, Document, Reject, RejectCode, ResourceId};
+
+/// A run's id: a UUID of version 7, so that ids sort by time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(pub String);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of the records read: `read = staged + unchanged + dead + skipped`, always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// Records read.
+    pub read: u64,
+    /// Documents written because they are new or changed.
+    pub staged: u64,
+    /// Documents that were there already, to the byte.
+    pub unchanged: u64,
+    /// Records that became dead letters.
+    pub dead: u64,
+    /// Records left out by a rule (header and trailer lines, filters, refused files).
+    pub skipped: u64,
+}
+
+impl Balance {
+    /// Whether nothing was lost.
+    pub fn holds(&self) -> bool {
+        self.read == self.staged + self.unchanged + self.dead + self.skipped
+    }
+
+    /// Adds another balance to this one.
+    pub fn add(&mut self, other: Balance) {
+        self.read += other.read;
+        self.staged += other.staged;
+        self.unchanged += other.unchanged;
+        self.dead += other.dead;
+        self.skipped += other.skipped;
+    }
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Going on.
+    Running,
+    /// Ended well; there may be dead letters.
+    Succeeded,
+    /// Ended with an error; what was committed stays.
+    Failed,
+    /// The process died; a later run went on from the last commit.
+    Interrupted,
+}
+
+impl RunState {
+    /// All states.
+    pub const ALL: [RunState; 4] = [RunState::Running, RunState::Succeeded, RunState::Failed, RunState::Interrupted];
+
+    /// The text in the database and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RunState::Running => "running",
+            RunState::Succeeded => "succeeded",
+            RunState::Failed => "failed",
+            RunState::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A sync of one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// What was synced.
+    pub resource: ResourceId,
+    /// Who asked: `schedule`, `command`, `admin`, `replay`.
+    pub trigger: String,
+    /// Hash of the mapping in force.
+    pub mapping: String,
+    /// How it stands.
+    pub state: RunState,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// What became of its records so far.
+    pub balance: Balance,
+    /// Files it finished.
+    pub files: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// How to close a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// All went through.
+    Succeeded,
+    /// It could not go on, with the reason for the operator.
+    Failed(String),
+}
+
+/// A ledger entry's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId(pub i64);
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// Entered; perhaps partly staged up to its checkpoint.
+    Claimed,
+    /// Read to its end.
+    Staged,
+    /// Refused as a whole.
+    Rejected,
+}
+
+impl FileState {
+    /// The text in the database and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            FileState::Claimed => "claimed",
+            FileState::Staged => "staged",
+            FileState::Rejected => "rejected",
+        }
+    }
+}
+
+/// Where to go on reading a file: everything before it is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Byte offset of the next record (its framing included).
+    pub offset: u64,
+    /// Records read before it.
+    pub records: u64,
+    /// Line number of the next record, from 1; 0 for binary files.
+    pub line: u64,
+}
+
+/// A file in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Its number.
+    pub id: FileId,
+    /// The resource it was read for.
+    pub resource: ResourceId,
+    /// Path below the inbox.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of its content, as landed.
+    pub blob: BlobId,
+    /// How far it is.
+    pub state: FileState,
+    /// Where a next run goes on.
+    pub checkpoint: Checkpoint,
+    /// When it was first seen.
+    pub claimed_at: Timestamp,
+    /// When it was finished.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What one transaction writes.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The run it belongs to.
+    pub run: RunId,
+    /// The resource.
+    pub resource: ResourceId,
+    /// The file it was read from.
+    pub file: FileId,
+    /// The file as landed.
+    pub blob: BlobId,
+    /// Good records, in the order of the file. Staging may reorder different keys, never the same one.
+    pub documents: Vec<Document>,
+    /// Bad records.
+    pub rejects: Vec<Reject>,
+    /// Records left out by a rule.
+    pub skipped: u64,
+    /// Where the next record begins.
+    pub checkpoint: Checkpoint,
+    /// The file's state after this batch.
+    pub file_state: FileState,
+    /// A dead letter that this batch settles (replay).
+    pub resolves: Option<i64>,
+}
+
+/// What a commit did. `read` is documents + rejects + skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// What became of the batch's records.
+    pub balance: Balance,
+    /// The resource's newest feed sequence after it.
+    pub sequence: u64,
+}
+
+/// How a dead letter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetterState {
+    /// Waits for a person.
+    Open,
+    /// Went through on replay.
+    Replayed,
+    /// A person decided that it does not matter.
+    Discarded,
+}
+
+impl DeadLetterState {
+    /// All states.
+    pub const ALL: [DeadLetterState; 3] =
+        [DeadLetterState::Open, DeadLetterState::Replayed, DeadLetterState::Discarded];
+
+    /// The text in the database and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DeadLetterState::Open => "open",
+            DeadLetterState::Replayed => "replayed",
+            DeadLetterState::Discarded => "discarded",
+        }
+    }
+}
+
+/// One thing that needs a person. Unique by resource, input and offset: the same bad record found again
+/// updates it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number.
+    pub id: i64,
+    /// The resource it was meant for.
+    pub resource: ResourceId,
+    /// The run that found it last.
+    pub run: RunId,
+    /// The file, in the ledger.
+    pub file: FileId,
+    /// The file as landed.
+    pub blob: BlobId,
+    /// The file's path below the inbox.
+    pub path: String,
+    /// What is wrong, with the raw bytes.
+    pub reject: Reject,
+    /// How it stands.
+    pub state: DeadLetterState,
+    /// When it was first found.
+    pub created_at: Timestamp,
+    /// When it was closed.
+    pub resolved_at: Option<Timestamp>,
+    /// How often it was tried, the first time included.
+    pub attempts: u32,
+}
+
+/// Which dead letters to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterFilter {
+    /// Of this resource only.
+    pub resource: Option<ResourceId>,
+    /// In this state only.
+    pub state: Option<DeadLetterState>,
+    /// With this code only.
+    pub code: Option<RejectCode>,
+    /// From this landed input only.
+    pub blob: Option<BlobId>,
+    /// At most this many.
+    pub limit: usize,
+}
