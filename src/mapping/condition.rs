@@ -46,7 +46,12 @@ pub(super) enum Literal {
 
 impl Condition {
     /// Compiles the condition at `node`; every fault points at the word that is wrong.
-    pub(super) fn compile(node: &Node, within: &Surroundings<'_>, style: NumberStyle, faults: &Faults) -> Option<Condition> {
+    pub(super) fn compile(
+        node: &Node,
+        within: &Surroundings<'_>,
+        style: NumberStyle,
+        faults: &Faults,
+    ) -> Option<Condition> {
         let Some(text) = node.as_str() else {
             faults.push(node.fault(format!("a condition is a string like \"REC-TYPE = 'H'\", found {}", node.kind())));
             return None;
@@ -127,7 +132,9 @@ fn read<'a>(walk: &Walk<'a>, place: Place) -> Option<Value<'a>> {
 /// Blanks behind a text do not count, as in COBOL.
 fn compare(value: &Value<'_>, with: &Literal, style: NumberStyle) -> Option<Ordering> {
     match (value, with) {
-        (Value::Text(text), Literal::Text(literal)) => Some(text.trim_end_matches(' ').cmp(literal.trim_end_matches(' '))),
+        (Value::Text(text), Literal::Text(literal)) => {
+            Some(text.trim_end_matches(' ').cmp(literal.trim_end_matches(' ')))
+        }
         (Value::Text(text), Literal::Number(number)) => style.parse(text).ok().map(|read| read.cmp(number)),
         (Value::Decimal(read), Literal::Number(number)) => Some(read.cmp(number)),
         _ => None,
@@ -196,7 +203,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, Wrong> {
                 if first == '"' { Kind::Name(content) } else { Kind::Text(content) }
             }
             '-' | '+' | '0'..='9' => {
-                let end = text[at..].find(|c: char| !(c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))).map_or(text.len(), |n| at + n);
+                let end = text[at..]
+                    .find(|c: char| !(c.is_ascii_digit() || matches!(c, '-' | '+' | '.')))
+                    .map_or(text.len(), |n| at + n);
                 at = end;
                 let number = Decimal::parse(&text[start..end], b'.', None)
                     .map_err(|_| Wrong::new(&(start..end), "this is no number; a text stands in single quotes"))?;
@@ -210,7 +219,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, Wrong> {
             _ => {
                 let signs = ["!=", "<>", "<=", ">=", "==", "=", "<", ">", "(", ")", ","];
                 let Some(sign) = signs.into_iter().find(|sign| text[at..].starts_with(sign)) else {
-                    return Err(Wrong::new(&(at..at + first.len_utf8()), format!("`{first}` has no meaning in a condition")));
+                    return Err(Wrong::new(
+                        &(at..at + first.len_utf8()),
+                        format!("`{first}` has no meaning in a condition"),
+                    ));
                 };
                 at += sign.len();
                 Kind::Sign(sign)
@@ -254,7 +266,10 @@ impl Parser<'_, '_> {
     }
 
     fn next(&mut self, expected: &str) -> Result<Token, Wrong> {
-        let token = self.peek().cloned().ok_or_else(|| Wrong::new(&(self.length..self.length), format!("expected {expected}")))?;
+        let token = self
+            .peek()
+            .cloned()
+            .ok_or_else(|| Wrong::new(&(self.length..self.length), format!("expected {expected}")))?;
         self.at += 1;
         Ok(token)
     }
@@ -294,7 +309,11 @@ impl Parser<'_, '_> {
         if self.take_sign("(") {
             let inner = self.any()?;
             let token = self.next("`)`")?;
-            return if token.kind == Kind::Sign(")") { Ok(inner) } else { Err(Wrong::new(&token.span, "expected `)`")) };
+            return if token.kind == Kind::Sign(")") {
+                Ok(inner)
+            } else {
+                Err(Wrong::new(&token.span, "expected `)`"))
+            };
         }
         self.test()
     }
@@ -360,7 +379,10 @@ impl Parser<'_, '_> {
             help: unresolved.nearest.map(|near| format!("did you mean `{near}`?")),
         })?;
         if resolved.repeats || matches!(resolved.kind, FieldKind::Group) {
-            return Err(Wrong::new(&token.span, format!("`{name}` is a group or repeats; a condition asks single fields")));
+            return Err(Wrong::new(
+                &token.span,
+                format!("`{name}` is a group or repeats; a condition asks single fields"),
+            ));
         }
         Ok((place, resolved.kind))
     }
@@ -375,7 +397,9 @@ impl Parser<'_, '_> {
             },
             (Kind::Text(text), FieldKind::Text { .. }) => Ok(Literal::Text(text)),
             (Kind::Number(number), FieldKind::Text { .. } | FieldKind::Number { .. }) => Ok(Literal::Number(number)),
-            (Kind::Text(_) | Kind::Number(_), _) => Err(Wrong::new(&token.span, "the field can only be asked for `is blank`")),
+            (Kind::Text(_) | Kind::Number(_), _) => {
+                Err(Wrong::new(&token.span, "the field can only be asked for `is blank`"))
+            }
             _ => Err(Wrong::new(&token.span, format!("expected {EXPECTED}"))),
         }
     }
@@ -454,7 +478,10 @@ mod tests {
             ("REC-TYPE = H", "t.toml:1:22: expected a text in single quotes or a number"),
             ("REC-TYPE = 'H' 'I'", "t.toml:1:26: expected `and`, `or` or the end of the condition"),
             ("AMOUNT = 'x'", "t.toml:1:20: the field is a number, and this is none"),
-            ("REC-TYPE", "t.toml:1:19: expected `=`, `!=`, `<`, `<=`, `>`, `>=`, `in (...)`, `starts with` or `is blank`"),
+            (
+                "REC-TYPE",
+                "t.toml:1:19: expected `=`, `!=`, `<`, `<=`, `>`, `>=`, `in (...)`, `starts with` or `is blank`",
+            ),
             ("(REC-TYPE = 'H'", "t.toml:1:26: expected `)`"),
         ] {
             assert_eq!(compile(condition).unwrap_err(), expected, "{condition}");

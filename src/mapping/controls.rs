@@ -167,9 +167,9 @@ impl Controls {
         let sums = self.rules.trailer.iter().flat_map(|trailer| &trailer.sums);
         for (index, (sum, told)) in sums.zip(&seen.sums).enumerate() {
             let name = Some(sum.name.as_str());
-            let told = told.as_ref().map_err(|found| {
-                wrong(name, format!("the total of {} in the trailer", sum.name), found.clone())
-            })?;
+            let told = told
+                .as_ref()
+                .map_err(|found| wrong(name, format!("the total of {} in the trailer", sum.name), found.clone()))?;
             if self.unreadable[index] > 0 {
                 continue;
             }

@@ -26,13 +26,19 @@ pub(super) struct Context<'a> {
 }
 
 /// Compiles a table of fields in the order they are written.
-pub(super) fn compile_fields(entries: &Entries, within: &Surroundings<'_>, context: &Context<'_>) -> Option<(Vec<Field>, Shape)> {
+pub(super) fn compile_fields(
+    entries: &Entries,
+    within: &Surroundings<'_>,
+    context: &Context<'_>,
+) -> Option<(Vec<Field>, Shape)> {
     let (mut fields, mut shapes) = (Vec::new(), Vec::new());
     let mut sound = true;
     for (name, node) in entries {
         if !is_name(name) {
             let fault = node.key_fault(format!("`{name}` is no name for a field"));
-            context.faults.push(fault.help("a name has up to 64 letters, digits, `_` or `-`, and starts with a letter or `_`"));
+            context
+                .faults
+                .push(fault.help("a name has up to 64 letters, digits, `_` or `-`, and starts with a letter or `_`"));
             sound = false;
         }
         match compile_field(node, within, context) {
@@ -108,7 +114,9 @@ fn mismatched(table: &Table<'_>, declared: Option<Type>, wanted: Type) {
         && declared != wanted
         && let Some(node) = table.get("type")
     {
-        table.fail(node.fault(format!("the field is an {}, not `{}`", wanted.name(), declared.name())).help("take `type` out"));
+        table.fail(
+            node.fault(format!("the field is an {}, not `{}`", wanted.name(), declared.name())).help("take `type` out"),
+        );
     }
 }
 
@@ -126,7 +134,12 @@ fn constant(table: &Table<'_>, declared: Option<Type>) -> Option<(Rule, Shape)> 
     Some((Rule::Constant(json), schema::scalar(&facts)))
 }
 
-fn object(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, context: &Context<'_>) -> Option<(Rule, Shape)> {
+fn object(
+    table: &Table<'_>,
+    declared: Option<Type>,
+    within: &Surroundings<'_>,
+    context: &Context<'_>,
+) -> Option<(Rule, Shape)> {
     only(table, "object", &["object", "from"]);
     mismatched(table, declared, Type::Object);
     let inner = match table.get("from") {
@@ -134,7 +147,8 @@ fn object(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, 
         Some(_) => {
             let (place, resolved) = resolve(table, within)?;
             if resolved.repeats || resolved.kind != FieldKind::Group {
-                let (is, help) = if resolved.repeats { ("repeats", "use `each`") } else { ("is no group", "take `from` out") };
+                let (is, help) =
+                    if resolved.repeats { ("repeats", "use `each`") } else { ("is no group", "take `from` out") };
                 fail_at(table, "from", format!("`{}` {is}", table.string("from")?), help);
                 return None;
             }
@@ -145,7 +159,12 @@ fn object(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, 
     Some((Rule::Object(fields), shape))
 }
 
-fn each(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, context: &Context<'_>) -> Option<(Rule, Shape)> {
+fn each(
+    table: &Table<'_>,
+    declared: Option<Type>,
+    within: &Surroundings<'_>,
+    context: &Context<'_>,
+) -> Option<(Rule, Shape)> {
     only(table, "each", &["each", "from", "skip"]);
     mismatched(table, declared, Type::Array);
     if !table.has("from") {
@@ -154,7 +173,12 @@ fn each(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, co
     }
     let (place, resolved) = resolve(table, within)?;
     if !resolved.repeats {
-        fail_at(table, "from", format!("`{}` does not repeat", table.string("from")?), "use `object` for a group, or a plain `from`");
+        fail_at(
+            table,
+            "from",
+            format!("`{}` does not repeat", table.string("from")?),
+            "use `object` for a group, or a plain `from`",
+        );
         return None;
     }
     if usize::from(within.level()) >= MAX_DEPTH {
@@ -189,7 +213,12 @@ fn each(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, co
     Some((Rule::Array(Box::new(array)), schema::array(shape)))
 }
 
-fn single(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, context: &Context<'_>) -> Option<(Rule, Shape)> {
+fn single(
+    table: &Table<'_>,
+    declared: Option<Type>,
+    within: &Surroundings<'_>,
+    context: &Context<'_>,
+) -> Option<(Rule, Shape)> {
     if !table.has("from") {
         let fault = table.node().key_fault("the field has no `from`");
         table.fail(fault.help("say what makes it: `from`, `constant`, `object` or `each`"));
@@ -204,7 +233,12 @@ fn single(table: &Table<'_>, declared: Option<Type>, within: &Surroundings<'_>, 
         return None;
     }
     if resolved.kind == FieldKind::Group {
-        fail_at(table, "from", format!("`{}` is a group", table.string("from")?), "add `object = {...}`, or name one of its fields");
+        fail_at(
+            table,
+            "from",
+            format!("`{}` is a group", table.string("from")?),
+            "add `object = {...}`, or name one of its fields",
+        );
         return None;
     }
     scalar_rules::compile(table, declared, place, resolved.kind, context)

@@ -54,7 +54,10 @@ impl Lookup {
         let (path, delimiter, key, value) = (path?, delimiter?, key?, value?);
         let Some(text) = texts(&path) else {
             if let Some(node) = table.get("csv") {
-                table.fail(node.fault(format!("the file `{path}` cannot be read")).help("paths are relative to the mapping file"));
+                table.fail(
+                    node.fault(format!("the file `{path}` cannot be read"))
+                        .help("paths are relative to the mapping file"),
+                );
             }
             return None;
         };

@@ -126,7 +126,9 @@ impl Mapper {
             let json = payload.get(start..end).unwrap_or_default();
             let before = key.len();
             match json {
-                [b'"', text @ .., b'"'] if !text.contains(&b'\\') => key::encode_part(&String::from_utf8_lossy(text), &mut key),
+                [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+                    key::encode_part(&String::from_utf8_lossy(text), &mut key)
+                }
                 [b'"', ..] => {
                     let text: String = serde_json::from_slice(json).unwrap_or_default();
                     key::encode_part(&text, &mut key);
@@ -138,7 +140,10 @@ impl Mapper {
             }
         }
         if key.len() > LONGEST_KEY {
-            return Err(bad_key("a key of at most 1024 characters in its URL form", &format!("{} characters", key.len())));
+            return Err(bad_key(
+                "a key of at most 1024 characters in its URL form",
+                &format!("{} characters", key.len()),
+            ));
         }
         if key == "." || key == ".." {
             return Err(bad_key("a key that can stand in a URL", &format!("`{key}`, which URLs take for a folder")));
@@ -179,7 +184,12 @@ fn write_object(
     Ok(())
 }
 
-fn write(rule: &Rule, walk: &mut Walk<'_>, out: &mut Vec<u8>, key_spans: &mut [(usize, usize)]) -> Result<(), Box<Fault>> {
+fn write(
+    rule: &Rule,
+    walk: &mut Walk<'_>,
+    out: &mut Vec<u8>,
+    key_spans: &mut [(usize, usize)],
+) -> Result<(), Box<Fault>> {
     match rule {
         Rule::Scalar(scalar) => scalar.write(walk, out),
         Rule::Constant(json) => {
@@ -192,7 +202,12 @@ fn write(rule: &Rule, walk: &mut Walk<'_>, out: &mut Vec<u8>, key_spans: &mut [(
 }
 
 impl Array {
-    fn write(&self, walk: &mut Walk<'_>, out: &mut Vec<u8>, key_spans: &mut [(usize, usize)]) -> Result<(), Box<Fault>> {
+    fn write(
+        &self,
+        walk: &mut Walk<'_>,
+        out: &mut Vec<u8>,
+        key_spans: &mut [(usize, usize)],
+    ) -> Result<(), Box<Fault>> {
         let (slot, outer) = (self.place.slot, walk.scope(self.place));
         let count = walk.fields.count(slot, outer).map_err(|fault| {
             Box::new(Fault {

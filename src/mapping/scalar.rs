@@ -125,16 +125,42 @@ pub(super) enum Otherwise {
 pub(super) enum Convert {
     Text(TextRules),
     /// `safe`: must lie within the integers that every JSON reader holds exactly.
-    Integer { as_string: bool, safe: bool, bounds: Bounds },
-    Decimal { precision: u8, scale: u8, as_string: bool, bounds: Bounds },
-    Number { bounds: Bounds },
-    Boolean { truths: Option<Matches>, falsehoods: Option<Matches> },
+    Integer {
+        as_string: bool,
+        safe: bool,
+        bounds: Bounds,
+    },
+    Decimal {
+        precision: u8,
+        scale: u8,
+        as_string: bool,
+        bounds: Bounds,
+    },
+    Number {
+        bounds: Bounds,
+    },
+    Boolean {
+        truths: Option<Matches>,
+        falsehoods: Option<Matches>,
+    },
     /// Bounds are ISO texts: equal length makes their order that of time.
-    Moment { moment: Moment, formats: Vec<Format>, zone: Option<TimeZone>, min: Option<String>, max: Option<String> },
+    Moment {
+        moment: Moment,
+        formats: Vec<Format>,
+        zone: Option<TimeZone>,
+        min: Option<String>,
+        max: Option<String>,
+    },
     Bytes,
-    Any { as_string: bool },
+    Any {
+        as_string: bool,
+    },
     /// Value of the source = JSON; sorted by text.
-    Values { texts: Vec<(String, Vec<u8>)>, numbers: Vec<(Decimal, Vec<u8>)>, otherwise: Otherwise },
+    Values {
+        texts: Vec<(String, Vec<u8>)>,
+        numbers: Vec<(Decimal, Vec<u8>)>,
+        otherwise: Otherwise,
+    },
     Lookup(Arc<Lookup>),
 }
 
@@ -268,7 +294,8 @@ impl Scalar {
             }
             Convert::Values { texts, numbers, otherwise } => {
                 let bare = text.trim_ascii();
-                let found = texts.binary_search_by(|(known, _)| known.as_str().cmp(bare)).ok().map(|index| &texts[index].1);
+                let found =
+                    texts.binary_search_by(|(known, _)| known.as_str().cmp(bare)).ok().map(|index| &texts[index].1);
                 let found = found.or_else(|| {
                     let number = if numbers.is_empty() { None } else { self.style.parse(bare).ok() };
                     number.and_then(|number| numbers.iter().find(|(known, _)| *known == number)).map(|(_, json)| json)
@@ -349,7 +376,11 @@ impl Scalar {
     /// The number as a text: an account number keeps the zeros its picture gives it.
     fn digits(&self, number: Decimal) -> String {
         let width = self.width;
-        if number.units() < 0 || number.scale() > 0 { number.to_string() } else { format!("{:0>width$}", number.units()) }
+        if number.units() < 0 || number.scale() > 0 {
+            number.to_string()
+        } else {
+            format!("{:0>width$}", number.units())
+        }
     }
 
     fn float(&self, number: f64, out: &mut Vec<u8>) -> Result<(), Found> {

@@ -46,7 +46,12 @@ pub(super) fn compile(
     let own = Type::of(kind)?;
     let value_type = declared.unwrap_or(if translated { Type::String } else { own });
     if matches!(value_type, Type::Object | Type::Array) {
-        fail(table, "type", format!("`{}` is a single field, not an {}", table.string("from").unwrap_or_default(), value_type.name()), "");
+        fail(
+            table,
+            "type",
+            format!("`{}` is a single field, not an {}", table.string("from").unwrap_or_default(), value_type.name()),
+            "",
+        );
         return None;
     }
     if !translated && let Err(why) = value_type.fits(kind) {
@@ -67,10 +72,20 @@ pub(super) fn compile(
         misplaced(table, "zone", "beside a format with %z", "the data itself says the offset");
     }
     if formats.iter().any(|format| format.has_fraction() != fraction) {
-        fail(table, "format", "some formats have a fraction of a second and some have none".to_owned(), "texts of different length do not sort; make them two fields or add %f");
+        fail(
+            table,
+            "format",
+            "some formats have a fraction of a second and some have none".to_owned(),
+            "texts of different length do not sort; make them two fields or add %f",
+        );
     }
     if utc && zone.is_none() && formats.iter().any(|format| !format.has_offset()) {
-        fail(table, "format", "some formats have an offset and some have none".to_owned(), "add %z to all of them, or name a `zone`");
+        fail(
+            table,
+            "format",
+            "some formats have an offset and some have none".to_owned(),
+            "add %z to all of them, or name a `zone`",
+        );
     }
 
     let null_if = table.read("null_if", |node| matches(node, kind)).unwrap_or_default();
@@ -86,7 +101,8 @@ pub(super) fn compile(
         Some(Blank::Null) => OnBlank::Null,
         Some(Blank::Reject) => OnBlank::Reject,
         Some(Blank::Zero) if value_type.is_number() => {
-            let zero = Decimal::ZERO.rescale(if let Type::Decimal { scale, .. } = value_type { scale } else { 0 }).ok()?;
+            let zero =
+                Decimal::ZERO.rescale(if let Type::Decimal { scale, .. } = value_type { scale } else { 0 }).ok()?;
             OnBlank::Zero(if as_string { format!("\"{zero}\"") } else { zero.to_string() }.into_bytes())
         }
         Some(Blank::Zero) => {
@@ -127,7 +143,11 @@ pub(super) fn compile(
     let shape = schema::scalar(&facts);
     let unsigned = matches!(kind, FieldKind::Number { signed: false, .. });
     let width = match kind {
-        FieldKind::Number { digits, scale: 0, .. } if value_type.is_moment() || (unsigned && value_type == Type::String) => digits,
+        FieldKind::Number { digits, scale: 0, .. }
+            if value_type.is_moment() || (unsigned && value_type == Type::String) =>
+        {
+            digits
+        }
         _ => 0,
     };
     let scalar = Scalar {
@@ -168,12 +188,20 @@ fn refuse_misplaced(table: &Table<'_>, value_type: Type, kind: FieldKind) {
     refuse(&["zone"], value_type != Type::Datetime, "it belongs to datetime");
     refuse(&["true_if", "false_if"], value_type != Type::Boolean, "it belongs to boolean");
     refuse(&["pattern", "min_length", "max_length", "case"], value_type != Type::String, "it belongs to string");
-    refuse(&["min", "max"], !value_type.is_number() && !value_type.is_moment(), "it belongs to numbers, dates and times");
+    refuse(
+        &["min", "max"],
+        !value_type.is_number() && !value_type.is_moment(),
+        "it belongs to numbers, dates and times",
+    );
     refuse(&["as"], !matches!(value_type, Type::Integer | Type::Decimal { .. }), "it belongs to integer and decimal");
     let number_text = value_type.is_number() && is_text;
     refuse(&["decimal_point", "grouping"], !number_text, "it belongs to numbers that the source writes as text");
     let whole = matches!(kind, FieldKind::Number { scale: 0, .. });
-    refuse(&["implied_scale"], !(value_type.is_number() && (is_text || whole)), "it belongs to numbers written without a decimal point");
+    refuse(
+        &["implied_scale"],
+        !(value_type.is_number() && (is_text || whole)),
+        "it belongs to numbers written without a decimal point",
+    );
     refuse(&["trim"], !is_text, "it belongs to text");
     if translated {
         let place = if table.has("values") { "beside `values`" } else { "beside `lookup`" };
@@ -201,7 +229,12 @@ fn style(table: &Table<'_>, common: NumberStyle, kind: FieldKind) -> NumberStyle
         style.grouping = table.read("grouping", grouping).flatten();
     }
     if style.grouping == Some(style.point) {
-        fail(table, if table.has("grouping") { "grouping" } else { "decimal_point" }, "decimal point and grouping are the same".to_owned(), "");
+        fail(
+            table,
+            if table.has("grouping") { "grouping" } else { "decimal_point" },
+            "decimal point and grouping are the same".to_owned(),
+            "",
+        );
     }
     if !matches!(kind, FieldKind::Text { .. }) {
         style = NumberStyle::PLAIN;
@@ -289,7 +322,10 @@ fn formats(table: &Table<'_>, value_type: Type, kind: FieldKind) -> Vec<Format> 
         && formats.iter().all(|format| format.shortest() > width as usize)
     {
         let shortest = format.shortest();
-        let message = format!("format `{}` takes {shortest} characters at least, and the layout's field has {width}", format.text());
+        let message = format!(
+            "format `{}` takes {shortest} characters at least, and the layout's field has {width}",
+            format.text()
+        );
         fail(table, "format", message, "say by `format` how the source writes it, like format = \"%Y%m%d\"");
     }
     formats
@@ -301,7 +337,9 @@ fn matches(node: &Node, kind: FieldKind) -> Result<Matches, String> {
     let single = std::slice::from_ref(node);
     for element in node.as_array().unwrap_or(single) {
         match (&element.value, kind) {
-            (Written::String(text), FieldKind::Number { .. }) if text.trim().is_empty() => matches.texts.push(text.clone()),
+            (Written::String(text), FieldKind::Number { .. }) if text.trim().is_empty() => {
+                matches.texts.push(text.clone())
+            }
             (Written::String(text), FieldKind::Number { .. }) => match literal::number(element) {
                 Ok(number) => matches.numbers.push(number),
                 Err(_) => return Err(format!("the layout's field is a number, and \"{text}\" is none")),
@@ -360,7 +398,12 @@ fn convert(
             let known = matches!(kind, FieldKind::Number { digits, .. } if digits <= DOUBLE_DIGITS);
             if let FieldKind::Number { scale: 1.., .. } = kind {
                 let own = Type::of(kind).map(Type::name).unwrap_or_default();
-                fail(table, "type", "the layout's field has decimals, an integer has none".to_owned(), &format!("declare it {own}"));
+                fail(
+                    table,
+                    "type",
+                    "the layout's field has decimals, an integer has none".to_owned(),
+                    &format!("declare it {own}"),
+                );
             }
             Convert::Integer { as_string, safe: !as_string && !known && !table.has("as"), bounds }
         }
@@ -399,7 +442,8 @@ fn holds(table: &Table<'_>, kind: FieldKind, precision: u8, scale: u8) {
     let whole = digits.saturating_sub(layout_scale);
     if layout_scale > scale || whole > precision - scale {
         let wanted = Type::Decimal { precision: (whole + layout_scale).max(1), scale: layout_scale }.name();
-        let message = format!("decimal({precision},{scale}) cannot hold every value of the layout's field, which needs {wanted}");
+        let message =
+            format!("decimal({precision},{scale}) cannot hold every value of the layout's field, which needs {wanted}");
         fail(table, "type", message, &format!("declare it {wanted}, and narrow it by `min` and `max`"));
     }
 }
@@ -444,16 +488,18 @@ fn values(table: &Table<'_>, value_type: Type, kind: FieldKind, as_string: bool)
         fail(table, "values", "`values` is empty".to_owned(), "write `values = { OP = \"open\" }`");
     }
     texts.sort_by(|a, b| a.0.cmp(&b.0));
-    let unknown = table.one_of("unknown", &[("reject", Unknown::Reject), ("null", Unknown::Null), ("keep", Unknown::Keep)]);
+    let unknown =
+        table.one_of("unknown", &[("reject", Unknown::Reject), ("null", Unknown::Null), ("keep", Unknown::Keep)]);
     if unknown == Some(Unknown::Keep) && value_type != Type::String {
         fail(table, "unknown", "only a string can be kept as it is".to_owned(), "");
     }
-    let otherwise = match (table.read("values_default", |node| literal::value(node, value_type, as_string, false)), unknown) {
-        (Some(json), _) => Otherwise::Write(json),
-        (None, Some(Unknown::Null)) => Otherwise::Null,
-        (None, Some(Unknown::Keep)) => Otherwise::Keep,
-        (None, _) => Otherwise::Reject,
-    };
+    let otherwise =
+        match (table.read("values_default", |node| literal::value(node, value_type, as_string, false)), unknown) {
+            (Some(json), _) => Otherwise::Write(json),
+            (None, Some(Unknown::Null)) => Otherwise::Null,
+            (None, Some(Unknown::Keep)) => Otherwise::Keep,
+            (None, _) => Otherwise::Reject,
+        };
     Some(Convert::Values { texts, numbers, otherwise })
 }
 
@@ -522,9 +568,14 @@ fn expected(table: &Table<'_>, value_type: Type, convert: &Convert, style: Numbe
     let list = |texts: &[String]| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
     let mut phrase = match convert {
         Convert::Values { texts, numbers, .. } => {
-            let known = texts.iter().map(|(text, _)| text.clone()).chain(numbers.iter().map(|(number, _)| number.to_string()));
+            let known =
+                texts.iter().map(|(text, _)| text.clone()).chain(numbers.iter().map(|(number, _)| number.to_string()));
             let known: Vec<String> = known.collect();
-            if known.len() <= 12 { format!("one of {}", list(&known)) } else { format!("one of {} known values", known.len()) }
+            if known.len() <= 12 {
+                format!("one of {}", list(&known))
+            } else {
+                format!("one of {} known values", known.len())
+            }
         }
         Convert::Lookup(lookup) => format!("a value that lookup {} has", lookup.name),
         Convert::Boolean { truths, falsehoods } => {

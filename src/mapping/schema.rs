@@ -39,7 +39,9 @@ impl Shape {
         let mut paths = Vec::new();
         for (name, child) in &self.children {
             match child.field_type {
-                FieldType::Object => paths.extend(child.scalar_paths().into_iter().map(|path| format!("{name}.{path}"))),
+                FieldType::Object => {
+                    paths.extend(child.scalar_paths().into_iter().map(|path| format!("{name}.{path}")))
+                }
                 FieldType::Array => {}
                 _ => paths.push(name.clone()),
             }

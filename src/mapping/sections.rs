@@ -11,7 +11,7 @@ const fn key(name: &'static str, shape: &'static str, presence: Presence, doc: &
 use Presence::{Default, Optional, Required};
 
 /// The top level.
-pub static MAPPING: Section = Section {
+pub(super) static MAPPING: Section = Section {
     path: "mapping",
     doc: "The resource as a whole.",
     keys: &[
@@ -21,14 +21,19 @@ pub static MAPPING: Section = Section {
         key("description", "string", Optional, "longer text for people"),
         key("key", "array of field names", Required, "the mapped fields that identify a record; joined by `~` in URLs"),
         key("source", "table", Required, "where the records come from"),
-        key("fields", "table", Required, "the fields of the resource, each a table of rules, in the order they are served"),
+        key(
+            "fields",
+            "table",
+            Required,
+            "the fields of the resource, each a table of rules, in the order they are served",
+        ),
         key("lookups", "table", Optional, "tables that translate values, by name"),
         key("serve", "table", Optional, "how the resource is served"),
     ],
 };
 
 /// `[source]`.
-pub static SOURCE: Section = Section {
+pub(super) static SOURCE: Section = Section {
     path: "source",
     doc: "Where the records come from and how they are read.",
     keys: &[
@@ -46,7 +51,12 @@ pub static SOURCE: Section = Section {
             "what one bad record means: a dead letter; the whole file is refused; the file is refused beyond N percent",
         ),
         key("decimal_point", "\".\" | \",\"", Default("\".\""), "the decimal point of numbers in text"),
-        key("grouping", "one of . , ' _ or space", Optional, "what stands between groups of three digits of numbers in text"),
+        key(
+            "grouping",
+            "one of . , ' _ or space",
+            Optional,
+            "what stands between groups of three digits of numbers in text",
+        ),
         key("csv", "table", Optional, "the records are rows of CSV files"),
         key("fixed_width", "table", Optional, "the records are lines of columns at fixed places"),
         key("cobol", "table", Optional, "the records are as a COBOL copybook says"),
@@ -54,18 +64,23 @@ pub static SOURCE: Section = Section {
 };
 
 /// `trailer` of a source.
-pub static TRAILER: Section = Section {
+pub(super) static TRAILER: Section = Section {
     path: "source.FORMAT.trailer",
     doc: "Control totals that the file carries about itself. A file that breaks them is refused.",
     keys: &[
         key("when", "condition", Required, "which record is the trailer, like `REC-TYPE = 'T'`"),
-        key("count", "string", Optional, "layout field of the trailer that has the number of records (neither skipped ones nor the trailer)"),
+        key(
+            "count",
+            "string",
+            Optional,
+            "layout field of the trailer that has the number of records (neither skipped ones nor the trailer)",
+        ),
         key("sum", "table or array of tables", Optional, "totals: `{ field = \"AMOUNT\", equals = \"TOTAL\" }`"),
     ],
 };
 
 /// `sum` of a trailer.
-pub static SUM: Section = Section {
+pub(super) static SUM: Section = Section {
     path: "source.FORMAT.trailer.sum",
     doc: "A total of one field over all records.",
     keys: &[
@@ -75,7 +90,7 @@ pub static SUM: Section = Section {
 };
 
 /// A field's rules.
-pub static FIELD: Section = Section {
+pub(super) static FIELD: Section = Section {
     path: "fields.NAME",
     doc: "What a field is made of. Exactly one of `from`, `constant`, `object` makes it (`object` and `each` may have `from` beside them).",
     keys: &[
@@ -90,13 +105,33 @@ pub static FIELD: Section = Section {
         key("description", "string", Optional, "longer text for people, for the schema"),
         key("constant", "string, number or boolean", Optional, "the same value in every record"),
         key("object", "table of fields", Optional, "fields below this one; with `from`, taken from that group"),
-        key("each", "table", Optional, "one element for each occurrence of the repeating `from`: a table of fields for a group, of rules for a single field"),
-        key("skip", "condition", Optional, "with `each`: leaves out the occurrences for which it holds, like `SKU is blank`"),
+        key(
+            "each",
+            "table",
+            Optional,
+            "one element for each occurrence of the repeating `from`: a table of fields for a group, of rules for a single field",
+        ),
+        key(
+            "skip",
+            "condition",
+            Optional,
+            "with `each`: leaves out the occurrences for which it holds, like `SKU is blank`",
+        ),
         key("null_if", "array of strings or numbers", Optional, "values of the source that mean null"),
-        key("blank", "\"null\" | \"zero\" | \"reject\"", Optional, "what a blank means; when absent a blank text is \"\" and any other blank is a reject"),
+        key(
+            "blank",
+            "\"null\" | \"zero\" | \"reject\"",
+            Optional,
+            "what a blank means; when absent a blank text is \"\" and any other blank is a reject",
+        ),
         key("required", "boolean", Default("false"), "a null or blank value rejects the record"),
         key("default", "value of the field's type", Optional, "takes the place of null and of blank"),
-        key("values", "table", Optional, "value of the source = value to serve; anything else is a reject unless `unknown` or `values_default` says otherwise"),
+        key(
+            "values",
+            "table",
+            Optional,
+            "value of the source = value to serve; anything else is a reject unless `unknown` or `values_default` says otherwise",
+        ),
         key("values_default", "value of the field's type", Optional, "what a value outside `values` becomes"),
         key("unknown", "\"reject\" | \"null\" | \"keep\"", Optional, "what happens to a value outside `values`"),
         key("lookup", "string", Optional, "the table of `[lookups]` that translates the value"),
@@ -110,17 +145,27 @@ pub static FIELD: Section = Section {
         key("decimal_point", "\".\" | \",\"", Optional, "overrides that of `[source]`"),
         key("grouping", "one of . , ' _ or space", Optional, "overrides that of `[source]`; \"\" for none"),
         key("implied_scale", "integer", Optional, "so many digits stand behind a decimal point that is not written"),
-        key("as", "\"number\" | \"string\"", Optional, "how an integer or decimal is written in JSON; as a number up to 15 digits when absent"),
+        key(
+            "as",
+            "\"number\" | \"string\"",
+            Optional,
+            "how an integer or decimal is written in JSON; as a number up to 15 digits when absent",
+        ),
         key("true_if", "array of strings", Optional, "what means true; when absent: true, yes, y, t, 1 in any case"),
         key("false_if", "array of strings", Optional, "what means false; when absent: false, no, n, f, 0 in any case"),
-        key("format", "string or array of strings", Optional, "of a date or time: %Y %y %m %d %j %H %I %M %S %f %p %b %B %z; the first of several that fits"),
+        key(
+            "format",
+            "string or array of strings",
+            Optional,
+            "of a date or time: %Y %y %m %d %j %H %I %M %S %f %p %b %B %z; the first of several that fits",
+        ),
         key("zone", "string", Optional, "IANA time zone of a datetime, which is then served in UTC"),
         key("century_pivot", "integer", Default("69"), "two-digit years below it are 20YY, the others 19YY"),
     ],
 };
 
 /// `[lookups.NAME]`.
-pub static LOOKUP: Section = Section {
+pub(super) static LOOKUP: Section = Section {
     path: "lookups.NAME",
     doc: "A table that translates values.",
     keys: &[
@@ -128,17 +173,27 @@ pub static LOOKUP: Section = Section {
         key("delimiter", "string", Default("\",\""), "what stands between its columns"),
         key("key", "string", Required, "column that has the source's value"),
         key("value", "string", Required, "column that has the value to serve"),
-        key("missing", "\"reject\" | \"null\" | \"keep\"", Default("\"reject\""), "what happens to a value that the table does not have"),
+        key(
+            "missing",
+            "\"reject\" | \"null\" | \"keep\"",
+            Default("\"reject\""),
+            "what happens to a value that the table does not have",
+        ),
     ],
 };
 
 /// `[serve]`.
-pub static SERVE: Section = Section {
+pub(super) static SERVE: Section = Section {
     path: "serve",
     doc: "How the resource is served.",
     keys: &[
         key("mode", "\"staged\"", Default("\"staged\""), "answers come from staging"),
-        key("filter", "array of field paths", Optional, "fields that callers may filter by: `status`, `customer.crm_id`"),
+        key(
+            "filter",
+            "array of field paths",
+            Optional,
+            "fields that callers may filter by: `status`, `customer.crm_id`",
+        ),
         key("sort", "array of field paths", Optional, "fields that callers may sort by"),
         key("max_age", "duration", Optional, "older than this counts as stale"),
         key("deleted", "\"ignore\"", Default("\"ignore\""), "what absence from a file means: nothing"),
@@ -147,7 +202,7 @@ pub static SERVE: Section = Section {
 };
 
 /// All of them in the order of the reference.
-pub static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &FIELD, &LOOKUP, &SERVE];
+pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &FIELD, &LOOKUP, &SERVE];
 
 /// A key that is part of the language but not of this version, and what to do instead.
 pub(super) type Unavailable = (&'static str, &'static str);
@@ -171,7 +226,8 @@ const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`";
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];
 
-pub(super) const NOT_IN_LOOKUP: &[Unavailable] = &[("resource", "export the other resource to a CSV file and name it by `csv`")];
+pub(super) const NOT_IN_LOOKUP: &[Unavailable] =
+    &[("resource", "export the other resource to a CSV file and name it by `csv`")];
 
 pub(super) const NOT_IN_SERVE: &[Unavailable] = &[
     ("mask", "leave the field out, or serve it in a resource with a `read_scope` of its own"),

@@ -33,7 +33,11 @@ pub(super) struct Format {
 enum Part {
     Literal(u8),
     /// A number of at most `width` digits; `full` when all of them must be there.
-    Number { what: Unit, width: u8, full: bool },
+    Number {
+        what: Unit,
+        width: u8,
+        full: bool,
+    },
     Fraction,
     MonthName,
     HalfOfDay,
@@ -69,7 +73,17 @@ struct Read {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -216,7 +230,8 @@ impl Format {
 
 /// What a format must have and must not have to make a `moment`.
 fn check(parts: &[Part], moment: Moment) -> Result<(), String> {
-    let count = |wanted: Unit| parts.iter().filter(|p| matches!(p, Part::Number { what, .. } if *what == wanted)).count();
+    let count =
+        |wanted: Unit| parts.iter().filter(|p| matches!(p, Part::Number { what, .. } if *what == wanted)).count();
     let others = |wanted: Part| parts.iter().filter(|part| **part == wanted).count();
     let year = count(Unit::Year) + count(Unit::YearOfCentury);
     let month = count(Unit::Month) + others(Part::MonthName);
@@ -233,7 +248,9 @@ fn check(parts: &[Part], moment: Moment) -> Result<(), String> {
         return Err("has parts of a time; a date has only %Y or %y, %m or %b, %d or %j (or declare a datetime)".into());
     }
     if moment == Moment::Time && date_parts + offset > 0 {
-        return Err("has parts of a date; a time has only %H or %I with %p, %M, %S and %f (or declare a datetime)".into());
+        return Err(
+            "has parts of a date; a time has only %H or %I with %p, %M, %S and %f (or declare a datetime)".into()
+        );
     }
     if moment != Moment::Time {
         if year == 0 {

@@ -101,7 +101,9 @@ impl Type {
     pub(super) fn name(self) -> String {
         match self {
             Type::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
-            other => WORDS.iter().find(|(_, known)| *known == other).map(|(word, _)| (*word).to_owned()).unwrap_or_default(),
+            other => {
+                WORDS.iter().find(|(_, known)| *known == other).map(|(word, _)| (*word).to_owned()).unwrap_or_default()
+            }
         }
     }
 
