@@ -254,3 +254,75 @@ fn reject(fault: Fault, record: &RawRecord<'_>) -> Reject {
         raw: record.raw.to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Mapped, Mapper};
+    use crate::mapping::testing::{Double, Held, blank_number, compile, number, text};
+    use crate::record::RejectCode;
+
+    fn map(fields: Vec<(&'static str, Held)>, mapping: &str) -> Mapped {
+        let double = Double::new(fields);
+        let (rules, _) = compile(&double, mapping).unwrap();
+        Mapper::new(rules).map(&double.record())
+    }
+
+    fn key(fields: Vec<(&'static str, Held)>, mapping: &str) -> Result<String, (RejectCode, Option<String>)> {
+        match map(fields, mapping) {
+            Mapped::Document(document) => Ok(document.key),
+            Mapped::Reject(reject) => Err((reject.code, reject.field)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn keys() {
+        let one = "key = ['a']\n[fields]\na = { from = 'A' }";
+        let two = "key = ['b', 'o.a']\n[fields]\no = { object = { a = { from = 'A' } } }\nb = { from = 'B' }";
+        assert_eq!(key(vec![("A", text("a/b~c \"d\""))], one), Ok("a%2Fb%7Ec%20%22d%22".to_owned()));
+        assert_eq!(key(vec![("A", number("-1.50"))], one), Ok("-1.50".to_owned()));
+        assert_eq!(key(vec![("A", text("x")), ("B", text("ü"))], two), Ok("%C3%BC~x".to_owned()));
+        let bad = Err((RejectCode::BadKey, Some("a".to_owned())));
+        assert_eq!(key(vec![("A", text(" "))], one), bad);
+        assert_eq!(key(vec![("A", blank_number(3, 0))], one), bad);
+        assert_eq!(key(vec![("A", text(".."))], one), Err((RejectCode::BadKey, None)));
+        assert_eq!(key(vec![("A", text(&"x".repeat(2000)))], one), Err((RejectCode::BadKey, None)));
+    }
+
+    #[test]
+    fn key_fields_are_judged_when_compiled() {
+        let double = Double::new(vec![("A", text("x")), ("T", Held::Table(vec![vec![("B", text("y"))]]))]);
+        let faults = |mapping: &str| compile(&double, mapping).map(|_| ()).unwrap_err().join("\n");
+        let fields = "[fields]\na = { from = 'A', blank = 'null' }\nt = { from = 'T', each = { b = { from = 'B' } } }\nc = { constant = 1 }";
+        for (key, words) in [
+            ("['a']", "can be null"),
+            ("['t']", "no single value"),
+            ("['t.b']", "lies inside the array `t`"),
+            ("['c']", "the same in every record"),
+            ("['x']", "no field `x`"),
+            ("[]", "names no field"),
+        ] {
+            let found = faults(&format!("key = {key}\n{fields}"));
+            assert!(found.contains(words), "{key}: {found}");
+        }
+    }
+
+    #[test]
+    fn rejects_carry_what_a_person_needs() {
+        let Mapped::Reject(reject) = map(vec![("A", text("x"))], "[fields]\na = { from = 'A', type = 'integer' }")
+        else {
+            panic!("no reject")
+        };
+        assert_eq!((reject.code, reject.field.as_deref()), (RejectCode::BadDigit, Some("a")));
+        assert_eq!((reject.field_span, reject.raw.as_slice()), (Some((0, 10)), b"raw".as_slice()));
+        assert_eq!(reject.position.record, 1);
+    }
+
+    #[test]
+    fn skipped_and_trailer() {
+        let mapping = "[source]\nskip = \"A = 'H'\"\ntrailer = { when = \"A = 'T'\" }\n[fields]\na = { from = 'A' }";
+        assert_eq!(map(vec![("A", text("H"))], mapping), Mapped::Skipped);
+        assert_eq!(map(vec![("A", text("T"))], mapping), Mapped::Trailer);
+        assert!(matches!(map(vec![("A", text("D"))], mapping), Mapped::Document(_)));
+    }
+}

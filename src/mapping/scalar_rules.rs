@@ -14,7 +14,7 @@ use super::schedule::time_zone;
 use super::schema::{self, Facts, Shape};
 use super::temporal::{Format, Moment};
 use super::types::Type;
-use crate::diagnostic::{Node, Table, Written};
+use crate::diagnostic::{Entries, Node, Table, Written};
 use crate::record::{Decimal, FieldKind};
 
 /// JSON numbers of up to so many digits are exact doubles.
@@ -326,7 +326,8 @@ fn formats(table: &Table<'_>, value_type: Type, kind: FieldKind) -> Vec<Format> 
             "format `{}` takes {shortest} characters at least, and the layout's field has {width}",
             format.text()
         );
-        fail(table, "format", message, "say by `format` how the source writes it, like format = \"%Y%m%d\"");
+        let place = if table.has("format") { "format" } else { "type" };
+        fail(table, place, message, "say by `format` how the source writes it, like format = \"%Y%m%d\"");
     }
     formats
 }
@@ -484,7 +485,7 @@ fn values(table: &Table<'_>, value_type: Type, kind: FieldKind, as_string: bool)
             table.fail(entry.key_fault(format!("`{name}` stands in `values` twice")));
         }
     }
-    if texts.is_empty() && numbers.is_empty() && node.as_table().is_some() {
+    if node.as_table().is_some_and(Entries::is_empty) {
         fail(table, "values", "`values` is empty".to_owned(), "write `values = { OP = \"open\" }`");
     }
     texts.sort_by(|a, b| a.0.cmp(&b.0));
