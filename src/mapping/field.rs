@@ -25,20 +25,23 @@ pub(super) struct Context<'a> {
     pub(super) faults: &'a Faults,
 }
 
+/// A table of fields, compiled.
+pub(super) struct Compiled {
+    pub(super) fields: Vec<Field>,
+    pub(super) shape: Shape,
+    /// False when a field has faults; its shape then says no more than that it is there.
+    pub(super) sound: bool,
+}
+
 /// Compiles a table of fields in the order they are written.
-pub(super) fn compile_fields(
-    entries: &Entries,
-    within: &Surroundings<'_>,
-    context: &Context<'_>,
-) -> Option<(Vec<Field>, Shape)> {
+pub(super) fn compile_fields(entries: &Entries, within: &Surroundings<'_>, context: &Context<'_>) -> Compiled {
     let (mut fields, mut shapes) = (Vec::new(), Vec::new());
     let mut sound = true;
     for (name, node) in entries {
         if !is_name(name) {
             let fault = node.key_fault(format!("`{name}` is no name for a field"));
-            context
-                .faults
-                .push(fault.help("a name has up to 64 letters, digits, `_` or `-`, and starts with a letter or `_`"));
+            let help = "a name has up to 64 letters, digits, `_` or `-`, and starts with a letter or `_`";
+            context.faults.push(fault.help(help));
             sound = false;
         }
         match compile_field(node, within, context) {
@@ -48,10 +51,38 @@ pub(super) fn compile_fields(
                 fields.push(Field { name: name.clone(), label, key: None, rule });
                 shapes.push((name.clone(), shape));
             }
-            None => sound = false,
+            None => {
+                shapes.push((name.clone(), Shape::broken()));
+                sound = false;
+            }
         }
     }
-    sound.then(|| (fields, schema::object(shapes)))
+    Compiled { fields, shape: schema::object(shapes), sound }
+}
+
+impl Compiled {
+    fn into_rule(self) -> Option<(Rule, Shape)> {
+        self.sound.then_some((Rule::Object(self.fields), self.shape))
+    }
+}
+
+/// Reports what is wrong with the words of a table of fields alone, for when there is no layout to judge the
+/// rest by.
+pub(super) fn check_words(entries: &Entries, faults: &Faults) {
+    for node in entries.values() {
+        let node = without_unavailable(node, "fields.NAME", NOT_IN_FIELD, faults);
+        let Some(table) = Table::new(&node, &FIELD, faults) else { continue };
+        declared_type(&table);
+        for name in ["object", "each"] {
+            let inner = table.get(name).and_then(Node::as_table);
+            // The elements of a repeating single field have rules where those of a group have fields.
+            if let Some(inner) = inner
+                && inner.values().all(|node| node.as_table().is_some())
+            {
+                check_words(inner, faults);
+            }
+        }
+    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -155,8 +186,7 @@ fn object(
             within.inside(place)
         }
     };
-    let (fields, shape) = compile_fields(fields_of(table, "object")?, &inner, context)?;
-    Some((Rule::Object(fields), shape))
+    compile_fields(fields_of(table, "object")?, &inner, context).into_rule()
 }
 
 fn each(
@@ -188,8 +218,7 @@ fn each(
     let inner = within.inside_each(place);
     let skip = table.get("skip").map(|node| Condition::compile(node, &inner, context.style, context.faults));
     let (element, shape) = if resolved.kind == FieldKind::Group {
-        let (fields, shape) = compile_fields(fields_of(table, "each")?, &inner, context)?;
-        (Rule::Object(fields), shape)
+        compile_fields(fields_of(table, "each")?, &inner, context).into_rule()?
     } else {
         let node = table.get("each")?;
         let node = without_unavailable(node, "fields.NAME.each", NOT_IN_FIELD, context.faults);
@@ -240,6 +269,9 @@ fn single(
             "add `object = {...}`, or name one of its fields",
         );
         return None;
+    }
+    if declared.is_none() && table.has("type") {
+        return None; // What the other rules mean depends on the type.
     }
     scalar_rules::compile(table, declared, place, resolved.kind, context)
 }

@@ -13,7 +13,7 @@ use super::json::write_string;
 use super::lookup::{Lookup, Missing};
 use super::number::{NumberStyle, code};
 use super::place::{Place, Walk};
-use super::temporal::{Format, Moment};
+use super::temporal::{Format, Misread, Moment};
 use crate::record::{Decimal, FieldFault, RejectCode, Value};
 
 /// Why a field has no value; becomes the record's [`Reject`](crate::record::Reject).
@@ -276,7 +276,7 @@ impl Scalar {
                 let bare = text.trim_ascii();
                 let start = out.len() + 1;
                 out.push(b'"');
-                let mut wrong = "";
+                let mut wrong: Option<Misread> = None;
                 for format in formats {
                     match format.convert(bare, *moment, zone.as_ref(), out) {
                         Ok(()) => {
@@ -288,13 +288,17 @@ impl Scalar {
                             out.push(b'"');
                             return Ok(());
                         }
-                        Err(phrase) => {
+                        Err(misread) => {
                             out.truncate(start);
-                            wrong = phrase;
+                            // What a format could read but the calendar does not have says more.
+                            if wrong.is_none_or(|wrong| !wrong.follows_format) {
+                                wrong = Some(misread);
+                            }
                         }
                     }
                 }
-                Err((RejectCode::BadDate, format!("{}: {wrong}", shown(text))))
+                let why = wrong.map(|wrong| wrong.phrase).unwrap_or_default();
+                Err((RejectCode::BadDate, format!("{}: {why}", shown(text))))
             }
             Convert::Any { .. } => {
                 write_string(out, text);

@@ -566,7 +566,8 @@ fn digits(value_type: Type, kind: FieldKind, style: &NumberStyle, bounds: Bounds
 
 /// The phrase for rejects.
 fn expected(table: &Table<'_>, value_type: Type, convert: &Convert, style: NumberStyle, bounds: Bounds) -> String {
-    let list = |texts: &[String]| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
+    let word = |text: &String| if text.trim().is_empty() { "blank".to_owned() } else { format!("`{text}`") };
+    let list = |texts: &[String]| texts.iter().map(word).collect::<Vec<_>>().join(", ");
     let mut phrase = match convert {
         Convert::Values { texts, numbers, .. } => {
             let known =

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::field::{Context, compile_fields};
+use super::field::{Compiled, Context, compile_fields};
 use super::lookup::Lookup;
 use super::number::NumberStyle;
 use super::place::Surroundings;
@@ -239,7 +239,7 @@ fn compile_into(double: &Double, mapping: &str, faults: &Faults) -> Option<(Arc<
         .collect();
     let context = Context { lookups: &lookups, style: NumberStyle::PLAIN, faults };
     let entries = table.get("fields")?.as_table()?;
-    let (mut fields, shape) = compile_fields(entries, &Surroundings::record(double), &context)?;
+    let Compiled { mut fields, shape, .. } = compile_fields(entries, &Surroundings::record(double), &context);
     let key = if table.has("key") { serve::key(&table, &mut fields, &shape)? } else { Vec::new() };
     let (mut skip, mut trailer) = (Vec::new(), None);
     if let Some(node) = table.get("source") {

@@ -1,1 +1,3 @@
+//! Everything that needs more than one module: a file or folder a capability, in one binary.
 
+mod mapping;
