@@ -90,6 +90,14 @@ impl Decoder {
         }
     }
 
+    /// The names of the records that the layout describes, where it names any: those of level 01 of a copybook.
+    pub fn records(&self) -> Vec<String> {
+        match &self.0 {
+            Kind::Cobol(cobol) => cobol.records(),
+            Kind::Csv(_) | Kind::FixedWidth(_) => Vec::new(),
+        }
+    }
+
     /// Appends the record as one JSON object (no newline) with the layout's own names, in the layout's order. The
     /// record must come from a reader of this decoder. After an error `out` is as it was.
     pub fn write_json(&self, record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {

@@ -14,7 +14,7 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use super::code_page::Unmappable;
-use super::json::{Cursor, ESCAPED, META, Name, SLACK, distinct};
+use super::json::{Cursor, ESCAPED, META, Name, distinct};
 use super::{CodePage, JsonOptions, LayoutRow, Resume, StreamFault, Trim};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{
@@ -127,12 +127,10 @@ impl FixedWidth {
 
 /// Appends what `write` writes, of at most `room` bytes and some punctuation.
 fn write<T>(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut Cursor<'_>) -> T) -> T {
-    let start = out.len();
-    out.resize(start + room + SLACK + 8, 0);
-    let mut cursor = Cursor::new(&mut out[start..]);
+    let mut cursor = Cursor::new(out);
+    cursor.reserve(room + 8);
     let answer = write(&mut cursor);
-    let length = cursor.len();
-    out.truncate(start + length);
+    cursor.finish();
     answer
 }
 
