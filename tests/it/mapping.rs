@@ -112,7 +112,7 @@ fn validate(plan: &Plan, json: &str) {
 
 #[test]
 fn files_become_documents_and_rejects() {
-    for (name, input) in [("customers", "customers.csv"), ("stock", "stock.dat")] {
+    for (name, input) in [("customers", "customers.csv"), ("stock", "stock.dat"), ("orders", "orders.dat")] {
         let path = fixtures("documents").join(format!("{name}.toml"));
         let plan = compile(&path).unwrap_or_else(|faults| panic!("{faults}"));
         golden(&path.with_extension("out"), &run(&plan, &path.with_file_name(input)));
