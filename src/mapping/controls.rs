@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::condition::Condition;
 use super::number::NumberStyle;
 use super::place::Walk;
-use super::plan::Rules;
+use super::plan::{Class, Rules};
 use crate::record::{Decimal, Fields, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
 
 /// The compiled `trailer` of a source.
@@ -69,11 +69,19 @@ impl Controls {
 
     /// Takes a record into account, whatever it is: data, skipped, or the trailer.
     pub fn add(&mut self, record: &RawRecord<'_>) {
+        let class = self.rules.classify(&Walk::new(record.fields));
+        self.count(record, class);
+    }
+
+    /// The same, for a record whose class is known.
+    pub(super) fn count(&mut self, record: &RawRecord<'_>, class: Class) {
         let rules = Arc::clone(&self.rules);
         let Some(trailer) = &rules.trailer else { return };
         self.last = record.position;
-        let walk = Walk::new(record.fields);
-        if trailer.when.holds(&walk) {
+        if class == Class::Skipped {
+            return;
+        }
+        if class == Class::Trailer {
             self.trailers += 1;
             let read = |slot: Slot| number(record.fields, slot, trailer.style);
             self.trailer = Some(Seen {
@@ -82,9 +90,6 @@ impl Controls {
                 count: trailer.count.map(read).transpose(),
                 sums: trailer.sums.iter().map(|sum| read(sum.equals)).collect(),
             });
-            return;
-        }
-        if rules.skip.iter().any(|condition| condition.holds(&walk)) {
             return;
         }
         self.count_one();
@@ -121,6 +126,7 @@ impl Controls {
     }
 
     /// Judges the whole file, at its end.
+    #[expect(clippy::result_large_err, reason = "asked once a file")]
     pub fn verdict(&self) -> Result<(), Reject> {
         let Some(seen) = &self.trailer else {
             let position = Position {

@@ -549,6 +549,18 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_keeps_the_rules() {
+        field(
+            "from = 'ORD-NO', pattern = '^[0-9]+$', default = 'none'",
+            &["2:56: \"none\" breaks the field's own rules (change it, or the rule)"],
+        );
+        field(
+            "from = 'AMOUNT', min = 1, blank = 'zero'",
+            &["2:41: 0.00 breaks the field's own rules (change it, or the rule)"],
+        );
+    }
+
+    #[test]
     fn lookups() {
         let with = |missing: &str, rules: &str| {
             format!(

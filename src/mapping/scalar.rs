@@ -173,7 +173,7 @@ const TRUE_WORDS: [&str; 5] = ["true", "yes", "y", "t", "1"];
 const FALSE_WORDS: [&str; 5] = ["false", "no", "n", "f", "0"];
 
 /// A fault without its surroundings: the code and what is there instead.
-type Found = (RejectCode, String);
+pub(super) type Found = (RejectCode, String);
 
 impl Scalar {
     /// Appends the value as JSON.
@@ -339,7 +339,9 @@ impl Scalar {
             Convert::Integer { as_string, safe, bounds } => {
                 let whole = number.rescale(0).map_err(|error| (code(error), number.to_string()))?;
                 if *safe && whole.units().unsigned_abs() > SAFE_INTEGER.unsigned_abs() {
-                    return Err((RejectCode::Overflow, number.to_string()));
+                    let found =
+                        format!("{number}, which a JSON number does not hold exactly (as = \"string\" serves it)");
+                    return Err((RejectCode::Overflow, found));
                 }
                 (whole, *as_string, bounds)
             }
@@ -462,7 +464,7 @@ impl Scalar {
 }
 
 impl TextRules {
-    fn write(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Found> {
+    pub(super) fn write(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Found> {
         let text = match self.case {
             None => Cow::Borrowed(text),
             Some(Case::Upper) => Cow::Owned(text.to_uppercase()),

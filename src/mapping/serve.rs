@@ -206,6 +206,9 @@ fn mark(fields: &mut [Field], path: &str, part: usize) -> Result<(), &'static st
     let field = fields.iter_mut().find(|field| field.name == first).ok_or(GONE)?;
     match (&mut field.rule, rest) {
         (Rule::Object(inner), Some(rest)) => mark(inner, rest, part),
+        (Rule::Scalar(scalar), None) if scalar.null.as_ref().is_some_and(|json| json != b"null") => {
+            Err("it has a default, which would be the key of many records")
+        }
         (Rule::Scalar(scalar), None) => {
             scalar.in_key = true;
             field.key = Some(part);

@@ -275,4 +275,48 @@ proptest! {
             other => panic!("{other:?}"),
         }
     }
+
+    /// Whatever bytes a mainframe sends: a document that keeps to the schema, or a reject.
+    #[test]
+    fn any_bytes_are_a_document_or_a_reject(noise in prop::collection::vec((0usize..263, any::<u8>()), 0..12)) {
+        let plan = compile(&fixtures("documents").join("orders.toml")).unwrap();
+        let mut bytes = fs::read(fixtures("documents").join("orders.dat")).unwrap()[..263].to_vec();
+        for (at, byte) in noise {
+            bytes[at] = byte;
+        }
+        let mut reader = plan.decoder.reader(std::io::Cursor::new(bytes), Resume::default()).unwrap();
+        let Some(Item::Record(record)) = reader.next().unwrap() else { panic!("no record") };
+        match plan.mapper().map(&record) {
+            Mapped::Document(document) => validate(&plan, std::str::from_utf8(&document.payload).unwrap()),
+            Mapped::Reject(reject) => prop_assert!(reject.field.is_some() && reject.field_span.is_some()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A mapping file cut and mixed in any way is faults or a plan, never a panic; every fault lies in its file.
+    #[test]
+    fn damaged_mappings_are_faults(which in 0usize..3, cuts in prop::collection::vec((0usize..3000, 0usize..40, "[a-z0-9\"'={}\\[\\], .%(-]{0,6}"), 1..4)) {
+        let name = ["customers.toml", "stock.toml", "orders.toml"][which];
+        let mut text = fs::read_to_string(fixtures("documents").join(name)).unwrap();
+        for (at, length, put) in cuts {
+            let at = at.min(text.len());
+            let end = (at + length).min(text.len());
+            if text.is_char_boundary(at) && text.is_char_boundary(end) {
+                text.replace_range(at..end, &put);
+            }
+        }
+        let source = SourceText::new(Path::new(name), text);
+        let read = |name: &str| {
+            let text = fs::read_to_string(fixtures("documents").join(name)).ok()?;
+            Some(SourceText::new(Path::new(name), text))
+        };
+        let faults = Faults::new();
+        mapping::texts(&source);
+        let plan = mapping::compile(&source, &read, &faults);
+        prop_assert_eq!(plan.is_none(), !faults.is_empty());
+        for fault in faults.into_sorted() {
+            prop_assert!(!fault.message.is_empty() && fault.span.start <= fault.source.text.len());
+            fault.render(false);
+        }
+    }
 }
