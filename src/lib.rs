@@ -9,3 +9,5 @@ pub mod decode;
 pub mod mapping;
 
 pub mod staging;
+
+pub mod cli;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use super::json::{Cursor, JsonOptions};
 use super::{LayoutRow, Resume, StreamFault, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
-use crate::record::{Layout, RawRecord, Reject, Resolved, Slot, Unresolved};
+use crate::record::{Layout, Position, Reject, Resolved, Slot, Unresolved};
 use fields::Body;
 use json::{JsonPlan, Run};
 use plan::Plan;
@@ -96,22 +96,23 @@ impl Cobol {
 
     pub(super) fn write_json(
         &self,
-        record: &RawRecord<'_>,
+        raw: &[u8],
+        position: Position,
         options: &JsonOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), Reject> {
         let plan = &*self.0.plan;
         let json = &self.0.json[usize::from(options.fillers)];
         let padded;
-        let bytes = if plan.pads() && record.raw.len() < plan.length {
-            padded = framing::padded(record.raw, plan);
+        let bytes = if plan.pads() && raw.len() < plan.length {
+            padded = framing::padded(raw, plan);
             padded.as_slice()
         } else {
-            record.raw
+            raw
         };
         let mut cursor = Cursor::new(out);
         let run = Run { options, tail: json.tail() };
-        let written = json.write(Body { plan, bytes }, &run, &mut cursor, |cursor| cursor.meta(&record.position));
+        let written = json.write(Body { plan, bytes }, &run, &mut cursor, |cursor| cursor.meta(&position));
         cursor.finish();
         written.map_err(|failure| Reject {
             code: failure.fault.code,
@@ -119,8 +120,8 @@ impl Cobol {
             field_span: u32::try_from(failure.offset).ok().zip(u32::try_from(plan.items[failure.item].length).ok()),
             expected: failure.fault.expected,
             found: failure.fault.found,
-            position: record.position,
-            raw: record.raw.to_vec(),
+            position,
+            raw: raw.to_vec(),
         })
     }
 }
