@@ -23,6 +23,11 @@ pub(super) struct Matches {
 }
 
 impl Matches {
+    /// True when nothing matches.
+    pub(super) fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.numbers.is_empty()
+    }
+
     pub(super) fn has_text(&self, text: &str, style: NumberStyle) -> bool {
         if self.texts.iter().any(|known| known == text) {
             return true;
@@ -219,7 +224,7 @@ impl Scalar {
             }
             Convert::Decimal { precision, scale, as_string, bounds } => {
                 let exact = number.rescale(*scale).map_err(|error| (code(error), number.to_string()))?;
-                if exact.integer_digits() > u32::from(precision - scale) {
+                if exact.units().unsigned_abs() >= 10u128.pow(u32::from(*precision)) {
                     return Err((RejectCode::Overflow, number.to_string()));
                 }
                 (exact, *as_string, bounds)
@@ -261,11 +266,16 @@ impl Scalar {
 
     /// The number as a text: an account number keeps the zeros its picture gives it.
     fn digits(&self, number: Decimal) -> String {
-        let width = self.width;
-        if number.units() < 0 || number.scale() > 0 {
-            number.to_string()
-        } else {
-            format!("{:0>width$}", number.units())
+        match u64::try_from(number.units()) {
+            Ok(units) if number.scale() == 0 => {
+                let mut buffer = itoa::Buffer::new();
+                let digits = buffer.format(units);
+                let mut text = String::with_capacity(self.width.max(digits.len()));
+                text.extend(std::iter::repeat_n('0', self.width.saturating_sub(digits.len())));
+                text.push_str(digits);
+                text
+            }
+            _ => number.to_string(),
         }
     }
 
@@ -306,6 +316,11 @@ impl Scalar {
 }
 
 impl TextRules {
+    /// True when every text is good as it is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.case.is_none() && self.pattern.is_none() && self.min_length.is_none() && self.max_length.is_none()
+    }
+
     pub(super) fn write(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Found> {
         let text = match self.case {
             None => Cow::Borrowed(text),

@@ -46,7 +46,8 @@ pub(super) fn compile_fields(entries: &Entries, within: &Surroundings<'_>, conte
         }
         match compile_field(node, within, context) {
             Some((rule, shape)) => {
-                let mut label = json::string(name);
+                let mut label = if fields.is_empty() { Vec::new() } else { vec![b','] };
+                json::write_string(&mut label, name);
                 label.push(b':');
                 fields.push(Field { name: name.clone(), label, key: None, rule });
                 shapes.push((name.clone(), shape));

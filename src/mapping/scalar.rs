@@ -37,6 +37,8 @@ pub(super) struct Scalar {
     /// Numbers that become text are padded with zeros to so many digits.
     pub(super) width: usize,
     pub(super) convert: Convert,
+    /// The format's own shorter way may be taken, because no rule asks for more.
+    pub(super) short: Short,
     /// The phrase for rejects: `decimal(11,2), at least 0`.
     pub(super) expected: String,
     /// Part of the key: must not be blank.
@@ -49,6 +51,18 @@ pub(super) enum Trim {
     Both,
     Left,
     Right,
+}
+
+/// A shorter way through the format to the same outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Short {
+    None,
+    /// A text without rules is written by the format itself.
+    Text,
+    /// A number with so many digits behind the point needs no [`Value`] in between.
+    Number {
+        scale: u8,
+    },
 }
 
 /// What a blank becomes.
@@ -65,7 +79,18 @@ pub(super) enum OnBlank {
 impl Scalar {
     /// Appends the value as JSON.
     pub(super) fn write(&self, walk: &Walk<'_>, out: &mut Vec<u8>) -> Result<(), Box<Fault>> {
-        match walk.fields.read(self.place.slot, walk.scope(self.place)) {
+        let (slot, scope) = (self.place.slot, walk.scope(self.place));
+        match self.short {
+            Short::Text if walk.fields.write_text(slot, scope, out) => return Ok(()),
+            Short::Number { scale: digits } => {
+                let units = walk.fields.read_units(slot, scope);
+                if let Some(Ok(number)) = units.map(|units| Decimal::new(units.into(), digits)) {
+                    return self.decimal(number, out).map_err(|found| self.fault(walk, found));
+                }
+            }
+            Short::Text | Short::None => {}
+        }
+        match walk.fields.read(slot, scope) {
             Ok(value) => self.value(value, out).map_err(|found| self.fault(walk, found)),
             Err(fault) if fault.code == RejectCode::Blank => {
                 let found = if self.blank_is_value { self.text("", out) } else { self.blank("", out) };
@@ -97,17 +122,23 @@ impl Scalar {
                 let is_blank = text.trim_ascii().is_empty();
                 if is_blank && !self.blank_is_value { self.blank(text, out) } else { self.text(text, out) }
             }
-            Value::Decimal(number) if self.null_if.has_number(number) => self.null(out),
-            Value::Decimal(number) => match self.style.implied_scale {
-                None => self.number(number, out),
-                Some(scale) => {
-                    let shifted = Decimal::new(number.units(), number.scale().saturating_add(scale));
-                    self.number(shifted.map_err(|error| (code(error), number.to_string()))?, out)
-                }
-            },
+            Value::Decimal(number) => self.decimal(number, out),
             Value::Float(number) => self.float(number, out),
             Value::Boolean(truth) => self.truth(truth, out),
             Value::Bytes(bytes) => self.bytes(&bytes, out),
+        }
+    }
+
+    fn decimal(&self, number: Decimal, out: &mut Vec<u8>) -> Result<(), Found> {
+        if self.null_if.has_number(number) {
+            return self.null(out);
+        }
+        match self.style.implied_scale {
+            None => self.number(number, out),
+            Some(scale) => {
+                let shifted = Decimal::new(number.units(), number.scale().saturating_add(scale));
+                self.number(shifted.map_err(|error| (code(error), number.to_string()))?, out)
+            }
         }
     }
 

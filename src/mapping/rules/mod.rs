@@ -10,7 +10,7 @@ use super::field::{Context, misplaced};
 use super::literal;
 use super::place::Place;
 use super::plan::Rule;
-use super::scalar::{OnBlank, Scalar, Trim};
+use super::scalar::{OnBlank, Scalar, Short, Trim};
 use super::schema::{self, Facts, Shape};
 use super::types::Type;
 use crate::diagnostic::Table;
@@ -123,11 +123,22 @@ pub(in crate::mapping) fn compile(
         }
         _ => 0,
     };
+    let trim = table
+        .one_of("trim", &[("both", Trim::Both), ("left", Trim::Left), ("right", Trim::Right)])
+        .unwrap_or(Trim::AsLayout);
+    let short = match (kind, &convert) {
+        (FieldKind::Number { scale, .. }, _) => Short::Number { scale },
+        (FieldKind::Text { .. }, Convert::Text(rules))
+            if rules.is_empty() && trim == Trim::AsLayout && null_if.is_empty() =>
+        {
+            Short::Text
+        }
+        _ => Short::None,
+    };
     let scalar = Scalar {
         place,
-        trim: table
-            .one_of("trim", &[("both", Trim::Both), ("left", Trim::Left), ("right", Trim::Right)])
-            .unwrap_or(Trim::AsLayout),
+        trim,
+        short,
         null_if,
         on_blank,
         blank_is_value,
