@@ -15,9 +15,9 @@ use tollbridge::diagnostic::{Faults, SourceText};
 use tollbridge::mapping::{self, Mapped, Plan};
 use tollbridge::record::RawRecord;
 
-const RECORDS: usize = 5_000;
+const RECORDS: usize = 300;
 const LENGTH: usize = 263;
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 2_000;
 
 fn plan(folder: &Path) -> Plan {
     let read = |name: &str| Some(SourceText::new(Path::new(name), fs::read_to_string(folder.join(name)).ok()?));
@@ -26,7 +26,7 @@ fn plan(folder: &Path) -> Plan {
     mapping::compile(&source, &read, &faults).unwrap()
 }
 
-/// The best of many short rounds: what the machine can do in a moment when nobody disturbs it.
+/// The best of many rounds, each so short that it fits between two interruptions on a busy machine.
 fn measure(decoder: &Decoder, input: &[u8], mut work: impl FnMut(&RawRecord<'_>)) -> Duration {
     let mut best = Duration::MAX;
     for _ in 0..ROUNDS {
