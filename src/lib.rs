@@ -4,6 +4,8 @@ pub mod record;
 
 pub mod diagnostic;
 
+pub mod gate;
+
 pub mod mapping;
 
 pub mod staging;
