@@ -6,6 +6,8 @@ pub mod diagnostic;
 
 pub mod gate;
 
+pub mod adapters;
+
 pub mod mapping;
 
 pub mod staging;
