@@ -89,13 +89,12 @@ impl Status {
 /// The gate in front of one backend. Share it as an `Arc`.
 pub struct Gate {
     backend: String,
-    config: Config,
     observer: Option<Arc<dyn Observer>>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    config: Config,
     active: [usize; Lane::COUNT],
     lingering: Vec<Instant>,
     queue: Queue,
@@ -107,12 +106,38 @@ impl State {
     fn in_flight(&self) -> usize {
         self.active.iter().sum::<usize>() + self.lingering.len()
     }
+
+    /// Whether a call of this lane may go now.
+    fn has_place(&self, lane: Lane) -> bool {
+        self.in_flight() < self.config.max_in_flight
+            && (!lane.is_background() || self.active[lane.index()] < self.config.sync_places())
+    }
+
+    /// Takes the next caller who may go out of the queue.
+    fn next_waiter(&mut self, now: Instant) -> Option<(Lane, Waiter)> {
+        for lane in Lane::ALL {
+            if self.has_place(lane)
+                && let Some(waiter) = self.queue.pop(lane, now)
+            {
+                return Some((lane, waiter));
+            }
+        }
+        None
+    }
 }
 
 impl Gate {
     /// A gate for `backend`; `observer` hears of every grant, refusal and end.
     pub fn new(backend: impl Into<String>, config: Config, observer: Option<Arc<dyn Observer>>) -> Arc<Gate> {
-        Arc::new(Gate { backend: backend.into(), config, observer, state: Mutex::default() })
+        let state = State {
+            config,
+            active: [0; Lane::COUNT],
+            lingering: Vec::new(),
+            queue: Queue::default(),
+            high_water: 0,
+            closed: false,
+        };
+        Arc::new(Gate { backend: backend.into(), observer, state: Mutex::new(state) })
     }
 
     /// The backend's name.
@@ -121,37 +146,44 @@ impl Gate {
     }
 
     /// The settings in force.
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> Config {
+        self.state.lock().config.clone()
+    }
+
+    /// Puts new settings in force. Nobody in flight or in the queue is dropped: under a lower cap the running
+    /// calls finish first.
+    pub fn reconfigure(self: &Arc<Self>, config: Config) {
+        self.state.lock().config = config;
+        self.pump(Instant::now());
     }
 
     /// Waits for a place, at most `wait` (or the gate's `queue_timeout`). Dropping the future leaves the queue.
     pub async fn acquire(self: &Arc<Self>, lane: Lane, wait: Option<Duration>) -> Result<Permit, Refused> {
-        let result = self.wait_for_place(lane, wait.unwrap_or(self.config.queue_timeout)).await;
+        let result = self.wait_for_place(lane, wait).await;
         if let (Err(reason), Some(observer)) = (&result, &self.observer) {
             observer.refused(&self.backend, *reason);
         }
         result
     }
 
-    async fn wait_for_place(self: &Arc<Self>, lane: Lane, wait: Duration) -> Result<Permit, Refused> {
+    async fn wait_for_place(self: &Arc<Self>, lane: Lane, wait: Option<Duration>) -> Result<Permit, Refused> {
         let asked = Instant::now();
-        let deadline = asked + wait;
-        let mut granted = {
+        let (deadline, mut granted) = {
             let mut state = self.state.lock();
+            let deadline = asked + wait.unwrap_or(state.config.queue_timeout);
             if state.closed {
                 return Err(Refused::Closed);
             }
             settle(&mut state, asked);
-            if state.queue.is_empty(lane) && self.has_place(&state.active, state.lingering.len(), lane) {
+            if state.queue.is_empty(lane) && state.has_place(lane) {
                 return Ok(self.grant(&mut state, lane, asked));
             }
-            if state.queue.len() >= self.config.queue {
+            if state.queue.len() >= state.config.queue {
                 return Err(Refused::QueueFull);
             }
             let (sender, receiver) = oneshot::channel();
             state.queue.push(lane, Waiter { sender, asked, deadline });
-            receiver
+            (deadline, receiver)
         };
         loop {
             // A lingering call settles by time alone: nobody announces it, so the waiters look after it.
@@ -179,12 +211,7 @@ impl Gate {
         {
             let mut state = self.state.lock();
             settle(&mut state, now);
-            loop {
-                let (active, lingering) = (state.active, state.lingering.len());
-                let Some((lane, waiter)) = state.queue.next(now, |lane| self.has_place(&active, lingering, lane))
-                else {
-                    break;
-                };
+            while let Some((lane, waiter)) = state.next_waiter(now) {
                 let permit = self.grant(&mut state, lane, waiter.asked);
                 // The caller may have left: then the permit comes back, and is given up outside the lock.
                 if let Err(permit) = waiter.sender.send(permit) {
@@ -196,14 +223,6 @@ impl Gate {
         for permit in unwanted {
             permit.forget();
         }
-    }
-
-    fn has_place(&self, active: &[usize; Lane::COUNT], lingering: usize, lane: Lane) -> bool {
-        let in_flight = active.iter().sum::<usize>() + lingering;
-        if in_flight >= self.config.max_in_flight {
-            return false;
-        }
-        !lane.is_background() || active[Lane::Sync.index()] < self.config.sync_places()
     }
 
     fn grant(self: &Arc<Self>, state: &mut State, lane: Lane, asked: Instant) -> Permit {
@@ -219,7 +238,8 @@ impl Gate {
             let mut state = self.state.lock();
             state.active[lane.index()] -= 1;
             if !answered {
-                state.lingering.push(now + self.config.settle);
+                let settled = now + state.config.settle;
+                state.lingering.push(settled);
             }
         }
         if let Some(observer) = &self.observer {
@@ -234,7 +254,7 @@ impl Gate {
         settle(&mut state, Instant::now());
         Status {
             backend: self.backend.clone(),
-            max_in_flight: self.config.max_in_flight,
+            max_in_flight: state.config.max_in_flight,
             active: state.active,
             lingering: state.lingering.len(),
             queued: Lane::ALL.map(|lane| state.queue.waiting(lane)),

@@ -45,17 +45,12 @@ impl Queue {
         self.lanes[lane.index()].iter().filter(|waiter| !waiter.sender.is_closed()).count()
     }
 
-    /// The next caller to let through: the first of the first lane that has a place, the late and the gone
-    /// passed over.
-    pub(super) fn next(&mut self, now: Instant, has_place: impl Fn(Lane) -> bool) -> Option<(Lane, Waiter)> {
-        for lane in Lane::ALL {
-            if !has_place(lane) {
-                continue;
-            }
-            while let Some(waiter) = self.lanes[lane.index()].pop_front() {
-                if !waiter.sender.is_closed() && waiter.deadline > now {
-                    return Some((lane, waiter));
-                }
+    /// The first of the lane who still waits; the late and the gone are passed over.
+    pub(super) fn pop(&mut self, lane: Lane, now: Instant) -> Option<Waiter> {
+        let line = &mut self.lanes[lane.index()];
+        while let Some(waiter) = line.pop_front() {
+            if !waiter.sender.is_closed() && waiter.deadline > now {
+                return Some(waiter);
             }
         }
         None

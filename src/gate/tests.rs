@@ -112,6 +112,24 @@ async fn closing_sends_everybody_home() {
     assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Closed));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_new_cap_is_in_force_at_once_and_drops_nobody() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let first = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire(Lane::Interactive, None).await }
+    });
+    tokio::task::yield_now().await;
+    gate.reconfigure(config(2, 10));
+    let second = waiting.await.unwrap().unwrap();
+    gate.reconfigure(config(1, 10));
+    drop(first);
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    drop(second);
+    assert!(gate.acquire(Lane::Interactive, None).await.is_ok());
+}
+
 /// What one caller does: when it comes, how long it works, when it loses patience, how its call ends.
 #[derive(Clone, Debug)]
 struct Caller {
