@@ -55,11 +55,11 @@ impl Refused {
 /// What the gate has to tell the metrics. Called outside the gate's lock.
 pub trait Observer: Send + Sync {
     /// A call was let through after this wait.
-    fn granted(&self, backend: &str, lane: Lane, wait: Duration);
+    fn granted(&self, lane: Lane, wait: Duration);
     /// A call was refused.
-    fn refused(&self, backend: &str, reason: Refused);
+    fn refused(&self, reason: Refused);
     /// A call ended, answered or not, after this time with a permit.
-    fn ended(&self, backend: &str, answered: bool, held: Duration);
+    fn ended(&self, answered: bool, held: Duration);
 }
 
 /// How a gate stands.
@@ -161,7 +161,7 @@ impl Gate {
     pub async fn acquire(self: &Arc<Self>, lane: Lane, wait: Option<Duration>) -> Result<Permit, Refused> {
         let result = self.wait_for_place(lane, wait).await;
         if let (Err(reason), Some(observer)) = (&result, &self.observer) {
-            observer.refused(&self.backend, *reason);
+            observer.refused(*reason);
         }
         result
     }
@@ -243,7 +243,7 @@ impl Gate {
             }
         }
         if let Some(observer) = &self.observer {
-            observer.ended(&self.backend, answered, held);
+            observer.ended(answered, held);
         }
         self.pump(now);
     }

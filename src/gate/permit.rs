@@ -53,7 +53,7 @@ impl Permit {
             && let Some(gate) = &self.gate
             && let Some(observer) = &gate.observer
         {
-            observer.granted(&gate.backend, self.lane, self.waited);
+            observer.granted(self.lane, self.waited);
         }
         self.unanswered.store(true, Ordering::Release);
         Call { permit: self }

@@ -87,8 +87,8 @@ impl Stamp {
     }
 }
 
-/// A file in the inbox that may be taken.
-#[derive(Clone, Debug)]
+/// A file in the inbox that may be taken. Equal candidates are the same file, unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its name, relative to the inbox.
     pub name: String,
@@ -96,6 +96,15 @@ pub struct Candidate {
     pub size: u64,
     path: PathBuf,
     stamp: Stamp,
+}
+
+impl Candidate {
+    /// Tells one delivery of a file from the next, even when both have the same content: the same text while
+    /// the file lies untouched in the inbox, another one once it was written, replaced or put back.
+    pub fn delivery(&self) -> String {
+        let Stamp { modified, changed, inode, .. } = self.stamp;
+        format!("{}.{}-{}.{}-{}.{}", modified.0, modified.1, changed.0, changed.1, inode.0, inode.1)
+    }
 }
 
 /// What a look into the inbox found.
