@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::gate::Lane;
 use crate::mapping::{Plan, Schedule};
@@ -17,40 +18,53 @@ use super::{Bridge, PipelineError};
 
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long the first look waits for files that are still too young.
+const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a watched folder is looked at: cheap, and it works on network shares, which notify nobody.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// Runs the schedules of the plans in force; a task a resource. Replace it as a whole after a reload.
+/// The schedules of the plans in force. Dropping it ends them as they wait; a run that is going on ends by
+/// itself, or at its next commit once the bridge stops.
 pub struct Scheduler {
-    tasks: JoinSet<()>,
+    tasks: TaskTracker,
+    waiting: CancellationToken,
 }
 
 impl Scheduler {
     /// Starts a task for each plan in force.
     pub fn start(bridge: &Arc<Bridge>) -> Scheduler {
-        let mut tasks = JoinSet::new();
-        for plan in &bridge.world.load().plans {
-            if plan.schedule != Schedule::Manual {
-                tasks.spawn(follow(Arc::clone(bridge), Arc::clone(plan)));
-            }
+        let (tasks, waiting) = (TaskTracker::new(), bridge.stop.child_token());
+        for plan in bridge.world.load().scheduled() {
+            tasks.spawn(follow(Arc::clone(bridge), Arc::clone(plan), waiting.clone()));
         }
-        Scheduler { tasks }
+        tasks.close();
+        Scheduler { tasks, waiting }
     }
 
-    /// Ends the schedules after the runs that are going on have reached a safe place. The bridge's `stop` must
-    /// be cancelled, or a newer scheduler in place.
-    pub async fn finish(mut self, patience: Duration) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(patience, all).await.is_err() {
-            tracing::warn!("runs did not stop in time; the next start goes on from their last commit");
+    /// Waits until the runs that are going on have reached a safe place. The bridge's `stop` must be cancelled.
+    pub fn finish(&self, patience: Duration) -> impl Future<Output = ()> + 'static {
+        let tasks = self.tasks.clone();
+        async move {
+            if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+                tracing::warn!("runs did not stop in time; the next start goes on from their last commit");
+            }
         }
     }
 }
 
-async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>) {
+impl Drop for Scheduler {
+    fn drop(&mut self) {
+        self.waiting.cancel();
+    }
+}
+
+async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>, waiting: CancellationToken) {
     let mut failures: u32 = 0;
-    loop {
-        let request = Request { trigger: "schedule", lane: Lane::Sync, full: false, patience: Duration::ZERO };
+    let mut first = true;
+    while !waiting.is_cancelled() {
+        // The first look after a start is for somebody who watches: it waits for files that have just arrived.
+        let patience = if first { FIRST_PATIENCE } else { Duration::ZERO };
+        let request = Request { trigger: "schedule", lane: Lane::Sync, full: false, patience };
         match bridge.sync(&plan, request).await {
             Ok(_) => failures = 0,
             Err(PipelineError::Stopped) => return,
@@ -63,14 +77,12 @@ async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>) {
                 tracing::error!(resource = %plan.exposure.id, error = %error.chain(), failures, "a run failed");
             }
         }
-        let pause = pause(&plan.schedule, failures);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = bridge.stop.cancelled() => return,
+        if std::mem::take(&mut first) {
+            bridge.looked();
         }
-        // A reload has put another plan in force: its own task follows it.
-        if !bridge.world.load().plans.iter().any(|current| Arc::ptr_eq(current, &plan)) {
-            return;
+        tokio::select! {
+            () = tokio::time::sleep(pause(&plan.schedule, failures)) => {}
+            () = waiting.cancelled() => return,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -13,7 +14,7 @@ use super::progress::Progress;
 use crate::adapters::files::{Candidate, FilesBackend};
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
-use crate::mapping::Plan;
+use crate::mapping::{Plan, Schedule};
 use crate::record::ResourceId;
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
@@ -58,6 +59,11 @@ impl World {
         })
     }
 
+    /// The plans that run by themselves.
+    pub(super) fn scheduled(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.plans.iter().filter(|plan| plan.schedule != Schedule::Manual)
+    }
+
     /// The backend of a plan. Loading has checked that it is there.
     pub(super) fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
         self.backends.get(&plan.backend).ok_or_else(|| PipelineError::UnknownResource {
@@ -81,6 +87,8 @@ pub struct Bridge {
     pub stop: CancellationToken,
     /// Over all runs since the start.
     pub progress: Progress,
+    /// First looks after a start that are over.
+    first_looks: AtomicUsize,
     /// Files that are finished for a resource but still lie in the inbox, so that a poll does not read them
     /// again just to find them in the ledger.
     pub(super) finished: Mutex<HashMap<(ResourceId, String), Candidate>>,
@@ -96,7 +104,18 @@ impl Bridge {
             world: ArcSwap::default(),
             stop: CancellationToken::new(),
             progress: Progress::default(),
+            first_looks: AtomicUsize::new(0),
             finished: Mutex::default(),
         }
+    }
+
+    /// A schedule has had its first look.
+    pub(super) fn looked(&self) {
+        self.first_looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether every schedule has had its first look since the start.
+    pub fn first_round_is_over(&self) -> bool {
+        self.first_looks.load(Ordering::Relaxed) >= self.world.load().scheduled().count()
     }
 }
