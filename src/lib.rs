@@ -4,10 +4,10 @@ pub mod record;
 
 pub mod diagnostic;
 
+pub mod decode;
 pub mod gate;
 
 pub mod adapters;
-
+pub mod landing;
 pub mod mapping;
-
 pub mod staging;
