@@ -55,7 +55,7 @@ install: ## after `make build`: install program, unit, user and first configurat
 	@test -x $(TARGET)/release/tollbridge || { echo "run \`make build\` first: there is no $(TARGET)/release/tollbridge" >&2; exit 1; }
 	install -D -m 0755 $(TARGET)/release/tollbridge "$(DESTDIR)$(PREFIX)/bin/tollbridge"
 	install -d -m 0755 "$(UNITS)" "$(SYSUSERS)"
-	sed 's|/usr/local/bin/|$(PREFIX)/bin/|g' systemd/tollbridge.service > "$(UNITS)/tollbridge.service"
+	sed 's|/usr/local/|$(PREFIX)/|g' systemd/tollbridge.service > "$(UNITS)/tollbridge.service"
 	install -m 0644 systemd/tollbridge.sysusers "$(SYSUSERS)/tollbridge.conf"
 	install -D -m 0644 -t "$(DOCS)" README.md LICENSE systemd/tollbridge.toml systemd/credentials.conf
 	install -d -m 0755 "$(CONFIG)" "$(CONFIG)/mappings"
