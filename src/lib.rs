@@ -8,6 +8,6 @@ pub mod decode;
 pub mod gate;
 
 pub mod adapters;
-pub mod landing;
+
 pub mod mapping;
 pub mod staging;

@@ -8,7 +8,7 @@ use crate::gate::Lane;
 use crate::landing::Landed;
 use crate::mapping::Plan;
 use crate::record::ResourceId;
-use crate::staging::{Balance, FileEntry, FileState, Run, RunId, RunOutcome};
+use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
 
 use super::file::Passage;
 use super::{Backend, Bridge, PipelineError};
@@ -128,7 +128,8 @@ impl Bridge {
     }
 
     /// Enters the file into the ledger. A file that is there as done is read again when it was delivered anew
-    /// (another file may have come between, and then its old content is news), or when a full run wants it.
+    /// (another file may have come between, and then its old content is news), or when a full run wants it. One
+    /// that was partly read by another mapping is read from its beginning: the old position may mean nothing.
     async fn enter(
         &self,
         plan: &Plan,
@@ -138,13 +139,19 @@ impl Bridge {
     ) -> Result<FileEntry, PipelineError> {
         let id = &plan.exposure.id;
         let delivery = candidate.delivery();
-        let entry = self.staging.claim_file(id, &candidate.name, landed.size, landed.id, &delivery).await?;
-        if entry.state == FileState::Claimed || (!full && entry.delivery == delivery) {
+        let entry = self.staging.claim_file(id, &candidate.name, landed.size, landed.id).await?;
+        let is_new = entry.delivery.is_empty();
+        let is_done = entry.state != FileState::Claimed;
+        if is_done && entry.delivery == delivery && !full {
             return Ok(entry);
         }
-        self.staging.reopen_file(entry.id, &delivery).await?;
-        let reopened = self.staging.file(id, &candidate.name, landed.size, landed.id).await?;
-        Ok(reopened.unwrap_or(entry))
+        let is_stale = !is_new && entry.mapping != plan.hash && entry.checkpoint != Checkpoint::default();
+        if is_done || is_stale {
+            self.staging.reopen_file(entry.id).await?;
+        }
+        self.staging.note_delivery(entry.id, &delivery, &plan.hash).await?;
+        let entered = self.staging.file(id, &candidate.name, landed.size, landed.id).await?;
+        Ok(entered.unwrap_or(entry))
     }
 
     /// Lists the inbox under a permit; waits for young files as long as the request has patience.

@@ -29,7 +29,7 @@ impl Bridge {
         let resource = world.plan(wanted)?.exposure.id.clone();
         let document = self.staging.document(&resource, key).await?;
         let versions = self.staging.history(&resource, key).await?;
-        let mut filter = DeadLetterFilter::of(&resource);
+        let mut filter = DeadLetterFilter { resource: Some(resource.clone()), ..DeadLetterFilter::default() };
         match place(key) {
             Some(place) => filter.place = Some(place),
             None => filter.key = Some(key.to_owned()),

@@ -103,6 +103,7 @@ pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mu
         field_span: fields.span(slot, Scope::ROOT),
         expected: fault.expected,
         found: fault.found,
+        key: None,
         position: record.position,
         raw: record.raw.to_vec(),
     };

@@ -143,6 +143,7 @@ fn reject(fault: FieldFault, field: &Field, record: &RawRecord<'_>, columns: &Co
         field_span: columns.span(field, record.raw),
         expected: fault.expected,
         found: fault.found,
+        key: None,
         position: record.position,
         raw: record.raw.to_vec(),
     }
