@@ -4,6 +4,8 @@ pub mod record;
 
 pub mod diagnostic;
 
+pub mod telemetry;
+
 pub mod mapping;
 
 pub mod staging;
