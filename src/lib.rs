@@ -9,3 +9,7 @@ pub mod telemetry;
 pub mod mapping;
 
 pub mod staging;
+
+pub mod http;
+
+pub mod facade;
