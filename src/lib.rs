@@ -6,4 +6,6 @@ pub mod diagnostic;
 
 pub mod mapping;
 
+pub mod landing;
+
 pub mod staging;
