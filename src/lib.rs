@@ -8,6 +8,8 @@ pub mod telemetry;
 
 pub mod mapping;
 
+pub mod landing;
+
 pub mod staging;
 
 pub mod http;
