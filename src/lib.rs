@@ -3,11 +3,14 @@
 pub mod record;
 
 pub mod diagnostic;
+pub mod telemetry;
 
 pub mod decode;
 pub mod gate;
 
 pub mod adapters;
-
+pub mod landing;
 pub mod mapping;
 pub mod staging;
+
+pub mod http;

@@ -7,7 +7,6 @@
 //!
 //! The promise: read = staged + unchanged + dead + skipped, for every run, whenever it stops.
 
-mod column;
 mod error;
 mod file;
 pub mod preview;
@@ -20,6 +19,5 @@ mod tidy;
 pub mod trace;
 mod world;
 
-pub use column::column;
 pub use error::PipelineError;
 pub use world::{Backend, Bridge, World};

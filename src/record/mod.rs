@@ -6,6 +6,7 @@
 mod decimal;
 mod document;
 mod fields;
+pub mod key;
 mod position;
 mod reject;
 mod resource;

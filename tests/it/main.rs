@@ -1,4 +1,5 @@
-//! Everything that needs more than one module: a file a capability, in one binary.
+//! Everything that needs more than one module: a file or folder a capability, in one binary.
 
 mod architecture;
+mod staging;
 mod systemd;

@@ -1,0 +1,6 @@
+//! Staging: one conformance suite over the contract, then what is the embedded default's own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's way to fail")]
+
+mod conformance;
+mod support;
