@@ -14,3 +14,4 @@ pub mod mapping;
 pub mod staging;
 
 pub mod http;
+pub mod pipeline;

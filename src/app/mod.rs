@@ -38,7 +38,7 @@ pub enum AppError {
 /// Opens staging and landing and puts the configuration in force. No listener, no schedule.
 pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let staging: Arc<dyn Staging> = Arc::new(SqliteStaging::open(&loaded.config.staging.sqlite)?);
-    let landing = Arc::new(Landing::open(&loaded.config.landing.path)?);
+    let landing = Arc::new(Landing::open(&loaded.config.landing)?);
     let bridge = Arc::new(Bridge::new(staging, landing, Arc::new(Metrics::new())));
     put_in_force(&bridge, loaded).await?;
     Ok(bridge)

@@ -17,10 +17,10 @@ use std::{fs, io};
 use crate::adapters::files;
 use crate::diagnostic::{Diagnostic, Faults, SourceText, Table, parse};
 use crate::mapping::Plan;
-use crate::{gate, http, telemetry};
+use crate::{gate, http, landing, telemetry};
 
 pub use reference::{config_reference, mapping_reference};
-pub use sections::{LandingConfig, StagingConfig};
+pub use sections::StagingConfig;
 
 /// Where the configuration lies when nobody says so, in order.
 pub const DEFAULT_PATHS: [&str; 2] = ["tollbridge.toml", "/etc/tollbridge/tollbridge.toml"];
@@ -48,7 +48,7 @@ pub struct Config {
     /// The staging database.
     pub staging: StagingConfig,
     /// The store of raw input.
-    pub landing: LandingConfig,
+    pub landing: landing::Config,
     /// The legacy systems.
     pub backends: BTreeMap<String, BackendConfig>,
     /// Logs.
@@ -126,7 +126,7 @@ fn read(path: &Path, root: &crate::diagnostic::Node, faults: &Faults) -> Option<
     let server = sections::part(&table, "server", &http::SERVER, faults, http::ServerConfig::read);
     let auth = sections::part(&table, "auth", &http::AUTH, faults, http::AuthConfig::read);
     let staging = sections::part(&table, "staging", &sections::STAGING, faults, |t| StagingConfig::read(t, base));
-    let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| LandingConfig::read(t, base));
+    let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| sections::landing(t, base));
     let telemetry = sections::part(&table, "telemetry", &telemetry::SECTION, faults, telemetry::Config::read);
     let backends = sections::backends(&table, base, faults);
     let config = Config {
