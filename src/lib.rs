@@ -15,3 +15,5 @@ pub mod staging;
 pub mod http;
 
 pub mod facade;
+
+pub mod console;

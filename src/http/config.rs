@@ -341,16 +341,23 @@ mod tests {
         check("127.0.0.1:80", "127.0.0.1:81", true, &[], &[]);
         check("[::ffff:127.0.0.1]:80", "[::1]:81", false, &["read"], &[]);
         check("0.0.0.0:80", "127.0.0.1:81", true, &[], &[]);
-        check("0.0.0.0:80", "127.0.0.1:81", false, &[], &[
-            ListenerFault::OpenToTheNetwork(open),
-            ListenerFault::NobodyMayCall,
-        ]);
+        check(
+            "0.0.0.0:80",
+            "127.0.0.1:81",
+            false,
+            &[],
+            &[ListenerFault::OpenToTheNetwork(open), ListenerFault::NobodyMayCall],
+        );
         check("0.0.0.0:80", "127.0.0.1:81", true, &["read"], &[ListenerFault::AnonymousFromTheNetwork(open)]);
         check("127.0.0.1:81", "0.0.0.0:80", true, &[], &[]);
         check("127.0.0.1:81", "0.0.0.0:80", false, &["read"], &[ListenerFault::AdminOpenToTheNetwork(open)]);
-        check("127.0.0.1:80", "127.0.0.1:80", true, &[], &[
-            ListenerFault::SameAddress("127.0.0.1:80".parse().unwrap()),
-        ]);
+        check(
+            "127.0.0.1:80",
+            "127.0.0.1:80",
+            true,
+            &[],
+            &[ListenerFault::SameAddress("127.0.0.1:80".parse().unwrap())],
+        );
         check("127.0.0.1:0", "127.0.0.1:0", true, &[], &[]);
     }
 }

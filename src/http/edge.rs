@@ -146,7 +146,9 @@ impl Edge {
                 "" => "the body has no `Content-Type`".to_owned(),
                 other => format!("a body of type `{other}` is not taken here"),
             };
-            return Err(Reason::UnsupportedMediaType.because(detail).hint("send it as `Content-Type: application/json`"));
+            return Err(Reason::UnsupportedMediaType
+                .because(detail)
+                .hint("send it as `Content-Type: application/json`"));
         }
         serde_json::from_slice(&bytes).map_err(|fault| malformed(&fault))
     }
@@ -199,10 +201,28 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
     let (request_id, took_ms) = (id.as_str(), took.as_secs_f64() * 1000.0);
     match status {
         500 => tracing::error!(
-            request_id, trace_id, parent_id, method, path, route, status, took_ms, cause, "request failed inside"
+            request_id,
+            trace_id,
+            parent_id,
+            method,
+            path,
+            route,
+            status,
+            took_ms,
+            cause,
+            "request failed inside"
         ),
         501.. => tracing::info!(
-            request_id, trace_id, parent_id, method, path, route, status, took_ms, cause, "request not answered"
+            request_id,
+            trace_id,
+            parent_id,
+            method,
+            path,
+            route,
+            status,
+            took_ms,
+            cause,
+            "request not answered"
         ),
         _ => tracing::debug!(request_id, trace_id, parent_id, method, path, route, status, took_ms, "request answered"),
     }

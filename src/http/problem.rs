@@ -149,9 +149,10 @@ struct Body<'a> {
 impl Problem {
     /// A fault of ours. `cause` goes to the log only.
     pub fn internal(cause: impl fmt::Display) -> Problem {
-        Reason::Internal.because("the service could not answer this request").caused_by(cause).hint(
-            "try again later; if it stays, give the request id to the operators: the log has the cause under it",
-        )
+        Reason::Internal
+            .because("the service could not answer this request")
+            .caused_by(cause)
+            .hint("try again later; if it stays, give the request id to the operators: the log has the cause under it")
     }
 
     /// Adds what to do about it.

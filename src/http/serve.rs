@@ -138,11 +138,7 @@ async fn next_connection(listener: &TcpListener, permits: &Arc<Semaphore>) -> (T
 
 fn protocol(limits: ConnectionLimits) -> Builder<TokioExecutor> {
     let mut protocol = Builder::new(TokioExecutor::new());
-    protocol
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_within)
-        .max_buf_size(MAX_HEAD);
+    protocol.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_within).max_buf_size(MAX_HEAD);
     protocol
         .http2()
         .timer(TokioTimer::new())
