@@ -55,6 +55,13 @@ pub struct Config {
     pub telemetry: telemetry::Config,
 }
 
+impl Config {
+    /// A path written in the configuration, from the folder of the configuration.
+    pub fn beside(&self, path: &str) -> PathBuf {
+        base(&self.path).join(path)
+    }
+}
+
 /// A configuration with its mappings, ready to put in force.
 #[derive(Clone)]
 pub struct Loaded {
@@ -81,6 +88,9 @@ pub enum LoadError {
         /// Why.
         source: io::Error,
     },
+    /// It is right, but could not be put in force.
+    #[error("{0}")]
+    Refused(String),
     /// Something in it is wrong.
     #[error("{} fault{} in the configuration", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Faults(Vec<Diagnostic>),
@@ -146,6 +156,3 @@ fn read(path: &Path, root: &crate::diagnostic::Node, faults: &Faults) -> Option<
     }
     Some(config)
 }
-
-#[cfg(test)]
-mod tests;

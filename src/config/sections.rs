@@ -45,12 +45,7 @@ pub static LANDING: Section = Section {
     path: "landing",
     doc: "The content-addressed store of raw input.",
     keys: &[
-        Key {
-            name: "path",
-            shape: "path",
-            presence: Presence::Default("\"var/landing\""),
-            doc: "its folder",
-        },
+        Key { name: "path", shape: "path", presence: Presence::Default("\"var/landing\""), doc: "its folder" },
         Key {
             name: "keep",
             shape: "duration",

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 
-use super::route::Target;
 use super::openapi;
+use super::route::Target;
 use crate::http::{Caller, Problem, Reason};
 use crate::mapping::{Exposure, FieldType};
 use crate::staging::ColumnType;
@@ -94,8 +94,7 @@ impl Published {
             Some(age) => format!("private, max-age={}", age.as_secs()),
             None => "private, no-cache".to_owned(),
         };
-        let cache_control =
-            HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
+        let cache_control = HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
         Published { exposure, path, cache_control }
     }
 

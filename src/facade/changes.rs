@@ -8,8 +8,8 @@ use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
 use super::catalog::Published;
-use super::{Facade, accept, conditional, json_answer, query, staging_problem};
-use crate::http::{Problem, Reason};
+use super::{Facade, accept, conditional};
+use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
 use crate::staging::Change;
 
 pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
@@ -48,8 +48,8 @@ async fn refuse_foreign_position(facade: &Facade, published: &Published, since: 
 fn parameters(facade: &Facade, raw: &str) -> Result<(u64, usize), Problem> {
     let (mut since, mut limit) = (0, facade.server.page_size);
     let most = facade.server.max_page_size;
-    for pair in query::pairs(raw)? {
-        let value = query::decode(pair.raw_value)?;
+    for pair in parameters::pairs(raw)? {
+        let value = parameters::decode(pair.raw_value)?;
         let number = value.parse::<u64>().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()));
         match (pair.name.as_ref(), number) {
             ("since", Some(number)) => since = number,

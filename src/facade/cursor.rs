@@ -21,12 +21,16 @@ const SEAL_LENGTH: usize = 16;
 
 /// Seals and opens cursors.
 pub(super) struct Seal {
-    secret: [u8; 32],
+    /// Begun with the secret; cloned for every cursor.
+    keyed: Hmac<Sha256>,
 }
 
 impl Seal {
     pub(super) fn new(secret: [u8; 32]) -> Seal {
-        Seal { secret }
+        // HMAC fills a shorter key with zeros up to the hash's block; doing it here leaves nothing to fail.
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&secret);
+        Seal { keyed: Hmac::new(&block.into()) }
     }
 
     /// The cursor that goes on after the row with these values.
@@ -77,8 +81,7 @@ impl Seal {
             write_text(&key.path, &mut question);
             question.push(u8::from(key.descending));
         }
-        // The crate takes keys of any length, so 32 bytes are never refused.
-        let mut mac = Hmac::<Sha256>::new(&self.secret.into());
+        let mut mac = self.keyed.clone();
         mac.update(&(question.len() as u64).to_le_bytes());
         mac.update(&question);
         mac.update(values);

@@ -53,7 +53,8 @@ fn resource(body: &mut String, published: &Published, base: &str) {
     let (key, scope) = (escape(&exposure.key.join("~")), escape(&exposure.read_scope));
     put(body, format_args!("<p>Key: <code>{key}</code>. Scope: <code>{scope}</code>.</p>\n"));
 
-    let curl = |address: &str| format!("curl -g -H \"Authorization: Bearer $KEY\" '{base}{}{address}'\n", published.path);
+    let curl =
+        |address: &str| format!("curl -g -H \"Authorization: Bearer $KEY\" '{base}{}{address}'\n", published.path);
     let mut examples = curl("?limit=10");
     if let Some(field) = exposure.filter.first() {
         examples.push_str(&curl(&format!("?{}[ne]=VALUE", field.path)));
@@ -117,14 +118,18 @@ fn type_of(schema: &Value) -> String {
 }
 
 fn problems(body: &mut String) {
-    body.push_str("<h2 id=\"problems\">Problems</h2>\n<p>Errors are <code>application/problem+json</code> (RFC 9457).</p>\n");
+    body.push_str(
+        "<h2 id=\"problems\">Problems</h2>\n<p>Errors are <code>application/problem+json</code> (RFC 9457).</p>\n",
+    );
     body.push_str("<table><tr><th class=\"n\">status</th><th>code</th><th>when</th></tr>\n");
     for reason in Reason::ALL {
         let (status, code) = (reason.status().as_u16(), reason.code());
         let doc = escape(reason.doc().trim());
         put(
             body,
-            format_args!("<tr><td class=\"n\">{status}</td><td id=\"{code}\"><code>{code}</code></td><td>{doc}</td></tr>\n"),
+            format_args!(
+                "<tr><td class=\"n\">{status}</td><td id=\"{code}\"><code>{code}</code></td><td>{doc}</td></tr>\n"
+            ),
         );
     }
     body.push_str("</table>\n");

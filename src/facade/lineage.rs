@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::record::{canonical_key, no_such_record};
-use super::{Facade, accept, conditional, json_answer, query, staging_problem};
-use crate::http::Problem;
+use super::{Facade, accept, conditional};
+use crate::http::{Problem, json_answer, parameters, staging_problem};
 use crate::staging::Change;
 
 pub(super) async fn answer(
@@ -17,7 +17,7 @@ pub(super) async fn answer(
     written_key: &str,
 ) -> Result<Response, Problem> {
     accept::require(&request.headers, &[accept::JSON])?;
-    query::refuse_parameters(request.uri.query().unwrap_or(""))?;
+    parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
     let history = facade.staging.history(id, &key).await.map_err(staging_problem)?;

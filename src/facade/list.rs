@@ -7,8 +7,8 @@ use hyper::http::request::Parts;
 
 use super::catalog::Published;
 use super::query::{Asked, Paging};
-use super::{Facade, accept, conditional, query, staging_problem, stream};
-use crate::http::Problem;
+use super::{Facade, accept, conditional, query, stream};
+use crate::http::{Problem, staging_problem};
 use crate::staging::{ListQuery, Page};
 
 pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {

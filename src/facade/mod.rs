@@ -14,8 +14,8 @@ mod changes;
 mod conditional;
 mod cursor;
 mod docs;
-mod list;
 mod lineage;
+mod list;
 mod openapi;
 mod projection;
 mod query;
@@ -31,16 +31,18 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use serde::Serialize;
 
-use crate::http::{AuthConfig, Authenticator, Caller, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig};
+use crate::http::{
+    AuthConfig, Authenticator, Caller, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, json_answer,
+    parameters,
+};
 use crate::mapping::Exposure;
-use crate::staging::{Staging, StagingError};
+use crate::staging::Staging;
 use crate::telemetry::Metrics;
-use catalog::{Catalog, Published};
+use catalog::Catalog;
 use cursor::Seal;
 use route::{Route, RouteTable};
 
@@ -149,7 +151,7 @@ impl Facade {
             return Err(no_such_path());
         }
         accept::require(&request.headers, &[accept::JSON])?;
-        query::refuse_parameters(request.uri.query().unwrap_or(""))?;
+        parameters::refuse_any(request.uri.query().unwrap_or(""))?;
         json_answer(&catalog.index(version, caller))
     }
 }
@@ -182,28 +184,4 @@ fn no_such_path() -> Problem {
 fn method_not_allowed(method: &Method) -> Problem {
     let detail = format!("{} is not possible here; this version of the service only reads", method.as_str());
     Reason::MethodNotAllowed.because(detail).allow(METHODS)
-}
-
-/// What a fault of staging is to a caller.
-fn staging_problem(fault: StagingError) -> Problem {
-    match fault {
-        StagingError::UnknownResource(resource) => Reason::Unavailable
-            .because(format!("{resource} has not been loaded yet"))
-            .hint("try again when its first run has ended")
-            .retry_after(5),
-        StagingError::Cancelled | StagingError::Open { .. } | StagingError::DiskFull { .. } => {
-            let unavailable = Reason::Unavailable.because("the staging database is not available at the moment");
-            unavailable.retry_after(5).caused_by(fault)
-        }
-        other => Problem::internal(other),
-    }
-}
-
-/// A small answer as JSON, not to be cached.
-fn json_answer(body: &impl Serialize) -> Result<Response, Problem> {
-    let bytes = serde_json::to_vec(body).map_err(Problem::internal)?;
-    let mut response = Response::new(Body::from(bytes));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
 }

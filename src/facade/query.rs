@@ -4,19 +4,14 @@
 //! parameter given twice are refused, and the refusal names what is allowed. The words `sort limit cursor fields
 //! count` are ours; a field of such a name is reached by an operator (`limit[in]=5`).
 
-use std::borrow::Cow;
-
 use super::catalog::Published;
 use super::cursor::Seal;
 use super::projection::Projection;
 use super::value;
+use crate::http::parameters::{Parameter, decode, pairs, push_harmless};
 use crate::http::{Problem, Reason, ServerConfig};
 use crate::mapping::QueryField;
-use crate::record::key::decode_part;
 use crate::staging::{Comparison, Filter, ListQuery, Scalar, SortKey};
-
-/// Parameters at most; more is no honest question.
-const MAX_PARAMETERS: usize = 64;
 
 /// Values of one `[in]` at most.
 const MAX_VALUES: usize = 200;
@@ -63,19 +58,14 @@ impl Paging {
 pub(super) fn parse(published: &Published, raw: &str, paging: Paging, seal: &Seal) -> Result<Asked, Problem> {
     let mut asked = Asked { query: ListQuery::default(), limit: None, fields: None, carried: String::new() };
     let mut cursor = None;
-    let mut sort_seen = false;
-    let pairs = pairs(raw)?;
-    for Pair { name, raw_value, written } in &pairs {
+    for Parameter { name, raw_value, written } in &pairs(raw)? {
         match name.as_ref() {
             "cursor" => {
                 cursor = Some(decode(raw_value)?);
                 continue;
             }
             "limit" => asked.limit = Some(limit(&decode(raw_value)?, paging)?),
-            "sort" => {
-                asked.query.sort = sort(published, &decode(raw_value)?)?;
-                sort_seen = true;
-            }
+            "sort" => asked.query.sort = sort(published, &decode(raw_value)?)?,
             "fields" => asked.fields = Some(Projection::parse(&published.exposure.schema, &decode(raw_value)?)?),
             "count" => asked.query.count = count(&decode(raw_value)?, paging)?,
             _ => asked.query.filters.push(filter(published, name, raw_value)?),
@@ -85,7 +75,6 @@ pub(super) fn parse(published: &Published, raw: &str, paging: Paging, seal: &Sea
         }
         push_harmless(written, &mut asked.carried);
     }
-    debug_assert!(sort_seen || asked.query.sort.is_empty());
     asked.query.limit = match paging {
         Paging::Pages { default, .. } => asked.limit.unwrap_or(default),
         Paging::Stream => asked.limit.unwrap_or(usize::MAX),
@@ -94,51 +83,6 @@ pub(super) fn parse(published: &Published, raw: &str, paging: Paging, seal: &Sea
         asked.query.after = Some(seal.open(&published.exposure.id, &asked.query, &cursor)?);
     }
     Ok(asked)
-}
-
-/// For routes that take no parameters.
-pub(super) fn refuse_parameters(raw: &str) -> Result<(), Problem> {
-    match pairs(raw)?.first() {
-        None => Ok(()),
-        Some(pair) => Err(Reason::UnknownParameter.because(format!("`{}`: no parameters are taken here", pair.name))),
-    }
-}
-
-/// One `name=value`.
-pub(super) struct Pair<'a> {
-    /// Decoded.
-    pub(super) name: Cow<'a, str>,
-    /// As it was sent: lists are split before they are decoded, so that a value may hold an encoded comma.
-    pub(super) raw_value: &'a str,
-    written: &'a str,
-}
-
-/// The parameters in order, each name once.
-pub(super) fn pairs(raw: &str) -> Result<Vec<Pair<'_>>, Problem> {
-    let mut pairs: Vec<Pair<'_>> = Vec::new();
-    for written in raw.split('&').filter(|written| !written.is_empty()) {
-        let (raw_name, raw_value) = written.split_once('=').unwrap_or((written, ""));
-        let name = decode(raw_name)?;
-        if pairs.iter().any(|pair| pair.name == name) {
-            return Err(Reason::InvalidParameter
-                .because(format!("`{name}` is given twice"))
-                .hint("give each parameter once; for one of several values use `field[in]=a,b`"));
-        }
-        if pairs.len() == MAX_PARAMETERS {
-            return Err(Reason::InvalidParameter.because(format!("more than {MAX_PARAMETERS} parameters")));
-        }
-        pairs.push(Pair { name, raw_value, written });
-    }
-    Ok(pairs)
-}
-
-/// Decodes a name or value of a query string, where `+` is a blank.
-pub(super) fn decode(raw: &str) -> Result<Cow<'_, str>, Problem> {
-    let refused = |fault| Reason::InvalidParameter.because(format!("`{}`: {fault}", raw.escape_default()));
-    match raw.contains('+') {
-        false => decode_part(raw).map_err(refused),
-        true => decode_part(&raw.replace('+', " ")).map(|text| Cow::Owned(text.into_owned())).map_err(refused),
-    }
 }
 
 fn limit(text: &str, paging: Paging) -> Result<usize, Problem> {
@@ -256,17 +200,6 @@ fn names_of(fields: &[QueryField], what: &str) -> String {
     }
     let names: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
     format!("{what}: {}", names.join(", "))
-}
-
-/// Copies a parameter into a URL of ours; what does not belong into a URL or into a `Link` is encoded.
-fn push_harmless(written: &str, out: &mut String) {
-    for byte in written.bytes() {
-        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use hyper::http::request::Parts;
 
 use super::catalog::Published;
 use super::projection::Projection;
-use super::{Facade, accept, conditional, query, staging_problem};
-use crate::http::{Problem, Reason};
+use super::{Facade, accept, conditional};
+use crate::http::{Problem, Reason, parameters, staging_problem};
 use crate::record::{ContentHash, key};
 
 /// The fields of a full answer, with those that the edge adds.
@@ -56,10 +56,7 @@ pub(super) async fn answer(
 }
 
 /// The key in the form it is stored in.
-pub(super) fn canonical_key<'k>(
-    published: &Published,
-    written: &'k str,
-) -> Result<std::borrow::Cow<'k, str>, Problem> {
+pub(super) fn canonical_key<'k>(published: &Published, written: &'k str) -> Result<std::borrow::Cow<'k, str>, Problem> {
     let parts = published.exposure.key.len();
     let key = key::canonical(written, parts)
         .map_err(|fault| Reason::BadPath.because(format!("the key in the path cannot be read: {fault}")))?;
@@ -78,12 +75,12 @@ pub(super) fn no_such_record(published: &Published, key: &str) -> Problem {
 fn fields(published: &Published, query: Option<&str>) -> Result<Option<Projection>, Problem> {
     let Some(query) = query else { return Ok(None) };
     let mut fields = None;
-    for pair in query::pairs(query)? {
+    for pair in parameters::pairs(query)? {
         if pair.name != "fields" {
             let problem = Reason::UnknownParameter.because(format!("`{}` is no parameter of a record", pair.name));
             return Err(problem.hint("parameters of a record: fields"));
         }
-        fields = Some(Projection::parse(&published.exposure.schema, &query::decode(pair.raw_value)?)?);
+        fields = Some(Projection::parse(&published.exposure.schema, &parameters::decode(pair.raw_value)?)?);
     }
     Ok(fields)
 }

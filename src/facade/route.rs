@@ -71,10 +71,9 @@ impl<'a> Route<'a> {
     /// The resource, where the route has one.
     pub(super) fn target(&self) -> Option<Target<'a>> {
         match self {
-            Route::List(target)
-            | Route::Record(target, _)
-            | Route::Lineage(target, _)
-            | Route::Changes(target) => Some(*target),
+            Route::List(target) | Route::Record(target, _) | Route::Lineage(target, _) | Route::Changes(target) => {
+                Some(*target)
+            }
             _ => None,
         }
     }
@@ -147,9 +146,25 @@ mod tests {
     #[test]
     fn what_is_no_route() {
         let paths = [
-            "", "//", "/v", "/v0", "/v01", "/v12345", "/vx/orders", "/V1/orders", "/v1/", "/v1/orders/",
-            "/v1//4711", "/v1/orders/4711/", "/v1/orders/4711/other", "/v1/orders/a/b/c", "/v1/orders/4711/lineage/",
-            "/v1/orders/../../etc/passwd", "/health", "/docs/", "/openapi.yaml",
+            "",
+            "//",
+            "/v",
+            "/v0",
+            "/v01",
+            "/v12345",
+            "/vx/orders",
+            "/V1/orders",
+            "/v1/",
+            "/v1/orders/",
+            "/v1//4711",
+            "/v1/orders/4711/",
+            "/v1/orders/4711/other",
+            "/v1/orders/a/b/c",
+            "/v1/orders/4711/lineage/",
+            "/v1/orders/../../etc/passwd",
+            "/health",
+            "/docs/",
+            "/openapi.yaml",
         ];
         for path in paths {
             check(path, Route::Unknown);

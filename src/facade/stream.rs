@@ -19,8 +19,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 use super::catalog::Published;
 use super::projection::Projection;
 use super::query::Asked;
-use super::{Facade, accept, conditional, staging_problem};
-use crate::http::Problem;
+use super::{Facade, accept, conditional};
+use crate::http::{Problem, staging_problem};
 use crate::record::ResourceId;
 use crate::staging::{ListQuery, Page, Staging, StagingError};
 

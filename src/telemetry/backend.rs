@@ -56,6 +56,7 @@ pub(super) struct GateFamilies {
     in_flight: Family<LaneLabels, Gauge>,
     limit: Family<BackendLabel, Gauge>,
     queue_depth: Family<BackendLabel, Gauge>,
+    lingering: Family<BackendLabel, Gauge>,
     wait: Family<LaneLabels, Histogram, fn() -> Histogram>,
     rejected: Family<ReasonLabels, Counter>,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
@@ -67,6 +68,7 @@ impl GateFamilies {
             in_flight: Family::default(),
             limit: Family::default(),
             queue_depth: Family::default(),
+            lingering: Family::default(),
             wait: Family::new_with_constructor(wait_histogram as fn() -> Histogram),
             rejected: Family::default(),
             calls: Family::new_with_constructor(call_histogram as fn() -> Histogram),
@@ -74,6 +76,8 @@ impl GateFamilies {
         registry.register("gate_in_flight", "Permits out, by lane", families.in_flight.clone());
         registry.register("gate_limit", "The cap on calls in flight", families.limit.clone());
         registry.register("gate_queue_depth", "Calls that wait for a permit", families.queue_depth.clone());
+        let help = "Permits held for calls whose end nobody saw";
+        registry.register("gate_lingering", help, families.lingering.clone());
         registry.register("gate_wait_seconds", "How long granted calls waited", families.wait.clone());
         registry.register("gate_rejected", "Calls refused at the gate", families.rejected.clone());
         registry.register("backend_call_seconds", "How long calls to the backend took", families.calls.clone());
@@ -92,6 +96,7 @@ impl GateFamilies {
         GateMetrics {
             limit: self.limit.get_or_create_owned(&label),
             queue_depth: self.queue_depth.get_or_create_owned(&label),
+            lingering: self.lingering.get_or_create_owned(&label),
             lanes,
             backend: label.backend,
             families: self.clone(),
@@ -112,6 +117,7 @@ pub struct GateMetrics {
     families: GateFamilies,
     limit: Gauge,
     queue_depth: Gauge,
+    lingering: Gauge,
     lanes: [LaneMetrics; 2],
 }
 
@@ -124,6 +130,11 @@ impl GateMetrics {
     /// So many wait now.
     pub fn queue_depth(&self, waiting: usize) {
         self.queue_depth.set(as_i64(waiting));
+    }
+
+    /// So many permits are held for calls whose end nobody saw.
+    pub fn lingering(&self, permits: usize) {
+        self.lingering.set(as_i64(permits));
     }
 
     /// So many permits are out in this lane now.

@@ -151,7 +151,8 @@ fn list(published: &Published) -> Value {
 }
 
 fn record(published: &Published) -> Value {
-    let mut parameters = vec![parameters::key(&published.exposure), json!({ "$ref": "#/components/parameters/fields" })];
+    let mut parameters =
+        vec![parameters::key(&published.exposure), json!({ "$ref": "#/components/parameters/fields" })];
     parameters.extend(["ifNoneMatch", "ifModifiedSince"].map(parameters::reference));
     let mut responses = parts::with_problems(
         json!({
@@ -192,12 +193,13 @@ fn lineage(published: &Published) -> Value {
 
 fn changes(published: &Published) -> Value {
     let content = json!({ (accept::JSON): { "schema": { "$ref": "#/components/schemas/Changes" } } });
+    let parameters = ["since", "limit"].map(parameters::reference);
     json!({
         "operationId": operation("list", published, "Changes"),
         "summary": "The feed: which records changed, in order",
         "description": format!("Keep `page.next` and ask it again later. {}", security_note(published)),
         "tags": [schema_name(published)],
-        "parameters": ["since", "limit"].map(parameters::reference),
+        "parameters": parameters,
         "responses": parts::with_problems(
             json!({ "description": "Changes after `since`", "content": content }),
             &[400, 401, 403, 404, 406, 410, 503, 504],

@@ -89,7 +89,8 @@ fn of_field(field: &QueryField) -> Vec<Value> {
 }
 
 fn sort(fields: &[QueryField]) -> Value {
-    let orders: Vec<String> = fields.iter().flat_map(|field| [field.path.clone(), format!("-{}", field.path)]).collect();
+    let orders: Vec<String> =
+        fields.iter().flat_map(|field| [field.path.clone(), format!("-{}", field.path)]).collect();
     let schema = json!({ "type": "array", "items": { "type": "string", "enum": orders }, "uniqueItems": true });
     let mut parameter = query("sort", "Order by these fields, `-` for largest first; then by key", &schema);
     parameter["style"] = json!("form");

@@ -196,8 +196,10 @@ pub(super) fn fixed_paths(resources: &[&Published]) -> Map<String, Value> {
         let mut responses =
             Map::from_iter([("200".to_owned(), json!({ "description": "Yes", "content": json_of(object.clone()) }))]);
         if unready {
-            responses
-                .insert("503".to_owned(), json!({ "description": "No: see `parts`", "content": json_of(object.clone()) }));
+            responses.insert(
+                "503".to_owned(),
+                json!({ "description": "No: see `parts`", "content": json_of(object.clone()) }),
+            );
         }
         json!({ "get": { "operationId": id, "summary": summary, "security": [], "responses": responses } })
     };
