@@ -5,6 +5,7 @@
 mod architecture;
 mod demo;
 mod kill;
+mod mapping;
 mod readme;
 mod site;
 mod staging;

@@ -120,6 +120,7 @@ impl Cobol {
             field_span: u32::try_from(failure.offset).ok().zip(u32::try_from(plan.items[failure.item].length).ok()),
             expected: failure.fault.expected,
             found: failure.fault.found,
+            key: None,
             position,
             raw: raw.to_vec(),
         })
