@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench staging [rows] [rounds]`. Every figure is a rate, and a ratio to the bare loop; the two take
 //! turns, and the median of the rounds is printed. `cpu` is the same ratio in CPU time of the whole process, which
-//! also counts what other threads do (sorting, copying the log).
+//! also counts what other threads do (sorting, copying the log). `ONLY="ordered keys, 2"` measures a part.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the one who measures")]
 
 use std::path::Path;
@@ -25,10 +25,14 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
 
     println!("{rows} documents of about 700 bytes, {BATCH} a transaction; rows/s, median of {rounds}");
-    println!("{:34} {:>10} {:>10} {:>7} {:>7}", "", "staging", "bare", "ratio", "cpu");
+    println!("{:52} {:>10} {:>10} {:>7} {:>7}", "", "staging", "bare", "ratio", "cpu");
+    let only = std::env::var("ONLY").unwrap_or_default();
     for (shuffled, order) in [(true, "random keys"), (false, "ordered keys")] {
         for fields in [0, 2] {
-            let mut rounds_of: [Vec<Pair>; 3] = Default::default();
+            if !format!("{order}, {fields} indexed").contains(&only) {
+                continue;
+            }
+            let mut rounds_of: [Vec<Pair>; 6] = Default::default();
             for _ in 0..rounds {
                 let measured = runtime.block_on(write_round(rows, shuffled, fields));
                 for (kept, pair) in rounds_of.iter_mut().zip(measured) {
@@ -36,8 +40,9 @@ fn main() {
                 }
             }
             let passes = ["all new", "10% changed", "none changed"];
-            for (pass, pairs) in passes.iter().zip(rounds_of) {
-                report(&format!("{order}, {fields} indexed: {pass}"), rows, pairs);
+            let against = ["", ", bare indexed too"];
+            for (n, pairs) in rounds_of.into_iter().enumerate().filter(|(n, _)| *n < 3 || fields > 0) {
+                report(&format!("{order}, {fields} indexed: {}{}", passes[n % 3], against[n / 3]), rows, pairs);
             }
         }
     }
@@ -64,7 +69,7 @@ fn report(what: &str, count: usize, mut pairs: Vec<Pair>) {
     let rate = |spent: Spent| count as f64 / spent.wall.as_secs_f64();
     let cpu = median.bare.cpu.as_secs_f64() / median.staging.cpu.as_secs_f64();
     let (staging, bare) = (rate(median.staging), rate(median.bare));
-    println!("{what:34} {staging:>10.0} {bare:>10.0} {:>6.0}% {:>6.0}%", ratio(&median) * 100.0, cpu * 100.0);
+    println!("{what:52} {staging:>10.0} {bare:>10.0} {:>6.0}% {:>6.0}%", ratio(&median) * 100.0, cpu * 100.0);
 }
 
 /// CPU time of this process so far, all threads.
@@ -120,7 +125,7 @@ fn spec(fields: usize) -> ResourceSpec {
     ResourceSpec { id: ResourceId::new("orders", 1).unwrap(), indexed }
 }
 
-fn bare_database(path: &Path) -> Connection {
+fn bare_database(path: &Path, fields: usize) -> Connection {
     let connection = Connection::open(path).unwrap();
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
     connection.pragma_update(None, "synchronous", "FULL").unwrap();
@@ -180,19 +185,24 @@ async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8,
     clock.stop()
 }
 
-async fn write_round(rows: usize, shuffled: bool, fields: usize) -> [Pair; 3] {
+async fn write_round(rows: usize, shuffled: bool, fields: usize) -> [Pair; 6] {
     let folder = tempfile::tempdir_in(".").unwrap();
     let staging: Arc<dyn Staging> =
         Arc::new(SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap());
     let spec = spec(fields);
     staging.prepare(&spec).await.unwrap();
-    let mut bare = bare_database(&folder.path().join("bare.db"));
+    let mut bare = bare_database(&folder.path().join("bare.db"), 0);
+    let mut bare_indexed = bare_database(&folder.path().join("bare_indexed.db"), fields);
 
     let (first, second) = (documents(rows, shuffled, false), documents(rows, shuffled, true));
-    let mut pairs = [Pair::default(); 3];
+    let mut pairs = [Pair::default(); 6];
     for (pass, documents) in [&first, &second, &second].into_iter().enumerate() {
         pairs[pass].staging = staging_write(&staging, &spec.id, pass as u8, documents).await;
         pairs[pass].bare = bare_write(&mut bare, documents);
+        let staging = pairs[pass].staging;
+        if fields > 0 {
+            pairs[pass + 3] = Pair { staging, bare: bare_write(&mut bare_indexed, documents) };
+        }
     }
     pairs
 }
@@ -205,7 +215,7 @@ async fn reads(rows: usize, rounds: usize) {
     let id = &spec.id;
     staging.prepare(&spec).await.unwrap();
     let bare_path = folder.path().join("bare.db");
-    let mut writer = bare_database(&bare_path);
+    let mut writer = bare_database(&bare_path, 0);
     let documents = documents(rows, true, false);
     staging_write(&staging, id, 0, &documents).await;
     bare_write(&mut writer, &documents);
