@@ -112,6 +112,13 @@ pub(super) fn part<T>(
     }
 }
 
+/// The mappings' folder as written, or its default.
+pub(super) fn mappings_folder(root: &Node) -> String {
+    let quiet = Faults::new();
+    let folder = Table::new(root, &ROOT, &quiet).and_then(|table| table.filled("mappings"));
+    folder.unwrap_or_else(|| "mappings".to_owned())
+}
+
 /// The names of all backends, for messages about mappings, even of those with faults.
 pub(super) fn backend_names(root: &Node) -> Vec<String> {
     let backends = root.as_table().and_then(|entries| entries.get("backends")).and_then(Node::as_table);

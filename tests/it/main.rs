@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod config;
 mod demo;
 mod kill;
 mod mapping;
 mod readme;
+mod reference;
 mod site;
 mod staging;
 mod systemd;

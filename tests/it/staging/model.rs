@@ -111,7 +111,7 @@ impl Model {
 }
 
 fn of(resource: &ResourceId) -> DeadLetterFilter {
-    DeadLetterFilter { resource: Some(resource.clone()), state: None, code: None, blob: None, limit: usize::MAX }
+    DeadLetterFilter { resource: Some(resource.clone()), limit: usize::MAX, ..DeadLetterFilter::default() }
 }
 
 #[derive(Clone, Debug)]
