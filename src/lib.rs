@@ -3,17 +3,17 @@
 pub mod record;
 
 pub mod diagnostic;
-
 pub mod telemetry;
 
-pub mod mapping;
+pub mod decode;
+pub mod gate;
 
+pub mod adapters;
 pub mod landing;
-
+pub mod mapping;
 pub mod staging;
 
 pub mod http;
 
-pub mod facade;
-
 pub mod console;
+pub mod facade;

@@ -220,6 +220,19 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The tables of an array of tables below this one; empty when absent. Elements that are no tables are reported.
+    pub fn tables(&self, name: &str, section: &'static Section) -> Vec<Table<'a>> {
+        let Some(node) = self.get(name) else {
+            self.read(name, |_| Ok(()));
+            return Vec::new();
+        };
+        let Some(elements) = node.as_array() else {
+            self.fail(node.fault(format!("`{name}` must be an array of tables, found {}", node.kind())));
+            return Vec::new();
+        };
+        elements.iter().filter_map(|element| Table::new(element, section, self.faults)).collect()
+    }
+
     /// The entries of a table below this one whose keys are free names; empty when absent.
     pub fn free(&self, name: &str) -> impl Iterator<Item = (&'a str, &'a Node)> {
         let node = self.get(name);

@@ -46,8 +46,6 @@ use catalog::Catalog;
 use cursor::Seal;
 use route::{Route, RouteTable};
 
-pub use catalog::column_of;
-
 /// The methods of every route here.
 const METHODS: &str = "GET, HEAD, OPTIONS";
 

@@ -57,6 +57,13 @@ pub static AUTH: Section = Section {
             doc: "what callers without a key may do, like `[\"read\"]`; only accepted while `server.listen` is a \
                   loopback address",
         },
+        Key {
+            name: "demo_key",
+            shape: "path",
+            presence: Presence::Optional,
+            doc: "for demos: a key that may read everything is made on the first start and kept in this file; only \
+                  accepted while `server.listen` is a loopback address",
+        },
     ],
 };
 
@@ -94,6 +101,8 @@ pub struct AuthConfig {
     pub api_keys: bool,
     /// Scopes of callers without a key.
     pub anonymous: Vec<String>,
+    /// Where a demo's key is kept, as written.
+    pub demo_key: Option<String>,
 }
 
 impl ServerConfig {
@@ -151,6 +160,7 @@ impl AuthConfig {
     pub fn read(table: &Table<'_>) -> Option<AuthConfig> {
         let api_keys = table.boolean("api_keys");
         let anonymous = table.strings("anonymous").unwrap_or_default();
+        let demo_key = table.filled("demo_key");
         if let Some(bad) = anonymous.iter().find(|scope| !super::auth::is_scope(scope))
             && let Some(node) = table.get("anonymous")
         {
@@ -164,7 +174,7 @@ impl AuthConfig {
         if table.failed() {
             return None;
         }
-        Some(AuthConfig { api_keys: api_keys?, anonymous })
+        Some(AuthConfig { api_keys: api_keys?, anonymous, demo_key })
     }
 }
 
@@ -234,6 +244,12 @@ pub enum ListenerFault {
          other machines; remove `anonymous` or listen on 127.0.0.1"
     )]
     AnonymousFromTheNetwork(SocketAddr),
+    /// A key that lies in a file for everyone to try, and everyone can reach the listener.
+    #[error(
+        "`auth.demo_key` is only accepted on a loopback listener, and `server.listen` = {0} can be reached from \
+         other machines; remove `demo_key` or listen on 127.0.0.1"
+    )]
+    DemoKeyOnTheNetwork(SocketAddr),
     /// The admin listener can be reached, and there are no keys to ask for.
     #[error(
         "`server.admin_listen` = {0} can be reached from other machines, which needs keys with the scope `admin`; \
@@ -255,6 +271,7 @@ impl ListenerFault {
             ListenerFault::OpenToTheNetwork(_) => ("server", "listen"),
             ListenerFault::AnonymousFromTheNetwork(_) => ("auth", "anonymous"),
             ListenerFault::AdminOpenToTheNetwork(_) | ListenerFault::SameAddress(_) => ("server", "admin_listen"),
+            ListenerFault::DemoKeyOnTheNetwork(_) => ("auth", "demo_key"),
             ListenerFault::NobodyMayCall => ("auth", "api_keys"),
         }
     }
@@ -269,6 +286,9 @@ pub fn check_listeners(server: &ServerConfig, auth: &AuthConfig) -> Vec<Listener
     }
     if !is_loopback(listen.ip()) && !auth.anonymous.is_empty() {
         faults.push(ListenerFault::AnonymousFromTheNetwork(listen));
+    }
+    if !is_loopback(listen.ip()) && auth.demo_key.is_some() {
+        faults.push(ListenerFault::DemoKeyOnTheNetwork(listen));
     }
     if !is_loopback(admin.ip()) && !auth.api_keys {
         faults.push(ListenerFault::AdminOpenToTheNetwork(admin));
@@ -335,7 +355,11 @@ mod tests {
             let (listen, admin_listen) = (listen.parse().unwrap(), admin.parse().unwrap());
             let server = ServerConfig { listen, admin_listen, ..ServerConfig::default() };
             let anonymous = anonymous.iter().map(|scope| (*scope).to_owned()).collect();
-            assert_eq!(check_listeners(&server, &AuthConfig { api_keys, anonymous }), expected, "{listen}");
+            assert_eq!(
+                check_listeners(&server, &AuthConfig { api_keys, anonymous, demo_key: None }),
+                expected,
+                "{listen}"
+            );
         };
         let open = "0.0.0.0:80".parse().unwrap();
         check("127.0.0.1:80", "127.0.0.1:81", true, &[], &[]);
@@ -359,5 +383,8 @@ mod tests {
             &[ListenerFault::SameAddress("127.0.0.1:80".parse().unwrap())],
         );
         check("127.0.0.1:0", "127.0.0.1:0", true, &[], &[]);
+        let demo = AuthConfig { demo_key: Some("demo.key".to_owned()), ..AuthConfig::default() };
+        let server = ServerConfig { listen: open, ..ServerConfig::default() };
+        assert_eq!(check_listeners(&server, &demo), [ListenerFault::DemoKeyOnTheNetwork(open)]);
     }
 }

@@ -21,7 +21,7 @@ pub use key::{ApiKey, NewApiKey};
 pub use query::{ColumnType, Comparison, Filter, IndexedField, ListQuery, Page, ResourceSpec, Rows, Scalar, SortKey};
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileState,
-    Run, RunId, RunOutcome, RunState,
+    Place, Run, RunId, RunOutcome, RunState,
 };
 
 /// A fault of the database, not of the data.
@@ -233,6 +233,12 @@ pub trait Staging: Send + Sync + 'static {
 
     /// Sets a file back to its beginning, so that a full run reads it again.
     async fn reopen_file(&self, file: FileId) -> Result<(), StagingError>;
+
+    /// Notes in the ledger which delivery of the content is being read, and with which mapping.
+    async fn note_delivery(&self, file: FileId, delivery: &str, mapping: &str) -> Result<(), StagingError>;
+
+    /// The landed inputs that an open dead letter or an unfinished file still needs.
+    async fn needed_blobs(&self) -> Result<Vec<BlobId>, StagingError>;
 
     /// The ledger, newest first.
     async fn files(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<FileEntry>, StagingError>;

@@ -1,3 +1,5 @@
-//! The integration tests: one binary, a file or folder a capability.
+//! Everything that needs more than one module: a file or folder a capability, in one binary.
 
+mod architecture;
 mod staging;
+mod systemd;

@@ -57,7 +57,8 @@ pub(super) fn commit(
     dead_letters::record(&transaction, batch, &origin)?;
 
     let documents = batch.documents.len() as u64;
-    let dead = batch.rejects.len() as u64;
+    // A finding about the file itself is a dead letter, but no record.
+    let dead = batch.rejects.iter().filter(|reject| reject.position.record > 0).count() as u64;
     let balance = Balance {
         read: documents + dead + batch.skipped,
         staged: written.staged,

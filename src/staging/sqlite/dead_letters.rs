@@ -12,7 +12,7 @@ use super::commit::Origin;
 use super::convert::{blob_id, now_millis, parsed, position, timestamp, timestamp_or_null};
 use super::fault::Fault;
 use crate::record::{Reject, RejectCode, ResourceId};
-use crate::staging::{Batch, DeadLetter, DeadLetterFilter, DeadLetterState, FileId, FileState, RunId};
+use crate::staging::{Batch, DeadLetter, DeadLetterFilter, DeadLetterState, FileId, FileState, Place, RunId};
 
 /// Writes the batch's rejects.
 pub(super) fn record(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
@@ -22,12 +22,12 @@ pub(super) fn record(connection: &Connection, batch: &Batch, origin: &Origin) ->
     // Settled by a person while the same run still finds it (an input under two names): stays settled.
     let mut upsert = connection.prepare_cached(
         "INSERT INTO dead_letter (resource, run, file, blob, \"offset\", subject, record, length, line, code, field, \
-         span_offset, span_length, expected, found, state, created_at, raw) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 'open', ?16, ?17) \
+         span_offset, span_length, expected, found, key, state, created_at, raw) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 'open', ?17, ?18) \
          ON CONFLICT (resource, blob, \"offset\", subject) DO UPDATE SET run = excluded.run, file = excluded.file, \
          record = excluded.record, length = excluded.length, line = excluded.line, code = excluded.code, \
          field = excluded.field, span_offset = excluded.span_offset, span_length = excluded.span_length, \
-         expected = excluded.expected, found = excluded.found, raw = excluded.raw, attempts = attempts + 1, \
+         expected = excluded.expected, found = excluded.found, key = excluded.key, raw = excluded.raw, attempts = attempts + 1, \
          state = CASE WHEN run = excluded.run THEN state ELSE 'open' END, \
          resolved_at = CASE WHEN run = excluded.run THEN resolved_at END",
     )?;
@@ -49,6 +49,7 @@ pub(super) fn record(connection: &Connection, batch: &Batch, origin: &Origin) ->
             span_length,
             reject.expected,
             reject.found,
+            reject.key,
             origin.now,
             reject.raw,
         ])?;
@@ -124,8 +125,17 @@ pub(super) fn retry_failed(connection: &Connection, id: i64, reject: &Reject) ->
     let (span_offset, span_length) = reject.field_span.unzip();
     connection.execute(
         "UPDATE dead_letter SET code = ?2, field = ?3, span_offset = ?4, span_length = ?5, expected = ?6, found = ?7, \
-         attempts = attempts + 1 WHERE id = ?1",
-        params![id, reject.code.as_str(), reject.field, span_offset, span_length, reject.expected, reject.found],
+         key = ?8, attempts = attempts + 1 WHERE id = ?1",
+        params![
+            id,
+            reject.code.as_str(),
+            reject.field,
+            span_offset,
+            span_length,
+            reject.expected,
+            reject.found,
+            reject.key
+        ],
     )?;
     Ok(())
 }
@@ -135,7 +145,7 @@ const COLUMNS: &str = "dead_letter.id, resource.name, run.id, dead_letter.file, 
                        dead_letter.code, dead_letter.field, dead_letter.span_offset, dead_letter.span_length, \
                        dead_letter.expected, dead_letter.found, dead_letter.record, dead_letter.\"offset\", \
                        dead_letter.length, dead_letter.line, dead_letter.state, dead_letter.created_at, \
-                       dead_letter.resolved_at, dead_letter.attempts";
+                       dead_letter.resolved_at, dead_letter.attempts, dead_letter.key";
 const FROM: &str = "FROM dead_letter CROSS JOIN resource ON resource.id = dead_letter.resource \
                     CROSS JOIN run ON run.number = dead_letter.run CROSS JOIN file ON file.id = dead_letter.file";
 
@@ -148,7 +158,8 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
         expected: row.get(10)?,
         found: row.get(11)?,
         position: position(row, 12)?,
-        raw: row.get(20)?,
+        key: row.get(20)?,
+        raw: row.get(21)?,
     };
     let state = |text: &str| DeadLetterState::ALL.into_iter().find(|state| state.as_str() == text);
     Ok(DeadLetter {
@@ -193,6 +204,15 @@ pub(super) fn list(
     }
     if let Some(code) = filter.code {
         ask("code", Value::Text(code.as_str().to_owned()));
+    }
+    if let Some(key) = &filter.key {
+        ask("key", Value::Text(key.clone()));
+    }
+    match filter.place {
+        Some(Place::Line(line)) => ask("line", Value::Integer(line as i64)),
+        Some(Place::Record(record)) => ask("record", Value::Integer(record as i64)),
+        Some(Place::Offset(offset)) => ask("\"offset\"", Value::Integer(offset as i64)),
+        None => {}
     }
     if let Some(blob) = filter.blob {
         ask("blob", Value::Blob(blob.0.to_vec()));

@@ -10,7 +10,7 @@ use crate::record::{BlobId, ResourceId};
 use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileState, StagingError};
 
 const SELECT: &str = "SELECT file.id, resource.name, path, size, blob, state, next_offset, next_records, next_line, \
-                      claimed_at, finished_at FROM file JOIN resource ON resource.id = file.resource";
+                      claimed_at, finished_at, delivery, mapping FROM file JOIN resource ON resource.id = file.resource";
 
 const STATES: [FileState; 3] = [FileState::Claimed, FileState::Staged, FileState::Rejected];
 
@@ -25,6 +25,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<FileEntry> {
         checkpoint: Checkpoint { offset: count(row, 6)?, records: count(row, 7)?, line: count(row, 8)? },
         claimed_at: timestamp(row, 9)?,
         finished_at: timestamp_or_null(row, 10)?,
+        delivery: row.get(11)?,
+        mapping: row.get(12)?,
     })
 }
 
@@ -82,6 +84,25 @@ pub(super) fn reopen(connection: &Connection, file: FileId) -> Result<(), Fault>
         return Err(StagingError::UnknownFile(file).into());
     }
     Ok(())
+}
+
+/// Notes which delivery is being read, with which mapping.
+pub(super) fn note_delivery(connection: &Connection, file: FileId, delivery: &str, mapping: &str) -> Result<(), Fault> {
+    let changed = connection
+        .execute("UPDATE file SET delivery = ?2, mapping = ?3 WHERE id = ?1", params![file.0, delivery, mapping])?;
+    if changed == 0 {
+        return Err(StagingError::UnknownFile(file).into());
+    }
+    Ok(())
+}
+
+/// Inputs that must stay in landing.
+pub(super) fn needed_blobs(connection: &Connection) -> Result<Vec<BlobId>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT blob FROM dead_letter WHERE state = 'open' UNION SELECT blob FROM file WHERE state = 'claimed'",
+    )?;
+    let blobs = select.query_map([], |row| blob_id(row, 0))?;
+    Ok(blobs.collect::<rusqlite::Result<_>>()?)
 }
 
 /// What the ledger says of the batch's file, after checking that the batch means the same one.

@@ -328,6 +328,16 @@ impl Staging for SqliteStaging {
         self.write("reopen a file", move |connection| files::reopen(connection, file)).await
     }
 
+    async fn note_delivery(&self, file: FileId, delivery: &str, mapping: &str) -> Result<(), StagingError> {
+        let (delivery, mapping) = (delivery.to_owned(), mapping.to_owned());
+        let write = move |connection: &mut Connection| files::note_delivery(connection, file, &delivery, &mapping);
+        self.write("note a file's delivery", write).await
+    }
+
+    async fn needed_blobs(&self) -> Result<Vec<BlobId>, StagingError> {
+        self.read("list needed input", |connection| files::needed_blobs(connection)).await
+    }
+
     async fn files(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<FileEntry>, StagingError> {
         let id = resource.cloned();
         let read = move |connection: &mut Connection, registry: &Registry| {

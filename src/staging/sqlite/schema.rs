@@ -62,6 +62,8 @@ CREATE TABLE file (
     next_line    INTEGER NOT NULL DEFAULT 0,
     claimed_at   INTEGER NOT NULL,
     finished_at  INTEGER,
+    delivery     TEXT    NOT NULL DEFAULT '',
+    mapping      TEXT    NOT NULL DEFAULT '',
     UNIQUE (resource, path, size, blob)
 ) STRICT;
 CREATE INDEX file_of_resource ON file (resource, id);
@@ -84,6 +86,7 @@ CREATE TABLE dead_letter (
     span_length INTEGER,
     expected    TEXT    NOT NULL,
     found       TEXT    NOT NULL,
+    key         TEXT,
     state       TEXT    NOT NULL,
     created_at  INTEGER NOT NULL,
     resolved_at INTEGER,
@@ -94,6 +97,7 @@ CREATE TABLE dead_letter (
 CREATE INDEX dead_letter_in_state ON dead_letter (state, id);
 CREATE INDEX dead_letter_of_resource ON dead_letter (resource, state, id);
 CREATE INDEX dead_letter_by_code ON dead_letter (resource, state, code);
+CREATE INDEX dead_letter_by_key ON dead_letter (resource, key) WHERE key IS NOT NULL;
 
 CREATE TABLE api_key (
     number     INTEGER PRIMARY KEY,

@@ -16,7 +16,7 @@ fn text(payload: &[u8]) -> &str {
 }
 
 fn letters(state: Option<DeadLetterState>) -> DeadLetterFilter {
-    DeadLetterFilter { resource: None, state, code: None, blob: None, limit: 100 }
+    DeadLetterFilter { state, limit: 100, ..DeadLetterFilter::default() }
 }
 
 async fn every_question_about_an_unknown_resource_says_so(staging: Arc<dyn Staging>) {
@@ -304,6 +304,7 @@ async fn dead_letters_are_found_by_each_mark(staging: Arc<dyn Staging>) {
         code: Some(RejectCode::Blank),
         blob: Some(orders.blob),
         limit: 10,
+        ..DeadLetterFilter::default()
     };
     assert_eq!(count(all).await, 1);
     let counts = staging.dead_letter_counts(&orders.resource).await.unwrap();

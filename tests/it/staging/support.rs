@@ -46,6 +46,7 @@ pub(crate) fn document(key: &str, payload: &str, offset: u64) -> Document {
         key: key.to_owned(),
         payload: payload.as_bytes().to_vec(),
         hash: ContentHash::of(payload.as_bytes()),
+        key: None,
         position: at(offset),
     }
 }
@@ -61,6 +62,7 @@ pub(crate) fn reject(code: RejectCode, offset: u64) -> Reject {
         field_span: Some((3, 4)),
         expected: "a packed number".to_owned(),
         found: "bytes 40 40".to_owned(),
+        key: None,
         position: at(offset),
         raw: vec![0x40, 0x00, 0xff, offset as u8],
     }

@@ -1,0 +1,144 @@
+//! Delimited text: comma, semicolon or tab between cells, quotes around some, a header or not.
+//!
+//! Names are bound to columns when a file is opened, from its own header: a file whose columns moved is still read
+//! right, and one whose columns are gone is refused as a whole. Which names are wanted is learned from
+//! [`Layout::resolve`], so that a mapping need not list the columns it does not use. Cells are cut on the raw bytes and
+//! decoded when they are read; the raw bytes of a record are those of the file.
+
+mod reader;
+mod row;
+mod settings;
+
+use std::sync::Arc;
+
+use indexmap::IndexSet;
+use parking_lot::Mutex;
+
+use super::json::{JsonOptions, write_string};
+use super::{LayoutRow, Resume, StreamFault};
+use crate::diagnostic::nearest;
+use crate::record::{FieldKind, Layout, RawRecord, Reject, Resolved, Scope, Slot, Unresolved, Value};
+
+pub use reader::Reader;
+pub(super) use settings::SECTION;
+pub use settings::{Ragged, Settings};
+
+/// A compiled CSV layout.
+#[derive(Clone)]
+pub struct Csv(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    /// Names that were resolved; a slot is an index into them.
+    wanted: Mutex<IndexSet<String>>,
+}
+
+/// Slots from here on are columns of the file by number: [`Fields::count`](crate::record::Fields::count) of this one
+/// is the number of columns, and the name of such a slot is the column's JSON member name with quotes and colon.
+/// They are how [`write_json`] sees a record, and no mapping ever gets one.
+const COLUMNS: u32 = 1 << 31;
+
+impl Csv {
+    pub(super) fn new(settings: Settings) -> Csv {
+        Csv(Arc::new(Inner { settings, wanted: Mutex::new(IndexSet::new()) }))
+    }
+
+    pub(super) fn reader<R: std::io::Read + std::io::Seek>(
+        &self,
+        input: R,
+        from: Resume,
+    ) -> Result<Reader<R>, StreamFault> {
+        let wanted: Vec<String> = self.0.wanted.lock().iter().cloned().collect();
+        Reader::open(&self.0.settings, wanted, input, from)
+    }
+
+    pub(super) fn describe(&self) -> Vec<LayoutRow> {
+        let row = |name: &String| LayoutRow {
+            depth: 0,
+            level: None,
+            name: name.clone(),
+            picture: String::new(),
+            kind: "text".to_owned(),
+            offset: None,
+            length: None,
+            occurs: None,
+            redefines: None,
+        };
+        self.0.settings.columns.iter().flatten().map(row).collect()
+    }
+}
+
+impl Layout for Csv {
+    fn resolve(&self, parent: Option<Slot>, name: &str) -> Result<Resolved, Unresolved> {
+        if parent.is_some() {
+            return Err(Unresolved { reason: "a CSV file has no groups".to_owned(), nearest: None });
+        }
+        if name.trim().is_empty() {
+            return Err(Unresolved { reason: "a column needs a name".to_owned(), nearest: None });
+        }
+        if let Some(columns) = &self.0.settings.columns
+            && !columns.iter().any(|column| column == name)
+        {
+            let nearest = nearest(name, columns.iter().map(String::as_str)).map(str::to_owned);
+            return Err(Unresolved { reason: format!("`columns` has no `{name}`"), nearest });
+        }
+        let (index, _) = self.0.wanted.lock().insert_full(name.to_owned());
+        let slot = u32::try_from(index).ok().filter(|slot| *slot < COLUMNS).map(Slot);
+        let too_many = || Unresolved { reason: "too many columns".to_owned(), nearest: None };
+        Ok(Resolved { slot: slot.ok_or_else(too_many)?, kind: FieldKind::Text { max_chars: None }, repeats: false })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.settings.columns.clone().unwrap_or_default()
+    }
+}
+
+/// Every cell as text under the name of its column.
+pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let fields = record.fields;
+    let reject = |fault: crate::record::FieldFault, slot: Slot| Reject {
+        code: fault.code,
+        field: serde_json::from_str(fields.name(slot).trim_end_matches(':')).ok(),
+        field_span: fields.span(slot, Scope::ROOT),
+        expected: fault.expected,
+        found: fault.found,
+        key: None,
+        position: record.position,
+        raw: record.raw.to_vec(),
+    };
+    out.push(b'{');
+    if options.meta {
+        let position = &record.position;
+        let text =
+            format!("\"_offset\":{},\"_length\":{},\"_record\":{},", position.offset, position.length, position.record);
+        out.extend_from_slice(text.as_bytes());
+    }
+    let columns = fields.count(Slot(COLUMNS), Scope::ROOT).map_err(|fault| reject(fault, Slot(COLUMNS)))?;
+    for slot in (COLUMNS..).take(columns).map(Slot) {
+        let value = fields.read(slot, Scope::ROOT).map_err(|fault| reject(fault, slot))?;
+        let name = fields.name(slot);
+        out.extend_from_slice(name.as_bytes());
+        match &value {
+            Value::Text(text) => write_string(text, out),
+            _ => out.extend_from_slice(b"null"),
+        }
+        out.push(b',');
+        if options.hex
+            && let Some((from, length)) = fields.span(slot, Scope::ROOT)
+        {
+            out.extend_from_slice(name.trim_end_matches("\":").as_bytes());
+            out.extend_from_slice(b"_hex\":\"");
+            let (from, length) = (from as usize, length as usize);
+            for byte in record.raw.get(from..from + length).unwrap_or_default() {
+                out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            }
+            out.extend_from_slice(b"\",");
+        }
+    }
+    if out.last() == Some(&b',') {
+        out.pop();
+    }
+    out.push(b'}');
+    Ok(())
+}

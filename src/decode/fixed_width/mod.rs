@@ -1,0 +1,262 @@
+//! Text in fixed columns, one record a line.
+//!
+//! A line is cut by column only when a field is asked for, so that lines of several kinds (header, item, trailer) can
+//! share one file: what a short trailer line does not have is a fault only for the field that is read from it.
+//! Columns count characters; in single-byte code pages that is the same as bytes, in UTF-8 it is what the author of
+//! the file saw.
+
+mod reader;
+mod settings;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{Read, Seek};
+use std::sync::Arc;
+
+use super::code_page::Unmappable;
+use super::json::{Cursor, ESCAPED, META, Name, SLACK, distinct};
+use super::{CodePage, JsonOptions, LayoutRow, Resume, StreamFault, Trim};
+use crate::diagnostic::{Faults, SourceText, nearest};
+use crate::record::{
+    FieldFault, FieldKind, Layout, RawRecord, Reject, RejectCode, Resolved, Scope, Slot, Unresolved, Value,
+};
+
+pub use reader::Reader;
+pub(super) use settings::SECTION;
+pub use settings::{FIELD_SECTION, Field, Fields, Settings};
+
+/// A compiled layout of columns.
+#[derive(Clone)]
+pub struct FixedWidth(Arc<Columns>);
+
+struct Columns {
+    fields: Vec<Field>,
+    names: Vec<Name>,
+    index: HashMap<String, u32>,
+    encoding: CodePage,
+    header_lines: u64,
+    footer_lines: u64,
+    pad: bool,
+    trim: Trim,
+}
+
+impl FixedWidth {
+    pub(super) fn compile(
+        settings: &Settings,
+        texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+        faults: &Faults,
+    ) -> Option<FixedWidth> {
+        let fields = settings.fields(texts, faults)?;
+        let names = distinct(fields.iter().map(|field| field.name.clone()));
+        Some(FixedWidth(Arc::new(Columns {
+            index: (0u32..).zip(&fields).map(|(slot, field)| (field.name.clone(), slot)).collect(),
+            names: names.iter().map(|name| Name::new(name)).collect(),
+            fields,
+            encoding: settings.encoding.clone(),
+            header_lines: settings.header_lines,
+            footer_lines: settings.footer_lines,
+            pad: settings.pad,
+            trim: settings.trim,
+        })))
+    }
+
+    pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
+        Reader::open(Arc::clone(&self.0), input, from)
+    }
+
+    pub(super) fn describe(&self) -> Vec<LayoutRow> {
+        let row = |field: &Field| LayoutRow {
+            depth: 0,
+            level: None,
+            name: field.name.clone(),
+            picture: String::new(),
+            kind: "text".to_owned(),
+            offset: Some(field.start),
+            length: Some(field.length),
+            occurs: None,
+            redefines: None,
+        };
+        self.0.fields.iter().map(row).collect()
+    }
+
+    pub(super) fn write_json(
+        &self,
+        record: &RawRecord<'_>,
+        options: &JsonOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
+        let columns = &*self.0;
+        let start = out.len();
+        write(out, META, |cursor| {
+            cursor.byte(b'{');
+            if options.meta {
+                cursor.meta(&record.position);
+            }
+        });
+        for (field, name) in columns.fields.iter().zip(&columns.names) {
+            let bytes =
+                columns.field_bytes(field, record.raw).map_err(|fault| reject(fault, field, record, columns))?;
+            let trimmed = columns.trim.apply(bytes, columns.encoding.blank());
+            let written = write(out, name.len() + bytes.len() * ESCAPED, |cursor| {
+                cursor.name(name);
+                match columns.encoding.tables() {
+                    Some(tables) => cursor.text(trimmed, tables),
+                    None => columns.encoding.decode(trimmed).map(|text| cursor.string(&text)),
+                }
+            });
+            if let Err(unmappable) = written {
+                return Err(reject(columns.unmappable(field, unmappable), field, record, columns));
+            }
+            out.push(b',');
+            if options.hex {
+                let name = Name::new(&format!("{}_hex", field.name));
+                write(out, name.len() + bytes.len() * 2, |cursor| {
+                    cursor.name(&name);
+                    cursor.hex(bytes);
+                    cursor.byte(b',');
+                });
+            }
+        }
+        if out.len() > start + 1 {
+            out.pop();
+        }
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+/// Appends what `write` writes, of at most `room` bytes and some punctuation.
+fn write<T>(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut Cursor<'_>) -> T) -> T {
+    let start = out.len();
+    out.resize(start + room + SLACK + 8, 0);
+    let mut cursor = Cursor::new(&mut out[start..]);
+    let answer = write(&mut cursor);
+    let length = cursor.len();
+    out.truncate(start + length);
+    answer
+}
+
+fn reject(fault: FieldFault, field: &Field, record: &RawRecord<'_>, columns: &Columns) -> Reject {
+    Reject {
+        code: fault.code,
+        field: Some(field.name.clone()),
+        field_span: columns.span(field, record.raw),
+        expected: fault.expected,
+        found: fault.found,
+        key: None,
+        position: record.position,
+        raw: record.raw.to_vec(),
+    }
+}
+
+impl Layout for FixedWidth {
+    fn resolve(&self, parent: Option<Slot>, name: &str) -> Result<Resolved, Unresolved> {
+        if parent.is_some() {
+            return Err(Unresolved { reason: "a file of fixed columns has no groups".to_owned(), nearest: None });
+        }
+        let Some(&slot) = self.0.index.get(name) else {
+            let nearest = nearest(name, self.0.fields.iter().map(|field| field.name.as_str())).map(str::to_owned);
+            return Err(Unresolved { reason: format!("the layout has no field `{name}`"), nearest });
+        };
+        let max_chars = self.0.fields.get(slot as usize).and_then(|field| u32::try_from(field.length).ok());
+        Ok(Resolved { slot: Slot(slot), kind: FieldKind::Text { max_chars }, repeats: false })
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.fields.iter().map(|field| field.name.clone()).collect()
+    }
+}
+
+impl Columns {
+    fn field(&self, slot: Slot) -> Option<&Field> {
+        self.fields.get(slot.0 as usize)
+    }
+
+    /// Offset and length in bytes of what the line has of the field, and whether that is all of it.
+    fn bounds(&self, field: &Field, line: &[u8]) -> (usize, usize, bool) {
+        let end = field.start + field.length;
+        if !self.encoding.is_utf8() || line.is_ascii() {
+            let (from, to) = (field.start.min(line.len()), end.min(line.len()));
+            return (from, to - from, end <= line.len());
+        }
+        // A character begins at every byte that is not a continuation byte.
+        let mut starts = line.iter().enumerate().filter(|(_, byte)| (**byte & 0xC0) != 0x80).map(|(index, _)| index);
+        let from = starts.nth(field.start).unwrap_or(line.len());
+        match starts.nth(field.length - 1) {
+            Some(to) => (from, to - from, true),
+            None => {
+                let characters = line.iter().filter(|byte| (**byte & 0xC0) != 0x80).count();
+                (from, line.len() - from, characters >= end)
+            }
+        }
+    }
+
+    fn span(&self, field: &Field, line: &[u8]) -> Option<(u32, u32)> {
+        let (from, length, _) = self.bounds(field, line);
+        Some((u32::try_from(from).ok()?, u32::try_from(length).ok()?))
+    }
+
+    /// The field's bytes; fewer than it is long only where padding is allowed.
+    fn field_bytes<'a>(&self, field: &Field, line: &'a [u8]) -> Result<&'a [u8], FieldFault> {
+        let (from, length, whole) = self.bounds(field, line);
+        if !whole && !self.pad {
+            return Err(FieldFault {
+                code: RejectCode::RecordTooShort,
+                expected: field.expected(),
+                found: format!("a line of {} bytes", line.len()),
+            });
+        }
+        Ok(line.get(from..from + length).unwrap_or_default())
+    }
+
+    fn text<'a>(&self, field: &Field, line: &'a [u8]) -> Result<Cow<'a, str>, FieldFault> {
+        let bytes = self.trim.apply(self.field_bytes(field, line)?, self.encoding.blank());
+        self.encoding.decode(bytes).map_err(|unmappable| self.unmappable(field, unmappable))
+    }
+
+    fn unmappable(&self, field: &Field, unmappable: Unmappable) -> FieldFault {
+        FieldFault {
+            code: RejectCode::Unmappable,
+            expected: format!("{} in {}", field.expected(), self.encoding.name()),
+            found: format!("byte {:02X} after {} bytes of the text", unmappable.byte, unmappable.index),
+        }
+    }
+}
+
+/// One line, as a mapping reads it.
+struct LineFields {
+    columns: Arc<Columns>,
+    window: super::window::Window,
+    length: usize,
+}
+
+impl LineFields {
+    fn line(&self) -> &[u8] {
+        self.window.first(self.length)
+    }
+}
+
+impl crate::record::Fields for LineFields {
+    fn read(&self, slot: Slot, _scope: Scope) -> Result<Value<'_>, FieldFault> {
+        match self.columns.field(slot) {
+            Some(field) => self.columns.text(field, self.line()).map(Value::Text),
+            None => Err(super::reader::foreign_slot()),
+        }
+    }
+
+    fn count(&self, _slot: Slot, _scope: Scope) -> Result<usize, FieldFault> {
+        Ok(1)
+    }
+
+    fn element(&self, _slot: Slot, scope: Scope, _index: usize) -> Scope {
+        scope
+    }
+
+    fn span(&self, slot: Slot, _scope: Scope) -> Option<(u32, u32)> {
+        self.columns.span(self.columns.field(slot)?, self.line())
+    }
+
+    fn name(&self, slot: Slot) -> &str {
+        self.columns.field(slot).map_or("", |field| &field.name)
+    }
+}

@@ -1,0 +1,238 @@
+//! The keys of `[source.fixed_width]`, and the list of fields: in the mapping itself or in a file of its own.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::decode::format::{FILES, Place, SKIP, TRAILER, Trim, read_encoding};
+use crate::decode::{CodePage, MAX_RECORD};
+use crate::diagnostic::{Diagnostic, Faults, Key, Presence, Section, SourceText, Table};
+
+/// What a person wrote.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The code page of the file.
+    pub encoding: CodePage,
+    /// The fields.
+    pub fields: Fields,
+    /// Lines at the start that are no records.
+    pub header_lines: u64,
+    /// Lines at the end that are no records.
+    pub footer_lines: u64,
+    /// Whether a line may be shorter than a field that is read from it: the rest counts as blanks.
+    pub pad: bool,
+    /// Which blanks of a field are padding.
+    pub trim: Trim,
+}
+
+/// Where the fields are listed.
+#[derive(Clone, Debug)]
+pub enum Fields {
+    /// In the mapping.
+    Inline(Vec<Field>),
+    /// In a file of lines `name,start,length`.
+    Spec {
+        /// Its path, as written.
+        path: String,
+        /// Where the path is written.
+        place: Place,
+    },
+}
+
+/// A field of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// Its first column, from 0.
+    pub start: usize,
+    /// How many columns it has, at least 1.
+    pub length: usize,
+}
+
+impl Field {
+    /// What stands in a line at the field, for messages.
+    pub(super) fn expected(&self) -> String {
+        format!("text in columns {} to {}", self.start + 1, self.start + self.length)
+    }
+}
+
+pub(in crate::decode) static SECTION: Section = Section {
+    path: "source.fixed_width",
+    doc: "Text in fixed columns, one record a line.",
+    keys: &[
+        FILES,
+        Key {
+            name: "fields",
+            shape: "array of tables",
+            presence: Presence::Optional,
+            doc: "the columns: `{ name = \"SKU\", start = 1, length = 12 }`, `start` from 1; instead of `spec`",
+        },
+        Key {
+            name: "spec",
+            shape: "path",
+            presence: Presence::Optional,
+            doc: "file that lists the columns, a line `name,start,length` each; instead of `fields`",
+        },
+        Key {
+            name: "encoding",
+            shape: "code page",
+            presence: Presence::Default("\"utf-8\""),
+            doc: "code page of the file, like \"cp850\" or \"windows-1252\"",
+        },
+        Key {
+            name: "header_lines",
+            shape: "integer",
+            presence: Presence::Default("0"),
+            doc: "lines at the start of the file that are no records",
+        },
+        Key {
+            name: "footer_lines",
+            shape: "integer",
+            presence: Presence::Default("0"),
+            doc: "lines at the end of the file that are no records",
+        },
+        Key {
+            name: "pad",
+            shape: "boolean",
+            presence: Presence::Default("false"),
+            doc: "a line that ends before a field counts as filled up with blanks, for senders that cut blanks off",
+        },
+        Key {
+            name: "trim",
+            shape: "\"both\" | \"left\" | \"right\" | \"none\"",
+            presence: Presence::Default("\"both\""),
+            doc: "at which ends of a field blanks are padding",
+        },
+        SKIP,
+        TRAILER,
+    ],
+};
+
+/// An element of `fields`.
+pub static FIELD_SECTION: Section = Section {
+    path: "source.fixed_width.fields",
+    doc: "A field of a line.",
+    keys: &[
+        Key { name: "name", shape: "string", presence: Presence::Required, doc: "the name that `from` uses" },
+        Key { name: "start", shape: "integer", presence: Presence::Required, doc: "first column, from 1" },
+        Key { name: "length", shape: "integer", presence: Presence::Required, doc: "number of columns" },
+    ],
+};
+
+impl Settings {
+    /// The defaults, with these fields.
+    pub fn new(fields: Fields) -> Settings {
+        let encoding = CodePage::utf8();
+        Settings { encoding, fields, header_lines: 0, footer_lines: 0, pad: false, trim: Trim::Both }
+    }
+
+    pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
+        let encoding = read_encoding(table);
+        let header_lines = table.integer("header_lines", 0..=1_000_000);
+        let footer_lines = table.integer("footer_lines", 0..=1_000_000);
+        let pad = table.boolean("pad");
+        let trim = table.one_of("trim", Trim::WORDS);
+        let fields = match table.exactly_one(&["fields", "spec"])? {
+            "fields" => read_fields(table),
+            _ => table.filled("spec").zip(table.get("spec")).map(|(path, node)| {
+                let place = Place::of(node);
+                Fields::Spec { path, place }
+            }),
+        };
+        Some(Settings {
+            encoding: encoding?,
+            fields: fields?,
+            header_lines: u64::try_from(header_lines?).ok()?,
+            footer_lines: u64::try_from(footer_lines?).ok()?,
+            pad: pad?,
+            trim: trim?,
+        })
+    }
+
+    pub(in crate::decode) fn texts(&self) -> Vec<String> {
+        match &self.fields {
+            Fields::Inline(_) => Vec::new(),
+            Fields::Spec { path, .. } => vec![path.clone()],
+        }
+    }
+
+    pub(super) fn fields(
+        &self,
+        texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+        faults: &Faults,
+    ) -> Option<Vec<Field>> {
+        match &self.fields {
+            Fields::Inline(fields) => Some(fields.clone()),
+            Fields::Spec { path, place } => match texts(path) {
+                Some(source) => parse_spec(&source, faults),
+                None => {
+                    faults.push(place.fault(format!("cannot read the list of fields `{path}`")));
+                    None
+                }
+            },
+        }
+    }
+}
+
+fn read_fields(table: &Table<'_>) -> Option<Fields> {
+    let mut fields = Vec::new();
+    let mut names = HashSet::new();
+    let mut sound = true;
+    for element in table.tables("fields", &FIELD_SECTION) {
+        let name = element.filled("name");
+        let start = element.integer("start", 1..=MAX_RECORD as i64);
+        let length = element.integer("length", 1..=MAX_RECORD as i64);
+        let (Some(name), Some(start), Some(length)) = (name, start, length) else {
+            sound = false;
+            continue;
+        };
+        if !names.insert(name.clone()) {
+            table.fail(element.node().fault(format!("there is another field `{name}`")).help("give it another name"));
+        }
+        fields.push(Field { name, start: start as usize - 1, length: length as usize });
+    }
+    if fields.is_empty() && sound && !table.failed() {
+        table.fail(table.node().key_fault("`fields` lists no field"));
+    }
+    (sound && !table.failed()).then_some(Fields::Inline(fields))
+}
+
+/// Reads lines `name,start,length`. Empty lines, lines that start with `#`, and a first line of just these three
+/// words are passed over.
+fn parse_spec(source: &Arc<SourceText>, faults: &Faults) -> Option<Vec<Field>> {
+    let mut fields: Vec<Field> = Vec::new();
+    let before = faults.len();
+    let mut line_start = 0;
+    for line in source.text.split_inclusive('\n') {
+        let text = line.trim();
+        let start = line_start + (line.len() - line.trim_start().len());
+        line_start += line.len();
+        if text.is_empty() || text.starts_with('#') || text.eq_ignore_ascii_case("name,start,length") {
+            continue;
+        }
+        let fault = |message: String| {
+            let help = "a line is `name,start,length`, like `SKU,1,12`; the first column is 1";
+            faults.push(Diagnostic::new(source, start..start + text.len(), message).help(help));
+        };
+        let parts: Vec<_> = text.split(',').map(str::trim).collect();
+        let [name, column, length] = parts.as_slice() else {
+            fault(format!("expected three values, found {}", parts.len()));
+            continue;
+        };
+        let (column, length) = (column.parse::<usize>(), length.parse::<usize>());
+        let bounds = 1..=MAX_RECORD;
+        match (column, length) {
+            (Ok(column), Ok(length)) if bounds.contains(&column) && bounds.contains(&length) && !name.is_empty() => {
+                if fields.iter().any(|field| field.name == *name) {
+                    fault(format!("there is another field `{name}`"));
+                }
+                fields.push(Field { name: (*name).to_owned(), start: column - 1, length });
+            }
+            _ => fault("expected a name, a first column from 1, and a length from 1".to_owned()),
+        }
+    }
+    if fields.is_empty() && faults.len() == before {
+        faults.push(Diagnostic::new(source, 0..source.text.len(), "the list of fields is empty"));
+    }
+    (faults.len() == before).then_some(fields)
+}

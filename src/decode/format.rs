@@ -1,0 +1,195 @@
+//! What a person wrote of a layout, before it is compiled.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{CodePage, Decoder, Kind, cobol, csv, fixed_width};
+use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
+
+/// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
+/// options of a command.
+#[derive(Clone, Debug)]
+pub enum Format {
+    /// Delimited text.
+    Csv(csv::Settings),
+    /// Text in fixed columns, one record a line.
+    FixedWidth(fixed_width::Settings),
+    /// Records that a COBOL copybook describes.
+    Cobol(cobol::Settings),
+}
+
+impl Format {
+    /// Every kind, as the mapping's tables are named.
+    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol"];
+
+    /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
+    /// read.
+    pub fn section(kind: &str) -> Option<&'static Section> {
+        match kind {
+            "csv" => Some(&csv::SECTION),
+            "fixed_width" => Some(&fixed_width::SECTION),
+            "cobol" => Some(&cobol::SECTION),
+            _ => None,
+        }
+    }
+
+    /// Reads the format's own keys. Faults are reported through the table; `None` when there were any, or when there
+    /// is no such kind.
+    pub fn read(kind: &str, table: &Table<'_>) -> Option<Format> {
+        match kind {
+            "csv" => csv::Settings::read(table).map(Format::Csv),
+            "fixed_width" => fixed_width::Settings::read(table).map(Format::FixedWidth),
+            "cobol" => cobol::Settings::read(table).map(Format::Cobol),
+            _ => None,
+        }
+    }
+
+    /// Paths of the files that compiling needs (copybook, field list), as they were written.
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            Format::Csv(_) => Vec::new(),
+            Format::FixedWidth(settings) => settings.texts(),
+            Format::Cobol(settings) => vec![settings.copybook.clone()],
+        }
+    }
+
+    /// Compiles the layout. Pure: `texts` answers with what the caller has read. Faults of a copybook or field list
+    /// point into it; a text that is missing is a fault at the key that names it.
+    pub fn compile(&self, texts: &dyn Fn(&str) -> Option<Arc<SourceText>>, faults: &Faults) -> Option<Decoder> {
+        let kind = match self {
+            Format::Csv(settings) => Kind::Csv(csv::Csv::new(settings.clone())),
+            Format::FixedWidth(settings) => {
+                Kind::FixedWidth(fixed_width::FixedWidth::compile(settings, texts, faults)?)
+            }
+            Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
+        };
+        Some(Decoder(kind))
+    }
+}
+
+/// Where the settings of a format stand, so that what shows only on compiling is reported there.
+#[derive(Clone, Debug)]
+pub struct Place {
+    source: Arc<SourceText>,
+    span: Range<usize>,
+}
+
+impl Place {
+    /// The value of a node.
+    pub fn of(node: &Node) -> Place {
+        Place { source: Arc::clone(&node.source), span: node.span.clone() }
+    }
+
+    /// The options of a command, shown as they were typed.
+    pub fn command_line(typed: &str) -> Place {
+        let source = Arc::new(SourceText { name: "command line".to_owned(), text: typed.to_owned() });
+        Place { source, span: 0..typed.len() }
+    }
+
+    /// A fault there.
+    pub fn fault(&self, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(&self.source, self.span.clone(), message)
+    }
+}
+
+/// Which blanks of a text field are padding. Low values (NUL) pad like blanks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trim {
+    /// Those at either end.
+    #[default]
+    Both,
+    /// Those at the start.
+    Left,
+    /// Those at the end.
+    Right,
+    /// None.
+    None,
+}
+
+impl Trim {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, Trim)] =
+        &[("both", Trim::Both), ("left", Trim::Left), ("right", Trim::Right), ("none", Trim::None)];
+
+    /// The bytes without their padding.
+    pub(super) fn apply(self, bytes: &[u8], blank: u8) -> &[u8] {
+        let solid = |byte: &u8| *byte != blank && *byte != 0;
+        let (mut from, mut to) = (0, bytes.len());
+        if matches!(self, Trim::Both | Trim::Right) {
+            to = bytes.iter().rposition(solid).map_or(0, |last| last + 1);
+        }
+        if matches!(self, Trim::Both | Trim::Left) {
+            from = bytes[..to].iter().position(solid).unwrap_or(to);
+        }
+        &bytes[from..to]
+    }
+}
+
+/// The keys that the mapping reads itself, listed here so that every `[source.<kind>]` shows them.
+pub(super) const FILES: Key = Key {
+    name: "files",
+    shape: "string",
+    presence: Presence::Required,
+    doc: "file names to take from the backend's inbox, with `*` and `?`",
+};
+/// See [`FILES`].
+pub(super) const SKIP: Key = Key {
+    name: "skip",
+    shape: "condition or array of conditions",
+    presence: Presence::Optional,
+    doc: "records for which one of these holds are counted and left out, like `REC-TYPE = 'H'`",
+};
+/// See [`FILES`].
+pub(super) const TRAILER: Key = Key {
+    name: "trailer",
+    shape: "table",
+    presence: Presence::Optional,
+    doc: "which record is the trailer (`when`) and what it has to agree with (`count`, `sum`)",
+};
+
+/// Reads `encoding`.
+pub(super) fn read_encoding(table: &Table<'_>) -> Option<CodePage> {
+    table.read("encoding", |node| {
+        let name = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
+        CodePage::find(name).map_err(|unknown| format!("{unknown}: {}", unknown.help()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Trim};
+    use crate::diagnostic::{Faults, SourceText, Table, parse};
+    use std::path::Path;
+
+    #[test]
+    fn every_section_has_the_mappings_keys_and_sound_defaults() {
+        for kind in Format::KINDS {
+            let section = Format::section(kind).unwrap();
+            assert_eq!(section.path, format!("source.{kind}"));
+            for name in ["files", "skip", "trailer"] {
+                assert!(section.key(name).is_some(), "{kind} {name}");
+            }
+            // A table with only what is required takes every default without a fault.
+            let text = match *kind {
+                "csv" => "files = \"x\"",
+                "fixed_width" => "files = \"x\"\nspec = \"y\"",
+                _ => "files = \"x\"\ncopybook = \"y\"",
+            };
+            let faults = Faults::new();
+            let root = parse(&SourceText::new(Path::new("t.toml"), text.to_owned()), &faults);
+            let table = Table::new(&root, section, &faults).unwrap();
+            assert!(Format::read(kind, &table).is_some(), "{kind}");
+            assert_eq!(faults.into_sorted(), []);
+        }
+    }
+
+    #[test]
+    fn trimming() {
+        let check = |trim: Trim, expected: &[u8]| assert_eq!(trim.apply(b" \0 a b \0", b' '), expected);
+        check(Trim::Both, b"a b");
+        check(Trim::Left, b"a b \0");
+        check(Trim::Right, b" \0 a b");
+        check(Trim::None, b" \0 a b \0");
+        assert_eq!(Trim::Both.apply(b"   ", b' '), b"");
+    }
+}

@@ -1,0 +1,106 @@
+//! One face for the readers of all formats.
+
+use std::io::{self, Read, Seek};
+
+use super::{Decoder, Kind, cobol, csv, fixed_width};
+use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
+
+/// Where reading goes on. The default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// Byte offset at which the next record begins, its framing included.
+    pub offset: u64,
+    /// Records read before it.
+    pub records: u64,
+    /// Lines read before it, in text files.
+    pub line: u64,
+}
+
+/// What comes next in a stream.
+pub enum Item<'a> {
+    /// A record.
+    Record(RawRecord<'a>),
+    /// A record that cannot be read; the stream goes on behind it.
+    Reject(Reject),
+    /// Something that is no record by declaration: a blank line, a header or footer line.
+    Skipped,
+}
+
+/// Why a stream cannot be followed any further.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamFault {
+    /// The input could not be read.
+    #[error("cannot read the input")]
+    Io(#[from] io::Error),
+    /// The input is not what its layout says.
+    #[error("{message}")]
+    Layout {
+        /// The kind of fault.
+        code: RejectCode,
+        /// One sentence: what is wrong and what to do.
+        message: String,
+        /// Where in the input.
+        offset: u64,
+        /// The line, in text files.
+        line: Option<u64>,
+    },
+}
+
+/// Reads the records of one input, one after another.
+pub struct Reader<R>(Inner<R>);
+
+enum Inner<R> {
+    Csv(csv::Reader<R>),
+    FixedWidth(fixed_width::Reader<R>),
+    Cobol(cobol::Reader<R>),
+}
+
+impl<R: Read + Seek> Reader<R> {
+    pub(super) fn open(decoder: &Decoder, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
+        let inner = match &decoder.0 {
+            Kind::Csv(csv) => Inner::Csv(csv.reader(input, from)?),
+            Kind::FixedWidth(fixed_width) => Inner::FixedWidth(fixed_width.reader(input, from)?),
+            Kind::Cobol(cobol) => Inner::Cobol(cobol.reader(input, from)?),
+        };
+        Ok(Reader(inner))
+    }
+
+    /// The next item, lent until the next call; `None` at the end. After an error the reader answers `None`.
+    #[expect(clippy::should_implement_trait, reason = "a lending iterator: each item borrows the reader")]
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
+        match &mut self.0 {
+            Inner::Csv(reader) => reader.next(),
+            Inner::FixedWidth(reader) => reader.next(),
+            Inner::Cobol(reader) => reader.next(),
+        }
+    }
+
+    /// Where the item that the next call answers begins.
+    pub fn resume_point(&self) -> Resume {
+        match &self.0 {
+            Inner::Csv(reader) => reader.resume_point(),
+            Inner::FixedWidth(reader) => reader.resume_point(),
+            Inner::Cobol(reader) => reader.resume_point(),
+        }
+    }
+}
+
+/// A reject of a whole record.
+pub(super) fn reject(code: RejectCode, expected: &str, found: String, position: Position, raw: &[u8]) -> Reject {
+    let (expected, raw) = (expected.to_owned(), raw.to_vec());
+    Reject { code, field: None, field_span: None, expected, found, key: None, position, raw }
+}
+
+/// A length as a position holds it. Records are capped far below what it cannot hold.
+pub(super) fn length32(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// The answer to a slot that another layout gave.
+pub(super) fn foreign_slot() -> FieldFault {
+    FieldFault {
+        code: RejectCode::BadType,
+        expected: "a field of this layout".to_owned(),
+        found: "a field of another layout".to_owned(),
+    }
+}

@@ -1,0 +1,117 @@
+//! A folder with a configuration, as an operator has it, and the program run in it.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long something that is certain to happen may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A folder with `tollbridge.toml`; removed when dropped.
+pub(crate) struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    /// An empty one.
+    pub(crate) fn new() -> Site {
+        Site { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file, with the folders above it.
+    pub(crate) fn write(&self, name: &str, content: &[u8]) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// Copies a file, or a folder with all below it.
+    pub(crate) fn copy(&self, from: &Path, name: &str) {
+        if from.is_file() {
+            return self.write(name, &std::fs::read(from).unwrap());
+        }
+        for entry in std::fs::read_dir(from).unwrap() {
+            let below = entry.unwrap().file_name();
+            self.copy(&from.join(&below), &format!("{name}/{}", below.to_str().unwrap()));
+        }
+    }
+
+    /// The program in this folder, with only what the test says in its environment.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        command.current_dir(self.folder.path()).env_remove("TOLLBRIDGE_CONFIG").args(arguments);
+        command
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The lines of JSON that a command prints, and its exit code.
+    pub(crate) fn json(&self, arguments: &[&str]) -> (Vec<Value>, i32) {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {line}\n{said}"));
+        (text.lines().map(parse).collect(), output.status.code().unwrap())
+    }
+
+    /// Starts the service on free ports.
+    pub(crate) fn serve(&self) -> Service {
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let (api, admin) = (free(), free());
+        let mut command = self.command(&["serve"]);
+        command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Service { child, api }
+    }
+}
+
+/// A running service; killed when dropped.
+pub(crate) struct Service {
+    child: Child,
+    api: String,
+}
+
+impl Service {
+    /// The body of a good answer, else the status; 0 when nobody answers.
+    pub(crate) fn get(&self, path: &str, key: &str) -> Result<String, u16> {
+        let request = ureq::get(format!("http://{}{path}", self.api));
+        match request.header("Authorization", format!("Bearer {}", key.trim())).call() {
+            Ok(mut answer) => {
+                let mut text = String::new();
+                answer.body_mut().as_reader().read_to_string(&mut text).map_err(|_| 0u16)?;
+                Ok(text)
+            }
+            Err(ureq::Error::StatusCode(status)) => Err(status),
+            Err(_) => Err(0),
+        }
+    }
+
+    /// Asks again and again until there is an answer.
+    pub(crate) fn until<T>(&self, ask: impl Fn() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = ask() {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "no answer in {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
