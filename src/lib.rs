@@ -13,7 +13,15 @@ pub mod landing;
 pub mod mapping;
 pub mod staging;
 
+pub mod pipeline;
+
 pub mod http;
 
 pub mod console;
 pub mod facade;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

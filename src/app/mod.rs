@@ -6,6 +6,7 @@
 mod demo_key;
 mod housekeeping;
 mod operator;
+mod secret;
 mod service;
 
 use std::collections::HashMap;
@@ -14,15 +15,16 @@ use std::time::Duration;
 
 use crate::adapters::files::FilesBackend;
 use crate::config::Loaded;
+use crate::facade::column_of;
 use crate::gate::{Gate, Lane, Observer, Refused};
 use crate::landing::{Landing, LandingError};
 use crate::mapping::Exposure;
-use crate::pipeline::{Backend, Bridge, PipelineError, World, column};
-use crate::staging::sqlite::SqliteStaging;
+use crate::pipeline::{Backend, Bridge, PipelineError, World};
+use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
-use crate::telemetry::{GateMetrics, Metrics};
+use crate::telemetry::{self, GateMetrics, Metrics};
 
-pub use service::{ServeError, Service, serve};
+pub use service::{Announcement, ServeError, serve};
 
 /// Why the parts could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +39,9 @@ pub enum AppError {
 
 /// Opens staging and landing and puts the configuration in force. No listener, no schedule.
 pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
-    let staging: Arc<dyn Staging> = Arc::new(SqliteStaging::open(&loaded.config.staging.sqlite)?);
-    let landing = Arc::new(Landing::open(&loaded.config.landing.path)?);
+    let staging: Arc<dyn Staging> =
+        Arc::new(SqliteStaging::open(&loaded.config.staging.sqlite, &sqlite::Config::default())?);
+    let landing = Arc::new(Landing::open(&loaded.config.landing)?);
     let bridge = Arc::new(Bridge::new(staging, landing, Arc::new(Metrics::new())));
     put_in_force(&bridge, loaded).await?;
     Ok(bridge)
@@ -95,7 +98,7 @@ fn spec(exposure: &Exposure) -> ResourceSpec {
     let mut indexed: Vec<IndexedField> = Vec::new();
     for field in exposure.filter.iter().chain(&exposure.sort) {
         let known = indexed.iter().any(|other| other.path == field.path);
-        if let Some(column) = column(field.field_type).filter(|_| !known) {
+        if let Some(column) = column_of(field.field_type).filter(|_| !known) {
             indexed.push(IndexedField { path: field.path.clone(), column });
         }
     }
@@ -107,7 +110,11 @@ struct GateWatch(GateMetrics);
 
 impl Observer for GateWatch {
     fn granted(&self, lane: Lane, wait: Duration) {
-        self.0.waited(lane.as_str(), wait);
+        let lane = match lane {
+            Lane::Sync => telemetry::Lane::Sync,
+            Lane::Health | Lane::Interactive | Lane::Operator => telemetry::Lane::Interactive,
+        };
+        self.0.waited(lane, wait);
     }
 
     fn refused(&self, reason: Refused) {

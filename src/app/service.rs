@@ -7,23 +7,25 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::demo_key::{DemoKeyError, demo_key};
-use super::housekeeping::housekeeping;
+use super::housekeeping::{housekeeping, observe};
+use super::secret::secret;
 use super::{AppError, open, put_in_force};
 use crate::config::{self, LoadError, Loaded};
-use crate::facade::{self, Catalog};
+use crate::console::{self, Console};
+use crate::facade::{self, Facade};
+use crate::http::{self, ConnectionLimits, Health};
+use crate::mapping::Exposure;
 use crate::pipeline::Bridge;
 use crate::pipeline::scheduler::Scheduler;
-use crate::{console, http};
+use crate::record::ResourceId;
 
 /// Why the service did not start, or ended with a fault.
 #[derive(Debug, thiserror::Error)]
@@ -44,27 +46,30 @@ pub enum ServeError {
     /// The demo key.
     #[error(transparent)]
     DemoKey(#[from] DemoKeyError),
+    /// The installation's secret.
+    #[error("the secret beside the staging database cannot be read or made: {0}")]
+    Secret(std::io::Error),
     /// The operating system refuses signals.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
 }
 
-/// What the service can do to itself while it runs.
-pub struct Service {
+/// The running service, as far as it can act on itself.
+pub(super) struct Service {
     /// The corridor.
-    pub bridge: Arc<Bridge>,
-    /// The configuration's file, read again by [`Service::reload`].
+    pub(super) bridge: Arc<Bridge>,
+    /// The configuration's file, read again by a reload.
     path: PathBuf,
-    catalog: Arc<ArcSwap<Catalog>>,
-    scheduler: Mutex<Scheduler>,
+    facade: Arc<Facade>,
+    scheduler: Mutex<Option<Scheduler>>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
 }
 
 impl Service {
     /// Reads configuration and mappings again. When all is right they are in force at once, and no request or
-    /// run is dropped; when anything is wrong, all stays as it is.
-    pub async fn reload(&self) -> Result<Vec<String>, LoadError> {
+    /// run is dropped; when anything is wrong, all stays as it is. Listeners keep their addresses.
+    pub(super) async fn reload(&self) -> Result<Vec<ResourceId>, LoadError> {
         let _one = self.reloading.lock().await;
         let loaded = match config::load(&self.path, std::env::vars()) {
             Ok(loaded) => loaded,
@@ -80,10 +85,11 @@ impl Service {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
-        self.catalog.store(Arc::new(catalog(&loaded)));
-        *self.scheduler.lock() = Scheduler::start(&self.bridge);
-        let resources = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect::<Vec<_>>();
-        tracing::info!(resources = resources.join(", "), "configuration and mappings are reloaded");
+        self.facade.publish(exposures(&loaded));
+        *self.scheduler.lock() = Some(Scheduler::start(&self.bridge));
+        let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.clone()).collect();
+        let names: Vec<_> = resources.iter().map(ResourceId::to_string).collect();
+        tracing::info!(resources = names.join(", "), "configuration and mappings are reloaded");
         Ok(resources)
     }
 }
@@ -97,8 +103,8 @@ pub struct Announcement {
     pub admin: SocketAddr,
     /// A key that works, in a demo.
     pub demo_key: Option<String>,
-    /// The resources.
-    pub resources: Vec<String>,
+    /// Path of one resource, to try.
+    pub example: Option<String>,
 }
 
 /// Runs until SIGTERM or SIGINT. `announce` is told once, when requests are answered.
@@ -106,28 +112,152 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let server = loaded.config.server.clone();
     let api_listener = bind("listen", server.listen).await?;
     let admin_listener = bind("admin_listen", server.admin_listen).await?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
     let bridge = open(&loaded).await?;
-    let key = match &loaded.config.auth.demo_key {
+    let cursor_secret = secret(&loaded.config.staging.sqlite).map_err(ServeError::Secret)?;
+    let demo_key = match &loaded.config.auth.demo_key {
         Some(path) => Some(demo_key(&loaded.config.beside(path), &*bridge.staging).await?),
         None => None,
     };
-    let catalog_now = Arc::new(ArcSwap::from_pointee(catalog(&loaded)));
+    let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
+    let facade = Arc::new(Facade::new(facade::Setup {
+        staging: Arc::clone(&bridge.staging),
+        server: server.clone(),
+        auth: loaded.config.auth.clone(),
+        cursor_secret,
+        metrics: Arc::clone(&bridge.metrics),
+        health: Arc::clone(&health),
+    }));
+    facade.publish(exposures(&loaded));
     let service = Arc::new(Service {
-        path: loaded.config.path.clone(),
-        catalog: Arc::clone(&catalog_now),
-        scheduler: Mutex::new(Scheduler::start(&bridge)),
-        reloading: tokio::sync::Mutex::default(),
         bridge: Arc::clone(&bridge),
+        path: loaded.config.path.clone(),
+        facade: Arc::clone(&facade),
+        scheduler: Mutex::default(),
+        reloading: tokio::sync::Mutex::default(),
     });
-    let draining = Arc::new(AtomicBool::new(false));
-    todo_wire!();
+    let console = Arc::new(Console::new(console::Setup {
+        staging: Arc::clone(&bridge.staging),
+        operator: Arc::clone(&service) as Arc<dyn console::Operator>,
+        server: server.clone(),
+        auth: loaded.config.auth.clone(),
+        metrics: Arc::clone(&bridge.metrics),
+        health: Arc::clone(&health),
+    }));
+
+    let announcement = Announcement {
+        api: api_listener.local_addr().unwrap_or(server.listen),
+        admin: admin_listener.local_addr().unwrap_or(server.admin_listen),
+        demo_key,
+        example: exposures(&loaded).first().map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
+    };
+    let limits = ConnectionLimits::from(&server);
+    let closing = CancellationToken::new();
+    let api =
+        tokio::spawn(http::serve(api_listener, facade::router(facade), closing.clone().cancelled_owned(), limits));
+    let admin =
+        tokio::spawn(http::serve(admin_listener, console::router(console), closing.clone().cancelled_owned(), limits));
+    *service.scheduler.lock() = Some(Scheduler::start(&bridge));
+    let upkeep = [
+        tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep)),
+        tokio::spawn(observe(Arc::clone(&bridge))),
+        tokio::spawn(watchdog(Arc::clone(&bridge))),
+    ];
+    announce(&announcement, &bridge);
+    tracing::info!(api = %announcement.api, admin = %announcement.admin, "ready");
+    notify(&[NotifyState::Ready]);
+
+    loop {
+        match signals.next().await {
+            Asked::Reload => {
+                // What is wrong was logged; the service goes on with what it has.
+                let _ = service.reload().await;
+            }
+            Asked::Stop => break,
+        }
+    }
+
+    tracing::info!("stopping: finishing what is in flight");
+    notify(&[NotifyState::Stopping]);
+    health.drain();
+    bridge.stop.cancel();
+    closing.cancel();
+    for listener in [api, admin] {
+        match listener.await {
+            Ok(drained) if drained.cut > 0 => {
+                tracing::warn!(connections = drained.cut, "connections were cut because they did not finish in time");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %error, "a listener ended unexpectedly"),
+        }
+    }
+    let runs = service.scheduler.lock().as_ref().map(|scheduler| scheduler.finish(server.shutdown_timeout));
+    if let Some(runs) = runs {
+        runs.await;
+    }
+    for backend in bridge.world.load().backends.values() {
+        backend.gate.close();
+    }
+    upkeep.iter().for_each(tokio::task::JoinHandle::abort);
+    tracing::info!("stopped");
     Ok(())
+}
+
+fn exposures(loaded: &Loaded) -> Vec<Exposure> {
+    loaded.plans.iter().map(|plan| plan.exposure.clone()).collect()
 }
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { key, address, source })
+}
+
+/// What a signal asks for.
+enum Asked {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+        }
+    }
+}
+
+/// Tells systemd, where it listens.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(error = %error, "systemd cannot be notified");
+    }
+}
+
+/// Tells systemd's watchdog that the service lives, as long as the staging database answers.
+async fn watchdog(bridge: Arc<Bridge>) {
+    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        match tokio::time::timeout(interval / 2, bridge.staging.ping()).await {
+            Ok(Ok(())) => notify(&[NotifyState::Watchdog]),
+            Ok(Err(error)) => tracing::error!(error = %error, "the staging database does not answer"),
+            Err(_) => tracing::error!("the staging database does not answer in time"),
+        }
+        tokio::time::sleep(interval / 3).await;
+    }
 }

@@ -28,14 +28,16 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
                 unreachable += 1;
                 output::fault(&format!("backend {name}: {}", error.chain()));
             }
-            backends.push(json!({"backend": name, "reachable": result.is_ok(), "error": result.err().map(|e| e.chain())}));
+            backends
+                .push(json!({"backend": name, "reachable": result.is_ok(), "error": result.err().map(|e| e.chain())}));
         }
     }
     let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
     if context.json {
         output::json(&json!({"ok": unreachable == 0, "faults": [], "resources": resources, "backends": backends}));
     } else {
-        let reached = if options.offline { "not tried".to_owned() } else { format!("{} reached", backends.len() - unreachable) };
+        let reached =
+            if options.offline { "not tried".to_owned() } else { format!("{} reached", backends.len() - unreachable) };
         output::line(format!(
             "{}: {} resources ({}), {} backends ({reached})",
             loaded.config.path.display(),

@@ -181,7 +181,9 @@ fn print_one(context: &Context, letter: &DeadLetter) {
     }
     let reject = &letter.reject;
     let field = match (&reject.field, reject.field_span) {
-        (Some(field), Some((offset, length))) => format!("{field} (bytes {offset} to {} of the record)", offset + length),
+        (Some(field), Some((offset, length))) => {
+            format!("{field} (bytes {offset} to {} of the record)", offset + length)
+        }
         (Some(field), None) => field.clone(),
         (None, _) => "the whole record".to_owned(),
     };
@@ -205,7 +207,8 @@ fn print_one(context: &Context, letter: &DeadLetter) {
     output::line("raw bytes");
     for (row, bytes) in reject.raw.chunks(16).enumerate() {
         let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let text: String = bytes.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { char::from(b) } else { '.' }).collect();
+        let text: String =
+            bytes.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { char::from(b) } else { '.' }).collect();
         output::line(format!("  {:06x}  {:47}  {text}", row * 16, hex.join(" ")));
     }
 }

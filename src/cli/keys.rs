@@ -47,7 +47,12 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
                 output::json(&json!({"id": stored.id, "key": key, "scopes": stored.scopes}));
             } else {
                 output::line(&key);
-                output::note(format!("key {} for {} with scope {}; it is not shown again", stored.id, stored.name, stored.scopes.join(", ")));
+                output::note(format!(
+                    "key {} for {} with scope {}; it is not shown again",
+                    stored.id,
+                    stored.name,
+                    stored.scopes.join(", ")
+                ));
             }
             Exit::Done
         }
@@ -65,7 +70,10 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
                     let revoked = key.revoked_at.map(|at| at.to_string()).unwrap_or_default();
                     vec![key.id.clone(), key.name.clone(), key.scopes.join(" "), key.created_at.to_string(), revoked]
                 };
-                output::table(&["ID", "NAME", "SCOPES", "CREATED", "REVOKED"], &keys.iter().map(row).collect::<Vec<_>>());
+                output::table(
+                    &["ID", "NAME", "SCOPES", "CREATED", "REVOKED"],
+                    &keys.iter().map(row).collect::<Vec<_>>(),
+                );
                 Exit::Done
             }
             Err(error) => fail(&error.into()),

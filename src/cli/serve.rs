@@ -29,9 +29,9 @@ fn announce(service: &Announcement, bridge: &Arc<Bridge>) {
     output::line(format!("  API       http://{api}/v1"));
     output::line(format!("  API docs  http://{api}/docs"));
     output::line(format!("  console   http://{admin}/"));
-    if let (Some(key), Some(resource)) = (&service.demo_key, service.resources.first()) {
+    if let (Some(key), Some(path)) = (&service.demo_key, &service.example) {
         output::line("Try it:");
-        output::line(format!("  curl -H 'Authorization: Bearer {key}' 'http://{api}{resource}?limit=2'"));
+        output::line(format!("  curl -H 'Authorization: Bearer {key}' 'http://{api}{path}?limit=2'"));
     }
     let bridge = Arc::clone(bridge);
     tokio::spawn(async move {

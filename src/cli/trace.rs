@@ -73,7 +73,11 @@ fn print(trace: &Trace) {
     for letter in &trace.dead_letters {
         output::line(format!(
             "  rejected    {} from {}, {}: dead letter {} ({})",
-            letter.created_at, letter.path, letter.reject.sentence(), letter.id, letter.state.as_str()
+            letter.created_at,
+            letter.path,
+            letter.reject.sentence(),
+            letter.id,
+            letter.state.as_str()
         ));
     }
 }

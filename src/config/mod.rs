@@ -17,10 +17,10 @@ use std::{fs, io};
 use crate::adapters::files;
 use crate::diagnostic::{Diagnostic, Faults, SourceText, Table, parse};
 use crate::mapping::Plan;
-use crate::{gate, http, telemetry};
+use crate::{gate, http, landing, telemetry};
 
 pub use reference::{config_reference, mapping_reference};
-pub use sections::{LandingConfig, StagingConfig};
+pub use sections::StagingConfig;
 
 /// Where the configuration lies when nobody says so, in order.
 pub const DEFAULT_PATHS: [&str; 2] = ["tollbridge.toml", "/etc/tollbridge/tollbridge.toml"];
@@ -48,11 +48,18 @@ pub struct Config {
     /// The staging database.
     pub staging: StagingConfig,
     /// The store of raw input.
-    pub landing: LandingConfig,
+    pub landing: landing::Config,
     /// The legacy systems.
     pub backends: BTreeMap<String, BackendConfig>,
     /// Logs.
     pub telemetry: telemetry::Config,
+}
+
+impl Config {
+    /// A path written in the configuration, from the folder of the configuration.
+    pub fn beside(&self, path: &str) -> PathBuf {
+        base(&self.path).join(path)
+    }
 }
 
 /// A configuration with its mappings, ready to put in force.
@@ -81,6 +88,9 @@ pub enum LoadError {
         /// Why.
         source: io::Error,
     },
+    /// It is right, but could not be put in force.
+    #[error("{0}")]
+    Refused(String),
     /// Something in it is wrong.
     #[error("{} fault{} in the configuration", .0.len(), if .0.len() == 1 { "" } else { "s" })]
     Faults(Vec<Diagnostic>),
@@ -126,7 +136,7 @@ fn read(path: &Path, root: &crate::diagnostic::Node, faults: &Faults) -> Option<
     let server = sections::part(&table, "server", &http::SERVER, faults, http::ServerConfig::read);
     let auth = sections::part(&table, "auth", &http::AUTH, faults, http::AuthConfig::read);
     let staging = sections::part(&table, "staging", &sections::STAGING, faults, |t| StagingConfig::read(t, base));
-    let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| LandingConfig::read(t, base));
+    let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| sections::landing(t, base));
     let telemetry = sections::part(&table, "telemetry", &telemetry::SECTION, faults, telemetry::Config::read);
     let backends = sections::backends(&table, base, faults);
     let config = Config {
@@ -146,6 +156,3 @@ fn read(path: &Path, root: &crate::diagnostic::Node, faults: &Faults) -> Option<
     }
     Some(config)
 }
-
-#[cfg(test)]
-mod tests;

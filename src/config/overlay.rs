@@ -57,6 +57,7 @@ fn insert(node: &mut Node, path: &[&str], new: Node, faults: &Faults) {
 
 /// Variables are upper case, names need not be: an existing key is found in any case.
 fn existing(entries: &Entries, part: &str) -> String {
-    let found = entries.keys().find(|key| key.eq_ignore_ascii_case(part) || key.replace('-', "_").eq_ignore_ascii_case(part));
+    let found =
+        entries.keys().find(|key| key.eq_ignore_ascii_case(part) || key.replace('-', "_").eq_ignore_ascii_case(part));
     found.cloned().unwrap_or_else(|| part.to_ascii_lowercase())
 }

@@ -35,7 +35,11 @@ fn render(sections: &[&'static Section]) -> String {
             path => format!("`[{path}]`"),
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "#### {title}\n\n{}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |", section.doc);
+        let _ = writeln!(
+            text,
+            "#### {title}\n\n{}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |",
+            section.doc
+        );
         for key in section.keys {
             let default = match key.presence {
                 Presence::Required => "required".to_owned(),

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::BackendConfig;
 use crate::adapters::files;
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, Table, Written};
-use crate::gate;
+use crate::{gate, landing};
 
 /// The file's own keys.
 pub static ROOT: Section = Section {
@@ -46,12 +45,7 @@ pub static LANDING: Section = Section {
     path: "landing",
     doc: "The content-addressed store of raw input.",
     keys: &[
-        Key {
-            name: "path",
-            shape: "path",
-            presence: Presence::Default("\"var/landing\""),
-            doc: "its folder",
-        },
+        Key { name: "path", shape: "path", presence: Presence::Default("\"var/landing\""), doc: "its folder" },
         Key {
             name: "keep",
             shape: "duration",
@@ -94,20 +88,10 @@ impl StagingConfig {
     }
 }
 
-/// The settings of the store of raw input.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LandingConfig {
-    /// Its folder.
-    pub path: PathBuf,
-    /// How long input is kept.
-    pub keep: Duration,
-}
-
-impl LandingConfig {
-    pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<LandingConfig> {
-        let (path, keep) = (table.filled("path"), table.duration("keep"));
-        Some(LandingConfig { path: base.join(path?), keep: keep? })
-    }
+/// Reads `[landing]`.
+pub(super) fn landing(table: &Table<'_>, base: &Path) -> Option<landing::Config> {
+    let (path, keep) = (table.filled("path"), table.duration("keep"));
+    Some(landing::Config { path: base.join(path?), keep: keep? })
 }
 
 /// Reads a section that may be absent: then all its keys have their defaults.

@@ -31,11 +31,8 @@ pub(super) async fn replay(console: &Console, request: &Parts, body: Body, id: &
     let id = dead_letter_id(id)?;
     let replayed = console.operator.replay(id).await.map_err(problem)?;
     match replayed {
-        Replayed::Staged { key } => json_answer(&json!({ "id": id, "state": "replayed", "key": key })),
-        Replayed::Skipped => json_answer(&json!({ "id": id, "state": "discarded", "key": null })),
-        Replayed::StillBad(reason) => Err(Reason::Conflict
-            .because(format!("dead letter {id} is still bad: {reason}"))
-            .hint("mend the mapping and reload, then replay it again; or discard it")),
+        Replayed::Settled => json_answer(&json!({ "id": id, "outcome": "settled" })),
+        Replayed::StillBad(reason) => json_answer(&json!({ "id": id, "outcome": "still bad", "reason": reason })),
     }
 }
 
@@ -43,7 +40,7 @@ pub(super) async fn discard(console: &Console, request: &Parts, body: Body, id: 
     let Nothing {} = console.edge.read_json(request, body).await?;
     let id = dead_letter_id(id)?;
     console.operator.discard(id).await.map_err(problem)?;
-    json_answer(&json!({ "id": id, "state": "discarded" }))
+    json_answer(&json!({ "id": id, "outcome": "discarded" }))
 }
 
 pub(super) async fn sync(console: &Console, request: &Parts, body: Body, resource: &str) -> Result<Response, Problem> {
@@ -65,6 +62,7 @@ pub(super) async fn sync(console: &Console, request: &Parts, body: Body, resourc
 pub(super) async fn reload(console: &Console, request: &Parts, body: Body) -> Result<Response, Problem> {
     let Nothing {} = console.edge.read_json(request, body).await?;
     let resources = console.operator.reload().await.map_err(problem)?;
+    let resources: Vec<String> = resources.iter().map(ToString::to_string).collect();
     json_answer(&json!({ "resources": resources }))
 }
 

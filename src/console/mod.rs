@@ -22,17 +22,15 @@ use axum::response::Response;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use jiff::Timestamp;
 
 use crate::http::{
     AuthConfig, Authenticator, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, refuse_cross_origin,
-    staging_problem,
 };
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
 use route::{Route, RouteTable};
 
-pub use operator::{GateStatus, LaneStatus, Operator, OperatorError, Replayed, ResourceInfo};
+pub use operator::{GateStatus, Operator, OperatorError, Replayed, ResourceInfo};
 
 /// The scope that a console beyond loopback asks for.
 const SCOPE: &str = "admin";
@@ -111,7 +109,7 @@ impl Console {
         let query = request.uri.query().unwrap_or("");
         match route {
             Route::Overview => overview::answer(self).await,
-            Route::Metrics => self.exposition().await,
+            Route::Metrics => self.exposition(),
             Route::Runs => read::runs(self, query).await,
             Route::DeadLetters => read::dead_letters(self, query).await,
             Route::DeadLetter(id) => read::dead_letter(self, id).await,
@@ -128,24 +126,7 @@ impl Console {
         }
     }
 
-    /// `/metrics`. What has a state rather than events is looked at now.
-    async fn exposition(&self) -> Result<Response, Problem> {
-        for gate in self.operator.gates() {
-            let metrics = self.metrics.gate(&gate.backend);
-            metrics.limit(gate.max_in_flight);
-            metrics.lingering(gate.lingering);
-            metrics.queue_depth(gate.lanes.iter().map(|lane| lane.queued).sum());
-            gate.lanes.iter().for_each(|lane| metrics.in_flight(lane.lane, lane.in_flight));
-        }
-        for resource in self.operator.resources() {
-            let status = self.staging.status(&resource.id).await.map_err(staging_problem)?;
-            let name = resource.id.to_string();
-            self.metrics.dead_letters(&name, status.dead_letters);
-            if let Some(as_of) = status.as_of {
-                let lag = Timestamp::now().duration_since(as_of);
-                self.metrics.feed_lag(&name, lag.try_into().unwrap_or_default());
-            }
-        }
+    fn exposition(&self) -> Result<Response, Problem> {
         let text = self.metrics.render().map_err(Problem::internal)?;
         let mut response = Response::new(Body::from(text));
         let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -27,36 +27,28 @@ pub struct GateStatus {
     pub backend: String,
     /// The hard cap.
     pub max_in_flight: usize,
-    /// What is going on in each lane.
-    pub lanes: Vec<LaneStatus>,
+    /// Permits out for calls that somebody waits for.
+    pub interactive_in_flight: usize,
+    /// Permits out for runs and polls.
+    pub sync_in_flight: usize,
     /// Permits held for calls whose end nobody saw.
     pub lingering: usize,
-    /// The most calls ever in flight at once.
-    pub high_water: usize,
-}
-
-/// A lane of a gate at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct LaneStatus {
-    /// `interactive`, `sync`, ...
-    pub lane: &'static str,
-    /// Calls the backend is answering.
-    pub in_flight: usize,
     /// Calls that wait.
     pub queued: usize,
+    /// Most calls that may wait.
+    pub queue: usize,
+    /// Calls granted since the start.
+    pub granted_total: u64,
+    /// Calls refused since the start.
+    pub rejected_total: u64,
 }
 
 /// What a replay led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replayed {
-    /// It is staged now.
-    Staged {
-        /// Under this key.
-        key: String,
-    },
-    /// The mapping leaves it out by a rule now.
-    Skipped,
-    /// It is still bad, for this reason, and stays open.
+    /// It went through: staged, or equal to what is staged.
+    Settled,
+    /// It is still bad, for this reason.
     StillBad(String),
 }
 
@@ -95,6 +87,6 @@ pub trait Operator: Send + Sync + 'static {
     /// Begins a run now, of everything when `full`; answers when it has begun or is in line.
     async fn sync(&self, resource: &ResourceId, full: bool) -> Result<(), OperatorError>;
 
-    /// Reads configuration and mappings again; answers the resources that are served then (`orders.v1`).
-    async fn reload(&self) -> Result<Vec<String>, OperatorError>;
+    /// Reads configuration and mappings again; answers the resources that are served then.
+    async fn reload(&self) -> Result<Vec<ResourceId>, OperatorError>;
 }

@@ -60,28 +60,26 @@ async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> 
 
 fn gates(body: &mut String, console: &Console) {
     body.push_str("<h2>Gates</h2>\n");
-    head(
-        body,
-        &["backend", "#cap", "#in flight", "#lingering", "#most ever", "#waiting", "by lane (in flight/waiting)"],
-    );
+    let columns =
+        ["backend", "#cap", "#interactive", "#sync", "#lingering", "#waiting", "#queue", "#granted", "#rejected"];
+    head(body, &columns);
     for gate in console.operator.gates() {
         put(body, format_args!("<tr><td>{}</td>", escape(&gate.backend)));
-        let in_flight: usize = gate.lanes.iter().map(|lane| lane.in_flight).sum();
-        let queued: usize = gate.lanes.iter().map(|lane| lane.queued).sum();
-        for number in [gate.max_in_flight, in_flight, gate.lingering, gate.high_water, queued] {
+        let in_flight = [gate.max_in_flight, gate.interactive_in_flight, gate.sync_in_flight, gate.lingering];
+        for number in in_flight.into_iter().chain([gate.queued, gate.queue]) {
             put(body, format_args!("<td class=\"n\">{number}</td>"));
         }
-        body.push_str("<td>");
-        for lane in &gate.lanes {
-            put(body, format_args!("{} {}/{} ", escape(lane.lane), lane.in_flight, lane.queued));
+        for number in [gate.granted_total, gate.rejected_total] {
+            put(body, format_args!("<td class=\"n\">{number}</td>"));
         }
-        body.push_str("</td></tr>\n");
+        body.push_str("</tr>\n");
     }
     body.push_str("</table>\n");
 }
 
 async fn dead_letters(body: &mut String, console: &Console) -> Result<(), Problem> {
-    let filter = DeadLetterFilter { state: Some(DeadLetterState::Open), limit: ROWS, ..DeadLetterFilter::default() };
+    let open = DeadLetterState::Open;
+    let filter = DeadLetterFilter { state: Some(open), limit: ROWS, ..DeadLetterFilter::default() };
     let letters = console.staging.dead_letters(&filter).await.map_err(staging_problem)?;
     body.push_str("<h2>Open dead letters</h2>\n");
     if letters.is_empty() {

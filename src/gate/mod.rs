@@ -75,11 +75,22 @@ pub struct Status {
     pub lingering: usize,
     /// Calls waiting, by lane.
     pub queued: [usize; Lane::COUNT],
+    /// How many may wait.
+    pub queue: usize,
     /// The most calls ever in flight at once.
     pub high_water: usize,
+    /// Calls let through since the start.
+    pub granted: u64,
+    /// Calls refused since the start.
+    pub refused: u64,
 }
 
 impl Status {
+    /// Calls of one lane that the backend is answering.
+    pub fn active_in(&self, lane: Lane) -> usize {
+        self.active[lane.index()]
+    }
+
     /// All that counts against the cap.
     pub fn in_flight(&self) -> usize {
         self.active.iter().sum::<usize>() + self.lingering
@@ -99,6 +110,8 @@ struct State {
     lingering: Vec<Instant>,
     queue: Queue,
     high_water: usize,
+    granted: u64,
+    refused: u64,
     closed: bool,
 }
 
@@ -135,6 +148,8 @@ impl Gate {
             lingering: Vec::new(),
             queue: Queue::default(),
             high_water: 0,
+            granted: 0,
+            refused: 0,
             closed: false,
         };
         Arc::new(Gate { backend: backend.into(), observer, state: Mutex::new(state) })
@@ -160,8 +175,11 @@ impl Gate {
     /// Waits for a place, at most `wait` (or the gate's `queue_timeout`). Dropping the future leaves the queue.
     pub async fn acquire(self: &Arc<Self>, lane: Lane, wait: Option<Duration>) -> Result<Permit, Refused> {
         let result = self.wait_for_place(lane, wait).await;
-        if let (Err(reason), Some(observer)) = (&result, &self.observer) {
-            observer.refused(*reason);
+        if let Err(reason) = &result {
+            self.state.lock().refused += 1;
+            if let Some(observer) = &self.observer {
+                observer.refused(*reason);
+            }
         }
         result
     }
@@ -216,6 +234,7 @@ impl Gate {
                 // The caller may have left: then the permit comes back, and is given up outside the lock.
                 if let Err(permit) = waiter.sender.send(permit) {
                     state.active[lane.index()] -= 1;
+                    state.granted -= 1;
                     unwanted.push(permit);
                 }
             }
@@ -227,6 +246,7 @@ impl Gate {
 
     fn grant(self: &Arc<Self>, state: &mut State, lane: Lane, asked: Instant) -> Permit {
         state.active[lane.index()] += 1;
+        state.granted += 1;
         state.high_water = state.high_water.max(state.in_flight());
         Permit::new(Arc::clone(self), lane, asked)
     }
@@ -258,7 +278,10 @@ impl Gate {
             active: state.active,
             lingering: state.lingering.len(),
             queued: Lane::ALL.map(|lane| state.queue.waiting(lane)),
+            queue: state.config.queue,
             high_water: state.high_water,
+            granted: state.granted,
+            refused: state.refused,
         }
     }
 

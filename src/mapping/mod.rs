@@ -1,6 +1,231 @@
 //! RawRecord -> Document: a mapping file compiled against its layout into a plan that runs per record.
-//! Pure: no file, no clock, no network.
+//!
+//! Two steps, two types: what a person wrote is read and judged by [`compile`], which reports every fault of
+//! the file at its place in one go; what it answers, a [`Plan`], has no name left to look up. The compiled
+//! rules are plain values walked in the order of the document ([`Mapper`]); bad data is a value there
+//! ([`Mapped::Reject`]), never an error. Pure: no file, no clock, no network; callers hand in the texts that
+//! [`texts`] names.
 
+mod condition;
+mod controls;
 mod exposure;
+mod field;
+mod json;
+mod literal;
+mod lookup;
+mod number;
+mod place;
+mod plan;
+mod scalar;
+mod scalar_rules;
+mod schedule;
+mod schema;
+mod sections;
+mod serve;
+mod source;
+mod temporal;
+#[cfg(test)]
+mod testing;
+mod types;
 
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::decode::{Decoder, Format};
+use crate::diagnostic::{Entries, Faults, Node, Section, SourceText, Table, parse};
+use crate::record::ResourceId;
+use field::{Context, compile_fields};
+use lookup::Lookup;
+use place::Surroundings;
+use plan::Rules;
+use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, NOT_IN_SOURCE, without_unavailable};
+use serve::Heading;
+use source::Source;
+
+pub use controls::Controls;
 pub use exposure::{Exposure, FieldType, QueryField};
+pub use plan::{Mapped, Mapper};
+pub use schedule::{CronSchedule, Schedule};
+pub use source::OnReject;
+
+/// A compiled mapping. Share it by `Arc`; each thread takes a [`Mapper`] of its own.
+#[derive(Clone)]
+pub struct Plan {
+    /// What the outside world sees of the resource.
+    pub exposure: Exposure,
+    /// Name of the backend in the configuration.
+    pub backend: String,
+    /// When runs are due.
+    pub schedule: Schedule,
+    /// What a bad record means for its file.
+    pub on_reject: OnReject,
+    /// Pattern of the file names to take, without a path.
+    pub files: String,
+    /// Turns the files' bytes into records.
+    pub decoder: Decoder,
+    /// SHA-256, in hex, of the mapping's text and of every text that it uses.
+    pub hash: String,
+    rules: Arc<Rules>,
+}
+
+impl Plan {
+    /// What maps records, with scratch space of its own and control totals at zero: one for each thread and
+    /// each file.
+    pub fn mapper(&self) -> Mapper {
+        Mapper::new(Arc::clone(&self.rules))
+    }
+
+    /// Control totals at zero, to judge a file before anything of it is mapped; `None` when the mapping has
+    /// no `trailer`.
+    pub fn controls(&self) -> Option<Controls> {
+        Controls::new(&self.rules)
+    }
+}
+
+/// Every table of a mapping file with its keys, in the order of the reference.
+pub fn sections() -> Vec<&'static Section> {
+    let mut all = vec![&sections::MAPPING, &sections::SOURCE];
+    all.extend(Format::KINDS.iter().filter_map(|kind| Format::section(kind)));
+    all.push(&crate::decode::fixed_width::FIELD_SECTION);
+    all.extend(
+        sections::ALL.iter().copied().filter(|section| {
+            !std::ptr::eq(*section, &sections::MAPPING) && !std::ptr::eq(*section, &sections::SOURCE)
+        }),
+    );
+    all
+}
+
+/// The files that the mapping needs beside itself (copybook, field list, lookup tables), as written: relative
+/// to the mapping file. Faults are left for [`compile`] to report.
+pub fn texts(source: &Arc<SourceText>) -> Vec<String> {
+    let faults = Faults::new();
+    let root = parse(source, &faults);
+    texts_of(&root, &faults)
+}
+
+fn texts_of(root: &Node, faults: &Faults) -> Vec<String> {
+    let entry = |table: &Node, name: &str| table.as_table().and_then(|entries| entries.get(name)).cloned();
+    let mut texts = Vec::new();
+    let source = entry(root, "source");
+    for kind in Format::KINDS {
+        let Some(node) = source.as_ref().and_then(|source| entry(source, kind)) else { continue };
+        let table = Format::section(kind).and_then(|section| Table::new(&node, section, faults));
+        if let Some(format) = table.and_then(|table| Format::read(kind, &table)) {
+            texts.extend(format.texts());
+        }
+    }
+    let lookups = entry(root, "lookups");
+    for lookup in lookups.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
+        texts.extend(entry(lookup, "csv").as_ref().and_then(Node::as_str).map(str::to_owned));
+    }
+    texts.dedup();
+    texts
+}
+
+/// Compiles a mapping file. `texts` answers with what the caller has read of the files that [`texts`] names.
+/// Every fault of the file goes to `faults`; `None` when there were any.
+pub fn compile(
+    source: &Arc<SourceText>,
+    texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+    faults: &Faults,
+) -> Option<Plan> {
+    let before = faults.len();
+    let root = parse(source, faults);
+    let root = without_unavailable(&root, "mapping", NOT_IN_MAPPING, faults);
+    let table = Table::new(&root, &MAPPING, faults)?;
+    let name = table.filled("resource");
+    let version = table.integer("version", 1..=9999);
+    let (title, description) = (table.filled("title"), table.filled("description"));
+    let id = resource_id(&table, name.as_deref(), version);
+
+    let source_node = table.get("source").map(|node| without_unavailable(node, "source", NOT_IN_SOURCE, faults));
+    let unavailable = source_node.as_ref().is_some_and(|node| {
+        node.as_table().map(Entries::len) != table.get("source").and_then(Node::as_table).map(Entries::len)
+    });
+    if source_node.is_none() {
+        table.table("source", &sections::SOURCE);
+    }
+    // A source of a kind that is not there yet would only add the fault that it has no known kind.
+    let source_node = source_node.filter(|_| !unavailable);
+    let from = source_node.as_ref().and_then(|node| Source::read(node, faults));
+    let decoder = from.as_ref().and_then(|from| from.format.as_ref()).and_then(|format| format.compile(texts, faults));
+
+    let mut lookups: HashMap<String, Option<Arc<Lookup>>> = HashMap::new();
+    for (name, node) in table.free("lookups") {
+        lookups.insert(name.to_owned(), Lookup::compile(name, node, texts, faults).map(Arc::new));
+    }
+    let fields_node = table.read("fields", |node| match node.as_table() {
+        Some(entries) if !entries.is_empty() => Ok(()),
+        Some(_) => Err("a resource has at least one field".to_owned()),
+        None => Err(format!("expected a table, found {}", node.kind())),
+    });
+    // Without a layout no name of a field can be judged: the faults of the source come first.
+    let (from, decoder) = (from?, decoder?);
+    let context = Context { lookups: &lookups, style: from.style, faults };
+    let within = Surroundings::record(decoder.layout());
+    let entries = fields_node.and_then(|()| table.get("fields")).and_then(Node::as_table);
+    let compiled = entries.and_then(|entries| compile_fields(entries, &within, &context));
+    let (skip, trailer) = match &from.table {
+        Some(inner) => (
+            source::skip(inner, decoder.layout(), from.style, faults),
+            source::trailer(inner, decoder.layout(), from.style, faults),
+        ),
+        None => (Vec::new(), None),
+    };
+    let (mut fields, shape) = compiled?;
+    let key = serve::key(&table, &mut fields, &shape);
+    let serve_node = table.get("serve").map(|node| without_unavailable(node, "serve", NOT_IN_SERVE, faults));
+    let heading = Heading { id: id?, title, description, key: key.clone().unwrap_or_default() };
+    let exposure = serve::exposure(heading, &shape, serve_node.as_ref(), faults)?;
+    let rules = Arc::new(Rules { fields, key_parts: key?.len(), skip, trailer });
+    let hash = hash(source, &texts_of(&root, &Faults::new()), texts);
+    let plan = Plan {
+        exposure,
+        backend: from.backend?,
+        schedule: from.schedule?,
+        on_reject: from.on_reject?,
+        files: from.files?,
+        decoder,
+        hash,
+        rules,
+    };
+    (faults.len() == before).then_some(plan)
+}
+
+fn resource_id(table: &Table<'_>, name: Option<&str>, version: Option<i64>) -> Option<ResourceId> {
+    let version = u32::try_from(version?).ok()?;
+    match ResourceId::new(name?, version) {
+        Ok(id) => Some(id),
+        Err(error) => {
+            if let Some(node) = table.get("resource") {
+                table.fail(node.fault(error.to_string()));
+            }
+            None
+        }
+    }
+}
+
+/// Each text under its name and with its length, so that no two different sets of texts read alike.
+fn hash(source: &SourceText, names: &[String], texts: &dyn Fn(&str) -> Option<Arc<SourceText>>) -> String {
+    let mut sha = Sha256::new();
+    let mut add = |name: &str, text: &str| {
+        for part in [name, text] {
+            sha.update((part.len() as u64).to_be_bytes());
+            sha.update(part);
+        }
+    };
+    add("", &source.text);
+    for name in names {
+        if let Some(text) = texts(name) {
+            add(name, &text.text);
+        }
+    }
+    let mut hex = String::with_capacity(64);
+    for byte in sha.finalize() {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}

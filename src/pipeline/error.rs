@@ -5,7 +5,7 @@ use std::io;
 use crate::adapters::files::FilesError;
 use crate::gate::Refused;
 use crate::landing::LandingError;
-use crate::record::{ResourceId, Reject};
+use crate::record::{Reject, ResourceId};
 use crate::staging::StagingError;
 
 /// A run's fault. `Display` says its own level; the edge prints the chain.
@@ -53,7 +53,9 @@ pub enum PipelineError {
         source: io::Error,
     },
     /// Counts that do not add up: our fault, and the reason why nothing more is committed.
-    #[error("{file}: {read} records were read but {accounted} are accounted for; this is a fault of Tollbridge, please report it")]
+    #[error(
+        "{file}: {read} records were read but {accounted} are accounted for; this is a fault of Tollbridge, please report it"
+    )]
     Unbalanced {
         /// The file's name.
         file: String,

@@ -10,6 +10,7 @@ use crate::record::{Position, Reject, RejectCode};
 use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId};
 
 use super::read::{self, Survey};
+use super::world::name_pattern;
 use super::{Backend, Bridge, PipelineError};
 
 /// What became of a file in a run.
@@ -51,7 +52,7 @@ impl Passage<'_> {
         if let Some(survey) = self.survey(entry).await? {
             return self.refuse(run, entry, survey).await;
         }
-        let file = self.bridge.landing.open(entry.blob)?;
+        let file = self.bridge.landing.open_blob(entry.blob)?;
         let mut chunks = read::start(Arc::clone(self.plan), file, entry.checkpoint);
         let mut outcome = Outcome { balance: Balance::default(), state: FileState::Claimed };
         let mut done = entry.checkpoint;
@@ -85,10 +86,10 @@ impl Passage<'_> {
     /// For mappings that judge the file as a whole: reads it all before anything of it becomes visible.
     /// Answers the findings when it is to be refused.
     async fn survey(&self, entry: &FileEntry) -> Result<Option<Survey>, PipelineError> {
-        if self.plan.on_reject == OnReject::Record && !self.plan.has_controls() {
+        if self.plan.on_reject == OnReject::Record && !self.plan.controls().is_some() {
             return Ok(None);
         }
-        let file = self.bridge.landing.open(entry.blob)?;
+        let file = self.bridge.landing.open_blob(entry.blob)?;
         let plan = Arc::clone(self.plan);
         let survey = tokio::task::spawn_blocking(move || read::survey(&plan, file)).await.map_err(|_| self.died())?;
         let mut survey = survey.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
@@ -138,7 +139,7 @@ impl Passage<'_> {
         let resource = batch.resource.clone();
         let balance = self.bridge.staging.commit(batch).await?.balance;
         self.bridge.progress.committed(bytes, balance.read, balance.dead);
-        self.bridge.metrics.records(&resource, &balance);
+        self.bridge.count(&resource, balance);
         Ok(balance)
     }
 
@@ -149,7 +150,7 @@ impl Passage<'_> {
         self.bridge.finished.lock().insert((id.clone(), name.clone()), self.candidate.clone());
         let world = self.bridge.world.load_full();
         let mut fate = Fate::Archived;
-        for reader in world.plans.iter().filter(|plan| plan.backend == self.plan.backend && plan.files.matches(name)) {
+        for reader in world.plans.iter().filter(|plan| plan.backend == self.plan.backend && reads(plan, name)) {
             let entry = self.bridge.staging.file(&reader.exposure.id, name, landed.size, landed.id).await?;
             match entry.map(|entry| entry.state) {
                 Some(FileState::Staged) => {}
@@ -165,7 +166,9 @@ impl Passage<'_> {
                 self.bridge.finished.lock().retain(|(_, finished), _| finished != name);
                 tracing::info!(resource = %id, file = %name, to = %target.display(), "moved a finished file");
             }
-            Err(error) => tracing::warn!(resource = %id, file = %name, error = %error, "a finished file stays in the inbox"),
+            Err(error) => {
+                tracing::warn!(resource = %id, file = %name, error = %error, "a finished file stays in the inbox")
+            }
         }
         Ok(())
     }
@@ -173,6 +176,11 @@ impl Passage<'_> {
     fn died(&self) -> PipelineError {
         PipelineError::Died { file: self.candidate.name.clone() }
     }
+}
+
+/// Whether the plan reads files of this name.
+fn reads(plan: &Plan, name: &str) -> bool {
+    name_pattern(plan).matches(name)
 }
 
 /// Whether a file with these findings is refused.
@@ -188,5 +196,14 @@ fn judge(on_reject: OnReject, survey: &Survey) -> Option<Reject> {
         OnReject::File | OnReject::MaxPercent(_) => return None,
     };
     let position = Position { record: 0, offset: 0, length: 0, line: None };
-    Some(Reject { code: RejectCode::FileRefused, field: None, field_span: None, expected, found, position, raw: Vec::new() })
+    Some(Reject {
+        code: RejectCode::FileRefused,
+        field: None,
+        field_span: None,
+        expected,
+        found,
+        key: None,
+        position,
+        raw: Vec::new(),
+    })
 }

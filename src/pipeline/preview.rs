@@ -43,7 +43,7 @@ pub fn preview(
     while limit.is_none_or(|limit| balance.read < limit) {
         let shown = match reader.next() {
             Ok(None) => {
-                if let Err(reject) = mapper.verdict() {
+                if let Some(reject) = read::verdict(&mapper) {
                     balance.dead += 1;
                     show(Shown::Reject(reject));
                 }
@@ -54,7 +54,12 @@ pub fn preview(
                 Mapped::Reject(reject) => Some(Shown::Reject(reject)),
                 Mapped::Skipped | Mapped::Trailer => None,
             },
-            Ok(Some(Item::Reject(reject))) => Some(Shown::Reject(reject)),
+            Ok(Some(Item::Reject(reject))) => {
+                if let Some(controls) = mapper.controls_mut() {
+                    controls.add_undecodable(reject.position);
+                }
+                Some(Shown::Reject(reject))
+            }
             Ok(Some(Item::Skipped)) => None,
             Err(fault) => {
                 balance.dead += 1;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::decode::{Item, Resume, StreamFault};
-use crate::mapping::{Mapped, Plan};
+use crate::mapping::{Mapped, Mapper, Plan};
 use crate::record::{Document, Position, Reject};
 use crate::staging::{Checkpoint, FileState};
 
@@ -151,14 +151,19 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
                 }
                 Mapped::Reject(reject) => reject,
             },
-            Ok(Some(Item::Reject(reject))) => reject,
+            Ok(Some(Item::Reject(reject))) => {
+                if let Some(controls) = mapper.controls_mut() {
+                    controls.add_undecodable(reject.position);
+                }
+                reject
+            }
             Ok(Some(Item::Skipped)) => {
                 survey.skipped += 1;
                 continue;
             }
             Ok(None) => {
                 survey.end = checkpoint(reader.resume_point());
-                survey.refusal = mapper.verdict().err();
+                survey.refusal = verdict(&mapper);
                 return Ok(survey);
             }
             Err(fault) => {
@@ -174,6 +179,14 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
     }
 }
 
+/// What the file's control totals say against it, at its end.
+pub(super) fn verdict(mapper: &Mapper) -> Option<Reject> {
+    let mut reject = mapper.controls()?.verdict().err()?;
+    // A finding about the whole file: its place is the trailer's, but it is no record that was read.
+    reject.position.record = 0;
+    Some(reject)
+}
+
 /// The dead letter of a file whose stream is lost; disk faults stay errors, they are no fault of the file.
 pub(super) fn file_reject(fault: StreamFault) -> std::io::Result<Reject> {
     match fault {
@@ -186,6 +199,7 @@ pub(super) fn file_reject(fault: StreamFault) -> std::io::Result<Reject> {
             found: message,
             // Record 0: the file itself, which is no record and counts as none.
             position: Position { record: 0, offset, length: 0, line },
+            key: None,
             raw: Vec::new(),
         }),
     }

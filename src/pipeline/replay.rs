@@ -42,7 +42,7 @@ impl Bridge {
         let world = self.world.load_full();
         let plan = world.plan(&letter.resource.to_string())?;
         let _lock = self.staging.lock_run(&letter.resource).await?;
-        let file = self.landing.open(letter.blob)?;
+        let file = self.landing.open_blob(letter.blob)?;
         let (plan_again, position) = (Arc::clone(plan), letter.reject.position);
         let from = Checkpoint {
             offset: letter.reject.position.offset,
@@ -102,7 +102,7 @@ impl Bridge {
             Err(error) => RunOutcome::Failed(error.to_string()),
         };
         self.staging.finish_run(&run, outcome).await?;
-        self.metrics.records(&letter.resource, &committed?.balance);
+        self.count(&letter.resource, committed?.balance);
         Ok(Replayed::Staged { key })
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -92,8 +93,12 @@ fn pause(schedule: &Schedule, failures: u32) -> Duration {
     let regular = match schedule {
         Schedule::Every(interval) => *interval,
         Schedule::Watch => WATCH,
-        Schedule::Cron(cron) => cron.until_next(),
         Schedule::Manual => Duration::MAX,
+        Schedule::Cron(_) => {
+            let now = Timestamp::now();
+            let until = schedule.next(now).and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+            until.unwrap_or(Duration::MAX)
+        }
     };
     if failures == 0 {
         return regular;

@@ -11,6 +11,7 @@ use crate::record::ResourceId;
 use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
 
 use super::file::Passage;
+use super::world::name_pattern;
 use super::{Backend, Bridge, PipelineError};
 
 /// Who asks for a run, and how.
@@ -55,10 +56,10 @@ impl Bridge {
         let backend = world.backend(plan)?;
         let _lock = self.staging.lock_run(id).await?;
         let scan = self.scan(plan, backend, request).await?;
-        let mut summary =
-            Summary { resource: id.clone(), run: None, unsettled: scan.unsettled, changed: Vec::new() };
+        let mut summary = Summary { resource: id.clone(), run: None, unsettled: scan.unsettled, changed: Vec::new() };
 
-        let fresh: Vec<_> = scan.stable.into_iter().filter(|file| request.full || !self.is_finished(id, file)).collect();
+        let fresh: Vec<_> =
+            scan.stable.into_iter().filter(|file| request.full || !self.is_finished(id, file)).collect();
         if fresh.is_empty() {
             self.staging.note_checked(id).await?;
             return Ok(summary);
@@ -73,7 +74,7 @@ impl Bridge {
             Err(error) => RunOutcome::Failed(error.chain()),
         };
         let finished = self.staging.finish_run(&run, outcome).await;
-        self.metrics.run(id, started.elapsed());
+        self.metrics.run_ended(&id.to_string(), started.elapsed());
         result?;
         let finished = finished?;
         let balance = finished.balance;
@@ -159,7 +160,7 @@ impl Bridge {
         let deadline = Instant::now() + request.patience;
         loop {
             let permit = backend.permit(request.lane).await?;
-            let (door, pattern) = (Arc::clone(backend), plan.files.clone());
+            let (door, pattern) = (Arc::clone(backend), name_pattern(plan));
             let scan = tokio::task::spawn_blocking(move || door.files.scan(&permit, &pattern)).await;
             let scan = scan.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })??;
             let wait = backend.files.config().stable_for.min(Duration::from_millis(250));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
+use glob::Pattern;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +17,8 @@ use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
 use crate::mapping::{Plan, Schedule};
 use crate::record::ResourceId;
-use crate::staging::Staging;
-use crate::telemetry::Metrics;
+use crate::staging::{Balance, Staging};
+use crate::telemetry::{Metrics, Outcome};
 
 /// One backend: its gate, and the adapter behind it.
 pub struct Backend {
@@ -61,7 +62,7 @@ impl World {
 
     /// The plans that run by themselves.
     pub(super) fn scheduled(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        self.plans.iter().filter(|plan| plan.schedule != Schedule::Manual)
+        self.plans.iter().filter(|plan| !matches!(plan.schedule, Schedule::Manual))
     }
 
     /// The backend of a plan. Loading has checked that it is there.
@@ -71,6 +72,12 @@ impl World {
             known: self.backends.keys().cloned().collect::<Vec<_>>().join(", "),
         })
     }
+}
+
+/// The names of the files that a plan reads. Compiling the mapping has checked the pattern; one that is none
+/// would match nothing.
+pub(super) fn name_pattern(plan: &Plan) -> Pattern {
+    Pattern::new(&plan.files).unwrap_or_default()
 }
 
 /// The corridor's parts. Share it as an `Arc`.
@@ -106,6 +113,19 @@ impl Bridge {
             progress: Progress::default(),
             first_looks: AtomicUsize::new(0),
             finished: Mutex::default(),
+        }
+    }
+
+    /// Tells the metrics what became of records.
+    pub(super) fn count(&self, resource: &ResourceId, balance: Balance) {
+        let resource = resource.to_string();
+        for (outcome, records) in [
+            (Outcome::Staged, balance.staged),
+            (Outcome::Unchanged, balance.unchanged),
+            (Outcome::Dead, balance.dead),
+            (Outcome::Skipped, balance.skipped),
+        ] {
+            self.metrics.records(&resource, outcome, records);
         }
     }
 

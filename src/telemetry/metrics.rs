@@ -119,7 +119,7 @@ impl Metrics {
         self.dead_letters.get_or_create(&resource_label(resource)).set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
-    /// The gate of `backend`.
+    /// The gate of `backend`, its labels resolved. Keep it.
     pub fn gate(&self, backend: &str) -> GateMetrics {
         self.gates.of(backend)
     }
@@ -155,6 +155,7 @@ fn run_histogram() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::{Metrics, Outcome};
+    use crate::telemetry::Lane;
     use std::time::Duration;
 
     fn check(tell: impl Fn(&Metrics), expected: &[&str]) {
@@ -191,16 +192,14 @@ mod tests {
             |metrics| {
                 let gate = metrics.gate("as400");
                 gate.limit(4);
-                gate.lingering(1);
                 gate.queue_depth(2);
-                gate.in_flight("sync", 1);
-                gate.waited("interactive", Duration::from_millis(3));
+                gate.in_flight(Lane::Sync, 1);
+                gate.waited(Lane::Interactive, Duration::from_millis(3));
                 gate.rejected("queue_full");
                 gate.call_ended("succeeded", Duration::from_millis(30));
             },
             &[
                 "tollbridge_gate_limit{backend=\"as400\"} 4",
-                "tollbridge_gate_lingering{backend=\"as400\"} 1",
                 "tollbridge_gate_queue_depth{backend=\"as400\"} 2",
                 "tollbridge_gate_in_flight{backend=\"as400\",lane=\"sync\"} 1",
                 "tollbridge_gate_wait_seconds_count{backend=\"as400\",lane=\"interactive\"} 1",

@@ -11,7 +11,7 @@ mod log;
 mod metrics;
 mod requests;
 
-pub use backend::GateMetrics;
+pub use backend::{GateMetrics, Lane};
 pub use log::{Config, LogFormat, SECTION, init};
 pub use metrics::{Metrics, Outcome};
 pub use requests::RouteMetrics;

@@ -125,7 +125,8 @@ fn every_broken_record_is_found() {
 fn every_broken_record_of(demo: &Site, summary: &Summary) {
     let resource = summary.text("resource");
     let (letters, _) = demo.json(&["dead-letters", "list", "--resource", resource]);
-    let by_record: BTreeMap<u64, &Value> = letters.iter().map(|found| (found["record"].as_u64().unwrap(), found)).collect();
+    let by_record: BTreeMap<u64, &Value> =
+        letters.iter().map(|found| (found["record"].as_u64().unwrap(), found)).collect();
     let bytes = summary.bytes();
     for broken in summary.broken() {
         let what = format!("{resource}: {broken}");
@@ -134,12 +135,17 @@ fn every_broken_record_of(demo: &Site, summary: &Summary) {
             assert_eq!(found[name], broken[name], "{name} of {what}, found {found}");
         }
         if broken.get("field_offset").is_some() {
-            assert_eq!((&found["field_offset"], &found["field_length"]), (&broken["field_offset"], &broken["field_length"]), "{what}");
+            assert_eq!(
+                (&found["field_offset"], &found["field_length"]),
+                (&broken["field_offset"], &broken["field_length"]),
+                "{what}"
+            );
         }
 
         let id = found["id"].to_string();
         let (shown, _) = demo.json(&["dead-letters", "show", &id]);
-        let (start, length) = (broken["offset"].as_u64().unwrap() as usize, broken["length"].as_u64().unwrap() as usize);
+        let (start, length) =
+            (broken["offset"].as_u64().unwrap() as usize, broken["length"].as_u64().unwrap() as usize);
         let raw: String = bytes[start..start + length].iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(shown[0]["raw"], json!(raw), "{what}");
 

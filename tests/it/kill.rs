@@ -70,7 +70,8 @@ fn contents(site: &Site) -> Contents {
             }
         }
         let changes = staging.changes(&id, 0, usize::MAX >> 1).await.unwrap();
-        let feed = changes.iter().map(|c| (c.sequence, c.key.clone(), c.version, c.hash.0, c.path.clone(), c.position.offset));
+        let feed =
+            changes.iter().map(|c| (c.sequence, c.key.clone(), c.version, c.hash.0, c.path.clone(), c.position.offset));
         let filter = DeadLetterFilter { limit: 100_000, ..DeadLetterFilter::default() };
         let mut dead: Vec<_> = staging
             .dead_letters(&filter)
@@ -84,7 +85,13 @@ fn contents(site: &Site) -> Contents {
         for run in staging.runs(Some(&id), 1000).await.unwrap() {
             let b = run.balance;
             assert!(b.holds(), "{run:?}");
-            balance = (balance.0 + b.read, balance.1 + b.staged, balance.2 + b.unchanged, balance.3 + b.dead, balance.4 + b.skipped);
+            balance = (
+                balance.0 + b.read,
+                balance.1 + b.staged,
+                balance.2 + b.unchanged,
+                balance.3 + b.dead,
+                balance.4 + b.skipped,
+            );
         }
         let mut files: Vec<_> = staging
             .files(Some(&id), 100)
@@ -127,7 +134,8 @@ fn killed_at_twenty_random_moments_it_ends_as_if_undisturbed() {
     let mut killed = 0;
     let mut disturbed = site();
     while killed < 20 {
-        let mut child = disturbed.command(&["sync", "items"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            disturbed.command(&["sync", "items"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // A third of the moments lie in the first steps, where files are claimed and runs begun.
         let reach = if next(3) == 0 { whole / 8 } else { whole };
         std::thread::sleep(Duration::from_micros(next(reach.as_micros() as u64)));

@@ -1,6 +1,13 @@
 //! Everything that needs more than one module: a file or folder a capability, in one binary.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod architecture;
+mod console;
+mod demo;
 mod facade;
+mod kill;
+mod readme;
+mod site;
 mod staging;
 mod systemd;

@@ -72,8 +72,12 @@ fn the_commands_are_those_of_the_program() {
     let help = Command::new(env!("CARGO_BIN_EXE_tollbridge")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let listed = commands.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let mut offered: Vec<_> = listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    let listed = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let mut offered: Vec<_> =
+        listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
 
     let text = readme();
     let (_, table) = text.split_once("| command | does |\n| --- | --- |\n").unwrap();
@@ -92,7 +96,9 @@ fn requests_shown_use_declared_fields() {
         let query = query.split_once('\'').unwrap().0;
         let mapping = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/demo/mappings/{name}.v1.toml"));
         let mapping: toml::Table = std::fs::read_to_string(mapping).unwrap().parse().unwrap();
-        let declared = |list: &str, field: &str| mapping["serve"][list].as_array().unwrap().iter().any(|f| f.as_str() == Some(field));
+        let declared = |list: &str, field: &str| {
+            mapping["serve"][list].as_array().unwrap().iter().any(|f| f.as_str() == Some(field))
+        };
         for (parameter, value) in query.split('&').filter_map(|part| part.split_once('=')) {
             match parameter.split('[').next().unwrap() {
                 "limit" | "count" | "fields" => {}

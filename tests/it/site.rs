@@ -1,5 +1,6 @@
 //! A folder with a configuration, as an operator has it, and the program run in it.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -70,14 +71,14 @@ impl Site {
         let (api, admin) = (free(), free());
         let mut command = self.command(&["serve"]);
         command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        Service { child, api }
+        let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+        Service { child: RefCell::new(child), api }
     }
 }
 
 /// A running service; killed when dropped.
 pub(crate) struct Service {
-    child: Child,
+    child: RefCell<Child>,
     api: String,
 }
 
@@ -103,6 +104,9 @@ impl Service {
             if let Some(answer) = ask() {
                 return answer;
             }
+            if let Ok(Some(status)) = self.child.borrow_mut().try_wait() {
+                panic!("the service ended with {status}");
+            }
             assert!(Instant::now() < deadline, "no answer in {PATIENCE:?}");
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -111,7 +115,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let child = self.child.get_mut();
+        let _ = child.kill();
+        let _ = child.wait();
     }
 }

@@ -186,11 +186,7 @@ impl Walk {
                     continue;
                 }
                 Token::Sign('{') => self.enter(false),
-                Token::Sign('}') => {
-                    if self.scopes.pop().is_some_and(|scope| scope.module) {
-                        self.module.pop();
-                    }
-                }
+                Token::Sign('}') => self.leave(),
                 Token::Sign(';') => self.cfg_test = false,
                 Token::Text(text) => {
                     let named = Named { text: text.clone(), line: *line, test: self.in_test() };
@@ -245,13 +241,13 @@ impl Walk {
                 break;
             }
         }
-        let text = self.from_root(&path).join("::");
+        let text = self.resolved(&path).join("::");
         self.paths.push(Named { text, line, test: self.in_test() });
         index
     }
 
     /// `super::x` in `crate::a::b` is `crate::a::x`.
-    fn from_root(&self, path: &[String]) -> Vec<String> {
+    fn resolved(&self, path: &[String]) -> Vec<String> {
         let leading = path.iter().take_while(|word| *word == "super" || *word == "self").count();
         if leading == 0 {
             return path.to_vec();
@@ -267,6 +263,12 @@ impl Walk {
     fn enter(&mut self, module: bool) {
         self.scopes.push(Scope { module, test: self.in_test() });
         self.cfg_test = false;
+    }
+
+    fn leave(&mut self) {
+        if self.scopes.pop().is_some_and(|scope| scope.module) {
+            self.module.pop();
+        }
     }
 
     fn in_test(&self) -> bool {

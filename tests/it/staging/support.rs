@@ -46,7 +46,6 @@ pub(crate) fn document(key: &str, payload: &str, offset: u64) -> Document {
         key: key.to_owned(),
         payload: payload.as_bytes().to_vec(),
         hash: ContentHash::of(payload.as_bytes()),
-        key: None,
         position: at(offset),
     }
 }

@@ -1,0 +1,202 @@
+//! Control totals: what the file's trailer says of its records, against what was really there.
+//!
+//! Sums are exact. A record whose summand cannot be read is a dead letter already; it makes the sum
+//! unverifiable, so the sum is then left unjudged while the count still is.
+
+use std::sync::Arc;
+
+use super::condition::Condition;
+use super::number::NumberStyle;
+use super::place::Walk;
+use super::plan::Rules;
+use crate::record::{Decimal, Fields, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
+
+/// The compiled `trailer` of a source.
+#[derive(Debug)]
+pub(super) struct Trailer {
+    pub(super) when: Condition,
+    pub(super) count: Option<Slot>,
+    pub(super) sums: Vec<Sum>,
+    pub(super) style: NumberStyle,
+}
+
+/// A total of one field.
+#[derive(Debug)]
+pub(super) struct Sum {
+    pub(super) field: Slot,
+    pub(super) name: String,
+    pub(super) equals: Slot,
+}
+
+/// Counts and sums over one file. A file that is to be judged before anything of it is staged is read with
+/// these alone first.
+#[derive(Clone, Debug)]
+pub struct Controls {
+    rules: Arc<Rules>,
+    records: u64,
+    /// `None` once a total no longer fits 38 digits.
+    sums: Vec<Option<Decimal>>,
+    unreadable: Vec<u64>,
+    trailer: Option<Seen>,
+    trailers: u64,
+    after_trailer: u64,
+    last: Position,
+}
+
+/// The trailer with what it says.
+#[derive(Clone, Debug)]
+struct Seen {
+    position: Position,
+    raw: Vec<u8>,
+    count: Result<Option<Decimal>, String>,
+    sums: Vec<Result<Decimal, String>>,
+}
+
+impl Controls {
+    pub(super) fn new(rules: &Arc<Rules>) -> Option<Controls> {
+        let sums = rules.trailer.as_ref()?.sums.len();
+        Some(Controls {
+            rules: Arc::clone(rules),
+            records: 0,
+            sums: vec![Some(Decimal::ZERO); sums],
+            unreadable: vec![0; sums],
+            trailer: None,
+            trailers: 0,
+            after_trailer: 0,
+            last: Position::default(),
+        })
+    }
+
+    /// Takes a record into account, whatever it is: data, skipped, or the trailer.
+    pub fn add(&mut self, record: &RawRecord<'_>) {
+        let rules = Arc::clone(&self.rules);
+        let Some(trailer) = &rules.trailer else { return };
+        self.last = record.position;
+        let walk = Walk::new(record.fields);
+        if trailer.when.holds(&walk) {
+            self.trailers += 1;
+            let read = |slot: Slot| number(record.fields, slot, trailer.style);
+            self.trailer = Some(Seen {
+                position: record.position,
+                raw: record.raw.to_vec(),
+                count: trailer.count.map(read).transpose(),
+                sums: trailer.sums.iter().map(|sum| read(sum.equals)).collect(),
+            });
+            return;
+        }
+        if rules.skip.iter().any(|condition| condition.holds(&walk)) {
+            return;
+        }
+        self.count_one();
+        for (index, sum) in trailer.sums.iter().enumerate() {
+            match number(record.fields, sum.field, trailer.style) {
+                Ok(number) => self.sums[index] = self.sums[index].and_then(|total| add(total, number)),
+                Err(_) => self.unreadable[index] += 1,
+            }
+        }
+    }
+
+    /// Takes a record into account that the decoder refused: it was there, but has no readable fields.
+    pub fn add_undecodable(&mut self, position: Position) {
+        self.last = position;
+        self.count_one();
+        for unreadable in &mut self.unreadable {
+            *unreadable += 1;
+        }
+    }
+
+    fn count_one(&mut self) {
+        self.records += 1;
+        self.after_trailer += u64::from(self.trailer.is_some());
+    }
+
+    /// Records counted so far: neither skipped ones nor the trailer.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Totals that could not be judged because records had no readable summand.
+    pub fn unverified(&self) -> usize {
+        self.unreadable.iter().filter(|count| **count > 0).count()
+    }
+
+    /// Judges the whole file, at its end.
+    pub fn verdict(&self) -> Result<(), Reject> {
+        let Some(seen) = &self.trailer else {
+            let position = Position {
+                record: self.last.record + 1,
+                offset: self.last.offset + u64::from(self.last.length),
+                length: 0,
+                line: self.last.line.map(|line| line + 1),
+            };
+            return Err(Reject {
+                code: RejectCode::MissingTrailer,
+                field: None,
+                field_span: None,
+                expected: "a trailer record at the end of the file".to_owned(),
+                found: format!("the end of the file after {} records", self.records),
+                key: None,
+                position,
+                raw: Vec::new(),
+            });
+        };
+        let wrong = |field: Option<&str>, expected: String, found: String| Reject {
+            code: RejectCode::ControlTotal,
+            field: field.map(str::to_owned),
+            field_span: None,
+            expected,
+            found,
+            key: None,
+            position: seen.position,
+            raw: seen.raw.clone(),
+        };
+        if self.trailers > 1 {
+            return Err(wrong(None, "one trailer record".to_owned(), format!("{}", self.trailers)));
+        }
+        if self.after_trailer > 0 {
+            let found = format!("{} records behind it", self.after_trailer);
+            return Err(wrong(None, "the trailer at the end of the file".to_owned(), found));
+        }
+        match &seen.count {
+            Ok(None) => {}
+            Ok(Some(count)) if Decimal::new(self.records.into(), 0).is_ok_and(|records| records == *count) => {}
+            Ok(Some(count)) => {
+                let expected = format!("{count} records, as the trailer says");
+                return Err(wrong(None, expected, format!("{} records", self.records)));
+            }
+            Err(found) => return Err(wrong(None, "the number of records in the trailer".to_owned(), found.clone())),
+        }
+        let sums = self.rules.trailer.iter().flat_map(|trailer| &trailer.sums);
+        for (index, (sum, told)) in sums.zip(&seen.sums).enumerate() {
+            let name = Some(sum.name.as_str());
+            let told = told
+                .as_ref()
+                .map_err(|found| wrong(name, format!("the total of {} in the trailer", sum.name), found.clone()))?;
+            if self.unreadable[index] > 0 {
+                continue;
+            }
+            let found = match self.sums[index] {
+                Some(total) if total == *told => continue,
+                Some(total) => total.to_string(),
+                None => "a total of more than 38 digits".to_owned(),
+            };
+            return Err(wrong(name, format!("the total {told} of {}, as the trailer says", sum.name), found));
+        }
+        Ok(())
+    }
+}
+
+fn add(total: Decimal, number: Decimal) -> Option<Decimal> {
+    let scale = total.scale().max(number.scale());
+    let (total, number) = (total.rescale(scale).ok()?, number.rescale(scale).ok()?);
+    Decimal::new(total.units().checked_add(number.units())?, scale).ok()
+}
+
+fn number(fields: &dyn Fields, slot: Slot, style: NumberStyle) -> Result<Decimal, String> {
+    match fields.read(slot, Scope::ROOT) {
+        Ok(Value::Decimal(number)) => Ok(number),
+        Ok(Value::Text(text)) => style.parse(&text).map_err(|_| super::scalar::shown(&text)),
+        Ok(other) => Err(other.kind().to_owned()),
+        Err(fault) => Err(fault.found),
+    }
+}

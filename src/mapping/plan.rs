@@ -1,0 +1,288 @@
+//! What runs per record: the compiled rules walked in the order in which the document is written. No name is
+//! looked up, no tree of values built; the first bad field decides the reject.
+
+use std::sync::Arc;
+
+use super::condition::Condition;
+use super::controls::{Controls, Trailer};
+use super::place::{Place, Walk};
+use super::scalar::{Fault, Scalar};
+use crate::record::{ContentHash, Document, RawRecord, Reject, RejectCode, Scope, key};
+
+/// How a field of the document is made.
+#[derive(Debug)]
+pub(super) enum Rule {
+    Scalar(Box<Scalar>),
+    /// JSON that is the same in every record.
+    Constant(Vec<u8>),
+    Object(Vec<Field>),
+    Array(Box<Array>),
+}
+
+/// A field of an object.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: String,
+    /// `"name":` as JSON.
+    pub(super) label: Vec<u8>,
+    /// Which part of the key it is.
+    pub(super) key: Option<usize>,
+    pub(super) rule: Rule,
+}
+
+/// One element for each occurrence of a repeating group.
+#[derive(Debug)]
+pub(super) struct Array {
+    pub(super) place: Place,
+    pub(super) skip: Option<Condition>,
+    pub(super) element: Rule,
+}
+
+/// Everything that decides what becomes of a record; needs no decoder.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) fields: Vec<Field>,
+    pub(super) key_parts: usize,
+    pub(super) skip: Vec<Condition>,
+    pub(super) trailer: Option<Trailer>,
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mapped {
+    /// It is good.
+    Document(Document),
+    /// It is bad.
+    Reject(Reject),
+    /// A rule of the mapping leaves it out.
+    Skipped,
+    /// It is the trailer, which carries the file's control totals.
+    Trailer,
+}
+
+/// Runs a plan; has scratch space, so one for each thread.
+pub struct Mapper {
+    rules: Arc<Rules>,
+    controls: Option<Controls>,
+    key_spans: Vec<(usize, usize)>,
+    /// How large documents tend to be.
+    capacity: usize,
+}
+
+/// Longer keys fit into no URL.
+const LONGEST_KEY: usize = 1024;
+
+impl Mapper {
+    pub(super) fn new(rules: Arc<Rules>) -> Mapper {
+        let key_spans = vec![(0, 0); rules.key_parts];
+        let controls = Controls::new(&rules);
+        Mapper { rules, controls, key_spans, capacity: 256 }
+    }
+
+    /// Maps one record, and counts it for the control totals.
+    pub fn map(&mut self, record: &RawRecord<'_>) -> Mapped {
+        if let Some(controls) = &mut self.controls {
+            controls.add(record);
+        }
+        let walk = Walk::new(record.fields);
+        if self.rules.trailer.as_ref().is_some_and(|trailer| trailer.when.holds(&walk)) {
+            return Mapped::Trailer;
+        }
+        if self.rules.skip.iter().any(|condition| condition.holds(&walk)) {
+            return Mapped::Skipped;
+        }
+        match self.document(record, walk) {
+            Ok(document) => Mapped::Document(document),
+            Err(fault) => Mapped::Reject(reject(*fault, self.readable_key(walk), record)),
+        }
+    }
+
+    /// The key of a record that is bad elsewhere, so that it can be found by it.
+    fn readable_key(&mut self, mut walk: Walk<'_>) -> Option<String> {
+        let rules = Arc::clone(&self.rules);
+        let mut scratch = Vec::new();
+        write_key_fields(&rules.fields, &mut walk, &mut scratch, &mut self.key_spans).ok()?;
+        self.key(&scratch).ok()
+    }
+
+    /// The control totals so far; `None` when the mapping has no `trailer`.
+    pub fn controls(&self) -> Option<&Controls> {
+        self.controls.as_ref()
+    }
+
+    /// The same, to count a record that the decoder refused.
+    pub fn controls_mut(&mut self) -> Option<&mut Controls> {
+        self.controls.as_mut()
+    }
+
+    fn document(&mut self, record: &RawRecord<'_>, mut walk: Walk<'_>) -> Result<Document, Box<Fault>> {
+        let mut payload = Vec::with_capacity(self.capacity);
+        let rules = Arc::clone(&self.rules);
+        write_object(&rules.fields, &mut walk, &mut payload, &mut self.key_spans)?;
+        self.capacity = self.capacity.max(payload.len());
+        let key = self.key(&payload)?;
+        Ok(Document { key, hash: ContentHash::of(&payload), payload, position: record.position })
+    }
+
+    /// The key's parts as they stand in the document.
+    fn key(&self, payload: &[u8]) -> Result<String, Box<Fault>> {
+        let mut key = String::with_capacity(32);
+        for (index, &(start, end)) in self.key_spans.iter().enumerate() {
+            if index > 0 {
+                key.push(key::SEPARATOR);
+            }
+            let json = payload.get(start..end).unwrap_or_default();
+            let before = key.len();
+            match json {
+                [b'"', text @ .., b'"'] if !text.contains(&b'\\') => {
+                    key::encode_part(&String::from_utf8_lossy(text), &mut key)
+                }
+                [b'"', ..] => {
+                    let text: String = serde_json::from_slice(json).unwrap_or_default();
+                    key::encode_part(&text, &mut key);
+                }
+                _ => key::encode_part(&String::from_utf8_lossy(json), &mut key),
+            }
+            if key.len() == before {
+                return Err(bad_key("a value in every field of the key", "an empty text"));
+            }
+        }
+        if key.len() > LONGEST_KEY {
+            return Err(bad_key(
+                "a key of at most 1024 characters in its URL form",
+                &format!("{} characters", key.len()),
+            ));
+        }
+        if key == "." || key == ".." {
+            return Err(bad_key("a key that can stand in a URL", &format!("`{key}`, which URLs take for a folder")));
+        }
+        Ok(key)
+    }
+}
+
+fn bad_key(expected: &str, found: &str) -> Box<Fault> {
+    Box::new(Fault {
+        code: RejectCode::BadKey,
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        path: String::new(),
+        span: None,
+    })
+}
+
+fn write_object(
+    fields: &[Field],
+    walk: &mut Walk<'_>,
+    out: &mut Vec<u8>,
+    key_spans: &mut [(usize, usize)],
+) -> Result<(), Box<Fault>> {
+    out.push(b'{');
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&field.label);
+        let start = out.len();
+        write(&field.rule, walk, out, key_spans).map_err(|fault| below(&field.name, fault))?;
+        if let Some(span) = field.key.and_then(|part| key_spans.get_mut(part)) {
+            *span = (start, out.len());
+        }
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Writes the fields of the key alone, wherever they stand in the document.
+fn write_key_fields(
+    fields: &[Field],
+    walk: &mut Walk<'_>,
+    out: &mut Vec<u8>,
+    key_spans: &mut [(usize, usize)],
+) -> Result<(), Box<Fault>> {
+    for field in fields {
+        match (&field.rule, field.key) {
+            (rule, Some(part)) => {
+                let start = out.len();
+                write(rule, walk, out, key_spans)?;
+                if let Some(span) = key_spans.get_mut(part) {
+                    *span = (start, out.len());
+                }
+            }
+            (Rule::Object(inner), None) => write_key_fields(inner, walk, out, key_spans)?,
+            (_, None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn write(
+    rule: &Rule,
+    walk: &mut Walk<'_>,
+    out: &mut Vec<u8>,
+    key_spans: &mut [(usize, usize)],
+) -> Result<(), Box<Fault>> {
+    match rule {
+        Rule::Scalar(scalar) => scalar.write(walk, out),
+        Rule::Constant(json) => {
+            out.extend_from_slice(json);
+            Ok(())
+        }
+        Rule::Object(fields) => write_object(fields, walk, out, key_spans),
+        Rule::Array(array) => array.write(walk, out, key_spans),
+    }
+}
+
+impl Array {
+    fn write(
+        &self,
+        walk: &mut Walk<'_>,
+        out: &mut Vec<u8>,
+        key_spans: &mut [(usize, usize)],
+    ) -> Result<(), Box<Fault>> {
+        let (slot, outer) = (self.place.slot, walk.scope(self.place));
+        let count = walk.fields.count(slot, outer).map_err(|fault| {
+            Box::new(Fault {
+                code: fault.code,
+                expected: fault.expected,
+                found: fault.found,
+                path: String::new(),
+                span: walk.fields.span(slot, outer),
+            })
+        })?;
+        out.push(b'[');
+        let start = out.len();
+        for index in 0..count {
+            let scope: Scope = walk.fields.element(slot, outer, index);
+            walk.enter(self.place.level + 1, scope);
+            if self.skip.as_ref().is_some_and(|skip| skip.holds(walk)) {
+                continue;
+            }
+            if out.len() > start {
+                out.push(b',');
+            }
+            write(&self.element, walk, out, key_spans).map_err(|fault| below(&format!("[{index}]"), fault))?;
+        }
+        out.push(b']');
+        Ok(())
+    }
+}
+
+/// Puts the outer name before the path: `lines` + `[2].quantity`.
+fn below(name: &str, mut fault: Box<Fault>) -> Box<Fault> {
+    let dot = if fault.path.is_empty() || fault.path.starts_with('[') { "" } else { "." };
+    fault.path = format!("{name}{dot}{}", fault.path);
+    fault
+}
+
+fn reject(fault: Fault, key: Option<String>, record: &RawRecord<'_>) -> Reject {
+    Reject {
+        code: fault.code,
+        field: Some(fault.path).filter(|path| !path.is_empty()),
+        field_span: fault.span,
+        expected: fault.expected,
+        found: fault.found,
+        key,
+        position: record.position,
+        raw: record.raw.to_vec(),
+    }
+}

@@ -1,0 +1,212 @@
+//! `[serve]` and the top level: what callers may ask of the resource, checked against its fields.
+
+use super::exposure::{Exposure, FieldType, QueryField};
+use super::plan::{Field, Rule};
+use super::schema::Shape;
+use super::sections::SERVE;
+use crate::diagnostic::{Faults, Node, Table, nearest};
+use crate::record::ResourceId;
+
+/// Names that the list request has a meaning of its own for.
+const RESERVED: [&str; 5] = ["sort", "limit", "cursor", "fields", "count"];
+
+/// Integers of up to so many digits compare exactly in every database.
+const COMPARABLE_DIGITS: u8 = 18;
+
+/// What the top level says of the resource.
+pub(super) struct Heading {
+    pub(super) id: ResourceId,
+    pub(super) title: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) key: Vec<String>,
+}
+
+/// Reads `[serve]` (`None` when it is not written) and composes what the facade sees.
+pub(super) fn exposure(heading: Heading, shape: &Shape, serve: Option<&Node>, faults: &Faults) -> Option<Exposure> {
+    let name = heading.id.name();
+    let title = heading.title.unwrap_or_else(|| name.to_owned());
+    let (mut filter, mut sort, mut max_age) = (Vec::new(), Vec::new(), None);
+    let mut read_scope = format!("{name}:read");
+    if let Some(node) = serve {
+        let table = Table::new(node, &SERVE, faults)?;
+        table.read("mode", |node| match node.as_str() {
+            Some("staged") => Ok(()),
+            Some("live" | "hybrid") => Err(
+                "only \"staged\" is available for a source of files: live answers need a backend that can be called"
+                    .to_owned(),
+            ),
+            _ => Err("expected \"staged\"".to_owned()),
+        });
+        table.read("deleted", |node| match node.as_str() {
+            Some("ignore") => Ok(()),
+            Some("tombstone") => {
+                Err("\"tombstone\" is not available yet; a record that is absent from a file stays".to_owned())
+            }
+            _ => Err("expected \"ignore\"".to_owned()),
+        });
+        filter = query_fields(&table, "filter", shape);
+        sort = query_fields(&table, "sort", shape);
+        max_age = table.duration("max_age");
+        if let Some(scope) = table.read("read_scope", scope) {
+            read_scope = scope;
+        }
+    }
+    let mut schema = shape.schema.clone();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+        root.insert("title".to_owned(), title.clone().into());
+        if let Some(description) = &heading.description {
+            root.insert("description".to_owned(), description.clone().into());
+        }
+    }
+    Some(Exposure {
+        id: heading.id,
+        title,
+        description: heading.description,
+        key: heading.key,
+        filter,
+        sort,
+        read_scope,
+        max_age,
+        schema,
+    })
+}
+
+fn scope(node: &Node) -> Result<String, String> {
+    let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
+    let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-' | b'.');
+    if !text.is_empty() && text.bytes().all(part) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is no scope: letters, digits and `:._-`, like \"orders:read\""))
+    }
+}
+
+fn query_fields(table: &Table<'_>, name: &str, shape: &Shape) -> Vec<QueryField> {
+    let Some(node) = table.get(name) else { return Vec::new() };
+    let single = std::slice::from_ref(node);
+    let mut fields: Vec<QueryField> = Vec::new();
+    for element in node.as_array().unwrap_or(single) {
+        let Some(path) = element.as_str() else {
+            table.fail(element.fault(format!("`{name}` lists fields by name, found {}", element.kind())));
+            continue;
+        };
+        if fields.iter().any(|field| field.path == path) {
+            table.fail(element.fault(format!("`{path}` stands in `{name}` twice")));
+            continue;
+        }
+        let Some(found) = find(table, element, path, shape) else { continue };
+        let comparable = match found.field_type {
+            FieldType::Object => Err("it is an object; name a field below it"),
+            FieldType::Array => Err("it is an array"),
+            FieldType::Bytes | FieldType::Any => Err("its values have no order; give it a type that has"),
+            FieldType::Integer { .. } | FieldType::Decimal { as_string: true, .. } => match found.digits {
+                Some(digits) if digits <= COMPARABLE_DIGITS => Ok(()),
+                None if found.field_type == (FieldType::Integer { as_string: false }) => Ok(()),
+                Some(_) => Err("numbers of more than 18 digits are not compared exactly; declare fewer digits"),
+                None => Err("it is not known how many digits it can have; say `min` and `max`"),
+            },
+            FieldType::Decimal { precision, .. } if precision > 15 => {
+                Err("a JSON number of more than 15 digits is not compared exactly; serve it as = \"string\"")
+            }
+            _ => Ok(()),
+        };
+        if let Err(why) = comparable {
+            table.fail(element.fault(format!("`{path}` cannot be in `{name}`: {why}")));
+            continue;
+        }
+        if name == "filter" && RESERVED.contains(&path) {
+            let fault =
+                element.fault(format!("`{path}` cannot be a filter: `?{path}=` means something else in requests"));
+            table.fail(fault.help("give the field another name"));
+            continue;
+        }
+        fields.push(QueryField { path: path.to_owned(), field_type: found.field_type });
+    }
+    fields
+}
+
+fn find<'a>(table: &Table<'_>, node: &Node, path: &str, shape: &'a Shape) -> Option<&'a Shape> {
+    if let Some(found) = shape.find(path) {
+        return Some(found);
+    }
+    let mut outer = path;
+    while let Some((before, _)) = outer.rsplit_once('.') {
+        if shape.find(before).is_some_and(|found| found.field_type == FieldType::Array) {
+            table
+                .fail(node.fault(format!("`{path}` lies inside the array `{before}`, which has many values a record")));
+            return None;
+        }
+        outer = before;
+    }
+    let paths = shape.scalar_paths();
+    let fault = node.fault(format!("there is no field `{path}`"));
+    table.fail(match nearest(path, paths.iter().map(String::as_str)) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None => fault.help(format!("the fields are: {}", paths.join(", "))),
+    });
+    None
+}
+
+/// Marks the fields of the key; answers their paths.
+pub(super) fn key(table: &Table<'_>, fields: &mut [Field], shape: &Shape) -> Option<Vec<String>> {
+    let node = table.get("key");
+    let Some(node) = node else {
+        table.strings("key");
+        return None;
+    };
+    let single = std::slice::from_ref(node);
+    let written = node.as_array().unwrap_or(single);
+    if written.is_empty() {
+        table.fail(node.fault("`key` names no field").help("name the fields that identify a record"));
+        return None;
+    }
+    let mut paths: Vec<String> = Vec::new();
+    let mut sound = true;
+    for element in written {
+        let Some(path) = element.as_str() else {
+            table.fail(element.fault(format!("`key` lists fields by name, found {}", element.kind())));
+            return None;
+        };
+        let fault = if paths.iter().any(|known| known == path) {
+            Some("it stands in `key` twice")
+        } else {
+            match find(table, element, path, shape) {
+                None => {
+                    sound = false;
+                    continue;
+                }
+                Some(found) if found.nullable => Some("it can be null; a key is always there"),
+                Some(found) => match found.field_type {
+                    FieldType::Object | FieldType::Array => Some("it is no single value"),
+                    FieldType::Number | FieldType::Any | FieldType::Bytes => {
+                        Some("its type has no one spelling; take a string, integer, decimal or date")
+                    }
+                    _ => mark(fields, path, paths.len()).err(),
+                },
+            }
+        };
+        if let Some(why) = fault {
+            table.fail(element.fault(format!("`{path}` cannot be part of the key: {why}")));
+            sound = false;
+        }
+        paths.push(path.to_owned());
+    }
+    sound.then_some(paths)
+}
+
+fn mark(fields: &mut [Field], path: &str, part: usize) -> Result<(), &'static str> {
+    const GONE: &str = "there is no such field";
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let field = fields.iter_mut().find(|field| field.name == first).ok_or(GONE)?;
+    match (&mut field.rule, rest) {
+        (Rule::Object(inner), Some(rest)) => mark(inner, rest, part),
+        (Rule::Scalar(scalar), None) => {
+            scalar.in_key = true;
+            field.key = Some(part);
+            Ok(())
+        }
+        (Rule::Constant(_), None) => Err("it is the same in every record"),
+        _ => Err(GONE),
+    }
+}

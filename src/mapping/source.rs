@@ -1,0 +1,164 @@
+//! `[source]`: which backend, when, how strictly, and in which format; and, once the layout is compiled,
+//! which of its records are left out and what its trailer promises.
+
+use super::condition::Condition;
+use super::controls::{Sum, Trailer};
+use super::number::NumberStyle;
+use super::place::Surroundings;
+use super::scalar_rules::{decimal_point, grouping};
+use super::schedule::Schedule;
+use super::sections::{SOURCE, SUM, TRAILER};
+use crate::decode::Format;
+use crate::diagnostic::{Faults, Node, Table, Written};
+use crate::record::{FieldKind, Layout, Slot};
+
+/// What a bad record means for its file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OnReject {
+    /// It becomes a dead letter; the rest of the file is staged.
+    Record,
+    /// Nothing of the file is staged.
+    File,
+    /// Nothing of the file is staged when more than so many percent of its records are bad.
+    MaxPercent(f64),
+}
+
+/// What `[source]` says.
+pub(super) struct Source<'a> {
+    pub(super) backend: Option<String>,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) on_reject: Option<OnReject>,
+    pub(super) style: NumberStyle,
+    pub(super) files: Option<String>,
+    /// The table of the format, for `skip` and `trailer`.
+    pub(super) table: Option<Table<'a>>,
+    pub(super) format: Option<Format>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn read(node: &'a Node, faults: &'a Faults) -> Option<Source<'a>> {
+        let table = Table::new(node, &SOURCE, faults)?;
+        let backend = table.filled("backend");
+        let schedule = table.read("schedule", Schedule::read);
+        let on_reject = table.read("on_reject", on_reject);
+        let point = table.read("decimal_point", decimal_point).unwrap_or(b'.');
+        let grouping = table.read("grouping", grouping).flatten();
+        if grouping == Some(point)
+            && let Some(node) = table.get("grouping")
+        {
+            table.fail(node.fault("decimal point and grouping are the same"));
+        }
+        let style = NumberStyle { point, grouping, implied_scale: None };
+        let (mut files, mut format, mut format_table) = (None, None, None);
+        if let Some(kind) = table.exactly_one(Format::KINDS)
+            && let Some(section) = Format::section(kind)
+            && let Some(inner) = table.table(kind, section)
+        {
+            files = inner.read("files", file_pattern);
+            format = Format::read(kind, &inner);
+            format_table = Some(inner);
+        }
+        Some(Source { backend, schedule, on_reject, style, files, table: format_table, format })
+    }
+}
+
+fn on_reject(node: &Node) -> Result<OnReject, String> {
+    const CHOICES: &str = "expected \"record\", \"file\" or { max_percent = 1.0 }";
+    match &node.value {
+        Written::String(text) if text == "record" => Ok(OnReject::Record),
+        Written::String(text) if text == "file" => Ok(OnReject::File),
+        Written::Table(entries) if entries.len() == 1 => {
+            let percent = match entries.get("max_percent").map(|node| &node.value) {
+                Some(Written::Integer(number)) => *number as f64,
+                Some(Written::Float(text)) => text.parse().map_err(|_| CHOICES.to_owned())?,
+                _ => return Err(CHOICES.to_owned()),
+            };
+            if (0.0..=100.0).contains(&percent) {
+                Ok(OnReject::MaxPercent(percent))
+            } else {
+                Err("max_percent lies between 0 and 100".to_owned())
+            }
+        }
+        _ => Err(CHOICES.to_owned()),
+    }
+}
+
+/// A pattern for names, not paths: what lies beside the inbox is none of this mapping's business.
+fn file_pattern(node: &Node) -> Result<String, String> {
+    let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
+    if text.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if text.contains(['/', '\\']) || text == "." || text == ".." {
+        return Err(format!("`{text}` is a path; write a file name with `*` or `?`, as the backend says the folder"));
+    }
+    if text.contains("**") {
+        return Err("`**` is for folders; one `*` stands for any part of a name".to_owned());
+    }
+    match glob::Pattern::new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("`{text}` is no file name pattern: {}", error.msg)),
+    }
+}
+
+/// The conditions of `skip`.
+pub(super) fn skip(table: &Table<'_>, layout: &dyn Layout, style: NumberStyle, faults: &Faults) -> Vec<Condition> {
+    let Some(node) = table.get("skip") else { return Vec::new() };
+    let within = Surroundings::record(layout);
+    let single = std::slice::from_ref(node);
+    let written = node.as_array().unwrap_or(single);
+    written.iter().filter_map(|node| Condition::compile(node, &within, style, faults)).collect()
+}
+
+/// The control totals of `trailer`.
+pub(super) fn trailer(table: &Table<'_>, layout: &dyn Layout, style: NumberStyle, faults: &Faults) -> Option<Trailer> {
+    let node = table.get("trailer")?;
+    let inner = Table::new(node, &TRAILER, faults)?;
+    let when = inner.read("when", |_| Ok(())).and_then(|()| inner.get("when"));
+    let when = when.and_then(|node| Condition::compile(node, &Surroundings::record(layout), style, faults));
+    let count = inner.get("count").map(|node| number_field(&inner, node, layout));
+    let mut sums = Vec::new();
+    if let Some(node) = inner.get("sum") {
+        let single = std::slice::from_ref(node);
+        for node in node.as_array().unwrap_or(single) {
+            let Some(sum) = Table::new(node, &SUM, faults) else { continue };
+            let slot = |name: &str| {
+                sum.filled(name)?;
+                number_field(&sum, sum.get(name)?, layout)
+            };
+            if let (Some(field), Some(equals), Some(name)) = (slot("field"), slot("equals"), sum.string("field")) {
+                sums.push(Sum { field, name, equals });
+            }
+        }
+    }
+    Some(Trailer { when: when?, count: count.flatten(), sums, style })
+}
+
+/// A single field of the layout that can be read as a number.
+fn number_field(table: &Table<'_>, node: &Node, layout: &dyn Layout) -> Option<Slot> {
+    let Some(name) = node.as_str() else {
+        table.fail(node.fault(format!("expected the name of a layout field, found {}", node.kind())));
+        return None;
+    };
+    match layout.resolve(None, name) {
+        Ok(resolved) if resolved.repeats => {
+            table.fail(node.fault(format!("`{name}` repeats; a control total takes a single field")));
+            None
+        }
+        Ok(resolved) if matches!(resolved.kind, FieldKind::Text { .. } | FieldKind::Number { .. }) => {
+            Some(resolved.slot)
+        }
+        Ok(_) => {
+            table.fail(node.fault(format!("`{name}` is no exact number")));
+            None
+        }
+        Err(unresolved) => {
+            let fault = node.fault(unresolved.reason);
+            table.fail(match unresolved.nearest {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault,
+            });
+            None
+        }
+    }
+}

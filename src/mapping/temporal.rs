@@ -1,0 +1,545 @@
+//! Dates and times: a format is compiled once, then read digit by digit. Nothing is guessed: a day that does
+//! not exist, a time that the clock skipped, or a text that goes on after the format ends is a fault.
+//!
+//! Directives are those of `strptime`: `%Y %y %m %d %j %H %I %M %S %f %p %b %B %z %%`.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use super::json::write_padded;
+
+/// What a field is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    Date,
+    Time,
+    Datetime,
+}
+
+/// A compiled format.
+#[derive(Clone, Debug)]
+pub(super) struct Format {
+    text: String,
+    parts: Vec<Part>,
+    /// `%Y%m%d` and nothing else: the format of most old dates.
+    compact_date: bool,
+    pivot: i16,
+    fraction: bool,
+    offset: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(u8),
+    /// A number of at most `width` digits; `full` when all of them must be there.
+    Number {
+        what: Unit,
+        width: u8,
+        full: bool,
+    },
+    Fraction,
+    MonthName,
+    HalfOfDay,
+    Offset,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Year,
+    YearOfCentury,
+    Month,
+    Day,
+    DayOfYear,
+    Hour,
+    HourOfHalf,
+    Minute,
+    Second,
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Read {
+    year: i16,
+    month: i8,
+    day: i8,
+    day_of_year: Option<i16>,
+    hour: i8,
+    afternoon: Option<bool>,
+    minute: i8,
+    second: i8,
+    nanosecond: i32,
+    offset_seconds: Option<i32>,
+}
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+impl Format {
+    /// Compiles a format for `moment`. Two-digit years below `pivot` are 20YY, the others 19YY.
+    pub(super) fn compile(text: &str, moment: Moment, pivot: i16) -> Result<Format, String> {
+        let mut parts = Vec::new();
+        let mut bytes = text.bytes();
+        while let Some(byte) = bytes.next() {
+            if byte != b'%' {
+                parts.push(Part::Literal(byte));
+                continue;
+            }
+            let number = |what, width| Part::Number { what, width, full: false };
+            parts.push(match bytes.next() {
+                Some(b'Y') => number(Unit::Year, 4),
+                Some(b'y') => number(Unit::YearOfCentury, 2),
+                Some(b'm') => number(Unit::Month, 2),
+                Some(b'd') => number(Unit::Day, 2),
+                Some(b'j') => number(Unit::DayOfYear, 3),
+                Some(b'H') => number(Unit::Hour, 2),
+                Some(b'I') => number(Unit::HourOfHalf, 2),
+                Some(b'M') => number(Unit::Minute, 2),
+                Some(b'S') => number(Unit::Second, 2),
+                Some(b'f') => Part::Fraction,
+                Some(b'b' | b'B') => Part::MonthName,
+                Some(b'p') => Part::HalfOfDay,
+                Some(b'z') => Part::Offset,
+                Some(b'%') => Part::Literal(b'%'),
+                other => {
+                    let directive = other.map(char::from).map(String::from).unwrap_or_default();
+                    return Err(format!(
+                        "`%{directive}` is no directive; there are %Y %y %m %d %j %H %I %M %S %f %p %b %B %z and %%"
+                    ));
+                }
+            });
+        }
+        check(&parts, moment)?;
+        // Beside another number only the full width tells where one ends; a year is always written in full.
+        for index in 0..parts.len() {
+            let digits = |part: Option<&Part>| matches!(part, Some(Part::Number { .. } | Part::Fraction));
+            let crowded = digits(index.checked_sub(1).and_then(|i| parts.get(i))) || digits(parts.get(index + 1));
+            if let Part::Number { what, full, .. } = &mut parts[index] {
+                *full = crowded || matches!(what, Unit::Year | Unit::YearOfCentury);
+            }
+        }
+        Ok(Format {
+            text: text.to_owned(),
+            compact_date: text == "%Y%m%d",
+            fraction: parts.contains(&Part::Fraction),
+            offset: parts.contains(&Part::Offset),
+            parts,
+            pivot,
+        })
+    }
+
+    /// The format as written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// True when it reads an offset from UTC.
+    pub(super) fn has_offset(&self) -> bool {
+        self.offset
+    }
+
+    /// True when it reads a fraction of a second.
+    pub(super) fn has_fraction(&self) -> bool {
+        self.fraction
+    }
+
+    /// The fewest characters it takes.
+    pub(super) fn shortest(&self) -> usize {
+        self.parts
+            .iter()
+            .map(|part| match part {
+                Part::Number { width, full: true, .. } => usize::from(*width),
+                Part::MonthName => 3,
+                Part::HalfOfDay => 2,
+                _ => 1,
+            })
+            .sum()
+    }
+
+    /// Reads `text` and appends it in ISO 8601, without quotes. A datetime with an offset or in a zone is
+    /// written in UTC. The error is a phrase that says what is wrong.
+    pub(super) fn convert(
+        &self,
+        text: &str,
+        moment: Moment,
+        zone: Option<&TimeZone>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), &'static str> {
+        if self.compact_date {
+            let date = compact_date(text.as_bytes())?;
+            write_date(date, out);
+            return Ok(());
+        }
+        let read = self.read(text)?;
+        match moment {
+            Moment::Date => write_date(read.date()?, out),
+            Moment::Time => write_time(read.time()?, self.fraction, out),
+            Moment::Datetime => {
+                let local = DateTime::from_parts(read.date()?, read.time()?);
+                let instant = match (read.offset_seconds, zone) {
+                    (Some(seconds), _) => Some(at_offset(local, seconds)?),
+                    (None, Some(zone)) => Some(in_zone(local, zone)?),
+                    (None, None) => None,
+                };
+                let written = instant.map_or(local, |instant| TimeZone::UTC.to_datetime(instant));
+                write_date(written.date(), out);
+                out.push(b'T');
+                write_time(written.time(), self.fraction, out);
+                if instant.is_some() {
+                    out.push(b'Z');
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, text: &str) -> Result<Read, &'static str> {
+        let mut rest = text.as_bytes();
+        let mut read = Read::default();
+        for part in &self.parts {
+            match *part {
+                Part::Literal(expected) => match rest.split_first() {
+                    Some((&byte, tail)) if byte == expected => rest = tail,
+                    _ => return Err("the text does not follow the format"),
+                },
+                Part::Number { what, width, full } => {
+                    let number = take_number(&mut rest, usize::from(width), full)?;
+                    read.set(what, number, self.pivot);
+                }
+                Part::Fraction => read.nanosecond = take_fraction(&mut rest)?,
+                Part::MonthName => read.month = take_month(&mut rest)?,
+                Part::HalfOfDay => read.afternoon = Some(take_half(&mut rest)?),
+                Part::Offset => read.offset_seconds = Some(take_offset(&mut rest)?),
+            }
+        }
+        if rest.is_empty() { Ok(read) } else { Err("the text goes on after the format ends") }
+    }
+}
+
+/// What a format must have and must not have to make a `moment`.
+fn check(parts: &[Part], moment: Moment) -> Result<(), String> {
+    let count =
+        |wanted: Unit| parts.iter().filter(|p| matches!(p, Part::Number { what, .. } if *what == wanted)).count();
+    let others = |wanted: Part| parts.iter().filter(|part| **part == wanted).count();
+    let year = count(Unit::Year) + count(Unit::YearOfCentury);
+    let month = count(Unit::Month) + others(Part::MonthName);
+    let (day, day_of_year) = (count(Unit::Day), count(Unit::DayOfYear));
+    let (hour, half) = (count(Unit::Hour), count(Unit::HourOfHalf));
+    let (minute, second) = (count(Unit::Minute), count(Unit::Second));
+    let (fraction, am_pm, offset) = (others(Part::Fraction), others(Part::HalfOfDay), others(Part::Offset));
+    if [year, month, day, day_of_year, hour + half, minute, second, fraction, am_pm, offset].iter().any(|n| *n > 1) {
+        return Err("says the same thing twice".to_owned());
+    }
+    let date_parts = year + month + day + day_of_year;
+    let time_parts = hour + half + minute + second + fraction + am_pm;
+    if moment == Moment::Date && time_parts + offset > 0 {
+        return Err("has parts of a time; a date has only %Y or %y, %m or %b, %d or %j (or declare a datetime)".into());
+    }
+    if moment == Moment::Time && date_parts + offset > 0 {
+        return Err(
+            "has parts of a date; a time has only %H or %I with %p, %M, %S and %f (or declare a datetime)".into()
+        );
+    }
+    if moment != Moment::Time {
+        if year == 0 {
+            return Err("has no year (%Y or %y)".to_owned());
+        }
+        if !matches!((month, day, day_of_year), (1, 1, 0) | (0, 0, 1)) {
+            return Err("needs a month and a day (%m %d), or the day of the year (%j)".to_owned());
+        }
+    }
+    if moment != Moment::Date {
+        if hour + half == 0 {
+            return Err("has no hour (%H, or %I with %p)".to_owned());
+        }
+        if half != am_pm {
+            return Err("%I and %p go together".to_owned());
+        }
+        if second > minute || fraction > second {
+            return Err("leaves out a unit between two others".to_owned());
+        }
+    }
+    Ok(())
+}
+
+impl Read {
+    fn set(&mut self, unit: Unit, number: i16, pivot: i16) {
+        match unit {
+            Unit::Year => self.year = number,
+            Unit::YearOfCentury => self.year = if number < pivot { 2000 + number } else { 1900 + number },
+            Unit::Month => self.month = number as i8,
+            Unit::Day => self.day = number as i8,
+            Unit::DayOfYear => self.day_of_year = Some(number),
+            Unit::Hour | Unit::HourOfHalf => self.hour = number as i8,
+            Unit::Minute => self.minute = number as i8,
+            Unit::Second => self.second = number as i8,
+        }
+    }
+
+    fn date(&self) -> Result<Date, &'static str> {
+        match self.day_of_year {
+            None => date(self.year, self.month, self.day),
+            Some(day) => {
+                let first = date(self.year, 1, 1)?;
+                if !(1..=first.days_in_year()).contains(&day) {
+                    return Err("the year has no such day");
+                }
+                first.checked_add(jiff::Span::new().days(day - 1)).map_err(|_| "the year has no such day")
+            }
+        }
+    }
+
+    fn time(&self) -> Result<Time, &'static str> {
+        let hour = match self.afternoon {
+            None => self.hour,
+            Some(_) if !(1..=12).contains(&self.hour) => return Err("the hour is not from 1 to 12"),
+            Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
+        };
+        Time::new(hour, self.minute, self.second, self.nanosecond).map_err(|_| "there is no such time of day")
+    }
+}
+
+fn date(year: i16, month: i8, day: i8) -> Result<Date, &'static str> {
+    if year == 0 {
+        return Err("there is no year 0");
+    }
+    Date::new(year, month, day).map_err(|_| "there is no such day")
+}
+
+fn compact_date(text: &[u8]) -> Result<Date, &'static str> {
+    let digits: &[u8; 8] = text.try_into().map_err(|_| "the text is not eight digits long")?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err("the text is not eight digits");
+    }
+    let pair = |at: usize| i16::from(digits[at] - b'0') * 10 + i16::from(digits[at + 1] - b'0');
+    date(pair(0) * 100 + pair(2), pair(4) as i8, pair(6) as i8)
+}
+
+fn at_offset(local: DateTime, seconds: i32) -> Result<Timestamp, &'static str> {
+    jiff::tz::Offset::from_seconds(seconds)
+        .and_then(|offset| offset.to_timestamp(local))
+        .map_err(|_| "the moment is out of range")
+}
+
+/// The hour that comes twice when clocks go back is taken the first time; the hour that they skip is a fault.
+fn in_zone(local: DateTime, zone: &TimeZone) -> Result<Timestamp, &'static str> {
+    let ambiguous = zone.to_ambiguous_timestamp(local);
+    if matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. }) {
+        return Err("the clock of the time zone skips this time");
+    }
+    ambiguous.compatible().map_err(|_| "the moment is out of range")
+}
+
+fn take_number(rest: &mut &[u8], width: usize, full: bool) -> Result<i16, &'static str> {
+    let digits = rest.iter().take(width).take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || (full && digits < width) {
+        return Err("digits are missing");
+    }
+    let (number, tail) = rest.split_at(digits);
+    *rest = tail;
+    Ok(number.iter().fold(0, |sum, byte| sum * 10 + i16::from(byte - b'0')))
+}
+
+fn take_fraction(rest: &mut &[u8]) -> Result<i32, &'static str> {
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || digits > 9 {
+        return Err("the fraction of the second is not 1 to 9 digits");
+    }
+    let (fraction, tail) = rest.split_at(digits);
+    *rest = tail;
+    let number = fraction.iter().fold(0i32, |sum, byte| sum * 10 + i32::from(byte - b'0'));
+    Ok(number * 10i32.pow(9 - digits as u32))
+}
+
+fn take_month(rest: &mut &[u8]) -> Result<i8, &'static str> {
+    let letters = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let (name, tail) = rest.split_at(letters);
+    *rest = tail;
+    let is = |month: &&str| {
+        let month = month.as_bytes();
+        name.eq_ignore_ascii_case(month) || name.eq_ignore_ascii_case(&month[..3])
+    };
+    let found = MONTHS.iter().position(|month| is(&month));
+    found.map(|index| index as i8 + 1).ok_or("there is no month of this name")
+}
+
+fn take_half(rest: &mut &[u8]) -> Result<bool, &'static str> {
+    let (half, tail) = rest.split_at_checked(2).ok_or("AM or PM is missing")?;
+    *rest = tail;
+    match half.to_ascii_lowercase().as_slice() {
+        b"am" => Ok(false),
+        b"pm" => Ok(true),
+        _ => Err("AM or PM is missing"),
+    }
+}
+
+/// `Z`, `+02`, `+0200` or `+02:00`.
+fn take_offset(rest: &mut &[u8]) -> Result<i32, &'static str> {
+    const WRONG: &str = "the offset from UTC is not Z or +hh:mm";
+    let (&sign, tail) = rest.split_first().ok_or(WRONG)?;
+    *rest = tail;
+    let sign = match sign {
+        b'Z' | b'z' => return Ok(0),
+        b'+' => 1,
+        b'-' => -1,
+        _ => return Err(WRONG),
+    };
+    let hours = take_number(rest, 2, true).map_err(|_| WRONG)?;
+    if rest.first() == Some(&b':') {
+        *rest = &rest[1..];
+    }
+    let minutes = if rest.first().is_some_and(u8::is_ascii_digit) { take_number(rest, 2, true)? } else { 0 };
+    if hours > 23 || minutes > 59 {
+        return Err(WRONG);
+    }
+    Ok(sign * (i32::from(hours) * 3600 + i32::from(minutes) * 60))
+}
+
+fn write_date(date: Date, out: &mut Vec<u8>) {
+    write_padded(out, date.year().unsigned_abs().into(), 4);
+    out.push(b'-');
+    write_padded(out, date.month().unsigned_abs().into(), 2);
+    out.push(b'-');
+    write_padded(out, date.day().unsigned_abs().into(), 2);
+}
+
+/// With a fraction always nine digits, so that the texts sort as the times do.
+fn write_time(time: Time, fraction: bool, out: &mut Vec<u8>) {
+    for (index, number) in [time.hour(), time.minute(), time.second()].into_iter().enumerate() {
+        if index > 0 {
+            out.push(b':');
+        }
+        write_padded(out, number.unsigned_abs().into(), 2);
+    }
+    if fraction {
+        out.push(b'.');
+        write_padded(out, time.subsec_nanosecond().unsigned_abs(), 9);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Moment};
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    fn convert(format: &str, moment: Moment, zone: Option<&str>, text: &str) -> Result<String, String> {
+        let format = Format::compile(format, moment, 69)?;
+        let zone = zone.map(|name| TimeZone::get(name).unwrap());
+        let mut out = Vec::new();
+        format.convert(text, moment, zone.as_ref(), &mut out).map_err(str::to_owned)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn check(format: &str, moment: Moment, text: &str, expected: Option<&str>) {
+        assert_eq!(convert(format, moment, None, text).ok().as_deref(), expected, "{format} {text}");
+    }
+
+    #[test]
+    fn dates() {
+        check("%Y%m%d", Moment::Date, "20240229", Some("2024-02-29"));
+        check("%Y%m%d", Moment::Date, "20230229", None);
+        check("%Y%m%d", Moment::Date, "19000229", None);
+        check("%Y%m%d", Moment::Date, "20000229", Some("2000-02-29"));
+        check("%Y%m%d", Moment::Date, "00000101", None);
+        check("%Y%m%d", Moment::Date, "2024022", None);
+        check("%Y%m%d", Moment::Date, "2024 229", None);
+        check("%d.%m.%Y", Moment::Date, "1.2.2026", Some("2026-02-01"));
+        check("%d.%m.%Y", Moment::Date, "01.02.26", None);
+        check("%d.%m.%Y", Moment::Date, "01.02.2026 ", None);
+        check("%y%j", Moment::Date, "24366", Some("2024-12-31"));
+        check("%y%j", Moment::Date, "23366", None);
+        check("%y%m%d", Moment::Date, "681231", Some("2068-12-31"));
+        check("%y%m%d", Moment::Date, "690101", Some("1969-01-01"));
+        check("%d-%b-%Y", Moment::Date, "07-MAR-2026", Some("2026-03-07"));
+        check("%d-%b-%Y", Moment::Date, "07-Mrz-2026", None);
+        check("%d%m%Y", Moment::Date, "1012026", None);
+    }
+
+    #[test]
+    fn pivot_decides_the_century() {
+        let format = Format::compile("%y%m%d", Moment::Date, 30).unwrap();
+        for (text, expected) in [("290101", "2029-01-01"), ("300101", "1930-01-01")] {
+            let mut out = Vec::new();
+            format.convert(text, Moment::Date, None, &mut out).unwrap();
+            assert_eq!(out, expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn times_and_datetimes() {
+        check("%H%M%S", Moment::Time, "235959", Some("23:59:59"));
+        check("%H%M%S", Moment::Time, "240000", None);
+        check("%H:%M", Moment::Time, "7:05", Some("07:05:00"));
+        check("%I:%M %p", Moment::Time, "12:30 AM", Some("00:30:00"));
+        check("%I:%M %p", Moment::Time, "12:30 pm", Some("12:30:00"));
+        check("%I:%M %p", Moment::Time, "13:30 PM", None);
+        check("%Y%m%d%H%M%S", Moment::Datetime, "20260131120000", Some("2026-01-31T12:00:00"));
+        check("%Y-%m-%d %H:%M:%S.%f", Moment::Datetime, "2026-01-31 12:00:00.5", Some("2026-01-31T12:00:00.500000000"));
+        check("%Y-%m-%dT%H:%M:%S%z", Moment::Datetime, "2026-01-01T00:30:00+01:00", Some("2025-12-31T23:30:00Z"));
+        check("%Y-%m-%dT%H:%M:%S%z", Moment::Datetime, "2026-01-01T00:30:00Z", Some("2026-01-01T00:30:00Z"));
+    }
+
+    #[test]
+    fn zones() {
+        let berlin = |text| convert("%Y-%m-%d %H:%M", Moment::Datetime, Some("Europe/Berlin"), text).ok();
+        assert_eq!(berlin("2026-01-15 12:00").as_deref(), Some("2026-01-15T11:00:00Z"));
+        assert_eq!(berlin("2026-07-15 12:00").as_deref(), Some("2026-07-15T10:00:00Z"));
+        assert_eq!(berlin("2026-10-25 02:30").as_deref(), Some("2026-10-25T00:30:00Z"));
+        assert_eq!(berlin("2026-03-29 02:30"), None);
+    }
+
+    #[test]
+    fn formats_are_judged_when_compiled() {
+        for (format, moment, words) in [
+            ("%Q", Moment::Date, "no directive"),
+            ("%Y%m%", Moment::Date, "no directive"),
+            ("%Y%m", Moment::Date, "month and a day"),
+            ("%m%d", Moment::Date, "no year"),
+            ("%Y%m%d%H", Moment::Date, "parts of a time"),
+            ("%Y%m%d %Y", Moment::Date, "twice"),
+            ("%H:%M %d", Moment::Time, "parts of a date"),
+            ("%M:%S", Moment::Time, "no hour"),
+            ("%I:%M", Moment::Time, "go together"),
+            ("%H:%S", Moment::Time, "leaves out"),
+            ("%Y%m%d", Moment::Datetime, "no hour"),
+        ] {
+            let message = Format::compile(format, moment, 69).unwrap_err();
+            assert!(message.contains(words), "{format}: {message}");
+        }
+    }
+
+    proptest! {
+        /// Every day that the calendar has comes back; the reference is jiff's own printing.
+        #[test]
+        fn every_day_comes_back(days in 0i32..3_000_000) {
+            let first = jiff::civil::Date::new(1, 1, 1).unwrap();
+            let date = first.checked_add(jiff::Span::new().days(days)).unwrap();
+            let compact = date.strftime("%Y%m%d").to_string();
+            prop_assert_eq!(convert("%Y%m%d", Moment::Date, None, &compact), Ok(date.to_string()));
+            let ordinal = date.strftime("%Y/%j").to_string();
+            prop_assert_eq!(convert("%Y/%j", Moment::Date, None, &ordinal), Ok(date.to_string()));
+        }
+
+        #[test]
+        fn never_panics(text in any::<String>(), digits in "[0-9.:+-]{0,24}") {
+            for format in ["%Y%m%d", "%d.%m.%y", "%y%j"] {
+                let _ = convert(format, Moment::Date, None, &text);
+                let _ = convert(format, Moment::Date, None, &digits);
+            }
+            let _ = convert("%Y-%m-%dT%H:%M:%S.%f%z", Moment::Datetime, None, &digits);
+        }
+    }
+}
