@@ -6,6 +6,8 @@
 
 mod check;
 mod dead_letters;
+mod decode;
+mod inspect;
 mod keys;
 mod output;
 mod preview;
@@ -67,6 +69,10 @@ enum Command {
     Preview(preview::Options),
     /// Read what is new for a resource now
     Sync(sync::Options),
+    /// Decode a legacy file by its layout alone, one JSON object a record
+    Decode(decode::DecodeArgs),
+    /// Show the layout of a copybook
+    Inspect(inspect::InspectArgs),
     /// List, show, replay or discard records that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
@@ -82,6 +88,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let context = Context { config: arguments.config, json: arguments.json };
     let exit = match arguments.command {
+        // These two need no configuration.
+        Command::Decode(options) => return decode::run(&options),
+        Command::Inspect(options) => return inspect::run(&options, context.json),
         Command::Serve => context.block_on(serve::run(&context)),
         Command::Check(options) => context.block_on(check::run(&context, &options)),
         Command::Preview(options) => context.block_on(preview::run(&context, &options)),

@@ -15,7 +15,14 @@ pub(super) fn load(folder: &Path, backends: &[String], faults: &Faults) -> Vec<A
     let mut seen: HashMap<ResourceId, String> = HashMap::new();
     for path in files(folder, faults) {
         let Some(source) = read(&path, faults) else { continue };
-        let Some(plan) = compile(&source, folder, faults) else { continue };
+        let before = faults.len();
+        let Some(plan) = compile(&source, folder, faults) else {
+            // Never leave a mapping out without a word, should the compiler ever have none.
+            if faults.len() == before {
+                faults.push(at(&source, &["resource"]).fault("the mapping could not be compiled, for no known reason"));
+            }
+            continue;
+        };
         let id = plan.exposure.id.clone();
         if let Some(other) = seen.get(&id) {
             let message = format!("resource {id} is declared twice: it is in {other} too");

@@ -114,9 +114,9 @@ pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>
     let mut root = parse(&source, &faults);
     overlay::apply(&mut root, environment, &faults);
     let config = read(path, &root, &faults);
-    let folder = config.as_ref().map(|config| config.mappings.clone());
-    let known: Vec<String> = sections::backend_names(&root);
-    let plans = folder.map(|folder| mappings::load(&folder, &known, &faults)).unwrap_or_default();
+    // The mappings are judged even where the configuration has faults of its own.
+    let folder = base(path).join(sections::mappings_folder(&root));
+    let plans = mappings::load(&folder, &sections::backend_names(&root), &faults);
     match config {
         Some(config) if faults.is_empty() => Ok(Loaded { config, plans }),
         _ => Err(LoadError::Faults(faults.into_sorted())),

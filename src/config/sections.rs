@@ -9,7 +9,7 @@ use crate::diagnostic::{Faults, Key, Node, Presence, Section, Table, Written};
 use crate::{gate, landing};
 
 /// The file's own keys.
-pub static ROOT: Section = Section {
+pub(super) static ROOT: Section = Section {
     path: "tollbridge.toml",
     doc: "The file's top level.",
     keys: &[
@@ -29,7 +29,7 @@ pub static ROOT: Section = Section {
 };
 
 /// Keys of `[staging]`.
-pub static STAGING: Section = Section {
+pub(super) static STAGING: Section = Section {
     path: "staging",
     doc: "The database of translated records.",
     keys: &[Key {
@@ -41,7 +41,7 @@ pub static STAGING: Section = Section {
 };
 
 /// Keys of `[landing]`.
-pub static LANDING: Section = Section {
+pub(super) static LANDING: Section = Section {
     path: "landing",
     doc: "The content-addressed store of raw input.",
     keys: &[
@@ -56,7 +56,7 @@ pub static LANDING: Section = Section {
 };
 
 /// Keys of `[backends.NAME]`.
-pub static BACKEND: Section = Section {
+pub(super) static BACKEND: Section = Section {
     path: "backends.NAME",
     doc: "A legacy system: one table for how to reach it, one for its gate.",
     keys: &[
@@ -110,6 +110,13 @@ pub(super) fn part<T>(
             Table::new(&absent, section, faults).and_then(|table| read(&table))
         }
     }
+}
+
+/// The mappings' folder as written, or its default.
+pub(super) fn mappings_folder(root: &Node) -> String {
+    let quiet = Faults::new();
+    let folder = Table::new(root, &ROOT, &quiet).and_then(|table| table.filled("mappings"));
+    folder.unwrap_or_else(|| "mappings".to_owned())
 }
 
 /// The names of all backends, for messages about mappings, even of those with faults.

@@ -1,7 +1,6 @@
 //! JSON text, written straight into one buffer.
 //!
-//! [`Cursor`] writes into room that was made once for the whole record, so that nothing is checked or allocated per
-//! field. It writes a comma after every member; closing an object takes the last one back.
+//! [`Cursor`] writes into room that was made once for many fields, so that nothing is allocated per field. It writes a comma after every member; closing an object takes the last one back.
 
 use itoa::Integer;
 
@@ -42,7 +41,7 @@ impl Blank {
 /// The most bytes that one byte of a text becomes: `\u0000`.
 pub(super) const ESCAPED: usize = 6;
 
-/// How much further than it was asked to a cursor may write, and so how much room it needs beyond the text.
+/// How much further than the text a cursor may write, because it copies in pieces of a fixed size.
 pub(super) const SLACK: usize = 16;
 
 /// A member's name with quotes and colon, in pieces of a fixed size, which are copied without a call.
@@ -73,19 +72,34 @@ impl Name {
     }
 }
 
-/// A place in a buffer that has room for all that will be written.
+/// The end of a buffer that text is written to. Room is made once for much: see [`Cursor::reserve`].
 pub(super) struct Cursor<'a> {
-    out: &'a mut [u8],
+    out: &'a mut Vec<u8>,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// Writes from the start of `out`, which must have room for the whole text and [`SLACK`] more.
-    pub(super) fn new(out: &'a mut [u8]) -> Cursor<'a> {
-        Cursor { out, at: 0 }
+    /// Writes behind what is in `out`.
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Cursor<'a> {
+        let at = out.len();
+        Cursor { out, at }
     }
 
-    /// How much is written.
+    /// Makes room for `length` bytes more. Whatever is written must fit what was reserved last.
+    #[inline]
+    pub(super) fn reserve(&mut self, length: usize) {
+        let needed = self.at + length + SLACK;
+        if self.out.len() < needed {
+            self.out.resize(needed, 0);
+        }
+    }
+
+    /// Leaves in the buffer what was written and nothing else.
+    pub(super) fn finish(self) {
+        self.out.truncate(self.at);
+    }
+
+    /// How far the buffer is written.
     pub(super) fn len(&self) -> usize {
         self.at
     }
@@ -276,11 +290,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn written(write: impl FnOnce(&mut Cursor<'_>)) -> String {
-        let mut out = vec![0u8; 4096];
+        let mut out = Vec::new();
         let mut cursor = Cursor::new(&mut out);
+        cursor.reserve(4096);
         write(&mut cursor);
-        let length = cursor.len();
-        out.truncate(length);
+        cursor.finish();
         String::from_utf8(out).unwrap()
     }
 

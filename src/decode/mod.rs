@@ -21,7 +21,7 @@ mod window;
 
 use std::io::{Read, Seek};
 
-use crate::record::{Layout, RawRecord, Reject};
+use crate::record::{Layout, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
 pub use format::{Format, Place, Trim};
@@ -90,14 +90,57 @@ impl Decoder {
         }
     }
 
+    /// The names of the records that the layout describes, where it names any: those of level 01 of a copybook.
+    pub fn records(&self) -> Vec<String> {
+        match &self.0 {
+            Kind::Cobol(cobol) => cobol.records(),
+            Kind::Csv(_) | Kind::FixedWidth(_) => Vec::new(),
+        }
+    }
+
     /// Appends the record as one JSON object (no newline) with the layout's own names, in the layout's order. The
     /// record must come from a reader of this decoder. After an error `out` is as it was.
     pub fn write_json(&self, record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0 {
             Kind::Csv(_) => csv::write_json(record, options, out),
-            Kind::FixedWidth(fixed_width) => fixed_width.write_json(record, options, out),
-            Kind::Cobol(cobol) => cobol.write_json(record, options, out),
+            Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
+            Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
+        };
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written
+    }
+
+    /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
+    /// do it. `None` for CSV, whose records mean nothing without the reader that knows the header.
+    pub fn detached(&self) -> Option<Detached<'_>> {
+        match self.0 {
+            Kind::Csv(_) => None,
+            Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
+        }
+    }
+}
+
+/// See [`Decoder::detached`].
+#[derive(Clone, Copy)]
+pub struct Detached<'a>(&'a Decoder);
+
+impl Detached<'_> {
+    /// As [`Decoder::write_json`], from the record's raw bytes and position.
+    pub fn write_json(
+        &self,
+        raw: &[u8],
+        position: Position,
+        options: &JsonOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
+        let start = out.len();
+        let written = match &self.0.0 {
+            Kind::Csv(_) => Ok(()),
+            Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
+            Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };
         if written.is_err() {
             out.truncate(start);

@@ -46,6 +46,8 @@ use catalog::Catalog;
 use cursor::Seal;
 use route::{Route, RouteTable};
 
+pub use value::column_of;
+
 /// The methods of every route here.
 const METHODS: &str = "GET, HEAD, OPTIONS";
 

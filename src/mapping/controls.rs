@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::condition::Condition;
 use super::number::NumberStyle;
 use super::place::Walk;
-use super::plan::Rules;
+use super::plan::{Class, Rules};
 use crate::record::{Decimal, Fields, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
 
 /// The compiled `trailer` of a source.
@@ -69,11 +69,19 @@ impl Controls {
 
     /// Takes a record into account, whatever it is: data, skipped, or the trailer.
     pub fn add(&mut self, record: &RawRecord<'_>) {
+        let class = self.rules.classify(&Walk::new(record.fields));
+        self.count(record, class);
+    }
+
+    /// The same, for a record whose class is known.
+    pub(super) fn count(&mut self, record: &RawRecord<'_>, class: Class) {
         let rules = Arc::clone(&self.rules);
         let Some(trailer) = &rules.trailer else { return };
         self.last = record.position;
-        let walk = Walk::new(record.fields);
-        if trailer.when.holds(&walk) {
+        if class == Class::Skipped {
+            return;
+        }
+        if class == Class::Trailer {
             self.trailers += 1;
             let read = |slot: Slot| number(record.fields, slot, trailer.style);
             self.trailer = Some(Seen {
@@ -82,9 +90,6 @@ impl Controls {
                 count: trailer.count.map(read).transpose(),
                 sums: trailer.sums.iter().map(|sum| read(sum.equals)).collect(),
             });
-            return;
-        }
-        if rules.skip.iter().any(|condition| condition.holds(&walk)) {
             return;
         }
         self.count_one();
@@ -121,6 +126,7 @@ impl Controls {
     }
 
     /// Judges the whole file, at its end.
+    #[expect(clippy::result_large_err, reason = "asked once a file")]
     pub fn verdict(&self) -> Result<(), Reject> {
         let Some(seen) = &self.trailer else {
             let position = Position {
@@ -198,5 +204,88 @@ fn number(fields: &dyn Fields, slot: Slot, style: NumberStyle) -> Result<Decimal
         Ok(Value::Text(text)) => style.parse(&text).map_err(|_| super::scalar::shown(&text)),
         Ok(other) => Err(other.kind().to_owned()),
         Err(fault) => Err(fault.found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Controls;
+    use crate::mapping::testing::{Double, Held, bad, compile, number, text};
+    use crate::record::{Position, RejectCode};
+
+    const MAPPING: &str = "[source]\nskip = \"TYPE = 'H'\"\n\
+        trailer = { when = \"TYPE = 'T'\", count = \"N\", sum = { field = \"AMOUNT\", equals = \"N2\" } }\n\
+        [fields]\na = { from = \"AMOUNT\" }";
+
+    fn record(kind: &str, amount: Held, n: &str, n2: &str) -> Double {
+        Double::new(vec![("TYPE", text(kind)), ("AMOUNT", amount), ("N", text(n)), ("N2", number(n2))])
+    }
+
+    fn verdict(records: &[Double], undecodable: u64) -> Result<Controls, (RejectCode, String, String)> {
+        let (rules, _) = compile(&record("D", number("1"), "", "1"), MAPPING).unwrap();
+        let mut controls = Controls::new(&rules).unwrap();
+        for record in records {
+            controls.add(&record.record());
+        }
+        for number in 0..undecodable {
+            controls.add_undecodable(Position { record: number, ..Position::default() });
+        }
+        controls.verdict().map_err(|reject| (reject.code, reject.expected, reject.found))?;
+        Ok(controls)
+    }
+
+    fn data(amount: &str) -> Double {
+        record("D", number(amount), "", "0")
+    }
+
+    fn trailer(count: &str, total: &str) -> Double {
+        record("T", number("0"), count, total)
+    }
+
+    #[test]
+    fn balanced() {
+        let header = record("H", number("99"), "", "0");
+        let controls = verdict(&[header, data("0.10"), data("-5"), trailer("002", "-4.9")], 0).unwrap();
+        assert_eq!((controls.records(), controls.unverified()), (2, 0));
+        assert!(verdict(&[trailer("0", "0")], 0).is_ok());
+    }
+
+    #[test]
+    fn broken() {
+        let check = |records: &[Double], code: RejectCode, words: &str| {
+            let (found, expected, there) = verdict(records, 0).unwrap_err();
+            assert_eq!(found, code);
+            let sentence = format!("{expected} / {there}");
+            assert!(sentence.contains(words), "{sentence}");
+        };
+        check(&[data("1")], RejectCode::MissingTrailer, "after 1 records");
+        check(&[data("1"), trailer("2", "1")], RejectCode::ControlTotal, "2 records, as the trailer says / 1 records");
+        check(
+            &[data("1"), trailer("1", "1.01")],
+            RejectCode::ControlTotal,
+            "the total 1.01 of AMOUNT, as the trailer says / 1",
+        );
+        check(&[data("1"), trailer("x", "1")], RejectCode::ControlTotal, "number of records in the trailer");
+        check(&[trailer("1", "1"), data("1")], RejectCode::ControlTotal, "1 records behind it");
+        check(&[data("1"), trailer("1", "1"), trailer("1", "1")], RejectCode::ControlTotal, "one trailer record / 2");
+    }
+
+    #[test]
+    fn an_unreadable_summand_leaves_the_sum_unjudged_but_counts() {
+        let broken = record("D", bad(), "", "0");
+        // The layout of the double is that of the first record, so the field is declared a number there.
+        let controls = verdict(&[data("1"), broken, trailer("2", "77")], 0).unwrap();
+        assert_eq!(controls.unverified(), 1);
+        assert!(verdict(&[data("1"), trailer("3", "77")], 0).is_err());
+    }
+
+    #[test]
+    fn exact_beyond_any_float() {
+        let huge = "99999999999999999999999999999999999";
+        assert!(
+            verdict(&[data(huge), data("0.001"), trailer("2", "99999999999999999999999999999999999.001")], 0).is_ok()
+        );
+        let nines = "99999999999999999999999999999999999999";
+        assert!(verdict(&[data(nines), data(nines), trailer("2", "0")], 0).is_err());
     }
 }

@@ -41,6 +41,7 @@ use field::{Context, compile_fields};
 use lookup::Lookup;
 use place::Surroundings;
 use plan::Rules;
+use schema::Shape;
 use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, NOT_IN_SOURCE, without_unavailable};
 use serve::Heading;
 use source::Source;
@@ -133,66 +134,88 @@ pub fn compile(
     faults: &Faults,
 ) -> Option<Plan> {
     let before = faults.len();
-    let root = parse(source, faults);
+    let syntax = Faults::new();
+    let root = parse(source, &syntax);
+    if !syntax.is_empty() {
+        // What a file with broken syntax leaves out is anyone's guess, and what follows a fault on its line is
+        // mostly its echo.
+        let mut broken = syntax.into_sorted();
+        broken.dedup_by_key(|fault| fault.location().0);
+        faults.extend(broken);
+        return None;
+    }
     let root = without_unavailable(&root, "mapping", NOT_IN_MAPPING, faults);
     let table = Table::new(&root, &MAPPING, faults)?;
     let name = table.filled("resource");
     let version = table.integer("version", 1..=9999);
     let (title, description) = (table.filled("title"), table.filled("description"));
     let id = resource_id(&table, name.as_deref(), version);
-
-    let source_node = table.get("source").map(|node| without_unavailable(node, "source", NOT_IN_SOURCE, faults));
-    let unavailable = source_node.as_ref().is_some_and(|node| {
-        node.as_table().map(Entries::len) != table.get("source").and_then(Node::as_table).map(Entries::len)
-    });
-    if source_node.is_none() {
-        table.table("source", &sections::SOURCE);
-    }
-    // A source of a kind that is not there yet would only add the fault that it has no known kind.
-    let source_node = source_node.filter(|_| !unavailable);
+    let source_node = source_node(&table, faults);
     let from = source_node.as_ref().and_then(|node| Source::read(node, faults));
     let decoder = from.as_ref().and_then(|from| from.format.as_ref()).and_then(|format| format.compile(texts, faults));
-
     let mut lookups: HashMap<String, Option<Arc<Lookup>>> = HashMap::new();
     for (name, node) in table.free("lookups") {
         lookups.insert(name.to_owned(), Lookup::compile(name, node, texts, faults).map(Arc::new));
     }
-    let fields_node = table.read("fields", |node| match node.as_table() {
-        Some(entries) if !entries.is_empty() => Ok(()),
-        Some(_) => Err("a resource has at least one field".to_owned()),
-        None => Err(format!("expected a table, found {}", node.kind())),
-    });
-    // Without a layout no name of a field can be judged: the faults of the source come first.
-    let (from, decoder) = (from?, decoder?);
-    let context = Context { lookups: &lookups, style: from.style, faults };
-    let within = Surroundings::record(decoder.layout());
-    let entries = fields_node.and_then(|()| table.get("fields")).and_then(Node::as_table);
-    let compiled = entries.and_then(|entries| compile_fields(entries, &within, &context));
-    let (skip, trailer) = match &from.table {
-        Some(inner) => (
-            source::skip(inner, decoder.layout(), from.style, faults),
-            source::trailer(inner, decoder.layout(), from.style, faults),
-        ),
-        None => (Vec::new(), None),
-    };
-    let (mut fields, shape) = compiled?;
-    let key = serve::key(&table, &mut fields, &shape);
+    let fields = field_entries(&table);
     let serve_node = table.get("serve").map(|node| without_unavailable(node, "serve", NOT_IN_SERVE, faults));
-    let heading = Heading { id: id?, title, description, key: key.clone().unwrap_or_default() };
-    let exposure = serve::exposure(heading, &shape, serve_node.as_ref(), faults)?;
-    let rules = Arc::new(Rules { fields, key_parts: key?.len(), skip, trailer });
-    let hash = hash(source, &texts_of(&root, &Faults::new()), texts);
-    let plan = Plan {
-        exposure,
+
+    let (Some(from), Some(decoder)) = (from, decoder) else {
+        // Without a layout no rule can be judged, but the words can.
+        if let Some(entries) = fields {
+            field::check_words(entries, faults);
+        }
+        if !table.has("key") {
+            table.strings("key");
+        }
+        serve::serving(serve_node.as_ref(), &Shape::broken(), faults);
+        return None;
+    };
+    let (mut skip, mut trailer) = (Vec::new(), None);
+    if let Some(inner) = &from.table {
+        skip = source::skip(inner, decoder.layout(), from.style, faults);
+        trailer = source::trailer(inner, decoder.layout(), from.style, faults);
+    }
+    let context = Context { lookups: &lookups, style: from.style, faults };
+    let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
+    let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
+    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, faults);
+    if faults.len() > before {
+        return None;
+    }
+    let key = key?;
+    let key_parts = key.len();
+    Some(Plan {
+        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving?),
         backend: from.backend?,
         schedule: from.schedule?,
         on_reject: from.on_reject?,
         files: from.files?,
         decoder,
-        hash,
-        rules,
+        hash: hash(source, &texts_of(&root, &Faults::new()), texts),
+        rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer }),
+    })
+}
+
+/// `[source]` without what is not available yet; `None` when nothing that could be read is left.
+fn source_node(table: &Table<'_>, faults: &Faults) -> Option<Node> {
+    let Some(written) = table.get("source") else {
+        table.table("source", &sections::SOURCE);
+        return None;
     };
-    (faults.len() == before).then_some(plan)
+    let before = faults.len();
+    let node = without_unavailable(written, "source", NOT_IN_SOURCE, faults);
+    // A source of an unavailable kind would only add the fault that it has no known kind.
+    (faults.len() == before).then_some(node)
+}
+
+fn field_entries<'a>(table: &Table<'a>) -> Option<&'a Entries> {
+    table.read("fields", |node| match node.as_table() {
+        Some(entries) if !entries.is_empty() => Ok(()),
+        Some(_) => Err("a resource has at least one field".to_owned()),
+        None => Err(format!("expected a table, found {}", node.kind())),
+    })?;
+    table.get("fields").and_then(Node::as_table)
 }
 
 fn resource_id(table: &Table<'_>, name: Option<&str>, version: Option<i64>) -> Option<ResourceId> {

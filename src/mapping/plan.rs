@@ -60,14 +60,38 @@ pub enum Mapped {
     Trailer,
 }
 
+/// What the mapping's conditions make of a record before it is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    Data,
+    Skipped,
+    Trailer,
+}
+
+impl Rules {
+    /// The trailer is asked for first: a `skip` for all that is no data may well hold for it too.
+    pub(super) fn classify(&self, walk: &Walk<'_>) -> Class {
+        if self.trailer.as_ref().is_some_and(|trailer| trailer.when.holds(walk)) {
+            Class::Trailer
+        } else if self.skip.iter().any(|condition| condition.holds(walk)) {
+            Class::Skipped
+        } else {
+            Class::Data
+        }
+    }
+}
+
 /// Runs a plan; has scratch space, so one for each thread.
 pub struct Mapper {
     rules: Arc<Rules>,
     controls: Option<Controls>,
     key_spans: Vec<(usize, usize)>,
-    /// How large documents tend to be.
+    /// How large documents have been of late.
     capacity: usize,
 }
+
+/// The most space to reserve for a document before it is written: one giant must not make giants of all.
+const LARGEST_GUESS: usize = 64 << 10;
 
 /// Longer keys fit into no URL.
 const LONGEST_KEY: usize = 1024;
@@ -81,19 +105,18 @@ impl Mapper {
 
     /// Maps one record, and counts it for the control totals.
     pub fn map(&mut self, record: &RawRecord<'_>) -> Mapped {
-        if let Some(controls) = &mut self.controls {
-            controls.add(record);
-        }
         let walk = Walk::new(record.fields);
-        if self.rules.trailer.as_ref().is_some_and(|trailer| trailer.when.holds(&walk)) {
-            return Mapped::Trailer;
+        let class = self.rules.classify(&walk);
+        if let Some(controls) = &mut self.controls {
+            controls.count(record, class);
         }
-        if self.rules.skip.iter().any(|condition| condition.holds(&walk)) {
-            return Mapped::Skipped;
-        }
-        match self.document(record, walk) {
-            Ok(document) => Mapped::Document(document),
-            Err(fault) => Mapped::Reject(reject(*fault, self.readable_key(walk), record)),
+        match class {
+            Class::Trailer => Mapped::Trailer,
+            Class::Skipped => Mapped::Skipped,
+            Class::Data => match self.document(record, walk) {
+                Ok(document) => Mapped::Document(document),
+                Err(fault) => Mapped::Reject(reject(*fault, self.readable_key(walk), record)),
+            },
         }
     }
 
@@ -117,9 +140,8 @@ impl Mapper {
 
     fn document(&mut self, record: &RawRecord<'_>, mut walk: Walk<'_>) -> Result<Document, Box<Fault>> {
         let mut payload = Vec::with_capacity(self.capacity);
-        let rules = Arc::clone(&self.rules);
-        write_object(&rules.fields, &mut walk, &mut payload, &mut self.key_spans)?;
-        self.capacity = self.capacity.max(payload.len());
+        write_object(&self.rules.fields, &mut walk, &mut payload, &mut self.key_spans)?;
+        self.capacity = ((self.capacity * 7 + payload.len()) / 8 + 64).min(LARGEST_GUESS);
         let key = self.key(&payload)?;
         Ok(Document { key, hash: ContentHash::of(&payload), payload, position: record.position })
     }
@@ -284,5 +306,78 @@ fn reject(fault: Fault, key: Option<String>, record: &RawRecord<'_>) -> Reject {
         key,
         position: record.position,
         raw: record.raw.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mapped, Mapper};
+    use crate::mapping::testing::{Double, Held, blank_number, compile, number, text};
+    use crate::record::RejectCode;
+
+    fn map(fields: Vec<(&'static str, Held)>, mapping: &str) -> Mapped {
+        let double = Double::new(fields);
+        let (rules, _) = compile(&double, mapping).unwrap();
+        Mapper::new(rules).map(&double.record())
+    }
+
+    fn key(fields: Vec<(&'static str, Held)>, mapping: &str) -> Result<String, (RejectCode, Option<String>)> {
+        match map(fields, mapping) {
+            Mapped::Document(document) => Ok(document.key),
+            Mapped::Reject(reject) => Err((reject.code, reject.field)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn keys() {
+        let one = "key = ['a']\n[fields]\na = { from = 'A' }";
+        let two = "key = ['b', 'o.a']\n[fields]\no = { object = { a = { from = 'A' } } }\nb = { from = 'B' }";
+        assert_eq!(key(vec![("A", text("a/b~c \"d\""))], one), Ok("a%2Fb%7Ec%20%22d%22".to_owned()));
+        assert_eq!(key(vec![("A", number("-1.50"))], one), Ok("-1.50".to_owned()));
+        assert_eq!(key(vec![("A", text("x")), ("B", text("ü"))], two), Ok("%C3%BC~x".to_owned()));
+        let bad = Err((RejectCode::BadKey, Some("a".to_owned())));
+        assert_eq!(key(vec![("A", text(" "))], one), bad);
+        assert_eq!(key(vec![("A", blank_number(3, 0))], one), bad);
+        assert_eq!(key(vec![("A", text(".."))], one), Err((RejectCode::BadKey, None)));
+        assert_eq!(key(vec![("A", text(&"x".repeat(2000)))], one), Err((RejectCode::BadKey, None)));
+    }
+
+    #[test]
+    fn key_fields_are_judged_when_compiled() {
+        let double = Double::new(vec![("A", text("x")), ("T", Held::Table(vec![vec![("B", text("y"))]]))]);
+        let faults = |mapping: &str| compile(&double, mapping).map(|_| ()).unwrap_err().join("\n");
+        let fields = "[fields]\na = { from = 'A', blank = 'null' }\nt = { from = 'T', each = { b = { from = 'B' } } }\nc = { constant = 1 }\nd = { from = 'A', default = 'x' }";
+        for (key, words) in [
+            ("['a']", "can be null"),
+            ("['t']", "no single value"),
+            ("['t.b']", "lies inside the array `t`"),
+            ("['d']", "has a default"),
+            ("['c']", "the same in every record"),
+            ("['x']", "no field `x`"),
+            ("[]", "names no field"),
+        ] {
+            let found = faults(&format!("key = {key}\n{fields}"));
+            assert!(found.contains(words), "{key}: {found}");
+        }
+    }
+
+    #[test]
+    fn rejects_carry_what_a_person_needs() {
+        let Mapped::Reject(reject) = map(vec![("A", text("x"))], "[fields]\na = { from = 'A', type = 'integer' }")
+        else {
+            panic!("no reject")
+        };
+        assert_eq!((reject.code, reject.field.as_deref()), (RejectCode::BadDigit, Some("a")));
+        assert_eq!((reject.field_span, reject.raw.as_slice()), (Some((0, 10)), b"raw".as_slice()));
+        assert_eq!(reject.position.record, 1);
+    }
+
+    #[test]
+    fn skipped_and_trailer() {
+        let mapping = "[source]\nskip = \"A = 'H'\"\ntrailer = { when = \"A = 'T'\" }\n[fields]\na = { from = 'A' }";
+        assert_eq!(map(vec![("A", text("H"))], mapping), Mapped::Skipped);
+        assert_eq!(map(vec![("A", text("T"))], mapping), Mapped::Trailer);
+        assert!(matches!(map(vec![("A", text("D"))], mapping), Mapped::Document(_)));
     }
 }

@@ -13,7 +13,7 @@ use super::json::write_string;
 use super::lookup::{Lookup, Missing};
 use super::number::{NumberStyle, code};
 use super::place::{Place, Walk};
-use super::temporal::{Format, Moment};
+use super::temporal::{Format, Misread, Moment};
 use crate::record::{Decimal, FieldFault, RejectCode, Value};
 
 /// Why a field has no value; becomes the record's [`Reject`](crate::record::Reject).
@@ -81,7 +81,9 @@ impl Matches {
         if self.texts.iter().any(|known| known == text) {
             return true;
         }
-        !self.numbers.is_empty() && style.parse(text).is_ok_and(|number| self.numbers.contains(&number))
+        // Values of the source are compared as it writes them, before any implied decimal point.
+        let raw = NumberStyle { implied_scale: None, ..style };
+        !self.numbers.is_empty() && raw.parse(text).is_ok_and(|number| self.numbers.contains(&number))
     }
 
     fn has_number(&self, number: Decimal) -> bool {
@@ -171,7 +173,7 @@ const TRUE_WORDS: [&str; 5] = ["true", "yes", "y", "t", "1"];
 const FALSE_WORDS: [&str; 5] = ["false", "no", "n", "f", "0"];
 
 /// A fault without its surroundings: the code and what is there instead.
-type Found = (RejectCode, String);
+pub(super) type Found = (RejectCode, String);
 
 impl Scalar {
     /// Appends the value as JSON.
@@ -209,7 +211,13 @@ impl Scalar {
                 if is_blank && !self.blank_is_value { self.blank(text, out) } else { self.text(text, out) }
             }
             Value::Decimal(number) if self.null_if.has_number(number) => self.null(out),
-            Value::Decimal(number) => self.number(number, out),
+            Value::Decimal(number) => match self.style.implied_scale {
+                None => self.number(number, out),
+                Some(scale) => {
+                    let shifted = Decimal::new(number.units(), number.scale().saturating_add(scale));
+                    self.number(shifted.map_err(|error| (code(error), number.to_string()))?, out)
+                }
+            },
             Value::Float(number) => self.float(number, out),
             Value::Boolean(truth) => self.truth(truth, out),
             Value::Bytes(bytes) => self.bytes(&bytes, out),
@@ -268,7 +276,7 @@ impl Scalar {
                 let bare = text.trim_ascii();
                 let start = out.len() + 1;
                 out.push(b'"');
-                let mut wrong = "";
+                let mut wrong: Option<Misread> = None;
                 for format in formats {
                     match format.convert(bare, *moment, zone.as_ref(), out) {
                         Ok(()) => {
@@ -280,13 +288,17 @@ impl Scalar {
                             out.push(b'"');
                             return Ok(());
                         }
-                        Err(phrase) => {
+                        Err(misread) => {
                             out.truncate(start);
-                            wrong = phrase;
+                            // What a format could read but the calendar does not have says more.
+                            if wrong.is_none_or(|wrong| !wrong.follows_format) {
+                                wrong = Some(misread);
+                            }
                         }
                     }
                 }
-                Err((RejectCode::BadDate, format!("{}: {wrong}", shown(text))))
+                let why = wrong.map(|wrong| wrong.phrase).unwrap_or_default();
+                Err((RejectCode::BadDate, format!("{}: {why}", shown(text))))
             }
             Convert::Any { .. } => {
                 write_string(out, text);
@@ -327,7 +339,9 @@ impl Scalar {
             Convert::Integer { as_string, safe, bounds } => {
                 let whole = number.rescale(0).map_err(|error| (code(error), number.to_string()))?;
                 if *safe && whole.units().unsigned_abs() > SAFE_INTEGER.unsigned_abs() {
-                    return Err((RejectCode::Overflow, number.to_string()));
+                    let found =
+                        format!("{number}, which a JSON number does not hold exactly (as = \"string\" serves it)");
+                    return Err((RejectCode::Overflow, found));
                 }
                 (whole, *as_string, bounds)
             }
@@ -450,7 +464,7 @@ impl Scalar {
 }
 
 impl TextRules {
-    fn write(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Found> {
+    pub(super) fn write(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Found> {
         let text = match self.case {
             None => Cow::Borrowed(text),
             Some(Case::Upper) => Cow::Owned(text.to_uppercase()),
@@ -476,5 +490,190 @@ pub(super) fn shown(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         None => format!("{text:?}"),
         Some((end, _)) => format!("{:?}...", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::mapping::testing::{Double, Held, bad, blank_number, map, number, text, unsigned};
+
+    /// One field `F` of the source, one field `f` of the mapping with these rules.
+    fn check(held: Held, rules: &str, expected: Result<&str, &str>) {
+        let double = Double::new(vec![("F", held)]);
+        let mapped = map(&double, &format!("[fields]\nf = {{ from = \"F\", {rules} }}"));
+        match (mapped, expected) {
+            (Ok(json), Ok(value)) => assert_eq!(json, format!("{{\"f\":{value}}}"), "{rules}"),
+            (Err(found), Err(words)) => assert!(found.contains(words), "{rules}: {found}"),
+            (found, _) => panic!("{rules}: {found:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn types_by_layout() {
+        check(text("a \"b\""), "", Ok(r#""a \"b\"""#));
+        check(number("-12.50"), "", Ok("-12.50"));
+        check(number("123456789012345.6"), "", Ok("\"123456789012345.6\""));
+        check(number("1234567890123456"), "", Ok("\"1234567890123456\""));
+        check(unsigned(7, 9), "", Ok("7"));
+        check(Held::Float(1.5), "", Ok("1.5"));
+        check(Held::Float(1e300), "", Ok("1e+300"));
+        check(Held::Float(f64::NAN), "", Err("value.bad_type f: expected number in F, found NaN"));
+        check(Held::Bytes(vec![0xff, 0]), "", Ok("\"/wA=\""));
+        check(bad(), "", Err("numeric.bad_digit f: expected layout in F, found nibble A"));
+        check(text("x"), "type = 'any'", Ok("\"x\""));
+        check(number("1.50"), "type = 'any'", Ok("1.50"));
+    }
+
+    #[test]
+    fn numbers_from_text() {
+        check(text("007"), "type = 'integer'", Ok("7"));
+        check(text("-7"), "type = 'integer'", Ok("-7"));
+        check(text("7.5"), "type = 'integer'", Err("numeric.inexact"));
+        check(text("7x"), "type = 'integer'", Err("numeric.bad_digit f: expected integer"));
+        check(text("9007199254740991"), "type = 'integer'", Ok("9007199254740991"));
+        check(text("9007199254740992"), "type = 'integer'", Err("numeric.overflow"));
+        check(text("9007199254740992"), "type = 'integer', as = 'string'", Ok("\"9007199254740992\""));
+        check(text("9007199254740992"), "type = 'integer', as = 'number'", Ok("9007199254740992"));
+        check(text("1.5"), "type = 'decimal(5,2)'", Ok("1.50"));
+        check(text("1.555"), "type = 'decimal(5,2)'", Err("numeric.inexact"));
+        check(text("1234.5"), "type = 'decimal(5,2)'", Err("numeric.overflow"));
+        check(text("1.5"), "type = 'decimal(16,2)'", Ok("\"1.50\""));
+        check(text("1.5"), "type = 'decimal(16,2)', as = 'number'", Ok("1.50"));
+        check(text("1.234,5"), "type = 'decimal(9,2)', decimal_point = ',', grouping = '.'", Ok("1234.50"));
+        check(text("1,234.5"), "type = 'decimal(9,2)', decimal_point = ',', grouping = '.'", Err("decimal point `,`"));
+        check(text("000012345"), "type = 'decimal(9,2)', implied_scale = 2", Ok("123.45"));
+        check(unsigned(12345, 9), "type = 'decimal(9,2)', implied_scale = 2", Ok("123.45"));
+        check(text("-0.10"), "type = 'number'", Ok("-0.10"));
+        check(text("x"), "type = 'number'", Err("numeric.bad_digit"));
+    }
+
+    #[test]
+    fn numbers_as_text_keep_their_zeros() {
+        check(unsigned(42, 8), "type = 'string'", Ok("\"00000042\""));
+        check(number("-42"), "type = 'string'", Ok("\"-42\""));
+        check(number("4.20"), "type = 'string'", Ok("\"4.20\""));
+    }
+
+    #[test]
+    fn blanks() {
+        check(text(""), "", Ok("\"\""));
+        check(text("  "), "blank = 'null'", Ok("null"));
+        check(text(""), "blank = 'reject'", Err("value.blank f: expected string in F, found blanks"));
+        check(text(""), "required = true", Err("value.missing f: expected string, required in F"));
+        check(text(""), "default = 'none'", Ok("\"none\""));
+        check(text(""), "type = 'integer'", Err("value.blank"));
+        check(text(""), "type = 'integer', blank = 'zero'", Ok("0"));
+        check(text(""), "type = 'decimal(16,2)', blank = 'zero'", Ok("\"0.00\""));
+        check(text(""), "type = 'date', blank = 'null'", Ok("null"));
+        check(text(""), "type = 'date'", Err("value.blank"));
+        check(blank_number(5, 2), "", Err("value.blank f: expected layout in F, found 40404040"));
+        check(blank_number(5, 2), "blank = 'null'", Ok("null"));
+        check(blank_number(5, 2), "blank = 'zero'", Ok("0.00"));
+        check(blank_number(5, 2), "default = 1.5", Ok("1.50"));
+        check(blank_number(5, 2), "required = true", Err("value.missing"));
+        check(bad(), "blank = 'null', default = 'x'", Err("numeric.bad_digit"));
+    }
+
+    #[test]
+    fn nulls() {
+        check(text("N/A"), "null_if = ['N/A', '-']", Ok("null"));
+        check(text("N/A "), "null_if = ['N/A']", Ok("null"));
+        check(text("ok"), "null_if = ['N/A']", Ok("\"ok\""));
+        check(text(""), "null_if = ['']", Ok("null"));
+        check(text(""), "type = 'integer', null_if = ['']", Ok("null"));
+        check(text("N/A"), "null_if = ['N/A'], required = true", Err("value.missing"));
+        check(text("N/A"), "null_if = ['N/A'], default = 'x'", Ok("\"x\""));
+        check(text("0,0"), "type = 'decimal(5,2)', decimal_point = ',', null_if = [0]", Ok("null"));
+        check(unsigned(0, 8), "type = 'date', null_if = ['00000000', 99999999]", Ok("null"));
+        check(unsigned(99_999_999, 8), "type = 'date', null_if = ['00000000', 99999999]", Ok("null"));
+        check(unsigned(20240229, 8), "type = 'date', null_if = ['00000000']", Ok("\"2024-02-29\""));
+        check(unsigned(7, 3), "null_if = ['007']", Ok("null"));
+    }
+
+    #[test]
+    fn value_tables() {
+        let values = "values = { OP = 'open', CL = 'closed' }";
+        check(text("OP "), values, Ok("\"open\""));
+        check(text("XX"), values, Err("value.unknown f: expected one of `CL`, `OP` in F, found \"XX\""));
+        check(text(""), values, Err("value.unknown"));
+        check(text(""), &format!("{values}, blank = 'null'"), Ok("null"));
+        check(text("XX"), &format!("{values}, values_default = 'other'"), Ok("\"other\""));
+        check(text("XX"), &format!("{values}, unknown = 'null'"), Ok("null"));
+        check(text("XX"), &format!("{values}, unknown = 'keep'"), Ok("\"XX\""));
+        check(text(""), "values = { '' = 'none', A = 'a' }", Ok("\"none\""));
+        check(text("A"), "type = 'integer', values = { A = 1 }", Ok("1"));
+        check(text("J"), "type = 'boolean', values = { J = true, N = false }", Ok("true"));
+        check(unsigned(1, 2), "values = { '01' = 'one', 02 = 'two' }", Ok("\"one\""));
+        check(unsigned(2, 2), "values = { '01' = 'one', 02 = 'two' }", Ok("\"two\""));
+        check(unsigned(3, 2), "values = { '01' = 'one' }", Err("value.unknown"));
+        check(unsigned(3, 2), "values = { '01' = 'one' }, unknown = 'keep'", Ok("\"03\""));
+        check(blank_number(2, 0), "values = { '1' = 'one', '' = 'none' }", Ok("\"none\""));
+    }
+
+    #[test]
+    fn booleans() {
+        check(text("Y"), "type = 'boolean'", Ok("true"));
+        check(text("False"), "type = 'boolean'", Ok("false"));
+        check(text("J"), "type = 'boolean'", Err("value.unknown f: expected true/yes/y/t/1 for true"));
+        check(text("J"), "type = 'boolean', true_if = ['J']", Ok("true"));
+        check(text("N"), "type = 'boolean', true_if = ['J']", Ok("false"));
+        check(text("?"), "type = 'boolean', true_if = ['J']", Err("value.unknown"));
+        check(text(""), "type = 'boolean', true_if = ['X']", Err("value.blank"));
+        check(text(" "), "type = 'boolean', true_if = ['X'], false_if = ['']", Ok("false"));
+        check(unsigned(1, 1), "type = 'boolean'", Ok("true"));
+        check(unsigned(2, 2), "type = 'boolean', true_if = [1], false_if = [2]", Ok("false"));
+    }
+
+    #[test]
+    fn rules_for_texts() {
+        check(text("0012"), "pattern = '^[0-9]{4}$'", Ok("\"0012\""));
+        check(
+            text("012"),
+            "pattern = '^[0-9]{4}$'",
+            Err("value.rule f: expected string matching ^[0-9]{4}$ in F, found \"012\""),
+        );
+        check(text("äöü"), "min_length = 3, max_length = 3", Ok("\"äöü\""));
+        check(text("äö"), "min_length = 3", Err("value.rule"));
+        check(text(" a "), "trim = 'both'", Ok("\"a\""));
+        check(text(" a "), "trim = 'left'", Ok("\"a \""));
+        check(text(" a "), "trim = 'right'", Ok("\" a\""));
+        check(text("Straße"), "case = 'upper'", Ok("\"STRASSE\""));
+        check(text("ABC"), "case = 'lower', pattern = '^abc$'", Ok("\"abc\""));
+    }
+
+    #[test]
+    fn rules_for_numbers_and_moments() {
+        check(number("-1"), "min = 0", Err("value.rule f: expected integer, at least 0 in F, found -1"));
+        check(number("0.10"), "min = 0.1, max = '0.10'", Ok("0.10"));
+        check(number("0.11"), "max = 0.1", Err("value.rule"));
+        check(Held::Float(2.5), "max = 2", Err("value.rule"));
+        check(text("2026-01-01"), "type = 'date', min = '2000-01-01'", Ok("\"2026-01-01\""));
+        check(text("1999-12-31"), "type = 'date', min = 2000-01-01", Err("value.rule"));
+        check(text("31.12.1999"), "type = 'date', format = ['%Y-%m-%d', '%d.%m.%Y']", Ok("\"1999-12-31\""));
+        check(
+            text("31.02.1999"),
+            "type = 'date', format = '%d.%m.%Y'",
+            Err("value.bad_date f: expected date %d.%m.%Y in F, found \"31.02.1999\": there is no such day"),
+        );
+        check(text("010130"), "type = 'date', format = '%d%m%y', century_pivot = 40", Ok("\"2030-01-01\""));
+        check(unsigned(50102, 6), "type = 'date', format = '%y%m%d'", Ok("\"2005-01-02\""));
+        check(number("-050102"), "type = 'date', format = '%y%m%d'", Err("value.bad_date"));
+        check(text("12:30"), "type = 'time', format = '%H:%M'", Ok("\"12:30:00\""));
+        check(
+            text("2026-07-01 12:00"),
+            "type = 'datetime', format = '%Y-%m-%d %H:%M', zone = 'Europe/Berlin'",
+            Ok("\"2026-07-01T10:00:00Z\""),
+        );
+        check(text("2026-07-01T12:00:00"), "type = 'datetime'", Ok("\"2026-07-01T12:00:00\""));
+        check(
+            text("2026-07-01T12:00:00.25"),
+            "type = 'datetime', format = '%Y-%m-%dT%H:%M:%S.%f'",
+            Ok("\"2026-07-01T12:00:00.250000000\""),
+        );
+    }
+
+    #[test]
+    fn long_texts_are_cut_in_messages() {
+        check(text(&"x".repeat(500)), "type = 'integer'", Err("xxx\"..."));
     }
 }

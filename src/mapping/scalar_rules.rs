@@ -14,7 +14,7 @@ use super::schedule::time_zone;
 use super::schema::{self, Facts, Shape};
 use super::temporal::{Format, Moment};
 use super::types::Type;
-use crate::diagnostic::{Node, Table, Written};
+use crate::diagnostic::{Entries, Node, Table, Written};
 use crate::record::{Decimal, FieldKind};
 
 /// JSON numbers of up to so many digits are exact doubles.
@@ -121,6 +121,12 @@ pub(super) fn compile(
     }
     let gives_null = matches!(on_blank, OnBlank::Null) || table.has("null_if") || convert_gives_null(&convert);
     let nullable = gives_null && !required && default.is_none();
+    if let Some(json) = &default {
+        keeps_rules(table, "default", json, &convert, bounds);
+    }
+    if let OnBlank::Zero(json) = &on_blank {
+        keeps_rules(table, "blank", json, &convert, bounds);
+    }
     let null = if required { None } else { Some(default.clone().unwrap_or_else(|| b"null".to_vec())) };
 
     let text_rules = matches!(convert, Convert::Text(_));
@@ -172,6 +178,27 @@ fn fail(table: &Table<'_>, name: &str, message: String, help: &str) {
     let node = table.get(name).unwrap_or_else(|| table.node());
     let fault = if table.has(name) { node.fault(message) } else { node.key_fault(message) };
     table.fail(if help.is_empty() { fault } else { fault.help(help) });
+}
+
+/// What stands in for a value must keep the field's own rules, or documents would break their schema.
+fn keeps_rules(table: &Table<'_>, name: &str, json: &[u8], convert: &Convert, bounds: Bounds) {
+    let kept = match convert {
+        Convert::Text(rules) => {
+            let text: String = serde_json::from_slice(json).unwrap_or_default();
+            rules.write(&text, &mut Vec::new()).is_ok()
+        }
+        _ => {
+            let text = String::from_utf8_lossy(json);
+            let number = Decimal::parse(text.trim_matches('"'), b'.', None).ok();
+            number.is_none_or(|number| {
+                bounds.min.is_none_or(|min| number >= min) && bounds.max.is_none_or(|max| number <= max)
+            })
+        }
+    };
+    if !kept {
+        let given = String::from_utf8_lossy(json);
+        fail(table, name, format!("{given} breaks the field's own rules"), "change it, or the rule");
+    }
 }
 
 /// Keys that do nothing for this type would mislead whoever reads the mapping.
@@ -326,7 +353,8 @@ fn formats(table: &Table<'_>, value_type: Type, kind: FieldKind) -> Vec<Format> 
             "format `{}` takes {shortest} characters at least, and the layout's field has {width}",
             format.text()
         );
-        fail(table, "format", message, "say by `format` how the source writes it, like format = \"%Y%m%d\"");
+        let place = if table.has("format") { "format" } else { "type" };
+        fail(table, place, message, "say by `format` how the source writes it, like format = \"%Y%m%d\"");
     }
     formats
 }
@@ -395,7 +423,11 @@ fn convert(
             },
         }),
         Type::Integer => {
-            let known = matches!(kind, FieldKind::Number { digits, .. } if digits <= DOUBLE_DIGITS);
+            let known = match kind {
+                FieldKind::Number { digits, .. } => digits <= DOUBLE_DIGITS,
+                FieldKind::Text { max_chars } => max_chars.is_some_and(|chars| chars <= u32::from(DOUBLE_DIGITS)),
+                _ => false,
+            };
             if let FieldKind::Number { scale: 1.., .. } = kind {
                 let own = Type::of(kind).map(Type::name).unwrap_or_default();
                 fail(
@@ -450,7 +482,8 @@ fn holds(table: &Table<'_>, kind: FieldKind, precision: u8, scale: u8) {
 
 fn values(table: &Table<'_>, value_type: Type, kind: FieldKind, as_string: bool) -> Option<Convert> {
     let node = table.get("values")?;
-    let (mut texts, mut numbers): (Vec<(String, Vec<u8>)>, Vec<(Decimal, Vec<u8>)>) = (Vec::new(), Vec::new());
+    let mut texts: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut numbers: Vec<(Decimal, Vec<u8>)> = Vec::new();
     for (name, entry) in table.free("values") {
         let json = match literal::value(entry, value_type, as_string, false) {
             Ok(json) => json,
@@ -484,7 +517,7 @@ fn values(table: &Table<'_>, value_type: Type, kind: FieldKind, as_string: bool)
             table.fail(entry.key_fault(format!("`{name}` stands in `values` twice")));
         }
     }
-    if texts.is_empty() && numbers.is_empty() && node.as_table().is_some() {
+    if node.as_table().is_some_and(Entries::is_empty) {
         fail(table, "values", "`values` is empty".to_owned(), "write `values = { OP = \"open\" }`");
     }
     texts.sort_by(|a, b| a.0.cmp(&b.0));
@@ -565,7 +598,8 @@ fn digits(value_type: Type, kind: FieldKind, style: &NumberStyle, bounds: Bounds
 
 /// The phrase for rejects.
 fn expected(table: &Table<'_>, value_type: Type, convert: &Convert, style: NumberStyle, bounds: Bounds) -> String {
-    let list = |texts: &[String]| texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
+    let word = |text: &String| if text.trim().is_empty() { "blank".to_owned() } else { format!("`{text}`") };
+    let list = |texts: &[String]| texts.iter().map(word).collect::<Vec<_>>().join(", ");
     let mut phrase = match convert {
         Convert::Values { texts, numbers, .. } => {
             let known =
@@ -598,7 +632,6 @@ fn expected(table: &Table<'_>, value_type: Type, convert: &Convert, style: Numbe
             }
             phrase
         }
-        Convert::Integer { safe: true, .. } => "integer of at most 9007199254740991 (2^53-1)".to_owned(),
         _ => value_type.name(),
     };
     if value_type.is_number() {

@@ -19,13 +19,30 @@ pub(super) struct Shape {
     pub(super) digits: Option<u8>,
     pub(super) schema: Value,
     pub(super) children: Vec<(String, Shape)>,
+    /// Its rules have faults: nothing more can be said of it than that it is there.
+    pub(super) broken: bool,
 }
 
 impl Shape {
+    /// A field whose rules have faults.
+    pub(super) fn broken() -> Shape {
+        Shape {
+            field_type: FieldType::Any,
+            nullable: false,
+            digits: None,
+            schema: Value::Null,
+            children: Vec::new(),
+            broken: true,
+        }
+    }
+
     /// The field at a dotted path; `None` when there is none, or an array is on the way.
     pub(super) fn find(&self, path: &str) -> Option<&Shape> {
         let mut shape = self;
         for name in path.split('.') {
+            if shape.broken {
+                return Some(shape);
+            }
             if shape.field_type != FieldType::Object {
                 return None;
             }
@@ -61,13 +78,13 @@ pub(super) fn object(children: Vec<(String, Shape)>) -> Shape {
         "required": names,
         "additionalProperties": false,
     });
-    Shape { field_type: FieldType::Object, nullable: false, digits: None, schema, children }
+    Shape { field_type: FieldType::Object, nullable: false, digits: None, schema, children, broken: false }
 }
 
 /// An array of elements of one kind.
 pub(super) fn array(element: Shape) -> Shape {
     let schema = json!({ "type": "array", "items": element.schema });
-    Shape { field_type: FieldType::Array, nullable: false, digits: None, schema, children: Vec::new() }
+    Shape { field_type: FieldType::Array, nullable: false, digits: None, schema, children: Vec::new(), broken: false }
 }
 
 /// What the schema of a scalar is made from.
@@ -160,6 +177,7 @@ pub(super) fn scalar(facts: &Facts<'_>) -> Shape {
         digits: facts.digits,
         schema: Value::Object(schema),
         children: Vec::new(),
+        broken: false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `[serve]` and the top level: what callers may ask of the resource, checked against its fields.
 
+use std::time::Duration;
+
 use super::exposure::{Exposure, FieldType, QueryField};
 use super::plan::{Field, Rule};
 use super::schema::Shape;
@@ -21,55 +23,56 @@ pub(super) struct Heading {
     pub(super) key: Vec<String>,
 }
 
-/// Reads `[serve]` (`None` when it is not written) and composes what the facade sees.
-pub(super) fn exposure(heading: Heading, shape: &Shape, serve: Option<&Node>, faults: &Faults) -> Option<Exposure> {
-    let name = heading.id.name();
-    let title = heading.title.unwrap_or_else(|| name.to_owned());
-    let (mut filter, mut sort, mut max_age) = (Vec::new(), Vec::new(), None);
-    let mut read_scope = format!("{name}:read");
-    if let Some(node) = serve {
-        let table = Table::new(node, &SERVE, faults)?;
-        table.read("mode", |node| match node.as_str() {
-            Some("staged") => Ok(()),
-            Some("live" | "hybrid") => Err(
-                "only \"staged\" is available for a source of files: live answers need a backend that can be called"
-                    .to_owned(),
-            ),
-            _ => Err("expected \"staged\"".to_owned()),
-        });
-        table.read("deleted", |node| match node.as_str() {
-            Some("ignore") => Ok(()),
-            Some("tombstone") => {
-                Err("\"tombstone\" is not available yet; a record that is absent from a file stays".to_owned())
-            }
-            _ => Err("expected \"ignore\"".to_owned()),
-        });
-        filter = query_fields(&table, "filter", shape);
-        sort = query_fields(&table, "sort", shape);
-        max_age = table.duration("max_age");
-        if let Some(scope) = table.read("read_scope", scope) {
-            read_scope = scope;
+/// What `[serve]` says.
+#[derive(Default)]
+pub(super) struct Serving {
+    filter: Vec<QueryField>,
+    sort: Vec<QueryField>,
+    max_age: Option<Duration>,
+    read_scope: Option<String>,
+}
+
+/// Reads `[serve]`; it may be absent.
+pub(super) fn serving(node: Option<&Node>, shape: &Shape, faults: &Faults) -> Option<Serving> {
+    let Some(node) = node else { return Some(Serving::default()) };
+    let table = Table::new(node, &SERVE, faults)?;
+    table.read("mode", |node| match node.as_str() {
+        Some("staged") => Ok(()),
+        Some("live" | "hybrid") => {
+            Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())
         }
-    }
+        _ => Err("expected \"staged\"".to_owned()),
+    });
+    table.read("deleted", |node| match node.as_str() {
+        Some("ignore") => Ok(()),
+        Some("tombstone") => {
+            Err("\"tombstone\" is not available yet; a record that is absent from a file stays".to_owned())
+        }
+        _ => Err("expected \"ignore\"".to_owned()),
+    });
+    Some(Serving {
+        filter: query_fields(&table, "filter", shape),
+        sort: query_fields(&table, "sort", shape),
+        max_age: table.duration("max_age"),
+        read_scope: table.read("read_scope", scope),
+    })
+}
+
+/// Composes what the facade sees.
+pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exposure {
+    let Heading { id, title, description, key } = heading;
+    let title = title.unwrap_or_else(|| id.name().to_owned());
     let mut schema = shape.schema.clone();
     if let Some(root) = schema.as_object_mut() {
         root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
         root.insert("title".to_owned(), title.clone().into());
-        if let Some(description) = &heading.description {
+        if let Some(description) = &description {
             root.insert("description".to_owned(), description.clone().into());
         }
     }
-    Some(Exposure {
-        id: heading.id,
-        title,
-        description: heading.description,
-        key: heading.key,
-        filter,
-        sort,
-        read_scope,
-        max_age,
-        schema,
-    })
+    let Serving { filter, sort, max_age, read_scope } = serving;
+    let read_scope = read_scope.unwrap_or_else(|| format!("{}:read", id.name()));
+    Exposure { id, title, description, key, filter, sort, read_scope, max_age, schema }
 }
 
 fn scope(node: &Node) -> Result<String, String> {
@@ -97,6 +100,7 @@ fn query_fields(table: &Table<'_>, name: &str, shape: &Shape) -> Vec<QueryField>
         }
         let Some(found) = find(table, element, path, shape) else { continue };
         let comparable = match found.field_type {
+            _ if found.broken => continue,
             FieldType::Object => Err("it is an object; name a field below it"),
             FieldType::Array => Err("it is an array"),
             FieldType::Bytes | FieldType::Any => Err("its values have no order; give it a type that has"),
@@ -176,6 +180,7 @@ pub(super) fn key(table: &Table<'_>, fields: &mut [Field], shape: &Shape) -> Opt
                     sound = false;
                     continue;
                 }
+                Some(found) if found.broken => None,
                 Some(found) if found.nullable => Some("it can be null; a key is always there"),
                 Some(found) => match found.field_type {
                     FieldType::Object | FieldType::Array => Some("it is no single value"),
@@ -201,6 +206,9 @@ fn mark(fields: &mut [Field], path: &str, part: usize) -> Result<(), &'static st
     let field = fields.iter_mut().find(|field| field.name == first).ok_or(GONE)?;
     match (&mut field.rule, rest) {
         (Rule::Object(inner), Some(rest)) => mark(inner, rest, part),
+        (Rule::Scalar(scalar), None) if scalar.null.as_ref().is_some_and(|json| json != b"null") => {
+            Err("it has a default, which would be the key of many records")
+        }
         (Rule::Scalar(scalar), None) => {
             scalar.in_key = true;
             field.key = Some(part);

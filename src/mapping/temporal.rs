@@ -57,6 +57,25 @@ enum Unit {
     Second,
 }
 
+/// Why a text is no moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Misread {
+    /// What is wrong.
+    pub(super) phrase: &'static str,
+    /// The text follows the format, but there is no such moment.
+    pub(super) follows_format: bool,
+}
+
+/// The text does not follow the format.
+fn form<T>(phrase: &'static str) -> Result<T, Misread> {
+    Err(Misread { phrase, follows_format: false })
+}
+
+/// There is no such moment.
+fn calendar(phrase: &'static str) -> Misread {
+    Misread { phrase, follows_format: true }
+}
+
 /// What was read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Read {
@@ -169,14 +188,14 @@ impl Format {
     }
 
     /// Reads `text` and appends it in ISO 8601, without quotes. A datetime with an offset or in a zone is
-    /// written in UTC. The error is a phrase that says what is wrong.
+    /// written in UTC.
     pub(super) fn convert(
         &self,
         text: &str,
         moment: Moment,
         zone: Option<&TimeZone>,
         out: &mut Vec<u8>,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Misread> {
         if self.compact_date {
             let date = compact_date(text.as_bytes())?;
             write_date(date, out);
@@ -205,14 +224,14 @@ impl Format {
         Ok(())
     }
 
-    fn read(&self, text: &str) -> Result<Read, &'static str> {
+    fn read(&self, text: &str) -> Result<Read, Misread> {
         let mut rest = text.as_bytes();
         let mut read = Read::default();
         for part in &self.parts {
             match *part {
                 Part::Literal(expected) => match rest.split_first() {
                     Some((&byte, tail)) if byte == expected => rest = tail,
-                    _ => return Err("the text does not follow the format"),
+                    _ => return form("the text does not follow the format"),
                 },
                 Part::Number { what, width, full } => {
                     let number = take_number(&mut rest, usize::from(width), full)?;
@@ -224,7 +243,7 @@ impl Format {
                 Part::Offset => read.offset_seconds = Some(take_offset(&mut rest)?),
             }
         }
-        if rest.is_empty() { Ok(read) } else { Err("the text goes on after the format ends") }
+        if rest.is_empty() { Ok(read) } else { form("the text goes on after the format ends") }
     }
 }
 
@@ -288,74 +307,74 @@ impl Read {
         }
     }
 
-    fn date(&self) -> Result<Date, &'static str> {
+    fn date(&self) -> Result<Date, Misread> {
         match self.day_of_year {
             None => date(self.year, self.month, self.day),
             Some(day) => {
                 let first = date(self.year, 1, 1)?;
                 if !(1..=first.days_in_year()).contains(&day) {
-                    return Err("the year has no such day");
+                    return Err(calendar("the year has no such day"));
                 }
-                first.checked_add(jiff::Span::new().days(day - 1)).map_err(|_| "the year has no such day")
+                first.checked_add(jiff::Span::new().days(day - 1)).map_err(|_| calendar("the year has no such day"))
             }
         }
     }
 
-    fn time(&self) -> Result<Time, &'static str> {
+    fn time(&self) -> Result<Time, Misread> {
         let hour = match self.afternoon {
             None => self.hour,
-            Some(_) if !(1..=12).contains(&self.hour) => return Err("the hour is not from 1 to 12"),
+            Some(_) if !(1..=12).contains(&self.hour) => return Err(calendar("the hour is not from 1 to 12")),
             Some(afternoon) => self.hour % 12 + if afternoon { 12 } else { 0 },
         };
-        Time::new(hour, self.minute, self.second, self.nanosecond).map_err(|_| "there is no such time of day")
+        Time::new(hour, self.minute, self.second, self.nanosecond).map_err(|_| calendar("there is no such time of day"))
     }
 }
 
-fn date(year: i16, month: i8, day: i8) -> Result<Date, &'static str> {
+fn date(year: i16, month: i8, day: i8) -> Result<Date, Misread> {
     if year == 0 {
-        return Err("there is no year 0");
+        return Err(calendar("there is no year 0"));
     }
-    Date::new(year, month, day).map_err(|_| "there is no such day")
+    Date::new(year, month, day).map_err(|_| calendar("there is no such day"))
 }
 
-fn compact_date(text: &[u8]) -> Result<Date, &'static str> {
-    let digits: &[u8; 8] = text.try_into().map_err(|_| "the text is not eight digits long")?;
+fn compact_date(text: &[u8]) -> Result<Date, Misread> {
+    let digits: &[u8; 8] = text.try_into().or_else(|_| form("the text is not eight digits long"))?;
     if !digits.iter().all(u8::is_ascii_digit) {
-        return Err("the text is not eight digits");
+        return form("the text is not eight digits");
     }
     let pair = |at: usize| i16::from(digits[at] - b'0') * 10 + i16::from(digits[at + 1] - b'0');
     date(pair(0) * 100 + pair(2), pair(4) as i8, pair(6) as i8)
 }
 
-fn at_offset(local: DateTime, seconds: i32) -> Result<Timestamp, &'static str> {
+fn at_offset(local: DateTime, seconds: i32) -> Result<Timestamp, Misread> {
     jiff::tz::Offset::from_seconds(seconds)
         .and_then(|offset| offset.to_timestamp(local))
-        .map_err(|_| "the moment is out of range")
+        .map_err(|_| calendar("the moment is out of range"))
 }
 
 /// The hour that comes twice when clocks go back is taken the first time; the hour that they skip is a fault.
-fn in_zone(local: DateTime, zone: &TimeZone) -> Result<Timestamp, &'static str> {
+fn in_zone(local: DateTime, zone: &TimeZone) -> Result<Timestamp, Misread> {
     let ambiguous = zone.to_ambiguous_timestamp(local);
     if matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. }) {
-        return Err("the clock of the time zone skips this time");
+        return Err(calendar("the clock of the time zone skips this time"));
     }
-    ambiguous.compatible().map_err(|_| "the moment is out of range")
+    ambiguous.compatible().map_err(|_| calendar("the moment is out of range"))
 }
 
-fn take_number(rest: &mut &[u8], width: usize, full: bool) -> Result<i16, &'static str> {
+fn take_number(rest: &mut &[u8], width: usize, full: bool) -> Result<i16, Misread> {
     let digits = rest.iter().take(width).take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 || (full && digits < width) {
-        return Err("digits are missing");
+        return form("digits are missing");
     }
     let (number, tail) = rest.split_at(digits);
     *rest = tail;
     Ok(number.iter().fold(0, |sum, byte| sum * 10 + i16::from(byte - b'0')))
 }
 
-fn take_fraction(rest: &mut &[u8]) -> Result<i32, &'static str> {
+fn take_fraction(rest: &mut &[u8]) -> Result<i32, Misread> {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 || digits > 9 {
-        return Err("the fraction of the second is not 1 to 9 digits");
+        return form("the fraction of the second is not 1 to 9 digits");
     }
     let (fraction, tail) = rest.split_at(digits);
     *rest = tail;
@@ -363,7 +382,7 @@ fn take_fraction(rest: &mut &[u8]) -> Result<i32, &'static str> {
     Ok(number * 10i32.pow(9 - digits as u32))
 }
 
-fn take_month(rest: &mut &[u8]) -> Result<i8, &'static str> {
+fn take_month(rest: &mut &[u8]) -> Result<i8, Misread> {
     let letters = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let (name, tail) = rest.split_at(letters);
     *rest = tail;
@@ -372,22 +391,22 @@ fn take_month(rest: &mut &[u8]) -> Result<i8, &'static str> {
         name.eq_ignore_ascii_case(month) || name.eq_ignore_ascii_case(&month[..3])
     };
     let found = MONTHS.iter().position(|month| is(&month));
-    found.map(|index| index as i8 + 1).ok_or("there is no month of this name")
+    found.map(|index| index as i8 + 1).map_or_else(|| form("there is no month of this name"), Ok)
 }
 
-fn take_half(rest: &mut &[u8]) -> Result<bool, &'static str> {
-    let (half, tail) = rest.split_at_checked(2).ok_or("AM or PM is missing")?;
+fn take_half(rest: &mut &[u8]) -> Result<bool, Misread> {
+    let (half, tail) = rest.split_at_checked(2).map_or_else(|| form("AM or PM is missing"), Ok)?;
     *rest = tail;
     match half.to_ascii_lowercase().as_slice() {
         b"am" => Ok(false),
         b"pm" => Ok(true),
-        _ => Err("AM or PM is missing"),
+        _ => form("AM or PM is missing"),
     }
 }
 
 /// `Z`, `+02`, `+0200` or `+02:00`.
-fn take_offset(rest: &mut &[u8]) -> Result<i32, &'static str> {
-    const WRONG: &str = "the offset from UTC is not Z or +hh:mm";
+fn take_offset(rest: &mut &[u8]) -> Result<i32, Misread> {
+    const WRONG: Misread = Misread { phrase: "the offset from UTC is not Z or +hh:mm", follows_format: false };
     let (&sign, tail) = rest.split_first().ok_or(WRONG)?;
     *rest = tail;
     let sign = match sign {
@@ -439,7 +458,7 @@ mod tests {
         let format = Format::compile(format, moment, 69)?;
         let zone = zone.map(|name| TimeZone::get(name).unwrap());
         let mut out = Vec::new();
-        format.convert(text, moment, zone.as_ref(), &mut out).map_err(str::to_owned)?;
+        format.convert(text, moment, zone.as_ref(), &mut out).map_err(|misread| misread.phrase.to_owned())?;
         Ok(String::from_utf8(out).unwrap())
     }
 

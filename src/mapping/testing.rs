@@ -1,8 +1,18 @@
 //! A layout and record in one for the tests of this module: named values, groups and tables, held in memory.
 
 use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::diagnostic::nearest;
+use super::field::{Compiled, Context, compile_fields};
+use super::lookup::Lookup;
+use super::number::NumberStyle;
+use super::place::Surroundings;
+use super::plan::{Mapped, Mapper, Rules};
+use super::schema::Shape;
+use super::sections::MAPPING;
+use super::{serve, source};
+use crate::diagnostic::{Faults, Key, Presence, Section, SourceText, Table, nearest, parse};
 use crate::record::{
     Decimal, FieldFault, FieldKind, Fields, Layout, Position, RawRecord, RejectCode, Resolved, Scope, Slot, Unresolved,
     Value,
@@ -156,7 +166,9 @@ impl Layout for Double {
                 _ => return false,
             }
         };
-        let found = (0..self.names.len()).find(|&slot| self.names[slot].name == name && below(slot));
+        let named = |slot: &usize| self.names[*slot].name == name;
+        let direct = (0..self.names.len()).filter(named).find(|&slot| self.names[slot].parent == parent);
+        let found = direct.or_else(|| (0..self.names.len()).filter(named).find(|&slot| below(slot)));
         found
             .map(|slot| Resolved {
                 slot: Slot(slot as u32),
@@ -202,5 +214,80 @@ impl Fields for Double {
 
     fn name(&self, slot: Slot) -> &str {
         self.names[slot.0 as usize].name
+    }
+}
+
+/// Compiles a mapping's `key`, `[fields]` and `[lookups]` against a double. The fault texts leave the file's
+/// name out: `2:5: message (help)`.
+pub(in crate::mapping) fn compile(double: &Double, mapping: &str) -> Result<(Arc<Rules>, Shape), Vec<String>> {
+    let faults = Faults::new();
+    let compiled = compile_into(double, mapping, &faults);
+    let found: Vec<String> =
+        faults.into_sorted().iter().map(|fault| fault.to_string().trim_start_matches("m.toml:").to_owned()).collect();
+    if found.is_empty() { Ok(compiled.unwrap()) } else { Err(found) }
+}
+
+fn compile_into(double: &Double, mapping: &str, faults: &Faults) -> Option<(Arc<Rules>, Shape)> {
+    let source = SourceText::new(Path::new("m.toml"), mapping.to_owned());
+    let root = parse(&source, faults);
+    let table = Table::new(&root, &MAPPING, faults)?;
+    let file = SourceText::new(Path::new("ids.csv"), "erp,uuid\n1,one\n2,two\n".to_owned());
+    let texts = |path: &str| (path == "ids.csv").then(|| Arc::clone(&file));
+    let lookups = table
+        .free("lookups")
+        .map(|(name, node)| (name.to_owned(), Lookup::compile(name, node, &texts, faults).map(Arc::new)))
+        .collect();
+    let context = Context { lookups: &lookups, style: NumberStyle::PLAIN, faults };
+    let entries = table.get("fields")?.as_table()?;
+    let Compiled { mut fields, shape, .. } = compile_fields(entries, &Surroundings::record(double), &context);
+    let key = if table.has("key") { serve::key(&table, &mut fields, &shape)? } else { Vec::new() };
+    let (mut skip, mut trailer) = (Vec::new(), None);
+    if let Some(node) = table.get("source") {
+        let table = Table::new(node, &SOURCE_LIKE, faults)?;
+        skip = source::skip(&table, double, NumberStyle::PLAIN, faults);
+        trailer = source::trailer(&table, double, NumberStyle::PLAIN, faults);
+    }
+    Some((Arc::new(Rules { fields, key_parts: key.len(), skip, trailer }), shape))
+}
+
+/// What a format's table has for the mapping, without a format.
+static SOURCE_LIKE: Section = Section {
+    path: "source",
+    doc: "",
+    keys: &[
+        Key { name: "skip", shape: "", presence: Presence::Optional, doc: "" },
+        Key { name: "trailer", shape: "", presence: Presence::Optional, doc: "" },
+    ],
+};
+
+/// Maps the double's one record: the document's JSON, or `code path: expected X, found Y`. Every document is
+/// held against the schema that the same rules gave.
+pub(in crate::mapping) fn map(double: &Double, mapping: &str) -> Result<String, String> {
+    let (rules, shape) = compile(double, mapping).map_err(|faults| faults.join("\n"))?;
+    match Mapper::new(rules).map(&double.record()) {
+        Mapped::Document(document) => {
+            let json = String::from_utf8(document.payload).unwrap();
+            validate(&shape.schema, &json);
+            Ok(json)
+        }
+        Mapped::Reject(reject) => {
+            let field = reject.field.unwrap_or_default();
+            Err(format!("{} {field}: expected {}, found {}", reject.code.as_str(), reject.expected, reject.found))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Holds a document against a schema, formats included.
+pub(in crate::mapping) fn validate(schema: &serde_json::Value, json: &str) {
+    let document: serde_json::Value = serde_json::from_str(json).unwrap();
+    let mut compiler = boon::Compiler::new();
+    compiler.set_default_draft(boon::Draft::V2020_12);
+    compiler.enable_format_assertions();
+    compiler.add_resource("http://localhost/schema", schema.clone()).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let index = compiler.compile("http://localhost/schema", &mut schemas).unwrap();
+    if let Err(error) = schemas.validate(&document, index) {
+        panic!("{json} breaks {schema:#}: {error:#}");
     }
 }

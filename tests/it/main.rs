@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod config;
 mod console;
 mod demo;
 mod facade;
 mod kill;
+mod mapping;
 mod readme;
+mod reference;
 mod site;
 mod staging;
 mod systemd;

@@ -27,6 +27,32 @@ impl Site {
         self.folder.path().join(name)
     }
 
+    /// One with the mappings given as (file name, text), and an inbox for their backend `erp`.
+    pub(crate) fn with_mappings(mappings: &[(&str, &str)]) -> Site {
+        let site = Site::new();
+        let config = "[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"0s\"\n[telemetry]\nlog = \"text\"\n";
+        site.write("tollbridge.toml", config.as_bytes());
+        std::fs::create_dir(site.path("inbox")).unwrap();
+        for (name, text) in mappings {
+            site.write(&format!("mappings/{name}"), text.as_bytes());
+        }
+        site
+    }
+
+    /// Puts a file into the inbox, whole.
+    pub(crate) fn deliver(&self, name: &str, content: &[u8]) {
+        self.write("delivery", content);
+        std::fs::rename(self.path("delivery"), self.path("inbox").join(name)).unwrap();
+    }
+
+    /// The files of a folder, by name; none when there is no folder.
+    pub(crate) fn listing(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     /// Writes a file, with the folders above it.
     pub(crate) fn write(&self, name: &str, content: &[u8]) {
         let path = self.path(name);
@@ -46,7 +72,7 @@ impl Site {
     }
 
     /// The program in this folder, with only what the test says in its environment.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
         command.current_dir(self.folder.path()).env_remove("TOLLBRIDGE_CONFIG").args(arguments);
         command

@@ -1,43 +1,140 @@
-//! Being written.
-#![allow(missing_docs, dead_code, unused)]
+//! Records that a COBOL copybook describes, in EBCDIC or ASCII.
+//!
+//! The copybook is compiled once into a flat list of items with offsets ([`plan`]) and into the steps that write a record
+//! as JSON ([`json`]); numbers are read by tables ([`number`]), records are found by their framing ([`framing`]).
+//! A copybook with several records (level 01) describes one record area in several ways: a mapping may read fields of
+//! all of them, and tells by a condition which one a record is.
+
+mod fields;
+mod framing;
+mod json;
+mod number;
+mod plan;
 mod settings;
-use super::{Item, JsonOptions, LayoutRow, Resume, StreamFault};
-use crate::diagnostic::{Faults, SourceText};
-use crate::record::{Layout, RawRecord, Reject, Resolved, Slot, Unresolved};
-pub(super) use settings::SECTION;
-pub use settings::{ByteOrder, FloatFormat, Framing, Settings};
+
 use std::io::{Read, Seek};
 use std::sync::Arc;
+
+use super::json::{Cursor, JsonOptions};
+use super::{LayoutRow, Resume, StreamFault, copybook};
+use crate::diagnostic::{Faults, SourceText, nearest};
+use crate::record::{Layout, Position, Reject, Resolved, Slot, Unresolved};
+use fields::Body;
+use json::{JsonPlan, Run};
+use plan::Plan;
+
+pub use framing::Reader;
+pub(super) use settings::SECTION;
+pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
+
+/// A compiled copybook with its framing and code page.
 #[derive(Clone)]
-pub struct Cobol(Arc<()>);
-pub struct Reader<R>(R);
+pub struct Cobol(Arc<Compiled>);
+
+struct Compiled {
+    plan: Arc<Plan>,
+    /// How a record is written, without and with fillers.
+    json: [JsonPlan; 2],
+}
+
 impl Cobol {
-    pub(super) fn compile(_s: &Settings, _t: &dyn Fn(&str) -> Option<Arc<SourceText>>, _f: &Faults) -> Option<Cobol> {
-        None
+    pub(super) fn compile(
+        settings: &Settings,
+        texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+        faults: &Faults,
+    ) -> Option<Cobol> {
+        let Some(source) = texts(&settings.copybook) else {
+            faults.push(settings.place.fault(format!("cannot read the copybook `{}`", settings.copybook)));
+            return None;
+        };
+        let mut copybook = copybook::parse(&source, settings.source_format, faults)?;
+        if let Some(wanted) = &settings.record {
+            let name = |record: &usize| copybook.items[*record].name.as_deref().unwrap_or_default();
+            let found = copybook.records.iter().copied().find(|record| name(record).eq_ignore_ascii_case(wanted));
+            let Some(found) = found else {
+                let fault = settings.place.fault(format!("the copybook has no record `{wanted}`"));
+                let known: Vec<&str> = copybook.records.iter().map(name).collect();
+                faults.push(match nearest(wanted, known.iter().copied()) {
+                    Some(near) => fault.help(format!("did you mean `{near}`?")),
+                    None => fault.help(format!("its records are {}", known.join(", "))),
+                });
+                return None;
+            };
+            copybook = copybook.only(found);
+        }
+        let plan = Plan::new(copybook, settings);
+        if settings.odo.is_none()
+            && let Some((table, behind)) = plan.behind_tables().first().copied()
+        {
+            let name = |index: usize| plan.items[index].name.clone().unwrap_or_else(|| "FILLER".to_owned());
+            let message = format!("`{}` lies behind `{}`, whose length varies", name(behind), name(table));
+            let help = "say `odo = \"variable\"` if it follows the last element, as IBM compilers have it, or \
+                        `odo = \"fixed\"` if the table always takes the room of its largest number of elements";
+            let span = plan.items[behind].span.clone();
+            faults.push(crate::diagnostic::Diagnostic::new(&source, span, message).help(help));
+            return None;
+        }
+        let record = plan.records.first().copied()?;
+        let json = [JsonPlan::new(&plan, record, false), JsonPlan::new(&plan, record, true)];
+        Some(Cobol(Arc::new(Compiled { plan: Arc::new(plan), json })))
     }
-    pub(super) fn reader<R: Read + Seek>(&self, input: R, _from: Resume) -> Result<Reader<R>, StreamFault> {
-        Ok(Reader(input))
+
+    /// The names of the copybook's records (level 01). With more than one, [`Settings::record`] chooses the one that is
+    /// written as JSON; the first unless it does.
+    pub(super) fn records(&self) -> Vec<String> {
+        let plan = &self.0.plan;
+        plan.records.iter().filter_map(|&record| plan.items[record].name.clone()).collect()
     }
+
+    pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
+        Reader::open(Arc::clone(&self.0.plan), input, from)
+    }
+
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
-        Vec::new()
+        self.0.plan.describe()
     }
-    pub(super) fn write_json(&self, _r: &RawRecord<'_>, _o: &JsonOptions, _out: &mut Vec<u8>) -> Result<(), Reject> {
-        Ok(())
+
+    pub(super) fn write_json(
+        &self,
+        raw: &[u8],
+        position: Position,
+        options: &JsonOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
+        let plan = &*self.0.plan;
+        let json = &self.0.json[usize::from(options.fillers)];
+        let padded;
+        let bytes = if plan.pads() && raw.len() < plan.length {
+            padded = framing::padded(raw, plan);
+            padded.as_slice()
+        } else {
+            raw
+        };
+        let mut cursor = Cursor::new(out);
+        let run = Run { options, tail: json.tail() };
+        let written = json.write(Body { plan, bytes }, &run, &mut cursor, |cursor| cursor.meta(&position));
+        cursor.finish();
+        written.map_err(|failure| Reject {
+            code: failure.fault.code,
+            field: Some(plan.path(failure.item)),
+            field_span: u32::try_from(failure.offset).ok().zip(u32::try_from(plan.items[failure.item].length).ok()),
+            expected: failure.fault.expected,
+            found: failure.fault.found,
+            key: None,
+            position,
+            raw: raw.to_vec(),
+        })
     }
 }
+
 impl Layout for Cobol {
-    fn resolve(&self, _p: Option<Slot>, _n: &str) -> Result<Resolved, Unresolved> {
-        Err(Unresolved { reason: String::new(), nearest: None })
+    fn resolve(&self, parent: Option<Slot>, name: &str) -> Result<Resolved, Unresolved> {
+        self.0.plan.resolve(parent, name)
     }
+
     fn names(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-impl<R: Read + Seek> Reader<R> {
-    pub(super) fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
-        Ok(None)
-    }
-    pub(super) fn resume_point(&self) -> Resume {
-        Resume::default()
+        let plan = &self.0.plan;
+        let elementary = |index: &usize| plan.items[*index].data.is_some() && plan.items[*index].name.is_some();
+        (0..plan.items.len()).filter(elementary).map(|index| plan.path(index)).collect()
     }
 }

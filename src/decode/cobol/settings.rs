@@ -20,10 +20,12 @@ pub struct Settings {
     pub encoding: CodePage,
     /// Where records end.
     pub framing: Framing,
-    /// Added to the length in a record descriptor word: -4 where the word counts itself.
-    pub rdw_adjust: i64,
-    /// Added to the length in a block descriptor word: -4 where the word counts itself.
-    pub bdw_adjust: i64,
+    /// Added to the length in a record descriptor word: -4 where the word counts itself. Found out from the file when
+    /// `None`.
+    pub rdw_adjust: Option<i64>,
+    /// Added to the length in a block descriptor word: -4 where the word counts itself. Found out from the file when
+    /// `None`.
+    pub bdw_adjust: Option<i64>,
     /// Bytes at the start of the file that are no records.
     pub header_bytes: u64,
     /// Bytes at the end of the file that are no records.
@@ -36,8 +38,24 @@ pub struct Settings {
     pub float: FloatFormat,
     /// The byte order of COMP-5.
     pub comp5: ByteOrder,
+    /// Whether items behind a table of varying length move with it; needed only where there are such items.
+    pub odo: Option<Odo>,
     /// Which blanks of a text field are padding.
     pub trim: Trim,
+}
+
+/// Where the items behind a table of varying length (OCCURS DEPENDING ON) begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Odo {
+    /// Behind the room of its largest number of elements.
+    Fixed,
+    /// Behind the elements that it has in the record.
+    Variable,
+}
+
+impl Odo {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, Odo)] = &[("fixed", Odo::Fixed), ("variable", Odo::Variable)];
 }
 
 /// Where a record ends.
@@ -130,14 +148,15 @@ pub(in crate::decode) static SECTION: Section = Section {
         Key {
             name: "rdw_adjust",
             shape: "integer",
-            presence: Presence::Default("0"),
-            doc: "added to the length in a record descriptor word: -4 where it counts itself, as z/OS writes it",
+            presence: Presence::Optional,
+            doc: "added to the length in a record descriptor word: -4 where it counts itself, 0 where not; found out \
+                  from the first records unless given",
         },
         Key {
             name: "bdw_adjust",
             shape: "integer",
-            presence: Presence::Default("-4"),
-            doc: "added to the length in a block descriptor word: -4 where it counts itself, as z/OS writes it",
+            presence: Presence::Optional,
+            doc: "the same for block descriptor words",
         },
         Key {
             name: "header_bytes",
@@ -176,6 +195,12 @@ pub(in crate::decode) static SECTION: Section = Section {
             doc: "byte order of COMP-5: that of the machine which wrote the file",
         },
         Key {
+            name: "odo",
+            shape: "\"fixed\" | \"variable\"",
+            presence: Presence::Optional,
+            doc: "whether items behind a table of varying length stay in place or follow its last element",
+        },
+        Key {
             name: "trim",
             shape: "\"both\" | \"left\" | \"right\" | \"none\"",
             presence: Presence::Default("\"both\""),
@@ -196,14 +221,15 @@ impl Settings {
             record: None,
             encoding,
             framing: Framing::Fixed,
-            rdw_adjust: 0,
-            bdw_adjust: -4,
+            rdw_adjust: None,
+            bdw_adjust: None,
             header_bytes: 0,
             footer_bytes: 0,
             record_prefix: 0,
             record_suffix: 0,
             float: FloatFormat::Ibm,
             comp5: ByteOrder::Big,
+            odo: None,
             trim: Trim::Both,
         }
     }
@@ -223,7 +249,8 @@ impl Settings {
         let float = table.one_of("float", FloatFormat::WORDS);
         let comp5 = table.one_of("comp5", ByteOrder::WORDS);
         let trim = table.one_of("trim", Trim::WORDS);
-        if table.has("record") && record.is_none() {
+        let odo = table.one_of("odo", Odo::WORDS);
+        if table.failed() {
             return None;
         }
         Some(Settings {
@@ -233,14 +260,15 @@ impl Settings {
             record,
             encoding: encoding?,
             framing: framing?,
-            rdw_adjust: rdw_adjust?,
-            bdw_adjust: bdw_adjust?,
+            rdw_adjust,
+            bdw_adjust,
             header_bytes: u64::try_from(header_bytes?).ok()?,
             footer_bytes: u64::try_from(footer_bytes?).ok()?,
             record_prefix: usize::try_from(record_prefix?).ok()?,
             record_suffix: usize::try_from(record_suffix?).ok()?,
             float: float?,
             comp5: comp5?,
+            odo,
             trim: trim?,
         })
     }

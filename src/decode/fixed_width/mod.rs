@@ -14,11 +14,11 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use super::code_page::Unmappable;
-use super::json::{Cursor, ESCAPED, META, Name, SLACK, distinct};
+use super::json::{Cursor, ESCAPED, META, Name, distinct};
 use super::{CodePage, JsonOptions, LayoutRow, Resume, StreamFault, Trim};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{
-    FieldFault, FieldKind, Layout, RawRecord, Reject, RejectCode, Resolved, Scope, Slot, Unresolved, Value,
+    FieldFault, FieldKind, Layout, Position, Reject, RejectCode, Resolved, Scope, Slot, Unresolved, Value,
 };
 
 pub use reader::Reader;
@@ -81,7 +81,8 @@ impl FixedWidth {
 
     pub(super) fn write_json(
         &self,
-        record: &RawRecord<'_>,
+        raw: &[u8],
+        position: Position,
         options: &JsonOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), Reject> {
@@ -90,12 +91,12 @@ impl FixedWidth {
         write(out, META, |cursor| {
             cursor.byte(b'{');
             if options.meta {
-                cursor.meta(&record.position);
+                cursor.meta(&position);
             }
         });
         for (field, name) in columns.fields.iter().zip(&columns.names) {
             let bytes =
-                columns.field_bytes(field, record.raw).map_err(|fault| reject(fault, field, record, columns))?;
+                columns.field_bytes(field, raw).map_err(|fault| reject(fault, field, raw, position, columns))?;
             let trimmed = columns.trim.apply(bytes, columns.encoding.blank());
             let written = write(out, name.len() + bytes.len() * ESCAPED, |cursor| {
                 cursor.name(name);
@@ -105,7 +106,7 @@ impl FixedWidth {
                 }
             });
             if let Err(unmappable) = written {
-                return Err(reject(columns.unmappable(field, unmappable), field, record, columns));
+                return Err(reject(columns.unmappable(field, unmappable), field, raw, position, columns));
             }
             out.push(b',');
             if options.hex {
@@ -127,25 +128,23 @@ impl FixedWidth {
 
 /// Appends what `write` writes, of at most `room` bytes and some punctuation.
 fn write<T>(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut Cursor<'_>) -> T) -> T {
-    let start = out.len();
-    out.resize(start + room + SLACK + 8, 0);
-    let mut cursor = Cursor::new(&mut out[start..]);
+    let mut cursor = Cursor::new(out);
+    cursor.reserve(room + 8);
     let answer = write(&mut cursor);
-    let length = cursor.len();
-    out.truncate(start + length);
+    cursor.finish();
     answer
 }
 
-fn reject(fault: FieldFault, field: &Field, record: &RawRecord<'_>, columns: &Columns) -> Reject {
+fn reject(fault: FieldFault, field: &Field, raw: &[u8], position: Position, columns: &Columns) -> Reject {
     Reject {
         code: fault.code,
         field: Some(field.name.clone()),
-        field_span: columns.span(field, record.raw),
+        field_span: columns.span(field, raw),
         expected: fault.expected,
         found: fault.found,
         key: None,
-        position: record.position,
-        raw: record.raw.to_vec(),
+        position,
+        raw: raw.to_vec(),
     }
 }
 

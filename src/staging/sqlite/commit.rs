@@ -1,7 +1,7 @@
 //! The hot path: a batch in one transaction.
 //!
-//! Per document there is one look-up by key, then, when it is new or changed, one row in the resource's table and
-//! one at the end of its feed. Everything that is the same for the whole batch is written once. Documents come
+//! Per document there is one look-up by key (or an insert that finds out itself), then, when it is new or changed, one
+//! row in the resource's table and one at the end of its feed. Everything that is the same for the whole batch is written once. Documents come
 //! sorted by key, so that neighbours in the key index are met one after the other; the feed has them in that order.
 //!
 //! What the batch builds on (the run, the file's checkpoint, the feed's newest number) is read inside the
@@ -107,7 +107,7 @@ impl Statements<'_> {
                 .prepare_cached(&format!("SELECT id, hash, version, sequence FROM doc_{resource} WHERE key = ?1"))?,
             insert: connection.prepare_cached(&format!(
                 "INSERT INTO doc_{resource} (key, hash, version, sequence, changed_at, payload) \
-                 VALUES (?1, ?2, 1, ?3, ?4, ?5)"
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5) ON CONFLICT (key) DO NOTHING"
             ))?,
             update: connection.prepare_cached(&format!(
                 "UPDATE doc_{resource} SET hash = ?2, version = ?3, sequence = ?4, changed_at = ?5, payload = ?6 \
@@ -143,35 +143,42 @@ fn write_documents(
     let mut added = 0i64;
     let mut statements = Statements::prepare(connection, resource.number)?;
 
+    let mut was_new = first == 0;
+
     for &index in order {
         let document = &batch.documents[index as usize];
-        let stands = statements.find(&document.key)?;
-        if stands.as_ref().is_some_and(|row| row.hash == document.hash) {
-            continue;
-        }
-        sequence += 1;
+        let hash = &document.hash.0;
         let payload = ToSqlOutput::Borrowed(ValueRef::Text(&document.payload));
+        let next = sequence + 1;
+        // New documents come in crowds (a first load), and so do known ones: whatever the one before was is tried
+        // first. A new one is then found out by the insert itself, without a look-up.
+        let is_inserted =
+            was_new && statements.insert.execute(params![document.key, hash, next, origin.now, payload])? == 1;
+        let stands = if is_inserted { None } else { statements.find(&document.key)? };
+        was_new = stands.is_none();
         let (id, version, previous) = match stands {
+            Some(row) if row.hash == document.hash => continue,
+            Some(row) => {
+                let version = row.version + 1;
+                statements.update.execute(params![row.id, hash, version, next, origin.now, payload])?;
+                (row.id, version, Some(row.sequence))
+            }
             None => {
-                let hash = &document.hash.0;
-                statements.insert.execute(params![document.key, hash, sequence, origin.now, payload])?;
+                if !is_inserted {
+                    statements.insert.execute(params![document.key, hash, next, origin.now, payload])?;
+                }
                 added += 1;
                 (connection.last_insert_rowid(), 1, None)
             }
-            Some(row) => {
-                let version = row.version + 1;
-                let hash = &document.hash.0;
-                statements.update.execute(params![row.id, hash, version, sequence, origin.now, payload])?;
-                (row.id, version, Some(row.sequence))
-            }
         };
+        sequence = next;
         let position = &document.position;
         statements.feed.execute(params![
             sequence,
             id,
             previous,
             version,
-            &document.hash.0,
+            hash,
             origin.now,
             origin.run,
             batch.file.0,

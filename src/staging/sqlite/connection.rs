@@ -35,6 +35,11 @@ fn set_up_writer(mut connection: Connection, config: &Config) -> Result<Connecti
     connection.pragma_update(None, "cache_size", -(config.writer_cache_kib as i64))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     schema::migrate(&mut connection)?;
+    if let Some(bound) = config.max_bytes {
+        let page_size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        let pages = (bound / page_size.max(1) as u64).clamp(1, i64::from(u32::MAX - 1) as u64);
+        connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+    }
     Ok(connection)
 }
 

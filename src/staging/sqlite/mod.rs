@@ -59,6 +59,8 @@ pub struct Config {
     pub mmap_bytes: u64,
     /// The write-ahead log is begun anew when it has grown past this, in bytes.
     pub wal_bytes: u64,
+    /// The database file grows no further than this, in bytes; then it counts as a full disk.
+    pub max_bytes: Option<u64>,
 }
 
 impl Default for Config {
@@ -70,6 +72,7 @@ impl Default for Config {
             reader_cache_kib: 4 << 10,
             mmap_bytes: 1 << 30,
             wal_bytes: 128 << 20,
+            max_bytes: None,
         }
     }
 }

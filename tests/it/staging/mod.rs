@@ -3,4 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's way to fail")]
 
 mod conformance;
+mod crash;
+mod model;
+mod paging;
+mod processes;
+mod sqlite;
 mod support;

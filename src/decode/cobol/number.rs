@@ -1,0 +1,314 @@
+//! Numbers as COBOL stores them: zoned, packed, binary, edited and floating point.
+//!
+//! Every function answers with the exact number or with what is wrong at which byte. Nothing is repaired: a nibble that
+//! is no digit, a sign that is none, a value that its picture cannot hold are faults.
+
+use super::settings::{ByteOrder, FloatFormat};
+use crate::decode::code_page::Family;
+use crate::decode::copybook::SignPosition;
+
+/// A whole number; the layout knows where its point is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Number {
+    /// False for zero.
+    pub(super) negative: bool,
+    pub(super) magnitude: u128,
+}
+
+/// Why bytes are no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bad {
+    /// Blanks or low values throughout.
+    Blank,
+    /// Something other than a digit at this byte.
+    Digit(usize),
+    /// Something other than a sign at this byte, or a minus where the picture has no sign.
+    Sign(usize),
+    /// More digits than the picture has.
+    Overflow,
+    /// A float that is infinite or not a number.
+    NotFinite,
+}
+
+/// In the tables below: no digit here.
+const NONE: u8 = 0xFF;
+/// In the tables of signed digits: negative.
+const NEGATIVE: u8 = 0x10;
+
+static EBCDIC_DIGITS: [u8; 256] = digits(0xF0);
+static ASCII_DIGITS: [u8; 256] = digits(b'0');
+static EBCDIC_SIGNED: [u8; 256] = ebcdic_signed();
+static ASCII_SIGNED: [u8; 256] = ascii_signed();
+static PAIRS: [u8; 256] = pairs();
+
+const fn digits(zero: u8) -> [u8; 256] {
+    let mut table = [NONE; 256];
+    let mut digit = 0;
+    while digit < 10 {
+        table[(zero + digit) as usize] = digit;
+        digit += 1;
+    }
+    table
+}
+
+/// A digit with its sign in the zone: C, F, A and E are plus, D and B are minus.
+const fn ebcdic_signed() -> [u8; 256] {
+    let mut table = [NONE; 256];
+    let mut zone = 0xA;
+    while zone <= 0xF {
+        let mut digit = 0;
+        while digit < 10 {
+            let minus = zone == 0xB || zone == 0xD;
+            table[(zone << 4 | digit) as usize] = if minus { digit | NEGATIVE } else { digit };
+            digit += 1;
+        }
+        zone += 1;
+    }
+    table
+}
+
+/// The same digits after a translation to ASCII (`{ABCDEFGHI` plus, `}JKLMNOPQR` minus), and the form that compilers of
+/// ASCII machines write themselves (digits plus, `p` to `y` minus).
+const fn ascii_signed() -> [u8; 256] {
+    let mut table = digits(b'0');
+    table[b'{' as usize] = 0;
+    table[b'}' as usize] = NEGATIVE;
+    table[b'p' as usize] = NEGATIVE;
+    let mut digit = 1;
+    while digit < 10 {
+        table[(b'A' + digit - 1) as usize] = digit;
+        table[(b'J' + digit - 1) as usize] = digit | NEGATIVE;
+        table[(b'p' + digit) as usize] = digit | NEGATIVE;
+        digit += 1;
+    }
+    table
+}
+
+/// Two digits in one byte as a number to 99.
+const fn pairs() -> [u8; 256] {
+    let mut table = [NONE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        if byte >> 4 < 10 && byte & 15 < 10 {
+            table[byte] = ((byte >> 4) * 10 + (byte & 15)) as u8;
+        }
+        byte += 1;
+    }
+    table
+}
+
+const fn powers() -> [u128; 39] {
+    let mut table = [1u128; 39];
+    let mut exponent = 1;
+    while exponent < 39 {
+        table[exponent] = table[exponent - 1] * 10;
+        exponent += 1;
+    }
+    table
+}
+
+/// Powers of ten, to 38.
+pub(super) static POWERS: [u128; 39] = powers();
+
+fn number(negative: bool, magnitude: u128) -> Number {
+    Number { negative: negative && magnitude != 0, magnitude }
+}
+
+/// One digit a byte. What it answers is true to every bit for up to 38 digits.
+#[inline]
+pub(super) fn zoned(bytes: &[u8], sign: Option<SignPosition>, family: Family) -> Result<Number, Bad> {
+    let ebcdic = family == Family::Ebcdic;
+    let (plain, signed) = if ebcdic { (&EBCDIC_DIGITS, &EBCDIC_SIGNED) } else { (&ASCII_DIGITS, &ASCII_SIGNED) };
+    let (plus, minus) = if ebcdic { (0x4E, 0x60) } else { (b'+', b'-') };
+    let last = bytes.len() - 1;
+    let separate = |at: usize| match bytes[at] {
+        byte if byte == plus => Ok(false),
+        byte if byte == minus => Ok(true),
+        _ => Err(Bad::Sign(at)),
+    };
+    match sign {
+        Some(SignPosition::TrailingSeparate) => Ok(number(separate(last)?, run(&bytes[..last], 0, plain)?)),
+        Some(SignPosition::LeadingSeparate) => Ok(number(separate(0)?, run(&bytes[1..], 1, plain)?)),
+        Some(SignPosition::Leading) => {
+            let first = signed[usize::from(bytes[0])];
+            if first == NONE {
+                return Err(over_digit(bytes[0], 0));
+            }
+            let rest = run(&bytes[1..], 1, plain)?;
+            Ok(number(first & NEGATIVE != 0, u128::from(first & 15) * POWERS[last] + rest))
+        }
+        Some(SignPosition::Trailing) | None => {
+            let digit = signed[usize::from(bytes[last])];
+            if digit == NONE {
+                return Err(over_digit(bytes[last], last));
+            }
+            let negative = digit & NEGATIVE != 0;
+            // An unsigned number may carry the plus that a program left there; a minus contradicts its picture.
+            if negative && sign.is_none() {
+                return Err(Bad::Sign(last));
+            }
+            Ok(number(negative, run(&bytes[..last], 0, plain)? * 10 + u128::from(digit & 15)))
+        }
+    }
+}
+
+/// What is wrong with a byte that should hold a digit and perhaps a sign.
+#[cold]
+fn over_digit(byte: u8, at: usize) -> Bad {
+    if byte & 15 < 10 { Bad::Sign(at) } else { Bad::Digit(at) }
+}
+
+/// Digits without a sign; `first` is the index of the first one in its field.
+#[inline]
+fn run(bytes: &[u8], first: usize, table: &[u8; 256]) -> Result<u128, Bad> {
+    let mut value = 0u128;
+    let mut at = first;
+    // 18 digits at a time fit 64 bits.
+    for chunk in bytes.chunks(18) {
+        let mut part = 0u64;
+        let mut seen = 0u8;
+        for &byte in chunk {
+            let digit = table[usize::from(byte)];
+            seen |= digit;
+            part = part.wrapping_mul(10).wrapping_add(u64::from(digit));
+        }
+        if seen == NONE {
+            let bad = chunk.iter().position(|byte| table[usize::from(*byte)] == NONE).unwrap_or_default();
+            return Err(Bad::Digit(at + bad));
+        }
+        value = if at == first { u128::from(part) } else { value * POWERS[chunk.len()] + u128::from(part) };
+        at += chunk.len();
+    }
+    Ok(value)
+}
+
+/// Two digits a byte; with a sign in the last half-byte when `sign_nibble`.
+#[inline]
+pub(super) fn packed(bytes: &[u8], digits: u8, signed: bool, sign_nibble: bool) -> Result<Number, Bad> {
+    let (body, last) = if sign_nibble { bytes.split_at(bytes.len() - 1) } else { (bytes, &bytes[..0]) };
+    let mut magnitude = 0u128;
+    let mut at = 0;
+    // 9 bytes at a time, 18 digits, fit 64 bits.
+    for chunk in body.chunks(9) {
+        let mut part = 0u64;
+        let mut seen = 0u8;
+        for &byte in chunk {
+            let pair = PAIRS[usize::from(byte)];
+            // Pairs go to 99, so the high bit tells that one was none.
+            seen |= pair;
+            part = part.wrapping_mul(100).wrapping_add(u64::from(pair));
+        }
+        if seen & 0x80 != 0 {
+            let bad = chunk.iter().position(|byte| PAIRS[usize::from(*byte)] == NONE).unwrap_or_default();
+            return Err(Bad::Digit(at + bad));
+        }
+        magnitude = if at == 0 { u128::from(part) } else { magnitude * POWERS[2 * chunk.len()] + u128::from(part) };
+        at += chunk.len();
+    }
+    let mut negative = false;
+    if let Some(&byte) = last.first() {
+        if byte >> 4 > 9 {
+            return Err(Bad::Digit(at));
+        }
+        negative = match byte & 15 {
+            0xC | 0xF | 0xA | 0xE => false,
+            0xD | 0xB if signed => true,
+            _ => return Err(Bad::Sign(at)),
+        };
+        magnitude = magnitude * 10 + u128::from(byte >> 4);
+    }
+    // A picture with an even number of digits leaves a half-byte over, which must be zero.
+    if magnitude >= POWERS[usize::from(digits)] {
+        return Err(Bad::Overflow);
+    }
+    Ok(number(negative, magnitude))
+}
+
+/// Two's complement of 2, 4 or 8 bytes; held to the digits of its picture unless it is native (COMP-5).
+#[inline]
+pub(super) fn binary(bytes: &[u8], digits: u8, signed: bool, native: bool, order: ByteOrder) -> Result<Number, Bad> {
+    let mut wide = [0u8; 8];
+    let length = bytes.len().min(8);
+    wide[8 - length..].copy_from_slice(&bytes[..length]);
+    if native && order == ByteOrder::Little {
+        wide[8 - length..].reverse();
+    }
+    let bits = u64::from_be_bytes(wide);
+    let unused = 64 - 8 * length as u32;
+    let (negative, magnitude) = if signed {
+        let value = ((bits << unused) as i64) >> unused;
+        (value < 0, value.unsigned_abs())
+    } else {
+        (false, bits)
+    };
+    if !native && u128::from(magnitude) >= POWERS[usize::from(digits)] {
+        return Err(Bad::Overflow);
+    }
+    Ok(number(negative, u128::from(magnitude)))
+}
+
+/// Digits among editing characters, as text. The number is answered at exactly `scale` digits behind the point.
+pub(super) fn edited(text: &str, digits: u8, scale: i8, signed: bool) -> Result<Number, Bad> {
+    let scale = usize::try_from(scale).unwrap_or_default();
+    let (mut magnitude, mut count, mut behind) = (0u128, 0usize, None);
+    let mut negative = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        match char {
+            '0'..='9' => {
+                if magnitude >= POWERS[37] {
+                    return Err(Bad::Overflow);
+                }
+                magnitude = magnitude * 10 + u128::from(char as u32 - '0' as u32);
+                count += 1;
+                behind = behind.map(|digits: usize| digits + 1);
+            }
+            '.' if behind.is_none() => behind = Some(0),
+            '-' if signed => negative = true,
+            'C' if signed && chars.next_if(|(_, next)| *next == 'R').is_some() => negative = true,
+            'D' if signed && chars.next_if(|(_, next)| *next == 'B').is_some() => negative = true,
+            '+' | ' ' | ',' | '/' | '*' | '$' | '€' | '£' | '¥' => {}
+            '-' => return Err(Bad::Sign(at)),
+            _ => return Err(Bad::Digit(at)),
+        }
+    }
+    if count == 0 {
+        return Err(Bad::Blank);
+    }
+    // Without a point in the text the picture has a V: the digits end where the picture ends.
+    let behind = behind.unwrap_or(scale);
+    let missing = scale.checked_sub(behind).ok_or(Bad::Overflow)?;
+    let scaled = magnitude.checked_mul(POWERS[missing]).ok_or(Bad::Overflow)?;
+    if scaled >= POWERS[usize::from(digits).max(scale).min(38)] {
+        return Err(Bad::Overflow);
+    }
+    Ok(number(negative, scaled))
+}
+
+/// Floating point of 4 or 8 bytes, high byte first.
+///
+/// A short one is answered as the number its shortest decimal text stands for: `3.14` and not `3.140000104904175`.
+pub(super) fn float(bytes: &[u8], format: FloatFormat) -> Result<f64, Bad> {
+    let mut wide = [0u8; 8];
+    let length = bytes.len().min(8);
+    wide[..length].copy_from_slice(&bytes[..length]);
+    let bits = u64::from_be_bytes(wide);
+    let exact = match format {
+        FloatFormat::Ibm => {
+            let fraction = (bits & 0x00FF_FFFF_FFFF_FFFF) as f64;
+            let exponent = 4 * (((bits >> 56) & 0x7F) as i32 - 64) - 56;
+            let magnitude = fraction * 2f64.powi(exponent);
+            if bits >> 63 == 1 { -magnitude } else { magnitude }
+        }
+        FloatFormat::Ieee if length == 4 => f64::from(f32::from_bits((bits >> 32) as u32)),
+        FloatFormat::Ieee => f64::from_bits(bits),
+    };
+    if !exact.is_finite() {
+        return Err(Bad::NotFinite);
+    }
+    let short = exact as f32;
+    if length == 4 && f64::from(short) == exact {
+        return Ok(short.to_string().parse().unwrap_or(exact));
+    }
+    Ok(exact)
+}
