@@ -1,6 +1,8 @@
 //! The admin API's reading half: `{"data": [...]}`, newest first.
 
 use axum::response::Response;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Console, view};
@@ -18,6 +20,7 @@ struct Narrowed {
     state: Option<DeadLetterState>,
     code: Option<RejectCode>,
     blob: Option<BlobId>,
+    key: Option<String>,
     limit: Option<usize>,
 }
 
@@ -54,6 +57,7 @@ impl Narrowed {
                     let blob = value.parse().map_err(|_| refused("64 hexadecimal digits".to_owned()))?;
                     narrowed.blob = Some(blob);
                 }
+                "key" => narrowed.key = Some(value.into_owned()),
                 _ => {
                     let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
                     let refusal = || refused(format!("a whole number from 1 to {MAX_LIMIT}"));
@@ -82,14 +86,15 @@ pub(super) async fn files(console: &Console, query: &str) -> Result<Response, Pr
 }
 
 pub(super) async fn dead_letters(console: &Console, query: &str) -> Result<Response, Problem> {
-    let narrowed = Narrowed::parse(query, &["resource", "state", "code", "blob", "limit"])?;
+    let narrowed = Narrowed::parse(query, &["resource", "state", "code", "blob", "key", "limit"])?;
     let filter = DeadLetterFilter {
         limit: narrowed.limit(),
         resource: narrowed.resource,
         state: narrowed.state,
         code: narrowed.code,
         blob: narrowed.blob,
-        ..DeadLetterFilter::default()
+        key: narrowed.key,
+        place: None,
     };
     let letters = console.staging.dead_letters(&filter).await.map_err(staging_problem)?;
     list(letters.iter().map(view::dead_letter).collect())
@@ -132,40 +137,48 @@ pub(super) async fn keys(console: &Console, query: &str) -> Result<Response, Pro
     list(keys.iter().map(view::key).collect())
 }
 
-/// A record's whole life: what is served now, and each version with its origin and run.
+/// A record's whole life.
+#[derive(Serialize)]
+struct Trace<'a> {
+    resource: String,
+    key: &'a str,
+    /// What is served now, as its bytes are, so that decimals keep their digits.
+    document: Option<Box<RawValue>>,
+    /// Newest first.
+    versions: Vec<Value>,
+    /// Records of this key that were rejected, newest first.
+    dead_letters: Vec<Value>,
+}
+
 pub(super) async fn trace(console: &Console, resource: &str, written_key: &str) -> Result<Response, Problem> {
     let id = resource_id(resource)?;
     let resources = console.operator.resources();
     let known = resources.iter().find(|known| known.id == id).ok_or_else(|| no_such_resource(&id))?;
     let key = key::canonical(written_key, known.key_parts)
         .map_err(|fault| Reason::BadPath.because(format!("the key in the path cannot be read: {fault}")))?;
-    let missing = || Reason::NoSuchRecord.because(format!("{id} has no record with the key `{written_key}`"));
+    let missing = || Reason::NoSuchRecord.because(format!("{id} never had a record with the key `{written_key}`"));
     let key = key.ok_or_else(missing)?;
-    let history = console.staging.history(&id, &key).await.map_err(staging_problem)?;
-    if history.is_empty() {
+
+    let document = console.staging.document(&id, &key).await.map_err(staging_problem)?;
+    let versions = console.staging.history(&id, &key).await.map_err(staging_problem)?;
+    let of_key = DeadLetterFilter {
+        resource: Some(id.clone()),
+        key: Some(key.clone().into_owned()),
+        limit: DEFAULT_LIMIT,
+        ..DeadLetterFilter::default()
+    };
+    let dead_letters = console.staging.dead_letters(&of_key).await.map_err(staging_problem)?;
+    if document.is_none() && versions.is_empty() && dead_letters.is_empty() {
         return Err(missing());
     }
-    let mut versions = Vec::with_capacity(history.len());
-    for change in &history {
-        let run = console.staging.run(&change.run).await.map_err(staging_problem)?;
-        versions.push(view::change(change, run.as_ref()));
-    }
-    let document = console.staging.document(&id, &key).await.map_err(staging_problem)?;
-    let served = document.map(|document| serde_json::value::RawValue::from_string(text_of(document.payload)));
-    let served = served.transpose().map_err(Problem::internal)?;
-    #[derive(serde::Serialize)]
-    struct Trace<'a> {
-        resource: String,
-        key: &'a str,
-        /// As its bytes are, so that decimals keep their digits.
-        document: Option<Box<serde_json::value::RawValue>>,
-        versions: Vec<Value>,
-    }
-    json_answer(&Trace { resource: id.to_string(), key: &key, document: served, versions })
-}
-
-fn text_of(payload: Vec<u8>) -> String {
-    String::from_utf8(payload).unwrap_or_default()
+    let document = document.map(|document| String::from_utf8_lossy(&document.payload).into_owned());
+    json_answer(&Trace {
+        resource: id.to_string(),
+        key: &key,
+        document: document.map(RawValue::from_string).transpose().map_err(Problem::internal)?,
+        versions: versions.iter().map(view::change).collect(),
+        dead_letters: dead_letters.iter().map(view::dead_letter).collect(),
+    })
 }
 
 pub(super) fn dead_letter_id(text: &str) -> Result<i64, Problem> {

@@ -51,6 +51,7 @@ pub fn dead_letter(letter: &DeadLetter) -> Value {
         "state": letter.state.as_str(),
         "code": reject.code.as_str(),
         "summary": reject.code.summary().trim(),
+        "key": reject.key,
         "field": reject.field,
         "field_offset": reject.field_span.map(|(offset, _)| offset),
         "field_length": reject.field_span.map(|(_, length)| length),
@@ -94,12 +95,10 @@ pub fn key(key: &ApiKey) -> Value {
 }
 
 /// One version of a record: where it came from and by which run.
-pub fn change(change: &Change, by: Option<&Run>) -> Value {
-    let hash: String = change.hash.0.iter().map(|byte| format!("{byte:02x}")).collect();
+pub fn change(change: &Change) -> Value {
     json!({
         "version": change.version,
         "sequence": change.sequence,
-        "hash": hash,
         "changed_at": change.changed_at.to_string(),
         "file": change.path,
         "blob": change.blob.to_string(),
@@ -107,6 +106,6 @@ pub fn change(change: &Change, by: Option<&Run>) -> Value {
         "offset": change.position.offset,
         "length": change.position.length,
         "line": change.position.line,
-        "run": by.map_or_else(|| json!({ "id": change.run.to_string() }), run),
+        "run": change.run.to_string(),
     })
 }

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use super::openapi;
 use super::route::Target;
 use crate::http::{Caller, Problem, Reason};
-use crate::mapping::{Exposure, FieldType};
-use crate::staging::ColumnType;
+use crate::mapping::Exposure;
 
 /// A resource with what its answers need, made once.
 pub(super) struct Published {
@@ -121,19 +120,6 @@ fn in_order(versions: &BTreeMap<u32, HashMap<String, Published>>) -> Vec<&Publis
     let mut all: Vec<&Published> = versions.values().flat_map(HashMap::values).collect();
     all.sort_by(|a, b| a.exposure.id.cmp(&b.exposure.id));
     all
-}
-
-/// How staging compares a field of this type; `None` for what cannot be filtered or sorted by.
-pub fn column_of(field_type: FieldType) -> Option<ColumnType> {
-    match field_type {
-        FieldType::String | FieldType::Date | FieldType::Time | FieldType::Datetime => Some(ColumnType::Text),
-        FieldType::Integer { as_string: false } => Some(ColumnType::Integer),
-        FieldType::Integer { as_string: true } => Some(ColumnType::ScaledInteger { scale: 0 }),
-        FieldType::Decimal { as_string: false, .. } | FieldType::Number => Some(ColumnType::Number),
-        FieldType::Decimal { scale, as_string: true, .. } => Some(ColumnType::ScaledInteger { scale }),
-        FieldType::Boolean => Some(ColumnType::Boolean),
-        FieldType::Bytes | FieldType::Object | FieldType::Array | FieldType::Any => None,
-    }
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ use catalog::Catalog;
 use cursor::Seal;
 use route::{Route, RouteTable};
 
-pub use catalog::column_of;
+pub use value::column_of;
 
 /// The methods of every route here.
 const METHODS: &str = "GET, HEAD, OPTIONS";

@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime, Time};
 
 use crate::mapping::FieldType;
 use crate::record::Decimal;
-use crate::staging::Scalar;
+use crate::staging::{ColumnType, Scalar};
 
 /// The value, or what was expected, as a phrase.
 pub(super) fn parse(field_type: FieldType, text: &str) -> Result<Scalar, String> {
@@ -35,6 +35,19 @@ pub(super) fn parse(field_type: FieldType, text: &str) -> Result<Scalar, String>
         }
         FieldType::Datetime => datetime(text).map(Scalar::Text).ok_or_else(expected),
         FieldType::Bytes | FieldType::Object | FieldType::Array | FieldType::Any => Err(expected()),
+    }
+}
+
+/// How staging compares fields of this type; `None` for what cannot be filtered or sorted by.
+pub fn column_of(field_type: FieldType) -> Option<ColumnType> {
+    match field_type {
+        FieldType::String | FieldType::Date | FieldType::Time | FieldType::Datetime => Some(ColumnType::Text),
+        FieldType::Integer { as_string: false } => Some(ColumnType::Integer),
+        FieldType::Integer { as_string: true } => Some(ColumnType::ScaledInteger { scale: 0 }),
+        FieldType::Decimal { as_string: false, .. } | FieldType::Number => Some(ColumnType::Number),
+        FieldType::Decimal { scale, as_string: true, .. } => Some(ColumnType::ScaledInteger { scale }),
+        FieldType::Boolean => Some(ColumnType::Boolean),
+        FieldType::Bytes | FieldType::Object | FieldType::Array | FieldType::Any => None,
     }
 }
 

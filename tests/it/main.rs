@@ -4,7 +4,9 @@
 
 mod architecture;
 mod config;
+mod console;
 mod demo;
+mod facade;
 mod kill;
 mod mapping;
 mod readme;
