@@ -15,9 +15,7 @@ use tollbridge::http::{AuthConfig, ConnectionLimits, Drained, Health, ServerConf
 use tollbridge::mapping::{Exposure, FieldType, QueryField};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
-use tollbridge::staging::{
-    Batch, Checkpoint, ColumnType, FileState, IndexedField, ResourceSpec, RunOutcome, Staging,
-};
+use tollbridge::staging::{Batch, Checkpoint, ColumnType, FileState, IndexedField, ResourceSpec, RunOutcome, Staging};
 use tollbridge::telemetry::Metrics;
 
 use super::client::{Answer, Connection, exchange, request};
