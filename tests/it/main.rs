@@ -11,6 +11,7 @@ mod kill;
 mod mapping;
 mod readme;
 mod reference;
+mod service;
 mod site;
 mod staging;
 mod systemd;

@@ -98,7 +98,7 @@ impl Site {
         let mut command = self.command(&["serve"]);
         command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        Service { child: RefCell::new(child), api }
+        Service { child: RefCell::new(child), api, admin }
     }
 }
 
@@ -106,21 +106,47 @@ impl Site {
 pub(crate) struct Service {
     child: RefCell<Child>,
     api: String,
+    admin: String,
 }
 
 impl Service {
+    /// Sends a signal: `HUP`, `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.borrow().id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Waits until the process has ended by itself; answers its exit code.
+    pub(crate) fn wait(&self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.borrow_mut().try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the service does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A request to the admin listener: status and body.
+    pub(crate) fn admin(&self, method: &str, path: &str) -> (u16, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let url = format!("http://{}{path}", self.admin);
+        let answer = if method == "POST" { agent.post(url).send_empty() } else { agent.get(url).call() };
+        match answer {
+            Ok(mut answer) => (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default()),
+            Err(_) => (0, String::new()),
+        }
+    }
+
+    /// Where the facade listens.
+    pub(crate) fn address(&self) -> String {
+        self.api.clone()
+    }
+
     /// The body of a good answer, else the status; 0 when nobody answers.
     pub(crate) fn get(&self, path: &str, key: &str) -> Result<String, u16> {
-        let request = ureq::get(format!("http://{}{path}", self.api));
-        match request.header("Authorization", format!("Bearer {}", key.trim())).call() {
-            Ok(mut answer) => {
-                let mut text = String::new();
-                answer.body_mut().as_reader().read_to_string(&mut text).map_err(|_| 0u16)?;
-                Ok(text)
-            }
-            Err(ureq::Error::StatusCode(status)) => Err(status),
-            Err(_) => Err(0),
-        }
+        get(&self.api, path, key)
     }
 
     /// Asks again and again until there is an answer.
@@ -144,5 +170,19 @@ impl Drop for Service {
         let child = self.child.get_mut();
         let _ = child.kill();
         let _ = child.wait();
+    }
+}
+
+/// Asks the facade at `address`.
+pub(crate) fn get(address: &str, path: &str, key: &str) -> Result<String, u16> {
+    let request = ureq::get(format!("http://{address}{path}"));
+    match request.header("Authorization", format!("Bearer {}", key.trim())).call() {
+        Ok(mut answer) => {
+            let mut text = String::new();
+            answer.body_mut().as_reader().read_to_string(&mut text).map_err(|_| 0u16)?;
+            Ok(text)
+        }
+        Err(ureq::Error::StatusCode(status)) => Err(status),
+        Err(_) => Err(0),
     }
 }
