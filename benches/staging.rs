@@ -133,6 +133,12 @@ fn bare_database(path: &Path, fields: usize) -> Connection {
     connection
         .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, payload TEXT NOT NULL)")
         .unwrap();
+    let columns = [
+        "ALTER TABLE t ADD COLUMN f1 TEXT AS (json_extract(payload, '$.ordered_on')); CREATE INDEX t1 ON t (f1, key)",
+        "ALTER TABLE t ADD COLUMN f2 INTEGER AS (CAST(replace(json_extract(payload, '$.amount'), '.', '') AS INTEGER)); \
+         CREATE INDEX t2 ON t (f2, key)",
+    ];
+    columns.iter().take(fields).for_each(|column| connection.execute_batch(column).unwrap());
     connection
 }
 
