@@ -47,16 +47,26 @@ pub(super) fn page(connection: &Connection, resource: &Resource, query: &ListQue
     let filters = Filters::new(resource, &query.filters)?;
     let order = order(resource, query)?;
     let snapshot = connection.unchecked_transaction()?;
-    let plan = plan(&snapshot, resource, &filters, &order)?;
-    let segments = plan.segments(query.after.as_deref())?;
-    let limit = query.limit.max(1);
+    let first = order.first().map(|criterion| criterion.column.name.as_str());
+    let access = filters.access(&snapshot, resource, first)?;
+    let mut page = read(&snapshot, &plan(resource, &filters, &order, access), query)?;
+    if query.count {
+        page.total = Some(total(&snapshot, resource, &filters)?);
+    }
+    let as_of = "SELECT as_of FROM resource WHERE id = ?1";
+    page.as_of = snapshot.prepare_cached(as_of)?.query_row([resource.number], |row| timestamp_or_null(row, 0))?;
+    Ok(page)
+}
 
+/// Fills a page from one segment after the other.
+fn read(connection: &Connection, plan: &Plan<'_>, query: &ListQuery) -> Result<Page, Fault> {
+    let limit = query.limit.max(1);
     let mut page = Page::default();
     let mut last_row = None;
-    'page: for segment in segments {
+    for segment in plan.segments(query.after.as_deref())? {
         // One row more than asked for tells whether there is a next page.
         let wanted = limit.saturating_sub(page.rows.len()).saturating_add(1);
-        let is_full = plan.read(&snapshot, &segment, wanted, &mut |id, payload| {
+        let is_full = plan.read(connection, &segment, wanted, &mut |id, payload| {
             if page.rows.len() < limit {
                 page.rows.push(payload);
                 last_row = Some(id);
@@ -65,15 +75,10 @@ pub(super) fn page(connection: &Connection, resource: &Resource, query: &ListQue
             true
         })?;
         if is_full {
-            page.next = last_row.map(|id| plan.place(&snapshot, id)).transpose()?;
-            break 'page;
+            page.next = last_row.map(|id| plan.place(connection, id)).transpose()?;
+            break;
         }
     }
-    if query.count {
-        page.total = Some(total(&snapshot, resource, &filters)?);
-    }
-    let as_of = "SELECT as_of FROM resource WHERE id = ?1";
-    page.as_of = snapshot.prepare_cached(as_of)?.query_row([resource.number], |row| timestamp_or_null(row, 0))?;
     Ok(page)
 }
 
@@ -97,19 +102,14 @@ fn total(connection: &Connection, resource: &Resource, filters: &Filters<'_>) ->
     Ok(connection.prepare_cached(&sql)?.query_row(values, |row| super::convert::count(row, 0))?)
 }
 
-fn plan<'a>(
-    connection: &Connection,
-    resource: &'a Resource,
-    filters: &Filters<'a>,
-    order: &'a [Criterion<'a>],
-) -> Result<Plan<'a>, Fault> {
+fn plan<'a>(resource: &'a Resource, filters: &Filters<'a>, order: &'a [Criterion<'a>], access: Access<'a>) -> Plan<'a> {
     let first = order.first().map(|criterion| criterion.column.name.as_str());
-    let (leading, plus_order, plus_key) = match filters.access(connection, resource, first)? {
+    let (leading, plus_order, plus_key) = match access {
         Access::Order => (first, "", ""),
         Access::Point(column) => (Some(column), "", ""),
         Access::Filter(column) => (Some(column), "+", "+"),
     };
-    Ok(Plan { resource, filters: filters.led_by(leading), order, plus_order, plus_key })
+    Plan { resource, filters: filters.led_by(leading), order, plus_order, plus_key }
 }
 
 /// Takes a row's id and payload; answers whether it wants no more.
@@ -300,7 +300,9 @@ mod tests {
         let (connection, resource) = prepared();
         let filters = Filters::new(&resource, &query.filters).unwrap();
         let order = order(&resource, query).unwrap();
-        let plan = plan(&connection, &resource, &filters, &order).unwrap();
+        let first = order.first().map(|criterion| criterion.column.name.as_str());
+        let access = filters.access(&connection, &resource, first).unwrap();
+        let plan = plan(&resource, &filters, &order, access);
         let explain = |segment: Segment<'_>| {
             let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", plan.sql(&segment))).unwrap();
             let values = params_from_iter(with_limit(&segment.conditions, 10));
@@ -368,10 +370,73 @@ mod tests {
         query.sort = vec![SortKey { path: "customer.crm_id".to_owned(), descending: true }];
         let filters = Filters::new(&resource, &query.filters).unwrap();
         let order = order(&resource, &query).unwrap();
-        let plan = plan(&connection, &resource, &filters, &order).unwrap();
+        let first = order.first().map(|criterion| criterion.column.name.as_str());
+        let access = filters.access(&connection, &resource, first).unwrap();
+        let plan = plan(&resource, &filters, &order, access);
         for segment in plan.segments(query.after.as_deref()).unwrap() {
             let sql = plan.sql(&segment);
             assert!(!sql.contains("OR '1'"), "{sql}");
+        }
+    }
+
+    /// A page's payloads, read along `access`.
+    fn along(connection: &Connection, resource: &Resource, query: &ListQuery, access: Access<'_>) -> Vec<String> {
+        let filters = Filters::new(resource, &query.filters).unwrap();
+        let order = order(resource, query).unwrap();
+        let page = read(connection, &plan(resource, &filters, &order, access), query).unwrap();
+        page.rows.iter().map(|payload| String::from_utf8(payload.to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn whichever_index_leads_the_answer_is_the_same() {
+        let (connection, resource) = prepared();
+        let mut insert = connection
+            .prepare(
+                "INSERT INTO doc_1 (key, hash, version, sequence, changed_at, payload) VALUES (?1, x'', 1, 1, 1, ?2)",
+            )
+            .unwrap();
+        for n in 0..300u32 {
+            let status = ["\"open\"", "\"closed\"", "null"][(n % 3) as usize];
+            let amount = (n * 7) % 5;
+            let payload = format!(
+                r#"{{"n":{n},"status":{status},"amount":"{amount}.00","customer":{{"crm_id":"C{}"}}}}"#,
+                (n * 11) % 17
+            );
+            insert.execute([format!("{:03}", (n * 37) % 300), payload]).unwrap();
+        }
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        let filters = [
+            vec![filter("status", Comparison::Equal, vec![text("open")])],
+            vec![filter("status", Comparison::NotEqual, vec![text("open")])],
+            vec![filter("status", Comparison::In, vec![text("closed"), Scalar::Null])],
+            vec![
+                filter("status", Comparison::Equal, vec![Scalar::Null]),
+                filter("amount", Comparison::GreaterOrEqual, vec![Scalar::Integer(200)]),
+            ],
+        ];
+        let criterion = |path: &str, descending| SortKey { path: path.to_owned(), descending };
+        let orders = [
+            vec![],
+            vec![criterion("amount", true)],
+            vec![criterion("status", true)],
+            vec![criterion("customer.crm_id", false), criterion("amount", true)],
+            vec![criterion("amount", true), criterion("status", false)],
+        ];
+        for filters in &filters {
+            for sort in &orders {
+                for limit in [1, 7, 100, 1000] {
+                    let mut query =
+                        ListQuery { filters: filters.clone(), sort: sort.clone(), limit, ..ListQuery::default() };
+                    for _ in 0..4 {
+                        let by_order = along(&connection, &resource, &query, Access::Order);
+                        let leading = resource.columns.iter().find(|column| column.field.path == "status").unwrap();
+                        let by_filter = along(&connection, &resource, &query, Access::Filter(&leading.name));
+                        assert_eq!(by_order, by_filter, "{query:?}");
+                        assert_eq!(page(&connection, &resource, &query).unwrap().rows.len(), by_order.len());
+                        query.after = page(&connection, &resource, &query).unwrap().next;
+                    }
+                }
+            }
         }
     }
 }
