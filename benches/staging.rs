@@ -13,7 +13,8 @@ use rusqlite::{Connection, params};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{
-    Batch, Checkpoint, ColumnType, FileState, IndexedField, ListQuery, ResourceSpec, Scalar, SortKey, Staging,
+    Batch, Checkpoint, ColumnType, Comparison, FileState, Filter, IndexedField, ListQuery, ResourceSpec, Scalar,
+    SortKey, Staging,
 };
 
 const BATCH: usize = 10_000;
@@ -133,6 +134,12 @@ fn bare_database(path: &Path, fields: usize) -> Connection {
     connection
         .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, payload TEXT NOT NULL)")
         .unwrap();
+    let columns = [
+        "ALTER TABLE t ADD COLUMN f1 TEXT AS (json_extract(payload, '$.ordered_on')); CREATE INDEX t1 ON t (f1, key)",
+        "ALTER TABLE t ADD COLUMN f2 INTEGER AS (CAST(replace(json_extract(payload, '$.amount'), '.', '') AS INTEGER)); \
+         CREATE INDEX t2 ON t (f2, key)",
+    ];
+    columns.iter().take(fields).for_each(|column| connection.execute_batch(column).unwrap());
     connection
 }
 
@@ -186,7 +193,7 @@ async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8,
 }
 
 async fn write_round(rows: usize, shuffled: bool, fields: usize) -> [Pair; 6] {
-    let folder = tempfile::tempdir_in(".").unwrap();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let staging: Arc<dyn Staging> =
         Arc::new(SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap());
     let spec = spec(fields);
@@ -208,7 +215,7 @@ async fn write_round(rows: usize, shuffled: bool, fields: usize) -> [Pair; 6] {
 }
 
 async fn reads(rows: usize, rounds: usize) {
-    let folder = tempfile::tempdir_in(".").unwrap();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let staging: Arc<dyn Staging> =
         Arc::new(SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap());
     let spec = spec(2);
@@ -266,20 +273,61 @@ async fn reads(rows: usize, rounds: usize) {
     }
     report("100 documents by key", pages, pairs);
 
-    let mut pairs = Vec::new();
-    for _ in 0..rounds {
-        let clock = Clock::start();
-        for n in 0..pages {
-            let amount = documents[(n * 7919) % rows].position.record as i64 % 10_000_000;
-            let sort = vec![SortKey { path: "amount".to_owned(), descending: true }];
-            let after = Some(vec![Scalar::Integer(amount), Scalar::Text(String::new())]);
-            let query = ListQuery { sort, after, limit: 100, ..ListQuery::default() };
-            staging.list(id, query).await.unwrap();
+    // Orders and filters, against a bare database with the same indexes and the statement one would write.
+    let indexed_path = folder.path().join("bare_indexed.db");
+    let mut writer = bare_database(&indexed_path, 2);
+    bare_write(&mut writer, &documents);
+    drop(writer);
+    let bare = Connection::open(&indexed_path).unwrap();
+    let sort = |path: &str| vec![SortKey { path: path.to_owned(), descending: true }];
+    let date = |n: usize| format!("2026-{:02}-{:02}", n % 12 + 1, n % 28 + 1);
+    let on = |n: usize| Filter {
+        path: "ordered_on".to_owned(),
+        comparison: Comparison::Equal,
+        values: vec![Scalar::Text(date(n))],
+    };
+    type Case<'c> = (&'c str, &'c str, Box<dyn Fn(usize) -> ListQuery + 'c>);
+    let base = || ListQuery { limit: 100, ..ListQuery::default() };
+    let cases: [Case<'_>; 4] = [
+        ("of one day", "WHERE f1 = ?1 ORDER BY key", Box::new(|n| ListQuery { filters: vec![on(n)], ..base() })),
+        (
+            "newest day first",
+            "WHERE ?1 <> '' ORDER BY f1 DESC, key",
+            Box::new(|_| ListQuery { sort: sort("ordered_on"), ..base() }),
+        ),
+        (
+            "largest amount first",
+            "WHERE ?1 <> '' ORDER BY f2 DESC, key",
+            Box::new(|_| ListQuery { sort: sort("amount"), ..base() }),
+        ),
+        (
+            "of one day, largest amount first",
+            "WHERE f1 = ?1 ORDER BY f2 DESC, key",
+            Box::new(|n| ListQuery { filters: vec![on(n)], sort: sort("amount"), ..base() }),
+        ),
+    ];
+    let pages = 40;
+    for (what, sql, query) in cases {
+        let sql = format!("SELECT payload FROM t {sql} LIMIT 100");
+        let mut pairs = Vec::new();
+        for _ in 0..rounds {
+            let clock = Clock::start();
+            for n in 0..pages {
+                assert_eq!(staging.list(id, query(n)).await.unwrap().rows.len(), 100);
+            }
+            let staging = clock.stop();
+            let clock = Clock::start();
+            for n in 0..pages {
+                let mut select = bare.prepare_cached(&sql).unwrap();
+                let mut rows = select.query([date(n)]).unwrap();
+                let mut page = Vec::new();
+                while let Some(row) = rows.next().unwrap() {
+                    page.extend_from_slice(row.get_ref(0).unwrap().as_bytes().unwrap());
+                }
+                assert!(!page.is_empty());
+            }
+            pairs.push(Pair { staging, bare: clock.stop() });
         }
-        pairs.push(Pair {
-            staging: clock.stop(),
-            bare: Spent { wall: Duration::from_secs(1), cpu: Duration::from_secs(1) },
-        });
+        report(&format!("100 documents {what}"), pages, pairs);
     }
-    report("100 by amount, downwards (no bare)", pages, pairs);
 }

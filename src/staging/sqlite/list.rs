@@ -15,26 +15,9 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::column::Column;
 use super::convert::timestamp_or_null;
 use super::fault::Fault;
+use super::filter::{Access, Conditions, Filters, bad, bound, column};
 use super::resource::Resource;
-use crate::staging::{ColumnType, Comparison, Filter, ListQuery, Page, Scalar, StagingError};
-
-/// Conditions with the values they bind, in order.
-#[derive(Clone, Debug, Default)]
-struct Conditions {
-    sql: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    fn add(&mut self, sql: String, values: impl IntoIterator<Item = Value>) {
-        self.sql.push(sql);
-        self.values.extend(values);
-    }
-
-    fn clause(&self) -> String {
-        if self.sql.is_empty() { String::new() } else { format!(" WHERE {}", self.sql.join(" AND ")) }
-    }
-}
+use crate::staging::{ListQuery, Page, Scalar, StagingError};
 
 /// A sort criterion with its column.
 struct Criterion<'r> {
@@ -42,37 +25,31 @@ struct Criterion<'r> {
     descending: bool,
 }
 
-/// One statement of a page.
-struct Segment {
-    sql: String,
-    values: Vec<Value>,
+/// A stretch of the answer that one statement reads.
+struct Segment<'a> {
+    conditions: Conditions,
+    /// What is left to order by, before the key.
+    order: &'a [Criterion<'a>],
+}
+
+/// Everything the segments of a page have in common.
+struct Plan<'a> {
+    resource: &'a Resource,
+    filters: Conditions,
+    order: &'a [Criterion<'a>],
+    /// Written before columns that are sorted by, and before the key, when another index leads.
+    plus_order: &'static str,
+    plus_key: &'static str,
 }
 
 /// Reads a page.
 pub(super) fn page(connection: &Connection, resource: &Resource, query: &ListQuery) -> Result<Page, Fault> {
-    let filters = filters(resource, &query.filters)?;
+    let filters = Filters::new(resource, &query.filters)?;
     let order = order(resource, query)?;
-    let segments = segments(resource, &filters, &order, query.after.as_deref())?;
-    let limit = query.limit.max(1);
-
     let snapshot = connection.unchecked_transaction()?;
-    let mut page = Page::default();
-    let mut last_row = None;
-    'page: for segment in segments {
-        let mut select = snapshot.prepare_cached(&segment.sql)?;
-        // One row more than asked for tells whether there is a next page.
-        let wanted = limit.saturating_sub(page.rows.len()).saturating_add(1);
-        let wanted = Value::Integer(i64::try_from(wanted).unwrap_or(i64::MAX));
-        let mut rows = select.query(params_from_iter(segment.values.into_iter().chain([wanted])))?;
-        while let Some(row) = rows.next()? {
-            if page.rows.len() == limit {
-                page.next = last_row.map(|id| place(&snapshot, resource, &order, id)).transpose()?;
-                break 'page;
-            }
-            last_row = Some(row.get(0)?);
-            page.rows.push(row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?);
-        }
-    }
+    let first = order.first().map(|criterion| criterion.column.name.as_str());
+    let access = filters.access(&snapshot, resource, first)?;
+    let mut page = read(&snapshot, &plan(resource, &filters, &order, access), query)?;
     if query.count {
         page.total = Some(total(&snapshot, resource, &filters)?);
     }
@@ -81,13 +58,210 @@ pub(super) fn page(connection: &Connection, resource: &Resource, query: &ListQue
     Ok(page)
 }
 
-/// The sort values and the key of a row: where the next page goes on.
-fn place(connection: &Connection, resource: &Resource, order: &[Criterion<'_>], id: i64) -> Result<Vec<Scalar>, Fault> {
-    let columns: String = order.iter().map(|criterion| format!("{}, ", criterion.column.name)).collect();
-    let sql = format!("SELECT {columns}key FROM doc_{} WHERE id = ?1", resource.number);
-    let read = |row: &Row<'_>| (0..=order.len()).map(|index| row.get(index).map(scalar)).collect();
-    let place: rusqlite::Result<Vec<Scalar>> = connection.prepare_cached(&sql)?.query_row([id], read);
-    Ok(place?)
+/// Fills a page from one segment after the other.
+fn read(connection: &Connection, plan: &Plan<'_>, query: &ListQuery) -> Result<Page, Fault> {
+    let limit = query.limit.max(1);
+    let mut page = Page::default();
+    let mut last_row = None;
+    for segment in plan.segments(query.after.as_deref())? {
+        // One row more than asked for tells whether there is a next page.
+        let wanted = limit.saturating_sub(page.rows.len()).saturating_add(1);
+        let is_full = plan.read(connection, &segment, wanted, &mut |id, payload| {
+            if page.rows.len() < limit {
+                page.rows.push(payload);
+                last_row = Some(id);
+                return false;
+            }
+            true
+        })?;
+        if is_full {
+            page.next = last_row.map(|id| plan.place(connection, id)).transpose()?;
+            break;
+        }
+    }
+    Ok(page)
+}
+
+fn order<'r>(resource: &'r Resource, query: &ListQuery) -> Result<Vec<Criterion<'r>>, StagingError> {
+    let mut order: Vec<Criterion<'r>> = Vec::new();
+    for sort in &query.sort {
+        order.push(Criterion { column: column(resource, &sort.path)?, descending: sort.descending });
+    }
+    Ok(order)
+}
+
+fn total(connection: &Connection, resource: &Resource, filters: &Filters<'_>) -> Result<u64, Fault> {
+    let number = resource.number;
+    let conditions = filters.free();
+    let sql = if filters.is_empty() {
+        format!("SELECT documents FROM resource WHERE id = {number}")
+    } else {
+        format!("SELECT count(*) FROM doc_{number}{}", conditions.clause())
+    };
+    let values = params_from_iter(conditions.values);
+    Ok(connection.prepare_cached(&sql)?.query_row(values, |row| super::convert::count(row, 0))?)
+}
+
+fn plan<'a>(resource: &'a Resource, filters: &Filters<'a>, order: &'a [Criterion<'a>], access: Access<'a>) -> Plan<'a> {
+    let first = order.first().map(|criterion| criterion.column.name.as_str());
+    let (leading, plus_order, plus_key) = match access {
+        Access::Order => (first, "", ""),
+        Access::Point(column) => (Some(column), "", ""),
+        Access::Filter(column) => (Some(column), "+", "+"),
+    };
+    Plan { resource, filters: filters.led_by(leading), order, plus_order, plus_key }
+}
+
+/// Takes a row's id and payload; answers whether it wants no more.
+type Take<'t> = dyn FnMut(i64, &[u8]) -> bool + 't;
+
+impl<'a> Plan<'a> {
+    /// The segments that follow one another in the asked order.
+    fn segments(&self, after: Option<&[Scalar]>) -> Result<Vec<Segment<'a>>, StagingError> {
+        let order = self.order;
+        let Some(after) = after else { return Ok(vec![Segment { conditions: self.filters.clone(), order }]) };
+        let Some((Scalar::Text(key), values)) = after.split_last() else {
+            return Err(bad(self.resource, "the place to go on after ends with a key".to_owned()));
+        };
+        if values.len() != order.len() {
+            return Err(bad(self.resource, "the place to go on after belongs to another order".to_owned()));
+        }
+
+        // `equal` holds for the columns before the one at hand.
+        let mut equal = self.filters.clone();
+        let mut beyond = Vec::new();
+        for (depth, (criterion, scalar)) in order.iter().zip(values).enumerate() {
+            let name = format!("{}{}", self.plus_order, criterion.column.name);
+            let value = bound(self.resource, criterion.column, scalar)?;
+            let with = |sql: String, values: Vec<Value>, order: &'a [Criterion<'a>]| {
+                let mut conditions = equal.clone();
+                conditions.add(sql, values);
+                Segment { conditions, order }
+            };
+            let is_null = value == Value::Null;
+            beyond.push(match (criterion.descending, is_null) {
+                (false, false) => vec![with(format!("{name} > ?"), vec![value.clone()], &order[depth..])],
+                (false, true) => vec![with(format!("{name} IS NOT NULL"), vec![], &order[depth..])],
+                (true, false) => vec![
+                    with(format!("{name} < ?"), vec![value.clone()], &order[depth..]),
+                    with(format!("{name} IS NULL"), vec![], &order[depth + 1..]),
+                ],
+                (true, true) => vec![],
+            });
+            if is_null {
+                equal.add(format!("{name} IS NULL"), []);
+            } else {
+                equal.add(format!("{name} = ?"), [value]);
+            }
+        }
+        equal.add(format!("{}key > ?", self.plus_key), [Value::Text(key.clone())]);
+        let mut segments = vec![Segment { conditions: equal, order: &[] }];
+        segments.extend(beyond.into_iter().rev().flatten());
+        Ok(segments)
+    }
+
+    /// Gives rows of a segment in order, `wanted` at most, until no more are taken; answers whether that happened.
+    fn read(
+        &self,
+        connection: &Connection,
+        segment: &Segment<'_>,
+        wanted: usize,
+        take: &mut Take<'_>,
+    ) -> Result<bool, Fault> {
+        match segment.order {
+            [last] if last.descending && self.plus_order.is_empty() => {
+                self.read_downwards(connection, segment, last, wanted, take)
+            }
+            _ => self.read_straight(connection, segment, wanted, take),
+        }
+    }
+
+    fn read_straight(
+        &self,
+        connection: &Connection,
+        segment: &Segment<'_>,
+        wanted: usize,
+        take: &mut Take<'_>,
+    ) -> Result<bool, Fault> {
+        let mut select = connection.prepare_cached(&self.sql(segment))?;
+        let mut rows = select.query(params_from_iter(with_limit(&segment.conditions, wanted)))?;
+        while let Some(row) = rows.next()? {
+            if take(row.get(0)?, row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads a segment that is ordered by one column downwards and then by the key upwards. The index read backwards
+    /// has both downwards, so each run of equal values is turned round here; a run that the limit cuts is read
+    /// again from its right end. Left to SQLite, a run (perhaps half of all rows) would be read whole and sorted.
+    fn read_downwards(
+        &self,
+        connection: &Connection,
+        segment: &Segment<'_>,
+        last: &Criterion<'_>,
+        wanted: usize,
+        take: &mut Take<'_>,
+    ) -> Result<bool, Fault> {
+        let name = &last.column.name;
+        let table = format!("doc_{}", self.resource.number);
+        let sql = format!(
+            "SELECT id, payload, {name} FROM {table}{} ORDER BY {name} DESC, key DESC LIMIT ?",
+            segment.conditions.clause()
+        );
+        let mut select = connection.prepare_cached(&sql)?;
+        let rows = select.query_map(params_from_iter(with_limit(&segment.conditions, wanted)), |row| {
+            let payload = row.get_ref(1)?.as_bytes()?.to_vec();
+            Ok((row.get::<_, i64>(0)?, payload, row.get::<_, Value>(2)?))
+        })?;
+        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let is_cut = rows.len() == wanted;
+        let mut left = wanted;
+        let mut runs = rows.chunk_by(|one, next| one.2 == next.2).peekable();
+        while let Some(run) = runs.next() {
+            if let (true, None, Some((_, _, value))) = (is_cut, runs.peek(), run.first()) {
+                let mut conditions = segment.conditions.clone();
+                match value {
+                    Value::Null => conditions.add(format!("{name} IS NULL"), []),
+                    value => conditions.add(format!("{name} = ?"), [value.clone()]),
+                }
+                return self.read_straight(connection, &Segment { conditions, order: &[] }, left, take);
+            }
+            left -= run.len();
+            for (id, payload, _) in run.iter().rev() {
+                if take(*id, payload) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn sql(&self, segment: &Segment<'_>) -> String {
+        let mut criteria = String::new();
+        for criterion in segment.order {
+            criteria.push_str(self.plus_order);
+            criteria.push_str(&criterion.column.name);
+            criteria.push_str(if criterion.descending { " DESC, " } else { ", " });
+        }
+        let (number, plus, clause) = (self.resource.number, self.plus_key, segment.conditions.clause());
+        format!("SELECT id, payload FROM doc_{number}{clause} ORDER BY {criteria}{plus}key LIMIT ?")
+    }
+
+    /// The sort values and the key of a row: where the next page goes on.
+    fn place(&self, connection: &Connection, id: i64) -> Result<Vec<Scalar>, Fault> {
+        let columns: String = self.order.iter().map(|criterion| format!("{}, ", criterion.column.name)).collect();
+        let sql = format!("SELECT {columns}key FROM doc_{} WHERE id = ?1", self.resource.number);
+        let read = |row: &Row<'_>| (0..=self.order.len()).map(|index| row.get(index).map(scalar)).collect();
+        let place: rusqlite::Result<Vec<Scalar>> = connection.prepare_cached(&sql)?.query_row([id], read);
+        Ok(place?)
+    }
+}
+
+fn with_limit(conditions: &Conditions, wanted: usize) -> impl Iterator<Item = Value> {
+    let wanted = Value::Integer(i64::try_from(wanted).unwrap_or(i64::MAX));
+    conditions.values.clone().into_iter().chain([wanted])
 }
 
 fn scalar(value: Value) -> Scalar {
@@ -99,200 +273,170 @@ fn scalar(value: Value) -> Scalar {
     }
 }
 
-fn total(connection: &Connection, resource: &Resource, filters: &Conditions) -> Result<u64, Fault> {
-    let number = resource.number;
-    let sql = if filters.sql.is_empty() {
-        format!("SELECT documents FROM resource WHERE id = {number}")
-    } else {
-        format!("SELECT count(*) FROM doc_{number}{}", filters.clause())
-    };
-    let values = params_from_iter(&filters.values);
-    Ok(connection.prepare_cached(&sql)?.query_row(values, |row| super::convert::count(row, 0))?)
-}
-
-/// The statements that follow one another in the asked order.
-fn segments(
-    resource: &Resource,
-    filters: &Conditions,
-    order: &[Criterion<'_>],
-    after: Option<&[Scalar]>,
-) -> Result<Vec<Segment>, StagingError> {
-    let Some(after) = after else { return Ok(vec![segment(resource, filters.clone(), order)]) };
-    let Some((Scalar::Text(key), values)) = after.split_last() else {
-        return Err(bad(resource, "the place to go on after ends with a key".to_owned()));
-    };
-    if values.len() != order.len() {
-        return Err(bad(resource, "the place to go on after belongs to another order".to_owned()));
-    }
-
-    // `equal` holds for the columns before the one at hand; from the longest such prefix to the shortest.
-    let mut equal = filters.clone();
-    let mut beyond = Vec::new();
-    for (depth, (criterion, scalar)) in order.iter().zip(values).enumerate() {
-        let name = &criterion.column.name;
-        let value = bound(resource, criterion.column, scalar)?;
-        let with = |sql: String, values: Vec<Value>, rest: &[Criterion<'_>]| {
-            let mut conditions = equal.clone();
-            conditions.add(sql, values);
-            segment(resource, conditions, rest)
-        };
-        let is_null = value == Value::Null;
-        let mut here = Vec::new();
-        match (criterion.descending, is_null) {
-            (false, false) => here.push(with(format!("{name} > ?"), vec![value.clone()], &order[depth..])),
-            (false, true) => here.push(with(format!("{name} IS NOT NULL"), vec![], &order[depth..])),
-            (true, false) => {
-                here.push(with(format!("{name} < ?"), vec![value.clone()], &order[depth..]));
-                here.push(with(format!("{name} IS NULL"), vec![], &order[depth + 1..]));
-            }
-            (true, true) => {}
-        }
-        beyond.push(here);
-        if is_null {
-            equal.add(format!("{name} IS NULL"), []);
-        } else {
-            equal.add(format!("{name} = ?"), [value]);
-        }
-    }
-    equal.add("key > ?".to_owned(), [Value::Text(key.clone())]);
-    let mut segments = vec![segment(resource, equal, &[])];
-    segments.extend(beyond.into_iter().rev().flatten());
-    Ok(segments)
-}
-
-fn segment(resource: &Resource, conditions: Conditions, order: &[Criterion<'_>]) -> Segment {
-    let mut criteria = String::new();
-    for criterion in order {
-        criteria.push_str(&criterion.column.name);
-        criteria.push_str(if criterion.descending { " DESC, " } else { ", " });
-    }
-    let sql = format!(
-        "SELECT id, payload FROM doc_{}{} ORDER BY {criteria}key LIMIT ?",
-        resource.number,
-        conditions.clause()
-    );
-    Segment { sql, values: conditions.values }
-}
-
-fn order<'r>(resource: &'r Resource, query: &ListQuery) -> Result<Vec<Criterion<'r>>, StagingError> {
-    let criterion = |sort: &crate::staging::SortKey| {
-        Ok(Criterion { column: column(resource, &sort.path)?, descending: sort.descending })
-    };
-    query.sort.iter().map(criterion).collect()
-}
-
-fn filters(resource: &Resource, asked: &[Filter]) -> Result<Conditions, StagingError> {
-    let mut conditions = Conditions::default();
-    for filter in asked {
-        add_filter(resource, filter, &mut conditions)?;
-    }
-    Ok(conditions)
-}
-
-fn add_filter(resource: &Resource, filter: &Filter, conditions: &mut Conditions) -> Result<(), StagingError> {
-    let column = column(resource, &filter.path)?;
-    let name = &column.name;
-    let values: Result<Vec<Value>, StagingError> =
-        filter.values.iter().map(|scalar| bound(resource, column, scalar)).collect();
-    let mut values = values?;
-
-    if filter.comparison == Comparison::In {
-        let asks_null = values.contains(&Value::Null);
-        values.retain(|value| *value != Value::Null);
-        let places = vec!["?"; values.len()].join(", ");
-        let null = if asks_null { format!(" OR {name} IS NULL") } else { String::new() };
-        conditions.add(format!("({name} IN ({places}){null})"), values);
-        return Ok(());
-    }
-    let (Some(value), true) = (values.pop(), values.is_empty()) else {
-        return Err(bad(resource, format!("{} is compared with one value", filter.path)));
-    };
-    let operator = match (filter.comparison, &value) {
-        (Comparison::Equal, Value::Null) => {
-            conditions.add(format!("{name} IS NULL"), []);
-            return Ok(());
-        }
-        (Comparison::NotEqual, _) => "IS NOT",
-        (_, Value::Null) => {
-            return Err(bad(resource, format!("{} is compared with null, which has no order", filter.path)));
-        }
-        (Comparison::Prefix, Value::Text(prefix)) => {
-            conditions.add(format!("{name} >= ?"), [Value::Text(prefix.clone())]);
-            if let Some(end) = after_prefix(prefix) {
-                conditions.add(format!("{name} < ?"), [Value::Text(end)]);
-            }
-            return Ok(());
-        }
-        (Comparison::Prefix, _) => {
-            return Err(bad(resource, format!("{} is not text and has no prefix", filter.path)));
-        }
-        (Comparison::Greater, _) => ">",
-        (Comparison::GreaterOrEqual, _) => ">=",
-        (Comparison::Less, _) => "<",
-        (Comparison::LessOrEqual, _) => "<=",
-        (Comparison::Equal | Comparison::In, _) => "=",
-    };
-    conditions.add(format!("{name} {operator} ?"), [value]);
-    Ok(())
-}
-
-/// The least text greater than every text with this prefix, by code point; none when there is no such text.
-fn after_prefix(prefix: &str) -> Option<String> {
-    let mut characters: Vec<char> = prefix.chars().collect();
-    while let Some(last) = characters.pop() {
-        let next = match last {
-            '\u{d7ff}' => Some('\u{e000}'),
-            other => char::from_u32(other as u32 + 1),
-        };
-        if let Some(next) = next {
-            characters.push(next);
-            return Some(characters.into_iter().collect());
-        }
-    }
-    None
-}
-
-fn column<'r>(resource: &'r Resource, path: &str) -> Result<&'r Column, StagingError> {
-    let found = resource.columns.iter().find(|column| column.field.path == path);
-    found.ok_or_else(|| StagingError::UndeclaredField { resource: resource.id.clone(), path: path.to_owned() })
-}
-
-/// The value as it is bound, if it is of the column's type.
-fn bound(resource: &Resource, column: &Column, scalar: &Scalar) -> Result<Value, StagingError> {
-    match (column.field.column, scalar) {
-        (_, Scalar::Null) => Ok(Value::Null),
-        (ColumnType::Text, Scalar::Text(text)) => Ok(Value::Text(text.clone())),
-        (ColumnType::Integer | ColumnType::ScaledInteger { .. } | ColumnType::Boolean, Scalar::Integer(integer)) => {
-            Ok(Value::Integer(*integer))
-        }
-        (ColumnType::Number, Scalar::Number(number)) if !number.is_nan() => Ok(Value::Real(*number)),
-        (ColumnType::Number, Scalar::Integer(integer)) => Ok(Value::Integer(*integer)),
-        (expected, _) => {
-            Err(bad(resource, format!("{} is {expected:?} and cannot be compared with {scalar:?}", column.field.path)))
-        }
-    }
-}
-
-fn bad(resource: &Resource, reason: String) -> StagingError {
-    StagingError::BadQuery { resource: resource.id.clone(), reason }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::after_prefix;
+    use super::super::{resource, schema};
+    use super::*;
+    use crate::staging::{ColumnType, Comparison, Filter, IndexedField, ResourceSpec, SortKey};
+
+    /// A resource with three declared fields and no rows.
+    fn prepared() -> (Connection, Resource) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        let field = |path: &str, column| IndexedField { path: path.to_owned(), column };
+        let indexed = vec![
+            field("status", ColumnType::Text),
+            field("customer.crm_id", ColumnType::Text),
+            field("amount", ColumnType::ScaledInteger { scale: 2 }),
+        ];
+        let spec = ResourceSpec { id: "orders.v1".parse().unwrap(), indexed };
+        resource::prepare(&mut connection, &spec).unwrap();
+        let resource = resource::load(&connection, &spec.id).unwrap().unwrap();
+        (connection, resource)
+    }
+
+    /// How SQLite would run each statement of the page, in its words.
+    fn plans(query: &ListQuery) -> Vec<String> {
+        let (connection, resource) = prepared();
+        let filters = Filters::new(&resource, &query.filters).unwrap();
+        let order = order(&resource, query).unwrap();
+        let first = order.first().map(|criterion| criterion.column.name.as_str());
+        let access = filters.access(&connection, &resource, first).unwrap();
+        let plan = plan(&resource, &filters, &order, access);
+        let explain = |segment: Segment<'_>| {
+            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", plan.sql(&segment))).unwrap();
+            let values = params_from_iter(with_limit(&segment.conditions, 10));
+            let lines = explain.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+            lines.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("; ")
+        };
+        plan.segments(query.after.as_deref()).unwrap().into_iter().map(explain).collect()
+    }
+
+    fn filter(path: &str, comparison: Comparison, values: Vec<Scalar>) -> Filter {
+        Filter { path: path.to_owned(), comparison, values }
+    }
 
     #[test]
-    fn the_end_of_a_prefix_is_the_next_text() {
-        for (prefix, end) in [
-            ("", None),
-            ("a", Some("b")),
-            ("az", Some("a{")),
-            ("a\u{10ffff}", Some("b")),
-            ("\u{10ffff}", None),
-            ("\u{d7ff}", Some("\u{e000}")),
-            ("ß", Some("à")),
+    fn every_declared_filter_is_a_search_of_its_index() {
+        let text = || Scalar::Text("x".to_owned());
+        for asked in [
+            filter("status", Comparison::Equal, vec![text()]),
+            filter("status", Comparison::Equal, vec![Scalar::Null]),
+            filter("status", Comparison::In, vec![text(), text()]),
+            filter("status", Comparison::Prefix, vec![text()]),
+            filter("customer.crm_id", Comparison::GreaterOrEqual, vec![text()]),
+            filter("amount", Comparison::Less, vec![Scalar::Integer(5)]),
         ] {
-            assert_eq!(after_prefix(prefix).as_deref(), end, "{prefix:?}");
+            for plan in plans(&ListQuery { filters: vec![asked.clone()], ..ListQuery::default() }) {
+                assert!(plan.starts_with("SEARCH doc_1 USING INDEX doc_1_f_"), "{asked:?}: {plan}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sorted_page_is_read_along_an_index_from_where_the_last_one_ended() {
+        let key = || Scalar::Text("k".to_owned());
+        for (path, descending, place) in [
+            ("status", false, Scalar::Text("x".to_owned())),
+            ("status", false, Scalar::Null),
+            ("amount", true, Scalar::Integer(1)),
+            ("amount", true, Scalar::Null),
+        ] {
+            let sort = vec![SortKey { path: path.to_owned(), descending }];
+            let query = ListQuery { sort, after: Some(vec![place.clone(), key()]), ..ListQuery::default() };
+            for plan in plans(&query) {
+                assert!(plan.starts_with("SEARCH doc_1 USING INDEX doc_1_f_"), "{query:?}: {plan}");
+                // Within rows that are equal downwards, the key still goes upwards: those are sorted, not all.
+                let sorts_all = plan.contains("TEMP B-TREE FOR ORDER BY");
+                assert!(!sorts_all, "{query:?}: {plan}");
+            }
+        }
+        let by_key = ListQuery { after: Some(vec![key()]), ..ListQuery::default() };
+        assert_eq!(plans(&by_key), ["SEARCH doc_1 USING INDEX sqlite_autoindex_doc_1_1 (key>?)"]);
+        let filters = vec![filter("status", Comparison::Equal, vec![Scalar::Text("x".to_owned())])];
+        let within = ListQuery { filters, after: Some(vec![key()]), ..ListQuery::default() };
+        let plan = plans(&within).remove(0);
+        assert!(plan.contains("=? AND key>?") && !plan.contains("TEMP"), "{plan}");
+    }
+
+    #[test]
+    fn no_value_is_ever_in_the_statement() {
+        let evil = "x' OR '1'='1";
+        let (connection, resource) = prepared();
+        let text = || Scalar::Text(evil.to_owned());
+        let mut query = ListQuery { after: Some(vec![text(), text()]), ..ListQuery::default() };
+        query.filters =
+            vec![filter("status", Comparison::Prefix, vec![text()]), filter("status", Comparison::In, vec![text()])];
+        query.sort = vec![SortKey { path: "customer.crm_id".to_owned(), descending: true }];
+        let filters = Filters::new(&resource, &query.filters).unwrap();
+        let order = order(&resource, &query).unwrap();
+        let first = order.first().map(|criterion| criterion.column.name.as_str());
+        let access = filters.access(&connection, &resource, first).unwrap();
+        let plan = plan(&resource, &filters, &order, access);
+        for segment in plan.segments(query.after.as_deref()).unwrap() {
+            let sql = plan.sql(&segment);
+            assert!(!sql.contains("OR '1'"), "{sql}");
+        }
+    }
+
+    /// A page's payloads, read along `access`.
+    fn along(connection: &Connection, resource: &Resource, query: &ListQuery, access: Access<'_>) -> Vec<String> {
+        let filters = Filters::new(resource, &query.filters).unwrap();
+        let order = order(resource, query).unwrap();
+        let page = read(connection, &plan(resource, &filters, &order, access), query).unwrap();
+        page.rows.iter().map(|payload| String::from_utf8(payload.to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn whichever_index_leads_the_answer_is_the_same() {
+        let (connection, resource) = prepared();
+        let mut insert = connection
+            .prepare(
+                "INSERT INTO doc_1 (key, hash, version, sequence, changed_at, payload) VALUES (?1, x'', 1, 1, 1, ?2)",
+            )
+            .unwrap();
+        for n in 0..300u32 {
+            let status = ["\"open\"", "\"closed\"", "null"][(n % 3) as usize];
+            let amount = (n * 7) % 5;
+            let payload = format!(
+                r#"{{"n":{n},"status":{status},"amount":"{amount}.00","customer":{{"crm_id":"C{}"}}}}"#,
+                (n * 11) % 17
+            );
+            insert.execute([format!("{:03}", (n * 37) % 300), payload]).unwrap();
+        }
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        let filters = [
+            vec![filter("status", Comparison::Equal, vec![text("open")])],
+            vec![filter("status", Comparison::NotEqual, vec![text("open")])],
+            vec![filter("status", Comparison::In, vec![text("closed"), Scalar::Null])],
+            vec![
+                filter("status", Comparison::Equal, vec![Scalar::Null]),
+                filter("amount", Comparison::GreaterOrEqual, vec![Scalar::Integer(200)]),
+            ],
+        ];
+        let criterion = |path: &str, descending| SortKey { path: path.to_owned(), descending };
+        let orders = [
+            vec![],
+            vec![criterion("amount", true)],
+            vec![criterion("status", true)],
+            vec![criterion("customer.crm_id", false), criterion("amount", true)],
+            vec![criterion("amount", true), criterion("status", false)],
+        ];
+        for filters in &filters {
+            for sort in &orders {
+                for limit in [1, 7, 100, 1000] {
+                    let mut query =
+                        ListQuery { filters: filters.clone(), sort: sort.clone(), limit, ..ListQuery::default() };
+                    for _ in 0..4 {
+                        let by_order = along(&connection, &resource, &query, Access::Order);
+                        let leading = resource.columns.iter().find(|column| column.field.path == "status").unwrap();
+                        let by_filter = along(&connection, &resource, &query, Access::Filter(&leading.name));
+                        assert_eq!(by_order, by_filter, "{query:?}");
+                        assert_eq!(page(&connection, &resource, &query).unwrap().rows.len(), by_order.len());
+                        query.after = page(&connection, &resource, &query).unwrap().next;
+                    }
+                }
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ mod dead_letters;
 mod fault;
 mod feed;
 mod files;
+mod filter;
 mod keys;
 mod list;
 mod lock;

@@ -106,3 +106,54 @@ impl Drop for Watched {
         let _ = self.0.progress_handler(0, None::<fn() -> bool>);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+
+    /// One reader, so that who waits for it waits for whoever has it.
+    fn one_reader() -> (Readers, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("staging.db");
+        let config = Config { readers: 1, ..Config::default() };
+        super::super::connection::open_writer(&path, &config).unwrap();
+        (Readers::new(&path, &config).unwrap(), folder)
+    }
+
+    fn one(connection: &mut Connection) -> Result<i64, Fault> {
+        Ok(connection.query_row("SELECT 1", [], |row| row.get(0))?)
+    }
+
+    #[tokio::test]
+    async fn a_read_stops_when_its_caller_leaves() {
+        let (readers, _folder) = one_reader();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let endless = readers.aside(move |connection| {
+            let _ = begun.send(());
+            Ok(connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0))?)
+        });
+        tokio::select! {
+            answer = endless => panic!("an endless query answered {answer:?}"),
+            _ = async { begins.await.unwrap(); tokio::time::sleep(Duration::from_millis(5)).await } => {}
+        }
+        // The only connection comes back, and the one who gets it is not interrupted for the other's sake.
+        for _ in 0..100 {
+            assert_eq!(readers.in_place(one).await.unwrap(), 1);
+            assert_eq!(readers.aside(one).await.unwrap(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn readers_cannot_write_and_leave_no_transaction_open() {
+        let (readers, _folder) = one_reader();
+        let write = |connection: &mut Connection| Ok(connection.execute("CREATE TABLE t (a)", [])?);
+        assert!(readers.in_place(write).await.is_err());
+        let begin = |connection: &mut Connection| Ok(connection.execute_batch("BEGIN")?);
+        readers.in_place(begin).await.unwrap();
+        readers.in_place(begin).await.unwrap();
+    }
+}

@@ -98,7 +98,8 @@ fn difference<'a>(columns: &'a [Column], fields: &'a [IndexedField]) -> (Vec<&'a
     (obsolete, missing)
 }
 
-fn load(connection: &Connection, id: &ResourceId) -> Result<Option<Resource>, Fault> {
+/// The resource as the database has it.
+pub(super) fn load(connection: &Connection, id: &ResourceId) -> Result<Option<Resource>, Fault> {
     let mut select = connection.prepare_cached("SELECT id FROM resource WHERE name = ?1")?;
     let Some(number) = select.query_row([id.to_string()], |row| row.get::<_, i64>(0)).optional()? else {
         return Ok(None);

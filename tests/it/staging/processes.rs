@@ -141,7 +141,7 @@ fn a_changed_declaration_of_another_process_is_met_with_words() {
 }
 
 #[test]
-fn a_lock_holds_against_other_openers_and_ends_with_its_process() {
+fn a_lock_holds_against_other_openers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("staging.db");
     let orders = id("orders.v1");
