@@ -9,18 +9,20 @@ use super::number::POWERS;
 use super::plan::Plan;
 use crate::decode::copybook::{Data, Item};
 use crate::decode::json::{Blank, Cursor, ESCAPED, JsonOptions, META, Name};
-use crate::record::{FieldFault, Value};
+use crate::record::{FieldFault, Position, Value};
 
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
     members: Vec<Step>,
-    /// Room that the record takes without its tables.
+    /// Room that the record takes without the elements of its tables.
     room: usize,
+    /// Room for whatever may follow an element of a table.
+    tail: usize,
 }
 
 enum Step {
-    /// An elementary item.
-    Value { name: Name, leaf: Leaf },
+    /// An elementary item; `hex` is the name of the member that shows its bytes.
+    Value { name: Name, hex: Name, leaf: Leaf },
     /// A group.
     Object { name: Name, members: Vec<Step> },
     /// A table; `room` is what one element takes.
@@ -52,6 +54,9 @@ pub(super) struct Failure {
 /// Failures are rare and large.
 type Written = Result<(), Box<Failure>>;
 
+/// With their bytes in hex, fields take at most this many times the room.
+const HEX: usize = 3;
+
 /// The most digits, sign, point and leading zeros of a number, or of a float.
 const NUMBER: usize = 96;
 
@@ -64,20 +69,24 @@ impl JsonPlan {
             children => compiler.steps(children, &mut HashSet::new()),
         };
         let room = members.iter().map(|step| room(step, plan)).sum::<usize>() + META + 2;
-        JsonPlan { members, room }
+        let tail = room + elements_room(&members);
+        JsonPlan { members, room, tail }
     }
 
+    /// Writes a record. After a failure the cursor stands somewhere in the middle of it.
     pub(super) fn write(
         &self,
         body: Body<'_>,
-        run: &Run<'_>,
+        position: &Position,
+        options: &JsonOptions,
         cursor: &mut Cursor<'_>,
-        meta: impl FnOnce(&mut Cursor<'_>),
-    ) -> Written {
-        cursor.reserve(if run.options.hex { self.room * 3 } else { self.room });
+    ) -> Result<(), Box<Failure>> {
+        let factor = if options.hex { HEX } else { 1 };
+        let run = Run { options, factor, tail: self.tail * factor };
+        cursor.reserve(self.room * factor);
         cursor.byte(b'{');
-        if run.options.meta {
-            meta(cursor);
+        if options.meta {
+            cursor.meta(position);
         }
         run.members(&self.members, body, 0, cursor)?;
         cursor.close(b'}');
@@ -148,10 +157,11 @@ impl Compiler<'_> {
                 format!("FILLER_{}", self.filler_number)
             }
         };
-        let name = Name::new(&unique(own, names));
+        let own = unique(own, names);
+        let name = Name::new(&own);
         let leaf = item.data.map(|data| Leaf { item: index, data, blank_when_zero: item.blank_when_zero });
         steps.push(match (leaf, &item.occurs) {
-            (Some(leaf), None) => Step::Value { name, leaf },
+            (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
             (None, None) => Step::Object { name, members: self.steps(&item.children, &mut HashSet::new()) },
             (leaf, Some(_)) => {
                 let element = match leaf {
@@ -187,36 +197,45 @@ fn leaf_room(leaf: &Leaf, plan: &Plan) -> usize {
 /// The most bytes that a step writes, the elements of tables not counted: they reserve their own.
 fn room(step: &Step, plan: &Plan) -> usize {
     match step {
-        Step::Value { name, leaf } => name.len() + leaf_room(leaf, plan) + 1,
+        Step::Value { name, leaf, .. } => name.len() + leaf_room(leaf, plan) + 1,
         Step::Object { name, members } => name.len() + members.iter().map(|step| room(step, plan)).sum::<usize>() + 4,
         Step::Array { name, .. } => name.len() + 4,
         Step::Overlay { views } => views.iter().flatten().map(|step| room(step, plan)).sum(),
     }
 }
 
-/// What all steps of one call share.
-pub(super) struct Run<'a> {
-    pub(super) options: &'a JsonOptions,
-    /// Room that is needed behind a table, whatever follows it.
-    pub(super) tail: usize,
+/// The most bytes that one element of every table takes, tables within tables too.
+fn elements_room(steps: &[Step]) -> usize {
+    let of = |step: &Step| match step {
+        Step::Value { .. } => 0,
+        Step::Object { members, .. } => elements_room(members),
+        Step::Array { element: Element::Value(_), room, .. } => *room,
+        Step::Array { element: Element::Object(members), room, .. } => room + elements_room(members),
+        Step::Overlay { views } => views.iter().map(|view| elements_room(view)).sum(),
+    };
+    steps.iter().map(of).sum()
 }
 
-impl JsonPlan {
-    pub(super) fn tail(&self) -> usize {
-        self.room
-    }
+/// What all steps of one call share.
+struct Run<'a> {
+    options: &'a JsonOptions,
+    /// By how much hex makes a field longer.
+    factor: usize,
+    tail: usize,
 }
 
 impl Run<'_> {
     fn members(&self, steps: &[Step], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
         for step in steps {
             match step {
-                Step::Value { name, leaf } => {
+                Step::Value { name, hex, leaf } => {
                     cursor.name(name);
                     let bytes = self.value(leaf, body, scope, cursor)?;
                     cursor.byte(b',');
                     if self.options.hex {
-                        self.hex(leaf, bytes, body.plan, cursor);
+                        cursor.name(hex);
+                        cursor.hex(bytes);
+                        cursor.byte(b',');
                     }
                 }
                 Step::Object { name, members } => {
@@ -251,11 +270,10 @@ impl Run<'_> {
             None => occurs.max,
             Some(_) => body.count(table, occurs, scope).map_err(|fault| failure(table, item.offset + scope, fault))?,
         };
-        let hex = self.options.hex;
         cursor.byte(b'[');
         for index in 0..count {
             // What follows the table must fit as well when the last element is written.
-            cursor.reserve(if hex { (room + self.tail) * 3 } else { room + self.tail });
+            cursor.reserve(room * self.factor + self.tail);
             let scope = scope + index * occurs.stride;
             match element {
                 Element::Value(leaf) => {
@@ -320,7 +338,7 @@ impl Run<'_> {
                 let Some(tables) = plan.encoding.tables() else {
                     return self.decoded_text(leaf, item, offset, bytes, plan, cursor);
                 };
-                if trimmed.is_empty() && bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
+                if bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
                     // Low values are no text.
                     cursor.bytes(b"null");
                 } else if let Err(unmappable) = cursor.text(trimmed, tables) {
@@ -414,14 +432,6 @@ impl Run<'_> {
             _ => return Err(failure(leaf.item, offset, plan.fault(item, bytes, bad))),
         }
         Ok(())
-    }
-
-    #[cold]
-    fn hex(&self, leaf: &Leaf, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) {
-        let name = plan.items.get(leaf.item).and_then(|item| item.name.as_deref()).unwrap_or("FILLER");
-        cursor.name(&Name::new(&format!("{name}_hex")));
-        cursor.hex(bytes);
-        cursor.byte(b',');
     }
 }
 

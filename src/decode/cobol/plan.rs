@@ -264,7 +264,7 @@ impl Plan {
     /// The text of an item's bytes; low values throughout are a fault, because they are no text.
     pub(super) fn text<'a>(&self, item: &Item, bytes: &'a [u8]) -> Result<Cow<'a, str>, FieldFault> {
         let trimmed = self.trim().apply(bytes, self.encoding.blank());
-        if trimmed.is_empty() && !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
+        if bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
             return Err(self.fault(item, bytes, Bad::Blank));
         }
         self.encoding.decode(trimmed).map_err(|unmappable| self.unmappable(item, unmappable))

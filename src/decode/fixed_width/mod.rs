@@ -7,6 +7,8 @@
 
 mod reader;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
