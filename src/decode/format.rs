@@ -116,7 +116,13 @@ impl Trim {
         let solid = |byte: &u8| *byte != blank && *byte != 0;
         let (mut from, mut to) = (0, bytes.len());
         if matches!(self, Trim::Both | Trim::Right) {
-            to = bytes.iter().rposition(solid).map_or(0, |last| last + 1);
+            // Text is mostly padding: eight blanks at a time.
+            while let Some(eight) = bytes[..to].last_chunk::<8>()
+                && u64::from_ne_bytes(*eight) == u64::from_ne_bytes([blank; 8])
+            {
+                to -= 8;
+            }
+            to = bytes[..to].iter().rposition(solid).map_or(0, |last| last + 1);
         }
         if matches!(self, Trim::Both | Trim::Left) {
             from = bytes[..to].iter().position(solid).unwrap_or(to);

@@ -4,7 +4,7 @@
 
 use itoa::Integer;
 
-use super::code_page::{Tables, Unmappable};
+use super::code_page::{NOT_PLAIN, Tables, Unmappable};
 use crate::record::Position;
 
 /// What a record's JSON is to hold beside its values.
@@ -44,7 +44,33 @@ pub(super) const ESCAPED: usize = 6;
 /// How much further than the text a cursor may write, because it copies in pieces of a fixed size.
 pub(super) const SLACK: usize = 16;
 
-/// A member's name with quotes and colon, in pieces of a fixed size, which are copied without a call.
+/// The digits of a number in ASCII, in order.
+pub(super) struct Digits {
+    /// The digits, and room behind them.
+    pub(super) ascii: [u8; 64],
+    /// How many there are, at most 40.
+    pub(super) length: usize,
+}
+
+impl Digits {
+    /// None yet.
+    #[inline]
+    pub(super) fn new() -> Digits {
+        Digits { ascii: [b'0'; 64], length: 0 }
+    }
+
+    /// Those of a whole number.
+    pub(super) fn of(number: impl Integer) -> Digits {
+        let mut buffer = itoa::Buffer::new();
+        let text = buffer.format(number).as_bytes();
+        let mut digits = Digits::new();
+        digits.length = text.len().min(40);
+        digits.ascii[..digits.length].copy_from_slice(&text[..digits.length]);
+        digits
+    }
+}
+
+/// A member's name with comma, quotes and colon, in pieces of a fixed size, which are copied without a call.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
     pieces: Box<[[u8; SLACK]]>,
@@ -52,9 +78,9 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// `"name":`
+    /// `,"name":`
     pub(super) fn new(name: &str) -> Name {
-        let mut bytes = Vec::with_capacity(name.len() + 3);
+        let mut bytes = vec![b','];
         write_string(name, &mut bytes);
         bytes.push(b':');
         let mut pieces = Vec::new();
@@ -134,40 +160,55 @@ impl<'a> Cursor<'a> {
         self.at += name.length;
     }
 
-    /// Ends an object or array: in the place of the last comma, or at once when it is empty.
+    /// Ends the object whose members begin at `start`: their first comma becomes its bracket.
     #[inline]
-    pub(super) fn close(&mut self, bracket: u8) {
+    pub(super) fn close_object(&mut self, start: usize) {
+        if self.at == start {
+            self.at += 1;
+        }
+        self.out[start] = b'{';
+        self.byte(b'}');
+    }
+
+    /// Ends an array whose elements are each followed by a comma: in the place of the last one, or at once.
+    #[inline]
+    pub(super) fn close_array(&mut self) {
         if self.at > 0 && self.out[self.at - 1] == b',' {
             self.at -= 1;
         }
-        self.byte(bracket);
+        self.byte(b']');
     }
 
     /// A string of bytes of a single-byte code page, with its quotes.
     #[inline]
     pub(super) fn text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
+        let length = bytes.len();
+        let room = &mut self.out[self.at..self.at + length + 2];
+        room[0] = b'"';
+        let mut seen = 0;
+        for (to, &from) in room[1..=length].iter_mut().zip(bytes) {
+            let plain = tables.plain[usize::from(from)];
+            seen |= plain;
+            *to = plain;
+        }
+        if seen & NOT_PLAIN != 0 {
+            // Some character takes more than one byte: all of them again, one by one.
+            return self.escaped_text(bytes, tables);
+        }
+        room[length + 1] = b'"';
+        self.at += length + 2;
+        Ok(())
+    }
+
+    fn escaped_text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
         self.byte(b'"');
-        let mut done = 0;
-        for chunk in bytes.chunks(8) {
-            // Eight bytes that all are plain are the rule: one store for them.
-            if let Ok(eight) = <&[u8; 8]>::try_from(chunk) {
-                let plain = eight.map(|byte| tables.plain[usize::from(byte)]);
-                if !plain.contains(&0) {
-                    self.out[self.at..self.at + 8].copy_from_slice(&plain);
-                    self.at += 8;
-                    done += 8;
-                    continue;
-                }
+        for (index, &byte) in bytes.iter().enumerate() {
+            let entry = &tables.json[usize::from(byte)];
+            self.out[self.at..self.at + 8].copy_from_slice(entry);
+            self.at += usize::from(entry[7]);
+            if entry[7] == 0 {
+                return Err(Unmappable { index, byte });
             }
-            for (index, &byte) in chunk.iter().enumerate() {
-                let entry = &tables.json[usize::from(byte)];
-                self.out[self.at..self.at + 8].copy_from_slice(entry);
-                self.at += usize::from(entry[7]);
-                if entry[7] == 0 {
-                    return Err(Unmappable { index: done + index, byte });
-                }
-            }
-            done += chunk.len();
         }
         self.byte(b'"');
         Ok(())
@@ -197,39 +238,58 @@ impl<'a> Cursor<'a> {
         self.bytes(itoa::Buffer::new().format(number).as_bytes());
     }
 
-    /// `magnitude / 10^scale`, with all digits of the scale.
+    /// A number from its digits, `scale` of them behind the point; leading zeros are left out.
     #[inline]
-    pub(super) fn decimal(&mut self, negative: bool, magnitude: impl Integer, scale: usize) {
+    pub(super) fn decimal(&mut self, negative: bool, digits: &Digits, scale: usize) {
+        let all = &digits.ascii;
+        let end = digits.length;
+        // The digit before the point is always written.
+        let last_skipped = end.saturating_sub(scale + 1);
+        let mut from = 0;
+        while from < last_skipped && all[from] == b'0' {
+            from += 1;
+        }
         if negative {
             self.byte(b'-');
         }
-        let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(magnitude).as_bytes();
         if scale == 0 {
-            self.bytes(digits);
-        } else if digits.len() > scale {
-            let (whole, fraction) = digits.split_at(digits.len() - scale);
-            self.bytes(whole);
-            self.byte(b'.');
-            self.bytes(fraction);
-        } else {
+            self.short(&all[from..], end - from);
+            return;
+        }
+        if end <= scale {
             self.bytes(b"0.");
-            for _ in digits.len()..scale {
+            for _ in end..scale {
                 self.byte(b'0');
             }
-            self.bytes(digits);
+            self.short(all, end);
+            return;
+        }
+        let point = end - scale;
+        self.short(&all[from..], point - from);
+        self.byte(b'.');
+        self.short(&all[point..], scale);
+    }
+
+    /// The first `length` of some bytes; up to [`SLACK`] of them by one store.
+    #[inline]
+    fn short(&mut self, bytes: &[u8], length: usize) {
+        match bytes.first_chunk::<SLACK>() {
+            Some(chunk) if length <= SLACK => {
+                self.out[self.at..self.at + SLACK].copy_from_slice(chunk);
+                self.at += length;
+            }
+            _ => self.bytes(&bytes[..length]),
         }
     }
 
     /// The members that [`JsonOptions::meta`] adds.
     pub(super) fn meta(&mut self, position: &Position) {
-        self.bytes(b"\"_offset\":");
+        self.bytes(b",\"_offset\":");
         self.integer(position.offset);
         self.bytes(b",\"_length\":");
         self.integer(position.length);
         self.bytes(b",\"_record\":");
         self.integer(position.record);
-        self.byte(b',');
     }
 }
 
@@ -285,7 +345,7 @@ pub(super) fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Name, distinct, write_string};
+    use super::{Cursor, Digits, Name, distinct, write_string};
     use crate::decode::CodePage;
     use proptest::prelude::*;
 
@@ -301,29 +361,37 @@ mod tests {
     #[test]
     fn decimals_keep_all_digits_of_their_scale() {
         let check = |negative, magnitude: u64, scale, expected: &str| {
-            assert_eq!(written(|cursor| cursor.decimal(negative, magnitude, scale)), expected);
+            assert_eq!(written(|cursor| cursor.decimal(negative, &Digits::of(magnitude), scale)), expected);
         };
         check(false, 5980, 2, "59.80");
         check(true, 5, 2, "-0.05");
         check(false, 0, 3, "0.000");
+        check(false, 0, 0, "0");
         check(false, 100, 2, "1.00");
         check(true, u64::MAX, 0, "-18446744073709551615");
+        check(false, u64::MAX, 1, "1844674407370955161.5");
+        let mut digits = Digits::new();
+        digits.length = 9;
+        digits.ascii[..9].copy_from_slice(b"000012300");
+        assert_eq!(written(|cursor| cursor.decimal(true, &digits, 4)), "-1.2300");
+        assert_eq!(written(|cursor| cursor.decimal(false, &digits, 0)), "12300");
     }
 
     #[test]
-    fn objects_close_over_their_last_comma() {
+    fn objects_begin_over_their_first_comma() {
         let text = written(|cursor| {
-            cursor.byte(b'{');
+            let start = cursor.len();
             cursor.name(&Name::new("a name of more than sixteen bytes"));
             cursor.integer(1);
-            cursor.byte(b',');
             cursor.name(&Name::new("b"));
             cursor.byte(b'[');
-            cursor.close(b']');
-            cursor.byte(b',');
-            cursor.close(b'}');
+            cursor.close_array();
+            cursor.name(&Name::new("c"));
+            let inner = cursor.len();
+            cursor.close_object(inner);
+            cursor.close_object(start);
         });
-        assert_eq!(text, r#"{"a name of more than sixteen bytes":1,"b":[]}"#);
+        assert_eq!(text, r#"{"a name of more than sixteen bytes":1,"b":[],"c":{}}"#);
     }
 
     #[test]

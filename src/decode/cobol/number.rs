@@ -6,6 +6,7 @@
 use super::settings::{ByteOrder, FloatFormat};
 use crate::decode::code_page::Family;
 use crate::decode::copybook::SignPosition;
+use crate::decode::json::Digits;
 
 /// A whole number; the layout knows where its point is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ static EBCDIC_DIGITS: [u8; 256] = digits(0xF0);
 static ASCII_DIGITS: [u8; 256] = digits(b'0');
 static EBCDIC_SIGNED: [u8; 256] = ebcdic_signed();
 static ASCII_SIGNED: [u8; 256] = ascii_signed();
-static PAIRS: [u8; 256] = pairs();
+static PAIRS: [u16; 256] = pairs();
 
 const fn digits(zero: u8) -> [u8; 256] {
     let mut table = [NONE; 256];
@@ -84,18 +85,21 @@ const fn ascii_signed() -> [u8; 256] {
     table
 }
 
-/// Two digits in one byte as a number to 99.
-const fn pairs() -> [u8; 256] {
-    let mut table = [NONE; 256];
+/// Two digits in one byte as two characters, the first in the low byte; [`NO_PAIR`] in both where they are none.
+const fn pairs() -> [u16; 256] {
+    let mut table = [NO_PAIR; 256];
     let mut byte = 0;
     while byte < 256 {
         if byte >> 4 < 10 && byte & 15 < 10 {
-            table[byte] = ((byte >> 4) * 10 + (byte & 15)) as u8;
+            table[byte] = ((byte >> 4) | (byte & 15) << 8) as u16 | 0x3030;
         }
         byte += 1;
     }
     table
 }
+
+/// Bits that no pair of digits has.
+const NO_PAIR: u16 = 0xC0C0;
 
 const fn powers() -> [u128; 39] {
     let mut table = [1u128; 39];
@@ -114,9 +118,14 @@ fn number(negative: bool, magnitude: u128) -> Number {
     Number { negative: negative && magnitude != 0, magnitude }
 }
 
-/// One digit a byte. What it answers is true to every bit for up to 38 digits.
+/// One digit a byte. Writes the digits and answers whether the sign is a minus.
 #[inline]
-pub(super) fn zoned(bytes: &[u8], sign: Option<SignPosition>, family: Family) -> Result<Number, Bad> {
+pub(super) fn zoned(
+    bytes: &[u8],
+    sign: Option<SignPosition>,
+    family: Family,
+    digits: &mut Digits,
+) -> Result<bool, Bad> {
     let ebcdic = family == Family::Ebcdic;
     let (plain, signed) = if ebcdic { (&EBCDIC_DIGITS, &EBCDIC_SIGNED) } else { (&ASCII_DIGITS, &ASCII_SIGNED) };
     let (plus, minus) = if ebcdic { (0x4E, 0x60) } else { (b'+', b'-') };
@@ -127,15 +136,24 @@ pub(super) fn zoned(bytes: &[u8], sign: Option<SignPosition>, family: Family) ->
         _ => Err(Bad::Sign(at)),
     };
     match sign {
-        Some(SignPosition::TrailingSeparate) => Ok(number(separate(last)?, run(&bytes[..last], 0, plain)?)),
-        Some(SignPosition::LeadingSeparate) => Ok(number(separate(0)?, run(&bytes[1..], 1, plain)?)),
+        Some(SignPosition::TrailingSeparate) => {
+            let negative = separate(last)?;
+            run(&bytes[..last], 0, plain, digits)?;
+            Ok(negative)
+        }
+        Some(SignPosition::LeadingSeparate) => {
+            let negative = separate(0)?;
+            run(&bytes[1..], 1, plain, digits)?;
+            Ok(negative)
+        }
         Some(SignPosition::Leading) => {
             let first = signed[usize::from(bytes[0])];
             if first == NONE {
                 return Err(over_digit(bytes[0], 0));
             }
-            let rest = run(&bytes[1..], 1, plain)?;
-            Ok(number(first & NEGATIVE != 0, u128::from(first & 15) * POWERS[last] + rest))
+            push(digits, first);
+            run(&bytes[1..], 1, plain, digits)?;
+            Ok(first & NEGATIVE != 0)
         }
         Some(SignPosition::Trailing) | None => {
             let digit = signed[usize::from(bytes[last])];
@@ -147,9 +165,16 @@ pub(super) fn zoned(bytes: &[u8], sign: Option<SignPosition>, family: Family) ->
             if negative && sign.is_none() {
                 return Err(Bad::Sign(last));
             }
-            Ok(number(negative, run(&bytes[..last], 0, plain)? * 10 + u128::from(digit & 15)))
+            run(&bytes[..last], 0, plain, digits)?;
+            push(digits, digit);
+            Ok(negative)
         }
     }
+}
+
+fn push(digits: &mut Digits, digit: u8) {
+    digits.ascii[digits.length] = digit & 15 | b'0';
+    digits.length += 1;
 }
 
 /// What is wrong with a byte that should hold a digit and perhaps a sign.
@@ -160,68 +185,73 @@ fn over_digit(byte: u8, at: usize) -> Bad {
 
 /// Digits without a sign; `first` is the index of the first one in its field.
 #[inline]
-fn run(bytes: &[u8], first: usize, table: &[u8; 256]) -> Result<u128, Bad> {
-    let mut value = 0u128;
-    let mut at = first;
-    // 18 digits at a time fit 64 bits.
-    for chunk in bytes.chunks(18) {
-        let mut part = 0u64;
-        let mut seen = 0u8;
-        for &byte in chunk {
-            let digit = table[usize::from(byte)];
-            seen |= digit;
-            part = part.wrapping_mul(10).wrapping_add(u64::from(digit));
-        }
-        if seen == NONE {
-            let bad = chunk.iter().position(|byte| table[usize::from(*byte)] == NONE).unwrap_or_default();
-            return Err(Bad::Digit(at + bad));
-        }
-        value = if at == first { u128::from(part) } else { value * POWERS[chunk.len()] + u128::from(part) };
-        at += chunk.len();
+fn run(bytes: &[u8], first: usize, table: &[u8; 256], digits: &mut Digits) -> Result<(), Bad> {
+    let mut seen = 0u8;
+    let start = digits.length;
+    for (to, &byte) in digits.ascii[start..start + bytes.len()].iter_mut().zip(bytes) {
+        let digit = table[usize::from(byte)];
+        seen |= digit;
+        *to = digit | b'0';
     }
-    Ok(value)
+    if seen == NONE {
+        let bad = bytes.iter().position(|byte| table[usize::from(*byte)] == NONE).unwrap_or_default();
+        return Err(Bad::Digit(first + bad));
+    }
+    digits.length += bytes.len();
+    Ok(())
 }
 
-/// Two digits a byte; with a sign in the last half-byte when `sign_nibble`.
+/// Two digits a byte; with a sign in the last half-byte when `sign_nibble`. Writes the digits, as many as the bytes
+/// have, and answers whether the sign is a minus.
 #[inline]
-pub(super) fn packed(bytes: &[u8], digits: u8, signed: bool, sign_nibble: bool) -> Result<Number, Bad> {
+pub(super) fn packed(
+    bytes: &[u8],
+    picture_digits: u8,
+    signed: bool,
+    sign_nibble: bool,
+    digits: &mut Digits,
+) -> Result<bool, Bad> {
     let (body, last) = if sign_nibble { bytes.split_at(bytes.len() - 1) } else { (bytes, &bytes[..0]) };
-    let mut magnitude = 0u128;
-    let mut at = 0;
-    // 9 bytes at a time, 18 digits, fit 64 bits.
-    for chunk in body.chunks(9) {
-        let mut part = 0u64;
-        let mut seen = 0u8;
-        for &byte in chunk {
-            let pair = PAIRS[usize::from(byte)];
-            // Pairs go to 99, so the high bit tells that one was none.
-            seen |= pair;
-            part = part.wrapping_mul(100).wrapping_add(u64::from(pair));
-        }
-        if seen & 0x80 != 0 {
-            let bad = chunk.iter().position(|byte| PAIRS[usize::from(*byte)] == NONE).unwrap_or_default();
-            return Err(Bad::Digit(at + bad));
-        }
-        magnitude = if at == 0 { u128::from(part) } else { magnitude * POWERS[2 * chunk.len()] + u128::from(part) };
-        at += chunk.len();
+    let mut seen = 0u16;
+    for (to, &byte) in digits.ascii[..2 * body.len()].chunks_exact_mut(2).zip(body) {
+        let pair = PAIRS[usize::from(byte)];
+        seen |= pair;
+        to.copy_from_slice(&pair.to_le_bytes());
     }
+    if seen & NO_PAIR != 0 {
+        let bad = body.iter().position(|byte| PAIRS[usize::from(*byte)] & NO_PAIR != 0).unwrap_or_default();
+        return Err(Bad::Digit(bad));
+    }
+    digits.length = 2 * body.len();
     let mut negative = false;
     if let Some(&byte) = last.first() {
         if byte >> 4 > 9 {
-            return Err(Bad::Digit(at));
+            return Err(Bad::Digit(body.len()));
         }
         negative = match byte & 15 {
             0xC | 0xF | 0xA | 0xE => false,
             0xD | 0xB if signed => true,
-            _ => return Err(Bad::Sign(at)),
+            _ => return Err(Bad::Sign(body.len())),
         };
-        magnitude = magnitude * 10 + u128::from(byte >> 4);
+        push(digits, byte >> 4);
     }
-    // A picture with an even number of digits leaves a half-byte over, which must be zero.
-    if magnitude >= POWERS[usize::from(digits)] {
+    // A picture that leaves a half-byte over wants a zero in it.
+    if digits.length > usize::from(picture_digits) && digits.ascii[0] != b'0' {
         return Err(Bad::Overflow);
     }
-    Ok(number(negative, magnitude))
+    Ok(negative)
+}
+
+/// The number that digits stand for; at most 38 of them can be other than zero.
+#[inline]
+pub(super) fn value(negative: bool, digits: &Digits) -> Number {
+    let mut magnitude = 0u128;
+    // 18 digits at a time fit 64 bits.
+    for (index, chunk) in digits.ascii[..digits.length].chunks(18).enumerate() {
+        let part = chunk.iter().fold(0u64, |part, digit| part * 10 + u64::from(digit & 15));
+        magnitude = if index == 0 { u128::from(part) } else { magnitude * POWERS[chunk.len()] + u128::from(part) };
+    }
+    number(negative, magnitude)
 }
 
 /// Two's complement of 2, 4 or 8 bytes; held to the digits of its picture unless it is native (COMP-5).
@@ -315,11 +345,22 @@ pub(super) fn float(bytes: &[u8], format: FloatFormat) -> Result<f64, Bad> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bad, Number, binary, edited, float, packed, zoned};
+    use super::{Bad, Number, binary, edited, float, value};
     use crate::decode::cobol::settings::{ByteOrder, FloatFormat};
     use crate::decode::code_page::Family;
     use crate::decode::copybook::SignPosition;
+    use crate::decode::json::Digits;
     use proptest::prelude::*;
+
+    fn zoned(bytes: &[u8], sign: Option<SignPosition>, family: Family) -> Result<Number, Bad> {
+        let mut digits = Digits::new();
+        super::zoned(bytes, sign, family, &mut digits).map(|negative| value(negative, &digits))
+    }
+
+    fn packed(bytes: &[u8], picture_digits: u8, signed: bool, sign_nibble: bool) -> Result<Number, Bad> {
+        let mut digits = Digits::new();
+        super::packed(bytes, picture_digits, signed, sign_nibble, &mut digits).map(|negative| value(negative, &digits))
+    }
 
     fn plus(magnitude: u128) -> Result<Number, Bad> {
         Ok(Number { negative: false, magnitude })
@@ -508,7 +549,7 @@ mod tests {
         }
 
         #[test]
-        fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 1..40), text in any::<String>()) {
+        fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 1..39), text in any::<String>()) {
             for family in [Family::Ascii, Family::Ebcdic] {
                 let _ = zoned(&bytes, None, family);
                 let _ = zoned(&bytes, Some(SignPosition::Leading), family);
