@@ -46,17 +46,19 @@ pub(super) const SLACK: usize = 16;
 
 /// The digits of a number in ASCII, in order.
 pub(super) struct Digits {
-    /// The digits, and room behind them.
+    /// The digits, and zeros behind them.
     pub(super) ascii: [u8; 64],
-    /// How many there are, at most 40.
-    pub(super) length: usize,
+    /// Index of the first one.
+    pub(super) start: usize,
+    /// Index behind the last one, at most 40.
+    pub(super) end: usize,
 }
 
 impl Digits {
     /// None yet.
     #[inline]
     pub(super) fn new() -> Digits {
-        Digits { ascii: [b'0'; 64], length: 0 }
+        Digits { ascii: [b'0'; 64], start: 0, end: 0 }
     }
 
     /// Those of a whole number.
@@ -64,16 +66,43 @@ impl Digits {
         let mut buffer = itoa::Buffer::new();
         let text = buffer.format(number).as_bytes();
         let mut digits = Digits::new();
-        digits.length = text.len().min(40);
-        digits.ascii[..digits.length].copy_from_slice(&text[..digits.length]);
+        digits.end = text.len().min(40);
+        digits.ascii[..digits.end].copy_from_slice(&text[..digits.end]);
         digits
+    }
+
+    /// Those of sixteen half-bytes that all are digits, without leading zeros.
+    #[inline]
+    pub(super) fn of_nibbles(nibbles: u64) -> Digits {
+        let mut digits = Digits::new();
+        let zeros = u64::from_ne_bytes([b'0'; 8]);
+        digits.ascii[..8].copy_from_slice(&(spread((nibbles >> 32) as u32) | zeros).to_be_bytes());
+        digits.ascii[8..16].copy_from_slice(&(spread(nibbles as u32) | zeros).to_be_bytes());
+        digits.start = (nibbles.leading_zeros() / 4) as usize;
+        digits.end = 16;
+        digits
+    }
+
+    /// Those that there are.
+    pub(super) fn all(&self) -> &[u8] {
+        self.ascii.get(self.start..self.end).unwrap_or_default()
     }
 }
 
-/// A member's name with comma, quotes and colon, in pieces of a fixed size, which are copied without a call.
+/// Eight half-bytes, one in each byte.
+#[inline]
+fn spread(nibbles: u32) -> u64 {
+    let wide = u64::from(nibbles);
+    let wide = (wide | wide << 16) & 0x0000_FFFF_0000_FFFF;
+    let wide = (wide | wide << 8) & 0x00FF_00FF_00FF_00FF;
+    (wide | wide << 4) & 0x0F0F_0F0F_0F0F_0F0F
+}
+
+/// A member's name with comma, quotes and colon: the start in a piece of a fixed size, which is copied without a call.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
-    pieces: Box<[[u8; SLACK]]>,
+    start: [u8; SLACK],
+    rest: Box<[u8]>,
     length: usize,
 }
 
@@ -83,13 +112,10 @@ impl Name {
         let mut bytes = vec![b','];
         write_string(name, &mut bytes);
         bytes.push(b':');
-        let mut pieces = Vec::new();
-        for chunk in bytes.chunks(SLACK) {
-            let mut piece = [0u8; SLACK];
-            piece[..chunk.len()].copy_from_slice(chunk);
-            pieces.push(piece);
-        }
-        Name { pieces: pieces.into(), length: bytes.len() }
+        let (start, rest) = bytes.split_at(bytes.len().min(SLACK));
+        let mut piece = [0u8; SLACK];
+        piece[..start.len()].copy_from_slice(start);
+        Name { start: piece, rest: rest.into(), length: bytes.len() }
     }
 
     /// Its length in the text.
@@ -152,10 +178,9 @@ impl<'a> Cursor<'a> {
     /// A member's name.
     #[inline]
     pub(super) fn name(&mut self, name: &Name) {
-        let mut at = self.at;
-        for piece in &name.pieces {
-            self.out[at..at + SLACK].copy_from_slice(piece);
-            at += SLACK;
+        self.out[self.at..self.at + SLACK].copy_from_slice(&name.start);
+        if name.length > SLACK {
+            self.out[self.at + SLACK..self.at + name.length].copy_from_slice(&name.rest);
         }
         self.at += name.length;
     }
@@ -185,17 +210,22 @@ impl<'a> Cursor<'a> {
         let length = bytes.len();
         let room = &mut self.out[self.at..self.at + length + 2];
         room[0] = b'"';
+        room[length + 1] = b'"';
+        let (pieces, rest) = bytes.as_chunks::<8>();
+        let (room_pieces, room_rest) = room[1..=length].as_chunks_mut::<8>();
         let mut seen = 0;
-        for (to, &from) in room[1..=length].iter_mut().zip(bytes) {
-            let plain = tables.plain[usize::from(from)];
-            seen |= plain;
-            *to = plain;
+        for (to, from) in room_pieces.iter_mut().zip(pieces) {
+            *to = from.map(|byte| tables.plain[usize::from(byte)]);
+            seen |= u64::from_ne_bytes(*to);
         }
-        if seen & NOT_PLAIN != 0 {
+        for (to, &from) in room_rest.iter_mut().zip(rest) {
+            *to = tables.plain[usize::from(from)];
+            seen |= u64::from(*to);
+        }
+        if seen & u64::from_ne_bytes([NOT_PLAIN; 8]) != 0 {
             // Some character takes more than one byte: all of them again, one by one.
             return self.escaped_text(bytes, tables);
         }
-        room[length + 1] = b'"';
         self.at += length + 2;
         Ok(())
     }
@@ -241,20 +271,15 @@ impl<'a> Cursor<'a> {
     /// A number from its digits, `scale` of them behind the point; leading zeros are left out.
     #[inline]
     pub(super) fn decimal(&mut self, negative: bool, digits: &Digits, scale: usize) {
-        let all = &digits.ascii;
-        let end = digits.length;
-        // The digit before the point is always written.
-        let last_skipped = end.saturating_sub(scale + 1);
-        let mut from = 0;
-        while from < last_skipped && all[from] == b'0' {
-            from += 1;
-        }
+        let (all, end) = (&digits.ascii, digits.end);
         if negative {
             self.byte(b'-');
         }
-        if scale == 0 {
-            self.short(&all[from..], end - from);
-            return;
+        let point = end.saturating_sub(scale);
+        // The digit before the point is always written, leading zeros before it are not.
+        let mut from = digits.start.min(point.saturating_sub(1));
+        while from + 1 < point && all[from] == b'0' {
+            from += 1;
         }
         if end <= scale {
             self.bytes(b"0.");
@@ -264,10 +289,11 @@ impl<'a> Cursor<'a> {
             self.short(all, end);
             return;
         }
-        let point = end - scale;
         self.short(&all[from..], point - from);
-        self.byte(b'.');
-        self.short(&all[point..], scale);
+        if scale > 0 {
+            self.byte(b'.');
+            self.short(&all[point..], scale);
+        }
     }
 
     /// The first `length` of some bytes; up to [`SLACK`] of them by one store.
@@ -371,10 +397,16 @@ mod tests {
         check(true, u64::MAX, 0, "-18446744073709551615");
         check(false, u64::MAX, 1, "1844674407370955161.5");
         let mut digits = Digits::new();
-        digits.length = 9;
+        digits.end = 9;
         digits.ascii[..9].copy_from_slice(b"000012300");
         assert_eq!(written(|cursor| cursor.decimal(true, &digits, 4)), "-1.2300");
         assert_eq!(written(|cursor| cursor.decimal(false, &digits, 0)), "12300");
+        let nibbles = |nibbles, scale| written(|cursor| cursor.decimal(false, &Digits::of_nibbles(nibbles), scale));
+        assert_eq!(nibbles(0x123, 2), "1.23");
+        assert_eq!(nibbles(0, 2), "0.00");
+        assert_eq!(nibbles(0, 0), "0");
+        assert_eq!(nibbles(5, 20), "0.00000000000000000005");
+        assert_eq!(nibbles(0x1234_5678_9012_3456, 0), "1234567890123456");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::fields::Body;
-use super::number::{Bad, packed, zoned};
+use super::number::{Bad, packed, packed_word, zoned};
 use super::plan::Plan;
 use crate::decode::copybook::Data;
 use crate::decode::json::{Blank, Cursor, Digits, ESCAPED, JsonOptions, META, Name};
@@ -162,8 +162,7 @@ impl Compiler<'_> {
         let own = unique(own, names);
         let name = Name::new(&own);
         let moves = !self.plan.moved_by[index].is_empty();
-        let leaf =
-            item.data.map(|data| Leaf { item: index, offset: item.offset, length: item.length, moves, data });
+        let leaf = item.data.map(|data| Leaf { item: index, offset: item.offset, length: item.length, moves, data });
         steps.push(match (leaf, &item.occurs) {
             (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
             (None, None) => Step::Object { name, members: self.steps(&item.children, &mut HashSet::new()) },
@@ -371,6 +370,15 @@ impl Run<'_> {
                 }
             }
             Data::Packed { digits: picture, scale, signed, sign_nibble } => {
+                if sign_nibble
+                    && scale >= 0
+                    && let Some(word) = low_word(body.bytes, offset + leaf.length, leaf.length)
+                    && let Some((negative, nibbles)) = packed_word(word, picture, signed)
+                {
+                    let digits = Digits::of_nibbles(nibbles);
+                    cursor.decimal(negative && nibbles != 0, &digits, usize::from(scale.unsigned_abs()));
+                    return Ok(bytes);
+                }
                 let mut digits = Digits::new();
                 match packed(bytes, picture, signed, sign_nibble, &mut digits) {
                     Ok(negative) => {
@@ -430,15 +438,7 @@ impl Run<'_> {
 
     /// A number that is none: what a blank one becomes is the caller's choice.
     #[cold]
-    fn bad(
-        &self,
-        leaf: &Leaf,
-        offset: usize,
-        bytes: &[u8],
-        bad: Bad,
-        plan: &Plan,
-        cursor: &mut Cursor<'_>,
-    ) -> Written {
+    fn bad(&self, leaf: &Leaf, offset: usize, bytes: &[u8], bad: Bad, plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
         let item = &plan.items[leaf.item];
         let blank = bad == Bad::Blank || plan.is_blank(bytes);
         let scale = match leaf.data {
@@ -456,15 +456,24 @@ impl Run<'_> {
     }
 }
 
+/// The `length` bytes before `end` as a number, high byte first, when they are at most 8 and 8 can be read at once.
+#[inline]
+fn low_word(record: &[u8], end: usize, length: usize) -> Option<u64> {
+    let bytes = record.get(..end)?.last_chunk::<8>()?;
+    let above = 8usize.checked_sub(length)?;
+    Some(u64::from_be_bytes(*bytes) << (8 * above) >> (8 * above))
+}
+
 /// A number from its digits; a negative scale adds zeros.
 #[inline]
 fn write_number(negative: bool, digits: &mut Digits, scale: i8, cursor: &mut Cursor<'_>) {
-    let zero = digits.ascii[..digits.length].iter().all(|digit| *digit == b'0');
-    if scale < 0 && !zero {
+    let is_zero = |digits: &Digits| digits.all().iter().all(|digit| *digit == b'0');
+    if scale < 0 && !is_zero(digits) {
         // What is behind the digits is zeros.
-        digits.length += usize::from(scale.unsigned_abs());
+        digits.end += usize::from(scale.unsigned_abs());
     }
-    cursor.decimal(negative && !zero, digits, usize::from(scale.max(0).unsigned_abs()));
+    let negative = negative && !is_zero(digits);
+    cursor.decimal(negative, digits, usize::from(scale.max(0).unsigned_abs()));
 }
 
 #[cold]

@@ -173,8 +173,8 @@ pub(super) fn zoned(
 }
 
 fn push(digits: &mut Digits, digit: u8) {
-    digits.ascii[digits.length] = digit & 15 | b'0';
-    digits.length += 1;
+    digits.ascii[digits.end] = digit & 15 | b'0';
+    digits.end += 1;
 }
 
 /// What is wrong with a byte that should hold a digit and perhaps a sign.
@@ -187,7 +187,7 @@ fn over_digit(byte: u8, at: usize) -> Bad {
 #[inline]
 fn run(bytes: &[u8], first: usize, table: &[u8; 256], digits: &mut Digits) -> Result<(), Bad> {
     let mut seen = 0u8;
-    let start = digits.length;
+    let start = digits.end;
     for (to, &byte) in digits.ascii[start..start + bytes.len()].iter_mut().zip(bytes) {
         let digit = table[usize::from(byte)];
         seen |= digit;
@@ -197,7 +197,7 @@ fn run(bytes: &[u8], first: usize, table: &[u8; 256], digits: &mut Digits) -> Re
         let bad = bytes.iter().position(|byte| table[usize::from(*byte)] == NONE).unwrap_or_default();
         return Err(Bad::Digit(first + bad));
     }
-    digits.length += bytes.len();
+    digits.end += bytes.len();
     Ok(())
 }
 
@@ -222,7 +222,7 @@ pub(super) fn packed(
         let bad = body.iter().position(|byte| PAIRS[usize::from(*byte)] & NO_PAIR != 0).unwrap_or_default();
         return Err(Bad::Digit(bad));
     }
-    digits.length = 2 * body.len();
+    digits.end = 2 * body.len();
     let mut negative = false;
     if let Some(&byte) = last.first() {
         if byte >> 4 > 9 {
@@ -236,10 +236,26 @@ pub(super) fn packed(
         push(digits, byte >> 4);
     }
     // A picture that leaves a half-byte over wants a zero in it.
-    if digits.length > usize::from(picture_digits) && digits.ascii[0] != b'0' {
+    if digits.end > usize::from(picture_digits) && digits.ascii[0] != b'0' {
         return Err(Bad::Overflow);
     }
     Ok(negative)
+}
+
+/// [`packed`] for a field of up to 8 bytes with a sign, given as the low bytes of a word with zeros above. `None` when
+/// something is wrong: then [`packed`] says what.
+#[inline]
+pub(super) fn packed_word(word: u64, picture_digits: u8, signed: bool) -> Option<(bool, u64)> {
+    let nibbles = word >> 4;
+    // A half-byte above 9 has its high bit set and one of the next two.
+    let above_nine = nibbles >> 3 & (nibbles >> 2 | nibbles >> 1) & 0x1111_1111_1111_1111;
+    let too_long = picture_digits < 16 && nibbles >> (4 * picture_digits) != 0;
+    let negative = match word & 15 {
+        0xC | 0xF | 0xA | 0xE => false,
+        0xD | 0xB if signed => true,
+        _ => return None,
+    };
+    (above_nine == 0 && !too_long).then_some((negative, nibbles))
 }
 
 /// The number that digits stand for; at most 38 of them can be other than zero.
@@ -247,7 +263,7 @@ pub(super) fn packed(
 pub(super) fn value(negative: bool, digits: &Digits) -> Number {
     let mut magnitude = 0u128;
     // 18 digits at a time fit 64 bits.
-    for (index, chunk) in digits.ascii[..digits.length].chunks(18).enumerate() {
+    for (index, chunk) in digits.all().chunks(18).enumerate() {
         let part = chunk.iter().fold(0u64, |part, digit| part * 10 + u64::from(digit & 15));
         magnitude = if index == 0 { u128::from(part) } else { magnitude * POWERS[chunk.len()] + u128::from(part) };
     }
@@ -345,7 +361,7 @@ pub(super) fn float(bytes: &[u8], format: FloatFormat) -> Result<f64, Bad> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bad, Number, binary, edited, float, value};
+    use super::{Bad, Number, binary, edited, float, packed_word, value};
     use crate::decode::cobol::settings::{ByteOrder, FloatFormat};
     use crate::decode::code_page::Family;
     use crate::decode::copybook::SignPosition;
@@ -359,7 +375,15 @@ mod tests {
 
     fn packed(bytes: &[u8], picture_digits: u8, signed: bool, sign_nibble: bool) -> Result<Number, Bad> {
         let mut digits = Digits::new();
-        super::packed(bytes, picture_digits, signed, sign_nibble, &mut digits).map(|negative| value(negative, &digits))
+        let read = super::packed(bytes, picture_digits, signed, sign_nibble, &mut digits)
+            .map(|negative| value(negative, &digits));
+        if sign_nibble && bytes.len() <= 8 {
+            // The short way says the same.
+            let word = bytes.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
+            let short = packed_word(word, picture_digits, signed);
+            assert_eq!(short.map(|(negative, nibbles)| value(negative, &Digits::of_nibbles(nibbles))), read.ok());
+        }
+        read
     }
 
     fn plus(magnitude: u128) -> Result<Number, Bad> {
