@@ -8,6 +8,8 @@
 mod reader;
 mod row;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
