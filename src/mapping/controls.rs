@@ -126,8 +126,7 @@ impl Controls {
     }
 
     /// Judges the whole file, at its end.
-    #[expect(clippy::result_large_err, reason = "asked once a file")]
-    pub fn verdict(&self) -> Result<(), Reject> {
+    pub fn verdict(&self) -> Result<(), Box<Reject>> {
         let Some(seen) = &self.trailer else {
             let position = Position {
                 record: self.last.record + 1,
@@ -135,7 +134,7 @@ impl Controls {
                 length: 0,
                 line: self.last.line.map(|line| line + 1),
             };
-            return Err(Reject {
+            return Err(Box::new(Reject {
                 code: RejectCode::MissingTrailer,
                 field: None,
                 field_span: None,
@@ -144,17 +143,19 @@ impl Controls {
                 key: None,
                 position,
                 raw: Vec::new(),
-            });
+            }));
         };
-        let wrong = |field: Option<&str>, expected: String, found: String| Reject {
-            code: RejectCode::ControlTotal,
-            field: field.map(str::to_owned),
-            field_span: None,
-            expected,
-            found,
-            key: None,
-            position: seen.position,
-            raw: seen.raw.clone(),
+        let wrong = |field: Option<&str>, expected: String, found: String| {
+            Box::new(Reject {
+                code: RejectCode::ControlTotal,
+                field: field.map(str::to_owned),
+                field_span: None,
+                expected,
+                found,
+                key: None,
+                position: seen.position,
+                raw: seen.raw.clone(),
+            })
         };
         if self.trailers > 1 {
             return Err(wrong(None, "one trailer record".to_owned(), format!("{}", self.trailers)));
@@ -201,7 +202,7 @@ fn add(total: Decimal, number: Decimal) -> Option<Decimal> {
 fn number(fields: &dyn Fields, slot: Slot, style: NumberStyle) -> Result<Decimal, String> {
     match fields.read(slot, Scope::ROOT) {
         Ok(Value::Decimal(number)) => Ok(number),
-        Ok(Value::Text(text)) => style.parse(&text).map_err(|_| super::scalar::shown(&text)),
+        Ok(Value::Text(text)) => style.parse(&text).map_err(|_| super::convert::shown(&text)),
         Ok(other) => Err(other.kind().to_owned()),
         Err(fault) => Err(fault.found),
     }

@@ -11,7 +11,7 @@ use super::lookup::Lookup;
 use super::number::NumberStyle;
 use super::place::{MAX_DEPTH, Place, Surroundings};
 use super::plan::{Array, Field, Rule};
-use super::scalar_rules;
+use super::rules;
 use super::schema::{self, Shape};
 use super::sections::{FIELD, NOT_IN_FIELD, without_unavailable};
 use super::types::Type;
@@ -46,7 +46,8 @@ pub(super) fn compile_fields(entries: &Entries, within: &Surroundings<'_>, conte
         }
         match compile_field(node, within, context) {
             Some((rule, shape)) => {
-                let mut label = json::string(name);
+                let mut label = if fields.is_empty() { Vec::new() } else { vec![b','] };
+                json::write_string(&mut label, name);
                 label.push(b':');
                 fields.push(Field { name: name.clone(), label, key: None, rule });
                 shapes.push((name.clone(), shape));
@@ -158,9 +159,9 @@ fn constant(table: &Table<'_>, declared: Option<Type>) -> Option<(Rule, Shape)> 
         table.fail(node.fault(format!("a constant is a string, a number or a boolean, found {}", node.kind())));
         return None;
     };
-    let as_string = scalar_rules::as_string(table, value_type, None)?;
+    let as_string = rules::as_string(table, value_type, None)?;
     let json = table.read("constant", |node| literal::value(node, value_type, as_string, false))?;
-    let mut facts = scalar_rules::bare_facts(value_type, as_string);
+    let mut facts = rules::bare_facts(value_type, as_string);
     facts.values = Some(vec![json.clone()]);
     Some((Rule::Constant(json), schema::scalar(&facts)))
 }
@@ -229,7 +230,7 @@ fn each(
             return None;
         }
         let element = Place { slot: place.slot, level: place.level + 1 };
-        let made = scalar_rules::compile(&rules, declared_type(&rules), element, resolved.kind, context)?;
+        let made = rules::compile(&rules, declared_type(&rules), element, resolved.kind, context)?;
         if rules.failed() {
             return None;
         }
@@ -273,7 +274,7 @@ fn single(
     if declared.is_none() && table.has("type") {
         return None; // What the other rules mean depends on the type.
     }
-    scalar_rules::compile(table, declared, place, resolved.kind, context)
+    rules::compile(table, declared, place, resolved.kind, context)
 }
 
 fn fields_of<'a>(table: &Table<'a>, name: &str) -> Option<&'a Entries> {

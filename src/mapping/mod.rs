@@ -8,6 +8,7 @@
 
 mod condition;
 mod controls;
+mod convert;
 mod exposure;
 mod field;
 mod json;
@@ -16,8 +17,8 @@ mod lookup;
 mod number;
 mod place;
 mod plan;
+mod rules;
 mod scalar;
-mod scalar_rules;
 mod schedule;
 mod schema;
 mod sections;

@@ -23,7 +23,7 @@ pub(super) enum Rule {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: String,
-    /// `"name":` as JSON.
+    /// `"name":` as JSON, with a comma before it for all but an object's first field.
     pub(super) label: Vec<u8>,
     /// Which part of the key it is.
     pub(super) key: Option<usize>,
@@ -86,12 +86,12 @@ pub struct Mapper {
     rules: Arc<Rules>,
     controls: Option<Controls>,
     key_spans: Vec<(usize, usize)>,
-    /// How large documents have been of late.
-    capacity: usize,
+    /// Documents are written here and leave in a buffer of their exact size.
+    buffer: Vec<u8>,
 }
 
-/// The most space to reserve for a document before it is written: one giant must not make giants of all.
-const LARGEST_GUESS: usize = 64 << 10;
+/// One giant among the documents must not hold its room for ever.
+const LARGEST_BUFFER: usize = 1 << 20;
 
 /// Longer keys fit into no URL.
 const LONGEST_KEY: usize = 1024;
@@ -100,7 +100,7 @@ impl Mapper {
     pub(super) fn new(rules: Arc<Rules>) -> Mapper {
         let key_spans = vec![(0, 0); rules.key_parts];
         let controls = Controls::new(&rules);
-        Mapper { rules, controls, key_spans, capacity: 256 }
+        Mapper { rules, controls, key_spans, buffer: Vec::new() }
     }
 
     /// Maps one record, and counts it for the control totals.
@@ -139,10 +139,11 @@ impl Mapper {
     }
 
     fn document(&mut self, record: &RawRecord<'_>, mut walk: Walk<'_>) -> Result<Document, Box<Fault>> {
-        let mut payload = Vec::with_capacity(self.capacity);
-        write_object(&self.rules.fields, &mut walk, &mut payload, &mut self.key_spans)?;
-        self.capacity = ((self.capacity * 7 + payload.len()) / 8 + 64).min(LARGEST_GUESS);
-        let key = self.key(&payload)?;
+        self.buffer.clear();
+        self.buffer.shrink_to(LARGEST_BUFFER);
+        write_object(&self.rules.fields, &mut walk, &mut self.buffer, &mut self.key_spans)?;
+        let key = self.key(&self.buffer)?;
+        let payload = self.buffer.clone();
         Ok(Document { key, hash: ContentHash::of(&payload), payload, position: record.position })
     }
 
@@ -199,10 +200,7 @@ fn write_object(
     key_spans: &mut [(usize, usize)],
 ) -> Result<(), Box<Fault>> {
     out.push(b'{');
-    for (index, field) in fields.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
+    for field in fields {
         out.extend_from_slice(&field.label);
         let start = out.len();
         write(&field.rule, walk, out, key_spans).map_err(|fault| below(&field.name, fault))?;

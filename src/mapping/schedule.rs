@@ -14,7 +14,7 @@ pub enum Schedule {
     /// So long after the last look.
     Every(Duration),
     /// At the times of a cron expression.
-    Cron(CronSchedule),
+    Cron(Box<CronSchedule>),
     /// As soon as the source shows something new.
     Watch,
     /// Only on command.
@@ -58,7 +58,7 @@ impl Schedule {
                     Some(node) => node.as_str().map(Some).ok_or_else(|| format!("`{key}` must be a string")),
                 };
                 let expression = text("cron")?.ok_or("a schedule that is a table needs `cron`")?;
-                CronSchedule::new(expression, text("zone")?).map(Schedule::Cron)
+                CronSchedule::new(expression, text("zone")?).map(|schedule| Schedule::Cron(Box::new(schedule)))
             }
             _ => Err(format!("expected a string or a table, found {}", node.kind())),
         }
@@ -74,7 +74,9 @@ impl Schedule {
                 Some(_) => Err("the shortest pause between two looks is 100ms".to_owned()),
                 None => Err(format!("`{length}` is no length of time like \"30s\", \"5m\", \"1h\"")),
             },
-            ("cron", expression) => CronSchedule::new(expression, None).map(Schedule::Cron),
+            ("cron", expression) => {
+                CronSchedule::new(expression, None).map(|schedule| Schedule::Cron(Box::new(schedule)))
+            }
             _ => Err(format!("\"{text}\" is not \"every 30s\", \"cron 0 2 * * *\", \"watch\" or \"manual\"")),
         }
     }
@@ -83,8 +85,8 @@ impl Schedule {
     pub fn describe(&self) -> String {
         match self {
             Schedule::Every(pause) => format!("every {}", format_duration(*pause)),
-            Schedule::Cron(CronSchedule { expression, zone, .. }) => {
-                format!("cron {expression} ({})", zone.iana_name().unwrap_or("UTC"))
+            Schedule::Cron(schedule) => {
+                format!("cron {} ({})", schedule.expression, schedule.zone.iana_name().unwrap_or("UTC"))
             }
             Schedule::Watch => "watch".to_owned(),
             Schedule::Manual => "manual".to_owned(),

@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::convert::Bounds;
 use super::exposure::FieldType;
-use super::scalar::Bounds;
 use super::types::Type;
 use crate::record::Decimal;
 

@@ -5,7 +5,7 @@ use super::condition::Condition;
 use super::controls::{Sum, Trailer};
 use super::number::NumberStyle;
 use super::place::Surroundings;
-use super::scalar_rules::{decimal_point, grouping};
+use super::rules::{decimal_point, grouping};
 use super::schedule::Schedule;
 use super::sections::{SOURCE, SUM, TRAILER};
 use crate::decode::Format;

@@ -390,7 +390,7 @@ fn take_month(rest: &mut &[u8]) -> Result<i8, Misread> {
         let month = month.as_bytes();
         name.eq_ignore_ascii_case(month) || name.eq_ignore_ascii_case(&month[..3])
     };
-    let found = MONTHS.iter().position(|month| is(&month));
+    let found = MONTHS.iter().position(is);
     found.map(|index| index as i8 + 1).map_or_else(|| form("there is no month of this name"), Ok)
 }
 

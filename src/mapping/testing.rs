@@ -291,3 +291,14 @@ pub(in crate::mapping) fn validate(schema: &serde_json::Value, json: &str) {
         panic!("{json} breaks {schema:#}: {error:#}");
     }
 }
+
+/// One field `F` of the source, one field `f` of the mapping with these rules.
+pub(in crate::mapping) fn check(held: Held, rules: &str, expected: Result<&str, &str>) {
+    let double = Double::new(vec![("F", held)]);
+    let mapped = map(&double, &format!("[fields]\nf = {{ from = \"F\", {rules} }}"));
+    match (mapped, expected) {
+        (Ok(json), Ok(value)) => assert_eq!(json, format!("{{\"f\":{value}}}"), "{rules}"),
+        (Err(found), Err(words)) => assert!(found.contains(words), "{rules}: {found}"),
+        (found, _) => panic!("{rules}: {found:?}, not {expected:?}"),
+    }
+}

@@ -190,6 +190,9 @@ impl PartialOrd for Decimal {
 
 impl Ord for Decimal {
     fn cmp(&self, other: &Decimal) -> Ordering {
+        if self.scale == other.scale {
+            return self.units.cmp(&other.units);
+        }
         // Whole parts first, then the fractions at a common scale: neither step can overflow.
         let (a, b) = (POWERS[usize::from(self.scale)], POWERS[usize::from(other.scale)]);
         (self.units / a).cmp(&(other.units / b)).then_with(|| {

@@ -88,6 +88,22 @@ pub trait Fields {
     /// does not have are faults.
     fn read(&self, slot: Slot, scope: Scope) -> Result<Value<'_>, FieldFault>;
 
+    /// A shorter way to what [`read`](Fields::read) says, for formats that have one: appends the text at `slot`
+    /// as a JSON string, quotes included. Answers false, with `out` as it was, for everything but a text that is
+    /// there, sound and not blank; then `read` tells.
+    fn write_text(&self, slot: Slot, scope: Scope, out: &mut Vec<u8>) -> bool {
+        let _ = (slot, scope, out);
+        false
+    }
+
+    /// A shorter way to what [`read`](Fields::read) says, for formats that have one: the number at `slot`
+    /// without its decimal point, whose place [`FieldKind::Number`] tells. `None` for everything but a sound
+    /// number that fits; then `read` tells.
+    fn read_units(&self, slot: Slot, scope: Scope) -> Option<i64> {
+        let _ = (slot, scope);
+        None
+    }
+
     /// How often the repeating `slot` occurs in `scope`.
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault>;
 

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::plan::Plan;
-use crate::decode::copybook::{Item, Occurs};
+use crate::decode::copybook::{Data, Item, Occurs};
+use crate::decode::json::Cursor;
 use crate::decode::reader::foreign_slot;
 use crate::decode::window::Window;
 use crate::record::{FieldFault, Fields, RejectCode, Scope, Slot, Value};
@@ -40,6 +41,38 @@ impl Fields for RecordFields {
         let body = self.body();
         let offset = body.offset(slot.0 as usize, scope.0 as usize)?;
         self.plan.value(item, body.at(item, offset)?)
+    }
+
+    fn write_text(&self, slot: Slot, scope: Scope, out: &mut Vec<u8>) -> bool {
+        let Some(item) = self.plan.item(slot) else { return false };
+        let (Some(Data::Text), Some(tables)) = (item.data, self.plan.encoding.tables()) else { return false };
+        let body = self.body();
+        let found = body.offset(slot.0 as usize, scope.0 as usize).and_then(|offset| body.at(item, offset));
+        let Ok(bytes) = found else { return false };
+        let blank = self.plan.encoding.blank();
+        let text = self.plan.trim().apply(bytes, blank);
+        if text.iter().all(|byte| *byte == blank || *byte == 0) {
+            return false;
+        }
+        let start = out.len();
+        let mut cursor = Cursor::new(out);
+        cursor.reserve(text.len() * 8 + 2);
+        let written = cursor.text(text, tables).is_ok();
+        if !written {
+            cursor.truncate(start);
+        }
+        cursor.finish();
+        written
+    }
+
+    fn read_units(&self, slot: Slot, scope: Scope) -> Option<i64> {
+        let item = self.plan.item(slot)?;
+        let data = item.data.filter(|data| !matches!(data, Data::Text | Data::Float | Data::Double))?;
+        let body = self.body();
+        let offset = body.offset(slot.0 as usize, scope.0 as usize).ok()?;
+        let (number, scale) = self.plan.number(data, body.at(item, offset).ok()?).ok()?;
+        let magnitude = i64::try_from(number.magnitude).ok().filter(|_| scale >= 0)?;
+        Some(if number.negative { -magnitude } else { magnitude })
     }
 
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault> {
