@@ -49,7 +49,9 @@ fn main() {
     let (ours, key) = our_runtime.block_on(start_facade(&path));
     let bare = bare_runtime.block_on(start_bare(path));
     let client = Builder::new_current_thread().enable_all().build().unwrap();
-    println!("{ROWS} rows of about 700 bytes, {CONNECTIONS} connections, 2 server threads, {TURNS} turns of {seconds} s");
+    println!(
+        "{ROWS} rows of about 700 bytes, {CONNECTIONS} connections, 2 server threads, {TURNS} turns of {seconds} s"
+    );
     for (name, make) in [("GET one record", point as fn(u64) -> String), ("GET a page of 100", page)] {
         let mut figures: [Vec<(f64, f64)>; 2] = [Vec::new(), Vec::new()];
         for _ in 0..TURNS {
@@ -78,7 +80,15 @@ fn key_of(number: u64) -> String {
 
 fn payload_of(number: u64) -> String {
     let lines: Vec<String> = (0..6)
-        .map(|line| format!("{{\"sku\":\"SKU-{:06}\",\"quantity\":{},\"price\":\"{}.{:02}\"}}", number + line, line + 1, number % 999, line))
+        .map(|line| {
+            format!(
+                "{{\"sku\":\"SKU-{:06}\",\"quantity\":{},\"price\":\"{}.{:02}\"}}",
+                number + line,
+                line + 1,
+                number % 999,
+                line
+            )
+        })
         .collect();
     format!(
         "{{\"order_no\":\"{}\",\"ordered_on\":\"2026-{:02}-{:02}\",\"status\":\"open\",\"amount\":{}.50,\
@@ -180,7 +190,8 @@ fn with_connection<T>(path: &Path, read: impl FnOnce(&Connection) -> T) -> T {
 
 async fn start_bare(path: PathBuf) -> SocketAddr {
     let (one, many) = (Arc::new(path.clone()), Arc::new(path));
-    let json = |bytes: Vec<u8>| Response::builder().header(CONTENT_TYPE, "application/json").body(Body::from(bytes)).unwrap();
+    let json =
+        |bytes: Vec<u8>| Response::builder().header(CONTENT_TYPE, "application/json").body(Body::from(bytes)).unwrap();
     let record = get(move |UrlPath(key): UrlPath<String>| async move {
         let payload = with_connection(&one, |connection| {
             let mut select = connection.prepare_cached("SELECT payload FROM doc_1 WHERE key = ?1").unwrap();
@@ -236,8 +247,9 @@ async fn load(address: SocketAddr, threads: &str, key: &str, make: fn(u64) -> St
                 let mut number = caller * 1_000_003;
                 while !done.load(Ordering::Relaxed) {
                     let path = make(number);
-                    let request =
-                        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nAccept: */*\r\n\r\n");
+                    let request = format!(
+                        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nAccept: */*\r\n\r\n"
+                    );
                     socket.write_all(request.as_bytes()).await.unwrap();
                     receive(&mut socket, &mut buffer).await;
                     count.fetch_add(1, Ordering::Relaxed);
@@ -272,7 +284,8 @@ async fn receive(socket: &mut TcpStream, buffer: &mut [u8]) {
         {
             let head = std::str::from_utf8(&buffer[..end]).unwrap();
             assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-            let field = head.split("\r\n").find(|line| line.len() > 15 && line[..15].eq_ignore_ascii_case("content-length:"));
+            let field =
+                head.split("\r\n").find(|line| line.len() > 15 && line[..15].eq_ignore_ascii_case("content-length:"));
             whole = Some(end + 4 + field.unwrap()[15..].trim().parse::<usize>().unwrap());
         }
     }

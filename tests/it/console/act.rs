@@ -40,7 +40,8 @@ fn a_reload_answers_what_is_served_or_what_is_wrong() {
 fn bodies_are_checked_before_anything_is_done() {
     let console = TestConsole::start();
     let sync = "/admin/v1/resources/orders.v1/sync";
-    let with = |media_type: &str, body: &str| console.send("POST", sync, &[("Content-Type", media_type)], body.as_bytes());
+    let with =
+        |media_type: &str, body: &str| console.send("POST", sync, &[("Content-Type", media_type)], body.as_bytes());
     with("text/plain", "{\"full\":true}").problem(415, "unsupported-media-type");
     with("application/x-www-form-urlencoded", "full=true").problem(415, "unsupported-media-type");
     console.send("POST", sync, &[], b"{}").problem(415, "unsupported-media-type");
@@ -49,7 +50,8 @@ fn bodies_are_checked_before_anything_is_done() {
     console.post(sync, "{\"full\":1}").problem(400, "malformed-body");
     console.post(sync, "{\"ful\":true}").problem(400, "malformed-body");
     console.post(sync, &format!("{{\"full\":true{}}}", " ".repeat(2000))).problem(413, "body-too-large");
-    let mut chunked = b"POST /admin/v1/reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut chunked =
+        b"POST /admin/v1/reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..20 {
         chunked.extend_from_slice(b"64\r\n");
         chunked.extend_from_slice(&[b' '; 100]);

@@ -8,7 +8,10 @@ fn runs_files_and_resources() {
     console.stage();
     let run = console.get("/admin/v1/runs").json()["data"][0].clone();
     assert_eq!((run["resource"].as_str(), run["state"].as_str()), (Some("orders.v1"), Some("succeeded")));
-    assert_eq!((&run["read"], &run["staged"], &run["dead"], &run["balanced"]), (&3.into(), &2.into(), &1.into(), &true.into()));
+    assert_eq!(
+        (&run["read"], &run["staged"], &run["dead"], &run["balanced"]),
+        (&3.into(), &2.into(), &1.into(), &true.into())
+    );
     let file = console.get("/admin/v1/files?resource=orders.v1&limit=5").json()["data"][0].clone();
     assert_eq!((file["path"].as_str(), file["state"].as_str()), (Some("ORD1.DAT"), Some("staged")));
     let resource = console.get("/admin/v1/resources").json()["data"][0].clone();
@@ -21,7 +24,8 @@ fn runs_files_and_resources() {
 fn a_dead_letter_shows_place_reason_and_bytes() {
     let console = TestConsole::start();
     console.stage();
-    let list = console.get("/admin/v1/dead-letters?state=open&code=numeric.bad_digit&resource=orders.v1&key=4712").json();
+    let list =
+        console.get("/admin/v1/dead-letters?state=open&code=numeric.bad_digit&resource=orders.v1&key=4712").json();
     let id = list["data"][0]["id"].as_i64().unwrap();
     let letter = console.get(&format!("/admin/v1/dead-letters/{id}")).json();
     assert_eq!((letter["record"].as_u64(), letter["offset"].as_u64()), (Some(3), Some(200)));
@@ -83,7 +87,8 @@ fn the_overview_reads_without_scripts_and_escapes_everything() {
     let answer = console.get("/");
     let html = answer.text();
     assert!(answer.field("content-security-policy").unwrap().starts_with("default-src 'none'"));
-    for part in ["&lt;b&gt;Sales&lt;/b&gt; orders", "&lt;script&gt;alert(1)", "numeric.bad_digit", "as400", "schedule"] {
+    for part in ["&lt;b&gt;Sales&lt;/b&gt; orders", "&lt;script&gt;alert(1)", "numeric.bad_digit", "as400", "schedule"]
+    {
         assert!(html.contains(part), "{part} is not in {html}");
     }
     assert!(!html.contains("<script") && !html.contains("<b>"));
@@ -97,7 +102,11 @@ fn metrics_are_in_the_open_metrics_format() {
     let answer = console.get("/metrics");
     assert!(answer.field("content-type").unwrap().starts_with("application/openmetrics-text; version=1.0.0"));
     assert!(answer.text().ends_with("# EOF\n"));
-    assert!(answer.text().contains("tollbridge_http_requests_total{route=\"/admin/v1/runs\",method=\"GET\",status=\"200\"} 1"));
+    assert!(
+        answer
+            .text()
+            .contains("tollbridge_http_requests_total{route=\"/admin/v1/runs\",method=\"GET\",status=\"200\"} 1")
+    );
 }
 
 #[test]

@@ -15,23 +15,16 @@ use tollbridge::http::{AuthConfig, ConnectionLimits, Drained, Health, ServerConf
 use tollbridge::mapping::{Exposure, FieldType, QueryField};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
-use tollbridge::staging::{
-    Batch, Checkpoint, ColumnType, FileState, IndexedField, ResourceSpec, RunOutcome, Staging,
-};
+use tollbridge::staging::{Batch, Checkpoint, ColumnType, FileState, IndexedField, ResourceSpec, RunOutcome, Staging};
 use tollbridge::telemetry::Metrics;
 
 use super::client::{Answer, Connection, exchange, request};
 
 /// What a test may change before the start.
+#[derive(Default)]
 pub(crate) struct Options {
     pub(crate) server: ServerConfig,
     pub(crate) auth: AuthConfig,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { server: ServerConfig::default(), auth: AuthConfig::default() }
-    }
 }
 
 pub(crate) struct TestApp {

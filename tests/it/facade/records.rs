@@ -83,11 +83,15 @@ fn head_has_the_fields_and_no_body() {
 #[test]
 fn some_fields_only() {
     let app = TestApp::start();
-    app.stage("orders.v1", &[("1", "{\"order_no\":\"1\",\"amount\":10.500000000000000001,\"customer\":{\"name\":\"x\",\"vip\":true}}")]);
+    app.stage(
+        "orders.v1",
+        &[("1", "{\"order_no\":\"1\",\"amount\":10.500000000000000001,\"customer\":{\"name\":\"x\",\"vip\":true}}")],
+    );
     let cut = app.get("/v1/orders/1?fields=amount,customer.vip");
     assert_eq!(cut.text(), "{\"amount\":10.500000000000000001,\"customer\":{\"vip\":true}}");
     assert_ne!(cut.field("etag"), app.get("/v1/orders/1").field("etag"));
-    let again = app.get_with("/v1/orders/1?fields=amount,customer.vip", &[("If-None-Match", cut.field("etag").unwrap())]);
+    let again =
+        app.get_with("/v1/orders/1?fields=amount,customer.vip", &[("If-None-Match", cut.field("etag").unwrap())]);
     assert_eq!(again.status, 304);
     assert!(app.get("/v1/orders/1?fields=nothing").problem(400, "unknown-parameter").contains("order_no"));
 }

@@ -41,8 +41,9 @@ fn a_reader_who_stops_is_let_go_and_harms_nobody() {
     let server = ServerConfig { write_timeout: Duration::from_millis(200), ..ServerConfig::default() };
     let app = TestApp::with(Options { server, ..Options::default() });
     let padding = "x".repeat(4000);
-    let made: Vec<(String, String)> =
-        (1..=4000).map(|n| (format!("{n:04}"), format!("{{\"order_no\":\"{n:04}\",\"padding\":\"{padding}\"}}"))).collect();
+    let made: Vec<(String, String)> = (1..=4000)
+        .map(|n| (format!("{n:04}"), format!("{{\"order_no\":\"{n:04}\",\"padding\":\"{padding}\"}}")))
+        .collect();
     let documents: Vec<(&str, &str)> = made.iter().map(|(key, payload)| (key.as_str(), payload.as_str())).collect();
     app.stage("orders.v1", &documents);
 
