@@ -1,9 +1,10 @@
 //! `dead-letters`: the way back for records that were rejected.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Context, Exit, fail, output};
+use crate::console::view;
 use crate::pipeline::PipelineError;
 use crate::pipeline::replay::Replayed;
 use crate::record::RejectCode;
@@ -127,26 +128,9 @@ fn failed(context: &Context, id: i64, error: &PipelineError) -> Exit {
     fail(error)
 }
 
-/// A dead letter as JSON.
-pub(super) fn as_json(letter: &DeadLetter) -> Value {
-    let mut value = output::reject(&letter.reject);
-    if let Value::Object(fields) = &mut value {
-        fields.shift_insert(0, "id".to_owned(), json!(letter.id));
-        fields.shift_insert(1, "resource".to_owned(), json!(letter.resource.to_string()));
-        fields.shift_insert(2, "state".to_owned(), json!(letter.state.as_str()));
-        fields.shift_insert(3, "file".to_owned(), json!(letter.path));
-        fields.shift_insert(4, "blob".to_owned(), json!(letter.blob.to_string()));
-        fields.shift_insert(5, "run".to_owned(), json!(letter.run.to_string()));
-        fields.insert("created_at".to_owned(), json!(letter.created_at.to_string()));
-        fields.insert("resolved_at".to_owned(), json!(letter.resolved_at.map(|at| at.to_string())));
-        fields.insert("attempts".to_owned(), json!(letter.attempts));
-    }
-    value
-}
-
 fn print_list(context: &Context, letters: &[DeadLetter]) {
     if context.json {
-        letters.iter().for_each(|letter| output::json(&as_json(letter)));
+        letters.iter().for_each(|letter| output::json(&view::dead_letter(letter)));
         return;
     }
     if letters.is_empty() {
@@ -176,7 +160,7 @@ fn print_list(context: &Context, letters: &[DeadLetter]) {
 
 fn print_one(context: &Context, letter: &DeadLetter) {
     if context.json {
-        output::json(&as_json(letter));
+        output::json(&view::dead_letter_with_raw(letter));
         return;
     }
     let reject = &letter.reject;

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Context, Exit, fail, output};
+use crate::console::view;
 use crate::http;
 
 #[derive(Debug, Subcommand)]
@@ -58,11 +59,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
         }
         Action::List => match bridge.staging.api_keys().await {
             Ok(keys) if context.json => {
-                for key in keys {
-                    let revoked = key.revoked_at.map(|at| at.to_string());
-                    output::json(&json!({"id": key.id, "name": key.name, "scopes": key.scopes,
-                        "created_at": key.created_at.to_string(), "revoked_at": revoked}));
-                }
+                keys.iter().for_each(|key| output::json(&view::key(key)));
                 Exit::Done
             }
             Ok(keys) => {

@@ -1,11 +1,10 @@
 //! `trace`: a record's whole life.
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::{Context, Exit, dead_letters, fail, output};
+use super::{Context, Exit, fail, output};
+use crate::console::view;
 use crate::pipeline::trace::Trace;
-use crate::staging::Change;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -21,41 +20,17 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Err(exit) => return exit,
     };
     match bridge.trace(&options.resource, &options.key).await {
-        Ok(trace) if context.json => output::json(&as_json(&trace)),
+        Ok(trace) if context.json => match view::trace(&trace).and_then(|view| serde_json::to_string(&view)) {
+            Ok(json) => output::line(json),
+            Err(error) => {
+                output::fault(&format!("what is staged under {} is no JSON: {error}", trace.key));
+                return Exit::Incomplete;
+            }
+        },
         Ok(trace) => print(&trace),
         Err(error) => return fail(&error),
     }
     Exit::Done
-}
-
-fn as_json(trace: &Trace) -> Value {
-    let document = trace.document.as_ref().map(|document| {
-        // What is staged is JSON; should it ever not be, the text itself is shown.
-        let text = String::from_utf8_lossy(&document.payload).into_owned();
-        serde_json::from_str(&text).unwrap_or(Value::String(text))
-    });
-    json!({
-        "resource": trace.resource.to_string(),
-        "key": trace.key,
-        "document": document,
-        "versions": trace.versions.iter().map(version).collect::<Vec<_>>(),
-        "dead_letters": trace.dead_letters.iter().map(dead_letters::as_json).collect::<Vec<_>>(),
-    })
-}
-
-fn version(change: &Change) -> Value {
-    json!({
-        "version": change.version,
-        "sequence": change.sequence,
-        "changed_at": change.changed_at.to_string(),
-        "run": change.run.to_string(),
-        "file": change.path,
-        "blob": change.blob.to_string(),
-        "record": change.position.record,
-        "offset": change.position.offset,
-        "length": change.position.length,
-        "line": change.position.line,
-    })
 }
 
 fn print(trace: &Trace) {

@@ -1,13 +1,12 @@
 //! The admin API's reading half: `{"data": [...]}`, newest first.
 
 use axum::response::Response;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::{Console, view};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
-use crate::record::{BlobId, RejectCode, ResourceId, key};
+use crate::pipeline::trace;
+use crate::record::{BlobId, RejectCode, ResourceId};
 use crate::staging::{DeadLetterFilter, DeadLetterState};
 
 const DEFAULT_LIMIT: usize = 100;
@@ -137,48 +136,13 @@ pub(super) async fn keys(console: &Console, query: &str) -> Result<Response, Pro
     list(keys.iter().map(view::key).collect())
 }
 
-/// A record's whole life.
-#[derive(Serialize)]
-struct Trace<'a> {
-    resource: String,
-    key: &'a str,
-    /// What is served now, as its bytes are, so that decimals keep their digits.
-    document: Option<Box<RawValue>>,
-    /// Newest first.
-    versions: Vec<Value>,
-    /// Records of this key that were rejected, newest first.
-    dead_letters: Vec<Value>,
-}
-
 pub(super) async fn trace(console: &Console, resource: &str, written_key: &str) -> Result<Response, Problem> {
     let id = resource_id(resource)?;
     let resources = console.operator.resources();
     let known = resources.iter().find(|known| known.id == id).ok_or_else(|| no_such_resource(&id))?;
-    let key = key::canonical(written_key, known.key_parts)
-        .map_err(|fault| Reason::BadPath.because(format!("the key in the path cannot be read: {fault}")))?;
+    let found = trace::trace(&*console.staging, &id, known.key_parts, written_key).await.map_err(staging_problem)?;
     let missing = || Reason::NoSuchRecord.because(format!("{id} never had a record with the key `{written_key}`"));
-    let key = key.ok_or_else(missing)?;
-
-    let document = console.staging.document(&id, &key).await.map_err(staging_problem)?;
-    let versions = console.staging.history(&id, &key).await.map_err(staging_problem)?;
-    let of_key = DeadLetterFilter {
-        resource: Some(id.clone()),
-        key: Some(key.clone().into_owned()),
-        limit: DEFAULT_LIMIT,
-        ..DeadLetterFilter::default()
-    };
-    let dead_letters = console.staging.dead_letters(&of_key).await.map_err(staging_problem)?;
-    if document.is_none() && versions.is_empty() && dead_letters.is_empty() {
-        return Err(missing());
-    }
-    let document = document.map(|document| String::from_utf8_lossy(&document.payload).into_owned());
-    json_answer(&Trace {
-        resource: id.to_string(),
-        key: &key,
-        document: document.map(RawValue::from_string).transpose().map_err(Problem::internal)?,
-        versions: versions.iter().map(view::change).collect(),
-        dead_letters: dead_letters.iter().map(view::dead_letter).collect(),
-    })
+    json_answer(&view::trace(&found.ok_or_else(missing)?).map_err(Problem::internal)?)
 }
 
 pub(super) fn dead_letter_id(text: &str) -> Result<i64, Problem> {

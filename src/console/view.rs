@@ -1,7 +1,10 @@
 //! Runs, files, dead letters and keys as JSON, one function each; commands print the same.
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::pipeline::trace::Trace;
 use crate::staging::{ApiKey, Change, DeadLetter, FileEntry, Run};
 
 /// A run with its balance.
@@ -107,5 +110,30 @@ pub fn change(change: &Change) -> Value {
         "length": change.position.length,
         "line": change.position.line,
         "run": change.run.to_string(),
+    })
+}
+
+/// A record's whole life.
+#[derive(Serialize)]
+pub struct TraceView {
+    resource: String,
+    key: String,
+    /// What is served now, as its bytes are, so that decimals keep their digits.
+    document: Option<Box<RawValue>>,
+    /// Newest first.
+    versions: Vec<Value>,
+    /// Records of this key that were rejected, newest first.
+    dead_letters: Vec<Value>,
+}
+
+/// A trace; fails only when what is staged is no JSON.
+pub fn trace(trace: &Trace) -> serde_json::Result<TraceView> {
+    let payload = trace.document.as_ref().map(|document| String::from_utf8_lossy(&document.payload).into_owned());
+    Ok(TraceView {
+        resource: trace.resource.to_string(),
+        key: trace.key.clone(),
+        document: payload.map(RawValue::from_string).transpose()?,
+        versions: trace.versions.iter().map(change).collect(),
+        dead_letters: trace.dead_letters.iter().map(dead_letter).collect(),
     })
 }
