@@ -135,7 +135,7 @@ pub(super) mod tests {
         QueryField { path: path.to_owned(), field_type }
     }
 
-    fn exposure(name: &str, version: u32) -> Exposure {
+    pub(in crate::facade) fn exposure(name: &str, version: u32) -> Exposure {
         let amount = field("amount", FieldType::Decimal { precision: 11, scale: 2, as_string: false });
         let day = field("ordered_on", FieldType::Date);
         Exposure {

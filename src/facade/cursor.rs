@@ -1,7 +1,7 @@
 //! Cursors: where a list goes on, sealed so that nobody can forge one or use it with another question.
 //!
 //! A cursor holds the sort values and key of the last row it was given for. Its seal (HMAC-SHA-256, half of it)
-//! covers them together with the resource, the filters and the order, so a cursor that was changed or belongs to
+//! covers them together with the resource, the filters, the order and its fields' types, so a cursor that was changed or belongs to
 //! another question is refused. It is stateless: it works after a restart and never expires.
 
 use base64::Engine;
@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::http::{Problem, Reason};
-use crate::record::ResourceId;
+use crate::mapping::Exposure;
 use crate::staging::{Comparison, ListQuery, Scalar};
 
 /// The first byte, so that the form can change.
@@ -34,16 +34,16 @@ impl Seal {
     }
 
     /// The cursor that goes on after the row with these values.
-    pub(super) fn close(&self, resource: &ResourceId, query: &ListQuery, after: &[Scalar]) -> String {
+    pub(super) fn close(&self, of: &Exposure, query: &ListQuery, after: &[Scalar]) -> String {
         let mut bytes = vec![VERSION];
         after.iter().for_each(|value| write_scalar(value, &mut bytes));
-        let seal = self.mac(resource, query, &bytes).finalize().into_bytes();
+        let seal = self.mac(of, query, &bytes).finalize().into_bytes();
         bytes.extend_from_slice(&seal[..SEAL_LENGTH]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// The values in a cursor that was given for this question.
-    pub(super) fn open(&self, resource: &ResourceId, query: &ListQuery, cursor: &str) -> Result<Vec<Scalar>, Problem> {
+    pub(super) fn open(&self, of: &Exposure, query: &ListQuery, cursor: &str) -> Result<Vec<Scalar>, Problem> {
         let foreign = || {
             Reason::InvalidCursor
                 .because("`cursor` was not given for this question, or was changed on its way")
@@ -54,7 +54,7 @@ impl Seal {
         else {
             return Err(foreign());
         };
-        self.mac(resource, query, values).verify_truncated_left(seal).map_err(|_| foreign())?;
+        self.mac(of, query, values).verify_truncated_left(seal).map_err(|_| foreign())?;
         let mut rest = values.strip_prefix(&[VERSION]).ok_or_else(foreign)?;
         let mut after = Vec::with_capacity(query.sort.len() + 1);
         while !rest.is_empty() {
@@ -67,9 +67,9 @@ impl Seal {
     }
 
     /// The seal over the question and the values.
-    fn mac(&self, resource: &ResourceId, query: &ListQuery, values: &[u8]) -> Hmac<Sha256> {
+    fn mac(&self, of: &Exposure, query: &ListQuery, values: &[u8]) -> Hmac<Sha256> {
         let mut question = b"tollbridge cursor\0".to_vec();
-        write_text(&resource.to_string(), &mut question);
+        write_text(&of.id.to_string(), &mut question);
         question.extend_from_slice(&(query.filters.len() as u32).to_le_bytes());
         for filter in &query.filters {
             write_text(&filter.path, &mut question);
@@ -80,6 +80,9 @@ impl Seal {
         for key in &query.sort {
             write_text(&key.path, &mut question);
             question.push(u8::from(key.descending));
+            // A field whose type has changed compares in another way, so an old cursor means nothing to it.
+            let field_type = of.sort.iter().find(|field| field.path == key.path).map(|field| field.field_type);
+            write_text(&format!("{field_type:?}"), &mut question);
         }
         let mut mac = self.keyed.clone();
         mac.update(&(question.len() as u64).to_le_bytes());
@@ -151,12 +154,13 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::Seal;
-    use crate::record::ResourceId;
+    use crate::facade::catalog::tests::exposure;
+    use crate::mapping::{Exposure, FieldType};
     use crate::staging::{Comparison, Filter, ListQuery, Scalar, SortKey};
     use proptest::prelude::*;
 
-    fn orders() -> ResourceId {
-        ResourceId::new("orders", 1).unwrap()
+    fn orders() -> Exposure {
+        exposure("orders", 1)
     }
 
     fn question(status: &str, descending: bool) -> ListQuery {
@@ -176,16 +180,19 @@ mod tests {
     fn a_cursor_opens_for_its_own_question_only() {
         let seal = Seal::new([7; 32]);
         let cursor = seal.close(&orders(), &question("open", true), &row());
-        let check = |seal: &Seal, resource: &ResourceId, question: &ListQuery, expected: bool| {
-            let opened = seal.open(resource, question, &cursor);
+        let check = |seal: &Seal, of: &Exposure, question: &ListQuery, expected: bool| {
+            let opened = seal.open(of, question, &cursor);
             assert_eq!(opened.ok(), expected.then(row));
         };
         check(&seal, &orders(), &question("open", true), true);
         check(&Seal::new([7; 32]), &orders(), &question("open", true), true);
         check(&seal, &orders(), &question("closed", true), false);
         check(&seal, &orders(), &question("open", false), false);
-        check(&seal, &ResourceId::new("orders", 2).unwrap(), &question("open", true), false);
+        check(&seal, &exposure("orders", 2), &question("open", true), false);
         check(&Seal::new([8; 32]), &orders(), &question("open", true), false);
+        let mut wider = orders();
+        wider.sort[1].field_type = FieldType::Decimal { precision: 13, scale: 4, as_string: false };
+        check(&seal, &wider, &question("open", true), false);
         // The limit may change from page to page.
         check(&seal, &orders(), &ListQuery { limit: 5, ..question("open", true) }, true);
     }

@@ -9,7 +9,7 @@ use super::catalog::Published;
 use super::query::{Asked, Paging};
 use super::{Facade, accept, conditional, query, stream};
 use crate::http::{Problem, staging_problem};
-use crate::staging::{ListQuery, Page};
+use crate::staging::Page;
 
 pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
     let parameters = request.uri.query().unwrap_or("");
@@ -21,8 +21,8 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     let id = &published.exposure.id;
     let page = facade.staging.list(id, asked.query.clone()).await.map_err(staging_problem)?;
     let next = page.next.as_ref().map(|after| {
-        let question = ListQuery { after: None, ..asked.query.clone() };
-        next_url(published, &asked.carried, &facade.seal.close(id, &question, after))
+        let cursor = facade.seal.close(&published.exposure, &asked.query, after);
+        next_url(published, &asked.carried, &cursor)
     });
 
     let body = body(&asked, &page, next.as_deref())?;

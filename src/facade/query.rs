@@ -80,7 +80,7 @@ pub(super) fn parse(published: &Published, raw: &str, paging: Paging, seal: &Sea
         Paging::Stream => asked.limit.unwrap_or(usize::MAX),
     };
     if let Some(cursor) = cursor {
-        asked.query.after = Some(seal.open(&published.exposure.id, &asked.query, &cursor)?);
+        asked.query.after = Some(seal.open(&published.exposure, &asked.query, &cursor)?);
     }
     Ok(asked)
 }

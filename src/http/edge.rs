@@ -227,3 +227,78 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
         _ => tracing::debug!(request_id, trace_id, parent_id, method, path, route, status, took_ms, "request answered"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Edge, Limits};
+    use crate::http::{HostPolicy, Problem, Reason};
+    use crate::telemetry::Metrics;
+    use hyper::http::request::Parts;
+    use hyper::{Request, Response};
+    use std::future::pending;
+    use std::time::Duration;
+
+    fn edge() -> Edge {
+        let limits =
+            Limits { answer_within: Duration::from_secs(30), body_within: Duration::from_secs(5), max_body: 100 };
+        Edge::new(limits, HostPolicy::Any)
+    }
+
+    fn request(fields: &[(&str, &str)]) -> Parts {
+        let mut builder = Request::builder().uri("/v1/orders");
+        for (name, value) in fields {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    /// The answer's status, and what its body says.
+    async fn run(
+        fields: &[(&str, &str)],
+        handler: impl Future<Output = Result<Response<Vec<u8>>, Problem>>,
+    ) -> (u16, String) {
+        let route = Metrics::new().route("/v1/{resource}");
+        let response = edge().run(&request(fields), &route, handler).await;
+        assert!(response.headers().contains_key("x-request-id"));
+        (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_tells_nothing() {
+        let (status, body) = run(&[("x-request-id", "abc")], async { panic!("password is hunter2") }).await;
+        assert_eq!(status, 500);
+        assert!(body.contains("\"code\":\"internal\"") && body.contains("abc") && !body.contains("hunter2"), "{body}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_too_long_is_a_504() {
+        let (status, body) = run(&[], pending()).await;
+        assert_eq!(status, 504);
+        assert!(body.contains("within 30 seconds"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_never_reaches_the_handler() {
+        let handler = || async { Err(Reason::Internal.because("reached")) };
+        let large = "x".repeat(33 * 1024);
+        assert_eq!(run(&[("x-padding", &large)], handler()).await.0, 431);
+        assert_eq!(run(&[("content-length", "101")], handler()).await.0, 413);
+        assert_eq!(run(&[("content-length", "100")], handler()).await.0, 500);
+    }
+
+    async fn read(body: impl Into<bytes::Bytes>, media_type: &str) -> Result<serde_json::Value, Reason> {
+        let body = http_body_util::Full::new(body.into());
+        let request = request(&[("content-type", media_type)]);
+        edge().read_json(&request, body).await.map_err(|problem: Problem| problem.reason())
+    }
+
+    #[tokio::test]
+    async fn bodies() {
+        assert_eq!(read("", "").await, Ok(serde_json::json!({})));
+        assert_eq!(read("[1]", "Application/JSON;charset=utf-8").await, Ok(serde_json::json!([1])));
+        assert_eq!(read("[1", "application/json").await, Err(Reason::MalformedBody));
+        assert_eq!(read("[1]", "text/json").await, Err(Reason::UnsupportedMediaType));
+        assert_eq!(read("[1]", "").await, Err(Reason::UnsupportedMediaType));
+        assert_eq!(read(vec![b' '; 101], "application/json").await, Err(Reason::BodyTooLarge));
+    }
+}

@@ -21,15 +21,10 @@ use tollbridge::telemetry::Metrics;
 use super::client::{Answer, Connection, exchange, request};
 
 /// What a test may change before the start.
+#[derive(Default)]
 pub(crate) struct Options {
     pub(crate) server: ServerConfig,
     pub(crate) auth: AuthConfig,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { server: ServerConfig::default(), auth: AuthConfig::default() }
-    }
 }
 
 pub(crate) struct TestApp {

@@ -163,7 +163,7 @@ fn a_cursor_belongs_to_its_question() {
     with("").problem(400, "invalid-cursor");
     with("status=closed&").problem(400, "invalid-cursor");
     with("status=open&sort=amount&").problem(400, "invalid-cursor");
-    app.get(&format!("/v1/orders?status=open&cursor=A{}", &cursor[1..])).problem(400, "invalid-cursor");
+    app.get(&format!("/v1/orders?status=open&cursor=Q{}", &cursor[1..])).problem(400, "invalid-cursor");
     app.get(&format!("/v1/orders?status=open&cursor={}", &cursor[1..])).problem(400, "invalid-cursor");
     app.get("/v1/orders?cursor=").problem(400, "invalid-cursor");
     app.get("/v1/orders?cursor=%00").problem(400, "invalid-cursor");
