@@ -181,7 +181,7 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
 
 /// What the file's control totals say against it, at its end.
 pub(super) fn verdict(mapper: &Mapper) -> Option<Reject> {
-    let mut reject = mapper.controls()?.verdict().err()?;
+    let mut reject = *mapper.controls()?.verdict().err()?;
     // A finding about the whole file: its place is the trailer's, but it is no record that was read.
     reject.position.record = 0;
     Some(reject)
