@@ -3,7 +3,7 @@
 //! stdout belongs to the commands' results. The level comes from `[telemetry] level`; a directive of the
 //! `tracing` family (`info,tollbridge::gate=debug`) narrows it to a part of the house.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
@@ -72,7 +72,7 @@ pub fn init(config: &Config) {
     // `try_init` fails only when a subscriber is there already, which then does the work.
     let _already_there = match config.log {
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Text => builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
     };
 }
 

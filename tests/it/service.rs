@@ -45,10 +45,14 @@ fn a_delivered_file_appears_and_a_later_one_changes_it() {
     service.until(|| service.get("/v1/items/A", &key).ok().filter(|body| body.contains("1.50")));
     service.until(|| (site.listing("archive").len() == 3).then_some(()));
 
-    let (status, runs) = service.admin("GET", "/admin/v1/runs");
-    assert_eq!(status, 200);
-    let runs: Value = serde_json::from_str(&runs).unwrap();
-    let runs = runs["data"].as_array().unwrap();
+    // A run is closed after its file has moved.
+    let runs = service.until(|| {
+        let (status, runs) = service.admin("GET", "/admin/v1/runs");
+        assert_eq!(status, 200);
+        let runs: Value = serde_json::from_str(&runs).unwrap();
+        let runs = runs["data"].as_array().unwrap().clone();
+        runs.iter().all(|run| run["state"] != "running").then_some(runs)
+    });
     assert_eq!(runs.len(), 3, "{runs:?}");
     assert!(runs.iter().all(|run| run["balanced"] == true && run["state"] == "succeeded"), "{runs:?}");
     assert_eq!((&runs[1]["staged"], &runs[1]["unchanged"], &runs[1]["dead"]), (&1.into(), &1.into(), &1.into()));
