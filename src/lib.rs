@@ -3,11 +3,25 @@
 pub mod record;
 
 pub mod diagnostic;
+pub mod telemetry;
 
 pub mod decode;
+pub mod gate;
 
+pub mod adapters;
+pub mod landing;
 pub mod mapping;
-
 pub mod staging;
+
+pub mod pipeline;
+
+pub mod http;
+
+pub mod console;
+pub mod facade;
+
+pub mod config;
+
+pub mod app;
 
 pub mod cli;

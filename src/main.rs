@@ -1,24 +1,10 @@
-//! Temporary dispatch of two commands.
+//! The program: hands its arguments to the command line.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use tollbridge::cli::{decode, inspect};
-
-#[derive(Parser)]
-enum Cli {
-    Decode(decode::DecodeArgs),
-    Inspect {
-        #[command(flatten)]
-        args: inspect::InspectArgs,
-        #[arg(long)]
-        json: bool,
-    },
-}
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse() {
-        Cli::Decode(args) => decode::run(&args),
-        Cli::Inspect { args, json } => inspect::run(&args, json),
-    }
+    tollbridge::cli::main()
 }

@@ -29,7 +29,7 @@ const PIECE: usize = 256 << 10;
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatName {
+pub(super) enum FormatName {
     /// Delimited text.
     Csv,
     /// Text in fixed columns.
@@ -40,7 +40,7 @@ pub enum FormatName {
 
 /// Whether items without a name are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Fillers {
+pub(super) enum Fillers {
     /// They are left out.
     #[default]
     Drop,
@@ -50,7 +50,7 @@ pub enum Fillers {
 
 /// Options of `decode`.
 #[derive(Args, Debug)]
-pub struct DecodeArgs {
+pub(super) struct DecodeArgs {
     /// The file to decode
     pub file: PathBuf,
     /// Format of the file; found out from --copybook or --spec where one is given
@@ -165,7 +165,7 @@ enum Failure {
 }
 
 /// Runs the command. 0: all records decoded; 1: some were rejected; 2: the options, the layout or the file will not do.
-pub fn run(args: &DecodeArgs) -> ExitCode {
+pub(super) fn run(args: &DecodeArgs) -> ExitCode {
     match decode(args) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
@@ -406,7 +406,7 @@ impl Output {
 }
 
 /// A reject as commands print it.
-pub fn reject_json(reject: &Reject) -> serde_json::Value {
+pub(super) fn reject_json(reject: &Reject) -> serde_json::Value {
     let Position { record, offset, length, line } = reject.position;
     let raw: String = reject.raw.iter().map(|byte| format!("{byte:02x}")).collect();
     json!({

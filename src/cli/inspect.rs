@@ -14,13 +14,13 @@ use crate::diagnostic::{Faults, SourceText};
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
-pub struct InspectArgs {
+pub(super) struct InspectArgs {
     /// The copybook
     pub copybook: PathBuf,
 }
 
 /// Runs the command. 0: shown; 2: the copybook has faults or cannot be read.
-pub fn run(args: &InspectArgs, json: bool) -> ExitCode {
+pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
     let rows = match rows(args) {
         Ok(rows) => rows,
         Err(message) => {

@@ -1,4 +1,158 @@
-//! The commands.
+//! The command line: one file a command, each a thin shell around the part that does the work.
+//!
+//! Results go to stdout, in words or with `--json` as JSON; logs, faults and progress go to stderr. Exit codes:
+//! 0 done, 1 done but something was rejected or failed, 2 wrong usage, configuration or mapping, 3 backend not
+//! reachable.
 
-pub mod decode;
-pub mod inspect;
+mod check;
+mod dead_letters;
+mod decode;
+mod inspect;
+mod keys;
+mod output;
+mod preview;
+mod serve;
+mod sync;
+mod trace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::app;
+use crate::config::{self, LoadError, Loaded};
+use crate::pipeline::{Bridge, PipelineError};
+use crate::telemetry;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// All went well.
+    Done = 0,
+    /// It went through, but something was rejected or failed.
+    Incomplete = 1,
+    /// The command, the configuration or a mapping is wrong.
+    Usage = 2,
+    /// A backend cannot be reached.
+    Unreachable = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// A bridge between legacy systems and modern applications.
+#[derive(Debug, Parser)]
+#[command(name = "tollbridge", version, about, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration; else $TOLLBRIDGE_CONFIG, ./tollbridge.toml, /etc/tollbridge/tollbridge.toml
+    #[arg(long, global = true, value_name = "PATH", env = "TOLLBRIDGE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print the result as JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run schedules, the API and the console until SIGTERM; SIGHUP reloads the configuration
+    Serve,
+    /// Check the configuration and all mappings, then reach every backend
+    Check(check::Options),
+    /// Show a resource's records as they would be staged; stages nothing
+    Preview(preview::Options),
+    /// Read what is new for a resource now
+    Sync(sync::Options),
+    /// Decode a legacy file by its layout alone, one JSON object a record
+    Decode(decode::DecodeArgs),
+    /// Show the layout of a copybook
+    Inspect(inspect::InspectArgs),
+    /// List, show, replay or discard records that were rejected
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Action),
+    /// Show a record's whole life: where each version came from, and what was rejected
+    Trace(trace::Options),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Action),
+}
+
+/// Runs the command in the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let context = Context { config: arguments.config, json: arguments.json };
+    let exit = match arguments.command {
+        // These two need no configuration.
+        Command::Decode(options) => return decode::run(&options),
+        Command::Inspect(options) => return inspect::run(&options, context.json),
+        Command::Serve => context.block_on(serve::run(&context)),
+        Command::Check(options) => context.block_on(check::run(&context, &options)),
+        Command::Preview(options) => context.block_on(preview::run(&context, &options)),
+        Command::Sync(options) => context.block_on(sync::run(&context, &options)),
+        Command::DeadLetters(action) => context.block_on(dead_letters::run(&context, &action)),
+        Command::Trace(options) => context.block_on(trace::run(&context, &options)),
+        Command::Keys(action) => context.block_on(keys::run(&context, &action)),
+    };
+    exit.into()
+}
+
+/// What all commands that work with a configuration have in common.
+struct Context {
+    config: Option<PathBuf>,
+    json: bool,
+}
+
+impl Context {
+    fn block_on(&self, command: impl Future<Output = Exit>) -> Exit {
+        match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(command),
+            Err(error) => {
+                output::fault(&format!("the runtime cannot start: {error}"));
+                Exit::Incomplete
+            }
+        }
+    }
+
+    /// Reads configuration and mappings; prints every fault.
+    fn load(&self) -> Result<Loaded, Exit> {
+        let loaded = config::find(self.config.as_deref()).and_then(|path| config::load(&path, std::env::vars()));
+        loaded.map_err(|error| {
+            if let LoadError::Faults(faults) = &error {
+                faults.iter().for_each(output::diagnostic);
+            }
+            output::fault(&error.to_string());
+            Exit::Usage
+        })
+    }
+
+    /// Opens staging and landing for a command beside, or without, a running service.
+    async fn open(&self) -> Result<Arc<Bridge>, Exit> {
+        let loaded = self.load()?;
+        telemetry::init(&telemetry::Config { level: "warn".to_owned(), ..loaded.config.telemetry.clone() });
+        app::open(&loaded).await.map_err(|error| {
+            output::fault(&error.to_string());
+            Exit::Incomplete
+        })
+    }
+}
+
+/// The exit code of a fault in the corridor.
+fn exit_of(error: &PipelineError) -> Exit {
+    match error {
+        PipelineError::UnknownResource { .. } | PipelineError::Open { .. } => Exit::Usage,
+        PipelineError::Files(_) | PipelineError::Gate { .. } => Exit::Unreachable,
+        _ => Exit::Incomplete,
+    }
+}
+
+/// Prints the fault and answers its exit code.
+fn fail(error: &PipelineError) -> Exit {
+    output::fault(&error.chain());
+    exit_of(error)
+}

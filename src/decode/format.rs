@@ -112,14 +112,27 @@ impl Trim {
         &[("both", Trim::Both), ("left", Trim::Left), ("right", Trim::Right), ("none", Trim::None)];
 
     /// The bytes without their padding.
+    #[inline]
     pub(super) fn apply(self, bytes: &[u8], blank: u8) -> &[u8] {
         let solid = |byte: &u8| *byte != blank && *byte != 0;
         let (mut from, mut to) = (0, bytes.len());
         if matches!(self, Trim::Both | Trim::Right) {
-            to = bytes.iter().rposition(solid).map_or(0, |last| last + 1);
+            // Text is mostly padding: eight blanks at a time.
+            while let Some(eight) = bytes[..to].last_chunk::<8>() {
+                let others = u64::from_le_bytes(*eight) ^ u64::from_le_bytes([blank; 8]);
+                to -= others.leading_zeros() as usize / 8;
+                if others != 0 {
+                    break;
+                }
+            }
+            while to > 0 && !solid(&bytes[to - 1]) {
+                to -= 1;
+            }
         }
         if matches!(self, Trim::Both | Trim::Left) {
-            from = bytes[..to].iter().position(solid).unwrap_or(to);
+            while from < to && !solid(&bytes[from]) {
+                from += 1;
+            }
         }
         &bytes[from..to]
     }
@@ -191,5 +204,10 @@ mod tests {
         check(Trim::Right, b" \0 a b");
         check(Trim::None, b" \0 a b \0");
         assert_eq!(Trim::Both.apply(b"   ", b' '), b"");
+        for blanks in 0..40 {
+            let padded = [b"a b".as_slice(), &vec![b' '; blanks]].concat();
+            assert_eq!(Trim::Right.apply(&padded, b' '), b"a b");
+            assert_eq!(Trim::Both.apply(&padded[3..], b' '), b"");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use itoa::Integer;
 
-use super::code_page::{Tables, Unmappable};
+use super::code_page::{NOT_PLAIN, Tables, Unmappable};
 use crate::record::Position;
 
 /// What a record's JSON is to hold beside its values.
@@ -44,26 +44,78 @@ pub(super) const ESCAPED: usize = 6;
 /// How much further than the text a cursor may write, because it copies in pieces of a fixed size.
 pub(super) const SLACK: usize = 16;
 
-/// A member's name with quotes and colon, in pieces of a fixed size, which are copied without a call.
+/// The digits of a number in ASCII, in order.
+pub(super) struct Digits {
+    /// The digits, and zeros behind them.
+    pub(super) ascii: [u8; 64],
+    /// Index of the first one.
+    pub(super) start: usize,
+    /// Index behind the last one, at most 40.
+    pub(super) end: usize,
+}
+
+impl Digits {
+    /// None yet.
+    #[inline]
+    pub(super) fn new() -> Digits {
+        Digits { ascii: [b'0'; 64], start: 0, end: 0 }
+    }
+
+    /// Those of a whole number.
+    pub(super) fn of(number: impl Integer) -> Digits {
+        let mut buffer = itoa::Buffer::new();
+        let text = buffer.format(number).as_bytes();
+        let mut digits = Digits::new();
+        digits.end = text.len().min(40);
+        digits.ascii[..digits.end].copy_from_slice(&text[..digits.end]);
+        digits
+    }
+
+    /// Those of sixteen half-bytes that all are digits, without leading zeros.
+    #[inline]
+    pub(super) fn of_nibbles(nibbles: u64) -> Digits {
+        let mut digits = Digits::new();
+        let zeros = u64::from_ne_bytes([b'0'; 8]);
+        digits.ascii[..8].copy_from_slice(&(spread((nibbles >> 32) as u32) | zeros).to_be_bytes());
+        digits.ascii[8..16].copy_from_slice(&(spread(nibbles as u32) | zeros).to_be_bytes());
+        digits.start = (nibbles.leading_zeros() / 4) as usize;
+        digits.end = 16;
+        digits
+    }
+
+    /// Those that there are.
+    pub(super) fn all(&self) -> &[u8] {
+        self.ascii.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
+/// Eight half-bytes, one in each byte.
+#[inline]
+fn spread(nibbles: u32) -> u64 {
+    let wide = u64::from(nibbles);
+    let wide = (wide | wide << 16) & 0x0000_FFFF_0000_FFFF;
+    let wide = (wide | wide << 8) & 0x00FF_00FF_00FF_00FF;
+    (wide | wide << 4) & 0x0F0F_0F0F_0F0F_0F0F
+}
+
+/// A member's name with comma, quotes and colon: the start in a piece of a fixed size, which is copied without a call.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
-    pieces: Box<[[u8; SLACK]]>,
+    start: [u8; SLACK],
+    rest: Box<[u8]>,
     length: usize,
 }
 
 impl Name {
-    /// `"name":`
+    /// `,"name":`
     pub(super) fn new(name: &str) -> Name {
-        let mut bytes = Vec::with_capacity(name.len() + 3);
+        let mut bytes = vec![b','];
         write_string(name, &mut bytes);
         bytes.push(b':');
-        let mut pieces = Vec::new();
-        for chunk in bytes.chunks(SLACK) {
-            let mut piece = [0u8; SLACK];
-            piece[..chunk.len()].copy_from_slice(chunk);
-            pieces.push(piece);
-        }
-        Name { pieces: pieces.into(), length: bytes.len() }
+        let (start, rest) = bytes.split_at(bytes.len().min(SLACK));
+        let mut piece = [0u8; SLACK];
+        piece[..start.len()].copy_from_slice(start);
+        Name { start: piece, rest: rest.into(), length: bytes.len() }
     }
 
     /// Its length in the text.
@@ -126,48 +178,67 @@ impl<'a> Cursor<'a> {
     /// A member's name.
     #[inline]
     pub(super) fn name(&mut self, name: &Name) {
-        let mut at = self.at;
-        for piece in &name.pieces {
-            self.out[at..at + SLACK].copy_from_slice(piece);
-            at += SLACK;
+        self.out[self.at..self.at + SLACK].copy_from_slice(&name.start);
+        if name.length > SLACK {
+            self.out[self.at + SLACK..self.at + name.length].copy_from_slice(&name.rest);
         }
         self.at += name.length;
     }
 
-    /// Ends an object or array: in the place of the last comma, or at once when it is empty.
+    /// Ends the object whose members begin at `start`: their first comma becomes its bracket.
     #[inline]
-    pub(super) fn close(&mut self, bracket: u8) {
+    pub(super) fn close_object(&mut self, start: usize) {
+        if self.at == start {
+            self.at += 1;
+        }
+        self.out[start] = b'{';
+        self.byte(b'}');
+    }
+
+    /// Ends an array whose elements are each followed by a comma: in the place of the last one, or at once.
+    #[inline]
+    pub(super) fn close_array(&mut self) {
         if self.at > 0 && self.out[self.at - 1] == b',' {
             self.at -= 1;
         }
-        self.byte(bracket);
+        self.byte(b']');
     }
 
     /// A string of bytes of a single-byte code page, with its quotes.
     #[inline]
     pub(super) fn text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
+        let length = bytes.len();
+        let room = &mut self.out[self.at..self.at + length + 2];
+        room[0] = b'"';
+        room[length + 1] = b'"';
+        let (pieces, rest) = bytes.as_chunks::<8>();
+        let (room_pieces, room_rest) = room[1..=length].as_chunks_mut::<8>();
+        let mut seen = 0;
+        for (to, from) in room_pieces.iter_mut().zip(pieces) {
+            *to = from.map(|byte| tables.plain[usize::from(byte)]);
+            seen |= u64::from_ne_bytes(*to);
+        }
+        for (to, &from) in room_rest.iter_mut().zip(rest) {
+            *to = tables.plain[usize::from(from)];
+            seen |= u64::from(*to);
+        }
+        if seen & u64::from_ne_bytes([NOT_PLAIN; 8]) != 0 {
+            // Some character takes more than one byte: all of them again, one by one.
+            return self.escaped_text(bytes, tables);
+        }
+        self.at += length + 2;
+        Ok(())
+    }
+
+    fn escaped_text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
         self.byte(b'"');
-        let mut done = 0;
-        for chunk in bytes.chunks(8) {
-            // Eight bytes that all are plain are the rule: one store for them.
-            if let Ok(eight) = <&[u8; 8]>::try_from(chunk) {
-                let plain = eight.map(|byte| tables.plain[usize::from(byte)]);
-                if !plain.contains(&0) {
-                    self.out[self.at..self.at + 8].copy_from_slice(&plain);
-                    self.at += 8;
-                    done += 8;
-                    continue;
-                }
+        for (index, &byte) in bytes.iter().enumerate() {
+            let entry = &tables.json[usize::from(byte)];
+            self.out[self.at..self.at + 8].copy_from_slice(entry);
+            self.at += usize::from(entry[7]);
+            if entry[7] == 0 {
+                return Err(Unmappable { index, byte });
             }
-            for (index, &byte) in chunk.iter().enumerate() {
-                let entry = &tables.json[usize::from(byte)];
-                self.out[self.at..self.at + 8].copy_from_slice(entry);
-                self.at += usize::from(entry[7]);
-                if entry[7] == 0 {
-                    return Err(Unmappable { index: done + index, byte });
-                }
-            }
-            done += chunk.len();
         }
         self.byte(b'"');
         Ok(())
@@ -197,39 +268,54 @@ impl<'a> Cursor<'a> {
         self.bytes(itoa::Buffer::new().format(number).as_bytes());
     }
 
-    /// `magnitude / 10^scale`, with all digits of the scale.
+    /// A number from its digits, `scale` of them behind the point; leading zeros are left out.
     #[inline]
-    pub(super) fn decimal(&mut self, negative: bool, magnitude: impl Integer, scale: usize) {
+    pub(super) fn decimal(&mut self, negative: bool, digits: &Digits, scale: usize) {
+        let (all, end) = (&digits.ascii, digits.end);
         if negative {
             self.byte(b'-');
         }
-        let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(magnitude).as_bytes();
-        if scale == 0 {
-            self.bytes(digits);
-        } else if digits.len() > scale {
-            let (whole, fraction) = digits.split_at(digits.len() - scale);
-            self.bytes(whole);
-            self.byte(b'.');
-            self.bytes(fraction);
-        } else {
+        let point = end.saturating_sub(scale);
+        // The digit before the point is always written, leading zeros before it are not.
+        let mut from = digits.start.min(point.saturating_sub(1));
+        while from + 1 < point && all[from] == b'0' {
+            from += 1;
+        }
+        if end <= scale {
             self.bytes(b"0.");
-            for _ in digits.len()..scale {
+            for _ in end..scale {
                 self.byte(b'0');
             }
-            self.bytes(digits);
+            self.short(all, end);
+            return;
+        }
+        self.short(&all[from..], point - from);
+        if scale > 0 {
+            self.byte(b'.');
+            self.short(&all[point..], scale);
+        }
+    }
+
+    /// The first `length` of some bytes; up to [`SLACK`] of them by one store.
+    #[inline]
+    fn short(&mut self, bytes: &[u8], length: usize) {
+        match bytes.first_chunk::<SLACK>() {
+            Some(chunk) if length <= SLACK => {
+                self.out[self.at..self.at + SLACK].copy_from_slice(chunk);
+                self.at += length;
+            }
+            _ => self.bytes(&bytes[..length]),
         }
     }
 
     /// The members that [`JsonOptions::meta`] adds.
     pub(super) fn meta(&mut self, position: &Position) {
-        self.bytes(b"\"_offset\":");
+        self.bytes(b",\"_offset\":");
         self.integer(position.offset);
         self.bytes(b",\"_length\":");
         self.integer(position.length);
         self.bytes(b",\"_record\":");
         self.integer(position.record);
-        self.byte(b',');
     }
 }
 
@@ -285,7 +371,7 @@ pub(super) fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Name, distinct, write_string};
+    use super::{Cursor, Digits, Name, distinct, write_string};
     use crate::decode::CodePage;
     use proptest::prelude::*;
 
@@ -301,29 +387,43 @@ mod tests {
     #[test]
     fn decimals_keep_all_digits_of_their_scale() {
         let check = |negative, magnitude: u64, scale, expected: &str| {
-            assert_eq!(written(|cursor| cursor.decimal(negative, magnitude, scale)), expected);
+            assert_eq!(written(|cursor| cursor.decimal(negative, &Digits::of(magnitude), scale)), expected);
         };
         check(false, 5980, 2, "59.80");
         check(true, 5, 2, "-0.05");
         check(false, 0, 3, "0.000");
+        check(false, 0, 0, "0");
         check(false, 100, 2, "1.00");
         check(true, u64::MAX, 0, "-18446744073709551615");
+        check(false, u64::MAX, 1, "1844674407370955161.5");
+        let mut digits = Digits::new();
+        digits.end = 9;
+        digits.ascii[..9].copy_from_slice(b"000012300");
+        assert_eq!(written(|cursor| cursor.decimal(true, &digits, 4)), "-1.2300");
+        assert_eq!(written(|cursor| cursor.decimal(false, &digits, 0)), "12300");
+        let nibbles = |nibbles, scale| written(|cursor| cursor.decimal(false, &Digits::of_nibbles(nibbles), scale));
+        assert_eq!(nibbles(0x123, 2), "1.23");
+        assert_eq!(nibbles(0, 2), "0.00");
+        assert_eq!(nibbles(0, 0), "0");
+        assert_eq!(nibbles(5, 20), "0.00000000000000000005");
+        assert_eq!(nibbles(0x1234_5678_9012_3456, 0), "1234567890123456");
     }
 
     #[test]
-    fn objects_close_over_their_last_comma() {
+    fn objects_begin_over_their_first_comma() {
         let text = written(|cursor| {
-            cursor.byte(b'{');
+            let start = cursor.len();
             cursor.name(&Name::new("a name of more than sixteen bytes"));
             cursor.integer(1);
-            cursor.byte(b',');
             cursor.name(&Name::new("b"));
             cursor.byte(b'[');
-            cursor.close(b']');
-            cursor.byte(b',');
-            cursor.close(b'}');
+            cursor.close_array();
+            cursor.name(&Name::new("c"));
+            let inner = cursor.len();
+            cursor.close_object(inner);
+            cursor.close_object(start);
         });
-        assert_eq!(text, r#"{"a name of more than sixteen bytes":1,"b":[]}"#);
+        assert_eq!(text, r#"{"a name of more than sixteen bytes":1,"b":[],"c":{}}"#);
     }
 
     #[test]

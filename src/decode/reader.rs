@@ -88,7 +88,7 @@ impl<R: Read + Seek> Reader<R> {
 /// A reject of a whole record.
 pub(super) fn reject(code: RejectCode, expected: &str, found: String, position: Position, raw: &[u8]) -> Reject {
     let (expected, raw) = (expected.to_owned(), raw.to_vec());
-    Reject { code, field: None, field_span: None, expected, found, position, raw }
+    Reject { code, field: None, field_span: None, expected, found, key: None, position, raw }
 }
 
 /// A length as a position holds it. Records are capped far below what it cannot hold.

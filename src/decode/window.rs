@@ -44,11 +44,6 @@ impl Window {
         self.offset
     }
 
-    /// Offset at which the input ends for this window.
-    pub(super) fn limit(&self) -> u64 {
-        self.limit
-    }
-
     /// Reads until `wanted` bytes are in the window; false when the input ends before.
     pub(super) fn fill<R: Read>(&mut self, input: &mut R, wanted: usize) -> io::Result<bool> {
         if self.end - self.start >= wanted {

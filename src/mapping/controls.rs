@@ -140,6 +140,7 @@ impl Controls {
                 field_span: None,
                 expected: "a trailer record at the end of the file".to_owned(),
                 found: format!("the end of the file after {} records", self.records),
+                key: None,
                 position,
                 raw: Vec::new(),
             }));
@@ -151,6 +152,7 @@ impl Controls {
                 field_span: None,
                 expected,
                 found,
+                key: None,
                 position: seen.position,
                 raw: seen.raw.clone(),
             })

@@ -115,9 +115,17 @@ impl Mapper {
             Class::Skipped => Mapped::Skipped,
             Class::Data => match self.document(record, walk) {
                 Ok(document) => Mapped::Document(document),
-                Err(fault) => Mapped::Reject(reject(*fault, record)),
+                Err(fault) => Mapped::Reject(reject(*fault, self.readable_key(walk), record)),
             },
         }
+    }
+
+    /// The key of a record that is bad elsewhere, so that it can be found by it.
+    fn readable_key(&mut self, mut walk: Walk<'_>) -> Option<String> {
+        let rules = Arc::clone(&self.rules);
+        let mut scratch = Vec::new();
+        write_key_fields(&rules.fields, &mut walk, &mut scratch, &mut self.key_spans).ok()?;
+        self.key(&scratch).ok()
     }
 
     /// The control totals so far; `None` when the mapping has no `trailer`.
@@ -204,6 +212,29 @@ fn write_object(
     Ok(())
 }
 
+/// Writes the fields of the key alone, wherever they stand in the document.
+fn write_key_fields(
+    fields: &[Field],
+    walk: &mut Walk<'_>,
+    out: &mut Vec<u8>,
+    key_spans: &mut [(usize, usize)],
+) -> Result<(), Box<Fault>> {
+    for field in fields {
+        match (&field.rule, field.key) {
+            (rule, Some(part)) => {
+                let start = out.len();
+                write(rule, walk, out, key_spans)?;
+                if let Some(span) = key_spans.get_mut(part) {
+                    *span = (start, out.len());
+                }
+            }
+            (Rule::Object(inner), None) => write_key_fields(inner, walk, out, key_spans)?,
+            (_, None) => {}
+        }
+    }
+    Ok(())
+}
+
 fn write(
     rule: &Rule,
     walk: &mut Walk<'_>,
@@ -263,13 +294,14 @@ fn below(name: &str, mut fault: Box<Fault>) -> Box<Fault> {
     fault
 }
 
-fn reject(fault: Fault, record: &RawRecord<'_>) -> Reject {
+fn reject(fault: Fault, key: Option<String>, record: &RawRecord<'_>) -> Reject {
     Reject {
         code: fault.code,
         field: Some(fault.path).filter(|path| !path.is_empty()),
         field_span: fault.span,
         expected: fault.expected,
         found: fault.found,
+        key,
         position: record.position,
         raw: record.raw.to_vec(),
     }

@@ -94,7 +94,9 @@ pub struct Reject {
     pub expected: String,
     /// What was there instead, as a phrase.
     pub found: String,
-    /// Where the record lies in its input.
+    /// The key of the document it would have become, where the record has one that can be read.
+    pub key: Option<String>,
+    /// Where the record lies in its input; record 0 is the file itself, which counts as no record.
     pub position: Position,
     /// The record's bytes as they were read.
     pub raw: Vec<u8>,

@@ -10,6 +10,7 @@
 mod key;
 mod query;
 mod run;
+pub mod sqlite;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ pub use key::{ApiKey, NewApiKey};
 pub use query::{ColumnType, Comparison, Filter, IndexedField, ListQuery, Page, ResourceSpec, Rows, Scalar, SortKey};
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileState,
-    Run, RunId, RunOutcome, RunState,
+    Place, Run, RunId, RunOutcome, RunState,
 };
 
 /// A fault of the database, not of the data.
@@ -54,6 +55,38 @@ pub enum StagingError {
     /// Another process or task runs this resource now.
     #[error("a run of {0} is going on already; wait for it to end")]
     Locked(ResourceId),
+    /// The run to commit to or to close is unknown or has ended.
+    #[error("run {0} is not going on, so nothing more can be written to it; start a new run of its resource")]
+    NotRunning(RunId),
+    /// The batch does not go on where its file stands: someone else read the file meanwhile, or it is finished.
+    #[error("file {} of {resource} cannot go on from this batch: {reason}; start the run again", .file.0)]
+    OutOfStep {
+        /// The resource.
+        resource: ResourceId,
+        /// The file.
+        file: FileId,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The ledger has no such file.
+    #[error("file {} is not in the ledger of the staging database", .0.0)]
+    UnknownFile(FileId),
+    /// The question names a field that the mapping does not declare for filter or sort.
+    #[error("{resource} cannot be asked by {path}: the field is not declared for filter or sort")]
+    UndeclaredField {
+        /// The resource.
+        resource: ResourceId,
+        /// The field's path as asked.
+        path: String,
+    },
+    /// The question does not fit the declared fields: a value of another type, a foreign cursor.
+    #[error("{resource} cannot be asked this: {reason}")]
+    BadQuery {
+        /// The resource.
+        resource: ResourceId,
+        /// What does not fit.
+        reason: String,
+    },
     /// The reader was told to stop (the caller left, or its time is over).
     #[error("the read was cancelled")]
     Cancelled,
@@ -160,10 +193,13 @@ pub trait Staging: Send + Sync + 'static {
     /// stands as committed. The caller holds the lock.
     async fn begin_run(&self, resource: &ResourceId, trigger: &str, mapping: &str) -> Result<RunId, StagingError>;
 
-    /// Commits a batch: everything in it or nothing.
+    /// Commits a batch: everything in it or nothing. The file's checkpoint only moves forward, and a finished
+    /// file takes no batch until it is reopened; a batch that `resolves` a dead letter leaves the file as it is.
+    /// Open dead letters whose record now made a document are closed as replayed.
     async fn commit(&self, batch: Batch) -> Result<Committed, StagingError>;
 
-    /// Closes a run. A good one moves the resource's `as_of`.
+    /// Closes a run. A good one moves the resource's `as_of`, unless its trigger is `replay`: that one read
+    /// landing, not the source.
     async fn finish_run(&self, run: &RunId, outcome: RunOutcome) -> Result<Run, StagingError>;
 
     /// Notes that the source was looked at and had nothing new: moves `as_of` without a run.
@@ -198,12 +234,18 @@ pub trait Staging: Send + Sync + 'static {
     /// Sets a file back to its beginning, so that a full run reads it again.
     async fn reopen_file(&self, file: FileId) -> Result<(), StagingError>;
 
+    /// Notes in the ledger which delivery of the content is being read, and with which mapping.
+    async fn note_delivery(&self, file: FileId, delivery: &str, mapping: &str) -> Result<(), StagingError>;
+
+    /// The landed inputs that an open dead letter or an unfinished file still needs.
+    async fn needed_blobs(&self) -> Result<Vec<BlobId>, StagingError>;
+
     /// The ledger, newest first.
     async fn files(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<FileEntry>, StagingError>;
 
     // Dead letters.
 
-    /// Dead letters, newest first.
+    /// Dead letters, newest first, without their raw bytes (`reject.raw` is empty: a record may have megabytes).
     async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, StagingError>;
 
     /// One dead letter with its raw bytes.

@@ -163,6 +163,10 @@ pub struct FileEntry {
     pub state: FileState,
     /// Where a next run goes on.
     pub checkpoint: Checkpoint,
+    /// Tells this delivery of the content from the next; empty until noted.
+    pub delivery: String,
+    /// Hash of the mapping it was read with; empty until noted.
+    pub mapping: String,
     /// When it was first seen.
     pub claimed_at: Timestamp,
     /// When it was finished.
@@ -257,7 +261,18 @@ pub struct DeadLetter {
     pub attempts: u32,
 }
 
-/// Which dead letters to list.
+/// A record's place in its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The line it begins on, from 1.
+    Line(u64),
+    /// Its number, from 1.
+    Record(u64),
+    /// The offset of its first byte.
+    Offset(u64),
+}
+
+/// Which dead letters to list. All conditions that are set must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterFilter {
     /// Of this resource only.
@@ -268,6 +283,17 @@ pub struct DeadLetterFilter {
     pub code: Option<RejectCode>,
     /// From this landed input only.
     pub blob: Option<BlobId>,
+    /// Of records with this key only.
+    pub key: Option<String>,
+    /// At this place only.
+    pub place: Option<Place>,
     /// At most this many.
     pub limit: usize,
+}
+
+impl Default for DeadLetterFilter {
+    /// All, the newest thousand.
+    fn default() -> DeadLetterFilter {
+        DeadLetterFilter { resource: None, state: None, code: None, blob: None, key: None, place: None, limit: 1000 }
+    }
 }

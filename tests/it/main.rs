@@ -2,4 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod architecture;
+mod config;
+mod console;
+mod demo;
+mod facade;
+mod kill;
 mod mapping;
+mod readme;
+mod reference;
+mod service;
+mod site;
+mod staging;
+mod systemd;

@@ -4,23 +4,24 @@
 use std::collections::HashSet;
 
 use super::fields::Body;
-use super::number::Bad;
-use super::number::POWERS;
+use super::number::{Bad, packed, packed_word, zoned};
 use super::plan::Plan;
-use crate::decode::copybook::{Data, Item};
-use crate::decode::json::{Blank, Cursor, ESCAPED, JsonOptions, META, Name};
-use crate::record::{FieldFault, Value};
+use crate::decode::copybook::Data;
+use crate::decode::json::{Blank, Cursor, Digits, ESCAPED, JsonOptions, META, Name};
+use crate::record::{FieldFault, Position, Value};
 
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
     members: Vec<Step>,
-    /// Room that the record takes without its tables.
+    /// Room that the record takes without the elements of its tables.
     room: usize,
+    /// Room for whatever may follow an element of a table.
+    tail: usize,
 }
 
 enum Step {
-    /// An elementary item.
-    Value { name: Name, leaf: Leaf },
+    /// An elementary item; `hex` is the name of the member that shows its bytes.
+    Value { name: Name, hex: Name, leaf: Leaf },
     /// A group.
     Object { name: Name, members: Vec<Step> },
     /// A table; `room` is what one element takes.
@@ -38,8 +39,11 @@ enum Element {
 #[derive(Clone, Copy)]
 struct Leaf {
     item: usize,
+    offset: usize,
+    length: usize,
+    /// Whether it lies behind a table of varying length and moves with it.
+    moves: bool,
     data: Data,
-    blank_when_zero: bool,
 }
 
 /// A field that could not be written: the item, its offset in the record, and why.
@@ -52,8 +56,11 @@ pub(super) struct Failure {
 /// Failures are rare and large.
 type Written = Result<(), Box<Failure>>;
 
-/// The most digits, sign, point and leading zeros of a number, or of a float.
-const NUMBER: usize = 96;
+/// With their bytes in hex, fields take at most this many times the room.
+const HEX: usize = 3;
+
+/// The most digits, sign, point and zeros of a number.
+const NUMBER: usize = 88;
 
 impl JsonPlan {
     /// The plan for one record; `fillers` says whether items without a name are written.
@@ -63,24 +70,28 @@ impl JsonPlan {
             [] => compiler.steps(&[record], &mut HashSet::new()),
             children => compiler.steps(children, &mut HashSet::new()),
         };
-        let room = members.iter().map(|step| room(step, plan)).sum::<usize>() + META + 2;
-        JsonPlan { members, room }
+        let room = members.iter().map(|step| room(step)).sum::<usize>() + META + 2;
+        let tail = room + elements_room(&members);
+        JsonPlan { members, room, tail }
     }
 
+    /// Writes a record. After a failure the cursor stands somewhere in the middle of it.
     pub(super) fn write(
         &self,
         body: Body<'_>,
-        run: &Run<'_>,
+        position: &Position,
+        options: &JsonOptions,
         cursor: &mut Cursor<'_>,
-        meta: impl FnOnce(&mut Cursor<'_>),
-    ) -> Written {
-        cursor.reserve(if run.options.hex { self.room * 3 } else { self.room });
-        cursor.byte(b'{');
-        if run.options.meta {
-            meta(cursor);
+    ) -> Result<(), Box<Failure>> {
+        let factor = if options.hex { HEX } else { 1 };
+        let run = Run { options, factor, tail: self.tail * factor };
+        cursor.reserve(self.room * factor);
+        let start = cursor.len();
+        if options.meta {
+            cursor.meta(position);
         }
         run.members(&self.members, body, 0, cursor)?;
-        cursor.close(b'}');
+        cursor.close_object(start);
         Ok(())
     }
 }
@@ -148,10 +159,12 @@ impl Compiler<'_> {
                 format!("FILLER_{}", self.filler_number)
             }
         };
-        let name = Name::new(&unique(own, names));
-        let leaf = item.data.map(|data| Leaf { item: index, data, blank_when_zero: item.blank_when_zero });
+        let own = unique(own, names);
+        let name = Name::new(&own);
+        let moves = !self.plan.moved_by[index].is_empty();
+        let leaf = item.data.map(|data| Leaf { item: index, offset: item.offset, length: item.length, moves, data });
         steps.push(match (leaf, &item.occurs) {
-            (Some(leaf), None) => Step::Value { name, leaf },
+            (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
             (None, None) => Step::Object { name, members: self.steps(&item.children, &mut HashSet::new()) },
             (leaf, Some(_)) => {
                 let element = match leaf {
@@ -159,8 +172,8 @@ impl Compiler<'_> {
                     None => Element::Object(self.steps(&item.children, &mut HashSet::new())),
                 };
                 let room = match &element {
-                    Element::Value(leaf) => leaf_room(leaf, self.plan),
-                    Element::Object(members) => members.iter().map(|step| room(step, self.plan)).sum::<usize>() + 4,
+                    Element::Value(leaf) => leaf_room(leaf),
+                    Element::Object(members) => members.iter().map(|step| room(step)).sum::<usize>() + 4,
                 };
                 Step::Array { name, table: index, element, room }
             }
@@ -179,52 +192,67 @@ fn unique(name: String, names: &mut HashSet<String>) -> String {
     candidate
 }
 
-fn leaf_room(leaf: &Leaf, plan: &Plan) -> usize {
-    let length = plan.items.get(leaf.item).map_or(0, |item| item.length);
-    length * ESCAPED + NUMBER
+/// The most bytes that a value takes.
+fn leaf_room(leaf: &Leaf) -> usize {
+    match leaf.data {
+        Data::Text => leaf.length * ESCAPED + 2,
+        Data::Float | Data::Double => 32,
+        Data::Zoned { digits, scale, .. } | Data::Packed { digits, scale, .. } | Data::Binary { digits, scale, .. }
+            if digits <= 18 && (0..=18).contains(&scale) =>
+        {
+            24
+        }
+        _ => NUMBER,
+    }
 }
 
 /// The most bytes that a step writes, the elements of tables not counted: they reserve their own.
-fn room(step: &Step, plan: &Plan) -> usize {
+fn room(step: &Step) -> usize {
     match step {
-        Step::Value { name, leaf } => name.len() + leaf_room(leaf, plan) + 1,
-        Step::Object { name, members } => name.len() + members.iter().map(|step| room(step, plan)).sum::<usize>() + 4,
+        Step::Value { name, leaf, .. } => name.len() + leaf_room(leaf) + 1,
+        Step::Object { name, members } => name.len() + members.iter().map(|step| room(step)).sum::<usize>() + 4,
         Step::Array { name, .. } => name.len() + 4,
-        Step::Overlay { views } => views.iter().flatten().map(|step| room(step, plan)).sum(),
+        Step::Overlay { views } => views.iter().flatten().map(|step| room(step)).sum(),
     }
+}
+
+/// The most bytes that one element of every table takes, tables within tables too.
+fn elements_room(steps: &[Step]) -> usize {
+    let of = |step: &Step| match step {
+        Step::Value { .. } => 0,
+        Step::Object { members, .. } => elements_room(members),
+        Step::Array { element: Element::Value(_), room, .. } => *room,
+        Step::Array { element: Element::Object(members), room, .. } => room + elements_room(members),
+        Step::Overlay { views } => views.iter().map(|view| elements_room(view)).sum(),
+    };
+    steps.iter().map(of).sum()
 }
 
 /// What all steps of one call share.
-pub(super) struct Run<'a> {
-    pub(super) options: &'a JsonOptions,
-    /// Room that is needed behind a table, whatever follows it.
-    pub(super) tail: usize,
-}
-
-impl JsonPlan {
-    pub(super) fn tail(&self) -> usize {
-        self.room
-    }
+struct Run<'a> {
+    options: &'a JsonOptions,
+    /// By how much hex makes a field longer.
+    factor: usize,
+    tail: usize,
 }
 
 impl Run<'_> {
     fn members(&self, steps: &[Step], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
         for step in steps {
             match step {
-                Step::Value { name, leaf } => {
+                Step::Value { name, hex, leaf } => {
                     cursor.name(name);
                     let bytes = self.value(leaf, body, scope, cursor)?;
-                    cursor.byte(b',');
                     if self.options.hex {
-                        self.hex(leaf, bytes, body.plan, cursor);
+                        cursor.name(hex);
+                        cursor.hex(bytes);
                     }
                 }
                 Step::Object { name, members } => {
                     cursor.name(name);
-                    cursor.byte(b'{');
+                    let start = cursor.len();
                     self.members(members, body, scope, cursor)?;
-                    cursor.close(b'}');
-                    cursor.byte(b',');
+                    cursor.close_object(start);
                 }
                 Step::Array { name, table, element, room } => {
                     cursor.name(name);
@@ -251,26 +279,24 @@ impl Run<'_> {
             None => occurs.max,
             Some(_) => body.count(table, occurs, scope).map_err(|fault| failure(table, item.offset + scope, fault))?,
         };
-        let hex = self.options.hex;
         cursor.byte(b'[');
         for index in 0..count {
             // What follows the table must fit as well when the last element is written.
-            cursor.reserve(if hex { (room + self.tail) * 3 } else { room + self.tail });
+            cursor.reserve(room * self.factor + self.tail);
             let scope = scope + index * occurs.stride;
             match element {
                 Element::Value(leaf) => {
                     self.value(leaf, body, scope, cursor)?;
                 }
                 Element::Object(members) => {
-                    cursor.byte(b'{');
+                    let start = cursor.len();
                     self.members(members, body, scope, cursor)?;
-                    cursor.close(b'}');
+                    cursor.close_object(start);
                 }
             }
             cursor.byte(b',');
         }
-        cursor.close(b']');
-        cursor.byte(b',');
+        cursor.close_array();
         Ok(())
     }
 
@@ -305,79 +331,101 @@ impl Run<'_> {
         cursor: &mut Cursor<'_>,
     ) -> Result<&'a [u8], Box<Failure>> {
         let plan = body.plan;
-        let item = &plan.items[leaf.item];
-        let offset = if plan.moved_by[leaf.item].is_empty() {
-            item.offset + scope
-        } else {
-            body.offset(leaf.item, scope).map_err(|fault| failure(leaf.item, item.offset + scope, fault))?
-        };
-        let Some(bytes) = body.bytes.get(offset..offset + item.length) else {
+        let offset = if leaf.moves { self.moved(leaf, body, scope)? } else { leaf.offset + scope };
+        let Some(bytes) = body.bytes.get(offset..offset + leaf.length) else {
+            let item = &plan.items[leaf.item];
             return Err(failure(leaf.item, offset, plan.too_short(item, offset, body.bytes.len())));
         };
-        match leaf.data {
-            Data::Text => {
-                let trimmed = plan.trim().apply(bytes, plan.encoding.blank());
-                let Some(tables) = plan.encoding.tables() else {
-                    return self.decoded_text(leaf, item, offset, bytes, plan, cursor);
-                };
-                if trimmed.is_empty() && bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
-                    // Low values are no text.
+        let bad = match leaf.data {
+            Data::Text => match plan.encoding.tables() {
+                // Low values are no text.
+                _ if bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) => {
                     cursor.bytes(b"null");
-                } else if let Err(unmappable) = cursor.text(trimmed, tables) {
-                    return Err(failure(leaf.item, offset, plan.unmappable(item, unmappable)));
+                    return Ok(bytes);
+                }
+                Some(tables) => {
+                    let trimmed = plan.trim().apply(bytes, plan.encoding.blank());
+                    let written = cursor.text(trimmed, tables);
+                    return match written {
+                        Ok(()) => Ok(bytes),
+                        Err(unmappable) => {
+                            let item = &plan.items[leaf.item];
+                            Err(failure(leaf.item, offset, plan.unmappable(item, unmappable)))
+                        }
+                    };
+                }
+                None => {
+                    self.decoded_text(leaf, offset, bytes, plan, cursor)?;
+                    return Ok(bytes);
+                }
+            },
+            Data::Zoned { scale, sign, .. } => {
+                let mut digits = Digits::new();
+                match zoned(bytes, sign, plan.encoding.family(), &mut digits) {
+                    Ok(negative) => {
+                        write_number(negative, &mut digits, scale, cursor);
+                        return Ok(bytes);
+                    }
+                    Err(bad) => bad,
                 }
             }
-            Data::Float | Data::Double => self.float(leaf, item, offset, bytes, plan, cursor)?,
-            data => match plan.number(data, bytes) {
-                Ok((number, scale)) if scale >= 0 => {
-                    let scale = usize::from(scale.unsigned_abs());
-                    match u64::try_from(number.magnitude) {
-                        Ok(magnitude) => cursor.decimal(number.negative, magnitude, scale),
-                        Err(_) => cursor.decimal(number.negative, number.magnitude, scale),
+            Data::Packed { digits: picture, scale, signed, sign_nibble } => {
+                if sign_nibble
+                    && scale >= 0
+                    && let Some(word) = low_word(body.bytes, offset + leaf.length, leaf.length)
+                    && let Some((negative, nibbles)) = packed_word(word, picture, signed)
+                {
+                    let digits = Digits::of_nibbles(nibbles);
+                    cursor.decimal(negative && nibbles != 0, &digits, usize::from(scale.unsigned_abs()));
+                    return Ok(bytes);
+                }
+                let mut digits = Digits::new();
+                match packed(bytes, picture, signed, sign_nibble, &mut digits) {
+                    Ok(negative) => {
+                        write_number(negative, &mut digits, scale, cursor);
+                        return Ok(bytes);
                     }
+                    Err(bad) => bad,
                 }
+            }
+            Data::Float | Data::Double => {
+                self.float(leaf, offset, bytes, plan, cursor)?;
+                return Ok(bytes);
+            }
+            Data::Binary { .. } | Data::Edited { .. } => match plan.number(leaf.data, bytes) {
                 Ok((number, scale)) => {
-                    let magnitude = number.magnitude * POWERS[usize::from(scale.unsigned_abs())];
-                    cursor.decimal(number.negative, magnitude, 0);
+                    let mut digits = match u64::try_from(number.magnitude) {
+                        Ok(small) => Digits::of(small),
+                        Err(_) => Digits::of(number.magnitude),
+                    };
+                    write_number(number.negative, &mut digits, scale, cursor);
+                    return Ok(bytes);
                 }
-                Err(bad) => self.bad(leaf, item, offset, bytes, bad, plan, cursor)?,
+                Err(bad) => bad,
             },
-        }
+        };
+        self.bad(leaf, offset, bytes, bad, plan, cursor)?;
         Ok(bytes)
     }
 
+    /// The offset of a value that lies behind a table of varying length.
     #[cold]
-    fn decoded_text<'a>(
-        &self,
-        leaf: &Leaf,
-        item: &Item,
-        offset: usize,
-        bytes: &'a [u8],
-        plan: &Plan,
-        cursor: &mut Cursor<'_>,
-    ) -> Result<&'a [u8], Box<Failure>> {
-        if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
-            cursor.bytes(b"null");
-            return Ok(bytes);
-        }
-        match plan.text(item, bytes) {
+    fn moved(&self, leaf: &Leaf, body: Body<'_>, scope: usize) -> Result<usize, Box<Failure>> {
+        body.offset(leaf.item, scope).map_err(|fault| failure(leaf.item, leaf.offset + scope, fault))
+    }
+
+    #[cold]
+    fn decoded_text(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
+        match plan.text(&plan.items[leaf.item], bytes) {
             Ok(text) => cursor.string(&text),
             Err(fault) => return Err(failure(leaf.item, offset, fault)),
         }
-        Ok(bytes)
+        Ok(())
     }
 
     #[cold]
-    fn float(
-        &self,
-        leaf: &Leaf,
-        item: &Item,
-        offset: usize,
-        bytes: &[u8],
-        plan: &Plan,
-        cursor: &mut Cursor<'_>,
-    ) -> Written {
-        match plan.value(item, bytes) {
+    fn float(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
+        match plan.value(&plan.items[leaf.item], bytes) {
             Ok(Value::Float(number)) => {
                 let text = serde_json::Number::from_f64(number).map(|number| number.to_string()).unwrap_or_default();
                 cursor.bytes(text.as_bytes());
@@ -390,39 +438,42 @@ impl Run<'_> {
 
     /// A number that is none: what a blank one becomes is the caller's choice.
     #[cold]
-    #[expect(clippy::too_many_arguments, reason = "the cold half of one function")]
-    fn bad(
-        &self,
-        leaf: &Leaf,
-        item: &Item,
-        offset: usize,
-        bytes: &[u8],
-        bad: Bad,
-        plan: &Plan,
-        cursor: &mut Cursor<'_>,
-    ) -> Written {
+    fn bad(&self, leaf: &Leaf, offset: usize, bytes: &[u8], bad: Bad, plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
+        let item = &plan.items[leaf.item];
         let blank = bad == Bad::Blank || plan.is_blank(bytes);
         let scale = match leaf.data {
             Data::Zoned { scale, .. } | Data::Packed { scale, .. } => scale,
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
             Data::Text | Data::Float | Data::Double => 0,
         };
-        let zero = leaf.blank_when_zero || self.options.blank == Blank::Zero;
+        let zero = item.blank_when_zero || self.options.blank == Blank::Zero;
         match self.options.blank {
-            _ if blank && zero => cursor.decimal(false, 0u64, usize::from(scale.max(0).unsigned_abs())),
+            _ if blank && zero => write_number(false, &mut Digits::of(0u8), scale.max(0), cursor),
             Blank::Null if blank => cursor.bytes(b"null"),
             _ => return Err(failure(leaf.item, offset, plan.fault(item, bytes, bad))),
         }
         Ok(())
     }
+}
 
-    #[cold]
-    fn hex(&self, leaf: &Leaf, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) {
-        let name = plan.items.get(leaf.item).and_then(|item| item.name.as_deref()).unwrap_or("FILLER");
-        cursor.name(&Name::new(&format!("{name}_hex")));
-        cursor.hex(bytes);
-        cursor.byte(b',');
+/// The `length` bytes before `end` as a number, high byte first, when they are at most 8 and 8 can be read at once.
+#[inline]
+fn low_word(record: &[u8], end: usize, length: usize) -> Option<u64> {
+    let bytes = record.get(..end)?.last_chunk::<8>()?;
+    let above = 8usize.checked_sub(length)?;
+    Some(u64::from_be_bytes(*bytes) << (8 * above) >> (8 * above))
+}
+
+/// A number from its digits; a negative scale adds zeros.
+#[inline]
+fn write_number(negative: bool, digits: &mut Digits, scale: i8, cursor: &mut Cursor<'_>) {
+    let is_zero = |digits: &Digits| digits.all().iter().all(|digit| *digit == b'0');
+    if scale < 0 && !is_zero(digits) {
+        // What is behind the digits is zeros.
+        digits.end += usize::from(scale.unsigned_abs());
     }
+    let negative = negative && !is_zero(digits);
+    cursor.decimal(negative, digits, usize::from(scale.max(0).unsigned_abs()));
 }
 
 #[cold]

@@ -11,6 +11,8 @@ mod json;
 mod number;
 mod plan;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::io::{Read, Seek};
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use super::{LayoutRow, Resume, StreamFault, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{Layout, Position, Reject, Resolved, Slot, Unresolved};
 use fields::Body;
-use json::{JsonPlan, Run};
+use json::JsonPlan;
 use plan::Plan;
 
 pub use framing::Reader;
@@ -111,8 +113,7 @@ impl Cobol {
             raw
         };
         let mut cursor = Cursor::new(out);
-        let run = Run { options, tail: json.tail() };
-        let written = json.write(Body { plan, bytes }, &run, &mut cursor, |cursor| cursor.meta(&position));
+        let written = json.write(Body { plan, bytes }, &position, options, &mut cursor);
         cursor.finish();
         written.map_err(|failure| Reject {
             code: failure.fault.code,
@@ -120,6 +121,7 @@ impl Cobol {
             field_span: u32::try_from(failure.offset).ok().zip(u32::try_from(plan.items[failure.item].length).ok()),
             expected: failure.fault.expected,
             found: failure.fault.found,
+            key: None,
             position,
             raw: raw.to_vec(),
         })

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::number::{Bad, Number, POWERS, binary, edited, float, packed, zoned};
+use super::number::{Bad, Number, POWERS, binary, edited, float, packed, value, zoned};
 use super::settings::{Framing, Odo, Settings};
 use crate::decode::code_page::Unmappable;
 use crate::decode::copybook::{Copybook, Data, Item};
 use crate::decode::format::Trim;
+use crate::decode::json::Digits;
 use crate::decode::{CodePage, LayoutRow};
 use crate::diagnostic::nearest;
 use crate::record::{Decimal, FieldFault, FieldKind, RejectCode, Resolved, Slot, Unresolved, Value};
@@ -237,9 +238,15 @@ impl Plan {
     #[inline]
     pub(super) fn number(&self, data: Data, bytes: &[u8]) -> Result<(Number, i8), Bad> {
         match data {
-            Data::Zoned { scale, sign, .. } => Ok((zoned(bytes, sign, self.encoding.family())?, scale)),
+            Data::Zoned { scale, sign, .. } => {
+                let mut text = Digits::new();
+                let negative = zoned(bytes, sign, self.encoding.family(), &mut text)?;
+                Ok((value(negative, &text), scale))
+            }
             Data::Packed { digits, scale, signed, sign_nibble } => {
-                Ok((packed(bytes, digits, signed, sign_nibble)?, scale))
+                let mut text = Digits::new();
+                let negative = packed(bytes, digits, signed, sign_nibble, &mut text)?;
+                Ok((value(negative, &text), scale))
             }
             Data::Binary { digits, scale, signed, native } => {
                 Ok((binary(bytes, digits, signed, native, self.settings.comp5)?, scale))
@@ -264,7 +271,7 @@ impl Plan {
     /// The text of an item's bytes; low values throughout are a fault, because they are no text.
     pub(super) fn text<'a>(&self, item: &Item, bytes: &'a [u8]) -> Result<Cow<'a, str>, FieldFault> {
         let trimmed = self.trim().apply(bytes, self.encoding.blank());
-        if trimmed.is_empty() && !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
+        if bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
             return Err(self.fault(item, bytes, Bad::Blank));
         }
         self.encoding.decode(trimmed).map_err(|unmappable| self.unmappable(item, unmappable))

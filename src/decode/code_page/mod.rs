@@ -53,12 +53,15 @@ enum Method {
 pub(super) struct Tables {
     /// The character.
     chars: [char; 256],
-    /// The byte as ASCII where that is one printable character which JSON does not escape; else 0.
+    /// The byte as ASCII where that is one character which JSON does not escape; else [`NOT_PLAIN`].
     pub(super) plain: [u8; 256],
     /// The character in UTF-8 as it stands inside a JSON string, at most six bytes; the last element is the number of
     /// bytes, 0 where the page has no character.
     pub(super) json: [[u8; 8]; 256],
 }
+
+/// Marks bytes in [`Tables::plain`] that take more than one byte in JSON. No ASCII character has its bit.
+pub(super) const NOT_PLAIN: u8 = 0x80;
 
 /// A byte (or the start of a sequence) that the page has no character for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +201,7 @@ impl Tables {
                 chars.iter_mut().zip(lower.chain(page.chars.chars())).for_each(|(slot, char)| *slot = char);
             }
         }
-        let mut tables = Tables { chars, plain: [0; 256], json: [[0; 8]; 256] };
+        let mut tables = Tables { chars, plain: [NOT_PLAIN; 256], json: [[0; 8]; 256] };
         for (byte, char) in chars.into_iter().enumerate() {
             if char == ABSENT {
                 continue;
@@ -381,7 +384,7 @@ mod tests {
                         let json = format!("\"{}\"", std::str::from_utf8(escaped).unwrap());
                         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
                         let plain = tables.plain[usize::from(byte)];
-                        assert!(plain == 0 || text.as_bytes() == [plain]);
+                        assert!(plain == super::NOT_PLAIN || text.as_bytes() == [plain]);
                     }
                 }
             }

@@ -282,6 +282,7 @@ impl Builder<'_> {
             let (data, length, words) = match usage {
                 Usage::Float => (Data::Float, 4, "COMP-1"),
                 Usage::Double => (Data::Double, 8, "COMP-2"),
+                _ if entry.broken => return,
                 _ => {
                     let help = "give it a PICTURE, or put items with higher level numbers below it";
                     self.faults.push(self.fault(entry.span.clone(), format!("`{name}` has no PICTURE")).help(help));

@@ -10,6 +10,8 @@ mod lexer;
 mod parser;
 mod picture;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

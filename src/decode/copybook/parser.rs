@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) redefines: Option<(String, Range<usize>)>,
     pub(super) synchronized: bool,
     pub(super) blank_when_zero: bool,
+    /// True when a fault of the entry itself was reported: what follows from it is not said again.
+    pub(super) broken: bool,
 }
 
 /// How a number is stored.
@@ -235,7 +237,10 @@ impl<'a> Parser<'a> {
                 return Some(entry);
             }
             self.at += 1;
-            if !self.clause(token, &mut entry) {
+            let faults = self.faults.len();
+            let understood = self.clause(token, &mut entry);
+            entry.broken |= self.faults.len() > faults;
+            if !understood {
                 self.skip_statement();
                 return Some(entry);
             }

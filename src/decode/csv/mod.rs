@@ -8,6 +8,8 @@
 mod reader;
 mod row;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -103,6 +105,7 @@ pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mu
         field_span: fields.span(slot, Scope::ROOT),
         expected: fault.expected,
         found: fault.found,
+        key: None,
         position: record.position,
         raw: record.raw.to_vec(),
     };

@@ -7,6 +7,8 @@
 
 mod reader;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -88,12 +90,9 @@ impl FixedWidth {
     ) -> Result<(), Reject> {
         let columns = &*self.0;
         let start = out.len();
-        write(out, META, |cursor| {
-            cursor.byte(b'{');
-            if options.meta {
-                cursor.meta(&position);
-            }
-        });
+        if options.meta {
+            write(out, META, |cursor| cursor.meta(&position));
+        }
         for (field, name) in columns.fields.iter().zip(&columns.names) {
             let bytes =
                 columns.field_bytes(field, raw).map_err(|fault| reject(fault, field, raw, position, columns))?;
@@ -108,20 +107,15 @@ impl FixedWidth {
             if let Err(unmappable) = written {
                 return Err(reject(columns.unmappable(field, unmappable), field, raw, position, columns));
             }
-            out.push(b',');
             if options.hex {
                 let name = Name::new(&format!("{}_hex", field.name));
                 write(out, name.len() + bytes.len() * 2, |cursor| {
                     cursor.name(&name);
                     cursor.hex(bytes);
-                    cursor.byte(b',');
                 });
             }
         }
-        if out.len() > start + 1 {
-            out.pop();
-        }
-        out.push(b'}');
+        write(out, 0, |cursor| cursor.close_object(start));
         Ok(())
     }
 }
@@ -142,6 +136,7 @@ fn reject(fault: FieldFault, field: &Field, raw: &[u8], position: Position, colu
         field_span: columns.span(field, raw),
         expected: fault.expected,
         found: fault.found,
+        key: None,
         position,
         raw: raw.to_vec(),
     }

@@ -1,0 +1,105 @@
+//! The console's wishes, carried out by the corridor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::service::Service;
+use crate::config::LoadError;
+use crate::console::{GateStatus, Operator, OperatorError, Replayed, ResourceInfo};
+use crate::gate::Lane;
+use crate::pipeline::sync::Request;
+use crate::pipeline::{PipelineError, replay};
+use crate::record::ResourceId;
+use crate::staging::StagingError;
+
+/// How long a run asked for in the console waits for files that have just arrived.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[async_trait]
+impl Operator for Service {
+    fn resources(&self) -> Vec<ResourceInfo> {
+        let world = self.bridge.world.load();
+        let info = |plan: &Arc<crate::mapping::Plan>| ResourceInfo {
+            id: plan.exposure.id.clone(),
+            title: plan.exposure.title.clone(),
+            backend: plan.backend.clone(),
+            schedule: plan.schedule.describe(),
+            key_parts: plan.exposure.key.len(),
+        };
+        world.plans.iter().map(info).collect()
+    }
+
+    fn gates(&self) -> Vec<GateStatus> {
+        let world = self.bridge.world.load();
+        let mut gates: Vec<_> = world.backends.values().map(|backend| status(backend.gate.status())).collect();
+        gates.sort_by(|one, other| one.backend.cmp(&other.backend));
+        gates
+    }
+
+    async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError> {
+        match self.bridge.replay(dead_letter).await {
+            Ok(replay::Replayed::Staged { .. } | replay::Replayed::Skipped) => Ok(Replayed::Settled),
+            Err(PipelineError::RejectedAgain { reject, .. }) => Ok(Replayed::StillBad(reject.sentence())),
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+
+    async fn discard(&self, dead_letter: i64) -> Result<(), OperatorError> {
+        self.bridge.discard(dead_letter).await.map_err(|error| refusal(&error))
+    }
+
+    async fn sync(&self, resource: &ResourceId, full: bool) -> Result<(), OperatorError> {
+        let plan = match self.bridge.world.load().plan(&resource.to_string()) {
+            Ok(plan) => Arc::clone(plan),
+            Err(error) => return Err(refusal(&error)),
+        };
+        // Whoever runs already holds the lock; taking it for a moment tells the caller at once.
+        drop(self.bridge.staging.lock_run(resource).await.map_err(|error| refusal(&error.into()))?);
+        let bridge = Arc::clone(&self.bridge);
+        tokio::spawn(async move {
+            let request = Request { trigger: "admin", lane: Lane::Operator, full, patience: PATIENCE };
+            if let Err(error) = bridge.sync(&plan, request).await {
+                tracing::error!(resource = %plan.exposure.id, error = %error.chain(), "a run asked for in the console failed");
+            }
+        });
+        Ok(())
+    }
+
+    async fn reload(&self) -> Result<Vec<ResourceId>, OperatorError> {
+        Service::reload(self).await.map_err(|error| match error {
+            LoadError::Faults(faults) => OperatorError::Refused(faults.iter().map(ToString::to_string).collect()),
+            other => OperatorError::Failed(other.to_string()),
+        })
+    }
+}
+
+fn status(gate: crate::gate::Status) -> GateStatus {
+    let sync = gate.active_in(Lane::Sync);
+    GateStatus {
+        max_in_flight: gate.max_in_flight,
+        interactive_in_flight: gate.active.iter().sum::<usize>() - sync,
+        sync_in_flight: sync,
+        lingering: gate.lingering,
+        queued: gate.queued.iter().sum(),
+        queue: gate.queue,
+        granted_total: gate.granted,
+        rejected_total: gate.refused,
+        backend: gate.backend,
+    }
+}
+
+fn refusal(error: &PipelineError) -> OperatorError {
+    let sentence = error.chain();
+    match error {
+        PipelineError::DeadLetter { reason, .. } if reason.starts_with("does not exist") => {
+            OperatorError::NotFound(sentence)
+        }
+        PipelineError::UnknownResource { .. } => OperatorError::NotFound(sentence),
+        PipelineError::DeadLetter { .. } | PipelineError::Staging(StagingError::Locked(_)) => {
+            OperatorError::Conflict(sentence)
+        }
+        _ => OperatorError::Failed(sentence),
+    }
+}

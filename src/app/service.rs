@@ -1,0 +1,263 @@
+//! The running service: listeners, schedules, signals, and an orderly end.
+//!
+//! Listeners are bound before anything else starts, so that a second start ends at once and harms nothing. On
+//! SIGTERM readiness goes first, then listeners close and finish what is in flight, then runs stop at their
+//! next commit; what is not finished is taken up by the next start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::demo_key::{DemoKeyError, demo_key};
+use super::housekeeping::{housekeeping, observe};
+use super::secret::secret;
+use super::{AppError, open, put_in_force};
+use crate::config::{self, LoadError, Loaded};
+use crate::console::{self, Console};
+use crate::facade::{self, Facade};
+use crate::http::{self, ConnectionLimits, Health};
+use crate::mapping::Exposure;
+use crate::pipeline::Bridge;
+use crate::pipeline::scheduler::Scheduler;
+use crate::record::ResourceId;
+
+/// Why the service did not start, or ended with a fault.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A listener cannot be bound.
+    #[error("cannot listen on {address} (`server.{key}`): {source}; is another Tollbridge running?")]
+    Listen {
+        /// The key in the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Staging or landing.
+    #[error(transparent)]
+    Open(#[from] AppError),
+    /// The demo key.
+    #[error(transparent)]
+    DemoKey(#[from] DemoKeyError),
+    /// The installation's secret.
+    #[error("the secret beside the staging database cannot be read or made: {0}")]
+    Secret(std::io::Error),
+    /// The operating system refuses signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
+}
+
+/// The running service, as far as it can act on itself.
+pub(super) struct Service {
+    /// The corridor.
+    pub(super) bridge: Arc<Bridge>,
+    /// The configuration's file, read again by a reload.
+    path: PathBuf,
+    facade: Arc<Facade>,
+    scheduler: Mutex<Option<Scheduler>>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+impl Service {
+    /// Reads configuration and mappings again. When all is right they are in force at once, and no request or
+    /// run is dropped; when anything is wrong, all stays as it is. Listeners keep their addresses.
+    pub(super) async fn reload(&self) -> Result<Vec<ResourceId>, LoadError> {
+        let _one = self.reloading.lock().await;
+        let loaded = match config::load(&self.path, std::env::vars()) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                if let LoadError::Faults(faults) = &error {
+                    faults.iter().for_each(|fault| tracing::error!(fault = %fault, "configuration not taken over"));
+                }
+                tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
+                return Err(error);
+            }
+        };
+        if let Err(error) = put_in_force(&self.bridge, &loaded).await {
+            tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
+            return Err(LoadError::Refused(error.to_string()));
+        }
+        self.facade.publish(exposures(&loaded));
+        *self.scheduler.lock() = Some(Scheduler::start(&self.bridge));
+        let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.clone()).collect();
+        let names: Vec<_> = resources.iter().map(ResourceId::to_string).collect();
+        tracing::info!(resources = names.join(", "), "configuration and mappings are reloaded");
+        Ok(resources)
+    }
+}
+
+/// Where the service is to be found, for the person who started it.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// The facade's address.
+    pub api: SocketAddr,
+    /// The console's address.
+    pub admin: SocketAddr,
+    /// A key that works, in a demo.
+    pub demo_key: Option<String>,
+    /// Path of one resource, to try.
+    pub example: Option<String>,
+}
+
+/// Runs until SIGTERM or SIGINT. `announce` is told once, when requests are answered.
+pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bridge>)) -> Result<(), ServeError> {
+    let server = loaded.config.server.clone();
+    let api_listener = bind("listen", server.listen).await?;
+    let admin_listener = bind("admin_listen", server.admin_listen).await?;
+    let mut signals = Signals::new().map_err(ServeError::Signals)?;
+
+    let bridge = open(&loaded).await?;
+    let cursor_secret = secret(&loaded.config.staging.sqlite).map_err(ServeError::Secret)?;
+    let demo_key = match &loaded.config.auth.demo_key {
+        Some(path) => Some(demo_key(&loaded.config.beside(path), &*bridge.staging).await?),
+        None => None,
+    };
+    let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
+    let facade = Arc::new(Facade::new(facade::Setup {
+        staging: Arc::clone(&bridge.staging),
+        server: server.clone(),
+        auth: loaded.config.auth.clone(),
+        cursor_secret,
+        metrics: Arc::clone(&bridge.metrics),
+        health: Arc::clone(&health),
+    }));
+    facade.publish(exposures(&loaded));
+    let service = Arc::new(Service {
+        bridge: Arc::clone(&bridge),
+        path: loaded.config.path.clone(),
+        facade: Arc::clone(&facade),
+        scheduler: Mutex::default(),
+        reloading: tokio::sync::Mutex::default(),
+    });
+    let console = Arc::new(Console::new(console::Setup {
+        staging: Arc::clone(&bridge.staging),
+        operator: Arc::clone(&service) as Arc<dyn console::Operator>,
+        server: server.clone(),
+        auth: loaded.config.auth.clone(),
+        metrics: Arc::clone(&bridge.metrics),
+        health: Arc::clone(&health),
+    }));
+
+    let announcement = Announcement {
+        api: api_listener.local_addr().unwrap_or(server.listen),
+        admin: admin_listener.local_addr().unwrap_or(server.admin_listen),
+        demo_key,
+        example: exposures(&loaded).first().map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
+    };
+    let limits = ConnectionLimits::from(&server);
+    let closing = CancellationToken::new();
+    let api =
+        tokio::spawn(http::serve(api_listener, facade::router(facade), closing.clone().cancelled_owned(), limits));
+    let admin =
+        tokio::spawn(http::serve(admin_listener, console::router(console), closing.clone().cancelled_owned(), limits));
+    *service.scheduler.lock() = Some(Scheduler::start(&bridge));
+    let upkeep = [
+        tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep)),
+        tokio::spawn(observe(Arc::clone(&bridge))),
+        tokio::spawn(watchdog(Arc::clone(&bridge))),
+    ];
+    announce(&announcement, &bridge);
+    tracing::info!(api = %announcement.api, admin = %announcement.admin, "ready");
+    notify(&[NotifyState::Ready]);
+
+    loop {
+        match signals.next().await {
+            Asked::Reload => {
+                // What is wrong was logged; the service goes on with what it has.
+                let _ = service.reload().await;
+            }
+            Asked::Stop => break,
+        }
+    }
+
+    tracing::info!("stopping: finishing what is in flight");
+    notify(&[NotifyState::Stopping]);
+    health.drain();
+    bridge.stop.cancel();
+    closing.cancel();
+    for listener in [api, admin] {
+        match listener.await {
+            Ok(drained) if drained.cut > 0 => {
+                tracing::warn!(connections = drained.cut, "connections were cut because they did not finish in time");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = %error, "a listener ended unexpectedly"),
+        }
+    }
+    let runs = service.scheduler.lock().as_ref().map(|scheduler| scheduler.finish(server.shutdown_timeout));
+    if let Some(runs) = runs {
+        runs.await;
+    }
+    for backend in bridge.world.load().backends.values() {
+        backend.gate.close();
+    }
+    upkeep.iter().for_each(tokio::task::JoinHandle::abort);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn exposures(loaded: &Loaded) -> Vec<Exposure> {
+    loaded.plans.iter().map(|plan| plan.exposure.clone()).collect()
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { key, address, source })
+}
+
+/// What a signal asks for.
+enum Asked {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+        }
+    }
+}
+
+/// Tells systemd, where it listens.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(error = %error, "systemd cannot be notified");
+    }
+}
+
+/// Tells systemd's watchdog that the service lives, as long as the staging database answers.
+async fn watchdog(bridge: Arc<Bridge>) {
+    let Some(interval) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        match tokio::time::timeout(interval / 2, bridge.staging.ping()).await {
+            Ok(Ok(())) => notify(&[NotifyState::Watchdog]),
+            Ok(Err(error)) => tracing::error!(error = %error, "the staging database does not answer"),
+            Err(_) => tracing::error!("the staging database does not answer in time"),
+        }
+        tokio::time::sleep(interval / 3).await;
+    }
+}

@@ -1,0 +1,68 @@
+//! `check`: is everything written right, and does every backend answer?
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, Exit, output};
+use crate::app;
+use crate::config::{self, LoadError};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Do not reach the backends
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(super) async fn run(context: &Context, options: &Options) -> Exit {
+    let loaded = config::find(context.config.as_deref()).and_then(|path| config::load(&path, std::env::vars()));
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => return report(context, &error),
+    };
+    let mut unreachable = 0;
+    let mut backends = Vec::new();
+    if !options.offline {
+        for (name, result) in app::probe(&loaded).await {
+            if let Err(error) = &result {
+                unreachable += 1;
+                output::fault(&format!("backend {name}: {}", error.chain()));
+            }
+            backends
+                .push(json!({"backend": name, "reachable": result.is_ok(), "error": result.err().map(|e| e.chain())}));
+        }
+    }
+    let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
+    if context.json {
+        output::json(&json!({"ok": unreachable == 0, "faults": [], "resources": resources, "backends": backends}));
+    } else {
+        let reached =
+            if options.offline { "not tried".to_owned() } else { format!("{} reached", backends.len() - unreachable) };
+        output::line(format!(
+            "{}: {} resources ({}), {} backends ({reached})",
+            loaded.config.path.display(),
+            resources.len(),
+            resources.join(", "),
+            loaded.config.backends.len()
+        ));
+    }
+    if unreachable > 0 { Exit::Unreachable } else { Exit::Done }
+}
+
+fn report(context: &Context, error: &LoadError) -> Exit {
+    let faults: &[_] = if let LoadError::Faults(faults) = error { faults } else { &[] };
+    if context.json {
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| {
+                let (line, column) = fault.location();
+                json!({"file": fault.source.name, "line": line, "column": column, "message": fault.message, "help": fault.help})
+            })
+            .collect();
+        output::json(&json!({"ok": false, "error": error.to_string(), "faults": faults}));
+    } else {
+        faults.iter().for_each(output::diagnostic);
+        output::fault(&error.to_string());
+    }
+    Exit::Usage
+}

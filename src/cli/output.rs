@@ -1,0 +1,79 @@
+//! Writing to the terminal: results to stdout, everything else to stderr. A reader that has gone away ends the
+//! command quietly.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::json;
+
+use crate::diagnostic::Diagnostic;
+use crate::record::Reject;
+
+/// Prints a line of the result.
+pub(super) fn line(text: impl Display) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{text}")
+        && error.kind() == io::ErrorKind::BrokenPipe
+    {
+        std::process::exit(0);
+    }
+}
+
+/// Prints a JSON value as one line of the result.
+pub(super) fn json(value: &serde_json::Value) {
+    line(value);
+}
+
+/// Prints a line beside the result. Nobody can be told when stderr is gone.
+pub(super) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Prints what went wrong.
+pub(super) fn fault(message: &str) {
+    note(format!("error: {message}"));
+}
+
+/// Prints a fault in a user's file with its line and a caret.
+pub(super) fn diagnostic(diagnostic: &Diagnostic) {
+    note(diagnostic.render(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()));
+}
+
+/// Prints rows under a head, columns aligned.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|title| title.len())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let print = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        line(padded.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    print(head.to_vec());
+    for row in rows {
+        print(row.iter().map(String::as_str).collect());
+    }
+}
+
+/// A reject as JSON, raw bytes in hex.
+pub(super) fn reject(reject: &Reject) -> serde_json::Value {
+    json!({
+        "code": reject.code.as_str(),
+        "record": reject.position.record,
+        "offset": reject.position.offset,
+        "length": reject.position.length,
+        "line": reject.position.line,
+        "key": reject.key,
+        "field": reject.field,
+        "field_offset": reject.field_span.map(|(offset, _)| offset),
+        "field_length": reject.field_span.map(|(_, length)| length),
+        "expected": reject.expected,
+        "found": reject.found,
+        "raw": hex(&reject.raw),
+    })
+}
+
+/// Bytes in hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,86 @@
+//! `preview`: a resource's records as they would be staged, and the rejects; stages nothing.
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Context, Exit, fail, output};
+use crate::pipeline::preview::{Shown, preview};
+use crate::staging::Balance;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The resource: `orders.v1`, or `orders` for its highest version
+    resource: String,
+    /// A data file; else the landed copy of the newest file that was read for the resource
+    file: Option<PathBuf>,
+    /// Stop after this many records
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+}
+
+pub(super) async fn run(context: &Context, options: &Options) -> Exit {
+    let (plan, path) = match &options.file {
+        // A file by hand needs no database.
+        Some(path) => {
+            let loaded = match context.load() {
+                Ok(loaded) => loaded,
+                Err(exit) => return exit,
+            };
+            let world = crate::pipeline::World { plans: loaded.plans, ..Default::default() };
+            match world.plan(&options.resource) {
+                Ok(plan) => (plan.clone(), path.clone()),
+                Err(error) => return fail(&error),
+            }
+        }
+        None => {
+            let bridge = match context.open().await {
+                Ok(bridge) => bridge,
+                Err(exit) => return exit,
+            };
+            let world = bridge.world.load_full();
+            let plan = match world.plan(&options.resource) {
+                Ok(plan) => plan.clone(),
+                Err(error) => return fail(&error),
+            };
+            match bridge.newest_file(&plan).await {
+                Ok(Some(path)) => (plan, path),
+                Ok(None) => {
+                    output::fault("no file was read for this resource yet; name a file to preview");
+                    return Exit::Usage;
+                }
+                Err(error) => return fail(&error),
+            }
+        }
+    };
+    let limit = options.limit;
+    let shown = tokio::task::spawn_blocking(move || print(&plan, &path, limit)).await;
+    match shown {
+        Ok(Ok(balance)) if balance.dead > 0 => Exit::Incomplete,
+        Ok(Ok(_)) => Exit::Done,
+        Ok(Err(error)) => fail(&error),
+        Err(_) => {
+            output::fault("the preview ended unexpectedly; this is a fault of Tollbridge, please report it");
+            Exit::Incomplete
+        }
+    }
+}
+
+fn print(
+    plan: &crate::mapping::Plan,
+    path: &std::path::Path,
+    limit: Option<u64>,
+) -> Result<Balance, crate::pipeline::PipelineError> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let balance = preview(plan, path, limit, |shown| match shown {
+        Shown::Document(document) => out.write_all(&document.payload).and_then(|()| out.write_all(b"\n")).is_ok(),
+        Shown::Reject(reject) => {
+            output::note(output::reject(&reject));
+            true
+        }
+    })?;
+    // A reader that has gone away has seen enough.
+    let _ = out.flush();
+    Ok(balance)
+}

@@ -1,0 +1,146 @@
+//! `sync`: one run now, with its balance.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::{Context, Exit, exit_of, output};
+use crate::gate::Lane;
+use crate::mapping::Plan;
+use crate::pipeline::progress::Progress;
+use crate::pipeline::sync::{Request, Summary};
+use crate::pipeline::{Bridge, PipelineError};
+
+/// How long a run by hand waits for files that have just arrived: longer than any sensible `stable_for`.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The resource: `orders.v1`, or `orders` for its highest version
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    resource: Option<String>,
+    /// All resources
+    #[arg(long)]
+    all: bool,
+    /// Also read again the files that were read before and still lie in the inbox
+    #[arg(long)]
+    full: bool,
+}
+
+pub(super) async fn run(context: &Context, options: &Options) -> Exit {
+    let bridge = match context.open().await {
+        Ok(bridge) => bridge,
+        Err(exit) => return exit,
+    };
+    let world = bridge.world.load_full();
+    let plans: Vec<Arc<Plan>> = match &options.resource {
+        Some(wanted) => match world.plan(wanted) {
+            Ok(plan) => vec![Arc::clone(plan)],
+            Err(error) => return super::fail(&error),
+        },
+        None => world.plans.clone(),
+    };
+    let bar = tokio::spawn(show(Arc::clone(&bridge)));
+    let interrupted = tokio::spawn(stop_on_interrupt(Arc::clone(&bridge)));
+    let mut exit = Exit::Done;
+    let mut lines = Vec::new();
+    for plan in plans {
+        let request = Request { trigger: "command", lane: Lane::Operator, full: options.full, patience: PATIENCE };
+        let result = bridge.sync(&plan, request).await;
+        exit = exit.max(match &result {
+            Ok(summary) if summary.balance().dead > 0 || !summary.changed.is_empty() => Exit::Incomplete,
+            Ok(_) => Exit::Done,
+            Err(error) => exit_of(error),
+        });
+        lines.push((plan, result));
+    }
+    bar.abort();
+    interrupted.abort();
+    // An aborted task has dropped its bar, and with it the line on the terminal, once it is joined.
+    let _ = bar.await;
+    for (plan, result) in lines {
+        print(context, &plan, result);
+    }
+    exit
+}
+
+fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>) {
+    let id = plan.exposure.id.to_string();
+    match result {
+        Ok(summary) if context.json => output::json(&as_json(&summary)),
+        Err(error) if context.json => {
+            output::json(&json!({"resource": id, "state": "failed", "error": error.chain()}));
+        }
+        Ok(summary) => {
+            for name in &summary.unsettled {
+                output::note(format!("{id}: {name} is still being written; it is left for the next run"));
+            }
+            for name in &summary.changed {
+                output::note(format!("{id}: {name} changed while it was read; it is left for the next run"));
+            }
+            let Some(run) = &summary.run else {
+                output::line(format!("{id}: nothing new"));
+                return;
+            };
+            let balance = run.balance;
+            output::line(format!(
+                "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}",
+                balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped
+            ));
+            if balance.dead > 0 {
+                output::note(format!("{id}: see `tollbridge dead-letters list --resource {id}`"));
+            }
+        }
+        Err(error) => output::fault(&format!("{id}: {}", error.chain())),
+    }
+}
+
+fn as_json(summary: &Summary) -> serde_json::Value {
+    let balance = summary.balance();
+    json!({
+        "resource": summary.resource.to_string(),
+        "run": summary.run.as_ref().map(|run| run.id.to_string()),
+        "state": summary.run.as_ref().map_or("idle", |run| run.state.as_str()),
+        "read": balance.read,
+        "staged": balance.staged,
+        "unchanged": balance.unchanged,
+        "dead": balance.dead,
+        "skipped": balance.skipped,
+        "files": summary.run.as_ref().map_or(0, |run| run.files),
+        "unsettled": summary.unsettled,
+        "changed": summary.changed,
+    })
+}
+
+/// Ctrl-C ends the run at its next commit; the next run goes on from there.
+async fn stop_on_interrupt(bridge: Arc<Bridge>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        bridge.stop.cancel();
+    }
+}
+
+async fn show(bridge: Arc<Bridge>) {
+    follow(&bridge.progress, || false).await;
+}
+
+/// Draws a bar of the bytes committed until `done`, where stderr is a terminal.
+pub(super) async fn follow(progress: &Progress, done: impl Fn() -> bool) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    while !done() {
+        let now = progress.snapshot();
+        bar.set_length(now.bytes_found);
+        bar.set_position(now.bytes_done);
+        bar.set_message(format!("{} records, {} rejected", now.records, now.rejects));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bar.finish_and_clear();
+}

@@ -1,0 +1,115 @@
+//! The mappings' folder: reads every mapping and the files it names, and compiles them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse};
+use crate::mapping::{self, Plan};
+use crate::record::ResourceId;
+
+/// Compiles all mappings of a folder, in order of their file names.
+pub(super) fn load(folder: &Path, backends: &[String], faults: &Faults) -> Vec<Arc<Plan>> {
+    let mut plans = Vec::new();
+    let mut seen: HashMap<ResourceId, String> = HashMap::new();
+    for path in files(folder, faults) {
+        let Some(source) = read(&path, faults) else { continue };
+        let before = faults.len();
+        let Some(plan) = compile(&source, folder, faults) else {
+            // Never leave a mapping out without a word, should the compiler ever have none.
+            if faults.len() == before {
+                faults.push(at(&source, &["resource"]).fault("the mapping could not be compiled, for no known reason"));
+            }
+            continue;
+        };
+        let id = plan.exposure.id.clone();
+        if let Some(other) = seen.get(&id) {
+            let message = format!("resource {id} is declared twice: it is in {other} too");
+            faults.push(at(&source, &["resource"]).key_fault(message).help("give one of them another name or version"));
+            continue;
+        }
+        seen.insert(id, source.name.clone());
+        if !backends.contains(&plan.backend) {
+            let message = format!("there is no backend `{}` in tollbridge.toml", plan.backend);
+            let known = backends.join(", ");
+            let help = match nearest(&plan.backend, backends.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the backends are: {known}"),
+            };
+            faults.push(at(&source, &["source", "backend"]).fault(message).help(help));
+            continue;
+        }
+        plans.push(Arc::new(plan));
+    }
+    plans
+}
+
+/// The mapping files of the folder.
+fn files(folder: &Path, faults: &Faults) -> Vec<PathBuf> {
+    let listing = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let entries = match listing {
+        Ok(entries) => entries,
+        Err(error) => {
+            let source = SourceText::new(folder, String::new());
+            let fault = Diagnostic::new(&source, 0..0, format!("the mappings' folder cannot be read: {error}"));
+            faults.push(fault.help("`mappings` in tollbridge.toml names the folder"));
+            return Vec::new();
+        }
+    };
+    let is_mapping = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+    let mut paths: Vec<_> = entries.iter().map(fs::DirEntry::path).filter(is_mapping).collect();
+    paths.sort();
+    if paths.is_empty() {
+        let source = SourceText::new(folder, String::new());
+        let fault = Diagnostic::new(&source, 0..0, "there is no mapping in the mappings' folder");
+        faults.push(fault.help("add a file like `orders.v1.toml`"));
+    }
+    paths
+}
+
+fn read(path: &Path, faults: &Faults) -> Option<Arc<SourceText>> {
+    match fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => Some(SourceText::new(path, text)),
+        Ok(Err(_)) => {
+            let source = SourceText::new(path, String::new());
+            faults.push(Diagnostic::new(&source, 0..0, "the file is not UTF-8").help("save it as UTF-8"));
+            None
+        }
+        Err(error) => {
+            let source = SourceText::new(path, String::new());
+            faults.push(Diagnostic::new(&source, 0..0, format!("the file cannot be read: {error}")));
+            None
+        }
+    }
+}
+
+/// Compiles one mapping with the copybooks, rulers and tables beside it.
+fn compile(source: &Arc<SourceText>, folder: &Path, faults: &Faults) -> Option<Plan> {
+    let mut texts: HashMap<String, Arc<SourceText>> = HashMap::new();
+    for name in mapping::texts(source) {
+        // What cannot be read is missing here, and the compiler says so at the key that names it. Copybooks may
+        // come in an old code page; only their ASCII part has a meaning.
+        if let Ok(bytes) = fs::read(folder.join(&name)) {
+            let text = String::from_utf8(bytes).unwrap_or_else(|error| latin1(error.as_bytes()));
+            texts.insert(name.clone(), SourceText::new(&folder.join(&name), text));
+        }
+    }
+    mapping::compile(source, &|name| texts.get(name).cloned(), faults)
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// The node at a path of keys, or the nearest one above it.
+fn at(source: &Arc<SourceText>, path: &[&str]) -> Node {
+    let mut node = parse(source, &Faults::new());
+    for key in path {
+        match node.as_table().and_then(|entries| entries.get(*key)).cloned() {
+            Some(below) => node = below,
+            None => break,
+        }
+    }
+    node
+}

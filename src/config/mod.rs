@@ -1,0 +1,158 @@
+//! `tollbridge.toml` and the mappings beside it, read and checked as one: every fault of every file in one go.
+//!
+//! Each part of the service owns its own settings and their keys; here they are composed, overridden from the
+//! environment, and checked against each other. Reading files is all the I/O there is: nothing is opened,
+//! bound or reached. Paths are relative to the configuration file.
+
+mod mappings;
+mod overlay;
+mod reference;
+mod sections;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use crate::adapters::files;
+use crate::diagnostic::{Diagnostic, Faults, SourceText, Table, parse};
+use crate::mapping::Plan;
+use crate::{gate, http, landing, telemetry};
+
+pub use reference::{config_reference, mapping_reference};
+pub use sections::StagingConfig;
+
+/// Where the configuration lies when nobody says so, in order.
+pub const DEFAULT_PATHS: [&str; 2] = ["tollbridge.toml", "/etc/tollbridge/tollbridge.toml"];
+
+/// One backend's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackendConfig {
+    /// The adapter's.
+    pub files: files::Config,
+    /// The gate's.
+    pub gate: gate::Config,
+}
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// The mappings' folder.
+    pub mappings: PathBuf,
+    /// The listeners and their limits.
+    pub server: http::ServerConfig,
+    /// Who may read.
+    pub auth: http::AuthConfig,
+    /// The staging database.
+    pub staging: StagingConfig,
+    /// The store of raw input.
+    pub landing: landing::Config,
+    /// The legacy systems.
+    pub backends: BTreeMap<String, BackendConfig>,
+    /// Logs.
+    pub telemetry: telemetry::Config,
+}
+
+impl Config {
+    /// A path written in the configuration, from the folder of the configuration.
+    pub fn beside(&self, path: &str) -> PathBuf {
+        base(&self.path).join(path)
+    }
+}
+
+/// A configuration with its mappings, ready to put in force.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The mappings, compiled, by resource.
+    pub plans: Vec<Arc<Plan>>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No file.
+    #[error("no configuration: {} not found; name one with --config or in TOLLBRIDGE_CONFIG", tried.join(" and "))]
+    NotFound {
+        /// The places looked at.
+        tried: Vec<String>,
+    },
+    /// The file is there but cannot be read.
+    #[error("configuration {path} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is right, but could not be put in force.
+    #[error("{0}")]
+    Refused(String),
+    /// Something in it is wrong.
+    #[error("{} fault{} in the configuration", .0.len(), if .0.len() == 1 { "" } else { "s" })]
+    Faults(Vec<Diagnostic>),
+}
+
+/// Finds the file: as named, else the first default that exists.
+pub fn find(named: Option<&Path>) -> Result<PathBuf, LoadError> {
+    if let Some(path) = named {
+        let tried = vec![path.display().to_string()];
+        return if path.is_file() { Ok(path.to_owned()) } else { Err(LoadError::NotFound { tried }) };
+    }
+    let found = DEFAULT_PATHS.iter().map(PathBuf::from).find(|path| path.is_file());
+    found.ok_or_else(|| LoadError::NotFound { tried: DEFAULT_PATHS.map(str::to_owned).to_vec() })
+}
+
+/// Reads the configuration and all mappings. `environment` are the variables that may override values.
+pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
+    let text = fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    let source = SourceText::new(path, text);
+    let faults = Faults::new();
+    let mut root = parse(&source, &faults);
+    overlay::apply(&mut root, environment, &faults);
+    let config = read(path, &root, &faults);
+    // The mappings are judged even where the configuration has faults of its own.
+    let folder = base(path).join(sections::mappings_folder(&root));
+    let plans = mappings::load(&folder, &sections::backend_names(&root), &faults);
+    match config {
+        Some(config) if faults.is_empty() => Ok(Loaded { config, plans }),
+        _ => Err(LoadError::Faults(faults.into_sorted())),
+    }
+}
+
+/// The folder that relative paths start from.
+fn base(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Reads every section before giving up on any.
+fn read(path: &Path, root: &crate::diagnostic::Node, faults: &Faults) -> Option<Config> {
+    let base = base(path);
+    let table = Table::new(root, &sections::ROOT, faults)?;
+    let mappings = table.filled("mappings").map(|folder| base.join(folder));
+    let server = sections::part(&table, "server", &http::SERVER, faults, http::ServerConfig::read);
+    let auth = sections::part(&table, "auth", &http::AUTH, faults, http::AuthConfig::read);
+    let staging = sections::part(&table, "staging", &sections::STAGING, faults, |t| StagingConfig::read(t, base));
+    let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| sections::landing(t, base));
+    let telemetry = sections::part(&table, "telemetry", &telemetry::SECTION, faults, telemetry::Config::read);
+    let backends = sections::backends(&table, base, faults);
+    let config = Config {
+        path: path.to_owned(),
+        mappings: mappings?,
+        server: server?,
+        auth: auth?,
+        staging: staging?,
+        landing: landing?,
+        backends,
+        telemetry: telemetry?,
+    };
+    for refusal in http::check_listeners(&config.server, &config.auth) {
+        let (section, key) = refusal.key();
+        let written = table.get(section).and_then(|node| node.as_table()?.get(key).or(Some(node)));
+        table.fail(written.unwrap_or(root).fault(refusal.to_string()));
+    }
+    Some(config)
+}

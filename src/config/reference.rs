@@ -1,0 +1,57 @@
+//! The reference tables of the README, made from the lists of keys that the readers use.
+
+use std::fmt::Write;
+
+use super::sections;
+use crate::adapters::files;
+use crate::diagnostic::{Presence, Section};
+use crate::{gate, http, mapping, telemetry};
+
+/// All sections of `tollbridge.toml` as Markdown.
+pub fn config_reference() -> String {
+    render(&[
+        &sections::ROOT,
+        &http::SERVER,
+        &http::AUTH,
+        &sections::STAGING,
+        &sections::LANDING,
+        &sections::BACKEND,
+        &files::SECTION,
+        &gate::SECTION,
+        &telemetry::SECTION,
+    ])
+}
+
+/// All sections of a mapping file as Markdown.
+pub fn mapping_reference() -> String {
+    render(&mapping::sections())
+}
+
+fn render(sections: &[&'static Section]) -> String {
+    let mut text = String::new();
+    for section in sections {
+        let title = match section.path {
+            path if path.ends_with(".toml") => format!("top level of `{path}`"),
+            path => format!("`[{path}]`"),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "#### {title}\n\n{}\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |",
+            section.doc
+        );
+        for key in section.keys {
+            let default = match key.presence {
+                Presence::Required => "required".to_owned(),
+                Presence::Optional => "none".to_owned(),
+                Presence::Default(value) => format!("`{value}`"),
+            };
+            let shape = key.shape.replace('|', "\\|");
+            let _ = writeln!(text, "| `{}` | {shape} | {default} | {} |", key.name, key.doc.replace('|', "\\|"));
+        }
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}

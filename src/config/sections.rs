@@ -1,0 +1,146 @@
+//! The sections that belong to no other part, and how sections are composed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::BackendConfig;
+use crate::adapters::files;
+use crate::diagnostic::{Faults, Key, Node, Presence, Section, Table, Written};
+use crate::{gate, landing};
+
+/// The file's own keys.
+pub(super) static ROOT: Section = Section {
+    path: "tollbridge.toml",
+    doc: "The file's top level.",
+    keys: &[
+        Key {
+            name: "mappings",
+            shape: "path",
+            presence: Presence::Default("\"mappings\""),
+            doc: "folder of the mapping files; every `*.toml` in it is one resource version",
+        },
+        Key { name: "server", shape: "table", presence: Presence::Optional, doc: "the listeners" },
+        Key { name: "auth", shape: "table", presence: Presence::Optional, doc: "who may read" },
+        Key { name: "staging", shape: "table", presence: Presence::Optional, doc: "the staging database" },
+        Key { name: "landing", shape: "table", presence: Presence::Optional, doc: "the store of raw input" },
+        Key { name: "backends", shape: "tables", presence: Presence::Required, doc: "the legacy systems, by name" },
+        Key { name: "telemetry", shape: "table", presence: Presence::Optional, doc: "logs" },
+    ],
+};
+
+/// Keys of `[staging]`.
+pub(super) static STAGING: Section = Section {
+    path: "staging",
+    doc: "The database of translated records.",
+    keys: &[Key {
+        name: "url",
+        shape: "string",
+        presence: Presence::Default("\"sqlite:var/staging.db\""),
+        doc: "`sqlite:PATH` for the embedded database",
+    }],
+};
+
+/// Keys of `[landing]`.
+pub(super) static LANDING: Section = Section {
+    path: "landing",
+    doc: "The content-addressed store of raw input.",
+    keys: &[
+        Key { name: "path", shape: "path", presence: Presence::Default("\"var/landing\""), doc: "its folder" },
+        Key {
+            name: "keep",
+            shape: "duration",
+            presence: Presence::Default("\"90d\""),
+            doc: "how long input is kept; what an open dead letter needs is kept longer",
+        },
+    ],
+};
+
+/// Keys of `[backends.NAME]`.
+pub(super) static BACKEND: Section = Section {
+    path: "backends.NAME",
+    doc: "A legacy system: one table for how to reach it, one for its gate.",
+    keys: &[
+        Key { name: "files", shape: "table", presence: Presence::Optional, doc: "it writes files into a folder" },
+        Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
+    ],
+};
+
+/// The staging database's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagingConfig {
+    /// The SQLite file.
+    pub sqlite: PathBuf,
+}
+
+impl StagingConfig {
+    pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<StagingConfig> {
+        let path = table.read("url", |node| {
+            let url = node.as_str().unwrap_or_default();
+            match url.split_once(':') {
+                Some(("sqlite", path)) if !path.trim_start_matches('/').is_empty() => Ok(path.to_owned()),
+                Some(("postgres" | "postgresql", _)) => {
+                    Err("staging on PostgreSQL is not available in this version; use \"sqlite:PATH\"".to_owned())
+                }
+                _ => Err(format!("`{url}` is no database; write \"sqlite:PATH\"")),
+            }
+        })?;
+        Some(StagingConfig { sqlite: base.join(path) })
+    }
+}
+
+/// Reads `[landing]`.
+pub(super) fn landing(table: &Table<'_>, base: &Path) -> Option<landing::Config> {
+    let (path, keep) = (table.filled("path"), table.duration("keep"));
+    Some(landing::Config { path: base.join(path?), keep: keep? })
+}
+
+/// Reads a section that may be absent: then all its keys have their defaults.
+pub(super) fn part<T>(
+    table: &Table<'_>,
+    name: &str,
+    section: &'static Section,
+    faults: &Faults,
+    read: impl Fn(&Table<'_>) -> Option<T>,
+) -> Option<T> {
+    match table.get(name) {
+        Some(node) => Table::new(node, section, faults).and_then(|table| read(&table)),
+        None => {
+            let node = table.node();
+            let absent = Node { value: Written::Table(Default::default()), ..node.clone() };
+            Table::new(&absent, section, faults).and_then(|table| read(&table))
+        }
+    }
+}
+
+/// The mappings' folder as written, or its default.
+pub(super) fn mappings_folder(root: &Node) -> String {
+    let quiet = Faults::new();
+    let folder = Table::new(root, &ROOT, &quiet).and_then(|table| table.filled("mappings"));
+    folder.unwrap_or_else(|| "mappings".to_owned())
+}
+
+/// The names of all backends, for messages about mappings, even of those with faults.
+pub(super) fn backend_names(root: &Node) -> Vec<String> {
+    let backends = root.as_table().and_then(|entries| entries.get("backends")).and_then(Node::as_table);
+    backends.map(|entries| entries.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// Reads all backends; those with faults are left out.
+pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTreeMap<String, BackendConfig> {
+    if !table.has("backends") {
+        table.table("backends", &BACKEND);
+    }
+    let mut backends = BTreeMap::new();
+    for (name, node) in table.free("backends") {
+        let Some(backend) = Table::new(node, &BACKEND, faults) else { continue };
+        let files = match backend.exactly_one(&["files"]) {
+            Some(_) => part(&backend, "files", &files::SECTION, faults, |table| files::Config::read(table, base)),
+            None => None,
+        };
+        let gate = part(&backend, "gate", &gate::SECTION, faults, gate::Config::read);
+        if let (Some(files), Some(gate)) = (files, gate) {
+            backends.insert(name.to_owned(), BackendConfig { files, gate });
+        }
+    }
+    backends
+}

@@ -1,0 +1,174 @@
+//! The operators' side: a page to look at, an admin API, `/metrics`, on a listener of its own.
+//!
+//! On a loopback address everyone on the machine may use it, as with any local socket, and two guards keep web
+//! pages out: only loopback host names are answered, and a request that acts must not come from another origin.
+//! On any other address every request but `/health/*` needs an API key with the scope `admin`.
+//!
+//! The console reads from [`Staging`] and acts through [`Operator`]; it knows no gate, no adapter, no mapping.
+
+mod act;
+mod operator;
+mod overview;
+mod read;
+mod route;
+pub mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
+
+use crate::http::{
+    AuthConfig, Authenticator, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, refuse_cross_origin,
+};
+use crate::staging::Staging;
+use crate::telemetry::Metrics;
+use route::{Route, RouteTable};
+
+pub use operator::{GateStatus, Operator, OperatorError, Replayed, ResourceInfo};
+
+/// The scope that a console beyond loopback asks for.
+const SCOPE: &str = "admin";
+
+/// What the console is built from.
+pub struct Setup {
+    /// What is shown.
+    pub staging: Arc<dyn Staging>,
+    /// What is acted on.
+    pub operator: Arc<dyn Operator>,
+    /// `[server]`.
+    pub server: ServerConfig,
+    /// `[auth]`.
+    pub auth: AuthConfig,
+    /// Shown at `/metrics`, and where requests are counted.
+    pub metrics: Arc<Metrics>,
+    /// Shared with the facade.
+    pub health: Arc<Health>,
+}
+
+/// The console. Serve its [`router`].
+pub struct Console {
+    staging: Arc<dyn Staging>,
+    operator: Arc<dyn Operator>,
+    /// Asks for keys; `None` on loopback.
+    authenticator: Option<Authenticator>,
+    edge: Edge,
+    routes: RouteTable,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+impl Console {
+    /// A console for the listener at `server.admin_listen`.
+    pub fn new(setup: Setup) -> Console {
+        let open = setup.server.admin_listen.ip().to_canonical().is_loopback();
+        let keys_only = AuthConfig { anonymous: Vec::new(), ..setup.auth };
+        let authenticator = (!open).then(|| Authenticator::new(Arc::clone(&setup.staging), &keys_only));
+        let hosts = HostPolicy::of(setup.server.admin_listen, open);
+        Console {
+            staging: setup.staging,
+            operator: setup.operator,
+            authenticator,
+            edge: Edge::new(Limits::from(&setup.server), hosts),
+            routes: RouteTable::new(&setup.metrics),
+            metrics: setup.metrics,
+            health: setup.health,
+        }
+    }
+
+    async fn handle(&self, request: &Parts, body: Body, route: Route<'_>) -> Result<Response, Problem> {
+        if let Route::Unknown = route {
+            return Err(Reason::NoSuchPath.because("nothing is served at this path").hint("GET / is the overview"));
+        }
+        check_method(&request.method, &route)?;
+        match route {
+            Route::Live => return Ok(self.health.live().map(Body::from)),
+            Route::Ready => return Ok(self.health.ready().await.map(Body::from)),
+            _ => {}
+        }
+        let caller = match &self.authenticator {
+            None => "local".to_owned(),
+            Some(authenticator) => {
+                let caller = authenticator.caller(&request.headers).await?;
+                caller.require(SCOPE)?;
+                caller.id.clone()
+            }
+        };
+        if request.method == Method::OPTIONS {
+            return Ok(options(&route));
+        }
+        if route.acts() {
+            refuse_cross_origin(request)?;
+            tracing::info!(caller, path = request.uri.path(), "operator's action");
+        }
+        let query = request.uri.query().unwrap_or("");
+        match route {
+            Route::Overview => overview::answer(self).await,
+            Route::Metrics => self.exposition(),
+            Route::Runs => read::runs(self, query).await,
+            Route::DeadLetters => read::dead_letters(self, query).await,
+            Route::DeadLetter(id) => read::dead_letter(self, id).await,
+            Route::Gates => read::gates(self, query),
+            Route::Resources => read::resources(self, query).await,
+            Route::Files => read::files(self, query).await,
+            Route::Keys => read::keys(self, query).await,
+            Route::Trace(resource, key) => read::trace(self, resource, key).await,
+            Route::Replay(id) => act::replay(self, request, body, id).await,
+            Route::Discard(id) => act::discard(self, request, body, id).await,
+            Route::Sync(resource) => act::sync(self, request, body, resource).await,
+            Route::Reload => act::reload(self, request, body).await,
+            Route::Live | Route::Ready | Route::Unknown => Err(Reason::NoSuchPath.because("nothing is served here")),
+        }
+    }
+
+    fn exposition(&self) -> Result<Response, Problem> {
+        let text = self.metrics.render().map_err(Problem::internal)?;
+        let mut response = Response::new(Body::from(text));
+        let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(response)
+    }
+}
+
+/// The router to serve.
+pub fn router(console: Arc<Console>) -> Router {
+    Router::new().fallback(answer).with_state(console)
+}
+
+async fn answer(State(console): State<Arc<Console>>, request: Request) -> Response {
+    let (request, body) = request.into_parts();
+    let route = Route::of(request.uri.path());
+    let metrics = console.routes.metrics(&route);
+    console.edge.run(&request, metrics, console.handle(&request, body, route)).await
+}
+
+fn methods(route: &Route<'_>) -> &'static str {
+    if route.acts() { "POST, OPTIONS" } else { "GET, HEAD, OPTIONS" }
+}
+
+fn check_method(method: &Method, route: &Route<'_>) -> Result<(), Problem> {
+    let allowed = match *method {
+        Method::OPTIONS => true,
+        Method::POST => route.acts(),
+        Method::GET | Method::HEAD => !route.acts(),
+        _ => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    let detail = format!("{} is not possible here", method.as_str());
+    Err(Reason::MethodNotAllowed.because(detail).allow(methods(route)))
+}
+
+fn options(route: &Route<'_>) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods(route)));
+    response
+}

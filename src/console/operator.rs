@@ -1,0 +1,92 @@
+//! What the console asks of the running service, in plain data: whoever runs syncs and gates implements it.
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::record::ResourceId;
+
+/// A resource that the service syncs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceInfo {
+    /// Name and version.
+    pub id: ResourceId,
+    /// For people.
+    pub title: String,
+    /// Where it comes from.
+    pub backend: String,
+    /// When, as written in the mapping: `every 30s`.
+    pub schedule: String,
+    /// How many parts its key has.
+    pub key_parts: usize,
+}
+
+/// A gate at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GateStatus {
+    /// The backend it protects.
+    pub backend: String,
+    /// The hard cap.
+    pub max_in_flight: usize,
+    /// Permits out for calls that somebody waits for.
+    pub interactive_in_flight: usize,
+    /// Permits out for runs and polls.
+    pub sync_in_flight: usize,
+    /// Permits held for calls whose end nobody saw.
+    pub lingering: usize,
+    /// Calls that wait.
+    pub queued: usize,
+    /// Most calls that may wait.
+    pub queue: usize,
+    /// Calls granted since the start.
+    pub granted_total: u64,
+    /// Calls refused since the start.
+    pub rejected_total: u64,
+}
+
+/// What a replay led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replayed {
+    /// It went through: staged, or equal to what is staged.
+    Settled,
+    /// It is still bad, for this reason.
+    StillBad(String),
+}
+
+/// Why an action was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// There is no such thing, said as a sentence.
+    #[error("{0}")]
+    NotFound(String),
+    /// Its state forbids it now, said as a sentence.
+    #[error("{0}")]
+    Conflict(String),
+    /// A reload found faults; everything stays as it was.
+    #[error("the new configuration has faults; the old one stays in force")]
+    Refused(Vec<String>),
+    /// Something failed inside.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The running service, as far as an operator acts on it.
+#[async_trait]
+pub trait Operator: Send + Sync + 'static {
+    /// The resources that are synced.
+    fn resources(&self) -> Vec<ResourceInfo>;
+
+    /// All gates.
+    fn gates(&self) -> Vec<GateStatus>;
+
+    /// Runs a dead letter through the current mapping.
+    async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError>;
+
+    /// Closes a dead letter that does not matter.
+    async fn discard(&self, dead_letter: i64) -> Result<(), OperatorError>;
+
+    /// Begins a run now, of everything when `full`; answers when it has begun or is in line.
+    async fn sync(&self, resource: &ResourceId, full: bool) -> Result<(), OperatorError>;
+
+    /// Reads configuration and mappings again; answers the resources that are served then.
+    async fn reload(&self) -> Result<Vec<ResourceId>, OperatorError>;
+}

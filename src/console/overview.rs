@@ -1,0 +1,163 @@
+//! `GET /`: the state of the house on one page, readable without scripts.
+//!
+//! Everything that comes from outside, and that is nearly all, goes through `escape`.
+
+use std::fmt::Write;
+
+use axum::body::Body;
+use axum::response::Response;
+use jiff::{Timestamp, Unit};
+
+use super::Console;
+use crate::http::{Problem, escape, page, staging_problem};
+use crate::staging::{DeadLetterFilter, DeadLetterState, RunState};
+
+/// Rows of the lists.
+const ROWS: usize = 20;
+
+pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
+    let mut body = String::with_capacity(16 * 1024);
+    put(&mut body, format_args!("<h1>Tollbridge <span class=\"dim\">{}</span></h1>\n", env!("CARGO_PKG_VERSION")));
+    resources(&mut body, console).await?;
+    gates(&mut body, console);
+    dead_letters(&mut body, console).await?;
+    runs(&mut body, console).await?;
+    body.push_str(
+        "<h2>More</h2>\n<nav><a href=\"/metrics\">metrics</a><a href=\"/health/ready\">health</a>\
+         <a href=\"/admin/v1/runs\">runs</a><a href=\"/admin/v1/dead-letters\">dead letters</a>\
+         <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/files\">files</a>\
+         <a href=\"/admin/v1/keys\">keys</a></nav>\n",
+    );
+    Ok(page("Tollbridge", &body).map(Body::from))
+}
+
+async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> {
+    body.push_str("<h2>Resources</h2>\n");
+    head(body, &["resource", "", "from", "schedule", "#records", "#dead letters", "as of"]);
+    for resource in console.operator.resources() {
+        let status = console.staging.status(&resource.id).await.map_err(staging_problem)?;
+        let dead = match status.dead_letters {
+            0 => "0".to_owned(),
+            count => format!("<span class=\"bad\">{count}</span>"),
+        };
+        put(
+            body,
+            format_args!(
+                "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{dead}</td><td>{}</td></tr>\n",
+                escape(&resource.id.to_string()),
+                escape(&resource.title),
+                escape(&resource.backend),
+                escape(&resource.schedule),
+                status.documents,
+                status.as_of.map_or_else(|| "never".to_owned(), when),
+            ),
+        );
+    }
+    body.push_str("</table>\n");
+    Ok(())
+}
+
+fn gates(body: &mut String, console: &Console) {
+    body.push_str("<h2>Gates</h2>\n");
+    let columns =
+        ["backend", "#cap", "#interactive", "#sync", "#lingering", "#waiting", "#queue", "#granted", "#rejected"];
+    head(body, &columns);
+    for gate in console.operator.gates() {
+        put(body, format_args!("<tr><td>{}</td>", escape(&gate.backend)));
+        let in_flight = [gate.max_in_flight, gate.interactive_in_flight, gate.sync_in_flight, gate.lingering];
+        for number in in_flight.into_iter().chain([gate.queued, gate.queue]) {
+            put(body, format_args!("<td class=\"n\">{number}</td>"));
+        }
+        for number in [gate.granted_total, gate.rejected_total] {
+            put(body, format_args!("<td class=\"n\">{number}</td>"));
+        }
+        body.push_str("</tr>\n");
+    }
+    body.push_str("</table>\n");
+}
+
+async fn dead_letters(body: &mut String, console: &Console) -> Result<(), Problem> {
+    let open = DeadLetterState::Open;
+    let filter = DeadLetterFilter { state: Some(open), limit: ROWS, ..DeadLetterFilter::default() };
+    let letters = console.staging.dead_letters(&filter).await.map_err(staging_problem)?;
+    body.push_str("<h2>Open dead letters</h2>\n");
+    if letters.is_empty() {
+        body.push_str("<p>None.</p>\n");
+        return Ok(());
+    }
+    head(body, &["#id", "resource", "file", "#record", "field", "code", "expected", "found", "since"]);
+    for letter in letters {
+        let reject = &letter.reject;
+        put(
+            body,
+            format_args!(
+                "<tr><td class=\"n\"><a href=\"/admin/v1/dead-letters/{0}\">{0}</a></td><td><code>{1}</code></td>\
+                 <td>{2}</td><td class=\"n\">{3}</td><td>{4}</td><td><code>{5}</code></td><td>{6}</td><td>{7}</td>\
+                 <td>{8}</td></tr>\n",
+                letter.id,
+                escape(&letter.resource.to_string()),
+                escape(&letter.path),
+                reject.position.record,
+                escape(reject.field.as_deref().unwrap_or("")),
+                reject.code.as_str(),
+                escape(&reject.expected),
+                escape(&reject.found),
+                when(letter.created_at),
+            ),
+        );
+    }
+    body.push_str("</table>\n");
+    Ok(())
+}
+
+async fn runs(body: &mut String, console: &Console) -> Result<(), Problem> {
+    let runs = console.staging.runs(None, ROWS).await.map_err(staging_problem)?;
+    body.push_str("<h2>Newest runs</h2>\n");
+    let columns = ["began", "resource", "by", "state", "#read", "#staged", "#unchanged", "#dead", "#skipped", ""];
+    head(body, &columns);
+    for run in runs {
+        let state = run.state.as_str();
+        let state = match run.state {
+            RunState::Failed | RunState::Interrupted => format!("<span class=\"bad\">{state}</span>"),
+            RunState::Running | RunState::Succeeded => state.to_owned(),
+        };
+        put(
+            body,
+            format_args!(
+                "<tr><td>{}</td><td><code>{}</code></td><td>{}</td><td>{state}</td>",
+                when(run.started_at),
+                escape(&run.resource.to_string()),
+                escape(&run.trigger),
+            ),
+        );
+        let balance = run.balance;
+        for number in [balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped] {
+            put(body, format_args!("<td class=\"n\">{number}</td>"));
+        }
+        put(body, format_args!("<td>{}</td></tr>\n", escape(run.error.as_deref().unwrap_or(""))));
+    }
+    body.push_str("</table>\n");
+    Ok(())
+}
+
+/// Opens a table; `#` marks columns of numbers.
+fn head(body: &mut String, columns: &[&str]) {
+    body.push_str("<table><tr>");
+    for column in columns {
+        match column.strip_prefix('#') {
+            Some(column) => put(body, format_args!("<th class=\"n\">{column}</th>")),
+            None => put(body, format_args!("<th>{column}</th>")),
+        }
+    }
+    body.push_str("</tr>\n");
+}
+
+fn when(moment: Timestamp) -> String {
+    moment.round(Unit::Second).unwrap_or(moment).to_string()
+}
+
+fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = text.write_fmt(arguments);
+}

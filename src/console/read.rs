@@ -1,0 +1,164 @@
+//! The admin API's reading half: `{"data": [...]}`, newest first.
+
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::{Console, view};
+use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
+use crate::pipeline::trace;
+use crate::record::{BlobId, RejectCode, ResourceId};
+use crate::staging::{DeadLetterFilter, DeadLetterState};
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// What lists are narrowed by.
+#[derive(Default)]
+struct Narrowed {
+    resource: Option<ResourceId>,
+    state: Option<DeadLetterState>,
+    code: Option<RejectCode>,
+    blob: Option<BlobId>,
+    key: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Narrowed {
+    /// Reads the parameters among `known`.
+    fn parse(raw: &str, known: &[&str]) -> Result<Narrowed, Problem> {
+        let mut narrowed = Narrowed::default();
+        for parameter in parameters::pairs(raw)? {
+            let name = parameter.name.as_ref();
+            let value = parameters::decode(parameter.raw_value)?;
+            let refused = |expected: String| {
+                Reason::InvalidParameter.because(format!("`{name}`: expected {expected}, found `{value}`"))
+            };
+            if !known.contains(&name) {
+                let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter here"));
+                return Err(problem.hint(format!("parameters here: {}", known.join(", "))));
+            }
+            match name {
+                "resource" => {
+                    let id = value.parse().map_err(|_| refused("a resource like `orders.v1`".to_owned()))?;
+                    narrowed.resource = Some(id);
+                }
+                "state" => {
+                    let state = DeadLetterState::ALL.into_iter().find(|state| state.as_str() == value);
+                    let known = || DeadLetterState::ALL.map(DeadLetterState::as_str).join(", ");
+                    narrowed.state = Some(state.ok_or_else(|| refused(format!("one of {}", known())))?);
+                }
+                "code" => {
+                    let code = RejectCode::from_text(&value);
+                    let known = || RejectCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>().join(", ");
+                    narrowed.code = Some(code.ok_or_else(|| refused(format!("one of {}", known())))?);
+                }
+                "blob" => {
+                    let blob = value.parse().map_err(|_| refused("64 hexadecimal digits".to_owned()))?;
+                    narrowed.blob = Some(blob);
+                }
+                "key" => narrowed.key = Some(value.into_owned()),
+                _ => {
+                    let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+                    let refusal = || refused(format!("a whole number from 1 to {MAX_LIMIT}"));
+                    narrowed.limit = Some(limit.ok_or_else(refusal)?);
+                }
+            }
+        }
+        Ok(narrowed)
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(DEFAULT_LIMIT)
+    }
+}
+
+pub(super) async fn runs(console: &Console, query: &str) -> Result<Response, Problem> {
+    let narrowed = Narrowed::parse(query, &["resource", "limit"])?;
+    let runs = console.staging.runs(narrowed.resource.as_ref(), narrowed.limit()).await.map_err(staging_problem)?;
+    list(runs.iter().map(view::run).collect())
+}
+
+pub(super) async fn files(console: &Console, query: &str) -> Result<Response, Problem> {
+    let narrowed = Narrowed::parse(query, &["resource", "limit"])?;
+    let files = console.staging.files(narrowed.resource.as_ref(), narrowed.limit()).await.map_err(staging_problem)?;
+    list(files.iter().map(view::file).collect())
+}
+
+pub(super) async fn dead_letters(console: &Console, query: &str) -> Result<Response, Problem> {
+    let narrowed = Narrowed::parse(query, &["resource", "state", "code", "blob", "key", "limit"])?;
+    let filter = DeadLetterFilter {
+        limit: narrowed.limit(),
+        resource: narrowed.resource,
+        state: narrowed.state,
+        code: narrowed.code,
+        blob: narrowed.blob,
+        key: narrowed.key,
+        place: None,
+    };
+    let letters = console.staging.dead_letters(&filter).await.map_err(staging_problem)?;
+    list(letters.iter().map(view::dead_letter).collect())
+}
+
+pub(super) async fn dead_letter(console: &Console, id: &str) -> Result<Response, Problem> {
+    let id = dead_letter_id(id)?;
+    let letter = console.staging.dead_letter(id).await.map_err(staging_problem)?;
+    let letter = letter.ok_or_else(|| Reason::NoSuchRecord.because(format!("there is no dead letter {id}")))?;
+    json_answer(&view::dead_letter_with_raw(&letter))
+}
+
+pub(super) fn gates(console: &Console, query: &str) -> Result<Response, Problem> {
+    parameters::refuse_any(query)?;
+    json_answer(&json!({ "data": console.operator.gates() }))
+}
+
+pub(super) async fn resources(console: &Console, query: &str) -> Result<Response, Problem> {
+    parameters::refuse_any(query)?;
+    let mut data = Vec::new();
+    for resource in console.operator.resources() {
+        let status = console.staging.status(&resource.id).await.map_err(staging_problem)?;
+        data.push(json!({
+            "id": resource.id.to_string(),
+            "title": resource.title,
+            "backend": resource.backend,
+            "schedule": resource.schedule,
+            "documents": status.documents,
+            "dead_letters": status.dead_letters,
+            "sequence": status.sequence,
+            "as_of": status.as_of.map(|moment| moment.to_string()),
+        }));
+    }
+    list(data)
+}
+
+pub(super) async fn keys(console: &Console, query: &str) -> Result<Response, Problem> {
+    parameters::refuse_any(query)?;
+    let keys = console.staging.api_keys().await.map_err(staging_problem)?;
+    list(keys.iter().map(view::key).collect())
+}
+
+pub(super) async fn trace(console: &Console, resource: &str, written_key: &str) -> Result<Response, Problem> {
+    let id = resource_id(resource)?;
+    let resources = console.operator.resources();
+    let known = resources.iter().find(|known| known.id == id).ok_or_else(|| no_such_resource(&id))?;
+    let found = trace::trace(&*console.staging, &id, known.key_parts, written_key).await.map_err(staging_problem)?;
+    let missing = || Reason::NoSuchRecord.because(format!("{id} never had a record with the key `{written_key}`"));
+    json_answer(&view::trace(&found.ok_or_else(missing)?).map_err(Problem::internal)?)
+}
+
+pub(super) fn dead_letter_id(text: &str) -> Result<i64, Problem> {
+    let missing = || Reason::NoSuchRecord.because(format!("`{text}` is not the number of a dead letter"));
+    text.parse().map_err(|_| missing())
+}
+
+pub(super) fn resource_id(text: &str) -> Result<ResourceId, Problem> {
+    let missing = |fault| Reason::NoSuchResource.because(format!("`{text}` names no resource: {fault}"));
+    text.parse().map_err(missing)
+}
+
+pub(super) fn no_such_resource(id: &ResourceId) -> Problem {
+    Reason::NoSuchResource.because(format!("there is no resource {id}")).hint("GET /admin/v1/resources lists them")
+}
+
+fn list(data: Vec<Value>) -> Result<Response, Problem> {
+    json_answer(&json!({ "data": data }))
+}

@@ -1,0 +1,147 @@
+//! Which of the console's routes a path is.
+
+use crate::telemetry::{Metrics, RouteMetrics};
+
+/// A route; names and keys as they were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    Overview,
+    Metrics,
+    Live,
+    Ready,
+    Runs,
+    DeadLetters,
+    DeadLetter(&'a str),
+    Replay(&'a str),
+    Discard(&'a str),
+    Gates,
+    Resources,
+    Sync(&'a str),
+    Files,
+    Keys,
+    Trace(&'a str, &'a str),
+    Reload,
+    Unknown,
+}
+
+const TEMPLATES: [&str; 17] = [
+    "admin /",
+    "/metrics",
+    "admin /health/live",
+    "admin /health/ready",
+    "/admin/v1/runs",
+    "/admin/v1/dead-letters",
+    "/admin/v1/dead-letters/{id}",
+    "/admin/v1/dead-letters/{id}/replay",
+    "/admin/v1/dead-letters/{id}/discard",
+    "/admin/v1/gates",
+    "/admin/v1/resources",
+    "/admin/v1/resources/{resource}/sync",
+    "/admin/v1/files",
+    "/admin/v1/keys",
+    "/admin/v1/trace/{resource}/{key}",
+    "/admin/v1/reload",
+    "admin unmatched",
+];
+
+impl<'a> Route<'a> {
+    pub(super) fn of(path: &'a str) -> Route<'a> {
+        match path {
+            "/" => return Route::Overview,
+            "/metrics" => return Route::Metrics,
+            "/health/live" => return Route::Live,
+            "/health/ready" => return Route::Ready,
+            _ => {}
+        }
+        let Some(rest) = path.strip_prefix("/admin/v1/") else { return Route::Unknown };
+        let segments: Vec<&str> = rest.splitn(4, '/').collect();
+        match segments.as_slice() {
+            [.., ""] => Route::Unknown,
+            ["runs"] => Route::Runs,
+            ["dead-letters"] => Route::DeadLetters,
+            ["dead-letters", id] => Route::DeadLetter(id),
+            ["dead-letters", id, "replay"] => Route::Replay(id),
+            ["dead-letters", id, "discard"] => Route::Discard(id),
+            ["gates"] => Route::Gates,
+            ["resources"] => Route::Resources,
+            ["resources", resource, "sync"] => Route::Sync(resource),
+            ["files"] => Route::Files,
+            ["keys"] => Route::Keys,
+            ["trace", resource, key] => Route::Trace(resource, key),
+            ["reload"] => Route::Reload,
+            _ => Route::Unknown,
+        }
+    }
+
+    /// Whether it acts, and so takes POST only.
+    pub(super) fn acts(&self) -> bool {
+        matches!(self, Route::Replay(_) | Route::Discard(_) | Route::Sync(_) | Route::Reload)
+    }
+
+    fn number(&self) -> usize {
+        match self {
+            Route::Overview => 0,
+            Route::Metrics => 1,
+            Route::Live => 2,
+            Route::Ready => 3,
+            Route::Runs => 4,
+            Route::DeadLetters => 5,
+            Route::DeadLetter(_) => 6,
+            Route::Replay(_) => 7,
+            Route::Discard(_) => 8,
+            Route::Gates => 9,
+            Route::Resources => 10,
+            Route::Sync(_) => 11,
+            Route::Files => 12,
+            Route::Keys => 13,
+            Route::Trace(..) => 14,
+            Route::Reload => 15,
+            Route::Unknown => 16,
+        }
+    }
+}
+
+/// The metrics of every route, resolved.
+pub(super) struct RouteTable([RouteMetrics; TEMPLATES.len()]);
+
+impl RouteTable {
+    pub(super) fn new(metrics: &Metrics) -> RouteTable {
+        RouteTable(TEMPLATES.map(|template| metrics.route(template)))
+    }
+
+    pub(super) fn metrics(&self, route: &Route<'_>) -> &RouteMetrics {
+        &self.0[route.number()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Route, TEMPLATES};
+
+    #[test]
+    fn paths() {
+        let check = |path: &str, expected: Route<'_>, template: &str| {
+            let route = Route::of(path);
+            assert_eq!((route, TEMPLATES[route.number()]), (expected, template), "{path}");
+        };
+        check("/", Route::Overview, "admin /");
+        check("/metrics", Route::Metrics, "/metrics");
+        check("/health/live", Route::Live, "admin /health/live");
+        check("/health/ready", Route::Ready, "admin /health/ready");
+        check("/admin/v1/runs", Route::Runs, "/admin/v1/runs");
+        check("/admin/v1/dead-letters", Route::DeadLetters, "/admin/v1/dead-letters");
+        check("/admin/v1/dead-letters/7", Route::DeadLetter("7"), "/admin/v1/dead-letters/{id}");
+        check("/admin/v1/dead-letters/7/replay", Route::Replay("7"), "/admin/v1/dead-letters/{id}/replay");
+        check("/admin/v1/dead-letters/7/discard", Route::Discard("7"), "/admin/v1/dead-letters/{id}/discard");
+        check("/admin/v1/gates", Route::Gates, "/admin/v1/gates");
+        check("/admin/v1/resources", Route::Resources, "/admin/v1/resources");
+        check("/admin/v1/resources/a.v1/sync", Route::Sync("a.v1"), "/admin/v1/resources/{resource}/sync");
+        check("/admin/v1/files", Route::Files, "/admin/v1/files");
+        check("/admin/v1/keys", Route::Keys, "/admin/v1/keys");
+        check("/admin/v1/trace/a.v1/a%2Fb", Route::Trace("a.v1", "a%2Fb"), "/admin/v1/trace/{resource}/{key}");
+        check("/admin/v1/reload", Route::Reload, "/admin/v1/reload");
+        for path in ["/admin", "/admin/v1/", "/admin/v1/runs/", "/admin/v1/trace/a.v1", "/admin/v1/trace/a.v1/k/x"] {
+            check(path, Route::Unknown, "admin unmatched");
+        }
+    }
+}

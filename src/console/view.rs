@@ -1,0 +1,139 @@
+//! Runs, files, dead letters and keys as JSON, one function each; commands print the same.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::pipeline::trace::Trace;
+use crate::staging::{ApiKey, Change, DeadLetter, FileEntry, Run};
+
+/// A run with its balance.
+pub fn run(run: &Run) -> Value {
+    let balance = run.balance;
+    json!({
+        "id": run.id.to_string(),
+        "resource": run.resource.to_string(),
+        "trigger": run.trigger,
+        "state": run.state.as_str(),
+        "started_at": run.started_at.to_string(),
+        "finished_at": run.finished_at.map(|moment| moment.to_string()),
+        "read": balance.read,
+        "staged": balance.staged,
+        "unchanged": balance.unchanged,
+        "dead": balance.dead,
+        "skipped": balance.skipped,
+        "balanced": balance.holds(),
+        "files": run.files,
+        "mapping": run.mapping,
+        "error": run.error,
+    })
+}
+
+/// A ledger entry.
+pub fn file(file: &FileEntry) -> Value {
+    json!({
+        "id": file.id.0,
+        "resource": file.resource.to_string(),
+        "path": file.path,
+        "size": file.size,
+        "blob": file.blob.to_string(),
+        "state": file.state.as_str(),
+        "records": file.checkpoint.records,
+        "offset": file.checkpoint.offset,
+        "claimed_at": file.claimed_at.to_string(),
+        "finished_at": file.finished_at.map(|moment| moment.to_string()),
+    })
+}
+
+/// A dead letter without its raw bytes.
+pub fn dead_letter(letter: &DeadLetter) -> Value {
+    let reject = &letter.reject;
+    json!({
+        "id": letter.id,
+        "resource": letter.resource.to_string(),
+        "state": letter.state.as_str(),
+        "code": reject.code.as_str(),
+        "summary": reject.code.summary().trim(),
+        "key": reject.key,
+        "field": reject.field,
+        "field_offset": reject.field_span.map(|(offset, _)| offset),
+        "field_length": reject.field_span.map(|(_, length)| length),
+        "expected": reject.expected,
+        "found": reject.found,
+        "file": letter.path,
+        "blob": letter.blob.to_string(),
+        "record": reject.position.record,
+        "offset": reject.position.offset,
+        "length": reject.position.length,
+        "line": reject.position.line,
+        "run": letter.run.to_string(),
+        "created_at": letter.created_at.to_string(),
+        "resolved_at": letter.resolved_at.map(|moment| moment.to_string()),
+        "attempts": letter.attempts,
+    })
+}
+
+/// A dead letter with its raw bytes in hexadecimal.
+pub fn dead_letter_with_raw(letter: &DeadLetter) -> Value {
+    let mut view = dead_letter(letter);
+    let mut raw = String::with_capacity(letter.reject.raw.len() * 2);
+    for byte in &letter.reject.raw {
+        for digit in [byte >> 4, byte & 15] {
+            raw.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+        }
+    }
+    view["raw"] = Value::String(raw);
+    view
+}
+
+/// A key, of which only the hash is stored anyway.
+pub fn key(key: &ApiKey) -> Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "scopes": key.scopes,
+        "created_at": key.created_at.to_string(),
+        "revoked_at": key.revoked_at.map(|moment| moment.to_string()),
+    })
+}
+
+/// One version of a record: where it came from and by which run.
+pub fn change(change: &Change) -> Value {
+    json!({
+        "version": change.version,
+        "sequence": change.sequence,
+        "changed_at": change.changed_at.to_string(),
+        "file": change.path,
+        "blob": change.blob.to_string(),
+        "record": change.position.record,
+        "offset": change.position.offset,
+        "length": change.position.length,
+        "line": change.position.line,
+        "run": change.run.to_string(),
+    })
+}
+
+/// A record's whole life.
+#[derive(Serialize)]
+pub struct TraceView {
+    resource: String,
+    key: String,
+    /// What is served now, as its bytes are, so that decimals keep their digits.
+    document: Option<Box<RawValue>>,
+    /// Newest first.
+    versions: Vec<Value>,
+    /// Records of this key that were rejected, newest first.
+    dead_letters: Vec<Value>,
+}
+
+/// A trace; fails only when what is staged is no JSON.
+pub fn trace(trace: &Trace) -> serde_json::Result<TraceView> {
+    let payload = trace.document.as_ref().map(|document| String::from_utf8_lossy(&document.payload).into_owned());
+    Ok(TraceView {
+        resource: trace.resource.to_string(),
+        key: trace.key.clone(),
+        document: payload.map(RawValue::from_string).transpose()?,
+        versions: trace.versions.iter().map(change).collect(),
+        dead_letters: trace.dead_letters.iter().map(dead_letter).collect(),
+    })
+}

@@ -1,0 +1,183 @@
+//! The resources that are published at one moment. A reload makes a new catalog and swaps it in.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hyper::header::HeaderValue;
+use serde_json::{Value, json};
+
+use super::openapi;
+use super::route::Target;
+use crate::http::{Caller, Problem, Reason};
+use crate::mapping::Exposure;
+
+/// A resource with what its answers need, made once.
+pub(super) struct Published {
+    pub(super) exposure: Exposure,
+    /// Its path: `/v1/orders`.
+    pub(super) path: String,
+    /// `Cache-Control` of its records.
+    pub(super) cache_control: HeaderValue,
+}
+
+/// All of them, by version and name.
+pub(super) struct Catalog {
+    versions: BTreeMap<u32, HashMap<String, Published>>,
+    /// `/openapi.json`, made once.
+    pub(super) openapi: openapi::Document,
+}
+
+impl Catalog {
+    /// Publishes `exposures`; `anonymous` says whether a key may be left out.
+    pub(super) fn new(exposures: Vec<Exposure>, anonymous: bool) -> Catalog {
+        let mut versions: BTreeMap<u32, HashMap<String, Published>> = BTreeMap::new();
+        for exposure in exposures {
+            let resources = versions.entry(exposure.id.version()).or_default();
+            resources.insert(exposure.id.name().to_owned(), Published::new(exposure));
+        }
+        let sorted = in_order(&versions);
+        let openapi = openapi::Document::new(&sorted, anonymous);
+        Catalog { versions, openapi }
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.versions.values().map(HashMap::len).sum()
+    }
+
+    pub(super) fn has_version(&self, version: u32) -> bool {
+        self.versions.contains_key(&version)
+    }
+
+    /// All, by name and version.
+    pub(super) fn all(&self) -> Vec<&Published> {
+        in_order(&self.versions)
+    }
+
+    /// The resource that a path names.
+    pub(super) fn find(&self, target: Target<'_>) -> Result<&Published, Problem> {
+        let found = self.versions.get(&target.version).and_then(|resources| resources.get(target.name));
+        found.ok_or_else(|| {
+            let problem = Reason::NoSuchResource
+                .because(format!("no resource `{}` is published in version {}", target.name, target.version));
+            let others: Vec<String> = self
+                .versions
+                .iter()
+                .filter(|(_, resources)| resources.contains_key(target.name))
+                .map(|(version, _)| format!("/v{version}/{}", target.name))
+                .collect();
+            match others.is_empty() {
+                true => problem.hint(format!("GET /v{} lists the resources", target.version)),
+                false => problem.hint(format!("there is {}", others.join(", "))),
+            }
+        })
+    }
+
+    /// What `caller` may read, of one version or of all.
+    pub(super) fn index(&self, version: Option<u32>, caller: &Caller) -> Value {
+        let resources: Vec<Value> = self
+            .all()
+            .into_iter()
+            .filter(|published| version.is_none_or(|version| published.exposure.id.version() == version))
+            .filter(|published| caller.may(&published.exposure.read_scope))
+            .map(Published::summary)
+            .collect();
+        json!({ "resources": resources, "openapi": "/openapi.json", "docs": "/docs" })
+    }
+}
+
+impl Published {
+    fn new(exposure: Exposure) -> Published {
+        let path = format!("/v{}/{}", exposure.id.version(), exposure.id.name());
+        // The age of an answer counts from when the source last said so, so this lifetime is the mapping's.
+        let lifetime = match exposure.max_age {
+            Some(age) => format!("private, max-age={}", age.as_secs()),
+            None => "private, no-cache".to_owned(),
+        };
+        let cache_control = HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
+        Published { exposure, path, cache_control }
+    }
+
+    fn summary(&self) -> Value {
+        let exposure = &self.exposure;
+        let names = |fields: &[crate::mapping::QueryField]| -> Vec<String> {
+            fields.iter().map(|field| field.path.clone()).collect()
+        };
+        json!({
+            "name": exposure.id.name(),
+            "version": exposure.id.version(),
+            "title": exposure.title,
+            "description": exposure.description,
+            "href": self.path,
+            "key": exposure.key,
+            "filter": names(&exposure.filter),
+            "sort": names(&exposure.sort),
+            "max_age_seconds": exposure.max_age.map(|age| age.as_secs()),
+        })
+    }
+}
+
+fn in_order(versions: &BTreeMap<u32, HashMap<String, Published>>) -> Vec<&Published> {
+    let mut all: Vec<&Published> = versions.values().flat_map(HashMap::values).collect();
+    all.sort_by(|a, b| a.exposure.id.cmp(&b.exposure.id));
+    all
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::{Catalog, Published};
+    use crate::facade::route::Target;
+    use crate::http::Caller;
+    use crate::mapping::{Exposure, FieldType, QueryField};
+    use crate::record::ResourceId;
+    use serde_json::json;
+
+    fn field(path: &str, field_type: FieldType) -> QueryField {
+        QueryField { path: path.to_owned(), field_type }
+    }
+
+    pub(in crate::facade) fn exposure(name: &str, version: u32) -> Exposure {
+        let amount = field("amount", FieldType::Decimal { precision: 11, scale: 2, as_string: false });
+        let day = field("ordered_on", FieldType::Date);
+        Exposure {
+            id: ResourceId::new(name, version).unwrap(),
+            title: "Sales orders".to_owned(),
+            description: None,
+            key: vec!["order_no".to_owned()],
+            filter: vec![
+                field("status", FieldType::String),
+                day.clone(),
+                amount.clone(),
+                field("customer.vip", FieldType::Boolean),
+            ],
+            sort: vec![day, amount],
+            read_scope: format!("{name}:read"),
+            max_age: None,
+            schema: json!({ "type": "object", "properties": {
+                "order_no": { "type": "string" },
+                "status": { "type": ["string", "null"] },
+                "ordered_on": { "type": "string", "format": "date" },
+                "amount": { "type": "number" },
+                "customer": { "type": "object", "properties": { "vip": { "type": "boolean" } } },
+            } }),
+        }
+    }
+
+    /// A resource to ask questions of.
+    pub(in crate::facade) fn published() -> Published {
+        Published::new(exposure("orders", 1))
+    }
+
+    #[test]
+    fn resources_are_found_by_version_and_name() {
+        let catalog = Catalog::new(vec![exposure("orders", 1), exposure("orders", 3), exposure("stock", 1)], false);
+        let find = |version, name| catalog.find(Target { version, name }).map(|published| published.path.clone());
+        assert_eq!(find(3, "orders").unwrap(), "/v3/orders");
+        let missing = find(2, "orders").unwrap_err().into_response("/", "id").into_body();
+        assert!(String::from_utf8(missing).unwrap().contains("there is /v1/orders, /v3/orders"));
+        assert_eq!(catalog.len(), 3);
+        let caller = Caller { id: "1".into(), name: "web".into(), scopes: vec!["orders:read".into()] };
+        let index = catalog.index(Some(1), &caller);
+        assert_eq!(index["resources"].as_array().map(Vec::len), Some(1), "{index}");
+        assert_eq!(index["resources"][0]["href"], "/v1/orders");
+    }
+}

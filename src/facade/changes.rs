@@ -1,0 +1,88 @@
+//! `GET /v1/{resource}/changes?since=`: the feed, in the order in which records changed.
+//!
+//! A caller keeps `page.next` and asks it again later: it never skips a change, since the feed's numbers have no
+//! gaps. An entry names the record and its version; the record itself is read by its link.
+
+use axum::response::Response;
+use hyper::http::request::Parts;
+use serde_json::{Value, json};
+
+use super::catalog::Published;
+use super::{Facade, accept, conditional};
+use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
+use crate::staging::Change;
+
+pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
+    accept::require(&request.headers, &[accept::JSON])?;
+    let (since, limit) = parameters(facade, request.uri.query().unwrap_or(""))?;
+    let id = &published.exposure.id;
+    // One more than asked for tells whether this is the end for now.
+    let mut changes = facade.staging.changes(id, since, limit + 1).await.map_err(staging_problem)?;
+    let complete = changes.len() <= limit;
+    changes.truncate(limit);
+    if changes.is_empty() && since > 0 {
+        refuse_foreign_position(facade, published, since).await?;
+    }
+    let reached = changes.last().map_or(since, |change| change.sequence);
+    let next = format!("{}/changes?since={reached}&limit={limit}", published.path);
+    let data: Vec<Value> = changes.iter().map(|change| entry(published, change)).collect();
+    json_answer(&json!({
+        "data": data,
+        "page": { "limit": limit, "next": next, "complete": complete },
+        "since": reached,
+    }))
+}
+
+/// A position after the newest change comes from a feed that is no more.
+async fn refuse_foreign_position(facade: &Facade, published: &Published, since: u64) -> Result<(), Problem> {
+    let status = facade.staging.status(&published.exposure.id).await.map_err(staging_problem)?;
+    if since <= status.sequence {
+        return Ok(());
+    }
+    let detail = format!("`since` is {since}, but the newest change is number {}", status.sequence);
+    Err(Reason::FeedRestarted
+        .because(detail)
+        .hint(format!("read {} again, then follow {0}/changes from its beginning", published.path)))
+}
+
+fn parameters(facade: &Facade, raw: &str) -> Result<(u64, usize), Problem> {
+    let (mut since, mut limit) = (0, facade.server.page_size);
+    let most = facade.server.max_page_size;
+    for pair in parameters::pairs(raw)? {
+        let value = parameters::decode(pair.raw_value)?;
+        let number = value.parse::<u64>().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()));
+        match (pair.name.as_ref(), number) {
+            ("since", Some(number)) => since = number,
+            ("since", None) => {
+                return Err(Reason::InvalidParameter
+                    .because("`since` must be a number that an answer of this feed had, or 0 for its beginning"));
+            }
+            ("limit", number) => match number.and_then(|number| usize::try_from(number).ok()) {
+                Some(number) if (1..=most).contains(&number) => limit = number,
+                _ => {
+                    let detail = format!("`limit` must be a whole number from 1 to {most}");
+                    return Err(Reason::InvalidParameter.because(detail));
+                }
+            },
+            (name, _) => {
+                let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of the feed"));
+                return Err(problem.hint("parameters of the feed: since, limit"));
+            }
+        }
+    }
+    // A sequence is stored as a signed number.
+    Ok((since.min(i64::MAX as u64), limit))
+}
+
+fn entry(published: &Published, change: &Change) -> Value {
+    let etag = conditional::etag(change.hash);
+    json!({
+        "sequence": change.sequence,
+        "key": change.key,
+        "href": format!("{}/{}", published.path, change.key),
+        "version": change.version,
+        "etag": etag.to_str().unwrap_or_default(),
+        "changed_at": change.changed_at.to_string(),
+        "run": change.run.to_string(),
+    })
+}

@@ -1,0 +1,119 @@
+//! Conditional requests and freshness (RFC 9110, 9111, 9211): the fields that let a caller keep an answer.
+
+use hyper::header::{AGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
+
+use super::catalog::Published;
+use crate::record::ContentHash;
+
+/// `Cache-Status`, which `http` has no constant for.
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// The strong entity tag of a representation: its hash in quotes.
+pub(super) fn etag(hash: ContentHash) -> HeaderValue {
+    let mut tag = [b'"'; 34];
+    for (digits, byte) in tag[1..33].chunks_exact_mut(2).zip(hash.0) {
+        digits[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        digits[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    }
+    HeaderValue::from_bytes(&tag).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// Whether the caller has this representation already, so that 304 is the answer. `If-None-Match` decides where
+/// it is there; else `If-Modified-Since`.
+pub(super) fn is_unchanged(request: &HeaderMap, etag: &HeaderValue, changed_at: Option<Timestamp>) -> bool {
+    let mut tags = request.get_all(IF_NONE_MATCH).iter().peekable();
+    if tags.peek().is_some() {
+        return tags.any(|field| matches(field.as_bytes(), etag.as_bytes()));
+    }
+    let since = request.get(IF_MODIFIED_SINCE).and_then(|field| field.to_str().ok());
+    let since = since.and_then(|text| DateTimeParser::new().parse_timestamp(text).ok());
+    match (since, changed_at) {
+        // The field has whole seconds.
+        (Some(since), Some(changed_at)) => changed_at.as_second() <= since.as_second(),
+        _ => false,
+    }
+}
+
+/// Weak comparison with a list of tags; commas within a tag cannot occur in ours.
+fn matches(field: &[u8], etag: &[u8]) -> bool {
+    field.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|tag| {
+        let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
+        opaque == b"*" || opaque == etag.strip_prefix(b"W/").unwrap_or(etag)
+    })
+}
+
+/// `ETag` and `Last-Modified`.
+pub(super) fn write_validators(headers: &mut HeaderMap, etag: HeaderValue, changed_at: Timestamp) {
+    headers.insert(ETAG, etag);
+    let mut text = String::with_capacity(29);
+    if DateTimePrinter::new().print_timestamp_rfc9110(&changed_at, &mut text).is_ok()
+        && let Ok(value) = HeaderValue::from_str(&text)
+    {
+        headers.insert(LAST_MODIFIED, value);
+    }
+}
+
+/// `Cache-Control`, `Age` and `Cache-Status`: how old what is staged is, and whether that is still fresh by the
+/// mapping's `max_age`. A negative `ttl` says for how long it has been stale.
+pub(super) fn write_freshness(headers: &mut HeaderMap, published: &Published, as_of: Option<Timestamp>) {
+    headers.insert(hyper::header::CACHE_CONTROL, published.cache_control.clone());
+    let Some(as_of) = as_of else {
+        headers.insert(CACHE_STATUS, HeaderValue::from_static("tollbridge; hit"));
+        return;
+    };
+    let age = Timestamp::now().as_second().saturating_sub(as_of.as_second()).max(0);
+    headers.insert(AGE, HeaderValue::from(age));
+    let status = match published.exposure.max_age {
+        None => HeaderValue::from_static("tollbridge; hit"),
+        Some(max_age) => {
+            let ttl = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX).saturating_sub(age);
+            HeaderValue::from_str(&format!("tollbridge; hit; ttl={ttl}"))
+                .unwrap_or(HeaderValue::from_static("tollbridge; hit"))
+        }
+    };
+    headers.insert(CACHE_STATUS, status);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{etag, is_unchanged, write_validators};
+    use crate::record::ContentHash;
+    use hyper::header::{HeaderMap, HeaderValue};
+    use jiff::Timestamp;
+
+    const TAG: &str = "\"000102030405060708090a0b0c0d0e0f\"";
+
+    fn tag() -> HeaderValue {
+        etag(ContentHash(std::array::from_fn(|at| at as u8)))
+    }
+
+    fn check(name: &'static str, value: &str, expected: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+        let changed: Timestamp = "2024-02-29T12:00:00.75Z".parse().unwrap();
+        assert_eq!(is_unchanged(&headers, &tag(), Some(changed)), expected, "{name}: {value}");
+    }
+
+    #[test]
+    fn conditions() {
+        assert_eq!(tag(), TAG);
+        check("if-none-match", TAG, true);
+        check("if-none-match", &format!("W/{TAG}"), true);
+        check("if-none-match", &format!("\"a\", {TAG}"), true);
+        check("if-none-match", "*", true);
+        check("if-none-match", "\"a\"", false);
+        check("if-none-match", "000102030405060708090a0b0c0d0e0f", false);
+        check("if-modified-since", "Thu, 29 Feb 2024 12:00:00 GMT", true);
+        check("if-modified-since", "Thu, 29 Feb 2024 11:59:59 GMT", false);
+        check("if-modified-since", "not a date", false);
+    }
+
+    #[test]
+    fn last_modified_is_an_http_date() {
+        let mut headers = HeaderMap::new();
+        write_validators(&mut headers, tag(), "2024-02-29T12:00:00.75Z".parse().unwrap());
+        assert_eq!(headers["last-modified"], "Thu, 29 Feb 2024 12:00:00 GMT");
+    }
+}

@@ -1,0 +1,86 @@
+//! `GET /v1/{resource}`: a page of records, or all of them as a stream of lines.
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LINK, VARY};
+use hyper::http::request::Parts;
+
+use super::catalog::Published;
+use super::query::{Asked, Paging};
+use super::{Facade, accept, conditional, query, stream};
+use crate::http::{Problem, staging_problem};
+use crate::staging::Page;
+
+pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
+    let parameters = request.uri.query().unwrap_or("");
+    if accept::require(&request.headers, &[accept::JSON, accept::NDJSON])? == accept::NDJSON {
+        let asked = query::parse(published, parameters, Paging::Stream, &facade.seal)?;
+        return stream::answer(facade, published, asked).await;
+    }
+    let asked = query::parse(published, parameters, Paging::pages(&facade.server), &facade.seal)?;
+    let id = &published.exposure.id;
+    let page = facade.staging.list(id, asked.query.clone()).await.map_err(staging_problem)?;
+    let next = page.next.as_ref().map(|after| {
+        let cursor = facade.seal.close(&published.exposure, &asked.query, after);
+        next_url(published, &asked.carried, &cursor)
+    });
+
+    let body = body(&asked, &page, next.as_deref())?;
+    let mut headers = HeaderMap::with_capacity(10);
+    conditional::write_freshness(&mut headers, published, page.as_of);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
+    if let Some(next) = next
+        && let Ok(link) = HeaderValue::from_str(&format!("<{next}>; rel=\"next\""))
+    {
+        headers.insert(LINK, link);
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn next_url(published: &Published, carried: &str, cursor: &str) -> String {
+    let path = &published.path;
+    if carried.is_empty() { format!("{path}?cursor={cursor}") } else { format!("{path}?{carried}&cursor={cursor}") }
+}
+
+/// The page's JSON: the documents' own bytes with the frame around them.
+fn body(asked: &Asked, page: &Page, next: Option<&str>) -> Result<Vec<u8>, Problem> {
+    let mut out = Vec::with_capacity(page.rows.bytes() + page.rows.len() + 256 + next.map_or(0, str::len));
+    out.extend_from_slice(b"{\"data\":[");
+    for (number, payload) in page.rows.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        match &asked.fields {
+            None => out.extend_from_slice(payload),
+            Some(fields) => fields.write(payload, &mut out).map_err(Problem::internal)?,
+        }
+    }
+    out.extend_from_slice(b"],\"page\":{\"limit\":");
+    out.extend_from_slice(itoa::Buffer::new().format(asked.query.limit).as_bytes());
+    out.extend_from_slice(b",\"next\":");
+    match next {
+        // Only characters of a URL: nothing to escape.
+        Some(next) => {
+            out.push(b'"');
+            out.extend_from_slice(next.as_bytes());
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+    let complete: &[u8] = if next.is_none() { b",\"complete\":true" } else { b",\"complete\":false" };
+    out.extend_from_slice(complete);
+    if let Some(total) = page.total {
+        out.extend_from_slice(b",\"total\":");
+        out.extend_from_slice(itoa::Buffer::new().format(total).as_bytes());
+    }
+    out.extend_from_slice(b"},\"as_of\":");
+    match page.as_of {
+        Some(as_of) => out.extend_from_slice(format!("\"{as_of}\"").as_bytes()),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
+    Ok(out)
+}

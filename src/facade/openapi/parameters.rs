@@ -1,0 +1,139 @@
+//! Parameters of the description: those of every list, and one for each declared filter and operator.
+
+use serde_json::{Map, Value, json};
+
+use crate::facade::query::operators_of;
+use crate::mapping::{Exposure, FieldType, QueryField};
+use crate::staging::Comparison;
+
+/// A parameter of [`shared`].
+pub(super) fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/parameters/{name}") })
+}
+
+/// Parameters that are the same for every resource.
+pub(super) fn shared() -> Value {
+    json!({
+        "limit": query("limit", "Entries on a page", &json!({ "type": "integer", "minimum": 1 })),
+        "cursor": query(
+            "cursor",
+            "Where to go on: only as given in `page.next`",
+            &json!({ "type": "string" }),
+        ),
+        "fields": query(
+            "fields",
+            "Only these fields, separated by commas; a dotted path reaches into an object",
+            &json!({ "type": "string", "examples": ["order_no,customer.name"] }),
+        ),
+        "count": query("count", "Also count all that matches, as `page.total`", &json!({ "type": "boolean" })),
+        "since": query(
+            "since",
+            "Changes after this number; 0 is the beginning",
+            &json!({ "type": "integer", "minimum": 0, "default": 0 }),
+        ),
+        "ifNoneMatch": header("If-None-Match", "Entity tags that the caller has: 304 when one is current"),
+        "ifModifiedSince": header("If-Modified-Since", "304 when the record has not changed since"),
+    })
+}
+
+/// Parameters of a resource's list.
+pub(super) fn of_list(exposure: &Exposure) -> Vec<Value> {
+    let mut parameters: Vec<Value> = exposure.filter.iter().flat_map(of_field).collect();
+    if !exposure.sort.is_empty() {
+        parameters.push(sort(&exposure.sort));
+    }
+    parameters.extend(["limit", "cursor", "fields", "count"].map(reference));
+    parameters
+}
+
+/// The key in the path.
+pub(super) fn key(exposure: &Exposure) -> Value {
+    let description = match exposure.key.as_slice() {
+        [one] => format!("`{one}`, percent-encoded"),
+        many => format!("`{}` joined by `~`, each percent-encoded", many.join("`, `")),
+    };
+    json!({
+        "name": "key",
+        "in": "path",
+        "required": true,
+        "description": description,
+        "schema": { "type": "string" },
+    })
+}
+
+fn of_field(field: &QueryField) -> Vec<Value> {
+    let path = &field.path;
+    let value = schema_of(field.field_type);
+    let mut parameters = vec![query(path, &format!("`{path}` is this"), &value)];
+    for (name, comparison) in operators_of(field) {
+        let (words, schema) = match comparison {
+            Comparison::NotEqual => ("is not this, or has no value", value.clone()),
+            Comparison::Greater => ("is greater than this", value.clone()),
+            Comparison::GreaterOrEqual => ("is this or greater", value.clone()),
+            Comparison::Less => ("is less than this", value.clone()),
+            Comparison::LessOrEqual => ("is this or less", value.clone()),
+            Comparison::Prefix => ("begins with this", json!({ "type": "string" })),
+            Comparison::In => ("is one of these", json!({ "type": "array", "items": value, "maxItems": 200 })),
+            Comparison::Equal => continue,
+        };
+        let mut parameter = query(&format!("{path}[{name}]"), &format!("`{path}` {words}"), &schema);
+        if *comparison == Comparison::In {
+            parameter["style"] = json!("form");
+            parameter["explode"] = json!(false);
+        }
+        parameters.push(parameter);
+    }
+    let null = format!("`{path}` has no value (true), or has one (false)");
+    parameters.push(query(&format!("{path}[null]"), &null, &json!({ "type": "boolean" })));
+    parameters
+}
+
+fn sort(fields: &[QueryField]) -> Value {
+    let orders: Vec<String> =
+        fields.iter().flat_map(|field| [field.path.clone(), format!("-{}", field.path)]).collect();
+    let schema = json!({ "type": "array", "items": { "type": "string", "enum": orders }, "uniqueItems": true });
+    let mut parameter = query("sort", "Order by these fields, `-` for largest first; then by key", &schema);
+    parameter["style"] = json!("form");
+    parameter["explode"] = json!(false);
+    parameter
+}
+
+fn query(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "query", "description": description, "schema": schema })
+}
+
+fn header(name: &str, description: &str) -> Value {
+    json!({ "name": name, "in": "header", "description": description, "schema": { "type": "string" } })
+}
+
+/// The schema of a value in a query string.
+fn schema_of(field_type: FieldType) -> Value {
+    let mut schema = Map::new();
+    let mut put = |name: &str, value: Value| schema.insert(name.to_owned(), value);
+    match field_type {
+        FieldType::Integer { .. } => {
+            put("type", json!("integer"));
+            put("format", json!("int64"));
+        }
+        FieldType::Decimal { precision, scale, .. } => {
+            let whole = precision.saturating_sub(scale);
+            put("type", json!("string"));
+            put("pattern", json!(format!("^-?[0-9]{{0,{whole}}}(\\.[0-9]{{0,{scale}}})?$")));
+        }
+        FieldType::Number => {
+            put("type", json!("number"));
+        }
+        FieldType::Boolean => {
+            put("type", json!("boolean"));
+        }
+        FieldType::Date => {
+            put("type", json!("string"));
+            put("format", json!("date"));
+        }
+        // Neither has a format in JSON Schema: local times carry no offset.
+        _ => {
+            put("type", json!("string"));
+        }
+    }
+    Value::Object(schema)
+}

@@ -1,0 +1,209 @@
+//! Parts of the description that no resource changes: problems, pages, the feed, lineage, fixed routes.
+
+use serde_json::{Map, Value, json};
+
+use crate::facade::accept;
+use crate::facade::catalog::Published;
+use crate::http::Reason;
+
+pub(super) fn schemas() -> Map<String, Value> {
+    let codes: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+    let types: Vec<String> = Reason::ALL.iter().map(|reason| reason.type_uri()).collect();
+    let instant = json!({ "type": "string", "format": "date-time" });
+    let etag = json!({ "type": "string", "description": "Entity tag of the version" });
+    let page = json!({
+        "type": "object",
+        "required": ["limit", "next", "complete"],
+        "properties": {
+            "limit": { "type": "integer" },
+            "next": { "type": ["string", "null"], "description": "URL of the next page" },
+            "complete": { "type": "boolean", "description": "True on the last page" },
+            "total": { "type": "integer", "description": "How many match in all; only with `count=true`" },
+        },
+    });
+    let problem = json!({
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
+        "properties": {
+            "type": { "type": "string", "format": "uri", "enum": types },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string", "description": "What is wrong in this case" },
+            "instance": { "type": "string", "description": "The path asked for" },
+            "code": { "type": "string", "enum": codes },
+            "hint": { "type": "string", "description": "What to do about it" },
+            "request_id": { "type": "string", "description": "Under this the operators find the cause in the log" },
+        },
+    });
+    let change = json!({
+        "type": "object",
+        "required": ["sequence", "key", "href", "version", "etag", "changed_at", "run"],
+        "properties": {
+            "sequence": { "type": "integer" },
+            "key": { "type": "string" },
+            "href": { "type": "string" },
+            "version": { "type": "integer" },
+            "etag": etag,
+            "changed_at": instant,
+            "run": { "type": "string" },
+        },
+    });
+    let changes = json!({
+        "type": "object",
+        "required": ["data", "page", "since"],
+        "properties": {
+            "data": { "type": "array", "items": { "$ref": "#/components/schemas/Change" } },
+            "page": {
+                "type": "object",
+                "required": ["limit", "next", "complete"],
+                "properties": {
+                    "limit": { "type": "integer" },
+                    "next": { "type": "string", "description": "URL to go on with, now or later" },
+                    "complete": { "type": "boolean", "description": "True when there is nothing newer yet" },
+                },
+            },
+            "since": { "type": "integer", "description": "The number reached" },
+        },
+    });
+    let origin = json!({
+        "type": "object",
+        "required": [
+            "version", "sequence", "etag", "changed_at", "run", "file", "blob", "record", "offset", "length", "line"
+        ],
+        "properties": {
+            "version": { "type": "integer" },
+            "sequence": { "type": "integer" },
+            "etag": etag,
+            "changed_at": instant,
+            "run": { "type": "string" },
+            "file": { "type": "string", "description": "Path of the input in its backend" },
+            "blob": { "type": "string", "description": "SHA-256 of the input" },
+            "record": { "type": "integer", "description": "Number of the record in the input, from 1" },
+            "offset": { "type": "integer", "description": "Byte at which the record begins" },
+            "length": { "type": "integer", "description": "Bytes of the record" },
+            "line": { "type": ["integer", "null"], "description": "Line in a text file, from 1" },
+        },
+    });
+    let lineage = json!({
+        "type": "object",
+        "required": ["resource", "key", "lineage"],
+        "properties": {
+            "resource": { "type": "string" },
+            "key": { "type": "string" },
+            "lineage": { "type": "array", "items": { "$ref": "#/components/schemas/Origin" } },
+        },
+    });
+    let as_of = json!({
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "When the source was last known to say this",
+    });
+    Map::from_iter([
+        ("Problem".to_owned(), problem),
+        ("Page".to_owned(), page),
+        ("AsOf".to_owned(), as_of),
+        ("Change".to_owned(), change),
+        ("Changes".to_owned(), changes),
+        ("Origin".to_owned(), origin),
+        ("Lineage".to_owned(), lineage),
+    ])
+}
+
+/// Headers that answers have.
+pub(super) fn headers() -> Value {
+    let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
+    json!({
+        "X-Request-Id": text("The request's id: the caller's own, or a new one"),
+        "ETag": text("Strong entity tag of the record"),
+        "Last-Modified": text("When this version was staged"),
+        "Age": { "description": "Seconds since `as_of`", "schema": { "type": "integer" } },
+        "Cache-Control": text("How long the answer counts as fresh"),
+        "Cache-Status": text("RFC 9211: `tollbridge; hit; ttl=N`, negative when stale"),
+        "Link": text("RFC 8288: the next page, `rel=\"next\"`"),
+        "Retry-After": { "description": "Seconds to wait", "schema": { "type": "integer" } },
+        "WWW-Authenticate": text("RFC 6750"),
+    })
+}
+
+/// References to the freshness headers and to `more`.
+pub(super) fn freshness_headers(more: &[&str]) -> Value {
+    let names = ["X-Request-Id", "Age", "Cache-Control", "Cache-Status"];
+    let references = names.iter().chain(more).map(|name| ((*name).to_owned(), header_reference(name)));
+    Value::Object(references.collect())
+}
+
+fn header_reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/headers/{name}") })
+}
+
+/// One answer for every status that problems have.
+pub(super) fn responses() -> Value {
+    let mut responses = Map::new();
+    for reason in Reason::ALL {
+        let status = reason.status().as_u16();
+        let entry = responses.entry(format!("Problem{status}")).or_insert_with(|| {
+            let mut headers = Map::from_iter([("X-Request-Id".to_owned(), header_reference("X-Request-Id"))]);
+            match status {
+                401 => headers.insert("WWW-Authenticate".to_owned(), header_reference("WWW-Authenticate")),
+                503 => headers.insert("Retry-After".to_owned(), header_reference("Retry-After")),
+                _ => None,
+            };
+            json!({
+                "description": "",
+                "headers": headers,
+                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            })
+        });
+        let sofar = entry["description"].as_str().unwrap_or_default();
+        let separator = if sofar.is_empty() { "" } else { "; " };
+        let line = format!("{sofar}{separator}`{}`: {}", reason.code(), reason.title());
+        entry["description"] = Value::String(line);
+    }
+    Value::Object(responses)
+}
+
+/// A good answer and the problems that can come instead; 500 always can.
+pub(super) fn with_problems(good: Value, statuses: &[u16]) -> Value {
+    let mut responses = Map::from_iter([("200".to_owned(), good)]);
+    for status in statuses.iter().chain(&[500]) {
+        let reference = json!({ "$ref": format!("#/components/responses/Problem{status}") });
+        responses.insert(status.to_string(), reference);
+    }
+    Value::Object(responses)
+}
+
+/// Routes that are there whatever is published.
+pub(super) fn fixed_paths(resources: &[&Published]) -> Map<String, Value> {
+    let json_of = |schema: Value| json!({ (accept::JSON): { "schema": schema } });
+    let object = json!({ "type": "object" });
+    let mut paths = Map::new();
+    let mut versions: Vec<u32> = resources.iter().map(|published| published.exposure.id.version()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    for version in versions {
+        let index = json!({
+            "operationId": format!("indexV{version}"),
+            "summary": format!("The resources of version {version} that the caller may read"),
+            "responses": with_problems(
+                json!({ "description": "The resources", "content": json_of(object.clone()) }),
+                &[400, 401, 406],
+            ),
+        });
+        paths.insert(format!("/v{version}"), json!({ "get": index }));
+    }
+    let health = |id: &str, summary: &str, unready: bool| {
+        let mut responses =
+            Map::from_iter([("200".to_owned(), json!({ "description": "Yes", "content": json_of(object.clone()) }))]);
+        if unready {
+            responses.insert(
+                "503".to_owned(),
+                json!({ "description": "No: see `parts`", "content": json_of(object.clone()) }),
+            );
+        }
+        json!({ "get": { "operationId": id, "summary": summary, "security": [], "responses": responses } })
+    };
+    paths.insert("/health/live".to_owned(), health("live", "Whether the process lives", false));
+    paths.insert("/health/ready".to_owned(), health("ready", "Whether it should get requests", true));
+    paths
+}

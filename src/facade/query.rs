@@ -1,0 +1,295 @@
+//! A list's query string, checked against what the resource declares, into a question for staging.
+//!
+//! Nothing is guessed: an unknown parameter, field or operator, a value that is not of its field's type and a
+//! parameter given twice are refused, and the refusal names what is allowed. The words `sort limit cursor fields
+//! count` are ours; a field of such a name is reached by an operator (`limit[in]=5`).
+
+use super::catalog::Published;
+use super::cursor::Seal;
+use super::projection::Projection;
+use super::value;
+use crate::http::parameters::{Parameter, decode, pairs, push_harmless};
+use crate::http::{Problem, Reason, ServerConfig};
+use crate::mapping::QueryField;
+use crate::staging::{Comparison, Filter, ListQuery, Scalar, SortKey};
+
+/// Values of one `[in]` at most.
+const MAX_VALUES: usize = 200;
+
+/// The operators as written in brackets, with what they do. `null` is handled apart.
+pub(super) const OPERATORS: &[(&str, Comparison)] = &[
+    ("ne", Comparison::NotEqual),
+    ("gt", Comparison::Greater),
+    ("gte", Comparison::GreaterOrEqual),
+    ("lt", Comparison::Less),
+    ("lte", Comparison::LessOrEqual),
+    ("in", Comparison::In),
+    ("prefix", Comparison::Prefix),
+];
+
+/// A list question with what shapes its answer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) query: ListQuery,
+    /// The limit as the caller wrote it.
+    pub(super) limit: Option<usize>,
+    /// Some fields only.
+    pub(super) fields: Option<Projection>,
+    /// The parameters without the cursor, to be carried to the next page.
+    pub(super) carried: String,
+}
+
+/// How the limit is bounded.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Paging {
+    /// A page has this many by default, and at most so many.
+    Pages { default: usize, most: usize },
+    /// Everything is streamed; a limit ends the stream.
+    Stream,
+}
+
+impl Paging {
+    pub(super) fn pages(config: &ServerConfig) -> Paging {
+        Paging::Pages { default: config.page_size, most: config.max_page_size }
+    }
+}
+
+/// Reads a list's query string.
+pub(super) fn parse(published: &Published, raw: &str, paging: Paging, seal: &Seal) -> Result<Asked, Problem> {
+    let mut asked = Asked { query: ListQuery::default(), limit: None, fields: None, carried: String::new() };
+    let mut cursor = None;
+    for Parameter { name, raw_value, written } in &pairs(raw)? {
+        match name.as_ref() {
+            "cursor" => {
+                cursor = Some(decode(raw_value)?);
+                continue;
+            }
+            "limit" => asked.limit = Some(limit(&decode(raw_value)?, paging)?),
+            "sort" => asked.query.sort = sort(published, &decode(raw_value)?)?,
+            "fields" => asked.fields = Some(Projection::parse(&published.exposure.schema, &decode(raw_value)?)?),
+            "count" => asked.query.count = count(&decode(raw_value)?, paging)?,
+            _ => asked.query.filters.push(filter(published, name, raw_value)?),
+        }
+        if !asked.carried.is_empty() {
+            asked.carried.push('&');
+        }
+        push_harmless(written, &mut asked.carried);
+    }
+    asked.query.limit = match paging {
+        Paging::Pages { default, .. } => asked.limit.unwrap_or(default),
+        Paging::Stream => asked.limit.unwrap_or(usize::MAX),
+    };
+    if let Some(cursor) = cursor {
+        asked.query.after = Some(seal.open(&published.exposure, &asked.query, &cursor)?);
+    }
+    Ok(asked)
+}
+
+fn limit(text: &str, paging: Paging) -> Result<usize, Problem> {
+    let number = text.parse::<usize>().ok().filter(|limit| *limit > 0 && !text.starts_with('+'));
+    match (number, paging) {
+        (Some(limit), Paging::Pages { most, .. }) if limit > most => Err(Reason::InvalidParameter
+            .because(format!("`limit` is {limit}; the most is {most}"))
+            .hint("take smaller pages and follow `page.next`, or stream with `Accept: application/x-ndjson`")),
+        (Some(limit), _) => Ok(limit),
+        (None, Paging::Pages { most, .. }) => {
+            Err(Reason::InvalidParameter.because(format!("`limit` must be a whole number from 1 to {most}")))
+        }
+        (None, Paging::Stream) => Err(Reason::InvalidParameter.because("`limit` must be a whole number from 1")),
+    }
+}
+
+fn count(text: &str, paging: Paging) -> Result<bool, Problem> {
+    match (text, paging) {
+        ("true", Paging::Stream) => Err(Reason::InvalidParameter.because("`count` is only for pages of JSON")),
+        ("true", _) => Ok(true),
+        ("false", _) => Ok(false),
+        _ => Err(Reason::InvalidParameter.because("`count` must be true or false")),
+    }
+}
+
+fn sort(published: &Published, text: &str) -> Result<Vec<SortKey>, Problem> {
+    let allowed = &published.exposure.sort;
+    let mut keys: Vec<SortKey> = Vec::new();
+    for written in text.split(',') {
+        let (path, descending) = match written.strip_prefix('-') {
+            Some(path) => (path, true),
+            None => (written, false),
+        };
+        if !allowed.iter().any(|field| field.path == path) {
+            let problem = Reason::UnknownParameter.because(format!("`sort`: `{path}` is no field to sort by"));
+            return Err(problem.hint(names_of(allowed, "fields to sort by")));
+        }
+        if keys.iter().any(|key| key.path == path) {
+            return Err(Reason::InvalidParameter.because(format!("`sort`: `{path}` is there twice")));
+        }
+        keys.push(SortKey { path: path.to_owned(), descending });
+    }
+    Ok(keys)
+}
+
+fn filter(published: &Published, name: &str, raw_value: &str) -> Result<Filter, Problem> {
+    let (path, operator) = match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+        Some((path, operator)) => (path, Some(operator)),
+        None => (name, None),
+    };
+    let allowed = &published.exposure.filter;
+    let Some(field) = allowed.iter().find(|field| field.path == path) else {
+        let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of this resource"));
+        let fields = names_of(allowed, "fields to filter by");
+        return Err(problem.hint(format!("{fields}; parameters: sort, limit, cursor, fields, count")));
+    };
+    let refused = |reason: Reason, detail: String| Err(reason.because(format!("`{name}`: {detail}")));
+    let comparison = match operator {
+        None => Comparison::Equal,
+        Some("null") => {
+            let comparison = match decode(raw_value)?.as_ref() {
+                "true" => Comparison::Equal,
+                "false" => Comparison::NotEqual,
+                _ => return refused(Reason::InvalidParameter, "expected true or false".to_owned()),
+            };
+            return Ok(Filter { path: path.to_owned(), comparison, values: vec![Scalar::Null] });
+        }
+        Some(operator) => match operators_of(field).find(|(name, _)| *name == operator) {
+            Some((_, comparison)) => *comparison,
+            None => {
+                let known: Vec<&str> = operators_of(field).map(|(name, _)| *name).collect();
+                let detail = format!("operators of `{path}` are {}, null", known.join(", "));
+                return refused(Reason::UnknownParameter, detail);
+            }
+        },
+    };
+    let raw_values: Vec<&str> = match comparison {
+        Comparison::In => raw_value.split(',').collect(),
+        _ => vec![raw_value],
+    };
+    if raw_values.len() > MAX_VALUES {
+        return refused(Reason::InvalidParameter, format!("more than {MAX_VALUES} values"));
+    }
+    let mut values = Vec::with_capacity(raw_values.len());
+    for raw in raw_values {
+        let text = decode(raw)?;
+        // The beginning of a date is no date.
+        let value = match comparison {
+            Comparison::Prefix => Ok(Scalar::Text(text.clone().into_owned())),
+            _ => value::parse(field.field_type, &text),
+        };
+        match value {
+            Ok(value) => values.push(value),
+            Err(expected) => {
+                return refused(Reason::InvalidParameter, format!("expected {expected}, found `{text}`"));
+            }
+        }
+    }
+    Ok(Filter { path: path.to_owned(), comparison, values })
+}
+
+/// The operators that make sense for a field, besides equality and `null`.
+pub(super) fn operators_of(field: &QueryField) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
+    let (ordered, text) = (value::is_ordered(field.field_type), value::is_text(field.field_type));
+    OPERATORS.iter().filter(move |(_, comparison)| match comparison {
+        Comparison::Equal | Comparison::NotEqual | Comparison::In => true,
+        Comparison::Prefix => text,
+        _ => ordered,
+    })
+}
+
+fn names_of(fields: &[QueryField], what: &str) -> String {
+    if fields.is_empty() {
+        return format!("this resource declares no {what}");
+    }
+    let names: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
+    format!("{what}: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Paging, parse};
+    use crate::facade::catalog::tests::published;
+    use crate::facade::cursor::Seal;
+    use crate::http::{Problem, Reason};
+    use crate::staging::{Comparison, Scalar};
+    use proptest::prelude::*;
+
+    fn ask(raw: &str) -> Result<Asked, Problem> {
+        parse(&published(), raw, Paging::Pages { default: 100, most: 1000 }, &Seal::new([0; 32]))
+    }
+
+    fn filter(raw: &str, path: &str, comparison: Comparison, values: &[Scalar]) {
+        let asked = ask(raw).unwrap();
+        let [filter] = asked.query.filters.as_slice() else { panic!("{asked:?}") };
+        assert_eq!((filter.path.as_str(), filter.comparison, filter.values.as_slice()), (path, comparison, values));
+    }
+
+    fn refused(raw: &str, reason: Reason, part: &str) {
+        let problem = ask(raw).unwrap_err();
+        assert_eq!(problem.reason(), reason, "{raw}: {}", problem.detail());
+        let body = String::from_utf8(problem.into_response("/", "id").into_body()).unwrap();
+        assert!(body.contains(part), "{raw}: {body}");
+    }
+
+    #[test]
+    fn filters() {
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        filter("status=open", "status", Comparison::Equal, &[text("open")]);
+        filter("status=", "status", Comparison::Equal, &[text("")]);
+        filter("status=a+b%26c", "status", Comparison::Equal, &[text("a b&c")]);
+        filter("status%5Bne%5D=open", "status", Comparison::NotEqual, &[text("open")]);
+        filter("status[in]=a,b%2Cc", "status", Comparison::In, &[text("a"), text("b,c")]);
+        filter("status[prefix]=op", "status", Comparison::Prefix, &[text("op")]);
+        filter("status[null]=true", "status", Comparison::Equal, &[Scalar::Null]);
+        filter("status[null]=false", "status", Comparison::NotEqual, &[Scalar::Null]);
+        filter("ordered_on[gte]=2024-02-01", "ordered_on", Comparison::GreaterOrEqual, &[text("2024-02-01")]);
+        filter("ordered_on[prefix]=2024-02", "ordered_on", Comparison::Prefix, &[text("2024-02")]);
+        filter("amount[lt]=12.50", "amount", Comparison::Less, &[Scalar::Number(12.5)]);
+        filter("customer.vip=true", "customer.vip", Comparison::Equal, &[Scalar::Integer(1)]);
+        assert_eq!(ask("amount[gt]=1&amount[lt]=5").unwrap().query.filters.len(), 2);
+    }
+
+    #[test]
+    fn what_is_not_declared_is_refused_and_names_what_is() {
+        refused("color=red", Reason::UnknownParameter, "status, ordered_on, amount, customer.vip");
+        refused("status[like]=x", Reason::UnknownParameter, "ne, gt, gte, lt, lte, in, prefix, null");
+        refused("customer.vip[gt]=true", Reason::UnknownParameter, "ne, in, null");
+        refused("amount[prefix]=1", Reason::UnknownParameter, "ne, gt");
+        refused("sort=color", Reason::UnknownParameter, "ordered_on, amount");
+        refused("fields=color", Reason::UnknownParameter, "order_no");
+        refused("status[=x", Reason::UnknownParameter, "no parameter");
+    }
+
+    #[test]
+    fn bad_values_say_what_is_expected() {
+        refused("amount=1.005", Reason::InvalidParameter, "2 behind it");
+        refused("ordered_on=yesterday", Reason::InvalidParameter, "a date like");
+        refused("customer.vip=1", Reason::InvalidParameter, "true or false");
+        refused("limit=0", Reason::InvalidParameter, "from 1 to 1000");
+        refused("limit=1001", Reason::InvalidParameter, "the most is 1000");
+        refused("limit=-1", Reason::InvalidParameter, "from 1 to 1000");
+        refused("limit=%2B5", Reason::InvalidParameter, "from 1 to 1000");
+        refused("count=yes", Reason::InvalidParameter, "true or false");
+        refused("sort=amount,-amount", Reason::InvalidParameter, "twice");
+        refused("sort=", Reason::UnknownParameter, "to sort by");
+        refused("status=a&status=b", Reason::InvalidParameter, "given twice");
+        refused("status=%zz", Reason::InvalidParameter, "hexadecimal");
+        refused("status=%ff", Reason::InvalidParameter, "UTF-8");
+        refused("cursor=AAAA", Reason::InvalidCursor, "page.next");
+        refused("status[null]=maybe", Reason::InvalidParameter, "true or false");
+    }
+
+    #[test]
+    fn the_next_page_carries_the_question() {
+        let asked = ask("status=open&cursor_=1").map(|_| ()).unwrap_err();
+        assert_eq!(asked.reason(), Reason::UnknownParameter);
+        let asked = ask("sort=-amount&limit=5&status=o%20p\"en").unwrap();
+        assert_eq!(asked.carried, "sort=-amount&limit=5&status=o%20p%22en");
+        assert_eq!(asked.query.limit, 5);
+        assert!(asked.query.sort[0].descending);
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_string_panics(raw in "[ -~]{0,60}") {
+            let _ = ask(&raw);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `GET /v1/{resource}/{key}`: one record.
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use hyper::http::request::Parts;
+
+use super::catalog::Published;
+use super::projection::Projection;
+use super::{Facade, accept, conditional};
+use crate::http::{Problem, Reason, parameters, staging_problem};
+use crate::record::{ContentHash, key};
+
+/// The fields of a full answer, with those that the edge adds.
+const FIELDS: usize = 12;
+
+pub(super) async fn answer(
+    facade: &Facade,
+    published: &Published,
+    request: &Parts,
+    written_key: &str,
+) -> Result<Response, Problem> {
+    accept::require(&request.headers, &[accept::JSON])?;
+    let fields = fields(published, request.uri.query())?;
+    let key = canonical_key(published, written_key)?;
+    let id = &published.exposure.id;
+    let found = facade.staging.document(id, &key).await.map_err(staging_problem)?;
+    let document = found.ok_or_else(|| no_such_record(published, &key))?;
+
+    let (payload, hash) = match fields {
+        None => (document.payload, document.hash),
+        Some(fields) => {
+            let mut cut = Vec::with_capacity(document.payload.len());
+            fields.write(&document.payload, &mut cut).map_err(Problem::internal)?;
+            let hash = ContentHash::of(&cut);
+            (cut, hash)
+        }
+    };
+    let etag = conditional::etag(hash);
+    let unchanged = conditional::is_unchanged(&request.headers, &etag, Some(document.changed_at));
+    let mut headers = HeaderMap::with_capacity(FIELDS);
+    conditional::write_validators(&mut headers, etag, document.changed_at);
+    conditional::write_freshness(&mut headers, published, document.as_of);
+    headers.insert(VARY, HeaderValue::from_static("Authorization"));
+    let mut response = if unchanged {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
+        Response::new(Body::from(payload))
+    };
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// The key in the form it is stored in.
+pub(super) fn canonical_key<'k>(published: &Published, written: &'k str) -> Result<std::borrow::Cow<'k, str>, Problem> {
+    let parts = published.exposure.key.len();
+    let key = key::canonical(written, parts)
+        .map_err(|fault| Reason::BadPath.because(format!("the key in the path cannot be read: {fault}")))?;
+    key.ok_or_else(|| {
+        let names = published.exposure.key.join("~");
+        no_such_record(published, written)
+            .hint(format!("a key here has {parts} parts, {names}, each percent-encoded and joined by `~`"))
+    })
+}
+
+pub(super) fn no_such_record(published: &Published, key: &str) -> Problem {
+    Reason::NoSuchRecord.because(format!("{} has no record with the key `{key}`", published.exposure.id))
+}
+
+/// The one parameter that a single record takes.
+fn fields(published: &Published, query: Option<&str>) -> Result<Option<Projection>, Problem> {
+    let Some(query) = query else { return Ok(None) };
+    let mut fields = None;
+    for pair in parameters::pairs(query)? {
+        if pair.name != "fields" {
+            let problem = Reason::UnknownParameter.because(format!("`{}` is no parameter of a record", pair.name));
+            return Err(problem.hint("parameters of a record: fields"));
+        }
+        fields = Some(Projection::parse(&published.exposure.schema, &parameters::decode(pair.raw_value)?)?);
+    }
+    Ok(fields)
+}

@@ -1,0 +1,193 @@
+//! Which of our few routes a path is, without decoding or allocating.
+//!
+//! A key may hold any character, percent-encoded, and its canonical form is found from the encoding it was sent
+//! in; so paths are split before anything is decoded. `changes` and `lineage` are words of ours: a record whose
+//! key is exactly `changes` is reached as `%63hanges`.
+
+use crate::telemetry::{Metrics, RouteMetrics};
+
+/// A resource as a path names it: version and name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    pub(super) version: u32,
+    pub(super) name: &'a str,
+}
+
+/// A route; keys as they were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    Root,
+    Index(u32),
+    List(Target<'a>),
+    Record(Target<'a>, &'a str),
+    Lineage(Target<'a>, &'a str),
+    Changes(Target<'a>),
+    OpenApi,
+    Docs,
+    Live,
+    Ready,
+    Unknown,
+}
+
+const TEMPLATES: [&str; 11] = [
+    "/",
+    "/v{version}",
+    "/v{version}/{resource}",
+    "/v{version}/{resource}/{key}",
+    "/v{version}/{resource}/{key}/lineage",
+    "/v{version}/{resource}/changes",
+    "/openapi.json",
+    "/docs",
+    "/health/live",
+    "/health/ready",
+    "unmatched",
+];
+
+impl<'a> Route<'a> {
+    /// The route of a path.
+    pub(super) fn of(path: &'a str) -> Route<'a> {
+        match path {
+            "/" => return Route::Root,
+            "/openapi.json" => return Route::OpenApi,
+            "/docs" => return Route::Docs,
+            "/health/live" => return Route::Live,
+            "/health/ready" => return Route::Ready,
+            _ => {}
+        }
+        let mut segments = path.split('/').skip(1);
+        let Some(version) = segments.next().and_then(version_of) else { return Route::Unknown };
+        let Some(name) = segments.next() else { return Route::Index(version) };
+        let target = Target { version, name };
+        match (name, segments.next(), segments.next(), segments.next()) {
+            ("", ..) | (_, Some(""), ..) => Route::Unknown,
+            (_, None, _, _) => Route::List(target),
+            (_, Some("changes"), None, _) => Route::Changes(target),
+            (_, Some(key), None, _) => Route::Record(target, key),
+            (_, Some(key), Some("lineage"), None) => Route::Lineage(target, key),
+            _ => Route::Unknown,
+        }
+    }
+
+    /// The resource, where the route has one.
+    pub(super) fn target(&self) -> Option<Target<'a>> {
+        match self {
+            Route::List(target) | Route::Record(target, _) | Route::Lineage(target, _) | Route::Changes(target) => {
+                Some(*target)
+            }
+            _ => None,
+        }
+    }
+
+    /// Its place in [`TEMPLATES`].
+    fn number(&self) -> usize {
+        match self {
+            Route::Root => 0,
+            Route::Index(_) => 1,
+            Route::List(_) => 2,
+            Route::Record(..) => 3,
+            Route::Lineage(..) => 4,
+            Route::Changes(_) => 5,
+            Route::OpenApi => 6,
+            Route::Docs => 7,
+            Route::Live => 8,
+            Route::Ready => 9,
+            Route::Unknown => 10,
+        }
+    }
+}
+
+/// `v1` to `v9999`.
+fn version_of(segment: &str) -> Option<u32> {
+    let digits = segment.strip_prefix('v')?;
+    let plain = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain && !digits.starts_with('0') { digits.parse().ok() } else { None }
+}
+
+/// The metrics of every route, resolved.
+pub(super) struct RouteTable([RouteMetrics; TEMPLATES.len()]);
+
+impl RouteTable {
+    pub(super) fn new(metrics: &Metrics) -> RouteTable {
+        RouteTable(TEMPLATES.map(|template| metrics.route(template)))
+    }
+
+    pub(super) fn metrics(&self, route: &Route<'_>) -> &RouteMetrics {
+        &self.0[route.number()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Route, TEMPLATES, Target};
+
+    const ORDERS: Target<'static> = Target { version: 1, name: "orders" };
+
+    fn check(path: &str, expected: Route<'_>) {
+        assert_eq!(Route::of(path), expected, "{path}");
+    }
+
+    #[test]
+    fn paths() {
+        check("/", Route::Root);
+        check("/v1", Route::Index(1));
+        check("/v1/orders", Route::List(ORDERS));
+        check("/v12/orders", Route::List(Target { version: 12, name: "orders" }));
+        check("/v1/orders/4711", Route::Record(ORDERS, "4711"));
+        check("/v1/orders/a%2Fb", Route::Record(ORDERS, "a%2Fb"));
+        check("/v1/orders/changes", Route::Changes(ORDERS));
+        check("/v1/orders/%63hanges", Route::Record(ORDERS, "%63hanges"));
+        check("/v1/orders/lineage", Route::Record(ORDERS, "lineage"));
+        check("/v1/orders/4711/lineage", Route::Lineage(ORDERS, "4711"));
+        check("/v1/orders/changes/lineage", Route::Lineage(ORDERS, "changes"));
+        check("/v1/orders/..", Route::Record(ORDERS, ".."));
+        check("/health/ready", Route::Ready);
+    }
+
+    #[test]
+    fn what_is_no_route() {
+        let paths = [
+            "",
+            "//",
+            "/v",
+            "/v0",
+            "/v01",
+            "/v12345",
+            "/vx/orders",
+            "/V1/orders",
+            "/v1/",
+            "/v1/orders/",
+            "/v1//4711",
+            "/v1/orders/4711/",
+            "/v1/orders/4711/other",
+            "/v1/orders/a/b/c",
+            "/v1/orders/4711/lineage/",
+            "/v1/orders/../../etc/passwd",
+            "/health",
+            "/docs/",
+            "/openapi.yaml",
+        ];
+        for path in paths {
+            check(path, Route::Unknown);
+        }
+    }
+
+    #[test]
+    fn every_route_has_its_template() {
+        let routes = [
+            ("/", "/"),
+            ("/v1", "/v{version}"),
+            ("/v1/orders", "/v{version}/{resource}"),
+            ("/v1/orders/1", "/v{version}/{resource}/{key}"),
+            ("/v1/orders/1/lineage", "/v{version}/{resource}/{key}/lineage"),
+            ("/v1/orders/changes", "/v{version}/{resource}/changes"),
+            ("/openapi.json", "/openapi.json"),
+            ("/docs", "/docs"),
+            ("/health/live", "/health/live"),
+            ("/health/ready", "/health/ready"),
+            ("/nowhere", "unmatched"),
+        ];
+        for (path, template) in routes {
+            assert_eq!(TEMPLATES[Route::of(path).number()], template);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A filter's value, read exactly as its field's type says, into what staging compares.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+
+use crate::mapping::FieldType;
+use crate::record::Decimal;
+use crate::staging::{ColumnType, Scalar};
+
+/// The value, or what was expected, as a phrase.
+pub(super) fn parse(field_type: FieldType, text: &str) -> Result<Scalar, String> {
+    let expected = || describe(field_type);
+    match field_type {
+        FieldType::String => Ok(Scalar::Text(text.to_owned())),
+        FieldType::Integer { .. } => integer(text).map(Scalar::Integer).ok_or_else(expected),
+        FieldType::Decimal { precision, scale, as_string } => {
+            decimal(text, precision, scale, as_string).ok_or_else(expected)
+        }
+        FieldType::Number => {
+            let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map(Scalar::Number).ok_or_else(expected)
+        }
+        FieldType::Boolean => match text {
+            "true" => Ok(Scalar::Integer(1)),
+            "false" => Ok(Scalar::Integer(0)),
+            _ => Err(expected()),
+        },
+        FieldType::Date => {
+            let date = text.parse::<Date>().ok().filter(|_| text.len() == "2026-01-31".len());
+            date.map(|date| Scalar::Text(date.to_string())).ok_or_else(expected)
+        }
+        FieldType::Time => {
+            let time = text.parse::<Time>().ok().filter(|_| !text.contains(['-', 'T', 'Z']));
+            time.map(|time| Scalar::Text(time.to_string())).ok_or_else(expected)
+        }
+        FieldType::Datetime => datetime(text).map(Scalar::Text).ok_or_else(expected),
+        FieldType::Bytes | FieldType::Object | FieldType::Array | FieldType::Any => Err(expected()),
+    }
+}
+
+/// How staging compares fields of this type; `None` for what cannot be filtered or sorted by.
+pub fn column_of(field_type: FieldType) -> Option<ColumnType> {
+    match field_type {
+        FieldType::String | FieldType::Date | FieldType::Time | FieldType::Datetime => Some(ColumnType::Text),
+        FieldType::Integer { as_string: false } => Some(ColumnType::Integer),
+        FieldType::Integer { as_string: true } => Some(ColumnType::ScaledInteger { scale: 0 }),
+        FieldType::Decimal { as_string: false, .. } | FieldType::Number => Some(ColumnType::Number),
+        FieldType::Decimal { scale, as_string: true, .. } => Some(ColumnType::ScaledInteger { scale }),
+        FieldType::Boolean => Some(ColumnType::Boolean),
+        FieldType::Bytes | FieldType::Object | FieldType::Array | FieldType::Any => None,
+    }
+}
+
+/// The type for people.
+pub(super) fn describe(field_type: FieldType) -> String {
+    match field_type {
+        FieldType::String => "a text".to_owned(),
+        FieldType::Integer { .. } => "an integer like 42".to_owned(),
+        FieldType::Decimal { precision, scale: 0, .. } => format!("a whole number of up to {precision} digits"),
+        FieldType::Decimal { precision, scale, .. } => {
+            let whole = precision.saturating_sub(scale);
+            format!("a decimal number with up to {whole} digits before the point and {scale} behind it, like 12.50")
+        }
+        FieldType::Number => "a number like 1.5".to_owned(),
+        FieldType::Boolean => "true or false".to_owned(),
+        FieldType::Date => "a date like 2026-01-31".to_owned(),
+        FieldType::Time => "a time like 23:59:59".to_owned(),
+        FieldType::Datetime => "a timestamp like 2026-01-31T23:59:59Z".to_owned(),
+        FieldType::Bytes | FieldType::Object | FieldType::Array | FieldType::Any => "nothing comparable".to_owned(),
+    }
+}
+
+/// Whether values of the type have an order that a caller can ask for.
+pub(super) fn is_ordered(field_type: FieldType) -> bool {
+    field_type != FieldType::Boolean
+}
+
+/// Whether values are compared as text, so that a prefix makes sense.
+pub(super) fn is_text(field_type: FieldType) -> bool {
+    matches!(field_type, FieldType::String | FieldType::Date | FieldType::Time | FieldType::Datetime)
+}
+
+/// Digits with perhaps a minus: no sign or blank that only some parsers take.
+fn integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
+}
+
+fn decimal(text: &str, precision: u8, scale: u8, as_string: bool) -> Option<Scalar> {
+    let value = Decimal::parse(text, b'.', None).ok()?.rescale(scale).ok()?;
+    if value.integer_digits() > u32::from(precision.saturating_sub(scale)) {
+        return None;
+    }
+    if as_string {
+        return i64::try_from(value.units()).ok().map(Scalar::Integer);
+    }
+    // Up to 15 digits: the nearest double is the one that the stored JSON number reads as.
+    value.to_string().parse().ok().map(Scalar::Number)
+}
+
+/// In the form that documents have: in UTC if it names an offset, else local.
+fn datetime(text: &str) -> Option<String> {
+    if !text.contains(['T', 't', ' ']) {
+        return None;
+    }
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Some(moment.to_string());
+    }
+    text.parse::<DateTime>().ok().map(|local| local.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{describe, parse};
+    use crate::mapping::FieldType;
+    use crate::staging::Scalar;
+
+    const MONEY: FieldType = FieldType::Decimal { precision: 11, scale: 2, as_string: false };
+    const LARGE: FieldType = FieldType::Decimal { precision: 18, scale: 4, as_string: true };
+
+    fn good(field_type: FieldType, text: &str, expected: Scalar) {
+        assert_eq!(parse(field_type, text), Ok(expected), "{field_type:?} {text}");
+    }
+
+    fn bad(field_type: FieldType, texts: &[&str]) {
+        for text in texts {
+            assert_eq!(parse(field_type, text), Err(describe(field_type)), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_exact() {
+        good(FieldType::Integer { as_string: false }, "-42", Scalar::Integer(-42));
+        bad(FieldType::Integer { as_string: false }, &["", "-", "+1", " 1", "1.0", "1e3", "9223372036854775808"]);
+        good(MONEY, "19", Scalar::Number(19.0));
+        good(MONEY, "-0.10", Scalar::Number(-0.1));
+        good(MONEY, "999999999.99", Scalar::Number(999_999_999.99));
+        bad(MONEY, &["1.005", "1000000000", "1e2", "1,5", "", "NaN"]);
+        good(LARGE, "12345678901234.5678", Scalar::Integer(123_456_789_012_345_678));
+        good(LARGE, "-0.5", Scalar::Integer(-5000));
+        bad(LARGE, &["123456789012345", "0.00001"]);
+        good(FieldType::Number, "1.5e3", Scalar::Number(1500.0));
+        bad(FieldType::Number, &["inf", "NaN", "x"]);
+    }
+
+    #[test]
+    fn dates_have_the_form_of_documents() {
+        good(FieldType::Date, "2024-02-29", Scalar::Text("2024-02-29".into()));
+        bad(FieldType::Date, &["2023-02-29", "2024-2-9", "20240229", "2024-02-29T00:00:00", "today"]);
+        good(FieldType::Time, "08:30:00", Scalar::Text("08:30:00".into()));
+        bad(FieldType::Time, &["24:00:00", "2024-02-29T08:30:00"]);
+        good(FieldType::Datetime, "2024-02-29T12:00:00+02:00", Scalar::Text("2024-02-29T10:00:00Z".into()));
+        good(FieldType::Datetime, "2024-02-29T12:00:00", Scalar::Text("2024-02-29T12:00:00".into()));
+        bad(FieldType::Datetime, &["2024-02-29", "noon"]);
+    }
+
+    #[test]
+    fn booleans() {
+        good(FieldType::Boolean, "true", Scalar::Integer(1));
+        bad(FieldType::Boolean, &["1", "yes", "TRUE", ""]);
+    }
+}

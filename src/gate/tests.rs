@@ -1,0 +1,196 @@
+//! The cap holds whatever callers do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Config, Gate, Lane, Refused};
+
+fn config(max_in_flight: usize, queue: usize) -> Config {
+    Config {
+        max_in_flight,
+        queue,
+        queue_timeout: Duration::from_millis(500),
+        settle: Duration::from_secs(5),
+        sync_share: 0.5,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cap_is_hard_and_the_queue_has_a_deadline() {
+    let gate = Gate::new("erp", config(2, 10), None);
+    let first = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let _second = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let started = tokio::time::Instant::now();
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    assert_eq!(started.elapsed().as_millis(), 500);
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire(Lane::Interactive, None).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(gate.status().queued.iter().sum::<usize>(), 1);
+    drop(first);
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+    assert_eq!(gate.status().high_water, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_refuses_at_once() {
+    let gate = Gate::new("erp", config(1, 1), None);
+    let _held = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let _waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire(Lane::Interactive, Some(Duration::from_secs(60))).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::QueueFull));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_without_an_answer_keeps_its_place_until_it_is_settled() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let permit = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let call = permit.begin();
+    drop(call);
+    drop(permit);
+    assert_eq!(gate.status().lingering, 1);
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    let started = tokio::time::Instant::now();
+    let permit = gate.acquire(Lane::Interactive, Some(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(started.elapsed().as_millis(), 4500);
+    permit.begin().answered();
+    drop(permit);
+    assert_eq!(gate.status().in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn scheduled_runs_leave_room_for_people() {
+    let gate = Gate::new("erp", config(4, 10), None);
+    let _one = gate.acquire(Lane::Sync, None).await.unwrap();
+    let _two = gate.acquire(Lane::Sync, None).await.unwrap();
+    assert_eq!(gate.acquire(Lane::Sync, None).await.err(), Some(Refused::Deadline));
+    let _three = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let _four = gate.acquire(Lane::Operator, None).await.unwrap();
+    assert_eq!(gate.status().in_flight(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_go_before_runs_that_waited_longer() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let held = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let order = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let mut waiting = Vec::new();
+    for lane in [Lane::Sync, Lane::Operator, Lane::Interactive] {
+        let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
+        waiting.push(tokio::spawn(async move {
+            let _permit = gate.acquire(lane, Some(Duration::from_secs(9))).await.unwrap();
+            order.lock().push(lane);
+        }));
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    for task in waiting {
+        task.await.unwrap();
+    }
+    assert_eq!(*order.lock(), [Lane::Interactive, Lane::Operator, Lane::Sync]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_sends_everybody_home() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let _held = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire(Lane::Interactive, Some(Duration::from_secs(60))).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    gate.close();
+    assert_eq!(waiting.await.unwrap(), Err(Refused::Closed));
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_cap_is_in_force_at_once_and_drops_nobody() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let first = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire(Lane::Interactive, None).await }
+    });
+    tokio::task::yield_now().await;
+    gate.reconfigure(config(2, 10));
+    let second = waiting.await.unwrap().unwrap();
+    gate.reconfigure(config(1, 10));
+    drop(first);
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    drop(second);
+    assert!(gate.acquire(Lane::Interactive, None).await.is_ok());
+}
+
+/// What one caller does: when it comes, how long it works, when it loses patience, how its call ends.
+#[derive(Clone, Debug)]
+struct Caller {
+    arrives: u64,
+    works: u64,
+    patience: u64,
+    answered: bool,
+    lane: usize,
+}
+
+fn caller() -> impl Strategy<Value = Caller> {
+    (0u64..2000, 0u64..400, 1u64..900, any::<bool>(), 0usize..Lane::COUNT)
+        .prop_map(|(arrives, works, patience, answered, lane)| Caller { arrives, works, patience, answered, lane })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// The backend's own count, work that goes on after a hang-up included, never exceeds the cap; and at rest
+    /// every place is back.
+    #[test]
+    fn never_over_the_cap(callers in proptest::collection::vec(caller(), 1..60), cap in 1usize..6, queue in 0usize..20) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let result = runtime.block_on(async move {
+            let gate = Gate::new("erp", config(cap, queue), None);
+            let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+            let mut tasks = Vec::new();
+            for caller in callers {
+                let (gate, now, most) = (Arc::clone(&gate), Arc::clone(&now), Arc::clone(&most));
+                tasks.push(tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(caller.arrives)).await;
+                    let call = async {
+                        let Ok(permit) = gate.acquire(Lane::ALL[caller.lane], None).await else { return };
+                        let busy = now.fetch_add(1, Ordering::SeqCst) + 1;
+                        most.fetch_max(busy, Ordering::SeqCst);
+                        let started = permit.begin();
+                        // The backend works for as long as it works, whether or not the caller stays.
+                        let backend = tokio::spawn({
+                            let now = Arc::clone(&now);
+                            async move {
+                                tokio::time::sleep(Duration::from_millis(caller.works)).await;
+                                now.fetch_sub(1, Ordering::SeqCst);
+                            }
+                        });
+                        let _ = backend.await;
+                        if caller.answered {
+                            started.answered();
+                        }
+                    };
+                    let _ = tokio::time::timeout(Duration::from_millis(caller.patience), call).await;
+                }));
+            }
+            for task in tasks {
+                task.await.unwrap();
+            }
+            let over = most.load(Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            (over, gate.status())
+        });
+        prop_assert!(result.0 <= cap, "{} in flight over a cap of {cap}", result.0);
+        prop_assert_eq!(result.1.in_flight(), 0);
+        prop_assert!(result.1.high_water <= cap);
+    }
+}

@@ -1,0 +1,204 @@
+//! Who calls, and what they may do.
+//!
+//! An API key is 256 random bits, so a plain SHA-256 is all that has to be stored of it, and looking it up by
+//! that hash leaks nothing through timing: a caller cannot choose the hash they send. A found or refused key is
+//! remembered for one second, so that a busy caller costs no database read; a revoked key therefore works for
+//! at most that long.
+//!
+//! Not here: bounding how often a peer may fail. With keys of 256 bits there is nothing to guess, and a proxy
+//! in front would make one peer of all callers.
+
+mod key;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{AuthConfig, Problem, Reason};
+use crate::staging::Staging;
+
+pub use key::{KeyError, generate_key, is_scope};
+
+/// How long an answer of the database about a key holds.
+const REMEMBERED_FOR: Duration = Duration::from_secs(1);
+
+/// How many keys are remembered, good and bad.
+const REMEMBERED: usize = 4096;
+
+/// A known caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The key's public id, or `anonymous`.
+    pub id: String,
+    /// The key's name, or `anonymous`.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+}
+
+impl Caller {
+    /// Whether one of the caller's scopes covers `wanted`: itself, `*`, or `read` for every `...:read`.
+    pub fn may(&self, wanted: &str) -> bool {
+        let reads = wanted.ends_with(":read");
+        self.scopes.iter().any(|scope| scope == wanted || scope == "*" || (reads && scope == "read"))
+    }
+
+    /// The 403 that names the missing scope, unless the caller has it.
+    pub fn require(&self, wanted: &str) -> Result<(), Problem> {
+        if self.may(wanted) {
+            return Ok(());
+        }
+        let detail = format!("this needs the scope `{wanted}`, which the key \"{}\" does not have", self.name);
+        let hint = format!("ask the operator for a key with it: tollbridge keys create NAME --scope {wanted}");
+        Err(Reason::InsufficientScope.because(detail).hint(hint))
+    }
+}
+
+struct Remembered {
+    caller: Option<Arc<Caller>>,
+    at: Instant,
+}
+
+/// Tells callers by their keys.
+pub struct Authenticator {
+    staging: Arc<dyn Staging>,
+    api_keys: bool,
+    anonymous: Option<Arc<Caller>>,
+    remembered: Mutex<HashMap<[u8; 32], Remembered>>,
+}
+
+impl Authenticator {
+    /// As `config` says, with the keys of `staging`.
+    pub fn new(staging: Arc<dyn Staging>, config: &AuthConfig) -> Authenticator {
+        let anonymous = (!config.anonymous.is_empty()).then(|| {
+            let name = "anonymous".to_owned();
+            Arc::new(Caller { id: name.clone(), name, scopes: config.anonymous.clone() })
+        });
+        Authenticator { staging, api_keys: config.api_keys, anonymous, remembered: Mutex::default() }
+    }
+
+    /// Whether callers without a key are taken; then the host of requests must be checked, since a web page
+    /// could make a browser on this machine call.
+    pub fn takes_anonymous(&self) -> bool {
+        self.anonymous.is_some()
+    }
+
+    /// The caller, or the 401. A key that was sent is never ignored: a wrong one is refused even where callers
+    /// without a key are taken.
+    pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+        let sent = match bearer(headers) {
+            Some(sent) if self.api_keys => sent,
+            _ => return self.anonymous.clone().ok_or_else(missing),
+        };
+        let key = sent.ok_or_else(invalid)?;
+        let id = key::id_of(key).ok_or_else(invalid)?;
+        let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        if let Some(answer) = self.recall(&hash) {
+            return answer.ok_or_else(invalid);
+        }
+        let found = self.staging.api_key(&hash).await.map_err(|fault| {
+            Reason::Unavailable.because("keys cannot be checked at the moment").retry_after(1).caused_by(fault)
+        })?;
+        let same_id = |stored: &str| bool::from(stored.as_bytes().ct_eq(id.as_bytes()));
+        let caller = found
+            .filter(|found| found.revoked_at.is_none() && same_id(&found.id))
+            .map(|found| Arc::new(Caller { id: found.id, name: found.name, scopes: found.scopes }));
+        self.remember(hash, caller.clone());
+        caller.ok_or_else(invalid)
+    }
+
+    fn recall(&self, hash: &[u8; 32]) -> Option<Option<Arc<Caller>>> {
+        let remembered = self.remembered.lock();
+        let entry = remembered.get(hash)?;
+        (entry.at.elapsed() < REMEMBERED_FOR).then(|| entry.caller.clone())
+    }
+
+    fn remember(&self, hash: [u8; 32], caller: Option<Arc<Caller>>) {
+        let mut remembered = self.remembered.lock();
+        if remembered.len() >= REMEMBERED {
+            remembered.retain(|_, entry| entry.at.elapsed() < REMEMBERED_FOR);
+        }
+        if remembered.len() >= REMEMBERED {
+            remembered.clear();
+        }
+        remembered.insert(hash, Remembered { caller, at: Instant::now() });
+    }
+}
+
+/// The key in `Authorization: Bearer KEY`. `None` when the field is absent, `Some(None)` when it is something
+/// else or there twice.
+fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let field = fields.next()?;
+    if fields.next().is_some() {
+        return Some(None);
+    }
+    let credentials = field.to_str().ok().and_then(|text| text.split_once(' '));
+    Some(credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim()))
+}
+
+fn missing() -> Problem {
+    Reason::Unauthenticated
+        .because("the request has no API key")
+        .hint("send `Authorization: Bearer KEY`; the operator makes keys with `tollbridge keys create NAME`")
+        .challenge("Bearer realm=\"tollbridge\"")
+}
+
+fn invalid() -> Problem {
+    Reason::Unauthenticated
+        .because("the API key is not valid: it is misspelt, unknown or revoked")
+        .hint("send `Authorization: Bearer KEY` with the whole key, as it was shown when it was made")
+        .challenge("Bearer realm=\"tollbridge\", error=\"invalid_token\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Caller, bearer};
+    use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+    #[test]
+    fn scopes() {
+        let check = |scopes: &[&str], wanted: &str, expected: bool| {
+            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let caller = Caller { id: "id".into(), name: "web".into(), scopes };
+            assert_eq!(caller.may(wanted), expected, "{wanted} with {caller:?}");
+            match caller.require(wanted) {
+                Ok(()) => assert!(expected),
+                Err(problem) => assert!(problem.detail().contains(wanted)),
+            }
+        };
+        check(&["*"], "orders:read", true);
+        check(&["*"], "admin", true);
+        check(&["read"], "orders:read", true);
+        check(&["read"], "pii:read", true);
+        check(&["read"], "admin", false);
+        check(&["read"], "orders:write", false);
+        check(&["orders:read"], "orders:read", true);
+        check(&["orders:read"], "stock:read", false);
+        check(&["order"], "orders:read", false);
+        check(&[], "orders:read", false);
+    }
+
+    #[test]
+    fn authorization_field() {
+        let check = |fields: &[&str], expected: Option<Option<&str>>| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(AUTHORIZATION, HeaderValue::from_str(field).unwrap());
+            }
+            assert_eq!(bearer(&headers), expected, "{fields:?}");
+        };
+        check(&[], None);
+        check(&["Bearer tb_x"], Some(Some("tb_x")));
+        check(&["bearer   tb_x "], Some(Some("tb_x")));
+        check(&["Basic dTpw"], Some(None));
+        check(&["Bearer"], Some(None));
+        check(&[""], Some(None));
+        check(&["Bearer a", "Bearer b"], Some(None));
+    }
+}

@@ -1,0 +1,304 @@
+//! The edge of a listener: what happens to every request before and after its handler, in one function
+//! ([`Edge::run`]) instead of a stack of layers.
+//!
+//! In order: name the request; refuse what is too large or sent to another host; run the handler under a time
+//! limit, catching panics; render a problem; put the id on the answer; count it and log it. The edge does not
+//! know what the handler does.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::http::request::Parts;
+use hyper::{Response, StatusCode};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::request_id::HEADER;
+use super::{HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent};
+use crate::telemetry::RouteMetrics;
+
+/// Longest path and query.
+const MAX_URI: usize = 8 * 1024;
+
+/// Most bytes of all header fields together.
+const MAX_HEADERS: usize = 32 * 1024;
+
+/// What one request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Until the answer's head is there.
+    pub answer_within: Duration,
+    /// Until the request's body is there.
+    pub body_within: Duration,
+    /// Bytes of the request's body.
+    pub max_body: usize,
+}
+
+impl From<&ServerConfig> for Limits {
+    fn from(config: &ServerConfig) -> Limits {
+        Limits {
+            answer_within: config.request_timeout,
+            body_within: config.header_timeout.min(config.request_timeout),
+            max_body: config.max_body,
+        }
+    }
+}
+
+/// The edge of one listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Edge {
+    limits: Limits,
+    hosts: HostPolicy,
+}
+
+/// A request under way: its head, and the name it has in logs.
+pub struct Exchange<'a> {
+    /// The request's head.
+    pub request: &'a Parts,
+    /// The request's id.
+    pub id: &'a RequestId,
+}
+
+impl Edge {
+    /// With these limits, answering to these hosts.
+    pub fn new(limits: Limits, hosts: HostPolicy) -> Edge {
+        Edge { limits, hosts }
+    }
+
+    /// Answers `request` by `handler`; whatever happens in it becomes an answer.
+    pub async fn run<B, H>(&self, request: &Parts, route: &RouteMetrics, handler: H) -> Response<B>
+    where
+        B: From<Vec<u8>>,
+        H: Future<Output = Result<Response<B>, Problem>>,
+    {
+        let started = Instant::now();
+        let id = RequestId::of(&request.headers);
+        let outcome = match self.screen(request) {
+            Ok(()) => guarded(self.limits.answer_within, handler).await,
+            Err(problem) => Err(problem),
+        };
+        let mut cause = None;
+        let mut response = outcome.unwrap_or_else(|problem| {
+            cause = problem.cause().map(str::to_owned);
+            problem.into_response(request.uri.path(), id.as_str()).map(B::from)
+        });
+        let took = started.elapsed();
+        let status = response.status();
+        route.answered(request.method.as_str(), status.as_u16(), took);
+        log(request, route.template(), &id, status, took, cause.as_deref());
+        response.headers_mut().insert(HEADER, id.into_header());
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
+
+    /// Refuses what is too large or was sent to another host.
+    fn screen(&self, request: &Parts) -> Result<(), Problem> {
+        let uri_length = request.uri.path().len() + request.uri.query().map_or(0, str::len);
+        if uri_length > MAX_URI {
+            let detail = format!("path and query have {uri_length} bytes; the limit is {MAX_URI}");
+            return Err(Reason::UriTooLong.because(detail));
+        }
+        let header_bytes: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if header_bytes > MAX_HEADERS {
+            let detail = format!("the header fields have {header_bytes} bytes; the limit is {MAX_HEADERS}");
+            return Err(Reason::HeadersTooLarge.because(detail));
+        }
+        if let Some(length) = request.headers.get(CONTENT_LENGTH)
+            && length.to_str().ok().and_then(|text| text.parse::<u64>().ok()) > Some(self.limits.max_body as u64)
+        {
+            return Err(self.too_large());
+        }
+        self.hosts.check(request)
+    }
+
+    /// The whole body as JSON; an empty body reads like `{}`.
+    pub async fn read_json<T, B>(&self, request: &Parts, body: B) -> Result<T, Problem>
+    where
+        T: DeserializeOwned,
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let collected = timeout(self.limits.body_within, Limited::new(body, self.limits.max_body).collect()).await;
+        let within = collected.map_err(|_| {
+            let seconds = self.limits.body_within.as_secs_f32();
+            Reason::RequestTimeout.because(format!("the body did not arrive within {seconds} seconds"))
+        })?;
+        let bytes = within.map_err(|fault| match fault.is::<http_body_util::LengthLimitError>() {
+            true => self.too_large(),
+            false => Reason::MalformedBody.because("the body broke off"),
+        })?;
+        let bytes = bytes.to_bytes();
+        if bytes.is_empty() {
+            return serde_json::from_slice(b"{}").map_err(|fault| malformed(&fault));
+        }
+        let media_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let essence = media_type.split(';').next().unwrap_or("").trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let detail = match essence {
+                "" => "the body has no `Content-Type`".to_owned(),
+                other => format!("a body of type `{other}` is not taken here"),
+            };
+            return Err(Reason::UnsupportedMediaType
+                .because(detail)
+                .hint("send it as `Content-Type: application/json`"));
+        }
+        serde_json::from_slice(&bytes).map_err(|fault| malformed(&fault))
+    }
+
+    fn too_large(&self) -> Problem {
+        let detail = format!("the body is larger than {} bytes", self.limits.max_body);
+        Reason::BodyTooLarge.because(detail).hint("the operator sets the limit with `[server] max_body`")
+    }
+}
+
+fn malformed(fault: &serde_json::Error) -> Problem {
+    Reason::MalformedBody.because(format!("the body is not what is expected here: {fault}"))
+}
+
+/// Runs the handler within its time; a panic in it is a fault of ours like any other.
+async fn guarded<B, H>(within: Duration, handler: H) -> Result<Response<B>, Problem>
+where
+    H: Future<Output = Result<Response<B>, Problem>>,
+{
+    let mut handler = pin!(handler);
+    let caught = poll_fn(|context| {
+        // After a panic the handler is dropped and never polled again, so nothing sees its broken state.
+        match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(outcome)) => Poll::Ready(outcome),
+            Err(panic) => Poll::Ready(Err(Problem::internal(format!("panic: {}", panic_text(&*panic))))),
+        }
+    });
+    match timeout(within, caught).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Reason::Timeout
+            .because(format!("there was no answer within {} seconds", within.as_secs_f32()))
+            .hint("ask for less at once (a smaller `limit`, fewer filters), or try again later")),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+/// One line a request: at debug, at info from status 500, and as an error when the fault is ours.
+fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: Duration, cause: Option<&str>) {
+    let (method, path, status) = (request.method.as_str(), request.uri.path(), status.as_u16());
+    if status < 500 && !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let trace = TraceParent::of(&request.headers);
+    let (trace_id, parent_id) = trace.as_ref().map(|t| (t.trace_id.as_str(), t.parent_id.as_str())).unzip();
+    let (request_id, took_ms) = (id.as_str(), took.as_secs_f64() * 1000.0);
+    match status {
+        500 => tracing::error!(
+            request_id,
+            trace_id,
+            parent_id,
+            method,
+            path,
+            route,
+            status,
+            took_ms,
+            cause,
+            "request failed inside"
+        ),
+        501.. => tracing::info!(
+            request_id,
+            trace_id,
+            parent_id,
+            method,
+            path,
+            route,
+            status,
+            took_ms,
+            cause,
+            "request not answered"
+        ),
+        _ => tracing::debug!(request_id, trace_id, parent_id, method, path, route, status, took_ms, "request answered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Edge, Limits};
+    use crate::http::{HostPolicy, Problem, Reason};
+    use crate::telemetry::Metrics;
+    use hyper::http::request::Parts;
+    use hyper::{Request, Response};
+    use std::future::pending;
+    use std::time::Duration;
+
+    fn edge() -> Edge {
+        let limits =
+            Limits { answer_within: Duration::from_secs(30), body_within: Duration::from_secs(5), max_body: 100 };
+        Edge::new(limits, HostPolicy::Any)
+    }
+
+    fn request(fields: &[(&str, &str)]) -> Parts {
+        let mut builder = Request::builder().uri("/v1/orders");
+        for (name, value) in fields {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).unwrap().into_parts().0
+    }
+
+    /// The answer's status, and what its body says.
+    async fn run(
+        fields: &[(&str, &str)],
+        handler: impl Future<Output = Result<Response<Vec<u8>>, Problem>>,
+    ) -> (u16, String) {
+        let route = Metrics::new().route("/v1/{resource}");
+        let response = edge().run(&request(fields), &route, handler).await;
+        assert!(response.headers().contains_key("x-request-id"));
+        (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_tells_nothing() {
+        let (status, body) = run(&[("x-request-id", "abc")], async { panic!("password is hunter2") }).await;
+        assert_eq!(status, 500);
+        assert!(body.contains("\"code\":\"internal\"") && body.contains("abc") && !body.contains("hunter2"), "{body}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_too_long_is_a_504() {
+        let (status, body) = run(&[], pending()).await;
+        assert_eq!(status, 504);
+        assert!(body.contains("within 30 seconds"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_never_reaches_the_handler() {
+        let handler = || async { Err(Reason::Internal.because("reached")) };
+        let large = "x".repeat(33 * 1024);
+        assert_eq!(run(&[("x-padding", &large)], handler()).await.0, 431);
+        assert_eq!(run(&[("content-length", "101")], handler()).await.0, 413);
+        assert_eq!(run(&[("content-length", "100")], handler()).await.0, 500);
+    }
+
+    async fn read(body: impl Into<bytes::Bytes>, media_type: &str) -> Result<serde_json::Value, Reason> {
+        let body = http_body_util::Full::new(body.into());
+        let request = request(&[("content-type", media_type)]);
+        edge().read_json(&request, body).await.map_err(|problem: Problem| problem.reason())
+    }
+
+    #[tokio::test]
+    async fn bodies() {
+        assert_eq!(read("", "").await, Ok(serde_json::json!({})));
+        assert_eq!(read("[1]", "Application/JSON;charset=utf-8").await, Ok(serde_json::json!([1])));
+        assert_eq!(read("[1", "application/json").await, Err(Reason::MalformedBody));
+        assert_eq!(read("[1]", "text/json").await, Err(Reason::UnsupportedMediaType));
+        assert_eq!(read("[1]", "").await, Err(Reason::UnsupportedMediaType));
+        assert_eq!(read(vec![b' '; 101], "application/json").await, Err(Reason::BodyTooLarge));
+    }
+}

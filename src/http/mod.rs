@@ -1,0 +1,29 @@
+//! What every HTTP listener of ours needs, whatever it serves: connections that cannot be held for ever,
+//! problems, request ids, callers and their keys, and the edge that puts these around a handler.
+//!
+//! The facade and the console are built on it and do not know each other. This module knows no resource, no
+//! route and no web framework: it speaks `hyper`'s and `http`'s types.
+
+mod answer;
+pub mod auth;
+mod config;
+mod edge;
+mod health;
+mod host;
+mod page;
+pub mod parameters;
+mod problem;
+mod request_id;
+mod serve;
+mod stream;
+
+pub use answer::{json_answer, staging_problem};
+pub use auth::{Authenticator, Caller, generate_key};
+pub use config::{AUTH, AuthConfig, ListenerFault, SERVER, ServerConfig, check_listeners};
+pub use edge::{Edge, Exchange, Limits};
+pub use health::Health;
+pub use host::{HostPolicy, host_of, refuse_cross_origin};
+pub use page::{escape, page};
+pub use problem::{Problem, Reason};
+pub use request_id::{RequestId, TraceParent};
+pub use serve::{ConnectionLimits, Drained, serve};

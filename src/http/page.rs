@@ -1,0 +1,81 @@
+//! The frame of our few HTML pages: one style sheet, no script, and a content security policy that permits
+//! exactly that, so that text from an old system can never act in a browser.
+
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::Response;
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
+use sha2::{Digest, Sha256};
+
+const STYLE: &str = "\
+:root{color-scheme:light dark;--edge:#8884}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.6rem}h2{margin-top:2.5rem;font-size:1.25rem}\
+table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}\
+th,td{text-align:left;vertical-align:top;padding:.3rem .7rem;border-bottom:1px solid var(--edge)}\
+th{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
+code,pre{font:14px/1.45 ui-monospace,monospace}\
+pre{padding:.7rem 1rem;overflow-x:auto;border:1px solid var(--edge);border-radius:.3rem}\
+.bad{color:#c22;font-weight:600}.dim{opacity:.7}nav a{margin-right:1rem}";
+
+/// A whole page. `title` is text; `body` is HTML whose variable parts went through [`escape`].
+pub fn page(title: &str, body: &str) -> Response<Vec<u8>> {
+    let title = escape(title);
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    );
+    let mut response = Response::new(html.into_bytes());
+    let fields = response.headers_mut();
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    fields.insert(CONTENT_SECURITY_POLICY, policy());
+    fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Nothing is loaded, framed or submitted; the one style sheet is named by its hash.
+fn policy() -> HeaderValue {
+    static POLICY: OnceLock<HeaderValue> = OnceLock::new();
+    let build = || {
+        let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+        let text = format!(
+            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    };
+    POLICY.get_or_init(build).clone()
+}
+
+/// Makes text harmless in HTML, within elements and within quoted attributes.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{escape, page};
+
+    #[test]
+    fn text_is_harmless() {
+        assert_eq!(escape("<a href='x'>\"&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;&quot;&lt;/a&gt;");
+        let response = page("<script>", "");
+        assert!(!String::from_utf8_lossy(response.body()).contains("<script>"));
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    }
+}

@@ -1,0 +1,66 @@
+//! The query string of a URL: its parameters, each name once.
+
+use std::borrow::Cow;
+
+use super::{Problem, Reason};
+use crate::record::key::decode_part;
+
+/// Parameters at most; more is no honest question.
+const MAX_PARAMETERS: usize = 64;
+
+/// For routes that take no parameters.
+pub fn refuse_any(raw: &str) -> Result<(), Problem> {
+    match pairs(raw)?.first() {
+        None => Ok(()),
+        Some(pair) => Err(Reason::UnknownParameter.because(format!("`{}`: no parameters are taken here", pair.name))),
+    }
+}
+
+/// One `name=value`.
+pub struct Parameter<'a> {
+    /// Decoded.
+    pub name: Cow<'a, str>,
+    /// As it was sent: lists are split before they are decoded, so that a value may hold an encoded comma.
+    pub raw_value: &'a str,
+    /// All of it as it was sent.
+    pub written: &'a str,
+}
+
+/// The parameters in order, each name once.
+pub fn pairs(raw: &str) -> Result<Vec<Parameter<'_>>, Problem> {
+    let mut pairs: Vec<Parameter<'_>> = Vec::new();
+    for written in raw.split('&').filter(|written| !written.is_empty()) {
+        let (raw_name, raw_value) = written.split_once('=').unwrap_or((written, ""));
+        let name = decode(raw_name)?;
+        if pairs.iter().any(|pair| pair.name == name) {
+            return Err(Reason::InvalidParameter
+                .because(format!("`{name}` is given twice"))
+                .hint("give each parameter once; for one of several values use `field[in]=a,b`"));
+        }
+        if pairs.len() == MAX_PARAMETERS {
+            return Err(Reason::InvalidParameter.because(format!("more than {MAX_PARAMETERS} parameters")));
+        }
+        pairs.push(Parameter { name, raw_value, written });
+    }
+    Ok(pairs)
+}
+
+/// Decodes a name or value of a query string, where `+` is a blank.
+pub fn decode(raw: &str) -> Result<Cow<'_, str>, Problem> {
+    let refused = |fault| Reason::InvalidParameter.because(format!("`{}`: {fault}", raw.escape_default()));
+    match raw.contains('+') {
+        false => decode_part(raw).map_err(refused),
+        true => decode_part(&raw.replace('+', " ")).map(|text| Cow::Owned(text.into_owned())).map_err(refused),
+    }
+}
+
+/// Copies a parameter into a URL of ours; what does not belong into a URL or into a `Link` is encoded.
+pub fn push_harmless(written: &str, out: &mut String) {
+    for byte in written.bytes() {
+        if byte.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Problems (RFC 9457): what a caller gets instead of an answer.
+//!
+//! Every reason stands in one list with its stable code, status and title; its `type` is a URI made of the
+//! code. A problem has a detail for this case and a hint that says what to do; what went wrong inside is
+//! logged with the request id and never sent.
+//!
+//! Which to use: 4xx when the caller can do something about it, 503 when waiting helps, 500 when it is our
+//! fault.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+/// Where problem types are named; each is this and the code.
+const TYPE_BASE: &str = "https://tollbridge.dev/problems/";
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $status:literal $code:literal $title:literal,)+) => {
+        /// Why a request has no answer. The codes are part of the product's interface.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason, by status.
+            pub const ALL: &'static [Reason] = &[$(Reason::$name,)+];
+
+            /// The stable code: `invalid-parameter`.
+            pub const fn code(self) -> &'static str {
+                match self { $(Reason::$name => $code,)+ }
+            }
+
+            /// The HTTP status.
+            pub const fn status(self) -> StatusCode {
+                let status = match self { $(Reason::$name => StatusCode::from_u16($status),)+ };
+                match status { Ok(status) => status, Err(_) => StatusCode::INTERNAL_SERVER_ERROR }
+            }
+
+            /// The same for every problem of this reason.
+            pub const fn title(self) -> &'static str {
+                match self { $(Reason::$name => $title,)+ }
+            }
+
+            /// For the reference: when it happens and what helps.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Reason::$name => concat!($($doc,)+),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The path cannot be read: an escape is broken or the bytes are not UTF-8.
+    BadPath = 400 "bad-path" "The path cannot be read",
+    /// A parameter's value is not of its field's type, out of range, or given twice.
+    InvalidParameter = 400 "invalid-parameter" "A parameter has a bad value",
+    /// A parameter, filter field, operator or sort field that this resource does not have.
+    UnknownParameter = 400 "unknown-parameter" "A parameter is not known here",
+    /// The cursor was changed, comes from another question, or from before the resource's fields changed.
+    InvalidCursor = 400 "invalid-cursor" "The cursor does not belong to this question",
+    /// The body is not the JSON that is expected here.
+    MalformedBody = 400 "malformed-body" "The body cannot be read",
+    /// No key, or one that is not valid (any more).
+    Unauthenticated = 401 "unauthenticated" "A valid API key is needed",
+    /// The key is valid but has no scope for this.
+    InsufficientScope = 403 "insufficient-scope" "The key may not do this",
+    /// A page of another origin tried to act through the operator's browser.
+    CrossOrigin = 403 "cross-origin" "Requests from other origins are refused",
+    /// There is nothing at this path.
+    NoSuchPath = 404 "no-such-path" "There is nothing at this path",
+    /// No resource of this name and version is published.
+    NoSuchResource = 404 "no-such-resource" "There is no such resource",
+    /// The resource has no record with this key.
+    NoSuchRecord = 404 "no-such-record" "There is no record with this key",
+    /// The path is right, the method is not; `Allow` lists those that are.
+    MethodNotAllowed = 405 "method-not-allowed" "The method is not allowed here",
+    /// None of the media types in `Accept` can be had here.
+    NotAcceptable = 406 "not-acceptable" "None of the accepted media types is available",
+    /// The request's body did not arrive in time.
+    RequestTimeout = 408 "request-timeout" "The request took too long to arrive",
+    /// The state of the thing does not permit this now (a run goes on, it is closed already).
+    Conflict = 409 "conflict" "This is not possible now",
+    /// The feed was rebuilt; read the list again, then follow the feed from its beginning.
+    FeedRestarted = 410 "feed-restarted" "The feed has begun anew",
+    /// The body is larger than `[server] max_body`.
+    BodyTooLarge = 413 "body-too-large" "The body is too large",
+    /// Path and query are longer than 8 KiB.
+    UriTooLong = 414 "uri-too-long" "The address is too long",
+    /// The body must be JSON, sent as `Content-Type: application/json`.
+    UnsupportedMediaType = 415 "unsupported-media-type" "The body's media type is not supported",
+    /// The `Host` is not a name of this listener (a page may have rebound its name to this address).
+    Misdirected = 421 "misdirected-request" "This host is not served here",
+    /// Understood, and refused for the reasons given (a configuration with faults).
+    Refused = 422 "refused" "Understood and refused",
+    /// All header fields together are larger than 32 KiB.
+    HeadersTooLarge = 431 "headers-too-large" "The header fields are too large",
+    /// A fault of ours; the log has the cause under the request id.
+    Internal = 500 "internal" "Something went wrong inside",
+    /// Something the service needs is not there at the moment; try again after `Retry-After`.
+    Unavailable = 503 "unavailable" "Not available at the moment",
+    /// The answer took longer than `[server] request_timeout`.
+    Timeout = 504 "timeout" "The answer took too long",
+}
+
+impl Reason {
+    /// The URI that names it.
+    pub fn type_uri(self) -> String {
+        format!("{TYPE_BASE}{}", self.code())
+    }
+
+    /// A problem of this reason; `detail` says what is wrong in this case, as one sentence.
+    pub fn because(self, detail: impl Into<Cow<'static, str>>) -> Problem {
+        let parts = Parts { reason: self, detail: detail.into(), hint: None, headers: Vec::new(), cause: None };
+        Problem(Box::new(parts))
+    }
+}
+
+/// A request's fault, on its way to the caller.
+#[derive(Debug)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    reason: Reason,
+    detail: Cow<'static, str>,
+    hint: Option<Cow<'static, str>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    cause: Option<String>,
+}
+
+/// Members in the order of RFC 9457, then ours.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    request_id: &'a str,
+}
+
+impl Problem {
+    /// A fault of ours. `cause` goes to the log only.
+    pub fn internal(cause: impl fmt::Display) -> Problem {
+        Reason::Internal
+            .because("the service could not answer this request")
+            .caused_by(cause)
+            .hint("try again later; if it stays, give the request id to the operators: the log has the cause under it")
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the inner cause, for the log.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl fmt::Display) -> Problem {
+        self.0.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Adds `Allow`.
+    #[must_use]
+    pub fn allow(self, methods: &'static str) -> Problem {
+        self.header(ALLOW, HeaderValue::from_static(methods))
+    }
+
+    /// Adds `Retry-After`.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Problem {
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Adds the challenge that belongs to a 401 (RFC 6750).
+    #[must_use]
+    pub fn challenge(self, challenge: &'static str) -> Problem {
+        self.header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.0.reason
+    }
+
+    /// What is wrong in this case.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// What went wrong inside, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.cause.as_deref()
+    }
+
+    /// The answer. `instance` is the request's path.
+    pub fn into_response(self, instance: &str, request_id: &str) -> Response<Vec<u8>> {
+        let Parts { reason, detail, hint, headers, .. } = *self.0;
+        let body = Body {
+            r#type: reason.type_uri(),
+            title: reason.title(),
+            status: reason.status().as_u16(),
+            detail: &detail,
+            instance,
+            code: reason.code(),
+            hint: hint.as_deref(),
+            request_id,
+        };
+        // Strings only: writing them as JSON cannot fail.
+        let mut response = Response::new(serde_json::to_vec(&body).unwrap_or_default());
+        *response.status_mut() = reason.status();
+        let fields: &mut HeaderMap = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for (name, value) in headers {
+            fields.append(name, value);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Problem, Reason};
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_reason_is_distinct_documented_and_an_error() {
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        let titles: HashSet<_> = Reason::ALL.iter().map(|reason| reason.title()).collect();
+        assert_eq!((codes.len(), titles.len()), (Reason::ALL.len(), Reason::ALL.len()));
+        for reason in Reason::ALL {
+            assert!(reason.status().is_client_error() || reason.status().is_server_error(), "{reason:?}");
+            assert!(reason.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{reason:?}");
+            assert!(reason.doc().trim().ends_with('.'), "{reason:?}");
+        }
+        assert!(Reason::ALL.is_sorted_by_key(|reason| reason.status()));
+    }
+
+    #[test]
+    fn the_body_has_the_members_of_rfc_9457_and_no_cause() {
+        let problem = Problem::internal("disk on fire").retry_after(3);
+        assert_eq!(problem.cause(), Some("disk on fire"));
+        let response = problem.into_response("/v1/orders/\"x\"", "id-1");
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.headers()["retry-after"], "3");
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["type"], "https://tollbridge.dev/problems/internal");
+        assert_eq!(body["instance"], "/v1/orders/\"x\"");
+        assert_eq!(body["request_id"], "id-1");
+        assert!(!String::from_utf8_lossy(response.body()).contains("fire"));
+    }
+}

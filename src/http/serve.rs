@@ -1,0 +1,167 @@
+//! Connections: accepts them, bounds them, and lets go of them in order.
+//!
+//! No peer can hold anything for ever: the number of connections is bounded (more wait in the kernel's queue),
+//! a request's head must arrive in time, an idle connection is closed, a peer that stops reading is cut off
+//! (`stream`). On shutdown the listener closes at once, idle connections with it; what is in flight is
+//! answered with `Connection: close` (or after GOAWAY), and cut only when the time for that is over.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::{Body, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower::Service;
+
+use super::ServerConfig;
+use super::stream::BoundedStream;
+
+/// Bytes of a request's head that `hyper` takes before it answers 431 by itself; the edge refuses far less,
+/// with a problem.
+const MAX_HEAD: usize = 128 * 1024;
+
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 128;
+
+/// After a failed accept (no file descriptors left) the listener rests this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What connections may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionLimits {
+    /// Connections at once.
+    pub connections: usize,
+    /// For a request's head, and for idle connections.
+    pub head_within: Duration,
+    /// Without progress in sending.
+    pub write_within: Duration,
+    /// For what is in flight on shutdown.
+    pub drain_within: Duration,
+}
+
+impl From<&ServerConfig> for ConnectionLimits {
+    fn from(config: &ServerConfig) -> ConnectionLimits {
+        ConnectionLimits {
+            connections: config.max_connections,
+            head_within: config.header_timeout,
+            write_within: config.write_timeout,
+            drain_within: config.shutdown_timeout,
+        }
+    }
+}
+
+/// How a listener ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that had to be cut because they did not finish in time.
+    pub cut: usize,
+}
+
+/// Serves `service` on `listener` until `shutdown`, then finishes what is in flight.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    shutdown: impl Future<Output = ()>,
+    limits: ConnectionLimits,
+) -> Drained
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let protocol = protocol(limits);
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let (socket, permit) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = next_connection(&listener, &permits) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let stream = TokioIo::new(BoundedStream::new(socket, limits.head_within, limits.write_within));
+        let service = TowerToHyperService::new(service.clone());
+        let connection = graceful.watch(protocol.serve_connection(stream, service).into_owned());
+        connections.spawn(async move {
+            let _permit = permit;
+            if let Err(fault) = connection.await {
+                tracing::debug!(cause = describe(&*fault), "connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    let in_time = timeout(limits.drain_within, graceful.shutdown()).await.is_ok();
+    while connections.try_join_next().is_some() {}
+    let cut = if in_time { 0 } else { connections.len() };
+    connections.shutdown().await;
+    Drained { cut }
+}
+
+/// A connection and the right to hold it.
+async fn next_connection(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
+            // The semaphore is never closed.
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                // Answers are written whole; waiting to fill a packet would only delay them.
+                let _best_effort = socket.set_nodelay(true);
+                return (socket, permit);
+            }
+            Err(fault) if is_of_one_peer(&fault) => {}
+            Err(fault) => {
+                tracing::warn!(cause = %fault, "connections cannot be accepted at the moment");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn protocol(limits: ConnectionLimits) -> Builder<TokioExecutor> {
+    let mut protocol = Builder::new(TokioExecutor::new());
+    protocol.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_within).max_buf_size(MAX_HEAD);
+    protocol
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
+        .keep_alive_interval(limits.head_within)
+        .keep_alive_timeout(limits.head_within);
+    protocol
+}
+
+/// The peer went away between connecting and being accepted; the listener itself is well.
+fn is_of_one_peer(fault: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(fault.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn describe(fault: &(dyn Error + 'static)) -> String {
+    let mut text = fault.to_string();
+    let mut source = fault.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

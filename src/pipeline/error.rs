@@ -1,0 +1,117 @@
+//! Why a run, a replay or a preview could not go on. Bad records are no errors: they are rejects.
+
+use std::io;
+
+use crate::adapters::files::FilesError;
+use crate::gate::Refused;
+use crate::landing::LandingError;
+use crate::record::{Reject, ResourceId};
+use crate::staging::StagingError;
+
+/// A run's fault. `Display` says its own level; the edge prints the chain.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// No mapping has this name.
+    #[error("there is no resource {wanted}; the mappings have: {known}")]
+    UnknownResource {
+        /// As asked.
+        wanted: String,
+        /// All there are.
+        known: String,
+    },
+    /// The gate did not let the call through in time.
+    #[error("backend {backend} is at its limit")]
+    Gate {
+        /// The backend.
+        backend: String,
+        /// Why.
+        source: Refused,
+    },
+    /// The backend's folder or file.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The store of raw input.
+    #[error(transparent)]
+    Landing(#[from] LandingError),
+    /// The staging database.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// A landed file could not be read back.
+    #[error("the landed copy of {file} cannot be read: {source}")]
+    Read {
+        /// The file's name.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file given by hand cannot be opened.
+    #[error("file {file} cannot be opened: {source}")]
+    Open {
+        /// The file's name.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Counts that do not add up: our fault, and the reason why nothing more is committed.
+    #[error(
+        "{file}: {read} records were read but {accounted} are accounted for; this is a fault of Tollbridge, please report it"
+    )]
+    Unbalanced {
+        /// The file's name.
+        file: String,
+        /// As the reader counted.
+        read: u64,
+        /// As staging counted.
+        accounted: u64,
+    },
+    /// The thread that decodes and maps died.
+    #[error("decoding {file} ended unexpectedly; this is a fault of Tollbridge, please report it")]
+    Died {
+        /// The file's name.
+        file: String,
+    },
+    /// The service is stopping; what was committed stays and the next run goes on from there.
+    #[error("stopped by shutdown; the next run goes on where this one ended")]
+    Stopped,
+    /// No such dead letter, or it is closed already.
+    #[error("dead letter {id} {reason}")]
+    DeadLetter {
+        /// Its number.
+        id: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A replayed dead letter was rejected again.
+    #[error("dead letter {id} was rejected again: {}", reject.sentence())]
+    RejectedAgain {
+        /// Its number.
+        id: i64,
+        /// The new finding.
+        reject: Box<Reject>,
+    },
+    /// The document asked for is not there and never was.
+    #[error("resource {resource} has no document with key {key}, and no dead letter mentions it")]
+    NoTrace {
+        /// The resource.
+        resource: ResourceId,
+        /// The key.
+        key: String,
+    },
+}
+
+impl PipelineError {
+    /// The error and its causes as one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let message = error.to_string();
+            if !text.contains(&message) {
+                text.push_str(": ");
+                text.push_str(&message);
+            }
+            cause = error.source();
+        }
+        text
+    }
+}

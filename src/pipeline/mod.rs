@@ -1,0 +1,23 @@
+//! The corridor: the only place where gate, adapter, landing, mapping and staging meet.
+//!
+//! A record's way, one function a stage: [`sync`] finds the files of a resource that are due and holds the run;
+//! `file` takes one file from the inbox through landing into staging; `read` turns its bytes into batches on a
+//! thread of its own, while the staging writer commits the batch before. [`replay`] sends a dead letter the same
+//! way again, [`preview`] shows it without staging, [`scheduler`] decides when.
+//!
+//! The promise: read = staged + unchanged + dead + skipped, for every run, whenever it stops.
+
+mod error;
+mod file;
+pub mod preview;
+pub mod progress;
+mod read;
+pub mod replay;
+pub mod scheduler;
+pub mod sync;
+mod tidy;
+pub mod trace;
+mod world;
+
+pub use error::PipelineError;
+pub use world::{Backend, Bridge, World};

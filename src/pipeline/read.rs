@@ -1,0 +1,215 @@
+//! Bytes into batches: decode and map on a thread of their own, a bounded number of batches ahead of the
+//! writer.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::decode::{Item, Resume, StreamFault};
+use crate::mapping::{Mapped, Mapper, Plan};
+use crate::record::{Document, Position, Reject};
+use crate::staging::{Checkpoint, FileState};
+
+/// Records a transaction: where the staging database's cost a row stops falling.
+const BATCH_RECORDS: usize = 10_000;
+/// Bytes of payload and raw data a transaction: bounds memory where records are large.
+const BATCH_BYTES: usize = 16 << 20;
+/// Batches between the two threads. With the one being filled and the one being committed this bounds memory.
+const BATCHES_AHEAD: usize = 1;
+
+/// Records of a file, up to a place where reading can go on.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// Good records in the order of the file.
+    pub(super) documents: Vec<Document>,
+    /// Bad records.
+    pub(super) rejects: Vec<Reject>,
+    /// Records left out by rule.
+    pub(super) skipped: u64,
+    /// Where the next record begins.
+    pub(super) checkpoint: Checkpoint,
+    /// What the file is when this chunk ends it.
+    pub(super) ends: Option<FileState>,
+    bytes: usize,
+}
+
+impl Chunk {
+    fn is_full(&self) -> bool {
+        self.documents.len() + self.rejects.len() + self.skipped as usize >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+    }
+}
+
+/// What a first reading of a file found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Records that are good.
+    pub(super) good: u64,
+    /// Records that are not.
+    pub(super) rejects: Vec<Reject>,
+    /// How many rejects there are; the list is cut at [`SURVEY_REJECTS`].
+    pub(super) dead: u64,
+    /// Records left out by rule.
+    pub(super) skipped: u64,
+    /// What is wrong with the file as a whole.
+    pub(super) refusal: Option<Reject>,
+    /// Where the file ends.
+    pub(super) end: Checkpoint,
+}
+
+/// Of a refused file this many bad records are kept one by one.
+pub(super) const SURVEY_REJECTS: usize = 10_000;
+
+/// Reads a landed file from `from` to its end, sending chunks until the receiver goes away.
+pub(super) fn start(plan: Arc<Plan>, file: File, from: Checkpoint) -> mpsc::Receiver<std::io::Result<Chunk>> {
+    let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = read(&plan, file, from, |chunk| sender.blocking_send(Ok(chunk)).is_ok()) {
+            // When the receiver is gone nobody wants to know.
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    receiver
+}
+
+/// Decodes and maps; `sink` answers whether it wants more.
+fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -> bool) -> std::io::Result<()> {
+    let mut chunk = Chunk { checkpoint: from, ..Chunk::default() };
+    let mut reader = match plan.decoder.reader(file, resume(from)) {
+        Ok(reader) => reader,
+        Err(fault) => {
+            chunk.rejects.push(file_reject(fault)?);
+            chunk.ends = Some(FileState::Rejected);
+            sink(chunk);
+            return Ok(());
+        }
+    };
+    let mut mapper = plan.mapper();
+    loop {
+        match reader.next() {
+            Ok(Some(Item::Record(record))) => match mapper.map(&record) {
+                Mapped::Document(document) => {
+                    chunk.bytes += document.payload.len();
+                    chunk.documents.push(document);
+                }
+                Mapped::Reject(reject) => {
+                    chunk.bytes += reject.raw.len();
+                    chunk.rejects.push(reject);
+                }
+                Mapped::Skipped | Mapped::Trailer => chunk.skipped += 1,
+            },
+            Ok(Some(Item::Reject(reject))) => {
+                chunk.bytes += reject.raw.len();
+                chunk.rejects.push(reject);
+            }
+            Ok(Some(Item::Skipped)) => chunk.skipped += 1,
+            Ok(None) => {
+                chunk.checkpoint = checkpoint(reader.resume_point());
+                chunk.ends = Some(FileState::Staged);
+                sink(chunk);
+                return Ok(());
+            }
+            Err(fault) => {
+                chunk.rejects.push(file_reject(fault)?);
+                chunk.checkpoint = checkpoint(reader.resume_point());
+                chunk.ends = Some(FileState::Rejected);
+                sink(chunk);
+                return Ok(());
+            }
+        }
+        if chunk.is_full() {
+            chunk.checkpoint = checkpoint(reader.resume_point());
+            let next = Chunk { checkpoint: chunk.checkpoint, ..Chunk::default() };
+            if !sink(std::mem::replace(&mut chunk, next)) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Reads the whole file without keeping its documents: for mappings that may refuse a file as a whole.
+pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
+    let mut survey = Survey::default();
+    let mut reader = match plan.decoder.reader(file, Resume::default()) {
+        Ok(reader) => reader,
+        Err(fault) => {
+            survey.refusal = Some(file_reject(fault)?);
+            return Ok(survey);
+        }
+    };
+    let mut mapper = plan.mapper();
+    loop {
+        let reject = match reader.next() {
+            Ok(Some(Item::Record(record))) => match mapper.map(&record) {
+                Mapped::Document(_) => {
+                    survey.good += 1;
+                    continue;
+                }
+                Mapped::Skipped | Mapped::Trailer => {
+                    survey.skipped += 1;
+                    continue;
+                }
+                Mapped::Reject(reject) => reject,
+            },
+            Ok(Some(Item::Reject(reject))) => {
+                if let Some(controls) = mapper.controls_mut() {
+                    controls.add_undecodable(reject.position);
+                }
+                reject
+            }
+            Ok(Some(Item::Skipped)) => {
+                survey.skipped += 1;
+                continue;
+            }
+            Ok(None) => {
+                survey.end = checkpoint(reader.resume_point());
+                survey.refusal = verdict(&mapper);
+                return Ok(survey);
+            }
+            Err(fault) => {
+                survey.end = checkpoint(reader.resume_point());
+                survey.refusal = Some(file_reject(fault)?);
+                return Ok(survey);
+            }
+        };
+        survey.dead += 1;
+        if survey.rejects.len() < SURVEY_REJECTS {
+            survey.rejects.push(reject);
+        }
+    }
+}
+
+/// What the file's control totals say against it, at its end.
+pub(super) fn verdict(mapper: &Mapper) -> Option<Reject> {
+    let mut reject = *mapper.controls()?.verdict().err()?;
+    // A finding about the whole file: its place is the trailer's, but it is no record that was read.
+    reject.position.record = 0;
+    Some(reject)
+}
+
+/// The dead letter of a file whose stream is lost; disk faults stay errors, they are no fault of the file.
+pub(super) fn file_reject(fault: StreamFault) -> std::io::Result<Reject> {
+    match fault {
+        StreamFault::Io(error) => Err(error),
+        StreamFault::Layout { code, message, offset, line } => Ok(Reject {
+            code,
+            field: None,
+            field_span: None,
+            expected: "a file of the declared layout".to_owned(),
+            found: message,
+            // Record 0: the file itself, which is no record and counts as none.
+            position: Position { record: 0, offset, length: 0, line },
+            key: None,
+            raw: Vec::new(),
+        }),
+    }
+}
+
+/// Staging's checkpoint as the reader's.
+pub(super) fn resume(from: Checkpoint) -> Resume {
+    Resume { offset: from.offset, records: from.records, line: from.line }
+}
+
+fn checkpoint(at: Resume) -> Checkpoint {
+    Checkpoint { offset: at.offset, records: at.records, line: at.line }
+}

@@ -1,0 +1,180 @@
+//! One run of one resource.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::adapters::files::{Candidate, FilesError, Scan};
+use crate::gate::Lane;
+use crate::landing::Landed;
+use crate::mapping::Plan;
+use crate::record::ResourceId;
+use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
+
+use super::file::Passage;
+use super::world::name_pattern;
+use super::{Backend, Bridge, PipelineError};
+
+/// Who asks for a run, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Who: `schedule`, `command`, `admin`.
+    pub trigger: &'static str,
+    /// The lane at the gate.
+    pub lane: Lane,
+    /// Read files again that the ledger has as done.
+    pub full: bool,
+    /// Wait this long for files that have just arrived.
+    pub patience: Duration,
+}
+
+/// What a look at the source led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The resource.
+    pub resource: ResourceId,
+    /// The run, when there was something to read.
+    pub run: Option<Run>,
+    /// Files that are too young to be taken yet.
+    pub unsettled: Vec<String>,
+    /// Files that changed while they were read and stay for the next run.
+    pub changed: Vec<String>,
+}
+
+impl Summary {
+    /// The run's balance; all zero when there was nothing to do.
+    pub fn balance(&self) -> Balance {
+        self.run.as_ref().map(|run| run.balance).unwrap_or_default()
+    }
+}
+
+impl Bridge {
+    /// Looks for the resource's files and stages them in order of their names. One run at a time a resource,
+    /// over all processes.
+    pub async fn sync(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
+        let id = &plan.exposure.id;
+        let world = self.world.load_full();
+        let backend = world.backend(plan)?;
+        let _lock = self.staging.lock_run(id).await?;
+        let scan = self.scan(plan, backend, request).await?;
+        let mut summary = Summary { resource: id.clone(), run: None, unsettled: scan.unsettled, changed: Vec::new() };
+
+        let fresh: Vec<_> =
+            scan.stable.into_iter().filter(|file| request.full || !self.is_finished(id, file)).collect();
+        if fresh.is_empty() {
+            self.staging.note_checked(id).await?;
+            return Ok(summary);
+        }
+        self.progress.found(fresh.iter().map(|file| file.size).sum());
+        let started = Instant::now();
+        let run = self.staging.begin_run(id, request.trigger, &plan.hash).await?;
+        tracing::info!(resource = %id, run = %run, files = fresh.len(), trigger = request.trigger, "started a run");
+        let result = self.stage_all(plan, backend, request, &run, fresh, &mut summary).await;
+        let outcome = match &result {
+            Ok(()) => RunOutcome::Succeeded,
+            Err(error) => RunOutcome::Failed(error.chain()),
+        };
+        let finished = self.staging.finish_run(&run, outcome).await;
+        self.metrics.run_ended(&id.to_string(), started.elapsed());
+        result?;
+        let finished = finished?;
+        let balance = finished.balance;
+        tracing::info!(
+            resource = %id, run = %run, read = balance.read, staged = balance.staged, unchanged = balance.unchanged,
+            dead = balance.dead, skipped = balance.skipped, duration_ms = started.elapsed().as_millis() as u64,
+            "finished a run"
+        );
+        summary.run = Some(finished);
+        Ok(summary)
+    }
+
+    async fn stage_all(
+        &self,
+        plan: &Arc<Plan>,
+        backend: &Arc<Backend>,
+        request: Request,
+        run: &RunId,
+        files: Vec<Candidate>,
+        summary: &mut Summary,
+    ) -> Result<(), PipelineError> {
+        for candidate in files {
+            if self.stop.is_cancelled() {
+                return Err(PipelineError::Stopped);
+            }
+            let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
+            let landed = match passage.land().await {
+                Ok(landed) => landed,
+                Err(PipelineError::Files(FilesError::Changed { path })) => {
+                    tracing::warn!(file = %path.display(), "a file changed while it was read; it is left for the next run");
+                    summary.changed.push(candidate.name.clone());
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let entry = self.enter(plan, &candidate, &landed, request.full).await?;
+            if entry.state == FileState::Claimed {
+                let outcome = passage.stage(run, &entry).await?;
+                tracing::info!(
+                    resource = %plan.exposure.id, file = %candidate.name, state = outcome.state.as_str(),
+                    read = outcome.balance.read, dead = outcome.balance.dead, "read a file"
+                );
+            } else {
+                tracing::info!(
+                    resource = %plan.exposure.id, file = %candidate.name, state = entry.state.as_str(),
+                    "the file was read before and has not changed since"
+                );
+            }
+            passage.acknowledge(&landed).await?;
+        }
+        Ok(())
+    }
+
+    /// Enters the file into the ledger. A file that is there as done is read again when it was delivered anew
+    /// (another file may have come between, and then its old content is news), or when a full run wants it. One
+    /// that was partly read by another mapping is read from its beginning: the old position may mean nothing.
+    async fn enter(
+        &self,
+        plan: &Plan,
+        candidate: &Candidate,
+        landed: &Landed,
+        full: bool,
+    ) -> Result<FileEntry, PipelineError> {
+        let id = &plan.exposure.id;
+        let delivery = candidate.delivery();
+        let entry = self.staging.claim_file(id, &candidate.name, landed.size, landed.id).await?;
+        let is_new = entry.delivery.is_empty();
+        let is_done = entry.state != FileState::Claimed;
+        if is_done && entry.delivery == delivery && !full {
+            return Ok(entry);
+        }
+        let is_stale = !is_new && entry.mapping != plan.hash && entry.checkpoint != Checkpoint::default();
+        if is_done || is_stale {
+            self.staging.reopen_file(entry.id).await?;
+        }
+        self.staging.note_delivery(entry.id, &delivery, &plan.hash).await?;
+        let entered = self.staging.file(id, &candidate.name, landed.size, landed.id).await?;
+        Ok(entered.unwrap_or(entry))
+    }
+
+    /// Lists the inbox under a permit; waits for young files as long as the request has patience.
+    async fn scan(&self, plan: &Plan, backend: &Arc<Backend>, request: Request) -> Result<Scan, PipelineError> {
+        let deadline = Instant::now() + request.patience;
+        loop {
+            let permit = backend.permit(request.lane).await?;
+            let (door, pattern) = (Arc::clone(backend), name_pattern(plan));
+            let scan = tokio::task::spawn_blocking(move || door.files.scan(&permit, &pattern)).await;
+            let scan = scan.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })??;
+            let wait = backend.files.config().stable_for.min(Duration::from_millis(250));
+            if scan.unsettled.is_empty() || Instant::now() + wait > deadline {
+                return Ok(scan);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stop.cancelled() => return Err(PipelineError::Stopped),
+            }
+        }
+    }
+
+    fn is_finished(&self, id: &ResourceId, file: &Candidate) -> bool {
+        self.finished.lock().get(&(id.clone(), file.name.clone())).is_some_and(|seen| seen == file)
+    }
+}

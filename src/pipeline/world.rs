@@ -1,0 +1,141 @@
+//! What the corridor works with: the parts that live as long as the service, and the configuration in force,
+//! which a reload replaces as a whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use glob::Pattern;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::PipelineError;
+use super::progress::Progress;
+use crate::adapters::files::{Candidate, FilesBackend};
+use crate::gate::{Gate, Lane, Permit, Refused};
+use crate::landing::Landing;
+use crate::mapping::{Plan, Schedule};
+use crate::record::ResourceId;
+use crate::staging::{Balance, Staging};
+use crate::telemetry::{Metrics, Outcome};
+
+/// One backend: its gate, and the adapter behind it.
+pub struct Backend {
+    /// The gate; kept over reloads, so that calls in flight stay counted.
+    pub gate: Arc<Gate>,
+    /// The adapter.
+    pub files: FilesBackend,
+}
+
+impl Backend {
+    /// Waits for a place at this backend. Runs may wait longer than callers: nobody sits in front of them.
+    pub(super) async fn permit(&self, lane: Lane) -> Result<Permit, PipelineError> {
+        let wait = self.gate.config().queue_timeout.max(std::time::Duration::from_secs(60));
+        let fault = |source: Refused| PipelineError::Gate { backend: self.gate.backend().to_owned(), source };
+        self.gate.acquire(lane, Some(wait)).await.map_err(fault)
+    }
+}
+
+/// The configuration in force.
+#[derive(Default)]
+pub struct World {
+    /// All mappings, compiled, by resource.
+    pub plans: Vec<Arc<Plan>>,
+    /// All backends by name.
+    pub backends: HashMap<String, Arc<Backend>>,
+}
+
+impl World {
+    /// The plan of a resource: `orders.v1`, or `orders` for its highest version.
+    pub fn plan(&self, wanted: &str) -> Result<&Arc<Plan>, PipelineError> {
+        let exact = self.plans.iter().find(|plan| plan.exposure.id.to_string() == wanted);
+        let newest = || {
+            let named = self.plans.iter().filter(|plan| plan.exposure.id.name() == wanted);
+            named.max_by_key(|plan| plan.exposure.id.version())
+        };
+        exact.or_else(newest).ok_or_else(|| {
+            let known: Vec<_> = self.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
+            PipelineError::UnknownResource { wanted: wanted.to_owned(), known: known.join(", ") }
+        })
+    }
+
+    /// The plans that run by themselves.
+    pub(super) fn scheduled(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        self.plans.iter().filter(|plan| !matches!(plan.schedule, Schedule::Manual))
+    }
+
+    /// The backend of a plan. Loading has checked that it is there.
+    pub(super) fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
+        self.backends.get(&plan.backend).ok_or_else(|| PipelineError::UnknownResource {
+            wanted: plan.backend.clone(),
+            known: self.backends.keys().cloned().collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+/// The names of the files that a plan reads. Compiling the mapping has checked the pattern; one that is none
+/// would match nothing.
+pub(super) fn name_pattern(plan: &Plan) -> Pattern {
+    Pattern::new(&plan.files).unwrap_or_default()
+}
+
+/// The corridor's parts. Share it as an `Arc`.
+pub struct Bridge {
+    /// The staging database.
+    pub staging: Arc<dyn Staging>,
+    /// The store of raw input.
+    pub landing: Arc<Landing>,
+    /// Counters for operators.
+    pub metrics: Arc<Metrics>,
+    /// The configuration in force.
+    pub world: ArcSwap<World>,
+    /// Cancelled when the service stops.
+    pub stop: CancellationToken,
+    /// Over all runs since the start.
+    pub progress: Progress,
+    /// First looks after a start that are over.
+    first_looks: AtomicUsize,
+    /// Files that are finished for a resource but still lie in the inbox, so that a poll does not read them
+    /// again just to find them in the ledger.
+    pub(super) finished: Mutex<HashMap<(ResourceId, String), Candidate>>,
+}
+
+impl Bridge {
+    /// Puts the parts together; no configuration is in force yet.
+    pub fn new(staging: Arc<dyn Staging>, landing: Arc<Landing>, metrics: Arc<Metrics>) -> Bridge {
+        Bridge {
+            staging,
+            landing,
+            metrics,
+            world: ArcSwap::default(),
+            stop: CancellationToken::new(),
+            progress: Progress::default(),
+            first_looks: AtomicUsize::new(0),
+            finished: Mutex::default(),
+        }
+    }
+
+    /// Tells the metrics what became of records.
+    pub(super) fn count(&self, resource: &ResourceId, balance: Balance) {
+        let resource = resource.to_string();
+        for (outcome, records) in [
+            (Outcome::Staged, balance.staged),
+            (Outcome::Unchanged, balance.unchanged),
+            (Outcome::Dead, balance.dead),
+            (Outcome::Skipped, balance.skipped),
+        ] {
+            self.metrics.records(&resource, outcome, records);
+        }
+    }
+
+    /// A schedule has had its first look.
+    pub(super) fn looked(&self) {
+        self.first_looks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether every schedule has had its first look since the start.
+    pub fn first_round_is_over(&self) -> bool {
+        self.first_looks.load(Ordering::Relaxed) >= self.world.load().scheduled().count()
+    }
+}

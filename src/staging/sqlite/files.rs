@@ -1,0 +1,168 @@
+//! The ledger: which files were seen, and up to where they are staged.
+
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+
+use super::commit::Origin;
+use super::convert::{blob_id, count, now_millis, parsed, timestamp, timestamp_or_null};
+use super::fault::Fault;
+use super::resource::Resource;
+use crate::record::{BlobId, ResourceId};
+use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileState, StagingError};
+
+const SELECT: &str = "SELECT file.id, resource.name, path, size, blob, state, next_offset, next_records, next_line, \
+                      claimed_at, finished_at, delivery, mapping FROM file JOIN resource ON resource.id = file.resource";
+
+const STATES: [FileState; 3] = [FileState::Claimed, FileState::Staged, FileState::Rejected];
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<FileEntry> {
+    Ok(FileEntry {
+        id: FileId(row.get(0)?),
+        resource: parsed(row, 1, |text| text.parse::<ResourceId>().ok())?,
+        path: row.get(2)?,
+        size: count(row, 3)?,
+        blob: blob_id(row, 4)?,
+        state: parsed(row, 5, state)?,
+        checkpoint: Checkpoint { offset: count(row, 6)?, records: count(row, 7)?, line: count(row, 8)? },
+        claimed_at: timestamp(row, 9)?,
+        finished_at: timestamp_or_null(row, 10)?,
+        delivery: row.get(11)?,
+        mapping: row.get(12)?,
+    })
+}
+
+fn state(text: &str) -> Option<FileState> {
+    STATES.into_iter().find(|state| state.as_str() == text)
+}
+
+/// Enters a file, or finds it.
+pub(super) fn claim(
+    connection: &mut Connection,
+    resource: &Resource,
+    path: &str,
+    size: u64,
+    blob: BlobId,
+) -> Result<FileEntry, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute(
+        "INSERT INTO file (resource, path, size, blob, state, claimed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT DO NOTHING",
+        params![resource.number, path, size as i64, blob.0, FileState::Claimed.as_str(), now_millis()],
+    )?;
+    let found = find(&transaction, resource, path, size, blob)?;
+    transaction.commit()?;
+    found.ok_or_else(|| Fault::Broken("the entry just made is not there".to_owned()))
+}
+
+/// The file with exactly these marks.
+pub(super) fn find(
+    connection: &Connection,
+    resource: &Resource,
+    path: &str,
+    size: u64,
+    blob: BlobId,
+) -> Result<Option<FileEntry>, Fault> {
+    let sql = format!("{SELECT} WHERE file.resource = ?1 AND path = ?2 AND size = ?3 AND blob = ?4");
+    let mut select = connection.prepare_cached(&sql)?;
+    Ok(select.query_row(params![resource.number, path, size as i64, blob.0], entry).optional()?)
+}
+
+/// The newest entries, newest first.
+pub(super) fn list(connection: &Connection, resource: Option<i64>, limit: usize) -> Result<Vec<FileEntry>, Fault> {
+    let which = if resource.is_some() { "file.resource = ?1" } else { "?1 IS NULL" };
+    let mut select = connection.prepare_cached(&format!("{SELECT} WHERE {which} ORDER BY file.id DESC LIMIT ?2"))?;
+    let entries = select.query_map(params![resource, limit as i64], entry)?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Sets a file back to its beginning.
+pub(super) fn reopen(connection: &Connection, file: FileId) -> Result<(), Fault> {
+    let changed = connection.execute(
+        "UPDATE file SET state = ?2, next_offset = 0, next_records = 0, next_line = 0, finished_at = NULL WHERE id = ?1",
+        params![file.0, FileState::Claimed.as_str()],
+    )?;
+    if changed == 0 {
+        return Err(StagingError::UnknownFile(file).into());
+    }
+    Ok(())
+}
+
+/// Notes which delivery is being read, with which mapping.
+pub(super) fn note_delivery(connection: &Connection, file: FileId, delivery: &str, mapping: &str) -> Result<(), Fault> {
+    let changed = connection
+        .execute("UPDATE file SET delivery = ?2, mapping = ?3 WHERE id = ?1", params![file.0, delivery, mapping])?;
+    if changed == 0 {
+        return Err(StagingError::UnknownFile(file).into());
+    }
+    Ok(())
+}
+
+/// Inputs that must stay in landing.
+pub(super) fn needed_blobs(connection: &Connection) -> Result<Vec<BlobId>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT blob FROM dead_letter WHERE state = 'open' UNION SELECT blob FROM file WHERE state = 'claimed'",
+    )?;
+    let blobs = select.query_map([], |row| blob_id(row, 0))?;
+    Ok(blobs.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What the ledger says of the batch's file, after checking that the batch means the same one.
+pub(super) fn check(
+    connection: &Connection,
+    resource: &Resource,
+    batch: &Batch,
+) -> Result<(FileState, Checkpoint), Fault> {
+    let mut select = connection
+        .prepare_cached("SELECT resource, blob, state, next_offset, next_records, next_line FROM file WHERE id = ?1")?;
+    let found = select.query_row([batch.file.0], |row| {
+        let checkpoint = Checkpoint { offset: count(row, 3)?, records: count(row, 4)?, line: count(row, 5)? };
+        Ok((row.get::<_, i64>(0)?, blob_id(row, 1)?, parsed(row, 2, state)?, checkpoint))
+    });
+    let Some((owner, blob, state, checkpoint)) = found.optional()? else {
+        return Err(StagingError::UnknownFile(batch.file).into());
+    };
+    if owner != resource.number {
+        return Err(out_of_step(batch, "it belongs to another resource".to_owned()));
+    }
+    if blob != batch.blob {
+        return Err(out_of_step(batch, "its content is another than the one that was entered".to_owned()));
+    }
+    Ok((state, checkpoint))
+}
+
+/// Moves the file's checkpoint and state to what the batch says; answers whether this finished the file.
+pub(super) fn advance(
+    connection: &Connection,
+    resource: &Resource,
+    batch: &Batch,
+    origin: &Origin,
+) -> Result<bool, Fault> {
+    let (state, stands) = check(connection, resource, batch)?;
+    if state != FileState::Claimed {
+        return Err(out_of_step(batch, format!("it is {} already", state.as_str())));
+    }
+    let next = batch.checkpoint;
+    if next.offset < stands.offset || next.records < stands.records {
+        let reason = format!(
+            "it is staged up to byte {} (record {}) already, the batch ends at byte {} (record {})",
+            stands.offset, stands.records, next.offset, next.records
+        );
+        return Err(out_of_step(batch, reason));
+    }
+    let is_finished = batch.file_state != FileState::Claimed;
+    let mut update = connection.prepare_cached(
+        "UPDATE file SET state = ?2, next_offset = ?3, next_records = ?4, next_line = ?5, finished_at = ?6 WHERE id = ?1",
+    )?;
+    update.execute(params![
+        batch.file.0,
+        batch.file_state.as_str(),
+        next.offset as i64,
+        next.records as i64,
+        next.line as i64,
+        is_finished.then_some(origin.now),
+    ])?;
+    Ok(is_finished)
+}
+
+fn out_of_step(batch: &Batch, reason: String) -> Fault {
+    StagingError::OutOfStep { resource: batch.resource.clone(), file: batch.file, reason }.into()
+}

@@ -1,0 +1,399 @@
+//! The embedded default: staging in one SQLite file beside the service.
+//!
+//! One thread writes, pooled read-only connections read their own snapshots beside it, a third thread moves the
+//! write-ahead log into the file. `synchronous=FULL`: what a commit answered is on the disk, because a checkpoint
+//! lost to a power failure would contradict the files that were already archived. Several processes may use the
+//! file at once (the service and a command).
+//!
+//! A statement that walks the tables of a resource never meets another's: each has its own pair of tables.
+
+mod checkpoint;
+mod column;
+mod commit;
+mod connection;
+mod convert;
+mod dead_letters;
+mod fault;
+mod feed;
+mod files;
+mod filter;
+mod keys;
+mod list;
+mod lock;
+mod readers;
+mod resource;
+mod runs;
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension};
+
+use self::checkpoint::Checkpointer;
+use self::fault::Fault;
+use self::readers::Readers;
+use self::resource::{Registry, Resource};
+use self::writer::Writer;
+use super::{
+    ApiKey, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, ListQuery,
+    NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, StagedDocument, Staging,
+    StagingError,
+};
+use crate::record::{BlobId, Reject, RejectCode, ResourceId};
+
+/// How the database uses memory and time. The defaults serve a service on a small machine.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Connections that read at once.
+    pub readers: usize,
+    /// How long a write waits for another process's transaction.
+    pub busy_timeout: Duration,
+    /// Page cache of the writer, in KiB.
+    pub writer_cache_kib: u32,
+    /// Page cache of each reader, in KiB.
+    pub reader_cache_kib: u32,
+    /// How much of the file readers map into their address space, in bytes; 0 for none.
+    pub mmap_bytes: u64,
+    /// The write-ahead log is begun anew when it has grown past this, in bytes.
+    pub wal_bytes: u64,
+    /// The database file grows no further than this, in bytes; then it counts as a full disk.
+    pub max_bytes: Option<u64>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            readers: 8,
+            busy_timeout: Duration::from_secs(60),
+            writer_cache_kib: 64 << 10,
+            reader_cache_kib: 4 << 10,
+            mmap_bytes: 1 << 30,
+            wal_bytes: 128 << 20,
+            max_bytes: None,
+        }
+    }
+}
+
+/// Staging in a SQLite file. Dropping it ends its threads after the writes already sent.
+pub struct SqliteStaging {
+    path: PathBuf,
+    registry: Arc<Registry>,
+    // The readers go first, so that the writer, closing last, leaves one file without a log.
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStaging {
+    /// Opens the database; makes its folder, the file and the tables when they are missing. Blocks.
+    pub fn open(path: &Path, config: &Config) -> Result<SqliteStaging, StagingError> {
+        let refuse = |reason: String| StagingError::Open { path: path.display().to_string(), reason };
+        let writer = connection::open_writer(path, config)?;
+        let checkpointer = connection::open_checkpointer(path, config).map_err(|cause| refuse(cause.to_string()))?;
+        let checkpointer =
+            Checkpointer::start(checkpointer, path, config).map_err(|cause| refuse(cause.to_string()))?;
+        let writer = Writer::start(writer, checkpointer).map_err(|cause| refuse(cause.to_string()))?;
+        let readers = Readers::new(path, config).map_err(refuse)?;
+        Ok(SqliteStaging { path: path.to_owned(), registry: Arc::default(), readers, writer })
+    }
+
+    /// Runs `work` on the writer.
+    async fn write<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StagingError> {
+        self.writer.run(work).await.map_err(|fault| fault.told(doing, &self.path))
+    }
+
+    /// Runs `work` on the writer, for a resource.
+    async fn write_to<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        resource: &ResourceId,
+        work: impl FnOnce(&mut Connection, &Resource) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StagingError> {
+        let (registry, resource) = (self.registry.clone(), resource.clone());
+        self.write(doing, move |connection| {
+            let resource = registry.find(connection, &resource)?;
+            work(connection, &resource)
+        })
+        .await
+    }
+
+    /// Reads a few rows by an index, on the calling thread.
+    async fn read<T>(
+        &self,
+        doing: &'static str,
+        read: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+    ) -> Result<T, StagingError> {
+        self.readers.in_place(read).await.map_err(|fault| fault.told(doing, &self.path))
+    }
+
+    /// Reads what may be much, on a blocking thread.
+    async fn read_aside<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        read: impl FnOnce(&mut Connection, &Registry) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StagingError> {
+        let registry = self.registry.clone();
+        let done = self.readers.aside(move |connection| read(connection, &registry)).await;
+        done.map_err(|fault| fault.told(doing, &self.path))
+    }
+}
+
+/// The resource's number, when one is asked for.
+fn number(registry: &Registry, connection: &Connection, resource: Option<&ResourceId>) -> Result<Option<i64>, Fault> {
+    resource.map(|id| registry.find(connection, id).map(|resource| resource.number)).transpose()
+}
+
+fn document(connection: &Connection, resource: &Resource, key: &str) -> Result<Option<StagedDocument>, Fault> {
+    let mut select = connection.prepare_cached(&resource.document_sql)?;
+    let found = select.query_row([key], |row| {
+        Ok(StagedDocument {
+            payload: row.get_ref(0)?.as_bytes()?.to_vec(),
+            hash: convert::content_hash(row, 1)?,
+            version: convert::count(row, 2)?,
+            changed_at: convert::timestamp(row, 3)?,
+            as_of: convert::timestamp_or_null(row, 4)?,
+        })
+    });
+    Ok(found.optional()?)
+}
+
+fn status(connection: &Connection, resource: &Resource) -> Result<ResourceStatus, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT documents, sequence, as_of, (SELECT count(*) FROM dead_letter WHERE resource = ?1 AND state = 'open') \
+         FROM resource WHERE id = ?1",
+    )?;
+    Ok(select.query_row([resource.number], |row| {
+        Ok(ResourceStatus {
+            documents: convert::count(row, 0)?,
+            sequence: convert::count(row, 1)?,
+            as_of: convert::timestamp_or_null(row, 2)?,
+            dead_letters: convert::count(row, 3)?,
+        })
+    })?)
+}
+
+/// Reads a page; when another process has changed the declared fields meanwhile, once more with today's.
+fn page(connection: &Connection, registry: &Registry, id: &ResourceId, query: &ListQuery) -> Result<Page, Fault> {
+    let resource = registry.find(connection, id)?;
+    match list::page(connection, &resource, query) {
+        Err(Fault::Refused(StagingError::UndeclaredField { .. })) => {}
+        Err(Fault::Sql(error)) if error.to_string().contains("no such column") => {}
+        done => return done,
+    }
+    list::page(connection, &*registry.reload(connection, id)?, query)
+}
+
+#[async_trait]
+impl Staging for SqliteStaging {
+    async fn prepare(&self, spec: &ResourceSpec) -> Result<(), StagingError> {
+        let doing = "prepare the tables of a resource";
+        let wanted = spec.clone();
+        let is_prepared =
+            self.read_aside(doing, move |connection, _| resource::is_prepared(connection, &wanted)).await?;
+        if !is_prepared {
+            let wanted = spec.clone();
+            self.write(doing, move |connection| resource::prepare(connection, &wanted)).await?;
+        }
+        self.read(doing, |connection| self.registry.reload(connection, &spec.id).map(drop)).await
+    }
+
+    async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
+        let read = |connection: &mut Connection| document(connection, &*self.registry.find(connection, resource)?, key);
+        self.read("read a document", read).await
+    }
+
+    async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError> {
+        let id = resource.clone();
+        self.read_aside("list documents", move |connection, registry| page(connection, registry, &id, &query)).await
+    }
+
+    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError> {
+        let id = resource.clone();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            feed::changes(connection, &*registry.find(connection, &id)?, since, limit)
+        };
+        self.read_aside("read the feed", read).await
+    }
+
+    async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError> {
+        let (id, key) = (resource.clone(), key.to_owned());
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            feed::history(connection, &*registry.find(connection, &id)?, &key)
+        };
+        self.read_aside("read a document's history", read).await
+    }
+
+    async fn status(&self, resource: &ResourceId) -> Result<ResourceStatus, StagingError> {
+        let id = resource.clone();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            status(connection, &*registry.find(connection, &id)?)
+        };
+        self.read_aside("count a resource", read).await
+    }
+
+    async fn ping(&self) -> Result<(), StagingError> {
+        let doing = "answer a ping";
+        if !self.writer.lives() {
+            let fault = Fault::Broken("the staging writer has ended; restart the service".to_owned());
+            return Err(fault.told(doing, &self.path));
+        }
+        let read = |connection: &mut Connection| {
+            Ok(connection.prepare_cached("SELECT count(*) FROM resource")?.query_row([], |_| Ok(()))?)
+        };
+        self.read(doing, read).await
+    }
+
+    async fn lock_run(&self, resource: &ResourceId) -> Result<RunLock, StagingError> {
+        lock::take(&self.path, resource).map_err(|fault| fault.told("lock a resource for a run", &self.path))
+    }
+
+    async fn begin_run(&self, resource: &ResourceId, trigger: &str, mapping: &str) -> Result<RunId, StagingError> {
+        let (trigger, mapping) = (trigger.to_owned(), mapping.to_owned());
+        self.write_to("open a run", resource, move |connection, resource| {
+            runs::begin(connection, resource, &trigger, &mapping)
+        })
+        .await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, StagingError> {
+        let resource = batch.resource.clone();
+        // Sorting takes some milliseconds: not on the writer, which everything waits for, nor on a thread that serves.
+        let sorted = tokio::task::spawn_blocking(move || {
+            let order = commit::write_order(&batch.documents);
+            (batch, order)
+        });
+        let doing = "commit a batch";
+        let (batch, order) = sorted.await.map_err(|cause| Fault::Broken(cause.to_string()).told(doing, &self.path))?;
+        self.write_to(doing, &resource, move |connection, resource| {
+            commit::commit(connection, resource, &batch, &order)
+        })
+        .await
+    }
+
+    async fn finish_run(&self, run: &RunId, outcome: RunOutcome) -> Result<Run, StagingError> {
+        let run = run.clone();
+        self.write("close a run", move |connection| runs::finish(connection, &run, &outcome)).await
+    }
+
+    async fn note_checked(&self, resource: &ResourceId) -> Result<(), StagingError> {
+        self.write_to("note a check of the source", resource, |connection, resource| {
+            runs::note_checked(connection, resource)
+        })
+        .await
+    }
+
+    async fn runs(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<Run>, StagingError> {
+        let id = resource.cloned();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            runs::list(connection, number(registry, connection, id.as_ref())?, limit)
+        };
+        self.read_aside("list runs", read).await
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<Run>, StagingError> {
+        self.read("read a run", |connection| runs::one(connection, run)).await
+    }
+
+    async fn claim_file(
+        &self,
+        resource: &ResourceId,
+        path: &str,
+        size: u64,
+        blob: BlobId,
+    ) -> Result<FileEntry, StagingError> {
+        let path = path.to_owned();
+        self.write_to("enter a file into the ledger", resource, move |connection, resource| {
+            files::claim(connection, resource, &path, size, blob)
+        })
+        .await
+    }
+
+    async fn file(
+        &self,
+        resource: &ResourceId,
+        path: &str,
+        size: u64,
+        blob: BlobId,
+    ) -> Result<Option<FileEntry>, StagingError> {
+        let read = |connection: &mut Connection| {
+            files::find(connection, &*self.registry.find(connection, resource)?, path, size, blob)
+        };
+        self.read("look a file up in the ledger", read).await
+    }
+
+    async fn reopen_file(&self, file: FileId) -> Result<(), StagingError> {
+        self.write("reopen a file", move |connection| files::reopen(connection, file)).await
+    }
+
+    async fn note_delivery(&self, file: FileId, delivery: &str, mapping: &str) -> Result<(), StagingError> {
+        let (delivery, mapping) = (delivery.to_owned(), mapping.to_owned());
+        let write = move |connection: &mut Connection| files::note_delivery(connection, file, &delivery, &mapping);
+        self.write("note a file's delivery", write).await
+    }
+
+    async fn needed_blobs(&self) -> Result<Vec<BlobId>, StagingError> {
+        self.read("list needed input", |connection| files::needed_blobs(connection)).await
+    }
+
+    async fn files(&self, resource: Option<&ResourceId>, limit: usize) -> Result<Vec<FileEntry>, StagingError> {
+        let id = resource.cloned();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            files::list(connection, number(registry, connection, id.as_ref())?, limit)
+        };
+        self.read_aside("list files", read).await
+    }
+
+    async fn dead_letters(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, StagingError> {
+        let filter = filter.clone();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            let resource = number(registry, connection, filter.resource.as_ref())?;
+            dead_letters::list(connection, &filter, resource)
+        };
+        self.read_aside("list dead letters", read).await
+    }
+
+    async fn dead_letter(&self, id: i64) -> Result<Option<DeadLetter>, StagingError> {
+        self.read_aside("read a dead letter", move |connection, _| dead_letters::one(connection, id)).await
+    }
+
+    async fn dead_letter_counts(&self, resource: &ResourceId) -> Result<Vec<(RejectCode, u64)>, StagingError> {
+        let id = resource.clone();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            dead_letters::counts(connection, registry.find(connection, &id)?.number)
+        };
+        self.read_aside("count dead letters", read).await
+    }
+
+    async fn resolve_dead_letter(&self, id: i64, state: DeadLetterState) -> Result<bool, StagingError> {
+        self.write("close a dead letter", move |connection| dead_letters::resolve(connection, id, state)).await
+    }
+
+    async fn retry_failed(&self, id: i64, reject: &Reject) -> Result<(), StagingError> {
+        let reject = reject.clone();
+        self.write("note a failed replay", move |connection| dead_letters::retry_failed(connection, id, &reject)).await
+    }
+
+    async fn add_api_key(&self, key: NewApiKey) -> Result<ApiKey, StagingError> {
+        self.write("store an API key", move |connection| keys::add(connection, &key)).await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StagingError> {
+        self.read_aside("list API keys", |connection, _| keys::list(connection)).await
+    }
+
+    async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StagingError> {
+        self.read("look an API key up", |connection| keys::find(connection, hash)).await
+    }
+
+    async fn revoke_api_key(&self, id: &str) -> Result<bool, StagingError> {
+        let id = id.to_owned();
+        self.write("revoke an API key", move |connection| keys::revoke(connection, &id)).await
+    }
+}

@@ -1,0 +1,161 @@
+//! The tables that every staging database has, and how an older one becomes today's.
+//!
+//! `PRAGMA application_id` says that a file is ours, `PRAGMA user_version` how many [`MIGRATIONS`] it has seen.
+//! A released migration is never edited; a change is a new one at the end. The tables of a resource are made by
+//! [`resource`](super::resource).
+
+use rusqlite::{Connection, TransactionBehavior};
+
+/// "Toll" in ASCII.
+const APPLICATION_ID: i32 = 0x546f_6c6c;
+
+const MIGRATIONS: &[&str] = &[r#"
+-- A resource version. `sequence` is the newest of its feed, `documents` the rows of its table doc_<id>.
+CREATE TABLE resource (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT    NOT NULL UNIQUE,
+    sequence   INTEGER NOT NULL DEFAULT 0,
+    documents  INTEGER NOT NULL DEFAULT 0,
+    as_of      INTEGER
+) STRICT;
+
+-- A declared filter or sort field: a generated column of doc_<resource>. Numbers are never used again, so that
+-- a process that knows an older declaration meets a missing column, not one of another type.
+CREATE TABLE indexed_field (
+    number      INTEGER PRIMARY KEY AUTOINCREMENT,
+    resource    INTEGER NOT NULL REFERENCES resource (id),
+    path        TEXT    NOT NULL,
+    column_type TEXT    NOT NULL,
+    column_name TEXT    NOT NULL,
+    UNIQUE (resource, path)
+) STRICT;
+
+CREATE TABLE run (
+    number      INTEGER PRIMARY KEY,
+    id          TEXT    NOT NULL UNIQUE,
+    resource    INTEGER NOT NULL REFERENCES resource (id),
+    "trigger"   TEXT    NOT NULL,
+    mapping     TEXT    NOT NULL,
+    state       TEXT    NOT NULL,
+    started_at  INTEGER NOT NULL,
+    finished_at INTEGER,
+    read        INTEGER NOT NULL DEFAULT 0,
+    staged      INTEGER NOT NULL DEFAULT 0,
+    unchanged   INTEGER NOT NULL DEFAULT 0,
+    dead        INTEGER NOT NULL DEFAULT 0,
+    skipped     INTEGER NOT NULL DEFAULT 0,
+    files       INTEGER NOT NULL DEFAULT 0,
+    error       TEXT
+) STRICT;
+CREATE INDEX run_of_resource ON run (resource, number);
+
+-- The ledger. next_* is the checkpoint: where a next run goes on.
+CREATE TABLE file (
+    id           INTEGER PRIMARY KEY,
+    resource     INTEGER NOT NULL REFERENCES resource (id),
+    path         TEXT    NOT NULL,
+    size         INTEGER NOT NULL,
+    blob         BLOB    NOT NULL,
+    state        TEXT    NOT NULL,
+    next_offset  INTEGER NOT NULL DEFAULT 0,
+    next_records INTEGER NOT NULL DEFAULT 0,
+    next_line    INTEGER NOT NULL DEFAULT 0,
+    claimed_at   INTEGER NOT NULL,
+    finished_at  INTEGER,
+    delivery     TEXT    NOT NULL DEFAULT '',
+    mapping      TEXT    NOT NULL DEFAULT '',
+    UNIQUE (resource, path, size, blob)
+) STRICT;
+CREATE INDEX file_of_resource ON file (resource, id);
+
+-- `subject` is empty for a record, and says what is at fault where several things may be wrong at one place.
+CREATE TABLE dead_letter (
+    id          INTEGER PRIMARY KEY,
+    resource    INTEGER NOT NULL REFERENCES resource (id),
+    run         INTEGER NOT NULL REFERENCES run (number),
+    file        INTEGER NOT NULL REFERENCES file (id),
+    blob        BLOB    NOT NULL,
+    "offset"    INTEGER NOT NULL,
+    subject     TEXT    NOT NULL,
+    record      INTEGER NOT NULL,
+    length      INTEGER NOT NULL,
+    line        INTEGER,
+    code        TEXT    NOT NULL,
+    field       TEXT,
+    span_offset INTEGER,
+    span_length INTEGER,
+    expected    TEXT    NOT NULL,
+    found       TEXT    NOT NULL,
+    key         TEXT,
+    state       TEXT    NOT NULL,
+    created_at  INTEGER NOT NULL,
+    resolved_at INTEGER,
+    attempts    INTEGER NOT NULL DEFAULT 1,
+    raw         BLOB    NOT NULL,
+    UNIQUE (resource, blob, "offset", subject)
+) STRICT;
+CREATE INDEX dead_letter_in_state ON dead_letter (state, id);
+CREATE INDEX dead_letter_of_resource ON dead_letter (resource, state, id);
+CREATE INDEX dead_letter_by_code ON dead_letter (resource, state, code);
+CREATE INDEX dead_letter_by_key ON dead_letter (resource, key) WHERE key IS NOT NULL;
+
+CREATE TABLE api_key (
+    number     INTEGER PRIMARY KEY,
+    id         TEXT    NOT NULL UNIQUE,
+    name       TEXT    NOT NULL,
+    hash       BLOB    NOT NULL UNIQUE,
+    scopes     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+) STRICT;
+"#];
+
+/// Why a file cannot be used, with the remedy.
+#[derive(Debug)]
+pub(super) enum Unusable {
+    Foreign,
+    Newer { theirs: i64 },
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Unusable {
+        Unusable::Sql(error)
+    }
+}
+
+/// Checks that the database is ours or empty, without writing.
+pub(super) fn check(connection: &Connection) -> Result<i64, Unusable> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let is_empty = objects == 0 && owner == 0 && version == 0;
+    if owner != APPLICATION_ID && !is_empty {
+        return Err(Unusable::Foreign);
+    }
+    if version > newest() {
+        return Err(Unusable::Newer { theirs: version });
+    }
+    Ok(version)
+}
+
+/// Brings the database to today's schema; several processes may do so at once.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Unusable> {
+    if check(connection)? == newest() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let seen = check(&transaction)?;
+    for migration in MIGRATIONS.iter().skip(seen.max(0) as usize) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", newest())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// How many migrations this version knows.
+pub(super) const fn newest() -> i64 {
+    MIGRATIONS.len() as i64
+}

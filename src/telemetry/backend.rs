@@ -1,0 +1,180 @@
+//! What gates and the calls behind them tell.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Which lane of a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Calls that somebody waits for.
+    Interactive,
+    /// Runs and polls.
+    Sync,
+}
+
+impl Lane {
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Lane::Interactive => "interactive",
+            Lane::Sync => "sync",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BackendLabel {
+    backend: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LaneLabels {
+    backend: String,
+    lane: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    backend: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CallLabels {
+    backend: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone)]
+pub(super) struct GateFamilies {
+    in_flight: Family<LaneLabels, Gauge>,
+    limit: Family<BackendLabel, Gauge>,
+    queue_depth: Family<BackendLabel, Gauge>,
+    lingering: Family<BackendLabel, Gauge>,
+    wait: Family<LaneLabels, Histogram, fn() -> Histogram>,
+    rejected: Family<ReasonLabels, Counter>,
+    calls: Family<CallLabels, Histogram, fn() -> Histogram>,
+}
+
+impl GateFamilies {
+    pub(super) fn register(registry: &mut Registry) -> GateFamilies {
+        let families = GateFamilies {
+            in_flight: Family::default(),
+            limit: Family::default(),
+            queue_depth: Family::default(),
+            lingering: Family::default(),
+            wait: Family::new_with_constructor(wait_histogram as fn() -> Histogram),
+            rejected: Family::default(),
+            calls: Family::new_with_constructor(call_histogram as fn() -> Histogram),
+        };
+        registry.register("gate_in_flight", "Permits out, by lane", families.in_flight.clone());
+        registry.register("gate_limit", "The cap on calls in flight", families.limit.clone());
+        registry.register("gate_queue_depth", "Calls that wait for a permit", families.queue_depth.clone());
+        let help = "Permits held for calls whose end nobody saw";
+        registry.register("gate_lingering", help, families.lingering.clone());
+        registry.register("gate_wait_seconds", "How long granted calls waited", families.wait.clone());
+        registry.register("gate_rejected", "Calls refused at the gate", families.rejected.clone());
+        registry.register("backend_call_seconds", "How long calls to the backend took", families.calls.clone());
+        families
+    }
+
+    pub(super) fn of(&self, backend: &str) -> GateMetrics {
+        let label = BackendLabel { backend: backend.to_owned() };
+        let lanes = [Lane::Interactive, Lane::Sync].map(|lane| {
+            let labels = LaneLabels { backend: backend.to_owned(), lane: lane.as_str() };
+            LaneMetrics {
+                in_flight: self.in_flight.get_or_create_owned(&labels),
+                wait: self.wait.get_or_create_owned(&labels),
+            }
+        });
+        GateMetrics {
+            limit: self.limit.get_or_create_owned(&label),
+            queue_depth: self.queue_depth.get_or_create_owned(&label),
+            lingering: self.lingering.get_or_create_owned(&label),
+            lanes,
+            backend: label.backend,
+            families: self.clone(),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct LaneMetrics {
+    in_flight: Gauge,
+    wait: Histogram,
+}
+
+/// One gate's metrics, labels resolved. Cheap to clone.
+#[derive(Clone)]
+pub struct GateMetrics {
+    backend: String,
+    families: GateFamilies,
+    limit: Gauge,
+    queue_depth: Gauge,
+    lingering: Gauge,
+    lanes: [LaneMetrics; 2],
+}
+
+impl GateMetrics {
+    /// The cap is this now.
+    pub fn limit(&self, permits: usize) {
+        self.limit.set(as_i64(permits));
+    }
+
+    /// So many wait now.
+    pub fn queue_depth(&self, waiting: usize) {
+        self.queue_depth.set(as_i64(waiting));
+    }
+
+    /// So many permits are held for calls whose end nobody saw.
+    pub fn lingering(&self, permits: usize) {
+        self.lingering.set(as_i64(permits));
+    }
+
+    /// So many permits are out in this lane now.
+    pub fn in_flight(&self, lane: Lane, permits: usize) {
+        self.lane(lane).in_flight.set(as_i64(permits));
+    }
+
+    /// A call got its permit after this time.
+    pub fn waited(&self, lane: Lane, time: Duration) {
+        self.lane(lane).wait.observe(time.as_secs_f64());
+    }
+
+    /// A call was refused; `reason` is one of the gate's closed list.
+    pub fn rejected(&self, reason: &'static str) {
+        self.families.rejected.get_or_create(&ReasonLabels { backend: self.backend.clone(), reason }).inc();
+    }
+
+    /// A call to the backend ended; `outcome` is one of the adapter's closed list.
+    pub fn call_ended(&self, outcome: &'static str, took: Duration) {
+        let labels = CallLabels { backend: self.backend.clone(), outcome };
+        self.families.calls.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    fn lane(&self, lane: Lane) -> &LaneMetrics {
+        let [interactive, sync] = &self.lanes;
+        match lane {
+            Lane::Interactive => interactive,
+            Lane::Sync => sync,
+        }
+    }
+}
+
+fn as_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn wait_histogram() -> Histogram {
+    Histogram::new([0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0])
+}
+
+fn call_histogram() -> Histogram {
+    Histogram::new([0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0])
+}

@@ -1,0 +1,108 @@
+//! Logs: one line an event on stderr, as JSON for machines or as text for people.
+//!
+//! stdout belongs to the commands' results. The level comes from `[telemetry] level`; a directive of the
+//! `tracing` family (`info,tollbridge::gate=debug`) narrows it to a part of the house.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::diagnostic::{Key, Presence, Section, Table};
+
+/// `[telemetry]`.
+pub static SECTION: Section = Section {
+    path: "telemetry",
+    doc: "What the service tells about itself. Metrics are always at `/metrics` of the admin listener.",
+    keys: &[
+        Key {
+            name: "log",
+            shape: "\"json\" | \"text\"",
+            presence: Presence::Default("\"json\""),
+            doc: "form of the log lines on stderr",
+        },
+        Key {
+            name: "level",
+            shape: "string",
+            presence: Presence::Default("\"info\""),
+            doc: "least level that is logged: error, warn, info, debug or trace; `info,tollbridge::gate=debug` \
+                  narrows it to a part. Every request is logged at debug, those that failed here at info",
+        },
+    ],
+};
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Settings of `[telemetry]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Form of the lines.
+    pub log: LogFormat,
+    /// A filter directive that [`init`] accepts.
+    pub level: String,
+}
+
+impl Config {
+    /// Reads `[telemetry]`; `None` after reporting what is wrong.
+    pub fn read(table: &Table<'_>) -> Option<Config> {
+        let log = table.one_of("log", &[("json", LogFormat::Json), ("text", LogFormat::Text)]);
+        let level = table.read("level", |node| {
+            let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
+            // The parser takes any lone word for a target's name; only a level is meant here.
+            let lone_word = !text.contains(['=', ',']);
+            if lone_word && text.parse::<tracing::Level>().is_err() {
+                return Err(format!("`{text}` is no level: error, warn, info, debug, trace"));
+            }
+            EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|fault| format!("`{text}`: {fault}"))
+        });
+        Some(Config { log: log?, level: level? })
+    }
+}
+
+/// Starts logging to stderr. Call it once, first thing; a later call (a test's) changes nothing.
+pub fn init(config: &Config) {
+    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // `try_init` fails only when a subscriber is there already, which then does the work.
+    let _already_there = match config.log {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        LogFormat::Text => builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, LogFormat, SECTION};
+    use crate::diagnostic::{Faults, SourceText, Table, parse};
+    use std::path::Path;
+
+    fn check(text: &str, expected: Result<(LogFormat, &str), &str>) {
+        let source = SourceText::new(Path::new("t.toml"), text.to_owned());
+        let faults = Faults::new();
+        let root = parse(&source, &faults);
+        let config = Table::new(&root, &SECTION, &faults).and_then(|table| Config::read(&table));
+        match (config, expected) {
+            (Some(config), Ok((log, level))) => assert_eq!((config.log, config.level.as_str()), (log, level)),
+            (None, Err(part)) => {
+                let faults = faults.into_sorted();
+                assert!(faults.iter().any(|fault| fault.to_string().contains(part)), "{faults:?}");
+            }
+            (config, expected) => panic!("{text}: {config:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn settings() {
+        check("", Ok((LogFormat::Json, "info")));
+        check("log = \"text\"\nlevel = \"debug\"", Ok((LogFormat::Text, "debug")));
+        check("level = \"info,tollbridge::gate=trace\"", Ok((LogFormat::Json, "info,tollbridge::gate=trace")));
+        check("level = \"loud\"", Err("`loud` is no level"));
+        check("log = \"xml\"", Err("not one of"));
+    }
+}

@@ -1,0 +1,228 @@
+//! The metric families and who adds to them.
+//!
+//! Names and labels are part of the product's interface: dashboards and alert rules use them. A label's
+//! values come from configuration (backend, resource) or from a closed list (outcome, route), never from a
+//! caller, so that no caller can make the number of series grow.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use super::backend::{GateFamilies, GateMetrics};
+use super::requests::{RequestFamilies, RouteMetrics};
+
+/// What became of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Written: new or changed.
+    Staged,
+    /// There already, to the byte.
+    Unchanged,
+    /// Became a dead letter.
+    Dead,
+    /// Left out by a rule.
+    Skipped,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Outcome; 4] = [Outcome::Staged, Outcome::Unchanged, Outcome::Dead, Outcome::Skipped];
+
+    /// The label's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Staged => "staged",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Dead => "dead",
+            Outcome::Skipped => "skipped",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResourceLabel {
+    resource: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RecordLabels {
+    resource: String,
+    outcome: &'static str,
+}
+
+/// The service's metrics. One for the process; share it in an `Arc`.
+pub struct Metrics {
+    registry: Registry,
+    records: Family<RecordLabels, Counter>,
+    run_seconds: Family<ResourceLabel, Histogram, fn() -> Histogram>,
+    feed_lag: Family<ResourceLabel, Gauge<f64, AtomicU64>>,
+    dead_letters: Family<ResourceLabel, Gauge>,
+    gates: GateFamilies,
+    requests: RequestFamilies,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+impl Metrics {
+    /// All families, registered, with nothing in them.
+    pub fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("tollbridge");
+        registry.register("build", "Version of the service", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let records = Family::default();
+        registry.register("records", "Records by what became of them", records.clone());
+        let run_seconds = Family::new_with_constructor(run_histogram as fn() -> Histogram);
+        registry.register("run_seconds", "How long runs took", run_seconds.clone());
+        let feed_lag = Family::default();
+        registry.register(
+            "feed_lag_seconds",
+            "Time since the source was last known to say what is staged",
+            feed_lag.clone(),
+        );
+        let dead_letters = Family::default();
+        registry.register("dead_letters", "Dead letters that wait for a person", dead_letters.clone());
+        let gates = GateFamilies::register(&mut registry);
+        let requests = RequestFamilies::register(&mut registry);
+        Metrics { registry, records, run_seconds, feed_lag, dead_letters, gates, requests }
+    }
+
+    /// `count` records of `resource` (`orders.v1`) came to this end.
+    pub fn records(&self, resource: &str, outcome: Outcome, count: u64) {
+        let labels = RecordLabels { resource: resource.to_owned(), outcome: outcome.as_str() };
+        self.records.get_or_create(&labels).inc_by(count);
+    }
+
+    /// A run of `resource` ended.
+    pub fn run_ended(&self, resource: &str, took: Duration) {
+        self.run_seconds.get_or_create(&resource_label(resource)).observe(took.as_secs_f64());
+    }
+
+    /// How old what is staged of `resource` is.
+    pub fn feed_lag(&self, resource: &str, lag: Duration) {
+        self.feed_lag.get_or_create(&resource_label(resource)).set(lag.as_secs_f64());
+    }
+
+    /// How many dead letters of `resource` are open.
+    pub fn dead_letters(&self, resource: &str, open: u64) {
+        self.dead_letters.get_or_create(&resource_label(resource)).set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// The gate of `backend`, its labels resolved. Keep it.
+    pub fn gate(&self, backend: &str) -> GateMetrics {
+        self.gates.of(backend)
+    }
+
+    /// The route with this template (`/v1/{resource}`), its labels resolved. Keep it.
+    pub fn route(&self, template: &'static str) -> RouteMetrics {
+        self.requests.of(template)
+    }
+
+    /// Everything as OpenMetrics text, for `/metrics`.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::with_capacity(16 * 1024);
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+fn resource_label(resource: &str) -> ResourceLabel {
+    ResourceLabel { resource: resource.to_owned() }
+}
+
+/// A quarter of a second to a bit over an hour.
+fn run_histogram() -> Histogram {
+    Histogram::new([0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Metrics, Outcome};
+    use crate::telemetry::Lane;
+    use std::time::Duration;
+
+    fn check(tell: impl Fn(&Metrics), expected: &[&str]) {
+        let metrics = Metrics::new();
+        tell(&metrics);
+        let text = metrics.render().unwrap();
+        for line in expected {
+            assert!(text.lines().any(|l| l == *line), "`{line}` is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn records_and_runs() {
+        check(
+            |metrics| {
+                metrics.records("orders.v1", Outcome::Staged, 40);
+                metrics.records("orders.v1", Outcome::Staged, 2);
+                metrics.run_ended("orders.v1", Duration::from_millis(200));
+                metrics.feed_lag("orders.v1", Duration::from_millis(1500));
+                metrics.dead_letters("orders.v1", 3);
+            },
+            &[
+                "tollbridge_records_total{resource=\"orders.v1\",outcome=\"staged\"} 42",
+                "tollbridge_run_seconds_count{resource=\"orders.v1\"} 1",
+                "tollbridge_feed_lag_seconds{resource=\"orders.v1\"} 1.5",
+                "tollbridge_dead_letters{resource=\"orders.v1\"} 3",
+            ],
+        );
+    }
+
+    #[test]
+    fn gates() {
+        check(
+            |metrics| {
+                let gate = metrics.gate("as400");
+                gate.limit(4);
+                gate.queue_depth(2);
+                gate.in_flight(Lane::Sync, 1);
+                gate.waited(Lane::Interactive, Duration::from_millis(3));
+                gate.rejected("queue_full");
+                gate.call_ended("succeeded", Duration::from_millis(30));
+            },
+            &[
+                "tollbridge_gate_limit{backend=\"as400\"} 4",
+                "tollbridge_gate_queue_depth{backend=\"as400\"} 2",
+                "tollbridge_gate_in_flight{backend=\"as400\",lane=\"sync\"} 1",
+                "tollbridge_gate_wait_seconds_count{backend=\"as400\",lane=\"interactive\"} 1",
+                "tollbridge_gate_rejected_total{backend=\"as400\",reason=\"queue_full\"} 1",
+                "tollbridge_backend_call_seconds_count{backend=\"as400\",outcome=\"succeeded\"} 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn requests() {
+        check(
+            |metrics| {
+                let route = metrics.route("/v1/{resource}");
+                route.answered("GET", 200, Duration::from_micros(80));
+                route.answered("GET", 200, Duration::from_micros(80));
+                route.answered("BREW", 599, Duration::from_micros(80));
+            },
+            &[
+                "tollbridge_http_requests_total{route=\"/v1/{resource}\",method=\"GET\",status=\"200\"} 2",
+                "tollbridge_http_requests_total{route=\"/v1/{resource}\",method=\"other\",status=\"599\"} 1",
+                "tollbridge_http_request_seconds_count{route=\"/v1/{resource}\"} 3",
+            ],
+        );
+    }
+}

@@ -1,0 +1,17 @@
+//! Everything worth telling: logs on stderr, metrics for Prometheus.
+//!
+//! A logged sentence can be read alone; values stand beside it as fields, with their unit in the name. A
+//! failure is logged once, where it is handled, and no secret is ever logged. Metrics are told by typed
+//! methods ([`Metrics`]), so that the name of a family or label is spelled in one place.
+//!
+//! This module knows no other part of the house: it is told, it does not ask.
+
+mod backend;
+mod log;
+mod metrics;
+mod requests;
+
+pub use backend::{GateMetrics, Lane};
+pub use log::{Config, LogFormat, SECTION, init};
+pub use metrics::{Metrics, Outcome};
+pub use requests::RouteMetrics;

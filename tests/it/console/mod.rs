@@ -1,0 +1,6 @@
+//! The console over real sockets and a real SQLite file, with an operator that notes what it is asked.
+
+mod act;
+mod app;
+mod guard;
+mod read;

@@ -1,0 +1,181 @@
+//! The demo, end to end: what is broken is found, and what is sound is served to the byte.
+//!
+//! `fixtures/demo/generate.py` wrote data, broken records and expected documents without knowing the mappings;
+//! here the program itself reads a copy of the demo as `make run` lays it out.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::site::Site;
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo")
+}
+
+/// One file of the demo with what is wrong in it.
+struct Summary(Value);
+
+impl Summary {
+    fn text(&self, name: &str) -> &str {
+        self.0[name].as_str().unwrap()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        std::fs::read(fixtures().join("data").join(self.text("file"))).unwrap()
+    }
+
+    fn broken(&self) -> &[Value] {
+        self.0["broken"].as_array().unwrap()
+    }
+}
+
+fn summaries() -> Vec<Summary> {
+    let listing = std::fs::read(fixtures().join("broken.json")).unwrap();
+    serde_json::from_slice::<Vec<Value>>(&listing).unwrap().into_iter().map(Summary).collect()
+}
+
+/// Lines of `expected.ndjson`: resource, key, and the document as text.
+fn expected() -> Vec<(String, String, String)> {
+    let text = std::fs::read_to_string(fixtures().join("expected.ndjson")).unwrap();
+    let split = |line: &str| {
+        let head: Value = serde_json::from_str(line).unwrap();
+        let document = line.split_once("\"document\":").unwrap().1.strip_suffix('}').unwrap();
+        (head["resource"].as_str().unwrap().into(), head["key"].as_str().unwrap().into(), document.to_owned())
+    };
+    text.lines().map(split).collect()
+}
+
+/// A copy of the demo, as `make run` lays it out.
+fn demo() -> Site {
+    let demo = Site::new();
+    demo.copy(&fixtures().join("tollbridge.toml"), "tollbridge.toml");
+    demo.copy(&fixtures().join("mappings"), "mappings");
+    demo.copy(&fixtures().join("data"), "var/inbox");
+    demo
+}
+
+#[test]
+fn the_data_is_what_its_generator_writes() {
+    let generator = fixtures().join("generate.py");
+    let checked = Command::new("python3").arg(generator).arg("--check").output();
+    let checked = checked.expect("python3 is needed: `scripts/setup test` installs it");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn every_file_has_records_enough_and_some_broken_ones() {
+    for summary in summaries() {
+        assert!(summary.0["staged"].as_u64().unwrap() >= 2000, "{}", summary.text("resource"));
+        assert!(summary.broken().len() >= 6, "{}", summary.text("resource"));
+        let mapping = fixtures().join(format!("mappings/{}.toml", summary.text("resource")));
+        assert!(mapping.is_file(), "{}", mapping.display());
+    }
+}
+
+#[test]
+fn the_configuration_and_its_mappings_are_sound() {
+    let (report, exit) = demo().json(&["check"]);
+    assert_eq!((exit, &report[0]["ok"]), (0, &json!(true)), "{report:?}");
+    assert_eq!(report[0]["resources"], json!(["customers.v1", "orders.v1", "stock.v1"]));
+}
+
+#[test]
+fn documents_come_out_to_the_byte() {
+    let demo = demo();
+    for summary in summaries() {
+        let (resource, file) = (summary.text("resource"), fixtures().join("data").join(summary.text("file")));
+        let shown = demo.run(&["preview", resource, &file.display().to_string()]);
+        assert_eq!(shown.status.code(), Some(1), "{}", String::from_utf8_lossy(&shown.stderr));
+        let documents = String::from_utf8(shown.stdout).unwrap();
+        assert_eq!(documents.lines().count() as u64, summary.0["staged"].as_u64().unwrap(), "{resource}");
+        let documents: HashSet<&str> = documents.lines().collect();
+        for (_, key, document) in expected().iter().filter(|(of, ..)| of == resource) {
+            assert!(documents.contains(document.as_str()), "{resource} {key}: {document}");
+        }
+    }
+}
+
+#[test]
+fn every_broken_record_is_found() {
+    let demo = demo();
+    let (runs, exit) = demo.json(&["sync", "--all"]);
+    assert_eq!(exit, 1, "{runs:?}");
+    let runs: BTreeMap<&str, &Value> = runs.iter().map(|run| (run["resource"].as_str().unwrap(), run)).collect();
+    for summary in summaries() {
+        let run = runs[summary.text("resource")];
+        assert_eq!(run["state"], "succeeded", "{run}");
+        assert_eq!((&run["unchanged"], &run["files"]), (&json!(0), &json!(1)), "{run}");
+        for count in ["read", "staged", "dead", "skipped"] {
+            assert_eq!(run[count], summary.0[count], "{count} of {run}");
+        }
+        every_broken_record_of(&demo, &summary);
+    }
+
+    // The files are known now, and have left the inbox.
+    let (again, exit) = demo.json(&["sync", "--all"]);
+    assert_eq!(exit, 0, "{again:?}");
+    assert!(again.iter().all(|run| run["read"] == 0), "{again:?}");
+    assert_eq!(std::fs::read_dir(demo.path("var/inbox")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(demo.path("var/archive")).unwrap().count(), 3);
+}
+
+fn every_broken_record_of(demo: &Site, summary: &Summary) {
+    let resource = summary.text("resource");
+    let (letters, _) = demo.json(&["dead-letters", "list", "--resource", resource]);
+    let by_record: BTreeMap<u64, &Value> =
+        letters.iter().map(|found| (found["record"].as_u64().unwrap(), found)).collect();
+    let bytes = summary.bytes();
+    for broken in summary.broken() {
+        let what = format!("{resource}: {broken}");
+        let found = by_record.get(&broken["record"].as_u64().unwrap()).unwrap_or_else(|| panic!("{what}: {letters:?}"));
+        for name in ["record", "line", "offset", "length", "key", "field", "code"] {
+            assert_eq!(found[name], broken[name], "{name} of {what}, found {found}");
+        }
+        if broken.get("field_offset").is_some() {
+            assert_eq!(
+                (&found["field_offset"], &found["field_length"]),
+                (&broken["field_offset"], &broken["field_length"]),
+                "{what}"
+            );
+        }
+
+        let id = found["id"].to_string();
+        let (shown, _) = demo.json(&["dead-letters", "show", &id]);
+        let (start, length) =
+            (broken["offset"].as_u64().unwrap() as usize, broken["length"].as_u64().unwrap() as usize);
+        let raw: String = bytes[start..start + length].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(shown[0]["raw"], json!(raw), "{what}");
+
+        // By its key where that could be read, and by its place in any case.
+        let place = format!("record:{}", broken["record"]);
+        for key in broken["key"].as_str().into_iter().chain([place.as_str()]) {
+            let (trace, exit) = demo.json(&["trace", resource, key]);
+            assert_eq!(exit, 0, "{what}");
+            assert_eq!(trace[0]["dead_letters"][0]["id"], found["id"], "{what}");
+            assert_eq!(trace[0]["document"], Value::Null, "{what}");
+        }
+    }
+    assert_eq!(letters.len(), summary.broken().len(), "{letters:?}");
+}
+
+#[test]
+fn the_demo_serves_what_its_files_say() {
+    let demo = demo();
+    let service = demo.serve();
+    let key = service.until(|| std::fs::read_to_string(demo.path("var/demo.key")).ok());
+    for (resource, id, document) in expected() {
+        let path = format!("/v1/{}/{id}", resource.strip_suffix(".v1").unwrap());
+        // The first sync goes on while the service answers already.
+        let found = service.until(|| service.get(&path, &key).ok());
+        assert_eq!(found, document, "{path}");
+    }
+    for summary in summaries() {
+        let name = summary.text("resource").strip_suffix(".v1").unwrap();
+        for id in summary.broken().iter().filter_map(|broken| broken["key"].as_str()) {
+            assert_eq!(service.get(&format!("/v1/{name}/{id}"), &key), Err(404), "{name} {id} is broken");
+        }
+    }
+}

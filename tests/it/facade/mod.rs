@@ -1,0 +1,15 @@
+//! The REST API over real sockets and a real SQLite file, route by route.
+
+pub(crate) mod app;
+mod auth;
+mod changes;
+pub(crate) mod client;
+mod connections;
+mod health;
+mod hostile;
+mod lineage;
+mod lists;
+mod openapi;
+mod records;
+mod reload;
+mod streams;

@@ -1,0 +1,60 @@
+//! `Accept: application/x-ndjson`
+
+use std::io::Read;
+use std::time::Duration;
+
+use tollbridge::http::ServerConfig;
+
+use super::app::{Options, TestApp, order};
+use super::client::request;
+
+const NDJSON: (&str, &str) = ("Accept", "application/x-ndjson");
+
+#[test]
+fn everything_that_matches_comes_as_lines() {
+    let app = TestApp::start();
+    app.stage_orders(1203);
+    let answer = app.get_with("/v1/orders", &[NDJSON]);
+    assert_eq!(answer.field("content-type"), Some("application/x-ndjson"));
+    assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
+    let expected: String = (1..=1203).map(|number| order(number).1 + "\n").collect();
+    assert_eq!(answer.text(), expected);
+
+    assert_eq!(app.get_with("/v1/orders?status[null]=true", &[NDJSON]).text().lines().count(), 240);
+    assert_eq!(app.get_with("/v1/orders?limit=1100", &[NDJSON]).text().lines().count(), 1100);
+    assert_eq!(app.get_with("/v1/orders?fields=order_no&limit=1", &[NDJSON]).text(), "{\"order_no\":\"0001\"}\n");
+    let sorted = app.get_with("/v1/orders?sort=-amount&fields=order_no", &[NDJSON]);
+    assert_eq!(sorted.text().lines().next(), Some("{\"order_no\":\"1203\"}"));
+    assert_eq!(app.get_with("/v1/stock", &[NDJSON]).text(), "");
+}
+
+#[test]
+fn faults_before_the_first_line_are_problems() {
+    let app = TestApp::start();
+    app.get_with("/v1/orders?color=red", &[NDJSON]).problem(400, "unknown-parameter");
+    app.get_with("/v1/orders?count=true", &[NDJSON]).problem(400, "invalid-parameter");
+    assert!(app.get_with("/v1/orders", &[("Accept", "text/csv")]).problem(406, "not-acceptable").contains("ndjson"));
+}
+
+#[test]
+fn a_reader_who_stops_is_let_go_and_harms_nobody() {
+    let server = ServerConfig { write_timeout: Duration::from_millis(200), ..ServerConfig::default() };
+    let app = TestApp::with(Options { server, ..Options::default() });
+    let padding = "x".repeat(4000);
+    let made: Vec<(String, String)> = (1..=4000)
+        .map(|n| (format!("{n:04}"), format!("{{\"order_no\":\"{n:04}\",\"padding\":\"{padding}\"}}")))
+        .collect();
+    let documents: Vec<(&str, &str)> = made.iter().map(|(key, payload)| (key.as_str(), payload.as_str())).collect();
+    app.stage("orders.v1", &documents);
+
+    let mut connection = app.connect();
+    let bearer = format!("Bearer {}", app.key);
+    connection.send(&request("GET", "/v1/orders", &[("Authorization", &bearer), NDJSON], b""));
+    // Nothing is read until the other side has given up; meanwhile others are served.
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(app.get("/v1/orders/0001").status, 200);
+    let mut got = Vec::new();
+    let _ended = connection.socket.read_to_end(&mut got);
+    assert!(got.len() < 16_000_000, "16 MB cannot lie in socket buffers: {}", got.len());
+    assert!(!got.ends_with(b"0\r\n\r\n"), "a stream that was cut must not look complete");
+}

@@ -1,0 +1,11 @@
+//! Staging: one conformance suite over the contract, then what is the embedded default's own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's way to fail")]
+
+mod conformance;
+mod crash;
+mod model;
+mod paging;
+mod processes;
+mod sqlite;
+mod support;
