@@ -68,17 +68,17 @@ impl Condition {
         parsed.map_err(|wrong| faults.push(wrong.at(node, text))).ok()
     }
 
-    /// True when the condition holds for certain.
-    pub(super) fn holds(&self, walk: &Walk<'_>) -> bool {
-        self.truth(walk) == Some(true)
+    /// True when the condition holds for certain. `scratch` is left as it was.
+    pub(super) fn holds(&self, walk: &Walk<'_>, scratch: &mut Vec<u8>) -> bool {
+        self.truth(walk, scratch) == Some(true)
     }
 
     /// Kleene's logic: `None` is "cannot be known".
-    fn truth(&self, walk: &Walk<'_>) -> Option<bool> {
+    fn truth(&self, walk: &Walk<'_>, scratch: &mut Vec<u8>) -> Option<bool> {
         match self {
-            Condition::Any(parts) => fold(parts, walk, true),
-            Condition::All(parts) => fold(parts, walk, false),
-            Condition::Not(part) => part.truth(walk).map(|truth| !truth),
+            Condition::Any(parts) => fold(parts, walk, scratch, true),
+            Condition::All(parts) => fold(parts, walk, scratch, false),
+            Condition::Not(part) => part.truth(walk, scratch).map(|truth| !truth),
             Condition::Compare { place, test, with, style } => {
                 let order = compare(&read(walk, *place)?, with, *style)?;
                 Some(match test {
@@ -98,6 +98,7 @@ impl Condition {
                 Value::Text(text) => Some(text.starts_with(prefix.as_str())),
                 _ => None,
             },
+            Condition::Blank { place } if is_text(walk, *place, scratch) => Some(false),
             Condition::Blank { place } => match walk.fields.read(place.slot, walk.scope(*place)) {
                 Ok(Value::Null) => Some(true),
                 Ok(Value::Text(text)) => Some(text.trim_ascii().is_empty()),
@@ -109,16 +110,24 @@ impl Condition {
     }
 }
 
-fn fold(parts: &[Condition], walk: &Walk<'_>, decisive: bool) -> Option<bool> {
+fn fold(parts: &[Condition], walk: &Walk<'_>, scratch: &mut Vec<u8>, decisive: bool) -> Option<bool> {
     let mut outcome = Some(!decisive);
     for part in parts {
-        match part.truth(walk) {
+        match part.truth(walk, scratch) {
             Some(truth) if truth == decisive => return Some(decisive),
             Some(_) => {}
             None => outcome = None,
         }
     }
     outcome
+}
+
+/// True for a text that is there and not blank, found the short way where the format has one.
+fn is_text(walk: &Walk<'_>, place: Place, scratch: &mut Vec<u8>) -> bool {
+    let start = scratch.len();
+    let written = walk.fields.write_text(place.slot, walk.scope(place), scratch);
+    scratch.truncate(start);
+    written
 }
 
 fn read<'a>(walk: &Walk<'a>, place: Place) -> Option<Value<'a>> {
@@ -439,7 +448,7 @@ mod tests {
     fn check(condition: &str, expected: bool) {
         let double = record();
         let compiled = compile(condition).unwrap();
-        assert_eq!(compiled.holds(&Walk::new(&double)), expected, "{condition}");
+        assert_eq!(compiled.holds(&Walk::new(&double), &mut Vec::new()), expected, "{condition}");
     }
 
     #[test]

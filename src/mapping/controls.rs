@@ -69,7 +69,7 @@ impl Controls {
 
     /// Takes a record into account, whatever it is: data, skipped, or the trailer.
     pub fn add(&mut self, record: &RawRecord<'_>) {
-        let class = self.rules.classify(&Walk::new(record.fields));
+        let class = self.rules.classify(&Walk::new(record.fields), &mut Vec::new());
         self.count(record, class);
     }
 

@@ -83,9 +83,10 @@ pub(super) enum Convert {
         safe: bool,
         bounds: Bounds,
     },
+    /// `largest`: the digits of the largest number of the type, without the point.
     Decimal {
-        precision: u8,
         scale: u8,
+        largest: u128,
         as_string: bool,
         bounds: Bounds,
     },
@@ -222,9 +223,9 @@ impl Scalar {
                 }
                 (whole, *as_string, bounds)
             }
-            Convert::Decimal { precision, scale, as_string, bounds } => {
+            Convert::Decimal { scale, largest, as_string, bounds } => {
                 let exact = number.rescale(*scale).map_err(|error| (code(error), number.to_string()))?;
-                if exact.units().unsigned_abs() >= 10u128.pow(u32::from(*precision)) {
+                if exact.units().unsigned_abs() > *largest {
                     return Err((RejectCode::Overflow, number.to_string()));
                 }
                 (exact, *as_string, bounds)

@@ -70,10 +70,10 @@ pub(super) enum Class {
 
 impl Rules {
     /// The trailer is asked for first: a `skip` for all that is no data may well hold for it too.
-    pub(super) fn classify(&self, walk: &Walk<'_>) -> Class {
-        if self.trailer.as_ref().is_some_and(|trailer| trailer.when.holds(walk)) {
+    pub(super) fn classify(&self, walk: &Walk<'_>, scratch: &mut Vec<u8>) -> Class {
+        if self.trailer.as_ref().is_some_and(|trailer| trailer.when.holds(walk, scratch)) {
             Class::Trailer
-        } else if self.skip.iter().any(|condition| condition.holds(walk)) {
+        } else if self.skip.iter().any(|condition| condition.holds(walk, scratch)) {
             Class::Skipped
         } else {
             Class::Data
@@ -106,7 +106,7 @@ impl Mapper {
     /// Maps one record, and counts it for the control totals.
     pub fn map(&mut self, record: &RawRecord<'_>) -> Mapped {
         let walk = Walk::new(record.fields);
-        let class = self.rules.classify(&walk);
+        let class = self.rules.classify(&walk, &mut self.buffer);
         if let Some(controls) = &mut self.controls {
             controls.count(record, class);
         }
@@ -274,7 +274,7 @@ impl Array {
         for index in 0..count {
             let scope: Scope = walk.fields.element(slot, outer, index);
             walk.enter(self.place.level + 1, scope);
-            if self.skip.as_ref().is_some_and(|skip| skip.holds(walk)) {
+            if self.skip.as_ref().is_some_and(|skip| skip.holds(walk, out)) {
                 continue;
             }
             if out.len() > start {

@@ -74,7 +74,7 @@ pub(super) fn convert(table: &Table<'_>, known: Known, moments: Moments, context
         }
         Type::Decimal { precision, scale } => {
             holds(table, kind, precision, scale);
-            Convert::Decimal { precision, scale, as_string, bounds }
+            Convert::Decimal { scale, largest: 10u128.pow(precision.into()) - 1, as_string, bounds }
         }
         Type::Number => Convert::Number { bounds },
         Type::Boolean => Convert::Boolean {
