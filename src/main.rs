@@ -7,7 +7,7 @@ use tollbridge::cli::{decode, inspect};
 
 #[derive(Parser)]
 enum Cli {
-    Decode(decode::DecodeArgs),
+    Decode(Box<decode::DecodeArgs>),
     Inspect {
         #[command(flatten)]
         args: inspect::InspectArgs,

@@ -70,7 +70,7 @@ impl JsonPlan {
             [] => compiler.steps(&[record], &mut HashSet::new()),
             children => compiler.steps(children, &mut HashSet::new()),
         };
-        let room = members.iter().map(|step| room(step)).sum::<usize>() + META + 2;
+        let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
         JsonPlan { members, room, tail }
     }
@@ -173,7 +173,7 @@ impl Compiler<'_> {
                 };
                 let room = match &element {
                     Element::Value(leaf) => leaf_room(leaf),
-                    Element::Object(members) => members.iter().map(|step| room(step)).sum::<usize>() + 4,
+                    Element::Object(members) => members.iter().map(room).sum::<usize>() + 4,
                 };
                 Step::Array { name, table: index, element, room }
             }
@@ -210,9 +210,9 @@ fn leaf_room(leaf: &Leaf) -> usize {
 fn room(step: &Step) -> usize {
     match step {
         Step::Value { name, leaf, .. } => name.len() + leaf_room(leaf) + 1,
-        Step::Object { name, members } => name.len() + members.iter().map(|step| room(step)).sum::<usize>() + 4,
+        Step::Object { name, members } => name.len() + members.iter().map(room).sum::<usize>() + 4,
         Step::Array { name, .. } => name.len() + 4,
-        Step::Overlay { views } => views.iter().flatten().map(|step| room(step)).sum(),
+        Step::Overlay { views } => views.iter().flatten().map(room).sum(),
     }
 }
 

@@ -161,8 +161,10 @@ pub(super) fn zoned(
                 return Err(over_digit(bytes[last], last));
             }
             let negative = digit & NEGATIVE != 0;
-            // An unsigned number may carry the plus that a program left there; a minus contradicts its picture.
-            if negative && sign.is_none() {
+            // An unsigned number may carry the plus that a program left there. A minus contradicts its picture, and the
+            // rarer signs are letters (`S` to `Z`) far more often than signs.
+            let usual = !ebcdic || bytes[last] >= 0xF0 || bytes[last] & 0xF0 == 0xC0;
+            if sign.is_none() && (negative || !usual) {
                 return Err(Bad::Sign(last));
             }
             run(&bytes[..last], 0, plain, digits)?;
@@ -415,6 +417,8 @@ mod tests {
         // Without a sign in the picture, a plus is harmless and a minus is not.
         check(b"\xF1\xF2\xC3", None, Ebcdic, plus(123));
         check(b"\xF1\xF2\xD3", None, Ebcdic, Err(Bad::Sign(2)));
+        check(b"\xF1\xF2\xE3", None, Ebcdic, Err(Bad::Sign(2)));
+        check(b"\xF1\xF2\xE3", Some(Trailing), Ebcdic, plus(123));
         check(b"\xF1\x40\xF3", None, Ebcdic, Err(Bad::Digit(1)));
         check(b"\xF1\xC2\xF3", Some(Trailing), Ebcdic, Err(Bad::Digit(1)));
         check(b"\xF1\xF2\x43", Some(Trailing), Ebcdic, Err(Bad::Sign(2)));

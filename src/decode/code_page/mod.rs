@@ -102,8 +102,8 @@ impl CodePage {
         if wanted == "utf8" || wanted == "utf8sig" {
             return Ok(CodePage::utf8());
         }
-        let same = |spelling: &&str| normalised(spelling) == wanted;
-        if let Some(page) = tables::PAGES.iter().find(|page| page.names.iter().any(|name| same(&name))) {
+        let same = |spelling: &&'static str| normalised(spelling) == wanted;
+        if let Some(page) = tables::PAGES.iter().find(|page| page.names.iter().any(same)) {
             let method = Method::SingleByte(Box::new(Tables::of(page)));
             let name = page.names.first().copied().unwrap_or_default();
             return Ok(CodePage(Arc::new(Inner { name, family: page.family, method })));
