@@ -215,12 +215,25 @@ impl<'a> Cursor<'a> {
 
     fn escaped_text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
         self.byte(b'"');
-        for (index, &byte) in bytes.iter().enumerate() {
-            let entry = &tables.json[usize::from(byte)];
-            self.out[self.at..self.at + 8].copy_from_slice(entry);
-            self.at += usize::from(entry[7]);
-            if entry[7] == 0 {
-                return Err(Unmappable { index, byte });
+        for (piece, eight) in bytes.chunks(8).enumerate() {
+            let mut plain = [0u8; 8];
+            let mut seen = 0;
+            for (to, &from) in plain.iter_mut().zip(eight) {
+                *to = tables.plain[usize::from(from)];
+                seen |= *to;
+            }
+            if seen & NOT_PLAIN == 0 {
+                self.out[self.at..self.at + 8].copy_from_slice(&plain);
+                self.at += eight.len();
+                continue;
+            }
+            for (index, &byte) in eight.iter().enumerate() {
+                let entry = &tables.json[usize::from(byte)];
+                self.out[self.at..self.at + 8].copy_from_slice(entry);
+                self.at += usize::from(entry[7]);
+                if entry[7] == 0 {
+                    return Err(Unmappable { index: 8 * piece + index, byte });
+                }
             }
         }
         self.byte(b'"');
@@ -391,11 +404,19 @@ pub(super) const META: usize = 96;
 /// Appends a JSON string with its quotes.
 pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
     let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    // Looking at all of them without a way out in between is what the machine does fastest.
+    if !bytes.iter().fold(false, |seen, byte| seen | is_special(*byte)) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut clean_from = 0;
     for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+        if !is_special(byte) {
             continue;
         }
         out.extend_from_slice(&bytes[clean_from..index]);

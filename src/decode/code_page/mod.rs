@@ -53,6 +53,8 @@ enum Method {
 pub(super) struct Tables {
     /// The character.
     chars: [char; 256],
+    /// The character where it is ASCII; else [`NOT_PLAIN`].
+    ascii: [u8; 256],
     /// The byte as ASCII where that is one character which JSON does not escape; else [`NOT_PLAIN`].
     pub(super) plain: [u8; 256],
     /// The character in UTF-8 as it stands inside a JSON string, at most six bytes; the last element is the number of
@@ -201,10 +203,13 @@ impl Tables {
                 chars.iter_mut().zip(lower.chain(page.chars.chars())).for_each(|(slot, char)| *slot = char);
             }
         }
-        let mut tables = Tables { chars, plain: [NOT_PLAIN; 256], json: [[0; 8]; 256] };
+        let mut tables = Tables { chars, ascii: [NOT_PLAIN; 256], plain: [NOT_PLAIN; 256], json: [[0; 8]; 256] };
         for (byte, char) in chars.into_iter().enumerate() {
             if char == ABSENT {
                 continue;
+            }
+            if char.is_ascii() {
+                tables.ascii[byte] = char as u8;
             }
             let escaped = escape(char);
             if let [only] = escaped.as_bytes() {
@@ -217,7 +222,12 @@ impl Tables {
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<String, Unmappable> {
-        let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+        // Most text is ASCII once it is decoded, and then as long as its bytes.
+        let ascii: Vec<u8> = bytes.iter().map(|byte| self.ascii[usize::from(*byte)]).collect();
+        if let Ok(text) = String::from_utf8(ascii) {
+            return Ok(text);
+        }
+        let mut text = String::with_capacity(bytes.len() + bytes.len() / 4 + 8);
         for (index, &byte) in bytes.iter().enumerate() {
             match self.chars[usize::from(byte)] {
                 ABSENT => return Err(Unmappable { index, byte }),
