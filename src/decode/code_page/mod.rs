@@ -164,7 +164,10 @@ impl CodePage {
             Method::Utf8 => {
                 std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|e| unmappable(bytes, e.valid_up_to()))
             }
-            Method::SingleByte(tables) => tables.decode(bytes).map(Cow::Owned),
+            Method::SingleByte(tables) => match self.0.family {
+                Family::Ascii => tables.decode_mostly_ascii(bytes).map(Cow::Owned),
+                Family::Ebcdic => tables.decode(bytes).map(Cow::Owned),
+            },
             Method::MultiByte(encoding) => match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
                 Some(text) => Ok(text),
                 None => Err(unmappable(bytes, valid_prefix(encoding, bytes))),
@@ -232,6 +235,28 @@ impl Tables {
             match self.chars[usize::from(byte)] {
                 ABSENT => return Err(Unmappable { index, byte }),
                 char => text.push(char),
+            }
+        }
+        Ok(text)
+    }
+}
+
+impl Tables {
+    /// [`Tables::decode`] for a page that agrees with ASCII below 0x80.
+    fn decode_mostly_ascii(&self, bytes: &[u8]) -> Result<String, Unmappable> {
+        let mut text = String::with_capacity(bytes.len() + bytes.len() / 4 + 8);
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let run = rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+            let (ascii, behind) = rest.split_at(run);
+            text.push_str(std::str::from_utf8(ascii).unwrap_or_default());
+            at += run;
+            if let Some(&byte) = behind.first() {
+                match self.chars[usize::from(byte)] {
+                    ABSENT => return Err(Unmappable { index: at, byte }),
+                    char => text.push(char),
+                }
+                at += 1;
             }
         }
         Ok(text)
