@@ -168,14 +168,9 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     tracing::info!(api = %announcement.api, admin = %announcement.admin, "ready");
     notify(&[NotifyState::Ready]);
 
-    loop {
-        match signals.next().await {
-            Asked::Reload => {
-                // What is wrong was logged; the service goes on with what it has.
-                let _ = service.reload().await;
-            }
-            Asked::Stop => break,
-        }
+    while let Asked::Reload = signals.next().await {
+        // What is wrong was logged; the service goes on with what it has.
+        let _ = service.reload().await;
     }
 
     tracing::info!("stopping: finishing what is in flight");

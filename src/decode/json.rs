@@ -71,18 +71,6 @@ impl Digits {
         digits
     }
 
-    /// Those of sixteen half-bytes that all are digits, without leading zeros.
-    #[inline]
-    pub(super) fn of_nibbles(nibbles: u64) -> Digits {
-        let mut digits = Digits::new();
-        let zeros = u64::from_ne_bytes([b'0'; 8]);
-        digits.ascii[..8].copy_from_slice(&(spread((nibbles >> 32) as u32) | zeros).to_be_bytes());
-        digits.ascii[8..16].copy_from_slice(&(spread(nibbles as u32) | zeros).to_be_bytes());
-        digits.start = (nibbles.leading_zeros() / 4) as usize;
-        digits.end = 16;
-        digits
-    }
-
     /// Those that there are.
     pub(super) fn all(&self) -> &[u8] {
         self.ascii.get(self.start..self.end).unwrap_or_default()
@@ -178,11 +166,21 @@ impl<'a> Cursor<'a> {
     /// A member's name.
     #[inline]
     pub(super) fn name(&mut self, name: &Name) {
-        self.out[self.at..self.at + SLACK].copy_from_slice(&name.start);
-        if name.length > SLACK {
-            self.out[self.at + SLACK..self.at + name.length].copy_from_slice(&name.rest);
-        }
-        self.at += name.length;
+        let mut pen = self.pen();
+        pen.name(name);
+        self.at = pen.at;
+    }
+
+    /// The same place for a few writes that are inlined: it lives in registers. Hand it back by [`Cursor::moved_to`].
+    #[inline]
+    pub(super) fn pen(&mut self) -> Pen<'_> {
+        Pen { out: self.out.as_mut_slice(), at: self.at }
+    }
+
+    /// Goes on where a pen stopped.
+    #[inline]
+    pub(super) fn moved_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// Ends the object whose members begin at `start`: their first comma becomes its bracket.
@@ -205,39 +203,37 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string of bytes of a single-byte code page, with its quotes.
-    #[inline]
     pub(super) fn text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
-        let length = bytes.len();
-        let room = &mut self.out[self.at..self.at + length + 2];
-        room[0] = b'"';
-        room[length + 1] = b'"';
-        let (pieces, rest) = bytes.as_chunks::<8>();
-        let (room_pieces, room_rest) = room[1..=length].as_chunks_mut::<8>();
-        let mut seen = 0;
-        for (to, from) in room_pieces.iter_mut().zip(pieces) {
-            *to = from.map(|byte| tables.plain[usize::from(byte)]);
-            seen |= u64::from_ne_bytes(*to);
+        let mut pen = self.pen();
+        if pen.plain_text(bytes, tables) {
+            self.at = pen.at;
+            return Ok(());
         }
-        for (to, &from) in room_rest.iter_mut().zip(rest) {
-            *to = tables.plain[usize::from(from)];
-            seen |= u64::from(*to);
-        }
-        if seen & u64::from_ne_bytes([NOT_PLAIN; 8]) != 0 {
-            // Some character takes more than one byte: all of them again, one by one.
-            return self.escaped_text(bytes, tables);
-        }
-        self.at += length + 2;
-        Ok(())
+        // Some character takes more than one byte: all of them, one by one.
+        self.escaped_text(bytes, tables)
     }
 
     fn escaped_text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
         self.byte(b'"');
-        for (index, &byte) in bytes.iter().enumerate() {
-            let entry = &tables.json[usize::from(byte)];
-            self.out[self.at..self.at + 8].copy_from_slice(entry);
-            self.at += usize::from(entry[7]);
-            if entry[7] == 0 {
-                return Err(Unmappable { index, byte });
+        for (piece, eight) in bytes.chunks(8).enumerate() {
+            let mut plain = [0u8; 8];
+            let mut seen = 0;
+            for (to, &from) in plain.iter_mut().zip(eight) {
+                *to = tables.plain[usize::from(from)];
+                seen |= *to;
+            }
+            if seen & NOT_PLAIN == 0 {
+                self.out[self.at..self.at + 8].copy_from_slice(&plain);
+                self.at += eight.len();
+                continue;
+            }
+            for (index, &byte) in eight.iter().enumerate() {
+                let entry = &tables.json[usize::from(byte)];
+                self.out[self.at..self.at + 8].copy_from_slice(entry);
+                self.at += usize::from(entry[7]);
+                if entry[7] == 0 {
+                    return Err(Unmappable { index: 8 * piece + index, byte });
+                }
             }
         }
         self.byte(b'"');
@@ -319,17 +315,108 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// See [`Cursor::pen`].
+pub(super) struct Pen<'a> {
+    out: &'a mut [u8],
+    at: usize,
+}
+
+impl Pen<'_> {
+    /// How far it came.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// A member's name.
+    #[inline(always)]
+    pub(super) fn name(&mut self, name: &Name) {
+        self.out[self.at..self.at + SLACK].copy_from_slice(&name.start);
+        if name.length > SLACK {
+            self.out[self.at + SLACK..self.at + name.length].copy_from_slice(&name.rest);
+        }
+        self.at += name.length;
+    }
+
+    /// A string all of whose characters are one byte in JSON, with its quotes; false, and nothing written, when some
+    /// are not.
+    #[inline(always)]
+    pub(super) fn plain_text(&mut self, bytes: &[u8], tables: &Tables) -> bool {
+        let length = bytes.len();
+        let room = &mut self.out[self.at..self.at + length + 2];
+        room[0] = b'"';
+        room[length + 1] = b'"';
+        let (pieces, rest) = bytes.as_chunks::<8>();
+        let (room_pieces, room_rest) = room[1..=length].as_chunks_mut::<8>();
+        let mut seen = 0;
+        for (to, from) in room_pieces.iter_mut().zip(pieces) {
+            *to = from.map(|byte| tables.plain[usize::from(byte)]);
+            seen |= u64::from_ne_bytes(*to);
+        }
+        for (to, &from) in room_rest.iter_mut().zip(rest) {
+            *to = tables.plain[usize::from(from)];
+            seen |= u64::from(*to);
+        }
+        let plain = seen & u64::from_ne_bytes([NOT_PLAIN; 8]) == 0;
+        if plain {
+            self.at += length + 2;
+        }
+        plain
+    }
+
+    /// A number of up to 16 digits given one in each byte, the first in the high bytes; `scale` is at most 15.
+    #[inline(always)]
+    pub(super) fn digits(&mut self, negative: bool, high: u64, low: u64, scale: usize) {
+        const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
+        let mut ascii = [0u8; 2 * SLACK];
+        ascii[..8].copy_from_slice(&(high | ZEROS).to_be_bytes());
+        ascii[8..16].copy_from_slice(&(low | ZEROS).to_be_bytes());
+        let zeros = if high == 0 { 64 + low.leading_zeros() } else { high.leading_zeros() } / 8;
+        // The digit before the point is always written.
+        let written = (16 - zeros as usize).max(scale + 1);
+        self.out[self.at] = b'-';
+        self.at += usize::from(negative);
+        let mut piece = |at: usize, from: usize| {
+            let from = from & (SLACK - 1);
+            self.out[at..at + SLACK].copy_from_slice(&ascii[from..from + SLACK]);
+        };
+        piece(self.at, 16 - written);
+        if scale == 0 {
+            self.at += written;
+            return;
+        }
+        let point = self.at + written - scale;
+        piece(point + 1, 16 - scale);
+        self.out[point] = b'.';
+        self.at += written + 1;
+    }
+}
+
+/// Half-bytes one in each byte, the high ones and the low ones.
+#[inline(always)]
+pub(super) fn spread_nibbles(nibbles: u64) -> (u64, u64) {
+    (spread((nibbles >> 32) as u32), spread(nibbles as u32))
+}
+
 /// The most bytes that [`Cursor::meta`] writes.
 pub(super) const META: usize = 96;
 
 /// Appends a JSON string with its quotes.
 pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
     let bytes = text.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
+    // Looking at all of them without a way out in between is what the machine does fastest.
+    if !bytes.iter().fold(false, |seen, byte| seen | is_special(*byte)) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut clean_from = 0;
     for (index, &byte) in bytes.iter().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+        if !is_special(byte) {
             continue;
         }
         out.extend_from_slice(&bytes[clean_from..index]);
@@ -401,12 +488,28 @@ mod tests {
         digits.ascii[..9].copy_from_slice(b"000012300");
         assert_eq!(written(|cursor| cursor.decimal(true, &digits, 4)), "-1.2300");
         assert_eq!(written(|cursor| cursor.decimal(false, &digits, 0)), "12300");
-        let nibbles = |nibbles, scale| written(|cursor| cursor.decimal(false, &Digits::of_nibbles(nibbles), scale));
-        assert_eq!(nibbles(0x123, 2), "1.23");
-        assert_eq!(nibbles(0, 2), "0.00");
-        assert_eq!(nibbles(0, 0), "0");
-        assert_eq!(nibbles(5, 20), "0.00000000000000000005");
-        assert_eq!(nibbles(0x1234_5678_9012_3456, 0), "1234567890123456");
+    }
+
+    #[test]
+    fn a_pen_writes_digits_as_a_cursor_does() {
+        let check = |negative: bool, nibbles: u64, scale: usize, expected: &str| {
+            let text = written(|cursor| {
+                let (high, low) = super::spread_nibbles(nibbles);
+                let mut pen = cursor.pen();
+                pen.digits(negative, high, low, scale);
+                let at = pen.at();
+                cursor.moved_to(at);
+            });
+            assert_eq!(text, expected);
+        };
+        check(false, 0x123, 2, "1.23");
+        check(true, 0x123, 3, "-0.123");
+        check(false, 0, 2, "0.00");
+        check(false, 0, 0, "0");
+        check(true, 5, 15, "-0.000000000000005");
+        check(false, 0x1234_5678_9012_3456, 0, "1234567890123456");
+        check(false, 0x1234_5678_9012_3456, 15, "1.234567890123456");
+        check(false, 0x1000_0000_0000, 2, "1000000000.00");
     }
 
     #[test]

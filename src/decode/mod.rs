@@ -8,6 +8,8 @@
 //! Two kinds of fault: a bad record is an [`Item::Reject`] and the stream goes on; a stream that cannot be followed any
 //! further is a [`StreamFault`]. Nothing here opens a file, asks a clock, or knows what a mapping makes of a field.
 
+#![expect(clippy::result_large_err, reason = "a reject is a value of the product, and rare")]
+
 pub mod cobol;
 pub mod code_page;
 pub mod copybook;

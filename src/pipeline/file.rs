@@ -86,7 +86,7 @@ impl Passage<'_> {
     /// For mappings that judge the file as a whole: reads it all before anything of it becomes visible.
     /// Answers the findings when it is to be refused.
     async fn survey(&self, entry: &FileEntry) -> Result<Option<Survey>, PipelineError> {
-        if self.plan.on_reject == OnReject::Record && !self.plan.controls().is_some() {
+        if self.plan.on_reject == OnReject::Record && self.plan.controls().is_none() {
             return Ok(None);
         }
         let file = self.bridge.landing.open_blob(entry.blob)?;

@@ -5,6 +5,7 @@
 mod architecture;
 mod config;
 mod console;
+mod decode;
 mod demo;
 mod facade;
 mod kill;

@@ -4,10 +4,12 @@
 use std::collections::HashSet;
 
 use super::fields::Body;
-use super::number::{Bad, packed, packed_word, zoned};
+use super::number::{Bad, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
-use crate::decode::copybook::Data;
-use crate::decode::json::{Blank, Cursor, Digits, ESCAPED, JsonOptions, META, Name};
+use crate::decode::code_page::{Family, Tables};
+use crate::decode::copybook::{Data, SignPosition};
+use crate::decode::format::Trim;
+use crate::decode::json::{Blank, Cursor, Digits, ESCAPED, JsonOptions, META, Name, Pen, spread_nibbles};
 use crate::record::{FieldFault, Position, Value};
 
 /// How the records of a layout are written.
@@ -44,6 +46,43 @@ struct Leaf {
     /// Whether it lies behind a table of varying length and moves with it.
     moves: bool,
     data: Data,
+    quick: Quick,
+}
+
+/// How the usual values of an item are written quickly; see [`Run::quick_value`].
+#[derive(Clone, Copy)]
+enum Quick {
+    Text,
+    /// At most 8 bytes with a sign, `scale` at most 15.
+    Packed {
+        digits: u8,
+        scale: u8,
+        signed: bool,
+    },
+    /// At most 8 bytes with the sign, if any, over the last one, `scale` at most 15.
+    Zoned {
+        scale: u8,
+        signed: bool,
+    },
+    No,
+}
+
+impl Quick {
+    fn of(data: Data, length: usize, moves: bool) -> Quick {
+        match data {
+            _ if moves => Quick::No,
+            Data::Text => Quick::Text,
+            Data::Packed { digits, scale: scale @ 0..=15, signed, sign_nibble: true } if length <= 8 => {
+                Quick::Packed { digits, scale: scale.unsigned_abs(), signed }
+            }
+            Data::Zoned { scale: scale @ 0..=15, sign, .. }
+                if length <= 8 && matches!(sign, None | Some(SignPosition::Trailing)) =>
+            {
+                Quick::Zoned { scale: scale.unsigned_abs(), signed: sign.is_some() }
+            }
+            _ => Quick::No,
+        }
+    }
 }
 
 /// A field that could not be written: the item, its offset in the record, and why.
@@ -70,7 +109,7 @@ impl JsonPlan {
             [] => compiler.steps(&[record], &mut HashSet::new()),
             children => compiler.steps(children, &mut HashSet::new()),
         };
-        let room = members.iter().map(|step| room(step)).sum::<usize>() + META + 2;
+        let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
         JsonPlan { members, room, tail }
     }
@@ -84,7 +123,16 @@ impl JsonPlan {
         cursor: &mut Cursor<'_>,
     ) -> Result<(), Box<Failure>> {
         let factor = if options.hex { HEX } else { 1 };
-        let run = Run { options, factor, tail: self.tail * factor };
+        let encoding = &body.plan.encoding;
+        let run = Run {
+            options,
+            factor,
+            tail: self.tail * factor,
+            tables: encoding.tables(),
+            trim: body.plan.trim(),
+            blank: encoding.blank(),
+            family: encoding.family(),
+        };
         cursor.reserve(self.room * factor);
         let start = cursor.len();
         if options.meta {
@@ -162,7 +210,11 @@ impl Compiler<'_> {
         let own = unique(own, names);
         let name = Name::new(&own);
         let moves = !self.plan.moved_by[index].is_empty();
-        let leaf = item.data.map(|data| Leaf { item: index, offset: item.offset, length: item.length, moves, data });
+        let (offset, length) = (item.offset, item.length);
+        let leaf = item.data.map(|data| {
+            let quick = Quick::of(data, length, moves);
+            Leaf { item: index, offset, length, moves, data, quick }
+        });
         steps.push(match (leaf, &item.occurs) {
             (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
             (None, None) => Step::Object { name, members: self.steps(&item.children, &mut HashSet::new()) },
@@ -173,7 +225,7 @@ impl Compiler<'_> {
                 };
                 let room = match &element {
                     Element::Value(leaf) => leaf_room(leaf),
-                    Element::Object(members) => members.iter().map(|step| room(step)).sum::<usize>() + 4,
+                    Element::Object(members) => members.iter().map(room).sum::<usize>() + 4,
                 };
                 Step::Array { name, table: index, element, room }
             }
@@ -210,9 +262,9 @@ fn leaf_room(leaf: &Leaf) -> usize {
 fn room(step: &Step) -> usize {
     match step {
         Step::Value { name, leaf, .. } => name.len() + leaf_room(leaf) + 1,
-        Step::Object { name, members } => name.len() + members.iter().map(|step| room(step)).sum::<usize>() + 4,
+        Step::Object { name, members } => name.len() + members.iter().map(room).sum::<usize>() + 4,
         Step::Array { name, .. } => name.len() + 4,
-        Step::Overlay { views } => views.iter().flatten().map(|step| room(step)).sum(),
+        Step::Overlay { views } => views.iter().flatten().map(room).sum(),
     }
 }
 
@@ -234,6 +286,10 @@ struct Run<'a> {
     /// By how much hex makes a field longer.
     factor: usize,
     tail: usize,
+    tables: Option<&'a Tables>,
+    trim: Trim,
+    blank: u8,
+    family: Family,
 }
 
 impl Run<'_> {
@@ -241,11 +297,13 @@ impl Run<'_> {
         for step in steps {
             match step {
                 Step::Value { name, hex, leaf } => {
-                    cursor.name(name);
-                    let bytes = self.value(leaf, body, scope, cursor)?;
-                    if self.options.hex {
-                        cursor.name(hex);
-                        cursor.hex(bytes);
+                    let mut pen = cursor.pen();
+                    pen.name(name);
+                    let is_written = self.quick_value(leaf, body.bytes, scope, &mut pen);
+                    let at = pen.at();
+                    cursor.moved_to(at);
+                    if !is_written || self.options.hex {
+                        self.full_value(leaf, hex, is_written, body, scope, cursor)?;
                     }
                 }
                 Step::Object { name, members } => {
@@ -321,8 +379,60 @@ impl Run<'_> {
         }
     }
 
+    /// Writes the values that most records are made of, if there is nothing unusual about them; false when nothing was
+    /// written. What it writes is what [`Run::value`] writes.
+    #[inline(always)]
+    fn quick_value(&self, leaf: &Leaf, record: &[u8], scope: usize, pen: &mut Pen<'_>) -> bool {
+        let offset = leaf.offset + scope;
+        let end = offset + leaf.length;
+        match leaf.quick {
+            Quick::Text => {
+                let (Some(tables), Some(bytes)) = (self.tables, record.get(offset..end)) else { return false };
+                let trimmed = self.trim.apply(bytes, self.blank);
+                bytes.first() != Some(&0) && pen.plain_text(trimmed, tables)
+            }
+            Quick::Packed { digits, scale, signed } => {
+                let Some(word) = low_word(record, end, leaf.length) else { return false };
+                let Some((negative, nibbles)) = packed_word(word, digits, signed) else { return false };
+                let (high, low) = spread_nibbles(nibbles);
+                pen.digits(negative && nibbles != 0, high, low, usize::from(scale));
+                true
+            }
+            Quick::Zoned { scale, signed } => {
+                let Some(word) = low_word(record, end, leaf.length) else { return false };
+                let family = self.family;
+                let Some((negative, digits)) = zoned_word(word, leaf.length, signed, family) else { return false };
+                pen.digits(negative && digits != 0, 0, digits, usize::from(scale));
+                true
+            }
+            Quick::No => false,
+        }
+    }
+
+    /// Writes a value that is not written yet, and its bytes in hex where they are wanted.
+    #[inline(never)]
+    fn full_value(
+        &self,
+        leaf: &Leaf,
+        hex: &Name,
+        is_written: bool,
+        body: Body<'_>,
+        scope: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Written {
+        let bytes = if is_written {
+            body.bytes.get(leaf.offset + scope..leaf.offset + scope + leaf.length).unwrap_or_default()
+        } else {
+            self.value(leaf, body, scope, cursor)?
+        };
+        if self.options.hex {
+            cursor.name(hex);
+            cursor.hex(bytes);
+        }
+        Ok(())
+    }
+
     /// Writes a value; answers its bytes.
-    #[inline]
     fn value<'a>(
         &self,
         leaf: &Leaf,
@@ -370,15 +480,6 @@ impl Run<'_> {
                 }
             }
             Data::Packed { digits: picture, scale, signed, sign_nibble } => {
-                if sign_nibble
-                    && scale >= 0
-                    && let Some(word) = low_word(body.bytes, offset + leaf.length, leaf.length)
-                    && let Some((negative, nibbles)) = packed_word(word, picture, signed)
-                {
-                    let digits = Digits::of_nibbles(nibbles);
-                    cursor.decimal(negative && nibbles != 0, &digits, usize::from(scale.unsigned_abs()));
-                    return Ok(bytes);
-                }
                 let mut digits = Digits::new();
                 match packed(bytes, picture, signed, sign_nibble, &mut digits) {
                     Ok(negative) => {

@@ -418,7 +418,7 @@ fn fields_as_a_mapping_reads_them() {
         // A group reads as the text of all its bytes, whatever they are.
         assert!(shown(fields.read(lines.slot, Scope::ROOT)).starts_with("AB \0"));
     });
-    with_fields(&decoder, &vec![0; 27], |fields| {
+    with_fields(&decoder, &[0; 27], |fields| {
         assert_eq!(fields.read(amount.slot, Scope::ROOT).unwrap_err().code, RejectCode::Blank);
         let number = layout.resolve(None, "ORD-NO").unwrap();
         assert_eq!(fields.read(number.slot, Scope::ROOT).unwrap_err().code, RejectCode::Blank);

@@ -53,6 +53,8 @@ enum Method {
 pub(super) struct Tables {
     /// The character.
     chars: [char; 256],
+    /// The character where it is ASCII; else [`NOT_PLAIN`].
+    ascii: [u8; 256],
     /// The byte as ASCII where that is one character which JSON does not escape; else [`NOT_PLAIN`].
     pub(super) plain: [u8; 256],
     /// The character in UTF-8 as it stands inside a JSON string, at most six bytes; the last element is the number of
@@ -102,8 +104,8 @@ impl CodePage {
         if wanted == "utf8" || wanted == "utf8sig" {
             return Ok(CodePage::utf8());
         }
-        let same = |spelling: &&str| normalised(spelling) == wanted;
-        if let Some(page) = tables::PAGES.iter().find(|page| page.names.iter().any(|name| same(&name))) {
+        let same = |spelling: &&'static str| normalised(spelling) == wanted;
+        if let Some(page) = tables::PAGES.iter().find(|page| page.names.iter().any(same)) {
             let method = Method::SingleByte(Box::new(Tables::of(page)));
             let name = page.names.first().copied().unwrap_or_default();
             return Ok(CodePage(Arc::new(Inner { name, family: page.family, method })));
@@ -162,7 +164,10 @@ impl CodePage {
             Method::Utf8 => {
                 std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|e| unmappable(bytes, e.valid_up_to()))
             }
-            Method::SingleByte(tables) => tables.decode(bytes).map(Cow::Owned),
+            Method::SingleByte(tables) => match self.0.family {
+                Family::Ascii => tables.decode_mostly_ascii(bytes).map(Cow::Owned),
+                Family::Ebcdic => tables.decode(bytes).map(Cow::Owned),
+            },
             Method::MultiByte(encoding) => match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
                 Some(text) => Ok(text),
                 None => Err(unmappable(bytes, valid_prefix(encoding, bytes))),
@@ -201,10 +206,13 @@ impl Tables {
                 chars.iter_mut().zip(lower.chain(page.chars.chars())).for_each(|(slot, char)| *slot = char);
             }
         }
-        let mut tables = Tables { chars, plain: [NOT_PLAIN; 256], json: [[0; 8]; 256] };
+        let mut tables = Tables { chars, ascii: [NOT_PLAIN; 256], plain: [NOT_PLAIN; 256], json: [[0; 8]; 256] };
         for (byte, char) in chars.into_iter().enumerate() {
             if char == ABSENT {
                 continue;
+            }
+            if char.is_ascii() {
+                tables.ascii[byte] = char as u8;
             }
             let escaped = escape(char);
             if let [only] = escaped.as_bytes() {
@@ -217,11 +225,38 @@ impl Tables {
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<String, Unmappable> {
-        let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+        // Most text is ASCII once it is decoded, and then as long as its bytes.
+        let ascii: Vec<u8> = bytes.iter().map(|byte| self.ascii[usize::from(*byte)]).collect();
+        if let Ok(text) = String::from_utf8(ascii) {
+            return Ok(text);
+        }
+        let mut text = String::with_capacity(bytes.len() + bytes.len() / 4 + 8);
         for (index, &byte) in bytes.iter().enumerate() {
             match self.chars[usize::from(byte)] {
                 ABSENT => return Err(Unmappable { index, byte }),
                 char => text.push(char),
+            }
+        }
+        Ok(text)
+    }
+}
+
+impl Tables {
+    /// [`Tables::decode`] for a page that agrees with ASCII below 0x80.
+    fn decode_mostly_ascii(&self, bytes: &[u8]) -> Result<String, Unmappable> {
+        let mut text = String::with_capacity(bytes.len() + bytes.len() / 4 + 8);
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            let run = rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(rest.len());
+            let (ascii, behind) = rest.split_at(run);
+            text.push_str(std::str::from_utf8(ascii).unwrap_or_default());
+            at += run;
+            if let Some(&byte) = behind.first() {
+                match self.chars[usize::from(byte)] {
+                    ABSENT => return Err(Unmappable { index: at, byte }),
+                    char => text.push(char),
+                }
+                at += 1;
             }
         }
         Ok(text)

@@ -1,0 +1,204 @@
+//! How fast records become JSON, held against copying the same bytes in the same process.
+//!
+//!     cargo bench --bench decode
+//!
+//! Prints MB/s of input and, because machines differ, the ratio to a loop that copies each record's bytes and as many
+//! bytes as its JSON has. The best of several rounds counts: what disturbs a round only makes it slower.
+
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
+
+use std::hint::black_box;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tollbridge::decode::{CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, cobol, csv, fixed_width};
+use tollbridge::diagnostic::{Faults, SourceText};
+
+const RECORDS: usize = 100_000;
+const ROUNDS: usize = 7;
+
+const COPYBOOK: &str = "
+       01  ORDER-REC.
+           05  ORD-NO            PIC X(10).
+           05  CUST-NO           PIC 9(8).
+           05  ORD-DATE          PIC 9(8).
+           05  STATUS-CD         PIC X(2).
+           05  AMOUNT            PIC S9(9)V99 COMP-3.
+           05  TAX               PIC S9(7)V99 COMP-3.
+           05  QTY               PIC S9(5) COMP.
+           05  CUST-NAME         PIC X(40).
+           05  CUST-ADDR         PIC X(60).
+           05  LINE-ITEM OCCURS 5 TIMES.
+               10  SKU           PIC X(12).
+               10  L-QTY         PIC S9(5) COMP-3.
+               10  L-PRICE       PIC S9(7)V99 COMP-3.
+           05  FILLER            PIC X(20).
+";
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+fn ebcdic(text: &str, width: usize, out: &mut Vec<u8>) {
+    for byte in text.bytes().chain(std::iter::repeat(b' ')).take(width) {
+        out.push(match byte {
+            b'0'..=b'9' => 0xF0 + byte - b'0',
+            b'A'..=b'I' => 0xC1 + byte - b'A',
+            b'J'..=b'R' => 0xD1 + byte - b'J',
+            b'S'..=b'Z' => 0xE2 + byte - b'S',
+            b'&' => 0x50,
+            _ => 0x40,
+        });
+    }
+}
+
+fn packed(value: u64, digits: usize, out: &mut Vec<u8>) {
+    let text = format!("{value:0width$}C", width = digits | 1);
+    for pair in text.as_bytes().chunks(2) {
+        let digit = |byte: u8| if byte == b'C' { 0xC } else { byte - b'0' };
+        out.push(digit(pair[0]) << 4 | digit(pair[1]));
+    }
+}
+
+/// 263 bytes a record: text, zoned, binary and packed numbers, a table of five.
+fn orders() -> Vec<u8> {
+    let mut numbers = Numbers(7);
+    let mut out = Vec::with_capacity(RECORDS * 263);
+    let names = ["MUELLER & SOEHNE GMBH", "ACME CORP", "DUPONT SARL", "YAMADA KK"];
+    for record in 0..RECORDS {
+        ebcdic(&format!("{record:010}"), 10, &mut out);
+        ebcdic(&format!("{:08}", numbers.below(100_000_000)), 8, &mut out);
+        ebcdic(&format!("2026{:02}{:02}", 1 + numbers.below(12), 1 + numbers.below(28)), 8, &mut out);
+        ebcdic(["OP", "CL", "HD"][numbers.below(3) as usize], 2, &mut out);
+        packed(numbers.below(1_000_000_000), 11, &mut out);
+        packed(numbers.below(10_000_000), 9, &mut out);
+        out.extend((numbers.below(99_999) as u32).to_be_bytes());
+        ebcdic(names[numbers.below(4) as usize], 40, &mut out);
+        ebcdic(&format!("{} INDUSTRIAL PARK ROAD", 1 + numbers.below(999)), 60, &mut out);
+        for _ in 0..5 {
+            ebcdic(&format!("SKU{:09}", numbers.below(100_000_000)), 12, &mut out);
+            packed(numbers.below(99_999), 5, &mut out);
+            packed(numbers.below(100_000_000), 9, &mut out);
+        }
+        ebcdic("", 20, &mut out);
+    }
+    out
+}
+
+fn customers() -> Vec<u8> {
+    let mut numbers = Numbers(11);
+    let mut out = b"customer_no;name;street;zip;city;since;limit;note\r\n".to_vec();
+    for record in 0..RECORDS {
+        out.extend(format!("{record:08};").bytes());
+        out.extend(b"M\xFCller & S\xF6hne GmbH;\"Hauptstra\xDFe 5; Hof\";");
+        let (zip, since, limit) = (numbers.below(99_999), 1 + numbers.below(28), numbers.below(100_000));
+        out.extend(format!("{zip:05};Springfield;{since:02}.01.2020;{limit},50;said \"\"yes\"\"\r\n").bytes());
+    }
+    out
+}
+
+fn stock() -> Vec<u8> {
+    let mut numbers = Numbers(13);
+    let mut out = Vec::new();
+    for record in 0..RECORDS {
+        out.extend(format!("SKU{record:09}").bytes());
+        out.extend(b"Schl\x81sselschalter, zweipolig             ");
+        out.extend(format!("{:07}{:09}20261122\r\n", numbers.below(9_999_999), numbers.below(99_999_999)).bytes());
+    }
+    out
+}
+
+fn compile(format: &Format) -> Decoder {
+    let source = SourceText::new(Path::new("bench.cpy"), COPYBOOK.to_owned());
+    format.compile(&|_| Some(Arc::clone(&source)), &Faults::new()).expect("the layout is sound")
+}
+
+/// Decodes everything; answers the bytes of JSON.
+fn decode(decoder: &Decoder, data: &[u8]) -> usize {
+    let options = JsonOptions::default();
+    let mut reader = decoder.reader(Cursor::new(data), Resume::default()).expect("the data has a header");
+    let mut out = Vec::with_capacity(1 << 20);
+    let mut written = 0;
+    while let Some(item) = reader.next().expect("the data is in memory") {
+        let Item::Record(record) = item else { continue };
+        decoder.write_json(&record, &options, &mut out).expect("the record is good");
+        out.push(b'\n');
+        if out.len() > 256 << 10 {
+            written += out.len();
+            black_box(&out);
+            out.clear();
+        }
+    }
+    written + out.len()
+}
+
+/// Copies the input and as much as the JSON, record by record.
+fn copy(data: &[u8], json: usize) {
+    let record = data.len() / RECORDS;
+    let per_record = vec![b'x'; json / RECORDS];
+    let (mut input, mut out) = (Vec::with_capacity(1 << 20), Vec::with_capacity(1 << 20));
+    for bytes in data.chunks(record) {
+        input.extend_from_slice(bytes);
+        out.extend_from_slice(&per_record);
+        if out.len() > 256 << 10 {
+            black_box((&input, &out));
+            input.clear();
+            out.clear();
+        }
+    }
+    black_box((&input, &out));
+}
+
+fn best(mut work: impl FnMut()) -> Duration {
+    let round = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    (0..ROUNDS).map(round).min().unwrap_or_default()
+}
+
+fn report(name: &str, format: &Format, data: &[u8]) {
+    let decoder = compile(format);
+    let json = decode(&decoder, data);
+    let decoding = best(|| {
+        decode(&decoder, data);
+    });
+    let copying = best(|| copy(data, json));
+    let rate = |time: Duration| data.len() as f64 / 1e6 / time.as_secs_f64();
+    let ratio = copying.as_secs_f64() / decoding.as_secs_f64();
+    let (decode_rate, copy_rate, out_ratio) = (rate(decoding), rate(copying), json as f64 / data.len() as f64);
+    println!(
+        "{name:<34} {decode_rate:>6.0} MB/s in, x{out_ratio:.1} out; copying {copy_rate:>6.0} MB/s; ratio {ratio:.3}"
+    );
+}
+
+fn main() {
+    let page = |name: &str| CodePage::find(name).expect("the code page is known");
+    let place = || Place::command_line("bench");
+    let cobol = cobol::Settings::new("bench.cpy".to_owned(), page("cp037"), place());
+    report("cobol, 263 bytes, cp037", &Format::Cobol(cobol), &orders());
+    let csv = csv::Settings { delimiter: b';', encoding: page("windows-1252"), ..csv::Settings::default() };
+    report("csv, 8 columns, windows-1252", &Format::Csv(csv), &customers());
+    let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length };
+    let fields = vec![
+        field("sku", 0, 12),
+        field("name", 12, 40),
+        field("quantity", 52, 7),
+        field("price", 59, 9),
+        field("counted", 68, 8),
+    ];
+    let stock_settings = fixed_width::Settings {
+        encoding: page("cp850"),
+        ..fixed_width::Settings::new(fixed_width::Fields::Inline(fields))
+    };
+    report("fixed width, 5 fields, cp850", &Format::FixedWidth(stock_settings), &stock());
+}
