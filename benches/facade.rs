@@ -5,7 +5,7 @@
 //! the same requests from the same keep-alive client over 16 connections, in turns; the figures are the medians of
 //! the turns. Requests per CPU-second count the server's threads only, so the client's share does not blur them.
 //!
-//! `cargo bench --bench facade [-- SECONDS_PER_TURN]`
+//! `cargo bench --bench facade [-- SECONDS_PER_TURN] [record|page]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark")]
 
@@ -35,6 +35,10 @@ use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
 use tollbridge::telemetry::Metrics;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROWS: u64 = 100_000;
 const CONNECTIONS: usize = 16;
 const TURNS: usize = 5;
@@ -52,7 +56,11 @@ fn main() {
     println!(
         "{ROWS} rows of about 700 bytes, {CONNECTIONS} connections, 2 server threads, {TURNS} turns of {seconds} s"
     );
+    let wanted = std::env::args().skip(1).find(|argument| argument == "record" || argument == "page");
     for (name, make) in [("GET one record", point as fn(u64) -> String), ("GET a page of 100", page)] {
+        if wanted.as_deref().is_some_and(|wanted| !name.contains(wanted)) {
+            continue;
+        }
         let mut figures: [Vec<(f64, f64)>; 2] = [Vec::new(), Vec::new()];
         for _ in 0..TURNS {
             for (server, (address, threads)) in [(bare, "bare"), (ours, "facade")].into_iter().enumerate() {
@@ -180,7 +188,9 @@ thread_local! {
 fn with_connection<T>(path: &Path, read: impl FnOnce(&Connection) -> T) -> T {
     CONNECTION.with_borrow_mut(|connection| {
         let connection = connection.get_or_insert_with(|| {
-            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+            let connection =
+                Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                    .unwrap();
             connection.execute_batch("PRAGMA mmap_size=1073741824; PRAGMA cache_size=-4096").unwrap();
             connection
         });

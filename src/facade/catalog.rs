@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 
+use super::conditional::Freshness;
 use super::openapi;
 use super::route::Target;
 use crate::http::{Caller, Problem, Reason};
@@ -17,6 +18,8 @@ pub(super) struct Published {
     pub(super) path: String,
     /// `Cache-Control` of its records.
     pub(super) cache_control: HeaderValue,
+    /// `Age` and `Cache-Status` of its answers.
+    pub(super) freshness: Freshness,
 }
 
 /// All of them, by version and name.
@@ -94,7 +97,7 @@ impl Published {
             None => "private, no-cache".to_owned(),
         };
         let cache_control = HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
-        Published { exposure, path, cache_control }
+        Published { exposure, path, cache_control, freshness: Freshness::default() }
     }
 
     fn summary(&self) -> Value {

@@ -1,8 +1,11 @@
 //! Conditional requests and freshness (RFC 9110, 9111, 9211): the fields that let a caller keep an answer.
 
+use std::time::Duration;
+
 use hyper::header::{AGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
+use parking_lot::Mutex;
 
 use super::catalog::Published;
 use crate::record::ContentHash;
@@ -64,16 +67,33 @@ pub(super) fn write_freshness(headers: &mut HeaderMap, published: &Published, as
         return;
     };
     let age = Timestamp::now().as_second().saturating_sub(as_of.as_second()).max(0);
-    headers.insert(AGE, HeaderValue::from(age));
-    let status = match published.exposure.max_age {
-        None => HeaderValue::from_static("tollbridge; hit"),
-        Some(max_age) => {
-            let ttl = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX).saturating_sub(age);
-            HeaderValue::from_str(&format!("tollbridge; hit; ttl={ttl}"))
-                .unwrap_or(HeaderValue::from_static("tollbridge; hit"))
-        }
-    };
+    let (age, status) = published.freshness.at(age, published.exposure.max_age);
+    headers.insert(AGE, age);
     headers.insert(CACHE_STATUS, status);
+}
+
+/// `Age` and `Cache-Status` as they were last written. They are the same for all records of a resource and change
+/// once a second, so that most answers take them as they are.
+#[derive(Default)]
+pub(super) struct Freshness(Mutex<Option<(i64, HeaderValue, HeaderValue)>>);
+
+impl Freshness {
+    fn at(&self, age: i64, max_age: Option<Duration>) -> (HeaderValue, HeaderValue) {
+        let mut last = self.0.lock();
+        if let Some((_, age, status)) = last.as_ref().filter(|(of, ..)| *of == age) {
+            return (age.clone(), status.clone());
+        }
+        let status = match max_age {
+            None => HeaderValue::from_static("tollbridge; hit"),
+            Some(max_age) => {
+                let ttl = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX).saturating_sub(age);
+                HeaderValue::from_str(&format!("tollbridge; hit; ttl={ttl}"))
+                    .unwrap_or(HeaderValue::from_static("tollbridge; hit"))
+            }
+        };
+        let (_, age, status) = last.insert((age, HeaderValue::from(age), status));
+        (age.clone(), status.clone())
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +128,20 @@ mod tests {
         check("if-modified-since", "Thu, 29 Feb 2024 12:00:00 GMT", true);
         check("if-modified-since", "Thu, 29 Feb 2024 11:59:59 GMT", false);
         check("if-modified-since", "not a date", false);
+    }
+
+    #[test]
+    fn freshness_follows_the_age() {
+        let freshness = super::Freshness::default();
+        let check = |age: i64, status: &str| {
+            let max_age = Some(std::time::Duration::from_secs(300));
+            let (found_age, found_status) = freshness.at(age, max_age);
+            assert_eq!((found_age, found_status.to_str().unwrap()), (HeaderValue::from(age), status));
+        };
+        check(12, "tollbridge; hit; ttl=288");
+        check(12, "tollbridge; hit; ttl=288");
+        check(310, "tollbridge; hit; ttl=-10");
+        check(0, "tollbridge; hit; ttl=300");
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LINK, VARY};
 use hyper::http::request::Parts;
 
 use super::catalog::Published;
+use super::pieces::Pieces;
 use super::query::{Asked, Paging};
 use super::{Facade, accept, conditional, query, stream};
 use crate::http::{Problem, staging_problem};
@@ -25,9 +27,10 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
         next_url(published, &asked.carried, &cursor)
     });
 
-    let body = body(&asked, &page, next.as_deref())?;
+    let as_of = page.as_of;
+    let body = body(&asked, page, next.as_deref())?;
     let mut headers = HeaderMap::with_capacity(10);
-    conditional::write_freshness(&mut headers, published, page.as_of);
+    conditional::write_freshness(&mut headers, published, as_of);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
     headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
     if let Some(next) = next
@@ -35,7 +38,7 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     {
         headers.insert(LINK, link);
     }
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(Body::new(body));
     *response.headers_mut() = headers;
     Ok(response)
 }
@@ -45,19 +48,22 @@ fn next_url(published: &Published, carried: &str, cursor: &str) -> String {
     if carried.is_empty() { format!("{path}?cursor={cursor}") } else { format!("{path}?{carried}&cursor={cursor}") }
 }
 
-/// The page's JSON: the documents' own bytes with the frame around them.
-fn body(asked: &Asked, page: &Page, next: Option<&str>) -> Result<Vec<u8>, Problem> {
-    let mut out = Vec::with_capacity(page.rows.bytes() + page.rows.len() + 256 + next.map_or(0, str::len));
-    out.extend_from_slice(b"{\"data\":[");
-    for (number, payload) in page.rows.iter().enumerate() {
-        if number > 0 {
-            out.push(b',');
+/// The page's JSON: the documents' own bytes, as staging joined them, with the frame around them.
+fn body(asked: &Asked, page: Page, next: Option<&str>) -> Result<Pieces, Problem> {
+    let Page { rows, total, as_of, .. } = page;
+    let mut out = match &asked.fields {
+        None => rows.into_joined(),
+        Some(fields) => {
+            let mut cut = Vec::with_capacity(rows.bytes());
+            for (number, payload) in rows.iter().enumerate() {
+                if number > 0 {
+                    cut.push(b',');
+                }
+                fields.write(payload, &mut cut).map_err(Problem::internal)?;
+            }
+            cut
         }
-        match &asked.fields {
-            None => out.extend_from_slice(payload),
-            Some(fields) => fields.write(payload, &mut out).map_err(Problem::internal)?,
-        }
-    }
+    };
     out.extend_from_slice(b"],\"page\":{\"limit\":");
     out.extend_from_slice(itoa::Buffer::new().format(asked.query.limit).as_bytes());
     out.extend_from_slice(b",\"next\":");
@@ -72,15 +78,15 @@ fn body(asked: &Asked, page: &Page, next: Option<&str>) -> Result<Vec<u8>, Probl
     }
     let complete: &[u8] = if next.is_none() { b",\"complete\":true" } else { b",\"complete\":false" };
     out.extend_from_slice(complete);
-    if let Some(total) = page.total {
+    if let Some(total) = total {
         out.extend_from_slice(b",\"total\":");
         out.extend_from_slice(itoa::Buffer::new().format(total).as_bytes());
     }
     out.extend_from_slice(b"},\"as_of\":");
-    match page.as_of {
+    match as_of {
         Some(as_of) => out.extend_from_slice(format!("\"{as_of}\"").as_bytes()),
         None => out.extend_from_slice(b"null"),
     }
     out.push(b'}');
-    Ok(out)
+    Ok(Pieces::new([Bytes::from_static(b"{\"data\":["), Bytes::from(out)]))
 }

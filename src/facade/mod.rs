@@ -17,6 +17,7 @@ mod docs;
 mod lineage;
 mod list;
 mod openapi;
+mod pieces;
 mod projection;
 mod query;
 mod record;

@@ -16,6 +16,7 @@ mod problem;
 mod request_id;
 mod serve;
 mod stream;
+mod timer;
 
 pub use answer::{json_answer, staging_problem};
 pub use auth::{Authenticator, Caller, generate_key};

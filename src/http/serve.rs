@@ -27,6 +27,7 @@ use tower::Service;
 
 use super::ServerConfig;
 use super::stream::BoundedStream;
+use super::timer::ConnectionTimer;
 
 /// Bytes of a request's head that `hyper` takes before it answers 431 by itself; the edge refuses far less,
 /// with a problem.
@@ -97,6 +98,8 @@ where
         while connections.try_join_next().is_some() {}
         let stream = TokioIo::new(BoundedStream::new(socket, limits.head_within, limits.write_within));
         let service = TowerToHyperService::new(service.clone());
+        let mut protocol = protocol.clone();
+        protocol.http1().timer(ConnectionTimer::default());
         let connection = graceful.watch(protocol.serve_connection(stream, service).into_owned());
         connections.spawn(async move {
             let _permit = permit;
@@ -138,7 +141,7 @@ async fn next_connection(listener: &TcpListener, permits: &Arc<Semaphore>) -> (T
 
 fn protocol(limits: ConnectionLimits) -> Builder<TokioExecutor> {
     let mut protocol = Builder::new(TokioExecutor::new());
-    protocol.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_within).max_buf_size(MAX_HEAD);
+    protocol.http1().header_read_timeout(limits.head_within).max_buf_size(MAX_HEAD);
     protocol
         .http2()
         .timer(TokioTimer::new())

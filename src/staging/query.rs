@@ -110,16 +110,27 @@ pub struct ListQuery {
     pub count: bool,
 }
 
-/// Payloads one behind the other in one buffer.
+/// Payloads one behind the other in one buffer, separated by commas, so that a page of JSON is not copied again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     buffer: Vec<u8>,
     ends: Vec<usize>,
 }
 
+/// Bytes reserved at most for payloads not yet seen.
+const MOST_ROOM: usize = 1 << 20;
+
 impl Rows {
-    /// Adds a payload.
-    pub fn push(&mut self, payload: &[u8]) {
+    /// Adds a payload. `more` is how many are expected after it: room is made for them at the first.
+    pub fn push(&mut self, payload: &[u8], more: usize) {
+        if self.ends.is_empty() {
+            // An eighth more, since payloads differ in length.
+            let room = payload.len().saturating_mul(more.saturating_add(1)).min(MOST_ROOM);
+            self.buffer.reserve(room + room / 8);
+            self.ends.reserve(more.min(MOST_ROOM / 64) + 1);
+        } else {
+            self.buffer.push(b',');
+        }
         self.buffer.extend_from_slice(payload);
         self.ends.push(self.buffer.len());
     }
@@ -134,14 +145,19 @@ impl Rows {
         self.ends.is_empty()
     }
 
-    /// Bytes of all payloads.
+    /// Bytes of all payloads, commas included.
     pub fn bytes(&self) -> usize {
         self.buffer.len()
     }
 
+    /// The payloads separated by commas.
+    pub fn into_joined(self) -> Vec<u8> {
+        self.buffer
+    }
+
     /// The payloads in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
         starts.zip(&self.ends).map(|(start, &end)| &self.buffer[start..end])
     }
 }
@@ -157,4 +173,27 @@ pub struct Page {
     pub total: Option<u64>,
     /// See [`StagedDocument::as_of`](super::StagedDocument::as_of).
     pub as_of: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+
+    fn check(payloads: &[&str], more: usize, joined: &str) {
+        let mut rows = Rows::default();
+        payloads.iter().for_each(|payload| rows.push(payload.as_bytes(), more));
+        assert_eq!((rows.len(), rows.is_empty(), rows.bytes()), (payloads.len(), payloads.is_empty(), joined.len()));
+        let each: Vec<&[u8]> = rows.iter().collect();
+        assert_eq!(each, payloads.iter().map(|payload| payload.as_bytes()).collect::<Vec<_>>());
+        assert_eq!(rows.into_joined(), joined.as_bytes());
+    }
+
+    #[test]
+    fn rows_are_joined_by_commas_and_still_told_apart() {
+        check(&[], 0, "");
+        check(&["{}"], 0, "{}");
+        check(&["{\"a\":1}", "{}", "{\"a\":\",\"}"], 2, "{\"a\":1},{},{\"a\":\",\"}");
+        check(&["{}", "{}"], usize::MAX, "{},{}");
+        check(&["", "x", ""], 1, ",x,");
+    }
 }

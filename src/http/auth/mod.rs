@@ -138,8 +138,9 @@ fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
     if fields.next().is_some() {
         return Some(None);
     }
-    let credentials = field.to_str().ok().and_then(|text| text.split_once(' '));
-    Some(credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, key)| key.trim()))
+    let credentials = field.as_bytes().split_at_checked("bearer ".len());
+    let key = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer ")).map(|(_, key)| key);
+    Some(key.and_then(|key| std::str::from_utf8(key.trim_ascii()).ok()))
 }
 
 fn missing() -> Problem {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Config;
@@ -50,6 +51,8 @@ pub(super) fn open_reader(path: &Path, config: &Config) -> rusqlite::Result<Conn
     connection.pragma_update(None, "cache_size", -(config.reader_cache_kib as i64))?;
     connection.pragma_update(None, "mmap_size", config.mmap_bytes as i64)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Else a `LIMIT ?` makes SQLite compile a cached statement anew whenever another value is bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

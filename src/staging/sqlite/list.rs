@@ -68,7 +68,7 @@ fn read(connection: &Connection, plan: &Plan<'_>, query: &ListQuery) -> Result<P
         let wanted = limit.saturating_sub(page.rows.len()).saturating_add(1);
         let is_full = plan.read(connection, &segment, wanted, &mut |id, payload| {
             if page.rows.len() < limit {
-                page.rows.push(payload);
+                page.rows.push(payload, (limit - 1).saturating_sub(page.rows.len()));
                 last_row = Some(id);
                 return false;
             }
