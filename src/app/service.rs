@@ -5,8 +5,8 @@
 //! next commit; what is not finished is taken up by the next start.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use sd_notify::NotifyState;
@@ -18,7 +18,7 @@ use super::demo_key::{DemoKeyError, demo_key};
 use super::housekeeping::{housekeeping, observe};
 use super::secret::secret;
 use super::{AppError, open, put_in_force};
-use crate::config::{self, LoadError, Loaded};
+use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
 use crate::http::{self, ConnectionLimits, Health};
@@ -58,8 +58,8 @@ pub enum ServeError {
 pub(super) struct Service {
     /// The corridor.
     pub(super) bridge: Arc<Bridge>,
-    /// The configuration's file, read again by a reload.
-    path: PathBuf,
+    /// The configuration as it was at the start; its file is read again by a reload.
+    config: Config,
     facade: Arc<Facade>,
     scheduler: Mutex<Option<Scheduler>>,
     /// One reload at a time.
@@ -71,7 +71,7 @@ impl Service {
     /// run is dropped; when anything is wrong, all stays as it is. Listeners keep their addresses.
     pub(super) async fn reload(&self) -> Result<Vec<ResourceId>, LoadError> {
         let _one = self.reloading.lock().await;
-        let loaded = match config::load(&self.path, std::env::vars()) {
+        let loaded = match config::load(&self.config.path, std::env::vars()) {
             Ok(loaded) => loaded,
             Err(error) => {
                 if let LoadError::Faults(faults) = &error {
@@ -84,6 +84,10 @@ impl Service {
         if let Err(error) = put_in_force(&self.bridge, &loaded).await {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
+        }
+        let kept = self.config.sections_that_differ(&loaded.config);
+        if !kept.is_empty() {
+            tracing::warn!(sections = kept.join(", "), "these sections have changed and need a restart to be in force");
         }
         self.facade.publish(exposures(&loaded));
         *self.scheduler.lock() = Some(Scheduler::start(&self.bridge));
@@ -132,7 +136,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     facade.publish(exposures(&loaded));
     let service = Arc::new(Service {
         bridge: Arc::clone(&bridge),
-        path: loaded.config.path.clone(),
+        config: loaded.config.clone(),
         facade: Arc::clone(&facade),
         scheduler: Mutex::default(),
         reloading: tokio::sync::Mutex::default(),
@@ -173,6 +177,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         let _ = service.reload().await;
     }
 
+    let patience_until = Instant::now() + server.shutdown_timeout;
     tracing::info!("stopping: finishing what is in flight");
     notify(&[NotifyState::Stopping]);
     health.drain();
@@ -187,7 +192,11 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
             Err(error) => tracing::error!(error = %error, "a listener ended unexpectedly"),
         }
     }
-    let runs = service.scheduler.lock().as_ref().map(|scheduler| scheduler.finish(server.shutdown_timeout));
+    let runs = service
+        .scheduler
+        .lock()
+        .as_ref()
+        .map(|scheduler| scheduler.finish(patience_until.saturating_duration_since(Instant::now())));
     if let Some(runs) = runs {
         runs.await;
     }

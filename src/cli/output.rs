@@ -69,11 +69,6 @@ pub(super) fn reject(reject: &Reject) -> serde_json::Value {
         "field_length": reject.field_span.map(|(_, length)| length),
         "expected": reject.expected,
         "found": reject.found,
-        "raw": hex(&reject.raw),
+        "raw": reject.raw_hex(),
     })
-}
-
-/// Bytes in hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         let request = Request { trigger: "command", lane: Lane::Operator, full: options.full, patience: PATIENCE };
         let result = bridge.sync(&plan, request).await;
         exit = exit.max(match &result {
-            Ok(summary) if summary.balance().dead > 0 || !summary.changed.is_empty() => Exit::Incomplete,
+            Ok(summary) if !summary.is_complete() => Exit::Incomplete,
             Ok(_) => Exit::Done,
             Err(error) => exit_of(error),
         });
@@ -82,6 +82,9 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
             for name in &summary.changed {
                 output::note(format!("{id}: {name} changed while it was read; it is left for the next run"));
             }
+            for name in &summary.refused {
+                output::note(format!("{id}: {name} was refused; its dead letter says why"));
+            }
             let Some(run) = &summary.run else {
                 output::line(format!("{id}: nothing new"));
                 return;
@@ -91,7 +94,7 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
                 "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}",
                 balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped
             ));
-            if balance.dead > 0 {
+            if balance.dead > 0 || !summary.refused.is_empty() {
                 output::note(format!("{id}: see `tollbridge dead-letters list --resource {id}`"));
             }
         }
@@ -113,6 +116,7 @@ fn as_json(summary: &Summary) -> serde_json::Value {
         "files": summary.run.as_ref().map_or(0, |run| run.files),
         "unsettled": summary.unsettled,
         "changed": summary.changed,
+        "refused": summary.refused,
     })
 }
 

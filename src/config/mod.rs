@@ -56,6 +56,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// The sections that a running service cannot change, where they differ.
+    pub fn sections_that_differ(&self, new: &Config) -> Vec<&'static str> {
+        let differs = [
+            ("server", self.server != new.server),
+            ("auth", self.auth != new.auth),
+            ("staging", self.staging != new.staging),
+            ("landing", self.landing != new.landing),
+            ("telemetry", self.telemetry != new.telemetry),
+        ];
+        differs.into_iter().filter_map(|(section, differs)| differs.then_some(section)).collect()
+    }
+
     /// A path written in the configuration, from the folder of the configuration.
     pub fn beside(&self, path: &str) -> PathBuf {
         base(&self.path).join(path)

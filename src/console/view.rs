@@ -76,13 +76,7 @@ pub fn dead_letter(letter: &DeadLetter) -> Value {
 /// A dead letter with its raw bytes in hexadecimal.
 pub fn dead_letter_with_raw(letter: &DeadLetter) -> Value {
     let mut view = dead_letter(letter);
-    let mut raw = String::with_capacity(letter.reject.raw.len() * 2);
-    for byte in &letter.reject.raw {
-        for digit in [byte >> 4, byte & 15] {
-            raw.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-        }
-    }
-    view["raw"] = Value::String(raw);
+    view["raw"] = Value::String(letter.reject.raw_hex());
     view
 }
 

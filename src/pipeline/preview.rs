@@ -60,7 +60,7 @@ pub fn preview(
                 }
                 Some(Shown::Reject(reject))
             }
-            Ok(Some(Item::Skipped)) => None,
+            Ok(Some(Item::Skipped)) => continue,
             Err(fault) => {
                 balance.dead += 1;
                 show(Shown::Reject(read::file_reject(fault).map_err(read_fault)?));

@@ -102,7 +102,8 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
                 chunk.bytes += reject.raw.len();
                 chunk.rejects.push(reject);
             }
-            Ok(Some(Item::Skipped)) => chunk.skipped += 1,
+            // No record by declaration (a blank line), so it counts as none.
+            Ok(Some(Item::Skipped)) => {}
             Ok(None) => {
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.ends = Some(FileState::Staged);
@@ -157,10 +158,7 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
                 }
                 reject
             }
-            Ok(Some(Item::Skipped)) => {
-                survey.skipped += 1;
-                continue;
-            }
+            Ok(Some(Item::Skipped)) => continue,
             Ok(None) => {
                 survey.end = checkpoint(reader.resume_point());
                 survey.refusal = verdict(&mapper);

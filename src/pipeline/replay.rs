@@ -80,8 +80,17 @@ impl Bridge {
         }
     }
 
+    /// Stages the record, unless its document was staged from another input since: that one is newer.
     async fn stage_one(&self, plan: &Plan, letter: &DeadLetter, document: Document) -> Result<Replayed, PipelineError> {
         let key = document.key.clone();
+        let history = self.staging.history(&letter.resource, &key).await?;
+        if let Some(newer) = history.first().filter(|c| c.changed_at > letter.created_at && c.blob != letter.blob) {
+            let reason = format!(
+                "is older than what is staged: {key} came from {} at {}; discard it, or deliver the record again",
+                newer.path, newer.changed_at
+            );
+            return Err(PipelineError::DeadLetter { id: letter.id, reason });
+        }
         let run = self.staging.begin_run(&letter.resource, "replay", &plan.hash).await?;
         let batch = Batch {
             run: run.clone(),

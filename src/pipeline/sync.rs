@@ -38,12 +38,19 @@ pub struct Summary {
     pub unsettled: Vec<String>,
     /// Files that changed while they were read and stay for the next run.
     pub changed: Vec<String>,
+    /// Files that were refused as a whole, or whose rest cannot be read; each has a dead letter of its own.
+    pub refused: Vec<String>,
 }
 
 impl Summary {
     /// The run's balance; all zero when there was nothing to do.
     pub fn balance(&self) -> Balance {
         self.run.as_ref().map(|run| run.balance).unwrap_or_default()
+    }
+
+    /// Whether all that was found is staged.
+    pub fn is_complete(&self) -> bool {
+        self.balance().dead == 0 && self.changed.is_empty() && self.refused.is_empty()
     }
 }
 
@@ -56,7 +63,13 @@ impl Bridge {
         let backend = world.backend(plan)?;
         let _lock = self.staging.lock_run(id).await?;
         let scan = self.scan(plan, backend, request).await?;
-        let mut summary = Summary { resource: id.clone(), run: None, unsettled: scan.unsettled, changed: Vec::new() };
+        let mut summary = Summary {
+            resource: id.clone(),
+            run: None,
+            unsettled: scan.unsettled,
+            changed: Vec::new(),
+            refused: Vec::new(),
+        };
 
         let fresh: Vec<_> =
             scan.stable.into_iter().filter(|file| request.full || !self.is_finished(id, file)).collect();
@@ -113,6 +126,9 @@ impl Bridge {
             let entry = self.enter(plan, &candidate, &landed, request.full).await?;
             if entry.state == FileState::Claimed {
                 let outcome = passage.stage(run, &entry).await?;
+                if outcome.state == FileState::Rejected {
+                    summary.refused.push(candidate.name.clone());
+                }
                 tracing::info!(
                     resource = %plan.exposure.id, file = %candidate.name, state = outcome.state.as_str(),
                     read = outcome.balance.read, dead = outcome.balance.dead, "read a file"

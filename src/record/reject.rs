@@ -103,6 +103,13 @@ pub struct Reject {
 }
 
 impl Reject {
+    /// The raw bytes in hex.
+    pub fn raw_hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = self.raw.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    }
+
     /// One sentence for logs and lists.
     pub fn sentence(&self) -> String {
         let field = self.field.as_deref().map(|field| format!("field {field}: ")).unwrap_or_default();

@@ -57,10 +57,20 @@ impl<'p> Claim<'p> {
         if let Some(call) = self.call.take() {
             call.answered();
         }
+        let path = std::mem::take(&mut self.path);
         match (still, in_place) {
             (Ok(true), Ok(true)) if self.read == self.stamp.size => Ok(()),
-            (Err(source), _) => Err(FilesError::File { path: self.path, source }),
-            _ => Err(FilesError::Changed { path: self.path }),
+            (Err(source), _) => Err(FilesError::File { path, source }),
+            _ => Err(FilesError::Changed { path }),
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    /// A reading given up half-way is over too: between two reads the backend does nothing for us.
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            call.answered();
         }
     }
 }

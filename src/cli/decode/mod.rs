@@ -16,6 +16,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::output;
 use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Position, Reject};
@@ -251,7 +252,7 @@ impl Output {
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
         self.rejected += 1;
-        self.tell(&reject_json(reject))
+        self.tell(&output::reject(reject))
     }
 
     /// The stream is lost: told like a reject, because what came before it stands.
@@ -281,25 +282,6 @@ impl Output {
         }
         Ok(self.rejected)
     }
-}
-
-/// A reject as commands print it.
-pub(crate) fn reject_json(reject: &Reject) -> serde_json::Value {
-    let Position { record, offset, length, line } = reject.position;
-    let raw: String = reject.raw.iter().map(|byte| format!("{byte:02x}")).collect();
-    json!({
-        "code": reject.code.as_str(),
-        "record": record,
-        "offset": offset,
-        "length": length,
-        "line": line,
-        "field": reject.field,
-        "field_offset": reject.field_span.map(|(offset, _)| offset),
-        "field_length": reject.field_span.map(|(_, length)| length),
-        "expected": reject.expected,
-        "found": reject.found,
-        "raw": raw,
-    })
 }
 
 /// Reads the files that the layout needs and compiles it.
