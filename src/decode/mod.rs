@@ -14,6 +14,7 @@ pub mod cobol;
 pub mod code_page;
 pub mod copybook;
 pub mod csv;
+mod encode;
 pub mod fixed_width;
 mod format;
 mod json;
@@ -26,6 +27,7 @@ use std::io::{Read, Seek};
 use crate::record::{Layout, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
+pub use encode::{EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, Trim};
 pub use json::{Blank, JsonOptions};
 pub use reader::{Item, Reader, Resume, StreamFault};

@@ -1,0 +1,287 @@
+//! The way back: the JSON that `decode` writes of a record becomes the record's bytes again, by the same layout.
+//!
+//! What comes in is text, read into a [`Json`] that keeps every number as it is written, so that a decimal of 38 digits
+//! passes through unharmed. What goes out is the record with its framing. A value that the layout cannot hold is an
+//! [`EncodeFault`] that names it by JSON pointer; nothing of its record is written.
+
+#![allow(dead_code)]
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Decoder, Kind};
+
+/// How deep arrays and objects may lie in one another.
+const MAX_DEPTH: usize = 64;
+
+/// A JSON value with its numbers as they are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Json<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Boolean(bool),
+    /// A number, as it is written.
+    Number(&'a str),
+    /// A string.
+    Text(Cow<'a, str>),
+    /// An array.
+    Array(Vec<Json<'a>>),
+    /// An object, in the order in which it is written; of a name that stands twice, both.
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+/// The text is not one JSON value, or one that lies too deep.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct JsonFault(String);
+
+impl<'a> Json<'a> {
+    /// Reads one value (RFC 8259).
+    pub fn parse(text: &'a str) -> Result<Json<'a>, JsonFault> {
+        let raw: &RawValue = parse(text)?;
+        Json::of(raw, MAX_DEPTH)
+    }
+
+    fn of(raw: &'a RawValue, depth: usize) -> Result<Json<'a>, JsonFault> {
+        let text = raw.get();
+        let deeper = depth.checked_sub(1);
+        let too_deep = || JsonFault(format!("arrays and objects lie more than {MAX_DEPTH} deep"));
+        Ok(match text.bytes().next() {
+            Some(b'{') => {
+                let deeper = deeper.ok_or_else(too_deep)?;
+                let Members(members) = parse(text)?;
+                let members = members.into_iter().map(|(name, raw)| Ok((name, Json::of(raw, deeper)?)));
+                Json::Object(members.collect::<Result<_, JsonFault>>()?)
+            }
+            Some(b'[') => {
+                let deeper = deeper.ok_or_else(too_deep)?;
+                let elements: Vec<&RawValue> = parse(text)?;
+                Json::Array(elements.into_iter().map(|raw| Json::of(raw, deeper)).collect::<Result<_, _>>()?)
+            }
+            Some(b'"') => {
+                let Text(text) = parse(text)?;
+                Json::Text(text)
+            }
+            Some(b'n') => Json::Null,
+            Some(b't') => Json::Boolean(true),
+            Some(b'f') => Json::Boolean(false),
+            _ => Json::Number(text),
+        })
+    }
+
+    /// The member of an object; the last one where the name stands twice, as most readers have it.
+    pub fn member(&self, name: &str) -> Option<&Json<'a>> {
+        let Json::Object(members) = self else { return None };
+        members.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// The name of the kind, for messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Json::Null => "null",
+            Json::Boolean(_) => "a boolean",
+            Json::Number(_) => "a number",
+            Json::Text(_) => "a string",
+            Json::Array(_) => "an array",
+            Json::Object(_) => "an object",
+        }
+    }
+}
+
+/// For messages: numbers and short strings as they are written, of the rest the kind.
+impl fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Json::Number(text) => f.write_str(text),
+            Json::Text(text) if text.len() <= 80 => write!(f, "{text:?}"),
+            Json::Boolean(value) => write!(f, "{value}"),
+            _ => f.write_str(self.kind()),
+        }
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, JsonFault> {
+    serde_json::from_str(text).map_err(|error| JsonFault(error.to_string()))
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Text(name), value)) = map.next_entry()? {
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+                Err(serde::de::Error::custom("expected an object"))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// A string that borrows where nothing in it is escaped.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowed;
+        impl<'de> Visitor<'de> for Borrowed {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Borrowed)
+    }
+}
+
+/// A value that the layout cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: expected {expected}, found {found}")]
+pub struct EncodeFault {
+    /// JSON pointer (RFC 6901) of the value, `/LINE-ITEM/2/SKU`; empty for the record itself.
+    pub pointer: String,
+    /// What the layout can hold there, as a phrase: `PIC S9(9)V99 COMP-3`.
+    pub expected: String,
+    /// What is there instead, as a phrase.
+    pub found: String,
+}
+
+impl EncodeFault {
+    /// The fault with a step of the pointer put before it: a member's name, or an element's index.
+    pub(super) fn below(mut self, step: impl fmt::Display) -> EncodeFault {
+        let step = step.to_string().replace('~', "~0").replace('/', "~1");
+        self.pointer.insert_str(0, &step);
+        self.pointer.insert(0, '/');
+        self
+    }
+
+    /// A fault at the value itself.
+    pub(super) fn here(expected: impl Into<String>, found: impl fmt::Display) -> EncodeFault {
+        EncodeFault { pointer: String::new(), expected: expected.into(), found: found.to_string() }
+    }
+}
+
+/// What a format does to write its records.
+pub(super) trait RecordWriter {
+    /// What stands before the first record: the header row of a CSV file, the envelope of an interchange.
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        let _ = out;
+        Ok(())
+    }
+
+    /// Appends one record with its framing. After a fault `out` may hold a part of it.
+    fn record(&mut self, value: &Json<'_>, out: &mut Vec<u8>) -> Result<(), EncodeFault>;
+
+    /// What stands behind the last record.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        let _ = out;
+        Ok(())
+    }
+}
+
+/// Writes records by a layout. Made by [`Decoder::encoder`].
+pub struct Encoder<'a> {
+    writer: Box<dyn RecordWriter + 'a>,
+    begun: bool,
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn new(writer: impl RecordWriter + 'a) -> Encoder<'a> {
+        Encoder { writer: Box::new(writer), begun: false }
+    }
+
+    /// Appends one record, and before the first one what the format puts there. After a fault `out` is as it was and the
+    /// next record can be written.
+    pub fn record(&mut self, value: &Json<'_>, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        let start = out.len();
+        let begun = self.begun;
+        let written = self.begin(out).and_then(|()| self.writer.record(value, out));
+        if written.is_err() {
+            out.truncate(start);
+            self.begun = begun;
+        }
+        written
+    }
+
+    /// Appends what the format puts behind the last record, and before it what comes first where there was no record.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.begin(out)?;
+        self.writer.finish(out)
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        if !self.begun {
+            self.writer.begin(out)?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+}
+
+impl Decoder {
+    /// A writer of records in this layout; each call begins a new file. `None` for a format that is only read.
+    pub fn encoder(&self) -> Option<Encoder<'_>> {
+        match &self.0 {
+            // Encoder::new(csv.writer()), where `writer` makes the format's own `RecordWriter`.
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EncodeFault, Json};
+
+    #[test]
+    fn numbers_stay_as_they_are_written() {
+        let text = r#"{"a": 12345678901234567890123456789012345678.10, "b":[ -0.0,1E5 ], "c\u0041":"x\ny", "d":null}"#;
+        let json = Json::parse(text).unwrap();
+        assert_eq!(json.member("a"), Some(&Json::Number("12345678901234567890123456789012345678.10")));
+        assert_eq!(json.member("b"), Some(&Json::Array(vec![Json::Number("-0.0"), Json::Number("1E5")])));
+        assert_eq!(json.member("cA"), Some(&Json::Text("x\ny".into())));
+        assert_eq!(json.member("d"), Some(&Json::Null));
+    }
+
+    #[test]
+    fn depth_is_bounded_and_broken_text_a_fault() {
+        assert!(Json::parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
+        assert!(Json::parse(&format!("{}{}", "[".repeat(65), "]".repeat(65))).is_err());
+        assert!(Json::parse(&"[".repeat(1_000_000)).is_err());
+        for broken in ["", "{", "{\"a\":}", "1 2", "\"\\ud800\"", "nul"] {
+            assert!(Json::parse(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn pointers_are_escaped() {
+        let fault = EncodeFault::here("a number", "a string").below("A/B~").below(2).below("T");
+        assert_eq!(fault.pointer, "/T/2/A~1B~0");
+    }
+}
