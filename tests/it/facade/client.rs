@@ -1,7 +1,7 @@
 //! A plain HTTP client over a socket, so that a test can say every byte it sends.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -66,6 +66,14 @@ impl Connection {
 
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).unwrap();
+    }
+
+    /// Says that nothing more will be sent. A peer who has refused what came may be gone already: that is its answer.
+    pub(crate) fn end_sending(&mut self) {
+        match self.socket.shutdown(Shutdown::Write) {
+            Err(fault) if fault.kind() != std::io::ErrorKind::NotConnected => panic!("{fault}"),
+            _ => {}
+        }
     }
 
     /// Reads one answer; `None` when the connection ends before one.

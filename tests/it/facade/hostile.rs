@@ -55,7 +55,7 @@ fn broken_requests_get_400_and_the_connection_ends() {
     ] {
         let mut connection = app.connect();
         connection.send(broken);
-        connection.socket.shutdown(std::net::Shutdown::Write).unwrap();
+        connection.end_sending();
         if let Some(answer) = connection.receive(true) {
             assert_eq!(answer.status, 400, "{}", String::from_utf8_lossy(broken));
         }
