@@ -16,82 +16,13 @@ use std::time::{Duration, Instant};
 use tollbridge::decode::{CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, cobol, csv, fixed_width};
 use tollbridge::diagnostic::{Faults, SourceText};
 
+#[path = "support/orders.rs"]
+mod orders;
+
+use orders::{COPYBOOK, Numbers, orders};
+
 const RECORDS: usize = 100_000;
 const ROUNDS: usize = 7;
-
-const COPYBOOK: &str = "
-       01  ORDER-REC.
-           05  ORD-NO            PIC X(10).
-           05  CUST-NO           PIC 9(8).
-           05  ORD-DATE          PIC 9(8).
-           05  STATUS-CD         PIC X(2).
-           05  AMOUNT            PIC S9(9)V99 COMP-3.
-           05  TAX               PIC S9(7)V99 COMP-3.
-           05  QTY               PIC S9(5) COMP.
-           05  CUST-NAME         PIC X(40).
-           05  CUST-ADDR         PIC X(60).
-           05  LINE-ITEM OCCURS 5 TIMES.
-               10  SKU           PIC X(12).
-               10  L-QTY         PIC S9(5) COMP-3.
-               10  L-PRICE       PIC S9(7)V99 COMP-3.
-           05  FILLER            PIC X(20).
-";
-
-/// Numbers that look random and are the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
-fn ebcdic(text: &str, width: usize, out: &mut Vec<u8>) {
-    for byte in text.bytes().chain(std::iter::repeat(b' ')).take(width) {
-        out.push(match byte {
-            b'0'..=b'9' => 0xF0 + byte - b'0',
-            b'A'..=b'I' => 0xC1 + byte - b'A',
-            b'J'..=b'R' => 0xD1 + byte - b'J',
-            b'S'..=b'Z' => 0xE2 + byte - b'S',
-            b'&' => 0x50,
-            _ => 0x40,
-        });
-    }
-}
-
-fn packed(value: u64, digits: usize, out: &mut Vec<u8>) {
-    let text = format!("{value:0width$}C", width = digits | 1);
-    for pair in text.as_bytes().chunks(2) {
-        let digit = |byte: u8| if byte == b'C' { 0xC } else { byte - b'0' };
-        out.push(digit(pair[0]) << 4 | digit(pair[1]));
-    }
-}
-
-/// 263 bytes a record: text, zoned, binary and packed numbers, a table of five.
-fn orders() -> Vec<u8> {
-    let mut numbers = Numbers(7);
-    let mut out = Vec::with_capacity(RECORDS * 263);
-    let names = ["MUELLER & SOEHNE GMBH", "ACME CORP", "DUPONT SARL", "YAMADA KK"];
-    for record in 0..RECORDS {
-        ebcdic(&format!("{record:010}"), 10, &mut out);
-        ebcdic(&format!("{:08}", numbers.below(100_000_000)), 8, &mut out);
-        ebcdic(&format!("2026{:02}{:02}", 1 + numbers.below(12), 1 + numbers.below(28)), 8, &mut out);
-        ebcdic(["OP", "CL", "HD"][numbers.below(3) as usize], 2, &mut out);
-        packed(numbers.below(1_000_000_000), 11, &mut out);
-        packed(numbers.below(10_000_000), 9, &mut out);
-        out.extend((numbers.below(99_999) as u32).to_be_bytes());
-        ebcdic(names[numbers.below(4) as usize], 40, &mut out);
-        ebcdic(&format!("{} INDUSTRIAL PARK ROAD", 1 + numbers.below(999)), 60, &mut out);
-        for _ in 0..5 {
-            ebcdic(&format!("SKU{:09}", numbers.below(100_000_000)), 12, &mut out);
-            packed(numbers.below(99_999), 5, &mut out);
-            packed(numbers.below(100_000_000), 9, &mut out);
-        }
-        ebcdic("", 20, &mut out);
-    }
-    out
-}
 
 fn customers() -> Vec<u8> {
     let mut numbers = Numbers(11);
@@ -185,7 +116,7 @@ fn main() {
     let page = |name: &str| CodePage::find(name).expect("the code page is known");
     let place = || Place::command_line("bench");
     let cobol = cobol::Settings::new("bench.cpy".to_owned(), page("cp037"), place());
-    report("cobol, 263 bytes, cp037", &Format::Cobol(cobol), &orders());
+    report("cobol, 263 bytes, cp037", &Format::Cobol(cobol), &orders(RECORDS));
     let csv = csv::Settings { delimiter: b';', encoding: page("windows-1252"), ..csv::Settings::default() };
     report("csv, 8 columns, windows-1252", &Format::Csv(csv), &customers());
     let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length };

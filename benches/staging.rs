@@ -5,11 +5,9 @@
 //! also counts what other threads do (sorting, copying the log). `ONLY="ordered keys, 2"` measures a part.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the one who measures")]
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{
@@ -17,7 +15,10 @@ use tollbridge::staging::{
     SortKey, Staging,
 };
 
-const BATCH: usize = 10_000;
+#[path = "support/bare.rs"]
+mod bare;
+
+use bare::{BATCH, Clock, Spent};
 
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -52,12 +53,6 @@ fn main() {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Spent {
-    wall: Duration,
-    cpu: Duration,
-}
-
-#[derive(Clone, Copy, Default)]
 struct Pair {
     staging: Spent,
     bare: Spent,
@@ -71,26 +66,6 @@ fn report(what: &str, count: usize, mut pairs: Vec<Pair>) {
     let cpu = median.bare.cpu.as_secs_f64() / median.staging.cpu.as_secs_f64();
     let (staging, bare) = (rate(median.staging), rate(median.bare));
     println!("{what:52} {staging:>10.0} {bare:>10.0} {:>6.0}% {:>6.0}%", ratio(&median) * 100.0, cpu * 100.0);
-}
-
-/// CPU time of this process so far, all threads.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let after_name = stat.rsplit_once(')').unwrap().1;
-    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(ticks * 10)
-}
-
-struct Clock(Instant, Duration);
-
-impl Clock {
-    fn start() -> Clock {
-        Clock(Instant::now(), cpu_time())
-    }
-
-    fn stop(self) -> Spent {
-        Spent { wall: self.0.elapsed(), cpu: cpu_time().saturating_sub(self.1) }
-    }
 }
 
 /// Documents in file order; every tenth differs from round to round.
@@ -126,41 +101,9 @@ fn spec(fields: usize) -> ResourceSpec {
     ResourceSpec { id: ResourceId::new("orders", 1).unwrap(), indexed }
 }
 
-fn bare_database(path: &Path, fields: usize) -> Connection {
-    let connection = Connection::open(path).unwrap();
-    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-    connection.pragma_update(None, "synchronous", "FULL").unwrap();
-    connection.pragma_update(None, "cache_size", -(64 << 10)).unwrap();
-    connection
-        .execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, payload TEXT NOT NULL)")
-        .unwrap();
-    let columns = [
-        "ALTER TABLE t ADD COLUMN f1 TEXT AS (json_extract(payload, '$.ordered_on')); CREATE INDEX t1 ON t (f1, key)",
-        "ALTER TABLE t ADD COLUMN f2 INTEGER AS (CAST(replace(json_extract(payload, '$.amount'), '.', '') AS INTEGER)); \
-         CREATE INDEX t2 ON t (f2, key)",
-    ];
-    columns.iter().take(fields).for_each(|column| connection.execute_batch(column).unwrap());
-    connection
-}
-
-fn bare_write(connection: &mut Connection, documents: &[Document]) -> Spent {
-    let clock = Clock::start();
-    for batch in documents.chunks(BATCH) {
-        let transaction = connection.transaction().unwrap();
-        {
-            let mut upsert = transaction
-                .prepare_cached(
-                    "INSERT INTO t(key,payload) VALUES(?,?) ON CONFLICT(key) DO UPDATE SET payload=excluded.payload",
-                )
-                .unwrap();
-            for document in batch {
-                let payload = std::str::from_utf8(&document.payload).unwrap();
-                upsert.execute(params![document.key, payload]).unwrap();
-            }
-        }
-        transaction.commit().unwrap();
-    }
-    clock.stop()
+/// Keys and payloads, for the bare loop.
+fn rows_of(documents: &[Document]) -> impl Iterator<Item = (&str, &str)> {
+    documents.iter().map(|document| (document.key.as_str(), std::str::from_utf8(&document.payload).unwrap()))
 }
 
 async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8, documents: &[Document]) -> Spent {
@@ -198,17 +141,17 @@ async fn write_round(rows: usize, shuffled: bool, fields: usize) -> [Pair; 6] {
         Arc::new(SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap());
     let spec = spec(fields);
     staging.prepare(&spec).await.unwrap();
-    let mut bare = bare_database(&folder.path().join("bare.db"), 0);
-    let mut bare_indexed = bare_database(&folder.path().join("bare_indexed.db"), fields);
+    let mut bare = bare::database(&folder.path().join("bare.db"), 0);
+    let mut bare_indexed = bare::database(&folder.path().join("bare_indexed.db"), fields);
 
     let (first, second) = (documents(rows, shuffled, false), documents(rows, shuffled, true));
     let mut pairs = [Pair::default(); 6];
     for (pass, documents) in [&first, &second, &second].into_iter().enumerate() {
         pairs[pass].staging = staging_write(&staging, &spec.id, pass as u8, documents).await;
-        pairs[pass].bare = bare_write(&mut bare, documents);
+        pairs[pass].bare = bare::write(&mut bare, rows_of(documents));
         let staging = pairs[pass].staging;
         if fields > 0 {
-            pairs[pass + 3] = Pair { staging, bare: bare_write(&mut bare_indexed, documents) };
+            pairs[pass + 3] = Pair { staging, bare: bare::write(&mut bare_indexed, rows_of(documents)) };
         }
     }
     pairs
@@ -222,10 +165,10 @@ async fn reads(rows: usize, rounds: usize) {
     let id = &spec.id;
     staging.prepare(&spec).await.unwrap();
     let bare_path = folder.path().join("bare.db");
-    let mut writer = bare_database(&bare_path, 0);
+    let mut writer = bare::database(&bare_path, 0);
     let documents = documents(rows, true, false);
     staging_write(&staging, id, 0, &documents).await;
-    bare_write(&mut writer, &documents);
+    bare::write(&mut writer, rows_of(&documents));
     drop(writer);
     // The bare reader: an own connection with the settings it comes with.
     let bare = Connection::open(&bare_path).unwrap();
@@ -275,8 +218,8 @@ async fn reads(rows: usize, rounds: usize) {
 
     // Orders and filters, against a bare database with the same indexes and the statement one would write.
     let indexed_path = folder.path().join("bare_indexed.db");
-    let mut writer = bare_database(&indexed_path, 2);
-    bare_write(&mut writer, &documents);
+    let mut writer = bare::database(&indexed_path, 2);
+    bare::write(&mut writer, rows_of(&documents));
     drop(writer);
     let bare = Connection::open(&indexed_path).unwrap();
     let sort = |path: &str| vec![SortKey { path: path.to_owned(), descending: true }];

@@ -1,0 +1,98 @@
+//! A whole run of `sync` against a bare rusqlite loop that upserts the same payloads, in turns.
+//!
+//! The program claims a COBOL file of 263 bytes a record, lands it, decodes, maps and stages it with lineage and feed,
+//! as a process of its own with its start and end. The bare loop gets the finished payloads from memory.
+//!
+//! `cargo bench --bench sync [records] [rounds]`. Prints rates and their ratio for each round and the median; `cpu` is
+//! the same ratio in CPU time.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the one who measures")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use rusqlite::Connection;
+
+#[path = "support/bare.rs"]
+mod bare;
+#[path = "support/orders.rs"]
+mod orders;
+
+use bare::{Clock, Spent};
+
+const CONFIG: &str = "[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"0s\"\n";
+
+/// Every field of the record, typed; the document has about 600 bytes.
+const MAPPING: &str = r#"
+resource = "orders"
+version = 1
+key = ["order_no"]
+[source]
+backend = "erp"
+[source.cobol]
+files = "ORD*"
+copybook = "orders.cpy"
+encoding = "cp037"
+[fields]
+order_no = { from = "ORD-NO" }
+customer_no = { from = "CUST-NO" }
+ordered_on = { from = "ORD-DATE", type = "date", format = "%Y%m%d" }
+status = { from = "STATUS-CD", values = { OP = "open", CL = "closed", HD = "held" } }
+amount = { from = "AMOUNT", type = "decimal(11,2)" }
+tax = { from = "TAX", type = "decimal(9,2)" }
+quantity = { from = "QTY", type = "integer" }
+customer = { object = { name = { from = "CUST-NAME" }, address = { from = "CUST-ADDR" } } }
+lines = { from = "LINE-ITEM", each = { sku = { from = "SKU" }, quantity = { from = "L-QTY", type = "integer" }, price = { from = "L-PRICE", type = "decimal(9,2)" } } }
+"#;
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let records = numbers.first().copied().unwrap_or(300_000);
+    let rounds = numbers.get(1).copied().unwrap_or(3);
+    let data = orders::orders(records);
+    println!("{records} records of {} bytes; records/s", orders::LENGTH);
+    println!("{:10} {:>10} {:>10} {:>7} {:>7}", "", "sync", "bare", "ratio", "cpu");
+    let mut ratios: Vec<f64> = (0..rounds).map(|round| one_round(round, records, &data)).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("median ratio {:.2}", ratios[rounds / 2]);
+}
+
+fn one_round(round: usize, records: usize, data: &[u8]) -> f64 {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let synced = sync(folder.path(), data);
+    let payloads = payloads(&folder.path().join("var/staging.db"));
+    assert_eq!(payloads.len(), records);
+    let mut bare = bare::database(&folder.path().join("bare.db"), 0);
+    let written = bare::write(&mut bare, payloads.iter().map(|(key, payload)| (key.as_str(), payload.as_str())));
+    let rate = |spent: Spent| records as f64 / spent.wall.as_secs_f64();
+    let ratio = rate(synced) / rate(written);
+    let cpu = written.cpu.as_secs_f64() / synced.cpu.as_secs_f64();
+    println!("round {:4} {:>10.0} {:>10.0} {ratio:>7.2} {cpu:>7.2}", round + 1, rate(synced), rate(written));
+    ratio
+}
+
+/// Lays the file into an inbox and has the program read it.
+fn sync(folder: &Path, data: &[u8]) -> Spent {
+    for name in ["inbox", "mappings"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    fs::write(folder.join("tollbridge.toml"), CONFIG).unwrap();
+    fs::write(folder.join("mappings/orders.toml"), MAPPING).unwrap();
+    fs::write(folder.join("mappings/orders.cpy"), orders::COPYBOOK).unwrap();
+    fs::write(folder.join("inbox/ORDERS"), data).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+    program.current_dir(folder).env_remove("TOLLBRIDGE_CONFIG").args(["sync", "orders", "--json"]);
+    let clock = Clock::start();
+    let output = program.output().unwrap();
+    let spent = clock.stop();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    spent
+}
+
+/// What is staged, in the order of keys: as fair to the bare loop as can be.
+fn payloads(path: &Path) -> Vec<(String, String)> {
+    let staging = Connection::open(path).unwrap();
+    let mut select = staging.prepare("SELECT key, CAST(payload AS TEXT) FROM doc_1 ORDER BY key").unwrap();
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
