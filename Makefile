@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build demo clean-demo test bench install uninstall clean setup setup-test
+.PHONY: help run build demo clean-demo test fuzz bench install uninstall clean setup setup-test
 
 DEMO := fixtures/demo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -42,10 +42,14 @@ demo: ## lay the demo's files into its inbox, unless that was done before
 clean-demo: ## forget everything that the demo has read and staged
 	rm -rf $(DEMO)/var
 
-test: setup-test ## install what is missing, then check format and lints and run every test
+test: setup-test ## install what is missing, then check format and lints, run every test, and fuzz for a moment
 	@cargo fmt --all --check
 	@cargo clippy --locked --all-targets -- -D warnings
 	@cargo test --locked
+	@scripts/fuzz 5
+
+fuzz: setup-test ## fuzz every decoder, half an hour each (FUZZ=SECONDS for another time, TARGETS="csv cobol" for some)
+	@scripts/fuzz $(or $(FUZZ),1800) $(TARGETS)
 
 bench: setup ## measure against work done beside it in the same process, and print the ratios
 	@cargo bench --locked --benches

@@ -1,0 +1,117 @@
+//! What must hold of every decoder, whatever the bytes: it ends, it does not panic, its positions add up, its JSON is
+//! JSON, and reading that goes on anywhere gives the same rest.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use tollbridge::decode::{Blank, Decoder, Format, Item, JsonOptions, Reader, Resume};
+use tollbridge::diagnostic::{Faults, SourceText, Table, parse};
+
+/// Longer inputs find nothing that shorter ones do not, and take longer.
+pub const LONGEST: usize = 1 << 16;
+
+/// The layout that `[source.<kind>]` with these keys means. Files that it names are looked up in `texts`.
+pub fn compile(kind: &str, keys: &str, texts: &[(&str, &str)]) -> Option<Decoder> {
+    let faults = Faults::new();
+    let source = SourceText::new(Path::new("fuzz.toml"), format!("files = \"*\"\n{keys}"));
+    let root = parse(&source, &faults);
+    let table = Table::new(&root, Format::section(kind)?, &faults)?;
+    let format = Format::read(kind, &table)?;
+    let read = |name: &str| {
+        let (_, text) = texts.iter().find(|(own, _)| *own == name)?;
+        Some(SourceText::new(Path::new(name), (*text).to_owned()))
+    };
+    let decoder = format.compile(&read, &faults);
+    // A fault is said wherever there is no decoder, and can be shown.
+    let said = faults.into_sorted();
+    assert!(decoder.is_some() || !said.is_empty(), "refused without a word");
+    for fault in &said {
+        assert!(!fault.to_string().is_empty());
+    }
+    decoder
+}
+
+/// As [`compile`] for layouts that are known to be sound, compiled once.
+pub fn sound(kind: &str, keys: &'static str, texts: &[(&str, &str)]) -> Arc<Decoder> {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<&'static str, Arc<Decoder>>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let decoder = known.entry(keys).or_insert_with(|| {
+            let decoder = compile(kind, keys, texts);
+            Arc::new(decoder.unwrap_or_else(|| panic!("the fuzz target's own layout has faults: {keys}")))
+        });
+        Arc::clone(decoder)
+    })
+}
+
+/// What a read gave, small enough to be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Read {
+    Record { offset: u64, length: u32, json: Result<Vec<u8>, String> },
+    Reject { offset: u64, code: &'static str, raw: usize },
+    Skipped,
+    Fault(String),
+}
+
+/// Reads everything, and once more from a place in the middle.
+pub fn read_through(decoder: &Decoder, data: &[u8]) {
+    let mut points = Vec::new();
+    let all = read(decoder, data, Resume::default(), &mut points);
+    let Some(at) = data.len().checked_rem(points.len()) else { return };
+    let rest = read(decoder, data, points[at], &mut Vec::new());
+    assert_eq!(rest, all[at..], "reading on at {:?} gives another rest", points[at]);
+}
+
+fn read(decoder: &Decoder, data: &[u8], from: Resume, points: &mut Vec<Resume>) -> Vec<Read> {
+    let mut reader = match decoder.reader(Cursor::new(data), from) {
+        Ok(reader) => reader,
+        Err(_) => return Vec::new(),
+    };
+    let mut all = Vec::new();
+    let mut last = reader.resume_point();
+    loop {
+        let next = step(decoder, &mut reader);
+        let now = reader.resume_point();
+        assert!(now.offset >= last.offset, "went back from {last:?} to {now:?}");
+        assert!(now.offset <= data.len() as u64, "went past the end: {now:?} of {}", data.len());
+        let Some(next) = next else { return all };
+        points.push(last);
+        last = now;
+        let ends = matches!(next, Read::Fault(_));
+        all.push(next);
+        assert!(all.len() <= 2 * data.len() + 2, "more records than bytes");
+        if ends {
+            assert!(step(decoder, &mut reader).is_none(), "goes on behind a fault");
+            return all;
+        }
+    }
+}
+
+fn step(decoder: &Decoder, reader: &mut Reader<Cursor<&[u8]>>) -> Option<Read> {
+    let options = JsonOptions { fillers: true, blank: Blank::Null, meta: false, hex: false };
+    Some(match reader.next() {
+        Err(fault) => Read::Fault(fault.to_string()),
+        Ok(None) => return None,
+        Ok(Some(Item::Skipped)) => Read::Skipped,
+        Ok(Some(Item::Reject(reject))) => {
+            Read::Reject { offset: reject.position.offset, code: reject.code.as_str(), raw: reject.raw.len() }
+        }
+        Ok(Some(Item::Record(record))) => {
+            let mut json = Vec::new();
+            let written = decoder.write_json(&record, &options, &mut json);
+            if written.is_ok() {
+                let value = serde_json::from_slice::<&RawValue>(&json);
+                assert!(value.is_ok(), "no JSON: {}", String::from_utf8_lossy(&json));
+            } else {
+                assert!(json.is_empty(), "half a record is left");
+            }
+            let json = written.map(|()| json).map_err(|reject| reject.code.as_str().to_owned());
+            Read::Record { offset: record.position.offset, length: record.position.length, json }
+        }
+    })
+}
