@@ -1,4 +1,4 @@
-//! The options of `decode`, and the layout that they describe.
+//! The options that say what a file's layout is, for `decode` and `encode` alike, and the layout that they describe.
 
 use std::path::{Path, PathBuf};
 
@@ -30,11 +30,9 @@ pub(crate) enum Fillers {
     Keep,
 }
 
-/// Options of `decode`.
+/// What the file is.
 #[derive(Args, Debug)]
-pub(crate) struct DecodeArgs {
-    /// The file to decode
-    pub file: PathBuf,
+pub(crate) struct LayoutArgs {
     /// Format of the file; found out from --copybook or --spec where one is given
     #[arg(long, value_enum)]
     pub format: Option<FormatName>,
@@ -44,15 +42,6 @@ pub(crate) struct DecodeArgs {
     /// At which ends of a text blanks are padding [default: both]
     #[arg(long, value_name = "ENDS", value_parser = word(Trim::WORDS))]
     pub trim: Option<Trim>,
-    /// Add _offset, _length and _record to every object
-    #[arg(long)]
-    pub meta: bool,
-    /// Add the raw bytes of every field in hex, as NAME_hex
-    #[arg(long)]
-    pub hex: bool,
-    /// Threads that write JSON (cobol and fixed-width)
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub threads: u16,
 
     /// cobol: the copybook
     #[arg(long, value_name = "FILE", help_heading = "cobol")]
@@ -131,7 +120,7 @@ fn word<T: Copy + Send + Sync + 'static>(
 }
 
 /// What the options say of the layout.
-pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
+pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
     let name = match (args.format, &args.copybook, &args.spec) {
         (Some(name), _, _) => name,
         (None, Some(_), None) => FormatName::Cobol,
@@ -201,7 +190,7 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
 }
 
 /// An option that the format does not have is a mistake that would otherwise go unseen.
-fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
+fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Failure> {
     use FormatName::{Cobol, Csv, FixedWidth};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),

@@ -5,6 +5,7 @@
 //! [`Layout::resolve`], so that a mapping need not list the columns it does not use. Cells are cut on the raw bytes and
 //! decoded when they are read; the raw bytes of a record are those of the file.
 
+mod encode;
 mod reader;
 mod row;
 mod settings;
@@ -52,6 +53,10 @@ impl Csv {
     ) -> Result<Reader<R>, StreamFault> {
         let wanted: Vec<String> = self.0.wanted.lock().iter().cloned().collect();
         Reader::open(&self.0.settings, wanted, input, from)
+    }
+
+    pub(super) fn writer(&self) -> encode::Writer<'_> {
+        encode::Writer::new(&self.0.settings)
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {

@@ -1,5 +1,7 @@
 //! Rows that other programs write, rows that are broken, and that reading goes on behind them.
 
+mod encode;
+
 use std::io::Cursor;
 use std::path::Path;
 
