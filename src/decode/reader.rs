@@ -76,6 +76,11 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
+    /// See [`Decoder::detached`](super::Decoder::detached).
+    pub(super) fn rows(&self) -> Option<csv::Rows> {
+        if let Inner::Csv(reader) = &self.0 { reader.rows() } else { None }
+    }
+
     /// Where the item that the next call answers begins.
     pub fn resume_point(&self) -> Resume {
         match &self.0 {

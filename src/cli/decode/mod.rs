@@ -41,7 +41,7 @@ pub(crate) struct DecodeArgs {
     /// Add the raw bytes of every field in hex, as NAME_hex
     #[arg(long)]
     pub hex: bool,
-    /// Threads that write JSON (cobol and fixed-width)
+    /// Threads that write JSON
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
 }
@@ -100,9 +100,9 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         hex: args.hex,
     };
     let mut output = Output::new(metadata.len());
-    match decoder.detached() {
+    match decoder.detached(&reader) {
         Some(detached) if args.threads > 1 => {
-            decode_on_threads(&mut reader, detached, &options, usize::from(args.threads), &mut output)?;
+            decode_on_threads(&mut reader, &detached, &options, usize::from(args.threads), &mut output)?;
         }
         _ => decode_here(&mut reader, &decoder, &options, &mut output)?,
     }
@@ -153,7 +153,7 @@ struct Done {
 /// thread has at most two batches before it, which bounds memory.
 fn decode_on_threads(
     reader: &mut Reader<File>,
-    detached: Detached<'_>,
+    detached: &Detached<'_>,
     options: &JsonOptions,
     threads: usize,
     output: &mut Output,
@@ -163,9 +163,10 @@ fn decode_on_threads(
         for _ in 0..threads {
             let (batches, inbox) = sync_channel::<Batch>(2);
             let (outbox, done) = sync_channel::<Done>(2);
+            let detached = detached.clone();
             scope.spawn(move || {
                 for batch in inbox {
-                    if outbox.send(write_batch(batch, detached, options)).is_err() {
+                    if outbox.send(write_batch(batch, &detached, options)).is_err() {
                         return;
                     }
                 }
@@ -212,7 +213,7 @@ fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batc
     batch
 }
 
-fn write_batch(batch: Batch, detached: Detached<'_>, options: &JsonOptions) -> Done {
+fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
     let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects, read_to: 0 };
     let mut start = 0;
     for (end, position) in batch.records {
