@@ -117,7 +117,8 @@ fn main() {
     let place = || Place::command_line("bench");
     let cobol = cobol::Settings::new("bench.cpy".to_owned(), page("cp037"), place());
     report("cobol, 263 bytes, cp037", &Format::Cobol(cobol), &orders(RECORDS));
-    let csv = csv::Settings { delimiter: b';', encoding: page("windows-1252"), ..csv::Settings::default() };
+    let csv =
+        csv::Settings { delimiter: ";".to_owned(), encoding: page("windows-1252").into(), ..csv::Settings::default() };
     report("csv, 8 columns, windows-1252", &Format::Csv(csv), &customers());
     let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length };
     let fields = vec![

@@ -7,6 +7,7 @@
 mod check;
 mod dead_letters;
 mod decode;
+mod encode;
 mod inspect;
 mod keys;
 mod output;
@@ -72,6 +73,8 @@ enum Command {
     Sync(sync::Options),
     /// Decode a legacy file by its layout alone, one JSON object a record
     Decode(decode::DecodeArgs),
+    /// Write a legacy file from JSON, one object a record, by its layout: the twin of decode
+    Encode(encode::EncodeArgs),
     /// Show the layout of a copybook
     Inspect(inspect::InspectArgs),
     /// List, show, replay or discard records that were rejected
@@ -89,8 +92,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let context = Context { config: arguments.config, json: arguments.json };
     let exit = match arguments.command {
-        // These two need no configuration.
+        // These need no configuration.
         Command::Decode(options) => return decode::run(&options),
+        Command::Encode(options) => return encode::run(&options),
         Command::Inspect(options) => return inspect::run(&options, context.json),
         Command::Serve => context.block_on(serve::run(&context)),
         Command::Check(options) => context.block_on(check::run(&context, &options)),

@@ -4,8 +4,6 @@
 //! passes through unharmed. What goes out is the record with its framing. A value that the layout cannot hold is an
 //! [`EncodeFault`] that names it by JSON pointer; nothing of its record is written.
 
-#![allow(dead_code)]
-
 use std::borrow::Cow;
 use std::fmt;
 
@@ -77,6 +75,27 @@ impl<'a> Json<'a> {
     pub fn member(&self, name: &str) -> Option<&Json<'a>> {
         let Json::Object(members) = self else { return None };
         members.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// The members of an object without those that `decode --meta` adds: `_offset`, `_length` and `_record`, as numbers.
+    pub(super) fn members(&self) -> Result<impl Iterator<Item = &(Cow<'a, str>, Json<'a>)>, EncodeFault> {
+        let Json::Object(members) = self else { return Err(EncodeFault::here("an object", self)) };
+        let added = |(name, value): &&(Cow<'a, str>, Json<'a>)| {
+            matches!(name.as_ref(), "_offset" | "_length" | "_record") && matches!(value, Json::Number(_))
+        };
+        Ok(members.iter().filter(move |member| !added(member)))
+    }
+
+    /// The text of a value for a layout that holds text: a string, or a number or boolean as it is written. `None` for
+    /// null.
+    pub(super) fn as_text(&self) -> Result<Option<&str>, EncodeFault> {
+        match self {
+            Json::Text(text) => Ok(Some(text)),
+            Json::Number(text) => Ok(Some(text)),
+            Json::Boolean(value) => Ok(Some(if *value { "true" } else { "false" })),
+            Json::Null => Ok(None),
+            Json::Array(_) | Json::Object(_) => Err(EncodeFault::here("a text", self)),
+        }
     }
 
     /// The name of the kind, for messages.
@@ -249,8 +268,9 @@ impl Decoder {
     /// A writer of records in this layout; each call begins a new file. `None` for a format that is only read.
     pub fn encoder(&self) -> Option<Encoder<'_>> {
         match &self.0 {
-            // Encoder::new(csv.writer()), where `writer` makes the format's own `RecordWriter`.
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) => None,
+            Kind::Csv(csv) => Some(Encoder::new(csv.writer())),
+            Kind::FixedWidth(fixed_width) => Some(Encoder::new(fixed_width.writer())),
+            Kind::Cobol(_) => None,
         }
     }
 }

@@ -328,6 +328,18 @@ impl Pen<'_> {
         self.at
     }
 
+    /// All the room there is, for what is written in another way: say by [`Pen::moved`] how much that was.
+    #[inline(always)]
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        &mut self.out[self.at..]
+    }
+
+    /// See [`Pen::room`].
+    #[inline(always)]
+    pub(super) fn moved(&mut self, by: usize) {
+        self.at += by;
+    }
+
     /// A member's name.
     #[inline(always)]
     pub(super) fn name(&mut self, name: &Name) {
@@ -443,13 +455,15 @@ pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
 /// Names that differ, for the members of one object: the second `A` becomes `A_2`.
 pub(super) fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
+    // Where counting goes on for a name: from the start each time it would never end for a thousand names alike.
+    let mut numbers = std::collections::HashMap::new();
     let mut distinct = Vec::new();
     for name in names {
         let mut candidate = name.clone();
-        let mut number = 2;
         while !seen.insert(candidate.clone()) {
+            let number = numbers.entry(name.clone()).or_insert(2u64);
             candidate = format!("{name}_{number}");
-            number += 1;
+            *number += 1;
         }
         distinct.push(candidate);
     }

@@ -117,19 +117,19 @@ impl Decoder {
         written
     }
 
-    /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
-    /// do it. `None` for CSV, whose records mean nothing without the reader that knows the header.
-    pub fn detached(&self) -> Option<Detached<'_>> {
+    /// The part of the decoder that writes records which were copied out of this reader, so that other threads can do
+    /// it. `None` for files whose records are not written from their own bytes: CSV in UTF-16.
+    pub fn detached<R: Read + Seek>(&self, reader: &Reader<R>) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) => None,
-            Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
+            Kind::Csv(_) => reader.rows().map(|rows| Detached(self, Some(rows))),
+            Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self, None)),
         }
     }
 }
 
-/// See [`Decoder::detached`].
-#[derive(Clone, Copy)]
-pub struct Detached<'a>(&'a Decoder);
+/// See [`Decoder::detached`]. Of a CSV file it has what the header says.
+#[derive(Clone)]
+pub struct Detached<'a>(&'a Decoder, Option<csv::Rows>);
 
 impl Detached<'_> {
     /// As [`Decoder::write_json`], from the record's raw bytes and position.
@@ -142,7 +142,7 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) => Ok(()),
+            Kind::Csv(_) => self.1.as_ref().map_or(Ok(()), |rows| rows.write_json(raw, position, options, out)),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };

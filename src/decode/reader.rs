@@ -49,7 +49,7 @@ pub enum StreamFault {
 /// Reads the records of one input, one after another.
 pub struct Reader<R>(Inner<R>);
 
-#[expect(clippy::large_enum_variant, reason = "there is one a file")]
+#[allow(clippy::large_enum_variant, reason = "there is one a file")]
 enum Inner<R> {
     Csv(csv::Reader<R>),
     FixedWidth(fixed_width::Reader<R>),
@@ -74,6 +74,11 @@ impl<R: Read + Seek> Reader<R> {
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
         }
+    }
+
+    /// See [`Decoder::detached`](super::Decoder::detached).
+    pub(super) fn rows(&self) -> Option<csv::Rows> {
+        if let Inner::Csv(reader) = &self.0 { reader.rows() } else { None }
     }
 
     /// Where the item that the next call answers begins.

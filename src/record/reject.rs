@@ -44,6 +44,8 @@ codes! {
     ColumnCount = "framing.column_count",
     /// A quoted field is never closed, or text follows a closing quote.
     BadQuote = "framing.bad_quote",
+    /// The row is the header once more.
+    RepeatedHeader = "framing.repeated_header",
     /// Bytes that the code page does not have.
     Unmappable = "encoding.unmappable",
     /// The field is blank (spaces, low values, or empty) where a value is expected.

@@ -80,6 +80,98 @@ fn csv_and_fixed_width() {
 }
 
 #[test]
+fn csv_as_it_comes() {
+    let (_folder, path) = file("m.csv", b"Report\nno||name\n# a note\n1||a\\||b\nno||name\n2\n3||\0c\nTOTAL\n");
+    let layout = ["decode", &path, "--format", "csv", "--delimiter", "||", "--escape", "\\", "--comment", "#"];
+    let policies = ["--preamble-lines", "1", "--footer-lines", "1", "--ragged", "pad", "--nul", "strip"];
+    let header = ["--repeated-header", "skip", "--columns", "no,name", "--header-match", "identical"];
+    let all = [&layout[..], &policies, &header].concat();
+    let output = tollbridge(&all);
+    assert_eq!(text(&output.stderr), "");
+    assert_eq!(
+        text(&output.stdout),
+        "{\"no\":\"1\",\"name\":\"a||b\"}\n{\"no\":\"2\",\"name\":null}\n{\"no\":\"3\",\"name\":\"c\"}\n"
+    );
+    let output = tollbridge(&[&all[..], &["--threads", "2"]].concat());
+    assert_eq!(text(&output.stdout).lines().count(), 3);
+
+    let changed =
+        tollbridge(&[&layout[..], &policies, &["--columns", "name,no", "--header-match", "identical"]].concat());
+    assert_eq!(changed.status.code(), Some(2));
+    assert!(text(&changed.stderr).contains("the header has changed: `no` has moved from column 2 to 1"));
+
+    let units: Vec<u8> = "\u{feff}a,b\r\n1,\u{20ac}\r\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let (_other, path) = file("u.csv", &units);
+    let output = tollbridge(&["decode", &path, "--format", "csv", "--encoding", "utf-16", "--threads", "2"]);
+    assert_eq!(text(&output.stdout), "{\"a\":\"1\",\"b\":\"\u{20ac}\"}\n");
+}
+
+/// What another program writes in its dialects is read as it was meant: the csv module of Python is the peer.
+#[test]
+fn csv_of_another_writer() {
+    let script = r#"
+import csv, json, random, sys
+rng = random.Random(5)
+folder = sys.argv[1]
+alphabet = ['a', 'Z', '7', ' ', ',', ';', '\t', '"', "'", '\\', '\n', '\r', '|', '#', '\u00e4', '\u20ac']
+dialects = {
+    'excel': dict(dialect='excel'),
+    'tabs': dict(delimiter='\t', lineterminator='\n'),
+    'all': dict(delimiter=';', quoting=csv.QUOTE_ALL, lineterminator='\n'),
+    'escaped': dict(quoting=csv.QUOTE_NONE, escapechar='\\', lineterminator='\r\n'),
+    'both': dict(quotechar="'", doublequote=False, escapechar='\\', lineterminator='\n'),
+}
+for name, dialect in dialects.items():
+    with open(f'{folder}/{name}.csv', 'w', encoding='cp1252', newline='') as out, \
+            open(f'{folder}/{name}.ndjson', 'w', encoding='utf-8') as expected:
+        writer = csv.writer(out, **dialect)
+        writer.writerow(['no', 'first', 'second'])
+        for number in range(400):
+            cells = [''.join(rng.choices(alphabet, k=rng.randrange(7))) for _ in range(2)]
+            writer.writerow([number, *cells])
+            row = {'no': str(number), 'first': cells[0], 'second': cells[1]}
+            expected.write(json.dumps(row, ensure_ascii=False, separators=(',', ':')) + '\n')
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    let made = Command::new("python3").args(["-c", script]).arg(folder.path()).output().unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let check = |name: &str, options: &[&str]| {
+        let path = |ending: &str| folder.path().join(format!("{name}.{ending}"));
+        let csv = path("csv").display().to_string();
+        let layout = [&["--format", "csv", "--encoding", "windows-1252"], options].concat();
+        let output = tollbridge(&[&["decode", &csv], &layout[..]].concat());
+        assert_eq!(text(&output.stderr), "", "{name}");
+        assert_eq!(text(&output.stdout), std::fs::read_to_string(path("ndjson")).unwrap(), "{name}");
+        let threads = tollbridge(&[&["decode", &csv], &layout[..], &["--threads", "2"]].concat());
+        assert!(threads.stdout == output.stdout, "{name}");
+        // And back: Python reads what is written here.
+        let written = path("written").display().to_string();
+        let ndjson = path("ndjson").display().to_string();
+        let output = tollbridge(&[&["encode", &ndjson, "--output", &written], &layout[..]].concat());
+        assert_eq!(text(&output.stderr), "", "{name}");
+        let decoded = tollbridge(&[&["decode", &written], &layout[..]].concat());
+        assert_eq!(text(&decoded.stdout), std::fs::read_to_string(&ndjson).unwrap(), "{name}");
+    };
+    check("excel", &[]);
+    // Of the line ends it only quotes the one that it writes.
+    check("tabs", &["--delimiter", "tab", "--line-end", "lf"]);
+    check("all", &["--delimiter", ";"]);
+    check("escaped", &["--quote", "", "--escape", "\\"]);
+    check("both", &["--quote", "'", "--escape", "\\", "--line-end", "lf"]);
+    let read_back = r#"
+import csv, json, sys
+folder = sys.argv[1]
+for name, dialect in {'excel': {}, 'tabs': {'delimiter': '\t'}, 'all': {'delimiter': ';'}}.items():
+    with open(f'{folder}/{name}.written', encoding='cp1252', newline='') as f:
+        rows = list(csv.DictReader(f, **dialect))
+    with open(f'{folder}/{name}.ndjson', encoding='utf-8') as f:
+        assert rows == [json.loads(line) for line in f], name
+"#;
+    let read = Command::new("python3").args(["-c", read_back]).arg(folder.path()).output().unwrap();
+    assert!(read.status.success(), "{}", text(&read.stderr));
+}
+
+#[test]
 fn what_cannot_be_done_says_why() {
     let check = |arguments: &[&str], expected: &str| {
         let output = tollbridge(arguments);

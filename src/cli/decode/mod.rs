@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -20,16 +21,34 @@ use super::output;
 use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Position, Reject};
-use options::format_of;
+use options::{Fillers, format_of};
 
-pub(crate) use options::{DecodeArgs, Fillers};
+pub(crate) use options::LayoutArgs;
 
 /// Output is written in pieces of about this many bytes.
-const PIECE: usize = 256 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 
-/// Why the command could not do its work.
+/// Options of `decode`.
+#[derive(Args, Debug)]
+pub(crate) struct DecodeArgs {
+    /// The file to decode
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub layout: LayoutArgs,
+    /// Add _offset, _length and _record to every object
+    #[arg(long)]
+    pub meta: bool,
+    /// Add the raw bytes of every field in hex, as NAME_hex
+    #[arg(long)]
+    pub hex: bool,
+    /// Threads that write JSON
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub threads: u16,
+}
+
+/// Why `decode` or `encode` could not do its work.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(super) enum Failure {
     #[error("{0}")]
     Usage(String),
     /// Faults of the layout, already rendered.
@@ -45,7 +64,12 @@ enum Failure {
 
 /// Runs the command. 0: all records decoded; 1: some were rejected; 2: the options, the layout or the file will not do.
 pub(crate) fn run(args: &DecodeArgs) -> ExitCode {
-    match decode(args) {
+    exit_code(decode(args))
+}
+
+/// The exit code of a command that answers how many records it could not do.
+pub(super) fn exit_code(answer: Result<u64, Failure>) -> ExitCode {
+    match answer {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
         // Nobody reads any more: that is their choice and no failure.
@@ -58,13 +82,7 @@ pub(crate) fn run(args: &DecodeArgs) -> ExitCode {
 }
 
 fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
-    let format = format_of(args)?;
-    let decoder = compile(&format)?;
-    let records = decoder.records();
-    if records.len() > 1 {
-        let message = format!("the copybook has several records: choose one with --record ({})", records.join(", "));
-        return Err(Failure::Usage(message));
-    }
+    let decoder = decoder_of(&args.layout)?;
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     let file = File::open(&args.file).map_err(read_error)?;
     let metadata = file.metadata().map_err(read_error)?;
@@ -76,15 +94,15 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         StreamFault::Layout { message, .. } => Failure::Unfit { path: args.file.clone(), message },
     })?;
     let options = JsonOptions {
-        fillers: args.fillers == Some(Fillers::Keep),
-        blank: args.blank.unwrap_or_default(),
+        fillers: args.layout.fillers == Some(Fillers::Keep),
+        blank: args.layout.blank.unwrap_or_default(),
         meta: args.meta,
         hex: args.hex,
     };
     let mut output = Output::new(metadata.len());
-    match decoder.detached() {
+    match decoder.detached(&reader) {
         Some(detached) if args.threads > 1 => {
-            decode_on_threads(&mut reader, detached, &options, usize::from(args.threads), &mut output)?;
+            decode_on_threads(&mut reader, &detached, &options, usize::from(args.threads), &mut output)?;
         }
         _ => decode_here(&mut reader, &decoder, &options, &mut output)?,
     }
@@ -135,7 +153,7 @@ struct Done {
 /// thread has at most two batches before it, which bounds memory.
 fn decode_on_threads(
     reader: &mut Reader<File>,
-    detached: Detached<'_>,
+    detached: &Detached<'_>,
     options: &JsonOptions,
     threads: usize,
     output: &mut Output,
@@ -145,9 +163,10 @@ fn decode_on_threads(
         for _ in 0..threads {
             let (batches, inbox) = sync_channel::<Batch>(2);
             let (outbox, done) = sync_channel::<Done>(2);
+            let detached = detached.clone();
             scope.spawn(move || {
                 for batch in inbox {
-                    if outbox.send(write_batch(batch, detached, options)).is_err() {
+                    if outbox.send(write_batch(batch, &detached, options)).is_err() {
                         return;
                     }
                 }
@@ -194,7 +213,7 @@ fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batc
     batch
 }
 
-fn write_batch(batch: Batch, detached: Detached<'_>, options: &JsonOptions) -> Done {
+fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
     let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects, read_to: 0 };
     let mut start = 0;
     for (end, position) in batch.records {
@@ -218,11 +237,7 @@ struct Output {
 
 impl Output {
     fn new(size: u64) -> Output {
-        // A bar between the lines of the result would help nobody.
-        let wanted = io::stderr().is_terminal() && !io::stdout().is_terminal();
-        let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}");
-        let progress = wanted.then(|| ProgressBar::new(size).with_style(style.unwrap_or(ProgressStyle::default_bar())));
-        Output { buffer: Vec::with_capacity(2 * PIECE), rejected: 0, progress }
+        Output { buffer: Vec::with_capacity(2 * PIECE), rejected: 0, progress: progress(size) }
     }
 
     fn flush_if_large(&mut self, read_to: u64) -> Result<(), Failure> {
@@ -282,6 +297,24 @@ impl Output {
         }
         Ok(self.rejected)
     }
+}
+
+/// A bar on the terminal, for work on so many bytes. Between the lines of the result it would help nobody.
+pub(super) fn progress(size: u64) -> Option<ProgressBar> {
+    let wanted = io::stderr().is_terminal() && !io::stdout().is_terminal();
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}");
+    wanted.then(|| ProgressBar::new(size).with_style(style.unwrap_or(ProgressStyle::default_bar())))
+}
+
+/// The layout that the options describe, compiled.
+pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
+    let decoder = compile(&format_of(args)?)?;
+    let records = decoder.records();
+    if records.len() > 1 {
+        let message = format!("the copybook has several records: choose one with --record ({})", records.join(", "));
+        return Err(Failure::Usage(message));
+    }
+    Ok(decoder)
 }
 
 /// Reads the files that the layout needs and compiles it.

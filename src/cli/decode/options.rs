@@ -1,4 +1,4 @@
-//! The options of `decode`, and the layout that they describe.
+//! The options that say what a file's layout is, for `decode` and `encode` alike, and the layout that they describe.
 
 use std::path::{Path, PathBuf};
 
@@ -30,11 +30,9 @@ pub(crate) enum Fillers {
     Keep,
 }
 
-/// Options of `decode`.
+/// What the file is.
 #[derive(Args, Debug)]
-pub(crate) struct DecodeArgs {
-    /// The file to decode
-    pub file: PathBuf,
+pub(crate) struct LayoutArgs {
     /// Format of the file; found out from --copybook or --spec where one is given
     #[arg(long, value_enum)]
     pub format: Option<FormatName>,
@@ -44,15 +42,6 @@ pub(crate) struct DecodeArgs {
     /// At which ends of a text blanks are padding [default: both]
     #[arg(long, value_name = "ENDS", value_parser = word(Trim::WORDS))]
     pub trim: Option<Trim>,
-    /// Add _offset, _length and _record to every object
-    #[arg(long)]
-    pub meta: bool,
-    /// Add the raw bytes of every field in hex, as NAME_hex
-    #[arg(long)]
-    pub hex: bool,
-    /// Threads that write JSON (cobol and fixed-width)
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub threads: u16,
 
     /// cobol: the copybook
     #[arg(long, value_name = "FILE", help_heading = "cobol")]
@@ -102,13 +91,43 @@ pub(crate) struct DecodeArgs {
 
     /// csv: stands between cells [default: ,]
     #[arg(long, value_name = "C", value_parser = csv::Settings::parse_delimiter, help_heading = "csv")]
-    pub delimiter: Option<u8>,
+    pub delimiter: Option<String>,
     /// Stands around cells; empty when nothing is quoted [default: "]
     #[arg(long, value_name = "C", help_heading = "csv")]
     pub quote: Option<String>,
-    /// The first row is a record; columns are called column_1, column_2 and so on
+    /// Takes the meaning of the character behind it, like \; quotes may be doubled all the same
+    #[arg(long, value_name = "C", help_heading = "csv")]
+    pub escape: Option<String>,
+    /// What ends a row; any takes LF, CRLF and CR, and writes CRLF: any, lf, crlf, cr [default: any]
+    #[arg(long, value_name = "END", value_parser = word(csv::LineEnd::WORDS), help_heading = "csv")]
+    pub line_end: Option<csv::LineEnd>,
+    /// Lines that begin with this are no rows
+    #[arg(long, value_name = "TEXT", help_heading = "csv")]
+    pub comment: Option<String>,
+    /// The first row is a record; columns are called column_1, column_2 and so on, or as --columns says
     #[arg(long, help_heading = "csv")]
     pub no_header: bool,
+    /// Names of the columns: without a header in order; with one, what --header-match holds it against
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',', help_heading = "csv")]
+    pub columns: Option<Vec<String>>,
+    /// How a header must agree with --columns: contains, same_columns, identical [default: contains]
+    #[arg(long, value_name = "HOW", value_parser = word(csv::HeaderMatch::WORDS), requires = "columns", help_heading = "csv")]
+    pub header_match: Option<csv::HeaderMatch>,
+    /// What becomes of a row that is the header once more: reject, skip, keep [default: reject]
+    #[arg(long, value_name = "WHAT", value_parser = word(csv::RepeatedHeader::WORDS), help_heading = "csv")]
+    pub repeated_header: Option<csv::RepeatedHeader>,
+    /// Lines before the header that are neither header nor record
+    #[arg(long, value_name = "N", help_heading = "csv")]
+    pub preamble_lines: Option<u32>,
+    /// Lines at the end of the file that are no records
+    #[arg(long, value_name = "N", help_heading = "csv")]
+    pub footer_lines: Option<u32>,
+    /// What becomes of rows with another number of cells: reject, pad, truncate [default: reject]
+    #[arg(long, value_name = "WHAT", value_parser = word(csv::Ragged::WORDS), help_heading = "csv")]
+    pub ragged: Option<csv::Ragged>,
+    /// What becomes of NUL characters: reject, strip, replace, keep [default: reject]
+    #[arg(long, value_name = "WHAT", value_parser = word(csv::Nul::WORDS), help_heading = "csv")]
+    pub nul: Option<csv::Nul>,
 
     /// fixed-width: file of lines name,start,length
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
@@ -131,7 +150,7 @@ fn word<T: Copy + Send + Sync + 'static>(
 }
 
 /// What the options say of the layout.
-pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
+pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
     let name = match (args.format, &args.copybook, &args.spec) {
         (Some(name), _, _) => name,
         (None, Some(_), None) => FormatName::Cobol,
@@ -148,18 +167,7 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
     };
     let path = |path: &Path| path.display().to_string();
     Ok(match name {
-        FormatName::Csv => {
-            let quote = args.quote.as_deref().map_or(Ok(Some(b'"')), csv::Settings::parse_quote);
-            let settings = csv::Settings {
-                encoding: encoding("utf-8")?,
-                delimiter: args.delimiter.unwrap_or(b','),
-                quote: quote.map_err(Failure::Usage)?,
-                header: !args.no_header,
-                ..csv::Settings::default()
-            };
-            settings.check().map_err(Failure::Usage)?;
-            Format::Csv(settings)
-        }
+        FormatName::Csv => Format::Csv(csv_settings(args)?),
         FormatName::FixedWidth => {
             let Some(spec) = &args.spec else {
                 return Err(Failure::Usage(
@@ -200,8 +208,35 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
     })
 }
 
+/// What the options say of a CSV file.
+fn csv_settings(args: &LayoutArgs) -> Result<csv::Settings, Failure> {
+    let defaults = csv::Settings::default();
+    let name = args.encoding.as_deref().unwrap_or("utf-8");
+    let settings = csv::Settings {
+        encoding: csv::Charset::find(name)
+            .map_err(|unknown| Failure::Usage(format!("{unknown}: {}", unknown.help())))?,
+        delimiter: args.delimiter.clone().unwrap_or(defaults.delimiter),
+        quote: args.quote.as_deref().map_or(Ok(defaults.quote), csv::Settings::parse_quote).map_err(Failure::Usage)?,
+        escape: args.escape.as_deref().map_or(Ok(None), csv::Settings::parse_escape).map_err(Failure::Usage)?,
+        line_end: args.line_end.unwrap_or_default(),
+        comment: args.comment.as_deref().map_or(Ok(None), csv::Settings::parse_comment).map_err(Failure::Usage)?,
+        header: !args.no_header,
+        columns: args.columns.clone(),
+        header_match: args.header_match.unwrap_or_default(),
+        repeated_header: args.repeated_header.unwrap_or_default(),
+        preamble_lines: args.preamble_lines.unwrap_or_default().into(),
+        footer_lines: args.footer_lines.unwrap_or_default().into(),
+        ragged: args.ragged.unwrap_or_default(),
+        nul: args.nul.unwrap_or_default(),
+        // Nothing is read by name here.
+        duplicate_columns: defaults.duplicate_columns,
+    };
+    settings.check().map_err(Failure::Usage)?;
+    Ok(settings)
+}
+
 /// An option that the format does not have is a mistake that would otherwise go unseen.
-fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
+fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Failure> {
     use FormatName::{Cobol, Csv, FixedWidth};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),
@@ -222,7 +257,17 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--blank", args.blank.is_some(), &[Cobol]),
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
+        ("--escape", args.escape.is_some(), &[Csv]),
+        ("--line-end", args.line_end.is_some(), &[Csv]),
+        ("--comment", args.comment.is_some(), &[Csv]),
         ("--no-header", args.no_header, &[Csv]),
+        ("--columns", args.columns.is_some(), &[Csv]),
+        ("--header-match", args.header_match.is_some(), &[Csv]),
+        ("--repeated-header", args.repeated_header.is_some(), &[Csv]),
+        ("--preamble-lines", args.preamble_lines.is_some(), &[Csv]),
+        ("--footer-lines", args.footer_lines.is_some(), &[Csv]),
+        ("--ragged", args.ragged.is_some(), &[Csv]),
+        ("--nul", args.nul.is_some(), &[Csv]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
     ];

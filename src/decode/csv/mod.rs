@@ -5,25 +5,35 @@
 //! [`Layout::resolve`], so that a mapping need not list the columns it does not use. Cells are cut on the raw bytes and
 //! decoded when they are read; the raw bytes of a record are those of the file.
 
+mod charset;
+mod columns;
+mod encode;
+mod footer;
+mod header;
+mod json;
+mod keys;
 mod reader;
 mod row;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod utf16;
 
 use std::sync::Arc;
 
 use indexmap::IndexSet;
 use parking_lot::Mutex;
 
-use super::json::{JsonOptions, write_string};
+use super::json::{Cursor, JsonOptions, META, write_string};
 use super::{LayoutRow, Resume, StreamFault};
 use crate::diagnostic::nearest;
 use crate::record::{FieldKind, Layout, RawRecord, Reject, Resolved, Scope, Slot, Unresolved, Value};
 
+pub use charset::{Charset, Utf16};
+pub(super) use keys::SECTION;
 pub use reader::Reader;
-pub(super) use settings::SECTION;
-pub use settings::{Ragged, Settings};
+pub(super) use reader::Rows;
+pub use settings::{Duplicates, HeaderMatch, LineEnd, Nul, Ragged, RepeatedHeader, Settings};
 
 /// A compiled CSV layout.
 #[derive(Clone)]
@@ -36,9 +46,11 @@ struct Inner {
 }
 
 /// Slots from here on are columns of the file by number: [`Fields::count`](crate::record::Fields::count) of this one
-/// is the number of columns, and the name of such a slot is the column's JSON member name with quotes and colon.
-/// They are how [`write_json`] sees a record, and no mapping ever gets one.
+/// is the number of columns. They are how [`write_json`] sees a record, and no mapping ever gets one.
 const COLUMNS: u32 = 1 << 31;
+
+/// The slot whose text is that of all members: `,"name":"value"` for every column.
+const ROW: Slot = Slot(u32::MAX);
 
 impl Csv {
     pub(super) fn new(settings: Settings) -> Csv {
@@ -52,6 +64,10 @@ impl Csv {
     ) -> Result<Reader<R>, StreamFault> {
         let wanted: Vec<String> = self.0.wanted.lock().iter().cloned().collect();
         Reader::open(&self.0.settings, wanted, input, from)
+    }
+
+    pub(super) fn writer(&self) -> encode::Writer<'_> {
+        encode::Writer::new(&self.0.settings)
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
@@ -97,11 +113,31 @@ impl Layout for Csv {
 
 /// Every cell as text under the name of its column.
 pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {
+    let start = out.len();
+    if options.meta {
+        let mut cursor = Cursor::new(out);
+        cursor.reserve(META);
+        cursor.meta(&record.position);
+        cursor.finish();
+    }
+    if options.hex || !record.fields.write_text(ROW, Scope::ROOT, out) {
+        write_members(record, options, out)?;
+    }
+    match out.get_mut(start) {
+        Some(comma) => *comma = b'{',
+        None => out.push(b'{'),
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// The slow way to what [`ROW`] says: finds out what is wrong with a row.
+fn write_members(record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let fields = record.fields;
     let reject = |fault: crate::record::FieldFault, slot: Slot| Reject {
         code: fault.code,
-        field: serde_json::from_str(fields.name(slot).trim_end_matches(':')).ok(),
+        field: Some(fields.name(slot).to_owned()),
         field_span: fields.span(slot, Scope::ROOT),
         expected: fault.expected,
         found: fault.found,
@@ -109,38 +145,29 @@ pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mu
         position: record.position,
         raw: record.raw.to_vec(),
     };
-    out.push(b'{');
-    if options.meta {
-        let position = &record.position;
-        let text =
-            format!("\"_offset\":{},\"_length\":{},\"_record\":{},", position.offset, position.length, position.record);
-        out.extend_from_slice(text.as_bytes());
-    }
     let columns = fields.count(Slot(COLUMNS), Scope::ROOT).map_err(|fault| reject(fault, Slot(COLUMNS)))?;
     for slot in (COLUMNS..).take(columns).map(Slot) {
         let value = fields.read(slot, Scope::ROOT).map_err(|fault| reject(fault, slot))?;
         let name = fields.name(slot);
-        out.extend_from_slice(name.as_bytes());
+        out.push(b',');
+        write_string(name, out);
+        out.push(b':');
         match &value {
             Value::Text(text) => write_string(text, out),
             _ => out.extend_from_slice(b"null"),
         }
-        out.push(b',');
         if options.hex
             && let Some((from, length)) = fields.span(slot, Scope::ROOT)
         {
-            out.extend_from_slice(name.trim_end_matches("\":").as_bytes());
-            out.extend_from_slice(b"_hex\":\"");
+            out.push(b',');
+            write_string(&format!("{name}_hex"), out);
+            out.extend_from_slice(b":\"");
             let (from, length) = (from as usize, length as usize);
             for byte in record.raw.get(from..from + length).unwrap_or_default() {
                 out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
             }
-            out.extend_from_slice(b"\",");
+            out.push(b'"');
         }
     }
-    if out.last() == Some(&b',') {
-        out.pop();
-    }
-    out.push(b'}');
     Ok(())
 }

@@ -1,46 +1,53 @@
 //! Rows become records. A row with wrong quotes costs its first line only: reading goes on at the next line, so that
 //! one stray quote does not swallow the rest of the file.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
-use super::COLUMNS;
-use super::row::{Cell, Marks, Row, first_line};
-use super::settings::{Ragged, Settings};
-use crate::decode::json::{distinct, write_string};
-use crate::decode::lines::skip_line;
-use crate::decode::reader::{Item, Resume, StreamFault, foreign_slot, length32, reject};
+use super::charset::{Charset, Utf16};
+use super::columns::{Columns, View};
+use super::footer::start_of_last;
+use super::row::{Cells, MAX_COLUMNS, Row};
+use super::settings::{Nul, Ragged, RepeatedHeader, Settings};
+use super::utf16::{Input, length_in_file, to_file};
+use super::write_json;
+use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
-use crate::decode::{CodePage, MAX_RECORD, code_page::Family};
-use crate::diagnostic::nearest;
-use crate::record::{FieldFault, Position, RawRecord, RejectCode, Scope, Slot, Value};
+use crate::decode::{JsonOptions, MAX_RECORD};
+use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
+
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Reads the rows of one input.
 pub struct Reader<R> {
-    input: R,
+    input: Input<R>,
     current: RowFields,
-    marks: Marks,
     ragged: Ragged,
-    /// Bytes of the item that is lent: consumed with the next call.
+    repeated_header: RepeatedHeader,
+    /// The header row as it stands in the file; empty where there is none.
+    header: Vec<u8>,
+    /// Bytes of the window that are done with: consumed with the next call.
     pending: usize,
+    /// Offset in the file of the window's start.
+    offset: u64,
     records: u64,
     lines: u64,
 }
 
 /// One row, as a mapping reads it.
 struct RowFields {
+    columns: Arc<Columns>,
     window: Window,
-    cells: Vec<Cell>,
+    cells: Cells,
     content: usize,
-    encoding: CodePage,
-    quote: u8,
-    wanted: Vec<String>,
-    /// The column of every wanted name.
-    bound: Vec<usize>,
-    /// The columns' names as JSON members, with quotes and colon.
-    members: Vec<String>,
+    /// The row's bytes in the file, where they are not those of the window.
+    raw: Vec<u8>,
 }
+
+/// Writes rows that were copied out of their reader. Each thread has a clone, and with it a list of cells.
+pub(in crate::decode) struct Rows(Arc<Columns>, RefCell<Cells>);
 
 /// A row that was found, or what to do with what is none.
 enum Found {
@@ -52,11 +59,10 @@ enum Found {
     Blank {
         total: usize,
     },
-    /// A line that is no row: its length without and with the line end, what was expected, what was found.
+    /// A line that is no row, without and with its line end: what was expected, what was found.
     Bad {
         content: usize,
         total: usize,
-        code: RejectCode,
         expected: &'static str,
         found: String,
     },
@@ -68,185 +74,137 @@ impl<R: Read + Seek> Reader<R> {
     pub(super) fn open(
         settings: &Settings,
         wanted: Vec<String>,
-        mut input: R,
+        mut file: R,
         from: Resume,
     ) -> Result<Reader<R>, StreamFault> {
-        input.seek(SeekFrom::Start(0))?;
-        let current = RowFields {
-            window: Window::new(0, u64::MAX),
-            cells: Vec::new(),
-            content: 0,
-            encoding: settings.encoding.clone(),
-            quote: settings.quote.unwrap_or_default(),
-            wanted,
-            bound: Vec::new(),
-            members: Vec::new(),
+        let (start, encoding) = sniff(&mut file, settings)?;
+        let limit = match settings.footer_lines {
+            0 => u64::MAX,
+            count => start_of_last(&mut file, count, settings.line_end, encoding.utf16())?,
         };
-        let marks = Marks::new(settings.delimiter, settings.quote);
-        let mut reader = Reader { input, current, marks, ragged: settings.ragged, pending: 0, records: 0, lines: 0 };
-        reader.skip_mark()?;
+        file.seek(SeekFrom::Start(start))?;
+        let input = Input::new(file, encoding.utf16(), limit.saturating_sub(start));
+        let mut columns = Columns::new(settings, encoding, wanted);
+        // The names are known once the header is read; until then no one else has a share in them.
+        let current = RowFields {
+            columns: Arc::new(Columns::new(settings, columns.encoding.clone(), Vec::new())),
+            window: Window::new(0, u64::MAX),
+            cells: Cells::default(),
+            content: 0,
+            raw: Vec::new(),
+        };
+        let mut reader = Reader {
+            input,
+            current,
+            ragged: settings.ragged,
+            repeated_header: settings.repeated_header,
+            header: Vec::new(),
+            pending: 0,
+            offset: start,
+            records: 0,
+            lines: 0,
+        };
         for _ in 0..settings.preamble_lines {
-            reader.current.window.consume(std::mem::take(&mut reader.pending));
-            if !reader.current.window.fill(&mut reader.input, 1)? {
+            if !reader.skip_line()? {
                 break;
             }
-            skip_line(&mut reader.current.window, &mut reader.input, Family::Ascii)?;
-            reader.lines += 1;
         }
-        let names = if settings.header { Some(reader.header()?) } else { settings.columns.clone() };
-        let must_have = settings.columns.as_deref().filter(|_| settings.header).unwrap_or_default();
-        if let Some(names) = names {
-            reader.bind(names, must_have)?;
-        } else {
-            reader.number_columns()?;
-        }
+        let names = match (&settings.columns, settings.header) {
+            (_, true) => reader.read_header()?,
+            (Some(names), false) => names.clone(),
+            (None, false) => (1..=reader.count_columns()?).map(|number| format!("column_{number}")).collect(),
+        };
+        columns.bind(names, settings).map_err(|message| reader.refuse(message))?;
+        reader.current.columns = Arc::new(columns);
         if from.offset > reader.resume_point().offset {
-            reader.input.seek(SeekFrom::Start(from.offset))?;
-            reader.current.window = Window::new(from.offset, u64::MAX);
-            (reader.pending, reader.records, reader.lines) = (0, from.records, from.line);
+            reader.input.seek(from.offset, limit)?;
+            reader.current.window = Window::new(0, u64::MAX);
+            (reader.offset, reader.pending) = (from.offset, 0);
+            (reader.records, reader.lines) = (from.records, from.line);
         }
         Ok(reader)
     }
 
-    /// Passes over a byte order mark; refuses what is plainly no text of the declared kind.
-    fn skip_mark(&mut self) -> Result<(), StreamFault> {
-        self.current.window.fill(&mut self.input, 4)?;
-        let start = self.current.window.first(4);
-        let refused = match start {
-            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => "is UTF-16; have it sent in UTF-8 or a single-byte code page",
-            [0x1F, 0x8B, ..] => "is compressed (gzip); have it sent as plain text",
-            [b'P', b'K', 3, 4] => "is a zip archive or an Excel workbook; have it sent as plain text",
-            [0xEF, 0xBB, 0xBF, ..] => {
-                self.pending = 3;
-                return Ok(());
-            }
-            _ => return Ok(()),
-        };
-        Err(self.refuse(format!("the file {refused}")))
-    }
-
     fn refuse(&self, message: String) -> StreamFault {
         let Resume { offset, line, .. } = self.resume_point();
-        StreamFault::Layout { code: RejectCode::FileUnreadable, message, offset, line: Some(line + 1) }
+        refused(message, offset, line + 1)
     }
 
     /// Reads the names of the columns from the next row that is not blank.
-    fn header(&mut self) -> Result<Vec<String>, StreamFault> {
+    fn read_header(&mut self) -> Result<Vec<String>, StreamFault> {
         loop {
-            match self.find()? {
-                None => {
-                    return Err(self.refuse("the file is empty: a header with the names of the columns is due".into()));
-                }
+            let expected = match self.find()? {
+                None => "the file is empty: a header with the names of the columns is due".to_owned(),
                 Some(Found::Blank { total }) => {
                     self.pending = total;
                     self.lines += 1;
+                    continue;
+                }
+                Some(Found::Bad { expected, found, .. }) => {
+                    format!("the header cannot be read: expected {expected}, found {found}")
+                }
+                Some(Found::Endless) => format!("the header has no end within {MAX_RECORD} bytes"),
+                Some(Found::Cells { .. }) if self.current.cells.count() > MAX_COLUMNS => {
+                    format!("the header has more than {MAX_COLUMNS} columns")
                 }
                 Some(Found::Cells { content, total, lines }) => {
                     self.current.content = content;
-                    let mut names = Vec::new();
-                    for &cell in &self.current.cells {
-                        let name = self.current.text(cell).map_err(|fault| {
-                            self.refuse(format!(
-                                "the header cannot be read: expected {}, found {}",
-                                fault.expected, fault.found
-                            ))
-                        })?;
-                        names.push(name.trim().to_owned());
-                    }
+                    let names = self.current.view().names().map_err(|fault| {
+                        let FieldFault { expected, found, .. } = fault;
+                        self.refuse(format!("the header cannot be read: expected {expected}, found {found}"))
+                    })?;
+                    self.header = self.current.window.first(content).to_vec();
                     self.pending = total;
                     self.lines += lines;
                     return Ok(names);
                 }
-                Some(Found::Bad { expected, found, .. }) => {
-                    return Err(self.refuse(format!("the header cannot be read: expected {expected}, found {found}")));
-                }
-                Some(Found::Endless) => {
-                    return Err(self.refuse(format!("the header has no end within {MAX_RECORD} bytes")));
-                }
-            }
+            };
+            return Err(self.refuse(expected));
         }
     }
 
-    /// Binds the wanted names to the columns of this file.
-    fn bind(&mut self, names: Vec<String>, must_have: &[String]) -> Result<(), StreamFault> {
-        let mut columns: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (column, name) in names.iter().enumerate() {
-            columns.entry(name).or_default().push(column);
-        }
-        let mut missing: Vec<&str> = Vec::new();
-        let mut bound = Vec::new();
-        for name in &self.current.wanted {
-            match columns.get(name.trim()).map(Vec::as_slice) {
-                Some([column]) => bound.push(*column),
-                Some([_, _, ..]) => {
-                    return Err(self.refuse(format!("the header has the column `{name}` more than once")));
-                }
-                _ => missing.push(name),
-            }
-        }
-        missing.extend(must_have.iter().map(String::as_str).filter(|name| !columns.contains_key(name.trim())));
-        missing.sort_unstable();
-        missing.dedup();
-        if !missing.is_empty() {
-            let told: Vec<_> = missing.iter().map(|name| self.missing(name, &names)).collect();
-            let plural = if missing.len() == 1 { "column" } else { "columns" };
-            let has: Vec<_> = names.iter().take(50).map(|name| format!("`{name}`")).collect();
-            let message = format!("the header lacks the {plural} {}; it has {}", told.join(", "), has.join(", "));
-            return Err(self.refuse(message));
-        }
-        let named = names.into_iter().enumerate();
-        let named = named.map(|(at, name)| if name.is_empty() { format!("column_{}", at + 1) } else { name });
-        let members = distinct(named).into_iter().map(|name| {
-            let mut member = Vec::new();
-            write_string(&name, &mut member);
-            member.push(b':');
-            String::from_utf8(member).unwrap_or_default()
-        });
-        self.current.members = members.collect();
-        self.current.bound = bound;
-        Ok(())
-    }
-
-    fn missing(&self, name: &str, names: &[String]) -> String {
-        let spare = names.iter().map(String::as_str).filter(|other| !self.current.wanted.iter().any(|w| w == other));
-        match nearest(name, spare) {
-            Some(near) => format!("`{name}` (renamed to `{near}`?)"),
-            None => format!("`{name}`"),
-        }
-    }
-
-    /// Names the columns of a file without header and declared columns by number, after its first row.
-    fn number_columns(&mut self) -> Result<(), StreamFault> {
-        let count = loop {
+    /// How many columns the first row has, of a file where nothing else says.
+    fn count_columns(&mut self) -> Result<usize, StreamFault> {
+        loop {
             match self.find()? {
                 Some(Found::Blank { total }) => {
                     self.pending = total;
                     self.lines += 1;
                 }
-                Some(Found::Cells { .. }) => break self.current.cells.len(),
-                _ => break 1,
+                Some(Found::Cells { .. }) => return Ok(self.current.cells.count().min(MAX_COLUMNS)),
+                _ => return Ok(1),
             }
+        }
+    }
+
+    /// Moves the start of the window behind what is done with.
+    fn advance(&mut self) {
+        let window = &mut self.current.window;
+        let length = std::mem::take(&mut self.pending);
+        self.offset += match self.input.order() {
+            None => length as u64,
+            Some(_) => length_in_file(window.first(length)) as u64,
         };
-        self.bind((1..=count).map(|number| format!("column_{number}")).collect(), &[])
+        window.consume(length);
     }
 
     /// Looks at the next row without consuming it.
     fn find(&mut self) -> io::Result<Option<Found>> {
-        let RowFields { window, cells, .. } = &mut self.current;
-        window.consume(std::mem::take(&mut self.pending));
+        self.advance();
+        let RowFields { window, cells, columns, .. } = &mut self.current;
         let mut ended = !window.fill(&mut self.input, 1)?;
         if ended {
             return Ok(None);
         }
         loop {
             let bytes = window.bytes();
-            let quoted = match self.marks.row(bytes, ended, cells) {
+            let quoted = match columns.marks.row(bytes, ended, cells) {
                 Row::Cells { content, .. } if content > MAX_RECORD => true,
                 Row::Cells { content, total, lines } => return Ok(Some(Found::Cells { content, total, lines })),
                 Row::Blank { total } => return Ok(Some(Found::Blank { total })),
                 Row::Broken { found } => {
                     let found = format!("{} after a closing quote", shown(found));
-                    break self.bad(RejectCode::BadQuote, "a delimiter or the line's end", found).map(Some);
+                    return self.bad("a delimiter or the line's end", found).map(Some);
                 }
                 Row::Incomplete { .. } if bytes.len() <= MAX_RECORD && !ended => {
                     ended = !window.grow(&mut self.input)?;
@@ -256,22 +214,45 @@ impl<R: Read + Seek> Reader<R> {
             };
             if quoted {
                 let found = if ended { "the end of the file" } else { "no quote within 16 MiB" }.to_owned();
-                break self.bad(RejectCode::BadQuote, "a closing quote", found).map(Some);
+                return self.bad("a closing quote", found).map(Some);
             }
-            break Ok(Some(Found::Endless));
+            return Ok(Some(Found::Endless));
         }
     }
 
     /// The line at the start of the window, as one that is no row.
-    fn bad(&mut self, code: RejectCode, expected: &'static str, found: String) -> io::Result<Found> {
+    fn bad(&mut self, expected: &'static str, found: String) -> io::Result<Found> {
+        let RowFields { window, columns, .. } = &mut self.current;
         let mut ended = false;
         loop {
-            let window = &mut self.current.window;
-            match first_line(window.bytes(), ended) {
-                Some((content, total)) => return Ok(Found::Bad { content, total, code, expected, found }),
+            match columns.marks.first_line(window.bytes(), ended) {
+                Some((content, _)) if content > MAX_RECORD => return Ok(Found::Endless),
+                Some((content, total)) => return Ok(Found::Bad { content, total, expected, found }),
                 None if window.bytes().len() > MAX_RECORD => return Ok(Found::Endless),
                 None => ended = !window.grow(&mut self.input)?,
             }
+        }
+    }
+
+    /// Passes over a line, however long it is and whatever quotes it has; false at the end of the file.
+    fn skip_line(&mut self) -> io::Result<bool> {
+        self.advance();
+        let mut ended = !self.current.window.fill(&mut self.input, 1)?;
+        if ended {
+            return Ok(false);
+        }
+        loop {
+            let RowFields { window, columns, .. } = &mut self.current;
+            let held = window.bytes().len();
+            if let Some((_, total)) = columns.marks.first_line(window.bytes(), ended) {
+                self.pending = total;
+                self.lines += 1;
+                return Ok(true);
+            }
+            // The last byte may be the first of a line end of two.
+            self.pending = held.saturating_sub(1);
+            self.advance();
+            ended = !self.current.window.fill(&mut self.input, 2)?;
         }
     }
 
@@ -283,9 +264,9 @@ impl<R: Read + Seek> Reader<R> {
                 self.lines += 1;
                 Ok(Some(Item::Skipped))
             }
-            Found::Bad { content, total, code, expected, found } => {
+            Found::Bad { content, total, expected, found } => {
                 self.records += 1;
-                let item = reject(code, expected, found, self.position(content), self.current.window.first(content));
+                let item = self.reject(RejectCode::BadQuote, expected, found, content);
                 self.pending = total;
                 self.lines += 1;
                 Ok(Some(Item::Reject(item)))
@@ -293,56 +274,137 @@ impl<R: Read + Seek> Reader<R> {
             Found::Endless => {
                 self.records += 1;
                 let found = format!("more than {MAX_RECORD} bytes");
-                let raw = self.current.window.first(MAX_RECORD);
-                let item = reject(RejectCode::RecordTooLong, "a row", found, self.position(MAX_RECORD), raw);
-                skip_line(&mut self.current.window, &mut self.input, Family::Ascii)?;
-                self.lines += 1;
+                let item = self.reject(RejectCode::RecordTooLong, "a row", found, MAX_RECORD);
+                self.skip_line()?;
                 Ok(Some(Item::Reject(item)))
             }
-            Found::Cells { content, total, lines } => self.row(content, total, lines).map(Some),
+            Found::Cells { content, total, lines } => Ok(Some(self.row(content, total, lines))),
         }
     }
 
-    fn row(&mut self, content: usize, total: usize, lines: u64) -> Result<Item<'_>, StreamFault> {
+    fn row(&mut self, content: usize, total: usize, lines: u64) -> Item<'_> {
         self.pending = total;
-        if self.current.window.first(content) == [0x1A] {
-            // The Ctrl-Z that ends files of DOS.
+        self.current.content = content;
+        let bytes = self.current.window.first(content);
+        // The Ctrl-Z that ends files of DOS.
+        let is_end_mark = bytes == [0x1A];
+        let is_header = self.is_header(bytes);
+        if is_end_mark || (is_header && self.repeated_header == RepeatedHeader::Skip) {
             self.lines += lines;
-            return Ok(Item::Skipped);
+            return Item::Skipped;
         }
         self.records += 1;
-        let position = self.position(content);
-        self.lines += lines;
-        self.current.content = content;
-        let columns = self.current.members.len();
-        let cells = &self.current.cells;
-        let surplus = cells.get(columns..).unwrap_or_default();
-        let fits = match self.ragged {
-            Ragged::Reject => cells.len() == columns,
-            Ragged::Pad => surplus.iter().all(|cell| cell.start == cell.end),
-        };
-        if !fits {
-            let (expected, found) = (format!("{columns} columns"), format!("{} columns", cells.len()));
-            let raw = self.current.window.first(content);
-            return Ok(Item::Reject(reject(RejectCode::ColumnCount, &expected, found, position, raw)));
+        let columns = self.current.columns.names.len();
+        let count = self.current.cells.count();
+        let fits = count == columns
+            || match self.ragged {
+                Ragged::Reject => false,
+                Ragged::Pad if count > columns => {
+                    let surplus = self.current.cells.list().get(columns..).unwrap_or_default();
+                    count <= MAX_COLUMNS && surplus.iter().all(|cell| cell.start == cell.end)
+                }
+                Ragged::Pad | Ragged::Truncate => true,
+            };
+        let is_repeated = is_header && self.repeated_header == RepeatedHeader::Reject;
+        if is_repeated || !fits {
+            let item = if is_repeated {
+                let found = "the header once more".to_owned();
+                self.reject(RejectCode::RepeatedHeader, "a record", found, content)
+            } else {
+                let (expected, found) = (format!("{columns} columns"), format!("{count} columns"));
+                self.reject(RejectCode::ColumnCount, &expected, found, content)
+            };
+            self.lines += lines;
+            return Item::Reject(item);
         }
-        Ok(Item::Record(RawRecord { raw: self.current.window.first(content), position, fields: &self.current }))
+        if let Some(order) = self.input.order() {
+            self.current.raw.clear();
+            to_file(self.current.window.first(content), order, &mut self.current.raw);
+        }
+        let position = self.position(self.raw(content).len());
+        self.lines += lines;
+        Item::Record(RawRecord { raw: self.raw(content), position, fields: &self.current })
+    }
+
+    /// Whether a row is the header once more, also with the byte order mark of a file that was appended.
+    fn is_header(&self, row: &[u8]) -> bool {
+        if self.header.is_empty() || row.len() < self.header.len() || row.len() > self.header.len() + MARK.len() {
+            return false;
+        }
+        row == self.header || row.strip_prefix(MARK).is_some_and(|row| row == self.header)
+    }
+
+    /// The bytes of a row in the file. Those of UTF-16 have to be in `raw` already.
+    fn raw(&self, content: usize) -> &[u8] {
+        if self.input.order().is_some() { &self.current.raw } else { self.current.window.first(content) }
+    }
+
+    /// A reject of what stands at the start of the window.
+    fn reject(&self, code: RejectCode, expected: &str, found: String, content: usize) -> Reject {
+        let bytes = self.current.window.first(content);
+        let mut raw = Vec::new();
+        match self.input.order() {
+            Some(order) => to_file(bytes, order, &mut raw),
+            None => raw.extend_from_slice(bytes),
+        }
+        reject(code, expected, found, self.position(raw.len()), &raw)
     }
 
     /// The position of a row that begins at the start of the window.
     fn position(&self, length: usize) -> Position {
-        Position {
-            record: self.records,
-            offset: self.current.window.offset(),
-            length: length32(length),
-            line: Some(self.lines + 1),
-        }
+        Position { record: self.records, offset: self.offset, length: length32(length), line: Some(self.lines + 1) }
     }
 
     pub(in crate::decode) fn resume_point(&self) -> Resume {
-        let offset = self.current.window.offset() + self.pending as u64;
-        Resume { offset, records: self.records, line: self.lines }
+        let pending = match self.input.order() {
+            None => self.pending,
+            Some(_) => length_in_file(self.current.window.first(self.pending)),
+        };
+        Resume { offset: self.offset + pending as u64, records: self.records, line: self.lines }
     }
+
+    /// What writes records of this file that were copied out of the reader. Rows of UTF-16 are not what the file has.
+    pub(in crate::decode) fn rows(&self) -> Option<Rows> {
+        self.input.order().is_none().then(|| Rows(Arc::clone(&self.current.columns), RefCell::default()))
+    }
+}
+
+fn refused(message: String, offset: u64, line: u64) -> StreamFault {
+    StreamFault::Layout { code: RejectCode::FileUnreadable, message, offset, line: Some(line) }
+}
+
+/// Where the text of a file begins and what it is in, by its byte order mark. Refuses what is plainly no text of the
+/// declared kind.
+fn sniff<R: Read + Seek>(file: &mut R, settings: &Settings) -> Result<(u64, Charset), StreamFault> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = [0; 4];
+    let mut read = 0;
+    while read < bytes.len() {
+        match file.read(&mut bytes[read..]) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let declared = &settings.encoding;
+    let is_unicode = declared.page().is_utf8();
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    let message = match bytes.get(..read).unwrap_or_default() {
+        [0xFF, 0xFE, ..] if is_unicode => return Ok((2, declared.in_utf16(Utf16::Little))),
+        [0xFE, 0xFF, ..] if is_unicode => return Ok((2, declared.in_utf16(Utf16::Big))),
+        _ if declared.utf16().is_some() => return Ok((0, declared.clone())),
+        [0xEF, 0xBB, 0xBF, ..] => return Ok((3, declared.clone())),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => format!("is UTF-16 and not {} as declared", declared.name()),
+        [0x1F, 0x8B, ..] => "is compressed (gzip); have it sent as plain text".to_owned(),
+        [b'P', b'K', 3, 4] => "is a zip archive or an Excel workbook; have it sent as plain text".to_owned(),
+        [a, 0, b, 0] | [0, a, 0, b] if is_text(a) && is_text(b) && settings.nul == Nul::Reject => {
+            let order = if bytes[0] == 0 { "utf-16be" } else { "utf-16le" };
+            format!("looks like UTF-16: declare its encoding as {order}")
+        }
+        _ => return Ok((0, declared.clone())),
+    };
+    Err(refused(format!("the file {message}"), 0, 1))
 }
 
 /// A byte, for messages.
@@ -350,56 +412,49 @@ fn shown(byte: u8) -> String {
     if byte.is_ascii_graphic() { format!("`{}`", char::from(byte)) } else { format!("byte {byte:02X}") }
 }
 
-impl RowFields {
-    /// The cell at a slot: `None` when the row ends before it.
-    fn cell(&self, slot: Slot) -> Result<Option<Cell>, FieldFault> {
-        let column = if slot.0 >= COLUMNS {
-            (slot.0 - COLUMNS) as usize
-        } else {
-            *self.bound.get(slot.0 as usize).ok_or_else(foreign_slot)?
-        };
-        Ok(self.cells.get(column).copied())
-    }
-
-    fn text(&self, cell: Cell) -> Result<Cow<'_, str>, FieldFault> {
-        let bytes = self.window.first(self.content).get(cell.start..cell.end).unwrap_or_default();
-        let decoded = if cell.doubled {
-            let single = single_quotes(bytes, self.quote);
-            self.encoding.decode(&single).map(|text| Cow::Owned(text.into_owned()))
-        } else {
-            self.encoding.decode(bytes)
-        };
-        decoded.map_err(|unmappable| FieldFault {
-            code: RejectCode::Unmappable,
-            expected: format!("text in {}", self.encoding.name()),
-            found: format!("byte {:02X} after {} bytes of the text", unmappable.byte, unmappable.index),
-        })
+impl Clone for Rows {
+    fn clone(&self) -> Rows {
+        Rows(Arc::clone(&self.0), RefCell::default())
     }
 }
 
-/// The bytes with every doubled quote made single.
-fn single_quotes(bytes: &[u8], quote: u8) -> Vec<u8> {
-    let mut single = Vec::with_capacity(bytes.len());
-    let mut open = false;
-    for &byte in bytes {
-        open = byte == quote && !open;
-        if !open {
-            single.push(byte);
+impl Rows {
+    /// As [`Decoder::write_json`](crate::decode::Decoder::write_json), from a record's raw bytes and position.
+    pub(in crate::decode) fn write_json(
+        &self,
+        raw: &[u8],
+        position: Position,
+        options: &JsonOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
+        let cells = &mut *self.1.borrow_mut();
+        match self.0.marks.row(raw, true, cells) {
+            Row::Cells { .. } => {
+                let view = View { columns: &self.0, bytes: raw, content: raw.len(), cells: cells.list() };
+                write_json(&RawRecord { raw, position, fields: &view }, options, out)
+            }
+            _ => Err(reject(RejectCode::BadQuote, "a row", "another line".to_owned(), position, raw)),
         }
     }
-    single
+}
+
+impl RowFields {
+    fn view(&self) -> View<'_> {
+        View { columns: &self.columns, bytes: self.window.bytes(), content: self.content, cells: self.cells.list() }
+    }
 }
 
 impl crate::record::Fields for RowFields {
     fn read(&self, slot: Slot, _scope: Scope) -> Result<Value<'_>, FieldFault> {
-        match self.cell(slot)? {
-            Some(cell) => self.text(cell).map(Value::Text),
-            None => Ok(Value::Null),
-        }
+        self.view().read(slot)
     }
 
-    fn count(&self, slot: Slot, _scope: Scope) -> Result<usize, FieldFault> {
-        Ok(if slot.0 == COLUMNS { self.members.len() } else { 1 })
+    fn write_text(&self, slot: Slot, _scope: Scope, out: &mut Vec<u8>) -> bool {
+        self.view().write_text(slot, out)
+    }
+
+    fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault> {
+        crate::record::Fields::count(&self.view(), slot, scope)
     }
 
     fn element(&self, _slot: Slot, scope: Scope, _index: usize) -> Scope {
@@ -407,14 +462,10 @@ impl crate::record::Fields for RowFields {
     }
 
     fn span(&self, slot: Slot, _scope: Scope) -> Option<(u32, u32)> {
-        let cell = self.cell(slot).ok().flatten()?;
-        Some((length32(cell.start), length32(cell.end - cell.start)))
+        self.view().span(slot)
     }
 
     fn name(&self, slot: Slot) -> &str {
-        if slot.0 >= COLUMNS {
-            return self.members.get((slot.0 - COLUMNS) as usize).map_or("", String::as_str);
-        }
-        self.wanted.get(slot.0 as usize).map_or("", String::as_str)
+        self.view().name(slot)
     }
 }

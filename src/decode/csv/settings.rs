@@ -1,27 +1,116 @@
-//! The keys of `[source.csv]`.
+//! What a person says of a CSV file, on the command line or in a mapping.
 
-use crate::decode::CodePage;
+use super::charset::Charset;
 use crate::decode::code_page::Family;
-use crate::decode::format::{FILES, SKIP, TRAILER, read_encoding};
-use crate::diagnostic::{Key, Presence, Section, Table};
 
 /// What a person wrote.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The code page of the file: one that agrees with ASCII below 0x80.
-    pub encoding: CodePage,
-    /// Stands between cells.
-    pub delimiter: u8,
-    /// Stands around cells that hold a delimiter, a quote or a line end; doubled inside. `None`: nothing is quoted.
+    /// The encoding of the file: a code page that agrees with ASCII below 0x80, or UTF-16.
+    pub encoding: Charset,
+    /// Stands between cells: one character or several.
+    pub delimiter: String,
+    /// Stands around cells that hold a delimiter, a quote or a line end. `None`: nothing is quoted.
     pub quote: Option<u8>,
+    /// Takes the meaning of the character behind it, in quotes and outside. Quotes may be doubled all the same.
+    pub escape: Option<u8>,
+    /// What ends a row.
+    pub line_end: LineEnd,
+    /// Lines that begin so are no rows.
+    pub comment: Option<String>,
     /// Whether the first row has the names of the columns.
     pub header: bool,
-    /// The names: of a file without header, in order; of a file with header, those that it must have.
+    /// The names: of a file without header, in order; of a file with header, those that are held against it.
     pub columns: Option<Vec<String>>,
+    /// How a header is held against `columns`.
+    pub header_match: HeaderMatch,
+    /// What becomes of a name that stands twice in the header.
+    pub duplicate_columns: Duplicates,
+    /// What becomes of rows that repeat the header.
+    pub repeated_header: RepeatedHeader,
     /// Lines before the header (or the first record) that say nothing.
     pub preamble_lines: u64,
+    /// Lines at the end of the file that say nothing.
+    pub footer_lines: u64,
     /// What becomes of a row with another number of cells.
     pub ragged: Ragged,
+    /// What becomes of NUL characters in cells.
+    pub nul: Nul,
+}
+
+/// What ends a row outside quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineEnd {
+    /// LF, CRLF or CR, also mixed; CRLF is written.
+    #[default]
+    Any,
+    /// LF alone; CR is text.
+    Lf,
+    /// CR and LF together; each alone is text.
+    CrLf,
+    /// CR alone; LF is text.
+    Cr,
+}
+
+impl LineEnd {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, LineEnd)] =
+        &[("any", LineEnd::Any), ("lf", LineEnd::Lf), ("crlf", LineEnd::CrLf), ("cr", LineEnd::Cr)];
+}
+
+/// How the header of a file is held against the declared columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderMatch {
+    /// It has them all, and may have more, in any order.
+    #[default]
+    Contains,
+    /// It has these and no others, in any order.
+    SameColumns,
+    /// It has these and no others, in this order.
+    Identical,
+}
+
+impl HeaderMatch {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, HeaderMatch)] = &[
+        ("contains", HeaderMatch::Contains),
+        ("same_columns", HeaderMatch::SameColumns),
+        ("identical", HeaderMatch::Identical),
+    ];
+}
+
+/// What becomes of a name that stands more than once in a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// A file in which a column that is read by this name stands twice is refused.
+    #[default]
+    Reject,
+    /// The name means the first, `NAME_2` the second, and so on.
+    Number,
+}
+
+impl Duplicates {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, Duplicates)] =
+        &[("reject", Duplicates::Reject), ("number", Duplicates::Number)];
+}
+
+/// What becomes of a row that is the header once more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RepeatedHeader {
+    /// It is rejected.
+    #[default]
+    Reject,
+    /// It is passed over and counted.
+    Skip,
+    /// It is a record like any other.
+    Keep,
+}
+
+impl RepeatedHeader {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, RepeatedHeader)] =
+        &[("reject", RepeatedHeader::Reject), ("skip", RepeatedHeader::Skip), ("keep", RepeatedHeader::Keep)];
 }
 
 /// What becomes of a row that has another number of cells than there are columns.
@@ -32,137 +121,109 @@ pub enum Ragged {
     Reject,
     /// Cells that are missing at the end are null; surplus cells must be empty.
     Pad,
+    /// Cells that are missing at the end are null; surplus cells are dropped.
+    Truncate,
 }
 
-pub(in crate::decode) static SECTION: Section = Section {
-    path: "source.csv",
-    doc: "Delimited text (RFC 4180 and its relatives).",
-    keys: &[
-        FILES,
-        Key {
-            name: "encoding",
-            shape: "code page",
-            presence: Presence::Default("\"utf-8\""),
-            doc: "code page of the file, like \"windows-1252\" or \"cp850\"",
-        },
-        Key {
-            name: "delimiter",
-            shape: "string of one character",
-            presence: Presence::Default("\",\""),
-            doc: "stands between cells; \"\\t\" is a tab",
-        },
-        Key {
-            name: "quote",
-            shape: "string of one character",
-            presence: Presence::Default("'\"'"),
-            doc: "stands around cells and is doubled inside them; \"\" when nothing is quoted",
-        },
-        Key {
-            name: "header",
-            shape: "boolean",
-            presence: Presence::Default("true"),
-            doc: "whether the first row has the names of the columns",
-        },
-        Key {
-            name: "columns",
-            shape: "array of strings",
-            presence: Presence::Optional,
-            doc: "names of the columns in order, needed without a header; with one, the columns it must have",
-        },
-        Key {
-            name: "preamble_lines",
-            shape: "integer",
-            presence: Presence::Default("0"),
-            doc: "lines before the header that are neither header nor record",
-        },
-        Key {
-            name: "ragged",
-            shape: "\"reject\" | \"pad\"",
-            presence: Presence::Default("\"reject\""),
-            doc: "what becomes of a row with another number of cells; \"pad\" makes missing cells null",
-        },
-        SKIP,
-        TRAILER,
-    ],
-};
+impl Ragged {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, Ragged)] =
+        &[("reject", Ragged::Reject), ("pad", Ragged::Pad), ("truncate", Ragged::Truncate)];
+}
+
+/// What becomes of NUL characters in cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nul {
+    /// The record is rejected.
+    #[default]
+    Reject,
+    /// They are left out.
+    Strip,
+    /// A blank takes the place of each.
+    Replace,
+    /// They are text.
+    Keep,
+}
+
+impl Nul {
+    /// Every choice with its name.
+    pub const WORDS: &'static [(&'static str, Nul)] =
+        &[("reject", Nul::Reject), ("strip", Nul::Strip), ("replace", Nul::Replace), ("keep", Nul::Keep)];
+}
 
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            encoding: CodePage::utf8(),
-            delimiter: b',',
+            encoding: Charset::utf8(),
+            delimiter: ",".to_owned(),
             quote: Some(b'"'),
+            escape: None,
+            line_end: LineEnd::Any,
+            comment: None,
             header: true,
             columns: None,
+            header_match: HeaderMatch::Contains,
+            duplicate_columns: Duplicates::Reject,
+            repeated_header: RepeatedHeader::Reject,
             preamble_lines: 0,
+            footer_lines: 0,
             ragged: Ragged::Reject,
+            nul: Nul::Reject,
         }
     }
 }
 
 impl Settings {
-    pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
-        let encoding = read_encoding(table);
-        let delimiter = table.read("delimiter", |node| match node.as_str().map(Settings::parse_delimiter) {
-            Some(answer) => answer,
-            None => Err(format!("expected a string, found {}", node.kind())),
-        });
-        let quote = table.read("quote", |node| match node.as_str().map(Settings::parse_quote) {
-            Some(answer) => answer,
-            None => Err(format!("expected a string, found {}", node.kind())),
-        });
-        let header = table.boolean("header");
-        let columns = table.strings("columns");
-        let preamble_lines = table.integer("preamble_lines", 0..=1_000_000);
-        let ragged = table.one_of("ragged", &[("reject", Ragged::Reject), ("pad", Ragged::Pad)]);
-        if let Some(columns) = &columns
-            && let Some(node) = table.get("columns")
-        {
-            if columns.is_empty() || columns.iter().any(|name| name.trim().is_empty()) {
-                table.fail(node.fault("`columns`: every column needs a name"));
-            }
-            let twice = columns.iter().enumerate().find(|(index, name)| columns[..*index].contains(name));
-            if let Some((_, name)) = twice {
-                table.fail(node.fault(format!("`columns` names `{name}` twice")));
-            }
-        }
-        if header == Some(false) && !table.has("columns") {
-            let help = "add `columns = [\"first\", \"second\"]` with a name for every column, in order";
-            table.fail(table.node().key_fault("a file without header needs `columns`").help(help));
-        }
-        let settings = Settings {
-            encoding: encoding?,
-            delimiter: delimiter?,
-            quote: quote?,
-            header: header?,
-            columns,
-            preamble_lines: u64::try_from(preamble_lines?).ok()?,
-            ragged: ragged?,
-        };
-        if let Err(message) = settings.check() {
-            table.fail(table.node().key_fault(message));
-        }
-        (!table.failed()).then_some(settings)
-    }
-
     /// What the single settings cannot show: whether they go together.
     pub fn check(&self) -> Result<(), String> {
-        if self.encoding.family() != Family::Ascii {
-            let name = self.encoding.name();
-            return Err(format!("a CSV file cannot be in {name}: its delimiters are looked for in ASCII"));
+        let page = self.encoding.page();
+        if page.family() != Family::Ascii {
+            return Err(format!("a CSV file cannot be in {}: its delimiters are looked for in ASCII", page.name()));
         }
-        if self.quote == Some(self.delimiter) {
+        let quote = self.quote.map(char::from);
+        let escape = self.escape.map(char::from);
+        if quote.is_some_and(|quote| self.delimiter.starts_with(quote)) {
             return Err("`quote` and `delimiter` must differ".to_owned());
         }
-        Ok(())
+        if escape.is_some_and(|escape| self.delimiter.contains(escape)) {
+            return Err("`escape` and `delimiter` must differ".to_owned());
+        }
+        if escape.is_some() && escape == quote {
+            return Err("`escape` and `quote` must differ: that a quote is doubled need not be declared".to_owned());
+        }
+        if let Some(comment) = &self.comment
+            && (quote.is_some_and(|quote| comment.starts_with(quote)) || self.delimiter.starts_with(comment.as_str()))
+        {
+            return Err("`comment` must not begin like a quote or a delimiter".to_owned());
+        }
+        if let Some(char) =
+            self.delimiter.chars().chain(self.comment.iter().flat_map(|text| text.chars())).find(|char| {
+                let mut bytes = Vec::new();
+                page.writer().write(char.encode_utf8(&mut [0; 4]), &mut bytes).is_err()
+            })
+        {
+            return Err(format!("{} has no `{char}`", page.name()));
+        }
+        // Letters and `@[\\]^_{|}~` are the second bytes of two-byte characters in these encodings.
+        let marks = self.delimiter.chars().chain(quote).chain(escape);
+        match marks.into_iter().find(|mark| *mark >= '@') {
+            Some(mark) if page.tables().is_none() && !page.is_utf8() => Err(format!(
+                "`{mark}` cannot mark off cells in {}, where it is a part of other characters",
+                page.name()
+            )),
+            _ => Ok(()),
+        }
     }
 
-    /// A delimiter as people write it: one ASCII character, or `tab`.
-    pub fn parse_delimiter(text: &str) -> Result<u8, String> {
-        match text.as_bytes() {
-            _ if text.eq_ignore_ascii_case("tab") || text == "\\t" => Ok(b'\t'),
-            [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
-            _ => Err(format!("`{text}` is no delimiter: one ASCII character is needed, like \";\" or \"\\t\"")),
+    /// A delimiter as people write it: one character or several, or `tab`.
+    pub fn parse_delimiter(text: &str) -> Result<String, String> {
+        let tabs = text.replace("\\t", "\t");
+        match tabs.as_str() {
+            tab if tab.eq_ignore_ascii_case("tab") => Ok("\t".to_owned()),
+            text if !text.is_empty() && !text.contains(['\n', '\r', '\0']) => Ok(text.to_owned()),
+            _ => Err(format!(
+                "{text:?} is no delimiter: characters of one line are needed, like \";\", \"\\t\" or \"||\""
+            )),
         }
     }
 
@@ -172,6 +233,20 @@ impl Settings {
             [] => Ok(None),
             [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(Some(*byte)),
             _ => Err(format!("`{text}` is no quote: one ASCII character is needed, or \"\" for none")),
+        }
+    }
+
+    /// An escape as people write it: one ASCII character, or nothing.
+    pub fn parse_escape(text: &str) -> Result<Option<u8>, String> {
+        Settings::parse_quote(text).map_err(|message| message.replace("quote", "escape"))
+    }
+
+    /// The beginning of comment lines as people write it, or nothing.
+    pub fn parse_comment(text: &str) -> Result<Option<String>, String> {
+        match text {
+            "" => Ok(None),
+            text if !text.contains(['\n', '\r']) => Ok(Some(text.to_owned())),
+            _ => Err(format!("{text:?} cannot begin a line")),
         }
     }
 }

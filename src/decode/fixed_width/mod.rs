@@ -5,6 +5,7 @@
 //! Columns count characters; in single-byte code pages that is the same as bytes, in UTF-8 it is what the author of
 //! the file saw.
 
+mod encode;
 mod reader;
 mod settings;
 #[cfg(test)]
@@ -64,6 +65,10 @@ impl FixedWidth {
 
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         Reader::open(Arc::clone(&self.0), input, from)
+    }
+
+    pub(super) fn writer(&self) -> encode::Writer<'_> {
+        encode::Writer::new(&self.0)
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{Field, Fields, Settings};
-use crate::decode::{CodePage, Decoder, Format, Item, JsonOptions, Place, Resume};
+use crate::decode::{CodePage, Decoder, Format, Item, Json, JsonOptions, Place, Resume, Trim};
 use crate::diagnostic::{Faults, SourceText, Table, parse};
 use crate::record::{RejectCode, Scope, Value};
 
@@ -156,7 +156,107 @@ fn faults_of_the_mapping() {
     assert!(read("files = \"x\"\nfields = []")[0].contains("lists no field"));
 }
 
+/// The file of these records, or the first fault.
+fn encoded(decoder: &Decoder, records: &[String]) -> Result<Vec<u8>, String> {
+    let mut encoder = decoder.encoder().unwrap();
+    let mut out = Vec::new();
+    for record in records {
+        encoder.record(&Json::parse(record).unwrap(), &mut out).map_err(|fault| fault.to_string())?;
+    }
+    encoder.finish(&mut out).map_err(|fault| fault.to_string())?;
+    Ok(out)
+}
+
+#[test]
+fn lines_are_written() {
+    let check = |settings: Settings, record: &str, expected: Result<&[u8], &str>| {
+        let found = encoded(&compile(settings), &[record.to_owned()]);
+        assert_eq!(found.as_deref().map_err(String::as_str), expected);
+    };
+    let page = |name: &str| Settings { encoding: CodePage::find(name).unwrap(), ..settings() };
+    let record = r#"{"QTY":7,"SKU":"ü1","T":"I","_offset":0}"#;
+    check(settings(), record, Ok("Iü1  7  \r\n".as_bytes()));
+    check(page("cp850"), record, Ok(b"I\x811  7  \r\n"));
+    check(page("cp273"), record, Ok(b"\xC9\xD0\xF1\x40\x40\xF7\x40\x40\x15"));
+    check(
+        page("cp437"),
+        r#"{"T":"I","SKU":"ŝ","QTY":""}"#,
+        Err("/SKU: expected text in columns 2 to 5 in cp437, found `ŝ` (U+015D)"),
+    );
+    check(
+        settings(),
+        r#"{"T":"I","SKU":"a","QTY":"1000"}"#,
+        Err("/QTY: expected text in columns 6 to 8, found 4 columns"),
+    );
+    check(settings(), r#"{"T":"I","SKU":"a"}"#, Err("/QTY: expected text in columns 6 to 8, found none"));
+    check(settings(), r#"{"T":"I","SKU":"a","QTY":null}"#, Err("/QTY: expected text in columns 6 to 8, found null"));
+    check(
+        settings(),
+        r#"{"T":"I","SKU":"a\n","QTY":""}"#,
+        Err("/SKU: expected text in columns 2 to 5 of one line, found a line end"),
+    );
+    check(
+        settings(),
+        r#"{"T":"I","SKU":" a","QTY":""}"#,
+        Err("/SKU: expected text in columns 2 to 5 without blanks that reading takes off, found \" a\""),
+    );
+    check(Settings { trim: Trim::Right, ..settings() }, r#"{"T":"I","SKU":" a","QTY":""}"#, Ok(b"I a     \r\n"));
+    check(
+        settings(),
+        r#"{"T":"","SKU":"","QTY":""}"#,
+        Err(": expected a field that is not blank, found a blank line, which would be no record"),
+    );
+    check(
+        settings(),
+        r#"{"T":"I","SKU":"a","QTY":"","D":"x"}"#,
+        Err("/D: expected no field of this name, found a value"),
+    );
+    check(
+        Settings { header_lines: 1, footer_lines: 2, ..settings() },
+        record,
+        Ok("\r\nIü1  7  \r\n\r\n\r\n".as_bytes()),
+    );
+    // A field that covers two others, and a gap before them.
+    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length };
+    let covering = || Settings::new(Fields::Inline(vec![field("AB", 1, 2), field("A", 1, 1), field("B", 2, 1)]));
+    check(covering(), r#"{"AB":"xy","A":"x","B":"y"}"#, Ok(b" xy\r\n"));
+    check(
+        covering(),
+        r#"{"AB":"xy","A":"x","B":"z"}"#,
+        Err("/B: expected what the other fields in these columns have, found \"z\""),
+    );
+}
+
 proptest! {
+    /// Whatever can be written reads back, and bytes that were read are written again.
+    #[test]
+    fn records_read_back(
+        cells in proptest::collection::vec(("[a-z]?", "[a-z\u{e4}\\ 0]{0,5}", "[0-9\n ]{0,3}"), 1..8),
+        page in 0usize..4,
+        trim in 0usize..4,
+        lines in 0u64..3,
+    ) {
+        let encoding = CodePage::find(["utf-8", "cp850", "cp037", "shift_jis"][page]).unwrap();
+        let trim = Trim::WORDS[trim].1;
+        let decoder = compile(Settings { encoding, trim, header_lines: lines, footer_lines: lines, ..settings() });
+        let mut records = Vec::new();
+        for (t, sku, qty) in cells {
+            let record = format!(r#"{{"T":{t:?},"SKU":{sku:?},"QTY":{qty:?}}}"#);
+            let Ok(data) = encoded(&decoder, std::slice::from_ref(&record)) else { continue };
+            // Where blanks are no padding every field reads back at its full length.
+            if trim == Trim::Both {
+                records.push(record);
+            } else {
+                let read: Vec<_> = read_from(&decoder, &data, Resume::default());
+                records.extend(read.into_iter().filter(|line| line != "skipped"));
+            }
+        }
+        let data = encoded(&decoder, &records).unwrap();
+        let read: Vec<_> = read_from(&decoder, &data, Resume::default()).into_iter().filter(|line| line != "skipped").collect();
+        prop_assert_eq!(&read, &records);
+        prop_assert_eq!(encoded(&decoder, &read).unwrap(), data);
+    }
+
     #[test]
     fn resuming_anywhere_gives_the_rest(lines in proptest::collection::vec("[ -~]{0,12}", 0..20), header in 0u64..3, footer in 0u64..3) {
         let data = lines.join("\n").into_bytes();

@@ -1,11 +1,14 @@
 //! Rows that other programs write, rows that are broken, and that reading goes on behind them.
 
+mod encode;
+mod mess;
+
 use std::io::Cursor;
 use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{Ragged, Settings};
+use super::{Nul, Ragged, Settings};
 use crate::decode::{CodePage, Decoder, Format, Item, JsonOptions, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText, Table, parse};
 use crate::record::{Scope, Value};
@@ -55,7 +58,11 @@ fn check(settings: Settings, data: &[u8], expected: &[&str]) {
 #[test]
 fn rows_with_a_header() {
     check(
-        Settings { delimiter: b';', encoding: CodePage::find("windows-1252").unwrap(), ..Settings::default() },
+        Settings {
+            delimiter: ";".to_owned(),
+            encoding: CodePage::find("windows-1252").unwrap().into(),
+            ..Settings::default()
+        },
         b"no; name ;town\r\n1;\"M\xFCller; Sons\";\"a \"\"b\"\"\"\r\n\r\n2;\"two\nlines\";\n3;x;y",
         &[
             r#"2 {"no":"1","name":"Müller; Sons","town":"a \"b\""}"#,
@@ -84,7 +91,7 @@ fn line_ends_of_all_kinds() {
 #[test]
 fn marks_preambles_and_odd_bytes() {
     check(
-        Settings { preamble_lines: 2, ..Settings::default() },
+        Settings { preamble_lines: 2, nul: Nul::Keep, ..Settings::default() },
         b"\xEF\xBB\xBFReport of today\nwith \"half a quote\na,b,a,\n1,\0,3,4\n\x1A",
         &[r#"4 {"a":"1","b":"\u0000","a_2":"3","column_4":"4"}"#, "skipped"],
     );
@@ -155,10 +162,10 @@ fn files_that_cannot_be_read() {
         "lost: line 1: the header cannot be read: expected a closing quote, found the end of the file",
     );
     check(
-        Settings::default(),
+        Settings { encoding: CodePage::find("windows-1252").unwrap().into(), ..Settings::default() },
         &[],
         b"\xFF\xFEa\0",
-        "lost: line 1: the file is UTF-16; have it sent in UTF-8 or a single-byte code page",
+        "lost: line 1: the file is UTF-16 and not windows-1252 as declared",
     );
     check(
         Settings::default(),
@@ -228,17 +235,32 @@ fn faults_of_the_mapping() {
     };
     assert_eq!(read("files = \"x\"\ndelimiter = \"\\t\"\nquote = \"\""), Vec::<String>::new());
     assert_eq!(
-        read("files = \"x\"\ndelimiter = \"ab\"\nquote = 1\nragged = \"maybe\"\nheader = false"),
+        read("files = \"x\"\ndelimiter = \"a\\nb\"\nquote = 1\nragged = \"maybe\"\nheader = false"),
         [
             "a file without header needs `columns`",
-            "`delimiter`: `ab` is no delimiter: one ASCII character is needed, like \";\" or \"\\t\"",
+            "`delimiter`: \"a\\nb\" is no delimiter: characters of one line are needed, like \";\", \"\\t\" or \"||\"",
             "`quote`: expected a string, found an integer",
-            "`ragged`: \"maybe\" is not one of \"reject\", \"pad\"",
+            "`ragged`: \"maybe\" is not one of \"reject\", \"pad\", \"truncate\"",
         ]
     );
     assert_eq!(read("files = \"x\"\ncolumns = [\"a\", \"b\", \"a\"]"), ["`columns` names `a` twice"]);
     assert_eq!(read("files = \"x\"\nencoding = \"cp037\"").len(), 1);
     assert_eq!(read("files = \"x\"\ndelimiter = \";\"\nquote = \";\""), ["`quote` and `delimiter` must differ"]);
+    let faults = [
+        ("escape = \",\"", "`escape` and `delimiter` must differ"),
+        ("escape = \"\\\"\"", "`escape` and `quote` must differ: that a quote is doubled need not be declared"),
+        ("comment = \"\\\"x\"", "`comment` must not begin like a quote or a delimiter"),
+        ("encoding = \"windows-1252\"\ndelimiter = \"\u{142}\"", "windows-1252 has no `\u{142}`"),
+        (
+            "encoding = \"shift_jis\"\ndelimiter = \"|\"",
+            "`|` cannot mark off cells in Shift_JIS, where it is a part of other characters",
+        ),
+        ("header_match = \"identical\"", "`header_match` needs `columns` to hold the header against"),
+        ("nul = \"drop\"", "`nul`: \"drop\" is not one of \"reject\", \"strip\", \"replace\", \"keep\""),
+    ];
+    for (text, fault) in faults {
+        assert_eq!(read(&format!("files = \"x\"\n{text}")), [fault], "{text}");
+    }
 }
 
 /// A row as RFC 4180 has it written; `style` varies what a writer may choose.
@@ -270,7 +292,7 @@ proptest! {
             prop_assume!(!joins);
             data += &text;
         }
-        let decoder = compile(Settings { delimiter: delimiter as u8, ..without_header() });
+        let decoder = compile(Settings { delimiter: delimiter.to_string(), ..without_header() });
         let layout_slots: Vec<_> = (1..=3).map(|n| decoder.layout().resolve(None, &format!("column_{n}")).unwrap().slot).collect();
         let mut reader = decoder.reader(Cursor::new(data.as_bytes()), Resume::default()).unwrap();
         let mut found = Vec::new();
@@ -300,6 +322,6 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), page in 0usize..4) {
         let encoding = CodePage::find(["utf-8", "windows-1252", "cp850", "shift_jis"][page]).unwrap();
-        read_from(&compile(Settings { encoding, ..Settings::default() }), &bytes, Resume::default());
+        read_from(&compile(Settings { encoding: encoding.into(), ..Settings::default() }), &bytes, Resume::default());
     }
 }
