@@ -10,7 +10,7 @@ use crate::decode::code_page::{Family, Tables};
 use crate::decode::copybook::{Data, SignPosition};
 use crate::decode::format::Trim;
 use crate::decode::json::{Blank, Cursor, Digits, ESCAPED, JsonOptions, META, Name, Pen, spread_nibbles};
-use crate::record::{FieldFault, Position, Value};
+use crate::record::{FieldFault, Position, RejectCode, Value};
 
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
@@ -28,8 +28,9 @@ enum Step {
     Object { name: Name, members: Vec<Step> },
     /// A table; `room` is what one element takes.
     Array { name: Name, table: usize, element: Element, room: usize },
-    /// Items that share bytes: those are written whose values the bytes hold, at least one.
-    Overlay { views: Vec<Vec<Step>> },
+    /// Items that share bytes, each with its index: those are written whose values the bytes hold, at least one; where
+    /// rules choose (`chosen`), those that are meant.
+    Overlay { views: Vec<(usize, Vec<Step>)>, chosen: bool },
 }
 
 enum Element {
@@ -161,14 +162,17 @@ impl Compiler<'_> {
             if views == 0 {
                 self.item(item, names, &mut steps);
             } else {
+                let chosen = self.plan.rules.contains_key(&item);
                 let views = items[at..=at + views].iter().map(|&view| {
                     let mut view_steps = Vec::new();
                     self.item(view, names, &mut view_steps);
-                    view_steps
+                    (view, view_steps)
                 });
-                let views: Vec<_> = views.collect::<Vec<_>>().into_iter().filter(|view| !view.is_empty()).collect();
+                // An alternative without members may be the one that is meant.
+                let views: Vec<_> = views.collect::<Vec<_>>();
+                let views: Vec<_> = views.into_iter().filter(|(_, view)| chosen || !view.is_empty()).collect();
                 if !views.is_empty() {
-                    steps.push(Step::Overlay { views });
+                    steps.push(Step::Overlay { views, chosen });
                 }
             }
             at += views + 1;
@@ -247,7 +251,7 @@ fn unique(name: String, names: &mut HashSet<String>) -> String {
 /// The most bytes that a value takes.
 fn leaf_room(leaf: &Leaf) -> usize {
     match leaf.data {
-        Data::Text => leaf.length * ESCAPED + 2,
+        Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => leaf.length * ESCAPED + 2,
         Data::Float | Data::Double => 32,
         Data::Zoned { digits, scale, .. } | Data::Packed { digits, scale, .. } | Data::Binary { digits, scale, .. }
             if digits <= 18 && (0..=18).contains(&scale) =>
@@ -264,7 +268,7 @@ fn room(step: &Step) -> usize {
         Step::Value { name, leaf, .. } => name.len() + leaf_room(leaf) + 1,
         Step::Object { name, members } => name.len() + members.iter().map(room).sum::<usize>() + 4,
         Step::Array { name, .. } => name.len() + 4,
-        Step::Overlay { views } => views.iter().flatten().map(room).sum(),
+        Step::Overlay { views, .. } => views.iter().flat_map(|(_, view)| view).map(room).sum(),
     }
 }
 
@@ -275,7 +279,7 @@ fn elements_room(steps: &[Step]) -> usize {
         Step::Object { members, .. } => elements_room(members),
         Step::Array { element: Element::Value(_), room, .. } => *room,
         Step::Array { element: Element::Object(members), room, .. } => room + elements_room(members),
-        Step::Overlay { views } => views.iter().map(|view| elements_room(view)).sum(),
+        Step::Overlay { views, .. } => views.iter().map(|(_, view)| elements_room(view)).sum(),
     };
     steps.iter().map(of).sum()
 }
@@ -316,7 +320,8 @@ impl Run<'_> {
                     cursor.name(name);
                     self.array(*table, element, *room, body, scope, cursor)?;
                 }
-                Step::Overlay { views } => self.overlay(views, body, scope, cursor)?,
+                Step::Overlay { views, chosen: false } => self.overlay(views, body, scope, cursor)?,
+                Step::Overlay { views, chosen: true } => self.chosen(views, body, scope, cursor)?,
             }
         }
         Ok(())
@@ -360,10 +365,10 @@ impl Run<'_> {
 
     /// Writes every view whose values the bytes hold. The first view's failure stands when there is none.
     #[inline(never)]
-    fn overlay(&self, views: &[Vec<Step>], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
+    fn overlay(&self, views: &[(usize, Vec<Step>)], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
         let mut first_failure = None;
         let mut written = false;
-        for view in views {
+        for (_, view) in views {
             let before = cursor.len();
             match self.members(view, body, scope, cursor) {
                 Ok(()) => written = true,
@@ -377,6 +382,29 @@ impl Run<'_> {
             Some(failure) if !written => Err(failure),
             _ => Ok(()),
         }
+    }
+
+    /// Writes the views that rules choose. That none of them is meant is a fault of the field that tells.
+    #[inline(never)]
+    fn chosen(&self, views: &[(usize, Vec<Step>)], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
+        let mut any = false;
+        for (item, view) in views {
+            let offset = body.plan.items[*item].offset + scope;
+            if body.holds(*item, *item, scope).map_err(|fault| failure(*item, offset, fault))? {
+                any = true;
+                self.members(view, body, scope, cursor)?;
+            }
+        }
+        if any {
+            return Ok(());
+        }
+        let items: Vec<usize> = views.iter().map(|(item, _)| *item).collect();
+        let first = items.first().copied().unwrap_or_default();
+        let (field, value) = body.chooser(&items, scope).unwrap_or((first, String::new()));
+        let names: Vec<String> = items.iter().map(|&item| body.plan.path(item)).collect();
+        let expected = format!("a value that `views` has for one of {}", names.join(", "));
+        let fault = FieldFault { code: RejectCode::UnknownValue, expected, found: format!("`{value}`") };
+        Err(failure(field, body.plan.items[field].offset, fault))
     }
 
     /// Writes the values that most records are made of, if there is nothing unusual about them; false when nothing was
@@ -469,9 +497,17 @@ impl Run<'_> {
                     return Ok(bytes);
                 }
             },
+            Data::National | Data::DoubleByte | Data::Utf8 => {
+                if bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
+                    cursor.bytes(b"null");
+                } else {
+                    self.decoded_text(leaf, offset, bytes, plan, cursor)?;
+                }
+                return Ok(bytes);
+            }
             Data::Zoned { scale, sign, .. } => {
                 let mut digits = Digits::new();
-                match zoned(bytes, sign, plan.encoding.family(), &mut digits) {
+                match zoned(bytes, sign, plan.zone, &mut digits) {
                     Ok(negative) => {
                         write_number(negative, &mut digits, scale, cursor);
                         return Ok(bytes);
@@ -493,17 +529,19 @@ impl Run<'_> {
                 self.float(leaf, offset, bytes, plan, cursor)?;
                 return Ok(bytes);
             }
-            Data::Binary { .. } | Data::Edited { .. } => match plan.number(leaf.data, bytes) {
-                Ok((number, scale)) => {
-                    let mut digits = match u64::try_from(number.magnitude) {
-                        Ok(small) => Digits::of(small),
-                        Err(_) => Digits::of(number.magnitude),
-                    };
-                    write_number(number.negative, &mut digits, scale, cursor);
-                    return Ok(bytes);
+            Data::Binary { .. } | Data::Edited { .. } | Data::NationalZoned { .. } => {
+                match plan.number(leaf.data, bytes) {
+                    Ok((number, scale)) => {
+                        let mut digits = match u64::try_from(number.magnitude) {
+                            Ok(small) => Digits::of(small),
+                            Err(_) => Digits::of(number.magnitude),
+                        };
+                        write_number(number.negative, &mut digits, scale, cursor);
+                        return Ok(bytes);
+                    }
+                    Err(bad) => bad,
                 }
-                Err(bad) => bad,
-            },
+            }
         };
         self.bad(leaf, offset, bytes, bad, plan, cursor)?;
         Ok(bytes)
@@ -543,9 +581,9 @@ impl Run<'_> {
         let item = &plan.items[leaf.item];
         let blank = bad == Bad::Blank || plan.is_blank(bytes);
         let scale = match leaf.data {
-            Data::Zoned { scale, .. } | Data::Packed { scale, .. } => scale,
+            Data::Zoned { scale, .. } | Data::Packed { scale, .. } | Data::NationalZoned { scale, .. } => scale,
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
-            Data::Text | Data::Float | Data::Double => 0,
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => 0,
         };
         let zero = item.blank_when_zero || self.options.blank == Blank::Zero;
         match self.options.blank {

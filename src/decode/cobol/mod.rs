@@ -5,11 +5,13 @@
 //! A copybook with several records (level 01) describes one record area in several ways: a mapping may read fields of
 //! all of them, and tells by a condition which one a record is.
 
+mod choice;
 mod fields;
 mod framing;
 mod json;
 mod number;
 mod plan;
+mod reading;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ use json::JsonPlan;
 use plan::Plan;
 
 pub use framing::Reader;
+pub use reading::{BinaryRange, Compiler, CounterMap, EditedAs, Overpunch, Reading, View};
 pub(super) use settings::SECTION;
 pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
 
@@ -49,7 +52,8 @@ impl Cobol {
             faults.push(settings.place.fault(format!("cannot read the copybook `{}`", settings.copybook)));
             return None;
         };
-        let mut copybook = copybook::parse(&source, settings.source_format, faults)?;
+        let dialect = settings.reading.dialect(settings.source_format);
+        let mut copybook = copybook::parse(&settings.copybook, &source, &dialect, texts, faults)?;
         if let Some(wanted) = &settings.record {
             let name = |record: &usize| copybook.items[*record].name.as_deref().unwrap_or_default();
             let found = copybook.records.iter().copied().find(|record| name(record).eq_ignore_ascii_case(wanted));
@@ -64,7 +68,10 @@ impl Cobol {
             };
             copybook = copybook.only(found);
         }
-        let plan = Plan::new(copybook, settings);
+        let mut plan = Plan::new(copybook, settings);
+        if !choice::resolve(&mut plan, settings, faults) {
+            return None;
+        }
         if settings.odo.is_none()
             && let Some((table, behind)) = plan.behind_tables().first().copied()
         {
@@ -72,8 +79,7 @@ impl Cobol {
             let message = format!("`{}` lies behind `{}`, whose length varies", name(behind), name(table));
             let help = "say `odo = \"variable\"` if it follows the last element, as IBM compilers have it, or \
                         `odo = \"fixed\"` if the table always takes the room of its largest number of elements";
-            let span = plan.items[behind].span.clone();
-            faults.push(crate::diagnostic::Diagnostic::new(&source, span, message).help(help));
+            faults.push(plan.items[behind].spot.fault(message).help(help));
             return None;
         }
         let record = plan.records.first().copied()?;
@@ -86,6 +92,11 @@ impl Cobol {
     pub(super) fn records(&self) -> Vec<String> {
         let plan = &self.0.plan;
         plan.records.iter().filter_map(|&record| plan.items[record].name.clone()).collect()
+    }
+
+    /// Paths of the texts that the copybook copies.
+    pub(super) fn copied(&self) -> &[String] {
+        &self.0.plan.copied
     }
 
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {

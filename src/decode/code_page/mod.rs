@@ -175,6 +175,14 @@ impl CodePage {
         }
     }
 
+    /// The text of double-byte characters without shifts between them, as `PIC G` has them.
+    pub fn decode_double(&self, bytes: &[u8]) -> Result<String, Unmappable> {
+        match &self.0.method {
+            Method::MultiByte(_) => self.decode(bytes).map(Cow::into_owned),
+            Method::SingleByte(_) | Method::Utf8 => Err(unmappable(bytes, 0)),
+        }
+    }
+
     /// The tables of a single-byte page.
     pub(super) fn tables(&self) -> Option<&Tables> {
         if let Method::SingleByte(tables) = &self.0.method { Some(tables) } else { None }
