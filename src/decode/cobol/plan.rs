@@ -343,6 +343,7 @@ impl Plan {
                 let trimmed = self.trim().apply(bytes, b' ');
                 return CodePage::utf8().decode(trimmed).map_err(|unmappable| self.unmappable(item, unmappable));
             }
+            _ if self.encoding.is_mixed() => self.encoding.decode(bytes).map(Cow::into_owned),
             _ => {
                 let trimmed = self.trim().apply(bytes, self.encoding.blank());
                 return self.encoding.decode(trimmed).map_err(|unmappable| self.unmappable(item, unmappable));
