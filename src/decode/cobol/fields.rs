@@ -3,8 +3,10 @@
 //! A [`Scope`] is the number of bytes by which the elements of all tables around a field move it: the sum over the
 //! tables of index times stride. A field's bytes are found by adding it to the offset of the field's first occurrence.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
+use super::gaps::Gaps;
 use super::plan::{Plan, Rule};
 use crate::decode::copybook::{Data, Item, Occurs};
 use crate::decode::json::Cursor;
@@ -21,6 +23,8 @@ pub(super) struct RecordFields {
     pub(super) length: usize,
     /// The record filled up with blanks, where it ends early and that is allowed; else empty.
     pub(super) padded: Vec<u8>,
+    /// Elements that the record does not have; found when the first field is read.
+    pub(super) gaps: OnceCell<Gaps>,
 }
 
 impl RecordFields {
@@ -31,7 +35,8 @@ impl RecordFields {
 
     /// What fields are read from.
     fn body(&self) -> Body<'_> {
-        Body { plan: &self.plan, bytes: if self.padded.is_empty() { self.raw() } else { &self.padded } }
+        let bytes = if self.padded.is_empty() { self.raw() } else { &self.padded };
+        Body { plan: &self.plan, bytes, gaps: self.gaps.get_or_init(|| Gaps::of(&self.plan, bytes)) }
     }
 }
 
@@ -115,6 +120,7 @@ impl Fields for RecordFields {
 pub(super) struct Body<'a> {
     pub(super) plan: &'a Plan,
     pub(super) bytes: &'a [u8],
+    pub(super) gaps: &'a Gaps,
 }
 
 impl<'a> Body<'a> {
@@ -122,18 +128,11 @@ impl<'a> Body<'a> {
     #[inline]
     pub(super) fn offset(&self, index: usize, scope: usize) -> Result<usize, FieldFault> {
         let plan = self.plan;
-        let (Some(item), Some(tables)) = (plan.items.get(index), plan.moved_by.get(index)) else {
+        let (Some(item), Some(moves)) = (plan.items.get(index), plan.moves.get(index)) else {
             return Err(foreign_slot());
         };
-        let mut offset = item.offset + scope;
-        for &table in tables {
-            // The room that elements which are not there would take.
-            if let Some(occurs) = &plan.items[table].occurs {
-                let count = self.count(table, occurs, scope)?;
-                offset = offset.saturating_sub(occurs.stride * (occurs.max - count));
-            }
-        }
-        Ok(offset)
+        let offset = item.offset + scope;
+        if *moves { self.gaps.actual(offset, plan.record_of(index)) } else { Ok(offset) }
     }
 
     /// The bytes of an item at an offset.

@@ -5,14 +5,23 @@
 //! A copybook with several records (level 01) describes one record area in several ways: a mapping may read fields of
 //! all of them, and tells by a condition which one a record is.
 
+mod agree;
 mod choice;
+mod edit;
+mod encode;
+mod faults;
 mod fields;
+mod frame;
 mod framing;
+mod gaps;
 mod json;
 mod number;
 mod plan;
 mod reading;
 mod settings;
+mod steps;
+mod store;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +33,7 @@ use super::{LayoutRow, Resume, StreamFault, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{Layout, Position, Reject, Resolved, Slot, Unresolved};
 use fields::Body;
+use gaps::Gaps;
 use json::JsonPlan;
 use plan::Plan;
 
@@ -103,6 +113,10 @@ impl Cobol {
         Reader::open(Arc::clone(&self.0.plan), input, from)
     }
 
+    pub(super) fn writer(&self) -> encode::Writer<'_> {
+        encode::Writer::new(&self.0.plan, &self.0.json)
+    }
+
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
         self.0.plan.describe()
     }
@@ -124,7 +138,8 @@ impl Cobol {
             raw
         };
         let mut cursor = Cursor::new(out);
-        let written = json.write(Body { plan, bytes }, &position, options, &mut cursor);
+        let gaps = Gaps::of(plan, bytes);
+        let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, &mut cursor);
         cursor.finish();
         written.map_err(|failure| Reject {
             code: failure.fault.code,

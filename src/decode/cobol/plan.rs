@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use super::number::{Bad, Editing, Number, POWERS, binary, edited, float, packed, value, zoned};
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
+use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
 use crate::decode::copybook::{Copybook, Data, Dialect, Item};
 use crate::decode::format::Trim;
 use crate::decode::json::Digits;
-use crate::decode::{CodePage, LayoutRow};
 use crate::diagnostic::nearest;
-use crate::record::{Decimal, FieldFault, FieldKind, RejectCode, Resolved, Slot, Unresolved, Value};
+use crate::record::{Decimal, FieldFault, FieldKind, Resolved, Slot, Unresolved, Value};
 
 /// The compiled layout.
 pub(super) struct Plan {
@@ -20,9 +20,11 @@ pub(super) struct Plan {
     pub(super) records: Vec<usize>,
     /// Items by name in upper case.
     names: HashMap<String, Vec<usize>>,
-    /// For every item the tables of varying length that it lies behind, so that it moves with them. Empty unless the
-    /// settings say that such items move.
-    pub(super) moved_by: Vec<Vec<usize>>,
+    /// For every item whether it moves with the number of elements of tables. None does unless the settings say that
+    /// items behind a table of varying length move.
+    pub(super) moves: Vec<bool>,
+    /// For every item whether it is, or has below it, a table of varying length.
+    pub(super) varies: Vec<bool>,
     /// Counters whose values are not the numbers of elements, with what they stand for.
     pub(super) counter_maps: HashMap<usize, Vec<(String, usize)>>,
     /// For items that share bytes: the field that tells whether they are meant, and its values.
@@ -67,7 +69,8 @@ impl Plan {
         let (point, grouping) = if dialect.decimal_comma { (',', '.') } else { ('.', ',') };
         let length = records.iter().map(|&record| items[record].length).max().unwrap_or_default();
         let mut plan = Plan {
-            moved_by: vec![Vec::new(); items.len()],
+            moves: vec![false; items.len()],
+            varies: vec![false; items.len()],
             counter_maps: HashMap::new(),
             rules: HashMap::new(),
             guards: vec![Vec::new(); items.len()],
@@ -84,23 +87,36 @@ impl Plan {
             settings: settings.clone(),
             length,
         };
+        for index in 0..plan.items.len() {
+            if plan.items[index].occurs.as_ref().is_some_and(|occurs| occurs.depending.is_some()) {
+                let mut at = Some(index);
+                while let Some(varying) = at {
+                    plan.varies[varying] = true;
+                    at = plan.items[varying].parent;
+                }
+            }
+        }
         if settings.odo == Some(Odo::Variable) {
-            for (table, item) in plan.behind_tables() {
-                plan.moved_by[item].push(table);
+            for (_, item) in plan.behind_tables() {
+                plan.moves[item] = true;
             }
         }
         plan
     }
 
-    /// Every pair of a table of varying length and an item that lies behind it in the same record.
+    /// Every pair of a table of varying length and an item whose place depends on it: one behind it in the same record,
+    /// or one in a table around it, whose elements have no fixed length.
     pub(super) fn behind_tables(&self) -> Vec<(usize, usize)> {
         let mut pairs = Vec::new();
         for (table, varying) in self.items.iter().enumerate() {
             let Some(occurs) = varying.occurs.as_ref().filter(|occurs| occurs.depending.is_some()) else { continue };
             let end = varying.offset + occurs.stride * occurs.max;
             let record = self.record_of(table);
-            for (index, item) in self.items.iter().enumerate().skip(table + 1) {
-                if item.offset >= end && self.record_of(index) == record && !self.is_below(index, table) {
+            let around = self.tables_around(table).first().copied();
+            for (index, item) in self.items.iter().enumerate() {
+                let in_record = self.record_of(index) == record;
+                let behind = index > table && item.offset >= end && !self.is_below(index, table);
+                if in_record && (behind || around.is_some_and(|outer| self.is_below(index, outer))) {
                     pairs.push((table, index));
                 }
             }
@@ -236,7 +252,7 @@ impl Plan {
         true
     }
 
-    fn kind(&self, index: usize) -> FieldKind {
+    pub(super) fn kind(&self, index: usize) -> FieldKind {
         let item = &self.items[index];
         let number = |digits: u8, scale: i8, signed: bool| {
             // Zeros that a P stands for are digits of the number too.
@@ -369,119 +385,6 @@ impl Plan {
         bytes.iter().all(|byte| *byte == blank) || bytes.iter().all(|byte| *byte == 0)
     }
 
-    /// What an item is, for messages.
-    pub(super) fn expected(&self, item: &Item) -> String {
-        match item.data {
-            Some(Data::Float | Data::Double) => item.picture.clone(),
-            None => "a group".to_owned(),
-            Some(Data::Binary { digits: 0, .. }) if !item.picture.starts_with('X') => item.picture.clone(),
-            Some(_) => format!("PIC {}", item.picture),
-        }
-    }
-
-    /// The fault of an item whose bytes are no value.
-    #[cold]
-    pub(super) fn fault(&self, item: &Item, bytes: &[u8], bad: Bad) -> FieldFault {
-        let hex = hex(bytes);
-        let nibbles = matches!(item.data, Some(Data::Packed { .. }));
-        let at = |index: usize| {
-            let byte = bytes.get(index).copied().unwrap_or_default();
-            format!("{byte:02X} at byte {} of {hex}", index + 1)
-        };
-        let blank = bad != Bad::NotFinite && self.is_blank(bytes) && !bytes.is_empty();
-        let (code, found) = match bad {
-            _ if blank && bytes.first() == Some(&0) => (RejectCode::Blank, format!("low values ({hex})")),
-            _ if blank => (RejectCode::Blank, format!("blanks ({hex})")),
-            Bad::Blank => (RejectCode::Blank, format!("no digits ({hex})")),
-            Bad::Digit(index) if nibbles => (RejectCode::BadDigit, format!("a digit above 9 in {}", at(index))),
-            Bad::Digit(index) => (RejectCode::BadDigit, format!("no digit: {}", at(index))),
-            Bad::Sign(index) if nibbles => {
-                let sign = bytes.get(index).copied().unwrap_or_default() & 15;
-                (RejectCode::BadSign, format!("sign {sign:X} in {}", at(index)))
-            }
-            Bad::Sign(index) => (RejectCode::BadSign, format!("no sign that its picture allows: {}", at(index))),
-            Bad::Overflow => (RejectCode::Overflow, format!("a number that its picture cannot hold ({hex})")),
-            Bad::NotFinite => (RejectCode::BadType, format!("no finite number ({hex})")),
-        };
-        FieldFault { code, expected: self.expected(item), found }
-    }
-
-    #[cold]
-    pub(super) fn unmappable(&self, item: &Item, unmappable: Unmappable) -> FieldFault {
-        FieldFault {
-            code: RejectCode::Unmappable,
-            expected: format!("{} in {}", self.expected(item), self.encoding.name()),
-            found: format!("byte {:02X} after {} bytes of the text", unmappable.byte, unmappable.index),
-        }
-    }
-
-    /// The fault of an item that the record ends before.
-    #[cold]
-    pub(super) fn too_short(&self, item: &Item, offset: usize, record: usize) -> FieldFault {
-        FieldFault {
-            code: RejectCode::RecordTooShort,
-            expected: format!("{} at bytes {} to {}", self.expected(item), offset + 1, offset + item.length),
-            found: format!("a record of {record} bytes"),
-        }
-    }
-
-    pub(super) fn describe(&self) -> Vec<LayoutRow> {
-        let mut rows = Vec::new();
-        for &record in &self.records {
-            self.describe_below(record, 0, &mut rows);
-        }
-        rows
-    }
-
-    fn describe_below(&self, index: usize, depth: usize, rows: &mut Vec<LayoutRow>) {
-        let item = &self.items[index];
-        let inner = if item.level == 0 { depth } else { depth + 1 };
-        if item.level != 0 {
-            let name_of = |index: usize| self.items[index].name.clone().unwrap_or_else(|| "FILLER".to_owned());
-            let occurs = item.occurs.as_ref().map(|occurs| match occurs.depending {
-                Some(counter) => format!("{}-{} by {}", occurs.min, occurs.max, name_of(counter)),
-                None => occurs.max.to_string(),
-            });
-            rows.push(LayoutRow {
-                depth,
-                level: Some(item.level),
-                name: name_of(index),
-                picture: item.picture.clone(),
-                kind: match self.kind(index) {
-                    FieldKind::Group => "group".to_owned(),
-                    FieldKind::Number { digits, scale: 0, .. } => format!("integer({digits})"),
-                    FieldKind::Number { digits, scale, .. } => format!("decimal({digits},{scale})"),
-                    FieldKind::Float => "float".to_owned(),
-                    FieldKind::Text { .. } | FieldKind::Bytes { .. } => "text".to_owned(),
-                },
-                offset: Some(item.offset),
-                length: Some(item.length),
-                occurs,
-                redefines: item.redefines.map(name_of),
-            });
-        }
-        for named in &item.values {
-            rows.push(LayoutRow {
-                depth: inner,
-                level: Some(88),
-                name: named.name.clone(),
-                picture: named.values.clone(),
-                kind: "value".to_owned(),
-                offset: None,
-                length: None,
-                occurs: None,
-                redefines: None,
-            });
-        }
-        for &child in &item.children {
-            self.describe_below(child, inner, rows);
-        }
-        let renames = |other: &Item| other.level == 66 && other.parent == Some(index);
-        for other in (0..self.items.len()).filter(|&other| renames(&self.items[other])) {
-            self.describe_below(other, inner, rows);
-        }
-    }
-
     /// True when what is behind the layout in a record is only padding.
     pub(super) fn is_padding(&self, bytes: &[u8]) -> bool {
         let blank = self.encoding.blank();
@@ -492,16 +395,6 @@ impl Plan {
     pub(super) fn pads(&self) -> bool {
         self.settings.framing == Framing::Line
     }
-}
-
-/// Bytes in hex, as many as help a person.
-fn hex(bytes: &[u8]) -> String {
-    const SHOWN: usize = 24;
-    let mut text: String = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02X}")).collect();
-    if bytes.len() > SHOWN {
-        text.push_str("...");
-    }
-    text
 }
 
 /// The text of UTF-16 with the high byte first.

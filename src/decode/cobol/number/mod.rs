@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+pub(super) mod write;
 
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat};

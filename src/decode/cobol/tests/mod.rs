@@ -1,5 +1,9 @@
 //! Records of all framings, as JSON and as fields; what is wrong with wrong ones; and that nothing panics.
 
+mod round_trip;
+mod tables;
+mod usages;
+
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -34,6 +38,15 @@ fn compile(copybook: &str, settings: Settings) -> Decoder {
     let faults = Faults::new();
     let decoder = Format::Cobol(settings).compile(&|path| (path == "t.cpy").then(|| Arc::clone(&source)), &faults);
     decoder.unwrap_or_else(|| panic!("{:#?}", faults.into_sorted()))
+}
+
+/// What is wrong with a layout.
+fn compile_faults(copybook: &str, settings: Settings) -> Vec<String> {
+    let source = SourceText::new(Path::new("t.cpy"), copybook.to_owned());
+    let faults = Faults::new();
+    let decoder = Format::Cobol(settings).compile(&|path| (path == "t.cpy").then(|| Arc::clone(&source)), &faults);
+    assert!(decoder.is_none());
+    faults.into_sorted().iter().map(ToString::to_string).collect()
 }
 
 /// Text in cp037.
