@@ -1,14 +1,15 @@
 //! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 
-use super::decode::text_of;
+use super::decode::{CobolOptions, text_at, text_of};
 use crate::decode::{CodePage, Format, LayoutRow, Place, cobol};
 use crate::diagnostic::{Faults, SourceText};
 
@@ -17,6 +18,8 @@ use crate::diagnostic::{Faults, SourceText};
 pub(super) struct InspectArgs {
     /// The copybook
     pub copybook: PathBuf,
+    #[command(flatten)]
+    pub options: CobolOptions,
 }
 
 /// Runs the command. 0: shown; 2: the copybook has faults or cannot be read.
@@ -38,13 +41,15 @@ fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {
     let path = args.copybook.display().to_string();
     let bytes = std::fs::read(&args.copybook).map_err(|error| format!("cannot read {path}: {error}"))?;
     let source = SourceText::new(&args.copybook, text_of(bytes));
+    let texts = RefCell::new(HashMap::from([(path.clone(), Some(source))]));
     let encoding = CodePage::find("cp037").map_err(|unknown| unknown.to_string())?;
     let place = Place::command_line(&format!("inspect {path}"));
     let mut settings = cobol::Settings::new(path, encoding, place);
     // Where items behind a table of varying length begin is a question of the data, not of the layout.
     settings.odo = Some(cobol::Odo::Fixed);
+    settings.reading = args.options.reading();
     let faults = Faults::new();
-    match Format::Cobol(settings).compile(&|_| Some(Arc::clone(&source)), &faults) {
+    match Format::Cobol(settings).compile(&|path| text_at(path, &texts), &faults) {
         Some(decoder) => Ok(decoder.describe()),
         None => {
             let color = io::stderr().is_terminal();

@@ -1,5 +1,6 @@
 //! The mappings' folder: reads every mapping and the files it names, and compiles them.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,16 +87,22 @@ fn read(path: &Path, faults: &Faults) -> Option<Arc<SourceText>> {
 
 /// Compiles one mapping with the copybooks, rulers and tables beside it.
 fn compile(source: &Arc<SourceText>, folder: &Path, faults: &Faults) -> Option<Plan> {
-    let mut texts: HashMap<String, Arc<SourceText>> = HashMap::new();
-    for name in mapping::texts(source) {
-        // What cannot be read is missing here, and the compiler says so at the key that names it. Copybooks may
-        // come in an old code page; only their ASCII part has a meaning.
-        if let Ok(bytes) = fs::read(folder.join(&name)) {
-            let text = String::from_utf8(bytes).unwrap_or_else(|error| latin1(error.as_bytes()));
-            texts.insert(name.clone(), SourceText::new(&folder.join(&name), text));
+    // What cannot be read is missing here, and the compiler says so at the key that names it. What a copybook copies it
+    // asks for by plain names, so that nothing outside of its folder is read. Copybooks may come in an old code page;
+    // only their ASCII part has a meaning.
+    let texts: RefCell<HashMap<String, Option<Arc<SourceText>>>> = RefCell::default();
+    let text = |name: &str| {
+        if let Some(known) = texts.borrow().get(name) {
+            return known.clone();
         }
-    }
-    mapping::compile(source, &|name| texts.get(name).cloned(), faults)
+        let path = folder.join(name);
+        let bytes = if path.is_file() { fs::read(&path).ok() } else { None };
+        let text = bytes.map(|bytes| String::from_utf8(bytes).unwrap_or_else(|error| latin1(error.as_bytes())));
+        let text = text.map(|text| SourceText::new(&path, text));
+        texts.borrow_mut().insert(name.to_owned(), text.clone());
+        text
+    };
+    mapping::compile(source, &text, faults)
 }
 
 fn latin1(bytes: &[u8]) -> String {

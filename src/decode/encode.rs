@@ -270,7 +270,7 @@ impl Decoder {
         match &self.0 {
             Kind::Csv(csv) => Some(Encoder::new(csv.writer())),
             Kind::FixedWidth(fixed_width) => Some(Encoder::new(fixed_width.writer())),
-            Kind::Cobol(_) => None,
+            Kind::Cobol(cobol) => Some(Encoder::new(cobol.writer())),
         }
     }
 }

@@ -44,7 +44,8 @@ impl Format {
         }
     }
 
-    /// Paths of the files that compiling needs (copybook, field list), as they were written.
+    /// Paths of the files that compiling needs (copybook, field list), as they were written. What a copybook copies shows
+    /// only on compiling: it is asked for then, as a file of the copybook's folder.
     pub fn texts(&self) -> Vec<String> {
         match self {
             Format::Csv(_) => Vec::new(),
@@ -135,6 +136,16 @@ impl Trim {
             }
         }
         &bytes[from..to]
+    }
+}
+
+impl Trim {
+    /// The text without its padding, for encodings in which a blank is more than a byte. The blank of East Asian text
+    /// (U+3000) pads too.
+    pub(super) fn apply_text(self, text: &str) -> &str {
+        let padding = |char: char| matches!(char, ' ' | '\0' | '\u{3000}');
+        let text = if matches!(self, Trim::Both | Trim::Right) { text.trim_end_matches(padding) } else { text };
+        if matches!(self, Trim::Both | Trim::Left) { text.trim_start_matches(padding) } else { text }
     }
 }
 

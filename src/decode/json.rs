@@ -106,6 +106,13 @@ impl Name {
         Name { start: piece, rest: rest.into(), length: bytes.len() }
     }
 
+    /// The name alone.
+    pub(super) fn text(&self) -> String {
+        let whole = [&self.start[..self.length.min(SLACK)], &self.rest].concat();
+        let quoted = whole.get(1..whole.len().saturating_sub(1)).unwrap_or_default();
+        serde_json::from_slice(quoted).unwrap_or_default()
+    }
+
     /// Its length in the text.
     pub(super) fn len(&self) -> usize {
         self.length

@@ -102,6 +102,14 @@ impl Decoder {
         }
     }
 
+    /// Paths of the texts beyond [`Format::texts`] that the layout was compiled from: what its copybook copies.
+    pub fn copied(&self) -> &[String] {
+        match &self.0 {
+            Kind::Cobol(cobol) => cobol.copied(),
+            Kind::Csv(_) | Kind::FixedWidth(_) => &[],
+        }
+    }
+
     /// Appends the record as one JSON object (no newline) with the layout's own names, in the layout's order. The
     /// record must come from a reader of this decoder. After an error `out` is as it was.
     pub fn write_json(&self, record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {

@@ -192,8 +192,12 @@ pub fn compile(
         schedule: from.schedule?,
         on_reject: from.on_reject?,
         files: from.files?,
+        hash: {
+            let copied = decoder.copied().iter().cloned();
+            let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
+            hash(source, &names, texts)
+        },
         decoder,
-        hash: hash(source, &texts_of(&root, &Faults::new()), texts),
         rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer }),
     })
 }

@@ -4,8 +4,11 @@
 //! The command is for finding out whether a layout fits a file before anything is built on it, so it reports every bad
 //! record and goes on. It writes in large pieces and ends quietly when nobody reads any more.
 
+mod cobol_options;
 mod options;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -21,9 +24,10 @@ use super::output;
 use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Position, Reject};
-use options::{Fillers, format_of};
+use options::format_of;
 
-pub(crate) use options::LayoutArgs;
+pub(crate) use cobol_options::CobolOptions;
+pub(crate) use options::{Fillers, LayoutArgs};
 
 /// Output is written in pieces of about this many bytes.
 pub(super) const PIECE: usize = 256 << 10;
@@ -319,14 +323,13 @@ pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
 
 /// Reads the files that the layout needs and compiles it.
 fn compile(format: &Format) -> Result<Decoder, Failure> {
-    let mut texts = Vec::new();
+    let texts = RefCell::new(HashMap::new());
     for path in format.texts() {
         let bytes = std::fs::read(&path).map_err(|source| Failure::Read { path: PathBuf::from(&path), source })?;
-        texts.push((path.clone(), SourceText::new(Path::new(&path), text_of(bytes))));
+        texts.borrow_mut().insert(path.clone(), Some(SourceText::new(Path::new(&path), text_of(bytes))));
     }
     let faults = Faults::new();
-    let found = |wanted: &str| texts.iter().find(|(path, _)| path == wanted).map(|(_, text)| Arc::clone(text));
-    match format.compile(&found, &faults) {
+    match format.compile(&|path| text_at(path, &texts), &faults) {
         Some(decoder) => Ok(decoder),
         None => {
             let color = io::stderr().is_terminal();
@@ -334,6 +337,18 @@ fn compile(format: &Format) -> Result<Decoder, Failure> {
             Err(Failure::Layout(rendered.join("\n\n")))
         }
     }
+}
+
+/// A text that compiling asks for, read once: the copybook, or what it copies.
+pub(super) fn text_at(path: &str, read: &RefCell<HashMap<String, Option<Arc<SourceText>>>>) -> Option<Arc<SourceText>> {
+    if let Some(known) = read.borrow().get(path) {
+        return known.clone();
+    }
+    let file = Path::new(path);
+    let bytes = if file.is_file() { std::fs::read(file).ok() } else { None };
+    let text = bytes.map(|bytes| SourceText::new(file, text_of(bytes)));
+    read.borrow_mut().insert(path.to_owned(), text.clone());
+    text
 }
 
 /// The text of a copybook or field list: UTF-8, or else ISO 8859-1, in which every byte is a character (old comments).

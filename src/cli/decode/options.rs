@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use super::cobol_options::CobolOptions;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
 use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, fixed_width};
@@ -73,10 +74,10 @@ pub(crate) struct LayoutArgs {
     /// Bytes in every record behind its layout
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1 << 20), help_heading = "cobol")]
     pub record_suffix: Option<u32>,
-    /// Format of COMP-1 and COMP-2: ibm, ieee [default: ibm]
+    /// Format of COMP-1 and COMP-2: ibm, ieee, ieee-le [default: the dialect's]
     #[arg(long, value_name = "FORMAT", value_parser = word(FloatFormat::WORDS), help_heading = "cobol")]
     pub float: Option<FloatFormat>,
-    /// Byte order of COMP-5: big, little [default: big]
+    /// Byte order of COMP-5: big, little [default: the dialect's]
     #[arg(long, value_name = "ORDER", value_parser = word(ByteOrder::WORDS), help_heading = "cobol")]
     pub comp5: Option<ByteOrder>,
     /// Whether items behind a table of varying length stay (fixed) or follow its last element (variable)
@@ -88,6 +89,8 @@ pub(crate) struct LayoutArgs {
     /// What becomes of numbers that are blank: null, zero, reject [default: reject]
     #[arg(long, value_name = "VALUE", value_parser = word(Blank::WORDS), help_heading = "cobol")]
     pub blank: Option<Blank>,
+    #[command(flatten)]
+    pub cobol: CobolOptions,
 
     /// csv: stands between cells [default: ,]
     #[arg(long, value_name = "C", value_parser = csv::Settings::parse_delimiter, help_heading = "csv")]
@@ -138,7 +141,7 @@ pub(crate) struct LayoutArgs {
 }
 
 /// A parser for one of a list of words, so that the command line and the mapping know the same ones.
-fn word<T: Copy + Send + Sync + 'static>(
+pub(super) fn word<T: Copy + Send + Sync + 'static>(
     words: &'static [(&'static str, T)],
 ) -> impl clap::builder::TypedValueParser<Value = T> {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -198,8 +201,9 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
                 footer_bytes: args.footer_bytes.unwrap_or_default(),
                 record_prefix: args.record_prefix.unwrap_or_default() as usize,
                 record_suffix: args.record_suffix.unwrap_or_default() as usize,
-                float: args.float.unwrap_or_default(),
-                comp5: args.comp5.unwrap_or_default(),
+                float: args.float,
+                comp5: args.comp5,
+                reading: args.cobol.reading(),
                 odo: args.odo,
                 trim: args.trim.unwrap_or_default(),
                 ..cobol::Settings::new(path(copybook), encoding("cp037")?, place)
@@ -271,10 +275,12 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
     ];
+    let given: Vec<_> =
+        given.iter().copied().chain(args.cobol.given().map(|(o, g)| (o, g, [Cobol].as_slice()))).collect();
     let foreign = given.iter().find(|(_, given, formats)| *given && !formats.contains(&name));
     match foreign {
         Some((option, _, formats)) => {
-            let names: Vec<_> = formats.iter().filter_map(|format| format.to_possible_value()).collect();
+            let names: Vec<_> = formats.iter().filter_map(FormatName::to_possible_value).collect();
             let names: Vec<_> = names.iter().map(|name| name.get_name().to_owned()).collect();
             Err(Failure::Usage(format!("{option} belongs to --format {}", names.join(" or "))))
         }

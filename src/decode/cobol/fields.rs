@@ -3,9 +3,11 @@
 //! A [`Scope`] is the number of bytes by which the elements of all tables around a field move it: the sum over the
 //! tables of index times stride. A field's bytes are found by adding it to the offset of the field's first occurrence.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
-use super::plan::Plan;
+use super::gaps::Gaps;
+use super::plan::{Plan, Rule};
 use crate::decode::copybook::{Data, Item, Occurs};
 use crate::decode::json::Cursor;
 use crate::decode::reader::foreign_slot;
@@ -21,6 +23,8 @@ pub(super) struct RecordFields {
     pub(super) length: usize,
     /// The record filled up with blanks, where it ends early and that is allowed; else empty.
     pub(super) padded: Vec<u8>,
+    /// Elements that the record does not have; found when the first field is read.
+    pub(super) gaps: OnceCell<Gaps>,
 }
 
 impl RecordFields {
@@ -31,7 +35,8 @@ impl RecordFields {
 
     /// What fields are read from.
     fn body(&self) -> Body<'_> {
-        Body { plan: &self.plan, bytes: if self.padded.is_empty() { self.raw() } else { &self.padded } }
+        let bytes = if self.padded.is_empty() { self.raw() } else { &self.padded };
+        Body { plan: &self.plan, bytes, gaps: self.gaps.get_or_init(|| Gaps::of(&self.plan, bytes)) }
     }
 }
 
@@ -39,6 +44,10 @@ impl Fields for RecordFields {
     fn read(&self, slot: Slot, scope: Scope) -> Result<Value<'_>, FieldFault> {
         let item = self.plan.item(slot).ok_or_else(foreign_slot)?;
         let body = self.body();
+        // What a rule excludes is not in the record.
+        if !body.is_meant(slot.0 as usize, scope.0 as usize)? {
+            return Ok(Value::Null);
+        }
         let offset = body.offset(slot.0 as usize, scope.0 as usize)?;
         self.plan.value(item, body.at(item, offset)?)
     }
@@ -46,6 +55,9 @@ impl Fields for RecordFields {
     fn write_text(&self, slot: Slot, scope: Scope, out: &mut Vec<u8>) -> bool {
         let Some(item) = self.plan.item(slot) else { return false };
         let (Some(Data::Text), Some(tables)) = (item.data, self.plan.encoding.tables()) else { return false };
+        if self.plan.is_guarded(slot.0 as usize) {
+            return false;
+        }
         let body = self.body();
         let found = body.offset(slot.0 as usize, scope.0 as usize).and_then(|offset| body.at(item, offset));
         let Ok(bytes) = found else { return false };
@@ -68,6 +80,9 @@ impl Fields for RecordFields {
     fn read_units(&self, slot: Slot, scope: Scope) -> Option<i64> {
         let item = self.plan.item(slot)?;
         let data = item.data.filter(|data| !matches!(data, Data::Text | Data::Float | Data::Double))?;
+        if self.plan.is_guarded(slot.0 as usize) {
+            return None;
+        }
         let body = self.body();
         let offset = body.offset(slot.0 as usize, scope.0 as usize).ok()?;
         let (number, scale) = self.plan.number(data, body.at(item, offset).ok()?).ok()?;
@@ -78,6 +93,7 @@ impl Fields for RecordFields {
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault> {
         let item = self.plan.item(slot).ok_or_else(foreign_slot)?;
         match &item.occurs {
+            Some(_) if !self.body().is_meant(slot.0 as usize, scope.0 as usize)? => Ok(0),
             Some(occurs) => self.body().count(slot.0 as usize, occurs, scope.0 as usize),
             None => Ok(1),
         }
@@ -104,6 +120,7 @@ impl Fields for RecordFields {
 pub(super) struct Body<'a> {
     pub(super) plan: &'a Plan,
     pub(super) bytes: &'a [u8],
+    pub(super) gaps: &'a Gaps,
 }
 
 impl<'a> Body<'a> {
@@ -111,18 +128,11 @@ impl<'a> Body<'a> {
     #[inline]
     pub(super) fn offset(&self, index: usize, scope: usize) -> Result<usize, FieldFault> {
         let plan = self.plan;
-        let (Some(item), Some(tables)) = (plan.items.get(index), plan.moved_by.get(index)) else {
+        let (Some(item), Some(moves)) = (plan.items.get(index), plan.moves.get(index)) else {
             return Err(foreign_slot());
         };
-        let mut offset = item.offset + scope;
-        for &table in tables {
-            // The room that elements which are not there would take.
-            if let Some(occurs) = &plan.items[table].occurs {
-                let count = self.count(table, occurs, scope)?;
-                offset = offset.saturating_sub(occurs.stride * (occurs.max - count));
-            }
-        }
-        Ok(offset)
+        let offset = item.offset + scope;
+        if *moves { self.gaps.actual(offset, plan.record_of(index)) } else { Ok(offset) }
     }
 
     /// The bytes of an item at an offset.
@@ -136,33 +146,101 @@ impl<'a> Body<'a> {
     pub(super) fn count(&self, table: usize, occurs: &Occurs, scope: usize) -> Result<usize, FieldFault> {
         let Some(counter) = occurs.depending else { return Ok(occurs.max) };
         let plan = self.plan;
-        let item = &plan.items[counter];
-        // The counter may be outside of some of the tables that the scope has gone into.
-        let shared = plan.tables_around(counter).len();
-        let mut rest = scope;
-        let mut counter_scope = 0;
-        for (depth, &around) in plan.tables_around(table).iter().enumerate() {
-            let stride = plan.items[around].occurs.as_ref().map_or(1, |occurs| occurs.stride.max(1));
-            let element = rest / stride * stride;
-            rest -= element;
-            if depth < shared {
-                counter_scope += element;
+        let value = self.value_outside(table, counter, scope)?;
+        let count = match (&value, plan.counter_maps.get(&counter)) {
+            (value, Some(map)) => {
+                let shown = shown(value);
+                match map.iter().find(|(value, _)| *value == shown) {
+                    Some((_, count)) => Some(*count),
+                    None => {
+                        let known: Vec<&str> = map.iter().map(|(value, _)| value.as_str()).collect();
+                        return Err(FieldFault {
+                            code: RejectCode::BadCount,
+                            expected: format!("{} in {}, as `odo_map` has it", known.join(", "), plan.path(counter)),
+                            found: format!("`{shown}`"),
+                        });
+                    }
+                }
             }
-        }
-        let offset = self.offset(counter, counter_scope)?;
-        let value = plan.value(item, self.at(item, offset)?)?;
-        let count = match &value {
-            Value::Decimal(number) => number.to_i64().and_then(|number| usize::try_from(number).ok()),
+            (Value::Decimal(number), None) => number.to_i64().and_then(|number| usize::try_from(number).ok()),
             _ => None,
         };
         // Fewer than the copybook's minimum is unambiguous, more than its maximum is not.
         count.filter(|count| *count <= occurs.max).ok_or_else(|| FieldFault {
             code: RejectCode::BadCount,
             expected: format!("{} to {} elements, by {}", occurs.min, occurs.max, plan.path(counter)),
-            found: match value {
-                Value::Decimal(number) => number.to_string(),
-                _ => "no number".to_owned(),
-            },
+            found: shown(&value),
         })
+    }
+
+    /// The value of an item at `other`, seen from `index` in its scope; it may be outside of some of the tables that the
+    /// scope has gone into.
+    fn value_outside(&self, index: usize, other: usize, scope: usize) -> Result<Value<'a>, FieldFault> {
+        let plan = self.plan;
+        let item = &plan.items[other];
+        let shared = plan.tables_around(other);
+        let mut rest = scope;
+        let mut outer_scope = 0;
+        for (depth, &around) in plan.tables_around(index).iter().enumerate() {
+            let stride = plan.items[around].occurs.as_ref().map_or(1, |occurs| occurs.stride.max(1));
+            let element = rest / stride * stride;
+            rest -= element;
+            if shared.get(depth) == Some(&around) {
+                outer_scope += element;
+            }
+        }
+        let offset = self.offset(other, outer_scope)?;
+        plan.value(item, self.at(item, offset)?)
+    }
+
+    /// True unless a rule says that the bytes of an item are another one that shares them.
+    pub(super) fn is_meant(&self, index: usize, scope: usize) -> Result<bool, FieldFault> {
+        for &guarded in self.plan.guards.get(index).map(Vec::as_slice).unwrap_or_default() {
+            if !self.holds(guarded, index, scope)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the rule of an item holds, seen from an item at or below it.
+    pub(super) fn holds(&self, guarded: usize, from: usize, scope: usize) -> Result<bool, FieldFault> {
+        match self.plan.rules.get(&guarded) {
+            None => Ok(true),
+            Some(Rule::When(field, values)) => {
+                let value = shown(&self.value_outside(from, *field, scope)?);
+                Ok(values.contains(&value))
+            }
+            Some(Rule::Else(others)) => {
+                for &other in others {
+                    if self.holds(other, from, scope)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// The value that chooses among some items, for messages.
+    #[cold]
+    pub(super) fn chooser(&self, guarded: &[usize], scope: usize) -> Option<(usize, String)> {
+        guarded.iter().find_map(|index| match self.plan.rules.get(index) {
+            Some(Rule::When(field, _)) => {
+                let value = self.value_outside(*index, *field, scope).ok()?;
+                Some((*field, shown(&value)))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// A value as rules and maps write it.
+fn shown(value: &Value<'_>) -> String {
+    match value {
+        Value::Text(text) => text.clone().into_owned(),
+        Value::Decimal(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Null | Value::Boolean(_) | Value::Bytes(_) => String::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! A file that ends inside a record gives a reject with the bytes that are there. A descriptor word that cannot be is the
 //! end of the stream, because nothing tells where the next record begins.
 
+use std::cell::OnceCell;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ impl<R: Read + Seek> Reader<R> {
             start: 0,
             length: 0,
             padded: Vec::new(),
+            gaps: OnceCell::new(),
         };
         let mut reader = Reader {
             input,
@@ -308,6 +310,7 @@ impl<R: Read + Seek> Reader<R> {
             }
         }
         current.padded.clear();
+        current.gaps.take();
         if found.length < layout && current.plan.pads() {
             current.padded = padded(current.raw(), &current.plan);
         }

@@ -1,88 +1,23 @@
 //! Records as JSON, by a tree of steps that is made once: names are ready as bytes, offsets are known, and what a record
 //! adds is only the bytes of its values.
 
-use std::collections::HashSet;
-
 use super::fields::Body;
 use super::number::{Bad, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
+use super::steps::{Element, Leaf, Quick, Step, elements_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
-use crate::decode::copybook::{Data, SignPosition};
+use crate::decode::copybook::Data;
 use crate::decode::format::Trim;
-use crate::decode::json::{Blank, Cursor, Digits, ESCAPED, JsonOptions, META, Name, Pen, spread_nibbles};
-use crate::record::{FieldFault, Position, Value};
+use crate::decode::json::{Blank, Cursor, Digits, JsonOptions, META, Name, Pen, spread_nibbles};
+use crate::record::{FieldFault, Position, RejectCode, Value};
 
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
-    members: Vec<Step>,
+    pub(super) members: Vec<Step>,
     /// Room that the record takes without the elements of its tables.
     room: usize,
     /// Room for whatever may follow an element of a table.
     tail: usize,
-}
-
-enum Step {
-    /// An elementary item; `hex` is the name of the member that shows its bytes.
-    Value { name: Name, hex: Name, leaf: Leaf },
-    /// A group.
-    Object { name: Name, members: Vec<Step> },
-    /// A table; `room` is what one element takes.
-    Array { name: Name, table: usize, element: Element, room: usize },
-    /// Items that share bytes: those are written whose values the bytes hold, at least one.
-    Overlay { views: Vec<Vec<Step>> },
-}
-
-enum Element {
-    Value(Leaf),
-    Object(Vec<Step>),
-}
-
-/// What is needed of an elementary item to write it.
-#[derive(Clone, Copy)]
-struct Leaf {
-    item: usize,
-    offset: usize,
-    length: usize,
-    /// Whether it lies behind a table of varying length and moves with it.
-    moves: bool,
-    data: Data,
-    quick: Quick,
-}
-
-/// How the usual values of an item are written quickly; see [`Run::quick_value`].
-#[derive(Clone, Copy)]
-enum Quick {
-    Text,
-    /// At most 8 bytes with a sign, `scale` at most 15.
-    Packed {
-        digits: u8,
-        scale: u8,
-        signed: bool,
-    },
-    /// At most 8 bytes with the sign, if any, over the last one, `scale` at most 15.
-    Zoned {
-        scale: u8,
-        signed: bool,
-    },
-    No,
-}
-
-impl Quick {
-    fn of(data: Data, length: usize, moves: bool) -> Quick {
-        match data {
-            _ if moves => Quick::No,
-            Data::Text => Quick::Text,
-            Data::Packed { digits, scale: scale @ 0..=15, signed, sign_nibble: true } if length <= 8 => {
-                Quick::Packed { digits, scale: scale.unsigned_abs(), signed }
-            }
-            Data::Zoned { scale: scale @ 0..=15, sign, .. }
-                if length <= 8 && matches!(sign, None | Some(SignPosition::Trailing)) =>
-            {
-                Quick::Zoned { scale: scale.unsigned_abs(), signed: sign.is_some() }
-            }
-            _ => Quick::No,
-        }
-    }
 }
 
 /// A field that could not be written: the item, its offset in the record, and why.
@@ -99,16 +34,12 @@ type Written = Result<(), Box<Failure>>;
 const HEX: usize = 3;
 
 /// The most digits, sign, point and zeros of a number.
-const NUMBER: usize = 88;
+pub(super) const NUMBER: usize = 88;
 
 impl JsonPlan {
     /// The plan for one record; `fillers` says whether items without a name are written.
     pub(super) fn new(plan: &Plan, record: usize, fillers: bool) -> JsonPlan {
-        let mut compiler = Compiler { plan, fillers, filler_number: 0 };
-        let members = match plan.items[record].children.as_slice() {
-            [] => compiler.steps(&[record], &mut HashSet::new()),
-            children => compiler.steps(children, &mut HashSet::new()),
-        };
+        let members = steps_of(plan, record, fillers);
         let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
         JsonPlan { members, room, tail }
@@ -142,142 +73,6 @@ impl JsonPlan {
         cursor.close_object(start);
         Ok(())
     }
-}
-
-struct Compiler<'a> {
-    plan: &'a Plan,
-    fillers: bool,
-    filler_number: usize,
-}
-
-impl Compiler<'_> {
-    /// The steps for items of one object; `names` are those the object has already.
-    fn steps(&mut self, items: &[usize], names: &mut HashSet<String>) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut at = 0;
-        while let Some(&item) = items.get(at) {
-            let target = item;
-            let views = items[at + 1..].iter().take_while(|&&other| self.redefines(other, target)).count();
-            if views == 0 {
-                self.item(item, names, &mut steps);
-            } else {
-                let views = items[at..=at + views].iter().map(|&view| {
-                    let mut view_steps = Vec::new();
-                    self.item(view, names, &mut view_steps);
-                    view_steps
-                });
-                let views: Vec<_> = views.collect::<Vec<_>>().into_iter().filter(|view| !view.is_empty()).collect();
-                if !views.is_empty() {
-                    steps.push(Step::Overlay { views });
-                }
-            }
-            at += views + 1;
-        }
-        steps
-    }
-
-    /// True when an item redefines another, perhaps through a third.
-    fn redefines(&self, item: usize, target: usize) -> bool {
-        let mut at = item;
-        while let Some(next) = self.plan.items[at].redefines {
-            if next == target {
-                return true;
-            }
-            at = next;
-        }
-        false
-    }
-
-    fn item(&mut self, index: usize, names: &mut HashSet<String>, steps: &mut Vec<Step>) {
-        let item = &self.plan.items[index];
-        if item.name.is_none() {
-            if item.children.is_empty() && !self.fillers {
-                return;
-            }
-            // A group without a name that occurs once lends its items to the group around it.
-            if !item.children.is_empty() && item.occurs.is_none() && !self.fillers {
-                steps.extend(self.steps(&item.children, names));
-                return;
-            }
-        }
-        let own = match &item.name {
-            Some(name) => name.clone(),
-            None => {
-                self.filler_number += 1;
-                format!("FILLER_{}", self.filler_number)
-            }
-        };
-        let own = unique(own, names);
-        let name = Name::new(&own);
-        let moves = !self.plan.moved_by[index].is_empty();
-        let (offset, length) = (item.offset, item.length);
-        let leaf = item.data.map(|data| {
-            let quick = Quick::of(data, length, moves);
-            Leaf { item: index, offset, length, moves, data, quick }
-        });
-        steps.push(match (leaf, &item.occurs) {
-            (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
-            (None, None) => Step::Object { name, members: self.steps(&item.children, &mut HashSet::new()) },
-            (leaf, Some(_)) => {
-                let element = match leaf {
-                    Some(leaf) => Element::Value(leaf),
-                    None => Element::Object(self.steps(&item.children, &mut HashSet::new())),
-                };
-                let room = match &element {
-                    Element::Value(leaf) => leaf_room(leaf),
-                    Element::Object(members) => members.iter().map(room).sum::<usize>() + 4,
-                };
-                Step::Array { name, table: index, element, room }
-            }
-        });
-    }
-}
-
-/// A name that the object does not have yet.
-fn unique(name: String, names: &mut HashSet<String>) -> String {
-    let mut candidate = name.clone();
-    let mut number = 2;
-    while !names.insert(candidate.clone()) {
-        candidate = format!("{name}_{number}");
-        number += 1;
-    }
-    candidate
-}
-
-/// The most bytes that a value takes.
-fn leaf_room(leaf: &Leaf) -> usize {
-    match leaf.data {
-        Data::Text => leaf.length * ESCAPED + 2,
-        Data::Float | Data::Double => 32,
-        Data::Zoned { digits, scale, .. } | Data::Packed { digits, scale, .. } | Data::Binary { digits, scale, .. }
-            if digits <= 18 && (0..=18).contains(&scale) =>
-        {
-            24
-        }
-        _ => NUMBER,
-    }
-}
-
-/// The most bytes that a step writes, the elements of tables not counted: they reserve their own.
-fn room(step: &Step) -> usize {
-    match step {
-        Step::Value { name, leaf, .. } => name.len() + leaf_room(leaf) + 1,
-        Step::Object { name, members } => name.len() + members.iter().map(room).sum::<usize>() + 4,
-        Step::Array { name, .. } => name.len() + 4,
-        Step::Overlay { views } => views.iter().flatten().map(room).sum(),
-    }
-}
-
-/// The most bytes that one element of every table takes, tables within tables too.
-fn elements_room(steps: &[Step]) -> usize {
-    let of = |step: &Step| match step {
-        Step::Value { .. } => 0,
-        Step::Object { members, .. } => elements_room(members),
-        Step::Array { element: Element::Value(_), room, .. } => *room,
-        Step::Array { element: Element::Object(members), room, .. } => room + elements_room(members),
-        Step::Overlay { views } => views.iter().map(|view| elements_room(view)).sum(),
-    };
-    steps.iter().map(of).sum()
 }
 
 /// What all steps of one call share.
@@ -316,7 +111,8 @@ impl Run<'_> {
                     cursor.name(name);
                     self.array(*table, element, *room, body, scope, cursor)?;
                 }
-                Step::Overlay { views } => self.overlay(views, body, scope, cursor)?,
+                Step::Overlay { views, chosen: false } => self.overlay(views, body, scope, cursor)?,
+                Step::Overlay { views, chosen: true } => self.chosen(views, body, scope, cursor)?,
             }
         }
         Ok(())
@@ -360,10 +156,10 @@ impl Run<'_> {
 
     /// Writes every view whose values the bytes hold. The first view's failure stands when there is none.
     #[inline(never)]
-    fn overlay(&self, views: &[Vec<Step>], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
+    fn overlay(&self, views: &[(usize, Vec<Step>)], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
         let mut first_failure = None;
         let mut written = false;
-        for view in views {
+        for (_, view) in views {
             let before = cursor.len();
             match self.members(view, body, scope, cursor) {
                 Ok(()) => written = true,
@@ -377,6 +173,29 @@ impl Run<'_> {
             Some(failure) if !written => Err(failure),
             _ => Ok(()),
         }
+    }
+
+    /// Writes the views that rules choose. That none of them is meant is a fault of the field that tells.
+    #[inline(never)]
+    fn chosen(&self, views: &[(usize, Vec<Step>)], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
+        let mut any = false;
+        for (item, view) in views {
+            let offset = body.plan.items[*item].offset + scope;
+            if body.holds(*item, *item, scope).map_err(|fault| failure(*item, offset, fault))? {
+                any = true;
+                self.members(view, body, scope, cursor)?;
+            }
+        }
+        if any {
+            return Ok(());
+        }
+        let items: Vec<usize> = views.iter().map(|(item, _)| *item).collect();
+        let first = items.first().copied().unwrap_or_default();
+        let (field, value) = body.chooser(&items, scope).unwrap_or((first, String::new()));
+        let names: Vec<String> = items.iter().map(|&item| body.plan.path(item)).collect();
+        let expected = format!("a value that `views` has for one of {}", names.join(", "));
+        let fault = FieldFault { code: RejectCode::UnknownValue, expected, found: format!("`{value}`") };
+        Err(failure(field, body.plan.items[field].offset, fault))
     }
 
     /// Writes the values that most records are made of, if there is nothing unusual about them; false when nothing was
@@ -469,9 +288,17 @@ impl Run<'_> {
                     return Ok(bytes);
                 }
             },
+            Data::National | Data::DoubleByte | Data::Utf8 => {
+                if bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
+                    cursor.bytes(b"null");
+                } else {
+                    self.decoded_text(leaf, offset, bytes, plan, cursor)?;
+                }
+                return Ok(bytes);
+            }
             Data::Zoned { scale, sign, .. } => {
                 let mut digits = Digits::new();
-                match zoned(bytes, sign, plan.encoding.family(), &mut digits) {
+                match zoned(bytes, sign, plan.zone, &mut digits) {
                     Ok(negative) => {
                         write_number(negative, &mut digits, scale, cursor);
                         return Ok(bytes);
@@ -493,17 +320,19 @@ impl Run<'_> {
                 self.float(leaf, offset, bytes, plan, cursor)?;
                 return Ok(bytes);
             }
-            Data::Binary { .. } | Data::Edited { .. } => match plan.number(leaf.data, bytes) {
-                Ok((number, scale)) => {
-                    let mut digits = match u64::try_from(number.magnitude) {
-                        Ok(small) => Digits::of(small),
-                        Err(_) => Digits::of(number.magnitude),
-                    };
-                    write_number(number.negative, &mut digits, scale, cursor);
-                    return Ok(bytes);
+            Data::Binary { .. } | Data::Edited { .. } | Data::NationalZoned { .. } => {
+                match plan.number(leaf.data, bytes) {
+                    Ok((number, scale)) => {
+                        let mut digits = match u64::try_from(number.magnitude) {
+                            Ok(small) => Digits::of(small),
+                            Err(_) => Digits::of(number.magnitude),
+                        };
+                        write_number(number.negative, &mut digits, scale, cursor);
+                        return Ok(bytes);
+                    }
+                    Err(bad) => bad,
                 }
-                Err(bad) => bad,
-            },
+            }
         };
         self.bad(leaf, offset, bytes, bad, plan, cursor)?;
         Ok(bytes)
@@ -543,9 +372,9 @@ impl Run<'_> {
         let item = &plan.items[leaf.item];
         let blank = bad == Bad::Blank || plan.is_blank(bytes);
         let scale = match leaf.data {
-            Data::Zoned { scale, .. } | Data::Packed { scale, .. } => scale,
+            Data::Zoned { scale, .. } | Data::Packed { scale, .. } | Data::NationalZoned { scale, .. } => scale,
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
-            Data::Text | Data::Float | Data::Double => 0,
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => 0,
         };
         let zero = item.blank_when_zero || self.options.blank == Blank::Zero;
         match self.options.blank {

@@ -5,12 +5,23 @@
 //! A copybook with several records (level 01) describes one record area in several ways: a mapping may read fields of
 //! all of them, and tells by a condition which one a record is.
 
+mod agree;
+mod choice;
+mod edit;
+mod encode;
+mod faults;
 mod fields;
+mod frame;
 mod framing;
+mod gaps;
 mod json;
 mod number;
 mod plan;
+mod reading;
 mod settings;
+mod steps;
+mod store;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -22,10 +33,12 @@ use super::{LayoutRow, Resume, StreamFault, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{Layout, Position, Reject, Resolved, Slot, Unresolved};
 use fields::Body;
+use gaps::Gaps;
 use json::JsonPlan;
 use plan::Plan;
 
 pub use framing::Reader;
+pub use reading::{BinaryRange, Compiler, CounterMap, EditedAs, Overpunch, Reading, View};
 pub(super) use settings::SECTION;
 pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
 
@@ -49,7 +62,8 @@ impl Cobol {
             faults.push(settings.place.fault(format!("cannot read the copybook `{}`", settings.copybook)));
             return None;
         };
-        let mut copybook = copybook::parse(&source, settings.source_format, faults)?;
+        let dialect = settings.reading.dialect(settings.source_format);
+        let mut copybook = copybook::parse(&settings.copybook, &source, &dialect, texts, faults)?;
         if let Some(wanted) = &settings.record {
             let name = |record: &usize| copybook.items[*record].name.as_deref().unwrap_or_default();
             let found = copybook.records.iter().copied().find(|record| name(record).eq_ignore_ascii_case(wanted));
@@ -64,7 +78,10 @@ impl Cobol {
             };
             copybook = copybook.only(found);
         }
-        let plan = Plan::new(copybook, settings);
+        let mut plan = Plan::new(copybook, settings);
+        if !choice::resolve(&mut plan, settings, faults) {
+            return None;
+        }
         if settings.odo.is_none()
             && let Some((table, behind)) = plan.behind_tables().first().copied()
         {
@@ -72,8 +89,7 @@ impl Cobol {
             let message = format!("`{}` lies behind `{}`, whose length varies", name(behind), name(table));
             let help = "say `odo = \"variable\"` if it follows the last element, as IBM compilers have it, or \
                         `odo = \"fixed\"` if the table always takes the room of its largest number of elements";
-            let span = plan.items[behind].span.clone();
-            faults.push(crate::diagnostic::Diagnostic::new(&source, span, message).help(help));
+            faults.push(plan.items[behind].spot.fault(message).help(help));
             return None;
         }
         let record = plan.records.first().copied()?;
@@ -88,8 +104,17 @@ impl Cobol {
         plan.records.iter().filter_map(|&record| plan.items[record].name.clone()).collect()
     }
 
+    /// Paths of the texts that the copybook copies.
+    pub(super) fn copied(&self) -> &[String] {
+        &self.0.plan.copied
+    }
+
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         Reader::open(Arc::clone(&self.0.plan), input, from)
+    }
+
+    pub(super) fn writer(&self) -> encode::Writer<'_> {
+        encode::Writer::new(&self.0.plan, &self.0.json)
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
@@ -113,7 +138,8 @@ impl Cobol {
             raw
         };
         let mut cursor = Cursor::new(out);
-        let written = json.write(Body { plan, bytes }, &position, options, &mut cursor);
+        let gaps = Gaps::of(plan, bytes);
+        let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, &mut cursor);
         cursor.finish();
         written.map_err(|failure| Reject {
             code: failure.fault.code,

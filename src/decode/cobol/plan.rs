@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::number::{Bad, Number, POWERS, binary, edited, float, packed, value, zoned};
-use super::settings::{Framing, Odo, Settings};
+use super::number::{Bad, Editing, Number, POWERS, binary, edited, float, packed, value, zoned};
+use super::reading::{Overpunch, Zone};
+use super::settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
+use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
-use crate::decode::copybook::{Copybook, Data, Item};
+use crate::decode::copybook::{Copybook, Data, Dialect, Item};
 use crate::decode::format::Trim;
 use crate::decode::json::Digits;
-use crate::decode::{CodePage, LayoutRow};
 use crate::diagnostic::nearest;
-use crate::record::{Decimal, FieldFault, FieldKind, RejectCode, Resolved, Slot, Unresolved, Value};
+use crate::record::{Decimal, FieldFault, FieldKind, Resolved, Slot, Unresolved, Value};
 
 /// The compiled layout.
 pub(super) struct Plan {
@@ -19,27 +20,66 @@ pub(super) struct Plan {
     pub(super) records: Vec<usize>,
     /// Items by name in upper case.
     names: HashMap<String, Vec<usize>>,
-    /// For every item the tables of varying length that it lies behind, so that it moves with them. Empty unless the
-    /// settings say that such items move.
-    pub(super) moved_by: Vec<Vec<usize>>,
+    /// For every item whether it moves with the number of elements of tables. None does unless the settings say that
+    /// items behind a table of varying length move.
+    pub(super) moves: Vec<bool>,
+    /// For every item whether it is, or has below it, a table of varying length.
+    pub(super) varies: Vec<bool>,
+    /// Counters whose values are not the numbers of elements, with what they stand for.
+    pub(super) counter_maps: HashMap<usize, Vec<(String, usize)>>,
+    /// For items that share bytes: the field that tells whether they are meant, and its values.
+    pub(super) rules: HashMap<usize, Rule>,
+    /// For every item those around it, itself included, that a rule may exclude.
+    pub(super) guards: Vec<Vec<usize>>,
     pub(super) encoding: CodePage,
+    pub(super) zone: Zone,
+    pub(super) editing: Editing,
+    pub(super) float: FloatFormat,
+    pub(super) native: ByteOrder,
+    pub(super) dialect: Dialect,
+    /// Paths of the texts that the copybook copies.
+    pub(super) copied: Vec<String>,
     pub(super) settings: Settings,
     /// Length of the longest record.
     pub(super) length: usize,
 }
 
+/// When an item that shares its bytes with others is the one that is meant.
+pub(super) enum Rule {
+    /// When this field has one of these values.
+    When(usize, Vec<String>),
+    /// When the rule of none of these items holds.
+    Else(Vec<usize>),
+}
+
 impl Plan {
     pub(super) fn new(copybook: Copybook, settings: &Settings) -> Plan {
-        let Copybook { items, records } = copybook;
+        let Copybook { items, records, dialect, texts } = copybook;
         let mut names: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
-            if let Some(name) = &item.name {
+            let mut root = index;
+            while let Some(parent) = items[root].parent {
+                root = parent;
+            }
+            // What is in no record (another one was chosen; level 77) is not found by name.
+            if let Some(name) = item.name.as_ref().filter(|_| records.contains(&root)) {
                 names.entry(name.to_uppercase()).or_default().push(index);
             }
         }
+        let (point, grouping) = if dialect.decimal_comma { (',', '.') } else { ('.', ',') };
         let length = records.iter().map(|&record| items[record].length).max().unwrap_or_default();
         let mut plan = Plan {
-            moved_by: vec![Vec::new(); items.len()],
+            moves: vec![false; items.len()],
+            varies: vec![false; items.len()],
+            counter_maps: HashMap::new(),
+            rules: HashMap::new(),
+            guards: vec![Vec::new(); items.len()],
+            zone: settings.reading.zone(settings.encoding.family()),
+            editing: Editing { point, grouping, currency: dialect.currency },
+            float: settings.float_format(),
+            native: settings.native_order(),
+            dialect,
+            copied: texts,
             items,
             records,
             names,
@@ -47,23 +87,36 @@ impl Plan {
             settings: settings.clone(),
             length,
         };
+        for index in 0..plan.items.len() {
+            if plan.items[index].occurs.as_ref().is_some_and(|occurs| occurs.depending.is_some()) {
+                let mut at = Some(index);
+                while let Some(varying) = at {
+                    plan.varies[varying] = true;
+                    at = plan.items[varying].parent;
+                }
+            }
+        }
         if settings.odo == Some(Odo::Variable) {
-            for (table, item) in plan.behind_tables() {
-                plan.moved_by[item].push(table);
+            for (_, item) in plan.behind_tables() {
+                plan.moves[item] = true;
             }
         }
         plan
     }
 
-    /// Every pair of a table of varying length and an item that lies behind it in the same record.
+    /// Every pair of a table of varying length and an item whose place depends on it: one behind it in the same record,
+    /// or one in a table around it, whose elements have no fixed length.
     pub(super) fn behind_tables(&self) -> Vec<(usize, usize)> {
         let mut pairs = Vec::new();
         for (table, varying) in self.items.iter().enumerate() {
             let Some(occurs) = varying.occurs.as_ref().filter(|occurs| occurs.depending.is_some()) else { continue };
             let end = varying.offset + occurs.stride * occurs.max;
             let record = self.record_of(table);
-            for (index, item) in self.items.iter().enumerate().skip(table + 1) {
-                if item.offset >= end && self.record_of(index) == record && !self.is_below(index, table) {
+            let around = self.tables_around(table).first().copied();
+            for (index, item) in self.items.iter().enumerate() {
+                let in_record = self.record_of(index) == record;
+                let behind = index > table && item.offset >= end && !self.is_below(index, table);
+                if in_record && (behind || around.is_some_and(|outer| self.is_below(index, outer))) {
                     pairs.push((table, index));
                 }
             }
@@ -71,7 +124,7 @@ impl Plan {
         pairs
     }
 
-    fn record_of(&self, index: usize) -> usize {
+    pub(super) fn record_of(&self, index: usize) -> usize {
         let mut at = index;
         while let Some(parent) = self.items[at].parent {
             at = parent;
@@ -105,6 +158,12 @@ impl Plan {
         tables
     }
 
+    /// True when a rule may exclude an item.
+    #[inline]
+    pub(super) fn is_guarded(&self, index: usize) -> bool {
+        self.guards.get(index).is_some_and(|guards| !guards.is_empty())
+    }
+
     pub(super) fn item(&self, slot: Slot) -> Option<&Item> {
         self.items.get(slot.0 as usize)
     }
@@ -131,10 +190,7 @@ impl Plan {
             Some(slot) if self.item(slot).is_some() => Some(slot.0 as usize),
             Some(_) => return Err(unresolved("the group belongs to another layout".to_owned(), None)),
         };
-        let parts: Vec<String> = name.split('.').map(|part| part.trim().to_uppercase()).collect();
-        let last = parts.last().cloned().unwrap_or_default();
-        let named = self.names.get(&last).map(Vec::as_slice).unwrap_or_default();
-        let qualified: Vec<usize> = named.iter().copied().filter(|&index| self.is_qualified(index, &parts)).collect();
+        let qualified = self.named(name);
         let below: Vec<usize> =
             qualified.iter().copied().filter(|&index| parent.is_none_or(|group| self.is_below(index, group))).collect();
         let found = match below.as_slice() {
@@ -145,7 +201,8 @@ impl Plan {
             }
             [] => {
                 let known = self.items.iter().filter_map(|item| item.name.as_deref());
-                let nearest = nearest(&last, known).map(str::to_owned);
+                let last = name.rsplit('.').next().unwrap_or_default().trim();
+                let nearest = nearest(last, known).map(str::to_owned);
                 return Err(unresolved(format!("the copybook has no `{name}`"), nearest));
             }
             several => {
@@ -162,6 +219,14 @@ impl Plan {
         }
         let slot = Slot(u32::try_from(found).map_err(|_| unresolved("too many items".to_owned(), None))?);
         Ok(Resolved { slot, kind: self.kind(found), repeats: self.items[found].occurs.is_some() })
+    }
+
+    /// The items of a name, qualified from the outside in.
+    pub(super) fn named(&self, name: &str) -> Vec<usize> {
+        let parts: Vec<String> = name.split('.').map(|part| part.trim().to_uppercase()).collect();
+        let last = parts.last().cloned().unwrap_or_default();
+        let named = self.names.get(&last).map(Vec::as_slice).unwrap_or_default();
+        named.iter().copied().filter(|&index| self.is_qualified(index, &parts)).collect()
     }
 
     /// The path with the record's name, where it takes that to be unique.
@@ -187,7 +252,7 @@ impl Plan {
         true
     }
 
-    fn kind(&self, index: usize) -> FieldKind {
+    pub(super) fn kind(&self, index: usize) -> FieldKind {
         let item = &self.items[index];
         let number = |digits: u8, scale: i8, signed: bool| {
             // Zeros that a P stands for are digits of the number too.
@@ -198,19 +263,22 @@ impl Plan {
         match item.data {
             None => FieldKind::Group,
             Some(Data::Text) => FieldKind::Text { max_chars: u32::try_from(item.length).ok() },
-            Some(Data::Edited { digits, scale, signed } | Data::Packed { digits, scale, signed, .. }) => {
+            Some(Data::National | Data::DoubleByte) => {
+                FieldKind::Text { max_chars: u32::try_from(item.length / 2).ok() }
+            }
+            Some(Data::Utf8) => FieldKind::Text { max_chars: u32::try_from(item.length).ok() },
+            Some(Data::Edited { digits, scale, signed, .. } | Data::Packed { digits, scale, signed, .. }) => {
                 number(digits, scale, signed)
             }
-            Some(Data::Zoned { digits, scale, sign }) => number(digits, scale, sign.is_some()),
-            Some(Data::Binary { digits, scale, signed, native }) => {
-                // COMP-5 holds whatever its bytes hold.
-                let by_size = match item.length {
-                    2 => 5,
-                    4 => 10,
-                    _ if signed => 19,
-                    _ => 20,
-                };
-                number(if native { by_size } else { digits }, scale, signed)
+            Some(Data::Zoned { digits, scale, sign } | Data::NationalZoned { digits, scale, sign }) => {
+                number(digits, scale, sign.is_some())
+            }
+            Some(Data::Binary { digits, scale, signed, full, .. }) => {
+                // It may hold whatever its bytes hold.
+                const BY_LENGTH: [u8; 9] = [0, 3, 5, 8, 10, 13, 15, 17, 20];
+                let by_size = BY_LENGTH.get(item.length).copied().unwrap_or(38);
+                let by_size = if signed && item.length == 8 { 19 } else { by_size };
+                number(if full { by_size } else { digits }, scale, signed)
             }
             Some(Data::Float | Data::Double) => FieldKind::Float,
         }
@@ -220,9 +288,9 @@ impl Plan {
     pub(super) fn value<'a>(&self, item: &Item, bytes: &'a [u8]) -> Result<Value<'a>, FieldFault> {
         let Some(data) = item.data else { return self.text(item, bytes).map(Value::Text) };
         match data {
-            Data::Text => self.text(item, bytes).map(Value::Text),
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => self.text(item, bytes).map(Value::Text),
             Data::Float | Data::Double => {
-                float(bytes, self.settings.float).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
+                float(bytes, self.float).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
             }
             _ => match self.number(data, bytes) {
                 Ok((number, scale)) => self.decimal(item, bytes, number, scale).map(Value::Decimal),
@@ -240,7 +308,14 @@ impl Plan {
         match data {
             Data::Zoned { scale, sign, .. } => {
                 let mut text = Digits::new();
-                let negative = zoned(bytes, sign, self.encoding.family(), &mut text)?;
+                let negative = zoned(bytes, sign, self.zone, &mut text)?;
+                Ok((value(negative, &text), scale))
+            }
+            Data::NationalZoned { scale, sign, .. } => {
+                let narrow = narrow(bytes)?;
+                let mut text = Digits::new();
+                let zone = Zone::Ascii(Overpunch::Auto);
+                let negative = zoned(&narrow, sign, zone, &mut text).map_err(|bad| bad.times(2))?;
                 Ok((value(negative, &text), scale))
             }
             Data::Packed { digits, scale, signed, sign_nibble } => {
@@ -248,14 +323,18 @@ impl Plan {
                 let negative = packed(bytes, digits, signed, sign_nibble, &mut text)?;
                 Ok((value(negative, &text), scale))
             }
-            Data::Binary { digits, scale, signed, native } => {
-                Ok((binary(bytes, digits, signed, native, self.settings.comp5)?, scale))
+            Data::Binary { digits, scale, signed, native, full } => {
+                let order = if native { self.native } else { ByteOrder::Big };
+                Ok((binary(bytes, digits, signed, full, order)?, scale))
             }
-            Data::Edited { digits, scale, signed } => match self.encoding.decode(bytes) {
-                Ok(text) => Ok((edited(&text, digits, scale, signed)?, scale)),
-                Err(Unmappable { index, .. }) => Err(Bad::Digit(index)),
-            },
-            Data::Text | Data::Float | Data::Double => Err(Bad::Digit(0)),
+            Data::Edited { digits, scale, signed, national } => {
+                let text = if national { utf16(bytes).map(Cow::Owned) } else { self.encoding.decode(bytes) };
+                let text = text.map_err(|unmappable| Bad::Digit(unmappable.index))?;
+                Ok((edited(&text, digits, scale, signed, self.editing)?, scale))
+            }
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => {
+                Err(Bad::Digit(0))
+            }
         }
     }
 
@@ -270,11 +349,26 @@ impl Plan {
 
     /// The text of an item's bytes; low values throughout are a fault, because they are no text.
     pub(super) fn text<'a>(&self, item: &Item, bytes: &'a [u8]) -> Result<Cow<'a, str>, FieldFault> {
-        let trimmed = self.trim().apply(bytes, self.encoding.blank());
         if bytes.first() == Some(&0) && bytes.iter().all(|byte| *byte == 0) {
             return Err(self.fault(item, bytes, Bad::Blank));
         }
-        self.encoding.decode(trimmed).map_err(|unmappable| self.unmappable(item, unmappable))
+        let text = match item.data {
+            Some(Data::National) => utf16(bytes),
+            Some(Data::DoubleByte) => self.encoding.decode_double(bytes),
+            Some(Data::Utf8) => {
+                let trimmed = self.trim().apply(bytes, b' ');
+                return CodePage::utf8().decode(trimmed).map_err(|unmappable| self.unmappable(item, unmappable));
+            }
+            _ if self.encoding.is_mixed() => self.encoding.decode(bytes).map(Cow::into_owned),
+            _ => {
+                let trimmed = self.trim().apply(bytes, self.encoding.blank());
+                return self.encoding.decode(trimmed).map_err(|unmappable| self.unmappable(item, unmappable));
+            }
+        };
+        match text {
+            Ok(text) => Ok(Cow::Owned(self.trim().apply_text(&text).to_owned())),
+            Err(unmappable) => Err(self.unmappable(item, unmappable)),
+        }
     }
 
     pub(super) fn trim(&self) -> Trim {
@@ -284,102 +378,11 @@ impl Plan {
     /// True for blanks or low values throughout.
     pub(super) fn is_blank(&self, bytes: &[u8]) -> bool {
         let blank = self.encoding.blank();
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        if rest.is_empty() && !pairs.is_empty() && pairs.iter().all(|pair| pair == b"\0 ") {
+            return true;
+        }
         bytes.iter().all(|byte| *byte == blank) || bytes.iter().all(|byte| *byte == 0)
-    }
-
-    /// What an item is, for messages.
-    fn expected(&self, item: &Item) -> String {
-        match item.data {
-            Some(Data::Float | Data::Double) => item.picture.clone(),
-            None => "a group".to_owned(),
-            Some(_) => format!("PIC {}", item.picture),
-        }
-    }
-
-    /// The fault of an item whose bytes are no value.
-    #[cold]
-    pub(super) fn fault(&self, item: &Item, bytes: &[u8], bad: Bad) -> FieldFault {
-        let hex = hex(bytes);
-        let nibbles = matches!(item.data, Some(Data::Packed { .. }));
-        let at = |index: usize| {
-            let byte = bytes.get(index).copied().unwrap_or_default();
-            format!("{byte:02X} at byte {} of {hex}", index + 1)
-        };
-        let blank = bad != Bad::NotFinite && self.is_blank(bytes) && !bytes.is_empty();
-        let (code, found) = match bad {
-            _ if blank && bytes.first() == Some(&0) => (RejectCode::Blank, format!("low values ({hex})")),
-            _ if blank => (RejectCode::Blank, format!("blanks ({hex})")),
-            Bad::Blank => (RejectCode::Blank, format!("no digits ({hex})")),
-            Bad::Digit(index) if nibbles => (RejectCode::BadDigit, format!("a digit above 9 in {}", at(index))),
-            Bad::Digit(index) => (RejectCode::BadDigit, format!("no digit: {}", at(index))),
-            Bad::Sign(index) if nibbles => {
-                let sign = bytes.get(index).copied().unwrap_or_default() & 15;
-                (RejectCode::BadSign, format!("sign {sign:X} in {}", at(index)))
-            }
-            Bad::Sign(index) => (RejectCode::BadSign, format!("no sign that its picture allows: {}", at(index))),
-            Bad::Overflow => (RejectCode::Overflow, format!("a number that its picture cannot hold ({hex})")),
-            Bad::NotFinite => (RejectCode::BadType, format!("no finite number ({hex})")),
-        };
-        FieldFault { code, expected: self.expected(item), found }
-    }
-
-    #[cold]
-    pub(super) fn unmappable(&self, item: &Item, unmappable: Unmappable) -> FieldFault {
-        FieldFault {
-            code: RejectCode::Unmappable,
-            expected: format!("{} in {}", self.expected(item), self.encoding.name()),
-            found: format!("byte {:02X} after {} bytes of the text", unmappable.byte, unmappable.index),
-        }
-    }
-
-    /// The fault of an item that the record ends before.
-    #[cold]
-    pub(super) fn too_short(&self, item: &Item, offset: usize, record: usize) -> FieldFault {
-        FieldFault {
-            code: RejectCode::RecordTooShort,
-            expected: format!("{} at bytes {} to {}", self.expected(item), offset + 1, offset + item.length),
-            found: format!("a record of {record} bytes"),
-        }
-    }
-
-    pub(super) fn describe(&self) -> Vec<LayoutRow> {
-        let mut rows = Vec::new();
-        for &record in &self.records {
-            self.describe_below(record, 0, &mut rows);
-        }
-        rows
-    }
-
-    fn describe_below(&self, index: usize, depth: usize, rows: &mut Vec<LayoutRow>) {
-        let item = &self.items[index];
-        let inner = if item.level == 0 { depth } else { depth + 1 };
-        if item.level != 0 {
-            let name_of = |index: usize| self.items[index].name.clone().unwrap_or_else(|| "FILLER".to_owned());
-            let occurs = item.occurs.as_ref().map(|occurs| match occurs.depending {
-                Some(counter) => format!("{}-{} by {}", occurs.min, occurs.max, name_of(counter)),
-                None => occurs.max.to_string(),
-            });
-            rows.push(LayoutRow {
-                depth,
-                level: Some(item.level),
-                name: name_of(index),
-                picture: item.picture.clone(),
-                kind: match self.kind(index) {
-                    FieldKind::Group => "group".to_owned(),
-                    FieldKind::Number { digits, scale: 0, .. } => format!("integer({digits})"),
-                    FieldKind::Number { digits, scale, .. } => format!("decimal({digits},{scale})"),
-                    FieldKind::Float => "float".to_owned(),
-                    FieldKind::Text { .. } | FieldKind::Bytes { .. } => "text".to_owned(),
-                },
-                offset: Some(item.offset),
-                length: Some(item.length),
-                occurs,
-                redefines: item.redefines.map(name_of),
-            });
-        }
-        for &child in &item.children {
-            self.describe_below(child, inner, rows);
-        }
     }
 
     /// True when what is behind the layout in a record is only padding.
@@ -394,12 +397,31 @@ impl Plan {
     }
 }
 
-/// Bytes in hex, as many as help a person.
-fn hex(bytes: &[u8]) -> String {
-    const SHOWN: usize = 24;
-    let mut text: String = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02X}")).collect();
-    if bytes.len() > SHOWN {
-        text.push_str("...");
+/// The text of UTF-16 with the high byte first.
+pub(super) fn utf16(bytes: &[u8]) -> Result<String, Unmappable> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let mut text = String::with_capacity(pairs.len());
+    let mut index = 0;
+    for char in char::decode_utf16(pairs.iter().map(|pair| u16::from_be_bytes(*pair))) {
+        match char {
+            Ok(char) => {
+                text.push(char);
+                index += 2 * char.len_utf16();
+            }
+            Err(_) => return Err(Unmappable { index, byte: bytes.get(index).copied().unwrap_or_default() }),
+        }
     }
-    text
+    match rest.first() {
+        None => Ok(text),
+        Some(&byte) => Err(Unmappable { index, byte }),
+    }
+}
+
+/// Characters of UTF-16 that are ASCII, as single bytes.
+fn narrow(bytes: &[u8]) -> Result<Vec<u8>, Bad> {
+    let (pairs, _) = bytes.as_chunks::<2>();
+    match pairs.iter().position(|pair| pair[0] != 0) {
+        Some(index) => Err(Bad::Digit(2 * index)),
+        None => Ok(pairs.iter().map(|pair| pair[1]).collect()),
+    }
 }

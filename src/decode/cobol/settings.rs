@@ -1,5 +1,6 @@
 //! The keys of `[source.cobol]`.
 
+use super::reading::{self, Compiler, Reading};
 use crate::decode::CodePage;
 use crate::decode::copybook::SourceFormat;
 use crate::decode::format::{FILES, Place, SKIP, TRAILER, Trim, read_encoding};
@@ -34,10 +35,12 @@ pub struct Settings {
     pub record_prefix: usize,
     /// Bytes behind the layout in every record.
     pub record_suffix: usize,
-    /// The format of COMP-1 and COMP-2.
-    pub float: FloatFormat,
-    /// The byte order of COMP-5.
-    pub comp5: ByteOrder,
+    /// The format of COMP-1 and COMP-2; the dialect's when `None`.
+    pub float: Option<FloatFormat>,
+    /// The byte order of COMP-5; the dialect's when `None`.
+    pub comp5: Option<ByteOrder>,
+    /// What else the compiler was and was told.
+    pub reading: Reading,
     /// Whether items behind a table of varying length move with it; needed only where there are such items.
     pub odo: Option<Odo>,
     /// Which blanks of a text field are padding.
@@ -93,11 +96,14 @@ pub enum FloatFormat {
     Ibm,
     /// IEEE 754 binary32 and binary64, high byte first.
     Ieee,
+    /// IEEE 754 binary32 and binary64, low byte first.
+    IeeeLittle,
 }
 
 impl FloatFormat {
     /// Every choice with its name.
-    pub const WORDS: &'static [(&'static str, FloatFormat)] = &[("ibm", FloatFormat::Ibm), ("ieee", FloatFormat::Ieee)];
+    pub const WORDS: &'static [(&'static str, FloatFormat)] =
+        &[("ibm", FloatFormat::Ibm), ("ieee", FloatFormat::Ieee), ("ieee-le", FloatFormat::IeeeLittle)];
 }
 
 /// Which byte of a number comes first.
@@ -184,16 +190,27 @@ pub(in crate::decode) static SECTION: Section = Section {
         },
         Key {
             name: "float",
-            shape: "\"ibm\" | \"ieee\"",
-            presence: Presence::Default("\"ibm\""),
-            doc: "format of COMP-1 and COMP-2",
+            shape: "\"ibm\" | \"ieee\" | \"ieee-le\"",
+            presence: Presence::Optional,
+            doc: "format of COMP-1 and COMP-2: IBM hexadecimal, or IEEE 754 with the high or the low byte first; `ibm` \
+                  for ibm, `ieee-le` for gnu and mf",
         },
         Key {
             name: "comp5",
             shape: "\"big\" | \"little\"",
-            presence: Presence::Default("\"big\""),
-            doc: "byte order of COMP-5: that of the machine which wrote the file",
+            presence: Presence::Optional,
+            doc: "byte order of COMP-5: that of the machine which wrote the file; `big` for ibm, `little` for gnu and mf",
         },
+        reading::COMPILER,
+        reading::BINARY_SIZE,
+        reading::BINARY_RANGE,
+        reading::SIGN,
+        reading::POINTER,
+        reading::DECIMAL_COMMA,
+        reading::CURRENCY,
+        reading::EDITED,
+        reading::ODO_MAP,
+        reading::VIEWS,
         Key {
             name: "odo",
             shape: "\"fixed\" | \"variable\"",
@@ -227,8 +244,9 @@ impl Settings {
             footer_bytes: 0,
             record_prefix: 0,
             record_suffix: 0,
-            float: FloatFormat::Ibm,
-            comp5: ByteOrder::Big,
+            float: None,
+            comp5: None,
+            reading: Reading::default(),
             odo: None,
             trim: Trim::Both,
         }
@@ -250,6 +268,7 @@ impl Settings {
         let comp5 = table.one_of("comp5", ByteOrder::WORDS);
         let trim = table.one_of("trim", Trim::WORDS);
         let odo = table.one_of("odo", Odo::WORDS);
+        let reading = Reading::read(table);
         if table.failed() {
             return None;
         }
@@ -266,10 +285,23 @@ impl Settings {
             footer_bytes: u64::try_from(footer_bytes?).ok()?,
             record_prefix: usize::try_from(record_prefix?).ok()?,
             record_suffix: usize::try_from(record_suffix?).ok()?,
-            float: float?,
-            comp5: comp5?,
+            float,
+            comp5,
+            reading: reading?,
             odo,
             trim: trim?,
         })
+    }
+
+    /// The format of COMP-1 and COMP-2.
+    pub(super) fn float_format(&self) -> FloatFormat {
+        let usual = if self.reading.compiler == Compiler::Ibm { FloatFormat::Ibm } else { FloatFormat::IeeeLittle };
+        self.float.unwrap_or(usual)
+    }
+
+    /// The byte order of the machine that wrote the file.
+    pub(super) fn native_order(&self) -> ByteOrder {
+        let usual = if self.reading.compiler == Compiler::Ibm { ByteOrder::Big } else { ByteOrder::Little };
+        self.comp5.unwrap_or(usual)
     }
 }

@@ -1,117 +1,158 @@
-//! The way back: the bytes that stand for a text. Only what reads back as the same text is written.
+//! Text becomes bytes again.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{ABSENT, CodePage, Method};
+use encoding_rs::EncoderResult;
 
-/// Writes text in a code page. Made once for many texts by [`CodePage::writer`].
-pub(in crate::decode) struct PageWriter {
-    page: CodePage,
-    /// The byte of every character of a single-byte page; of several the lowest.
-    bytes: HashMap<char, u8>,
-}
+use super::double::DoubleByte;
+use super::{ABSENT, CodePage, Method, SI, SO, Tables};
 
 /// A character that the page has no bytes for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::decode) struct Unencodable(pub(in crate::decode) char);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Unencodable {
+    /// Index of the character in the text, in bytes of UTF-8.
+    pub index: usize,
+    /// The character.
+    pub char: char,
+}
 
 /// For messages: the character as it is where it can be seen, and its code point.
 impl fmt::Display for Unencodable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unencodable(char) = self;
-        if !char.is_control() && !char.is_whitespace() {
-            write!(f, "`{char}` ")?;
+        if !self.char.is_control() && !self.char.is_whitespace() {
+            write!(f, "`{}` ", self.char)?;
         }
-        write!(f, "(U+{:04X})", u32::from(*char))
+        write!(f, "(U+{:04X})", u32::from(self.char))
     }
 }
 
-impl CodePage {
-    /// A writer of text in this page.
-    pub(in crate::decode) fn writer(&self) -> PageWriter {
-        let mut bytes = HashMap::new();
-        if let Method::SingleByte(tables) = &self.0.method {
-            for (byte, &char) in (0u8..=255).zip(&tables.chars) {
-                if char != ABSENT {
-                    bytes.entry(char).or_insert(byte);
-                }
-            }
-        }
-        PageWriter { page: self.clone(), bytes }
-    }
-}
+/// Writes text in a code page.
+pub(in crate::decode) struct PageWriter(CodePage);
 
 impl PageWriter {
-    /// Appends the bytes of `text`. After a fault `out` may hold a part of them.
+    /// Appends the bytes of `text`; nothing after a fault.
     pub(in crate::decode) fn write(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Unencodable> {
-        match &self.page.0.method {
-            Method::Utf8 => out.extend_from_slice(text.as_bytes()),
-            Method::SingleByte(_) => {
-                out.reserve(text.len());
-                for char in text.chars() {
-                    out.push(*self.bytes.get(&char).ok_or(Unencodable(char))?);
-                }
-            }
-            Method::MultiByte(encoding) => {
-                if text.is_ascii() {
-                    out.extend_from_slice(text.as_bytes());
-                    return Ok(());
-                }
-                // Character by character, because some of these encodings write two characters alike, and such a one
-                // would read back as the other.
-                let mut utf8 = [0; 4];
-                for char in text.chars() {
-                    let (bytes, _, unmappable) = encoding.encode(char.encode_utf8(&mut utf8));
-                    let back = encoding.decode_without_bom_handling_and_without_replacement(&bytes);
-                    if unmappable || !back.is_some_and(|back| back.chars().eq([char])) {
-                        return Err(Unencodable(char));
-                    }
-                    out.extend_from_slice(&bytes);
-                }
-            }
-        }
+        out.extend(self.0.encode(text)?);
         Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::{CodePage, tables};
-    use super::Unencodable;
-
-    fn check(page: &str, text: &str, expected: Result<&[u8], Unencodable>) {
-        let mut out = Vec::new();
-        let written = CodePage::find(page).unwrap().writer().write(text, &mut out);
-        assert_eq!(written.map(|()| out), expected.map(<[u8]>::to_vec), "{page}");
-    }
-
-    #[test]
-    fn bytes_of_national_characters() {
-        check("cp037", "HELLO ¢", Ok(b"\xC8\xC5\xD3\xD3\xD6\x40\x4A"));
-        check("cp1141", "€ä", Ok(b"\x9F\xC0"));
-        check("cp850", "Schlüssel", Ok(b"Schl\x81ssel"));
-        check("windows-1252", "€ŝ", Err(Unencodable('ŝ')));
-        check("utf-8", "€", Ok(b"\xE2\x82\xAC"));
-        check("shift_jis", "表", Ok(b"\x95\x5C"));
-        // It would come back as a backslash.
-        check("shift_jis", "¥", Err(Unencodable('¥')));
-        assert_eq!(Unencodable('\u{7}').to_string(), "(U+0007)");
-        assert_eq!(Unencodable('ŝ').to_string(), "`ŝ` (U+015D)");
-    }
-
-    #[test]
-    fn every_character_of_every_page_reads_back() {
-        for page in tables::PAGES {
-            let page = CodePage::find(page.names[0]).unwrap();
-            let writer = page.writer();
-            for byte in 0u8..=255 {
-                let byte = [byte];
-                let Ok(text) = page.decode(&byte) else { continue };
-                let mut out = Vec::new();
-                writer.write(&text, &mut out).unwrap();
-                assert_eq!(page.decode(&out).unwrap(), text, "{} {byte:02X?}", page.name());
+impl CodePage {
+    /// The bytes of a text. Decoded, they are the same text again.
+    pub fn encode(&self, text: &str) -> Result<Vec<u8>, Unencodable> {
+        match &self.0.method {
+            Method::Utf8 => Ok(text.as_bytes().to_vec()),
+            Method::SingleByte(tables) => {
+                let bytes = self.0.bytes.get_or_init(|| by_char(tables));
+                let byte = |(index, char)| bytes.get(&char).copied().ok_or(Unencodable { index, char });
+                text.char_indices().map(byte).collect()
+            }
+            Method::Mixed(tables, double) => mixed(self.0.bytes.get_or_init(|| by_char(tables)), double, text),
+            Method::MultiByte(encoding) => {
+                let mut encoder = encoding.new_encoder();
+                let room = encoder.max_buffer_length_from_utf8_without_replacement(text.len());
+                let mut bytes = Vec::with_capacity(room.unwrap_or(4 * text.len() + 16));
+                match encoder.encode_from_utf8_to_vec_without_replacement(text, &mut bytes, true) {
+                    // Some of these encodings write two characters alike, and one of them would read back as the other.
+                    (EncoderResult::InputEmpty, _) => match self.first_that_differs(text, &bytes) {
+                        Some(other) => Err(other),
+                        None => Ok(bytes),
+                    },
+                    (EncoderResult::Unmappable(char), read) => {
+                        Err(Unencodable { index: read.saturating_sub(char.len_utf8()), char })
+                    }
+                    // The room is what the encoder asked for.
+                    (EncoderResult::OutputFull, read) => Err(Unencodable { index: read, char: ABSENT }),
+                }
             }
         }
     }
+
+    /// A writer of text in this page.
+    pub(in crate::decode) fn writer(&self) -> PageWriter {
+        PageWriter(self.clone())
+    }
+
+    /// The first character that its bytes do not give back.
+    fn first_that_differs(&self, text: &str, bytes: &[u8]) -> Option<Unencodable> {
+        if text.is_ascii() {
+            return None;
+        }
+        let back = self.decode(bytes).unwrap_or_default();
+        let mut others = back.chars();
+        text.char_indices()
+            .find(|(_, char)| others.next() != Some(*char))
+            .map(|(index, char)| Unencodable { index, char })
+    }
+
+    /// The bytes of a text in double-byte characters without shifts, as `PIC G` has them. See
+    /// [`decode_double`](CodePage::decode_double).
+    pub fn encode_double(&self, text: &str) -> Result<Vec<u8>, Unencodable> {
+        match &self.0.method {
+            Method::Mixed(_, double) => {
+                let mut bytes = Vec::with_capacity(2 * text.len());
+                let mut chars = text.char_indices().peekable();
+                while let Some((index, char)) = chars.next() {
+                    let next = chars.peek().map(|(_, next)| *next);
+                    // A blank is written as the wide one, which it is read as.
+                    let (code, both) = match char {
+                        ' ' => ([0x40, 0x40], false),
+                        '\0' => ([0, 0], false),
+                        _ => double.encode(char, next).ok_or(Unencodable { index, char })?,
+                    };
+                    bytes.extend(code);
+                    if both {
+                        chars.next();
+                    }
+                }
+                Ok(bytes)
+            }
+            Method::MultiByte(_) => self.encode(text),
+            Method::SingleByte(_) | Method::Utf8 => match text.chars().next() {
+                None => Ok(Vec::new()),
+                Some(char) => Err(Unencodable { index: 0, char }),
+            },
+        }
+    }
+}
+
+/// The byte of every character; the first one where several bytes are the same character.
+fn by_char(tables: &Tables) -> HashMap<char, u8> {
+    let mut bytes = HashMap::with_capacity(256);
+    for (byte, &char) in (0u8..=255).zip(&tables.chars) {
+        if char != ABSENT {
+            bytes.entry(char).or_insert(byte);
+        }
+    }
+    bytes
+}
+
+/// Double-byte characters are put between SO and SI, as few of them as will do.
+fn mixed(single: &HashMap<char, u8>, double: &DoubleByte, text: &str) -> Result<Vec<u8>, Unencodable> {
+    let mut bytes = Vec::with_capacity(2 * text.len());
+    let mut shifted = false;
+    let mut chars = text.char_indices().peekable();
+    while let Some((index, char)) = chars.next() {
+        let next = chars.peek().map(|(_, next)| *next);
+        if let Some(&byte) = single.get(&char) {
+            if std::mem::take(&mut shifted) {
+                bytes.push(SI);
+            }
+            bytes.push(byte);
+            continue;
+        }
+        let (code, both) = double.encode(char, next).ok_or(Unencodable { index, char })?;
+        if !std::mem::replace(&mut shifted, true) {
+            bytes.push(SO);
+        }
+        bytes.extend(code);
+        if both {
+            chars.next();
+        }
+    }
+    if shifted {
+        bytes.push(SI);
+    }
+    Ok(bytes)
 }

@@ -1,21 +1,29 @@
 //! Code pages: what character a byte of the old system stands for.
 //!
 //! Single-byte pages (EBCDIC, DOS, Windows, ISO 8859) are tables of our own, because no maintained library has the
-//! EBCDIC and DOS ones and because a byte that a page does not have must be a fault, not a guess. UTF-8 and the
-//! multi-byte encodings of East Asia are `encoding_rs`'s work. What a page knows nothing of: fields, padding, lines.
+//! EBCDIC and DOS ones and because a byte that a page does not have must be a fault, not a guess. So are the mixed EBCDIC
+//! pages of East Asia, in which shift-out and shift-in stand around double-byte characters. UTF-8 and the multi-byte
+//! encodings of ASCII machines are `encoding_rs`'s work. What a page knows nothing of: fields, padding, lines.
 
+mod double;
 mod encode;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use encoding_rs::Encoding;
 
 pub(super) use encode::PageWriter;
 
 use crate::diagnostic::nearest;
+use double::DoubleByte;
+
+pub use encode::Unencodable;
 
 /// Which of the two great families a page belongs to: where its digits, its blank and its line ends lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +37,8 @@ pub enum Family {
 /// A page as the table lists it.
 struct Page {
     family: Family,
+    /// The table of the double-byte characters of a mixed page.
+    double: Option<u8>,
     names: &'static [&'static str],
     /// The characters from byte 0x40 (EBCDIC) or 0x80 (ASCII) on; U+FFFD where there is none.
     chars: &'static str,
@@ -44,10 +54,14 @@ struct Inner {
     name: &'static str,
     family: Family,
     method: Method,
+    /// Characters of a table by byte, made when text is first encoded.
+    bytes: OnceLock<HashMap<char, u8>>,
 }
 
 enum Method {
     SingleByte(Box<Tables>),
+    /// Single bytes, and double-byte characters between SO and SI.
+    Mixed(Box<Tables>, Box<DoubleByte>),
     Utf8,
     MultiByte(&'static Encoding),
 }
@@ -92,7 +106,8 @@ impl UnknownCodePage {
     pub fn help(&self) -> String {
         match self.nearest {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "known are cp037, cp273, cp500, cp1047, cp1140 to cp1149 and other EBCDIC pages, cp437, cp850, \
+            None => "known are cp037, cp273, cp500, cp1047, cp1140 to cp1149 and other EBCDIC pages, cp930, cp933, \
+                     cp935, cp937, cp939 and other mixed ones, cp437, cp850, \
                      cp852, cp858 and other DOS pages, windows-1250 to -1258, iso-8859-1 to -16, utf-8"
                 .to_owned(),
         }
@@ -109,15 +124,21 @@ impl CodePage {
         }
         let same = |spelling: &&'static str| normalised(spelling) == wanted;
         if let Some(page) = tables::PAGES.iter().find(|page| page.names.iter().any(same)) {
-            let method = Method::SingleByte(Box::new(Tables::of(page)));
-            let name = page.names.first().copied().unwrap_or_default();
-            return Ok(CodePage(Arc::new(Inner { name, family: page.family, method })));
+            let tables = Box::new(Tables::of(page));
+            let method = match page.double {
+                None => Method::SingleByte(tables),
+                Some(table) => Method::Mixed(tables, Box::new(DoubleByte::load(table))),
+            };
+            return Ok(CodePage::of(page.names.first().copied().unwrap_or_default(), page.family, method));
         }
         let label = name.trim().replace('_', "-");
         match Encoding::for_label_no_replacement(label.as_bytes()) {
-            Some(encoding) if !encoding.is_single_byte() && encoding.is_ascii_compatible() => {
-                let method = Method::MultiByte(encoding);
-                Ok(CodePage(Arc::new(Inner { name: encoding.name(), family: Family::Ascii, method })))
+            Some(encoding) if encoding.is_single_byte() => {
+                let method = Method::SingleByte(Box::new(Tables::of_encoding(encoding)));
+                Ok(CodePage::of(encoding.name(), Family::Ascii, method))
+            }
+            Some(encoding) if encoding.is_ascii_compatible() => {
+                Ok(CodePage::of(encoding.name(), Family::Ascii, Method::MultiByte(encoding)))
             }
             _ => {
                 let known = tables::PAGES.iter().flat_map(|page| page.names.iter().copied()).chain(["utf-8"]);
@@ -129,7 +150,11 @@ impl CodePage {
 
     /// UTF-8.
     pub fn utf8() -> CodePage {
-        CodePage(Arc::new(Inner { name: "utf-8", family: Family::Ascii, method: Method::Utf8 }))
+        CodePage::of("utf-8", Family::Ascii, Method::Utf8)
+    }
+
+    fn of(name: &'static str, family: Family, method: Method) -> CodePage {
+        CodePage(Arc::new(Inner { name, family, method, bytes: OnceLock::new() }))
     }
 
     /// The name it is best known by.
@@ -155,6 +180,11 @@ impl CodePage {
         matches!(self.0.method, Method::Utf8)
     }
 
+    /// True for pages in which double-byte characters stand between SO and SI.
+    pub fn is_mixed(&self) -> bool {
+        matches!(self.0.method, Method::Mixed(..))
+    }
+
     /// The text of `bytes`. Costs nothing where the bytes are UTF-8 already.
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, str>, Unmappable> {
         if self.0.family == Family::Ascii
@@ -171,10 +201,20 @@ impl CodePage {
                 Family::Ascii => tables.decode_mostly_ascii(bytes).map(Cow::Owned),
                 Family::Ebcdic => tables.decode(bytes).map(Cow::Owned),
             },
+            Method::Mixed(tables, double) => mixed(tables, double, bytes).map(Cow::Owned),
             Method::MultiByte(encoding) => match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
                 Some(text) => Ok(text),
                 None => Err(unmappable(bytes, valid_prefix(encoding, bytes))),
             },
+        }
+    }
+
+    /// The text of double-byte characters without shifts between them, as `PIC G` has them.
+    pub fn decode_double(&self, bytes: &[u8]) -> Result<String, Unmappable> {
+        match &self.0.method {
+            Method::Mixed(_, double) => pairs(double, bytes, 0),
+            Method::MultiByte(_) => self.decode(bytes).map(Cow::into_owned),
+            Method::SingleByte(_) | Method::Utf8 => Err(unmappable(bytes, 0)),
         }
     }
 
@@ -196,6 +236,51 @@ impl PartialEq for CodePage {
     }
 }
 
+/// Shift-out and shift-in.
+const SO: u8 = 0x0E;
+const SI: u8 = 0x0F;
+
+/// Text of single bytes with double-byte characters between SO and SI.
+fn mixed(tables: &Tables, double: &DoubleByte, bytes: &[u8]) -> Result<String, Unmappable> {
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 2 + 8);
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte != SO {
+            match tables.chars[usize::from(byte)] {
+                ABSENT => return Err(Unmappable { index: at, byte }),
+                char => text.push(char),
+            }
+            at += 1;
+            continue;
+        }
+        let inside = &bytes[at + 1..];
+        // A text that is shifted out must be shifted in again: what is behind it cannot be read else.
+        let Some(length) = inside.iter().position(|byte| *byte == SI) else {
+            return Err(Unmappable { index: at, byte });
+        };
+        text.push_str(&pairs(double, &inside[..length], at + 1)?);
+        at += length + 2;
+    }
+    Ok(text)
+}
+
+/// Double-byte characters; `first` is where they begin in the text. Pairs of low values are kept.
+fn pairs(double: &DoubleByte, bytes: &[u8], first: usize) -> Result<String, Unmappable> {
+    let (codes, rest) = bytes.as_chunks::<2>();
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for (index, code) in codes.iter().enumerate() {
+        if *code == [0, 0] {
+            text.push('\0');
+        } else if !double.decode(*code, &mut text) {
+            return Err(Unmappable { index: first + 2 * index, byte: code[0] });
+        }
+    }
+    match rest.first() {
+        None => Ok(text),
+        Some(&byte) => Err(Unmappable { index: first + 2 * codes.len(), byte }),
+    }
+}
+
 impl Tables {
     fn of(page: &Page) -> Tables {
         let mut chars = [ABSENT; 256];
@@ -209,6 +294,24 @@ impl Tables {
                 chars.iter_mut().zip(lower.chain(page.chars.chars())).for_each(|(slot, char)| *slot = char);
             }
         }
+        if page.double.is_some() {
+            chars[usize::from(SO)] = ABSENT;
+            chars[usize::from(SI)] = ABSENT;
+        }
+        Tables::from_chars(chars)
+    }
+
+    /// The tables of a page that a library has.
+    fn of_encoding(encoding: &'static Encoding) -> Tables {
+        let mut chars = [ABSENT; 256];
+        for (slot, byte) in chars.iter_mut().zip(0u8..=255) {
+            let text = encoding.decode_without_bom_handling_and_without_replacement(std::slice::from_ref(&byte));
+            *slot = text.and_then(|text| text.chars().next()).unwrap_or(ABSENT);
+        }
+        Tables::from_chars(chars)
+    }
+
+    fn from_chars(chars: [char; 256]) -> Tables {
         let mut tables = Tables { chars, ascii: [NOT_PLAIN; 256], plain: [NOT_PLAIN; 256], json: [[0; 8]; 256] };
         for (byte, char) in chars.into_iter().enumerate() {
             if char == ABSENT {
@@ -304,128 +407,5 @@ fn normalised(name: &str) -> String {
         format!("{prefix}{}", number.trim_start_matches('0'))
     } else {
         lower.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{CodePage, Family, tables};
-    use std::collections::HashMap;
-
-    fn check(page: &str, bytes: &[u8], expected: &str) {
-        assert_eq!(CodePage::find(page).unwrap().decode(bytes).as_deref(), Ok(expected), "{page}");
-    }
-
-    #[test]
-    fn names_in_all_spellings() {
-        for name in ["cp037", "CP037", "ibm037", "IBM-037", "ibm_037", "cp37", "037", "37", "ccsid 37", "CCSID00037"] {
-            assert_eq!(CodePage::find(name).unwrap().name(), "cp037", "{name}");
-        }
-        for name in ["windows-1252", "Windows1252", "cp1252", "WIN-1252"] {
-            assert_eq!(CodePage::find(name).unwrap().name(), "windows-1252", "{name}");
-        }
-        assert_eq!(CodePage::find("latin1").unwrap().name(), "iso-8859-1");
-        assert_eq!(CodePage::find("ISO8859-15").unwrap().name(), "iso-8859-15");
-        assert_eq!(CodePage::find("UTF8").unwrap().name(), "utf-8");
-        assert_eq!(CodePage::find("IBM01140").unwrap().name(), "cp1140");
-        assert_eq!(CodePage::find("shift_jis").unwrap().name(), "Shift_JIS");
-    }
-
-    #[test]
-    fn an_unknown_name_names_the_nearest() {
-        assert_eq!(CodePage::find("cp0377").unwrap_err().nearest, Some("cp037"));
-        assert_eq!(CodePage::find("windos-1252").unwrap_err().nearest, Some("windows-1252"));
-        assert_eq!(CodePage::find("klingon").unwrap_err().nearest, None);
-        // It has no place in a file of lines and columns of bytes.
-        assert!(CodePage::find("utf-16").is_err());
-    }
-
-    #[test]
-    fn no_name_stands_for_two_pages() {
-        let mut seen = HashMap::new();
-        for page in tables::PAGES {
-            for name in page.names {
-                let before = seen.insert(super::normalised(name), page.names[0]);
-                assert!(before.is_none_or(|other| other == page.names[0]), "{name}: {before:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_page_is_whole() {
-        for page in tables::PAGES {
-            let expected = if page.family == Family::Ebcdic { 0xC0 } else { 0x80 };
-            assert_eq!(page.chars.chars().count(), expected, "{}", page.names[0]);
-            let found = CodePage::find(page.names[0]).unwrap();
-            // The digits, which the number formats rely on, stand where they belong.
-            let zero = if page.family == Family::Ebcdic { 0xF0u8 } else { b'0' };
-            for digit in 0..10 {
-                assert_eq!(found.decode(&[zero + digit]).unwrap(), digit.to_string(), "{}", page.names[0]);
-            }
-            assert_eq!(found.decode(&[found.blank()]).unwrap(), " ");
-        }
-    }
-
-    /// Windows pages agree with a library that other people keep, byte by byte.
-    #[test]
-    fn windows_and_iso_pages_agree_with_encoding_rs() {
-        for page in tables::PAGES.iter().filter(|p| p.names[0].starts_with("windows-") || p.names[0] == "koi8-r") {
-            let theirs = encoding_rs::Encoding::for_label(page.names[0].as_bytes()).unwrap();
-            let ours = CodePage::find(page.names[0]).unwrap();
-            for byte in 0u8..=255 {
-                // WHATWG turns holes into C1 controls; here they are holes.
-                if let Ok(text) = ours.decode(&[byte]) {
-                    assert_eq!(text, theirs.decode_without_bom_handling(&[byte]).0, "{} {byte:02X}", page.names[0]);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn national_characters() {
-        check("cp037", b"\xC8\xC5\xD3\xD3\xD6\x40\x4A\xB0\xBA\xBB", "HELLO ¢^[]");
-        check("cp273", b"\xC0\x6A\xD0\xA1\x4A\xE0\x5A\x7C", "äöüßÄÖÜ§");
-        check("cp1140", b"\x9F", "€");
-        check("cp1141", b"\x9F\xC0", "€ä");
-        check("cp500", b"\x4A\x5A\x4F", "[]!");
-        check("cp1047", b"\xAD\xBD\x5F", "[]^");
-        check("cp850", b"M\x81ller Stra\xE1e", "Müller Straße");
-        check("cp858", b"\xD5", "€");
-        check("windows-1252", b"\x80 \xFC", "€ ü");
-        check("utf-8", "grün €".as_bytes(), "grün €");
-        check("shift_jis", b"\x83e\x83X\x83g", "テスト");
-    }
-
-    #[test]
-    fn a_byte_without_a_character_is_named() {
-        let fault = |page: &str, bytes: &[u8]| {
-            let unmappable = CodePage::find(page).unwrap().decode(bytes).unwrap_err();
-            (unmappable.index, unmappable.byte)
-        };
-        assert_eq!(fault("windows-1252", b"ab\x81"), (2, 0x81));
-        assert_eq!(fault("utf-8", b"ab\xFFc"), (2, 0xFF));
-        assert_eq!(fault("cp274", b"\xC1\x41"), (1, 0x41));
-        assert_eq!(fault("shift_jis", b"ab\xFFc").0, 2);
-    }
-
-    #[test]
-    fn the_json_table_says_what_decode_says() {
-        for name in ["cp037", "cp875", "windows-1252", "cp850"] {
-            let page = CodePage::find(name).unwrap();
-            let tables = page.tables().unwrap();
-            for byte in 0u8..=255 {
-                let entry = tables.json[usize::from(byte)];
-                let escaped = &entry[..usize::from(entry[7])];
-                match page.decode(&[byte]) {
-                    Err(_) => assert_eq!(escaped, b""),
-                    Ok(text) => {
-                        let json = format!("\"{}\"", std::str::from_utf8(escaped).unwrap());
-                        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-                        let plain = tables.plain[usize::from(byte)];
-                        assert!(plain == super::NOT_PLAIN || text.as_bytes() == [plain]);
-                    }
-                }
-            }
-        }
     }
 }

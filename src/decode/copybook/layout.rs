@@ -1,40 +1,28 @@
-//! Where every item lies: entries become a tree with offsets and lengths.
-//!
-//! A table takes the room of its largest number of elements. Items of several records (level 01) all begin at offset 0:
-//! the records of a file share one record area.
+//! The items of a copybook as a tree. What each of them holds is [`super::storage`]'s to say, where it lies
+//! [`super::places`]'.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::parser::{Entry, Usage};
-use super::picture::Category;
-use crate::decode::MAX_RECORD;
+use super::entry::Entry;
+use super::{Dialect, Spot};
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
 /// A copybook with every item in its place.
 #[derive(Clone, Debug)]
 pub struct Copybook {
-    /// All items, each behind the group that holds it.
+    /// All items, each behind the group that holds it; those of level 66 behind all others.
     pub items: Vec<Item>,
     /// Indexes of the records: the items of level 01, or of the lowest level where there is none.
     pub records: Vec<usize>,
+    /// How it was read.
+    pub dialect: Dialect,
+    /// Paths of the texts that it copies.
+    pub texts: Vec<String>,
 }
 
 impl Copybook {
     /// The copybook with one of its records alone.
     pub(in crate::decode) fn only(mut self, record: usize) -> Copybook {
-        let root_of = |mut at: usize, items: &[Item]| {
-            while let Some(parent) = items[at].parent {
-                at = parent;
-            }
-            at
-        };
-        for index in 0..self.items.len() {
-            if root_of(index, &self.items) != record {
-                // Nobody finds an item by name that has none.
-                self.items[index].name = None;
-            }
-        }
         self.records = vec![record];
         self
     }
@@ -49,7 +37,7 @@ pub struct Item {
     pub name: Option<String>,
     /// The group that holds it.
     pub parent: Option<usize>,
-    /// What it holds, in order; empty for elementary items.
+    /// What it holds, in order; empty for elementary items. Items of level 66 are nobody's children.
     pub children: Vec<usize>,
     /// What an elementary item holds; `None` for groups.
     pub data: Option<Data>,
@@ -63,10 +51,23 @@ pub struct Item {
     pub redefines: Option<usize>,
     /// True for numbers that are blank when they are zero.
     pub blank_when_zero: bool,
+    /// True for text that is padded at its start.
+    pub justified: bool,
     /// Picture and usage for people: `S9(9)V99 COMP-3`.
     pub picture: String,
+    /// The condition-names of level 88.
+    pub values: Vec<ValueName>,
     /// Its place in the copybook.
-    pub span: Range<usize>,
+    pub spot: Spot,
+}
+
+/// A name for some values of an item: level 88.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueName {
+    /// As written.
+    pub name: String,
+    /// As written: `'A', 'B' THRU 'F'`.
+    pub values: String,
 }
 
 /// How often an item occurs.
@@ -85,8 +86,14 @@ pub struct Occurs {
 /// What an elementary item holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Data {
-    /// Characters.
+    /// Characters of the code page.
     Text,
+    /// Characters in UTF-16, high byte first.
+    National,
+    /// Double-byte characters of the code page, without shifts.
+    DoubleByte,
+    /// Characters in UTF-8.
+    Utf8,
     /// Digits among editing characters.
     Edited {
         /// The most digits.
@@ -95,6 +102,8 @@ pub enum Data {
         scale: i8,
         /// Whether it can be negative.
         signed: bool,
+        /// Whether its characters are UTF-16.
+        national: bool,
     },
     /// One digit a byte.
     Zoned {
@@ -103,6 +112,15 @@ pub enum Data {
         /// Power of ten by which the stored integer is divided; negative: multiplied.
         scale: i8,
         /// Where the sign is, if it has one.
+        sign: Option<SignPosition>,
+    },
+    /// One digit a character of UTF-16.
+    NationalZoned {
+        /// As in [`Data::Zoned`].
+        digits: u8,
+        /// As in [`Data::Zoned`].
+        scale: i8,
+        /// As in [`Data::Zoned`]; always separate.
         sign: Option<SignPosition>,
     },
     /// Two digits a byte.
@@ -118,14 +136,16 @@ pub enum Data {
     },
     /// A binary integer in two's complement.
     Binary {
-        /// Digits of the picture.
+        /// Digits of the picture; 0 where there is none.
         digits: u8,
         /// As in [`Data::Zoned`].
         scale: i8,
         /// Whether it can be negative.
         signed: bool,
-        /// COMP-5: in the machine's byte order, and as large as its bytes allow.
+        /// Whether it is in the machine's byte order (COMP-5).
         native: bool,
+        /// Whether it may be as large as its bytes allow.
+        full: bool,
     },
     /// Floating point of 4 bytes.
     Float,
@@ -146,29 +166,34 @@ pub enum SignPosition {
     LeadingSeparate,
 }
 
-/// The most digits of a binary number: what 8 bytes hold.
-const MAX_BINARY_DIGITS: u8 = 18;
-
-pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, faults: &Faults) -> Copybook {
-    let mut builder = Builder { items: Vec::new(), entries: Vec::new(), source, faults };
-    let mut roots = builder.tree(entries);
+pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, dialect: &Dialect, faults: &Faults) -> Copybook {
+    let mut builder = Builder { items: Vec::new(), entries: Vec::new(), dialect, faults };
+    let mut renames = Vec::new();
+    let mut roots = builder.tree(entries, &mut renames);
+    let mut copybook = Copybook { items: Vec::new(), records: Vec::new(), dialect: dialect.clone(), texts: Vec::new() };
     if roots.is_empty() {
         let help = "a copybook describes a record, like `01 ORDER-REC.` with items below it";
-        faults
-            .push(Diagnostic::new(source, 0..source.text.len().min(1), "the copybook describes no record").help(help));
-        return Copybook { items: Vec::new(), records: Vec::new() };
+        let fault = Diagnostic::new(source, 0..source.text.len().min(1), "the copybook describes no record");
+        faults.push(fault.help(help));
+        return copybook;
     }
     builder.inherit(&roots);
     // Level 77 stands beside the records, not in them.
     if roots.iter().any(|&root| builder.items[root].level != 77) {
+        for &root in &roots {
+            if builder.items[root].level == 77 {
+                builder.place(root, 0);
+            }
+        }
         roots.retain(|&root| builder.items[root].level != 77);
     }
     if roots.iter().any(|&root| builder.items[root].level == 1) {
         for &root in &roots {
             if builder.items[root].level != 1 {
-                let span = builder.items[root].span.clone();
-                faults.push(Diagnostic::new(source, span, "an item stands before the first record (level 01)"));
+                let fault = builder.items[root].spot.fault("an item stands before the first record (level 01)");
+                faults.push(fault);
             }
+            builder.redefined_record(root, &roots);
             builder.place(root, 0);
         }
     } else {
@@ -177,27 +202,54 @@ pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, faults: &Faul
         builder.place(roots[0], 0);
     }
     builder.counters();
-    Copybook { items: builder.items, records: roots }
+    builder.renames(renames);
+    copybook.items = builder.items;
+    copybook.records = roots;
+    copybook
 }
 
-struct Builder<'a> {
-    items: Vec<Item>,
+pub(super) struct Builder<'a> {
+    pub(super) items: Vec<Item>,
     /// The entry of every item.
-    entries: Vec<Entry>,
-    source: &'a Arc<SourceText>,
-    faults: &'a Faults,
+    pub(super) entries: Vec<Entry>,
+    pub(super) dialect: &'a Dialect,
+    pub(super) faults: &'a Faults,
+}
+
+/// An item that holds nothing yet.
+fn item(level: u8, name: Option<String>, parent: Option<usize>, spot: Spot) -> Item {
+    Item {
+        level,
+        name,
+        parent,
+        children: Vec::new(),
+        data: None,
+        offset: 0,
+        length: 0,
+        occurs: None,
+        redefines: None,
+        blank_when_zero: false,
+        justified: false,
+        picture: String::new(),
+        values: Vec::new(),
+        spot,
+    }
 }
 
 impl Builder<'_> {
-    fn fault(&self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(self.source, span, message)
-    }
-
-    /// Hangs every entry below the nearest one before it with a lower level; answers those that hang below none.
-    fn tree(&mut self, entries: Vec<Entry>) -> Vec<usize> {
+    /// Hangs every entry below the nearest one before it with a lower level; answers those that hang below none. Entries
+    /// of level 66 are put aside, each with the record that it follows.
+    fn tree(&mut self, entries: Vec<Entry>, renames: &mut Vec<(usize, Entry)>) -> Vec<usize> {
         let mut open: Vec<usize> = Vec::new();
         let mut roots = Vec::new();
         for entry in entries {
+            if entry.level == 66 {
+                match roots.last() {
+                    Some(&record) => renames.push((record, entry)),
+                    None => self.faults.push(entry.spot.fault("there is no record whose items this could rename")),
+                }
+                continue;
+            }
             let index = self.items.len();
             while open.last().is_some_and(|&last| self.items[last].level >= entry.level || entry.level == 77) {
                 open.pop();
@@ -207,20 +259,9 @@ impl Builder<'_> {
                 Some(parent) => self.items[parent].children.push(index),
                 None => roots.push(index),
             }
-            self.items.push(Item {
-                level: entry.level,
-                name: entry.name.clone(),
-                parent,
-                children: Vec::new(),
-                data: None,
-                offset: 0,
-                length: 0,
-                occurs: None,
-                redefines: None,
-                blank_when_zero: entry.blank_when_zero,
-                picture: String::new(),
-                span: entry.span.clone(),
-            });
+            let new = item(entry.level, entry.name.clone(), parent, entry.spot.clone());
+            let (blank_when_zero, justified) = (entry.blank_when_zero, entry.justified);
+            self.items.push(Item { blank_when_zero, justified, values: entry.values.clone(), ..new });
             self.entries.push(entry);
             open.push(index);
         }
@@ -230,277 +271,67 @@ impl Builder<'_> {
     /// A group without a name over items that have no record above them.
     fn wrap(&mut self, roots: Vec<usize>) -> usize {
         let index = self.items.len();
+        let mut spot = None;
         for &root in &roots {
             self.items[root].parent = Some(index);
+            spot.get_or_insert_with(|| self.items[root].spot.clone());
         }
-        let span = roots.first().map_or(0..0, |&root| self.items[root].span.clone());
-        self.items.push(Item {
-            level: 0,
-            name: None,
-            parent: None,
-            children: roots,
-            data: None,
-            offset: 0,
-            length: 0,
-            occurs: None,
-            redefines: None,
-            blank_when_zero: false,
-            picture: String::new(),
-            span,
-        });
-        self.entries.push(Entry::default());
+        let Some(spot) = spot else { return index };
+        self.items.push(Item { children: roots, ..item(0, None, None, spot.clone()) });
+        self.entries.push(Entry::new(0, spot));
         index
     }
 
-    /// USAGE and SIGN of a group hold for what is below it; then every elementary item is given its data.
+    /// USAGE, SIGN and SYNCHRONIZED of a group hold for what is below it; then every elementary item is given its data.
     fn inherit(&mut self, roots: &[usize]) {
         let mut order: Vec<usize> = roots.iter().rev().copied().collect();
         while let Some(index) = order.pop() {
-            let (usage, sign) = (self.entries[index].usage, self.entries[index].sign);
+            let above = &self.entries[index];
+            let (usage, sign, synchronized) = (above.usage, above.sign, above.synchronized);
             for &child in &self.items[index].children {
                 let entry = &mut self.entries[child];
                 entry.usage = entry.usage.or(usage);
                 entry.sign = entry.sign.or(sign);
+                entry.synchronized |= synchronized;
             }
             order.extend(self.items[index].children.iter().rev());
             if self.items[index].children.is_empty() {
                 self.elementary(index);
-            } else if let Some((_, span)) = &self.entries[index].picture {
-                let first = self.items[index].children.first().map(|&child| self.items[child].span.clone());
+            } else if let Some((_, spot)) = &self.entries[index].picture {
+                let first = self.items[index].children.first().map(|&child| self.items[child].spot.clone());
                 let help = "an item with a PICTURE is elementary: check the level numbers behind it";
-                let fault = self.fault(first.unwrap_or(span.clone()), "an item stands below one that has a PICTURE");
+                let fault = first.unwrap_or(spot.clone()).fault("an item stands below one that has a PICTURE");
                 self.faults.push(fault.help(help));
             }
         }
     }
 
-    fn elementary(&mut self, index: usize) {
-        let entry = &self.entries[index];
-        let usage = entry.usage.unwrap_or(Usage::Display);
-        let name = entry.name.as_deref().unwrap_or("FILLER");
-        let Some((picture, span)) = &entry.picture else {
-            let (data, length, words) = match usage {
-                Usage::Float => (Data::Float, 4, "COMP-1"),
-                Usage::Double => (Data::Double, 8, "COMP-2"),
-                _ if entry.broken => return,
-                _ => {
-                    let help = "give it a PICTURE, or put items with higher level numbers below it";
-                    self.faults.push(self.fault(entry.span.clone(), format!("`{name}` has no PICTURE")).help(help));
-                    return;
-                }
-            };
-            let item = &mut self.items[index];
-            (item.data, item.length, item.picture) = (Some(data), length, words.to_owned());
-            return;
-        };
-        let refuse = |message: String| self.faults.push(self.fault(span.clone(), message));
-        let words = match usage {
-            Usage::Display => "",
-            Usage::Binary => " COMP",
-            Usage::Native => " COMP-5",
-            Usage::Packed => " COMP-3",
-            Usage::PackedUnsigned => " COMP-6",
-            Usage::Float | Usage::Double => return refuse(format!("`{name}` is floating point and has no PICTURE")),
-        };
-        let (data, length) = match (picture.category, usage) {
-            (Category::Text, Usage::Display) => (Data::Text, picture.size),
-            (Category::Edited { digits, scale, signed }, Usage::Display) => {
-                (Data::Edited { digits, scale, signed }, picture.size)
-            }
-            (Category::Numeric { digits, scale, signed }, Usage::Display) => {
-                let sign = signed.then_some(match entry.sign {
-                    Some(super::parser::Sign { leading: true, separate: true }) => SignPosition::LeadingSeparate,
-                    Some(super::parser::Sign { leading: true, separate: false }) => SignPosition::Leading,
-                    Some(super::parser::Sign { leading: false, separate: true }) => SignPosition::TrailingSeparate,
-                    _ => SignPosition::Trailing,
-                });
-                let separate = matches!(sign, Some(SignPosition::LeadingSeparate | SignPosition::TrailingSeparate));
-                (Data::Zoned { digits, scale, sign }, picture.size + usize::from(separate))
-            }
-            (Category::Numeric { digits, scale, signed }, Usage::Packed) => {
-                (Data::Packed { digits, scale, signed, sign_nibble: true }, usize::from(digits) / 2 + 1)
-            }
-            (Category::Numeric { digits, scale, signed }, Usage::PackedUnsigned) => {
-                if signed {
-                    return refuse(format!("`{name}` is COMP-6 and cannot be signed"));
-                }
-                (Data::Packed { digits, scale, signed, sign_nibble: false }, usize::from(digits).div_ceil(2))
-            }
-            (Category::Numeric { digits, scale, signed }, Usage::Binary | Usage::Native) => {
-                let length = match digits {
-                    1..=4 => 2,
-                    5..=9 => 4,
-                    10..=MAX_BINARY_DIGITS => 8,
-                    _ => return refuse(format!("`{name}` is binary and has more than {MAX_BINARY_DIGITS} digits")),
-                };
-                (Data::Binary { digits, scale, signed, native: usage == Usage::Native }, length)
-            }
-            _ => return refuse(format!("`{name}` is{words} and needs a PICTURE of `9`, `S`, `V` and `P`")),
-        };
-        let text = format!("{}{words}{}", picture.text, sign_words(entry));
-        // A number whose digits are all suppressed is blank when it is zero.
-        let suppressed = matches!(data, Data::Edited { .. }) && !picture.text.contains('9');
-        let item = &mut self.items[index];
-        (item.data, item.length, item.picture) = (Some(data), length, text);
-        item.blank_when_zero |= suppressed;
-    }
-
-    /// Gives an item and all below it their places; answers the bytes that all its occurrences take.
-    fn place(&mut self, index: usize, offset: usize) -> usize {
-        self.items[index].offset = offset;
-        let children = self.items[index].children.clone();
-        if !children.is_empty() {
-            let mut end = offset;
-            for &child in &children {
-                let start = match self.redefined(child, &children) {
-                    Some(target) => {
-                        self.items[child].redefines = Some(target);
-                        self.items[target].offset
-                    }
-                    None => end.saturating_add(self.slack(child, end)),
-                };
-                end = end.max(start.saturating_add(self.place(child, start)));
-            }
-            self.items[index].length = end - offset;
-        }
-        let length = self.items[index].length;
-        let Some(clause) = self.entries[index].occurs.clone() else { return self.bounded(index, length) };
-        // Every element of a table begins as well aligned as the first.
-        let alignment = self.alignment_within(index);
-        let stride = length.next_multiple_of(alignment.max(1));
-        if self.items[index].parent.is_none() {
-            self.faults.push(self.fault(clause.span.clone(), "a record cannot occur more than once"));
-        }
-        self.items[index].occurs = Some(Occurs { min: clause.min, max: clause.max, stride, depending: None });
-        self.bounded(index, stride.saturating_mul(clause.max))
-    }
-
-    /// Holds sizes within what a record may have, so that no sum overflows.
-    fn bounded(&self, index: usize, length: usize) -> usize {
-        if length <= MAX_RECORD {
-            return length;
-        }
-        let item = &self.items[index];
-        let help = format!("a record may have {MAX_RECORD} bytes");
-        let name = item.name.as_deref().unwrap_or("FILLER");
-        let fault = self.fault(item.span.clone(), format!("`{name}` takes {length} bytes"));
-        // The groups above would say the same again.
-        if item.children.iter().all(|&child| self.items[child].length <= MAX_RECORD) {
-            self.faults.push(fault.help(help));
-        }
-        MAX_RECORD
-    }
-
-    /// The item that a child redefines: the nearest of that name before it in the same group.
-    fn redefined(&self, child: usize, children: &[usize]) -> Option<usize> {
-        let (name, span) = self.entries[child].redefines.as_ref()?;
-        let position = children.iter().position(|&other| other == child).unwrap_or_default();
-        let before = children[..position].iter().rev();
-        let same = |other: &&usize| self.items[**other].name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name));
-        let found = before.copied().find(|other| same(&other));
-        if found.is_none() {
-            let help = "REDEFINES names an item before it in the same group";
-            self.faults.push(self.fault(span.clone(), format!("there is no `{name}` to redefine here")).help(help));
-        }
-        found
-    }
-
-    /// Bytes that SYNCHRONIZED leaves free before an item that would begin at `offset`. They come before the whole
-    /// group whose first item is to be aligned.
-    fn slack(&self, index: usize, offset: usize) -> usize {
-        let mut first = index;
-        while let Some(&child) = self.items[first].children.first() {
-            first = child;
-        }
-        let alignment = self.alignment(first);
-        offset.next_multiple_of(alignment) - offset
-    }
-
-    /// What an elementary item's offset must be a multiple of (Enterprise COBOL: halfword, fullword; COMP-2 doubleword).
-    fn alignment(&self, index: usize) -> usize {
-        if !self.entries[index].synchronized {
-            return 1;
-        }
-        match (self.items[index].data, self.items[index].length) {
-            (Some(Data::Binary { .. }), 2) => 2,
-            (Some(Data::Binary { .. } | Data::Float), _) => 4,
-            (Some(Data::Double), _) => 8,
-            _ => 1,
-        }
-    }
-
-    fn alignment_within(&self, index: usize) -> usize {
-        let below = self.items[index].children.iter().map(|&child| self.alignment_within(child)).max();
-        below.unwrap_or_else(|| self.alignment(index))
-    }
-
-    /// Finds the counters of tables of varying length.
-    fn counters(&mut self) {
-        for index in 0..self.items.len() {
-            let clause = self.entries[index].occurs.as_ref();
-            let Some((path, span)) = clause.and_then(|clause| clause.depending.clone()) else { continue };
-            let named = |item: &Item, name: &str| item.name.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name));
-            let matches = |&candidate: &usize| {
-                let mut above = Some(candidate);
-                path.iter().all(|name| {
-                    while let Some(at) = above {
-                        above = self.items[at].parent;
-                        if named(&self.items[at], name) {
-                            return true;
-                        }
-                        if at == candidate {
-                            return false;
-                        }
-                    }
-                    false
-                })
-            };
-            let name = path.first().cloned().unwrap_or_default();
-            // The nearest one before the table is the one of the same record.
-            let Some(counter) = (0..index).rev().find(matches) else {
-                let help = "the counter must stand before the table, outside of it";
-                self.faults.push(self.fault(span, format!("there is no counter `{name}` before the table")).help(help));
-                continue;
-            };
-            let whole = match self.items[counter].data {
-                Some(Data::Zoned { scale, .. } | Data::Packed { scale, .. } | Data::Binary { scale, .. }) => scale <= 0,
-                _ => false,
-            };
-            let shares_tables = self.tables_above(counter).iter().all(|table| self.tables_above(index).contains(table));
-            if !whole || !shares_tables || self.items[counter].occurs.is_some() {
-                self.faults.push(self.fault(span, format!("`{name}` is no counter: it must be one whole number")));
+    /// Items of level 66: other names for bytes of their record.
+    fn renames(&mut self, entries: Vec<(usize, Entry)>) {
+        for (record, entry) in entries {
+            let Some((first, last)) = &entry.renames else { continue };
+            let (Some(from), Some(to)) = (self.find_in(record, first), self.find_in(record, last)) else { continue };
+            let name = entry.name.clone();
+            let repeats = [from, to]
+                .iter()
+                .any(|&index| self.items[index].occurs.is_some() || !self.tables_above(index).is_empty());
+            let (start, end) = (self.items[from].offset, self.items[to].offset + self.items[to].length);
+            if repeats || end <= start || name.is_none() {
+                let help = "RENAMES goes from one item of the record to a later one, and neither is in a table";
+                self.faults.push(entry.spot.fault("these items cannot be renamed").help(help));
                 continue;
             }
-            if let Some(occurs) = &mut self.items[index].occurs {
-                occurs.depending = Some(counter);
-            }
+            let whole = &self.items[from];
+            let (data, picture) = if from == to { (whole.data, whole.picture.clone()) } else { (None, String::new()) };
+            let (blank_when_zero, justified) = (whole.blank_when_zero, whole.justified);
+            let new = item(66, name, Some(record), entry.spot.clone());
+            // Several items read as the text of all their bytes, as a group does.
+            let data = Some(data.unwrap_or(Data::Text));
+            let picture = if picture.is_empty() { format!("X({})", end - start) } else { picture };
+            let length = end - start;
+            let values = entry.values.clone();
+            self.items.push(Item { data, picture, offset: start, length, blank_when_zero, justified, values, ..new });
+            self.entries.push(entry);
         }
-    }
-
-    /// The tables that an item is inside of, from the inside out.
-    fn tables_above(&self, index: usize) -> Vec<usize> {
-        let mut tables = Vec::new();
-        let mut above = self.items[index].parent;
-        while let Some(at) = above {
-            if self.items[at].occurs.is_some() {
-                tables.push(at);
-            }
-            above = self.items[at].parent;
-        }
-        tables
-    }
-}
-
-fn sign_words(entry: &Entry) -> &'static str {
-    let signed = matches!(&entry.picture, Some((p, _)) if matches!(p.category, Category::Numeric { signed: true, .. }));
-    let display = matches!(entry.usage, None | Some(Usage::Display));
-    match entry.sign {
-        Some(sign) if signed && display => match (sign.leading, sign.separate) {
-            (true, true) => " SIGN LEADING SEPARATE",
-            (true, false) => " SIGN LEADING",
-            (false, true) => " SIGN TRAILING SEPARATE",
-            (false, false) => "",
-        },
-        _ => "",
     }
 }

@@ -1,19 +1,19 @@
-//! Words, literals and periods. The character-string of a PICTURE is one word, whatever stands in it.
+//! Words, literals, pseudo-text and periods. The character-string of a PICTURE is one word, whatever stands in it.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use super::Spot;
 use super::source::Text;
-use crate::diagnostic::{Diagnostic, Faults, SourceText};
+use crate::diagnostic::{Faults, SourceText};
 
 /// A piece of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: TokenKind,
-    /// As written; a literal with its quotes.
+    /// As written; a literal with its quotes, pseudo-text without its delimiters.
     pub(super) text: String,
     /// Its place in the source.
-    pub(super) span: Range<usize>,
+    pub(super) spot: Spot,
 }
 
 /// What a token is.
@@ -21,6 +21,8 @@ pub(super) struct Token {
 pub(super) enum TokenKind {
     Word,
     Literal,
+    /// What stands between `==` and `==`.
+    Pseudo,
     Period,
 }
 
@@ -29,11 +31,34 @@ impl Token {
     pub(super) fn is(&self, word: &str) -> bool {
         self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(word)
     }
+
+    /// True for one of these words in any case.
+    pub(super) fn is_one_of(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(word))
+    }
 }
 
+/// The tokens of a source's text.
 pub(super) fn tokens(text: &Text, source: &Arc<SourceText>, faults: &Faults) -> Vec<Token> {
-    let chars = &text.chars;
-    let mut tokens: Vec<Token> = Vec::new();
+    let mut tokens = Vec::new();
+    let spot = |from: usize, to: usize| {
+        let last = text.origins[to - 1] + text.chars[to - 1].len_utf8();
+        // A word that goes on in the next line has everything between its parts.
+        Spot { source: Arc::clone(source), span: text.origins[from]..last.max(text.origins[from]) }
+    };
+    push_tokens(&text.chars, &spot, &mut tokens, faults);
+    tokens
+}
+
+/// The tokens of a text that stands in the place of another.
+pub(super) fn push_text(text: &str, spot: &Spot, tokens: &mut Vec<Token>, faults: &Faults) {
+    let chars: Vec<char> = text.chars().collect();
+    push_tokens(&chars, &|_, _| spot.clone(), tokens, faults);
+}
+
+/// Appends the tokens of `chars`; `spot` answers where a range of them comes from. What stands before in `tokens` tells
+/// whether a picture is due.
+fn push_tokens(chars: &[char], spot: &dyn Fn(usize, usize) -> Spot, tokens: &mut Vec<Token>, faults: &Faults) {
     let mut at = 0;
     while let Some(&char) = chars.get(at) {
         let ends_here = |index: usize| chars.get(index).is_none_or(|char| char.is_whitespace());
@@ -42,22 +67,39 @@ pub(super) fn tokens(text: &Text, source: &Arc<SourceText>, faults: &Faults) -> 
                 at += 1;
                 continue;
             }
-            '.' if !picture_follows(&tokens) => (TokenKind::Period, at + 1),
+            '.' if !picture_follows(tokens) => (TokenKind::Period, at + 1),
             '"' | '\'' => match literal_end(chars, at) {
                 Some(end) => (TokenKind::Literal, end),
                 None => {
-                    let from = text.origins[at];
-                    faults.push(Diagnostic::new(source, from..from + 1, "the literal is not closed"));
+                    faults.push(spot(at, at + 1).fault("the literal is not closed"));
                     break;
                 }
             },
+            '=' if chars.get(at + 1) == Some(&'=') => match pseudo_end(chars, at + 2) {
+                Some(end) => {
+                    let text = chars[at + 2..end - 2].iter().collect();
+                    tokens.push(Token { kind: TokenKind::Pseudo, text, spot: spot(at, end) });
+                    at = end;
+                    continue;
+                }
+                None => {
+                    faults.push(spot(at, at + 2).fault("the pseudo-text is not closed by `==`"));
+                    break;
+                }
+            },
+            '*' if starts_with(chars, at, "*CBL") || starts_with(chars, at, "*CONTROL") => {
+                // A directive of the compiler's listing: it takes its line.
+                at += chars[at..].iter().take_while(|char| **char != '\n').count();
+                continue;
+            }
             _ => {
-                let is_picture = picture_follows(&tokens);
+                let is_picture = picture_follows(tokens);
                 let mut end = at;
                 while !ends_here(end) {
                     let stops = match chars[end] {
                         '.' | ',' | ';' => ends_here(end + 1),
                         '"' | '\'' => !is_picture,
+                        '=' => !is_picture && chars.get(end + 1) == Some(&'='),
                         _ => false,
                     };
                     if stops {
@@ -68,21 +110,25 @@ pub(super) fn tokens(text: &Text, source: &Arc<SourceText>, faults: &Faults) -> 
                 (TokenKind::Word, end.max(at + 1))
             }
         };
-        let last = text.origins[end - 1] + chars[end - 1].len_utf8();
-        tokens.push(Token { kind, text: chars[at..end].iter().collect(), span: text.origins[at]..last });
+        tokens.push(Token { kind, text: chars[at..end].iter().collect(), spot: spot(at, end) });
         at = end;
     }
-    tokens
 }
 
 /// True when the next word is the character-string of a PICTURE.
-fn picture_follows(tokens: &[Token]) -> bool {
+pub(super) fn picture_follows(tokens: &[Token]) -> bool {
     let is_picture = |token: &Token| token.is("PIC") || token.is("PICTURE");
     match tokens {
         [.., before, last] if last.is("IS") => is_picture(before),
         [.., last] => is_picture(last),
         [] => false,
     }
+}
+
+fn starts_with(chars: &[char], at: usize, word: &str) -> bool {
+    let behind = chars.get(at + word.len());
+    word.chars().enumerate().all(|(index, char)| chars.get(at + index).is_some_and(|c| c.eq_ignore_ascii_case(&char)))
+        && behind.is_none_or(|char| !char.is_alphanumeric() && *char != '-')
 }
 
 /// The offset behind the literal that begins at `at`; a doubled quote does not end it.
@@ -96,6 +142,17 @@ fn literal_end(chars: &[char], at: usize) -> Option<usize> {
             _ if char == quote && chars.get(end + 1) == Some(&quote) => end += 2,
             _ if char == quote => return Some(end + 1),
             _ => end += 1,
+        }
+    }
+}
+
+/// The offset behind the `==` that closes pseudo-text.
+fn pseudo_end(chars: &[char], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        match (chars.get(at)?, chars.get(at + 1)) {
+            ('=', Some('=')) => return Some(at + 2),
+            _ => at += 1,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! PICTURE character-strings.
 
+use super::Dialect;
+
 /// What a character-string describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
@@ -15,6 +17,12 @@ pub(super) struct Picture {
 pub(super) enum Category {
     /// Alphabetic, alphanumeric, or alphanumeric edited.
     Text,
+    /// `N`: national, or double-byte where the usage says so.
+    National,
+    /// `G`: double-byte.
+    DoubleByte,
+    /// `U`: UTF-8.
+    Utf8,
     /// Digits only.
     Numeric {
         /// Digits that are stored.
@@ -34,18 +42,22 @@ const MAX_SIZE: usize = super::super::MAX_RECORD;
 
 impl Picture {
     /// Reads a character-string; answers one sentence when it is none that is supported.
-    pub(super) fn parse(written: &str) -> Result<Picture, String> {
-        let text = written.to_ascii_uppercase();
-        let symbols = expand(&text)?;
+    pub(super) fn parse(written: &str, dialect: &Dialect) -> Result<Picture, String> {
+        let text = written.to_uppercase();
+        let symbols = expand(&text, dialect)?;
         let has = |wanted: &str| symbols.iter().any(|(symbol, _)| wanted.contains(*symbol));
-        if has("NG") {
-            return Err(format!("`{written}` describes double-byte characters, which are not supported yet"));
-        }
         if has("E") || has("1") {
-            return Err(format!("`{written}`: external floating point and boolean pictures are not supported yet"));
+            return Err(format!("`{written}`: external floating point and boolean pictures are not supported"));
         }
-        let category = if has("AX") {
-            if has("SVPZ*+-$CD") {
+        let wide = [('N', Category::National), ('G', Category::DoubleByte), ('U', Category::Utf8)];
+        let category = if let Some((symbol, category)) = wide.into_iter().find(|(symbol, _)| has(&symbol.to_string())) {
+            let others = symbols.iter().any(|(other, _)| *other != symbol && !"B0/".contains(*other));
+            if others || (symbol == 'U' && symbols.len() > 1) {
+                return Err(format!("`{written}` mixes `{symbol}` with other characters"));
+            }
+            category
+        } else if has("AX") {
+            if has("SVPZ*+-$CD.,") {
                 return Err(format!("`{written}` mixes characters of text and of numbers"));
             }
             Category::Text
@@ -66,20 +78,70 @@ impl Picture {
     }
 }
 
+/// A character of an edited number, in the order of the picture. The decimal point is `.` and the currency `$` whatever
+/// the dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditMark {
+    /// `9`: a digit.
+    Digit,
+    /// `Z`, `*`: a digit that may be suppressed.
+    Suppressed(char),
+    /// `+`, `-`, `$`: a sign or the currency, fixed or floating.
+    Floating(char),
+    /// `CR` and `DB`, as `C` and `D`.
+    Credit(char),
+    /// `.`: the decimal point in the text.
+    Point,
+    /// `V`: the decimal point that takes no room.
+    ImpliedPoint,
+    /// `B`, `0`, `/`, `,`: a character of its own.
+    Inserted(char),
+}
+
+/// The marks of an edited picture that was read once.
+pub fn edit_marks(picture: &str, dialect: &Dialect) -> Vec<EditMark> {
+    let mut marks = Vec::new();
+    for (symbol, count) in expand(&picture.to_uppercase(), dialect).unwrap_or_default() {
+        let mark = match symbol {
+            '9' => EditMark::Digit,
+            'Z' | '*' => EditMark::Suppressed(symbol),
+            '+' | '-' | '$' => EditMark::Floating(symbol),
+            'C' | 'D' => EditMark::Credit(symbol),
+            '.' => EditMark::Point,
+            'V' => EditMark::ImpliedPoint,
+            'P' => continue,
+            'B' => EditMark::Inserted(' '),
+            other => EditMark::Inserted(other),
+        };
+        marks.extend(std::iter::repeat_n(mark, count));
+    }
+    marks
+}
+
 /// The symbols with how often each stands in a row; CR and DB as `C` and `D`.
-fn expand(text: &str) -> Result<Vec<(char, usize)>, String> {
+fn expand(text: &str, dialect: &Dialect) -> Result<Vec<(char, usize)>, String> {
     let mut symbols: Vec<(char, usize)> = Vec::new();
     let mut rest = text;
+    let currency = dialect.currency.to_uppercase().next().unwrap_or('$');
     while let Some(char) = rest.chars().next() {
         rest = &rest[char.len_utf8()..];
-        match char {
-            'C' if rest.starts_with('R') => rest = &rest[1..],
-            'D' if rest.starts_with('B') => rest = &rest[1..],
-            'A' | 'X' | '9' | 'S' | 'V' | 'P' | 'Z' | '*' | '+' | '-' | '$' | '.' | ',' | 'B' | '/' | '0' | 'N'
-            | 'G' | 'E' | '1' => {}
+        let symbol = match char {
+            _ if char == currency => '$',
+            'C' if rest.starts_with('R') => {
+                rest = &rest[1..];
+                'C'
+            }
+            'D' if rest.starts_with('B') => {
+                rest = &rest[1..];
+                'D'
+            }
+            '.' if dialect.decimal_comma => ',',
+            ',' if dialect.decimal_comma => '.',
+            'A' | 'X' | '9' | 'S' | 'V' | 'P' | 'Z' | '*' | '+' | '-' | '.' | ',' | 'B' | '/' | '0' | 'N' | 'G'
+            | 'U' | 'E' | '1' => char,
             '(' => return Err("`(` stands before any symbol".to_owned()),
             other => return Err(format!("`{other}` is no symbol of a PICTURE")),
-        }
+        };
         let count = match rest.strip_prefix('(') {
             None => 1,
             Some(behind) => {
@@ -94,8 +156,8 @@ fn expand(text: &str) -> Result<Vec<(char, usize)>, String> {
             }
         };
         match symbols.last_mut() {
-            Some((last, total)) if *last == char => *total = total.saturating_add(count),
-            _ => symbols.push((char, count)),
+            Some((last, total)) if *last == symbol => *total = total.saturating_add(count),
+            _ => symbols.push((symbol, count)),
         }
     }
     Ok(symbols)
@@ -115,9 +177,9 @@ fn numeric(symbols: &[(char, usize)], written: &str) -> Result<Category, String>
                 if zeros_behind > 0 {
                     return Err(format!("`{written}`: `P` stands at one end"));
                 }
-                digits += count;
+                digits = digits.saturating_add(count);
                 if points > 0 {
-                    scale += count as isize;
+                    scale = scale.saturating_add_unsigned(count);
                 }
             }
             'V' => points += count,
@@ -131,47 +193,57 @@ fn numeric(symbols: &[(char, usize)], written: &str) -> Result<Category, String>
     }
     if zeros_before > 0 {
         // The point is assumed before the zeros.
-        scale = (zeros_before + digits) as isize;
+        scale = 0isize.saturating_add_unsigned(zeros_before.saturating_add(digits));
     }
     if zeros_behind > 0 {
-        scale = -(zeros_behind as isize);
+        scale = 0isize.saturating_sub_unsigned(zeros_behind);
     }
-    bounded(digits, zeros_before + zeros_behind, scale, written).map(|(digits, scale)| Category::Numeric {
-        digits,
-        scale,
-        signed,
-    })
+    bounded(digits, zeros_before.saturating_add(zeros_behind), scale, written)
+        .map(|(digits, scale)| Category::Numeric { digits, scale, signed })
 }
 
 fn edited(symbols: &[(char, usize)], written: &str) -> Result<Category, String> {
-    if symbols.iter().any(|(symbol, _)| "SP".contains(*symbol)) {
-        return Err(format!("`{written}`: `S` and `P` do not go with editing characters"));
+    let count_of = |wanted: char| {
+        symbols.iter().filter(|(symbol, _)| *symbol == wanted).map(|(_, count)| *count).fold(0, usize::saturating_add)
+    };
+    if count_of('S') > 0 || count_of('.') + count_of('V') > 1 || count_of('Z').min(count_of('*')) > 0 {
+        return Err(format!("`{written}`: editing characters go with one point, with `Z` or `*`, and without `S`"));
     }
-    let (mut digits, mut scale, mut behind) = (0usize, 0isize, false);
-    let mut signed = false;
-    for symbol in ['+', '-', '$'] {
-        let count = symbols.iter().filter(|(other, _)| *other == symbol).map(|(_, count)| count).sum::<usize>();
-        // The first of a floating string takes the sign, the others may be digits.
-        digits += count.saturating_sub(1);
-        signed |= count > 0 && symbol != '$';
+    // What stands twice or more floats: the first takes the sign or the currency, the others may be digits.
+    let floating: Vec<char> = ['+', '-', '$'].into_iter().filter(|symbol| count_of(*symbol) > 1).collect();
+    if floating.len() > 1 || count_of('+').min(count_of('-')) > 0 || count_of('C') + count_of('D') > 1 {
+        return Err(format!("`{written}` has more than one sign, or more than one character that floats"));
     }
+    let signed = ['+', '-', 'C', 'D'].into_iter().any(|symbol| count_of(symbol) > 0);
+    let (mut digits, mut scale, mut behind, mut zeros) = (0usize, 0isize, false, 0usize);
     for &(symbol, count) in symbols {
         match symbol {
-            '9' | 'Z' | '*' => {
-                digits += count;
+            '9' | 'Z' | '*' | '+' | '-' | '$' => {
+                if !"9Z*".contains(symbol) && !floating.contains(&symbol) {
+                    continue;
+                }
+                if zeros > 0 {
+                    return Err(format!("`{written}`: `P` stands at the end"));
+                }
+                digits = digits.saturating_add(count);
                 if behind {
-                    scale += count as isize;
+                    scale = scale.saturating_add_unsigned(count);
                 }
             }
+            'P' if digits == 0 => return Err(format!("`{written}`: `P` stands at the end")),
+            'P' => zeros = zeros.saturating_add(count),
             '.' | 'V' => behind = true,
-            'C' | 'D' => signed = true,
             _ => {}
         }
     }
+    digits = digits.saturating_sub(floating.len());
     if digits == 0 {
         return Err(format!("`{written}` has no digits"));
     }
-    bounded(digits, 0, scale, written).map(|(digits, scale)| Category::Edited { digits, scale, signed })
+    if zeros > 0 {
+        scale = 0isize.saturating_sub_unsigned(zeros);
+    }
+    bounded(digits, zeros, scale, written).map(|(digits, scale)| Category::Edited { digits, scale, signed })
 }
 
 fn bounded(digits: usize, zeros: usize, scale: isize, written: &str) -> Result<(u8, i8), String> {
@@ -187,10 +259,14 @@ fn bounded(digits: usize, zeros: usize, scale: isize, written: &str) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::{Category, Picture};
+    use super::{Category, Dialect, Picture};
+
+    fn parse(written: &str) -> Result<Picture, String> {
+        Picture::parse(written, &Dialect::default())
+    }
 
     fn numeric(written: &str) -> (u8, i8, bool, usize) {
-        let picture = Picture::parse(written).unwrap();
+        let picture = parse(written).unwrap();
         match picture.category {
             Category::Numeric { digits, scale, signed } => (digits, scale, signed, picture.size),
             other => panic!("{written}: {other:?}"),
@@ -211,17 +287,32 @@ mod tests {
     #[test]
     fn texts_and_edited_numbers() {
         let check = |written: &str, category, size| {
-            let picture = Picture::parse(written).unwrap();
+            let picture = parse(written).unwrap();
             assert_eq!((picture.category, picture.size), (category, size), "{written}");
         };
         check("X(10)", Category::Text, 10);
         check("XX9(3)", Category::Text, 5);
         check("A(3)BX", Category::Text, 5);
+        check("N(4)", Category::National, 4);
+        check("G(4)BG", Category::DoubleByte, 6);
+        check("U(5)", Category::Utf8, 5);
         check("Z(5)9.99", Category::Edited { digits: 8, scale: 2, signed: false }, 9);
         check("-(7)9.99", Category::Edited { digits: 9, scale: 2, signed: true }, 11);
         check("$$,$$9.99CR", Category::Edited { digits: 6, scale: 2, signed: true }, 11);
         check("9(4).9(2)", Category::Edited { digits: 6, scale: 2, signed: false }, 7);
         check("99/99/9999", Category::Edited { digits: 8, scale: 0, signed: false }, 10);
+        check("+(4).++", Category::Edited { digits: 5, scale: 2, signed: true }, 7);
+        check("+Z(3)", Category::Edited { digits: 3, scale: 0, signed: true }, 4);
+        check("$Z(3).99-", Category::Edited { digits: 5, scale: 2, signed: true }, 8);
+        check("Z(3)PP", Category::Edited { digits: 3, scale: -2, signed: false }, 3);
+    }
+
+    #[test]
+    fn commas_and_currencies_of_other_countries() {
+        let dialect = Dialect { decimal_comma: true, currency: 'F', ..Dialect::default() };
+        let picture = Picture::parse("F(3).FF9,99", &dialect).unwrap();
+        assert_eq!(picture.category, Category::Edited { digits: 7, scale: 2, signed: false });
+        assert_eq!(picture.size, 10);
     }
 
     #[test]
@@ -241,10 +332,15 @@ mod tests {
             "V",
             "PPP",
             "9P9",
-            "N(4)",
+            "N9",
+            "XG",
+            "+9.9E+99",
+            "Z*9",
+            "++--9",
+            "Z.9.9",
             "X(99999999999)",
         ] {
-            assert!(Picture::parse(wrong).is_err(), "{wrong}");
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 }

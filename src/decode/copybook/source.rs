@@ -21,6 +21,8 @@ pub(super) struct Text {
     pub(super) origins: Vec<usize>,
     /// The quote of the literal that is open at the end of `chars`.
     literal: Option<char>,
+    /// Whether the lines that follow keep to columns.
+    fixed: bool,
 }
 
 /// A character at its column, with the source's byte.
@@ -39,10 +41,13 @@ impl Text {
             SourceFormat::Free => false,
             SourceFormat::Auto => lines.iter().all(|(line, _)| looks_fixed(line)),
         };
-        let mut text = Text { chars: Vec::new(), origins: Vec::new(), literal: None };
+        let mut text = Text { chars: Vec::new(), origins: Vec::new(), literal: None, fixed };
         for (line, end) in &lines {
             let visible = line.iter().any(|(char, _)| !char.is_whitespace());
-            if visible && fixed {
+            if visible && text.directive(line, source, faults) {
+                continue;
+            }
+            if visible && text.fixed {
                 text.fixed_line(line, *end, source, faults);
             } else if visible {
                 text.free_line(line, *end, source, faults);
@@ -51,12 +56,45 @@ impl Text {
         text
     }
 
+    /// Carries out a line that is a directive to the compiler (`>>SOURCE FORMAT IS FREE`, `$SET SOURCEFORMAT"FREE"`). Those
+    /// that choose what is compiled are faults, because what they choose by is not known here.
+    fn directive(&mut self, line: &[Column], source: &Arc<SourceText>, faults: &Faults) -> bool {
+        let at = line.iter().position(|(char, _)| !char.is_whitespace()).unwrap_or_default();
+        // In fixed format `$` stands in column 7, behind a sequence number perhaps.
+        let at = if self.fixed && line.get(INDICATOR).is_some_and(|(char, _)| *char == '$') { INDICATOR } else { at };
+        let text: String = line.get(at..).unwrap_or_default().iter().map(|(char, _)| *char).collect();
+        let text = text.to_uppercase();
+        let words: String = text.chars().map(|char| if char.is_alphanumeric() { char } else { ' ' }).collect();
+        let words: Vec<&str> = words.split_whitespace().collect();
+        if !(text.starts_with(">>") || (text.starts_with('$') && self.literal.is_none())) {
+            return false;
+        }
+        match words.as_slice() {
+            ["SOURCE", rest @ ..] | ["SET", "SOURCEFORMAT", rest @ ..] => match rest.last() {
+                Some(&"FREE") => self.fixed = false,
+                Some(&("FIXED" | "VARIABLE")) => self.fixed = true,
+                _ => return self.unknown_directive(line, at, source, faults),
+            },
+            ["D" | "LISTING" | "PAGE" | "SET" | "TURN" | "FLAG02" | "FLAG14", ..] => {}
+            _ => return self.unknown_directive(line, at, source, faults),
+        }
+        true
+    }
+
+    fn unknown_directive(&self, line: &[Column], at: usize, source: &Arc<SourceText>, faults: &Faults) -> bool {
+        let start = line.get(at).map_or(0, |(_, origin)| *origin);
+        let end = line.last().map_or(start, |(char, origin)| origin + char.len_utf8());
+        let help = "leave in the copybook only what was compiled";
+        faults.push(Diagnostic::new(source, start..end, "this directive is not carried out").help(help));
+        true
+    }
+
     fn fixed_line(&mut self, line: &[Column], end: usize, source: &Arc<SourceText>, faults: &Faults) {
         let Some(&(indicator, at)) = line.get(INDICATOR) else { return };
         let area = &line[INDICATOR + 1..line.len().min(TEXT_END)];
         match indicator {
             // Comments, page breaks, lines for the debugger, directives of the compiler.
-            '*' | '/' | 'D' | 'd' | '$' => {}
+            '*' | '/' | 'D' | 'd' => {}
             ' ' => self.line(area, end, source, faults),
             '-' => self.continued(area, end),
             other => {

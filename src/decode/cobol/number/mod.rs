@@ -5,7 +5,9 @@
 
 #[cfg(test)]
 mod tests;
+pub(super) mod write;
 
+use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat};
 use crate::decode::code_page::Family;
 use crate::decode::copybook::SignPosition;
@@ -34,6 +36,17 @@ pub(super) enum Bad {
     NotFinite,
 }
 
+impl Bad {
+    /// The same in bytes that are `width` times as many.
+    pub(super) fn times(self, width: usize) -> Bad {
+        match self {
+            Bad::Digit(at) => Bad::Digit(at * width),
+            Bad::Sign(at) => Bad::Sign(at * width),
+            other => other,
+        }
+    }
+}
+
 /// In the tables below: no digit here.
 const NONE: u8 = 0xFF;
 /// In the tables of signed digits: negative.
@@ -42,7 +55,10 @@ const NEGATIVE: u8 = 0x10;
 static EBCDIC_DIGITS: [u8; 256] = digits(0xF0);
 static ASCII_DIGITS: [u8; 256] = digits(b'0');
 static EBCDIC_SIGNED: [u8; 256] = ebcdic_signed();
-static ASCII_SIGNED: [u8; 256] = ascii_signed();
+static ASCII_SIGNED: [u8; 256] = ascii_signed(true, true);
+static ASCII_TRANSLATED: [u8; 256] = ascii_signed(true, false);
+static ASCII_MICRO_FOCUS: [u8; 256] = ascii_signed(false, true);
+static ASCII_REALIA: [u8; 256] = realia_signed();
 static PAIRS: [u16; 256] = pairs();
 
 const fn digits(zero: u8) -> [u8; 256] {
@@ -73,19 +89,44 @@ const fn ebcdic_signed() -> [u8; 256] {
 
 /// The same digits after a translation to ASCII (`{ABCDEFGHI` plus, `}JKLMNOPQR` minus), and the form that compilers of
 /// ASCII machines write themselves (digits plus, `p` to `y` minus).
-const fn ascii_signed() -> [u8; 256] {
+const fn ascii_signed(translated: bool, own: bool) -> [u8; 256] {
     let mut table = digits(b'0');
-    table[b'{' as usize] = 0;
-    table[b'}' as usize] = NEGATIVE;
-    table[b'p' as usize] = NEGATIVE;
-    let mut digit = 1;
+    let mut digit = 0;
     while digit < 10 {
-        table[(b'A' + digit - 1) as usize] = digit;
-        table[(b'J' + digit - 1) as usize] = digit | NEGATIVE;
-        table[(b'p' + digit) as usize] = digit | NEGATIVE;
+        if translated {
+            let (plus, minus) = if digit == 0 { (b'{', b'}') } else { (b'A' + digit - 1, b'J' + digit - 1) };
+            table[plus as usize] = digit;
+            table[minus as usize] = digit | NEGATIVE;
+        }
+        if own {
+            table[(b'p' + digit) as usize] = digit | NEGATIVE;
+        }
         digit += 1;
     }
     table
+}
+
+/// Digits plus, the bytes from blank to `)` minus.
+const fn realia_signed() -> [u8; 256] {
+    let mut table = digits(b'0');
+    let mut digit = 0;
+    while digit < 10 {
+        table[(b' ' + digit) as usize] = digit | NEGATIVE;
+        digit += 1;
+    }
+    table
+}
+
+/// The tables of digits without and with a sign over them.
+#[inline]
+pub(super) fn zone_tables(zone: Zone) -> (&'static [u8; 256], &'static [u8; 256]) {
+    match zone {
+        Zone::Ebcdic => (&EBCDIC_DIGITS, &EBCDIC_SIGNED),
+        Zone::Ascii(Overpunch::Auto) => (&ASCII_DIGITS, &ASCII_SIGNED),
+        Zone::Ascii(Overpunch::Translated) => (&ASCII_DIGITS, &ASCII_TRANSLATED),
+        Zone::Ascii(Overpunch::MicroFocus) => (&ASCII_DIGITS, &ASCII_MICRO_FOCUS),
+        Zone::Ascii(Overpunch::Realia) => (&ASCII_DIGITS, &ASCII_REALIA),
+    }
 }
 
 /// Two digits in one byte as two characters, the first in the low byte; [`NO_PAIR`] in both where they are none.
@@ -123,14 +164,9 @@ fn number(negative: bool, magnitude: u128) -> Number {
 
 /// One digit a byte. Writes the digits and answers whether the sign is a minus.
 #[inline]
-pub(super) fn zoned(
-    bytes: &[u8],
-    sign: Option<SignPosition>,
-    family: Family,
-    digits: &mut Digits,
-) -> Result<bool, Bad> {
-    let ebcdic = family == Family::Ebcdic;
-    let (plain, signed) = if ebcdic { (&EBCDIC_DIGITS, &EBCDIC_SIGNED) } else { (&ASCII_DIGITS, &ASCII_SIGNED) };
+pub(super) fn zoned(bytes: &[u8], sign: Option<SignPosition>, zone: Zone, digits: &mut Digits) -> Result<bool, Bad> {
+    let ebcdic = zone == Zone::Ebcdic;
+    let (plain, signed) = zone_tables(zone);
     let (plus, minus) = if ebcdic { (0x4E, 0x60) } else { (b'+', b'-') };
     let last = bytes.len() - 1;
     let separate = |at: usize| match bytes[at] {
@@ -294,31 +330,61 @@ pub(super) fn value(negative: bool, digits: &Digits) -> Number {
     number(negative, magnitude)
 }
 
-/// Two's complement of 2, 4 or 8 bytes; held to the digits of its picture unless it is native (COMP-5).
+/// Two's complement of 1 to 8 or 16 bytes; held to the digits of its picture unless `full`.
 #[inline]
-pub(super) fn binary(bytes: &[u8], digits: u8, signed: bool, native: bool, order: ByteOrder) -> Result<Number, Bad> {
+pub(super) fn binary(bytes: &[u8], digits: u8, signed: bool, full: bool, order: ByteOrder) -> Result<Number, Bad> {
+    if bytes.len() > 8 {
+        return wide_binary(bytes, digits, signed, full, order);
+    }
     let mut wide = [0u8; 8];
-    let length = bytes.len().min(8);
-    wide[8 - length..].copy_from_slice(&bytes[..length]);
-    if native && order == ByteOrder::Little {
+    let length = bytes.len();
+    wide[8 - length..].copy_from_slice(bytes);
+    if order == ByteOrder::Little {
         wide[8 - length..].reverse();
     }
     let bits = u64::from_be_bytes(wide);
-    let unused = 64 - 8 * length as u32;
+    let unused = 64 - 8 * length.max(1) as u32;
     let (negative, magnitude) = if signed {
         let value = ((bits << unused) as i64) >> unused;
         (value < 0, value.unsigned_abs())
     } else {
         (false, bits)
     };
-    if !native && u128::from(magnitude) >= POWERS[usize::from(digits)] {
+    if !full && u128::from(magnitude) >= POWERS[usize::from(digits)] {
         return Err(Bad::Overflow);
     }
     Ok(number(negative, u128::from(magnitude)))
 }
 
+#[cold]
+fn wide_binary(bytes: &[u8], digits: u8, signed: bool, full: bool, order: ByteOrder) -> Result<Number, Bad> {
+    let mut wide = [0u8; 16];
+    let length = bytes.len().min(16);
+    wide[16 - length..].copy_from_slice(&bytes[..length]);
+    if order == ByteOrder::Little {
+        wide[16 - length..].reverse();
+    }
+    let bits = u128::from_be_bytes(wide);
+    let (negative, magnitude) =
+        if signed { ((bits as i128) < 0, (bits as i128).unsigned_abs()) } else { (false, bits) };
+    // Numbers of the product have at most 38 digits, and so has every picture.
+    if magnitude >= POWERS[38] || (!full && magnitude >= POWERS[usize::from(digits).min(38)]) {
+        return Err(Bad::Overflow);
+    }
+    Ok(number(negative, magnitude))
+}
+
+/// What stands in edited numbers beside digits and signs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Editing {
+    /// The decimal point, and what groups digits.
+    pub(super) point: char,
+    pub(super) grouping: char,
+    pub(super) currency: char,
+}
+
 /// Digits among editing characters, as text. The number is answered at exactly `scale` digits behind the point.
-pub(super) fn edited(text: &str, digits: u8, scale: i8, signed: bool) -> Result<Number, Bad> {
+pub(super) fn edited(text: &str, digits: u8, scale: i8, signed: bool, editing: Editing) -> Result<Number, Bad> {
     let scale = usize::try_from(scale).unwrap_or_default();
     let (mut magnitude, mut count, mut behind) = (0u128, 0usize, None);
     let mut negative = false;
@@ -333,11 +399,12 @@ pub(super) fn edited(text: &str, digits: u8, scale: i8, signed: bool) -> Result<
                 count += 1;
                 behind = behind.map(|digits: usize| digits + 1);
             }
-            '.' if behind.is_none() => behind = Some(0),
+            _ if char == editing.point && behind.is_none() => behind = Some(0),
             '-' if signed => negative = true,
             'C' if signed && chars.next_if(|(_, next)| *next == 'R').is_some() => negative = true,
             'D' if signed && chars.next_if(|(_, next)| *next == 'B').is_some() => negative = true,
-            '+' | ' ' | ',' | '/' | '*' | '$' | '€' | '£' | '¥' => {}
+            '+' | ' ' | '/' | '*' | '$' | '€' | '£' | '¥' => {}
+            _ if char == editing.grouping || char == editing.currency => {}
             '-' => return Err(Bad::Sign(at)),
             _ => return Err(Bad::Digit(at)),
         }
@@ -355,13 +422,16 @@ pub(super) fn edited(text: &str, digits: u8, scale: i8, signed: bool) -> Result<
     Ok(number(negative, scaled))
 }
 
-/// Floating point of 4 or 8 bytes, high byte first.
+/// Floating point of 4 or 8 bytes.
 ///
 /// A short one is answered as the number its shortest decimal text stands for: `3.14` and not `3.140000104904175`.
 pub(super) fn float(bytes: &[u8], format: FloatFormat) -> Result<f64, Bad> {
     let mut wide = [0u8; 8];
     let length = bytes.len().min(8);
     wide[..length].copy_from_slice(&bytes[..length]);
+    if format == FloatFormat::IeeeLittle {
+        wide[..length].reverse();
+    }
     let bits = u64::from_be_bytes(wide);
     let exact = match format {
         FloatFormat::Ibm => {
@@ -370,8 +440,8 @@ pub(super) fn float(bytes: &[u8], format: FloatFormat) -> Result<f64, Bad> {
             let magnitude = fraction * 2f64.powi(exponent);
             if bits >> 63 == 1 { -magnitude } else { magnitude }
         }
-        FloatFormat::Ieee if length == 4 => f64::from(f32::from_bits((bits >> 32) as u32)),
-        FloatFormat::Ieee => f64::from_bits(bits),
+        _ if length == 4 => f64::from(f32::from_bits((bits >> 32) as u32)),
+        FloatFormat::Ieee | FloatFormat::IeeeLittle => f64::from_bits(bits),
     };
     if !exact.is_finite() {
         return Err(Bad::NotFinite);

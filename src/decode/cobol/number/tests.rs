@@ -1,6 +1,7 @@
 //! Every number form against encodings made independently, digit by digit.
 
-use super::{Bad, Number, binary, edited, float, packed_word, value, zoned_word};
+use super::{Bad, Editing, Number, binary, edited, float, packed_word, value, zoned_word};
+use crate::decode::cobol::reading::{Overpunch, Zone};
 use crate::decode::cobol::settings::{ByteOrder, FloatFormat};
 use crate::decode::code_page::Family;
 use crate::decode::copybook::SignPosition;
@@ -9,7 +10,8 @@ use proptest::prelude::*;
 
 fn zoned(bytes: &[u8], sign: Option<SignPosition>, family: Family) -> Result<Number, Bad> {
     let mut digits = Digits::new();
-    let read = super::zoned(bytes, sign, family, &mut digits).map(|negative| value(negative, &digits));
+    let zone = if family == Family::Ebcdic { Zone::Ebcdic } else { Zone::Ascii(Overpunch::Auto) };
+    let read = super::zoned(bytes, sign, zone, &mut digits).map(|negative| value(negative, &digits));
     if bytes.len() <= 8 && matches!(sign, None | Some(SignPosition::Trailing)) {
         // The short way says the same, or nothing.
         let word = bytes.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
@@ -34,12 +36,43 @@ fn packed(bytes: &[u8], picture_digits: u8, signed: bool, sign_nibble: bool) -> 
     read
 }
 
+const POINT: Editing = Editing { point: '.', grouping: ',', currency: '$' };
+
 fn plus(magnitude: u128) -> Result<Number, Bad> {
     Ok(Number { negative: false, magnitude })
 }
 
 fn minus(magnitude: u128) -> Result<Number, Bad> {
     Ok(Number { negative: true, magnitude })
+}
+
+#[test]
+fn signs_over_digits_in_ascii() {
+    let check = |overpunch, bytes: &[u8], expected| {
+        let mut digits = Digits::new();
+        let sign = Some(SignPosition::Trailing);
+        let read = super::zoned(bytes, sign, Zone::Ascii(overpunch), &mut digits);
+        assert_eq!(read.map(|negative| value(negative, &digits)), expected, "{overpunch:?} {bytes:X?}");
+    };
+    check(Overpunch::Translated, b"12C", plus(123));
+    check(Overpunch::Translated, b"12}", minus(120));
+    check(Overpunch::Translated, b"123", plus(123));
+    check(Overpunch::Translated, b"12s", Err(Bad::Sign(2)));
+    check(Overpunch::MicroFocus, b"12s", minus(123));
+    check(Overpunch::MicroFocus, b"12p", minus(120));
+    check(Overpunch::MicroFocus, b"12C", Err(Bad::Sign(2)));
+    check(Overpunch::Realia, b"12#", minus(123));
+    check(Overpunch::Realia, b"12 ", minus(120));
+    check(Overpunch::Realia, b"129", plus(129));
+    check(Overpunch::Realia, b"12)", minus(129));
+    check(Overpunch::Realia, b"12*", Err(Bad::Digit(2)));
+}
+
+#[test]
+fn edited_with_a_decimal_comma() {
+    let editing = Editing { point: ',', grouping: '.', currency: 'F' };
+    assert_eq!(edited("F1.234,50-", 7, 2, true, editing), minus(123_450));
+    assert_eq!(edited("1,234,50", 7, 2, true, editing), Err(Bad::Digit(5)));
 }
 
 #[test]
@@ -107,12 +140,19 @@ fn binary_is_held_to_its_picture_unless_native() {
     assert_eq!(big(&[0xFF; 8], 18, false, true), plus(u128::from(u64::MAX)));
     assert_eq!(big(&[0x80, 0, 0, 0, 0, 0, 0, 0], 18, true, true), minus(1 << 63));
     assert_eq!(binary(&[1, 0, 0, 0], 9, true, true, ByteOrder::Little), plus(1));
-    assert_eq!(binary(&[0, 0, 0, 1], 9, true, false, ByteOrder::Little), plus(1));
+    assert_eq!(binary(&[0xFE], 2, true, true, ByteOrder::Little), minus(2));
+    assert_eq!(binary(&[0x12, 0x34, 0x56], 7, false, true, ByteOrder::Big), plus(0x12_3456));
+    assert_eq!(binary(&[0xFE, 0xFF, 0xFF], 7, true, true, ByteOrder::Little), minus(2));
+    let wide = 12_345_678_901_234_567_890_123i128;
+    assert_eq!(binary(&(-wide).to_be_bytes(), 23, true, false, ByteOrder::Big), minus(wide.unsigned_abs()));
+    assert_eq!(binary(&wide.to_le_bytes(), 23, true, false, ByteOrder::Little), plus(wide.unsigned_abs()));
+    assert_eq!(binary(&wide.to_be_bytes(), 22, true, false, ByteOrder::Big), Err(Bad::Overflow));
+    assert_eq!(binary(&i128::MIN.to_be_bytes(), 38, true, true, ByteOrder::Big), Err(Bad::Overflow));
 }
 
 #[test]
 fn edited_numbers() {
-    let check = |text: &str, expected| assert_eq!(edited(text, 7, 2, true), expected, "{text}");
+    let check = |text: &str, expected| assert_eq!(edited(text, 7, 2, true, POINT), expected, "{text}");
     check("12,345.67", plus(1_234_567));
     check("   -45.60", minus(4560));
     check("$***45.60CR", minus(4560));
@@ -123,7 +163,7 @@ fn edited_numbers() {
     check("1.2.3", Err(Bad::Digit(3)));
     check("12345678.00", Err(Bad::Overflow));
     check("1.234", Err(Bad::Overflow));
-    assert_eq!(edited("-1", 1, 0, false), Err(Bad::Sign(0)));
+    assert_eq!(edited("-1", 1, 0, false, POINT), Err(Bad::Sign(0)));
 }
 
 #[test]
@@ -136,6 +176,8 @@ fn floats() {
     check(&2.7f32.to_be_bytes(), FloatFormat::Ieee, 2.7);
     check(&2.7f64.to_be_bytes(), FloatFormat::Ieee, 2.7);
     check(&[0x7F, 0xFF, 0xFF, 0xFF], FloatFormat::Ibm, 16_777_215.0 * 16f64.powi(57));
+    check(&1.5f32.to_le_bytes(), FloatFormat::IeeeLittle, 1.5);
+    check(&(-0.1f64).to_le_bytes(), FloatFormat::IeeeLittle, -0.1);
     assert_eq!(float(&f32::NAN.to_be_bytes(), FloatFormat::Ieee), Err(Bad::NotFinite));
     assert_eq!(float(&f64::INFINITY.to_be_bytes(), FloatFormat::Ieee), Err(Bad::NotFinite));
 }
@@ -233,6 +275,6 @@ proptest! {
         let _ = packed(&bytes[..bytes.len().min(19)], 38, true, false);
         let _ = binary(&bytes[..bytes.len().min(8)], 18, true, false, ByteOrder::Little);
         let _ = float(&bytes[..bytes.len().min(8)], FloatFormat::Ieee);
-        let _ = edited(&text, 38, 5, true);
+        let _ = edited(&text, 38, 5, true, POINT);
     }
 }

@@ -1,5 +1,9 @@
 //! Records of all framings, as JSON and as fields; what is wrong with wrong ones; and that nothing panics.
 
+mod round_trip;
+mod tables;
+mod usages;
+
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -32,8 +36,17 @@ fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
 fn compile(copybook: &str, settings: Settings) -> Decoder {
     let source = SourceText::new(Path::new("t.cpy"), copybook.to_owned());
     let faults = Faults::new();
-    let decoder = Format::Cobol(settings).compile(&|_| Some(Arc::clone(&source)), &faults);
+    let decoder = Format::Cobol(settings).compile(&|path| (path == "t.cpy").then(|| Arc::clone(&source)), &faults);
     decoder.unwrap_or_else(|| panic!("{:#?}", faults.into_sorted()))
+}
+
+/// What is wrong with a layout.
+fn compile_faults(copybook: &str, settings: Settings) -> Vec<String> {
+    let source = SourceText::new(Path::new("t.cpy"), copybook.to_owned());
+    let faults = Faults::new();
+    let decoder = Format::Cobol(settings).compile(&|path| (path == "t.cpy").then(|| Arc::clone(&source)), &faults);
+    assert!(decoder.is_none());
+    faults.into_sorted().iter().map(ToString::to_string).collect()
 }
 
 /// Text in cp037.
@@ -252,7 +265,11 @@ fn tables_of_varying_length() {
           05 Z PIC X.";
     let source = SourceText::new(Path::new("t.cpy"), copybook.to_owned());
     let faults = Faults::new();
-    assert!(Format::Cobol(settings(|_| {})).compile(&|_| Some(Arc::clone(&source)), &faults).is_none());
+    assert!(
+        Format::Cobol(settings(|_| {}))
+            .compile(&|path| (path == "t.cpy").then(|| Arc::clone(&source)), &faults)
+            .is_none()
+    );
     let fault = faults.into_sorted().remove(0);
     assert_eq!(fault.message, "`Z` lies behind `T`, whose length varies");
     assert_eq!(fault.location(), (6, 14));

@@ -1,11 +1,14 @@
 //! Copybooks as they are found, with the layout they must give; and what is wrong with wrong ones.
 
+mod copying;
+mod storage;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Copybook, SourceFormat, parse};
+use super::{Copybook, Dialect, parse};
 use crate::diagnostic::{Faults, SourceText};
 
 fn source(text: &str) -> Arc<SourceText> {
@@ -13,8 +16,17 @@ fn source(text: &str) -> Arc<SourceText> {
 }
 
 fn read(text: &str) -> Result<Copybook, Vec<String>> {
+    read_with(text, &Dialect::default(), &[])
+}
+
+/// Reads with these texts to copy.
+fn read_with(text: &str, dialect: &Dialect, texts: &[(&str, &str)]) -> Result<Copybook, Vec<String>> {
     let faults = Faults::new();
-    let copybook = parse(&source(text), SourceFormat::Auto, &faults);
+    let named = |wanted: &str| {
+        let found = texts.iter().find(|(name, _)| *name == wanted);
+        found.map(|(name, text)| SourceText::new(Path::new(name), (*text).to_owned()))
+    };
+    let copybook = parse("t.cpy", &source(text), dialect, &named, &faults);
     let faults: Vec<_> = faults.into_sorted().iter().map(ToString::to_string).collect();
     match copybook {
         Some(copybook) => {
@@ -27,7 +39,10 @@ fn read(text: &str) -> Result<Copybook, Vec<String>> {
 
 /// Every item as `level name offset+length picture xN`, one a line.
 fn check(text: &str, expected: &str) {
-    let copybook = read(text).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    check_layout(&read(text).unwrap_or_else(|faults| panic!("{faults:#?}")), expected);
+}
+
+fn check_layout(copybook: &Copybook, expected: &str) {
     let mut lines = Vec::new();
     for item in copybook.items.iter().filter(|item| item.level != 0) {
         let name = item.name.as_deref().unwrap_or("FILLER");
@@ -97,7 +112,8 @@ fn free_format_lower_case_and_comments() {
          05 name 0+5 X(5)
          05 FILLER 5+3 X(3)
          05 FILLER 8+1 9
-         05 flag 9+1 X",
+         05 flag 9+1 X
+         66 alias 0+10 X(10)",
     );
 }
 
@@ -247,7 +263,7 @@ fn all_faults_at_their_lines() {
            05  F  PIC X OCCURS 3 DEPENDING ON NOBODY.
            51  G  PIC X.
            05  H  PIC S9(19) COMP.
-           05  I  USAGE POINTER.
+           05  I  USAGE FLOAT-DECIMAL-34.
            05  J  PIC X
            05  K  PIC X.
            COPY OTHER.
@@ -262,9 +278,9 @@ fn all_faults_at_their_lines() {
             "t.cpy:7: there is no counter `NOBODY`",
             "t.cpy:8: `51` is no level number",
             "t.cpy:9: `H` is binary and has more than 18 digits",
-            "t.cpy:10: USAGE POINTER is not supported yet",
+            "t.cpy:10: USAGE FLOAT-DECIMAL-34 is not supported",
             "t.cpy:12: an entry begins before the last one ended",
-            "t.cpy:13: expected a level number, found `COPY`",
+            "t.cpy:13: there is no text `OTHER` to copy",
             "t.cpy:14: `:TAG:-L` has a tag",
         ],
     );
@@ -292,6 +308,7 @@ proptest! {
         Just("01"), Just("05"), Just("10"), Just("77"), Just("88"), Just("66"), Just("A"), Just("B-C"), Just("."), Just("PIC"),
         Just("X(5)"), Just("S9(4)V99"), Just("COMP"), Just("COMP-3"), Just("OCCURS"), Just("5"), Just("TO"), Just("9999999"),
         Just("TIMES"), Just("DEPENDING"), Just("ON"), Just("REDEFINES"), Just("VALUE"), Just("'x'"), Just("FILLER"),
+        Just("THRU"), Just("==A=="), Just("=="), Just("REPLACE"), Just("BY"), Just("OFF"), Just("RENAMES"), Just("N(3)"),
         Just("SYNC"), Just("SIGN"), Just("LEADING"), Just("USAGE"), Just("IS"), Just("BLANK"), Just("\n"), Just("COPY"),
     ], 0..60)) {
         let _ = read(&format!("       01 R. {}", words.join(" ")));

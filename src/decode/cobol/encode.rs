@@ -1,0 +1,320 @@
+//! JSON becomes a record's bytes: the way back of [`super::json`], along the same steps.
+//!
+//! A record begins as what COBOL's INITIALIZE leaves: blanks in text, zero in numbers, low values where nothing is
+//! described. Then the values are put in their places, in the longest record; last, where items follow the last element
+//! of a table, the room of elements that are not there is taken out.
+//!
+//! What comes back as other bytes than those it was read from, with the same values: blanks that trimming took away,
+//! other signs than those compilers write (F where C is usual, minus zero), what lay in unused elements, fillers and
+//! slack, and bits of floats beyond their decimal text.
+
+use std::collections::HashSet;
+
+use super::agree::differs;
+use super::fields::Body;
+use super::frame;
+use super::gaps::Gaps;
+use super::json::JsonPlan;
+use super::plan::Plan;
+use super::settings::Odo;
+use super::steps::{Element, Step};
+use super::store::Store;
+use crate::decode::JsonOptions;
+use crate::decode::encode::{EncodeFault, Json, RecordWriter};
+use crate::decode::json::{Blank, Cursor};
+use crate::record::Position;
+
+/// Writes the records of one file.
+pub(in crate::decode) struct Writer<'a> {
+    /// The members of a record without and with fillers, and the plans that decode them.
+    shapes: [Shape<'a>; 2],
+    /// A record that nothing was put into.
+    blank: Vec<u8>,
+    record: Record<'a>,
+}
+
+/// The record that is being written, in its longest form.
+struct Record<'a> {
+    plan: &'a Plan,
+    store: Store<'a>,
+    bytes: Vec<u8>,
+}
+
+struct Shape<'a> {
+    members: Vec<Member>,
+    json: &'a JsonPlan,
+    /// Whether items share bytes, so that a record may contradict itself.
+    overlaid: bool,
+}
+
+/// A member of an object.
+struct Member {
+    /// Empty for items that share bytes, whose members are members of the object itself.
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Value(usize),
+    Object(Vec<Member>),
+    Array { table: usize, element: Box<Kind> },
+    Overlay(Vec<Vec<Member>>),
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(plan: &'a Plan, json: &'a [JsonPlan; 2]) -> Writer<'a> {
+        let shape = |json: &'a JsonPlan| {
+            let members = members(&json.members);
+            let overlaid = members.iter().any(is_overlaid);
+            Shape { members, json, overlaid }
+        };
+        let mut record = Record { plan, store: Store::new(plan), bytes: vec![0; plan.length] };
+        if let Some(&first) = plan.records.first() {
+            record.initialise(first, 0);
+        }
+        Writer { shapes: [shape(&json[0]), shape(&json[1])], blank: record.bytes.clone(), record }
+    }
+}
+
+impl Record<'_> {
+    /// Puts blanks and zeros into an item and all below it; what redefines another is left as that one.
+    fn initialise(&mut self, index: usize, scope: usize) {
+        let item = &self.plan.items[index];
+        let (count, stride) = item.occurs.as_ref().map_or((1, 0), |occurs| (occurs.max, occurs.stride));
+        for element in 0..count {
+            let scope = scope + element * stride;
+            if item.data.is_none() {
+                for &child in item.children.iter().filter(|&&child| self.plan.items[child].redefines.is_none()) {
+                    self.initialise(child, scope);
+                }
+                continue;
+            }
+            if let Some(bytes) = self.store.initial(item) {
+                self.put(item.offset + scope, &bytes);
+            }
+        }
+    }
+
+    fn put(&mut self, offset: usize, bytes: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(offset..offset + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+    }
+
+    fn object(&mut self, members: &[Member], value: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
+        let Json::Object(given) = value else { return Err(EncodeFault::here("an object", value)) };
+        let mut known = HashSet::new();
+        collect_names(members, &mut known);
+        let foreign = given.iter().find(|(name, _)| !known.contains(name.as_ref()) && !is_added(name, &known));
+        if let Some((name, value)) = foreign {
+            return Err(EncodeFault::here("a member that the copybook has", value).below(name));
+        }
+        self.members(members, value, scope)
+    }
+
+    fn members(&mut self, members: &[Member], object: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
+        for member in members {
+            if let Kind::Overlay(views) = &member.kind {
+                self.overlay(views, object, scope)?;
+                continue;
+            }
+            match object.member(&member.name) {
+                Some(value) => self.kind(&member.kind, value, scope).map_err(|fault| fault.below(&member.name))?,
+                None => return Err(EncodeFault::here(self.expected(&member.kind), "nothing").below(&member.name)),
+            }
+        }
+        Ok(())
+    }
+
+    fn kind(&mut self, kind: &Kind, value: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
+        match kind {
+            Kind::Value(index) => {
+                let item = &self.plan.items[*index];
+                let bytes = self.store.value(item, value)?;
+                self.put(item.offset + scope, &bytes);
+                Ok(())
+            }
+            Kind::Object(members) => self.object(members, value, scope),
+            Kind::Array { table, element } => self.array(*table, element, value, scope),
+            Kind::Overlay(views) => self.overlay(views, value, scope),
+        }
+    }
+
+    fn array(&mut self, table: usize, element: &Kind, value: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
+        let Some(occurs) = &self.plan.items[table].occurs else { return Ok(()) };
+        let Json::Array(elements) = value else { return Err(EncodeFault::here("an array", value)) };
+        let fits = match occurs.depending {
+            None => elements.len() == occurs.max,
+            Some(_) => elements.len() <= occurs.max,
+        };
+        let found = || format!("{} elements", elements.len());
+        if !fits {
+            let wanted = match occurs.depending {
+                None => format!("{} elements", occurs.max),
+                Some(_) => format!("at most {} elements", occurs.max),
+            };
+            return Err(EncodeFault::here(wanted, found()));
+        }
+        if let Some(counter) = occurs.depending {
+            // The counter lies before its table and was written.
+            let none = Gaps::default();
+            let counted = Body { plan: self.plan, bytes: &self.bytes, gaps: &none }.count(table, occurs, scope);
+            if counted.as_ref().ok() != Some(&elements.len()) {
+                let path = self.plan.path(counter);
+                let wanted = match counted {
+                    Ok(count) => format!("{count} elements, as {path} says"),
+                    Err(fault) => fault.expected,
+                };
+                return Err(EncodeFault::here(wanted, found()));
+            }
+        }
+        for (index, value) in elements.iter().enumerate() {
+            self.kind(element, value, scope + index * occurs.stride).map_err(|fault| fault.below(index))?;
+        }
+        Ok(())
+    }
+
+    /// Every view whose members are there, in order: where two of them write the same bytes, the later one stays.
+    fn overlay(&mut self, views: &[Vec<Member>], object: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
+        let mut any = false;
+        for view in views {
+            let mut names = HashSet::new();
+            collect_names(view, &mut names);
+            if names.iter().any(|name| object.member(name).is_some()) {
+                any = true;
+                self.members(view, object, scope)?;
+            }
+        }
+        if any || views.iter().any(Vec::is_empty) {
+            return Ok(());
+        }
+        let names: Vec<&str> = views.iter().flatten().map(|member| member.name.as_str()).collect();
+        Err(EncodeFault::here(format!("one of {}", names.join(", ")), "none of them"))
+    }
+
+    fn expected(&self, kind: &Kind) -> String {
+        match kind {
+            Kind::Value(index) => self.plan.expected(&self.plan.items[*index]),
+            Kind::Array { .. } => "an array".to_owned(),
+            Kind::Object(_) | Kind::Overlay(_) => "an object".to_owned(),
+        }
+    }
+
+    /// That the bytes hold what was put in, where items share them.
+    fn verify(&self, shape: &Shape<'_>, value: &Json<'_>) -> Result<(), EncodeFault> {
+        let none = Gaps::default();
+        let body = Body { plan: self.plan, bytes: &self.bytes, gaps: &none };
+        let (mut out, position) = (Vec::new(), Position { record: 1, offset: 0, length: 0, line: None });
+        let options = JsonOptions { blank: Blank::Null, ..JsonOptions::default() };
+        let mut cursor = Cursor::new(&mut out);
+        let written = shape.json.write(body, &position, &options, &mut cursor);
+        cursor.finish();
+        let contradiction = |fault: EncodeFault| EncodeFault {
+            expected: format!("{}, as other items have it that share its bytes", fault.expected),
+            ..fault
+        };
+        if let Err(failure) = written {
+            let fault = EncodeFault::here(failure.fault.expected, failure.fault.found);
+            return Err(contradiction(fault.below(self.plan.path(failure.item))));
+        }
+        let text = String::from_utf8_lossy(&out);
+        match Json::parse(&text) {
+            Ok(read) => differs(value, &read, self.plan.trim()).map_err(contradiction),
+            Err(error) => Err(EncodeFault::here("a record", error)),
+        }
+    }
+
+    /// The record without the room of elements that are not there.
+    fn compacted(&self) -> Vec<u8> {
+        let plan = self.plan;
+        let Some(&record) = plan.records.first() else { return Vec::new() };
+        if plan.settings.odo == Some(Odo::Fixed) || !plan.varies[record] {
+            return self.bytes.clone();
+        }
+        let mut compact = Vec::with_capacity(self.bytes.len());
+        let mut at = 0;
+        for (start, end) in Gaps::in_longest(plan, &self.bytes, record) {
+            compact.extend_from_slice(self.bytes.get(at..start.max(at)).unwrap_or_default());
+            at = end.max(at);
+        }
+        compact.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
+        compact
+    }
+}
+
+impl RecordWriter for Writer<'_> {
+    fn begin(&mut self, _: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        frame::check(self.record.plan)
+    }
+
+    fn record(&mut self, value: &Json<'_>, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        let record = &mut self.record;
+        record.bytes.clear();
+        record.bytes.extend_from_slice(&self.blank);
+        let shape = &self.shapes[usize::from(has_fillers(value))];
+        record.object(&shape.members, value, 0)?;
+        if shape.overlaid {
+            record.verify(shape, value)?;
+        }
+        frame::write(record.plan, &record.compacted(), out)
+    }
+}
+
+fn members(steps: &[Step]) -> Vec<Member> {
+    let of = |step: &Step| match step {
+        Step::Value { name, leaf, .. } => Member { name: name.text(), kind: Kind::Value(leaf.item) },
+        Step::Object { name, members: below } => Member { name: name.text(), kind: Kind::Object(members(below)) },
+        Step::Array { name, table, element, .. } => {
+            let element = Box::new(match element {
+                Element::Value(leaf) => Kind::Value(leaf.item),
+                Element::Object(below) => Kind::Object(members(below)),
+            });
+            Member { name: name.text(), kind: Kind::Array { table: *table, element } }
+        }
+        Step::Overlay { views, .. } => {
+            let views = views.iter().map(|(_, view)| members(view)).collect();
+            Member { name: String::new(), kind: Kind::Overlay(views) }
+        }
+    };
+    steps.iter().map(of).collect()
+}
+
+fn is_overlaid(member: &Member) -> bool {
+    let in_kind = |kind: &Kind| match kind {
+        Kind::Value(_) => false,
+        Kind::Object(members) => members.iter().any(is_overlaid),
+        Kind::Array { .. } => false,
+        Kind::Overlay(_) => true,
+    };
+    match &member.kind {
+        Kind::Array { element, .. } => in_kind(element),
+        kind => in_kind(kind),
+    }
+}
+
+/// The names of an object's members, those of items that share bytes among them.
+fn collect_names<'a>(members: &'a [Member], names: &mut HashSet<&'a str>) {
+    for member in members {
+        match &member.kind {
+            Kind::Overlay(views) => views.iter().for_each(|view| collect_names(view, names)),
+            _ => {
+                names.insert(&member.name);
+            }
+        }
+    }
+}
+
+/// What `decode` adds when it is asked to: the position, and the bytes of a field in hex.
+fn is_added(name: &str, known: &HashSet<&str>) -> bool {
+    matches!(name, "_offset" | "_length" | "_record")
+        || name.strip_suffix("_hex").is_some_and(|own| known.contains(own))
+}
+
+/// Whether a record was written with its fillers.
+fn has_fillers(value: &Json<'_>) -> bool {
+    match value {
+        Json::Object(members) => members.iter().any(|(name, value)| name.starts_with("FILLER_") || has_fillers(value)),
+        Json::Array(elements) => elements.iter().any(has_fillers),
+        _ => false,
+    }
+}

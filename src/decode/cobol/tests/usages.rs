@@ -1,0 +1,158 @@
+//! Values of every usage, sign and picture, from bytes made by hand.
+
+use super::{compile, ebcdic, read, read_with, settings};
+use crate::decode::cobol::{Compiler, EditedAs, FloatFormat, Overpunch};
+use crate::decode::{Blank, CodePage, JsonOptions, Resume};
+
+#[test]
+fn binary_numbers_of_every_kind() {
+    let copybook = "01 R. 05 A BINARY-CHAR. 05 B BINARY-SHORT UNSIGNED. 05 C PIC 9(7) COMP-X. 05 D PIC X(2) COMP-X.
+        05 E PIC S9(4) COMP-5. 05 F INDEX. 05 G POINTER. 05 H PIC S9(4) COMP. 05 I PIC S9(3) COMP-N.";
+    let big = b"\xFE\xFF\xFE\x01\x02\x03\xFF\xFE\x80\x00\x00\x00\x00\x07\x00\x00\x10\x00\xFF\xFF\xFF\xFE";
+    let expected = r#"{"A":-2,"B":65534,"C":66051,"D":65534,"E":-32768,"F":7,"G":4096,"H":-1,"I":-2}"#;
+    assert_eq!(read(&compile(copybook, settings(|_| {})), big), [expected]);
+    // The machine's own byte order concerns all but COMP and COMP-X.
+    let little =
+        b"\xFE\xFE\xFF\x01\x02\x03\xFF\xFE\x00\x80\x07\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\xFF\xFF\xFE\xFF";
+    let gnu = compile(copybook, settings(|s| s.reading.compiler = Compiler::Gnu));
+    assert_eq!(read(&gnu, little), [expected]);
+    let overflow = compile("01 R. 05 A PIC 9(2) COMP.", settings(|_| {}));
+    assert_eq!(
+        read(&overflow, b"\x00\x64"),
+        [
+            "numeric.overflow: record 1 at byte 0: field A: expected PIC 9(2) COMP, found a number that its picture cannot hold (0064)"
+        ]
+    );
+    let full = settings(|s| s.reading.binary_range = crate::decode::cobol::BinaryRange::Full);
+    assert_eq!(read(&compile("01 R. 05 A PIC 9(2) COMP.", full), b"\xFF\xFF"), [r#"{"A":65535}"#]);
+}
+
+#[test]
+fn floats_in_every_format() {
+    let copybook = "01 R. 05 A COMP-1. 05 B COMP-2. 05 C FLOAT-SHORT.";
+    let read_as = |format, bytes: &[u8]| read(&compile(copybook, settings(|s| s.float = Some(format))), bytes);
+    let expected = [r#"{"A":-118.625,"B":0.1,"C":1.0}"#];
+    let ieee = [&(-118.625f32).to_be_bytes()[..], &0.1f64.to_be_bytes(), &1f32.to_be_bytes()].concat();
+    assert_eq!(read_as(FloatFormat::Ieee, &ieee), expected);
+    let little = [&(-118.625f32).to_le_bytes()[..], &0.1f64.to_le_bytes(), &1f32.to_le_bytes()].concat();
+    assert_eq!(read_as(FloatFormat::IeeeLittle, &little), expected);
+    let ibm = [b"\xC2\x76\xA0\x00".as_slice(), b"\x40\x19\x99\x99\x99\x99\x99\x9A", b"\x41\x10\x00\x00"].concat();
+    assert_eq!(read_as(FloatFormat::Ibm, &ibm), expected);
+}
+
+#[test]
+fn wide_characters() {
+    let copybook = "01 R. 05 A PIC N(4). 05 B PIC G(3) DISPLAY-1. 05 C PIC S9(3) NATIONAL SIGN TRAILING SEPARATE.
+        05 D PIC ZZ9.9 NATIONAL. 05 E PIC X(8). 05 F PIC U(2).";
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let record = |a: &str, c: &str| {
+        let double = b"\x45\x62\x45\x66\x40\x40".as_slice();
+        let mixed = b"\xC1\x0E\x45\x62\x0F\x40\x40\x40".as_slice();
+        [&wide(a)[..], double, &wide(c), &wide(" 12.5"), mixed, "é€   ".as_bytes()].concat()
+    };
+    let decoder = compile(copybook, settings(|s| s.encoding = CodePage::find("cp930").unwrap()));
+    assert_eq!(
+        read(&decoder, &record("日é  ", "012-")),
+        [r#"{"A":"日é","B":"日本","C":-12,"D":12.5,"E":"A日","F":"é€"}"#]
+    );
+    assert_eq!(
+        read(&decoder, &record("a", "012-")[..]).first().map(|line| line.starts_with("framing.truncated")),
+        Some(true)
+    );
+    assert_eq!(
+        read(&decoder, &record("abcd", "0x2-")),
+        [
+            "numeric.bad_digit: record 1 at byte 0: field C: expected PIC S9(3) NATIONAL SIGN TRAILING SEPARATE, found no digit: 00 at byte 3 of 003000780032002D"
+        ]
+    );
+    assert_eq!(
+        read(&decoder, &record("abcd", "    ")),
+        [
+            "value.blank: record 1 at byte 0: field C: expected PIC S9(3) NATIONAL SIGN TRAILING SEPARATE, found blanks (0020002000200020)"
+        ]
+    );
+    let mut broken = record("abcd", "012-");
+    broken[0] = 0xD8;
+    assert_eq!(
+        read(&decoder, &broken),
+        [
+            "encoding.unmappable: record 1 at byte 0: field A: expected PIC N(4) in UTF-16, found byte D8 after 0 bytes of the text"
+        ]
+    );
+}
+
+#[test]
+fn edited_numbers_as_numbers_or_text() {
+    let copybook = "01 R. 05 A PIC Z.ZZ9,99-. 05 B PIC F(4)9,99. 05 C PIC ZZ9PP. 05 D PIC 99/99. 05 E PIC *(4)9.";
+    let change = |s: &mut crate::decode::cobol::Settings| {
+        s.reading.decimal_comma = true;
+        s.reading.currency = Some('F');
+    };
+    let data = ebcdic("1.234,50-   F1,00 1212/31**123");
+    assert_eq!(
+        read(&compile(copybook, settings(change)), &data),
+        [r#"{"A":-1234.50,"B":1.00,"C":1200,"D":1231,"E":123}"#]
+    );
+    let text = settings(|s| {
+        change(s);
+        (s.reading.edited, s.trim) = (EditedAs::Text, crate::decode::Trim::None);
+    });
+    assert_eq!(
+        read(&compile(copybook, text), &data),
+        [r#"{"A":"1.234,50-","B":"   F1,00","C":" 12","D":"12/31","E":"**123"}"#]
+    );
+}
+
+#[test]
+fn signs_of_ascii_compilers() {
+    let copybook = "01 R. 05 A PIC S9(3). 05 B PIC S9(3) SIGN LEADING. 05 C PIC S99 SIGN TRAILING SEPARATE.";
+    let with = |overpunch: Overpunch| {
+        compile(
+            copybook,
+            settings(|s| {
+                s.encoding = CodePage::find("ascii").unwrap();
+                s.reading.overpunch = Some(overpunch);
+            }),
+        )
+    };
+    let expected = [r#"{"A":-123,"B":-123,"C":-12}"#];
+    assert_eq!(read(&with(Overpunch::MicroFocus), b"12sq2312-"), expected);
+    assert_eq!(read(&with(Overpunch::Translated), b"12LJ2312-"), expected);
+    assert_eq!(read(&with(Overpunch::Realia), b"12#!2312-"), expected);
+    assert_eq!(read(&with(Overpunch::Auto), b"12LJ2312-"), expected);
+    assert_eq!(read(&with(Overpunch::Auto), b"12sq2312-"), expected);
+    let wrong = read(&with(Overpunch::MicroFocus), b"12LJ2312-").remove(0);
+    assert!(wrong.starts_with("numeric.bad_digit: record 1 at byte 0: field A"), "{wrong}");
+}
+
+#[test]
+fn blank_numbers_and_justified_text() {
+    let copybook = "01 R. 05 A PIC 9(3) BLANK WHEN ZERO. 05 B PIC X(5) JUSTIFIED RIGHT. 05 C PIC S9(3) COMP-3.";
+    let data = [ebcdic("     ab "), vec![0x40; 2]].concat();
+    let decoder = compile(copybook, settings(|s| s.trim = crate::decode::Trim::Left));
+    let options = JsonOptions { blank: Blank::Null, ..JsonOptions::default() };
+    assert_eq!(read_with(&decoder, &data, Resume::default(), &options), [r#"{"A":0,"B":"ab ","C":null}"#]);
+}
+
+#[test]
+fn other_names_and_names_of_values_are_in_the_table() {
+    let copybook = "01 R. 05 A PIC X(2). 88 YES VALUE 'Y' 'J'. 05 B PIC 9(3). 66 AB RENAMES A THRU B. 77 Q PIC X.";
+    let decoder = compile(copybook, settings(|_| {}));
+    let rows: Vec<_> = decoder
+        .describe()
+        .iter()
+        .map(|row| format!("{} {:?} {} {}", row.depth, row.level, row.name, row.picture))
+        .collect();
+    assert_eq!(
+        rows,
+        ["0 Some(1) R ", "1 Some(5) A X(2)", "2 Some(88) YES 'Y', 'J'", "1 Some(5) B 9(3)", "1 Some(66) AB X(5)"]
+    );
+    let slot = decoder.layout().resolve(None, "AB").unwrap().slot;
+    super::with_fields(&decoder, &ebcdic("xy123"), |fields| {
+        let text = fields.read(slot, crate::record::Scope::ROOT).unwrap();
+        assert_eq!(text, crate::record::Value::Text("xy123".into()));
+    });
+    // Level 77 stands beside the record, not in it.
+    assert!(decoder.layout().resolve(None, "Q").is_err());
+    assert_eq!(read(&decoder, &ebcdic("xy123")), [r#"{"A":"xy","B":123}"#]);
+}
