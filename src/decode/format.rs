@@ -22,6 +22,9 @@ impl Format {
     /// Every kind, as the mapping's tables are named.
     pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol"];
 
+    /// The keys of `frame_header` in `[source.cobol]`.
+    pub const FRAME_HEADER: &'static Section = &cobol::FRAME_HEADER;
+
     /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
     /// read.
     pub fn section(kind: &str) -> Option<&'static Section> {
@@ -49,7 +52,9 @@ impl Format {
         match self {
             Format::Csv(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
-            Format::Cobol(settings) => vec![settings.copybook.clone()],
+            Format::Cobol(settings) => {
+                std::iter::once(&settings.copybook).chain(&settings.more_copybooks).cloned().collect()
+            }
         }
     }
 

@@ -92,6 +92,7 @@ pub fn sections() -> Vec<&'static Section> {
     let mut all = vec![&sections::MAPPING, &sections::SOURCE];
     all.extend(Format::KINDS.iter().filter_map(|kind| Format::section(kind)));
     all.push(&crate::decode::fixed_width::FIELD_SECTION);
+    all.push(Format::FRAME_HEADER);
     all.extend(
         sections::ALL.iter().copied().filter(|section| {
             !std::ptr::eq(*section, &sections::MAPPING) && !std::ptr::eq(*section, &sections::SOURCE)

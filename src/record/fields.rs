@@ -80,6 +80,23 @@ pub trait Layout: Send + Sync {
     fn names(&self) -> Vec<String>;
 }
 
+/// One of the records that a document is made of, where a source nests several into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its type: the slot of the record in the layout.
+    pub record: Slot,
+    /// The scope in which its fields are read.
+    pub scope: Scope,
+    /// Where its bytes begin in those of the document.
+    pub offset: u32,
+    /// How many it has.
+    pub length: u32,
+    /// The part that it is below; its own index for the first part, which is below none.
+    pub parent: u32,
+    /// The index behind the last part that is below it.
+    pub end: u32,
+}
+
 /// The values of one record.
 pub trait Fields {
     /// The value at `slot` in `scope`.
@@ -116,6 +133,12 @@ pub trait Fields {
 
     /// The layout's own name of the slot.
     fn name(&self, slot: Slot) -> &str;
+
+    /// The records that the document is made of, in the order of the file: where a source has several record types, also
+    /// for a record that stands alone. Empty for sources of one type.
+    fn parts(&self) -> &[Part] {
+        &[]
+    }
 }
 
 /// Why a field has no value. Turned into a value or into a [`Reject`](super::Reject) by the mapping.

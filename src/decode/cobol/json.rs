@@ -15,6 +15,8 @@ use crate::record::{FieldFault, Position, Value};
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
     members: Vec<Step>,
+    /// The names of the members.
+    names: HashSet<String>,
     /// Room that the record takes without the elements of its tables.
     room: usize,
     /// Room for whatever may follow an element of a table.
@@ -105,17 +107,37 @@ impl JsonPlan {
     /// The plan for one record; `fillers` says whether items without a name are written.
     pub(super) fn new(plan: &Plan, record: usize, fillers: bool) -> JsonPlan {
         let mut compiler = Compiler { plan, fillers, filler_number: 0 };
+        let mut names = HashSet::new();
         let members = match plan.items[record].children.as_slice() {
-            [] => compiler.steps(&[record], &mut HashSet::new()),
-            children => compiler.steps(children, &mut HashSet::new()),
+            [] => compiler.steps(&[record], &mut names),
+            children => compiler.steps(children, &mut names),
         };
         let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
-        JsonPlan { members, room, tail }
+        JsonPlan { members, names, room, tail }
+    }
+
+    /// The names of the record's members.
+    pub(super) fn names(&self) -> &HashSet<String> {
+        &self.names
     }
 
     /// Writes a record. After a failure the cursor stands somewhere in the middle of it.
     pub(super) fn write(
+        &self,
+        body: Body<'_>,
+        position: &Position,
+        options: &JsonOptions,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(), Box<Failure>> {
+        let start = cursor.len();
+        self.write_members(body, position, options, cursor)?;
+        cursor.close_object(start);
+        Ok(())
+    }
+
+    /// Writes the members of a record, each with a comma before it. There is room for what closes the record.
+    pub(super) fn write_members(
         &self,
         body: Body<'_>,
         position: &Position,
@@ -134,13 +156,10 @@ impl JsonPlan {
             family: encoding.family(),
         };
         cursor.reserve(self.room * factor);
-        let start = cursor.len();
         if options.meta {
             cursor.meta(position);
         }
-        run.members(&self.members, body, 0, cursor)?;
-        cursor.close_object(start);
-        Ok(())
+        run.members(&self.members, body, 0, cursor)
     }
 }
 
@@ -234,7 +253,7 @@ impl Compiler<'_> {
 }
 
 /// A name that the object does not have yet.
-fn unique(name: String, names: &mut HashSet<String>) -> String {
+pub(super) fn unique(name: String, names: &mut HashSet<String>) -> String {
     let mut candidate = name.clone();
     let mut number = 2;
     while !names.insert(candidate.clone()) {

@@ -47,7 +47,8 @@ impl Plan {
             settings: settings.clone(),
             length,
         };
-        if settings.odo == Some(Odo::Variable) {
+        // A record that ends behind its last element moves what follows a table.
+        if settings.odo == Some(Odo::Variable) || settings.framing == Framing::Odo {
             for (table, item) in plan.behind_tables() {
                 plan.moved_by[item].push(table);
             }
@@ -71,7 +72,7 @@ impl Plan {
         pairs
     }
 
-    fn record_of(&self, index: usize) -> usize {
+    pub(super) fn record_of(&self, index: usize) -> usize {
         let mut at = index;
         while let Some(parent) = self.items[at].parent {
             at = parent;
@@ -165,7 +166,7 @@ impl Plan {
     }
 
     /// The path with the record's name, where it takes that to be unique.
-    fn qualified_path(&self, index: usize) -> String {
+    pub(super) fn qualified_path(&self, index: usize) -> String {
         match (self.records.len(), self.items[self.record_of(index)].name.as_deref()) {
             (2.., Some(record)) => format!("{record}.{}", self.path(index)),
             _ => self.path(index),
@@ -173,7 +174,7 @@ impl Plan {
     }
 
     /// True when the groups around an item bear the names before the last, in order, perhaps with others between.
-    fn is_qualified(&self, index: usize, parts: &[String]) -> bool {
+    pub(super) fn is_qualified(&self, index: usize, parts: &[String]) -> bool {
         let mut above = self.items[index].parent;
         for wanted in parts.iter().rev().skip(1) {
             loop {
@@ -386,11 +387,6 @@ impl Plan {
     pub(super) fn is_padding(&self, bytes: &[u8]) -> bool {
         let blank = self.encoding.blank();
         bytes.iter().all(|byte| *byte == blank || *byte == 0)
-    }
-
-    /// Whether a record that ends early counts as filled up with blanks, as LINE SEQUENTIAL files are read.
-    pub(super) fn pads(&self) -> bool {
-        self.settings.framing == Framing::Line
     }
 }
 
