@@ -108,10 +108,9 @@ impl JsonPlan {
     pub(super) fn new(plan: &Plan, record: usize, fillers: bool) -> JsonPlan {
         let mut compiler = Compiler { plan, fillers, filler_number: 0 };
         let mut names = HashSet::new();
-        let members = match plan.items[record].children.as_slice() {
-            [] => compiler.steps(&[record], &mut names),
-            children => compiler.steps(children, &mut names),
-        };
+        let children = plan.items[record].children.as_slice();
+        let members =
+            compiler.steps(if children.is_empty() { std::slice::from_ref(&record) } else { children }, &mut names);
         let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
         JsonPlan { members, names, room, tail }
@@ -136,7 +135,7 @@ impl JsonPlan {
         Ok(())
     }
 
-    /// Writes the members of a record, each with a comma before it. There is room for what closes the record.
+    /// Writes the members of a record, each with a comma before it.
     pub(super) fn write_members(
         &self,
         body: Body<'_>,

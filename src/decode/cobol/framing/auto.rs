@@ -9,7 +9,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::super::Compiled;
 use super::super::reader::bounds;
-use super::super::settings::Framing;
+use super::super::settings::{Framing, Odo};
 use super::{Convention, Framer, Place, Step};
 use crate::decode::json::{Blank, JsonOptions};
 use crate::decode::reader::StreamFault;
@@ -150,7 +150,8 @@ fn conventions(compiled: &Compiled) -> Vec<(String, Convention)> {
     if compiled.measure.has_item() {
         all.push(plain(Framing::LengthField));
     }
-    if compiled.measure.varies() {
+    // Records whose tables always take their whole room all have one length.
+    if compiled.measure.varies() && settings.odo != Some(Odo::Fixed) {
         all.push(plain(Framing::Odo));
     }
     all

@@ -10,6 +10,8 @@ mod auto;
 mod frame;
 mod header;
 mod measure;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub(super) use auto::detect;
