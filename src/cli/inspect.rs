@@ -1,27 +1,41 @@
 //! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped.
+//! `inspect FILE --copybook F`: which framing explains a data file, and what speaks for and against each.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 
-use super::decode::text_of;
-use crate::decode::{CodePage, Format, LayoutRow, Place, cobol};
+use super::decode::{DecodeArgs, layout, text_of};
+use super::output;
+use crate::decode::{CodePage, Format, LayoutRow, Place, StreamFault, cobol};
 use crate::diagnostic::{Faults, SourceText};
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// The copybook
-    pub copybook: PathBuf,
+    /// A copybook; with --copybook a data file, to find out its framing. The other options are those of decode
+    #[command(flatten)]
+    pub layout: DecodeArgs,
 }
 
-/// Runs the command. 0: shown; 2: the copybook has faults or cannot be read.
+/// Runs the command. 0: shown; 1: no framing explains the data file, or more than one; 2: the copybook has faults, or
+/// something cannot be read.
 pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
-    let rows = match rows(args) {
+    if !args.layout.copybook.is_empty() {
+        return match evidence(args) {
+            Ok(evidence) => show(&evidence, json),
+            Err(message) => {
+                output::note(message);
+                ExitCode::from(2)
+            }
+        };
+    }
+    let rows = match rows(&args.layout.file) {
         Ok(rows) => rows,
         Err(message) => {
             let _ = writeln!(io::stderr(), "{message}");
@@ -34,10 +48,58 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {
-    let path = args.copybook.display().to_string();
-    let bytes = std::fs::read(&args.copybook).map_err(|error| format!("cannot read {path}: {error}"))?;
-    let source = SourceText::new(&args.copybook, text_of(bytes));
+/// What speaks for each framing of the data file.
+fn evidence(args: &InspectArgs) -> Result<cobol::Evidence, String> {
+    let open = DecodeArgs { framing: Some(cobol::Framing::Auto), ..args.layout.clone() };
+    let decoder = layout(&open)?;
+    let path = open.file.display();
+    let mut file = File::open(&open.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let found = decoder.evidence(&mut file).map_err(|fault| match fault {
+        StreamFault::Io(error) => format!("cannot read {path}: {error}"),
+        StreamFault::Layout { message, .. } => format!("{path}: {message}"),
+    })?;
+    found.ok_or_else(|| "the framing of this format is not open".to_owned())
+}
+
+fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
+    let chosen = evidence.chosen.and_then(|chosen| evidence.candidates.get(chosen));
+    if json {
+        let candidates = evidence.candidates.iter().map(|candidate| {
+            json!({
+                "framing": candidate.name,
+                "consumes": candidate.consumes,
+                "records": candidate.records,
+                "sample": candidate.sample,
+                "fitting": candidate.fitting,
+                "fault": candidate.fault,
+            })
+        });
+        output::json(&json!({
+            "framing": chosen.map(|chosen| &chosen.name),
+            "verdict": evidence.verdict(),
+            "candidates": candidates.collect::<Vec<_>>(),
+        }));
+    } else {
+        let row = |candidate: &cobol::Candidate| {
+            let fitting = format!("{} of {}", candidate.fitting, candidate.sample);
+            let fault = candidate.fault.clone().unwrap_or_else(|| "consumes the file exactly".to_owned());
+            vec![candidate.name.clone(), candidate.records.to_string(), fitting, fault]
+        };
+        let rows: Vec<_> = evidence.candidates.iter().map(row).collect();
+        output::table(&["FRAMING", "RECORDS", "AS THE COPYBOOK SAYS", "EVIDENCE"], &rows);
+        output::line("");
+        output::line(match chosen {
+            Some(chosen) => format!("framing: {}", chosen.name),
+            None => "framing: none of these explains the file alone; more options of decode may".to_owned(),
+        });
+    }
+    if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+fn rows(copybook: &Path) -> Result<Vec<LayoutRow>, String> {
+    let path = copybook.display().to_string();
+    let bytes = std::fs::read(copybook).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let source = SourceText::new(copybook, text_of(bytes));
     let encoding = CodePage::find("cp037").map_err(|unknown| unknown.to_string())?;
     let place = Place::command_line(&format!("inspect {path}"));
     let mut settings = cobol::Settings::new(path, encoding, place);

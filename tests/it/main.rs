@@ -13,6 +13,7 @@ mod kill;
 mod mapping;
 mod readme;
 mod reference;
+mod segments;
 mod service;
 mod site;
 mod staging;

@@ -301,6 +301,11 @@ impl Output {
     }
 }
 
+/// The layout that the options describe; else what is wrong with them, as it is to be printed.
+pub(super) fn layout(args: &DecodeArgs) -> Result<Decoder, String> {
+    format_of(args).and_then(|format| compile(&format)).map_err(|failure| failure.to_string())
+}
+
 /// Reads the files that the layout needs and compiles it.
 fn compile(format: &Format) -> Result<Decoder, Failure> {
     let mut texts = Vec::new();

@@ -31,7 +31,7 @@ pub(crate) enum Fillers {
 }
 
 /// Options of `decode`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct DecodeArgs {
     /// The file to decode
     pub file: PathBuf,
