@@ -37,6 +37,11 @@ impl Format {
         }
     }
 
+    /// Whether a format's table may have `controls`.
+    pub fn has_controls(table: &Table<'_>) -> bool {
+        table.section().key(CONTROLS.name).is_some()
+    }
+
     /// Reads the format's own keys. Faults are reported through the table; `None` when there were any, or when there
     /// is no such kind.
     pub fn read(kind: &str, table: &Table<'_>) -> Option<Format> {
@@ -164,6 +169,14 @@ pub(super) const TRAILER: Key = Key {
     shape: "table",
     presence: Presence::Optional,
     doc: "which record is the trailer (`when`) and what it has to agree with (`count`, `sum`)",
+};
+
+/// The key of formats that tell record types apart.
+pub(super) const CONTROLS: Key = Key {
+    name: "controls",
+    shape: "array of tables",
+    presence: Presence::Optional,
+    doc: "counts, sums, hash totals and sequence numbers by record type, per file or group",
 };
 
 /// Reads `encoding`.

@@ -27,6 +27,7 @@ mod source;
 mod temporal;
 #[cfg(test)]
 mod testing;
+mod totals;
 mod types;
 
 use std::collections::HashMap;
@@ -81,7 +82,7 @@ impl Plan {
     }
 
     /// Control totals at zero, to judge a file before anything of it is mapped; `None` when the mapping has
-    /// no `trailer`.
+    /// neither `trailer` nor `controls`.
     pub fn controls(&self) -> Option<Controls> {
         Controls::new(&self.rules)
     }
@@ -173,10 +174,13 @@ pub fn compile(
         serve::serving(serve_node.as_ref(), &Shape::broken(), faults);
         return None;
     };
-    let (mut skip, mut trailer) = (Vec::new(), None);
+    let (mut skip, mut trailer, mut controls) = (Vec::new(), None, Vec::new());
     if let Some(inner) = &from.table {
         skip = source::skip(inner, decoder.layout(), from.style, faults);
         trailer = source::trailer(inner, decoder.layout(), from.style, faults);
+        if Format::has_controls(inner) {
+            controls = totals::compile(inner, decoder.layout(), from.style, faults);
+        }
     }
     let context = Context { lookups: &lookups, style: from.style, faults };
     let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
@@ -195,7 +199,7 @@ pub fn compile(
         files: from.files?,
         decoder,
         hash: hash(source, &texts_of(&root, &Faults::new()), texts),
-        rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer }),
+        rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls }),
     })
 }
 

@@ -78,6 +78,18 @@ pub trait Layout: Send + Sync {
 
     /// The names of all elementary fields, in the order of the record, for messages and proposals.
     fn names(&self) -> Vec<String>;
+
+    /// The record type of this name, where the layout tells several apart: the parent under which its fields resolve, and
+    /// what [`Part::record`] says.
+    fn record(&self, name: &str) -> Option<Slot> {
+        let _ = name;
+        None
+    }
+
+    /// The names of the record types; none where there is only one.
+    fn record_types(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One of the records that a document is made of, where a source nests several into one.

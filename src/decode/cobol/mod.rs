@@ -299,4 +299,13 @@ impl Layout for Cobol {
         let elementary = |index: &usize| plan.items[*index].data.is_some() && plan.items[*index].name.is_some();
         (0..plan.items.len()).filter(elementary).map(|index| plan.path(index)).collect()
     }
+
+    fn record(&self, name: &str) -> Option<Slot> {
+        self.compiled.segments.as_ref()?.record(name)
+    }
+
+    fn record_types(&self) -> Vec<String> {
+        let kinds = self.compiled.segments.iter().flat_map(|segments| &segments.kinds);
+        kinds.map(|kind| kind.name.clone()).collect()
+    }
 }

@@ -4,7 +4,7 @@ use super::framing::FrameHeader;
 use super::segments::{self, SegmentSettings};
 use crate::decode::CodePage;
 use crate::decode::copybook::SourceFormat;
-use crate::decode::format::{FILES, Place, SKIP, TRAILER, Trim, read_encoding};
+use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
 /// What a person wrote.
@@ -270,6 +270,7 @@ pub(in crate::decode) static SECTION: Section = Section {
         segments::FILTER,
         SKIP,
         TRAILER,
+        CONTROLS,
     ],
 };
 

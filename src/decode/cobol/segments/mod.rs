@@ -154,6 +154,12 @@ impl Segments {
         self.kind_of(part.record.0 as usize)
     }
 
+    /// The slot of the record of this name.
+    pub(super) fn record(&self, name: &str) -> Option<Slot> {
+        let kind = self.kinds.iter().position(|kind| kind.name.eq_ignore_ascii_case(name.trim()))?;
+        Some(self.slot(kind as u16))
+    }
+
     /// The name of a kind.
     pub(super) fn name(&self, kind: u16) -> &str {
         self.kinds.get(usize::from(kind)).map_or("", |kind| kind.name.as_str())
