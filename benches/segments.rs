@@ -140,8 +140,10 @@ fn decode(decoder: &Decoder, data: &[u8]) -> usize {
     let mut out = Vec::with_capacity(1 << 20);
     let mut written = 0;
     while let Some(item) = reader.next().expect("the data is in memory") {
-        let Item::Record(record) = item else { panic!("every record belongs to a company") };
-        decoder.write_json(&record, &options, &mut out).expect("every record is sound");
+        match item {
+            Item::Record(record) => decoder.write_json(&record, &options, &mut out).expect("every record is sound"),
+            Item::Reject(_) | Item::Skipped => unreachable!("every record belongs to a company"),
+        }
         if out.len() > 256 << 10 {
             written += out.len();
             black_box(&out);
@@ -205,7 +207,9 @@ fn main() {
     let data = companies();
     let decoder = decoder();
     let json = decode(&decoder, &data);
-    let decoding = best(|| drop(black_box(decode(&decoder, &data))));
+    let decoding = best(|| {
+        black_box(decode(&decoder, &data));
+    });
     let copying = best(|| copy(&data, json));
     let rate = |seconds: f64| data.len() as f64 / 1e6 / seconds;
     println!(

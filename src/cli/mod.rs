@@ -60,7 +60,6 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one a process")]
 enum Command {
     /// Run schedules, the API and the console until SIGTERM; SIGHUP reloads the configuration
     Serve,

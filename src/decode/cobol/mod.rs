@@ -6,6 +6,7 @@
 //! all of them, and tells by a condition which one a record is.
 
 mod fields;
+mod frame_writer;
 mod framing;
 mod json;
 mod number;

@@ -192,7 +192,7 @@ async fn a_file_is_known_by_path_size_and_content(staging: Arc<dyn Staging>) {
 async fn a_file_has_a_number_that_counts_once_it_is_staged(staging: Arc<dyn Staging>) {
     let first = Reading::begin(&staging, "orders.v1").await;
     let orders = first.resource.clone();
-    let second = Reading::of_file(&staging, &orders, "in/ORD2.DAT", BlobId([8; 32])).await;
+    let second = staging.claim_file(&orders, "in/ORD2.DAT", 1000, BlobId([8; 32])).await.unwrap().id;
     let other = Reading::begin(&staging, "other.v1").await;
     let known = async |file| staging.file_sequence(&orders, file).await.unwrap();
     let sequence = |own, previous| FileSequence { own, previous };
@@ -201,15 +201,15 @@ async fn a_file_has_a_number_that_counts_once_it_is_staged(staging: Arc<dyn Stag
     staging.note_file_sequence(other.file, 99).await.unwrap();
     assert_eq!(known(first.file).await, sequence(Some(41), None));
     // Nothing of it is staged yet.
-    assert_eq!(known(second.file).await, sequence(None, None));
+    assert_eq!(known(second).await, sequence(None, None));
     for reading in [&first, &other] {
         let batch = Batch { file_state: FileState::Staged, ..reading.batch(vec![], vec![], 1) };
         staging.commit(batch).await.unwrap();
     }
-    assert_eq!(known(second.file).await, sequence(None, Some(41)));
+    assert_eq!(known(second).await, sequence(None, Some(41)));
     assert_eq!(known(first.file).await, sequence(Some(41), None));
     staging.note_file_sequence(first.file, 42).await.unwrap();
-    assert_eq!(known(second.file).await, sequence(None, Some(42)));
+    assert_eq!(known(second).await, sequence(None, Some(42)));
     let unknown = staging.note_file_sequence(FileId(999), 1).await;
     assert!(matches!(unknown, Err(StagingError::UnknownFile(_))));
 }

@@ -288,24 +288,11 @@ impl Framer {
             return Ok(cut(window, at, format!("a record of at most {} bytes", self.plan.length), place));
         }
         let bytes = window.first(at + prefix + self.plan.length).get(at + prefix..).unwrap_or_default();
-        let record = match &self.segments {
-            Some(segments) => match segments.route(&self.plan, bytes) {
-                Ok(kind) => segments.kinds[usize::from(kind)].record,
-                Err(unroutable) if unroutable.code == RejectCode::RecordTooShort && !whole => {
-                    return Ok(cut(window, at, unroutable.expected, place));
-                }
-                Err(unroutable) => {
-                    let unmeasured = format!("{}, so its length cannot be known", unroutable.found);
-                    return Err(self.unmeasured(window, at, Unmeasured::Bad(unmeasured)));
-                }
-            },
-            None => self.plan.records.first().copied().unwrap_or_default(),
-        };
-        match self.measure.by_counters(&self.plan, record, bytes) {
+        match by_counters(&self.plan, &self.measure, self.segments.as_deref(), bytes) {
             Ok(length) => self.measured(window, input, at, length, place),
-            Err(Unmeasured::TooShort) => {
-                let length = self.plan.items[record].length;
-                Ok(cut(window, at, format!("a record of at most {length} bytes"), place))
+            Err(Unmeasured::TooShort) if !whole => {
+                let expected = format!("a record of at most {} bytes", self.plan.length);
+                Ok(cut(window, at, expected, place))
             }
             Err(unmeasured) => Err(self.unmeasured(window, at, unmeasured)),
         }
@@ -313,14 +300,32 @@ impl Framer {
 
     #[cold]
     fn unmeasured(&self, window: &Window, at: usize, unmeasured: Unmeasured) -> StreamFault {
-        let found = match unmeasured {
-            Unmeasured::Bad(found) => found,
-            Unmeasured::TooShort => "its end".to_owned(),
-        };
+        let found = unmeasured.found();
         let offset = window.offset() + at as u64;
         let framing = self.convention.framing.word();
         lost(window, at, format!("the record at byte {offset} says no length (framing `{framing}`): found {found}"))
     }
+}
+
+/// The length of a record by its type and its counters.
+pub(in crate::decode::cobol) fn by_counters(
+    plan: &Plan,
+    measure: &Measure,
+    segments: Option<&Segments>,
+    bytes: &[u8],
+) -> Result<usize, Unmeasured> {
+    let record = match segments {
+        Some(segments) => match segments.route(plan, bytes) {
+            Ok(kind) => segments.kinds[usize::from(kind)].record,
+            Err(unroutable) if unroutable.code == RejectCode::RecordTooShort => return Err(Unmeasured::TooShort),
+            Err(unroutable) => {
+                let found = format!("{}, so its length cannot be known", unroutable.found);
+                return Err(Unmeasured::Bad(found));
+            }
+        },
+        None => plan.records.first().copied().unwrap_or_default(),
+    };
+    measure.by_counters(plan, record, bytes)
 }
 
 /// What says the length of the record behind it.

@@ -17,11 +17,21 @@ pub(in crate::decode::cobol) struct Measure {
 }
 
 /// Why a record could not be measured.
-pub(super) enum Unmeasured {
+pub(in crate::decode::cobol) enum Unmeasured {
     /// The bytes that say it are not there.
     TooShort,
     /// They say nothing that can be a length.
     Bad(String),
+}
+
+impl Unmeasured {
+    /// What was found instead of a length.
+    pub(in crate::decode::cobol) fn found(self) -> String {
+        match self {
+            Unmeasured::Bad(found) => found,
+            Unmeasured::TooShort => "its end".to_owned(),
+        }
+    }
 }
 
 impl Measure {
@@ -81,7 +91,7 @@ impl Measure {
     }
 
     /// The length that the item in these bytes says.
-    pub(super) fn by_item(&self, plan: &Plan, bytes: &[u8]) -> Result<usize, Unmeasured> {
+    pub(in crate::decode::cobol) fn by_item(&self, plan: &Plan, bytes: &[u8]) -> Result<usize, Unmeasured> {
         let Some(index) = self.item else { return Err(Unmeasured::TooShort) };
         let item = &plan.items[index];
         let field = bytes.get(item.offset..item.offset + item.length).ok_or(Unmeasured::TooShort)?;

@@ -16,7 +16,7 @@ mod words;
 
 pub(super) use auto::detect;
 pub use auto::{Candidate, Evidence};
-pub(super) use frame::{Bad, Frame, Framer, Place, Step};
+pub(super) use frame::{Bad, Frame, Framer, Place, Step, by_counters};
 pub(in crate::decode) use header::FRAME_HEADER;
 pub use header::{FrameHeader, LengthCounts, LengthType};
 pub(super) use measure::Measure;
