@@ -195,3 +195,31 @@ fn a_bad_record_takes_its_document_to_the_dead_letters_and_a_replay_brings_it_ba
     let (trace, _) = site.json(&["trace", "batches", "1"]);
     assert_eq!(trace[0]["document"], payroll(), "{trace:?}");
 }
+
+/// The README's example of several record types, as it stands there, over the bank's file.
+#[test]
+fn the_readmes_example_runs() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, behind) = readme.split_once("```toml\n[source.cobol]\nfiles = \"BANK*.DAT\"").unwrap();
+    let (example, _) = behind.split_once("```").unwrap();
+    let head = "resource = \"batches\"\nversion = 1\nkey = [\"number\"]\n[source]\nbackend = \"erp\"\n";
+    let site = site(&format!("{head}[source.cobol]\nfiles = \"BANK*.DAT\"{example}"));
+    let data = std::fs::read(fixture("bank.dat")).unwrap();
+    site.deliver("BANK17.DAT", &data);
+    let (summary, code) = site.json(&["sync", "batches"]);
+    assert_eq!((summary[0]["staged"].as_u64(), code), (Some(3), 0), "{summary:?}");
+    let (trace, _) = site.json(&["trace", "batches", "3"]);
+    let notes = &trace[0]["document"]["entries"][1]["notes"];
+    assert_eq!(notes, &json!([{ "text": "x".repeat(30) }]), "{trace:?}");
+
+    // One cent more in an entry, the file's number one higher: it no longer balances.
+    let mut wrong = data.clone();
+    let amount = wrong.windows(6).position(|bytes| bytes == b"\x00\x00\x00\x15\x00\x0C").unwrap();
+    wrong[amount + 5] = 0x1C;
+    wrong[10] += 1;
+    site.deliver("BANK18.DAT", &wrong);
+    let (_, code) = site.json(&["sync", "batches"]);
+    let (letters, _) = site.json(&["dead-letters", "list"]);
+    assert_eq!((code, letters[0]["code"].as_str()), (1, Some("control.total")), "{letters:?}");
+    assert_eq!(letters[0]["expected"], "the total 100147.49 of ENTRY-REC.AMOUNT, as BATCH-TRAILER.T-TOTAL says");
+}
