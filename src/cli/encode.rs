@@ -39,7 +39,8 @@ pub(super) fn run(args: &EncodeArgs) -> ExitCode {
 fn encode(args: &EncodeArgs) -> Result<u64, Failure> {
     let decoder = decoder_of(&args.layout)?;
     let Some(mut encoder) = decoder.encoder() else {
-        return Err(Failure::Usage("this format can be read but not written".to_owned()));
+        let message = "framing `auto` finds out how a file is framed: say with --framing how it is to be written";
+        return Err(Failure::Usage(message.to_owned()));
     };
     let (mut input, size) = open(&args.file)?;
     let mut output = Output::open(args.output.as_deref(), size)?;

@@ -1,7 +1,9 @@
 //! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped.
+//! `inspect FILE --copybook F`: which framing explains a data file, and what speaks for and against each.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,21 +11,32 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::decode::{CobolOptions, text_at, text_of};
-use crate::decode::{CodePage, Format, LayoutRow, Place, cobol};
+use super::decode::{LayoutArgs, layout, text_at, text_of};
+use super::output;
+use crate::decode::{CodePage, Format, LayoutRow, Place, StreamFault, cobol};
 use crate::diagnostic::{Faults, SourceText};
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// The copybook
-    pub copybook: PathBuf,
+    /// A copybook; with --copybook a data file, to find out its framing. The other options are those of decode
+    pub file: PathBuf,
     #[command(flatten)]
-    pub options: CobolOptions,
+    pub layout: LayoutArgs,
 }
 
-/// Runs the command. 0: shown; 2: the copybook has faults or cannot be read.
+/// Runs the command. 0: shown; 1: no framing explains the data file, or more than one; 2: the copybook has faults, or
+/// something cannot be read.
 pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
+    if !args.layout.copybook.is_empty() {
+        return match evidence(args) {
+            Ok(evidence) => show(&evidence, json),
+            Err(message) => {
+                output::note(message);
+                ExitCode::from(2)
+            }
+        };
+    }
     let rows = match rows(args) {
         Ok(rows) => rows,
         Err(message) => {
@@ -37,17 +50,66 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What speaks for each framing of the data file.
+fn evidence(args: &InspectArgs) -> Result<cobol::Evidence, String> {
+    let open = LayoutArgs { framing: Some(cobol::Framing::Auto), ..args.layout.clone() };
+    let decoder = layout(&open)?;
+    let path = args.file.display();
+    let mut file = File::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let found = decoder.evidence(&mut file).map_err(|fault| match fault {
+        StreamFault::Io(error) => format!("cannot read {path}: {error}"),
+        StreamFault::Layout { message, .. } => format!("{path}: {message}"),
+    })?;
+    found.ok_or_else(|| "the framing of this format is not open".to_owned())
+}
+
+fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
+    let chosen = evidence.chosen.and_then(|chosen| evidence.candidates.get(chosen));
+    if json {
+        let candidates = evidence.candidates.iter().map(|candidate| {
+            json!({
+                "framing": candidate.name,
+                "consumes": candidate.consumes,
+                "records": candidate.records,
+                "sample": candidate.sample,
+                "fitting": candidate.fitting,
+                "fault": candidate.fault,
+            })
+        });
+        output::json(&json!({
+            "framing": chosen.map(|chosen| &chosen.name),
+            "verdict": evidence.verdict(),
+            "candidates": candidates.collect::<Vec<_>>(),
+        }));
+    } else {
+        let row = |candidate: &cobol::Candidate| {
+            let fitting = format!("{} of {}", candidate.fitting, candidate.sample);
+            let fault = candidate.fault.clone().unwrap_or_else(|| "consumes the file exactly".to_owned());
+            vec![candidate.name.clone(), candidate.records.to_string(), fitting, fault]
+        };
+        let rows: Vec<_> = evidence.candidates.iter().map(row).collect();
+        output::table(&["FRAMING", "RECORDS", "AS THE COPYBOOK SAYS", "EVIDENCE"], &rows);
+        output::line("");
+        output::line(match chosen {
+            Some(chosen) => format!("framing: {}", chosen.name),
+            None => "framing: none of these explains the file alone; more options of decode may".to_owned(),
+        });
+    }
+    if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
 fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {
-    let path = args.copybook.display().to_string();
-    let bytes = std::fs::read(&args.copybook).map_err(|error| format!("cannot read {path}: {error}"))?;
-    let source = SourceText::new(&args.copybook, text_of(bytes));
+    let path = args.file.display().to_string();
+    let bytes = std::fs::read(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let source = SourceText::new(&args.file, text_of(bytes));
     let texts = RefCell::new(HashMap::from([(path.clone(), Some(source))]));
     let encoding = CodePage::find("cp037").map_err(|unknown| unknown.to_string())?;
     let place = Place::command_line(&format!("inspect {path}"));
     let mut settings = cobol::Settings::new(path, encoding, place);
     // Where items behind a table of varying length begin is a question of the data, not of the layout.
     settings.odo = Some(cobol::Odo::Fixed);
-    settings.reading = args.options.reading();
+    settings.source_format = args.layout.source_format.unwrap_or_default();
+    settings.reading = args.layout.cobol.reading();
     let faults = Faults::new();
     match Format::Cobol(settings).compile(&|path| text_at(path, &texts), &faults) {
         Some(decoder) => Ok(decoder.describe()),

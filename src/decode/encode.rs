@@ -265,12 +265,13 @@ impl<'a> Encoder<'a> {
 }
 
 impl Decoder {
-    /// A writer of records in this layout; each call begins a new file. `None` for a format that is only read.
+    /// A writer of records in this layout; each call begins a new file. `None` for a layout that is only read: a framing
+    /// that is to be found out from a file.
     pub fn encoder(&self) -> Option<Encoder<'_>> {
         match &self.0 {
             Kind::Csv(csv) => Some(Encoder::new(csv.writer())),
             Kind::FixedWidth(fixed_width) => Some(Encoder::new(fixed_width.writer())),
-            Kind::Cobol(cobol) => Some(Encoder::new(cobol.writer())),
+            Kind::Cobol(cobol) => cobol.writer().map(Encoder::new),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, Source
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
 /// options of a command.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a mapping")]
 pub enum Format {
     /// Delimited text.
     Csv(csv::Settings),
@@ -22,6 +23,9 @@ impl Format {
     /// Every kind, as the mapping's tables are named.
     pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol"];
 
+    /// The keys of `frame_header` in `[source.cobol]`.
+    pub const FRAME_HEADER: &'static Section = &cobol::FRAME_HEADER;
+
     /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
     /// read.
     pub fn section(kind: &str) -> Option<&'static Section> {
@@ -31,6 +35,11 @@ impl Format {
             "cobol" => Some(&cobol::SECTION),
             _ => None,
         }
+    }
+
+    /// Whether a format's table may have `controls`.
+    pub fn has_controls(table: &Table<'_>) -> bool {
+        table.section().key(CONTROLS.name).is_some()
     }
 
     /// Reads the format's own keys. Faults are reported through the table; `None` when there were any, or when there
@@ -50,7 +59,9 @@ impl Format {
         match self {
             Format::Csv(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
-            Format::Cobol(settings) => vec![settings.copybook.clone()],
+            Format::Cobol(settings) => {
+                std::iter::once(&settings.copybook).chain(&settings.more_copybooks).cloned().collect()
+            }
         }
     }
 
@@ -169,6 +180,14 @@ pub(super) const TRAILER: Key = Key {
     shape: "table",
     presence: Presence::Optional,
     doc: "which record is the trailer (`when`) and what it has to agree with (`count`, `sum`)",
+};
+
+/// The key of formats that tell record types apart.
+pub(super) const CONTROLS: Key = Key {
+    name: "controls",
+    shape: "array of tables",
+    presence: Presence::Optional,
+    doc: "counts, sums, hash totals and sequence numbers by record type, per file or group",
 };
 
 /// Reads `encoding`.

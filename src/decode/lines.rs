@@ -19,9 +19,19 @@ pub(super) struct Line {
 
 /// The line at the start of the window; `None` at the end of the input.
 pub(super) fn next_line<R: Read>(window: &mut Window, input: &mut R, family: Family) -> io::Result<Option<Line>> {
+    next_line_at(window, input, family, 0)
+}
+
+/// The line that begins `at` bytes behind the start of the window; its lengths count from there.
+pub(super) fn next_line_at<R: Read>(
+    window: &mut Window,
+    input: &mut R,
+    family: Family,
+    at: usize,
+) -> io::Result<Option<Line>> {
     let mut searched = 0;
     loop {
-        let bytes = window.bytes();
+        let bytes = window.bytes().get(at..).unwrap_or_default();
         if let Some(found) = bytes.get(searched..).and_then(|rest| find_end(rest, family)) {
             let end = searched + found;
             let content = if end > 0 && bytes[end - 1] == b'\r' { end - 1 } else { end };
@@ -32,7 +42,7 @@ pub(super) fn next_line<R: Read>(window: &mut Window, input: &mut R, family: Fam
             return Ok(Some(Line { content: MAX_RECORD, total: searched, whole: false }));
         }
         if !window.grow(input)? {
-            let held = window.bytes().len();
+            let held = window.bytes().len().saturating_sub(at);
             return Ok((held > 0).then_some(Line { content: held, total: held, whole: true }));
         }
     }

@@ -24,7 +24,7 @@ mod window;
 
 use std::io::{Read, Seek};
 
-use crate::record::{Layout, Position, RawRecord, Reject};
+use crate::record::{Layout, Part, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
 pub use encode::{EncodeFault, Encoder, Json, JsonFault};
@@ -85,6 +85,30 @@ impl Decoder {
         Reader::open(self, input, from)
     }
 
+    /// Starts reading at a record whose position is known, as that of a dead letter is.
+    pub fn reader_at<R: Read + Seek>(&self, input: R, position: Position) -> Result<Reader<R>, StreamFault> {
+        let line = position.line.map_or(0, |line| line.saturating_sub(1));
+        let from = Resume { offset: position.offset, records: position.record.saturating_sub(1), line };
+        Reader::open_at(self, input, from)
+    }
+
+    /// What speaks for each way to find the records of a file, for a layout that leaves it open; `None` for one that says
+    /// it. The input's position is changed.
+    pub fn evidence<R: Read + Seek>(&self, input: &mut R) -> Result<Option<cobol::Evidence>, StreamFault> {
+        match &self.0 {
+            Kind::Cobol(cobol) if cobol.is_open() => cobol.evidence(input).map(Some),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) => Ok(None),
+        }
+    }
+
+    /// The decoder for files of the kind that the evidence is from. Without it every reader looks for evidence itself.
+    pub fn settled(&self, evidence: &cobol::Evidence) -> Result<Decoder, StreamFault> {
+        match &self.0 {
+            Kind::Cobol(cobol) => Ok(Decoder(Kind::Cobol(cobol.settled(evidence)?))),
+            Kind::Csv(_) | Kind::FixedWidth(_) => Ok(self.clone()),
+        }
+    }
+
     /// The layout as a table. A CSV layout knows only its declared columns.
     pub fn describe(&self) -> Vec<LayoutRow> {
         match &self.0 {
@@ -117,7 +141,7 @@ impl Decoder {
         let written = match &self.0 {
             Kind::Csv(_) => csv::write_json(record, options, out),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
-            Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
+            Kind::Cobol(cobol) => cobol.write_json(record.raw, record.fields.parts(), record.position, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -140,10 +164,12 @@ impl Decoder {
 pub struct Detached<'a>(&'a Decoder, Option<csv::Rows>);
 
 impl Detached<'_> {
-    /// As [`Decoder::write_json`], from the record's raw bytes and position.
+    /// As [`Decoder::write_json`], from the record's raw bytes, its parts ([`Fields::parts`](crate::record::Fields::parts))
+    /// and its position.
     pub fn write_json(
         &self,
         raw: &[u8],
+        parts: &[Part],
         position: Position,
         options: &JsonOptions,
         out: &mut Vec<u8>,
@@ -152,7 +178,7 @@ impl Detached<'_> {
         let written = match &self.0.0 {
             Kind::Csv(_) => self.1.as_ref().map_or(Ok(()), |rows| rows.write_json(raw, position, options, out)),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
-            Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
+            Kind::Cobol(cobol) => cobol.write_json(raw, parts, position, options, out),
         };
         if written.is_err() {
             out.truncate(start);

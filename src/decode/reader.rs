@@ -66,6 +66,14 @@ impl<R: Read + Seek> Reader<R> {
         Ok(Reader(inner))
     }
 
+    /// As [`Reader::open`], where the first record is known by its first byte and not by the start of its frame.
+    pub(super) fn open_at(decoder: &Decoder, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
+        match &decoder.0 {
+            Kind::Cobol(cobol) => Ok(Reader(Inner::Cobol(cobol.reader_at(input, from)?))),
+            Kind::Csv(_) | Kind::FixedWidth(_) => Reader::open(decoder, input, from),
+        }
+    }
+
     /// The next item, lent until the next call; `None` at the end. After an error the reader answers `None`.
     #[expect(clippy::should_implement_trait, reason = "a lending iterator: each item borrows the reader")]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {

@@ -86,6 +86,11 @@ impl<'a> Table<'a> {
         self.node
     }
 
+    /// The list of its keys.
+    pub fn section(&self) -> &'static Section {
+        self.section
+    }
+
     /// Reports a fault in this table.
     pub fn fail(&self, diagnostic: super::Diagnostic) {
         self.failed.set(true);

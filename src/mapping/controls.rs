@@ -9,6 +9,7 @@ use super::condition::Condition;
 use super::number::NumberStyle;
 use super::place::Walk;
 use super::plan::{Class, Rules};
+use super::totals::{Tally, add};
 use crate::record::{Decimal, Fields, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
 
 /// The compiled `trailer` of a source.
@@ -41,6 +42,8 @@ pub struct Controls {
     trailers: u64,
     after_trailer: u64,
     last: Position,
+    /// What is controlled by record type.
+    tally: Option<Tally>,
 }
 
 /// The trailer with what it says.
@@ -54,7 +57,11 @@ struct Seen {
 
 impl Controls {
     pub(super) fn new(rules: &Arc<Rules>) -> Option<Controls> {
-        let sums = rules.trailer.as_ref()?.sums.len();
+        let tally = Tally::new(rules);
+        if rules.trailer.is_none() && tally.is_none() {
+            return None;
+        }
+        let sums = rules.trailer.as_ref().map_or(0, |trailer| trailer.sums.len());
         Some(Controls {
             rules: Arc::clone(rules),
             records: 0,
@@ -64,7 +71,13 @@ impl Controls {
             trailers: 0,
             after_trailer: 0,
             last: Position::default(),
+            tally,
         })
+    }
+
+    /// The number that the file gives itself; `None` when the mapping has no `file_sequence`.
+    pub fn file_sequence(&self) -> Option<i64> {
+        self.tally.as_ref().and_then(Tally::file_sequence)
     }
 
     /// Takes a record into account, whatever it is: data, skipped, or the trailer.
@@ -75,6 +88,9 @@ impl Controls {
 
     /// The same, for a record whose class is known.
     pub(super) fn count(&mut self, record: &RawRecord<'_>, class: Class) {
+        if let Some(tally) = &mut self.tally {
+            tally.add(record);
+        }
         let rules = Arc::clone(&self.rules);
         let Some(trailer) = &rules.trailer else { return };
         self.last = record.position;
@@ -103,6 +119,9 @@ impl Controls {
 
     /// Takes a record into account that the decoder refused: it was there, but has no readable fields.
     pub fn add_undecodable(&mut self, position: Position) {
+        if let Some(tally) = &mut self.tally {
+            tally.add_undecodable(position);
+        }
         self.last = position;
         self.count_one();
         for unreadable in &mut self.unreadable {
@@ -127,6 +146,10 @@ impl Controls {
 
     /// Judges the whole file, at its end.
     pub fn verdict(&self) -> Result<(), Box<Reject>> {
+        self.tally.as_ref().map_or(Ok(()), Tally::verdict)?;
+        if self.rules.trailer.is_none() {
+            return Ok(());
+        }
         let Some(seen) = &self.trailer else {
             let position = Position {
                 record: self.last.record + 1,
@@ -191,12 +214,6 @@ impl Controls {
         }
         Ok(())
     }
-}
-
-fn add(total: Decimal, number: Decimal) -> Option<Decimal> {
-    let scale = total.scale().max(number.scale());
-    let (total, number) = (total.rescale(scale).ok()?, number.rescale(scale).ok()?);
-    Decimal::new(total.units().checked_add(number.units())?, scale).ok()
 }
 
 fn number(fields: &dyn Fields, slot: Slot, style: NumberStyle) -> Result<Decimal, String> {

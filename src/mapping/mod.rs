@@ -27,6 +27,7 @@ mod source;
 mod temporal;
 #[cfg(test)]
 mod testing;
+mod totals;
 mod types;
 
 use std::collections::HashMap;
@@ -81,7 +82,7 @@ impl Plan {
     }
 
     /// Control totals at zero, to judge a file before anything of it is mapped; `None` when the mapping has
-    /// no `trailer`.
+    /// neither `trailer` nor `controls`.
     pub fn controls(&self) -> Option<Controls> {
         Controls::new(&self.rules)
     }
@@ -92,6 +93,7 @@ pub fn sections() -> Vec<&'static Section> {
     let mut all = vec![&sections::MAPPING, &sections::SOURCE];
     all.extend(Format::KINDS.iter().filter_map(|kind| Format::section(kind)));
     all.push(&crate::decode::fixed_width::FIELD_SECTION);
+    all.push(Format::FRAME_HEADER);
     all.extend(
         sections::ALL.iter().copied().filter(|section| {
             !std::ptr::eq(*section, &sections::MAPPING) && !std::ptr::eq(*section, &sections::SOURCE)
@@ -172,10 +174,13 @@ pub fn compile(
         serve::serving(serve_node.as_ref(), &Shape::broken(), faults);
         return None;
     };
-    let (mut skip, mut trailer) = (Vec::new(), None);
+    let (mut skip, mut trailer, mut controls) = (Vec::new(), None, Vec::new());
     if let Some(inner) = &from.table {
         skip = source::skip(inner, decoder.layout(), from.style, faults);
         trailer = source::trailer(inner, decoder.layout(), from.style, faults);
+        if Format::has_controls(inner) {
+            controls = totals::compile(inner, decoder.layout(), from.style, faults);
+        }
     }
     let context = Context { lookups: &lookups, style: from.style, faults };
     let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
@@ -198,7 +203,7 @@ pub fn compile(
             hash(source, &names, texts)
         },
         decoder,
-        rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer }),
+        rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls }),
     })
 }
 

@@ -7,6 +7,7 @@ use super::condition::Condition;
 use super::controls::{Controls, Trailer};
 use super::place::{Place, Walk};
 use super::scalar::{Fault, Scalar};
+use super::totals::Control;
 use crate::record::{ContentHash, Document, RawRecord, Reject, RejectCode, Scope, key};
 
 /// How a field of the document is made.
@@ -45,6 +46,7 @@ pub(super) struct Rules {
     pub(super) key_parts: usize,
     pub(super) skip: Vec<Condition>,
     pub(super) trailer: Option<Trailer>,
+    pub(super) controls: Vec<Control>,
 }
 
 /// What became of a record.

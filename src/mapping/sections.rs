@@ -89,6 +89,28 @@ pub(super) static SUM: Section = Section {
     ],
 };
 
+/// `controls` of a source.
+pub(super) static CONTROL: Section = Section {
+    path: "source.cobol.controls",
+    doc: "What a file of several record types must balance to, judged before anything of it is staged. Exactly one of `count`, `sum`, `hash`, `sequence`, `file_sequence`.",
+    keys: &[
+        key("count", "record type or array", Optional, "counts the records of these types; `*` counts all"),
+        key("sum", "RECORD.FIELD or array", Optional, "adds up a field"),
+        key("hash", "RECORD.FIELD or array", Optional, "adds up a field and keeps the last `digits` digits"),
+        key("digits", "integer", Optional, "of a hash total: how many digits it has"),
+        key("equals", "RECORD.FIELD", Optional, "the trailer's field that says what `count`, `sum` or `hash` is due"),
+        key("within", "record type", Optional, "begins a new group with each such record; the file is one when absent"),
+        key("sequence", "RECORD.FIELD", Optional, "each number is one more than the one before in the group"),
+        key("first", "integer", Optional, "with `sequence`: the first number of a group"),
+        key(
+            "file_sequence",
+            "RECORD.FIELD",
+            Optional,
+            "the file's own number: one more than that of the file staged before",
+        ),
+    ],
+};
+
 /// A field's rules.
 pub(super) static FIELD: Section = Section {
     path: "fields.NAME",
@@ -202,7 +224,7 @@ pub(super) static SERVE: Section = Section {
 };
 
 /// All of them in the order of the reference.
-pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &FIELD, &LOOKUP, &SERVE];
+pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &CONTROL, &FIELD, &LOOKUP, &SERVE];
 
 /// A key that is part of the language but not of this version, and what to do instead.
 pub(super) type Unavailable = (&'static str, &'static str);

@@ -96,7 +96,25 @@ impl Passage<'_> {
         if survey.refusal.is_none() {
             survey.refusal = judge(self.plan.on_reject, &survey);
         }
+        if survey.refusal.is_none()
+            && let Some(number) = survey.sequence
+        {
+            survey.refusal = self.out_of_turn(entry, number).await?;
+        }
         Ok(survey.refusal.is_some().then_some(survey))
+    }
+
+    /// Checks that the file's own number is one more than that of the file staged before it, and notes it. A file that is
+    /// read again keeps its number.
+    async fn out_of_turn(&self, entry: &FileEntry, number: i64) -> Result<Option<Reject>, PipelineError> {
+        let known = self.bridge.staging.file_sequence(&self.plan.exposure.id, entry.id).await?;
+        let due = known.previous.and_then(|previous| previous.checked_add(1));
+        if let Some(due) = due.filter(|due| *due != number && known.own != Some(number)) {
+            let expected = format!("file number {due}, one more than that of the file before");
+            return Ok(Some(of_file(RejectCode::SequenceGap, expected, format!("file number {number}"))));
+        }
+        self.bridge.staging.note_file_sequence(entry.id, number).await?;
+        Ok(None)
     }
 
     /// Refuses the file: its bad records and the reason become dead letters, its good ones count as skipped.
@@ -195,15 +213,12 @@ fn judge(on_reject: OnReject, survey: &Survey) -> Option<Reject> {
         }
         OnReject::File | OnReject::MaxPercent(_) => return None,
     };
+    Some(of_file(RejectCode::FileRefused, expected, found))
+}
+
+/// What is wrong with a file as a whole.
+fn of_file(code: RejectCode, expected: String, found: String) -> Reject {
+    // Record 0: the file itself, which is no record and counts as none.
     let position = Position { record: 0, offset: 0, length: 0, line: None };
-    Some(Reject {
-        code: RejectCode::FileRefused,
-        field: None,
-        field_span: None,
-        expected,
-        found,
-        key: None,
-        position,
-        raw: Vec::new(),
-    })
+    Reject { code, field: None, field_span: None, expected, found, key: None, position, raw: Vec::new() }
 }

@@ -55,6 +55,8 @@ pub(super) struct Survey {
     pub(super) refusal: Option<Reject>,
     /// Where the file ends.
     pub(super) end: Checkpoint,
+    /// The number that the file gives itself.
+    pub(super) sequence: Option<i64>,
 }
 
 /// Of a refused file this many bad records are kept one by one.
@@ -162,6 +164,7 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
             Ok(None) => {
                 survey.end = checkpoint(reader.resume_point());
                 survey.refusal = verdict(&mapper);
+                survey.sequence = mapper.controls().and_then(|controls| controls.file_sequence());
                 return Ok(survey);
             }
             Err(fault) => {

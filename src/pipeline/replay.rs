@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::decode::Item;
 use crate::mapping::{Mapped, Plan};
-use crate::record::{Document, Reject};
+use crate::record::{Document, Position, Reject, RejectCode};
 use crate::staging::{Batch, Checkpoint, DeadLetter, DeadLetterState, FileState, RunOutcome};
 
 use super::read;
@@ -39,17 +39,16 @@ impl Bridge {
             let reason = "is a whole file, not a record: mend the mapping and run `tollbridge sync --full`, or deliver the file again";
             return Err(PipelineError::DeadLetter { id, reason: reason.to_owned() });
         }
+        if letter.reject.code == RejectCode::Truncated {
+            let reason = "is cut off by the end of its file: deliver the whole file again";
+            return Err(PipelineError::DeadLetter { id, reason: reason.to_owned() });
+        }
         let world = self.world.load_full();
         let plan = world.plan(&letter.resource.to_string())?;
         let _lock = self.staging.lock_run(&letter.resource).await?;
         let file = self.landing.open_blob(letter.blob)?;
         let (plan_again, position) = (Arc::clone(plan), letter.reject.position);
-        let from = Checkpoint {
-            offset: letter.reject.position.offset,
-            records: position.record.saturating_sub(1),
-            line: position.line.unwrap_or(0),
-        };
-        let verdict = tokio::task::spawn_blocking(move || read_one(&plan_again, file, from)).await;
+        let verdict = tokio::task::spawn_blocking(move || read_one(&plan_again, file, position)).await;
         let verdict = verdict.map_err(|_| PipelineError::Died { file: letter.path.clone() })?;
         match verdict.map_err(|source| PipelineError::Read { file: letter.path.clone(), source })? {
             Verdict::Bad(reject) => {
@@ -116,9 +115,9 @@ impl Bridge {
     }
 }
 
-/// Reads the one record that begins at `from`.
-fn read_one(plan: &Plan, file: impl Read + Seek, from: Checkpoint) -> std::io::Result<Verdict> {
-    let mut reader = match plan.decoder.reader(file, read::resume(from)) {
+/// Reads the one record whose first byte is at this position.
+fn read_one(plan: &Plan, file: impl Read + Seek, position: Position) -> std::io::Result<Verdict> {
+    let mut reader = match plan.decoder.reader_at(file, position) {
         Ok(reader) => reader,
         Err(fault) => return Ok(Verdict::Bad(read::file_reject(fault)?)),
     };

@@ -78,6 +78,35 @@ pub trait Layout: Send + Sync {
 
     /// The names of all elementary fields, in the order of the record, for messages and proposals.
     fn names(&self) -> Vec<String>;
+
+    /// The record type of this name, where the layout tells several apart: the parent under which its fields resolve, and
+    /// what [`Part::record`] says.
+    fn record(&self, name: &str) -> Option<Slot> {
+        let _ = name;
+        None
+    }
+
+    /// The names of the record types; none where there is only one.
+    fn record_types(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// One of the records that a document is made of, where a source nests several into one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its type: the slot of the record in the layout.
+    pub record: Slot,
+    /// The scope in which its fields are read.
+    pub scope: Scope,
+    /// Where its bytes begin in those of the document.
+    pub offset: u32,
+    /// How many it has.
+    pub length: u32,
+    /// The part that it is below; its own index for the first part, which is below none.
+    pub parent: u32,
+    /// The index behind the last part that is below it.
+    pub end: u32,
 }
 
 /// The values of one record.
@@ -116,6 +145,12 @@ pub trait Fields {
 
     /// The layout's own name of the slot.
     fn name(&self, slot: Slot) -> &str;
+
+    /// The records that the document is made of, in the order of the file: where a source has several record types, also
+    /// for a record that stands alone. Empty for sources of one type.
+    fn parts(&self) -> &[Part] {
+        &[]
+    }
 }
 
 /// Why a field has no value. Turned into a value or into a [`Reject`](super::Reject) by the mapping.

@@ -72,10 +72,18 @@ codes! {
     BadKey = "key.invalid",
     /// A table's counter is outside the bounds its layout declares.
     BadCount = "structure.bad_count",
+    /// The record's type is none that the layout knows.
+    UnknownType = "structure.unknown_type",
+    /// The record belongs below another that is not there, or stands where its type has no place.
+    Orphan = "structure.orphan",
+    /// More records belong to one document than it may have.
+    TooManyParts = "structure.too_many_parts",
     /// The trailer's control count or sum does not match the records.
     ControlTotal = "control.total",
     /// The trailer that the mapping asks for is missing.
     MissingTrailer = "control.missing_trailer",
+    /// A sequence number is not the one that is due.
+    SequenceGap = "control.sequence",
     /// The file cannot be read as its layout says (empty header, missing columns, wrong compression).
     FileUnreadable = "file.unreadable",
     /// The mapping's `on_reject` refused the whole file because of other records in it.

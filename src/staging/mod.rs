@@ -22,8 +22,8 @@ pub use query::{
     ColumnType, Comparison, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar, SortKey,
 };
 pub use run::{
-    Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileState,
-    Place, Run, RunId, RunOutcome, RunState,
+    Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
+    FileSequence, FileState, Place, Run, RunId, RunOutcome, RunState,
 };
 
 /// A fault of the database, not of the data.
@@ -248,6 +248,12 @@ pub trait Staging: Send + Sync + 'static {
 
     /// Notes in the ledger which delivery of the content is being read, and with which mapping.
     async fn note_delivery(&self, file: FileId, delivery: &str, mapping: &str) -> Result<(), StagingError>;
+
+    /// What is known of the numbers that the resource's files give themselves: of this one, and of those staged.
+    async fn file_sequence(&self, resource: &ResourceId, file: FileId) -> Result<FileSequence, StagingError>;
+
+    /// Notes the number that a file gives itself. It counts for later files once the file is staged.
+    async fn note_file_sequence(&self, file: FileId, number: i64) -> Result<(), StagingError>;
 
     /// The landed inputs that an open dead letter or an unfinished file still needs.
     async fn needed_blobs(&self) -> Result<Vec<BlobId>, StagingError>;

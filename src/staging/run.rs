@@ -113,6 +113,15 @@ pub enum RunOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId(pub i64);
 
+/// The numbers that the files of a resource give themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileSequence {
+    /// Of the file asked for, when it was read before.
+    pub own: Option<i64>,
+    /// The highest of the other files that are staged.
+    pub previous: Option<i64>,
+}
+
 /// How far a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileState {

@@ -7,7 +7,7 @@ use crate::decode::cobol::{BinaryRange, Compiler, CounterMap, EditedAs, Overpunc
 use crate::decode::copybook::BinarySize;
 
 /// See the module.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct CobolOptions {
     /// Compiler that the file comes from: ibm, gnu, mf; it says what the next four are [default: ibm]
     #[arg(long, value_name = "DIALECT", value_parser = word(Compiler::WORDS), help_heading = "cobol")]

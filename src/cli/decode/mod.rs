@@ -23,10 +23,9 @@ use serde_json::json;
 use super::output;
 use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
-use crate::record::{Position, Reject};
+use crate::record::{Part, Position, Reject};
 use options::format_of;
 
-pub(crate) use cobol_options::CobolOptions;
 pub(crate) use options::{Fillers, LayoutArgs};
 
 /// Output is written in pieces of about this many bytes.
@@ -93,6 +92,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     if metadata.is_dir() {
         return Err(read_error(io::Error::from(ErrorKind::IsADirectory)));
     }
+    let (decoder, file) = settle(decoder, file, &args.file)?;
     let mut reader = decoder.reader(file, Resume::default()).map_err(|fault| match fault {
         StreamFault::Io(source) => read_error(source),
         StreamFault::Layout { message, .. } => Failure::Unfit { path: args.file.clone(), message },
@@ -111,6 +111,18 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         _ => decode_here(&mut reader, &decoder, &options, &mut output)?,
     }
     output.finish()
+}
+
+/// Finds out the framing where the options leave it open, and tells what speaks for it.
+fn settle(decoder: Decoder, mut file: File, path: &Path) -> Result<(Decoder, File), Failure> {
+    let unfit = |fault| match fault {
+        StreamFault::Io(source) => Failure::Read { path: path.to_owned(), source },
+        StreamFault::Layout { message, .. } => Failure::Unfit { path: path.to_owned(), message },
+    };
+    let Some(evidence) = decoder.evidence(&mut file).map_err(unfit)? else { return Ok((decoder, file)) };
+    let settled = decoder.settled(&evidence).map_err(unfit)?;
+    output::note(evidence.verdict());
+    Ok((settled, file))
 }
 
 fn decode_here(
@@ -141,7 +153,9 @@ fn decode_here(
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    records: Vec<(usize, Position)>,
+    /// Where each record ends in the bytes, and its parts among the parts.
+    records: Vec<(usize, usize, Position)>,
+    parts: Vec<Part>,
     rejects: Vec<Reject>,
 }
 
@@ -209,7 +223,8 @@ fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batc
             Ok(Some(Item::Reject(reject))) => batch.rejects.push(reject),
             Ok(Some(Item::Record(record))) => {
                 batch.bytes.extend_from_slice(record.raw);
-                batch.records.push((batch.bytes.len(), record.position));
+                batch.parts.extend_from_slice(record.fields.parts());
+                batch.records.push((batch.bytes.len(), batch.parts.len(), record.position));
             }
             Err(fault) => *lost = Some(fault),
         }
@@ -219,14 +234,15 @@ fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batc
 
 fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
     let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects, read_to: 0 };
-    let mut start = 0;
-    for (end, position) in batch.records {
+    let (mut start, mut first_part) = (0, 0);
+    for (end, end_part, position) in batch.records {
         let raw = batch.bytes.get(start..end).unwrap_or_default();
-        match detached.write_json(raw, position, options, &mut done.json) {
+        let parts = batch.parts.get(first_part..end_part).unwrap_or_default();
+        match detached.write_json(raw, parts, position, options, &mut done.json) {
             Ok(()) => done.json.push(b'\n'),
             Err(reject) => done.rejects.push(reject),
         }
-        (start, done.read_to) = (end, position.offset);
+        (start, first_part, done.read_to) = (end, end_part, position.offset);
     }
     done.rejects.sort_by_key(|reject| reject.position.record);
     done
@@ -319,6 +335,11 @@ pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
         return Err(Failure::Usage(message));
     }
     Ok(decoder)
+}
+
+/// The same, however many records the copybook has; else what is wrong with the options, as it is to be printed.
+pub(super) fn layout(args: &LayoutArgs) -> Result<Decoder, String> {
+    format_of(args).and_then(|format| compile(&format)).map_err(|failure| failure.to_string())
 }
 
 /// Reads the files that the layout needs and compiles it.

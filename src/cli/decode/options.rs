@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use super::cobol_options::CobolOptions;
-use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
+use crate::decode::cobol::{self, ByteOrder, FloatFormat, FrameHeader, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
 use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, fixed_width};
 
@@ -32,7 +32,7 @@ pub(crate) enum Fillers {
 }
 
 /// What the file is.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct LayoutArgs {
     /// Format of the file; found out from --copybook or --spec where one is given
     #[arg(long, value_enum)]
@@ -44,16 +44,17 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "ENDS", value_parser = word(Trim::WORDS))]
     pub trim: Option<Trim>,
 
-    /// cobol: the copybook
+    /// cobol: the copybook; more than once where record types have copybooks of their own
     #[arg(long, value_name = "FILE", help_heading = "cobol")]
-    pub copybook: Option<PathBuf>,
+    pub copybook: Vec<PathBuf>,
     /// Whether the copybook keeps to columns 8 to 72: auto, fixed, free [default: auto]
     #[arg(long, value_name = "FORM", value_parser = word(SourceFormat::WORDS), help_heading = "cobol")]
     pub source_format: Option<SourceFormat>,
     /// The record (level 01) to decode, where the copybook has several
     #[arg(long, value_name = "NAME", help_heading = "cobol")]
     pub record: Option<String>,
-    /// Where a record ends: fixed, line, rdw-be, rdw-le, bdw [default: fixed]
+    /// Where a record ends: fixed, line, rdw-be, rdw-le, bdw, header, length-field, odo, or auto: as only one of them
+    /// consumes the file exactly [default: fixed]
     #[arg(long, value_name = "FRAMING", value_parser = word(Framing::WORDS), help_heading = "cobol")]
     pub framing: Option<Framing>,
     /// Added to the length in record descriptor words: -4 where they count themselves [default: found out]
@@ -62,6 +63,18 @@ pub(crate) struct LayoutArgs {
     /// The same for block descriptor words
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "cobol")]
     pub bdw_adjust: Option<i64>,
+    /// With --framing length-field: the numeric item that has the record's length
+    #[arg(long, value_name = "FIELD", help_heading = "cobol")]
+    pub length_field: Option<String>,
+    /// With --framing header: what stands before each record, and where in it the length; TYPE is big, little, digits or
+    /// packed, COUNTS record or frame (the header too)
+    #[arg(long, value_name = "BYTES:OFFSET:SIZE[:TYPE[:COUNTS]]", value_parser = FrameHeader::parse,
+          help_heading = "cobol")]
+    pub frame_header: Option<FrameHeader>,
+    /// Added to the length that a header or an item gives [default: 0]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "cobol",
+          value_parser = clap::value_parser!(i64).range(-(1 << 20)..=1 << 20))]
+    pub length_adjust: Option<i64>,
     /// Bytes at the start of the file that are no records
     #[arg(long, value_name = "N", help_heading = "cobol")]
     pub header_bytes: Option<u64>,
@@ -83,6 +96,24 @@ pub(crate) struct LayoutArgs {
     /// Whether items behind a table of varying length stay (fixed) or follow its last element (variable)
     #[arg(long, value_name = "WHERE", value_parser = word(Odo::WORDS), help_heading = "cobol")]
     pub odo: Option<Odo>,
+    /// The item whose value says which record (level 01) a record is, or its place OFFSET:LENGTH in bytes from 0
+    #[arg(long, value_name = "FIELD", help_heading = "cobol: several record types")]
+    pub segment_field: Option<String>,
+    /// A value of it and the record that it stands for; once for each
+    #[arg(long, value_name = "ID=RECORD", value_parser = cobol::Settings::parse_pair,
+          help_heading = "cobol: several record types")]
+    pub segment_map: Vec<(String, String)>,
+    /// Nests records: those behind a PARENT become arrays of it; once for each parent
+    #[arg(long, value_name = "PARENT=CHILD,...", value_parser = cobol::Settings::parse_children,
+          help_heading = "cobol: several record types")]
+    pub segment_children: Vec<(String, Vec<String>)>,
+    /// What becomes of records of other types: reject, skip [default: reject]
+    #[arg(long, value_name = "WHAT", value_parser = word(cobol::Unknown::WORDS),
+          help_heading = "cobol: several record types")]
+    pub segment_unknown: Option<cobol::Unknown>,
+    /// Leaves out records that have the field with another value; several values of one field are alternatives
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = cobol::Settings::parse_pair, help_heading = "cobol")]
+    pub filter: Vec<(String, String)>,
     /// What becomes of items called FILLER [default: drop]
     #[arg(long, value_enum, help_heading = "cobol")]
     pub fillers: Option<Fillers>,
@@ -154,7 +185,7 @@ pub(super) fn word<T: Copy + Send + Sync + 'static>(
 
 /// What the options say of the layout.
 pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
-    let name = match (args.format, &args.copybook, &args.spec) {
+    let name = match (args.format, args.copybook.first(), &args.spec) {
         (Some(name), _, _) => name,
         (None, Some(_), None) => FormatName::Cobol,
         (None, None, Some(_)) => FormatName::FixedWidth,
@@ -187,11 +218,17 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             })
         }
         FormatName::Cobol => {
-            let Some(copybook) = &args.copybook else {
+            let Some((copybook, more)) = args.copybook.split_first() else {
                 return Err(Failure::Usage("cobol needs --copybook FILE".to_owned()));
             };
-            let place = Place::command_line(&format!("--copybook {}", path(copybook)));
+            let place = Place::command_line(&typed(args, copybook));
             Format::Cobol(cobol::Settings {
+                more_copybooks: more.iter().map(|copybook| path(copybook)).collect(),
+                length_field: args.length_field.clone(),
+                frame_header: args.frame_header,
+                length_adjust: args.length_adjust.unwrap_or_default(),
+                segments: segments(args)?,
+                filter: args.filter.clone(),
                 source_format: args.source_format.unwrap_or_default(),
                 record: args.record.clone(),
                 framing: args.framing.unwrap_or_default(),
@@ -239,12 +276,65 @@ fn csv_settings(args: &LayoutArgs) -> Result<csv::Settings, Failure> {
     Ok(settings)
 }
 
+/// The options that faults of compiling are about, as they were typed.
+fn typed(args: &LayoutArgs, copybook: &Path) -> String {
+    let mut typed = format!("--copybook {}", copybook.display());
+    let mut add = |option: &str, value: &str| {
+        typed.push_str(&format!(" --{option} {value}"));
+    };
+    if let Some(framing) = args.framing {
+        add("framing", framing.word());
+    }
+    if let Some(field) = &args.length_field {
+        add("length-field", field);
+    }
+    if let Some(field) = &args.segment_field {
+        add("segment-field", field);
+    }
+    for (id, record) in &args.segment_map {
+        add("segment-map", &format!("{id}={record}"));
+    }
+    for (parent, children) in &args.segment_children {
+        add("segment-children", &format!("{parent}={}", children.join(",")));
+    }
+    for (field, value) in &args.filter {
+        add("filter", &format!("{field}={value}"));
+    }
+    typed
+}
+
+/// How record types are told apart.
+fn segments(args: &LayoutArgs) -> Result<Option<cobol::SegmentSettings>, Failure> {
+    let usage = |message: &str| Err(Failure::Usage(message.to_owned()));
+    match &args.segment_field {
+        None if !args.segment_map.is_empty() => usage("--segment-map needs --segment-field FIELD"),
+        None if !args.segment_children.is_empty() => usage("--segment-children needs --segment-field FIELD"),
+        None if args.segment_unknown.is_some() => usage("--segment-unknown needs --segment-field FIELD"),
+        None => Ok(None),
+        Some(_) if args.segment_map.is_empty() => usage("--segment-field needs --segment-map ID=RECORD, once for each"),
+        Some(field) => Ok(Some(cobol::SegmentSettings {
+            field: field.clone(),
+            map: args.segment_map.clone(),
+            children: args.segment_children.clone(),
+            unknown: args.segment_unknown.unwrap_or_default(),
+        })),
+    }
+}
+
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Failure> {
     use FormatName::{Cobol, Csv, FixedWidth};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),
-        ("--copybook", args.copybook.is_some(), &[Cobol]),
+        ("--copybook", !args.copybook.is_empty(), &[Cobol]),
+        ("--length-field", args.length_field.is_some(), &[Cobol]),
+        ("--frame-header", args.frame_header.is_some(), &[Cobol]),
+        ("--length-adjust", args.length_adjust.is_some(), &[Cobol]),
+        ("--segment-field", args.segment_field.is_some(), &[Cobol]),
+        ("--segment-map", !args.segment_map.is_empty(), &[Cobol]),
+        ("--segment-children", !args.segment_children.is_empty(), &[Cobol]),
+        ("--segment-unknown", args.segment_unknown.is_some(), &[Cobol]),
+        ("--filter", !args.filter.is_empty(), &[Cobol]),
         ("--source-format", args.source_format.is_some(), &[Cobol]),
         ("--record", args.record.is_some(), &[Cobol]),
         ("--framing", args.framing.is_some(), &[Cobol]),

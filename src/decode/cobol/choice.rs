@@ -21,6 +21,11 @@ pub(super) fn resolve(plan: &mut Plan, settings: &Settings, faults: &Faults) -> 
     }
     for (table, item) in plan.items.iter().enumerate() {
         let Some(counter) = item.occurs.as_ref().and_then(|occurs| occurs.depending) else { continue };
+        if settings.segments.is_some() && plan.record_of(counter) != plan.record_of(table) {
+            let (name, table) = (plan.qualified_path(counter), plan.path(table));
+            faults.push(item.spot.fault(format!("`{name}`, the counter of `{table}`, is in another record type")));
+            continue;
+        }
         if plan.items[counter].data == Some(Data::Text) && !plan.counter_maps.contains_key(&counter) {
             let (name, table) = (plan.path(counter), plan.path(table));
             let help = format!("say what its values stand for: odo_map = {{ {name} = {{ A = 0, B = 1 }} }}");
@@ -49,7 +54,10 @@ fn views(plan: &mut Plan, settings: &Settings, faults: &Faults) {
         let shares =
             plan.items[item].redefines.is_some() || plan.items.iter().any(|other| other.redefines == Some(item));
         let shared_tables = plan.tables_around(item).starts_with(&plan.tables_around(field));
-        let fault = if !shares {
+        let apart = settings.segments.is_some() && plan.record_of(item) != plan.record_of(field);
+        let fault = if apart {
+            format!("views: `{}` and `{}` are in different records", view.item, view.field)
+        } else if !shares {
             format!("views: `{}` shares its bytes with no other item", view.item)
         } else if plan.items[field].data.is_none() || plan.items[field].occurs.is_some() || !shared_tables {
             format!("views: `{}` is not one value for `{}`", view.field, view.item)

@@ -4,18 +4,22 @@
 //! described. Then the values are put in their places, in the longest record; last, where items follow the last element
 //! of a table, the room of elements that are not there is taken out.
 //!
+//! Of a document with several records each is written where it stands: a record, then those below it, kind by kind. The
+//! type of the topmost one is what its own bytes say; `_segment`, where it is given, says it before.
+//!
 //! What comes back as other bytes than those it was read from, with the same values: blanks that trimming took away,
 //! other signs than those compilers write (F where C is usual, minus zero), what lay in unused elements, fillers and
-//! slack, and bits of floats beyond their decimal text.
+//! slack, bits of floats beyond their decimal text, and the order among records of several types below the same one.
 
 use std::collections::HashSet;
 
 use super::agree::differs;
 use super::fields::Body;
-use super::frame;
+use super::frame_writer::FrameWriter;
 use super::gaps::Gaps;
 use super::json::JsonPlan;
 use super::plan::Plan;
+use super::segments::Segments;
 use super::settings::Odo;
 use super::steps::{Element, Step};
 use super::store::Store;
@@ -26,29 +30,39 @@ use crate::record::Position;
 
 /// Writes the records of one file.
 pub(in crate::decode) struct Writer<'a> {
+    /// The record, or one for each kind of record.
+    pub(super) types: Vec<Type<'a>>,
+    segments: Option<&'a Segments>,
+    pub(super) record: Record<'a>,
+    frames: FrameWriter<'a>,
+}
+
+/// A type of record.
+pub(super) struct Type<'a> {
+    /// Its item of level 01.
+    record: usize,
     /// The members of a record without and with fillers, and the plans that decode them.
-    shapes: [Shape<'a>; 2],
+    pub(super) shapes: [Shape<'a>; 2],
     /// A record that nothing was put into.
     blank: Vec<u8>,
-    record: Record<'a>,
 }
 
 /// The record that is being written, in its longest form.
-struct Record<'a> {
-    plan: &'a Plan,
+pub(super) struct Record<'a> {
+    pub(super) plan: &'a Plan,
     store: Store<'a>,
     bytes: Vec<u8>,
 }
 
-struct Shape<'a> {
-    members: Vec<Member>,
+pub(super) struct Shape<'a> {
+    pub(super) members: Vec<Member>,
     json: &'a JsonPlan,
     /// Whether items share bytes, so that a record may contradict itself.
     overlaid: bool,
 }
 
 /// A member of an object.
-struct Member {
+pub(super) struct Member {
     /// Empty for items that share bytes, whose members are members of the object itself.
     name: String,
     kind: Kind,
@@ -62,21 +76,60 @@ enum Kind {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(plan: &'a Plan, json: &'a [JsonPlan; 2]) -> Writer<'a> {
+    pub(super) fn new(
+        plan: &'a Plan,
+        json: &'a [JsonPlan; 2],
+        segments: Option<&'a Segments>,
+        frames: FrameWriter<'a>,
+    ) -> Writer<'a> {
+        let mut record = Record { plan, store: Store::new(plan), bytes: Vec::new() };
+        let types = match segments {
+            None => {
+                let first = plan.records.first().copied().unwrap_or_default();
+                vec![Type::new(&mut record, first, plan.length, json)]
+            }
+            Some(segments) => {
+                let kinds = segments.kinds.iter();
+                kinds.map(|kind| Type::new(&mut record, kind.record, kind.length, &kind.json)).collect()
+            }
+        };
+        Writer { types, segments, record, frames }
+    }
+}
+
+impl<'a> Type<'a> {
+    fn new(record: &mut Record<'a>, index: usize, length: usize, json: &'a [JsonPlan; 2]) -> Type<'a> {
         let shape = |json: &'a JsonPlan| {
             let members = members(&json.members);
             let overlaid = members.iter().any(is_overlaid);
             Shape { members, json, overlaid }
         };
-        let mut record = Record { plan, store: Store::new(plan), bytes: vec![0; plan.length] };
-        if let Some(&first) = plan.records.first() {
-            record.initialise(first, 0);
-        }
-        Writer { shapes: [shape(&json[0]), shape(&json[1])], blank: record.bytes.clone(), record }
+        record.bytes.clear();
+        record.bytes.resize(length, 0);
+        record.initialise(index, 0);
+        Type { record: index, shapes: [shape(&json[0]), shape(&json[1])], blank: record.bytes.clone() }
     }
 }
 
 impl Record<'_> {
+    /// The bytes of a record; `beside` are members of the object that are none of its own.
+    pub(super) fn write(
+        &mut self,
+        layout: &Type<'_>,
+        which: usize,
+        value: &Json<'_>,
+        beside: &[&str],
+    ) -> Result<Vec<u8>, EncodeFault> {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(&layout.blank);
+        let shape = &layout.shapes[which];
+        self.object(&shape.members, value, 0, beside)?;
+        if shape.overlaid {
+            self.verify(shape, value, beside)?;
+        }
+        Ok(self.compacted(layout.record))
+    }
+
     /// Puts blanks and zeros into an item and all below it; what redefines another is left as that one.
     fn initialise(&mut self, index: usize, scope: usize) {
         let item = &self.plan.items[index];
@@ -101,10 +154,17 @@ impl Record<'_> {
         }
     }
 
-    fn object(&mut self, members: &[Member], value: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
+    fn object(
+        &mut self,
+        members: &[Member],
+        value: &Json<'_>,
+        scope: usize,
+        beside: &[&str],
+    ) -> Result<(), EncodeFault> {
         let Json::Object(given) = value else { return Err(EncodeFault::here("an object", value)) };
         let mut known = HashSet::new();
         collect_names(members, &mut known);
+        known.extend(beside);
         let foreign = given.iter().find(|(name, _)| !known.contains(name.as_ref()) && !is_added(name, &known));
         if let Some((name, value)) = foreign {
             return Err(EncodeFault::here("a member that the copybook has", value).below(name));
@@ -134,7 +194,7 @@ impl Record<'_> {
                 self.put(item.offset + scope, &bytes);
                 Ok(())
             }
-            Kind::Object(members) => self.object(members, value, scope),
+            Kind::Object(members) => self.object(members, value, scope, &[]),
             Kind::Array { table, element } => self.array(*table, element, value, scope),
             Kind::Overlay(views) => self.overlay(views, value, scope),
         }
@@ -157,8 +217,7 @@ impl Record<'_> {
         }
         if let Some(counter) = occurs.depending {
             // The counter lies before its table and was written.
-            let none = Gaps::default();
-            let counted = Body { plan: self.plan, bytes: &self.bytes, gaps: &none }.count(table, occurs, scope);
+            let counted = Body { plan: self.plan, bytes: &self.bytes, gaps: Gaps::NONE }.count(table, occurs, scope);
             if counted.as_ref().ok() != Some(&elements.len()) {
                 let path = self.plan.path(counter);
                 let wanted = match counted {
@@ -201,9 +260,8 @@ impl Record<'_> {
     }
 
     /// That the bytes hold what was put in, where items share them.
-    fn verify(&self, shape: &Shape<'_>, value: &Json<'_>) -> Result<(), EncodeFault> {
-        let none = Gaps::default();
-        let body = Body { plan: self.plan, bytes: &self.bytes, gaps: &none };
+    fn verify(&self, shape: &Shape<'_>, value: &Json<'_>, beside: &[&str]) -> Result<(), EncodeFault> {
+        let body = Body { plan: self.plan, bytes: &self.bytes, gaps: Gaps::NONE };
         let (mut out, position) = (Vec::new(), Position { record: 1, offset: 0, length: 0, line: None });
         let options = JsonOptions { blank: Blank::Null, ..JsonOptions::default() };
         let mut cursor = Cursor::new(&mut out);
@@ -219,15 +277,14 @@ impl Record<'_> {
         }
         let text = String::from_utf8_lossy(&out);
         match Json::parse(&text) {
-            Ok(read) => differs(value, &read, self.plan.trim()).map_err(contradiction),
+            Ok(read) => differs(value, &read, beside, self.plan.trim()).map_err(contradiction),
             Err(error) => Err(EncodeFault::here("a record", error)),
         }
     }
 
     /// The record without the room of elements that are not there.
-    fn compacted(&self) -> Vec<u8> {
+    fn compacted(&self, record: usize) -> Vec<u8> {
         let plan = self.plan;
-        let Some(&record) = plan.records.first() else { return Vec::new() };
         if plan.settings.odo == Some(Odo::Fixed) || !plan.varies[record] {
             return self.bytes.clone();
         }
@@ -243,20 +300,45 @@ impl Record<'_> {
 }
 
 impl RecordWriter for Writer<'_> {
-    fn begin(&mut self, _: &mut Vec<u8>) -> Result<(), EncodeFault> {
-        frame::check(self.record.plan)
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        check(self.record.plan)?;
+        self.frames.begin(out);
+        Ok(())
     }
 
     fn record(&mut self, value: &Json<'_>, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
-        let record = &mut self.record;
-        record.bytes.clear();
-        record.bytes.extend_from_slice(&self.blank);
-        let shape = &self.shapes[usize::from(has_fillers(value))];
-        record.object(&shape.members, value, 0)?;
-        if shape.overlaid {
-            record.verify(shape, value)?;
+        if let Some(segments) = self.segments {
+            let records = self.document(segments, value)?;
+            return self.frames.document(&records, out).map_err(|(index, fault)| match index {
+                0 => fault,
+                _ => EncodeFault { found: format!("{} in record {} of the document", fault.found, index + 1), ..fault },
+            });
         }
-        frame::write(record.plan, &record.compacted(), out)
+        let Some(layout) = self.types.first() else { return Ok(()) };
+        let record = self.record.write(layout, usize::from(has_fillers(value)), value, &[])?;
+        self.frames.record(&record, out)
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.frames.finish(out);
+        Ok(())
+    }
+}
+
+/// A fault where the settings leave open what is to be written: bytes that are known by their number only.
+fn check(plan: &Plan) -> Result<(), EncodeFault> {
+    let settings = &plan.settings;
+    let unknown = [
+        ("header_bytes", settings.header_bytes > 0),
+        ("footer_bytes", settings.footer_bytes > 0),
+        ("record_prefix", settings.record_prefix > 0),
+        ("record_suffix", settings.record_suffix > 0),
+    ];
+    match unknown.into_iter().find(|(_, given)| *given) {
+        Some((name, _)) => {
+            Err(EncodeFault::here("a layout that says what all bytes are", format!("`{name}`, which only counts them")))
+        }
+        None => Ok(()),
     }
 }
 
@@ -293,7 +375,7 @@ fn is_overlaid(member: &Member) -> bool {
 }
 
 /// The names of an object's members, those of items that share bytes among them.
-fn collect_names<'a>(members: &'a [Member], names: &mut HashSet<&'a str>) {
+pub(super) fn collect_names<'a>(members: &'a [Member], names: &mut HashSet<&'a str>) {
     for member in members {
         match &member.kind {
             Kind::Overlay(views) => views.iter().for_each(|view| collect_names(view, names)),
@@ -305,13 +387,13 @@ fn collect_names<'a>(members: &'a [Member], names: &mut HashSet<&'a str>) {
 }
 
 /// What `decode` adds when it is asked to: the position, and the bytes of a field in hex.
-fn is_added(name: &str, known: &HashSet<&str>) -> bool {
+pub(super) fn is_added(name: &str, known: &HashSet<&str>) -> bool {
     matches!(name, "_offset" | "_length" | "_record")
         || name.strip_suffix("_hex").is_some_and(|own| known.contains(own))
 }
 
 /// Whether a record was written with its fillers.
-fn has_fillers(value: &Json<'_>) -> bool {
+pub(super) fn has_fillers(value: &Json<'_>) -> bool {
     match value {
         Json::Object(members) => members.iter().any(|(name, value)| name.starts_with("FILLER_") || has_fillers(value)),
         Json::Array(elements) => elements.iter().any(has_fillers),

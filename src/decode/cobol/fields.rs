@@ -2,53 +2,167 @@
 //!
 //! A [`Scope`] is the number of bytes by which the elements of all tables around a field move it: the sum over the
 //! tables of index times stride. A field's bytes are found by adding it to the offset of the field's first occurrence.
+//! In a document of several records each has a range of these numbers to itself, large enough for its layout, so that no
+//! element of a table is ever looked for in the record behind.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::gaps::Gaps;
 use super::plan::{Plan, Rule};
+use super::segments::{SEGMENT_SLOT, Segments};
 use crate::decode::copybook::{Data, Item, Occurs};
 use crate::decode::json::Cursor;
 use crate::decode::reader::foreign_slot;
 use crate::decode::window::Window;
-use crate::record::{FieldFault, Fields, RejectCode, Scope, Slot, Value};
+use crate::record::{FieldFault, Fields, Part, RejectCode, Scope, Slot, Value};
 
-/// The record that a reader lends.
+/// The record or document that a reader lends.
 pub(super) struct RecordFields {
     pub(super) plan: Arc<Plan>,
+    pub(super) segments: Option<Arc<Segments>>,
     pub(super) window: Window,
     /// Where in the window the record begins, and its length.
     pub(super) start: usize,
     pub(super) length: usize,
-    /// The record filled up with blanks, where it ends early and that is allowed; else empty.
-    pub(super) padded: Vec<u8>,
-    /// Elements that the record does not have; found when the first field is read.
-    pub(super) gaps: OnceCell<Gaps>,
+    /// Its parts, where there are several record types.
+    pub(super) parts: Vec<Part>,
+    /// Records filled up with blanks, where they end early and that is allowed.
+    pub(super) pads: Pads,
+    /// The parts in the order of their parent and kind; made when first asked for.
+    pub(super) children: OnceCell<Vec<(u32, u16, u32)>>,
+    /// For every part the elements that it does not have, found when a field of it is read first; none where no item
+    /// moves.
+    pub(super) gaps: Vec<OnceCell<Gaps>>,
+}
+
+/// Records filled up with blanks, one behind the other.
+#[derive(Default)]
+pub(super) struct Pads {
+    bytes: Vec<u8>,
+    /// For every part where its bytes begin and end; none where it is as long as it should be.
+    ends: Vec<Option<(usize, usize)>>,
+}
+
+impl Pads {
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Takes the next record.
+    pub(super) fn push(&mut self, record: &[u8], length: usize, blank: u8) {
+        let start = self.bytes.len();
+        if record.len() >= length {
+            self.ends.push(None);
+            return;
+        }
+        self.bytes.extend_from_slice(record);
+        self.bytes.resize(start + length, blank);
+        self.ends.push(Some((start, start + length)));
+    }
+
+    fn get(&self, index: usize) -> Option<&[u8]> {
+        let (start, end) = self.ends.get(index).copied().flatten()?;
+        self.bytes.get(start..end)
+    }
 }
 
 impl RecordFields {
+    /// Takes note of what it is from now on: a record, or a document of the parts that it has.
+    #[inline]
+    pub(super) fn renew(&mut self, start: usize, length: usize) {
+        (self.start, self.length) = (start, length);
+        self.children.take();
+        if self.plan.settings.moves_items() {
+            self.gaps.clear();
+            self.gaps.resize_with(self.parts.len().max(1), OnceCell::new);
+        }
+    }
+
     /// The record's own bytes.
     pub(super) fn raw(&self) -> &[u8] {
         self.window.first(self.start + self.length).get(self.start..).unwrap_or_default()
     }
 
-    /// What fields are read from.
-    fn body(&self) -> Body<'_> {
-        let bytes = if self.padded.is_empty() { self.raw() } else { &self.padded };
-        Body { plan: &self.plan, bytes, gaps: self.gaps.get_or_init(|| Gaps::of(&self.plan, bytes)) }
+    /// What a field is read from, and its scope there.
+    #[inline]
+    fn body(&self, slot: Slot, scope: Scope) -> Result<(Body<'_>, usize), FieldFault> {
+        let Some(segments) = &self.segments else {
+            let bytes = self.pads.get(0).unwrap_or_else(|| self.raw());
+            return Ok((self.body_of(0, bytes, &self.plan.records), scope.0 as usize));
+        };
+        let index = self.part_at(scope);
+        let Some(part) = self.parts.get(index) else { return Err(foreign_slot()) };
+        let kind = segments.kind_of_part(part);
+        if !segments.has(kind, slot.0 as usize) {
+            return Err(segments.other_kind(kind, slot));
+        }
+        let bytes = self.pads.get(index).unwrap_or_else(|| self.part_bytes(part));
+        let body = self.body_of(index, bytes, &[part.record.0 as usize]);
+        Ok((body, scope.0.saturating_sub(part.scope.0) as usize))
+    }
+
+    /// The bytes of a part, which may be any of these records.
+    #[inline]
+    fn body_of<'a>(&'a self, part: usize, bytes: &'a [u8], records: &[usize]) -> Body<'a> {
+        let gaps = match self.gaps.get(part) {
+            Some(gaps) => gaps.get_or_init(|| Gaps::of(&self.plan, bytes, records)),
+            None => Gaps::NONE,
+        };
+        Body { plan: &self.plan, bytes, gaps }
+    }
+
+    /// The part that a scope is in.
+    fn part_at(&self, scope: Scope) -> usize {
+        self.parts.partition_point(|part| part.scope.0 <= scope.0).saturating_sub(1)
+    }
+
+    pub(super) fn part_bytes(&self, part: &Part) -> &[u8] {
+        let from = part.offset as usize;
+        self.raw().get(from..from + part.length as usize).unwrap_or_default()
+    }
+
+    /// The parts of a kind right below another.
+    fn children(&self, parent: usize, kind: u16) -> &[(u32, u16, u32)] {
+        let Some(segments) = &self.segments else { return &[] };
+        let all = self.children.get_or_init(|| {
+            let numbered = (0u32..).zip(&self.parts).skip(1);
+            let mut all: Vec<_> =
+                numbered.map(|(index, part)| (part.parent, segments.kind_of_part(part), index)).collect();
+            all.sort_unstable();
+            all
+        });
+        let wanted = (u32::try_from(parent).unwrap_or(u32::MAX), kind);
+        let from = all.partition_point(|&(parent, kind, _)| (parent, kind) < wanted);
+        let to = all.partition_point(|&(parent, kind, _)| (parent, kind) <= wanted);
+        all.get(from..to).unwrap_or_default()
+    }
+
+    /// The kind of which a slot is the record, where records of it hang below others.
+    fn child_kind(&self, slot: Slot) -> Option<u16> {
+        let segments = self.segments.as_ref()?;
+        let kind = segments.kind_of(slot.0 as usize);
+        let is_child = segments.kinds.get(usize::from(kind)).is_some_and(|kind| kind.parent.is_some());
+        (is_child && segments.slot(kind) == slot).then_some(kind)
     }
 }
 
 impl Fields for RecordFields {
     fn read(&self, slot: Slot, scope: Scope) -> Result<Value<'_>, FieldFault> {
+        if slot == SEGMENT_SLOT
+            && let Some(segments) = &self.segments
+        {
+            let part = self.parts.get(self.part_at(scope)).ok_or_else(foreign_slot)?;
+            return Ok(Value::Text(segments.name(segments.kind_of_part(part)).into()));
+        }
         let item = self.plan.item(slot).ok_or_else(foreign_slot)?;
-        let body = self.body();
+        let (body, scope) = self.body(slot, scope)?;
         // What a rule excludes is not in the record.
-        if !body.is_meant(slot.0 as usize, scope.0 as usize)? {
+        if !body.is_meant(slot.0 as usize, scope)? {
             return Ok(Value::Null);
         }
-        let offset = body.offset(slot.0 as usize, scope.0 as usize)?;
+        let offset = body.offset(slot.0 as usize, scope)?;
         self.plan.value(item, body.at(item, offset)?)
     }
 
@@ -58,8 +172,8 @@ impl Fields for RecordFields {
         if self.plan.is_guarded(slot.0 as usize) {
             return false;
         }
-        let body = self.body();
-        let found = body.offset(slot.0 as usize, scope.0 as usize).and_then(|offset| body.at(item, offset));
+        let Ok((body, scope)) = self.body(slot, scope) else { return false };
+        let found = body.offset(slot.0 as usize, scope).and_then(|offset| body.at(item, offset));
         let Ok(bytes) = found else { return false };
         let blank = self.plan.encoding.blank();
         let text = self.plan.trim().apply(bytes, blank);
@@ -83,35 +197,56 @@ impl Fields for RecordFields {
         if self.plan.is_guarded(slot.0 as usize) {
             return None;
         }
-        let body = self.body();
-        let offset = body.offset(slot.0 as usize, scope.0 as usize).ok()?;
+        let (body, scope) = self.body(slot, scope).ok()?;
+        let offset = body.offset(slot.0 as usize, scope).ok()?;
         let (number, scale) = self.plan.number(data, body.at(item, offset).ok()?).ok()?;
         let magnitude = i64::try_from(number.magnitude).ok().filter(|_| scale >= 0)?;
         Some(if number.negative { -magnitude } else { magnitude })
     }
 
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault> {
+        if let Some(kind) = self.child_kind(slot) {
+            return Ok(self.children(self.part_at(scope), kind).len());
+        }
         let item = self.plan.item(slot).ok_or_else(foreign_slot)?;
         match &item.occurs {
-            Some(_) if !self.body().is_meant(slot.0 as usize, scope.0 as usize)? => Ok(0),
-            Some(occurs) => self.body().count(slot.0 as usize, occurs, scope.0 as usize),
+            Some(occurs) => {
+                let (body, scope) = self.body(slot, scope)?;
+                if !body.is_meant(slot.0 as usize, scope)? {
+                    return Ok(0);
+                }
+                body.count(slot.0 as usize, occurs, scope)
+            }
             None => Ok(1),
         }
     }
 
     fn element(&self, slot: Slot, scope: Scope, index: usize) -> Scope {
+        if let Some(kind) = self.child_kind(slot) {
+            let child = self.children(self.part_at(scope), kind).get(index);
+            return child.and_then(|(_, _, part)| self.parts.get(*part as usize)).map_or(scope, |part| part.scope);
+        }
         let stride = self.plan.item(slot).and_then(|item| item.occurs.as_ref()).map_or(0, |occurs| occurs.stride);
         Scope(u32::try_from(scope.0 as usize + stride.saturating_mul(index)).unwrap_or(u32::MAX))
     }
 
     fn span(&self, slot: Slot, scope: Scope) -> Option<(u32, u32)> {
         let item = self.plan.item(slot)?;
-        let offset = self.body().offset(slot.0 as usize, scope.0 as usize).ok()?;
-        Some((u32::try_from(offset).ok()?, u32::try_from(item.length).ok()?))
+        let part = self.parts.get(self.part_at(scope)).map_or(0, |part| part.offset);
+        let (body, scope) = self.body(slot, scope).ok()?;
+        let offset = body.offset(slot.0 as usize, scope).ok()?;
+        Some((u32::try_from(offset).ok()?.checked_add(part)?, u32::try_from(item.length).ok()?))
     }
 
     fn name(&self, slot: Slot) -> &str {
+        if slot == SEGMENT_SLOT {
+            return "_segment";
+        }
         self.plan.item(slot).and_then(|item| item.name.as_deref()).unwrap_or("FILLER")
+    }
+
+    fn parts(&self) -> &[Part] {
+        &self.parts
     }
 }
 

@@ -1,6 +1,8 @@
 //! Records as JSON, by a tree of steps that is made once: names are ready as bytes, offsets are known, and what a record
 //! adds is only the bytes of its values.
 
+use std::collections::HashSet;
+
 use super::fields::Body;
 use super::number::{Bad, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
@@ -14,6 +16,8 @@ use crate::record::{FieldFault, Position, RejectCode, Value};
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
     pub(super) members: Vec<Step>,
+    /// The names of the members.
+    names: HashSet<String>,
     /// Room that the record takes without the elements of its tables.
     room: usize,
     /// Room for whatever may follow an element of a table.
@@ -39,14 +43,34 @@ pub(super) const NUMBER: usize = 88;
 impl JsonPlan {
     /// The plan for one record; `fillers` says whether items without a name are written.
     pub(super) fn new(plan: &Plan, record: usize, fillers: bool) -> JsonPlan {
-        let members = steps_of(plan, record, fillers);
+        let mut names = HashSet::new();
+        let members = steps_of(plan, record, fillers, &mut names);
         let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
-        JsonPlan { members, room, tail }
+        JsonPlan { members, names, room, tail }
+    }
+
+    /// The names of the record's members.
+    pub(super) fn names(&self) -> &HashSet<String> {
+        &self.names
     }
 
     /// Writes a record. After a failure the cursor stands somewhere in the middle of it.
     pub(super) fn write(
+        &self,
+        body: Body<'_>,
+        position: &Position,
+        options: &JsonOptions,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(), Box<Failure>> {
+        let start = cursor.len();
+        self.write_members(body, position, options, cursor)?;
+        cursor.close_object(start);
+        Ok(())
+    }
+
+    /// Writes the members of a record, each with a comma before it.
+    pub(super) fn write_members(
         &self,
         body: Body<'_>,
         position: &Position,
@@ -65,13 +89,10 @@ impl JsonPlan {
             family: encoding.family(),
         };
         cursor.reserve(self.room * factor);
-        let start = cursor.len();
         if options.meta {
             cursor.meta(position);
         }
-        run.members(&self.members, body, 0, cursor)?;
-        cursor.close_object(start);
-        Ok(())
+        run.members(&self.members, body, 0, cursor)
     }
 }
 

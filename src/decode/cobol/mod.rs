@@ -11,13 +11,15 @@ mod edit;
 mod encode;
 mod faults;
 mod fields;
-mod frame;
+mod frame_writer;
 mod framing;
 mod gaps;
 mod json;
 mod number;
 mod plan;
+mod reader;
 mod reading;
+mod segments;
 mod settings;
 mod steps;
 mod store;
@@ -31,25 +33,41 @@ use std::sync::Arc;
 use super::json::{Cursor, JsonOptions};
 use super::{LayoutRow, Resume, StreamFault, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
-use crate::record::{Layout, Position, Reject, Resolved, Slot, Unresolved};
+use crate::record::{Layout, Part, Position, Reject, Resolved, Slot, Unresolved};
+use copybook::Copybook;
 use fields::Body;
+use frame_writer::FrameWriter;
+use framing::{Convention, Framer, Measure};
 use gaps::Gaps;
-use json::JsonPlan;
+use json::{Failure, JsonPlan};
 use plan::Plan;
+use reader::Start;
+use segments::{PlainFilter, Segments};
 
-pub use framing::Reader;
+pub(super) use framing::FRAME_HEADER;
+pub use framing::{Candidate, Evidence, FrameHeader, LengthCounts, LengthType};
+pub use reader::Reader;
 pub use reading::{BinaryRange, Compiler, CounterMap, EditedAs, Overpunch, Reading, View};
+pub use segments::{SegmentSettings, Unknown};
 pub(super) use settings::SECTION;
 pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
 
 /// A compiled copybook with its framing and code page.
 #[derive(Clone)]
-pub struct Cobol(Arc<Compiled>);
+pub struct Cobol {
+    compiled: Arc<Compiled>,
+    /// The framing that was found out from a file, where the settings leave it open.
+    settled: Option<Convention>,
+}
 
 struct Compiled {
     plan: Arc<Plan>,
     /// How a record is written, without and with fillers.
     json: [JsonPlan; 2],
+    measure: Arc<Measure>,
+    segments: Option<Arc<Segments>>,
+    /// What records are left out, where there is one type of them.
+    filter: Option<Arc<PlainFilter>>,
 }
 
 impl Cobol {
@@ -58,12 +76,8 @@ impl Cobol {
         texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
         faults: &Faults,
     ) -> Option<Cobol> {
-        let Some(source) = texts(&settings.copybook) else {
-            faults.push(settings.place.fault(format!("cannot read the copybook `{}`", settings.copybook)));
-            return None;
-        };
-        let dialect = settings.reading.dialect(settings.source_format);
-        let mut copybook = copybook::parse(&settings.copybook, &source, &dialect, texts, faults)?;
+        let before = faults.len();
+        let mut copybook = read_copybooks(settings, texts, faults)?;
         if let Some(wanted) = &settings.record {
             let name = |record: &usize| copybook.items[*record].name.as_deref().unwrap_or_default();
             let found = copybook.records.iter().copied().find(|record| name(record).eq_ignore_ascii_case(wanted));
@@ -76,13 +90,19 @@ impl Cobol {
                 });
                 return None;
             };
+            if settings.segments.is_some() {
+                faults.push(settings.place.fault("`record` and `segment_field` exclude each other"));
+                return None;
+            }
             copybook = copybook.only(found);
         }
         let mut plan = Plan::new(copybook, settings);
         if !choice::resolve(&mut plan, settings, faults) {
             return None;
         }
+        // A record that ends behind its last element moves what follows a table.
         if settings.odo.is_none()
+            && settings.framing != Framing::Odo
             && let Some((table, behind)) = plan.behind_tables().first().copied()
         {
             let name = |index: usize| plan.items[index].name.clone().unwrap_or_else(|| "FILLER".to_owned());
@@ -92,76 +112,219 @@ impl Cobol {
             faults.push(plan.items[behind].spot.fault(message).help(help));
             return None;
         }
+        if settings.odo == Some(Odo::Fixed) && settings.framing == Framing::Odo {
+            let message = "with `odo = \"fixed\"` all records have the same length: framing `fixed` reads them";
+            faults.push(settings.place.fault(message));
+            return None;
+        }
+        let measure = match Measure::compile(&plan, settings) {
+            Ok(measure) => Some(measure),
+            Err((message, item)) => {
+                faults.push(match item {
+                    Some(item) => plan.items[item].spot.fault(message),
+                    None => settings.place.fault(message),
+                });
+                None
+            }
+        };
+        let segments = Segments::compile(&plan, faults);
+        let filter = PlainFilter::compile(&plan, faults);
+        if faults.len() > before {
+            return None;
+        }
         let record = plan.records.first().copied()?;
         let json = [JsonPlan::new(&plan, record, false), JsonPlan::new(&plan, record, true)];
-        Some(Cobol(Arc::new(Compiled { plan: Arc::new(plan), json })))
+        let compiled = Compiled {
+            plan: Arc::new(plan),
+            json,
+            measure: Arc::new(measure?),
+            segments: segments.map(Arc::new),
+            filter: filter.map(Arc::new),
+        };
+        Some(Cobol { compiled: Arc::new(compiled), settled: None })
     }
 
-    /// The names of the copybook's records (level 01). With more than one, [`Settings::record`] chooses the one that is
-    /// written as JSON; the first unless it does.
+    /// The names of the copybook's records (level 01) that a reader does not tell apart. With more than one,
+    /// [`Settings::record`] chooses the one that is written as JSON; the first unless it does.
     pub(super) fn records(&self) -> Vec<String> {
-        let plan = &self.0.plan;
-        plan.records.iter().filter_map(|&record| plan.items[record].name.clone()).collect()
+        let plan = &self.compiled.plan;
+        let name = |&record: &usize| plan.items[record].name.clone();
+        match &self.compiled.segments {
+            Some(_) => plan.records.first().and_then(name).into_iter().collect(),
+            None => plan.records.iter().filter_map(name).collect(),
+        }
     }
 
     /// Paths of the texts that the copybook copies.
     pub(super) fn copied(&self) -> &[String] {
-        &self.0.plan.copied
+        &self.compiled.plan.copied
     }
 
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
-        Reader::open(Arc::clone(&self.0.plan), input, from)
+        Reader::open(&self.compiled, self.settled, input, Start::Frame(from))
     }
 
-    pub(super) fn writer(&self) -> encode::Writer<'_> {
-        encode::Writer::new(&self.0.plan, &self.0.json)
+    /// A reader whose first record is the one whose first byte is at `from`; its frame begins before it.
+    pub(super) fn reader_at<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
+        Reader::open(&self.compiled, self.settled, input, Start::Record(from))
+    }
+
+    /// What speaks for each framing of the input.
+    pub(super) fn evidence<R: Read + Seek>(&self, input: &mut R) -> Result<Evidence, StreamFault> {
+        framing::detect(&self.compiled, input)
+    }
+
+    /// Whether the framing is to be found out from the file.
+    pub(super) fn is_open(&self) -> bool {
+        self.compiled.plan.settings.framing == Framing::Auto && self.settled.is_none()
+    }
+
+    /// The same with the framing that was found out.
+    pub(super) fn settled(&self, evidence: &Evidence) -> Result<Cobol, StreamFault> {
+        Ok(Cobol { compiled: Arc::clone(&self.compiled), settled: Some(evidence.settle()?) })
+    }
+
+    /// `None` where the framing is to be found out from a file: that says how it is read and not how it is written.
+    pub(super) fn writer(&self) -> Option<encode::Writer<'_>> {
+        let Compiled { plan, json, measure, segments, .. } = &*self.compiled;
+        let frames = FrameWriter::new(plan, measure, segments.as_deref(), self.settled)?;
+        Some(encode::Writer::new(plan, json, segments.as_deref(), frames))
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
-        self.0.plan.describe()
+        self.compiled.plan.describe()
     }
 
+    #[inline]
     pub(super) fn write_json(
         &self,
         raw: &[u8],
+        parts: &[Part],
         position: Position,
         options: &JsonOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), Reject> {
-        let plan = &*self.0.plan;
-        let json = &self.0.json[usize::from(options.fillers)];
+        self.compiled.write_json(raw, parts, position, options, out)
+    }
+}
+
+impl Compiled {
+    fn framer(&self, convention: Convention) -> Framer {
+        Framer {
+            plan: Arc::clone(&self.plan),
+            measure: Arc::clone(&self.measure),
+            segments: self.segments.clone(),
+            convention,
+        }
+    }
+
+    fn write_json(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reject> {
+        let plan = &*self.plan;
+        let mut cursor = Cursor::new(out);
+        if let Some(segments) = &self.segments {
+            let document = segments::Document { plan, segments, raw, parts, position, options };
+            let written = document.write(&mut cursor);
+            cursor.finish();
+            return written.map_err(|failed| {
+                let part = parts.get(failed.part);
+                let offset = part.map_or(0, |part| part.offset as usize);
+                let mut reject = self.reject(*failed.failure, raw, offset, position);
+                // A document's own record needs no name before its fields.
+                if let Some(part) = part.filter(|_| failed.part > 0) {
+                    let name = segments.name(segments.kind_of_part(part));
+                    let field = reject.field.unwrap_or_default();
+                    reject.field = Some(format!("{name}[{}].{field}", segments.ordinal(parts, failed.part)));
+                }
+                reject
+            });
+        }
+        let json = &self.json[usize::from(options.fillers)];
         let padded;
-        let bytes = if plan.pads() && raw.len() < plan.length {
-            padded = framing::padded(raw, plan);
+        // Only a line may end early.
+        let bytes = if position.line.is_some() && raw.len() < plan.length {
+            padded = segments::padded_to(raw, plan.length, plan);
             padded.as_slice()
         } else {
             raw
         };
-        let mut cursor = Cursor::new(out);
-        let gaps = Gaps::of(plan, bytes);
+        let gaps = Gaps::of(plan, bytes, &plan.records);
         let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, &mut cursor);
         cursor.finish();
-        written.map_err(|failure| Reject {
+        written.map_err(|failure| self.reject(*failure, raw, 0, position))
+    }
+
+    #[cold]
+    fn reject(&self, failure: Failure, raw: &[u8], offset: usize, position: Position) -> Reject {
+        let plan = &*self.plan;
+        let span = u32::try_from(offset + failure.offset).ok();
+        Reject {
             code: failure.fault.code,
             field: Some(plan.path(failure.item)),
-            field_span: u32::try_from(failure.offset).ok().zip(u32::try_from(plan.items[failure.item].length).ok()),
+            field_span: span.zip(u32::try_from(plan.items[failure.item].length).ok()),
             expected: failure.fault.expected,
             found: failure.fault.found,
             key: None,
             position,
             raw: raw.to_vec(),
-        })
+        }
     }
+}
+
+/// The copybooks of a layout, joined.
+fn read_copybooks(
+    settings: &Settings,
+    texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+    faults: &Faults,
+) -> Option<Copybook> {
+    let dialect = settings.reading.dialect(settings.source_format);
+    let mut joined: Option<Copybook> = None;
+    let mut sound = true;
+    for path in std::iter::once(&settings.copybook).chain(&settings.more_copybooks) {
+        let Some(source) = texts(path) else {
+            faults.push(settings.place.fault(format!("cannot read the copybook `{path}`")));
+            sound = false;
+            continue;
+        };
+        let Some(copybook) = copybook::parse(path, &source, &dialect, texts, faults) else {
+            sound = false;
+            continue;
+        };
+        joined = Some(match joined {
+            None => copybook,
+            Some(first) => first.join(copybook),
+        });
+    }
+    joined.filter(|_| sound)
 }
 
 impl Layout for Cobol {
     fn resolve(&self, parent: Option<Slot>, name: &str) -> Result<Resolved, Unresolved> {
-        self.0.plan.resolve(parent, name)
+        let plan = &self.compiled.plan;
+        match &self.compiled.segments {
+            Some(segments) => segments.resolve(plan, parent, name),
+            None => plan.resolve(parent, name),
+        }
     }
 
     fn names(&self) -> Vec<String> {
-        let plan = &self.0.plan;
+        let plan = &self.compiled.plan;
         let elementary = |index: &usize| plan.items[*index].data.is_some() && plan.items[*index].name.is_some();
         (0..plan.items.len()).filter(elementary).map(|index| plan.path(index)).collect()
+    }
+
+    fn record(&self, name: &str) -> Option<Slot> {
+        self.compiled.segments.as_ref()?.record(name)
+    }
+
+    fn record_types(&self) -> Vec<String> {
+        let kinds = self.compiled.segments.iter().flat_map(|segments| &segments.kinds);
+        kinds.map(|kind| kind.name.clone()).collect()
     }
 }

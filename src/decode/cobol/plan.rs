@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::number::{Bad, Editing, Number, POWERS, binary, edited, float, packed, value, zoned};
 use super::reading::{Overpunch, Zone};
-use super::settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
+use super::settings::{ByteOrder, FloatFormat, Settings};
 use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
 use crate::decode::copybook::{Copybook, Data, Dialect, Item};
@@ -96,7 +96,7 @@ impl Plan {
                 }
             }
         }
-        if settings.odo == Some(Odo::Variable) {
+        if settings.moves_items() {
             for (_, item) in plan.behind_tables() {
                 plan.moves[item] = true;
             }
@@ -230,7 +230,7 @@ impl Plan {
     }
 
     /// The path with the record's name, where it takes that to be unique.
-    fn qualified_path(&self, index: usize) -> String {
+    pub(super) fn qualified_path(&self, index: usize) -> String {
         match (self.records.len(), self.items[self.record_of(index)].name.as_deref()) {
             (2.., Some(record)) => format!("{record}.{}", self.path(index)),
             _ => self.path(index),
@@ -238,7 +238,7 @@ impl Plan {
     }
 
     /// True when the groups around an item bear the names before the last, in order, perhaps with others between.
-    fn is_qualified(&self, index: usize, parts: &[String]) -> bool {
+    pub(super) fn is_qualified(&self, index: usize, parts: &[String]) -> bool {
         let mut above = self.items[index].parent;
         for wanted in parts.iter().rev().skip(1) {
             loop {
@@ -389,11 +389,6 @@ impl Plan {
     pub(super) fn is_padding(&self, bytes: &[u8]) -> bool {
         let blank = self.encoding.blank();
         bytes.iter().all(|byte| *byte == blank || *byte == 0)
-    }
-
-    /// Whether a record that ends early counts as filled up with blanks, as LINE SEQUENTIAL files are read.
-    pub(super) fn pads(&self) -> bool {
-        self.settings.framing == Framing::Line
     }
 }
 

@@ -1,9 +1,11 @@
 //! The keys of `[source.cobol]`.
 
+use super::framing::FrameHeader;
 use super::reading::{self, Compiler, Reading};
+use super::segments::{self, SegmentSettings};
 use crate::decode::CodePage;
 use crate::decode::copybook::SourceFormat;
-use crate::decode::format::{FILES, Place, SKIP, TRAILER, Trim, read_encoding};
+use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
 /// What a person wrote.
@@ -11,6 +13,8 @@ use crate::diagnostic::{Key, Presence, Section, Table};
 pub struct Settings {
     /// Path of the copybook, as written.
     pub copybook: String,
+    /// Paths of further copybooks, whose records join those of the first.
+    pub more_copybooks: Vec<String>,
     /// Where the path is written.
     pub place: Place,
     /// How the copybook's lines are laid out.
@@ -27,6 +31,12 @@ pub struct Settings {
     /// Added to the length in a block descriptor word: -4 where the word counts itself. Found out from the file when
     /// `None`.
     pub bdw_adjust: Option<i64>,
+    /// The numeric item that has the record's length; for [`Framing::LengthField`].
+    pub length_field: Option<String>,
+    /// The sender's own header before every record; for [`Framing::Header`].
+    pub frame_header: Option<FrameHeader>,
+    /// Added to the length that a header or an item of the record gives.
+    pub length_adjust: i64,
     /// Bytes at the start of the file that are no records.
     pub header_bytes: u64,
     /// Bytes at the end of the file that are no records.
@@ -45,6 +55,10 @@ pub struct Settings {
     pub odo: Option<Odo>,
     /// Which blanks of a text field are padding.
     pub trim: Trim,
+    /// Which of several record types a record is, and how they nest.
+    pub segments: Option<SegmentSettings>,
+    /// `FIELD=VALUE` pairs: records that have the field are left out unless it has one of its values.
+    pub filter: Vec<(String, String)>,
 }
 
 /// Where the items behind a table of varying length (OCCURS DEPENDING ON) begin.
@@ -75,6 +89,14 @@ pub enum Framing {
     RdwLittle,
     /// Blocks with a block descriptor word (RECFM=VB); in them records with record descriptor words, high byte first.
     Blocks,
+    /// A header of the sender's own comes first and says the length.
+    Header,
+    /// An item of the record says its length.
+    LengthField,
+    /// A record ends behind its last item, by its type and by the counters of its tables of varying length.
+    Odo,
+    /// The one that consumes the file exactly, found out from the file.
+    Auto,
 }
 
 impl Framing {
@@ -85,7 +107,16 @@ impl Framing {
         ("rdw-be", Framing::RdwBig),
         ("rdw-le", Framing::RdwLittle),
         ("bdw", Framing::Blocks),
+        ("header", Framing::Header),
+        ("length-field", Framing::LengthField),
+        ("odo", Framing::Odo),
+        ("auto", Framing::Auto),
     ];
+
+    /// The name.
+    pub fn word(self) -> &'static str {
+        Framing::WORDS.iter().find(|(_, framing)| *framing == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// The format of binary floating-point numbers.
@@ -126,7 +157,12 @@ pub(in crate::decode) static SECTION: Section = Section {
     doc: "Records that a COBOL copybook describes.",
     keys: &[
         FILES,
-        Key { name: "copybook", shape: "path", presence: Presence::Required, doc: "the copybook, as it is" },
+        Key {
+            name: "copybook",
+            shape: "path or array of paths",
+            presence: Presence::Required,
+            doc: "the copybook, as it is; the records of several join",
+        },
         Key {
             name: "source_format",
             shape: "\"auto\" | \"fixed\" | \"free\"",
@@ -147,9 +183,11 @@ pub(in crate::decode) static SECTION: Section = Section {
         },
         Key {
             name: "framing",
-            shape: "\"fixed\" | \"line\" | \"rdw-be\" | \"rdw-le\" | \"bdw\"",
+            shape: "\"fixed\" | \"line\" | \"rdw-be\" | \"rdw-le\" | \"bdw\" | \"header\" | \"length-field\" | \"odo\" | \"auto\"",
             presence: Presence::Default("\"fixed\""),
-            doc: "where a record ends: after the layout's length, at the line's end, or by descriptor words",
+            doc: "where a record ends: after the layout's length, at the line's end, by descriptor words, by a header or a \
+                  field that has the length, behind the last element of its tables (odo), or as only one of these \
+                  consumes the file exactly (auto)",
         },
         Key {
             name: "rdw_adjust",
@@ -163,6 +201,25 @@ pub(in crate::decode) static SECTION: Section = Section {
             shape: "integer",
             presence: Presence::Optional,
             doc: "the same for block descriptor words",
+        },
+        Key {
+            name: "length_field",
+            shape: "string",
+            presence: Presence::Optional,
+            doc: "with framing \"length-field\": the numeric item that has the record's length in bytes",
+        },
+        Key {
+            name: "frame_header",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "with framing \"header\": what stands before each record, \
+                  `{ bytes = 6, offset = 2, size = 2, type = \"big\", counts = \"record\" }`",
+        },
+        Key {
+            name: "length_adjust",
+            shape: "integer",
+            presence: Presence::Default("0"),
+            doc: "added to the length that a header or a field gives, as where it leaves out a part of the record",
         },
         Key {
             name: "header_bytes",
@@ -223,8 +280,14 @@ pub(in crate::decode) static SECTION: Section = Section {
             presence: Presence::Default("\"both\""),
             doc: "at which ends of a text blanks and low values are padding",
         },
+        segments::FIELD,
+        segments::MAP,
+        segments::CHILDREN,
+        segments::UNKNOWN,
+        segments::FILTER,
         SKIP,
         TRAILER,
+        CONTROLS,
     ],
 };
 
@@ -233,6 +296,7 @@ impl Settings {
     pub fn new(copybook: String, encoding: CodePage, place: Place) -> Settings {
         Settings {
             copybook,
+            more_copybooks: Vec::new(),
             place,
             source_format: SourceFormat::Auto,
             record: None,
@@ -240,6 +304,9 @@ impl Settings {
             framing: Framing::Fixed,
             rdw_adjust: None,
             bdw_adjust: None,
+            length_field: None,
+            frame_header: None,
+            length_adjust: 0,
             header_bytes: 0,
             footer_bytes: 0,
             record_prefix: 0,
@@ -249,13 +316,22 @@ impl Settings {
             reading: Reading::default(),
             odo: None,
             trim: Trim::Both,
+            segments: None,
+            filter: Vec::new(),
         }
     }
 
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
         let bytes = |name: &str| table.integer(name, 0..=1 << 40);
         let within = |name: &str| table.integer(name, 0..=1 << 20);
-        let copybook = table.filled("copybook");
+        let mut copybooks = table.strings("copybook").unwrap_or_default().into_iter();
+        let copybook = copybooks.next().filter(|path| !path.is_empty());
+        if copybook.is_none()
+            && !table.failed()
+            && let Some(node) = table.get("copybook")
+        {
+            table.fail(node.fault("`copybook` must not be empty"));
+        }
         let source_format = table.one_of("source_format", SourceFormat::WORDS);
         let record = table.filled("record");
         let encoding = read_encoding(table);
@@ -269,11 +345,19 @@ impl Settings {
         let trim = table.one_of("trim", Trim::WORDS);
         let odo = table.one_of("odo", Odo::WORDS);
         let reading = Reading::read(table);
-        if table.failed() {
+        let length_field = table.filled("length_field");
+        let frame_header = FrameHeader::read(table);
+        let length_adjust = table.integer("length_adjust", -(1 << 20)..=1 << 20);
+        let segments = SegmentSettings::read(table);
+        let filter = segments::read_filter(table);
+        // Tables within the table have reported their own faults.
+        let is_broken = |name: &str, read: bool| table.has(name) && !read;
+        if table.failed() || is_broken("frame_header", frame_header.is_some()) {
             return None;
         }
         Some(Settings {
             copybook: copybook?,
+            more_copybooks: copybooks.collect(),
             place: Place::of(table.get("copybook")?),
             source_format: source_format?,
             record,
@@ -281,6 +365,9 @@ impl Settings {
             framing: framing?,
             rdw_adjust,
             bdw_adjust,
+            length_field,
+            frame_header,
+            length_adjust: length_adjust?,
             header_bytes: u64::try_from(header_bytes?).ok()?,
             footer_bytes: u64::try_from(footer_bytes?).ok()?,
             record_prefix: usize::try_from(record_prefix?).ok()?,
@@ -290,7 +377,15 @@ impl Settings {
             reading: reading?,
             odo,
             trim: trim?,
+            segments,
+            filter,
         })
+    }
+
+    /// Whether items behind a table of varying length follow its last element. A record that ends behind its last
+    /// element has them so.
+    pub(super) fn moves_items(&self) -> bool {
+        self.odo == Some(Odo::Variable) || self.framing == Framing::Odo
     }
 
     /// The format of COMP-1 and COMP-2.

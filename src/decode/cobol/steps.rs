@@ -72,12 +72,13 @@ impl Quick {
     }
 }
 
-/// The steps of a record's members; `fillers` says whether items without a name are written.
-pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool) -> Vec<Step> {
+/// The steps of a record's members; `fillers` says whether items without a name are written. The members' names are put
+/// to `names`.
+pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut HashSet<String>) -> Vec<Step> {
     let mut compiler = Compiler { plan, fillers, filler_number: 0 };
     match plan.items[record].children.as_slice() {
-        [] => compiler.steps(&[record], &mut HashSet::new()),
-        children => compiler.steps(children, &mut HashSet::new()),
+        [] => compiler.steps(&[record], names),
+        children => compiler.steps(children, names),
     }
 }
 
@@ -174,7 +175,7 @@ impl Compiler<'_> {
 }
 
 /// A name that the object does not have yet.
-fn unique(name: String, names: &mut HashSet<String>) -> String {
+pub(super) fn unique(name: String, names: &mut HashSet<String>) -> String {
     let mut candidate = name.clone();
     let mut number = 2;
     while !names.insert(candidate.clone()) {

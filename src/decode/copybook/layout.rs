@@ -21,6 +21,23 @@ pub struct Copybook {
 }
 
 impl Copybook {
+    /// The copybook with the records of another behind its own.
+    pub(in crate::decode) fn join(mut self, other: Copybook) -> Copybook {
+        let shift = self.items.len();
+        self.texts.extend(other.texts);
+        self.records.extend(other.records.iter().map(|record| record + shift));
+        self.items.extend(other.items.into_iter().map(|mut item| {
+            item.parent = item.parent.map(|parent| parent + shift);
+            item.redefines = item.redefines.map(|target| target + shift);
+            item.children.iter_mut().for_each(|child| *child += shift);
+            if let Some(occurs) = &mut item.occurs {
+                occurs.depending = occurs.depending.map(|counter| counter + shift);
+            }
+            item
+        }));
+        self
+    }
+
     /// The copybook with one of its records alone.
     pub(in crate::decode) fn only(mut self, record: usize) -> Copybook {
         self.records = vec![record];

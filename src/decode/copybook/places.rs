@@ -121,9 +121,9 @@ impl Builder<'_> {
             let clause = self.entries[index].occurs.as_ref();
             let Some(path) = clause.and_then(|clause| clause.depending.clone()) else { continue };
             let name = path.names.first().cloned().unwrap_or_default();
-            let found = (0..self.items.len()).filter(|&candidate| self.is_at(candidate, &path));
+            let mut found = (0..self.items.len()).filter(|&candidate| self.is_at(candidate, &path));
             // The nearest one before the table is the one of the same record.
-            let Some(counter) = found.filter(|&candidate| candidate < index).last() else {
+            let Some(counter) = found.rfind(|&candidate| candidate < index) else {
                 let help = "the counter must stand before the table, outside of it";
                 self.faults.push(path.spot.fault(format!("there is no counter `{name}` before the table")).help(help));
                 continue;

@@ -7,7 +7,7 @@ use super::convert::{blob_id, count, now_millis, parsed, timestamp, timestamp_or
 use super::fault::Fault;
 use super::resource::Resource;
 use crate::record::{BlobId, ResourceId};
-use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileState, StagingError};
+use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileSequence, FileState, StagingError};
 
 const SELECT: &str = "SELECT file.id, resource.name, path, size, blob, state, next_offset, next_records, next_line, \
                       claimed_at, finished_at, delivery, mapping FROM file JOIN resource ON resource.id = file.resource";
@@ -93,6 +93,33 @@ pub(super) fn note_delivery(connection: &Connection, file: FileId, delivery: &st
     if changed == 0 {
         return Err(StagingError::UnknownFile(file).into());
     }
+    Ok(())
+}
+
+/// The number of a file itself, and the highest among the other files of the resource that are staged.
+pub(super) fn sequence(connection: &Connection, resource: &Resource, file: FileId) -> Result<FileSequence, Fault> {
+    let own = connection
+        .prepare_cached("SELECT number FROM file_sequence WHERE file = ?1")?
+        .query_row([file.0], |row| row.get(0))
+        .optional()?;
+    let previous = connection
+        .prepare_cached(
+            "SELECT max(number) FROM file_sequence JOIN file ON file.id = file_sequence.file \
+             WHERE resource = ?1 AND file.id <> ?2 AND state = ?3",
+        )?
+        .query_row(params![resource.number, file.0, FileState::Staged.as_str()], |row| row.get(0))?;
+    Ok(FileSequence { own, previous })
+}
+
+/// Notes the number of a file.
+pub(super) fn note_sequence(connection: &Connection, file: FileId, number: i64) -> Result<(), Fault> {
+    let known = connection.prepare_cached("SELECT 1 FROM file WHERE id = ?1")?.exists([file.0])?;
+    if !known {
+        return Err(StagingError::UnknownFile(file).into());
+    }
+    let sql = "INSERT INTO file_sequence (file, number) VALUES (?1, ?2) \
+               ON CONFLICT (file) DO UPDATE SET number = excluded.number";
+    connection.prepare_cached(sql)?.execute(params![file.0, number])?;
     Ok(())
 }
 

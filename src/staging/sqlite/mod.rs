@@ -39,8 +39,8 @@ use self::readers::Readers;
 use self::resource::{Registry, Resource};
 use self::writer::Writer;
 use super::{
-    ApiKey, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, ListQuery,
-    NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, StagedDocument, Staging,
+    ApiKey, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileSequence,
+    ListQuery, NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, StagedDocument, Staging,
     StagingError,
 };
 use crate::record::{BlobId, Reject, RejectCode, ResourceId};
@@ -354,6 +354,19 @@ impl Staging for SqliteStaging {
         let (delivery, mapping) = (delivery.to_owned(), mapping.to_owned());
         let write = move |connection: &mut Connection| files::note_delivery(connection, file, &delivery, &mapping);
         self.write("note a file's delivery", write).await
+    }
+
+    async fn file_sequence(&self, resource: &ResourceId, file: FileId) -> Result<FileSequence, StagingError> {
+        let id = resource.clone();
+        let read = move |connection: &mut Connection| {
+            files::sequence(connection, &*self.registry.find(connection, &id)?, file)
+        };
+        self.read("look a file's number up", read).await
+    }
+
+    async fn note_file_sequence(&self, file: FileId, number: i64) -> Result<(), StagingError> {
+        let write = move |connection: &mut Connection| files::note_sequence(connection, file, number);
+        self.write("note a file's number", write).await
     }
 
     async fn needed_blobs(&self) -> Result<Vec<BlobId>, StagingError> {

@@ -9,7 +9,8 @@ use rusqlite::{Connection, TransactionBehavior};
 /// "Toll" in ASCII.
 const APPLICATION_ID: i32 = 0x546f_6c6c;
 
-const MIGRATIONS: &[&str] = &[r#"
+const MIGRATIONS: &[&str] = &[
+    r#"
 -- A resource version. `sequence` is the newest of its feed, `documents` the rows of its table doc_<id>.
 CREATE TABLE resource (
     id         INTEGER PRIMARY KEY,
@@ -108,7 +109,15 @@ CREATE TABLE api_key (
     created_at INTEGER NOT NULL,
     revoked_at INTEGER
 ) STRICT;
-"#];
+"#,
+    r#"
+-- The number that a file gives itself in its header, where the mapping checks it.
+CREATE TABLE file_sequence (
+    file   INTEGER PRIMARY KEY REFERENCES file (id),
+    number INTEGER NOT NULL
+) STRICT;
+"#,
+];
 
 /// Why a file cannot be used, with the remedy.
 #[derive(Debug)]

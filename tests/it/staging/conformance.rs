@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tollbridge::record::{BlobId, RejectCode};
 use tollbridge::staging::{
-    Balance, Checkpoint, ColumnType, Comparison, DeadLetterFilter, DeadLetterState, FileId, FileState, Filter,
-    ListQuery, NewApiKey, RunId, RunOutcome, RunState, Scalar, SortKey, Staging, StagingError,
+    Balance, Batch, Checkpoint, ColumnType, Comparison, DeadLetterFilter, DeadLetterState, FileId, FileSequence,
+    FileState, Filter, ListQuery, NewApiKey, RunId, RunOutcome, RunState, Scalar, SortKey, Staging, StagingError,
 };
 
 use super::support::{Reading, at, document, id, reject, spec};
@@ -188,6 +188,31 @@ async fn a_file_is_known_by_path_size_and_content(staging: Arc<dyn Staging>) {
     let ledger: Vec<FileId> = staging.files(None, 9).await.unwrap().iter().map(|entry| entry.id).collect();
     assert_eq!(ledger, [second.id, reading.file]);
     assert_eq!(staging.files(Some(&orders), 1).await.unwrap().len(), 1);
+}
+
+async fn a_file_has_a_number_that_counts_once_it_is_staged(staging: Arc<dyn Staging>) {
+    let first = Reading::begin(&staging, "orders.v1").await;
+    let orders = first.resource.clone();
+    let second = staging.claim_file(&orders, "in/ORD2.DAT", 1000, BlobId([8; 32])).await.unwrap().id;
+    let other = Reading::begin(&staging, "other.v1").await;
+    let known = async |file| staging.file_sequence(&orders, file).await.unwrap();
+    let sequence = |own, previous| FileSequence { own, previous };
+    assert_eq!(known(first.file).await, sequence(None, None));
+    staging.note_file_sequence(first.file, 41).await.unwrap();
+    staging.note_file_sequence(other.file, 99).await.unwrap();
+    assert_eq!(known(first.file).await, sequence(Some(41), None));
+    // Nothing of it is staged yet.
+    assert_eq!(known(second).await, sequence(None, None));
+    for reading in [&first, &other] {
+        let batch = Batch { file_state: FileState::Staged, ..reading.batch(vec![], vec![], 1) };
+        staging.commit(batch).await.unwrap();
+    }
+    assert_eq!(known(second).await, sequence(None, Some(41)));
+    assert_eq!(known(first.file).await, sequence(Some(41), None));
+    staging.note_file_sequence(first.file, 42).await.unwrap();
+    assert_eq!(known(second).await, sequence(None, Some(42)));
+    let unknown = staging.note_file_sequence(FileId(999), 1).await;
+    assert!(matches!(unknown, Err(StagingError::UnknownFile(_))));
 }
 
 async fn runs_are_closed_by_their_end_or_by_the_next(staging: Arc<dyn Staging>) {
@@ -558,6 +583,7 @@ conformance! { sqlite, super::super::support::sqlite:
     resources_do_not_see_each_other,
     a_batch_that_does_not_fit_is_refused_whole,
     a_file_is_known_by_path_size_and_content,
+    a_file_has_a_number_that_counts_once_it_is_staged,
     runs_are_closed_by_their_end_or_by_the_next,
     a_resource_is_locked_by_one_run,
     a_bad_record_is_one_dead_letter,

@@ -2,6 +2,7 @@
 
 mod round_trip;
 mod tables;
+mod together;
 mod usages;
 
 use std::io::Cursor;
@@ -27,13 +28,13 @@ const ORDERS: &str = "
            05  FILLER            PIC X(2).
 ";
 
-fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+pub(super) fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
     let mut settings = Settings::new("t.cpy".to_owned(), CodePage::find("cp037").unwrap(), Place::command_line("x"));
     change(&mut settings);
     settings
 }
 
-fn compile(copybook: &str, settings: Settings) -> Decoder {
+pub(super) fn compile(copybook: &str, settings: Settings) -> Decoder {
     let source = SourceText::new(Path::new("t.cpy"), copybook.to_owned());
     let faults = Faults::new();
     let decoder = Format::Cobol(settings).compile(&|path| (path == "t.cpy").then(|| Arc::clone(&source)), &faults);
@@ -50,7 +51,7 @@ fn compile_faults(copybook: &str, settings: Settings) -> Vec<String> {
 }
 
 /// Text in cp037.
-fn ebcdic(text: &str) -> Vec<u8> {
+pub(super) fn ebcdic(text: &str) -> Vec<u8> {
     let page = CodePage::find("cp037").unwrap();
     let byte = |char: char| (0u8..=255).find(|byte| page.decode(&[*byte]).unwrap() == char.to_string()).unwrap();
     text.chars().map(byte).collect()
@@ -70,7 +71,7 @@ fn order(number: &str) -> Vec<u8> {
 }
 
 /// Everything that reading gives: JSON objects, rejects as `code field expected | found`, the end of a lost stream.
-fn read_with(decoder: &Decoder, data: &[u8], from: Resume, options: &JsonOptions) -> Vec<String> {
+pub(super) fn read_with(decoder: &Decoder, data: &[u8], from: Resume, options: &JsonOptions) -> Vec<String> {
     let mut lines = Vec::new();
     let mut reader = match decoder.reader(Cursor::new(data), from) {
         Ok(reader) => reader,
@@ -101,7 +102,7 @@ fn read_with(decoder: &Decoder, data: &[u8], from: Resume, options: &JsonOptions
     }
 }
 
-fn read(decoder: &Decoder, data: &[u8]) -> Vec<String> {
+pub(super) fn read(decoder: &Decoder, data: &[u8]) -> Vec<String> {
     read_with(decoder, data, Resume::default(), &JsonOptions::default())
 }
 

@@ -1,0 +1,244 @@
+//! How fast a file of several record types becomes nested documents, and what a second core adds.
+//!
+//!     cargo bench --bench segments
+//!
+//! Records lie behind descriptor words; companies have contacts, contacts have calls. First in this process on one thread,
+//! in MB/s of input per CPU-second and held against copying the same bytes; then the command `decode` on one thread and
+//! on two, everything on, output to nowhere. The best of several rounds counts: what disturbs a round makes it slower.
+
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
+
+use std::hint::black_box;
+use std::io::Cursor;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tollbridge::decode::{CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, cobol};
+use tollbridge::diagnostic::{Faults, SourceText};
+
+const COMPANIES: usize = 60_000;
+const ROUNDS: usize = 7;
+
+const COPYBOOK: &str = "
+       01  COMPANY.
+           05  SEGMENT-ID        PIC X(5).
+           05  COMPANY-ID        PIC X(10).
+           05  COMPANY-NAME      PIC X(15).
+           05  ADDRESS           PIC X(25).
+           05  TAXPAYER          PIC 9(8).
+           05  TURNOVER          PIC S9(9)V99 COMP-3.
+       01  CONTACT.
+           05  SEGMENT-ID        PIC X(5).
+           05  COMPANY-ID        PIC X(10).
+           05  PHONE-NUMBER      PIC X(17).
+           05  CONTACT-PERSON    PIC X(28).
+       01  CALL.
+           05  SEGMENT-ID        PIC X(5).
+           05  CALLED-ON         PIC 9(8).
+           05  MINUTES           PIC S9(4) COMP.
+           05  COST              PIC S9(5)V99 COMP-3.
+           05  NOTE              PIC X(40).
+";
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+fn ebcdic(text: &str, width: usize, out: &mut Vec<u8>) {
+    for byte in text.bytes().chain(std::iter::repeat(b' ')).take(width) {
+        out.push(match byte {
+            b'0'..=b'9' => 0xF0 + byte - b'0',
+            b'A'..=b'I' => 0xC1 + byte - b'A',
+            b'J'..=b'R' => 0xD1 + byte - b'J',
+            b'S'..=b'Z' => 0xE2 + byte - b'S',
+            b'+' => 0x4E,
+            _ => 0x40,
+        });
+    }
+}
+
+fn packed(value: u64, digits: usize, out: &mut Vec<u8>) {
+    let text = format!("{value:0width$}C", width = digits | 1);
+    for pair in text.as_bytes().chunks(2) {
+        let digit = |byte: u8| if byte == b'C' { 0xC } else { byte - b'0' };
+        out.push(digit(pair[0]) << 4 | digit(pair[1]));
+    }
+}
+
+/// Companies with up to 7 contacts and those with up to 3 calls.
+fn companies() -> Vec<u8> {
+    let mut numbers = Numbers(17);
+    let mut out = Vec::new();
+    let mut record = Vec::new();
+    let put = |record: &mut Vec<u8>, out: &mut Vec<u8>| {
+        out.extend([((record.len() + 4) >> 8) as u8, (record.len() + 4) as u8, 0, 0]);
+        out.append(record);
+    };
+    for company in 0..COMPANIES {
+        let id = format!("{company:010}");
+        ebcdic("C", 5, &mut record);
+        ebcdic(&id, 10, &mut record);
+        ebcdic(["ACME", "DUPONT SARL", "YAMADA KK"][numbers.below(3) as usize], 15, &mut record);
+        ebcdic(&format!("{} INDUSTRIAL ROAD", 1 + numbers.below(999)), 25, &mut record);
+        ebcdic(&format!("{:08}", numbers.below(100_000_000)), 8, &mut record);
+        packed(numbers.below(1_000_000_000), 11, &mut record);
+        put(&mut record, &mut out);
+        for _ in 0..numbers.below(8) {
+            ebcdic("P", 5, &mut record);
+            ebcdic(&id, 10, &mut record);
+            ebcdic(&format!("+{:015}", numbers.below(1_000_000_000)), 17, &mut record);
+            ebcdic(["JANENE NAZIRI", "TYESHA DELENA", "MABELLE AGASSIZ"][numbers.below(3) as usize], 28, &mut record);
+            put(&mut record, &mut out);
+            for _ in 0..numbers.below(4) {
+                ebcdic("L", 5, &mut record);
+                ebcdic(&format!("2026{:02}{:02}", 1 + numbers.below(12), 1 + numbers.below(28)), 8, &mut record);
+                record.extend((numbers.below(600) as u16).to_be_bytes());
+                packed(numbers.below(1_000_000), 7, &mut record);
+                ebcdic(
+                    ["CALLED BACK", "NOBODY THERE", "ORDERED TEN MORE OF THE USUAL"][numbers.below(3) as usize],
+                    40,
+                    &mut record,
+                );
+                put(&mut record, &mut out);
+            }
+        }
+    }
+    out
+}
+
+fn decoder() -> Decoder {
+    let page = CodePage::find("cp037").expect("the code page is known");
+    let pair = |id: &str, record: &str| (id.to_owned(), record.to_owned());
+    let below = |parent: &str, child: &str| (parent.to_owned(), vec![child.to_owned()]);
+    let settings = cobol::Settings {
+        framing: cobol::Framing::RdwBig,
+        segments: Some(cobol::SegmentSettings {
+            field: "SEGMENT-ID".to_owned(),
+            map: vec![pair("C", "COMPANY"), pair("P", "CONTACT"), pair("L", "CALL")],
+            children: vec![below("COMPANY", "CONTACT"), below("CONTACT", "CALL")],
+            unknown: cobol::Unknown::Reject,
+        }),
+        ..cobol::Settings::new("bench.cpy".to_owned(), page, Place::command_line("bench"))
+    };
+    let source = SourceText::new(Path::new("bench.cpy"), COPYBOOK.to_owned());
+    let format = Format::Cobol(settings);
+    format.compile(&|_| Some(Arc::clone(&source)), &Faults::new()).expect("the layout is sound")
+}
+
+/// Decodes everything; answers the bytes of JSON.
+fn decode(decoder: &Decoder, data: &[u8]) -> usize {
+    let options = JsonOptions::default();
+    let mut reader = decoder.reader(Cursor::new(data), Resume::default()).expect("the data is in memory");
+    let mut out = Vec::with_capacity(1 << 20);
+    let mut written = 0;
+    while let Some(item) = reader.next().expect("the data is in memory") {
+        match item {
+            Item::Record(record) => decoder.write_json(&record, &options, &mut out).expect("every record is sound"),
+            Item::Reject(_) | Item::Skipped => unreachable!("every record belongs to a company"),
+        }
+        if out.len() > 256 << 10 {
+            written += out.len();
+            black_box(&out);
+            out.clear();
+        }
+    }
+    written + out.len()
+}
+
+/// Copies the input once and as many bytes as the JSON has.
+fn copy(data: &[u8], json: usize) {
+    let mut out = Vec::with_capacity(1 << 20);
+    let factor = json.div_ceil(data.len());
+    for piece in data.chunks(64 << 10) {
+        (0..=factor).for_each(|_| out.extend_from_slice(piece));
+        black_box(&out);
+        out.clear();
+    }
+}
+
+/// Seconds that this thread was on a core.
+fn on_core() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
+}
+
+/// The fewest seconds on a core of some rounds.
+fn best(mut work: impl FnMut()) -> f64 {
+    let round = |_| {
+        let start = on_core();
+        work();
+        on_core() - start
+    };
+    (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min)
+}
+
+/// Seconds on cores of all children that have ended.
+fn children_on_core() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let behind_name = text.rsplit(')').next().unwrap_or_default();
+    let tick = |index: usize| behind_name.split_whitespace().nth(index).and_then(|text| text.parse::<f64>().ok());
+    (tick(13).unwrap_or(0.0) + tick(14).unwrap_or(0.0)) / 100.0
+}
+
+/// Wall time and CPU-seconds of the command.
+fn command(data: &Path, copybook: &Path, threads: &str) -> (Duration, f64) {
+    let (before, start) = (children_on_core(), Instant::now());
+    let status = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
+        .args(["decode", &data.display().to_string(), "--copybook", &copybook.display().to_string()])
+        .args(["--framing", "rdw-be", "--segment-field", "SEGMENT-ID", "--threads", threads, "--meta"])
+        .args(["--segment-map", "C=COMPANY", "--segment-map", "P=CONTACT", "--segment-map", "L=CALL"])
+        .args(["--segment-children", "COMPANY=CONTACT", "--segment-children", "CONTACT=CALL"])
+        .stdout(Stdio::null())
+        .status()
+        .expect("the command runs");
+    assert!(status.success());
+    (start.elapsed(), children_on_core() - before)
+}
+
+fn main() {
+    let data = companies();
+    let decoder = decoder();
+    let json = decode(&decoder, &data);
+    let decoding = best(|| {
+        black_box(decode(&decoder, &data));
+    });
+    let copying = best(|| copy(&data, json));
+    let rate = |seconds: f64| data.len() as f64 / 1e6 / seconds;
+    println!(
+        "cobol, nested, rdw, cp037          {:>6.0} MB/s in per CPU-second, x{:.1} out; copying {:>6.0} MB/s; ratio {:.3}",
+        rate(decoding),
+        json as f64 / data.len() as f64,
+        rate(copying),
+        copying / decoding
+    );
+
+    let folder = tempfile::tempdir().expect("there is room for the input");
+    let (file, copybook) = (folder.path().join("companies.dat"), folder.path().join("bench.cpy"));
+    std::fs::write(&file, data.repeat(4)).expect("there is room for the input");
+    std::fs::write(&copybook, COPYBOOK).expect("there is room for the copybook");
+    let mut one = (Duration::MAX, f64::INFINITY);
+    let mut two = one;
+    for _ in 0..ROUNDS {
+        // In turn, so that what else the machine does meets both.
+        let (single, double) = (command(&file, &copybook, "1"), command(&file, &copybook, "2"));
+        one = (one.0.min(single.0), one.1.min(single.1));
+        two = (two.0.min(double.0), two.1.min(double.1));
+    }
+    let total = 4.0 * data.len() as f64 / 1e6;
+    println!(
+        "command, --meta: 1 thread {:.0} MB/s, 2 threads {:.0} MB/s; wall ratio {:.2}; per CPU-second {:.0} and {:.0} MB/s",
+        total / one.0.as_secs_f64(),
+        total / two.0.as_secs_f64(),
+        one.0.as_secs_f64() / two.0.as_secs_f64(),
+        total / one.1,
+        total / two.1
+    );
+}

@@ -1,0 +1,124 @@
+//! Lengths that the record itself tells: by an item of the copybook, or by its type and the counters of its tables.
+
+use crate::decode::MAX_RECORD;
+use crate::decode::cobol::gaps::Gaps;
+use crate::decode::cobol::plan::Plan;
+use crate::decode::cobol::settings::{Framing, Settings};
+use crate::decode::copybook::Data;
+use crate::record::{RejectCode, Value};
+
+/// The item that measures a record; compiled. Counters are measured as [`Gaps`] has them.
+#[derive(Clone, Debug, Default)]
+pub(in crate::decode::cobol) struct Measure {
+    /// The item that has the length.
+    item: Option<usize>,
+}
+
+/// Why a record could not be measured.
+pub(in crate::decode::cobol) enum Unmeasured {
+    /// The bytes that say it are not there.
+    TooShort,
+    /// They say nothing that can be a length.
+    Bad(String),
+}
+
+impl Unmeasured {
+    /// What was found instead of a length.
+    pub(in crate::decode::cobol) fn found(self) -> String {
+        match self {
+            Unmeasured::Bad(found) => found,
+            Unmeasured::TooShort => "its end".to_owned(),
+        }
+    }
+}
+
+impl Measure {
+    /// Finds the item and the tables. The fault is a sentence, and perhaps the item at which it is.
+    pub(in crate::decode::cobol) fn compile(
+        plan: &Plan,
+        settings: &Settings,
+    ) -> Result<Measure, (String, Option<usize>)> {
+        let mut measure = Measure::default();
+        match (settings.framing, &settings.length_field) {
+            (Framing::LengthField, None) => {
+                return Err(("framing `length-field` needs `length_field`".to_owned(), None));
+            }
+            (Framing::LengthField | Framing::Auto, Some(name)) => measure.item = Some(length_item(plan, name)?),
+            (_, Some(_)) => return Err(("`length_field` belongs to framing `length-field`".to_owned(), None)),
+            (_, None) => {}
+        }
+        match (settings.framing, settings.frame_header) {
+            (Framing::Header, None) => return Err(("framing `header` needs `frame_header`".to_owned(), None)),
+            (Framing::Header | Framing::Auto, _) | (_, None) => {}
+            (_, Some(_)) => return Err(("`frame_header` belongs to framing `header`".to_owned(), None)),
+        }
+        Ok(measure)
+    }
+
+    /// Whether framing `odo` is a choice at all: some record has a table of varying length, or there are several.
+    pub(super) fn varies(plan: &Plan) -> bool {
+        plan.records.len() > 1 || plan.records.iter().any(|&record| plan.varies[record])
+    }
+
+    /// Whether framing `length-field` is a choice.
+    pub(super) fn has_item(&self) -> bool {
+        self.item.is_some()
+    }
+
+    /// The bytes that must be there to read the length from its item.
+    pub(super) fn item_end(&self, plan: &Plan) -> usize {
+        self.item.map_or(0, |item| plan.items[item].offset + plan.items[item].length)
+    }
+
+    /// The length that the item in these bytes says.
+    pub(in crate::decode::cobol) fn by_item(&self, plan: &Plan, bytes: &[u8]) -> Result<usize, Unmeasured> {
+        let Some(index) = self.item else { return Err(Unmeasured::TooShort) };
+        let item = &plan.items[index];
+        let field = bytes.get(item.offset..item.offset + item.length).ok_or(Unmeasured::TooShort)?;
+        let name = || plan.path(index);
+        let value =
+            plan.value(item, field).map_err(|fault| Unmeasured::Bad(format!("{} in {}", fault.found, name())))?;
+        let number = match &value {
+            Value::Decimal(number) => number.to_i64(),
+            _ => None,
+        };
+        let length = number.and_then(|number| number.checked_add(plan.settings.length_adjust));
+        let length = length.and_then(|length| usize::try_from(length).ok());
+        let smallest = item.offset + item.length;
+        length.filter(|length| (smallest..=MAX_RECORD).contains(length)).ok_or_else(|| match value {
+            Value::Decimal(number) => Unmeasured::Bad(format!("{number} in {}", name())),
+            _ => Unmeasured::Bad(format!("no number in {}", name())),
+        })
+    }
+
+    /// The length of a record of this type, by its counters.
+    pub(super) fn by_counters(plan: &Plan, record: usize, bytes: &[u8]) -> Result<usize, Unmeasured> {
+        let length = Gaps::length(plan, bytes, record).map_err(|(table, fault)| match fault.code {
+            RejectCode::RecordTooShort => Unmeasured::TooShort,
+            _ => Unmeasured::Bad(format!("{} in the counter of {}", fault.found, plan.path(table))),
+        })?;
+        if length == 0 { Err(Unmeasured::Bad("a record without any bytes".to_owned())) } else { Ok(length) }
+    }
+}
+
+fn length_item(plan: &Plan, name: &str) -> Result<usize, (String, Option<usize>)> {
+    let found = plan.same_place(name).map_err(|message| (message, None))?;
+    let item = &plan.items[found];
+    let whole = match item.data {
+        Some(
+            Data::Zoned { scale, .. }
+            | Data::Packed { scale, .. }
+            | Data::Binary { scale, .. }
+            | Data::NationalZoned { scale, .. }
+            | Data::Edited { scale, .. },
+        ) => scale <= 0,
+        _ => false,
+    };
+    if !whole {
+        return Err((format!("`{name}` is no whole number and cannot be the length of the record"), Some(found)));
+    }
+    if plan.moves[found] || !plan.tables_around(found).is_empty() || item.occurs.is_some() {
+        return Err((format!("`{name}` has no fixed place in the record"), Some(found)));
+    }
+    Ok(found)
+}

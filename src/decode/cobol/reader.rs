@@ -1,0 +1,282 @@
+//! Frames become records, and records of several types documents.
+
+use std::cell::OnceCell;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use super::fields::{Pads, RecordFields};
+use super::framing::{Bad, Convention, Frame, Framer, Place, Step, detect, first_word};
+use super::segments::{Gathered, Gatherer, PlainFilter, Segments, Span, Wrong, pass_over};
+use super::settings::Framing;
+use super::{Compiled, framing};
+use crate::decode::lines::skip_line;
+use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
+use crate::decode::window::Window;
+use crate::record::{Position, RawRecord, RejectCode};
+
+/// Reads the records of one input.
+pub struct Reader<R> {
+    input: R,
+    framer: Framer,
+    current: RecordFields,
+    gatherer: Gatherer,
+    filter: Option<Arc<PlainFilter>>,
+    /// Bytes of the item that is lent: consumed with the next call.
+    pending: usize,
+    /// Whether a line goes on behind them.
+    endless: bool,
+    records: u64,
+    place: Place,
+    ended: bool,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    /// At a frame.
+    Frame(Resume),
+    /// At the first byte of a record, whose frame begins before it.
+    Record(Resume),
+}
+
+impl<R: Read + Seek> Reader<R> {
+    pub(super) fn open(
+        compiled: &Compiled,
+        settled: Option<Convention>,
+        mut input: R,
+        start: Start,
+    ) -> Result<Reader<R>, StreamFault> {
+        let plan = &compiled.plan;
+        let (first, limit) = bounds(&mut input, plan.settings.header_bytes, plan.settings.footer_bytes)?;
+        let convention = match settled {
+            Some(convention) => convention,
+            None if plan.settings.framing == Framing::Auto => detect(compiled, &mut input)?.settle()?,
+            None => Convention::of(&plan.settings, &mut input, first, limit)?,
+        };
+        let framer = compiled.framer(convention);
+        let from = match start {
+            Start::Frame(from) => from,
+            Start::Record(from) => Resume { offset: from.offset.saturating_sub(framer.head() as u64), ..from },
+        };
+        let offset = from.offset.max(first);
+        let mut place = Place { lines: from.line, block_end: offset };
+        if convention.framing == Framing::Blocks && offset > first {
+            place.block_end = block_around(&mut input, convention, first, offset, limit)?;
+        }
+        input.seek(SeekFrom::Start(offset))?;
+        let current = RecordFields {
+            window: Window::new(offset, limit),
+            plan: Arc::clone(plan),
+            segments: compiled.segments.clone(),
+            start: 0,
+            length: 0,
+            parts: Vec::new(),
+            pads: Pads::default(),
+            children: OnceCell::new(),
+            gaps: Vec::new(),
+        };
+        Ok(Reader {
+            input,
+            framer,
+            current,
+            gatherer: Gatherer::default(),
+            filter: compiled.filter.clone(),
+            pending: 0,
+            endless: false,
+            records: from.records,
+            place,
+            ended: false,
+        })
+    }
+
+    #[inline]
+    pub(in crate::decode) fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
+        self.current.window.consume(std::mem::take(&mut self.pending));
+        if std::mem::take(&mut self.endless) {
+            skip_line(&mut self.current.window, &mut self.input, self.current.plan.encoding.family())?;
+        }
+        if self.ended {
+            return Ok(None);
+        }
+        match self.framer.find(&mut self.current.window, &mut self.input, 0, self.place) {
+            Ok(Step::Record(frame)) => Ok(Some(match self.current.segments.clone() {
+                Some(segments) => self.document(&segments, frame),
+                None => self.record(frame),
+            })),
+            Ok(Step::Bad(bad)) => Ok(Some(self.bad(&bad))),
+            Ok(Step::Blank { total, place }) => {
+                (self.pending, self.place) = (total, place);
+                Ok(Some(Item::Skipped))
+            }
+            Ok(Step::End) => {
+                self.ended = true;
+                Ok(None)
+            }
+            Err(fault) => {
+                self.ended = true;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Rejects a frame that holds no record.
+    fn bad(&mut self, bad: &Bad) -> Item<'_> {
+        (self.pending, self.endless, self.place) = (bad.total, bad.endless, bad.place);
+        self.records += 1;
+        let window = &self.current.window;
+        let position = Position {
+            record: self.records,
+            offset: window.offset() + bad.before as u64,
+            length: length32(bad.length),
+            line: self.framer.is_text().then_some(bad.place.lines),
+        };
+        let raw = window.first(bad.before + bad.length).get(bad.before..).unwrap_or_default();
+        Item::Reject(reject(bad.code, &bad.expected, bad.found.clone(), position, raw))
+    }
+
+    /// A record of the only type.
+    #[inline]
+    fn record(&mut self, frame: Frame) -> Item<'_> {
+        (self.pending, self.place) = (frame.total(), frame.place);
+        let current = &mut self.current;
+        current.renew(frame.before, frame.length);
+        if let Some(filter) = &self.filter
+            && !filter.passes(&current.plan, current.raw())
+        {
+            return Item::Skipped;
+        }
+        self.records += 1;
+        let position = Position {
+            record: self.records,
+            offset: current.window.offset() + frame.before as u64,
+            length: length32(frame.length),
+            line: self.framer.is_text().then_some(frame.place.lines),
+        };
+        let layout = current.plan.length;
+        if frame.length > layout {
+            let surplus = current.raw().get(layout..).unwrap_or_default();
+            if !current.plan.is_padding(surplus) {
+                let (expected, found) = (format!("a record of {layout} bytes"), format!("{} bytes", frame.length));
+                return Item::Reject(reject(RejectCode::RecordTooLong, &expected, found, position, current.raw()));
+            }
+        }
+        if self.framer.is_text() {
+            self.pad(layout);
+        }
+        let current = &self.current;
+        Item::Record(RawRecord { raw: current.raw(), position, fields: current })
+    }
+
+    /// A line that ends early counts as filled up with blanks.
+    fn pad(&mut self, length: usize) {
+        let RecordFields { window, plan, start, length: own, pads, .. } = &mut self.current;
+        pads.clear();
+        let raw = window.first(*start + *own).get(*start..).unwrap_or_default();
+        pads.push(raw, length, plan.encoding.blank());
+    }
+
+    /// The document that begins with this frame.
+    fn document(&mut self, segments: &Segments, frame: Frame) -> Item<'_> {
+        let Reader { framer, gatherer, current, input, .. } = self;
+        match gatherer.gather(framer, segments, &mut current.window, input, frame) {
+            Gathered::LeftOut(span) => {
+                (self.pending, self.place) = (span.total, span.place);
+                Item::Skipped
+            }
+            Gathered::Wrong(span, wrong) => self.wrong(segments, span, &wrong),
+            Gathered::Document(span) => {
+                (self.pending, self.place) = (span.total, span.place);
+                let position = self.position(span);
+                let current = &mut self.current;
+                std::mem::swap(&mut current.parts, &mut self.gatherer.parts);
+                current.renew(span.start, span.end - span.start);
+                if self.framer.is_text() {
+                    self.pad_parts(segments);
+                }
+                let current = &self.current;
+                Item::Record(RawRecord { raw: current.raw(), position, fields: current })
+            }
+        }
+    }
+
+    fn pad_parts(&mut self, segments: &Segments) {
+        let mut pads = std::mem::take(&mut self.current.pads);
+        pads.clear();
+        let current = &self.current;
+        for part in &current.parts {
+            let kind = segments.kinds.get(usize::from(segments.kind_of_part(part)));
+            let length = kind.map_or(0, |kind| kind.length);
+            pads.push(current.part_bytes(part), length, current.plan.encoding.blank());
+        }
+        self.current.pads = pads;
+    }
+
+    fn position(&mut self, span: Span) -> Position {
+        self.records += 1;
+        Position {
+            record: self.records,
+            offset: self.current.window.offset() + span.start as u64,
+            length: length32(span.end - span.start),
+            line: self.framer.is_text().then_some(span.lines),
+        }
+    }
+
+    fn wrong(&mut self, segments: &Segments, span: Span, wrong: &Wrong) -> Item<'_> {
+        let position = self.position(span);
+        let window = &mut self.current.window;
+        let raw = window.first(span.end).get(span.start..).unwrap_or_default();
+        let is_too_large = wrong.code == RejectCode::TooManyParts || raw.len() > crate::decode::MAX_RECORD;
+        if !is_too_large {
+            (self.pending, self.place) = (span.total, span.place);
+            return Item::Reject(reject(wrong.code, &wrong.expected, wrong.found.clone(), position, raw));
+        }
+        // What is still to come of it would be one orphan after another. Its first record is enough to know it by.
+        let first = self.gatherer.parts.first().map_or(0, |part| part.length as usize);
+        let raw = raw.get(..first).unwrap_or_default();
+        let rejected = reject(wrong.code, &wrong.expected, wrong.found.clone(), position, raw);
+        window.consume(span.total);
+        self.place = pass_over(&self.framer, segments, window, &mut self.input, span.place);
+        Item::Reject(rejected)
+    }
+
+    pub(in crate::decode) fn resume_point(&self) -> Resume {
+        let offset = self.current.window.offset() + self.pending as u64;
+        Resume { offset, records: self.records, line: self.place.lines }
+    }
+}
+
+/// Where the records begin and end, between the header and the footer of the file.
+pub(super) fn bounds<R: Seek>(input: &mut R, header: u64, footer: u64) -> Result<(u64, u64), StreamFault> {
+    let size = input.seek(SeekFrom::End(0))?;
+    let limit = size.saturating_sub(footer);
+    if header > limit {
+        let asked = header.saturating_add(footer);
+        return Err(StreamFault::Layout {
+            code: RejectCode::FileUnreadable,
+            message: format!("the file has {size} bytes: too few for a header and footer of {asked} bytes"),
+            offset: size,
+            line: None,
+        });
+    }
+    Ok((header, limit))
+}
+
+/// Finds the end of the block that `offset` lies in, going from block to block.
+fn block_around<R: Read + Seek>(
+    input: &mut R,
+    convention: Convention,
+    first: u64,
+    offset: u64,
+    limit: u64,
+) -> Result<u64, StreamFault> {
+    const WORD: u64 = framing::WORD as u64;
+    let mut at = first;
+    while at < offset && at + WORD <= limit {
+        input.seek(SeekFrom::Start(at))?;
+        let mut word = [0u8; framing::WORD];
+        input.read_exact(&mut word)?;
+        let Some(length) = convention.block_length(first_word(&word)) else { break };
+        at += WORD + length;
+    }
+    Ok(at.max(offset))
+}

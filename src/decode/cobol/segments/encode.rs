@@ -1,0 +1,115 @@
+//! Documents of several records from JSON: each record is written where it stands, then those below it, kind by kind.
+
+use std::collections::HashSet;
+
+use super::super::encode::{Type, Writer, collect_names, has_fillers, is_added};
+use super::{Kind, Segments};
+use crate::decode::encode::{EncodeFault, Json};
+
+/// What `decode` adds to records of several types when it is asked to.
+const ADDED: [&str; 2] = ["_segment", "_id"];
+
+impl Writer<'_> {
+    /// The records of a document of a kind.
+    fn document_of(&mut self, segments: &Segments, kind: u16, value: &Json<'_>) -> Result<Vec<Vec<u8>>, EncodeFault> {
+        let mut records = Vec::new();
+        self.part(segments, kind, value, usize::from(has_fillers(value)), &mut records)?;
+        Ok(records)
+    }
+
+    /// The records of a document whose kind is to be found out: what is written tells it.
+    pub(in crate::decode::cobol) fn document(
+        &mut self,
+        segments: &Segments,
+        value: &Json<'_>,
+    ) -> Result<Vec<Vec<u8>>, EncodeFault> {
+        if let Some(Json::Text(name)) = value.member("_segment") {
+            let named = segments.roots().find(|&kind| segments.name(kind) == name);
+            return match named {
+                Some(kind) => self.document_of(segments, kind, value),
+                None => Err(EncodeFault::here(of_kinds(segments), format!("{name:?}")).below("_segment")),
+            };
+        }
+        let roots: Vec<u16> = segments.roots().collect();
+        let mut wrong: Option<EncodeFault> = None;
+        for &kind in &roots {
+            let covers = self.types.get(usize::from(kind)).is_some_and(|layout| covers(layout, segments, kind, value));
+            if roots.len() > 1 && !covers {
+                continue;
+            }
+            match self.document_of(segments, kind, value) {
+                Ok(records) => return Ok(records),
+                // A fault at a value says more than that the record is of another type.
+                Err(fault) if wrong.as_ref().is_none_or(|wrong| wrong.pointer.is_empty()) => wrong = Some(fault),
+                Err(_) => {}
+            }
+        }
+        Err(wrong.unwrap_or_else(|| {
+            EncodeFault::here(format!("a record of {}", of_kinds(segments)), "one with other members than any of them")
+        }))
+    }
+
+    /// Appends a record and all below it.
+    fn part(
+        &mut self,
+        segments: &Segments,
+        kind: u16,
+        value: &Json<'_>,
+        which: usize,
+        records: &mut Vec<Vec<u8>>,
+    ) -> Result<(), EncodeFault> {
+        let (Some(of), Some(layout)) = (segments.kinds.get(usize::from(kind)), self.types.get(usize::from(kind)))
+        else {
+            return Ok(());
+        };
+        let below = below(segments, of, which);
+        let mut beside: Vec<&str> = below.iter().map(|(_, name)| name.as_str()).collect();
+        beside.extend(ADDED);
+        let bytes = self.record.write(layout, which, value, &beside)?;
+        match segments.route(self.record.plan, &bytes) {
+            Ok(found) if found == kind => {}
+            Ok(found) => {
+                return Err(EncodeFault::here(
+                    format!("a record {}", segments.name(kind)),
+                    format!("one that reads as {}", segments.name(found)),
+                ));
+            }
+            Err(unroutable) => return Err(EncodeFault::here(unroutable.expected, unroutable.found)),
+        }
+        records.push(bytes);
+        for (child, name) in &below {
+            let elements = match value.member(name) {
+                Some(Json::Array(elements)) => elements.as_slice(),
+                Some(other) => return Err(EncodeFault::here("an array", other).below(name)),
+                None => &[],
+            };
+            for (index, element) in elements.iter().enumerate() {
+                let written = self.part(segments, *child, element, which, records);
+                written.map_err(|fault| fault.below(index).below(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kinds below one, with the names of their arrays.
+fn below(segments: &Segments, kind: &Kind, which: usize) -> Vec<(u16, String)> {
+    let of = |&child: &u16| Some((child, segments.kinds.get(usize::from(child))?.member[which].text()));
+    kind.children.iter().filter_map(of).collect()
+}
+
+/// The kinds that begin a document, for messages.
+fn of_kinds(segments: &Segments) -> String {
+    let names: Vec<&str> = segments.roots().map(|kind| segments.name(kind)).collect();
+    names.join(" or ")
+}
+
+/// Whether a kind has all members of an object.
+fn covers(layout: &Type<'_>, segments: &Segments, kind: u16, value: &Json<'_>) -> bool {
+    let (Json::Object(given), Some(kind)) = (value, segments.kinds.get(usize::from(kind))) else { return true };
+    let which = usize::from(has_fillers(value));
+    let below = below(segments, kind, which);
+    let mut known: HashSet<&str> = below.iter().map(|(_, name)| name.as_str()).chain(ADDED).collect();
+    collect_names(&layout.shapes[which].members, &mut known);
+    given.iter().all(|(name, _)| known.contains(name.as_ref()) || is_added(name, &known))
+}
