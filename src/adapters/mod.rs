@@ -5,3 +5,44 @@
 //! does not compile.
 
 pub mod files;
+pub mod inbox;
+
+use std::path::Path;
+
+use crate::diagnostic::{Section, Table};
+use inbox::Door;
+
+/// The settings of an inbox of any kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InboxConfig {
+    /// A folder.
+    Files(files::Config),
+}
+
+impl InboxConfig {
+    /// The kinds of backend that have an inbox, by the key of their table.
+    pub const KINDS: &[&str] = &["files"];
+
+    /// The keys of a kind's table.
+    pub fn section(kind: &str) -> Option<&'static Section> {
+        match kind {
+            "files" => Some(&files::SECTION),
+            _ => None,
+        }
+    }
+
+    /// Reads the table of a kind; relative paths start at `base`. `None` after a fault was reported.
+    pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<InboxConfig> {
+        match kind {
+            "files" => files::Config::read(table, base).map(InboxConfig::Files),
+            _ => None,
+        }
+    }
+
+    /// The door to the inbox. Touches nothing yet.
+    pub fn door(&self) -> Door {
+        match self {
+            InboxConfig::Files(config) => files::door(config.clone()),
+        }
+    }
+}

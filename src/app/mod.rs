@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::adapters::files::FilesBackend;
 use crate::config::Loaded;
 use crate::facade::column_of;
 use crate::gate::{Gate, Lane, Observer, Refused};
@@ -63,8 +62,7 @@ pub(crate) async fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(),
             }
             None => Gate::new(name, config.gate.clone(), Some(Arc::new(GateWatch(bridge.metrics.gate(name))))),
         };
-        let files = FilesBackend::new(config.files.clone());
-        backends.insert(name.clone(), Arc::new(Backend { gate, files }));
+        backends.insert(name.clone(), Arc::new(Backend { gate, door: config.inbox.door() }));
     }
     for (name, gone) in &before.backends {
         if !backends.contains_key(name) {
@@ -80,9 +78,9 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<(), PipelineError>)> 
     let mut results = Vec::new();
     for (name, config) in &loaded.config.backends {
         let gate = Gate::new(name, config.gate.clone(), None);
-        let files = FilesBackend::new(config.files.clone());
+        let door = config.inbox.door();
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
-            Ok(permit) => match tokio::task::spawn_blocking(move || files.probe(&permit)).await {
+            Ok(permit) => match tokio::task::spawn_blocking(move || door.probe(&permit)).await {
                 Ok(probed) => probed.map_err(PipelineError::from),
                 Err(_) => Err(PipelineError::Died { file: "the inbox".to_owned() }),
             },

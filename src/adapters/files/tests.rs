@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use glob::Pattern;
 
-use super::{Config, Fate, FilesBackend, FilesError, Scan};
+use super::Config;
+use crate::adapters::inbox::{Door, Duplicates, Empty, Fate, InboxError, Order, Pickup, Scan};
 use crate::gate::{self, Gate, Lane, Permit};
 
 struct Site {
@@ -35,13 +36,36 @@ impl Site {
         self.folder.path().join("inbox")
     }
 
-    fn backend(&self, stable_for: Duration, done_file: Option<&str>) -> FilesBackend {
-        FilesBackend::new(Config {
+    fn config(&self) -> Config {
+        Config {
             inbox: self.inbox(),
             archive: self.folder.path().join("archive"),
             rejected: self.folder.path().join("rejected"),
-            stable_for,
-            done_file: done_file.map(str::to_owned),
+            pickup: Pickup {
+                stable_for: Duration::ZERO,
+                done_file: None,
+                ignore: vec![Pattern::new("*.tmp").unwrap(), Pattern::new("*.part").unwrap()],
+                trailer_wait: None,
+                recursive: false,
+                match_case: true,
+                order: Order::Name,
+                duplicates: Duplicates::Reject,
+                empty: Empty::Reject,
+                poll: Duration::from_secs(1),
+            },
+        }
+    }
+
+    fn door(&self, change: impl FnOnce(&mut Config)) -> Door {
+        let mut config = self.config();
+        change(&mut config);
+        super::door(config)
+    }
+
+    fn backend(&self, stable_for: Duration, done_file: Option<&str>) -> Door {
+        self.door(|config| {
+            config.pickup.stable_for = stable_for;
+            config.pickup.done_file = done_file.map(str::to_owned);
         })
     }
 
@@ -50,7 +74,7 @@ impl Site {
         runtime.block_on(self.gate.acquire(Lane::Sync, None)).unwrap()
     }
 
-    fn scan(&self, backend: &FilesBackend, pattern: &str) -> Scan {
+    fn scan(&self, backend: &Door, pattern: &str) -> Scan {
         backend.scan(&self.permit(), &Pattern::new(pattern).unwrap()).unwrap()
     }
 }
@@ -102,7 +126,7 @@ fn what_was_read_is_what_was_found() {
     let backend = site.backend(Duration::ZERO, None);
     let scan = site.scan(&backend, "*");
     let permit = site.permit();
-    let mut claim = backend.claim(&permit, &scan.stable[0]).unwrap();
+    let mut claim = backend.claim(&permit, &scan.stable[0], 0).unwrap();
     let mut content = String::new();
     claim.read_to_string(&mut content).unwrap();
     claim.finish().unwrap();
@@ -130,13 +154,13 @@ fn a_file_that_changes_while_it_is_read_does_not_count() {
         let backend = site.backend(Duration::ZERO, None);
         let scan = site.scan(&backend, "*.csv");
         let permit = site.permit();
-        let mut claim = backend.claim(&permit, &scan.stable[0]).unwrap();
+        let mut claim = backend.claim(&permit, &scan.stable[0], 0).unwrap();
         std::thread::sleep(Duration::from_millis(20));
         change(&path);
         claim.read_to_end(&mut Vec::new()).unwrap();
-        assert!(matches!(claim.finish(), Err(FilesError::Changed { .. })));
+        assert!(matches!(claim.finish(), Err(InboxError::Changed { .. })));
         let moved = backend.acknowledge(&permit, &scan.stable[0], Fate::Archived);
-        assert!(matches!(moved, Err(FilesError::Changed { .. } | FilesError::File { .. })));
+        assert!(matches!(moved, Err(InboxError::Changed { .. } | InboxError::Vanished { .. })));
     }
 }
 
