@@ -80,7 +80,7 @@ impl Bridge {
             refused: Vec::new(),
         };
         // What cannot be read does not hold up what can; but the look has failed, and says so.
-        let mut unreadable = scan.closed.into_iter().next();
+        let unreadable = scan.closed.into_iter().next();
         let fresh = self.fresh(plan, backend, request, scan.stable, &mut summary).await?;
         if fresh.is_empty() {
             if let Some(error) = unreadable {
@@ -93,8 +93,8 @@ impl Bridge {
         let started = Instant::now();
         let run = self.staging.begin_run(id, request.trigger, &plan.hash).await?;
         tracing::info!(resource = %id, run = %run, files = fresh.len(), trigger = request.trigger, "started a run");
-        let result = self.stage_all(plan, backend, request, &run, fresh, &mut summary, &mut unreadable).await;
-        let result = result.and_then(|()| unreadable.map_or(Ok(()), |error| Err(error.into())));
+        let result = self.stage_all(plan, backend, request, &run, fresh, &mut summary).await;
+        let result = result.and_then(|file| unreadable.or(file).map_or(Ok(()), |error| Err(error.into())));
         let outcome = match &result {
             Ok(()) => RunOutcome::Succeeded,
             Err(error) => RunOutcome::Failed(error.chain()),
@@ -113,6 +113,7 @@ impl Bridge {
         Ok(summary)
     }
 
+    /// Reads the files one after the other. Answers the first that cannot be read, where others could.
     async fn stage_all(
         &self,
         plan: &Arc<Plan>,
@@ -121,8 +122,8 @@ impl Bridge {
         run: &RunId,
         files: Vec<Candidate>,
         summary: &mut Summary,
-        unreadable: &mut Option<InboxError>,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<Option<InboxError>, PipelineError> {
+        let mut unreadable = None;
         let is_strict = matches!(backend.door.pickup().order, Order::Sequence(_));
         for candidate in files {
             if self.stop.is_cancelled() {
@@ -135,7 +136,7 @@ impl Bridge {
                     tracing::warn!(file = %place, "a file changed while it was read; it is left for the next run");
                     summary.changed.push(candidate.name.clone());
                     if is_strict {
-                        return Ok(());
+                        return Ok(unreadable);
                     }
                     continue;
                 }
@@ -153,7 +154,7 @@ impl Bridge {
             if !request.full && passage.awaits_trailer(&landed).await? {
                 summary.unsettled.push(candidate.name.clone());
                 if is_strict {
-                    return Ok(());
+                    return Ok(unreadable);
                 }
                 continue;
             }
@@ -179,7 +180,7 @@ impl Bridge {
             }
             passage.acknowledge(landed.size, landed.id).await?;
         }
-        Ok(())
+        Ok(unreadable)
     }
 
     /// Enters the file into the ledger. A file that is there as done is read again when it was delivered anew
