@@ -6,6 +6,7 @@
 
 pub mod files;
 pub mod inbox;
+pub mod sftp;
 
 use std::path::Path;
 
@@ -17,16 +18,19 @@ use inbox::Door;
 pub enum InboxConfig {
     /// A folder.
     Files(files::Config),
+    /// A folder on an SFTP server.
+    Sftp(sftp::Config),
 }
 
 impl InboxConfig {
     /// The kinds of backend that have an inbox, by the key of their table.
-    pub const KINDS: &[&str] = &["files"];
+    pub const KINDS: &[&str] = &["files", "sftp"];
 
     /// The keys of a kind's table.
     pub fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "files" => Some(&files::SECTION),
+            "sftp" => Some(&sftp::SECTION),
             _ => None,
         }
     }
@@ -35,6 +39,7 @@ impl InboxConfig {
     pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<InboxConfig> {
         match kind {
             "files" => files::Config::read(table, base).map(InboxConfig::Files),
+            "sftp" => sftp::Config::read(table, base).map(InboxConfig::Sftp),
             _ => None,
         }
     }
@@ -43,6 +48,7 @@ impl InboxConfig {
     pub fn door(&self) -> Door {
         match self {
             InboxConfig::Files(config) => files::door(config.clone()),
+            InboxConfig::Sftp(config) => sftp::door(config.clone()),
         }
     }
 }

@@ -61,6 +61,7 @@ pub(super) static BACKEND: Section = Section {
     doc: "A legacy system: one table for how to reach it, one for its gate.",
     keys: &[
         Key { name: "files", shape: "table", presence: Presence::Optional, doc: "it writes files into a folder" },
+        Key { name: "sftp", shape: "table", presence: Presence::Optional, doc: "it puts files on an SFTP server" },
         Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
     ],
 };

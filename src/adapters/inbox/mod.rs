@@ -12,6 +12,7 @@ mod door;
 mod error;
 mod order;
 mod pickup;
+pub(in crate::adapters) mod remote;
 mod settling;
 
 use std::collections::HashSet;
