@@ -5,6 +5,7 @@
 //! does not compile.
 
 pub mod files;
+pub mod ftps;
 pub mod inbox;
 pub mod sftp;
 
@@ -20,17 +21,20 @@ pub enum InboxConfig {
     Files(files::Config),
     /// A folder on an SFTP server.
     Sftp(sftp::Config),
+    /// A folder on an FTP server.
+    Ftps(ftps::Config),
 }
 
 impl InboxConfig {
     /// The kinds of backend that have an inbox, by the key of their table.
-    pub const KINDS: &[&str] = &["files", "sftp"];
+    pub const KINDS: &[&str] = &["files", "sftp", "ftps"];
 
     /// The keys of a kind's table.
     pub fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "files" => Some(&files::SECTION),
             "sftp" => Some(&sftp::SECTION),
+            "ftps" => Some(&ftps::SECTION),
             _ => None,
         }
     }
@@ -40,6 +44,7 @@ impl InboxConfig {
         match kind {
             "files" => files::Config::read(table, base).map(InboxConfig::Files),
             "sftp" => sftp::Config::read(table, base).map(InboxConfig::Sftp),
+            "ftps" => ftps::Config::read(table, base).map(InboxConfig::Ftps),
             _ => None,
         }
     }
@@ -49,6 +54,7 @@ impl InboxConfig {
         match self {
             InboxConfig::Files(config) => files::door(config.clone()),
             InboxConfig::Sftp(config) => sftp::door(config.clone()),
+            InboxConfig::Ftps(config) => ftps::door(config.clone()),
         }
     }
 }

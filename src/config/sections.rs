@@ -62,6 +62,7 @@ pub(super) static BACKEND: Section = Section {
     keys: &[
         Key { name: "files", shape: "table", presence: Presence::Optional, doc: "it writes files into a folder" },
         Key { name: "sftp", shape: "table", presence: Presence::Optional, doc: "it puts files on an SFTP server" },
+        Key { name: "ftps", shape: "table", presence: Presence::Optional, doc: "it puts files on an FTP server" },
         Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
     ],
 };

@@ -70,9 +70,12 @@ pub struct Folders {
 
 impl Account {
     /// Reads the keys; reports all faults before it answers `None`.
-    pub(in crate::adapters) fn read(table: &Table<'_>, recursive: bool) -> Option<Account> {
+    pub(in crate::adapters) fn read(table: &Table<'_>, default_port: u16, recursive: bool) -> Option<Account> {
         let host = table.filled("host");
-        let port = table.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok());
+        let port = match table.get("port") {
+            None => Some(default_port),
+            Some(_) => table.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok()),
+        };
         let username = table.filled("username");
         let timeout = table.read("timeout", |node| {
             let timeout = node.as_str().and_then(crate::diagnostic::parse_duration);
@@ -167,8 +170,14 @@ mod tests {
 
     #[test]
     fn names_of_the_archive() {
-        assert_eq!(free_names("archive/a.csv").take(3).collect::<Vec<_>>(), ["archive/a.csv", "archive/a.csv.2", "archive/a.csv.3"]);
-        assert_eq!((join("/", "a"), join("/in", "a"), join("in", "a")), ("/a".to_owned(), "/in/a".to_owned(), "in/a".to_owned()));
+        assert_eq!(
+            free_names("archive/a.csv").take(3).collect::<Vec<_>>(),
+            ["archive/a.csv", "archive/a.csv.2", "archive/a.csv.3"]
+        );
+        assert_eq!(
+            (join("/", "a"), join("/in", "a"), join("in", "a")),
+            ("/a".to_owned(), "/in/a".to_owned(), "in/a".to_owned())
+        );
         assert_eq!((trim("/in//".to_owned()), trim("/".to_owned())), ("/in".to_owned(), "/".to_owned()));
     }
 }

@@ -98,7 +98,7 @@ impl Config {
     /// Reads the table; relative paths of this machine start at `base`. `None` after a fault was reported.
     pub fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
         let pickup = Pickup::read(table);
-        let account = Account::read(table, pickup.as_ref().is_some_and(|pickup| pickup.recursive));
+        let account = Account::read(table, 22, pickup.as_ref().is_some_and(|pickup| pickup.recursive));
         let login = Login::read(table, base);
         let trust = Trust::read(table, base);
         let keepalive = table.duration("keepalive");
@@ -144,8 +144,9 @@ impl Trust {
                 _ => return Err("expected a fingerprint like \"SHA256:...\"".to_owned()),
             };
             let parse = |text: &str| {
-                text.parse()
-                    .map_err(|_| format!("`{text}` is no fingerprint; `ssh-keygen -lf KEY.pub` prints one like \"SHA256:...\""))
+                text.parse().map_err(|_| {
+                    format!("`{text}` is no fingerprint; `ssh-keygen -lf KEY.pub` prints one like \"SHA256:...\"")
+                })
             };
             match texts.iter().map(|text| parse(text)).collect::<Result<Vec<_>, _>>()? {
                 keys if keys.is_empty() => Err("names no key".to_owned()),

@@ -47,11 +47,7 @@ type Fault = (InboxError, bool);
 
 impl Server {
     /// Does one call with a connection, which stays for the next unless the call shows that it is broken.
-    fn call<T>(
-        &self,
-        permit: &Permit,
-        work: impl AsyncFnOnce(&Session) -> Result<T, Fault>,
-    ) -> Result<T, InboxError> {
+    fn call<T>(&self, permit: &Permit, work: impl AsyncFnOnce(&Session) -> Result<T, Fault>) -> Result<T, InboxError> {
         let runtime = self.runtime()?;
         let call = permit.begin();
         let done = runtime.block_on(async {
@@ -59,30 +55,16 @@ impl Server {
                 Some(session) => session,
                 None => Session::open(&self.config, &self.place).await.map_err(|error| (error, true))?,
             };
-            match work(&session).await {
-                Ok(answer) => {
-                    self.put_back(session);
-                    Ok(answer)
-                }
-                Err((error, true)) => {
-                    self.put_back(session);
-                    Err((error, true))
-                }
-                Err(fault) => Err(fault),
+            let done = work(&session).await;
+            if !matches!(done, Err((_, false))) {
+                self.put_back(session);
             }
+            done
         });
-        match done {
-            Ok(answer) => {
-                call.answered();
-                Ok(answer)
-            }
-            Err((error, is_answered)) => {
-                if is_answered {
-                    call.answered();
-                }
-                Err(error)
-            }
+        if !matches!(done, Err((_, false))) {
+            call.answered();
         }
+        done.map_err(|(error, _)| error)
     }
 
     fn runtime(&self) -> Result<Handle, InboxError> {
@@ -166,10 +148,11 @@ impl Server {
                         Err(_) => continue,
                     },
                 };
-                if meta.is_dir() && self.config.pickup.recursive && depth < DEEPEST && !last.starts_with('.') {
+                let kind = meta.file_type();
+                if kind.is_dir() && self.config.pickup.recursive && depth < DEEPEST && !last.starts_with('.') {
                     open.push((format!("{name}/"), depth + 1));
                 }
-                if !meta.is_regular() {
+                if !kind.is_file() {
                     continue;
                 }
                 if wanted(&name) {

@@ -29,9 +29,8 @@ impl Trust {
         for (_, key) in known {
             match key.algorithm() {
                 // One kind of key signs in three ways; the old one is for servers that know no better.
-                Algorithm::Rsa { .. } => kinds.extend(
-                    [Some(HashAlg::Sha512), Some(HashAlg::Sha256), None].map(|hash| Algorithm::Rsa { hash }),
-                ),
+                Algorithm::Rsa { .. } => kinds
+                    .extend([Some(HashAlg::Sha512), Some(HashAlg::Sha256), None].map(|hash| Algorithm::Rsa { hash })),
                 other => kinds.push(other),
             }
         }
