@@ -62,7 +62,9 @@ pub(crate) async fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(),
             }
             None => Gate::new(name, config.gate.clone(), Some(Arc::new(GateWatch(bridge.metrics.gate(name))))),
         };
-        backends.insert(name.clone(), Arc::new(Backend { gate, door: config.inbox.door() }));
+        let door = config.inbox.door();
+        door.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        backends.insert(name.clone(), Arc::new(Backend { gate, door }));
     }
     for (name, gone) in &before.backends {
         if !backends.contains_key(name) {
@@ -73,8 +75,13 @@ pub(crate) async fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(),
     Ok(())
 }
 
-/// Reaches every backend once, through its gate.
-pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<(), PipelineError>)> {
+/// What a person should know of the backends although they work.
+pub fn doubts(loaded: &Loaded) -> Vec<String> {
+    loaded.config.backends.values().flat_map(|config| config.inbox.door().doubts()).collect()
+}
+
+/// Reaches every backend once, through its gate. Good answers are what a person should know all the same.
+pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, PipelineError>)> {
     let mut results = Vec::new();
     for (name, config) in &loaded.config.backends {
         let gate = Gate::new(name, config.gate.clone(), None);

@@ -65,6 +65,8 @@ mod tests {
     use std::fs;
     use std::io::{self, Cursor};
 
+    use proptest::prelude::*;
+
     use super::super::tests::fresh;
     use super::*;
 
@@ -100,6 +102,33 @@ mod tests {
         landing.verify(whole).unwrap();
         assert_eq!(fs::read_dir(&landing.incoming).unwrap().count(), 0);
         assert_eq!(landing.partial(&mark).unwrap().offset(), 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn however_often_it_breaks_off_it_is_the_same(
+            length in 0usize..3000,
+            mut cuts in proptest::collection::vec(0usize..3000, 0..6),
+            seed in any::<u8>(),
+        ) {
+            let (landing, _folder) = fresh();
+            let content: Vec<u8> = (0..length).map(|n| (n as u8).wrapping_mul(29) ^ seed).collect();
+            cuts.sort_unstable();
+            for cut in cuts.into_iter().map(|cut| cut.min(length)) {
+                let partial = landing.partial(&[3; 32]).unwrap();
+                let from = partial.offset() as usize;
+                prop_assert!(from <= cut);
+                prop_assert!(partial.complete(Cut(&content[from..cut])).is_err());
+            }
+            let partial = landing.partial(&[3; 32]).unwrap();
+            let from = partial.offset() as usize;
+            let landed = partial.complete(&content[from..]).unwrap();
+            prop_assert_eq!(landed.id, crate::record::BlobId(Sha256::digest(&content).into()));
+            prop_assert_eq!(landed.size, length as u64);
+            landing.verify(landed.id).unwrap();
+        }
     }
 
     #[test]

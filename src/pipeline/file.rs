@@ -1,7 +1,10 @@
 //! One file's way: inbox → landing → ledger → (survey) → staging → archive.
 
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::adapters::inbox::{Candidate, Duplicates, Empty, Fate, InboxError};
 use crate::gate::Lane;
@@ -42,21 +45,22 @@ impl Passage<'_> {
     pub(super) async fn land(&self) -> Result<Landed, PipelineError> {
         let permit = self.backend.permit(self.lane).await?;
         let (backend, landing) = (Arc::clone(self.backend), Arc::clone(&self.bridge.landing));
-        let candidate = self.candidate.clone();
+        let (candidate, stop) = (self.candidate.clone(), self.bridge.stop.clone());
         let landed = tokio::task::spawn_blocking(move || {
             let door = &backend.door;
             let (stored, claim) = match door.resume_mark(&candidate) {
                 None => {
                     let mut claim = door.claim(&permit, &candidate, 0)?;
-                    (landing.store(&mut claim), claim)
+                    (landing.store(Stoppable(&mut *claim, &stop)), claim)
                 }
                 Some(mark) => {
                     let partial = landing.partial(&mark)?;
                     let mut claim = door.claim(&permit, &candidate, partial.offset())?;
-                    (partial.complete(&mut claim), claim)
+                    (partial.complete(Stoppable(&mut *claim, &stop)), claim)
                 }
             };
             let landed = stored.map_err(|error| match error {
+                LandingError::Input(_) if stop.is_cancelled() => PipelineError::Stopped,
                 LandingError::Input(source) => PipelineError::from(door.broke_off(&candidate, source)),
                 other => other.into(),
             })?;
@@ -282,6 +286,18 @@ impl Passage<'_> {
 
     fn died(&self) -> PipelineError {
         PipelineError::Died { file: self.candidate.name.clone() }
+    }
+}
+
+/// Reads until the service stops: a slow server must not hold up the end.
+struct Stoppable<'a, R: ?Sized>(&'a mut R, &'a CancellationToken);
+
+impl<R: Read + ?Sized> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.1.is_cancelled() {
+            return Err(io::Error::other("stopped by shutdown"));
+        }
+        self.0.read(buffer)
     }
 }
 

@@ -63,9 +63,11 @@ impl Bridge {
         let backend = world.backend(plan)?;
         let _lock = self.staging.lock_run(id).await?;
         let result = self.look(plan, backend, request).await;
-        let door = Arc::clone(backend);
-        // Letting go of a server takes a moment that nobody has to wait for.
-        drop(tokio::task::spawn_blocking(move || door.door.rest()));
+        if backend.door.is_remote() {
+            let door = Arc::clone(backend);
+            // A farewell that fails is one all the same.
+            let _ = tokio::task::spawn_blocking(move || door.door.rest()).await;
+        }
         result
     }
 

@@ -14,6 +14,9 @@ mod watch;
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{Access, access};
 
 use crate::adapters::inbox::{Candidate, Claim, Door, Fate, Inbox, InboxError, Listing, Stamp, Watching};
 use crate::gate::Permit;
@@ -42,14 +45,39 @@ struct Folder {
     config: Config,
 }
 
+impl Folder {
+    /// Why files will stay in the inbox. That is no fault: the ledger knows them. But somebody should know.
+    fn immovable(&self) -> Vec<String> {
+        let Config { inbox, archive, rejected, .. } = &self.config;
+        let may_change = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+        let mut doubts = Vec::new();
+        if !may_change(inbox) {
+            doubts.push(format!(
+                "{}: files cannot be moved out of it; they stay and are not read again",
+                inbox.display()
+            ));
+        }
+        for folder in [archive, rejected] {
+            // What is not there is made, in the first folder above it that is.
+            let there = folder.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.exists());
+            let there = there.filter(|there| !there.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !there.is_dir() || !may_change(there) {
+                let doubt = "files cannot be moved into it; they stay in the inbox and are not read again";
+                doubts.push(format!("{}: {doubt}", folder.display()));
+            }
+        }
+        doubts
+    }
+}
+
 impl Inbox for Folder {
     fn place(&self) -> String {
         self.config.inbox.display().to_string()
     }
 
-    fn probe(&self, permit: &Permit) -> Result<(), InboxError> {
+    fn probe(&self, permit: &Permit) -> Result<Vec<String>, InboxError> {
         let call = permit.begin();
-        let result = fs::read_dir(&self.config.inbox).map(drop);
+        let result = fs::read_dir(&self.config.inbox).map(|_| self.immovable());
         call.answered();
         result.map_err(|source| InboxError::Inbox { place: self.place(), source })
     }

@@ -4,100 +4,135 @@ use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::SystemTime;
 
-use suppaftp::list::ListParser;
+use suppaftp::list::{File as ListedFile, ListParser};
 use suppaftp::types::FileType;
 use suppaftp::{FtpError, Mode, RustlsConnector, RustlsFtpStream, Status, TlsConnector, TransferStream};
 
 use super::config::{Config, Tls};
 use super::tls::{self, Connector};
+use crate::adapters::inbox::server::{Entry, Fault, Kind, Session, Transfer};
 use crate::adapters::inbox::{InboxError, Stamp};
 
 /// A listing longer than this is not one.
 const LONGEST_LISTING: u64 = 256 << 20;
 
-/// Bytes of a file on their way.
-pub(super) type Transfer = TransferStream<<RustlsConnector as TlsConnector>::Stream>;
-
-/// An open session. Dropping it ends the connection.
-pub(super) struct Session {
+/// An open session.
+struct Ftp {
     ftp: RustlsFtpStream,
+    place: String,
     /// Whether the server lists in a form made for programs (RFC 3659).
     has_facts: bool,
 }
 
-/// An entry of a folder.
-pub(super) struct Listed {
-    pub(super) name: String,
-    pub(super) is_file: bool,
-    pub(super) is_folder: bool,
-    stamp: Stamp,
+/// Connects, makes sure who is there, and logs in.
+pub(super) fn open(config: &Config, place: &str) -> Result<Box<dyn Session>, InboxError> {
+    let refused = |reason: String| InboxError::Login { place: place.to_owned(), reason };
+    let mut ftp = connect(config, place)?;
+    let user = config.account.username.as_str();
+    let password = config.password.reveal().map_err(|error| refused(error.to_string()))?;
+    ftp.login(user, password.reveal()).map_err(|error| match error {
+        FtpError::UnexpectedResponse(answer) => refused(format!(
+            "the password in {} does not let {user} in; the server says {}",
+            config.password,
+            text(&answer.body)
+        )),
+        other => lost(place, &other),
+    })?;
+    ftp.transfer_type(FileType::Binary).map_err(|error| lost(place, &error))?;
+    let has_facts = match ftp.feat() {
+        Ok(features) => features.keys().any(|name| name.eq_ignore_ascii_case("MLST")),
+        // A server that does not know FEAT does not know what it would list.
+        Err(FtpError::UnexpectedResponse(_) | FtpError::BadResponse) => false,
+        Err(error) => return Err(lost(place, &error)),
+    };
+    Ok(Box::new(Ftp { ftp, place: place.to_owned(), has_facts }))
 }
 
-impl Session {
-    /// Connects, makes sure who is there, and logs in.
-    pub(super) fn open(config: &Config, place: &str) -> Result<Session, InboxError> {
-        let refused = |reason: String| InboxError::Login { place: place.to_owned(), reason };
-        let mut ftp = connect(config, place)?;
-        let user = config.account.username.as_str();
-        let password = config.password.reveal().map_err(|error| refused(error.to_string()))?;
-        ftp.login(user, password.reveal()).map_err(|error| match error {
-            FtpError::UnexpectedResponse(answer) => refused(format!(
-                "the password in {} does not let {user} in; the server says {}",
-                config.password,
-                text(&answer.body)
-            )),
-            other => fault(place, &other),
-        })?;
-        ftp.transfer_type(FileType::Binary).map_err(|error| fault(place, &error))?;
-        let has_facts = match ftp.feat() {
-            Ok(features) => features.keys().any(|name| name.eq_ignore_ascii_case("MLST")),
-            // A server that does not know FEAT does not know what it would list.
-            Err(FtpError::UnexpectedResponse(_) | FtpError::BadResponse) => false,
-            Err(error) => return Err(fault(place, &error)),
-        };
-        Ok(Session { ftp, has_facts })
+impl Session for Ftp {
+    fn list(&mut self, folder: &str) -> Result<Vec<Entry>, Fault> {
+        let entries = if self.has_facts { self.list_facts(folder) } else { self.list_for_people(folder) };
+        entries.map_err(|error| self.fault(&error))
     }
 
-    /// The entries of a folder. Those that cannot be understood are left out.
-    pub(super) fn list(&mut self, folder: &str) -> Result<Vec<Listed>, FtpError> {
-        let lines = if self.has_facts {
-            self.lines(&format!("MLSD {folder}"))?
-        } else {
-            // A path behind LIST is an option, a pattern or a path, as the server likes; a folder to be in is none.
-            self.ftp.cwd(folder)?;
-            self.lines("LIST")?
-        };
-        let is_itself = |line: &&String| {
+    fn state(&mut self, path: &str) -> Result<Stamp, Fault> {
+        self.look_at(path).map_err(|error| self.fault(&error))
+    }
+
+    fn retrieve(&mut self, path: &str, from: u64) -> Result<Box<dyn Transfer>, Fault> {
+        let begun = usize::try_from(from).map_err(|_| FtpError::BadResponse).and_then(|from| {
+            self.ftp.resume_transfer(from)?;
+            self.ftp.retr_as_stream(path)
+        });
+        let stream = begun.map_err(|error| self.fault(&error))?;
+        Ok(Box::new(Download { stream, place: self.place.clone() }))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+        self.ftp.rename(from, to).map_err(|error| self.fault(&error))
+    }
+
+    fn make_folder(&mut self, folder: &str) -> Result<(), Fault> {
+        self.ftp.mkdir(folder).map_err(|error| self.fault(&error))
+    }
+
+    fn close(mut self: Box<Self>) {
+        // Whether it hears us or not, the connection ends with us.
+        let _ = self.ftp.quit();
+    }
+}
+
+/// A file on its way.
+struct Download {
+    stream: TransferStream<<RustlsConnector as TlsConnector>::Stream>,
+    place: String,
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer).map_err(|error| match is_late(&error) {
+            true => io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time"),
+            false => error,
+        })
+    }
+}
+
+impl Transfer for Download {
+    fn finish(self: Box<Self>) -> Result<(), Fault> {
+        let Download { stream, place } = *self;
+        stream.finish().map_err(|error| fault(&place, &error))
+    }
+}
+
+impl Ftp {
+    fn fault(&self, error: &FtpError) -> Fault {
+        fault(&self.place, error)
+    }
+
+    /// A listing for programs. Lines that cannot be understood are left out, and so is the folder itself.
+    fn list_facts(&mut self, folder: &str) -> Result<Vec<Entry>, FtpError> {
+        let lines = self.lines(&format!("MLSD {folder}"))?;
+        let is_itself = |line: &str| {
             let facts = line.split(' ').next().unwrap_or_default().to_lowercase();
             facts.split(';').any(|fact| fact == "type=cdir" || fact == "type=pdir")
         };
-        let parse = |line: &String| {
-            let entry = if self.has_facts {
-                ListParser::parse_mlsd(line)
-            } else {
-                ListParser::parse_posix(line).or_else(|_| ListParser::parse_dos(line))
-            };
-            entry.ok().map(|entry| Listed {
-                name: entry.name().to_owned(),
-                is_file: entry.is_file(),
-                is_folder: entry.is_directory(),
-                stamp: stamp(entry.size() as u64, seconds(entry.modified())),
-            })
-        };
-        Ok(lines.iter().filter(|line| !is_itself(line)).filter_map(parse).collect())
+        let others = lines.iter().filter(|line| !is_itself(line));
+        Ok(others.filter_map(|line| ListParser::parse_mlsd(line).ok()).map(|file| entry(&file, true)).collect())
     }
 
-    /// The state of a file that was just listed: a listing made for people has no seconds.
-    pub(super) fn state_of_listed(&mut self, path: &str, listed: &Listed) -> Result<Stamp, FtpError> {
-        if self.has_facts { Ok(listed.stamp) } else { self.state(path) }
+    /// A listing as `ls` or `dir` makes it: it has no seconds, so every file is asked for.
+    fn list_for_people(&mut self, folder: &str) -> Result<Vec<Entry>, FtpError> {
+        // A path behind LIST is an option, a pattern or a path, as the server likes; a folder to be in is none.
+        self.ftp.cwd(folder)?;
+        let lines = self.lines("LIST")?;
+        let parse = |line: &String| ListParser::parse_posix(line).or_else(|_| ListParser::parse_dos(line)).ok();
+        Ok(lines.iter().filter_map(parse).map(|file| entry(&file, false)).collect())
     }
 
-    /// The state of a file.
-    pub(super) fn state(&mut self, path: &str) -> Result<Stamp, FtpError> {
+    fn look_at(&mut self, path: &str) -> Result<Stamp, FtpError> {
         if self.has_facts {
             let line = self.ftp.mlst(Some(path))?;
-            let entry = ListParser::parse_mlst(&line).map_err(|_| FtpError::BadResponse)?;
-            return Ok(stamp(entry.size() as u64, seconds(entry.modified())));
+            let file = ListParser::parse_mlst(&line).map_err(|_| FtpError::BadResponse)?;
+            return Ok(stamp(file.size() as u64, seconds(file.modified())));
         }
         let size = self.ftp.size(path)? as u64;
         let modified = match self.ftp.mdtm(path) {
@@ -107,46 +142,6 @@ impl Session {
             Err(error) => return Err(error),
         };
         Ok(stamp(size, modified))
-    }
-
-    /// Begins to send a file, from this offset on.
-    pub(super) fn retrieve(&mut self, path: &str, from: u64) -> Result<Transfer, FtpError> {
-        let from = usize::try_from(from).map_err(|_| FtpError::BadResponse)?;
-        self.ftp.resume_transfer(from)?;
-        self.ftp.retr_as_stream(path)
-    }
-
-    /// Whether there is something of this name.
-    pub(super) fn exists(&mut self, path: &str) -> Result<bool, FtpError> {
-        match self.state(path) {
-            Ok(_) => Ok(true),
-            Err(FtpError::UnexpectedResponse(_) | FtpError::BadResponse) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Renames.
-    pub(super) fn rename(&mut self, from: &str, to: &str) -> Result<(), FtpError> {
-        self.ftp.rename(from, to)
-    }
-
-    /// Makes a folder with those above it; what is there already is no fault, and what cannot be made shows when
-    /// something is moved into it.
-    pub(super) fn make_folder(&mut self, folder: &str) -> Result<(), FtpError> {
-        let ends = folder.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
-        for end in ends.chain([folder.len()]) {
-            match self.ftp.mkdir(&folder[..end]) {
-                Ok(()) | Err(FtpError::UnexpectedResponse(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Says goodbye.
-    pub(super) fn close(mut self) {
-        // Whether it hears us or not, the connection ends with us.
-        let _ = self.ftp.quit();
     }
 
     fn lines(&mut self, command: &str) -> Result<Vec<String>, FtpError> {
@@ -177,7 +172,7 @@ fn connect(config: &Config, place: &str) -> Result<RustlsFtpStream, InboxError> 
             "it does not do TLS: {}; only where nothing secret goes over the line, write tls = \"off\"",
             text(&answer.body)
         )),
-        other => fault(place, &other),
+        other => lost(place, &other),
     };
     let mut ftp = match config.tls {
         Tls::Implicit => {
@@ -191,7 +186,7 @@ fn connect(config: &Config, place: &str) -> Result<RustlsFtpStream, InboxError> 
         Tls::Explicit | Tls::Off => {
             let stream = TcpStream::connect_timeout(&address, limit).map_err(|error| unreachable(error.to_string()))?;
             tls::patient(&stream, limit).map_err(|error| unreachable(error.to_string()))?;
-            let ftp = RustlsFtpStream::connect_with_stream(stream).map_err(|error| fault(place, &error))?;
+            let ftp = RustlsFtpStream::connect_with_stream(stream).map_err(|error| lost(place, &error))?;
             match config.tls {
                 Tls::Off => ftp,
                 _ => ftp.into_secure(connector()?, host).map_err(secure_fault)?,
@@ -211,11 +206,11 @@ fn connect(config: &Config, place: &str) -> Result<RustlsFtpStream, InboxError> 
     }))
 }
 
-/// The fault of a connection. What TLS finds wrong with the server is a matter of trust.
-pub(super) fn fault(place: &str, error: &FtpError) -> InboxError {
+/// The end of a connection. What TLS finds wrong with the server is a matter of trust.
+fn lost(place: &str, error: &FtpError) -> InboxError {
     let (place, reason) = (place.to_owned(), reason(error));
-    let untrusted = ["certificate", "CertificateError", "UnknownIssuer"].iter().any(|word| reason.contains(word));
-    if untrusted { InboxError::Untrusted { place, reason } } else { InboxError::Unreachable { place, reason } }
+    let is_untrusted = ["certificate", "UnknownIssuer"].iter().any(|word| reason.contains(word));
+    if is_untrusted { InboxError::Untrusted { place, reason } } else { InboxError::Unreachable { place, reason } }
 }
 
 /// Why, in the server's own words where it has any.
@@ -229,19 +224,21 @@ fn reason(error: &FtpError) -> String {
     }
 }
 
-/// An answer of the server as a fault of the operating system; `None` when it is no answer of the server.
-pub(super) fn io_fault(error: &FtpError) -> Option<io::Error> {
+/// An answer of the server that is a no, or none at all.
+fn fault(place: &str, error: &FtpError) -> Fault {
     let kind = match error {
         FtpError::UnexpectedResponse(answer) => match answer.status {
             // 550 is said of what is not there as of what is not allowed: the words tell, where they do.
             Status::FileUnavailable if is_missing(&text(&answer.body)) => io::ErrorKind::NotFound,
             Status::FileUnavailable | Status::BadFilename => io::ErrorKind::PermissionDenied,
+            // 421: the server is about to hang up.
+            Status::NotAvailable => return Fault::Lost(lost(place, error)),
             _ => io::ErrorKind::Other,
         },
         FtpError::BadResponse => io::ErrorKind::InvalidData,
-        _ => return None,
+        _ => return Fault::Lost(lost(place, error)),
     };
-    Some(io::Error::new(kind, reason(error)))
+    Fault::Refused(io::Error::new(kind, reason(error)))
 }
 
 fn is_missing(words: &str) -> bool {
@@ -257,6 +254,16 @@ fn is_late(error: &io::Error) -> bool {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
+}
+
+fn entry(file: &ListedFile, has_seconds: bool) -> Entry {
+    let kind = match (file.is_file(), file.is_directory()) {
+        (true, _) => Kind::File,
+        (_, true) => Kind::Folder,
+        _ => Kind::Other,
+    };
+    let stamp = has_seconds.then(|| stamp(file.size() as u64, seconds(file.modified())));
+    Entry { name: file.name().to_owned(), kind, stamp }
 }
 
 fn seconds(time: SystemTime) -> i64 {

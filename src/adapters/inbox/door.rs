@@ -33,11 +33,21 @@ impl Door {
         self.inbox.place()
     }
 
-    /// Whether the inbox can be listed; for `check`.
-    pub fn probe(&self, permit: &Permit) -> Result<(), InboxError> {
+    /// Whether the inbox can be listed, and what a person should know although it can; for `check`.
+    pub fn probe(&self, permit: &Permit) -> Result<Vec<String>, InboxError> {
         let result = self.inbox.probe(permit);
         self.inbox.rest();
         result
+    }
+
+    /// What a person should know of the inbox although it works.
+    pub fn doubts(&self) -> Vec<String> {
+        self.inbox.doubts()
+    }
+
+    /// Whether it is on a server.
+    pub fn is_remote(&self) -> bool {
+        self.inbox.is_remote()
     }
 
     /// Looks for complete files whose names match. Links, special files and hidden files are passed over.
@@ -60,9 +70,10 @@ impl Door {
                 scan.unsettled.push(found.name.clone());
             }
         }
-        let incomplete = scan.unsettled.clone();
-        let waits = |file: &Candidate| incomplete.iter().any(|other| self.pickup.order.waits_for(&file.name, other));
-        scan.unsettled.extend(scan.stable.extract_if(.., |file| waits(file)).map(|file| file.name));
+        if let Some(first) = self.pickup.order.first_in_sequence(&scan.unsettled).map(str::to_owned) {
+            let waits = |file: &mut Candidate| self.pickup.order.is_before(&first, &file.name);
+            scan.unsettled.extend(scan.stable.extract_if(.., waits).map(|file| file.name));
+        }
         self.pickup.order.sort(&mut scan.stable);
         scan.unsettled.sort();
         Ok(scan)

@@ -13,6 +13,7 @@ mod error;
 mod order;
 mod pickup;
 pub(in crate::adapters) mod remote;
+pub(in crate::adapters) mod server;
 mod settling;
 
 use std::collections::HashSet;
@@ -137,8 +138,13 @@ pub(in crate::adapters) trait Inbox: Send + Sync {
     /// Where it is, for people.
     fn place(&self) -> String;
 
-    /// Whether it can be listed; for `check`.
-    fn probe(&self, permit: &Permit) -> Result<(), InboxError>;
+    /// Whether it can be listed, and what a person should know although it can; for `check`.
+    fn probe(&self, permit: &Permit) -> Result<Vec<String>, InboxError>;
+
+    /// What a person should know of it although it works.
+    fn doubts(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// All regular files; those whose name is wanted with their stamps. Links are not followed.
     fn list(&self, permit: &Permit, wanted: &dyn Fn(&str) -> bool) -> Result<Listing, InboxError>;

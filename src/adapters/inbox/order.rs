@@ -61,9 +61,15 @@ impl Order {
         }
     }
 
-    /// Whether `later` must wait while `earlier` is not complete.
-    pub(super) fn waits_for(&self, later: &str, earlier: &str) -> bool {
-        matches!(self, Order::Sequence(_)) && self.compare(earlier, later) == Ordering::Less
+    /// The first of these names, where files wait for those before them.
+    pub(super) fn first_in_sequence<'n>(&self, names: &'n [String]) -> Option<&'n str> {
+        let Order::Sequence(_) = self else { return None };
+        names.iter().map(String::as_str).min_by(|a, b| self.compare(a, b))
+    }
+
+    /// Whether one name comes before another.
+    pub(super) fn is_before(&self, one: &str, other: &str) -> bool {
+        self.compare(one, other) == Ordering::Less
     }
 
     fn compare(&self, a: &str, b: &str) -> Ordering {
@@ -129,9 +135,11 @@ mod tests {
 
     #[test]
     fn only_a_sequence_makes_files_wait() {
-        assert!(read("{ sequence = '([0-9]+)' }").unwrap().waits_for("A10", "B9"));
-        assert!(!read("{ sequence = '([0-9]+)' }").unwrap().waits_for("A9", "B9x"));
-        assert!(!read("'name'").unwrap().waits_for("B", "A"));
+        let names = ["A10", "B9", "C"].map(str::to_owned);
+        let order = read("{ sequence = '([0-9]+)' }").unwrap();
+        assert_eq!(order.first_in_sequence(&names), Some("B9"));
+        assert!(order.is_before("B9", "A10") && !order.is_before("B9", "A9"));
+        assert_eq!(read("'name'").unwrap().first_in_sequence(&names), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A connection to the server, from its first byte to its last.
 
 use std::borrow::Cow;
+use std::io::{self, ErrorKind, Read, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,24 +11,31 @@ use russh::keys::{PrivateKeyWithHashAlg, load_secret_key};
 use russh::{Disconnect, MethodKind, Preferred};
 use russh_sftp::client::SftpSession;
 use russh_sftp::client::error::Error as SftpError;
+use russh_sftp::client::fs::{File, Metadata};
+use russh_sftp::protocol::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::runtime::Handle as Runtime;
 
 use super::config::{Config, Login};
 use super::trust::Verifier;
-use crate::adapters::inbox::InboxError;
+use crate::adapters::inbox::server::{Entry, Fault, Kind, Session, Transfer};
+use crate::adapters::inbox::{InboxError, Stamp};
 
-/// An open session. Dropping it ends the connection.
-pub(super) struct Session {
+/// An open session.
+struct Sftp {
     ssh: Handle<Verifier>,
-    pub(super) files: SftpSession,
+    files: SftpSession,
+    runtime: Runtime,
+    limit: Duration,
+    place: String,
 }
 
-impl Session {
-    /// Connects, makes sure who is there, and logs in.
-    pub(super) async fn open(config: &Config, place: &str) -> Result<Session, InboxError> {
-        let unreachable = |reason: String| InboxError::Unreachable { place: place.to_owned(), reason };
-        let limit = config.account.timeout;
-        let late = |what: &str| unreachable(format!("{what} took longer than {} s", limit.as_secs()));
-
+/// Connects, makes sure who is there, and logs in.
+pub(super) fn open(config: &Config, place: &str, runtime: Runtime) -> Result<Box<dyn Session>, InboxError> {
+    let unreachable = |reason: String| InboxError::Unreachable { place: place.to_owned(), reason };
+    let limit = config.account.timeout;
+    let late = |what: &str| unreachable(format!("{what} took longer than {} s", limit.as_secs()));
+    let opened = runtime.block_on(async {
         let mut ssh = tokio::time::timeout(limit, connect(config, place)).await.map_err(|_| late("connecting"))??;
         let login = tokio::time::timeout(limit, log_in(config, &mut ssh, place));
         login.await.map_err(|_| late("logging in"))??;
@@ -39,20 +47,116 @@ impl Session {
         };
         let files = tokio::time::timeout(limit, start).await.map_err(|_| late("starting SFTP"))?;
         let files = files.map_err(|reason| unreachable(format!("SFTP cannot be started: {reason}")))?;
-        Ok(Session { ssh, files })
+        Ok((ssh, files))
+    });
+    let (ssh, files) = opened?;
+    Ok(Box::new(Sftp { ssh, files, runtime, limit, place: place.to_owned() }))
+}
+
+impl Sftp {
+    fn fault(&self, error: SftpError) -> Fault {
+        let kind = match &error {
+            SftpError::Status(status) => match status.status_code {
+                StatusCode::NoSuchFile => ErrorKind::NotFound,
+                StatusCode::PermissionDenied => ErrorKind::PermissionDenied,
+                StatusCode::OpUnsupported => ErrorKind::Unsupported,
+                // Over is over, however the server says it.
+                StatusCode::ConnectionLost | StatusCode::NoConnection => return self.lost(&error),
+                _ => ErrorKind::Other,
+            },
+            _ => return self.lost(&error),
+        };
+        Fault::Refused(io::Error::new(kind, error.to_string()))
     }
 
-    /// Whether the connection is over.
-    pub(super) fn is_closed(&self) -> bool {
+    fn lost(&self, error: &SftpError) -> Fault {
+        let reason = match error {
+            SftpError::Timeout => "the server did not answer in time".to_owned(),
+            other => other.to_string(),
+        };
+        Fault::Lost(InboxError::Unreachable { place: self.place.clone(), reason })
+    }
+
+    /// Waits for an answer.
+    fn ask<T>(&self, question: impl Future<Output = Result<T, SftpError>>) -> Result<T, Fault> {
+        self.runtime.block_on(question).map_err(|error| self.fault(error))
+    }
+}
+
+impl Session for Sftp {
+    fn list(&mut self, folder: &str) -> Result<Vec<Entry>, Fault> {
+        let entries = self.ask(self.files.read_dir(folder))?;
+        let entry = |name: String, meta: Metadata| {
+            // A link says that it is one; what says nothing is asked for.
+            let Some(_) = meta.permissions else { return Entry { name, kind: Kind::File, stamp: None } };
+            let kind = match meta.file_type() {
+                kind if kind.is_file() => Kind::File,
+                kind if kind.is_dir() => Kind::Folder,
+                _ => Kind::Other,
+            };
+            Entry { name, kind, stamp: Some(stamp(&meta)) }
+        };
+        Ok(entries.map(|found| entry(found.file_name(), found.metadata())).collect())
+    }
+
+    fn state(&mut self, path: &str) -> Result<Stamp, Fault> {
+        self.ask(self.files.symlink_metadata(path)).map(|meta| stamp(&meta))
+    }
+
+    fn retrieve(&mut self, path: &str, from: u64) -> Result<Box<dyn Transfer>, Fault> {
+        let mut file = self.ask(self.files.open(path))?;
+        // This only says from where the next read is.
+        self.runtime.block_on(file.seek(SeekFrom::Start(from))).map_err(Fault::Refused)?;
+        Ok(Box::new(Download { file, runtime: self.runtime.clone(), limit: self.limit }))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), Fault> {
+        self.ask(self.files.rename(from, to))
+    }
+
+    fn make_folder(&mut self, folder: &str) -> Result<(), Fault> {
+        self.ask(self.files.create_dir(folder))
+    }
+
+    fn is_closed(&self) -> bool {
         self.ssh.is_closed()
     }
 
-    /// Says goodbye.
-    pub(super) async fn close(self) {
+    fn close(self: Box<Self>) {
         let goodbye = self.ssh.disconnect(Disconnect::ByApplication, "", "en");
         // Whether it hears us or not, the connection ends with us.
-        let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
+        let _ = self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(2), goodbye).await });
     }
+}
+
+/// A file on its way.
+struct Download {
+    file: File,
+    runtime: Runtime,
+    limit: Duration,
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = async { tokio::time::timeout(self.limit, self.file.read(buffer)).await };
+        let late = |_| io::Error::new(ErrorKind::TimedOut, "the server did not answer in time");
+        self.runtime.block_on(read).map_err(late)?
+    }
+}
+
+impl Transfer for Download {
+    fn finish(self: Box<Self>) -> Result<(), Fault> {
+        // The server closes it with the connection if it does not now.
+        let Download { file, runtime, limit } = *self;
+        let _ = runtime.block_on(async { tokio::time::timeout(limit, file.close()).await });
+        Ok(())
+    }
+}
+
+/// What SFTP knows of a file's state.
+fn stamp(meta: &Metadata) -> Stamp {
+    let modified = (meta.mtime.map_or(0, i64::from), 0);
+    Stamp { size: meta.size.unwrap_or(0), modified, ..Stamp::default() }
 }
 
 async fn connect(config: &Config, place: &str) -> Result<Handle<Verifier>, InboxError> {
@@ -134,24 +238,5 @@ async fn answer_prompts(ssh: &mut Handle<Verifier>, user: &str, password: &str) 
                 response = ssh.authenticate_keyboard_interactive_respond(answers).await?;
             }
         }
-    }
-}
-
-/// A fault of SFTP as one of the operating system; and whether the server said so itself.
-pub(super) fn io_fault(error: SftpError) -> (std::io::Error, bool) {
-    use russh_sftp::protocol::StatusCode;
-    use std::io::{Error, ErrorKind};
-    match error {
-        SftpError::Status(status) => {
-            let kind = match status.status_code {
-                StatusCode::NoSuchFile => ErrorKind::NotFound,
-                StatusCode::PermissionDenied => ErrorKind::PermissionDenied,
-                StatusCode::OpUnsupported => ErrorKind::Unsupported,
-                _ => ErrorKind::Other,
-            };
-            (Error::new(kind, status.error_message), true)
-        }
-        SftpError::Timeout => (Error::new(ErrorKind::TimedOut, "the server did not answer in time"), false),
-        other => (Error::other(other.to_string()), false),
     }
 }

@@ -69,6 +69,9 @@ fn tls_is_never_given_up_silently() {
     let site = reading(&ftpd, &ftpd.ca("ca.pem"));
     let (said, code) = check(&site);
     assert!(code == 3 && said.contains("does not do TLS"), "{said}");
+    change(&site, &ftpd.backend("tls = \"off\""));
+    let (said, code) = check(&site);
+    assert!(code == 0 && said.contains("can read and change password and files"), "{said}");
     let tls = Ftpd::start(&["explicit"]);
     change(&site, &tls.backend("tls = \"off\""));
     let (said, code) = check(&site);
@@ -128,4 +131,29 @@ fn a_file_that_cannot_be_moved_is_not_read_again() {
     std::fs::remove_file(ftpd.path("home/archive")).unwrap();
     sync(&site);
     assert_eq!((ftpd.listing("outbox"), ftpd.listing("archive")), (vec![], vec!["items1.csv".to_owned()]));
+}
+
+#[test]
+fn no_level_of_logging_shows_the_password() {
+    let ftpd = Ftpd::start(&["explicit"]);
+    let site = reading(&ftpd, &ftpd.ca("ca.pem"));
+    let mapping = std::fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    let often = mapping.replace("backend = \"erp\"", "backend = \"erp\"\nschedule = \"watch\"");
+    site.write("mappings/items.v1.toml", often.as_bytes());
+    ftpd.deliver("items1.csv", &items(0..4));
+    let mut command = site.command(&["serve"]);
+    command.env("TOLLBRIDGE__TELEMETRY__LEVEL", "trace");
+    command.env("TOLLBRIDGE__SERVER__LISTEN", "127.0.0.1:0").env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", "127.0.0.1:0");
+    let log = std::fs::File::create(site.path("log")).unwrap();
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(log).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ftpd.listing("archive").is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let log = std::fs::read_to_string(site.path("log")).unwrap();
+    assert_eq!(ftpd.listing("archive"), ["items1.csv"], "{log}");
+    assert!(log.contains("TRACE") || log.contains("DEBUG"), "{log}");
+    assert!(!log.contains(PASSWORD) && !log.contains("Zollbr"), "the log has the password");
 }

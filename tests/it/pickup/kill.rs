@@ -8,13 +8,12 @@ use super::sshd::Sshd;
 use super::{items, letters, site, sync};
 use crate::site::Site;
 
-/// Numbers that look random, from a seed that is shown.
+/// Numbers that look random, from a seed that the tests show.
 struct Random(u64);
 
 impl Random {
     fn new() -> Random {
         let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
-        println!("seed {seed}");
         Random(seed)
     }
 
@@ -61,6 +60,7 @@ fn downloads_survive_being_killed() {
     let content = items(0..60_000);
     sshd.deliver("items1.csv", &content);
     let mut random = Random::new();
+    println!("seed {}", random.0);
     let killed = disturb(&site, &mut random, Duration::from_millis(1500));
     assert!(killed > 0, "nothing was killed");
     proxy.pause(Duration::ZERO);
@@ -68,6 +68,33 @@ fn downloads_survive_being_killed() {
     assert_eq!((sshd.listing("outbox"), sshd.listing("archive")), (vec![], vec!["items1.csv".to_owned()]));
     assert_eq!(std::fs::read(sshd.path("archive/items1.csv")).unwrap(), content);
     assert_eq!(site.listing("var/landing/incoming"), Vec::<String>::new());
+}
+
+#[test]
+fn a_service_that_is_told_to_stop_does_not_wait_for_a_download() {
+    let sshd = Sshd::start();
+    let proxy = Proxy::to(sshd.port);
+    let site = site(&sshd.backend(proxy.port, &sshd.trusted()));
+    let mapping = std::fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    let often = mapping.replace("backend = \"erp\"", "backend = \"erp\"\nschedule = \"watch\"");
+    site.write("mappings/items.v1.toml", often.as_bytes());
+    // At this pace it would take minutes.
+    proxy.pause(Duration::from_millis(1000));
+    sshd.deliver("items1.csv", &items(0..150_000));
+    let service = site.serve();
+    let part = || {
+        let mut parts = std::fs::read_dir(site.path("var/landing/incoming")).ok()?;
+        parts.find_map(|part| part.ok()?.metadata().ok().filter(|part| part.len() > 0).map(|part| part.len()))
+    };
+    service.until(part);
+    let told = std::time::Instant::now();
+    service.signal("TERM");
+    assert_eq!(service.wait(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(20), "{:?}", told.elapsed());
+    proxy.pause(Duration::ZERO);
+    let whole = proxy.passed();
+    assert_whole(&site, 150_000);
+    assert!(whole > 0 && proxy.passed() < 4_000_000);
 }
 
 #[test]
@@ -79,6 +106,7 @@ fn moves_to_another_file_system_survive_being_killed() {
         archive.display()
     ));
     let mut random = Random::new();
+    println!("seed {}", random.0);
     let mut killed = 0;
     for round in 0..8 {
         let content = items(round * 1000..round * 1000 + 1000);

@@ -104,6 +104,20 @@ fn give_away(site: &Site) {
 }
 
 #[test]
+fn what_will_stay_in_the_inbox_is_said_before() {
+    let site = site(&local(""));
+    give_away(&site);
+    let (said, code) = as_nobody(&site, &["check"]);
+    assert!(code == 0 && !said.contains("moved"), "{said}");
+    fs::set_permissions(site.path("inbox"), fs::Permissions::from_mode(0o500)).unwrap();
+    site.write("rejected", b"in the way");
+    let (said, code) = as_nobody(&site, &["check"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("inbox: files cannot be moved out of it"), "{said}");
+    assert!(said.contains("rejected: files cannot be moved into it"), "{said}");
+}
+
+#[test]
 fn permissions_lost_are_said_and_regained_are_enough() {
     let site = site(&local("recursive = true"));
     site.deliver("items1.csv", &items(0..2));
