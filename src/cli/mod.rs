@@ -162,7 +162,7 @@ fn report(error: &LoadError) -> Exit {
 fn exit_of(error: &PipelineError) -> Exit {
     match error {
         PipelineError::UnknownResource { .. } | PipelineError::Open { .. } => Exit::Usage,
-        PipelineError::Files(_) | PipelineError::Gate { .. } => Exit::Unreachable,
+        PipelineError::Inbox(_) | PipelineError::Gate { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,
     }
 }

@@ -9,6 +9,7 @@
 mod condition;
 mod controls;
 mod convert;
+mod expect;
 mod exposure;
 mod field;
 mod json;
@@ -48,6 +49,7 @@ use serve::Heading;
 use source::Source;
 
 pub use controls::Controls;
+pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, QueryField};
 pub use plan::{Mapped, Mapper};
 pub use schedule::{CronSchedule, Schedule};
@@ -62,6 +64,8 @@ pub struct Plan {
     pub backend: String,
     /// When runs are due.
     pub schedule: Schedule,
+    /// When a file must have come.
+    pub expect: Option<Expectation>,
     /// What a bad record means for its file.
     pub on_reject: OnReject,
     /// Pattern of the file names to take, without a path.
@@ -190,6 +194,7 @@ pub fn compile(
         exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving?),
         backend: from.backend?,
         schedule: from.schedule?,
+        expect: from.expect,
         on_reject: from.on_reject?,
         files: from.files?,
         decoder,

@@ -45,6 +45,12 @@ pub(super) static SOURCE: Section = Section {
             "`every 30s`, `watch`, `manual`, `cron 0 2 * * *` (UTC), or `{ cron = \"0 2 * * *\", zone = \"Europe/Berlin\" }`",
         ),
         key(
+            "expect_every",
+            "duration, string or table",
+            Optional,
+            "when a file must have come, else the feed counts as silent: `1d`, `cron 0 6 * * 1-5` (UTC, an hour late at most), or `{ cron = \"0 6 * * 1-5\", zone = \"Europe/Berlin\", within = \"2h\" }`",
+        ),
+        key(
             "on_reject",
             "\"record\" | \"file\" | { max_percent = N }",
             Default("\"record\""),

@@ -3,6 +3,7 @@
 
 use super::condition::Condition;
 use super::controls::{Sum, Trailer};
+use super::expect::Expectation;
 use super::number::NumberStyle;
 use super::place::Surroundings;
 use super::rules::{decimal_point, grouping};
@@ -27,6 +28,7 @@ pub enum OnReject {
 pub(super) struct Source<'a> {
     pub(super) backend: Option<String>,
     pub(super) schedule: Option<Schedule>,
+    pub(super) expect: Option<Expectation>,
     pub(super) on_reject: Option<OnReject>,
     pub(super) style: NumberStyle,
     pub(super) files: Option<String>,
@@ -40,6 +42,7 @@ impl<'a> Source<'a> {
         let table = Table::new(node, &SOURCE, faults)?;
         let backend = table.filled("backend");
         let schedule = table.read("schedule", Schedule::read);
+        let expect = table.read("expect_every", Expectation::read);
         let on_reject = table.read("on_reject", on_reject);
         let point = table.read("decimal_point", decimal_point).unwrap_or(b'.');
         let grouping = table.read("grouping", grouping).flatten();
@@ -58,7 +61,7 @@ impl<'a> Source<'a> {
             format = Format::read(kind, &inner);
             format_table = Some(inner);
         }
-        Some(Source { backend, schedule, on_reject, style, files, table: format_table, format })
+        Some(Source { backend, schedule, expect, on_reject, style, files, table: format_table, format })
     }
 }
 

@@ -76,6 +76,10 @@ codes! {
     MissingTrailer = "control.missing_trailer",
     /// The file cannot be read as its layout says (empty header, missing columns, wrong compression).
     FileUnreadable = "file.unreadable",
+    /// The file's content was read before under another name.
+    FileDuplicate = "file.duplicate",
+    /// The file has no bytes at all.
+    FileEmpty = "file.empty",
     /// The mapping's `on_reject` refused the whole file because of other records in it.
     FileRefused = "file.refused",
 }

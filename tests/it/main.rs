@@ -11,6 +11,7 @@ mod demo;
 mod facade;
 mod kill;
 mod mapping;
+mod pickup;
 mod readme;
 mod reference;
 mod service;

@@ -9,7 +9,8 @@ use rusqlite::{Connection, TransactionBehavior};
 /// "Toll" in ASCII.
 const APPLICATION_ID: i32 = 0x546f_6c6c;
 
-const MIGRATIONS: &[&str] = &[r#"
+const MIGRATIONS: &[&str] = &[
+    r#"
 -- A resource version. `sequence` is the newest of its feed, `documents` the rows of its table doc_<id>.
 CREATE TABLE resource (
     id         INTEGER PRIMARY KEY,
@@ -108,7 +109,16 @@ CREATE TABLE api_key (
     created_at INTEGER NOT NULL,
     revoked_at INTEGER
 ) STRICT;
-"#];
+"#,
+    r#"
+-- When the resource was last delivered a file: a feed that has gone quiet is told from one that has nothing new.
+ALTER TABLE resource ADD COLUMN last_file_at INTEGER;
+UPDATE resource SET last_file_at = (SELECT max(claimed_at) FROM file WHERE file.resource = resource.id);
+
+-- The same content under another name.
+CREATE INDEX file_by_blob ON file (resource, blob, id);
+"#,
+];
 
 /// Why a file cannot be used, with the remedy.
 #[derive(Debug)]
