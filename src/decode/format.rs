@@ -63,7 +63,7 @@ impl Format {
             }
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
         };
-        Some(Decoder(kind))
+        Some(Decoder(kind, Arc::default()))
     }
 }
 

@@ -12,6 +12,7 @@
 
 pub mod cobol;
 pub mod code_page;
+pub mod compression;
 pub mod copybook;
 pub mod csv;
 mod encode;
@@ -23,10 +24,12 @@ mod reader;
 mod window;
 
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use crate::record::{Layout, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
+pub use compression::{Compression, Packing};
 pub use encode::{EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, Trim};
 pub use json::{Blank, JsonOptions};
@@ -35,10 +38,10 @@ pub use reader::{Item, Reader, Resume, StreamFault};
 /// The most bytes that one record may have. A record that is longer is rejected; it is not held in memory.
 pub const MAX_RECORD: usize = 16 << 20;
 
-/// A compiled layout with its framing and code page. Cheap to clone; clones share what they learned of the
+/// A compiled layout with its framing and code page, and how files of it are packed. Cheap to clone; clones share what they learned of the
 /// fields that are wanted.
 #[derive(Clone)]
-pub struct Decoder(Kind);
+pub struct Decoder(Kind, Arc<Compression>);
 
 #[derive(Clone)]
 enum Kind {
@@ -78,6 +81,22 @@ impl Decoder {
             Kind::FixedWidth(fixed_width) => fixed_width,
             Kind::Cobol(cobol) => cobol,
         }
+    }
+
+    /// The same layout for files that are packed as `compression` says; without it, as their first bytes say.
+    pub fn with_compression(self, compression: Compression) -> Decoder {
+        Decoder(self.0, Arc::new(compression))
+    }
+
+    /// Reads a compressed file to its end, to know whether it is whole before anything of it is used. A file that is
+    /// not compressed is not looked at.
+    pub fn verify<R: Read + Seek>(&self, input: R) -> Result<(), StreamFault> {
+        Ok(self.open(input)?.verify()?)
+    }
+
+    fn open<R: Read + Seek>(&self, input: R) -> std::io::Result<compression::Input<R>> {
+        let is_zip_itself = false;
+        self.1.open(input, is_zip_itself)
     }
 
     /// Starts reading `input` at `from`. A CSV file's header is read here, also when resuming.

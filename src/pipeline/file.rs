@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::adapters::files::{Candidate, Fate};
 use crate::gate::Lane;
 use crate::landing::Landed;
-use crate::mapping::{OnReject, Plan};
+use crate::mapping::{OnDamage, OnReject, Plan};
 use crate::record::{Position, Reject, RejectCode};
 use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId};
 
@@ -58,14 +58,14 @@ impl Passage<'_> {
         let mut done = entry.checkpoint;
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
-            let (from, to, ends) = (done, chunk.checkpoint, chunk.ends);
+            let (from, to, ends, bytes) = (done, chunk.checkpoint, chunk.ends, chunk.consumed);
             let batch = Batch {
                 documents: chunk.documents,
                 rejects: chunk.rejects,
                 skipped: chunk.skipped,
                 ..self.batch(run, entry, to, ends.unwrap_or(FileState::Claimed))
             };
-            let balance = self.commit(batch, to.offset.saturating_sub(from.offset)).await?;
+            let balance = self.commit(batch, bytes).await?;
             let (read, accounted) = (to.records - from.records, balance.read);
             if read != accounted || !balance.holds() {
                 return Err(PipelineError::Unbalanced { file: self.candidate.name.clone(), read, accounted });
@@ -87,7 +87,7 @@ impl Passage<'_> {
     /// Answers the findings when it is to be refused.
     async fn survey(&self, entry: &FileEntry) -> Result<Option<Survey>, PipelineError> {
         if self.plan.on_reject == OnReject::Record && self.plan.controls().is_none() {
-            return Ok(None);
+            return self.verify(entry).await;
         }
         let file = self.bridge.landing.open_blob(entry.blob)?;
         let plan = Arc::clone(self.plan);
@@ -97,6 +97,19 @@ impl Passage<'_> {
             survey.refusal = judge(self.plan.on_reject, &survey);
         }
         Ok(survey.refusal.is_some().then_some(survey))
+    }
+
+    /// Compressed data is read to its end before anything of it becomes visible, unless the mapping wants what can be
+    /// had of a damaged file. What was begun has been looked at before.
+    async fn verify(&self, entry: &FileEntry) -> Result<Option<Survey>, PipelineError> {
+        if self.plan.on_damage == OnDamage::Keep || entry.checkpoint != Checkpoint::default() {
+            return Ok(None);
+        }
+        let file = self.bridge.landing.open_blob(entry.blob)?;
+        let plan = Arc::clone(self.plan);
+        let verified = tokio::task::spawn_blocking(move || read::verify(&plan, file)).await.map_err(|_| self.died())?;
+        let refusal = verified.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
+        Ok(refusal.map(|refusal| Survey { refusal: Some(refusal), ..Survey::default() }))
     }
 
     /// Refuses the file: its bad records and the reason become dead letters, its good ones count as skipped.

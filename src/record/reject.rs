@@ -76,6 +76,8 @@ codes! {
     MissingTrailer = "control.missing_trailer",
     /// The file cannot be read as its layout says (empty header, missing columns, wrong compression).
     FileUnreadable = "file.unreadable",
+    /// The file unpacks to more, or is larger, than the mapping allows.
+    TooLarge = "file.too_large",
     /// The mapping's `on_reject` refused the whole file because of other records in it.
     FileRefused = "file.refused",
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, fixed_width};
+use crate::decode::{Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, fixed_width};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +53,19 @@ pub(crate) struct DecodeArgs {
     /// Threads that write JSON (cobol and fixed-width)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
+
+    /// How the file is packed: auto (by its first bytes), none, gzip, zip, zstd, bzip2 [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = word(Packing::WORDS))]
+    pub compression: Option<Packing>,
+    /// Which member of a zip archive is read, with * and ?
+    #[arg(long, value_name = "PATTERN", value_parser = Compression::parse_member)]
+    pub member: Option<glob::Pattern>,
+    /// Stop when a compressed file unpacks to more MiB [default: 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_unpacked_mib: Option<u64>,
+    /// Stop when more bytes of a compressed file come out of one [default: 300]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_unpack_ratio: Option<u64>,
 
     /// cobol: the copybook
     #[arg(long, value_name = "FILE", help_heading = "cobol")]
@@ -128,6 +141,17 @@ fn word<T: Copy + Send + Sync + 'static>(
         let found = words.iter().find(|(name, _)| *name == written);
         found.map(|(_, value)| *value).ok_or("not one of the words")
     })
+}
+
+/// What the options say of how the file is packed.
+pub(super) fn compression_of(args: &DecodeArgs) -> Compression {
+    let default = Compression::default();
+    Compression {
+        packing: args.compression.unwrap_or_default(),
+        member: args.member.clone(),
+        max_unpacked: args.max_unpacked_mib.map_or(default.max_unpacked, |mib| mib << 20),
+        max_ratio: args.max_unpack_ratio.unwrap_or(default.max_ratio),
+    }
 }
 
 /// What the options say of the layout.
