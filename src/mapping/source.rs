@@ -71,17 +71,7 @@ impl<'a> Source<'a> {
             format = Format::read(kind, &inner);
             format_table = Some(inner);
         }
-        Some(Source {
-            backend,
-            schedule,
-            on_reject,
-            on_damage,
-            compression,
-            style,
-            files,
-            table: format_table,
-            format,
-        })
+        Some(Source { backend, schedule, on_reject, on_damage, compression, style, files, table: format_table, format })
     }
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &DecodeArgs) -> ExitCode {
 
 fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     let format = format_of(args)?;
-    let decoder = compile(&format)?.with_compression(compression_of(args));
+    let decoder = compile(&format)?.with_compression(compression_of(args)?);
     let records = decoder.records();
     if records.len() > 1 {
         let message = format!("the copybook has several records: choose one with --record ({})", records.join(", "));

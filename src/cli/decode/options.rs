@@ -144,14 +144,18 @@ fn word<T: Copy + Send + Sync + 'static>(
 }
 
 /// What the options say of how the file is packed.
-pub(super) fn compression_of(args: &DecodeArgs) -> Compression {
+pub(super) fn compression_of(args: &DecodeArgs) -> Result<Compression, Failure> {
     let default = Compression::default();
-    Compression {
-        packing: args.compression.unwrap_or_default(),
+    let packing = args.compression.unwrap_or_default();
+    if args.member.is_some() && !matches!(packing, Packing::Auto | Packing::Zip) {
+        return Err(Failure::Usage("--member belongs to --compression zip".to_owned()));
+    }
+    Ok(Compression {
+        packing,
         member: args.member.clone(),
         max_unpacked: args.max_unpacked_mib.map_or(default.max_unpacked, |mib| mib << 20),
         max_ratio: args.max_unpack_ratio.unwrap_or(default.max_ratio),
-    }
+    })
 }
 
 /// What the options say of the layout.
