@@ -251,6 +251,7 @@ impl Decoder {
         match &self.0 {
             // Encoder::new(csv.writer()), where `writer` makes the format's own `RecordWriter`.
             Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) => None,
+            Kind::Xml(xml) => Some(Encoder::new(xml.writer())),
         }
     }
 }

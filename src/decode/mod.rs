@@ -22,6 +22,7 @@ mod json;
 mod lines;
 mod reader;
 mod window;
+pub mod xml;
 
 use std::io::{Read, Seek};
 use std::sync::Arc;
@@ -48,6 +49,7 @@ enum Kind {
     Csv(csv::Csv),
     FixedWidth(fixed_width::FixedWidth),
     Cobol(cobol::Cobol),
+    Xml(xml::Xml),
 }
 
 /// A row of the table that shows a layout to people.
@@ -80,6 +82,7 @@ impl Decoder {
             Kind::Csv(csv) => csv,
             Kind::FixedWidth(fixed_width) => fixed_width,
             Kind::Cobol(cobol) => cobol,
+            Kind::Xml(xml) => xml,
         }
     }
 
@@ -110,6 +113,7 @@ impl Decoder {
             Kind::Csv(csv) => csv.describe(),
             Kind::FixedWidth(fixed_width) => fixed_width.describe(),
             Kind::Cobol(cobol) => cobol.describe(),
+            Kind::Xml(xml) => xml.describe(),
         }
     }
 
@@ -117,7 +121,7 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Vec::new(),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Xml(_) => Vec::new(),
         }
     }
 
@@ -129,6 +133,7 @@ impl Decoder {
             Kind::Csv(_) => csv::write_json(record, options, out),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
+            Kind::Xml(_) => xml::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -137,10 +142,11 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
-    /// do it. `None` for CSV, whose records mean nothing without the reader that knows the header.
+    /// do it. `None` for CSV and XML, whose records mean nothing without the reader that knows the header, or the
+    /// namespaces.
     pub fn detached(&self) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) => None,
+            Kind::Csv(_) | Kind::Xml(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
         }
     }
@@ -161,7 +167,7 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) => Ok(()),
+            Kind::Csv(_) | Kind::Xml(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };

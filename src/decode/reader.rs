@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::{Damage, Input};
-use super::{Decoder, Kind, cobol, csv, fixed_width};
+use super::{Decoder, Kind, cobol, csv, fixed_width, xml};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -76,6 +76,7 @@ enum Inner<R> {
     Csv(csv::Reader<R>),
     FixedWidth(fixed_width::Reader<R>),
     Cobol(cobol::Reader<R>),
+    Xml(xml::Reader<R>),
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -86,6 +87,7 @@ impl<R: Read + Seek> Reader<R> {
             Kind::Csv(csv) => Inner::Csv(csv.reader(input, from)?),
             Kind::FixedWidth(fixed_width) => Inner::FixedWidth(fixed_width.reader(input, from)?),
             Kind::Cobol(cobol) => Inner::Cobol(cobol.reader(input, from)?),
+            Kind::Xml(xml) => Inner::Xml(xml.reader(input, from)?),
         };
         Ok(Reader { inner, consumed })
     }
@@ -97,6 +99,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Csv(reader) => reader.next(),
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
+            Inner::Xml(reader) => reader.next(),
         }
     }
 
@@ -114,6 +117,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Csv(reader) => reader.resume_point(),
             Inner::FixedWidth(reader) => reader.resume_point(),
             Inner::Cobol(reader) => reader.resume_point(),
+            Inner::Xml(reader) => reader.resume_point(),
         }
     }
 }

@@ -70,6 +70,8 @@ codes! {
     BadKey = "key.invalid",
     /// A table's counter is outside the bounds its layout declares.
     BadCount = "structure.bad_count",
+    /// The record's markup is not well-formed, or uses what is not allowed.
+    Malformed = "structure.malformed",
     /// The trailer's control count or sum does not match the records.
     ControlTotal = "control.total",
     /// The trailer that the mapping asks for is missing.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, fixed_width};
+use crate::decode::{Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, fixed_width, xml};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,6 +18,8 @@ pub(crate) enum FormatName {
     FixedWidth,
     /// Records of a COBOL copybook.
     Cobol,
+    /// Elements of an XML file.
+    Xml,
 }
 
 /// Whether items without a name are written.
@@ -123,6 +125,19 @@ pub(crate) struct DecodeArgs {
     #[arg(long, help_heading = "csv")]
     pub no_header: bool,
 
+    /// xml: which elements are records, like /Orders/Order or //Order
+    #[arg(long, value_name = "PATH", help_heading = "xml")]
+    pub record_path: Option<String>,
+    /// A prefix for the paths; without any, elements are known by their local names (repeatable)
+    #[arg(long, value_name = "PREFIX=URI", help_heading = "xml")]
+    pub namespace: Vec<String>,
+    /// An element that is an array also where it stands once, like Line or Lines.Line (repeatable)
+    #[arg(long, value_name = "NAME", help_heading = "xml")]
+    pub array: Vec<String>,
+    /// A value from before the records to add to each, like /Orders/@batch (repeatable)
+    #[arg(long, value_name = "PATH", help_heading = "xml")]
+    pub parent: Vec<String>,
+
     /// fixed-width: file of lines name,start,length
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
     pub spec: Option<PathBuf>,
@@ -164,8 +179,10 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
         (Some(name), _, _) => name,
         (None, Some(_), None) => FormatName::Cobol,
         (None, None, Some(_)) => FormatName::FixedWidth,
+        (None, None, None) if args.record_path.is_some() => FormatName::Xml,
         _ => {
-            let help = "say what the file is: --format csv, --copybook FILE for cobol, --spec FILE for fixed-width";
+            let help = "say what the file is: --format csv, --copybook FILE for cobol, --spec FILE for fixed-width, \
+                        --record-path PATH for xml";
             return Err(Failure::Usage(help.to_owned()));
         }
     };
@@ -203,6 +220,7 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
                 ..fixed_width::Settings::new(fields)
             })
         }
+        FormatName::Xml => Format::Xml(xml_of(args)?),
         FormatName::Cobol => {
             let Some(copybook) = &args.copybook else {
                 return Err(Failure::Usage("cobol needs --copybook FILE".to_owned()));
@@ -228,11 +246,46 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
     })
 }
 
+fn xml_of(args: &DecodeArgs) -> Result<xml::Settings, Failure> {
+    let Some(record_path) = &args.record_path else {
+        return Err(Failure::Usage("xml needs --record-path PATH, like /Orders/Order".to_owned()));
+    };
+    let mut settings = xml::Settings::new(record_path.clone());
+    for written in &args.namespace {
+        let (prefix, uri) = written
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--namespace {written}: write it like o=urn:example:orders")))?;
+        settings.namespaces.push((prefix.to_owned(), uri.to_owned()));
+    }
+    settings.arrays.clone_from(&args.array);
+    settings.parent.clone_from(&args.parent);
+    settings.trim = match args.trim {
+        None | Some(Trim::Both) => true,
+        Some(Trim::None) => false,
+        Some(_) => return Err(Failure::Usage("--trim of xml is both or none".to_owned())),
+    };
+    if let Some(label) = &args.encoding {
+        settings.encoding = Some(xml::Settings::parse_encoding(label).map_err(Failure::Usage)?);
+    }
+    settings.check().map_err(|(key, message)| Failure::Usage(format!("{}: {message}", option_of(key))))?;
+    Ok(settings)
+}
+
+/// The option that is called otherwise than its key.
+fn option_of(key: &str) -> String {
+    match key {
+        "namespaces" => "--namespace".to_owned(),
+        "arrays" => "--array".to_owned(),
+        other => format!("--{}", other.replace('_', "-")),
+    }
+}
+
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, FixedWidth};
+    use FormatName::{Cobol, Csv, FixedWidth, Xml};
     let given: &[(&str, bool, &[FormatName])] = &[
-        ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),
+        ("--trim", args.trim.is_some(), &[Cobol, FixedWidth, Xml]),
+        ("--hex", args.hex, &[Cobol, Csv, FixedWidth]),
         ("--copybook", args.copybook.is_some(), &[Cobol]),
         ("--source-format", args.source_format.is_some(), &[Cobol]),
         ("--record", args.record.is_some(), &[Cobol]),
@@ -251,6 +304,10 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
         ("--no-header", args.no_header, &[Csv]),
+        ("--record-path", args.record_path.is_some(), &[Xml]),
+        ("--namespace", !args.namespace.is_empty(), &[Xml]),
+        ("--array", !args.array.is_empty(), &[Xml]),
+        ("--parent", !args.parent.is_empty(), &[Xml]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
     ];
