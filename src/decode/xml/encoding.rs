@@ -229,6 +229,7 @@ impl<R: Read> Transcoder<R> {
 
     /// Turns the bytes up to `to`.
     fn decode(&mut self, to: usize, is_last: bool) {
+        let was = self.text.len();
         loop {
             let source = &self.raw[self.turned..to];
             let start = self.text.len();
@@ -239,7 +240,8 @@ impl<R: Read> Transcoder<R> {
             self.text.truncate(start + written);
             self.turned += read;
             if has_faults {
-                let stretch = (self.text_end, self.text_end + (start + written) as u64);
+                let from = self.text_end + (start - was) as u64;
+                let stretch = (from, from + written as u64);
                 match self.faults.back_mut() {
                     Some(last) if last.1 >= stretch.0 => last.1 = stretch.1,
                     _ => self.faults.push_back(stretch),

@@ -1,7 +1,7 @@
 //! Values that stand before the records, in the elements around them: a batch number, the date of a header.
 //!
-//! Only those are kept that somebody asked for, as they come by. A value holds for the records behind it, until the
-//! element that it belongs to ends or another of its kind begins.
+//! Only those are kept that somebody asked for, as they come by. A value holds for the records behind it: until the
+//! element ends that both it and they lie in, or another element of those on its path begins.
 
 use super::names::Name;
 use crate::decode::json::write_string;
@@ -110,7 +110,7 @@ impl Outside {
         mask != 0 && self.wanted.iter().enumerate().any(|(i, wanted)| mask & 1 << i != 0 && wanted.path.len() == depth)
     }
 
-    /// The element ends.
+    /// The element ends, and there were records in it: what lies below it holds no more.
     pub(super) fn end(&mut self, mask: u64, depth: usize) {
         for wanted in self.of(mask) {
             if wanted.path.len() > depth {

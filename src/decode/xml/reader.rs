@@ -40,6 +40,7 @@ pub struct Reader<R> {
     frames: Vec<Frame>,
     seen: SeenPaths,
     has_root: bool,
+    has_record: bool,
     /// Bytes of the record that is lent: consumed with the next call.
     pending: usize,
     records: u64,
@@ -56,6 +57,8 @@ struct Open {
     loose: u32,
     /// Which values outside of records lie here or below.
     outside: u64,
+    /// A record was found in it.
+    holds: bool,
     /// Prefixes that were bound before it.
     bound: usize,
     /// Length of its name in `written`.
@@ -116,6 +119,7 @@ impl<R: Read + Seek> Reader<R> {
             frames: Vec::new(),
             seen: SeenPaths::default(),
             has_root: false,
+            has_record: false,
             pending: 0,
             records: 0,
             lines: 0,
@@ -223,6 +227,8 @@ impl<R: Read + Seek> Reader<R> {
                     if !self.start(end, name, empty)? {
                         continue;
                     }
+                    self.hold();
+                    self.has_record = true;
                     if self.source.raw_offset(self.current.window.offset(), &[]) >= from {
                         return Ok(true);
                     }
@@ -331,7 +337,7 @@ impl<R: Read + Seek> Reader<R> {
         if self.open.len() >= MAX_DEPTH {
             return Err(self.fault(0, RejectCode::Malformed, &format!("elements lie more than {MAX_DEPTH} deep")));
         }
-        let (depth, is_first) = (self.open.len(), self.records == 0);
+        let (depth, is_first) = (self.open.len(), !self.has_record);
         let Record { window, names, outside, .. } = &mut self.current;
         let content = std::str::from_utf8(&window.first(end)[1..end - 1 - usize::from(empty)]);
         let Ok(content) = content else { return Err(self.malformed(0, "a tag that is not UTF-8")) };
@@ -383,7 +389,7 @@ impl<R: Read + Seek> Reader<R> {
         }
         let written = &content.as_bytes()[..name_end - 1];
         self.written.extend_from_slice(written);
-        self.open.push(Open { mask, loose, outside: wanted, bound, length: written.len() });
+        self.open.push(Open { mask, loose, outside: wanted, holds: false, bound, length: written.len() });
         self.consume(end);
         if empty {
             self.close();
@@ -391,10 +397,20 @@ impl<R: Read + Seek> Reader<R> {
         Ok(false)
     }
 
+    /// The innermost element holds a record.
+    fn hold(&mut self) {
+        if let Some(open) = self.open.last_mut() {
+            open.holds = true;
+        }
+    }
+
     /// The innermost element around the records ends.
     fn close(&mut self) {
         let Some(open) = self.open.pop() else { return };
-        self.current.outside.end(open.outside, self.open.len() + 1);
+        if open.holds {
+            self.current.outside.end(open.outside, self.open.len() + 1);
+            self.hold();
+        }
         self.current.names.unbind(open.bound);
         self.written.truncate(self.written.len() - open.length);
         self.seen.end(self.open.len());
@@ -408,7 +424,7 @@ impl<R: Read + Seek> Reader<R> {
             let name = String::from_utf8_lossy(&self.written[self.written.len() - open.length..]).into_owned();
             return Err(self.fault(0, RejectCode::Truncated, &format!("the document breaks off before `</{name}>`")));
         }
-        if self.records == 0
+        if !self.has_record
             && let Some(message) = self.seen.nothing_found(&self.current.names, &self.path)
         {
             return Err(self.fault(0, RejectCode::FileUnreadable, &message));

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use quick_xml::XmlVersion;
-use quick_xml::escape::unescape;
+use quick_xml::escape::{EscapeError, unescape};
 use quick_xml::events::attributes::Attribute;
 use quick_xml::name::QName;
 
@@ -297,14 +297,27 @@ impl Form {
             Form::CData => Cow::Owned(with_plain_lines(&raw).into_owned()),
             Form::Escaped => {
                 let lines = with_plain_lines(&raw);
-                Cow::Owned(unescape(&lines).map_err(|error| error.to_string())?.into_owned())
+                Cow::Owned(unescape(&lines).map_err(|error| shown(&error))?.into_owned())
             }
             Form::Value => {
                 let attribute = Attribute { key: QName(""), value: Cow::Borrowed(&*raw) };
-                let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?;
+                let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| match error {
+                    quick_xml::Error::Escape(error) => shown(&error),
+                    other => other.to_string(),
+                })?;
                 Cow::Owned(value.into_owned())
             }
         })
+    }
+}
+
+/// What is wrong with a reference.
+fn shown(error: &EscapeError) -> String {
+    match error {
+        EscapeError::UnrecognizedEntity(_, name) => format!("the entity `{name}`, which XML does not have"),
+        EscapeError::UnterminatedEntity(_) => "`&` that begins no reference".to_owned(),
+        EscapeError::InvalidCharRef(error) => format!("a reference to no character ({error})"),
+        other => other.to_string(),
     }
 }
 
