@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{CodePage, Decoder, Kind, cobol, csv, fixed_width, xml};
+use super::{CodePage, Decoder, Kind, cobol, csv, excel, fixed_width, xml};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
 
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
@@ -18,11 +18,13 @@ pub enum Format {
     Cobol(cobol::Settings),
     /// Elements of XML files.
     Xml(xml::Settings),
+    /// Rows of a sheet of a workbook.
+    Excel(excel::Settings),
 }
 
 impl Format {
     /// Every kind, as the mapping's tables are named.
-    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "xml"];
+    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "xml", "excel"];
 
     /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
     /// read.
@@ -32,6 +34,7 @@ impl Format {
             "fixed_width" => Some(&fixed_width::SECTION),
             "cobol" => Some(&cobol::SECTION),
             "xml" => Some(&xml::SECTION),
+            "excel" => Some(&excel::SECTION),
             _ => None,
         }
     }
@@ -44,6 +47,7 @@ impl Format {
             "fixed_width" => fixed_width::Settings::read(table).map(Format::FixedWidth),
             "cobol" => cobol::Settings::read(table).map(Format::Cobol),
             "xml" => xml::Settings::read(table).map(Format::Xml),
+            "excel" => excel::Settings::read(table).map(Format::Excel),
             _ => None,
         }
     }
@@ -51,7 +55,7 @@ impl Format {
     /// Paths of the files that compiling needs (copybook, field list), as they were written.
     pub fn texts(&self) -> Vec<String> {
         match self {
-            Format::Csv(_) | Format::Xml(_) => Vec::new(),
+            Format::Csv(_) | Format::Xml(_) | Format::Excel(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
             Format::Cobol(settings) => vec![settings.copybook.clone()],
         }
@@ -67,6 +71,7 @@ impl Format {
             }
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
             Format::Xml(settings) => Kind::Xml(xml::Xml::compile(settings)?),
+            Format::Excel(settings) => Kind::Excel(excel::Excel::new(settings.clone())),
         };
         Some(Decoder(kind, Arc::default()))
     }
@@ -189,7 +194,7 @@ mod tests {
             }
             // A table with only what is required takes every default without a fault.
             let text = match *kind {
-                "csv" => "files = \"x\"",
+                "csv" | "excel" => "files = \"x\"",
                 "fixed_width" => "files = \"x\"\nspec = \"y\"",
                 "xml" => "files = \"x\"\nrecord_path = \"/a/b\"",
                 _ => "files = \"x\"\ncopybook = \"y\"",

@@ -16,11 +16,13 @@ pub mod compression;
 pub mod copybook;
 pub mod csv;
 mod encode;
+pub mod excel;
 pub mod fixed_width;
 mod format;
 mod json;
 mod lines;
 mod reader;
+mod whole;
 mod window;
 pub mod xml;
 
@@ -50,6 +52,7 @@ enum Kind {
     FixedWidth(fixed_width::FixedWidth),
     Cobol(cobol::Cobol),
     Xml(xml::Xml),
+    Excel(excel::Excel),
 }
 
 /// A row of the table that shows a layout to people.
@@ -83,6 +86,7 @@ impl Decoder {
             Kind::FixedWidth(fixed_width) => fixed_width,
             Kind::Cobol(cobol) => cobol,
             Kind::Xml(xml) => xml,
+            Kind::Excel(excel) => excel,
         }
     }
 
@@ -98,7 +102,7 @@ impl Decoder {
     }
 
     fn open<R: Read + Seek>(&self, input: R) -> std::io::Result<compression::Input<R>> {
-        let is_zip_itself = false;
+        let is_zip_itself = matches!(self.0, Kind::Excel(_));
         self.1.open(input, is_zip_itself)
     }
 
@@ -114,6 +118,7 @@ impl Decoder {
             Kind::FixedWidth(fixed_width) => fixed_width.describe(),
             Kind::Cobol(cobol) => cobol.describe(),
             Kind::Xml(xml) => xml.describe(),
+            Kind::Excel(_) => Vec::new(),
         }
     }
 
@@ -121,7 +126,7 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Xml(_) => Vec::new(),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Xml(_) | Kind::Excel(_) => Vec::new(),
         }
     }
 
@@ -133,7 +138,7 @@ impl Decoder {
             Kind::Csv(_) => csv::write_json(record, options, out),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
-            Kind::Xml(_) => xml::write_json(record, options, out),
+            Kind::Xml(_) | Kind::Excel(_) => whole::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -142,11 +147,11 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
-    /// do it. `None` for CSV and XML, whose records mean nothing without the reader that knows the header, or the
-    /// namespaces.
+    /// do it. `None` for CSV, XML and workbooks, whose records mean nothing without the reader that knows the header, or
+    /// the namespaces.
     pub fn detached(&self) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) | Kind::Xml(_) => None,
+            Kind::Csv(_) | Kind::Xml(_) | Kind::Excel(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
         }
     }
@@ -167,7 +172,7 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) | Kind::Xml(_) => Ok(()),
+            Kind::Csv(_) | Kind::Xml(_) | Kind::Excel(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };

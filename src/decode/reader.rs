@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::{Damage, Input};
-use super::{Decoder, Kind, cobol, csv, fixed_width, xml};
+use super::{Decoder, Kind, cobol, csv, excel, fixed_width, xml};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -77,6 +77,7 @@ enum Inner<R> {
     FixedWidth(fixed_width::Reader<R>),
     Cobol(cobol::Reader<R>),
     Xml(xml::Reader<R>),
+    Excel(excel::Reader),
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -88,6 +89,7 @@ impl<R: Read + Seek> Reader<R> {
             Kind::FixedWidth(fixed_width) => Inner::FixedWidth(fixed_width.reader(input, from)?),
             Kind::Cobol(cobol) => Inner::Cobol(cobol.reader(input, from)?),
             Kind::Xml(xml) => Inner::Xml(xml.reader(input, from)?),
+            Kind::Excel(excel) => Inner::Excel(excel.reader(input, from)?),
         };
         Ok(Reader { inner, consumed })
     }
@@ -100,6 +102,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
             Inner::Xml(reader) => reader.next(),
+            Inner::Excel(reader) => reader.next(),
         }
     }
 
@@ -118,6 +121,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::FixedWidth(reader) => reader.resume_point(),
             Inner::Cobol(reader) => reader.resume_point(),
             Inner::Xml(reader) => reader.resume_point(),
+            Inner::Excel(reader) => reader.resume_point(),
         }
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, fixed_width, xml};
+use crate::decode::{Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, excel, fixed_width, xml};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,6 +20,8 @@ pub(crate) enum FormatName {
     Cobol,
     /// Elements of an XML file.
     Xml,
+    /// Rows of a sheet of a workbook.
+    Excel,
 }
 
 /// Whether items without a name are written.
@@ -121,7 +123,7 @@ pub(crate) struct DecodeArgs {
     /// Stands around cells; empty when nothing is quoted [default: "]
     #[arg(long, value_name = "C", help_heading = "csv")]
     pub quote: Option<String>,
-    /// The first row is a record; columns are called column_1, column_2 and so on
+    /// csv and excel: the first row is a record; columns are called column_1, column_2, or A, B and so on
     #[arg(long, help_heading = "csv")]
     pub no_header: bool,
 
@@ -137,6 +139,13 @@ pub(crate) struct DecodeArgs {
     /// A value from before the records to add to each, like /Orders/@batch (repeatable)
     #[arg(long, value_name = "PATH", help_heading = "xml")]
     pub parent: Vec<String>,
+
+    /// excel: the sheet, by its name or its place from 1 [default: 1]
+    #[arg(long, value_name = "SHEET", help_heading = "excel")]
+    pub sheet: Option<String>,
+    /// The part of the sheet to look at, like B3:F200, B3:F or B:F
+    #[arg(long, value_name = "RANGE", value_parser = excel::Area::parse, help_heading = "excel")]
+    pub range: Option<excel::Area>,
 
     /// fixed-width: file of lines name,start,length
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
@@ -221,6 +230,18 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
             })
         }
         FormatName::Xml => Format::Xml(xml_of(args)?),
+        FormatName::Excel => {
+            let sheet = args.sheet.as_ref().map(|sheet| match sheet.parse() {
+                Ok(place) if place > 0 => excel::Sheet::At(place),
+                _ => excel::Sheet::Named(sheet.clone()),
+            });
+            Format::Excel(excel::Settings {
+                sheet: sheet.unwrap_or(excel::Sheet::At(1)),
+                range: args.range.unwrap_or(excel::Area::ALL),
+                header: !args.no_header,
+                ..excel::Settings::default()
+            })
+        }
         FormatName::Cobol => {
             let Some(copybook) = &args.copybook else {
                 return Err(Failure::Usage("cobol needs --copybook FILE".to_owned()));
@@ -282,7 +303,7 @@ fn option_of(key: &str) -> String {
 
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, FixedWidth, Xml};
+    use FormatName::{Cobol, Csv, Excel, FixedWidth, Xml};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth, Xml]),
         ("--hex", args.hex, &[Cobol, Csv, FixedWidth]),
@@ -303,7 +324,10 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--blank", args.blank.is_some(), &[Cobol]),
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
-        ("--no-header", args.no_header, &[Csv]),
+        ("--no-header", args.no_header, &[Csv, Excel]),
+        ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Xml]),
+        ("--sheet", args.sheet.is_some(), &[Excel]),
+        ("--range", args.range.is_some(), &[Excel]),
         ("--record-path", args.record_path.is_some(), &[Xml]),
         ("--namespace", !args.namespace.is_empty(), &[Xml]),
         ("--array", !args.array.is_empty(), &[Xml]),

@@ -127,6 +127,52 @@ impl Compression {
     }
 }
 
+/// What is in a zip archive that is a document itself.
+pub(super) struct Contents {
+    /// The names of its members.
+    pub(super) names: Vec<String>,
+    /// The first member that was wanted, unpacked.
+    pub(super) wanted: Option<Vec<u8>>,
+    /// It unpacks to more than was allowed, and was not read on.
+    pub(super) is_cut: bool,
+}
+
+/// Unpacks all members of a zip archive, to know before it is given to others that it unpacks to at most so many bytes,
+/// whatever it says itself. What is unpacked is dropped, but for the one that is wanted.
+pub(super) fn unpack_all<R: Read + Seek>(
+    mut input: R,
+    max_bytes: u64,
+    is_wanted: impl Fn(&str) -> bool,
+) -> io::Result<Contents> {
+    let mut contents = Contents { names: Vec::new(), wanted: None, is_cut: false };
+    let mut total = 0;
+    for member in zip::members(&mut input)? {
+        let mut kept = Vec::new();
+        let is_kept = contents.wanted.is_none() && is_wanted(&member.name);
+        contents.names.push(member.name.clone());
+        let mut stream = stream::Stream::of_member(&mut input, member)?;
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let read = stream.read(&mut piece)?;
+            total += read as u64;
+            contents.is_cut = total > max_bytes;
+            if contents.is_cut {
+                return Ok(contents);
+            }
+            if is_kept {
+                kept.extend_from_slice(&piece[..read]);
+            }
+            if read == 0 {
+                break;
+            }
+        }
+        if is_kept {
+            contents.wanted = Some(kept);
+        }
+    }
+    Ok(contents)
+}
+
 /// Why compressed data cannot be read on. It travels as the cause of an [`io::Error`], because that is what a
 /// [`Read`] may answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

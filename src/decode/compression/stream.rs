@@ -60,6 +60,21 @@ impl<R: Read + Seek> Stream<R> {
         })
     }
 
+    /// One member of an archive, without limits: the caller counts.
+    pub(super) fn of_member(input: R, member: Member) -> io::Result<Stream<R>> {
+        let decoder = begin(Feed::open(input, Some(&member))?, Packing::Zip, Some(&member))?;
+        Ok(Stream {
+            decoder: Some(decoder),
+            packing: Packing::Zip,
+            member: Some(member),
+            crc: Crc::new(),
+            unpacked: 0,
+            ended: false,
+            max_unpacked: u64::MAX,
+            max_ratio: u64::MAX,
+        })
+    }
+
     /// Goes back to the start.
     pub(super) fn restart(&mut self) -> io::Result<()> {
         let input = self.take_feed()?.input;

@@ -116,6 +116,22 @@ pub(super) fn find<R: Read + Seek>(input: &mut R, pattern: Option<&glob::Pattern
     }
 }
 
+/// Members that an archive may have which is read as a whole.
+const MAX_MEMBERS: u64 = 10_000;
+
+/// All members of an archive, in the order of its directory.
+pub(super) fn members<R: Read + Seek>(input: &mut R) -> io::Result<Vec<Member>> {
+    let directory = directory(input)?;
+    if directory.entries > MAX_MEMBERS {
+        return Err(unfit(format!("the zip archive has more than {MAX_MEMBERS} members")));
+    }
+    input.seek(SeekFrom::Start(directory.offset))?;
+    let mut reader = BufReader::new(&mut *input);
+    let entries = (0..directory.entries).map(|_| entry(&mut reader)).collect::<io::Result<Vec<_>>>()?;
+    let files = entries.into_iter().filter(|entry| !entry.name.ends_with('/'));
+    files.map(|entry| locate(input, entry, directory.shift)).collect()
+}
+
 fn is_meant(pattern: &glob::Pattern, name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
     pattern.matches(name) || (!pattern.as_str().contains('/') && pattern.matches(base))

@@ -34,16 +34,14 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use parking_lot::Mutex;
 
+use super::whole::WHOLE;
 use super::{LayoutRow, Resume, StreamFault};
-use crate::record::{
-    FieldKind, Layout, Position, RawRecord, Reject, RejectCode, Resolved, Scope, Slot, Unresolved, Wanted,
-};
+use crate::record::{FieldKind, Layout, Resolved, Slot, Unresolved, Wanted};
 use names::NameFault;
 use outside::MAX_VALUES;
 use path::{FieldPath, RecordPath};
-use record::{Bound, Record, WHOLE};
+use record::{Bound, Record};
 
-use super::JsonOptions;
 pub(in crate::decode) use encode::XmlWriter;
 pub use reader::Reader;
 pub(super) use settings::SECTION;
@@ -241,41 +239,4 @@ impl Layout for Xml {
 
 fn unresolved_path<T>(reason: String) -> Result<T, Unresolved> {
     Err(Unresolved { reason, nearest: None })
-}
-
-/// The whole record, with what it is to have from before it.
-pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {
-    record.fields.count(WHOLE, Scope::ROOT).map_err(|fault| Reject {
-        code: fault.code,
-        field: None,
-        field_span: None,
-        expected: fault.expected,
-        found: fault.found,
-        key: None,
-        position: record.position,
-        raw: record.raw.to_vec(),
-    })?;
-    let start = out.len();
-    if options.meta {
-        let Position { offset, length, record: number, .. } = record.position;
-        out.extend_from_slice(format!("{{\"_offset\":{offset},\"_length\":{length},\"_record\":{number}").as_bytes());
-    }
-    let body = out.len();
-    if !record.fields.write_text(WHOLE, Scope::ROOT, out) {
-        return Err(super::reader::reject(
-            RejectCode::BadType,
-            "a record of this layout",
-            "one of another".to_owned(),
-            record.position,
-            record.raw,
-        ));
-    }
-    // Both are one object.
-    if body > start {
-        match out.get(body..) {
-            Some(b"{}") => out.remove(body),
-            _ => std::mem::replace(&mut out[body], b','),
-        };
-    }
-    Ok(())
 }

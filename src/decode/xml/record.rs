@@ -7,11 +7,9 @@ use super::outside::Outside;
 use super::tree::{Kind, NONE, Tree};
 use crate::decode::json::write_string;
 use crate::decode::reader::foreign_slot;
+use crate::decode::whole::WHOLE;
 use crate::decode::window::Window;
 use crate::record::{FieldFault, Fields, RejectCode, Scope, Slot, Value};
-
-/// The whole record: [`Fields::write_text`] of this slot writes it as a JSON object. No mapping ever gets it.
-pub(super) const WHOLE: Slot = Slot(u32::MAX);
 
 /// Where a slot leads in the file that is read.
 pub(super) enum Bound {
