@@ -18,3 +18,4 @@ mod service;
 mod site;
 mod staging;
 mod systemd;
+mod xml;

@@ -1,7 +1,7 @@
 //! The rows of a sheet as records.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek};
 use std::ops::Range;
 
@@ -92,8 +92,14 @@ impl Reader {
             return Err(self.refuse(what));
         };
         self.row += 1;
-        let cells = self.current.cells.cells.get(range).unwrap_or_default();
-        Ok(cells.iter().map(|cell| (cell.column, shown(&cell.content).trim().to_owned())).collect())
+        let cells = &self.current.cells.cells;
+        // Columns without a name have values all the same.
+        let below = cells.get(range.start..).unwrap_or_default();
+        let mut names: BTreeMap<u32, String> = below.iter().map(|cell| (cell.column, String::new())).collect();
+        for cell in cells.get(range).unwrap_or_default() {
+            names.insert(cell.column, shown(&cell.content).trim().to_owned());
+        }
+        Ok(names.into_iter().collect())
     }
 
     /// Without a header columns are called by their letters, as far as any row goes.

@@ -3,6 +3,7 @@
 //! Workbooks are read by calamine, which wants the whole file. What could make that expensive is looked at before: the
 //! size of the file, what its archive unpacks to, and how often an .ods file repeats its cells.
 
+use std::collections::HashSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -149,7 +150,21 @@ fn read(bytes: Vec<u8>, kind: Kind, settings: &Settings) -> Result<Cells, Unfit>
             }
             let mut cells = book.worksheet_cells_reader(&held.sheet).map_err(damaged)?;
             while let Some(cell) = cells.next_cell().map_err(damaged)? {
-                held.add(cell.get_position(), of_reference(cell.get_value())?)?;
+                let value = cell.get_value();
+                if matches!(value, DataRef::String(text) if text.is_empty()) {
+                    held.blank.insert(cell.get_position());
+                }
+                held.add(cell.get_position(), of_reference(value))?;
+            }
+            // A program that does not compute writes formulas without values: that is not the same as an empty cell.
+            drop(cells);
+            let stored = held.places();
+            let mut formulas = book.worksheet_cells_reader(&held.sheet).map_err(damaged)?;
+            while let Some(cell) = formulas.next_formula().map_err(damaged)? {
+                let place = cell.get_position();
+                if !cell.get_value().is_empty() && !stored.contains(&place) && !held.blank.contains(&place) {
+                    held.add(place, Some(Content::Error("a formula without a stored value".into())))?;
+                }
             }
             held.finish()
         }
@@ -161,7 +176,7 @@ fn read(bytes: Vec<u8>, kind: Kind, settings: &Settings) -> Result<Cells, Unfit>
             }
             let mut cells = book.worksheet_cells_reader(&held.sheet).map_err(damaged)?;
             while let Some(cell) = cells.next_cell().map_err(damaged)? {
-                held.add(cell.get_position(), of_reference(cell.get_value())?)?;
+                held.add(cell.get_position(), of_reference(cell.get_value()))?;
             }
             held.finish()
         }
@@ -217,12 +232,18 @@ struct Held<'a> {
     settings: &'a Settings,
     cells: Vec<Cell>,
     merged: Vec<Dimensions>,
+    /// Places whose value is an empty text.
+    blank: HashSet<(u32, u32)>,
     bytes: u64,
 }
 
 impl<'a> Held<'a> {
     fn new(sheet: String, settings: &'a Settings) -> Held<'a> {
-        Held { sheet, settings, cells: Vec::new(), merged: Vec::new(), bytes: 0 }
+        Held { sheet, settings, cells: Vec::new(), merged: Vec::new(), blank: HashSet::new(), bytes: 0 }
+    }
+
+    fn places(&self) -> HashSet<(u32, u32)> {
+        self.cells.iter().map(|cell| (cell.row, cell.column)).collect()
     }
 
     fn add(&mut self, (row, column): (u32, u32), content: Option<Content>) -> Result<(), Unfit> {
@@ -244,7 +265,7 @@ impl<'a> Held<'a> {
         let (first_row, first_column) = range.start().unwrap_or_default();
         for (row, column, value) in range.used_cells() {
             let place = (first_row + row as u32, first_column + column as u32);
-            self.add(place, of_value(value)?)?;
+            self.add(place, of_value(value))?;
         }
         Ok(())
     }
@@ -271,27 +292,28 @@ impl<'a> Held<'a> {
     }
 }
 
-fn of_reference(value: &DataRef<'_>) -> Result<Option<Content>, Unfit> {
-    Ok(match value {
+fn of_reference(value: &DataRef<'_>) -> Option<Content> {
+    match value {
         DataRef::SharedString(text) => text_of(text),
-        other => return of_value(&Data::from(other.clone())),
-    })
+        other => of_value(&Data::from(other.clone())),
+    }
 }
 
 fn text_of(text: &str) -> Option<Content> {
     (!text.is_empty()).then(|| Content::Text(text.into()))
 }
 
-fn of_value(value: &Data) -> Result<Option<Content>, Unfit> {
-    Ok(match value {
-        Data::Empty => None,
-        Data::String(text) => text_of(text),
-        Data::Int(number) => Some(Content::Whole(*number)),
-        Data::Float(number) => Some(Content::Number(*number)),
-        Data::Bool(value) => Some(Content::Boolean(*value)),
-        Data::DateTime(moment) => Some(moment_of(moment)),
-        Data::DateTimeIso(text) | Data::DurationIso(text) => Some(Content::Moment(text.as_str().into())),
-        Data::Error(error) => Some(Content::Error(error.to_string().into())),
+fn of_value(value: &Data) -> Option<Content> {
+    Some(match value {
+        Data::Empty => return None,
+        Data::String(text) => return text_of(text),
+        Data::Int(number) => Content::Whole(*number),
+        Data::Float(number) => Content::Number(*number),
+        Data::Bool(value) => Content::Boolean(*value),
+        Data::DateTime(moment) => moment_of(moment),
+        Data::DateTimeIso(text) => Content::Moment(text.as_str().into()),
+        Data::DurationIso(text) => Content::Moment(time_of(text).unwrap_or_else(|| text.clone()).into()),
+        Data::Error(error) => Content::Error(error.to_string().into()),
     })
 }
 
@@ -321,6 +343,29 @@ fn moment_of(moment: &ExcelDateTime) -> Content {
     } else {
         date.into()
     })
+}
+
+/// `PT7H5M9S`, as .ods files write times of day and durations, in the way of the other kinds: `07:05:09`.
+fn time_of(text: &str) -> Option<String> {
+    let mut rest = text.strip_prefix("PT")?;
+    let mut part = |unit: char| -> Option<u64> {
+        let Some((digits, behind)) = rest.split_once(unit) else { return Some(0) };
+        rest = behind;
+        digits.parse().ok()
+    };
+    let (hours, minutes) = (part('H')?, part('M')?);
+    let (seconds, digits) = match rest.strip_suffix('S') {
+        Some(seconds) => seconds.split_once(['.', ',']).unwrap_or((seconds, "")),
+        None if rest.is_empty() => ("0", ""),
+        None => return None,
+    };
+    let seconds: u64 = seconds.parse().ok()?;
+    let digits = digits.trim_end_matches('0');
+    let point = if digits.is_empty() { "" } else { "." };
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| format!("{hours:02}:{minutes:02}:{seconds:02}{point}{digits}"))
 }
 
 fn fraction(milliseconds: u64) -> String {
