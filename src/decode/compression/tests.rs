@@ -1,3 +1,5 @@
+//! Compressed data that other programs wrote, cut, changed and looked at from every place.
+
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Workbooks that other programs wrote, resumed at every row and garbled.
+
 use std::io::{Cursor, Write};
 
 use proptest::prelude::*;

@@ -14,6 +14,7 @@
 //! around the records with their namespaces and values; records before the offset are passed over by their tags, several
 //! times as fast as they are read.
 
+mod build;
 mod encode;
 mod encoding;
 mod markup;

@@ -1,3 +1,5 @@
+//! XML held against another parser, resumed at every record, cut and garbled.
+
 use std::io::Cursor;
 
 use proptest::prelude::*;
