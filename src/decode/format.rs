@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{CodePage, Decoder, Kind, cobol, csv, fixed_width};
+use super::{CodePage, Decoder, Kind, cobol, csv, excel, fixed_width, xml};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
 
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
@@ -16,11 +16,15 @@ pub enum Format {
     FixedWidth(fixed_width::Settings),
     /// Records that a COBOL copybook describes.
     Cobol(cobol::Settings),
+    /// Elements of XML files.
+    Xml(xml::Settings),
+    /// Rows of a sheet of a workbook.
+    Excel(excel::Settings),
 }
 
 impl Format {
     /// Every kind, as the mapping's tables are named.
-    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol"];
+    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "xml", "excel"];
 
     /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
     /// read.
@@ -29,6 +33,8 @@ impl Format {
             "csv" => Some(&csv::SECTION),
             "fixed_width" => Some(&fixed_width::SECTION),
             "cobol" => Some(&cobol::SECTION),
+            "xml" => Some(&xml::SECTION),
+            "excel" => Some(&excel::SECTION),
             _ => None,
         }
     }
@@ -40,6 +46,8 @@ impl Format {
             "csv" => csv::Settings::read(table).map(Format::Csv),
             "fixed_width" => fixed_width::Settings::read(table).map(Format::FixedWidth),
             "cobol" => cobol::Settings::read(table).map(Format::Cobol),
+            "xml" => xml::Settings::read(table).map(Format::Xml),
+            "excel" => excel::Settings::read(table).map(Format::Excel),
             _ => None,
         }
     }
@@ -47,7 +55,7 @@ impl Format {
     /// Paths of the files that compiling needs (copybook, field list), as they were written.
     pub fn texts(&self) -> Vec<String> {
         match self {
-            Format::Csv(_) => Vec::new(),
+            Format::Csv(_) | Format::Xml(_) | Format::Excel(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
             Format::Cobol(settings) => vec![settings.copybook.clone()],
         }
@@ -62,8 +70,10 @@ impl Format {
                 Kind::FixedWidth(fixed_width::FixedWidth::compile(settings, texts, faults)?)
             }
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
+            Format::Xml(settings) => Kind::Xml(xml::Xml::compile(settings)?),
+            Format::Excel(settings) => Kind::Excel(excel::Excel::new(settings.clone())),
         };
-        Some(Decoder(kind))
+        Some(Decoder(kind, Arc::default()))
     }
 }
 
@@ -184,8 +194,9 @@ mod tests {
             }
             // A table with only what is required takes every default without a fault.
             let text = match *kind {
-                "csv" => "files = \"x\"",
+                "csv" | "excel" => "files = \"x\"",
                 "fixed_width" => "files = \"x\"\nspec = \"y\"",
+                "xml" => "files = \"x\"\nrecord_path = \"/a/b\"",
                 _ => "files = \"x\"\ncopybook = \"y\"",
             };
             let faults = Faults::new();

@@ -12,21 +12,27 @@
 
 pub mod cobol;
 pub mod code_page;
+pub mod compression;
 pub mod copybook;
 pub mod csv;
 mod encode;
+pub mod excel;
 pub mod fixed_width;
 mod format;
 mod json;
 mod lines;
 mod reader;
+mod whole;
 mod window;
+pub mod xml;
 
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use crate::record::{Layout, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
+pub use compression::{Compression, Packing};
 pub use encode::{EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, Trim};
 pub use json::{Blank, JsonOptions};
@@ -35,16 +41,18 @@ pub use reader::{Item, Reader, Resume, StreamFault};
 /// The most bytes that one record may have. A record that is longer is rejected; it is not held in memory.
 pub const MAX_RECORD: usize = 16 << 20;
 
-/// A compiled layout with its framing and code page. Cheap to clone; clones share what they learned of the
+/// A compiled layout with its framing and code page, and how files of it are packed. Cheap to clone; clones share what they learned of the
 /// fields that are wanted.
 #[derive(Clone)]
-pub struct Decoder(Kind);
+pub struct Decoder(Kind, Arc<Compression>);
 
 #[derive(Clone)]
 enum Kind {
     Csv(csv::Csv),
     FixedWidth(fixed_width::FixedWidth),
     Cobol(cobol::Cobol),
+    Xml(xml::Xml),
+    Excel(excel::Excel),
 }
 
 /// A row of the table that shows a layout to people.
@@ -77,7 +85,25 @@ impl Decoder {
             Kind::Csv(csv) => csv,
             Kind::FixedWidth(fixed_width) => fixed_width,
             Kind::Cobol(cobol) => cobol,
+            Kind::Xml(xml) => xml,
+            Kind::Excel(excel) => excel,
         }
+    }
+
+    /// The same layout for files that are packed as `compression` says; without it, as their first bytes say.
+    pub fn with_compression(self, compression: Compression) -> Decoder {
+        Decoder(self.0, Arc::new(compression))
+    }
+
+    /// Reads a compressed file to its end, to know whether it is whole before anything of it is used. A file that is
+    /// not compressed is not looked at.
+    pub fn verify<R: Read + Seek>(&self, input: R) -> Result<(), StreamFault> {
+        Ok(self.open(input)?.verify()?)
+    }
+
+    fn open<R: Read + Seek>(&self, input: R) -> std::io::Result<compression::Input<R>> {
+        let is_zip_itself = matches!(self.0, Kind::Excel(_));
+        self.1.open(input, is_zip_itself)
     }
 
     /// Starts reading `input` at `from`. A CSV file's header is read here, also when resuming.
@@ -91,6 +117,8 @@ impl Decoder {
             Kind::Csv(csv) => csv.describe(),
             Kind::FixedWidth(fixed_width) => fixed_width.describe(),
             Kind::Cobol(cobol) => cobol.describe(),
+            Kind::Xml(xml) => xml.describe(),
+            Kind::Excel(_) => Vec::new(),
         }
     }
 
@@ -98,7 +126,7 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Vec::new(),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Xml(_) | Kind::Excel(_) => Vec::new(),
         }
     }
 
@@ -110,6 +138,7 @@ impl Decoder {
             Kind::Csv(_) => csv::write_json(record, options, out),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
+            Kind::Xml(_) | Kind::Excel(_) => whole::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -118,10 +147,11 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
-    /// do it. `None` for CSV, whose records mean nothing without the reader that knows the header.
+    /// do it. `None` for CSV, XML and workbooks, whose records mean nothing without the reader that knows the header, or
+    /// the namespaces.
     pub fn detached(&self) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) => None,
+            Kind::Csv(_) | Kind::Xml(_) | Kind::Excel(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
         }
     }
@@ -142,7 +172,7 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) => Ok(()),
+            Kind::Csv(_) | Kind::Xml(_) | Kind::Excel(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };

@@ -53,7 +53,7 @@ pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, QueryField};
 pub use plan::{Mapped, Mapper};
 pub use schedule::{CronSchedule, Schedule};
-pub use source::OnReject;
+pub use source::{OnDamage, OnReject};
 
 /// A compiled mapping. Share it by `Arc`; each thread takes a [`Mapper`] of its own.
 #[derive(Clone)]
@@ -68,6 +68,8 @@ pub struct Plan {
     pub expect: Option<Expectation>,
     /// What a bad record means for its file.
     pub on_reject: OnReject,
+    /// What a compressed file that is damaged means for the records before the damage.
+    pub on_damage: OnDamage,
     /// Pattern of the file names to take, without a path.
     pub files: String,
     /// Turns the files' bytes into records.
@@ -196,8 +198,9 @@ pub fn compile(
         schedule: from.schedule?,
         expect: from.expect,
         on_reject: from.on_reject?,
+        on_damage: from.on_damage?,
         files: from.files?,
-        decoder,
+        decoder: decoder.with_compression(from.compression?),
         hash: hash(source, &texts_of(&root, &Faults::new()), texts),
         rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer }),
     })

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::inbox::{Candidate, Duplicates, Empty, Fate, InboxError};
 use crate::gate::Lane;
 use crate::landing::{Landed, LandingError};
-use crate::mapping::{OnReject, Plan};
+use crate::mapping::{OnDamage, OnReject, Plan};
 use crate::record::{BlobId, Position, Reject, RejectCode};
 use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId};
 
@@ -72,7 +72,7 @@ impl Passage<'_> {
 
     /// Stages what is not staged yet.
     pub(super) async fn stage(&self, run: &RunId, entry: &FileEntry) -> Result<Outcome, PipelineError> {
-        if let Some(survey) = self.survey(entry.blob).await? {
+        if let Some(survey) = self.survey(entry.blob, entry.checkpoint != Checkpoint::default()).await? {
             return self.refuse(run, entry, survey).await;
         }
         let file = self.bridge.landing.open_blob(entry.blob)?;
@@ -81,14 +81,14 @@ impl Passage<'_> {
         let mut done = entry.checkpoint;
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
-            let (from, to, ends) = (done, chunk.checkpoint, chunk.ends);
+            let (from, to, ends, bytes) = (done, chunk.checkpoint, chunk.ends, chunk.consumed);
             let batch = Batch {
                 documents: chunk.documents,
                 rejects: chunk.rejects,
                 skipped: chunk.skipped,
                 ..self.batch(run, entry, to, ends.unwrap_or(FileState::Claimed))
             };
-            let balance = self.commit(batch, to.offset.saturating_sub(from.offset)).await?;
+            let balance = self.commit(batch, bytes).await?;
             let (read, accounted) = (to.records - from.records, balance.read);
             if read != accounted || !balance.holds() {
                 return Err(PipelineError::Unbalanced { file: self.candidate.name.clone(), read, accounted });
@@ -108,9 +108,9 @@ impl Passage<'_> {
 
     /// For mappings that judge the file as a whole: reads it all before anything of it becomes visible.
     /// Answers the findings when it is to be refused.
-    async fn survey(&self, blob: BlobId) -> Result<Option<Survey>, PipelineError> {
+    async fn survey(&self, blob: BlobId, is_begun: bool) -> Result<Option<Survey>, PipelineError> {
         if self.plan.on_reject == OnReject::Record && self.plan.controls().is_none() {
-            return Ok(None);
+            return self.verify(blob, is_begun).await;
         }
         let file = self.bridge.landing.open_blob(blob)?;
         let plan = Arc::clone(self.plan);
@@ -134,7 +134,7 @@ impl Passage<'_> {
         if entry.is_some_and(|entry| entry.state != FileState::Claimed) {
             return Ok(false);
         }
-        let refusal = self.survey(landed.id).await?.and_then(|survey| survey.refusal);
+        let refusal = self.survey(landed.id, false).await?.and_then(|survey| survey.refusal);
         let is_cut = |code| matches!(code, RejectCode::MissingTrailer | RejectCode::Truncated);
         if !refusal.is_some_and(|refusal| is_cut(refusal.code)) {
             return Ok(false);
@@ -191,6 +191,19 @@ impl Passage<'_> {
                 Ok(Outcome { balance, state: FileState::Staged })
             }
         }
+    }
+
+    /// Compressed data is read to its end before anything of it becomes visible, unless the mapping wants what can be
+    /// had of a damaged file. What was begun has been looked at before.
+    async fn verify(&self, blob: BlobId, is_begun: bool) -> Result<Option<Survey>, PipelineError> {
+        if self.plan.on_damage == OnDamage::Keep || is_begun {
+            return Ok(None);
+        }
+        let file = self.bridge.landing.open_blob(blob)?;
+        let plan = Arc::clone(self.plan);
+        let verified = tokio::task::spawn_blocking(move || read::verify(&plan, file)).await.map_err(|_| self.died())?;
+        let refusal = verified.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
+        Ok(refusal.map(|refusal| Survey { refusal: Some(refusal), ..Survey::default() }))
     }
 
     /// Refuses the file: its bad records and the reason become dead letters, its good ones count as skipped.

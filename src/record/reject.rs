@@ -70,6 +70,8 @@ codes! {
     BadKey = "key.invalid",
     /// A table's counter is outside the bounds its layout declares.
     BadCount = "structure.bad_count",
+    /// The record's markup is not well-formed, or uses what is not allowed.
+    Malformed = "structure.malformed",
     /// The trailer's control count or sum does not match the records.
     ControlTotal = "control.total",
     /// The trailer that the mapping asks for is missing.
@@ -80,6 +82,8 @@ codes! {
     FileDuplicate = "file.duplicate",
     /// The file has no bytes at all.
     FileEmpty = "file.empty",
+    /// The file unpacks to more, or is larger, than the mapping allows.
+    TooLarge = "file.too_large",
     /// The mapping's `on_reject` refused the whole file because of other records in it.
     FileRefused = "file.refused",
 }

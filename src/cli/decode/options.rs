@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, fixed_width};
+use crate::decode::{Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, excel, fixed_width, xml};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,6 +18,10 @@ pub(crate) enum FormatName {
     FixedWidth,
     /// Records of a COBOL copybook.
     Cobol,
+    /// Elements of an XML file.
+    Xml,
+    /// Rows of a sheet of a workbook.
+    Excel,
 }
 
 /// Whether items without a name are written.
@@ -53,6 +57,19 @@ pub(crate) struct DecodeArgs {
     /// Threads that write JSON (cobol and fixed-width)
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
+
+    /// How the file is packed: auto (by its first bytes), none, gzip, zip, zstd, bzip2 [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = word(Packing::WORDS))]
+    pub compression: Option<Packing>,
+    /// Which member of a zip archive is read, with * and ?
+    #[arg(long, value_name = "PATTERN", value_parser = Compression::parse_member)]
+    pub member: Option<glob::Pattern>,
+    /// Stop when a compressed file unpacks to more MiB [default: 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_unpacked_mib: Option<u64>,
+    /// Stop when more bytes of a compressed file come out of one [default: 300]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_unpack_ratio: Option<u64>,
 
     /// cobol: the copybook
     #[arg(long, value_name = "FILE", help_heading = "cobol")]
@@ -106,9 +123,29 @@ pub(crate) struct DecodeArgs {
     /// Stands around cells; empty when nothing is quoted [default: "]
     #[arg(long, value_name = "C", help_heading = "csv")]
     pub quote: Option<String>,
-    /// The first row is a record; columns are called column_1, column_2 and so on
+    /// csv and excel: the first row is a record; columns are called column_1, column_2, or A, B and so on
     #[arg(long, help_heading = "csv")]
     pub no_header: bool,
+
+    /// xml: which elements are records, like /Orders/Order or //Order
+    #[arg(long, value_name = "PATH", help_heading = "xml")]
+    pub record_path: Option<String>,
+    /// A prefix for the paths; without any, elements are known by their local names (repeatable)
+    #[arg(long, value_name = "PREFIX=URI", help_heading = "xml")]
+    pub namespace: Vec<String>,
+    /// An element that is an array also where it stands once, like Line or Lines.Line (repeatable)
+    #[arg(long, value_name = "NAME", help_heading = "xml")]
+    pub array: Vec<String>,
+    /// A value from before the records to add to each, like /Orders/@batch (repeatable)
+    #[arg(long, value_name = "PATH", help_heading = "xml")]
+    pub parent: Vec<String>,
+
+    /// excel: the sheet, by its name or its place from 1 [default: 1]
+    #[arg(long, value_name = "SHEET", help_heading = "excel")]
+    pub sheet: Option<String>,
+    /// The part of the sheet to look at, like B3:F200, B3:F or B:F
+    #[arg(long, value_name = "RANGE", value_parser = excel::Area::parse, help_heading = "excel")]
+    pub range: Option<excel::Area>,
 
     /// fixed-width: file of lines name,start,length
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
@@ -130,14 +167,31 @@ fn word<T: Copy + Send + Sync + 'static>(
     })
 }
 
+/// What the options say of how the file is packed.
+pub(super) fn compression_of(args: &DecodeArgs) -> Result<Compression, Failure> {
+    let default = Compression::default();
+    let packing = args.compression.unwrap_or_default();
+    if args.member.is_some() && !matches!(packing, Packing::Auto | Packing::Zip) {
+        return Err(Failure::Usage("--member belongs to --compression zip".to_owned()));
+    }
+    Ok(Compression {
+        packing,
+        member: args.member.clone(),
+        max_unpacked: args.max_unpacked_mib.map_or(default.max_unpacked, |mib| mib << 20),
+        max_ratio: args.max_unpack_ratio.unwrap_or(default.max_ratio),
+    })
+}
+
 /// What the options say of the layout.
 pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
     let name = match (args.format, &args.copybook, &args.spec) {
         (Some(name), _, _) => name,
         (None, Some(_), None) => FormatName::Cobol,
         (None, None, Some(_)) => FormatName::FixedWidth,
+        (None, None, None) if args.record_path.is_some() => FormatName::Xml,
         _ => {
-            let help = "say what the file is: --format csv, --copybook FILE for cobol, --spec FILE for fixed-width";
+            let help = "say what the file is: --format csv, --copybook FILE for cobol, --spec FILE for fixed-width, \
+                        --record-path PATH for xml";
             return Err(Failure::Usage(help.to_owned()));
         }
     };
@@ -175,6 +229,19 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
                 ..fixed_width::Settings::new(fields)
             })
         }
+        FormatName::Xml => Format::Xml(xml_of(args)?),
+        FormatName::Excel => {
+            let sheet = args.sheet.as_ref().map(|sheet| match sheet.parse() {
+                Ok(place) if place > 0 => excel::Sheet::At(place),
+                _ => excel::Sheet::Named(sheet.clone()),
+            });
+            Format::Excel(excel::Settings {
+                sheet: sheet.unwrap_or(excel::Sheet::At(1)),
+                range: args.range.unwrap_or(excel::Area::ALL),
+                header: !args.no_header,
+                ..excel::Settings::default()
+            })
+        }
         FormatName::Cobol => {
             let Some(copybook) = &args.copybook else {
                 return Err(Failure::Usage("cobol needs --copybook FILE".to_owned()));
@@ -200,11 +267,46 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
     })
 }
 
+fn xml_of(args: &DecodeArgs) -> Result<xml::Settings, Failure> {
+    let Some(record_path) = &args.record_path else {
+        return Err(Failure::Usage("xml needs --record-path PATH, like /Orders/Order".to_owned()));
+    };
+    let mut settings = xml::Settings::new(record_path.clone());
+    for written in &args.namespace {
+        let (prefix, uri) = written
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--namespace {written}: write it like o=urn:example:orders")))?;
+        settings.namespaces.push((prefix.to_owned(), uri.to_owned()));
+    }
+    settings.arrays.clone_from(&args.array);
+    settings.parent.clone_from(&args.parent);
+    settings.trim = match args.trim {
+        None | Some(Trim::Both) => true,
+        Some(Trim::None) => false,
+        Some(_) => return Err(Failure::Usage("--trim of xml is both or none".to_owned())),
+    };
+    if let Some(label) = &args.encoding {
+        settings.encoding = Some(xml::Settings::parse_encoding(label).map_err(Failure::Usage)?);
+    }
+    settings.check().map_err(|(key, message)| Failure::Usage(format!("{}: {message}", option_of(key))))?;
+    Ok(settings)
+}
+
+/// The option that is called otherwise than its key.
+fn option_of(key: &str) -> String {
+    match key {
+        "namespaces" => "--namespace".to_owned(),
+        "arrays" => "--array".to_owned(),
+        other => format!("--{}", other.replace('_', "-")),
+    }
+}
+
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, FixedWidth};
+    use FormatName::{Cobol, Csv, Excel, FixedWidth, Xml};
     let given: &[(&str, bool, &[FormatName])] = &[
-        ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),
+        ("--trim", args.trim.is_some(), &[Cobol, FixedWidth, Xml]),
+        ("--hex", args.hex, &[Cobol, Csv, FixedWidth]),
         ("--copybook", args.copybook.is_some(), &[Cobol]),
         ("--source-format", args.source_format.is_some(), &[Cobol]),
         ("--record", args.record.is_some(), &[Cobol]),
@@ -222,7 +324,14 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--blank", args.blank.is_some(), &[Cobol]),
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
-        ("--no-header", args.no_header, &[Csv]),
+        ("--no-header", args.no_header, &[Csv, Excel]),
+        ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Xml]),
+        ("--sheet", args.sheet.is_some(), &[Excel]),
+        ("--range", args.range.is_some(), &[Excel]),
+        ("--record-path", args.record_path.is_some(), &[Xml]),
+        ("--namespace", !args.namespace.is_empty(), &[Xml]),
+        ("--array", !args.array.is_empty(), &[Xml]),
+        ("--parent", !args.parent.is_empty(), &[Xml]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
     ];
