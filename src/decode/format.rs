@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{CodePage, Decoder, Kind, cobol, csv, fixed_width};
+use super::{CodePage, Decoder, Kind, cobol, csv, edi, fixed_width};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
 
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
@@ -16,11 +16,13 @@ pub enum Format {
     FixedWidth(fixed_width::Settings),
     /// Records that a COBOL copybook describes.
     Cobol(cobol::Settings),
+    /// Interchanges of X12 or EDIFACT.
+    Edi(edi::Settings),
 }
 
 impl Format {
     /// Every kind, as the mapping's tables are named.
-    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol"];
+    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi"];
 
     /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
     /// read.
@@ -29,6 +31,7 @@ impl Format {
             "csv" => Some(&csv::SECTION),
             "fixed_width" => Some(&fixed_width::SECTION),
             "cobol" => Some(&cobol::SECTION),
+            "edi" => Some(&edi::SECTION),
             _ => None,
         }
     }
@@ -40,6 +43,7 @@ impl Format {
             "csv" => csv::Settings::read(table).map(Format::Csv),
             "fixed_width" => fixed_width::Settings::read(table).map(Format::FixedWidth),
             "cobol" => cobol::Settings::read(table).map(Format::Cobol),
+            "edi" => edi::Settings::read(table).map(Format::Edi),
             _ => None,
         }
     }
@@ -50,6 +54,7 @@ impl Format {
             Format::Csv(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
             Format::Cobol(settings) => vec![settings.copybook.clone()],
+            Format::Edi(settings) => settings.schema.iter().map(|(path, _)| path.clone()).collect(),
         }
     }
 
@@ -62,6 +67,7 @@ impl Format {
                 Kind::FixedWidth(fixed_width::FixedWidth::compile(settings, texts, faults)?)
             }
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
+            Format::Edi(settings) => Kind::Edi(edi::Edi::compile(settings, texts, faults)?),
         };
         Some(Decoder(kind))
     }
@@ -184,7 +190,7 @@ mod tests {
             }
             // A table with only what is required takes every default without a fault.
             let text = match *kind {
-                "csv" => "files = \"x\"",
+                "csv" | "edi" => "files = \"x\"",
                 "fixed_width" => "files = \"x\"\nspec = \"y\"",
                 _ => "files = \"x\"\ncopybook = \"y\"",
             };

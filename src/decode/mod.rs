@@ -14,6 +14,7 @@ pub mod cobol;
 pub mod code_page;
 pub mod copybook;
 pub mod csv;
+pub mod edi;
 mod encode;
 pub mod fixed_width;
 mod format;
@@ -45,6 +46,7 @@ enum Kind {
     Csv(csv::Csv),
     FixedWidth(fixed_width::FixedWidth),
     Cobol(cobol::Cobol),
+    Edi(edi::Edi),
 }
 
 /// A row of the table that shows a layout to people.
@@ -77,6 +79,7 @@ impl Decoder {
             Kind::Csv(csv) => csv,
             Kind::FixedWidth(fixed_width) => fixed_width,
             Kind::Cobol(cobol) => cobol,
+            Kind::Edi(edi) => edi,
         }
     }
 
@@ -91,6 +94,7 @@ impl Decoder {
             Kind::Csv(csv) => csv.describe(),
             Kind::FixedWidth(fixed_width) => fixed_width.describe(),
             Kind::Cobol(cobol) => cobol.describe(),
+            Kind::Edi(edi) => edi.describe(),
         }
     }
 
@@ -98,7 +102,7 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Vec::new(),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Edi(_) => Vec::new(),
         }
     }
 
@@ -110,6 +114,7 @@ impl Decoder {
             Kind::Csv(_) => csv::write_json(record, options, out),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
+            Kind::Edi(_) => edi::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -118,10 +123,10 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
-    /// do it. `None` for CSV, whose records mean nothing without the reader that knows the header.
+    /// do it. `None` for CSV and EDI, whose records mean nothing without the reader that knows the header or envelope.
     pub fn detached(&self) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) => None,
+            Kind::Csv(_) | Kind::Edi(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
         }
     }
@@ -142,7 +147,7 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) => Ok(()),
+            Kind::Csv(_) | Kind::Edi(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };

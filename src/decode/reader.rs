@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek};
 
-use super::{Decoder, Kind, cobol, csv, fixed_width};
+use super::{Decoder, Kind, cobol, csv, edi, fixed_width};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -54,6 +54,7 @@ enum Inner<R> {
     Csv(csv::Reader<R>),
     FixedWidth(fixed_width::Reader<R>),
     Cobol(cobol::Reader<R>),
+    Edi(edi::Reader<R>),
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -62,6 +63,7 @@ impl<R: Read + Seek> Reader<R> {
             Kind::Csv(csv) => Inner::Csv(csv.reader(input, from)?),
             Kind::FixedWidth(fixed_width) => Inner::FixedWidth(fixed_width.reader(input, from)?),
             Kind::Cobol(cobol) => Inner::Cobol(cobol.reader(input, from)?),
+            Kind::Edi(edi) => Inner::Edi(edi.reader(input, from)?),
         };
         Ok(Reader(inner))
     }
@@ -73,6 +75,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Csv(reader) => reader.next(),
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
+            Inner::Edi(reader) => reader.next(),
         }
     }
 
@@ -82,6 +85,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Csv(reader) => reader.resume_point(),
             Inner::FixedWidth(reader) => reader.resume_point(),
             Inner::Cobol(reader) => reader.resume_point(),
+            Inner::Edi(reader) => reader.resume_point(),
         }
     }
 }
@@ -104,4 +108,9 @@ pub(super) fn foreign_slot() -> FieldFault {
         expected: "a field of this layout".to_owned(),
         found: "a field of another layout".to_owned(),
     }
+}
+
+/// The answer to a record that another format's reader gave.
+pub(super) fn foreign_record(fault: FieldFault, record: &RawRecord<'_>) -> Reject {
+    reject(fault.code, &fault.expected, fault.found, record.position, record.raw)
 }

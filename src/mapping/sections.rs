@@ -60,6 +60,7 @@ pub(super) static SOURCE: Section = Section {
         key("csv", "table", Optional, "the records are rows of CSV files"),
         key("fixed_width", "table", Optional, "the records are lines of columns at fixed places"),
         key("cobol", "table", Optional, "the records are as a COBOL copybook says"),
+        key("edi", "table", Optional, "the records are messages of X12 or EDIFACT interchanges"),
     ],
 };
 
@@ -213,7 +214,6 @@ pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
 ];
 
 pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[
-    ("edi", ONLY_FLAT),
     ("xml", ONLY_FLAT),
     ("soap", ONLY_FLAT),
     ("table", ONLY_FLAT),
@@ -221,7 +221,7 @@ pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[
     ("excel", ONLY_FLAT),
     ("idoc", ONLY_FLAT),
 ];
-const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`";
+const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`";
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

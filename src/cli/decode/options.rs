@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, fixed_width};
+use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, edi, fixed_width};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -18,6 +18,8 @@ pub(crate) enum FormatName {
     FixedWidth,
     /// Records of a COBOL copybook.
     Cobol,
+    /// Interchanges of X12 or EDIFACT.
+    Edi,
 }
 
 /// Whether items without a name are written.
@@ -38,7 +40,7 @@ pub(crate) struct DecodeArgs {
     /// Format of the file; found out from --copybook or --spec where one is given
     #[arg(long, value_enum)]
     pub format: Option<FormatName>,
-    /// Code page, like cp037, cp850, windows-1252 [default: cp037 for cobol, else utf-8]
+    /// Code page, like cp037, cp850, windows-1252 [default: cp037 for cobol, what UNB says for EDIFACT, else utf-8]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
     /// At which ends of a text blanks are padding [default: both]
@@ -116,6 +118,10 @@ pub(crate) struct DecodeArgs {
     /// A line that ends before a field counts as filled up with blanks
     #[arg(long, help_heading = "fixed-width")]
     pub pad: bool,
+
+    /// edi: file that describes the message's segments and loops
+    #[arg(long, value_name = "FILE", help_heading = "edi")]
+    pub schema: Option<PathBuf>,
 }
 
 /// A parser for one of a list of words, so that the command line and the mapping know the same ones.
@@ -137,7 +143,8 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
         (None, Some(_), None) => FormatName::Cobol,
         (None, None, Some(_)) => FormatName::FixedWidth,
         _ => {
-            let help = "say what the file is: --format csv, --copybook FILE for cobol, --spec FILE for fixed-width";
+            let help =
+                "say what the file is: --format csv or edi, --copybook FILE for cobol, --spec FILE for fixed-width";
             return Err(Failure::Usage(help.to_owned()));
         }
     };
@@ -175,6 +182,15 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
                 ..fixed_width::Settings::new(fields)
             })
         }
+        FormatName::Edi => {
+            let encoding = args.encoding.as_ref().map(|_| encoding("utf-8")).transpose()?;
+            if let Some(message) = encoding.as_ref().and_then(edi::Settings::unfit) {
+                return Err(Failure::Usage(message));
+            }
+            let place = |file: &Path| Place::command_line(&format!("--schema {}", path(file)));
+            let schema = args.schema.as_deref().map(|file| (path(file), place(file)));
+            Format::Edi(edi::Settings { encoding, schema })
+        }
         FormatName::Cobol => {
             let Some(copybook) = &args.copybook else {
                 return Err(Failure::Usage("cobol needs --copybook FILE".to_owned()));
@@ -202,7 +218,7 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
 
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, FixedWidth};
+    use FormatName::{Cobol, Csv, Edi, FixedWidth};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),
         ("--copybook", args.copybook.is_some(), &[Cobol]),
@@ -225,6 +241,7 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--no-header", args.no_header, &[Csv]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
+        ("--schema", args.schema.is_some(), &[Edi]),
     ];
     let foreign = given.iter().find(|(_, given, formats)| *given && !formats.contains(&name));
     match foreign {
