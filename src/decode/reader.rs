@@ -49,7 +49,7 @@ pub enum StreamFault {
 /// Reads the records of one input, one after another.
 pub struct Reader<R>(Inner<R>);
 
-#[expect(clippy::large_enum_variant, reason = "there is one a file")]
+#[allow(clippy::large_enum_variant, reason = "there is one a file")]
 enum Inner<R> {
     Csv(csv::Reader<R>),
     FixedWidth(fixed_width::Reader<R>),

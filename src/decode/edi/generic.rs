@@ -16,7 +16,10 @@ use crate::record::{FieldFault, FieldKind, RejectCode, Resolved, Scope, Slot, Un
 
 /// The names that were resolved; a slot is an index into them. Clones share what they learn.
 #[derive(Clone, Default)]
-pub(super) struct Places(Arc<Mutex<IndexMap<(Option<u32>, String), Place>>>);
+pub(super) struct Places(Arc<Mutex<Known>>);
+
+/// Places by parent and name.
+type Known = IndexMap<(Option<u32>, String), Place>;
 
 /// A name with its surroundings.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::envelope::{Header, Interchange, Syntax};
-use super::json::{member, write};
+use super::json::{member, write, write_segment};
 use super::path::{Envelope, Item};
 use super::segment::{Span, components, elements, id, released, repetitions};
 use super::syntax::{PLAIN, Standard};
@@ -38,7 +38,7 @@ pub(super) struct Data<'a> {
 
 impl<'a> Data<'a> {
     /// The same place for a piece that was cut from the bytes.
-    fn piece(self, piece: &'a [u8]) -> Data<'a> {
+    pub(super) fn piece(self, piece: &'a [u8]) -> Data<'a> {
         // The piece lies within the bytes, unless it is the empty default.
         let moved = (piece.as_ptr() as usize).checked_sub(self.bytes.as_ptr() as usize);
         let moved = moved.filter(|moved| *moved <= self.bytes.len()).unwrap_or(0);
@@ -269,6 +269,14 @@ impl Message {
         }
         out[start] = b'{';
         Ok(())
+    }
+
+    /// Appends the header segment as the member `_header`, for messages whose segments go by names.
+    pub(super) fn write_header(&self, out: &mut Vec<u8>) -> Result<(), (usize, FieldFault)> {
+        let Some(syntax) = self.syntax() else { return Ok(()) };
+        out.extend_from_slice(b",\"_header\":");
+        let written = write_segment(syntax, self.segment(0).bytes, out);
+        written.map_err(|unmappable| (0, self.unmappable(unmappable)))
     }
 
     /// Appends the message as JSON: its segments one after another.

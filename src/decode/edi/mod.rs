@@ -19,6 +19,7 @@ mod message;
 mod path;
 mod reader;
 mod scan;
+mod schema;
 mod segment;
 mod settings;
 mod syntax;
@@ -37,6 +38,7 @@ use generic::{Place, Places};
 use lent::Lent;
 
 pub use reader::Reader;
+pub use schema::{CONTENT, ELEMENT, SCHEMA, SEGMENT};
 pub(super) use settings::SECTION;
 pub use settings::Settings;
 
@@ -47,6 +49,13 @@ pub struct Edi(Arc<Inner>);
 struct Inner {
     encoding: Option<CodePage>,
     places: Places,
+    described: Option<Arc<Described>>,
+}
+
+/// A schema with its names.
+struct Described {
+    schema: schema::Schema,
+    names: schema::Names,
 }
 
 impl Edi {
@@ -55,8 +64,24 @@ impl Edi {
         texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
         faults: &Faults,
     ) -> Option<Edi> {
-        let _ = (texts, faults);
-        Some(Edi(Arc::new(Inner { encoding: settings.encoding.clone(), places: Places::default() })))
+        let described = match &settings.schema {
+            None => None,
+            Some((path, place)) => {
+                let Some(source) = texts(path) else {
+                    faults.push(place.fault(format!("cannot read the schema `{path}`")));
+                    return None;
+                };
+                let schema = schema::read(&source, faults)?;
+                let names = schema::Names::new(&schema);
+                Some(Arc::new(Described { schema, names }))
+            }
+        };
+        let (encoding, places) = (settings.encoding.clone(), Places::default());
+        Some(Edi(Arc::new(Inner { encoding, places, described })))
+    }
+
+    fn described(&self) -> Option<&Arc<Described>> {
+        self.0.described.as_ref()
     }
 
     fn encoding(&self) -> Option<&CodePage> {
@@ -72,7 +97,7 @@ impl Edi {
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
-        Vec::new()
+        self.0.described.as_ref().map(|described| described.names.describe(&described.schema)).unwrap_or_default()
     }
 }
 
@@ -86,10 +111,16 @@ pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mu
 
 impl Layout for Edi {
     fn resolve(&self, parent: Option<Slot>, name: &str) -> Result<Resolved, Unresolved> {
-        self.0.places.resolve(parent, name)
+        match &self.0.described {
+            Some(described) => described.names.resolve(parent, name),
+            None => self.0.places.resolve(parent, name),
+        }
     }
 
     fn names(&self) -> Vec<String> {
-        path::names().collect()
+        match &self.0.described {
+            Some(described) => described.names.all(),
+            None => path::names().collect(),
+        }
     }
 }
