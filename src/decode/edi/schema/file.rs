@@ -249,7 +249,8 @@ impl Reading<'_> {
                 let fault = place.node().fault(format!("there is another `{name}` beside it"));
                 place.fail(fault.help("give one of them a `name` of its own"));
             }
-            if name.contains(['.', '/', '[']) || name.starts_with('_') || name.is_empty() {
+            let given = what == "loop" || place.has("name");
+            if given && (name.contains(['.', '/', '[']) || name.starts_with('_')) {
                 place.fail(
                     place.node().fault(format!("`{name}` is no name: it has `.`, `/` or `[`, or begins with `_`")),
                 );

@@ -44,7 +44,7 @@ struct Building<'a> {
     message: &'a Message,
     instances: Vec<Instance>,
     at: usize,
-    /// The place that took as many segments as it may.
+    /// The place that took as many segments as it may, and could have had another.
     full: Option<usize>,
 }
 
@@ -125,7 +125,7 @@ impl<'a> Building<'a> {
                 self.close(instance);
                 count += 1;
             }
-            if count == max && !first {
+            if count == max && !first && self.at < self.message.spans.len() && self.begins(place) {
                 self.full = Some(number);
             }
             if count < min {
