@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{CodePage, Decoder, Kind, cobol, csv, edi, fixed_width};
+use super::{CodePage, Decoder, Kind, cobol, csv, edi, fixed_width, idoc};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
 
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
@@ -18,11 +18,13 @@ pub enum Format {
     Cobol(cobol::Settings),
     /// Interchanges of X12 or EDIFACT.
     Edi(edi::Settings),
+    /// SAP IDocs, flat or XML.
+    Idoc(idoc::Settings),
 }
 
 impl Format {
     /// Every kind, as the mapping's tables are named.
-    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi"];
+    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi", "idoc"];
 
     /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
     /// read.
@@ -32,6 +34,7 @@ impl Format {
             "fixed_width" => Some(&fixed_width::SECTION),
             "cobol" => Some(&cobol::SECTION),
             "edi" => Some(&edi::SECTION),
+            "idoc" => Some(&idoc::SECTION),
             _ => None,
         }
     }
@@ -44,6 +47,7 @@ impl Format {
             "fixed_width" => fixed_width::Settings::read(table).map(Format::FixedWidth),
             "cobol" => cobol::Settings::read(table).map(Format::Cobol),
             "edi" => edi::Settings::read(table).map(Format::Edi),
+            "idoc" => idoc::Settings::read(table).map(Format::Idoc),
             _ => None,
         }
     }
@@ -55,6 +59,7 @@ impl Format {
             Format::FixedWidth(settings) => settings.texts(),
             Format::Cobol(settings) => vec![settings.copybook.clone()],
             Format::Edi(settings) => settings.schema.iter().map(|(path, _)| path.clone()).collect(),
+            Format::Idoc(settings) => settings.segments.iter().map(|(path, _)| path.clone()).collect(),
         }
     }
 
@@ -68,6 +73,7 @@ impl Format {
             }
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
             Format::Edi(settings) => Kind::Edi(edi::Edi::compile(settings, texts, faults)?),
+            Format::Idoc(settings) => Kind::Idoc(idoc::Idoc::compile(settings, texts, faults)?),
         };
         Some(Decoder(kind))
     }
@@ -190,7 +196,7 @@ mod tests {
             }
             // A table with only what is required takes every default without a fault.
             let text = match *kind {
-                "csv" | "edi" => "files = \"x\"",
+                "csv" | "edi" | "idoc" => "files = \"x\"",
                 "fixed_width" => "files = \"x\"\nspec = \"y\"",
                 _ => "files = \"x\"\ncopybook = \"y\"",
             };

@@ -18,6 +18,7 @@ pub mod edi;
 mod encode;
 pub mod fixed_width;
 mod format;
+pub mod idoc;
 mod json;
 mod lines;
 mod reader;
@@ -47,6 +48,7 @@ enum Kind {
     FixedWidth(fixed_width::FixedWidth),
     Cobol(cobol::Cobol),
     Edi(edi::Edi),
+    Idoc(idoc::Idoc),
 }
 
 /// A row of the table that shows a layout to people.
@@ -80,6 +82,7 @@ impl Decoder {
             Kind::FixedWidth(fixed_width) => fixed_width,
             Kind::Cobol(cobol) => cobol,
             Kind::Edi(edi) => edi,
+            Kind::Idoc(idoc) => idoc,
         }
     }
 
@@ -95,6 +98,7 @@ impl Decoder {
             Kind::FixedWidth(fixed_width) => fixed_width.describe(),
             Kind::Cobol(cobol) => cobol.describe(),
             Kind::Edi(edi) => edi.describe(),
+            Kind::Idoc(idoc) => idoc.describe(),
         }
     }
 
@@ -102,7 +106,7 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Edi(_) => Vec::new(),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Edi(_) | Kind::Idoc(_) => Vec::new(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Decoder {
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
             Kind::Edi(_) => edi::write_json(record, options, out),
+            Kind::Idoc(_) => idoc::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -123,10 +128,10 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
-    /// do it. `None` for CSV and EDI, whose records mean nothing without the reader that knows the header or envelope.
+    /// do it. `None` for CSV, EDI and IDocs, whose records mean nothing without the reader that knows what is around them.
     pub fn detached(&self) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) | Kind::Edi(_) => None,
+            Kind::Csv(_) | Kind::Edi(_) | Kind::Idoc(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
         }
     }
@@ -147,7 +152,7 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) | Kind::Edi(_) => Ok(()),
+            Kind::Csv(_) | Kind::Edi(_) | Kind::Idoc(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek};
 
-use super::{Decoder, Kind, cobol, csv, edi, fixed_width};
+use super::{Decoder, Kind, cobol, csv, edi, fixed_width, idoc};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -55,6 +55,7 @@ enum Inner<R> {
     FixedWidth(fixed_width::Reader<R>),
     Cobol(cobol::Reader<R>),
     Edi(edi::Reader<R>),
+    Idoc(idoc::Reader<R>),
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -64,6 +65,7 @@ impl<R: Read + Seek> Reader<R> {
             Kind::FixedWidth(fixed_width) => Inner::FixedWidth(fixed_width.reader(input, from)?),
             Kind::Cobol(cobol) => Inner::Cobol(cobol.reader(input, from)?),
             Kind::Edi(edi) => Inner::Edi(edi.reader(input, from)?),
+            Kind::Idoc(idoc) => Inner::Idoc(idoc.reader(input, from)?),
         };
         Ok(Reader(inner))
     }
@@ -76,6 +78,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
             Inner::Edi(reader) => reader.next(),
+            Inner::Idoc(reader) => reader.next(),
         }
     }
 
@@ -86,6 +89,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::FixedWidth(reader) => reader.resume_point(),
             Inner::Cobol(reader) => reader.resume_point(),
             Inner::Edi(reader) => reader.resume_point(),
+            Inner::Idoc(reader) => reader.resume_point(),
         }
     }
 }

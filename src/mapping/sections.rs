@@ -61,6 +61,7 @@ pub(super) static SOURCE: Section = Section {
         key("fixed_width", "table", Optional, "the records are lines of columns at fixed places"),
         key("cobol", "table", Optional, "the records are as a COBOL copybook says"),
         key("edi", "table", Optional, "the records are messages of X12 or EDIFACT interchanges"),
+        key("idoc", "table", Optional, "the records are SAP IDocs"),
     ],
 };
 
@@ -213,15 +214,9 @@ pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
     ("preset", "write sentinels and blanks as `null_if` and `blank` of the fields"),
 ];
 
-pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[
-    ("xml", ONLY_FLAT),
-    ("soap", ONLY_FLAT),
-    ("table", ONLY_FLAT),
-    ("query", ONLY_FLAT),
-    ("excel", ONLY_FLAT),
-    ("idoc", ONLY_FLAT),
-];
-const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`";
+pub(super) const NOT_IN_SOURCE: &[Unavailable] =
+    &[("xml", ONLY_FLAT), ("soap", ONLY_FLAT), ("table", ONLY_FLAT), ("query", ONLY_FLAT), ("excel", ONLY_FLAT)];
+const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`";
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

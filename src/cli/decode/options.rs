@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, edi, fixed_width};
+use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, edi, fixed_width, idoc};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,6 +20,8 @@ pub(crate) enum FormatName {
     Cobol,
     /// Interchanges of X12 or EDIFACT.
     Edi,
+    /// SAP IDocs, flat or XML.
+    Idoc,
 }
 
 /// Whether items without a name are written.
@@ -122,6 +124,10 @@ pub(crate) struct DecodeArgs {
     /// edi: file that describes the message's segments and loops
     #[arg(long, value_name = "FILE", help_heading = "edi")]
     pub schema: Option<PathBuf>,
+
+    /// idoc: list of the segments' fields: parser report of WE60, or lines SEGMENT TYPE and indented FIELD LENGTH
+    #[arg(long, value_name = "FILE", help_heading = "idoc")]
+    pub segments: Option<PathBuf>,
 }
 
 /// A parser for one of a list of words, so that the command line and the mapping know the same ones.
@@ -143,8 +149,7 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
         (None, Some(_), None) => FormatName::Cobol,
         (None, None, Some(_)) => FormatName::FixedWidth,
         _ => {
-            let help =
-                "say what the file is: --format csv or edi, --copybook FILE for cobol, --spec FILE for fixed-width";
+            let help = "say what the file is: --format csv, edi or idoc, --copybook FILE for cobol, --spec FILE for fixed-width";
             return Err(Failure::Usage(help.to_owned()));
         }
     };
@@ -191,6 +196,15 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
             let schema = args.schema.as_deref().map(|file| (path(file), place(file)));
             Format::Edi(edi::Settings { encoding, schema })
         }
+        FormatName::Idoc => {
+            let encoding = encoding("utf-8")?;
+            if let Some(message) = idoc::Settings::unfit(&encoding) {
+                return Err(Failure::Usage(message));
+            }
+            let place = |file: &Path| Place::command_line(&format!("--segments {}", path(file)));
+            let segments = args.segments.as_deref().map(|file| (path(file), place(file)));
+            Format::Idoc(idoc::Settings { encoding, segments })
+        }
         FormatName::Cobol => {
             let Some(copybook) = &args.copybook else {
                 return Err(Failure::Usage("cobol needs --copybook FILE".to_owned()));
@@ -218,7 +232,7 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
 
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, Edi, FixedWidth};
+    use FormatName::{Cobol, Csv, Edi, FixedWidth, Idoc};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),
         ("--copybook", args.copybook.is_some(), &[Cobol]),
@@ -242,6 +256,7 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
         ("--schema", args.schema.is_some(), &[Edi]),
+        ("--segments", args.segments.is_some(), &[Idoc]),
     ];
     let foreign = given.iter().find(|(_, given, formats)| *given && !formats.contains(&name));
     match foreign {

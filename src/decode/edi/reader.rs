@@ -12,7 +12,7 @@ use super::envelope::{GROUP, Interchange, Seen, Sighting, Syntax};
 use super::follow::{Open, OpenGroup, Role, Wrong, control_number, counts, names, verify};
 use super::lent::Lent;
 use super::message::Message;
-use super::scan::{Scan, next_segment, skip_blanks, skip_segment, skip_to_start};
+use super::scan::{Scan, next_segment, skip_segment, skip_to_start};
 use super::segment::{Span, id, is_id, text_of};
 use super::syntax::{NoStart, Standard, may_start, start};
 use crate::decode::reader::{Item, Resume, StreamFault, length32};
@@ -116,7 +116,7 @@ impl<R: Read + Seek> Reader<R> {
         message.length = 0;
         message.spans.clear();
         message.last_found.set(None);
-        if !skip_blanks(&mut message.window, &mut self.input)? {
+        if !message.window.skip_blanks(&mut self.input)? {
             return self.end();
         }
         match &self.open {

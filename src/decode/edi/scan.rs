@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::segment::{behind_binary, find_end};
 use super::syntax::{Separators, may_start};
 use crate::decode::MAX_RECORD;
-use crate::decode::window::Window;
+use crate::decode::window::{Window, is_blank};
 
 /// What comes next in the window. Indexes are relative to its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,11 +18,6 @@ pub(super) enum Scan {
     End,
     /// What the window holds is more than a record may have.
     Endless,
-}
-
-/// Between segments: line ends, blank lines, and what pads the ends of files.
-pub(super) fn is_blank(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0 || byte == 0x1A
 }
 
 /// Finds the segment at or behind index `at`, reading more of the input where that is needed.
@@ -57,21 +52,6 @@ pub(super) fn next_segment<R: Read>(
         if !window.grow(input)? {
             let to = window.bytes().len();
             return Ok(if from < to { Scan::Rest { from, to } } else { Scan::End });
-        }
-    }
-}
-
-/// Moves the window to the first byte that is not blank; false at the end of the input.
-pub(super) fn skip_blanks<R: Read>(window: &mut Window, input: &mut R) -> io::Result<bool> {
-    loop {
-        let bytes = window.bytes();
-        if let Some(solid) = bytes.iter().position(|byte| !is_blank(*byte)) {
-            window.consume(solid);
-            return Ok(true);
-        }
-        window.consume(usize::MAX);
-        if !window.fill(input, 1)? {
-            return Ok(false);
         }
     }
 }
