@@ -8,6 +8,7 @@ mod config;
 mod console;
 mod decode;
 mod demo;
+mod edi;
 mod facade;
 mod kill;
 mod mapping;

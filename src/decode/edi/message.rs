@@ -197,6 +197,12 @@ impl Message {
         text.map(Value::Text).map_err(|unmappable| self.unmappable(unmappable))
     }
 
+    /// Data for messages: its text where it is one.
+    pub(super) fn shown(&self, data: &[u8]) -> String {
+        let text = self.syntax().and_then(|syntax| syntax.encoding.decode(data).ok());
+        text.map_or_else(|| String::from_utf8_lossy(data).into_owned(), Cow::into_owned)
+    }
+
     /// True for data that stands in JSON as it is, and is not blank.
     pub(super) fn is_plain(&self, data: Data<'_>) -> bool {
         let Some(syntax) = self.syntax() else { return false };

@@ -70,7 +70,7 @@ fn a_message_nests_by_loops_and_names() {
         r#""parties":[{"N1":{"role":"BT","name":"Buyer & Co"}},{"N1":{"role":"ST","name":"Dock 7","code_type":"9","code":"12345"},"#,
         r#""N3":[{"street":"Main St"}],"N4":{"city":"Springfield","state":"IL","zip":"62701"}}],"#,
         r#""lines":[{"item":{"line":"1","quantity":10,"unit":"EA","price":9.95,"product_type":"VN","product":"A-1"},"#,
-        r#""descriptions":[{"PID":{"type":"F","text":"Hammer"}},{"PID":{"type":"F","characteristic":"08","text":"Steel"}}],"#,
+        r#""description":{"PID":{"type":"F","text":"Hammer"}},"descriptions":[{"PID":{"type":"F","characteristic":"08","text":"Steel"}}],"#,
         r#""DTM":[{"qualifier":"002","date":"20261106"}]},"#,
         r#"{"item":{"line":"2","quantity":-5,"unit":"EA","price":0.5,"product_type":"VN","product":"B-2"}}],"#,
         r#""summary":{"CTT":{"lines":2,"hash":5},"AMT":[{"qualifier":"TT","amount":97}]}}"#,
@@ -224,8 +224,8 @@ fn names_resolve_below_their_loops() {
         let second = fields.element(lines.slot, Scope::ROOT, 1);
         let first = fields.element(lines.slot, Scope::ROOT, 0);
         assert_eq!(fields.read(quantity.slot, second), Ok(Value::Decimal("-5".parse_decimal())));
-        assert_eq!((fields.count(descriptions.slot, first), fields.count(descriptions.slot, second)), (Ok(2), Ok(0)));
-        let described = fields.element(descriptions.slot, first, 1);
+        assert_eq!((fields.count(descriptions.slot, first), fields.count(descriptions.slot, second)), (Ok(1), Ok(0)));
+        let described = fields.element(descriptions.slot, first, 0);
         assert_eq!(fields.read(text.slot, described), Ok(Value::Text("Steel".into())));
         let mut out = Vec::new();
         assert!(fields.write_text(text.slot, described, &mut out));

@@ -67,7 +67,7 @@ fn check(message: &Message, data: Data<'_>, element: &Element, number: &dyn Fn()
         };
     }
     if element.name.is_none() {
-        let found = String::from_utf8_lossy(data.bytes).into_owned();
+        let found = message.shown(data.bytes);
         return Err(
             Bad::new(RejectCode::Unexpected, "nothing, as the schema does not use it", found).at(number(), data)
         );
@@ -114,7 +114,7 @@ fn check_simple(
     }
     let release = message.syntax().and_then(|syntax| syntax.separators.release);
     if data.bytes.contains(&component) && pieces(data.bytes, component, release).nth(1).is_some() {
-        let found = String::from_utf8_lossy(data.bytes).into_owned();
+        let found = message.shown(data.bytes);
         return Err(Bad::new(RejectCode::Unexpected, "a single value", found).at(number(), data));
     }
     match read(message, data, simple) {
