@@ -250,7 +250,8 @@ impl Decoder {
     pub fn encoder(&self) -> Option<Encoder<'_>> {
         match &self.0 {
             // Encoder::new(csv.writer()), where `writer` makes the format's own `RecordWriter`.
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) | Kind::Edi(_) | Kind::Idoc(_) => None,
+            Kind::Edi(edi) => Some(Encoder::new(edi.writer())),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) | Kind::Idoc(_) => None,
         }
     }
 }

@@ -163,13 +163,23 @@ impl Interchange {
             "line_end": line_end(behind),
         });
         if start.standard == Standard::Edifact {
-            separators_json["advice"] = start.advice.into();
+            separators_json["advice"] = start.advice.is_some().into();
+            if let Some(mark) = start.advice {
+                separators_json["decimal_mark"] = one(mark).into();
+            }
         }
         json.extend_from_slice(format!(",\"separators\":{separators_json},\"header\":").as_bytes());
         write_header(&syntax, segment, &mut json)?;
         json.push(b'}');
         let header = Header { segment: segment.to_vec(), values, json };
         Ok(Interchange { syntax: Arc::new(syntax), header: Arc::new(header) })
+    }
+
+    /// One of which nothing is known but how its segments are cut.
+    pub(super) fn bare(standard: Standard, separators: Separators, encoding: CodePage) -> Interchange {
+        let syntax = Syntax { standard, separators, classes: separators.classes(), encoding };
+        let header = Header { segment: Vec::new(), values: Vec::new(), json: b"null".to_vec() };
+        Interchange { syntax: Arc::new(syntax), header: Arc::new(header) }
     }
 
     /// Reads the header of a group of this interchange.

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use super::envelope::{Header, Interchange, Syntax};
 use super::json::{member, write, write_segment};
 use super::path::{Envelope, Item};
+use super::scan::{Scan, next_segment};
 use super::segment::{Span, components, elements, id, released, repetitions};
-use super::syntax::{PLAIN, Standard};
+use super::syntax::{PLAIN, Separators, Standard};
+use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
 use crate::decode::json::{Cursor, JsonOptions, META};
 use crate::decode::reader::length32;
@@ -55,6 +57,24 @@ impl Message {
     pub(super) fn new(window: Window) -> Message {
         let (spans, last_found) = (Vec::new(), Cell::new(None));
         Message { window, length: 0, spans, interchange: None, group: None, last_found }
+    }
+
+    /// A message that is in memory, from its header to before its trailer, every segment with its terminator.
+    pub(super) fn of(standard: Standard, separators: Separators, encoding: &CodePage, bytes: &[u8]) -> Message {
+        let mut window = Window::new(0, u64::MAX);
+        let mut input = bytes;
+        // Memory can be read.
+        let _ = window.fill(&mut input, bytes.len());
+        let mut message = Message::new(window);
+        message.length = bytes.len();
+        let mut at = 0;
+        while let Ok(Scan::Segment { from, to, next }) = next_segment(&mut message.window, &mut input, at, &separators)
+        {
+            message.spans.push(Span { from: length32(from), to: length32(to) });
+            at = next;
+        }
+        message.interchange = Some(Interchange::bare(standard, separators, encoding.clone()));
+        message
     }
 
     /// The message's bytes.

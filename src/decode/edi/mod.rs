@@ -10,6 +10,9 @@
 //! its segments as `{"id":"BEG","01":"00","02":"SA"}`, without the trailer, whose values follow from the rest. A mapping
 //! names places of it by paths (`BEG.03`, `N1[ST].02`, `PO1..CTT`), or, with a schema, by the schema's names.
 
+mod encode;
+#[cfg(test)]
+mod encode_tests;
 mod envelope;
 mod follow;
 mod generic;
@@ -94,6 +97,10 @@ impl Edi {
 
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         Reader::open(self, input, from)
+    }
+
+    pub(super) fn writer(&self) -> encode::Writer<'_> {
+        encode::Writer::new(&self.0)
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {

@@ -89,8 +89,8 @@ pub(super) fn shown(byte: u8) -> String {
 pub(super) struct Start {
     pub(super) standard: Standard,
     pub(super) separators: Separators,
-    /// True when a service string advice (UNA) stands before UNB.
-    pub(super) advice: bool,
+    /// The decimal mark of the service string advice (UNA) before UNB, where there is one.
+    pub(super) advice: Option<u8>,
     /// Where the ISA or UNB segment begins, relative to the start.
     pub(super) header: usize,
     /// Its length without the terminator.
@@ -121,7 +121,7 @@ pub(super) fn start(bytes: &[u8], encoding: Option<&CodePage>) -> Result<Start, 
     match bytes {
         [b'I', b'S', b'A', ..] => isa(bytes, encoding),
         [b'U', b'N', b'A', ..] => {
-            let Some([component, element, _decimal, release, repetition, segment]) = bytes.get(3..9) else {
+            let Some([component, element, decimal, release, repetition, segment]) = bytes.get(3..9) else {
                 return Err(NoStart::Incomplete);
             };
             let optional = |byte: u8| (byte != b' ').then_some(byte);
@@ -133,7 +133,7 @@ pub(super) fn start(bytes: &[u8], encoding: Option<&CodePage>) -> Result<Start, 
                 segment: *segment,
             };
             let blanks = bytes[9..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            unb(bytes, 9 + blanks, separators, true, encoding)
+            unb(bytes, 9 + blanks, separators, Some(*decimal), encoding)
         }
         [b'U', b'N', b'B', element, ..] => {
             let separators = match element {
@@ -148,7 +148,7 @@ pub(super) fn start(bytes: &[u8], encoding: Option<&CodePage>) -> Result<Start, 
                 0x1D => Separators { element: 0x1D, component: 0x1F, repetition: None, release: None, segment: 0x1C },
                 other => return Err(NoStart::Bad("UNB+, or a UNA before UNB", format!("UNB and {}", shown(*other)))),
             };
-            unb(bytes, 0, separators, false, encoding)
+            unb(bytes, 0, separators, None, encoding)
         }
         _ => Err(NoStart::Incomplete),
     }
@@ -190,7 +190,7 @@ fn isa(bytes: &[u8], encoding: Option<&CodePage>) -> Result<Start, NoStart> {
         return Err(NoStart::Bad("distinct separators in the ISA segment that can be no data", found));
     }
     let encoding = encoding.cloned().unwrap_or_else(CodePage::utf8);
-    Ok(Start { standard: Standard::X12, separators, advice: false, header: 0, length: at + 2, encoding })
+    Ok(Start { standard: Standard::X12, separators, advice: None, header: 0, length: at + 2, encoding })
 }
 
 /// The most bytes of a UNB segment: what ISO 9735 allows, and room for released characters.
@@ -200,7 +200,7 @@ fn unb(
     bytes: &[u8],
     header: usize,
     mut separators: Separators,
-    advice: bool,
+    advice: Option<u8>,
     encoding: Option<&CodePage>,
 ) -> Result<Start, NoStart> {
     let rest = bytes.get(header..).unwrap_or_default();
@@ -254,7 +254,7 @@ fn unb(
 
 /// The code page of a syntax level: code list 0001 of the UN/EDIFACT service code lists (40100, 2003), and UNOW of
 /// later ones. Not UNOX, which switches pages within the text (ISO 2022).
-fn code_page(level: &str) -> Option<CodePage> {
+pub(super) fn code_page(level: &str) -> Option<CodePage> {
     let name = match level {
         "UNOA" | "UNOB" => "us-ascii",
         "UNOC" => "iso-8859-1",

@@ -307,8 +307,9 @@ impl Reading<'_> {
         let before = self.faults.len();
         let content = self.content(place, "content", depth + 1);
         let first = content.first().and_then(|first| self.uses.get(*first));
-        if self.faults.len() == before && !first.is_some_and(|first| matches!(first.what, What::Segment { .. })) {
-            place.fail(place.node().fault("the first thing in a loop is the segment that begins it"));
+        let begins = |first: &Use| matches!(first.what, What::Segment { .. }) && first.max == 1;
+        if self.faults.len() == before && !first.is_some_and(begins) {
+            place.fail(place.node().fault("the first thing in a loop is the segment that begins it, once"));
         }
         Some(What::Loop(content))
     }

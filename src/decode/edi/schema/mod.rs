@@ -4,6 +4,7 @@
 //! first place that can take it, a loop begun by its first segment. What does not fit is a reject that names segment,
 //! element and rule.
 
+mod encode;
 mod file;
 mod json;
 mod layout;
@@ -12,6 +13,7 @@ mod tests;
 mod tree;
 mod value;
 
+pub(super) use encode::write_segments;
 pub(super) use file::read;
 pub use file::{CONTENT, ELEMENT, SCHEMA, SEGMENT};
 pub(super) use json::write_json;
