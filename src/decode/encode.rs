@@ -251,7 +251,8 @@ impl Decoder {
         match &self.0 {
             // Encoder::new(csv.writer()), where `writer` makes the format's own `RecordWriter`.
             Kind::Edi(edi) => Some(Encoder::new(edi.writer())),
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) | Kind::Idoc(_) => None,
+            Kind::Idoc(idoc) => Some(Encoder::new(idoc.writer())),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) => None,
         }
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! Without a list of segments a name alone is that of a segment within `each` when it begins with E1, E2, Z1, Z2 or `_-`.
 
+mod encode;
 mod flat;
 mod lent;
 mod names;
@@ -80,6 +81,10 @@ impl Idoc {
 
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         Reader::open(self, input, from)
+    }
+
+    pub(super) fn writer(&self) -> encode::Writer<'_> {
+        encode::Writer::new(&self.0)
     }
 
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
