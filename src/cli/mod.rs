@@ -61,6 +61,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one a run")]
 enum Command {
     /// Run schedules, the API and the console until SIGTERM; SIGHUP reloads the configuration
     Serve,

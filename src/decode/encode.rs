@@ -251,6 +251,8 @@ impl Decoder {
         match &self.0 {
             // Encoder::new(csv.writer()), where `writer` makes the format's own `RecordWriter`.
             Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) | Kind::Excel(_) => None,
+            Kind::Edi(edi) => Some(Encoder::new(edi.writer())),
+            Kind::Idoc(idoc) => Some(Encoder::new(idoc.writer())),
             Kind::Xml(xml) => Some(Encoder::new(xml.writer())),
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{CodePage, Decoder, Kind, cobol, csv, excel, fixed_width, xml};
+use super::{CodePage, Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, xml};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
 
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
@@ -20,11 +20,15 @@ pub enum Format {
     Xml(xml::Settings),
     /// Rows of a sheet of a workbook.
     Excel(excel::Settings),
+    /// Interchanges of X12 or EDIFACT.
+    Edi(edi::Settings),
+    /// SAP IDocs, flat or XML.
+    Idoc(idoc::Settings),
 }
 
 impl Format {
     /// Every kind, as the mapping's tables are named.
-    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "xml", "excel"];
+    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi", "idoc", "xml", "excel"];
 
     /// The keys of `[source.<kind>]`: the format's own, and `files`, `skip` and `trailer`, which are the mapping's to
     /// read.
@@ -35,6 +39,8 @@ impl Format {
             "cobol" => Some(&cobol::SECTION),
             "xml" => Some(&xml::SECTION),
             "excel" => Some(&excel::SECTION),
+            "edi" => Some(&edi::SECTION),
+            "idoc" => Some(&idoc::SECTION),
             _ => None,
         }
     }
@@ -48,6 +54,8 @@ impl Format {
             "cobol" => cobol::Settings::read(table).map(Format::Cobol),
             "xml" => xml::Settings::read(table).map(Format::Xml),
             "excel" => excel::Settings::read(table).map(Format::Excel),
+            "edi" => edi::Settings::read(table).map(Format::Edi),
+            "idoc" => idoc::Settings::read(table).map(Format::Idoc),
             _ => None,
         }
     }
@@ -58,6 +66,8 @@ impl Format {
             Format::Csv(_) | Format::Xml(_) | Format::Excel(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
             Format::Cobol(settings) => vec![settings.copybook.clone()],
+            Format::Edi(settings) => settings.schema.iter().map(|(path, _)| path.clone()).collect(),
+            Format::Idoc(settings) => settings.segments.iter().map(|(path, _)| path.clone()).collect(),
         }
     }
 
@@ -72,6 +82,8 @@ impl Format {
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
             Format::Xml(settings) => Kind::Xml(xml::Xml::compile(settings)?),
             Format::Excel(settings) => Kind::Excel(excel::Excel::new(settings.clone())),
+            Format::Edi(settings) => Kind::Edi(edi::Edi::compile(settings, texts, faults)?),
+            Format::Idoc(settings) => Kind::Idoc(idoc::Idoc::compile(settings, texts, faults)?),
         };
         Some(Decoder(kind, Arc::default()))
     }
@@ -194,7 +206,7 @@ mod tests {
             }
             // A table with only what is required takes every default without a fault.
             let text = match *kind {
-                "csv" | "excel" => "files = \"x\"",
+                "csv" | "excel" | "edi" | "idoc" => "files = \"x\"",
                 "fixed_width" => "files = \"x\"\nspec = \"y\"",
                 "xml" => "files = \"x\"\nrecord_path = \"/a/b\"",
                 _ => "files = \"x\"\ncopybook = \"y\"",

@@ -15,10 +15,12 @@ pub mod code_page;
 pub mod compression;
 pub mod copybook;
 pub mod csv;
+pub mod edi;
 mod encode;
 pub mod excel;
 pub mod fixed_width;
 mod format;
+pub mod idoc;
 mod json;
 mod lines;
 mod reader;
@@ -53,6 +55,8 @@ enum Kind {
     Cobol(cobol::Cobol),
     Xml(xml::Xml),
     Excel(excel::Excel),
+    Edi(edi::Edi),
+    Idoc(idoc::Idoc),
 }
 
 /// A row of the table that shows a layout to people.
@@ -87,6 +91,8 @@ impl Decoder {
             Kind::Cobol(cobol) => cobol,
             Kind::Xml(xml) => xml,
             Kind::Excel(excel) => excel,
+            Kind::Edi(edi) => edi,
+            Kind::Idoc(idoc) => idoc,
         }
     }
 
@@ -119,6 +125,8 @@ impl Decoder {
             Kind::Cobol(cobol) => cobol.describe(),
             Kind::Xml(xml) => xml.describe(),
             Kind::Excel(_) => Vec::new(),
+            Kind::Edi(edi) => edi.describe(),
+            Kind::Idoc(idoc) => idoc.describe(),
         }
     }
 
@@ -126,7 +134,9 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Xml(_) | Kind::Excel(_) => Vec::new(),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -139,6 +149,8 @@ impl Decoder {
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.position, options, out),
             Kind::Xml(_) | Kind::Excel(_) => whole::write_json(record, options, out),
+            Kind::Edi(_) => edi::write_json(record, options, out),
+            Kind::Idoc(_) => idoc::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -147,11 +159,11 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of their reader, so that other threads can
-    /// do it. `None` for CSV, XML and workbooks, whose records mean nothing without the reader that knows the header, or
-    /// the namespaces.
+    /// do it. `None` for CSV, EDI, IDocs, XML and workbooks, whose records mean nothing without the reader that knows what
+    /// is around them: the header, the envelope, the namespaces.
     pub fn detached(&self) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) | Kind::Xml(_) | Kind::Excel(_) => None,
+            Kind::Csv(_) | Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self)),
         }
     }
@@ -172,7 +184,7 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) | Kind::Xml(_) | Kind::Excel(_) => Ok(()),
+            Kind::Csv(_) | Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, position, options, out),
         };

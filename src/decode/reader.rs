@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::{Damage, Input};
-use super::{Decoder, Kind, cobol, csv, excel, fixed_width, xml};
+use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, xml};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -71,13 +71,15 @@ pub struct Reader<R> {
     consumed: Option<Arc<AtomicU64>>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one a file")]
+#[allow(clippy::large_enum_variant, reason = "there is one a file")]
 enum Inner<R> {
     Csv(csv::Reader<R>),
     FixedWidth(fixed_width::Reader<R>),
     Cobol(cobol::Reader<R>),
     Xml(xml::Reader<R>),
     Excel(excel::Reader),
+    Edi(edi::Reader<R>),
+    Idoc(idoc::Reader<R>),
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -90,6 +92,8 @@ impl<R: Read + Seek> Reader<R> {
             Kind::Cobol(cobol) => Inner::Cobol(cobol.reader(input, from)?),
             Kind::Xml(xml) => Inner::Xml(xml.reader(input, from)?),
             Kind::Excel(excel) => Inner::Excel(excel.reader(input, from)?),
+            Kind::Edi(edi) => Inner::Edi(edi.reader(input, from)?),
+            Kind::Idoc(idoc) => Inner::Idoc(idoc.reader(input, from)?),
         };
         Ok(Reader { inner, consumed })
     }
@@ -101,6 +105,8 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Csv(reader) => reader.next(),
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
+            Inner::Edi(reader) => reader.next(),
+            Inner::Idoc(reader) => reader.next(),
             Inner::Xml(reader) => reader.next(),
             Inner::Excel(reader) => reader.next(),
         }
@@ -122,6 +128,8 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Cobol(reader) => reader.resume_point(),
             Inner::Xml(reader) => reader.resume_point(),
             Inner::Excel(reader) => reader.resume_point(),
+            Inner::Edi(reader) => reader.resume_point(),
+            Inner::Idoc(reader) => reader.resume_point(),
         }
     }
 }
@@ -144,4 +152,9 @@ pub(super) fn foreign_slot() -> FieldFault {
         expected: "a field of this layout".to_owned(),
         found: "a field of another layout".to_owned(),
     }
+}
+
+/// The answer to a record that another format's reader gave.
+pub(super) fn foreign_record(fault: FieldFault, record: &RawRecord<'_>) -> Reject {
+    reject(fault.code, &fault.expected, fault.found, record.position, record.raw)
 }

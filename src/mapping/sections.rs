@@ -93,6 +93,8 @@ pub(super) static SOURCE: Section = Section {
         key("cobol", "table", Optional, "the records are as a COBOL copybook says"),
         key("xml", "table", Optional, "the records are elements of XML files"),
         key("excel", "table", Optional, "the records are rows of a sheet of workbooks"),
+        key("edi", "table", Optional, "the records are messages of X12 or EDIFACT interchanges"),
+        key("idoc", "table", Optional, "the records are SAP IDocs"),
     ],
 };
 
@@ -245,9 +247,8 @@ pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
     ("preset", "write sentinels and blanks as `null_if` and `blank` of the fields"),
 ];
 
-pub(super) const NOT_IN_SOURCE: &[Unavailable] =
-    &[("edi", ONLY_FLAT), ("soap", ONLY_FLAT), ("table", ONLY_FLAT), ("query", ONLY_FLAT), ("idoc", ONLY_FLAT)];
-const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `xml`, `excel`";
+pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[("soap", ONLY_FLAT), ("table", ONLY_FLAT), ("query", ONLY_FLAT)];
+const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`, `xml`, `excel`";
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

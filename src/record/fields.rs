@@ -134,6 +134,11 @@ pub trait Fields {
     /// of its own.
     fn span(&self, slot: Slot, scope: Scope) -> Option<(u32, u32)>;
 
+    /// The record itself, for the format that made it: formats that keep more than fields find it again by its type.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
+
     /// The layout's own name of the slot.
     fn name(&self, slot: Slot) -> &str;
 }

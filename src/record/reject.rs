@@ -72,6 +72,18 @@ codes! {
     BadCount = "structure.bad_count",
     /// The record's markup is not well-formed, or uses what is not allowed.
     Malformed = "structure.malformed",
+    /// The headers and trailers around the messages of a file are incomplete, or do not belong together.
+    Envelope = "structure.envelope",
+    /// Bytes that are no segment of the file's syntax.
+    BadSegment = "structure.bad_segment",
+    /// A segment, element or occurrence that the schema does not have at this place.
+    Unexpected = "structure.unexpected",
+    /// A segment, loop or element that the schema requires is not there.
+    Absent = "structure.missing",
+    /// Several segments fit where one is asked for.
+    Ambiguous = "structure.ambiguous",
+    /// A control number that has come before in the file.
+    Duplicate = "control.duplicate",
     /// The trailer's control count or sum does not match the records.
     ControlTotal = "control.total",
     /// The trailer that the mapping asks for is missing.

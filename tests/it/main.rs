@@ -9,6 +9,7 @@ mod console;
 mod containers;
 mod decode;
 mod demo;
+mod edi;
 mod facade;
 mod kill;
 mod mapping;

@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, excel, fixed_width, xml};
+use crate::decode::{
+    Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, edi, excel, fixed_width, idoc, xml,
+};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +24,10 @@ pub(crate) enum FormatName {
     Xml,
     /// Rows of a sheet of a workbook.
     Excel,
+    /// Interchanges of X12 or EDIFACT.
+    Edi,
+    /// SAP IDocs, flat or XML.
+    Idoc,
 }
 
 /// Whether items without a name are written.
@@ -42,7 +48,7 @@ pub(crate) struct DecodeArgs {
     /// Format of the file; found out from --copybook or --spec where one is given
     #[arg(long, value_enum)]
     pub format: Option<FormatName>,
-    /// Code page, like cp037, cp850, windows-1252 [default: cp037 for cobol, else utf-8]
+    /// Code page, like cp037, cp850, windows-1252 [default: cp037 for cobol, what UNB says for EDIFACT, else utf-8]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
     /// At which ends of a text blanks are padding [default: both]
@@ -153,6 +159,14 @@ pub(crate) struct DecodeArgs {
     /// A line that ends before a field counts as filled up with blanks
     #[arg(long, help_heading = "fixed-width")]
     pub pad: bool,
+
+    /// edi: file that describes the message's segments and loops
+    #[arg(long, value_name = "FILE", help_heading = "edi")]
+    pub schema: Option<PathBuf>,
+
+    /// idoc: list of the segments' fields: parser report of WE60, or lines SEGMENT TYPE and indented FIELD LENGTH
+    #[arg(long, value_name = "FILE", help_heading = "idoc")]
+    pub segments: Option<PathBuf>,
 }
 
 /// A parser for one of a list of words, so that the command line and the mapping know the same ones.
@@ -190,8 +204,8 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
         (None, None, Some(_)) => FormatName::FixedWidth,
         (None, None, None) if args.record_path.is_some() => FormatName::Xml,
         _ => {
-            let help = "say what the file is: --format csv, --copybook FILE for cobol, --spec FILE for fixed-width, \
-                        --record-path PATH for xml";
+            let help = "say what the file is: --format csv, edi, idoc or excel, --copybook FILE for cobol, --spec FILE for \
+                        fixed-width, --record-path PATH for xml";
             return Err(Failure::Usage(help.to_owned()));
         }
     };
@@ -241,6 +255,24 @@ pub(super) fn format_of(args: &DecodeArgs) -> Result<Format, Failure> {
                 header: !args.no_header,
                 ..excel::Settings::default()
             })
+        }
+        FormatName::Edi => {
+            let encoding = args.encoding.as_ref().map(|_| encoding("utf-8")).transpose()?;
+            if let Some(message) = encoding.as_ref().and_then(edi::Settings::unfit) {
+                return Err(Failure::Usage(message));
+            }
+            let place = |file: &Path| Place::command_line(&format!("--schema {}", path(file)));
+            let schema = args.schema.as_deref().map(|file| (path(file), place(file)));
+            Format::Edi(edi::Settings { encoding, schema })
+        }
+        FormatName::Idoc => {
+            let encoding = encoding("utf-8")?;
+            if let Some(message) = idoc::Settings::unfit(&encoding) {
+                return Err(Failure::Usage(message));
+            }
+            let place = |file: &Path| Place::command_line(&format!("--segments {}", path(file)));
+            let segments = args.segments.as_deref().map(|file| (path(file), place(file)));
+            Format::Idoc(idoc::Settings { encoding, segments })
         }
         FormatName::Cobol => {
             let Some(copybook) = &args.copybook else {
@@ -303,7 +335,7 @@ fn option_of(key: &str) -> String {
 
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, Excel, FixedWidth, Xml};
+    use FormatName::{Cobol, Csv, Edi, Excel, FixedWidth, Idoc, Xml};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth, Xml]),
         ("--hex", args.hex, &[Cobol, Csv, FixedWidth]),
@@ -325,7 +357,7 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
         ("--no-header", args.no_header, &[Csv, Excel]),
-        ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Xml]),
+        ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Edi, Idoc, Xml]),
         ("--sheet", args.sheet.is_some(), &[Excel]),
         ("--range", args.range.is_some(), &[Excel]),
         ("--record-path", args.record_path.is_some(), &[Xml]),
@@ -334,6 +366,8 @@ fn refuse_foreign_options(args: &DecodeArgs, name: FormatName) -> Result<(), Fai
         ("--parent", !args.parent.is_empty(), &[Xml]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
+        ("--schema", args.schema.is_some(), &[Edi]),
+        ("--segments", args.segments.is_some(), &[Idoc]),
     ];
     let foreign = given.iter().find(|(_, given, formats)| *given && !formats.contains(&name));
     match foreign {

@@ -4,6 +4,7 @@
 //! EBCDIC and DOS ones and because a byte that a page does not have must be a fault, not a guess. UTF-8 and the
 //! multi-byte encodings of East Asia are `encoding_rs`'s work. What a page knows nothing of: fields, padding, lines.
 
+mod encode;
 mod tables;
 
 use std::borrow::Cow;
@@ -11,6 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use encoding_rs::Encoding;
+
+pub(super) use encode::PageWriter;
 
 use crate::diagnostic::nearest;
 
