@@ -3,6 +3,7 @@
 pub mod record;
 
 pub mod diagnostic;
+pub mod secret;
 pub mod telemetry;
 
 pub mod decode;

@@ -5,3 +5,56 @@
 //! does not compile.
 
 pub mod files;
+pub mod ftps;
+pub mod inbox;
+pub mod sftp;
+
+use std::path::Path;
+
+use crate::diagnostic::{Section, Table};
+use inbox::Door;
+
+/// The settings of an inbox of any kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InboxConfig {
+    /// A folder.
+    Files(files::Config),
+    /// A folder on an SFTP server.
+    Sftp(sftp::Config),
+    /// A folder on an FTP server.
+    Ftps(ftps::Config),
+}
+
+impl InboxConfig {
+    /// The kinds of backend that have an inbox, by the key of their table.
+    pub const KINDS: &[&str] = &["files", "sftp", "ftps"];
+
+    /// The keys of a kind's table.
+    pub fn section(kind: &str) -> Option<&'static Section> {
+        match kind {
+            "files" => Some(&files::SECTION),
+            "sftp" => Some(&sftp::SECTION),
+            "ftps" => Some(&ftps::SECTION),
+            _ => None,
+        }
+    }
+
+    /// Reads the table of a kind; relative paths start at `base`. `None` after a fault was reported.
+    pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<InboxConfig> {
+        match kind {
+            "files" => files::Config::read(table, base).map(InboxConfig::Files),
+            "sftp" => sftp::Config::read(table, base).map(InboxConfig::Sftp),
+            "ftps" => ftps::Config::read(table, base).map(InboxConfig::Ftps),
+            _ => None,
+        }
+    }
+
+    /// The door to the inbox. Touches nothing yet.
+    pub fn door(&self) -> Door {
+        match self {
+            InboxConfig::Files(config) => files::door(config.clone()),
+            InboxConfig::Sftp(config) => sftp::door(config.clone()),
+            InboxConfig::Ftps(config) => ftps::door(config.clone()),
+        }
+    }
+}

@@ -1,12 +1,15 @@
 //! What the service does beside serving: raw input leaves landing when its time is over.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::gate::Lane;
+use crate::mapping::Plan;
 use crate::pipeline::Bridge;
+use crate::record::ResourceId;
 use crate::telemetry;
 
 /// How often landing is looked through.
@@ -33,6 +36,7 @@ const OBSERVED_EVERY: Duration = Duration::from_secs(2);
 
 /// Keeps the gauges of gates and resources up to date, until the service stops.
 pub(super) async fn observe(bridge: Arc<Bridge>) {
+    let mut silent = HashSet::new();
     loop {
         let world = bridge.world.load_full();
         for backend in world.backends.values() {
@@ -48,6 +52,14 @@ pub(super) async fn observe(bridge: Arc<Bridge>) {
             let id = &plan.exposure.id;
             let Ok(status) = bridge.staging.status(id).await else { continue };
             bridge.metrics.dead_letters(&id.to_string(), status.dead_letters);
+            if let Some(last) = status.last_file {
+                bridge.metrics.last_file(&id.to_string(), last.as_duration().as_secs_f64());
+            }
+            if let Some(expect) = &plan.expect {
+                let is_silent = expect.is_silent(status.last_file, bridge.started_at, Timestamp::now());
+                bridge.metrics.feed_silent(&id.to_string(), is_silent);
+                tell_silence(&mut silent, plan, status.last_file, is_silent);
+            }
             let lag = status.as_of.and_then(|as_of| Duration::try_from(Timestamp::now().duration_since(as_of)).ok());
             if let Some(lag) = lag {
                 bridge.metrics.feed_lag(&id.to_string(), lag);
@@ -57,5 +69,17 @@ pub(super) async fn observe(bridge: Arc<Bridge>) {
             () = tokio::time::sleep(OBSERVED_EVERY) => {}
             () = bridge.stop.cancelled() => return,
         }
+    }
+}
+
+/// Tells once that a feed has gone silent, and once that it is back.
+fn tell_silence(silent: &mut HashSet<ResourceId>, plan: &Plan, last: Option<Timestamp>, is_silent: bool) {
+    let id = &plan.exposure.id;
+    if is_silent && silent.insert(id.clone()) {
+        let last = last.map_or_else(|| "never".to_owned(), |last| last.to_string());
+        let expected = plan.expect.as_ref().map(|expect| expect.describe()).unwrap_or_default();
+        tracing::warn!(resource = %id, last_file_at = last, expected, "no file came for longer than expected");
+    } else if !is_silent && silent.remove(id) {
+        tracing::info!(resource = %id, "files come again");
     }
 }

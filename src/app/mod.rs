@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::adapters::files::FilesBackend;
 use crate::config::{Config, Loaded};
 use crate::facade::column_of;
 use crate::gate::{Gate, Lane, Observer, Refused};
@@ -78,8 +77,9 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) {
             }
             None => Gate::new(name, config.gate.clone(), Some(Arc::new(GateWatch(bridge.metrics.gate(name))))),
         };
-        let files = FilesBackend::new(config.files.clone());
-        backends.insert(name.clone(), Arc::new(Backend { gate, files }));
+        let door = config.inbox.door();
+        door.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        backends.insert(name.clone(), Arc::new(Backend { gate, door }));
     }
     for (name, gone) in &before.backends {
         if !backends.contains_key(name) {
@@ -89,14 +89,19 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) {
     bridge.world.store(Arc::new(World { plans: loaded.plans.clone(), backends }));
 }
 
-/// Reaches every backend once, through its gate.
-pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<(), PipelineError>)> {
+/// What a person should know of the backends although they work.
+pub fn doubts(loaded: &Loaded) -> Vec<String> {
+    loaded.config.backends.values().flat_map(|config| config.inbox.door().doubts()).collect()
+}
+
+/// Reaches every backend once, through its gate. Good answers are what a person should know all the same.
+pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, PipelineError>)> {
     let mut results = Vec::new();
     for (name, config) in &loaded.config.backends {
         let gate = Gate::new(name, config.gate.clone(), None);
-        let files = FilesBackend::new(config.files.clone());
+        let door = config.inbox.door();
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
-            Ok(permit) => match tokio::task::spawn_blocking(move || files.probe(&permit)).await {
+            Ok(permit) => match tokio::task::spawn_blocking(move || door.probe(&permit)).await {
                 Ok(probed) => probed.map_err(PipelineError::from),
                 Err(_) => Err(PipelineError::Died { file: "the inbox".to_owned() }),
             },

@@ -27,6 +27,8 @@ impl Operator for Service {
             backend: plan.backend.clone(),
             schedule: plan.schedule.describe(),
             key_parts: plan.exposure.key.len(),
+            expect: plan.expect.clone(),
+            waits_since: self.bridge.started_at,
         };
         world.plans.iter().map(info).collect()
     }
@@ -40,7 +42,9 @@ impl Operator for Service {
 
     async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError> {
         match self.bridge.replay(dead_letter).await {
-            Ok(replay::Replayed::Staged { .. } | replay::Replayed::Skipped) => Ok(Replayed::Settled),
+            Ok(replay::Replayed::Staged { .. } | replay::Replayed::Skipped | replay::Replayed::File { .. }) => {
+                Ok(Replayed::Settled)
+            }
             Err(PipelineError::RejectedAgain { reject, .. }) => Ok(Replayed::StillBad(reject.sentence())),
             Err(error) => Err(refusal(&error)),
         }

@@ -20,21 +20,31 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Ok(loaded) => loaded,
         Err(error) => return report(context, &error),
     };
+    let mut doubts = app::doubts(&loaded);
     let mut unreachable = 0;
     let mut backends = Vec::new();
     if !options.offline {
         for (name, result) in app::probe(&loaded).await {
-            if let Err(error) = &result {
-                unreachable += 1;
-                output::fault(&format!("backend {name}: {}", error.chain()));
-            }
-            backends
-                .push(json!({"backend": name, "reachable": result.is_ok(), "error": result.err().map(|e| e.chain())}));
+            let error = match result {
+                Ok(found) => {
+                    doubts.extend(found);
+                    None
+                }
+                Err(error) => {
+                    unreachable += 1;
+                    output::fault(&format!("backend {name}: {}", error.chain()));
+                    Some(error.chain())
+                }
+            };
+            backends.push(json!({"backend": name, "reachable": error.is_none(), "error": error}));
         }
     }
+    doubts.iter().for_each(output::note);
     let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
     if context.json {
-        output::json(&json!({"ok": unreachable == 0, "faults": [], "resources": resources, "backends": backends}));
+        output::json(
+            &json!({"ok": unreachable == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
+        );
     } else {
         let reached =
             if options.offline { "not tried".to_owned() } else { format!("{} reached", backends.len() - unreachable) };

@@ -100,6 +100,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
             for &id in ids {
                 exit = exit.max(match bridge.replay(id).await {
                     Ok(Replayed::Staged { key }) => done(context, id, "replayed", Some(&key)),
+                    Ok(Replayed::File { name, .. }) => done(context, id, "replayed", Some(&name)),
                     Ok(Replayed::Skipped) => done(context, id, "discarded", None),
                     Err(error) => failed(context, &bridge, id, &error).await,
                 });

@@ -62,6 +62,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one a run")]
 enum Command {
     /// Run schedules, the API and the console until SIGTERM; SIGHUP reloads the configuration
     Serve,
@@ -166,7 +167,7 @@ fn report(error: &LoadError) -> Exit {
 fn exit_of(error: &PipelineError) -> Exit {
     match error {
         PipelineError::UnknownResource { .. } | PipelineError::Open { .. } => Exit::Usage,
-        PipelineError::Files(_) | PipelineError::Gate { .. } => Exit::Unreachable,
+        PipelineError::Inbox(_) | PipelineError::Gate { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use crate::adapters::files;
+use crate::adapters::InboxConfig;
 use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, Table, parse};
 use crate::mapping::Plan;
 use crate::{gate, http, landing, telemetry};
@@ -30,7 +30,7 @@ pub const DEFAULT_PATHS: [&str; 2] = ["tollbridge.toml", "/etc/tollbridge/tollbr
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackendConfig {
     /// The adapter's.
-    pub files: files::Config,
+    pub inbox: InboxConfig,
     /// The gate's.
     pub gate: gate::Config,
 }

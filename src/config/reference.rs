@@ -3,23 +3,17 @@
 use std::fmt::Write;
 
 use super::sections;
-use crate::adapters::files;
+use crate::adapters::InboxConfig;
 use crate::diagnostic::{Presence, Section};
 use crate::{gate, http, mapping, telemetry};
 
 /// All sections of `tollbridge.toml` as Markdown.
 pub fn config_reference() -> String {
-    render(&[
-        &sections::ROOT,
-        &http::SERVER,
-        &http::AUTH,
-        &sections::STAGING,
-        &sections::LANDING,
-        &sections::BACKEND,
-        &files::SECTION,
-        &gate::SECTION,
-        &telemetry::SECTION,
-    ])
+    let mut all =
+        vec![&sections::ROOT, &http::SERVER, &http::AUTH, &sections::STAGING, &sections::LANDING, &sections::BACKEND];
+    all.extend(InboxConfig::KINDS.iter().filter_map(|kind| InboxConfig::section(kind)));
+    all.extend([&gate::SECTION, &telemetry::SECTION]);
+    render(&all)
 }
 
 /// All sections of a mapping file as Markdown.

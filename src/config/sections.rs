@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::BackendConfig;
-use crate::adapters::files;
+use crate::adapters::InboxConfig;
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, Table, Written};
 use crate::{gate, landing};
 
@@ -61,6 +61,8 @@ pub(super) static BACKEND: Section = Section {
     doc: "A legacy system: one table for how to reach it, one for its gate.",
     keys: &[
         Key { name: "files", shape: "table", presence: Presence::Optional, doc: "it writes files into a folder" },
+        Key { name: "sftp", shape: "table", presence: Presence::Optional, doc: "it puts files on an SFTP server" },
+        Key { name: "ftps", shape: "table", presence: Presence::Optional, doc: "it puts files on an FTP server" },
         Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
     ],
 };
@@ -133,13 +135,13 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
     let mut backends = BTreeMap::new();
     for (name, node) in table.free("backends") {
         let Some(backend) = Table::new(node, &BACKEND, faults) else { continue };
-        let files = match backend.exactly_one(&["files"]) {
-            Some(_) => part(&backend, "files", &files::SECTION, faults, |table| files::Config::read(table, base)),
-            None => None,
-        };
+        let kind = backend.exactly_one(InboxConfig::KINDS);
+        let inbox = kind.zip(kind.and_then(InboxConfig::section)).and_then(|(kind, section)| {
+            part(&backend, kind, section, faults, |table| InboxConfig::read(kind, table, base))
+        });
         let gate = part(&backend, "gate", &gate::SECTION, faults, gate::Config::read);
-        if let (Some(files), Some(gate)) = (files, gate) {
-            backends.insert(name.to_owned(), BackendConfig { files, gate });
+        if let (Some(inbox), Some(gate)) = (inbox, gate) {
+            backends.insert(name.to_owned(), BackendConfig { inbox, gate });
         }
     }
     backends

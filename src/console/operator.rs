@@ -1,12 +1,14 @@
 //! What the console asks of the running service, in plain data: whoever runs syncs and gates implements it.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::mapping::Expectation;
 use crate::record::ResourceId;
 
 /// A resource that the service syncs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ResourceInfo {
     /// Name and version.
     pub id: ResourceId,
@@ -18,6 +20,17 @@ pub struct ResourceInfo {
     pub schedule: String,
     /// How many parts its key has.
     pub key_parts: usize,
+    /// When a file must have come.
+    pub expect: Option<Expectation>,
+    /// Since when the service waits for files.
+    pub waits_since: Timestamp,
+}
+
+impl ResourceInfo {
+    /// Whether a file is overdue, with `last` the time when the last one came.
+    pub fn is_silent(&self, last: Option<Timestamp>) -> bool {
+        self.expect.as_ref().is_some_and(|expect| expect.is_silent(last, self.waits_since, Timestamp::now()))
+    }
 }
 
 /// A gate at one moment.

@@ -33,18 +33,23 @@ pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
 
 async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> {
     body.push_str("<h2>Resources</h2>\n");
-    head(body, &["resource", "", "from", "schedule", "#records", "#dead letters", "as of"]);
+    head(body, &["resource", "", "from", "schedule", "#records", "#dead letters", "last file", "as of"]);
     for resource in console.operator.resources() {
         let status = console.staging.status(&resource.id).await.map_err(staging_problem)?;
         let dead = match status.dead_letters {
             0 => "0".to_owned(),
             count => format!("<span class=\"bad\">{count}</span>"),
         };
+        let last_file = status.last_file.map_or_else(|| "never".to_owned(), when);
+        let last_file = match resource.is_silent(status.last_file) {
+            true => format!("<span class=\"bad\">{last_file}: silent</span>"),
+            false => last_file,
+        };
         put(
             body,
             format_args!(
                 "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td>\
-                 <td class=\"n\">{dead}</td><td>{}</td></tr>\n",
+                 <td class=\"n\">{dead}</td><td>{last_file}</td><td>{}</td></tr>\n",
                 escape(&resource.id.to_string()),
                 escape(&resource.title),
                 escape(&resource.backend),

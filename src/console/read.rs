@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Console, view};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
+use crate::mapping::Expectation;
 use crate::pipeline::trace;
 use crate::record::{BlobId, RejectCode, ResourceId};
 use crate::staging::{DeadLetterFilter, DeadLetterState};
@@ -124,6 +125,9 @@ pub(super) async fn resources(console: &Console, query: &str) -> Result<Response
             "documents": status.documents,
             "dead_letters": status.dead_letters,
             "sequence": status.sequence,
+            "last_file_at": status.last_file.map(|moment| moment.to_string()),
+            "expect_every": resource.expect.as_ref().map(Expectation::describe),
+            "silent": resource.is_silent(status.last_file),
             "as_of": status.as_of.map(|moment| moment.to_string()),
         }));
     }

@@ -272,6 +272,10 @@ impl Decoder {
             Kind::Csv(csv) => Some(Encoder::new(csv.writer())),
             Kind::FixedWidth(fixed_width) => Some(Encoder::new(fixed_width.writer())),
             Kind::Cobol(cobol) => cobol.writer().map(Encoder::new),
+            Kind::Edi(edi) => Some(Encoder::new(edi.writer())),
+            Kind::Idoc(idoc) => Some(Encoder::new(idoc.writer())),
+            Kind::Xml(xml) => Some(Encoder::new(xml.writer())),
+            Kind::Excel(_) => None,
         }
     }
 }

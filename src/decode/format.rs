@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{CodePage, Decoder, Kind, cobol, csv, fixed_width};
+use super::{CodePage, Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, xml};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
 
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
@@ -17,11 +17,19 @@ pub enum Format {
     FixedWidth(fixed_width::Settings),
     /// Records that a COBOL copybook describes.
     Cobol(cobol::Settings),
+    /// Elements of XML files.
+    Xml(xml::Settings),
+    /// Rows of a sheet of a workbook.
+    Excel(excel::Settings),
+    /// Interchanges of X12 or EDIFACT.
+    Edi(edi::Settings),
+    /// SAP IDocs, flat or XML.
+    Idoc(idoc::Settings),
 }
 
 impl Format {
     /// Every kind, as the mapping's tables are named.
-    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol"];
+    pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi", "idoc", "xml", "excel"];
 
     /// The keys of `frame_header` in `[source.cobol]`.
     pub const FRAME_HEADER: &'static Section = &cobol::FRAME_HEADER;
@@ -33,6 +41,10 @@ impl Format {
             "csv" => Some(&csv::SECTION),
             "fixed_width" => Some(&fixed_width::SECTION),
             "cobol" => Some(&cobol::SECTION),
+            "xml" => Some(&xml::SECTION),
+            "excel" => Some(&excel::SECTION),
+            "edi" => Some(&edi::SECTION),
+            "idoc" => Some(&idoc::SECTION),
             _ => None,
         }
     }
@@ -49,6 +61,10 @@ impl Format {
             "csv" => csv::Settings::read(table).map(Format::Csv),
             "fixed_width" => fixed_width::Settings::read(table).map(Format::FixedWidth),
             "cobol" => cobol::Settings::read(table).map(Format::Cobol),
+            "xml" => xml::Settings::read(table).map(Format::Xml),
+            "excel" => excel::Settings::read(table).map(Format::Excel),
+            "edi" => edi::Settings::read(table).map(Format::Edi),
+            "idoc" => idoc::Settings::read(table).map(Format::Idoc),
             _ => None,
         }
     }
@@ -57,11 +73,13 @@ impl Format {
     /// only on compiling: it is asked for then, as a file of the copybook's folder.
     pub fn texts(&self) -> Vec<String> {
         match self {
-            Format::Csv(_) => Vec::new(),
+            Format::Csv(_) | Format::Xml(_) | Format::Excel(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
             Format::Cobol(settings) => {
                 std::iter::once(&settings.copybook).chain(&settings.more_copybooks).cloned().collect()
             }
+            Format::Edi(settings) => settings.schema.iter().map(|(path, _)| path.clone()).collect(),
+            Format::Idoc(settings) => settings.segments.iter().map(|(path, _)| path.clone()).collect(),
         }
     }
 
@@ -74,8 +92,12 @@ impl Format {
                 Kind::FixedWidth(fixed_width::FixedWidth::compile(settings, texts, faults)?)
             }
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
+            Format::Xml(settings) => Kind::Xml(xml::Xml::compile(settings)?),
+            Format::Excel(settings) => Kind::Excel(excel::Excel::new(settings.clone())),
+            Format::Edi(settings) => Kind::Edi(edi::Edi::compile(settings, texts, faults)?),
+            Format::Idoc(settings) => Kind::Idoc(idoc::Idoc::compile(settings, texts, faults)?),
         };
-        Some(Decoder(kind))
+        Some(Decoder(kind, Arc::default()))
     }
 }
 
@@ -214,8 +236,9 @@ mod tests {
             }
             // A table with only what is required takes every default without a fault.
             let text = match *kind {
-                "csv" => "files = \"x\"",
+                "csv" | "excel" | "edi" | "idoc" => "files = \"x\"",
                 "fixed_width" => "files = \"x\"\nspec = \"y\"",
+                "xml" => "files = \"x\"\nrecord_path = \"/a/b\"",
                 _ => "files = \"x\"\ncopybook = \"y\"",
             };
             let faults = Faults::new();

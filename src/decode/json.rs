@@ -301,7 +301,7 @@ impl<'a> Cursor<'a> {
 
     /// The first `length` of some bytes; up to [`SLACK`] of them by one store.
     #[inline]
-    fn short(&mut self, bytes: &[u8], length: usize) {
+    pub(super) fn short(&mut self, bytes: &[u8], length: usize) {
         match bytes.first_chunk::<SLACK>() {
             Some(chunk) if length <= SLACK => {
                 self.out[self.at..self.at + SLACK].copy_from_slice(chunk);

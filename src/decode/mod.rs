@@ -12,21 +12,29 @@
 
 pub mod cobol;
 pub mod code_page;
+pub mod compression;
 pub mod copybook;
 pub mod csv;
+pub mod edi;
 mod encode;
+pub mod excel;
 pub mod fixed_width;
 mod format;
+pub mod idoc;
 mod json;
 mod lines;
 mod reader;
+mod whole;
 mod window;
+pub mod xml;
 
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use crate::record::{Layout, Part, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
+pub use compression::{Compression, Packing};
 pub use encode::{EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, Trim};
 pub use json::{Blank, JsonOptions};
@@ -35,16 +43,20 @@ pub use reader::{Item, Reader, Resume, StreamFault};
 /// The most bytes that one record may have. A record that is longer is rejected; it is not held in memory.
 pub const MAX_RECORD: usize = 16 << 20;
 
-/// A compiled layout with its framing and code page. Cheap to clone; clones share what they learned of the
+/// A compiled layout with its framing and code page, and how files of it are packed. Cheap to clone; clones share what they learned of the
 /// fields that are wanted.
 #[derive(Clone)]
-pub struct Decoder(Kind);
+pub struct Decoder(Kind, Arc<Compression>);
 
 #[derive(Clone)]
 enum Kind {
     Csv(csv::Csv),
     FixedWidth(fixed_width::FixedWidth),
     Cobol(cobol::Cobol),
+    Xml(xml::Xml),
+    Excel(excel::Excel),
+    Edi(edi::Edi),
+    Idoc(idoc::Idoc),
 }
 
 /// A row of the table that shows a layout to people.
@@ -77,7 +89,27 @@ impl Decoder {
             Kind::Csv(csv) => csv,
             Kind::FixedWidth(fixed_width) => fixed_width,
             Kind::Cobol(cobol) => cobol,
+            Kind::Xml(xml) => xml,
+            Kind::Excel(excel) => excel,
+            Kind::Edi(edi) => edi,
+            Kind::Idoc(idoc) => idoc,
         }
+    }
+
+    /// The same layout for files that are packed as `compression` says; without it, as their first bytes say.
+    pub fn with_compression(self, compression: Compression) -> Decoder {
+        Decoder(self.0, Arc::new(compression))
+    }
+
+    /// Reads a compressed file to its end, to know whether it is whole before anything of it is used. A file that is
+    /// not compressed is not looked at.
+    pub fn verify<R: Read + Seek>(&self, input: R) -> Result<(), StreamFault> {
+        Ok(self.open(input)?.verify()?)
+    }
+
+    fn open<R: Read + Seek>(&self, input: R) -> std::io::Result<compression::Input<R>> {
+        let is_zip_itself = matches!(self.0, Kind::Excel(_));
+        self.1.open(input, is_zip_itself)
     }
 
     /// Starts reading `input` at `from`. A CSV file's header is read here, also when resuming.
@@ -115,6 +147,10 @@ impl Decoder {
             Kind::Csv(csv) => csv.describe(),
             Kind::FixedWidth(fixed_width) => fixed_width.describe(),
             Kind::Cobol(cobol) => cobol.describe(),
+            Kind::Xml(xml) => xml.describe(),
+            Kind::Excel(_) => Vec::new(),
+            Kind::Edi(edi) => edi.describe(),
+            Kind::Idoc(idoc) => idoc.describe(),
         }
     }
 
@@ -122,7 +158,9 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Vec::new(),
+            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -142,6 +180,9 @@ impl Decoder {
             Kind::Csv(_) => csv::write_json(record, options, out),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.fields.parts(), record.position, options, out),
+            Kind::Xml(_) | Kind::Excel(_) => whole::write_json(record, options, out),
+            Kind::Edi(_) => edi::write_json(record, options, out),
+            Kind::Idoc(_) => idoc::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -150,10 +191,12 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of this reader, so that other threads can do
-    /// it. `None` for files whose records are not written from their own bytes: CSV in UTF-16.
+    /// it. `None` where records are not written from their own bytes alone: CSV in UTF-16, and EDI, IDocs, XML and
+    /// workbooks, whose records mean nothing without what is around them.
     pub fn detached<R: Read + Seek>(&self, reader: &Reader<R>) -> Option<Detached<'_>> {
         match self.0 {
             Kind::Csv(_) => reader.rows().map(|rows| Detached(self, Some(rows))),
+            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self, None)),
         }
     }
@@ -177,6 +220,7 @@ impl Detached<'_> {
         let start = out.len();
         let written = match &self.0.0 {
             Kind::Csv(_) => self.1.as_ref().map_or(Ok(()), |rows| rows.write_json(raw, position, options, out)),
+            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, parts, position, options, out),
         };

@@ -1,14 +1,18 @@
 //! One face for the readers of all formats.
 
 use std::io::{self, Read, Seek};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Decoder, Kind, cobol, csv, fixed_width};
+use super::compression::{Damage, Input};
+use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, xml};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resume {
-    /// Byte offset at which the next record begins, its framing included.
+    /// Byte offset at which the next record begins, its framing included. Of a compressed file, as of all offsets, in
+    /// its unpacked bytes.
     pub offset: u64,
     /// Records read before it.
     pub records: u64,
@@ -31,7 +35,7 @@ pub enum Item<'a> {
 pub enum StreamFault {
     /// The input could not be read.
     #[error("cannot read the input")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
     /// The input is not what its layout says.
     #[error("{message}")]
     Layout {
@@ -46,24 +50,52 @@ pub enum StreamFault {
     },
 }
 
+impl From<io::Error> for StreamFault {
+    fn from(error: io::Error) -> StreamFault {
+        match Damage::of(&error) {
+            Some(damage) => StreamFault::Layout {
+                code: damage.code,
+                message: damage.message.clone(),
+                offset: damage.unpacked,
+                line: None,
+            },
+            None => StreamFault::Io(error),
+        }
+    }
+}
+
 /// Reads the records of one input, one after another.
-pub struct Reader<R>(Inner<R>);
+pub struct Reader<R> {
+    inner: Inner<Input<R>>,
+    /// Bytes read of a compressed input.
+    consumed: Option<Arc<AtomicU64>>,
+}
 
 #[allow(clippy::large_enum_variant, reason = "there is one a file")]
 enum Inner<R> {
     Csv(csv::Reader<R>),
     FixedWidth(fixed_width::Reader<R>),
     Cobol(cobol::Reader<R>),
+    Xml(xml::Reader<R>),
+    Excel(excel::Reader),
+    Edi(edi::Reader<R>),
+    Idoc(idoc::Reader<R>),
 }
 
 impl<R: Read + Seek> Reader<R> {
     pub(super) fn open(decoder: &Decoder, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
+        let input = decoder.open(input)?;
+        let consumed = input.counter();
         let inner = match &decoder.0 {
             Kind::Csv(csv) => Inner::Csv(csv.reader(input, from)?),
             Kind::FixedWidth(fixed_width) => Inner::FixedWidth(fixed_width.reader(input, from)?),
             Kind::Cobol(cobol) => Inner::Cobol(cobol.reader(input, from)?),
+            Kind::Xml(xml) => Inner::Xml(xml.reader(input, from)?),
+            Kind::Excel(excel) => Inner::Excel(excel.reader(input, from)?),
+            Kind::Edi(edi) => Inner::Edi(edi.reader(input, from)?),
+            Kind::Idoc(idoc) => Inner::Idoc(idoc.reader(input, from)?),
         };
-        Ok(Reader(inner))
+        Ok(Reader { inner, consumed })
     }
 
     /// As [`Reader::open`], where the first record is known by its first byte and not by the start of its frame.
@@ -77,10 +109,22 @@ impl<R: Read + Seek> Reader<R> {
     /// The next item, lent until the next call; `None` at the end. After an error the reader answers `None`.
     #[expect(clippy::should_implement_trait, reason = "a lending iterator: each item borrows the reader")]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Csv(reader) => reader.next(),
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
+            Inner::Edi(reader) => reader.next(),
+            Inner::Idoc(reader) => reader.next(),
+            Inner::Xml(reader) => reader.next(),
+            Inner::Excel(reader) => reader.next(),
+        }
+    }
+
+    /// How many bytes of the input, as it lies on the disk, were read about so far: for a progress bar.
+    pub fn consumed(&self) -> u64 {
+        match &self.consumed {
+            Some(consumed) => consumed.load(Ordering::Relaxed),
+            None => self.resume_point().offset,
         }
     }
 
@@ -91,10 +135,14 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Where the item that the next call answers begins.
     pub fn resume_point(&self) -> Resume {
-        match &self.0 {
+        match &self.inner {
             Inner::Csv(reader) => reader.resume_point(),
             Inner::FixedWidth(reader) => reader.resume_point(),
             Inner::Cobol(reader) => reader.resume_point(),
+            Inner::Xml(reader) => reader.resume_point(),
+            Inner::Excel(reader) => reader.resume_point(),
+            Inner::Edi(reader) => reader.resume_point(),
+            Inner::Idoc(reader) => reader.resume_point(),
         }
     }
 }
@@ -117,4 +165,9 @@ pub(super) fn foreign_slot() -> FieldFault {
         expected: "a field of this layout".to_owned(),
         found: "a field of another layout".to_owned(),
     }
+}
+
+/// The answer to a record that another format's reader gave.
+pub(super) fn foreign_record(fault: FieldFault, record: &RawRecord<'_>) -> Reject {
+    reject(fault.code, &fault.expected, fault.found, record.position, record.raw)
 }

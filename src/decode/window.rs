@@ -10,6 +10,11 @@ use super::MAX_RECORD;
 /// Bytes asked of the input at a time: large enough that system calls do not count, small enough for the cache.
 const READ_SIZE: usize = 256 << 10;
 
+/// What may stand around records without being one: line ends, blanks, and what pads the ends of files.
+pub(super) fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == 0 || byte == 0x1A
+}
+
 /// The window itself; the input is passed to [`Window::fill`], so that a record may borrow the window alone.
 pub(super) struct Window {
     buffer: Vec<u8>,
@@ -88,6 +93,20 @@ impl Window {
         let wanted = (held * 2 + 1).min(MAX_RECORD + READ_SIZE).max(held + 1);
         self.fill(input, wanted)?;
         Ok(self.end - self.start > held)
+    }
+
+    /// Moves the start of the window to the first byte that [is not blank](is_blank); false at the end of the input.
+    pub(super) fn skip_blanks<R: Read>(&mut self, input: &mut R) -> io::Result<bool> {
+        loop {
+            if let Some(solid) = self.bytes().iter().position(|byte| !is_blank(*byte)) {
+                self.consume(solid);
+                return Ok(true);
+            }
+            self.consume(usize::MAX);
+            if !self.fill(input, 1)? {
+                return Ok(false);
+            }
+        }
     }
 
     /// Moves the start of the window on.

@@ -10,6 +10,7 @@
 
 mod incoming;
 mod keep;
+mod partial;
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind, Read};
@@ -22,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::record::BlobId;
 
 pub use keep::Removed;
+pub use partial::Partial;
 
 use incoming::Incoming;
 
@@ -115,20 +117,29 @@ impl Landing {
     }
 
     /// Stores what `input` gives until its end. When this answers, the content is on the disk.
-    pub fn store(&self, mut input: impl Read) -> Result<Landed, LandingError> {
-        let mut incoming = Incoming::create(&self.incoming)?;
-        let mut hasher = Sha256::new();
+    pub fn store(&self, input: impl Read) -> Result<Landed, LandingError> {
+        self.finish(&mut Incoming::create(&self.incoming)?, Sha256::new(), 0, input)
+    }
+
+    /// Takes the rest of a blob whose beginning, `size` bytes, is written and hashed already.
+    fn finish(
+        &self,
+        incoming: &mut Incoming,
+        mut hasher: Sha256,
+        mut size: u64,
+        mut input: impl Read,
+    ) -> Result<Landed, LandingError> {
         let mut block = vec![0; BLOCK];
-        let mut size = 0u64;
         loop {
-            let filled = fill(&mut input, &mut block).map_err(LandingError::Input)?;
-            let content = &block[..filled];
+            let content = match input.read(&mut block) {
+                Ok(0) => break,
+                Ok(count) => &block[..count],
+                Err(cause) if cause.kind() == ErrorKind::Interrupted => continue,
+                Err(cause) => return Err(LandingError::Input(cause)),
+            };
             hasher.update(content);
             incoming.write(content)?;
-            size += filled as u64;
-            if filled < BLOCK {
-                break;
-            }
+            size += content.len() as u64;
         }
         let id = BlobId(hasher.finalize().into());
         let known = self.is_whole(id, size)?;
@@ -205,7 +216,7 @@ impl Landing {
         file.set_modified(SystemTime::now()).map_err(LandingError::failed("touch", &path))
     }
 
-    fn adopt(&self, incoming: Incoming, id: BlobId) -> Result<(), LandingError> {
+    fn adopt(&self, incoming: &mut Incoming, id: BlobId) -> Result<(), LandingError> {
         let path = self.path(id);
         let folder = path.parent().unwrap_or(&self.folder);
         make_folder(folder)?;

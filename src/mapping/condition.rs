@@ -220,8 +220,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, Wrong> {
                     .map_err(|_| Wrong::new(&(start..end), "this is no number; a text stands in single quotes"))?;
                 Kind::Number(number)
             }
-            _ if first.is_alphabetic() || first == '_' => {
-                let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+            // `@`, `#`, `/` and `:` are parts of names in XML: `@kind`, `#text`, `/o:Orders/@batch`.
+            _ if first.is_alphabetic() || matches!(first, '_' | '@' | '#' | '/') => {
+                let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '#' | '/' | ':');
                 at = text[at..].find(|c| !is_part(c)).map_or(text.len(), |n| at + n);
                 Kind::Word(text[start..at].to_owned())
             }

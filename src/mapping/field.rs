@@ -16,7 +16,7 @@ use super::schema::{self, Shape};
 use super::sections::{FIELD, NOT_IN_FIELD, without_unavailable};
 use super::types::Type;
 use crate::diagnostic::{Entries, Faults, Node, Table, nearest};
-use crate::record::{FieldKind, Resolved};
+use crate::record::{FieldKind, Resolved, Wanted};
 
 /// What all fields of a mapping share.
 pub(super) struct Context<'a> {
@@ -177,7 +177,7 @@ fn object(
     let inner = match table.get("from") {
         None => within.clone(),
         Some(_) => {
-            let (place, resolved) = resolve(table, within)?;
+            let (place, resolved) = resolve(table, within, Wanted::Group)?;
             if resolved.repeats || resolved.kind != FieldKind::Group {
                 let (is, help) =
                     if resolved.repeats { ("repeats", "use `each`") } else { ("is no group", "take `from` out") };
@@ -202,7 +202,7 @@ fn each(
         table.fail(table.node().key_fault("`each` needs `from`").help("name the repeating group of the layout"));
         return None;
     }
-    let (place, resolved) = resolve(table, within)?;
+    let (place, resolved) = resolve(table, within, wanted_by_each(table))?;
     if !resolved.repeats {
         fail_at(
             table,
@@ -255,7 +255,7 @@ fn single(
         return None;
     }
     misplaced(table, "skip", "in a single field", "it belongs beside `each`");
-    let (place, resolved) = resolve(table, within)?;
+    let (place, resolved) = resolve(table, within, Wanted::Value)?;
     if resolved.repeats {
         let from = table.string("from")?;
         let each = if resolved.kind == FieldKind::Group { "each = { name = { from = \"...\" } }" } else { "each = {}" };
@@ -298,10 +298,18 @@ fn fail_at(table: &Table<'_>, name: &str, message: String, help: &str) {
     }
 }
 
+/// A table of tables has the fields of a group, any other the rules of a single field.
+fn wanted_by_each(table: &Table<'_>) -> Wanted {
+    let inner = table.get("each").and_then(Node::as_table);
+    let has_fields =
+        inner.is_some_and(|inner| !inner.is_empty() && inner.values().all(|node| node.as_table().is_some()));
+    if has_fields { Wanted::EachGroup } else { Wanted::EachValue }
+}
+
 /// Finds what `from` names in the layout.
-fn resolve(table: &Table<'_>, within: &Surroundings<'_>) -> Option<(Place, Resolved)> {
+fn resolve(table: &Table<'_>, within: &Surroundings<'_>, wanted: Wanted) -> Option<(Place, Resolved)> {
     let name = table.filled("from")?;
-    match within.resolve(&name) {
+    match within.resolve_as(&name, wanted) {
         Ok(found) => Some(found),
         Err(unresolved) => {
             if let Some(node) = table.get("from") {

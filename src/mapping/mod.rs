@@ -9,6 +9,7 @@
 mod condition;
 mod controls;
 mod convert;
+mod expect;
 mod exposure;
 mod field;
 mod json;
@@ -49,10 +50,11 @@ use serve::Heading;
 use source::Source;
 
 pub use controls::Controls;
+pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, QueryField};
 pub use plan::{Mapped, Mapper};
 pub use schedule::{CronSchedule, Schedule};
-pub use source::OnReject;
+pub use source::{OnDamage, OnReject};
 
 /// A compiled mapping. Share it by `Arc`; each thread takes a [`Mapper`] of its own.
 #[derive(Clone)]
@@ -63,8 +65,12 @@ pub struct Plan {
     pub backend: String,
     /// When runs are due.
     pub schedule: Schedule,
+    /// When a file must have come.
+    pub expect: Option<Expectation>,
     /// What a bad record means for its file.
     pub on_reject: OnReject,
+    /// What a compressed file that is damaged means for the records before the damage.
+    pub on_damage: OnDamage,
     /// Pattern of the file names to take, without a path.
     pub files: String,
     /// Turns the files' bytes into records.
@@ -195,14 +201,16 @@ pub fn compile(
         exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving?),
         backend: from.backend?,
         schedule: from.schedule?,
+        expect: from.expect,
         on_reject: from.on_reject?,
+        on_damage: from.on_damage?,
         files: from.files?,
         hash: {
             let copied = decoder.copied().iter().cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
             hash(source, &names, texts)
         },
-        decoder,
+        decoder: decoder.with_compression(from.compression?),
         rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls }),
     })
 }

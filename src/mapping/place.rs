@@ -1,7 +1,7 @@
 //! Where in a record a value is read: a slot of the layout, and which of the nested repeating groups it is
 //! read in. Names are found once, from the innermost group outward.
 
-use crate::record::{Fields, Layout, Resolved, Scope, Slot, Unresolved};
+use crate::record::{Fields, Layout, Resolved, Scope, Slot, Unresolved, Wanted};
 
 /// How deep repeating groups may nest.
 pub(super) const MAX_DEPTH: usize = 8;
@@ -47,9 +47,14 @@ impl<'a> Surroundings<'a> {
 
     /// Finds a name, innermost group first; the fault is the innermost group's.
     pub(super) fn resolve(&self, name: &str) -> Result<(Place, Resolved), Unresolved> {
+        self.resolve_as(name, Wanted::Value)
+    }
+
+    /// The same, with what it is wanted for.
+    pub(super) fn resolve_as(&self, name: &str, wanted: Wanted) -> Result<(Place, Resolved), Unresolved> {
         let mut first_fault = None;
         for (level, group) in self.groups.iter().rev() {
-            match self.layout.resolve(*group, name) {
+            match self.layout.resolve_as(*group, name, wanted) {
                 Ok(resolved) => return Ok((Place { slot: resolved.slot, level: *level }, resolved)),
                 Err(fault) => first_fault = first_fault.or(Some(fault)),
             }

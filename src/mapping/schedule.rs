@@ -95,7 +95,13 @@ impl Schedule {
 }
 
 impl CronSchedule {
-    fn new(expression: &str, zone: Option<&str>) -> Result<CronSchedule, String> {
+    /// The last time of the calendar before this moment.
+    pub(super) fn before(&self, moment: Timestamp) -> Option<Timestamp> {
+        let moment = moment.to_zoned(self.zone.clone());
+        self.cron.find_previous_occurrence(&moment, false).ok().map(|time| time.timestamp())
+    }
+
+    pub(super) fn new(expression: &str, zone: Option<&str>) -> Result<CronSchedule, String> {
         let cron = Cron::from_str(expression)
             .map_err(|error| format!("`{expression}` is no cron expression of five or six fields: {error}"))?;
         let zone = zone.map_or(Ok(TimeZone::UTC), time_zone)?;

@@ -45,6 +45,12 @@ pub(super) static SOURCE: Section = Section {
             "`every 30s`, `watch`, `manual`, `cron 0 2 * * *` (UTC), or `{ cron = \"0 2 * * *\", zone = \"Europe/Berlin\" }`",
         ),
         key(
+            "expect_every",
+            "duration, string or table",
+            Optional,
+            "when a file must have come, else the feed counts as silent: `1d`, `cron 0 6 * * 1-5` (UTC, an hour late at most), or `{ cron = \"0 6 * * 1-5\", zone = \"Europe/Berlin\", within = \"2h\" }`",
+        ),
+        key(
             "on_reject",
             "\"record\" | \"file\" | { max_percent = N }",
             Default("\"record\""),
@@ -57,9 +63,38 @@ pub(super) static SOURCE: Section = Section {
             Optional,
             "what stands between groups of three digits of numbers in text",
         ),
+        key(
+            "compression",
+            "\"auto\" | \"none\" | \"gzip\" | \"zip\" | \"zstd\" | \"bzip2\"",
+            Default("\"auto\""),
+            "how the files are packed: `auto` goes by their first bytes, `none` reads them as they are",
+        ),
+        key(
+            "member",
+            "string",
+            Optional,
+            "which member of a zip archive is read, with `*` and `?`; needed where there are several",
+        ),
+        key(
+            "damaged",
+            "\"refuse\" | \"keep\"",
+            Default("\"refuse\""),
+            "what becomes of records before the place where a compressed file breaks off or is damaged: none is staged, or they are",
+        ),
+        key("max_unpacked_mib", "integer", Default("65536"), "a compressed file that unpacks to more MiB is refused"),
+        key(
+            "max_unpack_ratio",
+            "integer",
+            Default("300"),
+            "a compressed file of which more bytes come out of one is refused (beyond its first 64 MiB)",
+        ),
         key("csv", "table", Optional, "the records are rows of CSV files"),
         key("fixed_width", "table", Optional, "the records are lines of columns at fixed places"),
         key("cobol", "table", Optional, "the records are as a COBOL copybook says"),
+        key("xml", "table", Optional, "the records are elements of XML files"),
+        key("excel", "table", Optional, "the records are rows of a sheet of workbooks"),
+        key("edi", "table", Optional, "the records are messages of X12 or EDIFACT interchanges"),
+        key("idoc", "table", Optional, "the records are SAP IDocs"),
     ],
 };
 
@@ -234,16 +269,8 @@ pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
     ("preset", "write sentinels and blanks as `null_if` and `blank` of the fields"),
 ];
 
-pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[
-    ("edi", ONLY_FLAT),
-    ("xml", ONLY_FLAT),
-    ("soap", ONLY_FLAT),
-    ("table", ONLY_FLAT),
-    ("query", ONLY_FLAT),
-    ("excel", ONLY_FLAT),
-    ("idoc", ONLY_FLAT),
-];
-const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`";
+pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[("soap", ONLY_FLAT), ("table", ONLY_FLAT), ("query", ONLY_FLAT)];
+const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`, `xml`, `excel`";
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

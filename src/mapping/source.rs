@@ -3,12 +3,13 @@
 
 use super::condition::Condition;
 use super::controls::{Sum, Trailer};
+use super::expect::Expectation;
 use super::number::NumberStyle;
 use super::place::Surroundings;
 use super::rules::{decimal_point, grouping};
 use super::schedule::Schedule;
 use super::sections::{SOURCE, SUM, TRAILER};
-use crate::decode::Format;
+use crate::decode::{Compression, Format, Packing};
 use crate::diagnostic::{Faults, Node, Table, Written};
 use crate::record::{FieldKind, Layout, Slot};
 
@@ -23,11 +24,23 @@ pub enum OnReject {
     MaxPercent(f64),
 }
 
+/// What becomes of the records before the place where a compressed file is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDamage {
+    /// Nothing of the file is staged: it is read to its end before anything of it is.
+    Refuse,
+    /// They are staged.
+    Keep,
+}
+
 /// What `[source]` says.
 pub(super) struct Source<'a> {
     pub(super) backend: Option<String>,
     pub(super) schedule: Option<Schedule>,
+    pub(super) expect: Option<Expectation>,
     pub(super) on_reject: Option<OnReject>,
+    pub(super) on_damage: Option<OnDamage>,
+    pub(super) compression: Option<Compression>,
     pub(super) style: NumberStyle,
     pub(super) files: Option<String>,
     /// The table of the format, for `skip` and `trailer`.
@@ -40,7 +53,10 @@ impl<'a> Source<'a> {
         let table = Table::new(node, &SOURCE, faults)?;
         let backend = table.filled("backend");
         let schedule = table.read("schedule", Schedule::read);
+        let expect = table.read("expect_every", Expectation::read);
         let on_reject = table.read("on_reject", on_reject);
+        let on_damage = table.one_of("damaged", &[("refuse", OnDamage::Refuse), ("keep", OnDamage::Keep)]);
+        let compression = compression(&table);
         let point = table.read("decimal_point", decimal_point).unwrap_or(b'.');
         let grouping = table.read("grouping", grouping).flatten();
         if grouping == Some(point)
@@ -58,8 +74,41 @@ impl<'a> Source<'a> {
             format = Format::read(kind, &inner);
             format_table = Some(inner);
         }
-        Some(Source { backend, schedule, on_reject, style, files, table: format_table, format })
+        Some(Source {
+            backend,
+            schedule,
+            expect,
+            on_reject,
+            on_damage,
+            compression,
+            style,
+            files,
+            table: format_table,
+            format,
+        })
     }
+}
+
+fn compression(table: &Table<'_>) -> Option<Compression> {
+    let packing = table.one_of("compression", Packing::WORDS);
+    let member = table.read("member", |node| match node.as_str() {
+        Some(text) => Compression::parse_member(text),
+        None => Err(format!("expected a string, found {}", node.kind())),
+    });
+    if let (Some(packing), Some(node)) = (packing, table.get("member"))
+        && !matches!(packing, Packing::Auto | Packing::Zip)
+    {
+        let fault = format!("`member` has no place beside `compression` = \"{}\"", packing.name());
+        table.fail(node.key_fault(fault).help("only a zip archive has members"));
+    }
+    let max_unpacked = table.integer("max_unpacked_mib", 1..=1 << 40);
+    let max_ratio = table.integer("max_unpack_ratio", 1..=i64::MAX);
+    Some(Compression {
+        packing: packing?,
+        member,
+        max_unpacked: u64::try_from(max_unpacked?).ok()? << 20,
+        max_ratio: u64::try_from(max_ratio?).ok()?,
+    })
 }
 
 fn on_reject(node: &Node) -> Result<OnReject, String> {

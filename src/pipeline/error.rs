@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::adapters::files::FilesError;
+use crate::adapters::inbox::InboxError;
 use crate::gate::Refused;
 use crate::landing::LandingError;
 use crate::record::{Reject, ResourceId};
@@ -27,9 +27,9 @@ pub enum PipelineError {
         /// Why.
         source: Refused,
     },
-    /// The backend's folder or file.
+    /// The backend's inbox or a file in it.
     #[error(transparent)]
-    Files(#[from] FilesError),
+    Inbox(#[from] InboxError),
     /// The store of raw input.
     #[error(transparent)]
     Landing(#[from] LandingError),

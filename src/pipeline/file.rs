@@ -1,17 +1,25 @@
 //! One file's way: inbox → landing → ledger → (survey) → staging → archive.
 
+use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::adapters::files::{Candidate, Fate};
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::inbox::{Candidate, Duplicates, Empty, Fate, InboxError};
 use crate::gate::Lane;
-use crate::landing::Landed;
-use crate::mapping::{OnReject, Plan};
-use crate::record::{Position, Reject, RejectCode};
+use crate::landing::{Landed, LandingError};
+use crate::mapping::{OnDamage, OnReject, Plan};
+use crate::record::{BlobId, Position, Reject, RejectCode};
 use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId};
 
+use super::left::Why;
 use super::read::{self, Survey};
 use super::world::name_pattern;
 use super::{Backend, Bridge, PipelineError};
+
+/// Pause between two attempts to move a file that cannot be moved.
+const RETRY_MOVE: Duration = Duration::from_secs(60);
 
 /// What became of a file in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +45,25 @@ impl Passage<'_> {
     pub(super) async fn land(&self) -> Result<Landed, PipelineError> {
         let permit = self.backend.permit(self.lane).await?;
         let (backend, landing) = (Arc::clone(self.backend), Arc::clone(&self.bridge.landing));
-        let candidate = self.candidate.clone();
+        let (candidate, stop) = (self.candidate.clone(), self.bridge.stop.clone());
         let landed = tokio::task::spawn_blocking(move || {
-            let mut claim = backend.files.claim(&permit, &candidate)?;
-            let landed = landing.store(&mut claim)?;
+            let door = &backend.door;
+            let (stored, claim) = match door.resume_mark(&candidate) {
+                None => {
+                    let mut claim = door.claim(&permit, &candidate, 0)?;
+                    (landing.store(Stoppable(&mut *claim, &stop)), claim)
+                }
+                Some(mark) => {
+                    let partial = landing.partial(&mark)?;
+                    let mut claim = door.claim(&permit, &candidate, partial.offset())?;
+                    (partial.complete(Stoppable(&mut *claim, &stop)), claim)
+                }
+            };
+            let landed = stored.map_err(|error| match error {
+                LandingError::Input(_) if stop.is_cancelled() => PipelineError::Stopped,
+                LandingError::Input(source) => PipelineError::from(door.broke_off(&candidate, source)),
+                other => other.into(),
+            })?;
             claim.finish()?;
             Ok::<_, PipelineError>(landed)
         });
@@ -49,7 +72,7 @@ impl Passage<'_> {
 
     /// Stages what is not staged yet.
     pub(super) async fn stage(&self, run: &RunId, entry: &FileEntry) -> Result<Outcome, PipelineError> {
-        if let Some(survey) = self.survey(entry).await? {
+        if let Some(survey) = self.survey(entry.blob, entry.checkpoint != Checkpoint::default()).await? {
             return self.refuse(run, entry, survey).await;
         }
         let file = self.bridge.landing.open_blob(entry.blob)?;
@@ -58,14 +81,14 @@ impl Passage<'_> {
         let mut done = entry.checkpoint;
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
-            let (from, to, ends) = (done, chunk.checkpoint, chunk.ends);
+            let (from, to, ends, bytes) = (done, chunk.checkpoint, chunk.ends, chunk.consumed);
             let batch = Batch {
                 documents: chunk.documents,
                 rejects: chunk.rejects,
                 skipped: chunk.skipped,
                 ..self.batch(run, entry, to, ends.unwrap_or(FileState::Claimed))
             };
-            let balance = self.commit(batch, to.offset.saturating_sub(from.offset)).await?;
+            let balance = self.commit(batch, bytes).await?;
             let (read, accounted) = (to.records - from.records, balance.read);
             if read != accounted || !balance.holds() {
                 return Err(PipelineError::Unbalanced { file: self.candidate.name.clone(), read, accounted });
@@ -85,11 +108,11 @@ impl Passage<'_> {
 
     /// For mappings that judge the file as a whole: reads it all before anything of it becomes visible.
     /// Answers the findings when it is to be refused.
-    async fn survey(&self, entry: &FileEntry) -> Result<Option<Survey>, PipelineError> {
+    async fn survey(&self, blob: BlobId, is_begun: bool) -> Result<Option<Survey>, PipelineError> {
         if self.plan.on_reject == OnReject::Record && self.plan.controls().is_none() {
-            return Ok(None);
+            return self.verify(blob, is_begun).await;
         }
-        let file = self.bridge.landing.open_blob(entry.blob)?;
+        let file = self.bridge.landing.open_blob(blob)?;
         let plan = Arc::clone(self.plan);
         let survey = tokio::task::spawn_blocking(move || read::survey(&plan, file)).await.map_err(|_| self.died())?;
         let mut survey = survey.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
@@ -111,10 +134,94 @@ impl Passage<'_> {
         let due = known.previous.and_then(|previous| previous.checked_add(1));
         if let Some(due) = due.filter(|due| *due != number && known.own != Some(number)) {
             let expected = format!("file number {due}, one more than that of the file before");
-            return Ok(Some(of_file(RejectCode::SequenceGap, expected, format!("file number {number}"))));
+            return Ok(Some(whole_file(RejectCode::SequenceGap, &expected, &format!("file number {number}"))));
         }
         self.bridge.staging.note_file_sequence(entry.id, number).await?;
         Ok(None)
+    }
+
+    /// Whether the file still waits for its trailer: then nothing of it is entered anywhere.
+    pub(super) async fn awaits_trailer(&self, landed: &Landed) -> Result<bool, PipelineError> {
+        let Some(limit) = self.backend.door.pickup().trailer_wait else { return Ok(false) };
+        let waited = self.waited();
+        if self.plan.controls().is_none() || waited >= limit {
+            return Ok(false);
+        }
+        let entry =
+            self.bridge.staging.file(&self.plan.exposure.id, &self.candidate.name, landed.size, landed.id).await?;
+        if entry.is_some_and(|entry| entry.state != FileState::Claimed) {
+            return Ok(false);
+        }
+        let refusal = self.survey(landed.id, false).await?.and_then(|survey| survey.refusal);
+        let is_cut = |code| matches!(code, RejectCode::MissingTrailer | RejectCode::Truncated);
+        if !refusal.is_some_and(|refusal| is_cut(refusal.code)) {
+            return Ok(false);
+        }
+        tracing::info!(
+            resource = %self.plan.exposure.id, file = %self.candidate.name, left_ms = (limit - waited).as_millis() as u64,
+            "a file has no trailer yet; it is left for a later look"
+        );
+        self.note_left(Why::AwaitsTrailer { since: Instant::now().checked_sub(waited).unwrap_or_else(Instant::now) });
+        Ok(true)
+    }
+
+    /// What the rules of picking up say against the file as a whole.
+    pub(super) async fn objection(&self, entry: &FileEntry) -> Result<Option<Objection>, PipelineError> {
+        let pickup = self.backend.door.pickup();
+        if entry.checkpoint != Checkpoint::default() {
+            return Ok(None);
+        }
+        if entry.size == 0 {
+            let refuse =
+                || Objection::Refuse(whole_file(RejectCode::FileEmpty, "a file with content (empty)", "0 bytes"));
+            return Ok(match pickup.empty {
+                Empty::Reject => Some(refuse()),
+                Empty::Skip => Some(Objection::PassOver("it is empty".to_owned())),
+                Empty::Wait | Empty::Read => None,
+            });
+        }
+        if pickup.duplicates == Duplicates::Read {
+            return Ok(None);
+        }
+        let Some(first) = self.bridge.staging.same_content(entry.id).await? else { return Ok(None) };
+        let found = format!("the content of {}, read at {}", first.path, first.finished_at.unwrap_or(first.claimed_at));
+        Ok(Some(match pickup.duplicates {
+            Duplicates::Skip => Objection::PassOver(format!("it has {found}")),
+            _ => Objection::Refuse(whole_file(RejectCode::FileDuplicate, "content that is new (duplicates)", &found)),
+        }))
+    }
+
+    /// Does to the file what the objection says.
+    pub(super) async fn object(
+        &self,
+        run: &RunId,
+        entry: &FileEntry,
+        objection: Objection,
+    ) -> Result<Outcome, PipelineError> {
+        let end = Checkpoint { offset: entry.size, ..Checkpoint::default() };
+        match objection {
+            Objection::Refuse(reject) => {
+                self.refuse(run, entry, Survey { refusal: Some(reject), end, ..Survey::default() }).await
+            }
+            Objection::PassOver(reason) => {
+                tracing::info!(resource = %self.plan.exposure.id, file = %self.candidate.name, reason, "passed over a file");
+                let balance = self.commit(self.batch(run, entry, end, FileState::Staged), entry.size).await?;
+                Ok(Outcome { balance, state: FileState::Staged })
+            }
+        }
+    }
+
+    /// Compressed data is read to its end before anything of it becomes visible, unless the mapping wants what can be
+    /// had of a damaged file. What was begun has been looked at before.
+    async fn verify(&self, blob: BlobId, is_begun: bool) -> Result<Option<Survey>, PipelineError> {
+        if self.plan.on_damage == OnDamage::Keep || is_begun {
+            return Ok(None);
+        }
+        let file = self.bridge.landing.open_blob(blob)?;
+        let plan = Arc::clone(self.plan);
+        let verified = tokio::task::spawn_blocking(move || read::verify(&plan, file)).await.map_err(|_| self.died())?;
+        let refusal = verified.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
+        Ok(refusal.map(|refusal| Survey { refusal: Some(refusal), ..Survey::default() }))
     }
 
     /// Refuses the file: its bad records and the reason become dead letters, its good ones count as skipped.
@@ -161,15 +268,19 @@ impl Passage<'_> {
         Ok(balance)
     }
 
-    /// Moves the file out of the inbox once every resource that reads it is through with it. Best effort.
-    pub(super) async fn acknowledge(&self, landed: &Landed) -> Result<(), PipelineError> {
+    /// Moves the file out of the inbox once every resource that reads it is through with it. Best effort: where
+    /// it cannot be moved it stays, is not read again, and the moving is tried again now and then.
+    pub(super) async fn acknowledge(&self, size: u64, blob: BlobId) -> Result<(), PipelineError> {
         let id = &self.plan.exposure.id;
         let name = &self.candidate.name;
-        self.bridge.finished.lock().insert((id.clone(), name.clone()), self.candidate.clone());
+        let was_stuck = self.is_stuck();
+        self.note_left(Why::Finished { size, blob, retry_at: Instant::now() + RETRY_MOVE, is_stuck: was_stuck });
         let world = self.bridge.world.load_full();
         let mut fate = Fate::Archived;
-        for reader in world.plans.iter().filter(|plan| plan.backend == self.plan.backend && reads(plan, name)) {
-            let entry = self.bridge.staging.file(&reader.exposure.id, name, landed.size, landed.id).await?;
+        let readers: Vec<_> =
+            world.plans.iter().filter(|plan| plan.backend == self.plan.backend && self.reads(plan, name)).collect();
+        for reader in &readers {
+            let entry = self.bridge.staging.file(&reader.exposure.id, name, size, blob).await?;
             match entry.map(|entry| entry.state) {
                 Some(FileState::Staged) => {}
                 Some(FileState::Rejected) => fate = Fate::Rejected,
@@ -178,17 +289,30 @@ impl Passage<'_> {
         }
         let permit = self.backend.permit(self.lane).await?;
         let (backend, candidate) = (Arc::clone(self.backend), self.candidate.clone());
-        let moved = tokio::task::spawn_blocking(move || backend.files.acknowledge(&permit, &candidate, fate));
+        let moved = tokio::task::spawn_blocking(move || backend.door.acknowledge(&permit, &candidate, fate));
         match moved.await.map_err(|_| self.died())? {
             Ok(target) => {
-                self.bridge.finished.lock().retain(|(_, finished), _| finished != name);
-                tracing::info!(resource = %id, file = %name, to = %target.display(), "moved a finished file");
+                readers.iter().for_each(|reader| self.bridge.forget_left(&reader.exposure.id, name));
+                tracing::info!(resource = %id, file = %name, to = %target, "moved a finished file");
             }
+            // Somebody else moved it, or put another in its place: either way this one is out of the way.
+            Err(InboxError::Vanished { .. } | InboxError::Changed { .. }) => self.bridge.forget_left(id, name),
             Err(error) => {
-                tracing::warn!(resource = %id, file = %name, error = %error, "a finished file stays in the inbox")
+                if was_stuck {
+                    tracing::debug!(resource = %id, file = %name, error = %error, "a finished file still stays");
+                } else {
+                    tracing::warn!(resource = %id, file = %name, error = %error, "a finished file stays in the inbox");
+                }
+                self.note_left(Why::Finished { size, blob, retry_at: Instant::now() + RETRY_MOVE, is_stuck: true });
             }
         }
+        self.bridge.count_unmoved(&self.plan.backend);
         Ok(())
+    }
+
+    /// Whether the plan reads files of this name.
+    fn reads(&self, plan: &Plan, name: &str) -> bool {
+        self.backend.door.pickup().wants(&name_pattern(plan), name)
     }
 
     fn died(&self) -> PipelineError {
@@ -196,9 +320,38 @@ impl Passage<'_> {
     }
 }
 
-/// Whether the plan reads files of this name.
-fn reads(plan: &Plan, name: &str) -> bool {
-    name_pattern(plan).matches(name)
+/// Reads until the service stops: a slow server must not hold up the end.
+struct Stoppable<'a, R: ?Sized>(&'a mut R, &'a CancellationToken);
+
+impl<R: Read + ?Sized> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.1.is_cancelled() {
+            return Err(io::Error::other("stopped by shutdown"));
+        }
+        self.0.read(buffer)
+    }
+}
+
+/// What speaks against reading a file at all.
+pub(super) enum Objection {
+    /// It is refused, for this reason.
+    Refuse(Reject),
+    /// It counts as read, for this reason.
+    PassOver(String),
+}
+
+/// A finding about a file as a whole.
+fn whole_file(code: RejectCode, expected: &str, found: &str) -> Reject {
+    Reject {
+        code,
+        field: None,
+        field_span: None,
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        key: None,
+        position: Position { record: 0, offset: 0, length: 0, line: None },
+        raw: Vec::new(),
+    }
 }
 
 /// Whether a file with these findings is refused.
@@ -213,12 +366,5 @@ fn judge(on_reject: OnReject, survey: &Survey) -> Option<Reject> {
         }
         OnReject::File | OnReject::MaxPercent(_) => return None,
     };
-    Some(of_file(RejectCode::FileRefused, expected, found))
-}
-
-/// What is wrong with a file as a whole.
-fn of_file(code: RejectCode, expected: String, found: String) -> Reject {
-    // Record 0: the file itself, which is no record and counts as none.
-    let position = Position { record: 0, offset: 0, length: 0, line: None };
-    Reject { code, field: None, field_span: None, expected, found, key: None, position, raw: Vec::new() }
+    Some(whole_file(RejectCode::FileRefused, &expected, &found))
 }

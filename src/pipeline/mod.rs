@@ -1,6 +1,7 @@
 //! The corridor: the only place where gate, adapter, landing, mapping and staging meet.
 //!
 //! A record's way, one function a stage: [`sync`] finds the files of a resource that are due and holds the run;
+//! `left` remembers those that need no reading now;
 //! `file` takes one file from the inbox through landing into staging; `read` turns its bytes into batches on a
 //! thread of its own, while the staging writer commits the batch before. [`replay`] sends a dead letter the same
 //! way again, [`preview`] shows it without staging, [`scheduler`] decides when.
@@ -9,6 +10,7 @@
 
 mod error;
 mod file;
+mod left;
 pub mod preview;
 pub mod progress;
 mod read;

@@ -31,6 +31,8 @@ pub(super) struct Chunk {
     pub(super) checkpoint: Checkpoint,
     /// What the file is when this chunk ends it.
     pub(super) ends: Option<FileState>,
+    /// How many bytes of the file as it is stored were read for this chunk.
+    pub(super) consumed: u64,
     bytes: usize,
 }
 
@@ -87,6 +89,7 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
         }
     };
     let mut mapper = plan.mapper();
+    let mut seen = from.offset;
     loop {
         match reader.next() {
             Ok(Some(Item::Record(record))) => match mapper.map(&record) {
@@ -108,6 +111,7 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
             Ok(Some(Item::Skipped)) => {}
             Ok(None) => {
                 chunk.checkpoint = checkpoint(reader.resume_point());
+                chunk.consumed = reader.consumed().saturating_sub(seen);
                 chunk.ends = Some(FileState::Staged);
                 sink(chunk);
                 return Ok(());
@@ -122,12 +126,19 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
         }
         if chunk.is_full() {
             chunk.checkpoint = checkpoint(reader.resume_point());
+            chunk.consumed = reader.consumed().saturating_sub(seen);
+            seen = reader.consumed();
             let next = Chunk { checkpoint: chunk.checkpoint, ..Chunk::default() };
             if !sink(std::mem::replace(&mut chunk, next)) {
                 return Ok(());
             }
         }
     }
+}
+
+/// What is wrong with a compressed file, if it is damaged; nothing is decoded.
+pub(super) fn verify(plan: &Plan, file: File) -> std::io::Result<Option<Reject>> {
+    plan.decoder.verify(file).err().map(file_reject).transpose()
 }
 
 /// Reads the whole file without keeping its documents: for mappings that may refuse a file as a whole.

@@ -4,11 +4,14 @@
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
+use crate::adapters::inbox::Candidate;
 use crate::decode::Item;
+use crate::gate::Lane;
 use crate::mapping::{Mapped, Plan};
 use crate::record::{Document, Position, Reject, RejectCode};
-use crate::staging::{Batch, Checkpoint, DeadLetter, DeadLetterState, FileState, RunOutcome};
+use crate::staging::{Balance, Batch, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome};
 
+use super::file::Passage;
 use super::read;
 use super::{Bridge, PipelineError};
 
@@ -22,6 +25,13 @@ pub enum Replayed {
     },
     /// The mapping leaves the record out by a rule now.
     Skipped,
+    /// The whole file was read after all.
+    File {
+        /// Its name.
+        name: String,
+        /// What became of its records.
+        balance: Balance,
+    },
 }
 
 /// What the record is under the mapping in force.
@@ -36,6 +46,9 @@ impl Bridge {
     pub async fn replay(&self, id: i64) -> Result<Replayed, PipelineError> {
         let letter = self.open_letter(id).await?;
         if letter.reject.position.record == 0 {
+            if matches!(letter.reject.code, RejectCode::FileDuplicate | RejectCode::FileEmpty) {
+                return self.replay_file(&letter).await;
+            }
             let reason = "is a whole file, not a record: mend the mapping and run `tollbridge sync --full`, or deliver the file again";
             return Err(PipelineError::DeadLetter { id, reason: reason.to_owned() });
         }
@@ -61,6 +74,36 @@ impl Bridge {
             }
             Verdict::Good(document) => self.stage_one(plan, &letter, document).await,
         }
+    }
+
+    /// Reads a file after all that the rules of picking up refused: a person knows better.
+    async fn replay_file(&self, letter: &DeadLetter) -> Result<Replayed, PipelineError> {
+        let fault = |reason: String| PipelineError::DeadLetter { id: letter.id, reason };
+        let world = self.world.load_full();
+        let plan = world.plan(&letter.resource.to_string())?;
+        let _lock = self.staging.lock_run(&letter.resource).await?;
+        let blob = self.landing.open_blob(letter.blob)?;
+        let size = blob.metadata().map_err(|source| PipelineError::Read { file: letter.path.clone(), source })?.len();
+        let entry = self.staging.file(&letter.resource, &letter.path, size, letter.blob).await?;
+        let entry = entry.ok_or_else(|| fault("is of a file that the ledger does not know".to_owned()))?;
+        self.staging.reopen_file(entry.id).await?;
+        let entry = FileEntry { state: FileState::Claimed, checkpoint: Checkpoint::default(), ..entry };
+        let candidate = Candidate::landed(&entry.path, size);
+        let (backend, lane) = (world.backend(plan)?, Lane::Operator);
+        let passage = Passage { bridge: self, plan, backend, lane, candidate: &candidate };
+        let run = self.staging.begin_run(&letter.resource, "replay", &plan.hash).await?;
+        let staged = passage.stage(&run, &entry).await;
+        let outcome = match &staged {
+            Ok(_) => RunOutcome::Succeeded,
+            Err(error) => RunOutcome::Failed(error.chain()),
+        };
+        self.staging.finish_run(&run, outcome).await?;
+        let staged = staged?;
+        self.staging.resolve_dead_letter(letter.id, DeadLetterState::Replayed).await?;
+        if staged.state == FileState::Rejected {
+            return Err(fault(format!("was replayed, and {} was refused for what is in it", letter.path)));
+        }
+        Ok(Replayed::File { name: letter.path.clone(), balance: staged.balance })
     }
 
     /// Closes an open dead letter without staging it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::adapters::files::{Candidate, FilesError, Scan};
+use crate::adapters::inbox::{Candidate, InboxError, Order, Scan};
 use crate::gate::Lane;
 use crate::landing::Landed;
 use crate::mapping::Plan;
@@ -55,13 +55,24 @@ impl Summary {
 }
 
 impl Bridge {
-    /// Looks for the resource's files and stages them in order of their names. One run at a time a resource,
+    /// Looks for the resource's files and stages them in their order. One run at a time a resource,
     /// over all processes.
     pub async fn sync(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
         let id = &plan.exposure.id;
         let world = self.world.load_full();
         let backend = world.backend(plan)?;
         let _lock = self.staging.lock_run(id).await?;
+        let result = self.look(plan, backend, request).await;
+        if backend.door.is_remote() {
+            let door = Arc::clone(backend);
+            // A farewell that fails is one all the same.
+            let _ = tokio::task::spawn_blocking(move || door.door.rest()).await;
+        }
+        result
+    }
+
+    async fn look(&self, plan: &Arc<Plan>, backend: &Arc<Backend>, request: Request) -> Result<Summary, PipelineError> {
+        let id = &plan.exposure.id;
         let scan = self.scan(plan, backend, request).await?;
         let mut summary = Summary {
             resource: id.clone(),
@@ -70,10 +81,13 @@ impl Bridge {
             changed: Vec::new(),
             refused: Vec::new(),
         };
-
-        let fresh: Vec<_> =
-            scan.stable.into_iter().filter(|file| request.full || !self.is_finished(id, file)).collect();
+        // What cannot be read does not hold up what can; but the look has failed, and says so.
+        let unreadable = scan.closed.into_iter().next();
+        let fresh = self.fresh(plan, backend, request, scan.stable, &mut summary).await?;
         if fresh.is_empty() {
+            if let Some(error) = unreadable {
+                return Err(error.into());
+            }
             self.staging.note_checked(id).await?;
             return Ok(summary);
         }
@@ -82,6 +96,7 @@ impl Bridge {
         let run = self.staging.begin_run(id, request.trigger, &plan.hash).await?;
         tracing::info!(resource = %id, run = %run, files = fresh.len(), trigger = request.trigger, "started a run");
         let result = self.stage_all(plan, backend, request, &run, fresh, &mut summary).await;
+        let result = result.and_then(|file| unreadable.or(file).map_or(Ok(()), |error| Err(error.into())));
         let outcome = match &result {
             Ok(()) => RunOutcome::Succeeded,
             Err(error) => RunOutcome::Failed(error.chain()),
@@ -100,6 +115,7 @@ impl Bridge {
         Ok(summary)
     }
 
+    /// Reads the files one after the other. Answers the first that cannot be read, where others could.
     async fn stage_all(
         &self,
         plan: &Arc<Plan>,
@@ -108,7 +124,9 @@ impl Bridge {
         run: &RunId,
         files: Vec<Candidate>,
         summary: &mut Summary,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<Option<InboxError>, PipelineError> {
+        let mut unreadable = None;
+        let is_strict = matches!(backend.door.pickup().order, Order::Sequence(_));
         for candidate in files {
             if self.stop.is_cancelled() {
                 return Err(PipelineError::Stopped);
@@ -116,16 +134,39 @@ impl Bridge {
             let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
             let landed = match passage.land().await {
                 Ok(landed) => landed,
-                Err(PipelineError::Files(FilesError::Changed { path })) => {
-                    tracing::warn!(file = %path.display(), "a file changed while it was read; it is left for the next run");
+                Err(PipelineError::Inbox(InboxError::Changed { place })) => {
+                    tracing::warn!(file = %place, "a file changed while it was read; it is left for the next run");
                     summary.changed.push(candidate.name.clone());
+                    if is_strict {
+                        return Ok(unreadable);
+                    }
+                    continue;
+                }
+                Err(PipelineError::Inbox(InboxError::Vanished { place })) => {
+                    tracing::warn!(file = %place, "a file was taken away before it was read");
+                    continue;
+                }
+                Err(PipelineError::Inbox(error)) if error.is_of_one_file() && !is_strict => {
+                    tracing::warn!(resource = %plan.exposure.id, error = %error, "a file cannot be read; the others are");
+                    unreadable.get_or_insert(error);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
+            if !request.full && passage.awaits_trailer(&landed).await? {
+                summary.unsettled.push(candidate.name.clone());
+                if is_strict {
+                    return Ok(unreadable);
+                }
+                continue;
+            }
             let entry = self.enter(plan, &candidate, &landed, request.full).await?;
             if entry.state == FileState::Claimed {
-                let outcome = passage.stage(run, &entry).await?;
+                let objection = if request.full { None } else { passage.objection(&entry).await? };
+                let outcome = match objection {
+                    Some(objection) => passage.object(run, &entry, objection).await?,
+                    None => passage.stage(run, &entry).await?,
+                };
                 if outcome.state == FileState::Rejected {
                     summary.refused.push(candidate.name.clone());
                 }
@@ -139,9 +180,9 @@ impl Bridge {
                     "the file was read before and has not changed since"
                 );
             }
-            passage.acknowledge(&landed).await?;
+            passage.acknowledge(landed.size, landed.id).await?;
         }
-        Ok(())
+        Ok(unreadable)
     }
 
     /// Enters the file into the ledger. A file that is there as done is read again when it was delivered anew
@@ -177,9 +218,9 @@ impl Bridge {
         loop {
             let permit = backend.permit(request.lane).await?;
             let (door, pattern) = (Arc::clone(backend), name_pattern(plan));
-            let scan = tokio::task::spawn_blocking(move || door.files.scan(&permit, &pattern)).await;
+            let scan = tokio::task::spawn_blocking(move || door.door.scan(&permit, &pattern)).await;
             let scan = scan.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })??;
-            let wait = backend.files.config().stable_for.min(Duration::from_millis(250));
+            let wait = backend.door.pause();
             if scan.unsettled.is_empty() || Instant::now() + wait > deadline {
                 return Ok(scan);
             }
@@ -188,9 +229,5 @@ impl Bridge {
                 () = self.stop.cancelled() => return Err(PipelineError::Stopped),
             }
         }
-    }
-
-    fn is_finished(&self, id: &ResourceId, file: &Candidate) -> bool {
-        self.finished.lock().get(&(id.clone(), file.name.clone())).is_some_and(|seen| seen == file)
     }
 }

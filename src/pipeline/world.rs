@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use glob::Pattern;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::PipelineError;
+use super::left::Left;
 use super::progress::Progress;
-use crate::adapters::files::{Candidate, FilesBackend};
+use crate::adapters::inbox::Door;
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
 use crate::mapping::{Plan, Schedule};
@@ -24,8 +26,8 @@ use crate::telemetry::{Metrics, Outcome};
 pub struct Backend {
     /// The gate; kept over reloads, so that calls in flight stay counted.
     pub gate: Arc<Gate>,
-    /// The adapter.
-    pub files: FilesBackend,
+    /// The adapter: the door to its inbox.
+    pub door: Door,
 }
 
 impl Backend {
@@ -94,11 +96,12 @@ pub struct Bridge {
     pub stop: CancellationToken,
     /// Over all runs since the start.
     pub progress: Progress,
+    /// When these parts were put together.
+    pub started_at: Timestamp,
     /// First looks after a start that are over.
     first_looks: AtomicUsize,
-    /// Files that are finished for a resource but still lie in the inbox, so that a poll does not read them
-    /// again just to find them in the ledger.
-    pub(super) finished: Mutex<HashMap<(ResourceId, String), Candidate>>,
+    /// Files that lie in an inbox but need no reading now, by resource and name.
+    pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
 }
 
 impl Bridge {
@@ -111,8 +114,9 @@ impl Bridge {
             world: ArcSwap::default(),
             stop: CancellationToken::new(),
             progress: Progress::default(),
+            started_at: Timestamp::now(),
             first_looks: AtomicUsize::new(0),
-            finished: Mutex::default(),
+            left: Mutex::default(),
         }
     }
 

@@ -70,11 +70,31 @@ pub struct Unresolved {
     pub nearest: Option<String>,
 }
 
+/// What a name is wanted for. Formats that know nothing of a file before they read it take it for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A single value.
+    Value,
+    /// A group, once.
+    Group,
+    /// Each occurrence of a group.
+    EachGroup,
+    /// Each occurrence of a single field.
+    EachValue,
+}
+
 /// A format's compiled layout, as a mapping sees it.
 pub trait Layout: Send + Sync {
     /// Finds `name` (`ORD-NO`, or qualified from the outside in: `CUSTOMER.NAME`) below `parent`, or in the
     /// whole record. A name below a repeating group resolves only with that group as `parent`.
     fn resolve(&self, parent: Option<Slot>, name: &str) -> Result<Resolved, Unresolved>;
+
+    /// As [`resolve`](Layout::resolve), with what the name is wanted for. A layout that knows what its names are says
+    /// so, whatever is wanted; whether it fits is for the caller to judge.
+    fn resolve_as(&self, parent: Option<Slot>, name: &str, wanted: Wanted) -> Result<Resolved, Unresolved> {
+        let _ = wanted;
+        self.resolve(parent, name)
+    }
 
     /// The names of all elementary fields, in the order of the record, for messages and proposals.
     fn names(&self) -> Vec<String>;
@@ -142,6 +162,11 @@ pub trait Fields {
     /// Where the field's bytes lie: offset within the record and length. `None` where a field has no bytes
     /// of its own.
     fn span(&self, slot: Slot, scope: Scope) -> Option<(u32, u32)>;
+
+    /// The record itself, for the format that made it: formats that keep more than fields find it again by its type.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
 
     /// The layout's own name of the slot.
     fn name(&self, slot: Slot) -> &str;

@@ -14,7 +14,7 @@ mod value;
 
 pub use decimal::{Decimal, DecimalError};
 pub use document::{ContentHash, Document};
-pub use fields::{FieldFault, FieldKind, Fields, Layout, Part, RawRecord, Resolved, Scope, Slot, Unresolved};
+pub use fields::{FieldFault, FieldKind, Fields, Layout, Part, RawRecord, Resolved, Scope, Slot, Unresolved, Wanted};
 pub use position::{BlobId, ParseBlobIdError, Position, Provenance};
 pub use reject::{Reject, RejectCode};
 pub use resource::{ParseResourceIdError, ResourceId};

@@ -78,6 +78,20 @@ codes! {
     Orphan = "structure.orphan",
     /// More records belong to one document than it may have.
     TooManyParts = "structure.too_many_parts",
+    /// The record's markup is not well-formed, or uses what is not allowed.
+    Malformed = "structure.malformed",
+    /// The headers and trailers around the messages of a file are incomplete, or do not belong together.
+    Envelope = "structure.envelope",
+    /// Bytes that are no segment of the file's syntax.
+    BadSegment = "structure.bad_segment",
+    /// A segment, element or occurrence that the schema does not have at this place.
+    Unexpected = "structure.unexpected",
+    /// A segment, loop or element that the schema requires is not there.
+    Absent = "structure.missing",
+    /// Several segments fit where one is asked for.
+    Ambiguous = "structure.ambiguous",
+    /// A control number that has come before in the file.
+    Duplicate = "control.duplicate",
     /// The trailer's control count or sum does not match the records.
     ControlTotal = "control.total",
     /// The trailer that the mapping asks for is missing.
@@ -86,6 +100,12 @@ codes! {
     SequenceGap = "control.sequence",
     /// The file cannot be read as its layout says (empty header, missing columns, wrong compression).
     FileUnreadable = "file.unreadable",
+    /// The file's content was read before under another name.
+    FileDuplicate = "file.duplicate",
+    /// The file has no bytes at all.
+    FileEmpty = "file.empty",
+    /// The file unpacks to more, or is larger, than the mapping allows.
+    TooLarge = "file.too_large",
     /// The mapping's `on_reject` refused the whole file because of other records in it.
     FileRefused = "file.refused",
 }

@@ -143,6 +143,8 @@ pub struct ResourceStatus {
     pub as_of: Option<Timestamp>,
     /// The newest feed sequence; 0 when there is none.
     pub sequence: u64,
+    /// When the resource was last delivered a file.
+    pub last_file: Option<Timestamp>,
 }
 
 /// Holds a resource for one run; dropping it lets the next one in. The operating system lets go of it when
@@ -243,10 +245,24 @@ pub trait Staging: Send + Sync + 'static {
         blob: BlobId,
     ) -> Result<Option<FileEntry>, StagingError>;
 
+    /// The file of this name and size that came by this delivery, so that it is known without being read.
+    async fn delivered_file(
+        &self,
+        resource: &ResourceId,
+        path: &str,
+        size: u64,
+        delivery: &str,
+    ) -> Result<Option<FileEntry>, StagingError>;
+
+    /// The first file of the same resource, entered before this one under another name, that was read to its end
+    /// and has the same content.
+    async fn same_content(&self, file: FileId) -> Result<Option<FileEntry>, StagingError>;
+
     /// Sets a file back to its beginning, so that a full run reads it again.
     async fn reopen_file(&self, file: FileId) -> Result<(), StagingError>;
 
-    /// Notes in the ledger which delivery of the content is being read, and with which mapping.
+    /// Notes in the ledger which delivery of the content is being read, and with which mapping; moves the
+    /// resource's `last_file`.
     async fn note_delivery(&self, file: FileId, delivery: &str, mapping: &str) -> Result<(), StagingError>;
 
     /// What is known of the numbers that the resource's files give themselves: of this one, and of those staged.

@@ -104,6 +104,24 @@ impl GateFamilies {
     }
 }
 
+/// What inboxes tell.
+pub(super) struct InboxFamilies {
+    unmoved: Family<BackendLabel, Gauge>,
+}
+
+impl InboxFamilies {
+    pub(super) fn register(registry: &mut Registry) -> InboxFamilies {
+        let unmoved = Family::default();
+        let help = "Finished files that cannot be moved out of the inbox";
+        registry.register("inbox_unmoved_files", help, Family::clone(&unmoved));
+        InboxFamilies { unmoved }
+    }
+
+    pub(super) fn unmoved(&self, backend: &str, files: usize) {
+        self.unmoved.get_or_create(&BackendLabel { backend: backend.to_owned() }).set(as_i64(files));
+    }
+}
+
 #[derive(Clone)]
 struct LaneMetrics {
     in_flight: Gauge,

@@ -67,7 +67,14 @@ impl Config {
 
 /// Starts logging to stderr. Call it once, first thing; a later call (a test's) changes nothing.
 pub fn init(config: &Config) {
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // At their finest these tell what goes over the line, passwords too: nobody may turn that on.
+    for directive in ["suppaftp=warn", "russh=warn", "russh_sftp=warn"] {
+        filter = match directive.parse() {
+            Ok(directive) => filter.add_directive(directive),
+            Err(_) => filter,
+        };
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // `try_init` fails only when a subscriber is there already, which then does the work.
     let _already_there = match config.log {

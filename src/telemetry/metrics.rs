@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::backend::{GateFamilies, GateMetrics};
+use super::backend::{GateFamilies, GateMetrics, InboxFamilies};
 use super::requests::{RequestFamilies, RouteMetrics};
 
 /// What became of records.
@@ -66,6 +66,9 @@ pub struct Metrics {
     run_seconds: Family<ResourceLabel, Histogram, fn() -> Histogram>,
     feed_lag: Family<ResourceLabel, Gauge<f64, AtomicU64>>,
     dead_letters: Family<ResourceLabel, Gauge>,
+    feed_silent: Family<ResourceLabel, Gauge>,
+    last_file: Family<ResourceLabel, Gauge<f64, AtomicU64>>,
+    inboxes: InboxFamilies,
     gates: GateFamilies,
     requests: RequestFamilies,
 }
@@ -93,9 +96,25 @@ impl Metrics {
         );
         let dead_letters = Family::default();
         registry.register("dead_letters", "Dead letters that wait for a person", dead_letters.clone());
+        let feed_silent = Family::default();
+        registry.register("feed_silent", "1 when no file came for longer than expected", feed_silent.clone());
+        let last_file = Family::default();
+        registry.register("feed_last_file_timestamp_seconds", "When the last file came, since 1970", last_file.clone());
+        let inboxes = InboxFamilies::register(&mut registry);
         let gates = GateFamilies::register(&mut registry);
         let requests = RequestFamilies::register(&mut registry);
-        Metrics { registry, records, run_seconds, feed_lag, dead_letters, gates, requests }
+        Metrics {
+            registry,
+            records,
+            run_seconds,
+            feed_lag,
+            dead_letters,
+            feed_silent,
+            last_file,
+            inboxes,
+            gates,
+            requests,
+        }
     }
 
     /// `count` records of `resource` (`orders.v1`) came to this end.
@@ -117,6 +136,21 @@ impl Metrics {
     /// How many dead letters of `resource` are open.
     pub fn dead_letters(&self, resource: &str, open: u64) {
         self.dead_letters.get_or_create(&resource_label(resource)).set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// Whether no file of `resource` came for longer than its mapping expects.
+    pub fn feed_silent(&self, resource: &str, is_silent: bool) {
+        self.feed_silent.get_or_create(&resource_label(resource)).set(i64::from(is_silent));
+    }
+
+    /// When the last file of `resource` came, in seconds since 1970.
+    pub fn last_file(&self, resource: &str, seconds: f64) {
+        self.last_file.get_or_create(&resource_label(resource)).set(seconds);
+    }
+
+    /// So many finished files of `backend` cannot be moved out of its inbox.
+    pub fn unmoved_files(&self, backend: &str, files: usize) {
+        self.inboxes.unmoved(backend, files);
     }
 
     /// The gate of `backend`, its labels resolved. Keep it.
@@ -176,12 +210,18 @@ mod tests {
                 metrics.run_ended("orders.v1", Duration::from_millis(200));
                 metrics.feed_lag("orders.v1", Duration::from_millis(1500));
                 metrics.dead_letters("orders.v1", 3);
+                metrics.feed_silent("orders.v1", true);
+                metrics.last_file("orders.v1", 1.5);
+                metrics.unmoved_files("as400", 2);
             },
             &[
                 "tollbridge_records_total{resource=\"orders.v1\",outcome=\"staged\"} 42",
                 "tollbridge_run_seconds_count{resource=\"orders.v1\"} 1",
                 "tollbridge_feed_lag_seconds{resource=\"orders.v1\"} 1.5",
                 "tollbridge_dead_letters{resource=\"orders.v1\"} 3",
+                "tollbridge_feed_silent{resource=\"orders.v1\"} 1",
+                "tollbridge_feed_last_file_timestamp_seconds{resource=\"orders.v1\"} 1.5",
+                "tollbridge_inbox_unmoved_files{backend=\"as400\"} 2",
             ],
         );
     }

@@ -1,5 +1,6 @@
 //! SIGKILL at any moment, then a restart, ends with exactly the staging of an undisturbed run.
 
+use std::io::Write;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ key = ["id"]
 backend = "erp"
 schedule = "manual"
 [source.fixed_width]
-files = "ITEMS*.TXT"
+files = "ITEMS*.TXT*"
 encoding = "cp850"
 fields = [
     { name = "ID", start = 1, length = 8 },
@@ -108,8 +109,19 @@ fn contents(site: &Site) -> Contents {
 fn site() -> Site {
     let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
     site.deliver("ITEMS1.TXT", &file(30_000, 1));
-    site.deliver("ITEMS2.TXT", &file(20_000, 2));
+    site.deliver("ITEMS2.TXT.gz", &gzip(&file(20_000, 2)));
     site
+}
+
+/// In members of odd lengths, so that records lie across them.
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for part in content.chunks(100_001) {
+        let mut member = flate2::write::GzEncoder::new(&mut packed, flate2::Compression::default());
+        member.write_all(part).unwrap();
+        member.finish().unwrap();
+    }
+    packed
 }
 
 #[test]
@@ -153,5 +165,5 @@ fn killed_at_twenty_random_moments_it_ends_as_if_undisturbed() {
     disturbed.run(&["sync", "items"]);
     assert_eq!(contents(&disturbed), expected, "seed {seed}");
     assert_eq!(disturbed.listing("inbox"), Vec::<String>::new());
-    assert_eq!(disturbed.listing("archive"), ["ITEMS1.TXT", "ITEMS2.TXT"]);
+    assert_eq!(disturbed.listing("archive"), ["ITEMS1.TXT", "ITEMS2.TXT.gz"]);
 }

@@ -1,8 +1,8 @@
 //! A `files` backend's settings.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use crate::adapters::inbox::{self, Pickup};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
 /// Keys of `[backends.NAME.files]`.
@@ -17,18 +17,6 @@ pub static SECTION: Section = Section {
             doc: "the folder; done and failed files move to `archive` and `rejected` beside it",
         },
         Key {
-            name: "stable_for",
-            shape: "duration",
-            presence: Presence::Default("\"5s\""),
-            doc: "a file is taken when it has not changed for this long",
-        },
-        Key {
-            name: "done_file",
-            shape: "string",
-            presence: Presence::Optional,
-            doc: "a file is taken only when this one is there too; `{name}` stands for the file's name: \"{name}.done\"",
-        },
-        Key {
             name: "archive",
             shape: "path",
             presence: Presence::Optional,
@@ -40,6 +28,16 @@ pub static SECTION: Section = Section {
             presence: Presence::Optional,
             doc: "where refused files go; default `rejected` beside the inbox",
         },
+        inbox::STABLE_FOR,
+        inbox::DONE_FILE,
+        inbox::IGNORE,
+        inbox::TRAILER_WAIT,
+        inbox::RECURSIVE,
+        inbox::MATCH_CASE,
+        inbox::ORDER,
+        inbox::DUPLICATES,
+        inbox::EMPTY,
+        inbox::POLL,
     ],
 };
 
@@ -52,41 +50,29 @@ pub struct Config {
     pub archive: PathBuf,
     /// Where refused files go.
     pub rejected: PathBuf,
-    /// How long a file must be unchanged.
-    pub stable_for: Duration,
-    /// Name of the file that announces another, with `{name}` in it.
-    pub done_file: Option<String>,
+    /// Which files are taken, and when.
+    pub pickup: Pickup,
 }
 
 impl Config {
     /// Reads the table; relative paths start at `base`. `None` after a fault was reported.
     pub fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
         let inbox = table.filled("inbox").map(|path| base.join(path));
-        let stable_for = table.duration("stable_for");
-        let done_file = table.filled("done_file");
+        let pickup = Pickup::read(table);
         let beside = |name: &str, inbox: &Path| match table.filled(name) {
             Some(path) => base.join(path),
             None => inbox.parent().unwrap_or(base).join(name),
         };
-        if let (Some(done), Some(node)) = (&done_file, table.get("done_file"))
-            && (!done.contains("{name}") || done.contains('/') || done == "{name}")
-        {
-            let fault =
-                node.fault(format!("`done_file` \"{done}\" must be a file name with `{{name}}` and more in it"));
-            table.fail(fault.help("for example \"{name}.done\""));
-            return None;
-        }
-        let (inbox, stable_for) = (inbox?, stable_for?);
+        let (inbox, pickup) = (inbox?, pickup?);
         let (archive, rejected) = (beside("archive", &inbox), beside("rejected", &inbox));
-        if archive == inbox || rejected == inbox {
-            table.fail(table.node().key_fault("`archive` and `rejected` must be other folders than `inbox`"));
-            return None;
+        for (name, folder) in [("archive", &archive), ("rejected", &rejected)] {
+            let is_read_again = if pickup.recursive { folder.starts_with(&inbox) } else { *folder == inbox };
+            if is_read_again {
+                let node = table.get(name).unwrap_or(table.node());
+                table.fail(node.fault(format!("`{name}` must lie outside of the inbox, or its files are read again")));
+                return None;
+            }
         }
-        Some(Config { archive, rejected, inbox, stable_for, done_file })
-    }
-
-    /// The name of the file that announces `name`.
-    pub(super) fn done_file_of(&self, name: &str) -> Option<String> {
-        self.done_file.as_ref().map(|done| done.replace("{name}", name))
+        Some(Config { archive, rejected, inbox, pickup })
     }
 }

@@ -1,72 +1,32 @@
-//! The `files` backend: a folder that a legacy system puts files into.
+//! The `files` backend: a folder that a legacy system puts files into, on a disk of this machine or on a share.
 //!
-//! A file is taken once it is *stable*: neither its content nor its status has changed for `stable_for`. It is
-//! then copied into landing by the caller through [`Claim`], and only a copy during which the file did not
-//! change counts. When everything made of it is safe, the file moves to `archive/` or `rejected/` beside the
-//! inbox. Moving is best effort: the ledger in staging decides what was read, not the place of the file.
+//! What lies in the inbox is whatever somebody put there: names are bytes, folders and files may become links or
+//! vanish at any moment. So every file is opened folder by folder without following a link, and judged by what
+//! the open file says of itself.
 
+mod beneath;
 mod claim;
 mod config;
+mod mount;
+mod moving;
+mod walk;
+mod watch;
 
-use std::collections::HashMap;
 use std::fs::{self, Metadata};
-use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::path::Path;
 
-use glob::Pattern;
-use parking_lot::Mutex;
+use rustix::fs::{Access, access};
 
+use crate::adapters::inbox::{Candidate, Claim, Door, Fate, Inbox, InboxError, Listing, Stamp, Watching};
 use crate::gate::Permit;
 
-pub use claim::{Claim, Fate};
 pub use config::{Config, SECTION};
 
-/// A fault of the folder or of a file in it. Both are the site's: the sentence says what to look at.
-#[derive(Debug, thiserror::Error)]
-pub enum FilesError {
-    /// The inbox cannot be listed.
-    #[error("inbox {path} cannot be read: {source}; check that the folder exists and that this user may read it")]
-    Inbox {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file cannot be opened or read.
-    #[error("file {path} cannot be read: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not the one that was found: replaced or written to meanwhile.
-    #[error("file {path} changed while it was being read; it is left in the inbox and taken once it is stable")]
-    Changed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A finished file cannot be moved away.
-    #[error("file {from} cannot be moved to {to}: {source}; it stays in the inbox and will not be read again")]
-    Move {
-        /// Where it is.
-        from: PathBuf,
-        /// Where it should go.
-        to: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-/// What identifies the state of a file: any write, rename-over or status change alters it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-    inode: (u64, u64),
+/// The door to the folders in `config`. Touches nothing yet.
+pub fn door(config: Config) -> Door {
+    let pickup = config.pickup.clone();
+    Door::new(Folder { config }, pickup)
 }
 
 impl Stamp {
@@ -78,141 +38,84 @@ impl Stamp {
             inode: (meta.dev(), meta.ino()),
         }
     }
-
-    /// How long ago the file last changed by the clock; `None` when that lies in the future.
-    fn age(&self, now: SystemTime) -> Option<Duration> {
-        let (seconds, nanos) = self.modified.max(self.changed);
-        let since_epoch = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
-        now.duration_since(SystemTime::UNIX_EPOCH.checked_add(since_epoch)?).ok()
-    }
 }
 
-/// A file in the inbox that may be taken. Equal candidates are the same file, unchanged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its name, relative to the inbox.
-    pub name: String,
-    /// Its size in bytes.
-    pub size: u64,
-    path: PathBuf,
-    stamp: Stamp,
-}
-
-impl Candidate {
-    /// Tells one delivery of a file from the next, even when both have the same content: the same text while
-    /// the file lies untouched in the inbox, another one once it was written, replaced or put back.
-    pub fn delivery(&self) -> String {
-        let Stamp { modified, changed, inode, .. } = self.stamp;
-        format!("{}.{}-{}.{}-{}.{}", modified.0, modified.1, changed.0, changed.1, inode.0, inode.1)
-    }
-}
-
-/// What a look into the inbox found.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// Files that may be taken, by name.
-    pub stable: Vec<Candidate>,
-    /// Names of files that match but have changed too recently, or wait for their done file.
-    pub unsettled: Vec<String>,
-}
-
-/// The adapter for one `files` backend. All its methods block on the disk: call them from a blocking thread.
-pub struct FilesBackend {
+/// The inbox that is a folder.
+struct Folder {
     config: Config,
-    /// Files seen too young by the clock, since when they look as they do. The clock of a network share may be
-    /// wrong either way, so a file is also stable once *we* saw it unchanged for long enough.
-    watched: Mutex<HashMap<PathBuf, (Stamp, Instant)>>,
 }
 
-impl FilesBackend {
-    /// An adapter for the folders in `config`. Touches nothing yet.
-    pub fn new(config: Config) -> FilesBackend {
-        FilesBackend { config, watched: Mutex::default() }
+impl Folder {
+    /// Why files will stay in the inbox. That is no fault: the ledger knows them. But somebody should know.
+    fn immovable(&self) -> Vec<String> {
+        let Config { inbox, archive, rejected, .. } = &self.config;
+        let may_change = |folder: &Path| access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+        let mut doubts = Vec::new();
+        if !may_change(inbox) {
+            doubts.push(format!(
+                "{}: files cannot be moved out of it; they stay and are not read again",
+                inbox.display()
+            ));
+        }
+        for folder in [archive, rejected] {
+            // What is not there is made, in the first folder above it that is.
+            let there = folder.ancestors().find(|folder| folder.as_os_str().is_empty() || folder.exists());
+            let there = there.filter(|there| !there.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !there.is_dir() || !may_change(there) {
+                let doubt = "files cannot be moved into it; they stay in the inbox and are not read again";
+                doubts.push(format!("{}: {doubt}", folder.display()));
+            }
+        }
+        doubts
+    }
+}
+
+impl Inbox for Folder {
+    fn place(&self) -> String {
+        self.config.inbox.display().to_string()
     }
 
-    /// The settings.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// Whether the folder can be listed; for `check`.
-    pub fn probe(&self, permit: &Permit) -> Result<(), FilesError> {
+    fn probe(&self, permit: &Permit) -> Result<Vec<String>, InboxError> {
         let call = permit.begin();
-        let result = fs::read_dir(&self.config.inbox).map(drop);
+        let result = fs::read_dir(&self.config.inbox).map(|_| self.immovable());
         call.answered();
-        result.map_err(|source| FilesError::Inbox { path: self.config.inbox.clone(), source })
+        result.map_err(|source| InboxError::Inbox { place: self.place(), source })
     }
 
-    /// Looks for files whose names match. Sub-folders, links, special files and hidden files are passed over.
-    pub fn scan(&self, permit: &Permit, pattern: &Pattern) -> Result<Scan, FilesError> {
+    fn list(&self, permit: &Permit, wanted: &dyn Fn(&str) -> bool) -> Result<Listing, InboxError> {
         let call = permit.begin();
-        let result = self.list(pattern);
+        let result = walk::list(&self.config, wanted);
         call.answered();
         result
     }
 
-    fn list(&self, pattern: &Pattern) -> Result<Scan, FilesError> {
-        let inbox_fault = |source| FilesError::Inbox { path: self.config.inbox.clone(), source };
-        let mut scan = Scan::default();
-        for entry in fs::read_dir(&self.config.inbox).map_err(inbox_fault)? {
-            let entry = entry.map_err(inbox_fault)?;
-            let Ok(name) = entry.file_name().into_string() else {
-                tracing::warn!(name = ?entry.file_name(), "a file in the inbox has a name that is no text; rename it");
-                continue;
-            };
-            if name.starts_with('.') || !pattern.matches(&name) {
-                continue;
-            }
-            let path = entry.path();
-            // The file may be gone again, or be no file: neither is a fault.
-            let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-            if !meta.is_file() {
-                continue;
-            }
-            let stamp = Stamp::of(&meta);
-            if self.is_stable(&path, stamp) && self.is_announced(&name) {
-                scan.stable.push(Candidate { name, size: stamp.size, path, stamp });
-            } else {
-                scan.unsettled.push(name);
-            }
-        }
-        scan.stable.sort_by(|a, b| a.name.cmp(&b.name));
-        scan.unsettled.sort();
-        self.watched.lock().retain(|path, _| path.exists());
-        Ok(scan)
+    fn claim<'p>(
+        &'p self,
+        permit: &'p Permit,
+        candidate: &Candidate,
+        from: u64,
+    ) -> Result<Box<dyn Claim + 'p>, InboxError> {
+        Ok(Box::new(claim::OpenFile::open(&self.config.inbox, permit, candidate, from)?))
     }
 
-    fn is_stable(&self, path: &Path, stamp: Stamp) -> bool {
-        if stamp.age(SystemTime::now()).is_some_and(|age| age >= self.config.stable_for) {
-            return true;
-        }
-        let now = Instant::now();
-        let mut watched = self.watched.lock();
-        let (seen, since) = watched.entry(path.to_owned()).or_insert((stamp, now));
-        if *seen != stamp {
-            (*seen, *since) = (stamp, now);
-        }
-        now.duration_since(*since) >= self.config.stable_for
-    }
-
-    /// Whether the sender says that the file is complete, where it does.
-    fn is_announced(&self, name: &str) -> bool {
-        self.config.done_file_of(name).is_none_or(|done| self.config.inbox.join(done).is_file())
-    }
-
-    /// Opens a candidate for its one reading.
-    pub fn claim<'p>(&self, permit: &'p Permit, candidate: &Candidate) -> Result<Claim<'p>, FilesError> {
-        Claim::open(permit, candidate)
-    }
-
-    /// Moves a finished file out of the inbox, unless it has changed since: then it is a new file and stays.
-    /// Answers where it is now. Nothing in the archive is ever overwritten.
-    pub fn acknowledge(&self, permit: &Permit, candidate: &Candidate, fate: Fate) -> Result<PathBuf, FilesError> {
+    fn move_away(
+        &self,
+        permit: &Permit,
+        candidate: &Candidate,
+        beside: Option<&str>,
+        fate: Fate,
+    ) -> Result<String, InboxError> {
         let call = permit.begin();
-        let result = claim::move_away(&self.config, candidate, fate);
+        let result = moving::move_away(&self.config, candidate, beside, fate);
         call.answered();
-        self.watched.lock().remove(&candidate.path);
-        result
+        result.map(|target| target.display().to_string())
+    }
+
+    fn watch(&self, permit: &Permit, ring: Box<dyn Fn() + Send + Sync>) -> Option<Watching> {
+        let call = permit.begin();
+        let watching = watch::watch(&self.config.inbox, self.config.pickup.recursive, ring);
+        call.answered();
+        watching
     }
 }
 

@@ -24,7 +24,7 @@ use super::output;
 use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Part, Position, Reject};
-use options::format_of;
+use options::{compression_of, format_of};
 
 pub(crate) use options::{Fillers, LayoutArgs};
 
@@ -141,8 +141,9 @@ fn decode_here(
                     Ok(()) => output.buffer.push(b'\n'),
                     Err(reject) => output.reject(&reject)?,
                 }
-                let read_to = record.position.offset;
-                output.flush_if_large(read_to)?;
+                if output.is_large() {
+                    output.flush_large(reader.consumed())?;
+                }
             }
             Err(fault) => return output.lost(&fault),
         }
@@ -164,7 +165,6 @@ struct Batch {
 struct Done {
     json: Vec<u8>,
     rejects: Vec<Reject>,
-    read_to: u64,
 }
 
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
@@ -195,10 +195,11 @@ fn decode_on_threads(
         let mut lost = None;
         loop {
             let batch = read_batch(reader, &mut lost);
+            let read_to = reader.consumed();
             let is_last = batch.records.is_empty() && batch.rejects.is_empty();
             while received < sent && (is_last || sent - received >= 2 * threads) {
                 let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
-                output.done(done.unwrap_or_default())?;
+                output.done(done.unwrap_or_default(), read_to)?;
                 received += 1;
             }
             if is_last {
@@ -233,7 +234,7 @@ fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batc
 }
 
 fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
-    let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects, read_to: 0 };
+    let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects };
     let (mut start, mut first_part) = (0, 0);
     for (end, end_part, position) in batch.records {
         let raw = batch.bytes.get(start..end).unwrap_or_default();
@@ -242,7 +243,7 @@ fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> 
             Ok(()) => done.json.push(b'\n'),
             Err(reject) => done.rejects.push(reject),
         }
-        (start, first_part, done.read_to) = (end, end_part, position.offset);
+        (start, first_part) = (end, end_part);
     }
     done.rejects.sort_by_key(|reject| reject.position.record);
     done
@@ -260,10 +261,11 @@ impl Output {
         Output { buffer: Vec::with_capacity(2 * PIECE), rejected: 0, progress: progress(size) }
     }
 
-    fn flush_if_large(&mut self, read_to: u64) -> Result<(), Failure> {
-        if self.buffer.len() < PIECE {
-            return Ok(());
-        }
+    fn is_large(&self) -> bool {
+        self.buffer.len() >= PIECE
+    }
+
+    fn flush_large(&mut self, read_to: u64) -> Result<(), Failure> {
         if let Some(progress) = &self.progress {
             progress.set_position(read_to);
         }
@@ -277,12 +279,12 @@ impl Output {
         Ok(())
     }
 
-    fn done(&mut self, done: Done) -> Result<(), Failure> {
+    fn done(&mut self, done: Done, read_to: u64) -> Result<(), Failure> {
         self.buffer.extend_from_slice(&done.json);
         for reject in &done.rejects {
             self.reject(reject)?;
         }
-        self.flush_if_large(done.read_to)
+        if self.is_large() { self.flush_large(read_to) } else { Ok(()) }
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
@@ -328,7 +330,7 @@ pub(super) fn progress(size: u64) -> Option<ProgressBar> {
 
 /// The layout that the options describe, compiled.
 pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
-    let decoder = compile(&format_of(args)?)?;
+    let decoder = compile(&format_of(args)?)?.with_compression(compression_of(args)?);
     let records = decoder.records();
     if records.len() > 1 {
         let message = format!("the copybook has several records: choose one with --record ({})", records.join(", "));

@@ -8,7 +8,9 @@ use super::Failure;
 use super::cobol_options::CobolOptions;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, FrameHeader, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
-use crate::decode::{Blank, CodePage, Format, Place, Trim, csv, fixed_width};
+use crate::decode::{
+    Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, edi, excel, fixed_width, idoc, xml,
+};
 
 /// The file's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,6 +21,14 @@ pub(crate) enum FormatName {
     FixedWidth,
     /// Records of a COBOL copybook.
     Cobol,
+    /// Elements of an XML file.
+    Xml,
+    /// Rows of a sheet of a workbook.
+    Excel,
+    /// Interchanges of X12 or EDIFACT.
+    Edi,
+    /// SAP IDocs, flat or XML.
+    Idoc,
 }
 
 /// Whether items without a name are written.
@@ -37,12 +47,25 @@ pub(crate) struct LayoutArgs {
     /// Format of the file; found out from --copybook or --spec where one is given
     #[arg(long, value_enum)]
     pub format: Option<FormatName>,
-    /// Code page, like cp037, cp850, windows-1252 [default: cp037 for cobol, else utf-8]
+    /// Code page, like cp037, cp850, windows-1252 [default: cp037 for cobol, what UNB says for EDIFACT, else utf-8]
     #[arg(long, value_name = "NAME")]
     pub encoding: Option<String>,
     /// At which ends of a text blanks are padding [default: both]
     #[arg(long, value_name = "ENDS", value_parser = word(Trim::WORDS))]
     pub trim: Option<Trim>,
+
+    /// How the file is packed: auto (by its first bytes), none, gzip, zip, zstd, bzip2 [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = word(Packing::WORDS))]
+    pub compression: Option<Packing>,
+    /// Which member of a zip archive is read, with * and ?
+    #[arg(long, value_name = "PATTERN", value_parser = Compression::parse_member)]
+    pub member: Option<glob::Pattern>,
+    /// Stop when a compressed file unpacks to more MiB [default: 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
+    pub max_unpacked_mib: Option<u64>,
+    /// Stop when more bytes of a compressed file come out of one [default: 300]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_unpack_ratio: Option<u64>,
 
     /// cobol: the copybook; more than once where record types have copybooks of their own
     #[arg(long, value_name = "FILE", help_heading = "cobol")]
@@ -138,7 +161,8 @@ pub(crate) struct LayoutArgs {
     /// Lines that begin with this are no rows
     #[arg(long, value_name = "TEXT", help_heading = "csv")]
     pub comment: Option<String>,
-    /// The first row is a record; columns are called column_1, column_2 and so on, or as --columns says
+    /// csv and excel: the first row is a record; columns are called column_1, column_2 and so on, as --columns says, or
+    /// A, B and so on
     #[arg(long, help_heading = "csv")]
     pub no_header: bool,
     /// Names of the columns: without a header in order; with one, what --header-match holds it against
@@ -163,12 +187,40 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "WHAT", value_parser = word(csv::Nul::WORDS), help_heading = "csv")]
     pub nul: Option<csv::Nul>,
 
+    /// xml: which elements are records, like /Orders/Order or //Order
+    #[arg(long, value_name = "PATH", help_heading = "xml")]
+    pub record_path: Option<String>,
+    /// A prefix for the paths; without any, elements are known by their local names (repeatable)
+    #[arg(long, value_name = "PREFIX=URI", help_heading = "xml")]
+    pub namespace: Vec<String>,
+    /// An element that is an array also where it stands once, like Line or Lines.Line (repeatable)
+    #[arg(long, value_name = "NAME", help_heading = "xml")]
+    pub array: Vec<String>,
+    /// A value from before the records to add to each, like /Orders/@batch (repeatable)
+    #[arg(long, value_name = "PATH", help_heading = "xml")]
+    pub parent: Vec<String>,
+
+    /// excel: the sheet, by its name or its place from 1 [default: 1]
+    #[arg(long, value_name = "SHEET", help_heading = "excel")]
+    pub sheet: Option<String>,
+    /// The part of the sheet to look at, like B3:F200, B3:F or B:F
+    #[arg(long, value_name = "RANGE", value_parser = excel::Area::parse, help_heading = "excel")]
+    pub range: Option<excel::Area>,
+
     /// fixed-width: file of lines name,start,length
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
     pub spec: Option<PathBuf>,
     /// A line that ends before a field counts as filled up with blanks
     #[arg(long, help_heading = "fixed-width")]
     pub pad: bool,
+
+    /// edi: file that describes the message's segments and loops
+    #[arg(long, value_name = "FILE", help_heading = "edi")]
+    pub schema: Option<PathBuf>,
+
+    /// idoc: list of the segments' fields: parser report of WE60, or lines SEGMENT TYPE and indented FIELD LENGTH
+    #[arg(long, value_name = "FILE", help_heading = "idoc")]
+    pub segments: Option<PathBuf>,
 }
 
 /// A parser for one of a list of words, so that the command line and the mapping know the same ones.
@@ -183,14 +235,31 @@ pub(super) fn word<T: Copy + Send + Sync + 'static>(
     })
 }
 
+/// What the options say of how the file is packed.
+pub(super) fn compression_of(args: &LayoutArgs) -> Result<Compression, Failure> {
+    let default = Compression::default();
+    let packing = args.compression.unwrap_or_default();
+    if args.member.is_some() && !matches!(packing, Packing::Auto | Packing::Zip) {
+        return Err(Failure::Usage("--member belongs to --compression zip".to_owned()));
+    }
+    Ok(Compression {
+        packing,
+        member: args.member.clone(),
+        max_unpacked: args.max_unpacked_mib.map_or(default.max_unpacked, |mib| mib << 20),
+        max_ratio: args.max_unpack_ratio.unwrap_or(default.max_ratio),
+    })
+}
+
 /// What the options say of the layout.
 pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
     let name = match (args.format, args.copybook.first(), &args.spec) {
         (Some(name), _, _) => name,
         (None, Some(_), None) => FormatName::Cobol,
         (None, None, Some(_)) => FormatName::FixedWidth,
+        (None, None, None) if args.record_path.is_some() => FormatName::Xml,
         _ => {
-            let help = "say what the file is: --format csv, --copybook FILE for cobol, --spec FILE for fixed-width";
+            let help = "say what the file is: --format csv, edi, idoc or excel, --copybook FILE for cobol, --spec FILE for \
+                        fixed-width, --record-path PATH for xml";
             return Err(Failure::Usage(help.to_owned()));
         }
     };
@@ -216,6 +285,37 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
                 trim: args.trim.unwrap_or_default(),
                 ..fixed_width::Settings::new(fields)
             })
+        }
+        FormatName::Xml => Format::Xml(xml_of(args)?),
+        FormatName::Excel => {
+            let sheet = args.sheet.as_ref().map(|sheet| match sheet.parse() {
+                Ok(place) if place > 0 => excel::Sheet::At(place),
+                _ => excel::Sheet::Named(sheet.clone()),
+            });
+            Format::Excel(excel::Settings {
+                sheet: sheet.unwrap_or(excel::Sheet::At(1)),
+                range: args.range.unwrap_or(excel::Area::ALL),
+                header: !args.no_header,
+                ..excel::Settings::default()
+            })
+        }
+        FormatName::Edi => {
+            let encoding = args.encoding.as_ref().map(|_| encoding("utf-8")).transpose()?;
+            if let Some(message) = encoding.as_ref().and_then(edi::Settings::unfit) {
+                return Err(Failure::Usage(message));
+            }
+            let place = |file: &Path| Place::command_line(&format!("--schema {}", path(file)));
+            let schema = args.schema.as_deref().map(|file| (path(file), place(file)));
+            Format::Edi(edi::Settings { encoding, schema })
+        }
+        FormatName::Idoc => {
+            let encoding = encoding("utf-8")?;
+            if let Some(message) = idoc::Settings::unfit(&encoding) {
+                return Err(Failure::Usage(message));
+            }
+            let place = |file: &Path| Place::command_line(&format!("--segments {}", path(file)));
+            let segments = args.segments.as_deref().map(|file| (path(file), place(file)));
+            Format::Idoc(idoc::Settings { encoding, segments })
         }
         FormatName::Cobol => {
             let Some((copybook, more)) = args.copybook.split_first() else {
@@ -321,11 +421,45 @@ fn segments(args: &LayoutArgs) -> Result<Option<cobol::SegmentSettings>, Failure
     }
 }
 
+fn xml_of(args: &LayoutArgs) -> Result<xml::Settings, Failure> {
+    let Some(record_path) = &args.record_path else {
+        return Err(Failure::Usage("xml needs --record-path PATH, like /Orders/Order".to_owned()));
+    };
+    let mut settings = xml::Settings::new(record_path.clone());
+    for written in &args.namespace {
+        let (prefix, uri) = written
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--namespace {written}: write it like o=urn:example:orders")))?;
+        settings.namespaces.push((prefix.to_owned(), uri.to_owned()));
+    }
+    settings.arrays.clone_from(&args.array);
+    settings.parent.clone_from(&args.parent);
+    settings.trim = match args.trim {
+        None | Some(Trim::Both) => true,
+        Some(Trim::None) => false,
+        Some(_) => return Err(Failure::Usage("--trim of xml is both or none".to_owned())),
+    };
+    if let Some(label) = &args.encoding {
+        settings.encoding = Some(xml::Settings::parse_encoding(label).map_err(Failure::Usage)?);
+    }
+    settings.check().map_err(|(key, message)| Failure::Usage(format!("{}: {message}", option_of(key))))?;
+    Ok(settings)
+}
+
+/// The option that is called otherwise than its key.
+fn option_of(key: &str) -> String {
+    match key {
+        "namespaces" => "--namespace".to_owned(),
+        "arrays" => "--array".to_owned(),
+        other => format!("--{}", other.replace('_', "-")),
+    }
+}
+
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, FixedWidth};
+    use FormatName::{Cobol, Csv, Edi, Excel, FixedWidth, Idoc, Xml};
     let given: &[(&str, bool, &[FormatName])] = &[
-        ("--trim", args.trim.is_some(), &[Cobol, FixedWidth]),
+        ("--trim", args.trim.is_some(), &[Cobol, FixedWidth, Xml]),
         ("--copybook", !args.copybook.is_empty(), &[Cobol]),
         ("--length-field", args.length_field.is_some(), &[Cobol]),
         ("--frame-header", args.frame_header.is_some(), &[Cobol]),
@@ -354,7 +488,6 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--escape", args.escape.is_some(), &[Csv]),
         ("--line-end", args.line_end.is_some(), &[Csv]),
         ("--comment", args.comment.is_some(), &[Csv]),
-        ("--no-header", args.no_header, &[Csv]),
         ("--columns", args.columns.is_some(), &[Csv]),
         ("--header-match", args.header_match.is_some(), &[Csv]),
         ("--repeated-header", args.repeated_header.is_some(), &[Csv]),
@@ -362,8 +495,18 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--footer-lines", args.footer_lines.is_some(), &[Csv]),
         ("--ragged", args.ragged.is_some(), &[Csv]),
         ("--nul", args.nul.is_some(), &[Csv]),
+        ("--no-header", args.no_header, &[Csv, Excel]),
+        ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Edi, Idoc, Xml]),
+        ("--sheet", args.sheet.is_some(), &[Excel]),
+        ("--range", args.range.is_some(), &[Excel]),
+        ("--record-path", args.record_path.is_some(), &[Xml]),
+        ("--namespace", !args.namespace.is_empty(), &[Xml]),
+        ("--array", !args.array.is_empty(), &[Xml]),
+        ("--parent", !args.parent.is_empty(), &[Xml]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),
         ("--pad", args.pad, &[FixedWidth]),
+        ("--schema", args.schema.is_some(), &[Edi]),
+        ("--segments", args.segments.is_some(), &[Idoc]),
     ];
     let given: Vec<_> =
         given.iter().copied().chain(args.cobol.given().map(|(o, g)| (o, g, [Cobol].as_slice()))).collect();

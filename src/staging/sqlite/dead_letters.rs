@@ -63,6 +63,8 @@ fn subject(reject: &Reject) -> String {
         RejectCode::ControlTotal
         | RejectCode::MissingTrailer
         | RejectCode::FileUnreadable
+        | RejectCode::FileDuplicate
+        | RejectCode::FileEmpty
         | RejectCode::FileRefused => {
             format!("{} {}", reject.code.as_str(), reject.field.as_deref().unwrap_or_default()).trim_end().to_owned()
         }

@@ -9,8 +9,9 @@ use super::resource::Resource;
 use crate::record::{BlobId, ResourceId};
 use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileSequence, FileState, StagingError};
 
-const SELECT: &str = "SELECT file.id, resource.name, path, size, blob, state, next_offset, next_records, next_line, \
-                      claimed_at, finished_at, delivery, mapping FROM file JOIN resource ON resource.id = file.resource";
+const SELECT: &str = "SELECT file.id, resource.name, file.path, file.size, file.blob, file.state, file.next_offset, \
+                      file.next_records, file.next_line, file.claimed_at, file.finished_at, file.delivery, file.mapping \
+                      FROM file JOIN resource ON resource.id = file.resource";
 
 const STATES: [FileState; 3] = [FileState::Claimed, FileState::Staged, FileState::Rejected];
 
@@ -66,6 +67,29 @@ pub(super) fn find(
     Ok(select.query_row(params![resource.number, path, size as i64, blob.0], entry).optional()?)
 }
 
+/// The file of this name that was delivered like this.
+pub(super) fn find_delivery(
+    connection: &Connection,
+    resource: &Resource,
+    path: &str,
+    size: u64,
+    delivery: &str,
+) -> Result<Option<FileEntry>, Fault> {
+    let sql = format!("{SELECT} WHERE file.resource = ?1 AND path = ?2 AND size = ?3 AND delivery = ?4");
+    let mut select = connection.prepare_cached(&sql)?;
+    Ok(select.query_row(params![resource.number, path, size as i64, delivery], entry).optional()?)
+}
+
+/// The first file, entered before this one under another name, that was read to its end and has the same content.
+pub(super) fn same_content(connection: &Connection, file: FileId) -> Result<Option<FileEntry>, Fault> {
+    let sql = format!(
+        "{SELECT} JOIN file AS mine ON mine.id = ?1 WHERE file.resource = mine.resource AND file.blob = mine.blob \
+         AND file.id < mine.id AND file.path <> mine.path AND file.state = ?2 ORDER BY file.id LIMIT 1"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    Ok(select.query_row(params![file.0, FileState::Staged.as_str()], entry).optional()?)
+}
+
 /// The newest entries, newest first.
 pub(super) fn list(connection: &Connection, resource: Option<i64>, limit: usize) -> Result<Vec<FileEntry>, Fault> {
     let which = if resource.is_some() { "file.resource = ?1" } else { "?1 IS NULL" };
@@ -93,6 +117,10 @@ pub(super) fn note_delivery(connection: &Connection, file: FileId, delivery: &st
     if changed == 0 {
         return Err(StagingError::UnknownFile(file).into());
     }
+    connection.execute(
+        "UPDATE resource SET last_file_at = ?2 WHERE id = (SELECT resource FROM file WHERE id = ?1)",
+        params![file.0, now_millis()],
+    )?;
     Ok(())
 }
 

@@ -166,8 +166,8 @@ fn document(connection: &Connection, resource: &Resource, key: &str) -> Result<O
 
 fn status(connection: &Connection, resource: &Resource) -> Result<ResourceStatus, Fault> {
     let mut select = connection.prepare_cached(
-        "SELECT documents, sequence, as_of, (SELECT count(*) FROM dead_letter WHERE resource = ?1 AND state = 'open') \
-         FROM resource WHERE id = ?1",
+        "SELECT documents, sequence, as_of, (SELECT count(*) FROM dead_letter WHERE resource = ?1 AND state = 'open'), \
+         last_file_at FROM resource WHERE id = ?1",
     )?;
     Ok(select.query_row([resource.number], |row| {
         Ok(ResourceStatus {
@@ -175,6 +175,7 @@ fn status(connection: &Connection, resource: &Resource) -> Result<ResourceStatus
             sequence: convert::count(row, 1)?,
             as_of: convert::timestamp_or_null(row, 2)?,
             dead_letters: convert::count(row, 3)?,
+            last_file: convert::timestamp_or_null(row, 4)?,
         })
     })?)
 }
@@ -344,6 +345,24 @@ impl Staging for SqliteStaging {
             files::find(connection, &*self.registry.find(connection, resource)?, path, size, blob)
         };
         self.read("look a file up in the ledger", read).await
+    }
+
+    async fn delivered_file(
+        &self,
+        resource: &ResourceId,
+        path: &str,
+        size: u64,
+        delivery: &str,
+    ) -> Result<Option<FileEntry>, StagingError> {
+        self.read("look a delivery up", |connection| {
+            let resource = self.registry.find(connection, resource)?;
+            files::find_delivery(connection, &resource, path, size, delivery)
+        })
+        .await
+    }
+
+    async fn same_content(&self, file: FileId) -> Result<Option<FileEntry>, StagingError> {
+        self.read("look for the same content", |connection| files::same_content(connection, file)).await
     }
 
     async fn reopen_file(&self, file: FileId) -> Result<(), StagingError> {

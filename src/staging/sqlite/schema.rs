@@ -111,6 +111,13 @@ CREATE TABLE api_key (
 ) STRICT;
 "#,
     r#"
+-- When the resource was last delivered a file: a feed that has gone quiet is told from one that has nothing new.
+ALTER TABLE resource ADD COLUMN last_file_at INTEGER;
+UPDATE resource SET last_file_at = (SELECT max(claimed_at) FROM file WHERE file.resource = resource.id);
+
+-- The same content under another name.
+CREATE INDEX file_by_blob ON file (resource, blob, id);
+
 -- The number that a file gives itself in its header, where the mapping checks it.
 CREATE TABLE file_sequence (
     file   INTEGER PRIMARY KEY REFERENCES file (id),

@@ -33,6 +33,8 @@ impl Noted {
 impl Operator for Noted {
     fn resources(&self) -> Vec<ResourceInfo> {
         vec![ResourceInfo {
+            expect: None,
+            waits_since: jiff::Timestamp::UNIX_EPOCH,
             id: "orders.v1".parse().unwrap(),
             title: "<b>Sales</b> orders".to_owned(),
             backend: "as400".to_owned(),

@@ -1,0 +1,189 @@
+//! A finished file's way out of the inbox.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{Config, beneath, walk};
+use crate::adapters::inbox::{Candidate, Fate, InboxError, Stamp};
+
+/// Moves the file (and the one that announced it) to where its fate says.
+pub(super) fn move_away(
+    config: &Config,
+    candidate: &Candidate,
+    beside: Option<&str>,
+    fate: Fate,
+) -> Result<PathBuf, InboxError> {
+    let archive = match fate {
+        Fate::Archived => &config.archive,
+        Fate::Rejected => &config.rejected,
+    };
+    let from = config.inbox.join(&candidate.path);
+    let still = fs::symlink_metadata(&from).map(|meta| Stamp::of(&meta) == candidate.stamp);
+    match still {
+        Ok(true) => {}
+        Ok(false) => return Err(InboxError::Changed { place: from.display().to_string() }),
+        Err(source) => return Err(InboxError::file(from.display().to_string(), source)),
+    }
+    // The folders below the inbox are made again in the archive.
+    let below = candidate.path.parent().unwrap_or(Path::new(""));
+    let folder = archive.join(below);
+    let fault = |source| InboxError::Move {
+        from: from.display().to_string(),
+        to: archive.join(&candidate.path).display().to_string(),
+        source,
+    };
+    DirBuilder::new().recursive(true).mode(0o750).create(&folder).map_err(fault)?;
+    let way =
+        Way { inbox: &config.inbox, below, source: beneath::folder(&config.inbox, below).map_err(fault)?, folder };
+    let name = candidate.path.file_name().unwrap_or_default();
+    let target = way.take(name).map_err(fault)?;
+    if let Some(done) = beside {
+        let moved = way.find(done).and_then(|name| name.map_or(Ok(()), |name| way.take(&name).map(drop)));
+        if let Err(source) = moved {
+            tracing::warn!(file = done, error = %source, "the done file of a finished file stays in the inbox");
+        }
+    }
+    Ok(target)
+}
+
+/// From a folder of the inbox to one of the archive.
+struct Way<'a> {
+    inbox: &'a Path,
+    below: &'a Path,
+    source: OwnedFd,
+    folder: PathBuf,
+}
+
+impl Way<'_> {
+    /// The entry of the source folder whose name reads like this, in any case.
+    fn find(&self, done: &str) -> io::Result<Option<OsString>> {
+        let wanted = done.rsplit('/').next().unwrap_or(done);
+        let mut inexact = None;
+        for entry in fs::read_dir(self.inbox.join(self.below))? {
+            let name = entry?.file_name();
+            let text = walk::text(&name);
+            if text == wanted {
+                return Ok(Some(name));
+            }
+            if text.to_lowercase() == wanted.to_lowercase() {
+                inexact = Some(name);
+            }
+        }
+        Ok(inexact)
+    }
+
+    /// Moves one file under its name, or its name with a number behind it where that is taken.
+    fn take(&self, name: &OsStr) -> io::Result<PathBuf> {
+        for number in 1u64.. {
+            let mut free = name.to_owned();
+            if number > 1 {
+                free.push(format!(".{number}"));
+            }
+            let target = self.folder.join(free);
+            match rename(self.source.as_fd(), name, &target) {
+                Ok(()) => return Ok(target),
+                Err(Errno::EXIST) => {}
+                Err(Errno::XDEV) => return self.copy(name),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// The way to another file system: the copy is whole and on the disk before it has its name, and only then
+    /// the file leaves the inbox. A death in between leaves a copy that the next attempt finds.
+    fn copy(&self, name: &OsStr) -> io::Result<PathBuf> {
+        let mut source = beneath::file(self.inbox, &self.below.join(name))?;
+        let meta = source.metadata()?;
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(".tollbridge-copy");
+        let copy = self.folder.join(hidden);
+        for number in 1u64.. {
+            let mut free = name.to_owned();
+            if number > 1 {
+                free.push(format!(".{number}"));
+            }
+            let target = self.folder.join(free);
+            if !is_copy(&mut source, &target)? {
+                if fs::symlink_metadata(&target).is_ok() {
+                    continue;
+                }
+                write_copy(&mut source, &copy, meta.modified().ok())?;
+                match rename(rustix::fs::CWD, copy.as_os_str(), &target) {
+                    Ok(()) => {}
+                    Err(Errno::EXIST) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+                File::open(&self.folder)?.sync_all()?;
+            }
+            rustix::fs::unlinkat(&self.source, name, AtFlags::empty())?;
+            return Ok(target);
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+/// Renames without ever replacing what has the name; where the file system cannot promise that, by a second
+/// link, or else after a look.
+fn rename(from: impl AsFd, name: &OsStr, target: &Path) -> Result<(), Errno> {
+    use rustix::fs::{CWD, linkat, renameat, renameat_with, unlinkat};
+    match renameat_with(&from, name, CWD, target, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        result => return result,
+    }
+    match linkat(&from, name, CWD, target, AtFlags::empty()) {
+        Ok(()) => unlinkat(&from, name, AtFlags::empty()),
+        Err(Errno::EXIST) => Err(Errno::EXIST),
+        Err(_) if fs::symlink_metadata(target).is_ok() => Err(Errno::EXIST),
+        Err(_) => renameat(&from, name, CWD, target),
+    }
+}
+
+fn write_copy(source: &mut File, copy: &Path, modified: Option<std::time::SystemTime>) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom};
+    // What an attempt before left is overwritten.
+    let mut target = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(copy)?;
+    source.seek(SeekFrom::Start(0))?;
+    let copied = io::copy(source, &mut target).and_then(|_| {
+        if let Some(modified) = modified {
+            target.set_modified(modified)?;
+        }
+        target.sync_all()
+    });
+    copied.inspect_err(|_| {
+        // A full disk must not stay full because of us.
+        let _ = fs::remove_file(copy);
+    })
+}
+
+/// Whether the target is the copy that an attempt before made: same time, same bytes.
+fn is_copy(source: &mut File, target: &Path) -> io::Result<bool> {
+    use std::io::{Seek, SeekFrom};
+    let (Ok(found), ours) = (fs::symlink_metadata(target), source.metadata()?) else { return Ok(false) };
+    if !found.is_file() || found.len() != ours.len() || found.modified().ok() != ours.modified().ok() {
+        return Ok(false);
+    }
+    source.seek(SeekFrom::Start(0))?;
+    let mut other = File::open(target)?;
+    let (mut here, mut there) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let count = source.read(&mut here)?;
+        if count == 0 {
+            return Ok(true);
+        }
+        match other.read_exact(&mut there[..count]) {
+            Ok(()) if here[..count] == there[..count] => {}
+            Ok(()) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What the pipeline knocks at: an inbox of any kind with the rules of picking up.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use glob::Pattern;
+use sha2::{Digest, Sha256};
+
+use super::settling::Settling;
+use super::{Candidate, Claim, Fate, Inbox, InboxError, Pickup, Scan, Watching};
+use crate::gate::Permit;
+
+/// An inbox with its rules. All methods block: call them from a blocking thread of the runtime.
+pub struct Door {
+    inbox: Box<dyn Inbox>,
+    pickup: Pickup,
+    settling: Settling,
+}
+
+impl Door {
+    /// Touches nothing yet.
+    pub(in crate::adapters) fn new(inbox: impl Inbox + 'static, pickup: Pickup) -> Door {
+        Door { inbox: Box::new(inbox), pickup, settling: Settling::default() }
+    }
+
+    /// The rules.
+    pub fn pickup(&self) -> &Pickup {
+        &self.pickup
+    }
+
+    /// Where the inbox is, for people.
+    pub fn place(&self) -> String {
+        self.inbox.place()
+    }
+
+    /// Whether the inbox can be listed, and what a person should know although it can; for `check`.
+    pub fn probe(&self, permit: &Permit) -> Result<Vec<String>, InboxError> {
+        let result = self.inbox.probe(permit);
+        self.inbox.rest();
+        result
+    }
+
+    /// What a person should know of the inbox although it works.
+    pub fn doubts(&self) -> Vec<String> {
+        self.inbox.doubts()
+    }
+
+    /// Whether it is on a server.
+    pub fn is_remote(&self) -> bool {
+        self.inbox.is_remote()
+    }
+
+    /// Looks for complete files whose names match. Links, special files and hidden files are passed over.
+    pub fn scan(&self, permit: &Permit, pattern: &Pattern) -> Result<Scan, InboxError> {
+        let listing = self.inbox.list(permit, &|name| self.pickup.wants(pattern, name))?;
+        let folded = |name: &str| if self.pickup.match_case { name.to_owned() } else { name.to_lowercase() };
+        let others: HashSet<String> = listing.others.iter().map(|name| folded(name)).collect();
+        let is_announced =
+            |name: &str| self.pickup.done_file_of(name).is_none_or(|done| others.contains(&folded(&done)));
+        let names: HashSet<&str> = listing.found.iter().map(|found| found.name.as_str()).collect();
+        self.settling.retain(|name| names.contains(name) || listing.others.contains(name));
+
+        let mut scan = Scan { closed: listing.closed, ..Scan::default() };
+        for found in &listing.found {
+            // Both are asked: a file is watched while its done file is on its way.
+            if self.settling.is_stable(found, self.pickup.stable_for) & is_announced(&found.name) {
+                let (name, path, stamp) = (found.name.clone(), found.path.clone(), found.stamp);
+                scan.stable.push(Candidate { name, size: stamp.size, path, stamp });
+            } else {
+                scan.unsettled.push(found.name.clone());
+            }
+        }
+        if let Some(first) = self.pickup.order.first_in_sequence(&scan.unsettled).map(str::to_owned) {
+            let waits = |file: &mut Candidate| self.pickup.order.is_before(&first, &file.name);
+            scan.unsettled.extend(scan.stable.extract_if(.., waits).map(|file| file.name));
+        }
+        self.pickup.order.sort(&mut scan.stable);
+        scan.unsettled.sort();
+        Ok(scan)
+    }
+
+    /// Opens a candidate for its one reading, from this offset on.
+    pub fn claim<'p>(
+        &'p self,
+        permit: &'p Permit,
+        candidate: &Candidate,
+        from: u64,
+    ) -> Result<Box<dyn Claim + 'p>, InboxError> {
+        self.inbox.claim(permit, candidate, from)
+    }
+
+    /// What a broken reading of this delivery can be found again by; `None` where it begins anew.
+    pub fn resume_mark(&self, candidate: &Candidate) -> Option<[u8; 32]> {
+        if !self.inbox.is_remote() {
+            return None;
+        }
+        let text = format!("{}\n{}\n{}\n{}", self.place(), candidate.name, candidate.size, candidate.delivery());
+        Some(Sha256::digest(text).into())
+    }
+
+    /// The fault of a reading that ended before the file did.
+    pub fn broke_off(&self, candidate: &Candidate, source: std::io::Error) -> InboxError {
+        let place = format!("{}/{}", self.place(), candidate.name);
+        if self.inbox.is_remote() {
+            let reason = format!("reading broke off: {source}; the next run goes on where this one ended");
+            InboxError::Unreachable { place, reason }
+        } else {
+            InboxError::File { place, source }
+        }
+    }
+
+    /// Moves a finished file out of the inbox, unless it has changed since: then it is a new file and stays.
+    /// Answers where it is now. Nothing in the archive is ever overwritten.
+    pub fn acknowledge(&self, permit: &Permit, candidate: &Candidate, fate: Fate) -> Result<String, InboxError> {
+        let done = self.pickup.done_file_of(&candidate.name);
+        let result = self.inbox.move_away(permit, candidate, done.as_deref(), fate);
+        self.settling.forget(&candidate.name);
+        result
+    }
+
+    /// Rings when something in the inbox changes, until the guard is dropped; `None` where nobody would tell.
+    pub fn watch(&self, permit: &Permit, ring: impl Fn() + Send + Sync + 'static) -> Option<Watching> {
+        self.inbox.watch(permit, Box::new(ring))
+    }
+
+    /// Pause between two looks of somebody who waits for a file to settle.
+    pub fn pause(&self) -> Duration {
+        let longest = if self.inbox.is_remote() { self.pickup.poll } else { Duration::from_millis(250) };
+        self.pickup.stable_for.min(longest).max(Duration::from_millis(20))
+    }
+
+    /// Lets go of what is held between the calls of one run.
+    pub fn rest(&self) {
+        self.inbox.rest();
+    }
+}

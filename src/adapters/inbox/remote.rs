@@ -1,0 +1,183 @@
+//! What inboxes on servers have in common: their keys, their folders, and names that can be trusted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Fate;
+use crate::diagnostic::{Key, Presence, Table};
+use crate::secret::{self, SecretRef};
+
+pub(in crate::adapters) const HOST: Key =
+    Key { name: "host", shape: "string", presence: Presence::Required, doc: "the server's name or address" };
+pub(in crate::adapters) const USERNAME: Key =
+    Key { name: "username", shape: "string", presence: Presence::Required, doc: "who logs in" };
+pub(in crate::adapters) const PASSWORD: Key = Key {
+    name: "password",
+    shape: secret::SHAPE,
+    presence: Presence::Optional,
+    doc: "where the password is; never the password itself",
+};
+pub(in crate::adapters) const INBOX: Key = Key {
+    name: "inbox",
+    shape: "string",
+    presence: Presence::Required,
+    doc: "the folder on the server; done and failed files move to `archive` and `rejected` beside it",
+};
+pub(in crate::adapters) const ARCHIVE: Key = Key {
+    name: "archive",
+    shape: "string",
+    presence: Presence::Optional,
+    doc: "where read files go, on the server; default `archive` beside the inbox",
+};
+pub(in crate::adapters) const REJECTED: Key = Key {
+    name: "rejected",
+    shape: "string",
+    presence: Presence::Optional,
+    doc: "where refused files go, on the server; default `rejected` beside the inbox",
+};
+pub(in crate::adapters) const TIMEOUT: Key = Key {
+    name: "timeout",
+    shape: "duration",
+    presence: Presence::Default("\"30s\""),
+    doc: "how long the server may take for any one answer, 1s at least",
+};
+
+/// Where and who: what every server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The server's name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Who logs in.
+    pub username: String,
+    /// How long any one answer may take.
+    pub timeout: Duration,
+    /// The folders.
+    pub folders: Folders,
+}
+
+/// The folders on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folders {
+    /// Where files arrive.
+    pub inbox: String,
+    /// Where read files go.
+    pub archive: String,
+    /// Where refused files go.
+    pub rejected: String,
+}
+
+impl Account {
+    /// Reads the keys; reports all faults before it answers `None`.
+    pub(in crate::adapters) fn read(table: &Table<'_>, default_port: u16, recursive: bool) -> Option<Account> {
+        let host = table.filled("host");
+        let port = match table.get("port") {
+            None => Some(default_port),
+            Some(_) => table.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok()),
+        };
+        let username = table.filled("username");
+        let timeout = table.read("timeout", |node| {
+            let timeout = node.as_str().and_then(crate::diagnostic::parse_duration);
+            timeout
+                .filter(|timeout| (1..=3600).contains(&timeout.as_secs()))
+                .ok_or_else(|| "must be a length of time from \"1s\" to \"1h\"".to_owned())
+        });
+        let folders = Folders::read(table, recursive);
+        Some(Account { host: host?, port: port?, username: username?, timeout: timeout?, folders: folders? })
+    }
+
+    /// The address as in a URL, without a secret.
+    pub(in crate::adapters) fn url(&self, scheme: &str) -> String {
+        let folder = self.folders.inbox.trim_start_matches('/');
+        format!("{scheme}://{}@{}:{}/{folder}", self.username, self.host, self.port)
+    }
+}
+
+impl Folders {
+    fn read(table: &Table<'_>, recursive: bool) -> Option<Folders> {
+        let inbox = trim(table.filled("inbox")?);
+        let beside = |name: &str| match table.filled(name) {
+            Some(folder) => trim(folder),
+            None => match inbox.rsplit_once('/') {
+                Some((parent, _)) => format!("{parent}/{name}"),
+                None => name.to_owned(),
+            },
+        };
+        let folders = Folders { archive: beside("archive"), rejected: beside("rejected"), inbox };
+        for (name, folder) in [("archive", &folders.archive), ("rejected", &folders.rejected)] {
+            let is_below = recursive && folder.starts_with(&format!("{}/", folders.inbox));
+            if *folder == folders.inbox || is_below {
+                let node = table.get(name).unwrap_or(table.node());
+                table.fail(node.fault(format!("`{name}` must lie outside of the inbox, or its files are read again")));
+                return None;
+            }
+        }
+        Some(folders)
+    }
+
+    /// Where a file with this fate goes.
+    pub(in crate::adapters) fn of(&self, fate: Fate) -> &str {
+        match fate {
+            Fate::Archived => &self.archive,
+            Fate::Rejected => &self.rejected,
+        }
+    }
+}
+
+fn trim(folder: String) -> String {
+    match folder.trim_end_matches('/') {
+        "" => folder,
+        trimmed => trimmed.to_owned(),
+    }
+}
+
+/// A secret's reference; `None` where it is absent or was faulty.
+pub(in crate::adapters) fn secret(table: &Table<'_>, name: &str, base: &Path) -> Option<SecretRef> {
+    SecretRef::read(table, name, base)
+}
+
+/// Folder and name.
+pub(in crate::adapters) fn join(folder: &str, name: &str) -> String {
+    if folder.ends_with('/') { format!("{folder}{name}") } else { format!("{folder}/{name}") }
+}
+
+/// Whether a server's listing may name an entry so: one part of a path, of text that reads back as the same
+/// bytes. Anything else is passed over, as it could not be asked for again, or leads elsewhere.
+pub(in crate::adapters) fn is_plain(name: &str) -> bool {
+    let is_odd = |c: char| c.is_control() || c == '/' || c == char::REPLACEMENT_CHARACTER;
+    !name.is_empty() && name != "." && name != ".." && !name.contains(is_odd)
+}
+
+/// The name, or with a number behind it from 2 on, until one is free.
+pub(in crate::adapters) fn free_names(target: &str) -> impl Iterator<Item = String> {
+    (1u32..10_000).map(move |number| if number == 1 { target.to_owned() } else { format!("{target}.{number}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_cannot_lead_astray() {
+        for name in ["ORD1.DAT", "ä ö.csv", "a;b", "-rf"] {
+            assert!(is_plain(name), "{name}");
+        }
+        for name in ["", ".", "..", "../../etc/passwd", "/etc/passwd", "a\nb", "a\rDELE b", "x\u{fffd}.csv"] {
+            assert!(!is_plain(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_archive() {
+        assert_eq!(
+            free_names("archive/a.csv").take(3).collect::<Vec<_>>(),
+            ["archive/a.csv", "archive/a.csv.2", "archive/a.csv.3"]
+        );
+        assert_eq!(
+            (join("/", "a"), join("/in", "a"), join("in", "a")),
+            ("/a".to_owned(), "/in/a".to_owned(), "in/a".to_owned())
+        );
+        assert_eq!((trim("/in//".to_owned()), trim("/".to_owned())), ("/in".to_owned(), "/".to_owned()));
+    }
+}

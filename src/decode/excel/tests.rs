@@ -1,0 +1,237 @@
+//! Workbooks that other programs wrote, resumed at every row and garbled.
+
+use std::io::{Cursor, Write};
+
+use proptest::prelude::*;
+
+use super::{Area, OnError, Settings, Sheet};
+use crate::decode::{Decoder, Format, Item, JsonOptions, Resume, StreamFault};
+use crate::diagnostic::Faults;
+use crate::record::{RejectCode, Scope, Value};
+
+/// Workbooks that other programs wrote: see `fixtures/decode/excel/generate.py`.
+macro_rules! fixture {
+    ($name:literal) => {
+        (include_bytes!(concat!("../../../fixtures/decode/excel/", $name))).as_slice()
+    };
+}
+
+const ROWS: &str = include_str!("../../../fixtures/decode/excel/rows.ndjson");
+
+fn decoder(settings: Settings) -> Decoder {
+    Format::Excel(settings).compile(&|_| None, &Faults::new()).unwrap()
+}
+
+/// The sheet with the rows, of which the first two say nothing.
+fn data() -> Settings {
+    Settings { sheet: Sheet::Named("Data".into()), range: Area::parse("A3:H").unwrap(), ..Settings::default() }
+}
+
+fn kinds() -> Settings {
+    Settings { sheet: Sheet::Named("Kinds".into()), ..Settings::default() }
+}
+
+fn items(settings: Settings, content: &[u8], from: Resume) -> Vec<String> {
+    let decoder = decoder(settings);
+    let mut reader = match decoder.reader(Cursor::new(content), from) {
+        Ok(reader) => reader,
+        Err(fault) => return vec![format!("! {fault}")],
+    };
+    let mut lines = Vec::new();
+    while let Some(item) = reader.next().unwrap() {
+        lines.push(match item {
+            Item::Skipped => "skipped".to_owned(),
+            Item::Reject(reject) => format!("{} {}", reject.code.as_str(), reject.found),
+            Item::Record(record) => {
+                let mut out = Vec::new();
+                match decoder.write_json(&record, &JsonOptions::default(), &mut out) {
+                    Ok(()) => String::from_utf8(out).unwrap(),
+                    Err(reject) => format!("{} {}", reject.code.as_str(), reject.found),
+                }
+            }
+        });
+    }
+    lines
+}
+
+fn all(settings: Settings, content: &[u8]) -> Vec<String> {
+    items(settings, content, Resume::default())
+}
+
+#[test]
+fn workbooks_of_every_kind_say_the_same() {
+    let expected: Vec<_> = ROWS.lines().collect();
+    for (name, content) in [
+        ("xlsx", fixture!("rows.xlsx")),
+        ("xlsx from 1904 on", fixture!("rows1904.xlsx")),
+        ("xls", fixture!("rows.xls")),
+        ("ods", fixture!("rows.ods")),
+    ] {
+        let found = all(data(), content);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected, "{name}");
+        }
+        assert_eq!(found.len(), expected.len(), "{name}");
+    }
+    let expected: Vec<_> = include_str!("../../../fixtures/decode/excel/rows_xlsb.ndjson").lines().collect();
+    assert_eq!(all(data(), fixture!("rows.xlsb")), expected);
+}
+
+#[test]
+fn kinds_of_cells() {
+    let found = all(kinds(), fixture!("rows.xlsx"));
+    assert_eq!(
+        found,
+        [
+            "value.bad_type #N/A in B2 of sheet `Kinds`",
+            r#"{"Name":"formula","Value":2}"#,
+            r#"{"Name":"duration","Value":"25:30:00"}"#,
+            r#"{"Name":"merged","Value":"both"}"#,
+            r#"{"Name":null,"Value":"second"}"#,
+            r#"{"Name":null,"Value":"third"}"#,
+            r#"{"Name":"large","Value":1e300}"#,
+            // The day that never was, but in workbooks.
+            r#"{"Name":"leap","Value":"1900-02-29"}"#,
+            "value.bad_type -1, which is no date of a workbook in B10 of sheet `Kinds`",
+            "value.bad_type a formula without a stored value in B11 of sheet `Kinds`",
+            r#"{"Name":"empty","Value":null}"#,
+        ]
+    );
+    let found = all(Settings { errors: OnError::Null, fill_merged: true, ..kinds() }, fixture!("rows.xlsx"));
+    assert_eq!(found[0], r#"{"Name":"error","Value":null}"#);
+    assert_eq!(found[3..6], ["both", "second", "third"].map(|v| format!(r#"{{"Name":"merged","Value":"{v}"}}"#)));
+    let found = all(Settings { fill_merged: true, ..kinds() }, fixture!("rows.xls"));
+    assert_eq!(found, [r#"{"Name":"merged","Value":"both"}"#, r#"{"Name":"merged","Value":"second"}"#]);
+}
+
+#[test]
+fn sheets_ranges_and_headers() {
+    let first = |settings: Settings| all(settings, fixture!("rows.xlsx"))[0].clone();
+    let with = |range: &str| Settings { range: Area::parse(range).unwrap(), ..data() };
+    assert_eq!(first(Settings { sheet: Sheet::At(2), ..data() }), ROWS.lines().next().unwrap());
+    assert_eq!(first(with("B3:C4")), r#"{"Artikel":"Müller & Söhne","Preis":19.99}"#);
+    assert_eq!(all(with("B3:C4"), fixture!("rows.xlsx")).len(), 1);
+    let header_row = Settings { range: Area::ALL, header_row: Some(3), ..data() };
+    assert_eq!(first(header_row), ROWS.lines().next().unwrap());
+    assert_eq!(first(Settings { header: false, ..with("A4:B") }), r#"{"A":"0001","B":"Müller & Söhne"}"#);
+    let fault = |settings: Settings, expected: &str| {
+        let found = all(settings, fixture!("rows.xlsx"));
+        assert!(found.len() == 1 && found[0].starts_with("! ") && found[0].contains(expected), "{found:?}");
+    };
+    fault(Settings { sheet: Sheet::At(9), ..data() }, "no sheet number 9; it has `Notes`, `Data`, `Kinds`");
+    fault(Settings { sheet: Sheet::Named("data".into()), ..data() }, "no sheet `data`");
+    fault(Settings { header_row: Some(2), range: Area::ALL, ..data() }, "row 2 is blank");
+    fault(with("A900:B"), "it is empty");
+}
+
+#[test]
+fn a_mapping_asks_by_name() {
+    let decoder = decoder(data());
+    let get = |name: &str| decoder.layout().resolve(None, name).unwrap().slot;
+    let [price, active, no] = ["Preis", "Aktiv", "No"].map(get);
+    let mut reader = decoder.reader(Cursor::new(fixture!("rows.xlsx")), Resume::default()).unwrap();
+    let Some(Item::Record(record)) = reader.next().unwrap() else { panic!() };
+    let read = |slot| record.fields.read(slot, Scope::ROOT).unwrap();
+    let Value::Decimal(found) = read(price) else { panic!() };
+    assert_eq!((found.to_string().as_str(), read(active)), ("19.99", Value::Boolean(true)));
+    assert_eq!(read(no), Value::Text("0001".into()));
+    assert_eq!((record.position.offset, record.position.line), (3, Some(4)));
+    let raw = String::from_utf8_lossy(record.raw);
+    assert!(raw.starts_with(r#"{"A4":"0001","B4":"Müller & Söhne","C4":"19.99","#), "{raw}");
+    get("Preiss");
+    let Err(StreamFault::Layout { message, .. }) =
+        decoder.reader(Cursor::new(fixture!("rows.xlsx")), Resume::default())
+    else {
+        panic!()
+    };
+    assert!(
+        message.starts_with("sheet `Data`: the header lacks the column `Preiss` (renamed to `Preis`?)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn resuming_at_every_row_gives_the_same_rest() {
+    for content in [fixture!("rows.xlsx"), fixture!("rows.xls"), fixture!("rows.ods"), fixture!("rows.xlsb")] {
+        let decoder = decoder(data());
+        let whole = all(data(), content);
+        let mut reader = decoder.reader(Cursor::new(content), Resume::default()).unwrap();
+        let mut points = vec![reader.resume_point()];
+        let mut records = Vec::new();
+        while let Some(item) = reader.next().unwrap() {
+            let Item::Record(record) = item else { panic!() };
+            records.push(record.position);
+            points.push(reader.resume_point());
+        }
+        for (index, point) in points.iter().enumerate() {
+            assert_eq!(items(data(), content, *point), whole[index..]);
+        }
+        for (index, position) in records.iter().enumerate() {
+            let from = Resume { offset: position.offset, records: index as u64, line: 0 };
+            let mut reader = decoder.reader(Cursor::new(content), from).unwrap();
+            let Some(Item::Record(record)) = reader.next().unwrap() else { panic!() };
+            assert_eq!(record.position, *position);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_workbook_or_too_large() {
+    let check = |settings: Settings, content: &[u8], code: RejectCode, expected: &str| match decoder(settings)
+        .reader(Cursor::new(content), Resume::default())
+        .map(|_| ())
+    {
+        Err(StreamFault::Layout { code: found, message, .. }) => {
+            assert!(found == code && message.contains(expected), "{message}");
+        }
+        other => panic!("{other:?}"),
+    };
+    let unreadable = RejectCode::FileUnreadable;
+    check(data(), b"", unreadable, "the file is no workbook");
+    check(data(), b"No;Artikel\n", unreadable, "the file is no workbook");
+    let zip = include_bytes!("../../../fixtures/decode/compressed/deflate.zip");
+    check(data(), zip, unreadable, "a zip archive, and no workbook");
+    let large = vec![b'x'; 2 << 20];
+    check(Settings { max_bytes: 1 << 20, ..data() }, &large, RejectCode::TooLarge, "has more than 1 MiB");
+    check(
+        Settings { max_bytes: 8 << 10, ..data() },
+        fixture!("rows.xlsx"),
+        RejectCode::TooLarge,
+        "unpacks to more than",
+    );
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let locked = [&[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1][..], &[0; 600], &name].concat();
+    check(data(), &locked, unreadable, "has a password");
+    check(data(), &fixture!("rows.xlsx")[..3000], unreadable, "it breaks off");
+}
+
+/// A packed workbook is unpacked once, and not taken for an archive.
+#[test]
+fn a_workbook_may_be_compressed() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(fixture!("rows.xlsx")).unwrap();
+    assert_eq!(all(data(), &gzip.finish().unwrap()).len(), ROWS.lines().count());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn no_bytes_are_too_strange(
+        which in 0usize..4,
+        cut in any::<prop::sample::Index>(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        is_cut in any::<bool>(),
+    ) {
+        let content = [fixture!("rows.xlsx"), fixture!("rows.xls"), fixture!("rows.ods"), fixture!("rows.xlsb")][which];
+        let mut content = content.to_vec();
+        for (at, byte) in changes {
+            let at = at.index(content.len());
+            content[at] = byte;
+        }
+        if is_cut {
+            content.truncate(cut.index(content.len()));
+        }
+        all(data(), &content);
+    }
+}

@@ -1,0 +1,282 @@
+//! JSON back to XML: the record's element with its attributes, elements and text, within the elements of the record
+//! path.
+//!
+//! What stands around the records (`/Orders/@batch`) comes from the members that begin with `/`: of the first record it
+//! is written, in every other it must be the same, because it was written already.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use super::names::XSI;
+use super::path::{FieldPath, RecordPath};
+use super::settings::Settings;
+use crate::decode::encode::{EncodeFault, Json, RecordWriter};
+
+/// Writes a document.
+pub(in crate::decode) struct XmlWriter<'a> {
+    settings: &'a Settings,
+    path: &'a RecordPath,
+    /// The members around the records as the first record had them; `None` before it.
+    around: Option<Vec<(String, String)>>,
+    text: String,
+}
+
+impl<'a> XmlWriter<'a> {
+    pub(super) fn new(settings: &'a Settings, path: &'a RecordPath) -> XmlWriter<'a> {
+        XmlWriter { settings, path, around: None, text: String::new() }
+    }
+
+    /// The names of the elements from the document's to the record's.
+    fn names(&self) -> Result<Vec<&'a str>, EncodeFault> {
+        let names: Option<Vec<&str>> = self.path.steps.iter().map(|step| step.name.as_deref()).collect();
+        let what = "a record path without `*`, which says how elements are called";
+        let names = names.ok_or_else(|| EncodeFault::here(what, &self.settings.record_path))?;
+        match names.as_slice() {
+            // `//Order` says nothing of what is around it, and a document has one element.
+            [only] => Ok(vec!["Records", only]),
+            _ => Ok(names),
+        }
+    }
+
+    /// Opens the elements around the records, with the values that belong to them.
+    fn open(&mut self, around: &[(String, String)]) -> Result<(), EncodeFault> {
+        let names = self.names()?;
+        let holders = &names[..names.len() - 1];
+        for (depth, name) in holders.iter().enumerate() {
+            self.text.push('<');
+            self.text.push_str(name);
+            if depth == 0 {
+                self.declare();
+            }
+            let here: Vec<&str> = holders[..=depth].to_vec();
+            let mut children = Vec::new();
+            for (member, value) in around {
+                let path = FieldPath::absolute(member, self.settings).map_err(|reason| {
+                    EncodeFault::here("a path to a value before the records", reason).below(member)
+                })?;
+                let Some(rest) =
+                    path.0.strip_prefix(here.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().as_slice())
+                else {
+                    continue;
+                };
+                match rest {
+                    [attribute] if attribute.starts_with('@') => self.attribute(&attribute[1..], value),
+                    // It belongs to an inner holder.
+                    [next, ..] if holders.get(depth + 1) == Some(&next.as_str()) => {}
+                    rest => children.push((rest.to_vec(), value)),
+                }
+            }
+            self.text.push('>');
+            for (path, value) in children {
+                self.nested(&path, value).map_err(|fault| fault.below(format!("/{}", path.join("/"))))?;
+            }
+            self.text.push('\n');
+        }
+        Ok(())
+    }
+
+    /// A value in elements of its own: those of two values are not joined.
+    fn nested(&mut self, path: &[String], value: &str) -> Result<(), EncodeFault> {
+        let Some((name, rest)) = path.split_first() else { return Ok(()) };
+        self.text.push('<');
+        self.text.push_str(name);
+        match rest {
+            [] => {
+                self.text.push('>');
+                self.characters(value)?;
+            }
+            [attribute] if attribute.starts_with('@') => {
+                self.attribute(&attribute[1..], value);
+                self.text.push('>');
+            }
+            rest => {
+                self.text.push('>');
+                self.nested(rest, value)?;
+            }
+        }
+        let _ = write!(self.text, "</{name}>");
+        Ok(())
+    }
+
+    fn declare(&mut self) {
+        for (prefix, uri) in &self.settings.namespaces {
+            let _ = write!(self.text, " xmlns:{prefix}=\"{}\"", escaped(uri, true));
+        }
+        let _ = write!(self.text, " xmlns:xsi=\"{XSI}\"");
+    }
+
+    fn attribute(&mut self, name: &str, value: &str) {
+        let _ = write!(self.text, " {name}=\"{}\"", escaped(value, true));
+    }
+
+    fn characters(&mut self, value: &str) -> Result<(), EncodeFault> {
+        check_characters(value)?;
+        self.text.push_str(&escaped(value, false));
+        Ok(())
+    }
+
+    /// An element with a value.
+    fn element(&mut self, name: &str, value: &Json<'_>) -> Result<(), EncodeFault> {
+        check_name(name, self.settings)?;
+        match value {
+            Json::Array(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    if matches!(element, Json::Array(_)) {
+                        return Err(EncodeFault::here("an element of XML", "an array within an array").below(index));
+                    }
+                    self.element(name, element).map_err(|fault| fault.below(index))?;
+                }
+                Ok(())
+            }
+            Json::Null => {
+                let _ = write!(self.text, "<{name} xsi:nil=\"true\"/>");
+                Ok(())
+            }
+            Json::Object(members) => {
+                self.text.push('<');
+                self.text.push_str(name);
+                self.members(name, members)
+            }
+            scalar => {
+                let _ = write!(self.text, "<{name}>");
+                self.characters(&plain(scalar)?)?;
+                let _ = write!(self.text, "</{name}>");
+                Ok(())
+            }
+        }
+    }
+
+    /// What an object has: attributes into the tag that is open, then elements and text.
+    fn members(&mut self, name: &str, members: &[(Cow<'_, str>, Json<'_>)]) -> Result<(), EncodeFault> {
+        let is_attribute = |member: &str| member.starts_with('@');
+        for (member, value) in members.iter().filter(|(member, _)| is_attribute(member)) {
+            let write = || {
+                check_name(&member[1..], self.settings)?;
+                let value = plain(value)?;
+                check_characters(&value)?;
+                Ok(value)
+            };
+            let value = write().map_err(|fault: EncodeFault| fault.below(member))?;
+            self.attribute(&member[1..], &value);
+        }
+        let text = members.iter().find(|(member, _)| member == "#text").map(|(_, text)| text);
+        if text == Some(&Json::Null) {
+            self.text.push_str(" xsi:nil=\"true\"");
+        }
+        self.text.push('>');
+        if let Some(text) = text.filter(|text| **text != Json::Null) {
+            let text = plain(text).and_then(|text| self.characters(&text));
+            text.map_err(|fault| fault.below("#text"))?;
+        }
+        for (member, value) in members.iter().filter(|(member, _)| !is_attribute(member) && member != "#text") {
+            self.element(member, value).map_err(|fault| fault.below(member))?;
+        }
+        let _ = write!(self.text, "</{name}>");
+        Ok(())
+    }
+}
+
+impl RecordWriter for XmlWriter<'_> {
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        Ok(())
+    }
+
+    fn record(&mut self, value: &Json<'_>, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        let Json::Object(members) = value else { return Err(EncodeFault::here("an object", value)) };
+        let mut around = Vec::new();
+        for (member, value) in members.iter().filter(|(member, _)| member.starts_with('/')) {
+            if *value != Json::Null {
+                let value = plain(value).map_err(|fault| fault.below(member))?;
+                around.push((member.clone().into_owned(), value.into_owned()));
+            }
+        }
+        self.text.clear();
+        match &self.around {
+            None => {
+                self.open(&around)?;
+            }
+            Some(first) if *first == around => {}
+            Some(first) => {
+                let (member, value) = around.iter().find(|pair| !first.contains(pair)).unwrap_or(&first[0]);
+                let what = "the value of the first record, which stands before all of them";
+                return Err(EncodeFault::here(what, value).below(member));
+            }
+        }
+        let name = self.names()?.last().copied().unwrap_or_default();
+        self.text.push_str("  <");
+        self.text.push_str(name);
+        // Members that `decode` adds of its own say where the record was, and nothing of the record.
+        let is_own = |member: &str| !member.starts_with('/') && !matches!(member, "_offset" | "_length" | "_record");
+        let own: Vec<_> = members.iter().filter(|(member, _)| is_own(member)).cloned().collect();
+        self.members(name, &own)?;
+        self.text.push('\n');
+        out.extend_from_slice(self.text.as_bytes());
+        // Only now it is sure that they are written.
+        self.around.get_or_insert(around);
+        Ok(())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.text.clear();
+        if self.around.is_none() {
+            self.open(&[])?;
+        }
+        let names = self.names()?;
+        for name in names[..names.len() - 1].iter().rev() {
+            let _ = writeln!(self.text, "</{name}>");
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        Ok(())
+    }
+}
+
+/// A value that is a text.
+fn plain<'a>(value: &'a Json<'_>) -> Result<Cow<'a, str>, EncodeFault> {
+    match value {
+        Json::Text(text) => Ok(Cow::Borrowed(text)),
+        Json::Number(text) => Ok(Cow::Borrowed(text)),
+        Json::Boolean(value) => Ok(Cow::Borrowed(if *value { "true" } else { "false" })),
+        other => Err(EncodeFault::here("a text", other)),
+    }
+}
+
+fn check_name(name: &str, settings: &Settings) -> Result<(), EncodeFault> {
+    settings.check_name(name).map_err(|reason| EncodeFault::here("a name of an element or attribute", reason))
+}
+
+/// XML 1.0 has no control characters but three, and no way to write the others.
+fn check_characters(text: &str) -> Result<(), EncodeFault> {
+    let is_none =
+        |c: char| matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');
+    match text.chars().find(|c| is_none(*c)) {
+        Some(c) => Err(EncodeFault::here("characters that XML has", format!("U+{:04X}", u32::from(c)))),
+        None => Ok(()),
+    }
+}
+
+/// With references for what has a meaning, and for the white space that a reader would change.
+fn escaped(text: &str, is_attribute: bool) -> Cow<'_, str> {
+    let needs = |c: char| match c {
+        '&' | '<' | '>' | '\r' => true,
+        '"' | '\t' | '\n' => is_attribute,
+        _ => false,
+    };
+    if !text.contains(needs) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' if is_attribute => out.push_str("&quot;"),
+            c if needs(c) => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}

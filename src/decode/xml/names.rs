@@ -1,0 +1,241 @@
+//! Names of elements and attributes: as they are written in the document, as paths and JSON have them, and as numbers.
+//!
+//! A name that is known by its namespace has the prefix that the settings declare for it; where none is declared,
+//! local names alone count. Attributes begin with `@`. Every name that occurs is kept once, so their number is bounded.
+
+use std::collections::HashMap;
+
+use super::settings::Settings;
+use crate::decode::json::write_string;
+
+/// Names that one file may have, and bytes that one may have: together they bound memory.
+pub(super) const MAX_NAMES: usize = 16_384;
+pub(super) const MAX_NAME: usize = 1000;
+
+pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// The number of a name.
+pub(super) type Name = u32;
+
+/// Why a name cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NameFault {
+    /// Its prefix stands for no namespace.
+    Unbound(String),
+    /// There are too many, or it is too long.
+    TooMany,
+}
+
+/// What an attribute is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AttributeName {
+    /// One with a value to keep.
+    Kept(Name),
+    /// `xsi:nil`
+    Nil,
+    /// A declaration of a namespace, or a hint where a schema is.
+    Dropped,
+}
+
+/// All names of one file.
+pub(super) struct Names {
+    /// Prefix = namespace, as the settings have it; empty when local names count.
+    declared: Vec<(String, String)>,
+    numbers: HashMap<Box<str>, Name>,
+    shown: Vec<Box<str>>,
+    members: Vec<Box<[u8]>>,
+    /// Numbers of names as the document writes them, while the same prefixes are bound.
+    elements: HashMap<Box<str>, Name>,
+    attributes: HashMap<Box<str>, AttributeName>,
+    /// The name that came last, and for every name the one that followed it last.
+    last: usize,
+    followers: Vec<(Box<str>, Name)>,
+    /// Prefixes that the document has bound, innermost last.
+    bound: Vec<(Box<str>, Box<str>)>,
+}
+
+impl Names {
+    pub(super) fn new(settings: &Settings) -> Names {
+        Names {
+            declared: settings.namespaces.clone(),
+            numbers: HashMap::new(),
+            shown: Vec::new(),
+            members: Vec::new(),
+            elements: HashMap::new(),
+            attributes: HashMap::new(),
+            last: 0,
+            followers: vec![(Box::default(), 0)],
+            bound: Vec::new(),
+        }
+    }
+
+    /// The number of a name as paths have it.
+    pub(super) fn number(&mut self, shown: &str) -> Result<Name, NameFault> {
+        if let Some(number) = self.numbers.get(shown) {
+            return Ok(*number);
+        }
+        if self.shown.len() >= MAX_NAMES || shown.len() > 2 * MAX_NAME {
+            return Err(NameFault::TooMany);
+        }
+        let number = self.shown.len() as Name;
+        let mut member = Vec::new();
+        write_string(shown, &mut member);
+        member.push(b':');
+        self.members.push(member.into());
+        self.shown.push(shown.into());
+        self.followers.push((Box::default(), 0));
+        self.numbers.insert(shown.into(), number);
+        Ok(number)
+    }
+
+    /// The name as paths have it.
+    pub(super) fn shown(&self, name: Name) -> &str {
+        self.shown.get(name as usize).map_or("", |shown| shown)
+    }
+
+    /// The name as a member of a JSON object, with quotes and colon.
+    pub(super) fn member(&self, name: Name) -> &[u8] {
+        self.members.get(name as usize).map_or(&[], |member| member)
+    }
+
+    /// The name of an element that the document writes so. Its own declarations must be bound already.
+    pub(super) fn element(&mut self, written: &str) -> Result<Name, NameFault> {
+        // Elements follow each other in the same order again and again.
+        if let Some((expected, name)) = self.followers.get(self.last)
+            && &**expected == written
+        {
+            self.last = *name as usize + 1;
+            return Ok(*name);
+        }
+        let name = match self.elements.get(written) {
+            Some(name) => *name,
+            None => {
+                let name = self.find(written)?;
+                if self.elements.len() < MAX_NAMES && written.len() <= MAX_NAME {
+                    self.elements.insert(written.into(), name);
+                }
+                name
+            }
+        };
+        if let Some(follower) = self.followers.get_mut(self.last) {
+            *follower = (written.into(), name);
+        }
+        self.last = name as usize + 1;
+        Ok(name)
+    }
+
+    fn find(&mut self, written: &str) -> Result<Name, NameFault> {
+        if written.len() > MAX_NAME {
+            return Err(NameFault::TooMany);
+        }
+        let (prefix, local) = written.split_once(':').unwrap_or(("", written));
+        if self.declared.is_empty() {
+            return self.number(local);
+        }
+        let shown = match self.namespace(prefix) {
+            Some(uri) => self.qualified(uri, local),
+            None if prefix.is_empty() => local.to_owned(),
+            None => return Err(NameFault::Unbound(prefix.to_owned())),
+        };
+        self.number(&shown)
+    }
+
+    /// The namespace that a prefix stands for.
+    fn namespace(&self, prefix: &str) -> Option<&str> {
+        match self.bound.iter().rev().find(|(own, _)| &**own == prefix) {
+            Some((_, uri)) if uri.is_empty() => None,
+            Some((_, uri)) => Some(uri),
+            None if prefix == "xml" => Some(XML),
+            None => None,
+        }
+    }
+
+    fn qualified(&self, uri: &str, local: &str) -> String {
+        match self.declared.iter().find(|(_, own)| own == uri) {
+            Some((prefix, _)) => format!("{prefix}:{local}"),
+            None => format!("{{{uri}}}{local}"),
+        }
+    }
+
+    /// The name of an attribute that the document writes so.
+    pub(super) fn attribute(&mut self, written: &str) -> Result<AttributeName, NameFault> {
+        if let Some(name) = self.attributes.get(written) {
+            return Ok(*name);
+        }
+        let found = self.find_attribute(written)?;
+        if self.attributes.len() < MAX_NAMES && written.len() <= MAX_NAME {
+            self.attributes.insert(written.into(), found);
+        }
+        Ok(found)
+    }
+
+    fn find_attribute(&mut self, written: &str) -> Result<AttributeName, NameFault> {
+        if written == "xmlns" || written.starts_with("xmlns:") {
+            return Ok(AttributeName::Dropped);
+        }
+        if written.len() > MAX_NAME {
+            return Err(NameFault::TooMany);
+        }
+        // An attribute without prefix is in no namespace, whatever the default is.
+        let Some((prefix, local)) = written.split_once(':') else {
+            return self.number(&format!("@{written}")).map(AttributeName::Kept);
+        };
+        let shown = match self.namespace(prefix) {
+            Some(XSI) if local == "nil" => return Ok(AttributeName::Nil),
+            Some(XSI) if local.ends_with("chemaLocation") => return Ok(AttributeName::Dropped),
+            Some(XSI) => format!("xsi:{local}"),
+            Some(XML) => format!("xml:{local}"),
+            // Old programs write it without ever binding the prefix.
+            None if prefix == "xsi" && local == "nil" && self.declared.is_empty() => return Ok(AttributeName::Nil),
+            _ if self.declared.is_empty() => local.to_owned(),
+            Some(uri) => self.qualified(uri, local),
+            None => return Err(NameFault::Unbound(prefix.to_owned())),
+        };
+        self.number(&format!("@{shown}")).map(AttributeName::Kept)
+    }
+
+    /// Binds a prefix ("" for the default) to a namespace until [`Names::unbind`].
+    pub(super) fn bind(&mut self, prefix: &str, uri: &str) {
+        self.bound.push((prefix.into(), uri.into()));
+        self.forget();
+    }
+
+    /// How many prefixes are bound.
+    pub(super) fn depth(&self) -> usize {
+        self.bound.len()
+    }
+
+    /// Goes back to the first `depth` of them.
+    pub(super) fn unbind(&mut self, depth: usize) {
+        if depth < self.bound.len() {
+            self.bound.truncate(depth);
+            self.forget();
+        }
+    }
+
+    /// What was learned of prefixes holds no more.
+    fn forget(&mut self) {
+        self.attributes.clear();
+        if !self.declared.is_empty() {
+            self.elements.clear();
+            self.last = 0;
+            // Only a guess is lost.
+            self.followers.iter_mut().for_each(|follower| *follower = (Box::default(), 0));
+        }
+    }
+
+    /// The namespace of a name that none is declared for, and its local part.
+    pub(super) fn parts<'a>(&'a self, shown: &'a str) -> (Option<&'a str>, &'a str) {
+        if let Some((uri, local)) = shown.strip_prefix('{').and_then(|rest| rest.rsplit_once('}')) {
+            return (Some(uri), local);
+        }
+        match shown.split_once(':') {
+            Some((prefix, local)) => {
+                let uri = self.declared.iter().find(|(own, _)| own == prefix).map(|(_, uri)| uri.as_str());
+                (uri, local)
+            }
+            None => (None, shown),
+        }
+    }
+}

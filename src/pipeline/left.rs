@@ -1,0 +1,143 @@
+//! Files that lie in an inbox but need no reading now: finished ones that cannot be moved or that another resource
+//! still reads, and ones that wait for their trailer. Kept in memory only: after a restart the ledger knows the
+//! finished ones by their delivery, and the others are looked at once more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::file::Passage;
+use super::sync::{Request, Summary};
+use super::{Backend, Bridge, PipelineError};
+use crate::adapters::inbox::{Candidate, Empty};
+use crate::mapping::Plan;
+use crate::record::{BlobId, ResourceId};
+use crate::staging::FileState;
+
+/// A file that is left where it is.
+pub(super) struct Left {
+    backend: String,
+    candidate: Candidate,
+    why: Why,
+}
+
+/// Why a file is left.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Why {
+    /// It is read to its end, but could not be moved yet.
+    Finished {
+        /// Bytes as landed.
+        size: u64,
+        /// Content as landed.
+        blob: BlobId,
+        /// When moving it is tried again.
+        retry_at: Instant,
+        /// Whether moving failed, and was told.
+        is_stuck: bool,
+    },
+    /// Its trailer is not there yet.
+    AwaitsTrailer {
+        /// Since when it looks as it does.
+        since: Instant,
+    },
+}
+
+impl Passage<'_> {
+    fn key(&self) -> (ResourceId, String) {
+        (self.plan.exposure.id.clone(), self.candidate.name.clone())
+    }
+
+    /// Why the file, as it is now, is left.
+    fn why_left(&self) -> Option<Why> {
+        let left = self.bridge.left.lock();
+        left.get(&self.key()).filter(|left| left.candidate == *self.candidate).map(|left| left.why)
+    }
+
+    /// Leaves the file where it is.
+    pub(super) fn note_left(&self, why: Why) {
+        let left = Left { backend: self.plan.backend.clone(), candidate: self.candidate.clone(), why };
+        self.bridge.left.lock().insert(self.key(), left);
+    }
+
+    /// Whether the file could not be moved before.
+    pub(super) fn is_stuck(&self) -> bool {
+        matches!(self.why_left(), Some(Why::Finished { is_stuck: true, .. }))
+    }
+
+    /// How long the file has been as it is: as we saw it, or by the clocks where that is longer.
+    pub(super) fn waited(&self) -> Duration {
+        let seen = match self.why_left() {
+            Some(Why::AwaitsTrailer { since }) => since.elapsed(),
+            _ => Duration::ZERO,
+        };
+        seen.max(self.candidate.age())
+    }
+}
+
+impl Bridge {
+    pub(super) fn forget_left(&self, resource: &ResourceId, name: &str) {
+        self.left.lock().remove(&(resource.clone(), name.to_owned()));
+    }
+
+    /// Tells the metrics how many finished files of a backend cannot be moved.
+    pub(super) fn count_unmoved(&self, backend: &str) {
+        let left = self.left.lock();
+        let is_stuck = |left: &Left| matches!(left.why, Why::Finished { is_stuck: true, .. });
+        let names: HashSet<&String> = left
+            .iter()
+            .filter(|(_, left)| left.backend == backend && is_stuck(left))
+            .map(|((_, name), _)| name)
+            .collect();
+        self.metrics.unmoved_files(backend, names.len());
+    }
+
+    /// Which of the complete files are to be read now. Those known as read are moved away where that is due.
+    pub(super) async fn fresh(
+        &self,
+        plan: &Arc<Plan>,
+        backend: &Arc<Backend>,
+        request: Request,
+        found: Vec<Candidate>,
+        summary: &mut Summary,
+    ) -> Result<Vec<Candidate>, PipelineError> {
+        let id = &plan.exposure.id;
+        let names: HashSet<&str> = found.iter().map(|file| file.name.as_str()).collect();
+        self.left.lock().retain(|(resource, name), _| resource != id || names.contains(name.as_str()));
+        self.count_unmoved(&plan.backend);
+        let pickup = backend.door.pickup();
+        let mut fresh = Vec::new();
+        for candidate in found {
+            let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
+            if candidate.size == 0 && pickup.empty == Empty::Wait {
+                summary.unsettled.push(candidate.name);
+                continue;
+            }
+            if request.full {
+                fresh.push(candidate);
+                continue;
+            }
+            match passage.why_left() {
+                Some(Why::Finished { size, blob, retry_at, .. }) => {
+                    if Instant::now() >= retry_at {
+                        passage.acknowledge(size, blob).await?;
+                    }
+                }
+                Some(Why::AwaitsTrailer { .. })
+                    if pickup.trailer_wait.is_some_and(|limit| passage.waited() < limit) =>
+                {
+                    summary.unsettled.push(candidate.name);
+                }
+                Some(Why::AwaitsTrailer { .. }) => fresh.push(candidate),
+                None => {
+                    let delivery = candidate.delivery();
+                    let known = self.staging.delivered_file(id, &candidate.name, candidate.size, &delivery).await?;
+                    match known.filter(|entry| entry.state != FileState::Claimed) {
+                        Some(entry) => passage.acknowledge(entry.size, entry.blob).await?,
+                        None => fresh.push(candidate),
+                    }
+                }
+            }
+        }
+        Ok(fresh)
+    }
+}

@@ -1,0 +1,77 @@
+"""An FTP server for the tests: ftpd.py FOLDER explicit|implicit|off [nofacts]
+
+Prints its port. FOLDER/limits may say what data connections suffer from, as JSON: {"cut": N} closes after N bytes,
+{"pause": SECONDS} waits before each piece, {"silent": N} stops to answer anything after N bytes.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import DTPHandler, FTPHandler, TLS_DTPHandler, TLS_FTPHandler
+from pyftpdlib.servers import FTPServer
+
+folder, tls = sys.argv[1], sys.argv[2]
+logging.basicConfig(level=logging.ERROR)
+
+
+def limits():
+    try:
+        with open(os.path.join(folder, "limits")) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return {}
+
+
+class Limited:
+    sent = 0
+
+    def send(self, data):
+        now = limits()
+        time.sleep(now.get("pause", 0))
+        if now.get("silent") and self.sent + len(data) > now["silent"]:
+            time.sleep(3600)
+        if now.get("cut") and self.sent + len(data) > now["cut"]:
+            self.close()
+            self.cmd_channel.close()
+            return 0
+        count = super().send(data)
+        self.sent += count
+        return count
+
+
+base, data = (FTPHandler, DTPHandler) if tls == "off" else (TLS_FTPHandler, TLS_DTPHandler)
+
+
+class Data(Limited, data):
+    pass
+
+
+class Handler(base):
+    dtp_handler = Data
+    # So that all bytes go through `send`.
+    use_sendfile = False
+
+    def __init__(self, conn, server, ioloop=None):
+        super().__init__(conn, server, ioloop)
+        # TLS from the first byte on: the greeting goes through it as well.
+        if tls == "implicit" and self.connected:
+            self.secure_connection(self.ssl_context)
+
+
+if tls != "off":
+    Handler.certfile = os.path.join(folder, "server.pem")
+    Handler.tls_control_required = True
+    Handler.tls_data_required = True
+if "nofacts" in sys.argv[3:]:
+    Handler.proto_cmds = {name: spec for name, spec in Handler.proto_cmds.items() if name not in ("MLST", "MLSD")}
+
+authorizer = DummyAuthorizer()
+authorizer.add_user("erp", "Zollbrücke 7", os.path.join(folder, "home"), perm="elradfmwMT")
+Handler.authorizer = authorizer
+server = FTPServer(("127.0.0.1", 0), Handler)
+print(server.address[1], flush=True)
+server.serve_forever()

@@ -1,0 +1,139 @@
+//! The rules about whole files: duplicates, empty files, trailers that are still to come.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+
+use super::{items, letters, site, staged, sync};
+use crate::site::Site;
+
+fn local(more: &str) -> Site {
+    site(&format!("[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"0s\"\n{more}\n"))
+}
+
+#[test]
+fn known_content_under_a_new_name_is_refused_and_read_when_a_person_says_so() {
+    let site = local("");
+    site.deliver("items1.csv", &items(0..5));
+    assert_eq!(staged(&sync(&site).0), 5);
+    site.deliver("items2.csv", &items(5..9));
+    site.deliver("items3.csv", &items(0..5));
+    let (run, code, said) = sync(&site);
+    assert_eq!((staged(&run), run["read"].as_u64(), code), (4, Some(4), 1), "{run}\n{said}");
+    assert_eq!(run["refused"], json!(["items3.csv"]));
+    assert_eq!(site.listing("rejected"), ["items3.csv"]);
+    let (list, _) = site.json(&["dead-letters", "list"]);
+    assert_eq!(list.len(), 1);
+    assert_eq!((&list[0]["code"], &list[0]["record"]), (&json!("file.duplicate"), &json!(0)));
+    assert!(list[0]["found"].as_str().unwrap().contains("the content of items1.csv"), "{}", list[0]);
+
+    let id = list[0]["id"].to_string();
+    let replayed = site.run(&["dead-letters", "replay", &id]);
+    assert_eq!(replayed.status.code(), Some(0), "{}", String::from_utf8_lossy(&replayed.stderr));
+    assert_eq!(letters(&site), []);
+    let (again, code) = (site.run(&["dead-letters", "replay", &id]), 1);
+    assert_eq!(again.status.code(), Some(code));
+
+    // The same name once more is no duplicate but a delivery: another file may have come between.
+    site.deliver("items1.csv", &items(0..5));
+    let (run, code, _) = sync(&site);
+    assert_eq!((run["unchanged"].as_u64(), code), (Some(5), 0), "{run}");
+}
+
+#[test]
+fn duplicates_are_skipped_or_read_where_that_is_the_rule() {
+    for (rule, read) in [("skip", 0), ("read", 5)] {
+        let site = local(&format!("duplicates = \"{rule}\""));
+        site.deliver("items1.csv", &items(0..5));
+        sync(&site);
+        site.deliver("items2.csv", &items(0..5));
+        let (run, code, said) = sync(&site);
+        assert_eq!((run["read"].as_u64(), code), (Some(read), 0), "{rule}: {run}\n{said}");
+        assert_eq!(site.listing("archive"), ["items1.csv", "items2.csv"]);
+        assert_eq!(letters(&site), []);
+    }
+    // A full run reads all that lies there.
+    let site = local("");
+    site.write("archive", b"in the way");
+    site.deliver("items1.csv", &items(0..5));
+    sync(&site);
+    site.write("rejected", b"in the way");
+    site.deliver("items2.csv", &items(0..5));
+    sync(&site);
+    let (runs, _) = site.json(&["sync", "items", "--full"]);
+    assert_eq!(runs[0]["unchanged"], 10, "{}", runs[0]);
+}
+
+#[test]
+fn files_of_no_bytes() {
+    for (rule, folder, code) in [("reject", "rejected", 1), ("skip", "archive", 0), ("read", "rejected", 1)] {
+        let site = local(&format!("empty = \"{rule}\""));
+        site.deliver("items1.csv", b"");
+        let (run, exit, said) = sync(&site);
+        assert_eq!((exit, site.listing(folder)), (code, vec!["items1.csv".to_owned()]), "{rule}: {run}\n{said}");
+        let codes: Vec<String> = letters(&site).into_iter().map(|(code, _)| code).collect();
+        let expected: &[&str] = match rule {
+            "reject" => &["file.empty"],
+            "skip" => &[],
+            _ => &["file.unreadable"],
+        };
+        assert_eq!(codes, expected, "{rule}");
+    }
+    let site = local("empty = \"wait\"");
+    site.deliver("items1.csv", b"");
+    let (run, code, _) = sync(&site);
+    assert_eq!((run["state"].as_str(), &run["unsettled"], code), (Some("idle"), &json!(["items1.csv"]), 0), "{run}");
+    site.deliver("items1.csv", &items(0..2));
+    assert_eq!(staged(&sync(&site).0), 2);
+}
+
+const STOCK: &str = r#"
+resource = "items"
+version = 1
+key = ["id"]
+[source]
+backend = "erp"
+[source.fixed_width]
+files = "stock*.txt"
+fields = [ { name = "KIND", start = 1, length = 1 }, { name = "ID", start = 2, length = 4 } ]
+trailer = { when = "KIND = 'T'", count = "ID" }
+[fields]
+id = { from = "ID" }
+"#;
+
+#[test]
+fn a_file_without_its_trailer_waits_and_then_is_truncated() {
+    let site = local("trailer_wait = \"1h\"");
+    site.write("mappings/items.v1.toml", STOCK.as_bytes());
+    site.deliver("stock1.txt", b"D0001\nD0002\n");
+    for _ in 0..2 {
+        let (run, code, said) = sync(&site);
+        assert_eq!(
+            (run["read"].as_u64(), &run["unsettled"], code),
+            (Some(0), &json!(["stock1.txt"]), 0),
+            "{run}\n{said}"
+        );
+    }
+    let (files, _) = (site.listing("inbox"), ());
+    assert_eq!(files, ["stock1.txt"]);
+    // The sender goes on writing: with the trailer it is whole.
+    site.deliver("stock1.txt", b"D0001\nD0002\nD0003\nT0003\n");
+    let (run, code, said) = sync(&site);
+    assert_eq!((staged(&run), code), (3, 0), "{run}\n{said}");
+
+    // One that got no further for longer than that.
+    site.deliver("stock2.txt", b"D0004\nD00");
+    let path = site.path("inbox/stock2.txt");
+    let old = SystemTime::now() - Duration::from_secs(7200);
+    fs::File::open(&path).unwrap().set_modified(old).unwrap();
+    // A change of the file's status is a change as well, and it has just happened: the clocks must agree.
+    let (run, _, said) = sync(&site);
+    assert_eq!(run["unsettled"], json!(["stock2.txt"]), "{run}\n{said}");
+    super::change(&site, "[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"0s\"\ntrailer_wait = \"10ms\"");
+    let (run, code, said) = sync(&site);
+    assert_eq!((&run["refused"], code), (&json!(["stock2.txt"]), 1), "{run}\n{said}");
+    assert_eq!(site.listing("rejected"), ["stock2.txt"]);
+    let codes: Vec<_> = letters(&site).into_iter().map(|(code, _)| code).collect();
+    assert!(codes.contains(&"control.missing_trailer".to_owned()), "{codes:?}");
+}
