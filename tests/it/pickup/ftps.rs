@@ -121,7 +121,10 @@ fn a_slow_server_is_waited_for_and_a_dead_one_is_not() {
 #[test]
 fn a_file_that_cannot_be_moved_is_not_read_again() {
     let ftpd = Ftpd::start(&["explicit"]);
-    let site = reading(&ftpd, &ftpd.ca("ca.pem"));
+    let site = reading(&ftpd, &format!("{}\npoll = \"200ms\"", ftpd.ca("ca.pem")));
+    // Only what stood still for some seconds is known by its seconds.
+    let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+    site.write("tollbridge.toml", config.replace("\"0s\"", "\"2s\"").as_bytes());
     std::fs::write(ftpd.path("home/archive"), "in the way").unwrap();
     ftpd.deliver("items1.csv", &items(0..4));
     let (run, code, said) = sync(&site);
