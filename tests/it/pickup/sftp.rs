@@ -216,17 +216,17 @@ fn a_file_that_changed_since_is_read_from_its_beginning() {
 fn a_slow_server_is_waited_for_and_a_dead_one_is_not() {
     let sshd = Sshd::start();
     let proxy = Proxy::to(sshd.port);
-    let site = site(&sshd.backend(proxy.port, &format!("{}\ntimeout = \"2s\"\nkeepalive = \"1s\"", sshd.trusted())));
-    sshd.deliver("items1.csv", &items(0..20_000));
+    let site = site(&sshd.backend(proxy.port, &format!("{}\ntimeout = \"5s\"\nkeepalive = \"1s\"", sshd.trusted())));
+    sshd.deliver("items1.csv", &items(0..60_000));
     // All in all it takes longer than the timeout, but every answer comes in time.
     proxy.pause(Duration::from_millis(100));
     let started = Instant::now();
     let (run, code, said) = sync(&site);
-    assert_eq!((staged(&run), code), (20_000, 0), "{run}\n{said}");
-    assert!(started.elapsed() > Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!((staged(&run), code), (60_000, 0), "{run}\n{said}");
+    assert!(started.elapsed() > Duration::from_secs(5), "{:?}", started.elapsed());
 
     proxy.pause(Duration::ZERO);
-    sshd.deliver("items2.csv", &items(0..50_000));
+    sshd.deliver("items2.csv", &items(60_000..110_000));
     for silent_after in [200_000, 1] {
         proxy.silent_after(silent_after);
         let started = Instant::now();
@@ -235,7 +235,7 @@ fn a_slow_server_is_waited_for_and_a_dead_one_is_not() {
         assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     }
     proxy.silent_after(0);
-    assert_eq!(staged(&sync(&site).0), 30_000);
+    assert_eq!(staged(&sync(&site).0), 50_000);
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(super) const PASSWORD: &str = "Zollbrücke 7";
 pub(super) struct Sshd {
     folder: tempfile::TempDir,
     child: Child,
+    /// Whether it was started by root for somebody who is not.
+    is_privileged: bool,
     pub(super) port: u16,
     pub(super) user: String,
 }
@@ -65,7 +67,7 @@ impl Sshd {
         };
         // A group of its own, so that its sessions end with it.
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().unwrap();
-        let sshd = Sshd { folder, child, port, user };
+        let sshd = Sshd { folder, child, is_privileged: has_password, port, user };
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "sshd does not listen");
@@ -121,7 +123,8 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         let group = format!("-{}", self.child.id());
-        let _ = root("kill").args(["-s", "KILL", "--", &group]).status();
+        let mut kill = if self.is_privileged { root("kill") } else { Command::new("kill") };
+        let _ = kill.args(["-s", "KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
 }
