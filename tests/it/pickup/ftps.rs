@@ -53,6 +53,22 @@ fn a_listing_of_an_unknown_make_is_asked_for_bare_names() {
 }
 
 #[test]
+fn names_are_in_the_encoding_of_the_server() {
+    let ftpd = Ftpd::start(&["explicit"]);
+    let site = reading(&ftpd, &format!("{}\nencoding = \"windows-1252\"", ftpd.ca("ca.pem")));
+    // The server's bytes for this name are UTF-8; read as windows-1252 they are other letters, and written in it
+    // again they must be the same bytes.
+    ftpd.deliver("items-grün.csv", &items(0..3));
+    let (run, code, said) = sync(&site);
+    assert_eq!((staged(&run), code), (3, 0), "{run}\n{said}");
+    assert_eq!(ftpd.listing("archive"), ["items-grün.csv"]);
+    let (trace, _) = site.json(&["trace", "items", "0"]);
+    assert_eq!(trace[0]["versions"][0]["file"], "items-grÃ¼n.csv");
+    change(&site, &ftpd.backend("encoding = \"utf-16\""));
+    assert!(check(&site).0.contains("no encoding of file names"), "{}", check(&site).0);
+}
+
+#[test]
 fn only_the_right_certificate_and_password_will_do() {
     let ftpd = Ftpd::start(&["explicit"]);
     let site = reading(&ftpd, &ftpd.ca("ca.pem"));
