@@ -134,7 +134,11 @@ impl Door {
     /// Pause between two looks of somebody who waits for a file to settle.
     pub fn pause(&self) -> Duration {
         let longest = if self.inbox.is_remote() { self.pickup.poll } else { Duration::from_millis(250) };
-        self.pickup.stable_for.min(longest).max(Duration::from_millis(20))
+        match self.pickup.stable_for {
+            // It is not time that is missing, but a done file or something like it.
+            Duration::ZERO => longest,
+            stable_for => stable_for.min(longest).max(Duration::from_millis(20)),
+        }
     }
 
     /// Lets go of what is held between the calls of one run.

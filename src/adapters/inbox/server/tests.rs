@@ -251,6 +251,7 @@ fn only_what_is_dated_is_known_by_its_date_or_gone_on_with() {
     world.lock().files.insert("in/a.csv".to_owned(), (b"x".to_vec(), 0));
     let undated = door.scan(&permit(&gate), &all()).unwrap().stable.remove(0);
     assert!(door.resume_mark(&dated).is_some() && door.resume_mark(&undated).is_none());
+    assert_eq!(door.pause(), Duration::from_secs(1), "a server is not asked more often than the site says");
     // It stood still for no time at all.
     assert!(!door.tells_deliveries(&dated) && !door.tells_deliveries(&undated));
 }
