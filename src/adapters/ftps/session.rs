@@ -309,3 +309,46 @@ fn seconds(time: SystemTime) -> i64 {
 fn stamp(size: u64, modified: i64) -> Stamp {
     Stamp { size, modified: (modified, 0), ..Stamp::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn listings_of_several_makes() {
+        let facts = "type=file;modify=20261031120000.250;size=1234;perm=adfrw; ORD 1;a.DAT";
+        let posix = "-rw-r--r--   1 erp      users        1234 Oct 31 12:00 ORD1.DAT";
+        let dos = "10-31-26  12:00PM                 1234 ORD1.DAT";
+        let file = ListParser::parse_mlsd(facts).unwrap();
+        assert_eq!((file.name(), file.size(), file.is_file()), ("ORD 1;a.DAT", 1234, true));
+        assert_eq!(seconds(file.modified()), 1_793_448_000);
+        for line in [ListParser::parse_posix(posix), ListParser::parse_dos(dos)] {
+            let file = line.unwrap();
+            assert_eq!((file.name(), file.size(), file.is_file()), ("ORD1.DAT", 1234, true));
+        }
+        for odd in
+            ["QSYS 1234 31.10.26 12:00:00 *STMF ORD1.DAT", "Volume Unit Referred Ext Used Recfm Lrecl BlkSz Dsorg"]
+        {
+            assert!(ListParser::parse_posix(odd).or_else(|_| ListParser::parse_dos(odd)).is_err(), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_of_a_server_is_too_odd(
+            line in prop_oneof![
+                any::<String>(),
+                "[-dl]?[rwx-]{0,10} {0,3}[0-9]{0,25} {1,2}[a-z]{0,4} +[a-z]{0,4} +[0-9]{0,25} [A-Z]?[a-z]{0,3} {0,2}[0-9]{0,3} [0-9:]{0,6} .{0,6}",
+                "[0-9/-]{0,10} {0,2}[0-9:]{0,7}[AP]?M? {1,9}(<DIR>|[0-9]{0,25}) .{0,6}",
+                "((type|modify|size|UNIX.mode|perm)=[a-z0-9.]{0,25};){0,4} .{0,6}",
+            ]
+        ) {
+            let _ = ListParser::parse_mlsd(&line).map(|file| entry(&file, true).stamp);
+            let _ = ListParser::parse_mlst(&line).map(|file| seconds(file.modified()));
+            let _ = ListParser::parse_posix(&line).map(|file| entry(&file, false).name);
+            let _ = ListParser::parse_dos(&line).map(|file| entry(&file, false).name);
+        }
+    }
+}
