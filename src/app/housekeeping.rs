@@ -55,11 +55,10 @@ pub(super) async fn observe(bridge: Arc<Bridge>) {
             if let Some(last) = status.last_file {
                 bridge.metrics.last_file(&id.to_string(), last.as_duration().as_secs_f64());
             }
-            if let Some(expect) = &plan.expect {
-                let is_silent = expect.is_silent(status.last_file, bridge.started_at, Timestamp::now());
-                bridge.metrics.feed_silent(&id.to_string(), is_silent);
-                tell_silence(&mut silent, plan, status.last_file, is_silent);
-            }
+            let expect = plan.expect.as_ref();
+            let is_silent = expect.map(|e| e.is_silent(status.last_file, bridge.started_at, Timestamp::now()));
+            bridge.metrics.feed_silent(&id.to_string(), is_silent);
+            tell_silence(&mut silent, plan, status.last_file, is_silent.unwrap_or(false));
             let lag = status.as_of.and_then(|as_of| Duration::try_from(Timestamp::now().duration_since(as_of)).ok());
             if let Some(lag) = lag {
                 bridge.metrics.feed_lag(&id.to_string(), lag);

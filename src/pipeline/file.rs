@@ -71,8 +71,25 @@ impl Passage<'_> {
     }
 
     /// Stages what is not staged yet.
-    pub(super) async fn stage(&self, run: &RunId, entry: &FileEntry) -> Result<Outcome, PipelineError> {
-        if let Some(survey) = self.survey(entry.blob, entry.checkpoint != Checkpoint::default()).await? {
+    pub(super) async fn stage(
+        &self,
+        run: &RunId,
+        entry: &FileEntry,
+        judgement: Judgement,
+    ) -> Result<Outcome, PipelineError> {
+        let mut survey = match judgement {
+            Judgement::None | Judgement::Awaited => {
+                self.survey(entry.blob, entry.checkpoint != Checkpoint::default()).await?
+            }
+            Judgement::Surveyed(survey) => Some(*survey),
+        };
+        if let Some(survey) = &mut survey
+            && survey.refusal.is_none()
+            && let Some(number) = survey.sequence
+        {
+            survey.refusal = self.out_of_turn(entry, number).await?;
+        }
+        if let Some(survey) = survey.filter(|survey| survey.refusal.is_some()) {
             return self.refuse(run, entry, survey).await;
         }
         let file = self.bridge.landing.open_blob(entry.blob)?;
@@ -107,7 +124,7 @@ impl Passage<'_> {
     }
 
     /// For mappings that judge the file as a whole: reads it all before anything of it becomes visible.
-    /// Answers the findings when it is to be refused.
+    /// Answers the findings; `None` where nothing is to be judged.
     async fn survey(&self, blob: BlobId, is_begun: bool) -> Result<Option<Survey>, PipelineError> {
         if self.plan.on_reject == OnReject::Record && self.plan.controls().is_none() {
             return self.verify(blob, is_begun).await;
@@ -119,12 +136,7 @@ impl Passage<'_> {
         if survey.refusal.is_none() {
             survey.refusal = judge(self.plan.on_reject, &survey);
         }
-        if survey.refusal.is_none()
-            && let Some(number) = survey.sequence
-        {
-            survey.refusal = self.out_of_turn(entry, number).await?;
-        }
-        Ok(survey.refusal.is_some().then_some(survey))
+        Ok(Some(survey))
     }
 
     /// Checks that the file's own number is one more than that of the file staged before it, and notes it. A file that is
@@ -140,29 +152,29 @@ impl Passage<'_> {
         Ok(None)
     }
 
-    /// Whether the file still waits for its trailer: then nothing of it is entered anywhere.
-    pub(super) async fn awaits_trailer(&self, landed: &Landed) -> Result<bool, PipelineError> {
-        let Some(limit) = self.backend.door.pickup().trailer_wait else { return Ok(false) };
+    /// Judges the file as a whole where it may still wait for its trailer: then nothing of it is entered anywhere.
+    pub(super) async fn judge_trailer(&self, landed: &Landed) -> Result<Judgement, PipelineError> {
+        let Some(limit) = self.backend.door.pickup().trailer_wait else { return Ok(Judgement::None) };
         let waited = self.waited();
         if self.plan.controls().is_none() || waited >= limit {
-            return Ok(false);
+            return Ok(Judgement::None);
         }
         let entry =
             self.bridge.staging.file(&self.plan.exposure.id, &self.candidate.name, landed.size, landed.id).await?;
         if entry.is_some_and(|entry| entry.state != FileState::Claimed) {
-            return Ok(false);
+            return Ok(Judgement::None);
         }
-        let refusal = self.survey(landed.id, false).await?.and_then(|survey| survey.refusal);
+        let Some(survey) = self.survey(landed.id, false).await? else { return Ok(Judgement::None) };
         let is_cut = |code| matches!(code, RejectCode::MissingTrailer | RejectCode::Truncated);
-        if !refusal.is_some_and(|refusal| is_cut(refusal.code)) {
-            return Ok(false);
+        if !survey.refusal.as_ref().is_some_and(|refusal| is_cut(refusal.code)) {
+            return Ok(Judgement::Surveyed(Box::new(survey)));
         }
         tracing::info!(
             resource = %self.plan.exposure.id, file = %self.candidate.name, left_ms = (limit - waited).as_millis() as u64,
             "a file has no trailer yet; it is left for a later look"
         );
         self.note_left(Why::AwaitsTrailer { since: Instant::now().checked_sub(waited).unwrap_or_else(Instant::now) });
-        Ok(true)
+        Ok(Judgement::Awaited)
     }
 
     /// What the rules of picking up say against the file as a whole.
@@ -318,6 +330,16 @@ impl Passage<'_> {
     fn died(&self) -> PipelineError {
         PipelineError::Died { file: self.candidate.name.clone() }
     }
+}
+
+/// What a first reading of a file as a whole has led to.
+pub(super) enum Judgement {
+    /// There was none.
+    None,
+    /// This was found, for it or against it.
+    Surveyed(Box<Survey>),
+    /// Its trailer is still to come.
+    Awaited,
 }
 
 /// Reads until the service stops: a slow server must not hold up the end.

@@ -129,8 +129,11 @@ impl Bridge {
                 }
                 Some(Why::AwaitsTrailer { .. }) => fresh.push(candidate),
                 None => {
-                    let delivery = candidate.delivery();
-                    let known = self.staging.delivered_file(id, &candidate.name, candidate.size, &delivery).await?;
+                    let (name, delivery) = (&candidate.name, candidate.delivery());
+                    let known = match backend.door.tells_deliveries(&candidate) {
+                        true => self.staging.delivered_file(id, name, candidate.size, &delivery).await?,
+                        false => None,
+                    };
                     match known.filter(|entry| entry.state != FileState::Claimed) {
                         Some(entry) => passage.acknowledge(entry.size, entry.blob).await?,
                         None => fresh.push(candidate),

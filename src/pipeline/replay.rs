@@ -11,7 +11,7 @@ use crate::mapping::{Mapped, Plan};
 use crate::record::{Document, Position, Reject, RejectCode};
 use crate::staging::{Balance, Batch, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome};
 
-use super::file::Passage;
+use super::file::{Judgement, Passage};
 use super::read;
 use super::{Bridge, PipelineError};
 
@@ -92,7 +92,7 @@ impl Bridge {
         let (backend, lane) = (world.backend(plan)?, Lane::Operator);
         let passage = Passage { bridge: self, plan, backend, lane, candidate: &candidate };
         let run = self.staging.begin_run(&letter.resource, "replay", &plan.hash).await?;
-        let staged = passage.stage(&run, &entry).await;
+        let staged = passage.stage(&run, &entry, Judgement::None).await;
         let outcome = match &staged {
             Ok(_) => RunOutcome::Succeeded,
             Err(error) => RunOutcome::Failed(error.chain()),

@@ -10,7 +10,7 @@ use crate::mapping::Plan;
 use crate::record::ResourceId;
 use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
 
-use super::file::Passage;
+use super::file::{Judgement, Passage};
 use super::world::name_pattern;
 use super::{Backend, Bridge, PipelineError};
 
@@ -153,7 +153,11 @@ impl Bridge {
                 }
                 Err(error) => return Err(error),
             };
-            if !request.full && passage.awaits_trailer(&landed).await? {
+            let judgement = match request.full {
+                true => Judgement::None,
+                false => passage.judge_trailer(&landed).await?,
+            };
+            if matches!(judgement, Judgement::Awaited) {
                 summary.unsettled.push(candidate.name.clone());
                 if is_strict {
                     return Ok(unreadable);
@@ -165,7 +169,7 @@ impl Bridge {
                 let objection = if request.full { None } else { passage.objection(&entry).await? };
                 let outcome = match objection {
                     Some(objection) => passage.object(run, &entry, objection).await?,
-                    None => passage.stage(run, &entry).await?,
+                    None => passage.stage(run, &entry, judgement).await?,
                 };
                 if outcome.state == FileState::Rejected {
                     summary.refused.push(candidate.name.clone());

@@ -68,8 +68,9 @@ impl Config {
 /// Starts logging to stderr. Call it once, first thing; a later call (a test's) changes nothing.
 pub fn init(config: &Config) {
     let mut filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    // At their finest these tell what goes over the line, passwords too: nobody may turn that on.
-    for directive in ["suppaftp=warn", "russh=warn", "russh_sftp=warn"] {
+    // At their finest these tell what goes over the line, passwords too: nobody may turn that on. What they have to
+    // say of faults, our own errors say.
+    for directive in ["suppaftp=off", "russh=error", "russh_sftp=error"] {
         filter = match directive.parse() {
             Ok(directive) => filter.add_directive(directive),
             Err(_) => filter,

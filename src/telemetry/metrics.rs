@@ -138,9 +138,17 @@ impl Metrics {
         self.dead_letters.get_or_create(&resource_label(resource)).set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
-    /// Whether no file of `resource` came for longer than its mapping expects.
-    pub fn feed_silent(&self, resource: &str, is_silent: bool) {
-        self.feed_silent.get_or_create(&resource_label(resource)).set(i64::from(is_silent));
+    /// Whether no file of `resource` came for longer than its mapping expects; `None` when it expects nothing.
+    pub fn feed_silent(&self, resource: &str, is_silent: Option<bool>) {
+        let label = resource_label(resource);
+        match is_silent {
+            Some(is_silent) => {
+                self.feed_silent.get_or_create(&label).set(i64::from(is_silent));
+            }
+            None => {
+                self.feed_silent.remove(&label);
+            }
+        }
     }
 
     /// When the last file of `resource` came, in seconds since 1970.
@@ -210,7 +218,7 @@ mod tests {
                 metrics.run_ended("orders.v1", Duration::from_millis(200));
                 metrics.feed_lag("orders.v1", Duration::from_millis(1500));
                 metrics.dead_letters("orders.v1", 3);
-                metrics.feed_silent("orders.v1", true);
+                metrics.feed_silent("orders.v1", Some(true));
                 metrics.last_file("orders.v1", 1.5);
                 metrics.unmoved_files("as400", 2);
             },

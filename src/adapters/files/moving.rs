@@ -2,10 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
@@ -62,21 +63,21 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// The entry of the source folder whose name reads like this, in any case.
+    /// The entry of the source folder that has this name, or whose name reads like it in any case.
     fn find(&self, done: &str) -> io::Result<Option<OsString>> {
         let wanted = done.rsplit('/').next().unwrap_or(done);
-        let mut inexact = None;
+        if fs::symlink_metadata(self.inbox.join(self.below).join(wanted)).is_ok() {
+            return Ok(Some(wanted.into()));
+        }
+        let mut found = None;
         for entry in fs::read_dir(self.inbox.join(self.below))? {
             let name = entry?.file_name();
             let text = walk::text(&name);
-            if text == wanted {
-                return Ok(Some(name));
-            }
-            if text.to_lowercase() == wanted.to_lowercase() {
-                inexact = Some(name);
+            if text == wanted || text.to_lowercase() == wanted.to_lowercase() {
+                found = Some(name);
             }
         }
-        Ok(inexact)
+        Ok(found)
     }
 
     /// Moves one file under its name, or its name with a number behind it where that is taken.
@@ -116,7 +117,8 @@ impl Way<'_> {
                 if fs::symlink_metadata(&target).is_ok() {
                     continue;
                 }
-                write_copy(&mut source, &copy, meta.modified().ok())?;
+                // Held until it has its name, so that nobody else writes into it.
+                let _held = write_copy(&mut source, &copy, meta.modified().ok())?;
                 match rename(rustix::fs::CWD, copy.as_os_str(), &target) {
                     Ok(()) => {}
                     Err(Errno::EXIST) => continue,
@@ -147,10 +149,16 @@ fn rename(from: impl AsFd, name: &OsStr, target: &Path) -> Result<(), Errno> {
     }
 }
 
-fn write_copy(source: &mut File, copy: &Path, modified: Option<std::time::SystemTime>) -> io::Result<()> {
-    use std::io::{Seek, SeekFrom};
-    // What an attempt before left is overwritten.
-    let mut target = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(copy)?;
+/// Writes the copy and answers it, locked. What an attempt before left is overwritten.
+fn write_copy(source: &mut File, copy: &Path, modified: Option<SystemTime>) -> io::Result<File> {
+    let mut target = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(copy)?;
+    let is_ours = target.try_lock().is_ok();
+    // Whoever held it may have given it its final name since we opened it.
+    let in_place = fs::symlink_metadata(copy).and_then(|there| Ok(there.ino() == target.metadata()?.ino()));
+    if !is_ours || !in_place.unwrap_or(false) {
+        return Err(io::Error::new(io::ErrorKind::WouldBlock, "it is being moved at this moment"));
+    }
+    target.set_len(0)?;
     source.seek(SeekFrom::Start(0))?;
     let copied = io::copy(source, &mut target).and_then(|_| {
         if let Some(modified) = modified {
@@ -158,15 +166,18 @@ fn write_copy(source: &mut File, copy: &Path, modified: Option<std::time::System
         }
         target.sync_all()
     });
-    copied.inspect_err(|_| {
-        // A full disk must not stay full because of us.
-        let _ = fs::remove_file(copy);
-    })
+    match copied {
+        Ok(()) => Ok(target),
+        Err(error) => {
+            // A full disk must not stay full because of us.
+            let _ = fs::remove_file(copy);
+            Err(error)
+        }
+    }
 }
 
 /// Whether the target is the copy that an attempt before made: same time, same bytes.
 fn is_copy(source: &mut File, target: &Path) -> io::Result<bool> {
-    use std::io::{Seek, SeekFrom};
     let (Ok(found), ours) = (fs::symlink_metadata(target), source.metadata()?) else { return Ok(false) };
     if !found.is_file() || found.len() != ours.len() || found.modified().ok() != ours.modified().ok() {
         return Ok(false);

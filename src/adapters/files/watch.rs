@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, MetadataKind, ModifyKind, RenameMode};
-use notify::{Event, EventKind, RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 
 use super::mount;
@@ -25,7 +25,8 @@ pub(super) fn watch(inbox: &Path, recursive: bool, ring: Box<dyn Fn() + Send + S
         }
     };
     let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-    let watcher = notify::recommended_watcher(hear).and_then(|mut watcher| {
+    let settings = notify::Config::default().with_follow_symlinks(false);
+    let watcher = RecommendedWatcher::new(hear, settings).and_then(|mut watcher| {
         watcher.watch(inbox, mode)?;
         Ok(watcher)
     });

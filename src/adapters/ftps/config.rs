@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use encoding_rs::Encoding;
+
 use crate::adapters::inbox::remote::{self, Account};
 use crate::adapters::inbox::{self, Pickup};
 use crate::diagnostic::{Key, Presence, Section, Table};
@@ -32,6 +34,12 @@ pub static SECTION: Section = Section {
             shape: "path",
             presence: Presence::Optional,
             doc: "PEM file of the certificates that vouch for the server; those of the system when absent",
+        },
+        Key {
+            name: "encoding",
+            shape: "string",
+            presence: Presence::Default("\"utf-8\""),
+            doc: "the encoding of file names, by its WHATWG label: old servers speak `windows-1252` and the like",
         },
         remote::INBOX,
         remote::ARCHIVE,
@@ -72,6 +80,8 @@ pub struct Config {
     pub tls: Tls,
     /// Who vouches for the server; the system's list when absent.
     pub ca: Option<PathBuf>,
+    /// The encoding of file names.
+    pub encoding: &'static Encoding,
     /// Which files are taken, and when.
     pub pickup: Pickup,
 }
@@ -88,6 +98,11 @@ impl Config {
             let missing = table.node().key_fault("`backends.NAME.ftps` has no `password`");
             table.fail(missing.help("add where it is, like password = { env = \"NAME\" }"));
         }
+        let encoding = table.read("encoding", |node| {
+            let label = node.as_str().unwrap_or_default();
+            let known = Encoding::for_label(label.as_bytes()).filter(|encoding| encoding.is_ascii_compatible());
+            known.ok_or_else(|| format!("`{label}` is no encoding of file names"))
+        });
         let ca = table.filled("ca").map(|path| base.join(path));
         if let Some(node) = table.get("ca").filter(|_| tls == Some(Tls::Off)) {
             table.fail(node.key_fault("`ca` has no meaning where `tls` is off"));
@@ -95,6 +110,6 @@ impl Config {
         if table.failed() {
             return None;
         }
-        Some(Config { account: account?, password: password?, tls: tls?, ca, pickup: pickup? })
+        Some(Config { account: account?, password: password?, tls: tls?, ca, encoding: encoding?, pickup: pickup? })
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::SystemTime;
 
+use encoding_rs::Encoding;
 use suppaftp::list::{File as ListedFile, ListParser};
 use suppaftp::types::FileType;
 use suppaftp::{FtpError, Mode, RustlsConnector, RustlsFtpStream, Status, TlsConnector, TransferStream};
@@ -22,6 +23,7 @@ struct Ftp {
     place: String,
     /// Whether the server lists in a form made for programs (RFC 3659).
     has_facts: bool,
+    encoding: &'static Encoding,
 }
 
 /// Connects, makes sure who is there, and logs in.
@@ -45,7 +47,8 @@ pub(super) fn open(config: &Config, place: &str) -> Result<Box<dyn Session>, Inb
         Err(FtpError::UnexpectedResponse(_) | FtpError::BadResponse) => false,
         Err(error) => return Err(lost(place, &error)),
     };
-    Ok(Box::new(Ftp { ftp, place: place.to_owned(), has_facts }))
+    ftp.set_encoding(Names(config.encoding));
+    Ok(Box::new(Ftp { ftp, place: place.to_owned(), has_facts, encoding: config.encoding }))
 }
 
 impl Session for Ftp {
@@ -78,6 +81,23 @@ impl Session for Ftp {
     fn close(mut self: Box<Self>) {
         // Whether it hears us or not, the connection ends with us.
         let _ = self.ftp.quit();
+    }
+}
+
+/// File names in the encoding that the server has them in.
+#[derive(Debug)]
+struct Names(&'static Encoding);
+
+impl suppaftp::Encoding for Names {
+    fn decode(&self, bytes: &[u8]) -> String {
+        self.0.decode_without_bom_handling(bytes).0.into_owned()
+    }
+
+    fn encode(&self, text: &str) -> io::Result<Vec<u8>> {
+        match self.0.encode(text) {
+            (bytes, _, false) => Ok(bytes.into_owned()),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the name has letters that its encoding has not")),
+        }
     }
 }
 
@@ -119,13 +139,27 @@ impl Ftp {
         Ok(others.filter_map(|line| ListParser::parse_mlsd(line).ok()).map(|file| entry(&file, true)).collect())
     }
 
-    /// A listing as `ls` or `dir` makes it: it has no seconds, so every file is asked for.
+    /// A listing as `ls` or `dir` makes it. It has no seconds, so every file is asked for; and where it is of
+    /// another make, the server is asked for bare names.
     fn list_for_people(&mut self, folder: &str) -> Result<Vec<Entry>, FtpError> {
         // A path behind LIST is an option, a pattern or a path, as the server likes; a folder to be in is none.
         self.ftp.cwd(folder)?;
         let lines = self.lines("LIST")?;
+        let is_sum = |line: &&String| line.trim_start().to_lowercase().starts_with("total ");
         let parse = |line: &String| ListParser::parse_posix(line).or_else(|_| ListParser::parse_dos(line)).ok();
-        Ok(lines.iter().filter_map(parse).map(|file| entry(&file, false)).collect())
+        let files: Option<Vec<ListedFile>> = lines.iter().filter(|line| !is_sum(line)).map(parse).collect();
+        if let Some(files) = files {
+            return Ok(files.iter().map(|file| entry(file, false)).collect());
+        }
+        let names = match self.lines("NLST") {
+            Ok(names) => names,
+            // So some servers say that there is none.
+            Err(FtpError::UnexpectedResponse(answer)) if answer.status == Status::FileUnavailable => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        // Folders among them show when they are asked for their size: they have none.
+        let bare = |name: &String| name.rsplit('/').next().unwrap_or(name).to_owned();
+        Ok(names.iter().map(|name| Entry { name: bare(name), kind: Kind::File, stamp: None }).collect())
     }
 
     fn look_at(&mut self, path: &str) -> Result<Stamp, FtpError> {
@@ -154,7 +188,8 @@ impl Ftp {
             _ => {}
         }
         limited.into_inner().finish()?;
-        Ok(text(&content).lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect())
+        let (content, _) = self.encoding.decode_without_bom_handling(&content);
+        Ok(content.lines().map(str::to_owned).filter(|line| !line.trim().is_empty()).collect())
     }
 }
 
@@ -273,4 +308,47 @@ fn seconds(time: SystemTime) -> i64 {
 
 fn stamp(size: u64, modified: i64) -> Stamp {
     Stamp { size, modified: (modified, 0), ..Stamp::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn listings_of_several_makes() {
+        let facts = "type=file;modify=20261031120000.250;size=1234;perm=adfrw; ORD 1;a.DAT";
+        let posix = "-rw-r--r--   1 erp      users        1234 Oct 31 12:00 ORD1.DAT";
+        let dos = "10-31-26  12:00PM                 1234 ORD1.DAT";
+        let file = ListParser::parse_mlsd(facts).unwrap();
+        assert_eq!((file.name(), file.size(), file.is_file()), ("ORD 1;a.DAT", 1234, true));
+        assert_eq!(seconds(file.modified()), 1_793_448_000);
+        for line in [ListParser::parse_posix(posix), ListParser::parse_dos(dos)] {
+            let file = line.unwrap();
+            assert_eq!((file.name(), file.size(), file.is_file()), ("ORD1.DAT", 1234, true));
+        }
+        for odd in
+            ["QSYS 1234 31.10.26 12:00:00 *STMF ORD1.DAT", "Volume Unit Referred Ext Used Recfm Lrecl BlkSz Dsorg"]
+        {
+            assert!(ListParser::parse_posix(odd).or_else(|_| ListParser::parse_dos(odd)).is_err(), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_of_a_server_is_too_odd(
+            line in prop_oneof![
+                any::<String>(),
+                "[-dl]?[rwx-]{0,10} {0,3}[0-9]{0,25} {1,2}[a-z]{0,4} +[a-z]{0,4} +[0-9]{0,25} [A-Z]?[a-z]{0,3} {0,2}[0-9]{0,3} [0-9:]{0,6} .{0,6}",
+                "[0-9/-]{0,10} {0,2}[0-9:]{0,7}[AP]?M? {1,9}(<DIR>|[0-9]{0,25}) .{0,6}",
+                "((type|modify|size|UNIX.mode|perm)=[a-z0-9.]{0,25};){0,4} .{0,6}",
+            ]
+        ) {
+            let _ = ListParser::parse_mlsd(&line).map(|file| entry(&file, true).stamp);
+            let _ = ListParser::parse_mlst(&line).map(|file| seconds(file.modified()));
+            let _ = ListParser::parse_posix(&line).map(|file| entry(&file, false).name);
+            let _ = ListParser::parse_dos(&line).map(|file| entry(&file, false).name);
+        }
+    }
 }

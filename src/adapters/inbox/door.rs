@@ -91,7 +91,7 @@ impl Door {
 
     /// What a broken reading of this delivery can be found again by; `None` where it begins anew.
     pub fn resume_mark(&self, candidate: &Candidate) -> Option<[u8; 32]> {
-        if !self.inbox.is_remote() {
+        if !self.inbox.is_remote() || candidate.stamp.modified.0 == 0 {
             return None;
         }
         let text = format!("{}\n{}\n{}\n{}", self.place(), candidate.name, candidate.size, candidate.delivery());
@@ -107,6 +107,14 @@ impl Door {
         } else {
             InboxError::File { place, source }
         }
+    }
+
+    /// Whether a delivery is told from the next by its state alone, without a look at its content. A server knows
+    /// only seconds, if that: then two writes within one look the same, unless the file stood still for longer
+    /// before it was read.
+    pub fn tells_deliveries(&self, candidate: &Candidate) -> bool {
+        let is_dated = candidate.stamp.modified.0 != 0 && self.pickup.stable_for >= Duration::from_secs(2);
+        !self.inbox.is_remote() || is_dated
     }
 
     /// Moves a finished file out of the inbox, unless it has changed since: then it is a new file and stays.
@@ -126,7 +134,11 @@ impl Door {
     /// Pause between two looks of somebody who waits for a file to settle.
     pub fn pause(&self) -> Duration {
         let longest = if self.inbox.is_remote() { self.pickup.poll } else { Duration::from_millis(250) };
-        self.pickup.stable_for.min(longest).max(Duration::from_millis(20))
+        match self.pickup.stable_for {
+            // It is not time that is missing, but a done file or something like it.
+            Duration::ZERO => longest,
+            stable_for => stable_for.min(longest).max(Duration::from_millis(20)),
+        }
     }
 
     /// Lets go of what is held between the calls of one run.

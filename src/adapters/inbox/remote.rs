@@ -77,12 +77,7 @@ impl Account {
             Some(_) => table.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok()),
         };
         let username = table.filled("username");
-        let timeout = table.read("timeout", |node| {
-            let timeout = node.as_str().and_then(crate::diagnostic::parse_duration);
-            timeout
-                .filter(|timeout| (1..=3600).contains(&timeout.as_secs()))
-                .ok_or_else(|| "must be a length of time from \"1s\" to \"1h\"".to_owned())
-        });
+        let timeout = patience(table, "timeout");
         let folders = Folders::read(table, recursive);
         Some(Account { host: host?, port: port?, username: username?, timeout: timeout?, folders: folders? })
     }
@@ -130,6 +125,16 @@ fn trim(folder: String) -> String {
         "" => folder,
         trimmed => trimmed.to_owned(),
     }
+}
+
+/// A length of time that a server is waited for.
+pub(in crate::adapters) fn patience(table: &Table<'_>, name: &str) -> Option<Duration> {
+    table.read(name, |node| {
+        let patience = node.as_str().and_then(crate::diagnostic::parse_duration);
+        patience
+            .filter(|patience| (1..=3600).contains(&patience.as_secs()))
+            .ok_or_else(|| "must be a length of time from \"1s\" to \"1h\"".to_owned())
+    })
 }
 
 /// A secret's reference; `None` where it is absent or was faulty.

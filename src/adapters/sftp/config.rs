@@ -101,7 +101,7 @@ impl Config {
         let account = Account::read(table, 22, pickup.as_ref().is_some_and(|pickup| pickup.recursive));
         let login = Login::read(table, base);
         let trust = Trust::read(table, base);
-        let keepalive = table.duration("keepalive");
+        let keepalive = remote::patience(table, "keepalive");
         if table.failed() {
             return None;
         }

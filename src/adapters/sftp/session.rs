@@ -21,6 +21,10 @@ use super::trust::Verifier;
 use crate::adapters::inbox::server::{Entry, Fault, Kind, Session, Transfer};
 use crate::adapters::inbox::{InboxError, Stamp};
 
+/// Pieces of a file, of a quarter of a megabyte at most, that are asked for at once: enough to keep a line busy,
+/// and few enough for a slow one to bring the last of them in time.
+const READS_AHEAD: usize = 2;
+
 /// An open session.
 struct Sftp {
     ssh: Handle<Verifier>,
@@ -42,7 +46,11 @@ pub(super) fn open(config: &Config, place: &str, runtime: Runtime) -> Result<Box
         let start = async {
             let channel = ssh.channel_open_session().await.map_err(|error| error.to_string())?;
             channel.request_subsystem(true, "sftp").await.map_err(|error| error.to_string())?;
-            let settings = russh_sftp::client::Config { request_timeout_secs: limit.as_secs(), ..Default::default() };
+            let settings = russh_sftp::client::Config {
+                request_timeout_secs: limit.as_secs(),
+                max_concurrent_reads: READS_AHEAD,
+                ..Default::default()
+            };
             SftpSession::new_with_config(channel.into_stream(), settings).await.map_err(|error| error.to_string())
         };
         let files = tokio::time::timeout(limit, start).await.map_err(|_| late("starting SFTP"))?;
@@ -79,6 +87,7 @@ impl Sftp {
 
     /// Waits for an answer.
     fn ask<T>(&self, question: impl Future<Output = Result<T, SftpError>>) -> Result<T, Fault> {
+        self.files.set_timeout(self.limit.as_secs());
         self.runtime.block_on(question).map_err(|error| self.fault(error))
     }
 }
@@ -105,6 +114,8 @@ impl Session for Sftp {
 
     fn retrieve(&mut self, path: &str, from: u64) -> Result<Box<dyn Transfer>, Fault> {
         let mut file = self.ask(self.files.open(path))?;
+        // One piece is waited for as long as any answer; what was asked for behind it comes behind it.
+        self.files.set_timeout(self.limit.as_secs() * (READS_AHEAD as u64 + 1));
         // This only says from where the next read is.
         self.runtime.block_on(file.seek(SeekFrom::Start(from))).map_err(Fault::Refused)?;
         Ok(Box::new(Download { file, runtime: self.runtime.clone(), limit: self.limit }))

@@ -1,4 +1,4 @@
-"""An FTP server for the tests: ftpd.py FOLDER explicit|implicit|off [nofacts]
+"""An FTP server for the tests: ftpd.py FOLDER explicit|implicit|off [nofacts] [oddlist]
 
 Prints its port. FOLDER/limits may say what data connections suffer from, as JSON: {"cut": N} closes after N bytes,
 {"pause": SECONDS} waits before each piece, {"silent": N} stops to answer anything after N bytes.
@@ -68,6 +68,17 @@ if tls != "off":
     Handler.tls_data_required = True
 if "nofacts" in sys.argv[3:]:
     Handler.proto_cmds = {name: spec for name, spec in Handler.proto_cmds.items() if name not in ("MLST", "MLSD")}
+
+if "oddlist" in sys.argv[3:]:
+
+    def odd_list(self, path):
+        """A listing as an AS/400 makes it."""
+        names = sorted(os.listdir(path))
+        lines = [f"QSYS          1234 31.10.26 12:00:00 *STMF      {name}" for name in names]
+        self.push_dtp_data("".join(line + "\r\n" for line in lines).encode(), isproducer=False, cmd="LIST")
+        return path
+
+    Handler.ftp_LIST = odd_list
 
 authorizer = DummyAuthorizer()
 authorizer.add_user("erp", "Zollbrücke 7", os.path.join(folder, "home"), perm="elradfmwMT")

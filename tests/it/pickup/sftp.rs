@@ -216,17 +216,17 @@ fn a_file_that_changed_since_is_read_from_its_beginning() {
 fn a_slow_server_is_waited_for_and_a_dead_one_is_not() {
     let sshd = Sshd::start();
     let proxy = Proxy::to(sshd.port);
-    let site = site(&sshd.backend(proxy.port, &format!("{}\ntimeout = \"2s\"\nkeepalive = \"1s\"", sshd.trusted())));
-    sshd.deliver("items1.csv", &items(0..20_000));
+    let site = site(&sshd.backend(proxy.port, &format!("{}\ntimeout = \"5s\"\nkeepalive = \"1s\"", sshd.trusted())));
+    sshd.deliver("items1.csv", &items(0..60_000));
     // All in all it takes longer than the timeout, but every answer comes in time.
     proxy.pause(Duration::from_millis(100));
     let started = Instant::now();
     let (run, code, said) = sync(&site);
-    assert_eq!((staged(&run), code), (20_000, 0), "{run}\n{said}");
-    assert!(started.elapsed() > Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!((staged(&run), code), (60_000, 0), "{run}\n{said}");
+    assert!(started.elapsed() > Duration::from_secs(5), "{:?}", started.elapsed());
 
     proxy.pause(Duration::ZERO);
-    sshd.deliver("items2.csv", &items(0..50_000));
+    sshd.deliver("items2.csv", &items(60_000..110_000));
     for silent_after in [200_000, 1] {
         proxy.silent_after(silent_after);
         let started = Instant::now();
@@ -235,13 +235,16 @@ fn a_slow_server_is_waited_for_and_a_dead_one_is_not() {
         assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     }
     proxy.silent_after(0);
-    assert_eq!(staged(&sync(&site).0), 30_000);
+    assert_eq!(staged(&sync(&site).0), 50_000);
 }
 
 #[test]
 fn a_file_that_cannot_be_moved_is_not_read_again() {
     let sshd = Sshd::start();
-    let site = trusting(&sshd, "");
+    let site = trusting(&sshd, "poll = \"200ms\"");
+    // Only what stood still for some seconds is known by its seconds.
+    let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+    site.write("tollbridge.toml", config.replace("\"0s\"", "\"2s\"").as_bytes());
     std::fs::write(sshd.path("archive"), "in the way").unwrap();
     sshd.deliver("items1.csv", &items(0..4));
     let (run, code, said) = sync(&site);

@@ -13,6 +13,8 @@ pub(super) const PASSWORD: &str = "Zollbrücke 7";
 pub(super) struct Sshd {
     folder: tempfile::TempDir,
     child: Child,
+    /// Whether it was started by root for somebody who is not.
+    is_privileged: bool,
     pub(super) port: u16,
     pub(super) user: String,
 }
@@ -22,7 +24,7 @@ impl Sshd {
         Sshd::with(false)
     }
 
-    /// One that knows [`PASSWORD`]: it is started where it sees another /etc/shadow, which takes root.
+    /// One that knows [`PASSWORD`] of root: it is started where it sees another /etc/shadow, which takes root.
     pub(super) fn with_password() -> Sshd {
         Sshd::with(true)
     }
@@ -43,20 +45,18 @@ impl Sshd {
             at("authorized").display(),
         );
         std::fs::write(at("sshd_config"), config).unwrap();
-        let user = words("id", &["-un"]);
-        let is_root = user == "root";
-        if is_root {
+        let user = if has_password { "root".to_owned() } else { words("id", &["-un"]) };
+        if user == "root" {
             // Where a privileged sshd keeps nothing, but wants a folder for it.
-            std::fs::create_dir_all("/run/sshd").unwrap();
+            assert!(root("mkdir").args(["-p", "/run/sshd"]).status().unwrap().success());
         }
         let sshd = "/usr/sbin/sshd";
         assert!(Path::new(sshd).exists(), "there is no {sshd}: run scripts/setup test");
         let mut command = if has_password {
-            assert!(is_root, "a server that knows a password can only be started by root");
             let hash = words("openssl", &["passwd", "-6", PASSWORD]);
             std::fs::write(at("shadow"), format!("root:{hash}:19000:0:99999:7:::\nsshd:*:19000:0:99999:7:::\n"))
                 .unwrap();
-            let mut command = Command::new("unshare");
+            let mut command = root("unshare");
             let script = "mount --bind \"$1\" /etc/shadow && exec \"$2\" -D -e -f \"$3\"";
             command.args(["-m", "sh", "-c", script, "sh"]).arg(at("shadow")).arg(sshd).arg(at("sshd_config"));
             command
@@ -67,7 +67,7 @@ impl Sshd {
         };
         // A group of its own, so that its sessions end with it.
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().unwrap();
-        let sshd = Sshd { folder, child, port, user };
+        let sshd = Sshd { folder, child, is_privileged: has_password, port, user };
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "sshd does not listen");
@@ -123,9 +123,20 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).status();
+        let mut kill = if self.is_privileged { root("kill") } else { Command::new("kill") };
+        let _ = kill.args(["-s", "KILL", "--", &group]).status();
         let _ = self.child.wait();
     }
+}
+
+/// A program run as root: by sudo where we are not.
+pub(super) fn root(program: &str) -> Command {
+    if words("id", &["-u"]) == "0" {
+        return Command::new(program);
+    }
+    let mut command = Command::new("sudo");
+    command.args(["-n", program]);
+    command
 }
 
 /// Makes or changes a key.

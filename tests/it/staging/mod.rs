@@ -4,6 +4,7 @@
 
 mod conformance;
 mod crash;
+mod deliveries;
 mod model;
 mod paging;
 mod processes;

@@ -169,7 +169,11 @@ impl Server {
             };
             for entry in entries {
                 if !is_plain(&entry.name) {
-                    tracing::debug!(inbox = self.place, name = entry.name, "a name that cannot be asked for again");
+                    if entry.kind == Kind::File && wanted(&entry.name.replace('/', "?")) {
+                        let reason = "its name is no plain text in UTF-8; rename it on the server";
+                        let source = io::Error::new(io::ErrorKind::InvalidFilename, reason);
+                        listing.closed.push(InboxError::File { place: self.place_of(&entry.name), source });
+                    }
                     continue;
                 }
                 let name = if below.is_empty() { entry.name.clone() } else { format!("{below}/{}", entry.name) };
@@ -406,3 +410,6 @@ impl Drop for Download<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

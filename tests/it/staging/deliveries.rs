@@ -1,0 +1,84 @@
+//! What the ledger knows of deliveries: the same one again, the same content under another name, the last one.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tollbridge::record::BlobId;
+use tollbridge::staging::{FileState, ResourceStatus, Staging};
+
+use super::support::{Reading, block_on, id, open};
+
+async fn finish(reading: &Reading, state: FileState) {
+    let batch = reading.batch(vec![], vec![], 0);
+    reading.staging.commit(tollbridge::staging::Batch { file_state: state, ..batch }).await.unwrap();
+}
+
+async fn status(staging: &Arc<dyn Staging>, resource: &str) -> ResourceStatus {
+    staging.status(&id(resource)).await.unwrap()
+}
+
+#[test]
+fn a_delivery_is_known_by_its_marks() {
+    let (staging, _alive) = super::support::sqlite();
+    block_on(async {
+        let reading = Reading::begin(&staging, "orders.v1").await;
+        let (orders, path) = (reading.resource.clone(), "in/ORD1.DAT");
+        assert_eq!(status(&staging, "orders.v1").await.last_file, None);
+        let before = Timestamp::now();
+        staging.note_delivery(reading.file, "one", "mapping").await.unwrap();
+        let last = status(&staging, "orders.v1").await.last_file.unwrap();
+        assert!(last.as_millisecond() >= before.as_millisecond() && last <= Timestamp::now());
+
+        let found = staging.delivered_file(&orders, path, 1000, "one").await.unwrap().unwrap();
+        assert_eq!((found.id, found.blob, found.delivery.as_str()), (reading.file, reading.blob, "one"));
+        for (path, size, delivery) in [(path, 1000, "two"), (path, 1001, "one"), ("in/ORD2.DAT", 1000, "one")] {
+            assert_eq!(staging.delivered_file(&orders, path, size, delivery).await.unwrap(), None);
+        }
+    });
+}
+
+#[test]
+fn the_same_content_is_that_of_an_earlier_file_of_the_resource_that_was_read() {
+    let (staging, _alive) = super::support::sqlite();
+    block_on(async {
+        let first = Reading::begin(&staging, "orders.v1").await;
+        let orders = first.resource.clone();
+        let other = Reading::begin(&staging, "stock.v1").await;
+        finish(&other, FileState::Staged).await;
+        let second = Reading::of_file(&staging, &orders, "in/ORD2.DAT", first.blob).await;
+        let same = async |file| staging.same_content(file).await.unwrap().map(|entry| entry.path);
+        // The first is not read yet, and that of another resource does not count.
+        assert_eq!(same(second.file).await, None);
+        finish(&Reading { run: second.run.clone(), ..first }, FileState::Staged).await;
+        assert_eq!(same(second.file).await.as_deref(), Some("in/ORD1.DAT"));
+        let first_file = staging.file(&orders, "in/ORD1.DAT", 1000, BlobId([7; 32])).await.unwrap().unwrap().id;
+        assert_eq!(same(first_file).await, None);
+        // Another size under the same name is another entry, but no other name.
+        let grown = staging.claim_file(&orders, "in/ORD1.DAT", 2000, BlobId([7; 32])).await.unwrap();
+        assert_eq!(same(grown.id).await, None);
+        let different = staging.claim_file(&orders, "in/ORD3.DAT", 1000, BlobId([9; 32])).await.unwrap();
+        assert_eq!(same(different.id).await, None);
+    });
+}
+
+#[test]
+fn a_database_of_the_first_version_becomes_todays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("staging.db");
+    let claimed_at = block_on(async {
+        let staging = open(&path);
+        let reading = Reading::begin(&staging, "orders.v1").await;
+        staging.files(Some(&reading.resource), 1).await.unwrap()[0].claimed_at
+    });
+    // As the first version left it.
+    let connection = Connection::open(&path).unwrap();
+    let back = "DROP INDEX file_by_blob; ALTER TABLE resource DROP COLUMN last_file_at; PRAGMA user_version = 1;";
+    connection.execute_batch(back).unwrap();
+    drop(connection);
+    block_on(async {
+        let staging = open(&path);
+        let status = status(&staging, "orders.v1").await;
+        assert_eq!(status.last_file, Some(claimed_at));
+    });
+}
