@@ -1,4 +1,5 @@
-//! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped.
+//! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped. Of any
+//! other file, what it looks like (`data_file`).
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::json;
 
+use super::data_file;
 use super::decode::text_of;
 use crate::decode::{CodePage, Format, LayoutRow, Place, cobol};
 use crate::diagnostic::{Faults, SourceText};
@@ -15,12 +17,24 @@ use crate::diagnostic::{Faults, SourceText};
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// The copybook
+    /// A copybook, or a file of data
+    #[arg(value_name = "FILE")]
     pub copybook: PathBuf,
 }
 
-/// Runs the command. 0: shown; 2: the copybook has faults or cannot be read.
+/// Runs the command. 0: shown; 2: the copybook has faults or the file cannot be read.
 pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
+    let path = &args.copybook;
+    match data_file::beginning(path) {
+        Ok((bytes, size)) if !data_file::looks_like_a_copybook(path, &bytes) => {
+            let report = data_file::look(path, &bytes, size);
+            let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
+            let _ = io::stdout().lock().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        // What cannot be read is told below.
+        Ok(_) | Err(_) => {}
+    }
     let rows = match rows(args) {
         Ok(rows) => rows,
         Err(message) => {

@@ -20,6 +20,7 @@ mod format;
 mod json;
 mod lines;
 mod reader;
+pub mod sniff;
 mod window;
 
 use std::io::{Read, Seek};

@@ -10,6 +10,7 @@ mod decode;
 mod demo;
 mod encode;
 mod facade;
+mod inspect;
 mod kill;
 mod mapping;
 mod readme;
