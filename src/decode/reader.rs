@@ -46,6 +46,12 @@ pub enum StreamFault {
     },
 }
 
+/// Records that were copied out of their reader before they were told apart.
+pub struct Part {
+    pub(super) bytes: Vec<u8>,
+    pub(super) offset: u64,
+}
+
 /// Reads the records of one input, one after another.
 pub struct Reader<R>(Inner<R>);
 
@@ -73,6 +79,15 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Csv(reader) => reader.next(),
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
+        }
+    }
+
+    /// The next records of about so many bytes, not yet told apart, for [`Detached`](super::Detached) to read and
+    /// write; `None` where [`next`](Reader::next) has to go on. The reader does not count their records and lines.
+    pub fn part(&mut self, size: usize) -> Result<Option<Part>, StreamFault> {
+        match &mut self.0 {
+            Inner::Csv(reader) => Ok(reader.part(size)?.map(|(bytes, offset)| Part { bytes, offset })),
+            _ => Ok(None),
         }
     }
 

@@ -161,6 +161,13 @@ fn columns_and_records_without_delimiters() {
     let records = decoded(&report, folder.path());
     assert_eq!(records[1], serde_json::json!({"field_1":"000001","field_2":"Saw","field_3":"7.50"}));
 
+    // A title before the lines, and the ruler in place of the list.
+    let path = write(&folder, "titled.txt", format!("Stock\n{lines}").as_bytes());
+    let report = inspected(&path);
+    write(&folder, "fields.spec", b"NO     ARTICLE           PRICE\n------  ==========       ------\n");
+    let records = decoded(&report, folder.path());
+    assert_eq!(records[1], serde_json::json!({"NO":"000001","ARTICLE":"Saw","PRICE":"7.50"}));
+
     let orders = inspected(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo/data/ORD20261031.DAT"));
     assert_eq!(orders["kind"], "records");
     // The demo's generator writes 280 bytes a record, and cuts nothing off.

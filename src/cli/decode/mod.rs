@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output;
-use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
+use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Part, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Position, Reject};
 use options::{Fillers, format_of};
@@ -100,6 +100,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         hex: args.hex,
     };
     let mut output = Output::new(metadata.len());
+    output.counted = reader.resume_point();
     match decoder.detached(&reader) {
         Some(detached) if args.threads > 1 => {
             decode_on_threads(&mut reader, &detached, &options, usize::from(args.threads), &mut output)?;
@@ -133,12 +134,17 @@ fn decode_here(
     }
 }
 
-/// Records on their way to a thread: their bytes one after another, and where each one lies in them.
+/// Records on their way to a thread: their bytes one after another, and where each one lies in them; or a part of the
+/// file in which the thread has to find them.
 #[derive(Default)]
 struct Batch {
+    part: Option<Part>,
     bytes: Vec<u8>,
     records: Vec<(usize, Position)>,
     rejects: Vec<Reject>,
+    /// What the reader had counted before it, and behind it.
+    from: Resume,
+    to: Resume,
 }
 
 /// What a thread made of a batch.
@@ -147,6 +153,10 @@ struct Done {
     json: Vec<u8>,
     rejects: Vec<Reject>,
     read_to: u64,
+    /// What its positions count from, and to.
+    from: Resume,
+    to: Resume,
+    lost: Option<StreamFault>,
 }
 
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
@@ -176,8 +186,8 @@ fn decode_on_threads(
         let (mut sent, mut received) = (0usize, 0usize);
         let mut lost = None;
         loop {
-            let batch = read_batch(reader, &mut lost);
-            let is_last = batch.records.is_empty() && batch.rejects.is_empty();
+            let batch = read_batch(reader, options, &mut lost);
+            let is_last = batch.part.is_none() && batch.records.is_empty() && batch.rejects.is_empty();
             while received < sent && (is_last || sent - received >= 2 * threads) {
                 let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
                 output.done(done.unwrap_or_default())?;
@@ -196,8 +206,16 @@ fn decode_on_threads(
     })
 }
 
-fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batch {
-    let mut batch = Batch { bytes: Vec::with_capacity(PIECE), ..Batch::default() };
+fn read_batch(reader: &mut Reader<File>, options: &JsonOptions, lost: &mut Option<StreamFault>) -> Batch {
+    // A part does not know the numbers of its records.
+    if !options.meta && lost.is_none() {
+        match reader.part(PIECE) {
+            Ok(None) => {}
+            Ok(part) => return Batch { part, ..Batch::default() },
+            Err(fault) => *lost = Some(fault),
+        }
+    }
+    let mut batch = Batch { bytes: Vec::with_capacity(PIECE), from: reader.resume_point(), ..Batch::default() };
     while batch.bytes.len() < PIECE && batch.rejects.len() < 100 && lost.is_none() {
         match reader.next() {
             Ok(None) => break,
@@ -210,11 +228,20 @@ fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batc
             Err(fault) => *lost = Some(fault),
         }
     }
+    batch.to = reader.resume_point();
     batch
 }
 
 fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
-    let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects, read_to: 0 };
+    let Batch { from, to, rejects, .. } = batch;
+    let mut done = Done { json: Vec::with_capacity(4 * PIECE), rejects, from, to, ..Done::default() };
+    if let Some(part) = batch.part {
+        match detached.write_part(part, options, &mut done.json, &mut done.rejects) {
+            Ok(to) => (done.to, done.read_to) = (to, to.offset),
+            Err(fault) => done.lost = Some(fault),
+        }
+        return done;
+    }
     let mut start = 0;
     for (end, position) in batch.records {
         let raw = batch.bytes.get(start..end).unwrap_or_default();
@@ -232,12 +259,19 @@ fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> 
 struct Output {
     buffer: Vec<u8>,
     rejected: u64,
+    /// Records and lines of what the threads have done.
+    counted: Resume,
     progress: Option<ProgressBar>,
 }
 
 impl Output {
     fn new(size: u64) -> Output {
-        Output { buffer: Vec::with_capacity(2 * PIECE), rejected: 0, progress: progress(size) }
+        Output {
+            buffer: Vec::with_capacity(2 * PIECE),
+            rejected: 0,
+            counted: Resume::default(),
+            progress: progress(size),
+        }
     }
 
     fn flush_if_large(&mut self, read_to: u64) -> Result<(), Failure> {
@@ -251,18 +285,34 @@ impl Output {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        // Past the line buffer of the standard handle, which would look for line ends.
-        io::stdout().lock().write_all(&self.buffer).map_err(Failure::Write)?;
+        self.write(&self.buffer)?;
         self.buffer.clear();
         Ok(())
     }
 
-    fn done(&mut self, done: Done) -> Result<(), Failure> {
-        self.buffer.extend_from_slice(&done.json);
-        for reject in &done.rejects {
+    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        // Past the line buffer of the standard handle, which would look for line ends.
+        io::stdout().lock().write_all(bytes).map_err(Failure::Write)
+    }
+
+    fn done(&mut self, mut done: Done) -> Result<(), Failure> {
+        for reject in &mut done.rejects {
+            let position = &mut reject.position;
+            position.record = self.counted.records + (position.record - done.from.records);
+            position.line = position.line.map(|line| self.counted.line + (line - done.from.line));
             self.reject(reject)?;
         }
-        self.flush_if_large(done.read_to)
+        self.counted.records += done.to.records - done.from.records;
+        self.counted.line += done.to.line - done.from.line;
+        if let Some(fault) = &done.lost {
+            self.lost(fault)?;
+        }
+        if let Some(progress) = &self.progress {
+            progress.set_position(done.read_to);
+        }
+        // Pieces of this size are best written as they are.
+        self.flush()?;
+        self.write(&done.json)
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {

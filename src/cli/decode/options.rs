@@ -98,7 +98,7 @@ pub(crate) struct LayoutArgs {
     /// Takes the meaning of the character behind it, like \; quotes may be doubled all the same
     #[arg(long, value_name = "C", help_heading = "csv")]
     pub escape: Option<String>,
-    /// What ends a row; any takes LF, CRLF and CR, and writes CRLF: any, lf, crlf, cr [default: any]
+    /// What ends a row (csv), or is written at the end of a line (fixed-width); any takes LF, CRLF and CR, and writes CRLF: any, lf, crlf, cr [default: any]
     #[arg(long, value_name = "END", value_parser = word(csv::LineEnd::WORDS), help_heading = "csv")]
     pub line_end: Option<csv::LineEnd>,
     /// Lines that begin with this are no rows
@@ -119,7 +119,7 @@ pub(crate) struct LayoutArgs {
     /// Lines before the header that are neither header nor record
     #[arg(long, value_name = "N", help_heading = "csv")]
     pub preamble_lines: Option<u32>,
-    /// Lines at the end of the file that are no records
+    /// Lines at the end of the file that are no records (csv and fixed-width)
     #[arg(long, value_name = "N", help_heading = "csv")]
     pub footer_lines: Option<u32>,
     /// What becomes of rows with another number of cells: reject, pad, truncate [default: reject]
@@ -129,9 +129,12 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "WHAT", value_parser = word(csv::Nul::WORDS), help_heading = "csv")]
     pub nul: Option<csv::Nul>,
 
-    /// fixed-width: file of lines name,start,length
+    /// fixed-width: file of lines name,start,length, or with a ruler like <--SKU---><-QTY->
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
     pub spec: Option<PathBuf>,
+    /// Lines at the start of the file that are no records
+    #[arg(long, value_name = "N", help_heading = "fixed-width")]
+    pub header_lines: Option<u32>,
     /// A line that ends before a field counts as filled up with blanks
     #[arg(long, help_heading = "fixed-width")]
     pub pad: bool,
@@ -176,8 +179,14 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             };
             let place = Place::command_line(&format!("--spec {}", path(spec)));
             let fields = fixed_width::Fields::Spec { path: path(spec), place };
+            if args.line_end == Some(csv::LineEnd::Cr) {
+                return Err(Failure::Usage("fixed-width has lines that end with LF or CRLF".to_owned()));
+            }
             Format::FixedWidth(fixed_width::Settings {
                 encoding: encoding("utf-8")?,
+                header_lines: args.header_lines.unwrap_or_default().into(),
+                footer_lines: args.footer_lines.unwrap_or_default().into(),
+                crlf: args.line_end != Some(csv::LineEnd::Lf),
                 pad: args.pad,
                 trim: args.trim.unwrap_or_default(),
                 ..fixed_width::Settings::new(fields)
@@ -258,14 +267,15 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
         ("--escape", args.escape.is_some(), &[Csv]),
-        ("--line-end", args.line_end.is_some(), &[Csv]),
+        ("--line-end", args.line_end.is_some(), &[Csv, FixedWidth]),
         ("--comment", args.comment.is_some(), &[Csv]),
         ("--no-header", args.no_header, &[Csv]),
         ("--columns", args.columns.is_some(), &[Csv]),
         ("--header-match", args.header_match.is_some(), &[Csv]),
         ("--repeated-header", args.repeated_header.is_some(), &[Csv]),
         ("--preamble-lines", args.preamble_lines.is_some(), &[Csv]),
-        ("--footer-lines", args.footer_lines.is_some(), &[Csv]),
+        ("--footer-lines", args.footer_lines.is_some(), &[Csv, FixedWidth]),
+        ("--header-lines", args.header_lines.is_some(), &[FixedWidth]),
         ("--ragged", args.ragged.is_some(), &[Csv]),
         ("--nul", args.nul.is_some(), &[Csv]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),

@@ -349,6 +349,66 @@ proptest! {
         }
     }
 
+    /// Parts of a file that are read for themselves give what the whole gives.
+    #[test]
+    fn parts_give_what_the_whole_gives(settings in dialect(), bytes in hard(), size in 1usize..60) {
+        prop_assume!(settings.check().is_ok());
+        let decoder = compile(settings);
+        let Ok(mut reader) = decoder.reader(Cursor::new(&bytes), Resume::default()) else { return Ok(()) };
+        let (options, mut whole, mut parts) = (JsonOptions::default(), Vec::new(), Vec::new());
+        let tell = |lines: &mut Vec<String>, json: &[u8], rejects: Vec<crate::record::Reject>| {
+            lines.extend(String::from_utf8(json.to_vec()).unwrap().lines().map(str::to_owned));
+            lines.extend(rejects.iter().map(crate::record::Reject::sentence));
+        };
+        let Some(detached) = decoder.detached(&reader) else { return Ok(()) };
+        let mut counted = reader.resume_point();
+        loop {
+            let (mut json, mut rejects) = (Vec::new(), Vec::new());
+            let from = reader.resume_point();
+            let (from, to) = match reader.part(size).unwrap() {
+                Some(part) => (Resume::default(), detached.write_part(part, &options, &mut json, &mut rejects).unwrap()),
+                None => {
+                    match reader.next().unwrap() {
+                        None => break,
+                        Some(Item::Skipped) => {}
+                        Some(Item::Reject(reject)) => rejects.push(reject),
+                        Some(Item::Record(record)) => match decoder.write_json(&record, &options, &mut json) {
+                            Ok(()) => json.push(b'\n'),
+                            Err(reject) => rejects.push(reject),
+                        },
+                    }
+                    (from, reader.resume_point())
+                }
+            };
+            for reject in &mut rejects {
+                reject.position.record = reject.position.record - from.records + counted.records;
+                reject.position.line = reject.position.line.map(|line| line - from.line + counted.line);
+            }
+            counted.records += to.records - from.records;
+            counted.line += to.line - from.line;
+            tell(&mut parts, &json, rejects);
+        }
+        let mut reader = decoder.reader(Cursor::new(&bytes), Resume::default()).unwrap();
+        while let Some(item) = reader.next().unwrap() {
+            let (mut json, mut rejects) = (Vec::new(), Vec::new());
+            match item {
+                Item::Skipped => {}
+                Item::Reject(reject) => rejects.push(reject),
+                Item::Record(record) => match decoder.write_json(&record, &options, &mut json) {
+                    Ok(()) => json.push(b'\n'),
+                    Err(reject) => rejects.push(reject),
+                },
+            }
+            tell(&mut whole, &json, rejects);
+        }
+        // Within a part its rejects come behind its records.
+        whole.sort();
+        parts.sort();
+        prop_assert_eq!(parts, whole);
+        let end = reader.resume_point();
+        prop_assert_eq!((counted.records, counted.line), (end.records, end.line));
+    }
+
     /// The fast way to cut a row and the one for any dialect agree, and so do those to its JSON.
     #[test]
     fn fast_and_slow_ways_agree(bytes in hard(), ended in any::<bool>(), single in any::<bool>()) {
