@@ -332,7 +332,9 @@ impl Output {
     }
 
     fn tell(&mut self, line: &serde_json::Value) -> Result<(), Failure> {
-        let tell = || writeln!(io::stderr(), "{line}").map_err(Failure::Write);
+        // One write: the standard handle has no buffer, and each piece of the line would be one of its own.
+        let text = format!("{line}\n");
+        let tell = || io::stderr().write_all(text.as_bytes()).map_err(Failure::Write);
         match &self.progress {
             Some(progress) => progress.suspend(tell),
             None => tell(),
