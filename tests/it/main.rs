@@ -6,6 +6,7 @@ mod architecture;
 mod broken;
 mod config;
 mod console;
+mod csv;
 mod decode;
 mod demo;
 mod encode;
