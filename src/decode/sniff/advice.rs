@@ -9,6 +9,9 @@ use super::{Report, Sample};
 use crate::decode::code_page::Family;
 use crate::decode::{CodePage, MAX_RECORD};
 
+/// How the proposed tables begin; the name of the backend is for a person to put in.
+const SOURCE: &str = "[source]\nbackend = \"BACKEND\"\n";
+
 /// A setting as a mapping's key and as an option, both with their values as they are written.
 struct Setting {
     key: &'static str,
@@ -191,7 +194,7 @@ pub(super) fn csv(
     if let Some(grouping) = grouping {
         common.push_str(&format!("grouping = {}\n", toml_string(&grouping.to_string())));
     }
-    let source = if common.is_empty() { String::new() } else { format!("[source]\n{common}") };
+    let source = format!("{SOURCE}{common}");
     let files = toml_string(&pattern(sample.path));
     report.toml = Some(format!("{source}[source.csv]\nfiles = {files}\n{}", settings.toml()));
     report.command = Some(format!("tollbridge decode {} --format csv{}", shell_word(sample.path), settings.options()));
@@ -231,7 +234,7 @@ pub(super) fn fixed(report: &mut Report, sample: &Sample<'_>, guess: &Guess, fix
         settings.number("header_lines", fixed.header_lines as u64);
     }
     let files = toml_string(&pattern(sample.path));
-    report.toml = Some(format!("[source.fixed_width]\nfiles = {files}\n{}", settings.toml()));
+    report.toml = Some(format!("{SOURCE}[source.fixed_width]\nfiles = {files}\n{}", settings.toml()));
     report.command = Some(format!("tollbridge decode {}{}", shell_word(sample.path), settings.options()));
 }
 
@@ -266,7 +269,7 @@ pub(super) fn records(report: &mut Report, sample: &Sample<'_>, encoding: &str, 
     }
     if is_ebcdic {
         let files = toml_string(&pattern(sample.path));
-        report.toml = Some(format!("[source.cobol]\nfiles = {files}\n{}", settings.toml()));
+        report.toml = Some(format!("{SOURCE}[source.cobol]\nfiles = {files}\n{}", settings.toml()));
         report.command = Some(format!("tollbridge decode {}{}", shell_word(sample.path), settings.options()));
     }
 }
