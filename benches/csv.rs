@@ -3,8 +3,9 @@
 //!
 //!     cargo bench --bench csv
 //!
-//! Rates are MB of the file per second of this thread's own processor time, so that a busy machine matters less; the
-//! best of several rounds counts. What two threads add is told by the clock, and needs two idle cores to mean anything.
+//! Rates are MB of the file per second of this thread's own processor time, over several rounds, so that a busy machine
+//! matters less. What two threads add is told by the clock in the best of several rounds, and needs two idle cores to
+//! mean anything.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
 
@@ -18,7 +19,7 @@ use tollbridge::decode::{Decoder, Format, Item, Json, JsonOptions, Reader, Resum
 use tollbridge::diagnostic::Faults;
 
 const ROWS: usize = 200_000;
-const ROUNDS: usize = 7;
+const ROUNDS: u32 = 7;
 const PART: usize = 256 << 10;
 
 /// Customers as an old system writes them: semicolons, decimal commas, some quotes and line ends in cells.
@@ -46,18 +47,22 @@ fn processor_time() -> Duration {
     Duration::from_nanos(nanoseconds.expect("the kernel keeps schedstat"))
 }
 
-fn best(clock: impl Fn() -> Duration, mut work: impl FnMut()) -> Duration {
-    let round = |_| {
-        let start = clock();
-        work();
-        clock() - start
-    };
-    (0..ROUNDS).map(round).min().unwrap_or_default()
+/// Processor time of one round. The kernel counts it in steps of a few milliseconds, so several are measured as one.
+fn busy(mut work: impl FnMut()) -> Duration {
+    work();
+    let start = processor_time();
+    (0..ROUNDS).for_each(|_| work());
+    (processor_time() - start) / ROUNDS
 }
 
-fn wall(work: impl FnMut()) -> Duration {
-    let start = Instant::now();
-    best(|| start.elapsed(), work)
+/// Time of the best round by the clock.
+fn wall(mut work: impl FnMut()) -> Duration {
+    let round = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    (0..ROUNDS).map(round).min().unwrap_or_default()
 }
 
 fn compile(format: &Format) -> Decoder {
@@ -120,9 +125,9 @@ fn report(name: &str, format: &Format, data: &[u8]) {
     let decoder = compile(format);
     let mut json = Vec::new();
     decode(&decoder, data, |piece| json.extend_from_slice(piece));
-    let decoding = best(processor_time, || decode(&decoder, data, seen));
+    let decoding = busy(|| decode(&decoder, data, seen));
     let mut copy = Vec::with_capacity(json.len() + data.len());
-    let copying = best(processor_time, || {
+    let copying = busy(|| {
         copy.clear();
         copy.extend_from_slice(data);
         copy.extend_from_slice(&json);
@@ -130,7 +135,7 @@ fn report(name: &str, format: &Format, data: &[u8]) {
     });
     let lines: Vec<&str> = std::str::from_utf8(&json).expect("JSON is UTF-8").lines().collect();
     let mut file = Vec::with_capacity(data.len() + 1024);
-    let encoding = best(processor_time, || {
+    let encoding = busy(|| {
         file.clear();
         let mut encoder = decoder.encoder().expect("it can be written");
         for line in &lines {

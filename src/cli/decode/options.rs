@@ -107,6 +107,9 @@ pub(crate) struct LayoutArgs {
     /// The first row is a record; columns are called column_1, column_2 and so on, or as --columns says
     #[arg(long, help_heading = "csv")]
     pub no_header: bool,
+    /// Rows of the header; what a column has in them is joined by a blank [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "csv")]
+    pub header_rows: Option<u32>,
     /// Names of the columns: without a header in order; with one, what --header-match holds it against
     #[arg(long, value_name = "A,B,...", value_delimiter = ',', help_heading = "csv")]
     pub columns: Option<Vec<String>>,
@@ -230,6 +233,7 @@ fn csv_settings(args: &LayoutArgs) -> Result<csv::Settings, Failure> {
         line_end: args.line_end.unwrap_or_default(),
         comment: args.comment.as_deref().map_or(Ok(None), csv::Settings::parse_comment).map_err(Failure::Usage)?,
         header: !args.no_header,
+        header_rows: args.header_rows.unwrap_or(1),
         columns: args.columns.clone(),
         header_match: args.header_match.unwrap_or_default(),
         repeated_header: args.repeated_header.unwrap_or_default(),
@@ -270,6 +274,7 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--line-end", args.line_end.is_some(), &[Csv, FixedWidth]),
         ("--comment", args.comment.is_some(), &[Csv]),
         ("--no-header", args.no_header, &[Csv]),
+        ("--header-rows", args.header_rows.is_some(), &[Csv]),
         ("--columns", args.columns.is_some(), &[Csv]),
         ("--header-match", args.header_match.is_some(), &[Csv]),
         ("--repeated-header", args.repeated_header.is_some(), &[Csv]),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{ABSENT, CodePage, Method};
+use super::{ABSENT, CodePage, Family, Method};
 
 /// Writes text in a code page. Made once for many texts by [`CodePage::writer`].
 pub(in crate::decode) struct PageWriter {
@@ -49,6 +49,10 @@ impl PageWriter {
             Method::Utf8 => out.extend_from_slice(text.as_bytes()),
             Method::SingleByte(_) => {
                 out.reserve(text.len());
+                if self.page.family() == Family::Ascii && text.is_ascii() {
+                    out.extend_from_slice(text.as_bytes());
+                    return Ok(());
+                }
                 for char in text.chars() {
                     out.push(*self.bytes.get(&char).ok_or(Unencodable(char))?);
                 }

@@ -31,8 +31,8 @@ pub(super) struct Columns {
     pub(super) escapes: Option<Escapes>,
     pub(super) ragged: Ragged,
     pub(super) repeated_header: RepeatedHeader,
-    /// The header row as it stands in the file; empty where there is none.
-    pub(super) header: Vec<u8>,
+    /// The rows of the header as they stand in the file.
+    pub(super) header: Vec<Vec<u8>>,
 }
 
 impl Columns {
@@ -101,13 +101,12 @@ impl Columns {
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl Columns {
-    /// Whether a row is the header once more, also with the byte order mark of a file that was appended.
+    /// Whether a row is one of the header once more, also with the byte order mark of a file that was appended.
     pub(super) fn is_header(&self, row: &[u8]) -> bool {
-        let header = &self.header[..];
-        if header.is_empty() || row.len() < header.len() || row.len() > header.len() + MARK.len() {
-            return false;
-        }
-        row == header || row.strip_prefix(MARK).is_some_and(|row| row == header)
+        self.header.iter().any(|header| {
+            let may_be = row.len() >= header.len() && row.len() <= header.len() + MARK.len();
+            may_be && (row == header || row.strip_prefix(MARK).is_some_and(|row| row == header))
+        })
     }
 
     /// What is wrong with the number of a row's cells: how many are due, and how many there are.

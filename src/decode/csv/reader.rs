@@ -94,8 +94,15 @@ impl<R: Read + Seek> Reader<R> {
         }
         let names = match (&settings.columns, settings.header) {
             (_, true) => {
-                let (header, names) = reader.read_header()?;
-                columns.header = header;
+                let mut names: Vec<String> = Vec::new();
+                for _ in 0..settings.header_rows {
+                    let (row, more) = reader.read_header()?;
+                    columns.header.push(row);
+                    names.resize(names.len().max(more.len()), String::new());
+                    for (name, more) in names.iter_mut().zip(more).filter(|(_, more)| !more.is_empty()) {
+                        *name = if name.is_empty() { more } else { format!("{name} {more}") };
+                    }
+                }
                 names
             }
             (Some(names), false) => names.clone(),

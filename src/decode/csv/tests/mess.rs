@@ -170,6 +170,14 @@ fn a_header_in_the_middle() {
 }
 
 #[test]
+fn a_header_of_several_rows() {
+    let settings = || Settings { header_rows: 2, repeated_header: RepeatedHeader::Skip, ..Settings::default() };
+    let data = b"no,price,\n\n,EUR,weight\n1,2,3\nno,price,\n,EUR,weight\n";
+    check(settings(), data, &[r#"4 {"no":"1","price EUR":"2","weight":"3"}"#, "skipped", "skipped"]);
+    check(settings(), b"no,a\n", &["lost: line 2: the file is empty: a header with the names of the columns is due"]);
+}
+
+#[test]
 fn rows_of_other_lengths() {
     let with = |ragged: Ragged| Settings { ragged, ..Settings::default() };
     let data = b"a,b\n1\n1,2,\n1,2,3\n1,2\n";
