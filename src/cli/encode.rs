@@ -174,7 +174,8 @@ impl Output {
         let EncodeFault { pointer, expected, found } = fault;
         let told =
             json!({ "code": code, "line": line, "pointer": pointer, "expected": expected, "found": found }).to_string();
-        let tell = || writeln!(io::stderr(), "{told}").map_err(Failure::Write);
+        let told = told + "\n";
+        let tell = || io::stderr().write_all(told.as_bytes()).map_err(Failure::Write);
         match &self.progress {
             Some(progress) => progress.suspend(tell),
             None => tell(),

@@ -1,4 +1,5 @@
-//! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped.
+//! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped. Of any
+//! other file, what it looks like (`data_file`).
 //! `inspect FILE --copybook F`: which framing explains a data file, and what speaks for and against each.
 
 use std::cell::RefCell;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
+use super::data_file;
 use super::decode::{LayoutArgs, layout, text_at, text_of};
 use super::output;
 use crate::decode::{CodePage, Format, LayoutRow, Place, StreamFault, cobol};
@@ -19,7 +21,7 @@ use crate::diagnostic::{Faults, SourceText};
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// A copybook; with --copybook a data file, to find out its framing. The other options are those of decode
+    /// A copybook, or a file of data; with --copybook its framing is found out. The other options are those of decode
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
@@ -36,6 +38,17 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
                 ExitCode::from(2)
             }
         };
+    }
+    let path = &args.file;
+    match data_file::beginning(path) {
+        Ok((bytes, size)) if !data_file::looks_like_a_copybook(path, &bytes) => {
+            let report = data_file::look(path, &bytes, size);
+            let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
+            let _ = io::stdout().lock().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        // What cannot be read is told below.
+        Ok(_) | Err(_) => {}
     }
     let rows = match rows(args) {
         Ok(rows) => rows,

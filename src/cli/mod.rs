@@ -5,6 +5,7 @@
 //! reachable.
 
 mod check;
+mod data_file;
 mod dead_letters;
 mod decode;
 mod encode;
@@ -76,7 +77,7 @@ enum Command {
     Decode(decode::DecodeArgs),
     /// Write a legacy file from JSON, one object a record, by its layout: the twin of decode
     Encode(encode::EncodeArgs),
-    /// Show the layout of a copybook
+    /// Show the layout of a copybook, or what a file of data looks like
     Inspect(inspect::InspectArgs),
     /// List, show, replay or discard records that were rejected
     #[command(subcommand)]

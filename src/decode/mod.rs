@@ -25,6 +25,7 @@ mod json;
 mod lines;
 mod reader;
 mod whole;
+pub mod sniff;
 mod window;
 pub mod xml;
 
@@ -38,7 +39,7 @@ pub use compression::{Compression, Packing};
 pub use encode::{EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, Trim};
 pub use json::{Blank, JsonOptions};
-pub use reader::{Item, Reader, Resume, StreamFault};
+pub use reader::{Item, Reader, Resume, StreamFault, Stretch};
 
 /// The most bytes that one record may have. A record that is longer is rejected; it is not held in memory.
 pub const MAX_RECORD: usize = 16 << 20;
@@ -228,5 +229,29 @@ impl Detached<'_> {
             out.truncate(start);
         }
         written
+    }
+
+    /// Appends every record of a stretch as one JSON object a line, and the rejects to `rejects`. Answers how far it counted:
+    /// records, lines and positions begin at 0 with the stretch, offsets are those of the file.
+    pub fn write_stretch(
+        &self,
+        stretch: Stretch,
+        options: &JsonOptions,
+        out: &mut Vec<u8>,
+        rejects: &mut Vec<Reject>,
+    ) -> Result<Resume, StreamFault> {
+        let Some(rows) = &self.1 else { return Ok(Resume::default()) };
+        let mut reader = rows.reader(stretch.bytes, stretch.offset);
+        while let Some(item) = reader.next()? {
+            match item {
+                Item::Skipped => {}
+                Item::Reject(reject) => rejects.push(reject),
+                Item::Record(record) => match self.0.write_json(&record, options, out) {
+                    Ok(()) => out.push(b'\n'),
+                    Err(reject) => rejects.push(reject),
+                },
+            }
+        }
+        Ok(reader.resume_point())
     }
 }

@@ -64,6 +64,12 @@ impl From<io::Error> for StreamFault {
     }
 }
 
+/// Records that were copied out of their reader before they were told apart.
+pub struct Stretch {
+    pub(super) bytes: Vec<u8>,
+    pub(super) offset: u64,
+}
+
 /// Reads the records of one input, one after another.
 pub struct Reader<R> {
     inner: Inner<Input<R>>,
@@ -125,6 +131,15 @@ impl<R: Read + Seek> Reader<R> {
         match &self.consumed {
             Some(consumed) => consumed.load(Ordering::Relaxed),
             None => self.resume_point().offset,
+        }
+    }
+
+    /// The next records of about so many bytes, not yet told apart, for [`Detached`](super::Detached) to read and
+    /// write; `None` where [`next`](Reader::next) has to go on. The reader does not count their records and lines.
+    pub fn stretch(&mut self, size: usize) -> Result<Option<Stretch>, StreamFault> {
+        match &mut self.0 {
+            Inner::Csv(reader) => Ok(reader.stretch(size)?.map(|(bytes, offset)| Stretch { bytes, offset })),
+            _ => Ok(None),
         }
     }
 

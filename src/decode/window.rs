@@ -33,6 +33,11 @@ impl Window {
         Window { buffer: Vec::new(), start: 0, end: 0, offset, limit, ended: false }
     }
 
+    /// A window on bytes that are all there is.
+    pub(super) fn of(bytes: Vec<u8>) -> Window {
+        Window { start: 0, end: bytes.len(), buffer: bytes, offset: 0, limit: 0, ended: true }
+    }
+
     /// What is in memory and not consumed.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]

@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output;
-use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
+use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Part, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Part, Position, Reject};
 use options::{compression_of, format_of};
@@ -104,6 +104,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         hex: args.hex,
     };
     let mut output = Output::new(metadata.len());
+    output.counted = reader.resume_point();
     match decoder.detached(&reader) {
         Some(detached) if args.threads > 1 => {
             decode_on_threads(&mut reader, &detached, &options, usize::from(args.threads), &mut output)?;
@@ -150,14 +151,19 @@ fn decode_here(
     }
 }
 
-/// Records on their way to a thread: their bytes one after another, and where each one lies in them.
+/// Records on their way to a thread: their bytes one after another, and where each one lies in them; or a stretch of
+/// the file in which the thread has to find them.
 #[derive(Default)]
 struct Batch {
+    stretch: Option<Stretch>,
     bytes: Vec<u8>,
     /// Where each record ends in the bytes, and its parts among the parts.
     records: Vec<(usize, usize, Position)>,
     parts: Vec<Part>,
     rejects: Vec<Reject>,
+    /// What the reader had counted before it, and behind it.
+    from: Resume,
+    to: Resume,
 }
 
 /// What a thread made of a batch.
@@ -165,6 +171,10 @@ struct Batch {
 struct Done {
     json: Vec<u8>,
     rejects: Vec<Reject>,
+    /// What its positions count from, and to.
+    from: Resume,
+    to: Resume,
+    lost: Option<StreamFault>,
 }
 
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
@@ -194,9 +204,9 @@ fn decode_on_threads(
         let (mut sent, mut received) = (0usize, 0usize);
         let mut lost = None;
         loop {
-            let batch = read_batch(reader, &mut lost);
+            let batch = read_batch(reader, options, &mut lost);
             let read_to = reader.consumed();
-            let is_last = batch.records.is_empty() && batch.rejects.is_empty();
+            let is_last = batch.stretch.is_none() && batch.records.is_empty() && batch.rejects.is_empty();
             while received < sent && (is_last || sent - received >= 2 * threads) {
                 let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
                 output.done(done.unwrap_or_default(), read_to)?;
@@ -215,8 +225,16 @@ fn decode_on_threads(
     })
 }
 
-fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batch {
-    let mut batch = Batch { bytes: Vec::with_capacity(PIECE), ..Batch::default() };
+fn read_batch(reader: &mut Reader<File>, options: &JsonOptions, lost: &mut Option<StreamFault>) -> Batch {
+    // A stretch does not know the numbers of its records.
+    if !options.meta && lost.is_none() {
+        match reader.stretch(PIECE) {
+            Ok(None) => {}
+            Ok(stretch) => return Batch { stretch, ..Batch::default() },
+            Err(fault) => *lost = Some(fault),
+        }
+    }
+    let mut batch = Batch { bytes: Vec::with_capacity(PIECE), from: reader.resume_point(), ..Batch::default() };
     while batch.bytes.len() < PIECE && batch.rejects.len() < 100 && lost.is_none() {
         match reader.next() {
             Ok(None) => break,
@@ -230,11 +248,20 @@ fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batc
             Err(fault) => *lost = Some(fault),
         }
     }
+    batch.to = reader.resume_point();
     batch
 }
 
 fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
-    let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects };
+    let Batch { from, to, rejects, .. } = batch;
+    let mut done = Done { json: Vec::with_capacity(4 * PIECE), rejects, from, to, ..Done::default() };
+    if let Some(stretch) = batch.stretch {
+        match detached.write_stretch(stretch, options, &mut done.json, &mut done.rejects) {
+            Ok(to) => done.to = to,
+            Err(fault) => done.lost = Some(fault),
+        }
+        return done;
+    }
     let (mut start, mut first_part) = (0, 0);
     for (end, end_part, position) in batch.records {
         let raw = batch.bytes.get(start..end).unwrap_or_default();
@@ -253,12 +280,19 @@ fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> 
 struct Output {
     buffer: Vec<u8>,
     rejected: u64,
+    /// Records and lines of what the threads have done.
+    counted: Resume,
     progress: Option<ProgressBar>,
 }
 
 impl Output {
     fn new(size: u64) -> Output {
-        Output { buffer: Vec::with_capacity(2 * PIECE), rejected: 0, progress: progress(size) }
+        Output {
+            buffer: Vec::with_capacity(2 * PIECE),
+            rejected: 0,
+            counted: Resume::default(),
+            progress: progress(size),
+        }
     }
 
     fn is_large(&self) -> bool {
@@ -273,18 +307,34 @@ impl Output {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        // Past the line buffer of the standard handle, which would look for line ends.
-        io::stdout().lock().write_all(&self.buffer).map_err(Failure::Write)?;
+        self.write(&self.buffer)?;
         self.buffer.clear();
         Ok(())
     }
 
-    fn done(&mut self, done: Done, read_to: u64) -> Result<(), Failure> {
-        self.buffer.extend_from_slice(&done.json);
-        for reject in &done.rejects {
+    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        // Past the line buffer of the standard handle, which would look for line ends.
+        io::stdout().lock().write_all(bytes).map_err(Failure::Write)
+    }
+
+    fn done(&mut self, mut done: Done, read_to: u64) -> Result<(), Failure> {
+        for reject in &mut done.rejects {
+            let position = &mut reject.position;
+            position.record = self.counted.records + (position.record - done.from.records);
+            position.line = position.line.map(|line| self.counted.line + (line - done.from.line));
             self.reject(reject)?;
         }
-        if self.is_large() { self.flush_large(read_to) } else { Ok(()) }
+        self.counted.records += done.to.records - done.from.records;
+        self.counted.line += done.to.line - done.from.line;
+        if let Some(fault) = &done.lost {
+            self.lost(fault)?;
+        }
+        if let Some(progress) = &self.progress {
+            progress.set_position(read_to);
+        }
+        // Pieces of this size are best written as they are.
+        self.flush()?;
+        self.write(&done.json)
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
@@ -304,7 +354,9 @@ impl Output {
     }
 
     fn tell(&mut self, line: &serde_json::Value) -> Result<(), Failure> {
-        let tell = || writeln!(io::stderr(), "{line}").map_err(Failure::Write);
+        // One write: the standard handle has no buffer, and each piece of the line would be one of its own.
+        let text = format!("{line}\n");
+        let tell = || io::stderr().write_all(text.as_bytes()).map_err(Failure::Write);
         match &self.progress {
             Some(progress) => progress.suspend(tell),
             None => tell(),

@@ -155,7 +155,7 @@ pub(crate) struct LayoutArgs {
     /// Takes the meaning of the character behind it, like \; quotes may be doubled all the same
     #[arg(long, value_name = "C", help_heading = "csv")]
     pub escape: Option<String>,
-    /// What ends a row; any takes LF, CRLF and CR, and writes CRLF: any, lf, crlf, cr [default: any]
+    /// What ends a row (csv), or is written at the end of a line (fixed-width); any takes LF, CRLF and CR, and writes CRLF: any, lf, crlf, cr [default: any]
     #[arg(long, value_name = "END", value_parser = word(csv::LineEnd::WORDS), help_heading = "csv")]
     pub line_end: Option<csv::LineEnd>,
     /// Lines that begin with this are no rows
@@ -165,6 +165,9 @@ pub(crate) struct LayoutArgs {
     /// A, B and so on
     #[arg(long, help_heading = "csv")]
     pub no_header: bool,
+    /// Rows of the header; what a column has in them is joined by a blank [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100), help_heading = "csv")]
+    pub header_rows: Option<u32>,
     /// Names of the columns: without a header in order; with one, what --header-match holds it against
     #[arg(long, value_name = "A,B,...", value_delimiter = ',', help_heading = "csv")]
     pub columns: Option<Vec<String>>,
@@ -177,7 +180,7 @@ pub(crate) struct LayoutArgs {
     /// Lines before the header that are neither header nor record
     #[arg(long, value_name = "N", help_heading = "csv")]
     pub preamble_lines: Option<u32>,
-    /// Lines at the end of the file that are no records
+    /// Lines at the end of the file that are no records (csv and fixed-width)
     #[arg(long, value_name = "N", help_heading = "csv")]
     pub footer_lines: Option<u32>,
     /// What becomes of rows with another number of cells: reject, pad, truncate [default: reject]
@@ -207,9 +210,12 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "RANGE", value_parser = excel::Area::parse, help_heading = "excel")]
     pub range: Option<excel::Area>,
 
-    /// fixed-width: file of lines name,start,length
+    /// fixed-width: file of lines name,start,length, or with a ruler like <--SKU---><-QTY->
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
     pub spec: Option<PathBuf>,
+    /// Lines at the start of the file that are no records
+    #[arg(long, value_name = "N", help_heading = "fixed-width")]
+    pub header_lines: Option<u32>,
     /// A line that ends before a field counts as filled up with blanks
     #[arg(long, help_heading = "fixed-width")]
     pub pad: bool,
@@ -279,8 +285,14 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             };
             let place = Place::command_line(&format!("--spec {}", path(spec)));
             let fields = fixed_width::Fields::Spec { path: path(spec), place };
+            if args.line_end == Some(csv::LineEnd::Cr) {
+                return Err(Failure::Usage("fixed-width has lines that end with LF or CRLF".to_owned()));
+            }
             Format::FixedWidth(fixed_width::Settings {
                 encoding: encoding("utf-8")?,
+                header_lines: args.header_lines.unwrap_or_default().into(),
+                footer_lines: args.footer_lines.unwrap_or_default().into(),
+                crlf: args.line_end != Some(csv::LineEnd::Lf),
                 pad: args.pad,
                 trim: args.trim.unwrap_or_default(),
                 ..fixed_width::Settings::new(fields)
@@ -362,6 +374,7 @@ fn csv_settings(args: &LayoutArgs) -> Result<csv::Settings, Failure> {
         line_end: args.line_end.unwrap_or_default(),
         comment: args.comment.as_deref().map_or(Ok(None), csv::Settings::parse_comment).map_err(Failure::Usage)?,
         header: !args.no_header,
+        header_rows: args.header_rows.unwrap_or(1),
         columns: args.columns.clone(),
         header_match: args.header_match.unwrap_or_default(),
         repeated_header: args.repeated_header.unwrap_or_default(),
@@ -486,13 +499,15 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
         ("--escape", args.escape.is_some(), &[Csv]),
-        ("--line-end", args.line_end.is_some(), &[Csv]),
+        ("--line-end", args.line_end.is_some(), &[Csv, FixedWidth]),
         ("--comment", args.comment.is_some(), &[Csv]),
+        ("--header-rows", args.header_rows.is_some(), &[Csv]),
         ("--columns", args.columns.is_some(), &[Csv]),
         ("--header-match", args.header_match.is_some(), &[Csv]),
         ("--repeated-header", args.repeated_header.is_some(), &[Csv]),
         ("--preamble-lines", args.preamble_lines.is_some(), &[Csv]),
-        ("--footer-lines", args.footer_lines.is_some(), &[Csv]),
+        ("--footer-lines", args.footer_lines.is_some(), &[Csv, FixedWidth]),
+        ("--header-lines", args.header_lines.is_some(), &[FixedWidth]),
         ("--ragged", args.ragged.is_some(), &[Csv]),
         ("--nul", args.nul.is_some(), &[Csv]),
         ("--no-header", args.no_header, &[Csv, Excel]),

@@ -7,8 +7,8 @@ use super::COLUMNS;
 use super::charset::Charset;
 use super::header;
 use super::json::{Escapes, write_cell, write_members};
-use super::row::{Cell, Marks};
-use super::settings::{Duplicates, Nul, Settings};
+use super::row::{Cell, Cells, MAX_COLUMNS, Marks};
+use super::settings::{Duplicates, Nul, Ragged, RepeatedHeader, Settings};
 use super::utf16::length_in_file;
 use crate::decode::json::{Name, distinct};
 use crate::decode::reader::{foreign_slot, length32};
@@ -29,6 +29,10 @@ pub(super) struct Columns {
     pub(super) members_length: usize,
     /// The fast way to JSON, where the encoding has one.
     pub(super) escapes: Option<Escapes>,
+    pub(super) ragged: Ragged,
+    pub(super) repeated_header: RepeatedHeader,
+    /// The rows of the header as they stand in the file.
+    pub(super) header: Vec<Vec<u8>>,
 }
 
 impl Columns {
@@ -44,6 +48,9 @@ impl Columns {
             names: Vec::new(),
             members: Vec::new(),
             members_length: 0,
+            ragged: settings.ragged,
+            repeated_header: settings.repeated_header,
+            header: Vec::new(),
         }
     }
 
@@ -87,6 +94,34 @@ impl Columns {
         self.names = names;
         self.bound = bound;
         Ok(())
+    }
+}
+
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+impl Columns {
+    /// Whether a row is one of the header once more, also with the byte order mark of a file that was appended.
+    pub(super) fn is_header(&self, row: &[u8]) -> bool {
+        self.header.iter().any(|header| {
+            let may_be = row.len() >= header.len() && row.len() <= header.len() + MARK.len();
+            may_be && (row == header || row.strip_prefix(MARK).is_some_and(|row| row == header))
+        })
+    }
+
+    /// What is wrong with the number of a row's cells: how many are due, and how many there are.
+    pub(super) fn misfit(&self, cells: &Cells) -> Option<(usize, usize)> {
+        let (columns, count) = (self.names.len(), cells.count());
+        let fits = count == columns
+            || match self.ragged {
+                Ragged::Reject => false,
+                Ragged::Pad if count > columns => {
+                    let surplus = cells.list().get(columns..).unwrap_or_default();
+                    count <= MAX_COLUMNS && surplus.iter().all(|cell| cell.start == cell.end)
+                }
+                Ragged::Pad | Ragged::Truncate => true,
+            };
+        (!fits).then_some((columns, count))
     }
 }
 

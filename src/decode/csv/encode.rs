@@ -30,8 +30,8 @@ struct Rows<'a> {
     delimiter: Vec<u8>,
     comment: Option<Vec<u8>>,
     row_end: &'static [u8],
-    /// The header row, where it must not come again.
-    header: Vec<u8>,
+    /// The rows of the header, where they must not come again.
+    header: Vec<Vec<u8>>,
     /// The cells of a row in the file's code page, and the row that is made of them.
     cells: Vec<Vec<u8>>,
     row: Vec<u8>,
@@ -151,10 +151,19 @@ impl Rows<'_> {
         if self.settings.header {
             let cells: Vec<_> = names.iter().map(|name| Some(name.as_str())).collect();
             self.header.clear();
+            let mut written = Vec::new();
             self.write(names, &cells, out.len() == start)?;
             self.push_row(out);
+            written.push(self.row.clone());
+            // Names are whole in the first row.
+            let blank = vec![Some(""); names.len()];
+            for _ in 1..self.settings.header_rows {
+                self.write(names, &blank, false)?;
+                self.push_row(out);
+                written.push(self.row.clone());
+            }
             if self.settings.repeated_header != RepeatedHeader::Keep {
-                self.header.clone_from(&self.row);
+                self.header = written;
             }
         }
         Ok(())
@@ -205,7 +214,6 @@ impl Rows<'_> {
     /// Makes the row, with quotes around all cells or those that need them; answers whether it reads back.
     fn assemble(&mut self, quoted: bool, begins_file: bool) -> bool {
         let begins = |cell: &[u8], mark: &[u8]| cell.starts_with(mark);
-        let contains = |cell: &[u8], part: &[u8]| cell.windows(part.len().max(1)).any(|window| window == part);
         let quote = self.settings.quote;
         let is_only = self.cells.len() == 1;
         self.row.clear();
@@ -214,7 +222,7 @@ impl Rows<'_> {
                 self.row.extend_from_slice(&self.delimiter);
             }
             let is_first = column == 0;
-            let needs = contains(cell, &self.delimiter)
+            let needs = memchr::memmem::find(cell, &self.delimiter).is_some()
                 || cell.iter().any(|byte| matches!(byte, b'\n' | b'\r') || Some(*byte) == quote)
                 || (is_only && (cell.is_empty() || cell == &[0x1A]))
                 || (is_first && self.comment.as_ref().is_some_and(|comment| begins(cell, comment)))
@@ -247,7 +255,7 @@ impl Rows<'_> {
 
     fn reads_back(&mut self, begins_file: bool) -> bool {
         let length = self.row.len();
-        if self.row == self.header && !self.header.is_empty()
+        if self.header.contains(&self.row)
             || self.row == [0x1A]
             || (begins_file && MARKS.iter().any(|mark| self.row.starts_with(mark)))
         {

@@ -62,12 +62,15 @@ pub(super) fn difference(declared: &[String], found: &[String], how: HeaderMatch
     }
     if how == HeaderMatch::Identical {
         let firsts = found.iter().enumerate().filter(|(at, name)| seen.get(*name) == Some(at));
-        let common: Vec<usize> = firsts.filter_map(|(_, name)| place_of.get(name).copied()).collect();
+        let common: Vec<(usize, usize)> =
+            firsts.filter_map(|(at, name)| place_of.get(name).map(|from| (*from, at))).collect();
         let in_order = longest_rising(&common);
-        for from in common.into_iter().filter(|at| !in_order.contains(at)) {
+        for (from, to) in common.into_iter().filter(|(from, _)| !in_order.contains(from)) {
             let name = declared.get(from).copied().unwrap_or_default();
-            let to = seen.get(name).map_or(0, |at| at + 1);
-            changes.push(format!("`{name}` has moved from column {} to {to}", from + 1));
+            changes.push(match from == to {
+                true => format!("`{name}` (column {}) stands elsewhere among the others", from + 1),
+                false => format!("`{name}` has moved from column {} to {}", from + 1, to + 1),
+            });
         }
     }
     let more = changes.len().saturating_sub(LISTED);
@@ -96,18 +99,20 @@ fn listed(names: &[&str]) -> String {
     listed.join(", ") + &more
 }
 
-/// A longest part of the numbers, in their order, in which each is larger than the one before: those that did not move.
-fn longest_rising(numbers: &[usize]) -> HashSet<usize> {
-    // For each number the length of the longest such part that ends there, and the number before it.
-    let mut best: Vec<(usize, Option<usize>)> = Vec::new();
-    for (at, number) in numbers.iter().enumerate() {
-        let before = (0..at).filter(|&other| numbers[other] < *number).max_by_key(|&other| best[other].0);
-        best.push((before.map_or(1, |before| best[before].0 + 1), before));
+/// Of columns with the places that they had, in the order of those that they have, a longest part whose old places
+/// rise: those that did not move. Of equally long ones, one with the most columns that kept their very place.
+fn longest_rising(places: &[(usize, usize)]) -> HashSet<usize> {
+    // For each the length of the longest such part that ends there with its columns in place, and the one before it.
+    let mut best: Vec<((usize, usize), Option<usize>)> = Vec::new();
+    for (at, (from, to)) in places.iter().enumerate() {
+        let before = (0..at).filter(|&other| places[other].0 < *from).max_by_key(|&other| best[other].0);
+        let (length, in_place) = before.map_or((0, 0), |before| best[before].0);
+        best.push(((length + 1, in_place + usize::from(from == to)), before));
     }
     let mut at = (0..best.len()).max_by_key(|&at| best[at].0);
     let mut part = HashSet::new();
     while let Some(this) = at {
-        part.insert(numbers[this]);
+        part.insert(places[this].0);
         at = best[this].1;
     }
     part
@@ -150,6 +155,7 @@ mod tests {
         check("no,town,zip", "no,Ort,zip", "`town` is now called `Ort`");
         check("no,town", "x,no,Town", "`town` is now called `Town`, `x` is new (column 1)");
         check("a,b,c,d", "a,d,b,c", "`d` has moved from column 4 to 2");
+        check("NO,NAME,PRICE", "NO,EAN,PRICE,NAME", "`EAN` is new (column 2), `NAME` has moved from column 2 to 4");
         check("a,b", "a,b,a", "`a` stands a second time (column 3)");
         check("a,b,street", "b,a,fax", "`street` is now called `fax`, `b` has moved from column 2 to 1");
         self::check(

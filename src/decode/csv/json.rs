@@ -53,48 +53,40 @@ impl Escapes {
 pub(super) fn write_members(view: &View<'_>, out: &mut Vec<u8>) -> bool {
     let columns = view.columns;
     let Some(escapes) = columns.escapes.as_ref().filter(|escapes| escapes.fit(view.content())) else { return false };
-    let start = out.len();
-    let mut cursor = Cursor::new(out);
-    cursor.reserve(columns.members_length + view.content * ESCAPED + columns.members.len() * QUOTES);
-    let mut pen = cursor.pen();
-    let mut is_plain = true;
-    for (column, member) in columns.members.iter().enumerate() {
-        pen.name(member);
-        match view.cells.get(column) {
-            Some(cell) => is_plain = escapes.write(view, *cell, &mut pen),
-            None => {
-                pen.room()[..4].copy_from_slice(b"null");
-                pen.moved(4);
+    let room = columns.members_length + view.content * ESCAPED + columns.members.len() * QUOTES;
+    write(out, room, |pen| {
+        columns.members.iter().enumerate().all(|(column, member)| {
+            pen.name(member);
+            match view.cells.get(column) {
+                Some(cell) => escapes.write(view, *cell, pen),
+                None => {
+                    pen.room()[..4].copy_from_slice(b"null");
+                    pen.moved(4);
+                    true
+                }
             }
-        }
-        if !is_plain {
-            break;
-        }
-    }
-    let at = pen.at();
-    cursor.moved_to(at);
-    cursor.finish();
-    if !is_plain {
-        out.truncate(start);
-    }
-    is_plain
+        })
+    })
 }
 
 /// Appends the text of one cell as a JSON string; false, and nothing written, when something about it is not plain.
 pub(super) fn write_cell(view: &View<'_>, cell: Cell, out: &mut Vec<u8>) -> bool {
     let bytes = view.bytes.get(cell.start..cell.end).unwrap_or_default();
     let Some(escapes) = view.columns.escapes.as_ref().filter(|escapes| escapes.fit(bytes)) else { return false };
+    write(out, bytes.len() * ESCAPED + QUOTES, |pen| escapes.write(view, cell, pen))
+}
+
+/// Appends what `write` writes into so much room; nothing where it answers false.
+#[inline]
+fn write(out: &mut Vec<u8>, room: usize, write: impl FnOnce(&mut Pen<'_>) -> bool) -> bool {
     let start = out.len();
     let mut cursor = Cursor::new(out);
-    cursor.reserve(bytes.len() * ESCAPED + QUOTES);
+    cursor.reserve(room);
     let mut pen = cursor.pen();
-    let is_plain = escapes.write(view, cell, &mut pen);
-    let at = pen.at();
+    let is_plain = write(&mut pen);
+    let at = if is_plain { pen.at() } else { start };
     cursor.moved_to(at);
     cursor.finish();
-    if !is_plain {
-        out.truncate(start);
-    }
     is_plain
 }
 

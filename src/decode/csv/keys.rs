@@ -53,6 +53,12 @@ pub(in crate::decode) static SECTION: Section = Section {
             doc: "whether the first row has the names of the columns",
         },
         Key {
+            name: "header_rows",
+            shape: "integer",
+            presence: Presence::Default("1"),
+            doc: "rows of the header; what a column has in them is joined by a blank",
+        },
+        Key {
             name: "columns",
             shape: "array of strings",
             presence: Presence::Optional,
@@ -116,6 +122,7 @@ impl Settings {
         let line_end = table.one_of("line_end", LineEnd::WORDS);
         let comment = text(table, "comment", Settings::parse_comment);
         let header = table.boolean("header");
+        let header_rows = table.integer("header_rows", 1..=100);
         let columns = table.strings("columns");
         let header_match = table.one_of("header_match", HeaderMatch::WORDS);
         let duplicate_columns = table.one_of("duplicate_columns", Duplicates::WORDS);
@@ -153,6 +160,7 @@ impl Settings {
             line_end: line_end?,
             comment: comment?,
             header: header?,
+            header_rows: u32::try_from(header_rows?).ok()?,
             columns,
             header_match: header_match?,
             duplicate_columns: duplicate_columns?,

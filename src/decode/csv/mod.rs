@@ -7,6 +7,7 @@
 
 mod charset;
 mod columns;
+mod cutter;
 mod encode;
 mod footer;
 mod header;
@@ -30,6 +31,7 @@ use crate::diagnostic::nearest;
 use crate::record::{FieldKind, Layout, RawRecord, Reject, Resolved, Scope, Slot, Unresolved, Value};
 
 pub use charset::{Charset, Utf16};
+pub(super) use cutter::Cutter;
 pub(super) use keys::SECTION;
 pub use reader::Reader;
 pub(super) use reader::Rows;

@@ -9,7 +9,7 @@ use super::charset::{Charset, Utf16};
 use super::columns::{Columns, View};
 use super::footer::start_of_last;
 use super::row::{Cells, MAX_COLUMNS, Row};
-use super::settings::{Nul, Ragged, RepeatedHeader, Settings};
+use super::settings::{Nul, RepeatedHeader, Settings};
 use super::utf16::{Input, length_in_file, to_file};
 use super::write_json;
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
@@ -17,17 +17,10 @@ use crate::decode::window::Window;
 use crate::decode::{JsonOptions, MAX_RECORD};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
 
-/// UTF-8's byte order mark.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
-
 /// Reads the rows of one input.
 pub struct Reader<R> {
     input: Input<R>,
     current: RowFields,
-    ragged: Ragged,
-    repeated_header: RepeatedHeader,
-    /// The header row as it stands in the file; empty where there is none.
-    header: Vec<u8>,
     /// Bytes of the window that are done with: consumed with the next call.
     pending: usize,
     /// Offset in the file of the window's start.
@@ -93,24 +86,25 @@ impl<R: Read + Seek> Reader<R> {
             content: 0,
             raw: Vec::new(),
         };
-        let mut reader = Reader {
-            input,
-            current,
-            ragged: settings.ragged,
-            repeated_header: settings.repeated_header,
-            header: Vec::new(),
-            pending: 0,
-            offset: start,
-            records: 0,
-            lines: 0,
-        };
+        let mut reader = Reader { input, current, pending: 0, offset: start, records: 0, lines: 0 };
         for _ in 0..settings.preamble_lines {
             if !reader.skip_line()? {
                 break;
             }
         }
         let names = match (&settings.columns, settings.header) {
-            (_, true) => reader.read_header()?,
+            (_, true) => {
+                let mut names: Vec<String> = Vec::new();
+                for _ in 0..settings.header_rows {
+                    let (row, more) = reader.read_header()?;
+                    columns.header.push(row);
+                    names.resize(names.len().max(more.len()), String::new());
+                    for (name, more) in names.iter_mut().zip(more).filter(|(_, more)| !more.is_empty()) {
+                        *name = if name.is_empty() { more } else { format!("{name} {more}") };
+                    }
+                }
+                names
+            }
             (Some(names), false) => names.clone(),
             (None, false) => (1..=reader.count_columns()?).map(|number| format!("column_{number}")).collect(),
         };
@@ -130,8 +124,8 @@ impl<R: Read + Seek> Reader<R> {
         refused(message, offset, line + 1)
     }
 
-    /// Reads the names of the columns from the next row that is not blank.
-    fn read_header(&mut self) -> Result<Vec<String>, StreamFault> {
+    /// Reads the next row that is not blank: its bytes, and in them the names of the columns.
+    fn read_header(&mut self) -> Result<(Vec<u8>, Vec<String>), StreamFault> {
         loop {
             let expected = match self.find()? {
                 None => "the file is empty: a header with the names of the columns is due".to_owned(),
@@ -153,10 +147,10 @@ impl<R: Read + Seek> Reader<R> {
                         let FieldFault { expected, found, .. } = fault;
                         self.refuse(format!("the header cannot be read: expected {expected}, found {found}"))
                     })?;
-                    self.header = self.current.window.first(content).to_vec();
+                    let header = self.current.window.first(content).to_vec();
                     self.pending = total;
                     self.lines += lines;
-                    return Ok(names);
+                    return Ok((header, names));
                 }
             };
             return Err(self.refuse(expected));
@@ -288,31 +282,26 @@ impl<R: Read + Seek> Reader<R> {
         let bytes = self.current.window.first(content);
         // The Ctrl-Z that ends files of DOS.
         let is_end_mark = bytes == [0x1A];
-        let is_header = self.is_header(bytes);
-        if is_end_mark || (is_header && self.repeated_header == RepeatedHeader::Skip) {
+        let repeats = match self.current.columns.is_header(bytes) {
+            true => self.current.columns.repeated_header,
+            false => RepeatedHeader::Keep,
+        };
+        if is_end_mark || repeats == RepeatedHeader::Skip {
             self.lines += lines;
             return Item::Skipped;
         }
         self.records += 1;
-        let columns = self.current.columns.names.len();
-        let count = self.current.cells.count();
-        let fits = count == columns
-            || match self.ragged {
-                Ragged::Reject => false,
-                Ragged::Pad if count > columns => {
-                    let surplus = self.current.cells.list().get(columns..).unwrap_or_default();
-                    count <= MAX_COLUMNS && surplus.iter().all(|cell| cell.start == cell.end)
+        let misfit = self.current.columns.misfit(&self.current.cells);
+        if repeats == RepeatedHeader::Reject || misfit.is_some() {
+            let item = match misfit.filter(|_| repeats != RepeatedHeader::Reject) {
+                Some((due, there)) => {
+                    let (expected, found) = (format!("{due} columns"), format!("{there} columns"));
+                    self.reject(RejectCode::ColumnCount, &expected, found, content)
                 }
-                Ragged::Pad | Ragged::Truncate => true,
-            };
-        let is_repeated = is_header && self.repeated_header == RepeatedHeader::Reject;
-        if is_repeated || !fits {
-            let item = if is_repeated {
-                let found = "the header once more".to_owned();
-                self.reject(RejectCode::RepeatedHeader, "a record", found, content)
-            } else {
-                let (expected, found) = (format!("{columns} columns"), format!("{count} columns"));
-                self.reject(RejectCode::ColumnCount, &expected, found, content)
+                None => {
+                    let found = "the header once more".to_owned();
+                    self.reject(RejectCode::RepeatedHeader, "a record", found, content)
+                }
             };
             self.lines += lines;
             return Item::Reject(item);
@@ -324,14 +313,6 @@ impl<R: Read + Seek> Reader<R> {
         let position = self.position(self.raw(content).len());
         self.lines += lines;
         Item::Record(RawRecord { raw: self.raw(content), position, fields: &self.current })
-    }
-
-    /// Whether a row is the header once more, also with the byte order mark of a file that was appended.
-    fn is_header(&self, row: &[u8]) -> bool {
-        if self.header.is_empty() || row.len() < self.header.len() || row.len() > self.header.len() + MARK.len() {
-            return false;
-        }
-        row == self.header || row.strip_prefix(MARK).is_some_and(|row| row == self.header)
     }
 
     /// The bytes of a row in the file. Those of UTF-16 have to be in `raw` already.
@@ -361,6 +342,22 @@ impl<R: Read + Seek> Reader<R> {
             Some(_) => length_in_file(self.current.window.first(self.pending)),
         };
         Resume { offset: self.offset + pending as u64, records: self.records, line: self.lines }
+    }
+
+    /// The next whole rows of about so many bytes, unread, and where they begin; `None` where they cannot be told apart
+    /// without reading them. Their records and lines are not counted.
+    pub(in crate::decode) fn stretch(&mut self, size: usize) -> io::Result<Option<(Vec<u8>, u64)>> {
+        if self.input.order().is_some() {
+            return Ok(None);
+        }
+        self.advance();
+        let RowFields { window, columns, .. } = &mut self.current;
+        window.fill(&mut self.input, size)?;
+        let Some(length) = columns.marks.whole_rows(window.first(size)) else { return Ok(None) };
+        let part = (window.first(length).to_vec(), self.offset);
+        self.pending = length;
+        self.advance();
+        Ok(Some(part))
     }
 
     /// What writes records of this file that were copied out of the reader. Rows of UTF-16 are not what the file has.
@@ -419,6 +416,19 @@ impl Clone for Rows {
 }
 
 impl Rows {
+    /// Reads the rows of a part of the file; their records and lines are counted from its beginning.
+    pub(in crate::decode) fn reader(&self, bytes: Vec<u8>, offset: u64) -> Reader<io::Empty> {
+        let current = RowFields {
+            columns: Arc::clone(&self.0),
+            window: Window::of(bytes),
+            cells: Cells::default(),
+            content: 0,
+            raw: Vec::new(),
+        };
+        let input = Input::new(io::empty(), None, 0);
+        Reader { input, current, pending: 0, offset, records: 0, lines: 0 }
+    }
+
     /// As [`Decoder::write_json`](crate::decode::Decoder::write_json), from a record's raw bytes and position.
     pub(in crate::decode) fn write_json(
         &self,

@@ -331,6 +331,44 @@ impl Marks {
         ended.then_some((bytes.len(), bytes.len()))
     }
 
+    /// How many of the bytes, which begin with a row, are whole rows: up to some line end outside quotes. It looks for
+    /// quotes and line ends only, so it is much faster than reading the rows; `None` where that does not tell.
+    pub(super) fn whole_rows(&self, bytes: &[u8]) -> Option<usize> {
+        let delimiter = self.usual.filter(|_| self.comment.is_none())?;
+        let last_end = |from: usize, to: usize| {
+            let gap = bytes.get(from..to)?;
+            memchr::memrchr(b'\n', gap).map(|found| from + found + 1)
+        };
+        let Some(quote) = self.quote else { return last_end(0, bytes.len()) };
+        let ends_cell = |byte: u8| byte == delimiter || matches!(byte, b'\n' | b'\r');
+        let find =
+            |from: usize| bytes.get(from..).and_then(|rest| memchr::memchr(quote, rest)).map(|found| from + found);
+        let (mut at, mut end) = (0, None);
+        while let Some(opening) = find(at) {
+            end = last_end(at, opening).or(end);
+            let before = opening.checked_sub(1).and_then(|before| bytes.get(before));
+            if before.is_some_and(|byte| !ends_cell(*byte)) {
+                // A quote within a cell is text.
+                at = opening + 1;
+                continue;
+            }
+            let mut from = opening + 1;
+            loop {
+                // What breaks off inside quotes, or has wrong ones, is left to the reader of rows.
+                let Some(closing) = find(from) else { return end };
+                match bytes.get(closing + 1) {
+                    Some(&byte) if byte == quote => from = closing + 2,
+                    Some(&byte) if ends_cell(byte) => {
+                        at = closing + 1;
+                        break;
+                    }
+                    _ => return end,
+                }
+            }
+        }
+        last_end(at, bytes.len()).or(end)
+    }
+
     /// The text of a cell that has marks in it: quotes made single, escapes taken off.
     pub(super) fn without_marks(&self, bytes: &[u8], quoted: bool) -> Vec<u8> {
         let mut text = Vec::with_capacity(bytes.len());

@@ -20,6 +20,8 @@ pub struct Settings {
     pub comment: Option<String>,
     /// Whether the first row has the names of the columns.
     pub header: bool,
+    /// Rows that the header has; a column's names in them are joined by a blank.
+    pub header_rows: u32,
     /// The names: of a file without header, in order; of a file with header, those that are held against it.
     pub columns: Option<Vec<String>>,
     /// How a header is held against `columns`.
@@ -161,6 +163,7 @@ impl Default for Settings {
             line_end: LineEnd::Any,
             comment: None,
             header: true,
+            header_rows: 1,
             columns: None,
             header_match: HeaderMatch::Contains,
             duplicate_columns: Duplicates::Reject,

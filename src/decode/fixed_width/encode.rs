@@ -24,7 +24,8 @@ pub(in crate::decode) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(super) fn new(columns: &'a Columns) -> Writer<'a> {
         let line_end: &[u8] = match columns.encoding.family() {
-            Family::Ascii => b"\r\n",
+            Family::Ascii if columns.crlf => b"\r\n",
+            Family::Ascii => b"\n",
             Family::Ebcdic => b"\x15",
         };
         let page = columns.encoding.writer();

@@ -8,6 +8,7 @@
 mod encode;
 mod reader;
 mod settings;
+mod spec;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ struct Columns {
     footer_lines: u64,
     pad: bool,
     trim: Trim,
+    crlf: bool,
 }
 
 impl FixedWidth {
@@ -60,6 +62,7 @@ impl FixedWidth {
             footer_lines: settings.footer_lines,
             pad: settings.pad,
             trim: settings.trim,
+            crlf: settings.crlf,
         })))
     }
 

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::spec;
 use crate::decode::format::{FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::decode::{CodePage, MAX_RECORD};
-use crate::diagnostic::{Diagnostic, Faults, Key, Presence, Section, SourceText, Table};
+use crate::diagnostic::{Faults, Key, Presence, Section, SourceText, Table};
 
 /// What a person wrote.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Settings {
     pub pad: bool,
     /// Which blanks of a field are padding.
     pub trim: Trim,
+    /// Whether lines are written with CR and LF at their end and not with LF alone; both are read.
+    pub crlf: bool,
 }
 
 /// Where the fields are listed.
@@ -29,7 +32,7 @@ pub struct Settings {
 pub enum Fields {
     /// In the mapping.
     Inline(Vec<Field>),
-    /// In a file of lines `name,start,length`.
+    /// In a file of lines `name,start,length`, or of a ruler.
     Spec {
         /// Its path, as written.
         path: String,
@@ -71,7 +74,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "spec",
             shape: "path",
             presence: Presence::Optional,
-            doc: "file that lists the columns, a line `name,start,length` each; instead of `fields`",
+            doc: "file that lists the columns, a line `name,start,length` each, or a ruler; instead of `fields`",
         },
         Key {
             name: "encoding",
@@ -123,7 +126,7 @@ impl Settings {
     /// The defaults, with these fields.
     pub fn new(fields: Fields) -> Settings {
         let encoding = CodePage::utf8();
-        Settings { encoding, fields, header_lines: 0, footer_lines: 0, pad: false, trim: Trim::Both }
+        Settings { encoding, fields, header_lines: 0, footer_lines: 0, pad: false, trim: Trim::Both, crlf: true }
     }
 
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
@@ -146,6 +149,7 @@ impl Settings {
             footer_lines: u64::try_from(footer_lines?).ok()?,
             pad: pad?,
             trim: trim?,
+            crlf: true,
         })
     }
 
@@ -164,7 +168,7 @@ impl Settings {
         match &self.fields {
             Fields::Inline(fields) => Some(fields.clone()),
             Fields::Spec { path, place } => match texts(path) {
-                Some(source) => parse_spec(&source, faults),
+                Some(source) => spec::parse(&source, faults),
                 None => {
                     faults.push(place.fault(format!("cannot read the list of fields `{path}`")));
                     None
@@ -195,44 +199,4 @@ fn read_fields(table: &Table<'_>) -> Option<Fields> {
         table.fail(table.node().key_fault("`fields` lists no field"));
     }
     (sound && !table.failed()).then_some(Fields::Inline(fields))
-}
-
-/// Reads lines `name,start,length`. Empty lines, lines that start with `#`, and a first line of just these three
-/// words are passed over.
-fn parse_spec(source: &Arc<SourceText>, faults: &Faults) -> Option<Vec<Field>> {
-    let mut fields: Vec<Field> = Vec::new();
-    let before = faults.len();
-    let mut line_start = 0;
-    for line in source.text.split_inclusive('\n') {
-        let text = line.trim();
-        let start = line_start + (line.len() - line.trim_start().len());
-        line_start += line.len();
-        if text.is_empty() || text.starts_with('#') || text.eq_ignore_ascii_case("name,start,length") {
-            continue;
-        }
-        let fault = |message: String| {
-            let help = "a line is `name,start,length`, like `SKU,1,12`; the first column is 1";
-            faults.push(Diagnostic::new(source, start..start + text.len(), message).help(help));
-        };
-        let parts: Vec<_> = text.split(',').map(str::trim).collect();
-        let [name, column, length] = parts.as_slice() else {
-            fault(format!("expected three values, found {}", parts.len()));
-            continue;
-        };
-        let (column, length) = (column.parse::<usize>(), length.parse::<usize>());
-        let bounds = 1..=MAX_RECORD;
-        match (column, length) {
-            (Ok(column), Ok(length)) if bounds.contains(&column) && bounds.contains(&length) && !name.is_empty() => {
-                if fields.iter().any(|field| field.name == *name) {
-                    fault(format!("there is another field `{name}`"));
-                }
-                fields.push(Field { name: (*name).to_owned(), start: column - 1, length });
-            }
-            _ => fault("expected a name, a first column from 1, and a length from 1".to_owned()),
-        }
-    }
-    if fields.is_empty() && faults.len() == before {
-        faults.push(Diagnostic::new(source, 0..source.text.len(), "the list of fields is empty"));
-    }
-    (faults.len() == before).then_some(fields)
 }

@@ -132,6 +132,30 @@ fn a_list_of_fields_in_a_file() {
         ]),
     );
     check("", Err(&["the list of fields is empty"]));
+    check("<-SKU-->\u{e4}", Err(&["f.spec:1:9: this is no mark of a ruler"]));
+    check("<----><A>", Err(&["f.spec:1:1: this mark has no name"]));
+    check("<A-><-A>", Err(&["f.spec:1:5: there is another field `A`"]));
+    check("A B\n--- - -", Err(&["f.spec:2:1: 3 runs of columns stand under 2 names"]));
+    check("A A\n- -", Err(&["there is another field `A`"]));
+}
+
+#[test]
+fn a_ruler_is_a_picture_of_a_line() {
+    let check = |text: &str, expected: &[(&str, usize, usize)]| {
+        let source = SourceText::new(Path::new("f.spec"), text.to_owned());
+        let fields = Fields::Spec { path: "f.spec".to_owned(), place: Place::command_line("--spec f.spec") };
+        let format = Format::FixedWidth(Settings::new(fields));
+        let decoder = format.compile(&|_| Some(Arc::clone(&source)), &Faults::new()).unwrap();
+        let rows = decoder.describe();
+        let found: Vec<_> = rows.iter().map(|row| (&row.name[..], row.offset.unwrap(), row.length.unwrap())).collect();
+        assert_eq!(found, expected, "{text}");
+    };
+    check("# stock\n<SKU----><-QTY-> <\u{dc}BER->\n", &[("SKU", 0, 9), ("QTY", 9, 7), ("\u{dc}BER", 17, 7)]);
+    check("  <CUST-NO><-A->", &[("CUST-NO", 2, 9), ("A", 11, 5)]);
+    check(
+        "T SKU     QUANTITY\n- -----===-  --\n".replace("QUANTITY", "Q R S").as_str(),
+        &[("T", 0, 1), ("SKU", 2, 5), ("Q", 7, 3), ("R", 10, 1), ("S", 13, 2)],
+    );
 }
 
 #[test]
@@ -216,6 +240,7 @@ fn lines_are_written() {
         record,
         Ok("\r\nIü1  7  \r\n\r\n\r\n".as_bytes()),
     );
+    check(Settings { crlf: false, ..settings() }, record, Ok("Iü1  7  \n".as_bytes()));
     // A field that covers two others, and a gap before them.
     let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length };
     let covering = || Settings::new(Fields::Inline(vec![field("AB", 1, 2), field("A", 1, 1), field("B", 2, 1)]));

@@ -175,6 +175,7 @@ pub(super) fn dialect() -> impl Strategy<Value = Settings> {
             footer_lines: lines,
             ragged: Ragged::WORDS[ragged].1,
             header,
+            header_rows: if lines == 1 { 2 } else { 1 },
             ..Settings::default()
         },
     )

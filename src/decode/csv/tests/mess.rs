@@ -170,6 +170,14 @@ fn a_header_in_the_middle() {
 }
 
 #[test]
+fn a_header_of_several_rows() {
+    let settings = || Settings { header_rows: 2, repeated_header: RepeatedHeader::Skip, ..Settings::default() };
+    let data = b"no,price,\n\n,EUR,weight\n1,2,3\nno,price,\n,EUR,weight\n";
+    check(settings(), data, &[r#"4 {"no":"1","price EUR":"2","weight":"3"}"#, "skipped", "skipped"]);
+    check(settings(), b"no,a\n", &["lost: line 2: the file is empty: a header with the names of the columns is due"]);
+}
+
+#[test]
 fn rows_of_other_lengths() {
     let with = |ragged: Ragged| Settings { ragged, ..Settings::default() };
     let data = b"a,b\n1\n1,2,\n1,2,3\n1,2\n";
@@ -347,6 +355,66 @@ proptest! {
             prop_assert_eq!(&read_from(&decoder, &bytes, reader.resume_point()), &all[done..]);
             let _ = reader.next().unwrap();
         }
+    }
+
+    /// Parts of a file that are read for themselves give what the whole gives.
+    #[test]
+    fn parts_give_what_the_whole_gives(settings in dialect(), bytes in hard(), size in 1usize..60) {
+        prop_assume!(settings.check().is_ok());
+        let decoder = compile(settings);
+        let Ok(mut reader) = decoder.reader(Cursor::new(&bytes), Resume::default()) else { return Ok(()) };
+        let (options, mut whole, mut parts) = (JsonOptions::default(), Vec::new(), Vec::new());
+        let tell = |lines: &mut Vec<String>, json: &[u8], rejects: Vec<crate::record::Reject>| {
+            lines.extend(String::from_utf8(json.to_vec()).unwrap().lines().map(str::to_owned));
+            lines.extend(rejects.iter().map(crate::record::Reject::sentence));
+        };
+        let Some(detached) = decoder.detached(&reader) else { return Ok(()) };
+        let mut counted = reader.resume_point();
+        loop {
+            let (mut json, mut rejects) = (Vec::new(), Vec::new());
+            let from = reader.resume_point();
+            let (from, to) = match reader.part(size).unwrap() {
+                Some(part) => (Resume::default(), detached.write_part(part, &options, &mut json, &mut rejects).unwrap()),
+                None => {
+                    match reader.next().unwrap() {
+                        None => break,
+                        Some(Item::Skipped) => {}
+                        Some(Item::Reject(reject)) => rejects.push(reject),
+                        Some(Item::Record(record)) => match decoder.write_json(&record, &options, &mut json) {
+                            Ok(()) => json.push(b'\n'),
+                            Err(reject) => rejects.push(reject),
+                        },
+                    }
+                    (from, reader.resume_point())
+                }
+            };
+            for reject in &mut rejects {
+                reject.position.record = reject.position.record - from.records + counted.records;
+                reject.position.line = reject.position.line.map(|line| line - from.line + counted.line);
+            }
+            counted.records += to.records - from.records;
+            counted.line += to.line - from.line;
+            tell(&mut parts, &json, rejects);
+        }
+        let mut reader = decoder.reader(Cursor::new(&bytes), Resume::default()).unwrap();
+        while let Some(item) = reader.next().unwrap() {
+            let (mut json, mut rejects) = (Vec::new(), Vec::new());
+            match item {
+                Item::Skipped => {}
+                Item::Reject(reject) => rejects.push(reject),
+                Item::Record(record) => match decoder.write_json(&record, &options, &mut json) {
+                    Ok(()) => json.push(b'\n'),
+                    Err(reject) => rejects.push(reject),
+                },
+            }
+            tell(&mut whole, &json, rejects);
+        }
+        // Within a part its rejects come behind its records.
+        whole.sort();
+        parts.sort();
+        prop_assert_eq!(parts, whole);
+        let end = reader.resume_point();
+        prop_assert_eq!((counted.records, counted.line), (end.records, end.line));
     }
 
     /// The fast way to cut a row and the one for any dialect agree, and so do those to its JSON.
