@@ -49,9 +49,9 @@ fn orders() -> Vec<u8> {
             record % 1000
         );
         for line in 0..3 {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "    <o:Line no=\"{line}\"><o:Sku>ART-{:06}</o:Sku><o:Qty>{}</o:Qty></o:Line>\n",
+                "    <o:Line no=\"{line}\"><o:Sku>ART-{:06}</o:Sku><o:Qty>{}</o:Qty></o:Line>",
                 record * 7 % 999_983,
                 record % 9
             );

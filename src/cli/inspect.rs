@@ -1,5 +1,6 @@
 //! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,8 +10,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::decode::text_of;
-use crate::decode::{CodePage, Format, LayoutRow, Place, cobol};
+use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol};
 use crate::diagnostic::{Faults, SourceText};
+
+/// No copybook is larger.
+const MAX_COPYBOOK: u64 = 64 << 20;
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
@@ -36,7 +40,11 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
 
 fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {
     let path = args.copybook.display().to_string();
-    let bytes = std::fs::read(&args.copybook).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let file = File::open(&args.copybook).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let bytes = Compression::default().read_all(file, MAX_COPYBOOK).map_err(|fault| match fault {
+        StreamFault::Io(error) => format!("cannot read {path}: {error}"),
+        StreamFault::Layout { message, .. } => format!("{path}: {message}"),
+    })?;
     let source = SourceText::new(&args.copybook, text_of(bytes));
     let encoding = CodePage::find("cp037").map_err(|unknown| unknown.to_string())?;
     let place = Place::command_line(&format!("inspect {path}"));
