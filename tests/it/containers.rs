@@ -1,13 +1,13 @@
 //! Compressed files: decoded, staged, refused and replayed as if they had come plain.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::site::Site;
+use crate::site::{Site, peak_memory};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/decode/compressed").join(name)
@@ -45,6 +45,7 @@ fn decode_says_why_it_cannot_unpack() {
         assert!(said.contains(expected), "{said}");
     };
     check("several.zip", &[], "say by `member` which one is meant: `in/rows.csv`, `in/other.csv`, `README`");
+    check("zeros.gz", &["--max-unpacked-mib", "1"], "unpacks to more than 1 MiB");
     check("encrypted.zip", &[], "is encrypted");
     check("workbook.zip", &[], "Excel workbook");
     check("rows.csv.gz", &["--compression", "none"], "is compressed (gzip)");
@@ -98,18 +99,7 @@ fn memory_does_not_follow_a_compressed_xml_file() {
         }
         gzip.write_all(b"</a>").unwrap();
         site.write("r.xml.gz", &gzip.finish().unwrap());
-        let mut command = site.command(&["decode", "r.xml.gz", "--record-path", "/a/r"]);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let (mut buffer, mut peak) = (vec![0u8; 1 << 20], 0);
-        while stdout.read(&mut buffer).unwrap() > 0 {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-            let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
-            peak = peak.max(kilobytes.unwrap_or(0));
-        }
-        assert!(child.wait().unwrap().success());
-        peak
+        peak_memory(&mut site.command(&["decode", "r.xml.gz", "--record-path", "/a/r"]))
     };
     let (small, large) = (peak(8_000), peak(80_000));
     assert!(small > 0 && large < small + 4_096, "{small} kB, then {large} kB");

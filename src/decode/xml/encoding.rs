@@ -125,9 +125,9 @@ fn sniff(start: &[u8], forced: Option<&'static Encoding>) -> Result<(&'static En
     }
 }
 
-/// The label of `<?xml version="1.0" encoding="…"?>`.
+/// The label of `<?xml version="1.0" encoding="…"?>`. White space before it is not allowed, and common.
 fn declared(start: &[u8]) -> Option<String> {
-    let rest = start.strip_prefix(b"<?xml")?;
+    let rest = start.trim_ascii_start().strip_prefix(b"<?xml")?;
     let declaration = &rest[..memchr::memmem::find(rest, b"?>")?];
     let at = memchr::memmem::find(declaration, b"encoding")? + b"encoding".len();
     let value = declaration.get(at..)?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
