@@ -15,8 +15,11 @@ use serde_json::json;
 use super::data_file;
 use super::decode::{LayoutArgs, layout, text_at, text_of};
 use super::output;
-use crate::decode::{CodePage, Format, LayoutRow, Place, StreamFault, cobol};
+use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol};
 use crate::diagnostic::{Faults, SourceText};
+
+/// No copybook is larger.
+const MAX_COPYBOOK: u64 = 64 << 20;
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
@@ -113,7 +116,11 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
 
 fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {
     let path = args.file.display().to_string();
-    let bytes = std::fs::read(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let file = File::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let bytes = Compression::default().read_all(file, MAX_COPYBOOK).map_err(|fault| match fault {
+        StreamFault::Io(error) => format!("cannot read {path}: {error}"),
+        StreamFault::Layout { message, .. } => format!("{path}: {message}"),
+    })?;
     let source = SourceText::new(&args.file, text_of(bytes));
     let texts = RefCell::new(HashMap::from([(path.clone(), Some(source))]));
     let encoding = CodePage::find("cp037").map_err(|unknown| unknown.to_string())?;

@@ -74,9 +74,9 @@ enum Command {
     /// Read what is new for a resource now
     Sync(sync::Options),
     /// Decode a legacy file by its layout alone, one JSON object a record
-    Decode(decode::DecodeArgs),
+    Decode(Box<decode::DecodeArgs>),
     /// Write a legacy file from JSON, one object a record, by its layout: the twin of decode
-    Encode(encode::EncodeArgs),
+    Encode(Box<encode::EncodeArgs>),
     /// Show the layout of a copybook, or what a file of data looks like
     Inspect(inspect::InspectArgs),
     /// List, show, replay or discard records that were rejected

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::site::Site;
+use crate::site::{Site, peak_memory};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/decode/compressed").join(name)
@@ -45,6 +45,7 @@ fn decode_says_why_it_cannot_unpack() {
         assert!(said.contains(expected), "{said}");
     };
     check("several.zip", &[], "say by `member` which one is meant: `in/rows.csv`, `in/other.csv`, `README`");
+    check("zeros.gz", &["--max-unpacked-mib", "1"], "unpacks to more than 1 MiB");
     check("encrypted.zip", &[], "is encrypted");
     check("workbook.zip", &[], "Excel workbook");
     check("rows.csv.gz", &["--compression", "none"], "is compressed (gzip)");
@@ -67,6 +68,42 @@ fn a_footer_is_counted_from_the_end_of_the_unpacked_bytes() {
     let (plain, packed) = (decode("r.bin", &[]), decode("r.bin.gz", &["--max-unpack-ratio", "5000", "--threads", "2"]));
     assert_eq!(String::from_utf8_lossy(&plain.stdout).lines().count(), 200_000);
     assert!(packed.status.success() && packed.stdout == plain.stdout);
+}
+
+#[test]
+fn a_compressed_copybook_is_inspected() {
+    let site = Site::new();
+    let copybook = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/decode/orders.cpy");
+    site.copy(&copybook, "orders.cpy");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&std::fs::read(&copybook).unwrap()).unwrap();
+    site.write("orders.cpy.gz", &gzip.finish().unwrap());
+    let plain = site.run(&["inspect", "orders.cpy"]);
+    assert!(plain.status.success() && plain.stdout.len() > 500);
+    assert_eq!(site.run(&["inspect", "orders.cpy.gz"]).stdout, plain.stdout);
+    let archive = site.run(&["inspect", fixture("several.zip").to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&archive.stderr).contains("say by `member` which one is meant"));
+    assert_eq!(archive.status.code(), Some(2));
+}
+
+/// Ten times the input takes no more memory, packed as it is and with records that lie in one another.
+#[test]
+fn memory_does_not_follow_a_compressed_xml_file() {
+    let site = Site::new();
+    let peak = |records: usize| -> u64 {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"<a>").unwrap();
+        for number in 0..records {
+            let lines = format!("<l no='{number}'><s>article {number}</s><q>{}</q></l>", number % 7).repeat(4);
+            gzip.write_all(format!("<r id='{number}'>{lines}</r>\n").as_bytes()).unwrap();
+        }
+        gzip.write_all(b"</a>").unwrap();
+        site.write("r.xml.gz", &gzip.finish().unwrap());
+        peak_memory(&mut site.command(&["decode", "r.xml.gz", "--record-path", "/a/r"]))
+    };
+    let (small, large) = (peak(8_000), peak(80_000));
+    assert!(small > 0 && large < small + 4_096, "{small} kB, then {large} kB");
+    assert!(large < 64 * 1024, "{large} kB");
 }
 
 fn mapping(more: &str, price: &str) -> String {

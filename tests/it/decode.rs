@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use crate::site::peak_memory;
+
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/decode").join(name)
 }
@@ -233,22 +235,8 @@ fn memory_does_not_follow_the_file() {
         (0..records).for_each(|_| file.write_all(record).unwrap());
         file.into_inner().unwrap();
         let copybook = fixture("orders.cpy");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
-            .args(["decode", path.to_str().unwrap(), "--copybook", copybook.to_str().unwrap()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let mut buffer = vec![0u8; 1 << 20];
-        let mut peak = 0;
-        while stdout.read(&mut buffer).unwrap() > 0 {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-            let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
-            peak = peak.max(kilobytes.unwrap_or(0));
-        }
-        assert!(child.wait().unwrap().success());
-        peak
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        peak_memory(command.args(["decode", path.to_str().unwrap(), "--copybook", copybook.to_str().unwrap()]))
     };
     let (small, large) = (peak(8_000), peak(80_000));
     assert!(small > 0 && large < small + 4_096, "{small} kB, then {large} kB");

@@ -173,6 +173,21 @@ impl Drop for Service {
     }
 }
 
+/// Runs a command that writes to stdout and succeeds; the most memory it had while it wrote, in kB.
+pub(crate) fn peak_memory(command: &mut Command) -> u64 {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let (mut buffer, mut peak) = (vec![0u8; 1 << 20], 0);
+    while stdout.read(&mut buffer).unwrap() > 0 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
+        peak = peak.max(kilobytes.unwrap_or(0));
+    }
+    assert!(child.wait().unwrap().success());
+    peak
+}
+
 /// Asks the facade at `address`.
 pub(crate) fn get(address: &str, path: &str, key: &str) -> Result<String, u16> {
     let request = ureq::get(format!("http://{address}{path}"));

@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output;
-use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Part, Reader, Resume, StreamFault};
+use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault, Stretch};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Part, Position, Reject};
 use options::{compression_of, format_of};

@@ -17,6 +17,7 @@ mod zip;
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::reader::StreamFault;
 use crate::record::RejectCode;
 
 pub(super) use input::Input;
@@ -105,6 +106,18 @@ impl Compression {
             return Err("must not be empty".to_owned());
         }
         glob::Pattern::new(text).map_err(|error| format!("`{text}` is no file name pattern: {}", error.msg))
+    }
+
+    /// A small file as a whole, unpacked; one of more than `max_bytes` is refused.
+    pub fn read_all<R: Read + Seek>(&self, input: R, max_bytes: u64) -> Result<Vec<u8>, StreamFault> {
+        let strict = Compression { max_unpacked: self.max_unpacked.min(max_bytes), ..self.clone() };
+        let mut content = Vec::new();
+        strict.open(input, false)?.take(max_bytes + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > max_bytes {
+            let message = format!("the file has more than {} MiB", max_bytes >> 20);
+            return Err(StreamFault::Layout { code: RejectCode::TooLarge, message, offset: max_bytes, line: None });
+        }
+        Ok(content)
     }
 
     /// Begins to read a file at its start. `of_zip` says that the format itself is a zip archive (a workbook), which is

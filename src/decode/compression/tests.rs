@@ -227,6 +227,31 @@ fn faults_of_the_disk_stay_errors() {
     }
 }
 
+/// An input that answers a few bytes at a time gives the same.
+#[test]
+fn no_boundary_of_a_read_shows() {
+    struct Pieces<'a>(Cursor<&'a [u8]>, usize);
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let length = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..length])
+        }
+    }
+    impl Seek for Pieces<'_> {
+        fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+    for (name, content) in packed() {
+        for piece in [1, 7, 4097] {
+            let mut bytes = Vec::new();
+            let input = Pieces(Cursor::new(content), piece);
+            Compression::default().open(input, false).unwrap().read_to_end(&mut bytes).unwrap();
+            assert!(bytes == PLAIN, "{name} in pieces of {piece}");
+        }
+    }
+}
+
 #[test]
 fn looking_back_from_the_end() {
     for (name, content) in packed() {

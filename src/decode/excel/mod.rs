@@ -14,6 +14,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod workbook;
+mod xls;
 
 use std::io::{Read, Seek};
 use std::sync::Arc;

@@ -199,6 +199,7 @@ fn what_is_no_workbook_or_too_large() {
         RejectCode::TooLarge,
         "unpacks to more than",
     );
+    check(Settings::default(), fixture!("corners.xls"), RejectCode::TooLarge, "span 33554432 cells");
     let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let locked = [&[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1][..], &[0; 600], &name].concat();
     check(data(), &locked, unreadable, "has a password");

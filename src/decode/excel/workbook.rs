@@ -105,6 +105,13 @@ fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
         if memchr::memmem::find(bytes, &name).is_some() {
             return Err(Unfit::unreadable("the workbook has a password: have it sent without"));
         }
+        let spanned = super::xls::cells(bytes);
+        let spanned = spanned.ok_or_else(|| Unfit::unreadable("the workbook is damaged: it cannot be followed"))?;
+        if spanned > MAX_CELLS as u64 {
+            return Err(Unfit::too_large(format!(
+                "the sheets of the workbook span {spanned} cells, and {MAX_CELLS} are read at most: have it sent as CSV"
+            )));
+        }
         return Ok(Kind::Xls);
     }
     if !bytes.starts_with(b"PK") {

@@ -15,7 +15,7 @@ use crate::decode::reader::StreamFault;
 use crate::record::RejectCode;
 
 /// Attributes that one element may have.
-const MAX_ATTRIBUTES: usize = 1000;
+const MAX_ATTRIBUTES: usize = 256;
 
 /// An element of the record that is open; its name lies in the window.
 pub(super) struct Frame {

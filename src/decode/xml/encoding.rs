@@ -125,9 +125,9 @@ fn sniff(start: &[u8], forced: Option<&'static Encoding>) -> Result<(&'static En
     }
 }
 
-/// The label of `<?xml version="1.0" encoding="…"?>`.
+/// The label of `<?xml version="1.0" encoding="…"?>`. White space before it is not allowed, and common.
 fn declared(start: &[u8]) -> Option<String> {
-    let rest = start.strip_prefix(b"<?xml")?;
+    let rest = start.trim_ascii_start().strip_prefix(b"<?xml")?;
     let declaration = &rest[..memchr::memmem::find(rest, b"?>")?];
     let at = memchr::memmem::find(declaration, b"encoding")? + b"encoding".len();
     let value = declaration.get(at..)?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
@@ -194,17 +194,17 @@ impl<R: Read> Transcoder<R> {
 
     /// Turns what was read, piece by piece; false at the end.
     fn turn(&mut self) -> io::Result<bool> {
-        if self.turned == self.raw.len() && !self.ended {
+        if self.turned == self.usable() && !self.ended {
             self.read_block()?;
         }
         // The first byte of a piece is its `<`.
-        let unit = self.unit();
-        while self.turned < self.raw.len() && self.text.len() < BLOCK {
+        let (unit, end) = (self.unit(), self.usable());
+        while self.turned < end && self.text.len() < BLOCK {
             let is_new = self.pieces.back().is_some_and(|piece| piece.1 == self.raw_start + self.turned as u64);
             let skip = if is_new { unit } else { 0 };
-            let from = (self.turned + skip).min(self.raw.len());
-            let next = self.find(from).map_or(self.raw.len(), |found| from + found);
-            let is_whole = next < self.raw.len();
+            let from = (self.turned + skip).min(end);
+            let next = self.find(from, end).map_or(end, |found| from + found);
+            let is_whole = next < end;
             let was = self.text.len();
             self.decode(next, is_whole);
             let bytes = (self.text.len() - was) as u64;
@@ -213,7 +213,7 @@ impl<R: Read> Transcoder<R> {
                 self.begin_piece();
             }
         }
-        if self.ended && self.turned == self.raw.len() {
+        if self.ended && self.turned == end {
             let was = self.text.len();
             self.decode(self.raw.len(), true);
             self.text_end += (self.text.len() - was) as u64;
@@ -267,6 +267,11 @@ impl<R: Read> Transcoder<R> {
         Ok(())
     }
 
+    /// How far the bytes can be turned: a unit that is there by half waits for the rest, it may be a `<`.
+    fn usable(&self) -> usize {
+        self.turned + (self.raw.len() - self.turned) / self.unit() * self.unit()
+    }
+
     /// Bytes of the unit that `<` takes.
     fn unit(&self) -> usize {
         if self.is_wide() { 2 } else { 1 }
@@ -277,17 +282,14 @@ impl<R: Read> Transcoder<R> {
     }
 
     /// How far the next `<` lies behind an index of the raw bytes.
-    fn find(&self, from: usize) -> Option<usize> {
-        let bytes = &self.raw[from..];
+    fn find(&self, from: usize, end: usize) -> Option<usize> {
+        let bytes = &self.raw[from..end];
         if !self.is_wide() {
             return memchr::memchr(b'<', bytes);
         }
         let mark = if self.encoding == UTF_16LE { [b'<', 0] } else { [0, b'<'] };
-        // Units lie at even distances from where pieces begin.
-        let piece = self.pieces.back().map_or(self.raw_start, |piece| piece.1);
-        let odd = ((self.raw_start + from as u64 - piece) % 2) as usize;
-        let found = bytes.get(odd..)?.chunks_exact(2).position(|unit| unit == mark)?;
-        Some(odd + 2 * found)
+        // Only whole units are turned, so this begins with one.
+        Some(2 * bytes.chunks_exact(2).position(|unit| unit == mark)?)
     }
 }
 

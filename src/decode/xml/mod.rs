@@ -17,6 +17,8 @@
 mod build;
 mod encode;
 mod encoding;
+#[cfg(test)]
+mod large_tests;
 mod markup;
 mod names;
 mod outside;

@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use indexmap::IndexMap;
+
 use super::settings::Settings;
 use crate::decode::json::write_string;
 
@@ -14,6 +16,9 @@ pub(super) const MAX_NAME: usize = 1000;
 
 pub(super) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// No place in a list.
+const UNKNOWN: usize = usize::MAX;
 
 /// The number of a name.
 pub(super) type Name = u32;
@@ -38,6 +43,14 @@ pub(super) enum AttributeName {
     Dropped,
 }
 
+/// A prefix of the document.
+struct Binding {
+    prefix: Box<str>,
+    uri: Box<str>,
+    /// Without it the prefix meant something else.
+    is_new: bool,
+}
+
 /// All names of one file.
 pub(super) struct Names {
     /// Prefix = namespace, as the settings have it; empty when local names count.
@@ -46,13 +59,13 @@ pub(super) struct Names {
     shown: Vec<Box<str>>,
     members: Vec<Box<[u8]>>,
     /// Numbers of names as the document writes them, while the same prefixes are bound.
-    elements: HashMap<Box<str>, Name>,
+    elements: IndexMap<Box<str>, Name>,
     attributes: HashMap<Box<str>, AttributeName>,
-    /// The name that came last, and for every name the one that followed it last.
+    /// The name that came last, from 1, and for every name the place in `elements` of the one that followed it last.
     last: usize,
-    followers: Vec<(Box<str>, Name)>,
+    followers: Vec<usize>,
     /// Prefixes that the document has bound, innermost last.
-    bound: Vec<(Box<str>, Box<str>)>,
+    bound: Vec<Binding>,
 }
 
 impl Names {
@@ -62,10 +75,10 @@ impl Names {
             numbers: HashMap::new(),
             shown: Vec::new(),
             members: Vec::new(),
-            elements: HashMap::new(),
+            elements: IndexMap::new(),
             attributes: HashMap::new(),
             last: 0,
-            followers: vec![(Box::default(), 0)],
+            followers: vec![UNKNOWN],
             bound: Vec::new(),
         }
     }
@@ -84,7 +97,7 @@ impl Names {
         member.push(b':');
         self.members.push(member.into());
         self.shown.push(shown.into());
-        self.followers.push((Box::default(), 0));
+        self.followers.push(UNKNOWN);
         self.numbers.insert(shown.into(), number);
         Ok(number)
     }
@@ -102,24 +115,23 @@ impl Names {
     /// The name of an element that the document writes so. Its own declarations must be bound already.
     pub(super) fn element(&mut self, written: &str) -> Result<Name, NameFault> {
         // Elements follow each other in the same order again and again.
-        if let Some((expected, name)) = self.followers.get(self.last)
-            && &**expected == written
+        let expected = self.followers.get(self.last).and_then(|place| self.elements.get_index(*place));
+        if let Some((own, name)) = expected
+            && &**own == written
         {
             self.last = *name as usize + 1;
             return Ok(*name);
         }
-        let name = match self.elements.get(written) {
-            Some(name) => *name,
+        let (place, name) = match self.elements.get_full(written) {
+            Some((place, _, name)) => (place, *name),
             None => {
                 let name = self.find(written)?;
-                if self.elements.len() < MAX_NAMES && written.len() <= MAX_NAME {
-                    self.elements.insert(written.into(), name);
-                }
-                name
+                let is_room = self.elements.len() < MAX_NAMES;
+                (if is_room { self.elements.insert_full(written.into(), name).0 } else { UNKNOWN }, name)
             }
         };
         if let Some(follower) = self.followers.get_mut(self.last) {
-            *follower = (written.into(), name);
+            *follower = place;
         }
         self.last = name as usize + 1;
         Ok(name)
@@ -143,9 +155,9 @@ impl Names {
 
     /// The namespace that a prefix stands for.
     fn namespace(&self, prefix: &str) -> Option<&str> {
-        match self.bound.iter().rev().find(|(own, _)| &**own == prefix) {
-            Some((_, uri)) if uri.is_empty() => None,
-            Some((_, uri)) => Some(uri),
+        match self.bound.iter().rev().find(|binding| &*binding.prefix == prefix) {
+            Some(binding) if binding.uri.is_empty() => None,
+            Some(binding) => Some(&binding.uri),
             None if prefix == "xml" => Some(XML),
             None => None,
         }
@@ -197,8 +209,12 @@ impl Names {
 
     /// Binds a prefix ("" for the default) to a namespace until [`Names::unbind`].
     pub(super) fn bind(&mut self, prefix: &str, uri: &str) {
-        self.bound.push((prefix.into(), uri.into()));
-        self.forget();
+        // Many programs declare the same again in every element.
+        let is_new = self.namespace(prefix) != Some(uri);
+        self.bound.push(Binding { prefix: prefix.into(), uri: uri.into(), is_new });
+        if is_new {
+            self.forget();
+        }
     }
 
     /// How many prefixes are bound.
@@ -208,8 +224,8 @@ impl Names {
 
     /// Goes back to the first `depth` of them.
     pub(super) fn unbind(&mut self, depth: usize) {
-        if depth < self.bound.len() {
-            self.bound.truncate(depth);
+        let is_old = self.bound.drain(depth.min(self.bound.len())..).all(|binding| !binding.is_new);
+        if !is_old {
             self.forget();
         }
     }
@@ -220,8 +236,6 @@ impl Names {
         if !self.declared.is_empty() {
             self.elements.clear();
             self.last = 0;
-            // Only a guess is lost.
-            self.followers.iter_mut().for_each(|follower| *follower = (Box::default(), 0));
         }
     }
 

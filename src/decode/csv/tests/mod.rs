@@ -167,12 +167,6 @@ fn files_that_cannot_be_read() {
         b"\xFF\xFEa\0",
         "lost: line 1: the file is UTF-16 and not windows-1252 as declared",
     );
-    check(
-        Settings::default(),
-        &[],
-        b"\x1F\x8B\x08\0",
-        "lost: line 1: the file is compressed (gzip); have it sent as plain text",
-    );
     let declared = Settings { columns: Some(vec!["a".to_owned(), "b".to_owned()]), ..Settings::default() };
     check(
         declared,
