@@ -22,6 +22,7 @@ pub mod idoc;
 mod json;
 mod lines;
 mod reader;
+mod trail;
 mod window;
 
 use std::io::{Read, Seek};

@@ -28,6 +28,8 @@ mod settings;
 mod syntax;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;
 
 use std::io::{Read, Seek};
 use std::sync::Arc;

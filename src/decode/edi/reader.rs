@@ -115,7 +115,7 @@ impl<R: Read + Seek> Reader<R> {
         self.pending = 0;
         message.length = 0;
         message.spans.clear();
-        message.last_found.set(None);
+        message.trail.clear();
         if !message.window.skip_blanks(&mut self.input)? {
             return self.end();
         }
