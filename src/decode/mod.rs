@@ -22,6 +22,8 @@ pub mod idoc;
 mod json;
 mod lines;
 mod reader;
+#[cfg(test)]
+mod testing;
 mod trail;
 mod window;
 

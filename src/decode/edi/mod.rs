@@ -11,8 +11,6 @@
 //! names places of it by paths (`BEG.03`, `N1[ST].02`, `PO1..CTT`), or, with a schema, by the schema's names.
 
 mod encode;
-#[cfg(test)]
-mod encode_tests;
 mod envelope;
 mod follow;
 mod generic;
@@ -28,8 +26,6 @@ mod settings;
 mod syntax;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod value_tests;
 
 use std::io::{Read, Seek};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::tests::{DESADV, ISA, decoder, orders};
+use super::{DESADV, ISA, decoder, orders};
 use crate::decode::{Item, Resume};
 use crate::record::{RejectCode, Scope, Slot, Value};
 

@@ -1,25 +1,27 @@
 //! Messages of both standards, and what is wrong with them.
 
-use std::io::Cursor;
+mod encode;
+mod values;
 
 use proptest::prelude::*;
 
 use super::Settings;
-use crate::decode::{CodePage, Decoder, Format, Item, JsonOptions, MAX_RECORD, Resume, StreamFault};
+use crate::decode::testing::{self, is_sound, read_from};
+use crate::decode::{CodePage, Decoder, Format, MAX_RECORD, Resume};
 use crate::diagnostic::Faults;
 
-pub(super) const ISA: &str =
+const ISA: &str =
     "ISA*00*          *00*          *ZZ*SENDER         *14*5412345000013  *261031*0102*U*00401*000000905*1*T*>~";
 
 /// One group of two orders.
-pub(super) fn orders() -> String {
+fn orders() -> String {
     let first = "ST*850*0001~BEG*00*SA*PO-4711**20261031~N1*BT*Buyer & Co~N1*ST*Dock 7~N4*Springfield*IL~\
                  PO1*1*10*EA*9.95**VN*A-1~PID*F****Hammer~PO1*2*5*EA*.5**VN*B-2~CTT*2~SE*10*0001~";
     let second = "ST*850*0002~BEG*00*SA*PO-4712**20261031~PO1*1*1*EA*1**VN*C\"3~SE*4*0002~";
     format!("{ISA}GS*PO*SENDERGS*RECEIVERGS*20261031*0102*77*X*004010~{first}{second}GE*2*77~IEA*1*000000905~")
 }
 
-pub(super) const DESADV: &str = "UNA:+.? '\r\nUNB+UNOC:3+5412345000013:14+4012345000023:14+261031:1002+REF1++++++1'\r\n\
+const DESADV: &str = "UNA:+.? '\r\nUNB+UNOC:3+5412345000013:14+4012345000023:14+261031:1002+REF1++++++1'\r\n\
     UNH+1+ORDERS:D:96A:UN:EAN008'\r\nBGM+220::9+PO-1+9'\r\nDTM+137:20261031:102'\r\nDTM+2:20261105:102'\r\n\
     NAD+BY+541::9'\r\nLIN+1++4000862141404:EN'\r\nIMD+F++:::Gr?+ne D?'Or??'\r\nQTY+21:5'\r\nLIN+2'\r\nUNS+S'\r\n\
     UNT+11+1'\r\nUNZ+1+REF1'\r\n";
@@ -28,40 +30,12 @@ fn compile(settings: Settings) -> Decoder {
     Format::Edi(settings).compile(&|_| None, &Faults::new()).unwrap()
 }
 
-pub(super) fn decoder() -> Decoder {
+fn decoder() -> Decoder {
     compile(Settings::default())
 }
 
-/// Every item as a line: JSON, `code: sentence`, `skipped`; at the end the fault of the stream.
-fn read_from(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut reader = match decoder.reader(Cursor::new(data), from) {
-        Ok(reader) => reader,
-        Err(fault) => return vec![format!("lost: {fault}")],
-    };
-    loop {
-        match reader.next() {
-            Ok(None) => return lines,
-            Ok(Some(Item::Skipped)) => lines.push("skipped".to_owned()),
-            Ok(Some(Item::Reject(reject))) => lines.push(format!("{}: {}", reject.code.as_str(), reject.sentence())),
-            Ok(Some(Item::Record(record))) => {
-                let mut out = Vec::new();
-                match decoder.write_json(&record, &JsonOptions::default(), &mut out) {
-                    Ok(()) => lines.push(String::from_utf8(out).unwrap()),
-                    Err(reject) => lines.push(format!("{}: {}", reject.code.as_str(), reject.sentence())),
-                }
-            }
-            Err(StreamFault::Layout { code, message, offset, .. }) => {
-                lines.push(format!("lost: {} at {offset}: {message}", code.as_str()));
-            }
-            Err(StreamFault::Io(error)) => panic!("{error}"),
-        }
-    }
-}
-
 fn read(data: &[u8]) -> Vec<String> {
-    let lines = read_from(&decoder(), data, Resume::default());
-    lines.into_iter().filter(|line| line != "skipped").collect()
+    testing::read(&decoder(), data)
 }
 
 /// The records and rejects, each record by `_control_number` alone.
@@ -336,10 +310,7 @@ fn bytes_that_are_no_text() {
     let bad = |settings: Settings| {
         let data: Vec<u8> =
             orders().replace("Dock", "D\u{f6}ck").chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
-        read_from(&compile(settings), &data, Resume::default())
-            .into_iter()
-            .filter(|line| line != "skipped")
-            .collect::<Vec<_>>()
+        testing::read(&compile(settings), &data)
     };
     assert!(bad(Settings::default())[0].starts_with(
         "encoding.unmappable: record 1 at byte 158: field N1 (segment 4): expected text in utf-8, found byte F6 after"
@@ -372,17 +343,8 @@ fn a_message_that_is_too_long_is_not_held() {
     assert!(found[0].starts_with("framing.record_too_long"));
 }
 
-/// Resuming at every item gives the rest.
 fn resumes(data: &[u8]) {
-    let decoder = decoder();
-    let all = read_from(&decoder, data, Resume::default());
-    let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
-    for done in 0..=all.len() {
-        assert_eq!(read_from(&decoder, data, reader.resume_point()), all[done..], "after {done} items");
-        if reader.next().is_err() {
-            return;
-        }
-    }
+    testing::resumes(&decoder(), data);
 }
 
 #[test]
@@ -391,11 +353,6 @@ fn resuming_anywhere_gives_the_rest() {
     let broken = orders().replace("SE*10", "SE*11").replace("GE*2*77~", "").replace("905", "906");
     resumes(format!("{}{DESADV}{again}junk{broken}", orders()).as_bytes());
     resumes(&orders().as_bytes()[..400]);
-}
-
-/// JSON where it is meant to be some.
-fn is_sound(line: &str) -> bool {
-    !line.starts_with('{') || serde_json::from_str::<serde_json::Value>(line).is_ok()
 }
 
 /// Segments that come in any order, whole and broken.
