@@ -26,6 +26,9 @@ mod lines;
 mod reader;
 mod whole;
 pub mod sniff;
+#[cfg(test)]
+mod testing;
+mod trail;
 mod window;
 pub mod xml;
 

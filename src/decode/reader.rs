@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::{Damage, Input};
 use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, xml};
-use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode};
+use crate::record::{FieldFault, Fields, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +159,37 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Edi(reader) => reader.resume_point(),
             Inner::Idoc(reader) => reader.resume_point(),
         }
+    }
+}
+
+/// What one step of a reader came to.
+pub(super) enum Step {
+    /// A record, which the reader holds.
+    Record(Position),
+    /// A record that cannot be read.
+    Reject(Box<Reject>),
+    /// What is no record.
+    Skipped,
+    /// The end of the input.
+    End,
+}
+
+impl Step {
+    /// The item that a step is for whoever reads; `raw` and `fields` are those of the record. Behind the end, and behind
+    /// a stream that is lost, there is nothing: `ended` keeps that.
+    pub(super) fn lend<'a>(
+        step: Result<Step, StreamFault>,
+        ended: &mut bool,
+        raw: &'a [u8],
+        fields: &'a dyn Fields,
+    ) -> Result<Option<Item<'a>>, StreamFault> {
+        *ended = matches!(step, Ok(Step::End) | Err(_));
+        Ok(match step? {
+            Step::Record(position) => Some(Item::Record(RawRecord { raw, position, fields })),
+            Step::Reject(reject) => Some(Item::Reject(*reject)),
+            Step::Skipped => Some(Item::Skipped),
+            Step::End => None,
+        })
     }
 }
 

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::decode::{Decoder, Format};
+use crate::decode::{Decoder, Format, edi};
 use crate::diagnostic::{Entries, Faults, Node, Section, SourceText, Table, parse};
 use crate::record::ResourceId;
 use field::{Context, compile_fields};
@@ -100,6 +100,7 @@ pub fn sections() -> Vec<&'static Section> {
     all.extend(Format::KINDS.iter().filter_map(|kind| Format::section(kind)));
     all.push(&crate::decode::fixed_width::FIELD_SECTION);
     all.push(Format::FRAME_HEADER);
+    all.extend([&edi::SCHEMA, &edi::SEGMENT, &edi::ELEMENT, &edi::CONTENT]);
     all.extend(
         sections::ALL.iter().copied().filter(|section| {
             !std::ptr::eq(*section, &sections::MAPPING) && !std::ptr::eq(*section, &sections::SOURCE)

@@ -138,7 +138,11 @@ fn text_member<'j>(value: &'j Json<'_>, name: &str) -> Result<&'j str, EncodeFau
     member(value, name).and_then(|value| text(value).map_err(|fault| fault.below(name)))
 }
 
+/// A pen, the bytes of a header, and its control number.
 type Begun = (Pen, Rc<[u8]>, Rc<[u8]>);
+
+/// The bytes of a header, and its control number.
+type Heading = (Rc<[u8]>, Rc<[u8]>);
 
 /// Reads what is said of an interchange; answers its pen, the bytes of its header, and its control number.
 fn interchange(value: &Json<'_>, encoding: Option<&CodePage>) -> Result<Begun, EncodeFault> {
@@ -215,7 +219,7 @@ fn interchange(value: &Json<'_>, encoding: Option<&CodePage>) -> Result<Begun, E
     Ok((pen, bytes.into(), control.into()))
 }
 
-fn group_header(pen: &Pen, value: &Json<'_>) -> Result<(Rc<[u8]>, Rc<[u8]>), EncodeFault> {
+fn group_header(pen: &Pen, value: &Json<'_>) -> Result<Heading, EncodeFault> {
     let (name, control) = if pen.standard == Standard::X12 { ("GS", "06") } else { ("UNG", "05") };
     let header = member(value, "header")?;
     let mut bytes = Vec::new();

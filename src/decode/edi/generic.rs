@@ -12,6 +12,7 @@ use super::message::{Data, Message};
 use super::path::{self, Item, Path, Pattern, Run, Target};
 use super::segment::{components, id, text_of};
 use crate::decode::reader::foreign_slot;
+use crate::decode::trail::Found;
 use crate::record::{FieldFault, FieldKind, RejectCode, Resolved, Scope, Slot, Unresolved, Value};
 
 /// The names that were resolved; a slot is an index into them. Clones share what they learn.
@@ -119,12 +120,12 @@ impl<'a> View<'a> {
             let text = self.message.envelope(wanted).map_err(|unmappable| self.message.unmappable(unmappable))?;
             return Ok(if text.is_empty() { Value::Null } else { Value::Text(text) });
         }
-        self.message.value(self.data(place, scope)?)
+        self.message.value(self.data(slot, scope)?)
     }
 
     /// The bytes of a value; `None` where it is not there.
-    pub(super) fn data(&self, place: &Place, scope: Scope) -> Result<Option<Data<'a>>, FieldFault> {
-        let message = self.message;
+    pub(super) fn data(&self, slot: Slot, scope: Scope) -> Result<Option<Data<'a>>, FieldFault> {
+        let (message, place) = (self.message, self.place(slot)?);
         match &place.path.target {
             Target::Repetitions(..) => {
                 let data = message.repetition_at(scope.0 as usize);
@@ -136,19 +137,28 @@ impl<'a> View<'a> {
                 }
                 Ok(Some(data))
             }
-            Target::Value(pattern, item) => {
-                let Some((from, to)) = self.range(place, scope)? else { return Ok(None) };
-                match self.only(pattern, from, to)? {
-                    Some(segment) => message.item(segment, *item, &place.name),
-                    None => Ok(None),
-                }
-            }
-            Target::Own(item) => match self.range(place, scope)? {
-                Some((from, _)) => message.item(from, *item, &place.name),
+            Target::Value(_, item) | Target::Own(item) => match self.segment(slot, place, scope)? {
+                Some(segment) => message.item(segment, *item, &place.name),
                 None => Ok(None),
             },
             Target::Runs(_) | Target::Envelope(_) => Ok(None),
         }
+    }
+
+    /// The one segment that a place is in.
+    fn segment(&self, slot: Slot, place: &Place, scope: Scope) -> Result<Option<usize>, FieldFault> {
+        if let Some(found) = self.message.trail.last(slot.0, scope.0) {
+            return Ok(found.at);
+        }
+        let at = match (self.range(place, scope)?, &place.path.target) {
+            (Some((from, to)), Target::Value(pattern, _) | Target::Repetitions(Some(pattern), _)) => {
+                self.only(pattern, from, to)?
+            }
+            (Some((from, _)), _) => Some(from),
+            (None, _) => None,
+        };
+        self.message.trail.keep(slot.0, Found { scope: scope.0, index: 0, at, to: 0 });
+        Ok(at)
     }
 
     /// The segments that a place is looked for in; `None` where a run on the way is not there.
@@ -221,19 +231,11 @@ impl<'a> View<'a> {
                 let Some((from, to)) = self.range(place, scope)? else { return Ok(0) };
                 Ok((from..to).filter(|index| self.fits(&run.pattern, *index)).count())
             }
-            Target::Repetitions(pattern, number) => {
-                let segment = self.repeated_in(place, pattern.as_ref(), scope)?;
+            Target::Repetitions(_, number) => {
+                let segment = self.segment(slot, place, scope)?;
                 Ok(segment.map_or(0, |segment| self.message.repeated(segment, *number).count()))
             }
             _ => Ok(1),
-        }
-    }
-
-    fn repeated_in(&self, place: &Place, pattern: Option<&Pattern>, scope: Scope) -> Result<Option<usize>, FieldFault> {
-        let Some((from, to)) = self.range(place, scope)? else { return Ok(None) };
-        match pattern {
-            Some(pattern) => self.only(pattern, from, to),
-            None => Ok(Some(from)),
         }
     }
 
@@ -241,12 +243,9 @@ impl<'a> View<'a> {
     pub(super) fn element(&self, slot: Slot, scope: Scope, index: usize) -> Scope {
         let Ok(place) = self.place(slot) else { return scope };
         let found = match &place.path.target {
-            Target::Runs(run) => {
-                let range = self.range(place, scope).ok().flatten();
-                range.and_then(|range| self.nth(run, slot, scope, index, range))
-            }
-            Target::Repetitions(pattern, number) => {
-                let segment = self.repeated_in(place, pattern.as_ref(), scope).ok().flatten();
+            Target::Runs(run) => self.nth(run, place, slot, scope, index),
+            Target::Repetitions(_, number) => {
+                let segment = self.segment(slot, place, scope).ok().flatten();
                 let data = segment.and_then(|segment| self.message.repeated(segment, *number).nth(index));
                 data.map(|data| data.offset)
             }
@@ -255,23 +254,27 @@ impl<'a> View<'a> {
         found.and_then(|found| u32::try_from(found).ok()).map_or(scope, Scope)
     }
 
-    fn nth(&self, run: &Run, slot: Slot, scope: Scope, index: usize, (from, to): (usize, usize)) -> Option<usize> {
-        let last = self.message.last_found.get();
-        let last = last.filter(|(own, within, before, _)| *own == slot.0 && *within == scope.0 && *before < index);
-        let (skip, from) = last.map_or((index, from), |(_, _, before, at)| (index - before - 1, at + 1));
+    fn nth(&self, run: &Run, place: &Place, slot: Slot, scope: Scope, index: usize) -> Option<usize> {
+        let trail = &self.message.trail;
+        let last = trail.last(slot.0, scope.0).filter(|last| last.index < index);
+        let (skip, from, to) = match last.and_then(|last| Some((last.index, last.at?, last.to))) {
+            Some((before, at, to)) => (index - before - 1, at + 1, to),
+            None => {
+                let (from, to) = self.range(place, scope).ok()??;
+                (index, from, to)
+            }
+        };
         let found = (from..to).filter(|at| self.fits(&run.pattern, *at)).nth(skip)?;
-        self.message.last_found.set(Some((slot.0, scope.0, index, found)));
+        trail.keep(slot.0, Found { scope: scope.0, index, at: Some(found), to });
         Some(found)
     }
 
     pub(super) fn span(&self, slot: Slot, scope: Scope) -> Option<(u32, u32)> {
-        let place = self.place(slot).ok()?;
-        Some(self.data(place, scope).ok()??.span())
+        Some(self.data(slot, scope).ok()??.span())
     }
 
     pub(super) fn write_text(&self, slot: Slot, scope: Scope, out: &mut Vec<u8>) -> bool {
-        let data = self.place(slot).and_then(|place| self.data(place, scope));
-        let Ok(Some(data)) = data else { return false };
+        let Ok(Some(data)) = self.data(slot, scope) else { return false };
         if !self.message.is_plain(data) {
             return false;
         }

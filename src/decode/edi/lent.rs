@@ -45,8 +45,7 @@ impl Lent {
             Naming::Paths(places) => Seen::Paths(generic::View { message, places }),
             Naming::Schema { schema, tree } => {
                 let (names, schema) = (&schema.names, &schema.schema);
-                let last_found = &message.last_found;
-                Seen::Schema(schema::View { schema, names, message, tree: tree.as_ref(), last_found })
+                Seen::Schema(schema::View { schema, names, message, tree: tree.as_ref() })
             }
         }
     }

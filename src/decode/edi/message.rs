@@ -1,7 +1,6 @@
 //! The message that a reader lends: its bytes, its segments, and the headers around it.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::Arc;
 
 use super::envelope::{Header, Interchange, Syntax};
@@ -14,6 +13,7 @@ use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
 use crate::decode::json::{Cursor, JsonOptions, META};
 use crate::decode::reader::length32;
+use crate::decode::trail::Trail;
 use crate::decode::window::Window;
 use crate::record::{FieldFault, Position, Reject, RejectCode, Value};
 
@@ -26,8 +26,7 @@ pub(super) struct Message {
     pub(super) spans: Vec<Span>,
     pub(super) interchange: Option<Interchange>,
     pub(super) group: Option<Arc<Header>>,
-    /// Where the search for an element of a repeating place ended: slot, scope, index, position.
-    pub(super) last_found: Cell<Option<(u32, u32, usize, usize)>>,
+    pub(super) trail: Trail,
 }
 
 /// A part of the message's bytes: it knows where it lies.
@@ -55,8 +54,8 @@ impl<'a> Data<'a> {
 
 impl Message {
     pub(super) fn new(window: Window) -> Message {
-        let (spans, last_found) = (Vec::new(), Cell::new(None));
-        Message { window, length: 0, spans, interchange: None, group: None, last_found }
+        let (spans, trail) = (Vec::new(), Trail::default());
+        Message { window, length: 0, spans, interchange: None, group: None, trail }
     }
 
     /// A message that is in memory, from its header to before its trailer, every segment with its terminator.

@@ -15,10 +15,10 @@ use super::message::Message;
 use super::scan::{Scan, next_segment, skip_segment, skip_to_start};
 use super::segment::{Span, id, is_id, text_of};
 use super::syntax::{NoStart, Standard, may_start, start};
-use crate::decode::reader::{Item, Resume, StreamFault, length32};
+use crate::decode::reader::{Item, Resume, Step, StreamFault, length32};
 use crate::decode::window::Window;
 use crate::decode::{CodePage, MAX_RECORD};
-use crate::record::{Position, RawRecord, Reject, RejectCode};
+use crate::record::{Position, Reject, RejectCode};
 
 /// Reads the messages of one input.
 pub struct Reader<R> {
@@ -33,14 +33,6 @@ pub struct Reader<R> {
     ended: bool,
     interchanges: Seen,
     open: Option<Open>,
-}
-
-/// What one step came to.
-enum Step {
-    Record(Position),
-    Reject(Box<Reject>),
-    Skipped,
-    End,
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -83,22 +75,8 @@ impl<R: Read + Seek> Reader<R> {
         if self.ended {
             return Ok(None);
         }
-        match self.step() {
-            Ok(Step::Record(position)) => {
-                let raw = self.current.message.raw();
-                Ok(Some(Item::Record(RawRecord { raw, position, fields: &self.current })))
-            }
-            Ok(Step::Reject(reject)) => Ok(Some(Item::Reject(*reject))),
-            Ok(Step::Skipped) => Ok(Some(Item::Skipped)),
-            Ok(Step::End) => {
-                self.ended = true;
-                Ok(None)
-            }
-            Err(fault) => {
-                self.ended = true;
-                Err(fault)
-            }
-        }
+        let step = self.step();
+        Step::lend(step, &mut self.ended, self.current.message.raw(), &self.current)
     }
 
     pub(in crate::decode) fn resume_point(&self) -> Resume {
@@ -115,7 +93,7 @@ impl<R: Read + Seek> Reader<R> {
         self.pending = 0;
         message.length = 0;
         message.spans.clear();
-        message.last_found.set(None);
+        message.trail.clear();
         if !message.window.skip_blanks(&mut self.input)? {
             return self.end();
         }

@@ -226,7 +226,6 @@ impl Writer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
     use std::path::Path;
     use std::sync::Arc;
 
@@ -234,7 +233,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::Settings;
-    use crate::decode::{CodePage, Decoder, EncodeFault, Format, Item, Json, JsonOptions, Place, Resume};
+    use crate::decode::testing::{encode, read};
+    use crate::decode::{CodePage, Decoder, Format, Place};
     use crate::diagnostic::{Faults, SourceText};
 
     fn fixture(name: &str) -> Vec<u8> {
@@ -252,33 +252,6 @@ mod tests {
         decoder(Some(&String::from_utf8(fixture("orders05.parser.txt")).unwrap()), encoding)
     }
 
-    fn decode(decoder: &Decoder, data: &[u8]) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
-        while let Some(item) = reader.next().unwrap() {
-            match item {
-                Item::Record(record) => {
-                    let mut out = Vec::new();
-                    decoder.write_json(&record, &JsonOptions::default(), &mut out).unwrap();
-                    lines.push(String::from_utf8(out).unwrap());
-                }
-                Item::Reject(reject) => panic!("{}", reject.sentence()),
-                Item::Skipped => {}
-            }
-        }
-        lines
-    }
-
-    fn encode(decoder: &Decoder, lines: &[String]) -> Result<Vec<u8>, EncodeFault> {
-        let mut encoder = decoder.encoder().unwrap();
-        let mut out = Vec::new();
-        for line in lines {
-            encoder.record(&Json::parse(line).unwrap(), &mut out)?;
-        }
-        encoder.finish(&mut out)?;
-        Ok(out)
-    }
-
     #[test]
     fn what_was_read_is_written_as_it_was() {
         // The third IDoc is broken.
@@ -286,16 +259,16 @@ mod tests {
         let starts: Vec<_> = memchr::memmem::find_iter(&data, b"EDI_DC40").collect();
         let data = [&data[..starts[2]], &data[starts[3]..]].concat();
         for decoder in [listed("latin1"), decoder(None, "latin1")] {
-            let lines = decode(&decoder, &data);
+            let lines = read(&decoder, &data);
             assert_eq!(lines.len(), 24);
             assert!(encode(&decoder, &lines).unwrap() == data);
         }
         // XML becomes the flat form of the same IDocs.
         let xml = String::from_utf8(fixture("orders.xml")).unwrap().replace("beside", "");
-        let lines = decode(&listed("utf-8"), xml.as_bytes());
+        let lines = read(&listed("utf-8"), xml.as_bytes());
         let flat = encode(&listed("latin1"), &lines).unwrap();
         assert!(memchr::memmem::find(&flat, &data[starts[0]..starts[2]]).is_some());
-        assert_eq!(decode(&listed("latin1"), &flat), lines);
+        assert_eq!(read(&listed("latin1"), &flat), lines);
     }
 
     #[test]
@@ -384,7 +357,7 @@ mod tests {
                 Value::Object(record).to_string()
             }).collect();
             let bytes = encode(&decoder, &records).unwrap();
-            prop_assert_eq!(decode(&decoder, &bytes), records);
+            prop_assert_eq!(read(&decoder, &bytes), records);
         }
     }
 }

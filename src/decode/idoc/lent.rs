@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::Arc;
 
 use super::names::{Place, Step};
@@ -12,6 +11,7 @@ use super::{Idoc, Inner, Wrong, flat, xml};
 use crate::decode::CodePage;
 use crate::decode::json::{Cursor, JsonOptions, META, write_string};
 use crate::decode::reader::{foreign_slot, length32};
+use crate::decode::trail::{Found, Trail};
 use crate::decode::window::Window;
 use crate::record::{FieldFault, Fields, Position, Reject, RejectCode, Scope, Slot, Value};
 
@@ -33,15 +33,14 @@ pub(super) struct Lent {
     tree: Tree,
     idoc: Arc<Inner>,
     places: Vec<Place>,
-    /// Where the search for a segment of a repeating place ended: slot, scope, index, node.
-    last_found: Cell<Option<(u32, u32, usize, usize)>>,
+    trail: Trail,
 }
 
 impl Lent {
     pub(super) fn new(idoc: &Idoc, window: Window, form: Form) -> Lent {
-        let (decoded, tree, last_found) = (None, Tree::default(), Cell::new(None));
+        let (decoded, tree, trail) = (None, Tree::default(), Trail::default());
         let (idoc, places) = (Arc::clone(&idoc.0), idoc.0.names.snapshot());
-        Lent { window, length: 0, form, decoded, tree, idoc, places, last_found }
+        Lent { window, length: 0, form, decoded, tree, idoc, places, trail }
     }
 
     /// The IDoc's bytes.
@@ -51,7 +50,7 @@ impl Lent {
 
     /// Reads the bytes into the tree; `records` are those of a flat file.
     pub(super) fn understand(&mut self, records: &[(usize, usize)]) -> Result<(), Wrong> {
-        self.last_found.set(None);
+        self.trail.clear();
         self.decoded = None;
         let raw = self.window.first(self.length);
         let Inner { encoding, control, segments, .. } = &*self.idoc;
@@ -167,7 +166,14 @@ impl Lent {
     fn field(&self, slot: Slot, scope: Scope) -> Result<Option<Field>, FieldFault> {
         let place = self.place(slot)?;
         let Some(name) = &place.field else { return Ok(None) };
-        let node = self.down(scope.0 as usize, &place.steps)?;
+        let node = match self.trail.last(slot.0, scope.0) {
+            Some(found) => found.at,
+            None => {
+                let at = self.down(scope.0 as usize, &place.steps)?;
+                self.trail.keep(slot.0, Found { scope: scope.0, index: 0, at, to: 0 });
+                at
+            }
+        };
         Ok(node.and_then(|node| self.tree.field(node, name)))
     }
 
@@ -180,17 +186,19 @@ impl Lent {
 
     /// Segments are asked for one after another: the search goes on where it ended.
     fn nth(&self, slot: Slot, scope: Scope, index: usize) -> Option<usize> {
-        let (node, step) = self.group(slot, scope).ok()??;
-        let last = self.last_found.get();
-        let last = last.filter(|(own, within, before, _)| *own == slot.0 && *within == scope.0 && *before < index);
-        let found = match last {
-            Some((_, _, before, at)) => {
+        let step = self.place(slot).ok()?.steps.last()?;
+        let last = self.trail.last(slot.0, scope.0).filter(|last| last.index < index);
+        let found = match last.and_then(|last| Some((last.index, last.at?))) {
+            Some((before, at)) => {
                 let behind = std::iter::successors(self.tree.next(at), |at| self.tree.next(*at));
                 behind.filter(|child| self.fits(*child, step)).nth(index - before - 1)?
             }
-            None => self.tree.children(node).filter(|child| self.fits(*child, step)).nth(index)?,
+            None => {
+                let (node, step) = self.group(slot, scope).ok()??;
+                self.tree.children(node).filter(|child| self.fits(*child, step)).nth(index)?
+            }
         };
-        self.last_found.set(Some((slot.0, scope.0, index, found)));
+        self.trail.keep(slot.0, Found { scope: scope.0, index, at: Some(found), to: 0 });
         Some(found)
     }
 }

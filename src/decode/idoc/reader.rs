@@ -5,10 +5,10 @@ use std::io::{Read, Seek, SeekFrom};
 use super::lent::{Form, Lent};
 use super::xml::{Found, Markup, Tag, declared_encoding, name, next_tag};
 use super::{Idoc, Wrong, flat};
-use crate::decode::reader::{Item, Resume, StreamFault, length32};
+use crate::decode::reader::{Item, Resume, Step, StreamFault, length32};
 use crate::decode::window::{Window, is_blank};
 use crate::decode::{CodePage, MAX_RECORD};
-use crate::record::{Position, RawRecord, Reject, RejectCode};
+use crate::record::{Position, RejectCode};
 
 use super::segments::{CONTROL, DATA, PREFIX};
 
@@ -34,13 +34,6 @@ enum Framing {
         /// Its end has come.
         closed: bool,
     },
-}
-
-enum Step {
-    Record(Position),
-    Reject(Box<Reject>),
-    Skipped,
-    End,
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -130,21 +123,8 @@ impl<R: Read + Seek> Reader<R> {
         if self.ended {
             return Ok(None);
         }
-        match self.step() {
-            Ok(Step::Record(position)) => {
-                Ok(Some(Item::Record(RawRecord { raw: self.current.raw(), position, fields: &self.current })))
-            }
-            Ok(Step::Reject(reject)) => Ok(Some(Item::Reject(*reject))),
-            Ok(Step::Skipped) => Ok(Some(Item::Skipped)),
-            Ok(Step::End) => {
-                self.ended = true;
-                Ok(None)
-            }
-            Err(fault) => {
-                self.ended = true;
-                Err(fault)
-            }
-        }
+        let step = self.step();
+        Step::lend(step, &mut self.ended, self.current.raw(), &self.current)
     }
 
     pub(in crate::decode) fn resume_point(&self) -> Resume {

@@ -3,8 +3,6 @@
 //! A [`Scope`] below a loop or a segment that repeats is the index of the instance in the tree; below a composite that
 //! repeats it is the offset of the repetition in the message. Which of the two a slot means is known from its parent.
 
-use std::cell::Cell;
-
 use super::super::message::{Data, Message};
 use super::super::path::{self, Path, Target};
 use super::super::segment::components;
@@ -12,6 +10,7 @@ use super::value::read;
 use super::{Element, Holds, Kind, Schema, Simple, Tree, What};
 use crate::decode::LayoutRow;
 use crate::decode::reader::foreign_slot;
+use crate::decode::trail::Found;
 use crate::diagnostic::nearest;
 use crate::record::{FieldFault, FieldKind, RejectCode, Resolved, Scope, Slot, Unresolved, Value};
 
@@ -260,7 +259,6 @@ pub(in crate::decode::edi) struct View<'a> {
     pub(in crate::decode::edi) names: &'a Names,
     pub(in crate::decode::edi) message: &'a Message,
     pub(in crate::decode::edi) tree: Option<&'a Tree>,
-    pub(in crate::decode::edi) last_found: &'a Cell<Option<(u32, u32, usize, usize)>>,
 }
 
 impl<'a> View<'a> {
@@ -283,11 +281,14 @@ impl<'a> View<'a> {
         if entry.repeats {
             return Some(scope.0 as usize);
         }
-        let parent = match entry.parent {
-            Some(parent) => self.instance(parent, scope)?,
-            None => 0,
-        };
-        self.children(parent, number).next()
+        let (trail, slot) = (&self.message.trail, u32::try_from(index).ok()?);
+        if let Some(found) = trail.last(slot, scope.0) {
+            return found.at;
+        }
+        let parent = self.parent(entry, scope);
+        let at = parent.and_then(|parent| self.children(parent, number).next());
+        trail.keep(slot, Found { scope: scope.0, index: 0, at, to: 0 });
+        at
     }
 
     fn children(&self, parent: usize, number: usize) -> impl Iterator<Item = usize> + use<'a> {
@@ -390,30 +391,30 @@ impl<'a> View<'a> {
     pub(in crate::decode::edi) fn element(&self, slot: Slot, scope: Scope, index: usize) -> Scope {
         let Ok(entry) = self.entry(slot) else { return scope };
         let found = match entry.what {
-            Entity::Place(number) => self.parent(entry, scope).and_then(|parent| {
-                let last = self.last_found.get();
-                let last =
-                    last.filter(|(own, within, before, _)| *own == slot.0 && *within == scope.0 && *before < index);
-                let is_own = |child: &usize| {
-                    self.tree.and_then(|tree| tree.instances.get(*child)).is_some_and(|own| own.place == number)
-                };
-                let found = match last {
-                    Some((_, _, before, at)) => {
-                        let end = self.tree.and_then(|tree| tree.instances.get(parent)).map_or(0, |parent| parent.end);
-                        let behind = self.tree.and_then(|tree| tree.instances.get(at)).map_or(end, |own| own.end);
-                        self.siblings(behind, end).filter(is_own).nth(index - before - 1)
-                    }
-                    None => self.children(parent, number).nth(index),
-                };
-                self.last_found.set(found.map(|found| (slot.0, scope.0, index, found)));
-                found
-            }),
+            Entity::Place(number) => self.nth(entry, number, slot, scope, index),
             Entity::Element(..) => self.repeated(entry, scope).and_then(|(segment, number)| {
                 self.message.repeated(segment, number).nth(index).map(|data| data.offset)
             }),
             Entity::Component(..) | Entity::Envelope(_) => None,
         };
         found.and_then(|found| u32::try_from(found).ok()).map_or(scope, Scope)
+    }
+
+    fn nth(&self, entry: &Entry, number: usize, slot: Slot, scope: Scope, index: usize) -> Option<usize> {
+        let tree = self.tree?;
+        let trail = &self.message.trail;
+        let last = trail.last(slot.0, scope.0).filter(|last| last.index < index);
+        let (skip, from, to) = match last.and_then(|last| Some((last.index, last.at?, last.to))) {
+            Some((before, at, to)) => (index - before - 1, tree.instances.get(at)?.end, to),
+            None => {
+                let parent = self.parent(entry, scope)?;
+                (index, parent + 1, tree.instances.get(parent)?.end)
+            }
+        };
+        let is_own = |child: &usize| tree.instances.get(*child).is_some_and(|own| own.place == number);
+        let found = self.siblings(from, to).filter(is_own).nth(skip)?;
+        trail.keep(slot.0, Found { scope: scope.0, index, at: Some(found), to });
+        Some(found)
     }
 
     /// The instances from `at` on that lie side by side before `end`.

@@ -1,13 +1,14 @@
 //! Messages of both standards, and what is wrong with them.
 
-use std::io::Cursor;
+mod encode;
+mod values;
 
 use proptest::prelude::*;
 
 use super::Settings;
-use crate::decode::{CodePage, Decoder, Format, Item, JsonOptions, MAX_RECORD, Resume, StreamFault};
+use crate::decode::testing::{self, is_sound, read_from};
+use crate::decode::{CodePage, Decoder, Format, MAX_RECORD, Resume};
 use crate::diagnostic::Faults;
-use crate::record::{RejectCode, Scope, Slot, Value};
 
 const ISA: &str =
     "ISA*00*          *00*          *ZZ*SENDER         *14*5412345000013  *261031*0102*U*00401*000000905*1*T*>~";
@@ -33,36 +34,8 @@ fn decoder() -> Decoder {
     compile(Settings::default())
 }
 
-/// Every item as a line: JSON, `code: sentence`, `skipped`; at the end the fault of the stream.
-fn read_from(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut reader = match decoder.reader(Cursor::new(data), from) {
-        Ok(reader) => reader,
-        Err(fault) => return vec![format!("lost: {fault}")],
-    };
-    loop {
-        match reader.next() {
-            Ok(None) => return lines,
-            Ok(Some(Item::Skipped)) => lines.push("skipped".to_owned()),
-            Ok(Some(Item::Reject(reject))) => lines.push(format!("{}: {}", reject.code.as_str(), reject.sentence())),
-            Ok(Some(Item::Record(record))) => {
-                let mut out = Vec::new();
-                match decoder.write_json(&record, &JsonOptions::default(), &mut out) {
-                    Ok(()) => lines.push(String::from_utf8(out).unwrap()),
-                    Err(reject) => lines.push(format!("{}: {}", reject.code.as_str(), reject.sentence())),
-                }
-            }
-            Err(StreamFault::Layout { code, message, offset, .. }) => {
-                lines.push(format!("lost: {} at {offset}: {message}", code.as_str()));
-            }
-            Err(StreamFault::Io(error)) => panic!("{error}"),
-        }
-    }
-}
-
 fn read(data: &[u8]) -> Vec<String> {
-    let lines = read_from(&decoder(), data, Resume::default());
-    lines.into_iter().filter(|line| line != "skipped").collect()
+    testing::read(&decoder(), data)
 }
 
 /// The records and rejects, each record by `_control_number` alone.
@@ -337,10 +310,7 @@ fn bytes_that_are_no_text() {
     let bad = |settings: Settings| {
         let data: Vec<u8> =
             orders().replace("Dock", "D\u{f6}ck").chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
-        read_from(&compile(settings), &data, Resume::default())
-            .into_iter()
-            .filter(|line| line != "skipped")
-            .collect::<Vec<_>>()
+        testing::read(&compile(settings), &data)
     };
     assert!(bad(Settings::default())[0].starts_with(
         "encoding.unmappable: record 1 at byte 158: field N1 (segment 4): expected text in utf-8, found byte F6 after"
@@ -373,149 +343,8 @@ fn a_message_that_is_too_long_is_not_held() {
     assert!(found[0].starts_with("framing.record_too_long"));
 }
 
-/// What a mapping reads, by name; `Err` is the sentence of the fault.
-fn value(data: &str, name: &str) -> Result<Option<String>, String> {
-    let decoder = decoder();
-    let found = decoder.layout().resolve(None, name).map_err(|unresolved| unresolved.reason)?;
-    let mut reader = decoder.reader(Cursor::new(data.as_bytes()), Resume::default()).unwrap();
-    loop {
-        if let Some(Item::Record(record)) = reader.next().unwrap() {
-            return match record.fields.read(found.slot, Scope::ROOT) {
-                Ok(Value::Null) => Ok(None),
-                Ok(Value::Text(text)) => {
-                    let mut written = Vec::new();
-                    if record.fields.write_text(found.slot, Scope::ROOT, &mut written) {
-                        assert_eq!(serde_json::from_slice::<String>(&written).unwrap(), text);
-                    }
-                    Ok(Some(text.into_owned()))
-                }
-                Ok(other) => panic!("{other:?}"),
-                Err(fault) => Err(format!("{}: {}", fault.expected, fault.found)),
-            };
-        }
-    }
-}
-
-#[test]
-fn values_by_path() {
-    let x12 = orders();
-    let check = |data: &str, name: &str, expected: Option<&str>| {
-        assert_eq!(value(data, name), Ok(expected.map(str::to_owned)), "{name}");
-    };
-    check(&x12, "BEG.03", Some("PO-4711"));
-    check(&x12, "BEG.04", None);
-    check(&x12, "BEG.99", None);
-    check(&x12, "REF.02", None);
-    check(&x12, "ST.01", Some("850"));
-    check(&x12, "N1[ST].02", Some("Dock 7"));
-    check(&x12, "N1[01=BT].02", Some("Buyer & Co"));
-    check(&x12, "N1[XX].02", None);
-    check(&x12, "N1[ST]../N4.01", Some("Springfield"));
-    check(&x12, "N1[BT]../N4.01", None);
-    check(&x12, "PO1[07=A-1]..CTT/PID.05", Some("Hammer"));
-    check(&x12, "ISA.06", Some("SENDER"));
-    check(&x12, "GS.08", Some("004010"));
-    check(&x12, "_interchange.receiver", Some("5412345000013"));
-    check(&x12, "_group.control_number", Some("77"));
-    check(&x12, "_type", Some("850"));
-    check(&x12, "_version", Some("004010"));
-    check(&x12, "_control_number", Some("0001"));
-    check(DESADV, "BGM.01.01", Some("220"));
-    check(DESADV, "BGM.01.02", None);
-    check(DESADV, "BGM.02", Some("PO-1"));
-    check(DESADV, "BGM.02.01", Some("PO-1"));
-    check(DESADV, "DTM[137].01.02", Some("20261031"));
-    check(DESADV, "IMD.03.04", Some("Gr+ne D'Or?"));
-    check(DESADV, "UNB.02.01", Some("5412345000013"));
-    check(DESADV, "_version", Some("D:96A:UN:EAN008"));
-    check(DESADV, "_group.type", None);
-    let fault = |data: &str, name: &str| value(data, name).unwrap_err();
-    assert_eq!(fault(&x12, "N1.02"), "one segment N1: more than one: segments 3 and 4");
-    assert_eq!(fault(DESADV, "DTM.01.02"), "one segment DTM: more than one: segments 3 and 4");
-    assert_eq!(
-        fault(DESADV, "BGM.01"),
-        "one value at BGM.01: a composite, whose components are .01, .02 and so on, in segment 2"
-    );
-    assert!(fault(&x12, "02").contains("names an element of no segment"));
-    assert!(fault(&x12, "_group.sendr").contains("no value"));
-}
-
-/// The values of every run.
-fn runs(data: &str, run: &str, names: &[&str]) -> Vec<Vec<String>> {
-    let decoder = decoder();
-    let layout = decoder.layout();
-    let table = layout.resolve(None, run).unwrap();
-    assert!(table.repeats);
-    let slots: Vec<Slot> = names.iter().map(|name| layout.resolve(Some(table.slot), name).unwrap().slot).collect();
-    let mut reader = decoder.reader(Cursor::new(data.as_bytes()), Resume::default()).unwrap();
-    loop {
-        if let Some(Item::Record(record)) = reader.next().unwrap() {
-            let fields = record.fields;
-            let one = |index| {
-                let scope = fields.element(table.slot, Scope::ROOT, index);
-                let text = |slot: &Slot| match fields.read(*slot, scope) {
-                    Ok(Value::Text(text)) => text.into_owned(),
-                    Ok(_) => "-".to_owned(),
-                    Err(fault) => fault.found,
-                };
-                slots.iter().map(text).collect()
-            };
-            return (0..fields.count(table.slot, Scope::ROOT).unwrap()).map(one).collect();
-        }
-    }
-}
-
-#[test]
-fn runs_of_segments() {
-    let x12 = orders();
-    assert_eq!(runs(&x12, "PO1", &["07", "PO1.02"]), [["A-1", "10"], ["B-2", "5"]]);
-    assert_eq!(runs(&x12, "PO1..CTT", &["07", "PID.05", "CTT.01"]), [["A-1", "Hammer", "-"], ["B-2", "-", "-"]]);
-    assert_eq!(runs(&x12, "PO1..", &["CTT.01"]), [["-"], ["2"]]);
-    assert_eq!(
-        runs(DESADV, "LIN..UNS", &["01", "03.01", "QTY[21].01.02"]),
-        [["1", "4000862141404", "5"], ["2", "-", "-"]]
-    );
-    let layout = decoder();
-    let layout = layout.layout();
-    let single = layout.resolve(None, "PO1").unwrap().slot;
-    assert!(layout.resolve(Some(single), "PID.05").unwrap_err().reason.contains("no part of one segment"));
-    let run = layout.resolve(None, "PO1..CTT").unwrap().slot;
-    assert!(layout.resolve(Some(run), "/BEG.03").is_err(), "what begins at the message is resolved there");
-    assert!(layout.resolve(Some(run), "_type").is_err());
-    assert!(layout.resolve(None, "/BEG.03").is_ok());
-}
-
-#[test]
-fn repeated_elements() {
-    let isa = ISA.replace("*U*00401*", "*^*00501*");
-    let data = format!("{isa}GS*HC*S*R*20261031*01*1*X*005010~ST*837*1~DMG*D8*1*F**a^b>x^c~SE*3*1~GE*1*1~IEA*1*905~");
-    let decoder = decoder();
-    let slot = decoder.layout().resolve(None, "DMG.05[]").unwrap().slot;
-    let mut reader = decoder.reader(Cursor::new(data.as_bytes()), Resume::default()).unwrap();
-    loop {
-        if let Some(Item::Record(record)) = reader.next().unwrap() {
-            assert_eq!(record.fields.count(slot, Scope::ROOT), Ok(3));
-            let one = |index| record.fields.read(slot, record.fields.element(slot, Scope::ROOT, index));
-            assert_eq!(one(0), Ok(Value::Text("a".into())));
-            assert_eq!(one(2), Ok(Value::Text("c".into())));
-            assert_eq!(one(1).unwrap_err().code, RejectCode::BadType);
-            break;
-        }
-    }
-    assert!(value(&data, "DMG.05").unwrap_err().contains("3 repetitions"));
-}
-
-/// Resuming at every item gives the rest.
 fn resumes(data: &[u8]) {
-    let decoder = decoder();
-    let all = read_from(&decoder, data, Resume::default());
-    let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
-    for done in 0..=all.len() {
-        assert_eq!(read_from(&decoder, data, reader.resume_point()), all[done..], "after {done} items");
-        if reader.next().is_err() {
-            return;
-        }
-    }
+    testing::resumes(&decoder(), data);
 }
 
 #[test]
@@ -524,11 +353,6 @@ fn resuming_anywhere_gives_the_rest() {
     let broken = orders().replace("SE*10", "SE*11").replace("GE*2*77~", "").replace("905", "906");
     resumes(format!("{}{DESADV}{again}junk{broken}", orders()).as_bytes());
     resumes(&orders().as_bytes()[..400]);
-}
-
-/// JSON where it is meant to be some.
-fn is_sound(line: &str) -> bool {
-    !line.starts_with('{') || serde_json::from_str::<serde_json::Value>(line).is_ok()
 }
 
 /// Segments that come in any order, whole and broken.

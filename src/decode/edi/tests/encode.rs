@@ -1,6 +1,5 @@
 //! The way back: bytes that are read and written are the same bytes, records that are written and read the same records.
 
-use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::Settings;
-use crate::decode::{CodePage, Decoder, EncodeFault, Format, Item, Json, JsonOptions, Place, Resume};
+use crate::decode::testing::{encode, read};
+use crate::decode::{CodePage, Decoder, Format, Json, Place};
 use crate::diagnostic::{Faults, SourceText};
 
 fn decoder(schema: Option<&str>, encoding: Option<&str>) -> Decoder {
@@ -16,33 +16,6 @@ fn decoder(schema: Option<&str>, encoding: Option<&str>) -> Decoder {
     let schema = schema.map(|_| ("s.toml".to_owned(), Place::command_line("--schema s.toml")));
     let encoding = encoding.map(|name| CodePage::find(name).unwrap());
     Format::Edi(Settings { encoding, schema }).compile(&|_| Some(Arc::clone(&source)), &Faults::new()).unwrap()
-}
-
-fn decode(decoder: &Decoder, data: &[u8]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
-    while let Some(item) = reader.next().unwrap() {
-        match item {
-            Item::Record(record) => {
-                let mut out = Vec::new();
-                decoder.write_json(&record, &JsonOptions::default(), &mut out).unwrap();
-                lines.push(String::from_utf8(out).unwrap());
-            }
-            Item::Reject(reject) => panic!("{}", reject.sentence()),
-            Item::Skipped => {}
-        }
-    }
-    lines
-}
-
-fn encode(decoder: &Decoder, lines: &[String]) -> Result<Vec<u8>, EncodeFault> {
-    let mut encoder = decoder.encoder().unwrap();
-    let mut out = Vec::new();
-    for line in lines {
-        encoder.record(&Json::parse(line).unwrap(), &mut out)?;
-    }
-    encoder.finish(&mut out)?;
-    Ok(out)
 }
 
 /// The fixture without its third order, whose count is wrong.
@@ -62,7 +35,7 @@ fn what_was_read_is_written_as_it_was() {
     let x12 = replaced(sound("orders.x12", "ST*850*0003", "ST*850*0004"), "GE*26*", "GE*25*");
     let edifact = replaced(sound("orders.edi", "UNH+3+", "UNH+4+"), "UNZ+25+", "UNZ+24+");
     let check = |decoder: &Decoder, data: &[u8]| {
-        let lines = decode(decoder, data);
+        let lines = read(decoder, data);
         let written = encode(decoder, &lines).unwrap();
         assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(data));
         assert_eq!(written, data);
@@ -83,14 +56,14 @@ fn a_schema_writes_what_it_reads() {
     let x12 = sound("orders.x12", "ST*850*0003", "ST*850*0004");
     let at = memchr::memmem::find(&x12, b"ST*997").unwrap();
     let x12 = [&x12[..at], b"GE*24*7~\nIEA*1*000000042~\n"].concat();
-    let decoder = decoder(Some(include_str!("../../../fixtures/edi/850.toml")), Some("latin1"));
-    let lines = decode(&decoder, &x12);
+    let decoder = decoder(Some(include_str!("../../../../fixtures/edi/850.toml")), Some("latin1"));
+    let lines = read(&decoder, &x12);
     assert_eq!(lines.len(), 24);
     let written = encode(&decoder, &lines).unwrap();
     assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(&x12));
     let edifact = replaced(sound("orders.edi", "UNH+3+", "UNH+4+"), "UNZ+25+", "UNZ+24+");
-    let decoder = self::decoder(Some(include_str!("../../../fixtures/edi/orders.d96a.toml")), None);
-    let lines = decode(&decoder, &edifact);
+    let decoder = self::decoder(Some(include_str!("../../../../fixtures/edi/orders.d96a.toml")), None);
+    let lines = read(&decoder, &edifact);
     assert_eq!(String::from_utf8_lossy(&encode(&decoder, &lines).unwrap()), String::from_utf8_lossy(&edifact));
     // Numbers are written by their declared type, and what the schema does not take is not written.
     let order = |edit: &dyn Fn(&mut Value)| {
@@ -242,10 +215,10 @@ proptest! {
         let decoder = decoder(None, None);
         let envelope: Value = if edifact {
             let template = "UNB+UNOY:4+A:14+B+20261031:1002+R1'UNH+1+X:D'UNT+2+1'UNZ+1+R1'";
-            serde_json::from_str(&decode(&decoder, template.as_bytes())[0]).unwrap()
+            serde_json::from_str(&read(&decoder, template.as_bytes())[0]).unwrap()
         } else {
             let template = encode(&decoder, &[envelope().to_string()]).unwrap();
-            serde_json::from_str(&decode(&decoder, &template)[0]).unwrap()
+            serde_json::from_str(&read(&decoder, &template)[0]).unwrap()
         };
         let records: Vec<String> = bodies.into_iter().enumerate().map(|(index, (of_edifact, of_x12))| {
             let mut record = envelope.clone();
@@ -257,6 +230,6 @@ proptest! {
             record.to_string()
         }).collect();
         let bytes = encode(&decoder, &records).unwrap();
-        prop_assert_eq!(decode(&decoder, &bytes), records);
+        prop_assert_eq!(read(&decoder, &bytes), records);
     }
 }
