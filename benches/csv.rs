@@ -107,7 +107,7 @@ fn decode_on_threads(decoder: &Decoder, data: &[u8], threads: usize) {
                 for part in parts {
                     out.clear();
                     detached
-                        .write_part(part, &JsonOptions::default(), &mut out, &mut rejects)
+                        .write_stretch(part, &JsonOptions::default(), &mut out, &mut rejects)
                         .expect("it is in memory");
                     black_box(&out);
                 }
@@ -115,7 +115,7 @@ fn decode_on_threads(decoder: &Decoder, data: &[u8], threads: usize) {
             inboxes.push(inbox);
         }
         let mut turn = inboxes.iter().cycle();
-        while let Some(part) = reader.part(PART).expect("the data is in memory") {
+        while let Some(part) = reader.stretch(PART).expect("the data is in memory") {
             turn.next().expect("there are threads").send(part).expect("the thread lives");
         }
     });

@@ -24,11 +24,11 @@ pub mod idoc;
 mod json;
 mod lines;
 mod reader;
-mod whole;
 pub mod sniff;
 #[cfg(test)]
 mod testing;
 mod trail;
+mod whole;
 mod window;
 pub mod xml;
 
@@ -132,16 +132,16 @@ impl Decoder {
     /// it. The input's position is changed.
     pub fn evidence<R: Read + Seek>(&self, input: &mut R) -> Result<Option<cobol::Evidence>, StreamFault> {
         match &self.0 {
-            Kind::Cobol(cobol) if cobol.is_open() => cobol.evidence(input).map(Some),
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) => Ok(None),
+            Kind::Cobol(cobol) if cobol.is_open() => cobol.evidence(&mut self.open(&mut *input)?).map(Some),
+            _ => Ok(None),
         }
     }
 
     /// The decoder for files of the kind that the evidence is from. Without it every reader looks for evidence itself.
     pub fn settled(&self, evidence: &cobol::Evidence) -> Result<Decoder, StreamFault> {
         match &self.0 {
-            Kind::Cobol(cobol) => Ok(Decoder(Kind::Cobol(cobol.settled(evidence)?))),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Ok(self.clone()),
+            Kind::Cobol(cobol) => Ok(Decoder(Kind::Cobol(cobol.settled(evidence)?), Arc::clone(&self.1))),
+            _ => Ok(self.clone()),
         }
     }
 
@@ -172,7 +172,7 @@ impl Decoder {
     pub fn copied(&self) -> &[String] {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.copied(),
-            Kind::Csv(_) | Kind::FixedWidth(_) => &[],
+            _ => &[],
         }
     }
 

@@ -106,10 +106,10 @@ impl<R: Read + Seek> Reader<R> {
 
     /// As [`Reader::open`], where the first record is known by its first byte and not by the start of its frame.
     pub(super) fn open_at(decoder: &Decoder, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
-        match &decoder.0 {
-            Kind::Cobol(cobol) => Ok(Reader(Inner::Cobol(cobol.reader_at(input, from)?))),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Reader::open(decoder, input, from),
-        }
+        let Kind::Cobol(cobol) = &decoder.0 else { return Reader::open(decoder, input, from) };
+        let input = decoder.open(input)?;
+        let consumed = input.counter();
+        Ok(Reader { inner: Inner::Cobol(cobol.reader_at(input, from)?), consumed })
     }
 
     /// The next item, lent until the next call; `None` at the end. After an error the reader answers `None`.
@@ -137,7 +137,7 @@ impl<R: Read + Seek> Reader<R> {
     /// The next records of about so many bytes, not yet told apart, for [`Detached`](super::Detached) to read and
     /// write; `None` where [`next`](Reader::next) has to go on. The reader does not count their records and lines.
     pub fn stretch(&mut self, size: usize) -> Result<Option<Stretch>, StreamFault> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Csv(reader) => Ok(reader.stretch(size)?.map(|(bytes, offset)| Stretch { bytes, offset })),
             _ => Ok(None),
         }
@@ -145,7 +145,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// See [`Decoder::detached`](super::Decoder::detached).
     pub(super) fn rows(&self) -> Option<csv::Rows> {
-        if let Inner::Csv(reader) = &self.0 { reader.rows() } else { None }
+        if let Inner::Csv(reader) = &self.inner { reader.rows() } else { None }
     }
 
     /// Where the item that the next call answers begins.

@@ -373,8 +373,8 @@ proptest! {
         loop {
             let (mut json, mut rejects) = (Vec::new(), Vec::new());
             let from = reader.resume_point();
-            let (from, to) = match reader.part(size).unwrap() {
-                Some(part) => (Resume::default(), detached.write_part(part, &options, &mut json, &mut rejects).unwrap()),
+            let (from, to) = match reader.stretch(size).unwrap() {
+                Some(part) => (Resume::default(), detached.write_stretch(part, &options, &mut json, &mut rejects).unwrap()),
                 None => {
                     match reader.next().unwrap() {
                         None => break,
