@@ -4,8 +4,8 @@
 //! EBCDIC and DOS ones and because a byte that a page does not have must be a fault, not a guess. UTF-8 and the
 //! multi-byte encodings of East Asia are `encoding_rs`'s work. What a page knows nothing of: fields, padding, lines.
 
-mod encode;
 mod tables;
+mod writer;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use encoding_rs::Encoding;
 
-pub(super) use encode::PageWriter;
-
 use crate::diagnostic::nearest;
+
+pub(super) use writer::PageWriter;
 
 /// Which of the two great families a page belongs to: where its digits, its blank and its line ends lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
