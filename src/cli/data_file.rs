@@ -7,10 +7,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::decode::sniff::{Column, Report, SAMPLE, Sample, sniff};
+use crate::decode::sniff::{Column, Evidence, Report, SAMPLE, Sample, sniff};
+use crate::decode::{Compression, StreamFault};
 
 /// The beginning of a file, and its size.
-pub(super) fn beginning(path: &Path) -> io::Result<(Vec<u8>, u64)> {
+fn beginning(path: &Path) -> io::Result<(Vec<u8>, u64)> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -24,7 +25,7 @@ pub(super) fn beginning(path: &Path) -> io::Result<(Vec<u8>, u64)> {
 }
 
 /// True for text that is plainly a copybook: a level number before a name, and a picture.
-pub(super) fn looks_like_a_copybook(path: &Path, bytes: &[u8]) -> bool {
+fn looks_like_a_copybook(path: &Path, bytes: &[u8]) -> bool {
     let endings = ["cpy", "cbl", "cob", "copy", "cobol", "inc"];
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
     if endings.contains(&ending.as_str()) {
@@ -45,9 +46,29 @@ pub(super) fn looks_like_a_copybook(path: &Path, bytes: &[u8]) -> bool {
     has_picture && text.lines().any(is_item)
 }
 
-/// What a file looks like.
-pub(super) fn look(path: &Path, bytes: &[u8], size: u64) -> Report {
-    sniff(&Sample { start: bytes, size, path: &path.display().to_string() })
+/// How long the file is and what it looks like, unpacked where it is packed; `None` for a copybook.
+pub(super) fn look(path: &Path) -> Result<Option<(u64, Report)>, String> {
+    let shown = path.display().to_string();
+    let unreadable = |error: io::Error| format!("cannot read {shown}: {error}");
+    let (bytes, size) = beginning(path).map_err(unreadable)?;
+    let look = |bytes: &[u8], size| sniff(&Sample { start: bytes, size, path: &shown });
+    let report = look(&bytes, size);
+    if !["gzip", "zip", "zstd", "bzip2"].contains(&report.kind) {
+        return Ok((!looks_like_a_copybook(path, &bytes)).then_some((size, report)));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    let unpacked = Compression::default().beginning(file, SAMPLE as u64).map_err(|fault| match fault {
+        StreamFault::Io(error) => unreadable(error),
+        StreamFault::Layout { message, .. } => format!("{shown}: {message}"),
+    })?;
+    let Some((bytes, unpacked)) = unpacked else { return Ok(Some((size, report))) };
+    if looks_like_a_copybook(&path.with_extension(""), &bytes) {
+        return Ok(None);
+    }
+    let mut inside = look(&bytes, unpacked);
+    let because = format!("its first bytes; what is said here is of the {unpacked} bytes that it unpacks to");
+    inside.evidence.insert(0, Evidence { about: "packed", found: report.kind.to_owned(), because });
+    Ok(Some((size, inside)))
 }
 
 /// For programs.
@@ -91,7 +112,7 @@ pub(super) fn as_json(report: &Report) -> String {
 pub(super) fn as_text(path: &Path, size: u64, report: &Report) -> String {
     let mut text = format!("{}: {}, {size} bytes\n\n", path.display(), report.title);
     let widths =
-        |cells: &dyn Fn(&crate::decode::sniff::Evidence) -> usize| report.evidence.iter().map(cells).max().unwrap_or(0);
+        |cells: &dyn Fn(&Evidence) -> usize| report.evidence.iter().map(cells).max().unwrap_or(0);
     let (about, found) = (widths(&|e| e.about.chars().count()), widths(&|e| e.found.chars().count()));
     for evidence in &report.evidence {
         let _ = writeln!(text, "{:about$}  {:found$}  {}", evidence.about, evidence.found, evidence.because);

@@ -43,15 +43,17 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
         };
     }
     let path = &args.file;
-    match data_file::beginning(path) {
-        Ok((bytes, size)) if !data_file::looks_like_a_copybook(path, &bytes) => {
-            let report = data_file::look(path, &bytes, size);
+    match data_file::look(path) {
+        Ok(Some((size, report))) => {
             let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
             let _ = io::stdout().lock().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
-        // What cannot be read is told below.
-        Ok(_) | Err(_) => {}
+        Ok(None) => {}
+        Err(message) => {
+            output::note(message);
+            return ExitCode::from(2);
+        }
     }
     let rows = match rows(args) {
         Ok(rows) => rows,

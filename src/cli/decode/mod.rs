@@ -85,6 +85,9 @@ pub(super) fn exit_code(answer: Result<u64, Failure>) -> ExitCode {
 }
 
 fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
+    if args.hex {
+        options::refuse_hex(&args.layout)?;
+    }
     let decoder = decoder_of(&args.layout)?;
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     let file = File::open(&args.file).map_err(read_error)?;

@@ -256,19 +256,34 @@ pub(super) fn compression_of(args: &LayoutArgs) -> Result<Compression, Failure> 
     })
 }
 
-/// What the options say of the layout.
-pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
-    let name = match (args.format, args.copybook.first(), &args.spec) {
-        (Some(name), _, _) => name,
-        (None, Some(_), None) => FormatName::Cobol,
-        (None, None, Some(_)) => FormatName::FixedWidth,
-        (None, None, None) if args.record_path.is_some() => FormatName::Xml,
+/// The format, as named or as the other options imply it.
+fn format_name(args: &LayoutArgs) -> Result<FormatName, Failure> {
+    match (args.format, args.copybook.first(), &args.spec) {
+        (Some(name), _, _) => Ok(name),
+        (None, Some(_), None) => Ok(FormatName::Cobol),
+        (None, None, Some(_)) => Ok(FormatName::FixedWidth),
+        (None, None, None) if args.record_path.is_some() => Ok(FormatName::Xml),
         _ => {
             let help = "say what the file is: --format csv, edi, idoc or excel, --copybook FILE for cobol, --spec FILE for \
                         fixed-width, --record-path PATH for xml";
-            return Err(Failure::Usage(help.to_owned()));
+            Err(Failure::Usage(help.to_owned()))
         }
-    };
+    }
+}
+
+/// The formats whose fields have no bytes of their own do not show them.
+pub(super) fn refuse_hex(args: &LayoutArgs) -> Result<(), Failure> {
+    match format_name(args)? {
+        FormatName::Cobol | FormatName::Csv | FormatName::FixedWidth => Ok(()),
+        FormatName::Xml | FormatName::Excel | FormatName::Edi | FormatName::Idoc => {
+            Err(Failure::Usage("--hex belongs to --format cobol or csv or fixed-width".to_owned()))
+        }
+    }
+}
+
+/// What the options say of the layout.
+pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
+    let name = format_name(args)?;
     refuse_foreign_options(args, name)?;
     let encoding = |default: &str| {
         CodePage::find(args.encoding.as_deref().unwrap_or(default))

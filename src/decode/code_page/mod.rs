@@ -5,11 +5,16 @@
 //! pages of East Asia, in which shift-out and shift-in stand around double-byte characters. UTF-8 and the multi-byte
 //! encodings of ASCII machines are `encoding_rs`'s work. What a page knows nothing of: fields, padding, lines.
 
+<<<<<<< HEAD
 mod double;
 mod encode;
 mod tables;
 #[cfg(test)]
 mod tests;
+=======
+mod tables;
+mod writer;
+>>>>>>> csv
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,12 +23,12 @@ use std::sync::{Arc, OnceLock};
 
 use encoding_rs::Encoding;
 
-pub(super) use encode::PageWriter;
-
 use crate::diagnostic::nearest;
 use double::DoubleByte;
 
 pub use encode::Unencodable;
+
+pub(super) use encode::PageWriter;
 
 /// Which of the two great families a page belongs to: where its digits, its blank and its line ends lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -108,6 +108,20 @@ impl Compression {
         glob::Pattern::new(text).map_err(|error| format!("`{text}` is no file name pattern: {}", error.msg))
     }
 
+    /// The first `at_most` bytes of a compressed file, unpacked, and how many it has; `None` for one that is not
+    /// compressed.
+    pub fn beginning<R: Read + Seek>(&self, input: R, at_most: u64) -> Result<Option<(Vec<u8>, u64)>, StreamFault> {
+        let mut input = self.open(input, false)?;
+        if input.counter().is_none() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        input.by_ref().take(at_most).read_to_end(&mut bytes)?;
+        let rest = std::io::copy(&mut input, &mut std::io::sink())?;
+        let size = bytes.len() as u64 + rest;
+        Ok(Some((bytes, size)))
+    }
+
     /// A small file as a whole, unpacked; one of more than `max_bytes` is refused.
     pub fn read_all<R: Read + Seek>(&self, input: R, max_bytes: u64) -> Result<Vec<u8>, StreamFault> {
         let strict = Compression { max_unpacked: self.max_unpacked.min(max_bytes), ..self.clone() };
