@@ -5,16 +5,11 @@
 //! pages of East Asia, in which shift-out and shift-in stand around double-byte characters. UTF-8 and the multi-byte
 //! encodings of ASCII machines are `encoding_rs`'s work. What a page knows nothing of: fields, padding, lines.
 
-<<<<<<< HEAD
 mod double;
 mod encode;
 mod tables;
 #[cfg(test)]
 mod tests;
-=======
-mod tables;
-mod writer;
->>>>>>> csv
 
 use std::borrow::Cow;
 use std::collections::HashMap;

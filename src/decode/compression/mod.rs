@@ -165,11 +165,13 @@ pub(super) struct Contents {
 }
 
 /// Unpacks all members of a zip archive, to know before it is given to others that it unpacks to at most so many bytes,
-/// whatever it says itself. What is unpacked is dropped, but for the one that is wanted.
+/// whatever it says itself. What is unpacked is dropped, but for the one that is wanted; `see` gets it piece by piece, and
+/// an empty one behind each member.
 pub(super) fn unpack_all<R: Read + Seek>(
     mut input: R,
     max_bytes: u64,
     is_wanted: impl Fn(&str) -> bool,
+    mut see: impl FnMut(&[u8]),
 ) -> io::Result<Contents> {
     let mut contents = Contents { names: Vec::new(), wanted: None, is_cut: false };
     let mut total = 0;
@@ -182,6 +184,7 @@ pub(super) fn unpack_all<R: Read + Seek>(
         loop {
             let read = stream.read(&mut piece)?;
             total += read as u64;
+            see(&piece[..read]);
             contents.is_cut = total > max_bytes;
             if contents.is_cut {
                 return Ok(contents);

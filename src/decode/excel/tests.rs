@@ -199,11 +199,40 @@ fn what_is_no_workbook_or_too_large() {
         RejectCode::TooLarge,
         "unpacks to more than",
     );
-    check(Settings::default(), fixture!("corners.xls"), RejectCode::TooLarge, "span 33554432 cells");
+    check(Settings::default(), fixture!("corners.xls"), RejectCode::TooLarge, "are read at most");
     let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let locked = [&[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1][..], &[0; 600], &name].concat();
     check(data(), &locked, unreadable, "has a password");
     check(data(), &fixture!("rows.xlsx")[..3000], unreadable, "it breaks off");
+}
+
+/// Room is made for as many texts as a workbook says it has: it must not say too many.
+#[test]
+fn a_workbook_cannot_ask_for_all_memory() {
+    let part = |name: &str, content: &str| {
+        let (name, content) = (name.as_bytes(), content.as_bytes());
+        let mut crc = flate2::Crc::new();
+        crc.update(content);
+        let (size, length) = ((content.len() as u32).to_le_bytes(), (name.len() as u16).to_le_bytes());
+        let fixed =
+            [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0], &crc.sum().to_le_bytes()[..], &size, &size, &length, &[0, 0]].concat();
+        let local = [b"PK\x03\x04", &fixed[..], name, content].concat();
+        let entry = [b"PK\x01\x02\x14\0", &fixed[..], &[0; 10], &[0; 4], name].concat();
+        (local, entry, 1u16)
+    };
+    let comment = "x".repeat(70_000);
+    let (local, entry, count) =
+        part("xl/sharedStrings.xml", &format!("<!--{comment}--><sst count='1' uniqueCount='9999999999'>"));
+    let end = [
+        b"PK\x05\x06\0\0\0\0",
+        &count.to_le_bytes()[..],
+        &count.to_le_bytes(),
+        &(entry.len() as u32).to_le_bytes(),
+        &(local.len() as u32).to_le_bytes(),
+        &[0, 0],
+    ];
+    let content = [&local[..], &entry, &end.concat()].concat();
+    assert_eq!(all(data(), &content), ["! the workbook says that it has 9999999999 texts"]);
 }
 
 /// A packed workbook is unpacked once, and not taken for an archive.

@@ -117,18 +117,17 @@ fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
     if !bytes.starts_with(b"PK") {
         return Err(Unfit::unreadable("the file is no workbook (.xlsx, .xlsb, .xls or .ods)"));
     }
-    let mut is_large = false;
-    let mut document = None;
-    let names =
-        compression::unpack_all(Cursor::new(bytes), settings.max_bytes, |name| name == "content.xml").map(|all| {
-            document = all.wanted;
-            is_large = all.is_cut;
-            all.names
-        });
-    let names = names.map_err(|error| Unfit::unreadable(error.to_string()))?;
-    if is_large {
+    let mut counts = Counts::default();
+    let wanted = |name: &str| name == "content.xml";
+    let unpacked = compression::unpack_all(Cursor::new(bytes), settings.max_bytes, wanted, |piece| counts.see(piece));
+    let unpacked = unpacked.map_err(|error| Unfit::unreadable(error.to_string()))?;
+    if unpacked.is_cut {
         return Err(too_large("unpacks to", settings));
     }
+    if counts.largest > MAX_CELLS as u64 {
+        return Err(Unfit::too_large(format!("the workbook says that it has {} texts", counts.largest)));
+    }
+    let (names, document) = (unpacked.names, unpacked.wanted);
     let has = |name: &str| names.iter().any(|own| own.eq_ignore_ascii_case(name));
     if has("xl/workbook.bin") {
         Ok(Kind::Xlsb)
@@ -139,6 +138,35 @@ fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
         Ok(Kind::Ods)
     } else {
         Err(Unfit::unreadable("the file is a zip archive, and no workbook"))
+    }
+}
+
+/// The largest number of texts that a part of the workbook says it has: room is made for all of them at once.
+#[derive(Default)]
+struct Counts {
+    largest: u64,
+    /// The end of the piece before.
+    tail: Vec<u8>,
+}
+
+impl Counts {
+    fn see(&mut self, piece: &[u8]) {
+        const NAME: &[u8] = b"uniqueCount";
+        /// As much as the attribute with its value takes.
+        const REACH: usize = 64;
+        self.tail.extend_from_slice(piece);
+        for at in memchr::memmem::find_iter(&self.tail, NAME) {
+            let value = self.tail[at + NAME.len()..].iter().take(REACH);
+            let digits = value.skip_while(|byte| !byte.is_ascii_digit()).take_while(|byte| byte.is_ascii_digit());
+            let count =
+                digits.fold(0u64, |count, digit| count.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+            self.largest = self.largest.max(count);
+        }
+        let kept = self.tail.len().saturating_sub(NAME.len() + REACH);
+        self.tail.drain(..kept);
+        if piece.is_empty() {
+            self.tail.clear();
+        }
     }
 }
 
