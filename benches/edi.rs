@@ -6,7 +6,12 @@
 //! Prints MB/s of input per second of CPU and, because machines differ, the ratio to a loop that copies each message's
 //! bytes and as many bytes as its JSON has. The best of several rounds counts: what disturbs a round only makes it slower.
 
-#![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and has sound inputs"
+)]
 
 use std::hint::black_box;
 use std::io::{Cursor, Read, Seek, SeekFrom};

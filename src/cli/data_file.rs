@@ -111,8 +111,7 @@ pub(super) fn as_json(report: &Report) -> String {
 /// For people.
 pub(super) fn as_text(path: &Path, size: u64, report: &Report) -> String {
     let mut text = format!("{}: {}, {size} bytes\n\n", path.display(), report.title);
-    let widths =
-        |cells: &dyn Fn(&Evidence) -> usize| report.evidence.iter().map(cells).max().unwrap_or(0);
+    let widths = |cells: &dyn Fn(&Evidence) -> usize| report.evidence.iter().map(cells).max().unwrap_or(0);
     let (about, found) = (widths(&|e| e.about.chars().count()), widths(&|e| e.found.chars().count()));
     for evidence in &report.evidence {
         let _ = writeln!(text, "{:about$}  {:found$}  {}", evidence.about, evidence.found, evidence.because);
