@@ -143,7 +143,7 @@ fn main() {
 
     let content = table();
     let megabytes = content.len() as f64 / 1e6;
-    let decoder = decoder(Format::Csv(csv::Settings { delimiter: b';', ..csv::Settings::default() }));
+    let decoder = decoder(Format::Csv(csv::Settings { delimiter: ";".to_owned(), ..csv::Settings::default() }));
     let plain = best(|| {
         black_box(decode(&decoder, &content));
     });

@@ -57,11 +57,16 @@ pub(super) fn look(path: &Path) -> Result<Option<(u64, Report)>, String> {
         return Ok((!looks_like_a_copybook(path, &bytes)).then_some((size, report)));
     }
     let file = File::open(path).map_err(unreadable)?;
-    let unpacked = Compression::default().beginning(file, SAMPLE as u64).map_err(|fault| match fault {
-        StreamFault::Io(error) => unreadable(error),
-        StreamFault::Layout { message, .. } => format!("{shown}: {message}"),
-    })?;
-    let Some((bytes, unpacked)) = unpacked else { return Ok(Some((size, report))) };
+    let (bytes, unpacked) = match Compression::default().beginning(file, SAMPLE as u64) {
+        Ok(Some(unpacked)) => unpacked,
+        Ok(None) => return Ok(Some((size, report))),
+        Err(StreamFault::Io(error)) => return Err(unreadable(error)),
+        Err(StreamFault::Layout { message, .. }) => {
+            let mut report = report;
+            report.evidence.push(Evidence { about: "content", found: "not looked at".to_owned(), because: message });
+            return Ok(Some((size, report)));
+        }
+    };
     if looks_like_a_copybook(&path.with_extension(""), &bytes) {
         return Ok(None);
     }
