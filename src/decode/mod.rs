@@ -43,8 +43,8 @@ pub use reader::{Item, Reader, Resume, StreamFault};
 /// The most bytes that one record may have. A record that is longer is rejected; it is not held in memory.
 pub const MAX_RECORD: usize = 16 << 20;
 
-/// A compiled layout with its framing and code page, and how files of it are packed. Cheap to clone; clones share what they learned of the
-/// fields that are wanted.
+/// A compiled layout with its framing and code page, and how files of it are packed. Cheap to clone; clones share what
+/// they learned of the fields that are wanted.
 #[derive(Clone)]
 pub struct Decoder(Kind, Arc<Compression>);
 
@@ -128,16 +128,16 @@ impl Decoder {
     /// it. The input's position is changed.
     pub fn evidence<R: Read + Seek>(&self, input: &mut R) -> Result<Option<cobol::Evidence>, StreamFault> {
         match &self.0 {
-            Kind::Cobol(cobol) if cobol.is_open() => cobol.evidence(input).map(Some),
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Cobol(_) => Ok(None),
+            Kind::Cobol(cobol) if cobol.is_open() => cobol.evidence(&mut self.open(input)?).map(Some),
+            _ => Ok(None),
         }
     }
 
     /// The decoder for files of the kind that the evidence is from. Without it every reader looks for evidence itself.
     pub fn settled(&self, evidence: &cobol::Evidence) -> Result<Decoder, StreamFault> {
         match &self.0 {
-            Kind::Cobol(cobol) => Ok(Decoder(Kind::Cobol(cobol.settled(evidence)?))),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Ok(self.clone()),
+            Kind::Cobol(cobol) => Ok(Decoder(Kind::Cobol(cobol.settled(evidence)?), Arc::clone(&self.1))),
+            _ => Ok(self.clone()),
         }
     }
 
@@ -158,9 +158,7 @@ impl Decoder {
     pub fn records(&self) -> Vec<String> {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.records(),
-            Kind::Csv(_) | Kind::FixedWidth(_) | Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => {
-                Vec::new()
-            }
+            _ => Vec::new(),
         }
     }
 
@@ -168,7 +166,7 @@ impl Decoder {
     pub fn copied(&self) -> &[String] {
         match &self.0 {
             Kind::Cobol(cobol) => cobol.copied(),
-            Kind::Csv(_) | Kind::FixedWidth(_) => &[],
+            _ => &[],
         }
     }
 

@@ -101,8 +101,12 @@ impl<R: Read + Seek> Reader<R> {
     /// As [`Reader::open`], where the first record is known by its first byte and not by the start of its frame.
     pub(super) fn open_at(decoder: &Decoder, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         match &decoder.0 {
-            Kind::Cobol(cobol) => Ok(Reader(Inner::Cobol(cobol.reader_at(input, from)?))),
-            Kind::Csv(_) | Kind::FixedWidth(_) => Reader::open(decoder, input, from),
+            Kind::Cobol(cobol) => {
+                let input = decoder.open(input)?;
+                let consumed = input.counter();
+                Ok(Reader { inner: Inner::Cobol(cobol.reader_at(input, from)?), consumed })
+            }
+            _ => Reader::open(decoder, input, from),
         }
     }
 
@@ -130,7 +134,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// See [`Decoder::detached`](super::Decoder::detached).
     pub(super) fn rows(&self) -> Option<csv::Rows> {
-        if let Inner::Csv(reader) = &self.0 { reader.rows() } else { None }
+        if let Inner::Csv(reader) = &self.inner { reader.rows() } else { None }
     }
 
     /// Where the item that the next call answers begins.

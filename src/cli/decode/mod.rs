@@ -341,7 +341,8 @@ pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
 
 /// The same, however many records the copybook has; else what is wrong with the options, as it is to be printed.
 pub(super) fn layout(args: &LayoutArgs) -> Result<Decoder, String> {
-    format_of(args).and_then(|format| compile(&format)).map_err(|failure| failure.to_string())
+    let packed = || Ok(compile(&format_of(args)?)?.with_compression(compression_of(args)?));
+    packed().map_err(|failure: Failure| failure.to_string())
 }
 
 /// Reads the files that the layout needs and compiles it.
