@@ -188,7 +188,7 @@ fn main() {
     report("cobol, 263 bytes, cp037", &Format::Cobol(cobol), &orders());
     let csv = csv::Settings { delimiter: b';', encoding: page("windows-1252"), ..csv::Settings::default() };
     report("csv, 8 columns, windows-1252", &Format::Csv(csv), &customers());
-    let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length };
+    let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length, record: None };
     let fields = vec![
         field("sku", 0, 12),
         field("name", 12, 40),

@@ -223,3 +223,28 @@ fn the_readmes_example_runs() {
     assert_eq!((code, letters[0]["code"].as_str()), (1, Some("control.total")), "{letters:?}");
     assert_eq!(letters[0]["expected"], "the total 100147.49 of ENTRY-REC.AMOUNT, as BATCH-TRAILER.T-TOTAL says");
 }
+
+#[test]
+fn lines_of_fixed_columns_have_types_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let spec = "T,1,1\nNO,2,3,ORDER\nSKU,2,4,LINE\nQTY,6,2,LINE\n";
+    std::fs::write(path("spec"), spec).unwrap();
+    std::fs::write(path("data"), "O001\nLSAW1 2\nLNAIL99\nO002\n").unwrap();
+    let (data, spec) = (path("data"), path("spec"));
+    let start = ["decode", &data, "--spec", &spec, "--segment-field", "T", "--segment-map", "O=ORDER"];
+    let nested = ["--segment-map", "L=LINE", "--segment-children", "ORDER=LINE"];
+    let expected = concat!(
+        r#"{"T":"O","NO":"001","LINE":[{"T":"L","SKU":"SAW1","QTY":"2"},{"T":"L","SKU":"NAIL","QTY":"99"}]}"#,
+        "\n",
+        r#"{"T":"O","NO":"002","LINE":[]}"#,
+        "\n"
+    );
+    for threads in ["1", "2"] {
+        let output = tollbridge(&[&start[..], &nested, &["--threads", threads]].concat());
+        assert_eq!((text(&output.stdout), text(&output.stderr)), (expected.to_owned(), String::new()));
+    }
+    let output = tollbridge(&start);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("a record type `LINE` that `segment_map` does not have"));
+}

@@ -12,7 +12,7 @@ mod json;
 mod number;
 mod plan;
 mod reader;
-mod segments;
+pub(super) mod segments;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -63,8 +63,21 @@ impl Cobol {
         texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
         faults: &Faults,
     ) -> Option<Cobol> {
+        Cobol::of(Books::read(settings, texts, faults)?, settings, faults)
+    }
+
+    /// Records of text fields alone, `(record, [(name, offset, length)])`, one a line: a file of fixed columns.
+    pub(super) fn of_columns(
+        records: Vec<(String, Vec<(String, usize, usize)>)>,
+        settings: &Settings,
+        faults: &Faults,
+    ) -> Option<Cobol> {
+        Cobol::of(Books { copybook: Copybook::of_columns(records), sources: Vec::new() }, settings, faults)
+    }
+
+    fn of(books: Books, settings: &Settings, faults: &Faults) -> Option<Cobol> {
         let before = faults.len();
-        let Books { mut copybook, sources } = Books::read(settings, texts, faults)?;
+        let Books { mut copybook, sources } = books;
         if let Some(wanted) = &settings.record {
             let name = |record: &usize| copybook.items[*record].name.as_deref().unwrap_or_default();
             let found = copybook.records.iter().copied().find(|record| name(record).eq_ignore_ascii_case(wanted));
@@ -192,6 +205,7 @@ impl Compiled {
             measure: Arc::clone(&self.measure),
             segments: self.segments.clone(),
             convention,
+            footer: u64::MAX,
         }
     }
 
@@ -225,7 +239,7 @@ impl Compiled {
         let json = &self.json[usize::from(options.fillers)];
         let padded;
         // Only a line may end early.
-        let bytes = if position.line.is_some() && raw.len() < plan.length {
+        let bytes = if plan.pads(&position) && raw.len() < plan.length {
             padded = segments::padded_to(raw, plan.length, plan);
             padded.as_slice()
         } else {

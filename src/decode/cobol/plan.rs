@@ -11,7 +11,7 @@ use crate::decode::format::Trim;
 use crate::decode::json::Digits;
 use crate::decode::{CodePage, LayoutRow};
 use crate::diagnostic::nearest;
-use crate::record::{Decimal, FieldFault, FieldKind, RejectCode, Resolved, Slot, Unresolved, Value};
+use crate::record::{Decimal, FieldFault, FieldKind, Position, RejectCode, Resolved, Slot, Unresolved, Value};
 
 /// The compiled layout.
 pub(super) struct Plan {
@@ -381,6 +381,12 @@ impl Plan {
         for &child in &item.children {
             self.describe_below(child, inner, rows);
         }
+    }
+
+    /// Whether a record that ends early counts as filled up with blanks, as LINE SEQUENTIAL files are read: only lines
+    /// have a number.
+    pub(super) fn pads(&self, position: &Position) -> bool {
+        position.line.is_some() && self.settings.pad_lines
     }
 
     /// True when what is behind the layout in a record is only padding.

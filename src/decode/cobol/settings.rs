@@ -40,6 +40,12 @@ pub struct Settings {
     pub header_bytes: u64,
     /// Bytes at the end of the file that are no records.
     pub footer_bytes: u64,
+    /// Lines at the start of a text file that are no records.
+    pub header_lines: u64,
+    /// Lines at the end of a text file that are no records.
+    pub footer_lines: u64,
+    /// Whether a line that ends early counts as filled up with blanks.
+    pub pad_lines: bool,
     /// Bytes before the layout in every record.
     pub record_prefix: usize,
     /// Bytes behind the layout in every record.
@@ -292,6 +298,9 @@ impl Settings {
             length_adjust: 0,
             header_bytes: 0,
             footer_bytes: 0,
+            header_lines: 0,
+            footer_lines: 0,
+            pad_lines: true,
             record_prefix: 0,
             record_suffix: 0,
             float: FloatFormat::Ibm,
@@ -351,6 +360,9 @@ impl Settings {
             length_adjust: length_adjust?,
             header_bytes: u64::try_from(header_bytes?).ok()?,
             footer_bytes: u64::try_from(footer_bytes?).ok()?,
+            header_lines: 0,
+            footer_lines: 0,
+            pad_lines: true,
             record_prefix: usize::try_from(record_prefix?).ok()?,
             record_suffix: usize::try_from(record_suffix?).ok()?,
             float: float?,

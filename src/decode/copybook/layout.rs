@@ -21,6 +21,39 @@ pub struct Copybook {
 }
 
 impl Copybook {
+    /// Records of text items, `(record, [(name, offset, length)])`, as a file of fixed columns has them.
+    pub(in crate::decode) fn of_columns(records: Vec<(String, Vec<(String, usize, usize)>)>) -> Copybook {
+        let mut copybook = Copybook { items: Vec::new(), records: Vec::new() };
+        for (name, columns) in records {
+            let record = copybook.items.len();
+            let length = columns.iter().map(|(_, offset, length)| offset + length).max().unwrap_or_default();
+            let item = |name: String, offset: usize, length: usize| Item {
+                level: 1,
+                name: Some(name),
+                parent: None,
+                children: Vec::new(),
+                data: None,
+                offset,
+                length,
+                occurs: None,
+                redefines: None,
+                blank_when_zero: false,
+                picture: String::new(),
+                span: 0..0,
+            };
+            copybook.records.push(record);
+            copybook.items.push(item(name, 0, length));
+            for (name, offset, length) in columns {
+                let child = copybook.items.len();
+                copybook.items[record].children.push(child);
+                let picture = format!("X({length})");
+                let column = item(name, offset, length);
+                copybook.items.push(Item { level: 5, parent: Some(record), data: Some(Data::Text), picture, ..column });
+            }
+        }
+        copybook
+    }
+
     /// The copybook with the records of another behind its own.
     pub(in crate::decode) fn join(mut self, other: Copybook) -> Copybook {
         let shift = self.items.len();

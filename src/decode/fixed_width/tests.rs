@@ -12,7 +12,7 @@ use crate::diagnostic::{Faults, SourceText, Table, parse};
 use crate::record::{RejectCode, Scope, Value};
 
 fn settings() -> Settings {
-    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length };
+    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length, record: None };
     Settings::new(Fields::Inline(vec![field("T", 0, 1), field("SKU", 1, 4), field("QTY", 5, 3)]))
 }
 

@@ -24,7 +24,7 @@ pub(super) use document::{Gathered, Gatherer, Span, Wrong, pass_over};
 pub(super) use json::{Document, padded_to};
 pub(super) use resolve::SEGMENT_SLOT;
 pub(super) use router::Unroutable;
-pub(super) use settings::{CHILDREN, FIELD, FILTER, MAP, UNKNOWN, read_filter};
+pub(in crate::decode) use settings::{CHILDREN, FIELD, FILTER, MAP, UNKNOWN, read_filter};
 pub use settings::{SegmentSettings, Unknown};
 
 /// No kind: an item that all kinds share.
