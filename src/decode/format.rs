@@ -9,7 +9,6 @@ use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, Source
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
 /// options of a command.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a mapping")]
 pub enum Format {
     /// Delimited text.
     Csv(csv::Settings),

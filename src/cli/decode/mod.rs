@@ -62,7 +62,10 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     let decoder = compile(&format)?;
     let records = decoder.records();
     if records.len() > 1 {
-        let message = format!("the copybook has several records: choose one with --record ({})", records.join(", "));
+        let records = records.join(", ");
+        let message = format!(
+            "the copybook has several records: choose one with --record ({records}), or tell them apart by --segment-field"
+        );
         return Err(Failure::Usage(message));
     }
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
@@ -128,7 +131,8 @@ fn decode_here(
     }
 }
 
-/// Records on their way to a thread: their bytes one after another, and where each one lies in them.
+/// Records on their way to a thread and back: their bytes one after another, where each one lies in them, and what became
+/// of them. Batches are used again, so that their room is made once.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -136,14 +140,54 @@ struct Batch {
     records: Vec<(usize, usize, Position)>,
     parts: Vec<Part>,
     rejects: Vec<Reject>,
+    json: Vec<u8>,
+    read_to: u64,
 }
 
-/// What a thread made of a batch.
-#[derive(Default)]
-struct Done {
-    json: Vec<u8>,
-    rejects: Vec<Reject>,
-    read_to: u64,
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.rejects.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.parts.clear();
+        self.rejects.clear();
+        self.json.clear();
+    }
+
+    /// Takes records from the reader until it is full.
+    fn fill(&mut self, reader: &mut Reader<File>, lost: &mut Option<StreamFault>) {
+        while self.bytes.len() < PIECE && self.rejects.len() < 100 && lost.is_none() {
+            match reader.next() {
+                Ok(None) => break,
+                Ok(Some(Item::Skipped)) => {}
+                Ok(Some(Item::Reject(reject))) => self.rejects.push(reject),
+                Ok(Some(Item::Record(record))) => {
+                    self.bytes.extend_from_slice(record.raw);
+                    self.parts.extend_from_slice(record.fields.parts());
+                    self.records.push((self.bytes.len(), self.parts.len(), record.position));
+                }
+                Err(fault) => *lost = Some(fault),
+            }
+        }
+    }
+
+    /// Writes the records as JSON.
+    fn write(&mut self, detached: Detached<'_>, options: &JsonOptions) {
+        let (mut start, mut first_part) = (0, 0);
+        for &(end, end_part, position) in &self.records {
+            let raw = self.bytes.get(start..end).unwrap_or_default();
+            let parts = self.parts.get(first_part..end_part).unwrap_or_default();
+            match detached.write_json(raw, parts, position, options, &mut self.json) {
+                Ok(()) => self.json.push(b'\n'),
+                Err(reject) => self.rejects.push(reject),
+            }
+            (start, first_part, self.read_to) = (end, end_part, position.offset);
+        }
+        self.rejects.sort_by_key(|reject| reject.position.record);
+    }
 }
 
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
@@ -156,13 +200,14 @@ fn decode_on_threads(
     output: &mut Output,
 ) -> Result<(), Failure> {
     std::thread::scope(|scope| {
-        let mut workers: Vec<(SyncSender<Batch>, Receiver<Done>)> = Vec::new();
+        let mut workers: Vec<(SyncSender<Batch>, Receiver<Batch>)> = Vec::new();
         for _ in 0..threads {
             let (batches, inbox) = sync_channel::<Batch>(2);
-            let (outbox, done) = sync_channel::<Done>(2);
+            let (outbox, done) = sync_channel::<Batch>(2);
             scope.spawn(move || {
-                for batch in inbox {
-                    if outbox.send(write_batch(batch, detached, options)).is_err() {
+                for mut batch in inbox {
+                    batch.write(detached, options);
+                    if outbox.send(batch).is_err() {
                         return;
                     }
                 }
@@ -171,12 +216,17 @@ fn decode_on_threads(
         }
         let (mut sent, mut received) = (0usize, 0usize);
         let mut lost = None;
+        let mut spare: Vec<Batch> = Vec::new();
         loop {
-            let batch = read_batch(reader, &mut lost);
-            let is_last = batch.records.is_empty() && batch.rejects.is_empty();
+            let mut batch = spare.pop().unwrap_or_default();
+            batch.fill(reader, &mut lost);
+            let is_last = batch.is_empty();
             while received < sent && (is_last || sent - received >= 2 * threads) {
                 let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
-                output.done(done.unwrap_or_default())?;
+                let mut done = done.unwrap_or_default();
+                output.done(&done)?;
+                done.clear();
+                spare.push(done);
                 received += 1;
             }
             if is_last {
@@ -190,40 +240,6 @@ fn decode_on_threads(
         }
         lost.map_or(Ok(()), |fault| output.lost(&fault))
     })
-}
-
-fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batch {
-    let mut batch = Batch { bytes: Vec::with_capacity(PIECE), ..Batch::default() };
-    while batch.bytes.len() < PIECE && batch.rejects.len() < 100 && lost.is_none() {
-        match reader.next() {
-            Ok(None) => break,
-            Ok(Some(Item::Skipped)) => {}
-            Ok(Some(Item::Reject(reject))) => batch.rejects.push(reject),
-            Ok(Some(Item::Record(record))) => {
-                batch.bytes.extend_from_slice(record.raw);
-                batch.parts.extend_from_slice(record.fields.parts());
-                batch.records.push((batch.bytes.len(), batch.parts.len(), record.position));
-            }
-            Err(fault) => *lost = Some(fault),
-        }
-    }
-    batch
-}
-
-fn write_batch(batch: Batch, detached: Detached<'_>, options: &JsonOptions) -> Done {
-    let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects, read_to: 0 };
-    let (mut start, mut first_part) = (0, 0);
-    for (end, end_part, position) in batch.records {
-        let raw = batch.bytes.get(start..end).unwrap_or_default();
-        let parts = batch.parts.get(first_part..end_part).unwrap_or_default();
-        match detached.write_json(raw, parts, position, options, &mut done.json) {
-            Ok(()) => done.json.push(b'\n'),
-            Err(reject) => done.rejects.push(reject),
-        }
-        (start, first_part, done.read_to) = (end, end_part, position.offset);
-    }
-    done.rejects.sort_by_key(|reject| reject.position.record);
-    done
 }
 
 /// Where results go.
@@ -259,12 +275,17 @@ impl Output {
         Ok(())
     }
 
-    fn done(&mut self, done: Done) -> Result<(), Failure> {
-        self.buffer.extend_from_slice(&done.json);
+    /// Writes a batch as it is: it is large enough.
+    fn done(&mut self, done: &Batch) -> Result<(), Failure> {
+        self.flush()?;
+        io::stdout().lock().write_all(&done.json).map_err(Failure::Write)?;
         for reject in &done.rejects {
             self.reject(reject)?;
         }
-        self.flush_if_large(done.read_to)
+        if let Some(progress) = &self.progress {
+            progress.set_position(done.read_to);
+        }
+        Ok(())
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {

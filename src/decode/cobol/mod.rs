@@ -24,7 +24,7 @@ use super::json::{Cursor, JsonOptions};
 use super::{LayoutRow, Resume, StreamFault, copybook};
 use crate::diagnostic::{Diagnostic, Faults, SourceText, nearest};
 use crate::record::{Layout, Part, Position, Reject, Resolved, Slot, Unresolved};
-use copybook::Copybook;
+use copybook::{ColumnRecord, Copybook};
 use fields::Body;
 use framing::{Convention, Framer, Measure};
 use json::{Failure, JsonPlan};
@@ -66,12 +66,8 @@ impl Cobol {
         Cobol::of(Books::read(settings, texts, faults)?, settings, faults)
     }
 
-    /// Records of text fields alone, `(record, [(name, offset, length)])`, one a line: a file of fixed columns.
-    pub(super) fn of_columns(
-        records: Vec<(String, Vec<(String, usize, usize)>)>,
-        settings: &Settings,
-        faults: &Faults,
-    ) -> Option<Cobol> {
+    /// Records of text fields alone, one a line: a file of fixed columns.
+    pub(super) fn of_columns(records: Vec<ColumnRecord>, settings: &Settings, faults: &Faults) -> Option<Cobol> {
         Cobol::of(Books { copybook: Copybook::of_columns(records), sources: Vec::new() }, settings, faults)
     }
 

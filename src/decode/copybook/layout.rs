@@ -21,10 +21,10 @@ pub struct Copybook {
 }
 
 impl Copybook {
-    /// Records of text items, `(record, [(name, offset, length)])`, as a file of fixed columns has them.
-    pub(in crate::decode) fn of_columns(records: Vec<(String, Vec<(String, usize, usize)>)>) -> Copybook {
+    /// Records of text items, as a file of fixed columns has them.
+    pub(in crate::decode) fn of_columns(records: Vec<ColumnRecord>) -> Copybook {
         let mut copybook = Copybook { items: Vec::new(), records: Vec::new() };
-        for (name, columns) in records {
+        for ColumnRecord { name, columns } in records {
             let record = copybook.items.len();
             let length = columns.iter().map(|(_, offset, length)| offset + length).max().unwrap_or_default();
             let item = |name: String, offset: usize, length: usize| Item {
@@ -87,6 +87,14 @@ impl Copybook {
         self.records = vec![record];
         self
     }
+}
+
+/// A record of text items in fixed columns.
+pub(in crate::decode) struct ColumnRecord {
+    /// Its name.
+    pub(in crate::decode) name: String,
+    /// The items: name, offset, length.
+    pub(in crate::decode) columns: Vec<(String, usize, usize)>,
 }
 
 /// An item of a record.

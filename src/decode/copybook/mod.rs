@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Faults, SourceText};
 
+pub(in crate::decode) use layout::ColumnRecord;
 pub use layout::{Copybook, Data, Item, Occurs, SignPosition};
 
 /// How the lines of a copybook are laid out.

@@ -8,11 +8,9 @@ use std::sync::Arc;
 
 use super::Settings;
 use crate::decode::cobol::{self, Cobol, Framing};
+use crate::decode::copybook::ColumnRecord;
 use crate::decode::format::Place;
 use crate::diagnostic::{Faults, SourceText};
-
-/// A record type and its columns: name, offset, length.
-type Record = (String, Vec<(String, usize, usize)>);
 
 /// Compiles a layout of several record types.
 pub(in crate::decode) fn compile(
@@ -28,11 +26,11 @@ pub(in crate::decode) fn compile(
         faults.push(place.fault(message).help("say `encoding = \"ascii\"`, or the code page of the file"));
         return None;
     }
-    let mut records: Vec<Record> = Vec::new();
+    let mut records: Vec<ColumnRecord> = Vec::new();
     match &settings.segments {
         Some(segments) => {
             for (_, record) in &segments.map {
-                if records.iter().any(|(known, _)| known.eq_ignore_ascii_case(record)) {
+                if records.iter().any(|known| known.name.eq_ignore_ascii_case(record)) {
                     continue;
                 }
                 let columns = fields
@@ -43,9 +41,9 @@ pub(in crate::decode) fn compile(
                     faults.push(place.fault(format!("the record type `{record}` has no fields")));
                     return None;
                 }
-                records.push((record.clone(), columns));
+                records.push(ColumnRecord { name: record.clone(), columns });
             }
-            let known = |record: &String| records.iter().any(|(known, _)| known.eq_ignore_ascii_case(record));
+            let known = |record: &String| records.iter().any(|known| known.name.eq_ignore_ascii_case(record));
             if let Some(stray) = fields.iter().filter_map(|field| field.record.as_ref()).find(|record| !known(record)) {
                 faults.push(
                     place.fault(format!("fields are of a record type `{stray}` that `segment_map` does not have")),
@@ -55,7 +53,7 @@ pub(in crate::decode) fn compile(
         }
         None => {
             let columns = fields.into_iter().map(|field| (field.name, field.start, field.length)).collect();
-            records.push(("LINE".to_owned(), columns));
+            records.push(ColumnRecord { name: "LINE".to_owned(), columns });
         }
     }
     let settings = cobol::Settings {

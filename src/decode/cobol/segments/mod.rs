@@ -5,6 +5,7 @@
 //! belong to it, in whatever depth. What belongs to no open record is an orphan.
 
 mod document;
+mod encode;
 mod json;
 mod resolve;
 mod router;
@@ -55,6 +56,8 @@ pub(super) struct Kind {
     /// How its items are written, without and with fillers, and the name under which its parent has it.
     pub(super) json: [JsonPlan; 2],
     member: [Name; 2],
+    /// The same as text, without fillers.
+    member_name: String,
 }
 
 /// What a field must have for a record to stay.
@@ -222,6 +225,7 @@ impl Kind {
         Kind {
             record,
             member: [Name::new(&name), Name::new(&name)],
+            member_name: name.clone(),
             name,
             length: item.length,
             parent: None,
@@ -275,6 +279,9 @@ fn name_members(kinds: &mut [Kind], parent: usize) {
             let child = &mut kinds[usize::from(child)];
             let name = super::json::unique(child.name.clone(), &mut names);
             child.member[fillers] = Name::new(&name);
+            if fillers == 0 {
+                child.member_name = name;
+            }
         }
     }
 }

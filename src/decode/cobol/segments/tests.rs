@@ -52,7 +52,7 @@ fn segments(field: &str, map: &str, children: &str) -> SegmentSettings {
 const MAP: &str = "H=HEAD C=COMPANY D=DEPT P=PERSON A=ADDRESS T=TAIL";
 const TREE: &str = "COMPANY=DEPT,ADDRESS DEPT=PERSON";
 
-fn company(change: impl FnOnce(&mut Settings)) -> Decoder {
+pub(super) fn company(change: impl FnOnce(&mut Settings)) -> Decoder {
     compile(
         COMPANY,
         settings(|s| {
@@ -70,7 +70,7 @@ fn flat(s: &mut Settings) {
 }
 
 /// Records, each behind its descriptor word.
-fn framed(records: &str) -> Vec<u8> {
+pub(super) fn framed(records: &str) -> Vec<u8> {
     let one = |record: &str| [&[0, record.len() as u8, 0, 0], ebcdic(record).as_slice()].concat();
     records.split_whitespace().flat_map(|record| one(&record.replace('_', " "))).collect()
 }
