@@ -248,3 +248,67 @@ fn lines_of_fixed_columns_have_types_too() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("a record type `LINE` that `segment_map` does not have"));
 }
+
+/// The records of the bank's file, taken out of their descriptor words here.
+fn bank_records() -> Vec<Vec<u8>> {
+    let data = std::fs::read(fixture("bank.dat")).unwrap();
+    let mut rest = data.as_slice();
+    let mut records = Vec::new();
+    while let [high, low, 0, 0, behind @ ..] = rest {
+        let (record, next) = behind.split_at(usize::from(u16::from_be_bytes([*high, *low])) - 4);
+        records.push(record.to_vec());
+        rest = next;
+    }
+    assert_eq!((records.len(), rest), (17, &[][..]));
+    records
+}
+
+/// The same records in every framing give the same documents, when the framing is said and when it is found out.
+#[test]
+fn every_framing_gives_the_same_documents() {
+    let records = bank_records();
+    let each = |frame: &dyn Fn(&[u8]) -> Vec<u8>| records.iter().flat_map(|record| frame(record)).collect::<Vec<u8>>();
+    let blocks = |self_counted: u16| {
+        let block = |chunk: &[Vec<u8>]| {
+            let word = |length: usize| [(length as u16 + self_counted).to_be_bytes(), [0, 0]].concat();
+            let inner: Vec<u8> =
+                chunk.iter().flat_map(|record| [word(record.len()), record.clone()].concat()).collect();
+            [word(inner.len()), inner].concat()
+        };
+        records.chunks(3).flat_map(block).collect::<Vec<u8>>()
+    };
+    let little =
+        |extra: u16| move |record: &[u8]| [&[0, 0], &(record.len() as u16 + extra).to_le_bytes()[..], record].concat();
+    let headed = |record: &[u8]| [b"#!", &(record.len() as u16 + 6).to_le_bytes()[..], b"..", record].concat();
+    let padded = |record: &[u8]| [record, &vec![0x40; 32 - record.len()]].concat();
+    let affixed = |record: &[u8]| [b"<", record, &vec![0x40; 32 - record.len()], b">>"].concat();
+    let header: &[&str] = &["--frame-header", "6:2:2:little:frame"];
+    let affixes: &[&str] =
+        &["--record-prefix", "1", "--record-suffix", "2", "--header-bytes", "3", "--footer-bytes", "4"];
+    let files: [(&str, Vec<u8>, &[&str]); 9] = [
+        ("rdw-le", each(&little(0)), &[]),
+        ("rdw-le", each(&little(4)), &["--rdw-adjust", "-4"]),
+        ("rdw-be", each(&|record| [&(record.len() as u16).to_be_bytes()[..], &[0, 0], record].concat()), &[]),
+        ("bdw", blocks(4), &[]),
+        ("bdw", blocks(0), &[]),
+        ("header", each(&headed), header),
+        ("odo", records.concat(), &[]),
+        ("fixed", each(&padded), &[]),
+        ("fixed", [b"HDR".to_vec(), each(&affixed), b"ENDE".to_vec()].concat(), affixes),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let expected = std::fs::read_to_string(fixture("bank.ndjson")).unwrap();
+    for (framing, data, more) in files {
+        std::fs::write(&path, data).unwrap();
+        for framing in [framing, "auto"] {
+            let copybook = fixture("bank.cpy");
+            let mut arguments = vec!["decode", path.to_str().unwrap(), "--copybook", copybook.to_str().unwrap()];
+            arguments.extend(["--segment-field", "REC-TYPE", "--framing", framing]);
+            MAP.iter().for_each(|pair| arguments.extend(["--segment-map", pair]));
+            arguments.extend(NESTED.iter().chain(more));
+            let output = tollbridge(&arguments);
+            assert_eq!(text(&output.stdout), expected, "{framing} {more:?}\n{}", text(&output.stderr));
+        }
+    }
+}

@@ -44,7 +44,7 @@ pub(crate) struct DecodeArgs {
     /// At which ends of a text blanks are padding [default: both]
     #[arg(long, value_name = "ENDS", value_parser = word(Trim::WORDS))]
     pub trim: Option<Trim>,
-    /// Add _offset, _length and _record to every object
+    /// Add _offset, _length and _record to every object; with several record types also _segment and a generated _id
     #[arg(long)]
     pub meta: bool,
     /// Add the raw bytes of every field in hex, as NAME_hex
