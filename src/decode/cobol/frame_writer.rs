@@ -65,8 +65,9 @@ impl<'a> FrameWriter<'a> {
                 self.suffix(out);
             }
             Framing::Line => {
-                self.check_line(record)?;
-                self.body(record, out);
+                let line = self.line(record);
+                self.check_line(line)?;
+                self.body(line, out);
                 self.suffix(out);
                 out.push(match self.plan.encoding.family() {
                     Family::Ascii => b'\n',
@@ -154,6 +155,16 @@ impl<'a> FrameWriter<'a> {
         }
         let expected = format!("a record of {} bytes", self.plan.length);
         Err(EncodeFault::here(expected, format!("{} bytes", record.len())))
+    }
+
+    /// The record without the blanks at its end, as LINE SEQUENTIAL files have it, where nothing stands behind it.
+    fn line<'r>(&self, record: &'r [u8]) -> &'r [u8] {
+        if self.plan.settings.record_suffix > 0 || !self.plan.settings.pad_lines {
+            return record;
+        }
+        let blank = self.plan.encoding.blank();
+        let length = record.iter().rposition(|byte| *byte != blank).map_or(0, |last| last + 1);
+        record.get(..length).unwrap_or_default()
     }
 
     /// A line has no line end in it, and is none that a reader passes over.
@@ -347,6 +358,9 @@ mod tests {
         check(&text(Framing::RdwLittle, |_| {}), b"\x00\x00\x06\x00\xC1\xC2\x00\x00\x05\x00\xC3");
         check(&text(Framing::Blocks, |_| {}), b"\x00\x0F\x00\x00\x00\x06\x00\x00\xC1\xC2\x00\x05\x00\x00\xC3");
         check(&text(Framing::Line, |_| {}), b"\xC1\xC2\x15\xC3\x15");
+        // Blanks at the end of a line come back when it is read.
+        let padded = write(&text(Framing::Line, |_| {}), &[ebcdic("A  "), ebcdic(" B")]).unwrap();
+        assert_eq!(padded, b"\xC1\x15\x40\xC2\x15");
         check(
             &text(Framing::Fixed, |s| {
                 (s.header_bytes, s.footer_bytes, s.record_prefix, s.record_suffix) = (1, 2, 1, 1)

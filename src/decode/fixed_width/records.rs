@@ -80,7 +80,8 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use crate::decode::{Decoder, Format, Item, JsonOptions, Resume};
+    use super::super::tests::read_from;
+    use crate::decode::{Decoder, Format, Resume};
     use crate::diagnostic::{Faults, SourceText, Table, parse};
 
     const SPEC: &str = "name,start,length,record\nT,1,1\nDAY,2,8,HEAD\nNO,2,3,ORDER\nWHO,5,6,ORDER\nNO,2,3,LINE\n\
@@ -99,25 +100,6 @@ mod tests {
         decoder.ok_or_else(|| faults.into_sorted().iter().map(ToString::to_string).collect())
     }
 
-    fn read(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
-        let mut reader = decoder.reader(Cursor::new(data), from).unwrap();
-        let mut lines = Vec::new();
-        while let Some(item) = reader.next().unwrap() {
-            lines.push(match item {
-                Item::Skipped => "skipped".to_owned(),
-                Item::Reject(reject) => format!("{}: {}", reject.code.as_str(), reject.sentence()),
-                Item::Record(record) => {
-                    let mut out = Vec::new();
-                    match decoder.write_json(&record, &JsonOptions::default(), &mut out) {
-                        Ok(()) => String::from_utf8(out).unwrap(),
-                        Err(reject) => format!("{}: {}", reject.code.as_str(), reject.sentence()),
-                    }
-                }
-            });
-        }
-        lines
-    }
-
     const DATA: &[u8] =
         b"report of today\nH20261031\nO001M\xFCller\r\nL001SAW1 2\nL001NAIL99\nO002Ann   \nX\nZ002\nend of report\n";
 
@@ -134,10 +116,10 @@ mod tests {
             r#"{"T":"Z","CNT":"002"}"#,
             "skipped",
         ];
-        assert_eq!(read(&decoder, DATA, Resume::default()), expected);
+        assert_eq!(read_from(&decoder, DATA, Resume::default()), expected);
         let mut reader = decoder.reader(Cursor::new(DATA), Resume::default()).unwrap();
         for done in 0..=expected.len() {
-            assert_eq!(read(&decoder, DATA, reader.resume_point()), expected[done..], "after {done}");
+            assert_eq!(read_from(&decoder, DATA, reader.resume_point()), expected[done..], "after {done}");
             let _ = reader.next();
         }
     }
@@ -146,19 +128,19 @@ mod tests {
     fn short_lines_are_padded_only_where_that_is_said() {
         let short = b"O001\n";
         let fault = "framing.record_too_short: record 1 at byte 0 (line 1): field WHO: expected PIC X(6) at bytes 5 to 10, found a record of 4 bytes";
-        assert_eq!(read(&compile(SOURCE, SPEC).unwrap(), short, Resume::default()), [fault]);
+        assert_eq!(read_from(&compile(SOURCE, SPEC).unwrap(), short, Resume::default()), [fault]);
         let padded = compile(&format!("{SOURCE}pad = true\n"), SPEC).unwrap();
-        assert_eq!(read(&padded, short, Resume::default()), [r#"{"T":"O","NO":"001","WHO":""}"#]);
+        assert_eq!(read_from(&padded, short, Resume::default()), [r#"{"T":"O","NO":"001","WHO":""}"#]);
         let long =
             "framing.record_too_long: record 1 at byte 0 (line 1): expected a record ORDER of 10 bytes, found 11 bytes";
-        assert_eq!(read(&padded, b"O001Mueller\n", Resume::default()), [long]);
+        assert_eq!(read_from(&padded, b"O001Mueller\n", Resume::default()), [long]);
     }
 
     #[test]
     fn filters_need_no_types() {
         let source = "files = 'x'\nspec = 's'\nencoding = 'ascii'\nfilter = 'A=x'\n";
         let decoder = compile(source, "A,1,1\nB,2,2\n").unwrap();
-        assert_eq!(read(&decoder, b"x12\ny34\n", Resume::default()), [r#"{"A":"x","B":"12"}"#, "skipped"]);
+        assert_eq!(read_from(&decoder, b"x12\ny34\n", Resume::default()), [r#"{"A":"x","B":"12"}"#, "skipped"]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn compile(settings: Settings) -> Decoder {
     Format::FixedWidth(settings).compile(&|_| None, &Faults::new()).unwrap()
 }
 
-fn read_from(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
+pub(super) fn read_from(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
     let mut lines = Vec::new();
     let mut reader = decoder.reader(Cursor::new(data), from).unwrap();
     while let Some(item) = reader.next().unwrap() {

@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 
 use super::super::settings::{Framing, Settings};
-use super::super::tests::{compile, ebcdic, read, read_with, settings};
+use super::super::tests::{compile, ebcdic, read, read_with, settings, with_fields};
 use super::{SegmentSettings, Unknown};
 use crate::decode::{CodePage, Decoder, Format, Item, JsonOptions, Resume};
 use crate::diagnostic::{Faults, SourceText};
-use crate::record::{FieldKind, Fields, Scope, Value};
+use crate::record::{FieldKind, Scope, Value};
 
 /// A company, its departments with their people, its addresses; a header and a trailer.
 const COMPANY: &str = "
@@ -283,14 +283,6 @@ fn slot(decoder: &Decoder, parent: Option<&str>, name: &str) -> crate::record::S
     let layout = decoder.layout();
     let parent = parent.map(|parent| layout.resolve(None, parent).unwrap().slot);
     layout.resolve(parent, name).unwrap().slot
-}
-
-fn with_fields(decoder: &Decoder, data: &[u8], look: impl FnOnce(&dyn Fields)) {
-    let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
-    match reader.next().unwrap().unwrap() {
-        Item::Record(record) => look(record.fields),
-        _ => panic!("a record is due"),
-    }
 }
 
 #[test]
