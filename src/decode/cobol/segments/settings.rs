@@ -58,14 +58,15 @@ pub(in crate::decode) const UNKNOWN: Key = Key {
     name: "segment_unknown",
     shape: "\"reject\" | \"skip\"",
     presence: Presence::Default("\"reject\""),
-    doc: "what becomes of a record whose type is not in `segment_map`",
+    doc: "what becomes of a record whose type is not in `segment_map`; one that is skipped counts nowhere",
 };
 /// See [`FIELD`].
 pub(in crate::decode) const FILTER: Key = Key {
     name: "filter",
     shape: "string or array of strings",
     presence: Presence::Optional,
-    doc: "`FIELD=VALUE`: records that have the field are left out unless it has that value, or one of several",
+    doc: "`FIELD=VALUE`: records that have the field are left out, and count nowhere, unless it has that value, or one of \
+          several",
 };
 
 impl SegmentSettings {
