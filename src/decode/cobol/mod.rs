@@ -37,7 +37,7 @@ pub use framing::{Candidate, Evidence, FrameHeader, LengthCounts, LengthType};
 pub use reader::Reader;
 pub use segments::{SegmentSettings, Unknown};
 pub(super) use settings::SECTION;
-pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
+pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Places, Settings};
 
 /// A compiled copybook with its framing and code page.
 #[derive(Clone)]
@@ -87,7 +87,8 @@ impl Cobol {
                 return None;
             };
             if settings.segments.is_some() {
-                faults.push(settings.place.fault("`record` and `segment_field` exclude each other"));
+                faults
+                    .push(settings.place_of("segment_field").fault("`record` and `segment_field` exclude each other"));
                 return None;
             }
             copybook = copybook.only(found);
@@ -114,14 +115,17 @@ impl Cobol {
         }
         if settings.odo == Some(Odo::Fixed) && settings.framing == Framing::Odo {
             let message = "with `odo = \"fixed\"` all records have the same length: framing `fixed` reads them";
-            faults.push(settings.place.fault(message));
+            faults.push(settings.place_of("odo").fault(message));
             return None;
         }
         let measure = match Measure::compile(&plan, settings) {
             Ok(measure) => Some(measure),
-            Err((message, item)) => {
-                faults
-                    .push(item.map_or_else(|| settings.place.fault(message.clone()), |item| at(item, message.clone())));
+            Err(unmeasurable) => {
+                let message = unmeasurable.message;
+                faults.push(match unmeasurable.item {
+                    Some(item) => at(item, message),
+                    None => settings.place_of(unmeasurable.key).fault(message),
+                });
                 None
             }
         };

@@ -62,6 +62,19 @@ pub struct Settings {
     pub segments: Option<SegmentSettings>,
     /// `FIELD=VALUE` pairs: records that have the field are left out unless it has one of its values.
     pub filter: Vec<(String, String)>,
+    /// Where some keys are written.
+    pub places: Places,
+}
+
+/// Where some keys are written, for what shows only on compiling.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Vec<(&'static str, Place)>);
+
+impl Places {
+    /// Those of these keys that are written.
+    pub(in crate::decode) fn of(table: &Table<'_>, keys: &[&'static str]) -> Places {
+        Places(keys.iter().filter_map(|key| Some((*key, Place::of(table.get(key)?)))).collect())
+    }
 }
 
 /// Where the items behind a table of varying length (OCCURS DEPENDING ON) begin.
@@ -309,7 +322,13 @@ impl Settings {
             trim: Trim::Both,
             segments: None,
             filter: Vec::new(),
+            places: Places::default(),
         }
+    }
+
+    /// The place of a key; that of the copybook where it is not known.
+    pub(super) fn place_of(&self, key: &str) -> &Place {
+        self.places.0.iter().find(|(known, _)| *known == key).map_or(&self.place, |(_, place)| place)
     }
 
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
@@ -371,6 +390,7 @@ impl Settings {
             trim: trim?,
             segments,
             filter,
+            places: Places::of(table, &[&["framing", "length_field", "frame_header", "odo"], segments::KEYS].concat()),
         })
     }
 }

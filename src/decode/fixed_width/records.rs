@@ -64,6 +64,7 @@ pub(in crate::decode) fn compile(
         trim: settings.trim,
         segments: settings.segments.clone(),
         filter: settings.filter.clone(),
+        places: settings.places.clone(),
         ..cobol::Settings::new(String::new(), settings.encoding.clone(), place)
     };
     Cobol::of_columns(records, &settings, faults)

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::decode::cobol::Places;
 use crate::decode::cobol::segments::{self, SegmentSettings};
 use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::decode::{CodePage, MAX_RECORD};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub filter: Vec<(String, String)>,
     /// Where `segment_field` is written.
     pub place: Option<Place>,
+    /// Where the keys of record types are written.
+    pub places: Places,
 }
 
 /// Where the fields are listed.
@@ -155,6 +158,7 @@ impl Settings {
             segments: None,
             filter: Vec::new(),
             place: None,
+            places: Places::default(),
         }
     }
 
@@ -183,6 +187,7 @@ impl Settings {
             segments,
             filter,
             place: table.get("segment_field").or(table.get("filter")).map(Place::of),
+            places: Places::of(table, segments::KEYS),
         })
         .filter(|_| !table.failed())
     }

@@ -69,6 +69,9 @@ pub(in crate::decode) const FILTER: Key = Key {
           several",
 };
 
+/// The names of all of them.
+pub(in crate::decode) const KEYS: &[&str] = &[FIELD.name, MAP.name, CHILDREN.name, UNKNOWN.name, FILTER.name];
+
 impl SegmentSettings {
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<SegmentSettings> {
         let field = table.filled("segment_field");
