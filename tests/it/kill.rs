@@ -174,7 +174,6 @@ fn kill(site: fn() -> Site, read: u64) {
 
     // The moments are spread over the time that the run takes in all, by a generator whose seed is shown.
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
-    println!("seed {seed}");
     let mut random = seed;
     let mut next = move |below: u64| {
         random ^= random << 13;
