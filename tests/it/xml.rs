@@ -100,7 +100,8 @@ fn what_is_wrong_with_an_xml_file_is_told() {
     assert!(run[1] == 0 && told.contains("control.total"), "{run:?} {told}");
     let (run, told) = sync("orders2.xml", &document(&[good.clone(), "<Order><No>2</Nr></Order>".into()], 1, "10.50"));
     assert!(run[1] == 0 && told.contains("`</Nr>` where `</No>` is due"), "{run:?} {told}");
-    let (run, told) = sync("orders3.xml", &document(&[good.clone()], 1, "10.50").replace("urn:orders", "urn:order"));
+    let (run, told) =
+        sync("orders3.xml", &document(std::slice::from_ref(&good), 1, "10.50").replace("urn:orders", "urn:order"));
     assert!(run[1] == 0 && told.contains(r#"in the namespace \"urn:order\" there"#), "{run:?} {told}");
     let (run, told) = sync("orders4.xml", &format!("<!DOCTYPE Orders []>{good}"));
     assert!(run[1] == 0 && told.contains("DOCTYPE"), "{run:?} {told}");

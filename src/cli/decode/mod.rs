@@ -24,7 +24,7 @@ use super::output;
 use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Part, Position, Reject};
-use options::{compression_of, format_of};
+use options::{compression_of, format_of, refuse_hex};
 
 pub(crate) use options::{Fillers, LayoutArgs};
 
@@ -38,7 +38,7 @@ pub(crate) struct DecodeArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
-    /// Add _offset, _length and _record to every object
+    /// Add _offset, _length and _record to every object; with several record types also _segment and a generated _id
     #[arg(long)]
     pub meta: bool,
     /// Add the raw bytes of every field in hex, as NAME_hex
@@ -86,6 +86,9 @@ pub(super) fn exit_code(answer: Result<u64, Failure>) -> ExitCode {
 
 fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     let decoder = decoder_of(&args.layout)?;
+    if args.hex {
+        refuse_hex(&args.layout)?;
+    }
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     let file = File::open(&args.file).map_err(read_error)?;
     let metadata = file.metadata().map_err(read_error)?;
@@ -150,7 +153,8 @@ fn decode_here(
     }
 }
 
-/// Records on their way to a thread: their bytes one after another, and where each one lies in them.
+/// Records on their way to a thread and back: their bytes one after another, where each one lies in them, and what became
+/// of them. Batches are used again, so that their room is made once.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
@@ -158,13 +162,56 @@ struct Batch {
     records: Vec<(usize, usize, Position)>,
     parts: Vec<Part>,
     rejects: Vec<Reject>,
+    json: Vec<u8>,
+    /// Bytes of the file that were read for it and all before it.
+    read_to: u64,
 }
 
-/// What a thread made of a batch.
-#[derive(Default)]
-struct Done {
-    json: Vec<u8>,
-    rejects: Vec<Reject>,
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.rejects.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.records.clear();
+        self.parts.clear();
+        self.rejects.clear();
+        self.json.clear();
+    }
+
+    /// Takes records from the reader until it is full.
+    fn fill(&mut self, reader: &mut Reader<File>, lost: &mut Option<StreamFault>) {
+        while self.bytes.len() < PIECE && self.rejects.len() < 100 && lost.is_none() {
+            match reader.next() {
+                Ok(None) => break,
+                Ok(Some(Item::Skipped)) => {}
+                Ok(Some(Item::Reject(reject))) => self.rejects.push(reject),
+                Ok(Some(Item::Record(record))) => {
+                    self.bytes.extend_from_slice(record.raw);
+                    self.parts.extend_from_slice(record.fields.parts());
+                    self.records.push((self.bytes.len(), self.parts.len(), record.position));
+                }
+                Err(fault) => *lost = Some(fault),
+            }
+        }
+        self.read_to = reader.consumed();
+    }
+
+    /// Writes the records as JSON.
+    fn write(&mut self, detached: &Detached<'_>, options: &JsonOptions) {
+        let (mut start, mut first_part) = (0, 0);
+        for &(end, end_part, position) in &self.records {
+            let raw = self.bytes.get(start..end).unwrap_or_default();
+            let parts = self.parts.get(first_part..end_part).unwrap_or_default();
+            match detached.write_json(raw, parts, position, options, &mut self.json) {
+                Ok(()) => self.json.push(b'\n'),
+                Err(reject) => self.rejects.push(reject),
+            }
+            (start, first_part) = (end, end_part);
+        }
+        self.rejects.sort_by_key(|reject| reject.position.record);
+    }
 }
 
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
@@ -177,14 +224,15 @@ fn decode_on_threads(
     output: &mut Output,
 ) -> Result<(), Failure> {
     std::thread::scope(|scope| {
-        let mut workers: Vec<(SyncSender<Batch>, Receiver<Done>)> = Vec::new();
+        let mut workers: Vec<(SyncSender<Batch>, Receiver<Batch>)> = Vec::new();
         for _ in 0..threads {
             let (batches, inbox) = sync_channel::<Batch>(2);
-            let (outbox, done) = sync_channel::<Done>(2);
+            let (outbox, done) = sync_channel::<Batch>(2);
             let detached = detached.clone();
             scope.spawn(move || {
-                for batch in inbox {
-                    if outbox.send(write_batch(batch, &detached, options)).is_err() {
+                for mut batch in inbox {
+                    batch.write(&detached, options);
+                    if outbox.send(batch).is_err() {
                         return;
                     }
                 }
@@ -193,13 +241,17 @@ fn decode_on_threads(
         }
         let (mut sent, mut received) = (0usize, 0usize);
         let mut lost = None;
+        let mut spare: Vec<Batch> = Vec::new();
         loop {
-            let batch = read_batch(reader, &mut lost);
-            let read_to = reader.consumed();
-            let is_last = batch.records.is_empty() && batch.rejects.is_empty();
+            let mut batch = spare.pop().unwrap_or_default();
+            batch.fill(reader, &mut lost);
+            let is_last = batch.is_empty();
             while received < sent && (is_last || sent - received >= 2 * threads) {
                 let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
-                output.done(done.unwrap_or_default(), read_to)?;
+                let mut done = done.unwrap_or_default();
+                output.done(&done)?;
+                done.clear();
+                spare.push(done);
                 received += 1;
             }
             if is_last {
@@ -213,40 +265,6 @@ fn decode_on_threads(
         }
         lost.map_or(Ok(()), |fault| output.lost(&fault))
     })
-}
-
-fn read_batch(reader: &mut Reader<File>, lost: &mut Option<StreamFault>) -> Batch {
-    let mut batch = Batch { bytes: Vec::with_capacity(PIECE), ..Batch::default() };
-    while batch.bytes.len() < PIECE && batch.rejects.len() < 100 && lost.is_none() {
-        match reader.next() {
-            Ok(None) => break,
-            Ok(Some(Item::Skipped)) => {}
-            Ok(Some(Item::Reject(reject))) => batch.rejects.push(reject),
-            Ok(Some(Item::Record(record))) => {
-                batch.bytes.extend_from_slice(record.raw);
-                batch.parts.extend_from_slice(record.fields.parts());
-                batch.records.push((batch.bytes.len(), batch.parts.len(), record.position));
-            }
-            Err(fault) => *lost = Some(fault),
-        }
-    }
-    batch
-}
-
-fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
-    let mut done = Done { json: Vec::with_capacity(4 * batch.bytes.len()), rejects: batch.rejects };
-    let (mut start, mut first_part) = (0, 0);
-    for (end, end_part, position) in batch.records {
-        let raw = batch.bytes.get(start..end).unwrap_or_default();
-        let parts = batch.parts.get(first_part..end_part).unwrap_or_default();
-        match detached.write_json(raw, parts, position, options, &mut done.json) {
-            Ok(()) => done.json.push(b'\n'),
-            Err(reject) => done.rejects.push(reject),
-        }
-        (start, first_part) = (end, end_part);
-    }
-    done.rejects.sort_by_key(|reject| reject.position.record);
-    done
 }
 
 /// Where results go.
@@ -279,12 +297,17 @@ impl Output {
         Ok(())
     }
 
-    fn done(&mut self, done: Done, read_to: u64) -> Result<(), Failure> {
-        self.buffer.extend_from_slice(&done.json);
+    /// Writes a batch as it is: it is large enough.
+    fn done(&mut self, done: &Batch) -> Result<(), Failure> {
+        self.flush()?;
+        io::stdout().lock().write_all(&done.json).map_err(Failure::Write)?;
         for reject in &done.rejects {
             self.reject(reject)?;
         }
-        if self.is_large() { self.flush_large(read_to) } else { Ok(()) }
+        if let Some(progress) = &self.progress {
+            progress.set_position(done.read_to);
+        }
+        Ok(())
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
@@ -333,7 +356,10 @@ pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
     let decoder = compile(&format_of(args)?)?.with_compression(compression_of(args)?);
     let records = decoder.records();
     if records.len() > 1 {
-        let message = format!("the copybook has several records: choose one with --record ({})", records.join(", "));
+        let records = records.join(", ");
+        let message = format!(
+            "the copybook has several records: choose one with --record ({records}), or tell them apart by --segment-field"
+        );
         return Err(Failure::Usage(message));
     }
     Ok(decoder)

@@ -138,6 +138,9 @@ fn text_member<'j>(value: &'j Json<'_>, name: &str) -> Result<&'j str, EncodeFau
     member(value, name).and_then(|value| text(value).map_err(|fault| fault.below(name)))
 }
 
+/// The bytes of a header, and its control number.
+type Header = (Rc<[u8]>, Rc<[u8]>);
+
 type Begun = (Pen, Rc<[u8]>, Rc<[u8]>);
 
 /// Reads what is said of an interchange; answers its pen, the bytes of its header, and its control number.
@@ -215,7 +218,7 @@ fn interchange(value: &Json<'_>, encoding: Option<&CodePage>) -> Result<Begun, E
     Ok((pen, bytes.into(), control.into()))
 }
 
-fn group_header(pen: &Pen, value: &Json<'_>) -> Result<(Rc<[u8]>, Rc<[u8]>), EncodeFault> {
+fn group_header(pen: &Pen, value: &Json<'_>) -> Result<Header, EncodeFault> {
     let (name, control) = if pen.standard == Standard::X12 { ("GS", "06") } else { ("UNG", "05") };
     let header = member(value, "header")?;
     let mut bytes = Vec::new();

@@ -11,8 +11,6 @@
 //! names places of it by paths (`BEG.03`, `N1[ST].02`, `PO1..CTT`), or, with a schema, by the schema's names.
 
 mod encode;
-#[cfg(test)]
-mod encode_tests;
 mod envelope;
 mod follow;
 mod generic;

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::decode::format::{FILES, Place, SKIP, TRAILER, Trim, read_encoding};
+use crate::decode::cobol::Places;
+use crate::decode::cobol::segments::{self, SegmentSettings};
+use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::decode::{CodePage, MAX_RECORD};
 use crate::diagnostic::{Diagnostic, Faults, Key, Presence, Section, SourceText, Table};
 
@@ -22,6 +24,14 @@ pub struct Settings {
     pub pad: bool,
     /// Which blanks of a field are padding.
     pub trim: Trim,
+    /// Which of several record types a line is, and how they nest.
+    pub segments: Option<SegmentSettings>,
+    /// `FIELD=VALUE` pairs: records that have the field are left out unless it has one of its values.
+    pub filter: Vec<(String, String)>,
+    /// Where `segment_field` is written.
+    pub place: Option<Place>,
+    /// Where the keys of record types are written.
+    pub places: Places,
 }
 
 /// Where the fields are listed.
@@ -47,6 +57,8 @@ pub struct Field {
     pub start: usize,
     /// How many columns it has, at least 1.
     pub length: usize,
+    /// The record type that has it; all of them when `None`.
+    pub record: Option<String>,
 }
 
 impl Field {
@@ -71,7 +83,8 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "spec",
             shape: "path",
             presence: Presence::Optional,
-            doc: "file that lists the columns, a line `name,start,length` each; instead of `fields`",
+            doc: "file that lists the columns, a line `name,start,length` each, or `name,start,length,record`; instead of \
+                  `fields`",
         },
         Key {
             name: "encoding",
@@ -103,8 +116,14 @@ pub(in crate::decode) static SECTION: Section = Section {
             presence: Presence::Default("\"both\""),
             doc: "at which ends of a field blanks are padding",
         },
+        segments::FIELD,
+        segments::MAP,
+        segments::CHILDREN,
+        segments::UNKNOWN,
+        segments::FILTER,
         SKIP,
         TRAILER,
+        CONTROLS,
     ],
 };
 
@@ -116,6 +135,12 @@ pub static FIELD_SECTION: Section = Section {
         Key { name: "name", shape: "string", presence: Presence::Required, doc: "the name that `from` uses" },
         Key { name: "start", shape: "integer", presence: Presence::Required, doc: "first column, from 1" },
         Key { name: "length", shape: "integer", presence: Presence::Required, doc: "number of columns" },
+        Key {
+            name: "record",
+            shape: "string",
+            presence: Presence::Optional,
+            doc: "with `segment_field`: the record type that has the field; all of them when absent",
+        },
     ],
 };
 
@@ -123,7 +148,18 @@ impl Settings {
     /// The defaults, with these fields.
     pub fn new(fields: Fields) -> Settings {
         let encoding = CodePage::utf8();
-        Settings { encoding, fields, header_lines: 0, footer_lines: 0, pad: false, trim: Trim::Both }
+        Settings {
+            encoding,
+            fields,
+            header_lines: 0,
+            footer_lines: 0,
+            pad: false,
+            trim: Trim::Both,
+            segments: None,
+            filter: Vec::new(),
+            place: None,
+            places: Places::default(),
+        }
     }
 
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
@@ -132,6 +168,8 @@ impl Settings {
         let footer_lines = table.integer("footer_lines", 0..=1_000_000);
         let pad = table.boolean("pad");
         let trim = table.one_of("trim", Trim::WORDS);
+        let segments = SegmentSettings::read(table);
+        let filter = segments::read_filter(table);
         let fields = match table.exactly_one(&["fields", "spec"])? {
             "fields" => read_fields(table),
             _ => table.filled("spec").zip(table.get("spec")).map(|(path, node)| {
@@ -146,7 +184,12 @@ impl Settings {
             footer_lines: u64::try_from(footer_lines?).ok()?,
             pad: pad?,
             trim: trim?,
+            segments,
+            filter,
+            place: table.get("segment_field").or(table.get("filter")).map(Place::of),
+            places: Places::of(table, segments::KEYS),
         })
+        .filter(|_| !table.failed())
     }
 
     pub(in crate::decode) fn texts(&self) -> Vec<String> {
@@ -186,10 +229,11 @@ fn read_fields(table: &Table<'_>) -> Option<Fields> {
             sound = false;
             continue;
         };
-        if !names.insert(name.clone()) {
+        let record = element.filled("record");
+        if !names.insert((name.clone(), record.clone())) {
             table.fail(element.node().fault(format!("there is another field `{name}`")).help("give it another name"));
         }
-        fields.push(Field { name, start: start as usize - 1, length: length as usize });
+        fields.push(Field { name, start: start as usize - 1, length: length as usize, record });
     }
     if fields.is_empty() && sound && !table.failed() {
         table.fail(table.node().key_fault("`fields` lists no field"));
@@ -197,7 +241,7 @@ fn read_fields(table: &Table<'_>) -> Option<Fields> {
     (sound && !table.failed()).then_some(Fields::Inline(fields))
 }
 
-/// Reads lines `name,start,length`. Empty lines, lines that start with `#`, and a first line of just these three
+/// Reads lines `name,start,length`, perhaps with a record type behind. Empty lines, lines that start with `#`, and a first line of just these three
 /// words are passed over.
 fn parse_spec(source: &Arc<SourceText>, faults: &Faults) -> Option<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
@@ -207,7 +251,9 @@ fn parse_spec(source: &Arc<SourceText>, faults: &Faults) -> Option<Vec<Field>> {
         let text = line.trim();
         let start = line_start + (line.len() - line.trim_start().len());
         line_start += line.len();
-        if text.is_empty() || text.starts_with('#') || text.eq_ignore_ascii_case("name,start,length") {
+        let is_head =
+            ["name,start,length", "name,start,length,record"].iter().any(|head| text.eq_ignore_ascii_case(head));
+        if text.is_empty() || text.starts_with('#') || is_head {
             continue;
         }
         let fault = |message: String| {
@@ -215,18 +261,22 @@ fn parse_spec(source: &Arc<SourceText>, faults: &Faults) -> Option<Vec<Field>> {
             faults.push(Diagnostic::new(source, start..start + text.len(), message).help(help));
         };
         let parts: Vec<_> = text.split(',').map(str::trim).collect();
-        let [name, column, length] = parts.as_slice() else {
-            fault(format!("expected three values, found {}", parts.len()));
-            continue;
+        let (name, column, length, record) = match parts.as_slice() {
+            [name, column, length] => (name, column, length, None),
+            [name, column, length, record] if !record.is_empty() => (name, column, length, Some((*record).to_owned())),
+            _ => {
+                fault(format!("expected three values, found {}", parts.len()));
+                continue;
+            }
         };
         let (column, length) = (column.parse::<usize>(), length.parse::<usize>());
         let bounds = 1..=MAX_RECORD;
         match (column, length) {
             (Ok(column), Ok(length)) if bounds.contains(&column) && bounds.contains(&length) && !name.is_empty() => {
-                if fields.iter().any(|field| field.name == *name) {
+                if fields.iter().any(|field| field.name == *name && field.record == record) {
                     fault(format!("there is another field `{name}`"));
                 }
-                fields.push(Field { name: (*name).to_owned(), start: column - 1, length });
+                fields.push(Field { name: (*name).to_owned(), start: column - 1, length, record });
             }
             _ => fault("expected a name, a first column from 1, and a length from 1".to_owned()),
         }

@@ -256,7 +256,8 @@ impl Tree {
             whole.to_mut().push_str(&piece.read(bytes));
             next = piece.next;
         }
-        if !trim && !(node.has_elements && is_blank(&whole)) {
+        let is_layout = node.has_elements && is_blank(&whole);
+        if !trim && !is_layout {
             return whole;
         }
         match whole {

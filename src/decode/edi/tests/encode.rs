@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::Settings;
+use super::super::Settings;
 use crate::decode::{CodePage, Decoder, EncodeFault, Format, Item, Json, JsonOptions, Place, Resume};
 use crate::diagnostic::{Faults, SourceText};
 
@@ -83,13 +83,13 @@ fn a_schema_writes_what_it_reads() {
     let x12 = sound("orders.x12", "ST*850*0003", "ST*850*0004");
     let at = memchr::memmem::find(&x12, b"ST*997").unwrap();
     let x12 = [&x12[..at], b"GE*24*7~\nIEA*1*000000042~\n"].concat();
-    let decoder = decoder(Some(include_str!("../../../fixtures/edi/850.toml")), Some("latin1"));
+    let decoder = decoder(Some(include_str!("../../../../fixtures/edi/850.toml")), Some("latin1"));
     let lines = decode(&decoder, &x12);
     assert_eq!(lines.len(), 24);
     let written = encode(&decoder, &lines).unwrap();
     assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(&x12));
     let edifact = replaced(sound("orders.edi", "UNH+3+", "UNH+4+"), "UNZ+25+", "UNZ+24+");
-    let decoder = self::decoder(Some(include_str!("../../../fixtures/edi/orders.d96a.toml")), None);
+    let decoder = self::decoder(Some(include_str!("../../../../fixtures/edi/orders.d96a.toml")), None);
     let lines = decode(&decoder, &edifact);
     assert_eq!(String::from_utf8_lossy(&encode(&decoder, &lines).unwrap()), String::from_utf8_lossy(&edifact));
     // Numbers are written by their declared type, and what the schema does not take is not written.

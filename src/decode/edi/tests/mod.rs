@@ -1,5 +1,7 @@
 //! Messages of both standards, and what is wrong with them.
 
+mod encode;
+
 use std::io::Cursor;
 
 use proptest::prelude::*;
