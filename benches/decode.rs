@@ -7,19 +7,20 @@
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
 
+#[path = "support/orders.rs"]
+mod orders;
+mod support;
+
 use std::hint::black_box;
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use orders::{COPYBOOK, orders};
+use support::Numbers;
 use tollbridge::decode::{CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, cobol, csv, fixed_width};
 use tollbridge::diagnostic::{Faults, SourceText};
-
-#[path = "support/orders.rs"]
-mod orders;
-
-use orders::{COPYBOOK, Numbers, orders};
 
 const RECORDS: usize = 100_000;
 const ROUNDS: usize = 7;
@@ -120,7 +121,7 @@ fn main() {
     let csv =
         csv::Settings { delimiter: ";".to_owned(), encoding: page("windows-1252").into(), ..csv::Settings::default() };
     report("csv, 8 columns, windows-1252", &Format::Csv(csv), &customers());
-    let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length };
+    let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length, record: None };
     let fields = vec![
         field("sku", 0, 12),
         field("name", 12, 40),

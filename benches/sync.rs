@@ -17,6 +17,7 @@ use rusqlite::Connection;
 mod bare;
 #[path = "support/orders.rs"]
 mod orders;
+mod support;
 
 use bare::{Clock, Spent};
 

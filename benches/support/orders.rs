@@ -1,5 +1,7 @@
 //! Orders as a mainframe writes them, the same in every run.
 
+use crate::support::{Numbers, ebcdic, packed};
+
 /// The layout of [`orders`].
 pub(crate) const COPYBOOK: &str = "
        01  ORDER-REC.
@@ -18,37 +20,6 @@ pub(crate) const COPYBOOK: &str = "
                10  L-PRICE       PIC S9(7)V99 COMP-3.
            05  FILLER            PIC X(20).
 ";
-
-/// Numbers that look random and are the same in every run.
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
-fn ebcdic(text: &str, width: usize, out: &mut Vec<u8>) {
-    for byte in text.bytes().chain(std::iter::repeat(b' ')).take(width) {
-        out.push(match byte {
-            b'0'..=b'9' => 0xF0 + byte - b'0',
-            b'A'..=b'I' => 0xC1 + byte - b'A',
-            b'J'..=b'R' => 0xD1 + byte - b'J',
-            b'S'..=b'Z' => 0xE2 + byte - b'S',
-            b'&' => 0x50,
-            _ => 0x40,
-        });
-    }
-}
-
-fn packed(value: u64, digits: usize, out: &mut Vec<u8>) {
-    let text = format!("{value:0width$}C", width = digits | 1);
-    for pair in text.as_bytes().chunks(2) {
-        let digit = |byte: u8| if byte == b'C' { 0xC } else { byte - b'0' };
-        out.push(digit(pair[0]) << 4 | digit(pair[1]));
-    }
-}
 
 /// Bytes of a record.
 pub(crate) const LENGTH: usize = 263;

@@ -88,6 +88,9 @@ impl Format {
     pub fn compile(&self, texts: &dyn Fn(&str) -> Option<Arc<SourceText>>, faults: &Faults) -> Option<Decoder> {
         let kind = match self {
             Format::Csv(settings) => Kind::Csv(csv::Csv::new(settings.clone())),
+            Format::FixedWidth(settings) if fixed_width::records::wanted(settings) => {
+                Kind::Cobol(fixed_width::records::compile(settings, texts, faults)?)
+            }
             Format::FixedWidth(settings) => {
                 Kind::FixedWidth(fixed_width::FixedWidth::compile(settings, texts, faults)?)
             }

@@ -126,7 +126,7 @@ pub(super) static SUM: Section = Section {
 
 /// `controls` of a source.
 pub(super) static CONTROL: Section = Section {
-    path: "source.cobol.controls",
+    path: "source.FORMAT.controls",
     doc: "What a file of several record types must balance to, judged before anything of it is staged. Exactly one of `count`, `sum`, `hash`, `sequence`, `file_sequence`.",
     keys: &[
         key("count", "record type or array", Optional, "counts the records of these types; `*` counts all"),

@@ -124,19 +124,68 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     packed
 }
 
+/// The same items, each with lines below it: orders of several record types, some of them broken, with what belongs to
+/// none between them.
+const NESTED: &str = r#"
+segment_field = "KIND"
+segment_map = { I = "ITEM", L = "LINE" }
+segment_children = { ITEM = "LINE" }
+controls = [{ sequence = "ITEM.SEQ" }]
+fields = [
+    { name = "KIND", start = 1, length = 1 },
+    { name = "ID", start = 2, length = 8, record = "ITEM" },
+    { name = "NAME", start = 10, length = 24, record = "ITEM" },
+    { name = "QTY", start = 34, length = 6, record = "ITEM" },
+    { name = "SEQ", start = 40, length = 6, record = "ITEM" },
+    { name = "PART", start = 2, length = 6, record = "LINE" },
+]
+[fields]
+parts = { from = "LINE", each = { part = { from = "PART" } } }
+"#;
+
+fn nested_site() -> Site {
+    let (head, rest) = MAPPING.split_once("fields = [").unwrap();
+    let (_, fields) = rest.split_once("[fields]\n").unwrap();
+    let site = Site::with_mappings(&[("items.v1.toml", &format!("{head}{NESTED}{fields}"))]);
+    for (name, lines, salt) in [("ITEMS1.TXT", 30_000, 1), ("ITEMS2.TXT.gz", 20_000, 2)] {
+        let mut content = Vec::new();
+        // What comes first belongs to no item, and what has no type stands behind one.
+        content.extend_from_slice(b"L000000\r\n");
+        for (number, line) in file(lines, salt).split_inclusive(|byte| *byte == b'\n').enumerate() {
+            let item = line.strip_suffix(b"\r\n").unwrap();
+            content.extend([b"I", item, format!("{number:06}\r\n").as_bytes()].concat());
+            (0..number % 3).for_each(|part| content.extend(format!("L{part:06}\r\n").bytes()));
+            if number % 4_999 == 7 {
+                content.extend_from_slice(b"?\r\n");
+            }
+        }
+        site.deliver(name, &if name.ends_with(".gz") { gzip(&content) } else { content });
+    }
+    site
+}
+
 #[test]
 fn killed_at_twenty_random_moments_it_ends_as_if_undisturbed() {
+    kill(site, 50_000);
+}
+
+#[test]
+fn killed_in_the_middle_of_documents_it_ends_as_if_undisturbed() {
+    // Beside the items one orphan a file, six and four records of no type.
+    kill(nested_site, 50_000 + 2 + 6 + 4);
+}
+
+fn kill(site: fn() -> Site, read: u64) {
     let calm = site();
     let started = Instant::now();
     let ran = calm.run(&["sync", "items"]);
     assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
     let whole = started.elapsed();
     let expected = contents(&calm);
-    assert_eq!(expected.balance.0, 50_000);
+    assert_eq!(expected.balance.0, read);
 
     // The moments are spread over the time that the run takes in all, by a generator whose seed is shown.
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1;
-    println!("seed {seed}");
     let mut random = seed;
     let mut next = move |below: u64| {
         random ^= random << 13;

@@ -242,3 +242,92 @@ fn the_readmes_example_runs() {
     assert_eq!((code, letters[0]["code"].as_str()), (1, Some("control.total")), "{letters:?}");
     assert_eq!(letters[0]["expected"], "the total 100147.49 of ENTRY-REC.AMOUNT, as BATCH-TRAILER.T-TOTAL says");
 }
+
+#[test]
+fn lines_of_fixed_columns_have_types_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let spec = "T,1,1\nNO,2,3,ORDER\nSKU,2,4,LINE\nQTY,6,2,LINE\n";
+    std::fs::write(path("spec"), spec).unwrap();
+    std::fs::write(path("data"), "O001\nLSAW1 2\nLNAIL99\nO002\n").unwrap();
+    let (data, spec) = (path("data"), path("spec"));
+    let start = ["decode", &data, "--spec", &spec, "--segment-field", "T", "--segment-map", "O=ORDER"];
+    let nested = ["--segment-map", "L=LINE", "--segment-children", "ORDER=LINE"];
+    let expected = concat!(
+        r#"{"T":"O","NO":"001","LINE":[{"T":"L","SKU":"SAW1","QTY":"2"},{"T":"L","SKU":"NAIL","QTY":"99"}]}"#,
+        "\n",
+        r#"{"T":"O","NO":"002","LINE":[]}"#,
+        "\n"
+    );
+    for threads in ["1", "2"] {
+        let output = tollbridge(&[&start[..], &nested, &["--threads", threads]].concat());
+        assert_eq!((text(&output.stdout), text(&output.stderr)), (expected.to_owned(), String::new()));
+    }
+    let output = tollbridge(&start);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("a record type `LINE` that `segment_map` does not have"));
+}
+
+/// The records of the bank's file, taken out of their descriptor words here.
+fn bank_records() -> Vec<Vec<u8>> {
+    let data = std::fs::read(fixture("bank.dat")).unwrap();
+    let mut rest = data.as_slice();
+    let mut records = Vec::new();
+    while let [high, low, 0, 0, behind @ ..] = rest {
+        let (record, next) = behind.split_at(usize::from(u16::from_be_bytes([*high, *low])) - 4);
+        records.push(record.to_vec());
+        rest = next;
+    }
+    assert_eq!((records.len(), rest), (17, &[][..]));
+    records
+}
+
+/// The same records in every framing give the same documents, when the framing is said and when it is found out.
+#[test]
+fn every_framing_gives_the_same_documents() {
+    let records = bank_records();
+    let each = |frame: &dyn Fn(&[u8]) -> Vec<u8>| records.iter().flat_map(|record| frame(record)).collect::<Vec<u8>>();
+    let blocks = |self_counted: u16| {
+        let block = |chunk: &[Vec<u8>]| {
+            let word = |length: usize| [(length as u16 + self_counted).to_be_bytes(), [0, 0]].concat();
+            let inner: Vec<u8> =
+                chunk.iter().flat_map(|record| [word(record.len()), record.clone()].concat()).collect();
+            [word(inner.len()), inner].concat()
+        };
+        records.chunks(3).flat_map(block).collect::<Vec<u8>>()
+    };
+    let little =
+        |extra: u16| move |record: &[u8]| [&[0, 0], &(record.len() as u16 + extra).to_le_bytes()[..], record].concat();
+    let headed = |record: &[u8]| [b"#!", &(record.len() as u16 + 6).to_le_bytes()[..], b"..", record].concat();
+    let padded = |record: &[u8]| [record, &vec![0x40; 32 - record.len()]].concat();
+    let affixed = |record: &[u8]| [b"<", record, &vec![0x40; 32 - record.len()], b">>"].concat();
+    let header: &[&str] = &["--frame-header", "6:2:2:little:frame"];
+    let affixes: &[&str] =
+        &["--record-prefix", "1", "--record-suffix", "2", "--header-bytes", "3", "--footer-bytes", "4"];
+    let files: [(&str, Vec<u8>, &[&str]); 9] = [
+        ("rdw-le", each(&little(0)), &[]),
+        ("rdw-le", each(&little(4)), &["--rdw-adjust", "-4"]),
+        ("rdw-be", each(&|record| [&(record.len() as u16).to_be_bytes()[..], &[0, 0], record].concat()), &[]),
+        ("bdw", blocks(4), &[]),
+        ("bdw", blocks(0), &[]),
+        ("header", each(&headed), header),
+        ("odo", records.concat(), &[]),
+        ("fixed", each(&padded), &[]),
+        ("fixed", [b"HDR".to_vec(), each(&affixed), b"ENDE".to_vec()].concat(), affixes),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data");
+    let expected = std::fs::read_to_string(fixture("bank.ndjson")).unwrap();
+    for (framing, data, more) in files {
+        std::fs::write(&path, data).unwrap();
+        for framing in [framing, "auto"] {
+            let copybook = fixture("bank.cpy");
+            let mut arguments = vec!["decode", path.to_str().unwrap(), "--copybook", copybook.to_str().unwrap()];
+            arguments.extend(["--segment-field", "REC-TYPE", "--framing", framing]);
+            MAP.iter().for_each(|pair| arguments.extend(["--segment-map", pair]));
+            arguments.extend(NESTED.iter().chain(more));
+            let output = tollbridge(&arguments);
+            assert_eq!(text(&output.stdout), expected, "{framing} {more:?}\n{}", text(&output.stderr));
+        }
+    }
+}

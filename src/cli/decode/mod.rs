@@ -24,7 +24,7 @@ use super::output;
 use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault, Stretch};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Part, Position, Reject};
-use options::{compression_of, format_of};
+use options::{compression_of, format_of, refuse_hex};
 
 pub(crate) use options::{Fillers, LayoutArgs};
 
@@ -38,7 +38,7 @@ pub(crate) struct DecodeArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
-    /// Add _offset, _length and _record to every object
+    /// Add _offset, _length and _record to every object; with several record types also _segment and a generated _id
     #[arg(long)]
     pub meta: bool,
     /// Add the raw bytes of every field in hex, as NAME_hex
@@ -85,10 +85,10 @@ pub(super) fn exit_code(answer: Result<u64, Failure>) -> ExitCode {
 }
 
 fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
-    if args.hex {
-        options::refuse_hex(&args.layout)?;
-    }
     let decoder = decoder_of(&args.layout)?;
+    if args.hex {
+        refuse_hex(&args.layout)?;
+    }
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     let file = File::open(&args.file).map_err(read_error)?;
     let metadata = file.metadata().map_err(read_error)?;
@@ -154,8 +154,9 @@ fn decode_here(
     }
 }
 
-/// Records on their way to a thread: their bytes one after another, and where each one lies in them; or a stretch of
-/// the file in which the thread has to find them.
+/// Records on their way to a thread and back: their bytes one after another, where each one lies in them, and what became
+/// of them; or a stretch of the file in which the thread has to find them. Batches are used again, so that their room is
+/// made once.
 #[derive(Default)]
 struct Batch {
     stretch: Option<Stretch>,
@@ -164,20 +165,85 @@ struct Batch {
     records: Vec<(usize, usize, Position)>,
     parts: Vec<Part>,
     rejects: Vec<Reject>,
-    /// What the reader had counted before it, and behind it.
-    from: Resume,
-    to: Resume,
-}
-
-/// What a thread made of a batch.
-#[derive(Default)]
-struct Done {
     json: Vec<u8>,
-    rejects: Vec<Reject>,
     /// What its positions count from, and to.
     from: Resume,
     to: Resume,
+    /// Why its stretch cannot be followed any further.
     lost: Option<StreamFault>,
+    /// Bytes of the file that were read for it and all before it.
+    read_to: u64,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.stretch.is_none() && self.records.is_empty() && self.rejects.is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.stretch = None;
+        self.bytes.clear();
+        self.records.clear();
+        self.parts.clear();
+        self.rejects.clear();
+        self.json.clear();
+        (self.from, self.to, self.lost) = (Resume::default(), Resume::default(), None);
+    }
+
+    /// Takes a stretch or records from the reader until it is full.
+    fn fill(&mut self, reader: &mut Reader<File>, options: &JsonOptions, lost: &mut Option<StreamFault>) {
+        // A stretch does not know the numbers of its records.
+        if !options.meta && lost.is_none() {
+            match reader.stretch(PIECE) {
+                Ok(stretch) => self.stretch = stretch,
+                Err(fault) => *lost = Some(fault),
+            }
+        }
+        if self.stretch.is_none() {
+            self.from = reader.resume_point();
+            self.take_records(reader, lost);
+            self.to = reader.resume_point();
+        }
+        self.read_to = reader.consumed();
+    }
+
+    fn take_records(&mut self, reader: &mut Reader<File>, lost: &mut Option<StreamFault>) {
+        while self.bytes.len() < PIECE && self.rejects.len() < 100 && lost.is_none() {
+            match reader.next() {
+                Ok(None) => break,
+                Ok(Some(Item::Skipped)) => {}
+                Ok(Some(Item::Reject(reject))) => self.rejects.push(reject),
+                Ok(Some(Item::Record(record))) => {
+                    self.bytes.extend_from_slice(record.raw);
+                    self.parts.extend_from_slice(record.fields.parts());
+                    self.records.push((self.bytes.len(), self.parts.len(), record.position));
+                }
+                Err(fault) => *lost = Some(fault),
+            }
+        }
+    }
+
+    /// Writes the records as JSON.
+    fn write(&mut self, detached: &Detached<'_>, options: &JsonOptions) {
+        if let Some(stretch) = self.stretch.take() {
+            match detached.write_stretch(stretch, options, &mut self.json, &mut self.rejects) {
+                Ok(to) => self.to = to,
+                Err(fault) => self.lost = Some(fault),
+            }
+            return;
+        }
+        let (mut start, mut first_part) = (0, 0);
+        for &(end, end_part, position) in &self.records {
+            let raw = self.bytes.get(start..end).unwrap_or_default();
+            let parts = self.parts.get(first_part..end_part).unwrap_or_default();
+            match detached.write_json(raw, parts, position, options, &mut self.json) {
+                Ok(()) => self.json.push(b'\n'),
+                Err(reject) => self.rejects.push(reject),
+            }
+            (start, first_part) = (end, end_part);
+        }
+        self.rejects.sort_by_key(|reject| reject.position.record);
+    }
 }
 
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
@@ -190,14 +256,15 @@ fn decode_on_threads(
     output: &mut Output,
 ) -> Result<(), Failure> {
     std::thread::scope(|scope| {
-        let mut workers: Vec<(SyncSender<Batch>, Receiver<Done>)> = Vec::new();
+        let mut workers: Vec<(SyncSender<Batch>, Receiver<Batch>)> = Vec::new();
         for _ in 0..threads {
             let (batches, inbox) = sync_channel::<Batch>(2);
-            let (outbox, done) = sync_channel::<Done>(2);
+            let (outbox, done) = sync_channel::<Batch>(2);
             let detached = detached.clone();
             scope.spawn(move || {
-                for batch in inbox {
-                    if outbox.send(write_batch(batch, &detached, options)).is_err() {
+                for mut batch in inbox {
+                    batch.write(&detached, options);
+                    if outbox.send(batch).is_err() {
                         return;
                     }
                 }
@@ -206,13 +273,17 @@ fn decode_on_threads(
         }
         let (mut sent, mut received) = (0usize, 0usize);
         let mut lost = None;
+        let mut spare: Vec<Batch> = Vec::new();
         loop {
-            let batch = read_batch(reader, options, &mut lost);
-            let read_to = reader.consumed();
-            let is_last = batch.stretch.is_none() && batch.records.is_empty() && batch.rejects.is_empty();
+            let mut batch = spare.pop().unwrap_or_default();
+            batch.fill(reader, options, &mut lost);
+            let is_last = batch.is_empty();
             while received < sent && (is_last || sent - received >= 2 * threads) {
                 let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
-                output.done(done.unwrap_or_default(), read_to)?;
+                let mut done = done.unwrap_or_default();
+                output.done(&mut done)?;
+                done.clear();
+                spare.push(done);
                 received += 1;
             }
             if is_last {
@@ -226,57 +297,6 @@ fn decode_on_threads(
         }
         lost.map_or(Ok(()), |fault| output.lost(&fault))
     })
-}
-
-fn read_batch(reader: &mut Reader<File>, options: &JsonOptions, lost: &mut Option<StreamFault>) -> Batch {
-    // A stretch does not know the numbers of its records.
-    if !options.meta && lost.is_none() {
-        match reader.stretch(PIECE) {
-            Ok(None) => {}
-            Ok(stretch) => return Batch { stretch, ..Batch::default() },
-            Err(fault) => *lost = Some(fault),
-        }
-    }
-    let mut batch = Batch { bytes: Vec::with_capacity(PIECE), from: reader.resume_point(), ..Batch::default() };
-    while batch.bytes.len() < PIECE && batch.rejects.len() < 100 && lost.is_none() {
-        match reader.next() {
-            Ok(None) => break,
-            Ok(Some(Item::Skipped)) => {}
-            Ok(Some(Item::Reject(reject))) => batch.rejects.push(reject),
-            Ok(Some(Item::Record(record))) => {
-                batch.bytes.extend_from_slice(record.raw);
-                batch.parts.extend_from_slice(record.fields.parts());
-                batch.records.push((batch.bytes.len(), batch.parts.len(), record.position));
-            }
-            Err(fault) => *lost = Some(fault),
-        }
-    }
-    batch.to = reader.resume_point();
-    batch
-}
-
-fn write_batch(batch: Batch, detached: &Detached<'_>, options: &JsonOptions) -> Done {
-    let Batch { from, to, rejects, .. } = batch;
-    let mut done = Done { json: Vec::with_capacity(4 * PIECE), rejects, from, to, ..Done::default() };
-    if let Some(stretch) = batch.stretch {
-        match detached.write_stretch(stretch, options, &mut done.json, &mut done.rejects) {
-            Ok(to) => done.to = to,
-            Err(fault) => done.lost = Some(fault),
-        }
-        return done;
-    }
-    let (mut start, mut first_part) = (0, 0);
-    for (end, end_part, position) in batch.records {
-        let raw = batch.bytes.get(start..end).unwrap_or_default();
-        let parts = batch.parts.get(first_part..end_part).unwrap_or_default();
-        match detached.write_json(raw, parts, position, options, &mut done.json) {
-            Ok(()) => done.json.push(b'\n'),
-            Err(reject) => done.rejects.push(reject),
-        }
-        (start, first_part) = (end, end_part);
-    }
-    done.rejects.sort_by_key(|reject| reject.position.record);
-    done
 }
 
 /// Where results go.
@@ -320,7 +340,7 @@ impl Output {
         io::stdout().lock().write_all(bytes).map_err(Failure::Write)
     }
 
-    fn done(&mut self, mut done: Done, read_to: u64) -> Result<(), Failure> {
+    fn done(&mut self, done: &mut Batch) -> Result<(), Failure> {
         for reject in &mut done.rejects {
             let position = &mut reject.position;
             position.record = self.counted.records + (position.record - done.from.records);
@@ -333,7 +353,7 @@ impl Output {
             self.lost(fault)?;
         }
         if let Some(progress) = &self.progress {
-            progress.set_position(read_to);
+            progress.set_position(done.read_to);
         }
         // Pieces of this size are best written as they are.
         self.flush()?;
@@ -388,7 +408,10 @@ pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
     let decoder = compile(&format_of(args)?)?.with_compression(compression_of(args)?);
     let records = decoder.records();
     if records.len() > 1 {
-        let message = format!("the copybook has several records: choose one with --record ({})", records.join(", "));
+        let records = records.join(", ");
+        let message = format!(
+            "the copybook has several records: choose one with --record ({records}), or tell them apart by --segment-field"
+        );
         return Err(Failure::Usage(message));
     }
     Ok(decoder)
@@ -396,7 +419,8 @@ pub(super) fn decoder_of(args: &LayoutArgs) -> Result<Decoder, Failure> {
 
 /// The same, however many records the copybook has; else what is wrong with the options, as it is to be printed.
 pub(super) fn layout(args: &LayoutArgs) -> Result<Decoder, String> {
-    format_of(args).and_then(|format| compile(&format)).map_err(|failure| failure.to_string())
+    let packed = || Ok(compile(&format_of(args)?)?.with_compression(compression_of(args)?));
+    packed().map_err(|failure: Failure| failure.to_string())
 }
 
 /// Reads the files that the layout needs and compiles it.

@@ -120,22 +120,23 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "WHERE", value_parser = word(Odo::WORDS), help_heading = "cobol")]
     pub odo: Option<Odo>,
     /// The item whose value says which record (level 01) a record is, or its place OFFSET:LENGTH in bytes from 0
-    #[arg(long, value_name = "FIELD", help_heading = "cobol: several record types")]
+    #[arg(long, value_name = "FIELD", help_heading = "several record types")]
     pub segment_field: Option<String>,
     /// A value of it and the record that it stands for; once for each
     #[arg(long, value_name = "ID=RECORD", value_parser = cobol::Settings::parse_pair,
-          help_heading = "cobol: several record types")]
+          help_heading = "several record types")]
     pub segment_map: Vec<(String, String)>,
     /// Nests records: those behind a PARENT become arrays of it; once for each parent
     #[arg(long, value_name = "PARENT=CHILD,...", value_parser = cobol::Settings::parse_children,
-          help_heading = "cobol: several record types")]
+          help_heading = "several record types")]
     pub segment_children: Vec<(String, Vec<String>)>,
     /// What becomes of records of other types: reject, skip [default: reject]
     #[arg(long, value_name = "WHAT", value_parser = word(cobol::Unknown::WORDS),
-          help_heading = "cobol: several record types")]
+          help_heading = "several record types")]
     pub segment_unknown: Option<cobol::Unknown>,
     /// Leaves out records that have the field with another value; several values of one field are alternatives
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = cobol::Settings::parse_pair, help_heading = "cobol")]
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = cobol::Settings::parse_pair,
+          help_heading = "several record types")]
     pub filter: Vec<(String, String)>,
     /// What becomes of items called FILLER [default: drop]
     #[arg(long, value_enum, help_heading = "cobol")]
@@ -210,7 +211,8 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "RANGE", value_parser = excel::Area::parse, help_heading = "excel")]
     pub range: Option<excel::Area>,
 
-    /// fixed-width: file of lines name,start,length, or with a ruler like <--SKU---><-QTY->
+    /// fixed-width: file of lines name,start,length (with several record types name,start,length,record), or with a
+    /// ruler like <--SKU---><-QTY->
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
     pub spec: Option<PathBuf>,
     /// Lines at the start of the file that are no records
@@ -271,16 +273,6 @@ fn format_name(args: &LayoutArgs) -> Result<FormatName, Failure> {
     }
 }
 
-/// The formats whose fields have no bytes of their own do not show them.
-pub(super) fn refuse_hex(args: &LayoutArgs) -> Result<(), Failure> {
-    match format_name(args)? {
-        FormatName::Cobol | FormatName::Csv | FormatName::FixedWidth => Ok(()),
-        FormatName::Xml | FormatName::Excel | FormatName::Edi | FormatName::Idoc => {
-            Err(Failure::Usage("--hex belongs to --format cobol or csv or fixed-width".to_owned()))
-        }
-    }
-}
-
 /// What the options say of the layout.
 pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
     let name = format_name(args)?;
@@ -303,12 +295,18 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             if args.line_end == Some(csv::LineEnd::Cr) {
                 return Err(Failure::Usage("fixed-width has lines that end with LF or CRLF".to_owned()));
             }
+            let segments = segments(args)?;
+            // Columns of record types count bytes; files of one type may have characters of several.
+            let is_plain = segments.is_none() && args.filter.is_empty();
             Format::FixedWidth(fixed_width::Settings {
-                encoding: encoding("utf-8")?,
+                encoding: encoding(if is_plain { "utf-8" } else { "ascii" })?,
                 header_lines: args.header_lines.unwrap_or_default().into(),
                 footer_lines: args.footer_lines.unwrap_or_default().into(),
                 crlf: args.line_end != Some(csv::LineEnd::Lf),
                 pad: args.pad,
+                segments,
+                filter: args.filter.clone(),
+                place: Some(Place::command_line(&typed(args, &format!("--spec {}", path(spec))))),
                 trim: args.trim.unwrap_or_default(),
                 ..fixed_width::Settings::new(fields)
             })
@@ -348,7 +346,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             let Some((copybook, more)) = args.copybook.split_first() else {
                 return Err(Failure::Usage("cobol needs --copybook FILE".to_owned()));
             };
-            let place = Place::command_line(&typed(args, copybook));
+            let place = Place::command_line(&typed(args, &format!("--copybook {}", path(copybook))));
             Format::Cobol(cobol::Settings {
                 more_copybooks: more.iter().map(|copybook| path(copybook)).collect(),
                 length_field: args.length_field.clone(),
@@ -374,6 +372,16 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             })
         }
     })
+}
+
+/// Refuses `--hex` where values have no bytes of their own.
+pub(super) fn refuse_hex(args: &LayoutArgs) -> Result<(), Failure> {
+    match format_of(args)? {
+        Format::Xml(_) | Format::Excel(_) => {
+            Err(Failure::Usage("--hex belongs to --format cobol, csv, edi, fixed-width or idoc".to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the options say of a CSV file.
@@ -405,8 +413,8 @@ fn csv_settings(args: &LayoutArgs) -> Result<csv::Settings, Failure> {
 }
 
 /// The options that faults of compiling are about, as they were typed.
-fn typed(args: &LayoutArgs, copybook: &Path) -> String {
-    let mut typed = format!("--copybook {}", copybook.display());
+fn typed(args: &LayoutArgs, layout: &str) -> String {
+    let mut typed = layout.to_owned();
     let mut add = |option: &str, value: &str| {
         typed.push_str(&format!(" --{option} {value}"));
     };
@@ -492,11 +500,11 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--length-field", args.length_field.is_some(), &[Cobol]),
         ("--frame-header", args.frame_header.is_some(), &[Cobol]),
         ("--length-adjust", args.length_adjust.is_some(), &[Cobol]),
-        ("--segment-field", args.segment_field.is_some(), &[Cobol]),
-        ("--segment-map", !args.segment_map.is_empty(), &[Cobol]),
-        ("--segment-children", !args.segment_children.is_empty(), &[Cobol]),
-        ("--segment-unknown", args.segment_unknown.is_some(), &[Cobol]),
-        ("--filter", !args.filter.is_empty(), &[Cobol]),
+        ("--segment-field", args.segment_field.is_some(), &[Cobol, FixedWidth]),
+        ("--segment-map", !args.segment_map.is_empty(), &[Cobol, FixedWidth]),
+        ("--segment-children", !args.segment_children.is_empty(), &[Cobol, FixedWidth]),
+        ("--segment-unknown", args.segment_unknown.is_some(), &[Cobol, FixedWidth]),
+        ("--filter", !args.filter.is_empty(), &[Cobol, FixedWidth]),
         ("--source-format", args.source_format.is_some(), &[Cobol]),
         ("--record", args.record.is_some(), &[Cobol]),
         ("--framing", args.framing.is_some(), &[Cobol]),

@@ -20,7 +20,7 @@ use super::gaps::Gaps;
 use super::json::JsonPlan;
 use super::plan::Plan;
 use super::segments::Segments;
-use super::settings::Odo;
+use super::settings::{Framing, Odo};
 use super::steps::{Element, Step};
 use super::store::Store;
 use crate::decode::JsonOptions;
@@ -101,13 +101,17 @@ impl<'a> Type<'a> {
     fn new(record: &mut Record<'a>, index: usize, length: usize, json: &'a [JsonPlan; 2]) -> Type<'a> {
         let shape = |json: &'a JsonPlan| {
             let members = members(&json.members);
-            let overlaid = members.iter().any(is_overlaid);
+            let overlaid = members.iter().any(is_overlaid) || overlap(record.plan, index);
             Shape { members, json, overlaid }
         };
+        let shapes = [shape(&json[0]), shape(&json[1])];
+        // Bytes that nothing describes lie between columns of text.
+        let settings = &record.plan.settings;
+        let fill = if settings.framing == Framing::Line { record.plan.encoding.blank() } else { 0 };
         record.bytes.clear();
-        record.bytes.resize(length, 0);
+        record.bytes.resize(length, fill);
         record.initialise(index, 0);
-        Type { record: index, shapes: [shape(&json[0]), shape(&json[1])], blank: record.bytes.clone() }
+        Type { record: index, shapes, blank: record.bytes.clone() }
     }
 }
 
@@ -372,6 +376,15 @@ fn is_overlaid(member: &Member) -> bool {
         Kind::Array { element, .. } => in_kind(element),
         kind => in_kind(kind),
     }
+}
+
+/// Whether columns of a record share bytes. Items of a copybook only do where they redefine one another.
+fn overlap(plan: &Plan, record: usize) -> bool {
+    let items = plan.items[record].children.iter().map(|&child| &plan.items[child]);
+    let mut columns: Vec<_> =
+        items.filter(|item| item.redefines.is_none()).map(|item| (item.offset, item.length)).collect();
+    columns.sort_unstable();
+    columns.windows(2).any(|pair| matches!(pair, [(start, length), (next, _)] if start + length > *next))
 }
 
 /// The names of an object's members, those of items that share bytes among them.

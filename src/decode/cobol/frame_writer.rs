@@ -53,6 +53,18 @@ impl<'a> FrameWriter<'a> {
     /// What stands before the first record.
     pub(super) fn begin(&self, out: &mut Vec<u8>) {
         self.blanks(self.plan.settings.header_bytes, out);
+        self.empty_lines(self.plan.settings.header_lines, out);
+    }
+
+    fn empty_lines(&self, count: u64, out: &mut Vec<u8>) {
+        (0..count).for_each(|_| out.push(self.line_end()));
+    }
+
+    fn line_end(&self) -> u8 {
+        match self.plan.encoding.family() {
+            Family::Ascii => b'\n',
+            Family::Ebcdic => 0x15,
+        }
     }
 
     /// Appends the records of a document; a fault comes with the index of its record, and none of them is written: of `out`
@@ -89,10 +101,7 @@ impl<'a> FrameWriter<'a> {
                 let record = self.line(record)?;
                 self.body(record, out);
                 self.suffix(out);
-                out.push(match self.plan.encoding.family() {
-                    Family::Ascii => b'\n',
-                    Family::Ebcdic => 0x15,
-                });
+                out.push(self.line_end());
             }
             Framing::RdwBig | Framing::RdwLittle => {
                 let word = self.record_word(record)?;
@@ -139,6 +148,7 @@ impl<'a> FrameWriter<'a> {
     /// What stands behind the last record.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         self.flush(out);
+        self.empty_lines(self.plan.settings.footer_lines, out);
         self.blanks(self.plan.settings.footer_bytes, out);
     }
 
@@ -177,7 +187,8 @@ impl<'a> FrameWriter<'a> {
         Err(EncodeFault::here(expected, format!("{} bytes", record.len())))
     }
 
-    /// A record as a line: it has no line end in it, and is none that a reader passes over.
+    /// A record as a line: without the blanks at its end, as LINE SEQUENTIAL files have it, where reading fills it up. It
+    /// has no line end in it, and is none that a reader passes over.
     fn line<'r>(&self, record: &'r [u8]) -> Result<&'r [u8], EncodeFault> {
         let blank = self.plan.encoding.blank();
         let ends: &[u8] = match self.plan.encoding.family() {
@@ -186,7 +197,10 @@ impl<'a> FrameWriter<'a> {
         };
         let fault = |found: String| Err(EncodeFault::here("a record that is a line", found));
         // What tells the record's type is looked for before a line is filled up.
-        let solid = record.iter().rposition(|byte| *byte != blank).map_or(0, |last| last + 1);
+        let solid = match self.plan.settings.pad_lines {
+            true => record.iter().rposition(|byte| *byte != blank).map_or(0, |last| last + 1),
+            false => record.len(),
+        };
         let length = solid.max(self.segments.map_or(0, Segments::routed)).min(record.len());
         let line = record.get(..length).unwrap_or_default();
         if let Some(at) = line.iter().position(|byte| ends.contains(byte)) {
@@ -372,6 +386,9 @@ mod tests {
         check(&text(Framing::RdwLittle, |_| {}), b"\x00\x00\x06\x00\xC1\xC2\x00\x00\x05\x00\xC3");
         check(&text(Framing::Blocks, |_| {}), b"\x00\x0F\x00\x00\x00\x06\x00\x00\xC1\xC2\x00\x05\x00\x00\xC3");
         check(&text(Framing::Line, |_| {}), b"\xC1\xC2\x15\xC3\x15");
+        // Blanks at the end of a line come back when it is read.
+        let padded = write(&text(Framing::Line, |_| {}), &[ebcdic("A  "), ebcdic(" B")]).unwrap();
+        assert_eq!(padded, b"\xC1\x15\x40\xC2\x15");
         check(
             &text(Framing::Fixed, |s| {
                 (s.header_bytes, s.footer_bytes, s.record_prefix, s.record_suffix) = (1, 2, 1, 1)

@@ -50,7 +50,6 @@ impl JsonPlan {
         JsonPlan { members, names, room, tail }
     }
 
-    /// The names of the record's members.
     pub(super) fn names(&self) -> &HashSet<String> {
         &self.names
     }

@@ -19,7 +19,7 @@ mod number;
 mod plan;
 mod reader;
 mod reading;
-mod segments;
+pub(super) mod segments;
 mod settings;
 mod steps;
 mod store;
@@ -34,7 +34,7 @@ use super::json::{Cursor, JsonOptions};
 use super::{LayoutRow, Resume, StreamFault, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{Layout, Part, Position, Reject, Resolved, Slot, Unresolved};
-use copybook::Copybook;
+use copybook::{ColumnRecord, Copybook};
 use fields::Body;
 use frame_writer::FrameWriter;
 use framing::{Convention, Framer, Measure};
@@ -50,7 +50,7 @@ pub use reader::Reader;
 pub use reading::{BinaryRange, Compiler, CounterMap, EditedAs, Overpunch, Reading, View};
 pub use segments::{SegmentSettings, Unknown};
 pub(super) use settings::SECTION;
-pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Settings};
+pub use settings::{ByteOrder, FloatFormat, Framing, Odo, Places, Settings};
 
 /// A compiled copybook with its framing and code page.
 #[derive(Clone)]
@@ -76,8 +76,16 @@ impl Cobol {
         texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
         faults: &Faults,
     ) -> Option<Cobol> {
+        Cobol::of(read_copybooks(settings, texts, faults)?, settings, faults)
+    }
+
+    /// Records of text fields alone, one a line: a file of fixed columns.
+    pub(super) fn of_columns(records: Vec<ColumnRecord>, settings: &Settings, faults: &Faults) -> Option<Cobol> {
+        Cobol::of(Copybook::of_columns(records), settings, faults)
+    }
+
+    fn of(mut copybook: Copybook, settings: &Settings, faults: &Faults) -> Option<Cobol> {
         let before = faults.len();
-        let mut copybook = read_copybooks(settings, texts, faults)?;
         if let Some(wanted) = &settings.record {
             let name = |record: &usize| copybook.items[*record].name.as_deref().unwrap_or_default();
             let found = copybook.records.iter().copied().find(|record| name(record).eq_ignore_ascii_case(wanted));
@@ -91,7 +99,8 @@ impl Cobol {
                 return None;
             };
             if settings.segments.is_some() {
-                faults.push(settings.place.fault("`record` and `segment_field` exclude each other"));
+                faults
+                    .push(settings.place_of("segment_field").fault("`record` and `segment_field` exclude each other"));
                 return None;
             }
             copybook = copybook.only(found);
@@ -114,15 +123,16 @@ impl Cobol {
         }
         if settings.odo == Some(Odo::Fixed) && settings.framing == Framing::Odo {
             let message = "with `odo = \"fixed\"` all records have the same length: framing `fixed` reads them";
-            faults.push(settings.place.fault(message));
+            faults.push(settings.place_of("odo").fault(message));
             return None;
         }
         let measure = match Measure::compile(&plan, settings) {
             Ok(measure) => Some(measure),
-            Err((message, item)) => {
-                faults.push(match item {
+            Err(unmeasurable) => {
+                let message = unmeasurable.message;
+                faults.push(match unmeasurable.item {
                     Some(item) => plan.items[item].spot.fault(message),
-                    None => settings.place.fault(message),
+                    None => settings.place_of(unmeasurable.key).fault(message),
                 });
                 None
             }
@@ -215,6 +225,7 @@ impl Compiled {
             measure: Arc::clone(&self.measure),
             segments: self.segments.clone(),
             convention,
+            footer: u64::MAX,
         }
     }
 
@@ -248,7 +259,7 @@ impl Compiled {
         let json = &self.json[usize::from(options.fillers)];
         let padded;
         // Only a line may end early.
-        let bytes = if position.line.is_some() && raw.len() < plan.length {
+        let bytes = if plan.pads(&position) && raw.len() < plan.length {
             padded = segments::padded_to(raw, plan.length, plan);
             padded.as_slice()
         } else {

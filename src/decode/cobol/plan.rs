@@ -12,7 +12,7 @@ use crate::decode::copybook::{Copybook, Data, Dialect, Item};
 use crate::decode::format::Trim;
 use crate::decode::json::Digits;
 use crate::diagnostic::nearest;
-use crate::record::{Decimal, FieldFault, FieldKind, Resolved, Slot, Unresolved, Value};
+use crate::record::{Decimal, FieldFault, FieldKind, Position, Resolved, Slot, Unresolved, Value};
 
 /// The compiled layout.
 pub(super) struct Plan {
@@ -383,6 +383,12 @@ impl Plan {
             return true;
         }
         bytes.iter().all(|byte| *byte == blank) || bytes.iter().all(|byte| *byte == 0)
+    }
+
+    /// Whether a record that ends early counts as filled up with blanks, as LINE SEQUENTIAL files are read: only lines
+    /// have a number.
+    pub(super) fn pads(&self, position: &Position) -> bool {
+        position.line.is_some() && self.settings.pad_lines
     }
 
     /// True when what is behind the layout in a record is only padding.

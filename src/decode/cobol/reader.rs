@@ -9,7 +9,7 @@ use super::framing::{Bad, Convention, Frame, Framer, Place, Step, detect, first_
 use super::segments::{Gathered, Gatherer, PlainFilter, Segments, Span, Wrong, pass_over};
 use super::settings::Framing;
 use super::{Compiled, framing};
-use crate::decode::lines::skip_line;
+use crate::decode::lines::{skip_line, start_of_last};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
 use crate::record::{Position, RawRecord, RejectCode};
@@ -53,7 +53,10 @@ impl<R: Read + Seek> Reader<R> {
             None if plan.settings.framing == Framing::Auto => detect(compiled, &mut input)?.settle()?,
             None => Convention::of(&plan.settings, &mut input, first, limit)?,
         };
-        let framer = compiled.framer(convention);
+        let mut framer = compiled.framer(convention);
+        if plan.settings.footer_lines > 0 && framer.is_text() {
+            framer.footer = start_of_last(&mut input, plan.settings.footer_lines, plan.encoding.family())?;
+        }
         let from = match start {
             Start::Frame(from) => from,
             Start::Record(from) => Resume { offset: from.offset.saturating_sub(framer.head() as u64), ..from },
@@ -160,7 +163,7 @@ impl<R: Read + Seek> Reader<R> {
                 return Item::Reject(reject(RejectCode::RecordTooLong, &expected, found, position, current.raw()));
             }
         }
-        if self.framer.is_text() {
+        if self.framer.is_text() && self.current.plan.settings.pad_lines {
             self.pad(layout);
         }
         let current = &self.current;
@@ -190,7 +193,7 @@ impl<R: Read + Seek> Reader<R> {
                 let current = &mut self.current;
                 std::mem::swap(&mut current.parts, &mut self.gatherer.parts);
                 current.renew(span.start, span.end - span.start);
-                if self.framer.is_text() {
+                if self.framer.is_text() && self.current.plan.settings.pad_lines {
                     self.pad_parts(segments);
                 }
                 let current = &self.current;

@@ -41,6 +41,12 @@ pub struct Settings {
     pub header_bytes: u64,
     /// Bytes at the end of the file that are no records.
     pub footer_bytes: u64,
+    /// Lines at the start of a text file that are no records.
+    pub header_lines: u64,
+    /// Lines at the end of a text file that are no records.
+    pub footer_lines: u64,
+    /// Whether a line that ends early counts as filled up with blanks.
+    pub pad_lines: bool,
     /// Bytes before the layout in every record.
     pub record_prefix: usize,
     /// Bytes behind the layout in every record.
@@ -59,6 +65,19 @@ pub struct Settings {
     pub segments: Option<SegmentSettings>,
     /// `FIELD=VALUE` pairs: records that have the field are left out unless it has one of its values.
     pub filter: Vec<(String, String)>,
+    /// Where some keys are written.
+    pub places: Places,
+}
+
+/// Where some keys are written, for what shows only on compiling.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Vec<(&'static str, Place)>);
+
+impl Places {
+    /// Those of these keys that are written.
+    pub(in crate::decode) fn of(table: &Table<'_>, keys: &[&'static str]) -> Places {
+        Places(keys.iter().filter_map(|key| Some((*key, Place::of(table.get(key)?)))).collect())
+    }
 }
 
 /// Where the items behind a table of varying length (OCCURS DEPENDING ON) begin.
@@ -309,6 +328,9 @@ impl Settings {
             length_adjust: 0,
             header_bytes: 0,
             footer_bytes: 0,
+            header_lines: 0,
+            footer_lines: 0,
+            pad_lines: true,
             record_prefix: 0,
             record_suffix: 0,
             float: None,
@@ -318,7 +340,13 @@ impl Settings {
             trim: Trim::Both,
             segments: None,
             filter: Vec::new(),
+            places: Places::default(),
         }
+    }
+
+    /// The place of a key; that of the copybook where it is not known.
+    pub(super) fn place_of(&self, key: &str) -> &Place {
+        self.places.0.iter().find(|(known, _)| *known == key).map_or(&self.place, |(_, place)| place)
     }
 
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
@@ -370,6 +398,9 @@ impl Settings {
             length_adjust: length_adjust?,
             header_bytes: u64::try_from(header_bytes?).ok()?,
             footer_bytes: u64::try_from(footer_bytes?).ok()?,
+            header_lines: 0,
+            footer_lines: 0,
+            pad_lines: true,
             record_prefix: usize::try_from(record_prefix?).ok()?,
             record_suffix: usize::try_from(record_suffix?).ok()?,
             float,
@@ -379,6 +410,7 @@ impl Settings {
             trim: trim?,
             segments,
             filter,
+            places: Places::of(table, &[&["framing", "length_field", "frame_header", "odo"], segments::KEYS].concat()),
         })
     }
 

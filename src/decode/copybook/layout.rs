@@ -1,6 +1,7 @@
 //! The items of a copybook as a tree. What each of them holds is [`super::storage`]'s to say, where it lies
 //! [`super::places`]'.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::entry::Entry;
@@ -21,6 +22,28 @@ pub struct Copybook {
 }
 
 impl Copybook {
+    /// Records of text items, as a file of fixed columns has them.
+    pub(in crate::decode) fn of_columns(records: Vec<ColumnRecord>) -> Copybook {
+        let mut copybook =
+            Copybook { items: Vec::new(), records: Vec::new(), dialect: Dialect::default(), texts: Vec::new() };
+        // There is no copybook that a fault could be at.
+        let spot = Spot { source: SourceText::new(Path::new(""), String::new()), span: 0..0 };
+        for ColumnRecord { name, columns } in records {
+            let record = copybook.items.len();
+            let length = columns.iter().map(|(_, offset, length)| offset + length).max().unwrap_or_default();
+            copybook.records.push(record);
+            copybook.items.push(Item { length, ..item(1, Some(name), None, spot.clone()) });
+            for (name, offset, length) in columns {
+                let child = copybook.items.len();
+                copybook.items[record].children.push(child);
+                let picture = format!("X({length})");
+                let column = item(5, Some(name), Some(record), spot.clone());
+                copybook.items.push(Item { data: Some(Data::Text), offset, length, picture, ..column });
+            }
+        }
+        copybook
+    }
+
     /// The copybook with the records of another behind its own.
     pub(in crate::decode) fn join(mut self, other: Copybook) -> Copybook {
         let shift = self.items.len();
@@ -43,6 +66,14 @@ impl Copybook {
         self.records = vec![record];
         self
     }
+}
+
+/// A record of text items in fixed columns.
+pub(in crate::decode) struct ColumnRecord {
+    /// Its name.
+    pub(in crate::decode) name: String,
+    /// The items: name, offset, length.
+    pub(in crate::decode) columns: Vec<(String, usize, usize)>,
 }
 
 /// An item of a record.

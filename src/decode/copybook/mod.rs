@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
+pub(in crate::decode) use layout::ColumnRecord;
 pub use layout::{Copybook, Data, Item, Occurs, SignPosition, ValueName};
 pub use picture::{EditMark, edit_marks};
 

@@ -7,6 +7,7 @@
 
 mod encode;
 mod reader;
+pub(super) mod records;
 mod settings;
 mod spec;
 #[cfg(test)]
@@ -52,6 +53,12 @@ impl FixedWidth {
         faults: &Faults,
     ) -> Option<FixedWidth> {
         let fields = settings.fields(texts, faults)?;
+        if let Some(record) = fields.iter().find_map(|field| field.record.as_ref()) {
+            let place = settings.place.clone().unwrap_or_else(|| super::Place::command_line("fixed-width"));
+            let message = format!("fields of a record type `{record}` need `segment_field`");
+            faults.push(place.fault(message).help("say which field tells the record types apart"));
+            return None;
+        }
         let names = distinct(fields.iter().map(|field| field.name.clone()));
         Some(FixedWidth(Arc::new(Columns {
             index: (0u32..).zip(&fields).map(|(slot, field)| (field.name.clone(), slot)).collect(),

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::spec;
-use crate::decode::format::{FILES, Place, SKIP, TRAILER, Trim, read_encoding};
+use crate::decode::cobol::Places;
+use crate::decode::cobol::segments::{self, SegmentSettings};
+use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::decode::{CodePage, MAX_RECORD};
 use crate::diagnostic::{Faults, Key, Presence, Section, SourceText, Table};
 
@@ -25,6 +27,14 @@ pub struct Settings {
     pub trim: Trim,
     /// Whether lines are written with CR and LF at their end and not with LF alone; both are read.
     pub crlf: bool,
+    /// Which of several record types a line is, and how they nest.
+    pub segments: Option<SegmentSettings>,
+    /// `FIELD=VALUE` pairs: records that have the field are left out unless it has one of its values.
+    pub filter: Vec<(String, String)>,
+    /// Where `segment_field` is written.
+    pub place: Option<Place>,
+    /// Where the keys of record types are written.
+    pub places: Places,
 }
 
 /// Where the fields are listed.
@@ -50,6 +60,8 @@ pub struct Field {
     pub start: usize,
     /// How many columns it has, at least 1.
     pub length: usize,
+    /// The record type that has it; all of them when `None`.
+    pub record: Option<String>,
 }
 
 impl Field {
@@ -74,7 +86,8 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "spec",
             shape: "path",
             presence: Presence::Optional,
-            doc: "file that lists the columns, a line `name,start,length` each, or a ruler; instead of `fields`",
+            doc: "file that lists the columns, a line `name,start,length` or `name,start,length,record` each, or a ruler; \
+                  instead of `fields`",
         },
         Key {
             name: "encoding",
@@ -106,8 +119,14 @@ pub(in crate::decode) static SECTION: Section = Section {
             presence: Presence::Default("\"both\""),
             doc: "at which ends of a field blanks are padding",
         },
+        segments::FIELD,
+        segments::MAP,
+        segments::CHILDREN,
+        segments::UNKNOWN,
+        segments::FILTER,
         SKIP,
         TRAILER,
+        CONTROLS,
     ],
 };
 
@@ -119,6 +138,12 @@ pub static FIELD_SECTION: Section = Section {
         Key { name: "name", shape: "string", presence: Presence::Required, doc: "the name that `from` uses" },
         Key { name: "start", shape: "integer", presence: Presence::Required, doc: "first column, from 1" },
         Key { name: "length", shape: "integer", presence: Presence::Required, doc: "number of columns" },
+        Key {
+            name: "record",
+            shape: "string",
+            presence: Presence::Optional,
+            doc: "with `segment_field`: the record type that has the field; all of them when absent",
+        },
     ],
 };
 
@@ -126,7 +151,19 @@ impl Settings {
     /// The defaults, with these fields.
     pub fn new(fields: Fields) -> Settings {
         let encoding = CodePage::utf8();
-        Settings { encoding, fields, header_lines: 0, footer_lines: 0, pad: false, trim: Trim::Both, crlf: true }
+        Settings {
+            encoding,
+            fields,
+            header_lines: 0,
+            footer_lines: 0,
+            pad: false,
+            trim: Trim::Both,
+            crlf: true,
+            segments: None,
+            filter: Vec::new(),
+            place: None,
+            places: Places::default(),
+        }
     }
 
     pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
@@ -135,6 +172,8 @@ impl Settings {
         let footer_lines = table.integer("footer_lines", 0..=1_000_000);
         let pad = table.boolean("pad");
         let trim = table.one_of("trim", Trim::WORDS);
+        let segments = SegmentSettings::read(table);
+        let filter = segments::read_filter(table);
         let fields = match table.exactly_one(&["fields", "spec"])? {
             "fields" => read_fields(table),
             _ => table.filled("spec").zip(table.get("spec")).map(|(path, node)| {
@@ -150,7 +189,12 @@ impl Settings {
             pad: pad?,
             trim: trim?,
             crlf: true,
+            segments,
+            filter,
+            place: table.get("segment_field").or(table.get("filter")).map(Place::of),
+            places: Places::of(table, segments::KEYS),
         })
+        .filter(|_| !table.failed())
     }
 
     pub(in crate::decode) fn texts(&self) -> Vec<String> {
@@ -190,10 +234,11 @@ fn read_fields(table: &Table<'_>) -> Option<Fields> {
             sound = false;
             continue;
         };
-        if !names.insert(name.clone()) {
+        let record = element.filled("record");
+        if !names.insert((name.clone(), record.clone())) {
             table.fail(element.node().fault(format!("there is another field `{name}`")).help("give it another name"));
         }
-        fields.push(Field { name, start: start as usize - 1, length: length as usize });
+        fields.push(Field { name, start: start as usize - 1, length: length as usize, record });
     }
     if fields.is_empty() && sound && !table.failed() {
         table.fail(table.node().key_fault("`fields` lists no field"));

@@ -1,4 +1,5 @@
-//! The list of fields in a file of its own: lines `name,start,length`, or a ruler, which is a picture of a line.
+//! The list of fields in a file of its own: lines `name,start,length`, with a record type behind where
+//! there are several, or a ruler, which is a picture of a line.
 //!
 //! A ruler is either a line of marks, each as wide as its field and with the name in it,
 //!
@@ -62,29 +63,31 @@ impl Spec<'_> {
 
     /// Adds a field, unless its name is taken.
     fn add(&mut self, at: usize, text: &str, field: Field) {
-        if self.fields.iter().any(|other| other.name == field.name) {
+        if self.fields.iter().any(|other| other.name == field.name && other.record == field.record) {
             let message = format!("there is another field `{}`", field.name);
             self.fault(at, text, message, "give it another name");
         }
         self.fields.push(field);
     }
 
-    /// `SKU,1,12`
+    /// `SKU,1,12` or `SKU,1,12,DETAIL`
     fn triple(&mut self, (start, line): Line<'_>) {
         let text = line.trim_start();
         let at = start + line.len() - text.len();
-        if text.eq_ignore_ascii_case("name,start,length") {
+        if ["name,start,length", "name,start,length,record"].iter().any(|head| text.eq_ignore_ascii_case(head)) {
             return;
         }
         let help = "a line is `name,start,length`, like `SKU,1,12`; the first column is 1";
         let parts: Vec<_> = text.split(',').map(str::trim).collect();
-        let [name, column, length] = parts.as_slice() else {
-            return self.fault(at, text, format!("expected three values, found {}", parts.len()), help);
+        let (name, column, length, record) = match parts.as_slice() {
+            [name, column, length] => (name, column, length, None),
+            [name, column, length, record] if !record.is_empty() => (name, column, length, Some((*record).to_owned())),
+            _ => return self.fault(at, text, format!("expected three values, found {}", parts.len()), help),
         };
         let bounds = 1..=MAX_RECORD;
         match (column.parse::<usize>(), length.parse::<usize>()) {
             (Ok(column), Ok(length)) if bounds.contains(&column) && bounds.contains(&length) && !name.is_empty() => {
-                self.add(at, text, Field { name: (*name).to_owned(), start: column - 1, length });
+                self.add(at, text, Field { name: (*name).to_owned(), start: column - 1, length, record });
             }
             _ => {
                 let message = "expected a name, a first column from 1, and a length from 1".to_owned();
@@ -110,7 +113,7 @@ impl Spec<'_> {
             if name.is_empty() || name.contains('<') {
                 return self.fault(start + at, mark, "this mark has no name".to_owned(), help);
             }
-            self.add(start + at, mark, Field { name: name.to_owned(), start: column, length });
+            self.add(start + at, mark, Field { name: name.to_owned(), start: column, length, record: None });
             (at, column) = (at + mark.len(), column + length);
         }
     }
@@ -134,7 +137,7 @@ impl Spec<'_> {
         }
         for (name, (column, length)) in found.into_iter().zip(runs) {
             let at = names_start + names.find(name).unwrap_or_default();
-            self.add(at, name, Field { name: name.to_owned(), start: column, length });
+            self.add(at, name, Field { name: name.to_owned(), start: column, length, record: None });
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::diagnostic::{Faults, SourceText, Table, parse};
 use crate::record::{RejectCode, Scope, Value};
 
 fn settings() -> Settings {
-    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length };
+    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length, record: None };
     Settings::new(Fields::Inline(vec![field("T", 0, 1), field("SKU", 1, 4), field("QTY", 5, 3)]))
 }
 
@@ -20,7 +20,7 @@ fn compile(settings: Settings) -> Decoder {
     Format::FixedWidth(settings).compile(&|_| None, &Faults::new()).unwrap()
 }
 
-fn read_from(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
+pub(super) fn read_from(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
     let mut lines = Vec::new();
     let mut reader = decoder.reader(Cursor::new(data), from).unwrap();
     while let Some(item) = reader.next().unwrap() {
@@ -242,7 +242,7 @@ fn lines_are_written() {
     );
     check(Settings { crlf: false, ..settings() }, record, Ok("Iü1  7  \n".as_bytes()));
     // A field that covers two others, and a gap before them.
-    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length };
+    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length, record: None };
     let covering = || Settings::new(Fields::Inline(vec![field("AB", 1, 2), field("A", 1, 1), field("B", 2, 1)]));
     check(covering(), r#"{"AB":"xy","A":"x","B":"y"}"#, Ok(b" xy\r\n"));
     check(

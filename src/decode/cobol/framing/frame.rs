@@ -22,6 +22,8 @@ pub(in crate::decode::cobol) struct Framer {
     pub(in crate::decode::cobol) measure: Arc<Measure>,
     pub(in crate::decode::cobol) segments: Option<Arc<Segments>>,
     pub(in crate::decode::cobol) convention: Convention,
+    /// Lines that begin at or behind this offset are the footer.
+    pub(in crate::decode::cobol) footer: u64,
 }
 
 /// What is known of a place between two frames beside its offset.
@@ -37,7 +39,7 @@ pub(in crate::decode::cobol) struct Place {
 pub(in crate::decode::cobol) enum Step {
     Record(Frame),
     Bad(Bad),
-    /// A line without content.
+    /// A line without content, or one of the file's header or footer.
     Blank {
         total: usize,
         place: Place,
@@ -154,7 +156,9 @@ impl Framer {
             }));
         }
         let content = window.first(at + line.content).get(at..).unwrap_or_default();
-        if is_blank(content, encoding.blank()) {
+        let is_header = place.lines <= self.plan.settings.header_lines;
+        let is_footer = window.offset() + at as u64 >= self.footer;
+        if is_header || is_footer || is_blank(content, encoding.blank()) {
             return Ok(Step::Blank { total: line.total, place });
         }
         let total = line.total;

@@ -14,6 +14,19 @@ pub(in crate::decode::cobol) struct Measure {
     item: Option<usize>,
 }
 
+/// Why records of a layout cannot be measured: at a key of the settings, or at an item of the copybook.
+pub(in crate::decode::cobol) struct Unmeasurable {
+    pub(in crate::decode::cobol) key: &'static str,
+    pub(in crate::decode::cobol) item: Option<usize>,
+    pub(in crate::decode::cobol) message: String,
+}
+
+impl Unmeasurable {
+    fn new(key: &'static str, message: impl Into<String>) -> Unmeasurable {
+        Unmeasurable { key, item: None, message: message.into() }
+    }
+}
+
 /// Why a record could not be measured.
 pub(in crate::decode::cobol) enum Unmeasured {
     /// The bytes that say it are not there.
@@ -33,24 +46,27 @@ impl Unmeasured {
 }
 
 impl Measure {
-    /// Finds the item and the tables. The fault is a sentence, and perhaps the item at which it is.
-    pub(in crate::decode::cobol) fn compile(
-        plan: &Plan,
-        settings: &Settings,
-    ) -> Result<Measure, (String, Option<usize>)> {
+    /// Finds the item and the tables.
+    pub(in crate::decode::cobol) fn compile(plan: &Plan, settings: &Settings) -> Result<Measure, Unmeasurable> {
         let mut measure = Measure::default();
         match (settings.framing, &settings.length_field) {
             (Framing::LengthField, None) => {
-                return Err(("framing `length-field` needs `length_field`".to_owned(), None));
+                return Err(Unmeasurable::new("framing", "framing `length-field` needs `length_field`"));
             }
             (Framing::LengthField | Framing::Auto, Some(name)) => measure.item = Some(length_item(plan, name)?),
-            (_, Some(_)) => return Err(("`length_field` belongs to framing `length-field`".to_owned(), None)),
+            (_, Some(_)) => {
+                return Err(Unmeasurable::new("length_field", "`length_field` belongs to framing `length-field`"));
+            }
             (_, None) => {}
         }
         match (settings.framing, settings.frame_header) {
-            (Framing::Header, None) => return Err(("framing `header` needs `frame_header`".to_owned(), None)),
+            (Framing::Header, None) => {
+                return Err(Unmeasurable::new("framing", "framing `header` needs `frame_header`"));
+            }
             (Framing::Header | Framing::Auto, _) | (_, None) => {}
-            (_, Some(_)) => return Err(("`frame_header` belongs to framing `header`".to_owned(), None)),
+            (_, Some(_)) => {
+                return Err(Unmeasurable::new("frame_header", "`frame_header` belongs to framing `header`"));
+            }
         }
         Ok(measure)
     }
@@ -101,8 +117,9 @@ impl Measure {
     }
 }
 
-fn length_item(plan: &Plan, name: &str) -> Result<usize, (String, Option<usize>)> {
-    let found = plan.same_place(name).map_err(|message| (message, None))?;
+fn length_item(plan: &Plan, name: &str) -> Result<usize, Unmeasurable> {
+    let fault = |message: String| Unmeasurable::new("length_field", message);
+    let found = plan.same_place(name).map_err(fault)?;
     let item = &plan.items[found];
     let whole = match item.data {
         Some(
@@ -115,10 +132,10 @@ fn length_item(plan: &Plan, name: &str) -> Result<usize, (String, Option<usize>)
         _ => false,
     };
     if !whole {
-        return Err((format!("`{name}` is no whole number and cannot be the length of the record"), Some(found)));
+        return Err(fault(format!("`{name}` is no whole number and cannot be the length of the record")));
     }
     if plan.moves[found] || !plan.tables_around(found).is_empty() || item.occurs.is_some() {
-        return Err((format!("`{name}` has no fixed place in the record"), Some(found)));
+        return Err(fault(format!("`{name}` has no fixed place in the record")));
     }
     Ok(found)
 }

@@ -174,6 +174,38 @@ fn descriptor_words_that_cannot_be() {
     assert!(lines[1].starts_with("framing.truncated: record 2 at byte 11"), "{lines:?}");
 }
 
+/// Whether words count themselves shows up to the place where a file is broken or cut off.
+#[test]
+fn conventions_of_broken_files() {
+    let one = b"\x00\x07\x00\x00\xC1\xC2\xC3";
+    let bare = b"\x00\x03\x00\x00\xC1\xC2\xC3";
+    let check = |framing: Framing, data: &[u8], expected: usize, last: &str| {
+        let lines = read(&framed("01 R. 05 A PIC X(3).", |s| s.framing = framing), data);
+        let (sound, rest) = lines.split_at(expected);
+        assert!(sound.iter().all(|line| line == r#"{"A":"ABC"}"#), "{lines:?}");
+        assert!(rest.len() == 1 && rest[0].starts_with(last), "{lines:?}");
+    };
+    for record in [one, bare] {
+        check(
+            Framing::RdwBig,
+            &[record.repeat(5).as_slice(), &[0; 8]].concat(),
+            5,
+            "framing.bad_length: the record descriptor word 00000000 at byte 35",
+        );
+        check(Framing::RdwBig, &record.repeat(5)[..33], 4, "framing.truncated: record 5 at byte 28");
+    }
+    let block = [b"\x00\x12\x00\x00".as_slice(), one, one].concat();
+    check(Framing::Blocks, &block.repeat(3)[..50], 5, "framing.truncated: record 6 at byte 47");
+    check(
+        Framing::Blocks,
+        &[block.repeat(3).as_slice(), &[0; 8]].concat(),
+        6,
+        "framing.bad_length: the block descriptor word 00000000 at byte 54",
+    );
+    let bare_block = [b"\x00\x0E\x00\x00".as_slice(), bare, bare].concat();
+    check(Framing::Blocks, &bare_block.repeat(3)[..50], 5, "framing.truncated: record 6 at byte 47");
+}
+
 fn auto(copybook: &str, data: &[u8], change: impl FnOnce(&mut Settings)) -> Result<String, String> {
     let decoder = framed(copybook, |s| {
         s.framing = Framing::Auto;

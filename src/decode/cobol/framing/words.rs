@@ -26,7 +26,7 @@ pub(in crate::decode::cobol) struct Convention {
 
 impl Convention {
     /// What the settings say; whether words count themselves is found out from the start of the file where they do not
-    /// say it: the first convention that explains the start is taken.
+    /// say it: the first convention that explains the start is taken, else the one that comes furthest.
     pub(in crate::decode::cobol) fn of<R: Read + Seek>(
         settings: &Settings,
         input: &mut R,
@@ -51,20 +51,21 @@ impl Convention {
         // z/OS counts the words themselves in blocks; files that were taken apart on the way mostly do not.
         let rdw_choices = if blocks { [-4, 0] } else { [0, -4] };
         let bdw_choices = if blocks { [-4, 0].as_slice() } else { &[-4] };
+        let mut furthest = 0;
         for &bdw in bdw_choices {
             for rdw in rdw_choices {
                 let (rdw, bdw) = (settings.rdw_adjust.unwrap_or(rdw), settings.bdw_adjust.unwrap_or(bdw));
-                let explains = if blocks {
-                    explains_blocks(bytes, whole, bdw, rdw)
-                } else {
-                    explains_records(bytes, whole, framing, rdw)
-                };
-                if explains {
-                    return Ok(Convention { rdw_adjust: rdw, bdw_adjust: bdw, ..found });
+                let choice = Convention { framing, rdw_adjust: rdw, bdw_adjust: bdw };
+                let reach = if blocks { choice.blocks(bytes, whole) } else { choice.records(bytes, whole) };
+                match reach {
+                    Reach::All => return Ok(choice),
+                    // A file that is broken somewhere, or cut off, is best followed up to there.
+                    Reach::UpTo(offset) if offset > furthest => (furthest, found) = (offset, choice),
+                    Reach::UpTo(_) => {}
                 }
             }
         }
-        if blocks {
+        if blocks && furthest == 0 {
             found.rdw_adjust = settings.rdw_adjust.unwrap_or(-(WORD as i64));
         }
         Ok(found)
@@ -108,30 +109,49 @@ pub(in crate::decode::cobol) fn first_word(bytes: &[u8]) -> [u8; WORD] {
     bytes.first_chunk().copied().unwrap_or_default()
 }
 
-/// True when the bytes are records one after another under this convention, as far as they go.
-fn explains_records(bytes: &[u8], whole: bool, framing: Framing, adjust: i64) -> bool {
-    let mut rest = bytes;
-    while rest.len() >= WORD {
-        let Some(length) = record_length(first_word(rest), framing, adjust) else { return false };
-        match rest.get(WORD + length..) {
-            Some(behind) => rest = behind,
-            None => return !whole,
-        }
-    }
-    rest.is_empty() || !whole
+/// How far bytes are records, or blocks of records, under a convention.
+enum Reach {
+    /// To the end of what there is.
+    All,
+    /// So many bytes; what follows is none.
+    UpTo(usize),
 }
 
-/// True when the bytes are blocks that are filled by their records under this convention, as far as they go.
-fn explains_blocks(bytes: &[u8], whole: bool, bdw_adjust: i64, rdw_adjust: i64) -> bool {
-    let mut rest = bytes;
-    while rest.len() >= WORD {
-        let length = block_length(first_word(rest), bdw_adjust).and_then(|length| usize::try_from(length).ok());
-        let Some(length) = length else { return false };
-        let Some(block) = rest.get(WORD..WORD.saturating_add(length)) else { return !whole };
-        if !explains_records(block, true, Framing::Blocks, rdw_adjust) {
-            return false;
+impl Convention {
+    /// Records one after another.
+    fn records(self, bytes: &[u8], whole: bool) -> Reach {
+        let mut at = 0;
+        while bytes.len() - at >= WORD {
+            let Some(length) = self.record_length(first_word(&bytes[at..])) else { return Reach::UpTo(at) };
+            let next = at.saturating_add(WORD + length);
+            if next > bytes.len() {
+                return if whole { Reach::UpTo(at) } else { Reach::All };
+            }
+            at = next;
         }
-        rest = &rest[WORD + length..];
+        if at == bytes.len() || !whole { Reach::All } else { Reach::UpTo(at) }
     }
-    rest.is_empty() || !whole
+
+    /// Blocks that are filled by their records.
+    fn blocks(self, bytes: &[u8], whole: bool) -> Reach {
+        let mut at = 0;
+        while bytes.len() - at >= WORD {
+            let length = self.block_length(first_word(&bytes[at..])).and_then(|length| usize::try_from(length).ok());
+            let Some(length) = length else { return Reach::UpTo(at) };
+            let start = at + WORD;
+            let Some(block) = bytes.get(start..start.saturating_add(length)) else {
+                // The block goes on behind what there is: its records may be known up to there.
+                return match self.records(&bytes[start..], whole) {
+                    Reach::All if !whole => Reach::All,
+                    Reach::All => Reach::UpTo(bytes.len()),
+                    Reach::UpTo(reached) => Reach::UpTo(if reached > 0 { start + reached } else { at }),
+                };
+            };
+            if let Reach::UpTo(reached) = self.records(block, true) {
+                return Reach::UpTo(if reached > 0 { start + reached } else { at });
+            }
+            at = start + length;
+        }
+        if at == bytes.len() || !whole { Reach::All } else { Reach::UpTo(at) }
+    }
 }

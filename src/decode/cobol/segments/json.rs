@@ -38,7 +38,7 @@ impl Document<'_> {
         let from = part.offset as usize;
         let bytes = self.raw.get(from..from + part.length as usize).unwrap_or_default();
         let padded;
-        let bytes = if self.position.line.is_some() && bytes.len() < kind.length {
+        let bytes = if self.plan.pads(&self.position) && bytes.len() < kind.length {
             padded = padded_to(bytes, kind.length, self.plan);
             padded.as_slice()
         } else {

@@ -17,9 +17,8 @@ use super::fields::Body;
 use super::gaps::Gaps;
 use super::json::JsonPlan;
 use super::plan::Plan;
-use crate::decode::format::Place;
 use crate::decode::json::Name;
-use crate::diagnostic::{Diagnostic, Faults, nearest};
+use crate::diagnostic::{Diagnostic, Faults, Key, nearest};
 use crate::record::{FieldFault, Part, RejectCode, Scope, Slot, Value};
 use router::Router;
 
@@ -27,7 +26,7 @@ pub(super) use document::{Gathered, Gatherer, Span, Wrong, pass_over};
 pub(super) use json::{Document, padded_to};
 pub(super) use resolve::SEGMENT_SLOT;
 pub(super) use router::Unroutable;
-pub(super) use settings::{CHILDREN, FIELD, FILTER, MAP, UNKNOWN, read_filter};
+pub(in crate::decode) use settings::{CHILDREN, FIELD, FILTER, KEYS, MAP, UNKNOWN, read_filter};
 pub use settings::{SegmentSettings, Unknown};
 
 /// No kind: an item that all kinds share.
@@ -71,7 +70,7 @@ impl Segments {
     /// Compiles what the settings say; `None` where they say nothing, and after a fault.
     pub(super) fn compile(plan: &Plan, faults: &Faults) -> Option<Segments> {
         let settings = plan.settings.segments.as_ref()?;
-        let place = &plan.settings.place;
+        let place = |key: &Key| plan.settings.place_of(key.name);
         let mut kinds: Vec<Kind> = Vec::new();
         let mut map = Vec::new();
         let before = faults.len();
@@ -89,7 +88,7 @@ impl Segments {
         }
         for (id, _) in &settings.map {
             if settings.map.iter().filter(|(other, _)| other.trim() == id.trim()).count() > 1 {
-                faults.push(place.fault(format!("the record type `{id}` is mapped more than once")));
+                faults.push(place(&MAP).fault(format!("the record type `{id}` is mapped more than once")));
                 break;
             }
         }
@@ -100,12 +99,12 @@ impl Segments {
         }
         if let Some(kind) = (0..kinds.len()).find(|&kind| is_circular(&kinds, kind)) {
             let message = format!("`{}` is below itself in `segment_children`", kinds[kind].name);
-            faults.push(place.fault(message));
+            faults.push(place(&CHILDREN).fault(message));
         }
         let router = match Router::compile(plan, &settings.field, &map) {
             Ok(router) => Some(router),
             Err(message) => {
-                faults.push(place.fault(format!("`segment_field`: {message}")));
+                faults.push(place(&FIELD).fault(format!("`segment_field`: {message}")));
                 None
             }
         };
@@ -245,7 +244,7 @@ impl Kind {
 }
 
 fn hang(plan: &Plan, kinds: &mut [Kind], parent: &str, child: &str, faults: &Faults) {
-    let place = &plan.settings.place;
+    let place = plan.settings.place_of(CHILDREN.name);
     let found = |name: &str| {
         let known = |kind: &Kind| kind.name.eq_ignore_ascii_case(name);
         let found = kinds.iter().position(known);
@@ -308,7 +307,8 @@ fn filters(plan: &Plan, segments: Option<&Segments>, faults: &Faults) -> Option<
             .map(|item| (segments.map_or(ANY, |segments| segments.kind_of(item)), item))
             .collect();
         if items.is_empty() {
-            let fault = plan.settings.place.fault(format!("`filter`: there is no single item `{field}`"));
+            let fault =
+                plan.settings.place_of(FILTER.name).fault(format!("`filter`: there is no single item `{field}`"));
             faults.push(match nearest(field, plan.items.iter().filter_map(|item| item.name.as_deref())) {
                 Some(near) => fault.help(format!("did you mean `{near}`?")),
                 None => fault,
@@ -386,8 +386,10 @@ impl Plan {
         let name = |record: &usize| self.items[*record].name.as_deref().unwrap_or_default();
         let found = self.records.iter().copied().find(|record| name(record).eq_ignore_ascii_case(wanted.trim()));
         found.ok_or_else(|| {
-            let place: &Place = &self.settings.place;
-            let fault = place.fault(format!("`segment_map` names `{wanted}`, which is no record of the copybook"));
+            let fault = self
+                .settings
+                .place_of(MAP.name)
+                .fault(format!("`segment_map` names `{wanted}`, which is no record of the copybook"));
             let known: Vec<&str> = self.records.iter().map(name).collect();
             match nearest(wanted, known.iter().copied()) {
                 Some(near) => fault.help(format!("did you mean `{near}`?")),

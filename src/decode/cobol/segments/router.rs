@@ -13,6 +13,8 @@ pub(super) struct Router {
     ids: Ids,
     /// The field as it was written, for messages.
     name: String,
+    /// The values as they were written.
+    map: Vec<(String, u16)>,
 }
 
 enum Ids {
@@ -63,7 +65,17 @@ impl Router {
                 Ids::Numbers(data, map.iter().map(number).collect::<Result<_, String>>()?)
             }
         };
-        Ok(Router { offset, length, ids, name: field.to_owned() })
+        Ok(Router { offset, length, ids, name: field.to_owned(), map: map.to_vec() })
+    }
+
+    /// The kind that a value of the field stands for, as JSON has it.
+    pub(super) fn kind_of_id(&self, id: &str) -> Option<u16> {
+        let number = Decimal::parse(id, b'.', None).ok();
+        let is_same = |known: &str| match &self.ids {
+            Ids::Numbers(..) => number.is_some() && Decimal::parse(known, b'.', None).ok() == number,
+            Ids::Bytes(_) | Ids::Texts(_) | Ids::Foreign(..) => known.trim() == id.trim(),
+        };
+        self.map.iter().find(|(known, _)| is_same(known)).map(|(_, kind)| *kind)
     }
 
     /// Where the place ends: no record may be shorter.

@@ -31,7 +31,7 @@ impl Unknown {
     pub const WORDS: &'static [(&'static str, Unknown)] = &[("reject", Unknown::Reject), ("skip", Unknown::Skip)];
 }
 
-pub(in crate::decode::cobol) const FIELD: Key = Key {
+pub(in crate::decode) const FIELD: Key = Key {
     name: "segment_field",
     shape: "string",
     presence: Presence::Optional,
@@ -39,14 +39,14 @@ pub(in crate::decode::cobol) const FIELD: Key = Key {
           from 0",
 };
 /// See [`FIELD`].
-pub(in crate::decode::cobol) const MAP: Key = Key {
+pub(in crate::decode) const MAP: Key = Key {
     name: "segment_map",
     shape: "table",
     presence: Presence::Optional,
     doc: "values of `segment_field` with their record types: `{ H = \"HEADER-REC\", D = \"DETAIL-REC\" }`; bytes as `0xC1`",
 };
 /// See [`FIELD`].
-pub(in crate::decode::cobol) const CHILDREN: Key = Key {
+pub(in crate::decode) const CHILDREN: Key = Key {
     name: "segment_children",
     shape: "table",
     presence: Presence::Optional,
@@ -54,22 +54,26 @@ pub(in crate::decode::cobol) const CHILDREN: Key = Key {
           notes behind it, read by `each` from `LINE-REC`; to any depth",
 };
 /// See [`FIELD`].
-pub(in crate::decode::cobol) const UNKNOWN: Key = Key {
+pub(in crate::decode) const UNKNOWN: Key = Key {
     name: "segment_unknown",
     shape: "\"reject\" | \"skip\"",
     presence: Presence::Default("\"reject\""),
-    doc: "what becomes of a record whose type is not in `segment_map`",
+    doc: "what becomes of a record whose type is not in `segment_map`; one that is skipped counts nowhere",
 };
 /// See [`FIELD`].
-pub(in crate::decode::cobol) const FILTER: Key = Key {
+pub(in crate::decode) const FILTER: Key = Key {
     name: "filter",
     shape: "string or array of strings",
     presence: Presence::Optional,
-    doc: "`FIELD=VALUE`: records that have the field are left out unless it has that value, or one of several",
+    doc: "`FIELD=VALUE`: records that have the field are left out, and count nowhere, unless it has that value, or one of \
+          several",
 };
 
+/// The names of all of them.
+pub(in crate::decode) const KEYS: &[&str] = &[FIELD.name, MAP.name, CHILDREN.name, UNKNOWN.name, FILTER.name];
+
 impl SegmentSettings {
-    pub(in crate::decode::cobol) fn read(table: &Table<'_>) -> Option<SegmentSettings> {
+    pub(in crate::decode) fn read(table: &Table<'_>) -> Option<SegmentSettings> {
         let field = table.filled("segment_field");
         let mut map = Vec::new();
         for (id, node) in table.free("segment_map") {
@@ -112,7 +116,7 @@ fn names(node: &Node) -> Option<Vec<String>> {
 }
 
 /// Reads `filter`.
-pub(in crate::decode::cobol) fn read_filter(table: &Table<'_>) -> Vec<(String, String)> {
+pub(in crate::decode) fn read_filter(table: &Table<'_>) -> Vec<(String, String)> {
     let mut filter = Vec::new();
     for written in table.strings("filter").unwrap_or_default() {
         match Settings::parse_pair(&written) {

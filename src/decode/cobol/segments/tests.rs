@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 
 use super::super::settings::{Framing, Settings};
-use super::super::tests::{compile, ebcdic, read, read_with, settings};
+use super::super::tests::{compile, ebcdic, read, read_with, settings, with_fields};
 use super::{SegmentSettings, Unknown};
 use crate::decode::{CodePage, Decoder, Format, Item, JsonOptions, Resume};
 use crate::diagnostic::{Faults, SourceText};
-use crate::record::{FieldKind, Fields, Scope, Value};
+use crate::record::{FieldKind, Scope, Value};
 
 /// A company, its departments with their people, its addresses; a header and a trailer.
 const COMPANY: &str = "
@@ -52,7 +52,7 @@ fn segments(field: &str, map: &str, children: &str) -> SegmentSettings {
 const MAP: &str = "H=HEAD C=COMPANY D=DEPT P=PERSON A=ADDRESS T=TAIL";
 const TREE: &str = "COMPANY=DEPT,ADDRESS DEPT=PERSON";
 
-fn company(change: impl FnOnce(&mut Settings)) -> Decoder {
+pub(super) fn company(change: impl FnOnce(&mut Settings)) -> Decoder {
     compile(
         COMPANY,
         settings(|s| {
@@ -70,7 +70,7 @@ fn flat(s: &mut Settings) {
 }
 
 /// Records, each behind its descriptor word.
-fn framed(records: &str) -> Vec<u8> {
+pub(super) fn framed(records: &str) -> Vec<u8> {
     let one = |record: &str| [&[0, record.len() as u8, 0, 0], ebcdic(record).as_slice()].concat();
     records.split_whitespace().flat_map(|record| one(&record.replace('_', " "))).collect()
 }
@@ -283,14 +283,6 @@ fn slot(decoder: &Decoder, parent: Option<&str>, name: &str) -> crate::record::S
     let layout = decoder.layout();
     let parent = parent.map(|parent| layout.resolve(None, parent).unwrap().slot);
     layout.resolve(parent, name).unwrap().slot
-}
-
-fn with_fields(decoder: &Decoder, data: &[u8], look: impl FnOnce(&dyn Fields)) {
-    let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
-    match reader.next().unwrap().unwrap() {
-        Item::Record(record) => look(record.fields),
-        _ => panic!("a record is due"),
-    }
 }
 
 #[test]

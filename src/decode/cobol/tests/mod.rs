@@ -394,7 +394,7 @@ fn several_records_and_the_one_that_is_wanted() {
 }
 
 /// Calls `look` with the fields of the first record.
-fn with_fields(decoder: &Decoder, data: &[u8], look: impl FnOnce(&dyn Fields)) {
+pub(super) fn with_fields(decoder: &Decoder, data: &[u8], look: impl FnOnce(&dyn Fields)) {
     let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
     match reader.next().unwrap().unwrap() {
         Item::Record(record) => look(record.fields),

@@ -289,11 +289,16 @@ fn what_is_no_document() {
         assert_eq!(write_all(&decoder, &[record.to_owned()], &mut faults), b"");
         assert_eq!(faults, [expected]);
     };
+    check(r#"{"T":"H","LEN":6,"DAY":7,"MORE":1}"#, "/MORE: expected a member that the copybook has, found 1");
     check(
-        r#"{"T":"H","LEN":6,"DAY":7,"MORE":1}"#,
+        r#"{"T":"Q","LEN":6,"DAY":7,"MORE":1}"#,
         ": expected a record of HEAD or CUSTOMER, found one with other members than any of them",
     );
-    check(r#"{"T":"C","LEN":6,"DAY":7}"#, ": expected a record HEAD, found one that reads as CUSTOMER");
+    check(r#"{"T":"C","LEN":6,"DAY":7}"#, "/DAY: expected a member that the copybook has, found 7");
+    check(
+        r#"{"_segment":"HEAD","T":"C","LEN":6,"DAY":7}"#,
+        ": expected a record HEAD, found one that reads as CUSTOMER",
+    );
     check(r#"{"T":"Q","LEN":6,"DAY":7}"#, ": expected a known record type in T, found \"Q\" (D8)");
     check(r#"{"T":"H","LEN":6,"DAY":7000}"#, "/DAY: expected PIC 9(3), found 7000, which is too large");
     check(r#"{"_segment":"ORDERS","T":"O"}"#, "/_segment: expected HEAD or CUSTOMER, found \"ORDERS\"");
@@ -301,7 +306,7 @@ fn what_is_no_document() {
         r#"{"T":"C","LEN":1,"NAME":"a","ORDERS":[{"T":"O","LEN":1,"AMOUNT":1},{"T":"N","LEN":1,"AMOUNT":1}]}"#,
         "/ORDERS/1: expected a record ORDERS, found one that reads as NOTE",
     );
-    check(r#"{"T":"C","LEN":1,"NAME":"a","NOTE":{}}"#, "/NOTE: expected an array, found an object");
+    check(r#"{"T":"C","LEN":1,"NAME":"a","NOTE":{}}"#, "/NOTE: expected an array of records NOTE, found an object");
     let meta = r#"{"_offset":4,"_length":6,"_record":1,"T":"H","LEN":6,"DAY":7,"_segment":"HEAD","_id":"1"}"#;
     assert_eq!(write(&decoder, &[meta.to_owned()]), [b"\0\x06\0\0", &ebcdic("H06007")[..]].concat());
 }

@@ -1,0 +1,199 @@
+//! Text in fixed columns whose lines are of several record types.
+//!
+//! Each type is compiled to a record of text items, as a copybook with `PIC X` items would have them, so that telling types
+//! apart, nesting and controls are those of [`cobol`]. Columns count bytes here, so the code page must have
+//! one byte a character.
+
+use std::sync::Arc;
+
+use super::Settings;
+use crate::decode::cobol::{self, Cobol, Framing};
+use crate::decode::copybook::ColumnRecord;
+use crate::decode::format::Place;
+use crate::diagnostic::{Faults, SourceText};
+
+/// Compiles a layout of several record types.
+pub(in crate::decode) fn compile(
+    settings: &Settings,
+    texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+    faults: &Faults,
+) -> Option<Cobol> {
+    let fields = settings.fields(texts, faults)?;
+    let place = settings.place.clone().unwrap_or_else(|| Place::command_line("fixed-width"));
+    if settings.encoding.tables().is_none() {
+        let message =
+            format!("record types need a code page of one byte a character, not {}", settings.encoding.name());
+        faults.push(place.fault(message).help("say `encoding = \"ascii\"`, or the code page of the file"));
+        return None;
+    }
+    let mut records: Vec<ColumnRecord> = Vec::new();
+    match &settings.segments {
+        Some(segments) => {
+            for (_, record) in &segments.map {
+                if records.iter().any(|known| known.name.eq_ignore_ascii_case(record)) {
+                    continue;
+                }
+                let columns = fields
+                    .iter()
+                    .filter(|field| field.record.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(record)));
+                let columns: Vec<_> = columns.map(|field| (field.name.clone(), field.start, field.length)).collect();
+                if columns.is_empty() {
+                    faults.push(place.fault(format!("the record type `{record}` has no fields")));
+                    return None;
+                }
+                records.push(ColumnRecord { name: record.clone(), columns });
+            }
+            let known = |record: &String| records.iter().any(|known| known.name.eq_ignore_ascii_case(record));
+            if let Some(stray) = fields.iter().filter_map(|field| field.record.as_ref()).find(|record| !known(record)) {
+                faults.push(
+                    place.fault(format!("fields are of a record type `{stray}` that `segment_map` does not have")),
+                );
+                return None;
+            }
+        }
+        None => {
+            let columns = fields.into_iter().map(|field| (field.name, field.start, field.length)).collect();
+            records.push(ColumnRecord { name: "LINE".to_owned(), columns });
+        }
+    }
+    let settings = cobol::Settings {
+        framing: Framing::Line,
+        header_lines: settings.header_lines,
+        footer_lines: settings.footer_lines,
+        pad_lines: settings.pad,
+        trim: settings.trim,
+        segments: settings.segments.clone(),
+        filter: settings.filter.clone(),
+        places: settings.places.clone(),
+        ..cobol::Settings::new(String::new(), settings.encoding.clone(), place)
+    };
+    Cobol::of_columns(records, &settings, faults)
+}
+
+/// Whether the settings ask for it.
+pub(in crate::decode) fn wanted(settings: &Settings) -> bool {
+    settings.segments.is_some() || !settings.filter.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::super::tests::read_from;
+    use crate::decode::{Decoder, Format, Json, Resume};
+    use crate::diagnostic::{Faults, SourceText, Table, parse};
+
+    const SPEC: &str = "name,start,length,record\nT,1,1\nDAY,2,8,HEAD\nNO,2,3,ORDER\nWHO,5,6,ORDER\nNO,2,3,LINE\n\
+                        SKU,5,4,LINE\nQTY,9,2,LINE\nCNT,2,3,TAIL\n";
+    const SOURCE: &str = "files = 'x'\nspec = 's'\nencoding = 'windows-1252'\nsegment_field = 'T'\n\
+                          segment_map = { H = 'HEAD', O = 'ORDER', L = 'LINE', Z = 'TAIL' }\n";
+
+    fn compile(source: &str, spec: &str) -> Result<Decoder, Vec<String>> {
+        let faults = Faults::new();
+        let root = parse(&SourceText::new(Path::new("t.toml"), source.to_owned()), &faults);
+        let spec = SourceText::new(Path::new("s"), spec.to_owned());
+        let decoder = Format::section("fixed_width")
+            .and_then(|section| Table::new(&root, section, &faults))
+            .and_then(|table| Format::read("fixed_width", &table))
+            .and_then(|format| format.compile(&|_| Some(Arc::clone(&spec)), &faults));
+        decoder.ok_or_else(|| faults.into_sorted().iter().map(ToString::to_string).collect())
+    }
+
+    const DATA: &[u8] =
+        b"report of today\nH20261031\nO001M\xFCller\r\nL001SAW1 2\nL001NAIL99\nO002Ann   \nX\nZ002\nend of report\n";
+
+    #[test]
+    fn lines_of_several_types_nest() {
+        let more = "header_lines = 1\nfooter_lines = 1\nsegment_children = { ORDER = 'LINE' }\n";
+        let decoder = compile(&format!("{SOURCE}{more}"), SPEC).unwrap();
+        let expected = [
+            "skipped",
+            r#"{"T":"H","DAY":"20261031"}"#,
+            r#"{"T":"O","NO":"001","WHO":"Müller","LINE":[{"T":"L","NO":"001","SKU":"SAW1","QTY":"2"},{"T":"L","NO":"001","SKU":"NAIL","QTY":"99"}]}"#,
+            r#"{"T":"O","NO":"002","WHO":"Ann","LINE":[]}"#,
+            r#"structure.unknown_type: record 4 at byte 71 (line 7): expected a known record type in T, found "X" (58)"#,
+            r#"{"T":"Z","CNT":"002"}"#,
+            "skipped",
+        ];
+        assert_eq!(read_from(&decoder, DATA, Resume::default()), expected);
+        let mut reader = decoder.reader(Cursor::new(DATA), Resume::default()).unwrap();
+        for done in 0..=expected.len() {
+            assert_eq!(read_from(&decoder, DATA, reader.resume_point()), expected[done..], "after {done}");
+            let _ = reader.next();
+        }
+    }
+
+    #[test]
+    fn short_lines_are_padded_only_where_that_is_said() {
+        let short = b"O001\n";
+        let fault = "framing.record_too_short: record 1 at byte 0 (line 1): field WHO: expected PIC X(6) at bytes 5 to 10, found a record of 4 bytes";
+        assert_eq!(read_from(&compile(SOURCE, SPEC).unwrap(), short, Resume::default()), [fault]);
+        let padded = compile(&format!("{SOURCE}pad = true\n"), SPEC).unwrap();
+        assert_eq!(read_from(&padded, short, Resume::default()), [r#"{"T":"O","NO":"001","WHO":""}"#]);
+        let long =
+            "framing.record_too_long: record 1 at byte 0 (line 1): expected a record ORDER of 10 bytes, found 11 bytes";
+        assert_eq!(read_from(&padded, b"O001Mueller\n", Resume::default()), [long]);
+    }
+
+    /// The file of these documents; the fault of each that cannot be written stands in its place.
+    fn write(decoder: &Decoder, documents: &[&str]) -> (Vec<u8>, Vec<String>) {
+        let mut encoder = decoder.encoder().unwrap();
+        let (mut out, mut faults) = (Vec::new(), Vec::new());
+        for document in documents {
+            let written = encoder.record(&Json::parse(document).unwrap(), &mut out);
+            faults.extend(written.err().map(|fault| fault.to_string()));
+        }
+        encoder.finish(&mut out).unwrap();
+        (out, faults)
+    }
+
+    #[test]
+    fn documents_become_lines() {
+        let more = "header_lines = 1\nfooter_lines = 2\nsegment_children = { ORDER = 'LINE' }\n";
+        let documents = [
+            r#"{"T":"H","DAY":"20261031"}"#,
+            r#"{"T":"O","NO":"001","WHO":"Mül","LINE":[{"T":"L","NO":"001","SKU":"SAW1","QTY":"2"}]}"#,
+            r#"{"T":"Z","CNT":"002"}"#,
+        ];
+        let whole = compile(&format!("{SOURCE}{more}"), SPEC).unwrap();
+        let lines = b"\nH20261031\nO001M\xFCl   \nL001SAW12 \nZ002\n\n\n";
+        assert_eq!(write(&whole, &documents), (lines.to_vec(), vec![]));
+        let read: Vec<_> = read_from(&whole, lines, Resume::default());
+        assert_eq!(read.into_iter().filter(|line| line != "skipped").collect::<Vec<_>>(), documents);
+        let padded = compile(&format!("{SOURCE}{more}pad = true\n"), SPEC).unwrap();
+        let lines = b"\nH20261031\nO001M\xFCl\nL001SAW12\nZ002\n\n\n";
+        assert_eq!(write(&padded, &documents), (lines.to_vec(), vec![]));
+    }
+
+    #[test]
+    fn columns_that_share_bytes_must_agree() {
+        let source = "files = 'x'\nspec = 's'\nencoding = 'ascii'\nfilter = 'A=x'\n";
+        let decoder = compile(source, "A,1,1\nB,4,2\nC,4,1\n").unwrap();
+        let (out, faults) = write(&decoder, &[r#"{"A":"x","B":"yz","C":"q"}"#, r#"{"A":"x","B":"yz","C":"y"}"#]);
+        assert_eq!(out, b"x  yz\n");
+        assert!(faults[0].starts_with("/B: ") && faults[0].contains("share its bytes"), "{faults:?}");
+    }
+
+    #[test]
+    fn filters_need_no_types() {
+        let source = "files = 'x'\nspec = 's'\nencoding = 'ascii'\nfilter = 'A=x'\n";
+        let decoder = compile(source, "A,1,1\nB,2,2\n").unwrap();
+        assert_eq!(read_from(&decoder, b"x12\ny34\n", Resume::default()), [r#"{"A":"x","B":"12"}"#, "skipped"]);
+    }
+
+    #[test]
+    fn settings_that_do_not_fit() {
+        let check = |source: &str, spec: &str, expected: &str| {
+            let found = compile(source, spec).err().unwrap();
+            assert!(found.iter().any(|fault| fault.contains(expected)), "{found:?}");
+        };
+        check(&SOURCE.replace("windows-1252", "utf-8"), SPEC, "record types need a code page of one byte a character");
+        check(SOURCE, "T,1,1,HEAD\n", "the record type `ORDER` has no fields");
+        check(SOURCE, &format!("{SPEC}X,1,1,NONE\n"), "a record type `NONE` that `segment_map` does not have");
+        check(SOURCE, &format!("{SPEC}NO,1,1,LINE\n"), "there is another field `NO`");
+        check("files = 'x'\nspec = 's'\n", SPEC, "fields of a record type `HEAD` need `segment_field`");
+        check("files = 'x'\nspec = 's'\nsegment_field = 'T'\n", SPEC, "`segment_map` is missing");
+    }
+}
