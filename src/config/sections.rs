@@ -141,6 +141,14 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
         });
         let gate = part(&backend, "gate", &gate::SECTION, faults, gate::Config::read);
         if let (Some(inbox), Some(gate)) = (inbox, gate) {
+            let place = inbox.door().place();
+            let same = |(_, other): &(&String, &BackendConfig)| other.inbox.door().place() == place;
+            if let Some((other, _)) = backends.iter().find(same) {
+                let message = format!("backend `{other}` has the same inbox, {place}");
+                let help = "an old system has one gate: let the mappings name one backend";
+                faults.push(node.key_fault(message).help(help));
+                continue;
+            }
             backends.insert(name.to_owned(), BackendConfig { inbox, gate });
         }
     }

@@ -245,16 +245,45 @@ impl Passage<'_> {
             reason = survey.refusal.as_ref().map(|refusal| refusal.found.as_str()).unwrap_or_default(),
             "refused a file as a whole; nothing of it was staged"
         );
-        let beyond = survey.dead - survey.rejects.len() as u64;
-        let rejects = survey.rejects.into_iter().chain(survey.refusal).collect();
         // A file that was partly staged before (its mapping changed meanwhile) keeps what is staged.
+        if survey.dead > survey.rejects.len() as u64 {
+            return self.refuse_in_parts(run, entry, survey).await;
+        }
         let batch = Batch {
-            rejects,
-            skipped: survey.good + survey.skipped + beyond,
+            rejects: survey.rejects.into_iter().chain(survey.refusal).collect(),
+            skipped: survey.good + survey.skipped,
             ..self.batch(run, entry, survey.end, FileState::Rejected)
         };
         let balance = self.commit(batch, entry.size).await?;
         Ok(Outcome { balance, state: FileState::Rejected })
+    }
+
+    /// Refuses a file that has more bad records than a survey keeps: they are read once more, each to become a dead
+    /// letter.
+    async fn refuse_in_parts(&self, run: &RunId, entry: &FileEntry, survey: Survey) -> Result<Outcome, PipelineError> {
+        let file = self.bridge.landing.open_blob(entry.blob)?;
+        let mut chunks = read::start(Arc::clone(self.plan), file, Checkpoint::default());
+        let mut outcome = Outcome { balance: Balance::default(), state: FileState::Rejected };
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
+            let is_last = chunk.ends.is_some();
+            let state = if is_last { FileState::Rejected } else { FileState::Claimed };
+            // A stream that is lost has said so as its last reject; the survey's finding is the same.
+            let finding = survey.refusal.clone().filter(|_| chunk.ends == Some(FileState::Staged));
+            let batch = Batch {
+                rejects: chunk.rejects.into_iter().chain(finding).collect(),
+                skipped: chunk.skipped + chunk.documents.len() as u64,
+                ..self.batch(run, entry, chunk.checkpoint, state)
+            };
+            outcome.balance.add(self.commit(batch, chunk.consumed).await?);
+            if is_last {
+                return Ok(outcome);
+            }
+            if self.bridge.stop.is_cancelled() {
+                return Err(PipelineError::Stopped);
+            }
+        }
+        Err(self.died())
     }
 
     fn batch(&self, run: &RunId, entry: &FileEntry, checkpoint: Checkpoint, file_state: FileState) -> Batch {

@@ -5,8 +5,9 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use crate::adapters::inbox::Candidate;
-use crate::decode::Item;
+use crate::decode::{Item, Resume, StreamFault};
 use crate::gate::Lane;
+use crate::landing::LandingError;
 use crate::mapping::{Mapped, Plan};
 use crate::record::{Document, Position, Reject, RejectCode};
 use crate::staging::{Balance, Batch, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome};
@@ -14,6 +15,9 @@ use crate::staging::{Balance, Batch, Checkpoint, DeadLetter, DeadLetterState, Fi
 use super::file::{Judgement, Passage};
 use super::read;
 use super::{Bridge, PipelineError};
+
+/// Files that are looked through for a newer record, at most.
+const MOST_FILES: usize = 100_000;
 
 /// How a replay ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,11 +50,7 @@ impl Bridge {
     pub async fn replay(&self, id: i64) -> Result<Replayed, PipelineError> {
         let letter = self.open_letter(id).await?;
         if letter.reject.position.record == 0 {
-            if matches!(letter.reject.code, RejectCode::FileDuplicate | RejectCode::FileEmpty) {
-                return self.replay_file(&letter).await;
-            }
-            let reason = "is a whole file, not a record: mend the mapping and run `tollbridge sync --full`, or deliver the file again";
-            return Err(PipelineError::DeadLetter { id, reason: reason.to_owned() });
+            return self.replay_file(&letter).await;
         }
         if letter.reject.code == RejectCode::Truncated {
             let reason = "is cut off by the end of its file: deliver the whole file again";
@@ -76,7 +76,8 @@ impl Bridge {
         }
     }
 
-    /// Reads a file after all that the rules of picking up refused: a person knows better.
+    /// Reads a whole file again from landing: one that the rules of picking up refused, because a person knows better,
+    /// or one that was refused for what is in it, with the mapping in force now.
     async fn replay_file(&self, letter: &DeadLetter) -> Result<Replayed, PipelineError> {
         let fault = |reason: String| PipelineError::DeadLetter { id: letter.id, reason };
         let world = self.world.load_full();
@@ -99,10 +100,12 @@ impl Bridge {
         };
         self.staging.finish_run(&run, outcome).await?;
         let staged = staged?;
-        self.staging.resolve_dead_letter(letter.id, DeadLetterState::Replayed).await?;
         if staged.state == FileState::Rejected {
-            return Err(fault(format!("was replayed, and {} was refused for what is in it", letter.path)));
+            let reason = "was read again with the mapping in force, and refused again: mend the mapping, or have the file \
+                          delivered anew";
+            return Err(fault(reason.to_owned()));
         }
+        self.staging.resolve_dead_letter(letter.id, DeadLetterState::Replayed).await?;
         Ok(Replayed::File { name: letter.path.clone(), balance: staged.balance })
     }
 
@@ -122,14 +125,12 @@ impl Bridge {
         }
     }
 
-    /// Stages the record, unless its document was staged from another input since: that one is newer.
+    /// Stages the record, unless what is staged under its key is newer.
     async fn stage_one(&self, plan: &Plan, letter: &DeadLetter, document: Document) -> Result<Replayed, PipelineError> {
         let key = document.key.clone();
-        let history = self.staging.history(&letter.resource, &key).await?;
-        if let Some(newer) = history.first().filter(|c| c.changed_at > letter.created_at && c.blob != letter.blob) {
+        if let Some(newer) = self.newer(plan, letter, &document).await? {
             let reason = format!(
-                "is older than what is staged: {key} came from {} at {}; discard it, or deliver the record again",
-                newer.path, newer.changed_at
+                "is older than what is staged: {key} came {newer}; discard it, or have the record delivered again"
             );
             return Err(PipelineError::DeadLetter { id: letter.id, reason });
         }
@@ -155,6 +156,75 @@ impl Bridge {
         self.staging.finish_run(&run, outcome).await?;
         self.count(&letter.resource, committed?.balance);
         Ok(Replayed::Staged { key })
+    }
+}
+
+impl Bridge {
+    /// Where a newer record of the document's key came from. That what is staged is older is not enough: a later file may
+    /// have had it once more, unchanged, and that leaves no trace but the file itself.
+    async fn newer(
+        &self,
+        plan: &Plan,
+        letter: &DeadLetter,
+        document: &Document,
+    ) -> Result<Option<String>, PipelineError> {
+        let history = self.staging.history(&letter.resource, &document.key).await?;
+        let Some(staged) = history.first() else { return Ok(None) };
+        let is_later = match staged.blob == letter.blob {
+            true => staged.position.record > letter.reject.position.record,
+            false => staged.changed_at > letter.created_at,
+        };
+        if is_later {
+            return Ok(Some(format!("from {} at {}", staged.path, staged.changed_at)));
+        }
+        if staged.hash == document.hash {
+            return Ok(None);
+        }
+        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
+        let later = files.into_iter().filter(|file| {
+            let is_own = file.id == letter.file;
+            let is_read = file.finished_at.is_some_and(|at| at >= letter.created_at);
+            file.state == FileState::Staged && (is_own || is_read)
+        });
+        for file in later {
+            let behind = if file.id == letter.file { letter.reject.position.record } else { 0 };
+            let blob = match self.landing.open_blob(file.blob) {
+                Ok(blob) => blob,
+                Err(LandingError::Missing { .. }) => {
+                    return Ok(Some(format!("perhaps from {}, which is not in landing any more", file.path)));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let (plan, key) = (plan.clone(), document.key.clone());
+            let found = tokio::task::spawn_blocking(move || has_key(&plan, blob, &key, behind)).await;
+            let found = found.map_err(|_| PipelineError::Died { file: file.path.clone() })?;
+            if found.map_err(|source| PipelineError::Read { file: file.path.clone(), source })? {
+                return Ok(Some(format!("from {} once more, unchanged", file.path)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a record of this key stands in the file behind so many records.
+fn has_key(plan: &Plan, file: impl Read + Seek, key: &str, behind: u64) -> std::io::Result<bool> {
+    let Ok(mut reader) = plan.decoder.reader(file, Resume::default()) else { return Ok(false) };
+    let mut mapper = plan.mapper();
+    loop {
+        match reader.next() {
+            Ok(Some(Item::Record(record))) => {
+                let is_behind = record.position.record > behind;
+                if let Mapped::Document(document) = mapper.map(&record)
+                    && is_behind
+                    && document.key == key
+                {
+                    return Ok(true);
+                }
+            }
+            Ok(Some(Item::Reject(_) | Item::Skipped)) => {}
+            Err(StreamFault::Io(error)) => return Err(error),
+            Ok(None) | Err(StreamFault::Layout { .. }) => return Ok(false),
+        }
     }
 }
 

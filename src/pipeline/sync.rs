@@ -84,7 +84,8 @@ impl Bridge {
         // What cannot be read does not hold up what can; but the look has failed, and says so.
         let unreadable = scan.closed.into_iter().next();
         let fresh = self.fresh(plan, backend, request, scan.stable, &mut summary).await?;
-        if fresh.is_empty() {
+        let unfinished = self.staging.unfinished_files(id).await?;
+        if fresh.is_empty() && unfinished.is_empty() {
             if let Some(error) = unreadable {
                 return Err(error.into());
             }
@@ -95,7 +96,11 @@ impl Bridge {
         let started = Instant::now();
         let run = self.staging.begin_run(id, request.trigger, &plan.hash).await?;
         tracing::info!(resource = %id, run = %run, files = fresh.len(), trigger = request.trigger, "started a run");
-        let result = self.stage_all(plan, backend, request, &run, fresh, &mut summary).await;
+        let begun = self.finish_begun(plan, backend, request, &run, unfinished, &mut summary).await;
+        let result = match begun {
+            Ok(()) => self.stage_all(plan, backend, request, &run, fresh, &mut summary).await,
+            Err(error) => Err(error),
+        };
         let result = result.and_then(|file| unreadable.or(file).map_or(Ok(()), |error| Err(error.into())));
         let outcome = match &result {
             Ok(()) => RunOutcome::Succeeded,
@@ -113,6 +118,50 @@ impl Bridge {
         );
         summary.run = Some(finished);
         Ok(summary)
+    }
+
+    /// Goes on with files that an earlier run began, from landing: in the inbox there may be others by now.
+    async fn finish_begun(
+        &self,
+        plan: &Arc<Plan>,
+        backend: &Arc<Backend>,
+        request: Request,
+        run: &RunId,
+        unfinished: Vec<FileEntry>,
+        summary: &mut Summary,
+    ) -> Result<(), PipelineError> {
+        for entry in unfinished {
+            if self.stop.is_cancelled() {
+                return Err(PipelineError::Stopped);
+            }
+            let candidate = Candidate::landed(&entry.path, entry.size);
+            let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
+            let entry = self.fit(plan, entry).await?;
+            let objection = if request.full { None } else { passage.objection(&entry).await? };
+            let outcome = match objection {
+                Some(objection) => passage.object(run, &entry, objection).await?,
+                None => passage.stage(run, &entry, Judgement::None).await?,
+            };
+            if outcome.state == FileState::Rejected {
+                summary.refused.push(candidate.name.clone());
+            }
+            tracing::info!(
+                resource = %plan.exposure.id, file = %candidate.name, state = outcome.state.as_str(),
+                read = outcome.balance.read, dead = outcome.balance.dead, "read a file that was begun before"
+            );
+        }
+        Ok(())
+    }
+
+    /// An unfinished file as the mapping in force can go on with it: one that was partly read by another mapping is read
+    /// from its beginning, since the old position may mean nothing.
+    async fn fit(&self, plan: &Plan, entry: FileEntry) -> Result<FileEntry, PipelineError> {
+        if entry.mapping == plan.hash || entry.checkpoint == Checkpoint::default() {
+            return Ok(entry);
+        }
+        self.staging.reopen_file(entry.id).await?;
+        self.staging.note_delivery(entry.id, &entry.delivery, &plan.hash).await?;
+        Ok(FileEntry { checkpoint: Checkpoint::default(), mapping: plan.hash.clone(), ..entry })
     }
 
     /// Reads the files one after the other. Answers the first that cannot be read, where others could.
@@ -190,8 +239,7 @@ impl Bridge {
     }
 
     /// Enters the file into the ledger. A file that is there as done is read again when it was delivered anew
-    /// (another file may have come between, and then its old content is news), or when a full run wants it. One
-    /// that was partly read by another mapping is read from its beginning: the old position may mean nothing.
+    /// (another file may have come between, and then its old content is news), or when a full run wants it.
     async fn enter(
         &self,
         plan: &Plan,
@@ -202,13 +250,11 @@ impl Bridge {
         let id = &plan.exposure.id;
         let delivery = candidate.delivery();
         let entry = self.staging.claim_file(id, &candidate.name, landed.size, landed.id).await?;
-        let is_new = entry.delivery.is_empty();
         let is_done = entry.state != FileState::Claimed;
         if is_done && entry.delivery == delivery && !full {
             return Ok(entry);
         }
-        let is_stale = !is_new && entry.mapping != plan.hash && entry.checkpoint != Checkpoint::default();
-        if is_done || is_stale {
+        if is_done {
             self.staging.reopen_file(entry.id).await?;
         }
         self.staging.note_delivery(entry.id, &delivery, &plan.hash).await?;

@@ -258,6 +258,9 @@ pub trait Staging: Send + Sync + 'static {
     /// and has the same content.
     async fn same_content(&self, file: FileId) -> Result<Option<FileEntry>, StagingError>;
 
+    /// The files of a resource that were entered but are not finished, in the order in which they were entered.
+    async fn unfinished_files(&self, resource: &ResourceId) -> Result<Vec<FileEntry>, StagingError>;
+
     /// Sets a file back to its beginning, so that a full run reads it again.
     async fn reopen_file(&self, file: FileId) -> Result<(), StagingError>;
 

@@ -68,10 +68,11 @@ pub struct Candidate {
 
 impl Candidate {
     /// Tells one delivery of a file from the next, even when both have the same content: the same text while
-    /// the file lies untouched in the inbox, another one once it was written, replaced or put back.
+    /// the file lies in the inbox, another one once it was written, replaced or put back. Other rights, another name
+    /// for the same file, or another number of the device after a restart make no other delivery.
     pub fn delivery(&self) -> String {
-        let Stamp { modified, changed, inode, .. } = self.stamp;
-        format!("{}.{}-{}.{}-{}.{}", modified.0, modified.1, changed.0, changed.1, inode.0, inode.1)
+        let Stamp { modified, inode, .. } = self.stamp;
+        format!("{}.{}-{}", modified.0, modified.1, inode.1)
     }
 
     /// A file whose content is in landing already, and which may be in no inbox any more.

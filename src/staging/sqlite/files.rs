@@ -90,6 +90,14 @@ pub(super) fn same_content(connection: &Connection, file: FileId) -> Result<Opti
     Ok(select.query_row(params![file.0, FileState::Staged.as_str()], entry).optional()?)
 }
 
+/// Those that were entered but are not finished, in order.
+pub(super) fn unfinished(connection: &Connection, resource: &Resource) -> Result<Vec<FileEntry>, Fault> {
+    let sql = format!("{SELECT} WHERE file.resource = ?1 AND file.state = 'claimed' ORDER BY file.id");
+    let mut select = connection.prepare_cached(&sql)?;
+    let entries = select.query_map([resource.number], entry)?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The newest entries, newest first.
 pub(super) fn list(connection: &Connection, resource: Option<i64>, limit: usize) -> Result<Vec<FileEntry>, Fault> {
     let which = if resource.is_some() { "file.resource = ?1" } else { "?1 IS NULL" };

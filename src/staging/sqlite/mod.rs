@@ -361,6 +361,13 @@ impl Staging for SqliteStaging {
         .await
     }
 
+    async fn unfinished_files(&self, resource: &ResourceId) -> Result<Vec<FileEntry>, StagingError> {
+        self.read("look for unfinished files", |connection| {
+            files::unfinished(connection, &*self.registry.find(connection, resource)?)
+        })
+        .await
+    }
+
     async fn same_content(&self, file: FileId) -> Result<Option<FileEntry>, StagingError> {
         self.read("look for the same content", |connection| files::same_content(connection, file)).await
     }

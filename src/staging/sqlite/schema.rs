@@ -118,6 +118,9 @@ UPDATE resource SET last_file_at = (SELECT max(claimed_at) FROM file WHERE file.
 -- The same content under another name.
 CREATE INDEX file_by_blob ON file (resource, blob, id);
 
+-- Files that are not finished: few, and asked for at every look.
+CREATE INDEX file_unfinished ON file (resource, id) WHERE state = 'claimed';
+
 -- The number that a file gives itself in its header, where the mapping checks it.
 CREATE TABLE file_sequence (
     file   INTEGER PRIMARY KEY REFERENCES file (id),
