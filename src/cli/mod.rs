@@ -70,7 +70,7 @@ enum Command {
     /// Read what is new for a resource now
     Sync(sync::Options),
     /// Decode a legacy file by its layout alone, one JSON object a record
-    Decode(decode::DecodeArgs),
+    Decode(Box<decode::DecodeArgs>),
     /// Show the layout of a copybook
     Inspect(inspect::InspectArgs),
     /// List, show, replay or discard records that were rejected

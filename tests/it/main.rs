@@ -9,6 +9,7 @@ mod console;
 mod decode;
 mod demo;
 mod facade;
+mod gnucobol;
 mod kill;
 mod mapping;
 mod readme;
