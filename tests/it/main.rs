@@ -4,6 +4,7 @@
 
 mod architecture;
 mod broken;
+mod code_pages;
 mod config;
 mod console;
 mod decode;

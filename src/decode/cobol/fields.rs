@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::gaps::Gaps;
+use super::hints::hint;
 use super::plan::{Plan, Rule};
 use crate::decode::copybook::{Data, Item, Occurs};
 use crate::decode::json::Cursor;
@@ -108,6 +109,10 @@ impl Fields for RecordFields {
         let item = self.plan.item(slot)?;
         let offset = self.body().offset(slot.0 as usize, scope.0 as usize).ok()?;
         Some((u32::try_from(offset).ok()?, u32::try_from(item.length).ok()?))
+    }
+
+    fn hint(&self, from: u32) -> Option<String> {
+        hint(&self.plan, self.raw(), from as usize)
     }
 
     fn name(&self, slot: Slot) -> &str {

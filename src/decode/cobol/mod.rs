@@ -14,6 +14,7 @@ mod fields;
 mod frame;
 mod framing;
 mod gaps;
+mod hints;
 mod json;
 mod number;
 mod plan;
@@ -146,7 +147,10 @@ impl Cobol {
             field: Some(plan.path(failure.item)),
             field_span: u32::try_from(failure.offset).ok().zip(u32::try_from(plan.items[failure.item].length).ok()),
             expected: failure.fault.expected,
-            found: failure.fault.found,
+            found: match hints::hint(plan, raw, failure.offset) {
+                Some(hint) => format!("{}; {hint}", failure.fault.found),
+                None => failure.fault.found,
+            },
             key: None,
             position,
             raw: raw.to_vec(),
