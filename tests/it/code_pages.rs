@@ -66,7 +66,7 @@ fn single_byte_pages_are_those_of_python() {
         let control = theirs.is_some_and(|char| ('\u{80}'..='\u{9f}').contains(&char)) && ours.is_none();
         assert!(ours == theirs || known || control, "{name} {byte:02X}: {ours:?}, to Python {theirs:?}");
     }
-    assert!(compared.len() > 55, "{compared:?}");
+    assert!(compared.len() > 50, "{compared:?}");
     for name in ["cp037", "cp500", "cp1140", "cp850", "windows-1252", "iso-8859-15"] {
         assert!(compared.contains(name), "{name}");
     }

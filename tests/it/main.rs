@@ -4,6 +4,7 @@
 
 mod architecture;
 mod broken;
+mod cobol_matrix;
 mod code_pages;
 mod config;
 mod console;
