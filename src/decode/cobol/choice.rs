@@ -48,7 +48,7 @@ fn views(plan: &mut Plan, settings: &Settings, faults: &Faults) {
         };
         let shares =
             plan.items[item].redefines.is_some() || plan.items.iter().any(|other| other.redefines == Some(item));
-        let shared_tables = plan.tables_around(item).starts_with(&plan.tables_around(field));
+        let shared_tables = plan.tables_around(item).starts_with(plan.tables_around(field));
         let fault = if !shares {
             format!("views: `{}` shares its bytes with no other item", view.item)
         } else if plan.items[field].data.is_none() || plan.items[field].occurs.is_some() || !shared_tables {

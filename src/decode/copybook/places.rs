@@ -5,7 +5,7 @@
 
 use super::Alignment;
 use super::entry::{Path, Usage};
-use super::layout::{Builder, Data, Item, Occurs};
+use super::layout::{Builder, Data, Item, Occurs, record_of, tables_above};
 use crate::decode::MAX_RECORD;
 
 impl Builder<'_> {
@@ -150,7 +150,8 @@ impl Builder<'_> {
                 Some(Data::Text) => true,
                 _ => false,
             };
-            let shares_tables = self.tables_above(counter).iter().all(|table| self.tables_above(index).contains(table));
+            let around = tables_above(&self.items, index);
+            let shares_tables = tables_above(&self.items, counter).iter().all(|table| around.contains(table));
             if !counts || !shares_tables || self.items[counter].occurs.is_some() {
                 self.faults.push(path.spot.fault(format!("`{name}` is no counter: it must be one whole number")));
                 continue;
@@ -164,11 +165,8 @@ impl Builder<'_> {
     /// The item of a record that a qualified name means; a fault where there is none, or more than one.
     pub(super) fn find_in(&self, record: usize, path: &Path) -> Option<usize> {
         let in_record = |index: usize| {
-            let mut at = index;
-            while let Some(parent) = self.items[at].parent {
-                at = parent;
-            }
-            at == record || self.items[at].level == 0
+            let own = record_of(&self.items, index);
+            own == record || self.items[own].level == 0
         };
         let mut found = (0..self.items.len()).filter(|&index| in_record(index) && self.is_at(index, path));
         let name = path.names.first().map(String::as_str).unwrap_or_default();
@@ -199,19 +197,6 @@ impl Builder<'_> {
             }
             false
         })
-    }
-
-    /// The tables that an item is inside of, from the inside out.
-    pub(super) fn tables_above(&self, index: usize) -> Vec<usize> {
-        let mut tables = Vec::new();
-        let mut above = self.items[index].parent;
-        while let Some(at) = above {
-            if self.items[at].occurs.is_some() {
-                tables.push(at);
-            }
-            above = self.items[at].parent;
-        }
-        tables
     }
 }
 
