@@ -3,8 +3,8 @@
 //!     cargo bench --bench decode
 //!
 //! Prints MB/s of input and, because machines differ, the ratio to a loop that copies each record's bytes and as many
-//! bytes as its JSON has. The best of several rounds counts: what disturbs a round only makes it slower. Time is that of
-//! the processor where the system tells it (Linux), so that other work on the machine counts as little as can be.
+//! bytes as its JSON has. The best of several rounds counts: what disturbs a round only makes it slower. An argument runs
+//! the cases whose names contain it: `cargo bench --bench decode -- numbers`.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
 
@@ -199,25 +199,19 @@ fn copy(data: &[u8], json: usize) {
     black_box((&input, &out));
 }
 
-/// Time that this thread was on a processor; `None` where the system does not tell.
-fn processor_time() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    told.split(' ').next()?.parse().map(Duration::from_nanos).ok()
-}
-
 fn best(mut work: impl FnMut()) -> Duration {
     let round = |_| {
-        let (start, used) = (Instant::now(), processor_time());
+        let start = Instant::now();
         work();
-        match (used, processor_time()) {
-            (Some(before), Some(after)) => after.saturating_sub(before),
-            _ => start.elapsed(),
-        }
+        start.elapsed()
     };
     (0..ROUNDS).map(round).min().unwrap_or_default()
 }
 
 fn report(name: &str, format: &Format, data: &[u8]) {
+    if std::env::args().skip(1).any(|wanted| !wanted.starts_with('-') && !name.contains(&wanted)) {
+        return;
+    }
     let decoder = compile(format);
     let json = decode(&decoder, data);
     let decoding = best(|| {
