@@ -4,6 +4,8 @@
 
 mod architecture;
 mod broken;
+mod cobol_matrix;
+mod code_pages;
 mod config;
 mod console;
 mod containers;
@@ -13,6 +15,7 @@ mod demo;
 mod edi;
 mod encode;
 mod facade;
+mod gnucobol;
 mod kill;
 mod mapping;
 mod pickup;
