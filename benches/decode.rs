@@ -3,7 +3,8 @@
 //!     cargo bench --bench decode
 //!
 //! Prints MB/s of input and, because machines differ, the ratio to a loop that copies each record's bytes and as many
-//! bytes as its JSON has. The best of several rounds counts: what disturbs a round only makes it slower.
+//! bytes as its JSON has. The best of several rounds counts: what disturbs a round only makes it slower. An argument runs
+//! the cases whose names contain it: `cargo bench --bench decode -- numbers`.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
 
@@ -14,16 +15,54 @@ mod support;
 use std::hint::black_box;
 use std::io::Cursor;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orders::{COPYBOOK, orders};
-use support::Numbers;
+use support::{Numbers, ebcdic, packed};
 use tollbridge::decode::{CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, cobol, csv, fixed_width};
 use tollbridge::diagnostic::{Faults, SourceText};
 
 const RECORDS: usize = 100_000;
 const ROUNDS: usize = 7;
+
+/// A copybook of 160 numbers of all usages, 1.5 kB a record.
+fn numbers_copybook() -> String {
+    let mut text = "       01  NUMBERS-REC.\n".to_owned();
+    for index in 0..160 {
+        let picture = match index % 8 {
+            0 => "S9(9)V99 COMP-3",
+            1 => "9(18)",
+            2 => "S9(9) COMP",
+            3 => "S9(13)V99",
+            4 => "S9(15)V99 COMP-3",
+            5 => "S9(4) COMP",
+            6 => "S9(9)V99",
+            _ => "S9(17) COMP-3",
+        };
+        text += &format!("           05  NUMBER-{index:03}        PIC {picture}.\n");
+    }
+    text
+}
+
+fn numbers() -> Vec<u8> {
+    let mut made = Numbers(17);
+    let mut out = Vec::new();
+    for _ in 0..RECORDS / 5 {
+        for index in 0..160 {
+            match index % 8 {
+                0 => packed(made.below(1_000_000_000), 11, &mut out),
+                1 => ebcdic(&format!("{:018}", made.below(1 << 31)), 18, &mut out),
+                2 => out.extend((made.below(1_000_000_000) as u32).to_be_bytes()),
+                3 => ebcdic(&format!("{:015}", made.below(1 << 31)), 15, &mut out),
+                4 => packed(made.below(1 << 31) * 1000, 17, &mut out),
+                5 => out.extend((made.below(9_999) as u16).to_be_bytes()),
+                6 => ebcdic(&format!("{:011}", made.below(1_000_000_000)), 11, &mut out),
+                _ => packed(made.below(1 << 31), 17, &mut out),
+            }
+        }
+    }
+    out
+}
 
 fn customers() -> Vec<u8> {
     let mut numbers = Numbers(11);
@@ -49,8 +88,11 @@ fn stock() -> Vec<u8> {
 }
 
 fn compile(format: &Format) -> Decoder {
-    let source = SourceText::new(Path::new("bench.cpy"), COPYBOOK.to_owned());
-    format.compile(&|_| Some(Arc::clone(&source)), &Faults::new()).expect("the layout is sound")
+    let named = |name: &str| {
+        let text = if name == "bench.cpy" { COPYBOOK.to_owned() } else { numbers_copybook() };
+        Some(SourceText::new(Path::new(name), text))
+    };
+    format.compile(&named, &Faults::new()).expect("the layout is sound")
 }
 
 /// Decodes everything; answers the bytes of JSON.
@@ -99,6 +141,9 @@ fn best(mut work: impl FnMut()) -> Duration {
 }
 
 fn report(name: &str, format: &Format, data: &[u8]) {
+    if std::env::args().skip(1).any(|wanted| !wanted.starts_with('-') && !name.contains(&wanted)) {
+        return;
+    }
     let decoder = compile(format);
     let json = decode(&decoder, data);
     let decoding = best(|| {
@@ -118,6 +163,8 @@ fn main() {
     let place = || Place::command_line("bench");
     let cobol = cobol::Settings::new("bench.cpy".to_owned(), page("cp037"), place());
     report("cobol, 263 bytes, cp037", &Format::Cobol(cobol), &orders(RECORDS));
+    let cobol = cobol::Settings::new("numbers.cpy".to_owned(), page("cp037"), place());
+    report("cobol, 160 numbers, 1.5 kB", &Format::Cobol(cobol), &numbers());
     let csv =
         csv::Settings { delimiter: ";".to_owned(), encoding: page("windows-1252").into(), ..csv::Settings::default() };
     report("csv, 8 columns, windows-1252", &Format::Csv(csv), &customers());

@@ -297,12 +297,18 @@ fn below(name: &str, mut fault: Box<Fault>) -> Box<Fault> {
 }
 
 fn reject(fault: Fault, key: Option<String>, record: &RawRecord<'_>) -> Reject {
+    // What is wrong with the bytes may be wrong with the whole record.
+    let of_bytes = matches!(
+        fault.code,
+        RejectCode::BadDigit | RejectCode::BadSign | RejectCode::Blank | RejectCode::Unmappable | RejectCode::BadCount
+    );
+    let hint = fault.span.filter(|_| of_bytes).and_then(|(from, _)| record.fields.hint(from));
     Reject {
         code: fault.code,
         field: Some(fault.path).filter(|path| !path.is_empty()),
         field_span: fault.span,
         expected: fault.expected,
-        found: fault.found,
+        found: hint.map(|hint| format!("{}; {hint}", fault.found)).unwrap_or(fault.found),
         key,
         position: record.position,
         raw: record.raw.to_vec(),

@@ -168,6 +168,13 @@ pub trait Fields {
         None
     }
 
+    /// What may be wrong with the whole record, when the value at this offset cannot be read: one sentence, a guess.
+    /// Dear: asked for a record that is rejected anyway.
+    fn hint(&self, from: u32) -> Option<String> {
+        let _ = from;
+        None
+    }
+
     /// The layout's own name of the slot.
     fn name(&self, slot: Slot) -> &str;
 

@@ -242,3 +242,43 @@ fn memory_does_not_follow_the_file() {
     assert!(small > 0 && large < small + 4_096, "{small} kB, then {large} kB");
     assert!(large < 64 * 1024, "{large} kB");
 }
+
+#[test]
+fn copied_texts_maps_and_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    write("copy/PART.cpy", b"           10 :P:-A PIC X(2).\n");
+    write("secret.cpy", b"           10 S PIC X.\n");
+    let copybook = write(
+        "copy/main.cpy",
+        b"       01 R.\n          05 T PIC X.\n          05 G.\n          COPY PART REPLACING ==:P:== BY ==ONE==.\n\
+          \x20         05 H REDEFINES G PIC 9(2).\n          05 F PIC X.\n          05 L PIC X OCCURS 0 TO 2 DEPENDING ON F.\n",
+    );
+    let data = write("data", b"anxY..b12N..");
+    let with =
+        ["decode", &data, "--copybook", &copybook, "--encoding", "ascii", "--odo-map", "F:N=0,Y=1", "--view", "H:T=b"];
+    let output = tollbridge(&with);
+    assert_eq!(
+        text(&output.stdout),
+        "{\"T\":\"a\",\"G\":{\"ONE-A\":\"nx\"},\"F\":\"Y\",\"L\":[\".\"]}\n{\"T\":\"b\",\"H\":12,\"F\":\"N\",\"L\":[]}\n"
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let outside = write("copy/outside.cpy", b"       01 R.\n          COPY '../secret'.\n          05 A PIC X.\n");
+    let output = tollbridge(&["decode", &data, "--copybook", &outside]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("only texts in the copybook's own folder are copied"),
+        "{}",
+        text(&output.stderr)
+    );
+    let output = tollbridge(&["inspect", &copybook, "--odo-map", "F:N=0,Y=1"]);
+    assert!(text(&output.stdout).contains("ONE-A"), "{}", text(&output.stderr));
+    let output = tollbridge(&["decode", &data, "--copybook", &copybook, "--odo-map", "F"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("not of the form FIELD:A=0,B=1"), "{}", text(&output.stderr));
+}

@@ -4,6 +4,8 @@
 
 mod architecture;
 mod broken;
+mod cobol_matrix;
+mod code_pages;
 mod config;
 mod console;
 mod containers;
@@ -14,6 +16,7 @@ mod demo;
 mod edi;
 mod encode;
 mod facade;
+mod gnucobol;
 mod inspect;
 mod kill;
 mod mapping;

@@ -165,6 +165,29 @@ fn texts_are_named_and_hashed() {
     assert_ne!(first, hash(&format!("{}\n", source.text), table));
 }
 
+/// What a copybook copies is asked for by its path, belongs to the mapping's hash, and is read again when it changes.
+#[test]
+fn copied_texts_are_found_and_hashed() {
+    let mapping = "resource = \"a\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"b\"\n[source.cobol]\n\
+                   files = \"*\"\ncopybook = \"copy/main.cpy\"\n[fields]\nno = { from = \"ORD-NO\" }\n";
+    let source = SourceText::new(Path::new("m.toml"), mapping.to_owned());
+    assert_eq!(mapping::texts(&source), ["copy/main.cpy"]);
+    let compiled = |copied: &str| {
+        let text = |name: &str| {
+            let text = match name {
+                "copy/main.cpy" => "       01 R.\n           COPY PART REPLACING ==:T:== BY ==ORD==.\n",
+                "copy/PART.cpy" => copied,
+                _ => return None,
+            };
+            Some(SourceText::new(Path::new(name), text.to_owned()))
+        };
+        compile_text(&source, &text)
+    };
+    let first = compiled("           05 :T:-NO PIC X(4).\n").unwrap();
+    assert_eq!(first.decoder.copied(), ["copy/PART.cpy"]);
+    assert_ne!(first.hash, compiled("           05 :T:-NO PIC X(5).\n").unwrap().hash);
+}
+
 #[test]
 fn every_key_of_every_section_is_documented() {
     let sections = mapping::sections();

@@ -53,7 +53,7 @@ fn views(plan: &mut Plan, settings: &Settings, faults: &Faults) {
         };
         let shares =
             plan.items[item].redefines.is_some() || plan.items.iter().any(|other| other.redefines == Some(item));
-        let shared_tables = plan.tables_around(item).starts_with(&plan.tables_around(field));
+        let shared_tables = plan.tables_around(item).starts_with(plan.tables_around(field));
         let apart = settings.segments.is_some() && plan.record_of(item) != plan.record_of(field);
         let fault = if apart {
             format!("views: `{}` and `{}` are in different records", view.item, view.field)

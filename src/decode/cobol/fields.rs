@@ -9,6 +9,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::gaps::Gaps;
+use super::hints::hint;
 use super::plan::{Plan, Rule};
 use super::segments::{SEGMENT_SLOT, Segments};
 use crate::decode::copybook::{Data, Item, Occurs};
@@ -236,6 +237,17 @@ impl Fields for RecordFields {
         let (body, scope) = self.body(slot, scope).ok()?;
         let offset = body.offset(slot.0 as usize, scope).ok()?;
         Some((u32::try_from(offset).ok()?.checked_add(part)?, u32::try_from(item.length).ok()?))
+    }
+
+    fn hint(&self, from: u32) -> Option<String> {
+        // Of a document the record that has the value.
+        match self.parts.iter().rfind(|part| part.offset <= from) {
+            Some(part) => {
+                let own = from.saturating_sub(part.offset) as usize;
+                hint(&self.plan, self.part_bytes(part), part.record.0 as usize, own)
+            }
+            None => hint(&self.plan, self.raw(), *self.plan.records.first()?, from as usize),
+        }
     }
 
     fn name(&self, slot: Slot) -> &str {

@@ -14,6 +14,7 @@ mod fields;
 mod frame_writer;
 mod framing;
 mod gaps;
+mod hints;
 mod json;
 mod number;
 mod plan;
@@ -28,6 +29,7 @@ mod table;
 mod tests;
 
 use std::io::{Read, Seek};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::json::{Cursor, JsonOptions};
@@ -245,8 +247,11 @@ impl Compiled {
             cursor.finish();
             return written.map_err(|failed| {
                 let part = parts.get(failed.part);
-                let offset = part.map_or(0, |part| part.offset as usize);
-                let mut reject = self.reject(*failed.failure, raw, offset, position);
+                let own = part.map_or(0..raw.len(), |part| {
+                    let start = part.offset as usize;
+                    start..start + part.length as usize
+                });
+                let mut reject = self.reject(*failed.failure, raw, own, position);
                 // A document's own record needs no name before its fields.
                 if let Some(part) = part.filter(|_| failed.part > 0) {
                     let name = segments.name(segments.kind_of_part(part));
@@ -268,19 +273,24 @@ impl Compiled {
         let gaps = Gaps::of(plan, bytes, &plan.records);
         let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, &mut cursor);
         cursor.finish();
-        written.map_err(|failure| self.reject(*failure, raw, 0, position))
+        written.map_err(|failure| self.reject(*failure, raw, 0..raw.len(), position))
     }
 
+    /// The reject of what lies at `own` in the raw bytes: all of them, or one record of a document.
     #[cold]
-    fn reject(&self, failure: Failure, raw: &[u8], offset: usize, position: Position) -> Reject {
+    fn reject(&self, failure: Failure, raw: &[u8], own: Range<usize>, position: Position) -> Reject {
         let plan = &*self.plan;
-        let span = u32::try_from(offset + failure.offset).ok();
+        let span = u32::try_from(own.start + failure.offset).ok();
+        let bytes = raw.get(own).unwrap_or_default();
         Reject {
             code: failure.fault.code,
             field: Some(plan.path(failure.item)),
             field_span: span.zip(u32::try_from(plan.items[failure.item].length).ok()),
             expected: failure.fault.expected,
-            found: failure.fault.found,
+            found: match hints::hint(plan, bytes, plan.record_of(failure.item), failure.offset) {
+                Some(hint) => format!("{}; {hint}", failure.fault.found),
+                None => failure.fault.found,
+            },
             key: None,
             position,
             raw: raw.to_vec(),

@@ -8,7 +8,7 @@ use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat, Settings};
 use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
-use crate::decode::copybook::{Copybook, Data, Dialect, Item};
+use crate::decode::copybook::{Copybook, Data, Dialect, Item, record_of, tables_above};
 use crate::decode::format::Trim;
 use crate::decode::json::Digits;
 use crate::diagnostic::nearest;
@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) moves: Vec<bool>,
     /// For every item whether it is, or has below it, a table of varying length.
     pub(super) varies: Vec<bool>,
+    /// For every item the tables around it, from the outside in.
+    around: Vec<Vec<usize>>,
     /// Counters whose values are not the numbers of elements, with what they stand for.
     pub(super) counter_maps: HashMap<usize, Vec<(String, usize)>>,
     /// For items that share bytes: the field that tells whether they are meant, and its values.
@@ -57,20 +59,19 @@ impl Plan {
         let Copybook { items, records, dialect, texts } = copybook;
         let mut names: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, item) in items.iter().enumerate() {
-            let mut root = index;
-            while let Some(parent) = items[root].parent {
-                root = parent;
-            }
+            let root = record_of(&items, index);
             // What is in no record (another one was chosen; level 77) is not found by name.
             if let Some(name) = item.name.as_ref().filter(|_| records.contains(&root)) {
                 names.entry(name.to_uppercase()).or_default().push(index);
             }
         }
         let (point, grouping) = if dialect.decimal_comma { (',', '.') } else { ('.', ',') };
+        let around = (0..items.len()).map(|index| tables_above(&items, index).into_iter().rev().collect()).collect();
         let length = records.iter().map(|&record| items[record].length).max().unwrap_or_default();
         let mut plan = Plan {
             moves: vec![false; items.len()],
             varies: vec![false; items.len()],
+            around,
             counter_maps: HashMap::new(),
             rules: HashMap::new(),
             guards: vec![Vec::new(); items.len()],
@@ -125,11 +126,7 @@ impl Plan {
     }
 
     pub(super) fn record_of(&self, index: usize) -> usize {
-        let mut at = index;
-        while let Some(parent) = self.items[at].parent {
-            at = parent;
-        }
-        at
+        record_of(&self.items, index)
     }
 
     /// True when `index` is somewhere inside the group `group`.
@@ -145,17 +142,8 @@ impl Plan {
     }
 
     /// The tables around an item, from the outside in.
-    pub(super) fn tables_around(&self, index: usize) -> Vec<usize> {
-        let mut tables = Vec::new();
-        let mut above = self.items[index].parent;
-        while let Some(at) = above {
-            if self.items[at].occurs.is_some() {
-                tables.push(at);
-            }
-            above = self.items[at].parent;
-        }
-        tables.reverse();
-        tables
+    pub(super) fn tables_around(&self, index: usize) -> &[usize] {
+        self.around.get(index).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// True when a rule may exclude an item.
@@ -210,7 +198,7 @@ impl Plan {
                 return Err(unresolved(format!("`{name}` is ambiguous: it may be {}", paths.join(" or ")), None));
             }
         };
-        let inside = self.tables_around(found).into_iter().rfind(|table| Some(*table) != parent);
+        let inside = self.tables_around(found).iter().copied().rfind(|table| Some(*table) != parent);
         let inside = inside.filter(|&table| parent.is_none_or(|group| self.is_below(table, group)));
         if let Some(table) = inside {
             let table = self.items[table].name.as_deref().unwrap_or("FILLER");

@@ -148,6 +148,11 @@ impl CodePage {
         }
     }
 
+    /// The names of all pages that are tables of our own, each the one it is best known by.
+    pub fn tabled() -> impl Iterator<Item = &'static str> {
+        tables::PAGES.iter().filter_map(|page| page.names.first().copied())
+    }
+
     /// UTF-8.
     pub fn utf8() -> CodePage {
         CodePage::of("utf-8", Family::Ascii, Method::Utf8)

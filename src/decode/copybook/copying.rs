@@ -3,7 +3,7 @@
 //! Texts are asked for by name and never read here. A name is a file of the copybook's own folder, in any of the spellings
 //! that compilers try; a library (`OF lib`) is a folder in it. Names that lead out of the folder are faults.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use super::lexer::{self, Token, TokenKind};
@@ -16,6 +16,8 @@ use crate::diagnostic::{Faults, SourceText};
 const MAX_DEPTH: usize = 16;
 /// The most words that a copybook may have with all that it copies.
 const MAX_TOKENS: usize = 2_000_000;
+/// The most COPY statements that are carried out: texts without words could multiply for ever.
+const MAX_COPIES: usize = 10_000;
 /// What compilers put behind a name.
 const ENDINGS: &[&str] = &["", ".cpy", ".CPY", ".cbl", ".CBL", ".cob", ".COB", ".copy", ".inc", ".txt"];
 
@@ -28,6 +30,7 @@ pub(super) struct Library<'a> {
     faults: &'a Faults,
     /// Paths of the texts that were copied.
     used: RefCell<Vec<String>>,
+    copies: Cell<usize>,
 }
 
 impl<'a> Library<'a> {
@@ -38,7 +41,7 @@ impl<'a> Library<'a> {
         faults: &'a Faults,
     ) -> Library<'a> {
         let folder = path.rfind(['/', '\\']).map(|slash| path[..=slash].to_owned()).unwrap_or_default();
-        Library { folder, texts, format, faults, used: RefCell::default() }
+        Library { folder, texts, format, faults, used: RefCell::default(), copies: Cell::new(0) }
     }
 
     /// The paths of the copied texts.
@@ -116,6 +119,14 @@ impl<'a> Library<'a> {
                 return None;
             }
         };
+        self.copies.set(self.copies.get() + 1);
+        if self.copies.get() > MAX_COPIES {
+            // Said once: what is still to be copied would say the same.
+            if self.copies.get() == MAX_COPIES + 1 {
+                self.faults.push(copy.spot.fault(format!("more than {MAX_COPIES} texts are copied")));
+            }
+            return None;
+        }
         let (path, source) = self.find(named, library)?;
         if open.contains(&path) {
             self.faults.push(named.spot.fault(format!("`{path}` copies itself")));

@@ -214,6 +214,28 @@ pub enum SignPosition {
     LeadingSeparate,
 }
 
+/// The record that an item is in: the outermost group around it.
+pub(in crate::decode) fn record_of(items: &[Item], index: usize) -> usize {
+    let mut record = index;
+    while let Some(parent) = items[record].parent {
+        record = parent;
+    }
+    record
+}
+
+/// The tables that an item is inside of, from the inside out.
+pub(in crate::decode) fn tables_above(items: &[Item], index: usize) -> Vec<usize> {
+    let mut tables = Vec::new();
+    let mut above = items[index].parent;
+    while let Some(at) = above {
+        if items[at].occurs.is_some() {
+            tables.push(at);
+        }
+        above = items[at].parent;
+    }
+    tables
+}
+
 pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, dialect: &Dialect, faults: &Faults) -> Copybook {
     let mut builder = Builder { items: Vec::new(), entries: Vec::new(), dialect, faults };
     let mut renames = Vec::new();
@@ -362,7 +384,7 @@ impl Builder<'_> {
             let name = entry.name.clone();
             let repeats = [from, to]
                 .iter()
-                .any(|&index| self.items[index].occurs.is_some() || !self.tables_above(index).is_empty());
+                .any(|&index| self.items[index].occurs.is_some() || !tables_above(&self.items, index).is_empty());
             let (start, end) = (self.items[from].offset, self.items[to].offset + self.items[to].length);
             if repeats || end <= start || name.is_none() {
                 let help = "RENAMES goes from one item of the record to a later one, and neither is in a table";

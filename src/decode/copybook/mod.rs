@@ -29,6 +29,7 @@ use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
 pub(in crate::decode) use layout::ColumnRecord;
 pub use layout::{Copybook, Data, Item, Occurs, SignPosition, ValueName};
+pub(in crate::decode) use layout::{record_of, tables_above};
 pub use picture::{EditMark, edit_marks};
 
 /// How the lines of a copybook are laid out.

@@ -5,7 +5,7 @@
 
 use super::Alignment;
 use super::entry::{Path, Usage};
-use super::layout::{Builder, Data, Item, Occurs};
+use super::layout::{Builder, Data, Item, Occurs, record_of, tables_above};
 use crate::decode::MAX_RECORD;
 
 impl Builder<'_> {
@@ -29,14 +29,30 @@ impl Builder<'_> {
         }
         let length = self.items[index].length;
         let Some(clause) = self.entries[index].occurs.clone() else { return self.bounded(index, length) };
-        // Every element of a table begins as well aligned as the first.
-        let alignment = self.alignment_within(index);
-        let stride = length.next_multiple_of(alignment.max(1));
+        let stride = self.stride(index, length);
         if self.items[index].parent.is_none() {
             self.faults.push(clause.spot.fault("a record cannot occur more than once"));
         }
         self.items[index].occurs = Some(Occurs { min: clause.min, max: clause.max, stride, depending: None });
         self.bounded(index, stride.saturating_mul(clause.max))
+    }
+
+    /// Bytes from one element of a table to the next: every one begins as well aligned as the first.
+    fn stride(&mut self, index: usize, length: usize) -> usize {
+        let stride = length.next_multiple_of(self.alignment_within(index).max(1));
+        let last = self.items[index].children.last().copied();
+        match (self.dialect.alignment, last) {
+            // GnuCOBOL puts the slack before the last item, and none where that is a group.
+            (Alignment::Natural, Some(last)) if self.items[last].children.is_empty() => {
+                if self.items[last].redefines.is_none() {
+                    self.items[last].offset += stride - length;
+                }
+                self.items[index].length = stride;
+                stride
+            }
+            (Alignment::Natural, Some(_)) => length,
+            _ => stride,
+        }
     }
 
     /// Holds sizes within what a record may have, so that no sum overflows.
@@ -104,15 +120,10 @@ impl Builder<'_> {
 
     fn alignment_within(&self, index: usize) -> usize {
         let item = &self.items[index];
-        let of = |&child: &usize| match self.dialect.alignment {
-            Alignment::Ibm => self.alignment_within(child),
-            _ => self.alignment(child),
-        };
-        if item.children.is_empty() {
-            // GnuCOBOL rounds up groups only; a number is as long as it is to be aligned.
-            return self.alignment(index);
+        match item.children.iter().map(|&child| self.alignment_within(child)).max() {
+            Some(alignment) => alignment,
+            None => self.alignment(index),
         }
-        item.children.iter().map(of).max().unwrap_or(1)
     }
 
     /// Finds the counters of tables of varying length.
@@ -121,9 +132,9 @@ impl Builder<'_> {
             let clause = self.entries[index].occurs.as_ref();
             let Some(path) = clause.and_then(|clause| clause.depending.clone()) else { continue };
             let name = path.names.first().cloned().unwrap_or_default();
-            let mut found = (0..self.items.len()).filter(|&candidate| self.is_at(candidate, &path));
+            let mut found = (0..index).filter(|&candidate| self.is_at(candidate, &path));
             // The nearest one before the table is the one of the same record.
-            let Some(counter) = found.rfind(|&candidate| candidate < index) else {
+            let Some(counter) = found.next_back() else {
                 let help = "the counter must stand before the table, outside of it";
                 self.faults.push(path.spot.fault(format!("there is no counter `{name}` before the table")).help(help));
                 continue;
@@ -139,7 +150,8 @@ impl Builder<'_> {
                 Some(Data::Text) => true,
                 _ => false,
             };
-            let shares_tables = self.tables_above(counter).iter().all(|table| self.tables_above(index).contains(table));
+            let around = tables_above(&self.items, index);
+            let shares_tables = tables_above(&self.items, counter).iter().all(|table| around.contains(table));
             if !counts || !shares_tables || self.items[counter].occurs.is_some() {
                 self.faults.push(path.spot.fault(format!("`{name}` is no counter: it must be one whole number")));
                 continue;
@@ -153,11 +165,8 @@ impl Builder<'_> {
     /// The item of a record that a qualified name means; a fault where there is none, or more than one.
     pub(super) fn find_in(&self, record: usize, path: &Path) -> Option<usize> {
         let in_record = |index: usize| {
-            let mut at = index;
-            while let Some(parent) = self.items[at].parent {
-                at = parent;
-            }
-            at == record || self.items[at].level == 0
+            let own = record_of(&self.items, index);
+            own == record || self.items[own].level == 0
         };
         let mut found = (0..self.items.len()).filter(|&index| in_record(index) && self.is_at(index, path));
         let name = path.names.first().map(String::as_str).unwrap_or_default();
@@ -188,19 +197,6 @@ impl Builder<'_> {
             }
             false
         })
-    }
-
-    /// The tables that an item is inside of, from the inside out.
-    pub(super) fn tables_above(&self, index: usize) -> Vec<usize> {
-        let mut tables = Vec::new();
-        let mut above = self.items[index].parent;
-        while let Some(at) = above {
-            if self.items[at].occurs.is_some() {
-                tables.push(at);
-            }
-            above = self.items[at].parent;
-        }
-        tables
     }
 }
 

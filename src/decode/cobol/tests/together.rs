@@ -344,3 +344,31 @@ fn a_framing_that_was_found_out_is_written_again() {
     let settled = decoder.settled(&evidence).unwrap();
     assert_eq!(write(&settled, &[r#"{"A":"ABC"}"#.to_owned()]), data[..7]);
 }
+
+#[test]
+fn hints_are_about_one_record_of_a_document() {
+    let decoder = compile(
+        "01 TOP. 05 T PIC X. 05 P PIC S9(3) COMP-3. 05 Q PIC S9(3) COMP-3. 01 SUB. 05 T PIC X. 05 NAME PIC X(4).
+        05 A PIC S9(5)V99 COMP-3. 05 B PIC S9(5) COMP-3. 05 C PIC S9(7) COMP-3. 05 E PIC X.",
+        settings(|s| {
+            (s.framing, s.rdw_adjust) = (Framing::RdwBig, Some(0));
+            s.segments = types("T", "T=TOP S=SUB", "TOP=SUB");
+        }),
+    );
+    // A byte of the name is lost, one more stands at the end.
+    let sub = [&ebcdic("SMIL")[..], b"\x01\x23\x45\x6C\x12\x34\x5D\x76\x54\x32\x1C", &ebcdic("xy")].concat();
+    let top = [&ebcdic("T")[..], b"\x12\x3C\x45\x6D"].concat();
+    let data = [b"\0\x05\0\0", &top[..], b"\0\x11\0\0", &sub].concat();
+    let expected = "from A on the numbers are sound 1 byte earlier: the layout may be shifted";
+    let line = read(&decoder, &data).remove(0);
+    assert!(line.contains("field SUB[0].A") && line.ends_with(expected), "{line}");
+
+    let mut reader = decoder.reader(Cursor::new(&data), Resume::default()).unwrap();
+    let Some(Item::Record(record)) = reader.next().unwrap() else { panic!("a record is due") };
+    let sub = decoder.layout().resolve(None, "SUB").unwrap().slot;
+    let first = decoder.layout().resolve(Some(sub), "A").unwrap().slot;
+    let scope = record.fields.element(sub, Scope::ROOT, 0);
+    let (from, _) = record.fields.span(first, scope).unwrap();
+    assert_eq!(record.fields.hint(from).as_deref(), Some(expected));
+    assert_eq!(record.fields.hint(1), None);
+}

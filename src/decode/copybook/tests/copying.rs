@@ -98,6 +98,12 @@ fn what_cannot_be_copied() {
     check_copy_fault("01 R. COPY A", &[], "COPY has no period");
     check_copy_fault("01 R. COPY A REPLACING ==X== ==Y==.", &[("A", "")], "expected `== == BY == ==`, found `Y`");
     check_copy_fault("01 R. COPY A REPLACING ==X BY ==Y==.", &[("A", "")], "the pseudo-text is not closed");
+    // Ten copies in each of eight texts would be a hundred million.
+    let names = ["L1", "L2", "L3", "L4", "L5", "L6", "L7", "L8", "L9"];
+    let texts: Vec<String> = names[1..].iter().map(|next| format!("COPY {next}. ").repeat(10)).collect();
+    let mut library: Vec<(&str, &str)> = names.iter().copied().zip(texts.iter().map(String::as_str)).collect();
+    library.push(("L9", ""));
+    check_copy_fault("01 R. COPY L1. 05 A PIC X.", &library, "more than 10000 texts are copied");
     // A fault in a copied text is reported there.
     check_copy_fault("01 R. COPY A.", &[("A.cpy", "05 X PIC X.\n05 Y PIC Q.")], "A.cpy:2:10: `Q` is no symbol");
 }

@@ -97,6 +97,25 @@ fn slack_by_dialect() {
          05 H 40+8 COMP-2
          05 I 48+4 POINTER",
     );
+    // What GnuCOBOL 3.1 makes of it, asked by a program that shows its records.
+    let gnu = "01 R. 05 T OCCURS 2. 10 A PIC X. 10 B PIC S9(9) COMP SYNC. 10 C PIC X. 10 D PIC X.
+        05 T2 OCCURS 2. 10 A2 PIC X. 10 B2 PIC S9(9) COMP SYNC. 10 G2. 15 C2 PIC X. 15 D2 PIC X.";
+    let natural = Dialect { alignment: Alignment::Natural, ..Dialect::default() };
+    check_layout(
+        &read_with(gnu, &natural, &[]).unwrap(),
+        "01 R 0+44
+         05 T 0+12 x2..2 by 12
+         10 A 0+1 X
+         10 B 4+4 S9(9) COMP
+         10 C 8+1 X
+         10 D 11+1 X
+         05 T2 24+10 x2..2 by 10
+         10 A2 24+1 X
+         10 B2 28+4 S9(9) COMP
+         10 G2 32+2
+         15 C2 32+1 X
+         15 D2 33+1 X",
+    );
     check_layout(
         &with(Alignment::None, 8),
         "01 R 0+42

@@ -1,0 +1,127 @@
+//! Code pages against tables that other people keep: Python's codecs, and glibc's iconv for the mixed pages.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use tollbridge::decode::CodePage;
+
+/// Prints `page byte codepoint` for every byte of every page on stdin that Python has.
+const PYTHON: &str = r#"
+import codecs, sys
+for name in sys.stdin.read().split():
+    spelled = {"koi8-r": "koi8_r", "koi8-u": "koi8_u", "macroman": "mac_roman"}.get(name, name)
+    try:
+        codecs.lookup(spelled)
+    except LookupError:
+        continue
+    for byte in range(256):
+        try:
+            text = bytes([byte]).decode(spelled)
+            print(name, byte, ord(text) if len(text) == 1 and text != "\ufffd" else "-")
+        except UnicodeDecodeError:
+            print(name, byte, "-")
+"#;
+
+/// Bytes that Python reads otherwise, and the JDK as we do; and those that it leaves undefined on one page and fills
+/// with controls on another.
+const DIFFERENT: &[(&str, &[u8])] = &[
+    ("cp273", &[0xBC]),
+    ("cp424", &[0x78, 0x8F]),
+    ("cp875", &[0x6A, 0x74, 0xDC, 0xDD, 0xE1, 0xEC, 0xED, 0xFC, 0xFD]),
+    ("cp1026", &[0x9D, 0xBC]),
+    ("cp856", &[0x1A, 0x1C, 0x7F, 0xEE, 0xFA]),
+    ("macroman", &[0xC6, 0xF0]),
+];
+
+fn ask(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&input).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}");
+    output.stdout
+}
+
+#[test]
+fn single_byte_pages_are_those_of_python() {
+    let names: Vec<&str> = CodePage::tabled().collect();
+    let answer = String::from_utf8(ask("python3", &["-c", PYTHON], names.join(" ").as_bytes())).unwrap();
+    let mut compared = BTreeSet::new();
+    for line in answer.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (name, byte) = (words[0], words[1].parse::<u8>().unwrap());
+        let theirs = words[2].parse::<u32>().ok().and_then(char::from_u32);
+        let ours = CodePage::find(name).unwrap().decode(&[byte]).ok().and_then(|text| text.chars().next());
+        compared.insert(name.to_owned());
+        let known = DIFFERENT.iter().any(|(page, bytes)| *page == name && bytes.contains(&byte));
+        // A control where a page has nothing to print is no character of it.
+        let control = theirs.is_some_and(|char| ('\u{80}'..='\u{9f}').contains(&char)) && ours.is_none();
+        assert!(ours == theirs || known || control, "{name} {byte:02X}: {ours:?}, to Python {theirs:?}");
+    }
+    assert!(compared.len() > 50, "{compared:?}");
+    for name in ["cp037", "cp500", "cp1140", "cp850", "windows-1252", "iso-8859-15"] {
+        assert!(compared.contains(name), "{name}");
+    }
+}
+
+/// Every page that anybody's files are in, as far as Debian's glibc has it or another table could be found.
+#[test]
+fn the_pages_that_are_in_use() {
+    let ebcdic = "037 273 277 278 280 284 285 297 420 424 500 838 870 871 875 880 905 918 924 1025 1026 1047 1097 1112 1122 \
+                  1123 1140 1141 1142 1143 1144 1145 1146 1147 1148 1149 1153 1154 1155 1156 1157 1158 1160 1164 930 933 \
+                  935 937 939 1364 1371 1388 1390 1399";
+    let ascii = "437 737 775 850 852 855 857 858 860 861 862 863 865 866 869 874 720";
+    for number in ebcdic.split_whitespace().chain(ascii.split_whitespace()) {
+        let page = CodePage::find(&format!("cp{number}")).unwrap_or_else(|unknown| panic!("{unknown}"));
+        assert_eq!(page.name(), format!("cp{number}"));
+    }
+    for label in
+        ["shift_jis", "euc-jp", "euc-kr", "gbk", "gb18030", "big5", "x-mac-cyrillic", "iso-8859-8-i", "windows-874"]
+    {
+        assert!(CodePage::find(label).is_ok(), "{label}");
+    }
+}
+
+#[test]
+fn mixed_pages_are_those_of_iconv() {
+    for number in ["930", "933", "935", "937", "939", "1364", "1371", "1388", "1390", "1399"] {
+        let page = CodePage::find(&format!("cp{number}")).unwrap();
+        // Every double-byte character that we read, one a line, in one text.
+        let mut texts: Vec<String> = Vec::new();
+        let mut bytes: Vec<u8> = Vec::new();
+        for code in 0x4040u16..0xFEFF {
+            if let Ok(text) = page.decode_double(&code.to_be_bytes()) {
+                bytes.push(0x0E);
+                bytes.extend(code.to_be_bytes());
+                bytes.extend([0x0F, 0x40]);
+                texts.push(text);
+            }
+        }
+        let theirs = ask("iconv", &["-f", &format!("IBM{number}"), "-t", "UTF-8"], &bytes);
+        let ours: String = texts.iter().map(|text| format!("{text} ")).collect();
+        assert!(theirs == ours.as_bytes(), "{number}");
+        // And what iconv has and we do not would be a code that we refuse: it refuses it too.
+        let unknown = (0x4040u16..0xFEFF).step_by(37).filter(|code| page.decode_double(&code.to_be_bytes()).is_err());
+        for code in unknown.filter(|code| code & 0xFF >= 0x40).take(20) {
+            let [lead, trail] = code.to_be_bytes();
+            let output = Command::new("sh")
+                .args([
+                    "-c",
+                    &format!(
+                        "printf '\\016\\{lead:03o}\\{trail:03o}\\017' | iconv -f IBM{number} -t UTF-8 2>/dev/null"
+                    ),
+                ])
+                .output()
+                .unwrap();
+            assert!(!output.status.success(), "{number} {code:04X}");
+        }
+    }
+}
