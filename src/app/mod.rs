@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::adapters::files::FilesBackend;
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 use crate::facade::column_of;
 use crate::gate::{Gate, Lane, Observer, Refused};
 use crate::landing::{Landing, LandingError};
@@ -37,22 +37,37 @@ pub enum AppError {
     Landing(#[from] LandingError),
 }
 
-/// Opens staging and landing and puts the configuration in force. No listener, no schedule.
+/// Opens staging and landing and puts the configuration in force, for a command that may run beside a service: what
+/// the service has in the database stays as it is. No listener, no schedule.
 pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
-    let staging: Arc<dyn Staging> =
-        Arc::new(SqliteStaging::open(&loaded.config.staging.sqlite, &sqlite::Config::default())?);
-    let landing = Arc::new(Landing::open(&loaded.config.landing)?);
-    let bridge = Arc::new(Bridge::new(staging, landing, Arc::new(Metrics::new())));
-    put_in_force(&bridge, loaded).await?;
+    let bridge = parts(loaded)?;
+    bridge.staging.ensure(&specs(loaded)).await?;
+    put_in_force(&bridge, loaded);
     Ok(bridge)
+}
+
+/// As [`open`], for the one process that serves: the declared fields of the resources become columns and indexes.
+async fn open_to_serve(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
+    let bridge = parts(loaded)?;
+    bridge.staging.prepare_all(&specs(loaded)).await?;
+    put_in_force(&bridge, loaded);
+    Ok(bridge)
+}
+
+/// Opens staging alone.
+pub fn open_staging(config: &Config) -> Result<Arc<dyn Staging>, AppError> {
+    Ok(Arc::new(SqliteStaging::open(&config.staging.sqlite, &sqlite::Config::default())?))
+}
+
+fn parts(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
+    let staging = open_staging(&loaded.config)?;
+    let landing = Arc::new(Landing::open(&loaded.config.landing)?);
+    Ok(Arc::new(Bridge::new(staging, landing, Arc::new(Metrics::new()))))
 }
 
 /// Swaps the configuration in force for this one. Gates are kept, with new settings, so that what is in flight
 /// stays counted.
-pub(crate) async fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
-    for plan in &loaded.plans {
-        bridge.staging.prepare(&spec(&plan.exposure)).await?;
-    }
+fn put_in_force(bridge: &Bridge, loaded: &Loaded) {
     let before = bridge.world.load_full();
     let mut backends = HashMap::new();
     for (name, config) in &loaded.config.backends {
@@ -72,7 +87,6 @@ pub(crate) async fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(),
         }
     }
     bridge.world.store(Arc::new(World { plans: loaded.plans.clone(), backends }));
-    Ok(())
 }
 
 /// Reaches every backend once, through its gate.
@@ -91,6 +105,10 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<(), PipelineError>)> 
         results.push((name.clone(), result));
     }
     results
+}
+
+fn specs(loaded: &Loaded) -> Vec<ResourceSpec> {
+    loaded.plans.iter().map(|plan| spec(&plan.exposure)).collect()
 }
 
 /// What staging has to know of a resource: the declared fields, each once.

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo_key::{DemoKeyError, demo_key};
 use super::housekeeping::{housekeeping, observe};
 use super::secret::secret;
-use super::{AppError, open, put_in_force};
+use super::{AppError, open_to_serve, put_in_force, specs};
 use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
@@ -61,7 +61,8 @@ pub(super) struct Service {
     /// The configuration as it was at the start; its file is read again by a reload.
     config: Config,
     facade: Arc<Facade>,
-    scheduler: Mutex<Option<Scheduler>>,
+    /// The newest last; of those before it only runs are left that were going on when it came.
+    schedulers: Mutex<Vec<Scheduler>>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
 }
@@ -71,7 +72,7 @@ impl Service {
     /// run is dropped; when anything is wrong, all stays as it is. Listeners keep their addresses.
     pub(super) async fn reload(&self) -> Result<Vec<ResourceId>, LoadError> {
         let _one = self.reloading.lock().await;
-        let loaded = match config::load(&self.config.path, std::env::vars()) {
+        let loaded = match config::load(&self.config.path, config::environment()) {
             Ok(loaded) => loaded,
             Err(error) => {
                 if let LoadError::Faults(faults) = &error {
@@ -81,20 +82,29 @@ impl Service {
                 return Err(error);
             }
         };
-        if let Err(error) = put_in_force(&self.bridge, &loaded).await {
+        if let Err(error) = self.bridge.staging.prepare_all(&specs(&loaded)).await {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
+        put_in_force(&self.bridge, &loaded);
         let kept = self.config.sections_that_differ(&loaded.config);
         if !kept.is_empty() {
             tracing::warn!(sections = kept.join(", "), "these sections have changed and need a restart to be in force");
         }
         self.facade.publish(exposures(&loaded));
-        *self.scheduler.lock() = Some(Scheduler::start(&self.bridge));
+        self.start_schedules();
         let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.clone()).collect();
         let names: Vec<_> = resources.iter().map(ResourceId::to_string).collect();
         tracing::info!(resources = names.join(", "), "configuration and mappings are reloaded");
         Ok(resources)
+    }
+
+    /// Starts the schedules of the configuration in force; those of the one before end, their runs go on.
+    fn start_schedules(&self) {
+        let mut schedulers = self.schedulers.lock();
+        schedulers.iter().for_each(Scheduler::retire);
+        schedulers.retain(|before| !before.is_over());
+        schedulers.push(Scheduler::start(&self.bridge));
     }
 }
 
@@ -118,7 +128,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let admin_listener = bind("admin_listen", server.admin_listen).await?;
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
-    let bridge = open(&loaded).await?;
+    let bridge = open_to_serve(&loaded).await?;
     let cursor_secret = secret(&loaded.config.staging.sqlite).map_err(ServeError::Secret)?;
     let demo_key = match &loaded.config.auth.demo_key {
         Some(path) => Some(demo_key(&loaded.config.beside(path), &*bridge.staging).await?),
@@ -138,7 +148,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         bridge: Arc::clone(&bridge),
         config: loaded.config.clone(),
         facade: Arc::clone(&facade),
-        scheduler: Mutex::default(),
+        schedulers: Mutex::default(),
         reloading: tokio::sync::Mutex::default(),
     });
     let console = Arc::new(Console::new(console::Setup {
@@ -162,7 +172,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         tokio::spawn(http::serve(api_listener, facade::router(facade), closing.clone().cancelled_owned(), limits));
     let admin =
         tokio::spawn(http::serve(admin_listener, console::router(console), closing.clone().cancelled_owned(), limits));
-    *service.scheduler.lock() = Some(Scheduler::start(&bridge));
+    service.start_schedules();
     let upkeep = [
         tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep)),
         tokio::spawn(observe(Arc::clone(&bridge))),
@@ -192,13 +202,9 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
             Err(error) => tracing::error!(error = %error, "a listener ended unexpectedly"),
         }
     }
-    let runs = service
-        .scheduler
-        .lock()
-        .as_ref()
-        .map(|scheduler| scheduler.finish(patience_until.saturating_duration_since(Instant::now())));
-    if let Some(runs) = runs {
-        runs.await;
+    let schedulers = std::mem::take(&mut *service.schedulers.lock());
+    for scheduler in schedulers {
+        scheduler.finish(patience_until.saturating_duration_since(Instant::now())).await;
     }
     for backend in bridge.world.load().backends.values() {
         backend.gate.close();

@@ -1,12 +1,14 @@
 //! `dead-letters`: the way back for records that were rejected.
 
+use std::num::NonZeroUsize;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Context, Exit, fail, output};
 use crate::console::view;
-use crate::pipeline::PipelineError;
 use crate::pipeline::replay::Replayed;
+use crate::pipeline::{Bridge, PipelineError};
 use crate::record::RejectCode;
 use crate::staging::{DeadLetter, DeadLetterFilter, DeadLetterState};
 
@@ -45,8 +47,8 @@ pub(super) struct List {
     #[arg(long)]
     all: bool,
     /// At most this many
-    #[arg(long, default_value_t = 100)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value = "100")]
+    limit: NonZeroUsize,
 }
 
 pub(super) async fn run(context: &Context, action: &Action) -> Exit {
@@ -56,7 +58,9 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
     };
     match action {
         Action::List(list) => {
-            let mut filter = DeadLetterFilter { limit: list.limit, ..DeadLetterFilter::default() };
+            // One more than asked for tells whether there are more.
+            let most = list.limit.get();
+            let mut filter = DeadLetterFilter { limit: most.saturating_add(1), ..DeadLetterFilter::default() };
             filter.state = (!list.all).then_some(DeadLetterState::Open);
             if let Some(wanted) = &list.resource {
                 match bridge.world.load().plan(wanted) {
@@ -73,7 +77,12 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
                 }
             }
             match bridge.staging.dead_letters(&filter).await {
-                Ok(letters) => print_list(context, &letters),
+                Ok(letters) => {
+                    print_list(context, &letters[..letters.len().min(most)]);
+                    if letters.len() > most {
+                        output::note(format!("there are more than these {most}: see --limit, --resource, --code"));
+                    }
+                }
                 Err(error) => return fail(&error.into()),
             }
             Exit::Done
@@ -92,7 +101,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
                 exit = exit.max(match bridge.replay(id).await {
                     Ok(Replayed::Staged { key }) => done(context, id, "replayed", Some(&key)),
                     Ok(Replayed::Skipped) => done(context, id, "discarded", None),
-                    Err(error) => failed(context, id, &error),
+                    Err(error) => failed(context, &bridge, id, &error).await,
                 });
             }
             exit
@@ -102,7 +111,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
             for &id in ids {
                 exit = exit.max(match bridge.discard(id).await {
                     Ok(()) => done(context, id, "discarded", None),
-                    Err(error) => failed(context, id, &error),
+                    Err(error) => failed(context, &bridge, id, &error).await,
                 });
             }
             exit
@@ -120,9 +129,11 @@ fn done(context: &Context, id: i64, state: &str, key: Option<&str>) -> Exit {
     Exit::Done
 }
 
-fn failed(context: &Context, id: i64, error: &PipelineError) -> Exit {
+async fn failed(context: &Context, bridge: &Bridge, id: i64, error: &PipelineError) -> Exit {
     if context.json {
-        output::json(&json!({"id": id, "state": "open", "error": error.chain()}));
+        let letter = bridge.staging.dead_letter(id).await.ok().flatten();
+        let state = letter.map(|letter| letter.state.as_str());
+        output::json(&json!({"id": id, "state": state, "error": error.chain()}));
         return super::exit_of(error);
     }
     fail(error)
@@ -186,7 +197,7 @@ fn print_one(context: &Context, letter: &DeadLetter) {
         ("run", letter.run.to_string()),
         ("landed as", letter.blob.to_string()),
     ] {
-        output::line(format!("{name:12} {value}"));
+        output::line(format!("{name:12} {}", output::plain(&value)));
     }
     output::line("raw bytes");
     for (row, bytes) in reject.raw.chunks(16).enumerate() {
@@ -194,5 +205,11 @@ fn print_one(context: &Context, letter: &DeadLetter) {
         let text: String =
             bytes.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { char::from(b) } else { '.' }).collect();
         output::line(format!("  {:06x}  {:47}  {text}", row * 16, hex.join(" ")));
+    }
+    if letter.state == DeadLetterState::Open {
+        output::note(format!(
+            "mend what is wrong, then `tollbridge dead-letters replay {0}`; or `tollbridge dead-letters discard {0}`",
+            letter.id
+        ));
     }
 }

@@ -27,8 +27,8 @@ pub(super) enum Action {
 }
 
 pub(super) async fn run(context: &Context, action: &Action) -> Exit {
-    let bridge = match context.open().await {
-        Ok(bridge) => bridge,
+    let staging = match context.open_staging() {
+        Ok(staging) => staging,
         Err(exit) => return exit,
     };
     match action {
@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
                     return Exit::Usage;
                 }
             };
-            let stored = match bridge.staging.add_api_key(stored).await {
+            let stored = match staging.add_api_key(stored).await {
                 Ok(stored) => stored,
                 Err(error) => return fail(&error.into()),
             };
@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
             }
             Exit::Done
         }
-        Action::List => match bridge.staging.api_keys().await {
+        Action::List => match staging.api_keys().await {
             Ok(keys) if context.json => {
                 keys.iter().for_each(|key| output::json(&view::key(key)));
                 Exit::Done
@@ -75,7 +75,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
             }
             Err(error) => fail(&error.into()),
         },
-        Action::Revoke { id } => match bridge.staging.revoke_api_key(id).await {
+        Action::Revoke { id } => match staging.revoke_api_key(id).await {
             Ok(true) => {
                 if context.json {
                     output::json(&json!({"id": id, "revoked": true}));

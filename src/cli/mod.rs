@@ -24,6 +24,7 @@ use clap::{Parser, Subcommand};
 use crate::app;
 use crate::config::{self, LoadError, Loaded};
 use crate::pipeline::{Bridge, PipelineError};
+use crate::staging::Staging;
 use crate::telemetry;
 
 /// How a command ended.
@@ -121,13 +122,19 @@ impl Context {
 
     /// Reads configuration and mappings; prints every fault.
     fn load(&self) -> Result<Loaded, Exit> {
-        let loaded = config::find(self.config.as_deref()).and_then(|path| config::load(&path, std::env::vars()));
-        loaded.map_err(|error| {
-            if let LoadError::Faults(faults) = &error {
-                faults.iter().for_each(output::diagnostic);
-            }
+        let loaded = config::find(self.config.as_deref()).and_then(|path| config::load(&path, config::environment()));
+        loaded.map_err(|error| report(&error))
+    }
+
+    /// Reads the configuration alone and opens staging: for what must go on when a mapping is broken.
+    fn open_staging(&self) -> Result<Arc<dyn Staging>, Exit> {
+        let config =
+            config::find(self.config.as_deref()).and_then(|path| config::load_alone(&path, config::environment()));
+        let config = config.map_err(|error| report(&error))?;
+        telemetry::init(&telemetry::Config { level: "warn".to_owned(), ..config.telemetry.clone() });
+        app::open_staging(&config).map_err(|error| {
             output::fault(&error.to_string());
-            Exit::Usage
+            Exit::Incomplete
         })
     }
 
@@ -140,6 +147,15 @@ impl Context {
             Exit::Incomplete
         })
     }
+}
+
+/// Prints why there is no configuration.
+fn report(error: &LoadError) -> Exit {
+    if let LoadError::Faults(faults) = error {
+        faults.iter().for_each(output::diagnostic);
+    }
+    output::fault(&error.to_string());
+    Exit::Usage
 }
 
 /// The exit code of a fault in the corridor.

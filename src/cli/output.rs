@@ -1,6 +1,7 @@
 //! Writing to the terminal: results to stdout, everything else to stderr. A reader that has gone away ends the
 //! command quietly.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
@@ -38,8 +39,18 @@ pub(super) fn diagnostic(diagnostic: &Diagnostic) {
     note(diagnostic.render(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()));
 }
 
+/// The text with what would move the cursor or begin a line of its own written out: names of files come from outside.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        return Cow::Owned(text.chars().map(shown).collect());
+    }
+    Cow::Borrowed(text)
+}
+
 /// Prints rows under a head, columns aligned.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
+    let rows: Vec<Vec<Cow<'_, str>>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(head.get(column).map(|title| title.len())).max().unwrap_or(0)
@@ -50,8 +61,8 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
         line(padded.collect::<Vec<_>>().join("  ").trim_end());
     };
     print(head.to_vec());
-    for row in rows {
-        print(row.iter().map(String::as_str).collect());
+    for row in &rows {
+        print(row.iter().map(AsRef::as_ref).collect());
     }
 }
 

@@ -42,14 +42,19 @@ fn print(trace: &Trace) {
     for change in &trace.versions {
         output::line(format!(
             "  version {:<3} {} from {}, {}, run {}, feed {}",
-            change.version, change.changed_at, change.path, change.position, change.run, change.sequence
+            change.version,
+            change.changed_at,
+            output::plain(&change.path),
+            change.position,
+            change.run,
+            change.sequence
         ));
     }
     for letter in &trace.dead_letters {
         output::line(format!(
             "  rejected    {} from {}, {}: dead letter {} ({})",
             letter.created_at,
-            letter.path,
+            output::plain(&letter.path),
             letter.reject.sentence(),
             letter.id,
             letter.state.as_str()

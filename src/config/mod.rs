@@ -10,12 +10,13 @@ mod reference;
 mod sections;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
 use crate::adapters::files;
-use crate::diagnostic::{Diagnostic, Faults, SourceText, Table, parse};
+use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, Table, parse};
 use crate::mapping::Plan;
 use crate::{gate, http, landing, telemetry};
 
@@ -118,13 +119,39 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, LoadError> {
     found.ok_or_else(|| LoadError::NotFound { tried: DEFAULT_PATHS.map(str::to_owned).to_vec() })
 }
 
+/// The variables of the process's environment. Ours are text; what is none in another's is of no interest.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.to_string_lossy().into()));
+    std::env::vars_os().filter_map(text)
+}
+
+/// Reads the configuration without the mappings, for what has nothing to do with them and must go on when they are
+/// broken.
+pub fn load_alone(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Config, LoadError> {
+    let faults = Faults::new();
+    let root = parse_file(path, environment, &faults)?;
+    read(path, &root, &faults).filter(|_| faults.is_empty()).ok_or_else(|| LoadError::Faults(faults.into_sorted()))
+}
+
+/// The file as a tree. Where it is no TOML, everything else that could be said of it would only hide that.
+fn parse_file(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+    faults: &Faults,
+) -> Result<Node, LoadError> {
+    let text = fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    let mut root = parse(&SourceText::new(path, text), faults);
+    if !faults.is_empty() {
+        return Err(LoadError::Faults(faults.take_sorted()));
+    }
+    overlay::apply(&mut root, environment, faults);
+    Ok(root)
+}
+
 /// Reads the configuration and all mappings. `environment` are the variables that may override values.
 pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
-    let text = fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-    let source = SourceText::new(path, text);
     let faults = Faults::new();
-    let mut root = parse(&source, &faults);
-    overlay::apply(&mut root, environment, &faults);
+    let root = parse_file(path, environment, &faults)?;
     let config = read(path, &root, &faults);
     // The mappings are judged even where the configuration has faults of its own.
     let folder = base(path).join(sections::mappings_folder(&root));
@@ -141,7 +168,7 @@ fn base(path: &Path) -> &Path {
 }
 
 /// Reads every section before giving up on any.
-fn read(path: &Path, root: &crate::diagnostic::Node, faults: &Faults) -> Option<Config> {
+fn read(path: &Path, root: &Node, faults: &Faults) -> Option<Config> {
     let base = base(path);
     let table = Table::new(root, &sections::ROOT, faults)?;
     let mappings = table.filled("mappings").map(|folder| base.join(folder));

@@ -81,7 +81,7 @@ impl StagingConfig {
                 Some(("postgres" | "postgresql", _)) => {
                     Err("staging on PostgreSQL is not available in this version; use \"sqlite:PATH\"".to_owned())
                 }
-                _ => Err(format!("`{url}` is no database; write \"sqlite:PATH\"")),
+                _ => Err("this is no database; write \"sqlite:PATH\"".to_owned()),
             }
         })?;
         Some(StagingConfig { sqlite: base.join(path) })

@@ -6,6 +6,7 @@
 
 mod document;
 mod duration;
+mod excerpt;
 mod table;
 
 use std::cell::RefCell;
@@ -80,11 +81,10 @@ impl Diagnostic {
 
     /// The fault as compilers print it: message, file:line:column, the line, a caret, the help.
     pub fn render(&self, color: bool) -> String {
-        let end = self.source.text.len();
-        let start = self.span.start.min(end);
-        let span = start..self.span.end.clamp(start, end);
-        let annotation = AnnotationKind::Primary.span(span).label(self.label.as_deref());
-        let snippet = Snippet::source(&self.source.text).path(&self.source.name).annotation(annotation);
+        let shown = excerpt::excerpt(&self.source.text, self.span.clone());
+        let annotation = AnnotationKind::Primary.span(shown.span).label(self.label.as_deref());
+        let snippet =
+            Snippet::source(&shown.text).line_start(shown.line).path(&self.source.name).annotation(annotation);
         let mut group = Level::ERROR.primary_title(&self.message).element(snippet);
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help));
@@ -135,7 +135,12 @@ impl Faults {
 
     /// All of them, by file and place, the same fault once.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
-        let mut all = self.0.into_inner();
+        self.take_sorted()
+    }
+
+    /// As [`Faults::into_sorted`], leaving none.
+    pub fn take_sorted(&self) -> Vec<Diagnostic> {
+        let mut all = self.0.take();
         all.sort_by(|a, b| (&a.source.name, a.span.start).cmp(&(&b.source.name, b.span.start)));
         all.dedup();
         all

@@ -79,10 +79,19 @@ fn entry(published: &Published, change: &Change) -> Value {
     json!({
         "sequence": change.sequence,
         "key": change.key,
-        "href": format!("{}/{}", published.path, change.key),
+        "href": href(published, &change.key),
         "version": change.version,
         "etag": etag.to_str().unwrap_or_default(),
         "changed_at": change.changed_at.to_string(),
         "run": change.run.to_string(),
     })
+}
+
+/// The path of a record. A key that is also the name of the feed gets it encoded in another way, so that the two are
+/// told apart.
+fn href(published: &Published, key: &str) -> String {
+    match key {
+        "changes" => format!("{}/%63hanges", published.path),
+        _ => format!("{}/{key}", published.path),
+    }
 }

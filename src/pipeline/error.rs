@@ -90,7 +90,10 @@ pub enum PipelineError {
         reject: Box<Reject>,
     },
     /// The document asked for is not there and never was.
-    #[error("resource {resource} has no document with key {key}, and no dead letter mentions it")]
+    #[error(
+        "resource {resource} has no document with key {key}, and no dead letter mentions it{}",
+        if key.contains('%') { " (the key is written as in the address: `%` itself is %25)" } else { "" }
+    )]
     NoTrace {
         /// The resource.
         resource: ResourceId,

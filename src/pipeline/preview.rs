@@ -29,7 +29,7 @@ pub fn preview(
 ) -> Result<Balance, PipelineError> {
     let file = path.display().to_string();
     let input = File::open(path).map_err(|source| PipelineError::Open { file: file.clone(), source })?;
-    let read_fault = |source| PipelineError::Read { file: file.clone(), source };
+    let read_fault = |source| PipelineError::Open { file: file.clone(), source };
     let mut balance = Balance::default();
     let mut reader = match plan.decoder.reader(input, Resume::default()) {
         Ok(reader) => reader,

@@ -24,8 +24,7 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 /// How often a watched folder is looked at: cheap, and it works on network shares, which notify nobody.
 const WATCH: Duration = Duration::from_secs(1);
 
-/// The schedules of the plans in force. Dropping it ends them as they wait; a run that is going on ends by
-/// itself, or at its next commit once the bridge stops.
+/// The schedules of the plans in force.
 pub struct Scheduler {
     tasks: TaskTracker,
     waiting: CancellationToken,
@@ -42,20 +41,22 @@ impl Scheduler {
         Scheduler { tasks, waiting }
     }
 
-    /// Waits until the runs that are going on have reached a safe place. The bridge's `stop` must be cancelled.
-    pub fn finish(&self, patience: Duration) -> impl Future<Output = ()> + 'static {
-        let tasks = self.tasks.clone();
-        async move {
-            if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
-                tracing::warn!("runs did not stop in time; the next start goes on from their last commit");
-            }
-        }
-    }
-}
-
-impl Drop for Scheduler {
-    fn drop(&mut self) {
+    /// Nothing is due any more; a run that is going on ends by itself, or at its next commit once the bridge stops.
+    pub fn retire(&self) {
         self.waiting.cancel();
+    }
+
+    /// Whether no run is going on any more.
+    pub fn is_over(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Waits until the runs that are going on have reached a safe place. The bridge's `stop` must be cancelled.
+    pub async fn finish(self, patience: Duration) {
+        self.retire();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            tracing::warn!("runs did not stop in time; the next start goes on from their last commit");
+        }
     }
 }
 

@@ -18,7 +18,9 @@ use jiff::Timestamp;
 use crate::record::{BlobId, ContentHash, Position, Reject, RejectCode, ResourceId};
 
 pub use key::{ApiKey, NewApiKey};
-pub use query::{ColumnType, Comparison, Filter, IndexedField, ListQuery, Page, ResourceSpec, Rows, Scalar, SortKey};
+pub use query::{
+    ColumnType, Comparison, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar, SortKey,
+};
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileState,
     Place, Run, RunId, RunOutcome, RunState,
@@ -160,9 +162,19 @@ impl RunLock {
 /// The contract. All methods may be called from any task; writes are serialised inside.
 #[async_trait]
 pub trait Staging: Send + Sync + 'static {
-    /// Makes the resource's table, generated columns and indexes what `spec` says: creates what is missing,
-    /// drops indexes no longer declared. Repeating it is cheap and harmless.
-    async fn prepare(&self, spec: &ResourceSpec) -> Result<(), StagingError>;
+    /// Makes the tables, generated columns and indexes of the resources what `specs` says: creates what is missing,
+    /// drops what is no longer declared; of all of them or, when one fails, of none. Repeating it is cheap and
+    /// harmless. For the one process that serves the resources: others call [`Staging::ensure`].
+    async fn prepare_all(&self, specs: &[ResourceSpec]) -> Result<(), StagingError>;
+
+    /// As [`Staging::prepare_all`], for one resource.
+    async fn prepare(&self, spec: &ResourceSpec) -> Result<(), StagingError> {
+        self.prepare_all(std::slice::from_ref(spec)).await
+    }
+
+    /// Creates the tables of the resources that are not there yet; what is there stays as it is, whatever it declares:
+    /// a running service may be reading by it.
+    async fn ensure(&self, specs: &[ResourceSpec]) -> Result<(), StagingError>;
 
     // Reading what is served.
 

@@ -104,11 +104,15 @@ pub struct ListQuery {
     pub sort: Vec<SortKey>,
     /// Continue after this row: its sort values and, last, its key. From [`Page::next`].
     pub after: Option<Vec<Scalar>>,
-    /// Rows at most; at least 1.
+    /// Rows at most; at least 1. A page ends earlier when its payloads have [`PAGE_BYTES`].
     pub limit: usize,
     /// Also count all that matches.
     pub count: bool,
 }
+
+/// Bytes of payload that a page has at most, unless its one row is larger: documents of megabytes must not fill the
+/// memory a hundred at a time.
+pub const PAGE_BYTES: usize = 8 << 20;
 
 /// Payloads one behind the other in one buffer, separated by commas, so that a page of JSON is not copied again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -103,3 +103,39 @@ fn a_missing_configuration_says_where_it_was_looked_for() {
     assert_eq!(code, 2);
     assert!(fault.contains("nowhere.toml not found"), "{fault}");
 }
+
+#[test]
+fn a_fault_of_syntax_stands_alone() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    site.write("tollbridge.toml", b"[server\nlisten = 1\n[backends.erp.files]\ninbox = \"inbox\"\n");
+    let (faults, code) = said(&site, &["check"]);
+    assert_eq!(code, 2);
+    assert!(faults.contains("tollbridge.toml:1:") && !faults.contains("there is no backend"), "{faults}");
+}
+
+#[test]
+fn a_secret_in_a_faulty_line_is_not_shown() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    site.write("tollbridge.toml", b"[staging]\nurl = \"mysql://tolly:hunter2@db/x\"\npassword = \"hunter3\"\n");
+    let (faults, code) = said(&site, &["check"]);
+    assert_eq!(code, 2);
+    assert!(faults.contains("tolly") && !faults.contains("hunter"), "{faults}");
+}
+
+#[test]
+fn keys_can_be_revoked_while_a_mapping_is_broken() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let (made, _) = site.json(&["keys", "create", "me"]);
+    site.write("mappings/broken.v1.toml", b"resource = 7\n");
+    assert_eq!(said(&site, &["keys", "list"]).1, 0);
+    let (revoked, code) = site.json(&["keys", "revoke", made[0]["id"].as_str().unwrap()]);
+    assert_eq!((code, &revoked[0]["revoked"]), (0, &json!(true)));
+}
+
+#[test]
+fn an_environment_that_is_no_text_is_no_matter() {
+    use std::os::unix::ffi::OsStrExt;
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let output = site.command(&["check"]).env("FOO", std::ffi::OsStr::from_bytes(b"\xff")).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}

@@ -143,3 +143,18 @@ fn it_stops_when_told_and_goes_on_when_started_again() {
     let service = site.serve();
     service.until(|| service.get("/v1/items/A", &key).ok().filter(|body| body.contains("9.99")));
 }
+
+#[test]
+fn a_command_leaves_the_tables_of_a_running_service_alone() {
+    let (site, key) = site();
+    site.write("mappings/items.v1.toml", format!("{MAPPING}[serve]\nsort = [\"price\"]\n").as_bytes());
+    site.deliver("items1.csv", b"ID;PRICE\nA;1,50\nB;2,00\n");
+    let service = site.serve();
+    service.until(|| service.get("/v1/items/A", &key).ok());
+    // The mapping is edited, but not taken over yet.
+    site.write("mappings/items.v1.toml", MAPPING.as_bytes());
+    for command in [&["preview", "items"][..], &["trace", "items", "A"], &["sync", "items"], &["keys", "list"]] {
+        assert_eq!(site.run(command).status.code(), Some(0), "{command:?}");
+    }
+    assert!(service.get("/v1/items?sort=-price", &key).unwrap().contains("2.00"));
+}

@@ -17,7 +17,7 @@ use super::convert::timestamp_or_null;
 use super::fault::Fault;
 use super::filter::{Access, Conditions, Filters, bad, bound, column};
 use super::resource::Resource;
-use crate::staging::{ListQuery, Page, Scalar, StagingError};
+use crate::staging::{ListQuery, PAGE_BYTES, Page, Scalar, StagingError};
 
 /// A sort criterion with its column.
 struct Criterion<'r> {
@@ -67,7 +67,8 @@ fn read(connection: &Connection, plan: &Plan<'_>, query: &ListQuery) -> Result<P
         // One row more than asked for tells whether there is a next page.
         let wanted = limit.saturating_sub(page.rows.len()).saturating_add(1);
         let is_full = plan.read(connection, &segment, wanted, &mut |id, payload| {
-            if page.rows.len() < limit {
+            let fits = page.rows.is_empty() || page.rows.bytes() + payload.len() <= PAGE_BYTES;
+            if page.rows.len() < limit && fits {
                 page.rows.push(payload, (limit - 1).saturating_sub(page.rows.len()));
                 last_row = Some(id);
                 return false;
@@ -290,7 +291,7 @@ mod tests {
             field("amount", ColumnType::ScaledInteger { scale: 2 }),
         ];
         let spec = ResourceSpec { id: "orders.v1".parse().unwrap(), indexed };
-        resource::prepare(&mut connection, &spec).unwrap();
+        resource::prepare(&mut connection, std::slice::from_ref(&spec)).unwrap();
         let resource = resource::load(&connection, &spec.id).unwrap().unwrap();
         (connection, resource)
     }

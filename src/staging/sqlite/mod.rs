@@ -179,6 +179,16 @@ fn status(connection: &Connection, resource: &Resource) -> Result<ResourceStatus
     })?)
 }
 
+impl SqliteStaging {
+    /// Takes note of the resources as they are in the database now.
+    async fn look_up(&self, doing: &'static str, specs: &[ResourceSpec]) -> Result<(), StagingError> {
+        for spec in specs {
+            self.read(doing, |connection| self.registry.reload(connection, &spec.id).map(drop)).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Reads a page; when another process has changed the declared fields meanwhile, once more with today's.
 fn page(connection: &Connection, registry: &Registry, id: &ResourceId, query: &ListQuery) -> Result<Page, Fault> {
     let resource = registry.find(connection, id)?;
@@ -192,16 +202,24 @@ fn page(connection: &Connection, registry: &Registry, id: &ResourceId, query: &L
 
 #[async_trait]
 impl Staging for SqliteStaging {
-    async fn prepare(&self, spec: &ResourceSpec) -> Result<(), StagingError> {
-        let doing = "prepare the tables of a resource";
-        let wanted = spec.clone();
-        let is_prepared =
-            self.read_aside(doing, move |connection, _| resource::is_prepared(connection, &wanted)).await?;
-        if !is_prepared {
-            let wanted = spec.clone();
-            self.write(doing, move |connection| resource::prepare(connection, &wanted)).await?;
+    async fn prepare_all(&self, specs: &[ResourceSpec]) -> Result<(), StagingError> {
+        let doing = "prepare the tables of the resources";
+        let wanted = specs.to_vec();
+        let unprepared = self.read_aside(doing, move |connection, _| resource::unprepared(connection, wanted)).await?;
+        if !unprepared.is_empty() {
+            self.write(doing, move |connection| resource::prepare(connection, &unprepared)).await?;
         }
-        self.read(doing, |connection| self.registry.reload(connection, &spec.id).map(drop)).await
+        self.look_up(doing, specs).await
+    }
+
+    async fn ensure(&self, specs: &[ResourceSpec]) -> Result<(), StagingError> {
+        let doing = "make the tables of the resources";
+        let wanted = specs.to_vec();
+        let unknown = self.read_aside(doing, move |connection, _| resource::unknown(connection, wanted)).await?;
+        if !unknown.is_empty() {
+            self.write(doing, move |connection| resource::prepare(connection, &unknown)).await?;
+        }
+        self.look_up(doing, specs).await
     }
 
     async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {

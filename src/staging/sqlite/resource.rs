@@ -58,27 +58,49 @@ impl Registry {
     }
 }
 
-/// Whether the database already has what `spec` asks for.
-pub(super) fn is_prepared(connection: &Connection, spec: &ResourceSpec) -> Result<bool, Fault> {
-    Ok(load(connection, &spec.id)?.is_some_and(|resource| {
-        let (obsolete, missing) = difference(&resource.columns, &spec.indexed);
-        obsolete.is_empty() && missing.is_empty()
-    }))
+/// Those whose tables are not what they ask for.
+pub(super) fn unprepared(connection: &Connection, specs: Vec<ResourceSpec>) -> Result<Vec<ResourceSpec>, Fault> {
+    keep(specs, |spec| {
+        Ok(load(connection, &spec.id)?.is_none_or(|resource| {
+            let (obsolete, missing) = difference(&resource.columns, &spec.indexed);
+            !obsolete.is_empty() || !missing.is_empty()
+        }))
+    })
 }
 
-/// Makes the resource's tables, columns and indexes what `spec` says.
-pub(super) fn prepare(connection: &mut Connection, spec: &ResourceSpec) -> Result<(), Fault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let resource = match load(&transaction, &spec.id)? {
-        Some(resource) => resource,
-        None => create(&transaction, &spec.id)?,
-    };
-    let (obsolete, missing) = difference(&resource.columns, &spec.indexed);
-    for column in obsolete {
-        drop_column(&transaction, resource.number, column)?;
+/// Those that have no tables.
+pub(super) fn unknown(connection: &Connection, specs: Vec<ResourceSpec>) -> Result<Vec<ResourceSpec>, Fault> {
+    keep(specs, |spec| Ok(load(connection, &spec.id)?.is_none()))
+}
+
+fn keep(
+    specs: Vec<ResourceSpec>,
+    mut wanted: impl FnMut(&ResourceSpec) -> Result<bool, Fault>,
+) -> Result<Vec<ResourceSpec>, Fault> {
+    let mut kept = Vec::new();
+    for spec in specs {
+        if wanted(&spec)? {
+            kept.push(spec);
+        }
     }
-    for field in missing {
-        add_column(&transaction, resource.number, field)?;
+    Ok(kept)
+}
+
+/// Makes the resources' tables, columns and indexes what `specs` says, all in one transaction.
+pub(super) fn prepare(connection: &mut Connection, specs: &[ResourceSpec]) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for spec in specs {
+        let resource = match load(&transaction, &spec.id)? {
+            Some(resource) => resource,
+            None => create(&transaction, &spec.id)?,
+        };
+        let (obsolete, missing) = difference(&resource.columns, &spec.indexed);
+        for column in obsolete {
+            drop_column(&transaction, resource.number, column)?;
+        }
+        for field in missing {
+            add_column(&transaction, resource.number, field)?;
+        }
     }
     transaction.commit()?;
     Ok(())

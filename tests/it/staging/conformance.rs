@@ -10,6 +10,7 @@ use tollbridge::staging::{
 };
 
 use super::support::{Reading, at, document, id, reject, spec};
+use super::tables::{a_page_has_so_many_bytes_at_most, what_is_ensured_stays_as_it_is};
 
 fn text(payload: &[u8]) -> &str {
     std::str::from_utf8(payload).unwrap()
@@ -383,7 +384,7 @@ async fn api_keys_are_found_by_hash_until_revoked(staging: Arc<dyn Staging>) {
     assert!(keys[1].revoked_at.is_some());
 }
 
-const FIELDS: &[(&str, ColumnType)] = &[
+pub(super) const FIELDS: &[(&str, ColumnType)] = &[
     ("status", ColumnType::Text),
     ("customer.crm id", ColumnType::Text),
     ("count", ColumnType::Integer),
@@ -408,11 +409,11 @@ async fn keys(staging: &Arc<dyn Staging>, filters: Vec<Filter>, sort: &str) -> S
     page.rows.iter().map(key).collect()
 }
 
-fn filter(path: &str, comparison: Comparison, values: Vec<Scalar>) -> Filter {
+pub(super) fn filter(path: &str, comparison: Comparison, values: Vec<Scalar>) -> Filter {
     Filter { path: path.to_owned(), comparison, values }
 }
 
-async fn six_orders(staging: &Arc<dyn Staging>) {
+pub(super) async fn six_orders(staging: &Arc<dyn Staging>) {
     staging.prepare(&spec(&id("orders.v1"), FIELDS)).await.unwrap();
     let blob = BlobId([1; 32]);
     let mut reading = Reading::of_file(staging, &id("orders.v1"), "f", blob).await;
@@ -568,4 +569,6 @@ conformance! { sqlite, super::super::support::sqlite:
     lists_sort_nulls_first_upwards_and_last_downwards,
     a_question_that_does_not_fit_is_refused,
     declared_fields_follow_the_mapping,
+    what_is_ensured_stays_as_it_is,
+    a_page_has_so_many_bytes_at_most,
 }

@@ -9,3 +9,4 @@ mod paging;
 mod processes;
 mod sqlite;
 mod support;
+mod tables;
