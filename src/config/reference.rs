@@ -18,6 +18,7 @@ pub fn config_reference() -> String {
         &sections::BACKEND,
         &files::SECTION,
         &gate::SECTION,
+        &gate::BREAKER,
         &telemetry::SECTION,
     ])
 }

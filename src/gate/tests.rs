@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Gate, Lane, Refused};
+use super::{Breaker, Config, Gate, Lane, Refused};
 
 fn config(max_in_flight: usize, queue: usize) -> Config {
     Config {
@@ -15,6 +15,7 @@ fn config(max_in_flight: usize, queue: usize) -> Config {
         queue_timeout: Duration::from_millis(500),
         settle: Duration::from_secs(5),
         sync_share: 0.5,
+        breaker: Breaker::default(),
     }
 }
 
@@ -46,7 +47,7 @@ async fn a_full_queue_refuses_at_once() {
         async move { gate.acquire(Lane::Interactive, Some(Duration::from_secs(60))).await.map(drop) }
     });
     tokio::task::yield_now().await;
-    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::QueueFull));
+    assert!(matches!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::QueueFull { .. })));
 }
 
 #[tokio::test(start_paused = true)]

@@ -107,11 +107,9 @@ impl Breaker {
     pub(super) fn ended(&mut self, settings: &Settings, end: End, probe: bool, cap: usize, now: Moment) {
         let failed = match end {
             End::Answered => false,
-            // That nobody saw the end is a failure of the backend only where it did not answer in time; who cancels
-            // a call says so by ending it otherwise.
-            End::Failed | End::Unseen => true,
-            End::Unused => {
-                // The probe was not used: the next one is it.
+            End::Failed | End::Lost => true,
+            End::Unused | End::Unseen => {
+                // The probe found nothing out: the next call is it.
                 if let (true, Stage::Probing { out }) = (probe, &mut self.stage) {
                     *out = false;
                 }

@@ -135,7 +135,11 @@ impl Line {
     }
 
     /// Takes out the next who may go.
-    pub(super) fn pop(&mut self, fate: impl Fn(Ticket) -> Fate, refused: &mut Vec<(Ticket, Refused)>) -> Option<Ticket> {
+    pub(super) fn pop(
+        &mut self,
+        fate: impl Fn(Ticket) -> Fate,
+        refused: &mut Vec<(Ticket, Refused)>,
+    ) -> Option<Ticket> {
         for _ in 0..self.ring.len() {
             let client = self.ring.front().cloned()?;
             let Some(at) = self.first_of(&client, &fate, refused) else {

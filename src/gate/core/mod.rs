@@ -127,7 +127,9 @@ pub(super) enum End {
     /// The backend has failed: no connection, a broken answer, an answer that says it is in trouble. It is done with
     /// the call all the same.
     Failed,
-    /// Nobody saw the end: the backend may still be at work.
+    /// The backend gave no answer in time, or its connection broke: it has failed, and may still be at work.
+    Lost,
+    /// Nobody saw the end, for reasons of our own (the caller has gone): the backend may still be at work.
     Unseen,
 }
 
@@ -219,8 +221,7 @@ impl Core {
 
     /// Whether a call of this lane may go now.
     fn has_place(&self, lane: Lane) -> bool {
-        self.in_flight() < self.cap()
-            && (!lane.is_background() || self.active[lane.index()] < self.limits.sync_places)
+        self.in_flight() < self.cap() && (!lane.is_background() || self.active[lane.index()] < self.limits.sync_places)
     }
 
     /// Somebody asks. Whoever is refused to make room is in `verdicts`.
@@ -272,7 +273,7 @@ impl Core {
         }
         match end {
             End::Unused => {}
-            End::Unseen => self.lingering.push(now + self.limits.settle),
+            End::Lost | End::Unseen => self.lingering.push(now + self.limits.settle),
             End::Answered | End::Failed => self.service.ended(now.saturating_sub(grant.granted)),
         }
         if end == End::Answered && caller_stayed {
@@ -362,8 +363,10 @@ impl Core {
 
     /// Whether the wait, as measured, is longer than the one who asks can wait: then it is kinder to say so at once.
     fn too_long(&self, number: usize, ask: &Ask, now: Moment) -> Option<Refused> {
-        let ahead_of_line: usize = self.lines[..number].iter().map(Line::len).sum();
-        let ahead = ahead_of_line + self.lines[number].ahead_of(&ask.client, ask.weight);
+        let in_line = self.lines[number].ahead_of(&ask.client, ask.weight);
+        let before: usize = self.lines[..number].iter().map(Line::len).sum();
+        // Better lines go first, but not for ever.
+        let ahead = in_line + before.min((in_line + 1) * PASSED_OVER as usize);
         let wait = self.service.waiting_for(ahead, self.cap());
         let answered = now + wait + self.service.estimate().unwrap_or_default();
         let in_time = now + wait <= ask.wait_until && ask.answer_by.is_none_or(|limit| answered <= limit);
@@ -372,24 +375,18 @@ impl Core {
 
     /// Sees that the queue has room for one more: it is full at what the backend serves within the time to wait. Whoever
     /// has most waiting for its weight gives way.
-    fn make_room(
-        &mut self,
-        number: usize,
-        ask: &Ask,
-        now: Moment,
-        verdicts: &mut Vec<Verdict>,
-    ) -> Result<(), Refused> {
+    fn make_room(&mut self, number: usize, ask: &Ask, now: Moment, verdicts: &mut Vec<Verdict>) -> Result<(), Refused> {
         let full = Refused::QueueFull { retry_after: self.expected_wait(ask.lane) };
         let in_lane: usize = lines_of(ask.lane).map(|other| self.lines[other].len()).sum();
         let bound = match ask.lane {
             Lane::Interactive => {
                 let target = self.pressure.target(self.limits.target_wait, now);
-                let within = self.service.served_within(target, self.cap()).max(LEAST_QUEUE);
-                within.min(self.limits.queue)
+                self.service.served_within(target, self.cap()).min(self.limits.queue)
             }
             Lane::Health | Lane::Operator | Lane::Sync => self.limits.queue,
         };
-        if in_lane < bound {
+        // A few of every line may always wait: a crowd in a better line must not shut them out.
+        if in_lane < bound || self.lines[number].len() < LEAST_QUEUE.min(self.limits.queue) {
             return Ok(());
         }
         // Only the line itself and those behind it give way.

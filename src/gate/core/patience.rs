@@ -1,14 +1,14 @@
 //! How long callers stay, learned from those who left.
 //!
 //! An estimate of survival (Kaplan and Meier, 1958): of those who were still there at some age, how many are there a
-//! while later? Ages fall into steps that grow by a fifth, from a millisecond to a minute; what was seen long ago
-//! counts less and less.
+//! while later? Ages fall into steps that grow by a thirtieth, from ten milliseconds to a minute; what was seen long
+//! ago counts less and less.
 
 use std::time::Duration;
 
-const STEPS: usize = 64;
-const FIRST: f64 = 0.001;
-const GROWTH: f64 = 1.2;
+const STEPS: usize = 270;
+const FIRST: f64 = 0.01;
+const GROWTH: f64 = 31.0 / 30.0;
 
 /// Fewer say nothing.
 const ENOUGH: f64 = 20.0;
