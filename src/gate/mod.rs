@@ -19,8 +19,11 @@ mod core;
 mod lane;
 mod permit;
 mod refused;
+mod slots;
 
 use std::collections::HashMap;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +37,7 @@ pub use config::{BREAKER, Breaker, Config, SECTION};
 pub use lane::Lane;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
+use slots::{Slot, Slots};
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
 pub trait Observer: Send + Sync {
@@ -91,7 +95,12 @@ pub struct Gate {
     /// What moments are counted from.
     origin: Instant,
     state: Mutex<State>,
+    /// The places as all processes of the machine see them.
+    slots: Option<Mutex<Slots>>,
 }
+
+/// How often a place is looked for that another process has: nobody announces it.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 type Answer = Result<Permit, Refused>;
 
@@ -123,8 +132,28 @@ impl State {
 }
 
 impl Gate {
-    /// A gate for `backend`; `observer` hears of every grant, refusal and end.
+    /// A gate for `backend`, of this process alone; `observer` hears of every grant, refusal and end.
     pub fn new(backend: impl Into<String>, config: Config, observer: Option<Arc<dyn Observer>>) -> Arc<Gate> {
+        Gate::with(backend.into(), config, observer, None)
+    }
+
+    /// As [`Gate::new`], sharing the places with all processes that name the same folder; what calls ran when a process
+    /// died counts against the cap until it is settled.
+    pub fn shared(
+        backend: impl Into<String>,
+        config: Config,
+        observer: Option<Arc<dyn Observer>>,
+        folder: &Path,
+    ) -> io::Result<Arc<Gate>> {
+        Ok(Gate::with(backend.into(), config, observer, Some(Mutex::new(Slots::open(folder)?))))
+    }
+
+    fn with(
+        backend: String,
+        config: Config,
+        observer: Option<Arc<dyn Observer>>,
+        slots: Option<Mutex<Slots>>,
+    ) -> Arc<Gate> {
         let state = State {
             core: Core::new(config.limits()),
             config,
@@ -133,7 +162,7 @@ impl Gate {
             granted: 0,
             refused: 0,
         };
-        Arc::new(Gate { backend: backend.into(), observer, origin: Instant::now(), state: Mutex::new(state) })
+        Arc::new(Gate { backend, observer, origin: Instant::now(), state: Mutex::new(state), slots })
     }
 
     /// The backend's name.
@@ -165,7 +194,12 @@ impl Gate {
 
     /// Waits for a place. Dropping the future leaves the queue.
     pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
-        let result = self.wait_for_place(ask).await;
+        let asked = self.now();
+        let wait = ask.wait;
+        let result = match self.wait_for_place(ask).await {
+            Ok(permit) => self.wait_for_slot(permit, asked, wait).await,
+            Err(refused) => Err(refused),
+        };
         if let Err(reason) = &result {
             self.state.lock().refused += 1;
             if let Some(observer) = &self.observer {
@@ -236,6 +270,46 @@ impl Gate {
         }
     }
 
+    /// Waits until a place is not another process's.
+    async fn wait_for_slot(
+        &self,
+        mut permit: Permit,
+        asked: Moment,
+        wait: Option<Duration>,
+    ) -> Result<Permit, Refused> {
+        let Some(slots) = &self.slots else { return Ok(permit) };
+        loop {
+            let (cap, settle, patience) = {
+                let config = &self.state.lock().config;
+                (config.max_in_flight, config.settle, wait.unwrap_or(config.queue_timeout))
+            };
+            let taken = slots.lock().take(cap, settle, self.now());
+            match taken {
+                Ok(Some(slot)) => {
+                    permit.slot = Some(slot);
+                    return Ok(permit);
+                }
+                Ok(None) if self.now() >= asked.saturating_add(patience) => return Err(Refused::Deadline),
+                Ok(None) => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(error) => {
+                    tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be locked");
+                    return Err(Refused::Unmarked);
+                }
+            }
+        }
+    }
+
+    /// Gives the place back that all processes see.
+    fn give_back(&self, slot: Slot, end: End, now: Moment) {
+        let Some(slots) = &self.slots else { return };
+        let settle = self.state.lock().config.settle;
+        let rests = matches!(end, End::Lost | End::Unseen).then(|| now + settle);
+        if let Err(error) = slots.lock().give_back(slot, rests) {
+            // The lock goes with the file; what the file says makes the next one wait.
+            tracing::error!(backend = self.backend, error = %error, "a place of a gate cannot be given back in order");
+        }
+    }
+
     /// Lets waiting calls through while there are places.
     fn pump(self: &Arc<Self>) {
         let untaken = {
@@ -248,8 +322,11 @@ impl Gate {
     }
 
     /// Gives a place back; a call whose end nobody saw lingers first.
-    fn release(self: &Arc<Self>, grant: &Grant, end: End, caller_stayed: bool) {
+    fn release(self: &Arc<Self>, grant: &Grant, slot: Option<Slot>, end: End, caller_stayed: bool) {
         let now = self.now();
+        if let Some(slot) = slot {
+            self.give_back(slot, end, now);
+        }
         self.state.lock().core.end(grant, end, caller_stayed, now);
         if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
             observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
@@ -261,9 +338,12 @@ impl Gate {
         self.state.lock().core.caller_left(grant, self.now());
     }
 
-    /// How the gate stands now.
+    /// How the gate stands now. Asked every few seconds, it also gives settled places back to other processes.
     pub fn status(self: &Arc<Self>) -> Status {
         self.pump();
+        if let Some(Err(error)) = self.slots.as_ref().map(|slots| slots.lock().settle(self.now())) {
+            tracing::error!(backend = self.backend, error = %error, "a place of a gate cannot be given back in order");
+        }
         let state = self.state.lock();
         Status {
             backend: self.backend.clone(),

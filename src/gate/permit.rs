@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::core::{End, Grant, Moment};
+use super::slots::Slot;
 use super::{Gate, Lane};
 
 /// A place in flight. Adapters take `&Permit` in their signatures and wrap each exchange with the backend in
@@ -15,6 +16,8 @@ use super::{Gate, Lane};
 pub struct Permit {
     gate: Arc<Gate>,
     grant: Grant,
+    /// The place as other processes see it.
+    pub(super) slot: Option<Slot>,
     caller_left: AtomicBool,
     /// How the last call stands, and with it the permit.
     stage: AtomicU8,
@@ -38,6 +41,7 @@ impl Permit {
         Permit {
             gate,
             grant,
+            slot: None,
             caller_left: AtomicBool::new(false),
             stage: AtomicU8::new(UNUSED),
             failed: AtomicBool::new(false),
@@ -101,7 +105,8 @@ impl Drop for Permit {
             _ => End::Unseen,
         };
         let stayed = !self.caller_left.load(Ordering::Acquire);
-        self.gate.release(&self.grant, end, stayed);
+        let slot = self.slot.take();
+        self.gate.release(&self.grant, slot, end, stayed);
     }
 }
 

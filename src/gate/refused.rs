@@ -27,6 +27,9 @@ pub enum Refused {
         /// When it is tried again.
         retry_after: Duration,
     },
+    /// The files that stand for the places cannot be locked; the log says why.
+    #[error("the places of the backend's gate cannot be locked; the log says why")]
+    Unmarked,
     /// The gate is closing down.
     #[error("the service is shutting down")]
     Closed,
@@ -40,6 +43,7 @@ impl Refused {
             Refused::TooLong { .. } => "too_long",
             Refused::Deadline => "deadline",
             Refused::BreakerOpen { .. } => "breaker_open",
+            Refused::Unmarked => "unmarked",
             Refused::Closed => "closed",
         }
     }
@@ -50,7 +54,7 @@ impl Refused {
             Refused::QueueFull { retry_after }
             | Refused::TooLong { retry_after }
             | Refused::BreakerOpen { retry_after } => Some(retry_after),
-            Refused::Deadline | Refused::Closed => None,
+            Refused::Deadline | Refused::Unmarked | Refused::Closed => None,
         }
     }
 }

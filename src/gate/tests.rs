@@ -195,3 +195,32 @@ proptest! {
         prop_assert!(result.1.high_water <= cap);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_keep_one_cap_and_neither_waits_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = || Gate::shared("erp", config(2, 10), None, folder.path()).unwrap();
+    let (service, command) = (gate(), gate());
+    let first = service.acquire(Lane::Interactive, None).await.unwrap();
+    let second = command.acquire(Lane::Sync, None).await.unwrap();
+    assert_eq!(service.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    assert_eq!(command.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    let waiting = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { service.acquire(Lane::Interactive, Some(Duration::from_secs(9))).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    second.begin().answered();
+    drop(second);
+    let third = waiting.await.unwrap().unwrap();
+    // A call that is dropped half-way keeps its place for the other process as well.
+    drop(third.begin());
+    drop(third);
+    assert_eq!(command.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    assert_eq!(service.status().lingering, 1);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(service.status().lingering, 0);
+    let fourth = command.acquire(Lane::Interactive, None).await;
+    assert!(fourth.is_ok());
+    drop((first, fourth));
+}

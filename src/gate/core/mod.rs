@@ -209,11 +209,6 @@ impl Core {
         self.service.estimate()
     }
 
-    /// Calls in flight of an earlier life, each until when it may still be at work.
-    pub(super) fn hold_back(&mut self, until: impl IntoIterator<Item = Moment>) {
-        self.lingering.extend(until);
-    }
-
     /// The cap that holds now: the operator's, or less while a backend recovers.
     fn cap(&self) -> usize {
         self.breaker.ramp().map_or(self.limits.max_in_flight, |places| places.min(self.limits.max_in_flight))

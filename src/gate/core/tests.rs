@@ -264,7 +264,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// Whatever happens in whatever order: nothing goes over the cap that was in force when it went, nobody gets two
     /// answers, nobody is forgotten, and no place is lost.
