@@ -10,6 +10,7 @@ mod secret;
 mod service;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,14 @@ pub enum AppError {
     /// The store of raw input.
     #[error(transparent)]
     Landing(#[from] LandingError),
+    /// The files that stand for the places at a backend.
+    #[error("the gates' folder {folder} cannot be used: {source}; it must be writable for the user of the service")]
+    Gate {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
 }
 
 /// Opens staging and landing and puts the configuration in force, for a command that may run beside a service: what
@@ -41,7 +50,7 @@ pub enum AppError {
 pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.ensure(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded);
+    put_in_force(&bridge, loaded)?;
     Ok(bridge)
 }
 
@@ -49,7 +58,7 @@ pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 async fn open_to_serve(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.prepare_all(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded);
+    put_in_force(&bridge, loaded)?;
     Ok(bridge)
 }
 
@@ -66,17 +75,20 @@ fn parts(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 
 /// Swaps the configuration in force for this one. Gates are kept, with new settings, so that what is in flight
 /// stays counted.
-fn put_in_force(bridge: &Bridge, loaded: &Loaded) {
+fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
     let before = bridge.world.load_full();
+    let mut gates = HashMap::new();
+    for name in loaded.config.backends.keys().filter(|name| !before.backends.contains_key(*name)) {
+        let watch = Arc::new(GateWatch(bridge.metrics.gate(name)));
+        gates.insert(name.clone(), gate(&loaded.config, name, Some(watch))?);
+    }
     let mut backends = HashMap::new();
     for (name, config) in &loaded.config.backends {
-        let gate = match before.backends.get(name) {
-            Some(kept) => {
-                kept.gate.reconfigure(config.gate.clone());
-                Arc::clone(&kept.gate)
-            }
-            None => Gate::new(name, config.gate.clone(), Some(Arc::new(GateWatch(bridge.metrics.gate(name))))),
+        let Some(gate) = gates.remove(name).or_else(|| before.backends.get(name).map(|kept| Arc::clone(&kept.gate)))
+        else {
+            continue;
         };
+        gate.reconfigure(config.gate.clone());
         let door = config.inbox.door();
         door.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
         backends.insert(name.clone(), Arc::new(Backend { gate, door }));
@@ -87,6 +99,19 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) {
         }
     }
     bridge.world.store(Arc::new(World { plans: loaded.plans.clone(), backends }));
+    Ok(())
+}
+
+/// The gate of a backend. Its places lie beside the staging database, so that a command and the service keep one cap.
+fn gate(config: &Config, name: &str, observer: Option<Arc<dyn Observer>>) -> Result<Arc<Gate>, AppError> {
+    let own = config.backends.get(name).map(|backend| backend.gate.clone()).unwrap_or_default();
+    let beside = config.staging.sqlite.parent().unwrap_or(Path::new(""));
+    // A name is any text; a folder's is not.
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let folder: String =
+        name.chars().map(|c| if plain(c) { c.to_string() } else { format!("-{:x}-", c as u32) }).collect();
+    let folder = beside.join("gates").join(folder);
+    Gate::shared(name, own, observer, &folder).map_err(|source| AppError::Gate { folder, source })
 }
 
 /// What a person should know of the backends although they work.
@@ -98,7 +123,13 @@ pub fn doubts(loaded: &Loaded) -> Vec<String> {
 pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, PipelineError>)> {
     let mut results = Vec::new();
     for (name, config) in &loaded.config.backends {
-        let gate = Gate::new(name, config.gate.clone(), None);
+        let gate = match gate(&loaded.config, name, None) {
+            Ok(gate) => gate,
+            Err(source) => {
+                results.push((name.clone(), Err(PipelineError::NoGate { reason: source.to_string() })));
+                continue;
+            }
+        };
         let door = config.inbox.door();
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
             Ok(permit) => match tokio::task::spawn_blocking(move || door.probe(&permit)).await {

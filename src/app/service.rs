@@ -86,7 +86,10 @@ impl Service {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
-        put_in_force(&self.bridge, &loaded);
+        if let Err(error) = put_in_force(&self.bridge, &loaded) {
+            tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
+            return Err(LoadError::Refused(error.to_string()));
+        }
         let kept = self.config.sections_that_differ(&loaded.config);
         if !kept.is_empty() {
             tracing::warn!(sections = kept.join(", "), "these sections have changed and need a restart to be in force");

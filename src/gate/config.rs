@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::core::{BreakerSettings, Limits};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
 /// Keys of `[backends.NAME.gate]`.
@@ -19,13 +20,13 @@ pub static SECTION: Section = Section {
             name: "queue",
             shape: "integer",
             presence: Presence::Default("256"),
-            doc: "calls that may wait for a place, 0 to 100000",
+            doc: "calls that may wait for a place, 0 to 100000; fewer may when the backend is too slow to serve them in time",
         },
         Key {
             name: "queue_timeout",
             shape: "duration",
             presence: Presence::Default("\"500ms\""),
-            doc: "how long a call may wait for a place",
+            doc: "how long a call may wait for a place; the queue is as long as the backend serves in this time",
         },
         Key {
             name: "settle",
@@ -39,8 +40,66 @@ pub static SECTION: Section = Section {
             presence: Presence::Default("0.5"),
             doc: "share of the cap that scheduled runs may use, 0 to 1; always at least one place",
         },
+        Key {
+            name: "breaker",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "when to leave the backend alone for a while: see below",
+        },
     ],
 };
+
+/// Keys of `[backends.NAME.gate.breaker]`.
+pub static BREAKER: Section = Section {
+    path: "backends.NAME.gate.breaker",
+    doc: "When the backend fails again and again it is left alone for a while; then one call finds out whether it is back.",
+    keys: &[
+        Key {
+            name: "failures",
+            shape: "integer",
+            presence: Presence::Default("5"),
+            doc: "failed calls within `window` after which it is left alone, if they are at least half of all; 0 is never",
+        },
+        Key {
+            name: "window",
+            shape: "duration",
+            presence: Presence::Default("\"30s\""),
+            doc: "the time that failures are counted over",
+        },
+        Key {
+            name: "cool_down",
+            shape: "duration",
+            presence: Presence::Default("\"10s\""),
+            doc: "how long it is left alone; twice as long each time that it fails again, up to sixteen times",
+        },
+    ],
+};
+
+/// When to leave a failing backend alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures within `window`; 0 is never.
+    pub failures: usize,
+    /// The time that failures are counted over.
+    pub window: Duration,
+    /// How long it is left alone at first.
+    pub cool_down: Duration,
+}
+
+impl Default for Breaker {
+    /// As the keys' defaults.
+    fn default() -> Breaker {
+        Breaker { failures: 5, window: Duration::from_secs(30), cool_down: Duration::from_secs(10) }
+    }
+}
+
+impl Breaker {
+    fn read(table: &Table<'_>) -> Option<Breaker> {
+        let failures = table.integer("failures", 0..=10_000);
+        let (window, cool_down) = (table.duration("window"), table.duration("cool_down"));
+        Some(Breaker { failures: usize::try_from(failures?).ok()?, window: window?, cool_down: cool_down? })
+    }
+}
 
 /// A gate's settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +114,22 @@ pub struct Config {
     pub settle: Duration,
     /// Share of the cap for scheduled runs.
     pub sync_share: f64,
+    /// When to leave the backend alone.
+    pub breaker: Breaker,
+}
+
+impl Default for Config {
+    /// As the keys' defaults.
+    fn default() -> Config {
+        Config {
+            max_in_flight: 4,
+            queue: 256,
+            queue_timeout: Duration::from_millis(500),
+            settle: Duration::from_secs(5),
+            sync_share: 0.5,
+            breaker: Breaker::default(),
+        }
+    }
 }
 
 impl Config {
@@ -65,17 +140,35 @@ impl Config {
         let queue_timeout = table.duration("queue_timeout");
         let settle = table.duration("settle");
         let sync_share = table.fraction("sync_share");
+        let breaker = match table.table("breaker", &BREAKER) {
+            Some(breaker) => Breaker::read(&breaker),
+            None => (!table.has("breaker")).then(Breaker::default),
+        };
         Some(Config {
             max_in_flight: usize::try_from(max_in_flight?).ok()?,
             queue: usize::try_from(queue?).ok()?,
             queue_timeout: queue_timeout?,
             settle: settle?,
             sync_share: sync_share?,
+            breaker: breaker?,
         })
     }
 
+    /// The numbers that the core decides by.
+    pub(super) fn limits(&self) -> Limits {
+        let Breaker { failures, window, cool_down } = self.breaker;
+        Limits {
+            max_in_flight: self.max_in_flight,
+            sync_places: self.sync_places(),
+            queue: self.queue,
+            target_wait: self.queue_timeout,
+            settle: self.settle,
+            breaker: BreakerSettings { failures, window, cool_down },
+        }
+    }
+
     /// Places that scheduled runs may take at once.
-    pub(super) fn sync_places(&self) -> usize {
+    fn sync_places(&self) -> usize {
         let share = (self.max_in_flight as f64 * self.sync_share).floor() as usize;
         share.clamp(1, self.max_in_flight)
     }

@@ -5,52 +5,39 @@
 //! answer (a panic, a dropped future) keeps its place for [`Config::settle`] as *lingering*, because the backend
 //! may still be working on it.
 //!
-//! Who cannot be served at once waits in a bounded queue, in a lane: people first, then operators' and
-//! scheduled runs, whose share of the cap is limited. A place in the queue ends at its deadline.
+//! Who cannot be served at once waits in a queue that is as long as the backend can serve in the time to wait, in a
+//! lane: people first, then operators' and scheduled runs, whose share of the cap is limited. Clients of a lane take
+//! turns by their weights. A place in the queue ends at its deadline, and who could not be served by then is told so at
+//! once.
 //!
-//! The gate knows no backend, no protocol and no database.
+//! What is decided is in `core`, without clock, lock or task; here it meets them. The gate knows no backend, no protocol
+//! and no database.
 
+mod ask;
 mod config;
+mod core;
 mod lane;
 mod permit;
-mod queue;
+mod refused;
+mod slots;
 
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-pub use config::{Config, SECTION};
+use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
+pub use ask::{Ask, Priority};
+pub use config::{BREAKER, Breaker, Config, SECTION};
 pub use lane::Lane;
 pub use permit::{Call, Permit};
-use queue::{Queue, Waiter};
-
-/// Why the gate did not let a call through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The queue had no room.
-    #[error("the queue in front of the backend is full")]
-    QueueFull,
-    /// No place came free before the deadline.
-    #[error("the backend was busy for the whole time the call could wait")]
-    Deadline,
-    /// The gate is closing down.
-    #[error("the service is shutting down")]
-    Closed,
-}
-
-impl Refused {
-    /// The reason in metrics and problems.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Refused::QueueFull => "queue_full",
-            Refused::Deadline => "deadline",
-            Refused::Closed => "closed",
-        }
-    }
-}
+pub use refused::{BreakerState, Refused};
+use slots::{Slot, Slots, WallTime};
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
 pub trait Observer: Send + Sync {
@@ -75,8 +62,12 @@ pub struct Status {
     pub lingering: usize,
     /// Calls waiting, by lane.
     pub queued: [usize; Lane::COUNT],
-    /// How many may wait.
+    /// How many may wait at most.
     pub queue: usize,
+    /// Whether the backend is called at all.
+    pub breaker: BreakerState,
+    /// How long a call takes, as measured; `None` before the first calls have ended.
+    pub service_time: Option<Duration>,
     /// The most calls ever in flight at once.
     pub high_water: usize,
     /// Calls let through since the start.
@@ -101,58 +92,80 @@ impl Status {
 pub struct Gate {
     backend: String,
     observer: Option<Arc<dyn Observer>>,
+    /// What moments are counted from.
+    origin: Instant,
+    /// The wall clock then.
+    began: WallTime,
     state: Mutex<State>,
+    /// The places as all processes of the machine see them.
+    slots: Option<Mutex<Slots>>,
 }
+
+/// How often a place is looked for that another process has: nobody announces it.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+type Answer = Result<Permit, Refused>;
 
 struct State {
     config: Config,
-    active: [usize; Lane::COUNT],
-    lingering: Vec<Instant>,
-    queue: Queue,
+    core: Core,
+    waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
     high_water: usize,
     granted: u64,
     refused: u64,
-    closed: bool,
 }
 
 impl State {
-    fn in_flight(&self) -> usize {
-        self.active.iter().sum::<usize>() + self.lingering.len()
-    }
-
-    /// Whether a call of this lane may go now.
-    fn has_place(&self, lane: Lane) -> bool {
-        self.in_flight() < self.config.max_in_flight
-            && (!lane.is_background() || self.active[lane.index()] < self.config.sync_places())
-    }
-
-    /// Takes the next caller who may go out of the queue.
-    fn next_waiter(&mut self, now: Instant) -> Option<(Lane, Waiter)> {
-        for lane in Lane::ALL {
-            if self.has_place(lane)
-                && let Some(waiter) = self.queue.pop(lane, now)
-            {
-                return Some((lane, waiter));
+    /// Hands verdicts to those who wait. What nobody takes any more is answered, to be dropped outside the lock.
+    #[must_use = "permits must not be dropped under the lock"]
+    fn deliver(&mut self, gate: &Arc<Gate>, verdicts: Vec<Verdict>) -> Vec<Answer> {
+        let mut untaken = Vec::new();
+        for Verdict { ticket, outcome } in verdicts {
+            let answer = outcome.map(|grant| Permit::new(Arc::clone(gate), grant));
+            self.granted += u64::from(answer.is_ok());
+            match self.waiting.remove(&ticket) {
+                Some(sender) => untaken.extend(sender.send(answer).err()),
+                None => untaken.push(answer),
             }
         }
-        None
+        self.high_water = self.high_water.max(self.core.in_flight());
+        untaken
     }
 }
 
 impl Gate {
-    /// A gate for `backend`; `observer` hears of every grant, refusal and end.
+    /// A gate for `backend`, of this process alone; `observer` hears of every grant, refusal and end.
     pub fn new(backend: impl Into<String>, config: Config, observer: Option<Arc<dyn Observer>>) -> Arc<Gate> {
+        Gate::with(backend.into(), config, observer, None)
+    }
+
+    /// As [`Gate::new`], sharing the places with all processes that name the same folder; what calls ran when a process
+    /// died counts against the cap until it is settled.
+    pub fn shared(
+        backend: impl Into<String>,
+        config: Config,
+        observer: Option<Arc<dyn Observer>>,
+        folder: &Path,
+    ) -> io::Result<Arc<Gate>> {
+        Ok(Gate::with(backend.into(), config, observer, Some(Mutex::new(Slots::open(folder)?))))
+    }
+
+    fn with(
+        backend: String,
+        config: Config,
+        observer: Option<Arc<dyn Observer>>,
+        slots: Option<Mutex<Slots>>,
+    ) -> Arc<Gate> {
         let state = State {
+            core: Core::new(config.limits()),
             config,
-            active: [0; Lane::COUNT],
-            lingering: Vec::new(),
-            queue: Queue::default(),
+            waiting: HashMap::new(),
             high_water: 0,
             granted: 0,
             refused: 0,
-            closed: false,
         };
-        Arc::new(Gate { backend: backend.into(), observer, state: Mutex::new(state) })
+        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Arc::new(Gate { backend, observer, origin: Instant::now(), began, state: Mutex::new(state), slots })
     }
 
     /// The backend's name.
@@ -168,13 +181,28 @@ impl Gate {
     /// Puts new settings in force. Nobody in flight or in the queue is dropped: under a lower cap the running
     /// calls finish first.
     pub fn reconfigure(self: &Arc<Self>, config: Config) {
-        self.state.lock().config = config;
-        self.pump(Instant::now());
+        {
+            let mut state = self.state.lock();
+            state.core.set_limits(config.limits());
+            state.config = config;
+        }
+        self.pump();
     }
 
-    /// Waits for a place, at most `wait` (or the gate's `queue_timeout`). Dropping the future leaves the queue.
+    /// Waits for a place in this lane, at most `wait` (or the gate's `queue_timeout`). Dropping the future leaves the
+    /// queue.
     pub async fn acquire(self: &Arc<Self>, lane: Lane, wait: Option<Duration>) -> Result<Permit, Refused> {
-        let result = self.wait_for_place(lane, wait).await;
+        self.admit(Ask { wait, ..Ask::new(lane) }).await
+    }
+
+    /// Waits for a place. Dropping the future leaves the queue.
+    pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
+        let asked = self.now();
+        let wait = ask.wait;
+        let result = match self.wait_for_place(ask).await {
+            Ok(permit) => self.wait_for_slot(permit, asked, wait).await,
+            Err(refused) => Err(refused),
+        };
         if let Err(reason) = &result {
             self.state.lock().refused += 1;
             if let Some(observer) = &self.observer {
@@ -184,101 +212,153 @@ impl Gate {
         result
     }
 
-    async fn wait_for_place(self: &Arc<Self>, lane: Lane, wait: Option<Duration>) -> Result<Permit, Refused> {
-        let asked = Instant::now();
-        let (deadline, mut granted) = {
+    fn now(&self) -> Moment {
+        self.origin.elapsed()
+    }
+
+    /// The wall clock at a moment. It does not jump while the gate lives.
+    fn wall_time(&self, moment: Moment) -> WallTime {
+        self.began.saturating_add(moment)
+    }
+
+    async fn wait_for_place(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
+        let now = self.now();
+        let (ticket, mut answer, wait_until) = {
             let mut state = self.state.lock();
-            let deadline = asked + wait.unwrap_or(state.config.queue_timeout);
-            if state.closed {
-                return Err(Refused::Closed);
+            let wait_until = now.saturating_add(ask.wait.unwrap_or(state.config.queue_timeout));
+            let ask = core::Ask {
+                lane: ask.lane,
+                client: ask.client,
+                weight: ask.weight,
+                priority: ask.priority,
+                serial: ask.serial,
+                wait_until,
+                answer_by: ask.patience.map(|patience| now.saturating_add(patience)),
+            };
+            let mut verdicts = Vec::new();
+            let arrival = state.core.arrive(ask, now, &mut verdicts);
+            // These are refusals only: whoever has come makes nobody go.
+            let untaken = state.deliver(self, verdicts);
+            debug_assert!(untaken.iter().all(Result::is_err));
+            match arrival {
+                Arrival::Granted(grant) => {
+                    state.granted += 1;
+                    state.high_water = state.high_water.max(state.core.in_flight());
+                    return Ok(Permit::new(Arc::clone(self), grant));
+                }
+                Arrival::Refused(refused) => return Err(refused),
+                Arrival::Queued(ticket) => {
+                    let (sender, answer) = oneshot::channel();
+                    state.waiting.insert(ticket, sender);
+                    (ticket, answer, wait_until)
+                }
             }
-            settle(&mut state, asked);
-            if state.queue.is_empty(lane) && state.has_place(lane) {
-                return Ok(self.grant(&mut state, lane, asked));
-            }
-            if state.queue.len() >= state.config.queue {
-                return Err(Refused::QueueFull);
-            }
-            let (sender, receiver) = oneshot::channel();
-            state.queue.push(lane, Waiter { sender, asked, deadline });
-            (deadline, receiver)
         };
+        let mut place = Place { gate: self, ticket, why: Leaving::Gone };
         loop {
-            // A lingering call settles by time alone: nobody announces it, so the waiters look after it.
-            let next_settled = self.state.lock().lingering.iter().min().copied();
-            let wake = next_settled.map_or(deadline, |settled| settled.min(deadline));
+            // Lingering calls settle and a breaker opens by time alone: nobody announces it, so the waiters look after
+            // it.
+            let next = self.state.lock().core.next_event().unwrap_or(Moment::MAX);
+            let wake = self.origin + next.clamp(now, wait_until);
             tokio::select! {
                 biased;
-                permit = &mut granted => return permit.map_err(|_| Refused::Closed),
+                answer = &mut answer => return answer.unwrap_or(Err(Refused::Closed)),
                 () = tokio::time::sleep_until(wake) => {}
             }
-            let now = Instant::now();
-            self.pump(now);
-            match granted.try_recv() {
-                Ok(permit) => return Ok(permit),
+            self.pump();
+            match answer.try_recv() {
+                Ok(answer) => return answer,
                 Err(oneshot::error::TryRecvError::Closed) => return Err(Refused::Closed),
-                Err(oneshot::error::TryRecvError::Empty) if now >= deadline => return Err(Refused::Deadline),
+                Err(oneshot::error::TryRecvError::Empty) if self.now() >= wait_until => {
+                    place.why = Leaving::Late;
+                    return Err(Refused::Deadline);
+                }
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
         }
     }
 
-    /// Lets waiting calls through while there are places.
-    fn pump(self: &Arc<Self>, now: Instant) {
-        let mut unwanted = Vec::new();
-        {
-            let mut state = self.state.lock();
-            settle(&mut state, now);
-            while let Some((lane, waiter)) = state.next_waiter(now) {
-                let permit = self.grant(&mut state, lane, waiter.asked);
-                // The caller may have left: then the permit comes back, and is given up outside the lock.
-                if let Err(permit) = waiter.sender.send(permit) {
-                    state.active[lane.index()] -= 1;
-                    state.granted -= 1;
-                    unwanted.push(permit);
+    /// Waits until a place is not another process's.
+    async fn wait_for_slot(
+        &self,
+        mut permit: Permit,
+        asked: Moment,
+        wait: Option<Duration>,
+    ) -> Result<Permit, Refused> {
+        let Some(slots) = &self.slots else { return Ok(permit) };
+        loop {
+            let (cap, settle, patience) = {
+                let config = &self.state.lock().config;
+                (config.max_in_flight, config.settle, wait.unwrap_or(config.queue_timeout))
+            };
+            let taken = slots.lock().take(cap, settle, self.wall_time(self.now()));
+            match taken {
+                Ok(Some(slot)) => {
+                    permit.slot = Some(slot);
+                    return Ok(permit);
+                }
+                Ok(None) if self.now() >= asked.saturating_add(patience) => return Err(Refused::Deadline),
+                Ok(None) => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(error) => {
+                    tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be locked");
+                    return Err(Refused::Unmarked);
                 }
             }
         }
-        for permit in unwanted {
-            permit.forget();
+    }
+
+    /// Gives the place back that all processes see.
+    fn give_back(&self, slot: Slot, end: End, now: Moment) {
+        let Some(slots) = &self.slots else { return };
+        let settle = self.state.lock().config.settle;
+        let lingers_until = matches!(end, End::Lost | End::Unseen).then(|| self.wall_time(now) + settle);
+        if let Err(error) = slots.lock().give_back(slot, lingers_until) {
+            // The lock goes with the file; what the file says makes the next one wait.
+            tracing::error!(backend = self.backend, error = %error, "a place of a gate cannot be given back in order");
         }
     }
 
-    fn grant(self: &Arc<Self>, state: &mut State, lane: Lane, asked: Instant) -> Permit {
-        state.active[lane.index()] += 1;
-        state.granted += 1;
-        state.high_water = state.high_water.max(state.in_flight());
-        Permit::new(Arc::clone(self), lane, asked)
-    }
-
-    /// Gives a place back; a call without an answer lingers first.
-    fn release(self: &Arc<Self>, lane: Lane, answered: bool, held: Duration) {
-        let now = Instant::now();
-        {
+    /// Lets waiting calls through while there are places.
+    fn pump(self: &Arc<Self>) {
+        let untaken = {
             let mut state = self.state.lock();
-            state.active[lane.index()] -= 1;
-            if !answered {
-                let settled = now + state.config.settle;
-                state.lingering.push(settled);
-            }
+            let mut verdicts = Vec::new();
+            state.core.pump(self.now(), &mut verdicts);
+            state.deliver(self, verdicts)
+        };
+        drop(untaken);
+    }
+
+    /// Gives a place back; a call whose end nobody saw lingers first.
+    fn release(self: &Arc<Self>, grant: &Grant, slot: Option<Slot>, end: End, caller_stayed: bool) {
+        let now = self.now();
+        if let Some(slot) = slot {
+            self.give_back(slot, end, now);
         }
-        if let Some(observer) = &self.observer {
-            observer.ended(answered, held);
+        self.state.lock().core.end(grant, end, caller_stayed, now);
+        if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
+            observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
         }
-        self.pump(now);
+        self.pump();
+    }
+
+    fn caller_left(&self, grant: &Grant) {
+        self.state.lock().core.caller_left(grant, self.now());
     }
 
     /// How the gate stands now.
-    pub fn status(&self) -> Status {
-        let mut state = self.state.lock();
-        settle(&mut state, Instant::now());
+    pub fn status(self: &Arc<Self>) -> Status {
+        self.pump();
+        let state = self.state.lock();
         Status {
             backend: self.backend.clone(),
             max_in_flight: state.config.max_in_flight,
-            active: state.active,
-            lingering: state.lingering.len(),
-            queued: Lane::ALL.map(|lane| state.queue.waiting(lane)),
+            active: state.core.active(),
+            lingering: state.core.lingering(),
+            queued: state.core.queued(),
             queue: state.config.queue,
+            breaker: state.core.breaker(),
+            service_time: state.core.service_time(),
             high_water: state.high_water,
             granted: state.granted,
             refused: state.refused,
@@ -286,19 +366,30 @@ impl Gate {
     }
 
     /// Refuses all who wait and all who come; calls in flight go on.
-    pub fn close(&self) {
-        let waiters = {
+    pub fn close(self: &Arc<Self>) {
+        let untaken = {
             let mut state = self.state.lock();
-            state.closed = true;
-            state.queue.drain()
+            let mut verdicts = Vec::new();
+            state.core.close(&mut verdicts);
+            state.deliver(self, verdicts)
         };
-        drop(waiters);
+        drop(untaken);
     }
 }
 
-/// Forgets lingering calls whose time is over.
-fn settle(state: &mut State, now: Instant) {
-    state.lingering.retain(|&settled| settled > now);
+/// A place in the queue; left when dropped.
+struct Place<'g> {
+    gate: &'g Arc<Gate>,
+    ticket: Ticket,
+    why: Leaving,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.gate.state.lock();
+        state.waiting.remove(&self.ticket);
+        state.core.leave(self.ticket, self.why, self.gate.now());
+    }
 }
 
 #[cfg(test)]

@@ -1,82 +1,116 @@
 //! The right to one call at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use super::core::{End, Grant, Moment};
+use super::slots::Slot;
 use super::{Gate, Lane};
 
 /// A place in flight. Adapters take `&Permit` in their signatures and wrap each exchange with the backend in
 /// [`Permit::begin`]; one permit serves calls one after the other.
 ///
-/// Dropping it gives the place back: at once when every call begun was answered, after the gate's `settle`
-/// time otherwise.
+/// Dropping it gives the place back: at once when the backend is done with every call begun, after the gate's
+/// `settle` time otherwise.
 pub struct Permit {
-    /// `None` once the permit was forgotten.
-    gate: Option<Arc<Gate>>,
-    lane: Lane,
-    granted: Instant,
-    waited: Duration,
-    unanswered: AtomicBool,
-    begun: AtomicBool,
+    gate: Arc<Gate>,
+    grant: Grant,
+    /// The place as other processes see it.
+    pub(super) slot: Option<Slot>,
+    caller_left: AtomicBool,
+    /// How the last call stands, and with it the permit.
+    stage: AtomicU8,
+    /// A call of this permit has failed.
+    failed: AtomicBool,
 }
 
+const UNUSED: u8 = 0;
+const DONE: u8 = 1;
+const RUNNING: u8 = 2;
+const LOST: u8 = 3;
+
 /// One exchange with the backend, from its first byte to its last.
-#[must_use = "a call that is not `answered` counts as still running at the backend"]
+#[must_use = "a call that is not ended counts as still running at the backend"]
 pub struct Call<'p> {
     permit: &'p Permit,
 }
 
 impl Permit {
-    pub(super) fn new(gate: Arc<Gate>, lane: Lane, asked: Instant) -> Permit {
-        let granted = Instant::now();
+    pub(super) fn new(gate: Arc<Gate>, grant: Grant) -> Permit {
         Permit {
-            gate: Some(gate),
-            lane,
-            granted,
-            waited: granted - asked,
-            unanswered: AtomicBool::new(false),
-            begun: AtomicBool::new(false),
+            gate,
+            grant,
+            slot: None,
+            caller_left: AtomicBool::new(false),
+            stage: AtomicU8::new(UNUSED),
+            failed: AtomicBool::new(false),
         }
     }
 
     /// The lane it was granted in.
     pub fn lane(&self) -> Lane {
-        self.lane
+        self.grant.lane
+    }
+
+    /// How long it was waited for.
+    pub fn waited(&self) -> Duration {
+        self.grant.granted.saturating_sub(self.grant.asked)
     }
 
     /// Marks that the backend is being called from now on.
     pub fn begin(&self) -> Call<'_> {
-        if !self.begun.swap(true, Ordering::AcqRel)
-            && let Some(gate) = &self.gate
-            && let Some(observer) = &gate.observer
+        if self.stage.swap(RUNNING, Ordering::AcqRel) == UNUSED
+            && let Some(observer) = &self.gate.observer
         {
-            observer.granted(self.lane, self.waited);
+            observer.granted(self.grant.lane, self.waited());
         }
-        self.unanswered.store(true, Ordering::Release);
         Call { permit: self }
     }
 
-    /// Drops the permit without giving anything back: the gate has done so itself.
-    pub(super) fn forget(mut self) {
-        self.gate = None;
+    /// The caller has gone. The call goes on counting until the backend is done with it; the gate learns how long such
+    /// callers stay.
+    pub fn caller_left(&self) {
+        if !self.caller_left.swap(true, Ordering::AcqRel) {
+            self.gate.caller_left(&self.grant);
+        }
     }
 }
 
 impl Call<'_> {
-    /// The backend is done with the call: it answered, well or badly, or its connection is provably over.
+    /// The backend is done with the call: it answered, well or with a refusal of its own.
     pub fn answered(self) {
-        self.permit.unanswered.store(false, Ordering::Release);
+        self.permit.stage.store(DONE, Ordering::Release);
+    }
+
+    /// The backend is done with the call, and it is in trouble: no connection, a broken answer, an answer that says so.
+    pub fn failed(self) {
+        self.permit.failed.store(true, Ordering::Release);
+        self.permit.stage.store(DONE, Ordering::Release);
+    }
+
+    /// The backend gave no answer in time, or the connection broke: it has failed, and may still be at work.
+    pub fn lost(self) {
+        self.permit.stage.store(LOST, Ordering::Release);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(gate) = self.gate.take() {
-            let answered = !self.unanswered.load(Ordering::Acquire);
-            gate.release(self.lane, answered, self.granted.elapsed());
-        }
+        let end = match self.stage.load(Ordering::Acquire) {
+            UNUSED => End::Unused,
+            DONE if self.failed.load(Ordering::Acquire) => End::Failed,
+            DONE => End::Answered,
+            LOST => End::Lost,
+            _ => End::Unseen,
+        };
+        let stayed = !self.caller_left.load(Ordering::Acquire);
+        let slot = self.slot.take();
+        self.gate.release(&self.grant, slot, end, stayed);
     }
+}
+
+/// How long the call of a grant has held its place.
+pub(super) fn held(grant: &Grant, now: Moment) -> Duration {
+    now.saturating_sub(grant.granted)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Gate, Lane, Refused};
+use super::{Breaker, Config, Gate, Lane, Refused};
 
 fn config(max_in_flight: usize, queue: usize) -> Config {
     Config {
@@ -15,6 +15,7 @@ fn config(max_in_flight: usize, queue: usize) -> Config {
         queue_timeout: Duration::from_millis(500),
         settle: Duration::from_secs(5),
         sync_share: 0.5,
+        breaker: Breaker::default(),
     }
 }
 
@@ -46,7 +47,7 @@ async fn a_full_queue_refuses_at_once() {
         async move { gate.acquire(Lane::Interactive, Some(Duration::from_secs(60))).await.map(drop) }
     });
     tokio::task::yield_now().await;
-    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::QueueFull));
+    assert!(matches!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::QueueFull { .. })));
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,4 +194,33 @@ proptest! {
         prop_assert_eq!(result.1.in_flight(), 0);
         prop_assert!(result.1.high_water <= cap);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_processes_keep_one_cap_and_neither_waits_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = || Gate::shared("erp", config(2, 10), None, folder.path()).unwrap();
+    let (service, command) = (gate(), gate());
+    let first = service.acquire(Lane::Interactive, None).await.unwrap();
+    let second = command.acquire(Lane::Sync, None).await.unwrap();
+    assert_eq!(service.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    assert_eq!(command.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    let waiting = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { service.acquire(Lane::Interactive, Some(Duration::from_secs(9))).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    second.begin().answered();
+    drop(second);
+    let third = waiting.await.unwrap().unwrap();
+    // A call that is dropped half-way keeps its place for the other process as well.
+    drop(third.begin());
+    drop(third);
+    assert_eq!(command.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    assert_eq!(service.status().lingering, 1);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(service.status().lingering, 0);
+    let fourth = command.acquire(Lane::Interactive, None).await;
+    assert!(fourth.is_ok());
+    drop((first, fourth));
 }

@@ -89,6 +89,12 @@ pub enum PipelineError {
         /// The new finding.
         reject: Box<Reject>,
     },
+    /// The backend's gate cannot be set up.
+    #[error("{reason}")]
+    NoGate {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The document asked for is not there and never was.
     #[error(
         "resource {resource} has no document with key {key}, and no dead letter mentions it{}",

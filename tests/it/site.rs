@@ -30,7 +30,7 @@ impl Site {
     /// One with the mappings given as (file name, text), and an inbox for their backend `erp`.
     pub(crate) fn with_mappings(mappings: &[(&str, &str)]) -> Site {
         let site = Site::new();
-        let config = "[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"0s\"\n[telemetry]\nlog = \"text\"\n";
+        let config = "[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"0s\"\n[backends.erp.gate]\nsettle = \"0s\"\n[telemetry]\nlog = \"text\"\n";
         site.write("tollbridge.toml", config.as_bytes());
         std::fs::create_dir(site.path("inbox")).unwrap();
         for (name, text) in mappings {

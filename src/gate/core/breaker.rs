@@ -1,0 +1,167 @@
+//! When a backend fails, it is left alone for a while; then one call finds out whether it is back.
+//!
+//! What counts is whether the *backend* failed. That the queue is full, that a caller has left, or that the backend
+//! says no to a request is no failure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{End, Moment};
+use crate::gate::BreakerState;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gate) struct Settings {
+    /// Failures within `window` after which it opens, provided that they are at least half of the calls; 0 is never.
+    pub(in crate::gate) failures: usize,
+    pub(in crate::gate) window: Duration,
+    /// How long it stays open; twice as long each time that the call after it fails, up to sixteen times.
+    pub(in crate::gate) cool_down: Duration,
+}
+
+const LONGEST: u32 = 16;
+
+/// Whether a call may go, as far as the breaker is concerned.
+pub(super) enum Admission {
+    Open,
+    Refused { retry_after: Duration },
+}
+
+#[derive(Default)]
+pub(super) struct Breaker {
+    stage: Stage,
+    /// Ends of calls within the window: when, and whether the backend failed.
+    ends: VecDeque<(Moment, bool)>,
+    failures: usize,
+    /// How many cool-downs in a row ended with a failure.
+    again: u32,
+}
+
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Closed,
+    Open {
+        until: Moment,
+    },
+    /// One call at a time.
+    Probing {
+        out: bool,
+    },
+    /// It is back: so many places at first, and more with each round of good calls.
+    Ramp {
+        places: usize,
+        good: usize,
+    },
+}
+
+/// Ends that are remembered, at most.
+const REMEMBERED: usize = 10_000;
+
+impl Breaker {
+    pub(super) fn state(&self) -> BreakerState {
+        match self.stage {
+            Stage::Closed | Stage::Ramp { .. } => BreakerState::Closed,
+            Stage::Open { .. } => BreakerState::Open,
+            Stage::Probing { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    /// The places that a backend has which has just come back.
+    pub(super) fn ramp(&self) -> Option<usize> {
+        match self.stage {
+            Stage::Ramp { places, .. } => Some(places),
+            _ => None,
+        }
+    }
+
+    pub(super) fn next_event(&self) -> Option<Moment> {
+        match self.stage {
+            Stage::Open { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    pub(super) fn admission(&mut self, settings: &Settings, now: Moment) -> Admission {
+        if let Stage::Open { until } = self.stage {
+            if now < until {
+                return Admission::Refused { retry_after: until.saturating_sub(now) };
+            }
+            self.stage = Stage::Probing { out: false };
+        }
+        match self.stage {
+            // The answer of the probe decides.
+            Stage::Probing { out: true } => Admission::Refused { retry_after: settings.cool_down },
+            _ => Admission::Open,
+        }
+    }
+
+    /// A call goes; answers whether it is the probe.
+    pub(super) fn granted(&mut self) -> bool {
+        if let Stage::Probing { out } = &mut self.stage {
+            return !std::mem::replace(out, true);
+        }
+        false
+    }
+
+    pub(super) fn ended(&mut self, settings: &Settings, end: End, probe: bool, cap: usize, now: Moment) {
+        let failed = match end {
+            End::Answered => false,
+            End::Failed | End::Lost => true,
+            End::Unused | End::Unseen => {
+                // The probe found nothing out: the next call is it.
+                if let (true, Stage::Probing { out }) = (probe, &mut self.stage) {
+                    *out = false;
+                }
+                return;
+            }
+        };
+        if settings.failures == 0 {
+            self.stage = Stage::Closed;
+            return;
+        }
+        match &mut self.stage {
+            Stage::Probing { .. } if probe => {
+                if failed {
+                    self.again = (self.again + 1).min(LONGEST.ilog2());
+                    self.stage = Stage::Open { until: now + settings.cool_down * (1 << self.again) };
+                } else {
+                    self.again = 0;
+                    self.ends.clear();
+                    self.failures = 0;
+                    self.stage = Stage::Ramp { places: 1, good: 0 };
+                }
+            }
+            // Calls that began before it opened say nothing new.
+            Stage::Probing { .. } | Stage::Open { .. } => {}
+            Stage::Ramp { places, good } if !failed => {
+                *good += 1;
+                if *good >= *places {
+                    *places *= 2;
+                    *good = 0;
+                    if *places >= cap {
+                        self.stage = Stage::Closed;
+                    }
+                }
+            }
+            Stage::Ramp { .. } | Stage::Closed => self.count(settings, failed, now),
+        }
+    }
+
+    fn count(&mut self, settings: &Settings, failed: bool, now: Moment) {
+        self.ends.push_back((now, failed));
+        self.failures += usize::from(failed);
+        while let Some((at, was_failure)) = self.ends.front().copied() {
+            if at + settings.window > now && self.ends.len() <= REMEMBERED {
+                break;
+            }
+            self.ends.pop_front();
+            self.failures -= usize::from(was_failure);
+        }
+        if failed && self.failures >= settings.failures && 2 * self.failures >= self.ends.len() {
+            self.ends.clear();
+            self.failures = 0;
+            self.stage = Stage::Open { until: now + settings.cool_down };
+        }
+    }
+}

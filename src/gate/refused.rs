@@ -1,0 +1,82 @@
+//! Why a call was not let through.
+
+use std::time::Duration;
+
+/// Why the gate did not let a call through, and when it is worth to ask again, as far as the gate can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The queue holds as many as the backend can serve in the time they may wait, and the caller's share of it is used
+    /// up.
+    #[error("the queue in front of the backend is full")]
+    QueueFull {
+        /// When there is room, at the measured pace.
+        retry_after: Duration,
+    },
+    /// At the measured pace the wait would be longer than the caller can wait.
+    #[error("the backend cannot serve the call in the time that it can wait")]
+    TooLong {
+        /// When there is room, at the measured pace.
+        retry_after: Duration,
+    },
+    /// No place came free before the deadline.
+    #[error("the backend was busy for the whole time the call could wait")]
+    Deadline,
+    /// The backend has failed too often and is left alone for a while.
+    #[error("the backend has failed again and again, and is left alone for {} s", retry_after.as_secs().max(1))]
+    BreakerOpen {
+        /// When it is tried again.
+        retry_after: Duration,
+    },
+    /// The files that stand for the places cannot be locked; the log says why.
+    #[error("the places of the backend's gate cannot be locked; the log says why")]
+    Unmarked,
+    /// The gate is closing down.
+    #[error("the service is shutting down")]
+    Closed,
+}
+
+impl Refused {
+    /// The reason in metrics and problems.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Refused::QueueFull { .. } => "queue_full",
+            Refused::TooLong { .. } => "too_long",
+            Refused::Deadline => "deadline",
+            Refused::BreakerOpen { .. } => "breaker_open",
+            Refused::Unmarked => "unmarked",
+            Refused::Closed => "closed",
+        }
+    }
+
+    /// When it is worth to ask again; `None` where the gate cannot tell.
+    pub const fn retry_after(self) -> Option<Duration> {
+        match self {
+            Refused::QueueFull { retry_after }
+            | Refused::TooLong { retry_after }
+            | Refused::BreakerOpen { retry_after } => Some(retry_after),
+            Refused::Deadline | Refused::Unmarked | Refused::Closed => None,
+        }
+    }
+}
+
+/// Where the breaker in front of a backend stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// Calls go through.
+    Closed,
+    /// One call at a time finds out whether the backend is back.
+    HalfOpen,
+    /// No call goes through.
+    Open,
+}
+
+impl BreakerState {
+    /// The name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::HalfOpen => "half-open",
+            BreakerState::Open => "open",
+        }
+    }
+}
