@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
-use tollbridge::decode::{Blank, Decoder, Format, Item, JsonOptions, Reader, Resume};
+use tollbridge::decode::{Blank, Compression, Decoder, Format, Item, Json, JsonOptions, Packing, Reader, Resume};
 use tollbridge::diagnostic::{Faults, SourceText, Table, parse};
 
 /// Longer inputs find nothing that shorter ones do not, and take longer.
@@ -19,13 +19,13 @@ pub fn compile(kind: &str, keys: &str, texts: &[(&str, &str)]) -> Option<Decoder
     let faults = Faults::new();
     let source = SourceText::new(Path::new("fuzz.toml"), format!("files = \"*\"\n{keys}"));
     let root = parse(&source, &faults);
-    let table = Table::new(&root, Format::section(kind)?, &faults)?;
-    let format = Format::read(kind, &table)?;
+    let table = Table::new(&root, Format::section(kind.split(' ').next()?)?, &faults)?;
+    let format = Format::read(kind.split(' ').next()?, &table)?;
     let read = |name: &str| {
         let (_, text) = texts.iter().find(|(own, _)| *own == name)?;
         Some(SourceText::new(Path::new(name), (*text).to_owned()))
     };
-    let decoder = format.compile(&read, &faults);
+    let decoder = format.compile(&read, &faults).map(|decoder| decoder.with_compression(unpacking(kind)));
     // A fault is said wherever there is no decoder, and can be shown.
     let said = faults.into_sorted();
     assert!(decoder.is_some() || !said.is_empty(), "refused without a word");
@@ -35,14 +35,23 @@ pub fn compile(kind: &str, keys: &str, texts: &[(&str, &str)]) -> Option<Decoder
     decoder
 }
 
-/// As [`compile`] for layouts that are known to be sound, compiled once.
-pub fn sound(kind: &str, keys: &'static str, texts: &[(&str, &str)]) -> Arc<Decoder> {
-    thread_local! {
-        static KNOWN: RefCell<HashMap<&'static str, Arc<Decoder>>> = RefCell::default();
+/// What is packed is only unpacked where that is what is looked at; else offsets are those of the input.
+fn unpacking(kind: &str) -> Compression {
+    match kind {
+        "csv in a packed file" => Compression { max_unpacked: 1 << 20, max_ratio: 50, ..Compression::default() },
+        _ => Compression { packing: Packing::None, ..Compression::default() },
     }
+}
+
+/// As [`compile`] for layouts that are known to be sound, compiled once.
+pub fn sound(kind: &str, keys: impl Into<String>, texts: &[(&str, &str)]) -> Arc<Decoder> {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<String, Arc<Decoder>>> = RefCell::default();
+    }
+    let keys = keys.into();
     KNOWN.with_borrow_mut(|known| {
-        let decoder = known.entry(keys).or_insert_with(|| {
-            let decoder = compile(kind, keys, texts);
+        let decoder = known.entry(format!("{kind}\n{keys}")).or_insert_with(|| {
+            let decoder = compile(kind, &keys, texts);
             Arc::new(decoder.unwrap_or_else(|| panic!("the fuzz target's own layout has faults: {keys}")))
         });
         Arc::clone(decoder)
@@ -60,14 +69,38 @@ enum Read {
 
 /// Reads everything, and once more from a place in the middle.
 pub fn read_through(decoder: &Decoder, data: &[u8]) {
+    read_within(decoder, data, data.len() as u64);
+}
+
+/// As [`read_through`], where positions count up to `end`.
+pub fn read_within(decoder: &Decoder, data: &[u8], end: u64) {
     let mut points = Vec::new();
-    let all = read(decoder, data, Resume::default(), &mut points);
+    let all = read(decoder, data, Resume::default(), end, &mut points);
     let Some(at) = data.len().checked_rem(points.len()) else { return };
-    let rest = read(decoder, data, points[at], &mut Vec::new());
+    let rest = read(decoder, data, points[at], end, &mut Vec::new());
     assert_eq!(rest, all[at..], "reading on at {:?} gives another rest", points[at]);
 }
 
-fn read(decoder: &Decoder, data: &[u8], from: Resume, points: &mut Vec<Resume>) -> Vec<Read> {
+/// Writes one record, unless it is refused, and reads it back.
+pub fn write_and_read(decoder: &Decoder, text: &str) {
+    let Ok(value) = Json::parse(text) else { return };
+    let Some(mut encoder) = decoder.encoder() else { return };
+    let mut written = Vec::new();
+    if encoder.record(&value, &mut written).is_err() {
+        assert!(written.is_empty(), "half a record is left");
+        return;
+    }
+    if encoder.finish(&mut written).is_err() {
+        return;
+    }
+    let end = written.len() as u64;
+    let all = read(decoder, &written, Resume::default(), end, &mut Vec::new());
+    let is_one = |read: &&Read| matches!(read, Read::Record { json: Ok(_), .. });
+    let (good, others) = (all.iter().filter(is_one).count(), all.iter().filter(|read| **read != Read::Skipped).count());
+    assert!(good == 1 && others == 1, "{text} was written as {written:02X?} and reads as {all:?}");
+}
+
+fn read(decoder: &Decoder, data: &[u8], from: Resume, end: u64, points: &mut Vec<Resume>) -> Vec<Read> {
     let mut reader = match decoder.reader(Cursor::new(data), from) {
         Ok(reader) => reader,
         Err(_) => return Vec::new(),
@@ -78,13 +111,13 @@ fn read(decoder: &Decoder, data: &[u8], from: Resume, points: &mut Vec<Resume>) 
         let next = step(decoder, &mut reader);
         let now = reader.resume_point();
         assert!(now.offset >= last.offset, "went back from {last:?} to {now:?}");
-        assert!(now.offset <= data.len() as u64, "went past the end: {now:?} of {}", data.len());
+        assert!(now.offset <= end, "went past the end: {now:?} of {end}");
         let Some(next) = next else { return all };
         points.push(last);
         last = now;
         let ends = matches!(next, Read::Fault(_));
         all.push(next);
-        assert!(all.len() <= 2 * data.len() + 2, "more records than bytes");
+        assert!(all.len() as u64 <= end.saturating_mul(2).saturating_add(2), "more records than bytes");
         if ends {
             assert!(step(decoder, &mut reader).is_none(), "goes on behind a fault");
             return all;

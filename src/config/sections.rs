@@ -142,7 +142,7 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
         let gate = part(&backend, "gate", &gate::SECTION, faults, gate::Config::read);
         if let (Some(inbox), Some(gate)) = (inbox, gate) {
             let place = inbox.door().place();
-            let same = |(_, other): &(&String, &BackendConfig)| other.inbox.door().place() == place;
+            let same = |(_, other): &(&String, &BackendConfig)| same_place(&other.inbox.door().place(), &place);
             if let Some((other, _)) = backends.iter().find(same) {
                 let message = format!("backend `{other}` has the same inbox, {place}");
                 let help = "an old system has one gate: let the mappings name one backend";
@@ -153,4 +153,10 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
         }
     }
     backends
+}
+
+/// Whether two inboxes are one folder, however it is written.
+fn same_place(one: &str, other: &str) -> bool {
+    let real = |place: &str| std::fs::canonicalize(place).ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
 }

@@ -75,6 +75,8 @@ pub struct Reader<R> {
     inner: Inner<Input<R>>,
     /// Bytes read of a compressed input.
     consumed: Option<Arc<AtomicU64>>,
+    /// A fault was told: nothing comes behind it.
+    ended: bool,
 }
 
 #[allow(clippy::large_enum_variant, reason = "there is one a file")]
@@ -101,7 +103,7 @@ impl<R: Read + Seek> Reader<R> {
             Kind::Edi(edi) => Inner::Edi(edi.reader(input, from)?),
             Kind::Idoc(idoc) => Inner::Idoc(idoc.reader(input, from)?),
         };
-        Ok(Reader { inner, consumed })
+        Ok(Reader { inner, consumed, ended: false })
     }
 
     /// As [`Reader::open`], where the first record is known by its first byte and not by the start of its frame.
@@ -109,13 +111,16 @@ impl<R: Read + Seek> Reader<R> {
         let Kind::Cobol(cobol) = &decoder.0 else { return Reader::open(decoder, input, from) };
         let input = decoder.open(input)?;
         let consumed = input.counter();
-        Ok(Reader { inner: Inner::Cobol(cobol.reader_at(input, from)?), consumed })
+        Ok(Reader { inner: Inner::Cobol(cobol.reader_at(input, from)?), consumed, ended: false })
     }
 
     /// The next item, lent until the next call; `None` at the end. After an error the reader answers `None`.
     #[expect(clippy::should_implement_trait, reason = "a lending iterator: each item borrows the reader")]
     pub fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
-        match &mut self.inner {
+        if self.ended {
+            return Ok(None);
+        }
+        let next = match &mut self.inner {
             Inner::Csv(reader) => reader.next(),
             Inner::FixedWidth(reader) => reader.next(),
             Inner::Cobol(reader) => reader.next(),
@@ -123,7 +128,9 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Idoc(reader) => reader.next(),
             Inner::Xml(reader) => reader.next(),
             Inner::Excel(reader) => reader.next(),
-        }
+        };
+        self.ended = next.is_err();
+        next
     }
 
     /// How many bytes of the input, as it lies on the disk, were read about so far: for a progress bar.

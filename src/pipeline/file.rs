@@ -203,6 +203,12 @@ impl Passage<'_> {
         }))
     }
 
+    /// What is said of a file that was begun and whose content is not there any more.
+    pub(super) fn lost(&self, entry: &FileEntry) -> Objection {
+        let found = format!("nothing behind record {}: its landed copy is gone", entry.checkpoint.records);
+        Objection::Refuse(whole_file(RejectCode::FileUnreadable, "the rest of a file that was begun", &found))
+    }
+
     /// Does to the file what the objection says.
     pub(super) async fn object(
         &self,
@@ -210,7 +216,7 @@ impl Passage<'_> {
         entry: &FileEntry,
         objection: Objection,
     ) -> Result<Outcome, PipelineError> {
-        let end = Checkpoint { offset: entry.size, ..Checkpoint::default() };
+        let end = Checkpoint { offset: entry.size.max(entry.checkpoint.offset), ..entry.checkpoint };
         match objection {
             Objection::Refuse(reject) => {
                 self.refuse(run, entry, Survey { refusal: Some(reject), end, ..Survey::default() }).await
@@ -259,10 +265,10 @@ impl Passage<'_> {
     }
 
     /// Refuses a file that has more bad records than a survey keeps: they are read once more, each to become a dead
-    /// letter.
+    /// letter. Goes on where that was interrupted.
     async fn refuse_in_parts(&self, run: &RunId, entry: &FileEntry, survey: Survey) -> Result<Outcome, PipelineError> {
         let file = self.bridge.landing.open_blob(entry.blob)?;
-        let mut chunks = read::start(Arc::clone(self.plan), file, Checkpoint::default());
+        let mut chunks = read::start(Arc::clone(self.plan), file, entry.checkpoint);
         let mut outcome = Outcome { balance: Balance::default(), state: FileState::Rejected };
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;

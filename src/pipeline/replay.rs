@@ -8,7 +8,7 @@ use crate::adapters::inbox::Candidate;
 use crate::decode::{Item, Resume, StreamFault};
 use crate::gate::Lane;
 use crate::landing::LandingError;
-use crate::mapping::{Mapped, Plan};
+use crate::mapping::{Mapped, OnReject, Plan};
 use crate::record::{Document, Position, Reject, RejectCode};
 use crate::staging::{Balance, Batch, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome};
 
@@ -61,6 +61,7 @@ impl Bridge {
         let _lock = self.staging.lock_run(&letter.resource).await?;
         let file = self.landing.open_blob(letter.blob)?;
         let (plan_again, position) = (Arc::clone(plan), letter.reject.position);
+        self.is_of_a_refused_file(plan, &letter).await?;
         let verdict = tokio::task::spawn_blocking(move || read_one(&plan_again, file, position)).await;
         let verdict = verdict.map_err(|_| PipelineError::Died { file: letter.path.clone() })?;
         match verdict.map_err(|source| PipelineError::Read { file: letter.path.clone(), source })? {
@@ -87,6 +88,17 @@ impl Bridge {
         let size = blob.metadata().map_err(|source| PipelineError::Read { file: letter.path.clone(), source })?.len();
         let entry = self.staging.file(&letter.resource, &letter.path, size, letter.blob).await?;
         let entry = entry.ok_or_else(|| fault("is of a file that the ledger does not know".to_owned()))?;
+        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
+        let came_later =
+            |file: &&FileEntry| file.id != letter.file && leaves_records(plan, file) && is_later(file, letter);
+        if let Some(later) = files.iter().find(came_later) {
+            let reason = format!(
+                "is older than {}, which was read since, and would put its old records over newer ones: have the file \
+                 delivered anew, or replay its records one by one",
+                later.path
+            );
+            return Err(fault(reason));
+        }
         self.staging.reopen_file(entry.id).await?;
         let entry = FileEntry { state: FileState::Claimed, checkpoint: Checkpoint::default(), ..entry };
         let candidate = Candidate::landed(&entry.path, size);
@@ -160,6 +172,21 @@ impl Bridge {
 }
 
 impl Bridge {
+    /// A file that was refused as a whole is replayed as a whole: one record of it alone would be half a file.
+    async fn is_of_a_refused_file(&self, plan: &Plan, letter: &DeadLetter) -> Result<(), PipelineError> {
+        if plan.on_reject == OnReject::Record && plan.controls().is_none() {
+            return Ok(());
+        }
+        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
+        let is_refused = |file: &FileEntry| file.id == letter.file && file.state == FileState::Rejected;
+        if !files.iter().any(is_refused) {
+            return Ok(());
+        }
+        let reason =
+            format!("is of {}, which was refused as a whole: replay the dead letter of the file itself", letter.path);
+        Err(PipelineError::DeadLetter { id: letter.id, reason })
+    }
+
     /// Where a newer record of the document's key came from. That what is staged is older is not enough: a later file may
     /// have had it once more, unchanged, and that leaves no trace but the file itself.
     async fn newer(
@@ -170,21 +197,22 @@ impl Bridge {
     ) -> Result<Option<String>, PipelineError> {
         let history = self.staging.history(&letter.resource, &document.key).await?;
         let Some(staged) = history.first() else { return Ok(None) };
-        let is_later = match staged.blob == letter.blob {
+        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
+        // What counts is when its file came, not when it was staged: that may have been by a replay.
+        let from = files.iter().find(|file| file.blob == staged.blob && file.path == staged.path);
+        let is_newer = match staged.blob == letter.blob {
             true => staged.position.record > letter.reject.position.record,
-            false => staged.changed_at > letter.created_at,
+            false => from.map_or(staged.changed_at > letter.created_at, |file| is_later(file, letter)),
         };
-        if is_later {
+        if is_newer {
             return Ok(Some(format!("from {} at {}", staged.path, staged.changed_at)));
         }
         if staged.hash == document.hash {
             return Ok(None);
         }
-        let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
         let later = files.into_iter().filter(|file| {
             let is_own = file.id == letter.file;
-            let is_read = file.finished_at.is_some_and(|at| at >= letter.created_at);
-            file.state == FileState::Staged && (is_own || is_read)
+            leaves_records(plan, file) && (is_own || is_later(file, letter))
         });
         for file in later {
             let behind = if file.id == letter.file { letter.reject.position.record } else { 0 };
@@ -203,6 +231,21 @@ impl Bridge {
             }
         }
         Ok(None)
+    }
+}
+
+/// Whether the file was read after the letter was written.
+fn is_later(file: &FileEntry, letter: &DeadLetter) -> bool {
+    file.finished_at.unwrap_or(file.claimed_at) >= letter.created_at
+}
+
+/// Whether records of the file count: of one that was refused as a whole none does, of one that could not be followed to
+/// its end those before do.
+fn leaves_records(plan: &Plan, file: &FileEntry) -> bool {
+    match file.state {
+        FileState::Staged => true,
+        FileState::Claimed => file.checkpoint.records > 0,
+        FileState::Rejected => plan.on_reject == OnReject::Record && plan.controls().is_none(),
     }
 }
 

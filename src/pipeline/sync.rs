@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::adapters::inbox::{Candidate, InboxError, Order, Scan};
 use crate::gate::Lane;
-use crate::landing::Landed;
+use crate::landing::{Landed, LandingError};
 use crate::mapping::Plan;
 use crate::record::ResourceId;
 use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
@@ -96,11 +96,7 @@ impl Bridge {
         let started = Instant::now();
         let run = self.staging.begin_run(id, request.trigger, &plan.hash).await?;
         tracing::info!(resource = %id, run = %run, files = fresh.len(), trigger = request.trigger, "started a run");
-        let begun = self.finish_begun(plan, backend, request, &run, unfinished, &mut summary).await;
-        let result = match begun {
-            Ok(()) => self.stage_all(plan, backend, request, &run, fresh, &mut summary).await,
-            Err(error) => Err(error),
-        };
+        let result = self.read_all(plan, backend, request, &run, (unfinished, fresh), &mut summary).await;
         let result = result.and_then(|file| unreadable.or(file).map_or(Ok(()), |error| Err(error.into())));
         let outcome = match &result {
             Ok(()) => RunOutcome::Succeeded,
@@ -120,6 +116,26 @@ impl Bridge {
         Ok(summary)
     }
 
+    /// Reads what was begun, then what is new.
+    async fn read_all(
+        &self,
+        plan: &Arc<Plan>,
+        backend: &Arc<Backend>,
+        request: Request,
+        run: &RunId,
+        (unfinished, fresh): (Vec<FileEntry>, Vec<Candidate>),
+        summary: &mut Summary,
+    ) -> Result<Option<InboxError>, PipelineError> {
+        let fresh = if unfinished.is_empty() {
+            fresh
+        } else {
+            self.finish_begun(plan, backend, request, run, (unfinished, &fresh), summary).await?;
+            // What has just been finished need not be fetched again.
+            self.fresh(plan, backend, request, fresh, summary).await?
+        };
+        self.stage_all(plan, backend, request, run, fresh, summary).await
+    }
+
     /// Goes on with files that an earlier run began, from landing: in the inbox there may be others by now.
     async fn finish_begun(
         &self,
@@ -127,17 +143,26 @@ impl Bridge {
         backend: &Arc<Backend>,
         request: Request,
         run: &RunId,
-        unfinished: Vec<FileEntry>,
+        (unfinished, fresh): (Vec<FileEntry>, &[Candidate]),
         summary: &mut Summary,
     ) -> Result<(), PipelineError> {
         for entry in unfinished {
             if self.stop.is_cancelled() {
                 return Err(PipelineError::Stopped);
             }
+            let is_gone = matches!(self.landing.open_blob(entry.blob), Err(LandingError::Missing { .. }));
+            if is_gone && fresh.iter().any(|file| file.name == entry.path && file.size == entry.size) {
+                // It is landed anew.
+                continue;
+            }
             let candidate = Candidate::landed(&entry.path, entry.size);
             let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
             let entry = self.fit(plan, entry).await?;
-            let objection = if request.full { None } else { passage.objection(&entry).await? };
+            let objection = match is_gone {
+                true => Some(passage.lost(&entry)),
+                false if request.full => None,
+                false => passage.objection(&entry).await?,
+            };
             let outcome = match objection {
                 Some(objection) => passage.object(run, &entry, objection).await?,
                 None => passage.stage(run, &entry, Judgement::None).await?,

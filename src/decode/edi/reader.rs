@@ -383,6 +383,15 @@ impl<R: Read + Seek> Reader<R> {
                                 let wrong = Wrong::new(RejectCode::BadSegment, expected, found);
                                 bad = Some(wrong.at(format!("segment {}", message.spans.len() + 1), span));
                             }
+                            let has_binary = matches!(id, b"BIN" | b"BDS");
+                            let broken = segment.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+                            if broken && !has_binary && syntax.standard == Standard::X12 && bad.is_none() {
+                                let number = message.spans.len() + 1;
+                                let found =
+                                    format!("a line end within segment {number}; is the file wrapped at a column?");
+                                let wrong = Wrong::new(RejectCode::BadSegment, "a segment without line ends", found);
+                                bad = Some(wrong.at(format!("segment {number}"), span));
+                            }
                             message.spans.push(span);
                             at = next;
                         }

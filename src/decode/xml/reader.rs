@@ -110,7 +110,14 @@ impl<R: Read + Seek> Reader<R> {
         let line = self.lines + 1;
         let start = self.current.window.offset();
         let offset = self.source.raw_offset(start, &[]);
-        let built = self.build()?;
+        let built = match self.build() {
+            Ok(built) => built,
+            // What the file breaks off in is no record.
+            Err(fault) => {
+                self.records -= 1;
+                return Err(fault);
+            }
+        };
         let record = self.records;
         let position = |length: u64| Position {
             record,

@@ -41,7 +41,10 @@ fn items(ids: std::ops::Range<u32>) -> Vec<u8> {
 /// A site whose backend `erp` is as the TOML says, with the resource of [`ITEMS`].
 fn site(backend: &str) -> Site {
     let site = Site::with_mappings(&[("items.v1.toml", ITEMS)]);
-    site.write("tollbridge.toml", format!("{backend}\n[backends.erp.gate]\nsettle = \"0s\"\n[telemetry]\nlog = \"text\"\n").as_bytes());
+    site.write(
+        "tollbridge.toml",
+        format!("{backend}\n[backends.erp.gate]\nsettle = \"0s\"\n[telemetry]\nlog = \"text\"\n").as_bytes(),
+    );
     site
 }
 
@@ -74,7 +77,10 @@ fn check(site: &Site) -> (String, i32) {
 
 /// Replaces the site's backend.
 fn change(site: &Site, backend: &str) {
-    site.write("tollbridge.toml", format!("{backend}\n[backends.erp.gate]\nsettle = \"0s\"\n[telemetry]\nlog = \"text\"\n").as_bytes());
+    site.write(
+        "tollbridge.toml",
+        format!("{backend}\n[backends.erp.gate]\nsettle = \"0s\"\n[telemetry]\nlog = \"text\"\n").as_bytes(),
+    );
 }
 
 /// In hex, by another program.
