@@ -23,6 +23,7 @@ mod mapping;
 mod pickup;
 mod readme;
 mod reference;
+mod replay;
 mod segments;
 mod service;
 mod site;
