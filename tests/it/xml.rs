@@ -244,3 +244,18 @@ fn decode_of_workbooks() {
     check(&["--quote", "x"], "--quote belongs to --format csv");
     check(&["--encoding", "utf-8"], "--encoding belongs to");
 }
+
+#[test]
+fn a_file_that_breaks_off_within_a_record_keeps_those_before_it() {
+    let mapping = "resource = \"items\"\nversion = 1\nkey = [\"n\"]\n[source]\nbackend = \"erp\"\n[source.xml]\n\
+                   files = \"*.xml\"\nrecord_path = \"/R/O\"\n[fields]\nn = { from = \"@n\" }\n";
+    for (name, end) in [("a", "<a>2"), ("b", "<a></b></O></R>")] {
+        let site = Site::with_mappings(&[("items.v1.toml", mapping)]);
+        site.deliver(&format!("{name}.xml"), format!("<R><O n=\"1\"><a>1</a></O><O n=\"2\">{end}").as_bytes());
+        let (run, code) = site.json(&["sync", "items"]);
+        assert_eq!((code, &run[0]["read"], &run[0]["staged"]), (1, &json!(1), &json!(1)), "{name}: {run:?}");
+        assert_eq!(run[0]["refused"], json!([format!("{name}.xml")]), "{run:?}");
+        let (letters, _) = site.json(&["dead-letters", "list"]);
+        assert_eq!(letters.len(), 1, "{letters:?}");
+    }
+}
