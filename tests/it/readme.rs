@@ -110,3 +110,19 @@ fn requests_shown_use_declared_fields() {
         }
     }
 }
+
+/// Ten lines, and the demo's copybook is an API over the demo's data.
+#[test]
+fn a_copybook_becomes_an_api_in_ten_lines() {
+    let readme = readme();
+    let mapping = block_after(&readme, "<!-- copybook to api -->");
+    assert_eq!(mapping.lines().count(), 10);
+    let site = Site::with_mappings(&[("orders.v1.toml", mapping)]);
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo");
+    site.copy(&demo.join("mappings/orders.cpy"), "mappings/orders.cpy");
+    site.deliver("ORD1.DAT", &std::fs::read(demo.join("data/ORD20261031.DAT")).unwrap());
+    let (summary, _) = site.json(&["sync", "orders"]);
+    assert!(summary[0]["staged"].as_u64().unwrap() >= 2000, "{summary:?}");
+    let (trace, _) = site.json(&["trace", "orders", "2026000003"]);
+    assert!(trace[0]["document"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "{trace:?}");
+}
