@@ -45,6 +45,7 @@ pub(super) async fn observe(bridge: Arc<Bridge>) {
             metrics.limit(status.max_in_flight);
             metrics.queue_depth(status.queued.iter().sum());
             metrics.lingering(status.lingering);
+            metrics.breaker(status.breaker as u8);
             metrics.in_flight(telemetry::Lane::Sync, sync);
             metrics.in_flight(telemetry::Lane::Interactive, status.active.iter().sum::<usize>() - sync);
         }

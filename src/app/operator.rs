@@ -88,6 +88,8 @@ fn status(gate: crate::gate::Status) -> GateStatus {
         lingering: gate.lingering,
         queued: gate.queued.iter().sum(),
         queue: gate.queue,
+        breaker: gate.breaker.as_str(),
+        service_time_ms: gate.service_time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         granted_total: gate.granted,
         rejected_total: gate.refused,
         backend: gate.backend,

@@ -50,6 +50,10 @@ pub struct GateStatus {
     pub queued: usize,
     /// Most calls that may wait.
     pub queue: usize,
+    /// Whether the backend is called: `closed` (it is), `half-open`, `open` (it is not).
+    pub breaker: &'static str,
+    /// How long a call takes at the backend, as measured; null before the first calls have ended.
+    pub service_time_ms: Option<u64>,
     /// Calls granted since the start.
     pub granted_total: u64,
     /// Calls refused since the start.

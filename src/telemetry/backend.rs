@@ -57,6 +57,7 @@ pub(super) struct GateFamilies {
     limit: Family<BackendLabel, Gauge>,
     queue_depth: Family<BackendLabel, Gauge>,
     lingering: Family<BackendLabel, Gauge>,
+    breaker: Family<BackendLabel, Gauge>,
     wait: Family<LaneLabels, Histogram, fn() -> Histogram>,
     rejected: Family<ReasonLabels, Counter>,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
@@ -69,6 +70,7 @@ impl GateFamilies {
             limit: Family::default(),
             queue_depth: Family::default(),
             lingering: Family::default(),
+            breaker: Family::default(),
             wait: Family::new_with_constructor(wait_histogram as fn() -> Histogram),
             rejected: Family::default(),
             calls: Family::new_with_constructor(call_histogram as fn() -> Histogram),
@@ -78,6 +80,8 @@ impl GateFamilies {
         registry.register("gate_queue_depth", "Calls that wait for a permit", families.queue_depth.clone());
         let help = "Permits held for calls whose end nobody saw";
         registry.register("gate_lingering", help, families.lingering.clone());
+        let help = "Whether the backend is called: 0 yes, 1 one call finds out whether it is back, 2 no";
+        registry.register("breaker_state", help, families.breaker.clone());
         registry.register("gate_wait_seconds", "How long granted calls waited", families.wait.clone());
         registry.register("gate_rejected", "Calls refused at the gate", families.rejected.clone());
         registry.register("backend_call_seconds", "How long calls to the backend took", families.calls.clone());
@@ -97,6 +101,7 @@ impl GateFamilies {
             limit: self.limit.get_or_create_owned(&label),
             queue_depth: self.queue_depth.get_or_create_owned(&label),
             lingering: self.lingering.get_or_create_owned(&label),
+            breaker: self.breaker.get_or_create_owned(&label),
             lanes,
             backend: label.backend,
             families: self.clone(),
@@ -136,6 +141,7 @@ pub struct GateMetrics {
     limit: Gauge,
     queue_depth: Gauge,
     lingering: Gauge,
+    breaker: Gauge,
     lanes: [LaneMetrics; 2],
 }
 
@@ -153,6 +159,11 @@ impl GateMetrics {
     /// So many permits are held for calls whose end nobody saw.
     pub fn lingering(&self, permits: usize) {
         self.lingering.set(as_i64(permits));
+    }
+
+    /// The breaker stands so: 0 closed, 1 half open, 2 open.
+    pub fn breaker(&self, state: u8) {
+        self.breaker.set(i64::from(state));
     }
 
     /// So many permits are out in this lane now.

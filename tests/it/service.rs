@@ -60,6 +60,7 @@ fn a_delivered_file_appears_and_a_later_one_changes_it() {
     let (status, metrics) = service.admin("GET", "/metrics");
     assert_eq!(status, 200);
     assert!(metrics.contains("tollbridge_records_total{resource=\"items.v1\",outcome=\"dead\"} 1"), "{metrics}");
+    assert!(metrics.contains("tollbridge_breaker_state{backend=\"erp\"} 0"), "{metrics}");
     let (trace, code) = site.json(&["trace", "items", "A"]);
     assert_eq!((code, trace[0]["versions"].as_array().unwrap().len()), (0, 3), "{trace:?}");
 }
