@@ -103,7 +103,8 @@ pub fn write_and_read(decoder: &Decoder, text: &str) {
 fn read(decoder: &Decoder, data: &[u8], from: Resume, end: u64, points: &mut Vec<Resume>) -> Vec<Read> {
     let mut reader = match decoder.reader(Cursor::new(data), from) {
         Ok(reader) => reader,
-        Err(_) => return Vec::new(),
+        // What cannot be begun is lost at once; what is lost behind its first records is lost at opening there.
+        Err(fault) => return vec![Read::Fault(fault.to_string())],
     };
     let mut all = Vec::new();
     let mut last = reader.resume_point();

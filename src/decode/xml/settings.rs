@@ -143,9 +143,9 @@ impl Settings {
     pub(super) fn check_name(&self, name: &str) -> Result<(), String> {
         let (prefix, local) = name.split_once(':').map_or((None, name), |(prefix, local)| (Some(prefix), local));
         let starts_well = |part: &str| part.starts_with(|c: char| c.is_alphabetic() || c == '_');
-        let is_name = |part: &str| {
-            starts_well(part) && !part.contains(|c: char| c.is_whitespace() || "<>&\"'/=:@#[]()".contains(c))
-        };
+        // As the reader has it: in ASCII letters, digits and three marks, beyond it everything but white space.
+        let in_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c) || (!c.is_ascii() && !c.is_whitespace());
+        let is_name = |part: &str| starts_well(part) && part.chars().all(in_name);
         if !is_name(local) || prefix.is_some_and(|prefix| !is_name(prefix)) {
             return Err(format!("`{name}` is no name of an element or attribute"));
         }
