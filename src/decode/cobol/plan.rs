@@ -125,6 +125,22 @@ impl Plan {
         pairs
     }
 
+    /// A table of varying length within items that share their bytes with others: what its counter says is true of one
+    /// of them only, so nothing can be moved by it.
+    pub(super) fn shared_table(&self) -> Option<usize> {
+        let shares = |index: usize| {
+            let item = &self.items[index];
+            // Records share their bytes too, but each is read as itself.
+            item.parent.is_some()
+                && (item.redefines.is_some() || self.items.iter().any(|other| other.redefines == Some(index)))
+        };
+        (0..self.items.len()).find(|&table| {
+            let varies = self.items[table].occurs.as_ref().is_some_and(|occurs| occurs.depending.is_some());
+            let mut around = std::iter::successors(Some(table), |&index| self.items[index].parent);
+            varies && self.records.contains(&self.record_of(table)) && around.any(shares)
+        })
+    }
+
     pub(super) fn record_of(&self, index: usize) -> usize {
         record_of(&self.items, index)
     }
@@ -282,9 +298,7 @@ impl Plan {
             }
             _ => match self.number(data, bytes) {
                 Ok((number, scale)) => self.decimal(item, bytes, number, scale).map(Value::Decimal),
-                Err(bad) if item.blank_when_zero && (bad == Bad::Blank || self.is_blank(bytes)) => {
-                    Ok(Value::Decimal(Decimal::ZERO))
-                }
+                Err(bad) if self.stands_for_zero(item, bytes, bad) => Ok(Value::Decimal(Decimal::ZERO)),
                 Err(bad) => Err(self.fault(item, bytes, bad)),
             },
         }
@@ -371,6 +385,12 @@ impl Plan {
             return true;
         }
         bytes.iter().all(|byte| *byte == blank) || bytes.iter().all(|byte| *byte == 0)
+    }
+
+    /// Whether bytes that are no number are a zero that its picture leaves blank. Low values are never written for it.
+    pub(super) fn stands_for_zero(&self, item: &Item, bytes: &[u8], bad: Bad) -> bool {
+        let low = bytes.iter().all(|byte| *byte == 0);
+        item.blank_when_zero && !low && (bad == Bad::Blank || self.is_blank(bytes))
     }
 
     /// Whether a record that ends early counts as filled up with blanks, as LINE SEQUENTIAL files are read: only lines
