@@ -213,7 +213,7 @@ impl Fields for RecordFields {
         }
         let (body, scope) = self.body(slot, scope).ok()?;
         let offset = body.offset(slot.0 as usize, scope).ok()?;
-        let (number, scale) = self.plan.number(data, body.at(item, offset).ok()?).ok()?;
+        let (number, scale) = self.plan.number(data, &item.marks, body.at(item, offset).ok()?).ok()?;
         let magnitude = i64::try_from(number.magnitude).ok().filter(|_| scale >= 0)?;
         Some(if number.negative { -magnitude } else { magnitude })
     }

@@ -341,7 +341,7 @@ impl Run<'_> {
                 return Ok(bytes);
             }
             Data::Binary { .. } | Data::Edited { .. } | Data::NationalZoned { .. } => {
-                match plan.number(leaf.data, bytes) {
+                match plan.number(leaf.data, &plan.items[leaf.item].marks, bytes) {
                     Ok((number, scale)) => {
                         let mut digits = match u64::try_from(number.magnitude) {
                             Ok(small) => Digits::of(small),

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::number::{Bad, Editing, Number, POWERS, binary, edited, float, packed, value, zoned};
+use super::edit::unedit;
+use super::number::{Bad, Editing, Number, POWERS, binary, float, packed, value, zoned};
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat, Settings};
 use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
-use crate::decode::copybook::{Copybook, Data, Dialect, Item, record_of, tables_above};
+use crate::decode::copybook::{Copybook, Data, EditMark, Item, record_of, tables_above};
 use crate::decode::format::Trim;
 use crate::decode::json::Digits;
 use crate::diagnostic::nearest;
@@ -38,7 +39,6 @@ pub(super) struct Plan {
     pub(super) editing: Editing,
     pub(super) float: FloatFormat,
     pub(super) native: ByteOrder,
-    pub(super) dialect: Dialect,
     /// Paths of the texts that the copybook copies.
     pub(super) copied: Vec<String>,
     pub(super) settings: Settings,
@@ -79,7 +79,6 @@ impl Plan {
             editing: Editing { point, grouping, currency: dialect.currency },
             float: settings.float_format(),
             native: settings.native_order(),
-            dialect,
             copied: texts,
             items,
             records,
@@ -296,7 +295,7 @@ impl Plan {
             Data::Float | Data::Double => {
                 float(bytes, self.float).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
             }
-            _ => match self.number(data, bytes) {
+            _ => match self.number(data, &item.marks, bytes) {
                 Ok((number, scale)) => self.decimal(item, bytes, number, scale).map(Value::Decimal),
                 Err(bad) if self.stands_for_zero(item, bytes, bad) => Ok(Value::Decimal(Decimal::ZERO)),
                 Err(bad) => Err(self.fault(item, bytes, bad)),
@@ -304,9 +303,10 @@ impl Plan {
         }
     }
 
-    /// The number in the bytes of an item that is one, and the power of ten it is divided by.
+    /// The number in the bytes of an item that is one, and the power of ten it is divided by. `marks` are those of its
+    /// picture.
     #[inline]
-    pub(super) fn number(&self, data: Data, bytes: &[u8]) -> Result<(Number, i8), Bad> {
+    pub(super) fn number(&self, data: Data, marks: &[EditMark], bytes: &[u8]) -> Result<(Number, i8), Bad> {
         match data {
             Data::Zoned { scale, sign, .. } => {
                 let mut text = Digits::new();
@@ -329,10 +329,11 @@ impl Plan {
                 let order = if native { self.native } else { ByteOrder::Big };
                 Ok((binary(bytes, digits, signed, full, order)?, scale))
             }
-            Data::Edited { digits, scale, signed, national } => {
+            Data::Edited { scale, national, .. } => {
                 let text = if national { utf16(bytes).map(Cow::Owned) } else { self.encoding.decode(bytes) };
                 let text = text.map_err(|unmappable| Bad::Digit(unmappable.index))?;
-                Ok((edited(&text, digits, scale, signed, self.editing)?, scale))
+                let width = if national { 2 } else { 1 };
+                Ok((unedit(marks, &text, self.editing).map_err(|bad| bad.times(width))?, scale))
             }
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => {
                 Err(Bad::Digit(0))

@@ -73,7 +73,7 @@ impl Parser<'_> {
     /// A fault where an entry has a clause that it had already: which one is meant nobody can know.
     fn once(&self, token: &Token, clause: &str, seen: bool) {
         if seen {
-            self.push(token.spot.fault(format!("the item has a {clause} clause already")));
+            self.push(token.spot.fault(format!("{clause} is given twice for this item")));
         }
     }
 

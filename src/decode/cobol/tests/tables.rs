@@ -242,9 +242,9 @@ fn clauses_that_contradict_each_other() {
         assert!(faults.len() == 1 && faults[0].contains(expected), "{faults:?}");
         assert!(faults[0].contains(":3:"), "{faults:?}");
     };
-    check("PIC X PIC X(2)", "the item has a PICTURE clause already");
-    check("PIC X OCCURS 2 OCCURS 3", "the item has a OCCURS clause already");
-    check("PIC 9(4) COMP COMP-3", "the item has a USAGE clause already");
-    check("PIC 9(4) COMP USAGE DISPLAY", "the item has a USAGE clause already");
+    check("PIC X PIC X(2)", "PICTURE is given twice for this item");
+    check("PIC X OCCURS 2 OCCURS 3", "OCCURS is given twice for this item");
+    check("PIC 9(4) COMP COMP-3", "USAGE is given twice for this item");
+    check("PIC 9(4) COMP USAGE DISPLAY", "USAGE is given twice for this item");
     check("PIC X OCCURS 1 TO 3 TIMES", "OCCURS 1 TO 3 needs DEPENDING ON");
 }
