@@ -20,7 +20,7 @@ use super::gaps::Gaps;
 use super::json::JsonPlan;
 use super::plan::Plan;
 use super::segments::Segments;
-use super::settings::{Framing, Odo};
+use super::settings::Framing;
 use super::steps::{Element, Step};
 use super::store::Store;
 use crate::decode::JsonOptions;
@@ -209,12 +209,13 @@ impl Record<'_> {
         let Json::Array(elements) = value else { return Err(EncodeFault::here("an array", value)) };
         let fits = match occurs.depending {
             None => elements.len() == occurs.max,
-            Some(_) => elements.len() <= occurs.max,
+            Some(_) => (occurs.min..=occurs.max).contains(&elements.len()),
         };
         let found = || format!("{} elements", elements.len());
         if !fits {
             let wanted = match occurs.depending {
                 None => format!("{} elements", occurs.max),
+                Some(_) if occurs.min > 0 => format!("{} to {} elements", occurs.min, occurs.max),
                 Some(_) => format!("at most {} elements", occurs.max),
             };
             return Err(EncodeFault::here(wanted, found()));
@@ -289,7 +290,7 @@ impl Record<'_> {
     /// The record without the room of elements that are not there.
     fn compacted(&self, record: usize) -> Vec<u8> {
         let plan = self.plan;
-        if plan.settings.odo == Some(Odo::Fixed) || !plan.varies[record] {
+        if plan.settings.keeps_room() || !plan.varies[record] {
             return self.bytes.clone();
         }
         let mut compact = Vec::with_capacity(self.bytes.len());

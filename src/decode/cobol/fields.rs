@@ -114,6 +114,19 @@ impl RecordFields {
         Body { plan: &self.plan, bytes, gaps }
     }
 
+    /// The length of a record of the only type: by its counters, where items follow the last element of a table.
+    #[inline]
+    pub(super) fn due_length(&self) -> usize {
+        let plan = &self.plan;
+        match plan.records.as_slice() {
+            [record] if plan.settings.moves_items() && plan.varies[*record] => {
+                // A table that cannot be counted is the fault of its field.
+                Gaps::length(plan, self.raw(), *record).unwrap_or(plan.length)
+            }
+            _ => plan.length,
+        }
+    }
+
     /// The part that a scope is in.
     fn part_at(&self, scope: Scope) -> usize {
         self.parts.partition_point(|part| part.scope.0 <= scope.0).saturating_sub(1)
@@ -200,7 +213,7 @@ impl Fields for RecordFields {
         }
         let (body, scope) = self.body(slot, scope).ok()?;
         let offset = body.offset(slot.0 as usize, scope).ok()?;
-        let (number, scale) = self.plan.number(data, body.at(item, offset).ok()?).ok()?;
+        let (number, scale) = self.plan.number(data, &item.marks, body.at(item, offset).ok()?).ok()?;
         let magnitude = i64::try_from(number.magnitude).ok().filter(|_| scale >= 0)?;
         Some(if number.negative { -magnitude } else { magnitude })
     }
@@ -312,8 +325,8 @@ impl<'a> Body<'a> {
             (Value::Decimal(number), None) => number.to_i64().and_then(|number| usize::try_from(number).ok()),
             _ => None,
         };
-        // Fewer than the copybook's minimum is unambiguous, more than its maximum is not.
-        count.filter(|count| *count <= occurs.max).ok_or_else(|| FieldFault {
+        // A number outside of the copybook's bounds is no number of elements but other bytes.
+        count.filter(|count| (occurs.min..=occurs.max).contains(count)).ok_or_else(|| FieldFault {
             code: RejectCode::BadCount,
             expected: format!("{} to {} elements, by {}", occurs.min, occurs.max, plan.path(counter)),
             found: shown(&value),

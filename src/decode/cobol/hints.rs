@@ -78,7 +78,7 @@ fn is_zoned(plan: &Plan, item: usize) -> bool {
 fn is_sound(plan: &Plan, raw: &[u8], item: usize, offset: usize, length: usize) -> bool {
     let bytes = offset.checked_add(length).and_then(|end| raw.get(offset..end));
     match (plan.items[item].data, bytes) {
-        (Some(data), Some(bytes)) => plan.number(data, bytes).is_ok(),
+        (Some(data), Some(bytes)) => plan.number(data, &plan.items[item].marks, bytes).is_ok(),
         _ => false,
     }
 }

@@ -341,7 +341,7 @@ impl Run<'_> {
                 return Ok(bytes);
             }
             Data::Binary { .. } | Data::Edited { .. } | Data::NationalZoned { .. } => {
-                match plan.number(leaf.data, bytes) {
+                match plan.number(leaf.data, &plan.items[leaf.item].marks, bytes) {
                     Ok((number, scale)) => {
                         let mut digits = match u64::try_from(number.magnitude) {
                             Ok(small) => Digits::of(small),
@@ -396,7 +396,7 @@ impl Run<'_> {
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => 0,
         };
-        let zero = item.blank_when_zero || self.options.blank == Blank::Zero;
+        let zero = plan.stands_for_zero(item, bytes, bad) || self.options.blank == Blank::Zero;
         match self.options.blank {
             _ if blank && zero => write_number(false, &mut Digits::of(0u8), scale.max(0), cursor),
             Blank::Null if blank => cursor.bytes(b"null"),

@@ -123,6 +123,14 @@ impl Cobol {
             faults.push(plan.items[behind].spot.fault(message).help(help));
             return None;
         }
+        if let Some(table) = plan.shared_table().filter(|_| !settings.keeps_room()) {
+            let name = plan.items[table].name.as_deref().unwrap_or("FILLER");
+            let message = format!("the length of `{name}` varies within items that share their bytes with others");
+            let help = "its counter holds for one of them only; say `odo = \"fixed\"` if the table always takes the room of \
+                        its largest number of elements";
+            faults.push(plan.items[table].spot.fault(message).help(help));
+            return None;
+        }
         if settings.odo == Some(Odo::Fixed) && settings.framing == Framing::Odo {
             let message = "with `odo = \"fixed\"` all records have the same length: framing `fixed` reads them";
             faults.push(settings.place_of("odo").fault(message));

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::number::{Bad, Editing, Number, POWERS, binary, edited, float, packed, value, zoned};
+use super::edit::unedit;
+use super::number::{Bad, Editing, Number, POWERS, binary, float, packed, value, zoned};
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat, Settings};
 use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
-use crate::decode::copybook::{Copybook, Data, Dialect, Item, record_of, tables_above};
+use crate::decode::copybook::{Copybook, Data, EditMark, Item, record_of, tables_above};
 use crate::decode::format::Trim;
 use crate::decode::json::Digits;
 use crate::diagnostic::nearest;
@@ -38,7 +39,6 @@ pub(super) struct Plan {
     pub(super) editing: Editing,
     pub(super) float: FloatFormat,
     pub(super) native: ByteOrder,
-    pub(super) dialect: Dialect,
     /// Paths of the texts that the copybook copies.
     pub(super) copied: Vec<String>,
     pub(super) settings: Settings,
@@ -79,7 +79,6 @@ impl Plan {
             editing: Editing { point, grouping, currency: dialect.currency },
             float: settings.float_format(),
             native: settings.native_order(),
-            dialect,
             copied: texts,
             items,
             records,
@@ -123,6 +122,22 @@ impl Plan {
             }
         }
         pairs
+    }
+
+    /// A table of varying length within items that share their bytes with others: what its counter says is true of one
+    /// of them only, so nothing can be moved by it.
+    pub(super) fn shared_table(&self) -> Option<usize> {
+        let shares = |index: usize| {
+            let item = &self.items[index];
+            // Records share their bytes too, but each is read as itself.
+            item.parent.is_some()
+                && (item.redefines.is_some() || self.items.iter().any(|other| other.redefines == Some(index)))
+        };
+        (0..self.items.len()).find(|&table| {
+            let varies = self.items[table].occurs.as_ref().is_some_and(|occurs| occurs.depending.is_some());
+            let mut around = std::iter::successors(Some(table), |&index| self.items[index].parent);
+            varies && self.records.contains(&self.record_of(table)) && around.any(shares)
+        })
     }
 
     pub(super) fn record_of(&self, index: usize) -> usize {
@@ -280,19 +295,18 @@ impl Plan {
             Data::Float | Data::Double => {
                 float(bytes, self.float).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
             }
-            _ => match self.number(data, bytes) {
+            _ => match self.number(data, &item.marks, bytes) {
                 Ok((number, scale)) => self.decimal(item, bytes, number, scale).map(Value::Decimal),
-                Err(bad) if item.blank_when_zero && (bad == Bad::Blank || self.is_blank(bytes)) => {
-                    Ok(Value::Decimal(Decimal::ZERO))
-                }
+                Err(bad) if self.stands_for_zero(item, bytes, bad) => Ok(Value::Decimal(Decimal::ZERO)),
                 Err(bad) => Err(self.fault(item, bytes, bad)),
             },
         }
     }
 
-    /// The number in the bytes of an item that is one, and the power of ten it is divided by.
+    /// The number in the bytes of an item that is one, and the power of ten it is divided by. `marks` are those of its
+    /// picture.
     #[inline]
-    pub(super) fn number(&self, data: Data, bytes: &[u8]) -> Result<(Number, i8), Bad> {
+    pub(super) fn number(&self, data: Data, marks: &[EditMark], bytes: &[u8]) -> Result<(Number, i8), Bad> {
         match data {
             Data::Zoned { scale, sign, .. } => {
                 let mut text = Digits::new();
@@ -315,10 +329,11 @@ impl Plan {
                 let order = if native { self.native } else { ByteOrder::Big };
                 Ok((binary(bytes, digits, signed, full, order)?, scale))
             }
-            Data::Edited { digits, scale, signed, national } => {
+            Data::Edited { scale, national, .. } => {
                 let text = if national { utf16(bytes).map(Cow::Owned) } else { self.encoding.decode(bytes) };
                 let text = text.map_err(|unmappable| Bad::Digit(unmappable.index))?;
-                Ok((edited(&text, digits, scale, signed, self.editing)?, scale))
+                let width = if national { 2 } else { 1 };
+                Ok((unedit(marks, &text, self.editing).map_err(|bad| bad.times(width))?, scale))
             }
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => {
                 Err(Bad::Digit(0))
@@ -371,6 +386,12 @@ impl Plan {
             return true;
         }
         bytes.iter().all(|byte| *byte == blank) || bytes.iter().all(|byte| *byte == 0)
+    }
+
+    /// Whether bytes that are no number are a zero that its picture leaves blank. Low values are never written for it.
+    pub(super) fn stands_for_zero(&self, item: &Item, bytes: &[u8], bad: Bad) -> bool {
+        let low = bytes.iter().all(|byte| *byte == 0);
+        item.blank_when_zero && !low && (bad == Bad::Blank || self.is_blank(bytes))
     }
 
     /// Whether a record that ends early counts as filled up with blanks, as LINE SEQUENTIAL files are read: only lines

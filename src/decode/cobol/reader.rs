@@ -156,10 +156,12 @@ impl<R: Read + Seek> Reader<R> {
             line: self.framer.is_text().then_some(frame.place.lines),
         };
         let layout = current.plan.length;
-        if frame.length > layout {
-            let surplus = current.raw().get(layout..).unwrap_or_default();
+        // Where all records have one length, the area behind a shorter one is no part of it.
+        let due = if self.framer.has_one_length() { layout } else { current.due_length() };
+        if frame.length > due {
+            let surplus = current.raw().get(due..).unwrap_or_default();
             if !current.plan.is_padding(surplus) {
-                let (expected, found) = (format!("a record of {layout} bytes"), format!("{} bytes", frame.length));
+                let (expected, found) = (format!("a record of {due} bytes"), format!("{} bytes", frame.length));
                 return Item::Reject(reject(RejectCode::RecordTooLong, &expected, found, position, current.raw()));
             }
         }
@@ -252,8 +254,8 @@ impl<R: Read + Seek> Reader<R> {
 pub(super) fn bounds<R: Seek>(input: &mut R, header: u64, footer: u64) -> Result<(u64, u64), StreamFault> {
     let size = input.seek(SeekFrom::End(0))?;
     let limit = size.saturating_sub(footer);
-    if header > limit {
-        let asked = header.saturating_add(footer);
+    let asked = header.saturating_add(footer);
+    if asked > size {
         return Err(StreamFault::Layout {
             code: RejectCode::FileUnreadable,
             message: format!("the file has {size} bytes: too few for a header and footer of {asked} bytes"),
@@ -265,6 +267,9 @@ pub(super) fn bounds<R: Seek>(input: &mut R, header: u64, footer: u64) -> Result
 }
 
 /// Finds the end of the block that `offset` lies in, going from block to block.
+///
+/// At the end of a file that is cut off, the block goes on when its last record is whole: what is left of a record was
+/// rejected already, and nothing more is to be said.
 fn block_around<R: Read + Seek>(
     input: &mut R,
     convention: Convention,
@@ -273,13 +278,27 @@ fn block_around<R: Read + Seek>(
     limit: u64,
 ) -> Result<u64, StreamFault> {
     const WORD: u64 = framing::WORD as u64;
-    let mut at = first;
+    let (mut at, mut begin) = (first, first);
     while at < offset && at + WORD <= limit {
-        input.seek(SeekFrom::Start(at))?;
-        let mut word = [0u8; framing::WORD];
-        input.read_exact(&mut word)?;
-        let Some(length) = convention.block_length(first_word(&word)) else { break };
-        at += WORD + length;
+        let Some(length) = convention.block_length(word_at(input, at)?) else { break };
+        (begin, at) = (at, at.saturating_add(WORD + length));
+    }
+    if at > limit && offset >= limit {
+        let mut record = begin + WORD;
+        while record + WORD <= limit {
+            let Some(length) = convention.record_length(word_at(input, record)?) else { break };
+            record += WORD + length as u64;
+        }
+        if record != limit || record == begin + WORD {
+            return Ok(offset);
+        }
     }
     Ok(at.max(offset))
+}
+
+fn word_at<R: Read + Seek>(input: &mut R, at: u64) -> std::io::Result<[u8; framing::WORD]> {
+    input.seek(SeekFrom::Start(at))?;
+    let mut word = [0u8; framing::WORD];
+    input.read_exact(&mut word)?;
+    Ok(first_word(&word))
 }

@@ -420,6 +420,11 @@ impl Settings {
         self.odo == Some(Odo::Variable) || self.framing == Framing::Odo
     }
 
+    /// Whether tables of varying length take their whole room in every record.
+    pub(super) fn keeps_room(&self) -> bool {
+        self.odo == Some(Odo::Fixed) || (self.odo.is_none() && self.framing == Framing::Fixed)
+    }
+
     /// The format of COMP-1 and COMP-2.
     pub(super) fn float_format(&self) -> FloatFormat {
         let usual = if self.reading.compiler == Compiler::Ibm { FloatFormat::Ibm } else { FloatFormat::IeeeLittle };

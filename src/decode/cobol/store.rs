@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::reading::{Compiler, Overpunch, Zone};
 use super::settings::ByteOrder;
 use crate::decode::code_page::Unencodable;
-use crate::decode::copybook::{Data, EditMark, Item, edit_marks};
+use crate::decode::copybook::{Data, EditMark, Item};
 use crate::decode::encode::{EncodeFault, Json};
 
 /// How values are stored.
@@ -105,12 +105,11 @@ impl<'a> Store<'a> {
         if units.negative && !signed {
             return Err(Unfit::Negative);
         }
-        let picture = item.picture.split(' ').next().unwrap_or_default();
-        let marks: Vec<EditMark> = edit_marks(picture, &self.plan.dialect);
-        let text = match item.blank_when_zero && units.magnitude == 0 && !picture.contains('*') {
-            true => String::new(),
-            false => edit(&marks, &units.digits(digits)?, units.negative, self.plan.editing),
-        };
+        let text =
+            match item.blank_when_zero && units.magnitude == 0 && !item.marks.contains(&EditMark::Suppressed('*')) {
+                true => String::new(),
+                false => edit(&item.marks, &units.digits(digits)?, units.negative, self.plan.editing),
+            };
         let (mut bytes, blank): (Vec<u8>, &[u8]) = match national {
             true => (text.encode_utf16().flat_map(u16::to_be_bytes).collect(), b"\0 "),
             // A currency that the page lacks was refused when the copybook was read by it.

@@ -12,7 +12,10 @@ impl Parser<'_> {
         let word = token.text.to_ascii_uppercase();
         match word.as_str() {
             _ if token.kind != TokenKind::Word => self.unknown(token),
-            "PIC" | "PICTURE" => self.picture(entry),
+            "PIC" | "PICTURE" => {
+                self.once(token, "PICTURE", entry.picture.is_some());
+                self.picture(entry)
+            }
             "USAGE" | "GROUP-USAGE" => {
                 self.accept(&["IS"]);
                 match self.take() {
@@ -29,7 +32,10 @@ impl Parser<'_> {
                 None => self.expected("the name of the item that is redefined"),
             },
             "RENAMES" => self.renames(entry),
-            "OCCURS" => self.occurs(token, entry),
+            "OCCURS" => {
+                self.once(token, "OCCURS", entry.occurs.is_some());
+                self.occurs(token, entry)
+            }
             "SIGN" => {
                 self.accept(&["IS"]);
                 match self.peek() {
@@ -64,6 +70,13 @@ impl Parser<'_> {
         }
     }
 
+    /// A fault where an entry has a clause that it had already: which one is meant nobody can know.
+    fn once(&self, token: &Token, clause: &str, seen: bool) {
+        if seen {
+            self.push(token.spot.fault(format!("{clause} is given twice for this item")));
+        }
+    }
+
     pub(super) fn unknown(&self, token: &Token) -> bool {
         let words = CLAUSES.iter().copied().chain(USAGES.iter().map(|(name, _)| *name));
         let fault = token.spot.fault(format!("`{}` begins no clause that is known", token.text));
@@ -95,6 +108,7 @@ impl Parser<'_> {
 
     fn usage(&mut self, token: &Token, entry: &mut Entry) -> bool {
         if let Some((_, usage)) = USAGES.iter().find(|(name, _)| token.is(name)) {
+            self.once(token, "USAGE", entry.usage.is_some());
             entry.usage = Some(match *usage {
                 Usage::Integer { size, .. } if self.accept(&["UNSIGNED"]) => Usage::Integer { size, signed: false },
                 Usage::Integer { size, signed } => {
@@ -178,6 +192,11 @@ impl Parser<'_> {
             } else {
                 break;
             }
+        }
+        if occurs.depending.is_none() && occurs.min != occurs.max {
+            let help = "say what counts them by DEPENDING ON, or say their number alone: `OCCURS 3`";
+            let message = format!("OCCURS {} TO {} needs DEPENDING ON", occurs.min, occurs.max);
+            self.push(clause.spot.fault(message).help(help));
         }
         if occurs.depending.is_none() {
             // Without a counter the table always has all its elements.

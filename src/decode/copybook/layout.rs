@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::entry::Entry;
-use super::{Dialect, Spot};
+use super::{Dialect, EditMark, Spot};
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
 /// A copybook with every item in its place.
@@ -103,6 +103,8 @@ pub struct Item {
     pub justified: bool,
     /// Picture and usage for people: `S9(9)V99 COMP-3`.
     pub picture: String,
+    /// The characters of an edited number; else empty.
+    pub marks: Vec<EditMark>,
     /// The condition-names of level 88.
     pub values: Vec<ValueName>,
     /// Its place in the copybook.
@@ -301,6 +303,7 @@ fn item(level: u8, name: Option<String>, parent: Option<usize>, spot: Spot) -> I
         blank_when_zero: false,
         justified: false,
         picture: String::new(),
+        marks: Vec::new(),
         values: Vec::new(),
         spot,
     }
@@ -399,8 +402,9 @@ impl Builder<'_> {
             let data = Some(data.unwrap_or(Data::Text));
             let picture = if picture.is_empty() { format!("X({})", end - start) } else { picture };
             let length = end - start;
-            let values = entry.values.clone();
-            self.items.push(Item { data, picture, offset: start, length, blank_when_zero, justified, values, ..new });
+            let (values, marks) = (entry.values.clone(), if from == to { whole.marks.clone() } else { Vec::new() });
+            let new = Item { data, picture, marks, offset: start, length, blank_when_zero, justified, values, ..new };
+            self.items.push(new);
             self.entries.push(entry);
         }
     }

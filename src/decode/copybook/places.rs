@@ -132,9 +132,21 @@ impl Builder<'_> {
             let clause = self.entries[index].occurs.as_ref();
             let Some(path) = clause.and_then(|clause| clause.depending.clone()) else { continue };
             let name = path.names.first().cloned().unwrap_or_default();
-            let mut found = (0..index).filter(|&candidate| self.is_at(candidate, &path));
-            // The nearest one before the table is the one of the same record.
-            let Some(counter) = found.next_back() else {
+            let found: Vec<usize> = (0..index).filter(|&candidate| self.is_at(candidate, &path)).collect();
+            // Those of the same record come first.
+            let record = record_of(&self.items, index);
+            let own: Vec<usize> =
+                found.iter().copied().filter(|&candidate| record_of(&self.items, candidate) == record).collect();
+            let reached = if own.is_empty() { found } else { own };
+            if reached.len() > 1 {
+                let fault = path.spot.fault(format!(
+                    "the counter `{name}` is ambiguous: {} items before the table bear the name",
+                    reached.len()
+                ));
+                self.faults.push(fault.help(format!("say in which group: `{name} OF ...`")));
+                continue;
+            }
+            let Some(counter) = reached.first().copied() else {
                 let help = "the counter must stand before the table, outside of it";
                 self.faults.push(path.spot.fault(format!("there is no counter `{name}` before the table")).help(help));
                 continue;

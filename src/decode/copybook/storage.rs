@@ -3,7 +3,7 @@
 use super::BinarySize;
 use super::entry::{Entry, Sign, Usage};
 use super::layout::{Builder, Data, SignPosition};
-use super::picture::Category;
+use super::picture::{Category, edit_marks};
 
 /// The most digits of a binary number of up to 8 bytes.
 const MAX_BINARY_DIGITS: u8 = 18;
@@ -42,8 +42,12 @@ impl Builder<'_> {
         if entry.blank_when_zero && !numeric && !(self.dialect.edited_text && data == Data::Text) {
             self.faults.push(entry.spot.fault(format!("`{name}` is BLANK WHEN ZERO and no number in text form")));
         }
+        let marks = match data {
+            Data::Edited { .. } => edit_marks(words.split(' ').next().unwrap_or_default(), self.dialect),
+            _ => Vec::new(),
+        };
         let item = &mut self.items[index];
-        (item.data, item.length, item.picture) = (Some(data), length, words);
+        (item.data, item.length, item.picture, item.marks) = (Some(data), length, words, marks);
         item.blank_when_zero |= suppressed;
     }
 

@@ -231,15 +231,21 @@ impl Framer {
             head = 2 * WORD;
         }
         let left = place.block_end - start;
-        let step = self.described(window, input, at, head, place)?;
-        if let Step::Record(frame) = &step
-            && frame.total() as u64 > left
-        {
-            let word_at = at + head - WORD;
-            let word = first_word(window.bytes().get(word_at..).unwrap_or_default());
-            return Err(bad_word(window, word_at, "record", word));
+        match self.described(window, input, at, head, place)? {
+            Step::Record(frame) if frame.total() as u64 > left => {
+                let word_at = at + head - WORD;
+                let word = first_word(window.bytes().get(word_at..).unwrap_or_default());
+                Err(bad_word(window, word_at, "record", word))
+            }
+            // Whole records, but fewer than the block should have: the rest of the file was lost.
+            Step::End => Err(unfilled(window, at, left)),
+            // What is left of a record says by itself that its block is cut off.
+            Step::Bad(bad) if bad.code == RejectCode::Truncated => {
+                let place = Place { block_end: start, ..bad.place };
+                Ok(Step::Bad(Bad { place, ..bad }))
+            }
+            step => Ok(step),
         }
-        Ok(step)
     }
 
     fn headed<R: Read>(&self, window: &mut Window, input: &mut R, at: usize, place: Place) -> Found {
@@ -368,6 +374,15 @@ fn bad_word(window: &Window, at: usize, kind: &str, word: [u8; WORD]) -> StreamF
         hex(&word)
     );
     lost(window, at, message)
+}
+
+/// A block that the file ends in, between two records.
+#[cold]
+fn unfilled(window: &Window, at: usize, left: u64) -> StreamFault {
+    let offset = window.offset() + at as u64;
+    let message =
+        format!("the file ends at byte {offset}, {left} bytes before the end of its last block: it is cut off");
+    StreamFault::Layout { code: RejectCode::Truncated, message, offset, line: None }
 }
 
 #[cold]

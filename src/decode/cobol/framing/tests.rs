@@ -375,3 +375,52 @@ fn a_length_that_cannot_be_read_holds_no_memory() {
     let lines = read(&decoder, &[0xFF; 40]);
     assert!(lines[0].starts_with("framing.bad_length: the length FFFFFFFFFFFFFFFF"), "{lines:?}");
 }
+
+/// A file that ends between two records of a block is no whole file, wherever reading began.
+#[test]
+fn blocks_that_are_not_filled() {
+    let one = b"\x00\x07\x00\x00\xC1\xC2\xC3";
+    let block = [b"\x00\x12\x00\x00".as_slice(), one, one].concat();
+    let decoder = framed("01 R. 05 A PIC X(3).", |s| s.framing = Framing::Blocks);
+    let record = r#"{"A":"ABC"}"#;
+    let fault =
+        "framing.truncated: the file ends at byte 29, 7 bytes before the end of its last block: it is cut off (29)";
+    let cut = &block.repeat(2)[..29];
+    assert_eq!(read(&decoder, cut), [record, record, record, fault]);
+    assert_eq!(read(&decoder, &block.repeat(2)), [record; 4]);
+    assert_eq!(
+        read(&decoder, &block[..4]),
+        [
+            "framing.truncated: record 1 at byte 0: expected a record descriptor word of 4 bytes, found the file ends after 4 bytes"
+        ]
+    );
+    for cut in [cut, &block.repeat(2)[..31], &block.repeat(2)[..22]] {
+        let whole = read(&decoder, cut);
+        let mut reader = decoder.reader(Cursor::new(cut), Resume::default()).unwrap();
+        let mut seen = 0;
+        while let Ok(Some(_)) = reader.next() {
+            seen += 1;
+            let rest = read_with(&decoder, cut, reader.resume_point(), &JsonOptions::default());
+            assert_eq!(rest, whole[seen..], "{seen} of {}", cut.len());
+        }
+        assert!(seen >= 2);
+    }
+
+    // The plainest file of blocks has one, and one explanation.
+    let copybook = "01 R. 05 A PIC X(7).";
+    let seven = b"\x00\x0B\x00\x00\xC1\xC2\xC3\xC4\xC5\xC6\xC7";
+    let block = [b"\x00\x1A\x00\x00".as_slice(), seven, seven].concat();
+    let verdict = auto(copybook, &block, |_| {}).unwrap();
+    assert!(verdict.starts_with("framing bdw, bdw_adjust -4, rdw_adjust -4: consumes the file exactly"), "{verdict}");
+    let verdict = auto(copybook, &block[..15], |_| {}).unwrap_err();
+    assert!(verdict.starts_with("no framing explains the file"), "{verdict}");
+    assert!(verdict.contains("stops after 1 records: the file ends at byte 15, 11 bytes before"), "{verdict}");
+}
+
+#[test]
+fn footers_that_are_longer_than_the_file() {
+    let footed = |footer_bytes| framed("01 R. 05 A PIC X(3).", move |s| s.footer_bytes = footer_bytes);
+    let fault = footed(4).reader(Cursor::new(b"\xC1\xC2\xC3"), Resume::default()).map(|_| ()).unwrap_err();
+    assert!(fault.to_string().contains("the file has 3 bytes: too few for a header and footer of 4 bytes"), "{fault}");
+    assert!(read(&footed(3), b"\xC1\xC2\xC3").is_empty());
+}

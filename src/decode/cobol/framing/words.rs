@@ -73,7 +73,7 @@ impl Convention {
 
     /// The length in a record descriptor word, if it is one that a record can have.
     #[inline]
-    pub(super) fn record_length(self, word: [u8; WORD]) -> Option<usize> {
+    pub(in crate::decode::cobol) fn record_length(self, word: [u8; WORD]) -> Option<usize> {
         record_length(word, self.framing, self.rdw_adjust)
     }
 

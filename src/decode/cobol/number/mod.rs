@@ -383,45 +383,6 @@ pub(super) struct Editing {
     pub(super) currency: char,
 }
 
-/// Digits among editing characters, as text. The number is answered at exactly `scale` digits behind the point.
-pub(super) fn edited(text: &str, digits: u8, scale: i8, signed: bool, editing: Editing) -> Result<Number, Bad> {
-    let scale = usize::try_from(scale).unwrap_or_default();
-    let (mut magnitude, mut count, mut behind) = (0u128, 0usize, None);
-    let mut negative = false;
-    let mut chars = text.char_indices().peekable();
-    while let Some((at, char)) = chars.next() {
-        match char {
-            '0'..='9' => {
-                if magnitude >= POWERS[37] {
-                    return Err(Bad::Overflow);
-                }
-                magnitude = magnitude * 10 + u128::from(char as u32 - '0' as u32);
-                count += 1;
-                behind = behind.map(|digits: usize| digits + 1);
-            }
-            _ if char == editing.point && behind.is_none() => behind = Some(0),
-            '-' if signed => negative = true,
-            'C' if signed && chars.next_if(|(_, next)| *next == 'R').is_some() => negative = true,
-            'D' if signed && chars.next_if(|(_, next)| *next == 'B').is_some() => negative = true,
-            '+' | ' ' | '/' | '*' | '$' | '€' | '£' | '¥' => {}
-            _ if char == editing.grouping || char == editing.currency => {}
-            '-' => return Err(Bad::Sign(at)),
-            _ => return Err(Bad::Digit(at)),
-        }
-    }
-    if count == 0 {
-        return Err(Bad::Blank);
-    }
-    // Without a point in the text the picture has a V: the digits end where the picture ends.
-    let behind = behind.unwrap_or(scale);
-    let missing = scale.checked_sub(behind).ok_or(Bad::Overflow)?;
-    let scaled = magnitude.checked_mul(POWERS[missing]).ok_or(Bad::Overflow)?;
-    if scaled >= POWERS[usize::from(digits).max(scale).min(38)] {
-        return Err(Bad::Overflow);
-    }
-    Ok(number(negative, scaled))
-}
-
 /// Floating point of 4 or 8 bytes.
 ///
 /// A short one is answered as the number its shortest decimal text stands for: `3.14` and not `3.140000104904175`.

@@ -1,6 +1,6 @@
 //! Every number form against encodings made independently, digit by digit.
 
-use super::{Bad, Editing, Number, binary, edited, float, packed_word, value, zoned_word};
+use super::{Bad, Number, binary, float, packed_word, value, zoned_word};
 use crate::decode::cobol::reading::{Overpunch, Zone};
 use crate::decode::cobol::settings::{ByteOrder, FloatFormat};
 use crate::decode::code_page::Family;
@@ -36,8 +36,6 @@ fn packed(bytes: &[u8], picture_digits: u8, signed: bool, sign_nibble: bool) -> 
     read
 }
 
-const POINT: Editing = Editing { point: '.', grouping: ',', currency: '$' };
-
 fn plus(magnitude: u128) -> Result<Number, Bad> {
     Ok(Number { negative: false, magnitude })
 }
@@ -66,13 +64,6 @@ fn signs_over_digits_in_ascii() {
     check(Overpunch::Realia, b"129", plus(129));
     check(Overpunch::Realia, b"12)", minus(129));
     check(Overpunch::Realia, b"12*", Err(Bad::Digit(2)));
-}
-
-#[test]
-fn edited_with_a_decimal_comma() {
-    let editing = Editing { point: ',', grouping: '.', currency: 'F' };
-    assert_eq!(edited("F1.234,50-", 7, 2, true, editing), minus(123_450));
-    assert_eq!(edited("1,234,50", 7, 2, true, editing), Err(Bad::Digit(5)));
 }
 
 #[test]
@@ -148,22 +139,6 @@ fn binary_is_held_to_its_picture_unless_native() {
     assert_eq!(binary(&wide.to_le_bytes(), 23, true, false, ByteOrder::Little), plus(wide.unsigned_abs()));
     assert_eq!(binary(&wide.to_be_bytes(), 22, true, false, ByteOrder::Big), Err(Bad::Overflow));
     assert_eq!(binary(&i128::MIN.to_be_bytes(), 38, true, true, ByteOrder::Big), Err(Bad::Overflow));
-}
-
-#[test]
-fn edited_numbers() {
-    let check = |text: &str, expected| assert_eq!(edited(text, 7, 2, true, POINT), expected, "{text}");
-    check("12,345.67", plus(1_234_567));
-    check("   -45.60", minus(4560));
-    check("$***45.60CR", minus(4560));
-    check("45.60DB", minus(4560));
-    check("45.6", plus(4560));
-    check("         ", Err(Bad::Blank));
-    check("12.3x", Err(Bad::Digit(4)));
-    check("1.2.3", Err(Bad::Digit(3)));
-    check("12345678.00", Err(Bad::Overflow));
-    check("1.234", Err(Bad::Overflow));
-    assert_eq!(edited("-1", 1, 0, false, POINT), Err(Bad::Sign(0)));
 }
 
 #[test]
@@ -264,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 1..39), text in any::<String>()) {
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 1..39)) {
         for family in [Family::Ascii, Family::Ebcdic] {
             let _ = zoned(&bytes, None, family);
             let _ = zoned(&bytes, Some(SignPosition::Leading), family);
@@ -275,6 +250,5 @@ proptest! {
         let _ = packed(&bytes[..bytes.len().min(19)], 38, true, false);
         let _ = binary(&bytes[..bytes.len().min(8)], 18, true, false, ByteOrder::Little);
         let _ = float(&bytes[..bytes.len().min(8)], FloatFormat::Ieee);
-        let _ = edited(&text, 38, 5, true, POINT);
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::super::framing::{Bad, Frame, Framer, Place, Step};
+use super::super::gaps::Gaps;
 use super::{ANY, Segments, Unknown, Unroutable};
 use crate::decode::MAX_RECORD;
 use crate::decode::reader::StreamFault;
@@ -306,8 +307,17 @@ fn lost_behind(fault: &StreamFault) -> Wrong {
 /// part of it.
 #[inline]
 fn too_long(framer: &Framer, segments: &Segments, kind: u16, bytes: &[u8]) -> Option<Wrong> {
-    let length = segments.kinds[usize::from(kind)].length;
-    if bytes.len() <= length || framer.has_one_length() {
+    if framer.has_one_length() {
+        return None;
+    }
+    let (plan, kind_of) = (&framer.plan, &segments.kinds[usize::from(kind)]);
+    let longest = kind_of.length;
+    // A table that cannot be counted is the fault of its field.
+    let length = match plan.settings.moves_items() && plan.varies[kind_of.record] {
+        true => Gaps::length(plan, bytes, kind_of.record).unwrap_or(longest),
+        false => longest,
+    };
+    if bytes.len() <= length {
         return None;
     }
     let surplus = bytes.get(length..).unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::super::number::Number;
 use super::super::plan::Plan;
 use crate::decode::CodePage;
-use crate::decode::copybook::Data;
+use crate::decode::copybook::{Data, EditMark};
 use crate::record::{Decimal, RejectCode};
 
 /// The place and what its values stand for.
@@ -24,8 +24,8 @@ enum Ids {
     Texts(Vec<(String, u16)>),
     /// Texts of an item in another code page than the record's.
     Foreign(usize, Vec<(String, u16)>),
-    /// Numbers.
-    Numbers(Data, Vec<(Decimal, u16)>),
+    /// Numbers, with the characters of their picture where it is an edited one.
+    Numbers(Data, Vec<EditMark>, Vec<(Decimal, u16)>),
 }
 
 /// A record whose type is not known.
@@ -62,7 +62,8 @@ impl Router {
                     Ok(number) => Ok((number, *kind)),
                     Err(_) => Err(format!("`{field}` is a number, and `{id}` is none")),
                 };
-                Ids::Numbers(data, map.iter().map(number).collect::<Result<_, String>>()?)
+                let marks = item.map(|item| plan.items[item].marks.clone()).unwrap_or_default();
+                Ids::Numbers(data, marks, map.iter().map(number).collect::<Result<_, String>>()?)
             }
         };
         Ok(Router { offset, length, ids, name: field.to_owned(), map: map.to_vec() })
@@ -102,10 +103,10 @@ impl Router {
                 Ok(text) => ids.iter().find(|(id, _)| id == text.trim()).map(|(_, kind)| *kind),
                 Err(_) => None,
             },
-            Ids::Numbers(data, ids) => match plan.number(*data, bytes).ok().and_then(|(n, scale)| decimal(n, scale)) {
-                Some(number) => ids.iter().find(|(id, _)| *id == number).map(|(_, kind)| *kind),
-                None => None,
-            },
+            Ids::Numbers(data, marks, ids) => {
+                let number = plan.number(*data, marks, bytes).ok().and_then(|(n, scale)| decimal(n, scale));
+                number.and_then(|number| ids.iter().find(|(id, _)| *id == number).map(|(_, kind)| *kind))
+            }
         };
         found.ok_or_else(|| self.unknown(plan, bytes))
     }
@@ -128,8 +129,8 @@ impl Router {
     fn unknown(&self, plan: &Plan, bytes: &[u8]) -> Unroutable {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
         let shown = match &self.ids {
-            Ids::Numbers(data, _) => {
-                plan.number(*data, bytes).ok().and_then(|(n, scale)| decimal(n, scale)).map(|n| n.to_string())
+            Ids::Numbers(data, marks, _) => {
+                plan.number(*data, marks, bytes).ok().and_then(|(n, scale)| decimal(n, scale)).map(|n| n.to_string())
             }
             Ids::Foreign(item, _) => plan.text(&plan.items[*item], bytes).ok().map(|text| format!("{:?}", text.trim())),
             Ids::Bytes(_) | Ids::Texts(_) => plan.encoding.decode(bytes).ok().map(|text| format!("{:?}", text.trim())),

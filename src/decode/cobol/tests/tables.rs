@@ -172,3 +172,79 @@ fn rules_that_name_the_wrong_things() {
     assert!(View::parse_option("PERSON").is_err());
     assert!(View::parse_option("PERSON:T").is_err());
 }
+
+const AT_LEAST: &str = "01 R. 05 N PIC 9. 05 T PIC X(2) OCCURS 2 TO 3 DEPENDING ON N. 05 Z PIC X.";
+
+#[test]
+fn elements_below_the_minimum() {
+    let decoder = variable(AT_LEAST);
+    assert_eq!(read(&decoder, &framed("2aabbz")), [r#"{"N":2,"T":["aa","bb"],"Z":"z"}"#]);
+    assert_eq!(
+        read(&decoder, &framed("1aaz")),
+        ["structure.bad_count: record 1 at byte 4: field T: expected 2 to 3 elements, by N, found 1"]
+    );
+    with_fields(&decoder, &framed("1aaz"), |fields| {
+        let table = decoder.layout().resolve(None, "T").unwrap().slot;
+        assert!(fields.count(table, Scope::ROOT).is_err());
+    });
+}
+
+#[test]
+fn records_longer_than_their_counters_say() {
+    let decoder = variable(AT_LEAST);
+    assert_eq!(
+        read(&decoder, &framed("2aabbzcc")),
+        ["framing.record_too_long: record 1 at byte 4: expected a record of 6 bytes, found 8 bytes"]
+    );
+    // Padding is no loss.
+    assert_eq!(read(&decoder, &framed("2aabbz  ")), [r#"{"N":2,"T":["aa","bb"],"Z":"z"}"#]);
+}
+
+#[test]
+fn tables_of_varying_length_in_one_of_several_views() {
+    let copybook = "01 R. 05 K PIC X. 05 A. 10 N PIC 9. 10 T PIC X OCCURS 0 TO 3 DEPENDING ON N. 05 B REDEFINES A PIC X(4). 05 Z PIC X.";
+    let refused = |change: fn(&mut crate::decode::cobol::Settings)| {
+        let faults = super::compile_faults(copybook, settings(change));
+        let expected = "the length of `T` varies within items that share their bytes with others";
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{faults:?}");
+    };
+    refused(|s| (s.odo, s.framing) = (Some(Odo::Variable), Framing::RdwBig));
+    refused(|s| s.framing = Framing::Odo);
+    let fixed = compile(copybook, settings(|s| (s.odo, s.framing) = (Some(Odo::Fixed), Framing::Fixed)));
+    let record = ebcdic("k1a  z");
+    assert_eq!(read(&fixed, &record), [r#"{"K":"k","A":{"N":1,"T":["a"]},"B":"1a","Z":"z"}"#]);
+    // The table is the record's end: nothing behind it moves, and records of one length keep its room.
+    let copybook =
+        "01 R. 05 K PIC X. 05 A. 10 N PIC 9. 10 T PIC X OCCURS 0 TO 3 DEPENDING ON N. 05 B REDEFINES A PIC X(4).";
+    let decoder = compile(copybook, settings(|s| s.framing = Framing::Fixed));
+    let mut out = Vec::new();
+    let json = br#"{"K":"k","B":"1abc"}"#;
+    let mut encoder = decoder.encoder().unwrap();
+    let value = crate::decode::encode::Json::parse(std::str::from_utf8(json).unwrap()).unwrap();
+    encoder.record(&value, &mut out).unwrap();
+    assert_eq!(out, ebcdic("k1abc"));
+}
+
+#[test]
+fn counters_of_one_name() {
+    let copybook = "01 R. 05 A. 10 N PIC 9. 05 B. 10 N PIC 9. 05 T PIC X OCCURS 0 TO 3 DEPENDING ON N.";
+    let faults = super::compile_faults(copybook, settings(|_| {}));
+    assert!(faults[0].contains("the counter `N` is ambiguous: 2 items before the table bear the name"), "{faults:?}");
+    let qualified = copybook.replace("ON N.", "ON N OF A.");
+    let decoder = compile(&qualified, settings(|s| s.framing = Framing::Odo));
+    assert_eq!(read(&decoder, &ebcdic("13x")), [r#"{"A":{"N":1},"B":{"N":3},"T":["x"]}"#]);
+}
+
+#[test]
+fn clauses_that_contradict_each_other() {
+    let check = |clauses: &str, expected: &str| {
+        let faults = super::compile_faults(&format!("01 R.\n 05 N PIC 9.\n 05 A {clauses}."), settings(|_| {}));
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{faults:?}");
+        assert!(faults[0].contains(":3:"), "{faults:?}");
+    };
+    check("PIC X PIC X(2)", "PICTURE is given twice for this item");
+    check("PIC X OCCURS 2 OCCURS 3", "OCCURS is given twice for this item");
+    check("PIC 9(4) COMP COMP-3", "USAGE is given twice for this item");
+    check("PIC 9(4) COMP USAGE DISPLAY", "USAGE is given twice for this item");
+    check("PIC X OCCURS 1 TO 3 TIMES", "OCCURS 1 TO 3 needs DEPENDING ON");
+}

@@ -156,3 +156,14 @@ fn other_names_and_names_of_values_are_in_the_table() {
     assert!(decoder.layout().resolve(None, "Q").is_err());
     assert_eq!(read(&decoder, &ebcdic("xy123")), [r#"{"A":"xy","B":123}"#]);
 }
+
+/// Only blanks are what a program writes for zero under these pictures.
+#[test]
+fn low_values_are_no_blank_zero() {
+    for clauses in ["PIC Z(4)", "PIC 9(4) BLANK WHEN ZERO"] {
+        let decoder = compile(&format!("01 R. 05 A {clauses}."), settings(|_| {}));
+        assert_eq!(read(&decoder, b"\x40\x40\x40\x40"), [r#"{"A":0}"#]);
+        let low = read(&decoder, &[0; 4]);
+        assert!(low.len() == 1 && low[0].starts_with("value.blank"), "{low:?}");
+    }
+}
