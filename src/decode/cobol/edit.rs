@@ -138,7 +138,9 @@ pub(super) fn unedit(marks: &[EditMark], text: &str, editing: Editing) -> Result
             EditMark::Inserted(inserted) => {
                 let shown = if inserted == ',' { editing.grouping } else { inserted };
                 match char {
+                    // GnuCOBOL suppresses commas only.
                     _ if in_zone && !found.significant => match char {
+                        _ if char == shown && inserted == '/' => {}
                         _ if !found.floated && char == fill => {}
                         _ if !found.floated && is_symbol => found.float(char),
                         _ => return Err(wrong(at, char)),
@@ -317,6 +319,8 @@ mod tests {
         check("***,**9.99", "****123.45", Ok(12_345));
         check("***,**9.99", "    123.45", Err(Bad::Digit(0)));
         check("***.**", "***.**", Ok(0));
+        check("ZZ/ZZ", "  / 5", Ok(5));
+        check("ZZ/ZZ", "    5", Ok(5));
         check("***.**", "***.*1", Err(Bad::Digit(4)));
         check("ZZ9.99", "12.3.4", Err(Bad::Digit(2)));
         check("ZZ9.99", "12", Err(Bad::Digit(2)));
