@@ -6,7 +6,8 @@ use tollbridge_fuzz::{LONGEST, read_within, sound};
 
 fuzz_target!(|data: &[u8]| {
     if data.len() < LONGEST {
-        let decoder = sound("csv in a packed file", "header = false\nquote = \"\"\ncolumns = [\"a\", \"b\", \"c\"]", &[]);
+        let decoder =
+            sound("csv in a packed file", "header = false\nquote = \"\"\ncolumns = [\"a\", \"b\", \"c\"]", &[]);
         read_within(&decoder, data, 1 << 20);
     }
 });

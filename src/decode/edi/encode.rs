@@ -390,6 +390,12 @@ impl Pen {
             let expected = "a length of binary data that is its length";
             return Err(EncodeFault::here(expected, "another one"));
         }
+        // A reader takes it for a file that somebody has wrapped.
+        let is_binary = segment.starts_with(b"BIN") || segment.starts_with(b"BDS");
+        let is_broken = segment[..end].iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        if self.standard == Standard::X12 && is_broken && !is_binary {
+            return Err(EncodeFault::here("a segment without line ends", "a line end in one of its elements"));
+        }
         out.extend_from_slice(self.line_end.as_bytes());
         Ok(())
     }

@@ -366,7 +366,8 @@ impl<R: Read + Seek> Reader<R> {
         let message = &mut self.current.message;
         message.spans.push(Span { from: 0, to: length32(to) });
         let mut at = next;
-        let mut bad: Option<Wrong> = None;
+        let header = message.window.first(to);
+        let mut bad = wrapped(syntax, header, id(header, separators), 1, Span { from: 0, to: length32(to) });
         let (trailer, end) = loop {
             match next_segment(&mut message.window, &mut self.input, at, separators)? {
                 Scan::Segment { from, to, next } => {
@@ -383,15 +384,7 @@ impl<R: Read + Seek> Reader<R> {
                                 let wrong = Wrong::new(RejectCode::BadSegment, expected, found);
                                 bad = Some(wrong.at(format!("segment {}", message.spans.len() + 1), span));
                             }
-                            let has_binary = matches!(id, b"BIN" | b"BDS");
-                            let broken = segment.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
-                            if broken && !has_binary && syntax.standard == Standard::X12 && bad.is_none() {
-                                let number = message.spans.len() + 1;
-                                let found =
-                                    format!("a line end within segment {number}; is the file wrapped at a column?");
-                                let wrong = Wrong::new(RejectCode::BadSegment, "a segment without line ends", found);
-                                bad = Some(wrong.at(format!("segment {number}"), span));
-                            }
+                            bad = bad.or_else(|| wrapped(syntax, segment, id, message.spans.len() + 1, span));
                             message.spans.push(span);
                             at = next;
                         }
@@ -499,4 +492,16 @@ impl<R: Read + Seek> Reader<R> {
         let found = format!("more than {MAX_RECORD} bytes");
         Ok(self.reject(Wrong::new(RejectCode::RecordTooLong, "a message", found), offset, raw))
     }
+}
+
+/// What is wrong with a segment of X12 that has a line end in it: somebody has wrapped the file at a column, and what was
+/// one value is two. Binary data may have any bytes.
+fn wrapped(syntax: &Syntax, segment: &[u8], id: &[u8], number: usize, span: Span) -> Option<Wrong> {
+    let is_broken = segment.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+    if syntax.standard != Standard::X12 || !is_broken || matches!(id, b"BIN" | b"BDS") {
+        return None;
+    }
+    let found = format!("a line end within segment {number}; is the file wrapped at a column?");
+    let wrong = Wrong::new(RejectCode::BadSegment, "a segment without line ends", found);
+    Some(wrong.at(format!("segment {number}"), span))
 }

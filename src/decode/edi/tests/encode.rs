@@ -167,11 +167,7 @@ fn push(record: &mut Value, segment: Value) {
 
 /// Text of an element: with everything that can be mistaken where it can be released.
 fn data(edifact: bool) -> impl Strategy<Value = String> {
-    if edifact {
-        "[A-Za-z0-9 +:?'*\\n\u{e4}\"\\\\-]{1,8}".boxed()
-    } else {
-        "[A-Za-z0-9 +'?\\n\u{e4}\"\\\\-]{1,8}".boxed()
-    }
+    if edifact { "[A-Za-z0-9 +:?'*\\n\u{e4}\"\\\\-]{1,8}".boxed() } else { "[A-Za-z0-9 +'?\u{e4}\"\\\\-]{1,8}".boxed() }
 }
 
 /// A composite: something stands behind the first component.
@@ -207,6 +203,22 @@ fn segments(edifact: bool) -> impl Strategy<Value = Vec<Value>> {
         })
     });
     proptest::collection::vec(segment, 0..6)
+}
+
+#[test]
+fn line_ends_within_x12_are_a_wrapped_file() {
+    let decoder = decoder(None, None);
+    let bytes = encode(&decoder, &[envelope().to_string()]).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, rest) = text.split_at(text.find("ST*").unwrap() + 4);
+    let wrapped = format!("{head}\n{rest}");
+    let lines = read(&decoder, wrapped.as_bytes());
+    assert!(lines.iter().all(|line| !line.starts_with('{')), "{lines:?}");
+
+    let mut record: Value = serde_json::from_str(&read(&decoder, text.as_bytes())[0]).unwrap();
+    record["segments"].as_array_mut().unwrap().push(json!({ "id": "MSG", "01": "two\nlines" }));
+    let refused = encode(&decoder, &[record.to_string()]).unwrap_err();
+    assert!(refused.to_string().contains("a segment without line ends"), "{refused}");
 }
 
 proptest! {
