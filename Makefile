@@ -46,7 +46,7 @@ test: setup-test ## install what is missing, then check format and lints, run ev
 	@cargo fmt --all --check
 	@cargo clippy --locked --all-targets -- -D warnings
 	@cargo test --locked
-	@scripts/fuzz 5
+	@scripts/fuzz short
 
 fuzz: setup-test ## fuzz every decoder, half an hour each (FUZZ=SECONDS for another time, TARGETS="csv cobol" for some)
 	@scripts/fuzz $(or $(FUZZ),1800) $(TARGETS)
