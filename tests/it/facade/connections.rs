@@ -77,7 +77,9 @@ fn shutdown_finishes_what_is_in_flight() {
     assert!(!slow.served.is_finished(), "a request is still under way");
     slow.go.notify_one();
     let answer = busy.receive(true).unwrap();
-    assert_eq!((answer.status, answer.text(), answer.field("connection")), (200, "slow", Some("close")));
+    assert_eq!((answer.status, answer.text()), (200, "slow"));
+    // Where the answer and the end of listening meet, it may be written before the connection hears that it is to end.
+    assert!(matches!(answer.field("connection"), Some("close") | None), "{}", answer.head);
     assert!(busy.is_closed_by_peer());
     assert_eq!(slow.runtime.block_on(slow.served).unwrap(), Drained { cut: 0 });
 }
