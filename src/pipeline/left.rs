@@ -91,6 +91,14 @@ impl Bridge {
         self.metrics.unmoved_files(backend, names.len());
     }
 
+    /// Forgets what was left and is not there any more; `found` is all that is.
+    pub(super) fn forget_gone(&self, plan: &Plan, found: &[Candidate]) {
+        let names: HashSet<&str> = found.iter().map(|file| file.name.as_str()).collect();
+        let id = &plan.exposure.id;
+        self.left.lock().retain(|(resource, name), _| resource != id || names.contains(name.as_str()));
+        self.count_unmoved(&plan.backend);
+    }
+
     /// Which of the complete files are to be read now. Those known as read are moved away where that is due.
     pub(super) async fn fresh(
         &self,
@@ -101,9 +109,6 @@ impl Bridge {
         summary: &mut Summary,
     ) -> Result<Vec<Candidate>, PipelineError> {
         let id = &plan.exposure.id;
-        let names: HashSet<&str> = found.iter().map(|file| file.name.as_str()).collect();
-        self.left.lock().retain(|(resource, name), _| resource != id || names.contains(name.as_str()));
-        self.count_unmoved(&plan.backend);
         let pickup = backend.door.pickup();
         let mut fresh = Vec::new();
         for candidate in found {

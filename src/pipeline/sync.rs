@@ -83,6 +83,7 @@ impl Bridge {
         };
         // What cannot be read does not hold up what can; but the look has failed, and says so.
         let unreadable = scan.closed.into_iter().next();
+        self.forget_gone(plan, &scan.stable);
         let fresh = self.fresh(plan, backend, request, scan.stable, &mut summary).await?;
         let unfinished = self.staging.unfinished_files(id).await?;
         if fresh.is_empty() && unfinished.is_empty() {
