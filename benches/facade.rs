@@ -28,7 +28,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tollbridge::facade::{self, Facade, Setup};
-use tollbridge::http::{AuthConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve};
+use tollbridge::http::{
+    AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
+};
 use tollbridge::mapping::{Exposure, FieldType, QueryField};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
@@ -123,6 +125,7 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
         staging,
         server,
         auth: AuthConfig::default(),
+        clients: Arc::new(Clients::new(ClientsConfig::default())),
         cursor_secret: [1; 32],
         metrics: Arc::new(Metrics::new()),
         health,

@@ -21,7 +21,7 @@ use super::{AppError, open_to_serve, put_in_force, specs};
 use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
-use crate::http::{self, ConnectionLimits, Health};
+use crate::http::{self, Clients, ConnectionLimits, Health};
 use crate::mapping::Exposure;
 use crate::pipeline::Bridge;
 use crate::pipeline::scheduler::Scheduler;
@@ -61,6 +61,7 @@ pub(super) struct Service {
     /// The configuration as it was at the start; its file is read again by a reload.
     config: Config,
     facade: Arc<Facade>,
+    clients: Arc<Clients>,
     /// The newest last; of those before it only runs are left that were going on when it came.
     schedulers: Mutex<Vec<Scheduler>>,
     /// One reload at a time.
@@ -94,6 +95,7 @@ impl Service {
         if !kept.is_empty() {
             tracing::warn!(sections = kept.join(", "), "these sections have changed and need a restart to be in force");
         }
+        self.clients.reconfigure(loaded.config.clients.clone());
         self.facade.publish(exposures(&loaded));
         self.start_schedules();
         let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.clone()).collect();
@@ -138,10 +140,12 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         None => None,
     };
     let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
+    let clients = Arc::new(Clients::new(loaded.config.clients.clone()));
     let facade = Arc::new(Facade::new(facade::Setup {
         staging: Arc::clone(&bridge.staging),
         server: server.clone(),
         auth: loaded.config.auth.clone(),
+        clients: Arc::clone(&clients),
         cursor_secret,
         metrics: Arc::clone(&bridge.metrics),
         health: Arc::clone(&health),
@@ -151,6 +155,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         bridge: Arc::clone(&bridge),
         config: loaded.config.clone(),
         facade: Arc::clone(&facade),
+        clients: Arc::clone(&clients),
         schedulers: Mutex::default(),
         reloading: tokio::sync::Mutex::default(),
     });
@@ -159,6 +164,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         operator: Arc::clone(&service) as Arc<dyn console::Operator>,
         server: server.clone(),
         auth: loaded.config.auth.clone(),
+        clients,
         metrics: Arc::clone(&bridge.metrics),
         health: Arc::clone(&health),
     }));

@@ -9,8 +9,15 @@ use crate::{gate, http, mapping, telemetry};
 
 /// All sections of `tollbridge.toml` as Markdown.
 pub fn config_reference() -> String {
-    let mut all =
-        vec![&sections::ROOT, &http::SERVER, &http::AUTH, &sections::STAGING, &sections::LANDING, &sections::BACKEND];
+    let mut all = vec![
+        &sections::ROOT,
+        &http::SERVER,
+        &http::AUTH,
+        &http::clients::SECTION,
+        &sections::STAGING,
+        &sections::LANDING,
+        &sections::BACKEND,
+    ];
     all.extend(InboxConfig::KINDS.iter().filter_map(|kind| InboxConfig::section(kind)));
     all.extend([&gate::SECTION, &gate::BREAKER, &telemetry::SECTION]);
     render(&all)

@@ -24,7 +24,8 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use crate::http::{
-    AuthConfig, Authenticator, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, refuse_cross_origin,
+    AuthConfig, Authenticator, Clients, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, Visitor,
+    refuse_cross_origin,
 };
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
@@ -45,6 +46,8 @@ pub struct Setup {
     pub server: ServerConfig,
     /// `[auth]`.
     pub auth: AuthConfig,
+    /// The callers of the REST API; shared with the facade.
+    pub clients: Arc<Clients>,
     /// Shown at `/metrics`, and where requests are counted.
     pub metrics: Arc<Metrics>,
     /// Shared with the facade.
@@ -68,7 +71,8 @@ impl Console {
     pub fn new(setup: Setup) -> Console {
         let open = setup.server.admin_listen.ip().to_canonical().is_loopback();
         let keys_only = AuthConfig { anonymous: Vec::new(), ..setup.auth };
-        let authenticator = (!open).then(|| Authenticator::new(Arc::clone(&setup.staging), &keys_only));
+        let authenticator =
+            (!open).then(|| Authenticator::new(Arc::clone(&setup.staging), &keys_only, setup.clients.clone()));
         let hosts = HostPolicy::of(setup.server.admin_listen, open);
         Console {
             staging: setup.staging,
@@ -145,7 +149,7 @@ async fn answer(State(console): State<Arc<Console>>, request: Request) -> Respon
     let (request, body) = request.into_parts();
     let route = Route::of(request.uri.path());
     let metrics = console.routes.metrics(&route);
-    console.edge.run(&request, metrics, console.handle(&request, body, route)).await
+    console.edge.run(&request, metrics, &Visitor::default(), console.handle(&request, body, route)).await
 }
 
 fn methods(route: &Route<'_>) -> &'static str {

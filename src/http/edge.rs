@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::request_id::HEADER;
-use super::{HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent};
+use super::{HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent, Visitor};
 use crate::telemetry::RouteMetrics;
 
 /// Longest path and query.
@@ -59,22 +59,15 @@ pub struct Edge {
     hosts: HostPolicy,
 }
 
-/// A request under way: its head, and the name it has in logs.
-pub struct Exchange<'a> {
-    /// The request's head.
-    pub request: &'a Parts,
-    /// The request's id.
-    pub id: &'a RequestId,
-}
-
 impl Edge {
     /// With these limits, answering to these hosts.
     pub fn new(limits: Limits, hosts: HostPolicy) -> Edge {
         Edge { limits, hosts }
     }
 
-    /// Answers `request` by `handler`; whatever happens in it becomes an answer.
-    pub async fn run<B, H>(&self, request: &Parts, route: &RouteMetrics, handler: H) -> Response<B>
+    /// Answers `request` by `handler`; whatever happens in it becomes an answer. The handler tells `visitor` whose
+    /// request it is.
+    pub async fn run<B, H>(&self, request: &Parts, route: &RouteMetrics, visitor: &Visitor, handler: H) -> Response<B>
     where
         B: From<Vec<u8>>,
         H: Future<Output = Result<Response<B>, Problem>>,
@@ -94,6 +87,7 @@ impl Edge {
         let status = response.status();
         route.answered(request.method.as_str(), status.as_u16(), took);
         log(request, route.template(), &id, status, took, cause.as_deref());
+        visitor.write(response.headers_mut());
         response.headers_mut().insert(HEADER, id.into_header());
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
@@ -231,7 +225,7 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
 #[cfg(test)]
 mod tests {
     use super::{Edge, Limits};
-    use crate::http::{HostPolicy, Problem, Reason};
+    use crate::http::{HostPolicy, Problem, Reason, Visitor};
     use crate::telemetry::Metrics;
     use hyper::http::request::Parts;
     use hyper::{Request, Response};
@@ -258,7 +252,7 @@ mod tests {
         handler: impl Future<Output = Result<Response<Vec<u8>>, Problem>>,
     ) -> (u16, String) {
         let route = Metrics::new().route("/v1/{resource}");
-        let response = edge().run(&request(fields), &route, handler).await;
+        let response = edge().run(&request(fields), &route, &Visitor::default(), handler).await;
         assert!(response.headers().contains_key("x-request-id"));
         (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
     }

@@ -96,6 +96,8 @@ reasons! {
     Misdirected = 421 "misdirected-request" "This host is not served here",
     /// Understood, and refused for the reasons given (a configuration with faults).
     Refused = 422 "refused" "Understood and refused",
+    /// The client has used up its rate; `Retry-After` says when there is something left again.
+    RateLimited = 429 "rate-limited" "Too many requests",
     /// All header fields together are larger than 32 KiB.
     HeadersTooLarge = 431 "headers-too-large" "The header fields are too large",
     /// A fault of ours; the log has the cause under the request id.
@@ -114,7 +116,8 @@ impl Reason {
 
     /// A problem of this reason; `detail` says what is wrong in this case, as one sentence.
     pub fn because(self, detail: impl Into<Cow<'static, str>>) -> Problem {
-        let parts = Parts { reason: self, detail: detail.into(), hint: None, headers: Vec::new(), cause: None };
+        let parts =
+            Parts { reason: self, detail: detail.into(), hint: None, refusal: None, headers: Vec::new(), cause: None };
         Problem(Box::new(parts))
     }
 }
@@ -128,6 +131,7 @@ struct Parts {
     reason: Reason,
     detail: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
+    refusal: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
 }
@@ -141,6 +145,8 @@ struct Body<'a> {
     detail: &'a str,
     instance: &'a str,
     code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     request_id: &'a str,
@@ -159,6 +165,14 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Marks a refusal: nothing is wrong with the request, but there is not enough for all. The word says what there is
+    /// not enough of (`rate`, or why a gate refused); it is the `reason` of the body.
+    #[must_use]
+    pub fn refusing(mut self, reason: &'static str) -> Problem {
+        self.0.refusal = Some(reason);
         self
     }
 
@@ -197,6 +211,11 @@ impl Problem {
         self.0.reason
     }
 
+    /// What there is not enough of, where this is a refusal.
+    pub fn refusal(&self) -> Option<&'static str> {
+        self.0.refusal
+    }
+
     /// What is wrong in this case.
     pub fn detail(&self) -> &str {
         &self.0.detail
@@ -209,7 +228,7 @@ impl Problem {
 
     /// The answer. `instance` is the request's path.
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Vec<u8>> {
-        let Parts { reason, detail, hint, headers, .. } = *self.0;
+        let Parts { reason, detail, hint, refusal, headers, .. } = *self.0;
         let body = Body {
             r#type: reason.type_uri(),
             title: reason.title(),
@@ -217,6 +236,7 @@ impl Problem {
             detail: &detail,
             instance,
             code: reason.code(),
+            reason: refusal,
             hint: hint.as_deref(),
             request_id,
         };

@@ -9,7 +9,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tollbridge::console::{self, Console, GateStatus, Operator, OperatorError, Replayed, ResourceInfo, Setup};
-use tollbridge::http::{AuthConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve};
+use tollbridge::http::{
+    AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
+};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, Reject, RejectCode, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
@@ -110,6 +112,7 @@ impl TestConsole {
         let console = Arc::new(Console::new(Setup {
             staging: staging.clone(),
             operator: operator.clone(),
+            clients: Arc::new(Clients::new(ClientsConfig::default())),
             auth: AuthConfig { anonymous: vec!["read".to_owned()], ..AuthConfig::default() },
             metrics: Arc::new(Metrics::new()),
             health: Arc::new(Health::new(staging.clone())),

@@ -11,7 +11,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollbridge::facade::{self, Facade, Setup};
-use tollbridge::http::{AuthConfig, ConnectionLimits, Drained, Health, ServerConfig, generate_key, serve};
+use tollbridge::http::{
+    AuthConfig, Clients, ClientsConfig, ConnectionLimits, Drained, Health, ServerConfig, generate_key, serve,
+};
 use tollbridge::mapping::{Exposure, FieldType, QueryField};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
@@ -25,6 +27,7 @@ use super::client::{Answer, Connection, exchange, request};
 pub(crate) struct Options {
     pub(crate) server: ServerConfig,
     pub(crate) auth: AuthConfig,
+    pub(crate) clients: ClientsConfig,
 }
 
 pub(crate) struct TestApp {
@@ -33,6 +36,7 @@ pub(crate) struct TestApp {
     pub(crate) facade: Arc<Facade>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) address: SocketAddr,
     /// A key with the scope `read`.
     pub(crate) key: String,
@@ -54,7 +58,9 @@ impl TestApp {
         let staging: Arc<dyn Staging> = Arc::new(staging);
         let (health, metrics) = (Arc::new(Health::new(staging.clone())), Arc::new(Metrics::new()));
         let limits = ConnectionLimits::from(&options.server);
+        let clients = Arc::new(Clients::new(options.clients));
         let facade = Arc::new(Facade::new(Setup {
+            clients: clients.clone(),
             staging: staging.clone(),
             server: options.server,
             auth: options.auth,
@@ -79,6 +85,7 @@ impl TestApp {
             facade,
             health,
             metrics,
+            clients,
             address,
             key: String::new(),
             stop: Some(stop),
