@@ -27,6 +27,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 use tollbridge::facade::{self, Facade, Setup};
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
@@ -121,13 +122,14 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
     let limits = ConnectionLimits::from(&server);
     let (key, stored) = generate_key("bench", &["orders:read".to_owned()]).unwrap();
     staging.add_api_key(stored).await.unwrap();
+    let metrics = Arc::new(Metrics::new());
     let facade = Arc::new(Facade::new(Setup {
         staging,
         server,
         auth: AuthConfig::default(),
-        clients: Arc::new(Clients::new(ClientsConfig::default())),
+        clients: Arc::new(Clients::new(ClientsConfig::default(), metrics.clone(), CancellationToken::new())),
         cursor_secret: [1; 32],
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         health,
     }));
     facade.publish(vec![exposure()]);

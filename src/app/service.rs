@@ -140,7 +140,8 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         None => None,
     };
     let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
-    let clients = Arc::new(Clients::new(loaded.config.clients.clone()));
+    let closing = CancellationToken::new();
+    let clients = Arc::new(Clients::new(loaded.config.clients.clone(), Arc::clone(&bridge.metrics), closing.clone()));
     let facade = Arc::new(Facade::new(facade::Setup {
         staging: Arc::clone(&bridge.staging),
         server: server.clone(),
@@ -176,7 +177,6 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         example: exposures(&loaded).first().map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
     };
     let limits = ConnectionLimits::from(&server);
-    let closing = CancellationToken::new();
     let api =
         tokio::spawn(http::serve(api_listener, facade::router(facade), closing.clone().cancelled_owned(), limits));
     let admin =

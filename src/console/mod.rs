@@ -64,6 +64,7 @@ pub struct Console {
     routes: RouteTable,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    clients: Arc<Clients>,
 }
 
 impl Console {
@@ -78,10 +79,11 @@ impl Console {
             staging: setup.staging,
             operator: setup.operator,
             authenticator,
-            edge: Edge::new(Limits::from(&setup.server), hosts),
+            edge: Edge::new(Limits::from(&setup.server), hosts, Arc::clone(&setup.clients)),
             routes: RouteTable::new(&setup.metrics),
             metrics: setup.metrics,
             health: setup.health,
+            clients: setup.clients,
         }
     }
 
@@ -117,6 +119,7 @@ impl Console {
             Route::Runs => read::runs(self, query).await,
             Route::DeadLetters => read::dead_letters(self, query).await,
             Route::DeadLetter(id) => read::dead_letter(self, id).await,
+            Route::Clients => read::clients(self, query),
             Route::Gates => read::gates(self, query),
             Route::Resources => read::resources(self, query).await,
             Route::Files => read::files(self, query).await,

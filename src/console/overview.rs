@@ -20,12 +20,13 @@ pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
     put(&mut body, format_args!("<h1>Tollbridge <span class=\"dim\">{}</span></h1>\n", env!("CARGO_PKG_VERSION")));
     resources(&mut body, console).await?;
     gates(&mut body, console);
+    clients(&mut body, console);
     dead_letters(&mut body, console).await?;
     runs(&mut body, console).await?;
     body.push_str(
         "<h2>More</h2>\n<nav><a href=\"/metrics\">metrics</a><a href=\"/health/ready\">health</a>\
          <a href=\"/admin/v1/runs\">runs</a><a href=\"/admin/v1/dead-letters\">dead letters</a>\
-         <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/files\">files</a>\
+         <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/clients\">clients</a><a href=\"/admin/v1/files\">files</a>\
          <a href=\"/admin/v1/keys\">keys</a></nav>\n",
     );
     Ok(page("Tollbridge", &body).map(Body::from))
@@ -78,6 +79,33 @@ fn gates(body: &mut String, console: &Console) {
             put(body, format_args!("<td class=\"n\">{number}</td>"));
         }
         body.push_str("</tr>\n");
+    }
+    body.push_str("</table>\n");
+}
+
+fn clients(body: &mut String, console: &Console) {
+    body.push_str("<h2>Clients</h2>\n");
+    let clients = console.clients.status(ROWS);
+    if clients.is_empty() {
+        body.push_str("<p>None has called yet.</p>\n");
+        return;
+    }
+    head(body, &["client", "priority", "#weight", "rate", "#used", "#requests", "#refused"]);
+    for client in clients {
+        put(
+            body,
+            format_args!(
+                "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+                escape(&client.name),
+                client.priority,
+                client.weight,
+                client.rate.as_deref().unwrap_or(""),
+                client.used.map(|used| used.to_string()).unwrap_or_default(),
+                client.requests_total,
+                client.refused_total,
+            ),
+        );
     }
     body.push_str("</table>\n");
 }

@@ -112,6 +112,11 @@ pub(super) fn gates(console: &Console, query: &str) -> Result<Response, Problem>
     json_answer(&json!({ "data": console.operator.gates() }))
 }
 
+pub(super) fn clients(console: &Console, query: &str) -> Result<Response, Problem> {
+    let narrowed = Narrowed::parse(query, &["limit"])?;
+    json_answer(&json!({ "data": console.clients.status(narrowed.limit()) }))
+}
+
 pub(super) async fn resources(console: &Console, query: &str) -> Result<Response, Problem> {
     parameters::refuse_any(query)?;
     let mut data = Vec::new();

@@ -14,6 +14,7 @@ pub(super) enum Route<'a> {
     DeadLetter(&'a str),
     Replay(&'a str),
     Discard(&'a str),
+    Clients,
     Gates,
     Resources,
     Sync(&'a str),
@@ -24,7 +25,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 17] = [
+const TEMPLATES: [&str; 18] = [
     "admin /",
     "/metrics",
     "admin /health/live",
@@ -41,6 +42,7 @@ const TEMPLATES: [&str; 17] = [
     "/admin/v1/keys",
     "/admin/v1/trace/{resource}/{key}",
     "/admin/v1/reload",
+    "/admin/v1/clients",
     "admin unmatched",
 ];
 
@@ -62,6 +64,7 @@ impl<'a> Route<'a> {
             ["dead-letters", id] => Route::DeadLetter(id),
             ["dead-letters", id, "replay"] => Route::Replay(id),
             ["dead-letters", id, "discard"] => Route::Discard(id),
+            ["clients"] => Route::Clients,
             ["gates"] => Route::Gates,
             ["resources"] => Route::Resources,
             ["resources", resource, "sync"] => Route::Sync(resource),
@@ -96,7 +99,8 @@ impl<'a> Route<'a> {
             Route::Keys => 13,
             Route::Trace(..) => 14,
             Route::Reload => 15,
-            Route::Unknown => 16,
+            Route::Clients => 16,
+            Route::Unknown => 17,
         }
     }
 }
@@ -133,6 +137,7 @@ mod tests {
         check("/admin/v1/dead-letters/7", Route::DeadLetter("7"), "/admin/v1/dead-letters/{id}");
         check("/admin/v1/dead-letters/7/replay", Route::Replay("7"), "/admin/v1/dead-letters/{id}/replay");
         check("/admin/v1/dead-letters/7/discard", Route::Discard("7"), "/admin/v1/dead-letters/{id}/discard");
+        check("/admin/v1/clients", Route::Clients, "/admin/v1/clients");
         check("/admin/v1/gates", Route::Gates, "/admin/v1/gates");
         check("/admin/v1/resources", Route::Resources, "/admin/v1/resources");
         check("/admin/v1/resources/a.v1/sync", Route::Sync("a.v1"), "/admin/v1/resources/{resource}/sync");

@@ -85,14 +85,14 @@ pub struct Facade {
 impl Facade {
     /// A facade with nothing published: not ready yet.
     pub fn new(setup: Setup) -> Facade {
-        let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, setup.clients);
+        let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, Arc::clone(&setup.clients));
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
             catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
             staging: setup.staging,
             authenticator,
             seal: Seal::new(setup.cursor_secret),
-            edge: Edge::new(Limits::from(&setup.server), hosts),
+            edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
             routes: RouteTable::new(&setup.metrics),
             health: setup.health,
             server: setup.server,

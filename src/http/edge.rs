@@ -2,13 +2,14 @@
 //! ([`Edge::run`]) instead of a stack of layers.
 //!
 //! In order: name the request; refuse what is too large or sent to another host; run the handler under a time
-//! limit, catching panics; render a problem; put the id on the answer; count it and log it. The edge does not
-//! know what the handler does.
+//! limit, catching panics; hold a refusal back where there are too many; render a problem; put the id and the client's
+//! budget on the answer; count it and log it. The edge does not know what the handler does.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::request_id::HEADER;
-use super::{HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent, Visitor};
+use super::{Clients, HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent, Visitor};
 use crate::telemetry::RouteMetrics;
 
 /// Longest path and query.
@@ -53,16 +54,17 @@ impl From<&ServerConfig> for Limits {
 }
 
 /// The edge of one listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Edge {
     limits: Limits,
     hosts: HostPolicy,
+    clients: Arc<Clients>,
 }
 
 impl Edge {
-    /// With these limits, answering to these hosts.
-    pub fn new(limits: Limits, hosts: HostPolicy) -> Edge {
-        Edge { limits, hosts }
+    /// With these limits, answering to these hosts; refusals of `clients` are held back where there are too many.
+    pub fn new(limits: Limits, hosts: HostPolicy, clients: Arc<Clients>) -> Edge {
+        Edge { limits, hosts, clients }
     }
 
     /// Answers `request` by `handler`; whatever happens in it becomes an answer. The handler tells `visitor` whose
@@ -78,6 +80,11 @@ impl Edge {
             Ok(()) => guarded(self.limits.answer_within, handler).await,
             Err(problem) => Err(problem),
         };
+        if let Err(problem) = &outcome
+            && let Some(reason) = problem.refusal()
+        {
+            self.clients.refused(visitor.client(), reason).await;
+        }
         let mut cause = None;
         let mut response = outcome.unwrap_or_else(|problem| {
             cause = problem.cause().map(str::to_owned);
@@ -225,17 +232,20 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
 #[cfg(test)]
 mod tests {
     use super::{Edge, Limits};
-    use crate::http::{HostPolicy, Problem, Reason, Visitor};
+    use crate::http::{Clients, ClientsConfig, HostPolicy, Problem, Reason, Visitor};
     use crate::telemetry::Metrics;
     use hyper::http::request::Parts;
     use hyper::{Request, Response};
     use std::future::pending;
+    use std::sync::Arc;
     use std::time::Duration;
+    use tokio_util::sync::CancellationToken;
 
     fn edge() -> Edge {
         let limits =
             Limits { answer_within: Duration::from_secs(30), body_within: Duration::from_secs(5), max_body: 100 };
-        Edge::new(limits, HostPolicy::Any)
+        let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        Edge::new(limits, HostPolicy::Any, Arc::new(clients))
     }
 
     fn request(fields: &[(&str, &str)]) -> Parts {

@@ -5,6 +5,7 @@
 //! caller, so that no caller can make the number of series grow.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::backend::{GateFamilies, GateMetrics, InboxFamilies};
+use super::clients::{ClientFamilies, ClientMetrics, RefusalMetrics};
 use super::requests::{RequestFamilies, RouteMetrics};
 
 /// What became of records.
@@ -71,6 +73,7 @@ pub struct Metrics {
     inboxes: InboxFamilies,
     gates: GateFamilies,
     requests: RequestFamilies,
+    clients: ClientFamilies,
 }
 
 impl Default for Metrics {
@@ -103,6 +106,7 @@ impl Metrics {
         let inboxes = InboxFamilies::register(&mut registry);
         let gates = GateFamilies::register(&mut registry);
         let requests = RequestFamilies::register(&mut registry);
+        let clients = ClientFamilies::register(&mut registry);
         Metrics {
             registry,
             records,
@@ -114,6 +118,7 @@ impl Metrics {
             inboxes,
             gates,
             requests,
+            clients,
         }
     }
 
@@ -169,6 +174,16 @@ impl Metrics {
     /// The route with this template (`/v1/{resource}`), its labels resolved. Keep it.
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         self.requests.of(template)
+    }
+
+    /// The client with this name, its labels resolved. Keep it.
+    pub fn client(&self, name: &Arc<str>) -> ClientMetrics {
+        self.clients.of(name)
+    }
+
+    /// The refusals of all clients. Keep it.
+    pub fn refusals(&self) -> RefusalMetrics {
+        self.clients.refusals()
     }
 
     /// Everything as OpenMetrics text, for `/metrics`.
@@ -253,6 +268,29 @@ mod tests {
                 "tollbridge_gate_wait_seconds_count{backend=\"as400\",lane=\"interactive\"} 1",
                 "tollbridge_gate_rejected_total{backend=\"as400\",reason=\"queue_full\"} 1",
                 "tollbridge_backend_call_seconds_count{backend=\"as400\",outcome=\"succeeded\"} 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn clients() {
+        check(
+            |metrics| {
+                let webshop = metrics.client(&"web\"shop".into());
+                webshop.asked();
+                metrics.refusals().refused(Some(&webshop), "rate");
+                metrics.refusals().refused(None, "failed_logins");
+                metrics.refusals().held(2);
+                // However many keys there are, the series are bounded.
+                (0..5000).for_each(|number| metrics.client(&format!("key {number}").into()).asked());
+            },
+            &[
+                "tollbridge_http_client_requests_total{client=\"web\\\"shop\"} 1",
+                "tollbridge_http_client_requests_total{client=\"key 0\"} 1",
+                "tollbridge_http_client_requests_total{client=\"other\"} 4001",
+                "tollbridge_http_refusals_total{client=\"web\\\"shop\",reason=\"rate\"} 1",
+                "tollbridge_http_refusals_total{client=\"unknown\",reason=\"failed_logins\"} 1",
+                "tollbridge_http_refusals_held 2",
             ],
         );
     }

@@ -38,9 +38,22 @@ impl<T: Clone> Memory<T> {
         }
         remembered.insert(hash, (answer, Instant::now()));
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.0.lock().len()
+#[cfg(test)]
+mod tests {
+    use super::{MOST, Memory};
+
+    #[test]
+    fn a_million_answers_take_no_more_room_than_some_thousand() {
+        let memory = Memory::default();
+        for number in 0..1_000_000u32 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&number.to_be_bytes());
+            memory.remember(hash, number);
+            assert_eq!(memory.recall(&hash), Some(number));
+        }
+        let remembered = memory.0.lock();
+        assert!(remembered.len() <= MOST && remembered.capacity() <= 4 * MOST);
     }
 }

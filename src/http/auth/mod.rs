@@ -184,10 +184,64 @@ fn invalid() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, bearer};
-    use crate::http::clients::{Client, ClientConfig};
+    use super::{Authenticator, Caller, bearer};
+    use crate::http::clients::{Client, ClientConfig, Clients, ClientsConfig};
+    use crate::http::{AuthConfig, Reason, generate_key};
+    use crate::staging::Staging;
+    use crate::staging::sqlite::{Config, SqliteStaging};
+    use crate::telemetry::Metrics;
     use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
     use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    #[tokio::test]
+    async fn however_many_bad_keys_there_are_the_good_one_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
+        let staging: Arc<dyn Staging> = Arc::new(staging);
+        let (key, stored) = generate_key("webshop", &["read".to_owned()]).unwrap();
+        staging.add_api_key(stored).await.unwrap();
+        let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        let clients = Arc::new(clients);
+        let authenticator = Authenticator::new(staging, &AuthConfig::default(), Arc::clone(&clients));
+        let headers = |key: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+            headers
+        };
+        for number in 0..6000 {
+            let bad = headers(&format!("tb_{number:012}_{number:064}"));
+            let problem = authenticator.caller(&bad).await.unwrap_err();
+            assert!(matches!(problem.reason(), Reason::Unauthenticated | Reason::RateLimited));
+            if number % 100 == 0 {
+                let caller = authenticator.caller(&headers(&key)).await.unwrap();
+                assert!(Arc::ptr_eq(&caller.client, &clients.of("webshop")));
+            }
+        }
+        assert_eq!(clients.status(10).len(), 1);
+    }
+
+    /// A caller is the client as it is configured now, although the key is remembered.
+    #[tokio::test]
+    async fn a_reload_holds_for_the_next_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
+        let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        let clients = Arc::new(clients);
+        let auth = AuthConfig { anonymous: vec!["read".to_owned()], ..AuthConfig::default() };
+        let (key, stored) = generate_key("webshop", &["read".to_owned()]).unwrap();
+        staging.add_api_key(stored).await.unwrap();
+        let authenticator = Authenticator::new(Arc::new(staging), &auth, Arc::clone(&clients));
+        let mut with_key = HeaderMap::new();
+        with_key.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+        for weight in [1, 5, 9] {
+            let config = ClientConfig { weight, ..ClientConfig::default() };
+            clients.reconfigure(ClientsConfig::new([("default".to_owned(), config)]));
+            for headers in [&with_key, &HeaderMap::new(), &with_key] {
+                assert_eq!(authenticator.caller(headers).await.unwrap().client.weight, weight);
+            }
+        }
+    }
 
     #[test]
     fn scopes() {

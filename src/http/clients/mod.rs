@@ -7,6 +7,7 @@
 mod bucket;
 mod config;
 mod fields;
+mod holding;
 mod rate;
 
 use std::collections::HashMap;
@@ -17,14 +18,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hyper::header::HeaderMap;
 use parking_lot::Mutex;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::{Problem, Reason};
 use crate::gate::Priority;
+use crate::telemetry::{ClientMetrics, Metrics, RefusalMetrics};
 use bucket::Bucket;
 use fields::Fields;
+use holding::{Holding, Meters};
 
 pub use bucket::Standing;
 pub use config::{ClientConfig, ClientsConfig, SECTION};
+pub use holding::Hold;
 pub use rate::Rate;
 
 /// The client of all who call without a key.
@@ -66,13 +71,19 @@ impl Budget {
 struct Tally {
     requests: AtomicU64,
     refused: AtomicU64,
+    refusals: Meters,
+    metrics: Option<ClientMetrics>,
 }
 
 impl Client {
-    /// With these settings and nothing used.
+    /// With these settings and nothing used; told to no metrics.
     pub fn new(name: &str, config: &ClientConfig) -> Client {
-        let budget = config.rate.map(|rate| Budget::new(name, Bucket::new(rate)));
-        Client::with(Arc::from(name), config, budget, Arc::default())
+        Client::fresh(Arc::from(name), config, Tally::default())
+    }
+
+    fn fresh(name: Arc<str>, config: &ClientConfig, tally: Tally) -> Client {
+        let budget = config.rate.map(|rate| Budget::new(&name, Bucket::new(rate)));
+        Client::with(name, config, budget, Arc::new(tally))
     }
 
     fn with(name: Arc<str>, config: &ClientConfig, budget: Option<Budget>, tally: Arc<Tally>) -> Client {
@@ -95,6 +106,9 @@ impl Client {
     /// then, where there is one.
     pub(super) fn ask(&self) -> Result<Option<Standing>, Standing> {
         self.tally.requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(metrics) = &self.tally.metrics {
+            metrics.asked();
+        }
         self.budget.as_ref().map(|budget| budget.bucket.take()).transpose()
     }
 
@@ -162,21 +176,51 @@ pub struct Clients {
     generation: AtomicU64,
     /// The one budget of failed logins.
     logins: Bucket,
+    /// Of those without a valid key.
+    strangers: Meters,
+    holding: Holding,
+    refusals: RefusalMetrics,
 }
 
 struct State {
     config: ClientsConfig,
+    metrics: Arc<Metrics>,
     known: HashMap<Arc<str>, Arc<Client>>,
     /// When to forget some.
     many: usize,
 }
 
 impl Clients {
-    /// With these settings; nobody has called yet.
-    pub fn new(config: ClientsConfig) -> Clients {
-        let mut state = State { config, known: HashMap::new(), many: MANY };
+    /// With these settings; nobody has called yet. Once `closing` is cancelled, no refusal is held back any more.
+    pub fn new(config: ClientsConfig, metrics: Arc<Metrics>, closing: CancellationToken) -> Clients {
+        let (refusals, holding) = (metrics.refusals(), Holding::new(metrics.refusals(), closing));
+        let mut state = State { config, metrics, known: HashMap::new(), many: MANY };
         state.know_the_named();
-        Clients { state: Mutex::new(state), generation: AtomicU64::new(0), logins: Bucket::new(Rate::OF_FAILED_LOGINS) }
+        Clients {
+            state: Mutex::new(state),
+            generation: AtomicU64::new(0),
+            logins: Bucket::new(Rate::OF_FAILED_LOGINS),
+            strangers: Meters::default(),
+            holding,
+            refusals,
+        }
+    }
+
+    /// Holds refusals back as `hold` says.
+    #[must_use]
+    pub fn holding(self, hold: Hold) -> Clients {
+        Clients { holding: self.holding.like(hold), ..self }
+    }
+
+    /// A refusal is ready, of this client, or of somebody without a valid key. It is counted; goes on when it is to be
+    /// sent.
+    pub(super) async fn refused(&self, client: Option<&Arc<Client>>, reason: &'static str) {
+        let tally = client.map(|client| &client.tally);
+        self.refusals.refused(tally.and_then(|tally| tally.metrics.as_ref()), reason);
+        if let Some(tally) = tally {
+            tally.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        self.holding.hold_back(tally.map_or(&self.strangers, |tally| &tally.refusals)).await;
     }
 
     /// The client of the keys with this name.
@@ -239,7 +283,10 @@ impl State {
         if self.known.len() >= self.many {
             self.forget();
         }
-        let client = Arc::new(Client::new(name, &self.config.of(name)));
+        let name: Arc<str> = Arc::from(name);
+        let tally = Tally { metrics: Some(self.metrics.client(&name)), ..Tally::default() };
+        let config = self.config.of(&name);
+        let client = Arc::new(Client::fresh(name, &config, tally));
         self.known.insert(Arc::clone(&client.name), Arc::clone(&client));
         client
     }

@@ -3,6 +3,8 @@ use std::sync::Arc;
 use super::{Client, ClientConfig, Clients, ClientsConfig, MANY, Rate};
 use crate::gate::Priority;
 use crate::http::Reason;
+use crate::telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 
 fn settings(rate: &str, weight: u32) -> ClientConfig {
     ClientConfig { rate: Some(Rate::parse(rate).unwrap()), weight, ..ClientConfig::default() }
@@ -12,6 +14,10 @@ fn clients(sections: &[(&str, ClientConfig)]) -> ClientsConfig {
     ClientsConfig::new(sections.iter().map(|(name, config)| ((*name).to_owned(), config.clone())))
 }
 
+fn service(config: ClientsConfig) -> Clients {
+    Clients::new(config, Arc::new(Metrics::new()), CancellationToken::new())
+}
+
 /// How many of `count` requests are let through.
 fn good(client: &Client, count: usize) -> usize {
     (0..count).filter(|_| client.ask().is_ok()).count()
@@ -19,8 +25,7 @@ fn good(client: &Client, count: usize) -> usize {
 
 #[test]
 fn each_client_has_a_budget_of_its_own() {
-    let clients =
-        Clients::new(clients(&[("webshop", settings("1/h burst 3", 2)), ("default", settings("1/h burst 2", 1))]));
+    let clients = service(clients(&[("webshop", settings("1/h burst 3", 2)), ("default", settings("1/h burst 2", 1))]));
     assert_eq!(good(&clients.of("webshop"), 9), 3);
     assert_eq!((good(&clients.of("crm"), 9), good(&clients.of("bi"), 9)), (2, 2));
     // The same name is the same client.
@@ -31,14 +36,14 @@ fn each_client_has_a_budget_of_its_own() {
 
 #[test]
 fn without_a_rate_there_is_no_end() {
-    let clients = Clients::new(ClientsConfig::default());
+    let clients = service(ClientsConfig::default());
     let client = clients.of("crm");
     assert!((0..10_000).all(|_| client.ask() == Ok(None)));
 }
 
 #[test]
 fn a_reload_forgets_nothing_that_was_used() {
-    let all = Clients::new(clients(&[("webshop", settings("1/h burst 10", 1))]));
+    let all = service(clients(&[("webshop", settings("1/h burst 10", 1))]));
     let generation = all.generation();
     let before = all.of("webshop");
     assert_eq!(good(&before, 4), 4);
@@ -65,7 +70,7 @@ fn a_reload_forgets_nothing_that_was_used() {
 fn a_reload_under_load_gives_nothing_away() {
     let configs =
         [clients(&[("webshop", settings("1/h burst 500", 1))]), clients(&[("webshop", settings("1/h burst 500", 2))])];
-    let all = Clients::new(configs[0].clone());
+    let all = service(configs[0].clone());
     let taken: usize = std::thread::scope(|scope| {
         let callers: Vec<_> =
             (0..4).map(|_| scope.spawn(|| (0..1000).filter(|_| all.of("webshop").ask().is_ok()).count())).collect();
@@ -79,7 +84,7 @@ fn a_reload_under_load_gives_nothing_away() {
 
 #[test]
 fn a_million_idle_clients_are_not_kept() {
-    let all = Clients::new(clients(&[("webshop", settings("1/h burst 10", 1))]));
+    let all = service(clients(&[("webshop", settings("1/h burst 10", 1))]));
     assert_eq!(good(&all.of("webshop"), 3), 3);
     for number in 0..1_000_000 {
         assert!(all.of(&format!("key {number}")).ask().is_ok());
@@ -91,7 +96,7 @@ fn a_million_idle_clients_are_not_kept() {
 
 #[test]
 fn who_has_used_something_is_not_forgotten() {
-    let all = Clients::new(clients(&[("default", settings("1/h burst 2", 1))]));
+    let all = service(clients(&[("default", settings("1/h burst 2", 1))]));
     let first = all.of("key 0");
     assert_eq!(good(&first, 2), 2);
     drop(first);
@@ -118,7 +123,7 @@ fn a_refusal_says_why_and_until_when() {
 
 #[test]
 fn failed_logins_share_one_modest_budget() {
-    let all = Clients::new(ClientsConfig::default());
+    let all = service(ClientsConfig::default());
     let answers: Vec<_> = (0..1000).map(|_| all.failed_login(Reason::Unauthenticated.because("no key"))).collect();
     let told = answers.iter().filter(|problem| problem.reason() == Reason::Unauthenticated).count();
     assert!((200..260).contains(&told), "{told}");

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use tollbridge::console::{self, Console, GateStatus, Operator, OperatorError, Replayed, ResourceInfo, Setup};
+use tollbridge::http::clients::{ClientConfig, Rate};
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
 };
@@ -86,6 +88,7 @@ pub(crate) struct TestConsole {
     pub(crate) runtime: Runtime,
     pub(crate) staging: Arc<dyn Staging>,
     pub(crate) operator: Arc<Noted>,
+    pub(crate) clients: Arc<Clients>,
     address: SocketAddr,
     _folder: TempDir,
 }
@@ -109,12 +112,16 @@ impl TestConsole {
             max_body: 1000,
             ..ServerConfig::default()
         };
+        let metrics = Arc::new(Metrics::new());
+        let rate = ClientConfig { rate: Rate::parse("100/h burst 20").ok(), weight: 3, ..ClientConfig::default() };
+        let known = ClientsConfig::new([("web <shop>".to_owned(), rate)]);
+        let clients = Arc::new(Clients::new(known, metrics.clone(), CancellationToken::new()));
         let console = Arc::new(Console::new(Setup {
             staging: staging.clone(),
             operator: operator.clone(),
-            clients: Arc::new(Clients::new(ClientsConfig::default())),
+            clients: clients.clone(),
             auth: AuthConfig { anonymous: vec!["read".to_owned()], ..AuthConfig::default() },
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             health: Arc::new(Health::new(staging.clone())),
             server: server.clone(),
         }));
@@ -127,7 +134,7 @@ impl TestConsole {
             tokio::spawn(serve(listener, console::router(console), std::future::pending(), limits));
             address
         });
-        TestConsole { runtime, staging, operator, address, _folder: folder }
+        TestConsole { runtime, staging, operator, clients, address, _folder: folder }
     }
 
     /// A run over one file: order 4711 in two versions, one reject whose text tries to be a script.

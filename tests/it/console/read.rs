@@ -81,6 +81,26 @@ fn keys_are_listed_without_secrets() {
 }
 
 #[test]
+fn clients_show_what_they_may_and_what_they_used() {
+    let console = TestConsole::start();
+    let clients = console.get("/admin/v1/clients").json();
+    let expected = serde_json::json!({ "data": [{
+        "name": "web <shop>", "configured": true, "weight": 3, "priority": "normal", "rate": "100/h burst 20",
+        "used": 0, "remaining": 20, "max_in_flight": null, "requests_total": 0, "refused_total": 0,
+    }] });
+    assert_eq!(clients, expected);
+    (0..3).for_each(|number| drop(console.clients.of(&format!("key {number}"))));
+    let names = |path: &str| -> Vec<String> {
+        let clients = console.get(path).json()["data"].as_array().unwrap().clone();
+        clients.iter().map(|client| client["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("/admin/v1/clients"), ["web <shop>", "key 0", "key 1", "key 2"]);
+    assert_eq!(names("/admin/v1/clients?limit=2"), ["web <shop>", "key 0"]);
+    console.get("/admin/v1/clients?state=open").problem(400, "unknown-parameter");
+    assert!(console.get("/").text().contains("web &lt;shop&gt;"));
+}
+
+#[test]
 fn the_overview_reads_without_scripts_and_escapes_everything() {
     let console = TestConsole::start();
     console.stage();

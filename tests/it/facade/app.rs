@@ -10,7 +10,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tollbridge::facade::{self, Facade, Setup};
+use tollbridge::http::clients::Hold;
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Drained, Health, ServerConfig, generate_key, serve,
 };
@@ -28,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) server: ServerConfig,
     pub(crate) auth: AuthConfig,
     pub(crate) clients: ClientsConfig,
+    pub(crate) hold: Hold,
 }
 
 pub(crate) struct TestApp {
@@ -41,6 +44,7 @@ pub(crate) struct TestApp {
     /// A key with the scope `read`.
     pub(crate) key: String,
     stop: Option<oneshot::Sender<()>>,
+    closing: CancellationToken,
     served: Option<JoinHandle<Drained>>,
     _folder: TempDir,
 }
@@ -58,7 +62,9 @@ impl TestApp {
         let staging: Arc<dyn Staging> = Arc::new(staging);
         let (health, metrics) = (Arc::new(Health::new(staging.clone())), Arc::new(Metrics::new()));
         let limits = ConnectionLimits::from(&options.server);
-        let clients = Arc::new(Clients::new(options.clients));
+        let closing = CancellationToken::new();
+        let clients = Clients::new(options.clients, metrics.clone(), closing.clone()).holding(options.hold);
+        let clients = Arc::new(clients);
         let facade = Arc::new(Facade::new(Setup {
             clients: clients.clone(),
             staging: staging.clone(),
@@ -89,6 +95,7 @@ impl TestApp {
             address,
             key: String::new(),
             stop: Some(stop),
+            closing,
             served: Some(served),
             _folder: folder,
         };
@@ -138,8 +145,13 @@ impl TestApp {
     }
 
     pub(crate) fn new_key(&self, scopes: &[&str]) -> String {
+        self.new_key_for("test", scopes)
+    }
+
+    /// A key of the client with this name.
+    pub(crate) fn new_key_for(&self, name: &str, scopes: &[&str]) -> String {
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let (key, stored) = generate_key("test", &scopes).unwrap();
+        let (key, stored) = generate_key(name, &scopes).unwrap();
         self.runtime.block_on(self.staging.add_api_key(stored)).unwrap();
         key
     }
@@ -177,6 +189,7 @@ impl TestApp {
     /// Tells the listener to end and waits until it has.
     pub(crate) fn stop(&mut self) -> Drained {
         drop(self.stop.take());
+        self.closing.cancel();
         self.runtime.block_on(self.served.take().unwrap()).unwrap()
     }
 }
