@@ -19,6 +19,7 @@ mod core;
 mod lane;
 mod permit;
 mod refused;
+mod share;
 mod slots;
 
 use std::collections::HashMap;
@@ -37,6 +38,7 @@ pub use config::{BREAKER, Breaker, Config, SECTION};
 pub use lane::Lane;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
+use share::{Share, Shares};
 use slots::{Slot, Slots, Term, WallTime};
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
@@ -99,6 +101,7 @@ pub struct Gate {
     state: Mutex<State>,
     /// The places as all processes of the machine see them.
     slots: Option<Mutex<Slots>>,
+    shares: Arc<Shares>,
 }
 
 /// How often a place is looked for that another process has: nobody announces it.
@@ -165,7 +168,8 @@ impl Gate {
             refused: 0,
         };
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Arc::new(Gate { backend, observer, origin: Instant::now(), began, state: Mutex::new(state), slots })
+        let (origin, state, shares) = (Instant::now(), Mutex::new(state), Arc::default());
+        Arc::new(Gate { backend, observer, origin, began, state, slots, shares })
     }
 
     /// The backend's name.
@@ -199,8 +203,14 @@ impl Gate {
     pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let asked = self.now();
         let (wait, longest) = (ask.wait, ask.longest);
-        let result = match self.wait_for_place(ask).await {
-            Ok(permit) => self.wait_for_slot(permit, asked, wait, longest).await,
+        let result = match self.shares.enter(&ask.client, ask.most, asked) {
+            Ok(share) => match self.wait_for_place(ask).await {
+                Ok(mut permit) => {
+                    permit.share = share;
+                    self.wait_for_slot(permit, asked, wait, longest).await
+                }
+                Err(refused) => Err(refused),
+            },
             Err(refused) => Err(refused),
         };
         if let Err(reason) = &result {
@@ -316,6 +326,14 @@ impl Gate {
         if let Err(error) = slots.lock().give_back(slot, lingers_until) {
             // The lock goes with the file; what the file says makes the next one wait.
             tracing::error!(backend = self.backend, error = %error, "a place of a gate cannot be given back in order");
+        }
+    }
+
+    /// Gives a bounded client's place back, with the call that had it.
+    fn give_back_share(&self, share: Share, end: End) {
+        if matches!(end, End::Lost | End::Unseen) {
+            let settle = self.state.lock().config.settle;
+            share.linger(self.now() + settle);
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::core::{End, Grant, Moment};
+use super::share::Share;
 use super::slots::Slot;
 use super::{Gate, Lane};
 
@@ -18,6 +19,8 @@ pub struct Permit {
     grant: Grant,
     /// The place as other processes see it.
     pub(super) slot: Option<Slot>,
+    /// Of a client that may only have so many.
+    pub(super) share: Option<Share>,
     caller_left: AtomicBool,
     /// How the last call stands, and with it the permit.
     stage: AtomicU8,
@@ -42,6 +45,7 @@ impl Permit {
             gate,
             grant,
             slot: None,
+            share: None,
             caller_left: AtomicBool::new(false),
             stage: AtomicU8::new(UNUSED),
             failed: AtomicBool::new(false),
@@ -107,6 +111,9 @@ impl Drop for Permit {
         let stayed = !self.caller_left.load(Ordering::Acquire);
         let slot = self.slot.take();
         self.gate.release(&self.grant, slot, end, stayed);
+        if let Some(share) = self.share.take() {
+            self.gate.give_back_share(share, end);
+        }
     }
 }
 

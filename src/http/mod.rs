@@ -20,7 +20,7 @@ mod stream;
 mod timer;
 mod visitor;
 
-pub use answer::{json_answer, staging_problem};
+pub use answer::{gate_problem, json_answer, staging_problem};
 pub use auth::{Authenticator, Caller, generate_key};
 pub use clients::{Client, Clients, ClientsConfig};
 pub use config::{AUTH, AuthConfig, ListenerFault, SERVER, ServerConfig, check_listeners};

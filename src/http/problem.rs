@@ -98,12 +98,16 @@ reasons! {
     Refused = 422 "refused" "Understood and refused",
     /// The client has used up its rate; `Retry-After` says when there is something left again.
     RateLimited = 429 "rate-limited" "Too many requests",
+    /// The client has as many calls at the backend, or waiting for it, as it may have at once.
+    ClientBusy = 429 "client-busy" "Too many requests at once",
     /// All header fields together are larger than 32 KiB.
     HeadersTooLarge = 431 "headers-too-large" "The header fields are too large",
     /// A fault of ours; the log has the cause under the request id.
     Internal = 500 "internal" "Something went wrong inside",
     /// Something the service needs is not there at the moment; try again after `Retry-After`.
     Unavailable = 503 "unavailable" "Not available at the moment",
+    /// The backend has as much to do as it may have, or is left alone; `reason` says which, `Retry-After` how long.
+    BackendBusy = 503 "backend-busy" "The backend takes no more at the moment",
     /// The answer took longer than `[server] request_timeout`.
     Timeout = 504 "timeout" "The answer took too long",
 }

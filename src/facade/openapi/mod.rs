@@ -145,7 +145,7 @@ fn list(published: &Published) -> Value {
                     (accept::NDJSON): { "schema": reference(published) },
                 },
             }),
-            &[400, 401, 403, 404, 406, 503, 504],
+            &[400, 401, 403, 404, 406, 429, 503, 504],
         ),
     })
 }
@@ -160,7 +160,7 @@ fn record(published: &Published) -> Value {
             "headers": parts::freshness_headers(&["ETag", "Last-Modified"]),
             "content": { (accept::JSON): { "schema": reference(published) } },
         }),
-        &[400, 401, 403, 404, 406, 503, 504],
+        &[400, 401, 403, 404, 406, 429, 503, 504],
     );
     responses["304"] = json!({
         "description": "The caller has it already",
@@ -185,8 +185,8 @@ fn lineage(published: &Published) -> Value {
         "tags": [schema_name(published)],
         "parameters": [parameters::key(&published.exposure)],
         "responses": parts::with_problems(
-            json!({ "description": "The record's origins", "content": content }),
-            &[400, 401, 403, 404, 406, 503, 504],
+            json!({ "description": "The record's origins", "headers": parts::good_headers(), "content": content }),
+            &[400, 401, 403, 404, 406, 429, 503, 504],
         ),
     })
 }
@@ -201,8 +201,8 @@ fn changes(published: &Published) -> Value {
         "tags": [schema_name(published)],
         "parameters": parameters,
         "responses": parts::with_problems(
-            json!({ "description": "Changes after `since`", "content": content }),
-            &[400, 401, 403, 404, 406, 410, 503, 504],
+            json!({ "description": "Changes after `since`", "headers": parts::good_headers(), "content": content }),
+            &[400, 401, 403, 404, 406, 410, 429, 503, 504],
         ),
     })
 }

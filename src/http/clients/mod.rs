@@ -21,7 +21,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{Problem, Reason};
-use crate::gate::Priority;
+use crate::gate::{Ask, Lane, Priority};
 use crate::telemetry::{ClientMetrics, Metrics, RefusalMetrics};
 use bucket::Bucket;
 use fields::Fields;
@@ -100,6 +100,12 @@ impl Client {
             (Some(rate), None) => Some(Budget::new(&self.name, Bucket::new(rate))),
         };
         Client::with(Arc::clone(&self.name), config, budget, Arc::clone(&self.tally))
+    }
+
+    /// Its request for a place at a backend.
+    pub fn at_gate(&self) -> Ask {
+        let ask = Ask::new(Lane::Interactive).of(Arc::clone(&self.name), self.weight, self.priority);
+        ask.at_most(self.max_in_flight)
     }
 
     /// Counts a request and takes it from the budget; `Err` when there is nothing left of it. How the budget stands

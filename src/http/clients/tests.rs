@@ -1,3 +1,5 @@
+//! Clients and their budgets, without sockets.
+
 use std::sync::Arc;
 
 use super::{Client, ClientConfig, Clients, ClientsConfig, MANY, Rate};

@@ -31,7 +31,7 @@ fn get(app: &TestApp, key: &str, path: &str) -> Answer {
 #[track_caller]
 fn remaining(answer: &Answer, policy: &str) -> u32 {
     assert_eq!(answer.field("ratelimit-policy"), Some(policy), "{}", answer.head);
-    let name = policy.split(";q=").next().unwrap();
+    let name = &policy[..policy.rfind(";q=").unwrap()];
     let limit = answer.field("ratelimit").unwrap();
     let parameters = limit.strip_prefix(name).unwrap_or_else(|| panic!("{limit}"));
     let (r, t) = parameters.strip_prefix(";r=").unwrap().split_once(";t=").unwrap();
