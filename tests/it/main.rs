@@ -4,6 +4,7 @@
 
 mod architecture;
 mod broken;
+mod clients;
 mod cobol_matrix;
 mod code_pages;
 mod config;
