@@ -232,7 +232,9 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
 #[cfg(test)]
 mod tests {
     use super::{Edge, Limits};
-    use crate::http::{Clients, ClientsConfig, HostPolicy, Problem, Reason, Visitor};
+    use crate::gate::Refused;
+    use crate::http::clients::Hold;
+    use crate::http::{Clients, ClientsConfig, HostPolicy, Problem, Reason, Visitor, gate_problem};
     use crate::telemetry::Metrics;
     use hyper::http::request::Parts;
     use hyper::{Request, Response};
@@ -279,6 +281,42 @@ mod tests {
         let (status, body) = run(&[], pending()).await;
         assert_eq!(status, 504);
         assert!(body.contains("within 30 seconds"), "{body}");
+    }
+
+    /// How long each answer to these problems takes, one after the other, for a client that is refused in a loop.
+    async fn times(problem: impl Fn() -> Problem, enter: bool) -> Vec<Duration> {
+        let hold = Hold { time: Duration::from_millis(250), above: 1 };
+        let metrics = Arc::new(Metrics::new());
+        let clients = Clients::new(ClientsConfig::default(), metrics.clone(), CancellationToken::new()).holding(hold);
+        let edge = Edge { clients: Arc::new(clients), ..edge() };
+        let (client, route) = (edge.clients.of("webshop"), metrics.route("/v1/{resource}"));
+        let mut times = Vec::new();
+        for _ in 0..4 {
+            let (visitor, began) = (Visitor::default(), tokio::time::Instant::now());
+            let handler = async {
+                if enter {
+                    visitor.enter(&client)?;
+                }
+                Err(problem())
+            };
+            let _: Response<Vec<u8>> = edge.run(&request(&[]), &route, &visitor, handler).await;
+            times.push(began.elapsed());
+        }
+        times
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_of_gates_and_rates_are_held_and_other_faults_are_not() {
+        let (now, held) = (Duration::ZERO, Duration::from_millis(250));
+        let full = || gate_problem(Refused::QueueFull { retry_after: Duration::from_secs(1) });
+        assert_eq!(times(full, true).await, [now, held, held, held]);
+        assert_eq!(times(|| gate_problem(Refused::ClientBusy), true).await, [now, held, held, held]);
+        let login = || Reason::RateLimited.because("too many").refusing("failed_logins");
+        assert_eq!(times(login, false).await, [now, held, held, held]);
+        let others = [Reason::Unavailable, Reason::Unauthenticated, Reason::NoSuchRecord, Reason::Internal];
+        for reason in others {
+            assert_eq!(times(|| reason.because("not a refusal"), true).await, [now; 4], "{reason:?}");
+        }
     }
 
     #[tokio::test]
