@@ -20,10 +20,8 @@ pub fn json_answer<B: From<Vec<u8>>>(body: &impl Serialize) -> Result<Response<B
 /// What a gate's refusal is to a caller: 429 when it is the client's own doing, else 503.
 pub fn gate_problem(refused: Refused) -> Problem {
     let reason = if refused.is_of_client() { Reason::ClientBusy } else { Reason::BackendBusy };
-    let wait = refused.retry_after().unwrap_or_default();
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX).max(1);
-    reason.because(refused.to_string()).refusing(refused.as_str()).retry_after(seconds)
+    let problem = reason.because(refused.to_string()).refusing(refused.as_str());
+    problem.retry_in(refused.retry_after().unwrap_or_default())
 }
 
 /// What a fault of staging is to a caller. The database's own words stay in the log.

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -199,6 +200,12 @@ impl Problem {
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    /// Adds `Retry-After`: this long in whole seconds, rounded up, so that nobody comes too early; at least one.
+    #[must_use]
+    pub fn retry_in(self, wait: Duration) -> Problem {
+        self.retry_after(u32::try_from(whole_seconds(wait)).unwrap_or(u32::MAX).max(1))
+    }
+
     /// Adds the challenge that belongs to a 401 (RFC 6750).
     #[must_use]
     pub fn challenge(self, challenge: &'static str) -> Problem {
@@ -255,6 +262,11 @@ impl Problem {
         }
         response
     }
+}
+
+/// Rounded up.
+pub(super) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

@@ -2,22 +2,8 @@
 
 use serde_json::Value;
 
+use crate::config::MAPPING;
 use crate::site::{Service, Site};
-
-const MAPPING: &str = r#"
-resource = "items"
-version = 1
-key = ["id"]
-[source]
-backend = "erp"
-schedule = "manual"
-[source.csv]
-files = "*.csv"
-columns = ["ID"]
-header = false
-[fields]
-id = { from = "ID" }
-"#;
 
 /// A site whose configuration ends with `clients`.
 fn site(clients: &str) -> Site {

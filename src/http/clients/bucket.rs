@@ -17,6 +17,7 @@ use governor::state::{NotKeyed, StateStore};
 use tokio::time::Instant;
 
 use super::rate::Rate;
+use crate::http::problem::whole_seconds;
 
 /// Time since it was first looked at. It never goes back, whatever happens to the clock on the wall.
 #[derive(Debug, Default)]
@@ -69,11 +70,6 @@ impl Standing {
     pub(super) fn seconds(self) -> u64 {
         whole_seconds(self.more_in)
     }
-}
-
-/// Rounded up.
-pub(super) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// A budget of requests.

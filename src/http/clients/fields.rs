@@ -6,8 +6,9 @@
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::bucket::{Standing, whole_seconds};
+use super::bucket::Standing;
 use super::rate::Rate;
+use crate::http::problem::whole_seconds;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");

@@ -146,8 +146,7 @@ impl fmt::Debug for Client {
 
 /// A 429 that says truly when there is something left again.
 fn over_a_rate(reason: &'static str, detail: String, standing: Standing) -> Problem {
-    let seconds = u32::try_from(standing.seconds()).unwrap_or(u32::MAX).max(1);
-    Reason::RateLimited.because(detail).refusing(reason).retry_after(seconds)
+    Reason::RateLimited.because(detail).refusing(reason).retry_in(standing.more_in)
 }
 
 /// How a client stands, for operators.
