@@ -12,9 +12,9 @@ pub(super) const DEFAULT: &str = "default";
 /// Keys of `[clients.NAME]`.
 pub static SECTION: Section = Section {
     path: "clients.NAME",
-    doc: "A caller of the REST API: how much of it is his, when there is not enough for all. The API keys that were made \
-          for NAME belong to it, all together. Callers without a key are the one client `anonymous`. `[clients.default]` \
-          is for each client that has no section of its own.",
+    doc: "A caller of the REST API, and what it may have where there is not enough for all. The API keys that were made \
+          for NAME belong to it, all together. Callers without a key are the one client `anonymous`. \
+          `[clients.default]` is for each client that has no section of its own.",
     keys: &[
         Key {
             name: "weight",

@@ -1,9 +1,12 @@
 //! Clients and their budgets, without sockets.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::{Client, ClientConfig, Clients, ClientsConfig, MANY, Rate};
-use crate::gate::Priority;
+use crate::gate::{self, Gate, Priority, Refused};
 use crate::http::Reason;
 use crate::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -130,4 +133,52 @@ fn failed_logins_share_one_modest_budget() {
     let told = answers.iter().filter(|problem| problem.reason() == Reason::Unauthenticated).count();
     assert!((200..260).contains(&told), "{told}");
     assert_eq!(answers.last().and_then(|problem| problem.refusal()), Some("failed_logins"));
+}
+
+#[tokio::test]
+async fn a_client_brings_its_bound_to_a_gate() {
+    let client = Client::new("bulk", &ClientConfig { max_in_flight: Some(1), ..ClientConfig::default() });
+    let gate = Gate::new("erp", gate::Config::default(), None);
+    let held = gate.admit(client.at_gate()).await.unwrap();
+    assert_eq!(gate.admit(client.at_gate()).await.err(), Some(Refused::ClientBusy));
+    drop(held);
+    assert!(gate.admit(client.at_gate()).await.is_ok());
+}
+
+/// In what order a busy gate serves twelve calls of each of two clients.
+async fn served(one: ClientConfig, other: ClientConfig) -> Vec<Arc<str>> {
+    let config = gate::Config { max_in_flight: 1, queue_timeout: Duration::from_secs(60), ..gate::Config::default() };
+    let gate = Gate::new("erp", config, None);
+    let held = gate.admit(Client::new("first", &ClientConfig::default()).at_gate()).await.unwrap();
+    let (one, other) = (Client::new("one", &one), Client::new("other", &other));
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let calls: Vec<_> = (0..12)
+        .flat_map(|_| [&one, &other])
+        .map(|client| {
+            let (gate, ask, name, order) = (gate.clone(), client.at_gate(), client.name.clone(), order.clone());
+            tokio::spawn(async move {
+                let permit = gate.admit(ask).await.unwrap();
+                order.lock().push(name);
+                permit.begin().answered();
+            })
+        })
+        .collect();
+    while gate.status().queued.iter().sum::<usize>() < 24 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    for call in calls {
+        call.await.unwrap();
+    }
+    Arc::into_inner(order).unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_client_brings_its_weight_and_priority_to_a_gate() {
+    let of_one = |order: &[Arc<str>]| order.iter().filter(|name| &***name == "one").count();
+    let weight = |weight| ClientConfig { weight, ..ClientConfig::default() };
+    assert_eq!(of_one(&served(weight(3), weight(1)).await[..8]), 6);
+    assert_eq!(of_one(&served(weight(1), weight(1)).await[..8]), 4);
+    let priority = |priority| ClientConfig { priority, ..ClientConfig::default() };
+    assert_eq!(of_one(&served(priority(Priority::Low), priority(Priority::High)).await[..8]), 0);
 }
