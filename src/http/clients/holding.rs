@@ -20,7 +20,7 @@ use crate::telemetry::RefusalMetrics;
 pub struct Hold {
     /// How long.
     pub time: Duration,
-    /// More refusals of one client a second than this are held back.
+    /// More refusals of one client a second than this are held back; 1 to a thousand million.
     pub above: u64,
 }
 
@@ -33,13 +33,15 @@ impl Default for Hold {
 impl Hold {
     /// One client's refusals above this pace are held back, whatever they are for.
     fn of_one(self) -> Pace {
-        Pace { a_second: self.above, at_once: self.above }
+        let above = self.above.clamp(1, 1_000_000_000);
+        Pace { a_second: above, at_once: above }
     }
 
     /// Above this pace of all refusals together (but those that are held for their own client's sake), the refusals of
     /// clients are held back who are above [`REPEATED`].
     fn of_all(self) -> Pace {
-        Pace { a_second: self.above * 2, at_once: self.above * 2 }
+        let Pace { a_second, at_once } = self.of_one();
+        Pace { a_second: a_second * 2, at_once: at_once * 2 }
     }
 }
 
@@ -66,7 +68,7 @@ struct Meter {
 impl Meter {
     /// Counts one more; whether there are too many now.
     fn count(&self, pace: Pace, now: u64) -> bool {
-        let each = 1_000_000_000 / pace.a_second;
+        let each = (1_000_000_000 / pace.a_second).max(1);
         // It never takes longer than twice the tolerance to drain, so that an old storm is forgotten.
         let add = |drained_at: u64| (drained_at.max(now) + each).min(now + 2 * pace.at_once * each);
         let before = self.drained_at.fetch_update(Ordering::AcqRel, Ordering::Acquire, |before| Some(add(before)));
@@ -192,8 +194,12 @@ mod tests {
     #[test]
     fn a_meter_bears_any_clock() {
         let meter = Meter::default();
-        for now in [10 * SECOND, 0, 5 * SECOND, 0, u64::MAX / 2, 0] {
-            meter.count(OF_ONE, now);
+        for above in [0, 1, 1000, u64::MAX] {
+            let hold = Hold { above, ..Hold::default() };
+            for now in [10 * SECOND, 0, 5 * SECOND, 0, u64::MAX / 2, 0] {
+                meter.count(hold.of_one(), now);
+                meter.count(hold.of_all(), now);
+            }
         }
     }
 
