@@ -4,11 +4,14 @@
 //! Times are durations since the gate was made. The same events give the same decisions, so that a test can run
 //! through an hour of load in a moment, in any order it likes.
 
+mod bounds;
 mod breaker;
 mod line;
+mod order;
 mod patience;
 mod pressure;
 mod service;
+mod terms;
 
 #[cfg(test)]
 mod simulation;
@@ -22,116 +25,16 @@ use std::time::Duration;
 pub(super) use breaker::Settings as BreakerSettings;
 use breaker::{Admission, Breaker};
 use line::{Fate, Line};
+use order::{LINES, lane_of, line_of};
 use patience::Patience;
 use pressure::Pressure;
 use service::ServiceTime;
+pub(super) use terms::{Arrival, Ask, End, Grant, Leaving, Limits, Moment, Ticket, Verdict};
 
-use super::{BreakerState, Lane, Priority, Refused};
-
-/// A time: how long after the gate was made.
-pub(super) type Moment = Duration;
+use super::{BreakerState, Lane, Refused};
 
 /// How often a line may be passed over by lines before it, until it goes first. Nobody starves.
 const PASSED_OVER: u32 = 8;
-
-/// The working bound of the queue is at least this, however slow the backend is.
-const LEAST_QUEUE: usize = 4;
-
-/// Clients whose patience is remembered.
-const KNOWN_CLIENTS: usize = 4096;
-
-/// Of those who have waited as long as the head of the queue, this share must be expected to stay until the answer:
-/// a call for somebody who leaves is work for nobody.
-const WORTH_IT: f64 = 0.5;
-
-/// The numbers that an operator sets.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Limits {
-    /// The hard cap.
-    pub(super) max_in_flight: usize,
-    /// Of these, places that background work may take.
-    pub(super) sync_places: usize,
-    /// The hard bound of the queue.
-    pub(super) queue: usize,
-    /// The wait that the queue is bounded by.
-    pub(super) target_wait: Duration,
-    /// How long a call whose end nobody saw keeps its place.
-    pub(super) settle: Duration,
-    /// When to stop calling.
-    pub(super) breaker: BreakerSettings,
-}
-
-/// Somebody asks for a place.
-#[derive(Clone, Debug)]
-pub(super) struct Ask {
-    pub(super) lane: Lane,
-    /// Who shares fairly with whom. Within a lane.
-    pub(super) client: Arc<str>,
-    pub(super) weight: u32,
-    pub(super) priority: Priority,
-    /// Calls with the same key go one at a time.
-    pub(super) serial: Option<Arc<str>>,
-    /// When waiting is over.
-    pub(super) wait_until: Moment,
-    /// When the answer is of no use any more.
-    pub(super) answer_by: Option<Moment>,
-}
-
-/// A place in the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
-
-/// A place at the backend.
-#[derive(Clone, Debug)]
-pub(super) struct Grant {
-    pub(super) lane: Lane,
-    pub(super) asked: Moment,
-    pub(super) granted: Moment,
-    client: Arc<str>,
-    serial: Option<Arc<str>>,
-    /// The one call that finds out whether a broken backend is back.
-    probe: bool,
-}
-
-/// What an arrival gets.
-#[derive(Debug)]
-pub(super) enum Arrival {
-    Granted(Grant),
-    Queued(Ticket),
-    Refused(Refused),
-}
-
-/// What becomes of somebody in the queue.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) ticket: Ticket,
-    pub(super) outcome: Result<Grant, Refused>,
-}
-
-/// Why somebody leaves the queue by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Leaving {
-    /// The time to wait is over.
-    Late,
-    /// The caller has gone.
-    Gone,
-}
-
-/// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The permit was never used.
-    Unused,
-    /// The backend has answered, be it with a refusal of its own.
-    Answered,
-    /// The backend has failed: no connection, a broken answer, an answer that says it is in trouble. It is done with
-    /// the call all the same.
-    Failed,
-    /// The backend gave no answer in time, or its connection broke: it has failed, and may still be at work.
-    Lost,
-    /// Nobody saw the end, for reasons of our own (the caller has gone): the backend may still be at work.
-    Unseen,
-}
 
 struct Waiting {
     ask: Ask,
@@ -318,12 +221,6 @@ impl Core {
         self.drain(Refused::Closed, verdicts);
     }
 
-    /// How long it takes until somebody of this lane who comes now is served, as far as one can tell.
-    pub(super) fn expected_wait(&self, lane: Lane) -> Duration {
-        let ahead: usize = self.lines.iter().take(last_line_of(lane) + 1).map(Line::len).sum();
-        self.service.waiting_for(ahead + 1, self.cap())
-    }
-
     fn drain(&mut self, refused: Refused, verdicts: &mut Vec<Verdict>) {
         for line in &mut self.lines {
             *line = Line::default();
@@ -354,47 +251,6 @@ impl Core {
         let probe = self.breaker.granted();
         let (client, serial) = (Arc::clone(&ask.client), ask.serial.clone());
         Grant { lane: ask.lane, asked, granted: now, client, serial, probe }
-    }
-
-    /// Whether the wait, as measured, is longer than the one who asks can wait: then it is kinder to say so at once.
-    fn too_long(&self, number: usize, ask: &Ask, now: Moment) -> Option<Refused> {
-        let in_line = self.lines[number].ahead_of(&ask.client, ask.weight);
-        let before: usize = self.lines[..number].iter().map(Line::len).sum();
-        // Better lines go first, but not for ever.
-        let ahead = in_line + before.min((in_line + 1) * PASSED_OVER as usize);
-        let wait = self.service.waiting_for(ahead, self.cap());
-        let answered = now + wait + self.service.estimate().unwrap_or_default();
-        let in_time = now + wait <= ask.wait_until && ask.answer_by.is_none_or(|limit| answered <= limit);
-        (!in_time).then(|| Refused::TooLong { retry_after: self.expected_wait(ask.lane) })
-    }
-
-    /// Sees that the queue has room for one more: it is full at what the backend serves within the time to wait. Whoever
-    /// has most waiting for its weight gives way.
-    fn make_room(&mut self, number: usize, ask: &Ask, now: Moment, verdicts: &mut Vec<Verdict>) -> Result<(), Refused> {
-        let full = Refused::QueueFull { retry_after: self.expected_wait(ask.lane) };
-        let in_lane: usize = lines_of(ask.lane).map(|other| self.lines[other].len()).sum();
-        let bound = match ask.lane {
-            Lane::Interactive => {
-                let target = self.pressure.target(self.limits.target_wait, now);
-                self.service.served_within(target, self.cap()).min(self.limits.queue)
-            }
-            Lane::Health | Lane::Operator | Lane::Sync => self.limits.queue,
-        };
-        // A few of every line may always wait: a crowd in a better line must not shut them out.
-        if in_lane < bound || self.lines[number].len() < LEAST_QUEUE.min(self.limits.queue) {
-            return Ok(());
-        }
-        // Only the line itself and those behind it give way.
-        for behind in lines_of(ask.lane).rev().take_while(|other| *other >= number) {
-            let share = (behind == number).then_some((&ask.client, ask.weight));
-            let Some(ticket) = self.lines[behind].evict(share, |ticket| self.waiting.contains_key(&ticket)) else {
-                continue;
-            };
-            self.waiting.remove(&ticket);
-            verdicts.push(Verdict { ticket, outcome: Err(full) });
-            return Ok(());
-        }
-        Err(full)
     }
 
     /// The line that is next to be served: the first one with somebody who may go, or one that was passed over for too
@@ -441,89 +297,5 @@ impl Core {
             self.waiting.remove(&ticket);
             verdicts.push(Verdict { ticket, outcome: Err(refused) });
         }
-    }
-
-    /// What is to become of somebody at the head of its line.
-    fn fate(&self, waiting: &HashMap<Ticket, Waiting>, ticket: Ticket, now: Moment) -> Fate {
-        let Some(Waiting { ask, asked }) = waiting.get(&ticket) else { return Fate::Left };
-        if !self.is_free(ask.serial.as_ref()) {
-            return Fate::Stays;
-        }
-        if now >= ask.wait_until {
-            return Fate::Refused(Refused::Deadline);
-        }
-        let Some(service) = self.service.estimate() else { return Fate::Goes };
-        if ask.answer_by.is_some_and(|limit| now + service > limit) {
-            return Fate::Refused(Refused::Deadline);
-        }
-        // A call for somebody who will have left is work for nobody.
-        let waited = now.saturating_sub(*asked);
-        let patience = self.patience.get(&ask.client).filter(|_| ask.lane == Lane::Interactive);
-        match patience.and_then(|patience| patience.stays(waited, waited + service)) {
-            Some(stays) if stays < WORTH_IT => self.impatient(ask, waited),
-            _ => Fate::Goes,
-        }
-    }
-
-    /// Somebody who is expected to leave. Waiting longer does not bring back what is lost; but where whoever comes later
-    /// would be no better off (callers who leave at once, all of them), it goes all the same.
-    fn impatient(&self, ask: &Ask, waited: Duration) -> Fate {
-        let fresh = self.patience.get(&ask.client).and_then(|patience| {
-            let service = self.service.estimate()?;
-            patience.stays(Duration::ZERO, service)
-        });
-        if waited > Duration::ZERO && fresh.is_none_or(|fresh| fresh >= WORTH_IT) {
-            Fate::Refused(Refused::TooLong { retry_after: self.expected_wait(ask.lane) })
-        } else {
-            Fate::Goes
-        }
-    }
-
-    fn learn(&mut self, client: &Arc<str>, event: impl FnOnce(&mut Patience)) {
-        if !self.patience.contains_key(client) {
-            if self.patience.len() >= KNOWN_CLIENTS {
-                self.patience.clear();
-            }
-            self.patience.insert(Arc::clone(client), Patience::default());
-        }
-        if let Some(patience) = self.patience.get_mut(client) {
-            event(patience);
-        }
-    }
-}
-
-/// The lines: health, interactive by priority, operator, sync.
-const LINES: usize = 6;
-
-fn line_of(ask: &Ask) -> usize {
-    match (ask.lane, ask.priority) {
-        (Lane::Health, _) => 0,
-        (Lane::Interactive, Priority::High) => 1,
-        (Lane::Interactive, Priority::Normal) => 2,
-        (Lane::Interactive, Priority::Low) => 3,
-        (Lane::Operator, _) => 4,
-        (Lane::Sync, _) => 5,
-    }
-}
-
-fn lines_of(lane: Lane) -> std::ops::RangeInclusive<usize> {
-    match lane {
-        Lane::Health => 0..=0,
-        Lane::Interactive => 1..=3,
-        Lane::Operator => 4..=4,
-        Lane::Sync => 5..=5,
-    }
-}
-
-fn last_line_of(lane: Lane) -> usize {
-    *lines_of(lane).end()
-}
-
-fn lane_of(line: usize) -> Lane {
-    match line {
-        0 => Lane::Health,
-        1..=3 => Lane::Interactive,
-        4 => Lane::Operator,
-        _ => Lane::Sync,
     }
 }

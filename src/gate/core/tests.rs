@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::bounds::LEAST_QUEUE;
 use super::simulation::{Coming, Kind, Simulation, limits, ms};
-use super::{Arrival, Ask, Core, End, Grant, LEAST_QUEUE, Leaving, Limits, Ticket, Verdict};
+use super::{Arrival, Ask, Core, End, Grant, Leaving, Limits, Ticket, Verdict};
 use crate::gate::{BreakerState, Lane, Priority, Refused};
 
 /// What the backend serves at a cap of eight: 8 calls of 50 ms x 2.
