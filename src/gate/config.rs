@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Adapt;
 use super::core::{BreakerSettings, Limits};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
@@ -39,6 +40,20 @@ pub static SECTION: Section = Section {
             shape: "number",
             presence: Presence::Default("0.5"),
             doc: "share of the cap that scheduled runs may use, 0 to 1; always at least one place",
+        },
+        Key {
+            name: "adaptive",
+            shape: "\"off\" | \"shadow\" | \"on\"",
+            presence: Presence::Default("\"off\""),
+            doc: "whether the calls in flight follow how the backend bears them, from `min_in_flight` up to \
+                  `max_in_flight`: fewer when calls are lost or much slower than in calm times; in the shadow it is only \
+                  shown what they would be",
+        },
+        Key {
+            name: "min_in_flight",
+            shape: "integer",
+            presence: Presence::Default("1"),
+            doc: "with `adaptive`: what it begins with, and never goes below; 1 to 10000",
         },
         Key {
             name: "breaker",
@@ -114,6 +129,10 @@ pub struct Config {
     pub settle: Duration,
     /// Share of the cap for scheduled runs.
     pub sync_share: f64,
+    /// Whether the limit moves below the cap.
+    pub adaptive: Adapt,
+    /// What it does not go below; more than the cap is the cap.
+    pub min_in_flight: usize,
     /// When to leave the backend alone.
     pub breaker: Breaker,
 }
@@ -127,6 +146,8 @@ impl Default for Config {
             queue_timeout: Duration::from_millis(500),
             settle: Duration::from_secs(5),
             sync_share: 0.5,
+            adaptive: Adapt::Off,
+            min_in_flight: 1,
             breaker: Breaker::default(),
         }
     }
@@ -140,6 +161,13 @@ impl Config {
         let queue_timeout = table.duration("queue_timeout");
         let settle = table.duration("settle");
         let sync_share = table.fraction("sync_share");
+        let adaptive = table.one_of("adaptive", Adapt::WORDS);
+        let min_in_flight = table.integer("min_in_flight", 1..=10_000);
+        if let (Some(min), Some(max), Some(node)) = (min_in_flight, max_in_flight, table.get("min_in_flight"))
+            && min > max
+        {
+            table.fail(node.fault(format!("`min_in_flight` = {min} is more than `max_in_flight` = {max}")));
+        }
         let breaker = match table.table("breaker", &BREAKER) {
             Some(breaker) => Breaker::read(&breaker),
             None => (!table.has("breaker")).then(Breaker::default),
@@ -150,6 +178,8 @@ impl Config {
             queue_timeout: queue_timeout?,
             settle: settle?,
             sync_share: sync_share?,
+            adaptive: adaptive?,
+            min_in_flight: usize::try_from(min_in_flight?).ok()?,
             breaker: breaker?,
         })
     }
@@ -164,6 +194,8 @@ impl Config {
             target_wait: self.queue_timeout,
             settle: self.settle,
             breaker: BreakerSettings { failures, window, cool_down },
+            adapt: self.adaptive,
+            min_in_flight: self.min_in_flight,
         }
     }
 

@@ -13,6 +13,7 @@
 //! What is decided is in `core`, without clock, lock or task; here it meets them. The gate knows no backend, no protocol
 //! and no database.
 
+mod adapt;
 mod ask;
 mod config;
 mod core;
@@ -32,6 +33,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
+pub use adapt::Adapt;
 pub use ask::{Ask, Priority};
 pub use config::{BREAKER, Breaker, Config, SECTION};
 pub use lane::Lane;
@@ -56,6 +58,10 @@ pub struct Status {
     pub backend: String,
     /// The cap.
     pub max_in_flight: usize,
+    /// Whether the cap follows the backend.
+    pub adaptive: Adapt,
+    /// Where it would be if so, from `min_in_flight` to the cap; `None` when it is off.
+    pub adaptive_limit: Option<usize>,
     /// Calls the backend is answering, by lane in the order of [`Lane::ALL`].
     pub active: [usize; Lane::COUNT],
     /// Calls whose end nobody saw, not yet settled.
@@ -353,6 +359,8 @@ impl Gate {
         Status {
             backend: self.backend.clone(),
             max_in_flight: state.config.max_in_flight,
+            adaptive: state.config.adaptive,
+            adaptive_limit: state.core.adaptive_limit(),
             active: state.core.active(),
             lingering: state.core.lingering(),
             queued: state.core.queued(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Breaker, Config, Gate, Lane, Refused};
+use super::{Config, Gate, Lane, Refused};
 
 fn config(max_in_flight: usize, queue: usize) -> Config {
     Config {
@@ -15,7 +15,7 @@ fn config(max_in_flight: usize, queue: usize) -> Config {
         queue_timeout: Duration::from_millis(500),
         settle: Duration::from_secs(5),
         sync_share: 0.5,
-        breaker: Breaker::default(),
+        ..Config::default()
     }
 }
 

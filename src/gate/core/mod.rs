@@ -4,6 +4,7 @@
 //! Times are durations since the gate was made. The same events give the same decisions, so that a test can run
 //! through an hour of load in a moment, in any order it likes.
 
+mod adaptive;
 mod bounds;
 mod breaker;
 mod line;
@@ -22,6 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use adaptive::{Adaptive, Sample};
 pub(super) use breaker::Settings as BreakerSettings;
 use breaker::{Admission, Breaker};
 use line::{Fate, Line};
@@ -31,7 +33,7 @@ use pressure::Pressure;
 use service::ServiceTime;
 pub(super) use terms::{Arrival, Ask, End, Grant, Leaving, Limits, Moment, Ticket, Verdict};
 
-use super::{BreakerState, Lane, Refused};
+use super::{Adapt, BreakerState, Lane, Refused};
 
 /// How often a line may be passed over by lines before it, until it goes first. Nobody starves.
 const PASSED_OVER: u32 = 8;
@@ -56,6 +58,8 @@ pub(super) struct Core {
     pressure: Pressure,
     patience: HashMap<Arc<str>, Patience>,
     breaker: Breaker,
+    /// `None` when it is off.
+    adaptive: Option<Adaptive>,
     closed: bool,
 }
 
@@ -72,6 +76,7 @@ impl Core {
             pressure: Pressure::default(),
             patience: HashMap::new(),
             breaker: Breaker::default(),
+            adaptive: adaptive_of(&limits),
             closed: false,
             limits,
         }
@@ -79,6 +84,11 @@ impl Core {
 
     /// New numbers. Nobody in flight or in the queue is dropped; call [`Core::pump`] afterwards.
     pub(super) fn set_limits(&mut self, limits: Limits) {
+        match &mut self.adaptive {
+            // What was seen in the shadow is of use in the light.
+            Some(adaptive) if limits.adapt != Adapt::Off => adaptive.bound(limits.min_in_flight, limits.max_in_flight),
+            adaptive => *adaptive = adaptive_of(&limits),
+        }
         self.limits = limits;
     }
 
@@ -112,14 +122,26 @@ impl Core {
         self.service.estimate()
     }
 
-    /// The cap that holds now: the operator's, or less while a backend recovers.
+    /// Where the adaptive limit stands, in force or not; `None` when it is off.
+    pub(super) fn adaptive_limit(&self) -> Option<usize> {
+        self.adaptive.as_ref().map(Adaptive::limit)
+    }
+
+    /// The cap that holds now: the operator's, or less while a backend recovers or where the adaptive limit is in force.
     fn cap(&self) -> usize {
-        self.breaker.ramp().map_or(self.limits.max_in_flight, |places| places.min(self.limits.max_in_flight))
+        let ramp = self.breaker.ramp();
+        let adaptive = self.adaptive_limit().filter(|_| self.limits.adapt == Adapt::On);
+        ramp.into_iter().chain(adaptive).fold(self.limits.max_in_flight, usize::min)
     }
 
     /// Whether a call of this lane may go now.
     fn has_place(&self, lane: Lane) -> bool {
-        self.in_flight() < self.cap() && (!lane.is_background() || self.active[lane.index()] < self.limits.sync_places)
+        self.in_flight() < self.cap() && (!lane.is_background() || self.active[lane.index()] < self.sync_places())
+    }
+
+    /// Places that background work may take: its share of the cap that holds now.
+    fn sync_places(&self) -> usize {
+        (self.limits.sync_places * self.cap() / self.limits.max_in_flight.max(1)).max(1)
     }
 
     /// Somebody asks. Whoever is refused to make room is in `verdicts`.
@@ -165,6 +187,7 @@ impl Core {
 
     /// A call is over. Call [`Core::pump`] afterwards.
     pub(super) fn end(&mut self, grant: &Grant, end: End, caller_stayed: bool, now: Moment) {
+        let in_flight = self.in_flight();
         self.active[grant.lane.index()] = self.active[grant.lane.index()].saturating_sub(1);
         if let Some(serial) = &grant.serial {
             self.serials.remove(serial);
@@ -177,7 +200,21 @@ impl Core {
         if end == End::Answered && caller_stayed {
             self.learn(&Arc::clone(&grant.client), |patience| patience.stayed(now.saturating_sub(grant.asked)));
         }
+        self.adapt(grant, end, in_flight, now);
         self.breaker.ended(&self.limits.breaker, end, grant.probe, self.limits.max_in_flight, now);
+    }
+
+    /// Lets the adaptive limit see the end of a call. Runs take as long as their files are, which says nothing.
+    fn adapt(&mut self, grant: &Grant, end: End, in_flight: usize, now: Moment) {
+        let lost = match end {
+            End::Unused | End::Unseen => return,
+            End::Answered => false,
+            End::Failed | End::Lost => true,
+        };
+        if let Some(adaptive) = self.adaptive.as_mut().filter(|_| !grant.lane.is_background()) {
+            let beside = if lost { grant.beside.max(in_flight) } else { grant.beside };
+            adaptive.ended(Sample { beside, granted: grant.granted, ended: now, lost });
+        }
     }
 
     /// Lets those through who may go; who must not wait any longer is refused.
@@ -250,7 +287,7 @@ impl Core {
         }
         let probe = self.breaker.granted();
         let (client, serial) = (Arc::clone(&ask.client), ask.serial.clone());
-        Grant { lane: ask.lane, asked, granted: now, client, serial, probe }
+        Grant { lane: ask.lane, asked, granted: now, beside: self.in_flight(), client, serial, probe }
     }
 
     /// The line that is next to be served: the first one with somebody who may go, or one that was passed over for too
@@ -298,4 +335,10 @@ impl Core {
             verdicts.push(Verdict { ticket, outcome: Err(refused) });
         }
     }
+}
+
+/// The adaptive limit as these numbers say; `None` when it is off.
+fn adaptive_of(limits: &Limits) -> Option<Adaptive> {
+    let is_on = limits.adapt == Adapt::On;
+    (limits.adapt != Adapt::Off).then(|| Adaptive::new(limits.min_in_flight, limits.max_in_flight, is_on))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::BreakerSettings;
-use crate::gate::{Lane, Priority, Refused};
+use crate::gate::{Adapt, Lane, Priority, Refused};
 
 /// A time: how long after the gate was made.
 pub(in crate::gate) type Moment = Duration;
@@ -24,6 +24,10 @@ pub(in crate::gate) struct Limits {
     pub(in crate::gate) settle: Duration,
     /// When to stop calling.
     pub(in crate::gate) breaker: BreakerSettings,
+    /// Whether the cap follows the backend.
+    pub(in crate::gate) adapt: Adapt,
+    /// What the adaptive limit does not go below.
+    pub(in crate::gate) min_in_flight: usize,
 }
 
 /// Somebody asks for a place.
@@ -52,6 +56,8 @@ pub(in crate::gate) struct Grant {
     pub(in crate::gate) lane: Lane,
     pub(in crate::gate) asked: Moment,
     pub(in crate::gate) granted: Moment,
+    /// Calls in flight then, itself included.
+    pub(super) beside: usize,
     pub(super) client: Arc<str>,
     pub(super) serial: Option<Arc<str>>,
     /// The one call that finds out whether a broken backend is back.

@@ -1,5 +1,7 @@
 //! Decisions on virtual time: what the numbers of a real load would be, and what must hold of any schedule.
 
+mod adaptive;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::bounds::LEAST_QUEUE;
-use super::simulation::{Coming, Kind, Simulation, limits, ms};
+use super::simulation::{Change, Coming, Kind, Simulation, limits, ms};
 use super::{Arrival, Ask, Core, End, Grant, Leaving, Limits, Ticket, Verdict};
 use crate::gate::{BreakerState, Lane, Priority, Refused};
 
@@ -51,7 +53,7 @@ fn ten_times_the_load_loses_nothing_of_what_the_backend_can_do() {
     let rate = result.total() as f64 / 20.0;
     assert!(rate >= 0.95 * PEAK, "{rate}/s");
     assert_eq!(result.most, 8);
-    assert!(result.percentile(0.99) <= ms(700), "{:?}", result.percentile(0.99));
+    assert!(result.percentile("", 0.99) <= ms(700), "{:?}", result.percentile("", 0.99));
 }
 
 #[test]
@@ -117,7 +119,7 @@ fn people_go_before_bulk_and_bulk_does_not_starve() {
 #[test]
 fn after_a_lock_everything_is_as_before() {
     let kind = Kind { coming: Coming::Open(60.0), ..Kind::default() };
-    let result = Simulation::new(limits(8), vec![kind]).locked(ms(5000), ms(8000)).run(ms(20_000));
+    let result = Simulation::new(limits(8), vec![kind]).change(ms(5000), Change::Lock(ms(3000))).run(ms(20_000));
     assert_eq!(result.most, 8);
     let after: usize = result.by_second[9..19].iter().sum();
     assert!(after as f64 / 10.0 >= 0.9 * 60.0, "{:?}", result.by_second);

@@ -3,13 +3,18 @@
 //! The backend takes 50 ms alone and (1 + (n/8)^3) times as long with n calls at work, a fifth more or less; beyond
 //! twelve it is locked for five seconds. It goes on working for callers who have left.
 
+mod backend;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use backend::{Backend, Dice};
+pub(super) use backend::{Nature, Scatter};
+
 use super::{Arrival, Ask, BreakerSettings, Core, End, Grant, Leaving, Limits, Moment, Ticket, Verdict};
-use crate::gate::{Lane, Priority, Refused};
+use crate::gate::{Adapt, Lane, Priority, Refused};
 
 pub(super) const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -23,6 +28,8 @@ pub(super) fn limits(max_in_flight: usize) -> Limits {
         target_wait: ms(500),
         settle: ms(5000),
         breaker: BreakerSettings { failures: 5, window: ms(30_000), cool_down: ms(10_000) },
+        adapt: Adapt::Off,
+        min_in_flight: 1,
     }
 }
 
@@ -30,12 +37,19 @@ pub(super) fn limits(max_in_flight: usize) -> Limits {
 #[derive(Clone)]
 pub(super) struct Kind {
     pub(super) client: &'static str,
+    pub(super) lane: Lane,
     pub(super) weight: u32,
     pub(super) priority: Priority,
+    /// How long it waits for a place.
+    pub(super) waits: Duration,
     /// An answer after this time is of no use.
     pub(super) deadline: Duration,
     /// Of a hundred callers so many leave at this age.
     pub(super) leaves: Option<(u64, Duration)>,
+    /// Its calls take so many times as long as others.
+    pub(super) times: f64,
+    /// Each call is for one of so many orders, which go one at a time.
+    pub(super) orders: Option<usize>,
     /// How they come.
     pub(super) coming: Coming,
 }
@@ -52,27 +66,54 @@ impl Default for Kind {
     fn default() -> Kind {
         Kind {
             client: "",
+            lane: Lane::Interactive,
             weight: 1,
             priority: Priority::Normal,
+            waits: ms(500),
             deadline: ms(2000),
             leaves: None,
+            times: 1.0,
+            orders: None,
             coming: Coming::Open(10.0),
         }
     }
 }
 
+/// Something that happens to the backend or to the gate.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// Other numbers.
+    Limits(Limits),
+    /// Everything takes so many times as long.
+    Slow(f64),
+    /// Nobody is answered for this time.
+    Lock(Duration),
+    /// Every call fails at once, or does no longer.
+    Down(bool),
+    /// The kind of this number comes so often from now on.
+    Coming(usize, f64),
+}
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Result {
+    /// Calls that came.
+    pub(super) came: BTreeMap<&'static str, usize>,
     /// Answers in time to callers who were there.
     pub(super) good: BTreeMap<&'static str, usize>,
     pub(super) refused: usize,
     /// The most calls at work at once, by the backend's own count.
     pub(super) most: usize,
-    /// Waits and service times of good answers, in order.
-    pub(super) latencies: Vec<Duration>,
+    /// Times that the backend was locked by its load.
+    pub(super) halts: usize,
+    /// How long good answers took with the wait, in order, by client.
+    pub(super) latencies: BTreeMap<&'static str, Vec<Duration>>,
+    /// When somebody of a client was let through.
+    pub(super) grants: BTreeMap<&'static str, Vec<Moment>>,
     /// Good answers by second.
     pub(super) by_second: Vec<usize>,
+    /// The adaptive limit at the end of each second.
+    pub(super) limits: Vec<usize>,
 }
 
 impl Result {
@@ -80,8 +121,20 @@ impl Result {
         self.good.values().sum()
     }
 
-    pub(super) fn percentile(&self, part: f64) -> Duration {
-        self.latencies.get((self.latencies.len() as f64 * part) as usize).copied().unwrap_or_default()
+    /// Good answers a second in this part of the run.
+    pub(super) fn rate(&self, seconds: std::ops::Range<usize>) -> f64 {
+        let length = seconds.len() as f64;
+        seconds.map(|second| self.by_second.get(second).copied().unwrap_or_default()).sum::<usize>() as f64 / length
+    }
+
+    pub(super) fn percentile(&self, client: &str, part: f64) -> Duration {
+        let latencies = &self.latencies[client];
+        latencies.get((latencies.len() as f64 * part) as usize).copied().unwrap_or_default()
+    }
+
+    /// The longest time in which nobody of the client was let through, the run's beginning and end left out.
+    pub(super) fn longest_gap(&self, client: &str) -> Duration {
+        self.grants[client].windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(Duration::MAX)
     }
 
     /// Jain's index of fairness over the clients.
@@ -92,72 +145,87 @@ impl Result {
     }
 }
 
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn part(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Comes(usize),
+    Changes(usize),
+    Ends(u64),
+    TimesOut(u64),
     Leaves(u64),
     Late(u64),
-    Ends(u64),
     Wakes,
+    Comes(usize),
+    /// The limit is written down.
+    Looks,
 }
 
 enum Stage {
     Waits(Ticket),
     Served(Grant),
+    /// Given up by us; the backend is still at work.
+    Abandoned,
 }
 
 struct Call {
     kind: usize,
     came: Moment,
     there: bool,
+    fails: bool,
     stage: Stage,
 }
 
 pub(super) struct Simulation {
     core: Core,
+    backend: Backend,
     kinds: Vec<Kind>,
     dice: Dice,
+    changes: Vec<(Moment, Change)>,
+    /// A call that takes longer is given up.
+    timeout: Option<Duration>,
     events: BinaryHeap<Reverse<(Moment, u64, Event)>>,
     sequence: u64,
     calls: HashMap<u64, Call>,
     by_ticket: HashMap<Ticket, u64>,
-    working: usize,
-    /// The backend answers nobody in this time.
-    locked: Option<(Moment, Moment)>,
     result: Result,
     names: Vec<Arc<str>>,
 }
 
 impl Simulation {
     pub(super) fn new(limits: Limits, kinds: Vec<Kind>) -> Simulation {
-        let result = Result { good: kinds.iter().map(|kind| (kind.client, 0)).collect(), ..Result::default() };
+        let zero = || kinds.iter().map(|kind| (kind.client, 0)).collect();
+        let result = Result { good: zero(), came: zero(), ..Result::default() };
         Simulation {
             core: Core::new(limits),
+            backend: Backend::new(Nature::default()),
             names: kinds.iter().map(|kind| Arc::from(kind.client)).collect(),
             kinds,
             dice: Dice(42),
+            changes: Vec::new(),
+            timeout: None,
             events: BinaryHeap::new(),
             sequence: 0,
             calls: HashMap::new(),
             by_ticket: HashMap::new(),
-            working: 0,
-            locked: None,
             result,
         }
     }
 
-    pub(super) fn locked(mut self, from: Moment, until: Moment) -> Simulation {
-        self.locked = Some((from, until));
+    pub(super) fn seed(mut self, seed: u64) -> Simulation {
+        self.dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 42);
+        self
+    }
+
+    pub(super) fn backend(mut self, nature: Nature) -> Simulation {
+        self.backend = Backend::new(nature);
+        self
+    }
+
+    pub(super) fn timeout(mut self, timeout: Duration) -> Simulation {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    pub(super) fn change(mut self, when: Moment, change: Change) -> Simulation {
+        self.changes.push((when, change));
         self
     }
 
@@ -168,45 +236,71 @@ impl Simulation {
 
     /// Runs for this long; what is in flight then comes to its end.
     pub(super) fn run(mut self, time: Duration) -> Result {
+        for change in 0..self.changes.len() {
+            self.at(self.changes[change].0, Event::Changes(change));
+        }
+        (1..=time.as_secs()).for_each(|second| self.at(Duration::from_secs(second), Event::Looks));
         for kind in 0..self.kinds.len() {
             match self.kinds[kind].coming {
                 Coming::Open(_) => self.at(Duration::ZERO, Event::Comes(kind)),
                 Coming::Closed(callers, _) => (0..callers).for_each(|_| self.at(Duration::ZERO, Event::Comes(kind))),
             }
         }
+        let mut woken = None;
         while let Some(Reverse((now, _, event))) = self.events.pop() {
+            let before = self.core.in_flight();
             match event {
                 Event::Comes(kind) if now < time => self.comes(kind, now),
                 Event::Comes(_) => {}
+                Event::Changes(change) => self.changes(change, now),
                 Event::Leaves(call) => self.leaves(call, now),
                 Event::Late(call) => self.late(call, now),
+                Event::TimesOut(call) => self.times_out(call, now),
                 Event::Ends(call) => self.ends(call, now),
                 Event::Wakes => self.pump(now),
+                Event::Looks => self.result.limits.push(self.core.adaptive_limit().unwrap_or_default()),
             }
-            assert!(self.core.in_flight() <= self.core.limits.max_in_flight);
-            if let Some(next) = self.core.next_event().filter(|next| *next > now) {
+            assert!(self.core.in_flight() <= self.core.cap().max(before));
+            assert!(self.core.cap() <= self.core.limits.max_in_flight);
+            let next = self.core.next_event().filter(|next| *next > now);
+            if let Some(next) = next.filter(|_| next != woken) {
                 self.at(next, Event::Wakes);
+                woken = Some(next);
             }
         }
-        assert_eq!((self.core.in_flight(), self.calls.len(), self.working), (0, 0, 0), "something is left");
+        assert_eq!((self.core.in_flight(), self.calls.len(), self.backend.working), (0, 0, 0), "something is left");
         assert_eq!(self.core.queued().iter().sum::<usize>(), 0);
-        self.result.latencies.sort();
+        self.result.latencies.values_mut().for_each(|latencies| latencies.sort());
+        (self.result.most, self.result.halts) = (self.backend.most, self.backend.halts);
         self.result
+    }
+
+    fn changes(&mut self, number: usize, now: Moment) {
+        match self.changes[number].1.clone() {
+            Change::Limits(limits) => self.core.set_limits(limits),
+            Change::Slow(times) => self.backend.slow = times,
+            Change::Lock(time) => self.backend.lock(now + time),
+            Change::Down(down) => self.backend.down = down,
+            Change::Coming(kind, rate) => self.kinds[kind].coming = Coming::Open(rate),
+        }
+        self.pump(now);
     }
 
     fn comes(&mut self, number: usize, now: Moment) {
         let kind = self.kinds[number].clone();
         if let Coming::Open(rate) = kind.coming {
-            let next = -(1.0 - self.dice.part()).ln() / rate;
-            self.at(now + Duration::from_secs_f64(next), Event::Comes(number));
+            let next = self.dice.gap(rate);
+            self.at(now + next, Event::Comes(number));
         }
+        *self.result.came.entry(kind.client).or_default() += 1;
+        let serial = kind.orders.map(|orders| (self.dice.part() * orders as f64) as usize);
         let ask = Ask {
-            lane: Lane::Interactive,
+            lane: kind.lane,
             client: Arc::clone(&self.names[number]),
             weight: kind.weight,
             priority: kind.priority,
-            serial: None,
-            wait_until: now + ms(500),
+            serial: serial.map(|order| Arc::from(order.to_string())),
+            wait_until: now + kind.waits,
             answer_by: None,
         };
         let mut verdicts = Vec::new();
@@ -214,17 +308,16 @@ impl Simulation {
         self.deliver(verdicts, now);
         self.sequence += 1;
         let id = self.sequence;
-        let stage = match arrival {
+        let (stage, served) = match arrival {
             Arrival::Refused(_) => return self.refused(number, now),
             Arrival::Queued(ticket) => {
                 self.by_ticket.insert(ticket, id);
-                self.at(now + ms(500), Event::Late(id));
-                Stage::Waits(ticket)
+                self.at(now + kind.waits, Event::Late(id));
+                (Stage::Waits(ticket), false)
             }
-            Arrival::Granted(grant) => Stage::Served(grant),
+            Arrival::Granted(grant) => (Stage::Served(grant), true),
         };
-        let served = matches!(stage, Stage::Served(_));
-        self.calls.insert(id, Call { kind: number, came: now, there: true, stage });
+        self.calls.insert(id, Call { kind: number, came: now, there: true, fails: false, stage });
         if let Some((_, age)) = kind.leaves.filter(|(part, _)| self.dice.part() * 100.0 < *part as f64) {
             self.at(now + age, Event::Leaves(id));
         }
@@ -235,28 +328,35 @@ impl Simulation {
 
     /// The backend begins to work on a call.
     fn work(&mut self, id: u64, now: Moment) {
-        self.working += 1;
-        self.result.most = self.result.most.max(self.working);
-        assert!(self.working <= 12, "the backend is locked by {} calls", self.working);
-        let load = 1.0 + (self.working as f64 / 8.0).powi(3);
-        let took = Duration::from_secs_f64(0.05 * load * (0.8 + 0.4 * self.dice.part()));
-        let ends = match self.locked {
-            Some((from, until)) if now < until && now + took > from => until + took,
-            _ => now + took,
-        };
-        self.at(ends, Event::Ends(id));
+        let Some(call) = self.calls.get_mut(&id) else { unreachable!("work for nobody") };
+        let kind = &self.kinds[call.kind];
+        self.result.grants.entry(kind.client).or_default().push(now);
+        let mut took = self.backend.begin(kind.times, now, &mut self.dice);
+        call.fails = self.backend.down;
+        if call.fails {
+            took = ms(1);
+        }
+        self.at(now + took, Event::Ends(id));
+        if let Some(timeout) = self.timeout {
+            self.at(now + timeout, Event::TimesOut(id));
+        }
     }
 
     fn ends(&mut self, id: u64, now: Moment) {
-        self.working -= 1;
-        let Some(Call { kind, came, there, stage: Stage::Served(grant) }) = self.calls.remove(&id) else {
+        if let Some(later) = self.backend.delayed(now) {
+            let again = self.dice.part() * 0.05;
+            return self.at(later + Duration::from_secs_f64(again), Event::Ends(id));
+        }
+        self.backend.working -= 1;
+        let Some(Call { kind, came, there, fails, stage }) = self.calls.remove(&id) else {
             unreachable!("only calls at work end")
         };
-        self.core.end(&grant, End::Answered, there, now);
-        let age = now - came;
-        if there && age <= self.kinds[kind].deadline {
-            *self.result.good.entry(self.kinds[kind].client).or_default() += 1;
-            self.result.latencies.push(age);
+        let Stage::Served(grant) = stage else { return };
+        self.core.end(&grant, if fails { End::Failed } else { End::Answered }, there, now);
+        let (age, client) = (now - came, self.kinds[kind].client);
+        if there && !fails && age <= self.kinds[kind].deadline {
+            *self.result.good.entry(client).or_default() += 1;
+            self.result.latencies.entry(client).or_default().push(age);
             let second = now.as_secs() as usize;
             if self.result.by_second.len() <= second {
                 self.result.by_second.resize(second + 1, 0);
@@ -269,9 +369,24 @@ impl Simulation {
         self.pump(now);
     }
 
+    /// We give a call up; the backend does not.
+    fn times_out(&mut self, id: u64, now: Moment) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if let Stage::Served(grant) = std::mem::replace(&mut call.stage, Stage::Abandoned) {
+            let (there, kind) = (std::mem::take(&mut call.there), call.kind);
+            self.core.end(&grant, End::Lost, there, now);
+            if there {
+                self.again(kind, now);
+            }
+            self.pump(now);
+        }
+    }
+
     fn leaves(&mut self, id: u64, now: Moment) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        call.there = false;
+        if !std::mem::take(&mut call.there) {
+            return;
+        }
         let kind = call.kind;
         match &call.stage {
             Stage::Waits(ticket) => {
@@ -281,6 +396,7 @@ impl Simulation {
                 self.calls.remove(&id);
             }
             Stage::Served(grant) => self.core.caller_left(grant, now),
+            Stage::Abandoned => {}
         }
         self.again(kind, now);
     }
