@@ -11,6 +11,7 @@ mod line;
 mod order;
 mod patience;
 mod pressure;
+mod serial;
 mod service;
 mod terms;
 
@@ -19,17 +20,18 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use adaptive::{Adaptive, Sample};
 pub(super) use breaker::Settings as BreakerSettings;
 use breaker::{Admission, Breaker};
-use line::{Fate, Line};
+use line::{Line, ShareId};
 use order::{LINES, lane_of, line_of};
-use patience::Patience;
+use patience::Known;
 use pressure::Pressure;
+use serial::Serials;
 use service::ServiceTime;
 pub(super) use terms::{Arrival, Ask, End, Grant, Leaving, Limits, Moment, Ticket, Verdict};
 
@@ -41,22 +43,27 @@ const PASSED_OVER: u32 = 8;
 struct Waiting {
     ask: Ask,
     asked: Moment,
+    line: usize,
+    share: ShareId,
 }
 
 /// See the module.
 pub(super) struct Core {
     limits: Limits,
     active: [usize; Lane::COUNT],
-    lingering: Vec<Moment>,
+    /// Calls whose end nobody saw: until when they count, and the serial key that they hold.
+    lingering: BTreeMap<(Moment, u64), Option<Arc<str>>>,
+    lingered: u64,
     /// In the order in which they are served.
-    lines: Vec<Line>,
+    lines: [Line; LINES],
     waiting: HashMap<Ticket, Waiting>,
     next_ticket: u64,
-    /// Serial keys of calls in flight.
-    serials: HashSet<Arc<str>>,
+    serials: Serials,
     service: ServiceTime,
+    /// The same of background work.
+    background: ServiceTime,
     pressure: Pressure,
-    patience: HashMap<Arc<str>, Patience>,
+    known: Known,
     breaker: Breaker,
     /// `None` when it is off.
     adaptive: Option<Adaptive>,
@@ -67,14 +74,16 @@ impl Core {
     pub(super) fn new(limits: Limits) -> Core {
         Core {
             active: [0; Lane::COUNT],
-            lingering: Vec::new(),
-            lines: (0..LINES).map(|_| Line::default()).collect(),
+            lingering: BTreeMap::new(),
+            lingered: 0,
+            lines: Default::default(),
             waiting: HashMap::new(),
             next_ticket: 0,
-            serials: HashSet::new(),
+            serials: Serials::default(),
             service: ServiceTime::default(),
+            background: ServiceTime::default(),
             pressure: Pressure::default(),
-            patience: HashMap::new(),
+            known: Known::default(),
             breaker: Breaker::default(),
             adaptive: adaptive_of(&limits),
             closed: false,
@@ -139,66 +148,92 @@ impl Core {
         self.in_flight() < self.cap() && (!lane.is_background() || self.active[lane.index()] < self.sync_places())
     }
 
+    /// How long a call of this lane takes.
+    fn service_of(&self, lane: Lane) -> &ServiceTime {
+        if lane.is_background() { &self.background } else { &self.service }
+    }
+
+    /// Places that calls of this lane go through. Those that long runs have do not come free soon.
+    fn places(&self, lane: Lane) -> usize {
+        if lane.is_background() {
+            return self.sync_places();
+        }
+        let runs_are_long = match (self.background.estimate(), self.service.estimate()) {
+            (Some(runs), Some(calls)) => runs > 4 * calls,
+            _ => true,
+        };
+        let taken = if runs_are_long { self.active[Lane::Sync.index()] } else { 0 };
+        self.cap().saturating_sub(taken).max(1)
+    }
+
     /// Places that background work may take: its share of the cap that holds now.
     fn sync_places(&self) -> usize {
         (self.limits.sync_places * self.cap() / self.limits.max_in_flight.max(1)).max(1)
     }
 
-    /// Somebody asks. Whoever is refused to make room is in `verdicts`.
+    /// Somebody asks. Those who go or are refused before it are in `verdicts`.
     pub(super) fn arrive(&mut self, ask: Ask, now: Moment, verdicts: &mut Vec<Verdict>) -> Arrival {
         if self.closed {
             return Arrival::Refused(Refused::Closed);
         }
-        self.settle(now);
+        // Whoever waits after this cannot go: for want of a place, or of the serial key. So nobody is overtaken.
+        self.pump(now, verdicts);
         if let Admission::Refused { retry_after } = self.breaker.admission(&self.limits.breaker, now) {
             return Arrival::Refused(Refused::BreakerOpen { retry_after });
         }
-        // Whoever waits cannot go: for want of a place, or of the serial key. So nobody is overtaken unfairly.
-        if self.has_place(ask.lane) && self.is_free(ask.serial.as_ref()) && !self.is_overtaking(&ask) {
+        if self.has_place(ask.lane) && self.serials.is_free(ask.serial.as_ref()) {
+            self.serials.run(ask.serial.as_ref(), None);
             return Arrival::Granted(self.grant(&ask, now, now));
         }
-        let number = line_of(&ask);
-        if let Some(refused) = self.too_long(number, &ask, now) {
+        let line = line_of(&ask);
+        if let Some(refused) = self.too_long(line, &ask, now) {
             return Arrival::Refused(refused);
         }
-        if let Err(refused) = self.make_room(number, &ask, now, verdicts) {
+        if let Err(refused) = self.make_room(line, &ask, now, verdicts) {
             return Arrival::Refused(refused);
         }
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.lines[number].push(&ask.client, ask.weight, ticket);
-        self.waiting.insert(ticket, Waiting { ask, asked: now });
+        let is_ready = self.serials.wait(ask.serial.as_ref(), ticket);
+        let share = self.lines[line].push(&ask.client, ask.weight, ticket, is_ready);
+        self.waiting.insert(ticket, Waiting { ask, asked: now, line, share });
         Arrival::Queued(ticket)
     }
 
-    /// Somebody leaves the queue by itself; nothing happens when it has been served or refused before.
-    pub(super) fn leave(&mut self, ticket: Ticket, why: Leaving, now: Moment) {
-        let Some(waiting) = self.waiting.remove(&ticket) else { return };
-        self.lines[line_of(&waiting.ask)].leave(&waiting.ask.client);
+    /// Somebody leaves the queue by itself; nothing happens when it has been served or refused before. Answers whether
+    /// it stood in another's way: then call [`Core::pump`] afterwards.
+    pub(super) fn leave(&mut self, ticket: Ticket, why: Leaving, now: Moment) -> bool {
+        let Some(waiting) = self.take_out(ticket) else { return false };
         if why == Leaving::Gone {
-            self.learn(&waiting.ask.client, |patience| patience.left(now.saturating_sub(waiting.asked)));
+            self.known.left(&waiting.ask.client, now.saturating_sub(waiting.asked));
         }
+        waiting.ask.serial.is_some()
     }
 
     /// The caller of a call in flight has gone. The call goes on counting.
     pub(super) fn caller_left(&mut self, grant: &Grant, now: Moment) {
-        self.learn(&Arc::clone(&grant.client), |patience| patience.left(now.saturating_sub(grant.asked)));
+        self.known.left(&grant.client, now.saturating_sub(grant.asked));
     }
 
     /// A call is over. Call [`Core::pump`] afterwards.
     pub(super) fn end(&mut self, grant: &Grant, end: End, caller_stayed: bool, now: Moment) {
         let in_flight = self.in_flight();
         self.active[grant.lane.index()] = self.active[grant.lane.index()].saturating_sub(1);
-        if let Some(serial) = &grant.serial {
-            self.serials.remove(serial);
+        let took = now.saturating_sub(grant.granted);
+        match end {
+            End::Lost | End::Unseen => {
+                self.lingered += 1;
+                self.lingering.insert((now + self.limits.settle, self.lingered), grant.serial.clone());
+            }
+            End::Unused | End::Answered | End::Failed => self.free(grant.serial.as_ref()),
         }
         match end {
-            End::Unused => {}
-            End::Lost | End::Unseen => self.lingering.push(now + self.limits.settle),
-            End::Answered | End::Failed => self.service.ended(now.saturating_sub(grant.granted)),
+            End::Answered | End::Failed if grant.lane.is_background() => self.background.ended(took),
+            End::Answered | End::Failed => self.service.ended(took),
+            End::Unused | End::Lost | End::Unseen => {}
         }
         if end == End::Answered && caller_stayed {
-            self.learn(&Arc::clone(&grant.client), |patience| patience.stayed(now.saturating_sub(grant.asked)));
+            self.known.stayed(&grant.client, now.saturating_sub(grant.asked));
         }
         self.adapt(grant, end, in_flight, now);
         self.breaker.ended(&self.limits.breaker, end, grant.probe, self.limits.max_in_flight, now);
@@ -220,25 +255,26 @@ impl Core {
     /// Lets those through who may go; who must not wait any longer is refused.
     pub(super) fn pump(&mut self, now: Moment, verdicts: &mut Vec<Verdict>) {
         self.settle(now);
+        let admission = self.breaker.admission(&self.limits.breaker, now);
         if self.waiting.is_empty() {
             return;
         }
-        if let Admission::Refused { retry_after } = self.breaker.admission(&self.limits.breaker, now) {
+        if let Admission::Refused { retry_after } = admission {
             // A probe on its way may bring the answer; otherwise nobody waits for a backend that is not called.
             if self.breaker.state() == BreakerState::Open {
                 self.drain(Refused::BreakerOpen { retry_after }, verdicts);
             }
             return;
         }
-        while let Some(number) = self.next_line(now, verdicts) {
-            let Some(ticket) = self.next_of(number, now, verdicts) else { continue };
-            let Some(waiting) = self.waiting.remove(&ticket) else { continue };
-            for (other, line) in self.lines.iter_mut().enumerate() {
-                line.passed = if other == number || line.is_empty() { 0 } else { line.passed + 1 };
+        while let Some(ticket) = self.next(now, verdicts) {
+            let Some(Waiting { ask, asked, line, share }) = self.waiting.remove(&ticket) else { break };
+            self.lines[line].serve(share, ticket);
+            self.serials.run(ask.serial.as_ref(), Some(ticket));
+            for (other, passed) in self.lines.iter_mut().enumerate() {
+                passed.passed = if other == line || passed.is_empty() { 0 } else { passed.passed + 1 };
             }
-            self.pressure.granted(now.saturating_sub(waiting.asked), self.limits.target_wait, now);
-            let grant = self.grant(&waiting.ask, waiting.asked, now);
-            verdicts.push(Verdict { ticket, outcome: Ok(grant) });
+            self.pressure.granted(now.saturating_sub(asked), self.limits.target_wait, now);
+            verdicts.push(Verdict { ticket, outcome: Ok(self.grant(&ask, asked, now)) });
             if self.breaker.state() != BreakerState::Closed {
                 break;
             }
@@ -247,7 +283,7 @@ impl Core {
 
     /// When something changes by time alone, so that [`Core::pump`] has to be called.
     pub(super) fn next_event(&self) -> Option<Moment> {
-        let settled = self.lingering.iter().min().copied();
+        let settled = self.lingering.keys().next().map(|(until, _)| *until);
         let probing = self.breaker.next_event();
         settled.into_iter().chain(probing).min()
     }
@@ -259,81 +295,85 @@ impl Core {
     }
 
     fn drain(&mut self, refused: Refused, verdicts: &mut Vec<Verdict>) {
-        for line in &mut self.lines {
-            *line = Line::default();
-        }
+        self.lines = Default::default();
+        self.serials.drain();
         let mut tickets: Vec<Ticket> = self.waiting.drain().map(|(ticket, _)| ticket).collect();
         tickets.sort_unstable();
         verdicts.extend(tickets.into_iter().map(|ticket| Verdict { ticket, outcome: Err(refused) }));
     }
 
+    /// Calls that must be over by now do not count any more.
     fn settle(&mut self, now: Moment) {
-        self.lingering.retain(|&until| until > now);
+        while let Some(entry) = self.lingering.first_entry().filter(|entry| entry.key().0 <= now) {
+            let serial = entry.remove();
+            self.free(serial.as_ref());
+        }
     }
 
-    fn is_free(&self, serial: Option<&Arc<str>>) -> bool {
-        serial.is_none_or(|key| !self.serials.contains(key))
+    /// The call of this serial key is over: the next may go.
+    fn free(&mut self, serial: Option<&Arc<str>>) {
+        if let Some(next) = self.serials.end(serial) {
+            self.release(next);
+        }
     }
 
-    /// Whether somebody with the same serial key waits already.
-    fn is_overtaking(&self, ask: &Ask) -> bool {
-        ask.serial.is_some() && self.waiting.values().any(|waiting| waiting.ask.serial == ask.serial)
+    fn release(&mut self, ticket: Ticket) {
+        if let Some(Waiting { line, share, .. }) = self.waiting.get(&ticket) {
+            self.lines[*line].release(*share, ticket);
+        }
+    }
+
+    /// Takes somebody out of the queue who does not go.
+    fn take_out(&mut self, ticket: Ticket) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&ticket)?;
+        self.lines[waiting.line].leave(waiting.share, ticket);
+        if let Some(next) = self.serials.leave(waiting.ask.serial.as_ref(), ticket) {
+            self.release(next);
+        }
+        Some(waiting)
     }
 
     fn grant(&mut self, ask: &Ask, asked: Moment, now: Moment) -> Grant {
         self.active[ask.lane.index()] += 1;
-        if let Some(serial) = &ask.serial {
-            self.serials.insert(Arc::clone(serial));
-        }
         let probe = self.breaker.granted();
         let (client, serial) = (Arc::clone(&ask.client), ask.serial.clone());
         Grant { lane: ask.lane, asked, granted: now, beside: self.in_flight(), client, serial, probe }
     }
 
-    /// The line that is next to be served: the first one with somebody who may go, or one that was passed over for too
-    /// long.
-    fn next_line(&mut self, now: Moment, verdicts: &mut Vec<Verdict>) -> Option<usize> {
-        let mut best = None;
-        for number in 0..self.lines.len() {
-            let passed = self.lines[number].passed;
-            let starving = passed >= PASSED_OVER;
-            if self.lines[number].is_empty()
-                || !self.has_place(lane_of(number))
-                || best.is_some_and(|(_, other, others)| !starving || (other && others >= passed))
-            {
-                continue;
+    /// Who goes next: of the first line with somebody who may go, or of one that was passed over for too long.
+    fn next(&mut self, now: Moment, verdicts: &mut Vec<Verdict>) -> Option<Ticket> {
+        if self.in_flight() >= self.cap() {
+            return None;
+        }
+        let mut order: [usize; LINES] = std::array::from_fn(|line| line);
+        order.sort_by_key(|line| {
+            let passed = self.lines[*line].passed;
+            std::cmp::Reverse(if passed >= PASSED_OVER { passed } else { 0 })
+        });
+        loop {
+            let mut has_refused = false;
+            for line in order {
+                if !self.has_place(lane_of(line)) {
+                    continue;
+                }
+                while let Some(ticket) = self.lines[line].first(self.limits.newest_first) {
+                    let Some(refused) = self.waiting.get(&ticket).and_then(|waiting| self.in_vain(waiting, now)) else {
+                        return Some(ticket);
+                    };
+                    self.refuse(ticket, refused, verdicts);
+                    has_refused = true;
+                }
             }
-            if self.looks_ready(number, now, verdicts) {
-                best = Some((number, starving, passed));
+            // Who was refused may have made way, by its serial key, for somebody of a line that was looked at before.
+            if !has_refused {
+                return None;
             }
         }
-        best.map(|(number, ..)| number)
     }
 
-    /// Whether anybody of the line may go.
-    fn looks_ready(&mut self, number: usize, now: Moment, verdicts: &mut Vec<Verdict>) -> bool {
-        let (mut line, waiting) = (std::mem::take(&mut self.lines[number]), &self.waiting);
-        let mut refused = Vec::new();
-        let ready = line.peek(|ticket| self.fate(waiting, ticket, now), &mut refused);
-        self.lines[number] = line;
-        self.refuse(refused, verdicts);
-        ready
-    }
-
-    fn next_of(&mut self, number: usize, now: Moment, verdicts: &mut Vec<Verdict>) -> Option<Ticket> {
-        let mut line = std::mem::take(&mut self.lines[number]);
-        let mut refused = Vec::new();
-        let ticket = line.pop(|ticket| self.fate(&self.waiting, ticket, now), &mut refused);
-        self.lines[number] = line;
-        self.refuse(refused, verdicts);
-        ticket
-    }
-
-    fn refuse(&mut self, refused: Vec<(Ticket, Refused)>, verdicts: &mut Vec<Verdict>) {
-        for (ticket, refused) in refused {
-            self.waiting.remove(&ticket);
-            verdicts.push(Verdict { ticket, outcome: Err(refused) });
-        }
+    fn refuse(&mut self, ticket: Ticket, refused: Refused, verdicts: &mut Vec<Verdict>) {
+        self.take_out(ticket);
+        verdicts.push(Verdict { ticket, outcome: Err(refused) });
     }
 }
 

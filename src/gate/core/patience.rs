@@ -4,6 +4,9 @@
 //! while later? Ages fall into steps that grow by a thirtieth, from ten milliseconds to a minute; what was seen long
 //! ago counts less and less.
 
+use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 const STEPS: usize = 270;
@@ -12,6 +15,9 @@ const GROWTH: f64 = 31.0 / 30.0;
 
 /// Fewer say nothing.
 const ENOUGH: f64 = 20.0;
+
+/// Clients that are remembered, at most.
+const KNOWN_CLIENTS: usize = 4096;
 
 /// When so many are counted, each counts half.
 const MOST: f64 = 1000.0;
@@ -89,6 +95,54 @@ impl Patience {
     }
 }
 
+/// Clients of whom somebody has left lately. Bounded, however many clients there are.
+#[derive(Default)]
+pub(super) struct Known {
+    young: HashMap<Arc<str>, Box<Patience>>,
+    /// Who is not seen again before the young are as many goes.
+    old: HashMap<Arc<str>, Box<Patience>>,
+}
+
+impl Known {
+    /// What is known of a client; `None` when nobody of it has left.
+    pub(super) fn get(&self, client: &Arc<str>) -> Option<&Patience> {
+        self.young.get(client).or_else(|| self.old.get(client)).map(Box::as_ref)
+    }
+
+    /// Somebody of the client left at this age.
+    pub(super) fn left(&mut self, client: &Arc<str>, age: Duration) {
+        match self.find(client) {
+            Some(patience) => patience.left(age),
+            None => {
+                let mut patience = Box::new(Patience::default());
+                patience.left(age);
+                self.remember(Arc::clone(client), patience);
+            }
+        }
+    }
+
+    /// Somebody of the client had the answer at this age. Says nothing as long as nobody leaves.
+    pub(super) fn stayed(&mut self, client: &Arc<str>, age: Duration) {
+        if let Some(patience) = self.find(client) {
+            patience.stayed(age);
+        }
+    }
+
+    fn find(&mut self, client: &Arc<str>) -> Option<&mut Patience> {
+        if let Some((client, patience)) = self.old.remove_entry(client) {
+            self.remember(client, patience);
+        }
+        self.young.get_mut(client).map(Box::as_mut)
+    }
+
+    fn remember(&mut self, client: Arc<str>, patience: Box<Patience>) {
+        if self.young.len() >= KNOWN_CLIENTS / 2 {
+            self.old = mem::take(&mut self.young);
+        }
+        self.young.insert(client, patience);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +169,21 @@ mod tests {
             patience.stayed(ms(300));
         }
         assert!(patience.stays(ms(0), ms(250)).unwrap() > 0.99);
+    }
+
+    #[test]
+    fn a_million_clients_are_forgotten_and_the_regular_one_is_not() {
+        let mut known = Known::default();
+        let name = |number: usize| Arc::<str>::from(number.to_string());
+        for number in 0..1_000_000 {
+            if number % 1000 == 0 {
+                known.left(&name(0), Duration::from_millis(100));
+            }
+            known.left(&name(number), Duration::from_millis(100));
+            known.stayed(&name(number + 1), Duration::from_millis(100));
+        }
+        assert!(known.young.len() + known.old.len() <= KNOWN_CLIENTS);
+        assert!(known.get(&name(0)).unwrap().counted >= ENOUGH);
+        assert!(known.get(&name(5)).is_none() && known.get(&name(1_000_001)).is_none());
     }
 }

@@ -18,6 +18,8 @@ pub(in crate::gate) struct Limits {
     pub(in crate::gate) sync_places: usize,
     /// The hard bound of the queue.
     pub(in crate::gate) queue: usize,
+    /// Of a client's calls the newest goes first.
+    pub(in crate::gate) newest_first: bool,
     /// The wait that the queue is bounded by.
     pub(in crate::gate) target_wait: Duration,
     /// How long a call whose end nobody saw keeps its place.

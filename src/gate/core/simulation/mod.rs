@@ -6,7 +6,7 @@
 mod backend;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ pub(super) fn limits(max_in_flight: usize) -> Limits {
         max_in_flight,
         sync_places: max_in_flight.div_ceil(2),
         queue: 2000,
+        newest_first: false,
         target_wait: ms(500),
         settle: ms(5000),
         breaker: BreakerSettings { failures: 5, window: ms(30_000), cool_down: ms(10_000) },
@@ -58,6 +59,8 @@ pub(super) struct Kind {
 pub(super) enum Coming {
     /// So many a second, whatever happens.
     Open(f64),
+    /// So many a second, one as long after the other as the next.
+    Steady(f64),
     /// So many callers, each of whom asks again this long after its last answer.
     Closed(usize, Duration),
 }
@@ -170,6 +173,7 @@ struct Call {
     came: Moment,
     there: bool,
     fails: bool,
+    order: Option<Arc<str>>,
     stage: Stage,
 }
 
@@ -185,6 +189,8 @@ pub(super) struct Simulation {
     sequence: u64,
     calls: HashMap<u64, Call>,
     by_ticket: HashMap<Ticket, u64>,
+    /// Orders that are worked on.
+    orders: HashSet<Arc<str>>,
     result: Result,
     names: Vec<Arc<str>>,
 }
@@ -205,6 +211,7 @@ impl Simulation {
             sequence: 0,
             calls: HashMap::new(),
             by_ticket: HashMap::new(),
+            orders: HashSet::new(),
             result,
         }
     }
@@ -242,7 +249,7 @@ impl Simulation {
         (1..=time.as_secs()).for_each(|second| self.at(Duration::from_secs(second), Event::Looks));
         for kind in 0..self.kinds.len() {
             match self.kinds[kind].coming {
-                Coming::Open(_) => self.at(Duration::ZERO, Event::Comes(kind)),
+                Coming::Open(_) | Coming::Steady(_) => self.at(Duration::ZERO, Event::Comes(kind)),
                 Coming::Closed(callers, _) => (0..callers).for_each(|_| self.at(Duration::ZERO, Event::Comes(kind))),
             }
         }
@@ -260,7 +267,7 @@ impl Simulation {
                 Event::Wakes => self.pump(now),
                 Event::Looks => self.result.limits.push(self.core.adaptive_limit().unwrap_or_default()),
             }
-            assert!(self.core.in_flight() <= self.core.cap().max(before));
+            assert!(self.core.in_flight() <= self.core.cap().max(before), "over the cap");
             assert!(self.core.cap() <= self.core.limits.max_in_flight);
             let next = self.core.next_event().filter(|next| *next > now);
             if let Some(next) = next.filter(|_| next != woken) {
@@ -288,18 +295,23 @@ impl Simulation {
 
     fn comes(&mut self, number: usize, now: Moment) {
         let kind = self.kinds[number].clone();
-        if let Coming::Open(rate) = kind.coming {
-            let next = self.dice.gap(rate);
-            self.at(now + next, Event::Comes(number));
+        match kind.coming {
+            Coming::Open(rate) => {
+                let next = self.dice.gap(rate);
+                self.at(now + next, Event::Comes(number));
+            }
+            Coming::Steady(rate) => self.at(now + Duration::from_secs_f64(1.0 / rate), Event::Comes(number)),
+            Coming::Closed(..) => {}
         }
         *self.result.came.entry(kind.client).or_default() += 1;
         let serial = kind.orders.map(|orders| (self.dice.part() * orders as f64) as usize);
+        let order: Option<Arc<str>> = serial.map(|order| Arc::from(order.to_string()));
         let ask = Ask {
             lane: kind.lane,
             client: Arc::clone(&self.names[number]),
             weight: kind.weight,
             priority: kind.priority,
-            serial: serial.map(|order| Arc::from(order.to_string())),
+            serial: order.clone(),
             wait_until: now + kind.waits,
             answer_by: None,
         };
@@ -317,7 +329,7 @@ impl Simulation {
             }
             Arrival::Granted(grant) => (Stage::Served(grant), true),
         };
-        self.calls.insert(id, Call { kind: number, came: now, there: true, fails: false, stage });
+        self.calls.insert(id, Call { kind: number, came: now, there: true, fails: false, order, stage });
         if let Some((_, age)) = kind.leaves.filter(|(part, _)| self.dice.part() * 100.0 < *part as f64) {
             self.at(now + age, Event::Leaves(id));
         }
@@ -330,6 +342,9 @@ impl Simulation {
     fn work(&mut self, id: u64, now: Moment) {
         let Some(call) = self.calls.get_mut(&id) else { unreachable!("work for nobody") };
         let kind = &self.kinds[call.kind];
+        if let Some(order) = &call.order {
+            assert!(self.orders.insert(Arc::clone(order)), "two calls of one order");
+        }
         self.result.grants.entry(kind.client).or_default().push(now);
         let mut took = self.backend.begin(kind.times, now, &mut self.dice);
         call.fails = self.backend.down;
@@ -348,9 +363,12 @@ impl Simulation {
             return self.at(later + Duration::from_secs_f64(again), Event::Ends(id));
         }
         self.backend.working -= 1;
-        let Some(Call { kind, came, there, fails, stage }) = self.calls.remove(&id) else {
+        let Some(Call { kind, came, there, fails, order, stage }) = self.calls.remove(&id) else {
             unreachable!("only calls at work end")
         };
+        if let Some(order) = order {
+            self.orders.remove(&order);
+        }
         let Stage::Served(grant) = stage else { return };
         self.core.end(&grant, if fails { End::Failed } else { End::Answered }, there, now);
         let (age, client) = (now - came, self.kinds[kind].client);
@@ -398,6 +416,7 @@ impl Simulation {
             Stage::Served(grant) => self.core.caller_left(grant, now),
             Stage::Abandoned => {}
         }
+        self.pump(now);
         self.again(kind, now);
     }
 
@@ -408,6 +427,7 @@ impl Simulation {
         self.core.leave(ticket, Leaving::Late, now);
         self.by_ticket.remove(&ticket);
         self.calls.remove(&id);
+        self.pump(now);
         self.refused(kind, now);
     }
 

@@ -1,20 +1,17 @@
-//! Decisions on virtual time: what the numbers of a real load would be, and what must hold of any schedule.
+//! Decisions one by one; `load` has the numbers of real loads, `schedules` what must hold whatever happens, `adaptive`
+//! the limit that follows the backend.
 
 mod adaptive;
+mod load;
+mod schedules;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::bounds::LEAST_QUEUE;
-use super::simulation::{Change, Coming, Kind, Simulation, limits, ms};
+use super::simulation::{limits, ms};
 use super::{Arrival, Ask, Core, End, Grant, Leaving, Limits, Ticket, Verdict};
 use crate::gate::{BreakerState, Lane, Priority, Refused};
-
-/// What the backend serves at a cap of eight: 8 calls of 50 ms x 2.
-const PEAK: f64 = 80.0;
 
 fn ask(client: &str, now: Duration) -> Ask {
     Ask {
@@ -44,85 +41,6 @@ fn queued(arrival: Arrival) -> Ticket {
 
 fn tickets(verdicts: &[Verdict]) -> Vec<Ticket> {
     verdicts.iter().filter(|verdict| verdict.outcome.is_ok()).map(|verdict| verdict.ticket).collect()
-}
-
-#[test]
-fn ten_times_the_load_loses_nothing_of_what_the_backend_can_do() {
-    let result =
-        Simulation::new(limits(8), vec![Kind { coming: Coming::Open(800.0), ..Kind::default() }]).run(ms(20_000));
-    let rate = result.total() as f64 / 20.0;
-    assert!(rate >= 0.95 * PEAK, "{rate}/s");
-    assert_eq!(result.most, 8);
-    assert!(result.percentile("", 0.99) <= ms(700), "{:?}", result.percentile("", 0.99));
-}
-
-#[test]
-fn a_tight_loop_of_callers_does_not_starve_the_admitted() {
-    let kind = Kind { coming: Coming::Closed(500, ms(5)), ..Kind::default() };
-    let result = Simulation::new(limits(8), vec![kind]).run(ms(20_000));
-    assert!(result.total() as f64 / 20.0 >= 0.95 * PEAK, "{}", result.total());
-}
-
-#[test]
-fn callers_who_leave_while_they_wait_cost_little() {
-    let kind = Kind { coming: Coming::Open(800.0), leaves: Some((80, ms(40))), ..Kind::default() };
-    let result = Simulation::new(limits(8), vec![kind]).run(ms(20_000));
-    let rate = result.total() as f64 / 20.0;
-    assert!(rate >= 0.95 * PEAK, "{rate}/s");
-    assert_eq!(result.most, 8);
-}
-
-#[test]
-fn callers_who_leave_in_service_are_learned_and_told_before() {
-    let kind = Kind { coming: Coming::Open(800.0), leaves: Some((70, ms(570))), ..Kind::default() };
-    let result = Simulation::new(limits(8), vec![kind]).run(ms(20_000));
-    let rate = result.total() as f64 / 20.0;
-    assert!(rate >= 0.9 * PEAK, "{rate}/s");
-    assert_eq!(result.most, 8);
-}
-
-#[test]
-fn a_greedy_client_gets_its_share_and_no_more() {
-    let greedy = Kind { client: "greedy", coming: Coming::Closed(400, ms(20)), ..Kind::default() };
-    let modest =
-        ["a", "b", "c", "d"].map(|client| Kind { client, coming: Coming::Closed(25, ms(20)), ..Kind::default() });
-    let kinds = std::iter::once(greedy).chain(modest).collect();
-    let result = Simulation::new(limits(8), kinds).run(ms(30_000));
-    assert!(result.fairness() >= 0.98, "{:?}", result.good);
-    assert!(result.total() as f64 / 30.0 >= 0.95 * PEAK, "{:?}", result.good);
-}
-
-#[test]
-fn weights_are_kept_at_saturation() {
-    let of = |client, weight| Kind { client, weight, coming: Coming::Closed(100, ms(20)), ..Kind::default() };
-    let result = Simulation::new(limits(8), vec![of("one", 1), of("two", 2), of("five", 5)]).run(ms(60_000));
-    let total = result.total() as f64;
-    for (client, weight) in [("one", 1.0), ("two", 2.0), ("five", 5.0)] {
-        let part = result.good[client] as f64 / total / (weight / 8.0);
-        assert!((0.9..=1.1).contains(&part), "{client}: {part} of its share, {:?}", result.good);
-    }
-}
-
-#[test]
-fn people_go_before_bulk_and_bulk_does_not_starve() {
-    let people = Kind { client: "people", priority: Priority::High, coming: Coming::Open(20.0), ..Kind::default() };
-    let bulk = Kind { client: "bulk", priority: Priority::Low, coming: Coming::Closed(200, ms(50)), ..Kind::default() };
-    let result = Simulation::new(limits(8), vec![people.clone(), bulk.clone()]).run(ms(30_000));
-    assert!(result.good["people"] as f64 / 30.0 >= 0.95 * 19.5, "{:?}", result.good);
-    assert!(result.good["bulk"] as f64 / 30.0 >= 55.0, "{:?}", result.good);
-    // People beyond what the backend can do do not shut the others out altogether.
-    let crowd = Kind { coming: Coming::Open(400.0), ..people };
-    let result = Simulation::new(limits(8), vec![crowd, bulk]).run(ms(30_000));
-    assert!(result.good["bulk"] as f64 >= 0.08 * result.total() as f64, "{:?}", result.good);
-}
-
-#[test]
-fn after_a_lock_everything_is_as_before() {
-    let kind = Kind { coming: Coming::Open(60.0), ..Kind::default() };
-    let result = Simulation::new(limits(8), vec![kind]).change(ms(5000), Change::Lock(ms(3000))).run(ms(20_000));
-    assert_eq!(result.most, 8);
-    let after: usize = result.by_second[9..19].iter().sum();
-    assert!(after as f64 / 10.0 >= 0.9 * 60.0, "{:?}", result.by_second);
 }
 
 #[test]
@@ -245,129 +163,63 @@ fn a_refusal_of_the_backends_own_is_no_failure() {
     assert_eq!(core.breaker(), BreakerState::Closed, "a third of the calls is less than half");
 }
 
-/// One thing that happens.
-#[derive(Clone, Debug)]
-enum Step {
-    Comes { client: u8, lane: usize, priority: usize, serial: Option<u8>, weight: u32 },
-    Ends { which: usize, how: usize, stayed: bool },
-    Leaves { which: usize, gone: bool },
-    Passes { time: u64 },
-    Cap { cap: usize },
+#[test]
+fn a_lost_call_keeps_its_serial_key_as_long_as_its_place() {
+    let mut core = Core::new(limits(4));
+    let mut verdicts = Vec::new();
+    let order = |now| Ask { serial: Some(Arc::from("7")), wait_until: ms(60_000), ..ask("a", now) };
+    let lost = granted(core.arrive(order(ms(0)), ms(0), &mut verdicts));
+    let next = queued(core.arrive(order(ms(1)), ms(1), &mut verdicts));
+    core.end(&lost, End::Lost, true, ms(100));
+    core.pump(ms(100), &mut verdicts);
+    assert!(verdicts.is_empty(), "the backend may still be at work on the order");
+    assert_eq!(core.next_event(), Some(ms(5100)));
+    core.pump(ms(5100), &mut verdicts);
+    assert_eq!(tickets(&verdicts), [next]);
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (0u8..4, 0usize..Lane::COUNT, 0usize..3, proptest::option::weighted(0.2, 0u8..3), 1u32..4)
-            .prop_map(|(client, lane, priority, serial, weight)| Step::Comes { client, lane, priority, serial, weight }),
-        5 => (any::<usize>(), 0usize..5, any::<bool>()).prop_map(|(which, how, stayed)| Step::Ends { which, how, stayed }),
-        2 => (any::<usize>(), any::<bool>()).prop_map(|(which, gone)| Step::Leaves { which, gone }),
-        3 => (0u64..400).prop_map(|time| Step::Passes { time }),
-        1 => (1usize..6).prop_map(|cap| Step::Cap { cap }),
-    ]
+#[test]
+fn whoever_comes_just_when_a_place_settles_does_not_overtake() {
+    let mut core = Core::new(limits(1));
+    let mut verdicts = Vec::new();
+    let lost = granted(core.arrive(ask("a", ms(0)), ms(0), &mut verdicts));
+    core.end(&lost, End::Lost, true, ms(0));
+    let first = queued(core.arrive(Ask { wait_until: ms(9000), ..ask("b", ms(1)) }, ms(1), &mut verdicts));
+    // Nobody has called `pump` at 5000.
+    queued(core.arrive(ask("c", ms(5000)), ms(5000), &mut verdicts));
+    assert_eq!(tickets(&verdicts), [first]);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+#[test]
+fn serial_calls_of_several_clients_go_in_the_order_in_which_they_came() {
+    let mut core = Core::new(limits(4));
+    let mut verdicts = Vec::new();
+    let order = |client, priority| Ask { serial: Some(Arc::from("7")), priority, ..ask(client, ms(0)) };
+    let mut running = granted(core.arrive(order("a", Priority::Normal), ms(0), &mut verdicts));
+    let waiting = [("b", Priority::Low), ("c", Priority::High), ("b", Priority::Normal), ("a", Priority::High)]
+        .map(|(client, priority)| queued(core.arrive(order(client, priority), ms(0), &mut verdicts)));
+    // One in the middle gives up.
+    core.leave(waiting[1], Leaving::Late, ms(1));
+    for ticket in [waiting[0], waiting[2], waiting[3]] {
+        core.end(&running, End::Answered, true, ms(10));
+        core.pump(ms(10), &mut verdicts);
+        assert_eq!(tickets(&verdicts), [ticket]);
+        running = verdicts.remove(0).outcome.unwrap();
+    }
+}
 
-    /// Whatever happens in whatever order: nothing goes over the cap that was in force when it went, nobody gets two
-    /// answers, nobody is forgotten, and no place is lost.
-    #[test]
-    fn any_schedule_keeps_the_promises(steps in proptest::collection::vec(step(), 1..200)) {
-        let limits_of = |cap| Limits { queue: 12, sync_places: 1, ..limits(cap) };
-        let (mut core, mut cap) = (Core::new(limits_of(3)), 3);
-        let mut now = Duration::ZERO;
-        let mut flying: Vec<Grant> = Vec::new();
-        let mut waiting: BTreeMap<Ticket, Option<u8>> = BTreeMap::new();
-        for step in steps {
-            let before = core.in_flight();
-            let mut verdicts = Vec::new();
-            match step {
-                Step::Comes { client, lane, priority, serial, weight } => {
-                    let priority = [Priority::High, Priority::Normal, Priority::Low][priority];
-                    let ask = Ask {
-                        lane: Lane::ALL[lane],
-                        weight,
-                        priority,
-                        serial: serial.map(|key| Arc::from(key.to_string())),
-                        ..ask(&client.to_string(), now)
-                    };
-                    match core.arrive(ask, now, &mut verdicts) {
-                        Arrival::Granted(grant) => {
-                            prop_assert!(before < cap, "granted over the cap");
-                            flying.push(grant);
-                        }
-                        Arrival::Queued(ticket) => prop_assert!(waiting.insert(ticket, serial).is_none()),
-                        Arrival::Refused(_) => {}
-                    }
-                }
-                Step::Ends { which, how, stayed } if !flying.is_empty() => {
-                    let grant = flying.swap_remove(which % flying.len());
-                    let end = [End::Unused, End::Answered, End::Failed, End::Lost, End::Unseen][how];
-                    core.end(&grant, end, stayed, now);
-                    core.pump(now, &mut verdicts);
-                }
-                Step::Leaves { which, gone } if !waiting.is_empty() => {
-                    let ticket = *waiting.keys().nth(which % waiting.len()).unwrap();
-                    waiting.remove(&ticket);
-                    core.leave(ticket, if gone { Leaving::Gone } else { Leaving::Late }, now);
-                    // Twice is once.
-                    core.leave(ticket, Leaving::Gone, now);
-                }
-                Step::Ends { .. } | Step::Leaves { .. } => {}
-                Step::Passes { time } => {
-                    now += ms(time);
-                    core.pump(now, &mut verdicts);
-                }
-                Step::Cap { cap: new } => {
-                    cap = new;
-                    core.set_limits(limits_of(cap));
-                    core.pump(now, &mut verdicts);
-                }
-            }
-            for Verdict { ticket, outcome } in verdicts {
-                prop_assert!(waiting.remove(&ticket).is_some(), "an answer for nobody");
-                flying.extend(outcome.ok());
-            }
-            prop_assert!(core.in_flight() <= cap.max(before), "{} in flight over {cap}", core.in_flight());
-            prop_assert_eq!(core.active().iter().sum::<usize>(), flying.len());
-            prop_assert_eq!(core.queued().iter().sum::<usize>(), waiting.len());
-            let serials: Vec<_> = flying.iter().filter_map(|grant| grant.serial.clone()).collect();
-            let mut distinct = serials.clone();
-            distinct.sort();
-            distinct.dedup();
-            prop_assert_eq!(distinct.len(), serials.len(), "two calls of one serial key");
-        }
-        // At rest everything comes to its end, and the backend takes as many as its cap.
-        let mut rounds = 0;
-        while !flying.is_empty() || !waiting.is_empty() {
-            now += ms(700);
-            for grant in std::mem::take(&mut flying) {
-                core.end(&grant, End::Answered, true, now);
-            }
-            let mut verdicts = Vec::new();
-            core.pump(now, &mut verdicts);
-            for Verdict { ticket, outcome } in verdicts {
-                prop_assert!(waiting.remove(&ticket).is_some());
-                flying.extend(outcome.ok());
-            }
-            // Those beyond their deadline leave by themselves.
-            for (ticket, _) in std::mem::take(&mut waiting) {
-                core.leave(ticket, Leaving::Late, now);
-            }
-            rounds += 1;
-            prop_assert!(rounds < 100, "it does not come to rest");
-        }
-        now += ms(600_000);
-        let mut places = 0;
-        for _ in 0..20 {
-            match core.arrive(ask("last", now), now, &mut Vec::new()) {
-                Arrival::Granted(grant) => {
-                    core.end(&grant, End::Answered, true, now);
-                    places += 1;
-                }
-                other => prop_assert!(false, "a place is lost: {other:?}"),
-            }
-        }
-        prop_assert_eq!((places, core.in_flight()), (20, 0));
+#[test]
+fn newest_first_serves_the_newest_and_lets_the_oldest_give_way() {
+    let mut core = Core::new(Limits { newest_first: true, queue: 3, ..limits(1) });
+    let mut verdicts = Vec::new();
+    let mut running = granted(core.arrive(ask("a", ms(0)), ms(0), &mut verdicts));
+    let waiting = [1, 2, 3, 4].map(|now| queued(core.arrive(ask("a", ms(now)), ms(now), &mut verdicts)));
+    assert!(matches!(&verdicts[..], [Verdict { ticket, outcome: Err(_) }] if *ticket == waiting[0]), "{verdicts:?}");
+    verdicts.clear();
+    for ticket in [waiting[3], waiting[2], waiting[1]] {
+        core.end(&running, End::Answered, true, ms(10));
+        core.pump(ms(10), &mut verdicts);
+        assert_eq!(tickets(&verdicts), [ticket]);
+        running = verdicts.remove(0).outcome.unwrap();
     }
 }
