@@ -57,7 +57,7 @@ fn now<F: Future>(future: F) -> Option<F::Output> {
 }
 
 fn permit(gate: &Arc<Gate>, ask: Ask) -> Permit {
-    now(gate.admit(ask)).expect("there is a place").ok().expect("it is not refused")
+    now(gate.admit(ask)).expect("there is a place").expect("it is not refused")
 }
 
 fn alone() {

@@ -243,7 +243,7 @@ async fn whoever_leaves_a_serial_key_lets_the_next_go() {
     first.abort();
     assert!(first.await.is_err_and(|error| error.is_cancelled()));
     drop(held);
-    let second = second.await.unwrap().ok().expect("it is its turn");
+    let second = second.await.unwrap().expect("it is its turn");
     assert_eq!(gate.status().queued.iter().sum::<usize>(), 1);
     second.begin().answered();
     drop(second);
