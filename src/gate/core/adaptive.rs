@@ -65,6 +65,8 @@ pub(super) struct Sample {
     pub(super) ended: Moment,
     /// Lost or failed: its time says nothing.
     pub(super) lost: bool,
+    /// It took as long as others do; runs take as long as their files are.
+    pub(super) is_timed: bool,
 }
 
 /// Logarithms of the quantiles of service times, in seconds.
@@ -183,7 +185,7 @@ impl Adaptive {
         let now = sample.ended;
         let is_calm = sample.beside <= self.floor.max(self.limit / 4);
         let took = now.saturating_sub(sample.granted).as_secs_f64();
-        if is_calm && !sample.lost {
+        if is_calm && !sample.lost && sample.is_timed {
             self.calm_calls.times.push(took);
             if self.calm_calls.is_full() {
                 let spread = std::mem::take(&mut self.calm_calls).spread();
@@ -203,6 +205,13 @@ impl Adaptive {
             if lost >= 2 && lost as f64 >= LOSSES * of as f64 {
                 let at = window.lost_at;
                 self.lost_at(at, now);
+            }
+            return;
+        }
+        if !sample.is_timed {
+            if sample.beside >= self.limit && !self.was_slow {
+                self.good += 1;
+                self.grow(now);
             }
             return;
         }
@@ -274,7 +283,8 @@ impl Adaptive {
 
     fn grow(&mut self, now: Moment) {
         let is_sore = self.sore.is_some_and(|sore| self.limit + 1 >= sore.at && now < sore.until);
-        if self.limit < self.cap && !is_sore && (self.starts || self.good >= ROUNDS * self.limit) {
+        let pace = if self.starts { WINDOW } else { ROUNDS * self.limit };
+        if self.limit < self.cap && !is_sore && self.good >= pace {
             self.limit += 1;
             self.good = 0;
         }

@@ -60,8 +60,8 @@ pub(super) struct Core {
     next_ticket: u64,
     serials: Serials,
     service: ServiceTime,
-    /// The same of background work.
-    background: ServiceTime,
+    /// The same of runs, which take as long as their files are.
+    runs: ServiceTime,
     pressure: Pressure,
     known: Known,
     breaker: Breaker,
@@ -81,7 +81,7 @@ impl Core {
             next_ticket: 0,
             serials: Serials::default(),
             service: ServiceTime::default(),
-            background: ServiceTime::default(),
+            runs: ServiceTime::default(),
             pressure: Pressure::default(),
             known: Known::default(),
             breaker: Breaker::default(),
@@ -128,7 +128,7 @@ impl Core {
 
     /// How long a call takes at the backend; `None` before the first answer.
     pub(super) fn service_time(&self) -> Option<Duration> {
-        self.service.estimate()
+        self.service.estimate().or(self.runs.estimate())
     }
 
     /// Where the adaptive limit stands, in force or not; `None` when it is off.
@@ -150,7 +150,7 @@ impl Core {
 
     /// How long a call of this lane takes.
     fn service_of(&self, lane: Lane) -> &ServiceTime {
-        if lane.is_background() { &self.background } else { &self.service }
+        if is_run(lane) { &self.runs } else { &self.service }
     }
 
     /// Places that calls of this lane go through. Those that long runs have do not come free soon.
@@ -158,11 +158,12 @@ impl Core {
         if lane.is_background() {
             return self.sync_places();
         }
-        let runs_are_long = match (self.background.estimate(), self.service.estimate()) {
+        let runs_are_long = match (self.runs.estimate(), self.service.estimate()) {
             (Some(runs), Some(calls)) => runs > 4 * calls,
             _ => true,
         };
-        let taken = if runs_are_long { self.active[Lane::Sync.index()] } else { 0 };
+        let runs: usize = [Lane::Operator, Lane::Sync].map(|lane| self.active[lane.index()]).iter().sum();
+        let taken = if runs_are_long && !is_run(lane) { runs } else { 0 };
         self.cap().saturating_sub(taken).max(1)
     }
 
@@ -228,7 +229,7 @@ impl Core {
             End::Unused | End::Answered | End::Failed => self.free(grant.serial.as_ref()),
         }
         match end {
-            End::Answered | End::Failed if grant.lane.is_background() => self.background.ended(took),
+            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took),
             End::Answered | End::Failed => self.service.ended(took),
             End::Unused | End::Lost | End::Unseen => {}
         }
@@ -239,16 +240,17 @@ impl Core {
         self.breaker.ended(&self.limits.breaker, end, grant.probe, self.limits.max_in_flight, now);
     }
 
-    /// Lets the adaptive limit see the end of a call. Runs take as long as their files are, which says nothing.
+    /// Lets the adaptive limit see the end of a call.
     fn adapt(&mut self, grant: &Grant, end: End, in_flight: usize, now: Moment) {
         let lost = match end {
             End::Unused | End::Unseen => return,
             End::Answered => false,
             End::Failed | End::Lost => true,
         };
-        if let Some(adaptive) = self.adaptive.as_mut().filter(|_| !grant.lane.is_background()) {
+        if let Some(adaptive) = &mut self.adaptive {
             let beside = if lost { grant.beside.max(in_flight) } else { grant.beside };
-            adaptive.ended(Sample { beside, granted: grant.granted, ended: now, lost });
+            let is_timed = grant.lane == Lane::Interactive;
+            adaptive.ended(Sample { beside, granted: grant.granted, ended: now, lost, is_timed });
         }
     }
 
@@ -375,6 +377,11 @@ impl Core {
         self.take_out(ticket);
         verdicts.push(Verdict { ticket, outcome: Err(refused) });
     }
+}
+
+/// Whether what is called in this lane are runs, by schedule or by hand, rather than single calls.
+fn is_run(lane: Lane) -> bool {
+    matches!(lane, Lane::Operator | Lane::Sync)
 }
 
 /// The adaptive limit as these numbers say; `None` when it is off.

@@ -172,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_million_clients_are_forgotten_and_the_regular_one_is_not() {
+    fn many_clients_are_forgotten_and_the_regular_one_is_not() {
         let mut known = Known::default();
         let name = |number: usize| Arc::<str>::from(number.to_string());
-        for number in 0..1_000_000 {
-            if number % 1000 == 0 {
+        for number in 0..100_000 {
+            if number % 500 == 0 {
                 known.left(&name(0), Duration::from_millis(100));
             }
             known.left(&name(number), Duration::from_millis(100));
@@ -184,6 +184,6 @@ mod tests {
         }
         assert!(known.young.len() + known.old.len() <= KNOWN_CLIENTS);
         assert!(known.get(&name(0)).unwrap().counted >= ENOUGH);
-        assert!(known.get(&name(5)).is_none() && known.get(&name(1_000_001)).is_none());
+        assert!(known.get(&name(5)).is_none() && known.get(&name(100_001)).is_none());
     }
 }
