@@ -43,6 +43,7 @@ pub(super) async fn observe(bridge: Arc<Bridge>) {
             let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
             let sync = status.active_in(Lane::Sync);
             metrics.limit(status.max_in_flight);
+            metrics.adaptive_limit(status.adaptive_limit);
             metrics.queue_depth(status.queued.iter().sum());
             metrics.lingering(status.lingering);
             metrics.breaker(status.breaker as u8);

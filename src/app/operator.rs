@@ -83,6 +83,8 @@ fn status(gate: crate::gate::Status) -> GateStatus {
     let sync = gate.active_in(Lane::Sync);
     GateStatus {
         max_in_flight: gate.max_in_flight,
+        adaptive: gate.adaptive.as_str(),
+        adaptive_limit: gate.adaptive_limit,
         interactive_in_flight: gate.active.iter().sum::<usize>() - sync,
         sync_in_flight: sync,
         lingering: gate.lingering,

@@ -40,6 +40,10 @@ pub struct GateStatus {
     pub backend: String,
     /// The hard cap.
     pub max_in_flight: usize,
+    /// Whether the cap follows the backend: `off`, `shadow` (it is only shown), `on`.
+    pub adaptive: &'static str,
+    /// Where it stands then, at most the hard cap; null when it is off.
+    pub adaptive_limit: Option<usize>,
     /// Permits out for calls that somebody waits for.
     pub interactive_in_flight: usize,
     /// Permits out for runs and polls.

@@ -66,12 +66,17 @@ async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> 
 
 fn gates(body: &mut String, console: &Console) {
     body.push_str("<h2>Gates</h2>\n");
-    let columns =
-        ["backend", "#cap", "#interactive", "#sync", "#lingering", "#waiting", "#queue", "#granted", "#rejected"];
-    head(body, &columns);
+    let calls = ["#interactive", "#sync", "#lingering", "#waiting", "#queue", "#granted", "#rejected"];
+    head(body, &[&["backend", "#cap", "adaptive"], &calls[..]].concat());
     for gate in console.operator.gates() {
         put(body, format_args!("<tr><td>{}</td>", escape(&gate.backend)));
-        let in_flight = [gate.max_in_flight, gate.interactive_in_flight, gate.sync_in_flight, gate.lingering];
+        put(body, format_args!("<td class=\"n\">{}</td>", gate.max_in_flight));
+        match (gate.adaptive_limit, gate.adaptive) {
+            (Some(limit), "on") => put(body, format_args!("<td>{limit}</td>")),
+            (Some(limit), _) => put(body, format_args!("<td>would be {limit}</td>")),
+            (None, _) => body.push_str("<td>off</td>"),
+        }
+        let in_flight = [gate.interactive_in_flight, gate.sync_in_flight, gate.lingering];
         for number in in_flight.into_iter().chain([gate.queued, gate.queue]) {
             put(body, format_args!("<td class=\"n\">{number}</td>"));
         }

@@ -13,6 +13,7 @@
 //! What is decided is in `core`, without clock, lock or task; here it meets them. The gate knows no backend, no protocol
 //! and no database.
 
+mod adapt;
 mod ask;
 mod config;
 mod core;
@@ -33,6 +34,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
+pub use adapt::Adapt;
 pub use ask::{Ask, Priority};
 pub use config::{BREAKER, Breaker, Config, SECTION};
 pub use lane::Lane;
@@ -58,6 +60,10 @@ pub struct Status {
     pub backend: String,
     /// The cap.
     pub max_in_flight: usize,
+    /// Whether the cap follows the backend.
+    pub adaptive: Adapt,
+    /// Where it would be if so, from `min_in_flight` to the cap; `None` when it is off.
+    pub adaptive_limit: Option<usize>,
     /// Calls the backend is answering, by lane in the order of [`Lane::ALL`].
     pub active: [usize; Lane::COUNT],
     /// Calls whose end nobody saw, not yet settled.
@@ -108,6 +114,13 @@ pub struct Gate {
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 type Answer = Result<Permit, Refused>;
+
+/// What comes of asking.
+enum Asked {
+    Answered(Answer),
+    /// Until then.
+    Waits(Ticket, oneshot::Receiver<Answer>, Moment),
+}
 
 struct State {
     config: Config,
@@ -233,36 +246,12 @@ impl Gate {
 
     async fn wait_for_place(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let now = self.now();
-        let (ticket, mut answer, wait_until) = {
-            let mut state = self.state.lock();
-            let wait_until = now.saturating_add(ask.wait.unwrap_or(state.config.queue_timeout));
-            let ask = core::Ask {
-                lane: ask.lane,
-                client: ask.client,
-                weight: ask.weight,
-                priority: ask.priority,
-                serial: ask.serial,
-                wait_until,
-                answer_by: ask.patience.map(|patience| now.saturating_add(patience)),
-            };
-            let mut verdicts = Vec::new();
-            let arrival = state.core.arrive(ask, now, &mut verdicts);
-            // These are refusals only: whoever has come makes nobody go.
-            let untaken = state.deliver(self, verdicts);
-            debug_assert!(untaken.iter().all(Result::is_err));
-            match arrival {
-                Arrival::Granted(grant) => {
-                    state.granted += 1;
-                    state.high_water = state.high_water.max(state.core.in_flight());
-                    return Ok(Permit::new(Arc::clone(self), grant));
-                }
-                Arrival::Refused(refused) => return Err(refused),
-                Arrival::Queued(ticket) => {
-                    let (sender, answer) = oneshot::channel();
-                    state.waiting.insert(ticket, sender);
-                    (ticket, answer, wait_until)
-                }
-            }
+        let (untaken, place) = self.ask(ask, now);
+        // Permits among them are given back; that needs the lock.
+        drop(untaken);
+        let (ticket, mut answer, wait_until) = match place {
+            Asked::Answered(answer) => return answer,
+            Asked::Waits(ticket, answer, wait_until) => (ticket, answer, wait_until),
         };
         let mut place = Place { gate: self, ticket, why: Leaving::Gone };
         loop {
@@ -286,6 +275,38 @@ impl Gate {
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
         }
+    }
+
+    /// Asks for a place. Answers also what nobody takes any more, to be dropped outside the lock.
+    fn ask(self: &Arc<Self>, ask: Ask, now: Moment) -> (Vec<Answer>, Asked) {
+        let mut state = self.state.lock();
+        let wait_until = now.saturating_add(ask.wait.unwrap_or(state.config.queue_timeout));
+        let ask = core::Ask {
+            lane: ask.lane,
+            client: ask.client,
+            weight: ask.weight,
+            priority: ask.priority,
+            serial: ask.serial,
+            wait_until,
+            answer_by: ask.patience.map(|patience| now.saturating_add(patience)),
+        };
+        let mut verdicts = Vec::new();
+        let arrival = state.core.arrive(ask, now, &mut verdicts);
+        let untaken = state.deliver(self, verdicts);
+        let asked = match arrival {
+            Arrival::Granted(grant) => {
+                state.granted += 1;
+                state.high_water = state.high_water.max(state.core.in_flight());
+                Asked::Answered(Ok(Permit::new(Arc::clone(self), grant)))
+            }
+            Arrival::Refused(refused) => Asked::Answered(Err(refused)),
+            Arrival::Queued(ticket) => {
+                let (sender, answer) = oneshot::channel();
+                state.waiting.insert(ticket, sender);
+                Asked::Waits(ticket, answer, wait_until)
+            }
+        };
+        (untaken, asked)
     }
 
     /// Waits until a place is not another process's.
@@ -372,6 +393,8 @@ impl Gate {
         Status {
             backend: self.backend.clone(),
             max_in_flight: state.config.max_in_flight,
+            adaptive: state.config.adaptive,
+            adaptive_limit: state.core.adaptive_limit(),
             active: state.core.active(),
             lingering: state.core.lingering(),
             queued: state.core.queued(),
@@ -405,9 +428,14 @@ struct Place<'g> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.gate.state.lock();
-        state.waiting.remove(&self.ticket);
-        state.core.leave(self.ticket, self.why, self.gate.now());
+        let stood_in_the_way = {
+            let mut state = self.gate.state.lock();
+            state.waiting.remove(&self.ticket);
+            state.core.leave(self.ticket, self.why, self.gate.now())
+        };
+        if stood_in_the_way {
+            self.gate.pump();
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Breaker, Config, Gate, Lane, Refused};
+use super::{Adapt, Ask, Config, Gate, Lane, Refused};
 
 fn config(max_in_flight: usize, queue: usize) -> Config {
     Config {
@@ -15,7 +15,7 @@ fn config(max_in_flight: usize, queue: usize) -> Config {
         queue_timeout: Duration::from_millis(500),
         settle: Duration::from_secs(5),
         sync_share: 0.5,
-        breaker: Breaker::default(),
+        ..Config::default()
     }
 }
 
@@ -223,4 +223,44 @@ async fn two_processes_keep_one_cap_and_neither_waits_for_ever() {
     let fourth = command.acquire(Lane::Interactive, None).await;
     assert!(fourth.is_ok());
     drop((first, fourth));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_a_serial_key_lets_the_next_go() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let order = || Ask::new(Lane::Interactive).serial("7").wait(Duration::from_secs(60));
+    let asks = |ask| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move { gate.admit(ask).await })
+    };
+    let held = gate.admit(order()).await.unwrap();
+    let first = asks(order());
+    tokio::task::yield_now().await;
+    let second = asks(order());
+    tokio::task::yield_now().await;
+    let third = asks(order());
+    tokio::task::yield_now().await;
+    first.abort();
+    assert!(first.await.is_err_and(|error| error.is_cancelled()));
+    drop(held);
+    let second = second.await.unwrap().expect("it is its turn");
+    assert_eq!(gate.status().queued.iter().sum::<usize>(), 1);
+    second.begin().answered();
+    drop(second);
+    assert!(third.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_shows_the_limit_that_follows_the_backend() {
+    let adaptive = |adaptive| Config { adaptive, min_in_flight: 2, ..config(8, 10) };
+    let gate = Gate::new("erp", adaptive(Adapt::Off), None);
+    assert_eq!((gate.status().adaptive, gate.status().adaptive_limit), (Adapt::Off, None));
+    gate.reconfigure(adaptive(Adapt::Shadow));
+    assert_eq!((gate.status().adaptive, gate.status().adaptive_limit), (Adapt::Shadow, Some(8)));
+    let gate = Gate::new("erp", adaptive(Adapt::On), None);
+    assert_eq!(gate.status().adaptive_limit, Some(2));
+    let _held =
+        [gate.acquire(Lane::Interactive, None).await.unwrap(), gate.acquire(Lane::Interactive, None).await.unwrap()];
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    assert_eq!(gate.status().max_in_flight, 8);
 }

@@ -55,6 +55,7 @@ struct CallLabels {
 pub(super) struct GateFamilies {
     in_flight: Family<LaneLabels, Gauge>,
     limit: Family<BackendLabel, Gauge>,
+    adaptive_limit: Family<BackendLabel, Gauge>,
     queue_depth: Family<BackendLabel, Gauge>,
     lingering: Family<BackendLabel, Gauge>,
     breaker: Family<BackendLabel, Gauge>,
@@ -68,6 +69,7 @@ impl GateFamilies {
         let families = GateFamilies {
             in_flight: Family::default(),
             limit: Family::default(),
+            adaptive_limit: Family::default(),
             queue_depth: Family::default(),
             lingering: Family::default(),
             breaker: Family::default(),
@@ -77,6 +79,8 @@ impl GateFamilies {
         };
         registry.register("gate_in_flight", "Permits out, by lane", families.in_flight.clone());
         registry.register("gate_limit", "The cap on calls in flight", families.limit.clone());
+        let help = "Where the cap that follows the backend stands, in force or in the shadow; absent when it is off";
+        registry.register("gate_adaptive_limit", help, families.adaptive_limit.clone());
         registry.register("gate_queue_depth", "Calls that wait for a permit", families.queue_depth.clone());
         let help = "Permits held for calls whose end nobody saw";
         registry.register("gate_lingering", help, families.lingering.clone());
@@ -149,6 +153,19 @@ impl GateMetrics {
     /// The cap is this now.
     pub fn limit(&self, permits: usize) {
         self.limit.set(as_i64(permits));
+    }
+
+    /// The cap that follows the backend is this now, in force or not; `None` when there is none.
+    pub fn adaptive_limit(&self, permits: Option<usize>) {
+        let label = BackendLabel { backend: self.backend.clone() };
+        match permits {
+            Some(permits) => {
+                self.families.adaptive_limit.get_or_create(&label).set(as_i64(permits));
+            }
+            None => {
+                self.families.adaptive_limit.remove(&label);
+            }
+        }
     }
 
     /// So many wait now.

@@ -48,7 +48,14 @@ impl Operator for Noted {
     }
 
     fn gates(&self) -> Vec<GateStatus> {
-        vec![GateStatus { backend: "as400".to_owned(), max_in_flight: 4, ..GateStatus::default() }]
+        let (adaptive, adaptive_limit) = ("shadow", Some(3));
+        vec![GateStatus {
+            backend: "as400".to_owned(),
+            max_in_flight: 4,
+            adaptive,
+            adaptive_limit,
+            ..GateStatus::default()
+        }]
     }
 
     async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError> {

@@ -16,7 +16,12 @@ fn runs_files_and_resources() {
     assert_eq!((file["path"].as_str(), file["state"].as_str()), (Some("ORD1.DAT"), Some("staged")));
     let resource = console.get("/admin/v1/resources").json()["data"][0].clone();
     assert_eq!((&resource["documents"], &resource["dead_letters"]), (&1.into(), &1.into()));
-    assert_eq!(console.get("/admin/v1/gates").json()["data"][0]["max_in_flight"], 4);
+    let gate = console.get("/admin/v1/gates").json()["data"][0].clone();
+    assert_eq!(
+        (&gate["max_in_flight"], &gate["adaptive"], &gate["adaptive_limit"]),
+        (&4.into(), &"shadow".into(), &3.into())
+    );
+    assert!(console.get("/").text().contains("<td>would be 3</td>"));
     assert_eq!(console.get("/admin/v1/runs?limit=1").json()["data"].as_array().map(Vec::len), Some(1));
 }
 
