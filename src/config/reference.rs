@@ -12,7 +12,7 @@ pub fn config_reference() -> String {
     let mut all =
         vec![&sections::ROOT, &http::SERVER, &http::AUTH, &sections::STAGING, &sections::LANDING, &sections::BACKEND];
     all.extend(InboxConfig::KINDS.iter().filter_map(|kind| InboxConfig::section(kind)));
-    all.extend([&gate::SECTION, &gate::BREAKER, &telemetry::SECTION]);
+    all.extend([&gate::SECTION, &gate::BREAKER, &gate::calendar::CALENDAR, &telemetry::SECTION]);
     render(&all)
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::calendar::Calendar;
 use super::core::{BreakerSettings, Limits};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
@@ -45,6 +46,12 @@ pub static SECTION: Section = Section {
             shape: "table",
             presence: Presence::Optional,
             doc: "when to leave the backend alone for a while: see below",
+        },
+        Key {
+            name: "calendar",
+            shape: "array of tables",
+            presence: Presence::Optional,
+            doc: "when the backend is not called at all, like `[{ closed = \"02:00-04:30\", zone = \"Europe/Berlin\", reason = \"nightly batch\" }]`: see below",
         },
     ],
 };
@@ -116,6 +123,8 @@ pub struct Config {
     pub sync_share: f64,
     /// When to leave the backend alone.
     pub breaker: Breaker,
+    /// When it is not called at all.
+    pub calendar: Calendar,
 }
 
 impl Default for Config {
@@ -128,6 +137,7 @@ impl Default for Config {
             settle: Duration::from_secs(5),
             sync_share: 0.5,
             breaker: Breaker::default(),
+            calendar: Calendar::default(),
         }
     }
 }
@@ -144,6 +154,7 @@ impl Config {
             Some(breaker) => Breaker::read(&breaker),
             None => (!table.has("breaker")).then(Breaker::default),
         };
+        let calendar = Calendar::read(table);
         Some(Config {
             max_in_flight: usize::try_from(max_in_flight?).ok()?,
             queue: usize::try_from(queue?).ok()?,
@@ -151,6 +162,7 @@ impl Config {
             settle: settle?,
             sync_share: sync_share?,
             breaker: breaker?,
+            calendar: calendar?,
         })
     }
 

@@ -14,12 +14,15 @@
 //! and no database.
 
 mod ask;
+pub mod calendar;
+mod closure;
 mod config;
 mod core;
 mod lane;
 mod permit;
 mod refused;
 mod slots;
+pub mod tuning;
 
 use std::collections::HashMap;
 use std::io;
@@ -28,11 +31,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
 pub use ask::{Ask, Priority};
+pub use closure::{Closure, Freeze, Hours};
 pub use config::{BREAKER, Breaker, Config, SECTION};
 pub use lane::Lane;
 pub use permit::{Call, Permit};
@@ -56,6 +60,10 @@ pub struct Status {
     pub backend: String,
     /// The cap.
     pub max_in_flight: usize,
+    /// The calls that may be in flight now: fewer than the cap while the backend comes back, none while it is closed.
+    pub limit: usize,
+    /// Whether the gate is shut by the calendar or by an operator, and when next.
+    pub hours: Hours,
     /// Calls the backend is answering, by lane in the order of [`Lane::ALL`].
     pub active: [usize; Lane::COUNT],
     /// Calls whose end nobody saw, not yet settled.
@@ -99,6 +107,8 @@ pub struct Gate {
     state: Mutex<State>,
     /// The places as all processes of the machine see them.
     slots: Option<Mutex<Slots>>,
+    /// Rings when the gate opens.
+    opened: Notify,
 }
 
 /// How often a place is looked for that another process has: nobody announces it.
@@ -110,6 +120,8 @@ struct State {
     config: Config,
     core: Core,
     waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+    freeze: Option<Freeze>,
+    hours: Hours,
     high_water: usize,
     granted: u64,
     refused: u64,
@@ -160,12 +172,22 @@ impl Gate {
             core: Core::new(config.limits()),
             config,
             waiting: HashMap::new(),
+            freeze: None,
+            hours: Hours::default(),
             high_water: 0,
             granted: 0,
             refused: 0,
         };
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Arc::new(Gate { backend, observer, origin: Instant::now(), began, state: Mutex::new(state), slots })
+        Arc::new(Gate {
+            backend,
+            observer,
+            origin: Instant::now(),
+            began,
+            state: Mutex::new(state),
+            slots,
+            opened: Notify::new(),
+        })
     }
 
     /// The backend's name.
@@ -288,7 +310,11 @@ impl Gate {
         let Some(slots) = &self.slots else { return Ok(permit) };
         loop {
             let (cap, settle, patience) = {
-                let config = &self.state.lock().config;
+                let state = self.state.lock();
+                if let Some(refused) = state.core.shut_out(self.now()) {
+                    return Err(refused);
+                }
+                let config = &state.config;
                 (config.max_in_flight, config.settle, wait.unwrap_or(config.queue_timeout))
             };
             let taken = slots.lock().take(cap, settle, self.wall_time(self.now()));
@@ -353,6 +379,8 @@ impl Gate {
         Status {
             backend: self.backend.clone(),
             max_in_flight: state.config.max_in_flight,
+            limit: state.core.limit(),
+            hours: state.hours.clone(),
             active: state.core.active(),
             lingering: state.core.lingering(),
             queued: state.core.queued(),

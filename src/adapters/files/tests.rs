@@ -28,7 +28,7 @@ impl Site {
             queue_timeout: Duration::from_secs(1),
             settle: Duration::from_secs(1),
             sync_share: 1.0,
-            breaker: gate::Breaker::default(),
+            ..gate::Config::default()
         };
         Site { folder, gate: Gate::new("files", config, None) }
     }

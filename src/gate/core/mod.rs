@@ -9,6 +9,7 @@ mod line;
 mod patience;
 mod pressure;
 mod service;
+mod window;
 
 #[cfg(test)]
 mod simulation;
@@ -25,6 +26,7 @@ use line::{Fate, Line};
 use patience::Patience;
 use pressure::Pressure;
 use service::ServiceTime;
+use window::Window;
 
 use super::{BreakerState, Lane, Priority, Refused};
 
@@ -153,6 +155,7 @@ pub(super) struct Core {
     pressure: Pressure,
     patience: HashMap<Arc<str>, Patience>,
     breaker: Breaker,
+    window: Option<Window>,
     closed: bool,
 }
 
@@ -169,6 +172,7 @@ impl Core {
             pressure: Pressure::default(),
             patience: HashMap::new(),
             breaker: Breaker::default(),
+            window: None,
             closed: false,
             limits,
         }
@@ -223,6 +227,9 @@ impl Core {
     pub(super) fn arrive(&mut self, ask: Ask, now: Moment, verdicts: &mut Vec<Verdict>) -> Arrival {
         if self.closed {
             return Arrival::Refused(Refused::Closed);
+        }
+        if let Some(refused) = self.shut_out(now) {
+            return Arrival::Refused(refused);
         }
         self.settle(now);
         if let Admission::Refused { retry_after } = self.breaker.admission(&self.limits.breaker, now) {
