@@ -14,11 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Loaded};
+use jiff::Timestamp;
+
+use crate::config::{BackendConfig, Config, Loaded};
 use crate::facade::column_of;
-use crate::gate::{Gate, Lane, Observer, Refused};
+use crate::gate::tuning::complete;
+use crate::gate::{Gate, Hours, Lane, Observer, Refused};
 use crate::landing::{Landing, LandingError};
 use crate::mapping::Exposure;
+use crate::pipeline::tuning::{Configured, settle_alone};
 use crate::pipeline::{Backend, Bridge, PipelineError, World};
 use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
@@ -50,7 +54,8 @@ pub enum AppError {
 pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.ensure(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded)?;
+    put_in_force(&bridge, loaded).await?;
+    bridge.heed_decisions();
     Ok(bridge)
 }
 
@@ -58,7 +63,7 @@ pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 async fn open_to_serve(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.prepare_all(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded)?;
+    put_in_force(&bridge, loaded).await?;
     Ok(bridge)
 }
 
@@ -74,8 +79,9 @@ fn parts(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 }
 
 /// Swaps the configuration in force for this one. Gates are kept, with new settings, so that what is in flight
-/// stays counted.
-fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
+/// stays counted; what operators have decided about them stays over the configuration.
+async fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
+    let settling = bridge.settling(loaded.config.backends.keys()).await?;
     let before = bridge.world.load_full();
     let mut gates = HashMap::new();
     for name in loaded.config.backends.keys().filter(|name| !before.backends.contains_key(*name)) {
@@ -88,10 +94,15 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
         else {
             continue;
         };
-        gate.reconfigure(config.gate.clone());
         let door = config.inbox.door();
         door.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
-        backends.insert(name.clone(), Arc::new(Backend { gate, door }));
+        let configured = configured(config);
+        if let Some(kept) = before.backends.get(name) {
+            tell_hidden(bridge, name, &kept.configured, &configured);
+        }
+        let backend = Arc::new(Backend { gate, door, configured });
+        settling.settle(&backend);
+        backends.insert(name.clone(), backend);
     }
     for (name, gone) in &before.backends {
         if !backends.contains_key(name) {
@@ -100,6 +111,29 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
     }
     bridge.world.store(Arc::new(World { plans: loaded.plans.clone(), backends }));
     Ok(())
+}
+
+fn configured(config: &BackendConfig) -> Configured {
+    Configured { config: config.gate.clone(), values: config.gate_values.clone() }
+}
+
+/// Tells of changes of the configuration that an operator's value hides.
+fn tell_hidden(bridge: &Bridge, backend: &str, before: &Configured, now: &Configured) {
+    let (before, now) = (complete(&before.values), complete(&now.values));
+    for (setting, decided) in bridge.standing(backend).decided() {
+        let (before, now) = (before.get(&setting.name), now.get(&setting.name));
+        if before != now {
+            tracing::warn!(
+                backend,
+                setting = setting.name,
+                configured = now.map(ToString::to_string),
+                in_force = setting.value.to_string(),
+                author = decided.author,
+                reason = decided.reason,
+                "an operator's value hides a change of the configuration"
+            );
+        }
+    }
 }
 
 /// The gate of a backend. Its places lie beside the staging database, so that a command and the service keep one cap.
@@ -122,6 +156,11 @@ pub fn doubts(loaded: &Loaded) -> Vec<String> {
 /// Reaches every backend once, through its gate. Good answers are what a person should know all the same.
 pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, PipelineError>)> {
     let mut results = Vec::new();
+    // What was decided lies in the database of a service; without one nothing was.
+    let staging = match loaded.config.staging.sqlite.exists() {
+        true => open_staging(&loaded.config).map(Some),
+        false => Ok(None),
+    };
     for (name, config) in &loaded.config.backends {
         let gate = match gate(&loaded.config, name, None) {
             Ok(gate) => gate,
@@ -130,6 +169,22 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, Pipeline
                 continue;
             }
         };
+        let hours = match &staging {
+            Ok(Some(staging)) => settle_alone(&**staging, &gate, &configured(config)).await.map_err(|e| e.to_string()),
+            Ok(None) => Ok(gate.tick(Timestamp::now())),
+            Err(error) => Err(error.to_string()),
+        };
+        match hours {
+            Err(reason) => {
+                results.push((name.clone(), Err(PipelineError::NoGate { reason })));
+                continue;
+            }
+            Ok(Hours { closed: Some(closed), .. }) => {
+                results.push((name.clone(), Ok(vec![format!("backend {name} is {closed}: it was not reached")])));
+                continue;
+            }
+            Ok(_) => {}
+        }
         let door = config.inbox.door();
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
             Ok(permit) => match tokio::task::spawn_blocking(move || door.probe(&permit)).await {

@@ -59,6 +59,10 @@ impl Operator for Service {
             Ok(plan) => Arc::clone(plan),
             Err(error) => return Err(refusal(&error)),
         };
+        let world = self.bridge.world.load_full();
+        if let Some(closure) = world.backends.get(&plan.backend).and_then(|backend| backend.gate.hours().closed) {
+            return Err(refusal(&PipelineError::Closed { backend: plan.backend.clone(), closure }));
+        }
         // Whoever runs already holds the lock; taking it for a moment tells the caller at once.
         drop(self.bridge.staging.lock_run(resource).await.map_err(|error| refusal(&error.into()))?);
         let bridge = Arc::clone(&self.bridge);
@@ -103,9 +107,9 @@ fn refusal(error: &PipelineError) -> OperatorError {
             OperatorError::NotFound(sentence)
         }
         PipelineError::UnknownResource { .. } => OperatorError::NotFound(sentence),
-        PipelineError::DeadLetter { .. } | PipelineError::Staging(StagingError::Locked(_)) => {
-            OperatorError::Conflict(sentence)
-        }
+        PipelineError::DeadLetter { .. }
+        | PipelineError::Closed { .. }
+        | PipelineError::Staging(StagingError::Locked(_)) => OperatorError::Conflict(sentence),
         _ => OperatorError::Failed(sentence),
     }
 }

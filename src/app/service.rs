@@ -25,6 +25,7 @@ use crate::http::{self, ConnectionLimits, Health};
 use crate::mapping::Exposure;
 use crate::pipeline::Bridge;
 use crate::pipeline::scheduler::Scheduler;
+use crate::pipeline::tuning;
 use crate::record::ResourceId;
 
 /// Why the service did not start, or ended with a fault.
@@ -86,7 +87,7 @@ impl Service {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
-        if let Err(error) = put_in_force(&self.bridge, &loaded) {
+        if let Err(error) = put_in_force(&self.bridge, &loaded).await {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
@@ -179,6 +180,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let upkeep = [
         tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep)),
         tokio::spawn(observe(Arc::clone(&bridge))),
+        tokio::spawn(tuning::keep(Arc::downgrade(&bridge), true)),
         tokio::spawn(watchdog(Arc::clone(&bridge))),
     ];
     announce(&announcement, &bridge);

@@ -168,7 +168,7 @@ fn report(error: &LoadError) -> Exit {
 fn exit_of(error: &PipelineError) -> Exit {
     match error {
         PipelineError::UnknownResource { .. } | PipelineError::Open { .. } => Exit::Usage,
-        PipelineError::Inbox(_) | PipelineError::Gate { .. } => Exit::Unreachable,
+        PipelineError::Inbox(_) | PipelineError::Gate { .. } | PipelineError::Closed { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,
     }
 }

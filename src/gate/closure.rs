@@ -46,6 +46,17 @@ pub struct Hours {
     pub next: Option<Span>,
 }
 
+impl std::fmt::Display for Closure {
+    /// `closed until 2026-01-10T03:30:00Z (nightly batch)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = if self.is_freeze { "frozen" } else { "closed" };
+        match self.until {
+            Some(until) => write!(f, "{what} until {until} ({})", self.reason),
+            None => write!(f, "{what} until an operator opens it ({})", self.reason),
+        }
+    }
+}
+
 impl Hours {
     /// How it stands at this moment.
     pub fn at(calendar: &Calendar, freeze: Option<&Freeze>, now: Timestamp) -> Hours {
