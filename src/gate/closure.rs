@@ -52,7 +52,8 @@ impl std::fmt::Display for Closure {
         let what = if self.is_freeze { "frozen" } else { "closed" };
         match self.until {
             Some(until) => write!(f, "{what} until {until} ({})", self.reason),
-            None => write!(f, "{what} until an operator opens it ({})", self.reason),
+            None if self.is_freeze => write!(f, "{what} until an operator opens it ({})", self.reason),
+            None => write!(f, "{what} without an end ({})", self.reason),
         }
     }
 }

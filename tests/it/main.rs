@@ -29,4 +29,5 @@ mod service;
 mod site;
 mod staging;
 mod systemd;
+mod tuning;
 mod xml;

@@ -281,11 +281,12 @@ fn set(
             faults.push(format!("there is no setting `{name}` to take back{}", near.unwrap_or_default()));
         }
         for name in meant {
-            over.shift_remove(name);
-            changes.push((name.clone(), None));
+            if over.shift_remove(name).is_some() {
+                changes.push((name.clone(), None));
+            }
         }
     }
-    if changes.is_empty() && faults.is_empty() {
+    if wanted.is_empty() {
         faults.push("no value is given; a gate has max_in_flight, queue, queue_timeout and others".to_owned());
     }
     if let Err(wrong) = overlay(&configured.config, &configured.values, &over) {
@@ -321,6 +322,8 @@ fn end(end: &End, now: Timestamp) -> Result<Option<Timestamp>, String> {
         return Err("an end lies between a second and a year away; leave it out for one that is open".to_owned());
     }
     let until = SignedDuration::try_from(length).ok().and_then(|length| now.checked_add(length).ok());
+    // As it is stored.
+    let until = until.and_then(|until| Timestamp::from_millisecond(until.as_millisecond()).ok());
     until.map(Some).ok_or_else(|| "the end lies beyond the calendar".to_owned())
 }
 

@@ -93,7 +93,7 @@ impl Settling<'_> {
 }
 
 /// What decisions about a gate stand under.
-fn subject(backend: &str) -> String {
+pub fn subject(backend: &str) -> String {
     format!("gates/{backend}")
 }
 
@@ -139,7 +139,7 @@ impl Bridge {
             );
         }
         match (&was_closed, &hours.closed) {
-            (None, Some(closed)) => tracing::info!(backend = name, "{closed}: no calls until then"),
+            (None, Some(closed)) => tracing::info!(backend = name, "no calls any more: {closed}"),
             (Some(_), None) => tracing::info!(backend = name, "the backend is open again"),
             _ => {}
         }
