@@ -18,9 +18,11 @@ pub mod calendar;
 mod closure;
 mod config;
 mod core;
+pub mod history;
 mod lane;
 mod permit;
 mod refused;
+pub mod simulate;
 mod slots;
 pub mod tuning;
 
@@ -38,7 +40,9 @@ use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
 pub use ask::{Ask, Priority};
 pub use closure::{Closure, Freeze, Hours};
 pub use config::{BREAKER, Breaker, Config, SECTION};
+use history::{Note, PastCall};
 pub use lane::Lane;
+use permit::Held;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
 use slots::{Slot, Slots, WallTime};
@@ -51,6 +55,14 @@ pub trait Observer: Send + Sync {
     fn refused(&self, reason: Refused);
     /// A call ended, answered or not, after this time with a permit.
     fn ended(&self, answered: bool, held: Duration);
+    /// Whether it wants to be told of each call as a whole.
+    fn keeps_record(&self) -> bool {
+        false
+    }
+    /// A call is over, in whatever way; told to those who keep a record.
+    fn passed(&self, call: PastCall) {
+        drop(call);
+    }
 }
 
 /// How a gate stands.
@@ -221,17 +233,24 @@ impl Gate {
     pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let asked = self.now();
         let wait = ask.wait;
+        let note = Note::take(self.observer.as_ref(), &ask, self.wall_time(asked));
         let result = match self.wait_for_place(ask).await {
             Ok(permit) => self.wait_for_slot(permit, asked, wait).await,
             Err(refused) => Err(refused),
         };
-        if let Err(reason) = &result {
-            self.state.lock().refused += 1;
-            if let Some(observer) = &self.observer {
-                observer.refused(*reason);
+        match result {
+            Ok(permit) => Ok(permit.noted(note)),
+            Err(reason) => {
+                self.state.lock().refused += 1;
+                if let Some(observer) = &self.observer {
+                    observer.refused(reason);
+                }
+                if let Some(note) = note {
+                    note.refused(reason);
+                }
+                Err(reason)
             }
         }
-        result
     }
 
     fn now(&self) -> Moment {
@@ -320,7 +339,7 @@ impl Gate {
             let taken = slots.lock().take(cap, settle, self.wall_time(self.now()));
             match taken {
                 Ok(Some(slot)) => {
-                    permit.slot = Some(slot);
+                    permit.holds.slot = Some(slot);
                     return Ok(permit);
                 }
                 Ok(None) if self.now() >= asked.saturating_add(patience) => return Err(Refused::Deadline),
@@ -356,14 +375,18 @@ impl Gate {
     }
 
     /// Gives a place back; a call whose end nobody saw lingers first.
-    fn release(self: &Arc<Self>, grant: &Grant, slot: Option<Slot>, end: End, caller_stayed: bool) {
+    fn release(self: &Arc<Self>, grant: &Grant, held: Held, end: End, caller_stayed: bool) {
         let now = self.now();
+        let Held { slot, note } = held;
         if let Some(slot) = slot {
             self.give_back(slot, end, now);
         }
         self.state.lock().core.end(grant, end, caller_stayed, now);
         if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
             observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
+        }
+        if let Some(note) = note {
+            note.served(grant.granted.saturating_sub(grant.asked), permit::held(grant, now), end);
         }
         self.pump();
     }
