@@ -8,6 +8,7 @@ mod housekeeping;
 mod operator;
 mod secret;
 mod service;
+mod simulate;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 
 use crate::config::{BackendConfig, Config, Loaded};
 use crate::facade::column_of;
+use crate::gate::history::{PastCall, Recorder};
 use crate::gate::tuning::complete;
 use crate::gate::{Gate, Hours, Lane, Observer, Refused};
 use crate::landing::{Landing, LandingError};
@@ -29,6 +31,7 @@ use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
 
 pub use service::{Announcement, ServeError, serve};
+pub use simulate::{SimulateError, Simulation, simulate_gate};
 
 /// Why the parts could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +57,7 @@ pub enum AppError {
 pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.ensure(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded).await?;
+    put_in_force(&bridge, loaded, Keeping::Nothing).await?;
     bridge.heed_decisions();
     Ok(bridge)
 }
@@ -63,7 +66,7 @@ pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 async fn open_to_serve(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.prepare_all(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded).await?;
+    put_in_force(&bridge, loaded, Keeping::Calls).await?;
     Ok(bridge)
 }
 
@@ -80,12 +83,20 @@ fn parts(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 
 /// Swaps the configuration in force for this one. Gates are kept, with new settings, so that what is in flight
 /// stays counted; what operators have decided about them stays over the configuration.
-async fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
+async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Result<(), AppError> {
     let settling = bridge.settling(loaded.config.backends.keys()).await?;
     let before = bridge.world.load_full();
     let mut gates = HashMap::new();
     for name in loaded.config.backends.keys().filter(|name| !before.backends.contains_key(*name)) {
-        let watch = Arc::new(GateWatch(bridge.metrics.gate(name)));
+        let history = match keeping {
+            Keeping::Nothing => None,
+            Keeping::Calls => {
+                let folder = gate_folder(&loaded.config, name);
+                let started = Recorder::start(&folder, HISTORY_BYTES);
+                Some(started.map_err(|source| AppError::Gate { folder, source })?)
+            }
+        };
+        let watch = Arc::new(GateWatch { metrics: bridge.metrics.gate(name), history });
         gates.insert(name.clone(), gate(&loaded.config, name, Some(watch))?);
     }
     let mut backends = HashMap::new();
@@ -139,13 +150,18 @@ fn tell_hidden(bridge: &Bridge, backend: &str, before: &Configured, now: &Config
 /// The gate of a backend. Its places lie beside the staging database, so that a command and the service keep one cap.
 fn gate(config: &Config, name: &str, observer: Option<Arc<dyn Observer>>) -> Result<Arc<Gate>, AppError> {
     let own = config.backends.get(name).map(|backend| backend.gate.clone()).unwrap_or_default();
+    let folder = gate_folder(config, name);
+    Gate::shared(name, own, observer, &folder).map_err(|source| AppError::Gate { folder, source })
+}
+
+/// Where the places and the history of a gate lie.
+fn gate_folder(config: &Config, name: &str) -> PathBuf {
     let beside = config.staging.sqlite.parent().unwrap_or(Path::new(""));
     // A name is any text; a folder's is not.
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let folder: String =
         name.chars().map(|c| if plain(c) { c.to_string() } else { format!("-{:x}-", c as u32) }).collect();
-    let folder = beside.join("gates").join(folder);
-    Gate::shared(name, own, observer, &folder).map_err(|source| AppError::Gate { folder, source })
+    beside.join("gates").join(folder)
 }
 
 /// What a person should know of the backends although they work.
@@ -170,7 +186,10 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, Pipeline
             }
         };
         let hours = match &staging {
-            Ok(Some(staging)) => settle_alone(&**staging, &gate, &configured(config)).await.map_err(|e| e.to_string()),
+            Ok(Some(staging)) => {
+                let settled = settle_alone(&**staging, &gate, &configured(config)).await;
+                settled.map(|(_, hours)| hours).map_err(|error| error.to_string())
+            }
             Ok(None) => Ok(gate.tick(Timestamp::now())),
             Err(error) => Err(error.to_string()),
         };
@@ -214,8 +233,23 @@ fn spec(exposure: &Exposure) -> ResourceSpec {
     ResourceSpec { id: exposure.id.clone(), indexed }
 }
 
-/// Tells the metrics what a gate does.
-struct GateWatch(GateMetrics);
+/// The newest calls of a gate that are kept, in bytes: some hundred thousand.
+const HISTORY_BYTES: u64 = 32 << 20;
+
+/// What is kept of the calls.
+#[derive(Clone, Copy)]
+enum Keeping {
+    /// By a command: nothing.
+    Nothing,
+    /// By the service: each, to be replayed.
+    Calls,
+}
+
+/// Tells the metrics what a gate does, and the history what became of each call.
+struct GateWatch {
+    metrics: GateMetrics,
+    history: Option<Recorder>,
+}
 
 impl Observer for GateWatch {
     fn granted(&self, lane: Lane, wait: Duration) {
@@ -223,14 +257,24 @@ impl Observer for GateWatch {
             Lane::Sync => telemetry::Lane::Sync,
             Lane::Health | Lane::Interactive | Lane::Operator => telemetry::Lane::Interactive,
         };
-        self.0.waited(lane, wait);
+        self.metrics.waited(lane, wait);
     }
 
     fn refused(&self, reason: Refused) {
-        self.0.rejected(reason.as_str());
+        self.metrics.rejected(reason.as_str());
     }
 
     fn ended(&self, answered: bool, held: Duration) {
-        self.0.call_ended(if answered { "answered" } else { "unanswered" }, held);
+        self.metrics.call_ended(if answered { "answered" } else { "unanswered" }, held);
+    }
+
+    fn keeps_record(&self) -> bool {
+        self.history.is_some()
+    }
+
+    fn passed(&self, call: PastCall) {
+        if let Some(history) = &self.history {
+            history.note(call);
+        }
     }
 }

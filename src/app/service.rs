@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo_key::{DemoKeyError, demo_key};
 use super::housekeeping::{housekeeping, observe};
 use super::secret::secret;
-use super::{AppError, open_to_serve, put_in_force, specs};
+use super::{AppError, Keeping, open_to_serve, put_in_force, specs};
 use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
@@ -87,7 +87,7 @@ impl Service {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
-        if let Err(error) = put_in_force(&self.bridge, &loaded).await {
+        if let Err(error) = put_in_force(&self.bridge, &loaded, Keeping::Calls).await {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }

@@ -62,6 +62,8 @@ enum Action {
         #[command(flatten)]
         why: Why,
     },
+    /// Replay the calls that the service has kept through another cap: waits, refusals
+    Simulate(super::simulate::Options),
     /// Show who has decided what, newest first
     Audit {
         /// Of this backend only
@@ -95,9 +97,36 @@ impl Why {
 }
 
 pub(super) async fn run(context: &Context, options: &Options) -> Exit {
+    if let Action::Simulate(options) = &options.action {
+        return super::simulate::run(context, options).await;
+    }
+    match through_the_service(context, options).await {
+        Ok(()) => Exit::Done,
+        Err(exit) => exit,
+    }
+}
+
+/// Asks the running service, and prints its answer.
+async fn through_the_service(context: &Context, options: &Options) -> Result<(), Exit> {
+    let (method, path, body) = request(&options.action)?;
+    let answer = ask(context, options.key.as_deref(), method, &path, body.map(Value::Object)).await?;
+    match &options.action {
+        Action::List => gates(context, &answer),
+        Action::Audit { .. } => audit(context, &answer),
+        _ => decision(context, &answer),
+    }
+    Ok(())
+}
+
+/// A request to the admin API: method, path, body.
+type Request = (&'static str, String, Option<Map<String, Value>>);
+
+fn request(action: &Action) -> Result<Request, Exit> {
     let gate = |backend: &str, below: &str| format!("/admin/v1/gates/{}{below}", encoded(backend));
-    let (method, path, body) = match &options.action {
+    Ok(match action {
         Action::List => ("GET", "/admin/v1/gates".to_owned(), None),
+        // It asks nobody.
+        Action::Simulate(_) => return Err(Exit::Usage),
         Action::Audit { backend, limit } => {
             let backend = backend.as_deref().map(|name| format!("&backend={}", encoded(name))).unwrap_or_default();
             ("GET", format!("/admin/v1/audit?limit={limit}{backend}"), None)
@@ -107,15 +136,15 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             for written in values {
                 let Some((name, value)) = written.split_once('=').filter(|(name, _)| !name.is_empty()) else {
                     output::fault(&format!("`{written}` is no NAME=VALUE like max_in_flight=2"));
-                    return Exit::Usage;
+                    return Err(Exit::Usage);
                 };
                 if matches!(name, "reason" | "author" | "expires_in") {
                     output::fault(&format!("`{name}` is no setting of a gate; it is an option"));
-                    return Exit::Usage;
+                    return Err(Exit::Usage);
                 }
                 if body.insert(name.to_owned(), value_of(value)).is_some() {
                     output::fault(&format!("`{name}` is given twice"));
-                    return Exit::Usage;
+                    return Err(Exit::Usage);
                 }
             }
             if let Some(length) = length {
@@ -138,17 +167,7 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             ("POST", gate(backend, "/freeze"), Some(body))
         }
         Action::Thaw { backend, why } => ("DELETE", gate(backend, "/freeze"), Some(why.body())),
-    };
-    let answer = match ask(context, options.key.as_deref(), method, &path, body.map(Value::Object)).await {
-        Ok(answer) => answer,
-        Err(exit) => return exit,
-    };
-    match &options.action {
-        Action::List => gates(context, &answer),
-        Action::Audit { .. } => audit(context, &answer),
-        _ => decision(context, &answer),
-    }
-    Exit::Done
+    })
 }
 
 fn encoded(name: &str) -> String {

@@ -15,6 +15,7 @@ mod keys;
 mod output;
 mod preview;
 mod serve;
+mod simulate;
 mod sync;
 mod trace;
 

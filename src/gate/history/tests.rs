@@ -98,8 +98,8 @@ fn call(number: u64, fate: Fate) -> PastCall {
         client: Arc::from("webshop \"ü\"\n"),
         weight: 2,
         priority: Priority::Low,
-        serial: (number % 2 == 0).then_some(u64::MAX - number),
-        wait: (number % 3 == 0).then_some(ms(number)),
+        serial: number.is_multiple_of(2).then_some(u64::MAX - number),
+        wait: number.is_multiple_of(3).then_some(ms(number)),
         patience: (number % 3 == 1).then_some(ms(number)),
         fate,
     }

@@ -102,9 +102,9 @@ pub async fn settle_alone(
     staging: &dyn crate::staging::Staging,
     gate: &Arc<Gate>,
     configured: &Configured,
-) -> Result<Hours, StagingError> {
+) -> Result<(Standing, Hours), StagingError> {
     let tuned = staging.tuned(&subject(gate.backend())).await?;
-    Ok(put(gate, configured, &tuned, Timestamp::now()).1)
+    Ok(put(gate, configured, &tuned, Timestamp::now()))
 }
 
 impl Bridge {

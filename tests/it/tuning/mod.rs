@@ -3,6 +3,7 @@
 mod closed;
 mod command;
 mod live;
+mod simulate;
 
 use std::process::Output;
 
