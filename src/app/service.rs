@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo_key::{DemoKeyError, demo_key};
 use super::housekeeping::{housekeeping, observe};
 use super::secret::secret;
-use super::{AppError, open_to_serve, put_in_force, specs};
+use super::{AppError, Keeping, open_to_serve, put_in_force, specs};
 use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
@@ -25,6 +25,7 @@ use crate::http::{self, Clients, ConnectionLimits, Health};
 use crate::mapping::Exposure;
 use crate::pipeline::Bridge;
 use crate::pipeline::scheduler::Scheduler;
+use crate::pipeline::tuning;
 use crate::record::ResourceId;
 
 /// Why the service did not start, or ended with a fault.
@@ -87,7 +88,7 @@ impl Service {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
-        if let Err(error) = put_in_force(&self.bridge, &loaded) {
+        if let Err(error) = put_in_force(&self.bridge, &loaded, Keeping::Calls).await {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
@@ -185,6 +186,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let upkeep = [
         tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep)),
         tokio::spawn(observe(Arc::clone(&bridge))),
+        tokio::spawn(tuning::keep(Arc::downgrade(&bridge), true)),
         tokio::spawn(watchdog(Arc::clone(&bridge))),
     ];
     announce(&announcement, &bridge);

@@ -33,6 +33,8 @@ pub struct BackendConfig {
     pub inbox: InboxConfig,
     /// The gate's.
     pub gate: gate::Config,
+    /// The gate's as they are written.
+    pub gate_values: gate::tuning::Values,
 }
 
 /// The whole configuration, checked.

@@ -19,7 +19,7 @@ pub fn config_reference() -> String {
         &sections::BACKEND,
     ];
     all.extend(InboxConfig::KINDS.iter().filter_map(|kind| InboxConfig::section(kind)));
-    all.extend([&gate::SECTION, &gate::BREAKER, &telemetry::SECTION]);
+    all.extend([&gate::SECTION, &gate::BREAKER, &gate::calendar::CALENDAR, &telemetry::SECTION]);
     render(&all)
 }
 

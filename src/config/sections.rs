@@ -155,7 +155,8 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
                 faults.push(node.key_fault(message).help(help));
                 continue;
             }
-            backends.insert(name.to_owned(), BackendConfig { inbox, gate });
+            let gate_values = backend.get("gate").map(gate::tuning::written).unwrap_or_default();
+            backends.insert(name.to_owned(), BackendConfig { inbox, gate, gate_values });
         }
     }
     backends

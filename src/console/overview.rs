@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::response::Response;
 use jiff::{Timestamp, Unit};
 
-use super::Console;
-use crate::http::{Problem, escape, page, staging_problem};
+use super::{Console, form};
+use crate::http::{Problem, escape, page_with_forms, staging_problem};
 use crate::staging::{DeadLetterFilter, DeadLetterState, RunState};
 
 /// Rows of the lists.
@@ -19,17 +19,18 @@ pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
     let mut body = String::with_capacity(16 * 1024);
     put(&mut body, format_args!("<h1>Tollbridge <span class=\"dim\">{}</span></h1>\n", env!("CARGO_PKG_VERSION")));
     resources(&mut body, console).await?;
-    gates(&mut body, console);
+    form::section(&mut body, console);
     clients(&mut body, console);
     dead_letters(&mut body, console).await?;
     runs(&mut body, console).await?;
     body.push_str(
         "<h2>More</h2>\n<nav><a href=\"/metrics\">metrics</a><a href=\"/health/ready\">health</a>\
          <a href=\"/admin/v1/runs\">runs</a><a href=\"/admin/v1/dead-letters\">dead letters</a>\
-         <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/clients\">clients</a><a href=\"/admin/v1/files\">files</a>\
+         <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/clients\">clients</a>\
+         <a href=\"/admin/v1/audit\">audit</a><a href=\"/admin/v1/files\">files</a>\
          <a href=\"/admin/v1/keys\">keys</a></nav>\n",
     );
-    Ok(page("Tollbridge", &body).map(Body::from))
+    Ok(page_with_forms("Tollbridge", &body).map(Body::from))
 }
 
 async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> {
@@ -62,30 +63,6 @@ async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> 
     }
     body.push_str("</table>\n");
     Ok(())
-}
-
-fn gates(body: &mut String, console: &Console) {
-    body.push_str("<h2>Gates</h2>\n");
-    let calls = ["#interactive", "#sync", "#lingering", "#waiting", "#queue", "#granted", "#rejected"];
-    head(body, &[&["backend", "#cap", "adaptive"], &calls[..]].concat());
-    for gate in console.operator.gates() {
-        put(body, format_args!("<tr><td>{}</td>", escape(&gate.backend)));
-        put(body, format_args!("<td class=\"n\">{}</td>", gate.max_in_flight));
-        match (gate.adaptive_limit, gate.adaptive) {
-            (Some(limit), "on") => put(body, format_args!("<td>{limit}</td>")),
-            (Some(limit), _) => put(body, format_args!("<td>would be {limit}</td>")),
-            (None, _) => body.push_str("<td>off</td>"),
-        }
-        let in_flight = [gate.interactive_in_flight, gate.sync_in_flight, gate.lingering];
-        for number in in_flight.into_iter().chain([gate.queued, gate.queue]) {
-            put(body, format_args!("<td class=\"n\">{number}</td>"));
-        }
-        for number in [gate.granted_total, gate.rejected_total] {
-            put(body, format_args!("<td class=\"n\">{number}</td>"));
-        }
-        body.push_str("</tr>\n");
-    }
-    body.push_str("</table>\n");
 }
 
 fn clients(body: &mut String, console: &Console) {

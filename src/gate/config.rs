@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Adapt;
+use super::calendar::Calendar;
 use super::core::{BreakerSettings, Limits};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
@@ -67,6 +68,12 @@ pub static SECTION: Section = Section {
             shape: "table",
             presence: Presence::Optional,
             doc: "when to leave the backend alone for a while: see below",
+        },
+        Key {
+            name: "calendar",
+            shape: "array of tables",
+            presence: Presence::Optional,
+            doc: "when the backend is not called at all, like `[{ closed = \"02:00-04:30\", zone = \"Europe/Berlin\", reason = \"nightly batch\" }]`: see below",
         },
     ],
 };
@@ -144,6 +151,8 @@ pub struct Config {
     pub min_in_flight: usize,
     /// When to leave the backend alone.
     pub breaker: Breaker,
+    /// When it is not called at all.
+    pub calendar: Calendar,
 }
 
 impl Default for Config {
@@ -159,6 +168,7 @@ impl Default for Config {
             adaptive: Adapt::Off,
             min_in_flight: 1,
             breaker: Breaker::default(),
+            calendar: Calendar::default(),
         }
     }
 }
@@ -183,6 +193,7 @@ impl Config {
             Some(breaker) => Breaker::read(&breaker),
             None => (!table.has("breaker")).then(Breaker::default),
         };
+        let calendar = Calendar::read(table);
         Some(Config {
             max_in_flight: usize::try_from(max_in_flight?).ok()?,
             queue: usize::try_from(queue?).ok()?,
@@ -193,6 +204,7 @@ impl Config {
             adaptive: adaptive?,
             min_in_flight: usize::try_from(min_in_flight?).ok()?,
             breaker: breaker?,
+            calendar: calendar?,
         })
     }
 

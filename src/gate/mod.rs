@@ -15,13 +15,18 @@
 
 mod adapt;
 mod ask;
+pub mod calendar;
+mod closure;
 mod config;
 mod core;
+pub mod history;
 mod lane;
 mod permit;
 mod refused;
 mod share;
+pub mod simulate;
 mod slots;
+pub mod tuning;
 
 use std::collections::HashMap;
 use std::io;
@@ -30,17 +35,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
 pub use adapt::Adapt;
 pub use ask::{Ask, Priority};
+pub use closure::{Closure, Freeze, Hours};
 pub use config::{BREAKER, Breaker, Config, SECTION};
+use history::{Note, PastCall};
 pub use lane::Lane;
+use permit::Held;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
-use share::{Share, Shares};
+use share::Shares;
 use slots::{Slot, Slots, Term, WallTime};
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
@@ -51,6 +59,14 @@ pub trait Observer: Send + Sync {
     fn refused(&self, reason: Refused);
     /// A call ended, answered or not, after this time with a permit.
     fn ended(&self, answered: bool, held: Duration);
+    /// Whether it wants to be told of each call as a whole.
+    fn keeps_record(&self) -> bool {
+        false
+    }
+    /// A call is over, in whatever way; told to those who keep a record.
+    fn passed(&self, call: PastCall) {
+        drop(call);
+    }
 }
 
 /// How a gate stands.
@@ -64,6 +80,10 @@ pub struct Status {
     pub adaptive: Adapt,
     /// Where it would be if so, from `min_in_flight` to the cap; `None` when it is off.
     pub adaptive_limit: Option<usize>,
+    /// The calls that may be in flight now: fewer than the cap while the backend comes back, none while it is closed.
+    pub limit: usize,
+    /// Whether the gate is shut by the calendar or by an operator, and when next.
+    pub hours: Hours,
     /// Calls the backend is answering, by lane in the order of [`Lane::ALL`].
     pub active: [usize; Lane::COUNT],
     /// Calls whose end nobody saw, not yet settled.
@@ -108,6 +128,8 @@ pub struct Gate {
     /// The places as all processes of the machine see them.
     slots: Option<Mutex<Slots>>,
     shares: Arc<Shares>,
+    /// Rings when the gate opens.
+    opened: Notify,
 }
 
 /// How often a place is looked for that another process has: nobody announces it.
@@ -116,6 +138,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 type Answer = Result<Permit, Refused>;
 
 /// What comes of asking.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, on the stack")]
 enum Asked {
     Answered(Answer),
     /// Until then.
@@ -126,6 +149,8 @@ struct State {
     config: Config,
     core: Core,
     waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+    freeze: Option<Freeze>,
+    hours: Hours,
     high_water: usize,
     granted: u64,
     refused: u64,
@@ -176,13 +201,23 @@ impl Gate {
             core: Core::new(config.limits()),
             config,
             waiting: HashMap::new(),
+            freeze: None,
+            hours: Hours::default(),
             high_water: 0,
             granted: 0,
             refused: 0,
         };
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let (origin, state, shares) = (Instant::now(), Mutex::new(state), Arc::default());
-        Arc::new(Gate { backend, observer, origin, began, state, slots, shares })
+        Arc::new(Gate {
+            backend,
+            observer,
+            origin: Instant::now(),
+            began,
+            state: Mutex::new(state),
+            slots,
+            shares: Arc::default(),
+            opened: Notify::new(),
+        })
     }
 
     /// The backend's name.
@@ -216,23 +251,30 @@ impl Gate {
     pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let asked = self.now();
         let (wait, longest) = (ask.wait, ask.longest);
+        let note = Note::take(self.observer.as_ref(), &ask, self.wall_time(asked));
         let result = match self.shares.enter(&ask.client, ask.most, asked) {
             Ok(share) => match self.wait_for_place(ask).await {
                 Ok(mut permit) => {
-                    permit.share = share;
+                    permit.holds.share = share;
                     self.wait_for_slot(permit, asked, wait, longest).await
                 }
                 Err(refused) => Err(refused),
             },
             Err(refused) => Err(refused),
         };
-        if let Err(reason) = &result {
-            self.state.lock().refused += 1;
-            if let Some(observer) = &self.observer {
-                observer.refused(*reason);
+        match result {
+            Ok(permit) => Ok(permit.noted(note)),
+            Err(reason) => {
+                self.state.lock().refused += 1;
+                if let Some(observer) = &self.observer {
+                    observer.refused(reason);
+                }
+                if let Some(note) = note {
+                    note.refused(reason);
+                }
+                Err(reason)
             }
         }
-        result
     }
 
     fn now(&self) -> Moment {
@@ -320,13 +362,17 @@ impl Gate {
         let Some(slots) = &self.slots else { return Ok(permit) };
         loop {
             let (cap, settle, patience) = {
-                let config = &self.state.lock().config;
+                let state = self.state.lock();
+                if let Some(refused) = state.core.shut_out(self.now()) {
+                    return Err(refused);
+                }
+                let config = &state.config;
                 (config.max_in_flight, config.settle, wait.unwrap_or(config.queue_timeout))
             };
             let taken = slots.lock().take(cap, Term { longest, settle }, self.wall_time(self.now()));
             match taken {
                 Ok(Some(slot)) => {
-                    permit.slot = Some(slot);
+                    permit.holds.slot = Some(slot);
                     return Ok(permit);
                 }
                 Ok(None) if self.now() >= asked.saturating_add(patience) => return Err(Refused::Deadline),
@@ -350,14 +396,6 @@ impl Gate {
         }
     }
 
-    /// Gives a bounded client's place back, with the call that had it.
-    fn give_back_share(&self, share: Share, end: End) {
-        if matches!(end, End::Lost | End::Unseen) {
-            let settle = self.state.lock().config.settle;
-            share.linger(self.now() + settle);
-        }
-    }
-
     /// Lets waiting calls through while there are places.
     fn pump(self: &Arc<Self>) {
         let untaken = {
@@ -370,14 +408,21 @@ impl Gate {
     }
 
     /// Gives a place back; a call whose end nobody saw lingers first.
-    fn release(self: &Arc<Self>, grant: &Grant, slot: Option<Slot>, end: End, caller_stayed: bool) {
+    fn release(self: &Arc<Self>, grant: &Grant, held: Held, end: End, caller_stayed: bool) {
         let now = self.now();
+        let Held { slot, share, note } = held;
         if let Some(slot) = slot {
             self.give_back(slot, end, now);
+        }
+        if let Some(share) = share.filter(|_| matches!(end, End::Lost | End::Unseen)) {
+            share.linger(now + self.config().settle);
         }
         self.state.lock().core.end(grant, end, caller_stayed, now);
         if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
             observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
+        }
+        if let Some(note) = note {
+            note.served(grant.granted.saturating_sub(grant.asked), permit::held(grant, now), end);
         }
         self.pump();
     }
@@ -395,6 +440,8 @@ impl Gate {
             max_in_flight: state.config.max_in_flight,
             adaptive: state.config.adaptive,
             adaptive_limit: state.core.adaptive_limit(),
+            limit: state.core.limit(),
+            hours: state.hours.clone(),
             active: state.core.active(),
             lingering: state.core.lingering(),
             queued: state.core.queued(),

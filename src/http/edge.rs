@@ -127,6 +127,30 @@ impl Edge {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let bytes = self.read_body(body).await?;
+        if bytes.is_empty() {
+            return serde_json::from_slice(b"{}").map_err(|fault| malformed(&fault));
+        }
+        check_type(request, "application/json", "JSON")?;
+        serde_json::from_slice(&bytes).map_err(|fault| malformed(&fault))
+    }
+
+    /// The whole body as the fields of a form, not decoded yet (see [`parameters`](super::parameters)).
+    pub async fn read_form<B>(&self, request: &Parts, body: B) -> Result<String, Problem>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let bytes = self.read_body(body).await?;
+        check_type(request, "application/x-www-form-urlencoded", "a form")?;
+        String::from_utf8(bytes.into()).map_err(|_| Reason::MalformedBody.because("the form's fields are not UTF-8"))
+    }
+
+    async fn read_body<B>(&self, body: B) -> Result<Bytes, Problem>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let collected = timeout(self.limits.body_within, Limited::new(body, self.limits.max_body).collect()).await;
         let within = collected.map_err(|_| {
             let seconds = self.limits.body_within.as_secs_f32();
@@ -136,28 +160,28 @@ impl Edge {
             true => self.too_large(),
             false => Reason::MalformedBody.because("the body broke off"),
         })?;
-        let bytes = bytes.to_bytes();
-        if bytes.is_empty() {
-            return serde_json::from_slice(b"{}").map_err(|fault| malformed(&fault));
-        }
-        let media_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let essence = media_type.split(';').next().unwrap_or("").trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            let detail = match essence {
-                "" => "the body has no `Content-Type`".to_owned(),
-                other => format!("a body of type `{other}` is not taken here"),
-            };
-            return Err(Reason::UnsupportedMediaType
-                .because(detail)
-                .hint("send it as `Content-Type: application/json`"));
-        }
-        serde_json::from_slice(&bytes).map_err(|fault| malformed(&fault))
+        Ok(bytes.to_bytes())
     }
 
     fn too_large(&self) -> Problem {
         let detail = format!("the body is larger than {} bytes", self.limits.max_body);
         Reason::BodyTooLarge.because(detail).hint("the operator sets the limit with `[server] max_body`")
     }
+}
+
+/// Refuses a body of another media type; `what` it is, in a word.
+fn check_type(request: &Parts, expected: &str, what: &str) -> Result<(), Problem> {
+    let media_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = media_type.split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let detail = match essence {
+        "" => "the body has no `Content-Type`".to_owned(),
+        other => format!("a body of type `{other}` is not taken here"),
+    };
+    let hint = format!("{what} is taken here; send it as `Content-Type: {expected}`");
+    Err(Reason::UnsupportedMediaType.because(detail).hint(hint))
 }
 
 fn malformed(fault: &serde_json::Error) -> Problem {

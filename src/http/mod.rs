@@ -27,7 +27,7 @@ pub use config::{AUTH, AuthConfig, ListenerFault, SERVER, ServerConfig, check_li
 pub use edge::{Edge, Limits};
 pub use health::Health;
 pub use host::{HostPolicy, host_of, refuse_cross_origin};
-pub use page::{escape, page};
+pub use page::{escape, page, page_with_forms};
 pub use problem::{Problem, Reason};
 pub use request_id::{RequestId, TraceParent};
 pub use serve::{ConnectionLimits, Drained, serve};

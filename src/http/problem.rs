@@ -77,6 +77,8 @@ reasons! {
     NoSuchResource = 404 "no-such-resource" "There is no such resource",
     /// The resource has no record with this key.
     NoSuchRecord = 404 "no-such-record" "There is no record with this key",
+    /// The configuration has no backend of this name.
+    NoSuchBackend = 404 "no-such-backend" "There is no such backend",
     /// The path is right, the method is not; `Allow` lists those that are.
     MethodNotAllowed = 405 "method-not-allowed" "The method is not allowed here",
     /// None of the media types in `Accept` can be had here.
@@ -87,6 +89,8 @@ reasons! {
     Conflict = 409 "conflict" "This is not possible now",
     /// The feed was rebuilt; read the list again, then follow the feed from its beginning.
     FeedRestarted = 410 "feed-restarted" "The feed has begun anew",
+    /// Somebody else has changed the thing since it was read; read it again.
+    PreconditionFailed = 412 "precondition-failed" "It was changed meanwhile",
     /// The body is larger than `[server] max_body`.
     BodyTooLarge = 413 "body-too-large" "The body is too large",
     /// Path and query are longer than 8 KiB.

@@ -12,7 +12,7 @@ use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunO
 
 use super::file::{Judgement, Passage};
 use super::world::name_pattern;
-use super::{Backend, Bridge, PipelineError};
+use super::{Backend, Bridge, PipelineError, admission};
 
 /// Who asks for a run, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,9 @@ impl Bridge {
         let id = &plan.exposure.id;
         let world = self.world.load_full();
         let backend = world.backend(plan)?;
+        if request.lane != Lane::Sync {
+            admission::closed(backend)?;
+        }
         let _lock = self.staging.lock_run(id).await?;
         let result = self.look(plan, backend, request).await;
         if backend.door.is_remote() {
@@ -292,7 +295,7 @@ impl Bridge {
     async fn scan(&self, plan: &Plan, backend: &Arc<Backend>, request: Request) -> Result<Scan, PipelineError> {
         let deadline = Instant::now() + request.patience;
         loop {
-            let permit = backend.permit(request.lane).await?;
+            let permit = self.permit(backend, request.lane).await?;
             let (door, pattern) = (Arc::clone(backend), name_pattern(plan));
             let scan = tokio::task::spawn_blocking(move || door.door.scan(&permit, &pattern)).await;
             let scan = scan.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })??;

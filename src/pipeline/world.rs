@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::PipelineError;
 use super::left::Left;
 use super::progress::Progress;
+use super::tuning::{Configured, Tuning};
 use crate::adapters::inbox::Door;
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
@@ -28,6 +29,8 @@ pub struct Backend {
     pub gate: Arc<Gate>,
     /// The adapter: the door to its inbox.
     pub door: Door,
+    /// What the configuration says of the gate.
+    pub configured: Configured,
 }
 
 impl Backend {
@@ -100,6 +103,8 @@ pub struct Bridge {
     pub started_at: Timestamp,
     /// First looks after a start that are over.
     first_looks: AtomicUsize,
+    /// What operators have decided about gates.
+    pub(super) tuning: Tuning,
     /// Files that lie in an inbox but need no reading now, by resource and name.
     pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
 }
@@ -116,6 +121,7 @@ impl Bridge {
             progress: Progress::default(),
             started_at: Timestamp::now(),
             first_looks: AtomicUsize::new(0),
+            tuning: Tuning::default(),
             left: Mutex::default(),
         }
     }

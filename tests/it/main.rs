@@ -31,4 +31,5 @@ mod service;
 mod site;
 mod staging;
 mod systemd;
+mod tuning;
 mod xml;

@@ -139,6 +139,11 @@ impl Service {
         }
     }
 
+    /// Where the console listens.
+    pub(crate) fn admin_address(&self) -> &str {
+        &self.admin
+    }
+
     /// Where the facade listens.
     pub(crate) fn address(&self) -> String {
         self.api.clone()

@@ -14,6 +14,7 @@ mod pressure;
 mod serial;
 mod service;
 mod terms;
+mod window;
 
 #[cfg(test)]
 mod simulation;
@@ -34,6 +35,7 @@ use pressure::Pressure;
 use serial::Serials;
 use service::ServiceTime;
 pub(super) use terms::{Arrival, Ask, End, Grant, Leaving, Limits, Moment, Ticket, Verdict};
+use window::Window;
 
 use super::{Adapt, BreakerState, Lane, Refused};
 
@@ -67,6 +69,7 @@ pub(super) struct Core {
     breaker: Breaker,
     /// `None` when it is off.
     adaptive: Option<Adaptive>,
+    window: Option<Window>,
     closed: bool,
 }
 
@@ -86,6 +89,7 @@ impl Core {
             known: Known::default(),
             breaker: Breaker::default(),
             adaptive: adaptive_of(&limits),
+            window: None,
             closed: false,
             limits,
         }
@@ -176,6 +180,9 @@ impl Core {
     pub(super) fn arrive(&mut self, ask: Ask, now: Moment, verdicts: &mut Vec<Verdict>) -> Arrival {
         if self.closed {
             return Arrival::Refused(Refused::Closed);
+        }
+        if let Some(refused) = self.shut_out(now) {
+            return Arrival::Refused(refused);
         }
         // Whoever waits after this cannot go: for want of a place, or of the serial key. So nobody is overtaken.
         self.pump(now, verdicts);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -14,9 +15,10 @@ use tollbridge::http::clients::{ClientConfig, Rate};
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
 };
+use tollbridge::pipeline::tuning::{TuneError, Wish};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, Reject, RejectCode, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
-use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
+use tollbridge::staging::{AuditEntry, Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
 use tollbridge::telemetry::Metrics;
 
 use crate::facade::client::{Answer, exchange, request};
@@ -54,8 +56,29 @@ impl Operator for Noted {
             max_in_flight: 4,
             adaptive,
             adaptive_limit,
+            revision: 7,
+            settings: json!({
+                "max_in_flight": {
+                    "value": 4,
+                    "config": 8,
+                    "override": {"author": "<i>anna</i>", "reason": "month end", "since": "S", "expires_at": "E"},
+                },
+                "queue": {"value": 256, "config": 256, "override": null},
+            }),
+            closed: json!({"kind": "freeze", "reason": "<u>stock</u>", "since": "S", "until": null}),
+            next_window: json!({"reason": "nightly <s>batch</s>", "from": "F", "until": "U"}),
             ..GateStatus::default()
         }]
+    }
+
+    async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError> {
+        self.note(format!("{backend}: {wish:?}"));
+        match backend {
+            "as400" => Ok((GateStatus { revision: 8, ..self.gates().remove(0) }, None)),
+            "old" => Err(TuneError::Overtaken { revision: 9 }),
+            "bad" => Err(TuneError::Faults(vec!["`queue`: <b>no</b>".to_owned(), "`settle`: no".to_owned()])),
+            _ => Err(TuneError::UnknownBackend { wanted: backend.to_owned(), near: None, known: "as400".to_owned() }),
+        }
     }
 
     async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError> {

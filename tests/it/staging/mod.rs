@@ -4,10 +4,12 @@
 
 mod conformance;
 mod crash;
+mod decisions;
 mod deliveries;
 mod model;
 mod paging;
 mod processes;
 mod sqlite;
+mod suite;
 mod support;
 mod tables;
