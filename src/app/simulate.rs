@@ -6,12 +6,11 @@ use jiff::Timestamp;
 
 use super::{AppError, configured, gate_folder, open_staging};
 use crate::config::Config;
-use crate::diagnostic::nearest;
 use crate::gate::Gate;
 use crate::gate::history::read;
 use crate::gate::simulate::{Report, simulate};
 use crate::gate::tuning::{Values, overlay};
-use crate::pipeline::tuning::{Configured, settle_alone};
+use crate::pipeline::tuning::{Configured, UnknownBackend, settle_alone};
 
 /// A replay with what it was made of.
 #[derive(Debug)]
@@ -26,15 +25,8 @@ pub struct Simulation {
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
     /// No backend has this name.
-    #[error("there is no backend {wanted}{}; the configuration has: {known}", near.as_ref().map(|n| format!(", did you mean {n}?")).unwrap_or_default())]
-    UnknownBackend {
-        /// As asked.
-        wanted: String,
-        /// The name that is like it.
-        near: Option<String>,
-        /// All there are.
-        known: String,
-    },
+    #[error(transparent)]
+    UnknownBackend(#[from] UnknownBackend),
     /// The settings are wrong.
     #[error("{}", .0.join("\n"))]
     Faults(Vec<String>),
@@ -60,11 +52,7 @@ pub async fn simulate_gate(
     values: &Values,
 ) -> Result<Simulation, SimulateError> {
     let Some(settings) = config.backends.get(backend) else {
-        return Err(SimulateError::UnknownBackend {
-            wanted: backend.to_owned(),
-            near: nearest(backend, config.backends.keys().map(String::as_str)).map(str::to_owned),
-            known: config.backends.keys().cloned().collect::<Vec<_>>().join(", "),
-        });
+        return Err(UnknownBackend::among(backend, config.backends.keys().map(String::as_str)).into());
     };
     let configured = configured(settings);
     let (in_force, values_in_force) = in_force(config, backend, &configured).await?;

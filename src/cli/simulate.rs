@@ -65,7 +65,7 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Err(error) => {
             output::fault(&error.to_string());
             match error {
-                SimulateError::UnknownBackend { .. } | SimulateError::Faults(_) => Exit::Usage,
+                SimulateError::UnknownBackend(_) | SimulateError::Faults(_) => Exit::Usage,
                 _ => Exit::Incomplete,
             }
         }

@@ -58,21 +58,10 @@ pub async fn request(
     body: Option<&Value>,
 ) -> Result<(u16, Value), ClientError> {
     let strange = |reason: String| ClientError::Strange { address, reason };
-    match timeout(PATIENCE, exchange(address, method, path, key, body)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(strange(format!("nothing within {} seconds", PATIENCE.as_secs()))),
-    }
-}
-
-async fn exchange(
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    key: Option<&str>,
-    body: Option<&Value>,
-) -> Result<(u16, Value), ClientError> {
-    let strange = |reason: String| ClientError::Strange { address, reason };
-    let socket = TcpStream::connect(address).await.map_err(|source| ClientError::Nobody { address, source })?;
+    let socket = match timeout(PATIENCE, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map_err(|source| ClientError::Nobody { address, source })?,
+        Err(late) => return Err(ClientError::Nobody { address, source: late.into() }),
+    };
     let mut builder = Request::builder()
         .method(method)
         .uri(path)
@@ -98,9 +87,9 @@ async fn exchange(
             serde_json::from_slice(&bytes.to_bytes()).map_err(|_| strange(format!("status {status}, no JSON")))?;
         Ok((status, body))
     };
-    let answer = answered.await;
+    let answer = timeout(PATIENCE, answered).await;
     connection.abort();
-    answer
+    answer.unwrap_or_else(|_| Err(strange(format!("nothing within {} seconds", PATIENCE.as_secs()))))
 }
 
 #[cfg(test)]

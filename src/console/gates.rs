@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Console, GateStatus, view};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
-use crate::pipeline::tuning::{Act, End, TuneError, Wish};
+use crate::pipeline::tuning::{Act, End, TuneError, UnknownBackend, Wish};
 use crate::record::key::decode_part;
 use crate::staging::AuditEntry;
 
@@ -65,9 +65,8 @@ pub(super) fn one(console: &Console, query: &str, backend: &str) -> Result<Respo
     match gates.iter().find(|gate| gate.backend == backend) {
         Some(gate) => answer(gate, None),
         None => {
-            let known: Vec<&str> = gates.iter().map(|gate| gate.backend.as_str()).collect();
-            let detail = format!("there is no backend {backend}; the configuration has: {}", known.join(", "));
-            Err(Reason::NoSuchBackend.because(detail))
+            let unknown = UnknownBackend::among(&backend, gates.iter().map(|gate| gate.backend.as_str()));
+            Err(problem(unknown.into()))
         }
     }
 }
@@ -158,7 +157,7 @@ pub(super) fn name(written: &str) -> Result<String, Problem> {
 pub(super) fn problem(error: TuneError) -> Problem {
     match error {
         TuneError::Staging(fault) => staging_problem(fault),
-        TuneError::UnknownBackend { .. } => Reason::NoSuchBackend.because(error.to_string()),
+        TuneError::UnknownBackend(_) => Reason::NoSuchBackend.because(error.to_string()),
         TuneError::Conflict(reason) => Reason::Conflict.because(reason),
         TuneError::Overtaken { .. } => {
             Reason::PreconditionFailed.because(error.to_string()).hint("get the gate again, then decide with its ETag")

@@ -347,9 +347,9 @@ impl<'c> Replay<'c> {
 #[cfg(test)]
 mod tests {
     use super::{Side, simulate};
+    use crate::gate::history::testing::Kept;
     use crate::gate::history::{Fate, Outcome, PastCall};
-    use crate::gate::{Ask, Config, Gate, Lane, Observer, Priority, Refused};
-    use parking_lot::Mutex;
+    use crate::gate::{Ask, Config, Gate, Lane, Observer, Priority};
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -449,23 +449,6 @@ mod tests {
         let calls: Vec<PastCall> = (0..3).map(|_| PastCall { serial: Some(7), ..served(ms(0), ms(100)) }).collect();
         let four = replayed(&calls, &config(4));
         assert_eq!((four.wait_max, four.most_in_flight), (ms(200), 1));
-    }
-
-    #[derive(Default)]
-    struct Kept(Mutex<Vec<PastCall>>);
-
-    impl Observer for Kept {
-        fn granted(&self, _: Lane, _: Duration) {}
-        fn refused(&self, _: Refused) {}
-        fn ended(&self, _: bool, _: Duration) {}
-
-        fn keeps_record(&self) -> bool {
-            true
-        }
-
-        fn passed(&self, call: PastCall) {
-            self.0.lock().push(call);
-        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,8 @@
 mod store;
 
 #[cfg(test)]
+pub(in crate::gate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::hash::{DefaultHasher, Hash, Hasher};

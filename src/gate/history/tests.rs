@@ -4,8 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use super::testing::Kept;
 use super::{Fate, Outcome, PastCall, Recorder, read};
 use crate::gate::{Ask, Config, Gate, Lane, Observer, Priority, Refused};
 
@@ -21,23 +20,6 @@ fn files_of(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-#[derive(Default)]
-struct Kept(Mutex<Vec<PastCall>>);
-
-impl Observer for Kept {
-    fn granted(&self, _: Lane, _: Duration) {}
-    fn refused(&self, _: Refused) {}
-    fn ended(&self, _: bool, _: Duration) {}
-
-    fn keeps_record(&self) -> bool {
-        true
-    }
-
-    fn passed(&self, call: PastCall) {
-        self.0.lock().push(call);
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Backend, Bridge, Configured, FREEZE, Standing, fitting, subject};
+use super::{Backend, Bridge, Configured, FREEZE, Standing, UnknownBackend, fitting, subject};
 use crate::diagnostic::{nearest, parse_duration};
 use crate::gate::tuning::{Values, complete, flat, overlay};
 use crate::staging::{AuditEntry, Decision, Override, StagingError, Tuned};
@@ -61,15 +61,8 @@ pub struct Decided {
 #[derive(Debug, thiserror::Error)]
 pub enum TuneError {
     /// No backend has this name.
-    #[error("there is no backend {wanted}{}; the configuration has: {known}", near.as_ref().map(|n| format!(", did you mean {n}?")).unwrap_or_default())]
-    UnknownBackend {
-        /// As asked.
-        wanted: String,
-        /// The name that is like it.
-        near: Option<String>,
-        /// All there are.
-        known: String,
-    },
+    #[error(transparent)]
+    UnknownBackend(#[from] UnknownBackend),
     /// Everything that is wrong with it.
     #[error("the values do not fit")]
     Faults(Vec<String>),
@@ -101,13 +94,7 @@ impl Bridge {
         let _alone = self.tuning.deciding.lock().await;
         let world = self.world.load_full();
         let Some(found) = world.backends.get(backend) else {
-            let mut names: Vec<&str> = world.backends.keys().map(String::as_str).collect();
-            names.sort_unstable();
-            return Err(TuneError::UnknownBackend {
-                wanted: backend.to_owned(),
-                near: nearest(backend, names.iter().copied()).map(str::to_owned),
-                known: names.join(", "),
-            });
+            return Err(UnknownBackend::among(backend, world.backends.keys().map(String::as_str)).into());
         };
         let mut tries = 0;
         loop {

@@ -6,6 +6,7 @@
 
 mod decide;
 mod keep;
+mod unknown;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::staging::{Override, StagingError, Tuned};
 
 pub use decide::{Act, Decided, End, TuneError, Wish};
 pub use keep::keep;
+pub use unknown::UnknownBackend;
 
 /// The name of a freeze among the values of a gate.
 const FREEZE: &str = "freeze";

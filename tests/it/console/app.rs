@@ -15,7 +15,7 @@ use tollbridge::http::clients::{ClientConfig, Rate};
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
 };
-use tollbridge::pipeline::tuning::{TuneError, Wish};
+use tollbridge::pipeline::tuning::{TuneError, UnknownBackend, Wish};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, Reject, RejectCode, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{AuditEntry, Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
@@ -77,7 +77,7 @@ impl Operator for Noted {
             "as400" => Ok((GateStatus { revision: 8, ..self.gates().remove(0) }, None)),
             "old" => Err(TuneError::Overtaken { revision: 9 }),
             "bad" => Err(TuneError::Faults(vec!["`queue`: <b>no</b>".to_owned(), "`settle`: no".to_owned()])),
-            _ => Err(TuneError::UnknownBackend { wanted: backend.to_owned(), near: None, known: "as400".to_owned() }),
+            _ => Err(UnknownBackend::among(backend, ["as400"]).into()),
         }
     }
 
