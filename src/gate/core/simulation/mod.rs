@@ -91,8 +91,8 @@ pub(super) enum Change {
     Slow(f64),
     /// Nobody is answered for this time.
     Lock(Duration),
-    /// Every call fails at once, or does no longer.
-    Down(bool),
+    /// This part of the calls fails at once.
+    Fails(f64),
     /// The kind of this number comes so often from now on.
     Coming(usize, f64),
 }
@@ -287,7 +287,7 @@ impl Simulation {
             Change::Limits(limits) => self.core.set_limits(limits),
             Change::Slow(times) => self.backend.slow = times,
             Change::Lock(time) => self.backend.lock(now + time),
-            Change::Down(down) => self.backend.down = down,
+            Change::Fails(part) => self.backend.fails = part,
             Change::Coming(kind, rate) => self.kinds[kind].coming = Coming::Open(rate),
         }
         self.pump(now);
@@ -347,7 +347,7 @@ impl Simulation {
         }
         self.result.grants.entry(kind.client).or_default().push(now);
         let mut took = self.backend.begin(kind.times, now, &mut self.dice);
-        call.fails = self.backend.down;
+        call.fails = self.backend.fails > 0.0 && self.dice.part() < self.backend.fails;
         if call.fails {
             took = ms(1);
         }
