@@ -82,6 +82,19 @@ impl Default for Kind {
     }
 }
 
+/// Nine runs at a time of five seconds each, which wait for as long as it takes.
+pub(super) fn long_runs() -> Kind {
+    Kind {
+        client: "runs",
+        lane: Lane::Sync,
+        times: 100.0,
+        waits: ms(600_000),
+        deadline: ms(600_000),
+        coming: Coming::Closed(9, ms(100)),
+        ..Kind::default()
+    }
+}
+
 /// Something that happens to the backend or to the gate.
 #[derive(Clone, Debug)]
 pub(super) enum Change {

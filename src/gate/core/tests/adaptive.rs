@@ -5,10 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::adaptive::{Adaptive, Sample};
-use super::super::simulation::{Change, Coming, Kind, Nature, Result, Scatter, Simulation, limits, ms};
+use super::super::simulation::{Change, Coming, Kind, Nature, Result, Scatter, Simulation, limits, long_runs, ms};
 use super::super::{Core, End, Limits};
 use super::{ask, granted};
-use crate::gate::{Adapt, Lane};
+use crate::gate::Adapt;
 
 const SEEDS: std::ops::Range<u64> = 0..5;
 
@@ -192,16 +192,8 @@ fn after_an_outage_it_is_back_in_seconds_but_for_the_place_at_which_it_began() {
 #[test]
 fn runs_alone_do_not_leave_it_at_the_floor() {
     // A run takes five seconds; how long runs take says nothing.
-    let runs = Kind {
-        lane: Lane::Sync,
-        times: 100.0,
-        waits: ms(600_000),
-        deadline: ms(600_000),
-        coming: Coming::Closed(9, ms(100)),
-        ..Kind::default()
-    };
     let limits = Limits { sync_places: 8, ..adapting(8, Adapt::On) };
-    let result = Simulation::new(limits, vec![runs]).run(ms(600_000));
+    let result = Simulation::new(limits, vec![long_runs()]).run(ms(600_000));
     assert!(result.limits.is_sorted() && most(&result.limits) == 8, "{:?}", result.limits);
 }
 
