@@ -14,6 +14,11 @@
 //!   long each time that it hurts again.
 //!
 //! It is moved by the ends of calls alone, never by time.
+//!
+//! It finds what is too much by trying. A backend that slows down before it breaks is seen in time; one that gives no
+//! warning breaks once, then again whenever its sore place is tried. After an outage all places but that one are back
+//! within [`ROUNDS`] calls for each. A backend that fails a good part of its calls whatever the load is brought down to the
+//! floor. In the shadow the load does not follow, so that what is shown is the next step rather than where it would end.
 
 use std::time::Duration;
 
@@ -38,8 +43,10 @@ const CUT: f64 = 0.7;
 /// A place more takes so many good calls for each place, once the first trouble was met.
 const ROUNDS: usize = 10;
 
-/// Lost and failed calls are trouble when there are two of them, and they are this part of the calls of a window.
-const LOSSES: f64 = 0.2;
+/// Lost and failed calls are trouble when they are this part of a window, or so many in a row. Fewer are taken for faults
+/// that have nothing to do with the load.
+const LOSSES: f64 = 3.0 / 8.0;
+const LOST_IN_A_ROW: usize = 4;
 
 /// A cut has helped when times went down by at least this power of what the load did.
 const RELIEF: f64 = 0.7;
@@ -80,6 +87,8 @@ struct Window {
     /// Calls that had the last place of the limit.
     full: usize,
     lost: usize,
+    /// Calls lost since one was answered.
+    lost_in_a_row: usize,
     /// The most calls in flight when one was lost.
     lost_at: usize,
     /// Calls in a row that took very long.
@@ -98,7 +107,7 @@ impl Window {
     }
 
     fn is_full(&self) -> bool {
-        self.times.len() >= WINDOW
+        self.times.len() + self.lost >= WINDOW
     }
 }
 
@@ -107,6 +116,7 @@ struct Trial {
     limit: usize,
     level: f64,
     spread: Spread,
+    sore: Option<Sore>,
 }
 
 /// A place that hurt.
@@ -136,7 +146,10 @@ pub(super) struct Adaptive {
     /// Good calls since the limit moved.
     good: usize,
     trial: Option<Trial>,
-    sore: Option<Sore>,
+    /// The place that made the backend slow.
+    slow_sore: Option<Sore>,
+    /// The place at which calls were lost.
+    lost_sore: Option<Sore>,
     /// Calls that were let through before are not of the limit in force.
     cut: Moment,
     /// When calls were last lost.
@@ -160,7 +173,8 @@ impl Adaptive {
             was_slow: false,
             good: 0,
             trial: None,
-            sore: None,
+            slow_sore: None,
+            lost_sore: None,
             cut: Moment::ZERO,
             lost: None,
         }
@@ -174,7 +188,7 @@ impl Adaptive {
     /// Other bounds.
     pub(super) fn bound(&mut self, floor: usize, cap: usize) {
         // Who was held back by the cap alone goes on as at the start.
-        self.starts |= self.limit == self.cap && cap > self.cap && self.sore.is_none();
+        self.starts |= self.limit == self.cap && cap > self.cap && self.sores().next().is_none();
         self.floor = floor.clamp(1, cap.max(1));
         self.cap = cap;
         self.limit = self.limit.clamp(self.floor, cap.max(1));
@@ -200,14 +214,19 @@ impl Adaptive {
         let window = &mut self.busy;
         if sample.lost {
             window.lost += 1;
+            window.lost_in_a_row += 1;
             window.lost_at = window.lost_at.max(sample.beside);
-            let (lost, of) = (window.lost, window.lost + window.times.len());
-            if lost >= 2 && lost as f64 >= LOSSES * of as f64 {
-                let at = window.lost_at;
+            let (at, is_struck) = (window.lost_at, window.lost_in_a_row >= LOST_IN_A_ROW.min(self.limit.max(3)));
+            let is_trouble = window.is_full() && window.lost as f64 >= LOSSES * WINDOW as f64;
+            if is_struck || is_trouble {
                 self.lost_at(at, now);
+            } else if window.is_full() {
+                let window = std::mem::take(window);
+                self.look(window, now);
             }
             return;
         }
+        window.lost_in_a_row = 0;
         if !sample.is_timed {
             if sample.beside >= self.limit && !self.was_slow {
                 self.good += 1;
@@ -221,7 +240,7 @@ impl Adaptive {
         let is_standing = self.calm.is_some_and(|calm| took.ln() - calm[4] - excused > VERY_SLOW.ln());
         window.standing = if is_standing { window.standing + 1 } else { 0 };
         if window.is_full() || window.standing >= STANDS {
-            let window = std::mem::take(&mut self.busy);
+            let window = std::mem::take(window);
             self.look(window, now);
         }
     }
@@ -254,7 +273,7 @@ impl Adaptive {
             if relief > RELIEF * (level / trial.level).ln() {
                 self.excuse = (slower.exp().max(self.excused(now)), now);
                 self.limit = trial.limit.min(self.cap);
-                self.sore = None;
+                self.slow_sore = trial.sore;
                 self.was_slow = false;
                 self.good = 0;
                 return;
@@ -262,18 +281,16 @@ impl Adaptive {
         }
         let beyond = slower - self.excused(now).ln();
         if beyond > SLOW.ln() {
-            if beyond > VERY_SLOW.ln() {
-                self.slow_at(level, spread, LOST_SORE, now);
-            } else if self.was_slow {
-                self.slow_at(level, spread, SLOW_SORE, now);
+            if self.was_slow || beyond > VERY_SLOW.ln() {
+                self.slow_at(level, spread, beyond > VERY_SLOW.ln(), now);
             } else {
                 self.was_slow = true;
             }
             return;
         }
         self.was_slow = false;
-        if self.sore.is_some_and(|sore| level >= sore.at as f64) {
-            self.sore = None;
+        for sore in [&mut self.slow_sore, &mut self.lost_sore] {
+            *sore = sore.filter(|sore| level < sore.at as f64);
         }
         if is_used {
             self.good += WINDOW;
@@ -282,7 +299,7 @@ impl Adaptive {
     }
 
     fn grow(&mut self, now: Moment) {
-        let is_sore = self.sore.is_some_and(|sore| self.limit + 1 >= sore.at && now < sore.until);
+        let is_sore = self.sores().any(|sore| self.limit + 1 >= sore.at && now < sore.until);
         let pace = if self.starts { WINDOW } else { ROUNDS * self.limit };
         if self.limit < self.cap && !is_sore && self.good >= pace {
             self.limit += 1;
@@ -290,14 +307,16 @@ impl Adaptive {
         }
     }
 
-    fn slow_at(&mut self, level: f64, spread: Spread, sore: (Duration, Duration), now: Moment) {
+    fn slow_at(&mut self, level: f64, spread: Spread, stands: bool, now: Moment) {
         let at = level.round().max(1.0) as usize;
-        let (limit, known) = (self.limit, self.sore.is_some_and(|sore| at >= sore.at));
-        self.hurt(at, sore, now);
+        let (limit, sore) = (self.limit, self.slow_sore);
+        let is_known = sore.is_some_and(|sore| at >= sore.at);
+        // As bad as lost calls; but should the trial show that it has other reasons, nothing is remembered.
+        self.slow_sore = Some(hurt(sore, at, if stands { LOST_SORE } else { SLOW_SORE }, now));
         // Of a place that was tried again one knows that it is one too many.
-        let left = if known { at - 1 } else { (level * CUT) as usize };
-        if self.cut_to(left, now) && !known {
-            self.trial = Some(Trial { limit, level, spread });
+        let left = if is_known { at - 1 } else { (level * CUT) as usize };
+        if self.cut_to(left, now) && !is_known {
+            self.trial = Some(Trial { limit, level, spread, sore });
         }
     }
 
@@ -305,21 +324,14 @@ impl Adaptive {
         let is_new = self.lost.is_none_or(|lost| now.saturating_sub(lost) > ONE_TROUBLE);
         self.lost = Some(now);
         if is_new {
-            self.hurt(at, LOST_SORE, now);
+            self.lost_sore = Some(hurt(self.lost_sore, at, LOST_SORE, now));
         }
         self.trial = None;
         self.cut_to((at as f64 * CUT) as usize, now);
     }
 
-    fn hurt(&mut self, at: usize, (first, longest): (Duration, Duration), now: Moment) {
-        // The same place again, or one above it.
-        let before = self.sore.filter(|sore| at >= sore.at);
-        let times = before.map_or(0, |sore| sore.times + 1).min(16);
-        let until = now + first.saturating_mul(1 << times).min(longest);
-        self.sore = Some(match before {
-            Some(sore) => Sore { at: sore.at, until: sore.until.max(until), times },
-            None => Sore { at, until, times },
-        });
+    fn sores(&self) -> impl Iterator<Item = Sore> {
+        self.slow_sore.into_iter().chain(self.lost_sore)
     }
 
     /// Answers whether the limit is lower now.
@@ -336,6 +348,14 @@ impl Adaptive {
         let halves = now.saturating_sub(since).as_secs_f64() / EXCUSED.as_secs_f64();
         1.0 + (excuse - 1.0) * (-halves).exp2()
     }
+}
+
+/// What is remembered of a place that hurts: longer when it has hurt before, or one below it.
+fn hurt(before: Option<Sore>, at: usize, (first, longest): (Duration, Duration), now: Moment) -> Sore {
+    let before = before.filter(|sore| at >= sore.at);
+    let times = before.map_or(0, |sore| sore.times + 1).min(16);
+    let until = now.saturating_add(first.saturating_mul(1 << times).min(longest));
+    Sore { at: before.map_or(at, |sore| sore.at), until: before.map_or(until, |sore| sore.until.max(until)), times }
 }
 
 /// By how much (as a logarithm) one is longer than the other, at the quantile that is `rank`th by this.

@@ -55,8 +55,8 @@ pub(super) struct Backend {
     pub(super) working: usize,
     /// Everything takes so many times as long, whatever the load.
     pub(super) slow: f64,
-    /// It fails every call at once.
-    pub(super) down: bool,
+    /// It fails this part of the calls at once.
+    pub(super) fails: f64,
     locked_until: Moment,
     /// The most calls at work at once.
     pub(super) most: usize,
@@ -67,7 +67,7 @@ pub(super) struct Backend {
 impl Backend {
     pub(super) fn new(nature: Nature) -> Backend {
         let (slow, locked_until) = (1.0, Moment::ZERO);
-        Backend { nature, working: 0, slow, down: false, locked_until, most: 0, halts: 0 }
+        Backend { nature, working: 0, slow, fails: 0.0, locked_until, most: 0, halts: 0 }
     }
 
     /// Begins to work on a call that is so many times as long as others; answers how long it takes.

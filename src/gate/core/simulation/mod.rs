@@ -82,6 +82,19 @@ impl Default for Kind {
     }
 }
 
+/// Nine runs at a time of five seconds each, which wait for as long as it takes.
+pub(super) fn long_runs() -> Kind {
+    Kind {
+        client: "runs",
+        lane: Lane::Sync,
+        times: 100.0,
+        waits: ms(600_000),
+        deadline: ms(600_000),
+        coming: Coming::Closed(9, ms(100)),
+        ..Kind::default()
+    }
+}
+
 /// Something that happens to the backend or to the gate.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
@@ -91,8 +104,8 @@ pub(super) enum Change {
     Slow(f64),
     /// Nobody is answered for this time.
     Lock(Duration),
-    /// Every call fails at once, or does no longer.
-    Down(bool),
+    /// This part of the calls fails at once.
+    Fails(f64),
     /// The kind of this number comes so often from now on.
     Coming(usize, f64),
 }
@@ -287,7 +300,7 @@ impl Simulation {
             Change::Limits(limits) => self.core.set_limits(limits),
             Change::Slow(times) => self.backend.slow = times,
             Change::Lock(time) => self.backend.lock(now + time),
-            Change::Down(down) => self.backend.down = down,
+            Change::Fails(part) => self.backend.fails = part,
             Change::Coming(kind, rate) => self.kinds[kind].coming = Coming::Open(rate),
         }
         self.pump(now);
@@ -347,7 +360,7 @@ impl Simulation {
         }
         self.result.grants.entry(kind.client).or_default().push(now);
         let mut took = self.backend.begin(kind.times, now, &mut self.dice);
-        call.fails = self.backend.down;
+        call.fails = self.backend.fails > 0.0 && self.dice.part() < self.backend.fails;
         if call.fails {
             took = ms(1);
         }

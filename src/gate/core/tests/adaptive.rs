@@ -5,10 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::adaptive::{Adaptive, Sample};
-use super::super::simulation::{Change, Coming, Kind, Nature, Result, Scatter, Simulation, limits, ms};
+use super::super::simulation::{Change, Coming, Kind, Nature, Result, Scatter, Simulation, limits, long_runs, ms};
 use super::super::{Core, End, Limits};
 use super::{ask, granted};
-use crate::gate::{Adapt, Lane};
+use crate::gate::Adapt;
 
 const SEEDS: std::ops::Range<u64> = 0..5;
 
@@ -136,6 +136,30 @@ fn long_reports_among_quick_calls_are_no_trouble() {
 }
 
 #[test]
+fn faults_that_have_nothing_to_do_with_the_load_do_not_bring_it_down() {
+    for seed in FEW_SEEDS {
+        let run = |adapt| {
+            let simulation = Simulation::new(adapting(8, adapt), vec![crowd()]).seed(seed);
+            simulation.change(ms(0), Change::Fails(0.05)).run(ms(300_000))
+        };
+        let (off, on) = (run(Adapt::Off), run(Adapt::On));
+        assert!(on.rate(20..300) >= 0.97 * off.rate(20..300), "seed {seed}: {:?}", on.limits);
+    }
+}
+
+#[test]
+fn a_slow_day_does_not_make_it_forget_where_it_was_hurt() {
+    let cliff = Nature { knee: 40.0, halts_above: 6, ..Nature::default() };
+    for seed in FEW_SEEDS {
+        let simulation = Simulation::new(adapting(12, Adapt::On), vec![crowd()]).backend(cliff).seed(seed);
+        let slow = simulation.change(ms(60_000), Change::Slow(3.0)).change(ms(150_000), Change::Slow(1.0));
+        let result = slow.timeout(ms(2000)).run(ms(290_000));
+        assert!(most(&result.limits[20..]) == 6, "seed {seed}: {:?}", result.limits);
+        assert!(least(&result.limits[80..]) >= 3, "seed {seed}: {:?}", result.limits);
+    }
+}
+
+#[test]
 fn lone_calls_say_nothing_of_how_many_are_too_many() {
     for seed in SEEDS {
         let lone = Kind { coming: Coming::Open(1.0), ..Kind::default() };
@@ -154,7 +178,7 @@ fn after_an_outage_it_is_back_in_seconds_but_for_the_place_at_which_it_began() {
     let flat = Nature { knee: 40.0, halts_above: 100, ..Nature::default() };
     for seed in FEW_SEEDS {
         let simulation = Simulation::new(adapting(8, Adapt::On), vec![crowd()]).backend(flat).seed(seed);
-        let outage = simulation.change(ms(60_000), Change::Down(true)).change(ms(90_000), Change::Down(false));
+        let outage = simulation.change(ms(60_000), Change::Fails(1.0)).change(ms(90_000), Change::Fails(0.0));
         let result = outage.run(ms(420_000));
         assert_eq!(result.limits[59], 8, "seed {seed}");
         // The breaker finds out at 100 s: open for 10 s, then for 20 s. It lets one through, then two, then four.
@@ -168,16 +192,8 @@ fn after_an_outage_it_is_back_in_seconds_but_for_the_place_at_which_it_began() {
 #[test]
 fn runs_alone_do_not_leave_it_at_the_floor() {
     // A run takes five seconds; how long runs take says nothing.
-    let runs = Kind {
-        lane: Lane::Sync,
-        times: 100.0,
-        waits: ms(600_000),
-        deadline: ms(600_000),
-        coming: Coming::Closed(9, ms(100)),
-        ..Kind::default()
-    };
     let limits = Limits { sync_places: 8, ..adapting(8, Adapt::On) };
-    let result = Simulation::new(limits, vec![runs]).run(ms(600_000));
+    let result = Simulation::new(limits, vec![long_runs()]).run(ms(600_000));
     assert!(result.limits.is_sorted() && most(&result.limits) == 8, "{:?}", result.limits);
 }
 
@@ -227,13 +243,10 @@ fn what_was_seen_in_the_shadow_holds_when_it_is_turned_on() {
     assert_eq!(core.adaptive_limit(), None);
     core.set_limits(adapting(8, Adapt::Shadow));
     assert_eq!((core.adaptive_limit(), core.cap()), (Some(8), 8));
-    // Three at a time are lost, twice.
-    for round in 0..2 {
-        let now = ms(round * 10_000);
-        let grants: Vec<_> = (0..6).map(|_| granted(core.arrive(ask("a", now), now, &mut Vec::new()))).collect();
-        for (number, grant) in grants.iter().enumerate() {
-            core.end(grant, if number < 2 { End::Failed } else { End::Answered }, true, now + ms(100));
-        }
+    // Of eight at a time four fail.
+    let grants: Vec<_> = (0..8).map(|_| granted(core.arrive(ask("a", ms(0)), ms(0), &mut Vec::new()))).collect();
+    for (number, grant) in grants.iter().enumerate() {
+        core.end(grant, if number < 4 { End::Failed } else { End::Answered }, true, ms(100));
     }
     let seen = core.adaptive_limit().expect("it is on");
     assert!(seen < 6, "{seen}");

@@ -1,7 +1,7 @@
 //! The numbers of real loads, against the fragile backend: a cap of eight, with which it serves 80 calls a second.
 
 use super::super::Limits;
-use super::super::simulation::{Change, Coming, Kind, Result, Simulation, limits, ms};
+use super::super::simulation::{Change, Coming, Kind, Result, Simulation, limits, long_runs, ms};
 use crate::gate::{Lane, Priority};
 
 /// What the backend serves at a cap of eight: 8 calls of 50 ms x 2.
@@ -163,17 +163,8 @@ fn runs_yield_to_people() {
 #[test]
 fn long_runs_take_their_places_and_no_more() {
     // A run takes five seconds, and five wait. People have the other four places, and what is promised to them is kept.
-    let runs = Kind {
-        client: "runs",
-        lane: Lane::Sync,
-        times: 100.0,
-        waits: ms(600_000),
-        deadline: ms(600_000),
-        coming: Coming::Closed(9, ms(100)),
-        ..Kind::default()
-    };
     let people = Kind { client: "people", coming: Coming::Open(200.0), ..Kind::default() };
-    each(60, &[runs, people], |result, _| {
+    each(60, &[long_runs(), people], |result, _| {
         let rate = result.good["people"] as f64 / 60.0;
         assert!(rate >= 0.95 * PEAK / 2.0, "{rate}/s");
         assert!(result.percentile("people", 0.99) <= ms(700), "{:?}", result.percentile("people", 0.99));
