@@ -19,6 +19,7 @@ mod facade;
 mod gnucobol;
 mod inspect;
 mod kill;
+mod live;
 mod mapping;
 mod pickup;
 mod readme;
