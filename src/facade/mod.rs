@@ -10,6 +10,7 @@
 //! caller asks for some of their fields only.
 
 mod accept;
+mod cache_control;
 mod catalog;
 mod changes;
 mod conditional;

@@ -1,5 +1,7 @@
 //! Live reads over sockets: facade, gate, SOAP adapter, mapping, against a service that behaves and misbehaves.
 
 pub(crate) mod erp;
+mod fresh;
 mod read;
+mod shared;
 pub(crate) mod site;

@@ -81,7 +81,7 @@ impl LiveSite {
         let key = new_key(&site, "test");
         let service = site.serve();
         service.until(|| service.get("/health/ready", &key).ok());
-        Running { site, service, key }
+        Running { service, site, key }
     }
 }
 
@@ -94,8 +94,9 @@ pub(crate) fn new_key(site: &Site, name: &str) -> String {
 
 /// A running service with a live resource.
 pub(crate) struct Running {
-    pub(crate) site: Site,
+    // It ends before its folder goes.
     pub(crate) service: Service,
+    pub(crate) site: Site,
     /// A key for reading.
     pub(crate) key: String,
 }
