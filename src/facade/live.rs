@@ -9,12 +9,13 @@ use hyper::StatusCode;
 use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::{Facade, accept, cache_control, conditional, record};
 use crate::gate::Priority;
 use crate::http::{Caller, Problem, Reason};
-use crate::pipeline::live::{Ask, Fetched, Forward, LiveError, Reading, Trouble};
+use crate::pipeline::live::{Ask, BackendHealth, Fetched, Forward, LiveError, Reading, Trouble};
 
 /// The field that says what a caller would like (RFC 7240).
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -79,6 +80,20 @@ pub(super) async fn answer(
     };
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// `GET /health/backends`.
+pub(super) fn backends(found: &[BackendHealth]) -> Value {
+    let one = |health: &BackendHealth| {
+        json!({
+            "backend": health.backend,
+            "breaker": health.breaker,
+            "reachable": health.reachable,
+            "reason": health.reason,
+            "looked_at": health.looked_at.map(|at| at.to_string()),
+        })
+    };
+    json!({ "data": found.iter().map(one).collect::<Vec<_>>() })
 }
 
 /// `Prefer: wait=SECONDS`. A preference that cannot be read is none (RFC 7240 section 2).

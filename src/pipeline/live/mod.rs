@@ -11,6 +11,7 @@
 mod call;
 mod error;
 mod flight;
+mod health;
 mod retry;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use self::call::Trip;
 use self::flight::{FlightKey, Flights, Rider, Stage};
+use self::health::Looks;
 use self::retry::Budgets;
 use super::Bridge;
 use crate::gate::{self, Lane, Priority, Refused};
@@ -33,6 +35,7 @@ use crate::record::{ContentHash, ResourceId};
 use crate::staging::StagedDocument;
 
 pub use error::{LiveError, Trouble};
+pub use health::BackendHealth;
 
 /// Who asks, and how long an answer is of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,12 +125,14 @@ pub struct Live {
     flights: Arc<Flights>,
     budgets: Arc<Budgets>,
     calls: TaskTracker,
+    looks: Looks,
 }
 
 impl Live {
     /// Over these parts.
     pub fn new(bridge: Arc<Bridge>) -> Live {
-        Live { bridge, flights: Arc::default(), budgets: Arc::default(), calls: TaskTracker::new() }
+        let (flights, budgets) = (Arc::default(), Arc::default());
+        Live { bridge, flights, budgets, calls: TaskTracker::new(), looks: Looks::default() }
     }
 
     /// Reads the record with this key, in its canonical form.

@@ -77,7 +77,11 @@ impl LiveSite {
 
     /// Starts the service, and waits until it answers.
     pub(crate) fn start(&self) -> Running {
-        let site = self.write();
+        self.start_in(self.write())
+    }
+
+    /// The same, where it was written.
+    pub(crate) fn start_in(&self, site: Site) -> Running {
         let key = new_key(&site, "test");
         let service = site.serve();
         service.until(|| service.get("/health/ready", &key).ok());
