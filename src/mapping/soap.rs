@@ -128,7 +128,8 @@ impl Written {
         });
         let envelope = table.filled("envelope");
         let place = table.get("envelope").map(Place::of);
-        Some(Written { action: action?, envelope: envelope?, place: place? })
+        // A faulty operation is told; the envelope is judged all the same.
+        Some(Written { action: action.unwrap_or_default(), envelope: envelope?, place: place? })
     }
 
     /// Compiles the envelope for a key of these fields.

@@ -2,6 +2,7 @@
 
 use super::erp::{self, Erp, Reply};
 use super::site::{LiveSite, ms};
+use crate::readme::{block_after, readme};
 
 #[test]
 fn a_record_is_read_from_the_backend_when_it_is_asked_for() {
@@ -112,4 +113,27 @@ fn a_late_answer_is_a_504_and_its_place_is_kept_until_it_has_come() {
     assert_eq!((erp.count(), erp.in_flight()), (1, 1));
     site.until(|| (erp.in_flight() == 0 && site.gate()["interactive_in_flight"] == 0).then_some(()));
     assert_eq!((erp.most_in_flight(), site.gate()["lingering"].as_u64()), (1, Some(0)));
+}
+
+#[test]
+fn the_readmes_example_is_a_hybrid_resource() {
+    let erp = Erp::with_every_order();
+    let text = readme();
+    let config = block_after(&text, "<!-- live: tollbridge.toml -->");
+    let config = config.replace("https://erp.example/services/orders", &erp.url());
+    let config = config.replace("/run/credentials/erp", "secret");
+    let site = LiveSite::new(&erp.url()).write();
+    site.write("secret", b"geheim");
+    site.write("tollbridge.toml", config.as_bytes());
+    site.write("mappings/orders.v1.toml", block_after(&text, "<!-- live: orders.v1.toml -->").as_bytes());
+    let site = LiveSite::new(&erp.url()).start_in(site);
+    let answer = site.get("/v1/orders/4711");
+    assert_eq!(answer.text(), r#"{"order_no":"4711","amount":12.50}"#);
+    assert_eq!(answer.field("cache-status"), Some("tollbridge; fwd=uri-miss; stored"));
+    let description = site.get("/openapi.json").json();
+    let operation = &description["paths"]["/v1/orders/{key}"]["get"];
+    for status in ["200", "502", "503", "504"] {
+        assert!(operation["responses"][status].is_object(), "{status}: {operation}");
+    }
+    assert!(site.get("/docs").text().contains("/v1/orders"));
 }
