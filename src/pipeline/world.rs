@@ -58,6 +58,7 @@ impl Inbox {
 }
 
 /// A backend that is called, with the operation that a plan calls.
+#[derive(Clone)]
 pub(super) struct Callee {
     pub(super) gate: Arc<Gate>,
     pub(super) service: Arc<Service>,
@@ -85,6 +86,14 @@ impl World {
             let known: Vec<_> = self.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
             PipelineError::UnknownResource { wanted: wanted.to_owned(), known: known.join(", ") }
         })
+    }
+
+    /// The plan of exactly this resource.
+    pub(super) fn plan_of(&self, resource: &ResourceId) -> Result<Arc<Plan>, PipelineError> {
+        match self.plans.iter().find(|plan| plan.exposure.id == *resource) {
+            Some(plan) => Ok(Arc::clone(plan)),
+            None => self.plan(&resource.to_string()).map(Arc::clone),
+        }
     }
 
     /// The plans that run by themselves.

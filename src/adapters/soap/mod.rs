@@ -12,6 +12,7 @@ mod connection;
 mod envelope;
 mod error;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,7 +23,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::gate::Permit;
 use connection::{Line, Lines};
@@ -46,7 +47,7 @@ pub struct Request {
     /// The whole envelope, in UTF-8.
     pub envelope: Bytes,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
-    pub action: String,
+    pub action: Arc<str>,
     /// The SOAP that the envelope is of.
     pub version: Version,
 }
@@ -239,7 +240,7 @@ impl Service {
         loop {
             let (mut line, is_new) = match self.lines.take() {
                 Some(line) => (line, false),
-                None => (self.lines.open(&self.config).await.map_err(|reason| self.unreachable(&reason))?, true),
+                None => (self.open().await.map_err(|reason| self.unreachable(&reason))?, true),
             };
             let mut failed = match line.try_send_request(request).await {
                 Ok(response) => return Ok((response, line)),
@@ -256,6 +257,12 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// A new connection. While there is none no call has begun, so that nothing is waited for beyond `timeout`.
+    async fn open(&self) -> Result<Line, String> {
+        let opened = timeout(self.config.timeout, self.lines.open(&self.config)).await;
+        opened.unwrap_or_else(|_| Err(format!("no connection within {} s", self.config.timeout.as_secs_f32())))
     }
 
     /// Reads the answer to its end, also when it is too large to be kept: until then the service is at work.

@@ -28,7 +28,7 @@ pub(super) struct Trip {
     pub(super) bridge: Arc<Bridge>,
     pub(super) budgets: Arc<Budgets>,
     pub(super) plan: Arc<Plan>,
-    pub(super) callee: Arc<Callee>,
+    pub(super) callee: Callee,
     pub(super) key: String,
     /// Whether what it brings is staged.
     pub(super) is_stored: bool,
@@ -150,7 +150,7 @@ impl Trip {
             resource: id.clone(),
             mapping: self.plan.hash.clone(),
             document,
-            path: format!("live call {}", if action.is_empty() { &self.plan.backend } else { action }),
+            path: format!("live call {}", if action.is_empty() { self.plan.backend.as_str() } else { &**action }),
             blob: landed.id,
             size: landed.size,
         };
@@ -163,7 +163,7 @@ impl Trip {
         let operation = &self.callee.operation;
         Some(Request {
             envelope: Bytes::from(operation.envelope(&self.key)?),
-            action: operation.action.clone(),
+            action: Arc::clone(&operation.action),
             version: match operation.version {
                 SoapVersion::V11 => Version::V11,
                 SoapVersion::V12 => Version::V12,

@@ -137,10 +137,7 @@ impl Live {
 
     /// Reads the record with this key, in its canonical form.
     pub async fn read(&self, resource: &ResourceId, key: &str, ask: &Ask, wish: Wish) -> Result<Reading, LiveError> {
-        let plan = {
-            let world = self.bridge.world.load();
-            Arc::clone(world.plan(&resource.to_string())?)
-        };
+        let plan = self.bridge.world.load().plan_of(resource)?;
         let rules = Rules::of(&plan, wish);
         let staged = if rules.is_stored { self.staged(&plan, key).await } else { None };
         let age = staged.as_ref().and_then(age_of);
@@ -197,7 +194,7 @@ impl Live {
         ask: &Ask,
         rules: Rules,
     ) -> Result<(Arc<Fetched>, bool), LiveError> {
-        let callee = Arc::new(self.bridge.world.load().callee(plan)?);
+        let callee = self.bridge.world.load().callee(plan)?;
         let name = FlightKey { resource: plan.exposure.id.clone(), mapping: plan.hash.clone(), key: key.to_owned() };
         let deadline = ask.patience.map(|patience| Instant::now() + patience);
         let mut may_ask_again = true;
@@ -208,7 +205,7 @@ impl Live {
                     bridge: Arc::clone(&self.bridge),
                     budgets: Arc::clone(&self.budgets),
                     plan: Arc::clone(plan),
-                    callee: Arc::clone(&callee),
+                    callee: callee.clone(),
                     key: key.to_owned(),
                     is_stored: rules.is_stored,
                 };
