@@ -119,7 +119,11 @@ impl Trip {
                 Err(error) => return Err(error.into()),
             }
         };
-        let document = self.document(answer.envelope.clone()).await?;
+        let document = self.document(answer.envelope.clone()).await.inspect_err(|error| {
+            if matches!(error, LiveError::Rejected(_)) {
+                self.bridge.count(&self.plan.exposure.id, Balance { read: 1, dead: 1, ..Balance::default() });
+            }
+        })?;
         Ok(Brought { document, envelope: answer.envelope, waited, took })
     }
 

@@ -186,3 +186,44 @@ fn what_the_service_may_have_begun_is_never_tried_again() {
     }
     assert_eq!(erp.count(), 4);
 }
+
+#[test]
+fn a_crowd_of_which_half_leaves_never_exceeds_the_cap_and_everybody_else_is_answered() {
+    let erp = Erp::start(|call| {
+        // Between 10 and 40 ms, by the key.
+        let number: u64 = call.order_no.parse().unwrap();
+        Reply::order(&call.order_no, "1.00").after(ms(10 + number * 7 % 31))
+    });
+    let gate = "max_in_flight = 4\nqueue = 1000\nqueue_timeout = \"60s\"\nsettle = \"0s\"";
+    let site = LiveSite::new(&erp.url()).gate(gate).start();
+    const CALLERS: usize = 160;
+    let start = Barrier::new(CALLERS);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let one = |number: usize| {
+            let (site, start) = (&site, &start);
+            move || {
+                let request = site.request(&format!("/v1/orders/{number}"), &[]);
+                start.wait();
+                if number.is_multiple_of(2) {
+                    let mut stream = TcpStream::connect(site.address()).unwrap();
+                    stream.write_all(&request).unwrap();
+                    std::thread::sleep(ms(number as u64 * 13 % 400));
+                    return 0;
+                }
+                exchange(site.address(), &request).expect("an answer").status
+            }
+        };
+        let callers: Vec<_> = (0..CALLERS).map(|number| scope.spawn(one(number))).collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).filter(|status| *status > 0).collect()
+    });
+    assert_eq!(statuses.len(), CALLERS / 2);
+    // Learned impatience may refuse a few who come with those that leave; nobody waits for ever, and none is lost.
+    assert!(statuses.iter().all(|status| matches!(status, 200 | 503)), "{statuses:?}");
+    assert!(statuses.iter().filter(|status| **status == 200).count() >= CALLERS / 4, "{statuses:?}");
+    assert_eq!(erp.most_in_flight(), 4);
+    site.until(|| {
+        let gate = site.gate();
+        let idle = ["interactive_in_flight", "lingering", "queued"].iter().all(|name| gate[*name] == 0);
+        (idle && erp.in_flight() == 0).then_some(())
+    });
+}
