@@ -32,7 +32,10 @@ use tollbridge::facade::{self, Facade, Setup};
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
 };
-use tollbridge::mapping::{Exposure, FieldType, QueryField};
+use tollbridge::landing::{self, Landing};
+use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
+use tollbridge::pipeline::Bridge;
+use tollbridge::pipeline::live::Live;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
@@ -123,6 +126,8 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
     let (key, stored) = generate_key("bench", &["orders:read".to_owned()]).unwrap();
     staging.add_api_key(stored).await.unwrap();
     let metrics = Arc::new(Metrics::new());
+    let landing = landing::Config { path: path.with_extension("landing"), keep: Duration::from_secs(60) };
+    let bridge = Bridge::new(staging.clone(), Arc::new(Landing::open(&landing).unwrap()), metrics.clone());
     let facade = Arc::new(Facade::new(Setup {
         staging,
         server,
@@ -131,6 +136,7 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
         cursor_secret: [1; 32],
         metrics,
         health,
+        live: Arc::new(Live::new(Arc::new(bridge))),
     }));
     facade.publish(vec![exposure()]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -148,7 +154,9 @@ fn exposure() -> Exposure {
         filter: vec![QueryField { path: "status".to_owned(), field_type: FieldType::String }],
         sort: Vec::new(),
         read_scope: "orders:read".to_owned(),
+        mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
+        stale_if_error: None,
         schema: json!({ "type": "object" }),
     }
 }

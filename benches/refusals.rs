@@ -25,7 +25,10 @@ use tollbridge::http::clients::{ClientConfig, Hold, Rate};
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
 };
-use tollbridge::mapping::Exposure;
+use tollbridge::landing::{self, Landing};
+use tollbridge::mapping::{Exposure, Mode};
+use tollbridge::pipeline::Bridge;
+use tollbridge::pipeline::live::Live;
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{ResourceSpec, Staging};
 use tollbridge::telemetry::Metrics;
@@ -88,7 +91,10 @@ async fn start(folder: &Path, hold: Hold) -> Site {
     let looping = ClientConfig { rate: Some(Rate::parse("1/h").unwrap()), ..ClientConfig::default() };
     let clients = ClientsConfig::new([("looping".to_owned(), looping)]);
     let clients = Clients::new(clients, metrics.clone(), CancellationToken::new()).holding(hold);
+    let landing = landing::Config { path: folder.join("landing"), keep: Duration::from_secs(60) };
+    let bridge = Bridge::new(staging.clone(), Arc::new(Landing::open(&landing).unwrap()), metrics.clone());
     let facade = Arc::new(Facade::new(Setup {
+        live: Arc::new(Live::new(Arc::new(bridge))),
         health: Arc::new(Health::new(staging.clone())),
         staging,
         server,
@@ -105,7 +111,9 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         filter: Vec::new(),
         sort: Vec::new(),
         read_scope: "orders:read".to_owned(),
+        mode: Mode::Staged,
         max_age: None,
+        stale_if_error: None,
         schema: json!({ "type": "object" }),
     }]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -17,15 +17,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::adapters::{AdapterConfig, soap};
 use crate::config::{BackendConfig, Config, Loaded};
 use crate::facade::column_of;
 use crate::gate::history::{PastCall, Recorder};
 use crate::gate::tuning::complete;
-use crate::gate::{Gate, Hours, Lane, Observer, Refused};
+use crate::gate::{Gate, Hours, Lane, Observer, Permit, Refused};
 use crate::landing::{Landing, LandingError};
 use crate::mapping::Exposure;
 use crate::pipeline::tuning::{Configured, settle_alone};
-use crate::pipeline::{Backend, Bridge, PipelineError, World};
+use crate::pipeline::{Backend, Bridge, PipelineError, Reach, World};
 use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
@@ -96,7 +97,8 @@ async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Res
                 Some(started.map_err(|source| AppError::Gate { folder, source })?)
             }
         };
-        let watch = Arc::new(GateWatch { metrics: bridge.metrics.gate(name), history });
+        let is_service = loaded.config.backends.get(name).is_some_and(|backend| backend.adapter.is_service());
+        let watch = Arc::new(GateWatch { metrics: bridge.metrics.gate(name), history, times_calls: !is_service });
         gates.insert(name.clone(), gate(&loaded.config, name, Some(watch))?);
     }
     let mut backends = HashMap::new();
@@ -105,13 +107,12 @@ async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Res
         else {
             continue;
         };
-        let door = config.inbox.door();
-        door.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        config.adapter.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
         let configured = configured(config);
         if let Some(kept) = before.backends.get(name) {
             tell_hidden(bridge, name, &kept.configured, &configured);
         }
-        let backend = Arc::new(Backend { gate, door, configured });
+        let backend = Arc::new(Backend { gate, reach: reach(&config.adapter), configured });
         settling.settle(&backend);
         backends.insert(name.clone(), backend);
     }
@@ -166,7 +167,7 @@ fn gate_folder(config: &Config, name: &str) -> PathBuf {
 
 /// What a person should know of the backends although they work.
 pub fn doubts(loaded: &Loaded) -> Vec<String> {
-    loaded.config.backends.values().flat_map(|config| config.inbox.door().doubts()).collect()
+    loaded.config.backends.values().flat_map(|config| config.adapter.doubts()).collect()
 }
 
 /// Reaches every backend once, through its gate. Good answers are what a person should know all the same.
@@ -204,17 +205,37 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, Pipeline
             }
             Ok(_) => {}
         }
-        let door = config.inbox.door();
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
-            Ok(permit) => match tokio::task::spawn_blocking(move || door.probe(&permit)).await {
-                Ok(probed) => probed.map_err(PipelineError::from),
-                Err(_) => Err(PipelineError::Died { file: "the inbox".to_owned() }),
-            },
+            Ok(permit) => probe_one(&reach(&config.adapter), permit).await,
             Err(source) => Err(PipelineError::Gate { backend: name.clone(), source }),
         };
         results.push((name.clone(), result));
     }
     results
+}
+
+/// Reaches one backend. Good answers are what a person should know all the same.
+async fn probe_one(reach: &Reach, permit: Permit) -> Result<Vec<String>, PipelineError> {
+    match reach {
+        Reach::Inbox(door) => {
+            let door = Arc::clone(door);
+            let probed = tokio::task::spawn_blocking(move || door.probe(&permit)).await;
+            probed.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })?.map_err(PipelineError::from)
+        }
+        Reach::Service(service) => {
+            let service = Arc::clone(service);
+            let probed = tokio::spawn(async move { service.probe(&permit).await }).await;
+            probed.map_err(|_| PipelineError::Died { file: "the service".to_owned() })?.map_err(PipelineError::from)
+        }
+    }
+}
+
+/// The adapter of a backend. Touches nothing yet.
+fn reach(config: &AdapterConfig) -> Reach {
+    match config {
+        AdapterConfig::Inbox(inbox) => Reach::Inbox(Arc::new(inbox.door())),
+        AdapterConfig::Soap(soap) => Reach::Service(Arc::new(soap::Service::new(soap.clone()))),
+    }
 }
 
 fn specs(loaded: &Loaded) -> Vec<ResourceSpec> {
@@ -249,6 +270,8 @@ enum Keeping {
 struct GateWatch {
     metrics: GateMetrics,
     history: Option<Recorder>,
+    /// Whether the gate tells how long calls took. Live reads tell it themselves, and how they ended.
+    times_calls: bool,
 }
 
 impl Observer for GateWatch {
@@ -265,7 +288,9 @@ impl Observer for GateWatch {
     }
 
     fn ended(&self, answered: bool, held: Duration) {
-        self.metrics.call_ended(if answered { "answered" } else { "unanswered" }, held);
+        if self.times_calls {
+            self.metrics.call_ended(if answered { "answered" } else { "unanswered" }, held);
+        }
     }
 
     fn keeps_record(&self) -> bool {

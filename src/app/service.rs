@@ -22,8 +22,9 @@ use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
 use crate::http::{self, Clients, ConnectionLimits, Health};
-use crate::mapping::Exposure;
+use crate::mapping::{Exposure, Mode};
 use crate::pipeline::Bridge;
+use crate::pipeline::live::Live;
 use crate::pipeline::scheduler::Scheduler;
 use crate::pipeline::tuning;
 use crate::record::ResourceId;
@@ -143,6 +144,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
     let closing = CancellationToken::new();
     let clients = Arc::new(Clients::new(loaded.config.clients.clone(), Arc::clone(&bridge.metrics), closing.clone()));
+    let live = Arc::new(Live::new(Arc::clone(&bridge)));
     let facade = Arc::new(Facade::new(facade::Setup {
         staging: Arc::clone(&bridge.staging),
         server: server.clone(),
@@ -151,6 +153,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         cursor_secret,
         metrics: Arc::clone(&bridge.metrics),
         health: Arc::clone(&health),
+        live: Arc::clone(&live),
     }));
     facade.publish(exposures(&loaded));
     let service = Arc::new(Service {
@@ -175,7 +178,11 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         api: api_listener.local_addr().unwrap_or(server.listen),
         admin: admin_listener.local_addr().unwrap_or(server.admin_listen),
         demo_key,
-        example: exposures(&loaded).first().map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
+        // A live resource shows nothing without a key.
+        example: exposures(&loaded)
+            .iter()
+            .find(|exposure| exposure.mode != Mode::Live)
+            .map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
     };
     let limits = ConnectionLimits::from(&server);
     let api =
@@ -219,6 +226,15 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     }
     for backend in bridge.world.load().backends.values() {
         backend.gate.close();
+    }
+    // What a backend has begun is waited for: its place is free when it is done. What is left keeps its place, as that of
+    // a process that died.
+    let calls = live.finish(patience_until.saturating_duration_since(Instant::now())).await;
+    if calls > 0 {
+        tracing::warn!(
+            calls,
+            "backends have not answered in time; the places of these calls settle after the next start"
+        );
     }
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");

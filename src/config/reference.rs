@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::sections;
-use crate::adapters::InboxConfig;
+use crate::adapters::{AdapterConfig, soap};
 use crate::diagnostic::{Presence, Section};
 use crate::{gate, http, mapping, telemetry};
 
@@ -18,8 +18,9 @@ pub fn config_reference() -> String {
         &sections::LANDING,
         &sections::BACKEND,
     ];
-    all.extend(InboxConfig::KINDS.iter().filter_map(|kind| InboxConfig::section(kind)));
-    all.extend([&gate::SECTION, &gate::BREAKER, &gate::calendar::CALENDAR, &telemetry::SECTION]);
+    all.extend(AdapterConfig::KINDS.iter().filter_map(|kind| AdapterConfig::section(kind)));
+    all.extend([&soap::BASIC, &gate::SECTION, &gate::BREAKER, &gate::RETRY, &gate::calendar::CALENDAR]);
+    all.push(&telemetry::SECTION);
     render(&all)
 }
 

@@ -4,11 +4,13 @@
 //! calls and have they asked too often, which resource, may they; then the route's own module asks staging and writes the answer. What is
 //! around it (limits, time, panics, problems, ids, metrics) is the edge's work in `http`.
 //!
-//! The facade is built from [`Exposure`]s and a [`Staging`]; it knows no mapping, no adapter, no database.
+//! The facade is built from [`Exposure`]s, a [`Staging`], and [`Live`] for what is answered from a backend; it knows no
+//! mapping, no adapter, no database.
 //! Documents are stored as the JSON bytes that are served, so it copies them and never parses them, unless a
 //! caller asks for some of their fields only.
 
 mod accept;
+mod cache_control;
 mod catalog;
 mod changes;
 mod conditional;
@@ -16,6 +18,7 @@ mod cursor;
 mod docs;
 mod lineage;
 mod list;
+mod live;
 mod openapi;
 mod pieces;
 mod projection;
@@ -40,7 +43,8 @@ use crate::http::{
     AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig,
     Visitor, json_answer, parameters,
 };
-use crate::mapping::Exposure;
+use crate::mapping::{Exposure, Mode};
+use crate::pipeline::live::Live;
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
 use catalog::Catalog;
@@ -68,6 +72,8 @@ pub struct Setup {
     pub metrics: Arc<Metrics>,
     /// Told what is published; shared with the console.
     pub health: Arc<Health>,
+    /// Reads what is answered from a backend.
+    pub live: Arc<Live>,
 }
 
 /// The REST API. Make one, [`publish`](Facade::publish) to it, and serve its [`router`].
@@ -79,6 +85,7 @@ pub struct Facade {
     edge: Edge,
     routes: RouteTable,
     health: Arc<Health>,
+    live: Arc<Live>,
     server: ServerConfig,
 }
 
@@ -95,6 +102,7 @@ impl Facade {
             edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
             routes: RouteTable::new(&setup.metrics),
             health: setup.health,
+            live: setup.live,
             server: setup.server,
         }
     }
@@ -126,13 +134,20 @@ impl Facade {
         }
         let caller = self.authenticator.caller(&request.headers).await?;
         visitor.enter(&caller.client)?;
+        if let Route::Backends = route {
+            return json_answer(&live::backends(&self.live.backends().await));
+        }
         let catalog = self.catalog.load_full();
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
         let published = catalog.find(target)?;
         caller.require(&published.exposure.read_scope)?;
         match route {
+            Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
             Route::List(_) => list::answer(self, published, request).await,
-            Route::Record(_, key) => record::answer(self, published, request, key).await,
+            Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
+                record::answer(self, published, request, key).await
+            }
+            Route::Record(_, key) => live::answer(self, published, &caller, request, key).await,
             Route::Lineage(_, key) => lineage::answer(self, published, request, key).await,
             Route::Changes(_) => changes::answer(self, published, request).await,
             _ => Err(no_such_path()),
@@ -184,6 +199,11 @@ fn options() -> Response {
 
 fn no_such_path() -> Problem {
     Reason::NoSuchPath.because("nothing is served at this path").hint("GET / lists what is; /docs explains it")
+}
+
+fn no_list(published: &catalog::Published) -> Problem {
+    let detail = format!("{} has no list: its records are read from the backend one by one", published.exposure.id);
+    Reason::NoSuchPath.because(detail).hint(format!("GET {}/KEY reads one", published.path))
 }
 
 fn method_not_allowed(method: &Method) -> Problem {

@@ -75,8 +75,57 @@ pub static SECTION: Section = Section {
             presence: Presence::Optional,
             doc: "when the backend is not called at all, like `[{ closed = \"02:00-04:30\", zone = \"Europe/Berlin\", reason = \"nightly batch\" }]`: see below",
         },
+        Key {
+            name: "retry",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "when a call is tried again that the backend cannot have begun: see below",
+        },
     ],
 };
+
+/// Keys of `[backends.NAME.gate.retry]`.
+pub static RETRY: Section = Section {
+    path: "backends.NAME.gate.retry",
+    doc: "A read for which there was no connection is tried again, by a new place, while nobody waits and the backend is not left alone. What the backend may have begun is never tried again, nor what it refused.",
+    keys: &[
+        Key {
+            name: "attempts",
+            shape: "integer",
+            presence: Presence::Default("2"),
+            doc: "how often a read is tried in all, 1 to 5",
+        },
+        Key {
+            name: "budget",
+            shape: "number",
+            presence: Presence::Default("0.1"),
+            doc: "how many of all calls may be second tries, 0 to 1",
+        },
+    ],
+};
+
+/// When a call is tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// How often in all.
+    pub attempts: u32,
+    /// Share of all calls that may be second tries.
+    pub budget: f64,
+}
+
+impl Default for Retry {
+    /// As the keys' defaults.
+    fn default() -> Retry {
+        Retry { attempts: 2, budget: 0.1 }
+    }
+}
+
+impl Retry {
+    fn read(table: &Table<'_>) -> Option<Retry> {
+        let (attempts, budget) = (table.integer("attempts", 1..=5), table.fraction("budget"));
+        Some(Retry { attempts: u32::try_from(attempts?).ok()?, budget: budget? })
+    }
+}
 
 /// Keys of `[backends.NAME.gate.breaker]`.
 pub static BREAKER: Section = Section {
@@ -153,6 +202,8 @@ pub struct Config {
     pub breaker: Breaker,
     /// When it is not called at all.
     pub calendar: Calendar,
+    /// When a call is tried again. Whoever calls sees to it: the gate has only new calls.
+    pub retry: Retry,
 }
 
 impl Default for Config {
@@ -169,6 +220,7 @@ impl Default for Config {
             min_in_flight: 1,
             breaker: Breaker::default(),
             calendar: Calendar::default(),
+            retry: Retry::default(),
         }
     }
 }
@@ -194,6 +246,10 @@ impl Config {
             None => (!table.has("breaker")).then(Breaker::default),
         };
         let calendar = Calendar::read(table);
+        let retry = match table.table("retry", &RETRY) {
+            Some(retry) => Retry::read(&retry),
+            None => (!table.has("retry")).then(Retry::default),
+        };
         Some(Config {
             max_in_flight: usize::try_from(max_in_flight?).ok()?,
             queue: usize::try_from(queue?).ok()?,
@@ -205,6 +261,7 @@ impl Config {
             min_in_flight: usize::try_from(min_in_flight?).ok()?,
             breaker: breaker?,
             calendar: calendar?,
+            retry: retry?,
         })
     }
 

@@ -42,7 +42,7 @@ use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
 pub use adapt::Adapt;
 pub use ask::{Ask, Priority};
 pub use closure::{Closure, Freeze, Hours};
-pub use config::{BREAKER, Breaker, Config, SECTION};
+pub use config::{BREAKER, Breaker, Config, RETRY, Retry, SECTION};
 use history::{Note, PastCall};
 pub use lane::Lane;
 use permit::Held;

@@ -19,7 +19,11 @@ pub fn json_answer<B: From<Vec<u8>>>(body: &impl Serialize) -> Result<Response<B
 
 /// What a gate's refusal is to a caller: 429 when it is the client's own doing, else 503.
 pub fn gate_problem(refused: Refused) -> Problem {
-    let reason = if refused.is_of_client() { Reason::ClientBusy } else { Reason::BackendBusy };
+    let reason = match refused {
+        _ if refused.is_of_client() => Reason::ClientBusy,
+        Refused::QueueFull { .. } | Refused::TooLong { .. } | Refused::Deadline => Reason::BackendBusy,
+        _ => Reason::BackendUnavailable,
+    };
     let problem = reason.because(refused.to_string()).refusing(refused.as_str());
     problem.retry_in(refused.retry_after().unwrap_or_default())
 }

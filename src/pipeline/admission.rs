@@ -3,20 +3,21 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Backend, Bridge, PipelineError};
-use crate::gate::{Lane, Permit, Refused};
+use super::world::Inbox;
+use super::{Bridge, PipelineError};
+use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::mapping::Plan;
 
 impl Bridge {
     /// Waits for a place at a backend.
-    pub(super) async fn permit(&self, backend: &Backend, lane: Lane) -> Result<Permit, PipelineError> {
+    pub(super) async fn permit(&self, backend: &Inbox, lane: Lane) -> Result<Permit, PipelineError> {
         loop {
             match backend.permit(lane).await {
                 Err(PipelineError::Gate { source: Refused::Window { .. }, .. }) if lane == Lane::Sync => {
-                    self.until_open(backend, &self.stop).await?;
+                    self.until_open(&backend.gate, &self.stop).await?;
                 }
                 Err(error @ PipelineError::Gate { source: Refused::Window { .. }, .. }) => {
-                    return Err(closed(backend).err().unwrap_or(error));
+                    return Err(closed(&backend.gate).err().unwrap_or(error));
                 }
                 other => return other,
             }
@@ -24,31 +25,27 @@ impl Bridge {
     }
 
     /// Waits until a backend is open, unless the wait is broken off.
-    pub(super) async fn until_open(
-        &self,
-        backend: &Backend,
-        broken_off: &CancellationToken,
-    ) -> Result<(), PipelineError> {
-        if let Err(closed) = closed(backend) {
+    pub(super) async fn until_open(&self, gate: &Gate, broken_off: &CancellationToken) -> Result<(), PipelineError> {
+        if let Err(closed) = closed(gate) {
             tracing::info!("a run waits: {closed}");
         }
         tokio::select! {
-            () = backend.gate.opened() => Ok(()),
+            () = gate.opened() => Ok(()),
             () = broken_off.cancelled() => Err(PipelineError::Stopped),
         }
     }
 
     /// As [`Bridge::until_open`], of the backend of a plan.
     pub(super) async fn until_due(&self, plan: &Plan, broken_off: &CancellationToken) -> Result<(), PipelineError> {
-        let backend = self.world.load().backend(plan).map(std::sync::Arc::clone)?;
-        self.until_open(&backend, broken_off).await
+        let backend = self.world.load().inbox(plan)?;
+        self.until_open(&backend.gate, broken_off).await
     }
 }
 
 /// The fault of a run that a person asks for while the backend is closed.
-pub(super) fn closed(backend: &Backend) -> Result<(), PipelineError> {
-    match backend.gate.hours().closed {
+pub(super) fn closed(gate: &Gate) -> Result<(), PipelineError> {
+    match gate.hours().closed {
         None => Ok(()),
-        Some(closure) => Err(PipelineError::Closed { backend: backend.gate.backend().to_owned(), closure }),
+        Some(closure) => Err(PipelineError::Closed { backend: gate.backend().to_owned(), closure }),
     }
 }

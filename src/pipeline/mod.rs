@@ -12,6 +12,7 @@ mod admission;
 mod error;
 mod file;
 mod left;
+pub mod live;
 pub mod preview;
 pub mod progress;
 mod read;
@@ -24,4 +25,4 @@ pub mod tuning;
 mod world;
 
 pub use error::PipelineError;
-pub use world::{Backend, Bridge, World};
+pub use world::{Backend, Bridge, Reach, World};

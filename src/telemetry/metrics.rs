@@ -61,6 +61,12 @@ struct RecordLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StaleLabels {
+    resource: String,
+    reason: &'static str,
+}
+
 /// The service's metrics. One for the process; share it in an `Arc`.
 pub struct Metrics {
     registry: Registry,
@@ -70,6 +76,7 @@ pub struct Metrics {
     dead_letters: Family<ResourceLabel, Gauge>,
     feed_silent: Family<ResourceLabel, Gauge>,
     last_file: Family<ResourceLabel, Gauge<f64, AtomicU64>>,
+    stale: Family<StaleLabels, Counter>,
     inboxes: InboxFamilies,
     gates: GateFamilies,
     requests: RequestFamilies,
@@ -103,6 +110,8 @@ impl Metrics {
         registry.register("feed_silent", "1 when no file came for longer than expected", feed_silent.clone());
         let last_file = Family::default();
         registry.register("feed_last_file_timestamp_seconds", "When the last file came, since 1970", last_file.clone());
+        let stale = Family::default();
+        registry.register("stale_answers", "Answers from staging although they are stale, by why", stale.clone());
         let inboxes = InboxFamilies::register(&mut registry);
         let gates = GateFamilies::register(&mut registry);
         let requests = RequestFamilies::register(&mut registry);
@@ -115,6 +124,7 @@ impl Metrics {
             dead_letters,
             feed_silent,
             last_file,
+            stale,
             inboxes,
             gates,
             requests,
@@ -161,6 +171,11 @@ impl Metrics {
         self.last_file.get_or_create(&resource_label(resource)).set(seconds);
     }
 
+    /// A record of `resource` was served although it is stale; `reason` is one of a closed list.
+    pub fn stale_answer(&self, resource: &str, reason: &'static str) {
+        self.stale.get_or_create(&StaleLabels { resource: resource.to_owned(), reason }).inc();
+    }
+
     /// So many finished files of `backend` cannot be moved out of its inbox.
     pub fn unmoved_files(&self, backend: &str, files: usize) {
         self.inboxes.unmoved(backend, files);
@@ -169,6 +184,11 @@ impl Metrics {
     /// The gate of `backend`, its labels resolved. Keep it.
     pub fn gate(&self, backend: &str) -> GateMetrics {
         self.gates.of(backend)
+    }
+
+    /// A call to `backend` ended; `outcome` is one of a closed list.
+    pub fn backend_call(&self, backend: &str, outcome: &'static str, took: Duration) {
+        self.gates.call_ended(backend, outcome, took);
     }
 
     /// The route with this template (`/v1/{resource}`), its labels resolved. Keep it.

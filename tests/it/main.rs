@@ -21,6 +21,7 @@ mod facade;
 mod gnucobol;
 mod inspect;
 mod kill;
+mod live;
 mod mapping;
 mod pickup;
 mod readme;

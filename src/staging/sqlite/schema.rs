@@ -153,6 +153,14 @@ CREATE TABLE audit (
     expires_at INTEGER
 ) STRICT;
 CREATE INDEX audit_of_subject ON audit (subject, id);
+
+-- When a backend has last said a document that is read from it one by one.
+CREATE TABLE live_read (
+    resource INTEGER NOT NULL REFERENCES resource (id),
+    key      TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (resource, key)
+) STRICT, WITHOUT ROWID;
 "#,
 ];
 

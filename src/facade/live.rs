@@ -1,0 +1,213 @@
+//! `GET /v1/{resource}/{key}` of a resource whose answers come from its backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use bytes::Bytes;
+use hyper::header::{AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::http::request::Parts;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::catalog::Published;
+use super::{Facade, accept, cache_control, conditional, record};
+use crate::http::{Caller, Problem, Reason, gate_problem};
+use crate::pipeline::live::{Ask, BackendHealth, Fetched, Forward, LiveError, Reading, Trouble};
+
+/// The field that says what a caller would like (RFC 7240).
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// The longest that a caller may say it waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// The fields of a full answer, with those that the edge adds.
+const FIELDS: usize = 16;
+
+/// Who asks, as the gate knows it.
+pub(super) fn ask_of(caller: &Caller) -> Ask {
+    let client = &caller.client;
+    Ask {
+        client: Arc::clone(&client.name),
+        weight: client.weight,
+        priority: client.priority,
+        most: client.max_in_flight,
+        patience: None,
+    }
+}
+
+pub(super) async fn answer(
+    facade: &Facade,
+    published: &Published,
+    caller: &Caller,
+    request: &Parts,
+    written_key: &str,
+) -> Result<Response, Problem> {
+    accept::require(&request.headers, &[accept::JSON])?;
+    let fields = record::fields(published, request.uri.query())?;
+    let key = record::canonical_key(published, written_key)?;
+    let wait = preferred_wait(&request.headers);
+    let ask = Ask { patience: wait, ..ask_of(caller) };
+    let wish = cache_control::wish(&request.headers);
+    let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
+    let reading = read.map_err(|error| applied(problem(published, &key, error), wait))?;
+
+    let (payload, hash, changed_at) = match &reading {
+        Reading::Live { fetched, .. } => (fetched.payload.clone(), fetched.hash, None),
+        Reading::Staged(document) | Reading::Stale(document, _) => {
+            (Bytes::from(document.payload.clone()), document.hash, Some(document.changed_at))
+        }
+    };
+    let (payload, hash) = record::represent(fields, payload, hash)?;
+    let etag = conditional::etag(hash);
+    let unchanged = conditional::is_unchanged(&request.headers, &etag, changed_at);
+    let mut headers = HeaderMap::with_capacity(FIELDS);
+    match changed_at {
+        Some(changed_at) => conditional::write_validators(&mut headers, etag, changed_at),
+        None => drop(headers.insert(ETAG, etag)),
+    }
+    headers.insert(CACHE_CONTROL, published.cache_control.clone());
+    write_origin(&mut headers, published, &reading);
+    headers.insert(VARY, HeaderValue::from_static("Authorization"));
+    if let Some(wait) = wait {
+        headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
+    }
+    Ok(record::respond(headers, payload, unchanged))
+}
+
+/// `GET /health/backends`.
+pub(super) fn backends(found: &[BackendHealth]) -> Value {
+    let one = |health: &BackendHealth| {
+        json!({
+            "backend": health.backend,
+            "breaker": health.breaker,
+            "reachable": health.reachable,
+            "reason": health.reason,
+            "looked_at": health.looked_at.map(|at| at.to_string()),
+        })
+    };
+    json!({ "data": found.iter().map(one).collect::<Vec<_>>() })
+}
+
+/// `Prefer: wait=SECONDS`. A preference that cannot be read is none (RFC 7240 section 2).
+fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
+    let fields = headers.get_all(PREFER).iter().filter_map(|field| field.to_str().ok());
+    let mut preferences = fields.flat_map(|field| field.split(','));
+    preferences.find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        if !name.trim().eq_ignore_ascii_case("wait") {
+            return None;
+        }
+        let seconds: u64 = value.trim().trim_matches('"').parse().ok()?;
+        Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+    })
+}
+
+fn applied_wait(wait: Duration) -> HeaderValue {
+    HeaderValue::from_str(&format!("wait={}", wait.as_secs())).unwrap_or(HeaderValue::from_static("wait"))
+}
+
+fn applied(problem: Problem, wait: Option<Duration>) -> Problem {
+    match wait {
+        Some(wait) => problem.header(PREFERENCE_APPLIED, applied_wait(wait)),
+        None => problem,
+    }
+}
+
+/// `Age`, `Cache-Status` (RFC 9211) and `Server-Timing`: where the answer comes from.
+fn write_origin(headers: &mut HeaderMap, published: &Published, reading: &Reading) {
+    let age = match reading {
+        Reading::Live { .. } => 0,
+        Reading::Staged(document) | Reading::Stale(document, _) => seconds_since(document.as_of),
+    };
+    let status = match reading {
+        Reading::Live { forward, is_shared, is_stored, .. } => {
+            let forward = match forward {
+                Forward::Bypass => "bypass",
+                Forward::Miss => "uri-miss",
+                Forward::Stale => "stale",
+                Forward::Request => "request",
+            };
+            let stored = if *is_stored { "; stored" } else { "" };
+            let collapsed = if *is_shared { "; collapsed" } else { "" };
+            format!("tollbridge; fwd={forward}{stored}{collapsed}")
+        }
+        Reading::Staged(_) => {
+            let max_age = published.exposure.max_age.map_or(0, |age| age.as_secs());
+            format!("tollbridge; hit; ttl={}", max_age.saturating_sub(age))
+        }
+        Reading::Stale(_, reason) => format!("tollbridge; fwd=stale; detail={reason}"),
+    };
+    headers.insert(AGE, HeaderValue::from(age));
+    headers.insert(CACHE_STATUS, HeaderValue::from_str(&status).unwrap_or(HeaderValue::from_static("tollbridge")));
+    if let Reading::Live { fetched, .. } = reading {
+        headers.insert(SERVER_TIMING, server_timing(fetched));
+    }
+}
+
+fn seconds_since(moment: Option<Timestamp>) -> u64 {
+    let since = moment.map_or(0, |moment| Timestamp::now().as_second().saturating_sub(moment.as_second()));
+    u64::try_from(since).unwrap_or(0)
+}
+
+/// How long the call waited for its place, and how long the backend took, in milliseconds.
+fn server_timing(fetched: &Fetched) -> HeaderValue {
+    let millis = |time: Duration| time.as_secs_f64() * 1000.0;
+    let (queue, backend) = (millis(fetched.waited), millis(fetched.took));
+    HeaderValue::from_str(&format!("queue;dur={queue:.1}, backend;dur={backend:.1}"))
+        .unwrap_or(HeaderValue::from_static("queue, backend"))
+}
+
+/// What a caller is told. The backend's own words stay in the log, but for a fault's.
+fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
+    let sentence = error.to_string();
+    match error {
+        LiveError::Refused { reason } => gate_problem(reason),
+        LiveError::Timeout { .. } => Reason::BackendTimeout
+            .because(sentence)
+            .why("timeout")
+            .hint("it may still be at work: asking again at once makes it slower"),
+        LiveError::WaitOver => Reason::BackendTimeout.because(sentence).why("wait_over"),
+        LiveError::Fault { code, reason } => {
+            let detail = match reason.is_empty() {
+                true => format!("the backend answered with the fault `{code}`"),
+                false => format!("the backend answered with the fault `{code}`: {reason}"),
+            };
+            Reason::BackendAnswer.because(detail).why("fault")
+        }
+        LiveError::Backend { trouble, message } => {
+            let (reason, detail) = match trouble {
+                Trouble::Unreachable => (Reason::BackendUnavailable, "there is no connection to the backend"),
+                Trouble::Denied => (Reason::BackendAnswer, "the backend does not take the account of this service"),
+                Trouble::Lost => (Reason::BackendAnswer, "the connection to the backend ended before its answer came"),
+                Trouble::BadAnswer => (Reason::BackendAnswer, "what the backend answered is no answer"),
+            };
+            let problem = reason.because(detail).why(trouble.as_str()).caused_by(message);
+            if reason == Reason::BackendUnavailable { problem.retry_after(5) } else { problem }
+        }
+        LiveError::NotStaged => {
+            Reason::NotStaged.because(sentence).hint("without `only-if-cached` the backend is asked")
+        }
+        LiveError::NoRecord { other } => {
+            let problem = record::no_such_record(published, key);
+            match other {
+                Some(other) => problem.hint(format!("the backend answered with the record `{other}`")),
+                None => problem,
+            }
+        }
+        LiveError::Rejected(reject) => {
+            let place = reject.field.as_deref().map(|field| format!(" in field `{field}`")).unwrap_or_default();
+            let detail = format!(
+                "the backend's record breaks the mapping: {}{place}: expected {}, found {}",
+                reject.code.as_str(),
+                reject.expected,
+                reject.found
+            );
+            Reason::BackendAnswer.because(detail).why("rejected")
+        }
+        LiveError::Internal { message } => Problem::internal(message),
+    }
+}
