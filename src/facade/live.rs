@@ -208,6 +208,7 @@ fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
             );
             Reason::BackendAnswer.because(detail).why("rejected")
         }
+        LiveError::Reloaded => Reason::Unavailable.because(sentence).retry_after(1),
         LiveError::Internal { message } => Problem::internal(message),
     }
 }

@@ -122,15 +122,14 @@ impl Service {
     /// connection, when what it said is no SOAP, or came later than `timeout`; as lost when the connection ended before the
     /// whole answer was there, none came, or a gateway says that it has given up.
     pub async fn call(&self, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
+        // Without the account's secret there is no call.
+        let prepared = self.prepare(request)?;
         let call = permit.begin();
         let began = Instant::now();
         let after = self.longest();
-        let result = match self.prepare(request) {
-            Ok(prepared) => match timeout_at(began + after, self.exchange(prepared)).await {
-                Ok(result) => result,
-                Err(_) => Err(SoapError::Silent { endpoint: self.place(), after }),
-            },
-            Err(error) => Err(error),
+        let result = match timeout_at(began + after, self.exchange(prepared)).await {
+            Ok(result) => result,
+            Err(_) => Err(SoapError::Silent { endpoint: self.place(), after }),
         };
         let is_late = began.elapsed() > self.config.timeout;
         match result.as_ref().map_or_else(SoapError::end, |_| End::Answered) {
@@ -145,10 +144,10 @@ impl Service {
     /// Whether the service answers at all, for `check` and for health: any answer to a plain GET is one. Answers what a
     /// person should know although it does.
     pub async fn probe(&self, permit: &Permit) -> Result<Vec<String>, SoapError> {
+        let request = self.head(Method::GET)?.body(Full::default()).map_err(|error| self.unreachable(&error))?;
         let call = permit.begin();
         let deadline = Instant::now() + self.config.timeout;
         let asked = async {
-            let request = self.head(Method::GET)?.body(Full::default()).map_err(|error| self.unreachable(&error))?;
             let (response, line) = self.send(request).await?;
             let status = response.status();
             self.read(response, line).await.map(|_| status)
@@ -159,7 +158,7 @@ impl Service {
         };
         // What it says to a GET is no answer to a call; that it says something is what was asked.
         match &result {
-            Ok(_) | Err(SoapError::TooLarge { .. } | SoapError::Secret(_)) => call.answered(),
+            Ok(_) | Err(SoapError::TooLarge { .. }) => call.answered(),
             Err(SoapError::Lost { .. } | SoapError::Silent { .. }) => call.lost(),
             Err(_) => call.failed(),
         }

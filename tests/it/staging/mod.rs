@@ -9,6 +9,7 @@ mod deliveries;
 mod model;
 mod paging;
 mod processes;
+mod reads;
 mod sqlite;
 mod suite;
 mod support;
