@@ -240,6 +240,7 @@ mod tests {
             |metrics| {
                 let gate = metrics.gate("as400");
                 gate.limit(4);
+                gate.closed(2);
                 gate.queue_depth(2);
                 gate.in_flight(Lane::Sync, 1);
                 gate.waited(Lane::Interactive, Duration::from_millis(3));
@@ -248,6 +249,7 @@ mod tests {
             },
             &[
                 "tollbridge_gate_limit{backend=\"as400\"} 4",
+                "tollbridge_gate_closed{backend=\"as400\"} 2",
                 "tollbridge_gate_queue_depth{backend=\"as400\"} 2",
                 "tollbridge_gate_in_flight{backend=\"as400\",lane=\"sync\"} 1",
                 "tollbridge_gate_wait_seconds_count{backend=\"as400\",lane=\"interactive\"} 1",
