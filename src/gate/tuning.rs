@@ -38,7 +38,7 @@ pub fn flat(nested: Values) -> Values {
 
 fn put(values: &mut Values, name: String, value: Value) {
     match value {
-        Value::Object(below) if !below.is_empty() => {
+        Value::Object(below) => {
             below.into_iter().for_each(|(part, value)| put(values, format!("{name}.{part}"), value));
         }
         value => {

@@ -278,6 +278,7 @@ mod tests {
                 gate.adaptive_limit(Some(3));
                 metrics.gate("mail").adaptive_limit(Some(2));
                 metrics.gate("mail").adaptive_limit(None);
+                gate.closed(2);
                 gate.queue_depth(2);
                 gate.in_flight(Lane::Sync, 1);
                 gate.waited(Lane::Interactive, Duration::from_millis(3));
@@ -287,6 +288,7 @@ mod tests {
             &[
                 "tollbridge_gate_limit{backend=\"as400\"} 4",
                 "tollbridge_gate_adaptive_limit{backend=\"as400\"} 3",
+                "tollbridge_gate_closed{backend=\"as400\"} 2",
                 "tollbridge_gate_queue_depth{backend=\"as400\"} 2",
                 "tollbridge_gate_in_flight{backend=\"as400\",lane=\"sync\"} 1",
                 "tollbridge_gate_wait_seconds_count{backend=\"as400\",lane=\"interactive\"} 1",

@@ -250,9 +250,9 @@ fn set(
     faults: &mut Vec<String>,
 ) -> (Vec<(String, Option<String>)>, String, String) {
     let all = complete(&configured.values);
+    // What does not fit any more is not in the way of what does.
+    let (_, mut over, _) = fitting(configured, values);
     let before = in_force(configured, values);
-    let mut over: Values =
-        values.iter().filter_map(|set| Some((set.name.clone(), serde_json::from_str(&set.value).ok()?))).collect();
     let mut changes: Vec<(String, Option<String>)> = Vec::new();
     for (name, value) in flat(wanted.clone()) {
         if !value.is_null() {
@@ -262,15 +262,15 @@ fn set(
         }
         // A table's name stands for all in it.
         let below = format!("{name}.");
-        let meant: Vec<&String> = all.keys().filter(|known| **known == name || known.starts_with(&below)).collect();
-        if meant.is_empty() {
+        let is_meant = |known: &str| known == name || known.starts_with(&below);
+        let stored: Vec<&str> = values.iter().map(|set| set.name.as_str()).filter(|known| is_meant(known)).collect();
+        if stored.is_empty() && !all.keys().any(|known| is_meant(known)) {
             let near = nearest(&name, all.keys().map(String::as_str)).map(|near| format!(" (did you mean `{near}`?)"));
             faults.push(format!("there is no setting `{name}` to take back{}", near.unwrap_or_default()));
         }
-        for name in meant {
-            if over.shift_remove(name).is_some() {
-                changes.push((name.clone(), None));
-            }
+        for name in stored {
+            over.shift_remove(name);
+            changes.push((name.to_owned(), None));
         }
     }
     if wanted.is_empty() {

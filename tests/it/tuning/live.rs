@@ -241,5 +241,12 @@ fn a_value_that_no_longer_fits_is_not_in_force_and_is_told() {
         assert_eq!(standing.unfit.len(), 2, "{:?}", standing.unfit);
         assert!(standing.unfit[0].contains("unknown key `burst`"), "{:?}", standing.unfit);
         assert_eq!(standing.decided().count(), 2);
+        // It is in nobody's way, and can be taken back.
+        let address = console_of(&next).await;
+        let (status, _, body) = patch(address, None, json!({"queue": 8, "reason": "x"})).await;
+        assert_eq!((status, gate_of(&next).config().queue), (200, 8), "{body}");
+        let (status, _, body) = patch(address, None, json!({"burst": null, "settle": null, "reason": "x"})).await;
+        assert_eq!((status, &body["decision"]["before"]["settle"]), (200, &json!("0s")), "{body}");
+        assert_eq!((next.standing("erp").unfit.len(), next.standing("erp").decided().count()), (0, 2));
     });
 }
