@@ -34,8 +34,8 @@ pub static SECTION: Section = Section {
             name: "order",
             shape: "\"oldest-first\" | \"newest-first\"",
             presence: Presence::Default("\"oldest-first\""),
-            doc: "which of a client's waiting calls goes first; the newest only where callers never hang up: it serves those \
-                  who are there quickly, but where they leave early, just those who are about to leave",
+            doc: "which of a client's waiting calls goes first; the newest only where callers never hang up, for elsewhere \
+                  those are served who are about to leave",
         },
         Key {
             name: "settle",
