@@ -28,5 +28,6 @@ mod segments;
 mod service;
 mod site;
 mod staging;
+mod support;
 mod systemd;
 mod xml;
