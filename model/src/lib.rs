@@ -1,0 +1,59 @@
+//! The gate's own source, compiled against locks, channels and a clock that a model checker holds in its hands.
+//!
+//! `gate` names `parking_lot` and `tokio`; here these names are this crate. So the very code that ships is run under
+//! every schedule that [shuttle](https://docs.rs/shuttle) thinks of, and the product pays nothing for it: no switch in
+//! its source, no dependency.
+//!
+//! What differs from the real ones: time stands still until the clock (a task like any other) is scheduled, and then
+//! it goes to the next timer at once. So a timer may fire before, after and between any steps of the others; and where
+//! nobody can go on and no timer is set, the checker reports a deadlock: that is how a lost wake-up is found.
+
+extern crate self as parking_lot;
+extern crate self as tokio;
+
+mod lock;
+pub mod sync;
+pub mod time;
+
+pub use lock::Mutex;
+
+/// What the gate's settings are read with.
+#[path = "../../src/diagnostic/mod.rs"]
+pub mod diagnostic;
+#[path = "../../src/gate/mod.rs"]
+pub mod gate;
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+
+/// Which of two came first.
+pub enum First<A, B> {
+    /// The one before.
+    One(A),
+    /// The one behind.
+    Other(B),
+}
+
+/// Waits for one of two; looks at the one before first.
+pub async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(value) = one.as_mut().poll(context) {
+            return Poll::Ready(First::One(value));
+        }
+        other.as_mut().poll(context).map(First::Other)
+    })
+    .await
+}
+
+/// As `tokio::select!`, in the one form that the gate uses.
+#[macro_export]
+macro_rules! select {
+    (biased; $one:pat = $a:expr => $then:expr, $other:pat = $b:expr => $else:expr $(,)?) => {
+        match $crate::first($a, $b).await {
+            $crate::First::One($one) => $then,
+            $crate::First::Other($other) => $else,
+        }
+    };
+}
