@@ -46,6 +46,8 @@ test: setup-test ## install what is missing, then check format and lints, run ev
 	@cargo fmt --all --check
 	@cargo clippy --locked --all-targets -- -D warnings
 	@cargo test --locked
+	@cargo clippy --locked --package tollbridge-model --all-targets -- -D warnings
+	@cargo test --locked --package tollbridge-model
 	@scripts/fuzz short
 
 fuzz: setup-test ## fuzz every decoder, half an hour each (FUZZ=SECONDS for another time, TARGETS="csv cobol" for some)

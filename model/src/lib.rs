@@ -27,22 +27,31 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::Poll;
 
-/// Which of two came first.
-pub enum First<A, B> {
-    /// The one before.
+/// Which of three came first.
+pub enum First<A, B, C> {
+    /// The first one.
     One(A),
-    /// The one behind.
-    Other(B),
+    /// The second one.
+    Two(B),
+    /// The third one.
+    Three(C),
 }
 
-/// Waits for one of two; looks at the one before first.
-pub async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
-    let (mut one, mut other) = (pin!(one), pin!(other));
+/// Waits for one of three; looks at them in their order.
+pub async fn first<A, B, C>(
+    one: impl Future<Output = A>,
+    two: impl Future<Output = B>,
+    three: impl Future<Output = C>,
+) -> First<A, B, C> {
+    let (mut one, mut two, mut three) = (pin!(one), pin!(two), pin!(three));
     std::future::poll_fn(|context| {
         if let Poll::Ready(value) = one.as_mut().poll(context) {
             return Poll::Ready(First::One(value));
         }
-        other.as_mut().poll(context).map(First::Other)
+        if let Poll::Ready(value) = two.as_mut().poll(context) {
+            return Poll::Ready(First::Two(value));
+        }
+        three.as_mut().poll(context).map(First::Three)
     })
     .await
 }
@@ -50,10 +59,11 @@ pub async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output
 /// As `tokio::select!`, in the one form that the gate uses.
 #[macro_export]
 macro_rules! select {
-    (biased; $one:pat = $a:expr => $then:expr, $other:pat = $b:expr => $else:expr $(,)?) => {
-        match $crate::first($a, $b).await {
-            $crate::First::One($one) => $then,
-            $crate::First::Other($other) => $else,
+    (biased; $one:pat = $a:expr => $first:expr, $two:pat = $b:expr => $second:block $three:pat = $c:expr => $third:block) => {
+        match $crate::first($a, $b, $c).await {
+            $crate::First::One($one) => $first,
+            $crate::First::Two($two) => $second,
+            $crate::First::Three($three) => $third,
         }
     };
 }

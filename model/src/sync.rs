@@ -1,5 +1,77 @@
 //! `tokio::sync`, as far as the gate uses it.
 
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::Mutex;
+
+/// Wakes all who wait when something has happened.
+pub struct Notify(Mutex<Notices>);
+
+struct Notices {
+    /// How often it happened.
+    count: u64,
+    next: u64,
+    waiting: BTreeMap<u64, Waker>,
+}
+
+/// Waits for the next time from when this was made.
+pub struct Notified<'n> {
+    notify: &'n Notify,
+    count: u64,
+    number: Option<u64>,
+}
+
+impl Notify {
+    /// With nobody who waits.
+    #[allow(clippy::new_without_default, reason = "as the real one is used")]
+    pub fn new() -> Notify {
+        Notify(Mutex::new(Notices { count: 0, next: 0, waiting: BTreeMap::new() }))
+    }
+
+    /// For the next time, also if that comes before this is looked at.
+    pub fn notified(&self) -> Notified<'_> {
+        Notified { notify: self, count: self.0.lock().count, number: None }
+    }
+
+    /// It has happened.
+    pub fn notify_waiters(&self) {
+        let waiting = {
+            let mut notices = self.0.lock();
+            notices.count += 1;
+            std::mem::take(&mut notices.waiting)
+        };
+        waiting.into_values().for_each(Waker::wake);
+    }
+}
+
+impl Future for Notified<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut notices = self.notify.0.lock();
+        if notices.count > self.count {
+            return Poll::Ready(());
+        }
+        let number = self.number.unwrap_or(notices.next);
+        notices.next += 1;
+        notices.waiting.insert(number, context.waker().clone());
+        drop(notices);
+        self.number = Some(number);
+        Poll::Pending
+    }
+}
+
+impl Drop for Notified<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.notify.0.lock().waiting.remove(&number);
+        }
+    }
+}
+
 /// A channel for one value. What was sent and not taken is dropped with the receiver, as the real one does.
 pub mod oneshot {
     use std::future::Future;

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
@@ -99,6 +99,8 @@ pub struct Gate {
     state: Mutex<State>,
     /// The places as all processes of the machine see them.
     slots: Option<Mutex<Slots>>,
+    /// A call lingers from now on: whoever waits has to look when its place comes back.
+    lingers: Notify,
 }
 
 /// How often a place is looked for that another process has: nobody announces it.
@@ -165,7 +167,15 @@ impl Gate {
             refused: 0,
         };
         let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Arc::new(Gate { backend, observer, origin: Instant::now(), began, state: Mutex::new(state), slots })
+        Arc::new(Gate {
+            backend,
+            observer,
+            origin: Instant::now(),
+            began,
+            state: Mutex::new(state),
+            slots,
+            lingers: Notify::new(),
+        })
     }
 
     /// The backend's name.
@@ -258,11 +268,13 @@ impl Gate {
         loop {
             // Lingering calls settle and a breaker opens by time alone: nobody announces it, so the waiters look after
             // it.
+            let lingers = self.lingers.notified();
             let next = self.state.lock().core.next_event().unwrap_or(Moment::MAX);
             let wake = self.origin + next.clamp(now, wait_until);
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.unwrap_or(Err(Refused::Closed)),
+                () = lingers => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.pump();
@@ -336,6 +348,9 @@ impl Gate {
             self.give_back(slot, end, now);
         }
         self.state.lock().core.end(grant, end, caller_stayed, now);
+        if matches!(end, End::Lost | End::Unseen) {
+            self.lingers.notify_waiters();
+        }
         if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
             observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tollbridge_model::gate::{Gate, Permit};
+use tollbridge_model::gate::{Ask, Gate, Permit, Refused};
 use tollbridge_model::time::{self, Instant};
 
 use crate::ms;
@@ -71,30 +71,23 @@ impl Backend {
             _ if number % 2 == 0 => time::sleep(ms(50)).await,
             _ => shuttle::future::yield_now().await,
         }
-        let ends = {
+        {
             let mut work = self.0.lock().unwrap();
             let now = work.began.elapsed();
             let ends = if matches!(going, Going::Lost | Going::Dropped) { now + ON_ITS_OWN } else { now };
             work.calls[number] = Some(ends);
-            ends
-        };
+        }
         match going {
             Going::Unused | Going::Answered => call.answered(),
             Going::Failed => call.failed(),
             Going::Lost => call.lost(),
             Going::Dropped => drop(call),
         }
-        let _ = ends;
         drop(permit);
     }
 
     /// Takes a place and makes a call.
-    pub(crate) async fn serve(
-        &self,
-        gate: &Arc<Gate>,
-        ask: tollbridge_model::gate::Ask,
-        going: Going,
-    ) -> Result<(), tollbridge_model::gate::Refused> {
+    pub(crate) async fn serve(&self, gate: &Arc<Gate>, ask: Ask, going: Going) -> Result<(), Refused> {
         let permit = gate.admit(ask).await?;
         self.call(permit, going).await;
         Ok(())

@@ -8,7 +8,7 @@ use tollbridge_model::gate::{Ask, Gate, Lane, Priority, Refused};
 use tollbridge_model::{First, first};
 
 use crate::backend::{Backend, Going};
-use crate::{all, check, config, is_at_rest, ms};
+use crate::{FOR_EVER, all, check, config, is_at_rest, ms};
 
 fn ask() -> Ask {
     Ask::new(Lane::Interactive)
@@ -66,7 +66,7 @@ fn who_leaves_takes_no_place_along() {
                     }
                 };
                 // The call itself is not dropped: only the wait is.
-                if let First::One(permit) = first(gate.admit(ask()), leaves).await {
+                if let First::One(permit) = first(gate.admit(ask()), leaves, std::future::pending::<()>()).await {
                     backend.call(permit.unwrap(), Going::Answered).await;
                 }
             })
@@ -87,15 +87,14 @@ fn who_leaves_takes_no_place_along() {
 fn a_deadline_in_the_moment_of_the_place_is_one_verdict() {
     check(|| async {
         let (gate, backend) = (Gate::new("erp", config(1), None), Backend::new(1));
-        let callers = [ms(0), ms(50), ms(50), ms(60), ms(100_000)].map(|wait| {
+        let callers = [ms(0), ms(50), ms(50), ms(60), FOR_EVER].map(|wait| {
             let (gate, backend) = (Arc::clone(&gate), backend.clone());
             spawn(async move { backend.serve(&gate, ask().wait(wait), Going::Answered).await })
         });
         let verdicts = all(callers.into()).await;
-        assert!(verdicts.iter().all(|verdict| matches!(
-            verdict,
-            Ok(()) | Err(Refused::Deadline | Refused::TooLong { .. })
-        )));
+        assert!(
+            verdicts.iter().all(|verdict| matches!(verdict, Ok(()) | Err(Refused::Deadline | Refused::TooLong { .. })))
+        );
         assert_eq!(verdicts[4], Ok(()), "who has time enough is served");
         let (status, served) = (gate.status(), verdicts.iter().filter(|verdict| verdict.is_ok()).count() as u64);
         assert_eq!(status.refused, 5 - served);

@@ -7,7 +7,7 @@ use tollbridge_model::gate::{Ask, Gate, Lane, Refused};
 use tollbridge_model::time;
 
 use crate::backend::{Backend, Going};
-use crate::{all, check, config, is_at_rest, ms};
+use crate::{all, check, check_some, config, is_at_rest, ms};
 
 fn ask() -> Ask {
     Ask::new(Lane::Interactive)
@@ -72,7 +72,8 @@ fn the_end_sends_everybody_home_once() {
 /// Two gates over the same files are as two processes.
 #[test]
 fn two_processes_keep_one_cap_and_both_come_through() {
-    check(|| async {
+    // Files take longer than locks.
+    check_some(150, || async {
         let folder = tempfile::tempdir().unwrap();
         let gate = || Gate::shared("erp", config(1), None, folder.path()).unwrap();
         let (gates, backend) = ([gate(), gate()], Backend::new(1));

@@ -44,16 +44,22 @@ fn config(max_in_flight: usize) -> gate::Config {
 
 /// Runs this under many schedules.
 fn check<F: Future<Output = ()> + 'static>(story: fn() -> F) {
-    run(RandomScheduler::new_from_seed(0x0070_11B0, SCHEDULES), story);
-    run(PctScheduler::new_from_seed(0x0070_11B1, 3, SCHEDULES), story);
+    check_some(SCHEDULES, story);
 }
 
-fn run<F: Future<Output = ()> + 'static>(scheduler: impl Scheduler + 'static, story: fn() -> F) {
+/// Runs this under so many schedules of each kind.
+fn check_some<F: Future<Output = ()> + 'static>(schedules: usize, story: fn() -> F) {
+    run(RandomScheduler::new_from_seed(0x0070_11B0, schedules), schedules, story);
+    run(PctScheduler::new_from_seed(0x0070_11B1, 3, schedules), schedules, story);
+}
+
+fn run<F: Future<Output = ()> + 'static>(scheduler: impl Scheduler + 'static, schedules: usize, story: fn() -> F) {
     let mut config = Config::new();
     config.stack_size = 512 * 1024;
     config.failure_persistence = FailurePersistence::Print;
+    config.silence_warnings = true;
     let runner = Runner::new(scheduler, config);
-    let schedules = runner.run(move || {
+    let done = runner.run(move || {
         shuttle::future::block_on(async {
             let clock = shuttle::future::spawn(time::run_clock());
             story().await;
@@ -61,7 +67,7 @@ fn run<F: Future<Output = ()> + 'static>(scheduler: impl Scheduler + 'static, st
             clock.await.unwrap();
         });
     });
-    assert_eq!(schedules, SCHEDULES);
+    assert_eq!(done, schedules);
 }
 
 /// Waits for all of these.

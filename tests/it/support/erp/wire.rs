@@ -10,11 +10,7 @@ use tokio::sync::watch;
 use super::{Shared, State};
 
 /// Accepts connections while the ERP is up, until it is over.
-pub(super) async fn listen(
-    listener: std::net::TcpListener,
-    shared: Arc<Shared>,
-    mut changes: watch::Receiver<State>,
-) {
+pub(super) async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>, mut changes: watch::Receiver<State>) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(TcpListener::from_std(listener).unwrap());
     loop {
@@ -156,7 +152,8 @@ fn answer(key: &str, note: usize, fault: bool) -> Vec<u8> {
         <soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body>";
     const CLOSE: &str = "</soap:Body></soap:Envelope>";
     let (status, inner) = if fault {
-        let fault = "<soap:Fault><faultcode>soap:Server</faultcode><faultstring>no such order</faultstring></soap:Fault>";
+        let fault =
+            "<soap:Fault><faultcode>soap:Server</faultcode><faultstring>no such order</faultstring></soap:Fault>";
         ("500 Internal Server Error", fault.to_owned())
     } else {
         let note = "n".repeat(note);
@@ -167,8 +164,7 @@ fn answer(key: &str, note: usize, fault: bool) -> Vec<u8> {
         ("200 OK", order)
     };
     let length = OPEN.len() + inner.len() + CLOSE.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: {length}\r\n\r\n"
-    );
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: {length}\r\n\r\n");
     [head.as_bytes(), OPEN.as_bytes(), inner.as_bytes(), CLOSE.as_bytes()].concat()
 }
