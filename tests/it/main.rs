@@ -16,6 +16,7 @@ mod demo;
 mod edi;
 mod encode;
 mod facade;
+mod gate_proofs;
 mod gnucobol;
 mod inspect;
 mod kill;

@@ -60,11 +60,14 @@ fn the_end_sends_everybody_home_once() {
                 spawn(async move { backend.serve(&gate, ask(), Going::Answered).await })
             })
             .collect();
+        // Whoever waits waits for the end alone, should this one have come first.
+        let held = gate.acquire(Lane::Interactive, Some(ms(0))).await;
         gate.close();
         let verdicts = all(callers).await;
+        drop(held);
         assert!(verdicts.iter().all(|verdict| matches!(verdict, Ok(()) | Err(Refused::Closed))), "{verdicts:?}");
         let status = gate.status();
-        assert_eq!(status.granted + status.refused, 4, "each had one verdict");
+        assert_eq!(status.granted + status.refused, 5, "each had one verdict");
         assert_eq!((status.in_flight(), status.queued.iter().sum::<usize>()), (0, 0));
     });
 }

@@ -7,3 +7,4 @@ pub(crate) mod dice;
 pub(crate) mod erp;
 pub(crate) mod fairness;
 pub(crate) mod load;
+pub(crate) mod seat;

@@ -98,6 +98,7 @@ pub(crate) struct Erp {
     address: SocketAddr,
     shared: Arc<Shared>,
     state: watch::Sender<State>,
+    cuts: watch::Sender<usize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -109,12 +110,13 @@ impl Erp {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let (state, changes) = watch::channel(State::Up);
+        let (cuts, cut) = watch::channel(0);
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("erp".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(wire::listen(listener, of_thread, changes));
+            runtime.block_on(wire::listen(listener, of_thread, changes, cut));
         });
-        Erp { address, shared, state, thread: Some(thread.unwrap()) }
+        Erp { address, shared, state, cuts, thread: Some(thread.unwrap()) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -145,6 +147,11 @@ impl Erp {
     /// Comes back, at the same address.
     pub(crate) fn come_back(&self) {
         self.state.send_replace(State::Up);
+    }
+
+    /// All connections are reset, but the work goes on: what stands between has failed.
+    pub(crate) fn cut(&self) {
+        self.cuts.send_modify(|count| *count += 1);
     }
 
     /// Changes how it answers.

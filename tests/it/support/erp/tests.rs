@@ -78,6 +78,19 @@ fn it_stalls_dies_and_comes_back_by_command() {
 }
 
 #[test]
+fn it_works_on_when_its_connections_are_cut_off() {
+    let erp = Erp::start(Settings::default());
+    let load = Load::start(vec![Kind::new("c", erp.address(), Via::Soap, Coming::Once(4))], seconds(0.1), 1);
+    load.until(seconds(0.02));
+    erp.cut();
+    let outcome = load.join();
+    assert_eq!(outcome.count(|fate| matches!(fate, Fate::Broken(_))), 4, "{:?}", outcome.fates());
+    let trace = erp.at_rest();
+    assert_eq!((trace.calls.len(), trace.cut), (4, 4));
+    assert!(trace.calls.iter().all(|call| call.ended.unwrap() - call.began >= seconds(0.04)), "{:?}", trace.calls);
+}
+
+#[test]
 fn its_manners_change_while_it_runs() {
     let erp = Erp::start(Settings::default());
     let once = |manner| {

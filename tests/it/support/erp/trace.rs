@@ -26,6 +26,8 @@ pub(crate) struct Trace {
     pub(crate) most: usize,
     /// How often it was locked because of too many.
     pub(crate) halts: usize,
+    /// Calls whose connection was cut off while the work went on.
+    pub(crate) cut: usize,
 }
 
 impl Trace {

@@ -1,5 +1,6 @@
 //! The ERP's HTTP: requests in, work, answers out.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub(super) async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>,
             (State::Up, Some(listening)) => tokio::select! {
                 accepted = listening.accept() => {
                     if let Ok((stream, _)) = accepted {
-                        tokio::spawn(serve(stream, Arc::clone(&shared), changes.clone()));
+                        tokio::spawn(serve(stream, Arc::clone(&shared), changes.clone(), cuts.clone()));
                     }
                 }
                 _ = changes.changed() => {}
@@ -41,7 +42,13 @@ pub(super) async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>,
 }
 
 /// Answers the requests of one connection, one after the other.
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>, mut changes: watch::Receiver<State>) {
+async fn serve(
+    mut stream: TcpStream,
+    shared: Arc<Shared>,
+    mut changes: watch::Receiver<State>,
+    mut cuts: watch::Receiver<usize>,
+) {
+    cuts.mark_unchanged();
     let _ = stream.set_nodelay(true);
     // Accepted in the moment it died.
     if *changes.borrow_and_update() != State::Up {
@@ -52,18 +59,35 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>, mut changes: watch::R
         let key = tokio::select! {
             key = request(&mut stream, &mut buffer) => key,
             _ = changes.changed() => return reset(&stream),
+            _ = cuts.changed() => return reset(&stream),
         };
         let Some(key) = key else { return };
         let (call, took) = shared.floor().begin(key.clone(), shared.now());
-        let served = tokio::select! {
-            stays = work(&mut stream, &mut buffer, &shared, call, took) => Some(stays),
-            _ = changes.changed() => None,
+        let end = {
+            let toil = toil(&shared, took);
+            tokio::pin!(toil);
+            let end = tokio::select! {
+                end = attended(&mut stream, &mut buffer, &shared, call, toil.as_mut()) => end,
+                _ = cuts.changed() => End::Cut,
+                _ = changes.changed() => End::Died,
+            };
+            if end == End::Cut {
+                shared.floor().cut();
+                reset(&stream);
+                drop(stream);
+                tokio::select! {
+                    () = toil => {}
+                    _ = changes.changed() => {}
+                }
+                return shared.floor().end(call, shared.now());
+            }
+            end
         };
         shared.floor().end(call, shared.now());
-        match served {
-            None => return reset(&stream),
-            Some(false) => return,
-            Some(true) => {}
+        match end {
+            End::Done => {}
+            End::Left => return,
+            End::Cut | End::Died => return reset(&stream),
         }
         let manner = shared.floor().manner;
         let answer = answer(&key, shared.settings.note, manner.fault);
@@ -83,32 +107,52 @@ fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-/// Works on a call to its end, whether or not the caller stays; answers whether it has stayed.
-async fn work(stream: &mut TcpStream, buffer: &mut Vec<u8>, shared: &Shared, call: usize, took: Duration) -> bool {
-    let mut stays = true;
-    let toil = async {
-        let due = shared.floor().worked(shared.now()) + took;
-        loop {
-            let left = shared.floor().left_until(due, shared.now());
-            if left.is_zero() {
-                break;
-            }
-            tokio::time::sleep(left).await;
+/// How the work on a call ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    /// The caller waits for the answer.
+    Done,
+    /// It is done, but the caller has hung up.
+    Left,
+    /// The connection was cut off; the work goes on.
+    Cut,
+    /// With the ERP itself.
+    Died,
+}
+
+/// The work of one call.
+async fn toil(shared: &Shared, took: Duration) {
+    let due = shared.floor().worked(shared.now()) + took;
+    loop {
+        let left = shared.floor().left_until(due, shared.now());
+        if left.is_zero() {
+            break;
         }
-        let after = shared.floor().manner.first_byte_after;
-        if !after.is_zero() {
-            tokio::time::sleep(after).await;
-        }
-    };
-    tokio::pin!(toil);
+        tokio::time::sleep(left).await;
+    }
+    let after = shared.floor().manner.first_byte_after;
+    if !after.is_zero() {
+        tokio::time::sleep(after).await;
+    }
+}
+
+/// Works on a call to its end, whether or not the caller stays.
+async fn attended(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    shared: &Shared,
+    call: usize,
+    mut toil: Pin<&mut impl Future<Output = ()>>,
+) -> End {
+    let mut end = End::Done;
     let mut bytes = [0; 1024];
     loop {
         tokio::select! {
-            () = &mut toil => return stays,
-            read = stream.read(&mut bytes), if stays => match read {
+            () = &mut toil => return end,
+            read = stream.read(&mut bytes), if end == End::Done => match read {
                 Ok(count) if count > 0 => buffer.extend_from_slice(&bytes[..count]),
                 _ => {
-                    stays = false;
+                    end = End::Left;
                     shared.floor().left(call, shared.now());
                 }
             },

@@ -19,6 +19,7 @@ pub(super) struct Floor {
     /// The time of all locks before it.
     locked_before: Duration,
     halts: usize,
+    cut: usize,
 }
 
 impl Floor {
@@ -33,6 +34,7 @@ impl Floor {
             lock: None,
             locked_before: Duration::ZERO,
             halts: 0,
+            cut: 0,
         }
     }
 
@@ -53,6 +55,11 @@ impl Floor {
     /// The caller of a call has hung up.
     pub(super) fn left(&mut self, call: usize, now: Duration) {
         self.calls[call].left.get_or_insert(now);
+    }
+
+    /// The connection of a call was cut off.
+    pub(super) fn cut(&mut self) {
+        self.cut += 1;
     }
 
     /// Work on a call has ended, done or not.
@@ -93,6 +100,6 @@ impl Floor {
     }
 
     pub(super) fn trace(&self) -> Trace {
-        Trace { calls: self.calls.clone(), at_work: self.at_work, most: self.most, halts: self.halts }
+        Trace { calls: self.calls.clone(), at_work: self.at_work, most: self.most, halts: self.halts, cut: self.cut }
     }
 }
