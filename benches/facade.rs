@@ -29,7 +29,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tollbridge::facade::{self, Facade, Setup};
 use tollbridge::http::{AuthConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve};
-use tollbridge::mapping::{Exposure, FieldType, QueryField};
+use tollbridge::landing::{self, Landing};
+use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
+use tollbridge::pipeline::Bridge;
+use tollbridge::pipeline::live::Live;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
@@ -119,13 +122,17 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
     let limits = ConnectionLimits::from(&server);
     let (key, stored) = generate_key("bench", &["orders:read".to_owned()]).unwrap();
     staging.add_api_key(stored).await.unwrap();
+    let metrics = Arc::new(Metrics::new());
+    let landing = landing::Config { path: path.with_extension("landing"), keep: Duration::from_secs(60) };
+    let bridge = Bridge::new(staging.clone(), Arc::new(Landing::open(&landing).unwrap()), metrics.clone());
     let facade = Arc::new(Facade::new(Setup {
         staging,
         server,
         auth: AuthConfig::default(),
         cursor_secret: [1; 32],
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         health,
+        live: Arc::new(Live::new(Arc::new(bridge))),
     }));
     facade.publish(vec![exposure()]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -143,7 +150,9 @@ fn exposure() -> Exposure {
         filter: vec![QueryField { path: "status".to_owned(), field_type: FieldType::String }],
         sort: Vec::new(),
         read_scope: "orders:read".to_owned(),
+        mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
+        stale_if_error: None,
         schema: json!({ "type": "object" }),
     }
 }

@@ -8,11 +8,64 @@ pub mod files;
 pub mod ftps;
 pub mod inbox;
 pub mod sftp;
+pub mod soap;
+mod tls;
 
 use std::path::Path;
 
 use crate::diagnostic::{Section, Table};
 use inbox::Door;
+
+/// The settings of a legacy system of any kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdapterConfig {
+    /// It puts files into an inbox.
+    Inbox(InboxConfig),
+    /// It is called.
+    Soap(soap::Config),
+}
+
+impl AdapterConfig {
+    /// Every kind, by the key of its table.
+    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap"];
+
+    /// The keys of a kind's table.
+    pub fn section(kind: &str) -> Option<&'static Section> {
+        match kind {
+            "soap" => Some(&soap::SECTION),
+            _ => InboxConfig::section(kind),
+        }
+    }
+
+    /// Reads the table of a kind; relative paths start at `base`. `None` after a fault was reported.
+    pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<AdapterConfig> {
+        match kind {
+            "soap" => soap::Config::read(table, base).map(AdapterConfig::Soap),
+            _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
+        }
+    }
+
+    /// Whether it is called, record by record.
+    pub fn is_service(&self) -> bool {
+        matches!(self, AdapterConfig::Soap(_))
+    }
+
+    /// Where the system is, for people.
+    pub fn place(&self) -> String {
+        match self {
+            AdapterConfig::Inbox(inbox) => inbox.door().place(),
+            AdapterConfig::Soap(soap) => soap.endpoint.describe(),
+        }
+    }
+
+    /// What a person should know of it although it works.
+    pub fn doubts(&self) -> Vec<String> {
+        match self {
+            AdapterConfig::Inbox(inbox) => inbox.door().doubts(),
+            AdapterConfig::Soap(soap) => soap.doubts(),
+        }
+    }
+}
 
 /// The settings of an inbox of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +79,7 @@ pub enum InboxConfig {
 }
 
 impl InboxConfig {
-    /// The kinds of backend that have an inbox, by the key of their table.
-    pub const KINDS: &[&str] = &["files", "sftp", "ftps"];
-
-    /// The keys of a kind's table.
-    pub fn section(kind: &str) -> Option<&'static Section> {
+    fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "files" => Some(&files::SECTION),
             "sftp" => Some(&sftp::SECTION),
@@ -39,8 +88,7 @@ impl InboxConfig {
         }
     }
 
-    /// Reads the table of a kind; relative paths start at `base`. `None` after a fault was reported.
-    pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<InboxConfig> {
+    fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<InboxConfig> {
         match kind {
             "files" => files::Config::read(table, base).map(InboxConfig::Files),
             "sftp" => sftp::Config::read(table, base).map(InboxConfig::Sftp),

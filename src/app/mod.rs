@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::adapters::{AdapterConfig, soap};
 use crate::config::{Config, Loaded};
 use crate::facade::column_of;
-use crate::gate::{Gate, Lane, Observer, Refused};
+use crate::gate::{Gate, Lane, Observer, Permit, Refused};
 use crate::landing::{Landing, LandingError};
 use crate::mapping::Exposure;
-use crate::pipeline::{Backend, Bridge, PipelineError, World};
+use crate::pipeline::{Backend, Bridge, PipelineError, Reach, World};
 use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
@@ -79,7 +80,8 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
     let before = bridge.world.load_full();
     let mut gates = HashMap::new();
     for name in loaded.config.backends.keys().filter(|name| !before.backends.contains_key(*name)) {
-        let watch = Arc::new(GateWatch(bridge.metrics.gate(name)));
+        let is_service = loaded.config.backends.get(name).is_some_and(|backend| backend.adapter.is_service());
+        let watch = Arc::new(GateWatch { metrics: bridge.metrics.gate(name), times_calls: !is_service });
         gates.insert(name.clone(), gate(&loaded.config, name, Some(watch))?);
     }
     let mut backends = HashMap::new();
@@ -89,9 +91,8 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
             continue;
         };
         gate.reconfigure(config.gate.clone());
-        let door = config.inbox.door();
-        door.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
-        backends.insert(name.clone(), Arc::new(Backend { gate, door }));
+        config.adapter.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        backends.insert(name.clone(), Arc::new(Backend { gate, reach: reach(&config.adapter) }));
     }
     for (name, gone) in &before.backends {
         if !backends.contains_key(name) {
@@ -116,7 +117,7 @@ fn gate(config: &Config, name: &str, observer: Option<Arc<dyn Observer>>) -> Res
 
 /// What a person should know of the backends although they work.
 pub fn doubts(loaded: &Loaded) -> Vec<String> {
-    loaded.config.backends.values().flat_map(|config| config.inbox.door().doubts()).collect()
+    loaded.config.backends.values().flat_map(|config| config.adapter.doubts()).collect()
 }
 
 /// Reaches every backend once, through its gate. Good answers are what a person should know all the same.
@@ -130,17 +131,37 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, Pipeline
                 continue;
             }
         };
-        let door = config.inbox.door();
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
-            Ok(permit) => match tokio::task::spawn_blocking(move || door.probe(&permit)).await {
-                Ok(probed) => probed.map_err(PipelineError::from),
-                Err(_) => Err(PipelineError::Died { file: "the inbox".to_owned() }),
-            },
+            Ok(permit) => probe_one(&reach(&config.adapter), permit).await,
             Err(source) => Err(PipelineError::Gate { backend: name.clone(), source }),
         };
         results.push((name.clone(), result));
     }
     results
+}
+
+/// Reaches one backend. Good answers are what a person should know all the same.
+async fn probe_one(reach: &Reach, permit: Permit) -> Result<Vec<String>, PipelineError> {
+    match reach {
+        Reach::Inbox(door) => {
+            let door = Arc::clone(door);
+            let probed = tokio::task::spawn_blocking(move || door.probe(&permit)).await;
+            probed.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })?.map_err(PipelineError::from)
+        }
+        Reach::Service(service) => {
+            let service = Arc::clone(service);
+            let probed = tokio::spawn(async move { service.probe(&permit).await }).await;
+            probed.map_err(|_| PipelineError::Died { file: "the service".to_owned() })?.map_err(PipelineError::from)
+        }
+    }
+}
+
+/// The adapter of a backend. Touches nothing yet.
+fn reach(config: &AdapterConfig) -> Reach {
+    match config {
+        AdapterConfig::Inbox(inbox) => Reach::Inbox(Arc::new(inbox.door())),
+        AdapterConfig::Soap(soap) => Reach::Service(Arc::new(soap::Service::new(soap.clone()))),
+    }
 }
 
 fn specs(loaded: &Loaded) -> Vec<ResourceSpec> {
@@ -160,7 +181,11 @@ fn spec(exposure: &Exposure) -> ResourceSpec {
 }
 
 /// Tells the metrics what a gate does.
-struct GateWatch(GateMetrics);
+struct GateWatch {
+    metrics: GateMetrics,
+    /// Whether the gate tells how long calls took. Live reads tell it themselves, and how they ended.
+    times_calls: bool,
+}
 
 impl Observer for GateWatch {
     fn granted(&self, lane: Lane, wait: Duration) {
@@ -168,14 +193,16 @@ impl Observer for GateWatch {
             Lane::Sync => telemetry::Lane::Sync,
             Lane::Health | Lane::Interactive | Lane::Operator => telemetry::Lane::Interactive,
         };
-        self.0.waited(lane, wait);
+        self.metrics.waited(lane, wait);
     }
 
     fn refused(&self, reason: Refused) {
-        self.0.rejected(reason.as_str());
+        self.metrics.rejected(reason.as_str());
     }
 
     fn ended(&self, answered: bool, held: Duration) {
-        self.0.call_ended(if answered { "answered" } else { "unanswered" }, held);
+        if self.times_calls {
+            self.metrics.call_ended(if answered { "answered" } else { "unanswered" }, held);
+        }
     }
 }

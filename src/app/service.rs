@@ -24,6 +24,7 @@ use crate::facade::{self, Facade};
 use crate::http::{self, ConnectionLimits, Health};
 use crate::mapping::Exposure;
 use crate::pipeline::Bridge;
+use crate::pipeline::live::Live;
 use crate::pipeline::scheduler::Scheduler;
 use crate::record::ResourceId;
 
@@ -138,6 +139,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         None => None,
     };
     let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
+    let live = Arc::new(Live::new(Arc::clone(&bridge)));
     let facade = Arc::new(Facade::new(facade::Setup {
         staging: Arc::clone(&bridge.staging),
         server: server.clone(),
@@ -145,6 +147,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         cursor_secret,
         metrics: Arc::clone(&bridge.metrics),
         health: Arc::clone(&health),
+        live: Arc::clone(&live),
     }));
     facade.publish(exposures(&loaded));
     let service = Arc::new(Service {
@@ -211,6 +214,15 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     }
     for backend in bridge.world.load().backends.values() {
         backend.gate.close();
+    }
+    // What a backend has begun is waited for: its place is free when it is done. What is left keeps its place, as that of
+    // a process that died.
+    let calls = live.finish(patience_until.saturating_duration_since(Instant::now())).await;
+    if calls > 0 {
+        tracing::warn!(
+            calls,
+            "backends have not answered in time; the places of these calls settle after the next start"
+        );
     }
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Context, Exit, exit_of, output};
 use crate::gate::Lane;
-use crate::mapping::Plan;
+use crate::mapping::{Origin, Plan};
 use crate::pipeline::progress::Progress;
 use crate::pipeline::sync::{Request, Summary};
 use crate::pipeline::{Bridge, PipelineError};
@@ -42,7 +42,8 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             Ok(plan) => vec![Arc::clone(plan)],
             Err(error) => return super::fail(&error),
         },
-        None => world.plans.clone(),
+        // What is read record by record has no run.
+        None => world.plans.iter().filter(|plan| matches!(plan.origin, Origin::Files(_))).cloned().collect(),
     };
     let bar = tokio::spawn(show(Arc::clone(&bridge)));
     let interrupted = tokio::spawn(stop_on_interrupt(Arc::clone(&bridge)));

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse};
-use crate::mapping::{self, Plan};
+use crate::mapping::{self, Origin, Plan};
 use crate::record::ResourceId;
 
 /// Compiles all mappings of a folder, in order of their file names.
-pub(super) fn load(folder: &Path, backends: &[String], faults: &Faults) -> Vec<Arc<Plan>> {
+pub(super) fn load(folder: &Path, backends: &[(String, Option<&'static str>)], faults: &Faults) -> Vec<Arc<Plan>> {
     let mut plans = Vec::new();
     let mut seen: HashMap<ResourceId, String> = HashMap::new();
     for path in files(folder, faults) {
@@ -31,14 +31,24 @@ pub(super) fn load(folder: &Path, backends: &[String], faults: &Faults) -> Vec<A
             continue;
         }
         seen.insert(id, source.name.clone());
-        if !backends.contains(&plan.backend) {
+        let Some((_, kind)) = backends.iter().find(|(name, _)| *name == plan.backend) else {
             let message = format!("there is no backend `{}` in tollbridge.toml", plan.backend);
-            let known = backends.join(", ");
-            let help = match nearest(&plan.backend, backends.iter().map(String::as_str)) {
+            let names = || backends.iter().map(|(name, _)| name.as_str());
+            let help = match nearest(&plan.backend, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the backends are: {known}"),
+                None => format!("the backends are: {}", names().collect::<Vec<_>>().join(", ")),
             };
             faults.push(at(&source, &["source", "backend"]).fault(message).help(help));
+            continue;
+        };
+        // Where the kind is not clear that is a fault already.
+        let is_called = matches!(plan.origin, Origin::Call(_));
+        if let Some(kind) = kind.filter(|kind| (*kind == "soap") != is_called) {
+            let message = match is_called {
+                true => format!("backend `{}` is no SOAP service: it has an inbox (`{kind}`)", plan.backend),
+                false => format!("backend `{}` has no files: it is called (`{kind}`)", plan.backend),
+            };
+            faults.push(at(&source, &["source", "backend"]).fault(message));
             continue;
         }
         plans.push(Arc::new(plan));

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
-use crate::adapters::InboxConfig;
+use crate::adapters::AdapterConfig;
 use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, Table, parse};
 use crate::mapping::Plan;
 use crate::{gate, http, landing, telemetry};
@@ -30,7 +30,7 @@ pub const DEFAULT_PATHS: [&str; 2] = ["tollbridge.toml", "/etc/tollbridge/tollbr
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackendConfig {
     /// The adapter's.
-    pub inbox: InboxConfig,
+    pub adapter: AdapterConfig,
     /// The gate's.
     pub gate: gate::Config,
 }
@@ -155,7 +155,7 @@ pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>
     let config = read(path, &root, &faults);
     // The mappings are judged even where the configuration has faults of its own.
     let folder = base(path).join(sections::mappings_folder(&root));
-    let plans = mappings::load(&folder, &sections::backend_names(&root), &faults);
+    let plans = mappings::load(&folder, &sections::backend_kinds(&root), &faults);
     match config {
         Some(config) if faults.is_empty() => Ok(Loaded { config, plans }),
         _ => Err(LoadError::Faults(faults.into_sorted())),

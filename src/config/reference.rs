@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::sections;
-use crate::adapters::InboxConfig;
+use crate::adapters::{AdapterConfig, soap};
 use crate::diagnostic::{Presence, Section};
 use crate::{gate, http, mapping, telemetry};
 
@@ -11,8 +11,8 @@ use crate::{gate, http, mapping, telemetry};
 pub fn config_reference() -> String {
     let mut all =
         vec![&sections::ROOT, &http::SERVER, &http::AUTH, &sections::STAGING, &sections::LANDING, &sections::BACKEND];
-    all.extend(InboxConfig::KINDS.iter().filter_map(|kind| InboxConfig::section(kind)));
-    all.extend([&gate::SECTION, &gate::BREAKER, &telemetry::SECTION]);
+    all.extend(AdapterConfig::KINDS.iter().filter_map(|kind| AdapterConfig::section(kind)));
+    all.extend([&soap::BASIC, &gate::SECTION, &gate::BREAKER, &telemetry::SECTION]);
     render(&all)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::BackendConfig;
-use crate::adapters::InboxConfig;
+use crate::adapters::AdapterConfig;
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, Table, Written};
 use crate::{gate, landing};
 
@@ -63,6 +63,7 @@ pub(super) static BACKEND: Section = Section {
         Key { name: "files", shape: "table", presence: Presence::Optional, doc: "it writes files into a folder" },
         Key { name: "sftp", shape: "table", presence: Presence::Optional, doc: "it puts files on an SFTP server" },
         Key { name: "ftps", shape: "table", presence: Presence::Optional, doc: "it puts files on an FTP server" },
+        Key { name: "soap", shape: "table", presence: Presence::Optional, doc: "it is a SOAP service" },
         Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
     ],
 };
@@ -121,10 +122,17 @@ pub(super) fn mappings_folder(root: &Node) -> String {
     folder.unwrap_or_else(|| "mappings".to_owned())
 }
 
-/// The names of all backends, for messages about mappings, even of those with faults.
-pub(super) fn backend_names(root: &Node) -> Vec<String> {
+/// The names of all backends with their kinds, even of those with faults; `None` where the kind is not clear.
+pub(super) fn backend_kinds(root: &Node) -> Vec<(String, Option<&'static str>)> {
     let backends = root.as_table().and_then(|entries| entries.get("backends")).and_then(Node::as_table);
-    backends.map(|entries| entries.keys().cloned().collect()).unwrap_or_default()
+    let kind = |node: &Node| {
+        let mut written = AdapterConfig::KINDS
+            .iter()
+            .copied()
+            .filter(|kind| node.as_table().is_some_and(|entries| entries.contains_key(*kind)));
+        written.next().filter(|_| written.next().is_none())
+    };
+    backends.into_iter().flatten().map(|(name, node)| (name.clone(), kind(node))).collect()
 }
 
 /// Reads all backends; those with faults are left out.
@@ -135,27 +143,27 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
     let mut backends = BTreeMap::new();
     for (name, node) in table.free("backends") {
         let Some(backend) = Table::new(node, &BACKEND, faults) else { continue };
-        let kind = backend.exactly_one(InboxConfig::KINDS);
-        let inbox = kind.zip(kind.and_then(InboxConfig::section)).and_then(|(kind, section)| {
-            part(&backend, kind, section, faults, |table| InboxConfig::read(kind, table, base))
+        let kind = backend.exactly_one(AdapterConfig::KINDS);
+        let adapter = kind.zip(kind.and_then(AdapterConfig::section)).and_then(|(kind, section)| {
+            part(&backend, kind, section, faults, |table| AdapterConfig::read(kind, table, base))
         });
         let gate = part(&backend, "gate", &gate::SECTION, faults, gate::Config::read);
-        if let (Some(inbox), Some(gate)) = (inbox, gate) {
-            let place = inbox.door().place();
-            let same = |(_, other): &(&String, &BackendConfig)| same_place(&other.inbox.door().place(), &place);
+        if let (Some(adapter), Some(gate)) = (adapter, gate) {
+            let place = adapter.place();
+            let same = |(_, other): &(&String, &BackendConfig)| same_place(&other.adapter.place(), &place);
             if let Some((other, _)) = backends.iter().find(same) {
-                let message = format!("backend `{other}` has the same inbox, {place}");
+                let message = format!("backend `{other}` is at the same place, {place}");
                 let help = "an old system has one gate: let the mappings name one backend";
                 faults.push(node.key_fault(message).help(help));
                 continue;
             }
-            backends.insert(name.to_owned(), BackendConfig { inbox, gate });
+            backends.insert(name.to_owned(), BackendConfig { adapter, gate });
         }
     }
     backends
 }
 
-/// Whether two inboxes are one folder, however it is written.
+/// Whether two places are one, however it is written.
 fn same_place(one: &str, other: &str) -> bool {
     let real = |place: &str| std::fs::canonicalize(place).ok();
     one == other || real(one).is_some_and(|one| real(other) == Some(one))

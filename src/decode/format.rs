@@ -193,7 +193,7 @@ pub(super) const FILES: Key = Key {
     doc: "file names to take from the backend's inbox, with `*` and `?`",
 };
 /// See [`FILES`].
-pub(super) const SKIP: Key = Key {
+pub const SKIP: Key = Key {
     name: "skip",
     shape: "condition or array of conditions",
     presence: Presence::Optional,

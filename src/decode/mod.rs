@@ -40,7 +40,7 @@ use crate::record::{Layout, Part, Position, RawRecord, Reject};
 pub use code_page::{CodePage, UnknownCodePage};
 pub use compression::{Compression, Packing};
 pub use encode::{EncodeFault, Encoder, Json, JsonFault};
-pub use format::{Format, Place, Trim};
+pub use format::{Format, Place, SKIP, Trim};
 pub use json::{Blank, JsonOptions};
 pub use reader::{Item, Reader, Resume, StreamFault, Stretch};
 

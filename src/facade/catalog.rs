@@ -114,6 +114,7 @@ impl Published {
             "key": exposure.key,
             "filter": names(&exposure.filter),
             "sort": names(&exposure.sort),
+            "mode": exposure.mode.as_str(),
             "max_age_seconds": exposure.max_age.map(|age| age.as_secs()),
         })
     }
@@ -154,7 +155,9 @@ pub(super) mod tests {
             ],
             sort: vec![day, amount],
             read_scope: format!("{name}:read"),
+            mode: crate::mapping::Mode::Staged,
             max_age: None,
+            stale_if_error: None,
             schema: json!({ "type": "object", "properties": {
                 "order_no": { "type": "string" },
                 "status": { "type": ["string", "null"] },

@@ -4,7 +4,8 @@
 //! calls, which resource, may they; then the route's own module asks staging and writes the answer. What is
 //! around it (limits, time, panics, problems, ids, metrics) is the edge's work in `http`.
 //!
-//! The facade is built from [`Exposure`]s and a [`Staging`]; it knows no mapping, no adapter, no database.
+//! The facade is built from [`Exposure`]s, a [`Staging`], and [`Live`] for what is answered from a backend; it knows no
+//! mapping, no adapter, no database.
 //! Documents are stored as the JSON bytes that are served, so it copies them and never parses them, unless a
 //! caller asks for some of their fields only.
 
@@ -16,6 +17,7 @@ mod cursor;
 mod docs;
 mod lineage;
 mod list;
+mod live;
 mod openapi;
 mod pieces;
 mod projection;
@@ -40,7 +42,8 @@ use crate::http::{
     AuthConfig, Authenticator, Caller, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, json_answer,
     parameters,
 };
-use crate::mapping::Exposure;
+use crate::mapping::{Exposure, Mode};
+use crate::pipeline::live::Live;
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
 use catalog::Catalog;
@@ -66,6 +69,8 @@ pub struct Setup {
     pub metrics: Arc<Metrics>,
     /// Told what is published; shared with the console.
     pub health: Arc<Health>,
+    /// Reads what is answered from a backend.
+    pub live: Arc<Live>,
 }
 
 /// The REST API. Make one, [`publish`](Facade::publish) to it, and serve its [`router`].
@@ -77,6 +82,7 @@ pub struct Facade {
     edge: Edge,
     routes: RouteTable,
     health: Arc<Health>,
+    live: Arc<Live>,
     server: ServerConfig,
 }
 
@@ -93,6 +99,7 @@ impl Facade {
             edge: Edge::new(Limits::from(&setup.server), hosts),
             routes: RouteTable::new(&setup.metrics),
             health: setup.health,
+            live: setup.live,
             server: setup.server,
         }
     }
@@ -128,8 +135,12 @@ impl Facade {
         let published = catalog.find(target)?;
         caller.require(&published.exposure.read_scope)?;
         match route {
+            Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
             Route::List(_) => list::answer(self, published, request).await,
-            Route::Record(_, key) => record::answer(self, published, request, key).await,
+            Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
+                record::answer(self, published, request, key).await
+            }
+            Route::Record(_, key) => live::answer(self, published, &caller, request, key).await,
             Route::Lineage(_, key) => lineage::answer(self, published, request, key).await,
             Route::Changes(_) => changes::answer(self, published, request).await,
             _ => Err(no_such_path()),
@@ -180,6 +191,11 @@ fn options() -> Response {
 
 fn no_such_path() -> Problem {
     Reason::NoSuchPath.because("nothing is served at this path").hint("GET / lists what is; /docs explains it")
+}
+
+fn no_list(published: &catalog::Published) -> Problem {
+    let detail = format!("{} has no list: its records are read from the backend one by one", published.exposure.id);
+    Reason::NoSuchPath.because(detail).hint(format!("GET {}/KEY reads one", published.path))
 }
 
 fn method_not_allowed(method: &Method) -> Problem {

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 use hyper::http::request::Parts;
@@ -28,15 +29,7 @@ pub(super) async fn answer(
     let found = facade.staging.document(id, &key).await.map_err(staging_problem)?;
     let document = found.ok_or_else(|| no_such_record(published, &key))?;
 
-    let (payload, hash) = match fields {
-        None => (document.payload, document.hash),
-        Some(fields) => {
-            let mut cut = Vec::with_capacity(document.payload.len());
-            fields.write(&document.payload, &mut cut).map_err(Problem::internal)?;
-            let hash = ContentHash::of(&cut);
-            (cut, hash)
-        }
-    };
+    let (payload, hash) = represent(fields, document.payload.into(), document.hash)?;
     let etag = conditional::etag(hash);
     let unchanged = conditional::is_unchanged(&request.headers, &etag, Some(document.changed_at));
     let mut headers = HeaderMap::with_capacity(FIELDS);
@@ -53,6 +46,19 @@ pub(super) async fn answer(
     };
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// The document, or the fields of it that were asked for, with its hash.
+pub(super) fn represent(
+    fields: Option<Projection>,
+    payload: Bytes,
+    hash: ContentHash,
+) -> Result<(Bytes, ContentHash), Problem> {
+    let Some(fields) = fields else { return Ok((payload, hash)) };
+    let mut cut = Vec::with_capacity(payload.len());
+    fields.write(&payload, &mut cut).map_err(Problem::internal)?;
+    let hash = ContentHash::of(&cut);
+    Ok((cut.into(), hash))
 }
 
 /// The key in the form it is stored in.
@@ -72,7 +78,7 @@ pub(super) fn no_such_record(published: &Published, key: &str) -> Problem {
 }
 
 /// The one parameter that a single record takes.
-fn fields(published: &Published, query: Option<&str>) -> Result<Option<Projection>, Problem> {
+pub(super) fn fields(published: &Published, query: Option<&str>) -> Result<Option<Projection>, Problem> {
     let Some(query) = query else { return Ok(None) };
     let mut fields = None;
     for pair in parameters::pairs(query)? {

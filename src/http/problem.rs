@@ -100,10 +100,18 @@ reasons! {
     HeadersTooLarge = 431 "headers-too-large" "The header fields are too large",
     /// A fault of ours; the log has the cause under the request id.
     Internal = 500 "internal" "Something went wrong inside",
+    /// The backend's answer cannot be used: it is a fault, is no answer, broke off, or breaks the mapping.
+    BackendAnswer = 502 "backend-answer" "The backend's answer cannot be used",
+    /// The backend is at its limit, is left alone for a while, or cannot be reached; `reason` says which.
+    BackendUnavailable = 503 "backend-unavailable" "The backend cannot be asked at the moment",
     /// Something the service needs is not there at the moment; try again after `Retry-After`.
     Unavailable = 503 "unavailable" "Not available at the moment",
     /// The answer took longer than `[server] request_timeout`.
     Timeout = 504 "timeout" "The answer took too long",
+    /// The backend took longer than its `timeout`, or than the caller waits; it may still be at work.
+    BackendTimeout = 504 "backend-timeout" "The backend took too long",
+    /// The caller wants what is staged (`only-if-cached`), and nothing that is fresh enough is.
+    NotStaged = 504 "not-staged" "Nothing fresh enough is staged",
 }
 
 impl Reason {
@@ -114,7 +122,8 @@ impl Reason {
 
     /// A problem of this reason; `detail` says what is wrong in this case, as one sentence.
     pub fn because(self, detail: impl Into<Cow<'static, str>>) -> Problem {
-        let parts = Parts { reason: self, detail: detail.into(), hint: None, headers: Vec::new(), cause: None };
+        let parts =
+            Parts { reason: self, detail: detail.into(), hint: None, why: None, headers: Vec::new(), cause: None };
         Problem(Box::new(parts))
     }
 }
@@ -128,6 +137,7 @@ struct Parts {
     reason: Reason,
     detail: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
+    why: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
 }
@@ -141,6 +151,8 @@ struct Body<'a> {
     detail: &'a str,
     instance: &'a str,
     code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     request_id: &'a str,
@@ -159,6 +171,13 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds which of several things it is, as a word of a closed list (`queue_full`).
+    #[must_use]
+    pub fn why(mut self, word: &'static str) -> Problem {
+        self.0.why = Some(word);
         self
     }
 
@@ -187,7 +206,9 @@ impl Problem {
         self.header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
-    fn header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
+    /// Adds a header field.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Problem {
         self.0.headers.push((name, value));
         self
     }
@@ -209,7 +230,7 @@ impl Problem {
 
     /// The answer. `instance` is the request's path.
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Vec<u8>> {
-        let Parts { reason, detail, hint, headers, .. } = *self.0;
+        let Parts { reason, detail, hint, why, headers, .. } = *self.0;
         let body = Body {
             r#type: reason.type_uri(),
             title: reason.title(),
@@ -217,6 +238,7 @@ impl Problem {
             detail: &detail,
             instance,
             code: reason.code(),
+            reason: why,
             hint: hint.as_deref(),
             request_id,
         };

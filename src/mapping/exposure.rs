@@ -53,6 +53,29 @@ pub struct QueryField {
     pub field_type: FieldType,
 }
 
+/// Where answers about a resource come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// From staging.
+    #[default]
+    Staged,
+    /// From the backend, each time.
+    Live,
+    /// From staging while that is fresh, else from the backend.
+    Hybrid,
+}
+
+impl Mode {
+    /// The word in mappings and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mode::Staged => "staged",
+            Mode::Live => "live",
+            Mode::Hybrid => "hybrid",
+        }
+    }
+}
+
 /// A resource as the facade shows it.
 #[derive(Clone, Debug)]
 pub struct Exposure {
@@ -70,8 +93,12 @@ pub struct Exposure {
     pub sort: Vec<QueryField>,
     /// The scope that reading takes.
     pub read_scope: String,
+    /// Where answers come from.
+    pub mode: Mode,
     /// Older than this counts as stale.
     pub max_age: Option<Duration>,
+    /// What is stale for at most so long is served when the backend cannot be asked.
+    pub stale_if_error: Option<Duration>,
     /// JSON Schema (2020-12) of one document, derived from the mapping.
     pub schema: serde_json::Value,
 }

@@ -24,6 +24,7 @@ mod schedule;
 mod schema;
 mod sections;
 mod serve;
+mod soap;
 mod source;
 mod temporal;
 #[cfg(test)]
@@ -47,14 +48,24 @@ use plan::Rules;
 use schema::Shape;
 use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, NOT_IN_SOURCE, without_unavailable};
 use serve::Heading;
-use source::Source;
+use source::{Source, Written};
 
 pub use controls::Controls;
 pub use expect::Expectation;
-pub use exposure::{Exposure, FieldType, QueryField};
+pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use plan::{Mapped, Mapper};
 pub use schedule::{CronSchedule, Schedule};
+pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
+
+/// What the records of a mapping are made of at their backend.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// Files whose names fit this pattern, without a path.
+    Files(String),
+    /// What an operation answers, called for one record.
+    Call(Operation),
+}
 
 /// A compiled mapping. Share it by `Arc`; each thread takes a [`Mapper`] of its own.
 #[derive(Clone)]
@@ -71,8 +82,8 @@ pub struct Plan {
     pub on_reject: OnReject,
     /// What a compressed file that is damaged means for the records before the damage.
     pub on_damage: OnDamage,
-    /// Pattern of the file names to take, without a path.
-    pub files: String,
+    /// What is asked for at the backend.
+    pub origin: Origin,
     /// Turns the files' bytes into records.
     pub decoder: Decoder,
     /// SHA-256, in hex, of the mapping's text and of every text that it uses.
@@ -98,6 +109,7 @@ impl Plan {
 pub fn sections() -> Vec<&'static Section> {
     let mut all = vec![&sections::MAPPING, &sections::SOURCE];
     all.extend(Format::KINDS.iter().filter_map(|kind| Format::section(kind)));
+    all.push(&soap::SECTION);
     all.push(&crate::decode::fixed_width::FIELD_SECTION);
     all.push(Format::FRAME_HEADER);
     all.extend([&edi::SCHEMA, &edi::SEGMENT, &edi::ELEMENT, &edi::CONTENT]);
@@ -127,6 +139,9 @@ fn texts_of(root: &Node, faults: &Faults) -> Vec<String> {
         if let Some(format) = table.and_then(|table| Format::read(kind, &table)) {
             texts.extend(format.texts());
         }
+    }
+    if let Some(node) = source.as_ref().and_then(|source| entry(source, soap::KIND)) {
+        texts.extend(entry(&node, "envelope").as_ref().and_then(Node::as_str).and_then(soap::file));
     }
     let lookups = entry(root, "lookups");
     for lookup in lookups.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
@@ -178,13 +193,17 @@ pub fn compile(
         if !table.has("key") {
             table.strings("key");
         }
-        serve::serving(serve_node.as_ref(), &Shape::broken(), faults);
+        let is_called =
+            source_node.as_ref().and_then(Node::as_table).is_some_and(|source| source.contains_key(soap::KIND));
+        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, faults);
         return None;
     };
     let (mut skip, mut trailer, mut controls) = (Vec::new(), None, Vec::new());
     if let Some(inner) = &from.table {
         skip = source::skip(inner, decoder.layout(), from.style, faults);
-        trailer = source::trailer(inner, decoder.layout(), from.style, faults);
+        if inner.section().key("trailer").is_some() {
+            trailer = source::trailer(inner, decoder.layout(), from.style, faults);
+        }
         if Format::has_controls(inner) {
             controls = totals::compile(inner, decoder.layout(), from.style, faults);
         }
@@ -192,7 +211,15 @@ pub fn compile(
     let context = Context { lookups: &lookups, style: from.style, faults };
     let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, faults);
+    let is_called = matches!(from.origin, Some(Written::Call(_)));
+    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, faults);
+    let origin = match from.origin {
+        Some(Written::Files(pattern)) => Some(Origin::Files(pattern)),
+        Some(Written::Call(written)) => {
+            key.as_ref().and_then(|key| written.compile(key, texts, faults)).map(Origin::Call)
+        }
+        None => None,
+    };
     if faults.len() > before {
         return None;
     }
@@ -205,7 +232,7 @@ pub fn compile(
         expect: from.expect,
         on_reject: from.on_reject?,
         on_damage: from.on_damage?,
-        files: from.files?,
+        origin: origin?,
         hash: {
             let copied = decoder.copied().iter().cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();

@@ -95,6 +95,7 @@ pub(super) static SOURCE: Section = Section {
         key("excel", "table", Optional, "the records are rows of a sheet of workbooks"),
         key("edi", "table", Optional, "the records are messages of X12 or EDIFACT interchanges"),
         key("idoc", "table", Optional, "the records are SAP IDocs"),
+        key("soap", "table", Optional, "a record is what a SOAP service answers, one call a record"),
     ],
 };
 
@@ -244,7 +245,12 @@ pub(super) static SERVE: Section = Section {
     path: "serve",
     doc: "How the resource is served.",
     keys: &[
-        key("mode", "\"staged\"", Default("\"staged\""), "answers come from staging"),
+        key(
+            "mode",
+            "\"staged\" | \"live\" | \"hybrid\"",
+            Optional,
+            "where answers come from: staging; the backend, each time; staging while that is fresh, else the backend. When absent, `staged` for files and `live` for a service that is called",
+        ),
         key(
             "filter",
             "array of field paths",
@@ -252,7 +258,18 @@ pub(super) static SERVE: Section = Section {
             "fields that callers may filter by: `status`, `customer.crm_id`",
         ),
         key("sort", "array of field paths", Optional, "fields that callers may sort by"),
-        key("max_age", "duration", Optional, "older than this counts as stale"),
+        key(
+            "max_age",
+            "duration",
+            Optional,
+            "older than this counts as stale; a hybrid resource then asks the backend",
+        ),
+        key(
+            "stale_if_error",
+            "duration",
+            Optional,
+            "of a resource that is live or hybrid: when the backend cannot be asked, what is stale for at most so long is served, marked so",
+        ),
         key("deleted", "\"ignore\"", Default("\"ignore\""), "what absence from a file means: nothing"),
         key("read_scope", "string", Optional, "the scope that reading takes; `RESOURCE:read` when absent"),
     ],
@@ -269,8 +286,8 @@ pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
     ("preset", "write sentinels and blanks as `null_if` and `blank` of the fields"),
 ];
 
-pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[("soap", ONLY_FLAT), ("table", ONLY_FLAT), ("query", ONLY_FLAT)];
-const ONLY_FLAT: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`, `xml`, `excel`";
+pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[("table", NOT_YET), ("query", NOT_YET)];
+const NOT_YET: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`, `xml`, `excel`, `soap`";
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::exposure::{Exposure, FieldType, QueryField};
+use super::exposure::{Exposure, FieldType, Mode, QueryField};
 use super::plan::{Field, Rule};
 use super::schema::Shape;
 use super::sections::SERVE;
@@ -28,21 +28,21 @@ pub(super) struct Heading {
 pub(super) struct Serving {
     filter: Vec<QueryField>,
     sort: Vec<QueryField>,
+    mode: Mode,
     max_age: Option<Duration>,
+    stale_if_error: Option<Duration>,
     read_scope: Option<String>,
 }
 
-/// Reads `[serve]`; it may be absent.
-pub(super) fn serving(node: Option<&Node>, shape: &Shape, faults: &Faults) -> Option<Serving> {
-    let Some(node) = node else { return Some(Serving::default()) };
+/// Reads `[serve]`; it may be absent. `is_called` says that the source is a service, not files.
+pub(super) fn serving(node: Option<&Node>, shape: &Shape, is_called: bool, faults: &Faults) -> Option<Serving> {
+    let usual = if is_called { Mode::Live } else { Mode::Staged };
+    let Some(node) = node else { return Some(Serving { mode: usual, ..Serving::default() }) };
     let table = Table::new(node, &SERVE, faults)?;
-    table.read("mode", |node| match node.as_str() {
-        Some("staged") => Ok(()),
-        Some("live" | "hybrid") => {
-            Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())
-        }
-        _ => Err("expected \"staged\"".to_owned()),
-    });
+    let mode = match table.has("mode") {
+        true => table.read("mode", |node| mode(node, is_called)),
+        false => Some(usual),
+    };
     table.read("deleted", |node| match node.as_str() {
         Some("ignore") => Ok(()),
         Some("tombstone") => {
@@ -50,12 +50,55 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, faults: &Faults) -> Op
         }
         _ => Err("expected \"ignore\"".to_owned()),
     });
-    Some(Serving {
+    let serving = Serving {
         filter: query_fields(&table, "filter", shape),
         sort: query_fields(&table, "sort", shape),
+        mode: mode.unwrap_or_default(),
         max_age: table.duration("max_age"),
+        stale_if_error: table.duration("stale_if_error"),
         read_scope: table.read("read_scope", scope),
-    })
+    };
+    check_freshness(&table, mode);
+    Some(serving)
+}
+
+fn mode(node: &Node, is_called: bool) -> Result<Mode, String> {
+    match (node.as_str(), is_called) {
+        (Some("staged"), false) => Ok(Mode::Staged),
+        (Some("live"), true) => Ok(Mode::Live),
+        (Some("hybrid"), true) => Ok(Mode::Hybrid),
+        (Some("staged"), true) => {
+            Err("a service is not polled yet, so nothing would be staged: it is \"live\" or \"hybrid\"".to_owned())
+        }
+        (Some("live" | "hybrid"), false) => {
+            Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())
+        }
+        _ => Err("expected \"staged\", \"live\" or \"hybrid\"".to_owned()),
+    }
+}
+
+/// Keys that mean nothing in a mode, or are needed by it.
+fn check_freshness(table: &Table<'_>, mode: Option<Mode>) {
+    let meaningless = |name: &str, why: &str| {
+        if let Some(node) = table.get(name) {
+            table.fail(node.key_fault(format!("`{name}` has no meaning here: {why}")));
+        }
+    };
+    match mode {
+        Some(Mode::Staged) => meaningless("stale_if_error", "what is staged is served however old it is"),
+        Some(Mode::Live) => {
+            for name in ["filter", "sort"] {
+                meaningless(name, "a live resource has no list; a hybrid one lists what is staged");
+            }
+        }
+        Some(Mode::Hybrid) if !table.has("max_age") => {
+            let fault = table.node().key_fault("a hybrid resource needs `max_age`");
+            table.fail(
+                fault.help("say how old what is staged may be before the backend is asked, like max_age = \"5m\""),
+            );
+        }
+        Some(Mode::Hybrid) | None => {}
+    }
 }
 
 /// Composes what the facade sees.
@@ -70,9 +113,9 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
             root.insert("description".to_owned(), description.clone().into());
         }
     }
-    let Serving { filter, sort, max_age, read_scope } = serving;
+    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope } = serving;
     let read_scope = read_scope.unwrap_or_else(|| format!("{}:read", id.name()));
-    Exposure { id, title, description, key, filter, sort, read_scope, max_age, schema }
+    Exposure { id, title, description, key, filter, sort, read_scope, mode, max_age, stale_if_error, schema }
 }
 
 fn scope(node: &Node) -> Result<String, String> {

@@ -9,8 +9,9 @@ use super::place::Surroundings;
 use super::rules::{decimal_point, grouping};
 use super::schedule::Schedule;
 use super::sections::{SOURCE, SUM, TRAILER};
-use crate::decode::{Compression, Format, Packing};
-use crate::diagnostic::{Faults, Node, Table, Written};
+use super::soap;
+use crate::decode::{Compression, Format, Packing, xml};
+use crate::diagnostic::{self, Faults, Node, Table};
 use crate::record::{FieldKind, Layout, Slot};
 
 /// What a bad record means for its file.
@@ -33,6 +34,26 @@ pub enum OnDamage {
     Keep,
 }
 
+/// Where the records come from, before it is compiled.
+pub(super) enum Written {
+    /// Files of these names.
+    Files(String),
+    /// An operation that is called.
+    Call(soap::Written),
+}
+
+/// What means nothing where a service is called.
+const OF_FILES: [&str; 8] = [
+    "schedule",
+    "expect_every",
+    "on_reject",
+    "damaged",
+    "compression",
+    "member",
+    "max_unpacked_mib",
+    "max_unpack_ratio",
+];
+
 /// What `[source]` says.
 pub(super) struct Source<'a> {
     pub(super) backend: Option<String>,
@@ -42,7 +63,7 @@ pub(super) struct Source<'a> {
     pub(super) on_damage: Option<OnDamage>,
     pub(super) compression: Option<Compression>,
     pub(super) style: NumberStyle,
-    pub(super) files: Option<String>,
+    pub(super) origin: Option<Written>,
     /// The table of the format, for `skip` and `trailer`.
     pub(super) table: Option<Table<'a>>,
     pub(super) format: Option<Format>,
@@ -65,14 +86,27 @@ impl<'a> Source<'a> {
             table.fail(node.fault("decimal point and grouping are the same"));
         }
         let style = NumberStyle { point, grouping, implied_scale: None };
-        let (mut files, mut format, mut format_table) = (None, None, None);
-        if let Some(kind) = table.exactly_one(Format::KINDS)
-            && let Some(section) = Format::section(kind)
-            && let Some(inner) = table.table(kind, section)
-        {
-            files = inner.read("files", file_pattern);
-            format = Format::read(kind, &inner);
-            format_table = Some(inner);
+        let (mut origin, mut format, mut format_table) = (None, None, None);
+        let kinds = [Format::KINDS, &[soap::KIND]].concat();
+        match table.exactly_one(&kinds) {
+            Some(soap::KIND) => {
+                for node in OF_FILES.iter().filter_map(|name| table.get(name)) {
+                    table.fail(node.key_fault("this has no meaning for a service that is called: it is for files"));
+                }
+                if let Some(inner) = table.table(soap::KIND, &soap::SECTION) {
+                    origin = soap::Written::read(&inner).map(Written::Call);
+                    format = xml::Settings::read(&inner).map(Format::Xml);
+                    format_table = Some(inner);
+                }
+            }
+            Some(kind) => {
+                if let Some(inner) = Format::section(kind).and_then(|section| table.table(kind, section)) {
+                    origin = inner.read("files", file_pattern).map(Written::Files);
+                    format = Format::read(kind, &inner);
+                    format_table = Some(inner);
+                }
+            }
+            None => {}
         }
         Some(Source {
             backend,
@@ -82,7 +116,7 @@ impl<'a> Source<'a> {
             on_damage,
             compression,
             style,
-            files,
+            origin,
             table: format_table,
             format,
         })
@@ -114,12 +148,12 @@ fn compression(table: &Table<'_>) -> Option<Compression> {
 fn on_reject(node: &Node) -> Result<OnReject, String> {
     const CHOICES: &str = "expected \"record\", \"file\" or { max_percent = 1.0 }";
     match &node.value {
-        Written::String(text) if text == "record" => Ok(OnReject::Record),
-        Written::String(text) if text == "file" => Ok(OnReject::File),
-        Written::Table(entries) if entries.len() == 1 => {
+        diagnostic::Written::String(text) if text == "record" => Ok(OnReject::Record),
+        diagnostic::Written::String(text) if text == "file" => Ok(OnReject::File),
+        diagnostic::Written::Table(entries) if entries.len() == 1 => {
             let percent = match entries.get("max_percent").map(|node| &node.value) {
-                Some(Written::Integer(number)) => *number as f64,
-                Some(Written::Float(text)) => text.parse().map_err(|_| CHOICES.to_owned())?,
+                Some(diagnostic::Written::Integer(number)) => *number as f64,
+                Some(diagnostic::Written::Float(text)) => text.parse().map_err(|_| CHOICES.to_owned())?,
                 _ => return Err(CHOICES.to_owned()),
             };
             if (0.0..=100.0).contains(&percent) {

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::adapters::inbox::InboxError;
+use crate::adapters::soap::SoapError;
 use crate::gate::Refused;
 use crate::landing::LandingError;
 use crate::record::{Reject, ResourceId};
@@ -19,6 +20,21 @@ pub enum PipelineError {
         /// All there are.
         known: String,
     },
+    /// It is answered by calling its backend.
+    #[error("{resource} is read from its backend record by record, when somebody asks: there are no files to read")]
+    NoInbox {
+        /// The resource.
+        resource: ResourceId,
+    },
+    /// It is answered from staging.
+    #[error("{resource} is read from files: its backend cannot be called")]
+    NoService {
+        /// The resource.
+        resource: ResourceId,
+    },
+    /// The service behind a gate.
+    #[error(transparent)]
+    Soap(#[from] SoapError),
     /// The gate did not let the call through in time.
     #[error("backend {backend} is at its limit")]
     Gate {

@@ -15,8 +15,8 @@ use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId};
 
 use super::left::Why;
 use super::read::{self, Survey};
-use super::world::name_pattern;
-use super::{Backend, Bridge, PipelineError};
+use super::world::{Inbox, name_pattern};
+use super::{Bridge, PipelineError};
 
 /// Pause between two attempts to move a file that cannot be moved.
 const RETRY_MOVE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ pub(super) struct Outcome {
 pub(super) struct Passage<'a> {
     pub(super) bridge: &'a Bridge,
     pub(super) plan: &'a Arc<Plan>,
-    pub(super) backend: &'a Arc<Backend>,
+    pub(super) backend: &'a Inbox,
     pub(super) lane: Lane,
     pub(super) candidate: &'a Candidate,
 }
@@ -44,7 +44,7 @@ impl Passage<'_> {
     /// changes meanwhile is an error and leaves nothing behind but an unused blob.
     pub(super) async fn land(&self) -> Result<Landed, PipelineError> {
         let permit = self.backend.permit(self.lane).await?;
-        let (backend, landing) = (Arc::clone(self.backend), Arc::clone(&self.bridge.landing));
+        let (backend, landing) = (self.backend.clone(), Arc::clone(&self.bridge.landing));
         let (candidate, stop) = (self.candidate.clone(), self.bridge.stop.clone());
         let landed = tokio::task::spawn_blocking(move || {
             let door = &backend.door;
@@ -335,7 +335,7 @@ impl Passage<'_> {
             }
         }
         let permit = self.backend.permit(self.lane).await?;
-        let (backend, candidate) = (Arc::clone(self.backend), self.candidate.clone());
+        let (backend, candidate) = (self.backend.clone(), self.candidate.clone());
         let moved = tokio::task::spawn_blocking(move || backend.door.acknowledge(&permit, &candidate, fate));
         match moved.await.map_err(|_| self.died())? {
             Ok(target) => {
@@ -359,7 +359,7 @@ impl Passage<'_> {
 
     /// Whether the plan reads files of this name.
     fn reads(&self, plan: &Plan, name: &str) -> bool {
-        self.backend.door.pickup().wants(&name_pattern(plan), name)
+        name_pattern(plan).is_some_and(|names| self.backend.door.pickup().wants(&names, name))
     }
 
     fn died(&self) -> PipelineError {

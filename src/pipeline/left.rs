@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::file::Passage;
 use super::sync::{Request, Summary};
-use super::{Backend, Bridge, PipelineError};
+use super::world::Inbox;
+use super::{Bridge, PipelineError};
 use crate::adapters::inbox::{Candidate, Empty};
 use crate::mapping::Plan;
 use crate::record::{BlobId, ResourceId};
@@ -103,7 +104,7 @@ impl Bridge {
     pub(super) async fn fresh(
         &self,
         plan: &Arc<Plan>,
-        backend: &Arc<Backend>,
+        backend: &Inbox,
         request: Request,
         found: Vec<Candidate>,
         summary: &mut Summary,

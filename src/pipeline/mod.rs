@@ -11,6 +11,7 @@
 mod error;
 mod file;
 mod left;
+pub mod live;
 pub mod preview;
 pub mod progress;
 mod read;
@@ -22,4 +23,4 @@ pub mod trace;
 mod world;
 
 pub use error::PipelineError;
-pub use world::{Backend, Bridge, World};
+pub use world::{Backend, Bridge, Reach, World};

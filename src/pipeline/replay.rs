@@ -102,7 +102,7 @@ impl Bridge {
         self.staging.reopen_file(entry.id).await?;
         let entry = FileEntry { state: FileState::Claimed, checkpoint: Checkpoint::default(), ..entry };
         let candidate = Candidate::landed(&entry.path, size);
-        let (backend, lane) = (world.backend(plan)?, Lane::Operator);
+        let (backend, lane) = (&world.inbox(plan)?, Lane::Operator);
         let passage = Passage { bridge: self, plan, backend, lane, candidate: &candidate };
         let run = self.staging.begin_run(&letter.resource, "replay", &plan.hash).await?;
         let staged = passage.stage(&run, &entry, Judgement::None).await;

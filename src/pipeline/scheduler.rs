@@ -126,7 +126,7 @@ impl Bell {
         }
         self.watching = None;
         let world = bridge.world.load_full();
-        let Ok(backend) = world.backend(plan).map(Arc::clone) else { return };
+        let Ok(backend) = world.inbox(plan) else { return };
         let Ok(permit) = backend.permit(Lane::Sync).await else { return };
         let rings = Arc::clone(&self.rings);
         let watch = move || backend.door.watch(&permit, move || rings.notify_one());
@@ -143,7 +143,7 @@ impl Bell {
     /// How long to wait for it at most.
     fn pause(&self, bridge: &Bridge, plan: &Plan, unsettled: bool) -> Duration {
         let world = bridge.world.load();
-        let Ok(backend) = world.backend(plan) else { return SLOW_POLL };
+        let Ok(backend) = world.inbox(plan) else { return SLOW_POLL };
         let pickup = backend.door.pickup();
         match (unsettled, &self.watching) {
             // What is too young is ready when it has stood still, and nothing rings for that.

@@ -11,8 +11,8 @@ use crate::record::ResourceId;
 use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
 
 use super::file::{Judgement, Passage};
-use super::world::name_pattern;
-use super::{Backend, Bridge, PipelineError};
+use super::world::Inbox;
+use super::{Bridge, PipelineError};
 
 /// Who asks for a run, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,20 +60,20 @@ impl Bridge {
     pub async fn sync(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
         let id = &plan.exposure.id;
         let world = self.world.load_full();
-        let backend = world.backend(plan)?;
+        let backend = &world.inbox(plan)?;
         let _lock = self.staging.lock_run(id).await?;
         let result = self.look(plan, backend, request).await;
         if backend.door.is_remote() {
-            let door = Arc::clone(backend);
+            let door = Arc::clone(&backend.door);
             // A farewell that fails is one all the same.
-            let _ = tokio::task::spawn_blocking(move || door.door.rest()).await;
+            let _ = tokio::task::spawn_blocking(move || door.rest()).await;
         }
         result
     }
 
-    async fn look(&self, plan: &Arc<Plan>, backend: &Arc<Backend>, request: Request) -> Result<Summary, PipelineError> {
+    async fn look(&self, plan: &Arc<Plan>, backend: &Inbox, request: Request) -> Result<Summary, PipelineError> {
         let id = &plan.exposure.id;
-        let scan = self.scan(plan, backend, request).await?;
+        let scan = self.scan(backend, request).await?;
         let mut summary = Summary {
             resource: id.clone(),
             run: None,
@@ -121,7 +121,7 @@ impl Bridge {
     async fn read_all(
         &self,
         plan: &Arc<Plan>,
-        backend: &Arc<Backend>,
+        backend: &Inbox,
         request: Request,
         run: &RunId,
         (unfinished, fresh): (Vec<FileEntry>, Vec<Candidate>),
@@ -141,7 +141,7 @@ impl Bridge {
     async fn finish_begun(
         &self,
         plan: &Arc<Plan>,
-        backend: &Arc<Backend>,
+        backend: &Inbox,
         request: Request,
         run: &RunId,
         (unfinished, fresh): (Vec<FileEntry>, &[Candidate]),
@@ -194,7 +194,7 @@ impl Bridge {
     async fn stage_all(
         &self,
         plan: &Arc<Plan>,
-        backend: &Arc<Backend>,
+        backend: &Inbox,
         request: Request,
         run: &RunId,
         files: Vec<Candidate>,
@@ -289,12 +289,12 @@ impl Bridge {
     }
 
     /// Lists the inbox under a permit; waits for young files as long as the request has patience.
-    async fn scan(&self, plan: &Plan, backend: &Arc<Backend>, request: Request) -> Result<Scan, PipelineError> {
+    async fn scan(&self, backend: &Inbox, request: Request) -> Result<Scan, PipelineError> {
         let deadline = Instant::now() + request.patience;
         loop {
             let permit = backend.permit(request.lane).await?;
-            let (door, pattern) = (Arc::clone(backend), name_pattern(plan));
-            let scan = tokio::task::spawn_blocking(move || door.door.scan(&permit, &pattern)).await;
+            let inbox = backend.clone();
+            let scan = tokio::task::spawn_blocking(move || inbox.door.scan(&permit, &inbox.names)).await;
             let scan = scan.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })??;
             let wait = backend.door.pause();
             if scan.unsettled.is_empty() || Instant::now() + wait > deadline {

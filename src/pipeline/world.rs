@@ -15,28 +15,53 @@ use super::PipelineError;
 use super::left::Left;
 use super::progress::Progress;
 use crate::adapters::inbox::Door;
+use crate::adapters::soap::Service;
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
-use crate::mapping::{Plan, Schedule};
+use crate::mapping::{Operation, Origin, Plan, Schedule};
 use crate::record::ResourceId;
 use crate::staging::{Balance, Staging};
 use crate::telemetry::{Metrics, Outcome};
 
-/// One backend: its gate, and the adapter behind it.
+/// One backend: its gate, and what is behind it.
 pub struct Backend {
     /// The gate; kept over reloads, so that calls in flight stay counted.
     pub gate: Arc<Gate>,
-    /// The adapter: the door to its inbox.
-    pub door: Door,
+    /// The adapter.
+    pub reach: Reach,
 }
 
-impl Backend {
+/// How a backend is reached.
+pub enum Reach {
+    /// By the files that it puts into an inbox.
+    Inbox(Arc<Door>),
+    /// By calling it.
+    Service(Arc<Service>),
+}
+
+/// A backend with an inbox, as runs see it.
+#[derive(Clone)]
+pub(super) struct Inbox {
+    pub(super) gate: Arc<Gate>,
+    pub(super) door: Arc<Door>,
+    /// The names of the files that the plan reads.
+    pub(super) names: Pattern,
+}
+
+impl Inbox {
     /// Waits for a place at this backend. Runs may wait longer than callers: nobody sits in front of them.
     pub(super) async fn permit(&self, lane: Lane) -> Result<Permit, PipelineError> {
         let wait = self.gate.config().queue_timeout.max(std::time::Duration::from_secs(60));
         let fault = |source: Refused| PipelineError::Gate { backend: self.gate.backend().to_owned(), source };
         self.gate.acquire(lane, Some(wait)).await.map_err(fault)
     }
+}
+
+/// A backend that is called, with the operation that a plan calls.
+pub(super) struct Callee {
+    pub(super) gate: Arc<Gate>,
+    pub(super) service: Arc<Service>,
+    pub(super) operation: Operation,
 }
 
 /// The configuration in force.
@@ -67,8 +92,32 @@ impl World {
         self.plans.iter().filter(|plan| !matches!(plan.schedule, Schedule::Manual))
     }
 
-    /// The backend of a plan. Loading has checked that it is there.
-    pub(super) fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
+    /// The inbox that a plan reads.
+    pub(super) fn inbox(&self, plan: &Plan) -> Result<Inbox, PipelineError> {
+        let backend = self.backend(plan)?;
+        match (&backend.reach, name_pattern(plan)) {
+            (Reach::Inbox(door), Some(names)) => {
+                Ok(Inbox { gate: Arc::clone(&backend.gate), door: Arc::clone(door), names })
+            }
+            _ => Err(PipelineError::NoInbox { resource: plan.exposure.id.clone() }),
+        }
+    }
+
+    /// The service that a plan calls.
+    pub(super) fn callee(&self, plan: &Plan) -> Result<Callee, PipelineError> {
+        let backend = self.backend(plan)?;
+        match (&backend.reach, &plan.origin) {
+            (Reach::Service(service), Origin::Call(operation)) => Ok(Callee {
+                gate: Arc::clone(&backend.gate),
+                service: Arc::clone(service),
+                operation: operation.clone(),
+            }),
+            _ => Err(PipelineError::NoService { resource: plan.exposure.id.clone() }),
+        }
+    }
+
+    /// The backend of a plan. Loading has checked that it is there, and of the kind that the plan needs.
+    fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
         self.backends.get(&plan.backend).ok_or_else(|| PipelineError::UnknownResource {
             wanted: plan.backend.clone(),
             known: self.backends.keys().cloned().collect::<Vec<_>>().join(", "),
@@ -76,10 +125,13 @@ impl World {
     }
 }
 
-/// The names of the files that a plan reads. Compiling the mapping has checked the pattern; one that is none
-/// would match nothing.
-pub(super) fn name_pattern(plan: &Plan) -> Pattern {
-    Pattern::new(&plan.files).unwrap_or_default()
+/// The names of the files that a plan reads, if it reads files. Compiling the mapping has checked the pattern; one that
+/// is none would match nothing.
+pub(super) fn name_pattern(plan: &Plan) -> Option<Pattern> {
+    match &plan.origin {
+        Origin::Files(pattern) => Some(Pattern::new(pattern).unwrap_or_default()),
+        Origin::Call(_) => None,
+    }
 }
 
 /// The corridor's parts. Share it as an `Arc`.

@@ -109,6 +109,13 @@ impl GateFamilies {
     }
 }
 
+impl GateFamilies {
+    pub(super) fn call_ended(&self, backend: &str, outcome: &'static str, took: Duration) {
+        let labels = CallLabels { backend: backend.to_owned(), outcome };
+        self.calls.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+}
+
 /// What inboxes tell.
 pub(super) struct InboxFamilies {
     unmoved: Family<BackendLabel, Gauge>,

@@ -166,6 +166,11 @@ impl Metrics {
         self.gates.of(backend)
     }
 
+    /// A call to `backend` ended; `outcome` is one of a closed list.
+    pub fn backend_call(&self, backend: &str, outcome: &'static str, took: Duration) {
+        self.gates.call_ended(backend, outcome, took);
+    }
+
     /// The route with this template (`/v1/{resource}`), its labels resolved. Keep it.
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         self.requests.of(template)

@@ -20,6 +20,7 @@ mod gate_proofs;
 mod gnucobol;
 mod inspect;
 mod kill;
+mod live;
 mod mapping;
 mod pickup;
 mod readme;

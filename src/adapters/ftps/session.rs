@@ -198,7 +198,7 @@ fn connect(config: &Config, place: &str) -> Result<RustlsFtpStream, InboxError> 
     let unreachable = |reason: String| InboxError::Unreachable { place: place.to_owned(), reason };
     let addresses = (host, config.account.port).to_socket_addrs().map_err(|error| unreachable(error.to_string()))?;
     let address = addresses.into_iter().next().ok_or_else(|| unreachable(format!("{host} has no address")))?;
-    let connector = || match tls::settings(config.ca.as_deref()) {
+    let connector = || match crate::adapters::tls::settings(config.ca.as_deref()) {
         Ok(settings) => Ok(Connector::new(settings, limit)),
         Err(reason) => Err(InboxError::Untrusted { place: place.to_owned(), reason }),
     };

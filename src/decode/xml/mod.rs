@@ -48,7 +48,7 @@ use record::{Bound, Record};
 pub(in crate::decode) use encode::XmlWriter;
 pub use reader::Reader;
 pub(super) use settings::SECTION;
-pub use settings::Settings;
+pub use settings::{ARRAYS, ENCODING, NAMESPACES, RECORD_PATH, Settings, TRIM};
 
 /// A compiled XML layout.
 #[derive(Clone)]

@@ -23,47 +23,62 @@ pub struct Settings {
     pub trim: bool,
 }
 
+/// Which elements are records; shared by all sources of XML.
+pub const RECORD_PATH: Key = Key {
+    name: "record_path",
+    shape: "string",
+    presence: Presence::Required,
+    doc: "which elements are records, like `/Orders/Order`, `//Order`, `/o:Orders/*/o:Order`",
+};
+
+/// See [`RECORD_PATH`].
+pub const NAMESPACES: Key = Key {
+    name: "namespaces",
+    shape: "table of strings",
+    presence: Presence::Optional,
+    doc: "prefix = namespace, for all paths; without it elements are known by their local names alone",
+};
+
+/// See [`RECORD_PATH`].
+pub const ARRAYS: Key = Key {
+    name: "arrays",
+    shape: "array of strings",
+    presence: Presence::Optional,
+    doc: "elements that are arrays also where they stand once, like `Line` or `Lines.Line`; `each` of a field says it as well",
+};
+
+/// See [`RECORD_PATH`].
+pub const ENCODING: Key = Key {
+    name: "encoding",
+    shape: "string",
+    presence: Presence::Optional,
+    doc: "the encoding, where what the file says of itself is wrong; else its byte order mark or declaration tells",
+};
+
+/// See [`RECORD_PATH`].
+pub const TRIM: Key = Key {
+    name: "trim",
+    shape: "boolean",
+    presence: Presence::Default("true"),
+    doc: "whether white space around a text is taken off",
+};
+
 pub(in crate::decode) static SECTION: Section = Section {
     path: "source.xml",
     doc: "XML files: every element that fits a path is a record.",
     keys: &[
         FILES,
-        Key {
-            name: "record_path",
-            shape: "string",
-            presence: Presence::Required,
-            doc: "which elements are records, like `/Orders/Order`, `//Order`, `/o:Orders/*/o:Order`",
-        },
-        Key {
-            name: "namespaces",
-            shape: "table of strings",
-            presence: Presence::Optional,
-            doc: "prefix = namespace, for all paths; without it elements are known by their local names alone",
-        },
-        Key {
-            name: "arrays",
-            shape: "array of strings",
-            presence: Presence::Optional,
-            doc: "elements that are arrays also where they stand once, like `Line` or `Lines.Line`; `each` of a field says it as well",
-        },
+        RECORD_PATH,
+        NAMESPACES,
+        ARRAYS,
         Key {
             name: "parent",
             shape: "array of strings",
             presence: Presence::Optional,
             doc: "values from before the record that `decode` adds to it, like `/Orders/@batch`; a field's `from` needs no entry",
         },
-        Key {
-            name: "encoding",
-            shape: "string",
-            presence: Presence::Optional,
-            doc: "the encoding, where what the file says of itself is wrong; else its byte order mark or declaration tells",
-        },
-        Key {
-            name: "trim",
-            shape: "boolean",
-            presence: Presence::Default("true"),
-            doc: "whether white space around a text is taken off",
-        },
+        ENCODING,
+        TRIM,
         SKIP,
         TRAILER,
     ],
@@ -76,7 +91,8 @@ impl Settings {
         Settings { record_path, namespaces, arrays, parent, encoding: None, trim: true }
     }
 
-    pub(in crate::decode) fn read(table: &Table<'_>) -> Option<Settings> {
+    /// Reads the keys that all sources of XML share. `None` after a fault was reported.
+    pub fn read(table: &Table<'_>) -> Option<Settings> {
         let record_path = table.filled("record_path");
         let mut namespaces = Vec::new();
         for (prefix, node) in table.free("namespaces") {
@@ -85,7 +101,9 @@ impl Settings {
                 _ => table.fail(node.fault(format!("a namespace is a string, found {}", node.kind()))),
             }
         }
-        let (arrays, parent) = (table.strings("arrays"), table.strings("parent"));
+        let arrays = table.strings("arrays");
+        // Not every source of XML has it.
+        let parent = table.section().key("parent").and_then(|key| table.strings(key.name));
         let encoding = table.read("encoding", |node| match node.as_str() {
             Some(label) => Settings::parse_encoding(label),
             None => Err(format!("expected a string, found {}", node.kind())),

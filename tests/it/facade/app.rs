@@ -12,7 +12,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollbridge::facade::{self, Facade, Setup};
 use tollbridge::http::{AuthConfig, ConnectionLimits, Drained, Health, ServerConfig, generate_key, serve};
-use tollbridge::mapping::{Exposure, FieldType, QueryField};
+use tollbridge::landing::{self, Landing};
+use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
+use tollbridge::pipeline::Bridge;
+use tollbridge::pipeline::live::Live;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, ColumnType, FileState, IndexedField, ResourceSpec, RunOutcome, Staging};
@@ -53,6 +56,9 @@ impl TestApp {
         let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
         let staging: Arc<dyn Staging> = Arc::new(staging);
         let (health, metrics) = (Arc::new(Health::new(staging.clone())), Arc::new(Metrics::new()));
+        let landing = landing::Config { path: folder.path().join("landing"), keep: Duration::from_secs(60) };
+        let landing = Arc::new(Landing::open(&landing).unwrap());
+        let bridge = Arc::new(Bridge::new(staging.clone(), landing, metrics.clone()));
         let limits = ConnectionLimits::from(&options.server);
         let facade = Arc::new(Facade::new(Setup {
             staging: staging.clone(),
@@ -61,6 +67,7 @@ impl TestApp {
             cursor_secret: [9; 32],
             metrics: metrics.clone(),
             health: health.clone(),
+            live: Arc::new(Live::new(bridge)),
         }));
         facade.publish(vec![orders(), stock()]);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -209,7 +216,9 @@ pub(crate) fn orders() -> Exposure {
         ],
         sort: vec![field("ordered_on", FieldType::Date), field("amount", money), field("status", FieldType::String)],
         read_scope: "orders:read".to_owned(),
+        mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
+        stale_if_error: None,
         schema: json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
@@ -250,7 +259,9 @@ pub(crate) fn stock() -> Exposure {
         filter: vec![quantity.clone()],
         sort: vec![quantity],
         read_scope: "stock:read".to_owned(),
+        mode: Mode::Staged,
         max_age: None,
+        stale_if_error: None,
         schema: json!({ "type": "object", "properties": {
             "plant": { "type": "string" },
             "sku": { "type": "string" },

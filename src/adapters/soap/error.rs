@@ -1,0 +1,87 @@
+//! Why a call has no answer that can be used, and what that says of the service.
+
+use std::time::Duration;
+
+use crate::secret::SecretError;
+
+/// A fault (SOAP 1.1 section 4.4, SOAP 1.2 part 1 section 5.4): the service's own no.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// The code without prefix: `Client`, `Server`, `Sender`, or the service's own.
+    pub code: String,
+    /// Codes below it (SOAP 1.2), and the name of the first element of its detail.
+    pub subcodes: Vec<String>,
+    /// What it says to people; empty when nothing.
+    pub reason: String,
+}
+
+/// Why a call has no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SoapError {
+    /// Nothing was sent: there is no connection.
+    #[error("{endpoint} cannot be reached: {reason}")]
+    Unreachable {
+        /// Where it should be.
+        endpoint: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The account's secret cannot be read. Nothing was sent.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// It does not let us in.
+    #[error("{endpoint} does not take our account (status {status})")]
+    Denied {
+        /// Where it is.
+        endpoint: String,
+        /// 401, 403 or 407.
+        status: u16,
+    },
+    /// It has answered by a fault.
+    #[error("the service answered with the fault {}{}{}", .0.code, if .0.reason.is_empty() { "" } else { ": " }, .0.reason)]
+    Fault(Fault),
+    /// It has answered something that is no SOAP.
+    #[error("the service answered with status {status} and {found}")]
+    NoEnvelope {
+        /// The status.
+        status: u16,
+        /// What came instead of an envelope.
+        found: String,
+    },
+    /// Its answer ended before its end.
+    #[error("the service's answer broke off: {reason}")]
+    Cut {
+        /// How.
+        reason: String,
+    },
+    /// Its answer is larger than the settings allow.
+    #[error("the service's answer has more than {limit} bytes (`max_answer_mib`)")]
+    TooLarge {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// The connection ended although the call was sent and its answer had not come: the service may still be at work.
+    #[error("the connection to {endpoint} ended before its answer came: {reason}")]
+    Lost {
+        /// Where it is.
+        endpoint: String,
+        /// How it ended.
+        reason: String,
+    },
+    /// No answer came for so long: the service may still be at work.
+    #[error("{endpoint} has not answered within {} s", after.as_secs_f32())]
+    Silent {
+        /// Where it is.
+        endpoint: String,
+        /// `timeout` and `late`.
+        after: Duration,
+    },
+}
+
+impl SoapError {
+    /// True when the service cannot have begun with the call, so that it may be tried again without harm: there was no
+    /// connection to send it over.
+    pub fn was_not_begun(&self) -> bool {
+        matches!(self, SoapError::Unreachable { .. })
+    }
+}

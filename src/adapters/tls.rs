@@ -1,0 +1,49 @@
+//! Whom a client of TLS trusts: the certificates of a file, or the system's.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Where systems keep the certificates that they trust: Debian, Red Hat, SUSE, Alpine.
+const SYSTEM: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// The settings of a client that trusts who is in `ca`, or else whom the system trusts.
+pub(in crate::adapters) fn settings(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    let path = match ca {
+        Some(path) => path,
+        None => SYSTEM
+            .iter()
+            .map(Path::new)
+            .find(|path| path.exists())
+            .ok_or_else(|| "this system has no list of trusted certificates; name one by `ca`".to_owned())?,
+    };
+    let unreadable = |reason: String| format!("the certificates in {} cannot be read: {reason}", path.display());
+    let text = fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+        let added = roots.add(certificate);
+        if let Err(error) = added {
+            // The system's list may hold one that is too odd; a file written for us must be right.
+            if ca.is_some() {
+                return Err(unreadable(error.to_string()));
+            }
+        }
+    }
+    if roots.is_empty() {
+        return Err(unreadable("there is none in it".to_owned()));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}

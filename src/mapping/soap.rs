@@ -1,0 +1,327 @@
+//! `[source.soap]`: which operation is called for a record, and with what envelope.
+//!
+//! An envelope is a text with places for the key's parts. It is checked when it is compiled: it is XML, its outermost
+//! element is an envelope, and its places are where text can stand. What is put there later is escaped, so that no key
+//! can become markup.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use quick_xml::NsReader;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::ResolveResult;
+
+use crate::decode::{self, Place, xml};
+use crate::diagnostic::{Diagnostic, Faults, Key, Presence, Section, SourceText, Table, nearest};
+use crate::record::key::{SEPARATOR, decode_part};
+
+/// The name of the table.
+pub(super) const KIND: &str = "soap";
+
+/// `[source.soap]`.
+pub(super) static SECTION: Section = Section {
+    path: "source.soap",
+    doc: "A SOAP service that is called for a record when somebody asks for it. The answer is read like an XML file.",
+    keys: &[
+        Key {
+            name: "operation",
+            shape: "string",
+            presence: Presence::Default("\"\""),
+            doc: "the operation as the service knows it: the SOAPAction of SOAP 1.1, the action of SOAP 1.2",
+        },
+        Key {
+            name: "envelope",
+            shape: "string",
+            presence: Presence::Required,
+            doc: "what is sent: the XML itself, or the name of its file beside the mapping. `{order_no}` is that field of the key (`{key}` where it has only one), escaped; `{{` and `}}` are braces",
+        },
+        xml::RECORD_PATH,
+        xml::NAMESPACES,
+        xml::ARRAYS,
+        xml::ENCODING,
+        xml::TRIM,
+        decode::SKIP,
+    ],
+};
+
+/// Stands for a place while the envelope is checked. It is of the private use area, so that no envelope has it.
+const MARK: char = '\u{f8ff}';
+
+/// Which SOAP an envelope is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SoapVersion {
+    /// SOAP 1.1.
+    V11,
+    /// SOAP 1.2.
+    V12,
+}
+
+/// An operation that is called for one record.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// As the service knows it; may be empty.
+    pub action: String,
+    /// The SOAP of its envelope.
+    pub version: SoapVersion,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    /// This part of the key.
+    Part(usize),
+}
+
+impl Operation {
+    /// The envelope for a key in its canonical form. `None` when the key has something that XML cannot say: no record
+    /// has such a key.
+    pub fn envelope(&self, key: &str) -> Option<String> {
+        let parts: Vec<_> = key.split(SEPARATOR).map(decode_part).collect::<Result<_, _>>().ok()?;
+        let mut envelope = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => envelope.push_str(text),
+                Piece::Part(number) => escape(parts.get(*number)?, &mut envelope)?,
+            }
+        }
+        Some(envelope)
+    }
+}
+
+/// Appends a text so that it reads back as it is, in an element or in an attribute. `None` for what no XML can have.
+fn escape(text: &str, out: &mut String) -> Option<()> {
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            '\t' | '\n' | '\r' => write!(out, "&#{};", u32::from(character)).ok()?,
+            '\0'..'\u{20}' | '\u{fffe}' | '\u{ffff}' => return None,
+            _ => out.push(character),
+        }
+    }
+    Some(())
+}
+
+/// The file that an envelope is in, unless it is the XML itself.
+pub(super) fn file(envelope: &str) -> Option<String> {
+    (!envelope.trim_start().starts_with('<')).then(|| envelope.to_owned())
+}
+
+/// What the table says.
+pub(super) struct Written {
+    action: String,
+    envelope: String,
+    place: Place,
+}
+
+impl Written {
+    /// Reads the keys that are no business of the reader of XML.
+    pub(super) fn read(table: &Table<'_>) -> Option<Written> {
+        let action = table.read("operation", |node| match node.as_str() {
+            Some(text) if text.chars().all(|c| c.is_ascii_graphic() && c != '"') => Ok(text.to_owned()),
+            Some(text) => Err(format!("`{text}` is no URI: it has blanks, quotes or other than ASCII")),
+            None => Err(format!("expected a string, found {}", node.kind())),
+        });
+        let envelope = table.filled("envelope");
+        let place = table.get("envelope").map(Place::of);
+        Some(Written { action: action?, envelope: envelope?, place: place? })
+    }
+
+    /// Compiles the envelope for a key of these fields.
+    pub(super) fn compile(
+        &self,
+        key: &[String],
+        texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+        faults: &Faults,
+    ) -> Option<Operation> {
+        let before = faults.len();
+        let text = match file(&self.envelope) {
+            None => Text { text: &self.envelope, file: None, place: &self.place },
+            Some(name) => match texts(&name) {
+                Some(source) => {
+                    let text = Text { text: &source.text, file: Some(&source), place: &self.place };
+                    return self.compiled(&text, key, faults, before);
+                }
+                None => {
+                    faults.push(self.place.fault(format!("the envelope `{name}` cannot be read")));
+                    return None;
+                }
+            },
+        };
+        self.compiled(&text, key, faults, before)
+    }
+
+    fn compiled(&self, text: &Text<'_>, key: &[String], faults: &Faults, before: usize) -> Option<Operation> {
+        let pieces = text.pieces(key, faults);
+        let version = text.check(&pieces, faults);
+        let operation = Operation { action: self.action.clone(), version: version?, pieces };
+        (faults.len() == before).then_some(operation)
+    }
+}
+
+/// An envelope as it was written, and where.
+struct Text<'t> {
+    text: &'t str,
+    file: Option<&'t Arc<SourceText>>,
+    place: &'t Place,
+}
+
+impl Text<'_> {
+    /// A fault at a byte of the text; of a text in the mapping, at its beginning, since it may be written with escapes.
+    fn fault(&self, at: usize, length: usize, message: impl Into<String>) -> Diagnostic {
+        match self.file {
+            Some(file) => {
+                let at = at.min(self.text.len());
+                Diagnostic::new(file, at..(at + length).min(self.text.len()), message)
+            }
+            None => self.place.fault(message),
+        }
+    }
+
+    /// Cuts the text at its places.
+    fn pieces(&self, key: &[String], faults: &Faults) -> Vec<Piece> {
+        let before = faults.len();
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = self.text.trim_start_matches('\u{feff}').trim();
+        let at = |rest: &str| self.text.trim_end().len() - rest.len();
+        while let Some(position) = rest.find(['{', '}']) {
+            plain.push_str(&rest[..position]);
+            rest = &rest[position..];
+            if rest.starts_with("{{") || rest.starts_with("}}") {
+                plain.push_str(&rest[..1]);
+                rest = &rest[2..];
+                continue;
+            }
+            let name = rest.strip_prefix('{').and_then(|inner| inner.split_once('}')).map(|(name, _)| name);
+            let Some(name) = name.filter(|name| !name.contains(['{', '<', '\n'])) else {
+                let fault = self.fault(at(rest), 1, "a brace that belongs to no place like `{order_no}`");
+                faults.push(fault.help("a brace itself is written twice: `{{` or `}}`"));
+                break;
+            };
+            let part = match (name, key) {
+                ("key", [_]) => Some(0),
+                _ => key.iter().position(|field| field == name),
+            };
+            match part {
+                Some(part) => {
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                    pieces.push(Piece::Part(part));
+                }
+                None => {
+                    let fault = self.fault(at(rest), name.len() + 2, format!("`{name}` is no field of the key"));
+                    faults.push(match nearest(name, key.iter().map(String::as_str)) {
+                        Some(near) => fault.help(format!("did you mean `{{{near}}}`?")),
+                        None => fault.help(format!("the key has: {}", key.join(", "))),
+                    });
+                }
+            }
+            rest = &rest[name.len() + 2..];
+        }
+        plain.push_str(rest);
+        pieces.push(Piece::Text(plain));
+        if !pieces.iter().any(|piece| matches!(piece, Piece::Part(_))) && faults.len() == before {
+            let field = key.first().map_or("key", String::as_str);
+            let fault = self.fault(0, 1, "the envelope has no place for the key: every call would ask the same");
+            faults.push(fault.help(format!("write `{{{field}}}` where the service expects it")));
+        }
+        pieces
+    }
+
+    /// Whether it is an envelope with its places where text can stand; answers of which SOAP.
+    fn check(&self, pieces: &[Piece], faults: &Faults) -> Option<SoapVersion> {
+        let mut sample = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) => sample.push_str(text),
+                Piece::Part(_) => sample.push(MARK),
+            }
+        }
+        let mut reader = NsReader::from_str(&sample);
+        reader.config_mut().check_comments = true;
+        let (mut depth, mut version) = (0usize, None);
+        loop {
+            let read = reader.read_resolved_event();
+            let event =
+                match read {
+                    Ok((namespace, Event::Start(start) | Event::Empty(start))) if version.is_none() => {
+                        version = version_of(&namespace, &start);
+                        if version.is_none() {
+                            let fault = self.fault(0, 1, "the outermost element is no `Envelope` of SOAP 1.1 or 1.2");
+                            faults.push(fault.help(
+                                "it begins like <s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\">",
+                            ));
+                            return None;
+                        }
+                        Ok(Event::Start(start))
+                    }
+                    Ok((_, event)) => Ok(event),
+                    Err(error) => Err(error.to_string()),
+                };
+            let at = usize::try_from(reader.buffer_position()).unwrap_or(0);
+            let misplaced = match event {
+                Ok(Event::Start(start)) => {
+                    depth += 1;
+                    markup_has_mark(&start)
+                }
+                Ok(Event::Empty(start)) => markup_has_mark(&start),
+                Ok(Event::End(_)) => {
+                    depth = depth.saturating_sub(1);
+                    Ok(false)
+                }
+                Ok(Event::CData(text)) => Ok(text.contains(MARK)),
+                Ok(Event::Comment(text)) => Ok(text.contains(MARK)),
+                Ok(Event::PI(text)) => Ok(text.contains(MARK)),
+                Ok(Event::Decl(declaration)) => match declaration.encoding() {
+                    Some(Ok(encoding)) if !encoding.eq_ignore_ascii_case("utf-8") => {
+                        Err(format!("it is sent in UTF-8, not in {encoding}: correct its declaration"))
+                    }
+                    _ => Ok(false),
+                },
+                Ok(Event::DocType(_)) => Err("it has a DOCTYPE, which SOAP does not allow".to_owned()),
+                Ok(Event::Eof) if depth > 0 => Err("it breaks off: an element is not closed".to_owned()),
+                Ok(Event::Eof) => break,
+                Ok(_) => Ok(false),
+                Err(error) => Err(error),
+            };
+            match misplaced {
+                Ok(false) => {}
+                Ok(true) => {
+                    let message = "a place of the key can stand where text can: in an element or an attribute's value";
+                    faults.push(self.fault(at, 1, message));
+                    return None;
+                }
+                Err(reason) => {
+                    faults.push(self.fault(at, 1, format!("the envelope is no XML to be sent: {reason}")));
+                    return None;
+                }
+            }
+        }
+        version
+    }
+}
+
+fn version_of(namespace: &ResolveResult<'_>, start: &BytesStart<'_>) -> Option<SoapVersion> {
+    let ResolveResult::Bound(namespace) = namespace else { return None };
+    match (start.local_name().as_ref(), namespace.as_ref()) {
+        ("Envelope", "http://schemas.xmlsoap.org/soap/envelope/") => Some(SoapVersion::V11),
+        ("Envelope", "http://www.w3.org/2003/05/soap-envelope") => Some(SoapVersion::V12),
+        _ => None,
+    }
+}
+
+/// Whether a place stands in a name. The fault is that of attributes which are no XML.
+fn markup_has_mark(start: &BytesStart<'_>) -> Result<bool, String> {
+    let mut found = start.name().as_ref().contains(MARK);
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|error| error.to_string())?;
+        let name = attribute.key.as_ref();
+        // A namespace is a name too.
+        found |= name.contains(MARK) || (name.starts_with("xmlns") && attribute.value.contains(MARK));
+    }
+    Ok(found)
+}

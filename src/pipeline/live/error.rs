@@ -1,0 +1,106 @@
+//! Why a live read has no answer.
+
+use std::time::Duration;
+
+use crate::adapters::soap::SoapError;
+use crate::gate::Refused;
+use crate::pipeline::PipelineError;
+use crate::record::Reject;
+
+/// What a backend's trouble is. The words are part of the product's interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// There is no connection to it.
+    Unreachable,
+    /// It does not take our account.
+    Denied,
+    /// What it answered is no SOAP, or broke off, or is too large.
+    BadAnswer,
+    /// The connection ended before the answer came, or none came in all the time that it was waited for.
+    Lost,
+}
+
+impl Trouble {
+    /// The word in problems and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Trouble::Unreachable => "unreachable",
+            Trouble::Denied => "denied",
+            Trouble::BadAnswer => "bad_answer",
+            Trouble::Lost => "lost",
+        }
+    }
+}
+
+/// Why a live read has no answer. All who waited for the same call get the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LiveError {
+    /// The gate did not let the call through. The backend was not asked.
+    #[error("{reason}")]
+    Refused {
+        /// Why.
+        reason: Refused,
+    },
+    /// The backend takes longer than a call may take. The call goes on without the caller.
+    #[error("the backend has not answered within {} seconds", after.as_secs_f32())]
+    Timeout {
+        /// The backend's `timeout`.
+        after: Duration,
+    },
+    /// The caller's own time is over. The call goes on without it.
+    #[error("the backend has not answered within the time that the caller waits")]
+    WaitOver,
+    /// The backend has said no.
+    #[error("the backend answered with the fault {code}{}{reason}", if reason.is_empty() { "" } else { ": " })]
+    Fault {
+        /// The fault's code.
+        code: String,
+        /// What it says to people.
+        reason: String,
+    },
+    /// The backend is in trouble.
+    #[error("{message}")]
+    Backend {
+        /// What is the matter.
+        trouble: Trouble,
+        /// The adapter's words, for the log.
+        message: String,
+    },
+    /// The backend has no such record.
+    #[error("the backend has no such record")]
+    NoRecord {
+        /// The key of the record that it answered instead, if it did.
+        other: Option<String>,
+    },
+    /// Its record breaks the mapping.
+    #[error("the backend's record was rejected: {}", .0.sentence())]
+    Rejected(Box<Reject>),
+    /// A fault of ours.
+    #[error("{message}")]
+    Internal {
+        /// For the log.
+        message: String,
+    },
+}
+
+impl From<PipelineError> for LiveError {
+    fn from(error: PipelineError) -> LiveError {
+        LiveError::Internal { message: error.chain() }
+    }
+}
+
+impl From<SoapError> for LiveError {
+    fn from(error: SoapError) -> LiveError {
+        let trouble = match &error {
+            SoapError::Fault(fault) => {
+                return LiveError::Fault { code: fault.code.clone(), reason: fault.reason.clone() };
+            }
+            SoapError::Secret(_) => return LiveError::Internal { message: error.to_string() },
+            SoapError::Unreachable { .. } => Trouble::Unreachable,
+            SoapError::Denied { .. } => Trouble::Denied,
+            SoapError::NoEnvelope { .. } | SoapError::Cut { .. } | SoapError::TooLarge { .. } => Trouble::BadAnswer,
+            SoapError::Lost { .. } | SoapError::Silent { .. } => Trouble::Lost,
+        };
+        LiveError::Backend { trouble, message: error.to_string() }
+    }
+}

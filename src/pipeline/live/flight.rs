@@ -1,0 +1,153 @@
+//! One call for all who want the same record at the same time.
+//!
+//! Who joins and who leaves is decided under the lock of the list, so that nobody joins a flight that has just been
+//! given up. Nothing is kept beyond a flight's end: an error is told to those who waited for it, and forgotten.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::{Ask, Fetched, LiveError};
+use crate::record::ResourceId;
+
+/// What a flight is for. Two reads of it are the same read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FlightKey {
+    pub(super) resource: ResourceId,
+    /// The hash of the mapping: after a reload a record may be made otherwise.
+    pub(super) mapping: String,
+    pub(super) key: String,
+}
+
+/// How far a flight is.
+#[derive(Clone, Debug)]
+pub(super) enum Stage {
+    /// It waits for its place at the backend.
+    Queued,
+    /// The backend is being called.
+    Calling {
+        /// Since then.
+        since: Instant,
+    },
+    /// This is its end.
+    Done(Result<Arc<Fetched>, LiveError>),
+}
+
+/// A call under way.
+pub(super) struct Flight {
+    /// Whoever began it.
+    pub(super) ask: Ask,
+    stage: watch::Sender<Stage>,
+    riders: AtomicUsize,
+    left: Notify,
+}
+
+impl Flight {
+    /// Tells all riders.
+    pub(super) fn tell(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// Until a rider leaves and nobody is left. Somebody may join afterwards.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.riders.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            left.await;
+        }
+    }
+}
+
+/// The flights under way.
+#[derive(Default)]
+pub(super) struct Flights(Mutex<HashMap<FlightKey, Arc<Flight>>>);
+
+impl Flights {
+    /// Joins the flight for this, or begins one; answers whether it was there.
+    pub(super) fn join(&self, key: &FlightKey, ask: &Ask) -> (Rider, bool) {
+        let mut flights = self.0.lock();
+        if let Some(flight) = flights.get(key) {
+            return (Rider::of(flight), true);
+        }
+        let (stage, _) = watch::channel(Stage::Queued);
+        let flight = Arc::new(Flight { ask: ask.clone(), stage, riders: AtomicUsize::new(0), left: Notify::new() });
+        flights.insert(key.clone(), Arc::clone(&flight));
+        (Rider::of(&flight), false)
+    }
+
+    /// Takes a flight off the list when nobody waits for it any more; answers whether that is so.
+    pub(super) fn give_up(&self, key: &FlightKey, flight: &Arc<Flight>) -> bool {
+        let mut flights = self.0.lock();
+        if flight.riders.load(Ordering::Acquire) > 0 {
+            return false;
+        }
+        remove(&mut flights, key, flight);
+        true
+    }
+
+    /// Takes a flight off the list: whoever comes now begins another.
+    pub(super) fn land(&self, key: &FlightKey, flight: &Arc<Flight>) {
+        remove(&mut self.0.lock(), key, flight);
+    }
+}
+
+fn remove(flights: &mut HashMap<FlightKey, Arc<Flight>>, key: &FlightKey, flight: &Arc<Flight>) {
+    if flights.get(key).is_some_and(|known| Arc::ptr_eq(known, flight)) {
+        flights.remove(key);
+    }
+}
+
+/// Somebody who waits for a flight.
+pub(super) struct Rider {
+    flight: Arc<Flight>,
+    stage: watch::Receiver<Stage>,
+    /// Whether it counts as having left when it goes.
+    leaves: bool,
+}
+
+impl Rider {
+    fn of(flight: &Arc<Flight>) -> Rider {
+        flight.riders.fetch_add(1, Ordering::AcqRel);
+        Rider { flight: Arc::clone(flight), stage: flight.stage.subscribe(), leaves: true }
+    }
+
+    pub(super) fn flight(&self) -> Arc<Flight> {
+        Arc::clone(&self.flight)
+    }
+
+    /// Whether whoever began the flight is to the gate like this one.
+    pub(super) fn is_alike(&self, ask: &Ask) -> bool {
+        let first = &self.flight.ask;
+        first.client == ask.client && first.priority == ask.priority && first.patience >= ask.patience
+    }
+
+    /// How far the flight is.
+    pub(super) fn stage(&mut self) -> Stage {
+        self.stage.borrow_and_update().clone()
+    }
+
+    /// Until it is further.
+    pub(super) async fn changed(&mut self) {
+        // The sender lives as long as the flight, which this rider holds.
+        let _ = self.stage.changed().await;
+    }
+
+    /// It is sent away: that is none of its own leaving.
+    pub(super) fn dismiss(&mut self) {
+        self.leaves = false;
+    }
+}
+
+impl Drop for Rider {
+    fn drop(&mut self) {
+        if self.flight.riders.fetch_sub(1, Ordering::AcqRel) == 1 && self.leaves {
+            self.flight.left.notify_one();
+        }
+    }
+}
