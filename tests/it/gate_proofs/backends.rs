@@ -18,7 +18,8 @@ fn a_lock_of_three_seconds_is_over_when_it_is_over() {
     let outcome = load.join();
     holds(&erp, 8, &outcome);
     drains(&service);
-    let (before, after) = (outcome.good_rate(seconds(0.0), seconds(1.0)), outcome.good_rate(seconds(5.0), seconds(6.5)));
+    let (before, after) =
+        (outcome.good_rate(seconds(0.0), seconds(1.0)), outcome.good_rate(seconds(5.0), seconds(6.5)));
     assert!(after >= 0.5 * before.min(40.0), "{before}/s before, {after}/s a second after the lock");
 }
 

@@ -20,7 +20,7 @@ operation = "GetOrder"
 envelope = '''
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Body>\
 <GetOrder xmlns="urn:erp"><OrderNo>{order_no}</OrderNo></GetOrder></soap:Body></soap:Envelope>'''
-record_path = "/Envelope/Body/GetOrderResponse/Order"
+record_path = "//GetOrderResponse/Order"
 [fields]
 order_no = { from = "OrderNo" }
 status = { from = "Status" }

@@ -11,7 +11,12 @@ use tokio::sync::watch;
 use super::{Shared, State};
 
 /// Accepts connections while the ERP is up, until it is over.
-pub(super) async fn listen(listener: std::net::TcpListener, shared: Arc<Shared>, mut changes: watch::Receiver<State>) {
+pub(super) async fn listen(
+    listener: std::net::TcpListener,
+    shared: Arc<Shared>,
+    mut changes: watch::Receiver<State>,
+    cuts: watch::Receiver<usize>,
+) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(TcpListener::from_std(listener).unwrap());
     loop {
