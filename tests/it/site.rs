@@ -139,6 +139,11 @@ impl Service {
         }
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.borrow().id()
+    }
+
     /// Where the facade listens.
     pub(crate) fn address(&self) -> String {
         self.api.clone()

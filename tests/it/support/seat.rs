@@ -53,7 +53,7 @@ impl Seat {
     /// Writes the configuration anew; a running service takes it over at its next SIGHUP.
     pub(crate) fn set(&self, gate: &str) {
         let config = format!(
-            "[backends.erp.soap]\nendpoint = \"{}\"\n[backends.erp.gate]\n{gate}\n[telemetry]\nlog = \"text\"\n{}\n",
+            "[backends.erp.soap]\nendpoint = \"{}\"\n[backends.erp.gate]\n{gate}\n[telemetry]\nlog = \"text\"\nlevel = \"warn\"\n{}\n",
             self.endpoint, self.others
         );
         self.site.write("tollbridge.toml", config.as_bytes());

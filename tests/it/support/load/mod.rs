@@ -81,9 +81,10 @@ impl Kind {
                      <GetOrder xmlns=\"urn:erp\"><OrderNo>{key}</OrderNo></GetOrder></soap:Body></soap:Envelope>"
                 );
                 let length = body.len();
+                let client = self.client;
                 format!(
                     "POST /soap/orders HTTP/1.1\r\nHost: erp\r\nContent-Type: text/xml; charset=utf-8\r\n\
-                     Content-Length: {length}\r\n\r\n{body}"
+                     X-Client: {client}\r\nContent-Length: {length}\r\n\r\n{body}"
                 )
                 .into_bytes()
             }
