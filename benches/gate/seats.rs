@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::site::Service;
 use crate::support::erp::Erp;
 use crate::support::load::{Coming, Kind, Via};
-use crate::support::seat::{self, Seat};
+use crate::support::seat::Seat;
 
 /// The cap of every seat.
 pub(crate) const CAP: usize = 8;
@@ -42,7 +42,7 @@ pub(crate) enum Taken {
 
 pub(crate) struct Ours {
     seat: Seat,
-    pub(crate) service: Service,
+    service: Service,
 }
 
 impl Taken {
@@ -77,20 +77,12 @@ impl Taken {
         }
     }
 
-    /// Is killed and started anew at once; where it listens now.
-    pub(crate) fn kill_and_start(&mut self) -> Option<SocketAddr> {
+    /// Is killed and started anew at once, where it was.
+    pub(crate) fn kill_and_start(&mut self) {
         match self {
-            Taken::Direct(_) => None,
-            Taken::HaProxy(proxy) => {
-                proxy.kill_and_start();
-                Some(proxy.address)
-            }
-            Taken::Ours(ours) => {
-                ours.service.signal("KILL");
-                ours.service.wait();
-                ours.service = ours.seat.serve();
-                Some(seat::address(&ours.service))
-            }
+            Taken::Direct(_) => {}
+            Taken::HaProxy(proxy) => proxy.kill_and_start(),
+            Taken::Ours(ours) => ours.service = ours.seat.kill_and_serve(&ours.service),
         }
     }
 }

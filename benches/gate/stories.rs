@@ -128,8 +128,8 @@ pub(crate) fn run(time: f64, word: &str) {
         for name in story.seats {
             let erp = Erp::start(Settings::default());
             let mut seat = Taken::take(*name, &erp);
-            let outcomes = play(story, &erp, &mut seat, time);
-            let rate = report(*name, story, &outcomes, &erp.at_rest(), time);
+            let outcome = play(story, &erp, &mut seat, time);
+            let rate = report(*name, story, &outcome, &erp.at_rest(), time);
             good.insert(name.as_str(), rate);
         }
         if let (Some(haproxy), Some(ours)) = (good.get("HAProxy"), good.get("ours")) {
@@ -147,14 +147,13 @@ fn length(story: &Story, time: f64) -> f64 {
     if story.event == Event::Stall { time.max(stall_at(time) + 3.0 + 2.5) } else { time }
 }
 
-fn play(story: &Story, erp: &Erp, seat: &mut Taken, time: f64) -> Vec<Outcome> {
+fn play(story: &Story, erp: &Erp, seat: &mut Taken, time: f64) -> Outcome {
     let time = length(story, time);
     if story.event == Event::Kill {
         erp.set(Manner { slower: 10.0, ..Manner::default() });
     }
     let kinds = (story.kinds)(seat);
-    let load = Load::start(kinds.clone(), seconds(time), 7);
-    let mut loads = vec![];
+    let load = Load::start(kinds, seconds(time), 7);
     match story.event {
         Event::None => {}
         Event::Stall => {
@@ -169,26 +168,18 @@ fn play(story: &Story, erp: &Erp, seat: &mut Taken, time: f64) -> Vec<Outcome> {
         }
         Event::Kill => {
             for part in 1..3 {
-                let age = time * f64::from(part) / 3.0;
-                load.until(seconds(age));
-                let address = seat.kind("x", Coming::Once(0)).address;
-                if let Some(now) = seat.kill_and_start().filter(|now| *now != address) {
-                    // It listens elsewhere.
-                    let kinds = kinds.iter().map(|kind| Kind { address: now, ..kind.clone() }).collect();
-                    loads.push(Load::start(kinds, seconds(time - age), 8 + u64::from(part as u32)));
-                }
+                load.until(seconds(time * f64::from(part) / 3.0));
+                seat.kill_and_start();
             }
         }
     }
-    loads.insert(0, load);
-    loads.into_iter().map(Load::join).collect()
+    load.join()
 }
 
 /// Prints a line; answers the good answers a second.
-fn report(name: Name, story: &Story, outcomes: &[Outcome], trace: &Trace, time: f64) -> f64 {
+fn report(name: Name, story: &Story, outcome: &Outcome, trace: &Trace, time: f64) -> f64 {
     let time = length(story, time);
-    let outcome = &outcomes[0];
-    let rate = outcomes.iter().map(|outcome| outcome.count(|fate| *fate == Fate::Good)).sum::<usize>() as f64 / time;
+    let rate = outcome.count(|fate| *fate == Fate::Good) as f64 / time;
     let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
     let left: std::collections::HashSet<&str> =
         outcome.shots.iter().filter(|shot| shot.fate == Fate::Left).map(|shot| shot.key.as_str()).collect();
@@ -223,7 +214,7 @@ fn report(name: Name, story: &Story, outcomes: &[Outcome], trace: &Trace, time: 
         line += &format!("  {before:.0}/s before, {after:.0}/s in the 2 s after: {:.0}%", 100.0 * after / before);
     }
     let odd = |fate: &Fate| matches!(fate, Fate::Broken(_) | Fate::Unanswered | Fate::Failed(_));
-    let odd: usize = outcomes.iter().map(|outcome| outcome.count(odd)).sum();
+    let odd = outcome.count(odd);
     if odd > 0 {
         line += &format!("  {odd} broken or failed");
     }

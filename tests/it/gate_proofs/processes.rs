@@ -1,8 +1,8 @@
 //! More than one process before one ERP: one after the other, and side by side.
 
 use crate::support::erp::{Erp, Manner, Settings};
-use crate::support::load::{Coming, Fate, Kind, Load};
-use crate::support::seat::{self, Seat};
+use crate::support::load::{Coming, Fate, Load};
+use crate::support::seat::Seat;
 
 use super::{GATE, drains, good, seconds};
 
@@ -13,28 +13,23 @@ fn killed_and_started_again_at_once() {
     let seat = Seat::before(&erp, &GATE.replace("settle = \"1s\"", "settle = \"2s\""));
     let mut service = seat.serve();
     let crowd = seat.kind(&service, "crowd", Coming::Closed(40, seconds(0.05)));
-    let after = Kind { ..crowd.clone() };
     // Each call takes about a second: whatever ran at the kill runs on for long.
     erp.set(Manner { slower: 8.0, ..Manner::default() });
     let load = Load::start(vec![crowd], seconds(6.0), 1);
-    let mut second = None;
     for age in [1.5, 2.0] {
         load.until(seconds(age));
-        service.signal("KILL");
-        service.wait();
-        service = seat.serve();
-        let address = seat::address(&service);
-        second = Some(Load::start(vec![Kind { address, ..after.clone() }], seconds(6.0 - age), 2));
+        service = seat.kill_and_serve(&service);
     }
-    load.join();
-    let outcome = second.unwrap().join();
+    let outcome = load.join();
     let trace = erp.at_rest();
     assert!(trace.most <= 8, "{} calls were at work", trace.most);
     assert!(trace.most_by_the_clock() <= 8);
     assert_eq!(trace.halts, 0);
     assert!(trace.dead() >= 4, "the kill met {} calls", trace.dead());
+    assert_eq!(outcome.count(|fate| *fate == Fate::Unanswered), 0, "{:?}", outcome.fates());
     drains(&service);
-    let answered = outcome.count(|fate| matches!(fate, Fate::Good | Fate::Late));
+    let answered = outcome.shots.iter().filter(|shot| shot.ended > seconds(3.0));
+    let answered = answered.filter(|shot| matches!(shot.fate, Fate::Good | Fate::Late)).count();
     assert!(answered > 0, "nobody was served afterwards: {:?}", outcome.fates());
 }
 

@@ -68,15 +68,25 @@ impl Seat {
 
     /// Starts the service and waits until it answers.
     pub(crate) fn serve(&self) -> Service {
-        let service = self.site.serve();
-        service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
-        service
+        ready(self.site.serve())
+    }
+
+    /// Kills the service and starts it again at once, where it was.
+    pub(crate) fn kill_and_serve(&self, service: &Service) -> Service {
+        service.signal("KILL");
+        service.wait();
+        ready(self.site.serve_again(service))
     }
 
     /// A kind of caller of this name, with a key of its own.
     pub(crate) fn kind(&self, service: &Service, client: &'static str, coming: Coming) -> Kind {
         Kind::new(client, address(service), Via::Rest(self.key(client)), coming)
     }
+}
+
+fn ready(service: Service) -> Service {
+    service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
+    service
 }
 
 /// Where the facade listens.

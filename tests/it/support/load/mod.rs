@@ -176,7 +176,7 @@ async fn run(kinds: Vec<Kind>, began: Instant, time: Duration, seed: u64) -> Out
     }
     let shots = crowds.iter().flat_map(|crowd| std::mem::take(&mut *crowd.shots.lock().unwrap())).collect();
     let clients = crowds.iter().map(|crowd| crowd.kind.client).collect();
-    Outcome::new(began, time, clients, shots)
+    Outcome::new(began, clients, shots)
 }
 
 /// One after the other at random moments, whatever becomes of those before.

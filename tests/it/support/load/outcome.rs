@@ -43,15 +43,13 @@ impl Shot {
 /// All of a load.
 pub(crate) struct Outcome {
     pub(crate) began: Instant,
-    /// How long they came.
-    pub(crate) time: Duration,
     clients: Vec<&'static str>,
     pub(crate) shots: Vec<Shot>,
 }
 
 impl Outcome {
-    pub(super) fn new(began: Instant, time: Duration, clients: Vec<&'static str>, shots: Vec<Shot>) -> Outcome {
-        Outcome { began, time, clients, shots }
+    pub(super) fn new(began: Instant, clients: Vec<&'static str>, shots: Vec<Shot>) -> Outcome {
+        Outcome { began, clients, shots }
     }
 
     fn good(&self) -> impl Iterator<Item = &Shot> {
@@ -83,6 +81,7 @@ impl Outcome {
     }
 
     /// The same of the refusals.
+    #[allow(dead_code, reason = "benchmarks ask for it")]
     pub(crate) fn refusal_percentile(&self, part: f64) -> Duration {
         let refused = self.shots.iter().filter(|shot| matches!(shot.fate, Fate::Refused { .. }));
         percentile(refused.map(Shot::took).collect(), part)
