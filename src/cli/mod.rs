@@ -167,8 +167,10 @@ fn report(error: &LoadError) -> Exit {
 /// The exit code of a fault in the corridor.
 fn exit_of(error: &PipelineError) -> Exit {
     match error {
-        PipelineError::UnknownResource { .. } | PipelineError::Open { .. } => Exit::Usage,
-        PipelineError::Inbox(_) | PipelineError::Gate { .. } => Exit::Unreachable,
+        PipelineError::UnknownResource { .. } | PipelineError::Open { .. } | PipelineError::NoInbox { .. } => {
+            Exit::Usage
+        }
+        PipelineError::Inbox(_) | PipelineError::Soap(_) | PipelineError::Gate { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,
     }
 }

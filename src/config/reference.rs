@@ -12,7 +12,7 @@ pub fn config_reference() -> String {
     let mut all =
         vec![&sections::ROOT, &http::SERVER, &http::AUTH, &sections::STAGING, &sections::LANDING, &sections::BACKEND];
     all.extend(AdapterConfig::KINDS.iter().filter_map(|kind| AdapterConfig::section(kind)));
-    all.extend([&soap::BASIC, &gate::SECTION, &gate::BREAKER, &telemetry::SECTION]);
+    all.extend([&soap::BASIC, &gate::SECTION, &gate::BREAKER, &gate::RETRY, &telemetry::SECTION]);
     render(&all)
 }
 

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
 use hyper::http::request::Parts;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::catalog::Published;
-use super::{Facade, accept, conditional, record};
+use super::{Facade, accept, cache_control, conditional, record};
 use crate::gate::Priority;
 use crate::http::{Caller, Problem, Reason};
-use crate::pipeline::live::{Ask, LiveError, Reading, Trouble};
+use crate::pipeline::live::{Ask, BackendHealth, Fetched, Forward, LiveError, Reading, Trouble};
 
 /// The field that says what a caller would like (RFC 7240).
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -43,19 +46,27 @@ pub(super) async fn answer(
     let key = record::canonical_key(published, written_key)?;
     let wait = preferred_wait(&request.headers);
     let ask = Ask { patience: wait, ..ask_of(caller) };
-    let read = facade.live.read(&published.exposure.id, &key, &ask).await;
+    let wish = cache_control::wish(&request.headers);
+    let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
     let reading = read.map_err(|error| applied(problem(published, &key, error), wait))?;
 
-    let (payload, hash) = record::represent(fields, reading.fetched.payload.clone(), reading.fetched.hash)?;
+    let (payload, hash, changed_at) = match &reading {
+        Reading::Live { fetched, .. } => (fetched.payload.clone(), fetched.hash, None),
+        Reading::Staged(document) | Reading::Stale(document, _) => {
+            (Bytes::from(document.payload.clone()), document.hash, Some(document.changed_at))
+        }
+    };
+    let (payload, hash) = record::represent(fields, payload, hash)?;
     let etag = conditional::etag(hash);
-    let unchanged = conditional::is_unchanged(&request.headers, &etag, None);
+    let unchanged = conditional::is_unchanged(&request.headers, &etag, changed_at);
     let mut headers = HeaderMap::with_capacity(FIELDS);
-    headers.insert(hyper::header::ETAG, etag);
+    match changed_at {
+        Some(changed_at) => conditional::write_validators(&mut headers, etag, changed_at),
+        None => drop(headers.insert(ETAG, etag)),
+    }
     headers.insert(CACHE_CONTROL, published.cache_control.clone());
-    headers.insert(AGE, HeaderValue::from_static("0"));
-    headers.insert(CACHE_STATUS, cache_status(&reading));
+    write_origin(&mut headers, published, &reading);
     headers.insert(VARY, HeaderValue::from_static("Authorization"));
-    headers.insert(SERVER_TIMING, server_timing(&reading));
     if let Some(wait) = wait {
         headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
     }
@@ -69,6 +80,20 @@ pub(super) async fn answer(
     };
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// `GET /health/backends`.
+pub(super) fn backends(found: &[BackendHealth]) -> Value {
+    let one = |health: &BackendHealth| {
+        json!({
+            "backend": health.backend,
+            "breaker": health.breaker,
+            "reachable": health.reachable,
+            "reason": health.reason,
+            "looked_at": health.looked_at.map(|at| at.to_string()),
+        })
+    };
+    json!({ "data": found.iter().map(one).collect::<Vec<_>>() })
 }
 
 /// `Prefer: wait=SECONDS`. A preference that cannot be read is none (RFC 7240 section 2).
@@ -96,18 +121,46 @@ fn applied(problem: Problem, wait: Option<Duration>) -> Problem {
     }
 }
 
-/// RFC 9211: the answer is the backend's own, and whether another's call was waited for.
-fn cache_status(reading: &Reading) -> HeaderValue {
-    match reading.is_shared {
-        true => HeaderValue::from_static("tollbridge; fwd=bypass; collapsed"),
-        false => HeaderValue::from_static("tollbridge; fwd=bypass"),
+/// `Age`, `Cache-Status` (RFC 9211) and `Server-Timing`: where the answer comes from.
+fn write_origin(headers: &mut HeaderMap, published: &Published, reading: &Reading) {
+    let age = match reading {
+        Reading::Live { .. } => 0,
+        Reading::Staged(document) | Reading::Stale(document, _) => seconds_since(document.as_of),
+    };
+    let status = match reading {
+        Reading::Live { forward, is_shared, is_stored, .. } => {
+            let forward = match forward {
+                Forward::Bypass => "bypass",
+                Forward::Miss => "uri-miss",
+                Forward::Stale => "stale",
+                Forward::Request => "request",
+            };
+            let stored = if *is_stored { "; stored" } else { "" };
+            let collapsed = if *is_shared { "; collapsed" } else { "" };
+            format!("tollbridge; fwd={forward}{stored}{collapsed}")
+        }
+        Reading::Staged(_) => {
+            let max_age = published.exposure.max_age.map_or(0, |age| age.as_secs());
+            format!("tollbridge; hit; ttl={}", max_age.saturating_sub(age))
+        }
+        Reading::Stale(_, reason) => format!("tollbridge; fwd=stale; detail={reason}"),
+    };
+    headers.insert(AGE, HeaderValue::from(age));
+    headers.insert(CACHE_STATUS, HeaderValue::from_str(&status).unwrap_or(HeaderValue::from_static("tollbridge")));
+    if let Reading::Live { fetched, .. } = reading {
+        headers.insert(SERVER_TIMING, server_timing(fetched));
     }
 }
 
+fn seconds_since(moment: Option<Timestamp>) -> u64 {
+    let since = moment.map_or(0, |moment| Timestamp::now().as_second().saturating_sub(moment.as_second()));
+    u64::try_from(since).unwrap_or(0)
+}
+
 /// How long the call waited for its place, and how long the backend took, in milliseconds.
-fn server_timing(reading: &Reading) -> HeaderValue {
+fn server_timing(fetched: &Fetched) -> HeaderValue {
     let millis = |time: Duration| time.as_secs_f64() * 1000.0;
-    let (queue, backend) = (millis(reading.fetched.waited), millis(reading.fetched.took));
+    let (queue, backend) = (millis(fetched.waited), millis(fetched.took));
     HeaderValue::from_str(&format!("queue;dur={queue:.1}, backend;dur={backend:.1}"))
         .unwrap_or(HeaderValue::from_static("queue, backend"))
 }
@@ -141,6 +194,9 @@ fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
             };
             let problem = reason.because(detail).why(trouble.as_str()).caused_by(message);
             if reason == Reason::BackendUnavailable { problem.retry_after(5) } else { problem }
+        }
+        LiveError::NotStaged => {
+            Reason::NotStaged.because(sentence).hint("without `only-if-cached` the backend is asked")
         }
         LiveError::NoRecord { other } => {
             let problem = record::no_such_record(published, key);

@@ -10,6 +10,7 @@
 //! caller asks for some of their fields only.
 
 mod accept;
+mod cache_control;
 mod catalog;
 mod changes;
 mod conditional;
@@ -130,6 +131,9 @@ impl Facade {
             _ => {}
         }
         let caller = self.authenticator.caller(&request.headers).await?;
+        if let Route::Backends = route {
+            return json_answer(&live::backends(&self.live.backends().await));
+        }
         let catalog = self.catalog.load_full();
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
         let published = catalog.find(target)?;

@@ -26,10 +26,11 @@ pub(super) enum Route<'a> {
     Docs,
     Live,
     Ready,
+    Backends,
     Unknown,
 }
 
-const TEMPLATES: [&str; 11] = [
+const TEMPLATES: [&str; 12] = [
     "/",
     "/v{version}",
     "/v{version}/{resource}",
@@ -40,6 +41,7 @@ const TEMPLATES: [&str; 11] = [
     "/docs",
     "/health/live",
     "/health/ready",
+    "/health/backends",
     "unmatched",
 ];
 
@@ -52,6 +54,7 @@ impl<'a> Route<'a> {
             "/docs" => return Route::Docs,
             "/health/live" => return Route::Live,
             "/health/ready" => return Route::Ready,
+            "/health/backends" => return Route::Backends,
             _ => {}
         }
         let mut segments = path.split('/').skip(1);
@@ -91,7 +94,8 @@ impl<'a> Route<'a> {
             Route::Docs => 7,
             Route::Live => 8,
             Route::Ready => 9,
-            Route::Unknown => 10,
+            Route::Backends => 10,
+            Route::Unknown => 11,
         }
     }
 }

@@ -46,8 +46,57 @@ pub static SECTION: Section = Section {
             presence: Presence::Optional,
             doc: "when to leave the backend alone for a while: see below",
         },
+        Key {
+            name: "retry",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "when a call is tried again that the backend cannot have begun: see below",
+        },
     ],
 };
+
+/// Keys of `[backends.NAME.gate.retry]`.
+pub static RETRY: Section = Section {
+    path: "backends.NAME.gate.retry",
+    doc: "A read for which there was no connection is tried again, by a new place, while nobody waits and the backend is not left alone. What the backend may have begun is never tried again, nor what it refused.",
+    keys: &[
+        Key {
+            name: "attempts",
+            shape: "integer",
+            presence: Presence::Default("2"),
+            doc: "how often a read is tried in all, 1 to 5",
+        },
+        Key {
+            name: "budget",
+            shape: "number",
+            presence: Presence::Default("0.1"),
+            doc: "how many of all calls may be second tries, 0 to 1",
+        },
+    ],
+};
+
+/// When a call is tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// How often in all.
+    pub attempts: u32,
+    /// Share of all calls that may be second tries.
+    pub budget: f64,
+}
+
+impl Default for Retry {
+    /// As the keys' defaults.
+    fn default() -> Retry {
+        Retry { attempts: 2, budget: 0.1 }
+    }
+}
+
+impl Retry {
+    fn read(table: &Table<'_>) -> Option<Retry> {
+        let (attempts, budget) = (table.integer("attempts", 1..=5), table.fraction("budget"));
+        Some(Retry { attempts: u32::try_from(attempts?).ok()?, budget: budget? })
+    }
+}
 
 /// Keys of `[backends.NAME.gate.breaker]`.
 pub static BREAKER: Section = Section {
@@ -116,6 +165,8 @@ pub struct Config {
     pub sync_share: f64,
     /// When to leave the backend alone.
     pub breaker: Breaker,
+    /// When a call is tried again. Whoever calls sees to it: the gate has only new calls.
+    pub retry: Retry,
 }
 
 impl Default for Config {
@@ -128,6 +179,7 @@ impl Default for Config {
             settle: Duration::from_secs(5),
             sync_share: 0.5,
             breaker: Breaker::default(),
+            retry: Retry::default(),
         }
     }
 }
@@ -144,6 +196,10 @@ impl Config {
             Some(breaker) => Breaker::read(&breaker),
             None => (!table.has("breaker")).then(Breaker::default),
         };
+        let retry = match table.table("retry", &RETRY) {
+            Some(retry) => Retry::read(&retry),
+            None => (!table.has("retry")).then(Retry::default),
+        };
         Some(Config {
             max_in_flight: usize::try_from(max_in_flight?).ok()?,
             queue: usize::try_from(queue?).ok()?,
@@ -151,6 +207,7 @@ impl Config {
             settle: settle?,
             sync_share: sync_share?,
             breaker: breaker?,
+            retry: retry?,
         })
     }
 

@@ -33,7 +33,7 @@ use tokio::time::Instant;
 
 use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
 pub use ask::{Ask, Priority};
-pub use config::{BREAKER, Breaker, Config, SECTION};
+pub use config::{BREAKER, Breaker, Config, RETRY, Retry, SECTION};
 pub use lane::Lane;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};

@@ -16,6 +16,7 @@ fn config(max_in_flight: usize, queue: usize) -> Config {
         settle: Duration::from_secs(5),
         sync_share: 0.5,
         breaker: Breaker::default(),
+        retry: super::Retry::default(),
     }
 }
 

@@ -325,3 +325,117 @@ fn markup_has_mark(start: &BytesStart<'_>) -> Result<bool, String> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Operation, SECTION, SoapVersion, Written, file};
+    use crate::diagnostic::{Faults, SourceText, Table, parse};
+    use proptest::prelude::*;
+    use quick_xml::Reader;
+    use quick_xml::events::Event;
+    use std::path::Path;
+
+    const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+
+    /// Compiles `<E><Body>inner</Body></E>` for a key of these fields; the faults' messages.
+    fn compile(inner: &str, key: &[&str]) -> Result<Operation, Vec<String>> {
+        let envelope = format!("<E:Envelope xmlns:E='{SOAP_11}'><E:Body>{inner}</E:Body></E:Envelope>");
+        compile_whole(&envelope, key)
+    }
+
+    fn compile_whole(envelope: &str, key: &[&str]) -> Result<Operation, Vec<String>> {
+        let written = format!("record_path = '/a'\nenvelope = \"\"\"{envelope}\"\"\"");
+        let faults = Faults::new();
+        let root = parse(&SourceText::new(Path::new("m.toml"), written), &faults);
+        let table = Table::new(&root, &SECTION, &faults).unwrap();
+        let key: Vec<String> = key.iter().map(|field| (*field).to_owned()).collect();
+        let operation = Written::read(&table).and_then(|written| written.compile(&key, &|_| None, &faults));
+        operation.ok_or_else(|| faults.into_sorted().iter().map(|fault| fault.message.clone()).collect())
+    }
+
+    fn bound(inner: &str, fields: &[&str], key: &str) -> Option<String> {
+        let envelope = compile(inner, fields).unwrap().envelope(key)?;
+        Some(envelope.split_once("<E:Body>")?.1.split_once("</E:Body>")?.0.to_owned())
+    }
+
+    #[test]
+    fn the_key_is_bound_part_by_part() {
+        assert_eq!(bound("<n>{key}</n>", &["no"], "4711").as_deref(), Some("<n>4711</n>"));
+        let two = "<n p='{plant}'>{no}/{plant}</n>{{x}}";
+        assert_eq!(bound(two, &["plant", "no"], "DE~4%7E1").as_deref(), Some("<n p='DE'>4~1/DE</n>{x}"));
+        let odd = "%3C%26%22%27%0A%3E";
+        assert_eq!(bound("<n>{no}</n>", &["no"], odd).as_deref(), Some("<n>&lt;&amp;&quot;&apos;&#10;&gt;</n>"));
+        assert_eq!(bound("<n>{no}</n>", &["no"], "%00"), None);
+    }
+
+    #[test]
+    fn envelopes_are_judged_when_they_are_compiled() {
+        let check = |inner: &str, words: &str| {
+            let faults = compile(inner, &["no"]).unwrap_err().join("\n");
+            assert!(faults.contains(words), "{inner}: {faults}");
+        };
+        check("<n/>", "no place for the key");
+        check("<{no}/>", "can stand where text can");
+        check("<n {no}='1'/>", "can stand where text can");
+        check("<n xmlns='{no}'/>", "can stand where text can");
+        check("<n><!--{no}--></n>", "can stand where text can");
+        check("<n><![CDATA[{no}]]></n>", "can stand where text can");
+        check("<?p {no}?>", "can stand where text can");
+        check("<n>{no}", "no XML to be sent");
+        check("<n>{no}</m>", "no XML to be sent");
+        check("<n a='1' a='2'>{no}</n>", "no XML to be sent");
+        check("<n>{nr}</n>", "`nr` is no field of the key");
+        check("<n>{no</n>", "a brace that belongs to no place");
+        check("<n>no}</n>", "a brace that belongs to no place");
+        let whole = |envelope: &str| compile_whole(envelope, &["no"]).map(|operation| operation.version);
+        assert!(whole("<a>{no}</a>").unwrap_err()[0].contains("no `Envelope`"));
+        assert!(whole("<Envelope xmlns='urn:x'>{no}</Envelope>").unwrap_err()[0].contains("no `Envelope`"));
+        let soap_12 = "<Envelope xmlns='http://www.w3.org/2003/05/soap-envelope'>{no}</Envelope>";
+        assert_eq!(whole(soap_12), Ok(SoapVersion::V12));
+        assert_eq!(whole(&format!("<Envelope xmlns='{SOAP_11}'>{{no}}</Envelope>")), Ok(SoapVersion::V11));
+        let declared = format!("<?xml version='1.0' encoding='latin1'?>{soap_12}");
+        assert!(whole(&declared).unwrap_err()[0].contains("sent in UTF-8"));
+        assert!(whole(&format!("<!DOCTYPE x>{soap_12}")).unwrap_err()[0].contains("DOCTYPE"));
+    }
+
+    #[test]
+    fn an_envelope_is_the_text_or_a_file() {
+        assert_eq!(file("\n <a/>"), None);
+        assert_eq!(file("get.xml").as_deref(), Some("get.xml"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_key_holds_reads_back_as_text(part in "\\PC{0,20}") {
+            let mut key = String::new();
+            crate::record::key::encode_part(&part, &mut key);
+            let bound = bound("<n a=\"{no}\">{no}</n>", &["no"], &key).unwrap();
+            let mut reader = Reader::from_str(&bound);
+            let mut text = String::new();
+            loop {
+                match reader.read_event().unwrap() {
+                    Event::Start(start) => {
+                        prop_assert!(start.name().as_ref() == "n");
+                        let attribute = start.attributes().next().unwrap().unwrap();
+                        let value = quick_xml::escape::unescape(&attribute.value).unwrap();
+                        prop_assert_eq!(value.as_ref(), part.as_str());
+                    }
+                    Event::Text(piece) => text.push_str(&piece.xml10_content()),
+                    Event::GeneralRef(reference) => {
+                        let escaped = format!("&{};", reference.xml10_content());
+                        text.push_str(&quick_xml::escape::unescape(&escaped).unwrap());
+                    }
+                    Event::Eof => break,
+                    Event::End(_) => {}
+                    other => prop_assert!(false, "{:?}", other),
+                }
+            }
+            prop_assert_eq!(text, part);
+        }
+
+        #[test]
+        fn no_envelope_makes_it_panic(text in "\\PC{0,60}") {
+            let _ = compile_whole(&text.replace(['"', '\\'], ""), &["no"]);
+        }
+    }
+}

@@ -23,7 +23,7 @@ pub use query::{
 };
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
-    FileSequence, FileState, Place, Run, RunId, RunOutcome, RunState,
+    FileSequence, FileState, LiveRead, Place, Run, RunId, RunOutcome, RunState,
 };
 
 /// A fault of the database, not of the data.
@@ -182,6 +182,18 @@ pub trait Staging: Send + Sync + 'static {
 
     /// One document by key.
     async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
+
+    /// As [`Staging::document`], for a resource whose documents are read from their backend one by one: `as_of` is when
+    /// the backend last said this one.
+    async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
+
+    /// Notes that the backend has said a document again; answers whether what is staged has this hash. When it has not,
+    /// nothing is noted.
+    async fn note_live_read(&self, resource: &ResourceId, key: &str, hash: ContentHash) -> Result<bool, StagingError>;
+
+    /// Writes a document that its backend has just said, in one transaction with a run and an input that stand for the
+    /// call.
+    async fn stage_live_read(&self, read: LiveRead) -> Result<(), StagingError>;
 
     /// A page in keyset order. Dropping the future stops the read.
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError>;

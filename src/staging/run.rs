@@ -82,7 +82,7 @@ pub struct Run {
     pub id: RunId,
     /// What was synced.
     pub resource: ResourceId,
-    /// Who asked: `schedule`, `command`, `admin`, `replay`.
+    /// Who asked: `schedule`, `command`, `admin`, `replay`, `live`.
     pub trigger: String,
     /// Hash of the mapping in force.
     pub mapping: String,
@@ -205,6 +205,23 @@ pub struct Batch {
     pub file_state: FileState,
     /// A dead letter that this batch settles (replay).
     pub resolves: Option<i64>,
+}
+
+/// A document that was read from its backend because somebody asked for it.
+#[derive(Clone, Debug)]
+pub struct LiveRead {
+    /// The resource.
+    pub resource: ResourceId,
+    /// Hash of the mapping in force.
+    pub mapping: String,
+    /// The document.
+    pub document: Document,
+    /// What stands for the call where files have their path.
+    pub path: String,
+    /// The answer as landed.
+    pub blob: BlobId,
+    /// Its bytes.
+    pub size: u64,
 }
 
 /// What a commit did. `read` is documents + rejects + skipped.

@@ -59,6 +59,12 @@ struct RecordLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StaleLabels {
+    resource: String,
+    reason: &'static str,
+}
+
 /// The service's metrics. One for the process; share it in an `Arc`.
 pub struct Metrics {
     registry: Registry,
@@ -68,6 +74,7 @@ pub struct Metrics {
     dead_letters: Family<ResourceLabel, Gauge>,
     feed_silent: Family<ResourceLabel, Gauge>,
     last_file: Family<ResourceLabel, Gauge<f64, AtomicU64>>,
+    stale: Family<StaleLabels, Counter>,
     inboxes: InboxFamilies,
     gates: GateFamilies,
     requests: RequestFamilies,
@@ -100,6 +107,8 @@ impl Metrics {
         registry.register("feed_silent", "1 when no file came for longer than expected", feed_silent.clone());
         let last_file = Family::default();
         registry.register("feed_last_file_timestamp_seconds", "When the last file came, since 1970", last_file.clone());
+        let stale = Family::default();
+        registry.register("stale_answers", "Answers from staging although they are stale, by why", stale.clone());
         let inboxes = InboxFamilies::register(&mut registry);
         let gates = GateFamilies::register(&mut registry);
         let requests = RequestFamilies::register(&mut registry);
@@ -111,6 +120,7 @@ impl Metrics {
             dead_letters,
             feed_silent,
             last_file,
+            stale,
             inboxes,
             gates,
             requests,
@@ -154,6 +164,11 @@ impl Metrics {
     /// When the last file of `resource` came, in seconds since 1970.
     pub fn last_file(&self, resource: &str, seconds: f64) {
         self.last_file.get_or_create(&resource_label(resource)).set(seconds);
+    }
+
+    /// A record of `resource` was served although it is stale; `reason` is one of a closed list.
+    pub fn stale_answer(&self, resource: &str, reason: &'static str) {
+        self.stale.get_or_create(&StaleLabels { resource: resource.to_owned(), reason }).inc();
     }
 
     /// So many finished files of `backend` cannot be moved out of its inbox.

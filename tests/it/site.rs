@@ -1,10 +1,10 @@
 //! A folder with a configuration, as an operator has it, and the program run in it.
 
-use std::cell::RefCell;
 use std::io::Read;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -106,13 +106,13 @@ impl Site {
         let mut command = self.command(&["serve"]);
         command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        Service { child: RefCell::new(child), api, admin }
+        Service { child: Mutex::new(child), api, admin }
     }
 }
 
 /// A running service; killed when dropped.
 pub(crate) struct Service {
-    child: RefCell<Child>,
+    child: Mutex<Child>,
     api: String,
     admin: String,
 }
@@ -128,7 +128,7 @@ impl Service {
     pub(crate) fn wait(&self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.borrow_mut().try_wait().unwrap() {
+            if let Some(status) = self.child.lock().unwrap().try_wait().unwrap() {
                 return status.code();
             }
             assert!(Instant::now() < deadline, "the service does not end");
@@ -149,7 +149,7 @@ impl Service {
 
     /// The process.
     pub(crate) fn id(&self) -> u32 {
-        self.child.borrow().id()
+        self.child.lock().unwrap().id()
     }
 
     /// Where the facade listens.
@@ -169,7 +169,7 @@ impl Service {
             if let Some(answer) = ask() {
                 return answer;
             }
-            if let Ok(Some(status)) = self.child.borrow_mut().try_wait() {
+            if let Ok(Some(status)) = self.child.lock().unwrap().try_wait() {
                 panic!("the service ended with {status}");
             }
             assert!(Instant::now() < deadline, "no answer in {PATIENCE:?}");
@@ -180,7 +180,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let child = self.child.get_mut();
+        let child = self.child.get_mut().unwrap();
         let _ = child.kill();
         let _ = child.wait();
     }

@@ -29,6 +29,7 @@ impl Site {
             settle: Duration::from_secs(1),
             sync_share: 1.0,
             breaker: gate::Breaker::default(),
+            retry: gate::Retry::default(),
         };
         Site { folder, gate: Gate::new("files", config, None) }
     }

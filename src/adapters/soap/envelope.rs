@@ -174,3 +174,108 @@ fn shortened(text: &str, most: usize) -> &str {
 fn local(name: &str) -> String {
     name.rsplit_once(':').map_or(name, |(_, local)| local).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict, judge};
+    use crate::adapters::soap::Fault;
+    use proptest::prelude::*;
+
+    fn of_11(body: &str) -> String {
+        format!(
+            "<?xml version='1.0'?><s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'>{body}</s:Envelope>"
+        )
+    }
+
+    fn of_12(body: &str) -> String {
+        format!("<e:Envelope xmlns:e='http://www.w3.org/2003/05/soap-envelope'>{body}</e:Envelope>")
+    }
+
+    fn check(text: &str, expected: &Verdict) {
+        assert_eq!(judge(text.as_bytes(), None), *expected, "{text}");
+    }
+
+    fn fault(code: &str, subcodes: &[&str], reason: &str) -> Verdict {
+        let subcodes = subcodes.iter().map(|code| (*code).to_owned()).collect();
+        Verdict::Fault(Fault { code: code.to_owned(), subcodes, reason: reason.to_owned() })
+    }
+
+    #[test]
+    fn messages() {
+        check(&of_11("<s:Body><r/></s:Body>"), &Verdict::Message);
+        check(&of_11("<s:Header><a><b/></a></s:Header><s:Body><r>x</r></s:Body>"), &Verdict::Message);
+        check(&of_11("<s:Body/>"), &Verdict::Message);
+        check(&of_11("<s:Body> </s:Body>"), &Verdict::Message);
+        check(&of_12("<e:Body><r/></e:Body>"), &Verdict::Message);
+        // An element of the service's own that has the name by chance.
+        check(&of_11("<s:Body><Fault xmlns='urn:own'><faultcode>x</faultcode></Fault></s:Body>"), &Verdict::Message);
+        // What broke off behind its beginning is found by whoever reads it.
+        check(of_11("<s:Body><r>x").trim_end_matches("</s:Envelope>"), &Verdict::Message);
+    }
+
+    #[test]
+    fn faults_of_both_versions() {
+        check(
+            &of_11(
+                "<s:Body><s:Fault><faultcode>s:Client.Auth</faultcode><faultstring>No &amp; no</faultstring>\
+                    <detail><NotFound xmlns='urn:x'><faultstring>not this</faultstring></NotFound></detail></s:Fault></s:Body>",
+            ),
+            &fault("Client.Auth", &["NotFound"], "No & no"),
+        );
+        check(
+            &of_12(
+                "<e:Body><e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value>x:Late</e:Value><e:Subcode>\
+                    <e:Value>x:TooLate</e:Value></e:Subcode></e:Subcode></e:Code><e:Reason><e:Text xml:lang='en'>Too \
+                    late</e:Text><e:Text xml:lang='de'>Zu sp&#228;t</e:Text></e:Reason></e:Fault></e:Body>",
+            ),
+            &fault("Sender", &["Late", "TooLate"], "Too late"),
+        );
+        check(
+            &of_12("<e:Body><e:Fault><e:Reason><e:Text>Zu sp&#228;t</e:Text></e:Reason></e:Fault></e:Body>"),
+            &fault("", &[], "Zu spät"),
+        );
+        let long = "x".repeat(100_000);
+        let said = of_11(&format!("<s:Body><s:Fault><faultstring>{long}</faultstring></s:Fault></s:Body>"));
+        check(&said, &fault("", &[], &long[..2048]));
+    }
+
+    #[test]
+    fn everything_else_is_named() {
+        let check = |text: &str, words: &str| match judge(text.as_bytes(), None) {
+            Verdict::Other(found) => assert!(found.contains(words), "{text}: {found}"),
+            other => panic!("{text}: {other:?}"),
+        };
+        check("", "empty");
+        check(" \r\n", "empty");
+        check("<HTML><body>", "HTML");
+        check("<!DOCTYPE html><html>", "DOCTYPE");
+        check("<orders/>", "`orders`");
+        check("<Envelope xmlns='urn:x'><Body/></Envelope>", "`Envelope`");
+        check("Service Unavailable", "no XML");
+        check(&of_11(""), "without a body");
+        check(of_11("<s:Header><a>").trim_end_matches("</s:Envelope>"), "breaks off");
+    }
+
+    #[test]
+    fn encodings() {
+        let text = of_11("<s:Body><s:Fault><faultstring>Zu sp\u{e4}t</faultstring></s:Fault></s:Body>");
+        let expected = fault("", &[], "Zu sp\u{e4}t");
+        let latin: Vec<u8> = text.chars().map(|c| c as u8).collect();
+        assert_eq!(judge(&latin, Some(encoding_rs::WINDOWS_1252)), expected);
+        let declared = text.replace("version='1.0'", "version='1.0' encoding='ISO-8859-1'");
+        let latin: Vec<u8> = declared.chars().map(|c| c as u8).collect();
+        assert_eq!(judge(&latin, None), expected);
+        let mut wide = vec![0xff, 0xfe];
+        wide.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+        assert_eq!(judge(&wide, None), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            judge(&bytes, None);
+            judge(of_11(&String::from_utf8_lossy(&bytes)).as_bytes(), None);
+            judge(of_11(&format!("<s:Body><s:Fault>{}", String::from_utf8_lossy(&bytes))).as_bytes(), None);
+        }
+    }
+}

@@ -18,6 +18,7 @@ use super::catalog::Published;
 use super::{accept, conditional};
 use crate::facade::catalog::Catalog;
 use crate::http::Problem;
+use crate::mapping::Mode;
 use crate::record::ContentHash;
 
 /// The document as it is served.
@@ -53,8 +54,11 @@ fn document(resources: &[&Published], anonymous: bool) -> Value {
     let mut schemas = parts::schemas();
     for published in resources {
         schemas.insert(schema_name(published), published.exposure.schema.clone());
-        paths.insert(published.path.clone(), json!({ "get": list(published) }));
-        paths.insert(format!("{}/changes", published.path), json!({ "get": changes(published) }));
+        // What is read one by one has no list.
+        if published.exposure.mode != Mode::Live {
+            paths.insert(published.path.clone(), json!({ "get": list(published) }));
+            paths.insert(format!("{}/changes", published.path), json!({ "get": changes(published) }));
+        }
         paths.insert(format!("{}/{{key}}", published.path), json!({ "get": record(published) }));
         paths.insert(format!("{}/{{key}}/lineage", published.path), json!({ "get": lineage(published) }));
     }
@@ -154,13 +158,20 @@ fn record(published: &Published) -> Value {
     let mut parameters =
         vec![parameters::key(&published.exposure), json!({ "$ref": "#/components/parameters/fields" })];
     parameters.extend(["ifNoneMatch", "ifModifiedSince"].map(parameters::reference));
+    let is_live = published.exposure.mode != Mode::Staged;
+    let (mut headers, mut statuses) = (vec!["ETag", "Last-Modified"], vec![400, 401, 403, 404, 406, 503, 504]);
+    if is_live {
+        parameters.extend(["cacheControl", "prefer"].map(parameters::reference));
+        headers.extend(["Server-Timing", "Preference-Applied"]);
+        statuses.push(502);
+    }
     let mut responses = parts::with_problems(
         json!({
             "description": "The record",
-            "headers": parts::freshness_headers(&["ETag", "Last-Modified"]),
+            "headers": parts::freshness_headers(&headers),
             "content": { (accept::JSON): { "schema": reference(published) } },
         }),
-        &[400, 401, 403, 404, 406, 503, 504],
+        &statuses,
     );
     responses["304"] = json!({
         "description": "The caller has it already",
@@ -169,7 +180,13 @@ fn record(published: &Published) -> Value {
     json!({
         "operationId": operation("get", published, ""),
         "summary": format!("{}: one record", published.exposure.title),
-        "description": security_note(published),
+        "description": match published.exposure.mode {
+            Mode::Staged => security_note(published),
+            Mode::Live => format!("Read from the backend, each time. {}", security_note(published)),
+            Mode::Hybrid => {
+                format!("From staging while that is fresh, else from the backend. {}", security_note(published))
+            }
+        },
         "tags": [schema_name(published)],
         "parameters": parameters,
         "responses": responses,

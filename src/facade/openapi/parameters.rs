@@ -32,6 +32,11 @@ pub(super) fn shared() -> Value {
             &json!({ "type": "integer", "minimum": 0, "default": 0 }),
         ),
         "ifNoneMatch": header("If-None-Match", "Entity tags that the caller has: 304 when one is current"),
+        "cacheControl": header(
+            "Cache-Control",
+            "How fresh the answer must be: `max-age=N`, `no-cache`, `only-if-cached`, `stale-if-error=N`",
+        ),
+        "prefer": header("Prefer", "RFC 7240: `wait=N`, the seconds that the caller waits for the backend"),
         "ifModifiedSince": header("If-Modified-Since", "304 when the record has not changed since"),
     })
 }

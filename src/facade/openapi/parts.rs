@@ -32,6 +32,7 @@ pub(super) fn schemas() -> Map<String, Value> {
             "detail": { "type": "string", "description": "What is wrong in this case" },
             "instance": { "type": "string", "description": "The path asked for" },
             "code": { "type": "string", "enum": codes },
+            "reason": { "type": "string", "description": "Which of several things it is, like `queue_full`" },
             "hint": { "type": "string", "description": "What to do about it" },
             "request_id": { "type": "string", "description": "Under this the operators find the cause in the log" },
         },
@@ -119,7 +120,9 @@ pub(super) fn headers() -> Value {
         "Last-Modified": text("When this version was staged"),
         "Age": { "description": "Seconds since `as_of`", "schema": { "type": "integer" } },
         "Cache-Control": text("How long the answer counts as fresh"),
-        "Cache-Status": text("RFC 9211: `tollbridge; hit; ttl=N`, negative when stale"),
+        "Cache-Status": text("RFC 9211: `tollbridge; hit; ttl=N`, negative when stale; `fwd=` when the backend was asked, with `detail=` where it could not be"),
+        "Server-Timing": text("In milliseconds: `queue`, the wait for a place at the backend; `backend`, its own time"),
+        "Preference-Applied": text("RFC 7240: the preference that was honoured"),
         "Link": text("RFC 8288: the next page, `rel=\"next\"`"),
         "Retry-After": { "description": "Seconds to wait", "schema": { "type": "integer" } },
         "WWW-Authenticate": text("RFC 6750"),
@@ -203,6 +206,15 @@ pub(super) fn fixed_paths(resources: &[&Published]) -> Map<String, Value> {
         }
         json!({ "get": { "operationId": id, "summary": summary, "security": [], "responses": responses } })
     };
+    let backends = json!({
+        "operationId": "backends",
+        "summary": "Whether the backends that are called can be reached, as found in the last few seconds",
+        "responses": with_problems(
+            json!({ "description": "Every backend", "content": json_of(object.clone()) }),
+            &[401],
+        ),
+    });
+    paths.insert("/health/backends".to_owned(), json!({ "get": backends }));
     paths.insert("/health/live".to_owned(), health("live", "Whether the process lives", false));
     paths.insert("/health/ready".to_owned(), health("ready", "Whether it should get requests", true));
     paths

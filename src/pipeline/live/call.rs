@@ -3,19 +3,22 @@
 use std::io::Cursor;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::flight::{Flight, FlightKey, Flights, Stage};
+use super::retry::{self, Budgets};
 use super::{Fetched, LiveError};
 use crate::adapters::soap::{Answer, Request, SoapError, Version};
 use crate::decode::{Item, Resume};
-use crate::gate::Permit;
+use crate::gate::{BreakerState, Permit};
 use crate::mapping::{Mapped, Plan, SoapVersion};
 use crate::pipeline::world::Callee;
-use crate::pipeline::{Bridge, read};
+use crate::pipeline::{Bridge, PipelineError, read};
 use crate::record::{Document, Reject};
+use crate::staging::{Balance, LiveRead};
 
 /// Answers of more bytes are mapped on a thread of their own.
 const LARGE: usize = 64 << 10;
@@ -23,67 +26,137 @@ const LARGE: usize = 64 << 10;
 /// What a flight needs.
 pub(super) struct Trip {
     pub(super) bridge: Arc<Bridge>,
+    pub(super) budgets: Arc<Budgets>,
     pub(super) plan: Arc<Plan>,
     pub(super) callee: Arc<Callee>,
     pub(super) key: String,
+    /// Whether what it brings is staged.
+    pub(super) is_stored: bool,
 }
 
-/// Tells the riders that there is no answer when the task ends without one.
+/// What the backend said, and what was made of it.
+struct Brought {
+    document: Document,
+    envelope: Bytes,
+    waited: Duration,
+    took: Duration,
+}
+
+/// Sees to it that a flight ends for those who wait for it, however its task ends.
 struct Crew {
     flights: Arc<Flights>,
     name: FlightKey,
     flight: Arc<Flight>,
-    has_landed: bool,
+    has_told: bool,
 }
 
 impl Crew {
-    fn land(mut self, outcome: Result<Arc<Fetched>, LiveError>) {
-        self.end(outcome);
-    }
-
-    fn end(&mut self, outcome: Result<Arc<Fetched>, LiveError>) {
-        self.has_landed = true;
-        self.flights.land(&self.name, &self.flight);
-        self.flight.tell(Stage::Done(outcome));
+    /// Tells those who wait what came of it.
+    fn tell(&mut self, outcome: Result<Arc<Fetched>, LiveError>) {
+        self.has_told = true;
+        self.flight.tell(Stage::Done { outcome, at: Instant::now() });
     }
 }
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        if !self.has_landed {
-            self.end(Err(LiveError::Internal { message: "a live call ended unexpectedly".to_owned() }));
+        self.flights.land(&self.name, &self.flight);
+        if !self.has_told {
+            self.tell(Err(LiveError::Internal { message: "a live call ended unexpectedly".to_owned() }));
         }
     }
 }
 
-/// Flies to the backend and back.
+/// Flies to the backend and back, and stages what was brought.
 pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: FlightKey, flight: Arc<Flight>) {
-    let crew = Crew { flights, name, flight, has_landed: false };
-    let outcome = trip.go(&crew).await;
-    crew.land(outcome.map(Arc::new));
+    let mut crew = Crew { flights, name, flight, has_told: false };
+    let brought = match trip.go(&crew).await {
+        Ok(brought) => brought,
+        Err(error) => {
+            // Whoever comes now begins another: errors are not kept.
+            crew.flights.land(&crew.name, &crew.flight);
+            return crew.tell(Err(error));
+        }
+    };
+    let Brought { document, envelope, waited, took } = brought;
+    let payload = Bytes::from(document.payload.clone());
+    crew.tell(Ok(Arc::new(Fetched { payload, hash: document.hash, waited, took })));
+    if trip.is_stored
+        && let Err(error) = trip.stage(document, envelope).await
+    {
+        let id = &trip.plan.exposure.id;
+        tracing::error!(resource = %id, error = %error.chain(), "a live answer was served but could not be staged");
+    }
 }
 
 impl Trip {
-    async fn go(&self, crew: &Crew) -> Result<Fetched, LiveError> {
+    async fn go(&self, crew: &Crew) -> Result<Brought, LiveError> {
         let Some(request) = self.request() else {
             // XML cannot say such a key, so no record has it.
             return Err(LiveError::NoRecord { other: None });
         };
-        let permit = self.permit(crew).await?;
-        if crew.flights.give_up(&crew.name, &crew.flight) {
-            return Err(LiveError::WaitOver);
+        let backend = &self.plan.backend;
+        let mut attempt = 1;
+        let (answer, waited, took) = loop {
+            let permit = self.permit(crew).await?;
+            if crew.flights.give_up(&crew.name, &crew.flight) {
+                return Err(LiveError::WaitOver);
+            }
+            let (waited, since) = (permit.waited(), Instant::now());
+            crew.flight.tell(Stage::Calling { since });
+            let result = self.call(crew, &permit, &request).await;
+            let took = since.elapsed();
+            // What follows is no work of the backend's.
+            drop(permit);
+            let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
+            self.bridge.metrics.backend_call(backend, outcome, took);
+            match result {
+                Ok(answer) => break (answer, waited, took),
+                Err(error) if error.was_not_begun() && self.may_try_again(attempt) => {
+                    tokio::time::sleep(retry::pause(attempt)).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let document = self.document(answer.envelope.clone()).await?;
+        Ok(Brought { document, envelope: answer.envelope, waited, took })
+    }
+
+    /// Whether another try does no harm: nobody waits for a place, the backend is not left alone, and second tries are
+    /// few.
+    fn may_try_again(&self, attempt: u32) -> bool {
+        let retry = self.callee.gate.config().retry;
+        let status = self.callee.gate.status();
+        attempt < retry.attempts
+            && status.queued.iter().sum::<usize>() == 0
+            && status.breaker == BreakerState::Closed
+            && self.budgets.spend(&self.plan.backend)
+    }
+
+    /// Stages what the backend said, with the answer it was made from. What is staged already only is noted as said
+    /// again.
+    async fn stage(&self, document: Document, envelope: Bytes) -> Result<(), PipelineError> {
+        let id = &self.plan.exposure.id;
+        if self.bridge.staging.note_live_read(id, &document.key, document.hash).await? {
+            self.bridge.count(id, Balance { read: 1, unchanged: 1, ..Balance::default() });
+            return Ok(());
         }
-        let waited = permit.waited();
-        let since = Instant::now();
-        crew.flight.tell(Stage::Calling { since });
-        let result = self.call(crew, &permit, &request).await;
-        let took = since.elapsed();
-        // What follows is no work of the backend's.
-        drop(permit);
-        let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
-        self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
-        let document = self.document(result?.envelope).await?;
-        Ok(Fetched { payload: Bytes::from(document.payload), hash: document.hash, waited, took })
+        let landing = Arc::clone(&self.bridge.landing);
+        let landed = tokio::task::spawn_blocking(move || landing.store(Cursor::new(envelope))).await;
+        let landed = landed.map_err(|_| PipelineError::Died { file: "a live answer".to_owned() })??;
+        let action = &self.callee.operation.action;
+        let read = LiveRead {
+            resource: id.clone(),
+            mapping: self.plan.hash.clone(),
+            document,
+            path: format!("live call {}", if action.is_empty() { &self.plan.backend } else { action }),
+            blob: landed.id,
+            size: landed.size,
+        };
+        self.bridge.staging.stage_live_read(read).await?;
+        self.bridge.count(id, Balance { read: 1, staged: 1, ..Balance::default() });
+        Ok(())
     }
 
     fn request(&self) -> Option<Request> {
@@ -118,6 +191,7 @@ impl Trip {
 
     /// Calls the backend to the end of its answer, whoever leaves meanwhile.
     async fn call(&self, crew: &Crew, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
+        self.budgets.earn(&self.plan.backend, self.callee.gate.config().retry.budget);
         let mut answered = pin!(self.callee.service.call(permit, request));
         tokio::select! {
             biased;

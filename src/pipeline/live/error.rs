@@ -66,6 +66,9 @@ pub enum LiveError {
         /// The adapter's words, for the log.
         message: String,
     },
+    /// The caller takes only what is staged, and nothing that is fresh enough is.
+    #[error("nothing that is fresh enough is staged")]
+    NotStaged,
     /// The backend has no such record.
     #[error("the backend has no such record")]
     NoRecord {
@@ -81,6 +84,24 @@ pub enum LiveError {
         /// For the log.
         message: String,
     },
+}
+
+impl LiveError {
+    /// Why the backend could not be asked, where that is so: then what is staged may answer. What the backend has said,
+    /// be it a no, is an answer.
+    pub fn outage(&self) -> Option<&'static str> {
+        match self {
+            LiveError::Refused { reason } => Some(reason.as_str()),
+            LiveError::Timeout { .. } => Some("timeout"),
+            LiveError::WaitOver => Some("wait_over"),
+            LiveError::Backend { trouble, .. } => Some(trouble.as_str()),
+            LiveError::Fault { .. }
+            | LiveError::NotStaged
+            | LiveError::NoRecord { .. }
+            | LiveError::Rejected(_)
+            | LiveError::Internal { .. } => None,
+        }
+    }
 }
 
 impl From<PipelineError> for LiveError {

@@ -1,11 +1,12 @@
 //! One call for all who want the same record at the same time.
 //!
 //! Who joins and who leaves is decided under the lock of the list, so that nobody joins a flight that has just been
-//! given up. Nothing is kept beyond a flight's end: an error is told to those who waited for it, and forgotten.
+//! given up. An error is told to those who waited for it, and forgotten.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -34,7 +35,12 @@ pub(super) enum Stage {
         since: Instant,
     },
     /// This is its end.
-    Done(Result<Arc<Fetched>, LiveError>),
+    Done {
+        /// What came of it.
+        outcome: Result<Arc<Fetched>, LiveError>,
+        /// When.
+        at: Instant,
+    },
 }
 
 /// A call under way.
@@ -69,10 +75,16 @@ impl Flight {
 pub(super) struct Flights(Mutex<HashMap<FlightKey, Arc<Flight>>>);
 
 impl Flights {
-    /// Joins the flight for this, or begins one; answers whether it was there.
-    pub(super) fn join(&self, key: &FlightKey, ask: &Ask) -> (Rider, bool) {
+    /// Joins the flight for this, or begins one; answers whether it was there. One that is back stays on the list until
+    /// what it brought is staged: whoever takes an answer so old has it at once.
+    pub(super) fn join(&self, key: &FlightKey, ask: &Ask, is_fresh: impl Fn(Duration) -> bool) -> (Rider, bool) {
         let mut flights = self.0.lock();
-        if let Some(flight) = flights.get(key) {
+        if let Some(flight) = flights.get(key)
+            && match &*flight.stage.borrow() {
+                Stage::Queued | Stage::Calling { .. } => true,
+                Stage::Done { outcome, at } => outcome.is_ok() && is_fresh(at.elapsed()),
+            }
+        {
             return (Rider::of(flight), true);
         }
         let (stage, _) = watch::channel(Stage::Queued);

@@ -11,21 +11,31 @@
 mod call;
 mod error;
 mod flight;
+mod health;
+mod retry;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use self::call::Trip;
 use self::flight::{FlightKey, Flights, Rider, Stage};
+use self::health::Looks;
+use self::retry::Budgets;
 use super::Bridge;
 use crate::gate::{self, Lane, Priority, Refused};
-use crate::mapping::Plan;
+use crate::mapping::{Mode, Plan};
 use crate::record::{ContentHash, ResourceId};
+use crate::staging::StagedDocument;
 
 pub use error::{LiveError, Trouble};
+pub use health::BackendHealth;
 
 /// Who asks, and how long an answer is of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +60,19 @@ impl Ask {
     }
 }
 
+/// What an answer must be like, as the caller says (`Cache-Control` of a request, RFC 9111 section 5.2.1, RFC 5861).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Not from staging (`no-cache`).
+    pub no_cache: bool,
+    /// From staging only if it is not older (`max-age`).
+    pub max_age: Option<Duration>,
+    /// From staging or not at all (`only-if-cached`).
+    pub only_if_cached: bool,
+    /// When the backend cannot be asked, from staging although it is stale for so long (`stale-if-error`).
+    pub stale_if_error: Option<Duration>,
+}
+
 /// A record as its backend has just said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
@@ -63,35 +86,91 @@ pub struct Fetched {
     pub took: Duration,
 }
 
+/// Why the backend was asked (RFC 9211 section 2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forward {
+    /// The resource is always read from the backend.
+    Bypass,
+    /// Nothing is staged.
+    Miss,
+    /// What is staged is too old.
+    Stale,
+    /// The caller wants it.
+    Request,
+}
+
 /// An answer about a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// What the backend said.
-    pub fetched: Arc<Fetched>,
-    /// Whether another's call was waited for.
-    pub is_shared: bool,
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// What the backend has just said.
+    Live {
+        /// It.
+        fetched: Arc<Fetched>,
+        /// Why the backend was asked.
+        forward: Forward,
+        /// Whether another's call was waited for.
+        is_shared: bool,
+        /// Whether it is staged for those who come next.
+        is_stored: bool,
+    },
+    /// What is staged, and fresh.
+    Staged(StagedDocument),
+    /// What is staged although it is stale, since the backend could not be asked for this reason.
+    Stale(StagedDocument, &'static str),
 }
 
 /// Reads records at their backends. Share it as an `Arc`.
 pub struct Live {
     bridge: Arc<Bridge>,
     flights: Arc<Flights>,
+    budgets: Arc<Budgets>,
     calls: TaskTracker,
+    looks: Looks,
 }
 
 impl Live {
     /// Over these parts.
     pub fn new(bridge: Arc<Bridge>) -> Live {
-        Live { bridge, flights: Arc::default(), calls: TaskTracker::new() }
+        let (flights, budgets) = (Arc::default(), Arc::default());
+        Live { bridge, flights, budgets, calls: TaskTracker::new(), looks: Looks::default() }
     }
 
     /// Reads the record with this key, in its canonical form.
-    pub async fn read(&self, resource: &ResourceId, key: &str, ask: &Ask) -> Result<Reading, LiveError> {
+    pub async fn read(&self, resource: &ResourceId, key: &str, ask: &Ask, wish: Wish) -> Result<Reading, LiveError> {
         let plan = {
             let world = self.bridge.world.load();
             Arc::clone(world.plan(&resource.to_string())?)
         };
-        self.fetch(&plan, key, ask).await
+        let rules = Rules::of(&plan, wish);
+        let staged = if rules.is_stored { self.staged(&plan, key).await } else { None };
+        let age = staged.as_ref().and_then(age_of);
+        if let (Some(document), Some(age)) = (&staged, age)
+            && rules.is_fresh(age)
+        {
+            return Ok(Reading::Staged(document.clone()));
+        }
+        if wish.only_if_cached {
+            return Err(LiveError::NotStaged);
+        }
+        let forward = match (rules.max_age, &staged) {
+            (None, _) => Forward::Bypass,
+            (Some(_), None) => Forward::Miss,
+            (Some(max_age), Some(_)) if age.is_some_and(|age| age <= max_age) => Forward::Request,
+            (Some(_), Some(_)) => Forward::Stale,
+        };
+        let error = match self.fetch(&plan, key, ask, rules).await {
+            Ok((fetched, is_shared)) => {
+                return Ok(Reading::Live { fetched, forward, is_shared, is_stored: rules.is_stored });
+            }
+            Err(error) => error,
+        };
+        match (staged, age, error.outage()) {
+            (Some(document), Some(age), Some(reason)) if rules.may_be_stale(age) => {
+                self.bridge.metrics.stale_answer(&resource.to_string(), reason);
+                Ok(Reading::Stale(document, reason))
+            }
+            _ => Err(error),
+        }
     }
 
     /// Waits until no call is going on any more, at most so long; answers how many still are.
@@ -102,36 +181,97 @@ impl Live {
         self.calls.len()
     }
 
-    async fn fetch(&self, plan: &Arc<Plan>, key: &str, ask: &Ask) -> Result<Reading, LiveError> {
+    /// What is staged. Without the database the backend can still answer.
+    async fn staged(&self, plan: &Plan, key: &str) -> Option<StagedDocument> {
+        let found = self.bridge.staging.live_document(&plan.exposure.id, key).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!(resource = %plan.exposure.id, error = %error, "what is staged cannot be read; the backend is asked");
+            None
+        })
+    }
+
+    async fn fetch(
+        &self,
+        plan: &Arc<Plan>,
+        key: &str,
+        ask: &Ask,
+        rules: Rules,
+    ) -> Result<(Arc<Fetched>, bool), LiveError> {
         let callee = Arc::new(self.bridge.world.load().callee(plan)?);
         let name = FlightKey { resource: plan.exposure.id.clone(), mapping: plan.hash.clone(), key: key.to_owned() };
         let deadline = ask.patience.map(|patience| Instant::now() + patience);
         let mut may_ask_again = true;
         loop {
-            let (rider, is_shared) = match self.flights.join(&name, ask) {
-                (rider, false) => {
-                    let flight = rider.flight();
-                    let trip = call::Trip {
-                        bridge: Arc::clone(&self.bridge),
-                        plan: Arc::clone(plan),
-                        callee: Arc::clone(&callee),
-                        key: key.to_owned(),
-                    };
-                    self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), name.clone(), flight));
-                    (rider, false)
-                }
-                (rider, true) => (rider, true),
-            };
+            let (rider, is_shared) = self.flights.join(&name, ask, |age| rules.is_fresh(age));
+            if !is_shared {
+                let trip = Trip {
+                    bridge: Arc::clone(&self.bridge),
+                    budgets: Arc::clone(&self.budgets),
+                    plan: Arc::clone(plan),
+                    callee: Arc::clone(&callee),
+                    key: key.to_owned(),
+                    is_stored: rules.is_stored,
+                };
+                self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), name.clone(), rider.flight()));
+            }
             let is_alike = rider.is_alike(ask);
-            let outcome = wait(rider, deadline, callee.service.timeout()).await;
-            match outcome {
+            match wait(rider, deadline, callee.service.timeout()).await {
                 // The refusal was meant for somebody else: another client, or one with less time.
                 Err(LiveError::Refused { .. }) if is_shared && !is_alike && may_ask_again => may_ask_again = false,
                 Err(error) => return Err(error),
-                Ok(fetched) => return Ok(Reading { fetched, is_shared }),
+                Ok(fetched) => return Ok((fetched, is_shared)),
             }
         }
     }
+}
+
+/// What of staging may answer, by the mapping and the caller together.
+#[derive(Clone, Copy)]
+struct Rules {
+    wish: Wish,
+    /// Of a hybrid resource.
+    max_age: Option<Duration>,
+    stale_if_error: Option<Duration>,
+    /// Whether live answers are staged.
+    is_stored: bool,
+}
+
+impl Rules {
+    fn of(plan: &Plan, wish: Wish) -> Rules {
+        let exposure = &plan.exposure;
+        let is_hybrid = exposure.mode == Mode::Hybrid;
+        Rules {
+            wish,
+            max_age: exposure.max_age.filter(|_| is_hybrid),
+            stale_if_error: exposure.stale_if_error,
+            is_stored: is_hybrid || exposure.stale_if_error.is_some(),
+        }
+    }
+
+    /// Whether what is so old answers without the backend. The caller can only ask for fresher than the mapping has it.
+    fn is_fresh(&self, age: Duration) -> bool {
+        let allows = |limit: Duration| age <= limit && !limit.is_zero();
+        !self.wish.no_cache && self.max_age.is_some_and(allows) && self.wish.max_age.is_none_or(allows)
+    }
+
+    /// Whether what is so old answers when the backend cannot be asked. Who says how fresh the answer must be gets no
+    /// stale one, unless they say that too (RFC 9111 section 4.2.4).
+    fn may_be_stale(&self, age: Duration) -> bool {
+        let wants_fresh = self.wish.no_cache || self.wish.max_age.is_some();
+        let Some(allowed) = self.stale_if_error else { return false };
+        let allowed = match self.wish.stale_if_error {
+            Some(wished) => allowed.min(wished),
+            None if wants_fresh => return false,
+            None => allowed,
+        };
+        age.saturating_sub(self.max_age.unwrap_or_default()) <= allowed
+    }
+}
+
+/// How long ago the backend said it; a clock that was set back makes it young.
+fn age_of(document: &StagedDocument) -> Option<Duration> {
+    let since = Timestamp::now().duration_since(document.as_of?);
+    Some(Duration::try_from(since).unwrap_or_default())
 }
 
 /// Waits for a flight as long as the caller does, and no longer than a call may take.
@@ -139,7 +279,7 @@ async fn wait(mut rider: Rider, deadline: Option<Instant>, timeout: Duration) ->
     loop {
         let stage = rider.stage();
         let ours = match &stage {
-            Stage::Done(outcome) => return outcome.clone(),
+            Stage::Done { outcome, .. } => return outcome.clone(),
             Stage::Calling { since } => Some(*since + timeout),
             Stage::Queued => None,
         };

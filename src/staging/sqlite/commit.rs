@@ -79,8 +79,8 @@ fn running(connection: &Connection, resource: &Resource, batch: &Batch) -> Resul
     found.optional()?.ok_or_else(|| StagingError::NotRunning(batch.run.clone()).into())
 }
 
-struct Written {
-    staged: u64,
+pub(super) struct Written {
+    pub(super) staged: u64,
     sequence: u64,
 }
 
@@ -130,7 +130,7 @@ impl Statements<'_> {
 }
 
 /// Writes what is new or changed, with its feed entry.
-fn write_documents(
+pub(super) fn write_documents(
     connection: &Connection,
     resource: &Resource,
     batch: &Batch,

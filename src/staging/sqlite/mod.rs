@@ -21,6 +21,7 @@ mod keys;
 mod list;
 mod lock;
 mod readers;
+mod reads;
 mod resource;
 mod runs;
 mod schema;
@@ -40,10 +41,10 @@ use self::resource::{Registry, Resource};
 use self::writer::Writer;
 use super::{
     ApiKey, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileSequence,
-    ListQuery, NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, StagedDocument, Staging,
-    StagingError,
+    ListQuery, LiveRead, NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome,
+    StagedDocument, Staging, StagingError,
 };
-use crate::record::{BlobId, Reject, RejectCode, ResourceId};
+use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
 /// How the database uses memory and time. The defaults serve a service on a small machine.
 #[derive(Clone, Debug)]
@@ -226,6 +227,28 @@ impl Staging for SqliteStaging {
     async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
         let read = |connection: &mut Connection| document(connection, &*self.registry.find(connection, resource)?, key);
         self.read("read a document", read).await
+    }
+
+    async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
+        let read =
+            |connection: &mut Connection| reads::document(connection, &*self.registry.find(connection, resource)?, key);
+        self.read("read a document", read).await
+    }
+
+    async fn note_live_read(&self, resource: &ResourceId, key: &str, hash: ContentHash) -> Result<bool, StagingError> {
+        let key = key.to_owned();
+        self.write_to("note a live read", resource, move |connection, resource| {
+            reads::note(connection, resource, &key, hash)
+        })
+        .await
+    }
+
+    async fn stage_live_read(&self, read: LiveRead) -> Result<(), StagingError> {
+        let resource = read.resource.clone();
+        self.write_to("stage a live read", &resource, move |connection, resource| {
+            reads::stage(connection, resource, &read)
+        })
+        .await
     }
 
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError> {

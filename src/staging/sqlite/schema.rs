@@ -127,6 +127,15 @@ CREATE TABLE file_sequence (
     number INTEGER NOT NULL
 ) STRICT;
 "#,
+    r#"
+-- When a backend has last said a document that is read from it one by one.
+CREATE TABLE live_read (
+    resource INTEGER NOT NULL REFERENCES resource (id),
+    key      TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (resource, key)
+) STRICT, WITHOUT ROWID;
+"#,
 ];
 
 /// Why a file cannot be used, with the remedy.

@@ -77,11 +77,15 @@ impl LiveSite {
 
     /// Starts the service, and waits until it answers.
     pub(crate) fn start(&self) -> Running {
-        let site = self.write();
+        self.start_in(self.write())
+    }
+
+    /// The same, where it was written.
+    pub(crate) fn start_in(&self, site: Site) -> Running {
         let key = new_key(&site, "test");
         let service = site.serve();
         service.until(|| service.get("/health/ready", &key).ok());
-        Running { site, service, key }
+        Running { service, site, key }
     }
 }
 
@@ -94,8 +98,9 @@ pub(crate) fn new_key(site: &Site, name: &str) -> String {
 
 /// A running service with a live resource.
 pub(crate) struct Running {
-    pub(crate) site: Site,
+    // It ends before its folder goes.
     pub(crate) service: Service,
+    pub(crate) site: Site,
     /// A key for reading.
     pub(crate) key: String,
 }

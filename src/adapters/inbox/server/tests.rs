@@ -150,6 +150,7 @@ fn site(files: &[(&str, &str)]) -> (Door, Shared, Arc<Gate>) {
         settle: Duration::from_secs(60),
         sync_share: 1.0,
         breaker: gate::Breaker::default(),
+        retry: gate::Retry::default(),
     };
     (Door::new(server, pickup), world, Gate::new("test", config, None))
 }

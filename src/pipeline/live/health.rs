@@ -1,0 +1,88 @@
+//! Whether services can be reached, for those who watch over us.
+//!
+//! A look is a call like any other: it takes a place at the gate, in the lane of its own, and it is not made more often
+//! than every few seconds, however many ask. A backend that the breaker leaves alone is left alone here too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::Live;
+use crate::adapters::soap::Service;
+use crate::gate::{Gate, Lane};
+use crate::pipeline::Reach;
+
+/// How long a finding holds.
+const HOLDS: Duration = Duration::from_secs(5);
+
+/// How long a look is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is known of a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendHealth {
+    /// Its name.
+    pub backend: String,
+    /// The breaker in front of it: `closed`, `half-open`, `open`.
+    pub breaker: &'static str,
+    /// Whether it can be reached; `None` for one that is not called but has an inbox.
+    pub reachable: Option<bool>,
+    /// A word on why not: one of the gate's refusals, `no_answer`, or `unreachable`.
+    pub reason: Option<&'static str>,
+    /// When that was found.
+    pub looked_at: Option<Timestamp>,
+}
+
+/// The last look at each service.
+#[derive(Default)]
+pub(super) struct Looks(Mutex<HashMap<String, (Instant, BackendHealth)>>);
+
+impl Live {
+    /// What is known of every backend, by name.
+    pub async fn backends(&self) -> Vec<BackendHealth> {
+        let world = self.bridge.world.load_full();
+        // Held while looking: those who ask meanwhile get the same finding.
+        let mut looks = self.looks.0.lock().await;
+        looks.retain(|name, (at, _)| at.elapsed() < HOLDS && world.backends.contains_key(name));
+        let mut found = Vec::new();
+        for (name, backend) in &world.backends {
+            let breaker = backend.gate.status().breaker.as_str();
+            let health = match (&backend.reach, looks.get(name)) {
+                (Reach::Inbox(_), _) => {
+                    BackendHealth { backend: name.clone(), breaker, reachable: None, reason: None, looked_at: None }
+                }
+                (Reach::Service(_), Some((_, known))) => BackendHealth { breaker, ..known.clone() },
+                (Reach::Service(service), None) => {
+                    let reason = self.look(&backend.gate, service).await.err();
+                    let breaker = backend.gate.status().breaker.as_str();
+                    let (reachable, looked_at) = (Some(reason.is_none()), Some(Timestamp::now()));
+                    let health = BackendHealth { backend: name.clone(), breaker, reachable, reason, looked_at };
+                    looks.insert(name.clone(), (Instant::now(), health.clone()));
+                    health
+                }
+            };
+            found.push(health);
+        }
+        found.sort_by(|one, other| one.backend.cmp(&other.backend));
+        found
+    }
+
+    /// The look is finished by a task of its own: the service works on it, whoever waits.
+    async fn look(&self, gate: &Arc<Gate>, service: &Arc<Service>) -> Result<(), &'static str> {
+        let permit = gate.acquire(Lane::Health, Some(PATIENCE)).await.map_err(|refused| refused.as_str())?;
+        let service = Arc::clone(service);
+        let probe = self.calls.spawn(async move { service.probe(&permit).await });
+        match timeout(PATIENCE, probe).await {
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Err(error))) => {
+                tracing::info!(backend = gate.backend(), error = %error, "a look at a backend failed");
+                Err("unreachable")
+            }
+            Ok(Err(_)) | Err(_) => Err("no_answer"),
+        }
+    }
+}
