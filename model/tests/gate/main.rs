@@ -39,6 +39,7 @@ fn config(max_in_flight: usize) -> gate::Config {
         settle: ms(5000),
         sync_share: 0.5,
         breaker: gate::Breaker { failures: 0, ..gate::Breaker::default() },
+        ..gate::Config::default()
     }
 }
 
