@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build demo clean-demo test fuzz bench install uninstall clean setup setup-test
+.PHONY: help run build demo clean-demo test fuzz bench install uninstall clean setup setup-test setup-bench
 
 DEMO := fixtures/demo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -46,12 +46,14 @@ test: setup-test ## install what is missing, then check format and lints, run ev
 	@cargo fmt --all --check
 	@cargo clippy --locked --all-targets -- -D warnings
 	@cargo test --locked
+	@cargo clippy --locked --package tollbridge-model --all-targets -- -D warnings
+	@cargo test --locked --package tollbridge-model
 	@scripts/fuzz short
 
 fuzz: setup-test ## fuzz every decoder, half an hour each (FUZZ=SECONDS for another time, TARGETS="csv cobol" for some)
 	@scripts/fuzz $(or $(FUZZ),1800) $(TARGETS)
 
-bench: setup ## measure against work done beside it in the same process, and print the ratios
+bench: setup-bench ## measure against work done beside it in the same process, and print the ratios
 	@cargo bench --locked --benches
 
 # Builds nothing, so that `sudo make install` needs no cargo.
@@ -79,3 +81,6 @@ setup:
 
 setup-test:
 	@scripts/setup test
+
+setup-bench:
+	@scripts/setup bench

@@ -130,6 +130,8 @@ pub struct Gate {
     shares: Arc<Shares>,
     /// Rings when the gate opens.
     opened: Notify,
+    /// A call lingers from now on: whoever waits has to look when its place comes back.
+    lingers: Notify,
 }
 
 /// How often a place is looked for that another process has: nobody announces it.
@@ -217,6 +219,7 @@ impl Gate {
             slots,
             shares: Arc::default(),
             opened: Notify::new(),
+            lingers: Notify::new(),
         })
     }
 
@@ -299,11 +302,13 @@ impl Gate {
         loop {
             // Lingering calls settle and a breaker opens by time alone: nobody announces it, so the waiters look after
             // it.
+            let lingers = self.lingers.notified();
             let next = self.state.lock().core.next_event().unwrap_or(Moment::MAX);
             let wake = self.origin + next.clamp(now, wait_until);
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.unwrap_or(Err(Refused::Closed)),
+                () = lingers => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.pump();
@@ -418,6 +423,9 @@ impl Gate {
             share.linger(now + self.config().settle);
         }
         self.state.lock().core.end(grant, end, caller_stayed, now);
+        if matches!(end, End::Lost | End::Unseen) {
+            self.lingers.notify_waiters();
+        }
         if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
             observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
         }

@@ -68,6 +68,23 @@ async fn a_call_without_an_answer_keeps_its_place_until_it_is_settled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_already_when_a_call_is_left_to_itself_is_served_when_it_has_settled() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let permit = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let call = permit.begin();
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire(Lane::Interactive, Some(Duration::from_secs(60))).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    let started = tokio::time::Instant::now();
+    drop(call);
+    drop(permit);
+    assert_eq!(waiting.await.unwrap(), Ok(()));
+    assert_eq!(started.elapsed().as_millis(), 5000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn scheduled_runs_leave_room_for_people() {
     let gate = Gate::new("erp", config(4, 10), None);
     let _one = gate.acquire(Lane::Sync, None).await.unwrap();

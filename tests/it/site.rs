@@ -94,7 +94,15 @@ impl Site {
     /// Starts the service on free ports.
     pub(crate) fn serve(&self) -> Service {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let (api, admin) = (free(), free());
+        self.serve_at(free(), free())
+    }
+
+    /// Starts the service where another one was.
+    pub(crate) fn serve_again(&self, before: &Service) -> Service {
+        self.serve_at(before.api.clone(), before.admin.clone())
+    }
+
+    fn serve_at(&self, api: String, admin: String) -> Service {
         let mut command = self.command(&["serve"]);
         command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -112,7 +120,7 @@ pub(crate) struct Service {
 impl Service {
     /// Sends a signal: `HUP`, `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.lock().unwrap().id().to_string();
+        let pid = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
@@ -142,6 +150,11 @@ impl Service {
     /// Where the console listens.
     pub(crate) fn admin_address(&self) -> &str {
         &self.admin
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.lock().unwrap().id()
     }
 
     /// Where the facade listens.

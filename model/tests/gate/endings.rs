@@ -1,0 +1,107 @@
+//! Calls that do not end as they should.
+
+use std::sync::Arc;
+
+use shuttle::future::spawn;
+use tollbridge_model::gate::{Ask, Breaker, BreakerState, Config, Gate, Lane, Refused};
+use tollbridge_model::time;
+
+use crate::backend::{Backend, Going};
+use crate::{all, check, config, is_at_rest, ms};
+
+fn ask() -> Ask {
+    Ask::new(Lane::Interactive)
+}
+
+/// The place of a call whose end nobody saw comes back by time alone: whoever waits is woken for it.
+#[test]
+fn who_waits_for_a_place_that_lingers_is_woken_when_it_has_settled() {
+    check(|| async {
+        let (gate, backend) = (Gate::new("erp", config(1), None), Backend::new(1));
+        let callers = [Going::Dropped, Going::Answered, Going::Lost, Going::Answered].map(|going| {
+            let (gate, backend) = (Arc::clone(&gate), backend.clone());
+            spawn(async move { backend.serve(&gate, ask(), going).await })
+        });
+        assert_eq!(all(callers.into()).await, [Ok(()); 4]);
+        time::sleep(ms(6000)).await;
+        is_at_rest(&gate).await;
+    });
+}
+
+/// A caller of a call at work hangs up while the call ends.
+#[test]
+fn a_caller_who_leaves_while_the_call_ends_changes_nothing() {
+    check(|| async {
+        let (gate, backend) = (Gate::new("erp", config(1), None), Backend::new(1));
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let (gate, backend) = (Arc::clone(&gate), backend.clone());
+                spawn(async move {
+                    let permit = Arc::new(gate.admit(ask()).await.unwrap());
+                    let hangs_up = spawn({
+                        let permit = Arc::clone(&permit);
+                        async move { permit.caller_left() }
+                    });
+                    let call = permit.begin();
+                    assert!(backend.at_work() == 0);
+                    shuttle::future::yield_now().await;
+                    call.answered();
+                    drop(permit);
+                    hangs_up.await.unwrap();
+                })
+            })
+            .collect();
+        all(callers).await;
+        is_at_rest(&gate).await;
+    });
+}
+
+fn fragile() -> Config {
+    Config { breaker: Breaker { failures: 2, window: ms(1_000_000), cool_down: ms(1000) }, ..config(2) }
+}
+
+/// The breaker opens, one call finds out that the backend is back, and all goes on: under every schedule.
+#[test]
+fn a_breaker_that_opened_closes_again_and_nobody_is_forgotten() {
+    check(|| async {
+        let (gate, backend) = (Gate::new("erp", fragile(), None), Backend::new(2));
+        let goings = [Going::Failed, Going::Failed, Going::Lost, Going::Answered, Going::Unused];
+        let callers = goings.map(|going| {
+            let (gate, backend) = (Arc::clone(&gate), backend.clone());
+            spawn(async move { backend.serve(&gate, ask(), going).await })
+        });
+        for verdict in all(callers.into()).await {
+            assert!(matches!(verdict, Ok(()) | Err(Refused::BreakerOpen { .. })), "{verdict:?}");
+        }
+        // However it stands: the backend is well again, and so is the gate in the end.
+        for _ in 0..20 {
+            let _ = backend.serve(&gate, ask().wait(ms(10_000)), Going::Answered).await;
+            time::sleep(ms(1000)).await;
+        }
+        assert_eq!(gate.status().breaker, BreakerState::Closed);
+        is_at_rest(&gate).await;
+    });
+}
+
+/// While it is found out whether the backend is back, one call at a time goes.
+#[test]
+fn a_half_open_breaker_lets_one_call_through() {
+    check(|| async {
+        let (gate, backend) = (Gate::new("erp", fragile(), None), Backend::new(2));
+        let _ = backend.serve(&gate, ask(), Going::Failed).await;
+        let _ = backend.serve(&gate, ask(), Going::Failed).await;
+        assert_eq!(gate.status().breaker, BreakerState::Open);
+        time::sleep(ms(1000)).await;
+        // Until the first of these has come back, one.
+        backend.bears(1);
+        let probes = [Going::Unused, Going::Failed, Going::Failed].map(|going| {
+            let (gate, backend) = (Arc::clone(&gate), backend.clone());
+            spawn(async move { backend.serve(&gate, ask(), going).await })
+        });
+        for verdict in all(probes.into()).await {
+            assert!(matches!(verdict, Ok(()) | Err(Refused::BreakerOpen { .. })), "{verdict:?}");
+        }
+        assert_ne!(gate.status().breaker, BreakerState::Closed);
+        assert_eq!((gate.status().in_flight(), gate.status().queued.iter().sum::<usize>()), (0, 0));
+    });
+}

@@ -1,0 +1,10 @@
+//! What the gate is held against, in tests and in benchmarks: a backend that is easily hurt, and callers of every kind.
+//!
+//! Both are real: they talk over sockets, and what they say of themselves comes from their own clock and their own
+//! count, never from the service between them.
+
+pub(crate) mod dice;
+pub(crate) mod erp;
+pub(crate) mod fairness;
+pub(crate) mod load;
+pub(crate) mod seat;
