@@ -254,6 +254,14 @@ impl<'a> FrameWriter<'a> {
         Ok(bytes)
     }
 
+    /// The length that an item of the record says, where that is the framing.
+    pub(super) fn told_length(&self, record: &[u8]) -> Option<usize> {
+        match self.convention.framing {
+            Framing::LengthField => self.measure.by_item(self.plan, record).ok(),
+            _ => None,
+        }
+    }
+
     /// The item that has the length says the record's own; it was written with the others.
     fn check_length_field(&self, record: &[u8]) -> Result<(), EncodeFault> {
         match self.measure.by_item(self.plan, record) {

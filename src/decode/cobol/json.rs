@@ -1,23 +1,21 @@
 //! Records as JSON, by a tree of steps that is made once: names are ready as bytes, offsets are known, and what a record
 //! adds is only the bytes of its values.
 
-use std::collections::HashSet;
-
 use super::fields::Body;
 use super::number::{Bad, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
-use super::steps::{Element, Leaf, Quick, Step, elements_room, room, steps_of};
+use super::steps::{Element, Leaf, Names, Quick, Step, elements_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
 use crate::decode::copybook::Data;
 use crate::decode::format::Trim;
 use crate::decode::json::{Blank, Cursor, Digits, JsonOptions, META, Name, Pen, spread_nibbles};
-use crate::record::{FieldFault, Position, RejectCode, Value};
+use crate::record::{FieldFault, Position, Value};
 
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
     pub(super) members: Vec<Step>,
     /// The names of the members.
-    names: HashSet<String>,
+    names: Names,
     /// Room that the record takes without the elements of its tables.
     room: usize,
     /// Room for whatever may follow an element of a table.
@@ -43,14 +41,14 @@ pub(super) const NUMBER: usize = 88;
 impl JsonPlan {
     /// The plan for one record; `fillers` says whether items without a name are written.
     pub(super) fn new(plan: &Plan, record: usize, fillers: bool) -> JsonPlan {
-        let mut names = HashSet::new();
+        let mut names = Names::default();
         let members = steps_of(plan, record, fillers, &mut names);
         let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
         JsonPlan { members, names, room, tail }
     }
 
-    pub(super) fn names(&self) -> &HashSet<String> {
+    pub(super) fn names(&self) -> &Names {
         &self.names
     }
 
@@ -210,11 +208,7 @@ impl Run<'_> {
             return Ok(());
         }
         let items: Vec<usize> = views.iter().map(|(item, _)| *item).collect();
-        let first = items.first().copied().unwrap_or_default();
-        let (field, value) = body.chooser(&items, scope).unwrap_or((first, String::new()));
-        let names: Vec<String> = items.iter().map(|&item| body.plan.path(item)).collect();
-        let expected = format!("a value that `views` has for one of {}", names.join(", "));
-        let fault = FieldFault { code: RejectCode::UnknownValue, expected, found: format!("`{value}`") };
+        let (field, fault) = body.none_meant(&items, scope);
         Err(failure(field, body.plan.items[field].offset, fault))
     }
 

@@ -16,6 +16,7 @@ mod framing;
 mod gaps;
 mod hints;
 mod json;
+mod moving;
 mod number;
 mod plan;
 mod reader;
@@ -107,6 +108,7 @@ impl Cobol {
             }
             copybook = copybook.only(found);
         }
+        copybook = segments::split(copybook, settings, faults);
         let mut plan = Plan::new(copybook, settings);
         if !choice::resolve(&mut plan, settings, faults) {
             return None;
@@ -114,7 +116,7 @@ impl Cobol {
         // A record that ends behind its last element moves what follows a table.
         if settings.odo.is_none()
             && settings.framing != Framing::Odo
-            && let Some((table, behind)) = plan.behind_tables().first().copied()
+            && let Some((table, behind)) = plan.moved_item()
         {
             let name = |index: usize| plan.items[index].name.clone().unwrap_or_else(|| "FILLER".to_owned());
             let message = format!("`{}` lies behind `{}`, whose length varies", name(behind), name(table));
@@ -123,12 +125,22 @@ impl Cobol {
             faults.push(plan.items[behind].spot.fault(message).help(help));
             return None;
         }
-        if let Some(table) = plan.shared_table().filter(|_| !settings.keeps_room()) {
-            let name = plan.items[table].name.as_deref().unwrap_or("FILLER");
-            let message = format!("the length of `{name}` varies within items that share their bytes with others");
-            let help = "its counter holds for one of them only; say `odo = \"fixed\"` if the table always takes the room of \
-                        its largest number of elements";
-            faults.push(plan.items[table].spot.fault(message).help(help));
+        if settings.framing == Framing::Odo
+            && let Some(area) = plan.records.iter().find_map(|&record| plan.undecided_end(record))
+        {
+            let names: Vec<String> = area.iter().map(|&item| plan.path(item)).collect();
+            let message = format!("where a record ends depends on which of {} it has", names.join(", "));
+            let help = "say by `views` which value of which field means which of them";
+            let spot = area
+                .last()
+                .map_or_else(|| settings.place.fault(&message), |&item| plan.items[item].spot.fault(&message));
+            faults.push(spot.help(help));
+            return None;
+        }
+        if let Some((table, counter)) = plan.foreign_counter() {
+            let (table, counter) = (plan.path(table), plan.path(counter));
+            let message = format!("`{counter}`, the counter of `{table}`, moves with tables of another alternative");
+            faults.push(settings.place.fault(message));
             return None;
         }
         if settings.odo == Some(Odo::Fixed) && settings.framing == Framing::Odo {

@@ -1,6 +1,6 @@
 //! The steps that write a record as JSON, made once from the layout.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::json::NUMBER;
 use super::plan::Plan;
@@ -74,7 +74,7 @@ impl Quick {
 
 /// The steps of a record's members; `fillers` says whether items without a name are written. The members' names are put
 /// to `names`.
-pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut HashSet<String>) -> Vec<Step> {
+pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut Names) -> Vec<Step> {
     let mut compiler = Compiler { plan, fillers, filler_number: 0 };
     match plan.items[record].children.as_slice() {
         [] => compiler.steps(&[record], names),
@@ -90,12 +90,12 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// The steps for items of one object; `names` are those the object has already.
-    fn steps(&mut self, items: &[usize], names: &mut HashSet<String>) -> Vec<Step> {
+    fn steps(&mut self, items: &[usize], names: &mut Names) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut at = 0;
         while let Some(&item) = items.get(at) {
-            let target = item;
-            let views = items[at + 1..].iter().take_while(|&&other| self.redefines(other, target)).count();
+            let first = &self.plan.moving.first;
+            let views = items[at + 1..].iter().take_while(|&&other| first[other] == first[item]).count();
             if views == 0 {
                 self.item(item, names, &mut steps);
             } else {
@@ -117,19 +117,7 @@ impl Compiler<'_> {
         steps
     }
 
-    /// True when an item redefines another, perhaps through a third.
-    fn redefines(&self, item: usize, target: usize) -> bool {
-        let mut at = item;
-        while let Some(next) = self.plan.items[at].redefines {
-            if next == target {
-                return true;
-            }
-            at = next;
-        }
-        false
-    }
-
-    fn item(&mut self, index: usize, names: &mut HashSet<String>, steps: &mut Vec<Step>) {
+    fn item(&mut self, index: usize, names: &mut Names, steps: &mut Vec<Step>) {
         let item = &self.plan.items[index];
         if item.name.is_none() {
             if item.children.is_empty() && !self.fillers {
@@ -148,7 +136,7 @@ impl Compiler<'_> {
                 format!("FILLER_{}", self.filler_number)
             }
         };
-        let own = unique(own, names);
+        let own = names.unique(own);
         let name = Name::new(&own);
         let moves = self.plan.moves[index];
         let (offset, length) = (item.offset, item.length);
@@ -158,11 +146,11 @@ impl Compiler<'_> {
         });
         steps.push(match (leaf, &item.occurs) {
             (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
-            (None, None) => Step::Object { name, members: self.steps(&item.children, &mut HashSet::new()) },
+            (None, None) => Step::Object { name, members: self.steps(&item.children, &mut Names::default()) },
             (leaf, Some(_)) => {
                 let element = match leaf {
                     Some(leaf) => Element::Value(leaf),
-                    None => Element::Object(self.steps(&item.children, &mut HashSet::new())),
+                    None => Element::Object(self.steps(&item.children, &mut Names::default())),
                 };
                 let room = match &element {
                     Element::Value(leaf) => leaf_room(leaf),
@@ -174,15 +162,25 @@ impl Compiler<'_> {
     }
 }
 
-/// A name that the object does not have yet.
-pub(super) fn unique(name: String, names: &mut HashSet<String>) -> String {
-    let mut candidate = name.clone();
-    let mut number = 2;
-    while !names.insert(candidate.clone()) {
-        candidate = format!("{name}_{number}");
-        number += 1;
+/// The names that an object has.
+#[derive(Clone, Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+    /// Where counting goes on for a name: from the start each time it would never end for a thousand names alike.
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    /// A name that the object does not have yet: the second `A` becomes `A_2`.
+    pub(super) fn unique(&mut self, name: String) -> String {
+        let mut candidate = name.clone();
+        while !self.taken.insert(candidate.clone()) {
+            let number = self.numbers.entry(name.clone()).or_insert(1);
+            *number += 1;
+            candidate = format!("{name}_{number}");
+        }
+        candidate
     }
-    candidate
 }
 
 /// The most bytes that a value takes.

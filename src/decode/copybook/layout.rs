@@ -52,6 +52,7 @@ impl Copybook {
         self.items.extend(other.items.into_iter().map(|mut item| {
             item.parent = item.parent.map(|parent| parent + shift);
             item.redefines = item.redefines.map(|target| target + shift);
+            item.renames = item.renames.map(|(first, last)| (first + shift, last + shift));
             item.children.iter_mut().for_each(|child| *child += shift);
             if let Some(occurs) = &mut item.occurs {
                 occurs.depending = occurs.depending.map(|counter| counter + shift);
@@ -97,6 +98,8 @@ pub struct Item {
     pub occurs: Option<Occurs>,
     /// The item whose bytes it shares.
     pub redefines: Option<usize>,
+    /// The first and the last item that an item of level 66 is another name for.
+    pub renames: Option<(usize, usize)>,
     /// True for numbers that are blank when they are zero.
     pub blank_when_zero: bool,
     /// True for text that is padded at its start.
@@ -265,9 +268,9 @@ pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, dialect: &Dia
                 let fault = builder.items[root].spot.fault("an item stands before the first record (level 01)");
                 faults.push(fault);
             }
-            builder.redefined_record(root, &roots);
             builder.place(root, 0);
         }
+        builder.redefined_records(&roots);
     } else {
         // Items without a record above them follow one another.
         roots = vec![builder.wrap(roots)];
@@ -300,6 +303,7 @@ fn item(level: u8, name: Option<String>, parent: Option<usize>, spot: Spot) -> I
         length: 0,
         occurs: None,
         redefines: None,
+        renames: None,
         blank_when_zero: false,
         justified: false,
         picture: String::new(),
@@ -404,7 +408,7 @@ impl Builder<'_> {
             let length = end - start;
             let (values, marks) = (entry.values.clone(), if from == to { whole.marks.clone() } else { Vec::new() });
             let new = Item { data, picture, marks, offset: start, length, blank_when_zero, justified, values, ..new };
-            self.items.push(new);
+            self.items.push(Item { renames: Some((from, to)), ..new });
             self.entries.push(entry);
         }
     }

@@ -312,9 +312,8 @@ fn too_long(framer: &Framer, segments: &Segments, kind: u16, bytes: &[u8]) -> Op
     }
     let (plan, kind_of) = (&framer.plan, &segments.kinds[usize::from(kind)]);
     let longest = kind_of.length;
-    // A table that cannot be counted is the fault of its field.
-    let length = match plan.settings.moves_items() && plan.varies[kind_of.record] {
-        true => Gaps::length(plan, bytes, kind_of.record).unwrap_or(longest),
+    let length = match plan.settings.moves_items() && plan.ends_early(kind_of.record) {
+        true => Gaps::due_length(plan, bytes, kind_of.record),
         false => longest,
     };
     if bytes.len() <= length {

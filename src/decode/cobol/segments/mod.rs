@@ -10,6 +10,7 @@ mod json;
 mod resolve;
 mod router;
 mod settings;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub(super) use resolve::SEGMENT_SLOT;
 pub(super) use router::Unroutable;
 pub(in crate::decode) use settings::{CHILDREN, FIELD, FILTER, KEYS, MAP, UNKNOWN, read_filter};
 pub use settings::{SegmentSettings, Unknown};
+pub(super) use split::split;
 
 /// No kind: an item that all kinds share.
 pub(super) const ANY: u16 = u16::MAX;
@@ -285,7 +287,7 @@ fn name_members(kinds: &mut [Kind], parent: usize) {
         let mut names = kinds[parent].json[fillers].names().clone();
         for child in kinds[parent].children.clone() {
             let child = &mut kinds[usize::from(child)];
-            let name = super::steps::unique(child.name.clone(), &mut names);
+            let name = names.unique(child.name.clone());
             child.member[fillers] = Name::new(&name);
         }
     }

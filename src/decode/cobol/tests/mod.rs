@@ -1,5 +1,6 @@
 //! Records of all framings, as JSON and as fields; what is wrong with wrong ones; and that nothing panics.
 
+mod alternatives;
 mod hints;
 mod round_trip;
 mod tables;
