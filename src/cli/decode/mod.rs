@@ -21,7 +21,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output;
-use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault, Stretch};
+use crate::decode::{
+    Decoder, Detached, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Stretch, Unwritten,
+};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Part, Position, Reject};
 use options::{compression_of, format_of, refuse_hex};
@@ -140,6 +142,11 @@ fn decode_here(
             Ok(None) => return Ok(()),
             Ok(Some(Item::Skipped)) => {}
             Ok(Some(Item::Reject(reject))) => output.reject(&reject)?,
+            Ok(Some(Item::Record(record))) if record.raw.len() > LARGE => {
+                output.flush()?;
+                let written = decoder.write_pieces(&record, options, &mut to_stdout);
+                output.written_large(written)?;
+            }
             Ok(Some(Item::Record(record))) => {
                 match decoder.write_json(&record, options, &mut output.buffer) {
                     Ok(()) => output.buffer.push(b'\n'),
@@ -169,6 +176,8 @@ struct Batch {
     /// What its positions count from, and to.
     from: Resume,
     to: Resume,
+    /// Whether its last record is so large that it is written in pieces.
+    is_large: bool,
     /// Why its stretch cannot be followed any further.
     lost: Option<StreamFault>,
     /// Bytes of the file that were read for it and all before it.
@@ -182,6 +191,7 @@ impl Batch {
 
     fn clear(&mut self) {
         self.stretch = None;
+        self.is_large = false;
         self.bytes.clear();
         self.records.clear();
         self.parts.clear();
@@ -208,12 +218,13 @@ impl Batch {
     }
 
     fn take_records(&mut self, reader: &mut Reader<File>, lost: &mut Option<StreamFault>) {
-        while self.bytes.len() < PIECE && self.rejects.len() < 100 && lost.is_none() {
+        while self.bytes.len() < PIECE && !self.is_large && self.rejects.len() < 100 && lost.is_none() {
             match reader.next() {
                 Ok(None) => break,
                 Ok(Some(Item::Skipped)) => {}
                 Ok(Some(Item::Reject(reject))) => self.rejects.push(reject),
                 Ok(Some(Item::Record(record))) => {
+                    self.is_large = record.raw.len() > LARGE;
                     self.bytes.extend_from_slice(record.raw);
                     self.parts.extend_from_slice(record.fields.parts());
                     self.records.push((self.bytes.len(), self.parts.len(), record.position));
@@ -235,6 +246,9 @@ impl Batch {
         let (mut start, mut first_part) = (0, 0);
         for &(end, end_part, position) in &self.records {
             let raw = self.bytes.get(start..end).unwrap_or_default();
+            if raw.len() > LARGE {
+                break;
+            }
             let parts = self.parts.get(first_part..end_part).unwrap_or_default();
             match detached.write_json(raw, parts, position, options, &mut self.json) {
                 Ok(()) => self.json.push(b'\n'),
@@ -244,6 +258,26 @@ impl Batch {
         }
         self.rejects.sort_by_key(|reject| reject.position.record);
     }
+
+    /// Writes the last record, where it is a large one, behind all the others.
+    fn write_large(
+        &mut self,
+        detached: &Detached<'_>,
+        options: &JsonOptions,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let Some((_, _, position)) = self.records.pop().filter(|_| self.is_large) else { return Ok(()) };
+        let (from, first_part) = self.records.last().map_or((0, 0), |&(end, part, _)| (end, part));
+        let raw = self.bytes.get(from..).unwrap_or_default();
+        let parts = self.parts.get(first_part..).unwrap_or_default();
+        let written = detached.write_pieces(raw, parts, position, options, &mut to_stdout);
+        output.written_large(written)
+    }
+}
+
+/// Past the line buffer of the standard handle, which would look for line ends.
+fn to_stdout(bytes: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(bytes)
 }
 
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
@@ -278,16 +312,23 @@ fn decode_on_threads(
             let mut batch = spare.pop().unwrap_or_default();
             batch.fill(reader, options, &mut lost);
             let is_last = batch.is_empty();
-            while received < sent && (is_last || sent - received >= 2 * threads) {
+            while received < sent && (is_last || batch.is_large || sent - received >= 2 * threads) {
                 let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
                 let mut done = done.unwrap_or_default();
                 output.done(&mut done)?;
+                received += 1;
                 done.clear();
                 spare.push(done);
-                received += 1;
             }
             if is_last {
                 break;
+            }
+            if batch.is_large {
+                // One of them at a time, and nothing beside it.
+                batch.write(detached, options);
+                output.done(&mut batch)?;
+                batch.write_large(detached, options, output)?;
+                continue;
             }
             if let Some((batches, _)) = workers.get(sent % threads) {
                 // A thread only ends when its sender is gone.
@@ -336,8 +377,16 @@ impl Output {
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        // Past the line buffer of the standard handle, which would look for line ends.
-        io::stdout().lock().write_all(bytes).map_err(Failure::Write)
+        to_stdout(bytes).map_err(Failure::Write)
+    }
+
+    /// What became of a record that was written in pieces.
+    fn written_large(&mut self, written: Result<(), Unwritten>) -> Result<(), Failure> {
+        match written {
+            Ok(()) => self.write(b"\n"),
+            Err(Unwritten::Output(error)) => Err(Failure::Write(error)),
+            Err(Unwritten::Rejected(reject)) => self.reject(&reject),
+        }
     }
 
     fn done(&mut self, done: &mut Batch) -> Result<(), Failure> {
@@ -362,7 +411,17 @@ impl Output {
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
         self.rejected += 1;
-        self.tell(&output::reject(reject))
+        if reject.raw.len() <= LARGE {
+            return self.tell(&output::reject(reject));
+        }
+        let tell = || {
+            let mut lines = io::stderr().lock();
+            output::long_reject(reject, &mut |piece| lines.write_all(piece)).map_err(Failure::Write)
+        };
+        match &self.progress {
+            Some(progress) => progress.suspend(tell),
+            None => tell(),
+        }
     }
 
     /// The stream is lost: told like a reject, because what came before it stands.

@@ -4,11 +4,12 @@
 use super::fields::Body;
 use super::number::{Bad, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
-use super::steps::{Element, Leaf, Names, Quick, Step, elements_room, room, steps_of};
+use super::steps::{Element, Leaf, Names, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
 use crate::decode::copybook::Data;
 use crate::decode::format::Trim;
 use crate::decode::json::{Blank, Cursor, Digits, JsonOptions, META, Name, Pen, spread_nibbles};
+use crate::decode::pieces::{LONG, MARGIN};
 use crate::record::{FieldFault, Position, Value};
 
 /// How the records of a layout are written.
@@ -60,7 +61,7 @@ impl JsonPlan {
         options: &JsonOptions,
         cursor: &mut Cursor<'_>,
     ) -> Result<(), Box<Failure>> {
-        let start = cursor.len();
+        let start = cursor.open_object();
         self.write_members(body, position, options, cursor)?;
         cursor.close_object(start);
         Ok(())
@@ -78,6 +79,7 @@ impl JsonPlan {
         let encoding = &body.plan.encoding;
         let run = Run {
             options,
+            in_pieces: cursor.hands_on(),
             factor,
             tail: self.tail * factor,
             tables: encoding.tables(),
@@ -85,7 +87,7 @@ impl JsonPlan {
             blank: encoding.blank(),
             family: encoding.family(),
         };
-        cursor.reserve(self.room * factor);
+        cursor.reserve(if run.in_pieces { MARGIN } else { self.room * factor });
         if options.meta {
             cursor.meta(position);
         }
@@ -96,6 +98,8 @@ impl JsonPlan {
 /// What all steps of one call share.
 struct Run<'a> {
     options: &'a JsonOptions,
+    /// Whether room is made for every value, and not once for all.
+    in_pieces: bool,
     /// By how much hex makes a field longer.
     factor: usize,
     tail: usize,
@@ -108,6 +112,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn members(&self, steps: &[Step], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
         for step in steps {
+            if self.in_pieces {
+                cursor.reserve(piece_room(step) * self.factor + MARGIN);
+            }
             match step {
                 Step::Value { name, hex, leaf } => {
                     let mut pen = cursor.pen();
@@ -121,7 +128,7 @@ impl Run<'_> {
                 }
                 Step::Object { name, members } => {
                     cursor.name(name);
-                    let start = cursor.len();
+                    let start = cursor.open_object();
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
@@ -154,14 +161,18 @@ impl Run<'_> {
         cursor.byte(b'[');
         for index in 0..count {
             // What follows the table must fit as well when the last element is written.
-            cursor.reserve(room * self.factor + self.tail);
+            cursor.reserve(match (self.in_pieces, element) {
+                (false, _) => room * self.factor + self.tail,
+                (true, Element::Value(leaf)) => leaf_piece_room(leaf) + MARGIN,
+                (true, Element::Object(_)) => MARGIN,
+            });
             let scope = scope + index * occurs.stride;
             match element {
                 Element::Value(leaf) => {
                     self.value(leaf, body, scope, cursor)?;
                 }
                 Element::Object(members) => {
-                    let start = cursor.len();
+                    let start = cursor.open_object();
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
@@ -178,6 +189,21 @@ impl Run<'_> {
         let mut first_failure = None;
         let mut written = false;
         for (_, view) in views {
+            if cursor.hands_on() && !cursor.is_on_trial() {
+                // What is handed on is not taken back.
+                cursor.begin_trial();
+                let tried = self.members(view, body, scope, cursor);
+                cursor.end_trial();
+                match tried {
+                    Ok(()) => self.members(view, body, scope, cursor)?,
+                    Err(failure) => {
+                        first_failure.get_or_insert(failure);
+                        continue;
+                    }
+                }
+                written = true;
+                continue;
+            }
             let before = cursor.len();
             match self.members(view, body, scope, cursor) {
                 Ok(()) => written = true,
@@ -259,6 +285,12 @@ impl Run<'_> {
             self.value(leaf, body, scope, cursor)?
         };
         if self.options.hex {
+            if self.in_pieces {
+                cursor.reserve(hex.len() + MARGIN);
+                cursor.name(hex);
+                cursor.long_hex(bytes);
+                return Ok(());
+            }
             cursor.name(hex);
             cursor.hex(bytes);
         }
@@ -288,7 +320,9 @@ impl Run<'_> {
                 }
                 Some(tables) => {
                     let trimmed = plan.trim().apply(bytes, plan.encoding.blank());
-                    let written = cursor.text(trimmed, tables);
+                    let is_long = self.in_pieces && trimmed.len() > LONG;
+                    let written =
+                        if is_long { cursor.long_text(trimmed, tables) } else { cursor.text(trimmed, tables) };
                     return match written {
                         Ok(()) => Ok(bytes),
                         Err(unmappable) => {
@@ -361,6 +395,7 @@ impl Run<'_> {
     #[cold]
     fn decoded_text(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
         match plan.text(&plan.items[leaf.item], bytes) {
+            Ok(text) if self.in_pieces => cursor.long_string(&text),
             Ok(text) => cursor.string(&text),
             Err(fault) => return Err(failure(leaf.item, offset, fault)),
         }

@@ -34,7 +34,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::json::{Cursor, JsonOptions};
-use super::{LayoutRow, Resume, StreamFault, copybook};
+use super::{LARGE, LayoutRow, Resume, Sink, StreamFault, Unwritten, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{Layout, Part, Position, Reject, Resolved, Slot, Unresolved};
 use copybook::{ColumnRecord, Copybook};
@@ -238,6 +238,17 @@ impl Cobol {
     ) -> Result<(), Reject> {
         self.compiled.write_json(raw, parts, position, options, out)
     }
+
+    pub(super) fn write_pieces(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        self.compiled.write_pieces(raw, parts, position, options, sink)
+    }
 }
 
 impl Compiled {
@@ -259,12 +270,56 @@ impl Compiled {
         options: &JsonOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), Reject> {
-        let plan = &*self.plan;
+        if raw.len() > LARGE {
+            // Room for the longest text that such a record could be would be many times what it needs.
+            let mut sink = |piece: &[u8]| {
+                out.extend_from_slice(piece);
+                Ok(())
+            };
+            return match self.write_pieces(raw, parts, position, options, &mut sink) {
+                Err(Unwritten::Rejected(reject)) => Err(*reject),
+                Ok(()) | Err(Unwritten::Output(_)) => Ok(()),
+            };
+        }
         let mut cursor = Cursor::new(out);
+        let written = self.write(raw, parts, position, options, &mut cursor);
+        cursor.finish();
+        written
+    }
+
+    fn write_pieces(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        let rejected = |reject| Unwritten::Rejected(Box::new(reject));
+        let mut buffer = Vec::new();
+        let mut nowhere = |_: &[u8]| Ok(());
+        let mut trial = Cursor::in_pieces(&mut buffer, &mut nowhere);
+        trial.begin_trial();
+        self.write(raw, parts, position, options, &mut trial).map_err(rejected)?;
+        let mut cursor = Cursor::in_pieces(&mut buffer, sink);
+        self.write(raw, parts, position, options, &mut cursor).map_err(rejected)?;
+        cursor.finish_pieces().map_err(Unwritten::Output)
+    }
+
+    /// Writes a record or document; after a fault the cursor stands somewhere in the middle of it.
+    #[inline]
+    fn write(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(), Reject> {
+        let plan = &*self.plan;
         if let Some(segments) = &self.segments {
             let document = segments::Document { plan, segments, raw, parts, position, options };
-            let written = document.write(&mut cursor);
-            cursor.finish();
+            let written = document.write(cursor);
             return written.map_err(|failed| {
                 let part = parts.get(failed.part);
                 let own = part.map_or(0..raw.len(), |part| {
@@ -291,8 +346,7 @@ impl Compiled {
             raw
         };
         let gaps = Gaps::of(plan, bytes, &plan.records);
-        let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, &mut cursor);
-        cursor.finish();
+        let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, cursor);
         written.map_err(|failure| self.reject(*failure, raw, 0..raw.len(), position))
     }
 

@@ -6,6 +6,7 @@ use super::json::NUMBER;
 use super::plan::Plan;
 use crate::decode::copybook::{Data, SignPosition};
 use crate::decode::json::{ESCAPED, Name};
+use crate::decode::pieces::LONG;
 
 pub(super) enum Step {
     /// An elementary item; `hex` is the name of the member that shows its bytes.
@@ -58,6 +59,7 @@ impl Quick {
     fn of(data: Data, length: usize, moves: bool) -> Quick {
         match data {
             _ if moves => Quick::No,
+            Data::Text if length > LONG => Quick::No,
             Data::Text => Quick::Text,
             Data::Packed { digits, scale: scale @ 0..=15, signed, sign_nibble: true } if length <= 8 => {
                 Quick::Packed { digits, scale: scale.unsigned_abs(), signed }
@@ -194,6 +196,24 @@ fn leaf_room(leaf: &Leaf) -> usize {
             24
         }
         _ => NUMBER,
+    }
+}
+
+/// As [`leaf_room`], where long texts make room for themselves.
+pub(super) fn leaf_piece_room(leaf: &Leaf) -> usize {
+    match leaf.data {
+        Data::Text if leaf.length > LONG => 2,
+        Data::National | Data::DoubleByte | Data::Utf8 => 2,
+        _ => leaf_room(leaf),
+    }
+}
+
+/// The most bytes that a step writes itself, where what is in it makes room for itself.
+pub(super) fn piece_room(step: &Step) -> usize {
+    match step {
+        Step::Value { name, leaf, .. } => name.len() + leaf_piece_room(leaf) + 1,
+        Step::Object { name, .. } | Step::Array { name, .. } => name.len() + 4,
+        Step::Overlay { .. } => 0,
     }
 }
 

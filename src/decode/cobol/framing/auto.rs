@@ -11,6 +11,7 @@ use super::super::Compiled;
 use super::super::reader::bounds;
 use super::super::settings::{Framing, Odo};
 use super::{Convention, Framer, Measure, Place, Step};
+use crate::decode::LARGE;
 use crate::decode::json::{Blank, JsonOptions};
 use crate::decode::reader::StreamFault;
 use crate::decode::window::Window;
@@ -236,21 +237,39 @@ fn fits(compiled: &Compiled, bytes: &[u8], is_text: bool, json: &mut Vec<u8>) ->
             Err(_) => return false,
         },
     };
-    compiled.write_json(bytes, parts, position, &options, json).is_ok() && !has_controls(json)
+    let mut controls = Controls::default();
+    if bytes.len() > LARGE {
+        let mut sink = |piece: &[u8]| {
+            controls.see(piece);
+            Ok(())
+        };
+        let written = compiled.write_pieces(bytes, parts, position, &options, &mut sink);
+        return written.is_ok() && !controls.seen;
+    }
+    let written = compiled.write_json(bytes, parts, position, &options, json);
+    controls.see(json);
+    written.is_ok() && !controls.seen
 }
 
 /// Control characters in JSON text: those below the blank are escaped, those from U+0080 to U+009F are two bytes.
-fn has_controls(json: &[u8]) -> bool {
-    let mut rest = json.iter().copied().peekable();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'\\' => match rest.next() {
-                Some(b'"' | b'\\') => {}
-                _ => return true,
-            },
-            0xC2 if rest.peek().is_some_and(|next| (0x80..=0x9F).contains(next)) => return true,
-            _ => {}
+#[derive(Default)]
+struct Controls {
+    seen: bool,
+    /// The byte before, where it says what the next one means.
+    before: u8,
+}
+
+impl Controls {
+    fn see(&mut self, json: &[u8]) {
+        for &byte in json {
+            let (seen, before) = match (self.before, byte) {
+                (b'\\', b'"' | b'\\') => (false, 0),
+                (b'\\', _) => (true, 0),
+                (0xC2, 0x80..=0x9F) => (true, 0),
+                _ => (false, byte),
+            };
+            self.seen |= seen;
+            self.before = before;
         }
     }
-    false
 }
