@@ -5,11 +5,11 @@
 //! record and goes on. It writes in large pieces and ends quietly when nobody reads any more.
 
 mod cobol_options;
+mod input;
 mod options;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,6 +26,7 @@ use crate::decode::{
 };
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{Part, Position, Reject};
+use input::Input;
 use options::{compression_of, format_of, refuse_hex};
 
 pub(crate) use options::{Fillers, LayoutArgs};
@@ -36,7 +37,7 @@ pub(super) const PIECE: usize = 256 << 10;
 /// Options of `decode`.
 #[derive(Args, Debug)]
 pub(crate) struct DecodeArgs {
-    /// The file to decode
+    /// The file to decode; - is the standard input
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
@@ -92,11 +93,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         refuse_hex(&args.layout)?;
     }
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
-    let file = File::open(&args.file).map_err(read_error)?;
-    let metadata = file.metadata().map_err(read_error)?;
-    if metadata.is_dir() {
-        return Err(read_error(io::Error::from(ErrorKind::IsADirectory)));
-    }
+    let (file, size) = Input::open(&args.file).map_err(read_error)?;
     let (decoder, file) = settle(decoder, file, &args.file)?;
     let mut reader = decoder.reader(file, Resume::default()).map_err(|fault| match fault {
         StreamFault::Io(source) => read_error(source),
@@ -108,7 +105,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         meta: args.meta,
         hex: args.hex,
     };
-    let mut output = Output::new(metadata.len());
+    let mut output = Output::new(size);
     output.counted = reader.resume_point();
     match decoder.detached(&reader) {
         Some(detached) if args.threads > 1 => {
@@ -116,11 +113,16 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         }
         _ => decode_here(&mut reader, &decoder, &options, &mut output)?,
     }
-    output.finish()
+    let left_out = reader.left_out();
+    let rejected = output.finish()?;
+    if left_out > 0 {
+        output::note(format!("{left_out} records were left out by --filter"));
+    }
+    Ok(rejected)
 }
 
 /// Finds out the framing where the options leave it open, and tells what speaks for it.
-fn settle(decoder: Decoder, mut file: File, path: &Path) -> Result<(Decoder, File), Failure> {
+fn settle(decoder: Decoder, mut file: Input, path: &Path) -> Result<(Decoder, Input), Failure> {
     let unfit = |fault| match fault {
         StreamFault::Io(source) => Failure::Read { path: path.to_owned(), source },
         StreamFault::Layout { message, .. } => Failure::Unfit { path: path.to_owned(), message },
@@ -132,7 +134,7 @@ fn settle(decoder: Decoder, mut file: File, path: &Path) -> Result<(Decoder, Fil
 }
 
 fn decode_here(
-    reader: &mut Reader<File>,
+    reader: &mut Reader<Input>,
     decoder: &Decoder,
     options: &JsonOptions,
     output: &mut Output,
@@ -201,7 +203,7 @@ impl Batch {
     }
 
     /// Takes a stretch or records from the reader until it is full.
-    fn fill(&mut self, reader: &mut Reader<File>, options: &JsonOptions, lost: &mut Option<StreamFault>) {
+    fn fill(&mut self, reader: &mut Reader<Input>, options: &JsonOptions, lost: &mut Option<StreamFault>) {
         // A stretch does not know the numbers of its records.
         if !options.meta && lost.is_none() {
             match reader.stretch(PIECE) {
@@ -217,7 +219,7 @@ impl Batch {
         self.read_to = reader.consumed();
     }
 
-    fn take_records(&mut self, reader: &mut Reader<File>, lost: &mut Option<StreamFault>) {
+    fn take_records(&mut self, reader: &mut Reader<Input>, lost: &mut Option<StreamFault>) {
         while self.bytes.len() < PIECE && !self.is_large && self.rejects.len() < 100 && lost.is_none() {
             match reader.next() {
                 Ok(None) => break,
@@ -283,7 +285,7 @@ fn to_stdout(bytes: &[u8]) -> io::Result<()> {
 /// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
 /// thread has at most two batches before it, which bounds memory.
 fn decode_on_threads(
-    reader: &mut Reader<File>,
+    reader: &mut Reader<Input>,
     detached: &Detached<'_>,
     options: &JsonOptions,
     threads: usize,

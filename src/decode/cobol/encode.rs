@@ -20,11 +20,13 @@ use super::gaps::Gaps;
 use super::json::JsonPlan;
 use super::moving::room;
 use super::plan::Plan;
+use super::reading::{Compiler, Overpunch, Zone};
 use super::segments::Segments;
 use super::settings::Framing;
 use super::steps::{Element, Step};
 use super::store::Store;
 use crate::decode::JsonOptions;
+use crate::decode::copybook::{Data, SignPosition};
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
 use crate::decode::json::{Blank, Cursor};
 use crate::record::Position;
@@ -418,6 +420,16 @@ impl RecordWriter for Writer<'_> {
 /// A fault where the settings leave open what is to be written: bytes that are known by their number only.
 fn check(plan: &Plan) -> Result<(), EncodeFault> {
     let settings = &plan.settings;
+    let over = |index: usize| {
+        let Some(Data::Zoned { sign, .. }) = plan.items[index].data else { return false };
+        let is_over = matches!(sign, Some(SignPosition::Trailing | SignPosition::Leading));
+        is_over && plan.records.contains(&plan.record_of(index))
+    };
+    let is_open = plan.zone == Zone::Ascii(Overpunch::Auto) && settings.reading.compiler == Compiler::Ibm;
+    if is_open && let Some(item) = (0..plan.items.len()).find(|&index| over(index)) {
+        let expected = "`sign` or `dialect`, which say how a sign lies over a digit in ASCII";
+        return Err(EncodeFault::here(expected, format!("neither for {}", plan.path(item))));
+    }
     let unknown = [
         ("header_bytes", settings.header_bytes > 0),
         ("footer_bytes", settings.footer_bytes > 0),
@@ -487,8 +499,15 @@ pub(super) fn collect_names<'a>(members: &'a [Member], names: &mut HashSet<&'a s
 
 /// What `decode` adds when it is asked to: the position, and the bytes of a field in hex.
 pub(super) fn is_added(name: &str, known: &HashSet<&str>) -> bool {
-    matches!(name, "_offset" | "_length" | "_record")
-        || name.strip_suffix("_hex").is_some_and(|own| known.contains(own))
+    matches!(name, "_offset" | "_length" | "_record") || hex_of(name).is_some_and(|own| known.contains(own))
+}
+
+/// The field whose bytes a member of this name would show in hex; it is numbered where a field has that name itself.
+pub(super) fn hex_of(name: &str) -> Option<&str> {
+    name.strip_suffix("_hex").or_else(|| {
+        let (own, number) = name.rsplit_once('_')?;
+        own.strip_suffix("_hex").filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// Whether a record was written with its fillers.

@@ -2,7 +2,7 @@
 //! adds is only the bytes of its values.
 
 use super::fields::Body;
-use super::number::{Bad, packed, packed_word, zoned, zoned_word};
+use super::number::{Bad, DecimalFloat, decimal_float, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
 use super::steps::{Element, Leaf, Names, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
@@ -47,6 +47,11 @@ impl JsonPlan {
         let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
         JsonPlan { members, names, room, tail }
+    }
+
+    /// The most bytes of what it makes room for at once.
+    pub(super) fn room(&self) -> usize {
+        self.room + self.tail
     }
 
     pub(super) fn names(&self) -> &Names {
@@ -364,7 +369,7 @@ impl Run<'_> {
                     Err(bad) => bad,
                 }
             }
-            Data::Float | Data::Double => {
+            Data::Float | Data::Double | Data::Ieee { .. } => {
                 self.float(leaf, offset, bytes, plan, cursor)?;
                 return Ok(bytes);
             }
@@ -404,6 +409,12 @@ impl Run<'_> {
 
     #[cold]
     fn float(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
+        if leaf.data == (Data::Ieee { decimal: true }) {
+            let number = decimal_float(bytes, plan.native)
+                .map_err(|bad| failure(leaf.item, offset, plan.fault(&plan.items[leaf.item], bytes, bad)))?;
+            write_decimal_float(number, cursor);
+            return Ok(());
+        }
         match plan.value(&plan.items[leaf.item], bytes) {
             Ok(Value::Float(number)) => {
                 let text = serde_json::Number::from_f64(number).map(|number| number.to_string()).unwrap_or_default();
@@ -423,7 +434,8 @@ impl Run<'_> {
         let scale = match leaf.data {
             Data::Zoned { scale, .. } | Data::Packed { scale, .. } | Data::NationalZoned { scale, .. } => scale,
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
-            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => 0,
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => 0,
+            Data::Float | Data::Double | Data::Ieee { .. } => 0,
         };
         let zero = plan.stands_for_zero(item, bytes, bad) || self.options.blank == Blank::Zero;
         match self.options.blank {
@@ -453,6 +465,17 @@ fn write_number(negative: bool, digits: &mut Digits, scale: i8, cursor: &mut Cur
     }
     let negative = negative && !is_zero(digits);
     cursor.decimal(negative, digits, usize::from(scale.max(0).unsigned_abs()));
+}
+
+/// With all its digits as long as they are no more than others have, else with its exponent.
+fn write_decimal_float(number: DecimalFloat, cursor: &mut Cursor<'_>) {
+    let DecimalFloat { negative, coefficient, exponent } = number;
+    match i8::try_from(exponent) {
+        _ if coefficient == 0 => cursor.byte(b'0'),
+        Ok(exponent @ -38..=0) => write_number(negative, &mut Digits::of(coefficient), -exponent, cursor),
+        Ok(zeros @ 1..=4) => write_number(negative, &mut Digits::of(coefficient), -zeros, cursor),
+        _ => cursor.bytes(format!("{}{coefficient}E{exponent}", if negative { "-" } else { "" }).as_bytes()),
+    }
 }
 
 #[cold]

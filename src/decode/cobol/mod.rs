@@ -69,6 +69,8 @@ struct Compiled {
     json: [JsonPlan; 2],
     measure: Arc<Measure>,
     segments: Option<Arc<Segments>>,
+    /// Whether a record may take much more room than most layouts' do: room is made for every value then.
+    is_spacious: bool,
     /// What records are left out, where there is one type of them.
     filter: Option<Arc<PlainFilter>>,
 }
@@ -166,7 +168,9 @@ impl Cobol {
         }
         let record = plan.records.first().copied()?;
         let json = [JsonPlan::new(&plan, record, false), JsonPlan::new(&plan, record, true)];
+        let rooms = segments.iter().flat_map(|segments| &segments.kinds).flat_map(|kind| &kind.json).chain(&json);
         let compiled = Compiled {
+            is_spacious: rooms.map(JsonPlan::room).max().unwrap_or_default() > 4 * LARGE,
             plan: Arc::new(plan),
             json,
             measure: Arc::new(measure?),
@@ -270,7 +274,7 @@ impl Compiled {
         options: &JsonOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), Reject> {
-        if raw.len() > LARGE {
+        if raw.len() > LARGE || self.is_spacious {
             // Room for the longest text that such a record could be would be many times what it needs.
             let mut sink = |piece: &[u8]| {
                 out.extend_from_slice(piece);
@@ -301,6 +305,7 @@ impl Compiled {
         let mut trial = Cursor::in_pieces(&mut buffer, &mut nowhere);
         trial.begin_trial();
         self.write(raw, parts, position, options, &mut trial).map_err(rejected)?;
+        buffer.clear();
         let mut cursor = Cursor::in_pieces(&mut buffer, sink);
         self.write(raw, parts, position, options, &mut cursor).map_err(rejected)?;
         cursor.finish_pieces().map_err(Unwritten::Output)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::edit::unedit;
 use super::moving::Moving;
-use super::number::{Bad, Editing, Number, POWERS, binary, float, packed, value, zoned};
+use super::number::{Bad, Editing, Number, POWERS, binary, decimal_float, float, packed, value, zoned};
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat, Settings};
 use crate::decode::CodePage;
@@ -238,7 +238,7 @@ impl Plan {
                 let by_size = if signed && item.length == 8 { 19 } else { by_size };
                 number(if full { by_size } else { digits }, scale, signed)
             }
-            Some(Data::Float | Data::Double) => FieldKind::Float,
+            Some(Data::Float | Data::Double | Data::Ieee { .. }) => FieldKind::Float,
         }
     }
 
@@ -247,6 +247,19 @@ impl Plan {
         let Some(data) = item.data else { return self.text(item, bytes).map(Value::Text) };
         match data {
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => self.text(item, bytes).map(Value::Text),
+            Data::Ieee { decimal: true } => {
+                let number = decimal_float(bytes, self.native).map_err(|bad| self.fault(item, bytes, bad))?;
+                let scale = i8::try_from(-number.exponent);
+                let own = Number { negative: number.negative, magnitude: number.coefficient };
+                match scale {
+                    _ if own.magnitude == 0 => Ok(Value::Decimal(Decimal::ZERO)),
+                    Ok(scale @ -38..=38) => self.decimal(item, bytes, own, scale).map(Value::Decimal),
+                    _ => Err(self.fault(item, bytes, Bad::Overflow)),
+                }
+            }
+            Data::Ieee { decimal: false } => {
+                float(bytes, self.ieee()).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
+            }
             Data::Float | Data::Double => {
                 float(bytes, self.float).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
             }
@@ -290,9 +303,8 @@ impl Plan {
                 let width = if national { 2 } else { 1 };
                 Ok((unedit(marks, &text, self.editing).map_err(|bad| bad.times(width))?, scale))
             }
-            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => {
-                Err(Bad::Digit(0))
-            }
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => Err(Bad::Digit(0)),
+            Data::Float | Data::Double | Data::Ieee { .. } => Err(Bad::Digit(0)),
         }
     }
 
@@ -324,9 +336,22 @@ impl Plan {
             }
         };
         match text {
-            Ok(text) => Ok(Cow::Owned(self.trim().apply_text(&text).to_owned())),
+            Ok(mut text) => {
+                // In place: a long one is not there twice.
+                let trimmed = self.trim().apply_text(&text);
+                let start = trimmed.as_ptr() as usize - text.as_ptr() as usize;
+                let end = start + trimmed.len();
+                text.truncate(end);
+                text.drain(..start);
+                Ok(Cow::Owned(text))
+            }
             Err(unmappable) => Err(self.unmappable(item, unmappable)),
         }
+    }
+
+    /// IEEE 754 in the machine's byte order.
+    pub(super) fn ieee(&self) -> FloatFormat {
+        if self.native == ByteOrder::Big { FloatFormat::Ieee } else { FloatFormat::IeeeLittle }
     }
 
     pub(super) fn trim(&self) -> Trim {

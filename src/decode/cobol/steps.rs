@@ -78,9 +78,26 @@ impl Quick {
 /// to `names`.
 pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut Names) -> Vec<Step> {
     let mut compiler = Compiler { plan, fillers, filler_number: 0 };
-    match plan.items[record].children.as_slice() {
+    // Members that are added to a record when they are asked for.
+    for added in ["_offset", "_length", "_record", "_segment", "_id"] {
+        names.unique(added.to_owned());
+    }
+    let mut steps = match plan.items[record].children.as_slice() {
         [] => compiler.steps(&[record], names),
         children => compiler.steps(children, names),
+    };
+    name_hex(&mut steps, names);
+    steps
+}
+
+/// Names the members that show bytes in hex, when all other members of their object are named.
+fn name_hex(steps: &mut [Step], names: &mut Names) {
+    for step in steps {
+        match step {
+            Step::Value { name, hex, .. } => *hex = Name::new(&names.unique(format!("{}_hex", name.text()))),
+            Step::Overlay { views, .. } => views.iter_mut().for_each(|(_, view)| name_hex(view, names)),
+            Step::Object { .. } | Step::Array { .. } => {}
+        }
     }
 }
 
@@ -91,6 +108,14 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    /// The steps of an object of its own.
+    fn object(&mut self, items: &[usize]) -> Vec<Step> {
+        let mut names = Names::default();
+        let mut steps = self.steps(items, &mut names);
+        name_hex(&mut steps, &mut names);
+        steps
+    }
+
     /// The steps for items of one object; `names` are those the object has already.
     fn steps(&mut self, items: &[usize], names: &mut Names) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -147,12 +172,12 @@ impl Compiler<'_> {
             Leaf { item: index, offset, length, moves, data, quick }
         });
         steps.push(match (leaf, &item.occurs) {
-            (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
-            (None, None) => Step::Object { name, members: self.steps(&item.children, &mut Names::default()) },
+            (Some(leaf), None) => Step::Value { hex: name.clone(), name, leaf },
+            (None, None) => Step::Object { name, members: self.object(&item.children) },
             (leaf, Some(_)) => {
                 let element = match leaf {
                     Some(leaf) => Element::Value(leaf),
-                    None => Element::Object(self.steps(&item.children, &mut Names::default())),
+                    None => Element::Object(self.object(&item.children)),
                 };
                 let room = match &element {
                     Element::Value(leaf) => leaf_room(leaf),
@@ -189,7 +214,7 @@ impl Names {
 fn leaf_room(leaf: &Leaf) -> usize {
     match leaf.data {
         Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => leaf.length * ESCAPED + 2,
-        Data::Float | Data::Double => 32,
+        Data::Float | Data::Double | Data::Ieee { decimal: false } => 32,
         Data::Zoned { digits, scale, .. } | Data::Packed { digits, scale, .. } | Data::Binary { digits, scale, .. }
             if digits <= 18 && (0..=18).contains(&scale) =>
         {

@@ -1,6 +1,7 @@
 //! The items of a copybook as a tree. What each of them holds is [`super::storage`]'s to say, where it lies
 //! [`super::places`]'.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -204,6 +205,11 @@ pub enum Data {
     Float,
     /// Floating point of 8 bytes.
     Double,
+    /// Floating point of IEEE 754 in the machine's byte order: binary of 4 or 8 bytes, decimal of 8 or 16.
+    Ieee {
+        /// Whether it is decimal.
+        decimal: bool,
+    },
 }
 
 /// Where the sign of a zoned number is.
@@ -242,7 +248,7 @@ pub(in crate::decode) fn tables_above(items: &[Item], index: usize) -> Vec<usize
 }
 
 pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, dialect: &Dialect, faults: &Faults) -> Copybook {
-    let mut builder = Builder { items: Vec::new(), entries: Vec::new(), dialect, faults };
+    let mut builder = Builder { items: Vec::new(), entries: Vec::new(), by_name: HashMap::new(), dialect, faults };
     let mut renames = Vec::new();
     let mut roots = builder.tree(entries, &mut renames);
     let mut copybook = Copybook { items: Vec::new(), records: Vec::new(), dialect: dialect.clone(), texts: Vec::new() };
@@ -276,6 +282,11 @@ pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, dialect: &Dia
         roots = vec![builder.wrap(roots)];
         builder.place(roots[0], 0);
     }
+    for (index, item) in builder.items.iter().enumerate() {
+        if let Some(name) = &item.name {
+            builder.by_name.entry(name.to_ascii_uppercase()).or_default().push(index);
+        }
+    }
     builder.counters();
     builder.renames(renames);
     copybook.items = builder.items;
@@ -287,6 +298,8 @@ pub(super) struct Builder<'a> {
     pub(super) items: Vec<Item>,
     /// The entry of every item.
     pub(super) entries: Vec<Entry>,
+    /// Items by name in upper case, in order; known when all are read.
+    pub(super) by_name: HashMap<String, Vec<usize>>,
     pub(super) dialect: &'a Dialect,
     pub(super) faults: &'a Faults,
 }
@@ -332,6 +345,15 @@ impl Builder<'_> {
                 open.pop();
             }
             let parent = open.last().copied();
+            let sister = parent.and_then(|parent| self.items[parent].children.last());
+            if let Some(sister) = sister.map(|&sister| self.items[sister].level)
+                && self.dialect.strict_levels
+                && sister != entry.level
+            {
+                let help = "items of one group have one level number; Enterprise COBOL and Micro Focus take others too";
+                let message = format!("level {:02} stands in a group of level {sister:02}", entry.level);
+                self.faults.push(entry.spot.fault(message).help(help));
+            }
             match parent {
                 Some(parent) => self.items[parent].children.push(index),
                 None => roots.push(index),

@@ -140,7 +140,7 @@ impl Builder<'_> {
         if !entry.synchronized || !item.children.is_empty() {
             return 1;
         }
-        let binary = matches!(item.data, Some(Data::Binary { .. } | Data::Float | Data::Double));
+        let binary = matches!(item.data, Some(Data::Binary { .. } | Data::Float | Data::Double | Data::Ieee { .. }));
         match (self.dialect.alignment, item.data) {
             _ if !binary => 1,
             (Alignment::None, _) => 1,
@@ -162,17 +162,11 @@ impl Builder<'_> {
 
     /// Finds the counters of tables of varying length.
     pub(super) fn counters(&mut self) {
-        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, item) in self.items.iter().enumerate() {
-            if let Some(name) = &item.name {
-                by_name.entry(name.to_ascii_uppercase()).or_default().push(index);
-            }
-        }
         for index in 0..self.items.len() {
             let clause = self.entries[index].occurs.as_ref();
             let Some(path) = clause.and_then(|clause| clause.depending.clone()) else { continue };
             let name = path.names.first().cloned().unwrap_or_default();
-            let named = by_name.get(&name.to_ascii_uppercase()).map(Vec::as_slice).unwrap_or_default();
+            let named = self.by_name.get(&name.to_ascii_uppercase()).map(Vec::as_slice).unwrap_or_default();
             let before = named.iter().copied().take_while(|&candidate| candidate < index);
             let found: Vec<usize> = before.filter(|&candidate| self.is_at(candidate, &path)).collect();
             // Those of the same record come first.
@@ -222,8 +216,9 @@ impl Builder<'_> {
             let own = record_of(&self.items, index);
             own == record || self.items[own].level == 0
         };
-        let mut found = (0..self.items.len()).filter(|&index| in_record(index) && self.is_at(index, path));
         let name = path.names.first().map(String::as_str).unwrap_or_default();
+        let named = self.by_name.get(&name.to_ascii_uppercase()).map(Vec::as_slice).unwrap_or_default();
+        let mut found = named.iter().copied().filter(|&index| in_record(index) && self.is_at(index, path));
         let fault = match (found.next(), found.next()) {
             (Some(one), None) => return Some(one),
             (None, _) => path.spot.fault(format!("there is no `{name}` in the record")),

@@ -10,7 +10,7 @@ use std::io::{Read, Seek, SeekFrom};
 use super::super::Compiled;
 use super::super::reader::bounds;
 use super::super::settings::{Framing, Odo};
-use super::{Convention, Framer, Measure, Place, Step};
+use super::{Convention, Framer, Measure, Place, Spanned, Step};
 use crate::decode::LARGE;
 use crate::decode::json::{Blank, JsonOptions};
 use crate::decode::reader::StreamFault;
@@ -114,7 +114,19 @@ pub(in crate::decode::cobol) fn detect<R: Read + Seek>(
     let (first, limit) = bounds(input, settings.header_bytes, settings.footer_bytes)?;
     let mut candidates = Vec::new();
     for (name, convention) in conventions(compiled) {
-        candidates.push(attempt(&compiled.framer(convention), compiled, input, (first, limit), name)?);
+        let framer = compiled.framer(convention);
+        if convention.framing != Framing::Spanned {
+            candidates.push(attempt(&framer, compiled, input, (first, limit), name)?);
+            continue;
+        }
+        let mut spanned = Spanned::new(&mut *input, first, limit);
+        let mut candidate = attempt(&framer, compiled, &mut spanned, (0, u64::MAX), name)?;
+        if candidate.consumes && spanned.joined == 0 {
+            candidate.consumes = false;
+            candidate.fault =
+                Some("no record goes on from one block to the next, so they are those of `bdw`".to_owned());
+        }
+        candidates.push(candidate);
     }
     let size = limit - first;
     let mut explaining = (0..candidates.len()).filter(|&index| candidates[index].explains());
@@ -145,6 +157,7 @@ fn conventions(compiled: &Compiled) -> Vec<(String, Convention)> {
             all.push((name, Convention { framing: Framing::Blocks, rdw_adjust, bdw_adjust }));
         }
     }
+    all.push(plain(Framing::Spanned));
     if settings.frame_header.is_some() {
         all.push(plain(Framing::Header));
     }
@@ -223,6 +236,10 @@ fn attempt<R: Read + Seek>(
 /// Whether a record's bytes hold what the copybook says: numbers are numbers, and texts have no control characters, which
 /// are what lengths and line ends look like when they are taken for text.
 fn fits(compiled: &Compiled, bytes: &[u8], is_text: bool, json: &mut Vec<u8>) -> bool {
+    // Low values throughout are a record in no framing more than in another.
+    if bytes.iter().all(|byte| *byte == 0) {
+        return false;
+    }
     let options = JsonOptions { blank: Blank::Null, fillers: true, ..JsonOptions::default() };
     json.clear();
     let position = Position { record: 1, offset: 0, length: 0, line: is_text.then_some(1) };

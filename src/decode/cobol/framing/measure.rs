@@ -68,7 +68,25 @@ impl Measure {
                 return Err(Unmeasurable::new("frame_header", "`frame_header` belongs to framing `header`"));
             }
         }
-        Ok(measure)
+        let framing = settings.framing;
+        let words = matches!(framing, Framing::RdwBig | Framing::RdwLittle | Framing::Blocks | Framing::Auto);
+        let told = matches!(framing, Framing::Header | Framing::LengthField | Framing::Auto);
+        let idle = [
+            ("rdw_adjust", settings.rdw_adjust.is_some() && !words, "`rdw-be`, `rdw-le` and `bdw`"),
+            (
+                "bdw_adjust",
+                settings.bdw_adjust.is_some() && !matches!(framing, Framing::Blocks | Framing::Auto),
+                "`bdw`",
+            ),
+            ("length_adjust", settings.length_adjust != 0 && !told, "`header` and `length-field`"),
+        ];
+        match idle.into_iter().find(|(_, is_idle, _)| *is_idle) {
+            Some((key, _, framings)) => Err(Unmeasurable::new(
+                key,
+                format!("`{key}` belongs to framing {framings}, and the framing is `{}`", framing.word()),
+            )),
+            None => Ok(measure),
+        }
     }
 
     /// Whether framing `odo` is a choice at all: some record has a table of varying length, or there are several.

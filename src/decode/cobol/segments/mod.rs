@@ -31,6 +31,9 @@ pub(in crate::decode) use settings::{CHILDREN, FIELD, FILTER, KEYS, MAP, UNKNOWN
 pub use settings::{SegmentSettings, Unknown};
 pub(super) use split::split;
 
+/// How deep records may lie in one another: what is written is read again, which has a bound too.
+const MAX_DEPTH: usize = 64;
+
 /// No kind: an item that all kinds share.
 pub(super) const ANY: u16 = u16::MAX;
 
@@ -102,6 +105,9 @@ impl Segments {
         if let Some(kind) = (0..kinds.len()).find(|&kind| is_circular(&kinds, kind)) {
             let message = format!("`{}` is below itself in `segment_children`", kinds[kind].name);
             faults.push(place(&CHILDREN).fault(message));
+        }
+        if kinds.iter().any(|kind| depth(&kinds, kind) > MAX_DEPTH) {
+            faults.push(place(&CHILDREN).fault(format!("records lie more than {MAX_DEPTH} deep in one another")));
         }
         let router = match Router::compile(plan, &settings.field, &map) {
             Ok(router) => Some(router),
@@ -267,6 +273,13 @@ fn hang(plan: &Plan, kinds: &mut [Kind], parent: &str, child: &str, faults: &Fau
     }
     kinds[child].parent = Some(parent as u16);
     kinds[parent].children.push(child as u16);
+}
+
+/// How many records lie around one of a kind.
+fn depth(kinds: &[Kind], kind: &Kind) -> usize {
+    let above = |kind: &&Kind| kind.parent.and_then(|parent| kinds.get(usize::from(parent)));
+    // One that is below itself is told apart from this.
+    std::iter::successors(Some(kind), above).take(kinds.len()).count() - 1
 }
 
 fn is_circular(kinds: &[Kind], kind: usize) -> bool {

@@ -2,6 +2,7 @@
 
 mod alternatives;
 mod hints;
+mod large;
 mod round_trip;
 mod tables;
 mod together;
