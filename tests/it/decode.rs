@@ -282,3 +282,101 @@ fn copied_texts_maps_and_rules() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("not of the form FIELD:A=0,B=1"), "{}", text(&output.stderr));
 }
+
+/// Records at the limit of what a record may have: memory follows their bytes once, and not what JSON makes of them.
+#[test]
+fn memory_does_not_follow_the_text_of_large_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    // Packed numbers and texts with quotes, a megabyte of each sixteen times; the last digit of the other file is none.
+    let element = *b"\x01\x23\x45\x67\x8C\x81\x82\x7F\x15\xC1\xC2@\x85\x86\xE0\x85";
+    let mut data = element.repeat(1 << 20);
+    std::fs::write(path("sound"), &data).unwrap();
+    let last = data.len() - 13;
+    data[last] = 0xAB;
+    std::fs::write(path("bad"), &data).unwrap();
+    let table = "          05 T OCCURS 1048576.\n            10 P PIC S9(7)V99 COMP-3.\n            10 X PIC X(11).\n";
+    std::fs::write(path("table.cpy"), format!("       01 R.\n{table}")).unwrap();
+    let views = "          05 A REDEFINES T.\n            10 W PIC X(16777216).\n";
+    let group = table.replace("          05 T OCCURS 1048576.", "          05 T.\n            10 U OCCURS 1048576.");
+    let group = group.replace("            10 P", "             15 P").replace("            10 X", "             15 X");
+    std::fs::write(path("views.cpy"), format!("       01 R.\n{group}{views}")).unwrap();
+    let peak = |data: &str, copybook: &str, threads: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        command
+            .args(["decode", &path(data), "--copybook", &path(copybook), "--threads", threads])
+            .stderr(Stdio::null());
+        peak_memory(&mut command)
+    };
+    for (data, copybook) in [("sound", "table.cpy"), ("sound", "views.cpy"), ("bad", "table.cpy")] {
+        let one = peak(data, copybook, "1");
+        assert!(one > 0 && one < 72 * 1024, "{data} {copybook}: {one} kB");
+    }
+    // The record is there a second time while it is written.
+    let two = peak("sound", "table.cpy", "2");
+    assert!(two < 88 * 1024, "{two} kB");
+}
+
+#[test]
+fn pipes_are_read_once_and_in_order() {
+    let data = std::fs::read(fixture("orders.bin")).unwrap();
+    let copybook = fixture("orders.cpy").display().to_string();
+    let piped = |path: &str, more: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
+            .args(["decode", path, "--copybook", &copybook])
+            .args(more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let data = data.clone();
+        let writer = std::thread::spawn(move || input.write_all(&data));
+        let output = child.wait_with_output().unwrap();
+        let _ = writer.join().unwrap();
+        output
+    };
+    let expected = std::fs::read_to_string(fixture("orders.ndjson")).unwrap();
+    for path in ["-", "/dev/stdin"] {
+        for threads in ["1", "3"] {
+            let output = piped(path, &["--threads", threads]);
+            assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+        }
+    }
+    let footer = piped("-", &["--footer-bytes", "3"]);
+    assert_eq!(footer.status.code(), Some(2));
+    let told = text(&footer.stderr);
+    assert!(told.contains("it is a pipe, and this layout has to know where it ends"), "{told}");
+}
+
+#[test]
+fn what_filters_leave_out_is_counted() {
+    let (_folder, copybook) = file(
+        "t.cpy",
+        b"       01 A.\n          05 K PIC X.\n          05 V PIC X.\n       01 B.\n          05 K PIC X.\n          05 W PIC X.\n",
+    );
+    let (_other, data) = file("t.txt", b"A1\nBx\nBy\nA2\nBz\nA1\n");
+    let output = tollbridge(&[
+        "decode",
+        &data,
+        "--copybook",
+        &copybook,
+        "--framing",
+        "line",
+        "--encoding",
+        "utf-8",
+        "--segment-field",
+        "K",
+        "--segment-map",
+        "A=A",
+        "--segment-map",
+        "B=B",
+        "--segment-children",
+        "A=B",
+        "--filter",
+        "V=2",
+    ]);
+    assert_eq!(text(&output.stdout), "{\"K\":\"A\",\"V\":\"2\",\"B\":[{\"K\":\"B\",\"W\":\"z\"}]}\n");
+    assert_eq!(text(&output.stderr), "4 records were left out by --filter\n");
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::entry::Entry;
-use super::{Dialect, EditMark, Spot};
+use super::{Alignment, Dialect, EditMark, Spot};
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
 /// A copybook with every item in its place.
@@ -391,7 +391,8 @@ impl Builder<'_> {
                 let entry = &mut self.entries[child];
                 entry.usage = entry.usage.or(usage);
                 entry.sign = entry.sign.or(sign);
-                entry.synchronized |= synchronized;
+                // GnuCOBOL aligns only what says it itself.
+                entry.synchronized |= synchronized && self.dialect.alignment != Alignment::Natural;
             }
             order.extend(self.items[index].children.iter().rev());
             if self.items[index].children.is_empty() {

@@ -52,19 +52,35 @@ impl Builder<'_> {
 
     /// Bytes from one element of a table to the next: every one begins as well aligned as the first.
     fn stride(&mut self, index: usize, length: usize) -> usize {
-        let stride = length.next_multiple_of(self.alignment_within(index).max(1));
-        let last = self.items[index].children.last().copied();
-        match (self.dialect.alignment, last) {
-            // GnuCOBOL puts the slack before the last item, and none where that is a group.
-            (Alignment::Natural, Some(last)) if self.items[last].children.is_empty() => {
-                if self.items[last].redefines.is_none() {
-                    self.items[last].offset += stride - length;
-                }
-                self.items[index].length = stride;
-                stride
+        if self.dialect.alignment != Alignment::Natural || self.items[index].children.is_empty() {
+            return length.next_multiple_of(self.alignment_within(index).max(1));
+        }
+        // GnuCOBOL puts the slack before the last elementary item.
+        let mut alignment = 1;
+        self.natural_alignment(index, &mut alignment);
+        let stride = length.next_multiple_of(alignment);
+        let mut last = index;
+        while let Some(&child) = self.items[last].children.last() {
+            last = child;
+        }
+        if self.items[last].redefines.is_none() {
+            self.items[last].offset += stride - length;
+        }
+        self.items[index].length = stride;
+        stride
+    }
+
+    /// What GnuCOBOL 3 takes for the alignment of a table's elements: that of the items behind the start of the last
+    /// group in it.
+    fn natural_alignment(&self, group: usize, alignment: &mut usize) {
+        *alignment = 1;
+        for &child in &self.items[group].children {
+            let item = &self.items[child];
+            if !item.children.is_empty() {
+                self.natural_alignment(child, alignment);
+            } else if item.redefines.is_none() {
+                *alignment = self.alignment(child).max(*alignment);
             }
-            (Alignment::Natural, Some(_)) => length,
-            _ => stride,
         }
     }
 

@@ -135,7 +135,9 @@ impl Builder<'_> {
                     Usage::Short | Usage::NativeShort => BinarySize::OneToEight,
                     _ => self.dialect.binary_size,
                 };
-                let Some(length) = binary_length(digits, signed, size) else {
+                // COMP-X and COMP-N have no room for a sign of its own.
+                let needs_bit = signed && !matches!(usage, Usage::Short | Usage::NativeShort);
+                let Some(length) = binary_length(digits, needs_bit, size) else {
                     return Err(format!("`{name}` is binary and has more than {MAX_BINARY_DIGITS} digits"));
                 };
                 let native = matches!(usage, Usage::Native | Usage::NativeShort);

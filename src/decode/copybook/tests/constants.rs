@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::Alignment;
 use super::{Dialect, check, check_faults, check_layout, read, read_with};
 
 #[test]
@@ -168,4 +169,46 @@ fn many_items() {
         let _ = writeln!(redefined, "05 A-{number} REDEFINES A-{} PIC X.", number - 1);
     }
     assert_eq!(read(&redefined).unwrap().items[1].length, 1);
+}
+
+/// What programs of GnuCOBOL 3.1.2 show of the addresses and lengths of these items.
+#[test]
+fn alignment_in_nested_tables_as_gnucobol_has_it() {
+    let gnu = Dialect { alignment: Alignment::Natural, ..Dialect::default() };
+    let check = |text: &str, expected: &str| check_layout(&read_with(text, &gnu, &[]).unwrap(), expected);
+    check(
+        "01 R. 05 A OCCURS 2. 10 B PIC X. 10 C OCCURS 2. 15 D PIC S9(4) COMP SYNC. 15 E PIC X.",
+        "01 R 0+20\n05 A 0+10 x2..2 by 10\n10 B 0+1 X\n10 C 1+4 x2..2 by 4\n15 D 2+2 S9(4) COMP\n15 E 5+1 X",
+    );
+    check(
+        "01 R. 05 A OCCURS 2. 10 B PIC X. 10 C. 15 D PIC S9(4) COMP SYNC. 15 E PIC X.",
+        "01 R 0+12\n05 A 0+6 x2..2 by 6\n10 B 0+1 X\n10 C 1+4\n15 D 2+2 S9(4) COMP\n15 E 5+1 X",
+    );
+    check(
+        "01 R. 05 A OCCURS 2. 10 D PIC S9(4) COMP SYNC. 10 C. 15 E PIC X.",
+        "01 R 0+6\n05 A 0+3 x2..2 by 3\n10 D 0+2 S9(4) COMP\n10 C 2+1\n15 E 2+1 X",
+    );
+    check(
+        "01 R. 05 A OCCURS 2. 10 D PIC S9(4) COMP SYNC. 10 E PIC X OCCURS 3.",
+        "01 R 0+12\n05 A 0+6 x2..2 by 6\n10 D 0+2 S9(4) COMP\n10 E 3+1 X x3..3 by 1",
+    );
+    // SYNC of a group is nobody's.
+    check(
+        "01 R SYNC. 05 C PIC X. 05 D PIC S9(4) COMP. 05 E COMP-2.",
+        "01 R 0+11\n05 C 0+1 X\n05 D 1+2 S9(4) COMP\n05 E 3+8 COMP-2",
+    );
+}
+
+/// `cobc` gives the same lengths with and without a sign.
+#[test]
+fn short_binary_numbers_have_no_room_for_a_sign() {
+    let lengths = [1, 1, 2, 2, 3, 3, 3, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 8];
+    for usage in ["COMP-X", "COMP-N"] {
+        for (digits, length) in (1..).zip(lengths) {
+            for sign in ["", "S"] {
+                let copybook = read(&format!("01 R. 05 A PIC {sign}9({digits}) {usage}.")).unwrap();
+                assert_eq!(copybook.items[1].length, length, "{sign}9({digits}) {usage}");
+            }
+        }
+    }
 }
