@@ -2,7 +2,7 @@
 //! integer (§3.5.2), as GnuCOBOL stores FLOAT-DECIMAL-16 and -34.
 
 use super::Bad;
-use super::write::Unfit;
+use super::write::{Parts, Unfit};
 use crate::decode::cobol::settings::ByteOrder;
 
 /// A coefficient times ten to the power of an exponent.
@@ -104,22 +104,14 @@ pub(in crate::decode::cobol) fn write_decimal_float(
 
 /// The number that a text of JSON is.
 fn parse(text: &str) -> Result<DecimalFloat, Unfit> {
-    let (negative, unsigned) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| Unfit::NotANumber)?),
-        None => (unsigned, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let Parts { negative, whole, fraction, exponent } = Parts::of(text)?;
     let digits = whole.bytes().chain(fraction.trim_end_matches('0').bytes());
-    if whole.len() + fraction.len() == 0 || mantissa.len() > 10_000 || exponent.abs() > 100_000 {
+    if exponent.abs() > 100_000 {
         return Err(Unfit::NotANumber);
     }
     let (mut coefficient, mut zeros) = (0u128, 0i32);
     for digit in digits {
-        let digit = char::from(digit).to_digit(10).ok_or(Unfit::NotANumber)?;
+        let digit = digit & 15;
         // Zeros at the end take no digits.
         if digit == 0 {
             zeros += 1;
