@@ -315,7 +315,7 @@ fn memory_does_not_follow_the_text_of_large_records() {
 fn pipes_are_read_once_and_in_order() {
     let data = std::fs::read(fixture("orders.bin")).unwrap();
     let copybook = fixture("orders.cpy").display().to_string();
-    let piped = |path: &str, more: &[&str]| {
+    let feed = |path: &str, more: &[&str], data: Vec<u8>| {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
             .args(["decode", path, "--copybook", &copybook])
             .args(more)
@@ -325,12 +325,12 @@ fn pipes_are_read_once_and_in_order() {
             .spawn()
             .unwrap();
         let mut input = child.stdin.take().unwrap();
-        let data = data.clone();
         let writer = std::thread::spawn(move || input.write_all(&data));
         let output = child.wait_with_output().unwrap();
         let _ = writer.join().unwrap();
         output
     };
+    let piped = |path: &str, more: &[&str]| feed(path, more, data.clone());
     let expected = std::fs::read_to_string(fixture("orders.ndjson")).unwrap();
     for path in ["-", "/dev/stdin"] {
         for threads in ["1", "3"] {
@@ -338,6 +338,13 @@ fn pipes_are_read_once_and_in_order() {
             assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
         }
     }
+    // Every framing goes through the whole of it: more than is kept of its start cannot be read a second time.
+    let auto = piped("-", &["--framing", "auto"]);
+    assert_eq!(text(&auto.stdout).lines().count(), 0, "the last record is cut off, so no framing explains it");
+    let output = feed("-", &["--framing", "auto"], data[..263].repeat(6000));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let told = text(&output.stderr);
+    assert!(told.contains("it is a pipe, and this layout has to go back in it: put it into a file first"), "{told}");
     let footer = piped("-", &["--footer-bytes", "3"]);
     assert_eq!(footer.status.code(), Some(2));
     let told = text(&footer.stderr);

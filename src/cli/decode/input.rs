@@ -37,6 +37,14 @@ impl Input {
         let pipe = file.stream_position().is_err().then(Pipe::default);
         Ok((Input { file, pipe }, metadata.len()))
     }
+
+    /// An error where what was read already cannot be read once more.
+    pub(crate) fn check_start(&self) -> io::Result<()> {
+        match &self.pipe {
+            Some(pipe) if pipe.read > pipe.start.len() as u64 => Err(no_way_back("go back in it")),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn no_way_back(what: &str) -> io::Error {
@@ -53,6 +61,9 @@ impl Read for Input {
             buffer[..length].copy_from_slice(&kept[..length]);
             pipe.at += length as u64;
             return Ok(length);
+        }
+        if pipe.at != pipe.read {
+            return Err(no_way_back("go back in it"));
         }
         let length = self.file.read(buffer)?;
         let room = KEPT.saturating_sub(pipe.start.len());

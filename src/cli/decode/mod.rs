@@ -130,6 +130,7 @@ fn settle(decoder: Decoder, mut file: Input, path: &Path) -> Result<(Decoder, In
     };
     let Some(evidence) = decoder.evidence(&mut file).map_err(unfit)? else { return Ok((decoder, file)) };
     let settled = decoder.settled(&evidence).map_err(unfit)?;
+    file.check_start().map_err(|source| Failure::Read { path: path.to_owned(), source })?;
     output::note(evidence.verdict());
     Ok((settled, file))
 }

@@ -158,7 +158,8 @@ pub(super) const SIGN: Key = Key {
     shape: "\"auto\" | \"translated\" | \"mf\" | \"realia\"",
     presence: Presence::Optional,
     doc: "how a sign lies over a digit in ASCII: `{A`-`I` and `}J`-`R` (translated from EBCDIC), `p`-`y` minus (mf, gnu), \
-          blank to `)` minus (realia); `auto` takes the first two and writes the dialect's",
+          blank to `)` minus (realia); `auto` takes the first two and writes the dialect's; for \
+          ibm, `encode` wants one that is named",
 };
 pub(super) const POINTER: Key = Key {
     name: "pointer",

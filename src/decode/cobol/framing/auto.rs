@@ -128,7 +128,9 @@ pub(in crate::decode::cobol) fn detect<R: Read + Seek>(
         }
         candidates.push(candidate);
     }
-    let size = limit - first;
+    // Of a pipe the size is not known; records of one length find nothing where nothing is.
+    let is_empty = candidates.first().is_some_and(|fixed| fixed.consumes && fixed.records == 0);
+    let size = if is_empty { 0 } else { limit - first };
     let mut explaining = (0..candidates.len()).filter(|&index| candidates[index].explains());
     let chosen = match (explaining.next(), explaining.next()) {
         _ if size == 0 => Some(0),
