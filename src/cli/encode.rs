@@ -42,8 +42,13 @@ fn encode(args: &EncodeArgs) -> Result<u64, Failure> {
         let message = "framing `auto` finds out how a file is framed: say with --framing how it is to be written";
         return Err(Failure::Usage(message.to_owned()));
     };
+    let mut head = Vec::new();
+    encoder.begin(&mut head).map_err(|EncodeFault { expected, found, .. }| {
+        Failure::Usage(format!("the layout says too little to be written: expected {expected}, found {found}"))
+    })?;
     let (mut input, size) = open(&args.file)?;
     let mut output = Output::open(args.output.as_deref(), size)?;
+    output.buffer.extend(head);
     let mut line = Vec::new();
     let (mut number, mut read) = (0u64, 0u64);
     let read_error = |source| Failure::Read { path: args.file.clone(), source };

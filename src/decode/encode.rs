@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::{Decoder, Kind};
 
 /// How deep arrays and objects may lie in one another.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 256;
 
 /// A JSON value with its numbers as they are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,7 +255,9 @@ impl<'a> Encoder<'a> {
         self.writer.finish(out)
     }
 
-    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+    /// Appends what the format puts before the first record, unless that was done. A fault here is one of the layout: no
+    /// record of it can be written.
+    pub fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
         if !self.begun {
             self.writer.begin(out)?;
             self.begun = true;
@@ -282,7 +284,7 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::{EncodeFault, Json};
+    use super::{EncodeFault, Json, MAX_DEPTH};
 
     #[test]
     fn numbers_stay_as_they_are_written() {
@@ -296,8 +298,8 @@ mod tests {
 
     #[test]
     fn depth_is_bounded_and_broken_text_a_fault() {
-        assert!(Json::parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
-        assert!(Json::parse(&format!("{}{}", "[".repeat(65), "]".repeat(65))).is_err());
+        assert!(Json::parse(&format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH))).is_ok());
+        assert!(Json::parse(&format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1))).is_err());
         assert!(Json::parse(&"[".repeat(1_000_000)).is_err());
         for broken in ["", "{", "{\"a\":}", "1 2", "\"\\ud800\"", "nul"] {
             assert!(Json::parse(broken).is_err(), "{broken}");

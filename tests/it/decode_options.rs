@@ -30,6 +30,13 @@ const TEXTS: &[(&str, &[u8])] = &[
     // A block with two records, both words counting themselves, and then the block's word counting only what follows.
     ("bdw.bin", b"\x00\x18\x00\x00\x00\x0A\x00\x0006abcd\x00\x0A\x00\x0006wxyz"),
     ("bdw14.bin", b"\x00\x14\x00\x00\x00\x0A\x00\x0006abcd\x00\x0A\x00\x0006wxyz"),
+    // The second record goes on in the next block.
+    (
+        "vbs.bin",
+        b"\x00\x14\x00\x00\x00\x0A\x00\x0006abcd\x00\x06\x01\x0006\x00\x0C\x00\x00\x00\x08\x02\x00wxyz",
+    ),
+    ("d.cpy", b"01 R.\n>>IF REGION = 'EU'\n 05 A PIC X(3).\n>>ELSE\n 05 B PIC X(3).\n>>END-IF\n"),
+    ("d.bin", b"abc"),
     ("framed.bin", b"#\x00\x06;06abcd#\x00\x06;06wxyz"),
     ("o.cpy", b"01 R.\n 05 C PIC X.\n 05 T PIC X OCCURS 0 TO 3 DEPENDING ON C.\n 05 Z PIC X.\n"),
     ("o.bin", b"Babz" /* B: two of them */),
@@ -163,8 +170,12 @@ const CASES: &[Case] = &[
         "two.bin --copybook two.cpy --encoding ascii --segment-field K --segment-map H=H --segment-map D=D \
          --segment-unknown skip --filter K=H",
         r#"{"K":"H","N":1} {"K":"H","N":2}"#,
-        "",
+        "note",
     ),
+    ("d.bin --copybook d.cpy --encoding ascii --define REGION=EU", r#"{"A":"abc"}"#, ""),
+    ("d.bin --copybook d.cpy --encoding ascii --define REGION=US", r#"{"B":"abc"}"#, ""),
+    ("vbs.bin --copybook l.cpy --encoding ascii --framing vbs", FRAMED, ""),
+    ("vbs.bin --copybook l.cpy --encoding ascii --framing auto", FRAMED, "note"),
     // Delimited text.
     ("c.csv --format csv --delimiter ; --encoding windows-1252", "{\"no\":\"1\",\"name\":\"\u{fc}\"}", ""),
     ("quote.csv --format csv --quote '", r#"{"no":"1","name":"a,b"}"#, ""),

@@ -84,3 +84,21 @@ fn what_cannot_be_done_says_why() {
     check(&["encode", "-", "--format", "csv", "--framing", "line"], "--framing belongs to --format cobol");
     check(&["encode", "-", "--format", "csv", "--output", "/does/not/exist"], "cannot write the output");
 }
+
+#[test]
+fn a_layout_that_cannot_be_written_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("t.cpy"), "       01 R.\n          05 A PIC X.\n").unwrap();
+    std::fs::write(path("in"), "{\"A\":\"a\"}\n{\"A\":\"b\"}\n").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tollbridge"))
+        .args(["encode", &path("in"), "--copybook", &path("t.cpy"), "--header-bytes", "3", "--output", &path("out")])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "the layout says too little to be written: expected a layout that says what all bytes are, found `header_bytes`, which only counts them\n"
+    );
+    assert!(!Path::new(&path("out")).exists());
+}

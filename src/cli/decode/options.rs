@@ -76,7 +76,7 @@ pub(crate) struct LayoutArgs {
     /// The record (level 01) to decode, where the copybook has several
     #[arg(long, value_name = "NAME", help_heading = "cobol")]
     pub record: Option<String>,
-    /// Where a record ends: fixed, line, rdw-be, rdw-le, bdw, header, length-field, odo, or auto: as only one of them
+    /// Where a record ends: fixed, line, rdw-be, rdw-le, bdw, vbs, header, length-field, odo, or auto: as only one of them
     /// consumes the file exactly [default: fixed]
     #[arg(long, value_name = "FRAMING", value_parser = word(Framing::WORDS), help_heading = "cobol")]
     pub framing: Option<Framing>,

@@ -108,6 +108,8 @@ pub enum Framing {
     RdwLittle,
     /// Blocks with a block descriptor word (RECFM=VB); in them records with record descriptor words, high byte first.
     Blocks,
+    /// Blocks with a block descriptor word whose records go on from block to block in segments (RECFM=VBS).
+    Spanned,
     /// A header of the sender's own comes first and says the length.
     Header,
     /// An item of the record says its length.
@@ -126,6 +128,7 @@ impl Framing {
         ("rdw-be", Framing::RdwBig),
         ("rdw-le", Framing::RdwLittle),
         ("bdw", Framing::Blocks),
+        ("vbs", Framing::Spanned),
         ("header", Framing::Header),
         ("length-field", Framing::LengthField),
         ("odo", Framing::Odo),
@@ -202,7 +205,7 @@ pub(in crate::decode) static SECTION: Section = Section {
         },
         Key {
             name: "framing",
-            shape: "\"fixed\" | \"line\" | \"rdw-be\" | \"rdw-le\" | \"bdw\" | \"header\" | \"length-field\" | \"odo\" | \"auto\"",
+            shape: "\"fixed\" | \"line\" | \"rdw-be\" | \"rdw-le\" | \"bdw\" | \"vbs\" | \"header\" | \"length-field\" | \"odo\" | \"auto\"",
             presence: Presence::Default("\"fixed\""),
             doc: "where a record ends: after the layout's length, at the line's end, by descriptor words, by a header or a \
                   field that has the length, behind the last element of its tables (odo), or as only one of these \
@@ -287,6 +290,7 @@ pub(in crate::decode) static SECTION: Section = Section {
         reading::EDITED,
         reading::ODO_MAP,
         reading::VIEWS,
+        reading::DEFINE,
         Key {
             name: "odo",
             shape: "\"fixed\" | \"variable\"",
@@ -309,6 +313,10 @@ pub(in crate::decode) static SECTION: Section = Section {
         CONTROLS,
     ],
 };
+
+/// Keys whose places are kept.
+const WRITTEN: &[&str] =
+    &["framing", "length_field", "frame_header", "odo", "rdw_adjust", "bdw_adjust", "length_adjust", "sign"];
 
 impl Settings {
     /// The defaults, for this copybook.
@@ -410,7 +418,7 @@ impl Settings {
             trim: trim?,
             segments,
             filter,
-            places: Places::of(table, &[&["framing", "length_field", "frame_header", "odo"], segments::KEYS].concat()),
+            places: Places::of(table, &[WRITTEN, segments::KEYS].concat()),
         })
     }
 
