@@ -229,6 +229,9 @@ pub(crate) struct LayoutArgs {
     /// idoc: list of the segments' fields: parser report of WE60, or lines SEGMENT TYPE and indented FIELD LENGTH
     #[arg(long, value_name = "FILE", help_heading = "idoc")]
     pub segments: Option<PathBuf>,
+    /// What encode writes: flat, xml; decode sees it itself [default: flat]
+    #[arg(long, value_name = "FORM", value_parser = word(idoc::Form::WORDS), help_heading = "idoc")]
+    pub form: Option<idoc::Form>,
 }
 
 /// A parser for one of a list of words, so that the command line and the mapping know the same ones.
@@ -340,7 +343,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             }
             let place = |file: &Path| Place::command_line(&format!("--segments {}", path(file)));
             let segments = args.segments.as_deref().map(|file| (path(file), place(file)));
-            Format::Idoc(idoc::Settings { encoding, segments })
+            Format::Idoc(idoc::Settings { encoding, segments, form: args.form.unwrap_or_default() })
         }
         FormatName::Cobol => {
             let Some((copybook, more)) = args.copybook.split_first() else {
@@ -545,6 +548,7 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--pad", args.pad, &[FixedWidth]),
         ("--schema", args.schema.is_some(), &[Edi]),
         ("--segments", args.segments.is_some(), &[Idoc]),
+        ("--form", args.form.is_some(), &[Idoc]),
     ];
     let given: Vec<_> =
         given.iter().copied().chain(args.cobol.given().map(|(o, g)| (o, g, [Cobol].as_slice()))).collect();

@@ -246,7 +246,7 @@ fn check_name(name: &str, settings: &Settings) -> Result<(), EncodeFault> {
 }
 
 /// XML 1.0 has no control characters but three, and no way to write the others.
-fn check_characters(text: &str) -> Result<(), EncodeFault> {
+pub(in crate::decode) fn check_characters(text: &str) -> Result<(), EncodeFault> {
     let is_none =
         |c: char| matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');
     match text.chars().find(|c| is_none(*c)) {
@@ -256,7 +256,7 @@ fn check_characters(text: &str) -> Result<(), EncodeFault> {
 }
 
 /// With references for what has a meaning, and for the white space that a reader would change.
-fn escaped(text: &str, is_attribute: bool) -> Cow<'_, str> {
+pub(in crate::decode) fn escaped(text: &str, is_attribute: bool) -> Cow<'_, str> {
     let needs = |c: char| match c {
         '&' | '<' | '>' | '\r' => true,
         '"' | '\t' | '\n' => is_attribute,
