@@ -76,6 +76,8 @@ reasons! {
     NoSuchResource = 404 "no-such-resource" "There is no such resource",
     /// The resource has no record with this key.
     NoSuchRecord = 404 "no-such-record" "There is no record with this key",
+    /// There is no dead letter of this number.
+    NoSuchDeadLetter = 404 "no-such-dead-letter" "There is no such dead letter",
     /// The path is right, the method is not; `Allow` lists those that are.
     MethodNotAllowed = 405 "method-not-allowed" "The method is not allowed here",
     /// None of the media types in `Accept` can be had here.

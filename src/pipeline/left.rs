@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::file::Passage;
 use super::sync::{Request, Summary};
 use super::{Backend, Bridge, PipelineError};
-use crate::adapters::inbox::{Candidate, Empty};
+use crate::adapters::inbox::{Candidate, Empty, Until, Waiting};
 use crate::mapping::Plan;
 use crate::record::{BlobId, ResourceId};
 use crate::staging::FileState;
@@ -114,7 +114,7 @@ impl Bridge {
         for candidate in found {
             let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
             if candidate.size == 0 && pickup.empty == Empty::Wait {
-                summary.unsettled.push(candidate.name);
+                summary.unsettled.push(Waiting { name: candidate.name, until: Until::Filled });
                 continue;
             }
             if request.full {
@@ -130,7 +130,7 @@ impl Bridge {
                 Some(Why::AwaitsTrailer { .. })
                     if pickup.trailer_wait.is_some_and(|limit| passage.waited() < limit) =>
                 {
-                    summary.unsettled.push(candidate.name);
+                    summary.unsettled.push(Waiting { name: candidate.name, until: Until::Trailer });
                 }
                 Some(Why::AwaitsTrailer { .. }) => fresh.push(candidate),
                 None => {

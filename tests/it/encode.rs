@@ -84,3 +84,14 @@ fn what_cannot_be_done_says_why() {
     check(&["encode", "-", "--format", "csv", "--framing", "line"], "--framing belongs to --format cobol");
     check(&["encode", "-", "--format", "csv", "--output", "/does/not/exist"], "cannot write the output");
 }
+
+#[test]
+fn what_is_only_read_says_what_to_do() {
+    let refused = |arguments: &[&str]| {
+        let output = tollbridge(&[&["encode", "-"], arguments].concat(), b"");
+        assert_eq!(output.status.code(), Some(2));
+        text(&output.stderr)
+    };
+    let said = refused(&["--format", "excel"]);
+    assert!(said.contains("workbooks are only read; write --format csv"), "{said}");
+}
