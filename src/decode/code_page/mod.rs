@@ -119,7 +119,8 @@ impl CodePage {
     /// `latin1`.
     pub fn find(name: &str) -> Result<CodePage, UnknownCodePage> {
         let wanted = normalised(name);
-        let wanted = alias(&wanted).map_or(wanted, normalised);
+        let other = alias(&wanted);
+        let wanted = other.map_or(wanted, normalised);
         if wanted == "utf8" || wanted == "utf8sig" {
             return Ok(CodePage::utf8());
         }
@@ -132,8 +133,8 @@ impl CodePage {
             };
             return Ok(CodePage::of(page.names.first().copied().unwrap_or_default(), page.family, method));
         }
-        let encoding = [name.trim().to_owned(), name.trim().replace('_', "-"), wanted]
-            .iter()
+        let encoding = [name.trim(), &name.trim().replace('_', "-"), other.unwrap_or_default()]
+            .into_iter()
             .find_map(|label| Encoding::for_label_no_replacement(label.as_bytes()));
         match encoding {
             Some(encoding) if encoding.is_single_byte() => {
@@ -409,28 +410,29 @@ fn valid_prefix(encoding: &'static Encoding, bytes: &[u8]) -> usize {
 /// under the older names.
 fn alias(name: &str) -> Option<&'static str> {
     const ALIASES: &[(&str, &[&str])] = &[
-        ("us-ascii", &["646", "cp367", "ibm367", "isoir6", "iso646us", "us", "ansix3.41968", "ansix3.41986"]),
-        ("utf-8", &["u8", "utf", "cp65001", "65001"]),
-        ("shiftjis", &["932", "cp932", "ibm932", "ms932", "windows932", "mskanji", "sjis", "cp943", "ibm943"]),
-        ("euckr", &["949", "cp949", "ibm949", "ms949", "windows949", "uhc", "ksx1001", "ksc56011987", "ksc5601"]),
-        ("big5", &["950", "cp950", "ibm950", "ms950", "windows950", "hkscs", "big5hkscs", "big5tw"]),
         (
-            "gbk",
+            "us-ascii",
             &[
-                "936",
-                "cp936",
-                "ibm936",
-                "ms936",
-                "windows936",
-                "gb2312",
-                "euccn",
-                "gb231280",
-                "gb23121980",
-                "eucgb2312cn",
+                "646",
+                "cp367",
+                "ibm367",
+                "isoir6",
+                "iso646us",
+                "iso646.irv1991",
+                "us",
+                "csascii",
+                "ansix3.41968",
+                "ansix341968",
+                "ansix3.41986",
             ],
         ),
+        ("utf-8", &["u8", "utf", "cp65001", "65001"]),
+        ("shift_jis", &["shiftjis", "932", "cp932", "ms932", "windows932", "mskanji", "sjis"]),
+        ("euc-kr", &["euckr", "949", "cp949", "ms949", "windows949", "uhc", "ksx1001", "ksc56011987", "ksc5601"]),
+        ("big5", &["950", "cp950", "ms950", "windows950", "hkscs", "big5hkscs", "big5tw"]),
+        ("gbk", &["936", "cp936", "ms936", "windows936", "gb2312", "euccn", "gb231280", "gb23121980", "eucgb2312cn"]),
         ("gb18030", &["54936", "cp54936", "gb180302000"]),
-        ("eucjp", &["ujis", "51932", "cp51932"]),
+        ("euc-jp", &["eucjp", "ujis", "51932", "cp51932"]),
         ("cp37", &["ebcdiccpca", "ebcdiccpnl", "ebcdiccpwt", "ibm39"]),
         ("cp424", &["ebcdiccphe"]),
         ("cp500", &["ebcdiccpbe", "ebcdiccpch"]),
@@ -444,7 +446,7 @@ fn alias(name: &str) -> Option<&'static str> {
         ("cp869", &["cpgr"]),
         ("hproman8", &["cshproman8"]),
         ("ptcp154", &["csptcp154"]),
-        ("iso885911", &["thai", "tis620", "tis6200", "isoir166"]),
+        ("iso885911", &["thai", "tis620", "tis6200", "tis62025290", "tis62025291", "isoir166"]),
         ("iso885913", &["l7", "latin7"]),
         ("iso885914", &["l8", "latin8", "isoceltic", "isoir199"]),
         ("iso885916", &["l10", "latin10", "isoir226"]),
