@@ -33,6 +33,7 @@ pub struct Ask {
     pub(super) serial: Option<Arc<str>>,
     pub(super) wait: Option<Duration>,
     pub(super) patience: Option<Duration>,
+    pub(super) longest: Option<Duration>,
 }
 
 impl Ask {
@@ -46,6 +47,7 @@ impl Ask {
             serial: None,
             wait: None,
             patience: None,
+            longest: None,
         }
     }
 
@@ -75,6 +77,14 @@ impl Ask {
     #[must_use]
     pub fn within(mut self, patience: Duration) -> Ask {
         self.patience = Some(patience);
+        self
+    }
+
+    /// Its adapter gives a call up after this time at the latest. Should this process die, the call's place is held back
+    /// that long, and for the gate's `settle` time behind it; without it only for the latter.
+    #[must_use]
+    pub fn lasting(mut self, longest: Duration) -> Ask {
+        self.longest = Some(longest);
         self
     }
 }

@@ -37,7 +37,7 @@ pub use config::{BREAKER, Breaker, Config, SECTION};
 pub use lane::Lane;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
-use slots::{Slot, Slots, WallTime};
+use slots::{Slot, Slots, Term, WallTime};
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
 pub trait Observer: Send + Sync {
@@ -198,9 +198,9 @@ impl Gate {
     /// Waits for a place. Dropping the future leaves the queue.
     pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let asked = self.now();
-        let wait = ask.wait;
+        let (wait, longest) = (ask.wait, ask.longest);
         let result = match self.wait_for_place(ask).await {
-            Ok(permit) => self.wait_for_slot(permit, asked, wait).await,
+            Ok(permit) => self.wait_for_slot(permit, asked, wait, longest).await,
             Err(refused) => Err(refused),
         };
         if let Err(reason) = &result {
@@ -284,6 +284,7 @@ impl Gate {
         mut permit: Permit,
         asked: Moment,
         wait: Option<Duration>,
+        longest: Option<Duration>,
     ) -> Result<Permit, Refused> {
         let Some(slots) = &self.slots else { return Ok(permit) };
         loop {
@@ -291,7 +292,7 @@ impl Gate {
                 let config = &self.state.lock().config;
                 (config.max_in_flight, config.settle, wait.unwrap_or(config.queue_timeout))
             };
-            let taken = slots.lock().take(cap, settle, self.wall_time(self.now()));
+            let taken = slots.lock().take(cap, Term { longest, settle }, self.wall_time(self.now()));
             match taken {
                 Ok(Some(slot)) => {
                     permit.slot = Some(slot);

@@ -24,11 +24,21 @@ pub(super) struct Slot {
     file: File,
 }
 
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Term {
+    /// Its adapter gives it up after this time; `None` where it says nothing.
+    pub(super) longest: Option<Duration>,
+    /// And then it lingers so long, since the backend may still be at work.
+    pub(super) settle: Duration,
+}
+
 /// What a file says of its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
     Free,
-    Runs,
+    /// The call is given up at this time at the latest, if it has one; from then on it lingers.
+    Runs(Option<WallTime>),
     /// Nobody saw the end of its call; it counts until then.
     Lingers(WallTime),
 }
@@ -46,26 +56,63 @@ impl Slots {
     /// The places in this folder, which is made when it is missing.
     pub(super) fn open(folder: &Path) -> io::Result<Slots> {
         fs::create_dir_all(folder)?;
-        Ok(Slots { folder: folder.to_owned(), free: Vec::new(), opened: 0 })
+        let mut slots = Slots { folder: folder.to_owned(), free: Vec::new(), opened: 0 };
+        // Those that are there may belong to calls of a process that died under a higher cap.
+        while slots.path(slots.opened).try_exists()? {
+            let next = slots.open_next()?;
+            slots.free.push(next);
+        }
+        Ok(slots)
     }
 
-    /// Takes one of `cap` places; `None` while all are taken or linger, by this or other processes.
-    pub(super) fn take(&mut self, cap: usize, settle: Duration, now: WallTime) -> io::Result<Option<Slot>> {
+    /// Takes one of `cap` places for a call; `None` while all are taken or linger, by this or other processes.
+    pub(super) fn take(&mut self, cap: usize, term: Term, now: WallTime) -> io::Result<Option<Slot>> {
+        let limit = self.limit(cap, term, now)?;
         let mut at = 0;
         loop {
             let Some(slot) = self.free.get(at) else {
-                if self.opened >= cap {
+                if self.opened >= limit {
                     return Ok(None);
                 }
                 let next = self.open_next()?;
                 self.free.push(next);
                 continue;
             };
-            if slot.number < cap && slot.lock(settle, now)? {
+            if slot.number < limit && slot.lock(term, now)? {
+                slot.write(Mark::Runs(term.longest.map(|longest| now + longest)))?;
                 return Ok(Some(self.free.swap_remove(at)));
             }
             at += 1;
         }
+    }
+
+    /// Places below this number may be taken without going beyond the cap. It is the cap, unless places beyond it, from
+    /// when it was higher, are still in use: each of them stands for one below.
+    fn limit(&mut self, cap: usize, term: Term, now: WallTime) -> io::Result<usize> {
+        while self.opened > cap {
+            let last = self.opened - 1;
+            if self.is_in_use(last, term, now)? {
+                break;
+            }
+            self.free.retain(|slot| slot.number != last);
+            self.opened = last;
+        }
+        let (mut limit, mut beyond, mut looked_at) = (cap, 0, self.opened);
+        while looked_at > limit {
+            looked_at -= 1;
+            beyond += usize::from(self.is_in_use(looked_at, term, now)?);
+            limit = cap.saturating_sub(beyond);
+        }
+        Ok(limit)
+    }
+
+    fn is_in_use(&self, number: usize, term: Term, now: WallTime) -> io::Result<bool> {
+        let Some(slot) = self.free.iter().find(|slot| slot.number == number) else { return Ok(true) };
+        let is_free = slot.lock(term, now)?;
+        if is_free {
+            slot.file.unlock()?;
+        }
+        Ok(!is_free)
     }
 
     /// Gives a place back: at once, or so that it lingers when nobody saw the end of its call.
@@ -76,8 +123,12 @@ impl Slots {
         Ok(())
     }
 
+    fn path(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("{number:05}"))
+    }
+
     fn open_next(&mut self) -> io::Result<Slot> {
-        let path = self.folder.join(format!("{:05}", self.opened));
+        let path = self.path(self.opened);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let slot = Slot { number: self.opened, file };
         self.opened += 1;
@@ -86,20 +137,20 @@ impl Slots {
 }
 
 impl Slot {
-    /// Locks the place for a call, if it is free.
-    fn lock(&self, settle: Duration, now: WallTime) -> io::Result<bool> {
+    /// Locks the place, if it is free.
+    fn lock(&self, Term { longest, settle }: Term, now: WallTime) -> io::Result<bool> {
         match self.file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let longest = now + settle;
+        // A clock that was put back must not keep the place for hours.
+        let latest = now + longest.unwrap_or_default() + settle;
         let lingers = match self.read()? {
             Mark::Free => None,
             // Its process has died.
-            Mark::Runs => Some(longest),
-            // A clock that was put back must not keep the place for hours.
-            Mark::Lingers(until) => Some(until.min(longest)).filter(|until| *until > now),
+            Mark::Runs(given_up) => Some((given_up.unwrap_or(now).max(now) + settle).min(latest)),
+            Mark::Lingers(until) => Some(until.min(latest)),
         };
         match lingers.filter(|until| *until > now) {
             Some(until) => {
@@ -107,10 +158,7 @@ impl Slot {
                 self.file.unlock()?;
                 Ok(false)
             }
-            None => {
-                self.write(Mark::Runs)?;
-                Ok(true)
-            }
+            None => Ok(true),
         }
     }
 
@@ -125,7 +173,8 @@ impl Slot {
         }
         let [mark, millis @ ..] = bytes;
         Ok(match (mark, length) {
-            (b'R', _) => Mark::Runs,
+            (b'R', 9) if millis != [0; 8] => Mark::Runs(Some(Duration::from_millis(u64::from_le_bytes(millis)))),
+            (b'R', _) => Mark::Runs(None),
             (b'L', 9) => Mark::Lingers(Duration::from_millis(u64::from_le_bytes(millis))),
             _ => Mark::Free,
         })
@@ -134,7 +183,7 @@ impl Slot {
     fn write(&self, mark: Mark) -> io::Result<()> {
         let (kind, until) = match mark {
             Mark::Free => (b'F', Duration::ZERO),
-            Mark::Runs => (b'R', Duration::ZERO),
+            Mark::Runs(given_up) => (b'R', given_up.unwrap_or_default()),
             Mark::Lingers(until) => (b'L', until),
         };
         let mut bytes = [kind; 9];
@@ -146,10 +195,12 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
-    use super::Slots;
+    use super::{Slots, Term};
     use std::time::Duration;
 
-    const SETTLE: Duration = Duration::from_secs(5);
+    const SETTLE: Term = Term { longest: None, settle: Duration::from_secs(5) };
+
+    const NONE: Term = Term { longest: None, settle: Duration::ZERO };
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(1_000_000 + seconds)
@@ -207,8 +258,46 @@ mod tests {
     fn nothing_settles_when_there_is_nothing_to_wait_for() {
         let folder = tempfile::tempdir().unwrap();
         let mut died = Slots::open(folder.path()).unwrap();
-        let call = died.take(1, Duration::ZERO, at(0)).unwrap().unwrap();
+        let call = died.take(1, NONE, at(0)).unwrap().unwrap();
         drop((died, call));
-        assert!(Slots::open(folder.path()).unwrap().take(1, Duration::ZERO, at(0)).unwrap().is_some());
+        assert!(Slots::open(folder.path()).unwrap().take(1, NONE, at(0)).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_call_that_may_take_long_is_waited_for_after_its_process_died() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = Term { longest: Some(Duration::from_secs(60)), ..SETTLE };
+        let mut died = Slots::open(folder.path()).unwrap();
+        let call = died.take(1, long, at(0)).unwrap().unwrap();
+        drop((died, call));
+        let mut next = Slots::open(folder.path()).unwrap();
+        // At second 60 it would have been given up, at 65 settled.
+        assert!(next.take(1, long, at(10)).unwrap().is_none());
+        assert!(next.take(1, long, at(64)).unwrap().is_none());
+        assert!(next.take(1, long, at(65)).unwrap().is_some());
+    }
+
+    #[test]
+    fn calls_beyond_a_lowered_cap_count_until_they_are_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut before = Slots::open(folder.path()).unwrap();
+        let mut calls: Vec<_> = (0..6).map(|_| before.take(6, SETTLE, at(0)).unwrap().unwrap()).collect();
+        // Places 4 and 5 go on, 0 to 3 are over; under a cap of three one more may go.
+        for call in calls.drain(..4) {
+            before.give_back(call, None).unwrap();
+        }
+        let mut other = Slots::open(folder.path()).unwrap();
+        let only = other.take(3, SETTLE, at(1)).unwrap().unwrap();
+        assert!(other.take(3, SETTLE, at(1)).unwrap().is_none());
+        assert!(before.take(3, SETTLE, at(1)).unwrap().is_none());
+        // The process of the two dies: they linger.
+        drop((before, calls));
+        assert!(other.take(3, SETTLE, at(2)).unwrap().is_none());
+        let mut second = Slots::open(folder.path()).unwrap();
+        assert!(second.take(3, SETTLE, at(6)).unwrap().is_none());
+        let more: Vec<_> = (0..2).map(|_| second.take(3, SETTLE, at(7)).unwrap().unwrap()).collect();
+        assert!(second.take(3, SETTLE, at(7)).unwrap().is_none());
+        assert!(other.take(4, SETTLE, at(7)).unwrap().is_some(), "the cap was raised");
+        drop((only, more));
     }
 }

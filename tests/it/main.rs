@@ -12,6 +12,7 @@ mod containers;
 mod controls;
 mod csv;
 mod decode;
+mod decode_options;
 mod demo;
 mod edi;
 mod encode;

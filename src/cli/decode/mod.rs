@@ -8,16 +8,17 @@ mod cobol_options;
 mod options;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::output;
@@ -246,8 +247,8 @@ impl Batch {
     }
 }
 
-/// Batches go round the threads in turn and come back in the same turn, so the output is in the order of the file. Every
-/// thread has at most two batches before it, which bounds memory.
+/// Whichever thread is free takes the next batch, so that none stands still while another is held up; what they return
+/// is put back into the order of the file. Only so many batches are under way, which bounds memory.
 fn decode_on_threads(
     reader: &mut Reader<File>,
     detached: &Detached<'_>,
@@ -255,43 +256,55 @@ fn decode_on_threads(
     threads: usize,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    // As much as a thread gets done while another waits for its turn on the processor.
+    let under_way = 8 * threads;
     std::thread::scope(|scope| {
-        let mut workers: Vec<(SyncSender<Batch>, Receiver<Batch>)> = Vec::new();
+        let (batches, inbox) = sync_channel::<(u64, Batch)>(under_way);
+        let (outbox, done) = sync_channel::<(u64, Batch)>(under_way);
+        let inbox = Arc::new(Mutex::new(inbox));
         for _ in 0..threads {
-            let (batches, inbox) = sync_channel::<Batch>(2);
-            let (outbox, done) = sync_channel::<Batch>(2);
-            let detached = detached.clone();
+            let (inbox, outbox, detached) = (Arc::clone(&inbox), outbox.clone(), detached.clone());
             scope.spawn(move || {
-                for mut batch in inbox {
+                loop {
+                    let next = inbox.lock().recv();
+                    let Ok((number, mut batch)) = next else { return };
                     batch.write(&detached, options);
-                    if outbox.send(batch).is_err() {
+                    if outbox.send((number, batch)).is_err() {
                         return;
                     }
                 }
             });
-            workers.push((batches, done));
         }
-        let (mut sent, mut received) = (0usize, 0usize);
+        // The threads have their own: without them nobody waits for an answer that cannot come.
+        drop((inbox, outbox));
+        let (mut sent, mut received) = (0, 0);
+        let mut early: BTreeMap<u64, Batch> = BTreeMap::new();
         let mut lost = None;
         let mut spare: Vec<Batch> = Vec::new();
         loop {
             let mut batch = spare.pop().unwrap_or_default();
             batch.fill(reader, options, &mut lost);
             let is_last = batch.is_empty();
-            while received < sent && (is_last || sent - received >= 2 * threads) {
-                let done = workers.get(received % threads).and_then(|(_, done)| done.recv().ok());
-                let mut done = done.unwrap_or_default();
-                output.done(&mut done)?;
-                done.clear();
-                spare.push(done);
+            while received < sent && (is_last || sent - received >= under_way as u64) {
+                let mut next = match early.remove(&received) {
+                    Some(next) => next,
+                    None => match done.recv() {
+                        Ok((number, batch)) => {
+                            early.insert(number, batch);
+                            continue;
+                        }
+                        // Only a thread that has panicked leaves its batch undone, and the scope passes that on.
+                        Err(_) => return Ok(()),
+                    },
+                };
+                output.done(&mut next)?;
+                next.clear();
+                spare.push(next);
                 received += 1;
             }
-            if is_last {
+            // A thread only ends when its sender is gone.
+            if is_last || batches.send((sent, batch)).is_err() {
                 break;
-            }
-            if let Some((batches, _)) = workers.get(sent % threads) {
-                // A thread only ends when its sender is gone.
-                let _ = batches.send(batch);
             }
             sent += 1;
         }
