@@ -184,6 +184,23 @@ fn columns_and_records_without_delimiters() {
     assert!(orders["toml"].as_str().unwrap().contains("[source.cobol]\nfiles = \"ORD*.DAT\"\ncopybook = "));
 }
 
+/// A CSV file of a host: its lines end with NL.
+#[test]
+fn csv_in_ebcdic_is_csv() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (1..40).map(|n| format!("{n};ARTICLE {n};{}.50\u{85}", n * 3)).collect();
+    let page = tollbridge::decode::CodePage::find("cp037").unwrap();
+    let data = page.encode(&format!("NO;NAME;PRICE\u{85}{rows}")).unwrap();
+    assert_eq!((data[0], data[13]), (0xD5, 0x15));
+    let report = inspected(&write(&folder, "host.csv", &data));
+    assert_eq!((&report["kind"], found(&report, "delimiter").as_str()), (&"csv".into(), ";"));
+    let records = decoded(&report, folder.path());
+    assert_eq!(
+        (records.len(), &records[1]),
+        (39, &serde_json::json!({"NO": "2", "NAME": "ARTICLE 2", "PRICE": "6.50"}))
+    );
+}
+
 /// What is proposed for a workbook and an XML file decodes them.
 #[test]
 fn workbooks_and_xml_are_outlined() {

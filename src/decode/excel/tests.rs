@@ -312,8 +312,8 @@ fn what_a_sheet_must_not_have_is_told() {
     check(&row("1", &[number("A1", "1"), number("B2", "2")]), "the cell B2 lies in row 1");
     check(&row("1", &["<c r='A1' t='s'><v>b</v></c>".to_owned()]), "the cell A1 has the text number `b`");
     // Cells that do not say where they are go on to the right.
-    let right = format!("<row r='1'><c r='XFD1'><v>1</v></c><c><v>2</v></c></row>");
-    assert_eq!(read(&right), ["! the workbook is damaged: sheet `Two` has a cell XFE1, which no sheet has"]);
+    let right = "<row r='1'><c r='XFD1'><v>1</v></c><c><v>2</v></c></row>";
+    assert_eq!(read(right), ["! the workbook is damaged: sheet `Two` has a cell XFE1, which no sheet has"]);
     for (value, told) in [("NaN", "NaN"), ("INF", "inf"), ("-Infinity", "-inf"), ("1e999", "inf")] {
         let expected = format!("value.bad_type {told}, which is no number in A1 of sheet `Two`");
         assert_eq!(read(&row("1", &[number("A1", value)])), [expected]);

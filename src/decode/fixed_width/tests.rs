@@ -12,14 +12,11 @@ use crate::decode::{CodePage, Decoder, Format, Item, Json, JsonOptions, Place, R
 use crate::diagnostic::{Faults, SourceText, Table, parse};
 use crate::record::{RejectCode, Scope, Value};
 
+fn field(name: &str, start: usize, length: usize) -> Field {
+    Field { name: name.to_owned(), start, length, record: None, form: Form::default() }
+}
+
 fn settings() -> Settings {
-    let field = |name: &str, start: usize, length: usize| Field {
-        name: name.to_owned(),
-        start,
-        length,
-        record: None,
-        form: Form::default(),
-    };
     Settings::new(Fields::Inline(vec![field("T", 0, 1), field("SKU", 1, 4), field("QTY", 5, 3)]))
 }
 
@@ -387,13 +384,6 @@ fn lines_are_written() {
     );
     check(Settings { crlf: false, ..settings() }, record, Ok("Iü1  7  \n".as_bytes()));
     // A field that covers two others, and a gap before them.
-    let field = |name: &str, start: usize, length: usize| Field {
-        name: name.to_owned(),
-        start,
-        length,
-        record: None,
-        form: Form::default(),
-    };
     let covering = || Settings::new(Fields::Inline(vec![field("AB", 1, 2), field("A", 1, 1), field("B", 2, 1)]));
     check(covering(), r#"{"AB":"xy","A":"x","B":"y"}"#, Ok(b" xy\r\n"));
     check(
