@@ -429,7 +429,7 @@ fn alias(name: &str) -> Option<&'static str> {
         ("utf-8", &["u8", "utf", "cp65001", "65001"]),
         ("shift_jis", &["shiftjis", "932", "cp932", "ms932", "windows932", "mskanji", "sjis"]),
         ("euc-kr", &["euckr", "949", "cp949", "ms949", "windows949", "uhc", "ksx1001", "ksc56011987", "ksc5601"]),
-        ("big5", &["950", "cp950", "ms950", "windows950", "hkscs", "big5hkscs", "big5tw"]),
+        ("big5", &["hkscs", "big5hkscs", "big5tw"]),
         ("gbk", &["936", "cp936", "ms936", "windows936", "gb2312", "euccn", "gb231280", "gb23121980", "eucgb2312cn"]),
         ("gb18030", &["54936", "cp54936", "gb180302000"]),
         ("euc-jp", &["eucjp", "ujis", "51932", "cp51932"]),
