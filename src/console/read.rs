@@ -111,7 +111,7 @@ pub(super) async fn dead_letters(console: &Console, query: &str) -> Result<Respo
 pub(super) async fn dead_letter(console: &Console, id: &str) -> Result<Response, Problem> {
     let id = dead_letter_id(id)?;
     let letter = console.staging.dead_letter(id).await.map_err(staging_problem)?;
-    let letter = letter.ok_or_else(|| Reason::NoSuchRecord.because(format!("there is no dead letter {id}")))?;
+    let letter = letter.ok_or_else(|| Reason::NoSuchDeadLetter.because(format!("there is no dead letter {id}")))?;
     json_answer(&view::dead_letter_with_raw(&letter))
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn trace(console: &Console, resource: &str, written_key: &str) 
 }
 
 pub(super) fn dead_letter_id(text: &str) -> Result<i64, Problem> {
-    let missing = || Reason::NoSuchRecord.because(format!("`{text}` is not the number of a dead letter"));
+    let missing = || Reason::NoSuchDeadLetter.because(format!("`{text}` is not the number of a dead letter"));
     text.parse().map_err(|_| missing())
 }
 

@@ -22,6 +22,7 @@ pub mod fixed_width;
 mod format;
 pub mod idoc;
 mod json;
+mod json_text;
 mod lines;
 mod pieces;
 mod reader;

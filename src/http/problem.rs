@@ -79,6 +79,8 @@ reasons! {
     NoSuchRecord = 404 "no-such-record" "There is no record with this key",
     /// The configuration has no backend of this name.
     NoSuchBackend = 404 "no-such-backend" "There is no such backend",
+    /// There is no dead letter of this number.
+    NoSuchDeadLetter = 404 "no-such-dead-letter" "There is no such dead letter",
     /// The path is right, the method is not; `Allow` lists those that are.
     MethodNotAllowed = 405 "method-not-allowed" "The method is not allowed here",
     /// None of the media types in `Accept` can be had here.

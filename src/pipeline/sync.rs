@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::adapters::inbox::{Candidate, InboxError, Order, Scan};
+use crate::adapters::inbox::{Candidate, InboxError, Order, Scan, Until, Waiting};
 use crate::gate::Lane;
 use crate::landing::{Landed, LandingError};
 use crate::mapping::Plan;
@@ -34,8 +34,8 @@ pub struct Summary {
     pub resource: ResourceId,
     /// The run, when there was something to read.
     pub run: Option<Run>,
-    /// Files that are too young to be taken yet.
-    pub unsettled: Vec<String>,
+    /// Files that may not be taken yet, each with what it waits for.
+    pub unsettled: Vec<Waiting>,
     /// Files that changed while they were read and stay for the next run.
     pub changed: Vec<String>,
     /// Files that were refused as a whole, or whose rest cannot be read; each has a dead letter of its own.
@@ -236,7 +236,7 @@ impl Bridge {
                 false => passage.judge_trailer(&landed).await?,
             };
             if matches!(judgement, Judgement::Awaited) {
-                summary.unsettled.push(candidate.name.clone());
+                summary.unsettled.push(Waiting { name: candidate.name.clone(), until: Until::Trailer });
                 if is_strict {
                     return Ok(unreadable);
                 }

@@ -76,6 +76,8 @@ const TEXTS: &[(&str, &[u8])] = &[
     ("nul.csv", b"a\nx\0y\n"),
     ("s.spec", b"a,1,2\nb,3,2\n"),
     ("s.txt", b"HEAD\n1 2 \n3\n"),
+    ("packed.spec", b"a,1,1\nb,2,2,packed,1\n"),
+    ("packed.bin", b"x\x12\x3Dy\x45\x6C"),
     ("x.xml", b"<f n='7' xmlns:p='urn:p'><o><no>1</no><p:l> x </p:l></o><q/></f>"),
     ("x12.edi", b"ISA*00*          *00*          *ZZ*A              *ZZ*B              *261105*1200*U*00401*000000001*0*P*>~\
 GS*PO*A*B*20261105*1200*1*X*004010~ST*850*0001~BEG*00*SA*77~SE*3*0001~GE*1*1~IEA*1*000000001~"),
@@ -194,6 +196,7 @@ const CASES: &[Case] = &[
     ("nul.csv --format csv --nul replace", r#"{"a":"x y"}"#, ""),
     // Fixed columns.
     ("s.txt --spec s.spec --header-lines 1 --pad", r#"{"a":"1","b":"2"} {"a":"3","b":""}"#, ""),
+    ("packed.bin --spec packed.spec --record-length 3", r#"{"a":"x","b":-12.3} {"a":"y","b":45.6}"#, ""),
     // XML, EDI.
     ("x.xml --format xml --record-path /f/o", r#"{"no":"1","l":"x"}"#, ""),
     (
@@ -219,6 +222,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("--sheet", "xml.rs"),
     ("--range", "xml.rs"),
     ("--segments", "edi.rs"),
+    ("--form", "encode.rs"),
 ];
 
 fn codes(stderr: &str) -> String {

@@ -25,12 +25,12 @@ use super::output;
 use crate::decode::{
     Decoder, Detached, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Stretch, Unwritten,
 };
-use crate::diagnostic::{Faults, SourceText};
+use crate::diagnostic::{Faults, SourceText, text_of};
 use crate::record::{Part, Position, Reject};
 use input::Input;
 use options::{compression_of, format_of, refuse_hex};
 
-pub(crate) use options::{Fillers, LayoutArgs};
+pub(crate) use options::{Fillers, FormatName, LayoutArgs};
 
 /// Output is written in pieces of about this many bytes.
 pub(super) const PIECE: usize = 256 << 10;
@@ -526,9 +526,4 @@ pub(super) fn text_at(path: &str, read: &RefCell<HashMap<String, Option<Arc<Sour
     let text = bytes.map(|bytes| SourceText::new(file, text_of(bytes)));
     read.borrow_mut().insert(path.to_owned(), text.clone());
     text
-}
-
-/// The text of a copybook or field list: UTF-8, or else ISO 8859-1, in which every byte is a character (old comments).
-pub(super) fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect())
 }

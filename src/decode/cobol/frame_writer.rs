@@ -57,13 +57,14 @@ impl<'a> FrameWriter<'a> {
     }
 
     fn empty_lines(&self, count: u64, out: &mut Vec<u8>) {
-        (0..count).for_each(|_| out.push(self.line_end()));
+        (0..count).for_each(|_| out.extend_from_slice(self.line_end()));
     }
 
-    fn line_end(&self) -> u8 {
+    fn line_end(&self) -> &'static [u8] {
         match self.plan.encoding.family() {
-            Family::Ascii => b'\n',
-            Family::Ebcdic => 0x15,
+            Family::Ascii if self.plan.settings.crlf => b"\r\n",
+            Family::Ascii => b"\n",
+            Family::Ebcdic => b"\x15",
         }
     }
 
@@ -101,7 +102,7 @@ impl<'a> FrameWriter<'a> {
                 let record = self.line(record)?;
                 self.body(record, out);
                 self.suffix(out);
-                out.push(self.line_end());
+                out.extend_from_slice(self.line_end());
             }
             Framing::RdwBig | Framing::RdwLittle => {
                 let word = self.record_word(record)?;

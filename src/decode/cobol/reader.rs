@@ -9,7 +9,7 @@ use super::framing::{Bad, Convention, Frame, Framer, Place, Spanned, Step, Strea
 use super::segments::{Gathered, Gatherer, PlainFilter, Segments, Span, Wrong, pass_over};
 use super::settings::Framing;
 use super::{Compiled, framing};
-use crate::decode::lines::{skip_line, start_of_last};
+use crate::decode::lines::{check_count, skip_line, start_of_last};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
 use crate::record::{Position, RawRecord, RejectCode};
@@ -54,6 +54,10 @@ impl<R: Read + Seek> Reader<R> {
             None => Convention::of(&plan.settings, &mut input, first, limit)?,
         };
         let mut framer = compiled.framer(convention);
+        if framer.is_text() {
+            let settings = &plan.settings;
+            check_count(&mut input, settings.header_lines, settings.footer_lines, plan.encoding.family())?;
+        }
         if plan.settings.footer_lines > 0 && framer.is_text() {
             framer.footer = start_of_last(&mut input, plan.settings.footer_lines, plan.encoding.family())?;
         }

@@ -47,6 +47,8 @@ pub struct Settings {
     pub footer_lines: u64,
     /// Whether a line that ends early counts as filled up with blanks.
     pub pad_lines: bool,
+    /// Whether lines of ASCII are written with CR and LF at their end and not with LF alone; both are read.
+    pub crlf: bool,
     /// Bytes before the layout in every record.
     pub record_prefix: usize,
     /// Bytes behind the layout in every record.
@@ -339,6 +341,7 @@ impl Settings {
             header_lines: 0,
             footer_lines: 0,
             pad_lines: true,
+            crlf: false,
             record_prefix: 0,
             record_suffix: 0,
             float: None,
@@ -409,6 +412,7 @@ impl Settings {
             header_lines: 0,
             footer_lines: 0,
             pad_lines: true,
+            crlf: false,
             record_prefix: usize::try_from(record_prefix?).ok()?,
             record_suffix: usize::try_from(record_suffix?).ok()?,
             float,

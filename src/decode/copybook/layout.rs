@@ -29,17 +29,17 @@ impl Copybook {
             Copybook { items: Vec::new(), records: Vec::new(), dialect: Dialect::default(), texts: Vec::new() };
         // There is no copybook that a fault could be at.
         let spot = Spot { source: SourceText::new(Path::new(""), String::new()), span: 0..0 };
-        for ColumnRecord { name, columns } in records {
+        for ColumnRecord { name, columns, length } in records {
             let record = copybook.items.len();
-            let length = columns.iter().map(|(_, offset, length)| offset + length).max().unwrap_or_default();
+            let end = columns.iter().map(|column| column.offset + column.length).max().unwrap_or_default();
+            let length = length.unwrap_or(end);
             copybook.records.push(record);
             copybook.items.push(Item { length, ..item(1, Some(name), None, spot.clone()) });
-            for (name, offset, length) in columns {
+            for Column { name, offset, length, data, picture } in columns {
                 let child = copybook.items.len();
                 copybook.items[record].children.push(child);
-                let picture = format!("X({length})");
                 let column = item(5, Some(name), Some(record), spot.clone());
-                copybook.items.push(Item { data: Some(Data::Text), offset, length, picture, ..column });
+                copybook.items.push(Item { data: Some(data), offset, length, picture, ..column });
             }
         }
         copybook
@@ -70,12 +70,28 @@ impl Copybook {
     }
 }
 
-/// A record of text items in fixed columns.
+/// A record of items in fixed columns.
 pub(in crate::decode) struct ColumnRecord {
     /// Its name.
     pub(in crate::decode) name: String,
-    /// The items: name, offset, length.
-    pub(in crate::decode) columns: Vec<(String, usize, usize)>,
+    /// The items.
+    pub(in crate::decode) columns: Vec<Column>,
+    /// Its bytes, where they are more than the columns take.
+    pub(in crate::decode) length: Option<usize>,
+}
+
+/// An item in fixed columns.
+pub(in crate::decode) struct Column {
+    /// Its name.
+    pub(in crate::decode) name: String,
+    /// Its first byte, from 0.
+    pub(in crate::decode) offset: usize,
+    /// Its bytes.
+    pub(in crate::decode) length: usize,
+    /// What it holds.
+    pub(in crate::decode) data: Data,
+    /// The same for people.
+    pub(in crate::decode) picture: String,
 }
 
 /// An item of a record.

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
-pub(in crate::decode) use layout::ColumnRecord;
+pub(in crate::decode) use layout::{Column, ColumnRecord};
 pub use layout::{Copybook, Data, Item, Occurs, SignPosition, ValueName};
 pub(in crate::decode) use layout::{record_of, tables_above};
 pub use picture::{EditMark, edit_marks};

@@ -38,8 +38,8 @@ fn a_dead_letter_shows_place_reason_and_bytes() {
     assert_eq!((letter["code"].as_str(), letter["raw"].as_str()), (Some("numeric.bad_digit"), Some("00ff1c")));
     assert_eq!((letter["file"].as_str(), letter["key"].as_str()), (Some("ORD1.DAT"), Some("4712")));
     assert_eq!(console.get("/admin/v1/dead-letters?state=replayed").json()["data"], serde_json::json!([]));
-    console.get("/admin/v1/dead-letters/999").problem(404, "no-such-record");
-    console.get("/admin/v1/dead-letters/x").problem(404, "no-such-record");
+    console.get("/admin/v1/dead-letters/999").problem(404, "no-such-dead-letter");
+    console.get("/admin/v1/dead-letters/x").problem(404, "no-such-dead-letter");
 }
 
 #[test]
