@@ -112,6 +112,10 @@ fn what_is_written_is_read_back_also_after_a_torn_line() {
         part.iter().for_each(|call| recorder.note(call.clone()));
     }
     assert_eq!(read(&history, Duration::ZERO).unwrap(), (calls.clone(), 0));
+    // Who calls is nobody's business.
+    let mode =
+        |file: &std::path::PathBuf| std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+    assert!(files_of(&history).iter().all(|file| mode(file) & 0o777 == 0o600));
     assert_eq!(read(&history, calls[40].came).unwrap().0, calls[40..]);
     // A crash in the middle of a line; the places of the gate lie in the same folder.
     std::fs::write(history.join("00000"), b"R").unwrap();
