@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -131,8 +131,8 @@ pub struct Announcement {
 /// Runs until SIGTERM or SIGINT. `announce` is told once, when requests are answered.
 pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bridge>)) -> Result<(), ServeError> {
     let server = loaded.config.server.clone();
-    let api_listener = bind("listen", server.listen).await?;
-    let admin_listener = bind("admin_listen", server.admin_listen).await?;
+    let api_listener = bind("listen", server.listen)?;
+    let admin_listener = bind("admin_listen", server.admin_listen)?;
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
     let bridge = open_to_serve(&loaded).await?;
@@ -245,8 +245,19 @@ fn exposures(loaded: &Loaded) -> Vec<Exposure> {
     loaded.plans.iter().map(|plan| plan.exposure.clone()).collect()
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { key, address, source })
+/// Connections that the kernel keeps until they are accepted. Of a burst beyond that each would wait a second for its
+/// next try; the kernel has a bound of its own (`net.core.somaxconn`).
+const BACKLOG: u32 = 4096;
+
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A start right after an end: connections of the process before may hold the port for a while.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| ServeError::Listen { key, address, source })
 }
 
 /// What a signal asks for.

@@ -1,8 +1,11 @@
 //! More callers than the ERP can bear, and callers who do not behave.
 
+use std::net::TcpStream;
+use std::time::Duration;
+
 use crate::support::erp::{Erp, Settings};
 use crate::support::load::{Coming, Fate, Kind, Load};
-use crate::support::seat::Seat;
+use crate::support::seat::{self, Seat};
 
 use super::{GATE, drains, good, holds, seconds};
 
@@ -24,6 +27,23 @@ fn five_hundred_connections_at_once() {
     // Each refusal says why.
     let mute = outcome.count(|fate| matches!(fate, Fate::Refused { reason, .. } if reason.is_empty()));
     assert_eq!(mute, 0, "{:?}", outcome.fates());
+}
+
+/// However busy the program is: nobody waits a second for its next try to connect.
+#[test]
+fn five_hundred_connections_are_kept_before_one_is_accepted() {
+    let erp = Erp::start(Settings::default());
+    let seat = Seat::before(&erp, GATE);
+    let service = seat.serve();
+    service.signal("STOP");
+    // A try that is lost is repeated after a second, and lost again: the program does not run.
+    let connect = || TcpStream::connect_timeout(&seat::address(&service), Duration::from_secs(5));
+    let connections: Vec<_> = (0..500).map(|_| connect().unwrap()).collect();
+    service.signal("CONT");
+    drop(connections);
+    let one = seat.kind(&service, "one", Coming::Once(1));
+    let outcome = Load::start(vec![one], seconds(0.1), 1).join();
+    assert_eq!(outcome.count(good), 1, "{:?}", outcome.fates());
 }
 
 /// Half of them hang up, at any age: while they wait, while the ERP works for them, just before the answer.
