@@ -170,8 +170,16 @@ pub fn doubts(loaded: &Loaded) -> Vec<String> {
     loaded.config.backends.values().flat_map(|config| config.adapter.doubts()).collect()
 }
 
-/// Reaches every backend once, through its gate. Good answers are what a person should know all the same.
-pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, PipelineError>)> {
+/// What came of reaching a backend.
+pub enum Probed {
+    /// It answers; this is what a person should see to all the same.
+    Reached(Vec<String>),
+    /// It was left alone, for this reason.
+    Closed(String),
+}
+
+/// Reaches every backend once, through its gate.
+pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Probed, PipelineError>)> {
     let mut results = Vec::new();
     // What was decided lies in the database of a service; without one nothing was.
     let staging = match loaded.config.staging.sqlite.exists() {
@@ -200,13 +208,14 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, Pipeline
                 continue;
             }
             Ok(Hours { closed: Some(closed), .. }) => {
-                results.push((name.clone(), Ok(vec![format!("backend {name} is {closed}: it was not reached")])));
+                let closed = Probed::Closed(format!("backend {name} is {closed}: it was not reached"));
+                results.push((name.clone(), Ok(closed)));
                 continue;
             }
             Ok(_) => {}
         }
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
-            Ok(permit) => probe_one(&reach(&config.adapter), permit).await,
+            Ok(permit) => probe_one(&reach(&config.adapter), permit).await.map(Probed::Reached),
             Err(source) => Err(PipelineError::Gate { backend: name.clone(), source }),
         };
         results.push((name.clone(), result));

@@ -28,9 +28,13 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     if !options.offline {
         for (name, result) in app::probe(&loaded).await {
             let error = match result {
-                Ok(found) => {
+                Ok(app::Probed::Reached(found)) => {
                     impaired += found.len();
                     doubts.extend(found);
+                    None
+                }
+                Ok(app::Probed::Closed(reason)) => {
+                    doubts.push(reason);
                     None
                 }
                 Err(error) => {

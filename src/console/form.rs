@@ -25,7 +25,7 @@ const FIELDS: [&str; 5] = ["act", "reason", "for", "author", "seen"];
 /// Puts the gates on the page.
 pub(super) fn section(body: &mut String, console: &Console) {
     body.push_str(
-        "<h2>Gates</h2>\n<table><tr><th>backend</th><th>state</th><th class=\"n\">cap</th><th class=\"n\">interactive</th>\
+        "<h2>Gates</h2>\n<table><tr><th>backend</th><th>state</th><th class=\"n\">cap</th><th>adaptive</th><th class=\"n\">interactive</th>\
          <th class=\"n\">sync</th><th class=\"n\">lingering</th><th class=\"n\">waiting</th><th class=\"n\">queue</th>\
          <th class=\"n\">granted</th><th class=\"n\">rejected</th></tr>\n",
     );
@@ -36,7 +36,12 @@ pub(super) fn section(body: &mut String, console: &Console) {
             limit if limit == gate.max_in_flight => limit.to_string(),
             limit => format!("{limit} of {}", gate.max_in_flight),
         };
-        let _ = write!(body, "<td class=\"n\">{cap}</td>");
+        let adaptive = match (gate.adaptive_limit, gate.adaptive) {
+            (Some(limit), "on") => limit.to_string(),
+            (Some(limit), _) => format!("would be {limit}"),
+            (None, _) => "off".to_owned(),
+        };
+        let _ = write!(body, "<td class=\"n\">{cap}</td><td>{adaptive}</td>");
         for number in [gate.interactive_in_flight, gate.sync_in_flight, gate.lingering, gate.queued, gate.queue] {
             let _ = write!(body, "<td class=\"n\">{number}</td>");
         }
