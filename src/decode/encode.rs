@@ -40,10 +40,10 @@ impl<'a> Json<'a> {
         json_text::parse(text, MAX_DEPTH)
     }
 
-    /// The member of an object; the last one where the name stands twice, as most readers have it.
+    /// The member of an object. A name stands in it once.
     pub fn member(&self, name: &str) -> Option<&Json<'a>> {
         let Json::Object(members) = self else { return None };
-        members.iter().rev().find(|(own, _)| own == name).map(|(_, value)| value)
+        members.iter().find(|(own, _)| own == name).map(|(_, value)| value)
     }
 
     /// The members of an object without those that `decode --meta` adds: `_offset`, `_length` and `_record`, as numbers.

@@ -2,6 +2,7 @@
 //! escaped.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::encode::{Json, JsonFault};
 
@@ -106,6 +107,9 @@ impl<'a> Parser<'a> {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
+                    if let Some(name) = twice(&members) {
+                        return Err(JsonFault(format!("the name `{name}` stands twice in one object")));
+                    }
                     return Ok(Json::Object(members));
                 }
                 _ => return Err(self.wrong("`,` or `}`")),
@@ -249,6 +253,19 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// A name that two members have: one of the two values would be lost.
+fn twice<'m>(members: &'m [(Cow<'_, str>, Json<'_>)]) -> Option<&'m str> {
+    /// Up to here comparing each with each is quicker than hashing.
+    const FEW: usize = 12;
+    if members.len() <= FEW {
+        let mut names = members.iter().enumerate();
+        return names
+            .find_map(|(at, (name, _))| members[..at].iter().any(|(other, _)| other == name).then_some(name.as_ref()));
+    }
+    let mut known = HashSet::with_capacity(members.len());
+    members.iter().map(|(name, _)| name.as_ref()).find(|name| !known.insert(*name))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -361,5 +378,19 @@ mod tests {
             let members: serde_json::Map<String, Value> = names.into_iter().map(|name| (name, serde_json::json!([text, number, null]))).collect();
             agrees(&Value::Object(members).to_string());
         }
+    }
+
+    #[test]
+    fn a_name_stands_once_in_an_object() {
+        let many = |last: &str| {
+            let members: Vec<String> = (0..40).map(|number| format!("\"m{number}\":0")).collect();
+            format!("{{{},\"{last}\":1}}", members.join(","))
+        };
+        for (text, twice) in [(r#"{"a":1,"b":2,"a":1}"#.to_owned(), "a"), (many("m7"), "m7")] {
+            let fault = parse(&text, 9).unwrap_err();
+            assert_eq!(fault.to_string(), format!("the name `{twice}` stands twice in one object"));
+        }
+        assert!(parse(&many("m40"), 9).is_ok());
+        assert!(parse(r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#, 9).is_ok());
     }
 }

@@ -96,8 +96,13 @@ impl Window {
         }
         // Doubling keeps the copying of a growing record linear; beyond the cap of a record nobody asks for more.
         let wanted = (held * 2 + 1).min(MAX_RECORD + READ_SIZE).max(held + 1);
-        self.fill(input, wanted)?;
-        Ok(self.end - self.start > held)
+        match self.fill(input, wanted) {
+            // What came before the fault is whole; the fault comes again to whoever needs more. So records before it are
+            // the same wherever reading began.
+            Err(_) if self.end - self.start > held => Ok(true),
+            Err(error) => Err(error),
+            Ok(_) => Ok(self.end - self.start > held),
+        }
     }
 
     /// Moves the start of the window to the first byte that [is not blank](is_blank); false at the end of the input.
