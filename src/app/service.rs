@@ -22,7 +22,7 @@ use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
 use crate::http::{self, ConnectionLimits, Health};
-use crate::mapping::Exposure;
+use crate::mapping::{Exposure, Mode};
 use crate::pipeline::Bridge;
 use crate::pipeline::live::Live;
 use crate::pipeline::scheduler::Scheduler;
@@ -170,7 +170,11 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         api: api_listener.local_addr().unwrap_or(server.listen),
         admin: admin_listener.local_addr().unwrap_or(server.admin_listen),
         demo_key,
-        example: exposures(&loaded).first().map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
+        // A live resource shows nothing without a key.
+        example: exposures(&loaded)
+            .iter()
+            .find(|exposure| exposure.mode != Mode::Live)
+            .map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
     };
     let limits = ConnectionLimits::from(&server);
     let closing = CancellationToken::new();

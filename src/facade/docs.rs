@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::catalog::{Catalog, Published};
 use super::query::operators_of;
 use crate::http::{Reason, escape, host_of, page};
+use crate::mapping::Mode;
 
 pub(super) fn answer(catalog: &Catalog, request: &Parts) -> Response {
     let base = base_url(request);
@@ -55,7 +56,7 @@ fn resource(body: &mut String, published: &Published, base: &str) {
 
     let curl =
         |address: &str| format!("curl -g -H \"Authorization: Bearer $KEY\" '{base}{}{address}'\n", published.path);
-    let mut examples = curl("?limit=10");
+    let mut examples = curl(if exposure.mode == Mode::Live { "/KEY" } else { "?limit=10" });
     if let Some(field) = exposure.filter.first() {
         examples.push_str(&curl(&format!("?{}[ne]=VALUE", field.path)));
     }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use hyper::StatusCode;
-use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::header::{AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -70,16 +68,7 @@ pub(super) async fn answer(
     if let Some(wait) = wait {
         headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
     }
-    let mut response = if unchanged {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
-        Response::new(Body::from(payload))
-    };
-    *response.headers_mut() = headers;
-    Ok(response)
+    Ok(record::respond(headers, payload, unchanged))
 }
 
 /// `GET /health/backends`.
@@ -215,6 +204,7 @@ fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
             );
             Reason::BackendAnswer.because(detail).why("rejected")
         }
+        LiveError::Reloaded => Reason::Unavailable.because(sentence).retry_after(1),
         LiveError::Internal { message } => Problem::internal(message),
     }
 }

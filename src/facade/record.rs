@@ -36,6 +36,11 @@ pub(super) async fn answer(
     conditional::write_validators(&mut headers, etag, document.changed_at);
     conditional::write_freshness(&mut headers, published, document.as_of);
     headers.insert(VARY, HeaderValue::from_static("Authorization"));
+    Ok(respond(headers, payload, unchanged))
+}
+
+/// The representation under these header fields, or 304 where the caller has it already.
+pub(super) fn respond(mut headers: HeaderMap, payload: Bytes, unchanged: bool) -> Response {
     let mut response = if unchanged {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -45,7 +50,7 @@ pub(super) async fn answer(
         Response::new(Body::from(payload))
     };
     *response.headers_mut() = headers;
-    Ok(response)
+    response
 }
 
 /// The document, or the fields of it that were asked for, with its hash.

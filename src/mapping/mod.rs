@@ -176,15 +176,22 @@ pub fn compile(
     let (title, description) = (table.filled("title"), table.filled("description"));
     let id = resource_id(&table, name.as_deref(), version);
     let source_node = source_node(&table, faults);
-    let from = source_node.as_ref().and_then(|node| Source::read(node, faults));
+    let mut from = source_node.as_ref().and_then(|node| Source::read(node, faults));
     let decoder = from.as_ref().and_then(|from| from.format.as_ref()).and_then(|format| format.compile(texts, faults));
     let mut lookups: HashMap<String, Option<Arc<Lookup>>> = HashMap::new();
     for (name, node) in table.free("lookups") {
         lookups.insert(name.to_owned(), Lookup::compile(name, node, texts, faults).map(Arc::new));
     }
+    // The key's fields as they are written: whether they are right is judged with the fields.
+    let origin = from.as_mut().and_then(|from| from.origin.take()).map(|origin| match origin {
+        Written::Files(pattern) => Some(Origin::Files(pattern)),
+        Written::Call(written) => written.compile(&written_key(&table), texts, faults).map(Origin::Call),
+    });
     let fields = field_entries(&table);
     let serve_node = table.get("serve").map(|node| without_unavailable(node, "serve", NOT_IN_SERVE, faults));
 
+    let source_entries = source_node.as_ref().and_then(Node::as_table);
+    let is_called = source_entries.is_some_and(|entries| entries.contains_key(soap::KIND));
     let (Some(from), Some(decoder)) = (from, decoder) else {
         // Without a layout no rule can be judged, but the words can.
         if let Some(entries) = fields {
@@ -193,8 +200,6 @@ pub fn compile(
         if !table.has("key") {
             table.strings("key");
         }
-        let is_called =
-            source_node.as_ref().and_then(Node::as_table).is_some_and(|source| source.contains_key(soap::KIND));
         serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, faults);
         return None;
     };
@@ -211,15 +216,7 @@ pub fn compile(
     let context = Context { lookups: &lookups, style: from.style, faults };
     let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let is_called = matches!(from.origin, Some(Written::Call(_)));
     let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, faults);
-    let origin = match from.origin {
-        Some(Written::Files(pattern)) => Some(Origin::Files(pattern)),
-        Some(Written::Call(written)) => {
-            key.as_ref().and_then(|key| written.compile(key, texts, faults)).map(Origin::Call)
-        }
-        None => None,
-    };
     if faults.len() > before {
         return None;
     }
@@ -232,7 +229,7 @@ pub fn compile(
         expect: from.expect,
         on_reject: from.on_reject?,
         on_damage: from.on_damage?,
-        origin: origin?,
+        origin: origin.flatten()?,
         hash: {
             let copied = decoder.copied().iter().cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
@@ -253,6 +250,13 @@ fn source_node(table: &Table<'_>, faults: &Faults) -> Option<Node> {
     let node = without_unavailable(written, "source", NOT_IN_SOURCE, faults);
     // A source of an unavailable kind would only add the fault that it has no known kind.
     (faults.len() == before).then_some(node)
+}
+
+/// The names in `key`, right or wrong.
+fn written_key(table: &Table<'_>) -> Vec<String> {
+    let Some(node) = table.get("key") else { return Vec::new() };
+    let single = std::slice::from_ref(node);
+    node.as_array().unwrap_or(single).iter().filter_map(Node::as_str).map(str::to_owned).collect()
 }
 
 fn field_entries<'a>(table: &Table<'a>) -> Option<&'a Entries> {

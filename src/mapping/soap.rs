@@ -56,14 +56,14 @@ pub enum SoapVersion {
     V12,
 }
 
-/// An operation that is called for one record.
+/// An operation that is called for one record. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Operation {
     /// As the service knows it; may be empty.
-    pub action: String,
+    pub action: Arc<str>,
     /// The SOAP of its envelope.
     pub version: SoapVersion,
-    pieces: Vec<Piece>,
+    pieces: Arc<[Piece]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Operation {
     pub fn envelope(&self, key: &str) -> Option<String> {
         let parts: Vec<_> = key.split(SEPARATOR).map(decode_part).collect::<Result<_, _>>().ok()?;
         let mut envelope = String::new();
-        for piece in &self.pieces {
+        for piece in &*self.pieces {
             match piece {
                 Piece::Text(text) => envelope.push_str(text),
                 Piece::Part(number) => escape(parts.get(*number)?, &mut envelope)?,
@@ -128,7 +128,8 @@ impl Written {
         });
         let envelope = table.filled("envelope");
         let place = table.get("envelope").map(Place::of);
-        Some(Written { action: action?, envelope: envelope?, place: place? })
+        // A faulty operation is told; the envelope is judged all the same.
+        Some(Written { action: action.unwrap_or_default(), envelope: envelope?, place: place? })
     }
 
     /// Compiles the envelope for a key of these fields.
@@ -158,7 +159,7 @@ impl Written {
     fn compiled(&self, text: &Text<'_>, key: &[String], faults: &Faults, before: usize) -> Option<Operation> {
         let pieces = text.pieces(key, faults);
         let version = text.check(&pieces, faults);
-        let operation = Operation { action: self.action.clone(), version: version?, pieces };
+        let operation = Operation { action: self.action.as_str().into(), version: version?, pieces: pieces.into() };
         (faults.len() == before).then_some(operation)
     }
 }

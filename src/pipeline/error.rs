@@ -26,12 +26,6 @@ pub enum PipelineError {
         /// The resource.
         resource: ResourceId,
     },
-    /// It is answered from staging.
-    #[error("{resource} is read from files: its backend cannot be called")]
-    NoService {
-        /// The resource.
-        resource: ResourceId,
-    },
     /// The service behind a gate.
     #[error(transparent)]
     Soap(#[from] SoapError),

@@ -58,6 +58,7 @@ impl Inbox {
 }
 
 /// A backend that is called, with the operation that a plan calls.
+#[derive(Clone)]
 pub(super) struct Callee {
     pub(super) gate: Arc<Gate>,
     pub(super) service: Arc<Service>,
@@ -103,16 +104,17 @@ impl World {
         }
     }
 
-    /// The service that a plan calls.
-    pub(super) fn callee(&self, plan: &Plan) -> Result<Callee, PipelineError> {
-        let backend = self.backend(plan)?;
+    /// The plan of a resource that is read by calling its backend, and what it calls; `None` where it is no such
+    /// resource (any more).
+    pub(super) fn callee(&self, resource: &ResourceId) -> Option<(Arc<Plan>, Callee)> {
+        let plan = self.plans.iter().find(|plan| plan.exposure.id == *resource)?;
+        let backend = self.backends.get(&plan.backend)?;
         match (&backend.reach, &plan.origin) {
-            (Reach::Service(service), Origin::Call(operation)) => Ok(Callee {
-                gate: Arc::clone(&backend.gate),
-                service: Arc::clone(service),
-                operation: operation.clone(),
-            }),
-            _ => Err(PipelineError::NoService { resource: plan.exposure.id.clone() }),
+            (Reach::Service(service), Origin::Call(operation)) => {
+                let (gate, service) = (Arc::clone(&backend.gate), Arc::clone(service));
+                Some((Arc::clone(plan), Callee { gate, service, operation: operation.clone() }))
+            }
+            _ => None,
         }
     }
 

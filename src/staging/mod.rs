@@ -187,13 +187,19 @@ pub trait Staging: Send + Sync + 'static {
     /// the backend last said this one.
     async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
 
-    /// Notes that the backend has said a document again; answers whether what is staged has this hash. When it has not,
-    /// nothing is noted.
-    async fn note_live_read(&self, resource: &ResourceId, key: &str, hash: ContentHash) -> Result<bool, StagingError>;
+    /// Notes that the backend has said a document again at this moment; answers whether what is staged has this hash.
+    /// When it has not, nothing is noted.
+    async fn note_live_read(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        hash: ContentHash,
+        as_of: Timestamp,
+    ) -> Result<bool, StagingError>;
 
     /// Writes a document that its backend has just said, in one transaction with a run and an input that stand for the
-    /// call.
-    async fn stage_live_read(&self, read: LiveRead) -> Result<(), StagingError>;
+    /// call. Answers false, and writes nothing, when the backend is known to have said something later.
+    async fn stage_live_read(&self, read: LiveRead) -> Result<bool, StagingError>;
 
     /// A page in keyset order. Dropping the future stops the read.
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError>;

@@ -216,6 +216,8 @@ pub struct LiveRead {
     pub mapping: String,
     /// The document.
     pub document: Document,
+    /// When the backend said it.
+    pub as_of: Timestamp,
     /// What stands for the call where files have their path.
     pub path: String,
     /// The answer as landed.

@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::site::Site;
 
-fn readme() -> String {
+pub(crate) fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
 }
 
 /// The fenced block that follows `marker`.
-fn block_after<'a>(text: &'a str, marker: &str) -> &'a str {
+pub(crate) fn block_after<'a>(text: &'a str, marker: &str) -> &'a str {
     let from = marker.len() + text.find(marker).unwrap_or_else(|| panic!("the README has no {marker}"));
     let fence = from + text[from..].find("```").unwrap();
     let start = fence + text[fence..].find('\n').unwrap() + 1;

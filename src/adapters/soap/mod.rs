@@ -12,6 +12,7 @@ mod connection;
 mod envelope;
 mod error;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,7 +23,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::gate::Permit;
 use connection::{Line, Lines};
@@ -46,7 +47,7 @@ pub struct Request {
     /// The whole envelope, in UTF-8.
     pub envelope: Bytes,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
-    pub action: String,
+    pub action: Arc<str>,
     /// The SOAP that the envelope is of.
     pub version: Version,
 }
@@ -116,15 +117,14 @@ impl Service {
     /// connection, when what it said is no SOAP or broke off, or came later than `timeout`; as lost when the connection
     /// ended without an answer, or none came.
     pub async fn call(&self, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
+        // Without the account's secret there is no call.
+        let prepared = self.prepare(request)?;
         let call = permit.begin();
         let began = Instant::now();
         let after = self.config.timeout.saturating_add(self.config.late);
-        let result = match self.prepare(request) {
-            Ok(prepared) => match timeout_at(began + after, self.exchange(prepared)).await {
-                Ok(result) => result,
-                Err(_) => Err(SoapError::Silent { endpoint: self.place(), after }),
-            },
-            Err(error) => Err(error),
+        let result = match timeout_at(began + after, self.exchange(prepared)).await {
+            Ok(result) => result,
+            Err(_) => Err(SoapError::Silent { endpoint: self.place(), after }),
         };
         let is_late = began.elapsed() > self.config.timeout;
         match result.as_ref().map_or_else(SoapError::end, |_| End::Answered) {
@@ -139,10 +139,10 @@ impl Service {
     /// Whether the service answers at all, for `check` and for health: any answer to a plain GET is one. Answers what a
     /// person should know although it does.
     pub async fn probe(&self, permit: &Permit) -> Result<Vec<String>, SoapError> {
+        let request = self.head(Method::GET)?.body(Full::default()).map_err(|error| self.unreachable(&error))?;
         let call = permit.begin();
         let deadline = Instant::now() + self.config.timeout;
         let asked = async {
-            let request = self.head(Method::GET)?.body(Full::default()).map_err(|error| self.unreachable(&error))?;
             let (response, line) = self.send(request).await?;
             let status = response.status();
             self.read(response, line).await.map(|_| status)
@@ -153,7 +153,7 @@ impl Service {
         };
         // What it says to a GET is no answer to a call; that it says something is what was asked.
         match &result {
-            Ok(_) | Err(SoapError::TooLarge { .. } | SoapError::Secret(_)) => call.answered(),
+            Ok(_) | Err(SoapError::TooLarge { .. }) => call.answered(),
             Err(SoapError::Lost { .. } | SoapError::Silent { .. }) => call.lost(),
             Err(_) => call.failed(),
         }
@@ -239,7 +239,7 @@ impl Service {
         loop {
             let (mut line, is_new) = match self.lines.take() {
                 Some(line) => (line, false),
-                None => (self.lines.open(&self.config).await.map_err(|reason| self.unreachable(&reason))?, true),
+                None => (self.open().await.map_err(|reason| self.unreachable(&reason))?, true),
             };
             let mut failed = match line.try_send_request(request).await {
                 Ok(response) => return Ok((response, line)),
@@ -256,6 +256,12 @@ impl Service {
                 }
             }
         }
+    }
+
+    /// A new connection. While there is none no call has begun, so that nothing is waited for beyond `timeout`.
+    async fn open(&self) -> Result<Line, String> {
+        let opened = timeout(self.config.timeout, self.lines.open(&self.config)).await;
+        opened.unwrap_or_else(|_| Err(format!("no connection within {} s", self.config.timeout.as_secs_f32())))
     }
 
     /// Reads the answer to its end, also when it is too large to be kept: until then the service is at work.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::flight::{Flight, FlightKey, Flights, Stage};
@@ -28,7 +29,7 @@ pub(super) struct Trip {
     pub(super) bridge: Arc<Bridge>,
     pub(super) budgets: Arc<Budgets>,
     pub(super) plan: Arc<Plan>,
-    pub(super) callee: Arc<Callee>,
+    pub(super) callee: Callee,
     pub(super) key: String,
     /// Whether what it brings is staged.
     pub(super) is_stored: bool,
@@ -38,6 +39,8 @@ pub(super) struct Trip {
 struct Brought {
     document: Document,
     envelope: Bytes,
+    /// When the call began: what the backend says is at least so old.
+    as_of: Timestamp,
     waited: Duration,
     took: Duration,
 }
@@ -78,11 +81,11 @@ pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: FlightKey, flig
             return crew.tell(Err(error));
         }
     };
-    let Brought { document, envelope, waited, took } = brought;
+    let Brought { document, envelope, as_of, waited, took } = brought;
     let payload = Bytes::from(document.payload.clone());
     crew.tell(Ok(Arc::new(Fetched { payload, hash: document.hash, waited, took })));
     if trip.is_stored
-        && let Err(error) = trip.stage(document, envelope).await
+        && let Err(error) = trip.stage(document, envelope, as_of).await
     {
         let id = &trip.plan.exposure.id;
         tracing::error!(resource = %id, error = %error.chain(), "a live answer was served but could not be staged");
@@ -97,12 +100,12 @@ impl Trip {
         };
         let backend = &self.plan.backend;
         let mut attempt = 1;
-        let (answer, waited, took) = loop {
+        let (answer, as_of, waited, took) = loop {
             let permit = self.permit(crew).await?;
             if crew.flights.give_up(&crew.name, &crew.flight) {
                 return Err(LiveError::WaitOver);
             }
-            let (waited, since) = (permit.waited(), Instant::now());
+            let (waited, since, as_of) = (permit.waited(), Instant::now(), Timestamp::now());
             crew.flight.tell(Stage::Calling { since });
             let result = self.call(crew, &permit, &request).await;
             let took = since.elapsed();
@@ -111,7 +114,7 @@ impl Trip {
             let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
             self.bridge.metrics.backend_call(backend, outcome, took);
             match result {
-                Ok(answer) => break (answer, waited, took),
+                Ok(answer) => break (answer, as_of, waited, took),
                 Err(error) if error.was_not_begun() && self.may_try_again(attempt) => {
                     tokio::time::sleep(retry::pause(attempt)).await;
                     attempt += 1;
@@ -119,8 +122,12 @@ impl Trip {
                 Err(error) => return Err(error.into()),
             }
         };
-        let document = self.document(answer.envelope.clone()).await?;
-        Ok(Brought { document, envelope: answer.envelope, waited, took })
+        let document = self.document(answer.envelope.clone()).await.inspect_err(|error| {
+            if matches!(error, LiveError::Rejected(_)) {
+                self.bridge.count(&self.plan.exposure.id, Balance { read: 1, dead: 1, ..Balance::default() });
+            }
+        })?;
+        Ok(Brought { document, envelope: answer.envelope, as_of, waited, took })
     }
 
     /// Whether another try does no harm: nobody waits for a place, the backend is not left alone, and second tries are
@@ -136,9 +143,9 @@ impl Trip {
 
     /// Stages what the backend said, with the answer it was made from. What is staged already only is noted as said
     /// again.
-    async fn stage(&self, document: Document, envelope: Bytes) -> Result<(), PipelineError> {
+    async fn stage(&self, document: Document, envelope: Bytes, as_of: Timestamp) -> Result<(), PipelineError> {
         let id = &self.plan.exposure.id;
-        if self.bridge.staging.note_live_read(id, &document.key, document.hash).await? {
+        if self.bridge.staging.note_live_read(id, &document.key, document.hash, as_of).await? {
             self.bridge.count(id, Balance { read: 1, unchanged: 1, ..Balance::default() });
             return Ok(());
         }
@@ -150,12 +157,14 @@ impl Trip {
             resource: id.clone(),
             mapping: self.plan.hash.clone(),
             document,
-            path: format!("live call {}", if action.is_empty() { &self.plan.backend } else { action }),
+            as_of,
+            path: format!("live call {}", if action.is_empty() { self.plan.backend.as_str() } else { &**action }),
             blob: landed.id,
             size: landed.size,
         };
-        self.bridge.staging.stage_live_read(read).await?;
-        self.bridge.count(id, Balance { read: 1, staged: 1, ..Balance::default() });
+        // Another call may have said something newer meanwhile.
+        let staged = u64::from(self.bridge.staging.stage_live_read(read).await?);
+        self.bridge.count(id, Balance { read: 1, staged, skipped: 1 - staged, ..Balance::default() });
         Ok(())
     }
 
@@ -163,7 +172,7 @@ impl Trip {
         let operation = &self.callee.operation;
         Some(Request {
             envelope: Bytes::from(operation.envelope(&self.key)?),
-            action: operation.action.clone(),
+            action: Arc::clone(&operation.action),
             version: match operation.version {
                 SoapVersion::V11 => Version::V11,
                 SoapVersion::V12 => Version::V12,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::adapters::soap::SoapError;
 use crate::gate::Refused;
-use crate::pipeline::PipelineError;
 use crate::record::Reject;
 
 /// What a backend's trouble is. The words are part of the product's interface.
@@ -78,6 +77,9 @@ pub enum LiveError {
     /// Its record breaks the mapping.
     #[error("the backend's record was rejected: {}", .0.sentence())]
     Rejected(Box<Reject>),
+    /// The resource was taken away, or is answered otherwise, since the request came.
+    #[error("the configuration has just been reloaded")]
+    Reloaded,
     /// A fault of ours.
     #[error("{message}")]
     Internal {
@@ -99,14 +101,9 @@ impl LiveError {
             | LiveError::NotStaged
             | LiveError::NoRecord { .. }
             | LiveError::Rejected(_)
+            | LiveError::Reloaded
             | LiveError::Internal { .. } => None,
         }
-    }
-}
-
-impl From<PipelineError> for LiveError {
-    fn from(error: PipelineError) -> LiveError {
-        LiveError::Internal { message: error.chain() }
     }
 }
 

@@ -163,3 +163,73 @@ impl Drop for Rider {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FlightKey, Flights, Stage};
+    use crate::gate::Priority;
+    use crate::pipeline::live::{Ask, LiveError};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::time::{Instant, timeout};
+
+    fn key() -> FlightKey {
+        FlightKey { resource: "orders.v1".parse().unwrap(), mapping: "m".to_owned(), key: "7".to_owned() }
+    }
+
+    fn ask() -> Ask {
+        Ask { client: Arc::from("web"), weight: 1, priority: Priority::Normal, patience: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flight_is_empty_when_the_last_has_left_of_itself() {
+        let flights = Flights::default();
+        let (first, is_there) = flights.join(&key(), &ask(), |_| true);
+        assert!(!is_there);
+        let flight = first.flight();
+        let (second, is_there) = flights.join(&key(), &ask(), |_| true);
+        assert!(is_there && Arc::ptr_eq(&second.flight(), &flight));
+        let is_emptied = async |patience: u64| timeout(Duration::from_millis(patience), flight.emptied()).await.is_ok();
+        drop(first);
+        assert!(!is_emptied(10).await && !flights.give_up(&key(), &flight));
+        drop(second);
+        assert!(is_emptied(10).await);
+        // Somebody comes before it is given up: it stays.
+        let (mut third, is_there) = flights.join(&key(), &ask(), |_| true);
+        assert!(is_there && !flights.give_up(&key(), &flight));
+        // Who is sent away has not left: the call's caller is told, and still there.
+        third.dismiss();
+        let gone = flight.emptied();
+        tokio::pin!(gone);
+        assert!(timeout(Duration::from_millis(10), &mut gone).await.is_err());
+        drop(third);
+        assert!(timeout(Duration::from_millis(10), &mut gone).await.is_err());
+        assert!(flights.give_up(&key(), &flight));
+        let (fourth, is_there) = flights.join(&key(), &ask(), |_| true);
+        assert!(!is_there && !Arc::ptr_eq(&fourth.flight(), &flight));
+        // What is over takes nothing off the list that came after it.
+        flights.land(&key(), &flight);
+        assert!(flights.join(&key(), &ask(), |_| true).1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_back_is_joined_by_those_who_take_it_so_old() {
+        let flights = Flights::default();
+        let (rider, _) = flights.join(&key(), &ask(), |_| true);
+        let failed = Err(LiveError::WaitOver);
+        rider.flight().tell(Stage::Done { outcome: failed, at: Instant::now() });
+        // An error is nobody's but theirs who waited for it.
+        let (rider, is_there) = flights.join(&key(), &ask(), |_| true);
+        assert!(!is_there);
+        let fetched = crate::pipeline::live::Fetched {
+            payload: bytes::Bytes::from_static(b"{}"),
+            hash: crate::record::ContentHash::of(b"{}"),
+            waited: Duration::ZERO,
+            took: Duration::ZERO,
+        };
+        rider.flight().tell(Stage::Done { outcome: Ok(Arc::new(fetched)), at: Instant::now() });
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(flights.join(&key(), &ask(), |age| age <= Duration::from_secs(2)).1);
+        assert!(!flights.join(&key(), &ask(), |age| age <= Duration::from_secs(1)).1);
+    }
+}

@@ -29,6 +29,7 @@ use self::flight::{FlightKey, Flights, Rider, Stage};
 use self::health::Looks;
 use self::retry::Budgets;
 use super::Bridge;
+use super::world::Callee;
 use crate::gate::{self, Lane, Priority, Refused};
 use crate::mapping::{Mode, Plan};
 use crate::record::{ContentHash, ResourceId};
@@ -137,10 +138,7 @@ impl Live {
 
     /// Reads the record with this key, in its canonical form.
     pub async fn read(&self, resource: &ResourceId, key: &str, ask: &Ask, wish: Wish) -> Result<Reading, LiveError> {
-        let plan = {
-            let world = self.bridge.world.load();
-            Arc::clone(world.plan(&resource.to_string())?)
-        };
+        let (plan, callee) = self.bridge.world.load().callee(resource).ok_or(LiveError::Reloaded)?;
         let rules = Rules::of(&plan, wish);
         let staged = if rules.is_stored { self.staged(&plan, key).await } else { None };
         let age = staged.as_ref().and_then(age_of);
@@ -158,7 +156,7 @@ impl Live {
             (Some(max_age), Some(_)) if age.is_some_and(|age| age <= max_age) => Forward::Request,
             (Some(_), Some(_)) => Forward::Stale,
         };
-        let error = match self.fetch(&plan, key, ask, rules).await {
+        let error = match self.fetch(&plan, callee, key, ask, rules).await {
             Ok((fetched, is_shared)) => {
                 return Ok(Reading::Live { fetched, forward, is_shared, is_stored: rules.is_stored });
             }
@@ -193,11 +191,11 @@ impl Live {
     async fn fetch(
         &self,
         plan: &Arc<Plan>,
+        callee: Callee,
         key: &str,
         ask: &Ask,
         rules: Rules,
     ) -> Result<(Arc<Fetched>, bool), LiveError> {
-        let callee = Arc::new(self.bridge.world.load().callee(plan)?);
         let name = FlightKey { resource: plan.exposure.id.clone(), mapping: plan.hash.clone(), key: key.to_owned() };
         let deadline = ask.patience.map(|patience| Instant::now() + patience);
         let mut may_ask_again = true;
@@ -208,7 +206,7 @@ impl Live {
                     bridge: Arc::clone(&self.bridge),
                     budgets: Arc::clone(&self.budgets),
                     plan: Arc::clone(plan),
-                    callee: Arc::clone(&callee),
+                    callee: callee.clone(),
                     key: key.to_owned(),
                     is_stored: rules.is_stored,
                 };

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use self::checkpoint::Checkpointer;
@@ -235,15 +236,21 @@ impl Staging for SqliteStaging {
         self.read("read a document", read).await
     }
 
-    async fn note_live_read(&self, resource: &ResourceId, key: &str, hash: ContentHash) -> Result<bool, StagingError> {
+    async fn note_live_read(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        hash: ContentHash,
+        as_of: Timestamp,
+    ) -> Result<bool, StagingError> {
         let key = key.to_owned();
         self.write_to("note a live read", resource, move |connection, resource| {
-            reads::note(connection, resource, &key, hash)
+            reads::note(connection, resource, &key, hash, as_of)
         })
         .await
     }
 
-    async fn stage_live_read(&self, read: LiveRead) -> Result<(), StagingError> {
+    async fn stage_live_read(&self, read: LiveRead) -> Result<bool, StagingError> {
         let resource = read.resource.clone();
         self.write_to("stage a live read", &resource, move |connection, resource| {
             reads::stage(connection, resource, &read)

@@ -1,5 +1,6 @@
 //! Documents that are read from their backend one by one: each with the moment at which the backend last said it.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use uuid::Uuid;
 
@@ -31,20 +32,26 @@ pub(super) fn note(
     resource: &Resource,
     key: &str,
     hash: ContentHash,
+    as_of: Timestamp,
 ) -> Result<bool, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sql = format!("SELECT 1 FROM doc_{} WHERE key = ?1 AND hash = ?2", resource.number);
     let is_same = transaction.prepare_cached(&sql)?.exists(params![key, hash.0])?;
     if is_same {
-        mark(&transaction, resource, key, now_millis())?;
+        mark(&transaction, resource, key, as_of)?;
     }
     transaction.commit()?;
     Ok(is_same)
 }
 
-/// Writes what the backend has said, with a run and an input of its own.
-pub(super) fn stage(connection: &mut Connection, resource: &Resource, read: &LiveRead) -> Result<(), Fault> {
+/// Writes what the backend has said, with a run and an input of its own; answers false when it has said something later.
+pub(super) fn stage(connection: &mut Connection, resource: &Resource, read: &LiveRead) -> Result<bool, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let sql = "SELECT 1 FROM live_read WHERE resource = ?1 AND key = ?2 AND at > ?3";
+    let marks = params![resource.number, read.document.key, read.as_of.as_millisecond()];
+    if transaction.prepare_cached(sql)?.exists(marks)? {
+        return Ok(false);
+    }
     let now = now_millis();
     let run = Uuid::now_v7().to_string();
     transaction.execute(
@@ -87,16 +94,16 @@ pub(super) fn stage(connection: &mut Connection, resource: &Resource, read: &Liv
         "UPDATE run SET staged = ?2, unchanged = 1 - ?2 WHERE number = ?1",
         params![number, written.staged as i64],
     )?;
-    mark(&transaction, resource, &read.document.key, now)?;
+    mark(&transaction, resource, &read.document.key, read.as_of)?;
     transaction.commit()?;
-    Ok(())
+    Ok(true)
 }
 
-fn mark(connection: &Connection, resource: &Resource, key: &str, at: i64) -> Result<(), Fault> {
+fn mark(connection: &Connection, resource: &Resource, key: &str, as_of: Timestamp) -> Result<(), Fault> {
     let mut upsert = connection.prepare_cached(
         "INSERT INTO live_read (resource, key, at) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (resource, key) DO UPDATE SET at = excluded.at",
+         ON CONFLICT (resource, key) DO UPDATE SET at = max(at, excluded.at)",
     )?;
-    upsert.execute(params![resource.number, key, at])?;
+    upsert.execute(params![resource.number, key, as_of.as_millisecond()])?;
     Ok(())
 }

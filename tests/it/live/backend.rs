@@ -47,6 +47,14 @@ fn every_fault_of_the_settings_is_told_at_once() {
 }
 
 #[test]
+fn one_service_has_one_gate() {
+    let mut site = LiveSite::new("http://127.0.0.1:1/erp");
+    site.more = "[backends.shop.soap]\nendpoint = \"http://127.0.0.1:1/erp\"\n".to_owned();
+    let (faults, code) = said(&site.write(), &["check", "--offline"]);
+    assert!(code == 2 && faults.contains("backend `erp` calls the same service"), "{faults}");
+}
+
+#[test]
 fn a_mapping_and_its_backend_are_of_one_kind() {
     let site = LiveSite::new("http://127.0.0.1:1/erp").write();
     let called = std::fs::read_to_string(site.path("mappings/orders.v1.toml")).unwrap();

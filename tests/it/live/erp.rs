@@ -38,6 +38,8 @@ pub(crate) enum Reply {
     Cut(String),
     /// Closes the connection without an answer.
     Gone,
+    /// Answers byte by byte, with so long between two of them.
+    Drip(Duration, String),
     /// Works for so long, then does the other.
     After(Duration, Box<Reply>),
 }
@@ -82,6 +84,7 @@ struct Shared {
     calls: Mutex<Vec<Call>>,
     in_flight: AtomicUsize,
     most: AtomicUsize,
+    connections: AtomicUsize,
     is_down: AtomicBool,
 }
 
@@ -101,6 +104,7 @@ impl Erp {
             calls: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
             is_down: AtomicBool::new(false),
         });
         let taken = Arc::clone(&shared);
@@ -146,6 +150,11 @@ impl Erp {
         self.shared.most.load(Ordering::SeqCst)
     }
 
+    /// How many connections it has taken so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+
     /// The URL of its endpoint.
     pub(crate) fn url(&self) -> String {
         format!("http://{}/erp", self.address)
@@ -163,6 +172,7 @@ impl Drop for Erp {
 impl Shared {
     fn serve(&self, mut stream: TcpStream) {
         let _ = stream.set_nodelay(true);
+        self.connections.fetch_add(1, Ordering::SeqCst);
         let mut rest = Vec::new();
         while let Some(call) = receive(&mut stream, &mut rest) {
             let is_probe = call.head.starts_with("GET ");
@@ -180,6 +190,10 @@ impl Shared {
             self.in_flight.fetch_sub(1, Ordering::SeqCst);
             let sent = match &reply {
                 Reply::Answer(status, media_type, body) => stream.write_all(&answer(*status, media_type, body)),
+                Reply::Drip(pause, body) => answer(200, "text/xml", body).chunks(1).try_for_each(|byte| {
+                    std::thread::sleep(*pause);
+                    stream.write_all(byte)
+                }),
                 Reply::Cut(body) => {
                     let whole = answer(200, "text/xml", body);
                     let _ = stream.write_all(&whole[..whole.len() - body.len() / 2]);

@@ -91,6 +91,7 @@ fn a_live_resource_keeps_what_it_may_serve_stale() {
     let site = LiveSite::new(&erp.url()).gate(gate).serve("stale_if_error = \"1h\"").start();
     assert_eq!(site.get("/v1/orders/7").field("cache-status"), Some("tollbridge; fwd=bypass; stored"));
     assert_eq!((site.get("/v1/orders/7").status, erp.count()), (200, 2));
+    site.until(|| (!site.get("/v1/orders/7/lineage").text().contains("no-such-record")).then_some(()));
     erp.script(|call| Reply::order(&call.order_no, "1.00").after(ms(1500)));
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| site.get("/v1/orders/1").status);

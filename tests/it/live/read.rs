@@ -2,6 +2,7 @@
 
 use super::erp::{self, Erp, Reply};
 use super::site::{LiveSite, ms};
+use crate::readme::{block_after, readme};
 
 #[test]
 fn a_record_is_read_from_the_backend_when_it_is_asked_for() {
@@ -112,4 +113,64 @@ fn a_late_answer_is_a_504_and_its_place_is_kept_until_it_has_come() {
     assert_eq!((erp.count(), erp.in_flight()), (1, 1));
     site.until(|| (erp.in_flight() == 0 && site.gate()["interactive_in_flight"] == 0).then_some(()));
     assert_eq!((erp.most_in_flight(), site.gate()["lingering"].as_u64()), (1, Some(0)));
+}
+
+#[test]
+fn a_service_that_never_answers_keeps_its_place_for_as_long_as_was_said() {
+    let erp = Erp::start(|call| match call.order_no.as_str() {
+        "1" => Reply::Gone.after(ms(5000)),
+        other => Reply::order(other, "1.00"),
+    });
+    let gate = "max_in_flight = 1\nqueue_timeout = \"100ms\"\nsettle = \"1500ms\"";
+    let site = LiveSite::new(&erp.url()).soap("timeout = \"200ms\"\nlate = \"300ms\"").gate(gate).start();
+    site.get("/v1/orders/1").problem(504, "backend-timeout");
+    // Waited for, then given up, then settling: all the time the place is taken.
+    site.until(|| (site.gate()["lingering"] == 1).then_some(()));
+    site.get("/v1/orders/2").problem(503, "backend-unavailable");
+    assert!(site.metrics().contains("backend_call_seconds_count{backend=\"erp\",outcome=\"lost\"} 1"));
+    assert_eq!(erp.count(), 1);
+    site.until(|| (site.get("/v1/orders/2").status == 200).then_some(()));
+    assert_eq!(site.gate()["lingering"], 0);
+}
+
+#[test]
+fn a_slow_answer_is_read_to_its_end_and_a_large_one_is_not_kept() {
+    let erp = Erp::start(|call| match call.order_no.as_str() {
+        "slow" => Reply::Drip(ms(1), erp::order("slow", "1.00")),
+        "large" => Reply::Answer(200, "text/xml", erp::order("large", "1.00") + &" ".repeat(2 << 20)),
+        "long" => Reply::Answer(200, "text/xml", erp::order("long", "1.00") + &" ".repeat(900 << 10)),
+        other => Reply::order(other, "1.00"),
+    });
+    let site = LiveSite::new(&erp.url()).soap("max_answer_mib = 1").gate("breaker = { failures = 0 }").start();
+    assert_eq!(site.get("/v1/orders/slow").status, 200);
+    assert_eq!(site.get("/v1/orders/long").status, 200);
+    let answer = site.get("/v1/orders/large");
+    answer.problem(502, "backend-answer");
+    assert_eq!(answer.json()["reason"], "bad_answer");
+    // It was read to its end all the same: nothing lingers, and the connection serves the next call.
+    assert_eq!(site.get("/v1/orders/1").status, 200);
+    assert_eq!((site.gate()["lingering"].as_u64(), erp.count(), erp.connections()), (Some(0), 4, 1));
+}
+
+#[test]
+fn the_readmes_example_is_a_hybrid_resource() {
+    let erp = Erp::with_every_order();
+    let text = readme();
+    let config = block_after(&text, "<!-- live: tollbridge.toml -->");
+    let config = config.replace("https://erp.example/services/orders", &erp.url());
+    let config = config.replace("/run/credentials/erp", "secret");
+    let site = LiveSite::new(&erp.url()).write();
+    site.write("secret", b"geheim");
+    site.write("tollbridge.toml", config.as_bytes());
+    site.write("mappings/orders.v1.toml", block_after(&text, "<!-- live: orders.v1.toml -->").as_bytes());
+    let site = LiveSite::new(&erp.url()).start_in(site);
+    let answer = site.get("/v1/orders/4711");
+    assert_eq!(answer.text(), r#"{"order_no":"4711","amount":12.50}"#);
+    assert_eq!(answer.field("cache-status"), Some("tollbridge; fwd=uri-miss; stored"));
+    let description = site.get("/openapi.json").json();
+    let operation = &description["paths"]["/v1/orders/{key}"]["get"];
+    for status in ["200", "502", "503", "504"] {
+        assert!(operation["responses"][status].is_object(), "{status}: {operation}");
+    }
+    assert!(site.get("/docs").text().contains("/v1/orders"));
 }

@@ -186,3 +186,44 @@ fn what_the_service_may_have_begun_is_never_tried_again() {
     }
     assert_eq!(erp.count(), 4);
 }
+
+#[test]
+fn a_crowd_of_which_half_leaves_never_exceeds_the_cap_and_everybody_else_is_answered() {
+    let erp = Erp::start(|call| {
+        // Between 10 and 40 ms, by the key.
+        let number: u64 = call.order_no.parse().unwrap();
+        Reply::order(&call.order_no, "1.00").after(ms(10 + number * 7 % 31))
+    });
+    let gate = "max_in_flight = 4\nqueue = 1000\nqueue_timeout = \"60s\"\nsettle = \"0s\"";
+    let site = LiveSite::new(&erp.url()).gate(gate).start();
+    // Those who leave are another client: the gate learns how long each client's callers stay.
+    let hasty = format!("Bearer {}", new_key(&site.site, "hasty"));
+    const CALLERS: usize = 160;
+    let start = Barrier::new(CALLERS);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let one = |number: usize| {
+            let (site, start, hasty) = (&site, &start, hasty.as_str());
+            move || {
+                let path = format!("/v1/orders/{number}");
+                start.wait();
+                if number.is_multiple_of(2) {
+                    let request = request("GET", &path, &[("Authorization", hasty)], b"");
+                    let mut stream = TcpStream::connect(site.address()).unwrap();
+                    stream.write_all(&request).unwrap();
+                    std::thread::sleep(ms(number as u64 * 13 % 400));
+                    return 0;
+                }
+                site.get(&path).status
+            }
+        };
+        let callers: Vec<_> = (0..CALLERS).map(|number| scope.spawn(one(number))).collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).filter(|status| *status > 0).collect()
+    });
+    assert_eq!(statuses, vec![200; CALLERS / 2]);
+    assert_eq!(erp.most_in_flight(), 4);
+    site.until(|| {
+        let gate = site.gate();
+        let idle = ["interactive_in_flight", "lingering", "queued"].iter().all(|name| gate[*name] == 0);
+        (idle && erp.in_flight() == 0).then_some(())
+    });
+}

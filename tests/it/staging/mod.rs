@@ -8,6 +8,7 @@ mod deliveries;
 mod model;
 mod paging;
 mod processes;
+mod reads;
 mod sqlite;
 mod support;
 mod tables;
