@@ -72,7 +72,7 @@ fn run<F: Future<Output = ()> + 'static>(scheduler: impl Scheduler + 'static, sc
 }
 
 /// Waits for all of these.
-async fn all<T>(tasks: Vec<shuttle::future::JoinHandle<T>>) -> Vec<T> {
+async fn all<T>(tasks: impl IntoIterator<Item = shuttle::future::JoinHandle<T>>) -> Vec<T> {
     let mut results = Vec::new();
     for task in tasks {
         results.push(task.await.unwrap());
