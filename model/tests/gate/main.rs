@@ -21,7 +21,7 @@ use tollbridge_model::gate;
 use tollbridge_model::time;
 
 /// Schedules of each kind.
-const SCHEDULES: usize = 1500;
+const SCHEDULES: usize = 3000;
 
 /// Longer than any schedule goes on.
 const FOR_EVER: Duration = Duration::from_secs(10_000_000);
