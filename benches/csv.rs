@@ -166,7 +166,13 @@ fn main() {
     let wide = Settings { delimiter: "||".to_owned(), ..Settings::default() };
     report("csv, `||` between cells", &Format::Csv(wide), bars.replace("|| son", "; son").as_bytes());
 
-    let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length, record: None };
+    let field = |name: &str, start, length| fixed_width::Field {
+        name: name.to_owned(),
+        start,
+        length,
+        record: None,
+        form: fixed_width::Form::default(),
+    };
     let fields = vec![field("NO", 0, 8), field("NAME", 8, 40), field("ZIP", 48, 8), field("SINCE", 56, 8)];
     let lines: String =
         (0..ROWS).map(|row| format!("{row:08}{:<40}{:<8}20190131\r\n", "Jürgen Müller", row % 98_999)).collect();

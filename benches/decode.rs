@@ -168,7 +168,13 @@ fn main() {
     let csv =
         csv::Settings { delimiter: ";".to_owned(), encoding: page("windows-1252").into(), ..csv::Settings::default() };
     report("csv, 8 columns, windows-1252", &Format::Csv(csv), &customers());
-    let field = |name: &str, start, length| fixed_width::Field { name: name.to_owned(), start, length, record: None };
+    let field = |name: &str, start, length| fixed_width::Field {
+        name: name.to_owned(),
+        start,
+        length,
+        record: None,
+        form: fixed_width::Form::default(),
+    };
     let fields = vec![
         field("sku", 0, 12),
         field("name", 12, 40),

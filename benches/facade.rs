@@ -27,8 +27,11 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 use tollbridge::facade::{self, Facade, Setup};
-use tollbridge::http::{AuthConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve};
+use tollbridge::http::{
+    AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
+};
 use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
 use tollbridge::pipeline::Bridge;
@@ -129,6 +132,7 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
         staging,
         server,
         auth: AuthConfig::default(),
+        clients: Arc::new(Clients::new(ClientsConfig::default(), metrics.clone(), CancellationToken::new())),
         cursor_secret: [1; 32],
         metrics,
         health,

@@ -27,7 +27,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent / "src/decode/code_page"
 EBCDIC = """037 273 274 275 277 278 280 281 284 285 290 297 420 423 424 500 803 870 838 871 875 880 905 918 924 1025 1026 1047
 1097 1112 1122 1123 1130 1132 1137 1140 1141 1142 1143 1144 1145 1146 1147 1148 1149 1153 1154 1155 1156 1157 1158 1160
 1164 1166""".split()
-DOS = "437 720 737 775 850 851 852 855 856 857 858 860 861 862 863 865 866 868 869 874 1125".split()
+DOS = "437 720 737 775 850 851 852 855 856 857 858 860 861 862 863 864 865 866 868 869 874 1006 1125".split()
 WINDOWS = "1250 1251 1252 1253 1254 1255 1256 1257 1258".split()
 ISO = "1 2 3 4 5 6 7 8 9 10 11 13 14 15 16".split()
 
@@ -46,6 +46,10 @@ KNOWN_DIFFERENCES = {
 }
 # Python fills the holes of this page with SUB.
 KNOWN_DIFFERENCES |= {("cp875", byte): UNDEFINED for byte in (0xDC, 0xE1, 0xEC, 0xED, 0xFC, 0xFD)}
+
+
+# The percent sign of Arabic (U+066A) stands where ASCII has its own; pages of ASCII machines are ASCII below 0x80 here.
+ALTERED = {("cp864", 0x25): 0x25}
 
 
 def python_page(name: str) -> list[int] | None:
@@ -190,6 +194,8 @@ def page_of(python_name: str, iconv_name: str) -> list[int]:
     if ours is None and theirs is None:
         sys.exit(f"{python_name}: neither Python nor iconv has it")
     page = list(ours or theirs)
+    for byte in range(256):
+        page[byte] = ALTERED.get((python_name, byte), page[byte])
     for byte, (a, b) in enumerate(zip(ours or [], theirs or [])):
         if a == b:
             continue
@@ -235,6 +241,12 @@ def main() -> None:
     pages.append(("Ascii", ["koi8-r"], page_of("koi8_r", "KOI8-R")))
     pages.append(("Ascii", ["koi8-u"], page_of("koi8_u", "KOI8-U")))
     pages.append(("Ascii", ["macroman", "macintosh"], page_of("mac_roman", "MACINTOSH")))
+    for name, other in [("cyrillic", []), ("greek", []), ("iceland", []), ("latin2", ["maccentraleurope", "maccenteuro"]),
+                        ("turkish", []), ("croatian", []), ("romanian", [])]:
+        pages.append(("Ascii", [f"mac-{name}", *other], page_of(f"mac_{name}", "only Python has it as Mac OS 9 did")))
+    pages.append(("Ascii", ["hp-roman8", "roman8", "r8", "cp1051", "ibm1051"], page_of("hp_roman8", "HP-ROMAN8")))
+    pages.append(("Ascii", ["kz1048", "rk1048", "strk1048-2002"], page_of("kz1048", "RK1048")))
+    pages.append(("Ascii", ["ptcp154", "pt154", "cp154", "cyrillic-asian"], page_of("ptcp154", "PT154")))
     pages.append(("Ascii", ["us-ascii", "ascii"], page_of("ascii", "ASCII")))
 
     for number in MIXED:

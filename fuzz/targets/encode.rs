@@ -19,6 +19,7 @@ const LAYOUTS: &[(&str, &str)] = &[
     ("csv", "header = false\ncolumns = [\"a\", \"b\"]"),
     ("fixed_width", "fields = [{ name = \"a\", start = 1, length = 3 }, { name = \"b\", start = 4, length = 2 }]"),
     ("edi", ""),
+    ("idoc", ""),
     ("xml", "record_path = \"/a/b\""),
 ];
 

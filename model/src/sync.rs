@@ -47,6 +47,13 @@ impl Notify {
     }
 }
 
+impl Notified<'_> {
+    /// As the real one it counts from when it was made, so there is nothing to do. Whether it has happened.
+    pub fn enable(self: Pin<&mut Self>) -> bool {
+        self.notify.0.lock().count > self.count
+    }
+}
+
 impl Future for Notified<'_> {
     type Output = ();
 

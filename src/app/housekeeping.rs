@@ -42,7 +42,9 @@ pub(super) async fn observe(bridge: Arc<Bridge>) {
         for backend in world.backends.values() {
             let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
             let sync = status.active_in(Lane::Sync);
-            metrics.limit(status.max_in_flight);
+            metrics.adaptive_limit(status.adaptive_limit);
+            metrics.limit(status.limit);
+            metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
             metrics.queue_depth(status.queued.iter().sum());
             metrics.lingering(status.lingering);
             metrics.breaker(status.breaker as u8);

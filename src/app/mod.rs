@@ -8,24 +8,31 @@ mod housekeeping;
 mod operator;
 mod secret;
 mod service;
+mod simulate;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::adapters::{AdapterConfig, soap};
-use crate::config::{Config, Loaded};
+use crate::config::{BackendConfig, Config, Loaded};
 use crate::facade::column_of;
-use crate::gate::{Gate, Lane, Observer, Permit, Refused};
+use crate::gate::history::{PastCall, Recorder};
+use crate::gate::tuning::complete;
+use crate::gate::{Gate, Hours, Lane, Observer, Permit, Refused};
 use crate::landing::{Landing, LandingError};
 use crate::mapping::Exposure;
+use crate::pipeline::tuning::{Configured, settle_alone};
 use crate::pipeline::{Backend, Bridge, PipelineError, Reach, World};
 use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
 
 pub use service::{Announcement, ServeError, serve};
+pub use simulate::{SimulateError, Simulation, simulate_gate};
 
 /// Why the parts could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +58,8 @@ pub enum AppError {
 pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.ensure(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded)?;
+    put_in_force(&bridge, loaded, Keeping::Nothing).await?;
+    bridge.heed_decisions();
     Ok(bridge)
 }
 
@@ -59,7 +67,7 @@ pub async fn open(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 async fn open_to_serve(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
     let bridge = parts(loaded)?;
     bridge.staging.prepare_all(&specs(loaded)).await?;
-    put_in_force(&bridge, loaded)?;
+    put_in_force(&bridge, loaded, Keeping::Calls).await?;
     Ok(bridge)
 }
 
@@ -75,13 +83,22 @@ fn parts(loaded: &Loaded) -> Result<Arc<Bridge>, AppError> {
 }
 
 /// Swaps the configuration in force for this one. Gates are kept, with new settings, so that what is in flight
-/// stays counted.
-fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
+/// stays counted; what operators have decided about them stays over the configuration.
+async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Result<(), AppError> {
+    let settling = bridge.settling(loaded.config.backends.keys()).await?;
     let before = bridge.world.load_full();
     let mut gates = HashMap::new();
     for name in loaded.config.backends.keys().filter(|name| !before.backends.contains_key(*name)) {
+        let history = match keeping {
+            Keeping::Nothing => None,
+            Keeping::Calls => {
+                let folder = gate_folder(&loaded.config, name);
+                let started = Recorder::start(&folder, HISTORY_BYTES);
+                Some(started.map_err(|source| AppError::Gate { folder, source })?)
+            }
+        };
         let is_service = loaded.config.backends.get(name).is_some_and(|backend| backend.adapter.is_service());
-        let watch = Arc::new(GateWatch { metrics: bridge.metrics.gate(name), times_calls: !is_service });
+        let watch = Arc::new(GateWatch { metrics: bridge.metrics.gate(name), history, times_calls: !is_service });
         gates.insert(name.clone(), gate(&loaded.config, name, Some(watch))?);
     }
     let mut backends = HashMap::new();
@@ -90,9 +107,14 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
         else {
             continue;
         };
-        gate.reconfigure(config.gate.clone());
         config.adapter.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
-        backends.insert(name.clone(), Arc::new(Backend { gate, reach: reach(&config.adapter) }));
+        let configured = configured(config);
+        if let Some(kept) = before.backends.get(name) {
+            tell_hidden(bridge, name, &kept.configured, &configured);
+        }
+        let backend = Arc::new(Backend { gate, reach: reach(&config.adapter), configured });
+        settling.settle(&backend);
+        backends.insert(name.clone(), backend);
     }
     for (name, gone) in &before.backends {
         if !backends.contains_key(name) {
@@ -103,16 +125,44 @@ fn put_in_force(bridge: &Bridge, loaded: &Loaded) -> Result<(), AppError> {
     Ok(())
 }
 
+fn configured(config: &BackendConfig) -> Configured {
+    Configured { config: config.gate.clone(), values: config.gate_values.clone() }
+}
+
+/// Tells of changes of the configuration that an operator's value hides.
+fn tell_hidden(bridge: &Bridge, backend: &str, before: &Configured, now: &Configured) {
+    let (before, now) = (complete(&before.values), complete(&now.values));
+    for (setting, decided) in bridge.standing(backend).decided() {
+        let (before, now) = (before.get(&setting.name), now.get(&setting.name));
+        if before != now {
+            tracing::warn!(
+                backend,
+                setting = setting.name,
+                configured = now.map(ToString::to_string),
+                in_force = setting.value.to_string(),
+                author = decided.author,
+                reason = decided.reason,
+                "an operator's value hides a change of the configuration"
+            );
+        }
+    }
+}
+
 /// The gate of a backend. Its places lie beside the staging database, so that a command and the service keep one cap.
 fn gate(config: &Config, name: &str, observer: Option<Arc<dyn Observer>>) -> Result<Arc<Gate>, AppError> {
     let own = config.backends.get(name).map(|backend| backend.gate.clone()).unwrap_or_default();
+    let folder = gate_folder(config, name);
+    Gate::shared(name, own, observer, &folder).map_err(|source| AppError::Gate { folder, source })
+}
+
+/// Where the places and the history of a gate lie.
+fn gate_folder(config: &Config, name: &str) -> PathBuf {
     let beside = config.staging.sqlite.parent().unwrap_or(Path::new(""));
     // A name is any text; a folder's is not.
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let folder: String =
         name.chars().map(|c| if plain(c) { c.to_string() } else { format!("-{:x}-", c as u32) }).collect();
-    let folder = beside.join("gates").join(folder);
-    Gate::shared(name, own, observer, &folder).map_err(|source| AppError::Gate { folder, source })
+    beside.join("gates").join(folder)
 }
 
 /// What a person should know of the backends although they work.
@@ -120,9 +170,22 @@ pub fn doubts(loaded: &Loaded) -> Vec<String> {
     loaded.config.backends.values().flat_map(|config| config.adapter.doubts()).collect()
 }
 
-/// Reaches every backend once, through its gate. Good answers are what a person should know all the same.
-pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, PipelineError>)> {
+/// What came of reaching a backend.
+pub enum Probed {
+    /// It answers; this is what a person should see to all the same.
+    Reached(Vec<String>),
+    /// It was left alone, for this reason.
+    Closed(String),
+}
+
+/// Reaches every backend once, through its gate.
+pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Probed, PipelineError>)> {
     let mut results = Vec::new();
+    // What was decided lies in the database of a service; without one nothing was.
+    let staging = match loaded.config.staging.sqlite.exists() {
+        true => open_staging(&loaded.config).map(Some),
+        false => Ok(None),
+    };
     for (name, config) in &loaded.config.backends {
         let gate = match gate(&loaded.config, name, None) {
             Ok(gate) => gate,
@@ -131,8 +194,28 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Vec<String>, Pipeline
                 continue;
             }
         };
+        let hours = match &staging {
+            Ok(Some(staging)) => {
+                let settled = settle_alone(&**staging, &gate, &configured(config)).await;
+                settled.map(|(_, hours)| hours).map_err(|error| error.to_string())
+            }
+            Ok(None) => Ok(gate.tick(Timestamp::now())),
+            Err(error) => Err(error.to_string()),
+        };
+        match hours {
+            Err(reason) => {
+                results.push((name.clone(), Err(PipelineError::NoGate { reason })));
+                continue;
+            }
+            Ok(Hours { closed: Some(closed), .. }) => {
+                let closed = Probed::Closed(format!("backend {name} is {closed}: it was not reached"));
+                results.push((name.clone(), Ok(closed)));
+                continue;
+            }
+            Ok(_) => {}
+        }
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
-            Ok(permit) => probe_one(&reach(&config.adapter), permit).await,
+            Ok(permit) => probe_one(&reach(&config.adapter), permit).await.map(Probed::Reached),
             Err(source) => Err(PipelineError::Gate { backend: name.clone(), source }),
         };
         results.push((name.clone(), result));
@@ -180,9 +263,22 @@ fn spec(exposure: &Exposure) -> ResourceSpec {
     ResourceSpec { id: exposure.id.clone(), indexed }
 }
 
-/// Tells the metrics what a gate does.
+/// The newest calls of a gate that are kept, in bytes: some hundred thousand.
+const HISTORY_BYTES: u64 = 32 << 20;
+
+/// What is kept of the calls.
+#[derive(Clone, Copy)]
+enum Keeping {
+    /// By a command: nothing.
+    Nothing,
+    /// By the service: each, to be replayed.
+    Calls,
+}
+
+/// Tells the metrics what a gate does, and the history what became of each call.
 struct GateWatch {
     metrics: GateMetrics,
+    history: Option<Recorder>,
     /// Whether the gate tells how long calls took. Live reads tell it themselves, and how they ended.
     times_calls: bool,
 }
@@ -203,6 +299,16 @@ impl Observer for GateWatch {
     fn ended(&self, answered: bool, held: Duration) {
         if self.times_calls {
             self.metrics.call_ended(if answered { "answered" } else { "unanswered" }, held);
+        }
+    }
+
+    fn keeps_record(&self) -> bool {
+        self.history.is_some()
+    }
+
+    fn passed(&self, call: PastCall) {
+        if let Some(history) = &self.history {
+            history.note(call);
         }
     }
 }

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 
 use super::service::Service;
 use crate::config::LoadError;
 use crate::console::{GateStatus, Operator, OperatorError, Replayed, ResourceInfo};
 use crate::gate::Lane;
 use crate::pipeline::sync::Request;
-use crate::pipeline::{PipelineError, replay};
+use crate::pipeline::tuning::{Setting, Standing, TuneError, Wish};
+use crate::pipeline::{Backend, PipelineError, replay};
 use crate::record::ResourceId;
-use crate::staging::StagingError;
+use crate::staging::{AuditEntry, StagingError};
 
 /// How long a run asked for in the console waits for files that have just arrived.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,9 +37,16 @@ impl Operator for Service {
 
     fn gates(&self) -> Vec<GateStatus> {
         let world = self.bridge.world.load();
-        let mut gates: Vec<_> = world.backends.values().map(|backend| status(backend.gate.status())).collect();
+        let mut gates: Vec<_> = world.backends.values().map(|backend| self.gate(backend)).collect();
         gates.sort_by(|one, other| one.backend.cmp(&other.backend));
         gates
+    }
+
+    async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError> {
+        let decided = self.bridge.decide(backend, wish).await?;
+        let world = self.bridge.world.load();
+        let gate = world.backends.get(backend).map(|backend| self.gate(backend)).unwrap_or_default();
+        Ok((gate, decided.entry))
     }
 
     async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError> {
@@ -59,6 +68,10 @@ impl Operator for Service {
             Ok(plan) => Arc::clone(plan),
             Err(error) => return Err(refusal(&error)),
         };
+        let world = self.bridge.world.load_full();
+        if let Some(closure) = world.backends.get(&plan.backend).and_then(|backend| backend.gate.hours().closed) {
+            return Err(refusal(&PipelineError::Closed { backend: plan.backend.clone(), closure }));
+        }
         // Whoever runs already holds the lock; taking it for a moment tells the caller at once.
         drop(self.bridge.staging.lock_run(resource).await.map_err(|error| refusal(&error.into()))?);
         let bridge = Arc::clone(&self.bridge);
@@ -79,10 +92,50 @@ impl Operator for Service {
     }
 }
 
-fn status(gate: crate::gate::Status) -> GateStatus {
+impl Service {
+    fn gate(&self, backend: &Backend) -> GateStatus {
+        status(backend.gate.status(), &self.bridge.standing(backend.gate.backend()))
+    }
+}
+
+fn status(gate: crate::gate::Status, standing: &Standing) -> GateStatus {
+    let setting = |setting: &Setting| {
+        let decided = setting.decided.as_ref().map(|set| {
+            json!({
+                "author": set.author,
+                "reason": set.reason,
+                "since": set.since.to_string(),
+                "expires_at": set.expires_at.map(|end| end.to_string()),
+            })
+        });
+        let shown = json!({ "value": setting.value, "config": setting.configured, "override": decided });
+        (setting.name.clone(), shown)
+    };
+    let author = standing.freeze.as_ref().map(|set| set.author.as_str());
+    let closed = gate.hours.closed.as_ref().map(|closed| {
+        json!({
+            "kind": if closed.is_freeze { "freeze" } else { "window" },
+            "reason": closed.reason,
+            "author": author.filter(|_| closed.is_freeze),
+            "since": closed.since.to_string(),
+            "until": closed.until.map(|until| until.to_string()),
+        })
+    });
+    let next =
+        gate.hours.next.as_ref().map(
+            |next| json!({ "reason": next.reason, "from": next.from.to_string(), "until": next.until.to_string() }),
+        );
     let sync = gate.active_in(Lane::Sync);
     GateStatus {
         max_in_flight: gate.max_in_flight,
+        adaptive: gate.adaptive.as_str(),
+        adaptive_limit: gate.adaptive_limit,
+        limit: gate.limit,
+        revision: standing.revision,
+        settings: Value::Object(standing.settings.iter().map(setting).collect()),
+        closed: closed.unwrap_or_default(),
+        next_window: next.unwrap_or_default(),
+        unfit: standing.unfit.clone(),
         interactive_in_flight: gate.active.iter().sum::<usize>() - sync,
         sync_in_flight: sync,
         lingering: gate.lingering,
@@ -103,9 +156,9 @@ fn refusal(error: &PipelineError) -> OperatorError {
             OperatorError::NotFound(sentence)
         }
         PipelineError::UnknownResource { .. } => OperatorError::NotFound(sentence),
-        PipelineError::DeadLetter { .. } | PipelineError::Staging(StagingError::Locked(_)) => {
-            OperatorError::Conflict(sentence)
-        }
+        PipelineError::DeadLetter { .. }
+        | PipelineError::Closed { .. }
+        | PipelineError::Staging(StagingError::Locked(_)) => OperatorError::Conflict(sentence),
         _ => OperatorError::Failed(sentence),
     }
 }

@@ -17,15 +17,16 @@ use tokio_util::sync::CancellationToken;
 use super::demo_key::{DemoKeyError, demo_key};
 use super::housekeeping::{housekeeping, observe};
 use super::secret::secret;
-use super::{AppError, open_to_serve, put_in_force, specs};
+use super::{AppError, Keeping, open_to_serve, put_in_force, specs};
 use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
-use crate::http::{self, ConnectionLimits, Health};
+use crate::http::{self, Clients, ConnectionLimits, Health};
 use crate::mapping::{Exposure, Mode};
 use crate::pipeline::Bridge;
 use crate::pipeline::live::Live;
 use crate::pipeline::scheduler::Scheduler;
+use crate::pipeline::tuning;
 use crate::record::ResourceId;
 
 /// Why the service did not start, or ended with a fault.
@@ -62,6 +63,7 @@ pub(super) struct Service {
     /// The configuration as it was at the start; its file is read again by a reload.
     config: Config,
     facade: Arc<Facade>,
+    clients: Arc<Clients>,
     /// The newest last; of those before it only runs are left that were going on when it came.
     schedulers: Mutex<Vec<Scheduler>>,
     /// One reload at a time.
@@ -87,7 +89,7 @@ impl Service {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
-        if let Err(error) = put_in_force(&self.bridge, &loaded) {
+        if let Err(error) = put_in_force(&self.bridge, &loaded, Keeping::Calls).await {
             tracing::error!(error = %error, "the configuration was not reloaded; the one in force stays");
             return Err(LoadError::Refused(error.to_string()));
         }
@@ -95,6 +97,7 @@ impl Service {
         if !kept.is_empty() {
             tracing::warn!(sections = kept.join(", "), "these sections have changed and need a restart to be in force");
         }
+        self.clients.reconfigure(loaded.config.clients.clone());
         self.facade.publish(exposures(&loaded));
         self.start_schedules();
         let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.clone()).collect();
@@ -139,11 +142,14 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         None => None,
     };
     let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
+    let closing = CancellationToken::new();
+    let clients = Arc::new(Clients::new(loaded.config.clients.clone(), Arc::clone(&bridge.metrics), closing.clone()));
     let live = Arc::new(Live::new(Arc::clone(&bridge)));
     let facade = Arc::new(Facade::new(facade::Setup {
         staging: Arc::clone(&bridge.staging),
         server: server.clone(),
         auth: loaded.config.auth.clone(),
+        clients: Arc::clone(&clients),
         cursor_secret,
         metrics: Arc::clone(&bridge.metrics),
         health: Arc::clone(&health),
@@ -154,6 +160,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         bridge: Arc::clone(&bridge),
         config: loaded.config.clone(),
         facade: Arc::clone(&facade),
+        clients: Arc::clone(&clients),
         schedulers: Mutex::default(),
         reloading: tokio::sync::Mutex::default(),
     });
@@ -162,6 +169,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         operator: Arc::clone(&service) as Arc<dyn console::Operator>,
         server: server.clone(),
         auth: loaded.config.auth.clone(),
+        clients,
         metrics: Arc::clone(&bridge.metrics),
         health: Arc::clone(&health),
     }));
@@ -177,7 +185,6 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
             .map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
     };
     let limits = ConnectionLimits::from(&server);
-    let closing = CancellationToken::new();
     let api =
         tokio::spawn(http::serve(api_listener, facade::router(facade), closing.clone().cancelled_owned(), limits));
     let admin =
@@ -186,6 +193,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let upkeep = [
         tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep)),
         tokio::spawn(observe(Arc::clone(&bridge))),
+        tokio::spawn(tuning::keep(Arc::downgrade(&bridge), true)),
         tokio::spawn(watchdog(Arc::clone(&bridge))),
     ];
     announce(&announcement, &bridge);

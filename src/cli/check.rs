@@ -22,12 +22,19 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     };
     let mut doubts = app::doubts(&loaded);
     let mut unreachable = 0;
+    // What a backend was asked and cannot do: the runs go on, and a person has to see to it.
+    let mut impaired = 0;
     let mut backends = Vec::new();
     if !options.offline {
         for (name, result) in app::probe(&loaded).await {
             let error = match result {
-                Ok(found) => {
+                Ok(app::Probed::Reached(found)) => {
+                    impaired += found.len();
                     doubts.extend(found);
+                    None
+                }
+                Ok(app::Probed::Closed(reason)) => {
+                    doubts.push(reason);
                     None
                 }
                 Err(error) => {
@@ -43,7 +50,7 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
     if context.json {
         output::json(
-            &json!({"ok": unreachable == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
+            &json!({"ok": unreachable == 0 && impaired == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
         );
     } else {
         let reached =
@@ -56,7 +63,11 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             loaded.config.backends.len()
         ));
     }
-    if unreachable > 0 { Exit::Unreachable } else { Exit::Done }
+    match (unreachable, impaired) {
+        (0, 0) => Exit::Done,
+        (0, _) => Exit::Incomplete,
+        _ => Exit::Unreachable,
+    }
 }
 
 fn report(context: &Context, error: &LoadError) -> Exit {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::decode::sniff::{Column, Evidence, Report, SAMPLE, Sample, sniff};
-use crate::decode::{Compression, StreamFault};
+use crate::decode::sniff::{self, Column, Evidence, Report, SAMPLE, Sample};
+use crate::decode::{Compression, StreamFault, excel};
 
 /// The beginning of a file, and its size.
 fn beginning(path: &Path) -> io::Result<(Vec<u8>, u64)> {
@@ -51,8 +51,30 @@ pub(super) fn look(path: &Path) -> Result<Option<(u64, Report)>, String> {
     let shown = path.display().to_string();
     let unreadable = |error: io::Error| format!("cannot read {shown}: {error}");
     let (bytes, size) = beginning(path).map_err(unreadable)?;
-    let look = |bytes: &[u8], size| sniff(&Sample { start: bytes, size, path: &shown });
+    let look = |bytes: &[u8], size| sniff::sniff(&Sample { start: bytes, size, path: &shown });
     let report = look(&bytes, size);
+    // An .ods file is a zip archive too, and what is one is known by its parts.
+    if ["xlsx", "ole", "zip"].contains(&report.kind) {
+        let file = File::open(path).map_err(unreadable)?;
+        match excel::outline(file) {
+            Ok(sheets) => {
+                let mut report = report;
+                sniff::workbook(&mut report, &sheets, &shown);
+                return Ok(Some((size, report)));
+            }
+            Err(StreamFault::Io(error)) => return Err(unreadable(error)),
+            Err(StreamFault::Layout { message, .. }) if report.kind != "zip" => {
+                let mut report = report;
+                report.evidence.push(Evidence {
+                    about: "content",
+                    found: "not looked at".to_owned(),
+                    because: message,
+                });
+                return Ok(Some((size, report)));
+            }
+            Err(StreamFault::Layout { .. }) => {}
+        }
+    }
     if !["gzip", "zip", "zstd", "bzip2"].contains(&report.kind) {
         return Ok((!looks_like_a_copybook(path, &bytes)).then_some((size, report)));
     }

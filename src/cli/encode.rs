@@ -12,7 +12,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::decode::{Failure, LayoutArgs, PIECE, decoder_of, exit_code, progress};
+use super::decode::{Failure, FormatName, LayoutArgs, PIECE, decoder_of, exit_code, progress};
 use crate::decode::{EncodeFault, Json, MAX_RECORD};
 use crate::record::RejectCode;
 
@@ -39,11 +39,15 @@ pub(super) fn run(args: &EncodeArgs) -> ExitCode {
 fn encode(args: &EncodeArgs) -> Result<u64, Failure> {
     let decoder = decoder_of(&args.layout)?;
     let Some(mut encoder) = decoder.encoder() else {
-        let message = "framing `auto` finds out how a file is framed: say with --framing how it is to be written";
-        return Err(Failure::Usage(message.to_owned()));
+        return Err(Failure::Usage(only_read(&args.layout).to_owned()));
     };
+    let mut head = Vec::new();
+    encoder.begin(&mut head).map_err(|EncodeFault { expected, found, .. }| {
+        Failure::Usage(format!("the layout says too little to be written: expected {expected}, found {found}"))
+    })?;
     let (mut input, size) = open(&args.file)?;
     let mut output = Output::open(args.output.as_deref(), size)?;
+    output.buffer.extend(head);
     let mut line = Vec::new();
     let (mut number, mut read) = (0u64, 0u64);
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
@@ -78,6 +82,16 @@ fn encode(args: &EncodeArgs) -> Result<u64, Failure> {
         output.fault(number, &fault)?;
     }
     output.finish()
+}
+
+/// Why nothing can be written in a layout.
+fn only_read(layout: &LayoutArgs) -> &'static str {
+    match layout.format {
+        Some(FormatName::Excel) => {
+            "workbooks are only read; write --format csv, which every program opens that opens workbooks"
+        }
+        _ => "framing `auto` finds out how a file is framed: say with --framing how it is to be written",
+    }
 }
 
 fn not_json(found: String) -> EncodeFault {

@@ -13,10 +13,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::data_file;
-use super::decode::{LayoutArgs, layout, text_at, text_of};
+use super::decode::{LayoutArgs, layout, text_at};
 use super::output;
 use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol};
-use crate::diagnostic::{Faults, SourceText};
+use crate::diagnostic::{Faults, SourceText, text_of};
 
 /// No copybook is larger.
 const MAX_COPYBOOK: u64 = 64 << 20;

@@ -9,11 +9,13 @@ mod data_file;
 mod dead_letters;
 mod decode;
 mod encode;
+mod gate;
 mod inspect;
 mod keys;
 mod output;
 mod preview;
 mod serve;
+mod simulate;
 mod sync;
 mod trace;
 
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 
 use crate::app;
-use crate::config::{self, LoadError, Loaded};
+use crate::config::{self, Config, LoadError, Loaded};
 use crate::pipeline::{Bridge, PipelineError};
 use crate::staging::Staging;
 use crate::telemetry;
@@ -84,6 +86,8 @@ enum Command {
     DeadLetters(dead_letters::Action),
     /// Show a record's whole life: where each version came from, and what was rejected
     Trace(trace::Options),
+    /// Show how much load the backends may see, and change it while the service runs
+    Gate(gate::Options),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Action),
@@ -104,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Sync(options) => context.block_on(sync::run(&context, &options)),
         Command::DeadLetters(action) => context.block_on(dead_letters::run(&context, &action)),
         Command::Trace(options) => context.block_on(trace::run(&context, &options)),
+        Command::Gate(options) => context.block_on(gate::run(&context, &options)),
         Command::Keys(action) => context.block_on(keys::run(&context, &action)),
     };
     exit.into()
@@ -132,11 +137,16 @@ impl Context {
         loaded.map_err(|error| report(&error))
     }
 
-    /// Reads the configuration alone and opens staging: for what must go on when a mapping is broken.
-    fn open_staging(&self) -> Result<Arc<dyn Staging>, Exit> {
+    /// Reads the configuration alone; prints every fault.
+    fn load_alone(&self) -> Result<Config, Exit> {
         let config =
             config::find(self.config.as_deref()).and_then(|path| config::load_alone(&path, config::environment()));
-        let config = config.map_err(|error| report(&error))?;
+        config.map_err(|error| report(&error))
+    }
+
+    /// Reads the configuration alone and opens staging: for what must go on when a mapping is broken.
+    fn open_staging(&self) -> Result<Arc<dyn Staging>, Exit> {
+        let config = self.load_alone()?;
         telemetry::init(&telemetry::Config { level: "warn".to_owned(), ..config.telemetry.clone() });
         app::open_staging(&config).map_err(|error| {
             output::fault(&error.to_string());
@@ -170,7 +180,10 @@ fn exit_of(error: &PipelineError) -> Exit {
         PipelineError::UnknownResource { .. } | PipelineError::Open { .. } | PipelineError::NoInbox { .. } => {
             Exit::Usage
         }
-        PipelineError::Inbox(_) | PipelineError::Soap(_) | PipelineError::Gate { .. } => Exit::Unreachable,
+        PipelineError::Inbox(_)
+        | PipelineError::Soap(_)
+        | PipelineError::Gate { .. }
+        | PipelineError::Closed { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,
     }
 }

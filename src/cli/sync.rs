@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{Context, Exit, exit_of, output};
+use crate::adapters::inbox::Waiting;
 use crate::gate::Lane;
 use crate::mapping::{Origin, Plan};
 use crate::pipeline::progress::Progress;
@@ -77,8 +78,8 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
             output::json(&json!({"resource": id, "state": "failed", "error": error.chain()}));
         }
         Ok(summary) => {
-            for name in &summary.unsettled {
-                output::note(format!("{id}: {name} is still being written; it is left for the next run"));
+            for Waiting { name, until } in &summary.unsettled {
+                output::note(format!("{id}: {name} {until}; it is left for the next run"));
             }
             for name in &summary.changed {
                 output::note(format!("{id}: {name} changed while it was read; it is left for the next run"));
@@ -115,7 +116,8 @@ fn as_json(summary: &Summary) -> serde_json::Value {
         "dead": balance.dead,
         "skipped": balance.skipped,
         "files": summary.run.as_ref().map_or(0, |run| run.files),
-        "unsettled": summary.unsettled,
+        "unsettled": summary.unsettled.iter().map(|file| &file.name).collect::<Vec<_>>(),
+        "waiting": summary.unsettled.iter().map(|file| format!("{} {}", file.name, file.until)).collect::<Vec<_>>(),
         "changed": summary.changed,
         "refused": summary.refused,
     })

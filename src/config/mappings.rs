@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse};
+use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse, text_of};
 use crate::mapping::{self, Origin, Plan};
 use crate::record::ResourceId;
 
@@ -107,16 +107,11 @@ fn compile(source: &Arc<SourceText>, folder: &Path, faults: &Faults) -> Option<P
         }
         let path = folder.join(name);
         let bytes = if path.is_file() { fs::read(&path).ok() } else { None };
-        let text = bytes.map(|bytes| String::from_utf8(bytes).unwrap_or_else(|error| latin1(error.as_bytes())));
-        let text = text.map(|text| SourceText::new(&path, text));
+        let text = bytes.map(|bytes| SourceText::new(&path, text_of(bytes)));
         texts.borrow_mut().insert(name.to_owned(), text.clone());
         text
     };
     mapping::compile(source, &text, faults)
-}
-
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|&byte| char::from(byte)).collect()
 }
 
 /// The node at a path of keys, or the nearest one above it.

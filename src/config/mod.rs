@@ -33,6 +33,8 @@ pub struct BackendConfig {
     pub adapter: AdapterConfig,
     /// The gate's.
     pub gate: gate::Config,
+    /// The gate's as they are written.
+    pub gate_values: gate::tuning::Values,
 }
 
 /// The whole configuration, checked.
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: http::ServerConfig,
     /// Who may read.
     pub auth: http::AuthConfig,
+    /// What each caller may have.
+    pub clients: http::ClientsConfig,
     /// The staging database.
     pub staging: StagingConfig,
     /// The store of raw input.
@@ -177,12 +181,14 @@ fn read(path: &Path, root: &Node, faults: &Faults) -> Option<Config> {
     let staging = sections::part(&table, "staging", &sections::STAGING, faults, |t| StagingConfig::read(t, base));
     let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| sections::landing(t, base));
     let telemetry = sections::part(&table, "telemetry", &telemetry::SECTION, faults, telemetry::Config::read);
+    let clients = http::ClientsConfig::read(table.free("clients"), faults);
     let backends = sections::backends(&table, base, faults);
     let config = Config {
         path: path.to_owned(),
         mappings: mappings?,
         server: server?,
         auth: auth?,
+        clients,
         staging: staging?,
         landing: landing?,
         backends,

@@ -9,10 +9,18 @@ use crate::{gate, http, mapping, telemetry};
 
 /// All sections of `tollbridge.toml` as Markdown.
 pub fn config_reference() -> String {
-    let mut all =
-        vec![&sections::ROOT, &http::SERVER, &http::AUTH, &sections::STAGING, &sections::LANDING, &sections::BACKEND];
+    let mut all = vec![
+        &sections::ROOT,
+        &http::SERVER,
+        &http::AUTH,
+        &http::clients::SECTION,
+        &sections::STAGING,
+        &sections::LANDING,
+        &sections::BACKEND,
+    ];
     all.extend(AdapterConfig::KINDS.iter().filter_map(|kind| AdapterConfig::section(kind)));
-    all.extend([&soap::BASIC, &gate::SECTION, &gate::BREAKER, &gate::RETRY, &telemetry::SECTION]);
+    all.extend([&soap::BASIC, &gate::SECTION, &gate::BREAKER, &gate::RETRY, &gate::calendar::CALENDAR]);
+    all.push(&telemetry::SECTION);
     render(&all)
 }
 

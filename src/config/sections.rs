@@ -21,6 +21,12 @@ pub(super) static ROOT: Section = Section {
         },
         Key { name: "server", shape: "table", presence: Presence::Optional, doc: "the listeners" },
         Key { name: "auth", shape: "table", presence: Presence::Optional, doc: "who may read" },
+        Key {
+            name: "clients",
+            shape: "tables",
+            presence: Presence::Optional,
+            doc: "the callers, by the name of their keys",
+        },
         Key { name: "staging", shape: "table", presence: Presence::Optional, doc: "the staging database" },
         Key { name: "landing", shape: "table", presence: Presence::Optional, doc: "the store of raw input" },
         Key { name: "backends", shape: "tables", presence: Presence::Required, doc: "the legacy systems, by name" },
@@ -158,7 +164,8 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
                 faults.push(node.key_fault(message).help(help));
                 continue;
             }
-            backends.insert(name.to_owned(), BackendConfig { adapter, gate });
+            let gate_values = backend.get("gate").map(gate::tuning::written).unwrap_or_default();
+            backends.insert(name.to_owned(), BackendConfig { adapter, gate, gate_values });
         }
     }
     backends

@@ -29,7 +29,7 @@ struct SyncSettings {
 pub(super) async fn replay(console: &Console, request: &Parts, body: Body, id: &str) -> Result<Response, Problem> {
     let Nothing {} = console.edge.read_json(request, body).await?;
     let id = dead_letter_id(id)?;
-    let replayed = console.operator.replay(id).await.map_err(problem)?;
+    let replayed = console.operator.replay(id).await.map_err(letter_problem)?;
     match replayed {
         Replayed::Settled => json_answer(&json!({ "id": id, "outcome": "settled" })),
         Replayed::StillBad(reason) => json_answer(&json!({ "id": id, "outcome": "still bad", "reason": reason })),
@@ -39,7 +39,7 @@ pub(super) async fn replay(console: &Console, request: &Parts, body: Body, id: &
 pub(super) async fn discard(console: &Console, request: &Parts, body: Body, id: &str) -> Result<Response, Problem> {
     let Nothing {} = console.edge.read_json(request, body).await?;
     let id = dead_letter_id(id)?;
-    console.operator.discard(id).await.map_err(problem)?;
+    console.operator.discard(id).await.map_err(letter_problem)?;
     json_answer(&json!({ "id": id, "outcome": "discarded" }))
 }
 
@@ -64,6 +64,14 @@ pub(super) async fn reload(console: &Console, request: &Parts, body: Body) -> Re
     let resources = console.operator.reload().await.map_err(problem)?;
     let resources: Vec<String> = resources.iter().map(ToString::to_string).collect();
     json_answer(&json!({ "resources": resources }))
+}
+
+/// The same, of what was asked of a dead letter.
+fn letter_problem(fault: OperatorError) -> Problem {
+    match fault {
+        OperatorError::NotFound(reason) => Reason::NoSuchDeadLetter.because(reason),
+        other => problem(other),
+    }
 }
 
 fn problem(fault: OperatorError) -> Problem {

@@ -7,6 +7,9 @@
 //! The console reads from [`Staging`] and acts through [`Operator`]; it knows no gate, no adapter, no mapping.
 
 mod act;
+pub mod client;
+mod form;
+mod gates;
 mod operator;
 mod overview;
 mod read;
@@ -24,8 +27,10 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use crate::http::{
-    AuthConfig, Authenticator, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, refuse_cross_origin,
+    AuthConfig, Authenticator, Clients, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, Visitor,
+    refuse_cross_origin,
 };
+use crate::pipeline::tuning::Act;
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
 use route::{Route, RouteTable};
@@ -45,6 +50,8 @@ pub struct Setup {
     pub server: ServerConfig,
     /// `[auth]`.
     pub auth: AuthConfig,
+    /// The callers of the REST API; shared with the facade.
+    pub clients: Arc<Clients>,
     /// Shown at `/metrics`, and where requests are counted.
     pub metrics: Arc<Metrics>,
     /// Shared with the facade.
@@ -61,6 +68,7 @@ pub struct Console {
     routes: RouteTable,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    clients: Arc<Clients>,
 }
 
 impl Console {
@@ -68,16 +76,18 @@ impl Console {
     pub fn new(setup: Setup) -> Console {
         let open = setup.server.admin_listen.ip().to_canonical().is_loopback();
         let keys_only = AuthConfig { anonymous: Vec::new(), ..setup.auth };
-        let authenticator = (!open).then(|| Authenticator::new(Arc::clone(&setup.staging), &keys_only));
+        let authenticator =
+            (!open).then(|| Authenticator::new(Arc::clone(&setup.staging), &keys_only, setup.clients.clone()));
         let hosts = HostPolicy::of(setup.server.admin_listen, open);
         Console {
             staging: setup.staging,
             operator: setup.operator,
             authenticator,
-            edge: Edge::new(Limits::from(&setup.server), hosts),
+            edge: Edge::new(Limits::from(&setup.server), hosts, Arc::clone(&setup.clients)),
             routes: RouteTable::new(&setup.metrics),
             metrics: setup.metrics,
             health: setup.health,
+            clients: setup.clients,
         }
     }
 
@@ -96,13 +106,13 @@ impl Console {
             Some(authenticator) => {
                 let caller = authenticator.caller(&request.headers).await?;
                 caller.require(SCOPE)?;
-                caller.id.clone()
+                format!("{} (key {})", caller.name, caller.id)
             }
         };
         if request.method == Method::OPTIONS {
             return Ok(options(&route));
         }
-        if route.acts() {
+        if request.method != Method::GET && request.method != Method::HEAD {
             refuse_cross_origin(request)?;
             tracing::info!(caller, path = request.uri.path(), "operator's action");
         }
@@ -113,7 +123,19 @@ impl Console {
             Route::Runs => read::runs(self, query).await,
             Route::DeadLetters => read::dead_letters(self, query).await,
             Route::DeadLetter(id) => read::dead_letter(self, id).await,
-            Route::Gates => read::gates(self, query),
+            Route::Clients => read::clients(self, query),
+            Route::Gates => gates::list(self, query),
+            Route::Gate(backend) if request.method == Method::PATCH => {
+                gates::change(self, request, body, backend, &caller).await
+            }
+            Route::Gate(backend) => gates::one(self, query, backend),
+            Route::Override(backend) => gates::act(self, request, body, backend, &caller, Act::Reset).await,
+            Route::Freeze(backend) => {
+                let act = if request.method == Method::DELETE { Act::Thaw } else { Act::Freeze };
+                gates::act(self, request, body, backend, &caller, act).await
+            }
+            Route::GateForm(backend) => form::submit(self, request, body, backend, &caller).await,
+            Route::Audit => read::audit(self, query).await,
             Route::Resources => read::resources(self, query).await,
             Route::Files => read::files(self, query).await,
             Route::Keys => read::keys(self, query).await,
@@ -145,30 +167,20 @@ async fn answer(State(console): State<Arc<Console>>, request: Request) -> Respon
     let (request, body) = request.into_parts();
     let route = Route::of(request.uri.path());
     let metrics = console.routes.metrics(&route);
-    console.edge.run(&request, metrics, console.handle(&request, body, route)).await
-}
-
-fn methods(route: &Route<'_>) -> &'static str {
-    if route.acts() { "POST, OPTIONS" } else { "GET, HEAD, OPTIONS" }
+    console.edge.run(&request, metrics, &Visitor::default(), console.handle(&request, body, route)).await
 }
 
 fn check_method(method: &Method, route: &Route<'_>) -> Result<(), Problem> {
-    let allowed = match *method {
-        Method::OPTIONS => true,
-        Method::POST => route.acts(),
-        Method::GET | Method::HEAD => !route.acts(),
-        _ => false,
-    };
-    if allowed {
+    if route.methods().split(", ").any(|allowed| allowed == method.as_str()) {
         return Ok(());
     }
     let detail = format!("{} is not possible here", method.as_str());
-    Err(Reason::MethodNotAllowed.because(detail).allow(methods(route)))
+    Err(Reason::MethodNotAllowed.because(detail).allow(route.methods()))
 }
 
 fn options(route: &Route<'_>) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods(route)));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
     response
 }

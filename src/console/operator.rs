@@ -3,9 +3,12 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::mapping::Expectation;
+use crate::pipeline::tuning::{TuneError, Wish};
 use crate::record::ResourceId;
+use crate::staging::AuditEntry;
 
 /// A resource that the service syncs.
 #[derive(Clone, Debug)]
@@ -40,6 +43,13 @@ pub struct GateStatus {
     pub backend: String,
     /// The hard cap.
     pub max_in_flight: usize,
+    /// Whether the cap follows the backend: `off`, `shadow` (it is only shown), `on`.
+    pub adaptive: &'static str,
+    /// Where it stands then, at most the hard cap; null when it is off.
+    pub adaptive_limit: Option<usize>,
+    /// The calls that may be in flight now: none while the backend is closed, fewer than the cap when it has just come
+    /// back.
+    pub limit: usize,
     /// Permits out for calls that somebody waits for.
     pub interactive_in_flight: usize,
     /// Permits out for runs and polls.
@@ -58,6 +68,16 @@ pub struct GateStatus {
     pub granted_total: u64,
     /// Calls refused since the start.
     pub rejected_total: u64,
+    /// Rises with every decision about the gate; its ETag.
+    pub revision: u64,
+    /// By name, each with the value in force, the configuration's, and who decided otherwise.
+    pub settings: Value,
+    /// Why it is shut and until when; null while it is open.
+    pub closed: Value,
+    /// The next window of the calendar; null when there is none.
+    pub next_window: Value,
+    /// Operators' values that do not fit the configuration any more and are not in force.
+    pub unfit: Vec<String>,
 }
 
 /// What a replay led to.
@@ -94,6 +114,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// All gates.
     fn gates(&self) -> Vec<GateStatus>;
+
+    /// Decides about a gate; answers how it stands then, and the entry in the audit if there was anything to do.
+    async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError>;
 
     /// Runs a dead letter through the current mapping.
     async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError>;

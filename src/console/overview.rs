@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::response::Response;
 use jiff::{Timestamp, Unit};
 
-use super::Console;
-use crate::http::{Problem, escape, page, staging_problem};
+use super::{Console, form};
+use crate::http::{Problem, escape, page_with_forms, staging_problem};
 use crate::staging::{DeadLetterFilter, DeadLetterState, RunState};
 
 /// Rows of the lists.
@@ -19,16 +19,18 @@ pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
     let mut body = String::with_capacity(16 * 1024);
     put(&mut body, format_args!("<h1>Tollbridge <span class=\"dim\">{}</span></h1>\n", env!("CARGO_PKG_VERSION")));
     resources(&mut body, console).await?;
-    gates(&mut body, console);
+    form::section(&mut body, console);
+    clients(&mut body, console);
     dead_letters(&mut body, console).await?;
     runs(&mut body, console).await?;
     body.push_str(
         "<h2>More</h2>\n<nav><a href=\"/metrics\">metrics</a><a href=\"/health/ready\">health</a>\
          <a href=\"/admin/v1/runs\">runs</a><a href=\"/admin/v1/dead-letters\">dead letters</a>\
-         <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/files\">files</a>\
+         <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/clients\">clients</a>\
+         <a href=\"/admin/v1/audit\">audit</a><a href=\"/admin/v1/files\">files</a>\
          <a href=\"/admin/v1/keys\">keys</a></nav>\n",
     );
-    Ok(page("Tollbridge", &body).map(Body::from))
+    Ok(page_with_forms("Tollbridge", &body).map(Body::from))
 }
 
 async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> {
@@ -63,21 +65,29 @@ async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> 
     Ok(())
 }
 
-fn gates(body: &mut String, console: &Console) {
-    body.push_str("<h2>Gates</h2>\n");
-    let columns =
-        ["backend", "#cap", "#interactive", "#sync", "#lingering", "#waiting", "#queue", "#granted", "#rejected"];
-    head(body, &columns);
-    for gate in console.operator.gates() {
-        put(body, format_args!("<tr><td>{}</td>", escape(&gate.backend)));
-        let in_flight = [gate.max_in_flight, gate.interactive_in_flight, gate.sync_in_flight, gate.lingering];
-        for number in in_flight.into_iter().chain([gate.queued, gate.queue]) {
-            put(body, format_args!("<td class=\"n\">{number}</td>"));
-        }
-        for number in [gate.granted_total, gate.rejected_total] {
-            put(body, format_args!("<td class=\"n\">{number}</td>"));
-        }
-        body.push_str("</tr>\n");
+fn clients(body: &mut String, console: &Console) {
+    body.push_str("<h2>Clients</h2>\n");
+    let clients = console.clients.status(ROWS);
+    if clients.is_empty() {
+        body.push_str("<p>None has called yet.</p>\n");
+        return;
+    }
+    head(body, &["client", "priority", "#weight", "rate", "#used", "#requests", "#refused"]);
+    for client in clients {
+        put(
+            body,
+            format_args!(
+                "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+                escape(&client.name),
+                client.priority,
+                client.weight,
+                client.rate.as_deref().unwrap_or(""),
+                client.used.map(|used| used.to_string()).unwrap_or_default(),
+                client.requests_total,
+                client.refused_total,
+            ),
+        );
     }
     body.push_str("</table>\n");
 }

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use super::{Console, view};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
 use crate::mapping::Expectation;
-use crate::pipeline::trace;
+use crate::pipeline::{trace, tuning};
+use crate::record::key::encode_part;
 use crate::record::{BlobId, RejectCode, ResourceId};
-use crate::staging::{DeadLetterFilter, DeadLetterState};
+use crate::staging::{AuditFilter, DeadLetterFilter, DeadLetterState};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -21,6 +22,8 @@ struct Narrowed {
     code: Option<RejectCode>,
     blob: Option<BlobId>,
     key: Option<String>,
+    backend: Option<String>,
+    before: Option<u64>,
     limit: Option<usize>,
 }
 
@@ -56,6 +59,11 @@ impl Narrowed {
                 "blob" => {
                     let blob = value.parse().map_err(|_| refused("64 hexadecimal digits".to_owned()))?;
                     narrowed.blob = Some(blob);
+                }
+                "backend" => narrowed.backend = Some(value.into_owned()),
+                "before" => {
+                    let number = value.parse().map_err(|_| refused("the number of an entry".to_owned()))?;
+                    narrowed.before = Some(number);
                 }
                 "key" => narrowed.key = Some(value.into_owned()),
                 _ => {
@@ -103,13 +111,13 @@ pub(super) async fn dead_letters(console: &Console, query: &str) -> Result<Respo
 pub(super) async fn dead_letter(console: &Console, id: &str) -> Result<Response, Problem> {
     let id = dead_letter_id(id)?;
     let letter = console.staging.dead_letter(id).await.map_err(staging_problem)?;
-    let letter = letter.ok_or_else(|| Reason::NoSuchRecord.because(format!("there is no dead letter {id}")))?;
+    let letter = letter.ok_or_else(|| Reason::NoSuchDeadLetter.because(format!("there is no dead letter {id}")))?;
     json_answer(&view::dead_letter_with_raw(&letter))
 }
 
-pub(super) fn gates(console: &Console, query: &str) -> Result<Response, Problem> {
-    parameters::refuse_any(query)?;
-    json_answer(&json!({ "data": console.operator.gates() }))
+pub(super) fn clients(console: &Console, query: &str) -> Result<Response, Problem> {
+    let narrowed = Narrowed::parse(query, &["limit"])?;
+    json_answer(&json!({ "data": console.clients.status(narrowed.limit()) }))
 }
 
 pub(super) async fn resources(console: &Console, query: &str) -> Result<Response, Problem> {
@@ -140,6 +148,26 @@ pub(super) async fn keys(console: &Console, query: &str) -> Result<Response, Pro
     list(keys.iter().map(view::key).collect())
 }
 
+/// The audit, a page at a time.
+pub(super) async fn audit(console: &Console, query: &str) -> Result<Response, Problem> {
+    let narrowed = Narrowed::parse(query, &["backend", "before", "limit"])?;
+    let (limit, backend) = (narrowed.limit(), narrowed.backend);
+    // One more than asked for tells whether there is more.
+    let filter =
+        AuditFilter { subject: backend.as_deref().map(tuning::subject), before: narrowed.before, limit: limit + 1 };
+    let mut entries = console.staging.audit(&filter).await.map_err(staging_problem)?;
+    let has_more = entries.len() > limit;
+    entries.truncate(limit);
+    let mut asked = String::new();
+    if let Some(name) = &backend {
+        asked.push_str("&backend=");
+        encode_part(name, &mut asked);
+    }
+    let last = entries.last().filter(|_| has_more);
+    let next = last.map(|last| format!("/admin/v1/audit?before={}&limit={limit}{asked}", last.id));
+    json_answer(&json!({ "data": entries.iter().map(view::audit_entry).collect::<Vec<_>>(), "next": next }))
+}
+
 pub(super) async fn trace(console: &Console, resource: &str, written_key: &str) -> Result<Response, Problem> {
     let id = resource_id(resource)?;
     let resources = console.operator.resources();
@@ -150,7 +178,7 @@ pub(super) async fn trace(console: &Console, resource: &str, written_key: &str) 
 }
 
 pub(super) fn dead_letter_id(text: &str) -> Result<i64, Problem> {
-    let missing = || Reason::NoSuchRecord.because(format!("`{text}` is not the number of a dead letter"));
+    let missing = || Reason::NoSuchDeadLetter.because(format!("`{text}` is not the number of a dead letter"));
     text.parse().map_err(|_| missing())
 }
 

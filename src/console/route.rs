@@ -14,7 +14,13 @@ pub(super) enum Route<'a> {
     DeadLetter(&'a str),
     Replay(&'a str),
     Discard(&'a str),
+    Clients,
     Gates,
+    Gate(&'a str),
+    Override(&'a str),
+    Freeze(&'a str),
+    Audit,
+    GateForm(&'a str),
     Resources,
     Sync(&'a str),
     Files,
@@ -24,7 +30,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 17] = [
+const TEMPLATES: [&str; 23] = [
     "admin /",
     "/metrics",
     "admin /health/live",
@@ -41,6 +47,12 @@ const TEMPLATES: [&str; 17] = [
     "/admin/v1/keys",
     "/admin/v1/trace/{resource}/{key}",
     "/admin/v1/reload",
+    "/admin/v1/clients",
+    "/admin/v1/gates/{backend}",
+    "/admin/v1/gates/{backend}/override",
+    "/admin/v1/gates/{backend}/freeze",
+    "/admin/v1/audit",
+    "/gates/{backend}",
     "admin unmatched",
 ];
 
@@ -53,6 +65,9 @@ impl<'a> Route<'a> {
             "/health/ready" => return Route::Ready,
             _ => {}
         }
+        if let Some(backend) = path.strip_prefix("/gates/").filter(|name| !name.is_empty() && !name.contains('/')) {
+            return Route::GateForm(backend);
+        }
         let Some(rest) = path.strip_prefix("/admin/v1/") else { return Route::Unknown };
         let segments: Vec<&str> = rest.splitn(4, '/').collect();
         match segments.as_slice() {
@@ -62,7 +77,12 @@ impl<'a> Route<'a> {
             ["dead-letters", id] => Route::DeadLetter(id),
             ["dead-letters", id, "replay"] => Route::Replay(id),
             ["dead-letters", id, "discard"] => Route::Discard(id),
+            ["clients"] => Route::Clients,
             ["gates"] => Route::Gates,
+            ["gates", backend] => Route::Gate(backend),
+            ["gates", backend, "override"] => Route::Override(backend),
+            ["gates", backend, "freeze"] => Route::Freeze(backend),
+            ["audit"] => Route::Audit,
             ["resources"] => Route::Resources,
             ["resources", resource, "sync"] => Route::Sync(resource),
             ["files"] => Route::Files,
@@ -73,9 +93,17 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Whether it acts, and so takes POST only.
-    pub(super) fn acts(&self) -> bool {
-        matches!(self, Route::Replay(_) | Route::Discard(_) | Route::Sync(_) | Route::Reload)
+    /// The methods it takes, as in `Allow`.
+    pub(super) fn methods(&self) -> &'static str {
+        match self {
+            Route::Replay(_) | Route::Discard(_) | Route::Sync(_) | Route::Reload | Route::GateForm(_) => {
+                "POST, OPTIONS"
+            }
+            Route::Gate(_) => "GET, HEAD, PATCH, OPTIONS",
+            Route::Override(_) => "DELETE, OPTIONS",
+            Route::Freeze(_) => "POST, DELETE, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
     }
 
     fn number(&self) -> usize {
@@ -96,7 +124,13 @@ impl<'a> Route<'a> {
             Route::Keys => 13,
             Route::Trace(..) => 14,
             Route::Reload => 15,
-            Route::Unknown => 16,
+            Route::Clients => 16,
+            Route::Gate(_) => 17,
+            Route::Override(_) => 18,
+            Route::Freeze(_) => 19,
+            Route::Audit => 20,
+            Route::GateForm(_) => 21,
+            Route::Unknown => 22,
         }
     }
 }
@@ -133,7 +167,15 @@ mod tests {
         check("/admin/v1/dead-letters/7", Route::DeadLetter("7"), "/admin/v1/dead-letters/{id}");
         check("/admin/v1/dead-letters/7/replay", Route::Replay("7"), "/admin/v1/dead-letters/{id}/replay");
         check("/admin/v1/dead-letters/7/discard", Route::Discard("7"), "/admin/v1/dead-letters/{id}/discard");
+        check("/admin/v1/clients", Route::Clients, "/admin/v1/clients");
         check("/admin/v1/gates", Route::Gates, "/admin/v1/gates");
+        check("/admin/v1/gates/a%2Fb", Route::Gate("a%2Fb"), "/admin/v1/gates/{backend}");
+        check("/admin/v1/gates/erp/override", Route::Override("erp"), "/admin/v1/gates/{backend}/override");
+        check("/admin/v1/gates/erp/freeze", Route::Freeze("erp"), "/admin/v1/gates/{backend}/freeze");
+        check("/admin/v1/audit", Route::Audit, "/admin/v1/audit");
+        check("/gates/erp", Route::GateForm("erp"), "/gates/{backend}");
+        check("/gates/erp/x", Route::Unknown, "admin unmatched");
+        check("/gates/", Route::Unknown, "admin unmatched");
         check("/admin/v1/resources", Route::Resources, "/admin/v1/resources");
         check("/admin/v1/resources/a.v1/sync", Route::Sync("a.v1"), "/admin/v1/resources/{resource}/sync");
         check("/admin/v1/files", Route::Files, "/admin/v1/files");

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::pipeline::trace::Trace;
-use crate::staging::{ApiKey, Change, DeadLetter, FileEntry, Run};
+use crate::staging::{ApiKey, AuditEntry, Change, DeadLetter, FileEntry, Run};
 
 /// A run with its balance.
 pub fn run(run: &Run) -> Value {
@@ -88,6 +88,23 @@ pub fn key(key: &ApiKey) -> Value {
         "scopes": key.scopes,
         "created_at": key.created_at.to_string(),
         "revoked_at": key.revoked_at.map(|moment| moment.to_string()),
+    })
+}
+
+/// An entry of the audit.
+pub fn audit_entry(entry: &AuditEntry) -> Value {
+    // Both are objects that this program has written.
+    let object = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+    json!({
+        "id": entry.id,
+        "at": entry.at.to_string(),
+        "author": entry.author,
+        "action": entry.action,
+        "subject": entry.subject,
+        "reason": entry.reason,
+        "before": object(&entry.before),
+        "after": object(&entry.after),
+        "expires_at": entry.expires_at.map(|end| end.to_string()),
     })
 }
 

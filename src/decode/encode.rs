@@ -7,13 +7,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::{Decoder, Kind};
+use super::{Decoder, Kind, json_text};
 
 /// How deep arrays and objects may lie in one another.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 256;
 
 /// A JSON value with its numbers as they are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,40 +32,12 @@ pub enum Json<'a> {
 /// The text is not one JSON value, or one that lies too deep.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct JsonFault(String);
+pub struct JsonFault(pub(super) String);
 
 impl<'a> Json<'a> {
     /// Reads one value (RFC 8259).
     pub fn parse(text: &'a str) -> Result<Json<'a>, JsonFault> {
-        let raw: &RawValue = parse(text)?;
-        Json::of(raw, MAX_DEPTH)
-    }
-
-    fn of(raw: &'a RawValue, depth: usize) -> Result<Json<'a>, JsonFault> {
-        let text = raw.get();
-        let deeper = depth.checked_sub(1);
-        let too_deep = || JsonFault(format!("arrays and objects lie more than {MAX_DEPTH} deep"));
-        Ok(match text.bytes().next() {
-            Some(b'{') => {
-                let deeper = deeper.ok_or_else(too_deep)?;
-                let Members(members) = parse(text)?;
-                let members = members.into_iter().map(|(name, raw)| Ok((name, Json::of(raw, deeper)?)));
-                Json::Object(members.collect::<Result<_, JsonFault>>()?)
-            }
-            Some(b'[') => {
-                let deeper = deeper.ok_or_else(too_deep)?;
-                let elements: Vec<&RawValue> = parse(text)?;
-                Json::Array(elements.into_iter().map(|raw| Json::of(raw, deeper)).collect::<Result<_, _>>()?)
-            }
-            Some(b'"') => {
-                let Text(text) = parse(text)?;
-                Json::Text(text)
-            }
-            Some(b'n') => Json::Null,
-            Some(b't') => Json::Boolean(true),
-            Some(b'f') => Json::Boolean(false),
-            _ => Json::Number(text),
-        })
+        json_text::parse(text, MAX_DEPTH)
     }
 
     /// The member of an object; the last one where the name stands twice, as most readers have it.
@@ -120,63 +89,6 @@ impl fmt::Display for Json<'_> {
             Json::Boolean(value) => write!(f, "{value}"),
             _ => f.write_str(self.kind()),
         }
-    }
-}
-
-fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, JsonFault> {
-    serde_json::from_str(text).map_err(|error| JsonFault(error.to_string()))
-}
-
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((Text(name), value)) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-                Err(serde::de::Error::custom("expected an object"))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
-/// A string that borrows where nothing in it is escaped.
-struct Text<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Borrowed;
-        impl<'de> Visitor<'de> for Borrowed {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Borrowed)
     }
 }
 
@@ -255,7 +167,9 @@ impl<'a> Encoder<'a> {
         self.writer.finish(out)
     }
 
-    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+    /// Appends what the format puts before the first record, unless that was done. A fault here is one of the layout: no
+    /// record of it can be written.
+    pub fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
         if !self.begun {
             self.writer.begin(out)?;
             self.begun = true;
@@ -282,7 +196,7 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use super::{EncodeFault, Json};
+    use super::{EncodeFault, Json, MAX_DEPTH};
 
     #[test]
     fn numbers_stay_as_they_are_written() {
@@ -296,8 +210,8 @@ mod tests {
 
     #[test]
     fn depth_is_bounded_and_broken_text_a_fault() {
-        assert!(Json::parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
-        assert!(Json::parse(&format!("{}{}", "[".repeat(65), "]".repeat(65))).is_err());
+        assert!(Json::parse(&format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH))).is_ok());
+        assert!(Json::parse(&format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1))).is_err());
         assert!(Json::parse(&"[".repeat(1_000_000)).is_err());
         for broken in ["", "{", "{\"a\":}", "1 2", "\"\\ud800\"", "nul"] {
             assert!(Json::parse(broken).is_err(), "{broken}");

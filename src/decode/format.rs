@@ -88,11 +88,13 @@ impl Format {
     pub fn compile(&self, texts: &dyn Fn(&str) -> Option<Arc<SourceText>>, faults: &Faults) -> Option<Decoder> {
         let kind = match self {
             Format::Csv(settings) => Kind::Csv(csv::Csv::new(settings.clone())),
-            Format::FixedWidth(settings) if fixed_width::records::wanted(settings) => {
-                Kind::Cobol(fixed_width::records::compile(settings, texts, faults)?)
-            }
             Format::FixedWidth(settings) => {
-                Kind::FixedWidth(fixed_width::FixedWidth::compile(settings, texts, faults)?)
+                let fields = settings.fields(texts, faults)?;
+                if fixed_width::records::wanted(settings, &fields) {
+                    Kind::Cobol(fixed_width::records::compile(settings, fields, faults)?)
+                } else {
+                    Kind::FixedWidth(fixed_width::FixedWidth::compile(settings, fields, faults)?)
+                }
             }
             Format::Cobol(settings) => Kind::Cobol(cobol::Cobol::compile(settings, texts, faults)?),
             Format::Xml(settings) => Kind::Xml(xml::Xml::compile(settings)?),
@@ -148,7 +150,20 @@ impl Trim {
     pub const WORDS: &'static [(&'static str, Trim)] =
         &[("both", Trim::Both), ("left", Trim::Left), ("right", Trim::Right), ("none", Trim::None)];
 
-    /// The bytes without their padding.
+    /// The bytes without blanks at these ends, and with all else.
+    pub(super) fn apply_blanks(self, bytes: &[u8], blank: u8) -> &[u8] {
+        let solid = |byte: &u8| *byte != blank;
+        let mut rest = bytes;
+        if matches!(self, Trim::Both | Trim::Right) {
+            rest = &rest[..rest.iter().rposition(solid).map_or(0, |last| last + 1)];
+        }
+        if matches!(self, Trim::Both | Trim::Left) {
+            rest = &rest[rest.iter().position(solid).unwrap_or(rest.len())..];
+        }
+        rest
+    }
+
+    /// The bytes without their padding: blanks and NULs.
     #[inline]
     pub(super) fn apply(self, bytes: &[u8], blank: u8) -> &[u8] {
         let solid = |byte: &u8| *byte != blank && *byte != 0;

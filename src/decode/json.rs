@@ -5,6 +5,7 @@
 use itoa::Integer;
 
 use super::code_page::{NOT_PLAIN, Tables, Unmappable};
+use super::pieces::Pieces;
 use crate::record::Position;
 
 /// What a record's JSON is to hold beside its values.
@@ -121,20 +122,26 @@ impl Name {
 
 /// The end of a buffer that text is written to. Room is made once for much: see [`Cursor::reserve`].
 pub(super) struct Cursor<'a> {
-    out: &'a mut Vec<u8>,
-    at: usize,
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) at: usize,
+    /// How much was handed on already.
+    pub(super) base: usize,
+    pub(super) pieces: Option<Pieces<'a>>,
 }
 
 impl<'a> Cursor<'a> {
     /// Writes behind what is in `out`.
     pub(super) fn new(out: &'a mut Vec<u8>) -> Cursor<'a> {
         let at = out.len();
-        Cursor { out, at }
+        Cursor { out, at, base: 0, pieces: None }
     }
 
     /// Makes room for `length` bytes more. Whatever is written must fit what was reserved last.
     #[inline]
     pub(super) fn reserve(&mut self, length: usize) {
+        if self.pieces.is_some() {
+            self.hand_on();
+        }
         let needed = self.at + length + SLACK;
         if self.out.len() < needed {
             self.out.resize(needed, 0);
@@ -148,12 +155,13 @@ impl<'a> Cursor<'a> {
 
     /// How far the buffer is written.
     pub(super) fn len(&self) -> usize {
-        self.at
+        self.base + self.at
     }
 
     /// Takes back what was written beyond `length`.
     pub(super) fn truncate(&mut self, length: usize) {
-        self.at = self.at.min(length);
+        self.at = self.at.min(length.saturating_sub(self.base));
+        self.taken_back(length);
     }
 
     /// One byte.
@@ -193,11 +201,15 @@ impl<'a> Cursor<'a> {
     /// Ends the object whose members begin at `start`: their first comma becomes its bracket.
     #[inline]
     pub(super) fn close_object(&mut self, start: usize) {
-        if self.at == start {
+        if self.len() == start {
             self.at += 1;
         }
-        self.out[start] = b'{';
+        // The bracket of one that was handed on is there.
+        if let Some(bracket) = start.checked_sub(self.base) {
+            self.out[bracket] = b'{';
+        }
         self.byte(b'}');
+        self.closed_object();
     }
 
     /// Ends an array whose elements are each followed by a comma: in the place of the last one, or at once.
@@ -222,27 +234,7 @@ impl<'a> Cursor<'a> {
 
     fn escaped_text(&mut self, bytes: &[u8], tables: &Tables) -> Result<(), Unmappable> {
         self.byte(b'"');
-        for (piece, eight) in bytes.chunks(8).enumerate() {
-            let mut plain = [0u8; 8];
-            let mut seen = 0;
-            for (to, &from) in plain.iter_mut().zip(eight) {
-                *to = tables.plain[usize::from(from)];
-                seen |= *to;
-            }
-            if seen & NOT_PLAIN == 0 {
-                self.out[self.at..self.at + 8].copy_from_slice(&plain);
-                self.at += eight.len();
-                continue;
-            }
-            for (index, &byte) in eight.iter().enumerate() {
-                let entry = &tables.json[usize::from(byte)];
-                self.out[self.at..self.at + 8].copy_from_slice(entry);
-                self.at += usize::from(entry[7]);
-                if entry[7] == 0 {
-                    return Err(Unmappable { index: 8 * piece + index, byte });
-                }
-            }
-        }
+        self.escaped(bytes, tables)?;
         self.byte(b'"');
         Ok(())
     }
@@ -256,13 +248,17 @@ impl<'a> Cursor<'a> {
 
     /// Bytes in hex, with quotes.
     pub(super) fn hex(&mut self, bytes: &[u8]) {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         self.byte(b'"');
+        self.hex_digits(bytes);
+        self.byte(b'"');
+    }
+
+    pub(super) fn hex_digits(&mut self, bytes: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         for byte in bytes {
             self.byte(DIGITS[usize::from(byte >> 4)]);
             self.byte(DIGITS[usize::from(byte & 15)]);
         }
-        self.byte(b'"');
     }
 
     /// A whole number.

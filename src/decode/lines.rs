@@ -2,9 +2,10 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::MAX_RECORD;
 use super::code_page::Family;
 use super::window::Window;
+use super::{MAX_RECORD, StreamFault};
+use crate::record::RejectCode;
 
 /// A line at the start of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,49 @@ pub(super) fn start_of_last<R: Read + Seek>(input: &mut R, count: u64, family: F
     Ok(if count == 0 { length } else { 0 })
 }
 
+/// Refuses a file that has fewer lines than its header and footer are said to have. The input's position is changed.
+pub(super) fn check_count<R: Read + Seek>(
+    input: &mut R,
+    header: u64,
+    footer: u64,
+    family: Family,
+) -> Result<(), StreamFault> {
+    let wanted = header.saturating_add(footer);
+    if wanted == 0 {
+        return Ok(());
+    }
+    input.seek(SeekFrom::Start(0))?;
+    let (mut lines, mut length) = (0, 0);
+    // A line without an end is one too.
+    let mut open = false;
+    let mut block = vec![0; 64 << 10];
+    loop {
+        let read = match input.read(&mut block) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        let Some(last) = block[..read].last() else { break };
+        open = !is_end(*last, family);
+        length += read as u64;
+        lines += block[..read].iter().filter(|byte| is_end(**byte, family)).count() as u64;
+        if lines >= wanted {
+            return Ok(());
+        }
+    }
+    lines += u64::from(open);
+    if lines >= wanted {
+        return Ok(());
+    }
+    let plural = |count: u64| if count == 1 { "line" } else { "lines" };
+    let message = match (header, footer) {
+        (header, 0) => format!("{header} {} of a header", plural(header)),
+        (0, footer) => format!("{footer} {} of a footer", plural(footer)),
+        (header, footer) => format!("{header} {} of a header and {footer} of a footer", plural(header)),
+    };
+    let message = format!("the file has {lines} {}: too few for {message}", plural(lines));
+    Err(StreamFault::Layout { code: RejectCode::Truncated, message, offset: length, line: Some(lines) })
+}
+
 fn find_end(bytes: &[u8], family: Family) -> Option<usize> {
     match family {
         Family::Ascii => memchr::memchr(b'\n', bytes),
@@ -111,7 +155,7 @@ pub(super) fn is_blank(content: &[u8], blank: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{next_line, skip_line, start_of_last};
+    use super::{check_count, next_line, skip_line, start_of_last};
     use crate::decode::MAX_RECORD;
     use crate::decode::code_page::Family;
     use crate::decode::window::Window;
@@ -145,6 +189,30 @@ mod tests {
         skip_line(&mut window, &mut input, Family::Ascii).unwrap();
         let line = next_line(&mut window, &mut input, Family::Ascii).unwrap().unwrap();
         assert_eq!(window.first(line.content), b"next");
+    }
+
+    #[test]
+    fn files_of_too_few_lines() {
+        let check = |text: &[u8], (header, footer): (u64, u64), family: Family, expected: Option<&str>| {
+            let found =
+                check_count(&mut Cursor::new(text), header, footer, family).err().map(|fault| fault.to_string());
+            assert_eq!(found.as_deref(), expected, "{text:?}");
+        };
+        check(b"", (0, 0), Family::Ascii, None);
+        check(b"a\nb", (1, 1), Family::Ascii, None);
+        check(b"a\nb\n", (1, 1), Family::Ascii, None);
+        check(
+            b"a\nb\n",
+            (2, 1),
+            Family::Ascii,
+            Some("the file has 2 lines: too few for 2 lines of a header and 1 of a footer"),
+        );
+        check(b"a", (0, 2), Family::Ascii, Some("the file has 1 line: too few for 2 lines of a footer"));
+        check(b"", (1, 0), Family::Ascii, Some("the file has 0 lines: too few for 1 line of a header"));
+        check(b"\xC1\x15\xC2\x25\xC3", (3, 0), Family::Ebcdic, None);
+        let long = [vec![b'x'; 200_000], b"\n".to_vec()].concat();
+        check(&long, (1, 0), Family::Ascii, None);
+        check(&long, (2, 0), Family::Ascii, Some("the file has 1 line: too few for 2 lines of a header"));
     }
 
     #[test]

@@ -22,7 +22,9 @@ pub mod fixed_width;
 mod format;
 pub mod idoc;
 mod json;
+mod json_text;
 mod lines;
+mod pieces;
 mod reader;
 pub mod sniff;
 #[cfg(test)]
@@ -42,6 +44,7 @@ pub use compression::{Compression, Packing};
 pub use encode::{EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, SKIP, Trim};
 pub use json::{Blank, JsonOptions};
+pub use pieces::{LARGE, Sink, Unwritten};
 pub use reader::{Item, Reader, Resume, StreamFault, Stretch};
 
 /// The most bytes that one record may have. A record that is longer is rejected; it is not held in memory.
@@ -192,6 +195,37 @@ impl Decoder {
         written
     }
 
+    /// As [`Decoder::write_json`], handed on in pieces where the format allows it, so that memory does not follow the
+    /// length of the text: for records of more than [`LARGE`] bytes, which take twice the time so. A record that is
+    /// rejected leaves nothing behind.
+    pub fn write_pieces(
+        &self,
+        record: &RawRecord<'_>,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        self.pieces(record.raw, record.fields.parts(), record.position, options, sink).unwrap_or_else(|sink| {
+            let mut out = Vec::new();
+            self.write_json(record, options, &mut out).map_err(|reject| Unwritten::Rejected(Box::new(reject)))?;
+            sink(&out).map_err(Unwritten::Output)
+        })
+    }
+
+    /// Hands the sink back where a format has no way to write in pieces.
+    fn pieces<'s, 'a>(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        sink: &'s mut Sink<'a>,
+    ) -> Result<Result<(), Unwritten>, &'s mut Sink<'a>> {
+        match &self.0 {
+            Kind::Cobol(cobol) => Ok(cobol.write_pieces(raw, parts, position, options, sink)),
+            _ => Err(sink),
+        }
+    }
+
     /// The part of the decoder that writes records which were copied out of this reader, so that other threads can do
     /// it. `None` where records are not written from their own bytes alone: CSV in UTF-16, and EDI, IDocs, XML and
     /// workbooks, whose records mean nothing without what is around them.
@@ -230,6 +264,23 @@ impl Detached<'_> {
             out.truncate(start);
         }
         written
+    }
+
+    /// As [`Decoder::write_pieces`], as [`Detached::write_json`].
+    pub fn write_pieces(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        self.0.pieces(raw, parts, position, options, sink).unwrap_or_else(|sink| {
+            let mut out = Vec::new();
+            let written = self.write_json(raw, parts, position, options, &mut out);
+            written.map_err(|reject| Unwritten::Rejected(Box::new(reject)))?;
+            sink(&out).map_err(Unwritten::Output)
+        })
     }
 
     /// Appends every record of a stretch as one JSON object a line, and the rejects to `rejects`. Answers how far it counted:

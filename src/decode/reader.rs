@@ -141,6 +141,14 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
+    /// How many records filters have left out so far.
+    pub fn left_out(&self) -> u64 {
+        match &self.inner {
+            Inner::Cobol(reader) => reader.left_out(),
+            _ => 0,
+        }
+    }
+
     /// The next records of about so many bytes, not yet told apart, for [`Detached`](super::Detached) to read and
     /// write; `None` where [`next`](Reader::next) has to go on. The reader does not count their records and lines.
     pub fn stretch(&mut self, size: usize) -> Result<Option<Stretch>, StreamFault> {

@@ -37,6 +37,56 @@ impl SourceText {
     }
 }
 
+/// The text of a file that people wrote (copybook, list of fields, table): UTF-8 with a byte order mark or without, UTF-16
+/// by its byte order mark or because every other byte is zero, or else ISO 8859-1, in which every byte is a character.
+pub fn text_of(bytes: Vec<u8>) -> String {
+    let units = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        String::from_utf16_lossy(&units)
+    };
+    let zeros = |at: usize| bytes.len() >= 4 && bytes.iter().skip(at).step_by(2).take(64).all(|byte| *byte == 0);
+    match bytes.as_slice() {
+        [0xFF, 0xFE, rest @ ..] => units(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => units(rest, u16::from_be_bytes),
+        all if zeros(1) && !zeros(0) => units(all, u16::from_le_bytes),
+        all if zeros(0) && !zeros(1) => units(all, u16::from_be_bytes),
+        _ => {
+            let text = String::from_utf8(bytes)
+                .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect());
+            match text.strip_prefix('\u{feff}') {
+                Some(text) => text.to_owned(),
+                None => text,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod text_tests {
+    use super::text_of;
+
+    #[test]
+    fn texts_in_the_encodings_of_editors() {
+        let text = "# f\u{fc}r\nSKU,1,12\n";
+        let utf16 = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        let (little, big) = (utf16(u16::to_le_bytes), utf16(u16::to_be_bytes));
+        let marked = |mark: &[u8], bytes: &[u8]| [mark, bytes].concat();
+        for bytes in [
+            text.as_bytes().to_vec(),
+            marked(b"\xEF\xBB\xBF", text.as_bytes()),
+            text.chars().map(|char| char as u8).collect(),
+            marked(b"\xFF\xFE", &little),
+            marked(b"\xFE\xFF", &big),
+            little,
+            big,
+        ] {
+            assert_eq!(text_of(bytes), text);
+        }
+        assert_eq!(text_of(Vec::new()), "");
+        assert_eq!(text_of(vec![0; 9]), "\0".repeat(9));
+    }
+}
+
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {

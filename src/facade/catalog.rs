@@ -131,9 +131,11 @@ pub(super) mod tests {
     use super::{Catalog, Published};
     use crate::facade::route::Target;
     use crate::http::Caller;
+    use crate::http::clients::{Client, ClientConfig};
     use crate::mapping::{Exposure, FieldType, QueryField};
     use crate::record::ResourceId;
     use serde_json::json;
+    use std::sync::Arc;
 
     fn field(path: &str, field_type: FieldType) -> QueryField {
         QueryField { path: path.to_owned(), field_type }
@@ -181,7 +183,8 @@ pub(super) mod tests {
         let missing = find(2, "orders").unwrap_err().into_response("/", "id").into_body();
         assert!(String::from_utf8(missing).unwrap().contains("there is /v1/orders, /v3/orders"));
         assert_eq!(catalog.len(), 3);
-        let caller = Caller { id: "1".into(), name: "web".into(), scopes: vec!["orders:read".into()] };
+        let client = Arc::new(Client::new("web", &ClientConfig::default()));
+        let caller = Caller { id: "1".into(), name: "web".into(), scopes: vec!["orders:read".into()], client };
         let index = catalog.index(Some(1), &caller);
         assert_eq!(index["resources"].as_array().map(Vec::len), Some(1), "{index}");
         assert_eq!(index["resources"][0]["href"], "/v1/orders");

@@ -1,5 +1,6 @@
 //! `GET /v1/{resource}/{key}` of a resource whose answers come from its backend.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -11,8 +12,7 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::{Facade, accept, cache_control, conditional, record};
-use crate::gate::Priority;
-use crate::http::{Caller, Problem, Reason};
+use crate::http::{Caller, Problem, Reason, gate_problem};
 use crate::pipeline::live::{Ask, BackendHealth, Fetched, Forward, LiveError, Reading, Trouble};
 
 /// The field that says what a caller would like (RFC 7240).
@@ -29,7 +29,14 @@ const FIELDS: usize = 16;
 
 /// Who asks, as the gate knows it.
 pub(super) fn ask_of(caller: &Caller) -> Ask {
-    Ask { client: caller.name.as_str().into(), weight: 1, priority: Priority::Normal, patience: None }
+    let client = &caller.client;
+    Ask {
+        client: Arc::clone(&client.name),
+        weight: client.weight,
+        priority: client.priority,
+        most: client.max_in_flight,
+        patience: None,
+    }
 }
 
 pub(super) async fn answer(
@@ -158,10 +165,7 @@ fn server_timing(fetched: &Fetched) -> HeaderValue {
 fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
     let sentence = error.to_string();
     match error {
-        LiveError::Refused { reason } => {
-            let again = reason.retry_after().map_or(1, whole_seconds);
-            Reason::BackendUnavailable.because(sentence).why(reason.as_str()).retry_after(again)
-        }
+        LiveError::Refused { reason } => gate_problem(reason),
         LiveError::Timeout { .. } => Reason::BackendTimeout
             .because(sentence)
             .why("timeout")
@@ -207,9 +211,4 @@ fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
         LiveError::Reloaded => Reason::Unavailable.because(sentence).retry_after(1),
         LiveError::Internal { message } => Problem::internal(message),
     }
-}
-
-/// Rounded up, and at least one: asking sooner would be too soon.
-fn whole_seconds(time: Duration) -> u32 {
-    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }

@@ -1,7 +1,7 @@
 //! The REST API over what is staged.
 //!
 //! A request goes through named stages in one function, [`Facade::handle`]: which route, which method, who
-//! calls, which resource, may they; then the route's own module asks staging and writes the answer. What is
+//! calls and have they asked too often, which resource, may they; then the route's own module asks staging and writes the answer. What is
 //! around it (limits, time, panics, problems, ids, metrics) is the edge's work in `http`.
 //!
 //! The facade is built from [`Exposure`]s, a [`Staging`], and [`Live`] for what is answered from a backend; it knows no
@@ -40,8 +40,8 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
 use crate::http::{
-    AuthConfig, Authenticator, Caller, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig, json_answer,
-    parameters,
+    AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig,
+    Visitor, json_answer, parameters,
 };
 use crate::mapping::{Exposure, Mode};
 use crate::pipeline::live::Live;
@@ -64,6 +64,8 @@ pub struct Setup {
     pub server: ServerConfig,
     /// `[auth]`.
     pub auth: AuthConfig,
+    /// Whose requests they are; shared with the console.
+    pub clients: Arc<Clients>,
     /// Seals cursors; the same after a restart, and on every replica.
     pub cursor_secret: [u8; 32],
     /// Where requests are counted.
@@ -90,14 +92,14 @@ pub struct Facade {
 impl Facade {
     /// A facade with nothing published: not ready yet.
     pub fn new(setup: Setup) -> Facade {
-        let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth);
+        let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, Arc::clone(&setup.clients));
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
             catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
             staging: setup.staging,
             authenticator,
             seal: Seal::new(setup.cursor_secret),
-            edge: Edge::new(Limits::from(&setup.server), hosts),
+            edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
             routes: RouteTable::new(&setup.metrics),
             health: setup.health,
             live: setup.live,
@@ -113,7 +115,7 @@ impl Facade {
     }
 
     /// The way of a request, stage by stage.
-    async fn handle(&self, request: &Parts, route: Route<'_>) -> Result<Response, Problem> {
+    async fn handle(&self, request: &Parts, route: Route<'_>, visitor: &Visitor) -> Result<Response, Problem> {
         if let Route::Unknown = route {
             return Err(no_such_path());
         }
@@ -131,6 +133,7 @@ impl Facade {
             _ => {}
         }
         let caller = self.authenticator.caller(&request.headers).await?;
+        visitor.enter(&caller.client)?;
         if let Route::Backends = route {
             return json_answer(&live::backends(&self.live.backends().await));
         }
@@ -183,7 +186,8 @@ async fn answer(State(facade): State<Arc<Facade>>, request: Request) -> Response
     let (request, _body) = request.into_parts();
     let route = Route::of(request.uri.path());
     let metrics = facade.routes.metrics(&route);
-    facade.edge.run(&request, metrics, facade.handle(&request, route)).await
+    let visitor = Visitor::default();
+    facade.edge.run(&request, metrics, &visitor, facade.handle(&request, route, &visitor)).await
 }
 
 fn options() -> Response {

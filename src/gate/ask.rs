@@ -34,6 +34,7 @@ pub struct Ask {
     pub(super) wait: Option<Duration>,
     pub(super) patience: Option<Duration>,
     pub(super) longest: Option<Duration>,
+    pub(super) most: Option<usize>,
 }
 
 impl Ask {
@@ -48,6 +49,7 @@ impl Ask {
             wait: None,
             patience: None,
             longest: None,
+            most: None,
         }
     }
 
@@ -56,6 +58,13 @@ impl Ask {
     #[must_use]
     pub fn of(mut self, client: impl Into<Arc<str>>, weight: u32, priority: Priority) -> Ask {
         (self.client, self.weight, self.priority) = (client.into(), weight, priority);
+        self
+    }
+
+    /// Refused when the client has so many places already, held or waited for; as many as there are with `None`.
+    #[must_use]
+    pub fn at_most(mut self, most: Option<usize>) -> Ask {
+        self.most = most;
         self
     }
 

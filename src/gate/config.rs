@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::Adapt;
+use super::calendar::Calendar;
 use super::core::{BreakerSettings, Limits};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
@@ -29,6 +31,13 @@ pub static SECTION: Section = Section {
             doc: "how long a call may wait for a place; the queue is as long as the backend serves in this time",
         },
         Key {
+            name: "order",
+            shape: "\"oldest-first\" | \"newest-first\"",
+            presence: Presence::Default("\"oldest-first\""),
+            doc: "which of a client's waiting calls goes first; the newest only where callers never hang up, for elsewhere \
+                  those are served who are about to leave",
+        },
+        Key {
             name: "settle",
             shape: "duration",
             presence: Presence::Default("\"5s\""),
@@ -41,10 +50,30 @@ pub static SECTION: Section = Section {
             doc: "share of the cap that scheduled runs may use, 0 to 1; always at least one place",
         },
         Key {
+            name: "adaptive",
+            shape: "\"off\" | \"shadow\" | \"on\"",
+            presence: Presence::Default("\"off\""),
+            doc: "whether the calls in flight follow how the backend bears them, from `min_in_flight` up to \
+                  `max_in_flight`: fewer when calls are lost or much slower than in calm times; in the shadow it is only \
+                  shown what they would be",
+        },
+        Key {
+            name: "min_in_flight",
+            shape: "integer",
+            presence: Presence::Default("1"),
+            doc: "with `adaptive`: what it begins with, and never goes below; 1 to 10000",
+        },
+        Key {
             name: "breaker",
             shape: "table",
             presence: Presence::Optional,
             doc: "when to leave the backend alone for a while: see below",
+        },
+        Key {
+            name: "calendar",
+            shape: "array of tables",
+            presence: Presence::Optional,
+            doc: "when the backend is not called at all, like `[{ closed = \"02:00-04:30\", zone = \"Europe/Berlin\", reason = \"nightly batch\" }]`: see below",
         },
         Key {
             name: "retry",
@@ -159,12 +188,20 @@ pub struct Config {
     pub queue: usize,
     /// How long they may wait.
     pub queue_timeout: Duration,
+    /// Of a client's calls the newest goes first, instead of the oldest. Bad where callers hang up.
+    pub newest_first: bool,
     /// How long a call without a seen end keeps its place.
     pub settle: Duration,
     /// Share of the cap for scheduled runs.
     pub sync_share: f64,
+    /// Whether the limit moves below the cap.
+    pub adaptive: Adapt,
+    /// What it does not go below; more than the cap is the cap.
+    pub min_in_flight: usize,
     /// When to leave the backend alone.
     pub breaker: Breaker,
+    /// When it is not called at all.
+    pub calendar: Calendar,
     /// When a call is tried again. Whoever calls sees to it: the gate has only new calls.
     pub retry: Retry,
 }
@@ -176,9 +213,13 @@ impl Default for Config {
             max_in_flight: 4,
             queue: 256,
             queue_timeout: Duration::from_millis(500),
+            newest_first: false,
             settle: Duration::from_secs(5),
             sync_share: 0.5,
+            adaptive: Adapt::Off,
+            min_in_flight: 1,
             breaker: Breaker::default(),
+            calendar: Calendar::default(),
             retry: Retry::default(),
         }
     }
@@ -190,12 +231,21 @@ impl Config {
         let max_in_flight = table.integer("max_in_flight", 1..=10_000);
         let queue = table.integer("queue", 0..=100_000);
         let queue_timeout = table.duration("queue_timeout");
+        let newest_first = table.one_of("order", &[("oldest-first", false), ("newest-first", true)]);
         let settle = table.duration("settle");
         let sync_share = table.fraction("sync_share");
+        let adaptive = table.one_of("adaptive", Adapt::WORDS);
+        let min_in_flight = table.integer("min_in_flight", 1..=10_000);
+        if let (Some(min), Some(max), Some(node)) = (min_in_flight, max_in_flight, table.get("min_in_flight"))
+            && min > max
+        {
+            table.fail(node.fault(format!("`min_in_flight` = {min} is more than `max_in_flight` = {max}")));
+        }
         let breaker = match table.table("breaker", &BREAKER) {
             Some(breaker) => Breaker::read(&breaker),
             None => (!table.has("breaker")).then(Breaker::default),
         };
+        let calendar = Calendar::read(table);
         let retry = match table.table("retry", &RETRY) {
             Some(retry) => Retry::read(&retry),
             None => (!table.has("retry")).then(Retry::default),
@@ -204,9 +254,13 @@ impl Config {
             max_in_flight: usize::try_from(max_in_flight?).ok()?,
             queue: usize::try_from(queue?).ok()?,
             queue_timeout: queue_timeout?,
+            newest_first: newest_first?,
             settle: settle?,
             sync_share: sync_share?,
+            adaptive: adaptive?,
+            min_in_flight: usize::try_from(min_in_flight?).ok()?,
             breaker: breaker?,
+            calendar: calendar?,
             retry: retry?,
         })
     }
@@ -218,9 +272,12 @@ impl Config {
             max_in_flight: self.max_in_flight,
             sync_places: self.sync_places(),
             queue: self.queue,
+            newest_first: self.newest_first,
             target_wait: self.queue_timeout,
             settle: self.settle,
             breaker: BreakerSettings { failures, window, cool_down },
+            adapt: self.adaptive,
+            min_in_flight: self.min_in_flight,
         }
     }
 
@@ -228,5 +285,45 @@ impl Config {
     fn sync_places(&self) -> usize {
         let share = (self.max_in_flight as f64 * self.sync_share).floor() as usize;
         share.clamp(1, self.max_in_flight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Faults, SourceText, parse};
+    use std::path::Path;
+
+    fn read(text: &str) -> (Option<Config>, String) {
+        let source = SourceText::new(Path::new("t.toml"), text.to_owned());
+        let faults = Faults::new();
+        let root = parse(&source, &faults);
+        let config = Table::new(&root, &SECTION, &faults).and_then(|table| Config::read(&table));
+        let faults: Vec<_> = faults.into_sorted().iter().map(ToString::to_string).collect();
+        (config, faults.join("\n"))
+    }
+
+    #[test]
+    fn the_keys_default_to_the_default() {
+        assert_eq!(read(""), (Some(Config::default()), String::new()));
+    }
+
+    #[test]
+    fn reads_what_the_limit_and_the_order_are_to_be() {
+        let (config, faults) =
+            read("max_in_flight = 8\nadaptive = \"shadow\"\nmin_in_flight = 2\norder = \"newest-first\"");
+        let config = config.unwrap();
+        assert_eq!((config.adaptive, config.min_in_flight, config.newest_first), (Adapt::Shadow, 2, true), "{faults}");
+        let limits = config.limits();
+        assert_eq!((limits.adapt, limits.min_in_flight, limits.newest_first), (Adapt::Shadow, 2, true));
+    }
+
+    #[test]
+    fn a_floor_above_the_cap_is_a_fault() {
+        for text in ["max_in_flight = 8\nmin_in_flight = 9", "min_in_flight = 5"] {
+            assert!(read(text).1.contains("is more than `max_in_flight`"), "{text}");
+        }
+        assert!(read("adaptive = \"yes\"").1.contains("is not one of"));
+        assert!(read("min_in_flight = 0").1.contains("outside"));
     }
 }

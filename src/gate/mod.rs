@@ -13,13 +13,20 @@
 //! What is decided is in `core`, without clock, lock or task; here it meets them. The gate knows no backend, no protocol
 //! and no database.
 
+mod adapt;
 mod ask;
+pub mod calendar;
+mod closure;
 mod config;
 mod core;
+pub mod history;
 mod lane;
 mod permit;
 mod refused;
+mod share;
+pub mod simulate;
 mod slots;
+pub mod tuning;
 
 use std::collections::HashMap;
 use std::io;
@@ -32,11 +39,16 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use self::core::{Arrival, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
+pub use adapt::Adapt;
 pub use ask::{Ask, Priority};
+pub use closure::{Closure, Freeze, Hours};
 pub use config::{BREAKER, Breaker, Config, RETRY, Retry, SECTION};
+use history::{Note, PastCall};
 pub use lane::Lane;
+use permit::Held;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
+use share::Shares;
 use slots::{Slot, Slots, Term, WallTime};
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
@@ -47,6 +59,14 @@ pub trait Observer: Send + Sync {
     fn refused(&self, reason: Refused);
     /// A call ended, answered or not, after this time with a permit.
     fn ended(&self, answered: bool, held: Duration);
+    /// Whether it wants to be told of each call as a whole.
+    fn keeps_record(&self) -> bool {
+        false
+    }
+    /// A call is over, in whatever way; told to those who keep a record.
+    fn passed(&self, call: PastCall) {
+        drop(call);
+    }
 }
 
 /// How a gate stands.
@@ -56,6 +76,14 @@ pub struct Status {
     pub backend: String,
     /// The cap.
     pub max_in_flight: usize,
+    /// Whether the cap follows the backend.
+    pub adaptive: Adapt,
+    /// Where it would be if so, from `min_in_flight` to the cap; `None` when it is off.
+    pub adaptive_limit: Option<usize>,
+    /// The calls that may be in flight now: fewer than the cap while the backend comes back, none while it is closed.
+    pub limit: usize,
+    /// Whether the gate is shut by the calendar or by an operator, and when next.
+    pub hours: Hours,
     /// Calls the backend is answering, by lane in the order of [`Lane::ALL`].
     pub active: [usize; Lane::COUNT],
     /// Calls whose end nobody saw, not yet settled.
@@ -99,6 +127,9 @@ pub struct Gate {
     state: Mutex<State>,
     /// The places as all processes of the machine see them.
     slots: Option<Mutex<Slots>>,
+    shares: Arc<Shares>,
+    /// Rings when the gate opens.
+    opened: Notify,
     /// A call lingers from now on: whoever waits has to look when its place comes back.
     lingers: Notify,
 }
@@ -108,10 +139,20 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 type Answer = Result<Permit, Refused>;
 
+/// What comes of asking.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, on the stack")]
+enum Asked {
+    Answered(Answer),
+    /// Until then.
+    Waits(Ticket, oneshot::Receiver<Answer>, Moment),
+}
+
 struct State {
     config: Config,
     core: Core,
     waiting: HashMap<Ticket, oneshot::Sender<Answer>>,
+    freeze: Option<Freeze>,
+    hours: Hours,
     high_water: usize,
     granted: u64,
     refused: u64,
@@ -162,6 +203,8 @@ impl Gate {
             core: Core::new(config.limits()),
             config,
             waiting: HashMap::new(),
+            freeze: None,
+            hours: Hours::default(),
             high_water: 0,
             granted: 0,
             refused: 0,
@@ -174,6 +217,8 @@ impl Gate {
             began,
             state: Mutex::new(state),
             slots,
+            shares: Arc::default(),
+            opened: Notify::new(),
             lingers: Notify::new(),
         })
     }
@@ -209,17 +254,30 @@ impl Gate {
     pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let asked = self.now();
         let (wait, longest) = (ask.wait, ask.longest);
-        let result = match self.wait_for_place(ask).await {
-            Ok(permit) => self.wait_for_slot(permit, asked, wait, longest).await,
+        let note = Note::take(self.observer.as_ref(), &ask, self.wall_time(asked));
+        let result = match self.shares.enter(&ask.client, ask.most, asked) {
+            Ok(share) => match self.wait_for_place(ask).await {
+                Ok(mut permit) => {
+                    permit.holds.share = share;
+                    self.wait_for_slot(permit, asked, wait, longest).await
+                }
+                Err(refused) => Err(refused),
+            },
             Err(refused) => Err(refused),
         };
-        if let Err(reason) = &result {
-            self.state.lock().refused += 1;
-            if let Some(observer) = &self.observer {
-                observer.refused(*reason);
+        match result {
+            Ok(permit) => Ok(permit.noted(note)),
+            Err(reason) => {
+                self.state.lock().refused += 1;
+                if let Some(observer) = &self.observer {
+                    observer.refused(reason);
+                }
+                if let Some(note) = note {
+                    note.refused(reason);
+                }
+                Err(reason)
             }
         }
-        result
     }
 
     fn now(&self) -> Moment {
@@ -233,36 +291,12 @@ impl Gate {
 
     async fn wait_for_place(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let now = self.now();
-        let (ticket, mut answer, wait_until) = {
-            let mut state = self.state.lock();
-            let wait_until = now.saturating_add(ask.wait.unwrap_or(state.config.queue_timeout));
-            let ask = core::Ask {
-                lane: ask.lane,
-                client: ask.client,
-                weight: ask.weight,
-                priority: ask.priority,
-                serial: ask.serial,
-                wait_until,
-                answer_by: ask.patience.map(|patience| now.saturating_add(patience)),
-            };
-            let mut verdicts = Vec::new();
-            let arrival = state.core.arrive(ask, now, &mut verdicts);
-            // These are refusals only: whoever has come makes nobody go.
-            let untaken = state.deliver(self, verdicts);
-            debug_assert!(untaken.iter().all(Result::is_err));
-            match arrival {
-                Arrival::Granted(grant) => {
-                    state.granted += 1;
-                    state.high_water = state.high_water.max(state.core.in_flight());
-                    return Ok(Permit::new(Arc::clone(self), grant));
-                }
-                Arrival::Refused(refused) => return Err(refused),
-                Arrival::Queued(ticket) => {
-                    let (sender, answer) = oneshot::channel();
-                    state.waiting.insert(ticket, sender);
-                    (ticket, answer, wait_until)
-                }
-            }
+        let (untaken, place) = self.ask(ask, now);
+        // Permits among them are given back; that needs the lock.
+        drop(untaken);
+        let (ticket, mut answer, wait_until) = match place {
+            Asked::Answered(answer) => return answer,
+            Asked::Waits(ticket, answer, wait_until) => (ticket, answer, wait_until),
         };
         let mut place = Place { gate: self, ticket, why: Leaving::Gone };
         loop {
@@ -290,6 +324,38 @@ impl Gate {
         }
     }
 
+    /// Asks for a place. Answers also what nobody takes any more, to be dropped outside the lock.
+    fn ask(self: &Arc<Self>, ask: Ask, now: Moment) -> (Vec<Answer>, Asked) {
+        let mut state = self.state.lock();
+        let wait_until = now.saturating_add(ask.wait.unwrap_or(state.config.queue_timeout));
+        let ask = core::Ask {
+            lane: ask.lane,
+            client: ask.client,
+            weight: ask.weight,
+            priority: ask.priority,
+            serial: ask.serial,
+            wait_until,
+            answer_by: ask.patience.map(|patience| now.saturating_add(patience)),
+        };
+        let mut verdicts = Vec::new();
+        let arrival = state.core.arrive(ask, now, &mut verdicts);
+        let untaken = state.deliver(self, verdicts);
+        let asked = match arrival {
+            Arrival::Granted(grant) => {
+                state.granted += 1;
+                state.high_water = state.high_water.max(state.core.in_flight());
+                Asked::Answered(Ok(Permit::new(Arc::clone(self), grant)))
+            }
+            Arrival::Refused(refused) => Asked::Answered(Err(refused)),
+            Arrival::Queued(ticket) => {
+                let (sender, answer) = oneshot::channel();
+                state.waiting.insert(ticket, sender);
+                Asked::Waits(ticket, answer, wait_until)
+            }
+        };
+        (untaken, asked)
+    }
+
     /// Waits until a place is not another process's.
     async fn wait_for_slot(
         &self,
@@ -301,13 +367,17 @@ impl Gate {
         let Some(slots) = &self.slots else { return Ok(permit) };
         loop {
             let (cap, settle, patience) = {
-                let config = &self.state.lock().config;
+                let state = self.state.lock();
+                if let Some(refused) = state.core.shut_out(self.now()) {
+                    return Err(refused);
+                }
+                let config = &state.config;
                 (config.max_in_flight, config.settle, wait.unwrap_or(config.queue_timeout))
             };
             let taken = slots.lock().take(cap, Term { longest, settle }, self.wall_time(self.now()));
             match taken {
                 Ok(Some(slot)) => {
-                    permit.slot = Some(slot);
+                    permit.holds.slot = Some(slot);
                     return Ok(permit);
                 }
                 Ok(None) if self.now() >= asked.saturating_add(patience) => return Err(Refused::Deadline),
@@ -343,10 +413,14 @@ impl Gate {
     }
 
     /// Gives a place back; a call whose end nobody saw lingers first.
-    fn release(self: &Arc<Self>, grant: &Grant, slot: Option<Slot>, end: End, caller_stayed: bool) {
+    fn release(self: &Arc<Self>, grant: &Grant, held: Held, end: End, caller_stayed: bool) {
         let now = self.now();
+        let Held { slot, share, note } = held;
         if let Some(slot) = slot {
             self.give_back(slot, end, now);
+        }
+        if let Some(share) = share.filter(|_| matches!(end, End::Lost | End::Unseen)) {
+            share.linger(now + self.config().settle);
         }
         self.state.lock().core.end(grant, end, caller_stayed, now);
         if matches!(end, End::Lost | End::Unseen) {
@@ -354,6 +428,9 @@ impl Gate {
         }
         if let Some(observer) = self.observer.as_ref().filter(|_| end != End::Unused) {
             observer.ended(matches!(end, End::Answered | End::Failed), permit::held(grant, now));
+        }
+        if let Some(note) = note {
+            note.served(grant.granted.saturating_sub(grant.asked), permit::held(grant, now), end);
         }
         self.pump();
     }
@@ -369,6 +446,10 @@ impl Gate {
         Status {
             backend: self.backend.clone(),
             max_in_flight: state.config.max_in_flight,
+            adaptive: state.config.adaptive,
+            adaptive_limit: state.core.adaptive_limit(),
+            limit: state.core.limit(),
+            hours: state.hours.clone(),
             active: state.core.active(),
             lingering: state.core.lingering(),
             queued: state.core.queued(),
@@ -402,9 +483,14 @@ struct Place<'g> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut state = self.gate.state.lock();
-        state.waiting.remove(&self.ticket);
-        state.core.leave(self.ticket, self.why, self.gate.now());
+        let stood_in_the_way = {
+            let mut state = self.gate.state.lock();
+            state.waiting.remove(&self.ticket);
+            state.core.leave(self.ticket, self.why, self.gate.now())
+        };
+        if stood_in_the_way {
+            self.gate.pump();
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use super::core::{End, Grant, Moment};
+use super::history::Note;
+use super::share::Share;
 use super::slots::Slot;
 use super::{Gate, Lane};
 
@@ -16,13 +18,23 @@ use super::{Gate, Lane};
 pub struct Permit {
     gate: Arc<Gate>,
     grant: Grant,
-    /// The place as other processes see it.
-    pub(super) slot: Option<Slot>,
+    pub(super) holds: Held,
     caller_left: AtomicBool,
     /// How the last call stands, and with it the permit.
     stage: AtomicU8,
     /// A call of this permit has failed.
     failed: AtomicBool,
+}
+
+/// What goes back with a permit.
+#[derive(Default)]
+pub(super) struct Held {
+    /// The place as other processes see it.
+    pub(super) slot: Option<Slot>,
+    /// Of a client that may only have so many.
+    pub(super) share: Option<Share>,
+    /// What is told of the call when it is over.
+    pub(super) note: Option<Note>,
 }
 
 const UNUSED: u8 = 0;
@@ -41,11 +53,17 @@ impl Permit {
         Permit {
             gate,
             grant,
-            slot: None,
+            holds: Held::default(),
             caller_left: AtomicBool::new(false),
             stage: AtomicU8::new(UNUSED),
             failed: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with what is to be told of it.
+    pub(super) fn noted(mut self, note: Option<Note>) -> Permit {
+        self.holds.note = note;
+        self
     }
 
     /// The lane it was granted in.
@@ -72,6 +90,9 @@ impl Permit {
     /// callers stay.
     pub fn caller_left(&self) {
         if !self.caller_left.swap(true, Ordering::AcqRel) {
+            if let Some(note) = &self.holds.note {
+                note.caller_left();
+            }
             self.gate.caller_left(&self.grant);
         }
     }
@@ -105,8 +126,8 @@ impl Drop for Permit {
             _ => End::Unseen,
         };
         let stayed = !self.caller_left.load(Ordering::Acquire);
-        let slot = self.slot.take();
-        self.gate.release(&self.grant, slot, end, stayed);
+        let held = std::mem::take(&mut self.holds);
+        self.gate.release(&self.grant, held, end, stayed);
     }
 }
 

@@ -27,6 +27,15 @@ pub enum Refused {
         /// When it is tried again.
         retry_after: Duration,
     },
+    /// The client has as many places as it may have.
+    #[error("the client has as many calls at the backend, or waiting for it, as it may have")]
+    ClientBusy,
+    /// The backend is not called now: by its calendar, or because an operator has frozen it.
+    #[error("the backend is closed at this time, by its calendar or by an operator")]
+    Window {
+        /// When it is called again; `None` when nobody knows.
+        retry_after: Option<Duration>,
+    },
     /// The files that stand for the places cannot be locked; the log says why.
     #[error("the places of the backend's gate cannot be locked; the log says why")]
     Unmarked,
@@ -43,6 +52,8 @@ impl Refused {
             Refused::TooLong { .. } => "too_long",
             Refused::Deadline => "deadline",
             Refused::BreakerOpen { .. } => "breaker_open",
+            Refused::ClientBusy => "client_busy",
+            Refused::Window { .. } => "closed_window",
             Refused::Unmarked => "unmarked",
             Refused::Closed => "closed",
         }
@@ -54,8 +65,14 @@ impl Refused {
             Refused::QueueFull { retry_after }
             | Refused::TooLong { retry_after }
             | Refused::BreakerOpen { retry_after } => Some(retry_after),
-            Refused::Deadline | Refused::Unmarked | Refused::Closed => None,
+            Refused::Window { retry_after } => retry_after,
+            Refused::Deadline | Refused::ClientBusy | Refused::Unmarked | Refused::Closed => None,
         }
+    }
+
+    /// Whether it is the client's own doing, whatever others do: a 429, not a 503.
+    pub const fn is_of_client(self) -> bool {
+        matches!(self, Refused::ClientBusy)
     }
 }
 

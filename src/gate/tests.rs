@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Breaker, Config, Gate, Lane, Refused};
+use super::{Adapt, Ask, Config, Gate, Lane, Refused};
 
 fn config(max_in_flight: usize, queue: usize) -> Config {
     Config {
@@ -15,8 +15,7 @@ fn config(max_in_flight: usize, queue: usize) -> Config {
         queue_timeout: Duration::from_millis(500),
         settle: Duration::from_secs(5),
         sync_share: 0.5,
-        breaker: Breaker::default(),
-        retry: super::Retry::default(),
+        ..Config::default()
     }
 }
 
@@ -241,4 +240,148 @@ async fn two_processes_keep_one_cap_and_neither_waits_for_ever() {
     let fourth = command.acquire(Lane::Interactive, None).await;
     assert!(fourth.is_ok());
     drop((first, fourth));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_a_serial_key_lets_the_next_go() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let order = || Ask::new(Lane::Interactive).serial("7").wait(Duration::from_secs(60));
+    let asks = |ask| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move { gate.admit(ask).await })
+    };
+    let held = gate.admit(order()).await.unwrap();
+    let first = asks(order());
+    tokio::task::yield_now().await;
+    let second = asks(order());
+    tokio::task::yield_now().await;
+    let third = asks(order());
+    tokio::task::yield_now().await;
+    first.abort();
+    assert!(first.await.is_err_and(|error| error.is_cancelled()));
+    drop(held);
+    let second = second.await.unwrap().expect("it is its turn");
+    assert_eq!(gate.status().queued.iter().sum::<usize>(), 1);
+    second.begin().answered();
+    drop(second);
+    assert!(third.await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_shows_the_limit_that_follows_the_backend() {
+    let adaptive = |adaptive| Config { adaptive, min_in_flight: 2, ..config(8, 10) };
+    let gate = Gate::new("erp", adaptive(Adapt::Off), None);
+    assert_eq!((gate.status().adaptive, gate.status().adaptive_limit), (Adapt::Off, None));
+    gate.reconfigure(adaptive(Adapt::Shadow));
+    assert_eq!((gate.status().adaptive, gate.status().adaptive_limit), (Adapt::Shadow, Some(8)));
+    let gate = Gate::new("erp", adaptive(Adapt::On), None);
+    assert_eq!(gate.status().adaptive_limit, Some(2));
+    let _held =
+        [gate.acquire(Lane::Interactive, None).await.unwrap(), gate.acquire(Lane::Interactive, None).await.unwrap()];
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    assert_eq!(gate.status().max_in_flight, 8);
+}
+
+fn moment(text: &str) -> jiff::Timestamp {
+    text.parse().unwrap()
+}
+
+fn freeze(until: Option<&str>) -> super::Freeze {
+    let since = moment("2026-01-10T12:00:00Z");
+    super::Freeze { reason: "stock taking".to_owned(), since, until: until.map(moment) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_gate_refuses_all_lanes_until_its_end_and_lets_running_calls_finish() {
+    let gate = Gate::new("erp", config(1, 10), None);
+    let running = gate.acquire(Lane::Interactive, None).await.unwrap();
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.acquire(Lane::Operator, Some(Duration::from_secs(60))).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    gate.set_freeze(Some(freeze(Some("2026-01-10T12:10:00Z"))));
+    let hours = gate.tick(moment("2026-01-10T12:00:30Z"));
+    assert_eq!(hours.changes_at(), Some(moment("2026-01-10T12:10:00Z")));
+    let until = |seconds| Refused::Window { retry_after: Some(Duration::from_secs(seconds)) };
+    assert_eq!(waiting.await.unwrap(), Err(until(570)));
+    tokio::time::sleep(Duration::from_secs(70)).await;
+    for lane in Lane::ALL {
+        assert_eq!(gate.acquire(lane, None).await.err(), Some(until(500)), "{lane:?}");
+    }
+    let status = gate.status();
+    assert_eq!((status.limit, status.max_in_flight, status.in_flight()), (0, 1, 1));
+    running.begin().answered();
+    drop(running);
+    assert_eq!((gate.status().in_flight(), gate.shut_out()), (0, Some(until(500))));
+
+    // The wall clock was put forward by five minutes meanwhile: the end comes sooner.
+    gate.tick(moment("2026-01-10T12:06:40Z"));
+    assert_eq!(gate.acquire(Lane::Health, None).await.err(), Some(until(200)));
+    let opened = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.opened().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!opened.is_finished());
+    assert_eq!(gate.tick(moment("2026-01-10T12:10:00Z")).closed, None);
+    opened.await.unwrap();
+    assert!(gate.acquire(Lane::Sync, None).await.is_ok());
+    // It was put back: the freeze holds again.
+    gate.tick(moment("2026-01-10T12:09:00Z"));
+    assert_eq!(gate.acquire(Lane::Health, None).await.err(), Some(until(60)));
+    // Without an end nobody is told one.
+    gate.set_freeze(Some(freeze(None)));
+    gate.tick(moment("2026-01-10T12:09:00Z"));
+    assert_eq!(gate.acquire(Lane::Health, None).await.err(), Some(Refused::Window { retry_after: None }));
+    gate.set_freeze(None);
+    gate.tick(moment("2026-01-10T12:09:00Z"));
+    assert!(gate.acquire(Lane::Health, None).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_closed_time_calls_go_slowly_at_first_also_without_a_breaker() {
+    for failures in [0, 5] {
+        let breaker = super::Breaker { failures, ..super::Breaker::default() };
+        let gate = Gate::new("erp", super::Config { breaker, ..config(5, 10) }, None);
+        gate.set_freeze(Some(freeze(Some("2026-01-10T12:10:00Z"))));
+        gate.tick(moment("2026-01-10T12:00:00Z"));
+        gate.tick(moment("2026-01-10T12:10:00Z"));
+        let mut limits = vec![gate.status().limit];
+        for _ in 0..7 {
+            let permit = gate.acquire(Lane::Interactive, None).await.unwrap();
+            permit.begin().answered();
+            drop(permit);
+            limits.push(gate.status().limit);
+        }
+        // One place; two after one good call, four after two more, then after four the whole cap.
+        assert_eq!(limits, [1, 2, 2, 4, 4, 4, 4, 5], "{failures}");
+        // Only closing begins anew.
+        gate.tick(moment("2026-01-10T12:11:00Z"));
+        assert_eq!(gate.status().limit, 5);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_keeps_the_hours_of_its_calendar() {
+    let source = crate::diagnostic::SourceText::new(
+        std::path::Path::new("t.toml"),
+        "max_in_flight = 2\ncalendar = [{ closed = \"02:00-04:30\", zone = \"Europe/Berlin\", reason = \"batch\" }]"
+            .to_owned(),
+    );
+    let faults = crate::diagnostic::Faults::new();
+    let root = crate::diagnostic::parse(&source, &faults);
+    let read = super::Config::read(&crate::diagnostic::Table::new(&root, &super::SECTION, &faults).unwrap());
+    let gate = Gate::new("erp", read.unwrap(), None);
+    // 2026-01-10 02:00 in Berlin is 01:00 UTC.
+    assert_eq!(gate.tick(moment("2026-01-10T00:59:59Z")).changes_at(), Some(moment("2026-01-10T01:00:00Z")));
+    assert!(gate.acquire(Lane::Health, None).await.is_ok());
+    let hours = gate.tick(moment("2026-01-10T01:00:00Z"));
+    let refused = Refused::Window { retry_after: Some(Duration::from_secs(150 * 60)) };
+    assert_eq!(gate.acquire(Lane::Health, None).await.err(), Some(refused));
+    assert_eq!(
+        (hours.closed.unwrap().reason, gate.hours().next.unwrap().from),
+        ("batch".to_owned(), moment("2026-01-11T01:00:00Z"))
+    );
+    assert_eq!((refused.as_str(), refused.retry_after()), ("closed_window", Some(Duration::from_secs(9000))));
 }

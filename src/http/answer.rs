@@ -5,6 +5,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
 use super::{Problem, Reason};
+use crate::gate::Refused;
 use crate::staging::StagingError;
 
 /// A small answer as JSON, not to be cached.
@@ -14,6 +15,17 @@ pub fn json_answer<B: From<Vec<u8>>>(body: &impl Serialize) -> Result<Response<B
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// What a gate's refusal is to a caller: 429 when it is the client's own doing, else 503.
+pub fn gate_problem(refused: Refused) -> Problem {
+    let reason = match refused {
+        _ if refused.is_of_client() => Reason::ClientBusy,
+        Refused::QueueFull { .. } | Refused::TooLong { .. } | Refused::Deadline => Reason::BackendBusy,
+        _ => Reason::BackendUnavailable,
+    };
+    let problem = reason.because(refused.to_string()).refusing(refused.as_str());
+    problem.retry_in(refused.retry_after().unwrap_or_default())
 }
 
 /// What a fault of staging is to a caller. The database's own words stay in the log.
@@ -29,5 +41,28 @@ pub fn staging_problem(fault: StagingError) -> Problem {
             unavailable.retry_after(5).caused_by(fault)
         }
         other => Problem::internal(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gate_problem;
+    use crate::gate::Refused;
+    use std::time::Duration;
+
+    #[test]
+    fn a_gates_refusal_names_its_reason_and_an_honest_wait() {
+        let check = |refused: Refused, status: u16, reason: &str, wait: &str| {
+            let response = gate_problem(refused).into_response("/v1/orders/1", "id");
+            let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+            assert_eq!((response.status().as_u16(), body["reason"].as_str()), (status, Some(reason)));
+            assert_eq!(response.headers()["retry-after"], wait);
+        };
+        let retry_after = Duration::from_millis(2001);
+        check(Refused::QueueFull { retry_after }, 503, "queue_full", "3");
+        check(Refused::TooLong { retry_after: Duration::ZERO }, 503, "too_long", "1");
+        check(Refused::BreakerOpen { retry_after: Duration::from_secs(10) }, 503, "breaker_open", "10");
+        check(Refused::Deadline, 503, "deadline", "1");
+        check(Refused::ClientBusy, 429, "client_busy", "1");
     }
 }

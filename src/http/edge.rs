@@ -2,13 +2,14 @@
 //! ([`Edge::run`]) instead of a stack of layers.
 //!
 //! In order: name the request; refuse what is too large or sent to another host; run the handler under a time
-//! limit, catching panics; render a problem; put the id on the answer; count it and log it. The edge does not
-//! know what the handler does.
+//! limit, catching panics; hold a refusal back where there are too many; render a problem; put the id and the client's
+//! budget on the answer; count it and log it. The edge does not know what the handler does.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::request_id::HEADER;
-use super::{HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent};
+use super::{Clients, HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent, Visitor};
 use crate::telemetry::RouteMetrics;
 
 /// Longest path and query.
@@ -53,28 +54,22 @@ impl From<&ServerConfig> for Limits {
 }
 
 /// The edge of one listener.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Edge {
     limits: Limits,
     hosts: HostPolicy,
-}
-
-/// A request under way: its head, and the name it has in logs.
-pub struct Exchange<'a> {
-    /// The request's head.
-    pub request: &'a Parts,
-    /// The request's id.
-    pub id: &'a RequestId,
+    clients: Arc<Clients>,
 }
 
 impl Edge {
-    /// With these limits, answering to these hosts.
-    pub fn new(limits: Limits, hosts: HostPolicy) -> Edge {
-        Edge { limits, hosts }
+    /// With these limits, answering to these hosts; refusals of `clients` are held back where there are too many.
+    pub fn new(limits: Limits, hosts: HostPolicy, clients: Arc<Clients>) -> Edge {
+        Edge { limits, hosts, clients }
     }
 
-    /// Answers `request` by `handler`; whatever happens in it becomes an answer.
-    pub async fn run<B, H>(&self, request: &Parts, route: &RouteMetrics, handler: H) -> Response<B>
+    /// Answers `request` by `handler`; whatever happens in it becomes an answer. The handler tells `visitor` whose
+    /// request it is.
+    pub async fn run<B, H>(&self, request: &Parts, route: &RouteMetrics, visitor: &Visitor, handler: H) -> Response<B>
     where
         B: From<Vec<u8>>,
         H: Future<Output = Result<Response<B>, Problem>>,
@@ -85,6 +80,11 @@ impl Edge {
             Ok(()) => guarded(self.limits.answer_within, handler).await,
             Err(problem) => Err(problem),
         };
+        if let Err(problem) = &outcome
+            && let Some(reason) = problem.refusal()
+        {
+            self.clients.refused(visitor.client(), reason).await;
+        }
         let mut cause = None;
         let mut response = outcome.unwrap_or_else(|problem| {
             cause = problem.cause().map(str::to_owned);
@@ -94,6 +94,7 @@ impl Edge {
         let status = response.status();
         route.answered(request.method.as_str(), status.as_u16(), took);
         log(request, route.template(), &id, status, took, cause.as_deref());
+        visitor.write(response.headers_mut());
         response.headers_mut().insert(HEADER, id.into_header());
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
@@ -126,6 +127,30 @@ impl Edge {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        let bytes = self.read_body(body).await?;
+        if bytes.is_empty() {
+            return serde_json::from_slice(b"{}").map_err(|fault| malformed(&fault));
+        }
+        check_type(request, "application/json", "JSON")?;
+        serde_json::from_slice(&bytes).map_err(|fault| malformed(&fault))
+    }
+
+    /// The whole body as the fields of a form, not decoded yet (see [`parameters`](super::parameters)).
+    pub async fn read_form<B>(&self, request: &Parts, body: B) -> Result<String, Problem>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let bytes = self.read_body(body).await?;
+        check_type(request, "application/x-www-form-urlencoded", "a form")?;
+        String::from_utf8(bytes.into()).map_err(|_| Reason::MalformedBody.because("the form's fields are not UTF-8"))
+    }
+
+    async fn read_body<B>(&self, body: B) -> Result<Bytes, Problem>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let collected = timeout(self.limits.body_within, Limited::new(body, self.limits.max_body).collect()).await;
         let within = collected.map_err(|_| {
             let seconds = self.limits.body_within.as_secs_f32();
@@ -135,28 +160,28 @@ impl Edge {
             true => self.too_large(),
             false => Reason::MalformedBody.because("the body broke off"),
         })?;
-        let bytes = bytes.to_bytes();
-        if bytes.is_empty() {
-            return serde_json::from_slice(b"{}").map_err(|fault| malformed(&fault));
-        }
-        let media_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let essence = media_type.split(';').next().unwrap_or("").trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            let detail = match essence {
-                "" => "the body has no `Content-Type`".to_owned(),
-                other => format!("a body of type `{other}` is not taken here"),
-            };
-            return Err(Reason::UnsupportedMediaType
-                .because(detail)
-                .hint("send it as `Content-Type: application/json`"));
-        }
-        serde_json::from_slice(&bytes).map_err(|fault| malformed(&fault))
+        Ok(bytes.to_bytes())
     }
 
     fn too_large(&self) -> Problem {
         let detail = format!("the body is larger than {} bytes", self.limits.max_body);
         Reason::BodyTooLarge.because(detail).hint("the operator sets the limit with `[server] max_body`")
     }
+}
+
+/// Refuses a body of another media type; `what` it is, in a word.
+fn check_type(request: &Parts, expected: &str, what: &str) -> Result<(), Problem> {
+    let media_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = media_type.split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let detail = match essence {
+        "" => "the body has no `Content-Type`".to_owned(),
+        other => format!("a body of type `{other}` is not taken here"),
+    };
+    let hint = format!("{what} is taken here; send it as `Content-Type: {expected}`");
+    Err(Reason::UnsupportedMediaType.because(detail).hint(hint))
 }
 
 fn malformed(fault: &serde_json::Error) -> Problem {
@@ -231,17 +256,22 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
 #[cfg(test)]
 mod tests {
     use super::{Edge, Limits};
-    use crate::http::{HostPolicy, Problem, Reason};
+    use crate::gate::Refused;
+    use crate::http::clients::Hold;
+    use crate::http::{Clients, ClientsConfig, HostPolicy, Problem, Reason, Visitor, gate_problem};
     use crate::telemetry::Metrics;
     use hyper::http::request::Parts;
     use hyper::{Request, Response};
     use std::future::pending;
+    use std::sync::Arc;
     use std::time::Duration;
+    use tokio_util::sync::CancellationToken;
 
     fn edge() -> Edge {
         let limits =
             Limits { answer_within: Duration::from_secs(30), body_within: Duration::from_secs(5), max_body: 100 };
-        Edge::new(limits, HostPolicy::Any)
+        let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        Edge::new(limits, HostPolicy::Any, Arc::new(clients))
     }
 
     fn request(fields: &[(&str, &str)]) -> Parts {
@@ -258,7 +288,7 @@ mod tests {
         handler: impl Future<Output = Result<Response<Vec<u8>>, Problem>>,
     ) -> (u16, String) {
         let route = Metrics::new().route("/v1/{resource}");
-        let response = edge().run(&request(fields), &route, handler).await;
+        let response = edge().run(&request(fields), &route, &Visitor::default(), handler).await;
         assert!(response.headers().contains_key("x-request-id"));
         (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
     }
@@ -275,6 +305,42 @@ mod tests {
         let (status, body) = run(&[], pending()).await;
         assert_eq!(status, 504);
         assert!(body.contains("within 30 seconds"), "{body}");
+    }
+
+    /// How long each answer to these problems takes, one after the other, for a client that is refused in a loop.
+    async fn times(problem: impl Fn() -> Problem, enter: bool) -> Vec<Duration> {
+        let hold = Hold { time: Duration::from_millis(250), above: 1 };
+        let metrics = Arc::new(Metrics::new());
+        let clients = Clients::new(ClientsConfig::default(), metrics.clone(), CancellationToken::new()).holding(hold);
+        let edge = Edge { clients: Arc::new(clients), ..edge() };
+        let (client, route) = (edge.clients.of("webshop"), metrics.route("/v1/{resource}"));
+        let mut times = Vec::new();
+        for _ in 0..4 {
+            let (visitor, began) = (Visitor::default(), tokio::time::Instant::now());
+            let handler = async {
+                if enter {
+                    visitor.enter(&client)?;
+                }
+                Err(problem())
+            };
+            let _: Response<Vec<u8>> = edge.run(&request(&[]), &route, &visitor, handler).await;
+            times.push(began.elapsed());
+        }
+        times
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_of_gates_and_rates_are_held_and_other_faults_are_not() {
+        let (now, held) = (Duration::ZERO, Duration::from_millis(250));
+        let full = || gate_problem(Refused::QueueFull { retry_after: Duration::from_secs(1) });
+        assert_eq!(times(full, true).await, [now, held, held, held]);
+        assert_eq!(times(|| gate_problem(Refused::ClientBusy), true).await, [now, held, held, held]);
+        let login = || Reason::RateLimited.because("too many").refusing("failed_logins");
+        assert_eq!(times(login, false).await, [now, held, held, held]);
+        let others = [Reason::Unavailable, Reason::Unauthenticated, Reason::NoSuchRecord, Reason::Internal];
+        for reason in others {
+            assert_eq!(times(|| reason.because("not a refusal"), true).await, [now; 4], "{reason:?}");
+        }
     }
 
     #[tokio::test]

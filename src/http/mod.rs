@@ -6,6 +6,7 @@
 
 mod answer;
 pub mod auth;
+pub mod clients;
 mod config;
 mod edge;
 mod health;
@@ -17,14 +18,17 @@ mod request_id;
 mod serve;
 mod stream;
 mod timer;
+mod visitor;
 
-pub use answer::{json_answer, staging_problem};
+pub use answer::{gate_problem, json_answer, staging_problem};
 pub use auth::{Authenticator, Caller, generate_key};
+pub use clients::{Client, Clients, ClientsConfig};
 pub use config::{AUTH, AuthConfig, ListenerFault, SERVER, ServerConfig, check_listeners};
-pub use edge::{Edge, Exchange, Limits};
+pub use edge::{Edge, Limits};
 pub use health::Health;
 pub use host::{HostPolicy, host_of, refuse_cross_origin};
-pub use page::{escape, page};
+pub use page::{escape, page, page_with_forms};
 pub use problem::{Problem, Reason};
 pub use request_id::{RequestId, TraceParent};
 pub use serve::{ConnectionLimits, Drained, serve};
+pub use visitor::Visitor;

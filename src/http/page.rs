@@ -18,10 +18,22 @@ th,td{text-align:left;vertical-align:top;padding:.3rem .7rem;border-bottom:1px s
 th{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
 code,pre{font:14px/1.45 ui-monospace,monospace}\
 pre{padding:.7rem 1rem;overflow-x:auto;border:1px solid var(--edge);border-radius:.3rem}\
-.bad{color:#c22;font-weight:600}.dim{opacity:.7}nav a{margin-right:1rem}";
+.bad{color:#c22;font-weight:600}.dim{opacity:.7}nav a{margin-right:1rem}\
+form{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:end;padding:.5rem 0}label{display:block;font-size:.85rem}\
+input{font:inherit;width:10rem}input.wide{width:20rem}button{font:inherit}";
 
 /// A whole page. `title` is text; `body` is HTML whose variable parts went through [`escape`].
 pub fn page(title: &str, body: &str) -> Response<Vec<u8>> {
+    framed(title, body, "'none'", "no-referrer")
+}
+
+/// As [`page`], with forms that go to our own listener. A browser then says where a form comes from, which
+/// [`refuse_cross_origin`](super::refuse_cross_origin) asks for.
+pub fn page_with_forms(title: &str, body: &str) -> Response<Vec<u8>> {
+    framed(title, body, "'self'", "same-origin")
+}
+
+fn framed(title: &str, body: &str, form_action: &'static str, referrer: &'static str) -> Response<Vec<u8>> {
     let title = escape(title);
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -31,23 +43,22 @@ pub fn page(title: &str, body: &str) -> Response<Vec<u8>> {
     let mut response = Response::new(html.into_bytes());
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    fields.insert(CONTENT_SECURITY_POLICY, policy());
-    fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    fields.insert(CONTENT_SECURITY_POLICY, policy(form_action));
+    fields.insert(REFERRER_POLICY, HeaderValue::from_static(referrer));
     fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-/// Nothing is loaded, framed or submitted; the one style sheet is named by its hash.
-fn policy() -> HeaderValue {
-    static POLICY: OnceLock<HeaderValue> = OnceLock::new();
-    let build = || {
-        let hash = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
-        let text = format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        );
-        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
-    };
-    POLICY.get_or_init(build).clone()
+/// Nothing is loaded or framed, and forms go nowhere but where they are said to; the one style sheet is named by its
+/// hash.
+fn policy(form_action: &str) -> HeaderValue {
+    static HASH: OnceLock<String> = OnceLock::new();
+    let hash = HASH.get_or_init(|| STANDARD.encode(Sha256::digest(STYLE.as_bytes())));
+    let text = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action {form_action}; \
+         frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
 /// Makes text harmless in HTML, within elements and within quoted attributes.

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -76,6 +77,10 @@ reasons! {
     NoSuchResource = 404 "no-such-resource" "There is no such resource",
     /// The resource has no record with this key.
     NoSuchRecord = 404 "no-such-record" "There is no record with this key",
+    /// The configuration has no backend of this name.
+    NoSuchBackend = 404 "no-such-backend" "There is no such backend",
+    /// There is no dead letter of this number.
+    NoSuchDeadLetter = 404 "no-such-dead-letter" "There is no such dead letter",
     /// The path is right, the method is not; `Allow` lists those that are.
     MethodNotAllowed = 405 "method-not-allowed" "The method is not allowed here",
     /// None of the media types in `Accept` can be had here.
@@ -86,6 +91,8 @@ reasons! {
     Conflict = 409 "conflict" "This is not possible now",
     /// The feed was rebuilt; read the list again, then follow the feed from its beginning.
     FeedRestarted = 410 "feed-restarted" "The feed has begun anew",
+    /// Somebody else has changed the thing since it was read; read it again.
+    PreconditionFailed = 412 "precondition-failed" "It was changed meanwhile",
     /// The body is larger than `[server] max_body`.
     BodyTooLarge = 413 "body-too-large" "The body is too large",
     /// Path and query are longer than 8 KiB.
@@ -96,6 +103,10 @@ reasons! {
     Misdirected = 421 "misdirected-request" "This host is not served here",
     /// Understood, and refused for the reasons given (a configuration with faults).
     Refused = 422 "refused" "Understood and refused",
+    /// The client has used up its rate; `Retry-After` says when there is something left again.
+    RateLimited = 429 "rate-limited" "Too many requests",
+    /// The client has as many calls at the backend, or waiting for it, as it may have at once.
+    ClientBusy = 429 "client-busy" "Too many requests at once",
     /// All header fields together are larger than 32 KiB.
     HeadersTooLarge = 431 "headers-too-large" "The header fields are too large",
     /// A fault of ours; the log has the cause under the request id.
@@ -106,6 +117,8 @@ reasons! {
     BackendUnavailable = 503 "backend-unavailable" "The backend cannot be asked at the moment",
     /// Something the service needs is not there at the moment; try again after `Retry-After`.
     Unavailable = 503 "unavailable" "Not available at the moment",
+    /// The backend has as much to do as it may have, or is left alone; `reason` says which, `Retry-After` how long.
+    BackendBusy = 503 "backend-busy" "The backend takes no more at the moment",
     /// The answer took longer than `[server] request_timeout`.
     Timeout = 504 "timeout" "The answer took too long",
     /// The backend took longer than its `timeout`, or than the caller waits; it may still be at work.
@@ -122,8 +135,15 @@ impl Reason {
 
     /// A problem of this reason; `detail` says what is wrong in this case, as one sentence.
     pub fn because(self, detail: impl Into<Cow<'static, str>>) -> Problem {
-        let parts =
-            Parts { reason: self, detail: detail.into(), hint: None, why: None, headers: Vec::new(), cause: None };
+        let parts = Parts {
+            reason: self,
+            detail: detail.into(),
+            hint: None,
+            why: None,
+            is_refusal: false,
+            headers: Vec::new(),
+            cause: None,
+        };
         Problem(Box::new(parts))
     }
 }
@@ -138,6 +158,7 @@ struct Parts {
     detail: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
     why: Option<&'static str>,
+    is_refusal: bool,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<String>,
 }
@@ -174,6 +195,14 @@ impl Problem {
         self
     }
 
+    /// Marks a refusal: nothing is wrong with the request, but there is not enough for all. The word says what there is
+    /// not enough of (`rate`, or why a gate refused); it is the `reason` of the body.
+    #[must_use]
+    pub fn refusing(mut self, reason: &'static str) -> Problem {
+        self.0.is_refusal = true;
+        self.why(reason)
+    }
+
     /// Adds which of several things it is, as a word of a closed list (`queue_full`).
     #[must_use]
     pub fn why(mut self, word: &'static str) -> Problem {
@@ -200,6 +229,12 @@ impl Problem {
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    /// Adds `Retry-After`: this long in whole seconds, rounded up, so that nobody comes too early; at least one.
+    #[must_use]
+    pub fn retry_in(self, wait: Duration) -> Problem {
+        self.retry_after(u32::try_from(whole_seconds(wait)).unwrap_or(u32::MAX).max(1))
+    }
+
     /// Adds the challenge that belongs to a 401 (RFC 6750).
     #[must_use]
     pub fn challenge(self, challenge: &'static str) -> Problem {
@@ -216,6 +251,11 @@ impl Problem {
     /// Why.
     pub fn reason(&self) -> Reason {
         self.0.reason
+    }
+
+    /// What there is not enough of, where this is a refusal.
+    pub fn refusal(&self) -> Option<&'static str> {
+        self.0.why.filter(|_| self.0.is_refusal)
     }
 
     /// What is wrong in this case.
@@ -253,6 +293,11 @@ impl Problem {
         }
         response
     }
+}
+
+/// Rounded up.
+pub(super) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 #[cfg(test)]

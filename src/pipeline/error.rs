@@ -4,7 +4,7 @@ use std::io;
 
 use crate::adapters::inbox::InboxError;
 use crate::adapters::soap::SoapError;
-use crate::gate::Refused;
+use crate::gate::{Closure, Refused};
 use crate::landing::LandingError;
 use crate::record::{Reject, ResourceId};
 use crate::staging::StagingError;
@@ -36,6 +36,14 @@ pub enum PipelineError {
         backend: String,
         /// Why.
         source: Refused,
+    },
+    /// The backend is not called at this time.
+    #[error("backend {backend} is {closure}; nothing is read from it before")]
+    Closed {
+        /// The backend.
+        backend: String,
+        /// Why, and until when.
+        closure: Closure,
     },
     /// The backend's inbox or a file in it.
     #[error(transparent)]

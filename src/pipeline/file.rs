@@ -43,7 +43,7 @@ impl Passage<'_> {
     /// Copies the file into landing, under a permit: this is the only reading of the backend. A file that
     /// changes meanwhile is an error and leaves nothing behind but an unused blob.
     pub(super) async fn land(&self) -> Result<Landed, PipelineError> {
-        let permit = self.backend.permit(self.lane).await?;
+        let permit = self.bridge.permit(self.backend, self.lane).await?;
         let (backend, landing) = (self.backend.clone(), Arc::clone(&self.bridge.landing));
         let (candidate, stop) = (self.candidate.clone(), self.bridge.stop.clone());
         let landed = tokio::task::spawn_blocking(move || {
@@ -334,7 +334,7 @@ impl Passage<'_> {
                 Some(FileState::Claimed) | None => return Ok(()),
             }
         }
-        let permit = self.backend.permit(self.lane).await?;
+        let permit = self.bridge.permit(self.backend, self.lane).await?;
         let (backend, candidate) = (self.backend.clone(), self.candidate.clone());
         let moved = tokio::task::spawn_blocking(move || backend.door.acknowledge(&permit, &candidate, fate));
         match moved.await.map_err(|_| self.died())? {

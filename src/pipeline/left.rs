@@ -10,7 +10,7 @@ use super::file::Passage;
 use super::sync::{Request, Summary};
 use super::world::Inbox;
 use super::{Bridge, PipelineError};
-use crate::adapters::inbox::{Candidate, Empty};
+use crate::adapters::inbox::{Candidate, Empty, Until, Waiting};
 use crate::mapping::Plan;
 use crate::record::{BlobId, ResourceId};
 use crate::staging::FileState;
@@ -115,7 +115,7 @@ impl Bridge {
         for candidate in found {
             let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
             if candidate.size == 0 && pickup.empty == Empty::Wait {
-                summary.unsettled.push(candidate.name);
+                summary.unsettled.push(Waiting { name: candidate.name, until: Until::Filled });
                 continue;
             }
             if request.full {
@@ -131,7 +131,7 @@ impl Bridge {
                 Some(Why::AwaitsTrailer { .. })
                     if pickup.trailer_wait.is_some_and(|limit| passage.waited() < limit) =>
                 {
-                    summary.unsettled.push(candidate.name);
+                    summary.unsettled.push(Waiting { name: candidate.name, until: Until::Trailer });
                 }
                 Some(Why::AwaitsTrailer { .. }) => fresh.push(candidate),
                 None => {

@@ -8,6 +8,7 @@
 //!
 //! The promise: read = staged + unchanged + dead + skipped, for every run, whenever it stops.
 
+mod admission;
 mod error;
 mod file;
 mod left;
@@ -20,6 +21,7 @@ pub mod scheduler;
 pub mod sync;
 mod tidy;
 pub mod trace;
+pub mod tuning;
 mod world;
 
 pub use error::PipelineError;

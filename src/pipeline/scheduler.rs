@@ -75,6 +75,10 @@ async fn follow(bridge: Arc<Bridge>, plan: Arc<Plan>, waiting: CancellationToken
         // The first look after a start is for somebody who watches: it waits for files that have just arrived.
         let patience = if first { FIRST_PATIENCE } else { Duration::ZERO };
         let request = Request { trigger: "schedule", lane: Lane::Sync, full: false, patience };
+        // Outside of a run, so that none is said to go on all night.
+        if let Err(PipelineError::Stopped) = bridge.until_due(&plan, &waiting).await {
+            return;
+        }
         // Before the look, so that no file comes between the two unheard.
         bell.listen(&bridge, &plan).await;
         let mut unsettled = false;
@@ -127,7 +131,7 @@ impl Bell {
         self.watching = None;
         let world = bridge.world.load_full();
         let Ok(backend) = world.inbox(plan) else { return };
-        let Ok(permit) = backend.permit(Lane::Sync).await else { return };
+        let Ok(permit) = bridge.permit(&backend, Lane::Sync).await else { return };
         let rings = Arc::clone(&self.rings);
         let watch = move || backend.door.watch(&permit, move || rings.notify_one());
         self.watching = tokio::task::spawn_blocking(watch).await.ok().flatten();

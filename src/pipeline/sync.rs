@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::adapters::inbox::{Candidate, InboxError, Order, Scan};
+use crate::adapters::inbox::{Candidate, InboxError, Order, Scan, Until, Waiting};
 use crate::gate::Lane;
 use crate::landing::{Landed, LandingError};
 use crate::mapping::Plan;
@@ -12,7 +12,7 @@ use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunO
 
 use super::file::{Judgement, Passage};
 use super::world::Inbox;
-use super::{Bridge, PipelineError};
+use super::{Bridge, PipelineError, admission};
 
 /// Who asks for a run, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Summary {
     pub resource: ResourceId,
     /// The run, when there was something to read.
     pub run: Option<Run>,
-    /// Files that are too young to be taken yet.
-    pub unsettled: Vec<String>,
+    /// Files that may not be taken yet, each with what it waits for.
+    pub unsettled: Vec<Waiting>,
     /// Files that changed while they were read and stay for the next run.
     pub changed: Vec<String>,
     /// Files that were refused as a whole, or whose rest cannot be read; each has a dead letter of its own.
@@ -61,6 +61,9 @@ impl Bridge {
         let id = &plan.exposure.id;
         let world = self.world.load_full();
         let backend = &world.inbox(plan)?;
+        if request.lane != Lane::Sync {
+            admission::closed(&backend.gate)?;
+        }
         let _lock = self.staging.lock_run(id).await?;
         let result = self.look(plan, backend, request).await;
         if backend.door.is_remote() {
@@ -233,7 +236,7 @@ impl Bridge {
                 false => passage.judge_trailer(&landed).await?,
             };
             if matches!(judgement, Judgement::Awaited) {
-                summary.unsettled.push(candidate.name.clone());
+                summary.unsettled.push(Waiting { name: candidate.name.clone(), until: Until::Trailer });
                 if is_strict {
                     return Ok(unreadable);
                 }
@@ -292,7 +295,7 @@ impl Bridge {
     async fn scan(&self, backend: &Inbox, request: Request) -> Result<Scan, PipelineError> {
         let deadline = Instant::now() + request.patience;
         loop {
-            let permit = backend.permit(request.lane).await?;
+            let permit = self.permit(backend, request.lane).await?;
             let inbox = backend.clone();
             let scan = tokio::task::spawn_blocking(move || inbox.door.scan(&permit, &inbox.names)).await;
             let scan = scan.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })??;

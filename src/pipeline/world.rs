@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::PipelineError;
 use super::left::Left;
 use super::progress::Progress;
+use super::tuning::{Configured, Tuning};
 use crate::adapters::inbox::Door;
 use crate::adapters::soap::Service;
 use crate::gate::{Gate, Lane, Permit, Refused};
@@ -29,6 +30,8 @@ pub struct Backend {
     pub gate: Arc<Gate>,
     /// The adapter.
     pub reach: Reach,
+    /// What the configuration says of the gate.
+    pub configured: Configured,
 }
 
 /// How a backend is reached.
@@ -154,6 +157,8 @@ pub struct Bridge {
     pub started_at: Timestamp,
     /// First looks after a start that are over.
     first_looks: AtomicUsize,
+    /// What operators have decided about gates.
+    pub(super) tuning: Tuning,
     /// Files that lie in an inbox but need no reading now, by resource and name.
     pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
 }
@@ -170,6 +175,7 @@ impl Bridge {
             progress: Progress::default(),
             started_at: Timestamp::now(),
             first_looks: AtomicUsize::new(0),
+            tuning: Tuning::default(),
             left: Mutex::default(),
         }
     }

@@ -135,9 +135,16 @@ pub struct Reject {
 impl Reject {
     /// The raw bytes in hex.
     pub fn raw_hex(&self) -> String {
+        self.hex_pieces(usize::MAX).next().unwrap_or_default()
+    }
+
+    /// The raw bytes in hex, so many of them at a time.
+    pub fn hex_pieces(&self, bytes: usize) -> impl Iterator<Item = String> {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = self.raw.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+        self.raw.chunks(bytes.max(1)).map(|piece| {
+            let digits = piece.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+        })
     }
 
     /// One sentence for logs and lists.

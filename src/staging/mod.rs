@@ -11,6 +11,7 @@ mod key;
 mod query;
 mod run;
 pub mod sqlite;
+mod tuning;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
     FileSequence, FileState, LiveRead, Place, Run, RunId, RunOutcome, RunState,
 };
+pub use tuning::{AuditEntry, AuditFilter, Decision, Override, Tuned};
 
 /// A fault of the database, not of the data.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +90,14 @@ pub enum StagingError {
         resource: ResourceId,
         /// What does not fit.
         reason: String,
+    },
+    /// Somebody else has decided about the same meanwhile.
+    #[error("{subject} was changed meanwhile (revision {revision}); look at it again, then decide")]
+    Overtaken {
+        /// What it is about.
+        subject: String,
+        /// The revision in force.
+        revision: u64,
     },
     /// The reader was told to stop (the caller left, or its time is over).
     #[error("the read was cancelled")]
@@ -328,4 +338,16 @@ pub trait Staging: Send + Sync + 'static {
 
     /// Revokes a key; answers whether it was there and valid.
     async fn revoke_api_key(&self, id: &str) -> Result<bool, StagingError>;
+
+    // Operators' decisions.
+
+    /// What was decided about a subject; nothing about one that nobody knows.
+    async fn tuned(&self, subject: &str) -> Result<Tuned, StagingError>;
+
+    /// Puts a decision into force and into the audit, in one transaction; [`StagingError::Overtaken`] when its author
+    /// has not seen the newest revision.
+    async fn decide(&self, decision: &Decision) -> Result<AuditEntry, StagingError>;
+
+    /// Entries of the audit, newest first.
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, StagingError>;
 }

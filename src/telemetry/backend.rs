@@ -55,6 +55,8 @@ struct CallLabels {
 pub(super) struct GateFamilies {
     in_flight: Family<LaneLabels, Gauge>,
     limit: Family<BackendLabel, Gauge>,
+    adaptive_limit: Family<BackendLabel, Gauge>,
+    closed: Family<BackendLabel, Gauge>,
     queue_depth: Family<BackendLabel, Gauge>,
     lingering: Family<BackendLabel, Gauge>,
     breaker: Family<BackendLabel, Gauge>,
@@ -68,6 +70,8 @@ impl GateFamilies {
         let families = GateFamilies {
             in_flight: Family::default(),
             limit: Family::default(),
+            adaptive_limit: Family::default(),
+            closed: Family::default(),
             queue_depth: Family::default(),
             lingering: Family::default(),
             breaker: Family::default(),
@@ -76,7 +80,13 @@ impl GateFamilies {
             calls: Family::new_with_constructor(call_histogram as fn() -> Histogram),
         };
         registry.register("gate_in_flight", "Permits out, by lane", families.in_flight.clone());
-        registry.register("gate_limit", "The cap on calls in flight", families.limit.clone());
+        let help = "Where the cap that follows the backend stands, in force or in the shadow; absent when it is off";
+        registry.register("gate_adaptive_limit", help, families.adaptive_limit.clone());
+        let help =
+            "Calls that may be in flight now: the cap, less when the backend has just come back, 0 while it is closed";
+        registry.register("gate_limit", help, families.limit.clone());
+        let help = "1 while the backend is closed by its calendar, 2 while an operator has frozen it";
+        registry.register("gate_closed", help, families.closed.clone());
         registry.register("gate_queue_depth", "Calls that wait for a permit", families.queue_depth.clone());
         let help = "Permits held for calls whose end nobody saw";
         registry.register("gate_lingering", help, families.lingering.clone());
@@ -99,6 +109,7 @@ impl GateFamilies {
         });
         GateMetrics {
             limit: self.limit.get_or_create_owned(&label),
+            closed: self.closed.get_or_create_owned(&label),
             queue_depth: self.queue_depth.get_or_create_owned(&label),
             lingering: self.lingering.get_or_create_owned(&label),
             breaker: self.breaker.get_or_create_owned(&label),
@@ -146,6 +157,7 @@ pub struct GateMetrics {
     backend: String,
     families: GateFamilies,
     limit: Gauge,
+    closed: Gauge,
     queue_depth: Gauge,
     lingering: Gauge,
     breaker: Gauge,
@@ -153,9 +165,27 @@ pub struct GateMetrics {
 }
 
 impl GateMetrics {
-    /// The cap is this now.
+    /// Closed so: 0 not, 1 by the calendar, 2 by an operator.
+    pub fn closed(&self, state: u8) {
+        self.closed.set(i64::from(state));
+    }
+
+    /// So many calls may be in flight now.
     pub fn limit(&self, permits: usize) {
         self.limit.set(as_i64(permits));
+    }
+
+    /// The cap that follows the backend is this now, in force or not; `None` when there is none.
+    pub fn adaptive_limit(&self, permits: Option<usize>) {
+        let label = BackendLabel { backend: self.backend.clone() };
+        match permits {
+            Some(permits) => {
+                self.families.adaptive_limit.get_or_create(&label).set(as_i64(permits));
+            }
+            None => {
+                self.families.adaptive_limit.remove(&label);
+            }
+        }
     }
 
     /// So many wait now.

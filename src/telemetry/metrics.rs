@@ -5,6 +5,7 @@
 //! caller, so that no caller can make the number of series grow.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::backend::{GateFamilies, GateMetrics, InboxFamilies};
+use super::clients::{ClientFamilies, ClientMetrics, RefusalMetrics};
 use super::requests::{RequestFamilies, RouteMetrics};
 
 /// What became of records.
@@ -78,6 +80,7 @@ pub struct Metrics {
     inboxes: InboxFamilies,
     gates: GateFamilies,
     requests: RequestFamilies,
+    clients: ClientFamilies,
 }
 
 impl Default for Metrics {
@@ -112,6 +115,7 @@ impl Metrics {
         let inboxes = InboxFamilies::register(&mut registry);
         let gates = GateFamilies::register(&mut registry);
         let requests = RequestFamilies::register(&mut registry);
+        let clients = ClientFamilies::register(&mut registry);
         Metrics {
             registry,
             records,
@@ -124,6 +128,7 @@ impl Metrics {
             inboxes,
             gates,
             requests,
+            clients,
         }
     }
 
@@ -189,6 +194,16 @@ impl Metrics {
     /// The route with this template (`/v1/{resource}`), its labels resolved. Keep it.
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         self.requests.of(template)
+    }
+
+    /// The client with this name, its labels resolved. Keep it.
+    pub fn client(&self, name: &Arc<str>) -> ClientMetrics {
+        self.clients.of(name)
+    }
+
+    /// The refusals of all clients. Keep it.
+    pub fn refusals(&self) -> RefusalMetrics {
+        self.clients.refusals()
     }
 
     /// Everything as OpenMetrics text, for `/metrics`.
@@ -260,6 +275,10 @@ mod tests {
             |metrics| {
                 let gate = metrics.gate("as400");
                 gate.limit(4);
+                gate.adaptive_limit(Some(3));
+                metrics.gate("mail").adaptive_limit(Some(2));
+                metrics.gate("mail").adaptive_limit(None);
+                gate.closed(2);
                 gate.queue_depth(2);
                 gate.in_flight(Lane::Sync, 1);
                 gate.waited(Lane::Interactive, Duration::from_millis(3));
@@ -268,11 +287,36 @@ mod tests {
             },
             &[
                 "tollbridge_gate_limit{backend=\"as400\"} 4",
+                "tollbridge_gate_adaptive_limit{backend=\"as400\"} 3",
+                "tollbridge_gate_closed{backend=\"as400\"} 2",
                 "tollbridge_gate_queue_depth{backend=\"as400\"} 2",
                 "tollbridge_gate_in_flight{backend=\"as400\",lane=\"sync\"} 1",
                 "tollbridge_gate_wait_seconds_count{backend=\"as400\",lane=\"interactive\"} 1",
                 "tollbridge_gate_rejected_total{backend=\"as400\",reason=\"queue_full\"} 1",
                 "tollbridge_backend_call_seconds_count{backend=\"as400\",outcome=\"succeeded\"} 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn clients() {
+        check(
+            |metrics| {
+                let webshop = metrics.client(&"web\"shop".into());
+                webshop.asked();
+                metrics.refusals().refused(Some(&webshop), "rate");
+                metrics.refusals().refused(None, "failed_logins");
+                metrics.refusals().held(2);
+                // However many keys there are, the series are bounded.
+                (0..5000).for_each(|number| metrics.client(&format!("key {number}").into()).asked());
+            },
+            &[
+                "tollbridge_http_client_requests_total{client=\"web\\\"shop\"} 1",
+                "tollbridge_http_client_requests_total{client=\"key 0\"} 1",
+                "tollbridge_http_client_requests_total{client=\"other\"} 4001",
+                "tollbridge_http_refusals_total{client=\"web\\\"shop\",reason=\"rate\"} 1",
+                "tollbridge_http_refusals_total{client=\"unknown\",reason=\"failed_logins\"} 1",
+                "tollbridge_http_refusals_held 2",
             ],
         );
     }

@@ -7,11 +7,13 @@
 //! This module knows no other part of the house: it is told, it does not ask.
 
 mod backend;
+mod clients;
 mod log;
 mod metrics;
 mod requests;
 
 pub use backend::{GateMetrics, Lane};
+pub use clients::{ClientMetrics, RefusalMetrics};
 pub use log::{Config, LogFormat, SECTION, init};
 pub use metrics::{Metrics, Outcome};
 pub use requests::RouteMetrics;

@@ -16,8 +16,8 @@ use prometheus_client::registry::Registry;
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
 
 /// Statuses that are counted without hashing.
-const STATUSES: [u16; 22] =
-    [200, 202, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 414, 415, 421, 422, 431, 500, 503, 504];
+const STATUSES: [u16; 23] =
+    [200, 202, 204, 304, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 414, 415, 421, 422, 429, 431, 500, 503, 504];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {

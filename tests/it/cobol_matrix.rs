@@ -22,6 +22,7 @@ fn text(path: &str, example: &str) -> Option<String> {
 }
 
 fn compile(settings: &str, example: &str) -> Result<Decoder, String> {
+    let settings = &settings.replace("; ", "\n");
     let toml = format!("files = \"x\"\ncopybook = \"t.cpy\"\n{}\n", settings.replace(", ", "\n"));
     // A comma inside of a table is none between settings.
     let toml = if settings.contains('{') { format!("files = \"x\"\ncopybook = \"t.cpy\"\n{settings}\n") } else { toml };
@@ -93,7 +94,7 @@ fn every_row_is_what_the_code_does() {
 fn whole(example: &str) -> String {
     match example {
         numbered if numbered.starts_with("000100") => format!("000050 01  R.\n{numbered:<72}ORD00010\n"),
-        free if free.contains("*>") || free.starts_with(">>") => format!("01 R.\n{free}\n"),
+        free if free.contains("*>") || free.starts_with(">>") => format!("01 R.\n{}\n", free.replace(" ⏎ ", "\n")),
         // An entry a line: none goes beyond column 72.
         other => format!("       01 R.\n           {}\n", other.replace(". ", ".\n           ")),
     }

@@ -26,6 +26,8 @@ for name in sys.stdin.read().split():
 /// Bytes that Python reads otherwise, and the JDK as we do; and those that it leaves undefined on one page and fills
 /// with controls on another.
 const DIFFERENT: &[(&str, &[u8])] = &[
+    // The percent sign of Arabic: here it is that of ASCII.
+    ("cp864", &[0x25]),
     ("cp273", &[0xBC]),
     ("cp424", &[0x78, 0x8F]),
     ("cp875", &[0x6A, 0x74, 0xDC, 0xDD, 0xE1, 0xEC, 0xED, 0xFC, 0xFD]),
@@ -67,7 +69,9 @@ fn single_byte_pages_are_those_of_python() {
         assert!(ours == theirs || known || control, "{name} {byte:02X}: {ours:?}, to Python {theirs:?}");
     }
     assert!(compared.len() > 50, "{compared:?}");
-    for name in ["cp037", "cp500", "cp1140", "cp850", "windows-1252", "iso-8859-15"] {
+    for name in
+        ["cp037", "cp500", "cp1140", "cp850", "windows-1252", "iso-8859-15", "cp864", "cp1006", "mac-greek", "kz1048"]
+    {
         assert!(compared.contains(name), "{name}");
     }
 }
@@ -123,5 +127,93 @@ fn mixed_pages_are_those_of_iconv() {
                 .unwrap();
             assert!(!output.status.success(), "{number} {code:04X}");
         }
+    }
+}
+
+/// Prints `name codec` for every name that Python has for a code page, and for every codec `codec bytes text` of each
+/// character of two bytes, or `codec byte text` of each of one.
+const NAMES: &str = r#"
+import encodings.aliases
+left_out = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs", "tactis",
+            "idna", "punycode", "utf_7", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le", "hz",
+            "johab", "euc_jis_2004", "euc_jisx0213", "shift_jis_2004", "shift_jisx0213"}
+for name, codec in sorted(encodings.aliases.aliases.items()):
+    if codec not in left_out and not codec.startswith("iso2022"):
+        print(name, codec)
+"#;
+
+/// Names of the Macintosh's multi-byte pages and those that stand for a family: nobody's files are called by them.
+const UNKNOWN: &[&str] = &[
+    // Big5 of the web has other characters at C6A1 to C8FE.
+    "950",
+    "ms950",
+    "8859",
+    "iso8859",
+    "iso_8859_1_1987",
+    "latin",
+    "x_mac_japanese",
+    "x_mac_korean",
+    "x_mac_simp_chinese",
+    "x_mac_trad_chinese",
+    "utf8_ucs2",
+    "utf8_ucs4",
+];
+
+#[test]
+fn the_names_that_python_has_are_known() {
+    let answer = String::from_utf8(ask("python3", &["-c", NAMES], b"")).unwrap();
+    let unknown: Vec<&str> = answer
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| !UNKNOWN.contains(name) && CodePage::find(name).is_err())
+        .collect();
+    assert_eq!(unknown, [""; 0]);
+    assert!(answer.lines().count() > 250);
+    for (name, page) in [
+        ("cp932", "Shift_JIS"),
+        ("ms949", "EUC-KR"),
+        ("big5hkscs", "Big5"),
+        ("CP936", "GBK"),
+        ("ISO_8859-5:1988", "iso-8859-5"),
+        ("ibm-037", "cp037"),
+        ("macGreek", "mac-greek"),
+        ("roman8", "hp-roman8"),
+    ] {
+        assert_eq!(CodePage::find(name).map(|page| page.name()), Ok(page), "{name}");
+    }
+}
+
+/// Prints every character of two bytes of a codec as `code character`.
+const DOUBLE: &str = r#"
+import sys
+codec = sys.argv[1]
+for code in range(0x8140, 0xFF00):
+    try:
+        text = code.to_bytes(2, "big").decode(codec)
+    except UnicodeDecodeError:
+        continue
+    if len(text) == 1:
+        print(code, ord(text))
+"#;
+
+/// Characters that the pages of Windows have by Microsoft's tables, and the web's encodings as its standard has them.
+#[test]
+fn the_multi_byte_pages_of_windows_are_those_of_python() {
+    // How many characters Python has, and how many of them are read otherwise or not at all.
+    for (codec, least, most_different) in [("cp932", 9_000, 0), ("cp949", 16_000, 0), ("cp936", 21_000, 0)] {
+        let answer = String::from_utf8(ask("python3", &["-c", DOUBLE, codec], b"")).unwrap();
+        let page = CodePage::find(codec).unwrap();
+        let mut different = Vec::new();
+        for line in answer.lines() {
+            let (code, theirs) = line.split_once(' ').unwrap();
+            let code: u16 = code.parse().unwrap();
+            let theirs = char::from_u32(theirs.parse().unwrap()).unwrap();
+            let ours = page.decode(&code.to_be_bytes()).ok().map(|text| text.into_owned());
+            if ours.as_deref() != Some(&*theirs.to_string()) {
+                different.push(format!("{code:04X} {ours:?} {theirs:?}"));
+            }
+        }
+        assert!(answer.lines().count() > least, "{codec}: {}", answer.lines().count());
+        assert!(different.len() <= most_different, "{codec}: {different:?}");
     }
 }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::site::Site;
 
-const MAPPING: &str = r#"
+/// A resource of a backend `erp`.
+pub(crate) const MAPPING: &str = r#"
 resource = "items"
 version = 1
 key = ["id"]

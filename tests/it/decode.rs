@@ -282,3 +282,102 @@ fn copied_texts_maps_and_rules() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("not of the form FIELD:A=0,B=1"), "{}", text(&output.stderr));
 }
+
+/// Records at the limit of what a record may have: memory follows their bytes once, and not what JSON makes of them.
+#[test]
+fn memory_does_not_follow_the_text_of_large_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    // Packed numbers, and texts of nothing but quotes.
+    let mut element = b"\x01\x23\x45\x67\x8C".to_vec();
+    element.resize(1024, 0x7F);
+    std::fs::write(path("data"), element.repeat(16 << 10)).unwrap();
+    let items = "             15 P PIC S9(7)V99 COMP-3.\n             15 X PIC X(1019).\n";
+    let table = format!("          05 T OCCURS 16384.\n{items}");
+    std::fs::write(path("table.cpy"), format!("       01 R.\n{table}")).unwrap();
+    let views = "          05 A REDEFINES T.\n            10 W PIC X(16777216).\n";
+    let group = format!("          05 T.\n            10 U OCCURS 16384.\n{items}");
+    std::fs::write(path("views.cpy"), format!("       01 R.\n{group}{views}")).unwrap();
+    let peak = |copybook: &str, threads: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        peak_memory(command.args(["decode", &path("data"), "--copybook", &path(copybook), "--threads", threads]))
+    };
+    for copybook in ["table.cpy", "views.cpy"] {
+        let one = peak(copybook, "1");
+        assert!(one > 0 && one < 72 * 1024, "{copybook}: {one} kB");
+    }
+    // The record is there a second time while it is written.
+    let two = peak("table.cpy", "2");
+    assert!(two < 88 * 1024, "{two} kB");
+}
+
+#[test]
+fn pipes_are_read_once_and_in_order() {
+    let data = std::fs::read(fixture("orders.bin")).unwrap();
+    let copybook = fixture("orders.cpy").display().to_string();
+    let feed = |path: &str, more: &[&str], data: Vec<u8>| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
+            .args(["decode", path, "--copybook", &copybook])
+            .args(more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let writer = std::thread::spawn(move || input.write_all(&data));
+        let output = child.wait_with_output().unwrap();
+        let _ = writer.join().unwrap();
+        output
+    };
+    let piped = |path: &str, more: &[&str]| feed(path, more, data.clone());
+    let expected = std::fs::read_to_string(fixture("orders.ndjson")).unwrap();
+    for path in ["-", "/dev/stdin"] {
+        for threads in ["1", "3"] {
+            let output = piped(path, &["--threads", threads]);
+            assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+        }
+    }
+    // Every framing goes through the whole of it: more than is kept of its start cannot be read a second time.
+    let auto = piped("-", &["--framing", "auto"]);
+    assert_eq!(text(&auto.stdout).lines().count(), 0, "the last record is cut off, so no framing explains it");
+    let output = feed("-", &["--framing", "auto"], data[..263].repeat(6000));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    let told = text(&output.stderr);
+    assert!(told.contains("it is a pipe, and this layout has to go back in it: put it into a file first"), "{told}");
+    let footer = piped("-", &["--footer-bytes", "3"]);
+    assert_eq!(footer.status.code(), Some(2));
+    let told = text(&footer.stderr);
+    assert!(told.contains("it is a pipe, and this layout has to know where it ends"), "{told}");
+}
+
+#[test]
+fn what_filters_leave_out_is_counted() {
+    let (_folder, copybook) = file(
+        "t.cpy",
+        b"       01 A.\n          05 K PIC X.\n          05 V PIC X.\n       01 B.\n          05 K PIC X.\n          05 W PIC X.\n",
+    );
+    let (_other, data) = file("t.txt", b"A1\nBx\nBy\nA2\nBz\nA1\n");
+    let output = tollbridge(&[
+        "decode",
+        &data,
+        "--copybook",
+        &copybook,
+        "--framing",
+        "line",
+        "--encoding",
+        "utf-8",
+        "--segment-field",
+        "K",
+        "--segment-map",
+        "A=A",
+        "--segment-map",
+        "B=B",
+        "--segment-children",
+        "A=B",
+        "--filter",
+        "V=2",
+    ]);
+    assert_eq!(text(&output.stdout), "{\"K\":\"A\",\"V\":\"2\",\"B\":[{\"K\":\"B\",\"W\":\"z\"}]}\n");
+    assert_eq!(text(&output.stderr), "4 records were left out by --filter\n");
+}

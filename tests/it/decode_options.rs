@@ -30,6 +30,13 @@ const TEXTS: &[(&str, &[u8])] = &[
     // A block with two records, both words counting themselves, and then the block's word counting only what follows.
     ("bdw.bin", b"\x00\x18\x00\x00\x00\x0A\x00\x0006abcd\x00\x0A\x00\x0006wxyz"),
     ("bdw14.bin", b"\x00\x14\x00\x00\x00\x0A\x00\x0006abcd\x00\x0A\x00\x0006wxyz"),
+    // The second record goes on in the next block.
+    (
+        "vbs.bin",
+        b"\x00\x14\x00\x00\x00\x0A\x00\x0006abcd\x00\x06\x01\x0006\x00\x0C\x00\x00\x00\x08\x02\x00wxyz",
+    ),
+    ("d.cpy", b"01 R.\n>>IF REGION = 'EU'\n 05 A PIC X(3).\n>>ELSE\n 05 B PIC X(3).\n>>END-IF\n"),
+    ("d.bin", b"abc"),
     ("framed.bin", b"#\x00\x06;06abcd#\x00\x06;06wxyz"),
     ("o.cpy", b"01 R.\n 05 C PIC X.\n 05 T PIC X OCCURS 0 TO 3 DEPENDING ON C.\n 05 Z PIC X.\n"),
     ("o.bin", b"Babz" /* B: two of them */),
@@ -69,6 +76,8 @@ const TEXTS: &[(&str, &[u8])] = &[
     ("nul.csv", b"a\nx\0y\n"),
     ("s.spec", b"a,1,2\nb,3,2\n"),
     ("s.txt", b"HEAD\n1 2 \n3\n"),
+    ("packed.spec", b"a,1,1\nb,2,2,packed,1\n"),
+    ("packed.bin", b"x\x12\x3Dy\x45\x6C"),
     ("x.xml", b"<f n='7' xmlns:p='urn:p'><o><no>1</no><p:l> x </p:l></o><q/></f>"),
     ("x12.edi", b"ISA*00*          *00*          *ZZ*A              *ZZ*B              *261105*1200*U*00401*000000001*0*P*>~\
 GS*PO*A*B*20261105*1200*1*X*004010~ST*850*0001~BEG*00*SA*77~SE*3*0001~GE*1*1~IEA*1*000000001~"),
@@ -163,8 +172,12 @@ const CASES: &[Case] = &[
         "two.bin --copybook two.cpy --encoding ascii --segment-field K --segment-map H=H --segment-map D=D \
          --segment-unknown skip --filter K=H",
         r#"{"K":"H","N":1} {"K":"H","N":2}"#,
-        "",
+        "note",
     ),
+    ("d.bin --copybook d.cpy --encoding ascii --define REGION=EU", r#"{"A":"abc"}"#, ""),
+    ("d.bin --copybook d.cpy --encoding ascii --define REGION=US", r#"{"B":"abc"}"#, ""),
+    ("vbs.bin --copybook l.cpy --encoding ascii --framing vbs", FRAMED, ""),
+    ("vbs.bin --copybook l.cpy --encoding ascii --framing auto", FRAMED, "note"),
     // Delimited text.
     ("c.csv --format csv --delimiter ; --encoding windows-1252", "{\"no\":\"1\",\"name\":\"\u{fc}\"}", ""),
     ("quote.csv --format csv --quote '", r#"{"no":"1","name":"a,b"}"#, ""),
@@ -183,6 +196,7 @@ const CASES: &[Case] = &[
     ("nul.csv --format csv --nul replace", r#"{"a":"x y"}"#, ""),
     // Fixed columns.
     ("s.txt --spec s.spec --header-lines 1 --pad", r#"{"a":"1","b":"2"} {"a":"3","b":""}"#, ""),
+    ("packed.bin --spec packed.spec --record-length 3", r#"{"a":"x","b":-12.3} {"a":"y","b":45.6}"#, ""),
     // XML, EDI.
     ("x.xml --format xml --record-path /f/o", r#"{"no":"1","l":"x"}"#, ""),
     (
@@ -208,6 +222,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("--sheet", "xml.rs"),
     ("--range", "xml.rs"),
     ("--segments", "edi.rs"),
+    ("--form", "encode.rs"),
 ];
 
 fn codes(stderr: &str) -> String {

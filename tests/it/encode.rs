@@ -84,3 +84,48 @@ fn what_cannot_be_done_says_why() {
     check(&["encode", "-", "--format", "csv", "--framing", "line"], "--framing belongs to --format cobol");
     check(&["encode", "-", "--format", "csv", "--output", "/does/not/exist"], "cannot write the output");
 }
+
+#[test]
+fn a_layout_that_cannot_be_written_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("t.cpy"), "       01 R.\n          05 A PIC X.\n").unwrap();
+    std::fs::write(path("in"), "{\"A\":\"a\"}\n{\"A\":\"b\"}\n").unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tollbridge"))
+        .args(["encode", &path("in"), "--copybook", &path("t.cpy"), "--header-bytes", "3", "--output", &path("out")])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "the layout says too little to be written: expected a layout that says what all bytes are, found `header_bytes`, which only counts them\n"
+    );
+    assert!(!Path::new(&path("out")).exists());
+}
+
+#[test]
+fn what_is_only_read_says_what_to_do() {
+    let refused = |arguments: &[&str]| {
+        let output = tollbridge(&[&["encode", "-"], arguments].concat(), b"");
+        assert_eq!(output.status.code(), Some(2));
+        text(&output.stderr)
+    };
+    let said = refused(&["--format", "excel"]);
+    assert!(said.contains("workbooks are only read; write --format csv"), "{said}");
+}
+
+/// IDocs are written flat unless `--form` says XML, from which they read back as they were.
+#[test]
+fn idocs_are_written_in_both_forms() {
+    let orders = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/edi/orders.xml");
+    let read = tollbridge(&["decode", orders.to_str().unwrap(), "--format", "idoc"], b"");
+    assert_eq!(read.stdout.iter().filter(|byte| **byte == b'\n').count(), 24);
+    let written = tollbridge(&["encode", "-", "--format", "idoc", "--form", "xml"], &read.stdout);
+    assert_eq!(text(&written.stderr), "");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("o.xml");
+    std::fs::write(&path, &written.stdout).unwrap();
+    assert!(tollbridge(&["decode", path.to_str().unwrap(), "--format", "idoc"], b"").stdout == read.stdout);
+    let foreign = tollbridge(&["encode", "-", "--format", "csv", "--form", "xml"], b"");
+    assert!(text(&foreign.stderr).contains("--form belongs to --format idoc"));
+}

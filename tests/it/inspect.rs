@@ -184,6 +184,51 @@ fn columns_and_records_without_delimiters() {
     assert!(orders["toml"].as_str().unwrap().contains("[source.cobol]\nfiles = \"ORD*.DAT\"\ncopybook = "));
 }
 
+/// A CSV file of a host: its lines end with NL.
+#[test]
+fn csv_in_ebcdic_is_csv() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (1..40).map(|n| format!("{n};ARTICLE {n};{}.50\u{85}", n * 3)).collect();
+    let page = tollbridge::decode::CodePage::find("cp037").unwrap();
+    let data = page.encode(&format!("NO;NAME;PRICE\u{85}{rows}")).unwrap();
+    assert_eq!((data[0], data[13]), (0xD5, 0x15));
+    let report = inspected(&write(&folder, "host.csv", &data));
+    assert_eq!((&report["kind"], found(&report, "delimiter").as_str()), (&"csv".into(), ";"));
+    let records = decoded(&report, folder.path());
+    assert_eq!(
+        (records.len(), &records[1]),
+        (39, &serde_json::json!({"NO": "2", "NAME": "ARTICLE 2", "PRICE": "6.50"}))
+    );
+}
+
+/// What is proposed for a workbook and an XML file decodes them.
+#[test]
+fn workbooks_and_xml_are_outlined() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let folder = tempfile::tempdir().unwrap();
+    let expected = std::fs::read_to_string(fixtures.join("decode/excel/rows.ndjson")).unwrap();
+    for name in ["rows.xlsx", "rows.ods"] {
+        std::fs::copy(fixtures.join("decode/excel").join(name), folder.path().join(name)).unwrap();
+        let report = inspected(&folder.path().join(name));
+        assert_eq!(report["kind"], "excel");
+        assert_eq!(found(&report, "sheet"), "Notes");
+        let column = &report["columns"][3];
+        assert_eq!(
+            (&column["name"], &column["type"], &column["format"]),
+            (&"Am".into(), &"date".into(), &"%Y-%m-%d".into())
+        );
+        assert!(report["toml"].as_str().unwrap().ends_with("sheet = \"Data\"\nrange = \"A3:H\"\n"), "{report}");
+        let records = decoded(&report, folder.path());
+        let first: serde_json::Value = serde_json::from_str(expected.lines().next().unwrap()).unwrap();
+        assert_eq!((records.len(), &records[0]), (expected.lines().count(), &first));
+    }
+    let xml = write(&folder, "orders.xml", b"<a><h>x</h><o n='1'><l>1</l><l>2</l></o><o n='2'><l>3</l></o></a>");
+    let report = inspected(&xml);
+    assert_eq!(found(&report, "record_path"), "/a/o");
+    let records = decoded(&report, folder.path());
+    assert_eq!(records, [serde_json::json!({"@n": "1", "l": ["1", "2"]}), serde_json::json!({"@n": "2", "l": ["3"]})]);
+}
+
 #[test]
 fn other_files_are_named() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod broken;
+mod clients;
 mod cobol_matrix;
 mod code_pages;
 mod config;
@@ -33,4 +34,5 @@ mod site;
 mod staging;
 mod support;
 mod systemd;
+mod tuning;
 mod xml;

@@ -184,3 +184,24 @@ fn one_inbox_has_one_backend_however_it_is_written() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(2) && said.contains("has the same inbox"), "{said}");
 }
+
+/// What is delivered anew is as new as its delivery, also when the same bad record was there long before.
+#[test]
+fn a_bad_record_that_comes_again_goes_over_what_came_between() {
+    let site = site(MAPPING);
+    let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+    site.write("tollbridge.toml", config.replace("stable_for", "duplicates = \"read\"\nstable_for").as_bytes());
+    sync(&site, "items1.csv", "1;200\n");
+    let before = site.json(&["dead-letters", "show", &open(&site)[0]]).0[0]["created_at"].clone();
+    sync(&site, "items2.csv", "1;10\n");
+    assert_eq!(price(&site, "1"), json!(10.0));
+    sync(&site, "items3.csv", "1;200\n");
+    let letters = open(&site);
+    assert_eq!(letters.len(), 1, "it is one letter");
+    let letter = site.json(&["dead-letters", "show", &letters[0]]).0[0].clone();
+    assert!(letter["created_at"].as_str().unwrap() > before.as_str().unwrap(), "{letter} {before}");
+    site.write("mappings/items.v1.toml", mended().as_bytes());
+    let (done, said) = replay(&site, &letters[0]);
+    assert!(done, "{said}");
+    assert_eq!(price(&site, "1"), json!(200.0));
+}

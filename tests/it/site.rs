@@ -147,6 +147,11 @@ impl Service {
         }
     }
 
+    /// Where the console listens.
+    pub(crate) fn admin_address(&self) -> &str {
+        &self.admin
+    }
+
     /// The process.
     pub(crate) fn id(&self) -> u32 {
         self.child.lock().unwrap().id()

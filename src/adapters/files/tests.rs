@@ -10,7 +10,7 @@ use std::time::Duration;
 use glob::Pattern;
 
 use super::Config;
-use crate::adapters::inbox::{Door, Duplicates, Empty, Fate, InboxError, Order, Pickup, Scan};
+use crate::adapters::inbox::{Door, Duplicates, Empty, Fate, InboxError, Order, Pickup, Scan, Until};
 use crate::gate::{self, Gate, Lane, Permit};
 
 struct Site {
@@ -28,8 +28,7 @@ impl Site {
             queue_timeout: Duration::from_secs(1),
             settle: Duration::from_secs(1),
             sync_share: 1.0,
-            breaker: gate::Breaker::default(),
-            retry: gate::Retry::default(),
+            ..gate::Config::default()
         };
         Site { folder, gate: Gate::new("files", config, None) }
     }
@@ -81,6 +80,10 @@ impl Site {
     }
 }
 
+fn waiting(scan: &Scan) -> Vec<String> {
+    scan.unsettled.iter().map(|file| file.name.clone()).collect()
+}
+
 fn names(scan: &Scan) -> Vec<&str> {
     scan.stable.iter().map(|candidate| candidate.name.as_str()).collect()
 }
@@ -103,7 +106,7 @@ fn a_fresh_file_waits_until_it_is_stable() {
     fs::write(site.inbox().join("a.csv"), "x").unwrap();
     let backend = site.backend(Duration::from_secs(3600), None);
     let scan = site.scan(&backend, "*.csv");
-    assert_eq!((names(&scan), scan.unsettled.clone()), (vec![], vec!["a.csv".to_owned()]));
+    assert_eq!((names(&scan), waiting(&scan)), (vec![], vec!["a.csv".to_owned()]));
 }
 
 #[test]
@@ -197,7 +200,7 @@ fn names_in_flight_hidden_names_and_announcements_are_passed_over() {
         fs::write(site.inbox().join(name), "x").unwrap();
     }
     let scan = site.scan(&site.door(|config| config.pickup.done_file = Some("{name}.done".to_owned())), "*");
-    assert_eq!((names(&scan), scan.unsettled.clone()), (vec!["a.csv"], vec!["d.csv~".to_owned()]));
+    assert_eq!((names(&scan), waiting(&scan)), (vec!["a.csv"], vec!["d.csv~".to_owned()]));
 }
 
 #[test]
@@ -259,7 +262,8 @@ fn a_sequence_waits_for_what_is_missing_before_it() {
     });
     let scan = site.scan(&door, "*.DAT");
     assert_eq!(names(&scan), ["ORD9.DAT"]);
-    assert_eq!(scan.unsettled, ["ORD10.DAT", "ORD11.DAT"]);
+    assert_eq!(waiting(&scan), ["ORD10.DAT", "ORD11.DAT"]);
+    assert_eq!(scan.unsettled[1].until, Until::Turn("ORD10.DAT".to_owned()));
     fs::write(site.inbox().join("ORD10.DAT.done"), "").unwrap();
     assert_eq!(names(&site.scan(&door, "*.DAT")), ["ORD9.DAT", "ORD10.DAT", "ORD11.DAT"]);
 }
@@ -278,7 +282,7 @@ fn names_in_any_case_and_names_that_are_no_text() {
         config.pickup.done_file = Some("{name}.done".to_owned());
     });
     let scan = site.scan(&door, "ORD*.DAT");
-    assert_eq!((names(&scan), scan.unsettled.clone()), (vec!["ord1.Dat"], vec!["ORD%E4.dat".to_owned()]));
+    assert_eq!((names(&scan), waiting(&scan)), (vec!["ord1.Dat"], vec!["ORD%E4.dat".to_owned()]));
     door.acknowledge(&site.permit(), &scan.stable[0], Fate::Archived).unwrap();
     assert!(site.folder.path().join("archive/Ord1.DAT.Done").exists());
 

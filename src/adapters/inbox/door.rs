@@ -7,7 +7,7 @@ use glob::Pattern;
 use sha2::{Digest, Sha256};
 
 use super::settling::Settling;
-use super::{Candidate, Claim, Fate, Inbox, InboxError, Pickup, Scan, Watching};
+use super::{Candidate, Claim, Fate, Inbox, InboxError, Pickup, Scan, Until, Waiting, Watching};
 use crate::gate::Permit;
 
 /// An inbox with its rules. All methods block: call them from a blocking thread of the runtime.
@@ -55,27 +55,35 @@ impl Door {
         let listing = self.inbox.list(permit, &|name| self.pickup.wants(pattern, name))?;
         let folded = |name: &str| if self.pickup.match_case { name.to_owned() } else { name.to_lowercase() };
         let others: HashSet<String> = listing.others.iter().map(|name| folded(name)).collect();
-        let is_announced =
-            |name: &str| self.pickup.done_file_of(name).is_none_or(|done| others.contains(&folded(&done)));
+        let awaited = |name: &str| self.pickup.done_file_of(name).filter(|done| !others.contains(&folded(done)));
         let names: HashSet<&str> = listing.found.iter().map(|found| found.name.as_str()).collect();
         self.settling.retain(|name| names.contains(name) || listing.others.contains(name));
 
         let mut scan = Scan { closed: listing.closed, ..Scan::default() };
         for found in &listing.found {
             // Both are asked: a file is watched while its done file is on its way.
-            if self.settling.is_stable(found, self.pickup.stable_for) & is_announced(&found.name) {
+            let (is_stable, awaited) = (self.settling.is_stable(found, self.pickup.stable_for), awaited(&found.name));
+            let until = match (is_stable, awaited) {
+                (_, Some(done)) => Some(Until::Announced(done)),
+                (false, None) => Some(Until::Settled),
+                (true, None) => None,
+            };
+            if let Some(until) = until {
+                scan.unsettled.push(Waiting { name: found.name.clone(), until });
+            } else {
                 let (name, path, stamp) = (found.name.clone(), found.path.clone(), found.stamp);
                 scan.stable.push(Candidate { name, size: stamp.size, path, stamp });
-            } else {
-                scan.unsettled.push(found.name.clone());
             }
         }
-        if let Some(first) = self.pickup.order.first_in_sequence(&scan.unsettled).map(str::to_owned) {
+        let waiting: Vec<String> = scan.unsettled.iter().map(|file| file.name.clone()).collect();
+        if let Some(first) = self.pickup.order.first_in_sequence(&waiting).map(str::to_owned) {
             let waits = |file: &mut Candidate| self.pickup.order.is_before(&first, &file.name);
-            scan.unsettled.extend(scan.stable.extract_if(.., waits).map(|file| file.name));
+            let later = scan.stable.extract_if(.., waits);
+            let turn = |file: Candidate| Waiting { name: file.name, until: Until::Turn(first.clone()) };
+            scan.unsettled.extend(later.map(turn));
         }
         self.pickup.order.sort(&mut scan.stable);
-        scan.unsettled.sort();
+        scan.unsettled.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(scan)
     }
 

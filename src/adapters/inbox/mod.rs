@@ -17,6 +17,7 @@ pub(in crate::adapters) mod server;
 mod settling;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -112,11 +113,47 @@ pub(in crate::adapters) struct Listing {
 pub struct Scan {
     /// Files that may be taken, in the order in which they must be read.
     pub stable: Vec<Candidate>,
-    /// Names of files that match but have changed too recently, wait for their done file, or for a file that
-    /// must be read before them.
-    pub unsettled: Vec<String>,
+    /// Files that match and may not be taken yet.
+    pub unsettled: Vec<Waiting>,
     /// Folders below the inbox that cannot be read.
     pub closed: Vec<InboxError>,
+}
+
+/// A file that may not be taken yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its name.
+    pub name: String,
+    /// What it waits for.
+    pub until: Until,
+}
+
+/// What a file waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It stands still for long enough.
+    Settled,
+    /// It has bytes.
+    Filled,
+    /// The file that announces it is there.
+    Announced(String),
+    /// The file that comes before it has been read.
+    Turn(String),
+    /// It ends with its trailer.
+    Trailer,
+}
+
+/// Says what is missing, with the file as the subject: `waits for its done file a.done`.
+impl fmt::Display for Until {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Until::Settled => f.write_str("is still being written"),
+            Until::Filled => f.write_str("is empty as yet"),
+            Until::Announced(done) => write!(f, "waits for its done file {done}"),
+            Until::Turn(before) => write!(f, "waits for {before}, which comes before it"),
+            Until::Trailer => f.write_str("waits for its trailer"),
+        }
+    }
 }
 
 /// What became of a file.

@@ -80,11 +80,11 @@ impl SoapError {
         match self {
             // A no of its own is no trouble.
             SoapError::Fault(_) | SoapError::Denied { .. } | SoapError::Secret(_) => End::Answered,
-            SoapError::Unreachable { .. }
-            | SoapError::NoEnvelope { .. }
-            | SoapError::Cut { .. }
-            | SoapError::TooLarge { .. } => End::Failed,
-            SoapError::Lost { .. } | SoapError::Silent { .. } => End::Lost,
+            // A gateway that has lost its patience or its connection says nothing of the service behind it.
+            SoapError::NoEnvelope { status: 502 | 504, .. } => End::Lost,
+            SoapError::Unreachable { .. } | SoapError::NoEnvelope { .. } | SoapError::TooLarge { .. } => End::Failed,
+            // Half an answer is no proof that the work is done.
+            SoapError::Cut { .. } | SoapError::Lost { .. } | SoapError::Silent { .. } => End::Lost,
         }
     }
 }
@@ -105,6 +105,11 @@ impl Service {
         self.config.timeout
     }
 
+    /// How long a call may take until it is given up.
+    pub fn longest(&self) -> Duration {
+        self.config.timeout.saturating_add(self.config.late)
+    }
+
     /// What a person should know of it although it works.
     pub fn doubts(&self) -> Vec<String> {
         self.config.doubts()
@@ -114,14 +119,14 @@ impl Service {
     /// dropping it counts as a call whose end nobody saw. It ends after `timeout` and `late` at the latest.
     ///
     /// The call counts as answered when the service has said something, a fault included; as failed when there was no
-    /// connection, when what it said is no SOAP or broke off, or came later than `timeout`; as lost when the connection
-    /// ended without an answer, or none came.
+    /// connection, when what it said is no SOAP, or came later than `timeout`; as lost when the connection ended before the
+    /// whole answer was there, none came, or a gateway says that it has given up.
     pub async fn call(&self, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
         // Without the account's secret there is no call.
         let prepared = self.prepare(request)?;
         let call = permit.begin();
         let began = Instant::now();
-        let after = self.config.timeout.saturating_add(self.config.late);
+        let after = self.longest();
         let result = match timeout_at(began + after, self.exchange(prepared)).await {
             Ok(result) => result,
             Err(_) => Err(SoapError::Silent { endpoint: self.place(), after }),
@@ -284,8 +289,8 @@ impl Service {
         Ok(Bytes::from(kept))
     }
 
-    /// An answer that ended before its end: cut where the service closed the connection in order, which it does when it
-    /// is done; lost where the connection was torn.
+    /// An answer that ended before its end: cut where the service closed the connection in order, lost where the
+    /// connection was torn.
     fn broken(&self, error: &hyper::Error) -> SoapError {
         let mut cause = std::error::Error::source(error);
         while let Some(inner) = cause {

@@ -39,6 +39,9 @@ pub(crate) struct CobolOptions {
     /// When an item that shares its bytes is meant: ITEM:FIELD=A,B (repeatable)
     #[arg(long, value_name = "RULE", value_parser = View::parse_option, help_heading = "cobol")]
     pub view: Vec<View>,
+    /// What the compiler was told to define, for >>IF in the copybook: NAME or NAME=VALUE (repeatable)
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = Reading::parse_define, help_heading = "cobol")]
+    pub define: Vec<(String, String)>,
 }
 
 impl CobolOptions {
@@ -55,6 +58,7 @@ impl CobolOptions {
             edited: self.edited.unwrap_or_default(),
             odo_map: self.odo_map.clone(),
             views: self.view.clone(),
+            define: self.define.clone(),
         }
     }
 
@@ -71,6 +75,7 @@ impl CobolOptions {
             ("--edited", self.edited.is_some()),
             ("--odo-map", !self.odo_map.is_empty()),
             ("--view", !self.view.is_empty()),
+            ("--define", !self.define.is_empty()),
         ]
         .into_iter()
     }

@@ -5,11 +5,11 @@
 //! record and goes on. It writes in large pieces and ends quietly when nobody reads any more.
 
 mod cobol_options;
+mod input;
 mod options;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,12 +22,15 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::output;
-use crate::decode::{Decoder, Detached, Format, Item, JsonOptions, Reader, Resume, StreamFault, Stretch};
-use crate::diagnostic::{Faults, SourceText};
+use crate::decode::{
+    Decoder, Detached, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Stretch, Unwritten,
+};
+use crate::diagnostic::{Faults, SourceText, text_of};
 use crate::record::{Part, Position, Reject};
+use input::Input;
 use options::{compression_of, format_of, refuse_hex};
 
-pub(crate) use options::{Fillers, LayoutArgs};
+pub(crate) use options::{Fillers, FormatName, LayoutArgs};
 
 /// Output is written in pieces of about this many bytes.
 pub(super) const PIECE: usize = 256 << 10;
@@ -35,7 +38,7 @@ pub(super) const PIECE: usize = 256 << 10;
 /// Options of `decode`.
 #[derive(Args, Debug)]
 pub(crate) struct DecodeArgs {
-    /// The file to decode
+    /// The file to decode; - is the standard input
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
@@ -91,11 +94,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         refuse_hex(&args.layout)?;
     }
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
-    let file = File::open(&args.file).map_err(read_error)?;
-    let metadata = file.metadata().map_err(read_error)?;
-    if metadata.is_dir() {
-        return Err(read_error(io::Error::from(ErrorKind::IsADirectory)));
-    }
+    let (file, size) = Input::open(&args.file).map_err(read_error)?;
     let (decoder, file) = settle(decoder, file, &args.file)?;
     let mut reader = decoder.reader(file, Resume::default()).map_err(|fault| match fault {
         StreamFault::Io(source) => read_error(source),
@@ -107,7 +106,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         meta: args.meta,
         hex: args.hex,
     };
-    let mut output = Output::new(metadata.len());
+    let mut output = Output::new(size);
     output.counted = reader.resume_point();
     match decoder.detached(&reader) {
         Some(detached) if args.threads > 1 => {
@@ -115,23 +114,29 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         }
         _ => decode_here(&mut reader, &decoder, &options, &mut output)?,
     }
-    output.finish()
+    let left_out = reader.left_out();
+    let rejected = output.finish()?;
+    if left_out > 0 {
+        output::note(format!("{left_out} records were left out by --filter"));
+    }
+    Ok(rejected)
 }
 
 /// Finds out the framing where the options leave it open, and tells what speaks for it.
-fn settle(decoder: Decoder, mut file: File, path: &Path) -> Result<(Decoder, File), Failure> {
+fn settle(decoder: Decoder, mut file: Input, path: &Path) -> Result<(Decoder, Input), Failure> {
     let unfit = |fault| match fault {
         StreamFault::Io(source) => Failure::Read { path: path.to_owned(), source },
         StreamFault::Layout { message, .. } => Failure::Unfit { path: path.to_owned(), message },
     };
     let Some(evidence) = decoder.evidence(&mut file).map_err(unfit)? else { return Ok((decoder, file)) };
     let settled = decoder.settled(&evidence).map_err(unfit)?;
+    file.check_start().map_err(|source| Failure::Read { path: path.to_owned(), source })?;
     output::note(evidence.verdict());
     Ok((settled, file))
 }
 
 fn decode_here(
-    reader: &mut Reader<File>,
+    reader: &mut Reader<Input>,
     decoder: &Decoder,
     options: &JsonOptions,
     output: &mut Output,
@@ -141,6 +146,11 @@ fn decode_here(
             Ok(None) => return Ok(()),
             Ok(Some(Item::Skipped)) => {}
             Ok(Some(Item::Reject(reject))) => output.reject(&reject)?,
+            Ok(Some(Item::Record(record))) if record.raw.len() > LARGE => {
+                output.flush()?;
+                let written = decoder.write_pieces(&record, options, &mut to_stdout);
+                output.written_large(written)?;
+            }
             Ok(Some(Item::Record(record))) => {
                 match decoder.write_json(&record, options, &mut output.buffer) {
                     Ok(()) => output.buffer.push(b'\n'),
@@ -170,6 +180,8 @@ struct Batch {
     /// What its positions count from, and to.
     from: Resume,
     to: Resume,
+    /// Whether its last record is so large that it is written in pieces.
+    is_large: bool,
     /// Why its stretch cannot be followed any further.
     lost: Option<StreamFault>,
     /// Bytes of the file that were read for it and all before it.
@@ -183,6 +195,7 @@ impl Batch {
 
     fn clear(&mut self) {
         self.stretch = None;
+        self.is_large = false;
         self.bytes.clear();
         self.records.clear();
         self.parts.clear();
@@ -192,7 +205,7 @@ impl Batch {
     }
 
     /// Takes a stretch or records from the reader until it is full.
-    fn fill(&mut self, reader: &mut Reader<File>, options: &JsonOptions, lost: &mut Option<StreamFault>) {
+    fn fill(&mut self, reader: &mut Reader<Input>, options: &JsonOptions, lost: &mut Option<StreamFault>) {
         // A stretch does not know the numbers of its records.
         if !options.meta && lost.is_none() {
             match reader.stretch(PIECE) {
@@ -208,13 +221,14 @@ impl Batch {
         self.read_to = reader.consumed();
     }
 
-    fn take_records(&mut self, reader: &mut Reader<File>, lost: &mut Option<StreamFault>) {
-        while self.bytes.len() < PIECE && self.rejects.len() < 100 && lost.is_none() {
+    fn take_records(&mut self, reader: &mut Reader<Input>, lost: &mut Option<StreamFault>) {
+        while self.bytes.len() < PIECE && !self.is_large && self.rejects.len() < 100 && lost.is_none() {
             match reader.next() {
                 Ok(None) => break,
                 Ok(Some(Item::Skipped)) => {}
                 Ok(Some(Item::Reject(reject))) => self.rejects.push(reject),
                 Ok(Some(Item::Record(record))) => {
+                    self.is_large = record.raw.len() > LARGE;
                     self.bytes.extend_from_slice(record.raw);
                     self.parts.extend_from_slice(record.fields.parts());
                     self.records.push((self.bytes.len(), self.parts.len(), record.position));
@@ -236,6 +250,9 @@ impl Batch {
         let (mut start, mut first_part) = (0, 0);
         for &(end, end_part, position) in &self.records {
             let raw = self.bytes.get(start..end).unwrap_or_default();
+            if raw.len() > LARGE {
+                break;
+            }
             let parts = self.parts.get(first_part..end_part).unwrap_or_default();
             match detached.write_json(raw, parts, position, options, &mut self.json) {
                 Ok(()) => self.json.push(b'\n'),
@@ -245,12 +262,32 @@ impl Batch {
         }
         self.rejects.sort_by_key(|reject| reject.position.record);
     }
+
+    /// Writes the last record, where it is a large one, behind all the others.
+    fn write_large(
+        &mut self,
+        detached: &Detached<'_>,
+        options: &JsonOptions,
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        let Some((_, _, position)) = self.records.pop().filter(|_| self.is_large) else { return Ok(()) };
+        let (from, first_part) = self.records.last().map_or((0, 0), |&(end, part, _)| (end, part));
+        let raw = self.bytes.get(from..).unwrap_or_default();
+        let parts = self.parts.get(first_part..).unwrap_or_default();
+        let written = detached.write_pieces(raw, parts, position, options, &mut to_stdout);
+        output.written_large(written)
+    }
+}
+
+/// Past the line buffer of the standard handle, which would look for line ends.
+fn to_stdout(bytes: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(bytes)
 }
 
 /// Whichever thread is free takes the next batch, so that none stands still while another is held up; what they return
 /// is put back into the order of the file. Only so many batches are under way, which bounds memory.
 fn decode_on_threads(
-    reader: &mut Reader<File>,
+    reader: &mut Reader<Input>,
     detached: &Detached<'_>,
     options: &JsonOptions,
     threads: usize,
@@ -285,7 +322,7 @@ fn decode_on_threads(
             let mut batch = spare.pop().unwrap_or_default();
             batch.fill(reader, options, &mut lost);
             let is_last = batch.is_empty();
-            while received < sent && (is_last || sent - received >= under_way as u64) {
+            while received < sent && (is_last || batch.is_large || sent - received >= under_way as u64) {
                 let mut next = match early.remove(&received) {
                     Some(next) => next,
                     None => match done.recv() {
@@ -301,6 +338,13 @@ fn decode_on_threads(
                 next.clear();
                 spare.push(next);
                 received += 1;
+            }
+            if batch.is_large {
+                // One of them at a time, and nothing beside it. Its room is given back.
+                batch.write(detached, options);
+                output.done(&mut batch)?;
+                batch.write_large(detached, options, output)?;
+                continue;
             }
             // A thread only ends when its sender is gone.
             if is_last || batches.send((sent, batch)).is_err() {
@@ -349,8 +393,16 @@ impl Output {
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        // Past the line buffer of the standard handle, which would look for line ends.
-        io::stdout().lock().write_all(bytes).map_err(Failure::Write)
+        to_stdout(bytes).map_err(Failure::Write)
+    }
+
+    /// What became of a record that was written in pieces.
+    fn written_large(&mut self, written: Result<(), Unwritten>) -> Result<(), Failure> {
+        match written {
+            Ok(()) => self.write(b"\n"),
+            Err(Unwritten::Output(error)) => Err(Failure::Write(error)),
+            Err(Unwritten::Rejected(reject)) => self.reject(&reject),
+        }
     }
 
     fn done(&mut self, done: &mut Batch) -> Result<(), Failure> {
@@ -375,7 +427,17 @@ impl Output {
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
         self.rejected += 1;
-        self.tell(&output::reject(reject))
+        if reject.raw.len() <= LARGE {
+            return self.tell(&output::reject(reject));
+        }
+        let tell = || {
+            let mut lines = io::stderr().lock();
+            output::long_reject(reject, &mut |piece| lines.write_all(piece)).map_err(Failure::Write)
+        };
+        match &self.progress {
+            Some(progress) => progress.suspend(tell),
+            None => tell(),
+        }
     }
 
     /// The stream is lost: told like a reject, because what came before it stands.
@@ -464,9 +526,4 @@ pub(super) fn text_at(path: &str, read: &RefCell<HashMap<String, Option<Arc<Sour
     let text = bytes.map(|bytes| SourceText::new(file, text_of(bytes)));
     read.borrow_mut().insert(path.to_owned(), text.clone());
     text
-}
-
-/// The text of a copybook or field list: UTF-8, or else ISO 8859-1, in which every byte is a character (old comments).
-pub(super) fn text_of(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect())
 }

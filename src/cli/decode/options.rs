@@ -76,7 +76,7 @@ pub(crate) struct LayoutArgs {
     /// The record (level 01) to decode, where the copybook has several
     #[arg(long, value_name = "NAME", help_heading = "cobol")]
     pub record: Option<String>,
-    /// Where a record ends: fixed, line, rdw-be, rdw-le, bdw, header, length-field, odo, or auto: as only one of them
+    /// Where a record ends: fixed, line, rdw-be, rdw-le, bdw, vbs, header, length-field, odo, or auto: as only one of them
     /// consumes the file exactly [default: fixed]
     #[arg(long, value_name = "FRAMING", value_parser = word(Framing::WORDS), help_heading = "cobol")]
     pub framing: Option<Framing>,
@@ -181,13 +181,13 @@ pub(crate) struct LayoutArgs {
     /// Lines before the header that are neither header nor record
     #[arg(long, value_name = "N", help_heading = "csv")]
     pub preamble_lines: Option<u32>,
-    /// Lines at the end of the file that are no records (csv and fixed-width)
+    /// Lines at the end of the file, or rows of the sheet, that are no records (csv, fixed-width, excel)
     #[arg(long, value_name = "N", help_heading = "csv")]
     pub footer_lines: Option<u32>,
     /// What becomes of rows with another number of cells: reject, pad, truncate [default: reject]
     #[arg(long, value_name = "WHAT", value_parser = word(csv::Ragged::WORDS), help_heading = "csv")]
     pub ragged: Option<csv::Ragged>,
-    /// What becomes of NUL characters: reject, strip, replace, keep [default: reject]
+    /// What becomes of NUL characters (csv and fixed-width): reject, strip, replace, keep [default: reject]
     #[arg(long, value_name = "WHAT", value_parser = word(csv::Nul::WORDS), help_heading = "csv")]
     pub nul: Option<csv::Nul>,
 
@@ -211,13 +211,16 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "RANGE", value_parser = excel::Area::parse, help_heading = "excel")]
     pub range: Option<excel::Area>,
 
-    /// fixed-width: file of lines name,start,length (with several record types name,start,length,record), or with a
+    /// fixed-width: file of lines name,start,length with ,type ,scale and ,record behind where they are needed, or with a
     /// ruler like <--SKU---><-QTY->
     #[arg(long, value_name = "FILE", help_heading = "fixed-width")]
     pub spec: Option<PathBuf>,
     /// Lines at the start of the file that are no records
     #[arg(long, value_name = "N", help_heading = "fixed-width")]
     pub header_lines: Option<u32>,
+    /// Bytes of every record, in a file without line ends
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24), help_heading = "fixed-width")]
+    pub record_length: Option<u32>,
     /// A line that ends before a field counts as filled up with blanks
     #[arg(long, help_heading = "fixed-width")]
     pub pad: bool,
@@ -229,6 +232,9 @@ pub(crate) struct LayoutArgs {
     /// idoc: list of the segments' fields: parser report of WE60, or lines SEGMENT TYPE and indented FIELD LENGTH
     #[arg(long, value_name = "FILE", help_heading = "idoc")]
     pub segments: Option<PathBuf>,
+    /// What encode writes: flat, xml; decode sees it itself [default: flat]
+    #[arg(long, value_name = "FORM", value_parser = word(idoc::Form::WORDS), help_heading = "idoc")]
+    pub form: Option<idoc::Form>,
 }
 
 /// A parser for one of a list of words, so that the command line and the mapping know the same ones.
@@ -296,10 +302,10 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
                 return Err(Failure::Usage("fixed-width has lines that end with LF or CRLF".to_owned()));
             }
             let segments = segments(args)?;
-            // Columns of record types count bytes; files of one type may have characters of several.
-            let is_plain = segments.is_none() && args.filter.is_empty();
             Format::FixedWidth(fixed_width::Settings {
-                encoding: encoding(if is_plain { "utf-8" } else { "ascii" })?,
+                encoding: encoding("utf-8")?,
+                nul: args.nul,
+                record_length: args.record_length.map(|length| length as usize),
                 header_lines: args.header_lines.unwrap_or_default().into(),
                 footer_lines: args.footer_lines.unwrap_or_default().into(),
                 crlf: args.line_end != Some(csv::LineEnd::Lf),
@@ -321,6 +327,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
                 sheet: sheet.unwrap_or(excel::Sheet::At(1)),
                 range: args.range.unwrap_or(excel::Area::ALL),
                 header: !args.no_header,
+                footer_rows: args.footer_lines.unwrap_or_default(),
                 ..excel::Settings::default()
             })
         }
@@ -340,7 +347,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             }
             let place = |file: &Path| Place::command_line(&format!("--segments {}", path(file)));
             let segments = args.segments.as_deref().map(|file| (path(file), place(file)));
-            Format::Idoc(idoc::Settings { encoding, segments })
+            Format::Idoc(idoc::Settings { encoding, segments, form: args.form.unwrap_or_default() })
         }
         FormatName::Cobol => {
             let Some((copybook, more)) = args.copybook.split_first() else {
@@ -518,7 +525,7 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--comp5", args.comp5.is_some(), &[Cobol]),
         ("--odo", args.odo.is_some(), &[Cobol]),
         ("--fillers", args.fillers.is_some(), &[Cobol]),
-        ("--blank", args.blank.is_some(), &[Cobol]),
+        ("--blank", args.blank.is_some(), &[Cobol, FixedWidth]),
         ("--delimiter", args.delimiter.is_some(), &[Csv]),
         ("--quote", args.quote.is_some(), &[Csv]),
         ("--escape", args.escape.is_some(), &[Csv]),
@@ -529,10 +536,11 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--header-match", args.header_match.is_some(), &[Csv]),
         ("--repeated-header", args.repeated_header.is_some(), &[Csv]),
         ("--preamble-lines", args.preamble_lines.is_some(), &[Csv]),
-        ("--footer-lines", args.footer_lines.is_some(), &[Csv, FixedWidth]),
+        ("--footer-lines", args.footer_lines.is_some(), &[Csv, FixedWidth, Excel]),
         ("--header-lines", args.header_lines.is_some(), &[FixedWidth]),
         ("--ragged", args.ragged.is_some(), &[Csv]),
-        ("--nul", args.nul.is_some(), &[Csv]),
+        ("--nul", args.nul.is_some(), &[Csv, FixedWidth]),
+        ("--record-length", args.record_length.is_some(), &[FixedWidth]),
         ("--no-header", args.no_header, &[Csv, Excel]),
         ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Edi, Idoc, Xml]),
         ("--sheet", args.sheet.is_some(), &[Excel]),
@@ -545,6 +553,7 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--pad", args.pad, &[FixedWidth]),
         ("--schema", args.schema.is_some(), &[Edi]),
         ("--segments", args.segments.is_some(), &[Idoc]),
+        ("--form", args.form.is_some(), &[Idoc]),
     ];
     let given: Vec<_> =
         given.iter().copied().chain(args.cobol.given().map(|(o, g)| (o, g, [Cobol].as_slice()))).collect();

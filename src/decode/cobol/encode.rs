@@ -11,19 +11,22 @@
 //! other signs than those compilers write (F where C is usual, minus zero), what lay in unused elements, fillers and
 //! slack, bits of floats beyond their decimal text, and the order among records of several types below the same one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::agree::differs;
 use super::fields::Body;
 use super::frame_writer::FrameWriter;
 use super::gaps::Gaps;
 use super::json::JsonPlan;
+use super::moving::room;
 use super::plan::Plan;
+use super::reading::{Compiler, Overpunch, Zone};
 use super::segments::Segments;
 use super::settings::Framing;
 use super::steps::{Element, Step};
 use super::store::Store;
 use crate::decode::JsonOptions;
+use crate::decode::copybook::{Data, SignPosition};
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
 use crate::decode::json::{Blank, Cursor};
 use crate::record::Position;
@@ -52,6 +55,8 @@ pub(super) struct Record<'a> {
     pub(super) plan: &'a Plan,
     store: Store<'a>,
     bytes: Vec<u8>,
+    /// The alternatives that were written, each with the bytes that it takes.
+    alternatives: HashMap<usize, usize>,
 }
 
 pub(super) struct Shape<'a> {
@@ -71,8 +76,20 @@ pub(super) struct Member {
 enum Kind {
     Value(usize),
     Object(Vec<Member>),
-    Array { table: usize, element: Box<Kind> },
-    Overlay(Vec<Vec<Member>>),
+    Array {
+        table: usize,
+        element: Box<Kind>,
+    },
+    /// Items that share bytes, each with its members.
+    Overlay(Vec<(usize, Vec<Member>)>),
+}
+
+/// A record that was written.
+pub(super) struct Written {
+    /// Its bytes, without the room of elements that are not there.
+    pub(super) bytes: Vec<u8>,
+    /// How many of them it has at least: what is behind is room of alternatives that it is not.
+    used: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -82,7 +99,7 @@ impl<'a> Writer<'a> {
         segments: Option<&'a Segments>,
         frames: FrameWriter<'a>,
     ) -> Writer<'a> {
-        let mut record = Record { plan, store: Store::new(plan), bytes: Vec::new() };
+        let mut record = Record { plan, store: Store::new(plan), bytes: Vec::new(), alternatives: HashMap::new() };
         let types = match segments {
             None => {
                 let first = plan.records.first().copied().unwrap_or_default();
@@ -94,6 +111,16 @@ impl<'a> Writer<'a> {
             }
         };
         Writer { types, segments, record, frames }
+    }
+}
+
+impl Writer<'_> {
+    /// The record without what it does not need to have, or as long as its own item says.
+    pub(super) fn cut(&self, written: Written) -> Vec<u8> {
+        let Written { mut bytes, used } = written;
+        let told = self.frames.told_length(&bytes).filter(|told| (used..=bytes.len()).contains(told));
+        bytes.truncate(told.unwrap_or(used));
+        bytes
     }
 }
 
@@ -123,15 +150,18 @@ impl Record<'_> {
         which: usize,
         value: &Json<'_>,
         beside: &[&str],
-    ) -> Result<Vec<u8>, EncodeFault> {
+    ) -> Result<Written, EncodeFault> {
+        self.alternatives.clear();
         self.bytes.clear();
         self.bytes.extend_from_slice(&layout.blank);
         let shape = &layout.shapes[which];
         self.object(&shape.members, value, 0, beside)?;
         if shape.overlaid {
-            self.verify(shape, value, beside)?;
+            self.verify(layout.record, shape, value, beside)?;
         }
-        Ok(self.compacted(layout.record))
+        let unused = if self.plan.settings.keeps_room() { 0 } else { self.unused(layout.record) };
+        let bytes = self.compacted(layout.record);
+        Ok(Written { used: bytes.len().saturating_sub(unused), bytes })
     }
 
     /// Puts blanks and zeros into an item and all below it; what redefines another is left as that one.
@@ -239,21 +269,71 @@ impl Record<'_> {
     }
 
     /// Every view whose members are there, in order: where two of them write the same bytes, the later one stays.
-    fn overlay(&mut self, views: &[Vec<Member>], object: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
+    fn overlay(&mut self, views: &[(usize, Vec<Member>)], object: &Json<'_>, scope: usize) -> Result<(), EncodeFault> {
         let mut any = false;
-        for view in views {
+        for (item, view) in views {
             let mut names = HashSet::new();
             collect_names(view, &mut names);
             if names.iter().any(|name| object.member(name).is_some()) {
                 any = true;
-                self.members(view, object, scope)?;
+                self.alternative(*item, view, object, scope)?;
             }
         }
-        if any || views.iter().any(Vec::is_empty) {
+        if any || views.iter().any(|(_, view)| view.is_empty()) {
             return Ok(());
         }
-        let names: Vec<&str> = views.iter().flatten().map(|member| member.name.as_str()).collect();
+        let names: Vec<&str> = views.iter().flat_map(|(_, view)| view).map(|member| member.name.as_str()).collect();
         Err(EncodeFault::here(format!("one of {}", names.join(", ")), "none of them"))
+    }
+
+    /// Writes one view. What is in it follows the last element of its tables, what is behind it stays where it is.
+    fn alternative(
+        &mut self,
+        item: usize,
+        view: &[Member],
+        object: &Json<'_>,
+        scope: usize,
+    ) -> Result<(), EncodeFault> {
+        let plan = self.plan;
+        let start = plan.items[item].offset + scope;
+        let whole = room(&plan.items[item]);
+        if plan.settings.keeps_room() || !plan.varies[item] {
+            self.alternatives.insert(item, whole);
+            return self.members(view, object, scope);
+        }
+        let before = self.bytes.get(start..start + whole).unwrap_or_default().to_vec();
+        self.members(view, object, scope)?;
+        let own = self.without(&Gaps::in_longest(plan, &self.bytes, item, scope), start, start + whole);
+        self.put(start + own.len(), before.get(own.len()..).unwrap_or_default());
+        self.put(start, &own);
+        self.alternatives.insert(item, own.len());
+        Ok(())
+    }
+
+    /// Bytes at the end of the record that belong to none of the alternatives that it ends with: to the one that is meant
+    /// where rules choose, else to those that were written.
+    fn unused(&self, group: usize) -> usize {
+        let plan = self.plan;
+        let Some(area) = plan.moving.last.get(&group) else { return 0 };
+        let [first, _, ..] = area.as_slice() else { return area.first().map_or(0, |&only| self.unused(only)) };
+        let end = plan.items[group].offset + plan.items[group].length;
+        let is_chosen = plan.rules.contains_key(first);
+        // Without a rule nothing but the whole room tells where such a record ends.
+        if !is_chosen && plan.settings.framing == Framing::Odo {
+            return 0;
+        }
+        let gaps = Gaps::within(plan, &self.bytes, plan.record_of(group));
+        let body = Body { plan, bytes: &self.bytes, gaps: &gaps };
+        let is_meant = |alternative: usize| match is_chosen {
+            true => body.holds(alternative, alternative, 0).unwrap_or_default(),
+            false => self.alternatives.contains_key(&alternative),
+        };
+        let unused = |&alternative: &usize| {
+            let item = &plan.items[alternative];
+            let length = self.alternatives.get(&alternative).copied().unwrap_or(room(item));
+            end.saturating_sub(item.offset + length) + self.unused(alternative)
+        };
+        area.iter().filter(|alternative| is_meant(**alternative)).map(unused).min().unwrap_or(0)
     }
 
     fn expected(&self, kind: &Kind) -> String {
@@ -265,8 +345,9 @@ impl Record<'_> {
     }
 
     /// That the bytes hold what was put in, where items share them.
-    fn verify(&self, shape: &Shape<'_>, value: &Json<'_>, beside: &[&str]) -> Result<(), EncodeFault> {
-        let body = Body { plan: self.plan, bytes: &self.bytes, gaps: Gaps::NONE };
+    fn verify(&self, record: usize, shape: &Shape<'_>, value: &Json<'_>, beside: &[&str]) -> Result<(), EncodeFault> {
+        let gaps = Gaps::within(self.plan, &self.bytes, record);
+        let body = Body { plan: self.plan, bytes: &self.bytes, gaps: &gaps };
         let (mut out, position) = (Vec::new(), Position { record: 1, offset: 0, length: 0, line: None });
         let options = JsonOptions { blank: Blank::Null, ..JsonOptions::default() };
         let mut cursor = Cursor::new(&mut out);
@@ -293,13 +374,18 @@ impl Record<'_> {
         if plan.settings.keeps_room() || !plan.varies[record] {
             return self.bytes.clone();
         }
-        let mut compact = Vec::with_capacity(self.bytes.len());
-        let mut at = 0;
-        for (start, end) in Gaps::in_longest(plan, &self.bytes, record) {
+        self.without(&Gaps::in_longest(plan, &self.bytes, record, 0), 0, self.bytes.len())
+    }
+
+    /// Bytes of the record without some gaps, which stand in order.
+    fn without(&self, gaps: &[(usize, usize)], from: usize, to: usize) -> Vec<u8> {
+        let mut compact = Vec::with_capacity(to - from);
+        let mut at = from;
+        for &(start, end) in gaps {
             compact.extend_from_slice(self.bytes.get(at..start.max(at)).unwrap_or_default());
             at = end.max(at);
         }
-        compact.extend_from_slice(self.bytes.get(at..).unwrap_or_default());
+        compact.extend_from_slice(self.bytes.get(at..to).unwrap_or_default());
         compact
     }
 }
@@ -321,6 +407,7 @@ impl RecordWriter for Writer<'_> {
         }
         let Some(layout) = self.types.first() else { return Ok(()) };
         let record = self.record.write(layout, usize::from(has_fillers(value)), value, &[])?;
+        let record = self.cut(record);
         self.frames.record(&record, out)
     }
 
@@ -333,6 +420,16 @@ impl RecordWriter for Writer<'_> {
 /// A fault where the settings leave open what is to be written: bytes that are known by their number only.
 fn check(plan: &Plan) -> Result<(), EncodeFault> {
     let settings = &plan.settings;
+    let over = |index: usize| {
+        let Some(Data::Zoned { sign, .. }) = plan.items[index].data else { return false };
+        let is_over = matches!(sign, Some(SignPosition::Trailing | SignPosition::Leading));
+        is_over && plan.records.contains(&plan.record_of(index))
+    };
+    let is_open = plan.zone == Zone::Ascii(Overpunch::Auto) && settings.reading.compiler == Compiler::Ibm;
+    if is_open && let Some(item) = (0..plan.items.len()).find(|&index| over(index)) {
+        let expected = "`sign` or `dialect`, which say how a sign lies over a digit in ASCII";
+        return Err(EncodeFault::here(expected, format!("neither for {}", plan.path(item))));
+    }
     let unknown = [
         ("header_bytes", settings.header_bytes > 0),
         ("footer_bytes", settings.footer_bytes > 0),
@@ -359,7 +456,7 @@ fn members(steps: &[Step]) -> Vec<Member> {
             Member { name: name.text(), kind: Kind::Array { table: *table, element } }
         }
         Step::Overlay { views, .. } => {
-            let views = views.iter().map(|(_, view)| members(view)).collect();
+            let views = views.iter().map(|(item, view)| (*item, members(view))).collect();
             Member { name: String::new(), kind: Kind::Overlay(views) }
         }
     };
@@ -392,7 +489,7 @@ fn overlap(plan: &Plan, record: usize) -> bool {
 pub(super) fn collect_names<'a>(members: &'a [Member], names: &mut HashSet<&'a str>) {
     for member in members {
         match &member.kind {
-            Kind::Overlay(views) => views.iter().for_each(|view| collect_names(view, names)),
+            Kind::Overlay(views) => views.iter().for_each(|(_, view)| collect_names(view, names)),
             _ => {
                 names.insert(&member.name);
             }
@@ -402,8 +499,15 @@ pub(super) fn collect_names<'a>(members: &'a [Member], names: &mut HashSet<&'a s
 
 /// What `decode` adds when it is asked to: the position, and the bytes of a field in hex.
 pub(super) fn is_added(name: &str, known: &HashSet<&str>) -> bool {
-    matches!(name, "_offset" | "_length" | "_record")
-        || name.strip_suffix("_hex").is_some_and(|own| known.contains(own))
+    matches!(name, "_offset" | "_length" | "_record") || hex_of(name).is_some_and(|own| known.contains(own))
+}
+
+/// The field whose bytes a member of this name would show in hex; it is numbered where a field has that name itself.
+pub(super) fn hex_of(name: &str) -> Option<&str> {
+    name.strip_suffix("_hex").or_else(|| {
+        let (own, number) = name.rsplit_once('_')?;
+        own.strip_suffix("_hex").filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()))
+    })
 }
 
 /// Whether a record was written with its fillers.

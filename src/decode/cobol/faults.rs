@@ -10,7 +10,7 @@ impl Plan {
     /// What an item is, for messages.
     pub(super) fn expected(&self, item: &Item) -> String {
         match item.data {
-            Some(Data::Float | Data::Double) => item.picture.clone(),
+            Some(Data::Float | Data::Double | Data::Ieee { .. }) => item.picture.clone(),
             None => "a group".to_owned(),
             Some(Data::Binary { digits: 0, .. }) if !item.picture.starts_with('X') => item.picture.clone(),
             Some(_) => format!("PIC {}", item.picture),

@@ -119,9 +119,9 @@ impl RecordFields {
     pub(super) fn due_length(&self) -> usize {
         let plan = &self.plan;
         match plan.records.as_slice() {
-            [record] if plan.settings.moves_items() && plan.varies[*record] => {
+            [record] if plan.settings.moves_items() && plan.ends_early(*record) => {
                 // A table that cannot be counted is the fault of its field.
-                Gaps::length(plan, self.raw(), *record).unwrap_or(plan.length)
+                Gaps::due_length(plan, self.raw(), *record)
             }
             _ => plan.length,
         }
@@ -292,7 +292,7 @@ impl<'a> Body<'a> {
             return Err(foreign_slot());
         };
         let offset = item.offset + scope;
-        if *moves { self.gaps.actual(offset, plan.record_of(index)) } else { Ok(offset) }
+        if *moves { self.gaps.actual(plan, index, offset) } else { Ok(offset) }
     }
 
     /// The bytes of an item at an offset.
@@ -382,16 +382,20 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The value that chooses among some items, for messages.
+    /// The fault of alternatives none of which is meant, at the field that tells.
     #[cold]
-    pub(super) fn chooser(&self, guarded: &[usize], scope: usize) -> Option<(usize, String)> {
-        guarded.iter().find_map(|index| match self.plan.rules.get(index) {
+    pub(super) fn none_meant(&self, items: &[usize], scope: usize) -> (usize, FieldFault) {
+        let told = items.iter().find_map(|index| match self.plan.rules.get(index) {
             Some(Rule::When(field, _)) => {
                 let value = self.value_outside(*index, *field, scope).ok()?;
                 Some((*field, shown(&value)))
             }
             _ => None,
-        })
+        });
+        let (field, value) = told.unwrap_or((items.first().copied().unwrap_or_default(), String::new()));
+        let names: Vec<String> = items.iter().map(|&item| self.plan.path(item)).collect();
+        let expected = format!("a value that `views` has for one of {}", names.join(", "));
+        (field, FieldFault { code: RejectCode::UnknownValue, expected, found: format!("`{value}`") })
     }
 }
 

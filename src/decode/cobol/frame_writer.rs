@@ -57,13 +57,14 @@ impl<'a> FrameWriter<'a> {
     }
 
     fn empty_lines(&self, count: u64, out: &mut Vec<u8>) {
-        (0..count).for_each(|_| out.push(self.line_end()));
+        (0..count).for_each(|_| out.extend_from_slice(self.line_end()));
     }
 
-    fn line_end(&self) -> u8 {
+    fn line_end(&self) -> &'static [u8] {
         match self.plan.encoding.family() {
-            Family::Ascii => b'\n',
-            Family::Ebcdic => 0x15,
+            Family::Ascii if self.plan.settings.crlf => b"\r\n",
+            Family::Ascii => b"\n",
+            Family::Ebcdic => b"\x15",
         }
     }
 
@@ -101,7 +102,7 @@ impl<'a> FrameWriter<'a> {
                 let record = self.line(record)?;
                 self.body(record, out);
                 self.suffix(out);
-                out.push(self.line_end());
+                out.extend_from_slice(self.line_end());
             }
             Framing::RdwBig | Framing::RdwLittle => {
                 let word = self.record_word(record)?;
@@ -125,6 +126,7 @@ impl<'a> FrameWriter<'a> {
                 self.suffix(&mut block);
                 self.block = block;
             }
+            Framing::Spanned => self.spanned(record, out),
             Framing::Header => {
                 let header = self.header(record)?;
                 out.extend(header);
@@ -143,6 +145,30 @@ impl<'a> FrameWriter<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Appends a record in as many segments as the blocks take.
+    fn spanned(&mut self, record: &[u8], out: &mut Vec<u8>) {
+        let mut rest = record;
+        while !rest.is_empty() {
+            // A segment has one byte at least beside its word.
+            if WORD + self.block.len() + WORD >= BLOCK {
+                self.flush(out);
+            }
+            let room = BLOCK - WORD - self.block.len() - WORD;
+            let (part, behind) = rest.split_at(rest.len().min(room));
+            let code = match (rest.len() == record.len(), behind.is_empty()) {
+                (true, true) => 0,
+                (true, false) => 1,
+                (false, true) => 2,
+                (false, false) => 3,
+            };
+            let length = u16::try_from(WORD + part.len()).unwrap_or(u16::MAX);
+            self.block.extend(length.to_be_bytes());
+            self.block.extend([code, 0]);
+            self.block.extend_from_slice(part);
+            rest = behind;
+        }
     }
 
     /// What stands behind the last record.
@@ -252,6 +278,14 @@ impl<'a> FrameWriter<'a> {
             place.copy_from_slice(&digits);
         }
         Ok(bytes)
+    }
+
+    /// The length that an item of the record says, where that is the framing.
+    pub(super) fn told_length(&self, record: &[u8]) -> Option<usize> {
+        match self.convention.framing {
+            Framing::LengthField => self.measure.by_item(self.plan, record).ok(),
+            _ => None,
+        }
     }
 
     /// The item that has the length says the record's own; it was written with the others.
@@ -479,7 +513,10 @@ mod tests {
         ];
         for framing in [Framing::RdwBig, Framing::RdwLittle, Framing::Blocks] {
             for adjust in [0, -4] {
-                let words = |s: &mut Settings| (s.rdw_adjust, s.bdw_adjust) = (Some(adjust), Some(adjust));
+                let words = |s: &mut Settings| {
+                    s.rdw_adjust = Some(adjust);
+                    s.bdw_adjust = (framing == Framing::Blocks).then_some(adjust);
+                };
                 decoders.push((text(framing, words), any_bytes));
                 let with_both = |s: &mut Settings| {
                     words(s);

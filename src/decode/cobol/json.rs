@@ -1,23 +1,22 @@
 //! Records as JSON, by a tree of steps that is made once: names are ready as bytes, offsets are known, and what a record
 //! adds is only the bytes of its values.
 
-use std::collections::HashSet;
-
 use super::fields::Body;
-use super::number::{Bad, packed, packed_word, zoned, zoned_word};
+use super::number::{Bad, DecimalFloat, decimal_float, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
-use super::steps::{Element, Leaf, Quick, Step, elements_room, room, steps_of};
+use super::steps::{Element, Leaf, Names, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
 use crate::decode::copybook::Data;
 use crate::decode::format::Trim;
 use crate::decode::json::{Blank, Cursor, Digits, JsonOptions, META, Name, Pen, spread_nibbles};
-use crate::record::{FieldFault, Position, RejectCode, Value};
+use crate::decode::pieces::{LONG, MARGIN};
+use crate::record::{FieldFault, Position, Value};
 
 /// How the records of a layout are written.
 pub(super) struct JsonPlan {
     pub(super) members: Vec<Step>,
     /// The names of the members.
-    names: HashSet<String>,
+    names: Names,
     /// Room that the record takes without the elements of its tables.
     room: usize,
     /// Room for whatever may follow an element of a table.
@@ -43,14 +42,19 @@ pub(super) const NUMBER: usize = 88;
 impl JsonPlan {
     /// The plan for one record; `fillers` says whether items without a name are written.
     pub(super) fn new(plan: &Plan, record: usize, fillers: bool) -> JsonPlan {
-        let mut names = HashSet::new();
+        let mut names = Names::default();
         let members = steps_of(plan, record, fillers, &mut names);
         let room = members.iter().map(room).sum::<usize>() + META + 2;
         let tail = room + elements_room(&members);
         JsonPlan { members, names, room, tail }
     }
 
-    pub(super) fn names(&self) -> &HashSet<String> {
+    /// The most bytes of what it makes room for at once.
+    pub(super) fn room(&self) -> usize {
+        self.room + self.tail
+    }
+
+    pub(super) fn names(&self) -> &Names {
         &self.names
     }
 
@@ -62,7 +66,7 @@ impl JsonPlan {
         options: &JsonOptions,
         cursor: &mut Cursor<'_>,
     ) -> Result<(), Box<Failure>> {
-        let start = cursor.len();
+        let start = cursor.open_object();
         self.write_members(body, position, options, cursor)?;
         cursor.close_object(start);
         Ok(())
@@ -80,6 +84,7 @@ impl JsonPlan {
         let encoding = &body.plan.encoding;
         let run = Run {
             options,
+            in_pieces: cursor.hands_on(),
             factor,
             tail: self.tail * factor,
             tables: encoding.tables(),
@@ -87,7 +92,7 @@ impl JsonPlan {
             blank: encoding.blank(),
             family: encoding.family(),
         };
-        cursor.reserve(self.room * factor);
+        cursor.reserve(if run.in_pieces { MARGIN } else { self.room * factor });
         if options.meta {
             cursor.meta(position);
         }
@@ -98,6 +103,8 @@ impl JsonPlan {
 /// What all steps of one call share.
 struct Run<'a> {
     options: &'a JsonOptions,
+    /// Whether room is made for every value, and not once for all.
+    in_pieces: bool,
     /// By how much hex makes a field longer.
     factor: usize,
     tail: usize,
@@ -110,6 +117,9 @@ struct Run<'a> {
 impl Run<'_> {
     fn members(&self, steps: &[Step], body: Body<'_>, scope: usize, cursor: &mut Cursor<'_>) -> Written {
         for step in steps {
+            if self.in_pieces {
+                cursor.reserve(piece_room(step) * self.factor + MARGIN);
+            }
             match step {
                 Step::Value { name, hex, leaf } => {
                     let mut pen = cursor.pen();
@@ -123,7 +133,7 @@ impl Run<'_> {
                 }
                 Step::Object { name, members } => {
                     cursor.name(name);
-                    let start = cursor.len();
+                    let start = cursor.open_object();
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
@@ -156,14 +166,18 @@ impl Run<'_> {
         cursor.byte(b'[');
         for index in 0..count {
             // What follows the table must fit as well when the last element is written.
-            cursor.reserve(room * self.factor + self.tail);
+            cursor.reserve(match (self.in_pieces, element) {
+                (false, _) => room * self.factor + self.tail,
+                (true, Element::Value(leaf)) => leaf_piece_room(leaf) + MARGIN,
+                (true, Element::Object(_)) => MARGIN,
+            });
             let scope = scope + index * occurs.stride;
             match element {
                 Element::Value(leaf) => {
                     self.value(leaf, body, scope, cursor)?;
                 }
                 Element::Object(members) => {
-                    let start = cursor.len();
+                    let start = cursor.open_object();
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
@@ -180,6 +194,21 @@ impl Run<'_> {
         let mut first_failure = None;
         let mut written = false;
         for (_, view) in views {
+            if cursor.hands_on() && !cursor.is_on_trial() {
+                // What is handed on is not taken back.
+                cursor.begin_trial();
+                let tried = self.members(view, body, scope, cursor);
+                cursor.end_trial();
+                match tried {
+                    Ok(()) => self.members(view, body, scope, cursor)?,
+                    Err(failure) => {
+                        first_failure.get_or_insert(failure);
+                        continue;
+                    }
+                }
+                written = true;
+                continue;
+            }
             let before = cursor.len();
             match self.members(view, body, scope, cursor) {
                 Ok(()) => written = true,
@@ -210,11 +239,7 @@ impl Run<'_> {
             return Ok(());
         }
         let items: Vec<usize> = views.iter().map(|(item, _)| *item).collect();
-        let first = items.first().copied().unwrap_or_default();
-        let (field, value) = body.chooser(&items, scope).unwrap_or((first, String::new()));
-        let names: Vec<String> = items.iter().map(|&item| body.plan.path(item)).collect();
-        let expected = format!("a value that `views` has for one of {}", names.join(", "));
-        let fault = FieldFault { code: RejectCode::UnknownValue, expected, found: format!("`{value}`") };
+        let (field, fault) = body.none_meant(&items, scope);
         Err(failure(field, body.plan.items[field].offset, fault))
     }
 
@@ -265,6 +290,12 @@ impl Run<'_> {
             self.value(leaf, body, scope, cursor)?
         };
         if self.options.hex {
+            if self.in_pieces {
+                cursor.reserve(hex.len() + MARGIN);
+                cursor.name(hex);
+                cursor.long_hex(bytes);
+                return Ok(());
+            }
             cursor.name(hex);
             cursor.hex(bytes);
         }
@@ -294,7 +325,9 @@ impl Run<'_> {
                 }
                 Some(tables) => {
                     let trimmed = plan.trim().apply(bytes, plan.encoding.blank());
-                    let written = cursor.text(trimmed, tables);
+                    let is_long = self.in_pieces && trimmed.len() > LONG;
+                    let written =
+                        if is_long { cursor.long_text(trimmed, tables) } else { cursor.text(trimmed, tables) };
                     return match written {
                         Ok(()) => Ok(bytes),
                         Err(unmappable) => {
@@ -336,7 +369,7 @@ impl Run<'_> {
                     Err(bad) => bad,
                 }
             }
-            Data::Float | Data::Double => {
+            Data::Float | Data::Double | Data::Ieee { .. } => {
                 self.float(leaf, offset, bytes, plan, cursor)?;
                 return Ok(bytes);
             }
@@ -367,6 +400,7 @@ impl Run<'_> {
     #[cold]
     fn decoded_text(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
         match plan.text(&plan.items[leaf.item], bytes) {
+            Ok(text) if self.in_pieces => cursor.long_string(&text),
             Ok(text) => cursor.string(&text),
             Err(fault) => return Err(failure(leaf.item, offset, fault)),
         }
@@ -375,6 +409,12 @@ impl Run<'_> {
 
     #[cold]
     fn float(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
+        if leaf.data == (Data::Ieee { decimal: true }) {
+            let number = decimal_float(bytes, plan.native)
+                .map_err(|bad| failure(leaf.item, offset, plan.fault(&plan.items[leaf.item], bytes, bad)))?;
+            write_decimal_float(number, cursor);
+            return Ok(());
+        }
         match plan.value(&plan.items[leaf.item], bytes) {
             Ok(Value::Float(number)) => {
                 let text = serde_json::Number::from_f64(number).map(|number| number.to_string()).unwrap_or_default();
@@ -394,7 +434,8 @@ impl Run<'_> {
         let scale = match leaf.data {
             Data::Zoned { scale, .. } | Data::Packed { scale, .. } | Data::NationalZoned { scale, .. } => scale,
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
-            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => 0,
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => 0,
+            Data::Float | Data::Double | Data::Ieee { .. } => 0,
         };
         let zero = plan.stands_for_zero(item, bytes, bad) || self.options.blank == Blank::Zero;
         match self.options.blank {
@@ -424,6 +465,17 @@ fn write_number(negative: bool, digits: &mut Digits, scale: i8, cursor: &mut Cur
     }
     let negative = negative && !is_zero(digits);
     cursor.decimal(negative, digits, usize::from(scale.max(0).unsigned_abs()));
+}
+
+/// With all its digits as long as they are no more than others have, else with its exponent.
+fn write_decimal_float(number: DecimalFloat, cursor: &mut Cursor<'_>) {
+    let DecimalFloat { negative, coefficient, exponent } = number;
+    match i8::try_from(exponent) {
+        _ if coefficient == 0 => cursor.byte(b'0'),
+        Ok(exponent @ -38..=0) => write_number(negative, &mut Digits::of(coefficient), -exponent, cursor),
+        Ok(zeros @ 1..=4) => write_number(negative, &mut Digits::of(coefficient), -zeros, cursor),
+        _ => cursor.bytes(format!("{}{coefficient}E{exponent}", if negative { "-" } else { "" }).as_bytes()),
+    }
 }
 
 #[cold]

@@ -16,6 +16,7 @@ mod framing;
 mod gaps;
 mod hints;
 mod json;
+mod moving;
 mod number;
 mod plan;
 mod reader;
@@ -33,7 +34,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::json::{Cursor, JsonOptions};
-use super::{LayoutRow, Resume, StreamFault, copybook};
+use super::{LARGE, LayoutRow, Resume, Sink, StreamFault, Unwritten, copybook};
 use crate::diagnostic::{Faults, SourceText, nearest};
 use crate::record::{Layout, Part, Position, Reject, Resolved, Slot, Unresolved};
 use copybook::{ColumnRecord, Copybook};
@@ -68,6 +69,8 @@ struct Compiled {
     json: [JsonPlan; 2],
     measure: Arc<Measure>,
     segments: Option<Arc<Segments>>,
+    /// Whether a record may take much more room than most layouts' do: room is made for every value then.
+    is_spacious: bool,
     /// What records are left out, where there is one type of them.
     filter: Option<Arc<PlainFilter>>,
 }
@@ -107,6 +110,7 @@ impl Cobol {
             }
             copybook = copybook.only(found);
         }
+        copybook = segments::split(copybook, settings, faults);
         let mut plan = Plan::new(copybook, settings);
         if !choice::resolve(&mut plan, settings, faults) {
             return None;
@@ -114,7 +118,7 @@ impl Cobol {
         // A record that ends behind its last element moves what follows a table.
         if settings.odo.is_none()
             && settings.framing != Framing::Odo
-            && let Some((table, behind)) = plan.behind_tables().first().copied()
+            && let Some((table, behind)) = plan.moved_item()
         {
             let name = |index: usize| plan.items[index].name.clone().unwrap_or_else(|| "FILLER".to_owned());
             let message = format!("`{}` lies behind `{}`, whose length varies", name(behind), name(table));
@@ -123,12 +127,22 @@ impl Cobol {
             faults.push(plan.items[behind].spot.fault(message).help(help));
             return None;
         }
-        if let Some(table) = plan.shared_table().filter(|_| !settings.keeps_room()) {
-            let name = plan.items[table].name.as_deref().unwrap_or("FILLER");
-            let message = format!("the length of `{name}` varies within items that share their bytes with others");
-            let help = "its counter holds for one of them only; say `odo = \"fixed\"` if the table always takes the room of \
-                        its largest number of elements";
-            faults.push(plan.items[table].spot.fault(message).help(help));
+        if settings.framing == Framing::Odo
+            && let Some(area) = plan.records.iter().find_map(|&record| plan.undecided_end(record))
+        {
+            let names: Vec<String> = area.iter().map(|&item| plan.path(item)).collect();
+            let message = format!("where a record ends depends on which of {} it has", names.join(", "));
+            let help = "say by `views` which value of which field means which of them";
+            let spot = area
+                .last()
+                .map_or_else(|| settings.place.fault(&message), |&item| plan.items[item].spot.fault(&message));
+            faults.push(spot.help(help));
+            return None;
+        }
+        if let Some((table, counter)) = plan.foreign_counter() {
+            let (table, counter) = (plan.path(table), plan.path(counter));
+            let message = format!("`{counter}`, the counter of `{table}`, moves with tables of another alternative");
+            faults.push(settings.place.fault(message));
             return None;
         }
         if settings.odo == Some(Odo::Fixed) && settings.framing == Framing::Odo {
@@ -154,7 +168,9 @@ impl Cobol {
         }
         let record = plan.records.first().copied()?;
         let json = [JsonPlan::new(&plan, record, false), JsonPlan::new(&plan, record, true)];
+        let rooms = segments.iter().flat_map(|segments| &segments.kinds).flat_map(|kind| &kind.json).chain(&json);
         let compiled = Compiled {
+            is_spacious: rooms.map(JsonPlan::room).max().unwrap_or_default() > 4 * LARGE,
             plan: Arc::new(plan),
             json,
             measure: Arc::new(measure?),
@@ -226,6 +242,17 @@ impl Cobol {
     ) -> Result<(), Reject> {
         self.compiled.write_json(raw, parts, position, options, out)
     }
+
+    pub(super) fn write_pieces(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        self.compiled.write_pieces(raw, parts, position, options, sink)
+    }
 }
 
 impl Compiled {
@@ -247,12 +274,57 @@ impl Compiled {
         options: &JsonOptions,
         out: &mut Vec<u8>,
     ) -> Result<(), Reject> {
-        let plan = &*self.plan;
+        if raw.len() > LARGE || self.is_spacious {
+            // Room for the longest text that such a record could be would be many times what it needs.
+            let mut sink = |piece: &[u8]| {
+                out.extend_from_slice(piece);
+                Ok(())
+            };
+            return match self.write_pieces(raw, parts, position, options, &mut sink) {
+                Err(Unwritten::Rejected(reject)) => Err(*reject),
+                Ok(()) | Err(Unwritten::Output(_)) => Ok(()),
+            };
+        }
         let mut cursor = Cursor::new(out);
+        let written = self.write(raw, parts, position, options, &mut cursor);
+        cursor.finish();
+        written
+    }
+
+    fn write_pieces(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        let rejected = |reject| Unwritten::Rejected(Box::new(reject));
+        let mut buffer = Vec::new();
+        let mut nowhere = |_: &[u8]| Ok(());
+        let mut trial = Cursor::in_pieces(&mut buffer, &mut nowhere);
+        trial.begin_trial();
+        self.write(raw, parts, position, options, &mut trial).map_err(rejected)?;
+        buffer.clear();
+        let mut cursor = Cursor::in_pieces(&mut buffer, sink);
+        self.write(raw, parts, position, options, &mut cursor).map_err(rejected)?;
+        cursor.finish_pieces().map_err(Unwritten::Output)
+    }
+
+    /// Writes a record or document; after a fault the cursor stands somewhere in the middle of it.
+    #[inline]
+    fn write(
+        &self,
+        raw: &[u8],
+        parts: &[Part],
+        position: Position,
+        options: &JsonOptions,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(), Reject> {
+        let plan = &*self.plan;
         if let Some(segments) = &self.segments {
             let document = segments::Document { plan, segments, raw, parts, position, options };
-            let written = document.write(&mut cursor);
-            cursor.finish();
+            let written = document.write(cursor);
             return written.map_err(|failed| {
                 let part = parts.get(failed.part);
                 let own = part.map_or(0..raw.len(), |part| {
@@ -279,8 +351,7 @@ impl Compiled {
             raw
         };
         let gaps = Gaps::of(plan, bytes, &plan.records);
-        let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, &mut cursor);
-        cursor.finish();
+        let written = json.write(Body { plan, bytes, gaps: &gaps }, &position, options, cursor);
         written.map_err(|failure| self.reject(*failure, raw, 0..raw.len(), position))
     }
 

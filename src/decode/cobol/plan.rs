@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::edit::unedit;
-use super::number::{Bad, Editing, Number, POWERS, binary, float, packed, value, zoned};
+use super::moving::Moving;
+use super::number::{Bad, Editing, Number, POWERS, binary, decimal_float, float, packed, value, zoned};
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat, Settings};
 use crate::decode::CodePage;
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) moves: Vec<bool>,
     /// For every item whether it is, or has below it, a table of varying length.
     pub(super) varies: Vec<bool>,
+    /// What else there is to know of what moves.
+    pub(super) moving: Moving,
     /// For every item the tables around it, from the outside in.
     around: Vec<Vec<usize>>,
     /// Counters whose values are not the numbers of elements, with what they stand for.
@@ -68,9 +71,12 @@ impl Plan {
         let (point, grouping) = if dialect.decimal_comma { (',', '.') } else { ('.', ',') };
         let around = (0..items.len()).map(|index| tables_above(&items, index).into_iter().rev().collect()).collect();
         let length = records.iter().map(|&record| items[record].length).max().unwrap_or_default();
-        let mut plan = Plan {
-            moves: vec![false; items.len()],
-            varies: vec![false; items.len()],
+        let moving = Moving::of(&items, &records);
+        let moves = moving.by.iter().map(|by| by.is_some() && settings.moves_items()).collect();
+        Plan {
+            moves,
+            varies: moving.varies.clone(),
+            moving,
             around,
             counter_maps: HashMap::new(),
             rules: HashMap::new(),
@@ -86,58 +92,7 @@ impl Plan {
             encoding: settings.encoding.clone(),
             settings: settings.clone(),
             length,
-        };
-        for index in 0..plan.items.len() {
-            if plan.items[index].occurs.as_ref().is_some_and(|occurs| occurs.depending.is_some()) {
-                let mut at = Some(index);
-                while let Some(varying) = at {
-                    plan.varies[varying] = true;
-                    at = plan.items[varying].parent;
-                }
-            }
         }
-        if settings.moves_items() {
-            for (_, item) in plan.behind_tables() {
-                plan.moves[item] = true;
-            }
-        }
-        plan
-    }
-
-    /// Every pair of a table of varying length and an item whose place depends on it: one behind it in the same record,
-    /// or one in a table around it, whose elements have no fixed length.
-    pub(super) fn behind_tables(&self) -> Vec<(usize, usize)> {
-        let mut pairs = Vec::new();
-        for (table, varying) in self.items.iter().enumerate() {
-            let Some(occurs) = varying.occurs.as_ref().filter(|occurs| occurs.depending.is_some()) else { continue };
-            let end = varying.offset + occurs.stride * occurs.max;
-            let record = self.record_of(table);
-            let around = self.tables_around(table).first().copied();
-            for (index, item) in self.items.iter().enumerate() {
-                let in_record = self.record_of(index) == record;
-                let behind = index > table && item.offset >= end && !self.is_below(index, table);
-                if in_record && (behind || around.is_some_and(|outer| self.is_below(index, outer))) {
-                    pairs.push((table, index));
-                }
-            }
-        }
-        pairs
-    }
-
-    /// A table of varying length within items that share their bytes with others: what its counter says is true of one
-    /// of them only, so nothing can be moved by it.
-    pub(super) fn shared_table(&self) -> Option<usize> {
-        let shares = |index: usize| {
-            let item = &self.items[index];
-            // Records share their bytes too, but each is read as itself.
-            item.parent.is_some()
-                && (item.redefines.is_some() || self.items.iter().any(|other| other.redefines == Some(index)))
-        };
-        (0..self.items.len()).find(|&table| {
-            let varies = self.items[table].occurs.as_ref().is_some_and(|occurs| occurs.depending.is_some());
-            let mut around = std::iter::successors(Some(table), |&index| self.items[index].parent);
-            varies && self.records.contains(&self.record_of(table)) && around.any(shares)
-        })
     }
 
     pub(super) fn record_of(&self, index: usize) -> usize {
@@ -283,7 +238,7 @@ impl Plan {
                 let by_size = if signed && item.length == 8 { 19 } else { by_size };
                 number(if full { by_size } else { digits }, scale, signed)
             }
-            Some(Data::Float | Data::Double) => FieldKind::Float,
+            Some(Data::Float | Data::Double | Data::Ieee { .. }) => FieldKind::Float,
         }
     }
 
@@ -292,6 +247,19 @@ impl Plan {
         let Some(data) = item.data else { return self.text(item, bytes).map(Value::Text) };
         match data {
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => self.text(item, bytes).map(Value::Text),
+            Data::Ieee { decimal: true } => {
+                let number = decimal_float(bytes, self.native).map_err(|bad| self.fault(item, bytes, bad))?;
+                let scale = i8::try_from(-number.exponent);
+                let own = Number { negative: number.negative, magnitude: number.coefficient };
+                match scale {
+                    _ if own.magnitude == 0 => Ok(Value::Decimal(Decimal::ZERO)),
+                    Ok(scale @ -38..=38) => self.decimal(item, bytes, own, scale).map(Value::Decimal),
+                    _ => Err(self.fault(item, bytes, Bad::Overflow)),
+                }
+            }
+            Data::Ieee { decimal: false } => {
+                float(bytes, self.ieee()).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
+            }
             Data::Float | Data::Double => {
                 float(bytes, self.float).map(Value::Float).map_err(|bad| self.fault(item, bytes, bad))
             }
@@ -335,9 +303,8 @@ impl Plan {
                 let width = if national { 2 } else { 1 };
                 Ok((unedit(marks, &text, self.editing).map_err(|bad| bad.times(width))?, scale))
             }
-            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => {
-                Err(Bad::Digit(0))
-            }
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => Err(Bad::Digit(0)),
+            Data::Float | Data::Double | Data::Ieee { .. } => Err(Bad::Digit(0)),
         }
     }
 
@@ -369,9 +336,22 @@ impl Plan {
             }
         };
         match text {
-            Ok(text) => Ok(Cow::Owned(self.trim().apply_text(&text).to_owned())),
+            Ok(mut text) => {
+                // In place: a long one is not there twice.
+                let trimmed = self.trim().apply_text(&text);
+                let start = trimmed.as_ptr() as usize - text.as_ptr() as usize;
+                let end = start + trimmed.len();
+                text.truncate(end);
+                text.drain(..start);
+                Ok(Cow::Owned(text))
+            }
             Err(unmappable) => Err(self.unmappable(item, unmappable)),
         }
+    }
+
+    /// IEEE 754 in the machine's byte order.
+    pub(super) fn ieee(&self) -> FloatFormat {
+        if self.native == ByteOrder::Big { FloatFormat::Ieee } else { FloatFormat::IeeeLittle }
     }
 
     pub(super) fn trim(&self) -> Trim {

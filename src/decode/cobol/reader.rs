@@ -1,22 +1,22 @@
 //! Frames become records, and records of several types documents.
 
 use std::cell::OnceCell;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::fields::{Pads, RecordFields};
-use super::framing::{Bad, Convention, Frame, Framer, Place, Step, detect, first_word};
+use super::framing::{Bad, Convention, Frame, Framer, Place, Spanned, Step, Stream, detect, first_word};
 use super::segments::{Gathered, Gatherer, PlainFilter, Segments, Span, Wrong, pass_over};
 use super::settings::Framing;
 use super::{Compiled, framing};
-use crate::decode::lines::{skip_line, start_of_last};
+use crate::decode::lines::{check_count, skip_line, start_of_last};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
 use crate::record::{Position, RawRecord, RejectCode};
 
 /// Reads the records of one input.
 pub struct Reader<R> {
-    input: R,
+    input: Stream<R>,
     framer: Framer,
     current: RecordFields,
     gatherer: Gatherer,
@@ -54,6 +54,10 @@ impl<R: Read + Seek> Reader<R> {
             None => Convention::of(&plan.settings, &mut input, first, limit)?,
         };
         let mut framer = compiled.framer(convention);
+        if framer.is_text() {
+            let settings = &plan.settings;
+            check_count(&mut input, settings.header_lines, settings.footer_lines, plan.encoding.family())?;
+        }
         if plan.settings.footer_lines > 0 && framer.is_text() {
             framer.footer = start_of_last(&mut input, plan.settings.footer_lines, plan.encoding.family())?;
         }
@@ -66,6 +70,14 @@ impl<R: Read + Seek> Reader<R> {
         if convention.framing == Framing::Blocks && offset > first {
             place.block_end = block_around(&mut input, convention, first, offset, limit)?;
         }
+        // Where records are spanned, offsets are those of the records put together.
+        let (mut input, offset, limit) = match convention.framing {
+            Framing::Spanned => {
+                place.block_end = from.offset;
+                (Stream::Spanned(Box::new(Spanned::new(input, first, limit))), from.offset, u64::MAX)
+            }
+            _ => (Stream::Plain(input), offset, limit),
+        };
         input.seek(SeekFrom::Start(offset))?;
         let current = RecordFields {
             window: Window::new(offset, limit),
@@ -146,6 +158,7 @@ impl<R: Read + Seek> Reader<R> {
         if let Some(filter) = &self.filter
             && !filter.passes(&current.plan, current.raw())
         {
+            self.gatherer.left_out += 1;
             return Item::Skipped;
         }
         self.records += 1;
@@ -244,6 +257,11 @@ impl<R: Read + Seek> Reader<R> {
         Item::Reject(rejected)
     }
 
+    /// How many records filters have left out so far, those below others that they left out among them.
+    pub(in crate::decode) fn left_out(&self) -> u64 {
+        self.gatherer.left_out
+    }
+
     pub(in crate::decode) fn resume_point(&self) -> Resume {
         let offset = self.current.window.offset() + self.pending as u64;
         Resume { offset, records: self.records, line: self.place.lines }
@@ -252,7 +270,11 @@ impl<R: Read + Seek> Reader<R> {
 
 /// Where the records begin and end, between the header and the footer of the file.
 pub(super) fn bounds<R: Seek>(input: &mut R, header: u64, footer: u64) -> Result<(u64, u64), StreamFault> {
-    let size = input.seek(SeekFrom::End(0))?;
+    let size = match input.seek(SeekFrom::End(0)) {
+        // What is read once and in order ends where it ends.
+        Err(error) if error.kind() == ErrorKind::Unsupported && footer == 0 => return Ok((header, u64::MAX)),
+        size => size?,
+    };
     let limit = size.saturating_sub(footer);
     let asked = header.saturating_add(footer);
     if asked > size {

@@ -130,6 +130,8 @@ pub struct Reading {
     pub odo_map: Vec<CounterMap>,
     /// Rules that choose among items which share bytes.
     pub views: Vec<View>,
+    /// What the compiler was told to define, for `>>IF`.
+    pub define: Vec<(String, String)>,
 }
 
 pub(super) const COMPILER: Key = Key {
@@ -156,7 +158,8 @@ pub(super) const SIGN: Key = Key {
     shape: "\"auto\" | \"translated\" | \"mf\" | \"realia\"",
     presence: Presence::Optional,
     doc: "how a sign lies over a digit in ASCII: `{A`-`I` and `}J`-`R` (translated from EBCDIC), `p`-`y` minus (mf, gnu), \
-          blank to `)` minus (realia); `auto` takes the first two and writes the dialect's",
+          blank to `)` minus (realia); `auto` takes the first two and writes the dialect's; for \
+          ibm, `encode` wants one that is named",
 };
 pub(super) const POINTER: Key = Key {
     name: "pointer",
@@ -196,6 +199,13 @@ pub(super) const VIEWS: Key = Key {
           { DETAIL-A = \"REC-TYPE=A,B\" }; an item without a rule is meant when no rule holds",
 };
 
+pub(super) const DEFINE: Key = Key {
+    name: "define",
+    shape: "table",
+    presence: Presence::Optional,
+    doc: "what the compiler was told to define, for `>>IF` in the copybook: { REGION = \"EU\", LEVEL = 3 }",
+};
+
 impl Reading {
     /// Reads the keys; faults go through the table.
     pub(super) fn read(table: &Table<'_>) -> Option<Reading> {
@@ -230,6 +240,15 @@ impl Reading {
             view.map_err(|error| table.fail(node.fault(error))).ok()
         });
         let views: Vec<_> = views.collect();
+        let define = table.free("define").filter_map(|(name, node)| match &node.value {
+            Written::String(value) => Some((name.to_owned(), value.clone())),
+            Written::Integer(value) => Some((name.to_owned(), value.to_string())),
+            _ => {
+                table.fail(node.fault(format!("expected a string or an integer, found {}", node.kind())));
+                None
+            }
+        });
+        let define: Vec<_> = define.collect();
         Some(Reading {
             compiler: compiler?,
             binary_size,
@@ -241,7 +260,17 @@ impl Reading {
             edited: edited?,
             odo_map,
             views,
+            define,
         })
+    }
+
+    /// Reads `NAME` or `NAME=VALUE`.
+    pub fn parse_define(text: &str) -> Result<(String, String), String> {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        match name.trim() {
+            "" => Err(format!("`{text}` is not of the form NAME or NAME=VALUE")),
+            name => Ok((name.to_owned(), value.trim().to_owned())),
+        }
     }
 
     /// The currency's character, unless it means something else in a picture.
@@ -270,6 +299,9 @@ impl Reading {
             alignment,
             pointer: self.pointer.unwrap_or(pointer),
             edited_text: self.edited == EditedAs::Text,
+            strict_levels: self.compiler == Compiler::Gnu,
+            decimal_floats: self.compiler == Compiler::Gnu,
+            defines: self.define.clone(),
         }
     }
 

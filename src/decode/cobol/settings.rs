@@ -47,6 +47,8 @@ pub struct Settings {
     pub footer_lines: u64,
     /// Whether a line that ends early counts as filled up with blanks.
     pub pad_lines: bool,
+    /// Whether lines of ASCII are written with CR and LF at their end and not with LF alone; both are read.
+    pub crlf: bool,
     /// Bytes before the layout in every record.
     pub record_prefix: usize,
     /// Bytes behind the layout in every record.
@@ -108,6 +110,8 @@ pub enum Framing {
     RdwLittle,
     /// Blocks with a block descriptor word (RECFM=VB); in them records with record descriptor words, high byte first.
     Blocks,
+    /// Blocks with a block descriptor word whose records go on from block to block in segments (RECFM=VBS).
+    Spanned,
     /// A header of the sender's own comes first and says the length.
     Header,
     /// An item of the record says its length.
@@ -126,6 +130,7 @@ impl Framing {
         ("rdw-be", Framing::RdwBig),
         ("rdw-le", Framing::RdwLittle),
         ("bdw", Framing::Blocks),
+        ("vbs", Framing::Spanned),
         ("header", Framing::Header),
         ("length-field", Framing::LengthField),
         ("odo", Framing::Odo),
@@ -202,7 +207,7 @@ pub(in crate::decode) static SECTION: Section = Section {
         },
         Key {
             name: "framing",
-            shape: "\"fixed\" | \"line\" | \"rdw-be\" | \"rdw-le\" | \"bdw\" | \"header\" | \"length-field\" | \"odo\" | \"auto\"",
+            shape: "\"fixed\" | \"line\" | \"rdw-be\" | \"rdw-le\" | \"bdw\" | \"vbs\" | \"header\" | \"length-field\" | \"odo\" | \"auto\"",
             presence: Presence::Default("\"fixed\""),
             doc: "where a record ends: after the layout's length, at the line's end, by descriptor words, by a header or a \
                   field that has the length, behind the last element of its tables (odo), or as only one of these \
@@ -287,6 +292,7 @@ pub(in crate::decode) static SECTION: Section = Section {
         reading::EDITED,
         reading::ODO_MAP,
         reading::VIEWS,
+        reading::DEFINE,
         Key {
             name: "odo",
             shape: "\"fixed\" | \"variable\"",
@@ -310,6 +316,10 @@ pub(in crate::decode) static SECTION: Section = Section {
     ],
 };
 
+/// Keys whose places are kept.
+const WRITTEN: &[&str] =
+    &["framing", "length_field", "frame_header", "odo", "rdw_adjust", "bdw_adjust", "length_adjust", "sign"];
+
 impl Settings {
     /// The defaults, for this copybook.
     pub fn new(copybook: String, encoding: CodePage, place: Place) -> Settings {
@@ -331,6 +341,7 @@ impl Settings {
             header_lines: 0,
             footer_lines: 0,
             pad_lines: true,
+            crlf: false,
             record_prefix: 0,
             record_suffix: 0,
             float: None,
@@ -401,6 +412,7 @@ impl Settings {
             header_lines: 0,
             footer_lines: 0,
             pad_lines: true,
+            crlf: false,
             record_prefix: usize::try_from(record_prefix?).ok()?,
             record_suffix: usize::try_from(record_suffix?).ok()?,
             float,
@@ -410,7 +422,7 @@ impl Settings {
             trim: trim?,
             segments,
             filter,
-            places: Places::of(table, &[&["framing", "length_field", "frame_header", "odo"], segments::KEYS].concat()),
+            places: Places::of(table, &[WRITTEN, segments::KEYS].concat()),
         })
     }
 

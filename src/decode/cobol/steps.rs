@@ -1,11 +1,12 @@
 //! The steps that write a record as JSON, made once from the layout.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::json::NUMBER;
 use super::plan::Plan;
 use crate::decode::copybook::{Data, SignPosition};
 use crate::decode::json::{ESCAPED, Name};
+use crate::decode::pieces::LONG;
 
 pub(super) enum Step {
     /// An elementary item; `hex` is the name of the member that shows its bytes.
@@ -58,6 +59,7 @@ impl Quick {
     fn of(data: Data, length: usize, moves: bool) -> Quick {
         match data {
             _ if moves => Quick::No,
+            Data::Text if length > LONG => Quick::No,
             Data::Text => Quick::Text,
             Data::Packed { digits, scale: scale @ 0..=15, signed, sign_nibble: true } if length <= 8 => {
                 Quick::Packed { digits, scale: scale.unsigned_abs(), signed }
@@ -74,11 +76,28 @@ impl Quick {
 
 /// The steps of a record's members; `fillers` says whether items without a name are written. The members' names are put
 /// to `names`.
-pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut HashSet<String>) -> Vec<Step> {
+pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut Names) -> Vec<Step> {
     let mut compiler = Compiler { plan, fillers, filler_number: 0 };
-    match plan.items[record].children.as_slice() {
+    // Members that are added to a record when they are asked for.
+    for added in ["_offset", "_length", "_record", "_segment", "_id"] {
+        names.unique(added.to_owned());
+    }
+    let mut steps = match plan.items[record].children.as_slice() {
         [] => compiler.steps(&[record], names),
         children => compiler.steps(children, names),
+    };
+    name_hex(&mut steps, names);
+    steps
+}
+
+/// Names the members that show bytes in hex, when all other members of their object are named.
+fn name_hex(steps: &mut [Step], names: &mut Names) {
+    for step in steps {
+        match step {
+            Step::Value { name, hex, .. } => *hex = Name::new(&names.unique(format!("{}_hex", name.text()))),
+            Step::Overlay { views, .. } => views.iter_mut().for_each(|(_, view)| name_hex(view, names)),
+            Step::Object { .. } | Step::Array { .. } => {}
+        }
     }
 }
 
@@ -89,13 +108,21 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    /// The steps of an object of its own.
+    fn object(&mut self, items: &[usize]) -> Vec<Step> {
+        let mut names = Names::default();
+        let mut steps = self.steps(items, &mut names);
+        name_hex(&mut steps, &mut names);
+        steps
+    }
+
     /// The steps for items of one object; `names` are those the object has already.
-    fn steps(&mut self, items: &[usize], names: &mut HashSet<String>) -> Vec<Step> {
+    fn steps(&mut self, items: &[usize], names: &mut Names) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut at = 0;
         while let Some(&item) = items.get(at) {
-            let target = item;
-            let views = items[at + 1..].iter().take_while(|&&other| self.redefines(other, target)).count();
+            let first = &self.plan.moving.first;
+            let views = items[at + 1..].iter().take_while(|&&other| first[other] == first[item]).count();
             if views == 0 {
                 self.item(item, names, &mut steps);
             } else {
@@ -117,19 +144,7 @@ impl Compiler<'_> {
         steps
     }
 
-    /// True when an item redefines another, perhaps through a third.
-    fn redefines(&self, item: usize, target: usize) -> bool {
-        let mut at = item;
-        while let Some(next) = self.plan.items[at].redefines {
-            if next == target {
-                return true;
-            }
-            at = next;
-        }
-        false
-    }
-
-    fn item(&mut self, index: usize, names: &mut HashSet<String>, steps: &mut Vec<Step>) {
+    fn item(&mut self, index: usize, names: &mut Names, steps: &mut Vec<Step>) {
         let item = &self.plan.items[index];
         if item.name.is_none() {
             if item.children.is_empty() && !self.fillers {
@@ -148,7 +163,7 @@ impl Compiler<'_> {
                 format!("FILLER_{}", self.filler_number)
             }
         };
-        let own = unique(own, names);
+        let own = names.unique(own);
         let name = Name::new(&own);
         let moves = self.plan.moves[index];
         let (offset, length) = (item.offset, item.length);
@@ -157,12 +172,12 @@ impl Compiler<'_> {
             Leaf { item: index, offset, length, moves, data, quick }
         });
         steps.push(match (leaf, &item.occurs) {
-            (Some(leaf), None) => Step::Value { name, hex: Name::new(&format!("{own}_hex")), leaf },
-            (None, None) => Step::Object { name, members: self.steps(&item.children, &mut HashSet::new()) },
+            (Some(leaf), None) => Step::Value { hex: name.clone(), name, leaf },
+            (None, None) => Step::Object { name, members: self.object(&item.children) },
             (leaf, Some(_)) => {
                 let element = match leaf {
                     Some(leaf) => Element::Value(leaf),
-                    None => Element::Object(self.steps(&item.children, &mut HashSet::new())),
+                    None => Element::Object(self.object(&item.children)),
                 };
                 let room = match &element {
                     Element::Value(leaf) => leaf_room(leaf),
@@ -174,28 +189,56 @@ impl Compiler<'_> {
     }
 }
 
-/// A name that the object does not have yet.
-pub(super) fn unique(name: String, names: &mut HashSet<String>) -> String {
-    let mut candidate = name.clone();
-    let mut number = 2;
-    while !names.insert(candidate.clone()) {
-        candidate = format!("{name}_{number}");
-        number += 1;
+/// The names that an object has.
+#[derive(Clone, Default)]
+pub(super) struct Names {
+    taken: HashSet<String>,
+    /// Where counting goes on for a name: from the start each time it would never end for a thousand names alike.
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    /// A name that the object does not have yet: the second `A` becomes `A_2`.
+    pub(super) fn unique(&mut self, name: String) -> String {
+        let mut candidate = name.clone();
+        while !self.taken.insert(candidate.clone()) {
+            let number = self.numbers.entry(name.clone()).or_insert(1);
+            *number += 1;
+            candidate = format!("{name}_{number}");
+        }
+        candidate
     }
-    candidate
 }
 
 /// The most bytes that a value takes.
 fn leaf_room(leaf: &Leaf) -> usize {
     match leaf.data {
         Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => leaf.length * ESCAPED + 2,
-        Data::Float | Data::Double => 32,
+        Data::Float | Data::Double | Data::Ieee { decimal: false } => 32,
         Data::Zoned { digits, scale, .. } | Data::Packed { digits, scale, .. } | Data::Binary { digits, scale, .. }
             if digits <= 18 && (0..=18).contains(&scale) =>
         {
             24
         }
         _ => NUMBER,
+    }
+}
+
+/// As [`leaf_room`], where long texts make room for themselves.
+pub(super) fn leaf_piece_room(leaf: &Leaf) -> usize {
+    match leaf.data {
+        Data::Text if leaf.length > LONG => 2,
+        Data::National | Data::DoubleByte | Data::Utf8 => 2,
+        _ => leaf_room(leaf),
+    }
+}
+
+/// The most bytes that a step writes itself, where what is in it makes room for itself.
+pub(super) fn piece_room(step: &Step) -> usize {
+    match step {
+        Step::Value { name, leaf, .. } => name.len() + leaf_piece_room(leaf) + 1,
+        Step::Object { name, .. } | Step::Array { name, .. } => name.len() + 4,
+        Step::Overlay { .. } => 0,
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::edit::edit;
 use super::number::write::{Unfit, Units, binary, float, packed, units, zoned};
+use super::number::write_decimal_float;
 use super::plan::Plan;
 use super::reading::{Compiler, Overpunch, Zone};
 use super::settings::ByteOrder;
@@ -55,6 +56,8 @@ impl<'a> Store<'a> {
         };
         let written = match item.data {
             Some(Data::Float | Data::Double) => float(text, item.length, plan.float),
+            Some(Data::Ieee { decimal: false }) => float(text, item.length, plan.ieee()),
+            Some(Data::Ieee { decimal: true }) => write_decimal_float(text, item.length, plan.native),
             Some(data) => self.number(item, data, text),
             None => Err(Unfit::NotANumber),
         };
@@ -95,9 +98,8 @@ impl<'a> Store<'a> {
             Data::Edited { digits, scale, signed, national } => {
                 self.edited(item, units(text, scale)?, digits, signed, national)
             }
-            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 | Data::Float | Data::Double => {
-                Err(Unfit::NotANumber)
-            }
+            Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => Err(Unfit::NotANumber),
+            Data::Float | Data::Double | Data::Ieee { .. } => Err(Unfit::NotANumber),
         }
     }
 

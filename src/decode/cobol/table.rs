@@ -1,20 +1,31 @@
 //! The layout as a table for people.
 
+use std::collections::HashMap;
+
 use super::plan::Plan;
 use crate::decode::LayoutRow;
-use crate::decode::copybook::Item;
 use crate::record::FieldKind;
 
 impl Plan {
     pub(super) fn describe(&self) -> Vec<LayoutRow> {
+        let mut renames: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (index, item) in self.items.iter().enumerate().filter(|(_, item)| item.level == 66) {
+            renames.entry(item.parent.unwrap_or(index)).or_default().push(index);
+        }
         let mut rows = Vec::new();
         for &record in &self.records {
-            self.describe_below(record, 0, &mut rows);
+            self.describe_below(record, 0, &renames, &mut rows);
         }
         rows
     }
 
-    fn describe_below(&self, index: usize, depth: usize, rows: &mut Vec<LayoutRow>) {
+    fn describe_below(
+        &self,
+        index: usize,
+        depth: usize,
+        renames: &HashMap<usize, Vec<usize>>,
+        rows: &mut Vec<LayoutRow>,
+    ) {
         let item = &self.items[index];
         let inner = if item.level == 0 { depth } else { depth + 1 };
         if item.level != 0 {
@@ -54,12 +65,9 @@ impl Plan {
                 redefines: None,
             });
         }
-        for &child in &item.children {
-            self.describe_below(child, inner, rows);
-        }
-        let renames = |other: &Item| other.level == 66 && other.parent == Some(index);
-        for other in (0..self.items.len()).filter(|&other| renames(&self.items[other])) {
-            self.describe_below(other, inner, rows);
+        let renaming = renames.get(&index).map(Vec::as_slice).unwrap_or_default();
+        for &below in item.children.iter().chain(renaming) {
+            self.describe_below(below, inner, renames, rows);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use encoding_rs::EncoderResult;
 
 use super::double::DoubleByte;
-use super::{ABSENT, CodePage, Method, SI, SO, Tables};
+use super::{ABSENT, CodePage, Family, Method, SI, SO, Tables};
 
 /// A character that the page has no bytes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,29 @@ pub(in crate::decode) struct PageWriter(CodePage);
 impl PageWriter {
     /// Appends the bytes of `text`; nothing after a fault.
     pub(in crate::decode) fn write(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Unencodable> {
-        out.extend(self.0.encode(text)?);
+        let page = &self.0.0;
+        let is_ascii = page.family == Family::Ascii;
+        match &page.method {
+            // Most text is ASCII, of which these are bytes already.
+            Method::Utf8 => out.extend_from_slice(text.as_bytes()),
+            Method::SingleByte(_) if is_ascii && text.is_ascii() => out.extend_from_slice(text.as_bytes()),
+            Method::SingleByte(tables) => {
+                let start = out.len();
+                let bytes = page.bytes.get_or_init(|| by_char(tables));
+                out.reserve(text.len());
+                for (index, char) in text.char_indices() {
+                    let byte = if is_ascii && char.is_ascii() { Some(char as u8) } else { bytes.get(&char).copied() };
+                    match byte {
+                        Some(byte) => out.push(byte),
+                        None => {
+                            out.truncate(start);
+                            return Err(Unencodable { index, char });
+                        }
+                    }
+                }
+            }
+            Method::Mixed(..) | Method::MultiByte(_) => out.extend(self.0.encode(text)?),
+        }
         Ok(())
     }
 }

@@ -119,6 +119,8 @@ impl CodePage {
     /// `latin1`.
     pub fn find(name: &str) -> Result<CodePage, UnknownCodePage> {
         let wanted = normalised(name);
+        let other = alias(&wanted);
+        let wanted = other.map_or(wanted, normalised);
         if wanted == "utf8" || wanted == "utf8sig" {
             return Ok(CodePage::utf8());
         }
@@ -131,8 +133,10 @@ impl CodePage {
             };
             return Ok(CodePage::of(page.names.first().copied().unwrap_or_default(), page.family, method));
         }
-        let label = name.trim().replace('_', "-");
-        match Encoding::for_label_no_replacement(label.as_bytes()) {
+        let encoding = [name.trim(), &name.trim().replace('_', "-"), other.unwrap_or_default()]
+            .into_iter()
+            .find_map(|label| Encoding::for_label_no_replacement(label.as_bytes()));
+        match encoding {
             Some(encoding) if encoding.is_single_byte() => {
                 let method = Method::SingleByte(Box::new(Tables::of_encoding(encoding)));
                 Ok(CodePage::of(encoding.name(), Family::Ascii, method))
@@ -402,10 +406,63 @@ fn valid_prefix(encoding: &'static Encoding, bytes: &[u8]) -> usize {
 }
 
 /// Lower case, without separators, `ccsid` and leading zeros of the number: `IBM-037` and `ibm37` are one name.
+/// What a normalised name also stands for. The multi-byte pages of Windows are those that the standards of the web have
+/// under the older names.
+fn alias(name: &str) -> Option<&'static str> {
+    const ALIASES: &[(&str, &[&str])] = &[
+        (
+            "us-ascii",
+            &[
+                "646",
+                "cp367",
+                "ibm367",
+                "isoir6",
+                "iso646us",
+                "iso646.irv1991",
+                "us",
+                "csascii",
+                "ansix3.41968",
+                "ansix341968",
+                "ansix3.41986",
+            ],
+        ),
+        ("utf-8", &["u8", "utf", "cp65001", "65001"]),
+        ("shift_jis", &["shiftjis", "932", "cp932", "ms932", "windows932", "mskanji", "sjis"]),
+        ("euc-kr", &["euckr", "949", "cp949", "ms949", "windows949", "uhc", "ksx1001", "ksc56011987", "ksc5601"]),
+        ("big5", &["hkscs", "big5hkscs", "big5tw"]),
+        ("gbk", &["936", "cp936", "ms936", "windows936", "gb2312", "euccn", "gb231280", "gb23121980", "eucgb2312cn"]),
+        ("gb18030", &["54936", "cp54936", "gb180302000"]),
+        ("euc-jp", &["eucjp", "ujis", "51932", "cp51932"]),
+        ("cp37", &["ebcdiccpca", "ebcdiccpnl", "ebcdiccpwt", "ibm39"]),
+        ("cp424", &["ebcdiccphe"]),
+        ("cp500", &["ebcdiccpbe", "ebcdiccpch"]),
+        ("cp1125", &["cp866u", "ruscii"]),
+        ("cp437", &["pc8codepage437", "cspc8codepage437"]),
+        ("cp775", &["cspc775baltic"]),
+        ("cp850", &["cspc850multilingual"]),
+        ("cp852", &["cspcp852"]),
+        ("cp861", &["cpis"]),
+        ("cp862", &["cspc862latinhebrew"]),
+        ("cp869", &["cpgr"]),
+        ("hproman8", &["cshproman8"]),
+        ("ptcp154", &["csptcp154"]),
+        ("iso885911", &["thai", "tis620", "tis6200", "tis62025290", "tis62025291", "isoir166"]),
+        ("iso885913", &["l7", "latin7"]),
+        ("iso885914", &["l8", "latin8", "isoceltic", "isoir199"]),
+        ("iso885916", &["l10", "latin10", "isoir226"]),
+        ("iso88597", &["elot928"]),
+    ];
+    ALIASES.iter().find(|(_, names)| names.contains(&name)).map(|(own, _)| *own)
+}
+
 fn normalised(name: &str) -> String {
     let lower: String = name.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect::<String>().to_lowercase();
     let lower =
         lower.strip_prefix("ccsid").or(lower.strip_prefix("cs").filter(|r| r.starts_with("ibm"))).unwrap_or(&lower);
+    // `ISO_8859-5:1988`: the year of a part of the standard says nothing more.
+    let year = ["1986", "1987", "1988", "1989", "1992", "1998", "2001"];
+    let part = lower.strip_prefix("iso8859").and_then(|_| year.iter().find_map(|year| lower.strip_suffix(year)));
+    let lower = part.map_or(lower, |part| part.trim_end_matches(':'));
     let letters = lower.bytes().take_while(u8::is_ascii_alphabetic).count();
     let (prefix, number) = lower.split_at(letters);
     if number.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -158,33 +158,34 @@ impl Compression {
 pub(super) struct Contents {
     /// The names of its members.
     pub(super) names: Vec<String>,
-    /// The first member that was wanted, unpacked.
-    pub(super) wanted: Option<Vec<u8>>,
+    /// The members that were wanted, by name, unpacked.
+    pub(super) wanted: Vec<(String, Vec<u8>)>,
     /// It unpacks to more than was allowed, and was not read on.
     pub(super) is_cut: bool,
 }
 
 /// Unpacks all members of a zip archive, to know before it is given to others that it unpacks to at most so many bytes,
-/// whatever it says itself. What is unpacked is dropped, but for the one that is wanted; `see` gets it piece by piece, and
-/// an empty one behind each member.
+/// whatever it says itself. What is unpacked is dropped, but for what is wanted; `see` gets it piece by piece, each with
+/// the member's name, and an empty one behind each member.
 pub(super) fn unpack_all<R: Read + Seek>(
     mut input: R,
     max_bytes: u64,
     is_wanted: impl Fn(&str) -> bool,
-    mut see: impl FnMut(&[u8]),
+    mut see: impl FnMut(&str, &[u8]),
 ) -> io::Result<Contents> {
-    let mut contents = Contents { names: Vec::new(), wanted: None, is_cut: false };
+    let mut contents = Contents { names: Vec::new(), wanted: Vec::new(), is_cut: false };
     let mut total = 0;
     for member in zip::members(&mut input)? {
         let mut kept = Vec::new();
-        let is_kept = contents.wanted.is_none() && is_wanted(&member.name);
-        contents.names.push(member.name.clone());
+        let name = member.name.clone();
+        let is_kept = is_wanted(&name) && !contents.names.contains(&name);
+        contents.names.push(name.clone());
         let mut stream = stream::Stream::of_member(&mut input, member)?;
         let mut piece = vec![0; 64 << 10];
         loop {
             let read = stream.read(&mut piece)?;
             total += read as u64;
-            see(&piece[..read]);
+            see(&name, &piece[..read]);
             contents.is_cut = total > max_bytes;
             if contents.is_cut {
                 return Ok(contents);
@@ -197,7 +198,7 @@ pub(super) fn unpack_all<R: Read + Seek>(
             }
         }
         if is_kept {
-            contents.wanted = Some(kept);
+            contents.wanted.push((name, kept));
         }
     }
     Ok(contents)

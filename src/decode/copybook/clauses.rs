@@ -25,13 +25,17 @@ impl Parser<'_> {
             }
             "REDEFINES" => match self.peek().filter(|name| name.kind == TokenKind::Word && !is_clause(name)) {
                 Some(name) => {
+                    self.once(token, "REDEFINES", entry.redefines.is_some());
                     self.at += 1;
                     entry.redefines = Some((name.text.clone(), name.spot.clone()));
                     true
                 }
                 None => self.expected("the name of the item that is redefined"),
             },
-            "RENAMES" => self.renames(entry),
+            "RENAMES" => {
+                self.once(token, "RENAMES", entry.renames.is_some());
+                self.renames(entry)
+            }
             "OCCURS" => {
                 self.once(token, "OCCURS", entry.occurs.is_some());
                 self.occurs(token, entry)
@@ -49,20 +53,26 @@ impl Parser<'_> {
             "LEADING" | "TRAILING" => self.sign(token, entry),
             "SYNC" | "SYNCHRONIZED" => {
                 self.accept(&["LEFT", "RIGHT"]);
+                self.once(token, "SYNCHRONIZED", entry.synchronized);
                 entry.synchronized = true;
                 true
             }
             "JUST" | "JUSTIFIED" => {
                 self.accept(&["RIGHT"]);
+                self.once(token, "JUSTIFIED", entry.justified);
                 entry.justified = true;
                 true
             }
             "BLANK" => {
                 self.accept(&["WHEN"]);
+                self.once(token, "BLANK WHEN ZERO", entry.blank_when_zero);
                 entry.blank_when_zero = true;
                 self.accept(&["ZERO", "ZEROS", "ZEROES"]) || self.expected("ZERO")
             }
-            "VALUE" | "VALUES" => self.values().is_some(),
+            "VALUE" | "VALUES" => {
+                self.once(token, "VALUE", std::mem::replace(&mut entry.valued, true));
+                self.values().is_some()
+            }
             // `name IS GLOBAL`.
             "IS" => true,
             "GLOBAL" | "EXTERNAL" | "VOLATILE" => true,
@@ -95,7 +105,7 @@ impl Parser<'_> {
             return self.expected("a PICTURE like `X(10)` or `S9(7)V99`");
         };
         self.at += 1;
-        match Picture::parse(&token.text, self.dialect) {
+        match Picture::parse(&self.with_constants(&token.text), self.dialect) {
             Ok(picture) => entry.picture = Some((picture, token.spot.clone())),
             Err(message) => {
                 self.push(token.spot.fault(message));
@@ -109,6 +119,11 @@ impl Parser<'_> {
     fn usage(&mut self, token: &Token, entry: &mut Entry) -> bool {
         if let Some((_, usage)) = USAGES.iter().find(|(name, _)| token.is(name)) {
             self.once(token, "USAGE", entry.usage.is_some());
+            if matches!(usage, Usage::DecimalFloat { .. }) && !self.dialect.decimal_floats {
+                let help = "GnuCOBOL knows it: say `dialect = \"gnu\"` if that wrote the file";
+                let message = format!("USAGE {} is not known to this dialect", token.text.to_uppercase());
+                self.push(token.spot.fault(message).help(help));
+            }
             entry.usage = Some(match *usage {
                 Usage::Integer { size, .. } if self.accept(&["UNSIGNED"]) => Usage::Integer { size, signed: false },
                 Usage::Integer { size, signed } => {
@@ -148,6 +163,8 @@ impl Parser<'_> {
     }
 
     fn sign(&mut self, token: &Token, entry: &mut Entry) -> bool {
+        self.once(token, "SIGN", entry.own_sign.is_some());
+        entry.own_sign = Some(token.spot.clone());
         let separate = self.accept(&["SEPARATE"]);
         self.accept(&["CHARACTER"]);
         entry.sign = Some(Sign { leading: token.is("LEADING"), separate });
@@ -213,7 +230,9 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Option<usize> {
-        let number = self.peek().filter(|token| is_number(token))?.text.parse().ok()?;
+        let token = self.peek().filter(|token| token.kind == TokenKind::Word)?;
+        let text = if is_number(token) { token.text.as_str() } else { self.constant_of(&token.text)? };
+        let number = text.parse().ok()?;
         self.at += 1;
         Some(number)
     }

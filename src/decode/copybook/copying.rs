@@ -6,10 +6,11 @@
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use super::conditional::Conditions;
 use super::lexer::{self, Token, TokenKind};
 use super::replace::{self, Replacement};
 use super::source::Text;
-use super::{SourceFormat, Spot};
+use super::{Dialect, SourceFormat, Spot};
 use crate::diagnostic::{Faults, SourceText};
 
 /// How deep copied texts may copy others.
@@ -27,6 +28,8 @@ pub(super) struct Library<'a> {
     folder: String,
     texts: &'a dyn Fn(&str) -> Option<Arc<SourceText>>,
     format: SourceFormat,
+    /// What conditional compilation goes by; texts that are copied see what was defined before.
+    conditions: RefCell<Conditions>,
     faults: &'a Faults,
     /// Paths of the texts that were copied.
     used: RefCell<Vec<String>>,
@@ -37,11 +40,20 @@ impl<'a> Library<'a> {
     pub(super) fn new(
         path: &str,
         texts: &'a dyn Fn(&str) -> Option<Arc<SourceText>>,
-        format: SourceFormat,
+        dialect: &Dialect,
         faults: &'a Faults,
     ) -> Library<'a> {
         let folder = path.rfind(['/', '\\']).map(|slash| path[..=slash].to_owned()).unwrap_or_default();
-        Library { folder, texts, format, faults, used: RefCell::default(), copies: Cell::new(0) }
+        let conditions = RefCell::new(Conditions::new(&dialect.defines));
+        Library {
+            folder,
+            texts,
+            format: dialect.format,
+            conditions,
+            faults,
+            used: RefCell::default(),
+            copies: Cell::new(0),
+        }
     }
 
     /// The paths of the copied texts.
@@ -56,7 +68,7 @@ impl<'a> Library<'a> {
 
     /// `open` holds the paths of the texts that are being copied, from the outside in.
     fn expand(&self, source: &Arc<SourceText>, open: &mut Vec<String>) -> Vec<Token> {
-        let text = Text::of(source, self.format, self.faults);
+        let text = Text::of(source, self.format, &mut self.conditions.borrow_mut(), self.faults);
         let tokens = lexer::tokens(&text, source, self.faults);
         let mut expanded = Vec::with_capacity(tokens.len());
         let mut at = 0;

@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) picture: Option<(Picture, Spot)>,
     pub(super) usage: Option<Usage>,
     pub(super) sign: Option<Sign>,
+    /// Where its own SIGN clause is, which is not that of a group around it.
+    pub(super) own_sign: Option<Spot>,
     pub(super) occurs: Option<OccursClause>,
     pub(super) redefines: Option<(String, Spot)>,
     /// RENAMES of level 66: the first and the last item.
@@ -22,6 +24,8 @@ pub(super) struct Entry {
     pub(super) synchronized: bool,
     pub(super) blank_when_zero: bool,
     pub(super) justified: bool,
+    /// Whether it has a VALUE clause.
+    pub(super) valued: bool,
     pub(super) values: Vec<ValueName>,
     /// True when a fault of the entry itself was reported: what follows from it is not said again.
     pub(super) broken: bool,
@@ -36,12 +40,14 @@ impl Entry {
             picture: None,
             usage: None,
             sign: None,
+            own_sign: None,
             occurs: None,
             redefines: None,
             renames: None,
             synchronized: false,
             blank_when_zero: false,
             justified: false,
+            valued: false,
             values: Vec::new(),
             broken: false,
         }
@@ -91,6 +97,14 @@ pub(super) enum Usage {
     Float,
     /// COMP-2, FLOAT-LONG.
     Double,
+    /// FLOAT-BINARY-32, -64: IEEE 754, whatever COMP-1 and COMP-2 are.
+    BinaryFloat {
+        size: u8,
+    },
+    /// FLOAT-DECIMAL-16, -34: IEEE 754-2008 with the coefficient as a binary integer.
+    DecimalFloat {
+        size: u8,
+    },
     /// COMP-3, PACKED-DECIMAL.
     Packed,
     /// COMP-6, PACKED-DECIMAL WITH NO SIGN: packed without a sign.
@@ -135,6 +149,10 @@ pub(super) const USAGES: &[(&str, Usage)] = &[
     ("COMP-2", Usage::Double),
     ("COMPUTATIONAL-2", Usage::Double),
     ("FLOAT-LONG", Usage::Double),
+    ("FLOAT-BINARY-32", Usage::BinaryFloat { size: 4 }),
+    ("FLOAT-BINARY-64", Usage::BinaryFloat { size: 8 }),
+    ("FLOAT-DECIMAL-16", Usage::DecimalFloat { size: 8 }),
+    ("FLOAT-DECIMAL-34", Usage::DecimalFloat { size: 16 }),
     ("COMP-3", Usage::Packed),
     ("COMPUTATIONAL-3", Usage::Packed),
     ("PACKED-DECIMAL", Usage::Packed),
@@ -157,12 +175,8 @@ pub(super) const OTHER_USAGES: &[&str] = &[
     "SIGNED-LONG",
     "UNSIGNED-LONG",
     "FLOAT-EXTENDED",
-    "FLOAT-BINARY-32",
-    "FLOAT-BINARY-64",
     "FLOAT-BINARY-128",
     "FLOAT-DECIMAL-7",
-    "FLOAT-DECIMAL-16",
-    "FLOAT-DECIMAL-34",
     "BIT",
     "COMP-0",
     "COMP-9",

@@ -1,11 +1,12 @@
 //! The items of a copybook as a tree. What each of them holds is [`super::storage`]'s to say, where it lies
 //! [`super::places`]'.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::entry::Entry;
-use super::{Dialect, EditMark, Spot};
+use super::{Alignment, Dialect, EditMark, Spot};
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
 /// A copybook with every item in its place.
@@ -28,17 +29,17 @@ impl Copybook {
             Copybook { items: Vec::new(), records: Vec::new(), dialect: Dialect::default(), texts: Vec::new() };
         // There is no copybook that a fault could be at.
         let spot = Spot { source: SourceText::new(Path::new(""), String::new()), span: 0..0 };
-        for ColumnRecord { name, columns } in records {
+        for ColumnRecord { name, columns, length } in records {
             let record = copybook.items.len();
-            let length = columns.iter().map(|(_, offset, length)| offset + length).max().unwrap_or_default();
+            let end = columns.iter().map(|column| column.offset + column.length).max().unwrap_or_default();
+            let length = length.unwrap_or(end);
             copybook.records.push(record);
             copybook.items.push(Item { length, ..item(1, Some(name), None, spot.clone()) });
-            for (name, offset, length) in columns {
+            for Column { name, offset, length, data, picture } in columns {
                 let child = copybook.items.len();
                 copybook.items[record].children.push(child);
-                let picture = format!("X({length})");
                 let column = item(5, Some(name), Some(record), spot.clone());
-                copybook.items.push(Item { data: Some(Data::Text), offset, length, picture, ..column });
+                copybook.items.push(Item { data: Some(data), offset, length, picture, ..column });
             }
         }
         copybook
@@ -52,6 +53,7 @@ impl Copybook {
         self.items.extend(other.items.into_iter().map(|mut item| {
             item.parent = item.parent.map(|parent| parent + shift);
             item.redefines = item.redefines.map(|target| target + shift);
+            item.renames = item.renames.map(|(first, last)| (first + shift, last + shift));
             item.children.iter_mut().for_each(|child| *child += shift);
             if let Some(occurs) = &mut item.occurs {
                 occurs.depending = occurs.depending.map(|counter| counter + shift);
@@ -68,12 +70,28 @@ impl Copybook {
     }
 }
 
-/// A record of text items in fixed columns.
+/// A record of items in fixed columns.
 pub(in crate::decode) struct ColumnRecord {
     /// Its name.
     pub(in crate::decode) name: String,
-    /// The items: name, offset, length.
-    pub(in crate::decode) columns: Vec<(String, usize, usize)>,
+    /// The items.
+    pub(in crate::decode) columns: Vec<Column>,
+    /// Its bytes, where they are more than the columns take.
+    pub(in crate::decode) length: Option<usize>,
+}
+
+/// An item in fixed columns.
+pub(in crate::decode) struct Column {
+    /// Its name.
+    pub(in crate::decode) name: String,
+    /// Its first byte, from 0.
+    pub(in crate::decode) offset: usize,
+    /// Its bytes.
+    pub(in crate::decode) length: usize,
+    /// What it holds.
+    pub(in crate::decode) data: Data,
+    /// The same for people.
+    pub(in crate::decode) picture: String,
 }
 
 /// An item of a record.
@@ -97,6 +115,8 @@ pub struct Item {
     pub occurs: Option<Occurs>,
     /// The item whose bytes it shares.
     pub redefines: Option<usize>,
+    /// The first and the last item that an item of level 66 is another name for.
+    pub renames: Option<(usize, usize)>,
     /// True for numbers that are blank when they are zero.
     pub blank_when_zero: bool,
     /// True for text that is padded at its start.
@@ -201,6 +221,11 @@ pub enum Data {
     Float,
     /// Floating point of 8 bytes.
     Double,
+    /// Floating point of IEEE 754 in the machine's byte order: binary of 4 or 8 bytes, decimal of 8 or 16.
+    Ieee {
+        /// Whether it is decimal.
+        decimal: bool,
+    },
 }
 
 /// Where the sign of a zoned number is.
@@ -239,7 +264,7 @@ pub(in crate::decode) fn tables_above(items: &[Item], index: usize) -> Vec<usize
 }
 
 pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, dialect: &Dialect, faults: &Faults) -> Copybook {
-    let mut builder = Builder { items: Vec::new(), entries: Vec::new(), dialect, faults };
+    let mut builder = Builder { items: Vec::new(), entries: Vec::new(), by_name: HashMap::new(), dialect, faults };
     let mut renames = Vec::new();
     let mut roots = builder.tree(entries, &mut renames);
     let mut copybook = Copybook { items: Vec::new(), records: Vec::new(), dialect: dialect.clone(), texts: Vec::new() };
@@ -265,13 +290,18 @@ pub(super) fn build(entries: Vec<Entry>, source: &Arc<SourceText>, dialect: &Dia
                 let fault = builder.items[root].spot.fault("an item stands before the first record (level 01)");
                 faults.push(fault);
             }
-            builder.redefined_record(root, &roots);
             builder.place(root, 0);
         }
+        builder.redefined_records(&roots);
     } else {
         // Items without a record above them follow one another.
         roots = vec![builder.wrap(roots)];
         builder.place(roots[0], 0);
+    }
+    for (index, item) in builder.items.iter().enumerate() {
+        if let Some(name) = &item.name {
+            builder.by_name.entry(name.to_ascii_uppercase()).or_default().push(index);
+        }
     }
     builder.counters();
     builder.renames(renames);
@@ -284,6 +314,8 @@ pub(super) struct Builder<'a> {
     pub(super) items: Vec<Item>,
     /// The entry of every item.
     pub(super) entries: Vec<Entry>,
+    /// Items by name in upper case, in order; known when all are read.
+    pub(super) by_name: HashMap<String, Vec<usize>>,
     pub(super) dialect: &'a Dialect,
     pub(super) faults: &'a Faults,
 }
@@ -300,6 +332,7 @@ fn item(level: u8, name: Option<String>, parent: Option<usize>, spot: Spot) -> I
         length: 0,
         occurs: None,
         redefines: None,
+        renames: None,
         blank_when_zero: false,
         justified: false,
         picture: String::new(),
@@ -328,6 +361,15 @@ impl Builder<'_> {
                 open.pop();
             }
             let parent = open.last().copied();
+            let sister = parent.and_then(|parent| self.items[parent].children.last());
+            if let Some(sister) = sister.map(|&sister| self.items[sister].level)
+                && self.dialect.strict_levels
+                && sister != entry.level
+            {
+                let help = "items of one group have one level number; Enterprise COBOL and Micro Focus take others too";
+                let message = format!("level {:02} stands in a group of level {sister:02}", entry.level);
+                self.faults.push(entry.spot.fault(message).help(help));
+            }
             match parent {
                 Some(parent) => self.items[parent].children.push(index),
                 None => roots.push(index),
@@ -365,7 +407,8 @@ impl Builder<'_> {
                 let entry = &mut self.entries[child];
                 entry.usage = entry.usage.or(usage);
                 entry.sign = entry.sign.or(sign);
-                entry.synchronized |= synchronized;
+                // GnuCOBOL aligns only what says it itself.
+                entry.synchronized |= synchronized && self.dialect.alignment != Alignment::Natural;
             }
             order.extend(self.items[index].children.iter().rev());
             if self.items[index].children.is_empty() {
@@ -404,7 +447,7 @@ impl Builder<'_> {
             let length = end - start;
             let (values, marks) = (entry.values.clone(), if from == to { whole.marks.clone() } else { Vec::new() });
             let new = Item { data, picture, marks, offset: start, length, blank_when_zero, justified, values, ..new };
-            self.items.push(new);
+            self.items.push(Item { renames: Some((from, to)), ..new });
             self.entries.push(entry);
         }
     }

@@ -8,6 +8,8 @@
 //! records.
 
 mod clauses;
+mod conditional;
+mod constants;
 mod copying;
 mod entry;
 mod layout;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
-pub(in crate::decode) use layout::ColumnRecord;
+pub(in crate::decode) use layout::{Column, ColumnRecord};
 pub use layout::{Copybook, Data, Item, Occurs, SignPosition, ValueName};
 pub(in crate::decode) use layout::{record_of, tables_above};
 pub use picture::{EditMark, edit_marks};
@@ -100,6 +102,12 @@ pub struct Dialect {
     pub pointer: usize,
     /// Whether edited numbers are read as text.
     pub edited_text: bool,
+    /// Whether items of one group must have one level number (GnuCOBOL).
+    pub strict_levels: bool,
+    /// Whether FLOAT-DECIMAL-16 and -34 are known (GnuCOBOL).
+    pub decimal_floats: bool,
+    /// What the compiler was told to define: names with their values.
+    pub defines: Vec<(String, String)>,
 }
 
 impl Default for Dialect {
@@ -114,6 +122,9 @@ impl Default for Dialect {
             alignment: Alignment::Ibm,
             pointer: 4,
             edited_text: false,
+            strict_levels: false,
+            decimal_floats: false,
+            defines: Vec::new(),
         }
     }
 }
@@ -144,7 +155,7 @@ pub fn parse(
     faults: &Faults,
 ) -> Option<Copybook> {
     let before = faults.len();
-    let library = copying::Library::new(path, texts, dialect.format, faults);
+    let library = copying::Library::new(path, texts, dialect, faults);
     let tokens = library.read(source);
     let tokens = replace::replace_statements(tokens, faults);
     let entries = parser::entries(&tokens, source, dialect, faults);

@@ -1,5 +1,6 @@
 //! Data description entries: a level number, a name, clauses, a period.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::copying::spot_of;
@@ -38,7 +39,7 @@ const LISTING: &[&str] = &["EJECT", "SKIP1", "SKIP2", "SKIP3"];
 /// The entries of a text. Those of level 88 go to the entry before them.
 pub(super) fn entries(tokens: &[Token], source: &Arc<SourceText>, dialect: &Dialect, faults: &Faults) -> Vec<Entry> {
     let end = spot_of(tokens, source);
-    let mut parser = Parser { tokens, at: 0, end, dialect, faults };
+    let mut parser = Parser { tokens, at: 0, end, constants: HashMap::new(), dialect, faults };
     let mut entries: Vec<Entry> = Vec::new();
     while let Some(token) = parser.peek() {
         if token.kind == TokenKind::Period || token.is_one_of(LISTING) {
@@ -46,6 +47,9 @@ pub(super) fn entries(tokens: &[Token], source: &Arc<SourceText>, dialect: &Dial
         } else if token.is("TITLE") {
             parser.at += 1;
             parser.literal();
+        } else if token.text == "78" && is_number(token) {
+            parser.at += 1;
+            parser.level_78(token);
         } else if token.text == "88" && is_number(token) {
             parser.at += 1;
             let name = parser.value_name(token);
@@ -66,6 +70,8 @@ pub(super) struct Parser<'a> {
     pub(super) at: usize,
     /// The last word's place.
     end: Spot,
+    /// Constants by name in upper case.
+    pub(super) constants: HashMap<String, String>,
     pub(super) dialect: &'a Dialect,
     pub(super) faults: &'a Faults,
 }
@@ -127,7 +133,7 @@ impl<'a> Parser<'a> {
         };
         if !matches!(level, 1..=49 | 66 | 77) {
             let message = format!("`{level:02}` is no level number");
-            self.push(level_token.spot.fault(message).help("levels are 01 to 49, 66, 77 and 88"));
+            self.push(level_token.spot.fault(message).help("levels are 01 to 49, 66, 77, 78 and 88"));
             self.skip_statement();
             return None;
         }
@@ -138,6 +144,10 @@ impl<'a> Parser<'a> {
         {
             self.at += 1;
             self.name(token, &mut entry);
+            if level == 1 && self.accept(&["CONSTANT"]) {
+                self.constant_entry(token);
+                return None;
+            }
         }
         loop {
             let Some(token) = self.peek() else {

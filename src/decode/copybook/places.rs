@@ -3,10 +3,21 @@
 //! A table takes the room of its largest number of elements. Items of several records (level 01) all begin at offset 0:
 //! the records of a file share one record area.
 
+use std::collections::HashMap;
+
 use super::Alignment;
 use super::entry::{Path, Usage};
 use super::layout::{Builder, Data, Item, Occurs, record_of, tables_above};
 use crate::decode::MAX_RECORD;
+
+/// The children of a group that stand before another.
+#[derive(Default)]
+struct Siblings {
+    /// By name in upper case; of several the last.
+    named: HashMap<String, usize>,
+    /// The last one that redefines none.
+    last_own: Option<usize>,
+}
 
 impl Builder<'_> {
     /// Gives an item and all below it their places; answers the bytes that all its occurrences take.
@@ -15,8 +26,9 @@ impl Builder<'_> {
         let children = self.items[index].children.clone();
         if !children.is_empty() {
             let mut end = offset;
+            let mut before = Siblings::default();
             for &child in &children {
-                let start = match self.redefined(child, &children) {
+                let start = match self.redefined(child, &before) {
                     Some(target) => {
                         self.items[child].redefines = Some(target);
                         self.items[target].offset
@@ -24,6 +36,7 @@ impl Builder<'_> {
                     None => end.saturating_add(self.slack(child, end)),
                 };
                 end = end.max(start.saturating_add(self.place(child, start)));
+                self.pass(child, &mut before);
             }
             self.items[index].length = end - offset;
         }
@@ -39,19 +52,35 @@ impl Builder<'_> {
 
     /// Bytes from one element of a table to the next: every one begins as well aligned as the first.
     fn stride(&mut self, index: usize, length: usize) -> usize {
-        let stride = length.next_multiple_of(self.alignment_within(index).max(1));
-        let last = self.items[index].children.last().copied();
-        match (self.dialect.alignment, last) {
-            // GnuCOBOL puts the slack before the last item, and none where that is a group.
-            (Alignment::Natural, Some(last)) if self.items[last].children.is_empty() => {
-                if self.items[last].redefines.is_none() {
-                    self.items[last].offset += stride - length;
-                }
-                self.items[index].length = stride;
-                stride
+        if self.dialect.alignment != Alignment::Natural || self.items[index].children.is_empty() {
+            return length.next_multiple_of(self.alignment_within(index).max(1));
+        }
+        // GnuCOBOL puts the slack before the last elementary item.
+        let mut alignment = 1;
+        self.natural_alignment(index, &mut alignment);
+        let stride = length.next_multiple_of(alignment);
+        let mut last = index;
+        while let Some(&child) = self.items[last].children.last() {
+            last = child;
+        }
+        if self.items[last].redefines.is_none() {
+            self.items[last].offset += stride - length;
+        }
+        self.items[index].length = stride;
+        stride
+    }
+
+    /// What GnuCOBOL 3 takes for the alignment of a table's elements: that of the items behind the start of the last
+    /// group in it.
+    fn natural_alignment(&self, group: usize, alignment: &mut usize) {
+        *alignment = 1;
+        for &child in &self.items[group].children {
+            let item = &self.items[child];
+            if !item.children.is_empty() {
+                self.natural_alignment(child, alignment);
+            } else if item.redefines.is_none() {
+                *alignment = self.alignment(child).max(*alignment);
             }
-            (Alignment::Natural, Some(_)) => length,
-            _ => stride,
         }
     }
 
@@ -71,21 +100,42 @@ impl Builder<'_> {
         MAX_RECORD
     }
 
-    /// The item that a child redefines: the nearest of that name before it in the same group.
-    fn redefined(&self, child: usize, children: &[usize]) -> Option<usize> {
+    /// The item that a child redefines: the nearest of that name before it in the same group, with nothing but what
+    /// redefines it too between them.
+    fn redefined(&self, child: usize, before: &Siblings) -> Option<usize> {
         let (name, spot) = self.entries[child].redefines.as_ref()?;
-        let before = children.iter().take_while(|&&other| other != child);
-        let found = before.copied().filter(|&other| named(&self.items[other], name)).last();
+        let found = before.named.get(&name.to_ascii_uppercase()).copied();
         if found.is_none() {
             let help = "REDEFINES names an item before it in the same group";
             self.faults.push(spot.fault(format!("there is no `{name}` to redefine here")).help(help));
         }
+        if let Some((_, between)) = found.zip(before.last_own).filter(|(target, own)| target < own) {
+            let between = self.items[between].name.as_deref().unwrap_or("FILLER");
+            let help =
+                "an item that redefines another follows it, with nothing but others that redefine it between them";
+            self.faults.push(spot.fault(format!("`{between}` stands between `{name}` and this")).help(help));
+        }
         found
     }
 
-    /// A record that redefines another says what is so anyway; but it must be another.
-    pub(super) fn redefined_record(&self, record: usize, records: &[usize]) {
-        self.redefined(record, records);
+    /// Takes note of a child for those behind it.
+    fn pass(&self, child: usize, before: &mut Siblings) {
+        if let Some(name) = &self.items[child].name {
+            before.named.insert(name.to_ascii_uppercase(), child);
+        }
+        if self.entries[child].redefines.is_none() {
+            before.last_own = Some(child);
+        }
+    }
+
+    /// That records which redefine others say what is so anyway; but they must be others.
+    pub(super) fn redefined_records(&self, records: &[usize]) {
+        let mut before = Siblings::default();
+        for &record in records {
+            before.last_own = None;
+            self.redefined(record, &before);
+            self.pass(record, &mut before);
+        }
     }
 
     /// Bytes that SYNCHRONIZED leaves free before an item that would begin at `offset`.
@@ -106,7 +156,7 @@ impl Builder<'_> {
         if !entry.synchronized || !item.children.is_empty() {
             return 1;
         }
-        let binary = matches!(item.data, Some(Data::Binary { .. } | Data::Float | Data::Double));
+        let binary = matches!(item.data, Some(Data::Binary { .. } | Data::Float | Data::Double | Data::Ieee { .. }));
         match (self.dialect.alignment, item.data) {
             _ if !binary => 1,
             (Alignment::None, _) => 1,
@@ -132,7 +182,9 @@ impl Builder<'_> {
             let clause = self.entries[index].occurs.as_ref();
             let Some(path) = clause.and_then(|clause| clause.depending.clone()) else { continue };
             let name = path.names.first().cloned().unwrap_or_default();
-            let found: Vec<usize> = (0..index).filter(|&candidate| self.is_at(candidate, &path)).collect();
+            let named = self.by_name.get(&name.to_ascii_uppercase()).map(Vec::as_slice).unwrap_or_default();
+            let before = named.iter().copied().take_while(|&candidate| candidate < index);
+            let found: Vec<usize> = before.filter(|&candidate| self.is_at(candidate, &path)).collect();
             // Those of the same record come first.
             let record = record_of(&self.items, index);
             let own: Vec<usize> =
@@ -180,8 +232,9 @@ impl Builder<'_> {
             let own = record_of(&self.items, index);
             own == record || self.items[own].level == 0
         };
-        let mut found = (0..self.items.len()).filter(|&index| in_record(index) && self.is_at(index, path));
         let name = path.names.first().map(String::as_str).unwrap_or_default();
+        let named = self.by_name.get(&name.to_ascii_uppercase()).map(Vec::as_slice).unwrap_or_default();
+        let mut found = named.iter().copied().filter(|&index| in_record(index) && self.is_at(index, path));
         let fault = match (found.next(), found.next()) {
             (Some(one), None) => return Some(one),
             (None, _) => path.spot.fault(format!("there is no `{name}` in the record")),

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::SourceFormat;
+use super::conditional::Conditions;
+use super::{SourceFormat, Spot};
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
 /// Column at which tabs stop.
@@ -29,7 +30,13 @@ pub(super) struct Text {
 type Column = (char, usize);
 
 impl Text {
-    pub(super) fn of(source: &Arc<SourceText>, format: SourceFormat, faults: &Faults) -> Text {
+    pub(super) fn of(
+        source: &Arc<SourceText>,
+        format: SourceFormat,
+        conditions: &mut Conditions,
+        faults: &Faults,
+    ) -> Text {
+        let entered = conditions.enter();
         let mut lines = Vec::new();
         let mut offset = 0;
         for line in source.text.split_inclusive('\n') {
@@ -44,31 +51,54 @@ impl Text {
         let mut text = Text { chars: Vec::new(), origins: Vec::new(), literal: None, fixed };
         for (line, end) in &lines {
             let visible = line.iter().any(|(char, _)| !char.is_whitespace());
-            if visible && text.directive(line, source, faults) {
+            if visible && text.directive(line, source, conditions, entered, faults) {
                 continue;
             }
+            let visible = visible && conditions.takes();
             if visible && text.fixed {
                 text.fixed_line(line, *end, source, faults);
             } else if visible {
                 text.free_line(line, *end, source, faults);
             }
         }
+        if let Some(spot) = conditions.leave(entered) {
+            faults.push(spot.fault("this IF has no END-IF in its text"));
+        }
         text
     }
 
-    /// Carries out a line that is a directive to the compiler (`>>SOURCE FORMAT IS FREE`, `$SET SOURCEFORMAT"FREE"`). Those
-    /// that choose what is compiled are faults, because what they choose by is not known here.
-    fn directive(&mut self, line: &[Column], source: &Arc<SourceText>, faults: &Faults) -> bool {
+    /// Carries out a line that is a directive to the compiler (`>>SOURCE FORMAT IS FREE`, `$SET SOURCEFORMAT"FREE"`, `>>IF`).
+    fn directive(
+        &mut self,
+        line: &[Column],
+        source: &Arc<SourceText>,
+        conditions: &mut Conditions,
+        entered: usize,
+        faults: &Faults,
+    ) -> bool {
         let at = line.iter().position(|(char, _)| !char.is_whitespace()).unwrap_or_default();
         // In fixed format `$` stands in column 7, behind a sequence number perhaps.
         let at = if self.fixed && line.get(INDICATOR).is_some_and(|(char, _)| *char == '$') { INDICATOR } else { at };
         let text: String = line.get(at..).unwrap_or_default().iter().map(|(char, _)| *char).collect();
-        let text = text.to_uppercase();
-        let words: String = text.chars().map(|char| if char.is_alphanumeric() { char } else { ' ' }).collect();
-        let words: Vec<&str> = words.split_whitespace().collect();
         if !(text.starts_with(">>") || (text.starts_with('$') && self.literal.is_none())) {
             return false;
         }
+        let span = (line.get(at), line.last());
+        let spot = Spot {
+            source: Arc::clone(source),
+            span: span.0.map_or(0, |(_, from)| *from)..span.1.map_or(0, |(char, last)| last + char.len_utf8()),
+        };
+        let cut = if self.fixed { TEXT_END.saturating_sub(at) } else { usize::MAX };
+        let shown: String = text.chars().take(cut).skip_while(|char| matches!(char, '>' | '$')).collect();
+        if let Some(carried_out) = conditions.directive(&shown, entered, &spot) {
+            if let Err(message) = carried_out {
+                faults.push(spot.fault(message));
+            }
+            return true;
+        }
+        let text = text.to_uppercase();
+        let words: String = text.chars().map(|char| if char.is_alphanumeric() { char } else { ' ' }).collect();
+        let words: Vec<&str> = words.split_whitespace().collect();
         match words.as_slice() {
             ["SOURCE", rest @ ..] | ["SET", "SOURCEFORMAT", rest @ ..] => match rest.last() {
                 Some(&"FREE") => self.fixed = false,

@@ -42,6 +42,13 @@ impl Builder<'_> {
         if entry.blank_when_zero && !numeric && !(self.dialect.edited_text && data == Data::Text) {
             self.faults.push(entry.spot.fault(format!("`{name}` is BLANK WHEN ZERO and no number in text form")));
         }
+        if let Some(spot) = &entry.own_sign
+            && !matches!(data, Data::Zoned { sign: Some(_), .. } | Data::NationalZoned { sign: Some(_), .. })
+        {
+            let help = "SIGN goes with an `S` in the PICTURE, and with digits as text";
+            self.faults
+                .push(spot.fault(format!("`{name}` has a SIGN and no sign that it could say more of")).help(help));
+        }
         let marks = match data {
             Data::Edited { .. } => edit_marks(words.split(' ').next().unwrap_or_default(), self.dialect),
             _ => Vec::new(),
@@ -66,7 +73,7 @@ impl Builder<'_> {
             Usage::National => " NATIONAL",
             Usage::DoubleByte => " DISPLAY-1",
             Usage::Utf8 => " UTF-8",
-            Usage::Float | Usage::Double => {
+            Usage::Float | Usage::Double | Usage::BinaryFloat { .. } | Usage::DecimalFloat { .. } => {
                 return Err(format!("`{name}` is floating point and has no PICTURE"));
             }
             Usage::Integer { .. } | Usage::Index => {
@@ -128,7 +135,9 @@ impl Builder<'_> {
                     Usage::Short | Usage::NativeShort => BinarySize::OneToEight,
                     _ => self.dialect.binary_size,
                 };
-                let Some(length) = binary_length(digits, signed, size) else {
+                // COMP-X and COMP-N have no room for a sign of its own.
+                let needs_bit = signed && !matches!(usage, Usage::Short | Usage::NativeShort);
+                let Some(length) = binary_length(digits, needs_bit, size) else {
                     return Err(format!("`{name}` is binary and has more than {MAX_BINARY_DIGITS} digits"));
                 };
                 let native = matches!(usage, Usage::Native | Usage::NativeShort);
@@ -151,6 +160,10 @@ fn without_picture(entry: &Entry, pointer: usize) -> Option<(Data, usize, &'stat
     Some(match entry.usage? {
         Usage::Float => (Data::Float, 4, "COMP-1"),
         Usage::Double => (Data::Double, 8, "COMP-2"),
+        Usage::BinaryFloat { size: 4 } => (Data::Ieee { decimal: false }, 4, "FLOAT-BINARY-32"),
+        Usage::BinaryFloat { .. } => (Data::Ieee { decimal: false }, 8, "FLOAT-BINARY-64"),
+        Usage::DecimalFloat { size: 8 } => (Data::Ieee { decimal: true }, 8, "FLOAT-DECIMAL-16"),
+        Usage::DecimalFloat { .. } => (Data::Ieee { decimal: true }, 16, "FLOAT-DECIMAL-34"),
         Usage::Integer { size: 1, signed: true } => (native(true), 1, "BINARY-CHAR"),
         Usage::Integer { size: 1, signed: false } => (native(false), 1, "BINARY-CHAR UNSIGNED"),
         Usage::Integer { size: 2, signed: true } => (native(true), 2, "BINARY-SHORT"),

@@ -81,7 +81,9 @@ impl Parser<'_> {
                 && unsigned.contains(|char: char| char.is_ascii_digit());
             let is_range = token.is_one_of(&["THRU", "THROUGH"]);
             let is_prefix = token.is_one_of(PREFIXES);
-            let is_value = token.kind == TokenKind::Literal || token.is_one_of(FIGURATIVE) || is_number;
+            let constant = self.constant_of(&token.text).filter(|_| token.kind == TokenKind::Word).map(str::to_owned);
+            let is_value =
+                token.kind == TokenKind::Literal || token.is_one_of(FIGURATIVE) || is_number || constant.is_some();
             if !is_range && !is_prefix && !is_value {
                 self.unknown(token);
                 return None;
@@ -101,7 +103,7 @@ impl Parser<'_> {
                     open.push(' ');
                 }
             } else {
-                open.push_str(&token.text);
+                open.push_str(constant.as_deref().unwrap_or(&token.text));
                 values.push(std::mem::take(&mut open));
             }
         }

@@ -1,13 +1,15 @@
-//! The encoding of a CSV file: a code page, in which delimiters are looked for as bytes, or UTF-16, which is rewritten
-//! as UTF-8 before anything is looked for.
+//! The encoding of a CSV file: a code page, in which delimiters are looked for as bytes, or UTF-16 or EBCDIC, which are
+//! rewritten as UTF-8 before anything is looked for.
 
+use super::ebcdic::Ebcdic;
+use super::utf16;
 use crate::decode::{CodePage, UnknownCodePage};
 
 /// The encoding of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Charset {
     page: CodePage,
-    utf16: Option<Utf16>,
+    rewriting: Option<Rewriting>,
     /// Whether a byte order mark is written.
     marked: bool,
 }
@@ -21,6 +23,56 @@ pub enum Utf16 {
     Big,
 }
 
+/// What a file is that is rewritten.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rewriting {
+    /// Units of two bytes.
+    Utf16(Utf16),
+    /// Bytes that do not agree with ASCII.
+    Ebcdic(Ebcdic),
+}
+
+impl Rewriting {
+    /// Appends the UTF-8 of some bytes of the file and answers how many of them that were; the rest is a part of a
+    /// character, of which more may come until the file has `ended`.
+    pub(super) fn to_utf8(&self, bytes: &[u8], ended: bool, out: &mut Vec<u8>) -> usize {
+        match self {
+            Rewriting::Utf16(order) => utf16::to_utf8(bytes, *order, ended, out),
+            Rewriting::Ebcdic(ebcdic) => {
+                ebcdic.to_utf8(bytes, out);
+                bytes.len()
+            }
+        }
+    }
+
+    /// How many bytes of the file some of the UTF-8 made of it were.
+    pub(super) fn length_in_file(&self, bytes: &[u8]) -> usize {
+        match self {
+            Rewriting::Utf16(_) => utf16::length_in_file(bytes),
+            Rewriting::Ebcdic(_) => bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count(),
+        }
+    }
+
+    /// Appends the bytes that the file has for some of the UTF-8 made of it, or that a file would have for some text.
+    pub(super) fn to_file(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Rewriting::Utf16(order) => utf16::to_file(bytes, *order, out),
+            Rewriting::Ebcdic(ebcdic) => ebcdic.to_file(bytes, out),
+        }
+    }
+
+    /// What stands at a place of the UTF-8 that is no text.
+    pub(super) fn misfit(&self, bytes: &[u8], index: usize) -> String {
+        let length = self.length_in_file(bytes.get(..index).unwrap_or(bytes));
+        match (self, bytes.get(index..index + 3)) {
+            (Rewriting::Ebcdic(_), Some([_, high, low])) => {
+                format!("byte {:02X} after {length} bytes of the text", high << 4 | low & 15)
+            }
+            _ => format!("half of a character after {length} bytes of the text"),
+        }
+    }
+}
+
 impl Charset {
     /// UTF-8.
     pub fn utf8() -> Charset {
@@ -28,41 +80,47 @@ impl Charset {
     }
 
     /// The encoding with this name: a code page, `utf-16` (little-endian where no mark says otherwise), `utf-16le` or
-    /// `utf-16be`. Any byte order mark is passed over in reading; `utf-8-sig` and `utf-16` write one.
+    /// `utf-16be`. Any byte order mark is passed over in reading; `utf-8-sig` and `utf-16` write one. Pages of EBCDIC are
+    /// those of one byte a character.
     pub fn find(name: &str) -> Result<Charset, UnknownCodePage> {
         let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
-        let utf16 = |order, marked| Ok(Charset { page: CodePage::utf8(), utf16: Some(order), marked });
+        let utf16 =
+            |order, marked| Ok(Charset { page: CodePage::utf8(), rewriting: Some(Rewriting::Utf16(order)), marked });
         match plain.as_str() {
             "utf16" => utf16(Utf16::Little, true),
             "utf16le" => utf16(Utf16::Little, false),
             "utf16be" => utf16(Utf16::Big, false),
             "utf8sig" | "utf8bom" => Ok(Charset { marked: true, ..Charset::utf8() }),
-            _ => CodePage::find(name).map(Charset::from),
+            _ => CodePage::find(name).map(|page| match Ebcdic::of(&page) {
+                Some(ebcdic) => Charset::utf8().rewritten(Rewriting::Ebcdic(ebcdic)),
+                None => page.into(),
+            }),
         }
     }
 
     /// The name for messages.
     pub fn name(&self) -> &'static str {
-        match self.utf16 {
-            Some(Utf16::Little) => "utf-16le",
-            Some(Utf16::Big) => "utf-16be",
+        match &self.rewriting {
+            Some(Rewriting::Utf16(Utf16::Little)) => "utf-16le",
+            Some(Rewriting::Utf16(Utf16::Big)) => "utf-16be",
+            Some(Rewriting::Ebcdic(ebcdic)) => ebcdic.name(),
             None => self.page.name(),
         }
     }
 
-    /// The code page in which rows are cut and cells read: UTF-8 where the file is UTF-16.
+    /// The code page in which rows are cut and cells read: UTF-8 where the file is rewritten.
     pub(super) fn page(&self) -> &CodePage {
         &self.page
     }
 
-    /// The order of bytes where the file is UTF-16.
-    pub(super) fn utf16(&self) -> Option<Utf16> {
-        self.utf16
+    /// What the file is where it is rewritten.
+    pub(super) fn rewriting(&self) -> Option<&Rewriting> {
+        self.rewriting.as_ref()
     }
 
-    /// The same text in UTF-16 of this order.
-    pub(super) fn in_utf16(&self, order: Utf16) -> Charset {
-        Charset { utf16: Some(order), ..self.clone() }
+    /// The same text in a file that is rewritten.
+    pub(super) fn rewritten(&self, rewriting: Rewriting) -> Charset {
+        Charset { rewriting: Some(rewriting), ..self.clone() }
     }
 
     /// The byte order mark that is written, in UTF-8.
@@ -73,6 +131,6 @@ impl Charset {
 
 impl From<CodePage> for Charset {
     fn from(page: CodePage) -> Charset {
-        Charset { page, utf16: None, marked: false }
+        Charset { page, rewriting: None, marked: false }
     }
 }

@@ -9,7 +9,6 @@ use super::header;
 use super::json::{Escapes, write_cell, write_members};
 use super::row::{Cell, Cells, MAX_COLUMNS, Marks};
 use super::settings::{Duplicates, Nul, Ragged, RepeatedHeader, Settings};
-use super::utf16::length_in_file;
 use crate::decode::json::{Name, distinct};
 use crate::decode::reader::{foreign_slot, length32};
 use crate::record::{FieldFault, RejectCode, Scope, Slot, Value};
@@ -164,11 +163,8 @@ impl<'a> View<'a> {
         let text = text.map_err(|unmappable| FieldFault {
             code: RejectCode::Unmappable,
             expected: format!("text in {}", encoding.name()),
-            found: match encoding.utf16() {
-                Some(_) => format!(
-                    "half of a character after {} bytes of the text",
-                    length_in_file(&bytes[..unmappable.index.min(bytes.len())])
-                ),
+            found: match encoding.rewriting() {
+                Some(rewriting) => rewriting.misfit(bytes, unmappable.index),
                 None => format!("byte {:02X} after {} bytes of the text", unmappable.byte, unmappable.index),
             },
         })?;
@@ -210,11 +206,11 @@ impl<'a> View<'a> {
     /// Where a cell lies in the record's bytes.
     pub(super) fn span(&self, slot: Slot) -> Option<(u32, u32)> {
         let cell = self.cell(slot).ok().flatten()?;
-        if self.columns.encoding.utf16().is_none() {
+        let Some(rewriting) = self.columns.encoding.rewriting() else {
             return Some((length32(cell.start), length32(cell.end - cell.start)));
-        }
-        let start = length_in_file(self.bytes.get(..cell.start)?);
-        Some((length32(start), length32(length_in_file(self.bytes.get(cell.start..cell.end)?))))
+        };
+        let start = rewriting.length_in_file(self.bytes.get(..cell.start)?);
+        Some((length32(start), length32(rewriting.length_in_file(self.bytes.get(cell.start..cell.end)?))))
     }
 
     pub(super) fn name(&self, slot: Slot) -> &'a str {

@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
+use super::charset::Rewriting;
 use super::header::difference;
 use super::row::{Cells, Marks, Row};
 use super::settings::{LineEnd, Nul, Ragged, RepeatedHeader, Settings};
-use super::utf16::to_file;
 use crate::decode::code_page::PageWriter;
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
 
@@ -30,6 +30,8 @@ struct Rows<'a> {
     delimiter: Vec<u8>,
     comment: Option<Vec<u8>>,
     row_end: &'static [u8],
+    /// What the file is where it is not what rows are cut in.
+    rewriting: Option<Rewriting>,
     /// The rows of the header, where they must not come again.
     header: Vec<Vec<u8>>,
     /// The cells of a row in the file's code page, and the row that is made of them.
@@ -47,6 +49,12 @@ impl<'a> Writer<'a> {
             let _ = page.write(text, &mut bytes);
             bytes
         };
+        let rewriting = settings.encoding.rewriting().map(|rewriting| match rewriting {
+            Rewriting::Ebcdic(ebcdic) if settings.line_end != LineEnd::Any => {
+                Rewriting::Ebcdic(ebcdic.with_line_feeds())
+            }
+            other => other.clone(),
+        });
         let rows = Rows {
             settings,
             marks: Marks::new(settings),
@@ -54,11 +62,14 @@ impl<'a> Writer<'a> {
             comment: settings.comment.as_ref().map(bytes),
             page,
             row_end: match settings.line_end {
+                // On hosts a line ends with NL.
+                LineEnd::Any if matches!(rewriting, Some(Rewriting::Ebcdic(_))) => b"\n",
                 // As RFC 4180 has it.
                 LineEnd::Any | LineEnd::CrLf => b"\r\n",
                 LineEnd::Lf => b"\n",
                 LineEnd::Cr => b"\r",
             },
+            rewriting,
             header: Vec::new(),
             cells: Vec::new(),
             row: Vec::new(),
@@ -176,8 +187,8 @@ impl Rows<'_> {
     }
 
     fn push(&self, bytes: &[u8], out: &mut Vec<u8>) {
-        match self.settings.encoding.utf16() {
-            Some(order) => to_file(bytes, order, out),
+        match &self.rewriting {
+            Some(rewriting) => rewriting.to_file(bytes, out),
             None => out.extend_from_slice(bytes),
         }
     }
@@ -201,6 +212,12 @@ impl Rows<'_> {
                 let expected = format!("text in {}", self.settings.encoding.name());
                 below(EncodeFault::here(expected, char), column)
             })?;
+            if let Some(Rewriting::Ebcdic(ebcdic)) = &self.rewriting
+                && let Some(char) = ebcdic.absent(text)
+            {
+                let (expected, found) = (format!("text in {}", ebcdic.name()), format!("U+{:04X}", u32::from(char)));
+                return Err(below(EncodeFault::here(expected, found), column));
+            }
             if self.settings.nul != Nul::Keep && bytes.contains(&0) {
                 return Err(below(EncodeFault::here("text without NUL", "NUL in it"), column));
             }

@@ -2,20 +2,22 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::charset::Utf16;
+use super::charset::{Rewriting, Utf16};
 use super::settings::LineEnd;
 
 /// Bytes that are looked at at a time, from the end: a whole number of UTF-16 units.
 const BLOCK: u64 = 64 << 10;
 
-/// Offset of the first of the last `count` lines of the file, which may lie at its start. The place in the file is
-/// changed.
+/// Offset of the first of the last `count` lines of the file, which may lie at its start, and how many lines there are
+/// from there on: fewer than `count` where the file has no more. The place in the file is changed.
 pub(super) fn start_of_last<R: Read + Seek>(
     file: &mut R,
     count: u64,
     line_end: LineEnd,
-    order: Option<Utf16>,
-) -> io::Result<u64> {
+    rewriting: Option<&Rewriting>,
+) -> io::Result<(u64, u64)> {
+    let order = if let Some(Rewriting::Utf16(order)) = rewriting { Some(*order) } else { None };
+    let line_feed = if let Some(Rewriting::Ebcdic(ebcdic)) = rewriting { ebcdic.line_end() } else { b'\n' };
     let width = if order.is_some() { 2 } else { 1 };
     // An odd byte at the end of UTF-16 is no unit.
     let length = file.seek(SeekFrom::End(0))? / width * width;
@@ -32,7 +34,12 @@ pub(super) fn start_of_last<R: Read + Seek>(
             let unit = match (bytes, order) {
                 (&[first, second], Some(Utf16::Little)) => u16::from_le_bytes([first, second]),
                 (&[first, second], Some(Utf16::Big)) => u16::from_be_bytes([first, second]),
-                (bytes, _) => bytes.first().copied().unwrap_or_default().into(),
+                (bytes, _) => match bytes.first() {
+                    Some(byte) if *byte == line_feed => 0x0A,
+                    // A line feed that ends no line in this file.
+                    Some(b'\n') => 0,
+                    byte => byte.copied().unwrap_or_default().into(),
+                },
             };
             let (is_lf, is_cr, before_lf) = (unit == 0x0A, unit == 0x0D, behind == 0x0A);
             let after = block_start + (index as u64 + 1) * width;
@@ -49,31 +56,42 @@ pub(super) fn start_of_last<R: Read + Seek>(
             if let Some(line_start) = line_start.filter(|start| *start < length) {
                 found += 1;
                 if found == count {
-                    return Ok(line_start);
+                    return Ok((line_start, count));
                 }
             }
         }
         block_end = block_start;
     }
-    Ok(if count == 0 { length } else { 0 })
+    Ok(match count {
+        0 => (length, 0),
+        _ => (0, found + u64::from(length > 0)),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::charset::{Charset, Rewriting};
     use super::{LineEnd, Utf16, start_of_last};
     use std::io::Cursor;
 
     #[test]
     fn last_lines_of_all_kinds() {
         let check = |text: &str, count: u64, line_end: LineEnd, expected: u64| {
-            assert_eq!(start_of_last(&mut Cursor::new(text), count, line_end, None).unwrap(), expected, "{text:?}");
+            let found = start_of_last(&mut Cursor::new(text), count, line_end, None).unwrap();
+            assert_eq!(found.0, expected, "{text:?}");
             for order in [Utf16::Little, Utf16::Big] {
                 let unit = |unit: u16| if order == Utf16::Little { unit.to_le_bytes() } else { unit.to_be_bytes() };
                 let bytes: Vec<u8> = text.encode_utf16().flat_map(unit).collect();
-                let found = start_of_last(&mut Cursor::new(bytes), count, line_end, Some(order)).unwrap();
-                assert_eq!(found, 2 * expected, "{text:?} {order:?}");
+                let rewriting = Rewriting::Utf16(order);
+                let found = start_of_last(&mut Cursor::new(bytes), count, line_end, Some(&rewriting)).unwrap();
+                assert_eq!(found.0, 2 * expected, "{text:?} {order:?}");
             }
         };
+        let host = Charset::find("cp037").unwrap();
+        let lines = b"\xC1\x15\xC2\x0A\x15\xC3\x15".to_vec();
+        let found = |count| start_of_last(&mut Cursor::new(&lines), count, LineEnd::Any, host.rewriting()).unwrap();
+        assert_eq!([found(1), found(2), found(3), found(4)], [(5, 1), (2, 2), (0, 3), (0, 3)]);
+        assert_eq!(start_of_last(&mut Cursor::new(""), 2, LineEnd::Any, None).unwrap(), (0, 0));
         check("a\nb\rc\r\n", 1, LineEnd::Any, 4);
         check("a\nb\rc\r\n", 2, LineEnd::Any, 2);
         check("a\nb\rc\r\nd", 1, LineEnd::Any, 7);

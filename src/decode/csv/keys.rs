@@ -14,7 +14,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "encoding",
             shape: "encoding",
             presence: Presence::Default("\"utf-8\""),
-            doc: "encoding of the file, like \"windows-1252\" or \"cp850\"; \"utf-16\", \"utf-16le\", \"utf-16be\"; a byte order mark tells UTF-8 and UTF-16 apart",
+            doc: "encoding of the file, like \"windows-1252\", \"cp850\" or \"cp037\"; \"utf-16\", \"utf-16le\", \"utf-16be\"; a byte order mark tells UTF-8 and UTF-16 apart",
         },
         Key {
             name: "delimiter",

@@ -8,6 +8,7 @@
 mod charset;
 mod columns;
 mod cutter;
+mod ebcdic;
 mod encode;
 mod footer;
 mod header;
@@ -30,8 +31,9 @@ use super::{LayoutRow, Resume, StreamFault};
 use crate::diagnostic::nearest;
 use crate::record::{FieldKind, Layout, RawRecord, Reject, Resolved, Scope, Slot, Unresolved, Value};
 
-pub use charset::{Charset, Utf16};
+pub use charset::{Charset, Rewriting, Utf16};
 pub(super) use cutter::Cutter;
+pub use ebcdic::Ebcdic;
 pub(super) use keys::SECTION;
 pub use reader::Reader;
 pub(super) use reader::Rows;

@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use super::charset::{Charset, Utf16};
+use super::charset::{Charset, Rewriting, Utf16};
 use super::columns::{Columns, View};
 use super::footer::start_of_last;
 use super::row::{Cells, MAX_COLUMNS, Row};
 use super::settings::{Nul, RepeatedHeader, Settings};
-use super::utf16::{Input, length_in_file, to_file};
+use super::utf16::Input;
 use super::write_json;
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
@@ -73,10 +73,18 @@ impl<R: Read + Seek> Reader<R> {
         let (start, encoding) = sniff(&mut file, settings)?;
         let limit = match settings.footer_lines {
             0 => u64::MAX,
-            count => start_of_last(&mut file, count, settings.line_end, encoding.utf16())?,
+            count => {
+                let (limit, lines) = start_of_last(&mut file, count, settings.line_end, encoding.rewriting())?;
+                if lines < count {
+                    let plural = if lines == 1 { "line" } else { "lines" };
+                    let message = format!("{lines} {plural}: too few for {count} at its end that are no records");
+                    return Err(refused(format!("the file has {message}"), 0, 1));
+                }
+                limit
+            }
         };
         file.seek(SeekFrom::Start(start))?;
-        let input = Input::new(file, encoding.utf16(), limit.saturating_sub(start));
+        let input = Input::new(file, encoding.rewriting().cloned(), limit.saturating_sub(start));
         let mut columns = Columns::new(settings, encoding, wanted);
         // The names are known once the header is read; until then no one else has a share in them.
         let current = RowFields {
@@ -89,14 +97,17 @@ impl<R: Read + Seek> Reader<R> {
         let mut reader = Reader { input, current, pending: 0, offset: start, records: 0, lines: 0 };
         for _ in 0..settings.preamble_lines {
             if !reader.skip_line()? {
-                break;
+                let (preamble, footer) = (settings.preamble_lines, settings.footer_lines);
+                let message = format!("the file is too short for {preamble} lines before its header");
+                let more = if footer > 0 { format!(" and {footer} lines at its end") } else { String::new() };
+                return Err(reader.refuse(message + &more));
             }
         }
         let names = match (&settings.columns, settings.header) {
             (_, true) => {
                 let mut names: Vec<String> = Vec::new();
                 for _ in 0..settings.header_rows {
-                    let (row, more) = reader.read_header()?;
+                    let (row, more) = reader.read_header(settings.footer_lines)?;
                     columns.header.push(row);
                     names.resize(names.len().max(more.len()), String::new());
                     for (name, more) in names.iter_mut().zip(more).filter(|(_, more)| !more.is_empty()) {
@@ -125,9 +136,13 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// Reads the next row that is not blank: its bytes, and in them the names of the columns.
-    fn read_header(&mut self) -> Result<(Vec<u8>, Vec<String>), StreamFault> {
+    fn read_header(&mut self, footer: u64) -> Result<(Vec<u8>, Vec<String>), StreamFault> {
         loop {
             let expected = match self.find()? {
+                None if footer > 0 => format!(
+                    "the file has no more than {footer} lines at its end that are no records: a header with the names of \
+                     the columns is due before them"
+                ),
                 None => "the file is empty: a header with the names of the columns is due".to_owned(),
                 Some(Found::Blank { total }) => {
                     self.pending = total;
@@ -175,9 +190,9 @@ impl<R: Read + Seek> Reader<R> {
     fn advance(&mut self) {
         let window = &mut self.current.window;
         let length = std::mem::take(&mut self.pending);
-        self.offset += match self.input.order() {
+        self.offset += match self.input.rewriting() {
             None => length as u64,
-            Some(_) => length_in_file(window.first(length)) as u64,
+            Some(rewriting) => rewriting.length_in_file(window.first(length)) as u64,
         };
         window.consume(length);
     }
@@ -306,26 +321,26 @@ impl<R: Read + Seek> Reader<R> {
             self.lines += lines;
             return Item::Reject(item);
         }
-        if let Some(order) = self.input.order() {
+        if let Some(rewriting) = self.input.rewriting() {
             self.current.raw.clear();
-            to_file(self.current.window.first(content), order, &mut self.current.raw);
+            rewriting.to_file(self.current.window.first(content), &mut self.current.raw);
         }
         let position = self.position(self.raw(content).len());
         self.lines += lines;
         Item::Record(RawRecord { raw: self.raw(content), position, fields: &self.current })
     }
 
-    /// The bytes of a row in the file. Those of UTF-16 have to be in `raw` already.
+    /// The bytes of a row in the file. Those of a file that is rewritten have to be in `raw` already.
     fn raw(&self, content: usize) -> &[u8] {
-        if self.input.order().is_some() { &self.current.raw } else { self.current.window.first(content) }
+        if self.input.rewriting().is_some() { &self.current.raw } else { self.current.window.first(content) }
     }
 
     /// A reject of what stands at the start of the window.
     fn reject(&self, code: RejectCode, expected: &str, found: String, content: usize) -> Reject {
         let bytes = self.current.window.first(content);
         let mut raw = Vec::new();
-        match self.input.order() {
-            Some(order) => to_file(bytes, order, &mut raw),
+        match self.input.rewriting() {
+            Some(rewriting) => rewriting.to_file(bytes, &mut raw),
             None => raw.extend_from_slice(bytes),
         }
         reject(code, expected, found, self.position(raw.len()), &raw)
@@ -337,9 +352,9 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     pub(in crate::decode) fn resume_point(&self) -> Resume {
-        let pending = match self.input.order() {
+        let pending = match self.input.rewriting() {
             None => self.pending,
-            Some(_) => length_in_file(self.current.window.first(self.pending)),
+            Some(rewriting) => rewriting.length_in_file(self.current.window.first(self.pending)),
         };
         Resume { offset: self.offset + pending as u64, records: self.records, line: self.lines }
     }
@@ -347,7 +362,7 @@ impl<R: Read + Seek> Reader<R> {
     /// The next whole rows of about so many bytes, unread, and where they begin; `None` where they cannot be told apart
     /// without reading them. Their records and lines are not counted.
     pub(in crate::decode) fn stretch(&mut self, size: usize) -> io::Result<Option<(Vec<u8>, u64)>> {
-        if self.input.order().is_some() {
+        if self.input.rewriting().is_some() {
             return Ok(None);
         }
         self.advance();
@@ -360,9 +375,10 @@ impl<R: Read + Seek> Reader<R> {
         Ok(Some(part))
     }
 
-    /// What writes records of this file that were copied out of the reader. Rows of UTF-16 are not what the file has.
+    /// What writes records of this file that were copied out of the reader. Rows of a file that is rewritten are not what
+    /// it has.
     pub(in crate::decode) fn rows(&self) -> Option<Rows> {
-        self.input.order().is_none().then(|| Rows(Arc::clone(&self.current.columns), RefCell::default()))
+        self.input.rewriting().is_none().then(|| Rows(Arc::clone(&self.current.columns), RefCell::default()))
     }
 }
 
@@ -385,12 +401,16 @@ fn sniff<R: Read + Seek>(file: &mut R, settings: &Settings) -> Result<(u64, Char
         }
     }
     let declared = &settings.encoding;
+    if let Some(Rewriting::Ebcdic(ebcdic)) = declared.rewriting() {
+        file.seek(SeekFrom::Start(0))?;
+        return Ok((0, declared.rewritten(Rewriting::Ebcdic(ebcdic.seen(file)?))));
+    }
     let is_unicode = declared.page().is_utf8();
     let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     let message = match bytes.get(..read).unwrap_or_default() {
-        [0xFF, 0xFE, ..] if is_unicode => return Ok((2, declared.in_utf16(Utf16::Little))),
-        [0xFE, 0xFF, ..] if is_unicode => return Ok((2, declared.in_utf16(Utf16::Big))),
-        _ if declared.utf16().is_some() => return Ok((0, declared.clone())),
+        [0xFF, 0xFE, ..] if is_unicode => return Ok((2, declared.rewritten(Rewriting::Utf16(Utf16::Little)))),
+        [0xFE, 0xFF, ..] if is_unicode => return Ok((2, declared.rewritten(Rewriting::Utf16(Utf16::Big)))),
+        _ if declared.rewriting().is_some() => return Ok((0, declared.clone())),
         [0xEF, 0xBB, 0xBF, ..] => return Ok((3, declared.clone())),
         [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => format!("is UTF-16 and not {} as declared", declared.name()),
         [0x1F, 0x8B, ..] => "is compressed (gzip); have it sent as plain text".to_owned(),

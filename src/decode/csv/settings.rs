@@ -1,12 +1,12 @@
 //! What a person says of a CSV file, on the command line or in a mapping.
 
-use super::charset::Charset;
+use super::charset::{Charset, Rewriting};
 use crate::decode::code_page::Family;
 
 /// What a person wrote.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The encoding of the file: a code page that agrees with ASCII below 0x80, or UTF-16.
+    /// The encoding of the file: a code page that agrees with ASCII below 0x80, UTF-16, or EBCDIC of one byte a character.
     pub encoding: Charset,
     /// Stands between cells: one character or several.
     pub delimiter: String,
@@ -181,7 +181,10 @@ impl Settings {
     pub fn check(&self) -> Result<(), String> {
         let page = self.encoding.page();
         if page.family() != Family::Ascii {
-            return Err(format!("a CSV file cannot be in {}: its delimiters are looked for in ASCII", page.name()));
+            let name = page.name();
+            return Err(format!(
+                "a CSV file cannot be in {name}: of EBCDIC it may have the pages of one byte a character"
+            ));
         }
         let quote = self.quote.map(char::from);
         let escape = self.escape.map(char::from);
@@ -206,6 +209,14 @@ impl Settings {
             })
         {
             return Err(format!("{} has no `{char}`", page.name()));
+        }
+        if let Some(Rewriting::Ebcdic(ebcdic)) = self.encoding.rewriting() {
+            let quote = self.quote.iter().chain(&self.escape).map(|byte| char::from(*byte));
+            let marks: String =
+                self.delimiter.chars().chain(self.comment.iter().flat_map(|text| text.chars())).chain(quote).collect();
+            if let Some(char) = ebcdic.absent(&marks) {
+                return Err(format!("{} has no `{char}`", ebcdic.name()));
+            }
         }
         // Letters and `@[\\]^_{|}~` are the second bytes of two-byte characters in these encodings.
         let marks = self.delimiter.chars().chain(quote).chain(escape);

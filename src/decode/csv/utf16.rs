@@ -1,21 +1,22 @@
-//! UTF-16 as UTF-8 and back, without loss: what is no text (half of a pair, an odd last byte) goes through as bytes that
-//! are no UTF-8, so that the cell which holds it is rejected and its raw bytes can be shown.
+//! Files that are rewritten as UTF-8, and UTF-16 as UTF-8 and back, without loss: what is no text (half of a pair, an odd
+//! last byte) goes through as bytes that are no UTF-8, so that the cell which holds it is rejected and its raw bytes can be
+//! shown.
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
-use super::charset::Utf16;
+use super::charset::{Rewriting, Utf16};
 
 /// Bytes of the input that are rewritten at a time.
 const BLOCK: usize = 64 << 10;
 
 /// Stands before the two halves of a byte that has no second one: no byte of UTF-8 text.
-const HALF: u8 = 0xFF;
+pub(super) const HALF: u8 = 0xFF;
 
-/// What a file is read from: its bytes, or UTF-8 of its UTF-16.
+/// What a file is read from: its bytes, or the UTF-8 that is made of them.
 pub(super) struct Input<R> {
     file: R,
-    /// The order of bytes where the file is UTF-16.
-    order: Option<Utf16>,
+    /// What the file is where it is rewritten.
+    rewriting: Option<Rewriting>,
     /// Bytes of the file that may still be read.
     left: u64,
     /// UTF-8 that was made and not yet asked for.
@@ -27,13 +28,13 @@ pub(super) struct Input<R> {
 
 impl<R: Read> Input<R> {
     /// Reads so many bytes from where the file stands.
-    pub(super) fn new(file: R, order: Option<Utf16>, left: u64) -> Input<R> {
-        Input { file, order, left, made: Vec::new(), given: 0, held: Vec::new() }
+    pub(super) fn new(file: R, rewriting: Option<Rewriting>, left: u64) -> Input<R> {
+        Input { file, rewriting, left, made: Vec::new(), given: 0, held: Vec::new() }
     }
 
-    /// The order of bytes where the file is UTF-16.
-    pub(super) fn order(&self) -> Option<Utf16> {
-        self.order
+    /// What the file is where it is rewritten.
+    pub(super) fn rewriting(&self) -> Option<&Rewriting> {
+        self.rewriting.as_ref()
     }
 
     /// Goes on at an offset of the file, up to `limit`.
@@ -57,7 +58,7 @@ impl<R: Read> Input<R> {
     }
 
     /// Makes more UTF-8; none at the end.
-    fn make(&mut self, order: Utf16) -> io::Result<()> {
+    fn make(&mut self, rewriting: &Rewriting) -> io::Result<()> {
         self.made.clear();
         self.given = 0;
         let mut bytes = std::mem::take(&mut self.held);
@@ -71,7 +72,7 @@ impl<R: Read> Input<R> {
                 }
             };
             bytes.truncate(start + read);
-            let used = to_utf8(&bytes, order, read == 0, &mut self.made);
+            let used = rewriting.to_utf8(&bytes, read == 0, &mut self.made);
             bytes.drain(..used);
             if read == 0 {
                 break;
@@ -84,9 +85,15 @@ impl<R: Read> Input<R> {
 
 impl<R: Read> Read for Input<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(order) = self.order else { return self.read_file(buffer) };
-        if self.given == self.made.len() {
-            self.make(order)?;
+        if self.rewriting.is_none() {
+            return self.read_file(buffer);
+        }
+        if self.given == self.made.len()
+            && let Some(rewriting) = self.rewriting.take()
+        {
+            let made = self.make(&rewriting);
+            self.rewriting = Some(rewriting);
+            made?;
         }
         let made = self.made.get(self.given..).unwrap_or_default();
         let length = made.len().min(buffer.len());
@@ -98,7 +105,7 @@ impl<R: Read> Read for Input<R> {
 
 /// Appends the UTF-8 of some UTF-16 and answers how many of its bytes that were; the rest is a part of a character, of
 /// which more may come until the file has `ended`.
-fn to_utf8(bytes: &[u8], order: Utf16, ended: bool, out: &mut Vec<u8>) -> usize {
+pub(super) fn to_utf8(bytes: &[u8], order: Utf16, ended: bool, out: &mut Vec<u8>) -> usize {
     let unit = |at: usize| match (bytes.get(at), bytes.get(at + 1), order) {
         (Some(&first), Some(&second), Utf16::Little) => Some(u16::from_le_bytes([first, second])),
         (Some(&first), Some(&second), Utf16::Big) => Some(u16::from_be_bytes([first, second])),
@@ -180,7 +187,7 @@ pub(super) fn to_file(bytes: &[u8], order: Utf16, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::charset::Utf16;
+    use super::super::charset::{Rewriting, Utf16};
     use super::{Input, length_in_file, to_file};
     use proptest::prelude::*;
     use std::io::Read;
@@ -189,7 +196,7 @@ mod tests {
     fn text_and_what_is_none() {
         let check = |bytes: &[u8], order: Utf16, expected: &[u8]| {
             let mut found = Vec::new();
-            Input::new(bytes, Some(order), u64::MAX).read_to_end(&mut found).unwrap();
+            Input::new(bytes, Some(Rewriting::Utf16(order)), u64::MAX).read_to_end(&mut found).unwrap();
             assert_eq!(found, expected);
         };
         check(b"a\0\xE4\0\xAC\x20", Utf16::Little, "aä€".as_bytes());
@@ -208,7 +215,7 @@ mod tests {
                 bytes.push(0x0A);
             }
             let mut utf8 = Vec::new();
-            Input::new(&bytes[..], Some(order), u64::MAX).read_to_end(&mut utf8).unwrap();
+            Input::new(&bytes[..], Some(Rewriting::Utf16(order)), u64::MAX).read_to_end(&mut utf8).unwrap();
             let mut back = Vec::new();
             to_file(&utf8, order, &mut back);
             prop_assert_eq!(length_in_file(&utf8), bytes.len());

@@ -282,7 +282,7 @@ fn verify(schema: &Schema, pen: &Pen, bytes: &[u8]) -> Result<(), EncodeFault> {
     if pen.standard != schema.standard || kind != schema.message {
         return Err(EncodeFault::here(format!("a message of type {}", schema.message), kind).below("_header"));
     }
-    schema::build(schema, &message).map(drop).map_err(|(segment, bad)| {
+    schema::build(schema, &message, schema::Tree::default()).map(drop).map_err(|(segment, bad)| {
         let element = bad.element.map(|element| format!(", element {element}")).unwrap_or_default();
         EncodeFault::here(bad.fault.expected, format!("{} in {}{element}", bad.fault.found, message.place(segment)))
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::envelope::{GROUP, Header, Interchange, Seen, Sighting, Syntax, same_number};
-use super::segment::{Span, text_of};
+use super::segment::{Span, released, text_of};
 use super::syntax::{Standard, may_start};
 use crate::decode::reader::length32;
 use crate::record::RejectCode;
@@ -128,6 +128,12 @@ pub(super) fn control_number<'a>(syntax: &Syntax, header: &'a [u8]) -> &'a [u8] 
     syntax.value(header, (if syntax.standard == Standard::X12 { 2 } else { 1 }, 0))
 }
 
+/// True when two control numbers of EDIFACT are the same text, however it is released and padded.
+pub(super) fn same_text(syntax: &Syntax, one: &[u8], other: &[u8]) -> bool {
+    let text = |data| released(data, &syntax.separators);
+    one == other || text(one).trim_ascii_end() == text(other).trim_ascii_end()
+}
+
 /// True when the text is this number; leading zeros do not count.
 pub(super) fn counts(text: &[u8], count: u64) -> bool {
     let digits = !text.is_empty() && text.len() <= 18 && text.iter().all(u8::is_ascii_digit);
@@ -148,7 +154,7 @@ pub(super) fn verify(
     // In X12 these are numbers, in EDIFACT texts.
     let same = match syntax.standard {
         Standard::X12 => same_number(own_number, number),
-        Standard::Edifact => own_number == number,
+        Standard::Edifact => same_text(syntax, own_number, number),
     };
     if !same {
         let expected = format!("the control number {} of {header}", shown(number));

@@ -54,7 +54,7 @@ impl Lent {
     /// may well leave it out.
     pub(super) fn understand(&mut self, position: Position) -> Result<(), Box<Reject>> {
         let Naming::Schema { schema, tree } = &mut self.naming else { return Ok(()) };
-        *tree = None;
+        let before = tree.take().unwrap_or_default();
         let schema = &schema.schema;
         let message = &self.message;
         let same = message.syntax().is_some_and(|syntax| syntax.standard == schema.standard);
@@ -70,7 +70,7 @@ impl Lent {
                 return Err(Box::new(message.reject(fault, Some(message.place(0)), Some(span), position)));
             }
         }
-        match schema::build(schema, message) {
+        match schema::build(schema, message, before) {
             Ok(built) => {
                 *tree = Some(built);
                 Ok(())

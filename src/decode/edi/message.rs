@@ -224,9 +224,13 @@ impl Message {
 
     /// True for data that stands in JSON as it is, and is not blank.
     pub(super) fn is_plain(&self, data: Data<'_>) -> bool {
+        self.is_ascii(data) && data.bytes.iter().any(|byte| *byte != b' ')
+    }
+
+    /// True for data that is printable ASCII, has no separator, and stands in JSON as it is.
+    pub(super) fn is_ascii(&self, data: Data<'_>) -> bool {
         let Some(syntax) = self.syntax() else { return false };
-        let classes = data.bytes.iter().fold(PLAIN, |seen, byte| seen | syntax.classes[usize::from(*byte)]);
-        classes == PLAIN && data.bytes.iter().any(|byte| *byte != b' ')
+        data.bytes.iter().fold(PLAIN, |seen, byte| seen | syntax.classes[usize::from(*byte)]) == PLAIN
     }
 
     /// The fault of bytes that are no text.

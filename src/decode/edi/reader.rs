@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Edi;
 use super::envelope::{GROUP, Interchange, Seen, Sighting, Syntax};
-use super::follow::{Open, OpenGroup, Role, Wrong, control_number, counts, names, verify};
+use super::follow::{Open, OpenGroup, Role, Wrong, control_number, counts, names, same_text, verify};
 use super::lent::Lent;
 use super::message::Message;
 use super::scan::{Scan, next_segment, skip_segment, skip_to_start};
@@ -431,7 +431,11 @@ impl<R: Read + Seek> Reader<R> {
             let (end_name, count_place, number_place) = (names.message.1, (1, 0), (2, 0));
             let segment = message.window.bytes().get(span.from as usize..span.to as usize).unwrap_or_default();
             let own = syntax.value(segment, number_place);
-            if own != number {
+            let same = match syntax.standard {
+                Standard::X12 => own == number,
+                Standard::Edifact => same_text(syntax, own, number),
+            };
+            if !same {
                 let found = format!("`{}`", text_of(own, &syntax.separators));
                 let expected = format!("the control number `{shown}` of {}", names.message.0);
                 return Some(Wrong::new(RejectCode::Envelope, expected, found).at(format!("{end_name}.02"), span));
@@ -497,8 +501,10 @@ impl<R: Read + Seek> Reader<R> {
 /// What is wrong with a segment of X12 that has a line end in it: somebody has wrapped the file at a column, and what was
 /// one value is two. Binary data may have any bytes.
 fn wrapped(syntax: &Syntax, segment: &[u8], id: &[u8], number: usize, span: Span) -> Option<Wrong> {
-    let is_broken = segment.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
-    if syntax.standard != Standard::X12 || !is_broken || matches!(id, b"BIN" | b"BDS") {
+    if syntax.standard != Standard::X12
+        || memchr::memchr2(b'\r', b'\n', segment).is_none()
+        || matches!(id, b"BIN" | b"BDS")
+    {
         return None;
     }
     let found = format!("a line end within segment {number}; is the file wrapped at a column?");

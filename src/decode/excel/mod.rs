@@ -9,11 +9,14 @@
 //! and unpacked. Positions are rows: the offset is the row's number from 0, the line is it from 1.
 
 mod ods;
+mod outline;
+mod quiet;
 mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod workbook;
+mod worksheet;
 mod xls;
 
 use std::io::{Read, Seek};
@@ -26,6 +29,7 @@ use super::whole::WHOLE;
 use super::{Resume, StreamFault};
 use crate::record::{FieldKind, Layout, Resolved, Slot, Unresolved};
 
+pub use outline::{Outline, outline};
 pub use reader::Reader;
 pub(super) use settings::SECTION;
 pub use settings::{Area, OnError, Settings, Sheet};

@@ -21,6 +21,8 @@ pub struct Reader {
     records: u64,
     /// Number of the row that the next item is looked for in, from 0.
     row: u32,
+    /// The first row that is no record, from 0.
+    footer: u32,
 }
 
 /// One row, as a mapping reads it.
@@ -48,9 +50,10 @@ impl Reader {
         let cells = load(input, settings)?;
         let (range, bound, columns, raw) = (0..0, Vec::new(), Vec::new(), Vec::new());
         let current = Row { cells, range, errors: settings.errors, wanted, bound, columns, raw };
-        let mut reader = Reader { current, next: 0, records: 0, row: settings.range.rows.0 };
+        let mut reader = Reader { current, next: 0, records: 0, row: settings.range.rows.0, footer: u32::MAX };
         let names = if settings.header { reader.header(settings)? } else { reader.letters() };
         reader.bind(names)?;
+        reader.footer(settings.footer_rows)?;
         if from.offset > u64::from(reader.row) {
             let cells = &reader.current.cells.cells;
             reader.next = cells.partition_point(|cell| u64::from(cell.row) < from.offset);
@@ -100,6 +103,26 @@ impl Reader {
             names.insert(cell.column, shown(&cell.content).trim().to_owned());
         }
         Ok(names.into_iter().collect())
+    }
+
+    /// Finds the first of the last rows of the sheet that are no records.
+    fn footer(&mut self, rows: u32) -> Result<(), StreamFault> {
+        let below = self.current.cells.cells.get(self.next..).unwrap_or_default();
+        let mut found = 0;
+        for cell in below.iter().rev() {
+            if found == rows && cell.row != self.footer {
+                return Ok(());
+            }
+            if cell.row != self.footer {
+                self.footer = cell.row;
+                found += 1;
+            }
+        }
+        if found < rows {
+            let message = format!("rows at its end that are no records are due, {rows} of them, and it has {found}");
+            return Err(self.refuse(message));
+        }
+        Ok(())
     }
 
     /// Without a header columns are called by their letters, as far as any row goes.
@@ -152,7 +175,7 @@ impl Reader {
         self.row += 1;
         self.current.range = range;
         let is_blank = |cell: &Cell| matches!(&cell.content, Content::Text(text) if text.trim().is_empty());
-        if self.current.cells().iter().all(is_blank) {
+        if row >= u64::from(self.footer) || self.current.cells().iter().all(is_blank) {
             return Ok(Some(Item::Skipped));
         }
         self.records += 1;
@@ -168,9 +191,11 @@ impl Reader {
 }
 
 /// What a cell shows, about.
-fn shown(content: &Content) -> Cow<'_, str> {
+pub(super) fn shown(content: &Content) -> Cow<'_, str> {
     match content {
-        Content::Text(text) | Content::Moment(text) | Content::Error(text) => Cow::Borrowed(text),
+        Content::Text(text) | Content::Moment(text) | Content::Error(text) | Content::Wrong(text) => {
+            Cow::Borrowed(text)
+        }
         Content::Number(number) => Cow::Owned(number.to_string()),
         Content::Whole(number) => Cow::Owned(number.to_string()),
         Content::Boolean(value) => Cow::Borrowed(if *value { "true" } else { "false" }),
@@ -201,7 +226,7 @@ impl Row {
             Content::Whole(value) => Value::Decimal(Decimal::from_i64(*value)),
             Content::Boolean(value) => Value::Boolean(*value),
             Content::Error(_) if self.errors == OnError::Null => Value::Null,
-            Content::Error(text) => {
+            Content::Error(text) | Content::Wrong(text) => {
                 let (place, sheet) = (place(cell.row, cell.column), &self.cells.sheet);
                 return Err(FieldFault {
                     code: RejectCode::BadType,

@@ -4,8 +4,8 @@ use crate::decode::format::{FILES, SKIP, TRAILER};
 use crate::diagnostic::{Key, Presence, Section, Table, Written};
 
 /// Rows and columns that a sheet can have (those of .xlsx).
-const MAX_ROWS: u32 = 1 << 20;
-const MAX_COLUMNS: u32 = 1 << 14;
+pub(super) const MAX_ROWS: u32 = 1 << 20;
+pub(super) const MAX_COLUMNS: u32 = 1 << 14;
 
 /// What a person wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub header: bool,
     /// The row with the names, from 1, where it is another.
     pub header_row: Option<u32>,
+    /// Rows at the end, of those that are not empty, that are no records.
+    pub footer_rows: u32,
     /// What becomes of a cell that shows an error like `#N/A`.
     pub errors: OnError,
     /// Every cell of a merged region has the value of the first.
@@ -139,6 +141,12 @@ pub(in crate::decode) static SECTION: Section = Section {
             doc: "the row with the names, from 1; the first one that is not blank when absent",
         },
         Key {
+            name: "footer_rows",
+            shape: "integer",
+            presence: Presence::Default("0"),
+            doc: "rows at the end, of those that are not empty, that are no records",
+        },
+        Key {
             name: "errors",
             shape: "\"reject\" | \"null\"",
             presence: Presence::Default("\"reject\""),
@@ -168,6 +176,7 @@ impl Default for Settings {
             range: Area::ALL,
             header: true,
             header_row: None,
+            footer_rows: 0,
             errors: OnError::Reject,
             fill_merged: false,
             max_bytes: 256 << 20,
@@ -192,6 +201,7 @@ impl Settings {
         });
         let header = table.boolean("header");
         let header_row = table.integer("header_row", 1..=i64::from(MAX_ROWS));
+        let footer_rows = table.integer("footer_rows", 0..=i64::from(MAX_ROWS));
         let errors = table.one_of("errors", &[("reject", OnError::Reject), ("null", OnError::Null)]);
         let fill_merged = table.boolean("fill_merged");
         let max_mib = table.integer("max_mib", 1..=4096);
@@ -205,6 +215,7 @@ impl Settings {
             range: range.unwrap_or(Area::ALL),
             header: header?,
             header_row: header_row.and_then(|row| u32::try_from(row).ok()),
+            footer_rows: u32::try_from(footer_rows?).ok()?,
             errors: errors?,
             fill_merged: fill_merged?,
             max_bytes: u64::try_from(max_mib?).ok()? << 20,

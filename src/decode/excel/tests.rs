@@ -206,33 +206,144 @@ fn what_is_no_workbook_or_too_large() {
     check(data(), &fixture!("rows.xlsx")[..3000], unreadable, "it breaks off");
 }
 
-/// Room is made for as many texts as a workbook says it has: it must not say too many.
-#[test]
-fn a_workbook_cannot_ask_for_all_memory() {
-    let part = |name: &str, content: &str| {
+/// A zip archive of stored members.
+fn archive(members: &[(&str, &str)]) -> Vec<u8> {
+    let (mut locals, mut entries) = (Vec::new(), Vec::new());
+    for (name, content) in members {
         let (name, content) = (name.as_bytes(), content.as_bytes());
         let mut crc = flate2::Crc::new();
         crc.update(content);
         let (size, length) = ((content.len() as u32).to_le_bytes(), (name.len() as u16).to_le_bytes());
         let fixed =
             [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0], &crc.sum().to_le_bytes()[..], &size, &size, &length, &[0, 0]].concat();
-        let local = [b"PK\x03\x04", &fixed[..], name, content].concat();
-        let entry = [b"PK\x01\x02\x14\0", &fixed[..], &[0; 10], &[0; 4], name].concat();
-        (local, entry, 1u16)
-    };
-    let comment = "x".repeat(70_000);
-    let (local, entry, count) =
-        part("xl/sharedStrings.xml", &format!("<!--{comment}--><sst count='1' uniqueCount='9999999999'>"));
+        let offset = (locals.len() as u32).to_le_bytes();
+        entries.extend([b"PK\x01\x02\x14\0", &fixed[..], &[0; 10], &offset, name].concat());
+        locals.extend([b"PK\x03\x04", &fixed[..], name, content].concat());
+    }
+    let count = (members.len() as u16).to_le_bytes();
     let end = [
         b"PK\x05\x06\0\0\0\0",
-        &count.to_le_bytes()[..],
-        &count.to_le_bytes(),
-        &(entry.len() as u32).to_le_bytes(),
-        &(local.len() as u32).to_le_bytes(),
+        &count[..],
+        &count,
+        &(entries.len() as u32).to_le_bytes(),
+        &(locals.len() as u32).to_le_bytes(),
         &[0, 0],
     ];
-    let content = [&local[..], &entry, &end.concat()].concat();
+    [&locals[..], &entries, &end.concat()].concat()
+}
+
+/// Room is made for as many texts as a workbook says it has: it must not say too many.
+#[test]
+fn a_workbook_cannot_ask_for_all_memory() {
+    let comment = "x".repeat(70_000);
+    let texts = format!("<!--{comment}--><sst count='1' uniqueCount='9999999999'>");
+    let content = archive(&[("xl/sharedStrings.xml", &texts)]);
     assert_eq!(all(data(), &content), ["! the workbook says that it has 9999999999 texts"]);
+}
+
+/// A workbook with these rows in its second sheet, as XML.
+fn sheet(rows: &str) -> Vec<u8> {
+    const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
+    let part = |rows: &str| format!("<worksheet xmlns='{MAIN}'><sheetData>{rows}</sheetData></worksheet>");
+    archive(&[
+        (
+            "_rels/.rels",
+            &format!(
+                "<Relationships xmlns='{PACKAGE}'><Relationship Id='r1' Type='{OFFICE}/officeDocument' \
+                 Target='xl/workbook.xml'/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            &format!(
+                "<workbook xmlns='{MAIN}' xmlns:r='{OFFICE}'><sheets><sheet name='One' sheetId='1' r:id='r1'/>\
+                 <sheet name='Two' sheetId='2' r:id='r2'/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            &format!(
+                "<Relationships xmlns='{PACKAGE}'><Relationship Id='r1' Type='{OFFICE}/worksheet' \
+                 Target='worksheets/sheet2.xml'/><Relationship Id='r2' Type='{OFFICE}/worksheet' \
+                 Target='worksheets/sheet1.xml'/><Relationship Id='r3' Type='{OFFICE}/sharedStrings' \
+                 Target='sharedStrings.xml'/></Relationships>"
+            ),
+        ),
+        (
+            "xl/sharedStrings.xml",
+            &format!("<sst xmlns='{MAIN}' count='2' uniqueCount='2'><si><t>a</t></si><si><t>b</t></si></sst>"),
+        ),
+        ("xl/worksheets/sheet1.xml", &part(rows)),
+        // What is wrong with another sheet is nothing to this one.
+        ("xl/worksheets/sheet2.xml", &part("<row r='1'><c r='ZZZZ1'><v>1</v></c></row>")),
+    ])
+}
+
+/// Other readers of workbooks differ in what they make of these; here each is told with its cell.
+#[test]
+fn what_a_sheet_must_not_have_is_told() {
+    let two =
+        || Settings { sheet: Sheet::Named("Two".into()), header: false, errors: OnError::Null, ..Settings::default() };
+    let read = |rows: &str| all(two(), &sheet(rows));
+    let number = |place: &str, value: &str| format!("<c r='{place}'><v>{value}</v></c>");
+    let row = |row: &str, cells: &[String]| format!("<row r='{row}'>{}</row>", cells.concat());
+    // Rows and cells in any order are where they say that they are.
+    let order = row("3", &[number("B3", "4"), number("A3", "3")])
+        + &row("1", &[number("A1", "1")])
+        + &row("3", &[number("C3", "5")]);
+    assert_eq!(read(&order), [r#"{"A":1,"B":null,"C":null}"#, r#"{"A":3,"B":4,"C":5}"#]);
+    // Two values for one cell: no matter which is meant, the record is refused, and the next one is read.
+    for twice in [
+        row("1", &[number("A1", "1"), number("B1", "2"), number("A1", "3")]),
+        row("1", &[number("A1", "1")]) + &row("1", &[number("A1", "1")]),
+    ] {
+        let expected = ["value.bad_type more than one value in A1 of sheet `Two`", r#"{"A":7"#];
+        let found = read(&(twice + &row("2", &[number("A2", "7")])));
+        assert!(found[0] == expected[0] && found[1].starts_with(expected[1]), "{found:?}");
+    }
+    let check = |rows: &str, expected: &str| {
+        assert_eq!(read(rows), [format!("! the workbook is damaged: in sheet `Two` {expected}")], "{rows}");
+    };
+    check(&row("1", &[number("XFE1", "1")]), "a cell says that it is `XFE1`, which no sheet has");
+    check(&row("1048577", &[number("A1048577", "1")]), "a row says that it is row `1048577`");
+    check(&row("1", &[number("MWLQKWV1", "1")]), "a cell says that it is `MWLQKWV1`, which no sheet has");
+    check(&row("1", &[number("A1", "1"), number("B2", "2")]), "the cell B2 lies in row 1");
+    check(&row("1", &["<c r='A1' t='s'><v>b</v></c>".to_owned()]), "the cell A1 has the text number `b`");
+    // Cells that do not say where they are go on to the right.
+    let right = "<row r='1'><c r='XFD1'><v>1</v></c><c><v>2</v></c></row>";
+    assert_eq!(read(right), ["! the workbook is damaged: sheet `Two` has a cell XFE1, which no sheet has"]);
+    for (value, told) in [("NaN", "NaN"), ("INF", "inf"), ("-Infinity", "-inf"), ("1e999", "inf")] {
+        let expected = format!("value.bad_type {told}, which is no number in A1 of sheet `Two`");
+        assert_eq!(read(&row("1", &[number("A1", value)])), [expected]);
+    }
+    assert_eq!(read(&row("1", &["<c r='A1' t='s'><v>1</v></c>".to_owned()])), [r#"{"A":"b"}"#]);
+}
+
+/// Totals and remarks below a table.
+#[test]
+fn rows_at_the_end_that_are_no_records() {
+    let with = |footer_rows: u32, range: &str| Settings { footer_rows, range: Area::parse(range).unwrap(), ..data() };
+    for content in [fixture!("rows.xlsx"), fixture!("rows.xls"), fixture!("rows.ods")] {
+        let whole = all(data(), content);
+        let count = whole.len();
+        for rows in 0..=count {
+            let found = all(with(rows as u32, "A3:H"), content);
+            assert_eq!(found[..count - rows], whole[..count - rows]);
+            assert!(found.len() == count && found[count - rows..].iter().all(|line| line == "skipped"), "{found:?}");
+        }
+        let found = all(with(count as u32 + 1, "A3:H"), content);
+        let expected = format!(
+            "! sheet `Data`: rows at its end that are no records are due, {} of them, and it has {count}",
+            count + 1
+        );
+        assert_eq!(found, [expected]);
+        assert_eq!(
+            all(with(1, "A3:H3"), content),
+            ["! sheet `Data`: rows at its end that are no records are due, 1 of them, and it has 0"]
+        );
+    }
 }
 
 /// A packed workbook is unpacked once, and not taken for an archive.

@@ -5,11 +5,12 @@
 
 use std::collections::HashSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use calamine::{Data, DataRef, Dimensions, ExcelDateTime, Ods, Reader, Xls, Xlsb, Xlsx};
 
-use super::settings::{Settings, Sheet, letters};
+use super::quiet::caught;
+use super::settings::{Area, Settings, Sheet, letters};
+use super::worksheet::{Worksheets, part_of};
 use crate::decode::compression;
 use crate::decode::reader::StreamFault;
 use crate::record::RejectCode;
@@ -29,6 +30,8 @@ pub(super) enum Content {
     Moment(Box<str>),
     /// `#N/A` and its like.
     Error(Box<str>),
+    /// What no cell can hold: reading it rejects the record, whatever is said of errors.
+    Wrong(Box<str>),
 }
 
 /// A cell, by row and column from 0.
@@ -83,19 +86,30 @@ fn too_large(verb: &str, settings: &Settings) -> Unfit {
     ))
 }
 
+/// The list of sheets of an .xlsx file, and which part each is.
+const WORKBOOK: &str = "xl/workbook.xml";
+const RELATIONSHIPS: &str = "xl/_rels/workbook.xml.rels";
+
 /// The kinds of workbooks.
 enum Kind {
     Xls,
-    Xlsx,
+    Xlsx(Looked),
     Xlsb,
     Ods,
+}
+
+/// What was seen of an .xlsx file while it was unpacked.
+struct Looked {
+    worksheets: Worksheets,
+    workbook: Vec<u8>,
+    relationships: Vec<u8>,
 }
 
 fn open(bytes: Vec<u8>, settings: &Settings) -> Result<Cells, Unfit> {
     let kind = kind(&bytes, settings)?;
     // A broken workbook must not end the process, whatever the library makes of it.
-    let read = catch_unwind(AssertUnwindSafe(|| read(bytes, kind, settings)));
-    read.unwrap_or_else(|_| Err(Unfit::unreadable("the workbook is damaged: it cannot be read")))
+    let read = caught(|| read(bytes, kind, settings));
+    read.unwrap_or_else(|| Err(Unfit::unreadable("the workbook is damaged: it cannot be read")))
 }
 
 fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
@@ -118,8 +132,15 @@ fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
         return Err(Unfit::unreadable("the file is no workbook (.xlsx, .xlsb, .xls or .ods)"));
     }
     let mut counts = Counts::default();
-    let wanted = |name: &str| name == "content.xml";
-    let unpacked = compression::unpack_all(Cursor::new(bytes), settings.max_bytes, wanted, |piece| counts.see(piece));
+    let mut worksheets = Worksheets::default();
+    let wanted =
+        |name: &str| ["content.xml", WORKBOOK, RELATIONSHIPS].iter().any(|wanted| name.eq_ignore_ascii_case(wanted));
+    let unpacked = compression::unpack_all(Cursor::new(bytes), settings.max_bytes, wanted, |name, piece| {
+        counts.see(piece);
+        if name.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("xl/worksheets/")) {
+            worksheets.see(name, piece);
+        }
+    });
     let unpacked = unpacked.map_err(|error| Unfit::unreadable(error.to_string()))?;
     if unpacked.is_cut {
         return Err(too_large("unpacks to", settings));
@@ -127,13 +148,18 @@ fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
     if counts.largest > MAX_CELLS as u64 {
         return Err(Unfit::too_large(format!("the workbook says that it has {} texts", counts.largest)));
     }
-    let (names, document) = (unpacked.names, unpacked.wanted);
+    let (names, mut parts) = (unpacked.names, unpacked.wanted);
+    let mut part = |name: &str| {
+        let found = parts.iter().position(|(own, _)| own.eq_ignore_ascii_case(name))?;
+        Some(parts.swap_remove(found).1)
+    };
     let has = |name: &str| names.iter().any(|own| own.eq_ignore_ascii_case(name));
     if has("xl/workbook.bin") {
         Ok(Kind::Xlsb)
     } else if names.iter().any(|name| name.starts_with("xl/")) {
-        Ok(Kind::Xlsx)
-    } else if let Some(document) = document {
+        let (workbook, relationships) = (part(WORKBOOK).unwrap_or_default(), part(RELATIONSHIPS).unwrap_or_default());
+        Ok(Kind::Xlsx(Looked { worksheets, workbook, relationships }))
+    } else if let Some(document) = part("content.xml") {
         super::ods::check(&document, MAX_CELLS).map_err(Unfit::too_large)?;
         Ok(Kind::Ods)
     } else {
@@ -176,9 +202,13 @@ fn read(bytes: Vec<u8>, kind: Kind, settings: &Settings) -> Result<Cells, Unfit>
         Err(Unfit::unreadable(format!("which cells of {what} file are merged is not known: take `fill_merged` out")))
     };
     match kind {
-        Kind::Xlsx => {
+        Kind::Xlsx(Looked { worksheets, workbook, relationships }) => {
             let mut book: Xlsx<_> = Xlsx::new(bytes).map_err(damaged)?;
             let sheet = choose(&book.sheet_names(), &settings.sheet)?;
+            let part = part_of(&sheet, &workbook, &relationships);
+            if let Some(fault) = part.as_deref().and_then(|part| worksheets.fault(part)) {
+                return Err(Unfit::unreadable(format!("the workbook is damaged: in sheet `{sheet}` {fault}")));
+            }
             let mut held = Held::new(sheet, settings);
             if settings.fill_merged {
                 held.merged = book.merge_cells_by_sheet_name(&held.sheet).map_err(damaged)?;
@@ -282,9 +312,17 @@ impl<'a> Held<'a> {
     }
 
     fn add(&mut self, (row, column): (u32, u32), content: Option<Content>) -> Result<(), Unfit> {
-        let Some(content) = content.filter(|_| self.settings.range.has(row, column)) else { return Ok(()) };
+        let Some(content) = content else { return Ok(()) };
+        if !Area::ALL.has(row, column) {
+            let (sheet, place) = (&self.sheet, place(row, column));
+            let message = format!("the workbook is damaged: sheet `{sheet}` has a cell {place}, which no sheet has");
+            return Err(Unfit::unreadable(message));
+        }
+        if !self.settings.range.has(row, column) {
+            return Ok(());
+        }
         let text = match &content {
-            Content::Text(text) | Content::Moment(text) | Content::Error(text) => text.len(),
+            Content::Text(text) | Content::Moment(text) | Content::Error(text) | Content::Wrong(text) => text.len(),
             Content::Number(_) | Content::Whole(_) | Content::Boolean(_) => 0,
         };
         self.bytes += (text + std::mem::size_of::<Cell>()) as u64;
@@ -308,7 +346,13 @@ impl<'a> Held<'a> {
     fn finish(mut self) -> Result<Cells, Unfit> {
         let place = |cell: &Cell| (cell.row, cell.column);
         self.cells.sort_by_key(place);
-        self.cells.dedup_by_key(|cell| (cell.row, cell.column));
+        self.cells.dedup_by(|again, first| {
+            let is_again = place(again) == place(first);
+            if is_again {
+                first.content = Content::Wrong("more than one value".into());
+            }
+            is_again
+        });
         for region in std::mem::take(&mut self.merged) {
             let Ok(first) = self.cells.binary_search_by_key(&region.start, place) else { continue };
             let content = self.cells[first].content.clone();
@@ -343,6 +387,7 @@ fn of_value(value: &Data) -> Option<Content> {
         Data::Empty => return None,
         Data::String(text) => return text_of(text),
         Data::Int(number) => Content::Whole(*number),
+        Data::Float(number) if !number.is_finite() => Content::Wrong(format!("{number}, which is no number").into()),
         Data::Float(number) => Content::Number(*number),
         Data::Bool(value) => Content::Boolean(*value),
         Data::DateTime(moment) => moment_of(moment),
@@ -358,6 +403,9 @@ fn moment_of(moment: &ExcelDateTime) -> Content {
     // Days to be counted up to 9999-12-31.
     const END: f64 = 2_958_466.0;
     let days = moment.as_f64();
+    if !days.is_finite() {
+        return Content::Wrong(format!("{days}, which is no number").into());
+    }
     if !(0.0..END).contains(&days) {
         return Content::Error(format!("{days}, which is no date of a workbook").into());
     }

@@ -5,6 +5,7 @@
 
 use super::{Columns, Field};
 use crate::decode::code_page::{Family, PageWriter};
+use crate::decode::csv::Nul;
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
 use crate::decode::lines::is_blank;
 
@@ -47,7 +48,10 @@ impl<'a> Writer<'a> {
         if self.bytes.iter().any(ends_line) {
             return Err(EncodeFault::here(format!("{} of one line", field.expected()), "a line end"));
         }
-        if self.columns.trim.apply(&self.bytes, encoding.blank()).len() != self.bytes.len() {
+        if self.columns.nul != Nul::Keep && self.bytes.contains(&0) {
+            return Err(EncodeFault::here(format!("{} without NUL", field.expected()), "a NUL"));
+        }
+        if self.columns.trim.apply_blanks(&self.bytes, encoding.blank()).len() != self.bytes.len() {
             let expected = format!("{} without blanks that reading takes off", field.expected());
             return Err(EncodeFault::here(expected, value));
         }

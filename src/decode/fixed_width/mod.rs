@@ -12,6 +12,7 @@ mod settings;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,9 +20,10 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use super::code_page::Unmappable;
+use super::csv::Nul;
 use super::json::{Cursor, ESCAPED, META, Name, distinct};
 use super::{CodePage, JsonOptions, LayoutRow, Resume, StreamFault, Trim};
-use crate::diagnostic::{Faults, SourceText, nearest};
+use crate::diagnostic::{Faults, nearest};
 use crate::record::{
     FieldFault, FieldKind, Layout, Position, Reject, RejectCode, Resolved, Scope, Slot, Unresolved, Value,
 };
@@ -29,6 +31,7 @@ use crate::record::{
 pub use reader::Reader;
 pub(super) use settings::SECTION;
 pub use settings::{FIELD_SECTION, Field, Fields, Settings};
+pub use types::{Form, Type};
 
 /// A compiled layout of columns.
 #[derive(Clone)]
@@ -43,16 +46,12 @@ struct Columns {
     footer_lines: u64,
     pad: bool,
     trim: Trim,
+    nul: Nul,
     crlf: bool,
 }
 
 impl FixedWidth {
-    pub(super) fn compile(
-        settings: &Settings,
-        texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
-        faults: &Faults,
-    ) -> Option<FixedWidth> {
-        let fields = settings.fields(texts, faults)?;
+    pub(super) fn compile(settings: &Settings, fields: Vec<Field>, faults: &Faults) -> Option<FixedWidth> {
         if let Some(record) = fields.iter().find_map(|field| field.record.as_ref()) {
             let place = settings.place.clone().unwrap_or_else(|| super::Place::command_line("fixed-width"));
             let message = format!("fields of a record type `{record}` need `segment_field`");
@@ -69,6 +68,7 @@ impl FixedWidth {
             footer_lines: settings.footer_lines,
             pad: settings.pad,
             trim: settings.trim,
+            nul: settings.nul.unwrap_or_default(),
             crlf: settings.crlf,
         })))
     }
@@ -111,12 +111,13 @@ impl FixedWidth {
         for (field, name) in columns.fields.iter().zip(&columns.names) {
             let bytes =
                 columns.field_bytes(field, raw).map_err(|fault| reject(fault, field, raw, position, columns))?;
-            let trimmed = columns.trim.apply(bytes, columns.encoding.blank());
+            let trimmed =
+                columns.trimmed(field, bytes).map_err(|fault| reject(fault, field, raw, position, columns))?;
             let written = write(out, name.len() + bytes.len() * ESCAPED, |cursor| {
                 cursor.name(name);
                 match columns.encoding.tables() {
-                    Some(tables) => cursor.text(trimmed, tables),
-                    None => columns.encoding.decode(trimmed).map(|text| cursor.string(&text)),
+                    Some(tables) => cursor.text(&trimmed, tables),
+                    None => columns.encoding.decode(&trimmed).map(|text| cursor.string(&text)),
                 }
             });
             if let Err(unmappable) = written {
@@ -217,9 +218,32 @@ impl Columns {
         Ok(line.get(from..from + length).unwrap_or_default())
     }
 
+    /// The field's bytes without its padding, and with NUL characters as they are to be read. In every code page that has
+    /// lines a NUL is the byte 0, and that byte is nothing else.
+    fn trimmed<'a>(&self, field: &Field, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, FieldFault> {
+        let blank = self.encoding.blank();
+        let Some(at) = memchr::memchr(0, bytes) else { return Ok(Cow::Borrowed(self.trim.apply(bytes, blank))) };
+        let plain: Vec<u8> = match self.nul {
+            Nul::Reject => {
+                return Err(FieldFault {
+                    code: RejectCode::Unmappable,
+                    expected: format!("{} without NUL (`nul` says what else becomes of them)", field.expected()),
+                    found: format!("byte 00 after {at} bytes of the text"),
+                });
+            }
+            Nul::Keep => return Ok(Cow::Borrowed(self.trim.apply_blanks(bytes, blank))),
+            Nul::Strip => bytes.iter().copied().filter(|byte| *byte != 0).collect(),
+            Nul::Replace => bytes.iter().map(|byte| if *byte == 0 { blank } else { *byte }).collect(),
+        };
+        Ok(Cow::Owned(self.trim.apply(&plain, blank).to_vec()))
+    }
+
     fn text<'a>(&self, field: &Field, line: &'a [u8]) -> Result<Cow<'a, str>, FieldFault> {
-        let bytes = self.trim.apply(self.field_bytes(field, line)?, self.encoding.blank());
-        self.encoding.decode(bytes).map_err(|unmappable| self.unmappable(field, unmappable))
+        let decoded = match self.trimmed(field, self.field_bytes(field, line)?)? {
+            Cow::Borrowed(bytes) => self.encoding.decode(bytes),
+            Cow::Owned(bytes) => self.encoding.decode(&bytes).map(|text| Cow::Owned(text.into_owned())),
+        };
+        decoded.map_err(|unmappable| self.unmappable(field, unmappable))
     }
 
     fn unmappable(&self, field: &Field, unmappable: Unmappable) -> FieldFault {

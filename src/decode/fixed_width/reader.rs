@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::{Columns, LineFields};
-use crate::decode::lines::{is_blank, next_line, skip_line, start_of_last};
+use crate::decode::lines::{check_count, is_blank, next_line, skip_line, start_of_last};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
 use crate::decode::{MAX_RECORD, code_page::Family};
@@ -25,6 +25,7 @@ pub struct Reader<R> {
 impl<R: Read + Seek> Reader<R> {
     pub(super) fn open(columns: Arc<Columns>, mut input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         let family = columns.encoding.family();
+        check_count(&mut input, columns.header_lines, columns.footer_lines, family)?;
         let footer = match columns.footer_lines {
             0 => u64::MAX,
             count => start_of_last(&mut input, count, family)?,

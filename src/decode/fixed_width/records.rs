@@ -1,31 +1,61 @@
-//! Text in fixed columns whose lines are of several record types.
+//! Fixed columns that are more than the text of lines: several record types, numbers, records without line ends.
 //!
-//! Each type is compiled to a record of text items, as a copybook with `PIC X` items would have them, so that telling types
-//! apart, nesting and controls are those of [`cobol`]. Columns count bytes here, so the code page must have
-//! one byte a character.
+//! Each type is compiled to a record of items, as a copybook would have them, so that telling types apart, nesting, numbers
+//! and controls are those of [`cobol`]. Columns count bytes here, so the code page must have one byte a character; of
+//! UTF-8 that is the part which is ASCII.
 
-use std::sync::Arc;
-
-use super::Settings;
-use crate::decode::cobol::{self, Cobol, Framing};
-use crate::decode::copybook::ColumnRecord;
+use super::{Field, Settings, Type};
+use crate::decode::CodePage;
+use crate::decode::cobol::{self, ByteOrder, Cobol, FloatFormat, Framing};
+use crate::decode::copybook::{Column, ColumnRecord};
+use crate::decode::csv::Nul;
 use crate::decode::format::Place;
-use crate::diagnostic::{Faults, SourceText};
+use crate::diagnostic::Faults;
 
-/// Compiles a layout of several record types.
-pub(in crate::decode) fn compile(
-    settings: &Settings,
-    texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
-    faults: &Faults,
-) -> Option<Cobol> {
-    let fields = settings.fields(texts, faults)?;
+/// Compiles a layout of several record types, numbers, or records without line ends.
+pub(in crate::decode) fn compile(settings: &Settings, fields: Vec<Field>, faults: &Faults) -> Option<Cobol> {
     let place = settings.place.clone().unwrap_or_else(|| Place::command_line("fixed-width"));
-    if settings.encoding.tables().is_none() {
-        let message =
-            format!("record types need a code page of one byte a character, not {}", settings.encoding.name());
-        faults.push(place.fault(message).help("say `encoding = \"ascii\"`, or the code page of the file"));
-        return None;
+    let fail = |message: String, help: &str| {
+        faults.push(place.fault(message).help(help));
+        None
+    };
+    let encoding = if settings.encoding.is_utf8() { CodePage::find("ascii").ok()? } else { settings.encoding.clone() };
+    if encoding.tables().is_none() {
+        let name = encoding.name();
+        let message = format!("record types and numbers need a code page of one byte a character, not {name}");
+        return fail(message, "say `encoding = \"ascii\"`, or the code page of the file");
     }
+    if let Some(nul) = settings.nul {
+        let word = Nul::WORDS.iter().find(|(_, own)| *own == nul).map_or("", |(word, _)| *word);
+        let help = "with record types, numbers or `record_length` NUL characters pad, as low values do in COBOL";
+        return fail(format!("`nul = \"{word}\"` is for lines of text alone"), help);
+    }
+    let binary = fields.iter().find(|field| field.form.kind.is_binary());
+    if let (Some(field), None) = (binary, settings.record_length) {
+        let message = format!("`{}` is no text, and its bytes may be line ends", field.name);
+        return fail(message, "say with `record_length` how many bytes a record has; it then has no line end");
+    }
+    let end = fields.iter().map(|field| field.start + field.length).max().unwrap_or_default();
+    if let Some(length) = settings.record_length.filter(|length| *length < end) {
+        return fail(format!("fields lie behind the {length} bytes of a record"), "raise `record_length`");
+    }
+    if settings.record_length.is_some() && (settings.header_lines > 0 || settings.footer_lines > 0 || settings.pad) {
+        let message = "header_lines, footer_lines and pad are for files of lines".to_owned();
+        return fail(message, "`record_length` says that there are none");
+    }
+    let float = match float_format(&fields) {
+        Ok(float) => float,
+        Err(name) => {
+            let message = format!("`{name}` is another kind of floating point than the fields before it");
+            return fail(message, "one file has one kind of them");
+        }
+    };
+    let column = |field: &Field| {
+        // What does not fit was told where it is written.
+        let (data, picture) = field.form.data(field.length).ok()?;
+        Some(Column { name: field.name.clone(), offset: field.start, length: field.length, data, picture })
+    };
+    let length = settings.record_length;
     let mut records: Vec<ColumnRecord> = Vec::new();
     match &settings.segments {
         Some(segments) => {
@@ -36,12 +66,12 @@ pub(in crate::decode) fn compile(
                 let columns = fields
                     .iter()
                     .filter(|field| field.record.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(record)));
-                let columns: Vec<_> = columns.map(|field| (field.name.clone(), field.start, field.length)).collect();
+                let columns: Vec<_> = columns.filter_map(column).collect();
                 if columns.is_empty() {
                     faults.push(place.fault(format!("the record type `{record}` has no fields")));
                     return None;
                 }
-                records.push(ColumnRecord { name: record.clone(), columns });
+                records.push(ColumnRecord { name: record.clone(), columns, length });
             }
             let known = |record: &String| records.iter().any(|known| known.name.eq_ignore_ascii_case(record));
             if let Some(stray) = fields.iter().filter_map(|field| field.record.as_ref()).find(|record| !known(record)) {
@@ -52,12 +82,19 @@ pub(in crate::decode) fn compile(
             }
         }
         None => {
-            let columns = fields.into_iter().map(|field| (field.name, field.start, field.length)).collect();
-            records.push(ColumnRecord { name: "LINE".to_owned(), columns });
+            if let Some(record) = fields.iter().find_map(|field| field.record.as_ref()) {
+                let message = format!("fields of a record type `{record}` need `segment_field`");
+                return fail(message, "say which field tells the record types apart");
+            }
+            let columns = fields.iter().filter_map(column).collect();
+            records.push(ColumnRecord { name: "LINE".to_owned(), columns, length });
         }
     }
     let settings = cobol::Settings {
-        framing: Framing::Line,
+        framing: if settings.record_length.is_some() { Framing::Fixed } else { Framing::Line },
+        float,
+        comp5: Some(ByteOrder::Little),
+        crlf: settings.crlf,
         header_lines: settings.header_lines,
         footer_lines: settings.footer_lines,
         pad_lines: settings.pad,
@@ -65,14 +102,38 @@ pub(in crate::decode) fn compile(
         segments: settings.segments.clone(),
         filter: settings.filter.clone(),
         places: settings.places.clone(),
-        ..cobol::Settings::new(String::new(), settings.encoding.clone(), place)
+        ..cobol::Settings::new(String::new(), encoding, place)
     };
+    // Lines of text are written by compilers of machines with ASCII: it says how a sign is written over a digit.
+    let reading = cobol::Reading { compiler: cobol::Compiler::Gnu, ..settings.reading };
+    let settings = cobol::Settings { reading, ..settings };
     Cobol::of_columns(records, &settings, faults)
 }
 
 /// Whether the settings ask for it.
-pub(in crate::decode) fn wanted(settings: &Settings) -> bool {
-    settings.segments.is_some() || !settings.filter.is_empty()
+pub(in crate::decode) fn wanted(settings: &Settings, fields: &[Field]) -> bool {
+    let is_text = |field: &Field| field.form.kind == Type::Text;
+    settings.segments.is_some()
+        || !settings.filter.is_empty()
+        || settings.record_length.is_some()
+        || !fields.iter().all(is_text)
+}
+
+/// The kind of floating point that the fields have, or the name of the first one that has another.
+fn float_format(fields: &[Field]) -> Result<Option<FloatFormat>, &str> {
+    let mut found = None;
+    for field in fields {
+        let own = match field.form.kind {
+            Type::FloatIbm => FloatFormat::Ibm,
+            Type::FloatIeee => FloatFormat::Ieee,
+            Type::FloatLittle => FloatFormat::IeeeLittle,
+            _ => continue,
+        };
+        if *found.get_or_insert(own) != own {
+            return Err(&field.name);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -158,12 +219,12 @@ mod tests {
             r#"{"T":"Z","CNT":"002"}"#,
         ];
         let whole = compile(&format!("{SOURCE}{more}"), SPEC).unwrap();
-        let lines = b"\nH20261031\nO001M\xFCl   \nL001SAW12 \nZ002\n\n\n";
+        let lines = b"\r\nH20261031\r\nO001M\xFCl   \r\nL001SAW12 \r\nZ002\r\n\r\n\r\n";
         assert_eq!(write(&whole, &documents), (lines.to_vec(), vec![]));
         let read: Vec<_> = read_from(&whole, lines, Resume::default());
         assert_eq!(read.into_iter().filter(|line| line != "skipped").collect::<Vec<_>>(), documents);
         let padded = compile(&format!("{SOURCE}{more}pad = true\n"), SPEC).unwrap();
-        let lines = b"\nH20261031\nO001M\xFCl\nL001SAW12\nZ002\n\n\n";
+        let lines = b"\r\nH20261031\r\nO001M\xFCl\r\nL001SAW12\r\nZ002\r\n\r\n\r\n";
         assert_eq!(write(&padded, &documents), (lines.to_vec(), vec![]));
     }
 
@@ -172,7 +233,7 @@ mod tests {
         let source = "files = 'x'\nspec = 's'\nencoding = 'ascii'\nfilter = 'A=x'\n";
         let decoder = compile(source, "A,1,1\nB,4,2\nC,4,1\n").unwrap();
         let (out, faults) = write(&decoder, &[r#"{"A":"x","B":"yz","C":"q"}"#, r#"{"A":"x","B":"yz","C":"y"}"#]);
-        assert_eq!(out, b"x  yz\n");
+        assert_eq!(out, b"x  yz\r\n");
         assert!(faults[0].starts_with("/B: ") && faults[0].contains("share its bytes"), "{faults:?}");
     }
 
@@ -189,7 +250,7 @@ mod tests {
             let found = compile(source, spec).err().unwrap();
             assert!(found.iter().any(|fault| fault.contains(expected)), "{found:?}");
         };
-        check(&SOURCE.replace("windows-1252", "utf-8"), SPEC, "record types need a code page of one byte a character");
+        check(&SOURCE.replace("windows-1252", "shift_jis"), SPEC, "need a code page of one byte a character");
         check(SOURCE, "T,1,1,HEAD\n", "the record type `ORDER` has no fields");
         check(SOURCE, &format!("{SPEC}X,1,1,NONE\n"), "a record type `NONE` that `segment_map` does not have");
         check(SOURCE, &format!("{SPEC}NO,1,1,LINE\n"), "there is another field `NO`");

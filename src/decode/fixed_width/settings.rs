@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::spec;
+use super::types::{Form, Type};
 use crate::decode::cobol::Places;
 use crate::decode::cobol::segments::{self, SegmentSettings};
+use crate::decode::csv::Nul;
 use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::decode::{CodePage, MAX_RECORD};
 use crate::diagnostic::{Faults, Key, Presence, Section, SourceText, Table};
@@ -25,6 +27,10 @@ pub struct Settings {
     pub pad: bool,
     /// Which blanks of a field are padding.
     pub trim: Trim,
+    /// What becomes of NUL characters in files of one record type, [`Nul::Reject`] when `None`.
+    pub nul: Option<Nul>,
+    /// Bytes of every record, in a file without line ends.
+    pub record_length: Option<usize>,
     /// Whether lines are written with CR and LF at their end and not with LF alone; both are read.
     pub crlf: bool,
     /// Which of several record types a line is, and how they nest.
@@ -62,6 +68,8 @@ pub struct Field {
     pub length: usize,
     /// The record type that has it; all of them when `None`.
     pub record: Option<String>,
+    /// What it holds.
+    pub form: Form,
 }
 
 impl Field {
@@ -86,8 +94,8 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "spec",
             shape: "path",
             presence: Presence::Optional,
-            doc: "file that lists the columns, a line `name,start,length` or `name,start,length,record` each, or a ruler; \
-                  instead of `fields`",
+            doc: "file that lists the columns, a line `name,start,length` each, with `,type`, `,scale` and `,record` behind \
+                  where they are needed, or a ruler; instead of `fields`",
         },
         Key {
             name: "encoding",
@@ -119,6 +127,18 @@ pub(in crate::decode) static SECTION: Section = Section {
             presence: Presence::Default("\"both\""),
             doc: "at which ends of a field blanks are padding",
         },
+        Key {
+            name: "nul",
+            shape: "\"reject\" | \"strip\" | \"replace\" | \"keep\"",
+            presence: Presence::Default("\"reject\""),
+            doc: "what becomes of NUL characters: the record is rejected, they are left out, blanks take their place, or they are text; between record types and numbers they pad, as low values do in COBOL",
+        },
+        Key {
+            name: "record_length",
+            shape: "integer",
+            presence: Presence::Optional,
+            doc: "bytes of every record, in a file without line ends",
+        },
         segments::FIELD,
         segments::MAP,
         segments::CHILDREN,
@@ -144,6 +164,18 @@ pub static FIELD_SECTION: Section = Section {
             presence: Presence::Optional,
             doc: "with `segment_field`: the record type that has the field; all of them when absent",
         },
+        Key {
+            name: "type",
+            shape: "string",
+            presence: Presence::Default("\"text\""),
+            doc: "what it holds: text; zoned, zoned-unsigned, zoned-leading, sign-trailing, sign-leading; packed, packed-unsigned, packed-bare; binary, binary-unsigned, binary-le, binary-le-unsigned; float-ibm, float-ieee, float-ieee-le. Numbers count bytes, and those of packed, binary and float need `record_length`",
+        },
+        Key {
+            name: "scale",
+            shape: "integer",
+            presence: Presence::Default("0"),
+            doc: "digits of the number behind a point that is not written",
+        },
     ],
 };
 
@@ -158,6 +190,8 @@ impl Settings {
             footer_lines: 0,
             pad: false,
             trim: Trim::Both,
+            nul: None,
+            record_length: None,
             crlf: true,
             segments: None,
             filter: Vec::new(),
@@ -172,6 +206,8 @@ impl Settings {
         let footer_lines = table.integer("footer_lines", 0..=1_000_000);
         let pad = table.boolean("pad");
         let trim = table.one_of("trim", Trim::WORDS);
+        let nul = if table.has("nul") { table.one_of("nul", Nul::WORDS) } else { None };
+        let record_length = table.integer("record_length", 1..=MAX_RECORD as i64);
         let segments = SegmentSettings::read(table);
         let filter = segments::read_filter(table);
         let fields = match table.exactly_one(&["fields", "spec"])? {
@@ -188,10 +224,15 @@ impl Settings {
             footer_lines: u64::try_from(footer_lines?).ok()?,
             pad: pad?,
             trim: trim?,
+            nul,
+            record_length: record_length.and_then(|length| usize::try_from(length).ok()),
             crlf: true,
             segments,
             filter,
-            place: table.get("segment_field").or(table.get("filter")).map(Place::of),
+            place: ["segment_field", "filter", "record_length", "fields", "spec"]
+                .iter()
+                .find_map(|key| table.get(key))
+                .map(Place::of),
             places: Places::of(table, segments::KEYS),
         })
         .filter(|_| !table.failed())
@@ -204,7 +245,7 @@ impl Settings {
         }
     }
 
-    pub(super) fn fields(
+    pub(in crate::decode) fn fields(
         &self,
         texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
         faults: &Faults,
@@ -235,10 +276,16 @@ fn read_fields(table: &Table<'_>) -> Option<Fields> {
             continue;
         };
         let record = element.filled("record");
+        let kind = element.one_of("type", Type::WORDS).unwrap_or_default();
+        let scale = element.integer("scale", 0..=38).and_then(|scale| u8::try_from(scale).ok()).unwrap_or_default();
+        let form = Form { kind, scale };
+        if let Err(message) = form.data(length as usize) {
+            table.fail(element.node().fault(message));
+        }
         if !names.insert((name.clone(), record.clone())) {
             table.fail(element.node().fault(format!("there is another field `{name}`")).help("give it another name"));
         }
-        fields.push(Field { name, start: start as usize - 1, length: length as usize, record });
+        fields.push(Field { name, start: start as usize - 1, length: length as usize, record, form });
     }
     if fields.is_empty() && sound && !table.failed() {
         table.fail(table.node().key_fault("`fields` lists no field"));

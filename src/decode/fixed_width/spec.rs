@@ -1,5 +1,6 @@
-//! The list of fields in a file of its own: lines `name,start,length`, with a record type behind where
-//! there are several, or a ruler, which is a picture of a line.
+//! The list of fields in a file of its own: lines `name,start,length`, with type and scale behind where a field holds no
+//! text, and a record type where there are several; or a ruler, which is a picture of a line of text. A first line with
+//! these words says in which order they come.
 //!
 //! A ruler is either a line of marks, each as wide as its field and with the name in it,
 //!
@@ -18,6 +19,7 @@
 use std::sync::Arc;
 
 use super::settings::Field;
+use super::types::{Form, Type};
 use crate::decode::MAX_RECORD;
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
@@ -37,11 +39,17 @@ pub(super) fn parse(source: &Arc<SourceText>, faults: &Faults) -> Option<Vec<Fie
     }
     let before = faults.len();
     let is_runs = |text: &str| text.chars().all(|char| matches!(char, '-' | '=' | ' '));
-    let mut spec = Spec { source, faults, fields: Vec::new() };
+    let mut spec = Spec { source, faults, fields: Vec::new(), order: None };
     match lines.as_slice() {
         [line] if line.1.trim_start().starts_with('<') => spec.marks(*line),
         [names, runs] if is_runs(runs.1) => spec.runs(*names, *runs),
-        lines => lines.iter().for_each(|line| spec.triple(*line)),
+        lines => {
+            let lines = match lines.split_first() {
+                Some((head, rest)) if spec.head(head.1) => rest,
+                _ => lines,
+            };
+            lines.iter().for_each(|line| spec.list(*line));
+        }
     }
     let fields = spec.fields;
     if fields.is_empty() && faults.len() == before {
@@ -54,7 +62,29 @@ struct Spec<'a> {
     source: &'a Arc<SourceText>,
     faults: &'a Faults,
     fields: Vec<Field>,
+    /// What the values of a line are, by the list's first line.
+    order: Option<Vec<Word>>,
 }
+
+/// What a value of a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Name,
+    Start,
+    Length,
+    Type,
+    Scale,
+    Record,
+}
+
+const WORDS: [(&str, Word); 6] = [
+    ("name", Word::Name),
+    ("start", Word::Start),
+    ("length", Word::Length),
+    ("type", Word::Type),
+    ("scale", Word::Scale),
+    ("record", Word::Record),
+];
 
 impl Spec<'_> {
     fn fault(&self, start: usize, text: &str, message: String, help: &str) {
@@ -70,30 +100,96 @@ impl Spec<'_> {
         self.fields.push(field);
     }
 
-    /// `SKU,1,12` or `SKU,1,12,DETAIL`
-    fn triple(&mut self, (start, line): Line<'_>) {
+    /// A first line that says what the others have: `name,start,length,type`. False for one that does not.
+    fn head(&mut self, text: &str) -> bool {
+        let word = |text: &str| WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim()));
+        let words: Option<Vec<Word>> = text.split(',').map(|text| word(text).map(|(_, word)| *word)).collect();
+        let needed = [Word::Name, Word::Start, Word::Length];
+        self.order = words.filter(|words| {
+            let once = |(index, word): (usize, &Word)| !words[..index].contains(word);
+            words.iter().enumerate().all(once) && needed.iter().all(|word| words.contains(word))
+        });
+        self.order.is_some()
+    }
+
+    /// What the values of a line are that has so many, where no first line says it.
+    fn order(&self, parts: &[&str]) -> Option<Vec<Word>> {
+        if let Some(order) = &self.order {
+            // What is empty at the end may be left out.
+            let enough = parts.len() <= order.len() && parts.len() >= 3;
+            return enough.then(|| order[..parts.len()].to_vec());
+        }
+        let mut order = vec![Word::Name, Word::Start, Word::Length];
+        // A record type may have any name, but the words for types are written small.
+        let typed = parts.get(3).is_some_and(|word| Type::find(word).is_some());
+        match (parts.len(), typed) {
+            (3, _) => {}
+            (4, false) => order.push(Word::Record),
+            (4, true) => order.push(Word::Type),
+            (5, true) if parts[4].bytes().all(|byte| byte.is_ascii_digit()) => order.extend([Word::Type, Word::Scale]),
+            (5, true) => order.extend([Word::Type, Word::Record]),
+            (6, true) => order.extend([Word::Type, Word::Scale, Word::Record]),
+            _ => return None,
+        }
+        Some(order)
+    }
+
+    /// `SKU,1,12`, `PRICE,13,4,packed,2` or `SKU,1,12,DETAIL`
+    fn list(&mut self, (start, line): Line<'_>) {
         let text = line.trim_start();
         let at = start + line.len() - text.len();
-        if ["name,start,length", "name,start,length,record"].iter().any(|head| text.eq_ignore_ascii_case(head)) {
-            return;
-        }
-        let help = "a line is `name,start,length`, like `SKU,1,12`; the first column is 1";
+        let help = "a line is `name,start,length`, like `SKU,1,12`, with type, scale and record behind where they are \
+                    needed; the first column is 1";
         let parts: Vec<_> = text.split(',').map(str::trim).collect();
-        let (name, column, length, record) = match parts.as_slice() {
-            [name, column, length] => (name, column, length, None),
-            [name, column, length, record] if !record.is_empty() => (name, column, length, Some((*record).to_owned())),
-            _ => return self.fault(at, text, format!("expected three values, found {}", parts.len()), help),
+        let Some(order) = self.order(&parts) else {
+            return match parts.get(3) {
+                Some(word) if self.order.is_none() && parts.len() <= 6 => {
+                    let help = format!("the types are {}", Type::names());
+                    self.fault(at, text, format!("`{word}` is no type of a field"), &help)
+                }
+                _ => self.fault(at, text, format!("expected three values, found {}", parts.len()), help),
+            };
         };
+        let value =
+            |word: Word| order.iter().position(|own| *own == word).map(|index| parts[index]).unwrap_or_default();
         let bounds = 1..=MAX_RECORD;
-        match (column.parse::<usize>(), length.parse::<usize>()) {
-            (Ok(column), Ok(length)) if bounds.contains(&column) && bounds.contains(&length) && !name.is_empty() => {
-                self.add(at, text, Field { name: (*name).to_owned(), start: column - 1, length, record });
-            }
-            _ => {
-                let message = "expected a name, a first column from 1, and a length from 1".to_owned();
-                self.fault(at, text, message, help);
-            }
+        let number = |word: Word| value(word).parse::<usize>().ok().filter(|number| bounds.contains(number));
+        let (Some(column), Some(length), name) = (number(Word::Start), number(Word::Length), value(Word::Name)) else {
+            let message = "expected a name, a first column from 1, and a length from 1".to_owned();
+            return self.fault(at, text, message, help);
+        };
+        if name.is_empty()
+            || (value(Word::Record).is_empty() && order.ends_with(&[Word::Record]) && self.order.is_none())
+        {
+            let message = "expected a name, a first column from 1, and a length from 1".to_owned();
+            return self.fault(at, text, message, help);
         }
+        let kind = match value(Word::Type) {
+            "" => Type::Text,
+            word => match Type::find(word) {
+                Some(found) => found,
+                None => {
+                    let help = format!("the types are {}", Type::names());
+                    return self.fault(at, text, format!("`{word}` is no type of a field"), &help);
+                }
+            },
+        };
+        let scale = match value(Word::Scale) {
+            "" => 0,
+            digits => match digits.parse::<u8>().ok().filter(|scale| *scale <= 38) {
+                Some(scale) => scale,
+                None => {
+                    let message = format!("`{digits}` is no number of digits behind the point");
+                    return self.fault(at, text, message, "it is a number from 0 to 38");
+                }
+            },
+        };
+        let form = Form { kind, scale };
+        if let Err(message) = form.data(length) {
+            return self.fault(at, text, message, "the length counts bytes, the scale digits behind the point");
+        }
+        let record = Some(value(Word::Record).to_owned()).filter(|record| !record.is_empty());
+        self.add(at, text, Field { name: name.to_owned(), start: column - 1, length, record, form });
     }
 
     /// `<--SKU-----><QTY->`
@@ -113,7 +209,11 @@ impl Spec<'_> {
             if name.is_empty() || name.contains('<') {
                 return self.fault(start + at, mark, "this mark has no name".to_owned(), help);
             }
-            self.add(start + at, mark, Field { name: name.to_owned(), start: column, length, record: None });
+            self.add(
+                start + at,
+                mark,
+                Field { name: name.to_owned(), start: column, length, record: None, form: Form::default() },
+            );
             (at, column) = (at + mark.len(), column + length);
         }
     }
@@ -137,7 +237,11 @@ impl Spec<'_> {
         }
         for (name, (column, length)) in found.into_iter().zip(runs) {
             let at = names_start + names.find(name).unwrap_or_default();
-            self.add(at, name, Field { name: name.to_owned(), start: column, length, record: None });
+            self.add(
+                at,
+                name,
+                Field { name: name.to_owned(), start: column, length, record: None, form: Form::default() },
+            );
         }
     }
 }

@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Field, Fields, Settings};
+use super::{Field, Fields, Form, Settings};
+use crate::decode::csv::Nul;
 use crate::decode::{CodePage, Decoder, Format, Item, Json, JsonOptions, Place, Resume, Trim};
 use crate::diagnostic::{Faults, SourceText, Table, parse};
 use crate::record::{RejectCode, Scope, Value};
 
+fn field(name: &str, start: usize, length: usize) -> Field {
+    Field { name: name.to_owned(), start, length, record: None, form: Form::default() }
+}
+
 fn settings() -> Settings {
-    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length, record: None };
     Settings::new(Fields::Inline(vec![field("T", 0, 1), field("SKU", 1, 4), field("QTY", 5, 3)]))
 }
 
@@ -22,7 +26,10 @@ fn compile(settings: Settings) -> Decoder {
 
 pub(super) fn read_from(decoder: &Decoder, data: &[u8], from: Resume) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut reader = decoder.reader(Cursor::new(data), from).unwrap();
+    let mut reader = match decoder.reader(Cursor::new(data), from) {
+        Ok(reader) => reader,
+        Err(fault) => return vec![format!("lost: {fault}")],
+    };
     while let Some(item) = reader.next().unwrap() {
         lines.push(match item {
             Item::Skipped => "skipped".to_owned(),
@@ -131,6 +138,19 @@ fn a_list_of_fields_in_a_file() {
             "f.spec:5:1: expected a name",
         ]),
     );
+    check("SKU,1,12,text\nWHO,1,5,HEAD,X", Err(&["f.spec:2:1: `HEAD` is no type of a field"]));
+    check("record,name,length,start\n,SKU,12,1\n,QTY,5,13\n", Ok(2));
+    check(
+        "name,start,length,type,scale\nA,1,2,pakced\nB,3,4,packed,x\nC,7,9,binary\nD,1,2,zoned,3\nE,1\nF,1,2,text,0,R",
+        Err(&[
+            "f.spec:2:1: `pakced` is no type of a field",
+            "f.spec:3:1: `x` is no number of digits",
+            "f.spec:4:1: a binary number has 1 to 8 bytes, not 9",
+            "f.spec:5:1: of 2 digits 3 cannot stand behind the point",
+            "f.spec:6:1: expected three values, found 2",
+            "f.spec:7:1: expected three values, found 6",
+        ]),
+    );
     check("", Err(&["the list of fields is empty"]));
     check("<-SKU-->\u{e4}", Err(&["f.spec:1:9: this is no mark of a ruler"]));
     check("<----><A>", Err(&["f.spec:1:1: this mark has no name"]));
@@ -156,6 +176,128 @@ fn a_ruler_is_a_picture_of_a_line() {
         "T SKU     QUANTITY\n- -----===-  --\n".replace("QUANTITY", "Q R S").as_str(),
         &[("T", 0, 1), ("SKU", 2, 5), ("Q", 7, 3), ("R", 10, 1), ("S", 13, 2)],
     );
+}
+
+/// A layout of this list of fields, with more keys of the mapping.
+fn listed(spec: &str, keys: &str) -> Result<Decoder, Vec<String>> {
+    let faults = Faults::new();
+    let text = format!("files = \"x\"\nspec = \"f.spec\"\n{keys}");
+    let root = parse(&SourceText::new(Path::new("m.toml"), text), &faults);
+    let source = SourceText::new(Path::new("f.spec"), spec.to_owned());
+    let table = Table::new(&root, &super::SECTION, &faults).unwrap();
+    let format = Format::read("fixed_width", &table);
+    let decoder = format.and_then(|format| format.compile(&|_| Some(Arc::clone(&source)), &faults));
+    decoder.ok_or_else(|| faults.into_sorted().iter().map(ToString::to_string).collect())
+}
+
+/// The bytes are those that COBOL compilers write: zoned digits with the sign over the last one (`}` is -0, `A` is +1),
+/// packed digits with the sign in the last half-byte, two's complement.
+#[test]
+fn numbers_in_columns() {
+    let spec = "NAME,1,3\nZ,4,4,zoned,2\nU,8,2,zoned-unsigned\nL,10,3,zoned-leading\nST,13,3,sign-trailing\nSL,16,3,sign-leading,1\n\
+                P,19,3,packed,2\nPU,22,2,packed-unsigned\nPB,24,2,packed-bare\nB,26,2,binary\nBU,28,2,binary-unsigned\n\
+                BL,30,4,binary-le,1\nBLU,34,1,binary-le-unsigned\nF,35,4,float-ieee\n";
+    let decoder = listed(spec, "encoding = \"cp037\"\nrecord_length = 40").unwrap();
+    let first = [
+        // abc, 12.3}, 07, -123, 45-, +6.7
+        b"\x81\x82\x83\xF1\xF2\xF3\xD0\xF0\xF7\xD1\xF2\xF3\xF4\xF5\x60\x4E\xF6\xF7".as_slice(),
+        b"\x15\x25\x0D\x12\x3F\x12\x34\xFF\x15\xFF\x15\x15\x25\x00\x00\xFF\x3F\xC0\x00\x00\x00\x00",
+    ]
+    .concat();
+    let expected = concat!(
+        r#"{"NAME":"abc","Z":-12.30,"U":7,"L":-123,"ST":-45,"SL":6.7,"P":-152.50,"PU":123,"PB":1234,"#,
+        r#""B":-235,"BU":65301,"BL":949.3,"BLU":255,"F":1.5}"#,
+    );
+    assert_eq!(first.len(), 40);
+    let mut bad = first.clone();
+    bad[19] = 0x2B | 0xA0;
+    let lines = read_from(&decoder, &[first.clone(), bad, first.clone()].concat(), Resume::default());
+    assert_eq!(lines[0], expected);
+    assert_eq!(lines[2], expected);
+    assert!(
+        lines[1].starts_with(
+            "numeric.bad_digit: record 2 at byte 40: field P: expected PIC S9(3)V9(2) COMP-3, found a digit above 9 in AB at byte 2 of 15AB0D"
+        ),
+        "{}",
+        lines[1]
+    );
+    // What stands behind the fields is not read, and is written as blanks or low values.
+    let mut written = encoded(&decoder, &[expected.to_owned()]).unwrap();
+    assert_eq!(written.len(), 40);
+    written.truncate(38);
+    assert_eq!(written, first[..38]);
+    let fault = encoded(&decoder, &[expected.replace("-152.50", "-1520.50")]).unwrap_err();
+    assert!(fault.starts_with("/P: "), "{fault}");
+    let lengths: Vec<_> = decoder.describe().iter().map(|row| row.length).collect();
+    assert_eq!(lengths[1..8], [Some(3), Some(4), Some(2), Some(3), Some(3), Some(3), Some(3)]);
+}
+
+#[test]
+fn numbers_in_lines() {
+    let decoder = listed("NAME,1,3\nQTY,4,4,zoned,1\n", "").unwrap();
+    let lines = [r#"{"NAME":"ab","QTY":12.5}"#, r#"{"NAME":"c","QTY":-12.0}"#];
+    let data = b"ab 0125\r\nc  012p\r\n";
+    assert_eq!(read_from(&decoder, data, Resume::default()), lines);
+    let written = encoded(&decoder, &lines.map(str::to_owned)).unwrap();
+    assert_eq!(read_from(&decoder, &written, Resume::default()), lines);
+    assert!(written.starts_with(b"ab 012") && written.ends_with(b"\r\n"), "{written:?}");
+    // A number that is blank is what the reader says, and never silently nothing.
+    assert!(
+        read_from(&decoder, b"ab     \n", Resume::default())[0].starts_with("value.blank"),
+        "{:?}",
+        read_from(&decoder, b"ab     \n", Resume::default())
+    );
+    // Columns count bytes: what is no ASCII would move them.
+    assert!(read_from(&decoder, "\u{e4}b 0125\n".as_bytes(), Resume::default())[0].contains("framing.record_too_long"));
+    let check = |spec: &str, keys: &str, expected: &str| {
+        let found = listed(spec, keys).err().unwrap();
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    };
+    check("P,1,3,packed\n", "", "m.toml:2:8: `P` is no text, and its bytes may be line ends");
+    check("P,1,3,packed\n", "record_length = 2", "fields lie behind the 2 bytes of a record");
+    check("P,1,3,packed\n", "record_length = 3\nheader_lines = 1", "are for files of lines");
+    check("Z,1,3,zoned\n", "encoding = \"shift_jis\"", "need a code page of one byte a character");
+    check("Z,1,3,zoned\n", "nul = \"strip\"", "is for lines of text alone");
+    check("A,1,4,float-ibm\nB,5,4,float-ieee\n", "record_length = 8", "`B` is another kind of floating point");
+    check("Z,1,3,zoned,0,R\n", "", "fields of a record type `R` need `segment_field`");
+    let inline = "files = \"x\"\nfields = [{ name = \"A\", start = 1, length = 3, type = \"packed\", scale = 6 }]";
+    let faults = Faults::new();
+    let root = parse(&SourceText::new(Path::new("m.toml"), inline.to_owned()), &faults);
+    assert!(Format::read("fixed_width", &Table::new(&root, &super::SECTION, &faults).unwrap()).is_none());
+    assert!(faults.into_sorted()[0].to_string().contains("m.toml:2:11: of 5 digits 6 cannot stand"));
+}
+
+#[test]
+fn nul_characters_are_told() {
+    let with = |nul: Option<Nul>| Settings { nul, ..settings() };
+    let data = b"Ia\0b\0  7\n";
+    let fault = "encoding.unmappable: record 1 at byte 0 (line 1): field SKU: expected text in columns 2 to 5 without NUL \
+                 (`nul` says what else becomes of them), found byte 00 after 1 bytes of the text";
+    assert_eq!(read(with(None), data), [fault]);
+    assert_eq!(read(with(Some(Nul::Strip)), data), [r#"{"T":"I","SKU":"ab","QTY":"7"}"#]);
+    assert_eq!(read(with(Some(Nul::Replace)), data), [r#"{"T":"I","SKU":"a b","QTY":"7"}"#]);
+    let kept = r#"{"T":"I","SKU":"a\u0000b\u0000","QTY":"7"}"#;
+    assert_eq!(read(with(Some(Nul::Keep)), data), [kept]);
+    let decoder = compile(with(Some(Nul::Keep)));
+    assert_eq!(encoded(&decoder, &[kept.to_owned()]).unwrap(), b"Ia\0b\x007  \r\n");
+    assert!(
+        encoded(&compile(settings()), &[kept.to_owned()])
+            .unwrap_err()
+            .starts_with("/SKU: expected text in columns 2 to 5 without NUL")
+    );
+}
+
+#[test]
+fn a_file_that_is_shorter_than_its_header_and_footer() {
+    let with = |header_lines, footer_lines| compile(Settings { header_lines, footer_lines, ..settings() });
+    let opened = |decoder: &Decoder, data: &[u8]| {
+        decoder.reader(Cursor::new(data), Resume::default()).map(|_| ()).map_err(|fault| fault.to_string())
+    };
+    assert_eq!(opened(&with(1, 1), b"head\ntail"), Ok(()));
+    let expected = "the file has 2 lines: too few for 2 lines of a header and 1 of a footer";
+    assert_eq!(opened(&with(2, 1), b"head\ntail\n").unwrap_err(), expected);
+    let typed = listed("T,1,1\nZ,2,3,zoned", "header_lines = 2\nfooter_lines = 1").unwrap();
+    assert_eq!(opened(&typed, b"head\ntail\n").unwrap_err(), expected);
 }
 
 #[test]
@@ -242,7 +384,6 @@ fn lines_are_written() {
     );
     check(Settings { crlf: false, ..settings() }, record, Ok("Iü1  7  \n".as_bytes()));
     // A field that covers two others, and a gap before them.
-    let field = |name: &str, start: usize, length: usize| Field { name: name.to_owned(), start, length, record: None };
     let covering = || Settings::new(Fields::Inline(vec![field("AB", 1, 2), field("A", 1, 1), field("B", 2, 1)]));
     check(covering(), r#"{"AB":"xy","A":"x","B":"y"}"#, Ok(b" xy\r\n"));
     check(
@@ -287,7 +428,11 @@ proptest! {
         let data = lines.join("\n").into_bytes();
         let decoder = compile(Settings { header_lines: header, footer_lines: footer, ..settings() });
         let all = read_from(&decoder, &data, Resume::default());
-        let mut reader = decoder.reader(Cursor::new(&data), Resume::default()).unwrap();
+        let Ok(mut reader) = decoder.reader(Cursor::new(&data), Resume::default()) else {
+            let lines = data.split_inclusive(|byte| *byte == b'\n').count() as u64;
+            prop_assert!(lines < header + footer && all.len() == 1);
+            return Ok(());
+        };
         for done in 0..=all.len() {
             prop_assert_eq!(&read_from(&decoder, &data, reader.resume_point()), &all[done..]);
             let _ = reader.next().unwrap();

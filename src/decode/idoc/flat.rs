@@ -87,10 +87,19 @@ struct Above {
     depth: usize,
 }
 
-/// Reads the records of one IDoc into a tree. `records` are where they lie in `raw`, the control record first.
+/// The records of one IDoc.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Records<'a> {
+    /// Where they lie in the IDoc, the control record first.
+    pub(super) at: &'a [(usize, usize)],
+    /// The file ends in the last one: it has no line end.
+    pub(super) open: bool,
+}
+
+/// Reads the records of one IDoc into a tree.
 pub(super) fn read(
     raw: &[u8],
-    records: &[(usize, usize)],
+    records: Records<'_>,
     control: &Segment,
     segments: Option<&Segments>,
     encoding: &CodePage,
@@ -99,8 +108,20 @@ pub(super) fn read(
     tree.clear();
     let columns =
         |record: &(usize, usize)| Columns::new(raw.get(record.0..record.1).unwrap_or_default(), record.0, encoding);
-    let Some((head, data)) = records.split_first() else { return Ok(()) };
+    let Some((head, data)) = records.at.split_first() else { return Ok(()) };
     let head = columns(head);
+    // Senders leave out blanks at the end of lines, but then the line ends; what is cut off ends anywhere.
+    let cut = |record: &Columns<'_>, length: usize| {
+        let found = format!("the file ends after {} of them, without a line end", record.len());
+        let expected = format!("a last line of {length} characters, or one that ends");
+        (record.len() < length).then(|| Wrong::new(RejectCode::Truncated, expected, found))
+    };
+    if records.open
+        && data.is_empty()
+        && let Some(wrong) = cut(&head, CONTROL)
+    {
+        return Err(wrong);
+    }
     if !head.text(CONTROL, usize::MAX - CONTROL - 1).is_empty() {
         let found = format!("{} characters", head.len());
         return Err(Wrong::new(RejectCode::RecordTooLong, "a control record of 524 characters", found));
@@ -123,6 +144,12 @@ pub(super) fn read(
                 "a data record with its 63 characters before SDATA",
                 found,
             )));
+        }
+        if records.open
+            && ordinal == data.len()
+            && let Some(cut) = cut(&record, PREFIX + DATA)
+        {
+            return Err(wrong(cut));
         }
         let own = record.text(DOCNUM.0, DOCNUM.1).trim_ascii();
         if own != number && !own.is_empty() && !number.is_empty() {
@@ -192,7 +219,8 @@ fn segment(
         return Err(Wrong::new(RejectCode::RecordTooLong, "a data record of 1063 characters", found));
     }
     let Some(segments) = segments else {
-        let node = tree.add(above, &name, number);
+        // In XML, and to a mapping, the slashes of a customer's namespace are `_-`.
+        let node = tree.add(above, &name.replace('/', "_-"), number);
         let (from, to) = record.span(PREFIX, DATA);
         if from < to {
             tree.add_field("SDATA", from, to);

@@ -49,7 +49,7 @@ impl Lent {
     }
 
     /// Reads the bytes into the tree; `records` are those of a flat file.
-    pub(super) fn understand(&mut self, records: &[(usize, usize)]) -> Result<(), Wrong> {
+    pub(super) fn understand(&mut self, records: flat::Records<'_>) -> Result<(), Wrong> {
         self.trail.clear();
         self.decoded = None;
         let raw = self.window.first(self.length);

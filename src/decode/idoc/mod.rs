@@ -43,7 +43,7 @@ use segments::{Segment, Segments};
 
 pub use reader::Reader;
 pub(super) use settings::SECTION;
-pub use settings::Settings;
+pub use settings::{Form, Settings};
 
 /// How deep segments may lie in one another. SAP's deepest types have fewer than ten levels.
 const MAX_DEPTH: usize = 24;
@@ -54,6 +54,7 @@ pub struct Idoc(Arc<Inner>);
 
 struct Inner {
     encoding: CodePage,
+    form: Form,
     control: Segment,
     segments: Option<Segments>,
     names: Names,
@@ -76,7 +77,7 @@ impl Idoc {
             }
         };
         let (encoding, control) = (settings.encoding.clone(), segments::control());
-        Some(Idoc(Arc::new(Inner { encoding, control, segments, names: Names::default() })))
+        Some(Idoc(Arc::new(Inner { encoding, form: settings.form, control, segments, names: Names::default() })))
     }
 
     pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {

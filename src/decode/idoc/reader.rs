@@ -2,9 +2,10 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use super::flat::{self, Records};
 use super::lent::{Form, Lent};
 use super::xml::{Found, Markup, Tag, declared_encoding, name, next_tag};
-use super::{Idoc, Wrong, flat};
+use super::{Idoc, Wrong};
 use crate::decode::reader::{Item, Resume, Step, StreamFault, length32};
 use crate::decode::window::{Window, is_blank};
 use crate::decode::{CodePage, MAX_RECORD};
@@ -146,7 +147,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// Lends the first `length` bytes, or rejects them.
-    fn lend(&mut self, length: usize, pending: usize, records: &[(usize, usize)]) -> Step {
+    fn lend(&mut self, length: usize, pending: usize, records: Records<'_>) -> Step {
         self.records += 1;
         (self.current.length, self.pending) = (length, pending);
         let position = self.position(length);
@@ -209,6 +210,8 @@ impl<R: Read + Seek> Reader<R> {
         let is_idoc = flat::is_control(bytes);
         let found = format!("{:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(30)]).trim_end());
         let mut records = vec![(0, end)];
+        let by_lines = matches!(self.framing, Framing::Lines);
+        let mut open = by_lines && end == next;
         let (mut last, mut at) = (end, next);
         while let Some((end, next)) = self.record_at(at)? {
             let record = self.current.window.bytes().get(at..end).unwrap_or_default();
@@ -217,6 +220,7 @@ impl<R: Read + Seek> Reader<R> {
             }
             if !record.iter().all(|byte| is_blank(*byte)) {
                 records.push((at, end));
+                open = by_lines && end == next;
                 last = end;
             }
             at = next;
@@ -225,7 +229,7 @@ impl<R: Read + Seek> Reader<R> {
             }
         }
         if is_idoc {
-            return Ok(self.lend(last, at, &records));
+            return Ok(self.lend(last, at, Records { at: &records, open }));
         }
         self.pending = at;
         let (offset, raw) = (self.current.window.offset(), self.current.window.first(last).to_vec());
@@ -282,7 +286,7 @@ impl<R: Read + Seek> Reader<R> {
                 if tag == b"IDOC" && what != Markup::End {
                     window.consume(from);
                     return if what == Markup::Empty {
-                        Ok(self.lend(to - from, to - from, &[]))
+                        Ok(self.lend(to - from, to - from, Records::default()))
                     } else {
                         self.element(to - from)
                     };
@@ -306,7 +310,7 @@ impl<R: Read + Seek> Reader<R> {
                     if name(window.bytes().get(from..to).unwrap_or_default()) == b"IDOC" =>
                 {
                     return match dropped {
-                        None => Ok(self.lend(to, to, &[])),
+                        None => Ok(self.lend(to, to, Records::default())),
                         Some((offset, raw)) => {
                             window.consume(to);
                             Ok(self.too_long(offset, &raw))

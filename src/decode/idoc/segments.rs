@@ -104,7 +104,12 @@ impl Segments {
         &self.all
     }
 
-    fn add(&mut self, segment: Segment) -> Result<(), String> {
+    fn add(&mut self, mut segment: Segment) -> Result<(), String> {
+        // As XML writes the slashes of a customer's namespace, so that both forms have the same names.
+        segment.kind = segment.kind.replace('/', "_-");
+        for field in &mut segment.fields {
+            field.name = field.name.replace('/', "_-");
+        }
         let again = |name: &str| format!("there is another segment `{name}`");
         if self.by_definition.contains_key(&segment.definition) {
             // The same segment may stand at several places of an IDoc type.
@@ -187,7 +192,7 @@ fn plain(text: &str, fault: &Fault<'_>) -> Segments {
         if !line.indented {
             finish(&mut open);
             let kind = if line.rest.is_empty() { line.word } else { line.rest };
-            if kind.contains(['/', ' ', '\t']) || !is_name(line.word) || !is_name(kind) {
+            if kind.contains([' ', '\t']) || !is_name(line.word) || !is_name(kind) {
                 fault(&line, format!("`{} {}` is no segment", line.word, line.rest), HELP);
                 continue;
             }

@@ -5,6 +5,21 @@ use crate::decode::code_page::Family;
 use crate::decode::format::{FILES, Place, SKIP, TRAILER, read_encoding};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
+/// How IDocs are written; what is read says it itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Records of fixed columns, EDI_DC40 and data records.
+    #[default]
+    Flat,
+    /// Elements, as SAP's XML ports write them.
+    Xml,
+}
+
+impl Form {
+    /// The words for it.
+    pub const WORDS: &'static [(&'static str, Form)] = &[("flat", Form::Flat), ("xml", Form::Xml)];
+}
+
 /// What a person wrote.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -12,11 +27,13 @@ pub struct Settings {
     pub encoding: CodePage,
     /// Path of the list of segments and fields, as written, and where it is written.
     pub segments: Option<(String, Place)>,
+    /// How IDocs are written.
+    pub form: Form,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { encoding: CodePage::utf8(), segments: None }
+        Settings { encoding: CodePage::utf8(), segments: None, form: Form::default() }
     }
 }
 
@@ -51,7 +68,7 @@ impl Settings {
         {
             table.fail(node.fault(message));
         }
-        (!table.failed()).then_some(Settings { encoding: encoding?, segments })
+        (!table.failed()).then_some(Settings { encoding: encoding?, segments, ..Settings::default() })
     }
 
     /// Why a code page cannot be that of a flat file.

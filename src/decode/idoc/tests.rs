@@ -73,7 +73,7 @@ fn compile(list: Option<&str>, encoding: &str) -> Decoder {
     let source = SourceText::new(Path::new("l.txt"), list.unwrap_or_default().to_owned());
     let place = Place::command_line("--segments l.txt");
     let segments = list.map(|_| ("l.txt".to_owned(), place));
-    let settings = Settings { encoding: CodePage::find(encoding).unwrap(), segments };
+    let settings = Settings { encoding: CodePage::find(encoding).unwrap(), segments, ..Settings::default() };
     Format::Idoc(settings).compile(&|_| Some(Arc::clone(&source)), &Faults::new()).unwrap()
 }
 
@@ -269,6 +269,35 @@ fn files_that_end_early_or_are_no_idocs() {
     assert!(lost(&XML.as_bytes()[..end + 8]).contains("the file ends before </ORDERS05>"));
     let stray = XML.replace("<IDOC BEGIN=\"1\">", "<IDOK/><IDOC BEGIN=\"1\">");
     assert!(read(&listed(), stray.as_bytes())[0].contains("expected an element IDOC, found <IDOK>"));
+}
+
+/// The last line of a flat file is whole when it has a line end, or all its characters.
+#[test]
+fn a_file_that_is_cut_in_its_last_line() {
+    let whole = read(&listed(), flat("7").as_bytes());
+    let both = flat("6") + &flat("7");
+    let end = both.len();
+    let at = |length: usize| read(&listed(), &both.as_bytes()[..length]);
+    assert_eq!(at(end)[1..], whole);
+    assert_eq!(at(end - 1)[1..], whole, "only the line end is missing");
+    for cut in [end - 2, end - 900, end - 1000 - 1] {
+        let lines = at(cut);
+        assert!(lines.len() == 2 && lines[0].starts_with('{'), "{lines:?}");
+        let length = 1063 - (end - 1 - cut);
+        let expected = format!(
+            "framing.truncated: record 2 at byte {}: field E2EDP01001 (data record 7): expected a last line of 1063 \
+             characters, or one that ends, found the file ends after {length} of them, without a line end",
+            end / 2
+        );
+        assert_eq!(lines[1], expected);
+    }
+    // Within the columns before the data, and within the control record.
+    assert!(at(end - 1030)[1].starts_with("framing.record_too_short"));
+    assert!(at(end / 2 + 300)[1].starts_with("framing.truncated: record 2 at byte"));
+    // Lines without their blanks.
+    let cut: String = both.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    assert_eq!(read(&listed(), cut.as_bytes())[1..], whole);
+    assert!(read(&listed(), &cut.as_bytes()[..cut.len() - 2])[1].starts_with("framing.truncated"));
 }
 
 #[test]

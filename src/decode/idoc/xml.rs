@@ -136,6 +136,9 @@ struct Open {
     node: Option<usize>,
 }
 
+/// The white space of XML, with which fields are filled up.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
 /// The most fields of a segment: each has at least one of 1000 characters.
 const MOST_FIELDS: usize = 1000;
 
@@ -291,7 +294,7 @@ fn end_field(
         );
     }
     let content = text.get(ended.content..to).unwrap_or_default();
-    if content.trim().is_empty() {
+    if content.trim_end_matches(BLANKS).is_empty() {
         return Ok(());
     }
     if !tree.add_field(&ended.name, ended.content, to) {
@@ -312,7 +315,7 @@ fn resolve(reference: &BytesRef<'_>) -> Option<String> {
 /// The text of a field's content, without blanks at its end.
 pub(super) fn field_text(content: &str) -> Cow<'_, str> {
     if !content.contains(['&', '<', '\r']) {
-        return Cow::Borrowed(content.trim_end());
+        return Cow::Borrowed(content.trim_end_matches(BLANKS));
     }
     let mut reader = XmlReader::from_str(content);
     let mut text = String::with_capacity(content.len());
@@ -326,6 +329,6 @@ pub(super) fn field_text(content: &str) -> Cow<'_, str> {
             Ok(_) => {}
         }
     }
-    text.truncate(text.trim_end().len());
+    text.truncate(text.trim_end_matches(BLANKS).len());
     Cow::Owned(text)
 }

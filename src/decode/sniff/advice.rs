@@ -92,6 +92,46 @@ fn pattern(path: &str) -> String {
     if start.is_empty() { format!("*{dot}{ending}") } else { format!("{start}*{dot}{ending}") }
 }
 
+/// How to read an XML file.
+pub(super) struct XmlAdvice<'a> {
+    pub(super) record_path: &'a str,
+    pub(super) arrays: &'a [&'a str],
+}
+
+pub(super) fn xml(report: &mut Report, sample: &Sample<'_>, found: &XmlAdvice<'_>) {
+    let mut settings = Settings::default();
+    settings.text("record_path", found.record_path);
+    if !found.arrays.is_empty() {
+        let arrays: Vec<String> = found.arrays.iter().map(|name| toml_string(name)).collect();
+        let options: Vec<String> = found.arrays.iter().map(|name| format!("--array {}", shell_word(name))).collect();
+        settings.add("arrays", format!("[{}]", arrays.join(", ")), options.join(" "));
+    }
+    let files = toml_string(&pattern(sample.path));
+    report.toml = Some(format!("{SOURCE}[source.xml]\nfiles = {files}\n{}", settings.toml()));
+    report.command = Some(format!("tollbridge decode {}{}", shell_word(sample.path), settings.options()));
+}
+
+/// How to read a sheet of a workbook; `range` begins with the row of names.
+pub(super) fn excel(report: &mut Report, path: &str, sheet: Option<&str>, range: Option<&str>) {
+    let mut settings = Settings::default();
+    if let Some(sheet) = sheet {
+        settings.text("sheet", sheet);
+    }
+    // The first row is taken for that of the names without being asked.
+    if let Some(range) = range.filter(|range| !range.starts_with("A1:")) {
+        settings.text("range", range);
+    }
+    let files = toml_string(&pattern(path));
+    report.toml = Some(format!("{SOURCE}[source.excel]\nfiles = {files}\n{}", settings.toml()));
+    report.command = Some(format!("tollbridge decode {} --format excel{}", shell_word(path), settings.options()));
+}
+
+pub(super) fn idoc_xml(report: &mut Report, sample: &Sample<'_>) {
+    let files = toml_string(&pattern(sample.path));
+    report.toml = Some(format!("{SOURCE}[source.idoc]\nfiles = {files}\n"));
+    report.command = Some(format!("tollbridge decode {} --format idoc", shell_word(sample.path)));
+}
+
 pub(super) fn csv(
     report: &mut Report,
     sample: &Sample<'_>,

@@ -8,10 +8,12 @@ mod dialect;
 mod kinds;
 mod lines;
 mod magic;
+mod outline;
 mod records;
 mod table;
 
 use self::lines::LineEnds;
+use super::excel;
 
 pub use kinds::Column;
 
@@ -43,7 +45,7 @@ pub struct Evidence {
 /// All that was found out about a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// `csv`, `fixed_width`, `records`, `text`, `binary`, `empty`, or the name of a known format: `gzip`, `xlsx`, `x12`.
+    /// `csv`, `fixed_width`, `records`, `text`, `binary`, `empty`, or the name of a known format: `gzip`, `excel`, `xml`, `x12`.
     pub kind: &'static str,
     /// The same in words.
     pub title: String,
@@ -65,6 +67,36 @@ impl Report {
     }
 }
 
+/// Adds what the sheets of a workbook look like, which cannot be seen at its beginning.
+pub fn workbook(report: &mut Report, sheets: &[excel::Outline], path: &str) {
+    (report.kind, report.title) = ("excel", "a workbook".to_owned());
+    for sheet in sheets {
+        let because = match (&sheet.area, sheet.header_row) {
+            (None, _) => "it has no cells".to_owned(),
+            (Some(area), None) => format!("{} rows in {area}; no row is plainly one of names", sheet.rows),
+            (Some(area), Some(header)) => {
+                format!("{} rows in {area}; the names of {} columns in row {header}", sheet.rows, sheet.columns.len())
+            }
+        };
+        report.add("sheet", &sheet.name, because);
+    }
+    // The one with the most cells is the one that people mean.
+    let Some((index, sheet)) = sheets
+        .iter()
+        .enumerate()
+        .filter(|(_, sheet)| sheet.header_row.is_some())
+        .max_by_key(|(index, sheet)| (sheet.rows * sheet.columns.len(), usize::MAX - index))
+    else {
+        return;
+    };
+    report.columns = sheet
+        .columns
+        .iter()
+        .map(|(name, cells)| Column::of(name.clone(), &cells.iter().map(String::as_str).collect::<Vec<_>>()))
+        .collect();
+    advice::excel(report, path, (index > 0).then_some(sheet.name.as_str()), sheet.range.as_deref());
+}
+
 /// Looks at a file.
 pub fn sniff(sample: &Sample<'_>) -> Report {
     let mut report = Report::default();
@@ -77,6 +109,9 @@ pub fn sniff(sample: &Sample<'_>) -> Report {
     if let Some(known) = magic::kind(bytes) {
         (report.kind, report.title) = (known.kind, known.what.to_owned());
         report.add("format", known.what, known.because);
+        if known.kind == "xml" {
+            outline::report(&mut report, sample, whole);
+        }
         return report;
     }
     if !whole {
@@ -101,7 +136,12 @@ pub fn sniff(sample: &Sample<'_>) -> Report {
     if has_nuls {
         report.add("NUL", format!("{nuls} characters"), "`nul` says what becomes of them");
     }
-    let dialect = if guess.is_ebcdic { None } else { dialect::guess(&guess.text, whole) };
+    // Of EBCDIC what ends lines has a character of its own.
+    let dialect = if guess.is_ebcdic {
+        dialect::guess(&guess.text.replace('\u{85}', "\n"), whole)
+    } else {
+        dialect::guess(&guess.text, whole)
+    };
     let fixed = lines::fixed(&guess, whole);
     let table = dialect.as_ref().and_then(|dialect| {
         let lines = whole.then(|| lines::count(&guess.text));

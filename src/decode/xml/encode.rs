@@ -111,6 +111,7 @@ impl<'a> XmlWriter<'a> {
 
     fn characters(&mut self, value: &str) -> Result<(), EncodeFault> {
         check_characters(value)?;
+        check_ends(value, self.settings.trim)?;
         self.text.push_str(&escaped(value, false));
         Ok(())
     }
@@ -154,6 +155,7 @@ impl<'a> XmlWriter<'a> {
                 check_name(&member[1..], self.settings)?;
                 let value = plain(value)?;
                 check_characters(&value)?;
+                check_ends(&value, self.settings.trim)?;
                 Ok(value)
             };
             let value = write().map_err(|fault: EncodeFault| fault.below(member))?;
@@ -165,7 +167,13 @@ impl<'a> XmlWriter<'a> {
         }
         self.text.push('>');
         if let Some(text) = text.filter(|text| **text != Json::Null) {
-            let text = plain(text).and_then(|text| self.characters(&text));
+            let has_elements = members.iter().any(|(member, _)| !is_attribute(member) && member != "#text");
+            let text = plain(text).and_then(|text| {
+                // Between elements white space alone is no text.
+                let is_filling = has_elements && text.trim_matches([' ', '\t', '\r', '\n']).is_empty();
+                check_ends(&text, is_filling)?;
+                self.characters(&text)
+            });
             text.map_err(|fault| fault.below("#text"))?;
         }
         for (member, value) in members.iter().filter(|(member, _)| !is_attribute(member) && member != "#text") {
@@ -188,6 +196,9 @@ impl RecordWriter for XmlWriter<'_> {
         for (member, value) in members.iter().filter(|(member, _)| member.starts_with('/')) {
             if *value != Json::Null {
                 let value = plain(value).map_err(|fault| fault.below(member))?;
+                // Of these the white space at their ends is always taken off.
+                let checked = check_characters(&value).and_then(|()| check_ends(&value, true));
+                checked.map_err(|fault| fault.below(member))?;
                 around.push((member.clone().into_owned(), value.into_owned()));
             }
         }
@@ -241,12 +252,22 @@ fn plain<'a>(value: &'a Json<'_>) -> Result<Cow<'a, str>, EncodeFault> {
     }
 }
 
+/// What reading takes off is refused, so that what is written is what reads back.
+fn check_ends(text: &str, trims: bool) -> Result<(), EncodeFault> {
+    let spaces = [' ', '\t', '\r', '\n'];
+    if trims && text.trim_matches(spaces).len() != text.len() {
+        let expected = "a text without white space at its ends, which reading takes off (`trim` says otherwise)";
+        return Err(EncodeFault::here(expected, format!("{text:?}")));
+    }
+    Ok(())
+}
+
 fn check_name(name: &str, settings: &Settings) -> Result<(), EncodeFault> {
     settings.check_name(name).map_err(|reason| EncodeFault::here("a name of an element or attribute", reason))
 }
 
 /// XML 1.0 has no control characters but three, and no way to write the others.
-fn check_characters(text: &str) -> Result<(), EncodeFault> {
+pub(in crate::decode) fn check_characters(text: &str) -> Result<(), EncodeFault> {
     let is_none =
         |c: char| matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}');
     match text.chars().find(|c| is_none(*c)) {
@@ -256,7 +277,7 @@ fn check_characters(text: &str) -> Result<(), EncodeFault> {
 }
 
 /// With references for what has a meaning, and for the white space that a reader would change.
-fn escaped(text: &str, is_attribute: bool) -> Cow<'_, str> {
+pub(in crate::decode) fn escaped(text: &str, is_attribute: bool) -> Cow<'_, str> {
     let needs = |c: char| match c {
         '&' | '<' | '>' | '\r' => true,
         '"' | '\t' | '\n' => is_attribute,

@@ -46,6 +46,7 @@ use path::{FieldPath, RecordPath};
 use record::{Bound, Record};
 
 pub(in crate::decode) use encode::XmlWriter;
+pub(in crate::decode) use encode::{check_characters, escaped};
 pub use reader::Reader;
 pub(super) use settings::SECTION;
 pub use settings::{ARRAYS, ENCODING, NAMESPACES, RECORD_PATH, Settings, TRIM};

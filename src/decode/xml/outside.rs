@@ -4,6 +4,7 @@
 //! element ends that both it and they lie in, or another element of those on its path begins.
 
 use super::names::Name;
+use super::tree::trimmed;
 use crate::decode::json::write_string;
 use crate::record::{FieldFault, RejectCode, Value};
 
@@ -126,7 +127,7 @@ impl Outside {
         };
         match self.wanted.get(number).map(|wanted| &wanted.held) {
             None | Some(Held::Nothing) => Ok(Value::Null),
-            Some(Held::Text(text)) => Ok(Value::Text(text.trim().into())),
+            Some(Held::Text(text)) => Ok(Value::Text(trimmed(text).into())),
             Some(Held::Several) => fault("several"),
             Some(Held::TooLong) => fault("one of more than 64 KiB"),
         }
@@ -145,7 +146,7 @@ impl Outside {
             write_string(&wanted.shown, out);
             out.push(b':');
             match &wanted.held {
-                Held::Text(text) => write_string(text.trim(), out),
+                Held::Text(text) => write_string(trimmed(text), out),
                 _ => out.extend_from_slice(b"null"),
             }
         }

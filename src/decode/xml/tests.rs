@@ -439,6 +439,15 @@ fn json_becomes_xml() {
         fault(&[r#"{"/o:a/@v":"1"}"#, r#"{"/o:a/@v":"2"}"#]).starts_with("/~1o:a~1@v: expected the value of the first")
     );
     assert!(fault(&["[]"]).contains("expected an object"));
+    // What reading takes off is not written as if it came back.
+    for blank in [r#"{"@i":" x"}"#, r#"{"a":"x\n"}"#, r##"{"#text":"\tx"}"##, r#"{"/o:a/@v":"1 "}"#] {
+        assert!(fault(&[blank]).contains("a text without white space at its ends"), "{blank}");
+    }
+    let whole = super::tests::decoder(Settings { trim: false, ..by_path("/a/r") });
+    let record = r##"{"@i":" x ","a":" ","k":{"@x":"\t1","#text":" t"}}"##;
+    let written = encode(&whole, &[record]).unwrap();
+    assert_eq!(crate::decode::testing::read(&whole, written.as_bytes()), [record]);
+    assert!(encode(&whole, &[r##"{"#text":" ","a":"1"}"##]).unwrap_err().contains("white space at its ends"));
     assert!(encode(&super::tests::decoder(by_path("/a/*")), &["{}"]).unwrap_err().contains("without `*`"));
 }
 

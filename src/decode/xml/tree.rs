@@ -277,7 +277,8 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(is_space)
 }
 
-fn trimmed(text: &str) -> &str {
+/// The text without white space at its ends.
+pub(super) fn trimmed(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 

@@ -149,7 +149,7 @@ fn list(published: &Published) -> Value {
                     (accept::NDJSON): { "schema": reference(published) },
                 },
             }),
-            &[400, 401, 403, 404, 406, 503, 504],
+            &[400, 401, 403, 404, 406, 429, 503, 504],
         ),
     })
 }
@@ -159,7 +159,7 @@ fn record(published: &Published) -> Value {
         vec![parameters::key(&published.exposure), json!({ "$ref": "#/components/parameters/fields" })];
     parameters.extend(["ifNoneMatch", "ifModifiedSince"].map(parameters::reference));
     let is_live = published.exposure.mode != Mode::Staged;
-    let (mut headers, mut statuses) = (vec!["ETag", "Last-Modified"], vec![400, 401, 403, 404, 406, 503, 504]);
+    let (mut headers, mut statuses) = (vec!["ETag", "Last-Modified"], vec![400, 401, 403, 404, 406, 429, 503, 504]);
     if is_live {
         parameters.extend(["cacheControl", "prefer"].map(parameters::reference));
         headers.extend(["Server-Timing", "Preference-Applied"]);
@@ -202,8 +202,8 @@ fn lineage(published: &Published) -> Value {
         "tags": [schema_name(published)],
         "parameters": [parameters::key(&published.exposure)],
         "responses": parts::with_problems(
-            json!({ "description": "The record's origins", "content": content }),
-            &[400, 401, 403, 404, 406, 503, 504],
+            json!({ "description": "The record's origins", "headers": parts::good_headers(), "content": content }),
+            &[400, 401, 403, 404, 406, 429, 503, 504],
         ),
     })
 }
@@ -218,8 +218,8 @@ fn changes(published: &Published) -> Value {
         "tags": [schema_name(published)],
         "parameters": parameters,
         "responses": parts::with_problems(
-            json!({ "description": "Changes after `since`", "content": content }),
-            &[400, 401, 403, 404, 406, 410, 503, 504],
+            json!({ "description": "Changes after `since`", "headers": parts::good_headers(), "content": content }),
+            &[400, 401, 403, 404, 406, 410, 429, 503, 504],
         ),
     })
 }

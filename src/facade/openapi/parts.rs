@@ -124,15 +124,30 @@ pub(super) fn headers() -> Value {
         "Server-Timing": text("In milliseconds: `queue`, the wait for a place at the backend; `backend`, its own time"),
         "Preference-Applied": text("RFC 7240: the preference that was honoured"),
         "Link": text("RFC 8288: the next page, `rel=\"next\"`"),
+        "RateLimit": text(
+            "draft-ietf-httpapi-ratelimit-headers: `\"client\";r=N;t=SECONDS`, what the client may ask now, and when it \
+             is one more; absent for a client without a rate",
+        ),
+        "RateLimit-Policy": text("`\"client\";q=N;w=SECONDS`: what the client may ask at once, and when that comes back"),
         "Retry-After": { "description": "Seconds to wait", "schema": { "type": "integer" } },
         "WWW-Authenticate": text("RFC 6750"),
     })
 }
 
+/// What every answer to a client with a rate has.
+const RATE_HEADERS: [&str; 2] = ["RateLimit", "RateLimit-Policy"];
+
+/// References to the headers of every good answer.
+pub(super) fn good_headers() -> Value {
+    let names = ["X-Request-Id"].into_iter().chain(RATE_HEADERS);
+    Value::Object(names.map(|name| (name.to_owned(), header_reference(name))).collect())
+}
+
 /// References to the freshness headers and to `more`.
 pub(super) fn freshness_headers(more: &[&str]) -> Value {
     let names = ["X-Request-Id", "Age", "Cache-Control", "Cache-Status"];
-    let references = names.iter().chain(more).map(|name| ((*name).to_owned(), header_reference(name)));
+    let references =
+        names.iter().chain(&RATE_HEADERS).chain(more).map(|name| ((*name).to_owned(), header_reference(name)));
     Value::Object(references.collect())
 }
 
@@ -149,9 +164,12 @@ pub(super) fn responses() -> Value {
             let mut headers = Map::from_iter([("X-Request-Id".to_owned(), header_reference("X-Request-Id"))]);
             match status {
                 401 => headers.insert("WWW-Authenticate".to_owned(), header_reference("WWW-Authenticate")),
-                503 => headers.insert("Retry-After".to_owned(), header_reference("Retry-After")),
+                429 | 503 => headers.insert("Retry-After".to_owned(), header_reference("Retry-After")),
                 _ => None,
             };
+            if status == 429 {
+                headers.extend(RATE_HEADERS.map(|name| (name.to_owned(), header_reference(name))));
+            }
             json!({
                 "description": "",
                 "headers": headers,
@@ -189,8 +207,12 @@ pub(super) fn fixed_paths(resources: &[&Published]) -> Map<String, Value> {
             "operationId": format!("indexV{version}"),
             "summary": format!("The resources of version {version} that the caller may read"),
             "responses": with_problems(
-                json!({ "description": "The resources", "content": json_of(object.clone()) }),
-                &[400, 401, 406],
+                json!({
+                    "description": "The resources",
+                    "headers": good_headers(),
+                    "content": json_of(object.clone()),
+                }),
+                &[400, 401, 406, 429],
             ),
         });
         paths.insert(format!("/v{version}"), json!({ "get": index }));

@@ -75,6 +75,13 @@ impl Breaker {
         }
     }
 
+    /// As if the backend had just come back: one place at first.
+    pub(super) fn slow_start(&mut self) {
+        if matches!(self.stage, Stage::Closed) {
+            self.stage = Stage::Ramp { places: 1, good: 0 };
+        }
+    }
+
     pub(super) fn next_event(&self) -> Option<Moment> {
         match self.stage {
             Stage::Open { until } => Some(until),
@@ -116,7 +123,7 @@ impl Breaker {
                 return;
             }
         };
-        if settings.failures == 0 {
+        if settings.failures == 0 && !matches!(self.stage, Stage::Ramp { .. }) {
             self.stage = Stage::Closed;
             return;
         }
@@ -144,6 +151,7 @@ impl Breaker {
                     }
                 }
             }
+            Stage::Ramp { .. } if settings.failures == 0 => {}
             Stage::Ramp { .. } | Stage::Closed => self.count(settings, failed, now),
         }
     }

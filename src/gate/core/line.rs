@@ -1,46 +1,63 @@
 //! One line of the queue: clients take turns by weight, each with a line of its own.
 //!
 //! Deficit round robin (Shreedhar and Varghese, 1996) with calls of equal cost: a client at the front is served as
-//! often as its weight says, then goes to the end.
+//! often as its weight says, then goes to the end. Nothing here takes longer for more who wait than the logarithm of
+//! their number.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Ticket;
-use crate::gate::Refused;
 
-/// What is to become of somebody whose turn it is.
-pub(super) enum Fate {
-    /// It goes.
-    Goes,
-    /// It cannot go yet; others of its client may.
-    Stays,
-    /// It is told to go away.
-    Refused(Refused),
-    /// It has left before.
-    Left,
-}
+/// A client of the line, as long as it has somebody waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ShareId(u32);
 
 #[derive(Default)]
 pub(super) struct Line {
-    shares: HashMap<Arc<str>, Share>,
-    /// Clients with somebody waiting, in the order of their turns.
-    ring: VecDeque<Arc<str>>,
+    by_client: HashMap<Arc<str>, ShareId>,
+    shares: Vec<Share>,
+    /// Shares that stand for nobody now.
+    unused: Vec<ShareId>,
+    /// Clients with somebody who may go, in the order of their turns. An entry whose turn is not its share's any more
+    /// is passed over.
+    ring: VecDeque<(ShareId, u64)>,
+    next_turn: u64,
+    /// What each client has waiting for its weight.
+    loads: BTreeSet<(u64, ShareId)>,
     length: usize,
-    /// Weights of the clients in the ring.
+    /// Weights of the clients.
     weights: u64,
     /// Grants to others since somebody of this line went.
     pub(super) passed: u32,
 }
 
 struct Share {
-    /// Tickets in the order of arrival, those included that have left.
-    waiting: VecDeque<Ticket>,
-    /// Those who still wait.
-    length: usize,
+    client: Arc<str>,
+    /// Who may go, in the order of arrival.
+    ready: BTreeSet<Ticket>,
+    /// Who has to let another call of its serial key go first.
+    held: BTreeSet<Ticket>,
     weight: u32,
     /// Calls left of the client's turn.
     credit: u32,
+    /// Its entry in the ring.
+    turn: Option<u64>,
+}
+
+impl Share {
+    fn length(&self) -> usize {
+        self.ready.len() + self.held.len()
+    }
+
+    fn load(&self) -> u64 {
+        load(self.length(), self.weight)
+    }
+}
+
+/// What a client has waiting for its weight, in parts that are small enough.
+fn load(length: usize, weight: u32) -> u64 {
+    ((length as u64) << 24) / u64::from(weight.max(1))
 }
 
 impl Line {
@@ -52,147 +69,134 @@ impl Line {
         self.length == 0
     }
 
-    pub(super) fn push(&mut self, client: &Arc<str>, weight: u32, ticket: Ticket) {
-        let weight = weight.max(1);
-        let share = self.shares.entry(Arc::clone(client)).or_insert_with(|| {
-            self.ring.push_back(Arc::clone(client));
-            self.weights += u64::from(weight);
-            Share { waiting: VecDeque::new(), length: 0, weight, credit: weight }
-        });
-        share.waiting.push_back(ticket);
-        share.length += 1;
-        self.length += 1;
-    }
-
-    /// Somebody of this client has left; its ticket is passed over when its turn comes.
-    pub(super) fn leave(&mut self, client: &Arc<str>) {
-        self.length = self.length.saturating_sub(1);
-        if let Some(share) = self.shares.get_mut(client) {
-            share.length = share.length.saturating_sub(1);
-            if share.length == 0 {
-                self.forget(client);
-            }
-        }
-    }
-
-    fn forget(&mut self, client: &Arc<str>) {
-        if let Some(share) = self.shares.remove(client) {
-            self.weights = self.weights.saturating_sub(u64::from(share.weight));
-            self.ring.retain(|other| other != client);
-        }
-    }
-
-    /// How many are served before somebody of this client who comes now: all who wait, or fewer when others take up
-    /// more than their share.
-    pub(super) fn ahead_of(&self, client: &Arc<str>, weight: u32) -> usize {
-        let weight = u64::from(weight.max(1));
-        let own = self.shares.get(client);
-        let weights = if own.is_some() { self.weights } else { self.weights + weight };
-        let turns = own.map_or(0, |share| share.length) as u64;
-        let by_turns = (turns + 1).saturating_mul(weights) / weight;
-        self.length.min(usize::try_from(by_turns.saturating_sub(1)).unwrap_or(usize::MAX))
-    }
-
-    /// Takes out the newest of the client that has most waiting for its weight. With `against`, only when that is more
-    /// than this client would have with one more.
-    pub(super) fn evict(
-        &mut self,
-        against: Option<(&Arc<str>, u32)>,
-        mut waits: impl FnMut(Ticket) -> bool,
-    ) -> Option<Ticket> {
-        let load = |length: usize, weight: u32| length as f64 / f64::from(weight.max(1));
-        let loads = self.shares.iter().map(|(client, share)| (client, load(share.length, share.weight)));
-        // Of equals the one with the greater name, so that the choice does not hang on the order of a hash map.
-        let (client, most) = loads.max_by(|one, other| one.1.total_cmp(&other.1).then_with(|| one.0.cmp(other.0)))?;
-        if let Some((own, weight)) = against {
-            let mine = self.shares.get(own).map_or(0, |share| share.length) + 1;
-            if client == own || load(mine, weight) >= most {
-                return None;
-            }
-        }
-        let client = Arc::clone(client);
-        let share = self.shares.get_mut(&client)?;
-        let ticket = loop {
-            let ticket = share.waiting.pop_back()?;
-            if waits(ticket) {
-                break ticket;
-            }
+    /// Somebody of this client waits; `ready` when it may go as soon as there is a place.
+    pub(super) fn push(&mut self, client: &Arc<str>, weight: u32, ticket: Ticket, ready: bool) -> ShareId {
+        let id = match self.by_client.get(client) {
+            Some(id) => *id,
+            None => self.enter(client, weight.max(1)),
         };
-        self.leave(&client);
-        Some(ticket)
+        self.change(id, |share| if ready { share.ready.insert(ticket) } else { share.held.insert(ticket) });
+        self.length += 1;
+        id
     }
 
-    /// Whether anybody may go. Those who are to be refused are taken out.
-    pub(super) fn peek(&mut self, fate: impl Fn(Ticket) -> Fate, refused: &mut Vec<(Ticket, Refused)>) -> bool {
-        for _ in 0..self.ring.len() {
-            let Some(client) = self.ring.front().cloned() else { return false };
-            if self.first_of(&client, &fate, refused).is_some() {
-                return true;
-            }
-            self.rotate(&client);
+    /// Somebody who was held may go.
+    pub(super) fn release(&mut self, id: ShareId, ticket: Ticket) {
+        self.change(id, |share| share.held.remove(&ticket) && share.ready.insert(ticket));
+    }
+
+    /// Somebody has left, or is refused.
+    pub(super) fn leave(&mut self, id: ShareId, ticket: Ticket) {
+        if self.change(id, |share| share.ready.remove(&ticket) || share.held.remove(&ticket)) {
+            self.length -= 1;
         }
-        false
     }
 
-    /// Takes out the next who may go.
-    pub(super) fn pop(
-        &mut self,
-        fate: impl Fn(Ticket) -> Fate,
-        refused: &mut Vec<(Ticket, Refused)>,
-    ) -> Option<Ticket> {
-        for _ in 0..self.ring.len() {
-            let client = self.ring.front().cloned()?;
-            let Some(at) = self.first_of(&client, &fate, refused) else {
-                self.rotate(&client);
-                continue;
-            };
-            let share = self.shares.get_mut(&client)?;
-            let ticket = share.waiting.remove(at)?;
-            share.credit = share.credit.saturating_sub(1);
-            let is_over = share.credit == 0;
-            self.leave(&client);
-            if is_over {
-                self.rotate(&client);
+    /// Who goes next: of the client whose turn it is the oldest, or the newest.
+    pub(super) fn first(&mut self, newest: bool) -> Option<Ticket> {
+        while let Some((id, turn)) = self.ring.front().copied() {
+            let share = &self.shares[id.0 as usize];
+            if share.turn == Some(turn) {
+                return if newest { share.ready.last().copied() } else { share.ready.first().copied() };
             }
-            return Some(ticket);
+            self.ring.pop_front();
         }
         None
     }
 
-    /// Where in the client's line the first stands who may go.
-    fn first_of(
-        &mut self,
-        client: &Arc<str>,
-        fate: &impl Fn(Ticket) -> Fate,
-        refused: &mut Vec<(Ticket, Refused)>,
-    ) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            let share = self.shares.get_mut(client)?;
-            let ticket = *share.waiting.get(at)?;
-            match fate(ticket) {
-                Fate::Goes => return Some(at),
-                Fate::Stays => at += 1,
-                Fate::Left => {
-                    share.waiting.remove(at);
-                }
-                Fate::Refused(why) => {
-                    share.waiting.remove(at);
-                    refused.push((ticket, why));
-                    self.leave(client);
-                }
+    /// The first goes.
+    pub(super) fn serve(&mut self, id: ShareId, ticket: Ticket) {
+        let share = &mut self.shares[id.0 as usize];
+        share.credit = share.credit.saturating_sub(1);
+        if share.credit == 0 {
+            // Its turn is over; with somebody left it goes to the end.
+            share.credit = share.weight;
+            share.turn = None;
+        }
+        self.leave(id, ticket);
+    }
+
+    /// How many are served before somebody of this client who comes now: all who wait, or fewer when others take up
+    /// more than their share.
+    pub(super) fn ahead_of(&self, client: &Arc<str>, weight: u32, newest: bool) -> usize {
+        let weight = u64::from(weight.max(1));
+        let own = self.by_client.get(client);
+        let weights = if own.is_some() { self.weights } else { self.weights + weight };
+        // The newest stands before the others of its client.
+        let own = own.filter(|_| !newest).map_or(0, |id| self.shares[id.0 as usize].length()) as u64;
+        let by_turns = (own + 1).saturating_mul(weights) / weight;
+        self.length.min(usize::try_from(by_turns.saturating_sub(1)).unwrap_or(usize::MAX))
+    }
+
+    /// Who gives way to others: the newest (or the oldest, where the newest go first) of the client that has most waiting
+    /// for its weight. With `against`, only when that is more than this client would have with one more.
+    pub(super) fn last(&self, against: Option<(&Arc<str>, u32)>, newest: bool) -> Option<Ticket> {
+        let (most, id) = *self.loads.last()?;
+        let share = &self.shares[id.0 as usize];
+        if let Some((client, weight)) = against {
+            let own = self.by_client.get(client);
+            let with_one_more = own.map_or(0, |own| self.shares[own.0 as usize].length()) + 1;
+            let is_most = own == Some(&id) || load(with_one_more, weight) >= most;
+            if is_most && !newest {
+                return None;
             }
+            if is_most {
+                return own.and_then(|own| self.shares[own.0 as usize].ready.first().copied());
+            }
+        }
+        if newest {
+            share.ready.first().or_else(|| share.held.first()).copied()
+        } else {
+            share.ready.last().max(share.held.last()).copied()
         }
     }
 
-    /// The client's turn is over.
-    fn rotate(&mut self, client: &Arc<str>) {
-        if self.ring.front() != Some(client) {
-            return;
+    fn enter(&mut self, client: &Arc<str>, weight: u32) -> ShareId {
+        let (ready, held, turn) = (BTreeSet::new(), BTreeSet::new(), None);
+        let share = Share { client: Arc::clone(client), ready, held, weight, credit: weight, turn };
+        let id = match self.unused.pop() {
+            Some(id) => {
+                self.shares[id.0 as usize] = share;
+                id
+            }
+            None => {
+                self.shares.push(share);
+                // There are fewer clients than tickets in a queue.
+                ShareId(self.shares.len() as u32 - 1)
+            }
+        };
+        self.by_client.insert(Arc::clone(client), id);
+        self.weights += u64::from(weight);
+        id
+    }
+
+    /// Changes who waits of a client, and keeps the rest in step.
+    fn change(&mut self, id: ShareId, change: impl FnOnce(&mut Share) -> bool) -> bool {
+        let share = &mut self.shares[id.0 as usize];
+        let before = (share.length() > 0).then(|| share.load());
+        let changed = change(share);
+        let after = (share.length() > 0).then(|| share.load());
+        if before != after {
+            before.map(|load| self.loads.remove(&(load, id)));
+            after.map(|load| self.loads.insert((load, id)));
         }
-        if let Some(share) = self.shares.get_mut(client) {
-            share.credit = share.weight;
+        if share.ready.is_empty() {
+            // Who has nobody for its turn loses it.
+            (share.turn, share.credit) = (None, share.weight);
+        } else if share.turn.is_none() {
+            share.turn = Some(self.next_turn);
+            self.ring.push_back((id, self.next_turn));
+            self.next_turn += 1;
         }
-        self.ring.rotate_left(1);
+        if before.is_some() && after.is_none() {
+            self.weights -= u64::from(share.weight);
+            self.by_client.remove(&share.client);
+            self.unused.push(id);
+        }
+        if self.ring.len() > 2 * self.by_client.len() + 32 {
+            let shares = &self.shares;
+            self.ring.retain(|(id, turn)| shares[id.0 as usize].turn == Some(*turn));
+        }
+        changed
     }
 }

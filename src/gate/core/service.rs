@@ -16,6 +16,8 @@ const ENOUGH: u32 = 3;
 #[derive(Default)]
 pub(super) struct ServiceTime {
     mean: f64,
+    /// How far a call is from the mean, on the mean.
+    deviation: f64,
     samples: u32,
 }
 
@@ -27,13 +29,20 @@ impl ServiceTime {
         if self.samples <= ENOUGH {
             self.mean += (took - self.mean) / f64::from(self.samples);
         } else {
-            self.mean += GAIN * (took.min(OUTLIER * self.mean.max(1e-6)) - self.mean);
+            let off = took.min(OUTLIER * self.mean.max(1e-6)) - self.mean;
+            self.mean += GAIN * off;
+            self.deviation += GAIN * (off.abs() - self.deviation);
         }
     }
 
     /// How long the next call takes; `None` before a few have ended.
     pub(super) fn estimate(&self) -> Option<Duration> {
         (self.samples >= ENOUGH).then(|| Duration::from_secs_f64(self.mean))
+    }
+
+    /// What nearly all calls stay below, where times do not scatter widely; `None` before a few have ended.
+    pub(super) fn most(&self) -> Option<Duration> {
+        self.estimate().map(|mean| mean + Duration::from_secs_f64((2.0 * self.deviation).min(self.mean)))
     }
 
     /// How long `calls` calls take through `places` places.

@@ -30,7 +30,7 @@ pub enum KeyError {
 /// Makes a key for `name` with `scopes` (`read` when there are none). The text is to be shown once; only its
 /// hash is in what is stored.
 pub fn generate_key(name: &str, scopes: &[String]) -> Result<(String, NewApiKey), KeyError> {
-    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+    if !is_key_name(name) {
         return Err(KeyError::Name);
     }
     if let Some(bad) = scopes.iter().find(|scope| !is_scope(scope)) {
@@ -44,6 +44,11 @@ pub fn generate_key(name: &str, scopes: &[String]) -> Result<(String, NewApiKey)
     let scopes = if scopes.is_empty() { vec!["read".to_owned()] } else { scopes.to_vec() };
     let hash = Sha256::digest(text.as_bytes()).into();
     Ok((text, NewApiKey { id, name: name.to_owned(), hash, scopes }))
+}
+
+/// Whether a key can have this name: 1 to 100 printable characters.
+pub fn is_key_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= 100 && !text.chars().any(char::is_control)
 }
 
 /// Whether it is written like a scope: `*`, or lower-case words of letters, digits, `_` and `-` joined by `:`.

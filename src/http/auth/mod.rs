@@ -5,33 +5,29 @@
 //! remembered for one second, so that a busy caller costs no database read; a revoked key therefore works for
 //! at most that long.
 //!
-//! Not here: bounding how often a peer may fail. With keys of 256 bits there is nothing to guess, and a proxy
-//! in front would make one peer of all callers.
+//! Failed logins share one modest rate (`clients`), and are looked up before they are counted, so that no number of them
+//! keeps a valid key out. Not here: bounding how often one peer may fail. With keys of 256 bits there is nothing to guess,
+//! and a proxy in front would make one peer of all callers.
 
 mod key;
+mod memory;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::clients::{ANONYMOUS, Client, Clients};
 use super::{AuthConfig, Problem, Reason};
 use crate::staging::Staging;
+use memory::Memory;
 
-pub use key::{KeyError, generate_key, is_scope};
-
-/// How long an answer of the database about a key holds.
-const REMEMBERED_FOR: Duration = Duration::from_secs(1);
-
-/// How many keys are remembered, good and bad.
-const REMEMBERED: usize = 4096;
+pub use key::{KeyError, generate_key, is_key_name, is_scope};
 
 /// A known caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The key's public id, or `anonymous`.
     pub id: String,
@@ -39,6 +35,8 @@ pub struct Caller {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<String>,
+    /// Whose key it is.
+    pub client: Arc<Client>,
 }
 
 impl Caller {
@@ -59,74 +57,101 @@ impl Caller {
     }
 }
 
-struct Remembered {
-    caller: Option<Arc<Caller>>,
-    at: Instant,
+/// A caller as it was found, and when by the count of the clients' settings.
+#[derive(Clone)]
+struct Found {
+    caller: Arc<Caller>,
+    generation: u64,
 }
 
 /// Tells callers by their keys.
 pub struct Authenticator {
     staging: Arc<dyn Staging>,
+    clients: Arc<Clients>,
     api_keys: bool,
-    anonymous: Option<Arc<Caller>>,
-    remembered: Mutex<HashMap<[u8; 32], Remembered>>,
+    /// Scopes of callers without a key; empty where these are not taken.
+    anonymous: Vec<String>,
+    found_anonymous: Mutex<Option<Found>>,
+    good: Memory<Found>,
+    /// Apart from the good ones, so that however many bad keys make nobody's good one forgotten.
+    bad: Memory<()>,
 }
 
 impl Authenticator {
-    /// As `config` says, with the keys of `staging`.
-    pub fn new(staging: Arc<dyn Staging>, config: &AuthConfig) -> Authenticator {
-        let anonymous = (!config.anonymous.is_empty()).then(|| {
-            let name = "anonymous".to_owned();
-            Arc::new(Caller { id: name.clone(), name, scopes: config.anonymous.clone() })
-        });
-        Authenticator { staging, api_keys: config.api_keys, anonymous, remembered: Mutex::default() }
+    /// As `config` says, with the keys of `staging`, which belong to `clients`.
+    pub fn new(staging: Arc<dyn Staging>, config: &AuthConfig, clients: Arc<Clients>) -> Authenticator {
+        Authenticator {
+            staging,
+            clients,
+            api_keys: config.api_keys,
+            anonymous: config.anonymous.clone(),
+            found_anonymous: Mutex::default(),
+            good: Memory::default(),
+            bad: Memory::default(),
+        }
     }
 
     /// Whether callers without a key are taken; then the host of requests must be checked, since a web page
     /// could make a browser on this machine call.
     pub fn takes_anonymous(&self) -> bool {
-        self.anonymous.is_some()
+        !self.anonymous.is_empty()
     }
 
     /// The caller, or the 401. A key that was sent is never ignored: a wrong one is refused even where callers
     /// without a key are taken.
     pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
+        self.find(headers).await.map_err(|problem| match problem.reason() {
+            Reason::Unauthenticated => self.clients.failed_login(problem),
+            _ => problem,
+        })
+    }
+
+    async fn find(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
         let sent = match bearer(headers) {
             Some(sent) if self.api_keys => sent,
-            _ => return self.anonymous.clone().ok_or_else(missing),
+            _ => return self.anonymous().ok_or_else(missing),
         };
         let key = sent.ok_or_else(invalid)?;
         let id = key::id_of(key).ok_or_else(invalid)?;
         let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        if let Some(answer) = self.recall(&hash) {
-            return answer.ok_or_else(invalid);
+        let generation = self.clients.generation();
+        if let Some(found) = self.good.recall(&hash)
+            && found.generation == generation
+        {
+            return Ok(found.caller);
         }
-        let found = self.staging.api_key(&hash).await.map_err(|fault| {
+        if self.bad.recall(&hash).is_some() {
+            return Err(invalid());
+        }
+        let stored = self.staging.api_key(&hash).await.map_err(|fault| {
             Reason::Unavailable.because("keys cannot be checked at the moment").retry_after(1).caused_by(fault)
         })?;
         let same_id = |stored: &str| bool::from(stored.as_bytes().ct_eq(id.as_bytes()));
-        let caller = found
-            .filter(|found| found.revoked_at.is_none() && same_id(&found.id))
-            .map(|found| Arc::new(Caller { id: found.id, name: found.name, scopes: found.scopes }));
-        self.remember(hash, caller.clone());
-        caller.ok_or_else(invalid)
+        let Some(key) = stored.filter(|stored| stored.revoked_at.is_none() && same_id(&stored.id)) else {
+            self.bad.remember(hash, ());
+            return Err(invalid());
+        };
+        let client = self.clients.of(&key.name);
+        let caller = Arc::new(Caller { id: key.id, name: key.name, scopes: key.scopes, client });
+        self.good.remember(hash, Found { caller: Arc::clone(&caller), generation });
+        Ok(caller)
     }
 
-    fn recall(&self, hash: &[u8; 32]) -> Option<Option<Arc<Caller>>> {
-        let remembered = self.remembered.lock();
-        let entry = remembered.get(hash)?;
-        (entry.at.elapsed() < REMEMBERED_FOR).then(|| entry.caller.clone())
-    }
-
-    fn remember(&self, hash: [u8; 32], caller: Option<Arc<Caller>>) {
-        let mut remembered = self.remembered.lock();
-        if remembered.len() >= REMEMBERED {
-            remembered.retain(|_, entry| entry.at.elapsed() < REMEMBERED_FOR);
+    /// The one caller that all are who send no key, where such are taken.
+    fn anonymous(&self) -> Option<Arc<Caller>> {
+        if !self.takes_anonymous() {
+            return None;
         }
-        if remembered.len() >= REMEMBERED {
-            remembered.clear();
+        let generation = self.clients.generation();
+        let mut found = self.found_anonymous.lock();
+        if let Some(found) = found.as_ref().filter(|found| found.generation == generation) {
+            return Some(Arc::clone(&found.caller));
         }
-        remembered.insert(hash, Remembered { caller, at: Instant::now() });
+        let (id, name) = (ANONYMOUS.to_owned(), ANONYMOUS.to_owned());
+        let client = self.clients.of(ANONYMOUS);
+        let caller = Arc::new(Caller { id, name, scopes: self.anonymous.clone(), client });
+        *found = Some(Found { caller: Arc::clone(&caller), generation });
+        Some(caller)
     }
 }
 
@@ -159,14 +184,71 @@ fn invalid() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, bearer};
+    use super::{Authenticator, Caller, bearer};
+    use crate::http::clients::{Client, ClientConfig, Clients, ClientsConfig};
+    use crate::http::{AuthConfig, Reason, generate_key};
+    use crate::staging::Staging;
+    use crate::staging::sqlite::{Config, SqliteStaging};
+    use crate::telemetry::Metrics;
     use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    #[tokio::test]
+    async fn however_many_bad_keys_there_are_the_good_one_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
+        let staging: Arc<dyn Staging> = Arc::new(staging);
+        let (key, stored) = generate_key("webshop", &["read".to_owned()]).unwrap();
+        staging.add_api_key(stored).await.unwrap();
+        let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        let clients = Arc::new(clients);
+        let authenticator = Authenticator::new(staging, &AuthConfig::default(), Arc::clone(&clients));
+        let headers = |key: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+            headers
+        };
+        for number in 0..6000 {
+            let bad = headers(&format!("tb_{number:012}_{number:064}"));
+            let problem = authenticator.caller(&bad).await.unwrap_err();
+            assert!(matches!(problem.reason(), Reason::Unauthenticated | Reason::RateLimited));
+            if number % 100 == 0 {
+                let caller = authenticator.caller(&headers(&key)).await.unwrap();
+                assert!(Arc::ptr_eq(&caller.client, &clients.of("webshop")));
+            }
+        }
+        assert_eq!(clients.status(10).len(), 1);
+    }
+
+    /// A caller is the client as it is configured now, although the key is remembered.
+    #[tokio::test]
+    async fn a_reload_holds_for_the_next_request() {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
+        let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        let clients = Arc::new(clients);
+        let auth = AuthConfig { anonymous: vec!["read".to_owned()], ..AuthConfig::default() };
+        let (key, stored) = generate_key("webshop", &["read".to_owned()]).unwrap();
+        staging.add_api_key(stored).await.unwrap();
+        let authenticator = Authenticator::new(Arc::new(staging), &auth, Arc::clone(&clients));
+        let mut with_key = HeaderMap::new();
+        with_key.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+        for weight in [1, 5, 9] {
+            let config = ClientConfig { weight, ..ClientConfig::default() };
+            clients.reconfigure(ClientsConfig::new([("default".to_owned(), config)]));
+            for headers in [&with_key, &HeaderMap::new(), &with_key] {
+                assert_eq!(authenticator.caller(headers).await.unwrap().client.weight, weight);
+            }
+        }
+    }
 
     #[test]
     fn scopes() {
         let check = |scopes: &[&str], wanted: &str, expected: bool| {
             let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-            let caller = Caller { id: "id".into(), name: "web".into(), scopes };
+            let client = Arc::new(Client::new("web", &ClientConfig::default()));
+            let caller = Caller { id: "id".into(), name: "web".into(), scopes, client };
             assert_eq!(caller.may(wanted), expected, "{wanted} with {caller:?}");
             match caller.require(wanted) {
                 Ok(()) => assert!(expected),

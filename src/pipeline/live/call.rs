@@ -183,7 +183,8 @@ impl Trip {
     /// Waits for a place, as long as anybody waits for the flight.
     async fn permit(&self, crew: &Crew) -> Result<Permit, LiveError> {
         let queue_timeout = self.callee.gate.config().queue_timeout;
-        let mut admitted = pin!(self.callee.gate.admit(crew.flight.ask.at_gate(queue_timeout)));
+        let mut admitted =
+            pin!(self.callee.gate.admit(crew.flight.ask.at_gate(queue_timeout, self.callee.service.longest())));
         loop {
             tokio::select! {
                 biased;

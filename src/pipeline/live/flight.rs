@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn ask() -> Ask {
-        Ask { client: Arc::from("web"), weight: 1, priority: Priority::Normal, patience: None }
+        Ask { client: Arc::from("web"), weight: 1, priority: Priority::Normal, most: None, patience: None }
     }
 
     #[tokio::test(start_paused = true)]

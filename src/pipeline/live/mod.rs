@@ -47,13 +47,17 @@ pub struct Ask {
     pub weight: u32,
     /// Its class.
     pub priority: Priority,
+    /// The most places of a backend that it may have, if there is a bound.
+    pub most: Option<usize>,
     /// How long it waits for the answer, where it says so.
     pub patience: Option<Duration>,
 }
 
 impl Ask {
-    fn at_gate(&self, queue_timeout: Duration) -> gate::Ask {
+    /// For a call that its adapter gives up after `longest`.
+    fn at_gate(&self, queue_timeout: Duration, longest: Duration) -> gate::Ask {
         let ask = gate::Ask::new(Lane::Interactive).of(Arc::clone(&self.client), self.weight, self.priority);
+        let ask = ask.at_most(self.most).lasting(longest);
         match self.patience {
             Some(patience) => ask.within(patience).wait(patience.min(queue_timeout)),
             None => ask,

@@ -1,7 +1,7 @@
 //! Dead letters: what waits for a person.
 //!
 //! A bad record is one letter however often it is read: found again, it is updated and its attempts are counted;
-//! found again by a later run after it was settled, it is opened again. A record is known by its place in its
+//! found again by a later run it is as new as that run, and opened again if it was settled. A record is known by its place in its
 //! landed input. Findings about a whole file or its control totals share places with records and with one
 //! another, so those are told apart by a `subject` too.
 
@@ -28,6 +28,7 @@ pub(super) fn record(connection: &Connection, batch: &Batch, origin: &Origin) ->
          record = excluded.record, length = excluded.length, line = excluded.line, code = excluded.code, \
          field = excluded.field, span_offset = excluded.span_offset, span_length = excluded.span_length, \
          expected = excluded.expected, found = excluded.found, key = excluded.key, raw = excluded.raw, attempts = attempts + 1, \
+         created_at = CASE WHEN run = excluded.run THEN created_at ELSE excluded.created_at END, \
          state = CASE WHEN run = excluded.run THEN state ELSE 'open' END, \
          resolved_at = CASE WHEN run = excluded.run THEN resolved_at END",
     )?;

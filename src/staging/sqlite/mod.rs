@@ -25,6 +25,7 @@ mod reads;
 mod resource;
 mod runs;
 mod schema;
+mod tuning;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -41,9 +42,9 @@ use self::readers::Readers;
 use self::resource::{Registry, Resource};
 use self::writer::Writer;
 use super::{
-    ApiKey, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId, FileSequence,
-    ListQuery, LiveRead, NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome,
-    StagedDocument, Staging, StagingError,
+    ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
+    FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId,
+    RunLock, RunOutcome, StagedDocument, Staging, StagingError, Tuned,
 };
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
@@ -482,5 +483,19 @@ impl Staging for SqliteStaging {
     async fn revoke_api_key(&self, id: &str) -> Result<bool, StagingError> {
         let id = id.to_owned();
         self.write("revoke an API key", move |connection| keys::revoke(connection, &id)).await
+    }
+
+    async fn tuned(&self, subject: &str) -> Result<Tuned, StagingError> {
+        self.read("read what was decided", |connection| tuning::tuned(connection, subject)).await
+    }
+
+    async fn decide(&self, decision: &Decision) -> Result<AuditEntry, StagingError> {
+        let decision = decision.clone();
+        self.write("note a decision", move |connection| tuning::decide(connection, &decision)).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, StagingError> {
+        let filter = filter.clone();
+        self.read_aside("list the audit", move |connection, _| tuning::audit(connection, &filter)).await
     }
 }

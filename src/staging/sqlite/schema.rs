@@ -128,6 +128,32 @@ CREATE TABLE file_sequence (
 ) STRICT;
 "#,
     r#"
+-- A value that an operator has set beside the configuration, as JSON: of a gate, `gates/BACKEND`.
+CREATE TABLE override (
+    subject    TEXT    NOT NULL,
+    name       TEXT    NOT NULL,
+    value      TEXT    NOT NULL,
+    author     TEXT    NOT NULL,
+    reason     TEXT    NOT NULL,
+    since      INTEGER NOT NULL,
+    expires_at INTEGER,
+    PRIMARY KEY (subject, name)
+) STRICT;
+
+-- Who decided what, and why. Numbers are never used again: the newest one of a subject is its revision.
+CREATE TABLE audit (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    at         INTEGER NOT NULL,
+    author     TEXT    NOT NULL,
+    action     TEXT    NOT NULL,
+    subject    TEXT    NOT NULL,
+    reason     TEXT    NOT NULL,
+    before     TEXT    NOT NULL,
+    after      TEXT    NOT NULL,
+    expires_at INTEGER
+) STRICT;
+CREATE INDEX audit_of_subject ON audit (subject, id);
+
 -- When a backend has last said a document that is read from it one by one.
 CREATE TABLE live_read (
     resource INTEGER NOT NULL REFERENCES resource (id),

@@ -11,8 +11,8 @@ fn dead_letters_are_replayed_and_discarded() {
     assert!(still_bad.text().contains("still no digit"), "{}", still_bad.text());
     assert_eq!(console.post("/admin/v1/dead-letters/7/discard", "").status, 200);
     console.post("/admin/v1/dead-letters/13/discard", "").problem(409, "conflict");
-    console.post("/admin/v1/dead-letters/1001/replay", "").problem(404, "no-such-record");
-    console.post("/admin/v1/dead-letters/x/replay", "").problem(404, "no-such-record");
+    console.post("/admin/v1/dead-letters/1001/replay", "").problem(404, "no-such-dead-letter");
+    console.post("/admin/v1/dead-letters/x/replay", "").problem(404, "no-such-dead-letter");
     assert_eq!(console.asked(), ["replay 7", "replay 13", "discard 7", "discard 13", "replay 1001"]);
 }
 

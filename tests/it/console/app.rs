@@ -5,14 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use tollbridge::console::{self, Console, GateStatus, Operator, OperatorError, Replayed, ResourceInfo, Setup};
-use tollbridge::http::{AuthConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve};
+use tollbridge::http::clients::{ClientConfig, Rate};
+use tollbridge::http::{
+    AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
+};
+use tollbridge::pipeline::tuning::{TuneError, UnknownBackend, Wish};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, Reject, RejectCode, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
-use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
+use tollbridge::staging::{AuditEntry, Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
 use tollbridge::telemetry::Metrics;
 
 use crate::facade::client::{Answer, exchange, request};
@@ -44,7 +50,35 @@ impl Operator for Noted {
     }
 
     fn gates(&self) -> Vec<GateStatus> {
-        vec![GateStatus { backend: "as400".to_owned(), max_in_flight: 4, ..GateStatus::default() }]
+        let (adaptive, adaptive_limit) = ("shadow", Some(3));
+        vec![GateStatus {
+            backend: "as400".to_owned(),
+            max_in_flight: 4,
+            adaptive,
+            adaptive_limit,
+            revision: 7,
+            settings: json!({
+                "max_in_flight": {
+                    "value": 4,
+                    "config": 8,
+                    "override": {"author": "<i>anna</i>", "reason": "month end", "since": "S", "expires_at": "E"},
+                },
+                "queue": {"value": 256, "config": 256, "override": null},
+            }),
+            closed: json!({"kind": "freeze", "reason": "<u>stock</u>", "since": "S", "until": null}),
+            next_window: json!({"reason": "nightly <s>batch</s>", "from": "F", "until": "U"}),
+            ..GateStatus::default()
+        }]
+    }
+
+    async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError> {
+        self.note(format!("{backend}: {wish:?}"));
+        match backend {
+            "as400" => Ok((GateStatus { revision: 8, ..self.gates().remove(0) }, None)),
+            "old" => Err(TuneError::Overtaken { revision: 9 }),
+            "bad" => Err(TuneError::Faults(vec!["`queue`: <b>no</b>".to_owned(), "`settle`: no".to_owned()])),
+            _ => Err(UnknownBackend::among(backend, ["as400"]).into()),
+        }
     }
 
     async fn replay(&self, dead_letter: i64) -> Result<Replayed, OperatorError> {
@@ -84,6 +118,7 @@ pub(crate) struct TestConsole {
     pub(crate) runtime: Runtime,
     pub(crate) staging: Arc<dyn Staging>,
     pub(crate) operator: Arc<Noted>,
+    pub(crate) clients: Arc<Clients>,
     address: SocketAddr,
     _folder: TempDir,
 }
@@ -107,11 +142,16 @@ impl TestConsole {
             max_body: 1000,
             ..ServerConfig::default()
         };
+        let metrics = Arc::new(Metrics::new());
+        let rate = ClientConfig { rate: Rate::parse("100/h burst 20").ok(), weight: 3, ..ClientConfig::default() };
+        let known = ClientsConfig::new([("web <shop>".to_owned(), rate)]);
+        let clients = Arc::new(Clients::new(known, metrics.clone(), CancellationToken::new()));
         let console = Arc::new(Console::new(Setup {
             staging: staging.clone(),
             operator: operator.clone(),
+            clients: clients.clone(),
             auth: AuthConfig { anonymous: vec!["read".to_owned()], ..AuthConfig::default() },
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             health: Arc::new(Health::new(staging.clone())),
             server: server.clone(),
         }));
@@ -124,7 +164,7 @@ impl TestConsole {
             tokio::spawn(serve(listener, console::router(console), std::future::pending(), limits));
             address
         });
-        TestConsole { runtime, staging, operator, address, _folder: folder }
+        TestConsole { runtime, staging, operator, clients, address, _folder: folder }
     }
 
     /// A run over one file: order 4711 in two versions, one reject whose text tries to be a script.

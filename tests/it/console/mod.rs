@@ -2,5 +2,6 @@
 
 mod act;
 mod app;
+mod gates;
 mod guard;
 mod read;

@@ -16,7 +16,12 @@ fn runs_files_and_resources() {
     assert_eq!((file["path"].as_str(), file["state"].as_str()), (Some("ORD1.DAT"), Some("staged")));
     let resource = console.get("/admin/v1/resources").json()["data"][0].clone();
     assert_eq!((&resource["documents"], &resource["dead_letters"]), (&1.into(), &1.into()));
-    assert_eq!(console.get("/admin/v1/gates").json()["data"][0]["max_in_flight"], 4);
+    let gate = console.get("/admin/v1/gates").json()["data"][0].clone();
+    assert_eq!(
+        (&gate["max_in_flight"], &gate["adaptive"], &gate["adaptive_limit"]),
+        (&4.into(), &"shadow".into(), &3.into())
+    );
+    assert!(console.get("/").text().contains("<td>would be 3</td>"));
     assert_eq!(console.get("/admin/v1/runs?limit=1").json()["data"].as_array().map(Vec::len), Some(1));
 }
 
@@ -33,8 +38,8 @@ fn a_dead_letter_shows_place_reason_and_bytes() {
     assert_eq!((letter["code"].as_str(), letter["raw"].as_str()), (Some("numeric.bad_digit"), Some("00ff1c")));
     assert_eq!((letter["file"].as_str(), letter["key"].as_str()), (Some("ORD1.DAT"), Some("4712")));
     assert_eq!(console.get("/admin/v1/dead-letters?state=replayed").json()["data"], serde_json::json!([]));
-    console.get("/admin/v1/dead-letters/999").problem(404, "no-such-record");
-    console.get("/admin/v1/dead-letters/x").problem(404, "no-such-record");
+    console.get("/admin/v1/dead-letters/999").problem(404, "no-such-dead-letter");
+    console.get("/admin/v1/dead-letters/x").problem(404, "no-such-dead-letter");
 }
 
 #[test]
@@ -78,6 +83,26 @@ fn keys_are_listed_without_secrets() {
     assert_eq!(answer.json()["data"][0]["scopes"][0], "orders:read");
     let secret = key.rsplit('_').next().unwrap();
     assert!(!answer.text().contains(secret) && !answer.text().contains("hash"));
+}
+
+#[test]
+fn clients_show_what_they_may_and_what_they_used() {
+    let console = TestConsole::start();
+    let clients = console.get("/admin/v1/clients").json();
+    let expected = serde_json::json!({ "data": [{
+        "name": "web <shop>", "configured": true, "weight": 3, "priority": "normal", "rate": "100/h burst 20",
+        "used": 0, "remaining": 20, "max_in_flight": null, "requests_total": 0, "refused_total": 0,
+    }] });
+    assert_eq!(clients, expected);
+    (0..3).for_each(|number| drop(console.clients.of(&format!("key {number}"))));
+    let names = |path: &str| -> Vec<String> {
+        let clients = console.get(path).json()["data"].as_array().unwrap().clone();
+        clients.iter().map(|client| client["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names("/admin/v1/clients"), ["web <shop>", "key 0", "key 1", "key 2"]);
+    assert_eq!(names("/admin/v1/clients?limit=2"), ["web <shop>", "key 0"]);
+    console.get("/admin/v1/clients?state=open").problem(400, "unknown-parameter");
+    assert!(console.get("/").text().contains("web &lt;shop&gt;"));
 }
 
 #[test]

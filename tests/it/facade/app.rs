@@ -10,8 +10,12 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tollbridge::facade::{self, Facade, Setup};
-use tollbridge::http::{AuthConfig, ConnectionLimits, Drained, Health, ServerConfig, generate_key, serve};
+use tollbridge::http::clients::Hold;
+use tollbridge::http::{
+    AuthConfig, Clients, ClientsConfig, ConnectionLimits, Drained, Health, ServerConfig, generate_key, serve,
+};
 use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
 use tollbridge::pipeline::Bridge;
@@ -28,6 +32,8 @@ use super::client::{Answer, Connection, exchange, request};
 pub(crate) struct Options {
     pub(crate) server: ServerConfig,
     pub(crate) auth: AuthConfig,
+    pub(crate) clients: ClientsConfig,
+    pub(crate) hold: Hold,
 }
 
 pub(crate) struct TestApp {
@@ -36,10 +42,12 @@ pub(crate) struct TestApp {
     pub(crate) facade: Arc<Facade>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) address: SocketAddr,
     /// A key with the scope `read`.
     pub(crate) key: String,
     stop: Option<oneshot::Sender<()>>,
+    closing: CancellationToken,
     served: Option<JoinHandle<Drained>>,
     _folder: TempDir,
 }
@@ -60,7 +68,11 @@ impl TestApp {
         let landing = Arc::new(Landing::open(&landing).unwrap());
         let bridge = Arc::new(Bridge::new(staging.clone(), landing, metrics.clone()));
         let limits = ConnectionLimits::from(&options.server);
+        let closing = CancellationToken::new();
+        let clients = Clients::new(options.clients, metrics.clone(), closing.clone()).holding(options.hold);
+        let clients = Arc::new(clients);
         let facade = Arc::new(Facade::new(Setup {
+            clients: clients.clone(),
             staging: staging.clone(),
             server: options.server,
             auth: options.auth,
@@ -86,9 +98,11 @@ impl TestApp {
             facade,
             health,
             metrics,
+            clients,
             address,
             key: String::new(),
             stop: Some(stop),
+            closing,
             served: Some(served),
             _folder: folder,
         };
@@ -138,8 +152,13 @@ impl TestApp {
     }
 
     pub(crate) fn new_key(&self, scopes: &[&str]) -> String {
+        self.new_key_for("test", scopes)
+    }
+
+    /// A key of the client with this name.
+    pub(crate) fn new_key_for(&self, name: &str, scopes: &[&str]) -> String {
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let (key, stored) = generate_key("test", &scopes).unwrap();
+        let (key, stored) = generate_key(name, &scopes).unwrap();
         self.runtime.block_on(self.staging.add_api_key(stored)).unwrap();
         key
     }
@@ -177,6 +196,7 @@ impl TestApp {
     /// Tells the listener to end and waits until it has.
     pub(crate) fn stop(&mut self) -> Drained {
         drop(self.stop.take());
+        self.closing.cancel();
         self.runtime.block_on(self.served.take().unwrap()).unwrap()
     }
 }

@@ -10,6 +10,7 @@ mod hostile;
 mod lineage;
 mod lists;
 mod openapi;
+mod rates;
 mod records;
 mod reload;
 mod streams;

@@ -82,7 +82,7 @@ fn check_reaches_the_service_through_its_gate() {
     assert_eq!(erp.count(), 0, "a look is no call");
     erp.script(|_| Reply::Answer(404, "text/plain", "where?".to_owned()));
     let (doubts, code) = said(&site, &["check"]);
-    assert!(code == 0 && doubts.contains("is the path of `endpoint` right?"), "{doubts}");
+    assert!(code == 1 && doubts.contains("is the path of `endpoint` right?"), "{doubts}");
     // There are no files to read, and that is no failure of a run of all.
     assert_eq!(said(&site, &["sync", "--all"]).1, 0);
     let (fault, code) = said(&site, &["sync", "orders"]);

@@ -100,7 +100,7 @@ fn a_live_resource_keeps_what_it_may_serve_stale() {
         assert_eq!(refused.status, 200);
         let status = refused.field("cache-status").unwrap();
         assert!(status.starts_with("tollbridge; fwd=stale; detail="), "{status}");
-        site.get("/v1/orders/8").problem(503, "backend-unavailable");
+        site.get("/v1/orders/8").problem(503, "backend-busy");
         assert_eq!(busy.join().unwrap(), 200);
     });
     // It has no list.

@@ -108,7 +108,7 @@ fn a_late_answer_is_a_504_and_its_place_is_kept_until_it_has_come() {
     assert_eq!(answer.json()["reason"], "timeout");
     // The backend is still at it, so nobody else is let in.
     let refused = site.get("/v1/orders/2");
-    refused.problem(503, "backend-unavailable");
+    refused.problem(503, "backend-busy");
     assert!(refused.field("retry-after").is_some());
     assert_eq!((erp.count(), erp.in_flight()), (1, 1));
     site.until(|| (erp.in_flight() == 0 && site.gate()["interactive_in_flight"] == 0).then_some(()));
@@ -126,7 +126,7 @@ fn a_service_that_never_answers_keeps_its_place_for_as_long_as_was_said() {
     site.get("/v1/orders/1").problem(504, "backend-timeout");
     // Waited for, then given up, then settling: all the time the place is taken.
     site.until(|| (site.gate()["lingering"] == 1).then_some(()));
-    site.get("/v1/orders/2").problem(503, "backend-unavailable");
+    site.get("/v1/orders/2").problem(503, "backend-busy");
     assert!(site.metrics().contains("backend_call_seconds_count{backend=\"erp\",outcome=\"lost\"} 1"));
     assert_eq!(erp.count(), 1);
     site.until(|| (site.get("/v1/orders/2").status == 200).then_some(()));

@@ -81,7 +81,7 @@ fn whoever_leaves_does_not_free_the_place_of_a_call_that_the_service_works_on() 
     let site = LiveSite::new(&erp.url()).gate(gate).start();
     ask_and_leave(&site, "/v1/orders/1", &erp, 1);
     std::thread::sleep(ms(100));
-    site.get("/v1/orders/2").problem(503, "backend-unavailable");
+    site.get("/v1/orders/2").problem(503, "backend-busy");
     assert_eq!((erp.count(), erp.in_flight()), (1, 1));
     site.until(|| (erp.in_flight() == 0).then_some(()));
     // Free as soon as the answer was there, and the connection is used again.
@@ -129,7 +129,7 @@ fn a_caller_says_how_long_it_waits() {
     assert!(began.elapsed() < ms(2400), "{:?}", began.elapsed());
     // In the queue its time counts too.
     let answer = site.get_with("/v1/orders/2", &[("Prefer", "wait=1")]);
-    answer.problem(503, "backend-unavailable");
+    answer.problem(503, "backend-busy");
     // Its neighbours wait as long as the gate has it; the preference is honoured when the answer is in time.
     let answer = site.get_with("/v1/orders/3", &[("Prefer", "wait=20")]);
     assert_eq!((answer.status, answer.field("preference-applied")), (200, Some("wait=20")));

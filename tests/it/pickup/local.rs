@@ -113,7 +113,7 @@ fn what_will_stay_in_the_inbox_is_said_before() {
     fs::set_permissions(site.path("inbox"), fs::Permissions::from_mode(0o500)).unwrap();
     site.write("rejected", b"in the way");
     let (said, code) = as_nobody(&site, &["check"]);
-    assert_eq!(code, 0, "{said}");
+    assert_eq!(code, 1, "{said}");
     assert!(said.contains("inbox: files cannot be moved out of it"), "{said}");
     assert!(said.contains("rejected: files cannot be moved into it"), "{said}");
 }

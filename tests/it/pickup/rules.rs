@@ -84,6 +84,7 @@ fn files_of_no_bytes() {
     site.deliver("items1.csv", b"");
     let (run, code, _) = sync(&site);
     assert_eq!((run["state"].as_str(), &run["unsettled"], code), (Some("idle"), &json!(["items1.csv"]), 0), "{run}");
+    assert_eq!(run["waiting"], json!(["items1.csv is empty as yet"]));
     site.deliver("items1.csv", &items(0..2));
     assert_eq!(staged(&sync(&site).0), 2);
 }
@@ -114,6 +115,7 @@ fn a_file_without_its_trailer_waits_and_then_is_truncated() {
             (Some(0), &json!(["stock1.txt"]), 0),
             "{run}\n{said}"
         );
+        assert_eq!(run["waiting"], json!(["stock1.txt waits for its trailer"]));
     }
     let (files, _) = (site.listing("inbox"), ());
     assert_eq!(files, ["stock1.txt"]);
@@ -136,4 +138,25 @@ fn a_file_without_its_trailer_waits_and_then_is_truncated() {
     assert_eq!(site.listing("rejected"), ["stock2.txt"]);
     let codes: Vec<_> = letters(&site).into_iter().map(|(code, _)| code).collect();
     assert!(codes.contains(&"control.missing_trailer".to_owned()), "{codes:?}");
+}
+
+/// A file that is not taken says what it waits for, to people and to programs.
+#[test]
+fn what_a_file_waits_for_is_said() {
+    let site = local("done_file = \"{name}.done\"\norder = { sequence = '([0-9]+)' }");
+    site.deliver("items1.csv", &items(0..1));
+    site.deliver("items2.csv", &items(1..2));
+    site.deliver("items2.csv.done", b"");
+    let (run, _, _) = sync(&site);
+    assert_eq!(run["unsettled"], json!(["items1.csv", "items2.csv"]));
+    let waiting = [
+        "items1.csv waits for its done file items1.csv.done",
+        "items2.csv waits for items1.csv, which comes before it",
+    ];
+    assert_eq!(run["waiting"], json!(waiting));
+    let said = site.run(&["sync", "items"]).stderr;
+    let said = String::from_utf8(said).unwrap();
+    assert!(waiting.iter().all(|line| said.contains(line)) && !said.contains("still being written"), "{said}");
+    site.deliver("items1.csv.done", b"");
+    assert_eq!(staged(&sync(&site).0), 2);
 }

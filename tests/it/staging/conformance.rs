@@ -1,4 +1,4 @@
-//! What every staging has to do, told against `dyn Staging`. A second engine adds one line at the end.
+//! What every staging has to do, told against `dyn Staging`; `suite` runs it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,6 @@ use tollbridge::staging::{
 };
 
 use super::support::{Reading, at, document, id, reject, spec};
-use super::tables::{a_page_has_so_many_bytes_at_most, what_is_ensured_stays_as_it_is};
 
 fn text(payload: &[u8]) -> &str {
     std::str::from_utf8(payload).unwrap()
@@ -20,7 +19,7 @@ fn letters(state: Option<DeadLetterState>) -> DeadLetterFilter {
     DeadLetterFilter { state, limit: 100, ..DeadLetterFilter::default() }
 }
 
-async fn every_question_about_an_unknown_resource_says_so(staging: Arc<dyn Staging>) {
+pub(super) async fn every_question_about_an_unknown_resource_says_so(staging: Arc<dyn Staging>) {
     let nobody = id("nobody.v1");
     let unknown = |result: Result<(), StagingError>| {
         assert!(matches!(&result, Err(StagingError::UnknownResource(id)) if *id == nobody), "{result:?}");
@@ -41,7 +40,7 @@ async fn every_question_about_an_unknown_resource_says_so(staging: Arc<dyn Stagi
     staging.ping().await.unwrap();
 }
 
-async fn documents_are_new_then_unchanged_then_changed(staging: Arc<dyn Staging>) {
+pub(super) async fn documents_are_new_then_unchanged_then_changed(staging: Arc<dyn Staging>) {
     let before = Timestamp::now();
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     let first = reading.stage(&[("2", r#"{"n":2}"#), ("1", r#"{"n":1}"#)]).await;
@@ -97,7 +96,7 @@ async fn documents_are_new_then_unchanged_then_changed(staging: Arc<dyn Staging>
     assert_eq!(run.balance, Balance { read: 9, staged: 7, unchanged: 2, ..Balance::default() });
 }
 
-async fn resources_do_not_see_each_other(staging: Arc<dyn Staging>) {
+pub(super) async fn resources_do_not_see_each_other(staging: Arc<dyn Staging>) {
     let mut orders = Reading::begin(&staging, "orders.v1").await;
     orders.stage(&[("1", r#"{"of":"orders"}"#)]).await;
     let mut newer = Reading::begin(&staging, "orders.v2").await;
@@ -110,7 +109,7 @@ async fn resources_do_not_see_each_other(staging: Arc<dyn Staging>) {
     assert_eq!(staging.files(Some(&orders.resource), 9).await.unwrap().len(), 1);
 }
 
-async fn a_batch_that_does_not_fit_is_refused_whole(staging: Arc<dyn Staging>) {
+pub(super) async fn a_batch_that_does_not_fit_is_refused_whole(staging: Arc<dyn Staging>) {
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     reading.stage(&[("1", "{}"), ("2", "{}")]).await;
     let other = Reading::begin(&staging, "others.v1").await;
@@ -153,7 +152,7 @@ async fn a_batch_that_does_not_fit_is_refused_whole(staging: Arc<dyn Staging>) {
     assert_eq!(balance, Balance { read: 5, staged: 3, unchanged: 0, dead: 1, skipped: 1 });
 }
 
-async fn a_file_is_known_by_path_size_and_content(staging: Arc<dyn Staging>) {
+pub(super) async fn a_file_is_known_by_path_size_and_content(staging: Arc<dyn Staging>) {
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     let orders = reading.resource.clone();
     let (path, blob) = ("in/ORD1.DAT", reading.blob);
@@ -190,7 +189,7 @@ async fn a_file_is_known_by_path_size_and_content(staging: Arc<dyn Staging>) {
     assert_eq!(staging.files(Some(&orders), 1).await.unwrap().len(), 1);
 }
 
-async fn a_file_has_a_number_that_counts_once_it_is_staged(staging: Arc<dyn Staging>) {
+pub(super) async fn a_file_has_a_number_that_counts_once_it_is_staged(staging: Arc<dyn Staging>) {
     let first = Reading::begin(&staging, "orders.v1").await;
     let orders = first.resource.clone();
     let second = staging.claim_file(&orders, "in/ORD2.DAT", 1000, BlobId([8; 32])).await.unwrap().id;
@@ -215,7 +214,7 @@ async fn a_file_has_a_number_that_counts_once_it_is_staged(staging: Arc<dyn Stag
     assert!(matches!(unknown, Err(StagingError::UnknownFile(_))));
 }
 
-async fn runs_are_closed_by_their_end_or_by_the_next(staging: Arc<dyn Staging>) {
+pub(super) async fn runs_are_closed_by_their_end_or_by_the_next(staging: Arc<dyn Staging>) {
     let mut crashed = Reading::begin(&staging, "orders.v1").await;
     crashed.stage(&[("1", "{}")]).await;
     let orders = crashed.resource.clone();
@@ -252,7 +251,7 @@ async fn runs_are_closed_by_their_end_or_by_the_next(staging: Arc<dyn Staging>) 
     assert_eq!(staging.run(&RunId("nobody".to_owned())).await.unwrap(), None);
 }
 
-async fn a_resource_is_locked_by_one_run(staging: Arc<dyn Staging>) {
+pub(super) async fn a_resource_is_locked_by_one_run(staging: Arc<dyn Staging>) {
     let (orders, stock) = (id("orders.v1"), id("stock.v1"));
     let held = staging.lock_run(&orders).await.unwrap();
     assert!(matches!(staging.lock_run(&orders).await, Err(StagingError::Locked(id)) if id == orders));
@@ -262,7 +261,7 @@ async fn a_resource_is_locked_by_one_run(staging: Arc<dyn Staging>) {
     drop(other);
 }
 
-async fn a_bad_record_is_one_dead_letter(staging: Arc<dyn Staging>) {
+pub(super) async fn a_bad_record_is_one_dead_letter(staging: Arc<dyn Staging>) {
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     let bad = reject(RejectCode::BadSign, 10);
     let committed = reading.commit(vec![document("1", "{}", 0)], vec![bad.clone()], 2).await;
@@ -306,7 +305,7 @@ async fn a_bad_record_is_one_dead_letter(staging: Arc<dyn Staging>) {
     assert_eq!(staging.dead_letter(999).await.unwrap(), None);
 }
 
-async fn dead_letters_are_found_by_each_mark(staging: Arc<dyn Staging>) {
+pub(super) async fn dead_letters_are_found_by_each_mark(staging: Arc<dyn Staging>) {
     let mut orders = Reading::begin(&staging, "orders.v1").await;
     let rejects = vec![reject(RejectCode::BadSign, 0), reject(RejectCode::Blank, 10), reject(RejectCode::Blank, 20)];
     orders.commit(vec![], rejects, 0).await;
@@ -337,7 +336,7 @@ async fn dead_letters_are_found_by_each_mark(staging: Arc<dyn Staging>) {
     assert_eq!(counts, [(RejectCode::BadSign, 1), (RejectCode::Blank, 1)]);
 }
 
-async fn findings_about_one_place_stay_apart(staging: Arc<dyn Staging>) {
+pub(super) async fn findings_about_one_place_stay_apart(staging: Arc<dyn Staging>) {
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     let mut count_differs = reject(RejectCode::ControlTotal, 0);
     count_differs.field = Some("TRL-COUNT".to_owned());
@@ -358,7 +357,7 @@ async fn findings_about_one_place_stay_apart(staging: Arc<dyn Staging>) {
     assert_eq!(staging.dead_letters(&letters(Some(DeadLetterState::Replayed))).await.unwrap().len(), 4);
 }
 
-async fn a_replay_settles_its_letter_and_leaves_the_file_alone(staging: Arc<dyn Staging>) {
+pub(super) async fn a_replay_settles_its_letter_and_leaves_the_file_alone(staging: Arc<dyn Staging>) {
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     reading.commit(vec![], vec![reject(RejectCode::Blank, 0), reject(RejectCode::BadDate, 10)], 0).await;
     let mut last = reading.batch(vec![document("3", "{}", 20)], vec![], 0);
@@ -384,7 +383,7 @@ async fn a_replay_settles_its_letter_and_leaves_the_file_alone(staging: Arc<dyn 
     assert!(staging.document(&reading.resource, "1").await.unwrap().is_some());
 }
 
-async fn api_keys_are_found_by_hash_until_revoked(staging: Arc<dyn Staging>) {
+pub(super) async fn api_keys_are_found_by_hash_until_revoked(staging: Arc<dyn Staging>) {
     let key = |id: &str, byte: u8| NewApiKey {
         id: id.to_owned(),
         name: format!("name of {id}"),
@@ -458,7 +457,7 @@ pub(super) async fn six_orders(staging: &Arc<dyn Staging>) {
     reading.stage(&rows).await;
 }
 
-async fn lists_filter_by_every_operator_and_type(staging: Arc<dyn Staging>) {
+pub(super) async fn lists_filter_by_every_operator_and_type(staging: Arc<dyn Staging>) {
     use Comparison::{Equal, Greater, GreaterOrEqual, In, Less, LessOrEqual, NotEqual, Prefix};
     six_orders(&staging).await;
     let text = |value: &str| Scalar::Text(value.to_owned());
@@ -495,7 +494,7 @@ async fn lists_filter_by_every_operator_and_type(staging: Arc<dyn Staging>) {
     assert_eq!(keys(&staging, both, "").await, "d");
 }
 
-async fn lists_sort_nulls_first_upwards_and_last_downwards(staging: Arc<dyn Staging>) {
+pub(super) async fn lists_sort_nulls_first_upwards_and_last_downwards(staging: Arc<dyn Staging>) {
     six_orders(&staging).await;
     for (sort, expected) in [
         ("", "abcdef"),
@@ -510,7 +509,7 @@ async fn lists_sort_nulls_first_upwards_and_last_downwards(staging: Arc<dyn Stag
     }
 }
 
-async fn a_question_that_does_not_fit_is_refused(staging: Arc<dyn Staging>) {
+pub(super) async fn a_question_that_does_not_fit_is_refused(staging: Arc<dyn Staging>) {
     use Comparison::{Equal, Less, Prefix};
     six_orders(&staging).await;
     let orders = id("orders.v1");
@@ -542,7 +541,7 @@ async fn a_question_that_does_not_fit_is_refused(staging: Arc<dyn Staging>) {
     }
 }
 
-async fn declared_fields_follow_the_mapping(staging: Arc<dyn Staging>) {
+pub(super) async fn declared_fields_follow_the_mapping(staging: Arc<dyn Staging>) {
     let orders = id("orders.v1");
     six_orders(&staging).await;
     let ask = async |path: &str, value: Scalar| {
@@ -562,39 +561,4 @@ async fn declared_fields_follow_the_mapping(staging: Arc<dyn Staging>) {
 
     staging.prepare(&spec(&orders, FIELDS)).await.unwrap();
     assert_eq!(ask("paid", Scalar::Integer(1)).await.unwrap(), 2);
-}
-
-/// The suite for one engine: `$make` answers a fresh, empty staging.
-macro_rules! conformance {
-    ($engine:ident, $make:path: $($case:ident,)+) => {
-        mod $engine {
-            $(#[test]
-            fn $case() {
-                let (staging, _alive) = $make();
-                super::super::support::block_on(super::$case(staging));
-            })+
-        }
-    };
-}
-
-conformance! { sqlite, super::super::support::sqlite:
-    every_question_about_an_unknown_resource_says_so,
-    documents_are_new_then_unchanged_then_changed,
-    resources_do_not_see_each_other,
-    a_batch_that_does_not_fit_is_refused_whole,
-    a_file_is_known_by_path_size_and_content,
-    a_file_has_a_number_that_counts_once_it_is_staged,
-    runs_are_closed_by_their_end_or_by_the_next,
-    a_resource_is_locked_by_one_run,
-    a_bad_record_is_one_dead_letter,
-    dead_letters_are_found_by_each_mark,
-    findings_about_one_place_stay_apart,
-    a_replay_settles_its_letter_and_leaves_the_file_alone,
-    api_keys_are_found_by_hash_until_revoked,
-    lists_filter_by_every_operator_and_type,
-    lists_sort_nulls_first_upwards_and_last_downwards,
-    a_question_that_does_not_fit_is_refused,
-    declared_fields_follow_the_mapping,
-    what_is_ensured_stays_as_it_is,
-    a_page_has_so_many_bytes_at_most,
 }

@@ -73,7 +73,7 @@ fn a_database_of_the_first_version_becomes_todays() {
     });
     // As the first version left it.
     let connection = Connection::open(&path).unwrap();
-    let back = "DROP TABLE live_read; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; PRAGMA user_version = 1;";
+    let back = "DROP TABLE live_read; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; PRAGMA user_version = 1;";
     connection.execute_batch(back).unwrap();
     drop(connection);
     block_on(async {

@@ -4,11 +4,13 @@
 
 mod conformance;
 mod crash;
+mod decisions;
 mod deliveries;
 mod model;
 mod paging;
 mod processes;
 mod reads;
 mod sqlite;
+mod suite;
 mod support;
 mod tables;

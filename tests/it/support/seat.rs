@@ -32,6 +32,8 @@ note = { from = "Note" }
 pub(crate) struct Seat {
     pub(crate) site: Site,
     endpoint: String,
+    /// Other keys of `[backends.erp.soap]`.
+    soap: String,
     /// Other sections of the configuration.
     others: String,
 }
@@ -44,8 +46,16 @@ impl Seat {
 
     /// The same with other sections.
     pub(crate) fn with(erp: &Erp, gate: &str, others: &str) -> Seat {
-        let seat = Seat { site: Site::new(), endpoint: erp.url(), others: others.to_owned() };
+        let seat = Seat { site: Site::new(), endpoint: erp.url(), soap: String::new(), others: others.to_owned() };
         seat.site.write("mappings/orders.v1.toml", MAPPING.replace("\\\n", "").as_bytes());
+        seat.set(gate);
+        seat
+    }
+
+    /// The same with these keys of `[backends.erp.soap]`.
+    pub(crate) fn calling(erp: &Erp, soap: &str, gate: &str) -> Seat {
+        let mut seat = Seat::with(erp, gate, "");
+        soap.clone_into(&mut seat.soap);
         seat.set(gate);
         seat
     }
@@ -53,8 +63,8 @@ impl Seat {
     /// Writes the configuration anew; a running service takes it over at its next SIGHUP.
     pub(crate) fn set(&self, gate: &str) {
         let config = format!(
-            "[backends.erp.soap]\nendpoint = \"{}\"\n[backends.erp.gate]\n{gate}\n[telemetry]\nlog = \"text\"\nlevel = \"warn\"\n{}\n",
-            self.endpoint, self.others
+            "[backends.erp.soap]\nendpoint = \"{}\"\n{}\n[backends.erp.gate]\n{gate}\n[telemetry]\nlog = \"text\"\nlevel = \"warn\"\n{}\n",
+            self.endpoint, self.soap, self.others
         );
         self.site.write("tollbridge.toml", config.as_bytes());
     }

@@ -149,8 +149,7 @@ fn site(files: &[(&str, &str)]) -> (Door, Shared, Arc<Gate>) {
         queue_timeout: Duration::from_secs(1),
         settle: Duration::from_secs(60),
         sync_share: 1.0,
-        breaker: gate::Breaker::default(),
-        retry: gate::Retry::default(),
+        ..gate::Config::default()
     };
     (Door::new(server, pickup), world, Gate::new("test", config, None))
 }

@@ -10,7 +10,8 @@ use std::io::{Read, Seek, SeekFrom};
 use super::super::Compiled;
 use super::super::reader::bounds;
 use super::super::settings::{Framing, Odo};
-use super::{Convention, Framer, Measure, Place, Step};
+use super::{Convention, Framer, Measure, Place, Spanned, Step};
+use crate::decode::LARGE;
 use crate::decode::json::{Blank, JsonOptions};
 use crate::decode::reader::StreamFault;
 use crate::decode::window::Window;
@@ -113,9 +114,23 @@ pub(in crate::decode::cobol) fn detect<R: Read + Seek>(
     let (first, limit) = bounds(input, settings.header_bytes, settings.footer_bytes)?;
     let mut candidates = Vec::new();
     for (name, convention) in conventions(compiled) {
-        candidates.push(attempt(&compiled.framer(convention), compiled, input, (first, limit), name)?);
+        let framer = compiled.framer(convention);
+        if convention.framing != Framing::Spanned {
+            candidates.push(attempt(&framer, compiled, input, (first, limit), name)?);
+            continue;
+        }
+        let mut spanned = Spanned::new(&mut *input, first, limit);
+        let mut candidate = attempt(&framer, compiled, &mut spanned, (0, u64::MAX), name)?;
+        if candidate.consumes && spanned.joined == 0 {
+            candidate.consumes = false;
+            candidate.fault =
+                Some("no record goes on from one block to the next, so they are those of `bdw`".to_owned());
+        }
+        candidates.push(candidate);
     }
-    let size = limit - first;
+    // Of a pipe the size is not known; records of one length find nothing where nothing is.
+    let is_empty = candidates.first().is_some_and(|fixed| fixed.consumes && fixed.records == 0);
+    let size = if is_empty { 0 } else { limit - first };
     let mut explaining = (0..candidates.len()).filter(|&index| candidates[index].explains());
     let chosen = match (explaining.next(), explaining.next()) {
         _ if size == 0 => Some(0),
@@ -144,6 +159,7 @@ fn conventions(compiled: &Compiled) -> Vec<(String, Convention)> {
             all.push((name, Convention { framing: Framing::Blocks, rdw_adjust, bdw_adjust }));
         }
     }
+    all.push(plain(Framing::Spanned));
     if settings.frame_header.is_some() {
         all.push(plain(Framing::Header));
     }
@@ -222,6 +238,10 @@ fn attempt<R: Read + Seek>(
 /// Whether a record's bytes hold what the copybook says: numbers are numbers, and texts have no control characters, which
 /// are what lengths and line ends look like when they are taken for text.
 fn fits(compiled: &Compiled, bytes: &[u8], is_text: bool, json: &mut Vec<u8>) -> bool {
+    // Low values throughout are a record in no framing more than in another.
+    if bytes.iter().all(|byte| *byte == 0) {
+        return false;
+    }
     let options = JsonOptions { blank: Blank::Null, fillers: true, ..JsonOptions::default() };
     json.clear();
     let position = Position { record: 1, offset: 0, length: 0, line: is_text.then_some(1) };
@@ -236,21 +256,39 @@ fn fits(compiled: &Compiled, bytes: &[u8], is_text: bool, json: &mut Vec<u8>) ->
             Err(_) => return false,
         },
     };
-    compiled.write_json(bytes, parts, position, &options, json).is_ok() && !has_controls(json)
+    let mut controls = Controls::default();
+    if bytes.len() > LARGE {
+        let mut sink = |piece: &[u8]| {
+            controls.see(piece);
+            Ok(())
+        };
+        let written = compiled.write_pieces(bytes, parts, position, &options, &mut sink);
+        return written.is_ok() && !controls.seen;
+    }
+    let written = compiled.write_json(bytes, parts, position, &options, json);
+    controls.see(json);
+    written.is_ok() && !controls.seen
 }
 
 /// Control characters in JSON text: those below the blank are escaped, those from U+0080 to U+009F are two bytes.
-fn has_controls(json: &[u8]) -> bool {
-    let mut rest = json.iter().copied().peekable();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'\\' => match rest.next() {
-                Some(b'"' | b'\\') => {}
-                _ => return true,
-            },
-            0xC2 if rest.peek().is_some_and(|next| (0x80..=0x9F).contains(next)) => return true,
-            _ => {}
+#[derive(Default)]
+struct Controls {
+    seen: bool,
+    /// The byte before, where it says what the next one means.
+    before: u8,
+}
+
+impl Controls {
+    fn see(&mut self, json: &[u8]) {
+        for &byte in json {
+            let (seen, before) = match (self.before, byte) {
+                (b'\\', b'"' | b'\\') => (false, 0),
+                (b'\\', _) => (true, 0),
+                (0xC2, 0x80..=0x9F) => (true, 0),
+                _ => (false, byte),
+            };
+            self.seen |= seen;
+            self.before = before;
         }
     }
-    false
 }

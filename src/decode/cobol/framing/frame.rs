@@ -97,7 +97,7 @@ impl Framer {
         let settings = &self.plan.settings;
         settings.record_prefix
             + match self.convention.framing {
-                Framing::RdwBig | Framing::RdwLittle | Framing::Blocks => WORD,
+                Framing::RdwBig | Framing::RdwLittle | Framing::Blocks | Framing::Spanned => WORD,
                 Framing::Header => settings.frame_header.map_or(0, |header| header.bytes),
                 Framing::Fixed | Framing::Line | Framing::LengthField | Framing::Odo | Framing::Auto => 0,
             }
@@ -115,7 +115,7 @@ impl Framer {
         match self.convention.framing {
             Framing::Fixed | Framing::Auto => self.fixed(window, input, at, place),
             Framing::Line => self.line(window, input, at, place),
-            Framing::RdwBig | Framing::RdwLittle => self.described(window, input, at, WORD, place),
+            Framing::RdwBig | Framing::RdwLittle | Framing::Spanned => self.described(window, input, at, WORD, place),
             Framing::Blocks => self.blocked(window, input, at, place),
             Framing::Header => self.headed(window, input, at, place),
             Framing::LengthField => self.by_item(window, input, at, place),

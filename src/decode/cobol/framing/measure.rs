@@ -1,7 +1,7 @@
 //! Lengths that the record itself tells: by an item of the copybook, or by its type and the counters of its tables.
 
 use crate::decode::MAX_RECORD;
-use crate::decode::cobol::gaps::Gaps;
+use crate::decode::cobol::gaps::{Gaps, Unended};
 use crate::decode::cobol::plan::Plan;
 use crate::decode::cobol::settings::{Framing, Settings};
 use crate::decode::copybook::Data;
@@ -68,12 +68,30 @@ impl Measure {
                 return Err(Unmeasurable::new("frame_header", "`frame_header` belongs to framing `header`"));
             }
         }
-        Ok(measure)
+        let framing = settings.framing;
+        let words = matches!(framing, Framing::RdwBig | Framing::RdwLittle | Framing::Blocks | Framing::Auto);
+        let told = matches!(framing, Framing::Header | Framing::LengthField | Framing::Auto);
+        let idle = [
+            ("rdw_adjust", settings.rdw_adjust.is_some() && !words, "`rdw-be`, `rdw-le` and `bdw`"),
+            (
+                "bdw_adjust",
+                settings.bdw_adjust.is_some() && !matches!(framing, Framing::Blocks | Framing::Auto),
+                "`bdw`",
+            ),
+            ("length_adjust", settings.length_adjust != 0 && !told, "`header` and `length-field`"),
+        ];
+        match idle.into_iter().find(|(_, is_idle, _)| *is_idle) {
+            Some((key, _, framings)) => Err(Unmeasurable::new(
+                key,
+                format!("`{key}` belongs to framing {framings}, and the framing is `{}`", framing.word()),
+            )),
+            None => Ok(measure),
+        }
     }
 
     /// Whether framing `odo` is a choice at all: some record has a table of varying length, or there are several.
     pub(super) fn varies(plan: &Plan) -> bool {
-        plan.records.len() > 1 || plan.records.iter().any(|&record| plan.varies[record])
+        plan.records.len() > 1 || plan.records.iter().any(|&record| plan.ends_early(record))
     }
 
     /// Whether framing `length-field` is a choice.
@@ -109,9 +127,13 @@ impl Measure {
 
     /// The length of a record of this type, by its counters.
     pub(super) fn by_counters(plan: &Plan, record: usize, bytes: &[u8]) -> Result<usize, Unmeasured> {
-        let length = Gaps::length(plan, bytes, record).map_err(|(table, fault)| match fault.code {
+        let length = Gaps::length(plan, bytes, record).map_err(|Unended { item, fault }| match fault.code {
             RejectCode::RecordTooShort => Unmeasured::TooShort,
-            _ => Unmeasured::Bad(format!("{} in the counter of {}", fault.found, plan.path(table))),
+            RejectCode::UnknownValue => Unmeasured::Bad(format!("{} in {}", fault.found, plan.path(item))),
+            _ if plan.items[item].occurs.is_none() => {
+                Unmeasured::Bad(format!("{} in what tells whether it is {}", fault.found, plan.path(item)))
+            }
+            _ => Unmeasured::Bad(format!("{} in the counter of {}", fault.found, plan.path(item))),
         })?;
         if length == 0 { Err(Unmeasured::Bad("a record without any bytes".to_owned())) } else { Ok(length) }
     }

@@ -10,6 +10,9 @@ mod auto;
 mod frame;
 mod header;
 mod measure;
+mod spanned;
+#[cfg(test)]
+mod spanned_tests;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -20,6 +23,7 @@ pub(super) use frame::{Bad, Frame, Framer, Place, Step, by_counters};
 pub(in crate::decode) use header::FRAME_HEADER;
 pub use header::{FrameHeader, LengthCounts, LengthType};
 pub(super) use measure::Measure;
+pub(super) use spanned::{Spanned, Stream};
 pub(super) use words::{Convention, first_word};
 
 /// Bytes of a record or block descriptor word.

@@ -22,7 +22,7 @@ fn framed(copybook: &str, change: impl FnOnce(&mut Settings)) -> Decoder {
     compile(copybook, settings(change))
 }
 
-fn faults_of(copybook: &str, change: impl FnOnce(&mut Settings)) -> Vec<String> {
+pub(super) fn faults_of(copybook: &str, change: impl FnOnce(&mut Settings)) -> Vec<String> {
     let source = SourceText::new(std::path::Path::new("t.cpy"), copybook.to_owned());
     let faults = Faults::new();
     let compiled = Format::Cobol(settings(change)).compile(&|_| Some(std::sync::Arc::clone(&source)), &faults);

@@ -7,6 +7,7 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use super::WORD;
+use crate::decode::MAX_RECORD;
 use crate::decode::cobol::settings::{Framing, Settings};
 use crate::decode::reader::StreamFault;
 use crate::decode::window::Window;
@@ -87,6 +88,9 @@ impl Convention {
 fn record_length(word: [u8; WORD], framing: Framing, adjust: i64) -> Option<usize> {
     let [a, b, c, d] = word;
     let (length, spare) = match framing {
+        Framing::Spanned => {
+            return usize::try_from(u32::from_be_bytes(word)).ok().filter(|length| (1..=MAX_RECORD).contains(length));
+        }
         Framing::RdwLittle => (u16::from_le_bytes([c, d]), [a, b]),
         _ => (u16::from_be_bytes([a, b]), [c, d]),
     };

@@ -3,9 +3,12 @@
 //! Every function answers with the exact number or with what is wrong at which byte. Nothing is repaired: a nibble that
 //! is no digit, a sign that is none, a value that its picture cannot hold are faults.
 
+mod decimal_float;
 #[cfg(test)]
 mod tests;
 pub(super) mod write;
+
+pub(super) use decimal_float::{DecimalFloat, decimal_float, write_decimal_float};
 
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat};

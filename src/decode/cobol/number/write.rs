@@ -27,19 +27,7 @@ pub(in crate::decode::cobol) enum Unfit {
 
 /// Reads a number as JSON writes it, in units of ten to the power of `-scale`. No float is involved.
 pub(in crate::decode::cobol) fn units(text: &str, scale: i8) -> Result<Units, Unfit> {
-    let (negative, unsigned) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| Unfit::NotANumber)?),
-        None => (unsigned, 0),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.len() + fraction.len() == 0 || !is_digits(whole) || !is_digits(fraction) || mantissa.len() > 4096 {
-        return Err(Unfit::NotANumber);
-    }
+    let Parts { negative, whole, fraction, exponent } = Parts::of(text)?;
     let digits: Vec<u8> = whole.bytes().chain(fraction.bytes()).skip_while(|digit| *digit == b'0').collect();
     if digits.is_empty() {
         return Ok(Units { negative: false, magnitude: 0 });
@@ -62,6 +50,33 @@ pub(in crate::decode::cobol) fn units(text: &str, scale: i8) -> Result<Units, Un
     }
     let magnitude = kept.iter().fold(0u128, |number, digit| number * 10 + u128::from(digit - b'0')) * POWERS[zeros];
     Ok(Units { negative, magnitude })
+}
+
+/// A number as JSON writes it: its sign, the digits before and behind its point, and its exponent.
+pub(super) struct Parts<'a> {
+    pub(super) negative: bool,
+    pub(super) whole: &'a str,
+    pub(super) fraction: &'a str,
+    pub(super) exponent: i32,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(text: &'a str) -> Result<Parts<'a>, Unfit> {
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| Unfit::NotANumber)?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.len() + fraction.len() == 0 || !is_digits(whole) || !is_digits(fraction) || mantissa.len() > 4096 {
+            return Err(Unfit::NotANumber);
+        }
+        Ok(Parts { negative, whole, fraction, exponent })
+    }
 }
 
 impl Units {

@@ -59,6 +59,8 @@ pub(in crate::decode::cobol) struct Gatherer {
     open: Vec<(u16, Option<u32>)>,
     /// The next free number for a scope.
     scope: u32,
+    /// Records that filters have left out.
+    pub(in crate::decode::cobol) left_out: u64,
     /// Whether this is more than a document may be.
     full: Option<Wrong>,
 }
@@ -87,6 +89,7 @@ impl Gatherer {
         }
         let mut broken = too_long(framer, segments, kind, bytes);
         let passes = !segments.has_filters() || segments.passes(plan, kind, bytes);
+        self.left_out += u64::from(!passes);
         self.parts.clear();
         self.open.clear();
         (self.scope, self.full) = (0, None);
@@ -166,6 +169,7 @@ impl Gatherer {
             }
             let parent = self.open.get(depth).and_then(|(_, part)| *part);
             let stays = parent.is_some() && (!segments.has_filters() || segments.passes(&framer.plan, kind, bytes));
+            self.left_out += u64::from(!stays);
             self.close(depth + 1);
             let index = stays.then(|| self.add(segments, kind, parent, from - span.start, frame.length)).flatten();
             self.open.push((kind, index));
@@ -312,9 +316,8 @@ fn too_long(framer: &Framer, segments: &Segments, kind: u16, bytes: &[u8]) -> Op
     }
     let (plan, kind_of) = (&framer.plan, &segments.kinds[usize::from(kind)]);
     let longest = kind_of.length;
-    // A table that cannot be counted is the fault of its field.
-    let length = match plan.settings.moves_items() && plan.varies[kind_of.record] {
-        true => Gaps::length(plan, bytes, kind_of.record).unwrap_or(longest),
+    let length = match plan.settings.moves_items() && plan.ends_early(kind_of.record) {
+        true => Gaps::due_length(plan, bytes, kind_of.record),
         false => longest,
     };
     if bytes.len() <= length {

@@ -89,7 +89,8 @@ impl Writer<'_> {
         let below = below(segments, of, which);
         let mut beside: Vec<&str> = below.iter().map(|(_, name)| name.as_str()).collect();
         beside.extend(ADDED);
-        let bytes = self.record.write(layout, which, value, &beside)?;
+        let written = self.record.write(layout, which, value, &beside)?;
+        let bytes = self.cut(written);
         match segments.route(self.record.plan, &bytes) {
             Ok(found) if found == kind => {}
             Ok(found) => {

@@ -45,7 +45,7 @@ impl Document<'_> {
             bytes
         };
         let which = usize::from(self.options.fillers);
-        let start = cursor.len();
+        let start = cursor.open_object();
         let position =
             Position { offset: self.position.offset + u64::from(part.offset), length: part.length, ..self.position };
         let gaps = Gaps::of(self.plan, bytes, &[kind.record]);

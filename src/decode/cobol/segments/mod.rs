@@ -10,6 +10,7 @@ mod json;
 mod resolve;
 mod router;
 mod settings;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,10 @@ pub(super) use resolve::SEGMENT_SLOT;
 pub(super) use router::Unroutable;
 pub(in crate::decode) use settings::{CHILDREN, FIELD, FILTER, KEYS, MAP, UNKNOWN, read_filter};
 pub use settings::{SegmentSettings, Unknown};
+pub(super) use split::split;
+
+/// How deep records may lie in one another: what is written is read again, which has a bound too.
+const MAX_DEPTH: usize = 64;
 
 /// No kind: an item that all kinds share.
 pub(super) const ANY: u16 = u16::MAX;
@@ -100,6 +105,9 @@ impl Segments {
         if let Some(kind) = (0..kinds.len()).find(|&kind| is_circular(&kinds, kind)) {
             let message = format!("`{}` is below itself in `segment_children`", kinds[kind].name);
             faults.push(place(&CHILDREN).fault(message));
+        }
+        if kinds.iter().any(|kind| depth(&kinds, kind) > MAX_DEPTH) {
+            faults.push(place(&CHILDREN).fault(format!("records lie more than {MAX_DEPTH} deep in one another")));
         }
         let router = match Router::compile(plan, &settings.field, &map) {
             Ok(router) => Some(router),
@@ -267,6 +275,13 @@ fn hang(plan: &Plan, kinds: &mut [Kind], parent: &str, child: &str, faults: &Fau
     kinds[parent].children.push(child as u16);
 }
 
+/// How many records lie around one of a kind.
+fn depth(kinds: &[Kind], kind: &Kind) -> usize {
+    let above = |kind: &&Kind| kind.parent.and_then(|parent| kinds.get(usize::from(parent)));
+    // One that is below itself is told apart from this.
+    std::iter::successors(Some(kind), above).take(kinds.len()).count() - 1
+}
+
 fn is_circular(kinds: &[Kind], kind: usize) -> bool {
     let mut at = kinds[kind].parent;
     for _ in 0..kinds.len() {
@@ -285,7 +300,7 @@ fn name_members(kinds: &mut [Kind], parent: usize) {
         let mut names = kinds[parent].json[fillers].names().clone();
         for child in kinds[parent].children.clone() {
             let child = &mut kinds[usize::from(child)];
-            let name = super::steps::unique(child.name.clone(), &mut names);
+            let name = names.unique(child.name.clone());
             child.member[fillers] = Name::new(&name);
         }
     }

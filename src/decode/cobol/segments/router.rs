@@ -56,7 +56,9 @@ impl Router {
                 item.unwrap_or_default(),
                 map.iter().map(|(id, kind)| (id.trim().to_owned(), *kind)).collect(),
             ),
-            Data::Float | Data::Double => return Err(format!("`{field}` is floating point and tells no types apart")),
+            Data::Float | Data::Double | Data::Ieee { .. } => {
+                return Err(format!("`{field}` is floating point and tells no types apart"));
+            }
             _ => {
                 let number = |(id, kind): &(String, u16)| match Decimal::parse(id, b'.', None) {
                     Ok(number) => Ok((number, *kind)),

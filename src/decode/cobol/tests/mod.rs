@@ -1,6 +1,8 @@
 //! Records of all framings, as JSON and as fields; what is wrong with wrong ones; and that nothing panics.
 
+mod alternatives;
 mod hints;
+mod large;
 mod round_trip;
 mod tables;
 mod together;

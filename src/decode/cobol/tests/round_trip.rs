@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::{compile, ebcdic, order, read, settings};
-use crate::decode::cobol::{Compiler, CounterMap, Framing, Odo, Settings, View};
+use crate::decode::cobol::{Compiler, CounterMap, Framing, Odo, Overpunch, Settings, View};
 use crate::decode::{CodePage, Decoder, Json};
 
 /// Writes the records; the fault where one of them cannot be written.
@@ -72,7 +72,8 @@ fn tables_of_varying_length_are_written_as_long_as_they_are() {
         compile(
             copybook,
             settings(|s| {
-                (s.odo, s.framing, s.rdw_adjust) = (Some(odo), framing, Some(0));
+                (s.odo, s.framing) = (Some(odo), framing);
+                s.rdw_adjust = (framing == Framing::RdwBig).then_some(0);
                 s.reading.odo_map = vec![CounterMap::parse("F:N=0,Y=1").unwrap()];
             }),
         )
@@ -290,8 +291,9 @@ proptest! {
             s.encoding = CodePage::find(page).unwrap();
             s.odo = Some(if odo { Odo::Variable } else { Odo::Fixed });
             s.framing = if rdw { Framing::RdwBig } else { Framing::Fixed };
-            s.rdw_adjust = Some(-4);
+            s.rdw_adjust = rdw.then_some(-4);
             s.reading.compiler = compiler;
+            s.reading.overpunch = (compiler == Compiler::Ibm).then_some(Overpunch::Translated);
         }));
         let records = [record.clone(), record];
         let written = match write(&decoder, &records) {

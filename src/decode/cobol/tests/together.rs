@@ -81,7 +81,8 @@ fn every_record_of_a_document_has_gaps_of_its_own() {
         compile(
             VARYING,
             settings(|s| {
-                (s.framing, s.odo, s.rdw_adjust) = (framing, Some(Odo::Variable), Some(0));
+                (s.framing, s.odo) = (framing, Some(Odo::Variable));
+                s.rdw_adjust = (framing == Framing::RdwBig).then_some(0);
                 s.segments = types("T", "T=TOP S=SUB", "TOP=SUB");
             }),
         )

@@ -137,7 +137,7 @@ fn lines_of_the_listing_and_directives() {
     );
     check("      $SET SOURCEFORMAT\"FREE\"\n01 R.\n05 A PIC X.", "01 R 0+1\n05 A 0+1 X");
     check_faults(
-        "01 R. 05 A PIC X.\n>>IF X DEFINED\n05 B PIC X.\n>>END-IF",
+        "01 R. 05 A PIC X.\n>>EVALUATE TRUE\n05 B PIC X.\n>>END-EVALUATE",
         &["is not carried out", "is not carried out"],
     );
 }

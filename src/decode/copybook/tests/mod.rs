@@ -1,5 +1,6 @@
 //! Copybooks as they are found, with the layout they must give; and what is wrong with wrong ones.
 
+mod constants;
 mod copying;
 mod storage;
 
@@ -278,7 +279,7 @@ fn all_faults_at_their_lines() {
             "t.cpy:7: there is no counter `NOBODY`",
             "t.cpy:8: `51` is no level number",
             "t.cpy:9: `H` is binary and has more than 18 digits",
-            "t.cpy:10: USAGE FLOAT-DECIMAL-34 is not supported",
+            "t.cpy:10: USAGE FLOAT-DECIMAL-34 is not known to this dialect",
             "t.cpy:12: an entry begins before the last one ended",
             "t.cpy:13: there is no text `OTHER` to copy",
             "t.cpy:14: `:TAG:-L` has a tag",

@@ -228,3 +228,22 @@ proptest! {
         prop_assert_eq!(encoded(&decoder, &back).unwrap(), data);
     }
 }
+
+#[test]
+fn files_of_hosts_are_written() {
+    let check = |line_end: LineEnd, expected: &[u8]| {
+        let encoding = Charset::find("cp500").unwrap();
+        let decoder = compile(Settings { encoding, line_end, ..Settings::default() });
+        let record = r#"{"A":"1","B":"x!"}"#.to_owned();
+        let bytes = crate::decode::testing::encode(&decoder, std::slice::from_ref(&record)).unwrap();
+        assert_eq!(bytes, expected);
+        assert_eq!(crate::decode::testing::read(&decoder, &bytes), [record]);
+        for (text, told) in [("\u{20ac}", "U+20AC"), ("\u{85}", "U+0085")] {
+            let fault = crate::decode::testing::encode(&decoder, &[format!(r#"{{"A":"{text}","B":""}}"#)]).unwrap_err();
+            assert_eq!(fault.to_string(), format!("/A: expected text in cp500, found {told}"));
+        }
+    };
+    check(LineEnd::Any, b"\xC1\x6B\xC2\x15\xF1\x6B\xA7\x4F\x15");
+    check(LineEnd::Lf, b"\xC1\x6B\xC2\x25\xF1\x6B\xA7\x4F\x25");
+    check(LineEnd::CrLf, b"\xC1\x6B\xC2\x0D\x25\xF1\x6B\xA7\x4F\x0D\x25");
+}

@@ -123,8 +123,11 @@ fn what_stands_around_the_table() {
     let in_utf16 = Settings { encoding: Charset::find("utf-16le").unwrap(), ..settings() };
     reads(in_utf16, &utf16(&around.replace('\n', "\r\n")), [4, 5]);
     // More of either than there are lines.
-    check(Settings { footer_lines: 9, ..without_header() }, b"a,b\nc,d\n", &[]);
-    check(Settings { preamble_lines: 9, ..without_header() }, b"a,b\nc,d\n", &[]);
+    let lost = ["lost: line 1: the file has 2 lines: too few for 9 at its end that are no records"];
+    check(Settings { footer_lines: 9, ..without_header() }, b"a,b\nc,d\n", &lost);
+    check(Settings { footer_lines: 2, ..without_header() }, b"a,b\nc,d\n", &[]);
+    let lost = ["lost: line 3: the file is too short for 9 lines before its header"];
+    check(Settings { preamble_lines: 9, ..without_header() }, b"a,b\nc,d\n", &lost);
     let endless = [vec![b'x'; 3 << 20], b"\r\na,b\n1,2".to_vec()].concat();
     check(Settings { preamble_lines: 1, ..Settings::default() }, &endless, &[r#"3 {"a":"1","b":"2"}"#]);
 }
@@ -445,4 +448,74 @@ proptest! {
             }
         }
     }
+}
+
+/// The bytes are those of Python's codecs: `"NO;NAME\u0085..".encode("cp037")`, with NL, LF or CR and LF as line ends.
+#[test]
+fn files_of_hosts() {
+    let page = |name: &str| Settings {
+        encoding: Charset::find(name).unwrap(),
+        delimiter: ";".to_owned(),
+        ..Settings::default()
+    };
+    // NO;NAME / 1;"Müller; ""S""" / 2;two<line>lines in quotes / 3;
+    let lines: [&[u8]; 5] = [
+        b"\xD5\xD6\x5E\xD5\xC1\xD4\xC5",
+        b"\xF1\x5E\x7F\xD4\xDC\x93\x93\x85\x99\x5E\x40\x7F\x7F\xE2\x7F\x7F\x7F",
+        b"\xF2\x5E\x7F\xA3\xA6\x96",
+        b"\x93\x89\x95\x85\xA2\x7F",
+        b"\xF3\x5E",
+    ];
+    let expected =
+        [r#"2 {"NO":"1","NAME":"Müller; \"S\""}"#, r#"3 {"NO":"2","NAME":"two|lines"}"#, r#"5 {"NO":"3","NAME":""}"#];
+    for (end, shown) in [(b"\x15".as_slice(), "\\n"), (b"\x25", "\\n"), (b"\x0D\x25", "\\r\\n")] {
+        let data = lines.join(end);
+        let expected = expected.map(|line| line.replace('|', shown));
+        let decoder = compile(page("cp037"));
+        assert_eq!(read_from(&decoder, &data, Resume::default()), expected);
+        // Resuming at every record, footers, and a preamble.
+        let mut reader = decoder.reader(Cursor::new(&data), Resume::default()).unwrap();
+        for done in 0..=expected.len() {
+            assert_eq!(read_from(&decoder, &data, reader.resume_point()), expected[done..]);
+            reader.next().unwrap();
+        }
+        let around = [b"\xC1".as_slice(), end, &data, end, b"\xE3\x5E\xF3"].concat();
+        let shifted: Vec<_> = expected
+            .iter()
+            .map(|line| {
+                let (number, rest) = line.split_once(' ').unwrap();
+                format!("{} {rest}", number.parse::<u32>().unwrap() + 1)
+            })
+            .collect();
+        let framed = Settings { preamble_lines: 1, footer_lines: 1, ..page("cp037") };
+        assert_eq!(read_from(&compile(framed), &around, Resume::default()), shifted);
+    }
+    // A byte that the page does not have, and where it is.
+    let hebrew = compile(Settings { delimiter: ",".to_owned(), ..page("cp424") });
+    assert_eq!(
+        read_from(&hebrew, b"\xC1\x6B\xC2\x15\xC1\x6B\xC1\x70\x15\xC3\x6B\xC3\x15", Resume::default()),
+        [
+            "encoding.unmappable: record 1 at byte 4 (line 2): field B: expected text in cp424, found byte 70 after 1 bytes of the text",
+            r#"3 {"A":"C","B":"C"}"#,
+        ]
+    );
+    // Rows of German pages have their braces and marks elsewhere: 0x43 is `{` in cp273.
+    let german = compile(Settings { delimiter: "|".to_owned(), ..page("cp273") });
+    assert_eq!(read_from(&german, b"\xC1\xBB\xC2\x15\x43\xBB\xC0\x15", Resume::default()), [r#"2 {"A":"{","B":"ä"}"#]);
+}
+
+#[test]
+fn files_that_are_shorter_than_is_said() {
+    let lost = |settings: Settings, data: &[u8]| read_from(&compile(settings), data, Resume::default()).remove(0);
+    let with = |preamble_lines, footer_lines| Settings { preamble_lines, footer_lines, ..Settings::default() };
+    assert_eq!(
+        lost(with(0, 2), b"a\n1\n"),
+        "lost: line 1: the file has no more than 2 lines at its end that are no records: a header with the names of the columns is due before them"
+    );
+    assert_eq!(lost(with(3, 0), b"a\n1\n"), "lost: line 3: the file is too short for 3 lines before its header");
+    assert_eq!(
+        lost(with(2, 1), b"a\n1\n"),
+        "lost: line 2: the file is too short for 2 lines before its header and 1 lines at its end"
+    );
+    assert_eq!(lost(with(0, 1), b"a\n1\nend"), r#"2 {"a":"1"}"#);
 }

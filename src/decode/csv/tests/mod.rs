@@ -240,7 +240,12 @@ fn faults_of_the_mapping() {
         ]
     );
     assert_eq!(read("files = \"x\"\ncolumns = [\"a\", \"b\", \"a\"]"), ["`columns` names `a` twice"]);
-    assert_eq!(read("files = \"x\"\nencoding = \"cp037\"").len(), 1);
+    assert_eq!(read("files = \"x\"\nencoding = \"cp037\""), [""; 0]);
+    assert_eq!(
+        read("files = \"x\"\nencoding = \"cp930\""),
+        ["a CSV file cannot be in cp930: of EBCDIC it may have the pages of one byte a character"]
+    );
+    assert_eq!(read("files = \"x\"\nencoding = \"cp037\"\ndelimiter = \"\u{142}\""), ["cp037 has no `\u{142}`"]);
     assert_eq!(read("files = \"x\"\ndelimiter = \";\"\nquote = \";\""), ["`quote` and `delimiter` must differ"]);
     let faults = [
         ("escape = \",\"", "`escape` and `delimiter` must differ"),

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::super::path::{self, Pattern, Target};
 use super::super::segment::is_id;
 use super::super::syntax::Standard;
-use super::{Element, Holds, Kind, Schema, Segment, Simple, Use, What};
+use super::{Element, Holds, Kind, Schema, Segment, Simple, Use, What, json_key};
 use crate::diagnostic::{Faults, Key, Presence, Section, SourceText, Table, nearest, parse};
 
 /// How deep loops may lie in one another.
@@ -211,7 +211,8 @@ impl Reading<'_> {
         if name.is_none() && (table.has("required") || table.has("components")) {
             table.fail(table.node().fault("an element that may be there needs a `name`"));
         }
-        Some(Element { name, required: required?, repeat: usize::try_from(repeat?).ok()?, holds })
+        let key = json_key(name.as_deref().unwrap_or_default(), "");
+        Some(Element { name, key, required: required?, repeat: usize::try_from(repeat?).ok()?, holds })
     }
 
     fn simple(&self, table: &Table<'_>) -> Option<Simple> {
@@ -258,7 +259,8 @@ impl Reading<'_> {
             let index = self.uses.len();
             let (min, max) = (min as usize, max as usize);
             // The place of the use is taken before that of what is within it.
-            self.uses.push(Use { name, min, max, what: What::Loop(Vec::new()) });
+            let key = json_key(&name, if max > 1 { "[" } else { "" });
+            self.uses.push(Use { name, key, min, max, what: What::Loop(Vec::new()) });
             let made = if what == "segment" { self.segment_use(&place) } else { self.loop_use(&place, depth) };
             if let (Some(made), Some(place)) = (made, self.uses.get_mut(index)) {
                 place.what = made;

@@ -22,6 +22,7 @@ pub(super) use tree::{Tree, build};
 
 use super::path::Pattern;
 use super::syntax::Standard;
+use crate::decode::json::write_string;
 
 /// A schema, compiled.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(super) struct Schema {
 #[derive(Debug)]
 pub(super) struct Use {
     pub(super) name: String,
+    /// The name as JSON has it, with what stands around it: `,"name":`, and where it repeats `,"name":[`.
+    pub(super) key: Box<[u8]>,
     pub(super) min: usize,
     pub(super) max: usize,
     pub(super) what: What,
@@ -67,6 +70,8 @@ pub(super) struct Segment {
 pub(super) struct Element {
     /// `None`: it must be empty.
     pub(super) name: Option<String>,
+    /// The name as JSON has it, with what stands around it: `,"name":`.
+    pub(super) key: Box<[u8]>,
     pub(super) required: bool,
     /// How often it may be there.
     pub(super) repeat: usize,
@@ -108,6 +113,15 @@ pub(super) enum Kind {
     Date,
     /// A time of four, six, seven or eight digits: TM.
     Time,
+}
+
+/// A name as JSON has it before a value.
+fn json_key(name: &str, opens: &str) -> Box<[u8]> {
+    let mut key = vec![b','];
+    write_string(name, &mut key);
+    key.push(b':');
+    key.extend_from_slice(opens.as_bytes());
+    key.into_boxed_slice()
 }
 
 impl Schema {

@@ -48,9 +48,12 @@ struct Building<'a> {
     full: Option<usize>,
 }
 
-/// Puts the segments behind the header into their places, and checks every element.
-pub(in crate::decode::edi) fn build(schema: &Schema, message: &Message) -> Result<Tree, Misfit> {
-    let mut building = Building { schema, message, instances: Vec::new(), at: 1, full: None };
+/// Puts the segments behind the header into their places, and checks every element. `before` is a tree whose memory is
+/// not needed any more.
+pub(in crate::decode::edi) fn build(schema: &Schema, message: &Message, before: Tree) -> Result<Tree, Misfit> {
+    let Tree { mut instances } = before;
+    instances.clear();
+    let mut building = Building { schema, message, instances, at: 1, full: None };
     building.instances.push(Instance { place: 0, segment: 0, end: 0 });
     building.content(&schema.content, None)?;
     building.close(0);

@@ -112,6 +112,9 @@ fn check_simple(
     if data.bytes.is_empty() {
         return Ok(());
     }
+    if message.is_ascii(data) && is_good(data.bytes, simple) {
+        return Ok(());
+    }
     let release = message.syntax().and_then(|syntax| syntax.separators.release);
     if data.bytes.contains(&component) && pieces(data.bytes, component, release).nth(1).is_some() {
         let found = message.shown(data.bytes);
@@ -120,6 +123,39 @@ fn check_simple(
     match read(message, data, simple) {
         Ok(_) => Ok(()),
         Err(fault) => Err(Bad { fault, element: Some(number()), span: Some(data.span()) }),
+    }
+}
+
+/// True when [`read`] has a value for printable ASCII without separators; what it says no to is for that to judge.
+fn is_good(bytes: &[u8], simple: &Simple) -> bool {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let length = match simple.kind {
+        Kind::Implied(0) if digits.iter().all(u8::is_ascii_digit) => digits.len(),
+        // At most one mark, and digits beside it.
+        Kind::Real => {
+            let count = digits.iter().filter(|byte| byte.is_ascii_digit()).count();
+            let marks = digits.iter().filter(|byte| matches!(byte, b'.' | b',')).count();
+            if count + marks != digits.len() || marks > 1 {
+                return false;
+            }
+            count
+        }
+        Kind::Implied(_) => return false,
+        _ => bytes.len(),
+    };
+    let is_number = matches!(simple.kind, Kind::Implied(_) | Kind::Real);
+    if !(simple.min..=simple.max).contains(&length) || (is_number && !(1..=38).contains(&length)) {
+        return false;
+    }
+    if !simple.values.is_empty() && !simple.values.iter().any(|value| value.as_bytes() == bytes) {
+        return false;
+    }
+    let text = || std::str::from_utf8(bytes).unwrap_or_default();
+    match simple.kind {
+        Kind::Text | Kind::Implied(_) | Kind::Real => true,
+        Kind::Letters => bytes.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b' '),
+        Kind::Date => is_date(text()),
+        Kind::Time => is_time(text()),
     }
 }
 
@@ -205,7 +241,29 @@ fn is_time(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_date, is_time};
+    use proptest::prelude::*;
+
+    use super::super::{Kind, Simple};
+    use super::{is_date, is_good, is_time, read};
+    use crate::decode::CodePage;
+    use crate::decode::edi::message::{Data, Message};
+    use crate::decode::edi::syntax::{Separators, Standard};
+
+    proptest! {
+        /// What is found good at a glance is good when it is looked at closely.
+        #[test]
+        fn a_glance_and_a_look_agree(text in "-?[0-9]{0,40}|-?[0-9]{0,3}[.,]?[0-9]{0,3}|[0-9 a-z.,+-]{1,9}", kind in 0usize..7, min in 0usize..4, max in 3usize..45) {
+            let kind = [Kind::Text, Kind::Letters, Kind::Implied(0), Kind::Implied(2), Kind::Real, Kind::Date, Kind::Time][kind];
+            let values = if text.len() == 3 { vec![text.replace('1', "2")] } else { Vec::new() };
+            let simple = Simple { kind, min, max, values, written: "X".to_owned() };
+            let separators = Separators { element: b'*', component: b':', repetition: None, release: None, segment: b'~' };
+            let message = Message::of(Standard::X12, separators, &CodePage::utf8(), b"");
+            if is_good(text.as_bytes(), &simple) {
+                let value = read(&message, Data { bytes: text.as_bytes(), offset: 0 }, &simple);
+                prop_assert!(value.is_ok(), "{:?}", value);
+            }
+        }
+    }
 
     #[test]
     fn dates_and_times_of_the_calendar() {

@@ -291,6 +291,14 @@ fn groups_and_counts_of_edifact() {
     assert!(outline(&plain.replace("UNZ+2", "UNZ+1"))[2].contains("expected 2, the number of groups or messages"));
     // References are texts here.
     assert!(outline(&plain.replace("UNZ+2+7", "UNZ+2+07"))[2].contains("field UNZ.02"));
+    // However a number is released and padded, it is the same text.
+    let released = plain.replace("1002+7'", "1002+R?+7'");
+    assert!(
+        outline(&released.replace("UNZ+2+7", "UNZ+2+R7"))[2].contains("the control number `R+7` of UNB, found `R7`")
+    );
+    for same in ["?R?+?7", "R?+7 "] {
+        assert_eq!(outline(&released.replace("UNZ+2+7", &format!("UNZ+2+{same}"))).len(), 2, "{same}");
+    }
     // No message: an interchange all the same.
     assert_eq!(outline("UNB+UNOA:2+A+B+261031:1002+7'UNZ+0+7'"), Vec::<String>::new());
 }

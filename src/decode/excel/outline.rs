@@ -1,0 +1,106 @@
+//! What the sheets of a workbook look like: where their cells lie, in which row names seem to stand, and what is below.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+
+use super::reader::shown;
+use super::settings::{Settings, Sheet, letters};
+use super::workbook::{Cell, Content, load, place};
+use crate::decode::reader::StreamFault;
+
+/// The most sheets that are looked at, and the most rows of each that are shown.
+const MOST_SHEETS: usize = 20;
+const MOST_ROWS: usize = 1000;
+
+/// One sheet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Its name.
+    pub name: String,
+    /// From its first cell to its last, like `A1:H12`; `None` for a sheet without cells.
+    pub area: Option<String>,
+    /// Rows that have a cell.
+    pub rows: usize,
+    /// The row that seems to have the names of the columns, from 1.
+    pub header_row: Option<u32>,
+    /// From that row to the last column, like `A3:H`.
+    pub range: Option<String>,
+    /// The columns below it, each with its name and the cells of its first rows.
+    pub columns: Vec<(String, Vec<String>)>,
+}
+
+/// Looks at the sheets of a workbook, which is refused as it is refused for reading.
+pub fn outline<R: Read + Seek>(mut input: R) -> Result<Vec<Outline>, StreamFault> {
+    let mut found = Vec::new();
+    for number in 1..=MOST_SHEETS {
+        let settings = Settings { sheet: Sheet::At(number), ..Settings::default() };
+        match load(&mut input, &settings) {
+            Ok(cells) => found.push(of(cells.sheet, &cells.cells)),
+            // Behind the last sheet there is none.
+            Err(fault) if found.is_empty() => return Err(fault),
+            Err(_) => break,
+        }
+    }
+    Ok(found)
+}
+
+fn of(name: String, cells: &[Cell]) -> Outline {
+    let mut rows: BTreeMap<u32, Vec<&Cell>> = BTreeMap::new();
+    for cell in cells {
+        rows.entry(cell.row).or_default().push(cell);
+    }
+    let columns = cells.iter().map(|cell| cell.column);
+    let (first, last) = (columns.clone().min(), columns.max());
+    let ends = rows.keys().next().zip(rows.keys().next_back()).zip(first.zip(last));
+    let area = ends.map(|((top, bottom), (left, right))| format!("{}:{}", place(*top, left), place(*bottom, right)));
+    let mut outline = Outline { name, area, rows: rows.len(), header_row: None, range: None, columns: Vec::new() };
+    // Above a table a title may stand, which is narrower.
+    let widest = rows.values().take(MOST_ROWS).map(Vec::len).max().unwrap_or_default();
+    let is_name = |cell: &&Cell| matches!(&cell.content, Content::Text(text) if !text.trim().is_empty());
+    let is_header = |row: &&Vec<&Cell>| row.len() * 3 >= widest * 2 && row.iter().all(is_name);
+    let Some((header, names)) = rows.iter().take(20).find(|(_, row)| is_header(row)) else { return outline };
+    let (Some(left), Some(right)) = (names.first().map(|cell| cell.column), last) else { return outline };
+    outline.header_row = Some(header + 1);
+    outline.range = Some(format!("{}:{}", place(*header, left), letters(right)));
+    let below: Vec<&Vec<&Cell>> = rows.range(header + 1..).map(|(_, row)| row).take(MOST_ROWS).collect();
+    for column in left..=right {
+        let at = |row: &[&Cell]| {
+            let cell = row.iter().find(|cell| cell.column == column);
+            cell.map_or_else(String::new, |cell| shown(&cell.content).into_owned())
+        };
+        let (name, cells) = (at(names), below.iter().map(|row| at(row)).collect::<Vec<_>>());
+        if !name.trim().is_empty() || cells.iter().any(|cell| !cell.is_empty()) {
+            let name = if name.trim().is_empty() { letters(column) } else { name.trim().to_owned() };
+            outline.columns.push((name, cells));
+        }
+    }
+    outline
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::outline;
+
+    /// See `fixtures/decode/excel/generate.py` for what the sheets have.
+    #[test]
+    fn sheets_of_a_workbook() {
+        for content in [
+            include_bytes!("../../../fixtures/decode/excel/rows.xlsx").as_slice(),
+            include_bytes!("../../../fixtures/decode/excel/rows.xls"),
+        ] {
+            let sheets = outline(Cursor::new(content)).unwrap();
+            let names: Vec<_> = sheets.iter().map(|sheet| sheet.name.as_str()).collect();
+            assert_eq!(names, ["Notes", "Data", "Kinds"]);
+            let data = &sheets[1];
+            assert_eq!((data.area.as_deref(), data.rows, data.header_row), (Some("A1:H10"), 8, Some(3)));
+            assert_eq!(data.range.as_deref(), Some("A3:H"));
+            let columns: Vec<_> = data.columns.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(columns, ["No", "Artikel", "Preis", "Am", "Um", "Zeitpunkt", "Aktiv", "H"]);
+            assert_eq!(data.columns[2].1[..2], ["19.99", "0.1"]);
+            assert_eq!(data.columns[3].1[0], "2026-01-02");
+        }
+        assert!(outline(Cursor::new(b"no workbook")).is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! Who must not wait, or not any longer: how long the queue may be, and whom it would serve in vain.
+
+use std::time::Duration;
+
+use super::order::{last_line_of, lines_of};
+use super::{Ask, Core, Moment, PASSED_OVER, Verdict, Waiting};
+use crate::gate::{Lane, Refused};
+
+/// The working bound of the queue is at least this, however slow the backend is.
+pub(super) const LEAST_QUEUE: usize = 4;
+
+/// Of those who have waited as long as the head of the queue, this share must be expected to stay until the answer:
+/// a call for somebody who leaves is work for nobody.
+const WORTH_IT: f64 = 0.5;
+
+impl Core {
+    /// How long it takes until somebody of this lane who comes now is served, as far as one can tell.
+    pub(super) fn expected_wait(&self, lane: Lane) -> Duration {
+        let ahead: usize = self.lines.iter().take(last_line_of(lane) + 1).map(|line| line.len()).sum();
+        self.service_of(lane).waiting_for(ahead + 1, self.places(lane))
+    }
+
+    /// Whether the wait, as measured, is longer than the one who asks can wait: then it is kinder to say so at once.
+    pub(super) fn too_long(&self, line: usize, ask: &Ask, now: Moment) -> Option<Refused> {
+        let in_line = self.lines[line].ahead_of(&ask.client, ask.weight, self.limits.newest_first);
+        let before: usize = self.lines[..line].iter().map(|line| line.len()).sum();
+        // Better lines go first, but not for ever.
+        let ahead = in_line + before.min((in_line + 1) * PASSED_OVER as usize);
+        let service = self.service_of(ask.lane);
+        let wait = service.waiting_for(ahead, self.places(ask.lane));
+        let answered = now.saturating_add(wait).saturating_add(service.estimate().unwrap_or_default());
+        let in_time = now.saturating_add(wait) <= ask.wait_until && ask.answer_by.is_none_or(|limit| answered <= limit);
+        (!in_time).then(|| Refused::TooLong { retry_after: self.expected_wait(ask.lane) })
+    }
+
+    /// Sees that the queue has room for one more: it is full at what the backend serves within the time to wait. Whoever
+    /// has most waiting for its weight gives way.
+    pub(super) fn make_room(
+        &mut self,
+        line: usize,
+        ask: &Ask,
+        now: Moment,
+        verdicts: &mut Vec<Verdict>,
+    ) -> Result<(), Refused> {
+        let full = Refused::QueueFull { retry_after: self.expected_wait(ask.lane) };
+        let in_lane: usize = lines_of(ask.lane).map(|other| self.lines[other].len()).sum();
+        let bound = match ask.lane {
+            Lane::Interactive => {
+                let target = self.pressure.target(self.limits.target_wait, now);
+                self.service.served_within(target, self.places(ask.lane)).min(self.limits.queue)
+            }
+            Lane::Health | Lane::Operator | Lane::Sync => self.limits.queue,
+        };
+        // A few of every line may always wait: a crowd in a better line must not shut them out.
+        if in_lane < bound || self.lines[line].len() < LEAST_QUEUE.min(self.limits.queue) {
+            return Ok(());
+        }
+        // Only the line itself and those behind it give way.
+        for behind in lines_of(ask.lane).rev().take_while(|other| *other >= line) {
+            let against = (behind == line).then_some((&ask.client, ask.weight));
+            if behind != line && self.lines[behind].len() <= LEAST_QUEUE {
+                continue;
+            }
+            if let Some(ticket) = self.lines[behind].last(against, self.limits.newest_first) {
+                self.refuse(ticket, full, verdicts);
+                return Ok(());
+            }
+        }
+        Err(full)
+    }
+
+    /// Why a call for the one who is next would be in vain; `None` where it is not.
+    pub(super) fn in_vain(&self, Waiting { ask, asked, .. }: &Waiting, now: Moment) -> Option<Refused> {
+        if now >= ask.wait_until {
+            return Some(Refused::Deadline);
+        }
+        let service = self.service_of(ask.lane).estimate()?;
+        if ask.answer_by.is_some_and(|limit| now + service > limit) {
+            return Some(Refused::Deadline);
+        }
+        if ask.lane != Lane::Interactive {
+            return None;
+        }
+        // A call for somebody who will have left is work for nobody.
+        let (waited, patience) = (now.saturating_sub(*asked), self.known.get(&ask.client)?);
+        let service = self.service.most()?;
+        if waited == Duration::ZERO || patience.stays(waited, waited + service)? >= WORTH_IT {
+            return None;
+        }
+        // Waiting longer does not bring back what is lost; but where whoever comes later would be no better off (callers
+        // who leave at once, all of them), it goes all the same.
+        let fresh = patience.stays(Duration::ZERO, service)?;
+        (fresh >= WORTH_IT).then(|| Refused::TooLong { retry_after: self.expected_wait(ask.lane) })
+    }
+}

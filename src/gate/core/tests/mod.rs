@@ -1,0 +1,225 @@
+//! Decisions one by one; `load` has the numbers of real loads, `schedules` what must hold whatever happens, `adaptive`
+//! the limit that follows the backend.
+
+mod adaptive;
+mod load;
+mod schedules;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bounds::LEAST_QUEUE;
+use super::simulation::{limits, ms};
+use super::{Arrival, Ask, Core, End, Grant, Leaving, Limits, Ticket, Verdict};
+use crate::gate::{BreakerState, Lane, Priority, Refused};
+
+fn ask(client: &str, now: Duration) -> Ask {
+    Ask {
+        lane: Lane::Interactive,
+        client: Arc::from(client),
+        weight: 1,
+        priority: Priority::Normal,
+        serial: None,
+        wait_until: now + ms(500),
+        answer_by: None,
+    }
+}
+
+fn granted(arrival: Arrival) -> Grant {
+    match arrival {
+        Arrival::Granted(grant) => grant,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn queued(arrival: Arrival) -> Ticket {
+    match arrival {
+        Arrival::Queued(ticket) => ticket,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tickets(verdicts: &[Verdict]) -> Vec<Ticket> {
+    verdicts.iter().filter(|verdict| verdict.outcome.is_ok()).map(|verdict| verdict.ticket).collect()
+}
+
+#[test]
+fn an_unseen_end_keeps_its_place_until_it_is_settled() {
+    let mut core = Core::new(limits(1));
+    let mut verdicts = Vec::new();
+    let grant = granted(core.arrive(ask("a", ms(0)), ms(0), &mut verdicts));
+    core.end(&grant, End::Unseen, true, ms(10));
+    assert_eq!((core.in_flight(), core.lingering()), (1, 1));
+    let late = Ask { wait_until: ms(9000), ..ask("a", ms(20)) };
+    let ticket = queued(core.arrive(late, ms(20), &mut verdicts));
+    core.pump(ms(5009), &mut verdicts);
+    assert!(verdicts.is_empty());
+    assert_eq!(core.next_event(), Some(ms(5010)));
+    core.pump(ms(5010), &mut verdicts);
+    assert_eq!(tickets(&verdicts), [ticket]);
+}
+
+#[test]
+fn serial_calls_go_one_at_a_time_and_in_order() {
+    let mut core = Core::new(limits(4));
+    let mut verdicts = Vec::new();
+    let order = |key: &str| Ask { serial: Some(Arc::from(key)), ..ask("a", ms(0)) };
+    let first = granted(core.arrive(order("7"), ms(0), &mut verdicts));
+    let second = queued(core.arrive(order("7"), ms(0), &mut verdicts));
+    let third = queued(core.arrive(order("7"), ms(0), &mut verdicts));
+    let other = granted(core.arrive(order("8"), ms(0), &mut verdicts));
+    core.end(&other, End::Answered, true, ms(10));
+    core.pump(ms(10), &mut verdicts);
+    assert!(verdicts.is_empty());
+    core.end(&first, End::Answered, true, ms(20));
+    // Who comes now does not overtake those who wait.
+    let fourth = queued(core.arrive(order("7"), ms(20), &mut verdicts));
+    core.pump(ms(20), &mut verdicts);
+    assert_eq!(tickets(&verdicts), [second]);
+    let grant = verdicts.remove(0).outcome.unwrap();
+    core.end(&grant, End::Answered, true, ms(30));
+    core.leave(third, Leaving::Gone, ms(30));
+    core.pump(ms(30), &mut verdicts);
+    assert_eq!(tickets(&verdicts), [fourth]);
+}
+
+#[test]
+fn who_cannot_be_served_in_time_is_told_at_once() {
+    let mut core = Core::new(limits(1));
+    let mut verdicts = Vec::new();
+    for n in 0..4 {
+        let grant = granted(core.arrive(ask("a", ms(n * 200)), ms(n * 200), &mut verdicts));
+        core.end(&grant, End::Answered, true, ms(n * 200 + 200));
+    }
+    assert_eq!(core.service_time(), Some(ms(200)));
+    let now = ms(1000);
+    let _running = granted(core.arrive(ask("a", now), now, &mut verdicts));
+    let mut waiting = Vec::new();
+    // The first in line waits for one call, the third for two more: 400 ms and 600 ms with its own.
+    for _ in 0..3 {
+        waiting.push(queued(core.arrive(ask("a", now), now, &mut verdicts)));
+    }
+    let refused = core.arrive(ask("a", now), now, &mut verdicts);
+    assert!(
+        matches!(refused, Arrival::Refused(Refused::TooLong { retry_after }) if retry_after == ms(800)),
+        "{refused:?}"
+    );
+    let in_a_hurry = Ask { answer_by: Some(now + ms(700)), ..ask("b", now) };
+    assert!(matches!(core.arrive(in_a_hurry.clone(), now, &mut verdicts), Arrival::Queued(_)));
+    let too_much = Ask { answer_by: Some(now + ms(300)), ..in_a_hurry };
+    assert!(matches!(core.arrive(too_much, now, &mut verdicts), Arrival::Refused(Refused::TooLong { .. })));
+    assert!(waiting.len() < LEAST_QUEUE);
+}
+
+fn fail(core: &mut Core, end: End, now: Duration) {
+    let grant = granted(core.arrive(ask("a", now), now, &mut Vec::new()));
+    core.end(&grant, end, true, now + ms(1));
+}
+
+#[test]
+fn a_failing_backend_is_left_alone_and_comes_back_step_by_step() {
+    let mut core = Core::new(limits(8));
+    for n in 0..4 {
+        fail(&mut core, End::Failed, ms(n * 10));
+    }
+    assert_eq!(core.breaker(), BreakerState::Closed);
+    fail(&mut core, End::Lost, ms(50));
+    assert_eq!(core.breaker(), BreakerState::Open);
+    let refused = core.arrive(ask("a", ms(60)), ms(60), &mut Vec::new());
+    assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { retry_after }) if retry_after == ms(9991)));
+
+    // One call finds out; others wait for what it finds.
+    let now = ms(11_000);
+    let probe = granted(core.arrive(ask("a", now), now, &mut Vec::new()));
+    assert_eq!(core.breaker(), BreakerState::HalfOpen);
+    assert!(matches!(core.arrive(ask("a", now), now, &mut Vec::new()), Arrival::Refused(Refused::BreakerOpen { .. })));
+    core.end(&probe, End::Failed, true, now + ms(5));
+    let refused = core.arrive(ask("a", now), now + ms(5), &mut Vec::new());
+    assert!(matches!(refused, Arrival::Refused(Refused::BreakerOpen { retry_after }) if retry_after == ms(20_000)));
+
+    let now = ms(40_000);
+    let unused = granted(core.arrive(ask("a", now), now, &mut Vec::new()));
+    core.end(&unused, End::Unused, true, now);
+    let probe = granted(core.arrive(ask("a", now), now, &mut Vec::new()));
+    core.end(&probe, End::Answered, true, now + ms(5));
+    assert_eq!(core.breaker(), BreakerState::Closed);
+    // One place, then two, then four.
+    let one = granted(core.arrive(ask("a", now), now, &mut Vec::new()));
+    assert!(matches!(core.arrive(ask("a", now), now, &mut Vec::new()), Arrival::Queued(_)));
+    core.end(&one, End::Answered, true, now + ms(6));
+    let mut verdicts = Vec::new();
+    core.pump(now + ms(6), &mut verdicts);
+    assert_eq!(verdicts.len(), 1);
+    granted(core.arrive(ask("a", now), now + ms(6), &mut verdicts));
+    assert!(matches!(core.arrive(ask("a", now), now + ms(6), &mut verdicts), Arrival::Queued(_)));
+}
+
+#[test]
+fn a_refusal_of_the_backends_own_is_no_failure() {
+    let mut core = Core::new(limits(8));
+    for n in 0..100 {
+        fail(&mut core, if n % 3 == 0 { End::Failed } else { End::Answered }, ms(n));
+    }
+    assert_eq!(core.breaker(), BreakerState::Closed, "a third of the calls is less than half");
+}
+
+#[test]
+fn a_lost_call_keeps_its_serial_key_as_long_as_its_place() {
+    let mut core = Core::new(limits(4));
+    let mut verdicts = Vec::new();
+    let order = |now| Ask { serial: Some(Arc::from("7")), wait_until: ms(60_000), ..ask("a", now) };
+    let lost = granted(core.arrive(order(ms(0)), ms(0), &mut verdicts));
+    let next = queued(core.arrive(order(ms(1)), ms(1), &mut verdicts));
+    core.end(&lost, End::Lost, true, ms(100));
+    core.pump(ms(100), &mut verdicts);
+    assert!(verdicts.is_empty(), "the backend may still be at work on the order");
+    assert_eq!(core.next_event(), Some(ms(5100)));
+    core.pump(ms(5100), &mut verdicts);
+    assert_eq!(tickets(&verdicts), [next]);
+}
+
+#[test]
+fn whoever_comes_just_when_a_place_settles_does_not_overtake() {
+    let mut core = Core::new(limits(1));
+    let mut verdicts = Vec::new();
+    let lost = granted(core.arrive(ask("a", ms(0)), ms(0), &mut verdicts));
+    core.end(&lost, End::Lost, true, ms(0));
+    let first = queued(core.arrive(Ask { wait_until: ms(9000), ..ask("b", ms(1)) }, ms(1), &mut verdicts));
+    // Nobody has called `pump` at 5000.
+    queued(core.arrive(ask("c", ms(5000)), ms(5000), &mut verdicts));
+    assert_eq!(tickets(&verdicts), [first]);
+}
+
+#[test]
+fn serial_calls_of_several_clients_go_in_the_order_in_which_they_came() {
+    let mut core = Core::new(limits(4));
+    let mut verdicts = Vec::new();
+    let order = |client, priority| Ask { serial: Some(Arc::from("7")), priority, ..ask(client, ms(0)) };
+    let mut running = granted(core.arrive(order("a", Priority::Normal), ms(0), &mut verdicts));
+    let waiting = [("b", Priority::Low), ("c", Priority::High), ("b", Priority::Normal), ("a", Priority::High)]
+        .map(|(client, priority)| queued(core.arrive(order(client, priority), ms(0), &mut verdicts)));
+    // One in the middle gives up.
+    core.leave(waiting[1], Leaving::Late, ms(1));
+    for ticket in [waiting[0], waiting[2], waiting[3]] {
+        core.end(&running, End::Answered, true, ms(10));
+        core.pump(ms(10), &mut verdicts);
+        assert_eq!(tickets(&verdicts), [ticket]);
+        running = verdicts.remove(0).outcome.unwrap();
+    }
+}
+
+#[test]
+fn newest_first_serves_the_newest_and_lets_the_oldest_give_way() {
+    let mut core = Core::new(Limits { newest_first: true, queue: 3, ..limits(1) });
+    let mut verdicts = Vec::new();
+    let mut running = granted(core.arrive(ask("a", ms(0)), ms(0), &mut verdicts));
+    let waiting = [1, 2, 3, 4].map(|now| queued(core.arrive(ask("a", ms(now)), ms(now), &mut verdicts)));
+    assert!(matches!(&verdicts[..], [Verdict { ticket, outcome: Err(_) }] if *ticket == waiting[0]), "{verdicts:?}");
+    verdicts.clear();
+    for ticket in [waiting[3], waiting[2], waiting[1]] {
+        core.end(&running, End::Answered, true, ms(10));
+        core.pump(ms(10), &mut verdicts);
+        assert_eq!(tickets(&verdicts), [ticket]);
+        running = verdicts.remove(0).outcome.unwrap();
+    }
+}

@@ -1,0 +1,51 @@
+//! A run's way to a permit. A scheduled run that comes to a closed backend waits until it opens and goes on; a person's
+//! run is told.
+
+use tokio_util::sync::CancellationToken;
+
+use super::world::Inbox;
+use super::{Bridge, PipelineError};
+use crate::gate::{Gate, Lane, Permit, Refused};
+use crate::mapping::Plan;
+
+impl Bridge {
+    /// Waits for a place at a backend.
+    pub(super) async fn permit(&self, backend: &Inbox, lane: Lane) -> Result<Permit, PipelineError> {
+        loop {
+            match backend.permit(lane).await {
+                Err(PipelineError::Gate { source: Refused::Window { .. }, .. }) if lane == Lane::Sync => {
+                    self.until_open(&backend.gate, &self.stop).await?;
+                }
+                Err(error @ PipelineError::Gate { source: Refused::Window { .. }, .. }) => {
+                    return Err(closed(&backend.gate).err().unwrap_or(error));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits until a backend is open, unless the wait is broken off.
+    pub(super) async fn until_open(&self, gate: &Gate, broken_off: &CancellationToken) -> Result<(), PipelineError> {
+        if let Err(closed) = closed(gate) {
+            tracing::info!("a run waits: {closed}");
+        }
+        tokio::select! {
+            () = gate.opened() => Ok(()),
+            () = broken_off.cancelled() => Err(PipelineError::Stopped),
+        }
+    }
+
+    /// As [`Bridge::until_open`], of the backend of a plan.
+    pub(super) async fn until_due(&self, plan: &Plan, broken_off: &CancellationToken) -> Result<(), PipelineError> {
+        let backend = self.world.load().inbox(plan)?;
+        self.until_open(&backend.gate, broken_off).await
+    }
+}
+
+/// The fault of a run that a person asks for while the backend is closed.
+pub(super) fn closed(gate: &Gate) -> Result<(), PipelineError> {
+    match gate.hours().closed {
+        None => Ok(()),
+        Some(closure) => Err(PipelineError::Closed { backend: gate.backend().to_owned(), closure }),
+    }
+}

@@ -1,0 +1,43 @@
+//! The conformance suite, engine by engine. A second engine adds one line at the end.
+
+use super::conformance::*;
+use super::decisions::*;
+use super::tables::*;
+
+/// The suite for one engine: `$make` answers a fresh, empty staging.
+macro_rules! conformance {
+    ($engine:ident, $make:path: $($case:ident,)+) => {
+        mod $engine {
+            $(#[test]
+            fn $case() {
+                let (staging, _alive) = $make();
+                super::super::support::block_on(super::$case(staging));
+            })+
+        }
+    };
+}
+
+conformance! { sqlite, super::super::support::sqlite:
+    every_question_about_an_unknown_resource_says_so,
+    documents_are_new_then_unchanged_then_changed,
+    resources_do_not_see_each_other,
+    a_batch_that_does_not_fit_is_refused_whole,
+    a_file_is_known_by_path_size_and_content,
+    a_file_has_a_number_that_counts_once_it_is_staged,
+    runs_are_closed_by_their_end_or_by_the_next,
+    a_resource_is_locked_by_one_run,
+    a_bad_record_is_one_dead_letter,
+    dead_letters_are_found_by_each_mark,
+    findings_about_one_place_stay_apart,
+    a_replay_settles_its_letter_and_leaves_the_file_alone,
+    api_keys_are_found_by_hash_until_revoked,
+    lists_filter_by_every_operator_and_type,
+    lists_sort_nulls_first_upwards_and_last_downwards,
+    a_question_that_does_not_fit_is_refused,
+    declared_fields_follow_the_mapping,
+    what_is_ensured_stays_as_it_is,
+    a_page_has_so_many_bytes_at_most,
+    a_decision_and_its_audit_are_one,
+    a_decision_on_top_of_another_is_refused,
+    the_audit_is_paged_from_the_newest,
+}
