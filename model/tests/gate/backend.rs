@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tollbridge_model::gate::{Ask, Gate, Permit, Refused};
+use shuttle::future::{JoinHandle, spawn};
+use tollbridge_model::gate::{Ask, Gate, Lane, Permit, Refused};
 use tollbridge_model::time::{self, Instant};
 
 use crate::ms;
@@ -84,6 +85,19 @@ impl Backend {
             Going::Dropped => drop(call),
         }
         drop(permit);
+    }
+
+    /// Callers who come at the same time, wait for ever, and whose calls go so.
+    pub(crate) fn callers(
+        &self,
+        gate: &Arc<Gate>,
+        goings: impl IntoIterator<Item = Going>,
+    ) -> Vec<JoinHandle<Result<(), Refused>>> {
+        let come = |going| {
+            let (gate, backend) = (Arc::clone(gate), self.clone());
+            spawn(async move { backend.serve(&gate, Ask::new(Lane::Interactive), going).await })
+        };
+        goings.into_iter().map(come).collect()
     }
 
     /// Takes a place and makes a call.

@@ -19,11 +19,8 @@ fn everybody_who_waits_is_served() {
     check(|| async {
         let (gate, backend) = (Gate::new("erp", config(2), None), Backend::new(2));
         let goings = [Going::Answered, Going::Unused, Going::Failed, Going::Answered, Going::Unused];
-        let callers = goings.map(|going| {
-            let (gate, backend) = (Arc::clone(&gate), backend.clone());
-            spawn(async move { backend.serve(&gate, ask(), going).await })
-        });
-        assert_eq!(all(callers.into()).await, [Ok(()); 5]);
+        let callers = backend.callers(&gate, goings);
+        assert_eq!(all(callers).await, [Ok(()); 5]);
         let status = gate.status();
         assert_eq!((status.granted, status.refused), (5, 0), "each had one verdict");
         assert!(status.high_water <= 2);
@@ -46,7 +43,7 @@ fn clients_and_lanes_of_all_kinds_are_served() {
             let (gate, backend) = (Arc::clone(&gate), backend.clone());
             spawn(async move { backend.serve(&gate, ask, Going::Answered).await })
         });
-        assert_eq!(all(callers.into()).await, [Ok(()); 5]);
+        assert_eq!(all(callers).await, [Ok(()); 5]);
         is_at_rest(&gate).await;
     });
 }
@@ -72,11 +69,8 @@ fn who_leaves_takes_no_place_along() {
             })
         });
         let leaving: Vec<_> = leaving.collect();
-        let staying = [Going::Answered, Going::Unused].map(|going| {
-            let (gate, backend) = (Arc::clone(&gate), backend.clone());
-            spawn(async move { backend.serve(&gate, ask(), going).await })
-        });
-        assert_eq!(all(staying.into()).await, [Ok(()); 2]);
+        let staying = backend.callers(&gate, [Going::Answered, Going::Unused]);
+        assert_eq!(all(staying).await, [Ok(()); 2]);
         all(leaving).await;
         is_at_rest(&gate).await;
     });
@@ -91,7 +85,7 @@ fn a_deadline_in_the_moment_of_the_place_is_one_verdict() {
             let (gate, backend) = (Arc::clone(&gate), backend.clone());
             spawn(async move { backend.serve(&gate, ask().wait(wait), Going::Answered).await })
         });
-        let verdicts = all(callers.into()).await;
+        let verdicts = all(callers).await;
         assert!(
             verdicts.iter().all(|verdict| matches!(verdict, Ok(()) | Err(Refused::Deadline | Refused::TooLong { .. })))
         );
@@ -119,7 +113,7 @@ fn calls_with_one_key_go_one_at_a_time_and_all_go() {
                 Ok(())
             })
         });
-        assert_eq!(all(callers.into()).await, [Ok::<(), Refused>(()); 5]);
+        assert_eq!(all(callers).await, [Ok::<(), Refused>(()); 5]);
         is_at_rest(&gate).await;
     });
 }

@@ -19,12 +19,7 @@ fn a_higher_cap_wakes_those_who_wait() {
         let (gate, backend) = (Gate::new("erp", config(1), None), Backend::new(3));
         // This one holds its place until the others have been served: they can go by the new cap alone.
         let held = gate.admit(ask()).await.unwrap();
-        let callers: Vec<_> = (0..3)
-            .map(|_| {
-                let (gate, backend) = (Arc::clone(&gate), backend.clone());
-                spawn(async move { backend.serve(&gate, ask(), Going::Answered).await })
-            })
-            .collect();
+        let callers = backend.callers(&gate, [Going::Answered; 3]);
         gate.reconfigure(config(3));
         assert_eq!(all(callers).await, [Ok(()); 3]);
         drop(held);
@@ -36,12 +31,7 @@ fn a_higher_cap_wakes_those_who_wait() {
 fn a_lower_cap_drops_nobody_and_holds_as_soon_as_the_running_calls_are_over() {
     check(|| async {
         let (gate, backend) = (Gate::new("erp", config(3), None), Backend::new(3));
-        let callers: Vec<_> = (0..5)
-            .map(|_| {
-                let (gate, backend) = (Arc::clone(&gate), backend.clone());
-                spawn(async move { backend.serve(&gate, ask(), Going::Answered).await })
-            })
-            .collect();
+        let callers = backend.callers(&gate, [Going::Answered; 5]);
         gate.reconfigure(config(1));
         let running = gate.status().in_flight();
         backend.bears(running.max(1));
@@ -54,12 +44,7 @@ fn a_lower_cap_drops_nobody_and_holds_as_soon_as_the_running_calls_are_over() {
 fn the_end_sends_everybody_home_once() {
     check(|| async {
         let (gate, backend) = (Gate::new("erp", config(1), None), Backend::new(1));
-        let callers: Vec<_> = (0..4)
-            .map(|_| {
-                let (gate, backend) = (Arc::clone(&gate), backend.clone());
-                spawn(async move { backend.serve(&gate, ask(), Going::Answered).await })
-            })
-            .collect();
+        let callers = backend.callers(&gate, [Going::Answered; 4]);
         // Whoever waits waits for the end alone, should this one have come first.
         let held = gate.acquire(Lane::Interactive, Some(ms(0))).await;
         gate.close();

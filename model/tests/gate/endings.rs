@@ -18,11 +18,8 @@ fn ask() -> Ask {
 fn who_waits_for_a_place_that_lingers_is_woken_when_it_has_settled() {
     check(|| async {
         let (gate, backend) = (Gate::new("erp", config(1), None), Backend::new(1));
-        let callers = [Going::Dropped, Going::Answered, Going::Lost, Going::Answered].map(|going| {
-            let (gate, backend) = (Arc::clone(&gate), backend.clone());
-            spawn(async move { backend.serve(&gate, ask(), going).await })
-        });
-        assert_eq!(all(callers.into()).await, [Ok(()); 4]);
+        let callers = backend.callers(&gate, [Going::Dropped, Going::Answered, Going::Lost, Going::Answered]);
+        assert_eq!(all(callers).await, [Ok(()); 4]);
         time::sleep(ms(6000)).await;
         is_at_rest(&gate).await;
     });
@@ -66,11 +63,8 @@ fn a_breaker_that_opened_closes_again_and_nobody_is_forgotten() {
     check(|| async {
         let (gate, backend) = (Gate::new("erp", fragile(), None), Backend::new(2));
         let goings = [Going::Failed, Going::Failed, Going::Lost, Going::Answered, Going::Unused];
-        let callers = goings.map(|going| {
-            let (gate, backend) = (Arc::clone(&gate), backend.clone());
-            spawn(async move { backend.serve(&gate, ask(), going).await })
-        });
-        for verdict in all(callers.into()).await {
+        let callers = backend.callers(&gate, goings);
+        for verdict in all(callers).await {
             assert!(matches!(verdict, Ok(()) | Err(Refused::BreakerOpen { .. })), "{verdict:?}");
         }
         // However it stands: the backend is well again, and so is the gate in the end.
@@ -94,11 +88,8 @@ fn a_half_open_breaker_lets_one_call_through() {
         time::sleep(ms(1000)).await;
         // Until the first of these has come back, one.
         backend.bears(1);
-        let probes = [Going::Unused, Going::Failed, Going::Failed].map(|going| {
-            let (gate, backend) = (Arc::clone(&gate), backend.clone());
-            spawn(async move { backend.serve(&gate, ask(), going).await })
-        });
-        for verdict in all(probes.into()).await {
+        let probes = backend.callers(&gate, [Going::Unused, Going::Failed, Going::Failed]);
+        for verdict in all(probes).await {
             assert!(matches!(verdict, Ok(()) | Err(Refused::BreakerOpen { .. })), "{verdict:?}");
         }
         assert_ne!(gate.status().breaker, BreakerState::Closed);

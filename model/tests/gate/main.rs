@@ -21,7 +21,7 @@ use tollbridge_model::gate;
 use tollbridge_model::time;
 
 /// Schedules of each kind.
-const SCHEDULES: usize = 1500;
+const SCHEDULES: usize = 3000;
 
 /// Longer than any schedule goes on.
 const FOR_EVER: Duration = Duration::from_secs(10_000_000);
@@ -72,7 +72,7 @@ fn run<F: Future<Output = ()> + 'static>(scheduler: impl Scheduler + 'static, sc
 }
 
 /// Waits for all of these.
-async fn all<T>(tasks: Vec<shuttle::future::JoinHandle<T>>) -> Vec<T> {
+async fn all<T>(tasks: impl IntoIterator<Item = shuttle::future::JoinHandle<T>>) -> Vec<T> {
     let mut results = Vec::new();
     for task in tasks {
         results.push(task.await.unwrap());
