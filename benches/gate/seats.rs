@@ -52,7 +52,8 @@ impl Taken {
             Name::HaProxy => Taken::HaProxy(HaProxy::start(erp.address())),
             Name::Ours => {
                 let gate = format!("max_in_flight = {CAP}\nqueue = 2000\nqueue_timeout = \"500ms\"");
-                let seat = Seat::with(erp, &gate, "");
+                let clients = format!("[clients.{HIGH}]\npriority = \"high\"\n[clients.{LOW}]\npriority = \"low\"");
+                let seat = Seat::with(erp, &gate, &clients);
                 let service = seat.serve();
                 Taken::Ours(Box::new(Ours { seat, service }))
             }

@@ -1,5 +1,7 @@
 //! New numbers under load.
 
+use crate::facade::client::{exchange, request};
+use crate::site::Service;
 use crate::support::erp::{Erp, Settings};
 use crate::support::load::{Coming, Load};
 use crate::support::seat::{self, Seat};
@@ -29,7 +31,26 @@ fn a_reload_changes_nothing_else() {
 }
 
 #[test]
-fn a_lower_cap_holds_as_soon_as_the_running_calls_are_over_and_a_higher_one_at_once() {
+fn caps_of_a_changed_file_hold_from_their_reload_on() {
+    caps_hold(|seat, service, cap| {
+        seat.set(&capped(cap));
+        service.signal("HUP");
+    });
+}
+
+#[test]
+fn caps_that_an_operator_sets_hold_from_the_answer_on() {
+    caps_hold(|_, service, cap| {
+        let body = format!("{{\"max_in_flight\":{cap},\"reason\":\"a proof\"}}");
+        let fields = [("Content-Type", "application/json")];
+        let change = request("PATCH", "/admin/v1/gates/erp", &fields, body.as_bytes());
+        let answer = exchange(service.admin_address().parse().unwrap(), &change).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    });
+}
+
+/// A lower cap holds as soon as the running calls are over, and a higher one at once.
+fn caps_hold(change: impl Fn(&Seat, &Service, usize)) {
     let erp = Erp::start(Settings::default());
     let seat = Seat::before(&erp, GATE);
     let service = seat.serve();
@@ -42,8 +63,7 @@ fn a_lower_cap_holds_as_soon_as_the_running_calls_are_over_and_a_higher_one_at_o
         if let Some((_, _, until)) = spans.last_mut() {
             *until = sent;
         }
-        seat.set(&capped(cap));
-        service.signal("HUP");
+        change(&seat, &service, cap);
         service.until(|| (seat::gate(&service)["max_in_flight"] == cap).then_some(()));
         spans.push((cap, erp.origin().elapsed(), seconds(60.0)));
     }

@@ -8,6 +8,7 @@ mod changes;
 mod crowds;
 mod processes;
 mod shares;
+mod weights;
 
 use std::time::Duration;
 
