@@ -80,9 +80,8 @@ impl Edge {
             Ok(()) => guarded(self.limits.answer_within, handler).await,
             Err(problem) => Err(problem),
         };
-        if let Err(problem) = &outcome
-            && let Some(reason) = problem.refusal()
-        {
+        let refusal = outcome.as_ref().err().and_then(Problem::refusal);
+        if let Some(reason) = refusal {
             self.clients.refused(visitor.client(), reason).await;
         }
         let mut cause = None;
@@ -93,7 +92,9 @@ impl Edge {
         let took = started.elapsed();
         let status = response.status();
         route.answered(request.method.as_str(), status.as_u16(), took);
-        log(request, route.template(), &id, status, took, cause.as_deref());
+        // Refusals are counted; in an overload, a line for each would be one more.
+        let fault = if refusal.is_some() { None } else { Some(status).filter(StatusCode::is_server_error) };
+        log(request, route.template(), &id, status, fault, took, cause.as_deref());
         visitor.write(response.headers_mut());
         response.headers_mut().insert(HEADER, id.into_header());
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -216,16 +217,25 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// One line a request: at debug, at info from status 500, and as an error when the fault is ours.
-fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: Duration, cause: Option<&str>) {
+/// Tells of a request. `fault` is its status where something has failed.
+fn log(
+    request: &Parts,
+    route: &str,
+    id: &RequestId,
+    status: StatusCode,
+    fault: Option<StatusCode>,
+    took: Duration,
+    cause: Option<&str>,
+) {
     let (method, path, status) = (request.method.as_str(), request.uri.path(), status.as_u16());
-    if status < 500 && !tracing::enabled!(tracing::Level::DEBUG) {
+    if fault.is_none() && !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
     let trace = TraceParent::of(&request.headers);
     let (trace_id, parent_id) = trace.as_ref().map(|t| (t.trace_id.as_str(), t.parent_id.as_str())).unzip();
     let (request_id, took_ms) = (id.as_str(), took.as_secs_f64() * 1000.0);
-    match status {
-        500 => tracing::error!(
+    match fault {
+        Some(StatusCode::INTERNAL_SERVER_ERROR) => tracing::error!(
             request_id,
             trace_id,
             parent_id,
@@ -237,7 +247,7 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
             cause,
             "request failed inside"
         ),
-        501.. => tracing::info!(
+        Some(_) => tracing::info!(
             request_id,
             trace_id,
             parent_id,
@@ -249,7 +259,9 @@ fn log(request: &Parts, route: &str, id: &RequestId, status: StatusCode, took: D
             cause,
             "request not answered"
         ),
-        _ => tracing::debug!(request_id, trace_id, parent_id, method, path, route, status, took_ms, "request answered"),
+        None => {
+            tracing::debug!(request_id, trace_id, parent_id, method, path, route, status, took_ms, "request answered")
+        }
     }
 }
 

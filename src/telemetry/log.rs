@@ -25,7 +25,8 @@ pub static SECTION: Section = Section {
             shape: "string",
             presence: Presence::Default("\"info\""),
             doc: "least level that is logged: error, warn, info, debug or trace; `info,tollbridge::gate=debug` \
-                  narrows it to a part. Every request is logged at debug, those that failed here at info",
+                  narrows it to a part. Every request is logged at debug, those that failed here at info; refusals of a gate or a rate \
+                  are counted",
         },
     ],
 };
