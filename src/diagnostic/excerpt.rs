@@ -9,7 +9,19 @@ const MOST_LINES: usize = 12;
 const LONGEST: usize = 400;
 
 /// Words in a key after which a secret follows.
-const SECRETS: [&str; 6] = ["password", "passphrase", "secret", "token", "pwd", "api_key"];
+const SECRETS: [&str; 11] = [
+    "passw",
+    "passphrase",
+    "secret",
+    "token",
+    "pwd",
+    "api_key",
+    "api-key",
+    "apikey",
+    "authorization",
+    "credential",
+    "cookie",
+];
 
 /// Part of a text.
 pub(super) struct Excerpt {

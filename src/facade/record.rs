@@ -11,6 +11,7 @@ use super::catalog::Published;
 use super::projection::Projection;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, Reason, parameters, staging_problem};
+use crate::mapping::LONGEST_KEY;
 use crate::record::{ContentHash, key};
 
 /// The fields of a full answer, with those that the edge adds.
@@ -71,6 +72,11 @@ pub(super) fn canonical_key<'k>(published: &Published, written: &'k str) -> Resu
     let parts = published.exposure.key.len();
     let key = key::canonical(written, parts)
         .map_err(|fault| Reason::BadPath.because(format!("the key in the path cannot be read: {fault}")))?;
+    if key.as_ref().is_some_and(|key| key.chars().count() > LONGEST_KEY) {
+        let detail =
+            format!("{} has no record with a key of more than {LONGEST_KEY} characters", published.exposure.id);
+        return Err(Reason::NoSuchRecord.because(detail));
+    }
     key.ok_or_else(|| {
         let names = published.exposure.key.join("~");
         no_such_record(published, written)

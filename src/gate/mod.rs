@@ -380,7 +380,13 @@ impl Gate {
                     permit.holds.slot = Some(slot);
                     return Ok(permit);
                 }
-                Ok(None) if self.now() >= asked.saturating_add(patience) => return Err(Refused::Deadline),
+                Ok(None) if self.now() >= asked.saturating_add(patience) => {
+                    let now = self.wall_time(self.now());
+                    let (_, free) = slots.lock().held_back(now);
+                    return Err(free.map_or(Refused::Deadline, |free| Refused::HeldBack {
+                        retry_after: free.saturating_sub(now),
+                    }));
+                }
                 Ok(None) => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(error) => {
                     tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be locked");
@@ -442,6 +448,8 @@ impl Gate {
     /// How the gate stands now.
     pub fn status(self: &Arc<Self>) -> Status {
         self.pump();
+        let now = self.wall_time(self.now());
+        let held_back = self.slots.as_ref().map_or(0, |slots| slots.lock().held_back(now).0);
         let state = self.state.lock();
         Status {
             backend: self.backend.clone(),
@@ -451,7 +459,8 @@ impl Gate {
             limit: state.core.limit(),
             hours: state.hours.clone(),
             active: state.core.active(),
-            lingering: state.core.lingering(),
+            // Our own stand in the files as well.
+            lingering: state.core.lingering().max(held_back),
             queued: state.core.queued(),
             queue: state.config.queue,
             breaker: state.core.breaker(),

@@ -21,6 +21,13 @@ pub enum Refused {
     /// No place came free before the deadline.
     #[error("the backend was busy for the whole time the call could wait")]
     Deadline,
+    /// The places are held back for calls of a process that has ended, or of another one, whose end nobody saw: the
+    /// backend may still be at work on them.
+    #[error("the backend may still be at work on calls that were broken off")]
+    HeldBack {
+        /// When the first of them counts as over.
+        retry_after: Duration,
+    },
     /// The backend has failed too often and is left alone for a while.
     #[error("the backend has failed again and again, and is left alone for {} s", retry_after.as_secs().max(1))]
     BreakerOpen {
@@ -51,6 +58,7 @@ impl Refused {
             Refused::QueueFull { .. } => "queue_full",
             Refused::TooLong { .. } => "too_long",
             Refused::Deadline => "deadline",
+            Refused::HeldBack { .. } => "held_back",
             Refused::BreakerOpen { .. } => "breaker_open",
             Refused::ClientBusy => "client_busy",
             Refused::Window { .. } => "closed_window",
@@ -64,6 +72,7 @@ impl Refused {
         match self {
             Refused::QueueFull { retry_after }
             | Refused::TooLong { retry_after }
+            | Refused::HeldBack { retry_after }
             | Refused::BreakerOpen { retry_after } => Some(retry_after),
             Refused::Window { retry_after } => retry_after,
             Refused::Deadline | Refused::ClientBusy | Refused::Unmarked | Refused::Closed => None,

@@ -86,6 +86,19 @@ impl Slots {
         }
     }
 
+    /// Places of calls whose end nobody saw, in whatever process, and when the first of them comes free.
+    pub(super) fn held_back(&self, now: WallTime) -> (usize, Option<WallTime>) {
+        // What cannot be read is told to whoever takes it.
+        let marks = self.free.iter().filter_map(|slot| slot.read().ok());
+        let held = marks.filter_map(|mark| match mark {
+            Mark::Lingers(until) if until > now => Some(until),
+            _ => None,
+        });
+        held.fold((0, None), |(count, first), until| {
+            (count + 1, Some(first.map_or(until, |first: WallTime| first.min(until))))
+        })
+    }
+
     /// Places below this number may be taken without going beyond the cap. It is the cap, unless places beyond it, from
     /// when it was higher, are still in use: each of them stands for one below.
     fn limit(&mut self, cap: usize, term: Term, now: WallTime) -> io::Result<usize> {
@@ -117,10 +130,11 @@ impl Slots {
 
     /// Gives a place back: at once, or so that it lingers when nobody saw the end of its call.
     pub(super) fn give_back(&mut self, slot: Slot, lingers_until: Option<WallTime>) -> io::Result<()> {
-        slot.write(lingers_until.map_or(Mark::Free, Mark::Lingers))?;
-        slot.file.unlock()?;
+        let mark = lingers_until.map_or(Mark::Free, Mark::Lingers);
+        let given_back = slot.write(mark).and_then(|()| slot.file.unlock());
+        // Whatever became of that: what the file says decides when it is taken again.
         self.free.push(slot);
-        Ok(())
+        given_back
     }
 
     fn path(&self, number: usize) -> PathBuf {

@@ -25,7 +25,11 @@ pub fn gate_problem(refused: Refused) -> Problem {
         _ => Reason::BackendUnavailable,
     };
     let problem = reason.because(refused.to_string()).refusing(refused.as_str());
-    problem.retry_in(refused.retry_after().unwrap_or_default())
+    match refused.retry_after() {
+        // Nobody knows when: a guess would bring everybody back again and again.
+        None if matches!(refused, Refused::Window { .. }) => problem,
+        wait => problem.retry_in(wait.unwrap_or_default()),
+    }
 }
 
 /// What a fault of staging is to a caller. The database's own words stay in the log.

@@ -53,7 +53,7 @@ use source::{Source, Written};
 pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
-pub use plan::{Mapped, Mapper};
+pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use schedule::{CronSchedule, Schedule};
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};

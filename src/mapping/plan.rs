@@ -96,7 +96,7 @@ pub struct Mapper {
 const LARGEST_BUFFER: usize = 1 << 20;
 
 /// Longer keys fit into no URL.
-const LONGEST_KEY: usize = 1024;
+pub const LONGEST_KEY: usize = 1024;
 
 impl Mapper {
     pub(super) fn new(rules: Arc<Rules>) -> Mapper {

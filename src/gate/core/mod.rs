@@ -102,6 +102,10 @@ impl Core {
             Some(adaptive) if limits.adapt != Adapt::Off => adaptive.bound(limits.min_in_flight, limits.max_in_flight),
             adaptive => *adaptive = adaptive_of(&limits),
         }
+        // An operator who switches it off wants calls to go.
+        if limits.breaker.failures == 0 && self.breaker.state() != BreakerState::Closed {
+            self.breaker = Breaker::default();
+        }
         self.limits = limits;
     }
 
@@ -189,6 +193,15 @@ impl Core {
         if let Admission::Refused { retry_after } = self.breaker.admission(&self.limits.breaker, now) {
             return Arrival::Refused(Refused::BreakerOpen { retry_after });
         }
+        // A look finds nothing out for those who call.
+        if ask.lane == Lane::Health && self.breaker.state() == BreakerState::HalfOpen {
+            return Arrival::Refused(Refused::BreakerOpen { retry_after: self.limits.breaker.cool_down });
+        }
+        // With nobody at work the call goes all the same: how long calls take has to be found out.
+        let answered = if self.in_flight() == 0 { now } else { now + self.service.estimate().unwrap_or_default() };
+        if ask.answer_by.is_some_and(|limit| limit <= now || limit < answered) {
+            return Arrival::Refused(Refused::TooLong { retry_after: self.expected_wait(ask.lane) });
+        }
         if self.has_place(ask.lane) && self.serials.is_free(ask.serial.as_ref()) {
             self.serials.run(ask.serial.as_ref(), None);
             return Arrival::Granted(self.grant(&ask, now, now));
@@ -236,6 +249,8 @@ impl Core {
             End::Unused | End::Answered | End::Failed => self.free(grant.serial.as_ref()),
         }
         match end {
+            // A look is another thing than a call, and as short as the backend likes.
+            End::Answered | End::Failed if grant.lane == Lane::Health => {}
             End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took),
             End::Answered | End::Failed => self.service.ended(took),
             End::Unused | End::Lost | End::Unseen => {}
@@ -244,7 +259,9 @@ impl Core {
             self.known.stayed(&grant.client, now.saturating_sub(grant.asked));
         }
         self.adapt(grant, end, in_flight, now);
-        self.breaker.ended(&self.limits.breaker, end, grant.probe, self.limits.max_in_flight, now);
+        if grant.lane != Lane::Health {
+            self.breaker.ended(&self.limits.breaker, end, grant.probe, self.limits.max_in_flight, now);
+        }
     }
 
     /// Lets the adaptive limit see the end of a call.

@@ -53,6 +53,17 @@ pub(super) struct Flight {
 }
 
 impl Flight {
+    /// Whether this one, too, would wait at the gate in that line, and no longer.
+    fn stands_for(&self, ask: &Ask) -> bool {
+        let first = &self.ask;
+        let is_patient = match (first.patience, ask.patience) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(first), Some(other)) => first >= other,
+        };
+        first.client == ask.client && first.priority == ask.priority && is_patient
+    }
+
     /// Tells all riders.
     pub(super) fn tell(&self, stage: Stage) {
         self.stage.send_replace(stage);
@@ -72,24 +83,29 @@ impl Flight {
 
 /// The flights under way.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<FlightKey, Arc<Flight>>>);
+pub(super) struct Flights(Mutex<HashMap<FlightKey, Vec<Arc<Flight>>>>);
 
 impl Flights {
-    /// Joins the flight for this, or begins one; answers whether it was there. One that is back stays on the list until
-    /// what it brought is staged: whoever takes an answer so old has it at once.
+    /// Joins a flight for this, or begins one; answers whether it was there. One that is back stays on the list until
+    /// what it brought is staged: whoever takes an answer so old has it at once. A flight that still waits at the gate
+    /// waits there as whoever began it, in the line of that client: only those who would stand as it does join it.
     pub(super) fn join(&self, key: &FlightKey, ask: &Ask, is_fresh: impl Fn(Duration) -> bool) -> (Rider, bool) {
         let mut flights = self.0.lock();
-        if let Some(flight) = flights.get(key)
-            && match &*flight.stage.borrow() {
-                Stage::Queued | Stage::Calling { .. } => true,
-                Stage::Done { outcome, at } => outcome.is_ok() && is_fresh(at.elapsed()),
-            }
-        {
+        let serves = |flight: &&Arc<Flight>| match &*flight.stage.borrow() {
+            Stage::Queued => flight.stands_for(ask),
+            Stage::Calling { .. } => true,
+            Stage::Done { outcome, at } => outcome.is_ok() && is_fresh(at.elapsed()),
+        };
+        let known = flights.entry(key.clone()).or_default();
+        // What is further is here sooner.
+        let has_begun = |flight: &&Arc<Flight>| !matches!(*flight.stage.borrow(), Stage::Queued);
+        let begun = known.iter().filter(has_begun).find(serves);
+        if let Some(flight) = begun.or_else(|| known.iter().find(serves)) {
             return (Rider::of(flight), true);
         }
         let (stage, _) = watch::channel(Stage::Queued);
         let flight = Arc::new(Flight { ask: ask.clone(), stage, riders: AtomicUsize::new(0), left: Notify::new() });
-        flights.insert(key.clone(), Arc::clone(&flight));
+        known.push(Arc::clone(&flight));
         (Rider::of(&flight), false)
     }
 
@@ -109,8 +125,10 @@ impl Flights {
     }
 }
 
-fn remove(flights: &mut HashMap<FlightKey, Arc<Flight>>, key: &FlightKey, flight: &Arc<Flight>) {
-    if flights.get(key).is_some_and(|known| Arc::ptr_eq(known, flight)) {
+fn remove(flights: &mut HashMap<FlightKey, Vec<Arc<Flight>>>, key: &FlightKey, flight: &Arc<Flight>) {
+    let Some(known) = flights.get_mut(key) else { return };
+    known.retain(|other| !Arc::ptr_eq(other, flight));
+    if known.is_empty() {
         flights.remove(key);
     }
 }
@@ -135,8 +153,7 @@ impl Rider {
 
     /// Whether whoever began the flight is to the gate like this one.
     pub(super) fn is_alike(&self, ask: &Ask) -> bool {
-        let first = &self.flight.ask;
-        first.client == ask.client && first.priority == ask.priority && first.patience >= ask.patience
+        self.flight.stands_for(ask)
     }
 
     /// How far the flight is.
