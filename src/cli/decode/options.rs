@@ -134,7 +134,7 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "WHAT", value_parser = word(cobol::Unknown::WORDS),
           help_heading = "several record types")]
     pub segment_unknown: Option<cobol::Unknown>,
-    /// Leaves out records that have the field with another value; several values of one field are alternatives
+    /// Leaves out records that have the field with another value; several values of one field are alternatives. Where record types do not nest, those without the field are left out as well
     #[arg(long, value_name = "FIELD=VALUE", value_parser = cobol::Settings::parse_pair,
           help_heading = "several record types")]
     pub filter: Vec<(String, String)>,

@@ -83,8 +83,9 @@ pub(super) enum Usage {
     Display,
     /// COMP, COMP-4, BINARY: high byte first, bounded by its picture.
     Binary,
-    /// COMP-5, COMP-N: the machine's own byte order, bounded by its size. COMP-N has as few bytes as hold its digits.
+    /// COMP-5: the machine's own byte order, bounded by its size.
     Native,
+    /// COMP-N: as COMP-X.
     NativeShort,
     /// COMP-X: high byte first, bounded by its size, as few bytes as hold its digits or as many as `X` says.
     Short,

@@ -88,7 +88,7 @@ impl Builder<'_> {
             (Category::Text, Usage::Short | Usage::NativeShort)
                 if picture.size <= 8 && picture.text.starts_with('X') =>
             {
-                (binary(0, 0, false, usage == Usage::NativeShort, true), picture.size)
+                (binary(0, 0, false, false, true), picture.size)
             }
             (Category::Text | Category::National, Usage::National) | (Category::National, Usage::Display) => {
                 (Data::National, 2 * picture.size)
@@ -140,7 +140,8 @@ impl Builder<'_> {
                 let Some(length) = binary_length(digits, needs_bit, size) else {
                     return Err(format!("`{name}` is binary and has more than {MAX_BINARY_DIGITS} digits"));
                 };
-                let native = matches!(usage, Usage::Native | Usage::NativeShort);
+                // GnuCOBOL writes COMP-N high byte first, as COMP-X.
+                let native = usage == Usage::Native;
                 let full = usage != Usage::Binary || self.dialect.binary_full;
                 (binary(digits, scale, signed, native, full), length)
             }

@@ -211,6 +211,7 @@ pub(super) fn csv(
     }
     // Encoding has to know what decoding takes of itself.
     match ends {
+        _ if ends.is_ebcdic() => {}
         LineEnds { crlf: 0, cr: 0, lf: 1.., .. } => settings.add("line_end", String::new(), "--line-end lf".to_owned()),
         LineEnds { crlf: 0, lf: 0, cr: 1.., .. } => settings.add("line_end", String::new(), "--line-end cr".to_owned()),
         _ => {}

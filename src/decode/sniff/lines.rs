@@ -15,6 +15,11 @@ pub(super) struct LineEnds {
 }
 
 impl LineEnds {
+    /// Whether they were counted in EBCDIC, where a carriage return before a line's end is not told apart.
+    pub(super) fn is_ebcdic(self) -> bool {
+        self.is_ebcdic
+    }
+
     pub(super) fn of(bytes: &[u8], guess: &Guess) -> LineEnds {
         let mut ends = LineEnds { is_ebcdic: guess.is_ebcdic, ..LineEnds::default() };
         if guess.is_ebcdic {

@@ -193,8 +193,16 @@ pub(in crate::decode::cobol) fn binary(
 pub(in crate::decode::cobol) fn float(text: &str, length: usize, format: FloatFormat) -> Result<Vec<u8>, Unfit> {
     let double: f64 = text.parse().map_err(|_| Unfit::NotANumber)?;
     let single: f32 = text.parse().map_err(|_| Unfit::NotANumber)?;
+    // What is too small for the format would be a zero that nobody has said.
+    let is_zero = |stored: bool| {
+        stored && text.split(['e', 'E']).next().is_some_and(|digits| digits.contains(|c| matches!(c, '1'..='9')))
+    };
+    if is_zero(double == 0.0 || (format != FloatFormat::Ibm && length == 4 && single == 0.0)) {
+        return Err(Unfit::Inexact);
+    }
     let mut bytes = match (format, length) {
-        (FloatFormat::Ibm, 4) => ibm(f64::from(single), 24)?[..4].to_vec(),
+        // Its exponents reach further than those of an IEEE number of 4 bytes.
+        (FloatFormat::Ibm, 4) => ibm(double, 24)?[..4].to_vec(),
         (FloatFormat::Ibm, _) => ibm(double, 56)?.to_vec(),
         (_, 4) if single.is_finite() => single.to_be_bytes().to_vec(),
         (_, 8) if double.is_finite() => double.to_be_bytes().to_vec(),
@@ -213,9 +221,11 @@ fn ibm(number: f64, bits: u32) -> Result<[u8; 8], Unfit> {
     }
     let raw = number.to_bits();
     let (sign, exponent, mantissa) = (raw >> 63, (raw >> 52 & 0x7FF) as i32, raw & ((1 << 52) - 1));
+    if number == 0.0 {
+        return Ok([0; 8]);
+    }
     if exponent == 0 {
-        // Zero, or so small that it is zero here.
-        return Ok((sign << 63).to_be_bytes().map(|_| 0));
+        return Err(Unfit::Inexact);
     }
     // The number is `fraction` times two to the power of `power`, with 53 bits.
     let (fraction, power) = (mantissa | 1 << 52, exponent - 1075);
@@ -244,7 +254,7 @@ fn ibm(number: f64, bits: u32) -> Result<[u8; 8], Unfit> {
             let word = sign << 63 | (biased as u64) << 56 | (stored as u64) << (56 - bits);
             Ok(word.to_be_bytes())
         }
-        _ => Ok([0; 8]),
+        _ => Err(Unfit::Inexact),
     }
 }
 
@@ -256,6 +266,23 @@ mod tests {
     use crate::decode::cobol::settings::{ByteOrder, FloatFormat};
     use crate::decode::copybook::SignPosition;
     use proptest::prelude::*;
+
+    #[test]
+    fn floats_reach_as_far_as_their_format() {
+        // 16 to the power of -60, and seven times 16 to the power of 60: beyond what IEEE has in four bytes.
+        assert_eq!(float("5.6597994242667e-73", 4, FloatFormat::Ibm), Ok(vec![0x05, 0x10, 0, 0]));
+        assert_eq!(float("7.0e72", 4, FloatFormat::Ibm).map(|bytes| bytes[0]), Ok(0x7D));
+        for (text, length, format) in [
+            ("1e-80", 4, FloatFormat::Ibm),
+            ("1e-80", 8, FloatFormat::Ibm),
+            ("1e-50", 4, FloatFormat::Ieee),
+            ("1e-400", 8, FloatFormat::Ieee),
+        ] {
+            assert_eq!(float(text, length, format), Err(Unfit::Inexact), "{text}");
+        }
+        assert_eq!(float("0e9", 4, FloatFormat::Ieee), Ok(vec![0; 4]));
+        assert_eq!(float("-0.0", 8, FloatFormat::Ibm), Ok(vec![0; 8]));
+    }
 
     #[test]
     fn texts_become_units() {

@@ -66,7 +66,8 @@ pub(in crate::decode) const FILTER: Key = Key {
     shape: "string or array of strings",
     presence: Presence::Optional,
     doc: "`FIELD=VALUE`: records that have the field are left out, and count nowhere, unless it has that value, or one of \
-          several; what is below one goes with it",
+          several; what is below one goes with it. Where record types do not nest, records without the field are \
+          left out as well",
 };
 
 /// The names of all of them.

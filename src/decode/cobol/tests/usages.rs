@@ -11,11 +11,15 @@ fn binary_numbers_of_every_kind() {
     let big = b"\xFE\xFF\xFE\x01\x02\x03\xFF\xFE\x80\x00\x00\x00\x00\x07\x00\x00\x10\x00\xFF\xFF\xFF\xFE";
     let expected = r#"{"A":-2,"B":65534,"C":66051,"D":65534,"E":-32768,"F":7,"G":4096,"H":-1,"I":-2}"#;
     assert_eq!(read(&compile(copybook, settings(|_| {})), big), [expected]);
-    // The machine's own byte order concerns all but COMP and COMP-X.
+    // The machine's own byte order concerns all but COMP, COMP-X and COMP-N.
     let little =
-        b"\xFE\xFE\xFF\x01\x02\x03\xFF\xFE\x00\x80\x07\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\xFF\xFF\xFE\xFF";
+        b"\xFE\xFE\xFF\x01\x02\x03\xFF\xFE\x00\x80\x07\x00\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\xFF\xFF\xFF\xFE";
     let gnu = compile(copybook, settings(|s| s.reading.compiler = Compiler::Gnu));
     assert_eq!(read(&gnu, little), [expected]);
+    // As GnuCOBOL 3.1 writes 300 in each.
+    let usages = "01 R. 05 A PIC 9(3) COMP-N. 05 B PIC 9(4) COMP-5. 05 C PIC 9(3) COMP-X.";
+    let gnu = compile(usages, settings(|s| s.reading.compiler = Compiler::Gnu));
+    assert_eq!(read(&gnu, b"\x01\x2C\x2C\x01\x01\x2C"), [r#"{"A":300,"B":300,"C":300}"#]);
     let overflow = compile("01 R. 05 A PIC 9(2) COMP.", settings(|_| {}));
     assert_eq!(
         read(&overflow, b"\x00\x64"),
