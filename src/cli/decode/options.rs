@@ -305,6 +305,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             Format::FixedWidth(fixed_width::Settings {
                 encoding: encoding("utf-8")?,
                 nul: args.nul,
+                sign: args.cobol.sign,
                 record_length: args.record_length.map(|length| length as usize),
                 header_lines: args.header_lines.unwrap_or_default().into(),
                 footer_lines: args.footer_lines.unwrap_or_default().into(),
@@ -555,8 +556,13 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--segments", args.segments.is_some(), &[Idoc]),
         ("--form", args.form.is_some(), &[Idoc]),
     ];
-    let given: Vec<_> =
-        given.iter().copied().chain(args.cobol.given().map(|(o, g)| (o, g, [Cobol].as_slice()))).collect();
+    let given: Vec<_> = given
+        .iter()
+        .copied()
+        .chain(args.cobol.given().map(|(option, given)| {
+            (option, given, if option == "--sign" { &[Cobol, FixedWidth][..] } else { &[Cobol] })
+        }))
+        .collect();
     let foreign = given.iter().find(|(_, given, formats)| *given && !formats.contains(&name));
     match foreign {
         Some((option, _, formats)) => {

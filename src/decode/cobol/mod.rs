@@ -50,6 +50,7 @@ use segments::{PlainFilter, Segments};
 pub(super) use framing::FRAME_HEADER;
 pub use framing::{Candidate, Evidence, FrameHeader, LengthCounts, LengthType};
 pub use reader::Reader;
+pub(super) use reading::SIGN;
 pub use reading::{BinaryRange, Compiler, CounterMap, EditedAs, Overpunch, Reading, View};
 pub use segments::{SegmentSettings, Unknown};
 pub(super) use settings::SECTION;

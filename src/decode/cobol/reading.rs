@@ -153,13 +153,13 @@ pub(super) const BINARY_RANGE: Key = Key {
     presence: Presence::Default("\"picture\""),
     doc: "how large COMP may be: as its picture says, or as its bytes allow (TRUNC(BIN))",
 };
-pub(super) const SIGN: Key = Key {
+pub(in crate::decode) const SIGN: Key = Key {
     name: "sign",
     shape: "\"auto\" | \"translated\" | \"mf\" | \"realia\"",
     presence: Presence::Optional,
     doc: "how a sign lies over a digit in ASCII: `{A`-`I` and `}J`-`R` (translated from EBCDIC), `p`-`y` minus (mf, gnu), \
           blank to `)` minus (realia); `auto` takes the first two and writes the dialect's; for \
-          ibm, `encode` wants one that is named",
+          ibm and without a dialect, `encode` wants one that is named",
 };
 pub(super) const POINTER: Key = Key {
     name: "pointer",

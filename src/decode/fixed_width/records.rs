@@ -90,7 +90,9 @@ pub(in crate::decode) fn compile(settings: &Settings, fields: Vec<Field>, faults
             records.push(ColumnRecord { name: "LINE".to_owned(), columns, length });
         }
     }
+    let reading = cobol::Reading { overpunch: settings.sign, ..cobol::Reading::default() };
     let settings = cobol::Settings {
+        reading,
         framing: if settings.record_length.is_some() { Framing::Fixed } else { Framing::Line },
         float,
         comp5: Some(ByteOrder::Little),
@@ -104,9 +106,6 @@ pub(in crate::decode) fn compile(settings: &Settings, fields: Vec<Field>, faults
         places: settings.places.clone(),
         ..cobol::Settings::new(String::new(), encoding, place)
     };
-    // Lines of text are written by compilers of machines with ASCII: it says how a sign is written over a digit.
-    let reading = cobol::Reading { compiler: cobol::Compiler::Gnu, ..settings.reading };
-    let settings = cobol::Settings { reading, ..settings };
     Cobol::of_columns(records, &settings, faults)
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::spec;
 use super::types::{Form, Type};
-use crate::decode::cobol::Places;
 use crate::decode::cobol::segments::{self, SegmentSettings};
+use crate::decode::cobol::{self, Overpunch, Places};
 use crate::decode::csv::Nul;
 use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::decode::{CodePage, MAX_RECORD};
@@ -29,6 +29,8 @@ pub struct Settings {
     pub trim: Trim,
     /// What becomes of NUL characters in files of one record type, [`Nul::Reject`] when `None`.
     pub nul: Option<Nul>,
+    /// How a sign lies over a digit in ASCII.
+    pub sign: Option<Overpunch>,
     /// Bytes of every record, in a file without line ends.
     pub record_length: Option<usize>,
     /// Whether lines are written with CR and LF at their end and not with LF alone; both are read.
@@ -133,6 +135,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             presence: Presence::Default("\"reject\""),
             doc: "what becomes of NUL characters: the record is rejected, they are left out, blanks take their place, or they are text; between record types and numbers they pad, as low values do in COBOL",
         },
+        cobol::SIGN,
         Key {
             name: "record_length",
             shape: "integer",
@@ -191,6 +194,7 @@ impl Settings {
             pad: false,
             trim: Trim::Both,
             nul: None,
+            sign: None,
             record_length: None,
             crlf: true,
             segments: None,
@@ -207,6 +211,7 @@ impl Settings {
         let pad = table.boolean("pad");
         let trim = table.one_of("trim", Trim::WORDS);
         let nul = if table.has("nul") { table.one_of("nul", Nul::WORDS) } else { None };
+        let sign = if table.has("sign") { table.one_of("sign", Overpunch::WORDS) } else { None };
         let record_length = table.integer("record_length", 1..=MAX_RECORD as i64);
         let segments = SegmentSettings::read(table);
         let filter = segments::read_filter(table);
@@ -225,6 +230,7 @@ impl Settings {
             pad: pad?,
             trim: trim?,
             nul,
+            sign,
             record_length: record_length.and_then(|length| usize::try_from(length).ok()),
             crlf: true,
             segments,

@@ -234,7 +234,10 @@ fn numbers_in_columns() {
 
 #[test]
 fn numbers_in_lines() {
-    let decoder = listed("NAME,1,3\nQTY,4,4,zoned,1\n", "").unwrap();
+    let decoder = listed("NAME,1,3\nQTY,4,4,zoned,1\n", "sign = \"mf\"").unwrap();
+    let unsaid = listed("NAME,1,3\nQTY,4,4,zoned,1\n", "").unwrap();
+    let fault = encoded(&unsaid, &[r#"{"NAME":"ab","QTY":12.5}"#.to_owned()]).unwrap_err();
+    assert!(fault.contains("which say how a sign lies over a digit in ASCII"), "{fault}");
     let lines = [r#"{"NAME":"ab","QTY":12.5}"#, r#"{"NAME":"c","QTY":-12.0}"#];
     let data = b"ab 0125\r\nc  012p\r\n";
     assert_eq!(read_from(&decoder, data, Resume::default()), lines);
