@@ -26,7 +26,17 @@ pub(in crate::decode::cobol) fn split(mut copybook: Copybook, settings: &Setting
             // What is in no record is said where records are looked for.
             [] => {}
             [group] if made.iter().any(|(known, _)| known == group) => {}
-            [group] => made.push((*group, record_of(&copybook.items, *group))),
+            [group] => {
+                if let Some(behind) = behind_of_varying(&copybook.items, *group).filter(|_| settings.moves_items()) {
+                    let behind = copybook.items[behind].name.as_deref().unwrap_or("FILLER");
+                    let message = format!(
+                        "the alternative `{wanted}` has a table of varying length, and `{behind}` lies behind it"
+                    );
+                    let help = "choose the alternative by `views`: what lies behind all of them stays where it is";
+                    faults.push(settings.place_of(MAP.name).fault(message).help(help));
+                }
+                made.push((*group, record_of(&copybook.items, *group)));
+            }
             _ => {
                 let message = format!("`segment_map` names `{wanted}`, which is ambiguous");
                 let fault = settings.place_of(MAP.name).fault(message);
@@ -46,6 +56,22 @@ pub(in crate::decode::cobol) fn split(mut copybook: Copybook, settings: &Setting
 fn named(items: &[Item], records: &[usize], wanted: &str) -> Option<usize> {
     let is_named = |record: &usize| items[*record].name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(wanted));
     records.iter().copied().find(is_named)
+}
+
+/// What lies behind an alternative that has a table of varying length: it would move with the table.
+fn behind_of_varying(items: &[Item], group: usize) -> Option<usize> {
+    let is_below =
+        |index: usize| std::iter::successors(Some(index), |&at| items[at].parent).any(|above| above == group);
+    let varies = |index: usize| items[index].occurs.as_ref().is_some_and(|occurs| occurs.depending.is_some());
+    (0..items.len()).find(|&index| varies(index) && is_below(index))?;
+    let mut at = group;
+    while let Some(parent) = items[at].parent {
+        if let Some(behind) = items[parent].children.iter().find(|child| items[**child].offset > items[group].offset) {
+            return Some(*behind);
+        }
+        at = parent;
+    }
+    None
 }
 
 /// The items of this name, perhaps qualified, that share their bytes with others and are in no table.

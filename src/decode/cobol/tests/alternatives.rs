@@ -299,6 +299,23 @@ fn groups_as_types_are_found_by_mappings_and_told_in_faults() {
     assert!(bad[0].contains("STATIC-DETAILS.ADDRESS"), "{bad:?}");
     let faults = compile_faults(SEGMENTS, segments(|s| s.map[1].1 = "COMPANY-ID".to_owned()));
     assert!(faults[0].contains("`COMPANY-ID`, which is no record of the copybook"), "{faults:?}");
+    // What is behind all of them would follow the table of one of them.
+    let behind = format!("{SEGMENTS}          05 TAIL PIC X(2).\n");
+    let moving = |framing| {
+        let mut wanted = segments(|_| {});
+        (wanted.framing, wanted.odo) = (framing, Some(Odo::Variable));
+        wanted
+    };
+    let faults = compile_faults(&behind, moving(Framing::RdwBig));
+    assert!(
+        faults[0].contains("`STATIC-DETAILS` has a table of varying length, and `TAIL` lies behind it"),
+        "{faults:?}"
+    );
+    let fixed = framed(&["C001Acme 1a1..TT"]);
+    let mut stays = segments(|s| s.children.clear());
+    stays.odo = Some(Odo::Fixed);
+    let fixed = read(&compile(&behind, stays), &fixed);
+    assert!(fixed[0].ends_with(r#""TAIL":"TT"}"#), "{fixed:?}");
 }
 
 proptest! {
