@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::names::XSI;
+use super::names::{MAX_NAME, XSI};
 use super::path::{FieldPath, RecordPath};
 use super::settings::Settings;
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
@@ -263,6 +263,14 @@ fn check_ends(text: &str, trims: bool) -> Result<(), EncodeFault> {
 }
 
 fn check_name(name: &str, settings: &Settings) -> Result<(), EncodeFault> {
+    // What is longer is not read again.
+    if name.len() > MAX_NAME {
+        let found = format!("a name of {} bytes", name.len());
+        return Err(EncodeFault::here(
+            format!("a name of an element or attribute, of at most {MAX_NAME} bytes"),
+            found,
+        ));
+    }
     settings.check_name(name).map_err(|reason| EncodeFault::here("a name of an element or attribute", reason))
 }
 

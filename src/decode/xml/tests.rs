@@ -448,6 +448,8 @@ fn json_becomes_xml() {
     let written = encode(&whole, &[record]).unwrap();
     assert_eq!(crate::decode::testing::read(&whole, written.as_bytes()), [record]);
     assert!(encode(&whole, &[r##"{"#text":" ","a":"1"}"##]).unwrap_err().contains("white space at its ends"));
+    let long = format!("{{\"{}\":1}}", "n".repeat(1001));
+    assert!(encode(&whole, &[&long]).unwrap_err().contains("at most 1000 bytes"));
     assert!(encode(&super::tests::decoder(by_path("/a/*")), &["{}"]).unwrap_err().contains("without `*`"));
 }
 
