@@ -72,6 +72,15 @@ fn csv_and_fixed_width() {
     assert_eq!(text(&output.stdout).lines().next(), Some("{\"column_1\":\"no;name\"}"));
     assert_eq!(output.status.code(), Some(0));
 
+    // A first line that is no row costs itself, and not the width of the others.
+    let (_broken, path) = file("q.csv", b"\"a,b\nc,d\ne,f\n");
+    let output = tollbridge(&["decode", &path, "--format", "csv", "--no-header"]);
+    assert_eq!(
+        text(&output.stdout),
+        "{\"column_1\":\"c\",\"column_2\":\"d\"}\n{\"column_1\":\"e\",\"column_2\":\"f\"}\n"
+    );
+    assert_eq!(rejects(&output.stderr), ["framing.bad_quote 1 -"]);
+
     let (_other, spec) = file("s.spec", b"sku,1,3\nqty,4,2\n");
     let (_third, data) = file("s.txt", b"abc 1\nde\n");
     let output = tollbridge(&["decode", &data, "--spec", &spec]);

@@ -117,7 +117,7 @@ impl<R: Read + Seek> Reader<R> {
                 names
             }
             (Some(names), false) => names.clone(),
-            (None, false) => (1..=reader.count_columns()?).map(|number| format!("column_{number}")).collect(),
+            (None, false) => (1..=reader.count_columns(limit)?).map(|number| format!("column_{number}")).collect(),
         };
         columns.bind(names, settings).map_err(|message| reader.refuse(message))?;
         reader.current.columns = Arc::new(columns);
@@ -173,17 +173,32 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// How many columns the first row has, of a file where nothing else says.
-    fn count_columns(&mut self) -> Result<usize, StreamFault> {
-        loop {
+    fn count_columns(&mut self, limit: u64) -> Result<usize, StreamFault> {
+        /// Lines that are no rows are passed over, but not for ever.
+        const MOST_BAD: usize = 100;
+        let begin = self.resume_point();
+        let mut bad = 0;
+        let count = loop {
             match self.find()? {
                 Some(Found::Blank { total }) => {
                     self.pending = total;
                     self.lines += 1;
                 }
-                Some(Found::Cells { .. }) => return Ok(self.current.cells.count().min(MAX_COLUMNS)),
-                _ => return Ok(1),
+                Some(Found::Bad { total, .. }) if bad < MOST_BAD => {
+                    self.pending = total;
+                    bad += 1;
+                }
+                Some(Found::Cells { .. }) => break self.current.cells.count().min(MAX_COLUMNS),
+                _ => break 1,
             }
+        };
+        if bad > 0 {
+            // They are told when they are read.
+            self.input.seek(begin.offset, limit)?;
+            self.current.window = Window::new(0, u64::MAX);
+            (self.offset, self.pending, self.lines) = (begin.offset, 0, begin.line);
         }
+        Ok(count)
     }
 
     /// Moves the start of the window behind what is done with.
