@@ -9,7 +9,7 @@ const COPYBOOK: &str = "
            05  KIND              PIC X.
            05  NUMBERS.
                10  ZONED         PIC S9(5)V99.
-               10  LEADING       PIC S9(3) SIGN LEADING SEPARATE.
+               10  LEAD-SIGN     PIC S9(3) SIGN LEADING SEPARATE.
                10  PACKED        PIC S9(7)V99 COMP-3.
                10  HALF          PIC S9(4) COMP.
                10  NATIVE        PIC 9(9) COMP-5.
