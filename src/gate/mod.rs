@@ -233,6 +233,16 @@ impl Gate {
         self.state.lock().config.clone()
     }
 
+    /// How long a call may wait, as set now. Asked for every call: the whole settings are much to copy.
+    pub fn queue_timeout(&self) -> Duration {
+        self.state.lock().config.queue_timeout
+    }
+
+    /// When a call is tried again, as set now.
+    pub fn retry(&self) -> Retry {
+        self.state.lock().config.retry
+    }
+
     /// Puts new settings in force. Nobody in flight or in the queue is dropped: under a lower cap the running
     /// calls finish first.
     pub fn reconfigure(self: &Arc<Self>, config: Config) {
@@ -426,7 +436,8 @@ impl Gate {
             self.give_back(slot, end, now);
         }
         if let Some(share) = share.filter(|_| matches!(end, End::Lost | End::Unseen)) {
-            share.linger(now + self.config().settle);
+            let settle = self.state.lock().config.settle;
+            share.linger(now + settle);
         }
         self.state.lock().core.end(grant, end, caller_stayed, now);
         if matches!(end, End::Lost | End::Unseen) {

@@ -54,7 +54,7 @@ pub(super) struct Inbox {
 impl Inbox {
     /// Waits for a place at this backend. Runs may wait longer than callers: nobody sits in front of them.
     pub(super) async fn permit(&self, lane: Lane) -> Result<Permit, PipelineError> {
-        let wait = self.gate.config().queue_timeout.max(std::time::Duration::from_secs(60));
+        let wait = self.gate.queue_timeout().max(std::time::Duration::from_secs(60));
         let fault = |source: Refused| PipelineError::Gate { backend: self.gate.backend().to_owned(), source };
         self.gate.acquire(lane, Some(wait)).await.map_err(fault)
     }

@@ -133,7 +133,7 @@ impl Trip {
     /// Whether another try does no harm: nobody waits for a place, the backend is not left alone, and second tries are
     /// few.
     fn may_try_again(&self, attempt: u32) -> bool {
-        let retry = self.callee.gate.config().retry;
+        let retry = self.callee.gate.retry();
         let status = self.callee.gate.status();
         attempt < retry.attempts
             && status.queued.iter().sum::<usize>() == 0
@@ -182,7 +182,7 @@ impl Trip {
 
     /// Waits for a place, as long as anybody waits for the flight.
     async fn permit(&self, crew: &Crew) -> Result<Permit, LiveError> {
-        let queue_timeout = self.callee.gate.config().queue_timeout;
+        let queue_timeout = self.callee.gate.queue_timeout();
         let mut admitted =
             pin!(self.callee.gate.admit(crew.flight.ask.at_gate(queue_timeout, self.callee.service.longest())));
         loop {
@@ -201,7 +201,7 @@ impl Trip {
 
     /// Calls the backend to the end of its answer, whoever leaves meanwhile.
     async fn call(&self, crew: &Crew, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
-        self.budgets.earn(&self.plan.backend, self.callee.gate.config().retry.budget);
+        self.budgets.earn(&self.plan.backend, self.callee.gate.retry().budget);
         let mut answered = pin!(self.callee.service.call(permit, request));
         tokio::select! {
             biased;
