@@ -1,6 +1,5 @@
 //! `GET /v1/{resource}/{key}` of a resource whose answers come from its backend.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -27,18 +26,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// The fields of a full answer, with those that the edge adds.
 const FIELDS: usize = 16;
 
-/// Who asks, as the gate knows it.
-pub(super) fn ask_of(caller: &Caller) -> Ask {
-    let client = &caller.client;
-    Ask {
-        client: Arc::clone(&client.name),
-        weight: client.weight,
-        priority: client.priority,
-        most: client.max_in_flight,
-        patience: None,
-    }
-}
-
 pub(super) async fn answer(
     facade: &Facade,
     published: &Published,
@@ -50,7 +37,7 @@ pub(super) async fn answer(
     let fields = record::fields(published, request.uri.query())?;
     let key = record::canonical_key(published, written_key)?;
     let wait = preferred_wait(&request.headers);
-    let ask = Ask { patience: wait, ..ask_of(caller) };
+    let ask = Ask { place: caller.client.at_gate(), patience: wait };
     let wish = cache_control::wish(&request.headers);
     let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
     let reading = read.map_err(|error| applied(problem(published, &key, error), wait))?;

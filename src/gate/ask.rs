@@ -68,6 +68,11 @@ impl Ask {
         self
     }
 
+    /// Whether the other one stands in the same line, of the same client.
+    pub fn stands_with(&self, other: &Ask) -> bool {
+        self.lane == other.lane && self.client == other.client && self.priority == other.priority
+    }
+
     /// One at a time with others of the same key, in the order in which they came.
     #[must_use]
     pub fn serial(mut self, key: impl Into<Arc<str>>) -> Ask {

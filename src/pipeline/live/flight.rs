@@ -61,7 +61,7 @@ impl Flight {
             (Some(_), None) => false,
             (Some(first), Some(other)) => first >= other,
         };
-        first.client == ask.client && first.priority == ask.priority && is_patient
+        first.place.stands_with(&ask.place) && is_patient
     }
 
     /// Tells all riders.
@@ -184,7 +184,7 @@ impl Drop for Rider {
 #[cfg(test)]
 mod tests {
     use super::{FlightKey, Flights, Stage};
-    use crate::gate::Priority;
+    use crate::gate::{self, Lane, Priority};
     use crate::pipeline::live::{Ask, LiveError};
     use std::sync::Arc;
     use std::time::Duration;
@@ -195,7 +195,8 @@ mod tests {
     }
 
     fn ask() -> Ask {
-        Ask { client: Arc::from("web"), weight: 1, priority: Priority::Normal, most: None, patience: None }
+        let place = gate::Ask::new(Lane::Interactive).of("web", 1, Priority::Normal);
+        Ask { place, patience: None }
     }
 
     #[tokio::test(start_paused = true)]

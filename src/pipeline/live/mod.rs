@@ -30,7 +30,7 @@ use self::health::Looks;
 use self::retry::Budgets;
 use super::Bridge;
 use super::world::Callee;
-use crate::gate::{self, Lane, Priority, Refused};
+use crate::gate::{self, Refused};
 use crate::mapping::{Mode, Plan};
 use crate::record::{ContentHash, ResourceId};
 use crate::staging::StagedDocument;
@@ -39,25 +39,18 @@ pub use error::{LiveError, Trouble};
 pub use health::BackendHealth;
 
 /// Who asks, and how long an answer is of use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Ask {
-    /// The client, as the gate knows it: clients share a backend by their weights.
-    pub client: Arc<str>,
-    /// Its weight, at least 1.
-    pub weight: u32,
-    /// Its class.
-    pub priority: Priority,
-    /// The most places of a backend that it may have, if there is a bound.
-    pub most: Option<usize>,
-    /// How long it waits for the answer, where it says so.
+    /// For a place at a gate, as the client asks for one.
+    pub place: gate::Ask,
+    /// How long the caller waits for the answer, where it says so.
     pub patience: Option<Duration>,
 }
 
 impl Ask {
     /// For a call that its adapter gives up after `longest`.
     fn at_gate(&self, queue_timeout: Duration, longest: Duration) -> gate::Ask {
-        let ask = gate::Ask::new(Lane::Interactive).of(Arc::clone(&self.client), self.weight, self.priority);
-        let ask = ask.at_most(self.most).lasting(longest);
+        let ask = self.place.clone().lasting(longest);
         match self.patience {
             Some(patience) => ask.within(patience).wait(patience.min(queue_timeout)),
             None => ask,
