@@ -9,9 +9,11 @@ pub mod ftps;
 pub mod inbox;
 pub mod sftp;
 pub mod soap;
+pub mod sql;
 mod tls;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::diagnostic::{Section, Table};
 use inbox::Door;
@@ -23,6 +25,8 @@ pub enum AdapterConfig {
     Inbox(InboxConfig),
     /// It is called.
     Soap(soap::Config),
+    /// It is asked in SQL.
+    Database(DatabaseConfig),
 }
 
 impl AdapterConfig {
@@ -55,6 +59,7 @@ impl AdapterConfig {
         match self {
             AdapterConfig::Inbox(inbox) => inbox.door().place(),
             AdapterConfig::Soap(soap) => soap.endpoint.describe(),
+            AdapterConfig::Database(database) => database.place(),
         }
     }
 
@@ -63,6 +68,7 @@ impl AdapterConfig {
         match self {
             AdapterConfig::Inbox(inbox) => inbox.door().doubts(),
             AdapterConfig::Soap(soap) => soap.doubts(),
+            AdapterConfig::Database(database) => database.open().doubts(),
         }
     }
 }
@@ -104,5 +110,20 @@ impl InboxConfig {
             InboxConfig::Sftp(config) => sftp::door(config.clone()),
             InboxConfig::Ftps(config) => ftps::door(config.clone()),
         }
+    }
+}
+
+/// The settings of a database of any kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseConfig {}
+
+impl DatabaseConfig {
+    /// The database; nothing is connected yet.
+    pub fn open(&self) -> Arc<dyn sql::Database> {
+        match *self {}
+    }
+
+    fn place(&self) -> String {
+        match *self {}
     }
 }

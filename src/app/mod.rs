@@ -236,6 +236,12 @@ async fn probe_one(reach: &Reach, permit: Permit) -> Result<Vec<String>, Pipelin
             let probed = tokio::spawn(async move { service.probe(&permit).await }).await;
             probed.map_err(|_| PipelineError::Died { file: "the service".to_owned() })?.map_err(PipelineError::from)
         }
+        Reach::Database(database) => {
+            let database = Arc::clone(database);
+            let probed = tokio::spawn(async move { database.probe(permit).await }).await;
+            let probed = probed.map_err(|_| PipelineError::Died { file: "the database".to_owned() })?;
+            probed.map(|server| server.doubts).map_err(PipelineError::from)
+        }
     }
 }
 
@@ -244,6 +250,7 @@ fn reach(config: &AdapterConfig) -> Reach {
     match config {
         AdapterConfig::Inbox(inbox) => Reach::Inbox(Arc::new(inbox.door())),
         AdapterConfig::Soap(soap) => Reach::Service(Arc::new(soap::Service::new(soap.clone()))),
+        AdapterConfig::Database(database) => Reach::Database(database.open()),
     }
 }
 

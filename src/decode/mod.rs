@@ -26,6 +26,7 @@ mod json_text;
 mod lines;
 mod pieces;
 mod reader;
+pub mod rows;
 pub mod sniff;
 #[cfg(test)]
 mod testing;

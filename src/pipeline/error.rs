@@ -4,6 +4,7 @@ use std::io;
 
 use crate::adapters::inbox::InboxError;
 use crate::adapters::soap::SoapError;
+use crate::adapters::sql::SqlError;
 use crate::gate::{Closure, Refused};
 use crate::landing::LandingError;
 use crate::record::{Reject, ResourceId};
@@ -29,6 +30,9 @@ pub enum PipelineError {
     /// The service behind a gate.
     #[error(transparent)]
     Soap(#[from] SoapError),
+    /// A database cannot be asked.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     /// The gate did not let the call through in time.
     #[error("backend {backend} is at its limit")]
     Gate {

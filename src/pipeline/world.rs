@@ -17,6 +17,7 @@ use super::progress::Progress;
 use super::tuning::{Configured, Tuning};
 use crate::adapters::inbox::Door;
 use crate::adapters::soap::Service;
+use crate::adapters::sql::Database;
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
 use crate::mapping::{Operation, Origin, Plan, Schedule};
@@ -40,6 +41,8 @@ pub enum Reach {
     Inbox(Arc<Door>),
     /// By calling it.
     Service(Arc<Service>),
+    /// By asking it in SQL.
+    Database(Arc<dyn Database>),
 }
 
 /// A backend with an inbox, as runs see it.

@@ -12,9 +12,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::Live;
-use crate::adapters::soap::Service;
 use crate::gate::{Gate, Lane};
-use crate::pipeline::Reach;
+use crate::pipeline::{PipelineError, Reach};
 
 /// How long a finding holds.
 const HOLDS: Duration = Duration::from_secs(5);
@@ -55,9 +54,9 @@ impl Live {
                 (Reach::Inbox(_), _) => {
                     BackendHealth { backend: name.clone(), breaker, reachable: None, reason: None, looked_at: None }
                 }
-                (Reach::Service(_), Some((_, known))) => BackendHealth { breaker, ..known.clone() },
-                (Reach::Service(service), None) => {
-                    let reason = self.look(&backend.gate, service).await.err();
+                (_, Some((_, known))) => BackendHealth { breaker, ..known.clone() },
+                (reach, None) => {
+                    let reason = self.look(&backend.gate, reach).await.err();
                     let breaker = backend.gate.status().breaker.as_str();
                     let (reachable, looked_at) = (Some(reason.is_none()), Some(Timestamp::now()));
                     let health = BackendHealth { backend: name.clone(), breaker, reachable, reason, looked_at };
@@ -72,12 +71,22 @@ impl Live {
     }
 
     /// The look is finished by a task of its own: the service works on it, whoever waits.
-    async fn look(&self, gate: &Arc<Gate>, service: &Arc<Service>) -> Result<(), &'static str> {
+    async fn look(&self, gate: &Arc<Gate>, reach: &Reach) -> Result<(), &'static str> {
         let permit = gate.acquire(Lane::Health, Some(PATIENCE)).await.map_err(|refused| refused.as_str())?;
-        let service = Arc::clone(service);
-        let probe = self.calls.spawn(async move { service.probe(&permit).await });
+        let probe = match reach {
+            // It is not called.
+            Reach::Inbox(_) => return Ok(()),
+            Reach::Service(service) => {
+                let service = Arc::clone(service);
+                self.calls.spawn(async move { service.probe(&permit).await.map(drop).map_err(PipelineError::from) })
+            }
+            Reach::Database(database) => {
+                let database = Arc::clone(database);
+                self.calls.spawn(async move { database.probe(permit).await.map(drop).map_err(PipelineError::from) })
+            }
+        };
         match timeout(PATIENCE, probe).await {
-            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => {
                 tracing::info!(backend = gate.backend(), error = %error, "a look at a backend failed");
                 Err("unreachable")

@@ -1,0 +1,299 @@
+//! What the doors to databases have in common: [`Database`], which the corridor calls, and the words of that contract.
+//!
+//! A call takes its permit with it: the task that talks to the database holds it until the database is done, whoever
+//! leaves meanwhile. Dropping [`Rows`] before its end, or the future of a call, asks the database to stop; the permit
+//! goes back when the database has said that it did, or its connection is gone and the gate's `settle` time is over.
+
+mod error;
+mod text;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::decode::rows::{Column, ColumnKind, RowBatch};
+use crate::gate::Permit;
+use crate::record::Decimal;
+
+pub use error::{Certainty, SqlError, SqlErrorKind};
+pub use text::{NamedSql, NamedSqlFault};
+
+/// A value that is bound to a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// NULL of a column's kind: some drivers want to know of what.
+    Null(ColumnKind),
+    /// True or false.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// An exact number.
+    Decimal(Decimal),
+    /// A binary floating-point number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A date, time or UUID in the canonical form of its kind.
+    Written(ColumnKind, String),
+}
+
+/// How a reading sees what others write. There is no `READ UNCOMMITTED`: what was never committed is not read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Only what is committed, row by row.
+    #[default]
+    ReadCommitted,
+    /// As of one moment, without locks; where the server does not offer it, the call fails.
+    Snapshot,
+}
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The statement, with the placeholders of the database's dialect.
+    pub sql: String,
+    /// What is bound to them, in their order.
+    pub parameters: Vec<Value>,
+    /// How it is read.
+    pub isolation: Isolation,
+    /// A batch is handed over when it has so many rows,
+    pub batch_rows: u32,
+    /// or so many bytes.
+    pub batch_bytes: usize,
+    /// At most so many rows a second, where the source is to be spared.
+    pub max_rows_per_second: Option<u32>,
+    /// How long it may take until it is cancelled.
+    pub timeout: Duration,
+}
+
+/// What a query brings, batch by batch.
+#[derive(Debug)]
+pub struct Rows {
+    /// The columns, known before the first row.
+    pub columns: Arc<[Column]>,
+    /// The batches. It ends with `None` after the last one; an error is the last item, and whatever came before it is no
+    /// whole result.
+    pub batches: mpsc::Receiver<Result<RowBatch, SqlError>>,
+}
+
+/// A statement of a transaction.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is done.
+    pub action: Action,
+    /// The rows it must touch, at least and at most; everything is undone where it does not.
+    pub expect: Option<(u64, u64)>,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A statement.
+    Statement {
+        /// With the placeholders of the database's dialect.
+        sql: String,
+        /// What is bound to them.
+        parameters: Vec<Value>,
+    },
+    /// A stored procedure.
+    Procedure {
+        /// Its name, as it is written in SQL, perhaps with its schema.
+        name: String,
+        /// Its arguments, in order.
+        arguments: Vec<Argument>,
+    },
+}
+
+/// An argument of a procedure.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// The parameter's name without `@`; empty where it is told by its place.
+    pub name: String,
+    /// What goes in.
+    pub value: Value,
+    /// Of what kind is what comes out, where something does.
+    pub out: Option<ColumnKind>,
+}
+
+/// Steps that are done together or not at all, on one connection.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Whether a transaction is begun and committed around them. Without one each step stands for itself, and what an
+    /// earlier step did stays done when a later one fails.
+    pub is_atomic: bool,
+    /// How long all of it may take until it is cancelled.
+    pub timeout: Duration,
+    /// The most rows that are kept of each result set; more are an error before anything is committed.
+    pub max_rows: u32,
+}
+
+/// What a step did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepOutcome {
+    /// Rows touched, where the database counts them.
+    pub affected: Option<u64>,
+    /// Its result sets.
+    pub sets: Vec<RowBatch>,
+    /// What came out of a procedure's arguments, by name, in canonical form.
+    pub out: Vec<(String, Option<Vec<u8>>)>,
+    /// What a procedure returned.
+    pub return_code: Option<i32>,
+}
+
+/// A table's name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct TableName {
+    /// The database, where it is not the connection's own.
+    pub catalog: Option<String>,
+    /// The schema.
+    pub schema: Option<String>,
+    /// The table or view.
+    pub table: String,
+}
+
+/// What is known of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableInfo {
+    /// As the database writes it.
+    pub name: TableName,
+    /// Whether it is a view.
+    pub is_view: bool,
+    /// Its columns, in order.
+    pub columns: Vec<TableColumn>,
+    /// The columns of its primary key, in order; empty where there is none.
+    pub primary_key: Vec<String>,
+    /// Its indexes and unique constraints.
+    pub indexes: Vec<Index>,
+    /// How many rows it has, roughly, where that can be had without counting them.
+    pub rows: Option<u64>,
+    /// Whether the server tracks which of its rows change (SQL Server Change Tracking).
+    pub change_tracking: bool,
+    /// The capture instances that keep its changes (SQL Server CDC).
+    pub capture_instances: Vec<String>,
+    /// Whether it can be read under snapshot isolation.
+    pub snapshot_isolation: Option<bool>,
+    /// What cannot be found out or done for want of rights, each a sentence with its remedy.
+    pub missing_rights: Vec<String>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// As in results.
+    pub column: Column,
+    /// Whether the database computes it.
+    pub is_computed: bool,
+    /// Whether the database numbers it.
+    pub is_identity: bool,
+    /// Whether it is SQL Server's rowversion.
+    pub is_rowversion: bool,
+    /// The collation or character set of text.
+    pub collation: Option<String>,
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// Its columns, in order.
+    pub columns: Vec<String>,
+    /// Whether no two rows may have the same.
+    pub is_unique: bool,
+}
+
+/// What a database says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Server {
+    /// Product and version.
+    pub product: String,
+    /// Who we are there.
+    pub login: Option<String>,
+    /// How text is encoded there.
+    pub encoding: Option<String>,
+    /// How far its clock is from ours, in milliseconds; positive when it is ahead.
+    pub clock_ahead_ms: Option<i64>,
+    /// What a person should know although it works.
+    pub doubts: Vec<String>,
+}
+
+/// The ways in which databases write the same differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQL Server, also through ODBC.
+    SqlServer,
+    /// PostgreSQL.
+    Postgres,
+    /// MariaDB and MySQL.
+    MySql,
+    /// SQLite.
+    Sqlite,
+    /// Oracle.
+    Oracle,
+    /// Db2, for i and for LUW.
+    Db2,
+    /// Informix.
+    Informix,
+    /// Progress OpenEdge.
+    Progress,
+    /// Firebird.
+    Firebird,
+    /// What every ODBC driver takes.
+    Generic,
+}
+
+/// A step of a diagnosis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at: `resolve`, `connect`, `tls`, `login`, `rights`, `version`, `encoding`, `clock`.
+    pub step: &'static str,
+    /// What was found, or what is wrong with its plain cause.
+    pub said: String,
+    /// What to do where it is wrong.
+    pub remedy: Option<String>,
+    /// Whether it is well.
+    pub is_well: bool,
+}
+
+/// A database behind a gate.
+#[async_trait]
+pub trait Database: Send + Sync + 'static {
+    /// Where it is, for people; without secrets.
+    fn place(&self) -> String;
+
+    /// How its statements are written. Of an ODBC source it may be unknown until the first connection.
+    fn dialect(&self) -> Dialect;
+
+    /// The timeout of calls that say none.
+    fn timeout(&self) -> Duration;
+
+    /// How long a call with this timeout may take until it is given up, cancelling included.
+    fn longest(&self, timeout: Duration) -> Duration;
+
+    /// What a person should know of it although it works.
+    fn doubts(&self) -> Vec<String>;
+
+    /// Asks, and answers when the columns are known.
+    async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError>;
+
+    /// Does the steps.
+    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Vec<StepOutcome>, SqlError>;
+
+    /// What there is to know of a table.
+    async fn table(&self, permit: Permit, name: TableName) -> Result<TableInfo, SqlError>;
+
+    /// The tables and views that we may see.
+    async fn tables(&self, permit: Permit) -> Result<Vec<TableName>, SqlError>;
+
+    /// Whether it answers, and what it says of itself.
+    async fn probe(&self, permit: Permit) -> Result<Server, SqlError>;
+
+    /// Looks step by step for what keeps us out. Ends at the first step that fails.
+    async fn diagnose(&self, permit: Permit) -> Vec<Finding>;
+}
