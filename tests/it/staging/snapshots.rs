@@ -219,7 +219,10 @@ const BATCH: usize = 100;
 
 /// The keys that the source has in a round: a fifth of all is not there, each time another.
 fn keys_of(round: u64) -> Vec<String> {
-    (0..KEYS).filter(|key| (key * 7 + round) % 5 != 0).map(|key| format!("{:04}", key * 1237 % KEYS)).collect()
+    (0..KEYS)
+        .filter(|key| !(key * 7 + round).is_multiple_of(5))
+        .map(|key| format!("{:04}", key * 1237 % KEYS))
+        .collect()
 }
 
 /// How far the victim is, as its position says.
