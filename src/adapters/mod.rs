@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod sftp;
 pub mod soap;
 pub mod sql;
+pub mod sql_server;
 mod tls;
 
 use std::path::Path;
@@ -31,12 +32,13 @@ pub enum AdapterConfig {
 
 impl AdapterConfig {
     /// Every kind, by the key of its table.
-    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap"];
+    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap", "mssql"];
 
     /// The keys of a kind's table.
     pub fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "soap" => Some(&soap::SECTION),
+            "mssql" => Some(&sql_server::SECTION),
             _ => InboxConfig::section(kind),
         }
     }
@@ -45,6 +47,10 @@ impl AdapterConfig {
     pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<AdapterConfig> {
         match kind {
             "soap" => soap::Config::read(table, base).map(AdapterConfig::Soap),
+            "mssql" => {
+                let config = sql_server::Config::read(table, base)?;
+                Some(AdapterConfig::Database(DatabaseConfig::SqlServer(Box::new(config))))
+            }
             _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
         }
     }
@@ -68,7 +74,7 @@ impl AdapterConfig {
         match self {
             AdapterConfig::Inbox(inbox) => inbox.door().doubts(),
             AdapterConfig::Soap(soap) => soap.doubts(),
-            AdapterConfig::Database(database) => database.open().doubts(),
+            AdapterConfig::Database(database) => database.doubts(),
         }
     }
 }
@@ -115,15 +121,28 @@ impl InboxConfig {
 
 /// The settings of a database of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseConfig {}
+pub enum DatabaseConfig {
+    /// SQL Server.
+    SqlServer(Box<sql_server::Config>),
+}
 
 impl DatabaseConfig {
     /// The database; nothing is connected yet.
     pub fn open(&self) -> Arc<dyn sql::Database> {
-        match *self {}
+        match self {
+            DatabaseConfig::SqlServer(config) => Arc::new(sql_server::SqlServer::new((**config).clone())),
+        }
     }
 
     fn place(&self) -> String {
-        match *self {}
+        match self {
+            DatabaseConfig::SqlServer(config) => config.place(),
+        }
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        match self {
+            DatabaseConfig::SqlServer(config) => config.doubts(),
+        }
     }
 }
