@@ -143,8 +143,11 @@ async fn watch_next(
     next
 }
 
+/// The columns, and how they are read.
+type Described = (Vec<Column>, Vec<Reading>);
+
 /// The columns as described; `None` where nothing is, an error where something else came.
-fn described(shape: &Shape, wire: &[tiberius::Column]) -> Result<Option<(Vec<Column>, Vec<Reading>)>, ()> {
+fn described(shape: &Shape, wire: &[tiberius::Column]) -> Result<Option<Described>, ()> {
     let Some(described) = &shape.columns else { return Ok(None) };
     if described.len() != wire.len() {
         return Err(());
@@ -215,11 +218,12 @@ async fn pump(
     for row in early {
         flow.row(watch, &row).await;
     }
+    let mut is_over = is_over;
     while !is_over {
         match judged(&inner.place, watch_next(watch, stream).await, watch.why())? {
             Some(QueryItem::Row(row)) => flow.row(watch, &row).await,
             Some(QueryItem::Metadata(_)) => return Err(several(inner)),
-            None => break,
+            None => is_over = true,
         }
     }
     if flow.writer.rows() > 0 {

@@ -239,7 +239,7 @@ impl AsyncWrite for Line {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Poll::Pending = this.way.poll_flush(context)? {
+        if this.way.poll_flush(context)?.is_pending() {
             return Poll::Pending;
         }
         if this.is_login_only && this.is_logged_in {

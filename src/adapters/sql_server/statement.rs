@@ -20,13 +20,11 @@ pub(super) fn numbered(sql: &str, narrow: &[bool]) -> String {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
             comment(rest)
-        } else if let Some(closing) = match rest.as_bytes().first() {
-            Some(b'\'') => Some('\''),
-            Some(b'"') => Some('"'),
-            Some(b'[') => Some(']'),
-            _ => None,
-        } {
-            rest[1..].find(closing).map_or(rest.len(), |end| end + 2)
+        } else if let Some(quote @ (b'\'' | b'"')) = rest.bytes().next() {
+            // One that is doubled ends a part and begins the next.
+            rest[1..].find(char::from(quote)).map_or(rest.len(), |end| end + 2)
+        } else if rest.starts_with('[') {
+            bracketed(rest)
         } else {
             1
         };
@@ -35,6 +33,19 @@ pub(super) fn numbered(sql: &str, narrow: &[bool]) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// How long a name in brackets is; `]]` is one of its characters.
+fn bracketed(text: &str) -> usize {
+    let mut at = 1;
+    while let Some(end) = text[at..].find(']') {
+        at += end + 1;
+        if !text[at..].starts_with(']') {
+            return at;
+        }
+        at += 1;
+    }
+    text.len()
 }
 
 /// How long a comment is; here they nest.
