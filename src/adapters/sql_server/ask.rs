@@ -28,39 +28,32 @@ const LOOKED_AT: usize = 256;
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Rows, SqlError>>;
 
-/// Asks on a connection, and hands over what comes. An error that comes before the columns are known goes to `reply`, a
-/// later one is the last item of the channel.
+/// Asks on a connection, and hands over what comes. An error goes where the answer went so far.
 pub(super) async fn ask(
     inner: &Inner,
     connection: &mut Connection,
     watch: &mut Watch,
     query: &Query,
     reply: Reply,
-) -> Result<(), Trouble> {
+) -> (Result<(), Trouble>, Exit) {
     let mut exit = Exit::Reply(reply);
     let ended = attempt(inner, connection, watch, query, &mut exit).await;
-    match ended {
-        Ok(()) => Ok(()),
-        Err(trouble) => {
-            let (error, is_told) = match trouble {
-                Trouble::Told(error) => (error, true),
-                Trouble::Broken(error) => (error, false),
-            };
-            exit.fail(error.clone()).await;
-            Err(if is_told { Trouble::Told(error) } else { Trouble::Broken(error) })
-        }
-    }
+    (ended, exit)
 }
 
 /// Where an error goes.
-enum Exit {
+pub(super) enum Exit {
+    /// To who waits for the columns.
     Reply(Reply),
+    /// Behind the batches.
     Batches(mpsc::Sender<Result<RowBatch, SqlError>>),
+    /// Nobody waits any more.
     Nowhere,
 }
 
 impl Exit {
-    async fn fail(self, error: SqlError) {
+    /// Tells an error.
+    pub(super) async fn fail(self, error: SqlError) {
         match self {
             Exit::Reply(reply) => drop(reply.send(Err(error))),
             Exit::Batches(batches) => drop(batches.send(Err(error)).await),
@@ -121,7 +114,7 @@ async fn attempt(
         pace: Pace::new(query.max_rows_per_second),
     };
     let ended = pump(inner, watch, &mut stream, early, is_over, &mut flow).await;
-    if watch.why() == Some(Why::Left) {
+    if flow.sender.is_closed() {
         *exit = Exit::Nowhere;
     }
     ended
@@ -186,16 +179,23 @@ async fn look_ahead(
     while rows.len() < LOOKED_AT && !is_known(&rows) {
         match judged(&inner.place, watch_next(watch, stream).await, watch.why())? {
             Some(QueryItem::Row(row)) => rows.push(row),
-            Some(QueryItem::Metadata(_)) => return Err(several(inner)),
+            Some(QueryItem::Metadata(_)) => return Err(several(inner, watch, stream).await),
             None => return Ok((rows, true)),
         }
     }
     Ok((rows, false))
 }
 
-fn several(inner: &Inner) -> Trouble {
+/// What is more than a result is not read.
+async fn several(inner: &Inner, watch: &mut Watch, stream: &mut QueryStream<'_>) -> Trouble {
     let said = "the statement has more than one result; write one SELECT";
-    Trouble::Broken(fault::own(&inner.place, SqlErrorKind::Statement, Certainty::NotBegun, said))
+    let error = fault::own(&inner.place, SqlErrorKind::Statement, Certainty::NotBegun, said);
+    watch.stop(Why::Left);
+    match watch_next(watch, stream).await {
+        Ok(Ok(_)) => Trouble::Told(error),
+        Ok(Err(other)) if fault::is_in_step(&other) => Trouble::Told(error),
+        _ => Trouble::Broken(error),
+    }
 }
 
 /// Rows on their way to batches.
@@ -222,7 +222,7 @@ async fn pump(
     while !is_over {
         match judged(&inner.place, watch_next(watch, stream).await, watch.why())? {
             Some(QueryItem::Row(row)) => flow.row(watch, &row).await,
-            Some(QueryItem::Metadata(_)) => return Err(several(inner)),
+            Some(QueryItem::Metadata(_)) => return Err(several(inner, watch, stream).await),
             None => is_over = true,
         }
     }

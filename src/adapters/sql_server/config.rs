@@ -300,3 +300,58 @@ fn trust(table: &Table<'_>, encryption: Option<Encryption>, base: &Path) -> Opti
         (false, Some(path)) => path.map(Trust::File),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Faults, SourceText, parse};
+
+    fn read(text: &str) -> Result<Config, String> {
+        let source = SourceText::new(Path::new("t.toml"), text.to_owned());
+        let faults = Faults::new();
+        let root = parse(&source, &faults);
+        let config = Table::new(&root, &SECTION, &faults).and_then(|table| Config::read(&table, Path::new("/etc")));
+        config.ok_or_else(|| faults.into_sorted().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    const LOGIN: &str = "host = \"erp\"\nusername = \"svc\"\npassword = { env = \"P\" }\n";
+
+    #[test]
+    fn what_is_written_is_what_there_is() {
+        let config = read(LOGIN).unwrap();
+        assert_eq!((config.encryption, &config.trust, config.port), (Encryption::Required, &Trust::System, Some(1433)));
+        assert_eq!((config.place().as_str(), config.doubts().len()), ("mssql://erp:1433", 0));
+        let more = "instance = \"NAV\"\ndatabase = \"live\"\nca = \"ca.pem\"\nmax_value_bytes = 4096";
+        let config = read(&format!("{LOGIN}{more}")).unwrap();
+        assert_eq!((config.port, config.place().as_str()), (None, "mssql://erp\\NAV/live"));
+        assert_eq!((config.trust, config.max_value_bytes), (Trust::File("/etc/ca.pem".into()), 4096));
+        for (written, words) in [
+            ("encryption = \"off\"", "password and rows can be read"),
+            ("encryption = \"login-only\"", "rows can be read"),
+            ("trust_server_certificate = true", "any certificate is taken"),
+        ] {
+            let doubts = read(&format!("{LOGIN}{written}")).unwrap().doubts();
+            assert!(doubts.len() == 1 && doubts[0].contains(words), "{doubts:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_told() {
+        for (written, words) in [
+            ("authentication = \"kerberos\"", "Kerberos and NTLM need libraries"),
+            ("authentication = \"ntlm\"", "by `odbc`"),
+            ("authentication = \"x\"", "expected \"sql\""),
+            ("encryption = \"prefer\"", "not one of"),
+            ("encryption = \"off\"\nca = \"x\"", "`ca` has no meaning where `encryption` is off"),
+            ("trust_server_certificate = true\nca = \"x\"", "takes any certificate"),
+            ("instance = \"erp\\\\NAV 1\"", "expected an instance's name"),
+            ("timeout = \"1ms\"", "from \"1s\""),
+            ("max_value_bytes = 1", "outside 4096"),
+        ] {
+            let fault = read(&format!("{LOGIN}{written}")).unwrap_err();
+            assert!(fault.contains(words), "{written}: {fault}");
+        }
+        let fault = read("host = \"erp\"").unwrap_err();
+        assert!(fault.contains("no `username`") && fault.contains("no `password`"), "{fault}");
+    }
+}
