@@ -109,6 +109,14 @@ impl SqlServer {
     }
 }
 
+/// The error that has left a connection of no use.
+fn broken<T>(ended: &Result<T, Trouble>) -> Option<&SqlError> {
+    match ended {
+        Err(Trouble::Broken(error)) => Some(error),
+        _ => None,
+    }
+}
+
 /// What is asked of the catalog.
 enum Inquiry {
     Table(TableName),
@@ -150,23 +158,31 @@ impl Inner {
             call.answered();
         } else {
             pool::discard(held);
-            call.lost();
+            // Of a session that was ended the server says so: nothing is at work any more.
+            match broken {
+                Some(error) if error.kind == SqlErrorKind::Killed => call.failed(),
+                _ => call.lost(),
+            }
         }
     }
 
-    async fn query(&self, permit: &Permit, query: &Query, reply: ask::Reply, left: Left) {
-        let mut held = match self.take(permit, query.isolation, Work::Read).await {
+    /// Asks; an error is told when the permit has gone back, so that it can be asked again at once.
+    async fn query(&self, permit: Permit, query: &Query, reply: ask::Reply, left: Left) {
+        let mut held = match self.take(&permit, query.isolation, Work::Read).await {
             Ok(held) => held,
-            Err(error) => return drop(reply.send(Err(error))),
+            Err(error) => {
+                drop(permit);
+                return drop(reply.send(Err(error)));
+            }
         };
         let call = permit.begin();
         let mut watch = Watch::new(Arc::clone(&held.control), Instant::now() + query.timeout, left);
-        let ended = ask::ask(self, &mut held, &mut watch, query, reply).await;
-        let broken = match &ended {
-            Err(Trouble::Broken(error)) => Some(error),
-            _ => None,
-        };
-        self.close(call, held, broken).await;
+        let (ended, exit) = ask::ask(self, &mut held, &mut watch, query, reply).await;
+        self.close(call, held, broken(&ended)).await;
+        drop(permit);
+        if let Err(trouble) = ended {
+            exit.fail(trouble.into_error()).await;
+        }
     }
 
     async fn transact(&self, permit: &Permit, work: &Transaction, left: Left) -> Result<Vec<StepOutcome>, SqlError> {
@@ -175,11 +191,7 @@ impl Inner {
         let end = Instant::now() + work.timeout;
         let mut watch = Watch::new(Arc::clone(&held.control), end, left);
         let ended = work::transact(self, &mut held, &mut watch, work, end).await;
-        let broken = match &ended {
-            Err(Trouble::Broken(error)) => Some(error),
-            _ => None,
-        };
-        self.close(call, held, broken).await;
+        self.close(call, held, broken(&ended)).await;
         ended.map_err(Trouble::into_error)
     }
 
@@ -188,11 +200,7 @@ impl Inner {
         let call = permit.begin();
         let mut watch = Watch::new(Arc::clone(&held.control), Instant::now() + self.config.timeout, left);
         let ended = self.find(&mut held, &mut watch, inquiry).await;
-        let broken = match &ended {
-            Err(Trouble::Broken(error)) => Some(error),
-            _ => None,
-        };
-        self.close(call, held, broken).await;
+        self.close(call, held, broken(&ended)).await;
         ended.map_err(Trouble::into_error)
     }
 
@@ -256,8 +264,7 @@ impl Database for SqlServer {
     async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError> {
         self.answer(|inner, reply, left| {
             tokio::spawn(async move {
-                inner.query(&permit, &query, reply, left).await;
-                drop(permit);
+                inner.query(permit, &query, reply, left).await;
             })
         })
         .await
