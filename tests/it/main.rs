@@ -31,6 +31,7 @@ mod replay;
 mod segments;
 mod service;
 mod site;
+mod sql_server;
 mod staging;
 mod support;
 mod systemd;
