@@ -90,7 +90,7 @@ async fn a_server_that_does_not_stop_keeps_the_place_and_loses_the_connection() 
     assert_eq!(error.kind, SqlErrorKind::Timeout);
     assert!(error.message.contains("has not said that it stopped"), "{error}");
     // The gate's `settle` time begins only now.
-    assert_eq!(site.gate.in_flight(), 1);
+    assert_eq!(site.held(), 1);
     site.server().faults(|faults| *faults = Default::default());
     assert_eq!(site.one("SELECT 7 AS a").await, "7");
     assert_eq!(site.sessions(), 2);
@@ -114,15 +114,24 @@ async fn a_connection_that_ends_among_rows_is_told_and_replaced() {
     let site = Site::new("");
     many(&site, 10_000);
     for (kind, set) in [
-        (SqlErrorKind::Lost, Box::new(|faults: &mut crate::support::tds_server::Faults| {
-            faults.cut_after_rows = Some(2500);
-        }) as Box<dyn Fn(&mut crate::support::tds_server::Faults)>),
-        (SqlErrorKind::Protocol, Box::new(|faults: &mut crate::support::tds_server::Faults| {
-            faults.bad_token_after_rows = Some(2500);
-        })),
-        (SqlErrorKind::Killed, Box::new(|faults: &mut crate::support::tds_server::Faults| {
-            faults.trouble = vec![(0, Trouble::Killed)];
-        })),
+        (
+            SqlErrorKind::Lost,
+            Box::new(|faults: &mut crate::support::tds_server::Faults| {
+                faults.cut_after_rows = Some(2500);
+            }) as Box<dyn Fn(&mut crate::support::tds_server::Faults)>,
+        ),
+        (
+            SqlErrorKind::Protocol,
+            Box::new(|faults: &mut crate::support::tds_server::Faults| {
+                faults.bad_token_after_rows = Some(2500);
+            }),
+        ),
+        (
+            SqlErrorKind::Killed,
+            Box::new(|faults: &mut crate::support::tds_server::Faults| {
+                faults.trouble = vec![(0, Trouble::Killed)];
+            }),
+        ),
     ] {
         let before = site.sessions();
         site.server().faults(|faults| {
@@ -212,7 +221,8 @@ async fn rows_come_no_faster_than_they_may() {
     let site = Site::new("");
     many(&site, 300);
     let begun = Instant::now();
-    let slow = Query { max_rows_per_second: Some(200), timeout: Duration::from_secs(1), ..query("SELECT * FROM dbo.many") };
+    let slow =
+        Query { max_rows_per_second: Some(200), timeout: Duration::from_secs(1), ..query("SELECT * FROM dbo.many") };
     assert_eq!(site.all_of(slow).await.unwrap().len(), 300);
     // The last second of rows needs no pause behind it; our own pauses are no time of the server's.
     assert!(begun.elapsed() >= Duration::from_millis(1200), "{:?}", begun.elapsed());
@@ -238,7 +248,11 @@ async fn a_session_remembers_nothing_of_the_call_before() {
     let _ = gathered(site.ask(asked).await.unwrap()).await;
     let level = |site: &Site| {
         let report = site.server().report();
-        report.sessions[0].options.iter().find(|(name, _)| name.to_ascii_uppercase().contains("ISOLATION")).map(|(_, level)| level.clone())
+        report.sessions[0]
+            .options
+            .iter()
+            .find(|(name, _)| name.to_ascii_uppercase().contains("ISOLATION"))
+            .map(|(_, level)| level.clone())
     };
     assert_eq!(level(&site).as_deref().map(str::to_ascii_uppercase).as_deref(), Some("SNAPSHOT"));
     site.all("SELECT a FROM t").await.unwrap();

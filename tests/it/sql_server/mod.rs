@@ -14,8 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollbridge::adapters::sql::{
-    Action, Database, Isolation, Query, Rows, SqlError, Step, StepOutcome, TableInfo, TableName, Transaction,
-    Value,
+    Action, Database, Isolation, Query, Rows, SqlError, Step, StepOutcome, TableInfo, TableName, Transaction, Value,
 };
 use tollbridge::adapters::sql_server::{Config, Encryption, SqlServer, Trust};
 use tollbridge::decode::rows::RowBatch;
@@ -75,7 +74,8 @@ impl Site {
     }
 
     fn new(script: &str) -> Site {
-        let settings = Settings { encryption: crate::support::tds_server::Encryption::NotSupported, ..Settings::default() };
+        let settings =
+            Settings { encryption: crate::support::tds_server::Encryption::NotSupported, ..Settings::default() };
         Site::of(settings, script, |_| {})
     }
 
@@ -119,7 +119,13 @@ impl Site {
 
     /// Waits until the gate has all places back.
     async fn free(&self) {
-        until(|| self.gate.in_flight() == 0).await;
+        until(|| self.held() == 0).await;
+    }
+
+    /// Places that are taken, by calls and by those whose end nobody saw.
+    fn held(&self) -> usize {
+        let status = self.gate.status();
+        status.active.iter().sum::<usize>() + status.lingering
     }
 
     /// Sessions that did something, in order.

@@ -39,7 +39,8 @@ const TYPES: &[(&str, &str, &str)] = &[
 ];
 
 fn script() -> String {
-    let columns: Vec<_> = TYPES.iter().enumerate().map(|(at, (declared, ..))| format!("c{at} {declared} NULL")).collect();
+    let columns: Vec<_> =
+        TYPES.iter().enumerate().map(|(at, (declared, ..))| format!("c{at} {declared} NULL")).collect();
     let values: Vec<_> = TYPES.iter().map(|(_, value, _)| *value).collect();
     let nulls = vec!["NULL"; TYPES.len()].join(", ");
     format!(
@@ -132,7 +133,9 @@ async fn a_table_is_described() {
         let info = site.door_table(name(Some("dbo"), "described")).await.unwrap();
         let of = |wanted: &str| info.columns.iter().find(|column| column.column.name == wanted).unwrap();
         assert_eq!(info.primary_key, ["no"]);
-        assert!(info.indexes.iter().any(|index| index.name == "by_code" && index.is_unique && index.columns == ["code"]));
+        assert!(
+            info.indexes.iter().any(|index| index.name == "by_code" && index.is_unique && index.columns == ["code"])
+        );
         assert!(of("no").is_identity && of("twice").is_computed && of("changed").is_rowversion);
         assert_eq!(of("price").column.declared, "decimal(11,2)");
         assert_eq!(of("code").collation.as_deref(), Some("Latin1_General_CI_AS"));
@@ -164,10 +167,13 @@ async fn what_cannot_be_read_is_a_fault_of_its_cell() {
 async fn a_long_value_is_not_read_whole() {
     let script = "CREATE TABLE t (a nvarchar(max), b varbinary(max), c int)\nGO\n\
         INSERT INTO t VALUES (REPLICATE(CAST(N'x' AS nvarchar(max)), 3000), 0x00, 7)";
-    let settings = super::Settings { encryption: crate::support::tds_server::Encryption::NotSupported, ..Default::default() };
+    let settings =
+        super::Settings { encryption: crate::support::tds_server::Encryption::NotSupported, ..Default::default() };
     let site = Site::of(settings, script, |config| config.max_value_bytes = 4096);
     let rows = site.all("SELECT a, b, c FROM t").await.unwrap();
-    assert!(matches!(&rows[0][0], Cell::Fault(fault, raw) if *fault == CellFault::TooLong as u8 && raw.starts_with(b"xx")));
+    assert!(
+        matches!(&rows[0][0], Cell::Fault(fault, raw) if *fault == CellFault::TooLong as u8 && raw.starts_with(b"xx"))
+    );
     assert_eq!(rows[0][2], Cell::of("7"));
 }
 

@@ -103,7 +103,10 @@ async fn a_procedure_gives_rows_values_and_a_code() {
         assert_eq!(set(&done[0].sets[1]), [[Cell::of("second")]]);
 
         let error = site.transact(atomic(vec![book(101)])).await.unwrap_err();
-        assert_eq!((error.kind, error.native, error.certainty), (SqlErrorKind::Business, Some(50001), Certainty::Undone));
+        assert_eq!(
+            (error.kind, error.native, error.certainty),
+            (SqlErrorKind::Business, Some(50001), Certainty::Undone)
+        );
         assert!(error.message.contains("not so many"), "{error}");
         assert_eq!(amounts(&site).await, ["6", "20"]);
     }
