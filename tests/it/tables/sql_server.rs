@@ -43,6 +43,23 @@ fn a_rowversion_is_followed_up_to_the_oldest_open_transaction() {
     assert_eq!(counts(&run), [3, 3, 0, 1], "{run}");
     assert!(run["deletes_detected"].as_str().unwrap().starts_with("at last reconciliation"), "{run}");
     assert_eq!((old.keys().concat().as_str(), &old.documents()["b"]["qty"]), ("bcdef", &json!(20)));
+
+    // What a transaction has written that is still open is held back, with all that comes after it, and told.
+    let writer = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            server.execute(
+                "BEGIN TRANSACTION UPDATE dbo.ITEMS SET QTY = 99 WHERE NO = 'c' WAITFOR DELAY '00:00:10' COMMIT TRANSACTION",
+            )
+        });
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let run = old.sync();
+        assert_eq!(run["read"], 0, "{run}");
+        assert!(run["notes"][0].as_str().unwrap().contains("a transaction that has been open"), "{run}");
+        writer.join()
+    });
+    assert!(writer.is_ok());
+    assert_eq!(old.sync()["staged"], 1);
+    assert_eq!(old.documents()["c"]["qty"], 99);
 }
 
 #[test]
