@@ -22,6 +22,8 @@ use crate::record::{FieldKind, Resolved, Wanted};
 pub(super) struct Context<'a> {
     pub(super) lookups: &'a HashMap<String, Option<Arc<Lookup>>>,
     pub(super) style: NumberStyle,
+    /// The source says NULL: see [`Layout::says_null`](crate::record::Layout::says_null).
+    pub(super) says_null: bool,
     pub(super) faults: &'a Faults,
 }
 

@@ -58,6 +58,7 @@ pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use rows::{Changes, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
+pub use serve::Deleted;
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
 
@@ -87,6 +88,8 @@ pub struct Plan {
     pub on_reject: OnReject,
     /// What a compressed file that is damaged means for the records before the damage.
     pub on_damage: OnDamage,
+    /// What becomes of documents that the source does not have any more.
+    pub deleted: Deleted,
     /// What is asked for at the backend.
     pub origin: Origin,
     /// Turns the files' bytes into records.
@@ -214,6 +217,8 @@ pub fn compile(
 
     let source_entries = source_node.and_then(Node::as_table);
     let is_called = source_entries.is_some_and(|entries| entries.contains_key(soap::KIND));
+    let is_database =
+        source_entries.is_some_and(|entries| entries.contains_key("table") || entries.contains_key("query"));
     let (Some(from), Some(decoder)) = (from, decoder) else {
         // Without a layout no rule can be judged, but the words can.
         if let Some(entries) = fields {
@@ -222,7 +227,7 @@ pub fn compile(
         if !table.has("key") {
             table.strings("key");
         }
-        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, faults);
+        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, is_database, faults);
         return None;
     };
     let heard = Heard::new(decoder.layout());
@@ -236,15 +241,16 @@ pub fn compile(
             controls = totals::compile(inner, &heard, from.style, faults);
         }
     }
-    let context = Context { lookups: &lookups, style: from.style, faults };
+    let says_null = decoder.layout().says_null();
+    let context = Context { lookups: &lookups, style: from.style, says_null, faults };
     let fields = fields?;
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, faults);
+    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, says_null, faults);
     if faults.len() > before {
         return None;
     }
-    let key = key?;
+    let (key, serving) = (key?, serving?);
     let key_parts = key.len();
     let used = heard.names();
     let (mut keys, mut operation) = (None, None);
@@ -261,8 +267,10 @@ pub fn compile(
             Some(Origin::Rows(compiled))
         }
     };
+    let deleted = serving.deleted;
     Some(Plan {
-        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving?),
+        deleted,
+        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving),
         backend: from.backend?,
         schedule: from.schedule?,
         expect: from.expect,

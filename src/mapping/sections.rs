@@ -217,7 +217,7 @@ pub(super) static FIELD: Section = Section {
             "format",
             "string or array of strings",
             Optional,
-            "of a date or time: %Y %y %m %d %j %H %I %M %S %f %p %b %B %z; the first of several that fits",
+            "of a date or time: %Y %y %m %d %j %H %I %M %S %f %p %b %B %z, and %.f for a fraction with its point where there is one; the first of several that fits",
         ),
         key("zone", "string", Optional, "IANA time zone of a datetime, which is then served in UTC"),
         key("century_pivot", "integer", Default("69"), "two-digit years below it are 20YY, the others 19YY"),
@@ -272,7 +272,12 @@ pub(super) static SERVE: Section = Section {
             Optional,
             "of a resource that is live or hybrid: when the backend cannot be asked, what is stale for at most so long is served, marked so",
         ),
-        key("deleted", "\"ignore\"", Default("\"ignore\""), "what absence from a file means: nothing"),
+        key(
+            "deleted",
+            "\"tombstone\" | \"ignore\"",
+            Optional,
+            "what becomes of a document whose row is gone from a table or query: it is deleted, or stays; `tombstone` when absent. Of files, `ignore`: absence from a file means nothing",
+        ),
         key("read_scope", "string", Optional, "the scope that reading takes; `RESOURCE:read` when absent"),
     ],
 };

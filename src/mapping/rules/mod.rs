@@ -66,8 +66,8 @@ pub(in crate::mapping) fn compile(
     let bounds = numbers::bounds(table, value_type);
     let blank = table.one_of("blank", &[("null", Blank::Null), ("zero", Blank::Zero), ("reject", Blank::Reject)]);
     let required = table.boolean("required")?;
-    let moments = Moments::read(table, value_type, kind);
-    let (utc, fraction) = (moments.utc, moments.fraction);
+    let moments = Moments::read(table, value_type, kind, context.says_null);
+    let (utc, fraction, loose) = (moments.utc, moments.fraction, moments.loose);
     let null_if = table.read("null_if", |node| matches(node, kind)).unwrap_or_default();
     let default = table.read("default", |node| literal::value(node, value_type, as_string, utc));
     let known = Known { value_type, kind, as_string, bounds };
@@ -86,7 +86,8 @@ pub(in crate::mapping) fn compile(
             misplaced(table, name, "in a required field", "a required field has always a value of its own");
         }
     }
-    let gives_null = matches!(on_blank, OnBlank::Null) || table.has("null_if") || gives_null(&convert);
+    let gives_null =
+        context.says_null || matches!(on_blank, OnBlank::Null) || table.has("null_if") || gives_null(&convert);
     let nullable = gives_null && !required && default.is_none();
     if let Some(json) = &default {
         keeps_rules(table, "default", json, &convert, bounds);
@@ -111,6 +112,7 @@ pub(in crate::mapping) fn compile(
         pattern: pattern.as_deref().filter(|_| text_rules),
         utc,
         fraction,
+        loose,
         values: listed(&convert, &on_blank, default.as_ref()),
     };
     let shape = schema::scalar(&facts);
@@ -140,6 +142,7 @@ pub(in crate::mapping) fn compile(
         trim,
         short,
         null_if,
+        says_null: context.says_null,
         on_blank,
         blank_is_value,
         null,
@@ -264,6 +267,7 @@ pub(super) fn bare_facts(value_type: Type, as_string: bool) -> Facts<'static> {
         pattern: None,
         utc: false,
         fraction: false,
+        loose: false,
         values: None,
     }
 }
