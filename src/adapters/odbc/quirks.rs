@@ -129,8 +129,8 @@ pub(super) static QUIRKS: &[Quirks] = &[
         ),
         ..USUAL
     },
-    // FORWARDONLY and NO_CACHE read row by row; what is left of a result must then be read before the next statement, so
-    // that a connection with a half-read result is closed instead.
+    // Its version 3.1 reads whole results whatever it is told; FORWARDONLY and NO_CACHE are for those that do otherwise, where
+    // what is left of a result must be read before the next statement: a connection with a half-read result is closed.
     Quirks {
         name: "mariadb",
         known_by: &["mariadb", "maodbc", "myodbc", "mysql"],
@@ -139,6 +139,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         cancel: Cancel::Breaks,
         keeps_widths: true,
         gives_out_as_rows: true,
+        doubt: Some("MariaDB's driver reads whole results into memory: read large tables by watermark or in chunks"),
         dialect: Some(Dialect::MySql),
         ..USUAL
     },
