@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::member_names::is_meta;
 use super::{Decoder, Kind, json_text};
 
 /// How deep arrays and objects may lie in one another.
@@ -47,12 +48,13 @@ impl<'a> Json<'a> {
     }
 
     /// The members of an object without those that `decode --meta` adds: `_offset`, `_length` and `_record`, as numbers.
-    pub(super) fn members(&self) -> Result<impl Iterator<Item = &(Cow<'a, str>, Json<'a>)>, EncodeFault> {
+    /// `own` tells names that are the layout's all the same.
+    pub(super) fn members(
+        &self,
+        own: impl Fn(&str) -> bool,
+    ) -> Result<impl Iterator<Item = &(Cow<'a, str>, Json<'a>)>, EncodeFault> {
         let Json::Object(members) = self else { return Err(EncodeFault::here("an object", self)) };
-        let added = |(name, value): &&(Cow<'a, str>, Json<'a>)| {
-            matches!(name.as_ref(), "_offset" | "_length" | "_record") && matches!(value, Json::Number(_))
-        };
-        Ok(members.iter().filter(move |member| !added(member)))
+        Ok(members.iter().filter(move |(name, value)| !(matches!(value, Json::Number(_)) && is_meta(name, &own))))
     }
 
     /// The text of a value for a layout that holds text: a string, or a number or boolean as it is written. `None` for

@@ -24,6 +24,7 @@ pub mod idoc;
 mod json;
 mod json_text;
 mod lines;
+mod member_names;
 mod pieces;
 mod reader;
 pub mod rows;

@@ -117,7 +117,12 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     let left_out = reader.left_out();
     let rejected = output.finish()?;
     if left_out > 0 {
-        output::note(format!("{left_out} records were left out by --filter"));
+        let by = match (args.layout.filter.is_empty(), args.layout.segment_unknown) {
+            (false, None) => "--filter",
+            (true, _) => "--segment-unknown skip",
+            (false, Some(_)) => "--filter and --segment-unknown skip",
+        };
+        output::note(format!("{left_out} records were left out by {by}"));
     }
     Ok(rejected)
 }

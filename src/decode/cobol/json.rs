@@ -4,11 +4,12 @@
 use super::fields::Body;
 use super::number::{Bad, DecimalFloat, decimal_float, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
-use super::steps::{Element, Leaf, Names, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
+use super::steps::{Element, Leaf, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
 use crate::decode::copybook::Data;
 use crate::decode::format::Trim;
 use crate::decode::json::{Blank, Cursor, Digits, JsonOptions, META, Name, Pen, spread_nibbles};
+use crate::decode::member_names::Names;
 use crate::decode::pieces::{LONG, MARGIN};
 use crate::record::{FieldFault, Position, Value};
 

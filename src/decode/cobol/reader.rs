@@ -257,7 +257,7 @@ impl<R: Read + Seek> Reader<R> {
         Item::Reject(rejected)
     }
 
-    /// How many records filters have left out so far, those below others that they left out among them.
+    /// See [`Reader::left_out`](crate::decode::Reader::left_out).
     pub(in crate::decode) fn left_out(&self) -> u64 {
         self.gatherer.left_out
     }

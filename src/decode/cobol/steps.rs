@@ -1,11 +1,10 @@
 //! The steps that write a record as JSON, made once from the layout.
 
-use std::collections::{HashMap, HashSet};
-
 use super::json::NUMBER;
 use super::plan::Plan;
 use crate::decode::copybook::{Data, SignPosition};
 use crate::decode::json::{ESCAPED, Name};
+use crate::decode::member_names::{META_NAMES, Names};
 use crate::decode::pieces::LONG;
 
 pub(super) enum Step {
@@ -79,8 +78,8 @@ impl Quick {
 pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut Names) -> Vec<Step> {
     let mut compiler = Compiler { plan, fillers, filler_number: 0 };
     // Members that are added to a record when they are asked for.
-    for added in ["_offset", "_length", "_record", "_segment", "_id"] {
-        names.unique(added.to_owned());
+    for added in META_NAMES.iter().chain(&["_segment", "_id"]) {
+        names.unique((*added).to_owned());
     }
     let mut steps = match plan.items[record].children.as_slice() {
         [] => compiler.steps(&[record], names),
@@ -186,27 +185,6 @@ impl Compiler<'_> {
                 Step::Array { name, table: index, element, room }
             }
         });
-    }
-}
-
-/// The names that an object has.
-#[derive(Clone, Default)]
-pub(super) struct Names {
-    taken: HashSet<String>,
-    /// Where counting goes on for a name: from the start each time it would never end for a thousand names alike.
-    numbers: HashMap<String, usize>,
-}
-
-impl Names {
-    /// A name that the object does not have yet: the second `A` becomes `A_2`.
-    pub(super) fn unique(&mut self, name: String) -> String {
-        let mut candidate = name.clone();
-        while !self.taken.insert(candidate.clone()) {
-            let number = self.numbers.entry(name.clone()).or_insert(1);
-            *number += 1;
-            candidate = format!("{name}_{number}");
-        }
-        candidate
     }
 }
 
