@@ -43,7 +43,7 @@ use crate::record::{Layout, Part, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
 pub use compression::{Compression, Packing};
-pub use encode::{EncodeFault, Encoder, Json, JsonFault};
+pub use encode::{Elements, EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, SKIP, Trim};
 pub use json::{Blank, JsonOptions};
 pub use pieces::{LARGE, Sink, Unwritten};

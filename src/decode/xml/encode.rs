@@ -122,10 +122,10 @@ impl<'a> XmlWriter<'a> {
         match value {
             Json::Array(elements) => {
                 for (index, element) in elements.iter().enumerate() {
-                    if matches!(element, Json::Array(_)) {
+                    if matches!(*element, Json::Array(_)) {
                         return Err(EncodeFault::here("an element of XML", "an array within an array").below(index));
                     }
-                    self.element(name, element).map_err(|fault| fault.below(index))?;
+                    self.element(name, &element).map_err(|fault| fault.below(index))?;
                 }
                 Ok(())
             }
