@@ -121,6 +121,14 @@ impl Decoder {
         self.1.open(input, is_zip_itself)
     }
 
+    /// Whether a file has no byte, unpacked where it is packed. The input is at its start again afterwards.
+    pub fn is_empty<R: Read + Seek>(&self, input: &mut R) -> Result<bool, StreamFault> {
+        // What cannot be read is not known to be empty; reading it in earnest says what is wrong.
+        let read = self.open(&mut *input).and_then(|mut input| input.read(&mut [0]));
+        input.seek(std::io::SeekFrom::Start(0))?;
+        Ok(read.is_ok_and(|read| read == 0))
+    }
+
     /// Starts reading `input` at `from`. A CSV file's header is read here, also when resuming.
     pub fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         Reader::open(self, input, from)

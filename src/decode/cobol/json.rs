@@ -138,9 +138,14 @@ impl Run<'_> {
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
-                Step::Array { name, table, element, room } => {
+                Step::Array { name, hex, table, element, room } => {
                     cursor.name(name);
                     self.array(*table, element, *room, body, scope, cursor)?;
+                    if let Element::Value(leaf) = element
+                        && self.options.hex
+                    {
+                        self.array_hex(*table, leaf, hex, body, scope, cursor)?;
+                    }
                 }
                 Step::Overlay { views, chosen: false } => self.overlay(views, body, scope, cursor)?,
                 Step::Overlay { views, chosen: true } => self.chosen(views, body, scope, cursor)?,
@@ -182,6 +187,41 @@ impl Run<'_> {
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
+            }
+            cursor.byte(b',');
+        }
+        cursor.close_array();
+        Ok(())
+    }
+
+    /// Writes the bytes of the elements of a table in hex.
+    #[cold]
+    fn array_hex(
+        &self,
+        table: usize,
+        leaf: &Leaf,
+        hex: &Name,
+        body: Body<'_>,
+        scope: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Written {
+        let item = &body.plan.items[table];
+        let Some(occurs) = &item.occurs else { return Ok(()) };
+        let count = body.count(table, occurs, scope).map_err(|fault| failure(table, item.offset + scope, fault))?;
+        let behind = if self.in_pieces { MARGIN } else { MARGIN + self.tail };
+        cursor.reserve(hex.len() + behind);
+        cursor.name(hex);
+        cursor.byte(b'[');
+        for scope in (0..count).map(|index| scope + index * occurs.stride) {
+            let offset = if leaf.moves { self.moved(leaf, body, scope)? } else { leaf.offset + scope };
+            let bytes = body.bytes.get(offset..offset + leaf.length).unwrap_or_default();
+            if self.in_pieces {
+                cursor.reserve(behind);
+                cursor.long_hex(bytes);
+            } else {
+                // What follows the table must fit as well when the last element is written.
+                cursor.reserve(2 * bytes.len() + behind);
+                cursor.hex(bytes);
             }
             cursor.byte(b',');
         }

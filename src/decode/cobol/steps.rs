@@ -12,8 +12,8 @@ pub(super) enum Step {
     Value { name: Name, hex: Name, leaf: Leaf },
     /// A group.
     Object { name: Name, members: Vec<Step> },
-    /// A table; `room` is what one element takes.
-    Array { name: Name, table: usize, element: Element, room: usize },
+    /// A table; `room` is what one element takes, `hex` the name of the member that shows the bytes of elementary ones.
+    Array { name: Name, hex: Name, table: usize, element: Element, room: usize },
     /// Items that share bytes, each with its index: those are written whose values the bytes hold, at least one; where
     /// rules choose (`chosen`), those that are meant.
     Overlay { views: Vec<(usize, Vec<Step>)>, chosen: bool },
@@ -93,7 +93,9 @@ pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut Na
 fn name_hex(steps: &mut [Step], names: &mut Names) {
     for step in steps {
         match step {
-            Step::Value { name, hex, .. } => *hex = Name::new(&names.unique(format!("{}_hex", name.text()))),
+            Step::Value { name, hex, .. } | Step::Array { name, hex, element: Element::Value(_), .. } => {
+                *hex = Name::new(&names.unique(format!("{}_hex", name.text())))
+            }
             Step::Overlay { views, .. } => views.iter_mut().for_each(|(_, view)| name_hex(view, names)),
             Step::Object { .. } | Step::Array { .. } => {}
         }
@@ -182,7 +184,7 @@ impl Compiler<'_> {
                     Element::Value(leaf) => leaf_room(leaf),
                     Element::Object(members) => members.iter().map(room).sum::<usize>() + 4,
                 };
-                Step::Array { name, table: index, element, room }
+                Step::Array { hex: name.clone(), name, table: index, element, room }
             }
         });
     }

@@ -56,8 +56,8 @@ impl FixedWidth {
     pub(super) fn compile(settings: &Settings, fields: Vec<Field>, faults: &Faults) -> Option<FixedWidth> {
         if let Some(record) = fields.iter().find_map(|field| field.record.as_ref()) {
             let place = settings.place.clone().unwrap_or_else(|| super::Place::command_line("fixed-width"));
-            let message = format!("fields of a record type `{record}` need `segment_field`");
-            faults.push(place.fault(message).help("say which field tells the record types apart"));
+            let (message, help) = spec::untold(record);
+            faults.push(place.fault(message).help(help));
             return None;
         }
         let names = distinct(fields.iter().map(|field| field.name.clone()));

@@ -386,6 +386,15 @@ pub(super) struct Editing {
     pub(super) currency: char,
 }
 
+/// The shortest decimal number that is stored as these bytes, of which the first four count. Six digits never fall between
+/// two of them, so what is shorter shows in them by its zeros.
+fn shortest_ibm(exact: f64, bits: u64) -> f64 {
+    let stored = ((bits >> 32) as u32).to_be_bytes();
+    let mut texts = (5..=8).map(|behind: usize| format!("{exact:.behind$e}"));
+    let found = texts.find(|text| write::float(text, 4, FloatFormat::Ibm).is_ok_and(|bytes| bytes == stored));
+    found.and_then(|text| text.parse().ok()).unwrap_or(exact)
+}
+
 /// Floating point of 4 or 8 bytes.
 ///
 /// A short one is answered as the number its shortest decimal text stands for: `3.14` and not `3.140000104904175`.
@@ -409,6 +418,9 @@ pub(super) fn float(bytes: &[u8], format: FloatFormat) -> Result<f64, Bad> {
     };
     if !exact.is_finite() {
         return Err(Bad::NotFinite);
+    }
+    if length == 4 && format == FloatFormat::Ibm {
+        return Ok(shortest_ibm(exact, bits));
     }
     let short = exact as f32;
     if length == 4 && f64::from(short) == exact {
