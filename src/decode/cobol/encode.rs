@@ -484,8 +484,20 @@ fn is_overlaid(member: &Member) -> bool {
     }
 }
 
-/// Whether columns of a record share bytes. Items of a copybook only do where they redefine one another.
+/// Whether columns of a record share bytes. Items of a copybook only do where they redefine one another, and where
+/// GnuCOBOL puts the slack of nested tables before their last item, which then reaches into the next element.
 fn overlap(plan: &Plan, record: usize) -> bool {
+    let reaches_on = |index: usize| {
+        let item = &plan.items[index];
+        let end = item.offset + item.length;
+        plan.tables_around(index).iter().any(|&table| {
+            let table = &plan.items[table];
+            table.occurs.as_ref().is_some_and(|occurs| end > table.offset + occurs.stride)
+        })
+    };
+    if (0..plan.items.len()).any(|index| plan.record_of(index) == record && reaches_on(index)) {
+        return true;
+    }
     let items = plan.items[record].children.iter().map(|&child| &plan.items[child]);
     let mut columns: Vec<_> =
         items.filter(|item| item.redefines.is_none()).map(|item| (item.offset, item.length)).collect();

@@ -2,7 +2,7 @@
 //! adds is only the bytes of its values.
 
 use super::fields::Body;
-use super::number::{Bad, DecimalFloat, decimal_float, packed, packed_word, zoned, zoned_word};
+use super::number::{Bad, DecimalFloat, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
 use super::steps::{Element, Leaf, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
@@ -410,7 +410,9 @@ impl Run<'_> {
                     Err(bad) => bad,
                 }
             }
-            Data::Float | Data::Double | Data::Ieee { .. } => {
+            // A blank one is what any blank number is.
+            Data::External { .. } if plan.is_blank(bytes) => Bad::Blank,
+            Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => {
                 self.float(leaf, offset, bytes, plan, cursor)?;
                 return Ok(bytes);
             }
@@ -450,8 +452,9 @@ impl Run<'_> {
 
     #[cold]
     fn float(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
-        if leaf.data == (Data::Ieee { decimal: true }) {
-            let number = decimal_float(bytes, plan.native)
+        if matches!(leaf.data, Data::Ieee { decimal: true } | Data::External { .. }) {
+            let number = plan
+                .decimal_float(&plan.items[leaf.item], bytes)
                 .map_err(|bad| failure(leaf.item, offset, plan.fault(&plan.items[leaf.item], bytes, bad)))?;
             write_decimal_float(number, cursor);
             return Ok(());
@@ -476,7 +479,7 @@ impl Run<'_> {
             Data::Zoned { scale, .. } | Data::Packed { scale, .. } | Data::NationalZoned { scale, .. } => scale,
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => 0,
-            Data::Float | Data::Double | Data::Ieee { .. } => 0,
+            Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => 0,
         };
         let zero = plan.stands_for_zero(item, bytes, bad) || self.options.blank == Blank::Zero;
         match self.options.blank {

@@ -119,7 +119,9 @@ impl Conditions {
 
     fn define(&mut self, pieces: &[Piece]) -> Result<(), String> {
         let overrides = pieces.iter().any(|piece| piece.is("OVERRIDE"));
-        let pieces: Vec<&Piece> = pieces.iter().filter(|piece| !piece.is("CONSTANT")).collect();
+        // `$SET CONSTANT N (5)` has its value in brackets.
+        let is_bracket = |piece: &Piece| matches!(piece, Piece::Sign(sign) if sign == "(" || sign == ")");
+        let pieces: Vec<&Piece> = pieces.iter().filter(|piece| !piece.is("CONSTANT") && !is_bracket(piece)).collect();
         let Some((Piece::Word(name), rest)) = pieces.split_first() else {
             return Err("DEFINE needs a name".to_owned());
         };

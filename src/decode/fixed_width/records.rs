@@ -253,7 +253,11 @@ mod tests {
         check(SOURCE, "T,1,1,HEAD\n", "the record type `ORDER` has no fields");
         check(SOURCE, &format!("{SPEC}X,1,1,NONE\n"), "a record type `NONE` that `segment_map` does not have");
         check(SOURCE, &format!("{SPEC}NO,1,1,LINE\n"), "there is another field `NO`");
-        check("files = 'x'\nspec = 's'\n", SPEC, "fields of a record type `HEAD` need `segment_field`");
+        check(
+            "files = 'x'\nspec = 's'\n",
+            SPEC,
+            "`HEAD` is no type of a field, and a record type needs `segment_field`",
+        );
         check("files = 'x'\nspec = 's'\nsegment_field = 'T'\n", SPEC, "`segment_map` is missing");
     }
 }

@@ -103,7 +103,7 @@ pub(in crate::decode::cobol) fn write_decimal_float(
 }
 
 /// The number that a text of JSON is.
-fn parse(text: &str) -> Result<DecimalFloat, Unfit> {
+pub(super) fn parse(text: &str) -> Result<DecimalFloat, Unfit> {
     let Parts { negative, whole, fraction, exponent } = Parts::of(text)?;
     let digits = whole.bytes().chain(fraction.trim_end_matches('0').bytes());
     if exponent.abs() > 100_000 {
