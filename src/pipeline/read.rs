@@ -27,6 +27,8 @@ pub(super) struct Chunk {
     pub(super) rejects: Vec<Reject>,
     /// Records left out by rule.
     pub(super) skipped: u64,
+    /// Records that the layout leaves out itself (`filter`): the checkpoint does not count them.
+    pub(super) left_out: u64,
     /// Where the next record begins.
     pub(super) checkpoint: Checkpoint,
     /// What the file is when this chunk ends it.
@@ -38,7 +40,8 @@ pub(super) struct Chunk {
 
 impl Chunk {
     fn is_full(&self) -> bool {
-        self.documents.len() + self.rejects.len() + self.skipped as usize >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+        let skipped = (self.skipped + self.left_out) as usize;
+        self.documents.len() + self.rejects.len() + skipped >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }
 }
 
@@ -111,7 +114,7 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
             // What was left out is told by the reader; a blank line is no record and counts as none.
             Ok(Some(Item::Skipped)) => {}
             Ok(None) => {
-                chunk.skipped += reader.left_out() - left_out;
+                chunk.left_out += reader.left_out() - left_out;
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.consumed = reader.consumed().saturating_sub(seen);
                 chunk.ends = Some(FileState::Staged);
@@ -120,14 +123,14 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
             }
             Err(fault) => {
                 chunk.rejects.push(file_reject(fault)?);
-                chunk.skipped += reader.left_out() - left_out;
+                chunk.left_out += reader.left_out() - left_out;
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.ends = Some(FileState::Rejected);
                 sink(chunk);
                 return Ok(());
             }
         }
-        chunk.skipped += reader.left_out() - left_out;
+        chunk.left_out += reader.left_out() - left_out;
         left_out = reader.left_out();
         if chunk.is_full() {
             chunk.checkpoint = checkpoint(reader.resume_point());

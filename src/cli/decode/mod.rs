@@ -27,7 +27,7 @@ use crate::decode::{
 };
 use crate::diagnostic::{Faults, SourceText, text_of};
 use crate::record::{Part, Position, Reject};
-use input::Input;
+pub(super) use input::Input;
 use options::{compression_of, format_of, refuse_hex};
 
 pub(crate) use options::{Fillers, FormatName, LayoutArgs};
