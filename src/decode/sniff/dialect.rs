@@ -134,7 +134,7 @@ mod tests {
         check("no,name\n1,'Hammer, gross'\n2,'Saw, small'\n3,x\n", ",", Some(b'\''), None);
         check("no,name\n1,\"say \\\"yes\\\"\"\n2,\"a \\\", b\"\n3,c\n", ",", quote, Some(b'\\'));
         check("no,name\n1,a\\,b\n2,c\n3,d\\,e\n", ",", quote, Some(b'\\'));
-        check("no,folder\n1,C:\\x\\,\n2,D:\\y\\,\n3,c,\n", ",", quote, None);
+        check("no,folder,x\n1,C:\\x\\,a\n2,D:\\y\\,b\n3,c,d\n", ",", quote, None);
         check("time|host|what\n10:15:00|a:80|started: ok\n10:16:00|b:81|ended: ok\n", "|", quote, None);
         check("Report of 31.10.2026, page 1\n\na;b;c\n1;2;3\n4;5;6\n7;8;9\n", ";", quote, None);
         let found = guess("a;b,c\n1;2,5\n2;3,5\n", true).unwrap();

@@ -163,7 +163,7 @@ mod tests {
             UNH+2+ORDERS:D:96A:UN'BGM+220+2'UNT+3+2'UNZ+2+7'";
         let report = look(text, text.len() as u64);
         assert_eq!(report.kind, "edifact");
-        assert_eq!(found(&report, "messages"), ["ORDERS D.96A: 2 | 2 of them, by type and version"], "{report:#?}");
+        assert_eq!(found(&report, "messages"), ["ORDERS D:96A:UN: 2 | 2 of them, by type and version"], "{report:#?}");
         assert_eq!(found(&report, "segments"), ["UNH 2, BGM 2, LIN 2 | how often each is there"], "{report:#?}");
         assert_eq!(found(&report, "interchange"), ["UNOC:3 ME YOU 261031:1200 7 | 2 messages"], "{report:#?}");
         assert!(found(&report, "separators")[0].starts_with("element + component :"), "{report:#?}");

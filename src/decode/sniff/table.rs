@@ -120,3 +120,25 @@ fn is_header(table: &[&Vec<String>]) -> (bool, String) {
     }
     (false, "its first row is like the others".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    /// Lines before the table, and rows of other widths at its start.
+    fn around(text: &str) -> (u64, usize) {
+        let rows: Vec<(u64, Vec<String>)> =
+            (1..).zip(text.lines().map(|line| line.split(';').map(str::to_owned).collect())).collect();
+        let table = find(&rows, Some(rows.len() as u64)).unwrap();
+        (table.preamble_lines, table.ragged)
+    }
+
+    #[test]
+    fn a_record_is_no_preamble() {
+        assert_eq!(around("1;Hammer;10;x\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (0, 1));
+        assert_eq!(around("1;Hammer\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (0, 1));
+        assert_eq!(around("Report\n1;Hammer\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (1, 1));
+        assert_eq!(around("Report\nof;today\nno;name;price\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (2, 0));
+        assert_eq!(around("no;name;price\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (0, 0));
+    }
+}
