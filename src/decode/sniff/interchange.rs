@@ -64,6 +64,11 @@ fn records(format: &Format, sample: &Sample<'_>, whole: bool, mut each: impl FnM
     (count, wrong.filter(|_| whole))
 }
 
+/// A mark with control characters written out.
+fn visible(mark: &str) -> String {
+    mark.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(String::new, |text| text.trim().to_owned())
 }
@@ -79,8 +84,7 @@ pub(super) fn edi(report: &mut Report, sample: &Sample<'_>, whole: bool) {
     let (count, wrong) = records(&Format::Edi(edi::Settings::default()), sample, whole, |message| {
         let interchange = &message["_interchange"];
         if let Some(marks) = interchange["separators"].as_object() {
-            let shown =
-                marks.iter().filter_map(|(name, mark)| Some(format!("{name} {}", mark.as_str()?.escape_debug())));
+            let shown = marks.iter().filter_map(|(name, mark)| Some(format!("{name} {}", visible(mark.as_str()?))));
             separators.add(shown.collect::<Vec<_>>().join(" "));
         }
         let header: Vec<String> = interchange["header"]
