@@ -18,6 +18,7 @@ mod lookup;
 mod number;
 mod place;
 mod plan;
+mod preset;
 mod rows;
 mod rules;
 mod scalar;
@@ -56,6 +57,7 @@ pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
+pub use preset::{PRESETS, Preset, reference as preset_reference};
 pub use rows::{Changes, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use serve::Deleted;
@@ -94,6 +96,8 @@ pub struct Plan {
     pub origin: Origin,
     /// Turns the files' bytes into records.
     pub decoder: Decoder,
+    /// What is so where a field does not say otherwise.
+    pub preset: Option<&'static Preset>,
     /// SHA-256, in hex, of the mapping's text and of every text that it uses.
     pub hash: String,
     rules: Arc<Rules>,
@@ -242,7 +246,11 @@ pub fn compile(
         }
     }
     let says_null = decoder.layout().says_null();
-    let context = Context { lookups: &lookups, style: from.style, says_null, faults };
+    let preset = table.read("preset", |node| match node.as_str() {
+        Some(name) => Preset::find(name),
+        None => Err(format!("expected a string, found {}", node.kind())),
+    });
+    let context = Context { lookups: &lookups, style: from.style, says_null, preset, faults };
     let fields = fields?;
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
@@ -270,6 +278,7 @@ pub fn compile(
     let deleted = serving.deleted;
     Some(Plan {
         deleted,
+        preset,
         exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving),
         backend: from.backend?,
         schedule: from.schedule?,

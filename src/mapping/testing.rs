@@ -13,6 +13,7 @@ use super::schema::Shape;
 use super::sections::MAPPING;
 use super::{serve, source};
 use crate::diagnostic::{Faults, Key, Presence, Section, SourceText, Table, nearest, parse};
+use crate::mapping::preset::Preset;
 use crate::record::{
     Decimal, FieldFault, FieldKind, Fields, Layout, Position, RawRecord, RejectCode, Resolved, Scope, Slot, Unresolved,
     Value,
@@ -77,12 +78,19 @@ pub(in crate::mapping) struct Double {
     occurrences: Vec<((usize, usize), Vec<usize>)>,
     /// As databases say it.
     pub(in crate::mapping) says_null: bool,
+    /// The mapping's.
+    pub(in crate::mapping) preset: Option<&'static Preset>,
 }
 
 impl Double {
     pub(in crate::mapping) fn new(fields: Vec<(&'static str, Held)>) -> Double {
-        let mut double =
-            Double { names: Vec::new(), rows: vec![Vec::new()], occurrences: Vec::new(), says_null: false };
+        let mut double = Double {
+            names: Vec::new(),
+            rows: vec![Vec::new()],
+            occurrences: Vec::new(),
+            says_null: false,
+            preset: None,
+        };
         double.declare(&fields, None);
         double.fill(&fields, None, 0);
         double
@@ -247,7 +255,7 @@ fn compile_into(double: &Double, mapping: &str, faults: &Faults) -> Option<(Arc<
         .map(|(name, node)| (name.to_owned(), Lookup::compile(name, node, &texts, faults).map(Arc::new)))
         .collect();
     let says_null = double.says_null();
-    let context = Context { lookups: &lookups, style: NumberStyle::PLAIN, says_null, faults };
+    let context = Context { lookups: &lookups, style: NumberStyle::PLAIN, says_null, preset: double.preset, faults };
     let entries = table.get("fields")?.as_table()?;
     let Compiled { mut fields, shape, .. } = compile_fields(entries, &Surroundings::record(double), &context);
     let key = if table.has("key") { serve::key(&table, &mut fields, &shape)? } else { Vec::new() };

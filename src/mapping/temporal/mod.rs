@@ -243,6 +243,14 @@ impl Format {
         Ok(())
     }
 
+    /// The day that `text` says, as the source counts days.
+    pub(in crate::mapping) fn day(&self, text: &str) -> Option<Date> {
+        if self.compact_date {
+            return compact_date(text.as_bytes()).ok();
+        }
+        self.read(text).and_then(|read| read.date()).ok()
+    }
+
     /// How many digits of a fraction are written: none, all, or those that say something. Texts of different length still
     /// sort, unless a `Z` stands behind them.
     fn digits(&self, time: Time, utc: bool) -> usize {
