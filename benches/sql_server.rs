@@ -23,9 +23,12 @@ use tollbridge::adapters::sql_server::{Config, Encryption, SqlServer, Trust};
 use tollbridge::gate::{self, Gate, Lane};
 use tollbridge::secret::SecretRef;
 
-#[allow(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../tests/it/support/tds_server/mod.rs"]
-mod tds_server;
+mod support {
+    #[allow(dead_code, unused_imports, reason = "the tests use the rest")]
+    #[path = "../../tests/it/support/tds_server/mod.rs"]
+    pub(crate) mod tds_server;
+}
+use support::tds_server;
 
 /// The program's own.
 #[global_allocator]
