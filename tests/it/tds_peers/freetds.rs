@@ -28,31 +28,20 @@ fn isql(server: &TdsServer, input: &str) -> String {
 
 #[test]
 fn tsql_logs_in_with_and_without_tls_and_reads_every_type() {
-    for (server_side, client_side, all) in [
-        (Encryption::NotSupported, "off", false),
-        (Encryption::Off, "request", true),
-        (Encryption::Required, "require", true),
+    for (server_side, client_side, all, login) in [
+        (Encryption::NotSupported, "off", false, false),
+        (Encryption::Off, "request", false, true),
+        (Encryption::Off, "require", true, true),
+        (Encryption::Required, "require", true, true),
     ] {
-        let settings = Settings { encryption: server_side, ..Settings::default() };
-        let server = TdsServer::with(settings, &types::script());
-        let names: Vec<&str> = types::COLUMNS.iter().map(|(name, ..)| *name).collect();
-        let (few, many): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| !name.contains("max"));
-        let query = format!("SELECT {} FROM dbo.kinds ORDER BY id\ngo\nexit\n", few.join(", "));
-        let (rows, _) = tsql(&server, client_side, &query);
-        let lines: Vec<&str> = rows.lines().filter(|line| line.contains('|')).collect();
-        let expected = "1|255|-32768|-2147483648|9223372036854775807|1.5|-2.25e+100|-123.45|99999999999999.9999|\
-                        1234567890123456789012345678|-1234567890123456789012345678.0123456789|.001|";
-        let first: String = lines[0].replace("|0.001|", "|.001|");
-        assert!(first.starts_with(expected), "{client_side}: {first}\n{rows}");
-        for part in ["Zażółć", "Привет", "日本", "日本😀", "0e984725-c51c-4bf4-9960-e1c80e27aba0", "ff00ff", "old text"]
-        {
             assert!(first.to_lowercase().contains(&part.to_lowercase()), "{part}: {first}");
         }
         assert_eq!(lines[1].matches("NULL").count(), few.len(), "{}", lines[1]);
         assert_eq!(lines[2].matches("NULL").count(), 1, "{}", lines[2]);
         let query = format!("SELECT {} FROM dbo.kinds WHERE id = 1\ngo\nexit\n", many.join(", "));
         assert!(tsql(&server, client_side, &query).0.contains(&"abc".repeat(1000)));
-        assert_eq!(server.report().sessions[0].encrypted, all, "{client_side}");
+        let session = server.report().sessions[0].clone();
+        assert_eq!((session.encrypted, session.login_encrypted), (all, login), "{client_side}");
     }
 }
 
