@@ -100,12 +100,9 @@ async fn it_reads_every_type_and_null() {
         let text = |name: &str| row.get::<&str, _>(name).map(str::to_owned);
         let is_null = id == 2;
         let when = |text: &str| (!is_null).then(|| text.to_owned());
-        for (name, expected) in [
-            ("c_japanese", "日本"),
-            ("c_polish", "Zażółć"),
-            ("c_russian", "Привет"),
-            ("c_nchar", "né  "),
-        ] {
+        for (name, expected) in
+            [("c_japanese", "日本"), ("c_polish", "Zażółć"), ("c_russian", "Привет"), ("c_nchar", "né  ")]
+        {
             assert_eq!(text(name), when(expected), "{table} {id} {name}");
         }
         assert_eq!(text("c_nmax"), when(&"é".repeat(20_000)), "{table} {id}");
