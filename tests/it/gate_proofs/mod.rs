@@ -7,6 +7,7 @@ mod backends;
 mod changes;
 mod crowds;
 mod processes;
+mod serial;
 mod shares;
 mod weights;
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-pub(crate) use trace::Trace;
+pub(crate) use trace::{Call, Trace};
 use work::Floor;
 
 /// What the ERP is made of.
