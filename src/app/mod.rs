@@ -4,6 +4,7 @@
 //! Everything else is handed what it needs.
 
 mod demo_key;
+mod doubts;
 mod housekeeping;
 mod operator;
 mod secret;
@@ -31,6 +32,7 @@ use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
 
+pub use doubts::doubts;
 pub use service::{Announcement, ServeError, serve};
 pub use simulate::{SimulateError, Simulation, simulate_gate};
 
@@ -107,7 +109,7 @@ async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Res
         else {
             continue;
         };
-        config.adapter.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        doubts::of_backend(&loaded.config, name, config).iter().for_each(|doubt| tracing::warn!("{doubt}"));
         let configured = configured(config);
         if let Some(kept) = before.backends.get(name) {
             tell_hidden(bridge, name, &kept.configured, &configured);
@@ -163,11 +165,6 @@ fn gate_folder(config: &Config, name: &str) -> PathBuf {
     let folder: String =
         name.chars().map(|c| if plain(c) { c.to_string() } else { format!("-{:x}-", c as u32) }).collect();
     beside.join("gates").join(folder)
-}
-
-/// What a person should know of the backends although they work.
-pub fn doubts(loaded: &Loaded) -> Vec<String> {
-    loaded.config.backends.values().flat_map(|config| config.adapter.doubts()).collect()
 }
 
 /// What came of reaching a backend.

@@ -134,6 +134,36 @@ fn account_and_header_fields_are_sent_and_secrets_read_anew() {
     assert_eq!(calls[0].field("x-tenant"), Some("01"));
 }
 
+/// What is right and all the same not meant: a clear word each, and no fault.
+#[test]
+fn check_has_a_word_for_what_is_hardly_meant() {
+    let offline = |site: &Site| said(site, &["check", "--offline"]);
+    let mut site = LiveSite::new("http://127.0.0.1:1/x");
+    assert_eq!(offline(&site.write()).0, "");
+    site.more = "[server]\nrequest_timeout = \"5s\"\n[clients.defualt]\nweight = 2\n[clients.webshop]\n".to_owned();
+    site.gate = "calendar = [{ closed = \"00:00-24:00\", reason = \"museum\" }]\n".to_owned();
+    let written = site.write();
+    let (words, code) = offline(&written);
+    assert_eq!(code, 0, "{words}");
+    for expected in [
+        "a call may wait 500ms and take 10s, but `server.request_timeout` ends a request after 5s",
+        "`[clients.defualt]`: no API key has this name; did you mean `[clients.default]`?",
+        "its calendar never opens (now: museum)",
+    ] {
+        assert!(words.contains(expected), "no {expected} in\n{words}");
+    }
+    assert!(!words.contains("webshop"), "{words}");
+    // A backend that is closed was not reached.
+    let output = written.run(&["check"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.contains("1 backends (0 reached, 1 closed)"), "{told}");
+    assert_eq!(written.json(&["check"]).0[0]["backends"][0]["reachable"], serde_json::Value::Null);
+    // Somebody may be called so.
+    super::site::new_key(&written, "defualt");
+    let (words, _) = offline(&written);
+    assert!(!words.contains("defualt") && words.contains("museum"), "{words}");
+}
+
 #[test]
 fn a_key_in_a_header_field_is_a_secret_that_is_named() {
     let erp = Erp::with_every_order();

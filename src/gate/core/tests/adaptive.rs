@@ -244,6 +244,18 @@ fn times_that_rise_threefold_are_seen_also_where_it_was_never_calm() {
 }
 
 #[test]
+fn times_that_rise_threefold_are_seen_also_in_bursts() {
+    for seed in SEEDS {
+        let bursts = Kind { coming: Coming::Bursts(8, ms(500)), ..Kind::default() };
+        let simulation = Simulation::new(adapting(8, Adapt::On), vec![bursts]).backend(sinking()).seed(seed);
+        let result = simulation.change(ms(60_000), Change::Knee(4.35)).run(ms(150_000));
+        let after = &result.limits[90..];
+        let mean = after.iter().sum::<usize>() as f64 / after.len() as f64;
+        assert!(result.limits[59] >= 7 && mean <= 5.0, "seed {seed}: {mean}, {:?}", result.limits);
+    }
+}
+
+#[test]
 fn what_was_learned_on_a_slow_day_is_corrected() {
     for seed in SEEDS {
         let simulation = Simulation::new(adapting(8, Adapt::On), vec![seven()]).backend(sinking()).seed(seed);
