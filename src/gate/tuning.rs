@@ -105,9 +105,9 @@ pub fn overlay(base: &Config, configured: &Values, over: &Values) -> Result<Conf
     let faults = Faults::new();
     let read = Table::new(&root, &SECTION, &faults).and_then(|table| Config::read(&table));
     wrong.extend(faults.into_sorted().into_iter().map(|fault| {
-        let message = with_whole_name(&fault);
-        match fault.help {
-            Some(help) => format!("{message} ({help})"),
+        let message = with_whole_name(&fault, &fault.message);
+        match &fault.help {
+            Some(help) => format!("{message} ({})", with_whole_name(&fault, help)),
             None => message,
         }
     }));
@@ -127,12 +127,12 @@ fn unknown(name: &str) -> String {
     format!("unknown key `{name}` in `{}` ({help})", SECTION.path)
 }
 
-/// A fault's message; one of a setting in a table below names that as well: `breaker.failures`.
-fn with_whole_name(fault: &Diagnostic) -> String {
+/// What is said of a fault; of a setting in a table below with that table's name: `breaker.failures`.
+fn with_whole_name(fault: &Diagnostic, said: &str) -> String {
     let whole = fault.source.text.get(fault.span.clone()).unwrap_or_default();
     match whole.rsplit_once('.') {
-        Some((_, last)) => fault.message.replacen(&format!("`{last}`"), &format!("`{whole}`"), 1),
-        None => fault.message.clone(),
+        Some((_, last)) => said.replacen(&format!("`{last}`"), &format!("`{whole}`"), 1),
+        None => said.to_owned(),
     }
 }
 

@@ -13,6 +13,7 @@ mod shares;
 mod weights;
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::site::Service;
@@ -74,8 +75,11 @@ enum Place {
 /// All places of the backend, from their files: whether somebody holds the lock, and what is written.
 fn places(service: &Service) -> Vec<Place> {
     let folder = std::fs::read_dir(service.path("var/gates/erp")).unwrap();
-    let place = |entry: std::io::Result<std::fs::DirEntry>| {
-        let mut file = std::fs::OpenOptions::new().read(true).write(true).open(entry.unwrap().path()).unwrap();
+    // The history of calls lies there too.
+    let numbered =
+        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().bytes().all(|byte| byte.is_ascii_digit());
+    let place = |path: PathBuf| {
+        let mut file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
         if file.try_lock().is_err() {
             return Place::Taken;
         }
@@ -89,7 +93,7 @@ fn places(service: &Service) -> Vec<Place> {
             _ => Place::HeldBack,
         }
     };
-    let places: Vec<Place> = folder.map(place).collect();
+    let places: Vec<Place> = folder.map(|entry| entry.unwrap().path()).filter(numbered).map(place).collect();
     assert!(!places.is_empty(), "the gate has no places");
     places
 }

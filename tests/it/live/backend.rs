@@ -28,7 +28,7 @@ fn every_fault_of_the_settings_is_told_at_once() {
         "a secret is not written here",
         "`basic` or `bearer`, not both",
         "`Host` is written by the service itself",
-        "expected a string, found",
+        "expected a string or {",
         "unknown key `retries`",
         "`attempts`: 0 is outside 1 to 5",
         "did you mean `budget`?",
