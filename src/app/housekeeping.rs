@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::told;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::Bridge;
 use crate::record::ResourceId;
-use crate::telemetry;
 
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -40,15 +40,15 @@ pub(super) fn gauge_gates(bridge: &Bridge) {
     let world = bridge.world.load_full();
     for backend in world.backends.values() {
         let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
-        let sync = status.active_in(Lane::Sync);
         metrics.adaptive_limit(status.adaptive_limit);
         metrics.limit(status.limit);
         metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
         metrics.queue_depth(status.queued.iter().sum());
         metrics.lingering(status.lingering);
         metrics.breaker(status.breaker as u8);
-        metrics.in_flight(telemetry::Lane::Sync, sync);
-        metrics.in_flight(telemetry::Lane::Interactive, status.active.iter().sum::<usize>() - sync);
+        for lane in Lane::ALL {
+            metrics.in_flight(told(lane), status.active_in(lane));
+        }
     }
 }
 

@@ -279,6 +279,16 @@ enum Keeping {
     Calls,
 }
 
+/// A lane as the metrics have it.
+fn told(lane: Lane) -> telemetry::Lane {
+    match lane {
+        Lane::Health => telemetry::Lane::Health,
+        Lane::Interactive => telemetry::Lane::Interactive,
+        Lane::Operator => telemetry::Lane::Operator,
+        Lane::Sync => telemetry::Lane::Sync,
+    }
+}
+
 /// Tells the metrics what a gate does, and the history what became of each call.
 struct GateWatch {
     metrics: GateMetrics,
@@ -289,11 +299,7 @@ struct GateWatch {
 
 impl Observer for GateWatch {
     fn granted(&self, lane: Lane, wait: Duration) {
-        let lane = match lane {
-            Lane::Sync => telemetry::Lane::Sync,
-            Lane::Health | Lane::Interactive | Lane::Operator => telemetry::Lane::Interactive,
-        };
-        self.metrics.waited(lane, wait);
+        self.metrics.waited(told(lane), wait);
     }
 
     fn refused(&self, reason: Refused) {
