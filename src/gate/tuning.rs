@@ -131,7 +131,10 @@ fn unknown(name: &str) -> String {
 fn with_whole_name(fault: &Diagnostic, said: &str) -> String {
     let whole = fault.source.text.get(fault.span.clone()).unwrap_or_default();
     match whole.rsplit_once('.') {
-        Some((_, last)) => said.replacen(&format!("`{last}`"), &format!("`{whole}`"), 1),
+        Some((_, last)) => match said.strip_prefix(&format!("`{last}`")) {
+            Some(rest) => format!("`{whole}`{rest}"),
+            None => said.to_owned(),
+        },
         None => said.to_owned(),
     }
 }
