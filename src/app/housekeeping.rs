@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::told;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::Bridge;
 use crate::record::ResourceId;
-use crate::telemetry;
 
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -31,26 +31,32 @@ pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration) {
     }
 }
 
-/// How often gauges follow the state of things.
+/// How often the gauges of resources follow the state of things: that asks the database.
 const OBSERVED_EVERY: Duration = Duration::from_secs(2);
 
-/// Keeps the gauges of gates and resources up to date, until the service stops.
+/// Brings the gauges of gates up to date: as they stand now. Done for each look at the metrics, since a call is over in
+/// less time than any clock would take to look again.
+pub(super) fn gauge_gates(bridge: &Bridge) {
+    let world = bridge.world.load_full();
+    for backend in world.backends.values() {
+        let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
+        metrics.adaptive_limit(status.adaptive_limit);
+        metrics.limit(status.limit);
+        metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
+        metrics.queue_depth(status.queued.iter().sum());
+        metrics.lingering(status.lingering);
+        metrics.breaker(status.breaker as u8);
+        for lane in Lane::ALL {
+            metrics.in_flight(told(lane), status.active_in(lane));
+        }
+    }
+}
+
+/// Keeps the gauges of resources up to date, until the service stops.
 pub(super) async fn observe(bridge: Arc<Bridge>) {
     let mut silent = HashSet::new();
     loop {
         let world = bridge.world.load_full();
-        for backend in world.backends.values() {
-            let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
-            let sync = status.active_in(Lane::Sync);
-            metrics.adaptive_limit(status.adaptive_limit);
-            metrics.limit(status.limit);
-            metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
-            metrics.queue_depth(status.queued.iter().sum());
-            metrics.lingering(status.lingering);
-            metrics.breaker(status.breaker as u8);
-            metrics.in_flight(telemetry::Lane::Sync, sync);
-            metrics.in_flight(telemetry::Lane::Interactive, status.active.iter().sum::<usize>() - sync);
-        }
         for plan in &world.plans {
             let id = &plan.exposure.id;
             let Ok(status) = bridge.staging.status(id).await else { continue };

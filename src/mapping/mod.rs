@@ -23,6 +23,7 @@ mod scalar;
 mod schedule;
 mod schema;
 mod sections;
+mod serial;
 mod serve;
 mod soap;
 mod source;
@@ -55,6 +56,7 @@ pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use schedule::{CronSchedule, Schedule};
+pub use serial::Serial;
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
 

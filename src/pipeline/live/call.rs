@@ -183,8 +183,13 @@ impl Trip {
     /// Waits for a place, as long as anybody waits for the flight.
     async fn permit(&self, crew: &Crew) -> Result<Permit, LiveError> {
         let queue_timeout = self.callee.gate.queue_timeout();
-        let mut admitted =
-            pin!(self.callee.gate.admit(crew.flight.ask.at_gate(queue_timeout, self.callee.service.longest())));
+        let ask = crew.flight.ask.at_gate(queue_timeout, self.callee.service.longest());
+        let serial = self.callee.operation.serial.as_ref().and_then(|serial| serial.of(&self.key));
+        let ask = match serial {
+            Some(serial) => ask.serial(serial),
+            None => ask,
+        };
+        let mut admitted = pin!(self.callee.gate.admit(ask));
         loop {
             tokio::select! {
                 biased;
