@@ -35,5 +35,6 @@ mod site;
 mod staging;
 mod support;
 mod systemd;
+mod tds_peers;
 mod tuning;
 mod xml;

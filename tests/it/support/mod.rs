@@ -8,3 +8,5 @@ pub(crate) mod erp;
 pub(crate) mod fairness;
 pub(crate) mod load;
 pub(crate) mod seat;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod tds_server;
