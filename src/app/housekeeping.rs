@@ -1,4 +1,5 @@
-//! What the service does beside serving: raw input leaves landing when its time is over.
+//! What the service does beside serving: raw input leaves landing, and deleted documents are forgotten, when their time is
+//! over.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,10 +16,15 @@ use crate::record::ResourceId;
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes input older than `keep` every hour, until the service stops. What an open dead letter or an
-/// unfinished file needs stays.
-pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration) {
+/// Removes input older than `keep`, and documents deleted longer ago than `keep_deleted`, every hour, until the service
+/// stops. What an open dead letter or an unfinished file needs stays.
+pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, keep_deleted: Duration) {
     loop {
+        match bridge.forget_deleted(keep_deleted).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot deleted documents whose time is over"),
+            Err(error) => tracing::error!(error = %error.chain(), "deleted documents cannot be forgotten"),
+        }
         match bridge.tidy(keep).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed landed input whose time is over"),

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::data_file;
 use super::decode::{Input, LayoutArgs, layout, text_at};
 use super::output;
-use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol};
+use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol, rows};
 use crate::diagnostic::{Faults, SourceText, text_of};
 
 /// No copybook is larger.
@@ -50,6 +50,24 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
         }
     };
     match data_file::look(path, &mut input, size) {
+        Ok(Some((_, report))) if report.kind == "rows" => {
+            let columns = rows::columns(&mut input).map_err(|fault| match fault {
+                StreamFault::Io(error) => format!("cannot read {}: {error}", path.display()),
+                StreamFault::Layout { message, .. } => format!("{}: {message}", path.display()),
+            });
+            return match columns {
+                Ok(columns) => {
+                    let rows = rows::describe(&columns);
+                    let text = if json { as_json(&rows) } else { as_table(&rows) };
+                    let _ = io::stdout().lock().write_all(text.as_bytes());
+                    ExitCode::SUCCESS
+                }
+                Err(message) => {
+                    output::note(message);
+                    ExitCode::from(2)
+                }
+            };
+        }
         Ok(Some((size, report))) => {
             let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
             let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -61,7 +79,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let rows = match rows(args, input) {
+    let rows = match layout_rows(args, input) {
         Ok(rows) => rows,
         Err(message) => {
             let _ = writeln!(io::stderr(), "{message}");
@@ -122,7 +140,7 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
     if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-fn rows(args: &InspectArgs, mut file: Input) -> Result<Vec<LayoutRow>, String> {
+fn layout_rows(args: &InspectArgs, mut file: Input) -> Result<Vec<LayoutRow>, String> {
     let path = args.file.display().to_string();
     file.seek(SeekFrom::Start(0)).map_err(|error| format!("cannot read {path}: {error}"))?;
     let bytes = Compression::default().read_all(file, MAX_COPYBOOK).map_err(|fault| match fault {

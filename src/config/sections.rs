@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::BackendConfig;
 use crate::adapters::AdapterConfig;
@@ -38,12 +39,20 @@ pub(super) static ROOT: Section = Section {
 pub(super) static STAGING: Section = Section {
     path: "staging",
     doc: "The database of translated records.",
-    keys: &[Key {
-        name: "url",
-        shape: "string",
-        presence: Presence::Default("\"sqlite:var/staging.db\""),
-        doc: "`sqlite:PATH` for the embedded database",
-    }],
+    keys: &[
+        Key {
+            name: "url",
+            shape: "string",
+            presence: Presence::Default("\"sqlite:var/staging.db\""),
+            doc: "`sqlite:PATH` for the embedded database",
+        },
+        Key {
+            name: "keep_deleted",
+            shape: "duration",
+            presence: Presence::Default("\"90d\""),
+            doc: "how long a deleted document is remembered: its history, its changes in the feed, and that it was there",
+        },
+    ],
 };
 
 /// Keys of `[landing]`.
@@ -79,6 +88,8 @@ pub(super) static BACKEND: Section = Section {
 pub struct StagingConfig {
     /// The SQLite file.
     pub sqlite: PathBuf,
+    /// How long deleted documents are remembered.
+    pub keep_deleted: Duration,
 }
 
 impl StagingConfig {
@@ -93,7 +104,7 @@ impl StagingConfig {
                 _ => Err("this is no database; write \"sqlite:PATH\"".to_owned()),
             }
         })?;
-        Some(StagingConfig { sqlite: base.join(path) })
+        Some(StagingConfig { sqlite: base.join(path), keep_deleted: table.duration("keep_deleted")? })
     }
 }
 

@@ -18,6 +18,7 @@ mod lookup;
 mod number;
 mod place;
 mod plan;
+mod preset;
 mod rules;
 mod scalar;
 mod schedule;
@@ -55,8 +56,10 @@ pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
+pub use preset::{PRESETS, Preset, reference as preset_reference};
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
+pub use serve::Deleted;
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
 
@@ -84,10 +87,14 @@ pub struct Plan {
     pub on_reject: OnReject,
     /// What a compressed file that is damaged means for the records before the damage.
     pub on_damage: OnDamage,
+    /// What becomes of documents that the source does not have any more.
+    pub deleted: Deleted,
     /// What is asked for at the backend.
     pub origin: Origin,
     /// Turns the files' bytes into records.
     pub decoder: Decoder,
+    /// What is so where a field does not say otherwise.
+    pub preset: Option<&'static Preset>,
     /// SHA-256, in hex, of the mapping's text and of every text that it uses.
     pub hash: String,
     rules: Arc<Rules>,
@@ -194,6 +201,8 @@ pub fn compile(
 
     let source_entries = source_node.as_ref().and_then(Node::as_table);
     let is_called = source_entries.is_some_and(|entries| entries.contains_key(soap::KIND));
+    let is_database =
+        source_entries.is_some_and(|entries| entries.contains_key("table") || entries.contains_key("query"));
     let (Some(from), Some(decoder)) = (from, decoder) else {
         // Without a layout no rule can be judged, but the words can.
         if let Some(entries) = fields {
@@ -202,7 +211,7 @@ pub fn compile(
         if !table.has("key") {
             table.strings("key");
         }
-        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, faults);
+        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, is_database, faults);
         return None;
     };
     let (mut skip, mut trailer, mut controls) = (Vec::new(), None, Vec::new());
@@ -215,17 +224,25 @@ pub fn compile(
             controls = totals::compile(inner, decoder.layout(), from.style, faults);
         }
     }
-    let context = Context { lookups: &lookups, style: from.style, faults };
+    let says_null = decoder.layout().says_null();
+    let preset = table.read("preset", |node| match node.as_str() {
+        Some(name) => Preset::find(name),
+        None => Err(format!("expected a string, found {}", node.kind())),
+    });
+    let context = Context { lookups: &lookups, style: from.style, says_null, preset, faults };
     let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, faults);
+    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, says_null, faults);
     if faults.len() > before {
         return None;
     }
-    let key = key?;
+    let (key, serving) = (key?, serving?);
     let key_parts = key.len();
+    let deleted = serving.deleted;
     Some(Plan {
-        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving?),
+        deleted,
+        preset,
+        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving),
         backend: from.backend?,
         schedule: from.schedule?,
         expect: from.expect,

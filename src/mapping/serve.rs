@@ -23,6 +23,16 @@ pub(super) struct Heading {
     pub(super) key: Vec<String>,
 }
 
+/// What becomes of a document that its source says is no more, or does not have any more when all of it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is deleted: a tombstone and an entry of the feed tell so.
+    Tombstone,
+    /// It stays.
+    #[default]
+    Ignore,
+}
+
 /// What `[serve]` says.
 #[derive(Default)]
 pub(super) struct Serving {
@@ -32,23 +42,33 @@ pub(super) struct Serving {
     max_age: Option<Duration>,
     stale_if_error: Option<Duration>,
     read_scope: Option<String>,
+    pub(super) deleted: Deleted,
 }
 
-/// Reads `[serve]`; it may be absent. `is_called` says that the source is a service, not files.
-pub(super) fn serving(node: Option<&Node>, shape: &Shape, is_called: bool, faults: &Faults) -> Option<Serving> {
+/// Reads `[serve]`; it may be absent. `is_called` says that the source is a service, `is_database` that it is rows of one;
+/// else it is files.
+pub(super) fn serving(
+    node: Option<&Node>,
+    shape: &Shape,
+    is_called: bool,
+    is_database: bool,
+    faults: &Faults,
+) -> Option<Serving> {
     let usual = if is_called { Mode::Live } else { Mode::Staged };
-    let Some(node) = node else { return Some(Serving { mode: usual, ..Serving::default() }) };
+    let deleted = if is_database { Deleted::Tombstone } else { Deleted::Ignore };
+    let Some(node) = node else { return Some(Serving { mode: usual, deleted, ..Serving::default() }) };
     let table = Table::new(node, &SERVE, faults)?;
     let mode = match table.has("mode") {
         true => table.read("mode", |node| mode(node, is_called)),
         false => Some(usual),
     };
-    table.read("deleted", |node| match node.as_str() {
-        Some("ignore") => Ok(()),
+    let said = table.read("deleted", |node| match node.as_str() {
+        Some("ignore") => Ok(Deleted::Ignore),
+        Some("tombstone") if is_database => Ok(Deleted::Tombstone),
         Some("tombstone") => {
-            Err("\"tombstone\" is not available yet; a record that is absent from a file stays".to_owned())
+            Err("\"tombstone\" is for tables and queries; a record that is absent from a file stays".to_owned())
         }
-        _ => Err("expected \"ignore\"".to_owned()),
+        _ => Err("expected \"tombstone\" or \"ignore\"".to_owned()),
     });
     let serving = Serving {
         filter: query_fields(&table, "filter", shape),
@@ -57,6 +77,7 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, is_called: bool, fault
         max_age: table.duration("max_age"),
         stale_if_error: table.duration("stale_if_error"),
         read_scope: table.read("read_scope", scope),
+        deleted: said.unwrap_or(deleted),
     };
     check_freshness(&table, mode);
     Some(serving)
@@ -113,7 +134,7 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
             root.insert("description".to_owned(), description.clone().into());
         }
     }
-    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope } = serving;
+    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope, deleted: _ } = serving;
     let read_scope = read_scope.unwrap_or_else(|| format!("{}:read", id.name()));
     Exposure { id, title, description, key, filter, sort, read_scope, mode, max_age, stale_if_error, schema }
 }

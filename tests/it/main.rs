@@ -29,6 +29,7 @@ mod pickup;
 mod readme;
 mod reference;
 mod replay;
+mod rows;
 mod segments;
 mod service;
 mod site;
