@@ -25,6 +25,7 @@ mod kill;
 mod left_out;
 mod live;
 mod mapping;
+mod odbc;
 mod pickup;
 mod readme;
 mod reference;
