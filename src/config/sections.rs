@@ -85,6 +85,7 @@ pub(super) static BACKEND: Section = Section {
             presence: Presence::Optional,
             doc: "it is a database, asked through an ODBC driver",
         },
+        Key { name: "mssql", shape: "table", presence: Presence::Optional, doc: "it is a SQL Server" },
         Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
     ],
 };

@@ -102,6 +102,7 @@ impl Passage<'_> {
             let left_out = chunk.left_out;
             let batch = Batch {
                 documents: chunk.documents,
+                deletions: chunk.deletions,
                 rejects: chunk.rejects,
                 skipped: chunk.skipped + left_out,
                 ..self.batch(run, entry, to, ends.unwrap_or(FileState::Claimed))
