@@ -20,6 +20,7 @@ mod filter;
 mod keys;
 mod list;
 mod lock;
+mod operations;
 mod readers;
 mod reads;
 mod resource;

@@ -7,6 +7,7 @@ mod crash;
 mod decisions;
 mod deliveries;
 mod model;
+mod operations;
 mod paging;
 mod processes;
 mod reads;
