@@ -157,6 +157,7 @@ fn exposure() -> Exposure {
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
         stale_if_error: None,
+        operations: Vec::new(),
         schema: json!({ "type": "object" }),
     }
 }

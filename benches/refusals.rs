@@ -114,6 +114,7 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         mode: Mode::Staged,
         max_age: None,
         stale_if_error: None,
+        operations: Vec::new(),
         schema: json!({ "type": "object" }),
     }]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::operations::ExposedOperation;
 use crate::record::ResourceId;
 
 /// A declared type of a mapped field.
@@ -101,4 +102,6 @@ pub struct Exposure {
     pub stale_if_error: Option<Duration>,
     /// JSON Schema (2020-12) of one document, derived from the mapping.
     pub schema: serde_json::Value,
+    /// What may be written.
+    pub operations: Vec<ExposedOperation>,
 }

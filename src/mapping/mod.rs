@@ -16,6 +16,7 @@ mod json;
 mod literal;
 mod lookup;
 mod number;
+mod operations;
 mod place;
 mod plan;
 mod rules;
@@ -41,7 +42,7 @@ use sha2::{Digest, Sha256};
 use crate::decode::{Decoder, Format, edi};
 use crate::diagnostic::{Entries, Faults, Node, Section, SourceText, Table, parse};
 use crate::record::ResourceId;
-use field::{Context, compile_fields};
+use field::{Context, compile_fields, is_name};
 use lookup::Lookup;
 use place::Surroundings;
 use plan::Rules;
@@ -53,10 +54,17 @@ use source::{Source, Written};
 pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
+pub use operations::{
+    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, NotARequest, ReadyAction, ReadyStep, Verb,
+    WriteOperation, WriteRequest,
+};
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use schedule::{CronSchedule, Schedule};
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
+
+/// `/v1/operations/ID` says how a write stands.
+const OPERATIONS: &str = "operations";
 
 /// What the records of a mapping are made of at their backend.
 #[derive(Clone, Debug)]
@@ -86,6 +94,8 @@ pub struct Plan {
     pub origin: Origin,
     /// Turns the files' bytes into records.
     pub decoder: Decoder,
+    /// What may be written.
+    pub operations: Vec<Arc<WriteOperation>>,
     /// SHA-256, in hex, of the mapping's text and of every text that it uses.
     pub hash: String,
     rules: Arc<Rules>,
@@ -118,6 +128,7 @@ pub fn sections() -> Vec<&'static Section> {
             !std::ptr::eq(*section, &sections::MAPPING) && !std::ptr::eq(*section, &sections::SOURCE)
         }),
     );
+    all.extend(operations::ALL);
     all
 }
 
@@ -217,19 +228,36 @@ pub fn compile(
     let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
     let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, faults);
+    let written = written_key(&table);
+    let around = operations::Surroundings {
+        resource: name.as_deref().unwrap_or_default(),
+        fields,
+        shape: &compiled.shape,
+        key: key.as_deref().unwrap_or(&written),
+        backend: from.backend.as_deref(),
+        can_reread: is_called,
+        faults,
+    };
+    let operations = operations::compile(&table, &around);
     if faults.len() > before {
         return None;
     }
     let key = key?;
     let key_parts = key.len();
+    let exposed = operations.iter().map(|operation| operation.exposed.clone()).collect();
     Some(Plan {
-        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving?),
+        exposure: serve::exposure(
+            Heading { id: id?, title, description, key, operations: exposed },
+            &compiled.shape,
+            serving?,
+        ),
         backend: from.backend?,
         schedule: from.schedule?,
         expect: from.expect,
         on_reject: from.on_reject?,
         on_damage: from.on_damage?,
         origin: origin.flatten()?,
+        operations,
         hash: {
             let copied = decoder.copied().iter().cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
@@ -271,6 +299,13 @@ fn field_entries<'a>(table: &Table<'a>) -> Option<&'a Entries> {
 fn resource_id(table: &Table<'_>, name: Option<&str>, version: Option<i64>) -> Option<ResourceId> {
     let version = u32::try_from(version?).ok()?;
     match ResourceId::new(name?, version) {
+        Ok(id) if id.name() == OPERATIONS && version == 1 => {
+            if let Some(node) = table.get("resource") {
+                let fault = node.fault("a resource cannot be `operations.v1`: its path is that of writes under way");
+                table.fail(fault.help("give it another name, or version 2"));
+            }
+            None
+        }
         Ok(id) => Some(id),
         Err(error) => {
             if let Some(node) = table.get("resource") {

@@ -29,6 +29,7 @@ pub(super) static MAPPING: Section = Section {
         ),
         key("lookups", "table", Optional, "tables that translate values, by name"),
         key("serve", "table", Optional, "how the resource is served"),
+        key("operations", "tables", Optional, "what may be written to the backend, by name"),
     ],
 };
 
@@ -281,10 +282,8 @@ pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &CONTR
 /// A key that is part of the language but not of this version, and what to do instead.
 pub(super) type Unavailable = (&'static str, &'static str);
 
-pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
-    ("operations", "files cannot be written to through the API; take it out until the backend can be called"),
-    ("preset", "write sentinels and blanks as `null_if` and `blank` of the fields"),
-];
+pub(super) const NOT_IN_MAPPING: &[Unavailable] =
+    &[("preset", "write sentinels and blanks as `null_if` and `blank` of the fields")];
 
 pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[("table", NOT_YET), ("query", NOT_YET)];
 const NOT_YET: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`, `xml`, `excel`, `soap`";

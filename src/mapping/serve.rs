@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::exposure::{Exposure, FieldType, Mode, QueryField};
+use super::operations::ExposedOperation;
 use super::plan::{Field, Rule};
 use super::schema::Shape;
 use super::sections::SERVE;
@@ -21,6 +22,7 @@ pub(super) struct Heading {
     pub(super) title: Option<String>,
     pub(super) description: Option<String>,
     pub(super) key: Vec<String>,
+    pub(super) operations: Vec<ExposedOperation>,
 }
 
 /// What `[serve]` says.
@@ -103,7 +105,7 @@ fn check_freshness(table: &Table<'_>, mode: Option<Mode>) {
 
 /// Composes what the facade sees.
 pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exposure {
-    let Heading { id, title, description, key } = heading;
+    let Heading { id, title, description, key, operations } = heading;
     let title = title.unwrap_or_else(|| id.name().to_owned());
     let mut schema = shape.schema.clone();
     if let Some(root) = schema.as_object_mut() {
@@ -115,10 +117,23 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
     }
     let Serving { filter, sort, mode, max_age, stale_if_error, read_scope } = serving;
     let read_scope = read_scope.unwrap_or_else(|| format!("{}:read", id.name()));
-    Exposure { id, title, description, key, filter, sort, read_scope, mode, max_age, stale_if_error, schema }
+    Exposure {
+        id,
+        title,
+        description,
+        key,
+        filter,
+        sort,
+        read_scope,
+        mode,
+        max_age,
+        stale_if_error,
+        schema,
+        operations,
+    }
 }
 
-fn scope(node: &Node) -> Result<String, String> {
+pub(super) fn scope(node: &Node) -> Result<String, String> {
     let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
     let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-' | b'.');
     if !text.is_empty() && text.bytes().all(part) {

@@ -1,0 +1,1 @@
+//! Operations as people write them, and what callers send.
