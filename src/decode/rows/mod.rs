@@ -9,10 +9,12 @@
 //! A value stands in its canonical form ([`ColumnKind`]), whatever the driver gave: two drivers that read the same row
 //! write the same bytes.
 
+mod first;
 mod write;
 
 use serde::{Deserialize, Serialize};
 
+pub use first::Cell;
 pub use write::BatchWriter;
 
 /// The first bytes of a file of rows; the digit is the version of the form.
