@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::BackendConfig;
 use crate::adapters::AdapterConfig;
@@ -38,12 +39,20 @@ pub(super) static ROOT: Section = Section {
 pub(super) static STAGING: Section = Section {
     path: "staging",
     doc: "The database of translated records.",
-    keys: &[Key {
-        name: "url",
-        shape: "string",
-        presence: Presence::Default("\"sqlite:var/staging.db\""),
-        doc: "`sqlite:PATH` for the embedded database",
-    }],
+    keys: &[
+        Key {
+            name: "url",
+            shape: "string",
+            presence: Presence::Default("\"sqlite:var/staging.db\""),
+            doc: "`sqlite:PATH` for the embedded database",
+        },
+        Key {
+            name: "keep_operations",
+            shape: "duration",
+            presence: Presence::Default("\"7d\""),
+            doc: "how long a write is kept that is over, and with it its idempotency key; what is not over is kept longer",
+        },
+    ],
 };
 
 /// Keys of `[landing]`.
@@ -79,10 +88,13 @@ pub(super) static BACKEND: Section = Section {
 pub struct StagingConfig {
     /// The SQLite file.
     pub sqlite: PathBuf,
+    /// How long operations are kept that are over.
+    pub keep_operations: Duration,
 }
 
 impl StagingConfig {
     pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<StagingConfig> {
+        let keep_operations = table.duration("keep_operations");
         let path = table.read("url", |node| {
             let url = node.as_str().unwrap_or_default();
             match url.split_once(':') {
@@ -93,7 +105,7 @@ impl StagingConfig {
                 _ => Err("this is no database; write \"sqlite:PATH\"".to_owned()),
             }
         })?;
-        Some(StagingConfig { sqlite: base.join(path) })
+        Some(StagingConfig { sqlite: base.join(path), keep_operations: keep_operations? })
     }
 }
 

@@ -10,18 +10,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::catalog::Published;
+use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
 use super::{Facade, accept, cache_control, conditional, record};
 use crate::http::{Caller, Problem, Reason, gate_problem};
 use crate::pipeline::live::{Ask, BackendHealth, Fetched, Forward, LiveError, Reading, Trouble};
 
-/// The field that says what a caller would like (RFC 7240).
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-
-/// The longest that a caller may say it waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The fields of a full answer, with those that the edge adds.
 const FIELDS: usize = 16;
@@ -36,7 +31,7 @@ pub(super) async fn answer(
     accept::require(&request.headers, &[accept::JSON])?;
     let fields = record::fields(published, request.uri.query())?;
     let key = record::canonical_key(published, written_key)?;
-    let wait = preferred_wait(&request.headers);
+    let wait = prefer::of(&request.headers).wait;
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
     let wish = cache_control::wish(&request.headers);
     let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
@@ -77,24 +72,6 @@ pub(super) fn backends(found: &[BackendHealth]) -> Value {
         })
     };
     json!({ "data": found.iter().map(one).collect::<Vec<_>>() })
-}
-
-/// `Prefer: wait=SECONDS`. A preference that cannot be read is none (RFC 7240 section 2).
-fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
-    let fields = headers.get_all(PREFER).iter().filter_map(|field| field.to_str().ok());
-    let mut preferences = fields.flat_map(|field| field.split(','));
-    preferences.find_map(|preference| {
-        let (name, value) = preference.split(';').next()?.split_once('=')?;
-        if !name.trim().eq_ignore_ascii_case("wait") {
-            return None;
-        }
-        let seconds: u64 = value.trim().trim_matches('"').parse().ok()?;
-        Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-    })
-}
-
-fn applied_wait(wait: Duration) -> HeaderValue {
-    HeaderValue::from_str(&format!("wait={}", wait.as_secs())).unwrap_or(HeaderValue::from_static("wait"))
 }
 
 fn applied(problem: Problem, wait: Option<Duration>) -> Problem {

@@ -175,7 +175,7 @@ struct Parts {
     reason: Reason,
     detail: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
-    why: Option<&'static str>,
+    why: Option<Cow<'static, str>>,
     is_refusal: bool,
     headers: Vec<(HeaderName, HeaderValue)>,
     errors: Vec<BodyFault>,
@@ -201,7 +201,7 @@ struct Body<'a> {
     instance: &'a str,
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
     #[serde(skip_serializing_if = "<[BodyFault]>::is_empty")]
@@ -236,8 +236,20 @@ impl Problem {
     /// Adds which of several things it is, as a word of a closed list (`queue_full`).
     #[must_use]
     pub fn why(mut self, word: &'static str) -> Problem {
-        self.0.why = Some(word);
+        self.0.why = Some(Cow::Borrowed(word));
         self
+    }
+
+    /// As [`Problem::why`], with a word that was kept.
+    #[must_use]
+    pub fn why_of(mut self, word: String) -> Problem {
+        self.0.why = Some(Cow::Owned(word));
+        self
+    }
+
+    /// Whether it is this one of several things.
+    pub fn is_why(&self, word: &str) -> bool {
+        self.0.why.as_deref() == Some(word)
     }
 
     /// Adds the inner cause, for the log.
@@ -292,7 +304,10 @@ impl Problem {
 
     /// What there is not enough of, where this is a refusal.
     pub fn refusal(&self) -> Option<&'static str> {
-        self.0.why.filter(|_| self.0.is_refusal)
+        match (&self.0.why, self.0.is_refusal) {
+            (Some(Cow::Borrowed(word)), true) => Some(word),
+            _ => None,
+        }
     }
 
     /// What is wrong in this case.
@@ -315,7 +330,7 @@ impl Problem {
             detail: &detail,
             instance,
             code: reason.code(),
-            reason: why,
+            reason: why.as_deref(),
             hint: hint.as_deref(),
             errors: &errors,
             request_id,

@@ -94,13 +94,16 @@ impl Step {
     pub fn filled(&self, before: &[StepOutcome]) -> Result<Action, Unmet> {
         let mut action = self.action.clone();
         for taken in &self.taken {
-            let value = before.get(taken.step).and_then(|outcome| outcome.value(&taken.from, taken.kind)).ok_or_else(|| {
-                let message = format!("step {} has brought no value `{}`", taken.step + 1, taken.from);
-                Unmet { kind: SqlErrorKind::Unexpected, message, native: None }
-            })?;
+            let value =
+                before.get(taken.step).and_then(|outcome| outcome.value(&taken.from, taken.kind)).ok_or_else(|| {
+                    let message = format!("step {} has brought no value `{}`", taken.step + 1, taken.from);
+                    Unmet { kind: SqlErrorKind::Unexpected, message, native: None }
+                })?;
             let place = match &mut action {
                 Action::Statement { parameters, .. } => parameters.get_mut(taken.place),
-                Action::Procedure { arguments, .. } => arguments.get_mut(taken.place).map(|argument| &mut argument.value),
+                Action::Procedure { arguments, .. } => {
+                    arguments.get_mut(taken.place).map(|argument| &mut argument.value)
+                }
             };
             if let Some(place) = place {
                 *place = value;

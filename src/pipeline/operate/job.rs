@@ -209,7 +209,8 @@ impl Operate {
                     tries += 1;
                 }
             }
-            let pause = if misses > 0 { settle } else { FIRST_PAUSE.saturating_mul(1 << tries.min(12)).min(LONGEST_PAUSE) };
+            let pause =
+                if misses > 0 { settle } else { FIRST_PAUSE.saturating_mul(1 << tries.min(12)).min(LONGEST_PAUSE) };
             tokio::select! {
                 () = self.bridge.stop.cancelled() => return Found::Nothing,
                 () = sleep(pause) => {}
@@ -264,11 +265,8 @@ impl Operate {
     }
 
     async fn failed(&self, job: &Job, from: &'static [OperationState], failure: Failure) {
-        let step = OperationStep {
-            may_repeat: failure.may_repeat(),
-            problem: Some(failure.to_json()),
-            ..to(from, Failed)
-        };
+        let step =
+            OperationStep { may_repeat: failure.may_repeat(), problem: Some(failure.to_json()), ..to(from, Failed) };
         self.step(job, step).await;
         self.tell(job, "failed", Some(&failure));
     }

@@ -20,7 +20,10 @@ impl Operate {
     pub async fn start(self: &Arc<Self>) -> Result<(), StagingError> {
         let broken = self.bridge.staging.recover_operations().await?;
         if broken > 0 {
-            tracing::warn!(operations = broken, "the process before ended while it wrote to backends: what came of it is not known");
+            tracing::warn!(
+                operations = broken,
+                "the process before ended while it wrote to backends: what came of it is not known"
+            );
         }
         for operation in self.bridge.staging.open_operations().await? {
             let (id, state) = (operation.id.clone(), operation.state);
@@ -50,7 +53,8 @@ impl Operate {
     /// What an operation needs, as the mapping is today.
     fn job(&self, operation: Operation) -> Result<Job, &'static str> {
         let asked = &operation.asked;
-        let (_, write) = self.write(&asked.resource, &asked.name).ok_or("its resource or operation is not there any more")?;
+        let (_, write) =
+            self.write(&asked.resource, &asked.name).ok_or("its resource or operation is not there any more")?;
         let body = Some(asked.request.as_str()).filter(|_| write.takes_body());
         let request = judged(&write, body, asked.record_key.as_deref())
             .map_err(|_| "the operation has changed, and does not take what was sent any more")?;

@@ -142,7 +142,13 @@ impl Operate {
             mapping,
             is_parked: is_closed && write.exposed.is_parked,
         };
-        let job = JobParts { write, request: Arc::new(request), gate: Arc::clone(&backend.gate), database: Arc::clone(database), place };
+        let job = JobParts {
+            write,
+            request: Arc::new(request),
+            gate: Arc::clone(&backend.gate),
+            database: Arc::clone(database),
+            place,
+        };
         // From the first byte in the database on it is a task's: a caller who leaves at any moment leaves nothing half
         // begun.
         let operate = Arc::clone(self);
@@ -180,7 +186,12 @@ impl Operate {
     }
 
     /// Writes it down and hands it to a task, or tells what is known of it.
-    async fn begin(self: &Arc<Self>, new: NewOperation, parts: JobParts, is_async: bool) -> Result<Taken, OperateError> {
+    async fn begin(
+        self: &Arc<Self>,
+        new: NewOperation,
+        parts: JobParts,
+        is_async: bool,
+    ) -> Result<Taken, OperateError> {
         let hash = new.request_hash;
         let operation = match self.bridge.staging.begin_operation(new).await? {
             Begun::New(operation) => operation,

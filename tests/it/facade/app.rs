@@ -20,6 +20,7 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
+use tollbridge::pipeline::operate::Operate;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, ColumnType, FileState, IndexedField, ResourceSpec, RunOutcome, Staging};
@@ -71,6 +72,7 @@ impl TestApp {
         let closing = CancellationToken::new();
         let clients = Clients::new(options.clients, metrics.clone(), closing.clone()).holding(options.hold);
         let clients = Arc::new(clients);
+        let live = Arc::new(Live::new(bridge.clone()));
         let facade = Arc::new(Facade::new(Setup {
             clients: clients.clone(),
             staging: staging.clone(),
@@ -79,7 +81,8 @@ impl TestApp {
             cursor_secret: [9; 32],
             metrics: metrics.clone(),
             health: health.clone(),
-            live: Arc::new(Live::new(bridge)),
+            operate: Arc::new(Operate::new(bridge, live.clone())),
+            live,
         }));
         facade.publish(vec![orders(), stock()]);
         let (stop, stopped) = oneshot::channel::<()>();
