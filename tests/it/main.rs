@@ -25,6 +25,7 @@ mod kill;
 mod live;
 mod mapping;
 mod odbc;
+mod operate;
 mod pickup;
 mod readme;
 mod reference;
