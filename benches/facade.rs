@@ -161,6 +161,7 @@ fn exposure() -> Exposure {
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
         stale_if_error: None,
+        lists: false,
         operations: Vec::new(),
         schema: json!({ "type": "object" }),
     }

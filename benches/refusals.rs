@@ -118,6 +118,7 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         mode: Mode::Staged,
         max_age: None,
         stale_if_error: None,
+        lists: false,
         operations: Vec::new(),
         schema: json!({ "type": "object" }),
     }]);

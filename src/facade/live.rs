@@ -13,7 +13,7 @@ use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
 use super::{Facade, accept, cache_control, conditional, record};
 use crate::http::{Caller, Problem, Reason, gate_problem};
-use crate::pipeline::live::{Ask, BackendHealth, Fetched, Forward, LiveError, Reading, Trouble};
+use crate::pipeline::live::{Ask, BackendHealth, Forward, LiveError, Reading, Trouble};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -108,7 +108,7 @@ fn write_origin(headers: &mut HeaderMap, published: &Published, reading: &Readin
     headers.insert(AGE, HeaderValue::from(age));
     headers.insert(CACHE_STATUS, HeaderValue::from_str(&status).unwrap_or(HeaderValue::from_static("tollbridge")));
     if let Reading::Live { fetched, .. } = reading {
-        headers.insert(SERVER_TIMING, server_timing(fetched));
+        headers.insert(SERVER_TIMING, server_timing(fetched.waited, fetched.took));
     }
 }
 
@@ -118,15 +118,15 @@ fn seconds_since(moment: Option<Timestamp>) -> u64 {
 }
 
 /// How long the call waited for its place, and how long the backend took, in milliseconds.
-fn server_timing(fetched: &Fetched) -> HeaderValue {
+pub(super) fn server_timing(waited: Duration, took: Duration) -> HeaderValue {
     let millis = |time: Duration| time.as_secs_f64() * 1000.0;
-    let (queue, backend) = (millis(fetched.waited), millis(fetched.took));
+    let (queue, backend) = (millis(waited), millis(took));
     HeaderValue::from_str(&format!("queue;dur={queue:.1}, backend;dur={backend:.1}"))
         .unwrap_or(HeaderValue::from_static("queue, backend"))
 }
 
 /// What a caller is told. The backend's own words stay in the log, but for a fault's.
-fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
+pub(super) fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
     let sentence = error.to_string();
     match error {
         LiveError::Refused { reason } => gate_problem(reason),
@@ -152,6 +152,7 @@ fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
             let problem = reason.because(detail).why(trouble.as_str()).caused_by(message);
             if reason == Reason::BackendUnavailable { problem.retry_after(5) } else { problem }
         }
+        LiveError::NotAsked { .. } => Reason::UnknownParameter.because(sentence),
         LiveError::NotStaged => {
             Reason::NotStaged.because(sentence).hint("without `only-if-cached` the backend is asked")
         }

@@ -19,6 +19,7 @@ mod docs;
 mod lineage;
 mod list;
 mod live;
+mod live_list;
 mod methods;
 mod openapi;
 mod pieces;
@@ -161,6 +162,9 @@ impl Facade {
         }
         caller.require(&published.exposure.read_scope)?;
         match route {
+            Route::List(_) if published.exposure.has_live_list() => {
+                live_list::answer(self, published, &caller, request).await
+            }
             Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
             Route::List(_) => list::answer(self, published, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {

@@ -50,7 +50,7 @@ use plan::Rules;
 use rows::Heard;
 use schema::Shape;
 use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, without_unavailable};
-use serve::Heading;
+use serve::{Heading, Reach};
 use source::{Source, Written};
 
 pub use controls::Controls;
@@ -61,7 +61,7 @@ pub use operations::{
     WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
-pub use rows::{Changes, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
+pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
@@ -224,7 +224,7 @@ pub fn compile(
     let serve_node = table.get("serve").map(|node| without_unavailable(node, "serve", NOT_IN_SERVE, faults));
 
     let source_entries = source_node.and_then(Node::as_table);
-    let is_called = source_entries.is_some_and(|entries| entries.contains_key(soap::KIND));
+    let reach = Reach::of(source_entries);
     let (Some(from), Some(decoder)) = (from, decoder) else {
         // Without a layout no rule can be judged, but the words can.
         if let Some(entries) = fields {
@@ -233,7 +233,7 @@ pub fn compile(
         if !table.has("key") {
             table.strings("key");
         }
-        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, faults);
+        serve::serving(serve_node.as_ref(), &Shape::broken(), reach, faults);
         return None;
     };
     let heard = Heard::new(decoder.layout());
@@ -251,7 +251,7 @@ pub fn compile(
     let fields = fields?;
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, faults);
+    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, reach, faults);
     let written = written_key(&table);
     let around = operations::Surroundings {
         resource: name.as_deref().unwrap_or_default(),
@@ -259,10 +259,20 @@ pub fn compile(
         shape: &compiled.shape,
         key: key.as_deref().unwrap_or(&written),
         backend: from.backend.as_deref(),
-        can_reread: is_called,
+        can_reread: reach != Reach::Files,
         faults,
     };
     let operations = operations::compile(&table, &around);
+    let is_reread = operations.iter().any(|operation| operation.exposed.answers_record);
+    let mut live = None;
+    if reach == Reach::Database
+        && let Some(serving) = serving.as_ref().filter(|serving| is_reread || serving.mode() != Mode::Staged)
+    {
+        let place = serve_node.as_ref().and_then(|node| node.as_table()?.get("mode")).or(table.get("key"));
+        // Of what is staged the lists are, too.
+        let filter = if serving.mode() == Mode::Live { serving.filter() } else { &[] };
+        live = rows::compile_live(place.unwrap_or(table.node()), filter, &around);
+    }
     if faults.len() > before {
         return None;
     }
@@ -281,12 +291,12 @@ pub fn compile(
             if compiled.source.changes.tells_deletes() {
                 operation = decoder.layout().resolve(None, OPERATION).ok().map(|resolved| resolved.slot);
             }
-            Some(Origin::Rows(compiled))
+            Some(Origin::Rows(rows::Rows { live: live.map(Arc::new), ..compiled }))
         }
     };
     Some(Plan {
         exposure: serve::exposure(
-            Heading { id: id?, title, description, key, operations: exposed },
+            Heading { id: id?, title, description, key, lists: reach == Reach::Database, operations: exposed },
             &compiled.shape,
             serving?,
         ),

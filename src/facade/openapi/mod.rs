@@ -56,6 +56,9 @@ fn document(resources: &[&Published], anonymous: bool) -> Value {
     schemas.insert("Operation".to_owned(), operations::schema());
     for published in resources {
         schemas.insert(schema_name(published), published.exposure.schema.clone());
+        if published.exposure.has_live_list() {
+            paths.insert(published.path.clone(), json!({ "get": list(published) }));
+        }
         // What is read one by one has no list.
         if published.exposure.mode != Mode::Live {
             paths.insert(published.path.clone(), json!({ "get": list(published) }));

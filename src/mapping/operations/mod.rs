@@ -26,12 +26,13 @@ use crate::record::key::{SEPARATOR, decode_part, encode_part};
 use crate::sql::{Dialect, NamedSql};
 use answer::Answer;
 use input::{Input, InputValues};
-use scalar::Scalar;
 use steps::{Origin, Scope, Step};
 
 pub use bound::Bound;
 pub use input::InputFault;
 pub(super) use keys::ALL;
+pub(super) use rules::{of_key as rule_of, written as written_field};
+pub(super) use scalar::Scalar;
 pub use steps::{ReadyAction, ReadyStep};
 
 /// Names that paths below a record have a meaning for already.

@@ -148,7 +148,7 @@ fn turned(path: &str, table: &Entries, one_way: &impl Fn(&str, &str)) -> Option<
 }
 
 /// The field of the resource as it is written.
-fn written<'a>(fields: Option<&'a Entries>, path: &str) -> Option<&'a Entries> {
+pub(in crate::mapping) fn written<'a>(fields: Option<&'a Entries>, path: &str) -> Option<&'a Entries> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let entries = fields?.get(first)?.as_table()?;
     match rest {
@@ -175,7 +175,7 @@ fn type_of(field_type: FieldType) -> Type {
 }
 
 /// The rules of a part of the record's key.
-pub(super) fn of_key(path: &str, at: &Node, around: &Surroundings<'_>) -> Option<Scalar> {
+pub(in crate::mapping) fn of_key(path: &str, at: &Node, around: &Surroundings<'_>) -> Option<Scalar> {
     let named = Node { value: Written::String(path.to_owned()), ..at.clone() };
     let node = Node { value: Written::Table(Entries::from_iter([("field".to_owned(), named)])), ..at.clone() };
     let node = merged(&node, "type", around)?;

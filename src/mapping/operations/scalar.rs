@@ -17,7 +17,7 @@ use crate::record::Decimal;
 
 /// The rules of one value.
 #[derive(Clone, Debug)]
-pub(super) struct Scalar {
+pub(in crate::mapping) struct Scalar {
     pub(super) value_type: Type,
     pub(super) pattern: Option<Regex>,
     pub(super) min_length: Option<usize>,
@@ -25,9 +25,9 @@ pub(super) struct Scalar {
     pub(super) min: Option<Limit>,
     pub(super) max: Option<Limit>,
     /// Every value that is taken, as text, with what is bound for it.
-    pub(super) values: Option<Vec<(String, Bound)>>,
+    pub(in crate::mapping) values: Option<Vec<(String, Bound)>>,
     /// A date or time is bound as text of this form.
-    pub(super) format: Option<String>,
+    pub(in crate::mapping) format: Option<String>,
     pub(super) zone: Option<TimeZone>,
     /// What is bound for null.
     pub(super) null: Bound,
@@ -66,7 +66,7 @@ impl Scalar {
     }
 
     /// The value to bind; the fault says what is expected.
-    pub(super) fn read(&self, json: &Json<'_>) -> Result<Bound, String> {
+    pub(in crate::mapping) fn read(&self, json: &Json<'_>) -> Result<Bound, String> {
         if let Some(values) = &self.values {
             let text = match json {
                 Json::Text(text) => text.as_ref(),
@@ -107,7 +107,7 @@ impl Scalar {
     }
 
     /// The value of a part of a record's key, which is text in a URL.
-    pub(super) fn read_text(&self, text: &str) -> Option<Bound> {
+    pub(in crate::mapping) fn read_text(&self, text: &str) -> Option<Bound> {
         let json = match self.value_type {
             _ if self.values.is_some() => Json::Text(text.into()),
             Type::Integer | Type::Decimal { .. } | Type::Number => Json::Number(text),

@@ -12,7 +12,9 @@ mod call;
 mod error;
 mod flight;
 mod health;
+mod list;
 mod retry;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +39,7 @@ use crate::staging::StagedDocument;
 
 pub use error::{LiveError, Trouble};
 pub use health::BackendHealth;
+pub use list::{LivePage, LiveQuery};
 
 /// Who asks, and how long an answer is of use.
 #[derive(Clone, Debug)]
@@ -210,7 +213,7 @@ impl Live {
                 self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), name.clone(), rider.flight()));
             }
             let is_alike = rider.is_alike(ask);
-            match wait(rider, deadline, callee.service.timeout()).await {
+            match wait(rider, deadline, callee.timeout()).await {
                 // The refusal was meant for somebody else: another client, or one with less time.
                 Err(LiveError::Refused { .. }) if is_shared && !is_alike && may_ask_again => may_ask_again = false,
                 Err(error) => return Err(error),

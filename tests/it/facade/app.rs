@@ -245,6 +245,7 @@ pub(crate) fn orders() -> Exposure {
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
         stale_if_error: None,
+        lists: false,
         operations: Vec::new(),
         schema: json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -289,6 +290,7 @@ pub(crate) fn stock() -> Exposure {
         mode: Mode::Staged,
         max_age: None,
         stale_if_error: None,
+        lists: false,
         operations: Vec::new(),
         schema: json!({ "type": "object", "properties": {
             "plant": { "type": "string" },

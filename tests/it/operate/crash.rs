@@ -83,8 +83,9 @@ fn killed_between_writing_down_and_the_call() {
     let site = plan.postgres(TABLES);
     std::thread::scope(|scope| {
         // It dies with the process: no answer comes.
-        let request = bytes(&site.key, "POST", "/v1/orders/9/wait", "w", &[], "");
-        scope.spawn(|| site.send_and_leave(&request, || site.operations().len() == 2));
+        let first = bytes(&site.key, "POST", "/v1/orders/9/wait", "w", &[], "");
+        let site = &site;
+        scope.spawn(move || site.send_and_leave(&first, || site.operations().len() == 2));
         site.service.until(|| site.operations().first().is_some_and(|one| one["state"] == "running").then_some(()));
         let request = bytes(&site.key, "POST", "/v1/orders", "a", &[], BODY);
         site.send_and_leave(&request, || site.operations().len() == 2);

@@ -4,5 +4,6 @@
 mod crash;
 mod gates;
 mod keys;
+mod live;
 mod site;
 mod steps;
