@@ -1,10 +1,11 @@
 //! `operations`: writes to backends, and what a person has found out about those of which nobody knows.
 
 use clap::{Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Context, Exit, fail, output};
-use crate::pipeline::operate::{Failure, Outcome};
+use crate::console::view;
+use crate::pipeline::operate::Failure;
 use crate::staging::{Operation, OperationFilter, OperationState, Resolution, Staging};
 
 #[derive(Debug, Subcommand)]
@@ -87,7 +88,7 @@ async fn list(context: &Context, staging: &dyn Staging, filter: OperationFilter)
         Err(error) => return fail(&error.into()),
     };
     if context.json {
-        operations.iter().for_each(|operation| output::json(&view(operation)));
+        operations.iter().for_each(|operation| output::json(&view::operation(operation)));
         return Exit::Done;
     }
     let row = |operation: &Operation| {
@@ -118,7 +119,7 @@ async fn show(context: &Context, staging: &dyn Staging, id: &str) -> Exit {
         }
         Err(error) => return fail(&error.into()),
     };
-    let view = view(&operation);
+    let view = view::operation(&operation);
     if context.json {
         output::json(&view);
         return Exit::Done;
@@ -148,32 +149,4 @@ async fn resolve(context: &Context, staging: &dyn Staging, resolution: &Resoluti
         }
         Err(error) => fail(&error.into()),
     }
-}
-
-/// All that is known of it. What was sent is business data: it is for those who may read the database.
-fn view(operation: &Operation) -> Value {
-    let asked = &operation.asked;
-    let failure = operation.problem.as_deref().and_then(Failure::from_json);
-    let outcome = operation.outcome.as_deref().and_then(Outcome::from_json);
-    let body = outcome.and_then(|outcome| outcome.body).and_then(|body| serde_json::from_str(body.get()).ok());
-    json!({
-        "id": operation.id,
-        "state": operation.state.as_str(),
-        "resource": asked.resource.to_string(),
-        "operation": asked.name,
-        "record": asked.record_key,
-        "client": asked.client,
-        "caller": asked.caller,
-        "idempotency_key": asked.idempotency_key,
-        "backend": asked.backend,
-        "request": serde_json::from_str::<Value>(&asked.request).unwrap_or_default(),
-        "attempts": operation.attempts,
-        "may_repeat": operation.may_repeat,
-        "result": body.unwrap_or(Value::Null),
-        "reason": failure.as_ref().map(|failure| failure.why.clone()),
-        "detail": failure.as_ref().map(|failure| failure.detail.clone()),
-        "cause": failure.and_then(|failure| failure.cause),
-        "created_at": operation.created_at.to_string(),
-        "changed_at": operation.changed_at.to_string(),
-    })
 }

@@ -96,7 +96,11 @@ impl Job {
 impl Operate {
     /// Does an operation that is received or parked; what came of it is kept.
     pub(super) async fn run(&self, job: &Job) {
-        let mut attempt = 1;
+        self.run_from(job, 1).await;
+    }
+
+    async fn run_from(&self, job: &Job, first: u32) {
+        let mut attempt = first;
         loop {
             let (result, is_whole) = match self.attempt(job).await {
                 Some(done) => done,
@@ -147,7 +151,7 @@ impl Operate {
             Found::Done(brought) => self.reconciled(job, &brought).await,
             Found::NotDone if job.operation.attempts < job.write.attempts => {
                 if self.step(job, to(&[Unknown], Received)).await {
-                    self.run(job).await;
+                    self.run_from(job, job.operation.attempts + 1).await;
                 }
             }
             Found::NotDone => self.not_done(job).await,
@@ -193,10 +197,14 @@ impl Operate {
     }
 
     /// Asks the backend whether it is done. That it is not is believed when it is still so after the time in which a
-    /// lost call counts as being at work.
+    /// lost call counts as being at work. Without a transaction around it the backend needs nobody to come to an end: then
+    /// that is as long as the operation may take.
     async fn reconcile(&self, job: &Job) -> Found {
         let Some((sql, values)) = job.write.reconcile(&job.given()) else { return Found::Nothing };
-        let settle = job.gate.config().settle;
+        let mut settle = job.gate.config().settle;
+        if !job.write.is_atomic {
+            settle = settle.saturating_add(job.database.longest(job.timeout()));
+        }
         let (mut misses, mut tries) = (0, 0u32);
         loop {
             match self.look(job, &sql, &values).await {
@@ -329,7 +337,9 @@ impl Operate {
         match failure {
             None => tracing::info!(operation, resource, name, client, outcome, "an operation ended"),
             Some(failure) => {
-                let (reason, cause) = (failure.why.as_str(), failure.cause.as_deref());
+                // A no of the backend names values of its data.
+                let cause = failure.cause.as_deref().filter(|_| failure.kind != FailureKind::Refused);
+                let reason = failure.why.as_str();
                 tracing::info!(operation, resource, name, client, outcome, reason, cause, "an operation ended");
             }
         }

@@ -150,3 +150,24 @@ serial = "order_no"
     });
     assert_eq!(site.sql("select no, count(*) from seen group by no order by no"), "0|3\n1|3");
 }
+
+/// The README's example is right as it stands.
+#[test]
+fn the_example_of_the_readme_is_right() {
+    use crate::readme::{block_after, readme};
+    let readme = readme();
+    let example = block_after(&readme, "<!-- write: orders.v1.toml -->");
+    let tables = format!("{TABLES}; create table lines (no text, sku text, qty integer)");
+    let site = with(example).postgres(&format!(
+        "{tables}; create function cancel_order(no varchar, why varchar, out \"left\" numeric) as $$ \
+         begin \"left\" := 1.5; end $$ language plpgsql"
+    ));
+    let body = r#"{"order_no":"4711","amount":12.50,"lines":[{"sku":"A1","qty":2}]}"#;
+    let made = site.write("POST", "/v1/orders", "a", body);
+    assert_eq!((made.status, made.text()), (201, r#"{"order_no":"4711"}"#), "{made:?}");
+    let cancelled = site.write("POST", "/v1/orders/4711/cancel", "b", r#"{"reason":"late"}"#);
+    assert_eq!((cancelled.status, cancelled.text()), (200, r#"{"left":1.50}"#), "{cancelled:?}");
+    assert_eq!(site.write("PATCH", "/v1/orders/4711", "c", r#"{"status":"closed"}"#).status, 200);
+    site.write("PATCH", "/v1/orders/1", "d", r#"{"status":"closed"}"#).problem(404, "no-such-record");
+    assert_eq!(site.write("DELETE", "/v1/orders/4711", "e", "").status, 200);
+}
