@@ -7,5 +7,8 @@ pub(crate) mod dice;
 pub(crate) mod erp;
 pub(crate) mod fairness;
 pub(crate) mod load;
+pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod seat;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod tds_server;
