@@ -261,10 +261,14 @@ fn mysql(session: &Session, info: &mut TableInfo, table: &str) -> Result<(), Sql
 fn sqlite(session: &Session, info: &mut TableInfo, table: &str) -> Result<(), SqlError> {
     let rows = texts(
         session,
-        "select name, lower(type) = 'integer' and pk = 1, hidden in (2, 3) from pragma_table_xinfo(?)",
+        "select name, lower(type) = 'integer' and pk = 1, hidden in (2, 3), null, pk from pragma_table_xinfo(?)",
         &[table],
     )?;
     mark(info, &rows);
+    // The driver numbers the columns of a key by their place in the table.
+    let keyed: Texts =
+        rows.into_iter().filter(|row| row.get(4).is_some_and(|cell| cell.as_deref() != Some("0"))).collect();
+    info.primary_key = ordered(&keyed, 0, 4);
     let is_single = info.primary_key.len() == 1;
     for column in &mut info.columns {
         column.is_identity &= is_single;

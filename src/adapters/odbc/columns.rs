@@ -44,6 +44,9 @@ pub(super) struct Planned {
     pub(super) ask: Ask,
 }
 
+/// The widest that a column is declared; what is said to be wider has no width.
+const WIDEST: u32 = 10_485_760;
+
 /// Longest texts of numbers and times. What is longer is no such value.
 const ASCII: usize = 64;
 
@@ -90,7 +93,7 @@ fn ask_for(session: &Session, kind: ColumnKind, words: &str, max_value: usize) -
     let is_loose = session.dialect == Dialect::Sqlite;
     match kind {
         ColumnKind::Float if is_loose => Ask::Ascii { units: ASCII },
-        ColumnKind::Float if is_single(words) => Ask::Single,
+        ColumnKind::Float if is_single(session.dialect, words) => Ask::Single,
         ColumnKind::Float => Ask::Double,
         ColumnKind::Text { max_chars } => {
             let wide = session.text == TextWidth::Wide;
@@ -125,7 +128,7 @@ fn with_numbers(words: String, described: DataType, told: SqlResult<isize>) -> S
 }
 
 /// The width that a type says of itself, in characters and in bytes. Drivers say 0 or something huge of what has none;
-/// psqlodbc says 255 characters then, and 0 bytes.
+/// 0 bytes mean that nothing is known.
 fn widths(kind: DataType, octets: isize) -> (Option<u32>, Option<u32>) {
     if octets <= 0 {
         return (None, None);
@@ -139,7 +142,7 @@ fn widths(kind: DataType, octets: isize) -> (Option<u32>, Option<u32>) {
         | DataType::Varbinary { length } => length,
         _ => None,
     };
-    let width = length.and_then(|length| u32::try_from(length.get()).ok()).filter(|length| *length < 1 << 24);
+    let width = length.and_then(|length| u32::try_from(length.get()).ok()).filter(|length| *length <= WIDEST);
     (width, width)
 }
 
@@ -172,8 +175,15 @@ fn parted(words: &str) -> (String, Vec<u32>) {
     (name.split_whitespace().collect::<Vec<_>>().join(" "), numbers)
 }
 
-fn is_single(words: &str) -> bool {
-    matches!(parted(words).0.as_str(), "real" | "float4" | "binary_float" | "smallfloat")
+/// Whether a floating-point number has 24 bits. `real` is a double to MySQL, and `float` is not.
+fn is_single(dialect: Dialect, words: &str) -> bool {
+    let (name, numbers) = parted(words);
+    match (dialect, name.as_str()) {
+        (Dialect::MySql, "float") => numbers.first().is_none_or(|bits| *bits <= 24),
+        (Dialect::MySql, _) => false,
+        (_, "real" | "float4" | "binary_float" | "smallfloat") => true,
+        _ => false,
+    }
 }
 
 /// What the values of a column are: by the type's own words, and where these say nothing by what the driver says.

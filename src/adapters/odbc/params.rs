@@ -61,7 +61,10 @@ fn one(session: &Session, value: &Value) -> Result<Box<dyn InputParameter>, SqlE
 }
 
 fn integer(session: &Session, number: i64) -> Box<dyn InputParameter> {
-    if session.quirks.binds_bigint {
+    if let Ok(small) = i32::try_from(number) {
+        // The type that functions and operators have most often; it becomes a wider one by itself, and no narrower one.
+        Box::new(small)
+    } else if session.quirks.binds_bigint {
         Box::new(number)
     } else {
         narrow(number.to_string().into_bytes(), DataType::Decimal { precision: 19, scale: 0 })

@@ -51,6 +51,8 @@ pub struct Quirks {
     pub binds_bigint: bool,
     /// Whether values can be bound to `?` at all.
     pub binds: bool,
+    /// Whether what comes out of a procedure's arguments comes as a last result, too.
+    pub gives_out_as_rows: bool,
     /// The option that names a file, whose relative path starts at the configuration's folder.
     pub file: &'static [&'static str],
     /// The dialect, where it does not depend on what is behind the driver.
@@ -72,6 +74,7 @@ const USUAL: Quirks = Quirks {
     reads_rest: true,
     binds_bigint: true,
     binds: true,
+    gives_out_as_rows: false,
     file: &[],
     dialect: None,
     doubt: None,
@@ -79,8 +82,9 @@ const USUAL: Quirks = Quirks {
 
 /// The table. The last row is for drivers that nobody knows.
 pub(super) static QUIRKS: &[Quirks] = &[
-    // Declared fetch reads through a cursor of the server; `BoolsAsChar=0` gives booleans as bits instead of text;
-    // `MaxVarcharSize` and `MaxLongVarcharSize` would cut what is longer. The ANSI driver is told to speak UTF-8.
+    // Declared fetch reads through a cursor of the server; `BoolsAsChar=0` gives booleans as bits instead of text. What has
+    // no width it says to be as wide as `MaxVarcharSize` and `MaxLongVarcharSize`: one more than PostgreSQL's widest
+    // `varchar(n)` tells it from those that have one.
     Quirks {
         name: "psqlodbc",
         known_by: &["psqlodbc", "postgresql", "postgres"],
@@ -88,8 +92,8 @@ pub(super) static QUIRKS: &[Quirks] = &[
             ("UseDeclareFetch", "1"),
             ("Fetch", "4096"),
             ("BoolsAsChar", "0"),
-            ("TextAsLongVarchar", "1"),
-            ("UnknownsAsLongVarchar", "1"),
+            ("MaxVarcharSize", "10485761"),
+            ("MaxLongVarcharSize", "10485761"),
             ("LFConversion", "0"),
             ("KeepaliveTime", "60"),
             ("KeepaliveInterval", "10"),
@@ -125,8 +129,8 @@ pub(super) static QUIRKS: &[Quirks] = &[
         ),
         ..USUAL
     },
-    // FORWARDONLY and NO_CACHE read row by row; what is left of a result must then be read before the next statement, so
-    // that a connection with a half-read result is closed instead.
+    // Its version 3.1 reads whole results whatever it is told; FORWARDONLY and NO_CACHE are for those that do otherwise, where
+    // what is left of a result must be read before the next statement: a connection with a half-read result is closed.
     Quirks {
         name: "mariadb",
         known_by: &["mariadb", "maodbc", "myodbc", "mysql"],
@@ -134,6 +138,8 @@ pub(super) static QUIRKS: &[Quirks] = &[
         text: TextWidth::Narrow,
         cancel: Cancel::Breaks,
         keeps_widths: true,
+        gives_out_as_rows: true,
+        doubt: Some("MariaDB's driver reads whole results into memory: read large tables by watermark or in chunks"),
         dialect: Some(Dialect::MySql),
         ..USUAL
     },

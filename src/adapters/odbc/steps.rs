@@ -147,6 +147,9 @@ fn procedure(
     all.extend_from_slice(arguments);
     let bound = params::arguments(session, &all, setup.config.max_value)?;
     let (mut outcome, bound) = executed(session, setup, control, &sql, bound, max_rows)?;
+    if session.quirks.gives_out_as_rows && arguments.iter().any(|argument| argument.out.is_some()) {
+        outcome.sets.pop();
+    }
     for (argument, cell) in all.iter().zip(&bound.0).skip(usize::from(returns)) {
         if let Some(kind) = argument.out {
             outcome.out.push((argument.name.clone(), came_out(session, kind, cell, &argument.name)?));

@@ -14,7 +14,9 @@ use super::connect::Connection;
 use super::exchange::{Trouble, judged, stopped};
 use super::fault;
 use super::watch::{PATIENCE, Watch};
-use crate::adapters::sql::{Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction};
+use crate::adapters::sql::{
+    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction, Unmet,
+};
 use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
 
 /// Does the steps.
@@ -33,7 +35,7 @@ pub(super) async fn transact(
     let mut outcomes = Vec::with_capacity(work.steps.len());
     for (at, each) in work.steps.iter().enumerate() {
         let numbered = |error: SqlError| SqlError { message: format!("step {}: {}", at + 1, error.message), ..error };
-        let outcome = match step(inner, connection, watch, each, work.max_rows).await {
+        let outcome = match step(inner, connection, watch, each, &outcomes, work.max_rows).await {
             Ok(outcome) => outcome,
             Err(trouble) => {
                 let certainty = certainty(&trouble, work.is_atomic, at);
@@ -43,14 +45,18 @@ pub(super) async fn transact(
                 });
             }
         };
-        if let Some(said) = unexpected(each, &outcome) {
+        let unmet = unexpected(each, &outcome).map_or_else(
+            || each.judge(&outcome),
+            |message| Err(Unmet { kind: SqlErrorKind::Unexpected, message, native: None }),
+        );
+        if let Err(Unmet { kind, message: said, native }) = unmet {
             // Without a transaction the step stays done.
             let (certainty, fate) = match work.is_atomic {
                 true => (Certainty::Undone, "everything was undone"),
                 false => (Certainty::Unknown, "what was done stays done: there is no transaction"),
             };
-            let error = fault::own(&inner.place, SqlErrorKind::Unexpected, certainty, format!("{said}; {fate}"));
-            return Err(Trouble::Told(numbered(error)));
+            let error = fault::own(&inner.place, kind, certainty, format!("{said}; {fate}"));
+            return Err(Trouble::Told(numbered(SqlError { native, ..error })));
         }
         outcomes.push(outcome);
     }
@@ -133,12 +139,16 @@ async fn step(
     connection: &mut Connection,
     watch: &mut Watch,
     step: &Step,
+    before: &[StepOutcome],
     max_rows: u32,
 ) -> Result<StepOutcome, Trouble> {
     let told = |message: String| {
         Trouble::Told(fault::own(&inner.place, SqlErrorKind::Statement, Certainty::NotBegun, message))
     };
-    let (command, arguments): (Command<'static>, &[Argument]) = match &step.action {
+    let action = step
+        .filled(before)
+        .map_err(|unmet| Trouble::Told(fault::own(&inner.place, unmet.kind, Certainty::NotBegun, unmet.message)))?;
+    let (command, arguments): (Command<'static>, &[Argument]) = match &action {
         Action::Statement { sql, parameters } => {
             let bound = bind::all(parameters).map_err(told)?;
             let shape = inner.shapes.of(&inner.place, connection, watch, sql, &bound).await?;
@@ -165,7 +175,7 @@ async fn step(
         let said = format!("more than {limit} rows came; ask for fewer");
         return Err(Trouble::Told(fault::own(&inner.place, SqlErrorKind::TooLarge, Certainty::Undone, said)));
     }
-    harvest.outcome(inner, arguments, matches!(step.action, Action::Procedure { .. }))
+    harvest.outcome(inner, arguments, matches!(action, Action::Procedure { .. }))
 }
 
 /// A statement with its parameters.

@@ -186,6 +186,8 @@ pub(super) enum Verdict {
 /// `is_whole` says that there is one transaction around all steps, or only one step.
 pub(super) fn verdict(error: &SqlError, is_whole: bool) -> Verdict {
     match error.certainty {
+        // It has said so itself: that is its last word.
+        _ if error.kind == SqlErrorKind::Business && is_whole => return Verdict::Over,
         Certainty::Unknown => return Verdict::Unknown,
         // What an earlier step did stays done.
         Certainty::Undone if !is_whole => return Verdict::Unknown,
@@ -224,6 +226,8 @@ mod tests {
         check(SqlErrorKind::Unreachable, Certainty::NotBegun, true, Verdict::Again);
         check(SqlErrorKind::Constraint, Certainty::Undone, true, Verdict::Over);
         check(SqlErrorKind::Timeout, Certainty::Undone, true, Verdict::Over);
+        check(SqlErrorKind::Business, Certainty::Unknown, true, Verdict::Over);
+        check(SqlErrorKind::Business, Certainty::Unknown, false, Verdict::Unknown);
         check(SqlErrorKind::Timeout, Certainty::Unknown, true, Verdict::Unknown);
     }
 

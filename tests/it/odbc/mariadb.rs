@@ -128,26 +128,31 @@ async fn kill_deadlock_timeout_and_departure_have_their_ends() {
     site.settled().await;
     assert_eq!(running(), "0");
     // Nobody waits.
-    let endless = Query { batch_rows: 10, ..query("select seq, sleep(0.01) from seq_1_to_1000000") };
-    let mut rows = site.source.query(site.permit().await, endless).await.unwrap();
+    let long = Query { batch_rows: 10, ..query("select seq, repeat('x', 100) from seq_1_to_300000") };
+    let mut rows = site.source.query(site.permit().await, long).await.unwrap();
     assert!(rows.batches.recv().await.unwrap().is_ok());
     drop(rows);
     site.settled().await;
     assert_eq!(running(), "0");
     // Killed.
-    let endless = Query { batch_rows: 10, ..query("select seq, sleep(0.01) from seq_1_to_1000000") };
-    let mut rows = site.source.query(site.permit().await, endless).await.unwrap();
-    assert!(rows.batches.recv().await.unwrap().is_ok());
-    let id = server.sql(
-        "mysql",
-        &format!("select id from information_schema.processlist where db = '{database}' and command = 'Query'"),
-    );
+    let asking = tokio::spawn({
+        let site = site.clone();
+        async move { site.ask("select sleep(30)", &[]).await }
+    });
+    let id = loop {
+        let ids = server.sql(
+            "mysql",
+            &format!(
+                "select id from information_schema.processlist where db = '{database}' and info like '%sleep(30)%'"
+            ),
+        );
+        if !ids.is_empty() {
+            break ids;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     server.sql("mysql", &format!("kill {id}"));
-    let mut last = rows.batches.recv().await;
-    while let Some(Ok(_)) = last {
-        last = rows.batches.recv().await;
-    }
-    let error = last.expect("an error is the last item").unwrap_err();
+    let error = asking.await.unwrap().unwrap_err();
     assert!(matches!(error.kind, SqlErrorKind::Lost | SqlErrorKind::Killed), "{error:?}");
     site.settled().await;
     // A deadlock.

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod faults;
+mod freetds;
 mod mariadb;
 mod memory;
 mod postgres;

@@ -130,3 +130,31 @@ async fn steps_are_done_together_or_not_at_all() {
     site.steps(vec![insert(5), insert(1)], false).await.unwrap_err();
     assert_eq!(site.ask("select count(*) from t", &[]).await.unwrap().rows, [[text("3")]]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_that_lies_of_widths_is_not_believed_twice() {
+    let (_folder, connection) = file(
+        "create table t (i integer primary key, v varchar(2));
+         with recursive c(i) as (select 1 union all select i + 1 from c where i < 20000)
+         insert into t select i, case when i in (20, 19999) then 'longer than it says' else 'ab' end from c;",
+    );
+    // Widths are believed here, as of a driver that keeps them.
+    let settings = "quirks = 'psqlodbc'\ndialect = 'sqlite'";
+    let site = Site::new(&format!("{connection};StepAPI=1;BigInt=1"), settings);
+    let rows = site.ask("select i, v from t order by i", &[]).await.unwrap().rows;
+    assert_eq!(rows.len(), 20_000);
+    assert_eq!(rows[19][1], Cell::Fault(4, b"longer t".to_vec()));
+    assert_eq!(rows[19_998][1], text("longer than it says"));
+    let rows = site.ask("select i, v from t order by i", &[]).await.unwrap().rows;
+    assert_eq!(rows[19][1], text("longer than it says"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_text_are_a_fault_of_their_cell() {
+    let (_folder, connection) = file("create table t (n text); insert into t values (cast(x'41ff' as text)), ('ok');");
+    let site = Site::new(&connection, "");
+    let rows = site.ask("select n from t", &[]).await.unwrap().rows;
+    assert_eq!(rows, [[Cell::Fault(1, vec![0x41, 0xff])], [text("ok")]]);
+    let old = Site::new(&connection, "encoding = 'windows-1252'");
+    assert_eq!(old.ask("select n from t", &[]).await.unwrap().rows, [[text("Aÿ")], [text("ok")]]);
+}

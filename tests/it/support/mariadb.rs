@@ -46,6 +46,7 @@ impl MariaDb {
         if is_root() {
             std::os::unix::fs::chown(&first, Some(super::postgres::NOBODY), Some(super::postgres::NOBODY)).unwrap();
         }
+        std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
         let port = free_port();
         let server = unprivileged("/usr/sbin/mariadbd")
             .args([
@@ -101,7 +102,6 @@ impl MariaDb {
     /// Account and password, as settings of a source.
     pub(crate) fn account(&self) -> String {
         let path = self.folder.path().join("password");
-        std::fs::write(&path, PASSWORD).unwrap();
         format!("username = 'tb'\npassword = {{ file = '{}' }}", path.display())
     }
 }

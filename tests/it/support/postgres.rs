@@ -126,6 +126,7 @@ impl Postgres {
         let asked = Command::new(programs().join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "tb", "-d", database])
             .args(["-p", &self.port.to_string(), "-c", text])
+            .env("PGCLIENTENCODING", "UTF8")
             .output()
             .unwrap();
         assert!(asked.status.success(), "{text}: {}", String::from_utf8_lossy(&asked.stderr));

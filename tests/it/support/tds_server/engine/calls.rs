@@ -129,7 +129,7 @@ impl Engine {
     }
 
     fn declared_procedure(&mut self, name: &str, parameters: Vec<Parameter>, sink: &mut Sink) -> Result<Outcome, Stop> {
-        if let Some(made) = self.of_server(name, &parameters)? {
+        if let Some(made) = self.of_server(name, &parameters, Done::InProcedure, sink)? {
             return Ok((made, Vec::new()));
         }
         let procedure = self.shared.schema().procedure(&parts(name)).ok_or_else(|| missing(name))?;
@@ -237,7 +237,7 @@ impl Engine {
         let code = if name.last().is_some_and(|name| name.eq_ignore_ascii_case("sp_executesql")) {
             self.execute_sql(&parameters, sink)?.0
         } else {
-            if let Some(code) = self.of_server(&written, &parameters)? {
+            if let Some(code) = self.of_server(&written, &parameters, frame.done, sink)? {
                 sink.done(frame.done, 0, 0, 0);
                 return self.take_status(code, status, frame);
             }
@@ -270,13 +270,30 @@ impl Engine {
     }
 
     /// The server's own procedures; `None` where it has none of that name.
-    fn of_server(&mut self, name: &str, parameters: &[Parameter]) -> Result<Option<i32>, Stop> {
+    fn of_server(
+        &mut self,
+        name: &str,
+        parameters: &[Parameter],
+        done: Done,
+        sink: &mut Sink,
+    ) -> Result<Option<i32>, Stop> {
         let named = |wanted: &str| {
             let found = parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(wanted));
             found.map(|parameter| plain(&parameter.value))
         };
         match parts(name).pop().unwrap_or_default().to_ascii_lowercase().as_str() {
             "sp_cdc_enable_db" => Ok(Some(0)),
+            "sp_describe_first_result_set" => {
+                let text = named("@tsql").or_else(|| parameters.first().map(|first| plain(&first.value)));
+                let declared = named("@params").unwrap_or_default();
+                self.describe_result(&text.unwrap_or_default(), &declared, done, sink)?;
+                Ok(Some(0))
+            }
+            "sp_describe_undeclared_parameters" => {
+                let text = named("@tsql").or_else(|| parameters.first().map(|first| plain(&first.value)));
+                self.describe_parameters(&text.unwrap_or_default(), done, sink)?;
+                Ok(Some(0))
+            }
             "sp_cdc_enable_table" => {
                 let owner = named("@source_schema").unwrap_or_else(|| "dbo".to_owned());
                 let table = named("@source_name").unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::support::tds_server::Shared;
 use crate::support::tds_server::error::SqlFault;
 use crate::support::tds_server::sql::lexer::tokens;
 use crate::support::tds_server::sql::parser::{Facts, Parser};
-use crate::support::tds_server::value::cast::{cast, plain};
+use crate::support::tds_server::value::cast::{cast, plain, unwrap_variant};
 use crate::support::tds_server::value::exact;
 use crate::support::tds_server::value::moment::{Moment, date_of, days_of};
 use crate::support::tds_server::value::types::SqlType;
@@ -118,6 +118,13 @@ fn of_types(connection: &Connection) -> rusqlite::Result<()> {
             }
         })
     })?;
+    connection.create_scalar_function("ts_plain", 1, PURE, |context| {
+        let value: Value = context.get(0)?;
+        Ok(match &value {
+            Value::Text(text) => unwrap_variant(text).map_or(value, |(_, inner)| inner),
+            _ => value,
+        })
+    })?;
     connection.create_scalar_function("ts_joined", 2, PURE, |context| {
         let (a, b): (Option<Vec<u8>>, Option<Vec<u8>>) = (context.get(0)?, context.get(1)?);
         Ok(a.zip(b).map(|(a, b)| [a, b].concat()))
@@ -170,6 +177,20 @@ fn of_moments(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_scalar_function("ts_now", 0, LIVE, |_| {
         let now = Moment::now();
         Ok(format!("{} {}", now.date(), now.clock(7)))
+    })?;
+    connection.create_scalar_function("ts_style", 2, PURE, |context| {
+        let (text, style): (Option<String>, i64) = (context.get(0)?, context.get(1)?);
+        let Some(text) = text else { return Ok(None) };
+        let date = text.split(' ').next().unwrap_or_default().to_owned();
+        Ok(Some(match style {
+            // Without the fraction where it is nothing.
+            126 | 127 => text.replacen(' ', "T", 1).trim_end_matches(".000").to_owned(),
+            20 | 120 => text.split('.').next().unwrap_or_default().to_owned(),
+            21 | 25 | 121 => text,
+            23 => date,
+            112 => date.replace('-', ""),
+            _ => return Err(fault(&SqlFault::new(281, format!("{style} is not a style that is served here.")))),
+        }))
     })?;
     connection.create_scalar_function("ts_dateadd", 3, PURE, |context| {
         let (part, count): (String, Option<i64>) = (context.get(0)?, context.get(1)?);

@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod change;
 pub(crate) mod control;
 pub(crate) mod define;
+pub(crate) mod describe;
 pub(crate) mod functions;
 pub(crate) mod run;
 pub(crate) mod sink;
@@ -120,6 +121,7 @@ impl Engine {
     /// Does one request; what it brings goes into its pieces.
     pub(crate) fn work(&mut self, job: Job) {
         let mut sink = Sink::new(job.pieces, Arc::clone(&self.control), job.faults, self.shared.settings.name.clone());
+        sink.text_size = self.text_size();
         if job.resets {
             self.reset();
             tokens::changed_bytes(18, &[], &[], sink.token());

@@ -24,7 +24,7 @@ impl Engine {
     pub(crate) fn text(&mut self, text: &str, frame: &mut Frame, sink: &mut Sink) -> Result<(), Stop> {
         let schema = self.shared.schema();
         if let Some(answer) = schema.answers.iter().find(|answer| answer.text.trim() == text.trim()) {
-            return self.rows(&answer.columns, &answer.rows, frame, sink);
+            return self.rows(&answer.columns, &answer.rows, frame.done, sink);
         }
         let tokens = tokens(text)?;
         self.tokens(&tokens, frame, sink)
@@ -35,14 +35,14 @@ impl Engine {
         &mut self,
         columns: &[Column],
         rows: &[Vec<Value>],
-        frame: &Frame,
+        kind: Done,
         sink: &mut Sink,
     ) -> Result<(), Stop> {
         sink.columns(columns, &[])?;
         for row in rows {
             sink.row(columns, |at| Ok(row.get(at).unwrap_or(&Value::Null).into()))?;
         }
-        sink.done(frame.done, done::COUNT, SELECT, rows.len() as u64);
+        sink.done(kind, done::COUNT, SELECT, rows.len() as u64);
         Ok(())
     }
 
@@ -196,6 +196,7 @@ impl Engine {
                 for name in name.split(',') {
                     self.option(name, &value);
                 }
+                sink.text_size = self.text_size();
                 sink.done(frame.done, 0, 0, 0);
                 Ok(())
             }
@@ -229,7 +230,12 @@ impl Engine {
                 Ok(())
             }
             Statement::Save(name) => self.save(&name),
-            Statement::Execute { name, arguments, status } => self.execute(&name, &arguments, status, frame, sink),
+            Statement::Execute { name, arguments, status, sets } => {
+                sink.retype(sets);
+                let done = self.execute(&name, &arguments, status, frame, sink);
+                sink.retype(Vec::new());
+                done
+            }
             Statement::ExecuteText(text) => {
                 let text = plain(&self.evaluate(&text, frame)?);
                 let mut inner = Frame {
@@ -294,6 +300,12 @@ impl Engine {
         self.options.insert(name.to_owned(), value.to_owned());
     }
 
+    /// The most bytes of a long value that are sent.
+    pub(super) fn text_size(&self) -> usize {
+        let size = self.options.get("TEXTSIZE").and_then(|size| size.parse().ok());
+        size.filter(|size| *size > 0).unwrap_or(usize::MAX)
+    }
+
     fn use_database(&mut self, database: &str, sink: &mut Sink) -> Result<(), Stop> {
         let Some(name) = self.shared.database_named(database) else {
             let message =
@@ -355,9 +367,12 @@ impl Engine {
             return Ok(());
         }
         sink.columns(&query.columns, &query.order)?;
+        let most = self.options.get("ROWCOUNT").and_then(|rows| rows.parse().ok()).filter(|rows| *rows > 0);
         let mut rows = statement.raw_query();
         let mut count = 0u64;
-        while let Some(row) = rows.next()? {
+        while most.is_none_or(|most: u64| count < most)
+            && let Some(row) = rows.next()?
+        {
             count += 1;
             sink.row(&query.columns, |at| row.get_ref(at).map_err(|error| SqlFault::new(0, error.to_string())))?;
         }

@@ -9,6 +9,7 @@ use super::Stop;
 use super::control::Control;
 use crate::support::tds_server::error::SqlFault;
 use crate::support::tds_server::faults::Faults;
+use crate::support::tds_server::value::cast::{cast, unwrap_variant};
 use crate::support::tds_server::value::types::SqlType;
 use crate::support::tds_server::wire::encode;
 use crate::support::tds_server::wire::tokens::{self, Column, Done, done};
@@ -27,6 +28,22 @@ pub(crate) enum Piece {
     Close(bool),
 }
 
+/// A value in another type than its own.
+fn turned(value: ValueRef<'_>, own: &SqlType, to: &SqlType) -> Result<Value, SqlFault> {
+    let value = Value::try_from(value).map_err(|error| SqlFault::new(0, error.to_string()))?;
+    let inner = match (&value, own) {
+        (Value::Text(text), SqlType::Variant) => unwrap_variant(text).map(|(_, inner)| inner),
+        _ => None,
+    };
+    cast(inner.unwrap_or(value), to)
+}
+
+/// Whether TEXTSIZE bounds its values.
+fn is_long(declared: &SqlType) -> bool {
+    let is_old = matches!(declared, SqlType::Text(_) | SqlType::NText(_) | SqlType::Image);
+    is_old || (declared.is_chunked() && *declared != SqlType::Xml)
+}
+
 /// Bytes that are collected before they are handed over.
 const ENOUGH: usize = 32 * 1024;
 
@@ -40,13 +57,32 @@ pub(crate) struct Sink {
     pending: Option<(Done, u16, u16, u64)>,
     rows: u64,
     is_mute: bool,
+    /// How the results to come are to look, instead of as they are.
+    sets: Vec<Vec<Column>>,
+    /// How the present one is to look.
+    set: Option<Vec<Column>>,
+    /// The most bytes of a long value.
+    pub(crate) text_size: usize,
     /// Rows that are kept instead of sent.
     kept: Option<Vec<Vec<Value>>>,
 }
 
 impl Sink {
     pub(crate) fn new(pieces: Sender<Piece>, control: Arc<Control>, faults: Faults, server: String) -> Sink {
-        Sink { out: Vec::new(), pieces, control, faults, server, pending: None, rows: 0, is_mute: false, kept: None }
+        Sink {
+            out: Vec::new(),
+            pieces,
+            control,
+            faults,
+            server,
+            pending: None,
+            rows: 0,
+            is_mute: false,
+            sets: Vec::new(),
+            set: None,
+            text_size: usize::MAX,
+            kept: None,
+        }
     }
 
     /// Sends nothing: keeps the rows of the last result.
@@ -78,12 +114,25 @@ impl Sink {
         self.pending = Some((kind, status, command, rows));
     }
 
+    /// Results to come are to look like this (WITH RESULT SETS).
+    pub(crate) fn retype(&mut self, sets: Vec<Vec<Column>>) {
+        self.sets = sets;
+        self.set = None;
+    }
+
     pub(crate) fn columns(&mut self, columns: &[Column], order: &[u16]) -> Result<(), Stop> {
         if let Some(kept) = &mut self.kept {
             kept.clear();
         }
+        self.set = if self.sets.is_empty() { None } else { Some(self.sets.remove(0)) };
+        if self.set.as_ref().is_some_and(|set| set.len() != columns.len()) {
+            let message =
+                "EXECUTE statement failed because its WITH RESULT SETS clause specified another number of columns.";
+            return Err(SqlFault::new(11_537, message).into());
+        }
+        let set = self.set.clone();
         let out = self.token();
-        tokens::columns(columns, out);
+        tokens::columns(set.as_deref().unwrap_or(columns), out);
         if !order.is_empty() {
             tokens::order(order, out);
         }
@@ -117,7 +166,9 @@ impl Sink {
             self.out.extend_from_slice(&nulls);
         }
         let mut spoilt = false;
-        for (at, column) in columns.iter().enumerate() {
+        let set = self.set.take();
+        for (at, own) in columns.iter().enumerate() {
+            let column = set.as_ref().map_or(own, |set| &set[at]);
             match cell(at)? {
                 ValueRef::Null if has_bits => {}
                 ValueRef::Null => encode::null(&column.declared, &mut self.out),
@@ -125,9 +176,21 @@ impl Sink {
                     spoilt = true;
                     self.spoil(&column.declared, value)?;
                 }
+                value if column.declared != own.declared => {
+                    let turned = turned(value, &own.declared, &column.declared)?;
+                    encode::value(&column.declared, column.nullable, (&turned).into(), &mut self.out)?;
+                }
+                value if self.text_size < usize::MAX && is_long(&column.declared) => {
+                    let bytes = encode::bytes(&column.declared, value)?;
+                    let most =
+                        bytes.len().min(if column.declared.is_wide() { self.text_size & !1 } else { self.text_size });
+                    let cut = ValueRef::Blob(&bytes[..most]);
+                    encode::value(&column.declared, column.nullable, cut, &mut self.out)?;
+                }
                 value => encode::value(&column.declared, column.nullable, value, &mut self.out)?,
             }
         }
+        self.set = set;
         self.rows += 1;
         if self.faults.cut_after_rows.is_some_and(|rows| self.rows > rows) {
             let half = start + (self.out.len() - start) / 2;
@@ -160,11 +223,7 @@ impl Sink {
     }
 
     fn spoil(&mut self, declared: &SqlType, value: ValueRef<'_>) -> Result<(), SqlFault> {
-        let mut bytes = match value {
-            ValueRef::Text(text) if declared.is_wide() => encode::wide(&String::from_utf8_lossy(text)),
-            ValueRef::Text(text) => text.to_vec(),
-            other => other.as_blob().map(<[u8]>::to_vec).unwrap_or_default(),
-        };
+        let mut bytes = encode::bytes(declared, value)?;
         if self.faults.too_long {
             let length = usize::try_from(declared.bytes()).unwrap_or(0) + 20;
             let filler: &[u8] = if declared.is_wide() { &[b'x', 0] } else { b"x" };

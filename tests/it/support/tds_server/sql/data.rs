@@ -120,7 +120,11 @@ impl Parser<'_> {
                 cells.push(if self.takes("default") {
                     targets.get(at).and_then(|target| target.default.clone()).unwrap_or_else(|| "NULL".to_owned())
                 } else {
-                    self.expression()?.sql
+                    let value = self.expression()?;
+                    if let Some(target) = targets.get(at) {
+                        self.note_type(&value, target.column.declared);
+                    }
+                    value.sql
                 });
                 if !self.takes_sign(",") {
                     break;
@@ -203,7 +207,9 @@ impl Parser<'_> {
                     .into_iter()
                     .find(|sign| parser.takes_sign(sign))
                     .ok_or_else(|| parser.syntax())?;
-                let value = parser.expression()?.cast(&target.column.declared);
+                let value = parser.expression()?;
+                parser.note_type(&value, target.column.declared);
+                let value = value.cast(&target.column.declared);
                 let stored = quoted(&target.column.name);
                 sets.push(match sign {
                     "=" => format!("{stored} = {value}"),

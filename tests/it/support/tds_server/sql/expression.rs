@@ -28,7 +28,11 @@ impl Expression {
 
     /// Turned into a type.
     pub(crate) fn cast(&self, to: &SqlType) -> String {
-        format!("ts_cast({}, {})", self.sql, literal(&name_with_collation(to)))
+        let sql = match self.declared {
+            Some(SqlType::Variant) if *to != SqlType::Variant => format!("ts_plain({})", self.sql),
+            _ => self.sql.clone(),
+        };
+        format!("ts_cast({sql}, {})", literal(&name_with_collation(to)))
     }
 }
 
@@ -64,6 +68,22 @@ impl Parser<'_> {
         Ok(left)
     }
 
+    /// A variable that nobody declares should have the type of what it meets.
+    pub(super) fn note(&mut self, left: &Expression, right: &Expression) {
+        for (variable, other) in [(left, right), (right, left)] {
+            if let Some(declared) = other.declared {
+                self.note_type(variable, declared);
+            }
+        }
+    }
+
+    pub(super) fn note_type(&mut self, variable: &Expression, declared: SqlType) {
+        let noted = self.undeclared.as_mut().and_then(|all| all.iter_mut().find(|(name, _)| *name == variable.sql));
+        if let Some((_, suggested)) = noted {
+            suggested.get_or_insert(declared);
+        }
+    }
+
     fn conjunction(&mut self) -> Result<Expression, SqlFault> {
         let mut left = self.negation()?;
         while self.takes("and") {
@@ -86,6 +106,7 @@ impl Parser<'_> {
         if let Some(sign) = COMPARISONS.into_iter().find(|sign| self.sees_sign(sign)) {
             self.at += 1;
             let right = self.sum()?;
+            self.note(&left, &right);
             return Ok(Expression::new(compared(&left, if sign == "!<" { ">=" } else { sign }, &right), SqlType::Bit));
         }
         if self.takes("is") {
@@ -104,11 +125,14 @@ impl Parser<'_> {
             let low = self.sum()?;
             self.expect("and")?;
             let high = self.sum()?;
+            self.note(&left, &low);
+            self.note(&left, &high);
             let both = format!("{} AND {}", compared(&left, ">=", &low), compared(&left, "<=", &high));
             return Ok(Expression::new(format!("{not}({both})"), SqlType::Bit));
         }
         if self.takes("like") {
             let pattern = self.sum()?;
+            self.note(&left, &pattern);
             let escape = if self.takes("escape") { self.sum()?.sql } else { "''".to_owned() };
             let like = format!("{not}ts_like({}, {}, {escape})", left.sql, pattern.sql);
             return Ok(Expression::new(like, SqlType::Bit));
@@ -123,6 +147,7 @@ impl Parser<'_> {
             let mut any = Vec::new();
             loop {
                 let item = self.sum()?;
+                self.note(&left, &item);
                 any.push(compared(&left, "=", &item));
                 if !self.takes_sign(",") {
                     break;
@@ -213,10 +238,16 @@ impl Parser<'_> {
             }
             Token::Variable(name) => {
                 let name = name.to_ascii_lowercase();
-                let declared = *self.variables.get(&name).ok_or_else(|| {
-                    SqlFault::new(137, format!("Must declare the scalar variable \"{name}\".")).class(15)
-                })?;
-                Ok(Expression::new(name, declared))
+                if let Some(declared) = self.variables.get(&name) {
+                    return Ok(Expression::new(name, *declared));
+                }
+                let Some(undeclared) = &mut self.undeclared else {
+                    return Err(SqlFault::new(137, format!("Must declare the scalar variable \"{name}\".")).class(15));
+                };
+                if !undeclared.iter().any(|(known, _)| *known == name) {
+                    undeclared.push((name.clone(), None));
+                }
+                Ok(Expression { sql: name, declared: None, column: None })
             }
             Token::System(name) => self.system(name),
             Token::Sign("(") => {

@@ -69,6 +69,7 @@ impl Parser<'_> {
                 self.expect("as")?;
                 let declared = self.declared()?;
                 self.expect_sign(")")?;
+                self.note_type(&value, declared);
                 return Ok(Expression::new(turned(&value, &declared, &name), declared));
             }
             "convert" | "try_convert" => {
@@ -77,15 +78,18 @@ impl Parser<'_> {
                 let value = self.expression()?;
                 let style = if self.takes_sign(",") { Some(self.expression()?.sql) } else { None };
                 self.expect_sign(")")?;
-                let styled = style.filter(|_| {
-                    value.declared.is_some_and(|d| d.family() == Family::Bytes || declared.family() == Family::Bytes)
-                });
-                return Ok(match styled {
-                    Some(style) => Expression::new(
-                        format!("ts_hex({}, {style}, {})", value.sql, literal(&declared.to_string())),
-                        declared,
-                    ),
-                    None => Expression::new(turned(&value, &declared, &name), declared),
+                self.note_type(&value, declared);
+                let is = |family: Family| value.declared.is_some_and(|from| from.family() == family);
+                return Ok(match style {
+                    Some(style) if is(Family::Bytes) || declared.family() == Family::Bytes => {
+                        let sql = format!("ts_hex({}, {style}, {})", value.sql, literal(&declared.to_string()));
+                        Expression::new(sql, declared)
+                    }
+                    Some(style) if is(Family::Temporal) && declared.family() == Family::Text => {
+                        let written = Expression::new(format!("ts_style({}, {style})", value.sql), SqlType::TEXT);
+                        Expression::new(turned(&written, &declared, &name), declared)
+                    }
+                    _ => Expression::new(turned(&value, &declared, &name), declared),
                 });
             }
             "count" | "count_big" => {

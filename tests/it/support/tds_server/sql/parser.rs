@@ -42,6 +42,8 @@ pub(crate) struct Parser<'a> {
     pub(super) scopes: Vec<Vec<Source>>,
     /// Queries that have a name.
     pub(super) named: Vec<Source>,
+    /// Variables that nobody declares, and the types that they should have: kept where that is asked.
+    pub(crate) undeclared: Option<Vec<(String, Option<SqlType>)>>,
 }
 
 impl<'a> Parser<'a> {
@@ -52,7 +54,17 @@ impl<'a> Parser<'a> {
         facts: &'a Facts,
         variables: HashMap<String, SqlType>,
     ) -> Parser<'a> {
-        Parser { tokens, at: 0, schema, temporary, facts, variables, scopes: Vec::new(), named: Vec::new() }
+        Parser {
+            tokens,
+            at: 0,
+            schema,
+            temporary,
+            facts,
+            variables,
+            scopes: Vec::new(),
+            named: Vec::new(),
+            undeclared: None,
+        }
     }
 
     pub(crate) fn position(&self) -> usize {

@@ -271,6 +271,10 @@ impl Parser<'_> {
             let columns: Option<Vec<usize>> = query.columns.iter().map(place).collect();
             query.generated = columns.map(|columns| Generated { table, columns, limit: None });
         }
+        // Rows of one side may lack the other.
+        if self.scopes.last().is_some_and(|scope| scope.len() > 1) {
+            query.columns.iter_mut().for_each(|column| column.nullable = true);
+        }
         query.sql = sql;
         Ok((query, limit))
     }

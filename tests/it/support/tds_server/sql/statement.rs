@@ -9,6 +9,7 @@ use super::parser::Parser;
 use super::select::Select;
 use crate::support::tds_server::error::SqlFault;
 use crate::support::tds_server::value::types::SqlType;
+use crate::support::tds_server::wire::tokens::Column;
 
 /// A statement, ready to be done.
 #[derive(Debug)]
@@ -28,11 +29,12 @@ pub(crate) enum Statement {
     Commit,
     Rollback(Option<String>),
     Save(String),
-    /// A procedure, its arguments, and the variable that takes its return code.
+    /// A procedure, its arguments, the variable that takes its return code, and how its results are to look.
     Execute {
         name: Vec<String>,
         arguments: Vec<Argument>,
         status: Option<String>,
+        sets: Vec<Vec<Column>>,
     },
     /// A statement in text.
     ExecuteText(String),
@@ -317,7 +319,7 @@ impl Parser<'_> {
         }
         let name = self.names()?;
         let mut arguments = Vec::new();
-        while !self.is_at_end() && !self.sees_sign(";") && !self.ends_call() {
+        while !self.is_at_end() && !self.sees_sign(";") && !self.sees("with") && !self.ends_call() {
             let mut argument = Argument { name: String::new(), value: String::new(), out: None };
             if let (Some(Token::Variable(name)), Some(Token::Sign("="))) = (self.peek(), self.peek_at(1)) {
                 argument.name = name.to_ascii_lowercase();
@@ -342,7 +344,45 @@ impl Parser<'_> {
                 break;
             }
         }
-        Ok(Statement::Execute { name, arguments, status })
+        let sets = if self.takes("with") { self.result_sets()? } else { Vec::new() };
+        Ok(Statement::Execute { name, arguments, status, sets })
+    }
+
+    /// `RESULT SETS ((name type, ...), ...)`.
+    fn result_sets(&mut self) -> Result<Vec<Vec<Column>>, SqlFault> {
+        if self.takes("recompile") {
+            return Ok(Vec::new());
+        }
+        self.expect("result")?;
+        self.expect("sets")?;
+        if self.takes("undefined") {
+            return Ok(Vec::new());
+        }
+        self.expect_sign("(")?;
+        let mut sets = Vec::new();
+        loop {
+            self.expect_sign("(")?;
+            let mut columns = Vec::new();
+            loop {
+                let name = self.name()?;
+                let mut column = Column::new(&name, self.declared()?);
+                if self.takes("not") {
+                    column.nullable = false;
+                }
+                self.takes("null");
+                columns.push(column);
+                if !self.takes_sign(",") {
+                    break;
+                }
+            }
+            self.expect_sign(")")?;
+            sets.push(columns);
+            if !self.takes_sign(",") {
+                break;
+            }
+        }
+        self.expect_sign(")")?;
+        Ok(sets)
     }
 
     fn ends_call(&self) -> bool {

@@ -163,6 +163,15 @@ pub(crate) fn wide(text: &str) -> Vec<u8> {
     text.encode_utf16().flat_map(u16::to_le_bytes).collect()
 }
 
+/// The bytes of text or bytes.
+pub(crate) fn bytes(declared: &SqlType, value: ValueRef<'_>) -> Result<Vec<u8>, SqlFault> {
+    Ok(match (value, declared.collation()) {
+        (ValueRef::Blob(bytes), _) => bytes.to_vec(),
+        (value, Some(collation)) if !declared.is_wide() => collation.encode(&text_of(value)?),
+        (value, _) => wide(&text_of(value)?),
+    })
+}
+
 fn long_or_short(declared: &SqlType, bytes: &[u8], out: &mut Vec<u8>) {
     if declared.is_chunked() {
         // An even number says the length before, an odd one does not: both forms travel.
