@@ -4,8 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::data_file;
-use super::decode::{LayoutArgs, layout, text_at};
+use super::decode::{Input, LayoutArgs, layout, text_at};
 use super::output;
 use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol, rows};
 use crate::diagnostic::{Faults, SourceText, text_of};
@@ -24,7 +23,7 @@ const MAX_COPYBOOK: u64 = 64 << 20;
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// A copybook, or a file of data; with --copybook its framing is found out. The other options are those of decode
+    /// A copybook, or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
@@ -43,7 +42,14 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
         };
     }
     let path = &args.file;
-    match landed_rows(path) {
+    let (mut input, size) = match Input::open(path) {
+        Ok(opened) => opened,
+        Err(error) => {
+            output::note(format!("cannot read {}: {error}", path.display()));
+            return ExitCode::from(2);
+        }
+    };
+    match landed_rows(path, &mut input) {
         Ok(Some(rows)) => {
             let text = if json { as_json(&rows) } else { as_table(&rows) };
             let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -55,7 +61,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    match data_file::look(path) {
+    match data_file::look(path, &mut input, size) {
         Ok(Some((size, report))) => {
             let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
             let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -67,7 +73,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let rows = match rows(args) {
+    let rows = match rows(args, input) {
         Ok(rows) => rows,
         Err(message) => {
             let _ = writeln!(io::stderr(), "{message}");
@@ -85,7 +91,7 @@ fn evidence(args: &InspectArgs) -> Result<cobol::Evidence, String> {
     let open = LayoutArgs { framing: Some(cobol::Framing::Auto), ..args.layout.clone() };
     let decoder = layout(&open)?;
     let path = args.file.display();
-    let mut file = File::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let (mut file, _) = Input::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
     let found = decoder.evidence(&mut file).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),
@@ -129,24 +135,25 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
 }
 
 /// The columns of a file of rows; `None` for any other file.
-fn landed_rows(path: &Path) -> Result<Option<Vec<LayoutRow>>, String> {
+fn landed_rows(path: &Path, input: &mut Input) -> Result<Option<Vec<LayoutRow>>, String> {
     let shown = path.display();
-    // What cannot be opened is told by those who look at it next.
-    let Ok(mut file) = File::open(path) else { return Ok(None) };
+    let failed = |error: io::Error| format!("cannot read {shown}: {error}");
     let mut start = [0; rows::MAGIC.len()];
-    if file.read_exact(&mut start).is_err() || start != *rows::MAGIC {
+    let is_whole = input.read_exact(&mut start).is_ok();
+    input.seek(SeekFrom::Start(0)).map_err(failed)?;
+    if !is_whole || start != *rows::MAGIC {
         return Ok(None);
     }
-    match rows::columns(file) {
+    match rows::columns(input) {
         Ok(columns) => Ok(Some(rows::describe(&columns))),
         Err(StreamFault::Io(error)) => Err(format!("cannot read {shown}: {error}")),
         Err(StreamFault::Layout { message, .. }) => Err(format!("{shown}: {message}")),
     }
 }
 
-fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {
+fn rows(args: &InspectArgs, mut file: Input) -> Result<Vec<LayoutRow>, String> {
     let path = args.file.display().to_string();
-    let file = File::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    file.seek(SeekFrom::Start(0)).map_err(|error| format!("cannot read {path}: {error}"))?;
     let bytes = Compression::default().read_all(file, MAX_COPYBOOK).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),

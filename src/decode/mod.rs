@@ -24,6 +24,7 @@ pub mod idoc;
 mod json;
 mod json_text;
 mod lines;
+mod member_names;
 mod pieces;
 mod reader;
 pub mod rows;
@@ -42,7 +43,7 @@ use crate::record::{Layout, Part, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
 pub use compression::{Compression, Packing};
-pub use encode::{EncodeFault, Encoder, Json, JsonFault};
+pub use encode::{Elements, EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, SKIP, Trim};
 pub use json::{Blank, JsonOptions};
 pub use pieces::{LARGE, Sink, Unwritten};
@@ -120,6 +121,14 @@ impl Decoder {
     fn open<R: Read + Seek>(&self, input: R) -> std::io::Result<compression::Input<R>> {
         let is_zip_itself = matches!(self.0, Kind::Excel(_));
         self.1.open(input, is_zip_itself)
+    }
+
+    /// Whether a file has no byte, unpacked where it is packed. The input is at its start again afterwards.
+    pub fn is_empty<R: Read + Seek>(&self, input: &mut R) -> Result<bool, StreamFault> {
+        // What cannot be read is not known to be empty; reading it in earnest says what is wrong.
+        let read = self.open(&mut *input).and_then(|mut input| input.read(&mut [0]));
+        input.seek(std::io::SeekFrom::Start(0))?;
+        Ok(read.is_ok_and(|read| read == 0))
     }
 
     /// Starts reading `input` at `from`. A CSV file's header is read here, also when resuming.

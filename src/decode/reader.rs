@@ -151,7 +151,8 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
-    /// How many records filters have left out so far.
+    /// How many records were left out so far that no item stands for: by filters, with what is below them, and those of
+    /// a type that is to be passed over. They count as read and skipped.
     pub fn left_out(&self) -> u64 {
         match &self.inner {
             Inner::Cobol(reader) => reader.left_out(),

@@ -115,6 +115,12 @@ pub(super) static TRAILER: Section = Section {
             "layout field of the trailer that has the number of records (neither skipped ones nor the trailer)",
         ),
         key("sum", "table or array of tables", Optional, "totals: `{ field = \"AMOUNT\", equals = \"TOTAL\" }`"),
+        key(
+            "sequence",
+            "string",
+            Optional,
+            "layout field of the records that numbers them: each number is one more than the one before",
+        ),
     ],
 };
 

@@ -231,7 +231,11 @@ pub(super) fn trailer(table: &Table<'_>, layout: &dyn Layout, style: NumberStyle
             }
         }
     }
-    Some(Trailer { when: when?, count: count.flatten(), sums, style })
+    let sequence = match inner.get("sequence") {
+        Some(node) => number_field(&inner, node, layout).zip(inner.string("sequence")),
+        None => None,
+    };
+    Some(Trailer { when: when?, count: count.flatten(), sums, sequence, style })
 }
 
 /// A single field of the layout that can be read as a number.

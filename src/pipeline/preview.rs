@@ -52,6 +52,7 @@ pub(super) fn shown(
         }
     };
     let mut mapper = plan.mapper();
+    let mut left_out = 0;
     while limit.is_none_or(|limit| balance.read < limit) {
         let shown = match reader.next() {
             Ok(None) => {
@@ -72,13 +73,17 @@ pub(super) fn shown(
                 }
                 Some(Shown::Reject(reject))
             }
-            Ok(Some(Item::Skipped)) => continue,
+            Ok(Some(Item::Skipped)) => {
+                count_left_out(&mut balance, &mut left_out, reader.left_out());
+                continue;
+            }
             Err(fault) => {
                 balance.dead += 1;
                 show(Shown::Reject(read::file_reject(fault).map_err(read_fault)?));
                 break;
             }
         };
+        count_left_out(&mut balance, &mut left_out, reader.left_out());
         balance.read += 1;
         match &shown {
             Some(Shown::Document(_)) => balance.staged += 1,
@@ -92,6 +97,13 @@ pub(super) fn shown(
         }
     }
     Ok(balance)
+}
+
+/// Counts what the reader has left out since it was asked last.
+fn count_left_out(balance: &mut Balance, before: &mut u64, now: u64) {
+    let more = now - std::mem::replace(before, now);
+    balance.read += more;
+    balance.skipped += more;
 }
 
 impl Bridge {

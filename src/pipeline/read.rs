@@ -30,6 +30,8 @@ pub(super) struct Chunk {
     pub(super) rejects: Vec<Reject>,
     /// Records left out by rule.
     pub(super) skipped: u64,
+    /// Records that the layout leaves out itself (`filter`): the checkpoint does not count them.
+    pub(super) left_out: u64,
     /// Where the next record begins.
     pub(super) checkpoint: Checkpoint,
     /// What the file is when this chunk ends it.
@@ -41,7 +43,8 @@ pub(super) struct Chunk {
 
 impl Chunk {
     fn is_full(&self) -> bool {
-        let records = self.documents.len() + self.deletions.len() + self.rejects.len() + self.skipped as usize;
+        let skipped = (self.skipped + self.left_out) as usize;
+        let records = self.documents.len() + self.deletions.len() + self.rejects.len() + skipped;
         records >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }
 }
@@ -110,6 +113,7 @@ fn read(
     };
     let mut mapper = plan.mapper();
     let mut seen = from.offset;
+    let mut left_out = 0;
     loop {
         match reader.next() {
             Ok(Some(Item::Record(record))) => match mapper.map(&record) {
@@ -128,9 +132,10 @@ fn read(
                 chunk.bytes += reject.raw.len();
                 chunk.rejects.push(reject);
             }
-            // No record by declaration (a blank line), so it counts as none.
+            // What was left out is told by the reader; a blank line is no record and counts as none.
             Ok(Some(Item::Skipped)) => {}
             Ok(None) => {
+                chunk.left_out += reader.left_out() - left_out;
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.consumed = reader.consumed().saturating_sub(seen);
                 chunk.ends = Some(FileState::Staged);
@@ -139,12 +144,15 @@ fn read(
             }
             Err(fault) => {
                 chunk.rejects.push(file_reject(fault)?);
+                chunk.left_out += reader.left_out() - left_out;
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.ends = Some(FileState::Rejected);
                 sink(chunk);
                 return Ok(());
             }
         }
+        chunk.left_out += reader.left_out() - left_out;
+        left_out = reader.left_out();
         if in_parts && chunk.is_full() {
             chunk.checkpoint = checkpoint(reader.resume_point());
             chunk.consumed = reader.consumed().saturating_sub(seen);
@@ -194,12 +202,14 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
             }
             Ok(Some(Item::Skipped)) => continue,
             Ok(None) => {
+                survey.skipped += reader.left_out();
                 survey.end = checkpoint(reader.resume_point());
                 survey.refusal = verdict(&mapper);
                 survey.sequence = mapper.controls().and_then(|controls| controls.file_sequence());
                 return Ok(survey);
             }
             Err(fault) => {
+                survey.skipped += reader.left_out();
                 survey.end = checkpoint(reader.resume_point());
                 survey.refusal = Some(file_reject(fault)?);
                 return Ok(survey);

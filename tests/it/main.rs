@@ -22,6 +22,7 @@ mod gate_proofs;
 mod gnucobol;
 mod inspect;
 mod kill;
+mod left_out;
 mod live;
 mod mapping;
 mod odbc;
