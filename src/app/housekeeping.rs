@@ -1,4 +1,5 @@
-//! What the service does beside serving: raw input leaves landing when its time is over.
+//! What the service does beside serving: raw input leaves landing, and deleted documents are forgotten, when their time is
+//! over.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,10 +17,20 @@ use crate::telemetry;
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes input older than `keep`, and operations that are over for `keep_operations`, every hour, until the service stops. What an open dead letter or an
-/// unfinished file needs stays.
-pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, keep_operations: Duration) {
+/// Removes input older than `keep`, documents deleted longer ago than `keep_deleted`, and operations that are over for
+/// `keep_operations`, every hour, until the service stops. What an open dead letter or an unfinished file needs stays.
+pub(super) async fn housekeeping(
+    bridge: Arc<Bridge>,
+    keep: Duration,
+    keep_deleted: Duration,
+    keep_operations: Duration,
+) {
     loop {
+        match bridge.forget_deleted(keep_deleted).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot deleted documents whose time is over"),
+            Err(error) => tracing::error!(error = %error.chain(), "deleted documents cannot be forgotten"),
+        }
         match bridge.tidy(keep).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed landed input whose time is over"),

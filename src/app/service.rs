@@ -198,6 +198,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         tokio::spawn(housekeeping(
             Arc::clone(&bridge),
             loaded.config.landing.keep,
+            loaded.config.staging.keep_deleted,
             loaded.config.staging.keep_operations,
         )),
         tokio::spawn(observe(Arc::clone(&bridge))),

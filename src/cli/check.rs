@@ -48,9 +48,11 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     }
     doubts.iter().for_each(output::note);
     let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
+    let presets: serde_json::Map<_, _> =
+        loaded.plans.iter().filter_map(|plan| Some((plan.exposure.id.to_string(), plan.preset?.name.into()))).collect();
     if context.json {
         output::json(
-            &json!({"ok": unreachable == 0 && impaired == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
+            &json!({"presets": presets, "ok": unreachable == 0 && impaired == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
         );
     } else {
         let reached =
@@ -62,6 +64,11 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             resources.join(", "),
             loaded.config.backends.len()
         ));
+        for plan in &loaded.plans {
+            if let Some(preset) = plan.preset {
+                output::line(format!("{}: preset {}: {}", plan.exposure.id, preset.name, preset.summary()));
+            }
+        }
     }
     match (unreachable, impaired) {
         (0, 0) => Exit::Done,

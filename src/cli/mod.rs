@@ -185,8 +185,10 @@ fn exit_of(error: &PipelineError) -> Exit {
         PipelineError::UnknownResource { .. } | PipelineError::Open { .. } | PipelineError::NoInbox { .. } => {
             Exit::Usage
         }
+        PipelineError::Sql(error) if !error.kind.is_outage() => Exit::Incomplete,
         PipelineError::Inbox(_)
         | PipelineError::Soap(_)
+        | PipelineError::Sql(_)
         | PipelineError::Gate { .. }
         | PipelineError::Closed { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,

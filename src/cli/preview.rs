@@ -60,6 +60,9 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             }
         }
     };
+    if let Some(preset) = plan.preset {
+        output::note(format!("preset {}: {}", preset.name, preset.summary()));
+    }
     let limit = options.limit;
     let shown = tokio::task::spawn_blocking(move || print(&plan, &path, limit)).await;
     match shown {

@@ -96,12 +96,16 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
                 return;
             };
             let balance = run.balance;
+            let deleted = match balance.deleted {
+                0 => String::new(),
+                deleted => format!("; deleted {deleted}"),
+            };
             output::line(format!(
-                "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}",
+                "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}{deleted}",
                 balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped
             ));
             if let Some(deletes) = &summary.deletes {
-                output::line(format!("{id}: deleted {}; deletes detected: {deletes}", balance.deleted));
+                output::line(format!("{id}: deletes detected: {deletes}"));
             }
             if balance.dead > 0 || !summary.refused.is_empty() {
                 output::note(format!("{id}: see `tollbridge dead-letters list --resource {id}`"));
@@ -122,12 +126,12 @@ fn as_json(summary: &Summary) -> serde_json::Value {
         "unchanged": balance.unchanged,
         "dead": balance.dead,
         "skipped": balance.skipped,
+        "deleted": balance.deleted,
         "files": summary.run.as_ref().map_or(0, |run| run.files),
         "unsettled": summary.unsettled.iter().map(|file| &file.name).collect::<Vec<_>>(),
         "waiting": summary.unsettled.iter().map(|file| format!("{} {}", file.name, file.until)).collect::<Vec<_>>(),
         "changed": summary.changed,
         "refused": summary.refused,
-        "deleted": balance.deleted,
         "deletes_detected": summary.deletes,
         "notes": summary.notes,
     })

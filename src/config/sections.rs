@@ -47,6 +47,12 @@ pub(super) static STAGING: Section = Section {
             doc: "`sqlite:PATH` for the embedded database",
         },
         Key {
+            name: "keep_deleted",
+            shape: "duration",
+            presence: Presence::Default("\"90d\""),
+            doc: "how long a deleted document is remembered: its history, its changes in the feed, and that it was there",
+        },
+        Key {
             name: "keep_operations",
             shape: "duration",
             presence: Presence::Default("\"7d\""),
@@ -95,6 +101,8 @@ pub(super) static BACKEND: Section = Section {
 pub struct StagingConfig {
     /// The SQLite file.
     pub sqlite: PathBuf,
+    /// How long deleted documents are remembered.
+    pub keep_deleted: Duration,
     /// How long operations are kept that are over.
     pub keep_operations: Duration,
 }
@@ -112,7 +120,8 @@ impl StagingConfig {
                 _ => Err("this is no database; write \"sqlite:PATH\"".to_owned()),
             }
         })?;
-        Some(StagingConfig { sqlite: base.join(path), keep_operations: keep_operations? })
+        let keep_deleted = table.duration("keep_deleted")?;
+        Some(StagingConfig { sqlite: base.join(path), keep_deleted, keep_operations: keep_operations? })
     }
 }
 

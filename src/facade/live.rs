@@ -35,7 +35,13 @@ pub(super) async fn answer(
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
     let wish = cache_control::wish(&request.headers);
     let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
-    let reading = read.map_err(|error| applied(problem(published, &key, error), wait))?;
+    let reading = match read {
+        Ok(reading) => reading,
+        Err(LiveError::NoRecord { other: None }) => {
+            return Err(applied(record::absent(facade, published, &key).await, wait));
+        }
+        Err(error) => return Err(applied(problem(published, &key, error), wait)),
+    };
 
     let (payload, hash, changed_at) = match &reading {
         Reading::Live { fetched, .. } => (fetched.payload.clone(), fetched.hash, None),

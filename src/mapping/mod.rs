@@ -19,6 +19,7 @@ mod number;
 mod operations;
 mod place;
 mod plan;
+mod preset;
 mod rows;
 mod rules;
 mod scalar;
@@ -61,8 +62,10 @@ pub use operations::{
     WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
+pub use preset::{PRESETS, Preset, reference as preset_reference};
 pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
+pub use serve::Deleted;
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
 
@@ -95,10 +98,14 @@ pub struct Plan {
     pub on_reject: OnReject,
     /// What a compressed file that is damaged means for the records before the damage.
     pub on_damage: OnDamage,
+    /// What becomes of documents that the source does not have any more.
+    pub deleted: Deleted,
     /// What is asked for at the backend.
     pub origin: Origin,
     /// Turns the files' bytes into records.
     pub decoder: Decoder,
+    /// What is so where a field does not say otherwise.
+    pub preset: Option<&'static Preset>,
     /// What may be written.
     pub operations: Vec<Arc<WriteOperation>>,
     /// SHA-256, in hex, of the mapping's text and of every text that it uses.
@@ -247,7 +254,12 @@ pub fn compile(
             controls = totals::compile(inner, &heard, from.style, faults);
         }
     }
-    let context = Context { lookups: &lookups, style: from.style, faults };
+    let says_null = decoder.layout().says_null();
+    let preset = table.read("preset", |node| match node.as_str() {
+        Some(name) => Preset::find(name),
+        None => Err(format!("expected a string, found {}", node.kind())),
+    });
+    let context = Context { lookups: &lookups, style: from.style, says_null, preset, faults };
     let fields = fields?;
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
@@ -276,7 +288,7 @@ pub fn compile(
     if faults.len() > before {
         return None;
     }
-    let key = key?;
+    let (key, serving) = (key?, serving?);
     let key_parts = key.len();
     let exposed = operations.iter().map(|operation| operation.exposed.clone()).collect();
     let used = heard.names();
@@ -294,11 +306,14 @@ pub fn compile(
             Some(Origin::Rows(rows::Rows { live: live.map(Arc::new), ..compiled }))
         }
     };
+    let deleted = serving.deleted;
     Some(Plan {
+        deleted,
+        preset,
         exposure: serve::exposure(
             Heading { id: id?, title, description, key, lists: reach == Reach::Database, operations: exposed },
             &compiled.shape,
-            serving?,
+            serving,
         ),
         backend: from.backend?,
         schedule: from.schedule?,

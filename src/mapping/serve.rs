@@ -27,6 +27,16 @@ pub(super) struct Heading {
     pub(super) operations: Vec<ExposedOperation>,
 }
 
+/// What becomes of a document that its source says is no more, or does not have any more when all of it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is deleted: a tombstone and an entry of the feed tell so.
+    Tombstone,
+    /// It stays.
+    #[default]
+    Ignore,
+}
+
 /// What `[serve]` says.
 #[derive(Default)]
 pub(super) struct Serving {
@@ -36,6 +46,7 @@ pub(super) struct Serving {
     max_age: Option<Duration>,
     stale_if_error: Option<Duration>,
     read_scope: Option<String>,
+    pub(super) deleted: Deleted,
 }
 
 /// How a resource's records are got.
@@ -74,18 +85,21 @@ impl Serving {
 /// Reads `[serve]`; it may be absent.
 pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: &Faults) -> Option<Serving> {
     let usual = if reach == Reach::Service { Mode::Live } else { Mode::Staged };
-    let Some(node) = node else { return Some(Serving { mode: usual, ..Serving::default() }) };
+    let is_database = reach == Reach::Database;
+    let deleted = if is_database { Deleted::Tombstone } else { Deleted::Ignore };
+    let Some(node) = node else { return Some(Serving { mode: usual, deleted, ..Serving::default() }) };
     let table = Table::new(node, &SERVE, faults)?;
     let mode = match table.has("mode") {
         true => table.read("mode", |node| mode(node, reach)),
         false => Some(usual),
     };
-    table.read("deleted", |node| match node.as_str() {
-        Some("ignore") => Ok(()),
+    let said = table.read("deleted", |node| match node.as_str() {
+        Some("ignore") => Ok(Deleted::Ignore),
+        Some("tombstone") if is_database => Ok(Deleted::Tombstone),
         Some("tombstone") => {
-            Err("\"tombstone\" is not available yet; a record that is absent from a file stays".to_owned())
+            Err("\"tombstone\" is for tables and queries; a record that is absent from a file stays".to_owned())
         }
-        _ => Err("expected \"ignore\"".to_owned()),
+        _ => Err("expected \"tombstone\" or \"ignore\"".to_owned()),
     });
     let serving = Serving {
         filter: query_fields(&table, "filter", shape),
@@ -94,6 +108,7 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: 
         max_age: table.duration("max_age"),
         stale_if_error: table.duration("stale_if_error"),
         read_scope: table.read("read_scope", scope),
+        deleted: said.unwrap_or(deleted),
     };
     check_freshness(&table, mode, reach);
     Some(serving)
@@ -153,7 +168,7 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
             root.insert("description".to_owned(), description.clone().into());
         }
     }
-    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope } = serving;
+    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope, deleted: _ } = serving;
     let read_scope = read_scope.unwrap_or_else(|| format!("{}:read", id.name()));
     Exposure {
         id,

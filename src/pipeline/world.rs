@@ -240,6 +240,7 @@ impl Bridge {
             (Outcome::Unchanged, balance.unchanged),
             (Outcome::Dead, balance.dead),
             (Outcome::Skipped, balance.skipped),
+            (Outcome::Deleted, balance.deleted),
         ] {
             self.metrics.records(&resource, outcome, records);
         }

@@ -81,19 +81,6 @@ pub enum StagingError {
     /// The snapshot was swept or given up meanwhile, or belongs to another resource.
     #[error("snapshot {} is not open, or not of this resource; start the run again", .0.0)]
     NoSnapshot(SnapshotId),
-    /// The feed from there on lacks changes of documents that were deleted and are forgotten.
-    #[error(
-        "the feed of {resource} is not complete from {since} on: deletions up to number {forgotten} are forgotten; read \
-         the resource anew, then its feed from 0"
-    )]
-    FeedForgotten {
-        /// The resource.
-        resource: ResourceId,
-        /// What was asked for.
-        since: u64,
-        /// The newest change that is forgotten.
-        forgotten: u64,
-    },
     /// The ledger has no such file.
     #[error("file {} is not in the ledger of the staging database", .0.0)]
     UnknownFile(FileId),
@@ -241,8 +228,11 @@ pub trait Staging: Operations {
     /// Forgets documents that were deleted before this moment, with all their changes; answers how many.
     async fn forget_deleted(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError>;
 
-    /// Changes after `since`, oldest first; [`StagingError::FeedForgotten`] where deletions after it are forgotten, but
-    /// not from the beginning: who begins there knows of no document that could be deleted.
+    /// The newest change of the feed that is forgotten; 0 when none is. Who has read the feed to some place before it may
+    /// miss a deletion.
+    async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError>;
+
+    /// Changes after `since`, oldest first.
     async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError>;
 
     /// Every change of one document, newest first.
@@ -307,7 +297,21 @@ pub trait Staging: Operations {
     /// than `max_share` (from 0 to 1) of all would vanish, or when there were records without a readable key.
     /// Up to 20,000 documents vanish at one moment; more in steps of so many. After a crash amid the steps the snapshot
     /// is still open, and sweeping it again goes on. The run counts what was deleted.
-    async fn sweep(&self, run: &RunId, snapshot: SnapshotId, max_share: f64) -> Result<Swept, StagingError>;
+    ///
+    /// The snapshot's end and `then`, how far the source is read behind it, are one transaction: so a crash between the two
+    /// is none, after which nothing would have been seen and all be missing.
+    async fn finish_snapshot(
+        &self,
+        run: &RunId,
+        snapshot: SnapshotId,
+        max_share: f64,
+        then: Option<SourcePosition>,
+    ) -> Result<Swept, StagingError>;
+
+    /// [`Staging::finish_snapshot`] of a source that has no position.
+    async fn sweep(&self, run: &RunId, snapshot: SnapshotId, max_share: f64) -> Result<Swept, StagingError> {
+        self.finish_snapshot(run, snapshot, max_share, None).await
+    }
 
     /// Ends a snapshot without deleting anything; answers whether it was open.
     async fn drop_snapshot(&self, snapshot: SnapshotId) -> Result<bool, StagingError>;

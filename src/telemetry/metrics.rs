@@ -34,11 +34,14 @@ pub enum Outcome {
     Dead,
     /// Left out by a rule.
     Skipped,
+    /// Deleted a document: beside the others, which add up to what was read.
+    Deleted,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 4] = [Outcome::Staged, Outcome::Unchanged, Outcome::Dead, Outcome::Skipped];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Staged, Outcome::Unchanged, Outcome::Dead, Outcome::Skipped, Outcome::Deleted];
 
     /// The label's value.
     pub const fn as_str(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Outcome {
             Outcome::Unchanged => "unchanged",
             Outcome::Dead => "dead",
             Outcome::Skipped => "skipped",
+            Outcome::Deleted => "deleted",
         }
     }
 }

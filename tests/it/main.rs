@@ -31,6 +31,7 @@ mod pickup;
 mod readme;
 mod reference;
 mod replay;
+mod rows;
 mod segments;
 mod service;
 mod site;

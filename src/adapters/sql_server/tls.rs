@@ -4,9 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 
 use super::config::{Config, Trust};
 use crate::adapters::tls;
@@ -34,7 +39,18 @@ pub(super) fn settings(config: &Config) -> Result<Arc<ClientConfig>, String> {
         Trust::System => None,
         Trust::File(path) => Some(path.as_path()),
     };
-    tls::settings_of(ca, versions)
+    let Some(path) = ca else { return tls::settings_of(None, versions) };
+    let settings = tls::settings_of(Some(path), versions)?;
+    let text = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let pinned: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(pinned.iter().cloned());
+    let provider = Arc::clone(settings.crypto_provider());
+    let usual = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+    let usual = usual.map_err(|error| format!("{} cannot be used: {error}", path.display()))?;
+    let mut settings = ClientConfig::clone(&settings);
+    settings.dangerous().set_certificate_verifier(Arc::new(Pinned { usual, pinned }));
+    Ok(Arc::new(settings))
 }
 
 /// The name that the certificate is to have.
@@ -90,10 +106,69 @@ fn certificate(fault: &CertificateError) -> (String, &'static str) {
             format!("the server's certificate is for another name ({fault})"),
             "write the name that stands in it as `host`, or as `certificate_host`",
         ),
+        CertificateError::Other(fault) if format!("{fault:?}").contains(SELF_SIGNED) => (
+            "nobody whom we trust vouches for the server's certificate: it signs itself".to_owned(),
+            "name by `ca` the PEM file of that certificate, or better give the server one of your own authority",
+        ),
         other => (
             format!("the server's certificate cannot be used ({other})"),
             "give the server a certificate for TLS servers with a key of at least 2048 bits and a subject alternative name",
         ),
+    }
+}
+
+/// Checks a certificate as usual, and takes one besides that stands itself in the file: one that signs itself as an
+/// authority, as SQL Server and administrators make them, may not usually be a server's.
+#[derive(Debug)]
+struct Pinned {
+    usual: Arc<WebPkiServerVerifier>,
+    pinned: Vec<CertificateDer<'static>>,
+}
+
+/// How the usual check names that.
+const SELF_SIGNED: &str = "CaUsedAsEndEntity";
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.usual.verify_server_cert(end, between, name, ocsp, now) {
+            // Its time has been looked at before this is found, its name has not.
+            Err(Error::InvalidCertificate(CertificateError::Other(fault)))
+                if format!("{fault:?}").contains(SELF_SIGNED) && self.pinned.iter().any(|known| known == end) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            usual => usual,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
     }
 }
 
@@ -133,5 +208,30 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tls_finds_wrong_has_a_cause_and_a_remedy() {
+        let certificate = |fault| Error::InvalidCertificate(fault);
+        for (error, words, remedy) in [
+            (certificate(CertificateError::UnknownIssuer), "nobody whom we trust", "`ca`"),
+            (certificate(CertificateError::Expired), "has expired", "new certificate"),
+            (certificate(CertificateError::NotValidYet), "not valid yet", "clocks"),
+            (certificate(CertificateError::NotValidForName), "another name", "`certificate_host`"),
+            (certificate(CertificateError::BadEncoding), "cannot be used", "2048 bits"),
+            (Error::AlertReceived(AlertDescription::ProtocolVersion), "no TLS 1.2", "`odbc`"),
+            (Error::AlertReceived(AlertDescription::HandshakeFailure), "no TLS 1.2", "`odbc`"),
+            (Error::AlertReceived(AlertDescription::AccessDenied), "refuses the TLS handshake", "`odbc`"),
+        ] {
+            let found = fault(&io::Error::new(io::ErrorKind::InvalidData, error));
+            assert!(found.said.contains(words) && found.remedy.contains(remedy), "{} {}", found.said, found.remedy);
+        }
+        let ended = fault(&io::ErrorKind::UnexpectedEof.into());
+        assert!(ended.said.contains("ended the connection") && ended.remedy.contains("`odbc`"));
     }
 }

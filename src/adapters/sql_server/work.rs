@@ -27,22 +27,24 @@ pub(super) async fn transact(
     work: &Transaction,
     end: Instant,
 ) -> Result<Vec<StepOutcome>, Trouble> {
+    // Before anything is begun: an error, also one of a description, would undo the transaction.
+    let mut prepared = Vec::with_capacity(work.steps.len());
+    for (at, step) in work.steps.iter().enumerate() {
+        let ready = prepare(inner, connection, watch, step).await;
+        prepared.push(ready.map_err(|trouble| numbered(trouble.certain(Certainty::NotBegun), at))?);
+    }
     if work.is_atomic {
         let begun =
             watch.drive(connection.client.begin_transaction_with_isolation(IsolationLevel::ReadCommitted)).await;
         judged(&inner.place, begun, watch.why()).map_err(|trouble| trouble.certain(Certainty::NotBegun))?;
     }
     let mut outcomes = Vec::with_capacity(work.steps.len());
-    for (at, each) in work.steps.iter().enumerate() {
-        let numbered = |error: SqlError| SqlError { message: format!("step {}: {}", at + 1, error.message), ..error };
-        let outcome = match step(inner, connection, watch, each, &outcomes, work.max_rows).await {
+    for (at, (each, command)) in work.steps.iter().zip(prepared).enumerate() {
+        let outcome = match step(inner, connection, watch, each, (command, &outcomes), work.max_rows).await {
             Ok(outcome) => outcome,
             Err(trouble) => {
                 let certainty = certainty(&trouble, work.is_atomic, at);
-                return Err(match trouble.certain(certainty) {
-                    Trouble::Told(error) => Trouble::Told(numbered(error)),
-                    Trouble::Broken(error) => Trouble::Broken(numbered(error)),
-                });
+                return Err(numbered(trouble.certain(certainty), at));
             }
         };
         let unmet = unexpected(each, &outcome).map_or_else(
@@ -56,7 +58,7 @@ pub(super) async fn transact(
                 false => (Certainty::Unknown, "what was done stays done: there is no transaction"),
             };
             let error = fault::own(&inner.place, kind, certainty, format!("{said}; {fate}"));
-            return Err(Trouble::Told(numbered(SqlError { native, ..error })));
+            return Err(numbered(Trouble::Told(SqlError { native, ..error }), at));
         }
         outcomes.push(outcome);
     }
@@ -64,6 +66,15 @@ pub(super) async fn transact(
         commit(inner, connection, watch, end).await?;
     }
     Ok(outcomes)
+}
+
+/// The same trouble, with the number of its step.
+fn numbered(trouble: Trouble, at: usize) -> Trouble {
+    let told = |error: SqlError| SqlError { message: format!("step {}: {}", at + 1, error.message), ..error };
+    match trouble {
+        Trouble::Told(error) => Trouble::Told(told(error)),
+        Trouble::Broken(error) => Trouble::Broken(told(error)),
+    }
 }
 
 /// What is known of the work after a step that failed.
@@ -89,6 +100,10 @@ async fn commit(inner: &Inner, connection: &mut Connection, watch: &mut Watch, e
     let end = end.max(Instant::now() + PATIENCE);
     match timeout_at(end, connection.client.commit_transaction()).await {
         Ok(Ok(())) => Ok(()),
+        // There was no transaction any more: something in it has ended it, well or not.
+        Ok(Err(error)) if error.code() == Some(3902) => {
+            Err(Trouble::Told(fault::of(&inner.place, Certainty::Unknown, &error)))
+        }
         Ok(Err(error)) if fault::is_in_step(&error) => {
             Err(Trouble::Told(fault::of(&inner.place, Certainty::Undone, &error)))
         }
@@ -134,27 +149,46 @@ struct Harvest {
     rows: usize,
 }
 
+/// A step as it is sent.
+async fn prepare(
+    inner: &Inner,
+    connection: &mut Connection,
+    watch: &mut Watch,
+    step: &Step,
+) -> Result<Command<'static>, Trouble> {
+    let told = |message: String| {
+        Trouble::Told(fault::own(&inner.place, SqlErrorKind::Statement, Certainty::NotBegun, message))
+    };
+    match &step.action {
+        Action::Statement { sql, parameters } => {
+            let bound = bind::all(parameters).map_err(told)?;
+            let shape = inner.shapes.of(&inner.place, connection, watch, sql, &bound).await?;
+            Ok(executed(shape.sql.clone(), bound))
+        }
+        Action::Procedure { name, arguments } => called(name, arguments).map_err(told),
+    }
+}
+
 async fn step(
     inner: &Inner,
     connection: &mut Connection,
     watch: &mut Watch,
     step: &Step,
-    before: &[StepOutcome],
+    (command, before): (Command<'static>, &[StepOutcome]),
     max_rows: u32,
 ) -> Result<StepOutcome, Trouble> {
-    let told = |message: String| {
-        Trouble::Told(fault::own(&inner.place, SqlErrorKind::Statement, Certainty::NotBegun, message))
-    };
-    let action = step
-        .filled(before)
-        .map_err(|unmet| Trouble::Told(fault::own(&inner.place, unmet.kind, Certainty::NotBegun, unmet.message)))?;
-    let (command, arguments): (Command<'static>, &[Argument]) = match &action {
-        Action::Statement { sql, parameters } => {
-            let bound = bind::all(parameters).map_err(told)?;
-            let shape = inner.shapes.of(&inner.place, connection, watch, sql, &bound).await?;
-            (executed(shape.sql.clone(), bound), &[])
+    let filled = |unmet: Unmet| Trouble::Told(fault::own(&inner.place, unmet.kind, Certainty::NotBegun, unmet.message));
+    let command = match step.taken.is_empty() {
+        true => command,
+        // What it is like is known by now: nothing is asked again.
+        false => {
+            let ready = Step { action: step.filled(before).map_err(filled)?, ..step.clone() };
+            prepare(inner, connection, watch, &ready).await?
         }
-        Action::Procedure { name, arguments } => (called(name, arguments).map_err(told)?, arguments),
+    };
+    let arguments: &[Argument] = match &step.action {
+        Action::Procedure { arguments, .. } => arguments,
+        Action::Statement { .. } => &[],
     };
     let mut harvest = Harvest::default();
     let client = &mut connection.client;
@@ -175,7 +209,7 @@ async fn step(
         let said = format!("more than {limit} rows came; ask for fewer");
         return Err(Trouble::Told(fault::own(&inner.place, SqlErrorKind::TooLarge, Certainty::Undone, said)));
     }
-    harvest.outcome(inner, arguments, matches!(action, Action::Procedure { .. }))
+    harvest.outcome(inner, arguments, matches!(step.action, Action::Procedure { .. }))
 }
 
 /// A statement with its parameters.

@@ -1,3 +1,5 @@
+//! Files of rows, written by hand and by the writer, whole and broken.
+
 use std::io::Cursor;
 use std::sync::Arc;
 

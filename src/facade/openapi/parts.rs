@@ -10,7 +10,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     let codes: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     let types: Vec<String> = Reason::ALL.iter().map(|reason| reason.type_uri()).collect();
     let instant = json!({ "type": "string", "format": "date-time" });
-    let etag = json!({ "type": "string", "description": "Entity tag of the version" });
+    let etag = json!({ "type": ["string", "null"], "description": "Entity tag of the version; null for a deletion" });
     let page = json!({
         "type": "object",
         "required": ["limit", "next", "complete"],
@@ -49,11 +49,17 @@ pub(super) fn schemas() -> Map<String, Value> {
             "request_id": { "type": "string", "description": "Under this the operators find the cause in the log" },
         },
     });
+    let kind = json!({
+        "type": "string",
+        "enum": ["created", "updated", "deleted"],
+        "description": "What happened to the record; one that is there again after it was deleted is created",
+    });
     let change = json!({
         "type": "object",
-        "required": ["sequence", "key", "href", "version", "etag", "changed_at", "run"],
+        "required": ["sequence", "kind", "key", "href", "version", "etag", "changed_at", "run"],
         "properties": {
             "sequence": { "type": "integer" },
+            "kind": kind,
             "key": { "type": "string" },
             "href": { "type": "string" },
             "version": { "type": "integer" },
@@ -82,19 +88,21 @@ pub(super) fn schemas() -> Map<String, Value> {
     let origin = json!({
         "type": "object",
         "required": [
-            "version", "sequence", "etag", "changed_at", "run", "file", "blob", "record", "offset", "length", "line"
+            "version", "sequence", "kind", "etag", "changed_at", "run", "file", "blob", "record", "offset", "length",
+            "line"
         ],
         "properties": {
             "version": { "type": "integer" },
             "sequence": { "type": "integer" },
+            "kind": kind,
             "etag": etag,
             "changed_at": instant,
             "run": { "type": "string" },
-            "file": { "type": "string", "description": "Path of the input in its backend" },
-            "blob": { "type": "string", "description": "SHA-256 of the input" },
-            "record": { "type": "integer", "description": "Number of the record in the input, from 1" },
-            "offset": { "type": "integer", "description": "Byte at which the record begins" },
-            "length": { "type": "integer", "description": "Bytes of the record" },
+            "file": { "type": ["string", "null"], "description": "Path of the input in its backend; null, as all below, when no input said it: the record was missing from all of them" },
+            "blob": { "type": ["string", "null"], "description": "SHA-256 of the input" },
+            "record": { "type": ["integer", "null"], "description": "Number of the record in the input, from 1" },
+            "offset": { "type": ["integer", "null"], "description": "Byte at which the record begins" },
+            "length": { "type": ["integer", "null"], "description": "Bytes of the record" },
             "line": { "type": ["integer", "null"], "description": "Line in a text file, from 1" },
         },
     });

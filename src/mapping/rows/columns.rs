@@ -37,6 +37,10 @@ impl Layout for Heard<'_> {
         self.layout.names()
     }
 
+    fn says_null(&self) -> bool {
+        self.layout.says_null()
+    }
+
     fn record(&self, name: &str) -> Option<Slot> {
         self.layout.record(name)
     }

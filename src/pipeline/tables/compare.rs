@@ -13,7 +13,7 @@ use super::reading::Reading;
 use super::statement::Select;
 use crate::decode::rows::RowBatch;
 use crate::decode::{Item, Resume, StreamFault};
-use crate::mapping::{Mapped, Plan, Relation};
+use crate::mapping::{Changes, Deleted, Mapped, Plan, Relation, RowSource};
 use crate::pipeline::PipelineError;
 use crate::staging::SnapshotId;
 
@@ -21,7 +21,10 @@ impl Reading<'_> {
     /// Whether keys are to be compared now.
     pub(super) fn comparison_is_due(&self) -> bool {
         let Some(pause) = self.source().reconcile else { return false };
-        match (&self.standing.phase, self.standing.compared_at) {
+        if self.plan.deleted == Deleted::Ignore {
+            return false;
+        }
+        match (&self.standing.phase, self.standing.tried_at) {
             (Phase::Changes { comparing: Some(_), .. }, _) | (_, None) => true,
             (_, Some(last)) => {
                 Duration::try_from(self.started_at.duration_since(last)).is_ok_and(|since| since >= pause)
@@ -72,14 +75,7 @@ impl Reading<'_> {
                 return Err(self.fault(format!("{rows} rows in a row have no readable key ({})", key.join(", "))));
             }
         }
-        let judged = self.take_away(SnapshotId(comparing.snapshot)).await?;
-        let mut standing = self.standing.clone();
-        standing.phase = Phase::Changes { mark, comparing: None };
-        if judged.is_ok() {
-            standing.compared_at = Some(self.started_at);
-        }
-        self.stand(standing).await?;
-        judged
+        self.take_away(SnapshotId(comparing.snapshot), Phase::Changes { mark, comparing: None }).await
     }
 
     async fn compare_on(&mut self, now: Option<Comparing>) -> Result<(), PipelineError> {
@@ -144,11 +140,12 @@ fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String]) -> Result<(Vec<S
 }
 
 /// How sure it is that what was deleted is known.
-pub(super) fn guarantee(standing: &Standing, source: &crate::mapping::RowSource) -> String {
+pub(super) fn guarantee(standing: &Standing, plan: &Plan, source: &RowSource) -> String {
     match (&source.changes, standing.compared_at) {
+        _ if plan.deleted == Deleted::Ignore => "no: the mapping ignores them".to_owned(),
         (changes, _) if changes.tells_deletes() => "yes".to_owned(),
-        (crate::mapping::Changes::Snapshot, Some(_)) => "yes".to_owned(),
-        (crate::mapping::Changes::Snapshot, None) => "not yet: no full reading has come to its end".to_owned(),
+        (Changes::Snapshot, Some(_)) => "yes".to_owned(),
+        (Changes::Snapshot, None) => "not yet: no full reading has come to its end".to_owned(),
         (_, Some(at)) if source.reconcile.is_some() => format!("at last reconciliation {at:.0}"),
         (_, None) if source.reconcile.is_some() => "not yet: at the first reconciliation".to_owned(),
         _ => "no".to_owned(),

@@ -8,9 +8,9 @@ use super::reading::{Question, Reading};
 use super::row_ids::RowIds;
 use super::statement::Select;
 use super::{cell::Cell, watermark};
-use crate::mapping::{Changes, OPERATION, ROW, Relation};
+use crate::mapping::{Changes, Deleted, OPERATION, ROW, Relation};
 use crate::pipeline::PipelineError;
-use crate::staging::{SnapshotId, SweepRefusal};
+use crate::staging::{Balance, SnapshotId, SweepRefusal};
 
 impl Reading<'_> {
     /// Begins to read everything; what changes meanwhile is found from `mark` on.
@@ -137,39 +137,44 @@ impl Reading<'_> {
     async fn sweep(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
         let Phase::Everything { mark, .. } = &self.standing.phase else { return Ok(()) };
         let next = Phase::Changes { mark: mark.clone(), comparing: None };
-        let is_complete = self.take_away(snapshot).await?;
-        let mut standing = Standing { phase: next, ..self.standing.clone() };
-        if is_complete.is_ok() {
-            standing.compared_at = Some(self.started_at);
-        }
-        self.stand(standing).await?;
-        is_complete?;
+        self.take_away(snapshot, next).await?;
         if let Changes::Watermark(watermark) = &self.source().changes {
             watermark::tell_nulls(self, watermark).await?;
         }
         Ok(())
     }
 
-    /// Deletes what a snapshot has not seen. The inner fault: it would have been too much.
-    pub(super) async fn take_away(&mut self, snapshot: SnapshotId) -> Result<Result<(), PipelineError>, PipelineError> {
+    /// Deletes what a snapshot has not seen, ends it, and goes over to the next phase, all at one moment.
+    pub(super) async fn take_away(&mut self, snapshot: SnapshotId, next: Phase) -> Result<(), PipelineError> {
+        let mut standing = Standing { phase: next, tried_at: Some(self.started_at), ..self.standing.clone() };
+        if self.plan.deleted == Deleted::Ignore {
+            self.bridge.staging.drop_snapshot(snapshot).await?;
+            return self.stand(standing).await;
+        }
+        let before = standing.compared_at.replace(self.started_at);
         let run = self.run().await?;
         let share = f64::from(self.source().max_deleted) / 100.0;
-        let swept = self.bridge.staging.sweep(&run, snapshot, share).await?;
+        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(standing.write())).await?;
         if swept.deleted > 0 {
-            tracing::info!(resource = %self.plan.exposure.id, run = %run, deleted = swept.deleted, "deleted what is not there any more");
+            let (id, deleted) = (&self.plan.exposure.id, swept.deleted);
+            self.bridge.count(id, Balance { deleted, ..Balance::default() });
+            tracing::info!(resource = %id, run = %run, deleted, "deleted what is not there any more");
         }
-        Ok(match swept.refusal {
-            None => Ok(()),
-            Some(refusal @ SweepRefusal::Unreadable { .. }) => {
-                self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
-                Ok(())
-            }
-            Some(SweepRefusal::TooMany { .. }) => Err(PipelineError::Vanishing {
-                resource: self.plan.exposure.id.clone(),
-                missing: swept.missing,
-                documents: swept.documents,
-                max_deleted: self.source().max_deleted,
-            }),
+        let Some(refusal) = swept.refusal else {
+            self.standing = standing;
+            return Ok(());
+        };
+        standing.compared_at = before;
+        self.stand(standing).await?;
+        if let SweepRefusal::Unreadable { .. } = refusal {
+            self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
+            return Ok(());
+        }
+        Err(PipelineError::Vanishing {
+            resource: self.plan.exposure.id.clone(),
+            missing: swept.missing,
+            documents: swept.documents,
+            max_deleted: self.source().max_deleted,
         })
     }
 }

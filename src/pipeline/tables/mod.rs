@@ -89,7 +89,7 @@ impl Bridge {
             result?;
             self.staging.note_checked(id).await?;
         }
-        let deletes = compare::guarantee(&standing, &rows.source);
+        let deletes = compare::guarantee(&standing, plan, &rows.source);
         if let Some(run) = &summary.run {
             let balance = run.balance;
             tracing::info!(

@@ -22,6 +22,9 @@ pub(super) struct Standing {
     pub(super) columns: Vec<Column>,
     /// What is going on.
     pub(super) phase: Phase,
+    /// When that was last tried, whether it came to a judgement or not.
+    #[serde(with = "moment")]
+    pub(super) tried_at: Option<Timestamp>,
     /// When everything that was there was last compared with what is staged.
     #[serde(with = "moment")]
     pub(super) compared_at: Option<Timestamp>,
@@ -78,7 +81,7 @@ pub(super) enum Mark {
 
 impl Standing {
     pub(super) fn new(mapping: String, source: String, columns: Vec<Column>, phase: Phase) -> Standing {
-        Standing { form: FORM, mapping, source, columns, phase, compared_at: None }
+        Standing { form: FORM, mapping, source, columns, phase, tried_at: None, compared_at: None }
     }
 
     /// Reads the text; `None` for one of another form.

@@ -19,7 +19,7 @@ use crate::adapters::sql::{self, Database, Isolation, Query, SqlError, SqlErrorK
 use crate::decode::rows::{Column, RowBatch};
 use crate::gate::Gate;
 use crate::landing::{Landed, Landing};
-use crate::mapping::{OPERATION, Plan, ROW, RowSource, Rows};
+use crate::mapping::{Deleted, OPERATION, Plan, ROW, RowSource, Rows};
 use crate::pipeline::read::{self, Chunk};
 use crate::pipeline::sync::Request;
 use crate::pipeline::{Bridge, PipelineError};
@@ -287,7 +287,10 @@ impl<'a> Reading<'a> {
         snapshot: Option<SnapshotId>,
         standing: Standing,
     ) -> Result<(), PipelineError> {
-        let Prepared { landed, chunk, facts } = prepared;
+        let Prepared { landed, mut chunk, facts } = prepared;
+        if self.plan.deleted == Deleted::Ignore {
+            chunk.skipped += std::mem::take(&mut chunk.deletions).len() as u64;
+        }
         let run = self.run().await?;
         let (bridge, id) = (self.bridge, &self.plan.exposure.id);
         self.parts += 1;

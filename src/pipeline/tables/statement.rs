@@ -84,6 +84,12 @@ impl<'a> Select<'a> {
         self
     }
 
+    /// From the greatest down.
+    pub(super) fn descending(mut self, columns: &[String]) -> Select<'a> {
+        self.order = columns.iter().map(|name| format!("{} desc", self.shape.quoted(name))).collect();
+        self
+    }
+
     /// The first rows only, where the dialect has words for that; else all come, and whoever reads stops.
     pub(in crate::pipeline) fn first(mut self, rows: u32) -> Select<'a> {
         self.limit = Some(rows);

@@ -9,6 +9,7 @@ use super::cell::Cell;
 use super::position::{Mark, Phase};
 use super::reading::{Question, Reading};
 use super::statement::Select;
+use crate::adapters::sql::Dialect;
 use crate::decode::rows::ColumnKind;
 use crate::mapping::{Overlap, Watermark};
 use crate::pipeline::PipelineError;
@@ -20,34 +21,44 @@ impl Reading<'_> {
     /// The greatest watermark there is now, so that what changes while everything is read is found behind it.
     pub(super) async fn watermark_now(&mut self, watermark: &Watermark) -> Result<Mark, PipelineError> {
         let Some(first) = watermark.columns.first() else { return Ok(Mark::None) };
-        let greatest = format!("max({})", self.shape.quoted(first));
-        let (sql, parameters) = Select::new(&self.shape, &[]).also(&greatest, "greatest").build();
-        let mut found = self.one(sql, parameters).await?.pop().and_then(|(_, cell)| cell);
+        let mut found = self.greatest(watermark, None).await?;
         let limit = self.started_at.checked_add(SignedDuration::from_hours(24)).unwrap_or(self.started_at);
-        if let Some(cell) = &found
-            && cell.is_after(limit)
-        {
+        if let Some(cell) = found.as_ref().and_then(|cells| cells.first()).filter(|cell| cell.is_after(limit)) {
             // A time to come is no time of a change. What is greatest among the others is.
-            let kind = cell.kind;
-            let bound = Cell {
-                kind: ColumnKind::DateTime,
-                text: format!("{:.0}", limit.to_zoned(jiff::tz::TimeZone::UTC).datetime()),
-            };
-            let bound = if kind == ColumnKind::Date {
-                Cell { kind, text: bound.text.chars().take(10).collect() }
-            } else {
-                bound
+            let (kind, moment) = (cell.kind, limit.to_zoned(jiff::tz::TimeZone::UTC));
+            let text = match kind {
+                ColumnKind::Date => moment.date().to_string(),
+                ColumnKind::DateTimeOffset => format!("{limit:.0}"),
+                _ => format!("{:.0}", moment.datetime()),
             };
             let condition = format!("{} <= ?", self.shape.quoted(first));
-            let select = Select::new(&self.shape, &[]).also(&greatest, "greatest").only(condition, [bound.value()]);
-            let (sql, parameters) = select.build();
-            found = self.one(sql, parameters).await?.pop().and_then(|(_, cell)| cell);
+            found = self.greatest(watermark, Some((condition, Cell { kind, text }))).await?;
         }
-        Ok(match found {
-            // Of several columns the first alone says where to begin.
-            Some(cell) => Mark::Values(vec![cell]),
-            None => Mark::None,
-        })
+        Ok(found.map_or(Mark::None, Mark::Values))
+    }
+
+    /// The greatest values of the watermark among rows that meet a condition.
+    async fn greatest(
+        &self,
+        watermark: &Watermark,
+        only: Option<(String, Cell)>,
+    ) -> Result<Option<Vec<Cell>>, PipelineError> {
+        let columns = &watermark.columns;
+        // A function of a column has no type in some databases, so the row itself is asked for. Where a dialect has no
+        // words for its first row alone, the first column's greatest value is enough.
+        let select = if self.shape.dialect == Dialect::Generic {
+            let first = columns.first().map(|name| format!("max({})", self.shape.quoted(name))).unwrap_or_default();
+            Select::new(&self.shape, &[]).also(&first, "greatest")
+        } else {
+            Select::new(&self.shape, columns).without_nulls(columns).descending(columns).first(1)
+        };
+        let select = match only {
+            Some((condition, cell)) => select.only(condition, [cell.value()]),
+            None => select,
+        };
+        let (sql, parameters) = select.build();
+        let row = self.one(sql, parameters).await?;
+        Ok(row.into_iter().map(|(_, cell)| cell).collect::<Option<Vec<Cell>>>().filter(|cells| !cells.is_empty()))
     }
 
     /// Reads what has changed.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::convert::{blob_id, content_hash, count, position, timestamp};
 use super::fault::Fault;
 use super::resource::Resource;
-use crate::staging::{Change, ChangeInput, ChangeKind, RunId, StagingError};
+use crate::staging::{Change, ChangeInput, ChangeKind, RunId};
 
 /// A change with its input; `previous` and the kind last.
 fn select(resource: i64) -> String {
@@ -45,14 +45,8 @@ pub(super) fn changes(
     since: u64,
     limit: usize,
 ) -> Result<Vec<Change>, Fault> {
-    let reading = connection.unchecked_transaction()?;
-    let mut known = reading.prepare_cached("SELECT forgotten FROM resource WHERE id = ?1")?;
-    let forgotten = known.query_row([resource.number], |row| count(row, 0))?;
-    if since > 0 && since < forgotten {
-        return Err(StagingError::FeedForgotten { resource: resource.id.clone(), since, forgotten }.into());
-    }
     let sql = format!("{} WHERE feed.sequence > ?1 ORDER BY feed.sequence LIMIT ?2", select(resource.number));
-    let mut select = reading.prepare_cached(&sql)?;
+    let mut select = connection.prepare_cached(&sql)?;
     // Beyond what the database can count there is nothing.
     let since = i64::try_from(since).unwrap_or(i64::MAX);
     let changes = select.query_map(params![since, i64::try_from(limit).unwrap_or(i64::MAX)], change)?;
@@ -75,4 +69,10 @@ pub(super) fn history(connection: &Connection, resource: &Resource, key: &str) -
         next = previous;
     }
     Ok(changes)
+}
+
+/// The newest change that is forgotten.
+pub(super) fn forgotten(connection: &Connection, resource: &Resource) -> Result<u64, Fault> {
+    let mut select = connection.prepare_cached("SELECT forgotten FROM resource WHERE id = ?1")?;
+    Ok(select.query_row([resource.number], |row| count(row, 0))?)
 }

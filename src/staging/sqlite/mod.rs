@@ -45,6 +45,7 @@ use self::checkpoint::Checkpointer;
 use self::fault::Fault;
 use self::readers::Readers;
 use self::resource::{Registry, Resource};
+use self::snapshot::Ending;
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
@@ -269,6 +270,12 @@ impl Staging for SqliteStaging {
         self.read_aside("list documents", move |connection, registry| page(connection, registry, &id, &query)).await
     }
 
+    async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError> {
+        let read =
+            |connection: &mut Connection| feed::forgotten(connection, &*self.registry.find(connection, resource)?);
+        self.read("read what is forgotten of a feed", read).await
+    }
+
     async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError> {
         let id = resource.clone();
         let read = move |connection: &mut Connection, registry: &Registry| {
@@ -408,13 +415,19 @@ impl Staging for SqliteStaging {
         .await
     }
 
-    async fn sweep(&self, run: &RunId, snapshot: SnapshotId, max_share: f64) -> Result<Swept, StagingError> {
+    async fn finish_snapshot(
+        &self,
+        run: &RunId,
+        snapshot: SnapshotId,
+        max_share: f64,
+        then: Option<SourcePosition>,
+    ) -> Result<Swept, StagingError> {
         let doing = "delete what a snapshot has not seen";
         let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;
-        let of = run.clone();
+        let (of, next) = (run.clone(), then.clone());
         let mut swept = self
             .write_to(doing, &resource, move |connection, resource| {
-                snapshot::judge(connection, resource, &of, snapshot, max_share)
+                snapshot::judge(connection, resource, &of, &Ending { snapshot, then: next }, max_share)
             })
             .await?;
         if swept.missing == 0 || swept.refusal.is_some() {
@@ -422,7 +435,7 @@ impl Staging for SqliteStaging {
         }
         let mut after = None;
         loop {
-            let (id, of) = (resource.clone(), run.clone());
+            let (id, of, next) = (resource.clone(), run.clone(), then.clone());
             let missing = self
                 .read_aside(doing, move |connection, registry| {
                     snapshot::missing(connection, &*registry.find(connection, &id)?, snapshot, after.as_deref())
@@ -430,7 +443,7 @@ impl Staging for SqliteStaging {
                 .await?;
             after = missing.last.clone();
             let step = self.write_to(doing, &resource, move |connection, resource| {
-                snapshot::delete(connection, resource, &of, snapshot, &missing)
+                snapshot::delete(connection, resource, &of, &Ending { snapshot, then: next }, &missing)
             });
             swept.deleted += step.await?;
             if after.is_none() {

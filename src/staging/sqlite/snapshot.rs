@@ -12,9 +12,10 @@ use super::commit::{self, Origin};
 use super::convert::{count, now_millis};
 use super::fault::Fault;
 use super::resource::Resource;
+use super::source;
 use super::write::Writing;
 use crate::record::{Position, ResourceId};
-use crate::staging::{Balance, RunId, SnapshotId, StagingError, SweepRefusal, Swept};
+use crate::staging::{Balance, RunId, SnapshotId, SourcePosition, StagingError, SweepRefusal, Swept};
 
 /// Documents that vanish at one moment.
 pub(super) const STEP: usize = 20_000;
@@ -50,8 +51,24 @@ pub(super) fn resource(connection: &Connection, snapshot: SnapshotId) -> Result<
     name.optional()?.ok_or_else(|| StagingError::NoSnapshot(snapshot).into())
 }
 
+/// A snapshot that comes to its end, and how far its source is read then.
+pub(super) struct Ending {
+    pub(super) snapshot: SnapshotId,
+    pub(super) then: Option<SourcePosition>,
+}
+
+impl Ending {
+    fn write(&self, connection: &Connection, resource: &Resource) -> Result<(), Fault> {
+        end(connection, self.snapshot)?;
+        if let Some(position) = &self.then {
+            source::set(connection, resource, Some(position))?;
+        }
+        Ok(())
+    }
+}
+
 /// Ends a snapshot; answers whether it was open.
-pub(super) fn end(connection: &Connection, snapshot: SnapshotId) -> Result<bool, Fault> {
+fn end(connection: &Connection, snapshot: SnapshotId) -> Result<bool, Fault> {
     connection.execute("DELETE FROM seen WHERE snapshot = ?1", [snapshot.0])?;
     Ok(connection.execute("DELETE FROM snapshot WHERE id = ?1", [snapshot.0])? == 1)
 }
@@ -143,9 +160,10 @@ pub(super) fn judge(
     connection: &mut Connection,
     resource: &Resource,
     run: &RunId,
-    snapshot: SnapshotId,
+    ending: &Ending,
     max_share: f64,
 ) -> Result<Swept, Fault> {
+    let snapshot = ending.snapshot;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     commit::running(&transaction, resource, run)?;
     let found = transaction
@@ -167,7 +185,7 @@ pub(super) fn judge(
         (!fits).then_some(SweepRefusal::TooMany { max_share })
     };
     if missing == 0 || refusal.is_some() {
-        end(&transaction, snapshot)?;
+        ending.write(&transaction, resource)?;
     }
     transaction.commit()?;
     Ok(Swept { documents, missing, deleted: 0, refusal })
@@ -214,9 +232,10 @@ pub(super) fn delete(
     connection: &mut Connection,
     resource: &Resource,
     run: &RunId,
-    snapshot: SnapshotId,
+    ending: &Ending,
     missing: &Missing,
 ) -> Result<u64, Fault> {
+    let snapshot = ending.snapshot;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let run = commit::running(&transaction, resource, run)?;
     if open(&transaction, resource.number)? != Some(snapshot) {
@@ -243,7 +262,7 @@ pub(super) fn delete(
     let (deleted, _) = writing.finish()?;
     commit::add_to_run(&transaction, run, Balance { deleted, ..Balance::default() }, false)?;
     if missing.last.is_none() {
-        end(&transaction, snapshot)?;
+        ending.write(&transaction, resource)?;
     }
     drop(select);
     transaction.commit()?;

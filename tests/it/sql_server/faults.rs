@@ -175,7 +175,7 @@ async fn errors_of_statements_have_their_kinds() {
     for (sql, kind) in [
         ("SELECT a FROM nobody", SqlErrorKind::Missing),
         ("SELECT nobody FROM t", SqlErrorKind::Missing),
-        ("SELEC 1", SqlErrorKind::Statement),
+        ("SELECT a FROM t WHERE", SqlErrorKind::Statement),
         ("INSERT INTO t VALUES (1)", SqlErrorKind::Constraint),
         ("THROW 50001, 'not today', 1", SqlErrorKind::Business),
     ] {
@@ -232,8 +232,9 @@ async fn rows_come_no_faster_than_they_may() {
 async fn who_reads_slowly_is_waited_for() {
     let site = Site::new("");
     many(&site, 20_000);
-    let mut rows = site.ask(quick("SELECT id, name FROM dbo.many")).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    let asked = Query { timeout: Duration::from_secs(2), ..query("SELECT id, name FROM dbo.many") };
+    let mut rows = site.ask(asked).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     let mut seen = 0;
     while let Some(batch) = rows.batches.recv().await {
         seen += batch.unwrap().rows;
@@ -244,24 +245,28 @@ async fn who_reads_slowly_is_waited_for() {
 #[tokio::test]
 async fn a_session_remembers_nothing_of_the_call_before() {
     let site = Site::new("CREATE TABLE t (a int)\nGO\nINSERT INTO t VALUES (1)");
+    site.server().execute("ALTER DATABASE erp SET ALLOW_SNAPSHOT_ISOLATION ON");
     let asked = Query { isolation: Isolation::Snapshot, ..query("SELECT a FROM t") };
-    let _ = gathered(site.ask(asked).await.unwrap()).await;
-    let level = |site: &Site| {
-        let report = site.server().report();
-        report.sessions[0]
-            .options
-            .iter()
-            .find(|(name, _)| name.to_ascii_uppercase().contains("ISOLATION"))
-            .map(|(_, level)| level.clone())
-    };
-    assert_eq!(level(&site).as_deref().map(str::to_ascii_uppercase).as_deref(), Some("SNAPSHOT"));
+    assert_eq!(gathered(site.ask(asked).await.unwrap()).await.unwrap().len(), 1);
+    let level = |site: &Site| site.server().report().sessions[0].options["ISOLATION LEVEL"].clone();
+    assert_eq!(level(&site), "SNAPSHOT");
     site.all("SELECT a FROM t").await.unwrap();
-    assert_eq!(level(&site).as_deref().map(str::to_ascii_uppercase).as_deref(), Some("READ COMMITTED"));
+    assert_eq!(level(&site), "READ COMMITTED");
     // A transaction that somebody left open is undone before the connection waits.
     site.all("BEGIN TRANSACTION; UPDATE t SET a = 2; SELECT a FROM t").await.unwrap();
     until(|| site.server().report().sessions[0].transactions == 0).await;
     assert_eq!(site.one("SELECT a FROM t").await, "1");
     assert_eq!(site.sessions(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_snapshots_says_so() {
+    let site = Site::new("CREATE TABLE t (a int)");
+    let asked = Query { isolation: Isolation::Snapshot, ..query("SELECT a FROM t") };
+    let error = site.all_of(asked).await.unwrap_err();
+    assert_eq!((error.kind, error.native), (SqlErrorKind::Statement, Some(3952)));
+    assert!(error.message.contains("SET ALLOW_SNAPSHOT_ISOLATION ON"), "{error}");
+    assert!(site.all("SELECT a FROM t").await.unwrap().is_empty());
 }
 
 #[tokio::test]

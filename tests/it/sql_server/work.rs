@@ -111,26 +111,27 @@ async fn a_procedure_gives_rows_values_and_a_code() {
 
 #[tokio::test]
 async fn what_is_known_depends_on_where_it_broke() {
-    let cut = |only: &str| {
+    let cut = |only: &str, before: u64| {
         let site = Site::new(SCRIPT);
         site.server().faults(|faults| {
             faults.only = Some(only.to_owned());
-            faults.trouble = vec![(0, Trouble::Cut)];
+            faults.trouble = vec![(before, Trouble::Cut)];
         });
         site
     };
     // Before COMMIT: the server undoes what a session leaves behind.
-    let site = cut("UPDATE");
+    let site = cut("UPDATE", 0);
     let error = site.transact(atomic(vec![add(1, 5)])).await.unwrap_err();
     assert_eq!((error.kind, error.certainty), (SqlErrorKind::Lost, Certainty::Undone));
     assert_eq!(amounts(&site).await, ["10", "20"]);
     // COMMIT was sent, and done; but nobody told us.
-    let site = cut("COMMIT");
+    // The settings of the session, which name READ COMMITTED, go well.
+    let site = cut("COMMIT", 1);
     let error = site.transact(atomic(vec![add(1, 5)])).await.unwrap_err();
     assert_eq!((error.kind, error.certainty), (SqlErrorKind::Lost, Certainty::Unknown));
     assert_eq!(amounts(&site).await, ["15", "20"]);
     // Without a transaction a step may be done or not.
-    let site = cut("UPDATE");
+    let site = cut("UPDATE", 0);
     let error = site.transact(Transaction { is_atomic: false, ..atomic(vec![add(1, 5)]) }).await.unwrap_err();
     assert_eq!((error.kind, error.certainty), (SqlErrorKind::Lost, Certainty::Unknown));
 }

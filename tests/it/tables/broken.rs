@@ -33,7 +33,7 @@ fn a_column_of_another_type_stops_the_feed_until_a_person_says_that_it_is_right(
          insert into ITEMS values ('c', 'C', 3, '7.50');",
     );
     let said = old.fails();
-    assert!(said.contains("PRICE was decimal(9,2) and is varchar(20)"), "{said}");
+    assert!(said.contains("PRICE was decimal(9,2) and is varchar"), "{said}");
     let run = old.sync_as(&["sync", "items", "--full"]);
     assert_eq!(counts(&run), [3, 1, 0, 0], "{run}");
     old.sync();

@@ -7,6 +7,7 @@ mod changes;
 mod kill;
 mod postgres;
 mod snapshot;
+mod sql_server;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,9 +37,13 @@ impl Legacy {
     }
 
     fn with_backend(connection: &str, source: &str, fields: &str) -> Legacy {
+        Legacy::with_kind("odbc", connection, source, fields)
+    }
+
+    fn with_kind(kind: &str, connection: &str, source: &str, fields: &str) -> Legacy {
         let site = Site::new();
         let config = format!(
-            "[backends.old.odbc]\n{connection}\n[backends.old.gate]\nsettle = \"0s\"\n[telemetry]\nlog = \"text\"\n"
+            "[backends.old.{kind}]\n{connection}\n[backends.old.gate]\nsettle = \"0s\"\n[telemetry]\nlog = \"text\"\n"
         );
         site.write("tollbridge.toml", config.as_bytes());
         let legacy = Legacy { site };

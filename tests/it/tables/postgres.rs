@@ -83,8 +83,10 @@ fn a_server_that_goes_away_amid_a_reading_loses_nothing() {
     let child =
         old.site.command(&["sync", "items", "--json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     crate::support::postgres::until("some rows are staged", || {
-        old.site.path("var/staging.db").exists()
-            && std::fs::metadata(old.site.path("var/staging.db-wal")).is_ok_and(|log| log.len() > 300_000)
+        let staging = rusqlite::Connection::open(old.site.path("var/staging.db"));
+        let count =
+            staging.and_then(|staging| staging.query_row("SELECT sum(documents) FROM resource", [], |row| row.get(0)));
+        count.is_ok_and(|count: Option<i64>| count.is_some_and(|count| count > 400))
     });
     server.crash();
     let output = child.wait_with_output().unwrap();

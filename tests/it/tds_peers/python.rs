@@ -69,7 +69,7 @@ import sys, pymssql
 expected['c_utf8'] = '日本😀'
 expected['c_dec38'] = D('-1234567890123456789012345678.0123456789')
 c = pymssql.connect(server='127.0.0.1', port=sys.argv[1], user='bridge', password='Pa$$w0rd', database='erp',
-                    tds_version='7.4', charset='UTF-8', conn_properties='SET TEXTSIZE 2147483647', autocommit=True)
+                    tds_version='7.3', charset='UTF-8', conn_properties='SET TEXTSIZE 2147483647', autocommit=True)
 cur = c.cursor()
 for table, id in [('kinds', 1), ('kinds', 2), ('kinds', 3), ('filled', 1)]:
     cur.execute('SELECT NAMES FROM dbo.%s WHERE id = %d' % (table, id))
@@ -91,11 +91,13 @@ from uuid import UUID
 c = pytds.connect('127.0.0.1', 'erp', 'bridge', 'Pa$$w0rd', port=int(sys.argv[1]), autocommit=True)
 cur = c.cursor()
 for v in [1, -5, 2**40, True, 1.25, D('-12.3400'), D('12345678901234567890123456789012345678'), 'Müller', '日本😀', 'x' * 9000,
-          b'\x00\xff', date(2026, 11, 28), time(23, 59, 59, 999999), datetime(2026, 11, 28, 1, 2, 3, 456000), None,
+          date(2026, 11, 28), time(23, 59, 59, 999999), datetime(2026, 11, 28, 1, 2, 3, 456000), None,
           UUID('0e984725-c51c-4bf4-9960-e1c80e27aba0')]:
     cur.execute('SELECT %s', (v,))
     got = cur.fetchone()[0]
     assert got == v, (v, got)
+cur.execute('SELECT %s', (pytds.Binary(b'\x00\xff'),))
+assert cur.fetchone()[0] == b'\x00\xff'
 print('bound')
 "#;
     assert_eq!(python(&server, program), "bound\n");
@@ -128,7 +130,7 @@ from decimal import Decimal as D
 c = pytds.connect('127.0.0.1', 'erp', 'bridge', 'Pa$$w0rd', port=int(sys.argv[1]), autocommit=True)
 cur = c.cursor()
 for least, code, total, rows in [(1, 0, D('12.49'), [(1, 'Müller'), (2, None)]), (2, 7, D('-0.01'), [(2, None)])]:
-    out = cur.callproc('dbo.totals', [least, pytds.output(value=None, param_type='decimal(11,2)'),
+    out = cur.callproc('dbo.totals', [least, pytds.output(value=None, param_type='decimal(11, 2)'),
                                       pytds.output(value='from', param_type='nvarchar(50)')])
     assert [tuple(r) for r in cur.fetchall()] == rows
     assert cur.nextset() and [tuple(r) for r in cur.fetchall()] == [(2,)]
@@ -182,7 +184,7 @@ for sql, no in [('SELECT nope FROM dbo.orders', 207), ('SELECT 1 FROM dbo.nope',
     try:
         bc.execute(sql); bc.fetchall(); assert False, sql
     except pytds.Error as e:
-        assert e.msg_no == no, (sql, e.msg_no, e)
+        assert getattr(e, 'msg_no', None) == no, (sql, no, e)
     bc.execute('SELECT 1'); assert bc.fetchone()[0] == 1
 print('done')
 "#;

@@ -131,9 +131,9 @@ impl TdsServer {
         self.address.port()
     }
 
-    /// The certificate that it shows, in PEM; it signs itself, for `localhost` and 127.0.0.1.
-    pub(crate) fn certificate(&self) -> std::path::PathBuf {
-        wire::tls::certificate().join("cert.pem")
+    /// The authority, in PEM, that signed the certificate which it shows for `localhost` and 127.0.0.1.
+    pub(crate) fn authority(&self) -> std::path::PathBuf {
+        wire::tls::certificates().join("ca.pem")
     }
 
     /// What its times are counted from.

@@ -290,7 +290,8 @@ fn table(schema: String, name: String, columns: Vec<ColumnDef>, view: Option<Str
 pub(crate) fn stored_column(def: &ColumnDef) -> String {
     let declared = &def.column.declared;
     let affinity = match declared.family() {
-        Family::Whole => "INTEGER",
+        // `INTEGER` as a key would number itself where it is NULL.
+        Family::Whole => "INT",
         Family::Binary64 => "REAL",
         Family::Bytes => "BLOB",
         _ => "TEXT",

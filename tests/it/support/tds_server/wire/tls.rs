@@ -15,18 +15,23 @@ use tokio_rustls::server::TlsStream;
 
 use super::packet::PRELOGIN;
 
-/// A certificate for `localhost` that signs itself, made once a process: the folder that holds `cert.pem` and `key.pem`.
-pub(crate) fn certificate() -> &'static std::path::Path {
+/// A certificate for `localhost` and 127.0.0.1 and the authority that signed it, made once a process: the folder that
+/// holds `ca.pem`, `cert.pem` and `key.pem`.
+pub(crate) fn certificates() -> &'static std::path::Path {
     static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let made = Command::new("openssl")
-            .current_dir(folder.path())
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-            .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"])
-            .output()
-            .expect("openssl is installed by scripts/setup test");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let openssl = |arguments: &str| {
+            let made = Command::new("openssl").current_dir(folder.path()).args(arguments.split(' ')).output();
+            let made = made.expect("openssl is installed by scripts/setup test");
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        };
+        openssl("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem");
+        openssl("req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out server.csr");
+        std::fs::write(folder.path().join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+        openssl(
+            "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
+        );
         folder
     });
     folder.path()
@@ -36,7 +41,7 @@ pub(crate) fn certificate() -> &'static std::path::Path {
 fn acceptor() -> TlsAcceptor {
     static MADE: OnceLock<TlsAcceptor> = OnceLock::new();
     let made = MADE.get_or_init(|| {
-        let folder = certificate();
+        let folder = certificates();
         let chain = vec![CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap()];
         let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
