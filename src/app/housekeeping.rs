@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::told;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::Bridge;
 use crate::record::ResourceId;
 use crate::staging::OperationState;
-use crate::telemetry;
 
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -50,26 +50,32 @@ pub(super) async fn housekeeping(
     }
 }
 
-/// How often gauges follow the state of things.
+/// How often the gauges of resources follow the state of things: that asks the database.
 const OBSERVED_EVERY: Duration = Duration::from_secs(2);
 
-/// Keeps the gauges of gates and resources up to date, until the service stops.
+/// Brings the gauges of gates up to date: as they stand now. Done for each look at the metrics, since a call is over in
+/// less time than any clock would take to look again.
+pub(super) fn gauge_gates(bridge: &Bridge) {
+    let world = bridge.world.load_full();
+    for backend in world.backends.values() {
+        let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
+        metrics.adaptive_limit(status.adaptive_limit);
+        metrics.limit(status.limit);
+        metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
+        metrics.queue_depth(status.queued.iter().sum());
+        metrics.lingering(status.lingering);
+        metrics.breaker(status.breaker as u8);
+        for lane in Lane::ALL {
+            metrics.in_flight(told(lane), status.active_in(lane));
+        }
+    }
+}
+
+/// Keeps the gauges of resources up to date, until the service stops.
 pub(super) async fn observe(bridge: Arc<Bridge>) {
     let mut silent = HashSet::new();
     loop {
         let world = bridge.world.load_full();
-        for backend in world.backends.values() {
-            let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
-            let sync = status.active_in(Lane::Sync);
-            metrics.adaptive_limit(status.adaptive_limit);
-            metrics.limit(status.limit);
-            metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
-            metrics.queue_depth(status.queued.iter().sum());
-            metrics.lingering(status.lingering);
-            metrics.breaker(status.breaker as u8);
-            metrics.in_flight(telemetry::Lane::Sync, sync);
-            metrics.in_flight(telemetry::Lane::Interactive, status.active.iter().sum::<usize>() - sync);
-        }
         if let Ok(counts) = bridge.staging.operation_counts().await {
             for state in OperationState::ALL.into_iter().filter(|state| !state.is_over()) {
                 let count = counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);

@@ -151,6 +151,7 @@ impl Console {
     }
 
     fn exposition(&self) -> Result<Response, Problem> {
+        self.operator.gauge();
         let text = self.metrics.render().map_err(Problem::internal)?;
         let mut response = Response::new(Body::from(text));
         let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -136,10 +136,11 @@ pub(super) fn problem(published: &Published, key: &str, error: LiveError) -> Pro
     let sentence = error.to_string();
     match error {
         LiveError::Refused { reason } => gate_problem(reason),
-        LiveError::Timeout { .. } => Reason::BackendTimeout
+        LiveError::Timeout { over_in, .. } => Reason::BackendTimeout
             .because(sentence)
             .why("timeout")
-            .hint("it may still be at work: asking again at once makes it slower"),
+            .retry_in(over_in)
+            .hint("it may still be at work: the call is waited for until the time of `Retry-After` at the latest"),
         LiveError::WaitOver => Reason::BackendTimeout.because(sentence).why("wait_over"),
         LiveError::Fault { code, reason } => {
             let detail = match reason.is_empty() {

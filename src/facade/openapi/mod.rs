@@ -146,7 +146,14 @@ fn list(published: &Published) -> Value {
     json!({
         "operationId": operation("list", published, ""),
         "summary": format!("{}: a page, or all as a stream of lines", published.exposure.title),
-        "description": security_note(published),
+        "description": match published.exposure.mode {
+            Mode::Hybrid => format!(
+                "Only the records that somebody has asked for, as they were then; `complete` is false and `as_of` null \
+                 until a run has read all. {}",
+                security_note(published)
+            ),
+            Mode::Staged | Mode::Live => security_note(published),
+        },
         "tags": [schema_name(published)],
         "parameters": parameters::of_list(&published.exposure),
         "responses": parts::with_problems(

@@ -17,7 +17,12 @@ pub(super) fn schemas() -> Map<String, Value> {
         "properties": {
             "limit": { "type": "integer" },
             "next": { "type": ["string", "null"], "description": "URL of the next page" },
-            "complete": { "type": "boolean", "description": "True on the last page" },
+            "complete": {
+                "type": "boolean",
+                "description": "True on the last page of a list that holds all that the backend had at `as_of`. False \
+                    where `next` goes on, and on every page of a resource of which only those records are held that \
+                    somebody has asked for",
+            },
             "total": { "type": "integer", "description": "How many match in all; only with `count=true`" },
         },
     });
@@ -194,7 +199,7 @@ pub(super) fn responses() -> Value {
             let mut headers = Map::from_iter([("X-Request-Id".to_owned(), header_reference("X-Request-Id"))]);
             match status {
                 401 => headers.insert("WWW-Authenticate".to_owned(), header_reference("WWW-Authenticate")),
-                429 | 503 => headers.insert("Retry-After".to_owned(), header_reference("Retry-After")),
+                429 | 503 | 504 => headers.insert("Retry-After".to_owned(), header_reference("Retry-After")),
                 _ => None,
             };
             if status == 429 {

@@ -224,7 +224,16 @@ impl Trip {
     /// Waits for a place, as long as anybody waits for the flight.
     async fn permit(&self, crew: &Crew) -> Result<Permit, LiveError> {
         let queue_timeout = self.callee.gate.queue_timeout();
-        let mut admitted = pin!(self.callee.gate.admit(crew.flight.ask.at_gate(queue_timeout, self.callee.longest())));
+        let ask = crew.flight.ask.at_gate(queue_timeout, self.callee.longest());
+        let serial = match &self.callee.way {
+            Way::Call(_, operation) => operation.serial.as_ref().and_then(|serial| serial.of(&self.key)),
+            Way::Rows(..) => None,
+        };
+        let ask = match serial {
+            Some(serial) => ask.serial(serial),
+            None => ask,
+        };
+        let mut admitted = pin!(self.callee.gate.admit(ask));
         loop {
             tokio::select! {
                 biased;

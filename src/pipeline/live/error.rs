@@ -45,6 +45,8 @@ pub enum LiveError {
     Timeout {
         /// The backend's `timeout`.
         after: Duration,
+        /// When the call is given up at the latest: until then whoever asks for the same waits for it as well.
+        over_in: Duration,
     },
     /// The caller's own time is over. The call goes on without it.
     #[error("the backend has not answered within the time that the caller waits")]
@@ -95,6 +97,11 @@ pub enum LiveError {
 }
 
 impl LiveError {
+    /// Whether the backend is closed, by its calendar or a freeze.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, LiveError::Refused { reason: Refused::Window { .. } })
+    }
+
     /// Why the backend could not be asked, where that is so: then what is staged may answer. What the backend has said,
     /// be it a no, is an answer.
     pub fn outage(&self) -> Option<&'static str> {

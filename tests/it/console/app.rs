@@ -71,6 +71,8 @@ impl Operator for Noted {
         }]
     }
 
+    fn gauge(&self) {}
+
     async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError> {
         self.note(format!("{backend}: {wish:?}"));
         match backend {
