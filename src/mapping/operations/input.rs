@@ -1,6 +1,7 @@
 //! The body of an operation: compiled from what is written, and read from what a caller sends. Every fault of a body is
 //! told at once, each by its JSON pointer (RFC 6901).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -257,7 +258,9 @@ impl InputField {
                 None
             }
             (Some(Json::Array(elements)), InputKind::Each { fields, .. }) => {
-                let read = |(index, element)| fields.read_into(element, &format!("{pointer}/{index}"), faults);
+                let read = |(index, element): (usize, Cow<'_, Json<'_>>)| {
+                    fields.read_into(&element, &format!("{pointer}/{index}"), faults)
+                };
                 Some(InputValue::Each(elements.iter().enumerate().map(read).collect()))
             }
             (Some(json), InputKind::Each { .. }) => {
@@ -300,7 +303,7 @@ pub(super) fn canonical(json: &Json<'_>, out: &mut String) {
         Json::Array(elements) => {
             for (number, element) in elements.iter().enumerate() {
                 out.push(if number == 0 { '[' } else { ',' });
-                canonical(element, out);
+                canonical(&element, out);
             }
             out.push_str(if elements.is_empty() { "[]" } else { "]" });
         }
