@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod left;
 pub mod live;
+pub mod operate;
 pub mod preview;
 pub mod progress;
 mod read;

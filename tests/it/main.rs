@@ -26,6 +26,7 @@ mod left_out;
 mod live;
 mod mapping;
 mod odbc;
+mod operate;
 mod pickup;
 mod readme;
 mod reference;

@@ -9,6 +9,7 @@
 //! A value stands in its canonical form ([`ColumnKind`]), whatever the driver gave: two drivers that read the same row
 //! write the same bytes.
 
+mod first;
 mod layout;
 mod reader;
 mod row;
@@ -18,6 +19,7 @@ mod write;
 
 use serde::{Deserialize, Serialize};
 
+pub use first::Cell;
 pub use layout::{Padding, Rows, Settings, columns, describe};
 pub(super) use reader::FRAME;
 pub use reader::Reader;
