@@ -4,6 +4,7 @@
 //! Everything else is handed what it needs.
 
 mod demo_key;
+mod entrance;
 mod housekeeping;
 mod operator;
 mod secret;
@@ -31,6 +32,7 @@ use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
 
+pub use entrance::Entrance;
 pub use service::{Announcement, ServeError, serve};
 pub use simulate::{SimulateError, Simulation, simulate_gate};
 

@@ -9,6 +9,7 @@
 
 mod config;
 mod connection;
+mod diagnose;
 mod envelope;
 mod error;
 
@@ -203,19 +204,25 @@ impl Service {
         for (name, value) in &self.config.headers {
             head = head.header(name, value);
         }
-        let credentials = match &self.config.login {
-            Login::None => return Ok(head),
-            Login::Basic { username, password } => {
-                format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.reveal()?.reveal())))
-            }
-            Login::Bearer(token) => format!("Bearer {}", token.reveal()?.reveal()),
-        };
+        let Some(credentials) = self.credentials()? else { return Ok(head) };
         let mut value = HeaderValue::from_str(&credentials).map_err(|_| SoapError::Unreachable {
             endpoint: self.place(),
             reason: "the token cannot stand in a header field".to_owned(),
         })?;
         value.set_sensitive(true);
         Ok(head.header(AUTHORIZATION, value))
+    }
+
+    /// What is said of us in each call; `None` where nothing is.
+    fn credentials(&self) -> Result<Option<String>, SoapError> {
+        Ok(match &self.config.login {
+            Login::None => None,
+            Login::Basic { username, password } => {
+                let account = format!("{username}:{}", password.reveal()?.reveal());
+                Some(format!("Basic {}", STANDARD.encode(account)))
+            }
+            Login::Bearer(token) => Some(format!("Bearer {}", token.reveal()?.reveal())),
+        })
     }
 
     fn unreachable(&self, reason: &dyn std::fmt::Display) -> SoapError {
