@@ -52,6 +52,11 @@ impl AdapterConfig {
         }
     }
 
+    /// Whether a backend of this kind is asked in SQL.
+    pub fn is_database(kind: &str) -> bool {
+        matches!(kind, "odbc" | "mssql")
+    }
+
     /// Whether it is called, record by record.
     pub fn is_service(&self) -> bool {
         matches!(self, AdapterConfig::Soap(_))

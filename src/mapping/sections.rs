@@ -96,6 +96,8 @@ pub(super) static SOURCE: Section = Section {
         key("edi", "table", Optional, "the records are messages of X12 or EDIFACT interchanges"),
         key("idoc", "table", Optional, "the records are SAP IDocs"),
         key("soap", "table", Optional, "a record is what a SOAP service answers, one call a record"),
+        key("table", "table", Optional, "the records are rows of a table of a database"),
+        key("query", "table", Optional, "the records are what a statement in SQL brings"),
     ],
 };
 
@@ -285,9 +287,6 @@ pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
     ("operations", "files cannot be written to through the API; take it out until the backend can be called"),
     ("preset", "write sentinels and blanks as `null_if` and `blank` of the fields"),
 ];
-
-pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[("table", NOT_YET), ("query", NOT_YET)];
-const NOT_YET: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`, `xml`, `excel`, `soap`";
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

@@ -247,7 +247,10 @@ fn compile_into(double: &Double, mapping: &str, faults: &Faults) -> Option<(Arc<
         skip = source::skip(&table, double, NumberStyle::PLAIN, faults);
         trailer = source::trailer(&table, double, NumberStyle::PLAIN, faults);
     }
-    Some((Arc::new(Rules { fields, key_parts: key.len(), skip, trailer, controls: Vec::new() }), shape))
+    Some((
+        Arc::new(Rules { fields, key_parts: key.len(), skip, trailer, controls: Vec::new(), operation: None }),
+        shape,
+    ))
 }
 
 /// What a format's table has for the mapping, without a format.

@@ -15,6 +15,7 @@ mod left;
 pub mod live;
 pub mod preview;
 pub mod progress;
+pub mod propose;
 mod read;
 pub mod replay;
 pub mod scheduler;

@@ -52,7 +52,7 @@ pub fn preview(
             Ok(Some(Item::Record(record))) => match mapper.map(&record) {
                 Mapped::Document(document) => Some(Shown::Document(document)),
                 Mapped::Reject(reject) => Some(Shown::Reject(reject)),
-                Mapped::Skipped | Mapped::Trailer => None,
+                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => None,
             },
             Ok(Some(Item::Reject(reject))) => {
                 if let Some(controls) = mapper.controls_mut() {

@@ -101,7 +101,8 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
                     chunk.bytes += reject.raw.len();
                     chunk.rejects.push(reject);
                 }
-                Mapped::Skipped | Mapped::Trailer => chunk.skipped += 1,
+                // No file says that a record is gone.
+                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => chunk.skipped += 1,
             },
             Ok(Some(Item::Reject(reject))) => {
                 chunk.bytes += reject.raw.len();
@@ -159,7 +160,7 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
                     survey.good += 1;
                     continue;
                 }
-                Mapped::Skipped | Mapped::Trailer => {
+                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => {
                     survey.skipped += 1;
                     continue;
                 }

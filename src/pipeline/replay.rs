@@ -282,7 +282,7 @@ fn read_one(plan: &Plan, file: impl Read + Seek, position: Position) -> std::io:
         Ok(Some(Item::Record(record))) => match mapper.map(&record) {
             Mapped::Document(document) => Verdict::Good(document),
             Mapped::Reject(reject) => Verdict::Bad(reject),
-            Mapped::Skipped | Mapped::Trailer => Verdict::Skipped,
+            Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => Verdict::Skipped,
         },
         Ok(Some(Item::Reject(reject))) => Verdict::Bad(reject),
         Ok(Some(Item::Skipped) | None) => Verdict::Skipped,

@@ -138,7 +138,7 @@ impl World {
 pub(super) fn name_pattern(plan: &Plan) -> Option<Pattern> {
     match &plan.origin {
         Origin::Files(pattern) => Some(Pattern::new(pattern).unwrap_or_default()),
-        Origin::Call(_) => None,
+        Origin::Call(_) | Origin::Rows(_) => None,
     }
 }
 

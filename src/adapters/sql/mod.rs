@@ -5,7 +5,6 @@
 //! goes back when the database has said that it did, or its connection is gone and the gate's `settle` time is over.
 
 mod error;
-mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +17,8 @@ use crate::gate::Permit;
 use crate::record::Decimal;
 
 pub use super::finding::Finding;
+pub use crate::sql::{Dialect, Isolation, NamedSql, NamedSqlFault, TableName};
 pub use error::{Certainty, SqlError, SqlErrorKind};
-pub use text::{NamedSql, NamedSqlFault};
 
 /// A value that is bound to a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,16 +39,6 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A date, time or UUID in the canonical form of its kind.
     Written(ColumnKind, String),
-}
-
-/// How a reading sees what others write. There is no `READ UNCOMMITTED`: what was never committed is not read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// Only what is committed, row by row.
-    #[default]
-    ReadCommitted,
-    /// As of one moment, without locks; where the server does not offer it, the call fails.
-    Snapshot,
 }
 
 /// A question.
@@ -147,17 +136,6 @@ pub struct StepOutcome {
     pub return_code: Option<i32>,
 }
 
-/// A table's name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct TableName {
-    /// The database, where it is not the connection's own.
-    pub catalog: Option<String>,
-    /// The schema.
-    pub schema: Option<String>,
-    /// The table or view.
-    pub table: String,
-}
-
 /// What is known of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableInfo {
@@ -222,31 +200,6 @@ pub struct Server {
     pub clock_ahead_ms: Option<i64>,
     /// What a person should know although it works.
     pub doubts: Vec<String>,
-}
-
-/// The ways in which databases write the same differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// SQL Server, also through ODBC.
-    SqlServer,
-    /// PostgreSQL.
-    Postgres,
-    /// MariaDB and MySQL.
-    MySql,
-    /// SQLite.
-    Sqlite,
-    /// Oracle.
-    Oracle,
-    /// Db2, for i and for LUW.
-    Db2,
-    /// Informix.
-    Informix,
-    /// Progress OpenEdge.
-    Progress,
-    /// Firebird.
-    Firebird,
-    /// What every ODBC driver takes.
-    Generic,
 }
 
 /// A database behind a gate.

@@ -259,7 +259,7 @@ fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Document, LiveError> 
                     continue;
                 }
                 Mapped::Reject(reject) => reject,
-                Mapped::Skipped | Mapped::Trailer => continue,
+                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => continue,
             },
             // What is not whole is not believed.
             Err(fault) => return Err(rejected(read::file_reject(fault).map_err(io)?)),

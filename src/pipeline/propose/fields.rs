@@ -1,6 +1,6 @@
 //! Columns become fields: their names, their types, and what the sample says beyond these.
 
-use super::quoted;
+use super::{ROW, quoted};
 use super::sample::{Column, Sample};
 use crate::adapters::sql::{TableColumn, TableInfo};
 use crate::decode::rows::ColumnKind;
@@ -29,6 +29,17 @@ pub(super) fn of(info: &TableInfo, sample: &Sample) -> Vec<Field> {
         fields.push(field(name, column, sample.column(at)));
     }
     fields
+}
+
+/// The field of rows that have no key.
+pub(super) fn of_row(others: &[Field]) -> Field {
+    let name = ["row", "row_id", "row_key"].into_iter().find(|name| others.iter().all(|field| field.name != *name));
+    Field {
+        name: name.unwrap_or("row_of_table").to_owned(),
+        column: ROW.to_owned(),
+        rules: vec![format!("from = {}", quoted(ROW)), "type = \"string\"".to_owned()],
+        reasons: vec!["a hash of the whole row, and which of several equal rows it is".to_owned()],
+    }
 }
 
 /// Words of dates before which, or after which, nothing happened.

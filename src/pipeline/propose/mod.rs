@@ -11,18 +11,24 @@ mod tests;
 
 use std::fmt::Write;
 
-use crate::adapters::sql::TableInfo;
+use crate::adapters::sql::{TableInfo, TableName};
 
 pub use modes::{Mode, modes};
-pub use sample::Sample;
+pub use sample::{Sample, Seen};
+
+/// What a mapping takes rows by that have no key.
+const ROW: &str = "_row";
 
 /// Tables of fewer rows are read whole without a thought.
 const SMALL: u64 = 20_000;
 
 /// The text of a mapping file for the table.
 pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {
-    let fields = fields::of(info, sample);
     let key = key(info);
+    let mut fields = fields::of(info, sample);
+    if !key.is_sure {
+        fields.insert(0, fields::of_row(&fields));
+    }
     let mut text = String::new();
     let mut line = |written: String| {
         text.push_str(&written);
@@ -44,7 +50,7 @@ pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {
     line("schedule = \"every 5m\"    # how often the database is asked; a gate bounds how much at a time".to_owned());
     line(String::new());
     line("[source.table]".to_owned());
-    line(format!("table = {}", quoted(&info.name.to_string())));
+    line(format!("table = {}", quoted(&written(&info.name))));
     for way in source(info, &key) {
         line(way);
     }
@@ -92,13 +98,15 @@ fn key(info: &TableInfo) -> Key {
         let why = format!("there is no primary key; the database numbers {}", column.column.name);
         return Key { columns: vec![column.column.name.clone()], why, is_sure: true };
     }
-    let columns = info.columns.first().map(|column| column.column.name.clone()).into_iter().collect();
-    let why = "NO KEY IS DECLARED: this is only the first column; name the columns that together are unique".to_owned();
-    Key { columns, why, is_sure: false }
+    let why = "nothing tells rows apart: each is known by all of its columns (name columns that are unique, if there are)";
+    Key { columns: vec![ROW.to_owned()], why: why.to_owned(), is_sure: false }
 }
 
 /// How the resource is kept up to date.
 fn source(info: &TableInfo, key: &Key) -> Vec<String> {
+    if !key.is_sure {
+        return vec!["# without a key rows are read whole each time and compared".to_owned(), "snapshot = true".to_owned()];
+    }
     let found = modes(info);
     let best = found.iter().find(|mode| mode.is_possible);
     let mut lines = Vec::new();
@@ -115,7 +123,9 @@ fn source(info: &TableInfo, key: &Key) -> Vec<String> {
             let instance = info.capture_instances.first().map(String::as_str).unwrap_or_default();
             lines.push(format!("cdc = {}", quoted(instance)));
         }
-        ("rowversion", Some(column)) => lines.push(format!("watermark = {{ column = {} }}", quoted(column))),
+        ("rowversion", Some(column)) => {
+            lines.push(format!("watermark = {{ column = {}, rowversion = true }}", quoted(column)));
+        }
         ("timestamp", Some(column)) => {
             lines.push(format!("watermark = {{ column = {}, overlap = \"5m\" }}", quoted(column)));
         }
@@ -142,6 +152,14 @@ fn distinct(names: &[String]) -> Vec<String> {
         }
     }
     kept
+}
+
+/// A table's name as a mapping takes it: parts with odd characters stand in brackets.
+fn written(name: &TableName) -> String {
+    let plain = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_$#".contains(c));
+    let part = |part: &String| if plain(part) { part.clone() } else { format!("[{}]", part.replace(']', "]]")) };
+    let parts = [name.catalog.as_ref().map(part), name.schema.as_ref().map(part), Some(part(&name.table))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(".")
 }
 
 /// A resource's name: lower-case letters, digits and `_`, beginning with a letter.
