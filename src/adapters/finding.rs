@@ -79,7 +79,10 @@ mod tests {
     async fn each_way_not_to_be_reached_has_its_own_words() {
         let patience = Duration::from_secs(5);
         let found = reach("no-such-host.invalid", 1, patience).await;
-        assert_eq!(found.iter().map(|finding| (finding.step, finding.is_well)).collect::<Vec<_>>(), [("resolve", false)]);
+        assert_eq!(
+            found.iter().map(|finding| (finding.step, finding.is_well)).collect::<Vec<_>>(),
+            [("resolve", false)]
+        );
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(reach("127.0.0.1", port, patience).await.iter().all(|finding| finding.is_well));

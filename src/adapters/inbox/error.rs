@@ -88,7 +88,9 @@ impl InboxError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            InboxError::Unreachable { .. } => "see that host and port are right, the server runs, and no firewall is between",
+            InboxError::Unreachable { .. } => {
+                "see that host and port are right, the server runs, and no firewall is between"
+            }
             InboxError::Untrusted { .. } => "ask the server's owner for its key or certificate, and enter that",
             InboxError::Login { .. } => "hold user name and secret against what the server's owner says",
             InboxError::Inbox { .. } => "see that the folder is there, and that this user may list it",

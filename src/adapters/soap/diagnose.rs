@@ -57,7 +57,10 @@ fn untrusted(reason: &str) -> Finding {
     } else if reason.contains("NotValidForName") {
         ("its certificate is for another name", "write the host in `endpoint` as the certificate has it")
     } else if reason.contains("ProtocolVersion") || reason.contains("protocol version") {
-        ("it speaks only a TLS older than 1.2", "have TLS 1.2 enabled at the service, or put a proxy that has it beside it")
+        (
+            "it speaks only a TLS older than 1.2",
+            "have TLS 1.2 enabled at the service, or put a proxy that has it beside it",
+        )
     } else if reason.contains("InvalidContentType") || reason.contains("corrupt message") {
         ("it does not speak TLS at this port", "write http://, or the port that has TLS")
     } else {

@@ -1,7 +1,7 @@
 //! Columns become fields: their names, their types, and what the sample says beyond these.
 
-use super::{ROW, quoted};
 use super::sample::{Column, Sample};
+use super::{ROW, quoted};
 use crate::adapters::sql::{TableColumn, TableInfo};
 use crate::decode::rows::ColumnKind;
 
@@ -26,7 +26,7 @@ pub(super) fn of(info: &TableInfo, sample: &Sample) -> Vec<Field> {
             name = format!("{stem}_{number}");
             number += 1;
         }
-        fields.push(field(name, column, sample.column(at)));
+        fields.push(field(name, column, sample.column(at), info.primary_key.contains(&column.column.name)));
     }
     fields
 }
@@ -52,7 +52,7 @@ pub(super) const SENTINELS: [(&str, &str); 6] = [
     ("2999-12-31", "never"),
 ];
 
-fn field(name: String, column: &TableColumn, seen: &Column) -> Field {
+fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Field {
     let kind = column.column.kind;
     let mut rules = vec![format!("from = {}", quoted(&column.column.name))];
     let mut reasons = Vec::new();
@@ -119,7 +119,10 @@ fn field(name: String, column: &TableColumn, seen: &Column) -> Field {
     if seen.faults > 0 {
         reasons.push(format!("{} values could not be read: look at the source's encoding", seen.faults));
     }
-    if column.column.nullable == Some(false) {
+    // Blank counts as absent, and most texts of old tables may be blank although they are never null.
+    let may_be_blank = matches!(kind, ColumnKind::Text { .. }) && !is_key;
+    let may_be_null = rules.iter().any(|rule| rule.starts_with("null_if"));
+    if column.column.nullable == Some(false) && !may_be_blank && !may_be_null {
         rules.push("required = true".to_owned());
     }
     if column.is_computed {

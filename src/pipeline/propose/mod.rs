@@ -90,7 +90,8 @@ fn key(info: &TableInfo) -> Key {
     };
     let unique = info.indexes.iter().filter(|index| index.is_unique && index.columns.iter().all(is_never_null));
     if let Some(index) = unique.min_by_key(|index| index.columns.len()) {
-        let why = format!("there is no primary key; the unique index {} is over columns that are never null", index.name);
+        let why =
+            format!("there is no primary key; the unique index {} is over columns that are never null", index.name);
         return Key { columns: index.columns.clone(), why, is_sure: true };
     }
     let numbered = info.columns.iter().find(|column| column.is_identity);
@@ -98,14 +99,18 @@ fn key(info: &TableInfo) -> Key {
         let why = format!("there is no primary key; the database numbers {}", column.column.name);
         return Key { columns: vec![column.column.name.clone()], why, is_sure: true };
     }
-    let why = "nothing tells rows apart: each is known by all of its columns (name columns that are unique, if there are)";
+    let why =
+        "nothing tells rows apart: each is known by all of its columns (name columns that are unique, if there are)";
     Key { columns: vec![ROW.to_owned()], why: why.to_owned(), is_sure: false }
 }
 
 /// How the resource is kept up to date.
 fn source(info: &TableInfo, key: &Key) -> Vec<String> {
     if !key.is_sure {
-        return vec!["# without a key rows are read whole each time and compared".to_owned(), "snapshot = true".to_owned()];
+        return vec![
+            "# without a key rows are read whole each time and compared".to_owned(),
+            "snapshot = true".to_owned(),
+        ];
     }
     let found = modes(info);
     let best = found.iter().find(|mode| mode.is_possible);

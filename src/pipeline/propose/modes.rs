@@ -20,7 +20,19 @@ pub struct Mode {
 
 /// Parts of names that people give to the time of a row's last change, in the languages of old systems.
 const CHANGED: [&str; 14] = [
-    "chang", "chg", "modif", "modified", "updat", "upd", "lastmod", "last_mod", "aend", "geaend", "mutat", "maj", "rowts",
+    "chang",
+    "chg",
+    "modif",
+    "modified",
+    "updat",
+    "upd",
+    "lastmod",
+    "last_mod",
+    "aend",
+    "geaend",
+    "mutat",
+    "maj",
+    "rowts",
     "timestamp",
 ];
 
@@ -49,7 +61,8 @@ pub fn modes(info: &TableInfo) -> Vec<Mode> {
                 true => "",
                 false => "; no index begins with it, so that each look reads the whole table",
             };
-            let why = format!("{name} is named like the time of the last change; see that every program sets it{index}");
+            let why =
+                format!("{name} is named like the time of the last change; see that every program sets it{index}");
             (true, why, Some(name))
         }
         None => (false, "no date and time column is named like the time of a change".to_owned(), None),
