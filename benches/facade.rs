@@ -187,6 +187,9 @@ async fn fill(staging: &dyn Staging) {
             checkpoint: Checkpoint { offset: read * 100, records: read, line: 0 },
             file_state: if read == ROWS { FileState::Staged } else { FileState::Claimed },
             resolves: None,
+            deletions: Vec::new(),
+            source: None,
+            snapshot: None,
         };
         staging.commit(batch).await.unwrap();
     }

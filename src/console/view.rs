@@ -110,16 +110,18 @@ pub fn audit_entry(entry: &AuditEntry) -> Value {
 
 /// One version of a record: where it came from and by which run.
 pub fn change(change: &Change) -> Value {
+    let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
     json!({
         "version": change.version,
         "sequence": change.sequence,
+        "kind": change.kind.as_str(),
         "changed_at": change.changed_at.to_string(),
-        "file": change.path,
-        "blob": change.blob.to_string(),
-        "record": change.position.record,
-        "offset": change.position.offset,
-        "length": change.position.length,
-        "line": change.position.line,
+        "file": input.map(|input| input.path.as_str()),
+        "blob": input.map(|input| input.blob.to_string()),
+        "record": position.map(|position| position.record),
+        "offset": position.map(|position| position.offset),
+        "length": position.map(|position| position.length),
+        "line": position.and_then(|position| position.line),
         "run": change.run.to_string(),
     })
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::catalog::Published;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
-use crate::staging::Change;
+use crate::staging::{Change, ChangeKind};
 
 pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
     accept::require(&request.headers, &[accept::JSON])?;
@@ -75,13 +75,14 @@ fn parameters(facade: &Facade, raw: &str) -> Result<(u64, usize), Problem> {
 }
 
 fn entry(published: &Published, change: &Change) -> Value {
-    let etag = conditional::etag(change.hash);
+    let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
     json!({
         "sequence": change.sequence,
+        "kind": change.kind.as_str(),
         "key": change.key,
         "href": href(published, &change.key),
         "version": change.version,
-        "etag": etag.to_str().unwrap_or_default(),
+        "etag": etag.as_ref().and_then(|etag| etag.to_str().ok()),
         "changed_at": change.changed_at.to_string(),
         "run": change.run.to_string(),
     })

@@ -39,6 +39,7 @@ pub fn staging_problem(fault: StagingError) -> Problem {
             .because(format!("{resource} has not been loaded yet"))
             .hint("try again when its first run has ended")
             .retry_after(5),
+        StagingError::FeedForgotten { .. } => Reason::FeedRestarted.because(fault.to_string()),
         StagingError::Locked(_) => Reason::Conflict.because(fault.to_string()),
         StagingError::Cancelled | StagingError::Open { .. } | StagingError::DiskFull { .. } => {
             let unavailable = Reason::Unavailable.because("the staging database is not available at the moment");

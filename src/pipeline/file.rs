@@ -304,6 +304,9 @@ impl Passage<'_> {
             checkpoint,
             file_state,
             resolves: None,
+            deletions: Vec::new(),
+            source: None,
+            snapshot: None,
         }
     }
 

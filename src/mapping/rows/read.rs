@@ -169,7 +169,7 @@ fn condition(node: &Node) -> Result<String, String> {
 
 /// Names of columns, each once.
 fn columns(table: &Table<'_>, name: &str) -> Option<Vec<String>> {
-    table.read(name, |node| column_names(node))
+    table.read(name, column_names)
 }
 
 fn column_names(node: &Node) -> Result<Vec<String>, String> {

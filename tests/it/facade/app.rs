@@ -138,6 +138,9 @@ impl TestApp {
                 checkpoint: Checkpoint { offset: 800, records: 10, line: 11 },
                 file_state: FileState::Staged,
                 resolves: None,
+                deletions: Vec::new(),
+                source: None,
+                snapshot: None,
             };
             self.staging.commit(batch).await.unwrap();
             self.staging.finish_run(&run, RunOutcome::Succeeded).await.unwrap();
