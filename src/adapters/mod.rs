@@ -8,6 +8,7 @@ pub mod files;
 mod finding;
 pub mod ftps;
 pub mod inbox;
+pub mod odbc;
 pub mod sftp;
 pub mod soap;
 pub mod sql;
@@ -34,12 +35,13 @@ pub enum AdapterConfig {
 
 impl AdapterConfig {
     /// Every kind, by the key of its table.
-    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap"];
+    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap", "odbc"];
 
     /// The keys of a kind's table.
     pub fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "soap" => Some(&soap::SECTION),
+            "odbc" => Some(&odbc::SECTION),
             _ => InboxConfig::section(kind),
         }
     }
@@ -48,6 +50,7 @@ impl AdapterConfig {
     pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<AdapterConfig> {
         match kind {
             "soap" => soap::Config::read(table, base).map(AdapterConfig::Soap),
+            "odbc" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
             _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
         }
     }
@@ -123,15 +126,37 @@ impl InboxConfig {
 
 /// The settings of a database of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseConfig {}
+pub enum DatabaseConfig {
+    /// Behind an ODBC driver.
+    #[cfg(feature = "odbc")]
+    Odbc(odbc::Config),
+}
 
 impl DatabaseConfig {
+    fn read(_kind: &str, table: &Table<'_>, base: &Path) -> Option<DatabaseConfig> {
+        let config = odbc::Config::read(table, base)?;
+        #[cfg(feature = "odbc")]
+        return Some(DatabaseConfig::Odbc(config));
+        #[cfg(not(feature = "odbc"))]
+        {
+            // Reading has reported that there is no ODBC in this program.
+            drop(config);
+            None
+        }
+    }
+
     /// The database; nothing is connected yet.
     pub fn open(&self) -> Arc<dyn sql::Database> {
-        match *self {}
+        match *self {
+            #[cfg(feature = "odbc")]
+            DatabaseConfig::Odbc(ref config) => Arc::new(odbc::Source::new(config.clone())),
+        }
     }
 
     fn place(&self) -> String {
-        match *self {}
+        match *self {
+            #[cfg(feature = "odbc")]
+            DatabaseConfig::Odbc(ref config) => config.place(),
+        }
     }
 }

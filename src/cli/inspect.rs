@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ use serde_json::json;
 use super::data_file;
 use super::decode::{LayoutArgs, layout, text_at};
 use super::output;
-use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol};
+use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol, rows};
 use crate::diagnostic::{Faults, SourceText, text_of};
 
 /// No copybook is larger.
@@ -58,6 +58,18 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
         };
     }
     let path = args.path();
+    match landed_rows(path) {
+        Ok(Some(rows)) => {
+            let text = if json { as_json(&rows) } else { as_table(&rows) };
+            let _ = io::stdout().lock().write_all(text.as_bytes());
+            return ExitCode::SUCCESS;
+        }
+        Ok(None) => {}
+        Err(message) => {
+            output::note(message);
+            return ExitCode::from(2);
+        }
+    }
     match data_file::look(path) {
         Ok(Some((size, report))) => {
             let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
@@ -129,6 +141,22 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
         });
     }
     if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// The columns of a file of rows; `None` for any other file.
+fn landed_rows(path: &Path) -> Result<Option<Vec<LayoutRow>>, String> {
+    let shown = path.display();
+    // What cannot be opened is told by those who look at it next.
+    let Ok(mut file) = File::open(path) else { return Ok(None) };
+    let mut start = [0; rows::MAGIC.len()];
+    if file.read_exact(&mut start).is_err() || start != *rows::MAGIC {
+        return Ok(None);
+    }
+    match rows::columns(file) {
+        Ok(columns) => Ok(Some(rows::describe(&columns))),
+        Err(StreamFault::Io(error)) => Err(format!("cannot read {shown}: {error}")),
+        Err(StreamFault::Layout { message, .. }) => Err(format!("{shown}: {message}")),
+    }
 }
 
 fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {

@@ -189,7 +189,7 @@ impl Decoder {
             Kind::Edi(edi) => Some(Encoder::new(edi.writer())),
             Kind::Idoc(idoc) => Some(Encoder::new(idoc.writer())),
             Kind::Xml(xml) => Some(Encoder::new(xml.writer())),
-            Kind::Excel(_) => None,
+            Kind::Excel(_) | Kind::Rows(_) => None,
         }
     }
 }

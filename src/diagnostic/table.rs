@@ -194,6 +194,18 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// A length of time that is longer than nothing.
+    pub fn positive_duration(&self, name: &str) -> Option<Duration> {
+        self.read(name, |node| {
+            let text = text_of(node)?;
+            match super::parse_duration(text) {
+                Some(duration) if !duration.is_zero() => Ok(duration),
+                Some(_) => Err("must be longer than nothing".to_owned()),
+                None => Err(format!("`{text}` is no length of time like \"500ms\", \"5s\", \"2h\"")),
+            }
+        })
+    }
+
     /// One of a fixed set of words.
     pub fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Option<T> {
         self.read(name, |node| {

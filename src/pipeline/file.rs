@@ -101,6 +101,7 @@ impl Passage<'_> {
             let (from, to, ends, bytes) = (done, chunk.checkpoint, chunk.ends, chunk.consumed);
             let batch = Batch {
                 documents: chunk.documents,
+                deletions: chunk.deletions,
                 rejects: chunk.rejects,
                 skipped: chunk.skipped,
                 ..self.batch(run, entry, to, ends.unwrap_or(FileState::Claimed))

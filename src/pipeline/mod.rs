@@ -20,6 +20,7 @@ mod read;
 pub mod replay;
 pub mod scheduler;
 pub mod sync;
+mod tables;
 mod tidy;
 pub mod trace;
 pub mod tuning;

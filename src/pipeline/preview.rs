@@ -1,6 +1,7 @@
 //! The same plan as a run, over a file given by hand or the newest of the resource, staging nothing.
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::decode::{Item, Resume};
@@ -25,11 +26,22 @@ pub fn preview(
     plan: &Plan,
     path: &Path,
     limit: Option<u64>,
-    mut show: impl FnMut(Shown) -> bool,
+    show: impl FnMut(Shown) -> bool,
 ) -> Result<Balance, PipelineError> {
     let file = path.display().to_string();
     let input = File::open(path).map_err(|source| PipelineError::Open { file: file.clone(), source })?;
-    let read_fault = |source| PipelineError::Open { file: file.clone(), source };
+    shown(plan, input, &file, limit, show)
+}
+
+/// As [`preview`], of any input; `file` is its name for people.
+pub(super) fn shown(
+    plan: &Plan,
+    input: impl Read + Seek,
+    file: &str,
+    limit: Option<u64>,
+    mut show: impl FnMut(Shown) -> bool,
+) -> Result<Balance, PipelineError> {
+    let read_fault = |source| PipelineError::Open { file: file.to_owned(), source };
     let mut balance = Balance::default();
     let mut reader = match plan.decoder.reader(input, Resume::default()) {
         Ok(reader) => reader,

@@ -2,6 +2,7 @@
 //! writer.
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::decode::{Item, Resume, StreamFault};
 use crate::mapping::{Mapped, Mapper, Plan};
 use crate::record::{Document, Position, Reject};
-use crate::staging::{Checkpoint, FileState};
+use crate::staging::{Checkpoint, Deletion, FileState};
 
 /// Records a transaction: where the staging database's cost a row stops falling.
 const BATCH_RECORDS: usize = 10_000;
@@ -23,6 +24,8 @@ const BATCHES_AHEAD: usize = 1;
 pub(super) struct Chunk {
     /// Good records in the order of the file.
     pub(super) documents: Vec<Document>,
+    /// Records that say that a document is no more.
+    pub(super) deletions: Vec<Deletion>,
     /// Bad records.
     pub(super) rejects: Vec<Reject>,
     /// Records left out by rule.
@@ -38,7 +41,8 @@ pub(super) struct Chunk {
 
 impl Chunk {
     fn is_full(&self) -> bool {
-        self.documents.len() + self.rejects.len() + self.skipped as usize >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+        let records = self.documents.len() + self.deletions.len() + self.rejects.len() + self.skipped as usize;
+        records >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }
 }
 
@@ -68,7 +72,7 @@ pub(super) const SURVEY_REJECTS: usize = 10_000;
 pub(super) fn start(plan: Arc<Plan>, file: File, from: Checkpoint) -> mpsc::Receiver<std::io::Result<Chunk>> {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = read(&plan, file, from, |chunk| sender.blocking_send(Ok(chunk)).is_ok()) {
+        if let Err(error) = read(&plan, file, from, true, |chunk| sender.blocking_send(Ok(chunk)).is_ok()) {
             // When the receiver is gone nobody wants to know.
             let _ = sender.blocking_send(Err(error));
         }
@@ -76,8 +80,24 @@ pub(super) fn start(plan: Arc<Plan>, file: File, from: Checkpoint) -> mpsc::Rece
     receiver
 }
 
+/// Reads a whole input, of a size that fits into one transaction.
+pub(super) fn whole(plan: &Plan, input: impl Read + Seek) -> std::io::Result<Chunk> {
+    let mut whole = Chunk::default();
+    read(plan, input, Checkpoint::default(), false, |chunk| {
+        whole = chunk;
+        true
+    })?;
+    Ok(whole)
+}
+
 /// Decodes and maps; `sink` answers whether it wants more.
-fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -> bool) -> std::io::Result<()> {
+fn read(
+    plan: &Plan,
+    file: impl Read + Seek,
+    from: Checkpoint,
+    in_parts: bool,
+    mut sink: impl FnMut(Chunk) -> bool,
+) -> std::io::Result<()> {
     let mut chunk = Chunk { checkpoint: from, ..Chunk::default() };
     let mut reader = match plan.decoder.reader(file, resume(from)) {
         Ok(reader) => reader,
@@ -101,8 +121,8 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
                     chunk.bytes += reject.raw.len();
                     chunk.rejects.push(reject);
                 }
-                // No file says that a record is gone.
-                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => chunk.skipped += 1,
+                Mapped::Deleted { key, position } => chunk.deletions.push(Deletion { key, position }),
+                Mapped::Skipped | Mapped::Trailer => chunk.skipped += 1,
             },
             Ok(Some(Item::Reject(reject))) => {
                 chunk.bytes += reject.raw.len();
@@ -125,7 +145,7 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
                 return Ok(());
             }
         }
-        if chunk.is_full() {
+        if in_parts && chunk.is_full() {
             chunk.checkpoint = checkpoint(reader.resume_point());
             chunk.consumed = reader.consumed().saturating_sub(seen);
             seen = reader.consumed();

@@ -270,10 +270,12 @@ fn has_key(plan: &Plan, file: impl Read + Seek, key: &str, behind: u64) -> std::
         match reader.next() {
             Ok(Some(Item::Record(record))) => {
                 let is_behind = record.position.record > behind;
-                if let Mapped::Document(document) = mapper.map(&record)
-                    && is_behind
-                    && document.key == key
-                {
+                let found = match mapper.map(&record) {
+                    Mapped::Document(document) => document.key,
+                    Mapped::Deleted { key, .. } => key,
+                    Mapped::Reject(_) | Mapped::Skipped | Mapped::Trailer => continue,
+                };
+                if is_behind && found == key {
                     return Ok(true);
                 }
             }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::PipelineError;
 use super::left::Left;
 use super::progress::Progress;
+use super::tables::Shapes;
 use super::tuning::{Configured, Tuning};
 use crate::adapters::inbox::Door;
 use crate::adapters::soap::Service;
@@ -54,13 +55,18 @@ pub(super) struct Inbox {
     pub(super) names: Pattern,
 }
 
-impl Inbox {
-    /// Waits for a place at this backend. Runs may wait longer than callers: nobody sits in front of them.
-    pub(super) async fn permit(&self, lane: Lane) -> Result<Permit, PipelineError> {
-        let wait = self.gate.queue_timeout().max(std::time::Duration::from_secs(60));
-        let fault = |source: Refused| PipelineError::Gate { backend: self.gate.backend().to_owned(), source };
-        self.gate.acquire(lane, Some(wait)).await.map_err(fault)
-    }
+/// A backend that is asked in SQL, as runs see it.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) database: Arc<dyn Database>,
+    pub(super) gate: Arc<Gate>,
+}
+
+/// Waits for a place at a backend. Runs may wait longer than callers: nobody sits in front of them.
+pub(super) async fn place(gate: &Arc<Gate>, lane: Lane) -> Result<Permit, PipelineError> {
+    let wait = gate.queue_timeout().max(std::time::Duration::from_secs(60));
+    let fault = |source: Refused| PipelineError::Gate { backend: gate.backend().to_owned(), source };
+    gate.acquire(lane, Some(wait)).await.map_err(fault)
 }
 
 /// A backend that is called, with the operation that a plan calls.
@@ -110,6 +116,15 @@ impl World {
         }
     }
 
+    /// The database that a plan reads.
+    pub(super) fn database(&self, plan: &Plan) -> Result<Asked, PipelineError> {
+        let backend = self.backend(plan)?;
+        match &backend.reach {
+            Reach::Database(database) => Ok(Asked { database: Arc::clone(database), gate: Arc::clone(&backend.gate) }),
+            _ => Err(PipelineError::NoInbox { resource: plan.exposure.id.clone() }),
+        }
+    }
+
     /// The plan of a resource that is read by calling its backend, and what it calls; `None` where it is no such
     /// resource (any more).
     pub(super) fn callee(&self, resource: &ResourceId) -> Option<(Arc<Plan>, Callee)> {
@@ -125,7 +140,7 @@ impl World {
     }
 
     /// The backend of a plan. Loading has checked that it is there, and of the kind that the plan needs.
-    fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
+    pub(super) fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
         self.backends.get(&plan.backend).ok_or_else(|| PipelineError::UnknownResource {
             wanted: plan.backend.clone(),
             known: self.backends.keys().cloned().collect::<Vec<_>>().join(", "),
@@ -164,6 +179,8 @@ pub struct Bridge {
     pub(super) tuning: Tuning,
     /// Files that lie in an inbox but need no reading now, by resource and name.
     pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
+    /// What is known of tables that are read.
+    pub(super) shapes: Shapes,
 }
 
 impl Bridge {
@@ -180,6 +197,7 @@ impl Bridge {
             first_looks: AtomicUsize::new(0),
             tuning: Tuning::default(),
             left: Mutex::default(),
+            shapes: Shapes::default(),
         }
     }
 

@@ -69,13 +69,7 @@ impl SecretRef {
         if let Some(node) = table.get(name)
             && let Some(literal) = node.as_str()
         {
-            // The fault is shown with its line, so the line is shown without the secret.
-            let mut text = node.source.text.clone();
-            let span = node.span.start.min(text.len())..node.span.end.min(text.len());
-            text.replace_range(span.clone(), &"*".repeat(span.len()));
-            let text = if literal.is_empty() { text } else { text.replace(literal, &"*".repeat(literal.len())) };
-            let source = Arc::new(SourceText { name: node.source.name.clone(), text });
-            let fault = Diagnostic::new(&source, span, format!("`{name}`: a secret is not written here"));
+            let fault = literal_fault(node, literal, format!("`{name}`: a secret is not written here"));
             table
                 .fail(fault.help(
                     "say where it is, like { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
@@ -119,6 +113,16 @@ impl SecretRef {
         };
         if text.is_empty() { Err(SecretError::Empty(self.to_string())) } else { Ok(Secret(text)) }
     }
+}
+
+/// A fault at a value that is a secret, or has one in it. It is shown with its line, and the line without the secret.
+pub fn literal_fault(node: &Node, secret: &str, message: impl Into<String>) -> Diagnostic {
+    let mut text = node.source.text.clone();
+    let span = node.span.start.min(text.len())..node.span.end.min(text.len());
+    text.replace_range(span.clone(), &"*".repeat(span.len()));
+    let text = if secret.is_empty() { text } else { text.replace(secret, &"*".repeat(secret.len())) };
+    let source = Arc::new(SourceText { name: node.source.name.clone(), text });
+    Diagnostic::new(&source, span, message)
 }
 
 impl fmt::Display for SecretRef {

@@ -295,6 +295,10 @@ pub trait Staging: Send + Sync + 'static {
     /// Seen is what any batch, live read or dead letter with a key says to be there while the snapshot is open.
     async fn begin_snapshot(&self, resource: &ResourceId) -> Result<SnapshotId, StagingError>;
 
+    /// Notes that documents of these keys are there, without a batch that says what they are, and how many records had no
+    /// key that could be read.
+    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<(), StagingError>;
+
     /// Deletes the documents that the snapshot has not seen and ends it, or refuses to delete any and ends it: when more
     /// than `max_share` (from 0 to 1) of all would vanish, or when there were records without a readable key.
     /// Up to 20,000 documents vanish at one moment; more in steps of so many. After a crash amid the steps the snapshot

@@ -25,6 +25,7 @@ mod inspect;
 mod kill;
 mod live;
 mod mapping;
+mod odbc;
 mod pickup;
 mod readme;
 mod reference;

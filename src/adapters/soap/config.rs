@@ -169,7 +169,7 @@ impl Config {
             Some(text) => Endpoint::parse(text),
             None => Err(format!("expected a string, found {}", node.kind())),
         });
-        let timeout = table.read("timeout", positive);
+        let timeout = table.positive_duration("timeout");
         let late = table.duration("late");
         let max_answer = table.integer("max_answer_mib", 1..=1024);
         let login = login(table, base);
@@ -206,15 +206,6 @@ impl Config {
             doubts.push(format!("{place}: password or token can be read on the way; call it by `https://`"));
         }
         doubts
-    }
-}
-
-fn positive(node: &Node) -> Result<Duration, String> {
-    let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
-    match crate::diagnostic::parse_duration(text) {
-        Some(duration) if !duration.is_zero() => Ok(duration),
-        Some(_) => Err("must be longer than nothing".to_owned()),
-        None => Err(format!("`{text}` is no length of time like \"500ms\", \"5s\", \"2h\"")),
     }
 }
 

@@ -396,6 +396,17 @@ impl Staging for SqliteStaging {
         self.write_to("begin a snapshot", resource, snapshot::begin).await
     }
 
+    async fn note_seen(&self, snapshot: SnapshotId, mut keys: Vec<String>, nameless: u64) -> Result<(), StagingError> {
+        let doing = "note what a snapshot has seen";
+        let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;
+        // Neighbours in the index of keys are met one after the other.
+        keys.sort_unstable();
+        self.write_to(doing, &resource, move |connection, resource| {
+            snapshot::note_seen(connection, resource, snapshot, &keys, nameless)
+        })
+        .await
+    }
+
     async fn sweep(&self, run: &RunId, snapshot: SnapshotId, max_share: f64) -> Result<Swept, StagingError> {
         let doing = "delete what a snapshot has not seen";
         let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;

@@ -97,6 +97,34 @@ pub(super) fn mark(connection: &Connection, snapshot: SnapshotId, marks: &[(i64,
     Ok(())
 }
 
+/// Marks the documents of these keys as seen, and remembers so many records without a readable key.
+pub(super) fn note_seen(
+    connection: &mut Connection,
+    resource: &Resource,
+    snapshot: SnapshotId,
+    keys: &[String],
+    nameless: u64,
+) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if open(&transaction, resource.number)? != Some(snapshot) {
+        return Err(StagingError::NoSnapshot(snapshot).into());
+    }
+    let mut find = transaction.prepare_cached(&format!("SELECT id FROM doc_{} WHERE key = ?1", resource.number))?;
+    let mut marks = Vec::with_capacity(keys.len());
+    for key in keys {
+        if let Some(document) = find.query_row([key], |row| row.get(0)).optional()? {
+            marks.push((document, true));
+        }
+    }
+    drop(find);
+    mark(&transaction, snapshot, &marks)?;
+    if nameless > 0 {
+        note_nameless(&transaction, snapshot, nameless)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
 /// The byte of a chunk and the bit in it that stand for a document.
 fn place(document: i64) -> (usize, u8) {
     let within = document.rem_euclid(MARKS);

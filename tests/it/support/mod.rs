@@ -7,4 +7,5 @@ pub(crate) mod dice;
 pub(crate) mod erp;
 pub(crate) mod fairness;
 pub(crate) mod load;
+pub(crate) mod postgres;
 pub(crate) mod seat;
