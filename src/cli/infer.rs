@@ -78,7 +78,7 @@ async fn look(entrance: &Entrance, info: &TableInfo, rows: u32, sample: &mut Sam
         .await?
         .batches;
     while let Some(batch) = batches.recv().await {
-        let _ = (batch?, &sample);
+        sample.read(&batch?.bytes)?;
     }
     Ok(())
 }

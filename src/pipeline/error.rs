@@ -35,6 +35,12 @@ pub enum PipelineError {
         /// The backend.
         backend: String,
     },
+    /// What a table's first rows say cannot be read.
+    #[error("the first rows of the table cannot be read: {reason}; ask again with --sample 0")]
+    Sample {
+        /// Why.
+        reason: String,
+    },
     /// The backend is closed by its calendar or by an operator.
     #[error("backend {backend} is {closed}: it is not asked now")]
     NotNow {

@@ -146,14 +146,14 @@ impl Dialect {
     /// A statement for the first rows that come, in no order; of a dialect that is not known for all of them.
     pub fn first_rows(self, columns: &str, table: &str, rows: u32) -> String {
         match self {
-            Dialect::SqlServer => format!("SELECT TOP ({rows}) {columns} FROM {table}"),
-            Dialect::Progress => format!("SELECT TOP {rows} {columns} FROM {table}"),
-            Dialect::Informix | Dialect::Firebird => format!("SELECT FIRST {rows} {columns} FROM {table}"),
+            Dialect::SqlServer => format!("select top ({rows}) {columns} from {table}"),
+            Dialect::Progress => format!("select top {rows} {columns} from {table}"),
+            Dialect::Informix | Dialect::Firebird => format!("select first {rows} {columns} from {table}"),
             Dialect::Postgres | Dialect::MySql | Dialect::Sqlite => {
-                format!("SELECT {columns} FROM {table} LIMIT {rows}")
+                format!("select {columns} from {table} limit {rows}")
             }
-            Dialect::Oracle | Dialect::Db2 => format!("SELECT {columns} FROM {table} FETCH FIRST {rows} ROWS ONLY"),
-            Dialect::Generic => format!("SELECT {columns} FROM {table}"),
+            Dialect::Oracle | Dialect::Db2 => format!("select {columns} from {table} fetch first {rows} rows only"),
+            Dialect::Generic => format!("select {columns} from {table}"),
         }
     }
 

@@ -113,9 +113,13 @@ fn ask_for(session: &Session, kind: ColumnKind, words: &str, max_value: usize) -
 /// The name of a type of SQLite's with its numbers. The driver says the name alone, the precision as a width, and the scale
 /// in the place of the precision, or the precision again where there is no scale.
 fn with_numbers(words: String, described: DataType, told: SqlResult<isize>) -> String {
-    let (DataType::Varchar { length: Some(width) }, SqlResult::Success(scale)) = (described, told) else { return words };
+    let (DataType::Varchar { length: Some(width) }, SqlResult::Success(scale)) = (described, told) else {
+        return words;
+    };
     match (words.to_lowercase().as_str(), usize::try_from(scale)) {
-        ("decimal" | "dec", Ok(scale)) if width.get() <= 38 && scale < width.get() => format!("{words}({width},{scale})"),
+        ("decimal" | "dec", Ok(scale)) if width.get() <= 38 && scale < width.get() => {
+            format!("{words}({width},{scale})")
+        }
         _ => words,
     }
 }

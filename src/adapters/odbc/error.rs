@@ -226,7 +226,7 @@ mod tests {
             ("42S02", 1146, "Table 'a.b' doesn't exist", Missing),
             ("HY000", 1, "[SQLite]no such table: nope (1)", Missing),
             ("42501", 7, "ERROR: permission denied for table t", Rights),
-            ("42000", 1142, "SELECT command denied to user", Rights),
+            ("42000", 1142, "the command is denied to user", Rights),
             ("42000", 1064, "You have an error in your SQL syntax", Statement),
             ("23505", 7, "duplicate key value violates unique constraint", Constraint),
             ("HY000", 19, "[SQLite]UNIQUE constraint failed: t.a (19)", Constraint),

@@ -7,13 +7,21 @@
 //! Calls run on threads of their own and are watched from outside ([`work`]).
 
 #[cfg(feature = "odbc")]
+mod about;
+#[cfg(feature = "odbc")]
+mod ask;
+#[cfg(feature = "odbc")]
 mod canon;
+#[cfg(feature = "odbc")]
+mod catalog;
 #[cfg(feature = "odbc")]
 mod columns;
 mod config;
 mod connection_string;
 #[cfg(feature = "odbc")]
 mod control;
+#[cfg(feature = "odbc")]
+mod diagnose;
 #[cfg(feature = "odbc")]
 mod error;
 #[cfg(feature = "odbc")]

@@ -120,7 +120,9 @@ pub(super) static QUIRKS: &[Quirks] = &[
         reads_rest: false,
         file: &["Database"],
         dialect: Some(Dialect::Sqlite),
-        doubt: Some("the driver of SQLite gives floating-point numbers with 15 digits, so that a few lose their last ones"),
+        doubt: Some(
+            "the driver of SQLite gives floating-point numbers with 15 digits, so that a few lose their last ones",
+        ),
         ..USUAL
     },
     // FORWARDONLY and NO_CACHE read row by row; what is left of a result must then be read before the next statement, so

@@ -74,6 +74,46 @@ pub(super) fn cursor<'s>(mut statement: StatementRef<'s>) -> Result<Option<Curso
     Ok(Some(unsafe { CursorImpl::new(statement) }))
 }
 
+/// Asks for the indexes of a table (`SQLStatistics`), all of them, as they are known without looking.
+pub(super) fn statistics<'s>(
+    statement: StatementRef<'s>,
+    catalog: Option<&str>,
+    schema: Option<&str>,
+    table: &str,
+) -> Result<Option<CursorImpl<StatementRef<'s>>>, Error> {
+    #[link(name = "odbc")]
+    unsafe extern "system" {
+        fn SQLStatistics(
+            statement: HStmt,
+            catalog: *const u8,
+            catalog_length: i16,
+            schema: *const u8,
+            schema_length: i16,
+            table: *const u8,
+            table_length: i16,
+            unique: u16,
+            reserved: u16,
+        ) -> SqlReturn;
+    }
+    const ALL: u16 = 1;
+    const QUICK: u16 = 0;
+    let part = |name: Option<&str>| {
+        let name = name.map(|name| (name.as_ptr(), i16::try_from(name.len()).unwrap_or(i16::MAX)));
+        name.unwrap_or((std::ptr::null(), 0))
+    };
+    let ((catalog, c), (schema, s), (table, t)) = (part(catalog), part(schema), part(Some(table)));
+    // SAFETY: every text is passed with its length in bytes (a longer one than an i16 can say is cut) and outlives the
+    // call; the driver copies what it keeps. The statement is borrowed, alive, and has no open result.
+    let result = unsafe { SQLStatistics(statement.as_sys(), catalog, c, schema, s, table, t, ALL, QUICK) };
+    if !matches!(result, SqlReturn::SUCCESS | SqlReturn::SUCCESS_WITH_INFO) {
+        // The statement has the reason, which the next question to it tells.
+        return odbc_api::handles::SqlResult::<()>::Error { function: "SQLStatistics" }
+            .into_result(&statement)
+            .map(|()| None);
+    }
+    cursor(statement)
+}
+
 /// What is bound to one placeholder.
 pub(super) enum Argument {
     /// It goes in.

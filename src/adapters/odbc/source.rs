@@ -13,7 +13,7 @@ use super::error::Reporter;
 use super::query::{self, Head};
 use super::quirks::Cancel;
 use super::work::Pool;
-use super::{Config, Setup, steps};
+use super::{Config, Setup, about, catalog, diagnose, steps};
 use crate::adapters::sql::{
     Certainty, Database, Dialect, Finding, Query, Rows, Server, SqlError, SqlErrorKind, StepOutcome, TableInfo,
     TableName, Transaction,
@@ -141,20 +141,45 @@ impl Database for Source {
         self.whole(permit, time, move |session, control| steps::run(session, &setup, control, &work)).await
     }
 
-    async fn table(&self, _permit: Permit, _name: TableName) -> Result<TableInfo, SqlError> {
-        Err(self.died())
+    async fn table(&self, permit: Permit, name: TableName) -> Result<TableInfo, SqlError> {
+        let setup = Arc::clone(&self.setup);
+        self.whole(permit, self.timeout(), move |session, _| catalog::table(session, &setup, &name)).await
     }
 
-    async fn tables(&self, _permit: Permit) -> Result<Vec<TableName>, SqlError> {
-        Err(self.died())
+    async fn tables(&self, permit: Permit) -> Result<Vec<TableName>, SqlError> {
+        self.whole(permit, self.timeout(), |session, _| catalog::tables(session)).await
     }
 
     async fn probe(&self, permit: Permit) -> Result<Server, SqlError> {
-        let product = self.whole(permit, self.timeout(), |session, _| Ok(session.product.clone())).await?;
-        Ok(Server { product, doubts: self.doubts(), ..Server::default() })
+        let mut server = self.whole(permit, self.timeout(), |session, _| about::server(session)).await?;
+        server.doubts.extend(self.doubts());
+        Ok(server)
     }
 
-    async fn diagnose(&self, _permit: Permit) -> Vec<Finding> {
-        Vec::new()
+    async fn diagnose(&self, permit: Permit) -> Vec<Finding> {
+        let config = &self.setup.config;
+        let mut findings = vec![diagnose::driver(config)];
+        findings.extend(diagnose::file(config));
+        if findings.iter().any(|finding| !finding.is_well) {
+            return findings;
+        }
+        if let Some((host, port)) = diagnose::host(config) {
+            let call = permit.begin();
+            let is_reached = diagnose::reach(&host, port, &mut findings).await;
+            if !is_reached {
+                call.failed();
+                return findings;
+            }
+            call.answered();
+        }
+        let looked = self.whole(permit, self.timeout(), |session, _| {
+            let server = about::server(session)?;
+            Ok((server, catalog::tables(session).map(|tables| tables.len())))
+        });
+        match looked.await {
+            Ok((server, tables)) => findings.extend(diagnose::inside(config, &server, &tables)),
+            Err(error) => findings.push(diagnose::refused(&error)),
+        }
+        findings
     }
 }

@@ -1,8 +1,15 @@
 //! What some rows of a table say beyond its types.
 
+use std::borrow::Cow;
+use std::io::Cursor;
+
 use super::fields::SENTINELS;
 use crate::adapters::sql::TableInfo;
-use crate::decode::rows::ColumnKind;
+use crate::decode::rows::{self, ColumnKind};
+use crate::decode::{Format, Item, Resume, StreamFault};
+use crate::diagnostic::Faults;
+use crate::pipeline::PipelineError;
+use crate::record::{RawRecord, RejectCode, Scope, Slot, Value};
 
 /// The most different values that are remembered of a column.
 const DISTINCT: usize = 3;
@@ -64,6 +71,33 @@ impl Sample {
         };
         let columns = info.columns.iter().map(|known| column(known.column.kind)).collect();
         Sample { rows: 0, columns, none: Column::default() }
+    }
+
+    /// Adds the rows of a landed batch.
+    pub fn read(&mut self, batch: &[u8]) -> Result<(), PipelineError> {
+        let unread = |reason: String| PipelineError::Sample { reason };
+        let unreadable = |fault: StreamFault| match fault {
+            StreamFault::Io(error) => unread(error.to_string()),
+            StreamFault::Layout { message, .. } => unread(message),
+        };
+        let names = rows::columns(Cursor::new(batch)).map_err(unreadable)?;
+        // Padding is one of the things that are looked for.
+        let settings = rows::Settings { padding: rows::Padding::None, ..rows::Settings::default() };
+        let decoder = Format::Rows(settings).compile(&|_| None, &Faults::new());
+        let Some(decoder) = decoder else { return Err(unread("rows have no layout".to_owned())) };
+        let slots: Vec<_> =
+            names.iter().map(|column| decoder.layout().resolve(None, &column.name).ok().map(|name| name.slot)).collect();
+        let mut reader = decoder.reader(Cursor::new(batch), Resume::default()).map_err(unreadable)?;
+        while let Some(item) = reader.next().map_err(unreadable)? {
+            let Item::Record(record) = item else { continue };
+            let cells: Vec<_> = slots.iter().map(|slot| text_of(&record, *slot)).collect();
+            self.add(cells.iter().map(|cell| match cell {
+                Ok(Some(text)) => Seen::Value(text.as_bytes()),
+                Ok(None) => Seen::Null,
+                Err(()) => Seen::Fault,
+            }));
+        }
+        Ok(())
     }
 
     /// Adds a row: its values in the order of the table's columns.
@@ -136,6 +170,25 @@ impl Column {
     pub(super) fn day_format(&self) -> Option<&'static str> {
         let is_candidate = (self.is_text || self.is_number) && self.days >= ENOUGH;
         (is_candidate && self.days + self.zeros == self.values).then_some("%Y%m%d")
+    }
+}
+
+/// What a cell says, as it was landed; nothing of bytes that are no text.
+fn text_of<'r>(record: &'r RawRecord<'_>, slot: Option<Slot>) -> Result<Option<Cow<'r, str>>, ()> {
+    let Some(slot) = slot else { return Err(()) };
+    match record.fields.read(slot, Scope::ROOT) {
+        Ok(Value::Null) => Ok(None),
+        Ok(Value::Text(text)) => Ok(Some(text)),
+        Ok(Value::Decimal(number)) => {
+            let mut text = Vec::new();
+            number.write(&mut text);
+            Ok(Some(Cow::Owned(String::from_utf8(text).unwrap_or_default())))
+        }
+        Ok(Value::Float(number)) => Ok(Some(Cow::Owned(number.to_string()))),
+        Ok(Value::Boolean(is)) => Ok(Some(Cow::Borrowed(if is { "1" } else { "0" }))),
+        Ok(Value::Bytes(_)) => Ok(Some(Cow::Borrowed(""))),
+        Err(fault) if fault.code == RejectCode::BlankField => Ok(Some(Cow::Borrowed(""))),
+        Err(_) => Err(()),
     }
 }
 

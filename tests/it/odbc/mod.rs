@@ -1,6 +1,11 @@
 //! Databases behind ODBC drivers: real drivers against real servers.
 
+mod catalog;
+mod faults;
+mod mariadb;
+mod memory;
 mod postgres;
+mod settings;
 mod sqlite;
 
 use std::path::Path;

@@ -7,5 +7,6 @@ pub(crate) mod dice;
 pub(crate) mod erp;
 pub(crate) mod fairness;
 pub(crate) mod load;
+pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod seat;

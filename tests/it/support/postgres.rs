@@ -87,6 +87,10 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        // One account needs a password.
+        let rules = folder.path().join("data/pg_hba.conf");
+        let others = std::fs::read_to_string(&rules).unwrap();
+        std::fs::write(&rules, format!("host all careful 127.0.0.1/32 scram-sha-256\n{others}")).unwrap();
         let port = free_port();
         let server = run(folder.path(), port);
         let started = Postgres { folder, server: Mutex::new(server), port };
