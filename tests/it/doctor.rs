@@ -127,3 +127,76 @@ fn tables_are_looked_for_in_databases_only() {
     let output = site.run(&["infer", "--backend", "erp", "--table", "a b"]);
     assert!(String::from_utf8(output.stderr).unwrap().contains("--table: "));
 }
+
+/// A site whose backend is a SQLite file, read through its ODBC driver.
+fn legacy(sql: &str) -> Site {
+    let site = site("[backends.old.odbc]\nconnection = \"Driver=SQLite3;Database=legacy.sqlite\"\n");
+    let database = rusqlite::Connection::open(site.path("legacy.sqlite")).unwrap();
+    database.execute_batch(sql).unwrap();
+    site
+}
+
+const ITEMS: &str = "create table ITEMS (ITEM_NO char(6) not null primary key, NAME varchar(40) not null,
+    PRICE decimal(9,2), ACTIVE char(1), ADDED integer, LAST_CHANGED datetime not null);
+    create index ITEMS_BY_NAME on ITEMS (NAME);
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < 60)
+    insert into ITEMS select printf('%06d', i), 'Item ' || i, i + 0.5, iif(i % 3, 'Y', 'N'),
+        20261101 + i % 28, iif(i % 5, '2026-11-28 10:00:00', '1899-12-30 00:00:00') from n;";
+
+#[test]
+fn a_database_is_diagnosed_step_by_step() {
+    let site = legacy(ITEMS);
+    let (steps, code) = diagnosed(&site, "old");
+    let names: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert!(["driver", "connect", "login", "rights", "version"].iter().all(|step| names.contains(step)), "{steps:?}");
+    assert!(steps.iter().all(|step| step["ok"] == true), "{steps:?}");
+    assert_eq!(code, 0);
+    std::fs::remove_file(site.path("legacy.sqlite")).unwrap();
+    wrong(&site, "old", "connect", "legacy.sqlite cannot be read");
+    let unknown = self::site("[backends.old.odbc]\nconnection = \"Driver=No Such Driver;Database=x\"\n");
+    wrong(&unknown, "old", "driver", "no driver `No Such Driver` is installed");
+}
+
+#[test]
+fn a_table_is_shown_with_the_ways_to_keep_up_with_it() {
+    let site = legacy(ITEMS);
+    let (tables, code) = site.json(&["inspect", "--backend", "old"]);
+    assert_eq!((tables[0]["tables"].clone(), code), (serde_json::json!(["ITEMS"]), 0));
+    let (shown, code) = site.json(&["inspect", "--backend", "old", "--table", "ITEMS"]);
+    let shown = &shown[0];
+    assert_eq!((shown["key"].clone(), code), (serde_json::json!(["ITEM_NO"]), 0), "{shown}");
+    let columns: Vec<_> =
+        shown["columns"].as_array().unwrap().iter().map(|column| column["type"].as_str().unwrap()).collect();
+    assert_eq!(columns, ["text(6)", "text(40)", "decimal(9,2)", "text(1)", "integer", "datetime"], "{shown}");
+    let ways = shown["modes"].as_array().unwrap();
+    let possible: Vec<_> =
+        ways.iter().filter(|way| way["possible"] == true).map(|way| way["name"].as_str().unwrap()).collect();
+    assert_eq!(possible, ["timestamp", "snapshot"], "{shown}");
+    let text = String::from_utf8(site.run(&["inspect", "--backend", "old", "--table", "ITEMS"]).stdout).unwrap();
+    assert!(text.starts_with("table ITEMS") && text.contains("ITEMS_BY_NAME"), "{text}");
+    let missing = site.run(&["inspect", "--backend", "old", "--table", "ITMES"]);
+    assert_ne!(missing.status.code(), Some(0));
+    assert!(String::from_utf8(missing.stderr).unwrap().contains("ITMES"));
+}
+
+#[test]
+fn what_is_proposed_for_a_table_is_a_mapping_that_reads_it() {
+    let site = legacy(ITEMS);
+    let output = site.run(&["infer", "--backend", "old", "--table", "ITEMS"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "key      = [\"item_no\"]",
+        "active       = { from = \"ACTIVE\", type = \"boolean\", true_if = [\"Y\"], false_if = [\"N\"] }",
+        "added        = { from = \"ADDED\", type = \"date\", format = \"%Y%m%d\" }",
+        "# 1899-12-30 comes 12 times: no date, as FoxPro and Access write it",
+        "price        = { from = \"PRICE\", type = \"decimal(9,2)\" }",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
+    site.write("mappings/items.v1.toml", text.as_bytes());
+    let check = site.run(&["check", "--offline"]);
+    assert_eq!(check.status.code(), Some(0), "{}\n{text}", String::from_utf8_lossy(&check.stderr));
+    let (lines, code) = site.json(&["sync", "items"]);
+    assert_eq!((lines[0]["staged"].clone(), lines[0]["dead"].clone(), code), (60.into(), 0.into(), 0), "{lines:?}");
+}

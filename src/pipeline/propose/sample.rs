@@ -85,8 +85,10 @@ impl Sample {
         let settings = rows::Settings { padding: rows::Padding::None, ..rows::Settings::default() };
         let decoder = Format::Rows(settings).compile(&|_| None, &Faults::new());
         let Some(decoder) = decoder else { return Err(unread("rows have no layout".to_owned())) };
-        let slots: Vec<_> =
-            names.iter().map(|column| decoder.layout().resolve(None, &column.name).ok().map(|name| name.slot)).collect();
+        let slots: Vec<_> = names
+            .iter()
+            .map(|column| decoder.layout().resolve(None, &column.name).ok().map(|name| name.slot))
+            .collect();
         let mut reader = decoder.reader(Cursor::new(batch), Resume::default()).map_err(unreadable)?;
         while let Some(item) = reader.next().map_err(unreadable)? {
             let Item::Record(record) = item else { continue };
@@ -187,7 +189,7 @@ fn text_of<'r>(record: &'r RawRecord<'_>, slot: Option<Slot>) -> Result<Option<C
         Ok(Value::Float(number)) => Ok(Some(Cow::Owned(number.to_string()))),
         Ok(Value::Boolean(is)) => Ok(Some(Cow::Borrowed(if is { "1" } else { "0" }))),
         Ok(Value::Bytes(_)) => Ok(Some(Cow::Borrowed(""))),
-        Err(fault) if fault.code == RejectCode::BlankField => Ok(Some(Cow::Borrowed(""))),
+        Err(fault) if fault.code == RejectCode::Blank => Ok(Some(Cow::Borrowed(""))),
         Err(_) => Err(()),
     }
 }
