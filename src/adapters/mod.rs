@@ -12,6 +12,7 @@ pub mod odbc;
 pub mod sftp;
 pub mod soap;
 pub mod sql;
+pub mod sql_server;
 mod tls;
 
 use std::path::Path;
@@ -35,13 +36,14 @@ pub enum AdapterConfig {
 
 impl AdapterConfig {
     /// Every kind, by the key of its table.
-    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap", "odbc"];
+    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap", "odbc", "mssql"];
 
     /// The keys of a kind's table.
     pub fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "soap" => Some(&soap::SECTION),
             "odbc" => Some(&odbc::SECTION),
+            "mssql" => Some(&sql_server::SECTION),
             _ => InboxConfig::section(kind),
         }
     }
@@ -50,7 +52,7 @@ impl AdapterConfig {
     pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<AdapterConfig> {
         match kind {
             "soap" => soap::Config::read(table, base).map(AdapterConfig::Soap),
-            "odbc" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
+            "odbc" | "mssql" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
             _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
         }
     }
@@ -79,7 +81,7 @@ impl AdapterConfig {
         match self {
             AdapterConfig::Inbox(inbox) => inbox.door().doubts(),
             AdapterConfig::Soap(soap) => soap.doubts(),
-            AdapterConfig::Database(database) => database.open().doubts(),
+            AdapterConfig::Database(database) => database.doubts(),
         }
     }
 }
@@ -130,10 +132,16 @@ pub enum DatabaseConfig {
     /// Behind an ODBC driver.
     #[cfg(feature = "odbc")]
     Odbc(odbc::Config),
+    /// SQL Server.
+    SqlServer(Box<sql_server::Config>),
 }
 
 impl DatabaseConfig {
-    fn read(_kind: &str, table: &Table<'_>, base: &Path) -> Option<DatabaseConfig> {
+    fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<DatabaseConfig> {
+        if kind == "mssql" {
+            let config = sql_server::Config::read(table, base)?;
+            return Some(DatabaseConfig::SqlServer(Box::new(config)));
+        }
         let config = odbc::Config::read(table, base)?;
         #[cfg(feature = "odbc")]
         return Some(DatabaseConfig::Odbc(config));
@@ -147,16 +155,26 @@ impl DatabaseConfig {
 
     /// The database; nothing is connected yet.
     pub fn open(&self) -> Arc<dyn sql::Database> {
-        match *self {
+        match self {
             #[cfg(feature = "odbc")]
-            DatabaseConfig::Odbc(ref config) => Arc::new(odbc::Source::new(config.clone())),
+            DatabaseConfig::Odbc(config) => Arc::new(odbc::Source::new(config.clone())),
+            DatabaseConfig::SqlServer(config) => Arc::new(sql_server::SqlServer::new((**config).clone())),
         }
     }
 
     fn place(&self) -> String {
-        match *self {
+        match self {
             #[cfg(feature = "odbc")]
-            DatabaseConfig::Odbc(ref config) => config.place(),
+            DatabaseConfig::Odbc(config) => config.place(),
+            DatabaseConfig::SqlServer(config) => config.place(),
+        }
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        match self {
+            #[cfg(feature = "odbc")]
+            DatabaseConfig::Odbc(_) => self.open().doubts(),
+            DatabaseConfig::SqlServer(config) => config.doubts(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 /// Where systems keep the certificates that they trust: Debian, Red Hat, SUSE, Alpine.
 const SYSTEM: [&str; 4] = [
@@ -18,6 +18,14 @@ const SYSTEM: [&str; 4] = [
 
 /// The settings of a client that trusts who is in `ca`, or else whom the system trusts.
 pub(in crate::adapters) fn settings(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    settings_of(ca, rustls::DEFAULT_VERSIONS)
+}
+
+/// The same, for some versions of TLS only.
+pub(in crate::adapters) fn settings_of(
+    ca: Option<&Path>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<Arc<ClientConfig>, String> {
     let path = match ca {
         Some(path) => path,
         None => SYSTEM
@@ -43,7 +51,7 @@ pub(in crate::adapters) fn settings(ca: Option<&Path>) -> Result<Arc<ClientConfi
         return Err(unreadable("there is none in it".to_owned()));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
     let builder = builder.map_err(|error| error.to_string())?;
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }

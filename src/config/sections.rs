@@ -70,6 +70,14 @@ pub(super) static BACKEND: Section = Section {
         Key { name: "sftp", shape: "table", presence: Presence::Optional, doc: "it puts files on an SFTP server" },
         Key { name: "ftps", shape: "table", presence: Presence::Optional, doc: "it puts files on an FTP server" },
         Key { name: "soap", shape: "table", presence: Presence::Optional, doc: "it is a SOAP service" },
+        Key {
+            name: "odbc",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "it is a database, asked through an ODBC driver",
+        },
+        Key { name: "mssql", shape: "table", presence: Presence::Optional, doc: "it is a SQL Server, asked over TDS" },
+        Key { name: "mssql", shape: "table", presence: Presence::Optional, doc: "it is a SQL Server" },
         Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
     ],
 };

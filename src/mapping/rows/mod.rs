@@ -13,7 +13,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{Format, csv};
+use crate::decode::{self, Format};
 use crate::diagnostic::Section;
 use crate::sql::{Isolation, NamedSql, TableName};
 
@@ -32,8 +32,7 @@ pub(super) fn section(kind: &str) -> &'static Section {
 
 /// The layout: columns by name, whatever they hold.
 pub(super) fn format() -> Format {
-    // Files of rows have a layout of their own; what a name means does not depend on it.
-    Format::Csv(csv::Settings::default())
+    Format::Rows(decode::rows::Settings::default())
 }
 
 /// The column that says what became of a row, where the source tells: `D` for one that was deleted. It is made by the

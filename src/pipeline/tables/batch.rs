@@ -34,7 +34,10 @@ pub(super) struct Malformed;
 /// Looks at these columns of each row. A first value that is a time after `limit` counts as ahead and moves no mark.
 pub(super) fn look(bytes: &[u8], watched: &[String], limit: jiff::Timestamp) -> Result<Facts, Malformed> {
     let head = head(bytes)?;
-    let position = |name: &String| head.columns.iter().position(|column| column.name == *name);
+    let position = |name: &String| {
+        let exact = head.columns.iter().position(|column| column.name == *name);
+        exact.or_else(|| head.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
+    };
     let watched: Vec<usize> = watched.iter().map(position).collect::<Option<_>>().ok_or(Malformed)?;
     let mut facts = Facts::default();
     let mut rest = bytes.get(head.rows..).ok_or(Malformed)?;

@@ -244,8 +244,10 @@ impl<'a> Reading<'a> {
         let names = || columns.iter().map(|column| column.name.as_str());
         let is_ours = |name: &str| name == OPERATION || (adds_ids && name == ROW);
         let missing: Vec<&str> = self.rows.columns.iter().map(String::as_str).collect();
-        let missing: Vec<&str> =
-            missing.into_iter().filter(|name| !is_ours(name) && !names().any(|known| known == *name)).collect();
+        let missing: Vec<&str> = missing
+            .into_iter()
+            .filter(|name| !is_ours(name) && !names().any(|known| known.eq_ignore_ascii_case(name)))
+            .collect();
         if !self.accepts_columns {
             self.judge(changed(&self.standing.columns, columns))?;
         }

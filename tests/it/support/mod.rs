@@ -10,3 +10,5 @@ pub(crate) mod load;
 pub(crate) mod mariadb;
 pub(crate) mod postgres;
 pub(crate) mod seat;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod tds_server;

@@ -1,0 +1,264 @@
+//! Steps that are done together or not at all, on one connection.
+//!
+//! What is known afterwards is told by [`Certainty`]: before COMMIT is sent nothing stays done, whatever happens, since the
+//! server undoes the transaction of a session that ends; once it is sent, only the server's answer says what became of it.
+
+use futures_util::TryStreamExt;
+use tiberius::{Command, CommandItem, IsolationLevel, Row};
+use tokio::time::{Instant, timeout_at};
+
+use super::Inner;
+use super::bind::{self, Bound};
+use super::cell::{self, Cells};
+use super::connect::Connection;
+use super::exchange::{Trouble, judged, stopped};
+use super::fault;
+use super::watch::{PATIENCE, Watch};
+use crate::adapters::sql::{Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction};
+use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
+
+/// Does the steps.
+pub(super) async fn transact(
+    inner: &Inner,
+    connection: &mut Connection,
+    watch: &mut Watch,
+    work: &Transaction,
+    end: Instant,
+) -> Result<Vec<StepOutcome>, Trouble> {
+    if work.is_atomic {
+        let begun =
+            watch.drive(connection.client.begin_transaction_with_isolation(IsolationLevel::ReadCommitted)).await;
+        judged(&inner.place, begun, watch.why()).map_err(|trouble| trouble.certain(Certainty::NotBegun))?;
+    }
+    let mut outcomes = Vec::with_capacity(work.steps.len());
+    for (at, each) in work.steps.iter().enumerate() {
+        let numbered = |error: SqlError| SqlError { message: format!("step {}: {}", at + 1, error.message), ..error };
+        let outcome = match step(inner, connection, watch, each, work.max_rows).await {
+            Ok(outcome) => outcome,
+            Err(trouble) => {
+                let certainty = certainty(&trouble, work.is_atomic, at);
+                return Err(match trouble.certain(certainty) {
+                    Trouble::Told(error) => Trouble::Told(numbered(error)),
+                    Trouble::Broken(error) => Trouble::Broken(numbered(error)),
+                });
+            }
+        };
+        if let Some(said) = unexpected(each, &outcome) {
+            // Without a transaction the step stays done.
+            let (certainty, fate) = match work.is_atomic {
+                true => (Certainty::Undone, "everything was undone"),
+                false => (Certainty::Unknown, "what was done stays done: there is no transaction"),
+            };
+            let error = fault::own(&inner.place, SqlErrorKind::Unexpected, certainty, format!("{said}; {fate}"));
+            return Err(Trouble::Told(numbered(error)));
+        }
+        outcomes.push(outcome);
+    }
+    if work.is_atomic {
+        commit(inner, connection, watch, end).await?;
+    }
+    Ok(outcomes)
+}
+
+/// What is known of the work after a step that failed.
+fn certainty(trouble: &Trouble, is_atomic: bool, at: usize) -> Certainty {
+    let error = match trouble {
+        Trouble::Told(error) | Trouble::Broken(error) => error,
+    };
+    match (is_atomic, error.certainty) {
+        (true, _) => Certainty::Undone,
+        // It could not even be sent.
+        (false, Certainty::NotBegun) if at == 0 => Certainty::NotBegun,
+        // The server's own no is its last word on the step; everything else may have come too late.
+        (false, _) if error.native.is_some() && matches!(trouble, Trouble::Told(_)) => Certainty::Undone,
+        (false, Certainty::NotBegun) => Certainty::Undone,
+        (false, _) => Certainty::Unknown,
+    }
+}
+
+/// The point of no return.
+async fn commit(inner: &Inner, connection: &mut Connection, watch: &mut Watch, end: Instant) -> Result<(), Trouble> {
+    // Nobody's leaving makes it uncertain any more.
+    watch.stay();
+    let end = end.max(Instant::now() + PATIENCE);
+    match timeout_at(end, connection.client.commit_transaction()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if fault::is_in_step(&error) => {
+            Err(Trouble::Told(fault::of(&inner.place, Certainty::Undone, &error)))
+        }
+        Ok(Err(error)) => {
+            let error = fault::of(&inner.place, Certainty::Unknown, &error);
+            let message = format!("COMMIT was sent, and no answer came: {}", error.message);
+            Err(Trouble::Broken(SqlError { message, ..error }))
+        }
+        Err(_) => {
+            let said = "COMMIT was sent, and no answer came in time";
+            Err(Trouble::Broken(fault::own(&inner.place, SqlErrorKind::Timeout, Certainty::Unknown, said)))
+        }
+    }
+}
+
+/// What is wrong with the number of rows that a step touched.
+fn unexpected(step: &Step, outcome: &StepOutcome) -> Option<String> {
+    let (least, most) = step.expect?;
+    match outcome.affected {
+        Some(rows) if (least..=most).contains(&rows) => None,
+        Some(rows) if least == most => Some(format!("{rows} rows were touched, {least} were expected")),
+        Some(rows) => Some(format!("{rows} rows were touched, {least} to {most} were expected")),
+        None => Some("the server does not say how many rows were touched (SET NOCOUNT ON?)".to_owned()),
+    }
+}
+
+/// A result set as it comes.
+struct Set {
+    columns: Vec<tiberius::Column>,
+    rows: Vec<Row>,
+}
+
+/// All that a step brings, as it comes.
+#[derive(Default)]
+struct Harvest {
+    sets: Vec<Set>,
+    counts: Vec<u64>,
+    /// Whether the next count is that of a result set.
+    is_of_set: bool,
+    touched: Vec<u64>,
+    out: Vec<tiberius::CommandReturnValue>,
+    status: Option<u32>,
+    rows: usize,
+}
+
+async fn step(
+    inner: &Inner,
+    connection: &mut Connection,
+    watch: &mut Watch,
+    step: &Step,
+    max_rows: u32,
+) -> Result<StepOutcome, Trouble> {
+    let told = |message: String| {
+        Trouble::Told(fault::own(&inner.place, SqlErrorKind::Statement, Certainty::NotBegun, message))
+    };
+    let (command, arguments): (Command<'static>, &[Argument]) = match &step.action {
+        Action::Statement { sql, parameters } => {
+            let bound = bind::all(parameters).map_err(told)?;
+            let shape = inner.shapes.of(&inner.place, connection, watch, sql, &bound).await?;
+            (executed(shape.sql.clone(), bound), &[])
+        }
+        Action::Procedure { name, arguments } => (called(name, arguments).map_err(told)?, arguments),
+    };
+    let mut harvest = Harvest::default();
+    let client = &mut connection.client;
+    let limit = usize::try_from(max_rows).unwrap_or(usize::MAX);
+    let work = async {
+        let mut stream = command.exec(client).await?;
+        while let Some(item) = stream.try_next().await? {
+            harvest.take(item, limit);
+        }
+        Ok(())
+    };
+    let ended = watch.drive(work).await;
+    judged(&inner.place, ended, watch.why())?;
+    if let Some(why) = watch.why() {
+        return Err(Trouble::Told(stopped(&inner.place, why, true)));
+    }
+    if harvest.rows > limit {
+        let said = format!("more than {limit} rows came; ask for fewer");
+        return Err(Trouble::Told(fault::own(&inner.place, SqlErrorKind::TooLarge, Certainty::Undone, said)));
+    }
+    harvest.outcome(inner, arguments, matches!(step.action, Action::Procedure { .. }))
+}
+
+/// A statement with its parameters.
+fn executed(sql: String, bound: Vec<Bound>) -> Command<'static> {
+    let declarations = bind::declarations(&bound);
+    let text = |text: String| Bound(tiberius::ColumnData::String(Some(text.into())));
+    let mut command = Command::new("sp_executesql");
+    command.bind_param("", text(sql));
+    if !bound.is_empty() {
+        command.bind_param("", text(declarations));
+    }
+    for (at, bound) in bound.into_iter().enumerate() {
+        command.bind_param(format!("@P{}", at + 1), bound);
+    }
+    command
+}
+
+/// A procedure with its arguments.
+fn called(name: &str, arguments: &[Argument]) -> Result<Command<'static>, String> {
+    let mut command = Command::new(name.to_owned());
+    for argument in arguments {
+        let value = bind::of(&argument.value)
+            .ok_or_else(|| format!("argument `{}` of {name} cannot be bound: {:?}", argument.name, argument.value))?;
+        let written = match argument.name.trim_start_matches('@') {
+            "" => String::new(),
+            name => format!("@{name}"),
+        };
+        match argument.out {
+            Some(_) => command.bind_out_param(written, value),
+            None => command.bind_param(written, value),
+        }
+    }
+    Ok(command)
+}
+
+impl Harvest {
+    /// Takes an item; rows beyond the limit are counted, not kept.
+    fn take(&mut self, item: CommandItem, limit: usize) {
+        match item {
+            CommandItem::Metadata(metadata) => {
+                self.sets.push(Set { columns: metadata.columns().to_vec(), rows: Vec::new() });
+                self.is_of_set = true;
+            }
+            CommandItem::Row(row) => {
+                self.rows += 1;
+                if let Some(set) = self.sets.last_mut().filter(|_| self.rows <= limit) {
+                    set.rows.push(row);
+                }
+            }
+            CommandItem::ReturnStatus(status) => self.status = Some(status),
+            CommandItem::ReturnValue(value) => self.out.push(value),
+            CommandItem::RowsAffected(rows) => {
+                self.counts.push(rows);
+                if !std::mem::take(&mut self.is_of_set) {
+                    self.touched.push(rows);
+                }
+            }
+        }
+    }
+
+    fn outcome(self, inner: &Inner, arguments: &[Argument], is_procedure: bool) -> Result<StepOutcome, Trouble> {
+        let sets = self.sets.iter().map(|set| batch(set, inner.config.max_value_bytes)).collect();
+        // A statement's own count is the last one: those of its triggers come before. A procedure has many statements.
+        let affected = match is_procedure {
+            false => self.counts.last().copied(),
+            true if self.touched.is_empty() => None,
+            true => Some(self.touched.iter().sum()),
+        };
+        let mut out = Vec::new();
+        for (value, argument) in self.out.iter().zip(arguments.iter().filter(|argument| argument.out.is_some())) {
+            let name = match argument.name.trim_start_matches('@') {
+                "" => value.name().trim_start_matches('@').to_owned(),
+                name => name.to_owned(),
+            };
+            let kind = argument.out.unwrap_or(ColumnKind::Text { max_chars: None });
+            let read = cell::single(kind, value.data()).map_err(|said| {
+                let said = format!("what came out of `{name}`: {said}");
+                Trouble::Told(fault::own(&inner.place, SqlErrorKind::Protocol, Certainty::Undone, said))
+            })?;
+            out.push((name, read));
+        }
+        let return_code = self.status.filter(|_| is_procedure).map(u32::cast_signed);
+        Ok(StepOutcome { affected, sets, out, return_code })
+    }
+}
+
+/// A result set as rows are landed.
+fn batch(set: &Set, max: usize) -> RowBatch {
+    let (columns, readings) = cell::by_rows(&set.columns, &set.rows);
+    let mut writer = BatchWriter::new(columns.into());
+    let mut cells = Cells::new(readings, max);
+    for row in &set.rows {
+        cells.row(row, &mut writer);
+    }
+    writer.take()
+}

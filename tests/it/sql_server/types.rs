@@ -1,0 +1,211 @@
+//! Every type, exactly.
+
+use tollbridge::adapters::sql::{Query, SqlErrorKind, TableName, Value};
+use tollbridge::decode::rows::{CellFault, ColumnKind};
+use tollbridge::record::Decimal;
+
+use super::rows::{Cell, head};
+use super::{Site, everywhere, query};
+
+/// A column of each type, a value at its edge, and what it is in canonical form.
+const TYPES: &[(&str, &str, &str)] = &[
+    ("tinyint", "255", "255"),
+    ("smallint", "-32768", "-32768"),
+    ("int", "-2147483648", "-2147483648"),
+    ("bigint", "-9223372036854775808", "-9223372036854775808"),
+    ("bit", "1", "1"),
+    ("decimal(38,0)", "-99999999999999999999999999999999999999", "-99999999999999999999999999999999999999"),
+    ("decimal(38,10)", "1234567890123456789012345678.0123456789", "1234567890123456789012345678.0123456789"),
+    ("numeric(5,2)", "-1.5", "-1.50"),
+    ("money", "1234567.8901", "1234567.8901"),
+    ("smallmoney", "-214748.3648", "-214748.3648"),
+    ("real", "0.1", "0.1"),
+    ("float", "-123456.789", "-123456.789"),
+    ("date", "'0001-01-01'", "0001-01-01"),
+    ("time(7)", "'23:59:59.9999999'", "23:59:59.9999999"),
+    ("datetime", "'1753-01-01T00:00:00.003'", "1753-01-01T00:00:00.003"),
+    ("smalldatetime", "'2079-06-06T23:59:00'", "2079-06-06T23:59:00"),
+    ("datetime2(7)", "'9999-12-31T23:59:59.9999999'", "9999-12-31T23:59:59.9999999"),
+    ("datetime2(0)", "'2026-11-28T23:59:59'", "2026-11-28T23:59:59"),
+    ("datetimeoffset(7)", "'2026-11-28T00:10:00.1234567+01:00'", "2026-11-28T00:10:00.1234567+01:00"),
+    ("uniqueidentifier", "'0197F7A2-0000-7000-8000-0000000000AB'", "0197f7a2-0000-7000-8000-0000000000ab"),
+    ("char(5)", "'ab'", "ab   "),
+    ("varchar(20)", "'Zürich'", "Zürich"),
+    ("nchar(3)", "N'ü'", "ü  "),
+    ("nvarchar(20)", "N'Ελ 🔑'", "Ελ 🔑"),
+    ("nvarchar(max)", "N'long'", "long"),
+    ("varchar(max)", "'long'", "long"),
+    ("xml", "'<a/>'", "<a/>"),
+];
+
+fn script() -> String {
+    let columns: Vec<_> = TYPES.iter().enumerate().map(|(at, (declared, ..))| format!("c{at} {declared} NULL")).collect();
+    let values: Vec<_> = TYPES.iter().map(|(_, value, _)| *value).collect();
+    let nulls = vec!["NULL"; TYPES.len()].join(", ");
+    format!(
+        "IF OBJECT_ID('dbo.every') IS NOT NULL DROP TABLE dbo.every\nGO\n\
+         CREATE TABLE dbo.every (id int NOT NULL PRIMARY KEY, {}, b binary(4) NULL, v varbinary(max) NULL, stamp rowversion)\nGO\n\
+         INSERT INTO dbo.every (id, {names}, b, v) VALUES (1, {}, 0x01FF, 0xDEADBEEF)\nGO\n\
+         INSERT INTO dbo.every (id, {names}, b, v) VALUES (2, {nulls}, NULL, NULL)\nGO\n",
+        columns.join(", "),
+        values.join(", "),
+        names = (0..TYPES.len()).map(|at| format!("c{at}")).collect::<Vec<_>>().join(", "),
+    )
+}
+
+#[tokio::test]
+async fn every_type_has_its_canonical_form_and_null_is_null() {
+    for site in everywhere(&script()).await {
+        let rows = site.all("SELECT * FROM dbo.every ORDER BY id").await.unwrap();
+        for (at, (declared, _, expected)) in TYPES.iter().enumerate() {
+            assert_eq!(rows[0][at + 1], Cell::of(expected), "{declared}");
+            assert_eq!(rows[1][at + 1], Cell::Null, "{declared}");
+        }
+        let bytes = TYPES.len() + 1;
+        assert_eq!(rows[0][bytes], Cell::Value(vec![1, 0xff, 0, 0]));
+        assert_eq!(rows[0][bytes + 1], Cell::Value(vec![0xde, 0xad, 0xbe, 0xef]));
+        assert_eq!((&rows[1][bytes], &rows[1][bytes + 1]), (&Cell::Null, &Cell::Null));
+        // A rowversion is eight bytes, and the second row's is the greater one.
+        match (&rows[0][bytes + 2], &rows[1][bytes + 2]) {
+            (Cell::Value(first), Cell::Value(second)) => assert!(first.len() == 8 && first < second),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn columns_say_what_they_are() {
+    for site in everywhere(&script()).await {
+        let mut rows = site.ask(query("SELECT c5, c7, c8, c14, c21 FROM dbo.every")).await.unwrap();
+        let kinds: Vec<_> = rows.columns.iter().map(|column| column.kind).collect();
+        assert!(matches!(kinds[0], ColumnKind::Decimal { precision: 38, scale: 0 }), "{kinds:?}");
+        assert!(matches!(kinds[1], ColumnKind::Decimal { scale: 2, .. }), "{kinds:?}");
+        assert!(matches!(kinds[2], ColumnKind::Decimal { precision: 19, scale: 4 }), "{kinds:?}");
+        assert!(matches!(kinds[3..], [ColumnKind::DateTime, ColumnKind::Text { .. }]), "{kinds:?}");
+        let batch = rows.batches.recv().await.unwrap().unwrap();
+        assert_eq!(head(&batch)["columns"][0]["name"], "c5");
+    }
+}
+
+#[tokio::test]
+async fn values_are_bound_as_what_they_are() {
+    for site in everywhere(&script()).await {
+        let written = |kind, text: &str| Value::Written(kind, text.to_owned());
+        for (condition, value) in [
+            ("c3 = ?", Value::Integer(i64::MIN)),
+            ("c6 = ?", Value::Decimal(Decimal::parse("1234567890123456789012345678.0123456789", b'.', None).unwrap())),
+            ("c12 = ?", written(ColumnKind::Date, "0001-01-01")),
+            ("c14 = ?", written(ColumnKind::DateTime, "1753-01-01T00:00:00.003")),
+            ("c16 = ?", written(ColumnKind::DateTime, "9999-12-31T23:59:59.9999999")),
+            ("c18 = ?", written(ColumnKind::DateTimeOffset, "2026-11-28T00:10:00.1234567+01:00")),
+            ("c19 = ?", written(ColumnKind::Uuid, "0197f7a2-0000-7000-8000-0000000000ab")),
+            ("c21 = ?", Value::Text("Zürich".to_owned())),
+            ("c23 = ?", Value::Text("Ελ 🔑".to_owned())),
+            ("v = ?", Value::Bytes(vec![0xde, 0xad, 0xbe, 0xef])),
+            ("id = 1 AND '?' <> ?", Value::Text("x' OR 1=1 --".to_owned())),
+        ] {
+            let sql = format!("SELECT id FROM dbo.every WHERE {condition}");
+            let asked = Query { parameters: vec![value.clone()], ..query(&sql) };
+            assert_eq!(site.all_of(asked).await.unwrap(), [[Cell::of("1")]], "{condition} {value:?}");
+        }
+        let nothing = Query { parameters: vec![written(ColumnKind::Date, "x")], ..query("SELECT ?") };
+        let error = site.all_of(nothing).await.unwrap_err();
+        assert_eq!(error.kind, SqlErrorKind::Statement);
+        assert!(error.message.contains("value 1 cannot be bound"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_is_described() {
+    let script = "IF OBJECT_ID('dbo.described') IS NOT NULL DROP TABLE dbo.described\nGO\n\
+        CREATE TABLE dbo.described (no int IDENTITY PRIMARY KEY, code varchar(10) COLLATE Latin1_General_CI_AS NOT NULL, \
+        price decimal(11,2) NULL, twice AS price * 2, changed rowversion)\nGO\n\
+        CREATE UNIQUE INDEX by_code ON dbo.described (code)\nGO\n\
+        INSERT INTO dbo.described (code, price) VALUES ('a', 1)\nGO\n\
+        INSERT INTO dbo.described (code, price) VALUES ('b', 2)\nGO\n";
+    for site in everywhere(script).await {
+        let name = |schema: Option<&str>, table: &str| TableName {
+            catalog: None,
+            schema: schema.map(str::to_owned),
+            table: table.to_owned(),
+        };
+        let info = site.door_table(name(Some("dbo"), "described")).await.unwrap();
+        let of = |wanted: &str| info.columns.iter().find(|column| column.column.name == wanted).unwrap();
+        assert_eq!(info.primary_key, ["no"]);
+        assert!(info.indexes.iter().any(|index| index.name == "by_code" && index.is_unique && index.columns == ["code"]));
+        assert!(of("no").is_identity && of("twice").is_computed && of("changed").is_rowversion);
+        assert_eq!(of("price").column.declared, "decimal(11,2)");
+        assert_eq!(of("code").collation.as_deref(), Some("Latin1_General_CI_AS"));
+        assert_eq!((of("code").column.nullable, of("price").column.nullable), (Some(false), Some(true)));
+        assert_eq!((info.rows, info.change_tracking, info.is_view), (Some(2), false, false));
+        let error = site.door_table(name(None, "nobody")).await.unwrap_err();
+        assert_eq!(error.kind, SqlErrorKind::Missing);
+        let tables = site.door_tables().await;
+        assert!(tables.iter().any(|table| table.table == "described" && table.schema.as_deref() == Some("dbo")));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_a_fault_of_its_cell() {
+    let site = Site::new("CREATE TABLE t (a int, b nvarchar(20), c int)\nGO\nINSERT INTO t VALUES (1, N'ab', 2)");
+    site.server().faults(|faults| {
+        faults.only = Some("FROM t".to_owned());
+        faults.invalid_utf16 = true;
+    });
+    let rows = site.all("SELECT a, b, c FROM t").await.unwrap();
+    assert_eq!((&rows[0][0], &rows[0][2]), (&Cell::of("1"), &Cell::of("2")));
+    assert!(matches!(&rows[0][1], Cell::Fault(fault, _) if *fault == CellFault::Encoding as u8), "{rows:?}");
+    site.server().faults(|faults| *faults = Default::default());
+    assert_eq!(site.one("SELECT b FROM t").await, "ab");
+    assert_eq!(site.sessions(), 1, "the connection stays in step");
+}
+
+#[tokio::test]
+async fn a_long_value_is_not_read_whole() {
+    let script = "CREATE TABLE t (a nvarchar(max), b varbinary(max), c int)\nGO\n\
+        INSERT INTO t VALUES (REPLICATE(CAST(N'x' AS nvarchar(max)), 3000), 0x00, 7)";
+    let settings = super::Settings { encryption: crate::support::tds_server::Encryption::NotSupported, ..Default::default() };
+    let site = Site::of(settings, script, |config| config.max_value_bytes = 4096);
+    let rows = site.all("SELECT a, b, c FROM t").await.unwrap();
+    assert!(matches!(&rows[0][0], Cell::Fault(fault, raw) if *fault == CellFault::TooLong as u8 && raw.starts_with(b"xx")));
+    assert_eq!(rows[0][2], Cell::of("7"));
+}
+
+#[tokio::test]
+async fn an_amount_travels_as_a_decimal_where_the_server_describes_it() {
+    use rusqlite::types::Value as Stored;
+    let site = Site::new("CREATE TABLE t (a money)");
+    let named = |name: &str, declared: &str| {
+        vec![
+            Stored::Integer(0),
+            Stored::Text(name.to_owned()),
+            Stored::Integer(1),
+            Stored::Text(declared.to_owned()),
+            Stored::Null,
+        ]
+    };
+    site.server().answers(
+        "EXEC sys.sp_describe_first_result_set @tsql = @P1, @params = @P2",
+        &[
+            ("is_hidden", "bit"),
+            ("name", "nvarchar(128)"),
+            ("is_nullable", "bit"),
+            ("system_type_name", "nvarchar(256)"),
+            ("collation_name", "nvarchar(128)"),
+        ],
+        vec![named("a", "money"), named("b", "timestamp")],
+    );
+    site.server().answers(
+        "EXEC sp_executesql N'SELECT a, b FROM t' WITH RESULT SETS (([a] decimal(19,4) NULL, [b] binary(8) NULL))",
+        &[("a", "decimal(19,4)"), ("b", "binary(8)")],
+        vec![vec![Stored::Text("-922337203685477.5808".to_owned()), Stored::Blob(vec![0; 8])]],
+    );
+    let mut rows = site.ask(query("SELECT a, b FROM t")).await.unwrap();
+    assert_eq!((rows.columns[0].declared.as_str(), rows.columns[1].declared.as_str()), ("money", "timestamp"));
+    let batch = rows.batches.recv().await.unwrap().unwrap();
+    assert_eq!(super::set(&batch)[0][0], Cell::of("-922337203685477.5808"));
+    assert!(rows.batches.recv().await.is_none());
+    // Described once for all.
+    site.all("SELECT a, b FROM t").await.unwrap();
+    assert_eq!(site.server().report().of("sp_describe_first_result_set").len(), 1);
+}
