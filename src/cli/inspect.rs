@@ -1,11 +1,12 @@
 //! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped. Of any
 //! other file, what it looks like (`data_file`).
+//! `inspect --backend B` is `database`.
 //! `inspect FILE --copybook F`: which framing explains a data file, and what speaks for and against each.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -24,9 +25,23 @@ const MAX_COPYBOOK: u64 = 64 << 20;
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
     /// A copybook, or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
-    pub file: PathBuf,
+    #[arg(required_unless_present = "backend")]
+    pub file: Option<PathBuf>,
+    /// Show the tables of a database of the configuration instead
+    #[arg(long, value_name = "BACKEND", conflicts_with = "file")]
+    pub backend: Option<String>,
+    /// With --backend: the columns, keys and indexes of this table, and how it can be kept up to date
+    #[arg(long, value_name = "TABLE", requires = "backend")]
+    pub table: Option<String>,
     #[command(flatten)]
     pub layout: LayoutArgs,
+}
+
+impl InspectArgs {
+    /// The file; there is one unless a backend is looked at.
+    fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(""))
+    }
 }
 
 /// Runs the command. 0: shown; 1: no framing explains the data file, or more than one; 2: the copybook has faults, or
@@ -41,7 +56,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             }
         };
     }
-    let path = &args.file;
+    let path = args.path();
     let (mut input, size) = match Input::open(path) {
         Ok(opened) => opened,
         Err(error) => {
@@ -96,8 +111,8 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
 fn evidence(args: &InspectArgs) -> Result<cobol::Evidence, String> {
     let open = LayoutArgs { framing: Some(cobol::Framing::Auto), ..args.layout.clone() };
     let decoder = layout(&open)?;
-    let path = args.file.display();
-    let (mut file, _) = Input::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let path = args.path().display();
+    let (mut file, _) = Input::open(args.path()).map_err(|error| format!("cannot read {path}: {error}"))?;
     let found = decoder.evidence(&mut file).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),
@@ -141,13 +156,13 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
 }
 
 fn layout_rows(args: &InspectArgs, mut file: Input) -> Result<Vec<LayoutRow>, String> {
-    let path = args.file.display().to_string();
+    let path = args.path().display().to_string();
     file.seek(SeekFrom::Start(0)).map_err(|error| format!("cannot read {path}: {error}"))?;
     let bytes = Compression::default().read_all(file, MAX_COPYBOOK).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),
     })?;
-    let source = SourceText::new(&args.file, text_of(bytes));
+    let source = SourceText::new(args.path(), text_of(bytes));
     let texts = RefCell::new(HashMap::from([(path.clone(), Some(source))]));
     let encoding = CodePage::find("cp037").map_err(|unknown| unknown.to_string())?;
     let place = Place::command_line(&format!("inspect {path}"));

@@ -16,6 +16,7 @@ pub mod live;
 pub mod operate;
 pub mod preview;
 pub mod progress;
+pub mod propose;
 mod read;
 pub mod replay;
 pub mod scheduler;

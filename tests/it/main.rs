@@ -15,6 +15,7 @@ mod csv;
 mod decode;
 mod decode_options;
 mod demo;
+mod doctor;
 mod edi;
 mod encode;
 mod facade;

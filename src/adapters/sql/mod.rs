@@ -17,6 +17,7 @@ use crate::decode::rows::{Column, ColumnKind, RowBatch};
 use crate::gate::Permit;
 use crate::record::Decimal;
 
+pub use super::finding::Finding;
 pub use crate::sql::{Dialect, Isolation, NamedSql, NamedSqlFault, TableName};
 pub use error::{Certainty, SqlError, SqlErrorKind};
 pub use step::{Action, Argument, Step, StepOutcome, Taken, Unmet};
@@ -149,19 +150,6 @@ pub struct Server {
     pub clock_ahead_ms: Option<i64>,
     /// What a person should know although it works.
     pub doubts: Vec<String>,
-}
-
-/// A step of a diagnosis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at: `resolve`, `connect`, `tls`, `login`, `rights`, `version`, `encoding`, `clock`.
-    pub step: &'static str,
-    /// What was found, or what is wrong with its plain cause.
-    pub said: String,
-    /// What to do where it is wrong.
-    pub remedy: Option<String>,
-    /// Whether it is well.
-    pub is_well: bool,
 }
 
 /// A database behind a gate.
