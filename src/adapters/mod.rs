@@ -5,6 +5,7 @@
 //! does not compile.
 
 pub mod files;
+mod finding;
 pub mod ftps;
 pub mod inbox;
 pub mod odbc;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Section, Table};
 use inbox::Door;
+
+pub use finding::Finding;
 
 /// The settings of a legacy system of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]

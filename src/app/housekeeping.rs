@@ -5,20 +5,26 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::told;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::Bridge;
 use crate::record::ResourceId;
+use crate::staging::OperationState;
 
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes input older than `keep`, and documents deleted longer ago than `keep_deleted`, every hour, until the service
-/// stops. What an open dead letter or an unfinished file needs stays.
-pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, keep_deleted: Duration) {
+/// Removes input older than `keep`, documents deleted longer ago than `keep_deleted`, and operations that are over for
+/// `keep_operations`, every hour, until the service stops. What an open dead letter or an unfinished file needs stays.
+pub(super) async fn housekeeping(
+    bridge: Arc<Bridge>,
+    keep: Duration,
+    keep_deleted: Duration,
+    keep_operations: Duration,
+) {
     loop {
         match bridge.forget_deleted(keep_deleted).await {
             Ok(0) => {}
@@ -29,6 +35,13 @@ pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, keep_delet
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed landed input whose time is over"),
             Err(error) => tracing::error!(error = %error.chain(), "landed input cannot be tidied"),
+        }
+        let over =
+            SignedDuration::try_from(keep_operations).ok().and_then(|keep| Timestamp::now().checked_sub(keep).ok());
+        match bridge.staging.purge_operations(over.unwrap_or(Timestamp::UNIX_EPOCH)).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed operations whose time is over"),
+            Err(error) => tracing::error!(error = %error, "operations cannot be tidied"),
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -63,6 +76,12 @@ pub(super) async fn observe(bridge: Arc<Bridge>) {
     let mut silent = HashSet::new();
     loop {
         let world = bridge.world.load_full();
+        if let Ok(counts) = bridge.staging.operation_counts().await {
+            for state in OperationState::ALL.into_iter().filter(|state| !state.is_over()) {
+                let count = counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
+                bridge.metrics.open_operations(state.as_str(), count);
+            }
+        }
         for plan in &world.plans {
             let id = &plan.exposure.id;
             let Ok(status) = bridge.staging.status(id).await else { continue };

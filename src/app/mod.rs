@@ -5,6 +5,7 @@
 
 mod demo_key;
 mod doubts;
+mod entrance;
 mod housekeeping;
 mod operator;
 mod secret;
@@ -33,6 +34,7 @@ use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
 
 pub use doubts::doubts;
+pub use entrance::Entrance;
 pub use service::{Announcement, ServeError, serve};
 pub use simulate::{SimulateError, Simulation, simulate_gate};
 

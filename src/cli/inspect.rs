@@ -1,10 +1,11 @@
 //! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped. Of any
 //! other file, what it looks like (`data_file`).
+//! `inspect --backend B` is `database`.
 //! `inspect FILE --copybook F`: which framing explains a data file, and what speaks for and against each.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,9 +25,23 @@ const MAX_COPYBOOK: u64 = 64 << 20;
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
     /// A copybook, or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
-    pub file: PathBuf,
+    #[arg(required_unless_present = "backend")]
+    pub file: Option<PathBuf>,
+    /// Show the tables of a database of the configuration instead
+    #[arg(long, value_name = "BACKEND", conflicts_with = "file")]
+    pub backend: Option<String>,
+    /// With --backend: the columns, keys and indexes of this table, and how it can be kept up to date
+    #[arg(long, value_name = "TABLE", requires = "backend")]
+    pub table: Option<String>,
     #[command(flatten)]
     pub layout: LayoutArgs,
+}
+
+impl InspectArgs {
+    /// The file; there is one unless a backend is looked at.
+    fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(""))
+    }
 }
 
 /// Runs the command. 0: shown; 1: no framing explains the data file, or more than one; 2: the copybook has faults, or
@@ -41,7 +56,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             }
         };
     }
-    let path = &args.file;
+    let path = args.path();
     let (mut input, size) = match Input::open(path) {
         Ok(opened) => opened,
         Err(error) => {
@@ -49,19 +64,25 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match landed_rows(path, &mut input) {
-        Ok(Some(rows)) => {
-            let text = if json { as_json(&rows) } else { as_table(&rows) };
-            let _ = io::stdout().lock().write_all(text.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Ok(None) => {}
-        Err(message) => {
-            output::note(message);
-            return ExitCode::from(2);
-        }
-    }
     match data_file::look(path, &mut input, size) {
+        Ok(Some((_, report))) if report.kind == "rows" => {
+            let columns = rows::columns(&mut input).map_err(|fault| match fault {
+                StreamFault::Io(error) => format!("cannot read {}: {error}", path.display()),
+                StreamFault::Layout { message, .. } => format!("{}: {message}", path.display()),
+            });
+            return match columns {
+                Ok(columns) => {
+                    let rows = rows::describe(&columns);
+                    let text = if json { as_json(&rows) } else { as_table(&rows) };
+                    let _ = io::stdout().lock().write_all(text.as_bytes());
+                    ExitCode::SUCCESS
+                }
+                Err(message) => {
+                    output::note(message);
+                    ExitCode::from(2)
+                }
+            };
+        }
         Ok(Some((size, report))) => {
             let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
             let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -73,7 +94,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let rows = match rows(args, input) {
+    let rows = match layout_rows(args, input) {
         Ok(rows) => rows,
         Err(message) => {
             let _ = writeln!(io::stderr(), "{message}");
@@ -90,8 +111,8 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
 fn evidence(args: &InspectArgs) -> Result<cobol::Evidence, String> {
     let open = LayoutArgs { framing: Some(cobol::Framing::Auto), ..args.layout.clone() };
     let decoder = layout(&open)?;
-    let path = args.file.display();
-    let (mut file, _) = Input::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let path = args.path().display();
+    let (mut file, _) = Input::open(args.path()).map_err(|error| format!("cannot read {path}: {error}"))?;
     let found = decoder.evidence(&mut file).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),
@@ -134,30 +155,14 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
     if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-/// The columns of a file of rows; `None` for any other file.
-fn landed_rows(path: &Path, file: &mut Input) -> Result<Option<Vec<LayoutRow>>, String> {
-    let shown = path.display();
-    let mut start = [0; rows::MAGIC.len()];
-    let is_rows = file.read_exact(&mut start).is_ok() && start == *rows::MAGIC;
-    file.seek(SeekFrom::Start(0)).map_err(|error| format!("cannot read {shown}: {error}"))?;
-    if !is_rows {
-        return Ok(None);
-    }
-    match rows::columns(file) {
-        Ok(columns) => Ok(Some(rows::describe(&columns))),
-        Err(StreamFault::Io(error)) => Err(format!("cannot read {shown}: {error}")),
-        Err(StreamFault::Layout { message, .. }) => Err(format!("{shown}: {message}")),
-    }
-}
-
-fn rows(args: &InspectArgs, mut file: Input) -> Result<Vec<LayoutRow>, String> {
-    let path = args.file.display().to_string();
+fn layout_rows(args: &InspectArgs, mut file: Input) -> Result<Vec<LayoutRow>, String> {
+    let path = args.path().display().to_string();
     file.seek(SeekFrom::Start(0)).map_err(|error| format!("cannot read {path}: {error}"))?;
     let bytes = Compression::default().read_all(file, MAX_COPYBOOK).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),
     })?;
-    let source = SourceText::new(&args.file, text_of(bytes));
+    let source = SourceText::new(args.path(), text_of(bytes));
     let texts = RefCell::new(HashMap::from([(path.clone(), Some(source))]));
     let encoding = CodePage::find("cp037").map_err(|unknown| unknown.to_string())?;
     let place = Place::command_line(&format!("inspect {path}"));

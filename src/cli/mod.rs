@@ -6,12 +6,16 @@
 
 mod check;
 mod data_file;
+mod database;
 mod dead_letters;
 mod decode;
+mod doctor;
 mod encode;
 mod gate;
+mod infer;
 mod inspect;
 mod keys;
+mod operations;
 mod output;
 mod preview;
 mod serve;
@@ -71,6 +75,8 @@ enum Command {
     Serve,
     /// Check the configuration and all mappings, then reach every backend
     Check(check::Options),
+    /// Look step by step for what keeps us out of a backend, each with its cause and what to do
+    Doctor(doctor::Options),
     /// Show a resource's records as they would be staged; stages nothing
     Preview(preview::Options),
     /// Read what is new for a resource now
@@ -79,8 +85,10 @@ enum Command {
     Decode(Box<decode::DecodeArgs>),
     /// Write a legacy file from JSON, one object a record, by its layout: the twin of decode
     Encode(Box<encode::EncodeArgs>),
-    /// Show the layout of a copybook, or what a file of data looks like
+    /// Show the layout of a copybook, what a file of data looks like, or the tables of a backend
     Inspect(inspect::InspectArgs),
+    /// Propose a complete mapping for a table, with the reason for each proposal
+    Infer(infer::Options),
     /// List, show, replay or discard records that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
@@ -88,6 +96,9 @@ enum Command {
     Trace(trace::Options),
     /// Show how much load the backends may see, and change it while the service runs
     Gate(gate::Options),
+    /// List writes to backends, and settle those of which nobody knows
+    #[command(subcommand)]
+    Operations(operations::Action),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Action),
@@ -101,14 +112,20 @@ pub fn main() -> ExitCode {
         // These need no configuration.
         Command::Decode(options) => return decode::run(&options),
         Command::Encode(options) => return encode::run(&options),
+        Command::Inspect(inspect::InspectArgs { backend: Some(backend), table, .. }) => {
+            context.block_on(database::show(&context, &backend, table.as_deref()))
+        }
         Command::Inspect(options) => return inspect::run(&options, context.json),
         Command::Serve => context.block_on(serve::run(&context)),
         Command::Check(options) => context.block_on(check::run(&context, &options)),
+        Command::Doctor(options) => context.block_on(doctor::run(&context, &options)),
+        Command::Infer(options) => context.block_on(infer::run(&context, &options)),
         Command::Preview(options) => context.block_on(preview::run(&context, &options)),
         Command::Sync(options) => context.block_on(sync::run(&context, &options)),
         Command::DeadLetters(action) => context.block_on(dead_letters::run(&context, &action)),
         Command::Trace(options) => context.block_on(trace::run(&context, &options)),
         Command::Gate(options) => context.block_on(gate::run(&context, &options)),
+        Command::Operations(action) => context.block_on(operations::run(&context, &action)),
         Command::Keys(action) => context.block_on(keys::run(&context, &action)),
     };
     exit.into()
@@ -177,13 +194,16 @@ fn report(error: &LoadError) -> Exit {
 /// The exit code of a fault in the corridor.
 fn exit_of(error: &PipelineError) -> Exit {
     match error {
-        PipelineError::UnknownResource { .. } | PipelineError::Open { .. } | PipelineError::NoInbox { .. } => {
-            Exit::Usage
-        }
+        PipelineError::UnknownResource { .. }
+        | PipelineError::UnknownBackend { .. }
+        | PipelineError::NoDatabase { .. }
+        | PipelineError::Open { .. }
+        | PipelineError::NoInbox { .. } => Exit::Usage,
         PipelineError::Sql(error) if !error.kind.is_outage() => Exit::Incomplete,
         PipelineError::Inbox(_)
         | PipelineError::Soap(_)
         | PipelineError::Sql(_)
+        | PipelineError::NotNow { .. }
         | PipelineError::Gate { .. }
         | PipelineError::Closed { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,

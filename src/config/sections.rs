@@ -52,6 +52,12 @@ pub(super) static STAGING: Section = Section {
             presence: Presence::Default("\"90d\""),
             doc: "how long a deleted document is remembered: its history, its changes in the feed, and that it was there",
         },
+        Key {
+            name: "keep_operations",
+            shape: "duration",
+            presence: Presence::Default("\"7d\""),
+            doc: "how long a write is kept that is over, and with it its idempotency key; what is not over is kept longer",
+        },
     ],
 };
 
@@ -97,10 +103,13 @@ pub struct StagingConfig {
     pub sqlite: PathBuf,
     /// How long deleted documents are remembered.
     pub keep_deleted: Duration,
+    /// How long operations are kept that are over.
+    pub keep_operations: Duration,
 }
 
 impl StagingConfig {
     pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<StagingConfig> {
+        let keep_operations = table.duration("keep_operations");
         let path = table.read("url", |node| {
             let url = node.as_str().unwrap_or_default();
             match url.split_once(':') {
@@ -111,7 +120,8 @@ impl StagingConfig {
                 _ => Err("this is no database; write \"sqlite:PATH\"".to_owned()),
             }
         })?;
-        Some(StagingConfig { sqlite: base.join(path), keep_deleted: table.duration("keep_deleted")? })
+        let keep_deleted = table.duration("keep_deleted")?;
+        Some(StagingConfig { sqlite: base.join(path), keep_deleted, keep_operations: keep_operations? })
     }
 }
 

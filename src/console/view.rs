@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::pipeline::operate::{Failure, Outcome};
 use crate::pipeline::trace::Trace;
-use crate::staging::{ApiKey, AuditEntry, Change, DeadLetter, FileEntry, Run};
+use crate::staging::{ApiKey, AuditEntry, Change, DeadLetter, FileEntry, Operation, Run};
 
 /// A run with its balance.
 pub fn run(run: &Run) -> Value {
@@ -106,6 +107,34 @@ pub fn audit_entry(entry: &AuditEntry) -> Value {
         "before": object(&entry.before),
         "after": object(&entry.after),
         "expires_at": entry.expires_at.map(|end| end.to_string()),
+    })
+}
+
+/// All that is known of a write. What was sent is business data: it is for operators alone.
+pub fn operation(operation: &Operation) -> Value {
+    let asked = &operation.asked;
+    let failure = operation.problem.as_deref().and_then(Failure::from_json);
+    let outcome = operation.outcome.as_deref().and_then(Outcome::from_json);
+    let body = outcome.and_then(|outcome| outcome.body).and_then(|body| serde_json::from_str(body.get()).ok());
+    json!({
+        "id": operation.id,
+        "state": operation.state.as_str(),
+        "resource": asked.resource.to_string(),
+        "operation": asked.name,
+        "record": asked.record_key,
+        "client": asked.client,
+        "caller": asked.caller,
+        "idempotency_key": asked.idempotency_key,
+        "backend": asked.backend,
+        "request": serde_json::from_str::<Value>(&asked.request).unwrap_or_default(),
+        "attempts": operation.attempts,
+        "may_repeat": operation.may_repeat,
+        "result": body.unwrap_or(Value::Null),
+        "reason": failure.as_ref().map(|failure| failure.why.clone()),
+        "detail": failure.as_ref().map(|failure| failure.detail.clone()),
+        "cause": failure.and_then(|failure| failure.cause),
+        "created_at": operation.created_at.to_string(),
+        "changed_at": operation.changed_at.to_string(),
     })
 }
 

@@ -98,7 +98,7 @@ pub(super) fn is_meta(name: &str, own: impl Fn(&str) -> bool) -> bool {
     let is_number =
         |rest: &str| rest.strip_prefix('_').is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()));
     let is_like = |known: &&str| name.strip_prefix(*known).is_some_and(|rest| rest.is_empty() || is_number(rest));
-    META_NAMES.iter().any(|known| is_like(&known)) && !own(name)
+    META_NAMES.iter().any(is_like) && !own(name)
 }
 
 #[cfg(test)]

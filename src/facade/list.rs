@@ -46,7 +46,7 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     Ok(response)
 }
 
-fn next_url(published: &Published, carried: &str, cursor: &str) -> String {
+pub(super) fn next_url(published: &Published, carried: &str, cursor: &str) -> String {
     let path = &published.path;
     if carried.is_empty() { format!("{path}?cursor={cursor}") } else { format!("{path}?{carried}&cursor={cursor}") }
 }

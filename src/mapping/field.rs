@@ -91,7 +91,7 @@ pub(super) fn check_words(entries: &Entries, faults: &Faults) {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     starts_well && name.len() <= 64 && name.bytes().all(part)

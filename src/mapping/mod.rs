@@ -16,6 +16,7 @@ mod json;
 mod literal;
 mod lookup;
 mod number;
+mod operations;
 mod place;
 mod plan;
 mod preset;
@@ -44,27 +45,34 @@ use sha2::{Digest, Sha256};
 use crate::decode::{Decoder, Format, edi};
 use crate::diagnostic::{Entries, Faults, Node, Section, SourceText, Table, parse};
 use crate::record::ResourceId;
-use field::{Context, compile_fields};
+use field::{Context, compile_fields, is_name};
 use lookup::Lookup;
 use place::Surroundings;
 use plan::Rules;
 use rows::Heard;
 use schema::Shape;
 use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, without_unavailable};
-use serve::Heading;
+use serve::{Heading, Reach};
 use source::{Source, Written};
 
 pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
+pub use operations::{
+    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, NotARequest, ReadyAction, ReadyStep, Verb,
+    WriteOperation, WriteRequest,
+};
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
-pub use rows::{Changes, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
+pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
 pub use serve::Deleted;
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
+
+/// `/v1/operations/ID` says how a write stands.
+const OPERATIONS: &str = "operations";
 
 /// What the records of a mapping are made of at their backend.
 #[derive(Clone, Debug)]
@@ -100,6 +108,8 @@ pub struct Plan {
     pub decoder: Decoder,
     /// What is so where a field does not say otherwise.
     pub preset: Option<&'static Preset>,
+    /// What may be written.
+    pub operations: Vec<Arc<WriteOperation>>,
     /// SHA-256, in hex, of the mapping's text and of every text that it uses.
     pub hash: String,
     rules: Arc<Rules>,
@@ -141,6 +151,7 @@ pub fn sections() -> Vec<&'static Section> {
             !std::ptr::eq(*section, &sections::MAPPING) && !std::ptr::eq(*section, &sections::SOURCE)
         }),
     );
+    all.extend(operations::ALL);
     all
 }
 
@@ -222,9 +233,7 @@ pub fn compile(
     let serve_node = table.get("serve").map(|node| without_unavailable(node, "serve", NOT_IN_SERVE, faults));
 
     let source_entries = source_node.and_then(Node::as_table);
-    let is_called = source_entries.is_some_and(|entries| entries.contains_key(soap::KIND));
-    let is_database =
-        source_entries.is_some_and(|entries| entries.contains_key("table") || entries.contains_key("query"));
+    let reach = Reach::of(source_entries);
     let (Some(from), Some(decoder)) = (from, decoder) else {
         // Without a layout no rule can be judged, but the words can.
         if let Some(entries) = fields {
@@ -233,7 +242,7 @@ pub fn compile(
         if !table.has("key") {
             table.strings("key");
         }
-        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, is_database, faults);
+        serve::serving(serve_node.as_ref(), &Shape::broken(), reach, faults);
         return None;
     };
     let heard = Heard::new(decoder.layout());
@@ -256,12 +265,34 @@ pub fn compile(
     let fields = fields?;
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, says_null, faults);
+    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, reach, faults);
+    let written = written_key(&table);
+    let around = operations::Surroundings {
+        resource: name.as_deref().unwrap_or_default(),
+        fields: Some(fields),
+        shape: &compiled.shape,
+        key: key.as_deref().unwrap_or(&written),
+        backend: from.backend.as_deref(),
+        can_reread: reach != Reach::Files,
+        faults,
+    };
+    let operations = operations::compile(&table, &around);
+    let is_reread = operations.iter().any(|operation| operation.exposed.answers_record);
+    let mut live = None;
+    if reach == Reach::Database
+        && let Some(serving) = serving.as_ref().filter(|serving| is_reread || serving.mode() != Mode::Staged)
+    {
+        let place = serve_node.as_ref().and_then(|node| node.as_table()?.get("mode")).or(table.get("key"));
+        // Of what is staged the lists are, too.
+        let filter = if serving.mode() == Mode::Live { serving.filter() } else { &[] };
+        live = rows::compile_live(place.unwrap_or(table.node()), filter, &around);
+    }
     if faults.len() > before {
         return None;
     }
     let (key, serving) = (key?, serving?);
     let key_parts = key.len();
+    let exposed = operations.iter().map(|operation| operation.exposed.clone()).collect();
     let used = heard.names();
     let (mut keys, mut operation) = (None, None);
     let origin = match rows_written {
@@ -274,20 +305,25 @@ pub fn compile(
             if compiled.source.changes.tells_deletes() {
                 operation = decoder.layout().resolve(None, OPERATION).ok().map(|resolved| resolved.slot);
             }
-            Some(Origin::Rows(compiled))
+            Some(Origin::Rows(rows::Rows { live: live.map(Arc::new), ..compiled }))
         }
     };
     let deleted = serving.deleted;
     Some(Plan {
         deleted,
         preset,
-        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving),
+        exposure: serve::exposure(
+            Heading { id: id?, title, description, key, lists: reach == Reach::Database, operations: exposed },
+            &compiled.shape,
+            serving,
+        ),
         backend: from.backend?,
         schedule: from.schedule?,
         expect: from.expect,
         on_reject: from.on_reject?,
         on_damage: from.on_damage?,
         origin: origin?,
+        operations,
         hash: {
             let copied = decoder.copied().iter().cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
@@ -318,6 +354,13 @@ fn field_entries<'a>(table: &Table<'a>) -> Option<&'a Entries> {
 fn resource_id(table: &Table<'_>, name: Option<&str>, version: Option<i64>) -> Option<ResourceId> {
     let version = u32::try_from(version?).ok()?;
     match ResourceId::new(name?, version) {
+        Ok(id) if id.name() == OPERATIONS && version == 1 => {
+            if let Some(node) = table.get("resource") {
+                let fault = node.fault("a resource cannot be `operations.v1`: its path is that of writes under way");
+                table.fail(fault.help("give it another name, or version 2"));
+            }
+            None
+        }
         Ok(id) => Some(id),
         Err(error) => {
             if let Some(node) = table.get("resource") {

@@ -35,6 +35,7 @@ pub(super) static MAPPING: Section = Section {
             "the habits of the system that wrote the data, as defaults of all fields: empty dates, blanks, padding, words for true and false",
         ),
         key("serve", "table", Optional, "how the resource is served"),
+        key("operations", "tables", Optional, "what may be written to the backend, by name"),
     ],
 };
 
@@ -300,8 +301,7 @@ pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &CONTR
 /// A key that is part of the language but not of this version, and what to do instead.
 pub(super) type Unavailable = (&'static str, &'static str);
 
-pub(super) const NOT_IN_MAPPING: &[Unavailable] =
-    &[("operations", "files cannot be written to through the API; take it out until the backend can be called")];
+pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[];
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

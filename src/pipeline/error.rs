@@ -21,6 +21,34 @@ pub enum PipelineError {
         /// All there are.
         known: String,
     },
+    /// No backend has this name.
+    #[error("there is no backend {wanted}; the configuration has: {known}")]
+    UnknownBackend {
+        /// As it was asked for.
+        wanted: String,
+        /// All there are.
+        known: String,
+    },
+    /// The backend is no database.
+    #[error("backend {backend} is no database: it has no tables to look at")]
+    NoDatabase {
+        /// The backend.
+        backend: String,
+    },
+    /// What a table's first rows say cannot be read.
+    #[error("the first rows of the table cannot be read: {reason}; ask again with --sample 0")]
+    Sample {
+        /// Why.
+        reason: String,
+    },
+    /// The backend is closed by its calendar or by an operator.
+    #[error("backend {backend} is {closed}: it is not asked now")]
+    NotNow {
+        /// The backend.
+        backend: String,
+        /// Since when and why.
+        closed: String,
+    },
     /// It is answered by calling its backend.
     #[error("{resource} is read from its backend record by record, when somebody asks: there are no files to read")]
     NoInbox {

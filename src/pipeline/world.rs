@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use glob::Pattern;
@@ -21,7 +22,7 @@ use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
-use crate::mapping::{Operation, Origin, Plan, Schedule};
+use crate::mapping::{Operation, Origin, Plan, Rows, Schedule};
 use crate::record::ResourceId;
 use crate::staging::{Balance, Staging};
 use crate::telemetry::{Metrics, Outcome};
@@ -69,12 +70,38 @@ pub(super) async fn place(gate: &Arc<Gate>, lane: Lane) -> Result<Permit, Pipeli
     gate.acquire(lane, Some(wait)).await.map_err(fault)
 }
 
-/// A backend that is called, with the operation that a plan calls.
+/// A backend that is asked for single records.
 #[derive(Clone)]
 pub(super) struct Callee {
     pub(super) gate: Arc<Gate>,
-    pub(super) service: Arc<Service>,
-    pub(super) operation: Operation,
+    pub(super) way: Way,
+}
+
+/// How a backend is asked for a record.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// This operation is called.
+    Call(Arc<Service>, Operation),
+    /// It is asked for rows.
+    Rows(Arc<dyn Database>, Rows),
+}
+
+impl Callee {
+    /// How long a caller waits for an answer once the backend was asked.
+    pub(super) fn timeout(&self) -> Duration {
+        match &self.way {
+            Way::Call(service, _) => service.timeout(),
+            Way::Rows(database, rows) => rows.source.timeout.unwrap_or_else(|| database.timeout()),
+        }
+    }
+
+    /// How long it may take until it is given up.
+    pub(super) fn longest(&self) -> Duration {
+        match &self.way {
+            Way::Call(service, _) => service.longest(),
+            Way::Rows(database, _) => database.longest(self.timeout()),
+        }
+    }
 }
 
 /// The configuration in force.
@@ -132,8 +159,12 @@ impl World {
         let backend = self.backends.get(&plan.backend)?;
         match (&backend.reach, &plan.origin) {
             (Reach::Service(service), Origin::Call(operation)) => {
-                let (gate, service) = (Arc::clone(&backend.gate), Arc::clone(service));
-                Some((Arc::clone(plan), Callee { gate, service, operation: operation.clone() }))
+                let way = Way::Call(Arc::clone(service), operation.clone());
+                Some((Arc::clone(plan), Callee { gate: Arc::clone(&backend.gate), way }))
+            }
+            (Reach::Database(database), Origin::Rows(rows)) if rows.live.is_some() => {
+                let way = Way::Rows(Arc::clone(database), rows.clone());
+                Some((Arc::clone(plan), Callee { gate: Arc::clone(&backend.gate), way }))
             }
             _ => None,
         }

@@ -78,7 +78,8 @@ impl SecretRef {
     /// The fault of a secret that is written out as the value of `name`; `None` where it is no text. The fault is shown
     /// with its line, so the line is shown without the secret.
     pub fn literal(name: &str, node: &Node) -> Option<Diagnostic> {
-        let fault = literal_fault(node, node.as_str()?, format!("`{name}`: a secret is not written here"));
+        let literal = node.as_str()?;
+        let fault = literal_fault(node, literal, format!("`{name}`: a secret is not written here"));
         Some(fault.help("say where it is, like { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }"))
     }
 

@@ -8,6 +8,7 @@
 //! This file is the contract; `sqlite` keeps it on the embedded default. SQL for staging stands nowhere else.
 
 mod key;
+mod operation;
 mod query;
 mod run;
 mod source;
@@ -20,6 +21,9 @@ use jiff::Timestamp;
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
 pub use key::{ApiKey, NewApiKey};
+pub use operation::{
+    Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
+};
 pub use query::{
     ColumnType, Comparison, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar, SortKey,
 };
@@ -177,7 +181,7 @@ impl RunLock {
 
 /// The contract. All methods may be called from any task; writes are serialised inside.
 #[async_trait]
-pub trait Staging: Send + Sync + 'static {
+pub trait Staging: Operations {
     /// Makes the tables, generated columns and indexes of the resources what `specs` says: creates what is missing,
     /// drops what is no longer declared; of all of them or, when one fails, of none. Repeating it is cheap and
     /// harmless. For the one process that serves the resources: others call [`Staging::ensure`].

@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 
 use super::backend::{GateFamilies, GateMetrics, InboxFamilies};
 use super::clients::{ClientFamilies, ClientMetrics, RefusalMetrics};
+use super::operations::OperationFamilies;
 use super::requests::{RequestFamilies, RouteMetrics};
 
 /// What became of records.
@@ -85,6 +86,7 @@ pub struct Metrics {
     gates: GateFamilies,
     requests: RequestFamilies,
     clients: ClientFamilies,
+    operations: OperationFamilies,
 }
 
 impl Default for Metrics {
@@ -120,6 +122,7 @@ impl Metrics {
         let gates = GateFamilies::register(&mut registry);
         let requests = RequestFamilies::register(&mut registry);
         let clients = ClientFamilies::register(&mut registry);
+        let operations = OperationFamilies::register(&mut registry);
         Metrics {
             registry,
             records,
@@ -133,6 +136,7 @@ impl Metrics {
             gates,
             requests,
             clients,
+            operations,
         }
     }
 
@@ -208,6 +212,16 @@ impl Metrics {
     /// The refusals of all clients. Keep it.
     pub fn refusals(&self) -> RefusalMetrics {
         self.clients.refusals()
+    }
+
+    /// A write of `resource` ended; its name is of a mapping, `outcome` is one of a closed list.
+    pub fn operation(&self, resource: &str, name: &str, outcome: &'static str) {
+        self.operations.ended(resource, name, outcome);
+    }
+
+    /// So many writes are in this state.
+    pub fn open_operations(&self, state: &'static str, count: u64) {
+        self.operations.open(state, count);
     }
 
     /// Everything as OpenMetrics text, for `/metrics`.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::settling::Settling;
 use super::{Candidate, Claim, Fate, Inbox, InboxError, Pickup, Scan, Until, Waiting, Watching};
+use crate::adapters::finding::Finding;
 use crate::gate::Permit;
 
 /// An inbox with its rules. All methods block: call them from a blocking thread of the runtime.
@@ -38,6 +39,20 @@ impl Door {
         let result = self.inbox.probe(permit);
         self.inbox.rest();
         result
+    }
+
+    /// Looks for what keeps us out, or keeps files from being moved away.
+    pub fn diagnose(&self, permit: &Permit) -> Vec<Finding> {
+        match self.probe(permit) {
+            Ok(doubts) if doubts.is_empty() => {
+                vec![Finding::well("inbox", format!("{} can be read, and files can be moved away", self.place()))]
+            }
+            Ok(doubts) => {
+                let remedy = "files are read all the same; give this user the right to move them away";
+                doubts.into_iter().map(|doubt| Finding::wrong("inbox", doubt, remedy)).collect()
+            }
+            Err(error) => vec![Finding::wrong(error.step(), error.to_string(), error.remedy())],
+        }
     }
 
     /// What a person should know of the inbox although it works.

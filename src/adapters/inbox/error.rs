@@ -75,6 +75,29 @@ impl InboxError {
         matches!(self, InboxError::File { .. })
     }
 
+    /// The step of a diagnosis at which it stands in the way.
+    pub fn step(&self) -> &'static str {
+        match self {
+            InboxError::Unreachable { .. } => "connect",
+            InboxError::Untrusted { .. } => "trust",
+            InboxError::Login { .. } => "login",
+            _ => "inbox",
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            InboxError::Unreachable { .. } => {
+                "see that host and port are right, the server runs, and no firewall is between"
+            }
+            InboxError::Untrusted { .. } => "ask the server's owner for its key or certificate, and enter that",
+            InboxError::Login { .. } => "hold user name and secret against what the server's owner says",
+            InboxError::Inbox { .. } => "see that the folder is there, and that this user may list it",
+            _ => "see that this user may read and move the files in the folder",
+        }
+    }
+
     /// The fault of opening or looking at a file.
     pub(in crate::adapters) fn file(place: String, source: io::Error) -> InboxError {
         match source.kind() {

@@ -12,7 +12,9 @@ use super::fetch::{Broken, Fetch, Sink, columns};
 use super::raw::{self, Arguments};
 use super::session::Session;
 use super::{Setup, canon, params};
-use crate::adapters::sql::{Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction};
+use crate::adapters::sql::{
+    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction, Unmet,
+};
 use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
 
 /// Does the steps.
@@ -31,12 +33,13 @@ pub(super) fn run(
             return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"));
         }
         control.single();
-        outcomes.push(one(session, setup, control, step, work.max_rows).map_err(|mut error| {
+        let outcome = one(session, setup, control, step, &outcomes, work.max_rows).map_err(|mut error| {
             if ends_unseen(error.kind) {
                 error.certainty = Certainty::Unknown;
             }
             error
-        })?);
+        })?;
+        outcomes.push(outcome);
     }
     Ok(outcomes)
 }
@@ -56,7 +59,7 @@ fn together(
     control.undoable();
     let mut outcomes = Vec::with_capacity(work.steps.len());
     for step in &work.steps {
-        match one(session, setup, control, step, work.max_rows) {
+        match one(session, setup, control, step, &outcomes, work.max_rows) {
             Ok(outcome) => outcomes.push(outcome),
             Err(error) => return Err(undone(session, error)),
         }
@@ -98,25 +101,26 @@ fn one(
     setup: &Setup,
     control: &Arc<Control>,
     step: &Step,
+    before: &[StepOutcome],
     max_rows: u32,
 ) -> Result<StepOutcome, SqlError> {
-    let outcome = match &step.action {
+    let unmet = |unmet: Unmet| {
+        let error = session.reporter.says(unmet.kind, Certainty::Undone, unmet.message);
+        SqlError { native: unmet.native, ..error }
+    };
+    let outcome = match &step.filled(before).map_err(unmet)? {
         Action::Statement { sql, parameters } => {
             let bound = params::values(session, parameters)?;
             executed(session, setup, control, sql, bound, max_rows)?.0
         }
         Action::Procedure { name, arguments } => procedure(session, setup, control, name, arguments, max_rows)?,
     };
-    let Some((least, most)) = step.expect else { return Ok(outcome) };
-    let says = |message: String| session.reporter.says(SqlErrorKind::Unexpected, Certainty::Undone, message);
-    match outcome.affected {
-        Some(rows) if (least..=most).contains(&rows) => Ok(outcome),
-        Some(rows) => {
-            let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-            Err(says(format!("it touched {rows} rows where it must touch {wanted}")))
-        }
-        None => Err(says("the driver does not count the rows that were touched, which `expect` needs".to_owned())),
+    if step.expect.is_some() && outcome.affected.is_none() {
+        let message = "the driver does not count the rows that were touched, which `expect` needs".to_owned();
+        return Err(session.reporter.says(SqlErrorKind::Unexpected, Certainty::Undone, message));
     }
+    step.judge(&outcome).map_err(unmet)?;
+    Ok(outcome)
 }
 
 /// Calls a procedure by the escape that every driver translates (ODBC Programmer's Reference, "Procedure Calls").

@@ -9,6 +9,7 @@
 
 mod config;
 mod connection;
+mod diagnose;
 mod envelope;
 mod error;
 
@@ -206,14 +207,10 @@ impl Service {
                 Field::Secret(secret) => head.header(name, self.sensitive(secret.reveal()?.reveal())?),
             };
         }
-        let credentials = match &self.config.login {
-            Login::None => return Ok(head),
-            Login::Basic { username, password } => {
-                format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.reveal()?.reveal())))
-            }
-            Login::Bearer(token) => format!("Bearer {}", token.reveal()?.reveal()),
-        };
-        Ok(head.header(AUTHORIZATION, self.sensitive(&credentials)?))
+        match self.credentials()? {
+            Some(credentials) => Ok(head.header(AUTHORIZATION, self.sensitive(&credentials)?)),
+            None => Ok(head),
+        }
     }
 
     /// A value that nobody prints.
@@ -224,6 +221,18 @@ impl Service {
         })?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// What is said of us in each call; `None` where nothing is.
+    fn credentials(&self) -> Result<Option<String>, SoapError> {
+        Ok(match &self.config.login {
+            Login::None => None,
+            Login::Basic { username, password } => {
+                let account = format!("{username}:{}", password.reveal()?.reveal());
+                Some(format!("Basic {}", STANDARD.encode(account)))
+            }
+            Login::Bearer(token) => Some(format!("Bearer {}", token.reveal()?.reveal())),
+        })
     }
 
     fn unreachable(&self, reason: &dyn std::fmt::Display) -> SoapError {

@@ -5,6 +5,7 @@
 //! goes back when the database has said that it did, or its connection is gone and the gate's `settle` time is over.
 
 mod error;
+mod step;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use crate::decode::rows::{Column, ColumnKind, RowBatch};
 use crate::gate::Permit;
 use crate::record::Decimal;
 
+pub use super::finding::Finding;
 pub use crate::sql::{Dialect, Isolation, NamedSql, NamedSqlFault, TableName};
 pub use error::{Certainty, SqlError, SqlErrorKind};
+pub use step::{Action, Argument, Step, StepOutcome, Taken, Unmet};
 
 /// A value that is bound to a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,45 +72,6 @@ pub struct Rows {
     pub batches: mpsc::Receiver<Result<RowBatch, SqlError>>,
 }
 
-/// A statement of a transaction.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// What is done.
-    pub action: Action,
-    /// The rows it must touch, at least and at most; everything is undone where it does not.
-    pub expect: Option<(u64, u64)>,
-}
-
-/// What a step does.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// A statement.
-    Statement {
-        /// With the placeholders of the database's dialect.
-        sql: String,
-        /// What is bound to them.
-        parameters: Vec<Value>,
-    },
-    /// A stored procedure.
-    Procedure {
-        /// Its name, as it is written in SQL, perhaps with its schema.
-        name: String,
-        /// Its arguments, in order.
-        arguments: Vec<Argument>,
-    },
-}
-
-/// An argument of a procedure.
-#[derive(Clone, Debug)]
-pub struct Argument {
-    /// The parameter's name without `@`; empty where it is told by its place.
-    pub name: String,
-    /// What goes in.
-    pub value: Value,
-    /// Of what kind is what comes out, where something does.
-    pub out: Option<ColumnKind>,
-}
-
 /// Steps that are done together or not at all, on one connection.
 #[derive(Clone, Debug)]
 pub struct Transaction {
@@ -120,19 +84,6 @@ pub struct Transaction {
     pub timeout: Duration,
     /// The most rows that are kept of each result set; more are an error before anything is committed.
     pub max_rows: u32,
-}
-
-/// What a step did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StepOutcome {
-    /// Rows touched, where the database counts them.
-    pub affected: Option<u64>,
-    /// Its result sets.
-    pub sets: Vec<RowBatch>,
-    /// What came out of a procedure's arguments, by name, in canonical form.
-    pub out: Vec<(String, Option<Vec<u8>>)>,
-    /// What a procedure returned.
-    pub return_code: Option<i32>,
 }
 
 /// What is known of a table.
@@ -199,19 +150,6 @@ pub struct Server {
     pub clock_ahead_ms: Option<i64>,
     /// What a person should know although it works.
     pub doubts: Vec<String>,
-}
-
-/// A step of a diagnosis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// What was looked at: `resolve`, `connect`, `tls`, `login`, `rights`, `version`, `encoding`, `clock`.
-    pub step: &'static str,
-    /// What was found, or what is wrong with its plain cause.
-    pub said: String,
-    /// What to do where it is wrong.
-    pub remedy: Option<String>,
-    /// Whether it is well.
-    pub is_well: bool,
 }
 
 /// A database behind a gate.

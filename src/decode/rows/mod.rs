@@ -9,6 +9,7 @@
 //! A value stands in its canonical form ([`ColumnKind`]), whatever the driver gave: two drivers that read the same row
 //! write the same bytes.
 
+mod first;
 mod layout;
 mod reader;
 mod row;
@@ -16,8 +17,11 @@ mod row;
 mod tests;
 mod write;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
+pub use first::Cell;
 pub use layout::{Padding, Rows, Settings, columns, describe};
 pub(super) use reader::FRAME;
 pub use reader::Reader;
@@ -78,6 +82,26 @@ pub enum ColumnKind {
     DateTimeOffset,
     /// Lower case with hyphens (RFC 9562): `0197f7a2-…`.
     Uuid,
+}
+
+impl fmt::Display for ColumnKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ColumnKind::Boolean => f.write_str("boolean"),
+            ColumnKind::Integer => f.write_str("integer"),
+            ColumnKind::Decimal { precision, scale } => write!(f, "decimal({precision},{scale})"),
+            ColumnKind::Float => f.write_str("float"),
+            ColumnKind::Text { max_chars: Some(most) } => write!(f, "text({most})"),
+            ColumnKind::Text { max_chars: None } => f.write_str("text"),
+            ColumnKind::Bytes { max: Some(most) } => write!(f, "bytes({most})"),
+            ColumnKind::Bytes { max: None } => f.write_str("bytes"),
+            ColumnKind::Date => f.write_str("date"),
+            ColumnKind::Time => f.write_str("time"),
+            ColumnKind::DateTime => f.write_str("datetime"),
+            ColumnKind::DateTimeOffset => f.write_str("datetime with offset"),
+            ColumnKind::Uuid => f.write_str("uuid"),
+        }
+    }
 }
 
 /// Why a value could not be read. The row is read all the same: it becomes a reject with its raw bytes.

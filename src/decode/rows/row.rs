@@ -89,6 +89,8 @@ pub(super) struct Row {
     pub(super) length: usize,
     cells: Vec<Cell>,
     columns: Vec<Known>,
+    /// The members that say where the record lies.
+    meta: Vec<Vec<u8>>,
     /// Names that were resolved, and the columns they are bound to.
     wanted: Vec<String>,
     bound: Vec<u32>,
@@ -113,14 +115,20 @@ impl Row {
         bound: Vec<u32>,
         padding: Padding,
     ) -> Row {
-        let names = distinct(columns.iter().map(|column| column.name.clone()));
+        // What is added gives way to the columns' own names.
+        let own = columns.iter().map(|column| column.name.clone());
+        let meta = ["_offset", "_length", "_record"].map(str::to_owned);
+        let hex = columns.iter().map(|column| format!("{}_hex", column.name));
+        let mut names = distinct(own.chain(meta).chain(hex)).into_iter();
+        let own: Vec<String> = names.by_ref().take(columns.len()).collect();
+        let meta: Vec<String> = names.by_ref().take(3).collect();
         let member = |name: &str| {
             let mut member = Vec::new();
             write_string(name, &mut member);
             member.push(b':');
             member
         };
-        let known = columns.iter().zip(names).map(|(column, name)| Known {
+        let known = columns.iter().zip(own).zip(names).map(|((column, name), hex)| Known {
             kind: column.kind,
             is_padded: match padding {
                 Padding::Fixed => column.is_padded(),
@@ -128,10 +136,12 @@ impl Row {
                 Padding::None => false,
             },
             member: member(&name),
-            hex: member(&format!("{name}_hex")),
+            hex: member(&hex),
             name,
         });
-        Row { window, length: 0, cells: Vec::new(), columns: known.collect(), wanted, bound }
+        let columns = known.collect();
+        let meta = meta.iter().map(|name| member(name)).collect();
+        Row { window, length: 0, cells: Vec::new(), columns, meta, wanted, bound }
     }
 
     pub(super) fn columns(&self) -> usize {
@@ -379,9 +389,14 @@ pub(in crate::decode) fn write_json(
     let start = out.len();
     if options.meta {
         let position = &record.position;
-        let (offset, length, number) = (position.offset, position.length, position.record);
-        let meta = format!("\"_offset\":{offset},\"_length\":{length},\"_record\":{number}");
-        out.extend_from_slice(meta.as_bytes());
+        let numbers = [position.offset, u64::from(position.length), position.record];
+        for (index, (member, number)) in row.meta.iter().zip(numbers).enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(member);
+            out.extend_from_slice(number.to_string().as_bytes());
+        }
     }
     for (column, &cell) in row.columns.iter().zip(&row.cells) {
         if out.len() > start {

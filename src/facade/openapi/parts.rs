@@ -39,6 +39,18 @@ pub(super) fn schemas() -> Map<String, Value> {
             "code": { "type": "string", "enum": codes },
             "reason": { "type": "string", "description": "Which of several things it is, like `queue_full`" },
             "hint": { "type": "string", "description": "What to do about it" },
+            "errors": {
+                "type": "array",
+                "description": "The faults of a body",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {
+                        "pointer": { "type": "string", "description": "JSON pointer, as the fragment of a URI" },
+                        "detail": { "type": "string" },
+                    },
+                },
+            },
             "request_id": { "type": "string", "description": "Under this the operators find the cause in the log" },
         },
     });
@@ -136,7 +148,9 @@ pub(super) fn headers() -> Value {
         "Cache-Status": text("RFC 9211: `tollbridge; hit; ttl=N`, negative when stale; `fwd=` when the backend was asked, with `detail=` where it could not be"),
         "Server-Timing": text("In milliseconds: `queue`, the wait for a place at the backend; `backend`, its own time"),
         "Preference-Applied": text("RFC 7240: the preference that was honoured"),
-        "Link": text("RFC 8288: the next page, `rel=\"next\"`"),
+        "Link": text("RFC 8288: the next page, `rel=\"next\"`; how a write stands, `rel=\"status\"`"),
+        "Location": text("Of the new record, or of the status of a write"),
+        "Idempotent-Replayed": text("`true` where the answer was there before"),
         "RateLimit": text(
             "draft-ietf-httpapi-ratelimit-headers: `\"client\";r=N;t=SECONDS`, what the client may ask now, and when it \
              is one more; absent for a client without a rate",
@@ -159,6 +173,14 @@ pub(super) fn good_headers() -> Value {
 /// References to the freshness headers and to `more`.
 pub(super) fn freshness_headers(more: &[&str]) -> Value {
     let names = ["X-Request-Id", "Age", "Cache-Control", "Cache-Status"];
+    let references =
+        names.iter().chain(&RATE_HEADERS).chain(more).map(|name| ((*name).to_owned(), header_reference(name)));
+    Value::Object(references.collect())
+}
+
+/// References to the headers of answers to writes, and to `more`.
+pub(super) fn write_headers(more: &[&str]) -> Value {
+    let names = ["X-Request-Id", "Preference-Applied", "Idempotent-Replayed"];
     let references =
         names.iter().chain(&RATE_HEADERS).chain(more).map(|name| ((*name).to_owned(), header_reference(name)));
     Value::Object(references.collect())

@@ -6,6 +6,7 @@
 mod columns;
 mod keys;
 mod keys_only;
+mod live;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,8 @@ use crate::sql::{Isolation, NamedSql, TableName};
 pub(super) use columns::Heard;
 pub(super) use keys::{QUERY, TABLE, WATERMARK};
 pub(super) use keys_only::KeysOnly;
+pub(super) use live::compile as compile_live;
+pub use live::{LiveColumn, LiveRows};
 pub(super) use read::{Written, read};
 
 /// The names of the tables of a mapping's source.
@@ -150,4 +153,6 @@ pub struct Rows {
     pub key_columns: Arc<[String]>,
     /// The columns that `from` and `skip` name, in the order of their first use.
     pub columns: Arc<[String]>,
+    /// What can be asked for while somebody waits, where the mapping lets that.
+    pub live: Option<Arc<LiveRows>>,
 }

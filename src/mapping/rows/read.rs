@@ -103,6 +103,7 @@ impl Written {
             source: Arc::new(source),
             key_columns: of_key.into(),
             columns: used.into(),
+            live: None,
         })
     }
 }

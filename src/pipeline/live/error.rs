@@ -67,6 +67,12 @@ pub enum LiveError {
         /// The adapter's words, for the log.
         message: String,
     },
+    /// The backend cannot compare so.
+    #[error("`{path}` cannot be compared so at the backend: its values are translated")]
+    NotAsked {
+        /// The field.
+        path: String,
+    },
     /// The caller takes only what is staged, and nothing that is fresh enough is.
     #[error("nothing that is fresh enough is staged")]
     NotStaged,
@@ -106,6 +112,7 @@ impl LiveError {
             LiveError::Backend { trouble, .. } => Some(trouble.as_str()),
             LiveError::Fault { .. }
             | LiveError::NotStaged
+            | LiveError::NotAsked { .. }
             | LiveError::NoRecord { .. }
             | LiveError::Rejected(_)
             | LiveError::Reloaded

@@ -13,7 +13,9 @@ mod call;
 mod error;
 mod flight;
 mod health;
+mod list;
 mod retry;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +33,6 @@ use self::health::Looks;
 use self::retry::Budgets;
 use super::Bridge;
 use super::world::Callee;
-use crate::adapters::soap::Service;
 use crate::gate::{self, Refused};
 use crate::mapping::{Mode, Plan};
 use crate::record::{ContentHash, ResourceId};
@@ -39,6 +40,7 @@ use crate::staging::StagedDocument;
 
 pub use error::{LiveError, Trouble};
 pub use health::BackendHealth;
+pub use list::{LivePage, LiveQuery};
 
 /// Who asks, and how long an answer is of use.
 #[derive(Clone, Debug)]
@@ -212,7 +214,7 @@ impl Live {
                 self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), name.clone(), rider.flight()));
             }
             let is_alike = rider.is_alike(ask);
-            match wait(rider, deadline, &callee.service).await {
+            match wait(rider, deadline, &callee).await {
                 // The refusal was meant for somebody else: another client, or one with less time.
                 Err(LiveError::Refused { .. }) if is_shared && !is_alike && may_ask_again => may_ask_again = false,
                 Err(error) => return Err(error),
@@ -276,8 +278,8 @@ fn age_of(document: &StagedDocument) -> Option<Duration> {
 }
 
 /// Waits for a flight as long as the caller does, and no longer than a call may take.
-async fn wait(mut rider: Rider, deadline: Option<Instant>, service: &Service) -> Result<Arc<Fetched>, LiveError> {
-    let timeout = service.timeout();
+async fn wait(mut rider: Rider, deadline: Option<Instant>, callee: &Callee) -> Result<Arc<Fetched>, LiveError> {
+    let timeout = callee.timeout();
     loop {
         let stage = rider.stage();
         let ours = match &stage {
@@ -300,7 +302,7 @@ async fn wait(mut rider: Rider, deadline: Option<Instant>, service: &Service) ->
             Stage::Calling { since } if until == ours => {
                 // The caller is still there: it is us who end the wait.
                 rider.dismiss();
-                let over_in = (since + service.longest()).saturating_duration_since(Instant::now());
+                let over_in = (since + callee.longest()).saturating_duration_since(Instant::now());
                 LiveError::Timeout { after: timeout, over_in }
             }
             Stage::Calling { .. } => LiveError::WaitOver,

@@ -15,8 +15,8 @@ mod query;
 mod reading;
 mod row_ids;
 mod rowversion;
-mod shape;
-mod statement;
+pub(super) mod shape;
+pub(super) mod statement;
 #[cfg(test)]
 mod tests;
 mod tracking;
@@ -105,7 +105,7 @@ impl Bridge {
 
     /// The table as its database knows it, looked up once while the process lives. `before` are the columns as they were
     /// read last: what has changed of them is a fault, unless it is `None`.
-    async fn shape(
+    pub(in crate::pipeline) async fn shape(
         &self,
         plan: &Plan,
         rows: &Rows,

@@ -9,8 +9,8 @@ use crate::diagnostic::nearest;
 
 /// A table, ready to be written into statements.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
-    pub(super) dialect: Dialect,
+pub(in crate::pipeline) struct Shape {
+    pub(in crate::pipeline) dialect: Dialect,
     /// Its name in a statement.
     pub(super) from: String,
     /// A condition on all its rows.
@@ -69,12 +69,12 @@ impl Shape {
     }
 
     /// The name of a column in a statement.
-    pub(super) fn quoted(&self, name: &str) -> String {
+    pub(in crate::pipeline) fn quoted(&self, name: &str) -> String {
         self.dialect.quoted(self.columns.get(name).map_or(name, |column| column.name.as_str()))
     }
 
     /// A column among those that are read: under the mapping's name, whatever its own is.
-    pub(super) fn selected(&self, name: &str) -> String {
+    pub(in crate::pipeline) fn selected(&self, name: &str) -> String {
         let quoted = self.quoted(name);
         match self.columns.get(name) {
             Some(column) if column.name != name => format!("{quoted} as {}", self.dialect.quoted(name)),

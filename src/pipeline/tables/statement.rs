@@ -6,7 +6,7 @@ use super::shape::Shape;
 use crate::adapters::sql::{Dialect, Value};
 
 /// A statement that is being put together.
-pub(super) struct Select<'a> {
+pub(in crate::pipeline) struct Select<'a> {
     shape: &'a Shape,
     columns: Vec<String>,
     conditions: Vec<String>,
@@ -17,10 +17,15 @@ pub(super) struct Select<'a> {
 
 impl<'a> Select<'a> {
     /// Reads these columns, by the names that the mapping has for them.
-    pub(super) fn new(shape: &'a Shape, columns: &[String]) -> Select<'a> {
+    pub(in crate::pipeline) fn new(shape: &'a Shape, columns: &[String]) -> Select<'a> {
         let columns = columns.iter().map(|name| shape.selected(name)).collect();
         let conditions = shape.condition.iter().map(|condition| format!("({condition})")).collect();
         Select { shape, columns, conditions, parameters: Vec::new(), order: Vec::new(), limit: None }
+    }
+
+    /// Reads whatever columns there are.
+    pub(in crate::pipeline) fn all(shape: &'a Shape) -> Select<'a> {
+        Select { columns: vec!["*".to_owned()], ..Select::new(shape, &[]) }
     }
 
     /// One more column, written in SQL.
@@ -30,7 +35,11 @@ impl<'a> Select<'a> {
     }
 
     /// Only rows for which this holds, with a value for each `?`.
-    pub(super) fn only(mut self, condition: String, values: impl IntoIterator<Item = Value>) -> Select<'a> {
+    pub(in crate::pipeline) fn only(
+        mut self,
+        condition: String,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Select<'a> {
         self.conditions.push(condition);
         self.parameters.extend(values);
         self
@@ -70,7 +79,7 @@ impl<'a> Select<'a> {
     }
 
     /// In the order of these columns.
-    pub(super) fn ordered(mut self, columns: &[String]) -> Select<'a> {
+    pub(in crate::pipeline) fn ordered(mut self, columns: &[String]) -> Select<'a> {
         self.order = columns.iter().map(|name| self.shape.quoted(name)).collect();
         self
     }
@@ -82,19 +91,19 @@ impl<'a> Select<'a> {
     }
 
     /// The first rows only, where the dialect has words for that; else all come, and whoever reads stops.
-    pub(super) fn first(mut self, rows: u32) -> Select<'a> {
+    pub(in crate::pipeline) fn first(mut self, rows: u32) -> Select<'a> {
         self.limit = Some(rows);
         self
     }
 
     /// The statement and what is bound to it.
-    pub(super) fn build(self) -> (String, Vec<Value>) {
+    pub(in crate::pipeline) fn build(self) -> (String, Vec<Value>) {
         let from = self.shape.from.clone();
         self.build_from(&from)
     }
 
     /// As [`Select::build`], with something else in the place of the table.
-    pub(super) fn build_from(self, from: &str) -> (String, Vec<Value>) {
+    pub(in crate::pipeline) fn build_from(self, from: &str) -> (String, Vec<Value>) {
         let (before, after) = match self.limit {
             Some(rows) => limit(self.shape.dialect, rows),
             None => Default::default(),

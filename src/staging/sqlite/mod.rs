@@ -21,6 +21,7 @@ mod gone;
 mod keys;
 mod list;
 mod lock;
+mod operations;
 mod readers;
 mod reads;
 mod resource;

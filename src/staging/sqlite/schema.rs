@@ -193,6 +193,35 @@ CREATE TABLE seen (
     PRIMARY KEY (snapshot, chunk)
 ) STRICT;
 "#,
+    r#"
+-- A write to a backend: written down before the backend is called. `resource` is its name, so that an operation outlives
+-- its mapping. What is over is removed when its time is.
+CREATE TABLE operation (
+    number          INTEGER PRIMARY KEY,
+    id              TEXT    NOT NULL UNIQUE,
+    resource        TEXT    NOT NULL,
+    name            TEXT    NOT NULL,
+    client          TEXT    NOT NULL,
+    caller          TEXT    NOT NULL,
+    idempotency_key TEXT    NOT NULL,
+    request_hash    BLOB    NOT NULL,
+    record_key      TEXT,
+    request         TEXT    NOT NULL,
+    backend         TEXT    NOT NULL,
+    mapping         TEXT    NOT NULL,
+    parked          INTEGER NOT NULL,
+    state           TEXT    NOT NULL,
+    may_repeat      INTEGER NOT NULL DEFAULT 0,
+    outcome         TEXT,
+    problem         TEXT,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    created_at      INTEGER NOT NULL,
+    changed_at      INTEGER NOT NULL,
+    UNIQUE (client, resource, name, idempotency_key)
+) STRICT;
+CREATE INDEX operation_open ON operation (state, number) WHERE state IN ('received', 'parked', 'running', 'unknown');
+CREATE INDEX operation_over ON operation (changed_at) WHERE state IN ('succeeded', 'failed');
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

@@ -20,6 +20,7 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
+use tollbridge::pipeline::operate::Operate;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{
@@ -73,6 +74,7 @@ impl TestApp {
         let closing = CancellationToken::new();
         let clients = Clients::new(options.clients, metrics.clone(), closing.clone()).holding(options.hold);
         let clients = Arc::new(clients);
+        let live = Arc::new(Live::new(bridge.clone()));
         let facade = Arc::new(Facade::new(Setup {
             clients: clients.clone(),
             staging: staging.clone(),
@@ -81,7 +83,8 @@ impl TestApp {
             cursor_secret: [9; 32],
             metrics: metrics.clone(),
             health: health.clone(),
-            live: Arc::new(Live::new(bridge)),
+            operate: Arc::new(Operate::new(bridge, live.clone())),
+            live,
         }));
         facade.publish(vec![orders(), stock()]);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -295,6 +298,8 @@ pub(crate) fn orders() -> Exposure {
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
         stale_if_error: None,
+        lists: false,
+        operations: Vec::new(),
         schema: json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
@@ -338,6 +343,8 @@ pub(crate) fn stock() -> Exposure {
         mode: Mode::Staged,
         max_age: None,
         stale_if_error: None,
+        lists: false,
+        operations: Vec::new(),
         schema: json!({ "type": "object", "properties": {
             "plant": { "type": "string" },
             "sku": { "type": "string" },

@@ -131,11 +131,11 @@ pub(crate) fn query(sql: &str) -> Query {
 }
 
 pub(crate) fn statement(sql: &str, parameters: &[Value]) -> Step {
-    Step { action: Action::Statement { sql: sql.to_owned(), parameters: parameters.to_vec() }, expect: None }
+    Step::of(Action::Statement { sql: sql.to_owned(), parameters: parameters.to_vec() })
 }
 
 pub(crate) fn procedure(name: &str, arguments: Vec<Argument>) -> Step {
-    Step { action: Action::Procedure { name: name.to_owned(), arguments }, expect: None }
+    Step::of(Action::Procedure { name: name.to_owned(), arguments })
 }
 
 pub(crate) fn text(value: &str) -> Cell {

@@ -8,6 +8,7 @@ mod decisions;
 mod deliveries;
 mod gone;
 mod model;
+mod operations;
 mod paging;
 mod processes;
 mod reads;

@@ -152,7 +152,7 @@ fn floats() {
     check(&2.7f64.to_be_bytes(), FloatFormat::Ieee, 2.7);
     check(&[0x7F, 0xFF, 0xFF, 0xFF], FloatFormat::Ibm, 7.237_005e75);
     // A fraction of 24 bits, the first hexadecimal digit of which may be 1: between the sixth and the eighth digit.
-    check(&[0x41, 0x32, 0x43, 0xF7], FloatFormat::Ibm, 3.141_593);
+    check(&[0x41, 0x28, 0x00, 0x01], FloatFormat::Ibm, 2.500_001);
     check(&[0x40, 0x1A, 0x36, 0xE3], FloatFormat::Ibm, 0.1024);
     check(&[0x40, 0x19, 0x99, 0x9A], FloatFormat::Ibm, 0.1);
     check(&[0x46, 0x10, 0x00, 0x01], FloatFormat::Ibm, 1_048_577.0);

@@ -1,0 +1,97 @@
+//! A way to one backend for commands that ask it something of their own, without a mapping: through its gate, with the
+//! places that a running service has there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{configured, gate, open_staging, reach};
+use crate::adapters::Finding;
+use crate::adapters::sql::{Database, Query, Rows, TableInfo, TableName};
+use crate::config::Config;
+use crate::gate::{Gate, Hours, Lane, Permit};
+use crate::pipeline::tuning::settle_alone;
+use crate::pipeline::{PipelineError, Reach};
+
+/// How long a command waits for a place.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The way to a backend.
+pub struct Entrance {
+    gate: Arc<Gate>,
+    reach: Reach,
+}
+
+impl Entrance {
+    /// To the backend of this name. It is refused while the backend's calendar or an operator keeps it closed.
+    pub async fn to(config: &Config, name: &str) -> Result<Entrance, PipelineError> {
+        let Some(backend) = config.backends.get(name) else {
+            let known: Vec<_> = config.backends.keys().cloned().collect();
+            return Err(PipelineError::UnknownBackend { wanted: name.to_owned(), known: known.join(", ") });
+        };
+        let no_gate = |reason: String| PipelineError::NoGate { reason };
+        let gate = gate(config, name, None).map_err(|error| no_gate(error.to_string()))?;
+        // What was decided lies in the database of a service; without one nothing was.
+        let hours = if config.staging.sqlite.exists() {
+            let staging = open_staging(config).map_err(|error| no_gate(error.to_string()))?;
+            let settled = settle_alone(&*staging, &gate, &configured(backend)).await;
+            settled.map_err(|error| no_gate(error.to_string()))?.1
+        } else {
+            gate.tick(Timestamp::now())
+        };
+        if let Hours { closed: Some(closed), .. } = hours {
+            return Err(PipelineError::NotNow { backend: name.to_owned(), closed: closed.to_string() });
+        }
+        Ok(Entrance { gate, reach: reach(&backend.adapter) })
+    }
+
+    async fn permit(&self, lane: Lane) -> Result<Permit, PipelineError> {
+        let backend = self.gate.backend().to_owned();
+        self.gate.acquire(lane, Some(PATIENCE)).await.map_err(|source| PipelineError::Gate { backend, source })
+    }
+
+    /// Looks step by step for what keeps us out.
+    pub async fn diagnose(&self) -> Result<Vec<Finding>, PipelineError> {
+        let permit = self.permit(Lane::Health).await?;
+        match &self.reach {
+            Reach::Inbox(door) => {
+                let door = Arc::clone(door);
+                let looked = tokio::task::spawn_blocking(move || door.diagnose(&permit)).await;
+                looked.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })
+            }
+            Reach::Service(service) => {
+                let service = Arc::clone(service);
+                let looked = tokio::spawn(async move { service.diagnose(&permit).await }).await;
+                looked.map_err(|_| PipelineError::Died { file: "the service".to_owned() })
+            }
+            Reach::Database(database) => Ok(database.diagnose(permit).await),
+        }
+    }
+
+    /// The database behind the gate.
+    pub fn database(&self) -> Result<&Arc<dyn Database>, PipelineError> {
+        match &self.reach {
+            Reach::Database(database) => Ok(database),
+            _ => Err(PipelineError::NoDatabase { backend: self.gate.backend().to_owned() }),
+        }
+    }
+
+    /// The tables and views that we may see.
+    pub async fn tables(&self) -> Result<Vec<TableName>, PipelineError> {
+        let database = self.database()?;
+        Ok(database.tables(self.permit(Lane::Operator).await?).await?)
+    }
+
+    /// What there is to know of a table.
+    pub async fn table(&self, name: TableName) -> Result<TableInfo, PipelineError> {
+        let database = self.database()?;
+        Ok(database.table(self.permit(Lane::Operator).await?, name).await?)
+    }
+
+    /// Asks.
+    pub async fn query(&self, query: Query) -> Result<Rows, PipelineError> {
+        let database = self.database()?;
+        Ok(database.query(self.permit(Lane::Operator).await?, query).await?)
+    }
+}

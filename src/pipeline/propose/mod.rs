@@ -1,0 +1,194 @@
+//! What a table looks like becomes a mapping: each proposal with its reason, for a person to read before it is used.
+//!
+//! Types come from what the database declares; what types do not say (padding, sentinel dates, letters for yes and no)
+//! from a [`Sample`] of rows. Pure: it asks nobody.
+
+mod fields;
+mod modes;
+mod sample;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+
+use crate::adapters::sql::{TableInfo, TableName};
+
+pub use modes::{Mode, modes};
+pub use sample::{Sample, Seen};
+
+/// What a mapping takes rows by that have no key.
+const ROW: &str = "_row";
+
+/// Tables of fewer rows are read whole without a thought.
+const SMALL: u64 = 20_000;
+
+/// The text of a mapping file for the table.
+pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {
+    let key = key(info);
+    let mut fields = fields::of(info, sample);
+    if !key.is_sure {
+        fields.insert(0, fields::of_row(&fields));
+    }
+    let mut text = String::new();
+    let mut line = |written: String| {
+        text.push_str(&written);
+        text.push('\n');
+    };
+    let kind = if info.is_view { "view" } else { "table" };
+    let rows = info.rows.map(|rows| format!(", about {rows} rows")).unwrap_or_default();
+    line(format!("# Proposed from the {kind} {} of backend {backend}{rows}.", info.name));
+    line(format!("# {} Read every line before it is used.", sample.describe()));
+    line(format!("resource = {}", quoted(&resource_name(&info.name.table))));
+    line("version  = 1".to_owned());
+    line(format!("title    = {}", quoted(&info.name.table)));
+    let named = |column: &String| fields.iter().find(|field| field.column == *column).map(|field| quoted(&field.name));
+    line(format!("# {}", key.why));
+    line(format!("key      = [{}]", key.columns.iter().filter_map(named).collect::<Vec<_>>().join(", ")));
+    line(String::new());
+    line("[source]".to_owned());
+    line(format!("backend  = {}", quoted(backend)));
+    line("schedule = \"every 5m\"    # how often the database is asked; a gate bounds how much at a time".to_owned());
+    line(String::new());
+    line("[source.table]".to_owned());
+    line(format!("table = {}", quoted(&written(&info.name))));
+    for way in source(info, &key) {
+        line(way);
+    }
+    line(String::new());
+    line("[fields]".to_owned());
+    let width = fields.iter().map(|field| field.name.len()).max().unwrap_or(0);
+    for field in &fields {
+        for reason in &field.reasons {
+            line(format!("# {reason}"));
+        }
+        line(format!("{:width$} = {{ {} }}", field.name, field.rules.join(", ")));
+    }
+    line(String::new());
+    line("[serve]".to_owned());
+    let filters: Vec<_> = indexed(info).filter_map(|column| named(column)).collect();
+    line("# what an index of the table begins with is likely what people search by".to_owned());
+    line(format!("filter = [{}]", distinct(&filters).join(", ")));
+    line(format!("sort   = [{}]", key.columns.iter().filter_map(named).collect::<Vec<_>>().join(", ")));
+    text
+}
+
+/// The columns that tell one row from another, and why these.
+struct Key {
+    columns: Vec<String>,
+    why: String,
+    is_sure: bool,
+}
+
+fn key(info: &TableInfo) -> Key {
+    if !info.primary_key.is_empty() {
+        let why = format!("the primary key: {}", info.primary_key.join(", "));
+        return Key { columns: info.primary_key.clone(), why, is_sure: true };
+    }
+    let is_never_null = |name: &String| {
+        let column = info.columns.iter().find(|column| column.column.name == *name);
+        column.is_some_and(|column| column.column.nullable == Some(false))
+    };
+    let unique = info.indexes.iter().filter(|index| index.is_unique && index.columns.iter().all(is_never_null));
+    if let Some(index) = unique.min_by_key(|index| index.columns.len()) {
+        let why =
+            format!("there is no primary key; the unique index {} is over columns that are never null", index.name);
+        return Key { columns: index.columns.clone(), why, is_sure: true };
+    }
+    let numbered = info.columns.iter().find(|column| column.is_identity);
+    if let Some(column) = numbered {
+        let why = format!("there is no primary key; the database numbers {}", column.column.name);
+        return Key { columns: vec![column.column.name.clone()], why, is_sure: true };
+    }
+    let why =
+        "nothing tells rows apart: each is known by all of its columns (name columns that are unique, if there are)";
+    Key { columns: vec![ROW.to_owned()], why: why.to_owned(), is_sure: false }
+}
+
+/// How the resource is kept up to date.
+fn source(info: &TableInfo, key: &Key) -> Vec<String> {
+    if !key.is_sure {
+        return vec![
+            "# without a key rows are read whole each time and compared".to_owned(),
+            "snapshot = true".to_owned(),
+        ];
+    }
+    let found = modes(info);
+    let best = found.iter().find(|mode| mode.is_possible);
+    let mut lines = Vec::new();
+    if info.rows.is_some_and(|rows| rows <= SMALL) && best.is_none_or(|mode| mode.name != "change tracking") {
+        lines.push("# so few rows are read whole each time, which also sees what was deleted".to_owned());
+        lines.push("snapshot = true".to_owned());
+        return lines;
+    }
+    let Some(best) = best else { return lines };
+    lines.push(format!("# {}: {}", best.name, best.why));
+    match (best.name, &best.column) {
+        ("change tracking", _) => lines.push("change_tracking = true".to_owned()),
+        ("cdc", _) => {
+            let instance = info.capture_instances.first().map(String::as_str).unwrap_or_default();
+            lines.push(format!("cdc = {}", quoted(instance)));
+        }
+        ("rowversion", Some(column)) => {
+            lines.push(format!("watermark = {{ column = {}, rowversion = true }}", quoted(column)));
+        }
+        ("timestamp", Some(column)) => {
+            lines.push(format!("watermark = {{ column = {}, overlap = \"5m\" }}", quoted(column)));
+        }
+        ("number", Some(column)) => lines.push(format!("watermark = {{ column = {} }}", quoted(column))),
+        _ => lines.push("snapshot = true".to_owned()),
+    }
+    if best.deletes == "no" && key.is_sure {
+        lines.push("# deleted rows leave no trace in it: once a day the keys are compared".to_owned());
+        lines.push("reconcile = \"every 1d\"".to_owned());
+    }
+    lines
+}
+
+/// The first columns of the indexes.
+fn indexed(info: &TableInfo) -> impl Iterator<Item = &String> {
+    info.indexes.iter().filter_map(|index| index.columns.first())
+}
+
+fn distinct(names: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for name in names {
+        if !kept.contains(name) {
+            kept.push(name.clone());
+        }
+    }
+    kept
+}
+
+/// A table's name as a mapping takes it: parts with odd characters stand in brackets.
+fn written(name: &TableName) -> String {
+    let plain = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_$#".contains(c));
+    let part = |part: &String| if plain(part) { part.clone() } else { format!("[{}]", part.replace(']', "]]")) };
+    let parts = [name.catalog.as_ref().map(part), name.schema.as_ref().map(part), Some(part(&name.table))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(".")
+}
+
+/// A resource's name: lower-case letters, digits and `_`, beginning with a letter.
+fn resource_name(table: &str) -> String {
+    let name = fields::plain_name(table);
+    if name.starts_with(|c: char| c.is_ascii_lowercase()) { name } else { format!("t_{name}") }
+}
+
+/// A string of TOML.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {
+                // A String takes all that is written.
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
