@@ -14,6 +14,7 @@ use crate::record::Decimal;
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) field_type: FieldType,
+    /// A rule of the field makes it null. That a source may have no value there is another matter.
     pub(super) nullable: bool,
     /// The most digits its numbers can have, where known.
     pub(super) digits: Option<u8>,
@@ -92,6 +93,8 @@ pub(super) struct Facts<'a> {
     pub(super) value_type: Type,
     pub(super) as_string: bool,
     pub(super) nullable: bool,
+    /// It can be null because of a rule, and not only because the source may have no value.
+    pub(super) null_by_rule: bool,
     pub(super) digits: Option<u8>,
     pub(super) bounds: Bounds,
     pub(super) min_length: Option<usize>,
@@ -179,7 +182,7 @@ pub(super) fn scalar(facts: &Facts<'_>) -> Shape {
     }
     Shape {
         field_type: facts.value_type.exposed(facts.as_string),
-        nullable: facts.nullable,
+        nullable: facts.null_by_rule,
         digits: facts.digits,
         schema: Value::Object(schema),
         children: Vec::new(),

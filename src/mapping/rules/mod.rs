@@ -90,12 +90,9 @@ pub(in crate::mapping) fn compile(
             misplaced(table, name, "in a required field", "a required field has always a value of its own");
         }
     }
-    let gives_null = context.says_null
-        || matches!(on_blank, OnBlank::Null)
-        || !null_if.is_empty()
-        || table.has("null_if")
-        || gives_null(&convert);
-    let nullable = gives_null && !required && default.is_none();
+    let by_rule =
+        matches!(on_blank, OnBlank::Null) || !null_if.is_empty() || table.has("null_if") || gives_null(&convert);
+    let nullable = (by_rule || context.says_null) && !required && default.is_none();
     if let Some(json) = &default {
         keeps_rules(table, "default", json, &convert, bounds);
     }
@@ -112,6 +109,7 @@ pub(in crate::mapping) fn compile(
         value_type,
         as_string,
         nullable,
+        null_by_rule: by_rule && nullable,
         digits: numbers::digits(value_type, kind, &style, bounds),
         bounds,
         min_length: if text_rules { length(table, "min_length") } else { None },
@@ -270,6 +268,7 @@ pub(super) fn bare_facts(value_type: Type, as_string: bool) -> Facts<'static> {
         value_type,
         as_string,
         nullable: false,
+        null_by_rule: false,
         digits: None,
         bounds: Bounds::default(),
         min_length: None,

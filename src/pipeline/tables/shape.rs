@@ -167,7 +167,7 @@ mod tests {
         assert_eq!((shape.selected("NAME").as_str(), shape.quoted("NO").as_str()), ("\"NAME\"", "\"no\""));
         assert_eq!((shape.may_be_null("NO"), shape.may_be_null("NAME")), (false, true));
         let missing = Shape::of(Dialect::Postgres, &name, &info, &wanted(&["NOO", "name", "zzz"])).unwrap_err();
-        assert_eq!(missing, ["NOO (did you mean no?)", "name (did you mean NAME?)", "zzz"]);
+        assert_eq!(missing, ["NOO (did you mean no?)", "name (did you mean Name?)", "zzz"]);
     }
 
     #[test]
