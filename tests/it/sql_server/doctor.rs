@@ -90,6 +90,11 @@ fn secured(settings: Settings, change: impl FnOnce(&TdsServer, &mut Config)) -> 
     Site::behind(Some(server), config, 2, folder)
 }
 
+/// Who has signed the server's certificate.
+fn authority() -> std::path::PathBuf {
+    tds_server::wire::tls::certificates().join("ca.pem")
+}
+
 fn settings(encryption: tds_server::Encryption) -> Settings {
     Settings { encryption, ..Settings::default() }
 }
@@ -104,10 +109,10 @@ async fn encryption_is_what_is_written() {
         (Off, Encryption::LoginOnly, true, false),
         (NotSupported, Encryption::Off, false, false),
     ] {
-        let site = secured(settings(offered), |server, config| {
+        let site = secured(settings(offered), |_, config| {
             config.encryption = written;
             if written != Encryption::Off {
-                config.trust = Trust::File(server.certificate());
+                config.trust = Trust::File(authority());
             }
         });
         let server = site.door.probe(site.permit().await).await.unwrap();
@@ -124,9 +129,9 @@ async fn encryption_is_what_is_written() {
         (Required, Encryption::Off, "insists on encryption", "required"),
         (Required, Encryption::LoginOnly, "insists on encrypting everything", "required"),
     ] {
-        let site = secured(settings(offered), |server, config| {
+        let site = secured(settings(offered), |_, config| {
             config.encryption = written;
-            config.trust = Trust::File(server.certificate());
+            config.trust = Trust::File(authority());
         });
         check(looked(&site).await, "tls", said, remedy, SqlErrorKind::Tls);
         assert_eq!(site.server().report().sessions.len(), 0, "nobody has logged in");
@@ -138,18 +143,23 @@ async fn certificates_that_are_not_good() {
     let off = || settings(tds_server::Encryption::Off);
     let unknown = secured(off(), |_, _| {});
     check(looked(&unknown).await, "tls", "nobody whom we trust", "`ca`", SqlErrorKind::Tls);
-    let name = secured(off(), |server, config| {
-        config.trust = Trust::File(server.certificate());
+    let name = secured(off(), |_, config| {
+        config.trust = Trust::File(authority());
         config.certificate_host = Some("erp.example".to_owned());
     });
     check(looked(&name).await, "tls", "another name", "`certificate_host`", SqlErrorKind::Tls);
     let missing = secured(off(), |_, config| config.trust = Trust::File("/nowhere/ca.pem".into()));
     check(looked(&missing).await, "tls", "cannot be read", "`ca`", SqlErrorKind::Tls);
+    // The server's own certificate may be named as well.
+    let own = secured(off(), |_, config| {
+        config.trust = Trust::File(tds_server::wire::tls::certificates().join("cert.pem"));
+    });
+    assert!(own.door.probe(own.permit().await).await.is_ok());
     // Whoever takes anybody is told so.
     let anybody = secured(off(), |_, config| config.trust = Trust::Anybody);
     assert!(anybody.door.probe(anybody.permit().await).await.is_ok());
-    let old = secured(Settings { old_tls: true, ..off() }, |server, config| {
-        config.trust = Trust::File(server.certificate());
+    let old = secured(Settings { old_tls: true, ..off() }, |_, config| {
+        config.trust = Trust::File(authority());
     });
     check(looked(&old).await, "tls", "TLS", "`odbc`", SqlErrorKind::Tls);
 }
