@@ -31,12 +31,16 @@ build: setup ## install what is missing and build the program
 
 # The service moves the files it has read to archive/ beside the inbox, so it works on a copy. The copy is made
 # once, and appears whole.
-demo: ## lay the demo's files into its inbox, unless that was done before
+demo: ## lay the demo's files into its inbox and its database beside it, unless that was done before
 	@test -d $(DEMO)/var/inbox || { \
 		rm -rf $(DEMO)/var/inbox.new; \
 		mkdir -p $(DEMO)/var/inbox.new; \
 		cp $(DEMO)/data/* $(DEMO)/var/inbox.new/; \
 		mv $(DEMO)/var/inbox.new $(DEMO)/var/inbox; \
+	}
+	@test -f $(DEMO)/var/wws.sqlite || { \
+		cp $(DEMO)/database/wws.sqlite $(DEMO)/var/wws.sqlite.new; \
+		mv $(DEMO)/var/wws.sqlite.new $(DEMO)/var/wws.sqlite; \
 	}
 
 clean-demo: ## forget everything that the demo has read and staged

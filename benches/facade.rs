@@ -36,6 +36,7 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
+use tollbridge::pipeline::operate::Operate;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
@@ -128,6 +129,8 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
     let metrics = Arc::new(Metrics::new());
     let landing = landing::Config { path: path.with_extension("landing"), keep: Duration::from_secs(60) };
     let bridge = Bridge::new(staging.clone(), Arc::new(Landing::open(&landing).unwrap()), metrics.clone());
+    let bridge = Arc::new(bridge);
+    let live = Arc::new(Live::new(bridge.clone()));
     let facade = Arc::new(Facade::new(Setup {
         staging,
         server,
@@ -136,7 +139,8 @@ async fn start_facade(path: &Path) -> (SocketAddr, String) {
         cursor_secret: [1; 32],
         metrics,
         health,
-        live: Arc::new(Live::new(Arc::new(bridge))),
+        operate: Arc::new(Operate::new(bridge, live.clone())),
+        live,
     }));
     facade.publish(vec![exposure()]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -157,6 +161,8 @@ fn exposure() -> Exposure {
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
         stale_if_error: None,
+        lists: false,
+        operations: Vec::new(),
         schema: json!({ "type": "object" }),
     }
 }
@@ -187,6 +193,9 @@ async fn fill(staging: &dyn Staging) {
             checkpoint: Checkpoint { offset: read * 100, records: read, line: 0 },
             file_state: if read == ROWS { FileState::Staged } else { FileState::Claimed },
             resolves: None,
+            deletions: Vec::new(),
+            source: None,
+            snapshot: None,
         };
         staging.commit(batch).await.unwrap();
     }

@@ -29,6 +29,7 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, Mode};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
+use tollbridge::pipeline::operate::Operate;
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{ResourceSpec, Staging};
 use tollbridge::telemetry::Metrics;
@@ -93,8 +94,11 @@ async fn start(folder: &Path, hold: Hold) -> Site {
     let clients = Clients::new(clients, metrics.clone(), CancellationToken::new()).holding(hold);
     let landing = landing::Config { path: folder.join("landing"), keep: Duration::from_secs(60) };
     let bridge = Bridge::new(staging.clone(), Arc::new(Landing::open(&landing).unwrap()), metrics.clone());
+    let bridge = Arc::new(bridge);
+    let live = Arc::new(Live::new(bridge.clone()));
     let facade = Arc::new(Facade::new(Setup {
-        live: Arc::new(Live::new(Arc::new(bridge))),
+        operate: Arc::new(Operate::new(bridge, live.clone())),
+        live,
         health: Arc::new(Health::new(staging.clone())),
         staging,
         server,
@@ -114,6 +118,8 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         mode: Mode::Staged,
         max_age: None,
         stale_if_error: None,
+        lists: false,
+        operations: Vec::new(),
         schema: json!({ "type": "object" }),
     }]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

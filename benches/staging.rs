@@ -126,6 +126,9 @@ async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8,
             checkpoint,
             file_state: FileState::Claimed,
             resolves: None,
+            deletions: Vec::new(),
+            source: None,
+            snapshot: None,
         });
     }
     let clock = Clock::start();

@@ -3,6 +3,9 @@
 //! The program claims a COBOL file of 263 bytes a record, lands it, decodes, maps and stages it with lineage and feed,
 //! as a process of its own with its start and end. The bare loop gets the finished payloads from memory.
 //!
+//! Then the same with a table of twelve columns in a SQLite file, read through ODBC as a snapshot: the driver, landing and
+//! keeping what was seen come on top.
+//!
 //! `cargo bench --bench sync [records] [rounds]`. Prints rates and their ratio for each round and the median; `cpu` is
 //! the same ratio in CPU time.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the one who measures")]
@@ -46,21 +49,65 @@ customer = { object = { name = { from = "CUST-NAME" }, address = { from = "CUST-
 lines = { from = "LINE-ITEM", each = { sku = { from = "SKU" }, quantity = { from = "L-QTY", type = "integer" }, price = { from = "L-PRICE", type = "decimal(9,2)" } } }
 "#;
 
+const OLD: &str = "[backends.old.odbc]\nconnection = \"Driver=SQLite3;Database=old.sqlite\"\n";
+
+/// All columns of the table, typed.
+const TABLE: &str = r#"
+resource = "items"
+version = 1
+key = ["no"]
+[source]
+backend = "old"
+[source.table]
+table = "ITEMS"
+snapshot = true
+[fields]
+no = { from = "NO", type = "integer" }
+name = { from = "NAME" }
+note = { from = "NOTE" }
+site = { from = "SITE" }
+supplier = { from = "SUPPLIER" }
+price = { from = "PRICE", type = "decimal(11,2)" }
+cost = { from = "COST", type = "decimal(11,2)" }
+stock = { from = "STOCK", type = "integer" }
+reserved = { from = "RESERVED", type = "integer" }
+since = { from = "SINCE", type = "date" }
+changed = { from = "CHANGED", type = "datetime" }
+state = { from = "STATE", values = { A = "active", B = "blocked", D = "discontinued" } }
+"#;
+
+/// As many rows of about 175 characters.
+const ROWS: &str = "
+create table ITEMS (NO integer primary key, NAME varchar(40), NOTE varchar(80), SITE char(3), SUPPLIER varchar(12),
+    PRICE decimal(11,2), COST decimal(11,2), STOCK integer, RESERVED integer, SINCE date, CHANGED datetime, STATE char(1));
+with recursive c(i) as (select 1 union all select i + 1 from c where i < :rows)
+insert into ITEMS select i, 'Article ' || i || ' of the old catalogue', 'stored dry, ' || (i * 7919 % 100003) ||
+    ' pieces a pallet, do not stack higher than six', 'S' || (i % 40), 'SUP' || (i % 5000), i % 90000 + 0.25, i % 70000 + 0.5,
+    i % 1000, i % 17, date('2020-01-01', '+' || (i % 2000) || ' days'),
+    datetime('2026-01-01', '+' || i || ' seconds'), substr('AABD', i % 4 + 1, 1) from c;";
+
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let records = numbers.first().copied().unwrap_or(300_000);
     let rounds = numbers.get(1).copied().unwrap_or(3);
     let data = orders::orders(records);
     println!("{records} records of {} bytes; records/s", orders::LENGTH);
+    all_rounds(rounds, records, |folder| lay_file(folder, &data));
+    println!("{records} rows of a table of 12 columns over ODBC; rows/s");
+    all_rounds(rounds, records, |folder| lay_table(folder, records));
+}
+
+fn all_rounds(rounds: usize, records: usize, lay: impl Fn(&Path) -> &'static str) {
     println!("{:10} {:>10} {:>10} {:>7} {:>7}", "", "sync", "bare", "ratio", "cpu");
-    let mut ratios: Vec<f64> = (0..rounds).map(|round| one_round(round, records, &data)).collect();
+    let mut ratios: Vec<f64> = (0..rounds).map(|round| one_round(round, records, &lay)).collect();
     ratios.sort_by(f64::total_cmp);
     println!("median ratio {:.2}", ratios[rounds / 2]);
 }
 
-fn one_round(round: usize, records: usize, data: &[u8]) -> f64 {
+fn one_round(round: usize, records: usize, lay: &impl Fn(&Path) -> &'static str) -> f64 {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let synced = sync(folder.path(), data);
+    let resource = lay(folder.path());
+    let synced = sync(folder.path(), resource);
     let payloads = payloads(&folder.path().join("var/staging.db"));
     assert_eq!(payloads.len(), records);
     let mut bare = bare::database(&folder.path().join("bare.db"), 0);
@@ -72,8 +119,8 @@ fn one_round(round: usize, records: usize, data: &[u8]) -> f64 {
     ratio
 }
 
-/// Lays the file into an inbox and has the program read it.
-fn sync(folder: &Path, data: &[u8]) -> Spent {
+/// Lays the file into an inbox; answers the resource.
+fn lay_file(folder: &Path, data: &[u8]) -> &'static str {
     for name in ["inbox", "mappings"] {
         fs::create_dir(folder.join(name)).unwrap();
     }
@@ -81,8 +128,23 @@ fn sync(folder: &Path, data: &[u8]) -> Spent {
     fs::write(folder.join("mappings/orders.toml"), MAPPING).unwrap();
     fs::write(folder.join("mappings/orders.cpy"), orders::COPYBOOK).unwrap();
     fs::write(folder.join("inbox/ORDERS"), data).unwrap();
+    "orders"
+}
+
+/// Makes the old database; answers the resource.
+fn lay_table(folder: &Path, rows: usize) -> &'static str {
+    fs::create_dir(folder.join("mappings")).unwrap();
+    fs::write(folder.join("tollbridge.toml"), OLD).unwrap();
+    fs::write(folder.join("mappings/items.toml"), TABLE).unwrap();
+    let database = Connection::open(folder.join("old.sqlite")).unwrap();
+    database.execute_batch(&ROWS.replace(":rows", &rows.to_string())).unwrap();
+    "items"
+}
+
+/// Has the program read it.
+fn sync(folder: &Path, resource: &str) -> Spent {
     let mut program = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
-    program.current_dir(folder).env_remove("TOLLBRIDGE_CONFIG").args(["sync", "orders", "--json"]);
+    program.current_dir(folder).env_remove("TOLLBRIDGE_CONFIG").args(["sync", resource, "--json"]);
     let clock = Clock::start();
     let output = program.output().unwrap();
     let spent = clock.stop();

@@ -4,6 +4,7 @@ pub mod record;
 
 pub mod diagnostic;
 pub mod secret;
+pub mod sql;
 pub mod telemetry;
 
 pub mod decode;

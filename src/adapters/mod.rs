@@ -7,6 +7,7 @@
 pub mod files;
 pub mod ftps;
 pub mod inbox;
+pub mod odbc;
 pub mod sftp;
 pub mod soap;
 pub mod sql;
@@ -32,12 +33,13 @@ pub enum AdapterConfig {
 
 impl AdapterConfig {
     /// Every kind, by the key of its table.
-    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap", "mssql"];
+    pub const KINDS: &[&str] = &["files", "sftp", "ftps", "soap", "odbc", "mssql"];
 
     /// The keys of a kind's table.
     pub fn section(kind: &str) -> Option<&'static Section> {
         match kind {
             "soap" => Some(&soap::SECTION),
+            "odbc" => Some(&odbc::SECTION),
             "mssql" => Some(&sql_server::SECTION),
             _ => InboxConfig::section(kind),
         }
@@ -47,12 +49,14 @@ impl AdapterConfig {
     pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<AdapterConfig> {
         match kind {
             "soap" => soap::Config::read(table, base).map(AdapterConfig::Soap),
-            "mssql" => {
-                let config = sql_server::Config::read(table, base)?;
-                Some(AdapterConfig::Database(DatabaseConfig::SqlServer(Box::new(config))))
-            }
+            "odbc" | "mssql" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
             _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
         }
+    }
+
+    /// Whether a backend of this kind is asked in SQL.
+    pub fn is_database(kind: &str) -> bool {
+        matches!(kind, "odbc" | "mssql")
     }
 
     /// Whether it is called, record by record.
@@ -122,26 +126,51 @@ impl InboxConfig {
 /// The settings of a database of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseConfig {
+    /// Behind an ODBC driver.
+    #[cfg(feature = "odbc")]
+    Odbc(odbc::Config),
     /// SQL Server.
     SqlServer(Box<sql_server::Config>),
 }
 
 impl DatabaseConfig {
+    fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<DatabaseConfig> {
+        if kind == "mssql" {
+            let config = sql_server::Config::read(table, base)?;
+            return Some(DatabaseConfig::SqlServer(Box::new(config)));
+        }
+        let config = odbc::Config::read(table, base)?;
+        #[cfg(feature = "odbc")]
+        return Some(DatabaseConfig::Odbc(config));
+        #[cfg(not(feature = "odbc"))]
+        {
+            // Reading has reported that there is no ODBC in this program.
+            drop(config);
+            None
+        }
+    }
+
     /// The database; nothing is connected yet.
     pub fn open(&self) -> Arc<dyn sql::Database> {
         match self {
+            #[cfg(feature = "odbc")]
+            DatabaseConfig::Odbc(config) => Arc::new(odbc::Source::new(config.clone())),
             DatabaseConfig::SqlServer(config) => Arc::new(sql_server::SqlServer::new((**config).clone())),
         }
     }
 
     fn place(&self) -> String {
         match self {
+            #[cfg(feature = "odbc")]
+            DatabaseConfig::Odbc(config) => config.place(),
             DatabaseConfig::SqlServer(config) => config.place(),
         }
     }
 
     fn doubts(&self) -> Vec<String> {
         match self {
+            #[cfg(feature = "odbc")]
+            DatabaseConfig::Odbc(_) => self.open().doubts(),
             DatabaseConfig::SqlServer(config) => config.doubts(),
         }
     }

@@ -1,28 +1,47 @@
-//! What the service does beside serving: raw input leaves landing when its time is over.
+//! What the service does beside serving: raw input leaves landing, and deleted documents are forgotten, when their time is
+//! over.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::told;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::Bridge;
 use crate::record::ResourceId;
-use crate::telemetry;
+use crate::staging::OperationState;
 
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes input older than `keep` every hour, until the service stops. What an open dead letter or an
-/// unfinished file needs stays.
-pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration) {
+/// Removes input older than `keep`, documents deleted longer ago than `keep_deleted`, and operations that are over for
+/// `keep_operations`, every hour, until the service stops. What an open dead letter or an unfinished file needs stays.
+pub(super) async fn housekeeping(
+    bridge: Arc<Bridge>,
+    keep: Duration,
+    keep_deleted: Duration,
+    keep_operations: Duration,
+) {
     loop {
+        match bridge.forget_deleted(keep_deleted).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot deleted documents whose time is over"),
+            Err(error) => tracing::error!(error = %error.chain(), "deleted documents cannot be forgotten"),
+        }
         match bridge.tidy(keep).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed landed input whose time is over"),
             Err(error) => tracing::error!(error = %error.chain(), "landed input cannot be tidied"),
+        }
+        let over =
+            SignedDuration::try_from(keep_operations).ok().and_then(|keep| Timestamp::now().checked_sub(keep).ok());
+        match bridge.staging.purge_operations(over.unwrap_or(Timestamp::UNIX_EPOCH)).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed operations whose time is over"),
+            Err(error) => tracing::error!(error = %error, "operations cannot be tidied"),
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
@@ -31,25 +50,37 @@ pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration) {
     }
 }
 
-/// How often gauges follow the state of things.
+/// How often the gauges of resources follow the state of things: that asks the database.
 const OBSERVED_EVERY: Duration = Duration::from_secs(2);
 
-/// Keeps the gauges of gates and resources up to date, until the service stops.
+/// Brings the gauges of gates up to date: as they stand now. Done for each look at the metrics, since a call is over in
+/// less time than any clock would take to look again.
+pub(super) fn gauge_gates(bridge: &Bridge) {
+    let world = bridge.world.load_full();
+    for backend in world.backends.values() {
+        let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
+        metrics.adaptive_limit(status.adaptive_limit);
+        metrics.limit(status.limit);
+        metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
+        metrics.queue_depth(status.queued.iter().sum());
+        metrics.lingering(status.lingering);
+        metrics.breaker(status.breaker as u8);
+        for lane in Lane::ALL {
+            metrics.in_flight(told(lane), status.active_in(lane));
+        }
+    }
+}
+
+/// Keeps the gauges of resources up to date, until the service stops.
 pub(super) async fn observe(bridge: Arc<Bridge>) {
     let mut silent = HashSet::new();
     loop {
         let world = bridge.world.load_full();
-        for backend in world.backends.values() {
-            let (status, metrics) = (backend.gate.status(), bridge.metrics.gate(backend.gate.backend()));
-            let sync = status.active_in(Lane::Sync);
-            metrics.adaptive_limit(status.adaptive_limit);
-            metrics.limit(status.limit);
-            metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
-            metrics.queue_depth(status.queued.iter().sum());
-            metrics.lingering(status.lingering);
-            metrics.breaker(status.breaker as u8);
-            metrics.in_flight(telemetry::Lane::Sync, sync);
-            metrics.in_flight(telemetry::Lane::Interactive, status.active.iter().sum::<usize>() - sync);
+        if let Ok(counts) = bridge.staging.operation_counts().await {
+            for state in OperationState::ALL.into_iter().filter(|state| !state.is_over()) {
+                let count = counts.iter().find(|(known, _)| *known == state).map_or(0, |(_, count)| *count);
+                bridge.metrics.open_operations(state.as_str(), count);
+            }
         }
         for plan in &world.plans {
             let id = &plan.exposure.id;

@@ -4,6 +4,7 @@
 //! Everything else is handed what it needs.
 
 mod demo_key;
+mod doubts;
 mod housekeeping;
 mod operator;
 mod secret;
@@ -31,6 +32,7 @@ use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
 
+pub use doubts::doubts;
 pub use service::{Announcement, ServeError, serve};
 pub use simulate::{SimulateError, Simulation, simulate_gate};
 
@@ -107,7 +109,7 @@ async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Res
         else {
             continue;
         };
-        config.adapter.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        doubts::of_backend(&loaded.config, name, config).iter().for_each(|doubt| tracing::warn!("{doubt}"));
         let configured = configured(config);
         if let Some(kept) = before.backends.get(name) {
             tell_hidden(bridge, name, &kept.configured, &configured);
@@ -163,11 +165,6 @@ fn gate_folder(config: &Config, name: &str) -> PathBuf {
     let folder: String =
         name.chars().map(|c| if plain(c) { c.to_string() } else { format!("-{:x}-", c as u32) }).collect();
     beside.join("gates").join(folder)
-}
-
-/// What a person should know of the backends although they work.
-pub fn doubts(loaded: &Loaded) -> Vec<String> {
-    loaded.config.backends.values().flat_map(|config| config.adapter.doubts()).collect()
 }
 
 /// What came of reaching a backend.
@@ -282,6 +279,16 @@ enum Keeping {
     Calls,
 }
 
+/// A lane as the metrics have it.
+fn told(lane: Lane) -> telemetry::Lane {
+    match lane {
+        Lane::Health => telemetry::Lane::Health,
+        Lane::Interactive => telemetry::Lane::Interactive,
+        Lane::Operator => telemetry::Lane::Operator,
+        Lane::Sync => telemetry::Lane::Sync,
+    }
+}
+
 /// Tells the metrics what a gate does, and the history what became of each call.
 struct GateWatch {
     metrics: GateMetrics,
@@ -292,11 +299,7 @@ struct GateWatch {
 
 impl Observer for GateWatch {
     fn granted(&self, lane: Lane, wait: Duration) {
-        let lane = match lane {
-            Lane::Sync => telemetry::Lane::Sync,
-            Lane::Health | Lane::Interactive | Lane::Operator => telemetry::Lane::Interactive,
-        };
-        self.metrics.waited(lane, wait);
+        self.metrics.waited(told(lane), wait);
     }
 
     fn refused(&self, reason: Refused) {

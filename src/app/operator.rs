@@ -42,6 +42,10 @@ impl Operator for Service {
         gates
     }
 
+    fn gauge(&self) {
+        super::housekeeping::gauge_gates(&self.bridge);
+    }
+
     async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError> {
         let decided = self.bridge.decide(backend, wish).await?;
         let world = self.bridge.world.load();

@@ -25,6 +25,7 @@ use crate::http::{self, Clients, ConnectionLimits, Health};
 use crate::mapping::{Exposure, Mode};
 use crate::pipeline::Bridge;
 use crate::pipeline::live::Live;
+use crate::pipeline::operate::Operate;
 use crate::pipeline::scheduler::Scheduler;
 use crate::pipeline::tuning;
 use crate::record::ResourceId;
@@ -145,6 +146,8 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let closing = CancellationToken::new();
     let clients = Arc::new(Clients::new(loaded.config.clients.clone(), Arc::clone(&bridge.metrics), closing.clone()));
     let live = Arc::new(Live::new(Arc::clone(&bridge)));
+    let operate = Arc::new(Operate::new(Arc::clone(&bridge), Arc::clone(&live)));
+    operate.start().await.map_err(AppError::from)?;
     let facade = Arc::new(Facade::new(facade::Setup {
         staging: Arc::clone(&bridge.staging),
         server: server.clone(),
@@ -154,6 +157,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         metrics: Arc::clone(&bridge.metrics),
         health: Arc::clone(&health),
         live: Arc::clone(&live),
+        operate: Arc::clone(&operate),
     }));
     facade.publish(exposures(&loaded));
     let service = Arc::new(Service {
@@ -191,7 +195,12 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         tokio::spawn(http::serve(admin_listener, console::router(console), closing.clone().cancelled_owned(), limits));
     service.start_schedules();
     let upkeep = [
-        tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep)),
+        tokio::spawn(housekeeping(
+            Arc::clone(&bridge),
+            loaded.config.landing.keep,
+            loaded.config.staging.keep_deleted,
+            loaded.config.staging.keep_operations,
+        )),
         tokio::spawn(observe(Arc::clone(&bridge))),
         tokio::spawn(tuning::keep(Arc::downgrade(&bridge), true)),
         tokio::spawn(watchdog(Arc::clone(&bridge))),
@@ -229,7 +238,8 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     }
     // What a backend has begun is waited for: its place is free when it is done. What is left keeps its place, as that of
     // a process that died.
-    let calls = live.finish(patience_until.saturating_duration_since(Instant::now())).await;
+    let calls = operate.finish(patience_until.saturating_duration_since(Instant::now())).await
+        + live.finish(patience_until.saturating_duration_since(Instant::now())).await;
     if calls > 0 {
         tracing::warn!(
             calls,

@@ -20,41 +20,48 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Ok(loaded) => loaded,
         Err(error) => return report(context, &error),
     };
-    let mut doubts = app::doubts(&loaded);
-    let mut unreachable = 0;
+    let mut doubts = app::doubts(&loaded).await;
+    let (mut unreachable, mut closed) = (0, 0);
     // What a backend was asked and cannot do: the runs go on, and a person has to see to it.
     let mut impaired = 0;
     let mut backends = Vec::new();
     if !options.offline {
         for (name, result) in app::probe(&loaded).await {
-            let error = match result {
+            // Of one that was left alone nobody knows.
+            let (reachable, error) = match result {
                 Ok(app::Probed::Reached(found)) => {
                     impaired += found.len();
                     doubts.extend(found);
-                    None
+                    (Some(true), None)
                 }
                 Ok(app::Probed::Closed(reason)) => {
+                    closed += 1;
                     doubts.push(reason);
-                    None
+                    (None, None)
                 }
                 Err(error) => {
                     unreachable += 1;
                     output::fault(&format!("backend {name}: {}", error.chain()));
-                    Some(error.chain())
+                    (Some(false), Some(error.chain()))
                 }
             };
-            backends.push(json!({"backend": name, "reachable": error.is_none(), "error": error}));
+            backends.push(json!({"backend": name, "reachable": reachable, "error": error}));
         }
     }
     doubts.iter().for_each(output::note);
     let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
+    let presets: serde_json::Map<_, _> =
+        loaded.plans.iter().filter_map(|plan| Some((plan.exposure.id.to_string(), plan.preset?.name.into()))).collect();
     if context.json {
         output::json(
-            &json!({"ok": unreachable == 0 && impaired == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
+            &json!({"presets": presets, "ok": unreachable == 0 && impaired == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
         );
     } else {
-        let reached =
-            if options.offline { "not tried".to_owned() } else { format!("{} reached", backends.len() - unreachable) };
+        let reached = match (options.offline, closed) {
+            (true, _) => "not tried".to_owned(),
+            (false, 0) => format!("{} reached", backends.len() - unreachable),
+            (false, _) => format!("{} reached, {closed} closed", backends.len() - unreachable - closed),
+        };
         output::line(format!(
             "{}: {} resources ({}), {} backends ({reached})",
             loaded.config.path.display(),
@@ -62,6 +69,11 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             resources.join(", "),
             loaded.config.backends.len()
         ));
+        for plan in &loaded.plans {
+            if let Some(preset) = plan.preset {
+                output::line(format!("{}: preset {}: {}", plan.exposure.id, preset.name, preset.summary()));
+            }
+        }
     }
     match (unreachable, impaired) {
         (0, 0) => Exit::Done,

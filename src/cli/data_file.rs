@@ -1,26 +1,22 @@
 //! `inspect FILE` for a file of data: what it looks like, what speaks for that, and what to paste.
 
 use std::fmt::Write;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde_json::json;
 
+use super::decode::Input;
 use crate::decode::sniff::{self, Column, Evidence, Report, SAMPLE, Sample};
 use crate::decode::{Compression, StreamFault, excel};
 
 /// The beginning of a file, and its size.
-fn beginning(path: &Path) -> io::Result<(Vec<u8>, u64)> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
+fn beginning(input: &mut Input, size: u64) -> io::Result<(Vec<u8>, u64)> {
     let mut bytes = Vec::new();
-    file.take(SAMPLE as u64).read_to_end(&mut bytes)?;
+    input.take(SAMPLE as u64).read_to_end(&mut bytes)?;
+    input.seek(SeekFrom::Start(0))?;
     // A pipe has no size; it is then taken for what was read of it.
-    let size = metadata.len().max(bytes.len() as u64);
+    let size = size.max(bytes.len() as u64);
     Ok((bytes, size))
 }
 
@@ -47,16 +43,15 @@ fn looks_like_a_copybook(path: &Path, bytes: &[u8]) -> bool {
 }
 
 /// How long the file is and what it looks like, unpacked where it is packed; `None` for a copybook.
-pub(super) fn look(path: &Path) -> Result<Option<(u64, Report)>, String> {
+pub(super) fn look(path: &Path, input: &mut Input, size: u64) -> Result<Option<(u64, Report)>, String> {
     let shown = path.display().to_string();
     let unreadable = |error: io::Error| format!("cannot read {shown}: {error}");
-    let (bytes, size) = beginning(path).map_err(unreadable)?;
+    let (bytes, size) = beginning(input, size).map_err(unreadable)?;
     let look = |bytes: &[u8], size| sniff::sniff(&Sample { start: bytes, size, path: &shown });
     let report = look(&bytes, size);
     // An .ods file is a zip archive too, and what is one is known by its parts.
     if ["xlsx", "ole", "zip"].contains(&report.kind) {
-        let file = File::open(path).map_err(unreadable)?;
-        match excel::outline(file) {
+        match excel::outline(&mut *input) {
             Ok(sheets) => {
                 let mut report = report;
                 sniff::workbook(&mut report, &sheets, &shown);
@@ -78,8 +73,8 @@ pub(super) fn look(path: &Path) -> Result<Option<(u64, Report)>, String> {
     if !["gzip", "zip", "zstd", "bzip2"].contains(&report.kind) {
         return Ok((!looks_like_a_copybook(path, &bytes)).then_some((size, report)));
     }
-    let file = File::open(path).map_err(unreadable)?;
-    let (bytes, unpacked) = match Compression::default().beginning(file, SAMPLE as u64) {
+    input.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let (bytes, unpacked) = match Compression::default().beginning(&mut *input, SAMPLE as u64) {
         Ok(Some(unpacked)) => unpacked,
         Ok(None) => return Ok(Some((size, report))),
         Err(StreamFault::Io(error)) => return Err(unreadable(error)),

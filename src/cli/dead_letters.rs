@@ -10,7 +10,7 @@ use crate::console::view;
 use crate::pipeline::replay::Replayed;
 use crate::pipeline::{Bridge, PipelineError};
 use crate::record::RejectCode;
-use crate::staging::{DeadLetter, DeadLetterFilter, DeadLetterState};
+use crate::staging::{Balance, DeadLetter, DeadLetterFilter, DeadLetterState};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
@@ -99,9 +99,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
             let mut exit = Exit::Done;
             for &id in ids {
                 exit = exit.max(match bridge.replay(id).await {
-                    Ok(Replayed::Staged { key }) => done(context, id, "replayed", Some(&key)),
-                    Ok(Replayed::File { name, .. }) => done(context, id, "replayed", Some(&name)),
-                    Ok(Replayed::Skipped) => done(context, id, "discarded", None),
+                    Ok(replayed) => told(context, id, &replayed),
                     Err(error) => failed(context, &bridge, id, &error).await,
                 });
             }
@@ -111,7 +109,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
             let mut exit = Exit::Done;
             for &id in ids {
                 exit = exit.max(match bridge.discard(id).await {
-                    Ok(()) => done(context, id, "discarded", None),
+                    Ok(()) => done(context, &json!({"id": id, "state": "discarded", "key": null}), ""),
                     Err(error) => failed(context, &bridge, id, &error).await,
                 });
             }
@@ -120,12 +118,36 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
     }
 }
 
-fn done(context: &Context, id: i64, state: &str, key: Option<&str>) -> Exit {
+/// Says what became of a dead letter that was replayed.
+fn told(context: &Context, id: i64, replayed: &Replayed) -> Exit {
+    match replayed {
+        Replayed::Staged { key } => {
+            let said = json!({"id": id, "state": "replayed", "key": key});
+            done(context, &said, &format!(": staged under key {}", output::plain(key)))
+        }
+        Replayed::Skipped => {
+            let said = json!({"id": id, "state": "discarded", "key": null});
+            done(context, &said, ": the mapping leaves the record out now")
+        }
+        Replayed::File { name, balance } => {
+            let Balance { read, staged, unchanged, dead, skipped, deleted: _ } = balance;
+            let counts =
+                json!({"read": read, "staged": staged, "unchanged": unchanged, "dead": dead, "skipped": skipped});
+            let said = json!({"id": id, "state": "replayed", "key": null, "file": name, "balance": counts});
+            let text = format!(
+                ": {} was read as a whole: {read} read, {staged} staged, {unchanged} unchanged, {dead} dead, {skipped} skipped",
+                output::plain(name)
+            );
+            done(context, &said, &text)
+        }
+    }
+}
+
+fn done(context: &Context, said: &serde_json::Value, more: &str) -> Exit {
     if context.json {
-        output::json(&json!({"id": id, "state": state, "key": key}));
+        output::json(said);
     } else {
-        let staged = key.map(|key| format!(": staged under key {key}")).unwrap_or_default();
-        output::line(format!("dead letter {id} {state}{staged}"));
+        output::line(format!("dead letter {} {}{more}", said["id"], said["state"].as_str().unwrap_or_default()));
     }
     Exit::Done
 }

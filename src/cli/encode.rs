@@ -13,6 +13,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::decode::{Failure, FormatName, LayoutArgs, PIECE, decoder_of, exit_code, progress};
+use super::output::Told;
 use crate::decode::{EncodeFault, Json, MAX_RECORD};
 use crate::record::RejectCode;
 
@@ -90,6 +91,7 @@ fn only_read(layout: &LayoutArgs) -> &'static str {
         Some(FormatName::Excel) => {
             "workbooks are only read; write --format csv, which every program opens that opens workbooks"
         }
+        Some(FormatName::Rows) => "rows of a database are only read; `[operations]` of a mapping write to one",
         _ => "framing `auto` finds out how a file is framed: say with --framing how it is to be written",
     }
 }
@@ -149,6 +151,7 @@ struct Output {
     buffer: Vec<u8>,
     faults: u64,
     progress: Option<ProgressBar>,
+    told: Told,
 }
 
 impl Output {
@@ -163,7 +166,14 @@ impl Output {
             Some((part, _)) => Box::new(File::create(part).map_err(Failure::Write)?),
         };
         let progress = progress(size).filter(|_| size > 0);
-        Ok(Output { target, renamed, buffer: Vec::with_capacity(2 * PIECE), faults: 0, progress })
+        Ok(Output {
+            target,
+            renamed,
+            buffer: Vec::with_capacity(2 * PIECE),
+            faults: 0,
+            progress,
+            told: Told::default(),
+        })
     }
 
     fn flush_if_large(&mut self, read: u64) -> Result<(), Failure> {
@@ -188,8 +198,7 @@ impl Output {
         let EncodeFault { pointer, expected, found } = fault;
         let told =
             json!({ "code": code, "line": line, "pointer": pointer, "expected": expected, "found": found }).to_string();
-        let told = told + "\n";
-        let tell = || io::stderr().write_all(told.as_bytes()).map_err(Failure::Write);
+        let tell = || self.told.push((told + "\n").as_bytes()).map_err(Failure::Write);
         match &self.progress {
             Some(progress) => progress.suspend(tell),
             None => tell(),
@@ -205,6 +214,7 @@ impl Output {
         if let Some(progress) = &self.progress {
             progress.finish_and_clear();
         }
+        self.told.flush().map_err(Failure::Write)?;
         Ok(self.faults)
     }
 }

@@ -4,8 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,9 +12,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::data_file;
-use super::decode::{LayoutArgs, layout, text_at};
+use super::decode::{Input, LayoutArgs, layout, text_at};
 use super::output;
-use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol};
+use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol, rows};
 use crate::diagnostic::{Faults, SourceText, text_of};
 
 /// No copybook is larger.
@@ -24,7 +23,7 @@ const MAX_COPYBOOK: u64 = 64 << 20;
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// A copybook, or a file of data; with --copybook its framing is found out. The other options are those of decode
+    /// A copybook, or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
@@ -43,7 +42,32 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
         };
     }
     let path = &args.file;
-    match data_file::look(path) {
+    let (mut input, size) = match Input::open(path) {
+        Ok(opened) => opened,
+        Err(error) => {
+            output::note(format!("cannot read {}: {error}", path.display()));
+            return ExitCode::from(2);
+        }
+    };
+    match data_file::look(path, &mut input, size) {
+        Ok(Some((_, report))) if report.kind == "rows" => {
+            let columns = rows::columns(&mut input).map_err(|fault| match fault {
+                StreamFault::Io(error) => format!("cannot read {}: {error}", path.display()),
+                StreamFault::Layout { message, .. } => format!("{}: {message}", path.display()),
+            });
+            return match columns {
+                Ok(columns) => {
+                    let rows = rows::describe(&columns);
+                    let text = if json { as_json(&rows) } else { as_table(&rows) };
+                    let _ = io::stdout().lock().write_all(text.as_bytes());
+                    ExitCode::SUCCESS
+                }
+                Err(message) => {
+                    output::note(message);
+                    ExitCode::from(2)
+                }
+            };
+        }
         Ok(Some((size, report))) => {
             let text = if json { data_file::as_json(&report) } else { data_file::as_text(path, size, &report) };
             let _ = io::stdout().lock().write_all(text.as_bytes());
@@ -55,7 +79,7 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let rows = match rows(args) {
+    let rows = match layout_rows(args, input) {
         Ok(rows) => rows,
         Err(message) => {
             let _ = writeln!(io::stderr(), "{message}");
@@ -73,7 +97,7 @@ fn evidence(args: &InspectArgs) -> Result<cobol::Evidence, String> {
     let open = LayoutArgs { framing: Some(cobol::Framing::Auto), ..args.layout.clone() };
     let decoder = layout(&open)?;
     let path = args.file.display();
-    let mut file = File::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let (mut file, _) = Input::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
     let found = decoder.evidence(&mut file).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),
@@ -116,9 +140,9 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
     if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-fn rows(args: &InspectArgs) -> Result<Vec<LayoutRow>, String> {
+fn layout_rows(args: &InspectArgs, mut file: Input) -> Result<Vec<LayoutRow>, String> {
     let path = args.file.display().to_string();
-    let file = File::open(&args.file).map_err(|error| format!("cannot read {path}: {error}"))?;
+    file.seek(SeekFrom::Start(0)).map_err(|error| format!("cannot read {path}: {error}"))?;
     let bytes = Compression::default().read_all(file, MAX_COPYBOOK).map_err(|fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),

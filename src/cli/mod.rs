@@ -12,6 +12,7 @@ mod encode;
 mod gate;
 mod inspect;
 mod keys;
+mod operations;
 mod output;
 mod preview;
 mod serve;
@@ -88,6 +89,9 @@ enum Command {
     Trace(trace::Options),
     /// Show how much load the backends may see, and change it while the service runs
     Gate(gate::Options),
+    /// List writes to backends, and settle those of which nobody knows
+    #[command(subcommand)]
+    Operations(operations::Action),
     /// Make, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Action),
@@ -109,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(action) => context.block_on(dead_letters::run(&context, &action)),
         Command::Trace(options) => context.block_on(trace::run(&context, &options)),
         Command::Gate(options) => context.block_on(gate::run(&context, &options)),
+        Command::Operations(action) => context.block_on(operations::run(&context, &action)),
         Command::Keys(action) => context.block_on(keys::run(&context, &action)),
     };
     exit.into()
@@ -180,8 +185,10 @@ fn exit_of(error: &PipelineError) -> Exit {
         PipelineError::UnknownResource { .. } | PipelineError::Open { .. } | PipelineError::NoInbox { .. } => {
             Exit::Usage
         }
+        PipelineError::Sql(error) if !error.kind.is_outage() => Exit::Incomplete,
         PipelineError::Inbox(_)
         | PipelineError::Soap(_)
+        | PipelineError::Sql(_)
         | PipelineError::Gate { .. }
         | PipelineError::Closed { .. } => Exit::Unreachable,
         _ => Exit::Incomplete,

@@ -48,6 +48,39 @@ pub(super) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
+/// Lines for stderr, of which there may be many: written in large pieces, and what is left at the end, however that comes;
+/// one by one where somebody looks on.
+#[derive(Default)]
+pub(super) struct Told {
+    buffer: Vec<u8>,
+}
+
+impl Told {
+    /// So many bytes are written at once.
+    const PIECE: usize = 64 << 10;
+
+    /// Adds a part of a line, or the whole of it with its end.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        let is_seen = bytes.ends_with(b"\n") && io::stderr().is_terminal();
+        if is_seen || self.buffer.len() >= Told::PIECE { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is held.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let written = io::stderr().lock().write_all(&self.buffer);
+        self.buffer.clear();
+        written
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        // Nobody can be told when stderr is gone.
+        let _ = self.flush();
+    }
+}
+
 /// Prints rows under a head, columns aligned.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
     let rows: Vec<Vec<Cow<'_, str>>> = rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();

@@ -2,18 +2,21 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::{Context, Exit, fail, output};
+use crate::mapping::{Origin, Plan, Rows};
 use crate::pipeline::preview::{Shown, preview};
+use crate::pipeline::{Bridge, PipelineError};
 use crate::staging::Balance;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The resource: `orders.v1`, or `orders` for its highest version
     resource: String,
-    /// A data file; else the landed copy of the newest file that was read for the resource
+    /// A data file; else the landed copy of the newest file that was read for the resource, or the rows of its table
     file: Option<PathBuf>,
     /// Stop after this many records
     #[arg(long, value_name = "N")]
@@ -44,6 +47,9 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
                 Ok(plan) => plan.clone(),
                 Err(error) => return fail(&error),
             };
+            if let Origin::Rows(rows) = &plan.origin {
+                return preview_rows(&bridge, &plan, rows, options.limit).await;
+            }
             match bridge.newest_file(&plan).await {
                 Ok(Some(path)) => (plan, path),
                 Ok(None) => {
@@ -54,12 +60,13 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             }
         }
     };
+    if let Some(preset) = plan.preset {
+        output::note(format!("preset {}: {}", preset.name, preset.summary()));
+    }
     let limit = options.limit;
     let shown = tokio::task::spawn_blocking(move || print(&plan, &path, limit)).await;
     match shown {
-        Ok(Ok(balance)) if balance.dead > 0 => Exit::Incomplete,
-        Ok(Ok(_)) => Exit::Done,
-        Ok(Err(error)) => fail(&error),
+        Ok(shown) => end(shown),
         Err(_) => {
             output::fault("the preview ended unexpectedly; this is a fault of Tollbridge, please report it");
             Exit::Incomplete
@@ -67,19 +74,37 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     }
 }
 
-fn print(
-    plan: &crate::mapping::Plan,
-    path: &std::path::Path,
-    limit: Option<u64>,
-) -> Result<Balance, crate::pipeline::PipelineError> {
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let balance = preview(plan, path, limit, |shown| match shown {
+fn end(shown: Result<Balance, PipelineError>) -> Exit {
+    match shown {
+        Ok(balance) if balance.dead > 0 => Exit::Incomplete,
+        Ok(_) => Exit::Done,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Rows come from their database, now.
+async fn preview_rows(bridge: &Bridge, plan: &Arc<Plan>, rows: &Rows, limit: Option<u64>) -> Exit {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+    let shown = bridge.preview_rows(plan, rows, limit, |shown| show(&mut out, shown)).await;
+    // A reader that has gone away has seen enough.
+    let _ = out.flush();
+    end(shown)
+}
+
+/// One record on a line; answers whether more are wanted.
+fn show(out: &mut impl Write, shown: Shown) -> bool {
+    match shown {
         Shown::Document(document) => out.write_all(&document.payload).and_then(|()| out.write_all(b"\n")).is_ok(),
         Shown::Reject(reject) => {
             output::note(output::reject(&reject));
             true
         }
-    })?;
+    }
+}
+
+fn print(plan: &Plan, path: &std::path::Path, limit: Option<u64>) -> Result<Balance, PipelineError> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let balance = preview(plan, path, limit, |shown| show(&mut out, shown))?;
     // A reader that has gone away has seen enough.
     let _ = out.flush();
     Ok(balance)

@@ -27,7 +27,8 @@ pub(super) struct Options {
     /// All resources
     #[arg(long)]
     all: bool,
-    /// Also read again the files that were read before and still lie in the inbox
+    /// Also read again the files that were read before and still lie in the inbox; of a table, read all of it, and take its
+    /// columns as they are now
     #[arg(long)]
     full: bool,
 }
@@ -44,7 +45,7 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             Err(error) => return super::fail(&error),
         },
         // What is read record by record has no run.
-        None => world.plans.iter().filter(|plan| matches!(plan.origin, Origin::Files(_))).cloned().collect(),
+        None => world.plans.iter().filter(|plan| !matches!(plan.origin, Origin::Call(_))).cloned().collect(),
     };
     let bar = tokio::spawn(show(Arc::clone(&bridge)));
     let interrupted = tokio::spawn(stop_on_interrupt(Arc::clone(&bridge)));
@@ -87,15 +88,25 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
             for name in &summary.refused {
                 output::note(format!("{id}: {name} was refused; its dead letter says why"));
             }
+            for note in &summary.notes {
+                output::note(format!("{id}: {note}"));
+            }
             let Some(run) = &summary.run else {
                 output::line(format!("{id}: nothing new"));
                 return;
             };
             let balance = run.balance;
+            let deleted = match balance.deleted {
+                0 => String::new(),
+                deleted => format!("; deleted {deleted}"),
+            };
             output::line(format!(
-                "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}",
+                "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}{deleted}",
                 balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped
             ));
+            if let Some(deletes) = &summary.deletes {
+                output::line(format!("{id}: deletes detected: {deletes}"));
+            }
             if balance.dead > 0 || !summary.refused.is_empty() {
                 output::note(format!("{id}: see `tollbridge dead-letters list --resource {id}`"));
             }
@@ -115,11 +126,14 @@ fn as_json(summary: &Summary) -> serde_json::Value {
         "unchanged": balance.unchanged,
         "dead": balance.dead,
         "skipped": balance.skipped,
+        "deleted": balance.deleted,
         "files": summary.run.as_ref().map_or(0, |run| run.files),
         "unsettled": summary.unsettled.iter().map(|file| &file.name).collect::<Vec<_>>(),
         "waiting": summary.unsettled.iter().map(|file| format!("{} {}", file.name, file.until)).collect::<Vec<_>>(),
         "changed": summary.changed,
         "refused": summary.refused,
+        "deletes_detected": summary.deletes,
+        "notes": summary.notes,
     })
 }
 

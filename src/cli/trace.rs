@@ -5,6 +5,7 @@ use clap::Args;
 use super::{Context, Exit, fail, output};
 use crate::console::view;
 use crate::pipeline::trace::Trace;
+use crate::staging::ChangeKind;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -41,11 +42,14 @@ fn print(trace: &Trace) {
     }
     for change in &trace.versions {
         output::line(format!(
-            "  version {:<3} {} from {}, {}, run {}, feed {}",
+            "  version {:<3} {} {}{}, run {}, feed {}",
             change.version,
             change.changed_at,
-            output::plain(&change.path),
-            change.position,
+            if change.kind == ChangeKind::Deleted { "deleted " } else { "" },
+            match &change.input {
+                Some(input) => format!("from {}, {}", output::plain(&input.path), input.position),
+                None => "as a snapshot had it no more".to_owned(),
+            },
             change.run,
             change.sequence
         ));

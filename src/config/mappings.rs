@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::adapters::AdapterConfig;
 use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse, text_of};
 use crate::mapping::{self, Origin, Plan};
 use crate::record::ResourceId;
@@ -42,18 +43,72 @@ pub(super) fn load(folder: &Path, backends: &[(String, Option<&'static str>)], f
             continue;
         };
         // Where the kind is not clear that is a fault already.
-        let is_called = matches!(plan.origin, Origin::Call(_));
-        if let Some(kind) = kind.filter(|kind| (*kind == "soap") != is_called) {
-            let message = match is_called {
-                true => format!("backend `{}` is no SOAP service: it has an inbox (`{kind}`)", plan.backend),
-                false => format!("backend `{}` has no files: it is called (`{kind}`)", plan.backend),
+        if let Some(kind) = kind.filter(|kind| !fits(&plan.origin, kind)) {
+            let has = match kind {
+                "soap" => "it is called",
+                kind if AdapterConfig::is_database(kind) => "it is asked in SQL",
+                _ => "it has an inbox",
             };
+            let lacks = match plan.origin {
+                Origin::Files(_) => "has no files",
+                Origin::Call(_) => "is no SOAP service",
+                Origin::Rows(_) => "is no database",
+            };
+            let message = format!("backend `{}` {lacks}: {has} (`{kind}`)", plan.backend);
             faults.push(at(&source, &["source", "backend"]).fault(message));
+            continue;
+        }
+        if !operations_fit(&plan, &source, backends, faults) {
             continue;
         }
         plans.push(Arc::new(plan));
     }
     plans
+}
+
+/// Whether the backends that the operations write to are there and are databases.
+fn operations_fit(
+    plan: &Plan,
+    source: &Arc<SourceText>,
+    backends: &[(String, Option<&'static str>)],
+    faults: &Faults,
+) -> bool {
+    let before = faults.len();
+    for operation in &plan.operations {
+        let (name, backend) = (operation.exposed.name.as_str(), operation.backend.as_str());
+        let place = || operation.backend_node.clone().unwrap_or_else(|| at(source, &["operations", name]));
+        let fault = |message: String| match &operation.backend_node {
+            Some(node) => node.fault(message),
+            None => place().key_fault(message),
+        };
+        match backends.iter().find(|(known, _)| known == backend) {
+            None => {
+                let names = || backends.iter().map(|(name, _)| name.as_str());
+                let help = match nearest(backend, names()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the backends are: {}", names().collect::<Vec<_>>().join(", ")),
+                };
+                faults.push(fault(format!("there is no backend `{backend}` in tollbridge.toml")).help(help));
+            }
+            Some((_, Some(kind))) if !AdapterConfig::is_database(kind) => {
+                let message =
+                    format!("operation `{name}` writes to backend `{backend}`, which is no database (`{kind}`)");
+                faults.push(fault(message).help("name a database by `backend`"));
+            }
+            // Where the kind is not clear that is a fault already.
+            Some(_) => {}
+        }
+    }
+    faults.len() == before
+}
+
+/// Whether a backend of this kind has what a mapping reads.
+fn fits(origin: &Origin, kind: &str) -> bool {
+    match origin {
+        Origin::Files(_) => kind != "soap" && !AdapterConfig::is_database(kind),
+        Origin::Call(_) => kind == "soap",
+        Origin::Rows(_) => AdapterConfig::is_database(kind),
+    }
 }
 
 /// The mapping files of the folder.

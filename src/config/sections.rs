@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::BackendConfig;
 use crate::adapters::AdapterConfig;
@@ -38,12 +39,26 @@ pub(super) static ROOT: Section = Section {
 pub(super) static STAGING: Section = Section {
     path: "staging",
     doc: "The database of translated records.",
-    keys: &[Key {
-        name: "url",
-        shape: "string",
-        presence: Presence::Default("\"sqlite:var/staging.db\""),
-        doc: "`sqlite:PATH` for the embedded database",
-    }],
+    keys: &[
+        Key {
+            name: "url",
+            shape: "string",
+            presence: Presence::Default("\"sqlite:var/staging.db\""),
+            doc: "`sqlite:PATH` for the embedded database",
+        },
+        Key {
+            name: "keep_deleted",
+            shape: "duration",
+            presence: Presence::Default("\"90d\""),
+            doc: "how long a deleted document is remembered: its history, its changes in the feed, and that it was there",
+        },
+        Key {
+            name: "keep_operations",
+            shape: "duration",
+            presence: Presence::Default("\"7d\""),
+            doc: "how long a write is kept that is over, and with it its idempotency key; what is not over is kept longer",
+        },
+    ],
 };
 
 /// Keys of `[landing]`.
@@ -70,6 +85,12 @@ pub(super) static BACKEND: Section = Section {
         Key { name: "sftp", shape: "table", presence: Presence::Optional, doc: "it puts files on an SFTP server" },
         Key { name: "ftps", shape: "table", presence: Presence::Optional, doc: "it puts files on an FTP server" },
         Key { name: "soap", shape: "table", presence: Presence::Optional, doc: "it is a SOAP service" },
+        Key {
+            name: "odbc",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "it is a database, asked through an ODBC driver",
+        },
         Key { name: "mssql", shape: "table", presence: Presence::Optional, doc: "it is a SQL Server" },
         Key { name: "gate", shape: "table", presence: Presence::Optional, doc: "how much load it may see" },
     ],
@@ -80,10 +101,15 @@ pub(super) static BACKEND: Section = Section {
 pub struct StagingConfig {
     /// The SQLite file.
     pub sqlite: PathBuf,
+    /// How long deleted documents are remembered.
+    pub keep_deleted: Duration,
+    /// How long operations are kept that are over.
+    pub keep_operations: Duration,
 }
 
 impl StagingConfig {
     pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<StagingConfig> {
+        let keep_operations = table.duration("keep_operations");
         let path = table.read("url", |node| {
             let url = node.as_str().unwrap_or_default();
             match url.split_once(':') {
@@ -94,7 +120,8 @@ impl StagingConfig {
                 _ => Err("this is no database; write \"sqlite:PATH\"".to_owned()),
             }
         })?;
-        Some(StagingConfig { sqlite: base.join(path) })
+        let keep_deleted = table.duration("keep_deleted")?;
+        Some(StagingConfig { sqlite: base.join(path), keep_deleted, keep_operations: keep_operations? })
     }
 }
 

@@ -10,6 +10,7 @@ mod act;
 pub mod client;
 mod form;
 mod gates;
+mod operations;
 mod operator;
 mod overview;
 mod read;
@@ -136,6 +137,7 @@ impl Console {
             }
             Route::GateForm(backend) => form::submit(self, request, body, backend, &caller).await,
             Route::Audit => read::audit(self, query).await,
+            Route::Operations => operations::list(self, query).await,
             Route::Resources => read::resources(self, query).await,
             Route::Files => read::files(self, query).await,
             Route::Keys => read::keys(self, query).await,
@@ -149,6 +151,7 @@ impl Console {
     }
 
     fn exposition(&self) -> Result<Response, Problem> {
+        self.operator.gauge();
         let text = self.metrics.render().map_err(Problem::internal)?;
         let mut response = Response::new(Body::from(text));
         let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

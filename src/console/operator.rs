@@ -115,6 +115,9 @@ pub trait Operator: Send + Sync + 'static {
     /// All gates.
     fn gates(&self) -> Vec<GateStatus>;
 
+    /// Brings the metrics of gates up to date: somebody looks at them.
+    fn gauge(&self);
+
     /// Decides about a gate; answers how it stands then, and the entry in the audit if there was anything to do.
     async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError>;
 

@@ -129,7 +129,8 @@ async fn dead_letters(body: &mut String, console: &Console) -> Result<(), Proble
 async fn runs(body: &mut String, console: &Console) -> Result<(), Problem> {
     let runs = console.staging.runs(None, ROWS).await.map_err(staging_problem)?;
     body.push_str("<h2>Newest runs</h2>\n");
-    let columns = ["began", "resource", "by", "state", "#read", "#staged", "#unchanged", "#dead", "#skipped", ""];
+    let columns =
+        ["began", "resource", "by", "state", "#read", "#staged", "#unchanged", "#dead", "#skipped", "#deleted", ""];
     head(body, &columns);
     for run in runs {
         let state = run.state.as_str();
@@ -147,7 +148,8 @@ async fn runs(body: &mut String, console: &Console) -> Result<(), Problem> {
             ),
         );
         let balance = run.balance;
-        for number in [balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped] {
+        for number in [balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped, balance.deleted]
+        {
             put(body, format_args!("<td class=\"n\">{number}</td>"));
         }
         put(body, format_args!("<td>{}</td></tr>\n", escape(run.error.as_deref().unwrap_or(""))));

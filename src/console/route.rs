@@ -20,6 +20,7 @@ pub(super) enum Route<'a> {
     Override(&'a str),
     Freeze(&'a str),
     Audit,
+    Operations,
     GateForm(&'a str),
     Resources,
     Sync(&'a str),
@@ -30,7 +31,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 23] = [
+const TEMPLATES: [&str; 24] = [
     "admin /",
     "/metrics",
     "admin /health/live",
@@ -53,6 +54,7 @@ const TEMPLATES: [&str; 23] = [
     "/admin/v1/gates/{backend}/freeze",
     "/admin/v1/audit",
     "/gates/{backend}",
+    "/admin/v1/operations",
     "admin unmatched",
 ];
 
@@ -83,6 +85,7 @@ impl<'a> Route<'a> {
             ["gates", backend, "override"] => Route::Override(backend),
             ["gates", backend, "freeze"] => Route::Freeze(backend),
             ["audit"] => Route::Audit,
+            ["operations"] => Route::Operations,
             ["resources"] => Route::Resources,
             ["resources", resource, "sync"] => Route::Sync(resource),
             ["files"] => Route::Files,
@@ -130,7 +133,8 @@ impl<'a> Route<'a> {
             Route::Freeze(_) => 19,
             Route::Audit => 20,
             Route::GateForm(_) => 21,
-            Route::Unknown => 22,
+            Route::Operations => 22,
+            Route::Unknown => 23,
         }
     }
 }
@@ -173,6 +177,7 @@ mod tests {
         check("/admin/v1/gates/erp/override", Route::Override("erp"), "/admin/v1/gates/{backend}/override");
         check("/admin/v1/gates/erp/freeze", Route::Freeze("erp"), "/admin/v1/gates/{backend}/freeze");
         check("/admin/v1/audit", Route::Audit, "/admin/v1/audit");
+        check("/admin/v1/operations", Route::Operations, "/admin/v1/operations");
         check("/gates/erp", Route::GateForm("erp"), "/gates/{backend}");
         check("/gates/erp/x", Route::Unknown, "admin unmatched");
         check("/gates/", Route::Unknown, "admin unmatched");

@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::pipeline::operate::{Failure, Outcome};
 use crate::pipeline::trace::Trace;
-use crate::staging::{ApiKey, AuditEntry, Change, DeadLetter, FileEntry, Run};
+use crate::staging::{ApiKey, AuditEntry, Change, DeadLetter, FileEntry, Operation, Run};
 
 /// A run with its balance.
 pub fn run(run: &Run) -> Value {
@@ -22,6 +23,7 @@ pub fn run(run: &Run) -> Value {
         "unchanged": balance.unchanged,
         "dead": balance.dead,
         "skipped": balance.skipped,
+        "deleted": balance.deleted,
         "balanced": balance.holds(),
         "files": run.files,
         "mapping": run.mapping,
@@ -108,18 +110,48 @@ pub fn audit_entry(entry: &AuditEntry) -> Value {
     })
 }
 
+/// All that is known of a write. What was sent is business data: it is for operators alone.
+pub fn operation(operation: &Operation) -> Value {
+    let asked = &operation.asked;
+    let failure = operation.problem.as_deref().and_then(Failure::from_json);
+    let outcome = operation.outcome.as_deref().and_then(Outcome::from_json);
+    let body = outcome.and_then(|outcome| outcome.body).and_then(|body| serde_json::from_str(body.get()).ok());
+    json!({
+        "id": operation.id,
+        "state": operation.state.as_str(),
+        "resource": asked.resource.to_string(),
+        "operation": asked.name,
+        "record": asked.record_key,
+        "client": asked.client,
+        "caller": asked.caller,
+        "idempotency_key": asked.idempotency_key,
+        "backend": asked.backend,
+        "request": serde_json::from_str::<Value>(&asked.request).unwrap_or_default(),
+        "attempts": operation.attempts,
+        "may_repeat": operation.may_repeat,
+        "result": body.unwrap_or(Value::Null),
+        "reason": failure.as_ref().map(|failure| failure.why.clone()),
+        "detail": failure.as_ref().map(|failure| failure.detail.clone()),
+        "cause": failure.and_then(|failure| failure.cause),
+        "created_at": operation.created_at.to_string(),
+        "changed_at": operation.changed_at.to_string(),
+    })
+}
+
 /// One version of a record: where it came from and by which run.
 pub fn change(change: &Change) -> Value {
+    let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
     json!({
         "version": change.version,
         "sequence": change.sequence,
+        "kind": change.kind.as_str(),
         "changed_at": change.changed_at.to_string(),
-        "file": change.path,
-        "blob": change.blob.to_string(),
-        "record": change.position.record,
-        "offset": change.position.offset,
-        "length": change.position.length,
-        "line": change.position.line,
+        "file": input.map(|input| input.path.as_str()),
+        "blob": input.map(|input| input.blob.to_string()),
+        "record": position.map(|position| position.record),
+        "offset": position.map(|position| position.offset),
+        "length": position.map(|position| position.length),
+        "line": position.and_then(|position| position.line),
         "run": change.run.to_string(),
     })
 }

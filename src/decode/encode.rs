@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::member_names::is_meta;
 use super::{Decoder, Kind, json_text};
 
 /// How deep arrays and objects may lie in one another.
@@ -24,9 +25,59 @@ pub enum Json<'a> {
     /// A string.
     Text(Cow<'a, str>),
     /// An array.
-    Array(Vec<Json<'a>>),
+    Array(Elements<'a>),
     /// An object, in the order in which it is written; of a name that stands twice, both.
     Object(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+/// The elements of an array. Of a long one the text is kept, and read again when they are asked for: memory follows the
+/// text and not the number of values in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elements<'a>(Held<'a>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Held<'a> {
+    Values(Vec<Json<'a>>),
+    /// From the bracket on; it was read once, so it is sound.
+    Text {
+        text: &'a str,
+        count: usize,
+    },
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of an array that is sound, from its bracket on.
+    pub(super) fn of_text(text: &'a str, count: usize) -> Elements<'a> {
+        Elements(Held::Text { text, count })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Held::Values(values) => values.len(),
+            Held::Text { count, .. } => *count,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One after another.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, Json<'a>>> {
+        let (held, text) = match &self.0 {
+            Held::Values(values) => (values.as_slice(), "[]"),
+            Held::Text { text, .. } => (&[][..], *text),
+        };
+        held.iter().map(Cow::Borrowed).chain(json_text::elements(text).map(Cow::Owned))
+    }
+}
+
+impl<'a> From<Vec<Json<'a>>> for Elements<'a> {
+    fn from(values: Vec<Json<'a>>) -> Elements<'a> {
+        Elements(Held::Values(values))
+    }
 }
 
 /// The text is not one JSON value, or one that lies too deep.
@@ -47,12 +98,13 @@ impl<'a> Json<'a> {
     }
 
     /// The members of an object without those that `decode --meta` adds: `_offset`, `_length` and `_record`, as numbers.
-    pub(super) fn members(&self) -> Result<impl Iterator<Item = &(Cow<'a, str>, Json<'a>)>, EncodeFault> {
+    /// `own` tells names that are the layout's all the same.
+    pub(super) fn members(
+        &self,
+        own: impl Fn(&str) -> bool,
+    ) -> Result<impl Iterator<Item = &(Cow<'a, str>, Json<'a>)>, EncodeFault> {
         let Json::Object(members) = self else { return Err(EncodeFault::here("an object", self)) };
-        let added = |(name, value): &&(Cow<'a, str>, Json<'a>)| {
-            matches!(name.as_ref(), "_offset" | "_length" | "_record") && matches!(value, Json::Number(_))
-        };
-        Ok(members.iter().filter(move |member| !added(member)))
+        Ok(members.iter().filter(move |(name, value)| !(matches!(value, Json::Number(_)) && is_meta(name, &own))))
     }
 
     /// The text of a value for a layout that holds text: a string, or a number or boolean as it is written. `None` for
@@ -189,7 +241,7 @@ impl Decoder {
             Kind::Edi(edi) => Some(Encoder::new(edi.writer())),
             Kind::Idoc(idoc) => Some(Encoder::new(idoc.writer())),
             Kind::Xml(xml) => Some(Encoder::new(xml.writer())),
-            Kind::Excel(_) => None,
+            Kind::Excel(_) | Kind::Rows(_) => None,
         }
     }
 }
@@ -203,7 +255,7 @@ mod tests {
         let text = r#"{"a": 12345678901234567890123456789012345678.10, "b":[ -0.0,1E5 ], "c\u0041":"x\ny", "d":null}"#;
         let json = Json::parse(text).unwrap();
         assert_eq!(json.member("a"), Some(&Json::Number("12345678901234567890123456789012345678.10")));
-        assert_eq!(json.member("b"), Some(&Json::Array(vec![Json::Number("-0.0"), Json::Number("1E5")])));
+        assert_eq!(json.member("b"), Some(&Json::Array(vec![Json::Number("-0.0"), Json::Number("1E5")].into())));
         assert_eq!(json.member("cA"), Some(&Json::Text("x\ny".into())));
         assert_eq!(json.member("d"), Some(&Json::Null));
     }
@@ -216,6 +268,26 @@ mod tests {
         for broken in ["", "{", "{\"a\":}", "1 2", "\"\\ud800\"", "nul"] {
             assert!(Json::parse(broken).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn long_arrays_are_the_same_as_short_ones() {
+        let element = |number: usize| format!(r#" {{"n":{number},"of":[[],"x\n",null]}} "#);
+        for count in [0, 1, 9_999, 10_000, 10_001, 25_000] {
+            let text = format!("[{}]", (0..count).map(element).collect::<Vec<_>>().join(","));
+            let Json::Array(elements) = Json::parse(&text).unwrap() else { panic!("an array") };
+            assert_eq!((elements.len(), elements.is_empty()), (count, count == 0));
+            assert_eq!(elements.iter().count(), count);
+            for (number, read) in elements.iter().enumerate() {
+                let text = element(number);
+                assert_eq!(*read, Json::parse(&text).unwrap());
+            }
+        }
+        let faulty = format!("[{}1,]", "1,".repeat(20_000));
+        assert!(Json::parse(&faulty).is_err());
+        let wide: Vec<String> = (0..=250_000).map(|number| format!("\"{number}\":1")).collect();
+        let fault = Json::parse(&format!("{{{}}}", wide.join(","))).unwrap_err();
+        assert_eq!(fault.to_string(), "an object has more than 250000 members");
     }
 
     #[test]

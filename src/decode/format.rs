@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{CodePage, Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, xml};
+use super::{CodePage, Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, rows, xml};
 use crate::diagnostic::{Diagnostic, Faults, Key, Node, Presence, Section, SourceText, Table};
 
 /// The layout of a source: from `[source.csv]`, `[source.fixed_width]` or `[source.cobol]` of a mapping, or from the
@@ -25,10 +25,12 @@ pub enum Format {
     Edi(edi::Settings),
     /// SAP IDocs, flat or XML.
     Idoc(idoc::Settings),
+    /// Rows of a database, as they were landed.
+    Rows(rows::Settings),
 }
 
 impl Format {
-    /// Every kind, as the mapping's tables are named.
+    /// Every kind that has files in an inbox, as the mapping's tables are named.
     pub const KINDS: &'static [&'static str] = &["csv", "fixed_width", "cobol", "edi", "idoc", "xml", "excel"];
 
     /// The keys of `frame_header` in `[source.cobol]`.
@@ -73,7 +75,7 @@ impl Format {
     /// only on compiling: it is asked for then, as a file of the copybook's folder.
     pub fn texts(&self) -> Vec<String> {
         match self {
-            Format::Csv(_) | Format::Xml(_) | Format::Excel(_) => Vec::new(),
+            Format::Csv(_) | Format::Xml(_) | Format::Excel(_) | Format::Rows(_) => Vec::new(),
             Format::FixedWidth(settings) => settings.texts(),
             Format::Cobol(settings) => {
                 std::iter::once(&settings.copybook).chain(&settings.more_copybooks).cloned().collect()
@@ -101,6 +103,7 @@ impl Format {
             Format::Excel(settings) => Kind::Excel(excel::Excel::new(settings.clone())),
             Format::Edi(settings) => Kind::Edi(edi::Edi::compile(settings, texts, faults)?),
             Format::Idoc(settings) => Kind::Idoc(idoc::Idoc::compile(settings, texts, faults)?),
+            Format::Rows(settings) => Kind::Rows(rows::Rows::new(settings.clone())),
         };
         Some(Decoder(kind, Arc::default()))
     }

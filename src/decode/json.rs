@@ -114,6 +114,12 @@ impl Name {
         serde_json::from_slice(quoted).unwrap_or_default()
     }
 
+    /// Appends it.
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.start[..self.length.min(SLACK)]);
+        out.extend_from_slice(&self.rest);
+    }
+
     /// Its length in the text.
     pub(super) fn len(&self) -> usize {
         self.length
@@ -455,27 +461,9 @@ pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Names that differ, for the members of one object: the second `A` becomes `A_2`.
-pub(super) fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
-    let mut seen = std::collections::HashSet::new();
-    // Where counting goes on for a name: from the start each time it would never end for a thousand names alike.
-    let mut numbers = std::collections::HashMap::new();
-    let mut distinct = Vec::new();
-    for name in names {
-        let mut candidate = name.clone();
-        while !seen.insert(candidate.clone()) {
-            let number = numbers.entry(name.clone()).or_insert(2u64);
-            candidate = format!("{name}_{number}");
-            *number += 1;
-        }
-        distinct.push(candidate);
-    }
-    distinct
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Cursor, Digits, Name, distinct, write_string};
+    use super::{Cursor, Digits, Name, write_string};
     use crate::decode::CodePage;
     use proptest::prelude::*;
 
@@ -544,12 +532,6 @@ mod tests {
             cursor.close_object(start);
         });
         assert_eq!(text, r#"{"a name of more than sixteen bytes":1,"b":[],"c":{}}"#);
-    }
-
-    #[test]
-    fn names_are_made_distinct() {
-        let names = ["A", "A_2", "A", "B"].map(str::to_owned);
-        assert_eq!(distinct(names), ["A", "A_2", "A_3", "B"]);
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::encode::{Json, JsonFault};
+use super::encode::{Elements, Json, JsonFault};
 
 /// Reads one value (RFC 8259), whose arrays and objects may lie `depth` deep in one another.
 pub(super) fn parse(text: &str, depth: usize) -> Result<Json<'_>, JsonFault> {
@@ -16,6 +16,19 @@ pub(super) fn parse(text: &str, depth: usize) -> Result<Json<'_>, JsonFault> {
         Some(_) => Err(parser.wrong("the end of the value")),
     }
 }
+
+/// The elements of a sound array, from its bracket on.
+pub(super) fn elements(text: &str) -> impl Iterator<Item = Json<'_>> {
+    let mut parser = Parser { text, at: 0, most: usize::MAX };
+    let mut is_first = true;
+    std::iter::from_fn(move || parser.element(std::mem::take(&mut is_first), usize::MAX).ok().flatten())
+}
+
+/// How many elements of an array are held as values.
+const MOST_HELD: usize = 10_000;
+
+/// How many members an object may have.
+const MAX_MEMBERS: usize = 250_000;
 
 struct Parser<'a> {
     text: &'a str,
@@ -101,6 +114,9 @@ impl<'a> Parser<'a> {
             let name = self.string()?;
             self.blanks();
             self.expect(b':', "`:`")?;
+            if members.len() == MAX_MEMBERS {
+                return Err(JsonFault(format!("an object has more than {MAX_MEMBERS} members")));
+            }
             members.push((name, self.value(depth)?));
             self.blanks();
             match self.peek() {
@@ -118,25 +134,42 @@ impl<'a> Parser<'a> {
     }
 
     fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonFault> {
-        let mut elements = Vec::new();
-        self.at += 1;
-        self.blanks();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            return Ok(Json::Array(elements));
-        }
-        loop {
-            elements.push(self.value(depth)?);
-            self.blanks();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b']') => {
-                    self.at += 1;
-                    return Ok(Json::Array(elements));
-                }
-                _ => return Err(self.wrong("`,` or `]`")),
+        let start = self.at;
+        let (mut elements, mut count) = (Vec::new(), 0);
+        while let Some(element) = self.element(count == 0, depth)? {
+            if count == MOST_HELD {
+                elements = Vec::new();
             }
+            if count < MOST_HELD {
+                elements.push(element);
+            }
+            count += 1;
         }
+        let text = self.text.get(start..self.at).unwrap_or_default();
+        Ok(Json::Array(if count > MOST_HELD { Elements::of_text(text, count) } else { elements.into() }))
+    }
+
+    /// The next element of an array, from the bracket or the comma before it on; `None` when its end is behind.
+    fn element(&mut self, is_first: bool, depth: usize) -> Result<Option<Json<'a>>, JsonFault> {
+        self.blanks();
+        let is_end = match self.peek() {
+            _ if is_first => {
+                self.at += 1;
+                self.blanks();
+                self.peek() == Some(b']')
+            }
+            Some(b',') => {
+                self.at += 1;
+                false
+            }
+            Some(b']') => true,
+            _ => return Err(self.wrong("`,` or `]`")),
+        };
+        if is_end {
+            self.at += 1;
+            return Ok(None);
+        }
+        self.value(depth).map(Some)
     }
 
     fn digits(&mut self) -> Result<(), JsonFault> {
@@ -286,7 +319,7 @@ mod tests {
             }
             (Json::Text(one), Value::String(other)) => one == other,
             (Json::Array(one), Value::Array(other)) => {
-                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(&one, other))
             }
             (Json::Object(members), Value::Object(other)) => {
                 other.iter().all(|(name, value)| json.member(name).is_some_and(|own| same(own, value)))

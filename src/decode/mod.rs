@@ -24,6 +24,7 @@ pub mod idoc;
 mod json;
 mod json_text;
 mod lines;
+mod member_names;
 mod pieces;
 mod reader;
 pub mod rows;
@@ -42,7 +43,7 @@ use crate::record::{Layout, Part, Position, RawRecord, Reject};
 
 pub use code_page::{CodePage, UnknownCodePage};
 pub use compression::{Compression, Packing};
-pub use encode::{EncodeFault, Encoder, Json, JsonFault};
+pub use encode::{Elements, EncodeFault, Encoder, Json, JsonFault};
 pub use format::{Format, Place, SKIP, Trim};
 pub use json::{Blank, JsonOptions};
 pub use pieces::{LARGE, Sink, Unwritten};
@@ -65,6 +66,7 @@ enum Kind {
     Excel(excel::Excel),
     Edi(edi::Edi),
     Idoc(idoc::Idoc),
+    Rows(rows::Rows),
 }
 
 /// A row of the table that shows a layout to people.
@@ -101,6 +103,7 @@ impl Decoder {
             Kind::Excel(excel) => excel,
             Kind::Edi(edi) => edi,
             Kind::Idoc(idoc) => idoc,
+            Kind::Rows(rows) => rows,
         }
     }
 
@@ -118,6 +121,14 @@ impl Decoder {
     fn open<R: Read + Seek>(&self, input: R) -> std::io::Result<compression::Input<R>> {
         let is_zip_itself = matches!(self.0, Kind::Excel(_));
         self.1.open(input, is_zip_itself)
+    }
+
+    /// Whether a file has no byte, unpacked where it is packed. The input is at its start again afterwards.
+    pub fn is_empty<R: Read + Seek>(&self, input: &mut R) -> Result<bool, StreamFault> {
+        // What cannot be read is not known to be empty; reading it in earnest says what is wrong.
+        let read = self.open(&mut *input).and_then(|mut input| input.read(&mut [0]));
+        input.seek(std::io::SeekFrom::Start(0))?;
+        Ok(read.is_ok_and(|read| read == 0))
     }
 
     /// Starts reading `input` at `from`. A CSV file's header is read here, also when resuming.
@@ -159,6 +170,7 @@ impl Decoder {
             Kind::Excel(_) => Vec::new(),
             Kind::Edi(edi) => edi.describe(),
             Kind::Idoc(idoc) => idoc.describe(),
+            Kind::Rows(rows) => rows.describe(),
         }
     }
 
@@ -189,6 +201,7 @@ impl Decoder {
             Kind::Xml(_) | Kind::Excel(_) => whole::write_json(record, options, out),
             Kind::Edi(_) => edi::write_json(record, options, out),
             Kind::Idoc(_) => idoc::write_json(record, options, out),
+            Kind::Rows(_) => rows::write_json(record, options, out),
         };
         if written.is_err() {
             out.truncate(start);
@@ -228,12 +241,12 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of this reader, so that other threads can do
-    /// it. `None` where records are not written from their own bytes alone: CSV in UTF-16, and EDI, IDocs, XML and
-    /// workbooks, whose records mean nothing without what is around them.
+    /// it. `None` where records are not written from their own bytes alone: CSV in UTF-16, and EDI, IDocs, XML,
+    /// workbooks and rows, whose records mean nothing without what is around them.
     pub fn detached<R: Read + Seek>(&self, reader: &Reader<R>) -> Option<Detached<'_>> {
         match self.0 {
             Kind::Csv(_) => reader.rows().map(|rows| Detached(self, Some(rows))),
-            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => None,
+            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self, None)),
         }
     }
@@ -257,7 +270,7 @@ impl Detached<'_> {
         let start = out.len();
         let written = match &self.0.0 {
             Kind::Csv(_) => self.1.as_ref().map_or(Ok(()), |rows| rows.write_json(raw, position, options, out)),
-            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) => Ok(()),
+            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, parts, position, options, out),
         };

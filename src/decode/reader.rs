@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::{Damage, Input};
-use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, xml};
+use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, rows, xml};
 use crate::record::{FieldFault, Fields, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -88,6 +88,7 @@ enum Inner<R> {
     Excel(excel::Reader),
     Edi(edi::Reader<R>),
     Idoc(idoc::Reader<R>),
+    Rows(rows::Reader<R>),
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -102,13 +103,21 @@ impl<R: Read + Seek> Reader<R> {
             Kind::Excel(excel) => Inner::Excel(excel.reader(input, from)?),
             Kind::Edi(edi) => Inner::Edi(edi.reader(input, from)?),
             Kind::Idoc(idoc) => Inner::Idoc(idoc.reader(input, from)?),
+            Kind::Rows(rows) => Inner::Rows(rows.reader(input, from)?),
         };
         Ok(Reader { inner, consumed, ended: false })
     }
 
     /// As [`Reader::open`], where the first record is known by its first byte and not by the start of its frame.
     pub(super) fn open_at(decoder: &Decoder, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
-        let Kind::Cobol(cobol) = &decoder.0 else { return Reader::open(decoder, input, from) };
+        let cobol = match &decoder.0 {
+            Kind::Cobol(cobol) => cobol,
+            Kind::Rows(_) => {
+                let offset = from.offset.saturating_sub(rows::FRAME as u64);
+                return Reader::open(decoder, input, Resume { offset, ..from });
+            }
+            _ => return Reader::open(decoder, input, from),
+        };
         let input = decoder.open(input)?;
         let consumed = input.counter();
         Ok(Reader { inner: Inner::Cobol(cobol.reader_at(input, from)?), consumed, ended: false })
@@ -126,6 +135,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Cobol(reader) => reader.next(),
             Inner::Edi(reader) => reader.next(),
             Inner::Idoc(reader) => reader.next(),
+            Inner::Rows(reader) => reader.next(),
             Inner::Xml(reader) => reader.next(),
             Inner::Excel(reader) => reader.next(),
         };
@@ -141,7 +151,8 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
-    /// How many records filters have left out so far.
+    /// How many records were left out so far that no item stands for: by filters, with what is below them, and those of
+    /// a type that is to be passed over. They count as read and skipped.
     pub fn left_out(&self) -> u64 {
         match &self.inner {
             Inner::Cobol(reader) => reader.left_out(),
@@ -173,6 +184,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Excel(reader) => reader.resume_point(),
             Inner::Edi(reader) => reader.resume_point(),
             Inner::Idoc(reader) => reader.resume_point(),
+            Inner::Rows(reader) => reader.resume_point(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Entries, Faults, Node, SourceText, Written, nearest, parse, parse_duration};
+use super::{Entries, Faults, Node, SourceText, Written, format_duration, nearest, parse, parse_duration};
 
 /// What happens when a key is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +191,30 @@ impl<'a> Table<'a> {
         self.read(name, |node| {
             let text = text_of(node)?;
             parse_duration(text).ok_or_else(|| format!("`{text}` is no length of time like \"500ms\", \"5s\", \"2h\""))
+        })
+    }
+
+    /// A length of time, not longer than `most`.
+    pub fn duration_up_to(&self, name: &str, most: Duration) -> Option<Duration> {
+        self.read(name, |node| {
+            let text = text_of(node)?;
+            match parse_duration(text) {
+                Some(length) if length <= most => Ok(length),
+                Some(_) => Err(format!("`{text}` is longer than {}", format_duration(most))),
+                None => Err(format!("`{text}` is no length of time like \"500ms\", \"5s\", \"2h\"")),
+            }
+        })
+    }
+
+    /// A length of time that is longer than nothing.
+    pub fn positive_duration(&self, name: &str) -> Option<Duration> {
+        self.read(name, |node| {
+            let text = text_of(node)?;
+            match super::parse_duration(text) {
+                Some(duration) if !duration.is_zero() => Ok(duration),
+                Some(_) => Err("must be longer than nothing".to_owned()),
+                None => Err(format!("`{text}` is no length of time like \"500ms\", \"5s\", \"2h\"")),
+            }
         })
     }
 

@@ -160,6 +160,8 @@ pub(super) mod tests {
             mode: crate::mapping::Mode::Staged,
             max_age: None,
             stale_if_error: None,
+            lists: false,
+            operations: Vec::new(),
             schema: json!({ "type": "object", "properties": {
                 "order_no": { "type": "string" },
                 "status": { "type": ["string", "null"] },

@@ -2,6 +2,10 @@
 //!
 //! A caller keeps `page.next` and asks it again later: it never skips a change, since the feed's numbers have no
 //! gaps. An entry names the record and its version; the record itself is read by its link.
+//!
+//! Records that were deleted long ago are forgotten, with their changes. Whoever stands before such a deletion and has not
+//! heard of it has to begin anew; who began after it was forgotten never knew the record. `page.next` says which of the two
+//! a caller is, by `forgotten`.
 
 use axum::response::Response;
 use hyper::http::request::Parts;
@@ -10,11 +14,11 @@ use serde_json::{Value, json};
 use super::catalog::Published;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
-use crate::staging::Change;
+use crate::staging::{Change, ChangeKind};
 
 pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
     accept::require(&request.headers, &[accept::JSON])?;
-    let (since, limit) = parameters(facade, request.uri.query().unwrap_or(""))?;
+    let Parameters { since, limit, forgotten: heard_of } = parameters(facade, request.uri.query().unwrap_or(""))?;
     let id = &published.exposure.id;
     // One more than asked for tells whether this is the end for now.
     let mut changes = facade.staging.changes(id, since, limit + 1).await.map_err(staging_problem)?;
@@ -23,8 +27,15 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     if changes.is_empty() && since > 0 {
         refuse_foreign_position(facade, published, since).await?;
     }
+    // Read behind the changes: what is forgotten in between is told, not missed.
+    let forgotten = facade.staging.forgotten(id).await.map_err(staging_problem)?;
+    if since > 0 && since < forgotten && heard_of < forgotten {
+        let detail = format!("deletions after `since`, which is {since}, are forgotten up to number {forgotten}");
+        return Err(restarted(published, detail));
+    }
     let reached = changes.last().map_or(since, |change| change.sequence);
-    let next = format!("{}/changes?since={reached}&limit={limit}", published.path);
+    let passes = if reached < forgotten { format!("&forgotten={forgotten}") } else { String::new() };
+    let next = format!("{}/changes?since={reached}&limit={limit}{passes}", published.path);
     let data: Vec<Value> = changes.iter().map(|change| entry(published, change)).collect();
     json_answer(&json!({
         "data": data,
@@ -40,13 +51,24 @@ async fn refuse_foreign_position(facade: &Facade, published: &Published, since: 
         return Ok(());
     }
     let detail = format!("`since` is {since}, but the newest change is number {}", status.sequence);
-    Err(Reason::FeedRestarted
-        .because(detail)
-        .hint(format!("read {} again, then follow {0}/changes from its beginning", published.path)))
+    Err(restarted(published, detail))
 }
 
-fn parameters(facade: &Facade, raw: &str) -> Result<(u64, usize), Problem> {
-    let (mut since, mut limit) = (0, facade.server.page_size);
+fn restarted(published: &Published, detail: String) -> Problem {
+    let hint = format!("read {} again, then follow {0}/changes from its beginning", published.path);
+    Reason::FeedRestarted.because(detail).hint(hint)
+}
+
+/// What is asked of the feed.
+struct Parameters {
+    since: u64,
+    limit: usize,
+    /// What was forgotten when the caller began.
+    forgotten: u64,
+}
+
+fn parameters(facade: &Facade, raw: &str) -> Result<Parameters, Problem> {
+    let (mut since, mut limit, mut forgotten) = (0, facade.server.page_size, 0);
     let most = facade.server.max_page_size;
     for pair in parameters::pairs(raw)? {
         let value = parameters::decode(pair.raw_value)?;
@@ -57,6 +79,11 @@ fn parameters(facade: &Facade, raw: &str) -> Result<(u64, usize), Problem> {
                 return Err(Reason::InvalidParameter
                     .because("`since` must be a number that an answer of this feed had, or 0 for its beginning"));
             }
+            ("forgotten", Some(number)) => forgotten = number,
+            ("forgotten", None) => {
+                let detail = "`forgotten` is a number, as `page.next` of this feed has it";
+                return Err(Reason::InvalidParameter.because(detail));
+            }
             ("limit", number) => match number.and_then(|number| usize::try_from(number).ok()) {
                 Some(number) if (1..=most).contains(&number) => limit = number,
                 _ => {
@@ -66,22 +93,23 @@ fn parameters(facade: &Facade, raw: &str) -> Result<(u64, usize), Problem> {
             },
             (name, _) => {
                 let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of the feed"));
-                return Err(problem.hint("parameters of the feed: since, limit"));
+                return Err(problem.hint("parameters of the feed: since, limit, forgotten"));
             }
         }
     }
     // A sequence is stored as a signed number.
-    Ok((since.min(i64::MAX as u64), limit))
+    Ok(Parameters { since: since.min(i64::MAX as u64), limit, forgotten })
 }
 
 fn entry(published: &Published, change: &Change) -> Value {
-    let etag = conditional::etag(change.hash);
+    let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
     json!({
         "sequence": change.sequence,
+        "kind": change.kind.as_str(),
         "key": change.key,
         "href": href(published, &change.key),
         "version": change.version,
-        "etag": etag.to_str().unwrap_or_default(),
+        "etag": etag.as_ref().and_then(|etag| etag.to_str().ok()),
         "changed_at": change.changed_at.to_string(),
         "run": change.run.to_string(),
     })

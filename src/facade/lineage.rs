@@ -8,7 +8,7 @@ use super::catalog::Published;
 use super::record::{canonical_key, no_such_record};
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, json_answer, parameters, staging_problem};
-use crate::staging::Change;
+use crate::staging::{Change, ChangeKind};
 
 pub(super) async fn answer(
     facade: &Facade,
@@ -29,18 +29,20 @@ pub(super) async fn answer(
 }
 
 fn entry(change: &Change) -> Value {
-    let etag = conditional::etag(change.hash);
+    let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
+    let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
     json!({
         "version": change.version,
         "sequence": change.sequence,
-        "etag": etag.to_str().unwrap_or_default(),
+        "kind": change.kind.as_str(),
+        "etag": etag.as_ref().and_then(|etag| etag.to_str().ok()),
         "changed_at": change.changed_at.to_string(),
         "run": change.run.to_string(),
-        "file": change.path,
-        "blob": change.blob.to_string(),
-        "record": change.position.record,
-        "offset": change.position.offset,
-        "length": change.position.length,
-        "line": change.position.line,
+        "file": input.map(|input| input.path.as_str()),
+        "blob": input.map(|input| input.blob.to_string()),
+        "record": position.map(|position| position.record),
+        "offset": position.map(|position| position.offset),
+        "length": position.map(|position| position.length),
+        "line": position.and_then(|position| position.line),
     })
 }

@@ -11,6 +11,7 @@ use super::pieces::Pieces;
 use super::query::{Asked, Paging};
 use super::{Facade, accept, conditional, query, stream};
 use crate::http::{Problem, staging_problem};
+use crate::mapping::Mode;
 use crate::staging::Page;
 
 pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
@@ -28,7 +29,9 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     });
 
     let as_of = page.as_of;
-    let body = body(&asked, page, next.as_deref())?;
+    // What is only read when somebody asks for it holds what was asked for, until a run has read it all.
+    let is_whole = published.exposure.mode != Mode::Hybrid || as_of.is_some();
+    let body = body(&asked, page, next.as_deref(), is_whole)?;
     let mut headers = HeaderMap::with_capacity(10);
     conditional::write_freshness(&mut headers, published, as_of);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
@@ -43,13 +46,13 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     Ok(response)
 }
 
-fn next_url(published: &Published, carried: &str, cursor: &str) -> String {
+pub(super) fn next_url(published: &Published, carried: &str, cursor: &str) -> String {
     let path = &published.path;
     if carried.is_empty() { format!("{path}?cursor={cursor}") } else { format!("{path}?{carried}&cursor={cursor}") }
 }
 
 /// The page's JSON: the documents' own bytes, as staging joined them, with the frame around them.
-fn body(asked: &Asked, page: Page, next: Option<&str>) -> Result<Pieces, Problem> {
+fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result<Pieces, Problem> {
     let Page { rows, total, as_of, .. } = page;
     let mut out = match &asked.fields {
         None => rows.into_joined(),
@@ -76,7 +79,7 @@ fn body(asked: &Asked, page: Page, next: Option<&str>) -> Result<Pieces, Problem
         }
         None => out.extend_from_slice(b"null"),
     }
-    let complete: &[u8] = if next.is_none() { b",\"complete\":true" } else { b",\"complete\":false" };
+    let complete: &[u8] = if next.is_none() && is_whole { b",\"complete\":true" } else { b",\"complete\":false" };
     out.extend_from_slice(complete);
     if let Some(total) = total {
         out.extend_from_slice(b",\"total\":");

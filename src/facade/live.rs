@@ -10,18 +10,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::catalog::Published;
+use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
 use super::{Facade, accept, cache_control, conditional, record};
 use crate::http::{Caller, Problem, Reason, gate_problem};
-use crate::pipeline::live::{Ask, BackendHealth, Fetched, Forward, LiveError, Reading, Trouble};
+use crate::pipeline::live::{Ask, BackendHealth, Forward, LiveError, Reading, Trouble};
 
-/// The field that says what a caller would like (RFC 7240).
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-
-/// The longest that a caller may say it waits.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The fields of a full answer, with those that the edge adds.
 const FIELDS: usize = 16;
@@ -36,11 +31,17 @@ pub(super) async fn answer(
     accept::require(&request.headers, &[accept::JSON])?;
     let fields = record::fields(published, request.uri.query())?;
     let key = record::canonical_key(published, written_key)?;
-    let wait = preferred_wait(&request.headers);
+    let wait = prefer::of(&request.headers).wait;
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
     let wish = cache_control::wish(&request.headers);
     let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
-    let reading = read.map_err(|error| applied(problem(published, &key, error), wait))?;
+    let reading = match read {
+        Ok(reading) => reading,
+        Err(LiveError::NoRecord { other: None }) => {
+            return Err(applied(record::absent(facade, published, &key).await, wait));
+        }
+        Err(error) => return Err(applied(problem(published, &key, error), wait)),
+    };
 
     let (payload, hash, changed_at) = match &reading {
         Reading::Live { fetched, .. } => (fetched.payload.clone(), fetched.hash, None),
@@ -79,24 +80,6 @@ pub(super) fn backends(found: &[BackendHealth]) -> Value {
     json!({ "data": found.iter().map(one).collect::<Vec<_>>() })
 }
 
-/// `Prefer: wait=SECONDS`. A preference that cannot be read is none (RFC 7240 section 2).
-fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
-    let fields = headers.get_all(PREFER).iter().filter_map(|field| field.to_str().ok());
-    let mut preferences = fields.flat_map(|field| field.split(','));
-    preferences.find_map(|preference| {
-        let (name, value) = preference.split(';').next()?.split_once('=')?;
-        if !name.trim().eq_ignore_ascii_case("wait") {
-            return None;
-        }
-        let seconds: u64 = value.trim().trim_matches('"').parse().ok()?;
-        Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
-    })
-}
-
-fn applied_wait(wait: Duration) -> HeaderValue {
-    HeaderValue::from_str(&format!("wait={}", wait.as_secs())).unwrap_or(HeaderValue::from_static("wait"))
-}
-
 fn applied(problem: Problem, wait: Option<Duration>) -> Problem {
     match wait {
         Some(wait) => problem.header(PREFERENCE_APPLIED, applied_wait(wait)),
@@ -131,7 +114,7 @@ fn write_origin(headers: &mut HeaderMap, published: &Published, reading: &Readin
     headers.insert(AGE, HeaderValue::from(age));
     headers.insert(CACHE_STATUS, HeaderValue::from_str(&status).unwrap_or(HeaderValue::from_static("tollbridge")));
     if let Reading::Live { fetched, .. } = reading {
-        headers.insert(SERVER_TIMING, server_timing(fetched));
+        headers.insert(SERVER_TIMING, server_timing(fetched.waited, fetched.took));
     }
 }
 
@@ -141,22 +124,23 @@ fn seconds_since(moment: Option<Timestamp>) -> u64 {
 }
 
 /// How long the call waited for its place, and how long the backend took, in milliseconds.
-fn server_timing(fetched: &Fetched) -> HeaderValue {
+pub(super) fn server_timing(waited: Duration, took: Duration) -> HeaderValue {
     let millis = |time: Duration| time.as_secs_f64() * 1000.0;
-    let (queue, backend) = (millis(fetched.waited), millis(fetched.took));
+    let (queue, backend) = (millis(waited), millis(took));
     HeaderValue::from_str(&format!("queue;dur={queue:.1}, backend;dur={backend:.1}"))
         .unwrap_or(HeaderValue::from_static("queue, backend"))
 }
 
 /// What a caller is told. The backend's own words stay in the log, but for a fault's.
-fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
+pub(super) fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
     let sentence = error.to_string();
     match error {
         LiveError::Refused { reason } => gate_problem(reason),
-        LiveError::Timeout { .. } => Reason::BackendTimeout
+        LiveError::Timeout { over_in, .. } => Reason::BackendTimeout
             .because(sentence)
             .why("timeout")
-            .hint("it may still be at work: asking again at once makes it slower"),
+            .retry_in(over_in)
+            .hint("it may still be at work: the call is waited for until the time of `Retry-After` at the latest"),
         LiveError::WaitOver => Reason::BackendTimeout.because(sentence).why("wait_over"),
         LiveError::Fault { code, reason } => {
             let detail = match reason.is_empty() {
@@ -175,6 +159,7 @@ fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
             let problem = reason.because(detail).why(trouble.as_str()).caused_by(message);
             if reason == Reason::BackendUnavailable { problem.retry_after(5) } else { problem }
         }
+        LiveError::NotAsked { .. } => Reason::UnknownParameter.because(sentence),
         LiveError::NotStaged => {
             Reason::NotStaged.because(sentence).hint("without `only-if-cached` the backend is asked")
         }

@@ -19,14 +19,18 @@ mod docs;
 mod lineage;
 mod list;
 mod live;
+mod live_list;
+mod methods;
 mod openapi;
 mod pieces;
+mod prefer;
 mod projection;
 mod query;
 mod record;
 mod route;
 mod stream;
 mod value;
+mod write;
 
 use std::sync::Arc;
 
@@ -35,9 +39,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Method, StatusCode};
 
 use crate::http::{
     AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig,
@@ -45,16 +47,15 @@ use crate::http::{
 };
 use crate::mapping::{Exposure, Mode};
 use crate::pipeline::live::Live;
+use crate::pipeline::operate::Operate;
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
 use catalog::Catalog;
 use cursor::Seal;
+use methods::Meant;
 use route::{Route, RouteTable};
 
 pub use value::column_of;
-
-/// The methods of every route here.
-const METHODS: &str = "GET, HEAD, OPTIONS";
 
 /// What the facade is built from.
 pub struct Setup {
@@ -74,6 +75,8 @@ pub struct Setup {
     pub health: Arc<Health>,
     /// Reads what is answered from a backend.
     pub live: Arc<Live>,
+    /// Writes to backends.
+    pub operate: Arc<Operate>,
 }
 
 /// The REST API. Make one, [`publish`](Facade::publish) to it, and serve its [`router`].
@@ -86,6 +89,7 @@ pub struct Facade {
     routes: RouteTable,
     health: Arc<Health>,
     live: Arc<Live>,
+    operate: Arc<Operate>,
     server: ServerConfig,
 }
 
@@ -103,6 +107,7 @@ impl Facade {
             routes: RouteTable::new(&setup.metrics),
             health: setup.health,
             live: setup.live,
+            operate: setup.operate,
             server: setup.server,
         }
     }
@@ -115,33 +120,51 @@ impl Facade {
     }
 
     /// The way of a request, stage by stage.
-    async fn handle(&self, request: &Parts, route: Route<'_>, visitor: &Visitor) -> Result<Response, Problem> {
+    async fn handle(
+        &self,
+        (request, body): (&Parts, Body),
+        route: Route<'_>,
+        visitor: &Visitor,
+    ) -> Result<Response, Problem> {
         if let Route::Unknown = route {
             return Err(no_such_path());
         }
-        match request.method {
-            Method::GET | Method::HEAD => {}
-            Method::OPTIONS => return Ok(options()),
-            _ => return Err(method_not_allowed(&request.method)),
-        }
+        let catalog = self.catalog.load_full();
+        let write = match methods::meant(&catalog, &route, &request.method)? {
+            Meant::Options(response) => return Ok(response),
+            Meant::Read => None,
+            Meant::Write(operation) => Some(operation),
+        };
         match route {
             Route::Live => return Ok(self.health.live().map(Body::from)),
             Route::Ready => return Ok(self.health.ready().await.map(Body::from)),
             Route::Docs | Route::OpenApi if !self.server.docs => return Err(no_such_path()),
-            Route::Docs => return Ok(docs::answer(&self.catalog.load(), request)),
-            Route::OpenApi => return openapi::answer(&self.catalog.load(), request),
+            Route::Docs => return Ok(docs::answer(&catalog, request)),
+            Route::OpenApi => return openapi::answer(&catalog, request),
             _ => {}
         }
         let caller = self.authenticator.caller(&request.headers).await?;
         visitor.enter(&caller.client)?;
-        if let Route::Backends = route {
-            return json_answer(&live::backends(&self.live.backends().await));
+        match route {
+            Route::Backends => return json_answer(&live::backends(&self.live.backends().await)),
+            Route::Operation(id) => return write::status(self, &caller, request, id).await,
+            _ => {}
         }
-        let catalog = self.catalog.load_full();
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
         let published = catalog.find(target)?;
+        if let Some(operation) = write {
+            caller.require(&operation.scope)?;
+            let key = match route {
+                Route::Record(_, key) | Route::Action(_, key, _) => Some(key),
+                _ => None,
+            };
+            return write::answer(self, published, &caller, operation, (request, body), key).await;
+        }
         caller.require(&published.exposure.read_scope)?;
         match route {
+            Route::List(_) if published.exposure.has_live_list() => {
+                live_list::answer(self, published, &caller, request).await
+            }
             Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
             Route::List(_) => list::answer(self, published, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
@@ -182,19 +205,12 @@ pub fn router(facade: Arc<Facade>) -> Router {
 }
 
 async fn answer(State(facade): State<Arc<Facade>>, request: Request) -> Response {
-    // No route takes a body yet; `http` discards one of bounded size.
-    let (request, _body) = request.into_parts();
+    // Of a body that no route takes `http` discards a bounded size.
+    let (request, body) = request.into_parts();
     let route = Route::of(request.uri.path());
     let metrics = facade.routes.metrics(&route);
     let visitor = Visitor::default();
-    facade.edge.run(&request, metrics, &visitor, facade.handle(&request, route, &visitor)).await
-}
-
-fn options() -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
-    response
+    facade.edge.run(&request, metrics, &visitor, facade.handle((&request, body), route, &visitor)).await
 }
 
 fn no_such_path() -> Problem {
@@ -204,9 +220,4 @@ fn no_such_path() -> Problem {
 fn no_list(published: &catalog::Published) -> Problem {
     let detail = format!("{} has no list: its records are read from the backend one by one", published.exposure.id);
     Reason::NoSuchPath.because(detail).hint(format!("GET {}/KEY reads one", published.path))
-}
-
-fn method_not_allowed(method: &Method) -> Problem {
-    let detail = format!("{} is not possible here; this version of the service only reads", method.as_str());
-    Reason::MethodNotAllowed.because(detail).allow(METHODS)
 }

@@ -28,7 +28,7 @@ pub(super) async fn answer(
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
     let found = facade.staging.document(id, &key).await.map_err(staging_problem)?;
-    let document = found.ok_or_else(|| no_such_record(published, &key))?;
+    let Some(document) = found else { return Err(absent(facade, published, &key).await) };
 
     let (payload, hash) = represent(fields, document.payload.into(), document.hash)?;
     let etag = conditional::etag(hash);
@@ -86,6 +86,20 @@ pub(super) fn canonical_key<'k>(published: &Published, written: &'k str) -> Resu
 
 pub(super) fn no_such_record(published: &Published, key: &str) -> Problem {
     Reason::NoSuchRecord.because(format!("{} has no record with the key `{key}`", published.exposure.id))
+}
+
+/// As [`no_such_record`], with the moment at which it was deleted, if it was.
+pub(super) async fn absent(facade: &Facade, published: &Published, key: &str) -> Problem {
+    match facade.staging.tombstone(&published.exposure.id, key).await {
+        Ok(None) => no_such_record(published, key),
+        Ok(Some(tombstone)) => {
+            let (id, at) = (&published.exposure.id, tombstone.deleted_at);
+            let detail = format!("{id} has no record with the key `{key}` any more: it was deleted at {at}");
+            let hint = format!("its versions are told by {}/{key}/lineage", published.path);
+            Reason::NoSuchRecord.because(detail).why("deleted").hint(hint)
+        }
+        Err(fault) => staging_problem(fault),
+    }
 }
 
 /// The one parameter that a single record takes.

@@ -22,6 +22,10 @@ pub(super) enum Route<'a> {
     Record(Target<'a>, &'a str),
     Lineage(Target<'a>, &'a str),
     Changes(Target<'a>),
+    /// A record's key, and the name of an operation.
+    Action(Target<'a>, &'a str, &'a str),
+    /// The id of an operation.
+    Operation(&'a str),
     OpenApi,
     Docs,
     Live,
@@ -30,7 +34,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 12] = [
+const TEMPLATES: [&str; 14] = [
     "/",
     "/v{version}",
     "/v{version}/{resource}",
@@ -42,6 +46,8 @@ const TEMPLATES: [&str; 12] = [
     "/health/live",
     "/health/ready",
     "/health/backends",
+    "/v{version}/{resource}/{key}/{operation}",
+    "/v1/operations/{id}",
     "unmatched",
 ];
 
@@ -63,10 +69,12 @@ impl<'a> Route<'a> {
         let target = Target { version, name };
         match (name, segments.next(), segments.next(), segments.next()) {
             ("", ..) | (_, Some(""), ..) => Route::Unknown,
+            ("operations", Some(id), None, _) if version == 1 => Route::Operation(id),
             (_, None, _, _) => Route::List(target),
             (_, Some("changes"), None, _) => Route::Changes(target),
             (_, Some(key), None, _) => Route::Record(target, key),
             (_, Some(key), Some("lineage"), None) => Route::Lineage(target, key),
+            (_, Some(key), Some(name), None) if is_operation(name) => Route::Action(target, key, name),
             _ => Route::Unknown,
         }
     }
@@ -74,9 +82,11 @@ impl<'a> Route<'a> {
     /// The resource, where the route has one.
     pub(super) fn target(&self) -> Option<Target<'a>> {
         match self {
-            Route::List(target) | Route::Record(target, _) | Route::Lineage(target, _) | Route::Changes(target) => {
-                Some(*target)
-            }
+            Route::List(target)
+            | Route::Record(target, _)
+            | Route::Lineage(target, _)
+            | Route::Action(target, ..)
+            | Route::Changes(target) => Some(*target),
             _ => None,
         }
     }
@@ -95,9 +105,17 @@ impl<'a> Route<'a> {
             Route::Live => 8,
             Route::Ready => 9,
             Route::Backends => 10,
-            Route::Unknown => 11,
+            Route::Action(..) => 11,
+            Route::Operation(_) => 12,
+            Route::Unknown => 13,
         }
     }
+}
+
+/// Whether it can be the name of an operation.
+fn is_operation(name: &str) -> bool {
+    let part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(part)
 }
 
 /// `v1` to `v9999`.
@@ -144,6 +162,9 @@ mod tests {
         check("/v1/orders/4711/lineage", Route::Lineage(ORDERS, "4711"));
         check("/v1/orders/changes/lineage", Route::Lineage(ORDERS, "changes"));
         check("/v1/orders/..", Route::Record(ORDERS, ".."));
+        check("/v1/orders/4711/cancel", Route::Action(ORDERS, "4711", "cancel"));
+        check("/v1/operations/0197", Route::Operation("0197"));
+        check("/v2/operations/7", Route::Record(Target { version: 2, name: "operations" }, "7"));
         check("/health/ready", Route::Ready);
     }
 
@@ -162,7 +183,8 @@ mod tests {
             "/v1/orders/",
             "/v1//4711",
             "/v1/orders/4711/",
-            "/v1/orders/4711/other",
+            "/v1/orders/4711/Other",
+            "/v1/operations/1/other/x",
             "/v1/orders/a/b/c",
             "/v1/orders/4711/lineage/",
             "/v1/orders/../../etc/passwd",
@@ -188,6 +210,8 @@ mod tests {
             ("/docs", "/docs"),
             ("/health/live", "/health/live"),
             ("/health/ready", "/health/ready"),
+            ("/v1/orders/1/cancel", "/v{version}/{resource}/{key}/{operation}"),
+            ("/v1/operations/1", "/v1/operations/{id}"),
             ("/nowhere", "unmatched"),
         ];
         for (path, template) in routes {

@@ -7,6 +7,10 @@ use super::calendar::Calendar;
 use super::core::{BreakerSettings, Limits};
 use crate::diagnostic::{Key, Presence, Section, Table};
 
+/// Nobody waits longer for a place, and no other length of a gate's is longer than [`LONGEST`]: what is more is a slip.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// Keys of `[backends.NAME.gate]`.
 pub static SECTION: Section = Section {
     path: "backends.NAME.gate",
@@ -28,7 +32,7 @@ pub static SECTION: Section = Section {
             name: "queue_timeout",
             shape: "duration",
             presence: Presence::Default("\"500ms\""),
-            doc: "how long a call may wait for a place; the queue is as long as the backend serves in this time",
+            doc: "how long a call may wait for a place, at most 1h; the queue is as long as the backend serves in this time",
         },
         Key {
             name: "order",
@@ -41,7 +45,7 @@ pub static SECTION: Section = Section {
             name: "settle",
             shape: "duration",
             presence: Presence::Default("\"5s\""),
-            doc: "how long a call whose end nobody saw keeps its place",
+            doc: "how long a call whose end nobody saw keeps its place, at most 1d",
         },
         Key {
             name: "sync_share",
@@ -142,13 +146,13 @@ pub static BREAKER: Section = Section {
             name: "window",
             shape: "duration",
             presence: Presence::Default("\"30s\""),
-            doc: "the time that failures are counted over",
+            doc: "the time that failures are counted over, at most 1d",
         },
         Key {
             name: "cool_down",
             shape: "duration",
             presence: Presence::Default("\"10s\""),
-            doc: "how long it is left alone; twice as long each time that it fails again, up to sixteen times",
+            doc: "how long it is left alone, at most 1d; twice as long each time that it fails again, up to sixteen times",
         },
     ],
 };
@@ -174,7 +178,7 @@ impl Default for Breaker {
 impl Breaker {
     fn read(table: &Table<'_>) -> Option<Breaker> {
         let failures = table.integer("failures", 0..=10_000);
-        let (window, cool_down) = (table.duration("window"), table.duration("cool_down"));
+        let (window, cool_down) = (table.duration_up_to("window", LONGEST), table.duration_up_to("cool_down", LONGEST));
         Some(Breaker { failures: usize::try_from(failures?).ok()?, window: window?, cool_down: cool_down? })
     }
 }
@@ -230,9 +234,9 @@ impl Config {
     pub fn read(table: &Table<'_>) -> Option<Config> {
         let max_in_flight = table.integer("max_in_flight", 1..=10_000);
         let queue = table.integer("queue", 0..=100_000);
-        let queue_timeout = table.duration("queue_timeout");
+        let queue_timeout = table.duration_up_to("queue_timeout", LONGEST_WAIT);
         let newest_first = table.one_of("order", &[("oldest-first", false), ("newest-first", true)]);
-        let settle = table.duration("settle");
+        let settle = table.duration_up_to("settle", LONGEST);
         let sync_share = table.fraction("sync_share");
         let adaptive = table.one_of("adaptive", Adapt::WORDS);
         let min_in_flight = table.integer("min_in_flight", 1..=10_000);
@@ -316,6 +320,20 @@ mod tests {
         assert_eq!((config.adaptive, config.min_in_flight, config.newest_first), (Adapt::Shadow, 2, true), "{faults}");
         let limits = config.limits();
         assert_eq!((limits.adapt, limits.min_in_flight, limits.newest_first), (Adapt::Shadow, 2, true));
+    }
+
+    #[test]
+    fn no_length_of_time_is_a_slip() {
+        for (text, words) in [
+            ("queue_timeout = \"10d\"", "`10d` is longer than 1h"),
+            ("settle = \"25h\"", "`25h` is longer than 1d"),
+            ("breaker = { window = \"2d\" }", "`2d` is longer than 1d"),
+            ("breaker = { cool_down = \"9999h\" }", "is longer than 1d"),
+            ("queue_timeout = \"soon\"", "no length of time"),
+        ] {
+            assert!(read(text).1.contains(words), "{text}: {}", read(text).1);
+        }
+        assert_eq!(read("queue_timeout = \"1h\"\nsettle = \"0s\"").1, "");
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! A gate's settings as they are written, so that an operator's values can be laid over the configuration's and be
 //! judged by the same rules.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::config::{BREAKER, Config, SECTION};
-use crate::diagnostic::{Entries, Faults, Node, Presence, Section, SourceText, Table, Written, parse};
+use super::config::{BREAKER, Config, RETRY, SECTION};
+use crate::diagnostic::{
+    Diagnostic, Entries, Faults, Node, Presence, Section, SourceText, Table, Written, nearest, parse,
+};
 
 /// Settings by name, as JSON; those of a table below as `breaker.failures`.
 pub type Values = Map<String, Value>;
@@ -15,7 +18,7 @@ pub type Values = Map<String, Value>;
 const ONLY_IN_FILE: &str = "calendar";
 
 /// Tables below the gate's.
-const BELOW: &[(&str, &Section)] = &[("breaker", &BREAKER)];
+const BELOW: &[(&str, &Section)] = &[("breaker", &BREAKER), ("retry", &RETRY)];
 
 /// The values of a table that lies in a file.
 pub fn written(node: &Node) -> Values {
@@ -80,23 +83,33 @@ fn default_value(text: &str) -> Value {
 /// The settings with an operator's values over those of the configuration; or everything that is wrong with them. What
 /// only the configuration says is taken from `base`.
 pub fn overlay(base: &Config, configured: &Values, over: &Values) -> Result<Config, Vec<String>> {
-    let source = Arc::new(SourceText { name: "an operator's values".to_owned(), text: String::new() });
+    // Each value lies at its name, so that a fault's place tells whose it is.
+    let names: Vec<&str> = configured.iter().chain(over).map(|(name, _)| name.as_str()).collect();
+    let source = Arc::new(SourceText { name: "an operator's values".to_owned(), text: names.join("\n") });
     let mut root = Node { source, span: 0..0, key_span: 0..0, value: Written::Table(Entries::new()) };
     let mut wrong = Vec::new();
+    let mut at = 0;
     for (name, value) in configured.iter().chain(over) {
+        let span = at..at + name.len();
+        at = span.end + 1;
         let parts: Vec<&str> = name.split('.').collect();
         match parts.first() {
             Some(&ONLY_IN_FILE) => {
                 wrong.push(format!("`{ONLY_IN_FILE}` is set in the configuration only; an unplanned one is a freeze"));
             }
-            _ => insert(&mut root, &parts, value),
+            Some(first) if SECTION.key(first).is_none() => wrong.push(unknown(first)),
+            _ => insert(&mut root, &parts, &span, value),
         }
     }
+    wrong.dedup();
     let faults = Faults::new();
     let read = Table::new(&root, &SECTION, &faults).and_then(|table| Config::read(&table));
-    wrong.extend(faults.into_sorted().into_iter().map(|fault| match fault.help {
-        Some(help) => format!("{} ({help})", fault.message),
-        None => fault.message,
+    wrong.extend(faults.into_sorted().into_iter().map(|fault| {
+        let message = with_whole_name(&fault, &fault.message);
+        match &fault.help {
+            Some(help) => format!("{message} ({})", with_whole_name(&fault, help)),
+            None => message,
+        }
     }));
     match read {
         Some(config) if wrong.is_empty() => Ok(Config { calendar: base.calendar.clone(), ..config }),
@@ -104,8 +117,31 @@ pub fn overlay(base: &Config, configured: &Values, over: &Values) -> Result<Conf
     }
 }
 
-fn insert(node: &mut Node, parts: &[&str], value: &Value) {
+/// A name that no setting has. Those that cannot be set are not offered.
+fn unknown(name: &str) -> String {
+    let known = SECTION.keys.iter().map(|key| key.name).filter(|name| *name != ONLY_IN_FILE);
+    let help = match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known keys are: {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    format!("unknown key `{name}` in `{}` ({help})", SECTION.path)
+}
+
+/// What is said of a fault; of a setting in a table below with that table's name: `breaker.failures`.
+fn with_whole_name(fault: &Diagnostic, said: &str) -> String {
+    let whole = fault.source.text.get(fault.span.clone()).unwrap_or_default();
+    match whole.rsplit_once('.') {
+        Some((_, last)) => match said.strip_prefix(&format!("`{last}`")) {
+            Some(rest) => format!("`{whole}`{rest}"),
+            None => said.to_owned(),
+        },
+        None => said.to_owned(),
+    }
+}
+
+fn insert(node: &mut Node, parts: &[&str], span: &Range<usize>, value: &Value) {
     let Some((first, rest)) = parts.split_first() else {
+        (node.span, node.key_span) = (span.clone(), span.clone());
         node.value = from_json(node, value);
         return;
     };
@@ -114,7 +150,7 @@ fn insert(node: &mut Node, parts: &[&str], value: &Value) {
     }
     let empty = Node { value: Written::Table(Entries::new()), ..node.clone() };
     if let Written::Table(entries) = &mut node.value {
-        insert(entries.entry((*first).to_owned()).or_insert(empty), rest, value);
+        insert(entries.entry((*first).to_owned()).or_insert(empty), rest, span, value);
     }
 }
 
@@ -179,10 +215,12 @@ mod tests {
             ("settle", json!("5s")),
             ("breaker.failures", json!(3)),
             ("breaker.window", json!("30s")),
+            ("retry.attempts", json!(2)),
+            ("retry.budget", json!(0.1)),
         ] {
             assert_eq!(all.get(name), Some(&value), "{name}");
         }
-        assert!(!all.contains_key("calendar") && !all.contains_key("breaker"));
+        assert!(["calendar", "breaker", "retry"].iter().all(|name| !all.contains_key(*name)));
     }
 
     #[test]
@@ -208,12 +246,29 @@ mod tests {
             "`max_in_flight`: 0 is outside 1 to 10000",
             "`queue`: expected an integer, found a string",
             "`settle`: expected a string, found an integer",
-            "`failures`: expected an integer, found a float",
+            "`breaker.failures`: expected an integer, found a float",
             "`calendar` is set in the configuration only",
             "`sync_share`: expected a number",
         ] {
             assert!(said.contains(words), "{words} is not in\n{said}");
         }
         assert_eq!(wrong.len(), 7);
+        let one = |value: Value| overlay(&Config::default(), &Values::new(), &values(value)).unwrap_err().join("\n");
+        // What cannot be set is not offered.
+        let unknown = one(json!({"speed": 2}));
+        assert!(unknown.contains("known keys are: max_in_flight") && !unknown.contains("calendar"), "{unknown}");
+        assert!(one(json!({"calender": []})).contains("known keys are"), "it is not offered either");
+        for (value, words) in [
+            (json!({"queue_timeout": "10d"}), "`queue_timeout`: `10d` is longer than 1h"),
+            (json!({"breaker": {"window": "9d"}}), "`breaker.window`: `9d` is longer than 1d"),
+            (json!({"retry": {"attempts": 9}}), "`retry.attempts`: 9 is outside 1 to 5"),
+            (json!({"retry.bugdet": 0.5}), "unknown key `bugdet` in `backends.NAME.gate.retry`"),
+            (json!({"breaker": 3}), "must be a table"),
+        ] {
+            let said = one(value);
+            assert!(said.contains(words), "{words} is not in {said}");
+        }
+        let retry = overlay(&Config::default(), &Values::new(), &values(json!({"retry": {"attempts": 1}}))).unwrap();
+        assert_eq!((retry.retry.attempts, retry.retry.budget), (1, 0.1));
     }
 }

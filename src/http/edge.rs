@@ -121,6 +121,21 @@ impl Edge {
         self.hosts.check(request)
     }
 
+    /// The whole body as the text of a JSON value; `None` for an empty one.
+    pub async fn read_text<B>(&self, request: &Parts, body: B) -> Result<Option<String>, Problem>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let bytes = self.read_body(body).await?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        check_type(request, "application/json", "JSON")?;
+        let text = String::from_utf8(bytes.into());
+        text.map(Some).map_err(|_| Reason::MalformedBody.because("the body is not UTF-8"))
+    }
+
     /// The whole body as JSON; an empty body reads like `{}`.
     pub async fn read_json<T, B>(&self, request: &Parts, body: B) -> Result<T, Problem>
     where

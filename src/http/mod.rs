@@ -28,7 +28,7 @@ pub use edge::{Edge, Limits};
 pub use health::Health;
 pub use host::{HostPolicy, host_of, refuse_cross_origin};
 pub use page::{escape, page, page_with_forms};
-pub use problem::{Problem, Reason};
+pub use problem::{BodyFault, Problem, Reason};
 pub use request_id::{RequestId, TraceParent};
 pub use serve::{ConnectionLimits, Drained, serve};
 pub use visitor::Visitor;

@@ -65,6 +65,8 @@ reasons! {
     InvalidCursor = 400 "invalid-cursor" "The cursor does not belong to this question",
     /// The body is not the JSON that is expected here.
     MalformedBody = 400 "malformed-body" "The body cannot be read",
+    /// A write has no `Idempotency-Key`, or one that cannot be read.
+    NoIdempotencyKey = 400 "idempotency-key-missing" "A write needs an idempotency key",
     /// No key, or one that is not valid (any more).
     Unauthenticated = 401 "unauthenticated" "A valid API key is needed",
     /// The key is valid but has no scope for this.
@@ -79,6 +81,8 @@ reasons! {
     NoSuchRecord = 404 "no-such-record" "There is no record with this key",
     /// The configuration has no backend of this name.
     NoSuchBackend = 404 "no-such-backend" "There is no such backend",
+    /// There is no operation of this id, or it is another client's.
+    NoSuchOperation = 404 "no-such-operation" "There is no such operation",
     /// There is no dead letter of this number.
     NoSuchDeadLetter = 404 "no-such-dead-letter" "There is no such dead letter",
     /// The path is right, the method is not; `Allow` lists those that are.
@@ -89,6 +93,10 @@ reasons! {
     RequestTimeout = 408 "request-timeout" "The request took too long to arrive",
     /// The state of the thing does not permit this now (a run goes on, it is closed already).
     Conflict = 409 "conflict" "This is not possible now",
+    /// The same write is under way; ask again with the same key after `Retry-After`.
+    OperationRunning = 409 "operation-running" "The same write is under way",
+    /// The backend's data do not permit the write now; `reason` says why.
+    OperationConflict = 409 "operation-conflict" "The write is not possible now",
     /// The feed was rebuilt; read the list again, then follow the feed from its beginning.
     FeedRestarted = 410 "feed-restarted" "The feed has begun anew",
     /// Somebody else has changed the thing since it was read; read it again.
@@ -103,6 +111,12 @@ reasons! {
     Misdirected = 421 "misdirected-request" "This host is not served here",
     /// Understood, and refused for the reasons given (a configuration with faults).
     Refused = 422 "refused" "Understood and refused",
+    /// The body breaks the operation's schema; `errors` names every fault by its JSON pointer. Nothing was sent.
+    InvalidBody = 422 "invalid-body" "The body is not valid",
+    /// The idempotency key was used for another request before; take a new one.
+    IdempotencyKeyReused = 422 "idempotency-key-reused" "The idempotency key belongs to another request",
+    /// The backend has said no, and nothing is done. The same key gets the same answer.
+    OperationRefused = 422 "operation-refused" "The backend refuses the write",
     /// The client has used up its rate; `Retry-After` says when there is something left again.
     RateLimited = 429 "rate-limited" "Too many requests",
     /// The client has as many calls at the backend, or waiting for it, as it may have at once.
@@ -123,6 +137,9 @@ reasons! {
     Timeout = 504 "timeout" "The answer took too long",
     /// The backend took longer than its `timeout`, or than the caller waits; it may still be at work.
     BackendTimeout = 504 "backend-timeout" "The backend took too long",
+    /// The connection to the backend ended before its answer came: the write may be done or not. It is not begun again;
+    /// its status says when more is known.
+    OutcomeUnknown = 504 "outcome-unknown" "Nobody knows whether the write is done",
     /// The caller wants what is staged (`only-if-cached`), and nothing that is fresh enough is.
     NotStaged = 504 "not-staged" "Nothing fresh enough is staged",
 }
@@ -142,6 +159,7 @@ impl Reason {
             why: None,
             is_refusal: false,
             headers: Vec::new(),
+            errors: Vec::new(),
             cause: None,
         };
         Problem(Box::new(parts))
@@ -157,10 +175,20 @@ struct Parts {
     reason: Reason,
     detail: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
-    why: Option<&'static str>,
+    why: Option<Cow<'static, str>>,
     is_refusal: bool,
     headers: Vec<(HeaderName, HeaderValue)>,
+    errors: Vec<BodyFault>,
     cause: Option<String>,
+}
+
+/// A fault of a request's body (RFC 9457 section 3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BodyFault {
+    /// Where, as the fragment of a URI with a JSON pointer: `#/lines/0/sku`.
+    pub pointer: String,
+    /// What is wrong, as a phrase.
+    pub detail: String,
 }
 
 /// Members in the order of RFC 9457, then ours.
@@ -173,9 +201,11 @@ struct Body<'a> {
     instance: &'a str,
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[BodyFault]>::is_empty")]
+    errors: &'a [BodyFault],
     request_id: &'a str,
 }
 
@@ -206,14 +236,33 @@ impl Problem {
     /// Adds which of several things it is, as a word of a closed list (`queue_full`).
     #[must_use]
     pub fn why(mut self, word: &'static str) -> Problem {
-        self.0.why = Some(word);
+        self.0.why = Some(Cow::Borrowed(word));
         self
+    }
+
+    /// As [`Problem::why`], with a word that was kept.
+    #[must_use]
+    pub fn why_of(mut self, word: String) -> Problem {
+        self.0.why = Some(Cow::Owned(word));
+        self
+    }
+
+    /// Whether it is this one of several things.
+    pub fn is_why(&self, word: &str) -> bool {
+        self.0.why.as_deref() == Some(word)
     }
 
     /// Adds the inner cause, for the log.
     #[must_use]
     pub fn caused_by(mut self, cause: impl fmt::Display) -> Problem {
         self.0.cause = Some(cause.to_string());
+        self
+    }
+
+    /// Adds the faults of the body, each by its place.
+    #[must_use]
+    pub fn errors(mut self, errors: Vec<BodyFault>) -> Problem {
+        self.0.errors = errors;
         self
     }
 
@@ -255,7 +304,10 @@ impl Problem {
 
     /// What there is not enough of, where this is a refusal.
     pub fn refusal(&self) -> Option<&'static str> {
-        self.0.why.filter(|_| self.0.is_refusal)
+        match (&self.0.why, self.0.is_refusal) {
+            (Some(Cow::Borrowed(word)), true) => Some(word),
+            _ => None,
+        }
     }
 
     /// What is wrong in this case.
@@ -270,7 +322,7 @@ impl Problem {
 
     /// The answer. `instance` is the request's path.
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Vec<u8>> {
-        let Parts { reason, detail, hint, why, headers, .. } = *self.0;
+        let Parts { reason, detail, hint, why, headers, errors, .. } = *self.0;
         let body = Body {
             r#type: reason.type_uri(),
             title: reason.title(),
@@ -278,8 +330,9 @@ impl Problem {
             detail: &detail,
             instance,
             code: reason.code(),
-            reason: why,
+            reason: why.as_deref(),
             hint: hint.as_deref(),
+            errors: &errors,
             request_id,
         };
         // Strings only: writing them as JSON cannot fail.

@@ -18,6 +18,8 @@ pub(super) struct Trailer {
     pub(super) when: Condition,
     pub(super) count: Option<Slot>,
     pub(super) sums: Vec<Sum>,
+    /// The field that numbers the records, and its name.
+    pub(super) sequence: Option<(Slot, String)>,
     pub(super) style: NumberStyle,
 }
 
@@ -38,6 +40,11 @@ pub struct Controls {
     /// `None` once a total no longer fits 38 digits.
     sums: Vec<Option<Decimal>>,
     unreadable: Vec<u64>,
+    /// The number of the record before, and how many records since then had none that can be read.
+    numbered: Option<i64>,
+    unnumbered: i64,
+    /// The first record that is out of turn.
+    gap: Option<Box<Reject>>,
     trailer: Option<Seen>,
     trailers: u64,
     after_trailer: u64,
@@ -67,6 +74,9 @@ impl Controls {
             records: 0,
             sums: vec![Some(Decimal::ZERO); sums],
             unreadable: vec![0; sums],
+            numbered: None,
+            unnumbered: 0,
+            gap: None,
             trailer: None,
             trailers: 0,
             after_trailer: 0,
@@ -109,6 +119,9 @@ impl Controls {
             return;
         }
         self.count_one();
+        if let Some((slot, name)) = &trailer.sequence {
+            self.follow(record, *slot, name, trailer.style);
+        }
         for (index, sum) in trailer.sums.iter().enumerate() {
             match number(record.fields, sum.field, trailer.style) {
                 Ok(number) => self.sums[index] = self.sums[index].and_then(|total| add(total, number)),
@@ -123,10 +136,37 @@ impl Controls {
             tally.add_undecodable(position);
         }
         self.last = position;
+        self.unnumbered += 1;
         self.count_one();
         for unreadable in &mut self.unreadable {
             *unreadable += 1;
         }
+    }
+
+    /// Checks that a record's number is one more than that of the one before. One that has no number is bad itself; the
+    /// next has to be as much further on.
+    fn follow(&mut self, record: &RawRecord<'_>, slot: Slot, name: &str, style: NumberStyle) {
+        let read = number(record.fields, slot, style).ok().and_then(|number| number.rescale(0).ok()?.to_i64());
+        let Some(number) = read else {
+            self.unnumbered += 1;
+            return;
+        };
+        let due = self.numbered.and_then(|before| before.checked_add(1 + self.unnumbered));
+        if let Some(due) = due.filter(|due| *due != number)
+            && self.gap.is_none()
+        {
+            self.gap = Some(Box::new(Reject {
+                code: RejectCode::SequenceGap,
+                field: Some(name.to_owned()),
+                field_span: None,
+                expected: format!("{due} in {name}, one more than before"),
+                found: number.to_string(),
+                key: None,
+                position: record.position,
+                raw: record.raw.to_vec(),
+            }));
+        }
+        (self.numbered, self.unnumbered) = (Some(number), 0);
     }
 
     fn count_one(&mut self) {
@@ -186,6 +226,9 @@ impl Controls {
         if self.after_trailer > 0 {
             let found = format!("{} records behind it", self.after_trailer);
             return Err(wrong(None, "the trailer at the end of the file".to_owned(), found));
+        }
+        if let Some(gap) = &self.gap {
+            return Err(gap.clone());
         }
         match &seen.count {
             Ok(None) => {}
@@ -286,6 +329,34 @@ mod tests {
         check(&[data("1"), trailer("x", "1")], RejectCode::ControlTotal, "number of records in the trailer");
         check(&[trailer("1", "1"), data("1")], RejectCode::ControlTotal, "1 records behind it");
         check(&[data("1"), trailer("1", "1"), trailer("1", "1")], RejectCode::ControlTotal, "one trailer record / 2");
+    }
+
+    #[test]
+    fn numbers_without_a_gap() {
+        let mapping =
+            "[source]\ntrailer = { when = \"TYPE = 'T'\", sequence = \"N\" }\n[fields]\na = { from = \"AMOUNT\" }";
+        let (rules, _) = compile(&record("D", number("1"), "", "1"), mapping).unwrap();
+        let check = |numbers: &[&str], expected: Option<(&str, &str)>| {
+            let mut controls = Controls::new(&rules).unwrap();
+            for number_of in numbers {
+                match *number_of {
+                    "undecodable" => controls.add_undecodable(Position::default()),
+                    other => controls.add(&record("D", number("1"), other, "0").record()),
+                }
+            }
+            controls.add(&record("T", number("0"), "", "0").record());
+            let wrong = controls.verdict().err().map(|reject| (reject.code, reject.expected, reject.found));
+            let expected = expected.map(|(due, found)| {
+                (RejectCode::SequenceGap, format!("{due} in N, one more than before"), found.to_owned())
+            });
+            assert_eq!(wrong, expected, "{numbers:?}");
+        };
+        check(&["7", "8", "0009"], None);
+        check(&["1", "2", "4", "9"], Some(("3", "4")));
+        check(&["1", "1"], Some(("2", "1")));
+        check(&["1", "undecodable", "x", "4"], None);
+        check(&["1", "undecodable", "2"], Some(("3", "2")));
+        check(&[], None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use regex::Regex;
 
@@ -104,6 +105,8 @@ pub(super) enum Convert {
         zone: Option<TimeZone>,
         min: Option<String>,
         max: Option<String>,
+        /// Days that stand for none, as the source writes them.
+        empty_days: Vec<Date>,
     },
     Bytes,
     Any {
@@ -150,8 +153,12 @@ impl Scalar {
                 }
                 Ok(())
             }
-            Convert::Moment { moment, formats, zone, min, max } => {
+            Convert::Moment { moment, formats, zone, min, max, empty_days } => {
                 let bare = text.trim_ascii();
+                let is_empty = |format: &Format| format.day(bare).is_some_and(|day| empty_days.contains(&day));
+                if !empty_days.is_empty() && formats.iter().any(is_empty) {
+                    return self.null(out);
+                }
                 let start = out.len() + 1;
                 out.push(b'"');
                 let mut wrong: Option<Misread> = None;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::operations::ExposedOperation;
 use crate::record::ResourceId;
 
 /// A declared type of a mapped field.
@@ -101,4 +102,15 @@ pub struct Exposure {
     pub stale_if_error: Option<Duration>,
     /// JSON Schema (2020-12) of one document, derived from the mapping.
     pub schema: serde_json::Value,
+    /// Whether a live resource has a list all the same: its backend can be asked for several records.
+    pub lists: bool,
+    /// What may be written.
+    pub operations: Vec<ExposedOperation>,
+}
+
+impl Exposure {
+    /// Whether its lists are read from the backend.
+    pub fn has_live_list(&self) -> bool {
+        self.mode == Mode::Live && self.lists
+    }
 }

@@ -11,6 +11,7 @@ use super::lookup::Lookup;
 use super::number::NumberStyle;
 use super::place::{MAX_DEPTH, Place, Surroundings};
 use super::plan::{Array, Field, Rule};
+use super::preset::Preset;
 use super::rules;
 use super::schema::{self, Shape};
 use super::sections::{FIELD, NOT_IN_FIELD, without_unavailable};
@@ -22,6 +23,10 @@ use crate::record::{FieldKind, Resolved, Wanted};
 pub(super) struct Context<'a> {
     pub(super) lookups: &'a HashMap<String, Option<Arc<Lookup>>>,
     pub(super) style: NumberStyle,
+    /// The source says NULL: see [`Layout::says_null`](crate::record::Layout::says_null).
+    pub(super) says_null: bool,
+    /// What is so where a field does not say otherwise.
+    pub(super) preset: Option<&'static Preset>,
     pub(super) faults: &'a Faults,
 }
 
@@ -86,7 +91,7 @@ pub(super) fn check_words(entries: &Entries, faults: &Faults) {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     starts_well && name.len() <= 64 && name.bytes().all(part)

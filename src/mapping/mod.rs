@@ -16,13 +16,17 @@ mod json;
 mod literal;
 mod lookup;
 mod number;
+mod operations;
 mod place;
 mod plan;
+mod preset;
+mod rows;
 mod rules;
 mod scalar;
 mod schedule;
 mod schema;
 mod sections;
+mod serial;
 mod serve;
 mod soap;
 mod source;
@@ -41,22 +45,34 @@ use sha2::{Digest, Sha256};
 use crate::decode::{Decoder, Format, edi};
 use crate::diagnostic::{Entries, Faults, Node, Section, SourceText, Table, parse};
 use crate::record::ResourceId;
-use field::{Context, compile_fields};
+use field::{Context, compile_fields, is_name};
 use lookup::Lookup;
 use place::Surroundings;
 use plan::Rules;
+use rows::Heard;
 use schema::Shape;
-use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, NOT_IN_SOURCE, without_unavailable};
-use serve::Heading;
+use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, without_unavailable};
+use serve::{Heading, Reach};
 use source::{Source, Written};
 
 pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
+pub use operations::{
+    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, NotARequest, ReadyAction, ReadyStep, Verb,
+    WriteOperation, WriteRequest,
+};
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
+pub use preset::{PRESETS, Preset, reference as preset_reference};
+pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
+pub use serial::Serial;
+pub use serve::Deleted;
 pub use soap::{Operation, SoapVersion};
 pub use source::{OnDamage, OnReject};
+
+/// `/v1/operations/ID` says how a write stands.
+const OPERATIONS: &str = "operations";
 
 /// What the records of a mapping are made of at their backend.
 #[derive(Clone, Debug)]
@@ -65,6 +81,8 @@ pub enum Origin {
     Files(String),
     /// What an operation answers, called for one record.
     Call(Operation),
+    /// Rows that a database has.
+    Rows(Rows),
 }
 
 /// A compiled mapping. Share it by `Arc`; each thread takes a [`Mapper`] of its own.
@@ -82,13 +100,21 @@ pub struct Plan {
     pub on_reject: OnReject,
     /// What a compressed file that is damaged means for the records before the damage.
     pub on_damage: OnDamage,
+    /// What becomes of documents that the source does not have any more.
+    pub deleted: Deleted,
     /// What is asked for at the backend.
     pub origin: Origin,
     /// Turns the files' bytes into records.
     pub decoder: Decoder,
+    /// What is so where a field does not say otherwise.
+    pub preset: Option<&'static Preset>,
+    /// What may be written.
+    pub operations: Vec<Arc<WriteOperation>>,
     /// SHA-256, in hex, of the mapping's text and of every text that it uses.
     pub hash: String,
     rules: Arc<Rules>,
+    /// What reads and maps records that have only the columns of the key.
+    keys: Option<(Decoder, Arc<Rules>)>,
 }
 
 impl Plan {
@@ -96,6 +122,13 @@ impl Plan {
     /// each file.
     pub fn mapper(&self) -> Mapper {
         Mapper::new(Arc::clone(&self.rules))
+    }
+
+    /// The plan for records that have only the columns of the key ([`Rows::key_columns`]): its documents are no whole ones,
+    /// but have the key that the whole ones would have. `None` where the source is no database.
+    pub fn keys_only(&self) -> Option<Plan> {
+        let (decoder, rules) = self.keys.clone()?;
+        Some(Plan { decoder, rules, ..self.clone() })
     }
 
     /// Control totals at zero, to judge a file before anything of it is mapped; `None` when the mapping has
@@ -109,7 +142,7 @@ impl Plan {
 pub fn sections() -> Vec<&'static Section> {
     let mut all = vec![&sections::MAPPING, &sections::SOURCE];
     all.extend(Format::KINDS.iter().filter_map(|kind| Format::section(kind)));
-    all.push(&soap::SECTION);
+    all.extend([&soap::SECTION, &rows::TABLE, &rows::QUERY, &rows::WATERMARK]);
     all.push(&crate::decode::fixed_width::FIELD_SECTION);
     all.push(Format::FRAME_HEADER);
     all.extend([&edi::SCHEMA, &edi::SEGMENT, &edi::ELEMENT, &edi::CONTENT]);
@@ -118,6 +151,7 @@ pub fn sections() -> Vec<&'static Section> {
             !std::ptr::eq(*section, &sections::MAPPING) && !std::ptr::eq(*section, &sections::SOURCE)
         }),
     );
+    all.extend(operations::ALL);
     all
 }
 
@@ -175,23 +209,31 @@ pub fn compile(
     let version = table.integer("version", 1..=9999);
     let (title, description) = (table.filled("title"), table.filled("description"));
     let id = resource_id(&table, name.as_deref(), version);
-    let source_node = source_node(&table, faults);
-    let mut from = source_node.as_ref().and_then(|node| Source::read(node, faults));
+    let source_node = table.get("source");
+    if source_node.is_none() {
+        table.table("source", &sections::SOURCE);
+    }
+    let mut from = source_node.and_then(|node| Source::read(node, faults));
     let decoder = from.as_ref().and_then(|from| from.format.as_ref()).and_then(|format| format.compile(texts, faults));
     let mut lookups: HashMap<String, Option<Arc<Lookup>>> = HashMap::new();
     for (name, node) in table.free("lookups") {
         lookups.insert(name.to_owned(), Lookup::compile(name, node, texts, faults).map(Arc::new));
     }
     // The key's fields as they are written: whether they are right is judged with the fields.
+    let mut rows_written = None;
     let origin = from.as_mut().and_then(|from| from.origin.take()).map(|origin| match origin {
         Written::Files(pattern) => Some(Origin::Files(pattern)),
         Written::Call(written) => written.compile(&written_key(&table), texts, faults).map(Origin::Call),
+        Written::Rows(written) => {
+            rows_written = Some(*written);
+            None
+        }
     });
     let fields = field_entries(&table);
     let serve_node = table.get("serve").map(|node| without_unavailable(node, "serve", NOT_IN_SERVE, faults));
 
-    let source_entries = source_node.as_ref().and_then(Node::as_table);
-    let is_called = source_entries.is_some_and(|entries| entries.contains_key(soap::KIND));
+    let source_entries = source_node.and_then(Node::as_table);
+    let reach = Reach::of(source_entries);
     let (Some(from), Some(decoder)) = (from, decoder) else {
         // Without a layout no rule can be judged, but the words can.
         if let Some(entries) = fields {
@@ -200,56 +242,97 @@ pub fn compile(
         if !table.has("key") {
             table.strings("key");
         }
-        serve::serving(serve_node.as_ref(), &Shape::broken(), is_called, faults);
+        serve::serving(serve_node.as_ref(), &Shape::broken(), reach, faults);
         return None;
     };
+    let heard = Heard::new(decoder.layout());
     let (mut skip, mut trailer, mut controls) = (Vec::new(), None, Vec::new());
     if let Some(inner) = &from.table {
-        skip = source::skip(inner, decoder.layout(), from.style, faults);
+        skip = source::skip(inner, &heard, from.style, faults);
         if inner.section().key("trailer").is_some() {
-            trailer = source::trailer(inner, decoder.layout(), from.style, faults);
+            trailer = source::trailer(inner, &heard, from.style, faults);
         }
         if Format::has_controls(inner) {
-            controls = totals::compile(inner, decoder.layout(), from.style, faults);
+            controls = totals::compile(inner, &heard, from.style, faults);
         }
     }
-    let context = Context { lookups: &lookups, style: from.style, faults };
-    let mut compiled = compile_fields(fields?, &Surroundings::record(decoder.layout()), &context);
+    let says_null = decoder.layout().says_null();
+    let preset = table.read("preset", |node| match node.as_str() {
+        Some(name) => Preset::find(name),
+        None => Err(format!("expected a string, found {}", node.kind())),
+    });
+    let context = Context { lookups: &lookups, style: from.style, says_null, preset, faults };
+    let fields = fields?;
+    let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, is_called, faults);
+    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, reach, faults);
+    let written = written_key(&table);
+    let around = operations::Surroundings {
+        resource: name.as_deref().unwrap_or_default(),
+        fields: Some(fields),
+        shape: &compiled.shape,
+        key: key.as_deref().unwrap_or(&written),
+        backend: from.backend.as_deref(),
+        can_reread: reach != Reach::Files,
+        faults,
+    };
+    let operations = operations::compile(&table, &around);
+    let is_reread = operations.iter().any(|operation| operation.exposed.answers_record);
+    let mut live = None;
+    if reach == Reach::Database
+        && let Some(serving) = serving.as_ref().filter(|serving| is_reread || serving.mode() != Mode::Staged)
+    {
+        let place = serve_node.as_ref().and_then(|node| node.as_table()?.get("mode")).or(table.get("key"));
+        // Of what is staged the lists are, too.
+        let filter = if serving.mode() == Mode::Live { serving.filter() } else { &[] };
+        live = rows::compile_live(place.unwrap_or(table.node()), filter, &around);
+    }
     if faults.len() > before {
         return None;
     }
-    let key = key?;
+    let (key, serving) = (key?, serving?);
     let key_parts = key.len();
+    let exposed = operations.iter().map(|operation| operation.exposed.clone()).collect();
+    let used = heard.names();
+    let (mut keys, mut operation) = (None, None);
+    let origin = match rows_written {
+        None => origin.flatten(),
+        Some(written) => {
+            let format = from.format.as_ref()?;
+            let of_key = rows::KeysOnly::compile(&table, fields, &key, format, &context)?;
+            let compiled = written.compile(used, of_key.columns, faults)?;
+            keys = Some((of_key.decoder, of_key.rules));
+            if compiled.source.changes.tells_deletes() {
+                operation = decoder.layout().resolve(None, OPERATION).ok().map(|resolved| resolved.slot);
+            }
+            Some(Origin::Rows(rows::Rows { live: live.map(Arc::new), ..compiled }))
+        }
+    };
+    let deleted = serving.deleted;
     Some(Plan {
-        exposure: serve::exposure(Heading { id: id?, title, description, key }, &compiled.shape, serving?),
+        deleted,
+        preset,
+        exposure: serve::exposure(
+            Heading { id: id?, title, description, key, lists: reach == Reach::Database, operations: exposed },
+            &compiled.shape,
+            serving,
+        ),
         backend: from.backend?,
         schedule: from.schedule?,
         expect: from.expect,
         on_reject: from.on_reject?,
         on_damage: from.on_damage?,
-        origin: origin.flatten()?,
+        origin: origin?,
+        operations,
         hash: {
             let copied = decoder.copied().iter().cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
             hash(source, &names, texts)
         },
         decoder: decoder.with_compression(from.compression?),
-        rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls }),
+        rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls, operation }),
+        keys,
     })
-}
-
-/// `[source]` without what is not available yet; `None` when nothing that could be read is left.
-fn source_node(table: &Table<'_>, faults: &Faults) -> Option<Node> {
-    let Some(written) = table.get("source") else {
-        table.table("source", &sections::SOURCE);
-        return None;
-    };
-    let before = faults.len();
-    let node = without_unavailable(written, "source", NOT_IN_SOURCE, faults);
-    // A source of an unavailable kind would only add the fault that it has no known kind.
-    (faults.len() == before).then_some(node)
 }
 
 /// The names in `key`, right or wrong.
@@ -271,6 +354,13 @@ fn field_entries<'a>(table: &Table<'a>) -> Option<&'a Entries> {
 fn resource_id(table: &Table<'_>, name: Option<&str>, version: Option<i64>) -> Option<ResourceId> {
     let version = u32::try_from(version?).ok()?;
     match ResourceId::new(name?, version) {
+        Ok(id) if id.name() == OPERATIONS && version == 1 => {
+            if let Some(node) = table.get("resource") {
+                let fault = node.fault("a resource cannot be `operations.v1`: its path is that of writes under way");
+                table.fail(fault.help("give it another name, or version 2"));
+            }
+            None
+        }
         Ok(id) => Some(id),
         Err(error) => {
             if let Some(node) = table.get("resource") {

@@ -8,7 +8,7 @@ use super::controls::{Controls, Trailer};
 use super::place::{Place, Walk};
 use super::scalar::{Fault, Scalar};
 use super::totals::Control;
-use crate::record::{ContentHash, Document, RawRecord, Reject, RejectCode, Scope, key};
+use crate::record::{ContentHash, Document, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value, key};
 
 /// How a field of the document is made.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub(super) struct Rules {
     pub(super) skip: Vec<Condition>,
     pub(super) trailer: Option<Trailer>,
     pub(super) controls: Vec<Control>,
+    /// Where a source says what became of a row: `D` when it was deleted.
+    pub(super) operation: Option<Slot>,
 }
 
 /// What became of a record.
@@ -60,6 +62,13 @@ pub enum Mapped {
     Skipped,
     /// It is the trailer, which carries the file's control totals.
     Trailer,
+    /// The source says that the record is not there any more.
+    Deleted {
+        /// The key of its document.
+        key: String,
+        /// Where that is said.
+        position: Position,
+    },
 }
 
 /// What the mapping's conditions make of a record before it is mapped.
@@ -108,6 +117,13 @@ impl Mapper {
     /// Maps one record, and counts it for the control totals.
     pub fn map(&mut self, record: &RawRecord<'_>) -> Mapped {
         let walk = Walk::new(record.fields);
+        if self.rules.operation.is_some_and(|slot| is_deleted(record, slot)) {
+            // Of what is gone there may be no more than its key.
+            return match self.key_alone(walk) {
+                Ok(key) => Mapped::Deleted { key, position: record.position },
+                Err(fault) => Mapped::Reject(reject(*fault, None, record)),
+            };
+        }
         let class = self.rules.classify(&walk, &mut self.buffer);
         if let Some(controls) = &mut self.controls {
             controls.count(record, class);
@@ -123,11 +139,15 @@ impl Mapper {
     }
 
     /// The key of a record that is bad elsewhere, so that it can be found by it.
-    fn readable_key(&mut self, mut walk: Walk<'_>) -> Option<String> {
+    fn readable_key(&mut self, walk: Walk<'_>) -> Option<String> {
+        self.key_alone(walk).ok()
+    }
+
+    fn key_alone(&mut self, mut walk: Walk<'_>) -> Result<String, Box<Fault>> {
         let rules = Arc::clone(&self.rules);
         let mut scratch = Vec::new();
-        write_key_fields(&rules.fields, &mut walk, &mut scratch, &mut self.key_spans).ok()?;
-        self.key(&scratch).ok()
+        write_key_fields(&rules.fields, &mut walk, &mut scratch, &mut self.key_spans)?;
+        self.key(&scratch)
     }
 
     /// The control totals so far; `None` when the mapping has no `trailer`.
@@ -183,6 +203,10 @@ impl Mapper {
         }
         Ok(key)
     }
+}
+
+fn is_deleted(record: &RawRecord<'_>, slot: Slot) -> bool {
+    matches!(record.fields.read(slot, Scope::ROOT), Ok(Value::Text(operation)) if operation == "D")
 }
 
 fn bad_key(expected: &str, found: &str) -> Box<Fault> {

@@ -27,6 +27,8 @@ pub(super) struct Scalar {
     pub(super) trim: Trim,
     /// Values of the source that mean null.
     pub(super) null_if: Matches,
+    /// A value that is not there is null, and no blank.
+    pub(super) says_null: bool,
     pub(super) on_blank: OnBlank,
     /// A blank is looked up in `values`, `true_if` or `false_if` like any other text.
     pub(super) blank_is_value: bool,
@@ -105,6 +107,7 @@ impl Scalar {
 
     fn value(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), Found> {
         match value {
+            Value::Null if self.says_null && !self.in_key => self.null(out),
             Value::Null => self.blank("", out),
             Value::Text(text) => {
                 let text = match self.trim {
@@ -201,7 +204,7 @@ impl Scalar {
 
 #[cfg(test)]
 mod tests {
-    use crate::mapping::testing::{bad, blank_number, check, text, unsigned};
+    use crate::mapping::testing::{Double, Held, bad, blank_number, check, map, text, unsigned};
 
     #[test]
     fn blanks() {
@@ -221,6 +224,35 @@ mod tests {
         check(blank_number(5, 2), "default = 1.5", Ok("1.50"));
         check(blank_number(5, 2), "required = true", Err("value.missing"));
         check(bad(), "blank = 'null', default = 'x'", Err("numeric.bad_digit"));
+    }
+
+    #[test]
+    fn null_of_a_database_is_null_and_no_blank() {
+        let said = |rules: &str, held: Held| {
+            let mut double = Double::new(vec![("F", held)]);
+            double.says_null = true;
+            map(&double, &format!("[fields]\nf = {{ from = 'F', {rules} }}"))
+        };
+        for rules in ["", "type = 'integer'", "type = 'date'", "blank = 'reject'", "blank = 'zero', type = 'integer'"] {
+            assert_eq!(said(rules, Held::Null).as_deref(), Ok(r#"{"f":null}"#), "{rules}");
+        }
+        assert_eq!(said("default = 'x'", Held::Null).as_deref(), Ok(r#"{"f":"x"}"#));
+        assert_eq!(said("", text("")).as_deref(), Ok(r#"{"f":""}"#));
+        assert!(said("required = true", Held::Null).unwrap_err().starts_with("value.missing"));
+        // Moments are as rows are landed: dates alone or at midnight, fractions where there are some.
+        for (rules, held, expected) in [
+            ("type = 'date'", "2026-11-28", r#"{"f":"2026-11-28"}"#),
+            ("type = 'date'", "2026-11-28T00:00:00", r#"{"f":"2026-11-28"}"#),
+            ("type = 'datetime'", "2026-11-28T01:02:03", r#"{"f":"2026-11-28T01:02:03"}"#),
+            ("type = 'datetime'", "2026-11-28T01:02:03.25", r#"{"f":"2026-11-28T01:02:03.25"}"#),
+            ("type = 'time'", "01:02:03.25", r#"{"f":"01:02:03.25"}"#),
+        ] {
+            assert_eq!(said(rules, text(held)).as_deref(), Ok(expected), "{rules}");
+        }
+        assert!(said("type = 'date'", text("2026-11-28T00:00:01")).unwrap_err().starts_with("value.bad_date"));
+        // In files a value that is not there is blank.
+        check(Held::Null, "", Ok("\"\""));
+        check(Held::Null, "type = 'integer'", Err("value.blank"));
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub(super) struct Facts<'a> {
     /// In UTC, with `Z`.
     pub(super) utc: bool,
     pub(super) fraction: bool,
+    /// The fraction as far as it says something.
+    pub(super) loose: bool,
     /// Every JSON value that it can have, where they can be listed.
     pub(super) values: Option<Vec<Vec<u8>>>,
 }
@@ -137,7 +139,11 @@ pub(super) fn scalar(facts: &Facts<'_>) -> Shape {
         }
         // The formats `time` and `date-time` of JSON Schema demand an offset from UTC.
         Type::Time | Type::Datetime => {
-            let fraction = if facts.fraction { "\\.[0-9]{9}" } else { "" };
+            let fraction = match (facts.fraction, facts.loose) {
+                (false, _) => "",
+                (true, false) => "\\.[0-9]{9}",
+                (true, true) => "(\\.[0-9]{1,9})?",
+            };
             let date = if facts.value_type == Type::Time { "" } else { "[0-9]{4}-[0-9]{2}-[0-9]{2}T" };
             schema.insert("pattern".into(), json!(format!("^{date}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{fraction}$")));
         }

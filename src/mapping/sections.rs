@@ -28,7 +28,14 @@ pub(super) static MAPPING: Section = Section {
             "the fields of the resource, each a table of rules, in the order they are served",
         ),
         key("lookups", "table", Optional, "tables that translate values, by name"),
+        key(
+            "preset",
+            "\"nav\" | \"ax\" | \"as400\" | \"oracle-forms\" | \"vfp\" | \"sap-idoc\"",
+            Optional,
+            "the habits of the system that wrote the data, as defaults of all fields: empty dates, blanks, padding, words for true and false",
+        ),
         key("serve", "table", Optional, "how the resource is served"),
+        key("operations", "tables", Optional, "what may be written to the backend, by name"),
     ],
 };
 
@@ -96,6 +103,8 @@ pub(super) static SOURCE: Section = Section {
         key("edi", "table", Optional, "the records are messages of X12 or EDIFACT interchanges"),
         key("idoc", "table", Optional, "the records are SAP IDocs"),
         key("soap", "table", Optional, "a record is what a SOAP service answers, one call a record"),
+        key("table", "table", Optional, "the records are rows of a table of a database"),
+        key("query", "table", Optional, "the records are what a statement in SQL brings"),
     ],
 };
 
@@ -112,6 +121,12 @@ pub(super) static TRAILER: Section = Section {
             "layout field of the trailer that has the number of records (neither skipped ones nor the trailer)",
         ),
         key("sum", "table or array of tables", Optional, "totals: `{ field = \"AMOUNT\", equals = \"TOTAL\" }`"),
+        key(
+            "sequence",
+            "string",
+            Optional,
+            "layout field of the records that numbers them: each number is one more than the one before",
+        ),
     ],
 };
 
@@ -215,7 +230,7 @@ pub(super) static FIELD: Section = Section {
             "format",
             "string or array of strings",
             Optional,
-            "of a date or time: %Y %y %m %d %j %H %I %M %S %f %p %b %B %z; the first of several that fits",
+            "of a date or time: %Y %y %m %d %j %H %I %M %S %f %p %b %B %z, and %.f for a fraction with its point where there is one; the first of several that fits",
         ),
         key("zone", "string", Optional, "IANA time zone of a datetime, which is then served in UTC"),
         key("century_pivot", "integer", Default("69"), "two-digit years below it are 20YY, the others 19YY"),
@@ -270,7 +285,12 @@ pub(super) static SERVE: Section = Section {
             Optional,
             "of a resource that is live or hybrid: when the backend cannot be asked, what is stale for at most so long is served, marked so",
         ),
-        key("deleted", "\"ignore\"", Default("\"ignore\""), "what absence from a file means: nothing"),
+        key(
+            "deleted",
+            "\"tombstone\" | \"ignore\"",
+            Optional,
+            "what becomes of a document whose row is gone from a table or query: it is deleted, or stays; `tombstone` when absent. Of files, `ignore`: absence from a file means nothing",
+        ),
         key("read_scope", "string", Optional, "the scope that reading takes; `RESOURCE:read` when absent"),
     ],
 };
@@ -281,13 +301,7 @@ pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &CONTR
 /// A key that is part of the language but not of this version, and what to do instead.
 pub(super) type Unavailable = (&'static str, &'static str);
 
-pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[
-    ("operations", "files cannot be written to through the API; take it out until the backend can be called"),
-    ("preset", "write sentinels and blanks as `null_if` and `blank` of the fields"),
-];
-
-pub(super) const NOT_IN_SOURCE: &[Unavailable] = &[("table", NOT_YET), ("query", NOT_YET)];
-const NOT_YET: &str = "a source is one of `csv`, `fixed_width`, `cobol`, `edi`, `idoc`, `xml`, `excel`, `soap`";
+pub(super) const NOT_IN_MAPPING: &[Unavailable] = &[];
 
 pub(super) const NOT_IN_FIELD: &[Unavailable] =
     &[("expr", "computed fields are not there yet; use `values`, `lookup`, `constant` or compute in the caller")];

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::exposure::{Exposure, FieldType, Mode, QueryField};
+use super::operations::ExposedOperation;
 use super::plan::{Field, Rule};
 use super::schema::Shape;
 use super::sections::SERVE;
-use crate::diagnostic::{Faults, Node, Table, nearest};
+use super::{rows, soap};
+use crate::diagnostic::{Entries, Faults, Node, Table, nearest};
 use crate::record::ResourceId;
 
 /// Names that the list request has a meaning of its own for.
@@ -21,6 +23,18 @@ pub(super) struct Heading {
     pub(super) title: Option<String>,
     pub(super) description: Option<String>,
     pub(super) key: Vec<String>,
+    pub(super) lists: bool,
+    pub(super) operations: Vec<ExposedOperation>,
+}
+
+/// What becomes of a document that its source says is no more, or does not have any more when all of it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is deleted: a tombstone and an entry of the feed tell so.
+    Tombstone,
+    /// It stays.
+    #[default]
+    Ignore,
 }
 
 /// What `[serve]` says.
@@ -32,23 +46,60 @@ pub(super) struct Serving {
     max_age: Option<Duration>,
     stale_if_error: Option<Duration>,
     read_scope: Option<String>,
+    pub(super) deleted: Deleted,
 }
 
-/// Reads `[serve]`; it may be absent. `is_called` says that the source is a service, not files.
-pub(super) fn serving(node: Option<&Node>, shape: &Shape, is_called: bool, faults: &Faults) -> Option<Serving> {
-    let usual = if is_called { Mode::Live } else { Mode::Staged };
-    let Some(node) = node else { return Some(Serving { mode: usual, ..Serving::default() }) };
+/// How a resource's records are got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// They come in files.
+    Files,
+    /// A service is called for each.
+    Service,
+    /// A database is asked: for what has changed, or for one.
+    Database,
+}
+
+impl Reach {
+    /// By what `[source]` has.
+    pub(super) fn of(source: Option<&Entries>) -> Reach {
+        let has = |kind: &str| source.is_some_and(|entries| entries.contains_key(kind));
+        match (has(soap::KIND), rows::KINDS.iter().any(|kind| has(kind))) {
+            (true, _) => Reach::Service,
+            (false, true) => Reach::Database,
+            (false, false) => Reach::Files,
+        }
+    }
+}
+
+impl Serving {
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) fn filter(&self) -> &[QueryField] {
+        &self.filter
+    }
+}
+
+/// Reads `[serve]`; it may be absent.
+pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: &Faults) -> Option<Serving> {
+    let usual = if reach == Reach::Service { Mode::Live } else { Mode::Staged };
+    let is_database = reach == Reach::Database;
+    let deleted = if is_database { Deleted::Tombstone } else { Deleted::Ignore };
+    let Some(node) = node else { return Some(Serving { mode: usual, deleted, ..Serving::default() }) };
     let table = Table::new(node, &SERVE, faults)?;
     let mode = match table.has("mode") {
-        true => table.read("mode", |node| mode(node, is_called)),
+        true => table.read("mode", |node| mode(node, reach)),
         false => Some(usual),
     };
-    table.read("deleted", |node| match node.as_str() {
-        Some("ignore") => Ok(()),
+    let said = table.read("deleted", |node| match node.as_str() {
+        Some("ignore") => Ok(Deleted::Ignore),
+        Some("tombstone") if is_database => Ok(Deleted::Tombstone),
         Some("tombstone") => {
-            Err("\"tombstone\" is not available yet; a record that is absent from a file stays".to_owned())
+            Err("\"tombstone\" is for tables and queries; a record that is absent from a file stays".to_owned())
         }
-        _ => Err("expected \"ignore\"".to_owned()),
+        _ => Err("expected \"tombstone\" or \"ignore\"".to_owned()),
     });
     let serving = Serving {
         filter: query_fields(&table, "filter", shape),
@@ -57,20 +108,21 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, is_called: bool, fault
         max_age: table.duration("max_age"),
         stale_if_error: table.duration("stale_if_error"),
         read_scope: table.read("read_scope", scope),
+        deleted: said.unwrap_or(deleted),
     };
-    check_freshness(&table, mode);
+    check_freshness(&table, mode, reach);
     Some(serving)
 }
 
-fn mode(node: &Node, is_called: bool) -> Result<Mode, String> {
-    match (node.as_str(), is_called) {
-        (Some("staged"), false) => Ok(Mode::Staged),
-        (Some("live"), true) => Ok(Mode::Live),
-        (Some("hybrid"), true) => Ok(Mode::Hybrid),
-        (Some("staged"), true) => {
+fn mode(node: &Node, reach: Reach) -> Result<Mode, String> {
+    match (node.as_str(), reach) {
+        (Some("staged"), Reach::Files | Reach::Database) => Ok(Mode::Staged),
+        (Some("live"), Reach::Service | Reach::Database) => Ok(Mode::Live),
+        (Some("hybrid"), Reach::Service | Reach::Database) => Ok(Mode::Hybrid),
+        (Some("staged"), Reach::Service) => {
             Err("a service is not polled yet, so nothing would be staged: it is \"live\" or \"hybrid\"".to_owned())
         }
-        (Some("live" | "hybrid"), false) => {
+        (Some("live" | "hybrid"), Reach::Files) => {
             Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())
         }
         _ => Err("expected \"staged\", \"live\" or \"hybrid\"".to_owned()),
@@ -78,7 +130,7 @@ fn mode(node: &Node, is_called: bool) -> Result<Mode, String> {
 }
 
 /// Keys that mean nothing in a mode, or are needed by it.
-fn check_freshness(table: &Table<'_>, mode: Option<Mode>) {
+fn check_freshness(table: &Table<'_>, mode: Option<Mode>, reach: Reach) {
     let meaningless = |name: &str, why: &str| {
         if let Some(node) = table.get(name) {
             table.fail(node.key_fault(format!("`{name}` has no meaning here: {why}")));
@@ -86,6 +138,9 @@ fn check_freshness(table: &Table<'_>, mode: Option<Mode>) {
     };
     match mode {
         Some(Mode::Staged) => meaningless("stale_if_error", "what is staged is served however old it is"),
+        Some(Mode::Live) if reach == Reach::Database => {
+            meaningless("sort", "a live list comes in the order of its key; a hybrid resource sorts what is staged");
+        }
         Some(Mode::Live) => {
             for name in ["filter", "sort"] {
                 meaningless(name, "a live resource has no list; a hybrid one lists what is staged");
@@ -103,7 +158,7 @@ fn check_freshness(table: &Table<'_>, mode: Option<Mode>) {
 
 /// Composes what the facade sees.
 pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exposure {
-    let Heading { id, title, description, key } = heading;
+    let Heading { id, title, description, key, lists, operations } = heading;
     let title = title.unwrap_or_else(|| id.name().to_owned());
     let mut schema = shape.schema.clone();
     if let Some(root) = schema.as_object_mut() {
@@ -113,12 +168,26 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
             root.insert("description".to_owned(), description.clone().into());
         }
     }
-    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope } = serving;
+    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope, deleted: _ } = serving;
     let read_scope = read_scope.unwrap_or_else(|| format!("{}:read", id.name()));
-    Exposure { id, title, description, key, filter, sort, read_scope, mode, max_age, stale_if_error, schema }
+    Exposure {
+        id,
+        title,
+        description,
+        key,
+        filter,
+        sort,
+        read_scope,
+        mode,
+        max_age,
+        stale_if_error,
+        schema,
+        lists,
+        operations,
+    }
 }
 
-fn scope(node: &Node) -> Result<String, String> {
+pub(super) fn scope(node: &Node) -> Result<String, String> {
     let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
     let part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-' | b'.');
     if !text.is_empty() && text.bytes().all(part) {

@@ -11,6 +11,7 @@ use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
+use super::serial::{self, Serial};
 use crate::decode::{self, Place, xml};
 use crate::diagnostic::{Diagnostic, Faults, Key, Presence, Section, SourceText, Table, nearest};
 use crate::record::key::{SEPARATOR, decode_part};
@@ -35,6 +36,7 @@ pub(super) static SECTION: Section = Section {
             presence: Presence::Required,
             doc: "what is sent: the XML itself, or the name of its file beside the mapping. `{order_no}` is that field of the key (`{key}` where it has only one), escaped; `{{` and `}}` are braces",
         },
+        serial::SERIAL,
         xml::RECORD_PATH,
         xml::NAMESPACES,
         xml::ARRAYS,
@@ -63,6 +65,8 @@ pub struct Operation {
     pub action: Arc<str>,
     /// The SOAP of its envelope.
     pub version: SoapVersion,
+    /// Which calls go one at a time; all may go side by side when absent.
+    pub serial: Option<Serial>,
     pieces: Arc<[Piece]>,
 }
 
@@ -116,6 +120,7 @@ pub(super) struct Written {
     action: String,
     envelope: String,
     place: Place,
+    serial: Option<serial::Written>,
 }
 
 impl Written {
@@ -128,8 +133,9 @@ impl Written {
         });
         let envelope = table.filled("envelope");
         let place = table.get("envelope").map(Place::of);
+        let serial = serial::Written::read(table);
         // A faulty operation is told; the envelope is judged all the same.
-        Some(Written { action: action.unwrap_or_default(), envelope: envelope?, place: place? })
+        Some(Written { action: action.unwrap_or_default(), envelope: envelope?, place: place?, serial })
     }
 
     /// Compiles the envelope for a key of these fields.
@@ -159,7 +165,9 @@ impl Written {
     fn compiled(&self, text: &Text<'_>, key: &[String], faults: &Faults, before: usize) -> Option<Operation> {
         let pieces = text.pieces(key, faults);
         let version = text.check(&pieces, faults);
-        let operation = Operation { action: self.action.as_str().into(), version: version?, pieces: pieces.into() };
+        let serial = self.serial.as_ref().and_then(|serial| serial.compile(key, faults));
+        let action = self.action.as_str().into();
+        let operation = Operation { action, version: version?, serial, pieces: pieces.into() };
         (faults.len() == before).then_some(operation)
     }
 }

@@ -6,6 +6,7 @@ use super::controls::{Sum, Trailer};
 use super::expect::Expectation;
 use super::number::NumberStyle;
 use super::place::Surroundings;
+use super::rows;
 use super::rules::{decimal_point, grouping};
 use super::schedule::Schedule;
 use super::sections::{SOURCE, SUM, TRAILER};
@@ -40,6 +41,8 @@ pub(super) enum Written {
     Files(String),
     /// An operation that is called.
     Call(soap::Written),
+    /// A table or a query.
+    Rows(Box<rows::Written>),
 }
 
 /// What means nothing where a service is called.
@@ -87,7 +90,7 @@ impl<'a> Source<'a> {
         }
         let style = NumberStyle { point, grouping, implied_scale: None };
         let (mut origin, mut format, mut format_table) = (None, None, None);
-        let kinds = [Format::KINDS, &[soap::KIND]].concat();
+        let kinds = [Format::KINDS, &[soap::KIND], rows::KINDS].concat();
         match table.exactly_one(&kinds) {
             Some(soap::KIND) => {
                 for node in OF_FILES.iter().filter_map(|name| table.get(name)) {
@@ -96,6 +99,20 @@ impl<'a> Source<'a> {
                 if let Some(inner) = table.table(soap::KIND, &soap::SECTION) {
                     origin = soap::Written::read(&inner).map(Written::Call);
                     format = xml::Settings::read(&inner).map(Format::Xml);
+                    format_table = Some(inner);
+                }
+            }
+            Some(kind) if rows::KINDS.contains(&kind) => {
+                for node in OF_FILES[1..].iter().filter_map(|name| table.get(name)) {
+                    table.fail(node.key_fault("this has no meaning for rows of a database: it is for files"));
+                }
+                if let (Some(Schedule::Watch), Some(node)) = (&schedule, table.get("schedule")) {
+                    let fault = node.fault("a database does not ring when something changes");
+                    table.fail(fault.help("say how often it is asked, like \"every 30s\""));
+                }
+                if let Some(inner) = table.table(kind, rows::section(kind)) {
+                    origin = rows::read(kind, &inner).map(|written| Written::Rows(Box::new(written)));
+                    format = Some(rows::format());
                     format_table = Some(inner);
                 }
             }
@@ -214,7 +231,11 @@ pub(super) fn trailer(table: &Table<'_>, layout: &dyn Layout, style: NumberStyle
             }
         }
     }
-    Some(Trailer { when: when?, count: count.flatten(), sums, style })
+    let sequence = match inner.get("sequence") {
+        Some(node) => number_field(&inner, node, layout).zip(inner.string("sequence")),
+        None => None,
+    };
+    Some(Trailer { when: when?, count: count.flatten(), sums, sequence, style })
 }
 
 /// A single field of the layout that can be read as a number.

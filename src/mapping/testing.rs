@@ -13,6 +13,7 @@ use super::schema::Shape;
 use super::sections::MAPPING;
 use super::{serve, source};
 use crate::diagnostic::{Faults, Key, Presence, Section, SourceText, Table, nearest, parse};
+use crate::mapping::preset::Preset;
 use crate::record::{
     Decimal, FieldFault, FieldKind, Fields, Layout, Position, RawRecord, RejectCode, Resolved, Scope, Slot, Unresolved,
     Value,
@@ -29,6 +30,8 @@ pub(in crate::mapping) enum Held {
     Bad,
     /// A number that is blank.
     Blank(FieldKind),
+    /// A value that the source says is NULL.
+    Null,
     Group(Vec<(&'static str, Held)>),
     /// Rows of a repeating group; all have the fields of the first.
     Table(Vec<Vec<(&'static str, Held)>>),
@@ -73,11 +76,21 @@ pub(in crate::mapping) struct Double {
     rows: Vec<Vec<Option<Held>>>,
     /// For a table in a row: the rows of its occurrences.
     occurrences: Vec<((usize, usize), Vec<usize>)>,
+    /// As databases say it.
+    pub(in crate::mapping) says_null: bool,
+    /// The mapping's.
+    pub(in crate::mapping) preset: Option<&'static Preset>,
 }
 
 impl Double {
     pub(in crate::mapping) fn new(fields: Vec<(&'static str, Held)>) -> Double {
-        let mut double = Double { names: Vec::new(), rows: vec![Vec::new()], occurrences: Vec::new() };
+        let mut double = Double {
+            names: Vec::new(),
+            rows: vec![Vec::new()],
+            occurrences: Vec::new(),
+            says_null: false,
+            preset: None,
+        };
         double.declare(&fields, None);
         double.fill(&fields, None, 0);
         double
@@ -147,7 +160,7 @@ impl Double {
 
 fn kind(held: &Held) -> FieldKind {
     match held {
-        Held::Text(_) | Held::Bad => FieldKind::Text { max_chars: None },
+        Held::Text(_) | Held::Bad | Held::Null => FieldKind::Text { max_chars: None },
         Held::Number(_, kind) | Held::Blank(kind) => *kind,
         Held::Float(_) => FieldKind::Float,
         Held::Bytes(bytes) => FieldKind::Bytes { length: Some(bytes.len() as u32) },
@@ -184,13 +197,17 @@ impl Layout for Double {
     fn names(&self) -> Vec<String> {
         self.names.iter().map(|known| known.name.to_owned()).collect()
     }
+
+    fn says_null(&self) -> bool {
+        self.says_null
+    }
 }
 
 impl Fields for Double {
     fn read(&self, slot: Slot, scope: Scope) -> Result<Value<'_>, FieldFault> {
         let fault = |code, found: &str| FieldFault { code, expected: "layout".to_owned(), found: found.to_owned() };
         match self.rows[scope.0 as usize].get(slot.0 as usize).and_then(Option::as_ref) {
-            None => Ok(Value::Null),
+            None | Some(Held::Null) => Ok(Value::Null),
             Some(Held::Text(text)) => Ok(Value::Text(Cow::Borrowed(text))),
             Some(Held::Number(number, _)) => Ok(Value::Decimal(*number)),
             Some(Held::Float(number)) => Ok(Value::Float(*number)),
@@ -237,7 +254,8 @@ fn compile_into(double: &Double, mapping: &str, faults: &Faults) -> Option<(Arc<
         .free("lookups")
         .map(|(name, node)| (name.to_owned(), Lookup::compile(name, node, &texts, faults).map(Arc::new)))
         .collect();
-    let context = Context { lookups: &lookups, style: NumberStyle::PLAIN, faults };
+    let says_null = double.says_null();
+    let context = Context { lookups: &lookups, style: NumberStyle::PLAIN, says_null, preset: double.preset, faults };
     let entries = table.get("fields")?.as_table()?;
     let Compiled { mut fields, shape, .. } = compile_fields(entries, &Surroundings::record(double), &context);
     let key = if table.has("key") { serve::key(&table, &mut fields, &shape)? } else { Vec::new() };
@@ -247,7 +265,10 @@ fn compile_into(double: &Double, mapping: &str, faults: &Faults) -> Option<(Arc<
         skip = source::skip(&table, double, NumberStyle::PLAIN, faults);
         trailer = source::trailer(&table, double, NumberStyle::PLAIN, faults);
     }
-    Some((Arc::new(Rules { fields, key_parts: key.len(), skip, trailer, controls: Vec::new() }), shape))
+    Some((
+        Arc::new(Rules { fields, key_parts: key.len(), skip, trailer, controls: Vec::new(), operation: None }),
+        shape,
+    ))
 }
 
 /// What a format's table has for the mapping, without a format.

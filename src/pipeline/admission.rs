@@ -1,9 +1,11 @@
 //! A run's way to a permit. A scheduled run that comes to a closed backend waits until it opens and goes on; a person's
 //! run is told.
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
-use super::world::Inbox;
+use super::world::{Inbox, place};
 use super::{Bridge, PipelineError};
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::mapping::Plan;
@@ -11,13 +13,18 @@ use crate::mapping::Plan;
 impl Bridge {
     /// Waits for a place at a backend.
     pub(super) async fn permit(&self, backend: &Inbox, lane: Lane) -> Result<Permit, PipelineError> {
+        self.pass(&backend.gate, lane).await
+    }
+
+    /// As [`Bridge::permit`], of a backend of any kind.
+    pub(super) async fn pass(&self, gate: &Arc<Gate>, lane: Lane) -> Result<Permit, PipelineError> {
         loop {
-            match backend.permit(lane).await {
+            match place(gate, lane).await {
                 Err(PipelineError::Gate { source: Refused::Window { .. }, .. }) if lane == Lane::Sync => {
-                    self.until_open(&backend.gate, &self.stop).await?;
+                    self.until_open(gate, &self.stop).await?;
                 }
                 Err(error @ PipelineError::Gate { source: Refused::Window { .. }, .. }) => {
-                    return Err(closed(&backend.gate).err().unwrap_or(error));
+                    return Err(closed(gate).err().unwrap_or(error));
                 }
                 other => return other,
             }
@@ -37,8 +44,8 @@ impl Bridge {
 
     /// As [`Bridge::until_open`], of the backend of a plan.
     pub(super) async fn until_due(&self, plan: &Plan, broken_off: &CancellationToken) -> Result<(), PipelineError> {
-        let backend = self.world.load().inbox(plan)?;
-        self.until_open(&backend.gate, broken_off).await
+        let gate = Arc::clone(&self.world.load().backend(plan)?.gate);
+        self.until_open(&gate, broken_off).await
     }
 }
 

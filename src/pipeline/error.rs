@@ -33,6 +33,41 @@ pub enum PipelineError {
     /// A database cannot be asked.
     #[error(transparent)]
     Sql(#[from] SqlError),
+    /// A table is not what it was when it was read last.
+    #[error(
+        "the table of {resource} has changed since it was read last: {changes}; nothing is read from it until the mapping \
+         is changed, or `tollbridge sync {resource} --full` says that the mapping is right for the new table"
+    )]
+    Drift {
+        /// The resource.
+        resource: ResourceId,
+        /// What has changed, column by column.
+        changes: String,
+    },
+    /// A full reading would delete more than it may.
+    #[error(
+        "{missing} of {documents} documents of {resource} are not at the source any more, more than the {max_deleted}% that \
+         may be deleted at once: none was deleted; where that is right, raise `max_deleted` of the mapping and run \
+         `tollbridge sync {resource} --full`"
+    )]
+    Vanishing {
+        /// The resource.
+        resource: ResourceId,
+        /// Documents that were not seen.
+        missing: u64,
+        /// All documents.
+        documents: u64,
+        /// The percentage that may.
+        max_deleted: u8,
+    },
+    /// A table or query cannot be read as its mapping says.
+    #[error("{resource}: {reason}")]
+    Source {
+        /// The resource.
+        resource: ResourceId,
+        /// Why.
+        reason: String,
+    },
     /// The gate did not let the call through in time.
     #[error("backend {backend} is at its limit")]
     Gate {

@@ -99,14 +99,16 @@ impl Passage<'_> {
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk.map_err(|source| PipelineError::Read { file: self.candidate.name.clone(), source })?;
             let (from, to, ends, bytes) = (done, chunk.checkpoint, chunk.ends, chunk.consumed);
+            let left_out = chunk.left_out;
             let batch = Batch {
                 documents: chunk.documents,
+                deletions: chunk.deletions,
                 rejects: chunk.rejects,
-                skipped: chunk.skipped,
+                skipped: chunk.skipped + left_out,
                 ..self.batch(run, entry, to, ends.unwrap_or(FileState::Claimed))
             };
             let balance = self.commit(batch, bytes).await?;
-            let (read, accounted) = (to.records - from.records, balance.read);
+            let (read, accounted) = (to.records - from.records + left_out, balance.read);
             if read != accounted || !balance.holds() {
                 return Err(PipelineError::Unbalanced { file: self.candidate.name.clone(), read, accounted });
             }
@@ -278,7 +280,7 @@ impl Passage<'_> {
             let finding = survey.refusal.clone().filter(|_| chunk.ends == Some(FileState::Staged));
             let batch = Batch {
                 rejects: chunk.rejects.into_iter().chain(finding).collect(),
-                skipped: chunk.skipped + chunk.documents.len() as u64,
+                skipped: chunk.skipped + chunk.left_out + chunk.documents.len() as u64,
                 ..self.batch(run, entry, chunk.checkpoint, state)
             };
             outcome.balance.add(self.commit(batch, chunk.consumed).await?);
@@ -304,6 +306,9 @@ impl Passage<'_> {
             checkpoint,
             file_state,
             resolves: None,
+            deletions: Vec::new(),
+            source: None,
+            snapshot: None,
         }
     }
 

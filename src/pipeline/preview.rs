@@ -1,6 +1,7 @@
 //! The same plan as a run, over a file given by hand or the newest of the resource, staging nothing.
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::decode::{Item, Resume};
@@ -25,11 +26,22 @@ pub fn preview(
     plan: &Plan,
     path: &Path,
     limit: Option<u64>,
-    mut show: impl FnMut(Shown) -> bool,
+    show: impl FnMut(Shown) -> bool,
 ) -> Result<Balance, PipelineError> {
     let file = path.display().to_string();
     let input = File::open(path).map_err(|source| PipelineError::Open { file: file.clone(), source })?;
-    let read_fault = |source| PipelineError::Open { file: file.clone(), source };
+    shown(plan, input, &file, limit, show)
+}
+
+/// As [`preview`], of any input; `file` is its name for people.
+pub(super) fn shown(
+    plan: &Plan,
+    input: impl Read + Seek,
+    file: &str,
+    limit: Option<u64>,
+    mut show: impl FnMut(Shown) -> bool,
+) -> Result<Balance, PipelineError> {
+    let read_fault = |source| PipelineError::Open { file: file.to_owned(), source };
     let mut balance = Balance::default();
     let mut reader = match plan.decoder.reader(input, Resume::default()) {
         Ok(reader) => reader,
@@ -40,6 +52,7 @@ pub fn preview(
         }
     };
     let mut mapper = plan.mapper();
+    let mut left_out = 0;
     while limit.is_none_or(|limit| balance.read < limit) {
         let shown = match reader.next() {
             Ok(None) => {
@@ -52,7 +65,7 @@ pub fn preview(
             Ok(Some(Item::Record(record))) => match mapper.map(&record) {
                 Mapped::Document(document) => Some(Shown::Document(document)),
                 Mapped::Reject(reject) => Some(Shown::Reject(reject)),
-                Mapped::Skipped | Mapped::Trailer => None,
+                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => None,
             },
             Ok(Some(Item::Reject(reject))) => {
                 if let Some(controls) = mapper.controls_mut() {
@@ -60,13 +73,17 @@ pub fn preview(
                 }
                 Some(Shown::Reject(reject))
             }
-            Ok(Some(Item::Skipped)) => continue,
+            Ok(Some(Item::Skipped)) => {
+                count_left_out(&mut balance, &mut left_out, reader.left_out());
+                continue;
+            }
             Err(fault) => {
                 balance.dead += 1;
                 show(Shown::Reject(read::file_reject(fault).map_err(read_fault)?));
                 break;
             }
         };
+        count_left_out(&mut balance, &mut left_out, reader.left_out());
         balance.read += 1;
         match &shown {
             Some(Shown::Document(_)) => balance.staged += 1,
@@ -80,6 +97,13 @@ pub fn preview(
         }
     }
     Ok(balance)
+}
+
+/// Counts what the reader has left out since it was asked last.
+fn count_left_out(balance: &mut Balance, before: &mut u64, now: u64) {
+    let more = now - std::mem::replace(before, now);
+    balance.read += more;
+    balance.skipped += more;
 }
 
 impl Bridge {

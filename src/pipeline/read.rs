@@ -2,6 +2,7 @@
 //! writer.
 
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::decode::{Item, Resume, StreamFault};
 use crate::mapping::{Mapped, Mapper, Plan};
 use crate::record::{Document, Position, Reject};
-use crate::staging::{Checkpoint, FileState};
+use crate::staging::{Checkpoint, Deletion, FileState};
 
 /// Records a transaction: where the staging database's cost a row stops falling.
 const BATCH_RECORDS: usize = 10_000;
@@ -23,10 +24,14 @@ const BATCHES_AHEAD: usize = 1;
 pub(super) struct Chunk {
     /// Good records in the order of the file.
     pub(super) documents: Vec<Document>,
+    /// Records that say that a document is no more.
+    pub(super) deletions: Vec<Deletion>,
     /// Bad records.
     pub(super) rejects: Vec<Reject>,
     /// Records left out by rule.
     pub(super) skipped: u64,
+    /// Records that the layout leaves out itself (`filter`): the checkpoint does not count them.
+    pub(super) left_out: u64,
     /// Where the next record begins.
     pub(super) checkpoint: Checkpoint,
     /// What the file is when this chunk ends it.
@@ -38,7 +43,9 @@ pub(super) struct Chunk {
 
 impl Chunk {
     fn is_full(&self) -> bool {
-        self.documents.len() + self.rejects.len() + self.skipped as usize >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+        let skipped = (self.skipped + self.left_out) as usize;
+        let records = self.documents.len() + self.deletions.len() + self.rejects.len() + skipped;
+        records >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }
 }
 
@@ -68,7 +75,7 @@ pub(super) const SURVEY_REJECTS: usize = 10_000;
 pub(super) fn start(plan: Arc<Plan>, file: File, from: Checkpoint) -> mpsc::Receiver<std::io::Result<Chunk>> {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = read(&plan, file, from, |chunk| sender.blocking_send(Ok(chunk)).is_ok()) {
+        if let Err(error) = read(&plan, file, from, true, |chunk| sender.blocking_send(Ok(chunk)).is_ok()) {
             // When the receiver is gone nobody wants to know.
             let _ = sender.blocking_send(Err(error));
         }
@@ -76,8 +83,24 @@ pub(super) fn start(plan: Arc<Plan>, file: File, from: Checkpoint) -> mpsc::Rece
     receiver
 }
 
+/// Reads a whole input, of a size that fits into one transaction.
+pub(super) fn whole(plan: &Plan, input: impl Read + Seek) -> std::io::Result<Chunk> {
+    let mut whole = Chunk::default();
+    read(plan, input, Checkpoint::default(), false, |chunk| {
+        whole = chunk;
+        true
+    })?;
+    Ok(whole)
+}
+
 /// Decodes and maps; `sink` answers whether it wants more.
-fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -> bool) -> std::io::Result<()> {
+fn read(
+    plan: &Plan,
+    file: impl Read + Seek,
+    from: Checkpoint,
+    in_parts: bool,
+    mut sink: impl FnMut(Chunk) -> bool,
+) -> std::io::Result<()> {
     let mut chunk = Chunk { checkpoint: from, ..Chunk::default() };
     let mut reader = match plan.decoder.reader(file, resume(from)) {
         Ok(reader) => reader,
@@ -90,6 +113,7 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
     };
     let mut mapper = plan.mapper();
     let mut seen = from.offset;
+    let mut left_out = 0;
     loop {
         match reader.next() {
             Ok(Some(Item::Record(record))) => match mapper.map(&record) {
@@ -101,15 +125,17 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
                     chunk.bytes += reject.raw.len();
                     chunk.rejects.push(reject);
                 }
+                Mapped::Deleted { key, position } => chunk.deletions.push(Deletion { key, position }),
                 Mapped::Skipped | Mapped::Trailer => chunk.skipped += 1,
             },
             Ok(Some(Item::Reject(reject))) => {
                 chunk.bytes += reject.raw.len();
                 chunk.rejects.push(reject);
             }
-            // No record by declaration (a blank line), so it counts as none.
+            // What was left out is told by the reader; a blank line is no record and counts as none.
             Ok(Some(Item::Skipped)) => {}
             Ok(None) => {
+                chunk.left_out += reader.left_out() - left_out;
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.consumed = reader.consumed().saturating_sub(seen);
                 chunk.ends = Some(FileState::Staged);
@@ -118,13 +144,16 @@ fn read(plan: &Plan, file: File, from: Checkpoint, mut sink: impl FnMut(Chunk) -
             }
             Err(fault) => {
                 chunk.rejects.push(file_reject(fault)?);
+                chunk.left_out += reader.left_out() - left_out;
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.ends = Some(FileState::Rejected);
                 sink(chunk);
                 return Ok(());
             }
         }
-        if chunk.is_full() {
+        chunk.left_out += reader.left_out() - left_out;
+        left_out = reader.left_out();
+        if in_parts && chunk.is_full() {
             chunk.checkpoint = checkpoint(reader.resume_point());
             chunk.consumed = reader.consumed().saturating_sub(seen);
             seen = reader.consumed();
@@ -159,7 +188,7 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
                     survey.good += 1;
                     continue;
                 }
-                Mapped::Skipped | Mapped::Trailer => {
+                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => {
                     survey.skipped += 1;
                     continue;
                 }
@@ -173,12 +202,14 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
             }
             Ok(Some(Item::Skipped)) => continue,
             Ok(None) => {
+                survey.skipped += reader.left_out();
                 survey.end = checkpoint(reader.resume_point());
                 survey.refusal = verdict(&mapper);
                 survey.sequence = mapper.controls().and_then(|controls| controls.file_sequence());
                 return Ok(survey);
             }
             Err(fault) => {
+                survey.skipped += reader.left_out();
                 survey.end = checkpoint(reader.resume_point());
                 survey.refusal = Some(file_reject(fault)?);
                 return Ok(survey);

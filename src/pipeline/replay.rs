@@ -10,7 +10,9 @@ use crate::gate::Lane;
 use crate::landing::LandingError;
 use crate::mapping::{Mapped, OnReject, Plan};
 use crate::record::{Document, Position, Reject, RejectCode};
-use crate::staging::{Balance, Batch, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome};
+use crate::staging::{
+    Balance, Batch, ChangeKind, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome,
+};
 
 use super::file::{Judgement, Passage};
 use super::read;
@@ -159,6 +161,9 @@ impl Bridge {
             checkpoint: Checkpoint::default(),
             file_state: FileState::Staged,
             resolves: Some(letter.id),
+            deletions: Vec::new(),
+            source: None,
+            snapshot: None,
         };
         let committed = self.staging.commit(batch).await;
         let outcome = match &committed {
@@ -199,15 +204,23 @@ impl Bridge {
         let Some(staged) = history.first() else { return Ok(None) };
         let files = self.staging.files(Some(&letter.resource), MOST_FILES).await?;
         // What counts is when its file came, not when it was staged: that may have been by a replay.
-        let from = files.iter().find(|file| file.blob == staged.blob && file.path == staged.path);
-        let is_newer = match staged.blob == letter.blob {
-            true => staged.position.record > letter.reject.position.record,
-            false => from.map_or(staged.changed_at > letter.created_at, |file| is_later(file, letter)),
+        let input = staged.input.as_ref();
+        let is_newer = match input {
+            Some(input) if input.blob == letter.blob => input.position.record > letter.reject.position.record,
+            input => {
+                let mut files = files.iter();
+                let from =
+                    input.and_then(|input| files.find(|file| file.blob == input.blob && file.path == input.path));
+                from.map_or(staged.changed_at > letter.created_at, |file| is_later(file, letter))
+            }
         };
+        let is_deleted = staged.kind == ChangeKind::Deleted;
         if is_newer {
-            return Ok(Some(format!("from {} at {}", staged.path, staged.changed_at)));
+            let from = input.map(|input| format!("from {} ", input.path)).unwrap_or_default();
+            let deletion = if is_deleted { ", which says that it is deleted" } else { "" };
+            return Ok(Some(format!("{from}at {}{deletion}", staged.changed_at)));
         }
-        if staged.hash == document.hash {
+        if !is_deleted && staged.hash == document.hash {
             return Ok(None);
         }
         let later = files.into_iter().filter(|file| {
@@ -257,10 +270,12 @@ fn has_key(plan: &Plan, file: impl Read + Seek, key: &str, behind: u64) -> std::
         match reader.next() {
             Ok(Some(Item::Record(record))) => {
                 let is_behind = record.position.record > behind;
-                if let Mapped::Document(document) = mapper.map(&record)
-                    && is_behind
-                    && document.key == key
-                {
+                let found = match mapper.map(&record) {
+                    Mapped::Document(document) => document.key,
+                    Mapped::Deleted { key, .. } => key,
+                    Mapped::Reject(_) | Mapped::Skipped | Mapped::Trailer => continue,
+                };
+                if is_behind && found == key {
                     return Ok(true);
                 }
             }
@@ -282,7 +297,7 @@ fn read_one(plan: &Plan, file: impl Read + Seek, position: Position) -> std::io:
         Ok(Some(Item::Record(record))) => match mapper.map(&record) {
             Mapped::Document(document) => Verdict::Good(document),
             Mapped::Reject(reject) => Verdict::Bad(reject),
-            Mapped::Skipped | Mapped::Trailer => Verdict::Skipped,
+            Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => Verdict::Skipped,
         },
         Ok(Some(Item::Reject(reject))) => Verdict::Bad(reject),
         Ok(Some(Item::Skipped) | None) => Verdict::Skipped,

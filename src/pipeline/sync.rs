@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::adapters::inbox::{Candidate, InboxError, Order, Scan, Until, Waiting};
 use crate::gate::Lane;
 use crate::landing::{Landed, LandingError};
-use crate::mapping::Plan;
+use crate::mapping::{Origin, Plan};
 use crate::record::ResourceId;
 use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
 
@@ -40,9 +40,27 @@ pub struct Summary {
     pub changed: Vec<String>,
     /// Files that were refused as a whole, or whose rest cannot be read; each has a dead letter of its own.
     pub refused: Vec<String>,
+    /// What else a person should know: a sentence each.
+    pub notes: Vec<String>,
+    /// Of a table or query: whether records that were deleted at the source are found: `yes`, `no`, or when they last
+    /// were.
+    pub deletes: Option<String>,
 }
 
 impl Summary {
+    /// Of a look that has found nothing yet.
+    pub(super) fn new(resource: ResourceId) -> Summary {
+        Summary {
+            resource,
+            run: None,
+            unsettled: Vec::new(),
+            changed: Vec::new(),
+            refused: Vec::new(),
+            notes: Vec::new(),
+            deletes: None,
+        }
+    }
+
     /// The run's balance; all zero when there was nothing to do.
     pub fn balance(&self) -> Balance {
         self.run.as_ref().map(|run| run.balance).unwrap_or_default()
@@ -55,9 +73,12 @@ impl Summary {
 }
 
 impl Bridge {
-    /// Looks for the resource's files and stages them in their order. One run at a time a resource,
-    /// over all processes.
+    /// Looks for the resource's files and stages them in their order, or for what has changed in its table. One run at a
+    /// time a resource, over all processes.
     pub async fn sync(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
+        if let Origin::Rows(rows) = &plan.origin {
+            return self.sync_rows(plan, rows, request).await;
+        }
         let id = &plan.exposure.id;
         let world = self.world.load_full();
         let backend = &world.inbox(plan)?;
@@ -77,13 +98,7 @@ impl Bridge {
     async fn look(&self, plan: &Arc<Plan>, backend: &Inbox, request: Request) -> Result<Summary, PipelineError> {
         let id = &plan.exposure.id;
         let scan = self.scan(backend, request).await?;
-        let mut summary = Summary {
-            resource: id.clone(),
-            run: None,
-            unsettled: scan.unsettled,
-            changed: Vec::new(),
-            refused: Vec::new(),
-        };
+        let mut summary = Summary { unsettled: scan.unsettled, ..Summary::new(id.clone()) };
         // What cannot be read does not hold up what can; but the look has failed, and says so.
         let unreadable = scan.closed.into_iter().next();
         self.forget_gone(plan, &scan.stable);

@@ -1,8 +1,10 @@
-//! Retention of landed input: old, and needed by nobody.
+//! Retention: of landed input that is old and needed by nobody, and of what is remembered of deleted documents.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::{Bridge, PipelineError};
 
@@ -15,5 +17,16 @@ impl Bridge {
         let swept = tokio::task::spawn_blocking(move || landing.remove_older_than(keep, |blob| needed.contains(&blob)));
         let removed = swept.await.map_err(|_| PipelineError::Died { file: "the landing folder".to_owned() })??;
         Ok(removed.blobs)
+    }
+
+    /// Forgets documents of all resources that were deleted longer ago than `keep`. Answers how many.
+    pub async fn forget_deleted(&self, keep: Duration) -> Result<u64, PipelineError> {
+        // Nothing was deleted before all time.
+        let Ok(before) = Timestamp::now().checked_sub(keep) else { return Ok(0) };
+        let mut forgotten = 0;
+        for plan in &self.world.load_full().plans {
+            forgotten += self.staging.forget_deleted(&plan.exposure.id, before).await?;
+        }
+        Ok(forgotten)
     }
 }

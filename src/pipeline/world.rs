@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use glob::Pattern;
@@ -14,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::PipelineError;
 use super::left::Left;
 use super::progress::Progress;
+use super::tables::Shapes;
 use super::tuning::{Configured, Tuning};
 use crate::adapters::inbox::Door;
 use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
 use crate::gate::{Gate, Lane, Permit, Refused};
 use crate::landing::Landing;
-use crate::mapping::{Operation, Origin, Plan, Schedule};
+use crate::mapping::{Operation, Origin, Plan, Rows, Schedule};
 use crate::record::ResourceId;
 use crate::staging::{Balance, Staging};
 use crate::telemetry::{Metrics, Outcome};
@@ -54,21 +56,52 @@ pub(super) struct Inbox {
     pub(super) names: Pattern,
 }
 
-impl Inbox {
-    /// Waits for a place at this backend. Runs may wait longer than callers: nobody sits in front of them.
-    pub(super) async fn permit(&self, lane: Lane) -> Result<Permit, PipelineError> {
-        let wait = self.gate.queue_timeout().max(std::time::Duration::from_secs(60));
-        let fault = |source: Refused| PipelineError::Gate { backend: self.gate.backend().to_owned(), source };
-        self.gate.acquire(lane, Some(wait)).await.map_err(fault)
-    }
+/// A backend that is asked in SQL, as runs see it.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) database: Arc<dyn Database>,
+    pub(super) gate: Arc<Gate>,
 }
 
-/// A backend that is called, with the operation that a plan calls.
+/// Waits for a place at a backend. Runs may wait longer than callers: nobody sits in front of them.
+pub(super) async fn place(gate: &Arc<Gate>, lane: Lane) -> Result<Permit, PipelineError> {
+    let wait = gate.queue_timeout().max(std::time::Duration::from_secs(60));
+    let fault = |source: Refused| PipelineError::Gate { backend: gate.backend().to_owned(), source };
+    gate.acquire(lane, Some(wait)).await.map_err(fault)
+}
+
+/// A backend that is asked for single records.
 #[derive(Clone)]
 pub(super) struct Callee {
     pub(super) gate: Arc<Gate>,
-    pub(super) service: Arc<Service>,
-    pub(super) operation: Operation,
+    pub(super) way: Way,
+}
+
+/// How a backend is asked for a record.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// This operation is called.
+    Call(Arc<Service>, Operation),
+    /// It is asked for rows.
+    Rows(Arc<dyn Database>, Rows),
+}
+
+impl Callee {
+    /// How long a caller waits for an answer once the backend was asked.
+    pub(super) fn timeout(&self) -> Duration {
+        match &self.way {
+            Way::Call(service, _) => service.timeout(),
+            Way::Rows(database, rows) => rows.source.timeout.unwrap_or_else(|| database.timeout()),
+        }
+    }
+
+    /// How long it may take until it is given up.
+    pub(super) fn longest(&self) -> Duration {
+        match &self.way {
+            Way::Call(service, _) => service.longest(),
+            Way::Rows(database, _) => database.longest(self.timeout()),
+        }
+    }
 }
 
 /// The configuration in force.
@@ -110,6 +143,15 @@ impl World {
         }
     }
 
+    /// The database that a plan reads.
+    pub(super) fn database(&self, plan: &Plan) -> Result<Asked, PipelineError> {
+        let backend = self.backend(plan)?;
+        match &backend.reach {
+            Reach::Database(database) => Ok(Asked { database: Arc::clone(database), gate: Arc::clone(&backend.gate) }),
+            _ => Err(PipelineError::NoInbox { resource: plan.exposure.id.clone() }),
+        }
+    }
+
     /// The plan of a resource that is read by calling its backend, and what it calls; `None` where it is no such
     /// resource (any more).
     pub(super) fn callee(&self, resource: &ResourceId) -> Option<(Arc<Plan>, Callee)> {
@@ -117,15 +159,19 @@ impl World {
         let backend = self.backends.get(&plan.backend)?;
         match (&backend.reach, &plan.origin) {
             (Reach::Service(service), Origin::Call(operation)) => {
-                let (gate, service) = (Arc::clone(&backend.gate), Arc::clone(service));
-                Some((Arc::clone(plan), Callee { gate, service, operation: operation.clone() }))
+                let way = Way::Call(Arc::clone(service), operation.clone());
+                Some((Arc::clone(plan), Callee { gate: Arc::clone(&backend.gate), way }))
+            }
+            (Reach::Database(database), Origin::Rows(rows)) if rows.live.is_some() => {
+                let way = Way::Rows(Arc::clone(database), rows.clone());
+                Some((Arc::clone(plan), Callee { gate: Arc::clone(&backend.gate), way }))
             }
             _ => None,
         }
     }
 
     /// The backend of a plan. Loading has checked that it is there, and of the kind that the plan needs.
-    fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
+    pub(super) fn backend(&self, plan: &Plan) -> Result<&Arc<Backend>, PipelineError> {
         self.backends.get(&plan.backend).ok_or_else(|| PipelineError::UnknownResource {
             wanted: plan.backend.clone(),
             known: self.backends.keys().cloned().collect::<Vec<_>>().join(", "),
@@ -138,7 +184,7 @@ impl World {
 pub(super) fn name_pattern(plan: &Plan) -> Option<Pattern> {
     match &plan.origin {
         Origin::Files(pattern) => Some(Pattern::new(pattern).unwrap_or_default()),
-        Origin::Call(_) => None,
+        Origin::Call(_) | Origin::Rows(_) => None,
     }
 }
 
@@ -164,6 +210,8 @@ pub struct Bridge {
     pub(super) tuning: Tuning,
     /// Files that lie in an inbox but need no reading now, by resource and name.
     pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
+    /// What is known of tables that are read.
+    pub(super) shapes: Shapes,
 }
 
 impl Bridge {
@@ -180,6 +228,7 @@ impl Bridge {
             first_looks: AtomicUsize::new(0),
             tuning: Tuning::default(),
             left: Mutex::default(),
+            shapes: Shapes::default(),
         }
     }
 
@@ -191,6 +240,7 @@ impl Bridge {
             (Outcome::Unchanged, balance.unchanged),
             (Outcome::Dead, balance.dead),
             (Outcome::Skipped, balance.skipped),
+            (Outcome::Deleted, balance.deleted),
         ] {
             self.metrics.records(&resource, outcome, records);
         }

@@ -99,6 +99,12 @@ pub trait Layout: Send + Sync {
     /// The names of all elementary fields, in the order of the record, for messages and proposals.
     fn names(&self) -> Vec<String>;
 
+    /// Whether a field without a value was said to have none, as databases say NULL: it is null then, whatever becomes of
+    /// blanks.
+    fn says_null(&self) -> bool {
+        false
+    }
+
     /// The record type of this name, where the layout tells several apart: the parent under which its fields resolve, and
     /// what [`Part::record`] says.
     fn record(&self, name: &str) -> Option<Slot> {

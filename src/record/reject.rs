@@ -62,6 +62,10 @@ codes! {
     BadType = "value.bad_type",
     /// The date, time or timestamp does not exist or has another format.
     BadDate = "value.bad_date",
+    /// The value is longer than what is read of its column.
+    ValueTooLong = "value.too_long",
+    /// The source gave only a part of the value, and cannot give the rest.
+    ValueTruncated = "value.truncated",
     /// The value is not in the mapping's table of values.
     UnknownValue = "value.unknown",
     /// The value breaks a rule of the mapping (pattern, min, max, length).

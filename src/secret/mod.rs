@@ -67,25 +67,24 @@ impl SecretRef {
     /// when the key is absent or, after the fault was reported, wrong: `table.failed()` tells which.
     pub fn read(table: &Table<'_>, name: &str, base: &Path) -> Option<SecretRef> {
         if let Some(node) = table.get(name)
-            && let Some(literal) = node.as_str()
+            && let Some(fault) = SecretRef::literal(name, node)
         {
-            // The fault is shown with its line, so the line is shown without the secret.
-            let mut text = node.source.text.clone();
-            let span = node.span.start.min(text.len())..node.span.end.min(text.len());
-            text.replace_range(span.clone(), &"*".repeat(span.len()));
-            let text = if literal.is_empty() { text } else { text.replace(literal, &"*".repeat(literal.len())) };
-            let source = Arc::new(SourceText { name: node.source.name.clone(), text });
-            let fault = Diagnostic::new(&source, span, format!("`{name}`: a secret is not written here"));
-            table
-                .fail(fault.help(
-                    "say where it is, like { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
-                ));
+            table.fail(fault);
             return None;
         }
         table.read(name, |node| SecretRef::parse(node, base))
     }
 
-    fn parse(node: &Node, base: &Path) -> Result<SecretRef, String> {
+    /// The fault of a secret that is written out as the value of `name`; `None` where it is no text. The fault is shown
+    /// with its line, so the line is shown without the secret.
+    pub fn literal(name: &str, node: &Node) -> Option<Diagnostic> {
+        let literal = node.as_str()?;
+        let fault = literal_fault(node, literal, format!("`{name}`: a secret is not written here"));
+        Some(fault.help("say where it is, like { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }"))
+    }
+
+    /// Reads a reference from a value; relative paths start at `base`. The error says what is wrong with it.
+    pub fn parse(node: &Node, base: &Path) -> Result<SecretRef, String> {
         let entries = match &node.value {
             Written::Table(entries) => entries,
             _ => return Err(format!("expected {SHAPE}, found {}", node.kind())),
@@ -119,6 +118,16 @@ impl SecretRef {
         };
         if text.is_empty() { Err(SecretError::Empty(self.to_string())) } else { Ok(Secret(text)) }
     }
+}
+
+/// A fault at a value that is a secret, or has one in it. It is shown with its line, and the line without the secret.
+pub fn literal_fault(node: &Node, secret: &str, message: impl Into<String>) -> Diagnostic {
+    let mut text = node.source.text.clone();
+    let span = node.span.start.min(text.len())..node.span.end.min(text.len());
+    text.replace_range(span.clone(), &"*".repeat(span.len()));
+    let text = if secret.is_empty() { text } else { text.replace(secret, &"*".repeat(secret.len())) };
+    let source = Arc::new(SourceText { name: node.source.name.clone(), text });
+    Diagnostic::new(&source, span, message)
 }
 
 impl fmt::Display for SecretRef {

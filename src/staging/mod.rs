@@ -8,17 +8,22 @@
 //! This file is the contract; `sqlite` keeps it on the embedded default. SQL for staging stands nowhere else.
 
 mod key;
+mod operation;
 mod query;
 mod run;
+mod source;
 pub mod sqlite;
 mod tuning;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::record::{BlobId, ContentHash, Position, Reject, RejectCode, ResourceId};
+use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
 pub use key::{ApiKey, NewApiKey};
+pub use operation::{
+    Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
+};
 pub use query::{
     ColumnType, Comparison, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar, SortKey,
 };
@@ -26,6 +31,7 @@ pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
     FileSequence, FileState, LiveRead, Place, Run, RunId, RunOutcome, RunState,
 };
+pub use source::{ChangeInput, ChangeKind, Deletion, SnapshotId, SourcePosition, SweepRefusal, Swept, Tombstone};
 pub use tuning::{AuditEntry, AuditFilter, Decision, Override, Tuned};
 
 /// A fault of the database, not of the data.
@@ -72,6 +78,9 @@ pub enum StagingError {
         /// What does not fit.
         reason: String,
     },
+    /// The snapshot was swept or given up meanwhile, or belongs to another resource.
+    #[error("snapshot {} is not open, or not of this resource; start the run again", .0.0)]
+    NoSnapshot(SnapshotId),
     /// The ledger has no such file.
     #[error("file {} is not in the ledger of the staging database", .0.0)]
     UnknownFile(FileId),
@@ -122,24 +131,23 @@ pub struct StagedDocument {
 /// One change in a resource's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The feed's sequence number: strictly increasing and without gaps per resource.
+    /// The feed's sequence number: strictly increasing per resource, and without gaps but for changes of deleted
+    /// documents that are forgotten ([`Staging::forget_deleted`]).
     pub sequence: u64,
+    /// What happened.
+    pub kind: ChangeKind,
     /// The document's key.
     pub key: String,
     /// The document's version after the change.
     pub version: u64,
-    /// Hash of the document after the change.
+    /// Hash of the document after the change; of a deleted one, as it last was.
     pub hash: ContentHash,
     /// When.
     pub changed_at: Timestamp,
     /// The run that made it.
     pub run: RunId,
-    /// The landed input it was made from.
-    pub blob: BlobId,
-    /// The input's path in its backend.
-    pub path: String,
-    /// Where in the input.
-    pub position: Position,
+    /// The input it was made from; none of a document that was deleted because no input of a snapshot had it.
+    pub input: Option<ChangeInput>,
 }
 
 /// How much a resource holds, for the console and for `/health/ready`.
@@ -173,7 +181,7 @@ impl RunLock {
 
 /// The contract. All methods may be called from any task; writes are serialised inside.
 #[async_trait]
-pub trait Staging: Send + Sync + 'static {
+pub trait Staging: Operations {
     /// Makes the tables, generated columns and indexes of the resources what `specs` says: creates what is missing,
     /// drops what is no longer declared; of all of them or, when one fails, of none. Repeating it is cheap and
     /// harmless. For the one process that serves the resources: others call [`Staging::ensure`].
@@ -214,6 +222,16 @@ pub trait Staging: Send + Sync + 'static {
     /// A page in keyset order. Dropping the future stops the read.
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError>;
 
+    /// When the document with this key was deleted, if it was and that is not forgotten.
+    async fn tombstone(&self, resource: &ResourceId, key: &str) -> Result<Option<Tombstone>, StagingError>;
+
+    /// Forgets documents that were deleted before this moment, with all their changes; answers how many.
+    async fn forget_deleted(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError>;
+
+    /// The newest change of the feed that is forgotten; 0 when none is. Who has read the feed to some place before it may
+    /// miss a deletion.
+    async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError>;
+
     /// Changes after `since`, oldest first.
     async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError>;
 
@@ -252,6 +270,51 @@ pub trait Staging: Send + Sync + 'static {
 
     /// One run.
     async fn run(&self, run: &RunId) -> Result<Option<Run>, StagingError>;
+
+    // Sources that are read a part at a time.
+
+    /// How far the resource's source is read, as committed with the last batch that said so.
+    async fn source_position(&self, resource: &ResourceId) -> Result<Option<SourcePosition>, StagingError>;
+
+    /// Sets how far the source is read, outside of a batch; `None` to begin anew.
+    async fn set_source_position(
+        &self,
+        resource: &ResourceId,
+        position: Option<&SourcePosition>,
+    ) -> Result<(), StagingError>;
+
+    /// Begins to read all of a source. A resource has one open snapshot at most: one that a crash left open is answered
+    /// again, with what it has seen. Whoever cannot go on with it ends it by [`Staging::drop_snapshot`].
+    ///
+    /// Seen is what any batch, live read or dead letter with a key says to be there while the snapshot is open.
+    async fn begin_snapshot(&self, resource: &ResourceId) -> Result<SnapshotId, StagingError>;
+
+    /// Notes that documents of these keys are there, without a batch that says what they are, and how many records had no
+    /// key that could be read.
+    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<(), StagingError>;
+
+    /// Deletes the documents that the snapshot has not seen and ends it, or refuses to delete any and ends it: when more
+    /// than `max_share` (from 0 to 1) of all would vanish, or when there were records without a readable key.
+    /// Up to 20,000 documents vanish at one moment; more in steps of so many. After a crash amid the steps the snapshot
+    /// is still open, and sweeping it again goes on. The run counts what was deleted.
+    ///
+    /// The snapshot's end and `then`, how far the source is read behind it, are one transaction: so a crash between the two
+    /// is none, after which nothing would have been seen and all be missing.
+    async fn finish_snapshot(
+        &self,
+        run: &RunId,
+        snapshot: SnapshotId,
+        max_share: f64,
+        then: Option<SourcePosition>,
+    ) -> Result<Swept, StagingError>;
+
+    /// [`Staging::finish_snapshot`] of a source that has no position.
+    async fn sweep(&self, run: &RunId, snapshot: SnapshotId, max_share: f64) -> Result<Swept, StagingError> {
+        self.finish_snapshot(run, snapshot, max_share, None).await
+    }
+
+    /// Ends a snapshot without deleting anything; answers whether it was open.
+    async fn drop_snapshot(&self, snapshot: SnapshotId) -> Result<bool, StagingError>;
 
     // Files.
 

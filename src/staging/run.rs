@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::source::{Deletion, SnapshotId, SourcePosition};
 use crate::record::{BlobId, Document, Reject, RejectCode, ResourceId};
 
 /// A run's id: a UUID of version 7, so that ids sort by time.
@@ -29,6 +30,9 @@ pub struct Balance {
     pub dead: u64,
     /// Records left out by a rule (header and trailer lines, filters, refused files).
     pub skipped: u64,
+    /// Documents deleted, beside the equation: by a record that says so, which is among `read` and `staged` too, or
+    /// because a snapshot had no record of them any more: nothing was read then.
+    pub deleted: u64,
 }
 
 impl Balance {
@@ -44,6 +48,7 @@ impl Balance {
         self.unchanged += other.unchanged;
         self.dead += other.dead;
         self.skipped += other.skipped;
+        self.deleted += other.deleted;
     }
 }
 
@@ -195,6 +200,9 @@ pub struct Batch {
     pub blob: BlobId,
     /// Good records, in the order of the file. Staging may reorder different keys, never the same one.
     pub documents: Vec<Document>,
+    /// Records that say that a document is no more. Each counts as a record read: staged when there was a document to
+    /// delete, else unchanged. Of one key, documents and deletions take effect in the order of their positions.
+    pub deletions: Vec<Deletion>,
     /// Bad records.
     pub rejects: Vec<Reject>,
     /// Records left out by a rule.
@@ -205,6 +213,10 @@ pub struct Batch {
     pub file_state: FileState,
     /// A dead letter that this batch settles (replay).
     pub resolves: Option<i64>,
+    /// How far the source is read after this batch, where it is one that is read a part at a time.
+    pub source: Option<SourcePosition>,
+    /// The snapshot that this batch is a part of. Rejects without a key are then remembered: they forbid its sweep.
+    pub snapshot: Option<SnapshotId>,
 }
 
 /// A document that was read from its backend because somebody asked for it.
@@ -226,7 +238,7 @@ pub struct LiveRead {
     pub size: u64,
 }
 
-/// What a commit did. `read` is documents + rejects + skipped.
+/// What a commit did. `read` is documents + deletions + rejects + skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
     /// What became of the batch's records.

@@ -12,17 +12,25 @@ use prometheus_client::registry::Registry;
 /// Which lane of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
+    /// Looks at the backend.
+    Health,
     /// Calls that somebody waits for.
     Interactive,
-    /// Runs and polls.
+    /// Runs and replays that an operator asks for.
+    Operator,
+    /// Scheduled runs and polls.
     Sync,
 }
 
 impl Lane {
+    const ALL: [Lane; 4] = [Lane::Health, Lane::Interactive, Lane::Operator, Lane::Sync];
+
     /// The label's value.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Lane::Health => "health",
             Lane::Interactive => "interactive",
+            Lane::Operator => "operator",
             Lane::Sync => "sync",
         }
     }
@@ -100,7 +108,7 @@ impl GateFamilies {
 
     pub(super) fn of(&self, backend: &str) -> GateMetrics {
         let label = BackendLabel { backend: backend.to_owned() };
-        let lanes = [Lane::Interactive, Lane::Sync].map(|lane| {
+        let lanes = Lane::ALL.map(|lane| {
             let labels = LaneLabels { backend: backend.to_owned(), lane: lane.as_str() };
             LaneMetrics {
                 in_flight: self.in_flight.get_or_create_owned(&labels),
@@ -161,7 +169,8 @@ pub struct GateMetrics {
     queue_depth: Gauge,
     lingering: Gauge,
     breaker: Gauge,
-    lanes: [LaneMetrics; 2],
+    /// In the order of [`Lane::ALL`].
+    lanes: [LaneMetrics; Lane::ALL.len()],
 }
 
 impl GateMetrics {
@@ -225,11 +234,7 @@ impl GateMetrics {
     }
 
     fn lane(&self, lane: Lane) -> &LaneMetrics {
-        let [interactive, sync] = &self.lanes;
-        match lane {
-            Lane::Interactive => interactive,
-            Lane::Sync => sync,
-        }
+        &self.lanes[lane as usize]
     }
 }
 

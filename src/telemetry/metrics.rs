@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 
 use super::backend::{GateFamilies, GateMetrics, InboxFamilies};
 use super::clients::{ClientFamilies, ClientMetrics, RefusalMetrics};
+use super::operations::OperationFamilies;
 use super::requests::{RequestFamilies, RouteMetrics};
 
 /// What became of records.
@@ -33,11 +34,14 @@ pub enum Outcome {
     Dead,
     /// Left out by a rule.
     Skipped,
+    /// Deleted a document: beside the others, which add up to what was read.
+    Deleted,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 4] = [Outcome::Staged, Outcome::Unchanged, Outcome::Dead, Outcome::Skipped];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Staged, Outcome::Unchanged, Outcome::Dead, Outcome::Skipped, Outcome::Deleted];
 
     /// The label's value.
     pub const fn as_str(self) -> &'static str {
@@ -46,6 +50,7 @@ impl Outcome {
             Outcome::Unchanged => "unchanged",
             Outcome::Dead => "dead",
             Outcome::Skipped => "skipped",
+            Outcome::Deleted => "deleted",
         }
     }
 }
@@ -81,6 +86,7 @@ pub struct Metrics {
     gates: GateFamilies,
     requests: RequestFamilies,
     clients: ClientFamilies,
+    operations: OperationFamilies,
 }
 
 impl Default for Metrics {
@@ -116,6 +122,7 @@ impl Metrics {
         let gates = GateFamilies::register(&mut registry);
         let requests = RequestFamilies::register(&mut registry);
         let clients = ClientFamilies::register(&mut registry);
+        let operations = OperationFamilies::register(&mut registry);
         Metrics {
             registry,
             records,
@@ -129,6 +136,7 @@ impl Metrics {
             gates,
             requests,
             clients,
+            operations,
         }
     }
 
@@ -204,6 +212,16 @@ impl Metrics {
     /// The refusals of all clients. Keep it.
     pub fn refusals(&self) -> RefusalMetrics {
         self.clients.refusals()
+    }
+
+    /// A write of `resource` ended; its name is of a mapping, `outcome` is one of a closed list.
+    pub fn operation(&self, resource: &str, name: &str, outcome: &'static str) {
+        self.operations.ended(resource, name, outcome);
+    }
+
+    /// So many writes are in this state.
+    pub fn open_operations(&self, state: &'static str, count: u64) {
+        self.operations.open(state, count);
     }
 
     /// Everything as OpenMetrics text, for `/metrics`.

@@ -10,6 +10,7 @@ mod backend;
 mod clients;
 mod log;
 mod metrics;
+mod operations;
 mod requests;
 
 pub use backend::{GateMetrics, Lane};

@@ -94,6 +94,28 @@ fn the_pages_that_are_in_use() {
     }
 }
 
+/// Bytes that are read as a character which another byte is written for: `docs/cobol.md` lists them.
+#[test]
+fn what_one_byte_says_another_does_not_say_too() {
+    let listed = include_str!("../../docs/cobol.md");
+    let mut found = Vec::new();
+    for number in 0..2000 {
+        let Ok(page) = CodePage::find(&format!("cp{number}")) else { continue };
+        let lost: Vec<String> = (0..=255u8)
+            .filter(|byte| {
+                let text = page.decode(&[*byte]).map(|text| text.into_owned());
+                text.is_ok_and(|text| page.encode(&text).is_ok_and(|back| back != [*byte]))
+            })
+            .map(|byte| format!("{byte:02X}"))
+            .collect();
+        if !lost.is_empty() {
+            found.push(format!("cp{number}: {}", lost.join(" ")));
+        }
+    }
+    assert!(found.iter().all(|line| listed.contains(line)), "{found:#?}");
+    assert!(!found.is_empty());
+}
+
 #[test]
 fn mixed_pages_are_those_of_iconv() {
     for number in ["930", "933", "935", "937", "939", "1364", "1371", "1388", "1390", "1399"] {

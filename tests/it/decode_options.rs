@@ -166,7 +166,7 @@ const CASES: &[Case] = &[
         "two.bin --copybook two.cpy --encoding ascii --segment-field 0:1 --segment-map H=H --segment-map D=D \
          --segment-children H=D --segment-unknown skip",
         r#"{"K":"H","N":1,"D":[{"K":"D","T":"a"},{"K":"D","T":"b"}]} {"K":"H","N":2,"D":[]}"#,
-        "",
+        "note",
     ),
     (
         "two.bin --copybook two.cpy --encoding ascii --segment-field K --segment-map H=H --segment-map D=D \

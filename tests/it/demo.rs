@@ -54,6 +54,7 @@ fn demo() -> Site {
     demo.copy(&fixtures().join("tollbridge.toml"), "tollbridge.toml");
     demo.copy(&fixtures().join("mappings"), "mappings");
     demo.copy(&fixtures().join("data"), "var/inbox");
+    demo.copy(&fixtures().join("database"), "var");
     demo
 }
 
@@ -79,7 +80,7 @@ fn every_file_has_records_enough_and_some_broken_ones() {
 fn the_configuration_and_its_mappings_are_sound() {
     let (report, exit) = demo().json(&["check"]);
     assert_eq!((exit, &report[0]["ok"]), (0, &json!(true)), "{report:?}");
-    assert_eq!(report[0]["resources"], json!(["customers.v1", "orders.v1", "stock.v1"]));
+    assert_eq!(report[0]["resources"], json!(["customers.v1", "orders.v1", "prices.v1", "stock.v1"]));
 }
 
 #[test]
@@ -114,10 +115,22 @@ fn every_broken_record_is_found() {
         every_broken_record_of(&demo, &summary);
     }
 
-    // The files are known now, and have left the inbox.
+    let prices: Value = serde_json::from_slice(&std::fs::read(fixtures().join("broken_rows.json")).unwrap()).unwrap();
+    let run = runs[prices["resource"].as_str().unwrap()];
+    assert_eq!((&run["read"], &run["dead"], &run["state"]), (&prices["read"], &prices["dead"], &json!("succeeded")));
+    let (letters, _) = demo.json(&["dead-letters", "list", "--resource", "prices.v1"]);
+    let what = |found: &Value| ["key", "field", "code"].map(|name| found[name].as_str().unwrap().to_owned());
+    let mut found: Vec<_> = letters.iter().map(what).collect();
+    let mut expected: Vec<_> = prices["broken"].as_array().unwrap().iter().map(what).collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+
+    // The files are known now, and have left the inbox. Of the table the last rows are looked at once more.
     let (again, exit) = demo.json(&["sync", "--all"]);
     assert_eq!(exit, 0, "{again:?}");
-    assert!(again.iter().all(|run| run["read"] == 0), "{again:?}");
+    assert!(again.iter().all(|run| run["read"] == 0 || run["resource"] == "prices.v1"), "{again:?}");
+    assert!(again.iter().all(|run| run["staged"] == 0), "{again:?}");
     assert_eq!(std::fs::read_dir(demo.path("var/inbox")).unwrap().count(), 0);
     assert_eq!(std::fs::read_dir(demo.path("var/archive")).unwrap().count(), 3);
 }

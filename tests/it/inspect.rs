@@ -246,3 +246,26 @@ fn other_files_are_named() {
     let copybook = write(&folder, "layout.txt", b"000100 01  REC.\n000200     05  A PIC X(3).\n");
     assert!(text(&tollbridge(&["inspect", copybook.to_str().unwrap()]).stdout).contains("X(3)"));
 }
+
+/// The standard input is looked at like a file: text, what is packed, and copybooks.
+#[test]
+fn the_standard_input() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let look = |input: &[u8]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        command.args(["inspect", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+        text(&output.stdout)
+    };
+    let csv = look(b"no;name\n1;Saw\n2;Axe\n");
+    assert!(
+        csv.starts_with("-: delimited text, 20 bytes\n") && csv.contains("tollbridge decode - --format csv"),
+        "{csv}"
+    );
+    let copybook = look(b"       01 R.\n          05 A PIC X(4).\n");
+    assert!(copybook.contains("X(4)") && copybook.contains("LEVEL"), "{copybook}");
+}

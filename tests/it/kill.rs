@@ -45,11 +45,14 @@ fn file(lines: u64, salt: u64) -> Vec<u8> {
     content
 }
 
+/// Sequence, key, version, hash, and the input's path with the offset in it.
+type Entry = (u64, String, u64, [u8; 16], Option<(String, u64)>);
+
 /// Everything of the staging database that must not depend on how often the process died.
 #[derive(Debug, PartialEq)]
 struct Contents {
     documents: Vec<Vec<u8>>,
-    feed: Vec<(u64, String, u64, [u8; 16], String, u64)>,
+    feed: Vec<Entry>,
     dead: Vec<(String, u64, String, Option<String>)>,
     balance: (u64, u64, u64, u64, u64),
     files: Vec<(String, String, u64)>,
@@ -71,8 +74,15 @@ fn contents(site: &Site) -> Contents {
             }
         }
         let changes = staging.changes(&id, 0, usize::MAX >> 1).await.unwrap();
-        let feed =
-            changes.iter().map(|c| (c.sequence, c.key.clone(), c.version, c.hash.0, c.path.clone(), c.position.offset));
+        let feed = changes.iter().map(|c| {
+            (
+                c.sequence,
+                c.key.clone(),
+                c.version,
+                c.hash.0,
+                c.input.as_ref().map(|input| (input.path.clone(), input.position.offset)),
+            )
+        });
         let filter = DeadLetterFilter { limit: 100_000, ..DeadLetterFilter::default() };
         let mut dead: Vec<_> = staging
             .dead_letters(&filter)

@@ -81,6 +81,7 @@ fn run(plan: &Plan, input: &Path) -> String {
                 Mapped::Reject(reject) => show_reject(&mut out, &reject),
                 Mapped::Skipped => out.push_str("skipped\n"),
                 Mapped::Trailer => out.push_str("trailer\n"),
+                Mapped::Deleted { key, .. } => writeln!(out, "{key} deleted").unwrap(),
             },
             Item::Reject(reject) => {
                 show_reject(&mut out, &reject);

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use tollbridge::config::{config_reference, mapping_reference};
+use tollbridge::mapping::preset_reference;
 
 fn check(name: &str, expected: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -24,4 +25,5 @@ fn check(name: &str, expected: &str) {
 fn every_key_and_default_stands_in_the_readme() {
     check("config", &config_reference());
     check("mapping", &mapping_reference());
+    check("presets", &preset_reference());
 }

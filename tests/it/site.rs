@@ -106,7 +106,7 @@ impl Site {
         let mut command = self.command(&["serve"]);
         command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
-        Service { child: Mutex::new(child), api, admin }
+        Service { child: Mutex::new(child), api, admin, folder: self.folder.path().to_owned() }
     }
 }
 
@@ -115,6 +115,7 @@ pub(crate) struct Service {
     child: Mutex<Child>,
     api: String,
     admin: String,
+    folder: PathBuf,
 }
 
 impl Service {
@@ -150,6 +151,11 @@ impl Service {
     /// Where the console listens.
     pub(crate) fn admin_address(&self) -> &str {
         &self.admin
+    }
+
+    /// A file below the folder that it runs in.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// The process.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::uri::Uri;
 
-use crate::diagnostic::{Key, Node, Presence, Section, Table};
+use crate::diagnostic::{Diagnostic, Key, Node, Presence, Section, Table};
 use crate::secret::{SHAPE, SecretRef};
 
 /// Keys of `[backends.NAME.soap]`.
@@ -42,9 +42,9 @@ pub static SECTION: Section = Section {
         Key { name: "bearer", shape: SHAPE, presence: Presence::Optional, doc: "a token sent with each call" },
         Key {
             name: "headers",
-            shape: "table of strings",
+            shape: "table of strings or secrets",
             presence: Presence::Optional,
-            doc: "header fields sent with each call, like `{ \"X-Tenant\" = \"01\" }`",
+            doc: "header fields sent with each call, like `{ \"X-Tenant\" = \"01\", \"X-Api-Key\" = { env = \"ERP_KEY\" } }`; what looks like a credential is only taken as a reference to a secret",
         },
         Key {
             name: "ca",
@@ -92,6 +92,15 @@ pub enum Login {
     },
     /// The bearer of a token.
     Bearer(SecretRef),
+}
+
+/// What is sent as a header field of the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// This text.
+    Text(HeaderValue),
+    /// The secret that is there.
+    Secret(SecretRef),
 }
 
 /// Where a service is.
@@ -157,7 +166,7 @@ pub struct Config {
     /// Who we are to it.
     pub login: Login,
     /// Header fields beyond ours.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Vec<(HeaderName, Field)>,
     /// Who vouches for the server; the system's list when absent.
     pub ca: Option<PathBuf>,
 }
@@ -169,15 +178,15 @@ impl Config {
             Some(text) => Endpoint::parse(text),
             None => Err(format!("expected a string, found {}", node.kind())),
         });
-        let timeout = table.read("timeout", positive);
+        let timeout = table.positive_duration("timeout");
         let late = table.duration("late");
         let max_answer = table.integer("max_answer_mib", 1..=1024);
         let login = login(table, base);
         let mut headers = Vec::new();
         for (name, node) in table.free("headers") {
-            match header(name, node) {
+            match header(name, node, base) {
                 Ok(header) => headers.push(header),
-                Err(message) => table.fail(node.key_fault(message)),
+                Err(fault) => table.fail(*fault),
             }
         }
         let ca = table.filled("ca").map(|path| base.join(path));
@@ -201,20 +210,13 @@ impl Config {
     /// What a person should know of it although it works.
     pub fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
-        if !self.endpoint.is_secure && !self.endpoint.is_local() && self.login != Login::None {
+        let has_secret =
+            self.login != Login::None || self.headers.iter().any(|(_, field)| matches!(field, Field::Secret(_)));
+        if !self.endpoint.is_secure && !self.endpoint.is_local() && has_secret {
             let place = self.endpoint.describe();
-            doubts.push(format!("{place}: password or token can be read on the way; call it by `https://`"));
+            doubts.push(format!("{place}: password, token or key can be read on the way; call it by `https://`"));
         }
         doubts
-    }
-}
-
-fn positive(node: &Node) -> Result<Duration, String> {
-    let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
-    match crate::diagnostic::parse_duration(text) {
-        Some(duration) if !duration.is_zero() => Ok(duration),
-        Some(_) => Err("must be longer than nothing".to_owned()),
-        None => Err(format!("`{text}` is no length of time like \"500ms\", \"5s\", \"2h\"")),
     }
 }
 
@@ -241,15 +243,55 @@ fn login(table: &Table<'_>, base: &Path) -> Option<Login> {
     }
 }
 
-fn header(name: &str, node: &Node) -> Result<(HeaderName, HeaderValue), String> {
-    let field: HeaderName = name.parse().map_err(|_| format!("`{name}` is no name of a header field"))?;
+fn header(name: &str, node: &Node, base: &Path) -> Result<(HeaderName, Field), Box<Diagnostic>> {
+    let fault = |message: String| Box::new(node.key_fault(message));
+    let field: HeaderName = name.parse().map_err(|_| fault(format!("`{name}` is no name of a header field")))?;
     if OURS.contains(&field.as_str()) {
-        return Err(format!(
+        return Err(fault(format!(
             "`{name}` is written by the service itself; for the account there are `basic` and `bearer`"
-        ));
+        )));
     }
-    let text = node.as_str().ok_or_else(|| format!("expected a string, found {}", node.kind()))?;
-    let value =
-        HeaderValue::from_str(text).map_err(|_| format!("the value of `{name}` cannot stand in a header field"))?;
-    Ok((field, value))
+    if node.as_table().is_some() {
+        let secret = SecretRef::parse(node, base).map_err(|message| fault(format!("`{name}`: {message}")))?;
+        return Ok((field, Field::Secret(secret)));
+    }
+    let text = node.as_str().ok_or_else(|| fault(format!("expected a string or {SHAPE}, found {}", node.kind())))?;
+    if (looks_secret(field.as_str()) || is_login(text))
+        && let Some(fault) = SecretRef::literal(name, node)
+    {
+        return Err(Box::new(fault));
+    }
+    let value = HeaderValue::from_str(text)
+        .map_err(|_| fault(format!("the value of `{name}` cannot stand in a header field")))?;
+    Ok((field, Field::Text(value)))
+}
+
+/// Words that stand in the names of header fields with credentials in them.
+const SECRET_WORDS: [&str; 12] = [
+    "apikey",
+    "auth",
+    "authentication",
+    "authorization",
+    "cookie",
+    "credential",
+    "credentials",
+    "passphrase",
+    "password",
+    "pwd",
+    "secret",
+    "token",
+];
+
+/// Whether a field of this name, in lower case, has a credential: `x-api-key`, `ocp-apim-subscription-key`,
+/// `x-auth-token`, `cookie`.
+fn looks_secret(name: &str) -> bool {
+    let mut words = name.split(['-', '_', '.']);
+    let last = name.rsplit(['-', '_', '.']).next().unwrap_or(name);
+    (last.ends_with("key") && name != "idempotency-key") || words.any(|word| SECRET_WORDS.contains(&word))
+}
+
+/// Whether a value is one of HTTP's ways to say who one is (RFC 7617, RFC 6750).
+fn is_login(value: &str) -> bool {
+    let scheme = value.trim_start().split_once(' ').map_or("", |(scheme, _)| scheme);
+    ["basic", "bearer", "digest", "negotiate", "ntlm"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }

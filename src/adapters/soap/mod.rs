@@ -29,7 +29,7 @@ use crate::gate::Permit;
 use connection::{Line, Lines};
 use envelope::Verdict;
 
-pub use config::{BASIC, Config, Endpoint, Login, SECTION};
+pub use config::{BASIC, Config, Endpoint, Field, Login, SECTION};
 pub use error::{Fault, SoapError};
 
 /// Which SOAP an envelope is of; it decides the header fields beside it.
@@ -190,7 +190,7 @@ impl Service {
         head.body(Full::new(request.envelope.clone())).map_err(|error| self.unreachable(&error))
     }
 
-    /// What every request to the service begins with. The secret is read anew each time.
+    /// What every request to the service begins with. Secrets are read anew each time.
     fn head(&self, method: Method) -> Result<hyper::http::request::Builder, SoapError> {
         let endpoint = &self.config.endpoint;
         let mut head = HttpRequest::builder()
@@ -200,8 +200,11 @@ impl Service {
             .header(USER_AGENT, HeaderValue::from_static(concat!("tollbridge/", env!("CARGO_PKG_VERSION"))))
             .header(ACCEPT, HeaderValue::from_static("text/xml, application/soap+xml"))
             .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for (name, value) in &self.config.headers {
-            head = head.header(name, value);
+        for (name, field) in &self.config.headers {
+            head = match field {
+                Field::Text(value) => head.header(name, value),
+                Field::Secret(secret) => head.header(name, self.sensitive(secret.reveal()?.reveal())?),
+            };
         }
         let credentials = match &self.config.login {
             Login::None => return Ok(head),
@@ -210,12 +213,17 @@ impl Service {
             }
             Login::Bearer(token) => format!("Bearer {}", token.reveal()?.reveal()),
         };
-        let mut value = HeaderValue::from_str(&credentials).map_err(|_| SoapError::Unreachable {
+        Ok(head.header(AUTHORIZATION, self.sensitive(&credentials)?))
+    }
+
+    /// A value that nobody prints.
+    fn sensitive(&self, text: &str) -> Result<HeaderValue, SoapError> {
+        let mut value = HeaderValue::from_str(text).map_err(|_| SoapError::Unreachable {
             endpoint: self.place(),
-            reason: "the token cannot stand in a header field".to_owned(),
+            reason: "a secret cannot stand in a header field".to_owned(),
         })?;
         value.set_sensitive(true);
-        Ok(head.header(AUTHORIZATION, value))
+        Ok(value)
     }
 
     fn unreachable(&self, reason: &dyn std::fmt::Display) -> SoapError {

@@ -5,7 +5,7 @@
 //! goes back when the database has said that it did, or its connection is gone and the gate's `settle` time is over.
 
 mod error;
-mod text;
+mod step;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use crate::decode::rows::{Column, ColumnKind, RowBatch};
 use crate::gate::Permit;
 use crate::record::Decimal;
 
+pub use crate::sql::{Dialect, Isolation, NamedSql, NamedSqlFault, TableName};
 pub use error::{Certainty, SqlError, SqlErrorKind};
-pub use text::{NamedSql, NamedSqlFault};
+pub use step::{Action, Argument, Step, StepOutcome, Taken, Unmet};
 
 /// A value that is bound to a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,16 +40,6 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A date, time or UUID in the canonical form of its kind.
     Written(ColumnKind, String),
-}
-
-/// How a reading sees what others write. There is no `READ UNCOMMITTED`: what was never committed is not read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// Only what is committed, row by row.
-    #[default]
-    ReadCommitted,
-    /// As of one moment, without locks; where the server does not offer it, the call fails.
-    Snapshot,
 }
 
 /// A question.
@@ -80,45 +71,6 @@ pub struct Rows {
     pub batches: mpsc::Receiver<Result<RowBatch, SqlError>>,
 }
 
-/// A statement of a transaction.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// What is done.
-    pub action: Action,
-    /// The rows it must touch, at least and at most; everything is undone where it does not.
-    pub expect: Option<(u64, u64)>,
-}
-
-/// What a step does.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// A statement.
-    Statement {
-        /// With the placeholders of the database's dialect.
-        sql: String,
-        /// What is bound to them.
-        parameters: Vec<Value>,
-    },
-    /// A stored procedure.
-    Procedure {
-        /// Its name, as it is written in SQL, perhaps with its schema.
-        name: String,
-        /// Its arguments, in order.
-        arguments: Vec<Argument>,
-    },
-}
-
-/// An argument of a procedure.
-#[derive(Clone, Debug)]
-pub struct Argument {
-    /// The parameter's name without `@`; empty where it is told by its place.
-    pub name: String,
-    /// What goes in.
-    pub value: Value,
-    /// Of what kind is what comes out, where something does.
-    pub out: Option<ColumnKind>,
-}
-
 /// Steps that are done together or not at all, on one connection.
 #[derive(Clone, Debug)]
 pub struct Transaction {
@@ -131,30 +83,6 @@ pub struct Transaction {
     pub timeout: Duration,
     /// The most rows that are kept of each result set; more are an error before anything is committed.
     pub max_rows: u32,
-}
-
-/// What a step did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StepOutcome {
-    /// Rows touched, where the database counts them.
-    pub affected: Option<u64>,
-    /// Its result sets.
-    pub sets: Vec<RowBatch>,
-    /// What came out of a procedure's arguments, by name, in canonical form.
-    pub out: Vec<(String, Option<Vec<u8>>)>,
-    /// What a procedure returned.
-    pub return_code: Option<i32>,
-}
-
-/// A table's name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct TableName {
-    /// The database, where it is not the connection's own.
-    pub catalog: Option<String>,
-    /// The schema.
-    pub schema: Option<String>,
-    /// The table or view.
-    pub table: String,
 }
 
 /// What is known of a table.
@@ -221,31 +149,6 @@ pub struct Server {
     pub clock_ahead_ms: Option<i64>,
     /// What a person should know although it works.
     pub doubts: Vec<String>,
-}
-
-/// The ways in which databases write the same differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// SQL Server, also through ODBC.
-    SqlServer,
-    /// PostgreSQL.
-    Postgres,
-    /// MariaDB and MySQL.
-    MySql,
-    /// SQLite.
-    Sqlite,
-    /// Oracle.
-    Oracle,
-    /// Db2, for i and for LUW.
-    Db2,
-    /// Informix.
-    Informix,
-    /// Progress OpenEdge.
-    Progress,
-    /// Firebird.
-    Firebird,
-    /// What every ODBC driver takes.
-    Generic,
 }
 
 /// A step of a diagnosis.

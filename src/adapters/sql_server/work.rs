@@ -14,7 +14,9 @@ use super::connect::Connection;
 use super::exchange::{Trouble, judged, stopped};
 use super::fault;
 use super::watch::{PATIENCE, Watch};
-use crate::adapters::sql::{Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction};
+use crate::adapters::sql::{
+    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction, Unmet,
+};
 use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
 
 /// Does the steps.
@@ -38,21 +40,25 @@ pub(super) async fn transact(
     }
     let mut outcomes = Vec::with_capacity(work.steps.len());
     for (at, (each, command)) in work.steps.iter().zip(prepared).enumerate() {
-        let outcome = match step(inner, connection, watch, each, command, work.max_rows).await {
+        let outcome = match step(inner, connection, watch, each, (command, &outcomes), work.max_rows).await {
             Ok(outcome) => outcome,
             Err(trouble) => {
                 let certainty = certainty(&trouble, work.is_atomic, at);
                 return Err(numbered(trouble.certain(certainty), at));
             }
         };
-        if let Some(said) = unexpected(each, &outcome) {
+        let unmet = unexpected(each, &outcome).map_or_else(
+            || each.judge(&outcome),
+            |message| Err(Unmet { kind: SqlErrorKind::Unexpected, message, native: None }),
+        );
+        if let Err(Unmet { kind, message: said, native }) = unmet {
             // Without a transaction the step stays done.
             let (certainty, fate) = match work.is_atomic {
                 true => (Certainty::Undone, "everything was undone"),
                 false => (Certainty::Unknown, "what was done stays done: there is no transaction"),
             };
-            let error = fault::own(&inner.place, SqlErrorKind::Unexpected, certainty, format!("{said}; {fate}"));
-            return Err(numbered(Trouble::Told(error), at));
+            let error = fault::own(&inner.place, kind, certainty, format!("{said}; {fate}"));
+            return Err(numbered(Trouble::Told(SqlError { native, ..error }), at));
         }
         outcomes.push(outcome);
     }
@@ -168,9 +174,18 @@ async fn step(
     connection: &mut Connection,
     watch: &mut Watch,
     step: &Step,
-    command: Command<'static>,
+    (command, before): (Command<'static>, &[StepOutcome]),
     max_rows: u32,
 ) -> Result<StepOutcome, Trouble> {
+    let filled = |unmet: Unmet| Trouble::Told(fault::own(&inner.place, unmet.kind, Certainty::NotBegun, unmet.message));
+    let command = match step.taken.is_empty() {
+        true => command,
+        // What it is like is known by now: nothing is asked again.
+        false => {
+            let ready = Step { action: step.filled(before).map_err(filled)?, ..step.clone() };
+            prepare(inner, connection, watch, &ready).await?
+        }
+    };
     let arguments: &[Argument] = match &step.action {
         Action::Procedure { arguments, .. } => arguments,
         Action::Statement { .. } => &[],

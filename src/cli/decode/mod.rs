@@ -27,7 +27,7 @@ use crate::decode::{
 };
 use crate::diagnostic::{Faults, SourceText, text_of};
 use crate::record::{Part, Position, Reject};
-use input::Input;
+pub(super) use input::Input;
 use options::{compression_of, format_of, refuse_hex};
 
 pub(crate) use options::{Fillers, FormatName, LayoutArgs};
@@ -69,7 +69,8 @@ pub(super) enum Failure {
     Write(io::Error),
 }
 
-/// Runs the command. 0: all records decoded; 1: some were rejected; 2: the options, the layout or the file will not do.
+/// Runs the command. 0: all records decoded; 1: some were rejected; 2: the options, the layout or the file will not do, as
+/// an empty one does not.
 pub(crate) fn run(args: &DecodeArgs) -> ExitCode {
     exit_code(decode(args))
 }
@@ -95,11 +96,9 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     }
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     let (file, size) = Input::open(&args.file).map_err(read_error)?;
+    let file = not_empty(&decoder, file, &args.file)?;
     let (decoder, file) = settle(decoder, file, &args.file)?;
-    let mut reader = decoder.reader(file, Resume::default()).map_err(|fault| match fault {
-        StreamFault::Io(source) => read_error(source),
-        StreamFault::Layout { message, .. } => Failure::Unfit { path: args.file.clone(), message },
-    })?;
+    let mut reader = decoder.reader(file, Resume::default()).map_err(|fault| unfit(fault, &args.file))?;
     let options = JsonOptions {
         fillers: args.layout.fillers == Some(Fillers::Keep),
         blank: args.layout.blank.unwrap_or_default(),
@@ -117,17 +116,36 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     let left_out = reader.left_out();
     let rejected = output.finish()?;
     if left_out > 0 {
-        output::note(format!("{left_out} records were left out by --filter"));
+        let by = match (args.layout.filter.is_empty(), args.layout.segment_unknown) {
+            (false, None) => "--filter",
+            (true, _) => "--segment-unknown skip",
+            (false, Some(_)) => "--filter and --segment-unknown skip",
+        };
+        output::note(format!("{left_out} records were left out by {by}"));
     }
     Ok(rejected)
 }
 
-/// Finds out the framing where the options leave it open, and tells what speaks for it.
-fn settle(decoder: Decoder, mut file: Input, path: &Path) -> Result<(Decoder, Input), Failure> {
-    let unfit = |fault| match fault {
+/// Refuses a file without a byte, in every format alike: whether there was nothing to send or all of it was lost nobody can
+/// tell.
+fn not_empty(decoder: &Decoder, mut file: Input, path: &Path) -> Result<Input, Failure> {
+    match decoder.is_empty(&mut file) {
+        Ok(false) => Ok(file),
+        Ok(true) => Err(Failure::Unfit { path: path.to_owned(), message: "the file is empty".to_owned() }),
+        Err(fault) => Err(unfit(fault, path)),
+    }
+}
+
+fn unfit(fault: StreamFault, path: &Path) -> Failure {
+    match fault {
         StreamFault::Io(source) => Failure::Read { path: path.to_owned(), source },
         StreamFault::Layout { message, .. } => Failure::Unfit { path: path.to_owned(), message },
-    };
+    }
+}
+
+/// Finds out the framing where the options leave it open, and tells what speaks for it.
+fn settle(decoder: Decoder, mut file: Input, path: &Path) -> Result<(Decoder, Input), Failure> {
+    let unfit = |fault| unfit(fault, path);
     let Some(evidence) = decoder.evidence(&mut file).map_err(unfit)? else { return Ok((decoder, file)) };
     let settled = decoder.settled(&evidence).map_err(unfit)?;
     file.check_start().map_err(|source| Failure::Read { path: path.to_owned(), source })?;
@@ -363,6 +381,7 @@ struct Output {
     /// Records and lines of what the threads have done.
     counted: Resume,
     progress: Option<ProgressBar>,
+    told: output::Told,
 }
 
 impl Output {
@@ -372,6 +391,7 @@ impl Output {
             rejected: 0,
             counted: Resume::default(),
             progress: progress(size),
+            told: output::Told::default(),
         }
     }
 
@@ -430,10 +450,8 @@ impl Output {
         if reject.raw.len() <= LARGE {
             return self.tell(&output::reject(reject));
         }
-        let tell = || {
-            let mut lines = io::stderr().lock();
-            output::long_reject(reject, &mut |piece| lines.write_all(piece)).map_err(Failure::Write)
-        };
+        let told = &mut self.told;
+        let mut tell = || output::long_reject(reject, &mut |piece| told.push(piece)).map_err(Failure::Write);
         match &self.progress {
             Some(progress) => progress.suspend(tell),
             None => tell(),
@@ -452,9 +470,8 @@ impl Output {
     }
 
     fn tell(&mut self, line: &serde_json::Value) -> Result<(), Failure> {
-        // One write: the standard handle has no buffer, and each piece of the line would be one of its own.
         let text = format!("{line}\n");
-        let tell = || io::stderr().write_all(text.as_bytes()).map_err(Failure::Write);
+        let mut tell = || self.told.push(text.as_bytes()).map_err(Failure::Write);
         match &self.progress {
             Some(progress) => progress.suspend(tell),
             None => tell(),
@@ -464,6 +481,7 @@ impl Output {
     fn finish(mut self) -> Result<u64, Failure> {
         self.flush()?;
         io::stdout().flush().map_err(Failure::Write)?;
+        self.told.flush().map_err(Failure::Write)?;
         if let Some(progress) = &self.progress {
             progress.finish_and_clear();
         }

@@ -9,7 +9,7 @@ use super::cobol_options::CobolOptions;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, FrameHeader, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
 use crate::decode::{
-    Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, edi, excel, fixed_width, idoc, xml,
+    Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, edi, excel, fixed_width, idoc, rows, xml,
 };
 
 /// The file's format.
@@ -29,6 +29,8 @@ pub(crate) enum FormatName {
     Edi,
     /// SAP IDocs, flat or XML.
     Idoc,
+    /// Rows of a database, as they were landed.
+    Rows,
 }
 
 /// Whether items without a name are written.
@@ -319,6 +321,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
             })
         }
         FormatName::Xml => Format::Xml(xml_of(args)?),
+        FormatName::Rows => Format::Rows(rows::Settings::default()),
         FormatName::Excel => {
             let sheet = args.sheet.as_ref().map(|sheet| match sheet.parse() {
                 Ok(place) if place > 0 => excel::Sheet::At(place),
@@ -386,7 +389,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
 pub(super) fn refuse_hex(args: &LayoutArgs) -> Result<(), Failure> {
     match format_of(args)? {
         Format::Xml(_) | Format::Excel(_) => {
-            Err(Failure::Usage("--hex belongs to --format cobol, csv, edi, fixed-width or idoc".to_owned()))
+            Err(Failure::Usage("--hex belongs to --format cobol, csv, edi, fixed-width, idoc or rows".to_owned()))
         }
         _ => Ok(()),
     }

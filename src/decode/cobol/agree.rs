@@ -22,8 +22,8 @@ pub(super) fn differs(given: &Json<'_>, read: &Json<'_>, beside: &[&str], trim: 
             Ok(())
         }
         (Json::Array(given), Json::Array(read)) if given.len() == read.len() => {
-            for (index, (given, read)) in given.iter().zip(read).enumerate() {
-                differs(given, read, &[], trim).map_err(|fault| fault.below(index))?;
+            for (index, (given, read)) in given.iter().zip(read.iter()).enumerate() {
+                differs(&given, &read, &[], trim).map_err(|fault| fault.below(index))?;
             }
             Ok(())
         }

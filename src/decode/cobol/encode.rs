@@ -9,7 +9,8 @@
 //!
 //! What comes back as other bytes than those it was read from, with the same values: blanks that trimming took away,
 //! other signs than those compilers write (F where C is usual, minus zero), what lay in unused elements, fillers and
-//! slack, bits of floats beyond their decimal text, and the order among records of several types below the same one.
+//! slack, bits of floats beyond their decimal text, and the order among records of several types below the same one, unless
+//! `_id`s tell it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -167,17 +168,24 @@ impl Record<'_> {
     /// Puts blanks and zeros into an item and all below it; what redefines another is left as that one.
     fn initialise(&mut self, index: usize, scope: usize) {
         let item = &self.plan.items[index];
-        let (count, stride) = item.occurs.as_ref().map_or((1, 0), |occurs| (occurs.max, occurs.stride));
-        for element in 0..count {
-            let scope = scope + element * stride;
-            if item.data.is_none() {
+        match item.data {
+            Some(_) => {
+                if let Some(bytes) = self.store.initial(item) {
+                    self.put(item.offset + scope, &bytes);
+                }
+            }
+            None => {
                 for &child in item.children.iter().filter(|&&child| self.plan.items[child].redefines.is_none()) {
                     self.initialise(child, scope);
                 }
-                continue;
             }
-            if let Some(bytes) = self.store.initial(item) {
-                self.put(item.offset + scope, &bytes);
+        }
+        // All elements of a table begin alike.
+        let first = item.offset + scope;
+        let Some(occurs) = item.occurs.as_ref().filter(|_| first + item.length <= self.bytes.len()) else { return };
+        for element in (1..occurs.max).map(|element| first + element * occurs.stride) {
+            if element + item.length <= self.bytes.len() {
+                self.bytes.copy_within(first..first + item.length, element);
             }
         }
     }
@@ -263,7 +271,7 @@ impl Record<'_> {
             }
         }
         for (index, value) in elements.iter().enumerate() {
-            self.kind(element, value, scope + index * occurs.stride).map_err(|fault| fault.below(index))?;
+            self.kind(element, &value, scope + index * occurs.stride).map_err(|fault| fault.below(index))?;
         }
         Ok(())
     }
@@ -476,8 +484,20 @@ fn is_overlaid(member: &Member) -> bool {
     }
 }
 
-/// Whether columns of a record share bytes. Items of a copybook only do where they redefine one another.
+/// Whether columns of a record share bytes. Items of a copybook only do where they redefine one another, and where
+/// GnuCOBOL puts the slack of nested tables before their last item, which then reaches into the next element.
 fn overlap(plan: &Plan, record: usize) -> bool {
+    let reaches_on = |index: usize| {
+        let item = &plan.items[index];
+        let end = item.offset + item.length;
+        plan.tables_around(index).iter().any(|&table| {
+            let table = &plan.items[table];
+            table.occurs.as_ref().is_some_and(|occurs| end > table.offset + occurs.stride)
+        })
+    };
+    if (0..plan.items.len()).any(|index| plan.record_of(index) == record && reaches_on(index)) {
+        return true;
+    }
     let items = plan.items[record].children.iter().map(|&child| &plan.items[child]);
     let mut columns: Vec<_> =
         items.filter(|item| item.redefines.is_none()).map(|item| (item.offset, item.length)).collect();
@@ -514,7 +534,7 @@ pub(super) fn hex_of(name: &str) -> Option<&str> {
 pub(super) fn has_fillers(value: &Json<'_>) -> bool {
     match value {
         Json::Object(members) => members.iter().any(|(name, value)| name.starts_with("FILLER_") || has_fillers(value)),
-        Json::Array(elements) => elements.iter().any(has_fillers),
+        Json::Array(elements) => elements.iter().any(|element| has_fillers(&element)),
         _ => false,
     }
 }

@@ -2,13 +2,14 @@
 //! adds is only the bytes of its values.
 
 use super::fields::Body;
-use super::number::{Bad, DecimalFloat, decimal_float, packed, packed_word, zoned, zoned_word};
+use super::number::{Bad, DecimalFloat, packed, packed_word, zoned, zoned_word};
 use super::plan::Plan;
-use super::steps::{Element, Leaf, Names, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
+use super::steps::{Element, Leaf, Quick, Step, elements_room, leaf_piece_room, piece_room, room, steps_of};
 use crate::decode::code_page::{Family, Tables};
 use crate::decode::copybook::Data;
 use crate::decode::format::Trim;
 use crate::decode::json::{Blank, Cursor, Digits, JsonOptions, META, Name, Pen, spread_nibbles};
+use crate::decode::member_names::Names;
 use crate::decode::pieces::{LONG, MARGIN};
 use crate::record::{FieldFault, Position, Value};
 
@@ -137,9 +138,14 @@ impl Run<'_> {
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
-                Step::Array { name, table, element, room } => {
+                Step::Array { name, hex, table, element, room } => {
                     cursor.name(name);
                     self.array(*table, element, *room, body, scope, cursor)?;
+                    if let Element::Value(leaf) = element
+                        && self.options.hex
+                    {
+                        self.array_hex(*table, leaf, hex, body, scope, cursor)?;
+                    }
                 }
                 Step::Overlay { views, chosen: false } => self.overlay(views, body, scope, cursor)?,
                 Step::Overlay { views, chosen: true } => self.chosen(views, body, scope, cursor)?,
@@ -181,6 +187,41 @@ impl Run<'_> {
                     self.members(members, body, scope, cursor)?;
                     cursor.close_object(start);
                 }
+            }
+            cursor.byte(b',');
+        }
+        cursor.close_array();
+        Ok(())
+    }
+
+    /// Writes the bytes of the elements of a table in hex.
+    #[cold]
+    fn array_hex(
+        &self,
+        table: usize,
+        leaf: &Leaf,
+        hex: &Name,
+        body: Body<'_>,
+        scope: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Written {
+        let item = &body.plan.items[table];
+        let Some(occurs) = &item.occurs else { return Ok(()) };
+        let count = body.count(table, occurs, scope).map_err(|fault| failure(table, item.offset + scope, fault))?;
+        let behind = if self.in_pieces { MARGIN } else { MARGIN + self.tail };
+        cursor.reserve(hex.len() + behind);
+        cursor.name(hex);
+        cursor.byte(b'[');
+        for scope in (0..count).map(|index| scope + index * occurs.stride) {
+            let offset = if leaf.moves { self.moved(leaf, body, scope)? } else { leaf.offset + scope };
+            let bytes = body.bytes.get(offset..offset + leaf.length).unwrap_or_default();
+            if self.in_pieces {
+                cursor.reserve(behind);
+                cursor.long_hex(bytes);
+            } else {
+                // What follows the table must fit as well when the last element is written.
+                cursor.reserve(2 * bytes.len() + behind);
+                cursor.hex(bytes);
             }
             cursor.byte(b',');
         }
@@ -369,7 +410,9 @@ impl Run<'_> {
                     Err(bad) => bad,
                 }
             }
-            Data::Float | Data::Double | Data::Ieee { .. } => {
+            // A blank one is what any blank number is.
+            Data::External { .. } if plan.is_blank(bytes) => Bad::Blank,
+            Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => {
                 self.float(leaf, offset, bytes, plan, cursor)?;
                 return Ok(bytes);
             }
@@ -409,8 +452,9 @@ impl Run<'_> {
 
     #[cold]
     fn float(&self, leaf: &Leaf, offset: usize, bytes: &[u8], plan: &Plan, cursor: &mut Cursor<'_>) -> Written {
-        if leaf.data == (Data::Ieee { decimal: true }) {
-            let number = decimal_float(bytes, plan.native)
+        if matches!(leaf.data, Data::Ieee { decimal: true } | Data::External { .. }) {
+            let number = plan
+                .decimal_float(&plan.items[leaf.item], bytes)
                 .map_err(|bad| failure(leaf.item, offset, plan.fault(&plan.items[leaf.item], bytes, bad)))?;
             write_decimal_float(number, cursor);
             return Ok(());
@@ -435,7 +479,7 @@ impl Run<'_> {
             Data::Zoned { scale, .. } | Data::Packed { scale, .. } | Data::NationalZoned { scale, .. } => scale,
             Data::Binary { scale, .. } | Data::Edited { scale, .. } => scale,
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => 0,
-            Data::Float | Data::Double | Data::Ieee { .. } => 0,
+            Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => 0,
         };
         let zero = plan.stands_for_zero(item, bytes, bad) || self.options.blank == Blank::Zero;
         match self.options.blank {

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 
 use super::edit::unedit;
 use super::moving::Moving;
-use super::number::{Bad, Editing, Number, POWERS, binary, decimal_float, float, packed, value, zoned};
+use super::number::{
+    Bad, DecimalFloat, Editing, Number, POWERS, binary, decimal_float, external, float, packed, value, zoned,
+};
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat, Settings};
 use crate::decode::CodePage;
@@ -238,7 +240,7 @@ impl Plan {
                 let by_size = if signed && item.length == 8 { 19 } else { by_size };
                 number(if full { by_size } else { digits }, scale, signed)
             }
-            Some(Data::Float | Data::Double | Data::Ieee { .. }) => FieldKind::Float,
+            Some(Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. }) => FieldKind::Float,
         }
     }
 
@@ -247,8 +249,8 @@ impl Plan {
         let Some(data) = item.data else { return self.text(item, bytes).map(Value::Text) };
         match data {
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => self.text(item, bytes).map(Value::Text),
-            Data::Ieee { decimal: true } => {
-                let number = decimal_float(bytes, self.native).map_err(|bad| self.fault(item, bytes, bad))?;
+            Data::Ieee { decimal: true } | Data::External { .. } => {
+                let number = self.decimal_float(item, bytes).map_err(|bad| self.fault(item, bytes, bad))?;
                 let scale = i8::try_from(-number.exponent);
                 let own = Number { negative: number.negative, magnitude: number.coefficient };
                 match scale {
@@ -298,14 +300,27 @@ impl Plan {
                 Ok((binary(bytes, digits, signed, full, order)?, scale))
             }
             Data::Edited { scale, national, .. } => {
-                let text = if national { utf16(bytes).map(Cow::Owned) } else { self.encoding.decode(bytes) };
-                let text = text.map_err(|unmappable| Bad::Digit(unmappable.index))?;
+                let text = self.characters(bytes, national)?;
                 let width = if national { 2 } else { 1 };
                 Ok((unedit(marks, &text, self.editing).map_err(|bad| bad.times(width))?, scale))
             }
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => Err(Bad::Digit(0)),
-            Data::Float | Data::Double | Data::Ieee { .. } => Err(Bad::Digit(0)),
+            Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => Err(Bad::Digit(0)),
         }
+    }
+
+    /// The number in the bytes of an item that has an exponent of ten.
+    pub(super) fn decimal_float(&self, item: &Item, bytes: &[u8]) -> Result<DecimalFloat, Bad> {
+        let Some(Data::External { national }) = item.data else { return decimal_float(bytes, self.native) };
+        let text = self.characters(bytes, national)?;
+        let width = if national { 2 } else { 1 };
+        external(&item.marks, &text, self.editing.point).map_err(|bad| bad.times(width))
+    }
+
+    /// The characters of a number in text form.
+    fn characters<'a>(&self, bytes: &'a [u8], national: bool) -> Result<Cow<'a, str>, Bad> {
+        let text = if national { utf16(bytes).map(Cow::Owned) } else { self.encoding.decode(bytes) };
+        text.map_err(|unmappable| Bad::Digit(unmappable.index))
     }
 
     fn decimal(&self, item: &Item, bytes: &[u8], number: Number, scale: i8) -> Result<Decimal, FieldFault> {

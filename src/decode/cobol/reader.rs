@@ -257,7 +257,7 @@ impl<R: Read + Seek> Reader<R> {
         Item::Reject(rejected)
     }
 
-    /// How many records filters have left out so far, those below others that they left out among them.
+    /// See [`Reader::left_out`](crate::decode::Reader::left_out).
     pub(in crate::decode) fn left_out(&self) -> u64 {
         self.gatherer.left_out
     }
@@ -269,23 +269,31 @@ impl<R: Read + Seek> Reader<R> {
 }
 
 /// Where the records begin and end, between the header and the footer of the file.
-pub(super) fn bounds<R: Seek>(input: &mut R, header: u64, footer: u64) -> Result<(u64, u64), StreamFault> {
+pub(super) fn bounds<R: Read + Seek>(input: &mut R, header: u64, footer: u64) -> Result<(u64, u64), StreamFault> {
+    let asked = header.saturating_add(footer);
+    let too_few = |has: String, offset: u64| StreamFault::Layout {
+        code: RejectCode::FileUnreadable,
+        message: format!("the file has {has} bytes: too few for a header and footer of {asked} bytes"),
+        offset,
+        line: None,
+    };
     let size = match input.seek(SeekFrom::End(0)) {
-        // What is read once and in order ends where it ends.
-        Err(error) if error.kind() == ErrorKind::Unsupported && footer == 0 => return Ok((header, u64::MAX)),
+        // What is read once and in order ends where it ends; but a header has to be in it.
+        Err(error) if error.kind() == ErrorKind::Unsupported && footer == 0 => {
+            if let Some(last) = header.checked_sub(1) {
+                input.seek(SeekFrom::Start(last))?;
+                if input.read(&mut [0])? == 0 {
+                    return Err(too_few(format!("fewer than {header}"), last));
+                }
+            }
+            return Ok((header, u64::MAX));
+        }
         size => size?,
     };
-    let limit = size.saturating_sub(footer);
-    let asked = header.saturating_add(footer);
     if asked > size {
-        return Err(StreamFault::Layout {
-            code: RejectCode::FileUnreadable,
-            message: format!("the file has {size} bytes: too few for a header and footer of {asked} bytes"),
-            offset: size,
-            line: None,
-        });
+        return Err(too_few(size.to_string(), size));
     }
-    Ok((header, limit))
+    Ok((header, size.saturating_sub(footer)))
 }
 
 /// Finds the end of the block that `offset` lies in, going from block to block.

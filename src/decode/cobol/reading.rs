@@ -300,6 +300,7 @@ impl Reading {
             pointer: self.pointer.unwrap_or(pointer),
             edited_text: self.edited == EditedAs::Text,
             strict_levels: self.compiler == Compiler::Gnu,
+            larger_redefines: self.compiler == Compiler::MicroFocus,
             decimal_floats: self.compiler == Compiler::Gnu,
             defines: self.define.clone(),
         }

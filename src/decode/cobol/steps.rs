@@ -1,11 +1,10 @@
 //! The steps that write a record as JSON, made once from the layout.
 
-use std::collections::{HashMap, HashSet};
-
 use super::json::NUMBER;
 use super::plan::Plan;
 use crate::decode::copybook::{Data, SignPosition};
 use crate::decode::json::{ESCAPED, Name};
+use crate::decode::member_names::{META_NAMES, Names};
 use crate::decode::pieces::LONG;
 
 pub(super) enum Step {
@@ -13,8 +12,8 @@ pub(super) enum Step {
     Value { name: Name, hex: Name, leaf: Leaf },
     /// A group.
     Object { name: Name, members: Vec<Step> },
-    /// A table; `room` is what one element takes.
-    Array { name: Name, table: usize, element: Element, room: usize },
+    /// A table; `room` is what one element takes, `hex` the name of the member that shows the bytes of elementary ones.
+    Array { name: Name, hex: Name, table: usize, element: Element, room: usize },
     /// Items that share bytes, each with its index: those are written whose values the bytes hold, at least one; where
     /// rules choose (`chosen`), those that are meant.
     Overlay { views: Vec<(usize, Vec<Step>)>, chosen: bool },
@@ -79,8 +78,8 @@ impl Quick {
 pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut Names) -> Vec<Step> {
     let mut compiler = Compiler { plan, fillers, filler_number: 0 };
     // Members that are added to a record when they are asked for.
-    for added in ["_offset", "_length", "_record", "_segment", "_id"] {
-        names.unique(added.to_owned());
+    for added in META_NAMES.iter().chain(&["_segment", "_id"]) {
+        names.unique((*added).to_owned());
     }
     let mut steps = match plan.items[record].children.as_slice() {
         [] => compiler.steps(&[record], names),
@@ -94,7 +93,9 @@ pub(super) fn steps_of(plan: &Plan, record: usize, fillers: bool, names: &mut Na
 fn name_hex(steps: &mut [Step], names: &mut Names) {
     for step in steps {
         match step {
-            Step::Value { name, hex, .. } => *hex = Name::new(&names.unique(format!("{}_hex", name.text()))),
+            Step::Value { name, hex, .. } | Step::Array { name, hex, element: Element::Value(_), .. } => {
+                *hex = Name::new(&names.unique(format!("{}_hex", name.text())))
+            }
             Step::Overlay { views, .. } => views.iter_mut().for_each(|(_, view)| name_hex(view, names)),
             Step::Object { .. } | Step::Array { .. } => {}
         }
@@ -183,30 +184,9 @@ impl Compiler<'_> {
                     Element::Value(leaf) => leaf_room(leaf),
                     Element::Object(members) => members.iter().map(room).sum::<usize>() + 4,
                 };
-                Step::Array { name, table: index, element, room }
+                Step::Array { hex: name.clone(), name, table: index, element, room }
             }
         });
-    }
-}
-
-/// The names that an object has.
-#[derive(Clone, Default)]
-pub(super) struct Names {
-    taken: HashSet<String>,
-    /// Where counting goes on for a name: from the start each time it would never end for a thousand names alike.
-    numbers: HashMap<String, usize>,
-}
-
-impl Names {
-    /// A name that the object does not have yet: the second `A` becomes `A_2`.
-    pub(super) fn unique(&mut self, name: String) -> String {
-        let mut candidate = name.clone();
-        while !self.taken.insert(candidate.clone()) {
-            let number = self.numbers.entry(name.clone()).or_insert(1);
-            *number += 1;
-            candidate = format!("{name}_{number}");
-        }
-        candidate
     }
 }
 

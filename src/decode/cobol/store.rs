@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::edit::edit;
 use super::number::write::{Unfit, Units, binary, float, packed, units, zoned};
-use super::number::write_decimal_float;
+use super::number::{write_decimal_float, write_external};
 use super::plan::Plan;
 use super::reading::{Compiler, Overpunch, Zone};
 use super::settings::ByteOrder;
@@ -58,6 +58,7 @@ impl<'a> Store<'a> {
             Some(Data::Float | Data::Double) => float(text, item.length, plan.float),
             Some(Data::Ieee { decimal: false }) => float(text, item.length, plan.ieee()),
             Some(Data::Ieee { decimal: true }) => write_decimal_float(text, item.length, plan.native),
+            Some(Data::External { national }) => self.external(item, text, national),
             Some(data) => self.number(item, data, text),
             None => Err(Unfit::NotANumber),
         };
@@ -99,7 +100,15 @@ impl<'a> Store<'a> {
                 self.edited(item, units(text, scale)?, digits, signed, national)
             }
             Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => Err(Unfit::NotANumber),
-            Data::Float | Data::Double | Data::Ieee { .. } => Err(Unfit::NotANumber),
+            Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => Err(Unfit::NotANumber),
+        }
+    }
+
+    fn external(&self, item: &Item, text: &str, national: bool) -> Result<Vec<u8>, Unfit> {
+        let text = write_external(text, &item.marks, self.plan.editing.point)?;
+        match national {
+            true => Ok(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+            false => self.plan.encoding.encode(&text).map_err(|_| Unfit::NotANumber),
         }
     }
 
@@ -165,8 +174,12 @@ fn is_text(data: Option<Data>) -> bool {
 /// The bytes of a number that has no value; `None` for those whose bytes are always a number.
 fn blank_number(plan: &Plan, item: &Item) -> Option<Vec<u8>> {
     match item.data? {
-        Data::Zoned { .. } | Data::Edited { national: false, .. } => Some(vec![plan.encoding.blank(); item.length]),
-        Data::NationalZoned { .. } | Data::Edited { national: true, .. } => Some(b"\0 ".repeat(item.length / 2)),
+        Data::Zoned { .. } | Data::Edited { national: false, .. } | Data::External { national: false } => {
+            Some(vec![plan.encoding.blank(); item.length])
+        }
+        Data::NationalZoned { .. } | Data::Edited { national: true, .. } | Data::External { national: true } => {
+            Some(b"\0 ".repeat(item.length / 2))
+        }
         Data::Packed { sign_nibble: true, .. } => Some(vec![0; item.length]),
         _ => None,
     }

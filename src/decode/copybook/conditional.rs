@@ -1,8 +1,9 @@
 //! Conditional compilation: lines that the compiler was told to leave out (`>>IF`, `$IF`), by what was defined before
 //! (`>>DEFINE`, `$SET CONSTANT`, or the compiler's options).
 //!
-//! Directives are those of ISO/IEC 1989:2014 §7.3 as far as GnuCOBOL and IBM's compilers agree on them; a name that was not
-//! defined can only be asked whether it is.
+//! Directives are those of ISO/IEC 1989:2014 §7.3 as far as GnuCOBOL and IBM's compilers agree on them, and conditions that are
+//! joined by AND and OR as IBM's have them (GnuCOBOL 3 refuses those); a name that was not defined can only be asked whether
+//! it is.
 
 use std::collections::HashMap;
 
@@ -117,7 +118,10 @@ impl Conditions {
     }
 
     fn define(&mut self, pieces: &[Piece]) -> Result<(), String> {
-        let pieces: Vec<&Piece> = pieces.iter().filter(|piece| !piece.is("CONSTANT")).collect();
+        let overrides = pieces.iter().any(|piece| piece.is("OVERRIDE"));
+        // `$SET CONSTANT N (5)` has its value in brackets.
+        let is_bracket = |piece: &Piece| matches!(piece, Piece::Sign(sign) if sign == "(" || sign == ")");
+        let pieces: Vec<&Piece> = pieces.iter().filter(|piece| !piece.is("CONSTANT") && !is_bracket(piece)).collect();
         let Some((Piece::Word(name), rest)) = pieces.split_first() else {
             return Err("DEFINE needs a name".to_owned());
         };
@@ -129,62 +133,116 @@ impl Conditions {
             }
             // What the compiler's options say, and nothing where they say nothing.
             [parameter] if parameter.is("PARAMETER") => Ok(()),
-            [] => {
-                self.defined.insert(name.clone(), String::new());
-                Ok(())
-            }
-            [Piece::Literal(value) | Piece::Word(value)] => {
+            [] => self.set(name, String::new(), overrides),
+            [Piece::Literal(value)] => self.set(name, value.clone(), overrides),
+            [Piece::Word(value)] => {
                 let value = self.defined.get(value).cloned().unwrap_or_else(|| value.clone());
-                self.defined.insert(name.clone(), value);
-                Ok(())
+                self.set(name, value, overrides)
             }
             _ => Err("what is defined must be one value".to_owned()),
         }
     }
 
-    fn holds(&self, pieces: &[Piece]) -> Result<bool, String> {
-        let is_filler = |piece: &&Piece| !["IS", "THEN", "THAN", "TO"].iter().any(|word| piece.is(word));
-        let pieces: Vec<&Piece> = pieces.iter().filter(is_filler).collect();
-        let (subject, rest) = match pieces.as_slice() {
-            [not, subject, rest @ ..] if not.is("NOT") => return self.asks(subject, rest).map(|holds| !holds),
-            [subject, rest @ ..] => (*subject, rest),
-            [] => return Err("IF needs a condition".to_owned()),
-        };
-        match rest {
-            [not, rest @ ..] if not.is("NOT") => self.asks(subject, rest).map(|holds| !holds),
-            rest => self.asks(subject, rest),
+    /// Defines a name. That it has another value already, by an earlier directive or by what the compiler was told, is a
+    /// fault unless the directive says OVERRIDE (ISO/IEC 1989:2014 §7.3.5).
+    fn set(&mut self, name: &str, value: String, overrides: bool) -> Result<(), String> {
+        match self.defined.get(name) {
+            Some(known) if *known != value && !overrides => Err(format!(
+                "`{name}` is defined as `{known}` already, and here as `{value}`: OVERRIDE, or OFF before it, would say that \
+                 this is meant"
+            )),
+            _ => {
+                self.defined.insert(name.to_owned(), value);
+                Ok(())
+            }
         }
     }
 
-    fn asks(&self, subject: &Piece, rest: &[&Piece]) -> Result<bool, String> {
+    /// Whether a condition holds: comparisons and questions whether something is defined, joined by AND, OR and NOT, with
+    /// brackets. Which part decides does not matter: every part must be one that can be carried out.
+    fn holds(&self, pieces: &[Piece]) -> Result<bool, String> {
+        let is_filler = |piece: &&Piece| !["IS", "THEN", "THAN", "TO"].iter().any(|word| piece.is(word));
+        let pieces: Vec<&Piece> = pieces.iter().filter(is_filler).collect();
+        if pieces.is_empty() {
+            return Err("IF needs a condition".to_owned());
+        }
+        let mut rest = pieces.as_slice();
+        let holds = self.any(&mut rest, MAX_BRACKETS)?;
+        match rest {
+            [] => Ok(holds),
+            [piece, ..] => Err(format!("`{}` is due nowhere in this condition", piece.shown())),
+        }
+    }
+
+    /// Conditions joined by OR.
+    fn any(&self, rest: &mut &[&Piece], brackets: usize) -> Result<bool, String> {
+        let mut holds = self.all(rest, brackets)?;
+        while take(rest, "OR") {
+            holds |= self.all(rest, brackets)?;
+        }
+        Ok(holds)
+    }
+
+    /// Conditions joined by AND, which binds closer.
+    fn all(&self, rest: &mut &[&Piece], brackets: usize) -> Result<bool, String> {
+        let mut holds = self.one(rest, brackets)?;
+        while take(rest, "AND") {
+            holds &= self.one(rest, brackets)?;
+        }
+        Ok(holds)
+    }
+
+    fn one(&self, rest: &mut &[&Piece], brackets: usize) -> Result<bool, String> {
+        if take(rest, "NOT") {
+            return self.one(rest, brackets).map(|holds| !holds);
+        }
+        if !take(rest, "(") {
+            return self.asks(rest);
+        }
+        let deeper = brackets.checked_sub(1).ok_or_else(|| "the brackets lie too deep".to_owned())?;
+        let holds = self.any(rest, deeper)?;
+        if take(rest, ")") { Ok(holds) } else { Err("`(` is not closed".to_owned()) }
+    }
+
+    /// One comparison, or the question whether a name is defined.
+    fn asks(&self, rest: &mut &[&Piece]) -> Result<bool, String> {
         use std::cmp::Ordering::{Equal, Greater, Less};
-        let (wanted, other): (&[_], _) = match rest {
-            [defined] if defined.is("DEFINED") || defined.is("SET") => {
-                return Ok(matches!(subject, Piece::Word(name) if self.defined.contains_key(name)));
-            }
-            [sign, other] => {
-                let wanted: &[_] = match sign.shown().as_str() {
-                    "=" | "EQUAL" | "EQUALS" => &[Equal],
-                    ">" | "GREATER" => &[Greater],
-                    "<" | "LESS" => &[Less],
-                    ">=" => &[Greater, Equal],
-                    "<=" => &[Less, Equal],
-                    "<>" => &[Less, Greater],
-                    other => return Err(format!("`{other}` compares nothing")),
-                };
-                (wanted, *other)
-            }
-            [sign, or, equal, other] if or.is("OR") && equal.is("EQUAL") => {
-                (if sign.is("LESS") { &[Less, Equal] } else { &[Greater, Equal] }, *other)
-            }
-            _ => return Err("only one comparison, or DEFINED, is carried out".to_owned()),
+        const HELP: &str = "comparisons of two values, and DEFINED, are carried out, joined by AND and OR";
+        let Some((subject, behind)) = rest.split_first() else { return Err(HELP.to_owned()) };
+        *rest = behind;
+        let negated = take(rest, "NOT");
+        if take(rest, "DEFINED") || take(rest, "SET") {
+            let defined = matches!(subject, Piece::Word(name) if self.defined.contains_key(name));
+            return Ok(defined != negated);
+        }
+        let [sign, behind @ ..] = *rest else { return Err(HELP.to_owned()) };
+        let sign = sign.shown();
+        let mut wanted: &[_] = match sign.as_str() {
+            "=" | "EQUAL" | "EQUALS" => &[Equal],
+            ">" | "GREATER" => &[Greater],
+            "<" | "LESS" => &[Less],
+            ">=" => &[Greater, Equal],
+            "<=" => &[Less, Equal],
+            "<>" => &[Less, Greater],
+            "AND" | "OR" | ")" => return Err(HELP.to_owned()),
+            other => return Err(format!("`{other}` compares nothing")),
         };
+        *rest = behind;
+        if let ([or, equal, ..], "GREATER" | "LESS") = (*rest, sign.as_str())
+            && or.is("OR")
+            && equal.is("EQUAL")
+        {
+            wanted = if sign == "LESS" { &[Less, Equal] } else { &[Greater, Equal] };
+            *rest = &rest[2..];
+        }
+        let Some((other, behind)) = rest.split_first() else { return Err(HELP.to_owned()) };
+        *rest = behind;
         let (one, other) = (self.value(subject)?, self.value(other)?);
         let ordering = match (one.parse::<i128>(), other.parse::<i128>()) {
             (Ok(one), Ok(other)) => one.cmp(&other),
             _ => one.trim_end().cmp(other.trim_end()),
         };
-        Ok(wanted.contains(&ordering))
+        Ok(wanted.contains(&ordering) != negated)
     }
 
     fn value(&self, piece: &Piece) -> Result<String, String> {
@@ -198,6 +256,19 @@ impl Conditions {
             Piece::Sign(sign) => Err(format!("`{sign}` is no value")),
         }
     }
+}
+
+/// How deep brackets may lie in one another.
+const MAX_BRACKETS: usize = 50;
+
+/// Takes the next piece, if it is this word or sign.
+fn take(rest: &mut &[&Piece], wanted: &str) -> bool {
+    let is_next =
+        rest.first().is_some_and(|piece| piece.is(wanted) || matches!(piece, Piece::Sign(own) if own == wanted));
+    if is_next {
+        *rest = &rest[1..];
+    }
+    is_next
 }
 
 impl Piece {
@@ -230,6 +301,10 @@ fn pieces(text: &str) -> Vec<Piece> {
                 let length = run(&|char| matches!(char, '=' | '<' | '>'));
                 pieces.push(Piece::Sign(chars[at..at + length].iter().collect()));
                 length
+            }
+            '(' | ')' => {
+                pieces.push(Piece::Sign(char.to_string()));
+                1
             }
             _ if char.is_alphanumeric() || matches!(char, '-' | '_' | '+') => {
                 let length = run(&|char| char.is_alphanumeric() || matches!(char, '-' | '_' | '+'));

@@ -217,6 +217,11 @@ pub enum Data {
         /// Whether it may be as large as its bytes allow.
         full: bool,
     },
+    /// Mantissa and exponent as text (external floating point); the marks of the item say how.
+    External {
+        /// Whether its characters are UTF-16.
+        national: bool,
+    },
     /// Floating point of 4 bytes.
     Float,
     /// Floating point of 8 bytes.

@@ -104,6 +104,8 @@ pub struct Dialect {
     pub edited_text: bool,
     /// Whether items of one group must have one level number (GnuCOBOL).
     pub strict_levels: bool,
+    /// Whether what redefines an item below level 01 may be larger than it (Micro Focus).
+    pub larger_redefines: bool,
     /// Whether FLOAT-DECIMAL-16 and -34 are known (GnuCOBOL).
     pub decimal_floats: bool,
     /// What the compiler was told to define: names with their values.
@@ -123,6 +125,7 @@ impl Default for Dialect {
             pointer: 4,
             edited_text: false,
             strict_levels: false,
+            larger_redefines: false,
             decimal_floats: false,
             defines: Vec::new(),
         }

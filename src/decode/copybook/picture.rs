@@ -33,10 +33,14 @@ pub(super) enum Category {
     },
     /// Digits among editing characters; the decimal point stands in the text.
     Edited { digits: u8, scale: i8, signed: bool },
+    /// A mantissa and an exponent of ten, both with their signs: external floating point.
+    External,
 }
 
 /// The most digits a number may have.
 const MAX_DIGITS: usize = 38;
+/// The most digits of the mantissa of external floating point.
+const MAX_MANTISSA: usize = 16;
 /// The most repetitions that are looked at: beyond any record.
 const MAX_SIZE: usize = super::super::MAX_RECORD;
 
@@ -46,8 +50,8 @@ impl Picture {
         let text = written.to_uppercase();
         let symbols = expand(&text, dialect)?;
         let has = |wanted: &str| symbols.iter().any(|(symbol, _)| wanted.contains(*symbol));
-        if has("E") || has("1") {
-            return Err(format!("`{written}`: external floating point and boolean pictures are not supported"));
+        if has("1") {
+            return Err(format!("`{written}`: boolean pictures are not supported"));
         }
         let wide = [('N', Category::National), ('G', Category::DoubleByte), ('U', Category::Utf8)];
         let category = if let Some((symbol, category)) = wide.into_iter().find(|(symbol, _)| has(&symbol.to_string())) {
@@ -56,6 +60,8 @@ impl Picture {
                 return Err(format!("`{written}` mixes `{symbol}` with other characters"));
             }
             category
+        } else if has("E") {
+            external(&symbols, written)?
         } else if has("AX") {
             if has("SVPZ*+-$CD.,") {
                 return Err(format!("`{written}` mixes characters of text and of numbers"));
@@ -202,6 +208,28 @@ fn numeric(symbols: &[(char, usize)], written: &str) -> Result<Category, String>
         .map(|(digits, scale)| Category::Numeric { digits, scale, signed })
 }
 
+/// `+9.9(4)E+99`: a sign, digits with one point among them or at an end, E, a sign and two digits.
+fn external(symbols: &[(char, usize)], written: &str) -> Result<Category, String> {
+    let [sign, mantissa @ .., ('E', 1), exponent_sign, ('9', 2)] = symbols else {
+        return Err(format!("`{written}` is no number: behind its mantissa it needs `E+99` or `E-99`"));
+    };
+    let is_sign = |symbol: &(char, usize)| matches!(symbol, ('+' | '-', 1));
+    let count = |wanted: &str| -> usize {
+        let of = mantissa.iter().filter(|(symbol, _)| wanted.contains(*symbol));
+        of.map(|(_, count)| *count).fold(0, usize::saturating_add)
+    };
+    let others = mantissa.iter().any(|(symbol, _)| !"9.V".contains(*symbol));
+    if !is_sign(sign) || !is_sign(exponent_sign) || others || count(".V") > 1 || count("9") == 0 {
+        let message =
+            "is no number: mantissa and exponent each have a sign, and the mantissa digits with one point at most";
+        return Err(format!("`{written}` {message}"));
+    }
+    if count("9") > MAX_MANTISSA {
+        return Err(format!("`{written}` has more than {MAX_MANTISSA} digits before its exponent"));
+    }
+    Ok(Category::External)
+}
+
 fn edited(symbols: &[(char, usize)], written: &str) -> Result<Category, String> {
     let count_of = |wanted: char| {
         symbols.iter().filter(|(symbol, _)| *symbol == wanted).map(|(_, count)| *count).fold(0, usize::saturating_add)
@@ -304,6 +332,10 @@ mod tests {
         check("+(4).++", Category::Edited { digits: 5, scale: 2, signed: true }, 7);
         check("+Z(3)", Category::Edited { digits: 3, scale: 0, signed: true }, 4);
         check("$Z(3).99-", Category::Edited { digits: 5, scale: 2, signed: true }, 8);
+        check("+9.9(4)E+99", Category::External, 11);
+        check("-9v9(9)E-99", Category::External, 15);
+        check("+V9(3)E+99", Category::External, 8);
+        check("+9(16).E-99", Category::External, 22);
         check("Z(3)PP", Category::Edited { digits: 3, scale: -2, signed: false }, 3);
     }
 
@@ -334,7 +366,15 @@ mod tests {
             "9P9",
             "N9",
             "XG",
-            "+9.9E+99",
+            "9.9E+99",
+            "+9.9E99",
+            "+9.9E+9",
+            "+9.9E+999",
+            "+.E+99",
+            "+9.V9E+99",
+            "+Z.9E+99",
+            "+9(17)E+99",
+            "E",
             "Z*9",
             "++--9",
             "Z.9.9",

@@ -35,7 +35,11 @@ impl Builder<'_> {
                     }
                     None => end.saturating_add(self.slack(child, end)),
                 };
-                end = end.max(start.saturating_add(self.place(child, start)));
+                let length = self.place(child, start);
+                if let Some(target) = self.items[child].redefines {
+                    self.check_size(child, length, target);
+                }
+                end = end.max(start.saturating_add(length));
                 self.pass(child, &mut before);
             }
             self.items[index].length = end - offset;
@@ -116,6 +120,20 @@ impl Builder<'_> {
             self.faults.push(spot.fault(format!("`{between}` stands between `{name}` and this")).help(help));
         }
         found
+    }
+
+    /// Below level 01 an item may not be larger than the one that it redefines, but to Micro Focus' compiler.
+    fn check_size(&self, child: usize, length: usize, target: usize) {
+        let (item, entry) = (&self.items[target], &self.entries[child]);
+        let room = item.occurs.as_ref().map_or(item.length, |occurs| occurs.stride.saturating_mul(occurs.max));
+        if let Some((name, spot)) = entry.redefines.as_ref().filter(|_| length > room && !self.dialect.larger_redefines)
+        {
+            let own = entry.name.as_deref().unwrap_or("FILLER");
+            let message = format!("`{own}` takes {length} bytes and redefines `{name}`, which has {room}");
+            let help = "below level 01 what redefines an item may not be larger; where the compiler took it all the same \
+                        (Micro Focus), say `dialect = \"mf\"`";
+            self.faults.push(spot.fault(message).help(help));
+        }
     }
 
     /// Takes note of a child for those behind it.

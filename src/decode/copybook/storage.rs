@@ -50,7 +50,9 @@ impl Builder<'_> {
                 .push(spot.fault(format!("`{name}` has a SIGN and no sign that it could say more of")).help(help));
         }
         let marks = match data {
-            Data::Edited { .. } => edit_marks(words.split(' ').next().unwrap_or_default(), self.dialect),
+            Data::Edited { .. } | Data::External { .. } => {
+                edit_marks(words.split(' ').next().unwrap_or_default(), self.dialect)
+            }
             _ => Vec::new(),
         };
         let item = &mut self.items[index];
@@ -107,6 +109,8 @@ impl Builder<'_> {
             (Category::Edited { digits, scale, signed }, Usage::National) => {
                 (Data::Edited { digits, scale, signed, national: true }, 2 * picture.size)
             }
+            (Category::External, Usage::Display) => (Data::External { national: false }, picture.size),
+            (Category::External, Usage::National) => (Data::External { national: true }, 2 * picture.size),
             (Category::Numeric { digits, scale, signed }, Usage::Display) => {
                 let sign = signed.then_some(position(entry.sign));
                 (Data::Zoned { digits, scale, sign }, picture.size + usize::from(is_separate(sign)))

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::COLUMNS;
 use super::charset::Charset;
 use super::header;
 use super::json::{Escapes, write_cell, write_members};
 use super::row::{Cell, Cells, MAX_COLUMNS, Marks};
 use super::settings::{Duplicates, Nul, Ragged, RepeatedHeader, Settings};
-use crate::decode::json::{Name, distinct};
+use super::{ADDED, COLUMNS};
+use crate::decode::json::Name;
+use crate::decode::member_names::{Added, distinct};
 use crate::decode::reader::{foreign_slot, length32};
 use crate::record::{FieldFault, RejectCode, Scope, Slot, Value};
 
@@ -26,6 +27,8 @@ pub(super) struct Columns {
     /// The same as members of an object, and how long they are together.
     pub(super) members: Vec<Name>,
     pub(super) members_length: usize,
+    /// What is added to a row where that is asked for.
+    added: Added,
     /// The fast way to JSON, where the encoding has one.
     pub(super) escapes: Option<Escapes>,
     pub(super) ragged: Ragged,
@@ -47,6 +50,7 @@ impl Columns {
             names: Vec::new(),
             members: Vec::new(),
             members_length: 0,
+            added: Added::new(std::iter::empty()),
             ragged: settings.ragged,
             repeated_header: settings.repeated_header,
             header: Vec::new(),
@@ -89,6 +93,7 @@ impl Columns {
             return Err(header::lacks(&missing, &found, |other| self.wanted.iter().any(|wanted| wanted == other)));
         }
         self.members = names.iter().map(|name| Name::new(name)).collect();
+        self.added = Added::new(names.iter().map(String::as_str));
         self.members_length = self.members.iter().map(Name::len).sum();
         self.names = names;
         self.bound = bound;
@@ -187,10 +192,14 @@ impl<'a> View<'a> {
         }
     }
 
-    /// See [`Fields::write_text`](crate::record::Fields::write_text); for the slot [`ROW`](super::ROW) all members.
+    /// See [`Fields::write_text`](crate::record::Fields::write_text); for the slot [`ROW`](super::ROW) all members, for
+    /// those from [`ADDED`] on the name of one that is added.
     pub(super) fn write_text(&self, slot: Slot, out: &mut Vec<u8>) -> bool {
         if slot == super::ROW {
             return write_members(self, out);
+        }
+        if let Some(index) = slot.0.checked_sub(ADDED) {
+            return self.columns.added.write_name(index as usize, out);
         }
         let Ok(Some(cell)) = self.cell(slot) else { return false };
         let bytes = self.bytes.get(cell.start..cell.end).unwrap_or_default();

@@ -113,7 +113,8 @@ impl RecordWriter for Writer<'_> {
 
 /// The columns of a file, as its first record has them.
 fn learn(settings: &Settings, record: &Json<'_>) -> Result<Vec<String>, EncodeFault> {
-    let found: Vec<&str> = record.members()?.map(|(name, _)| name.as_ref()).collect();
+    let is_declared = |name: &str| settings.columns.iter().flatten().any(|column| column == name);
+    let found: Vec<&str> = record.members(is_declared)?.map(|(name, _)| name.as_ref()).collect();
     if !settings.header {
         return Ok((1..=found.len()).map(|number| format!("column_{number}")).collect());
     }
@@ -135,7 +136,7 @@ fn learn(settings: &Settings, record: &Json<'_>) -> Result<Vec<String>, EncodeFa
 
 /// The text of every column, in order; `None` for null.
 fn cells<'j>(names: &[String], record: &'j Json<'_>) -> Result<Vec<Option<&'j str>>, EncodeFault> {
-    let members: Vec<_> = record.members()?.collect();
+    let members: Vec<_> = record.members(|name| names.iter().any(|own| own == name))?.collect();
     let mut cells = Vec::with_capacity(names.len());
     for (column, name) in names.iter().enumerate() {
         // Most records have their members in the order of the columns.

@@ -26,7 +26,8 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 use parking_lot::Mutex;
 
-use super::json::{Cursor, JsonOptions, META, write_string};
+use super::json::{JsonOptions, write_string};
+use super::member_names::{META_NAMES, numbers};
 use super::{LayoutRow, Resume, StreamFault};
 use crate::diagnostic::nearest;
 use crate::record::{FieldKind, Layout, RawRecord, Reject, Resolved, Scope, Slot, Unresolved, Value};
@@ -52,6 +53,10 @@ struct Inner {
 /// Slots from here on are columns of the file by number: [`Fields::count`](crate::record::Fields::count) of this one
 /// is the number of columns. They are how [`write_json`] sees a record, and no mapping ever gets one.
 const COLUMNS: u32 = 1 << 31;
+
+/// Slots from here on are names of members that are added to a row, for [`write_json`] as well: see
+/// [`Added::write_name`](super::member_names::Added::write_name).
+const ADDED: u32 = 3 << 30;
 
 /// The slot whose text is that of all members: `,"name":"value"` for every column.
 const ROW: Slot = Slot(u32::MAX);
@@ -119,10 +124,10 @@ impl Layout for Csv {
 pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8>) -> Result<(), Reject> {
     let start = out.len();
     if options.meta {
-        let mut cursor = Cursor::new(out);
-        cursor.reserve(META);
-        cursor.meta(&record.position);
-        cursor.finish();
+        for (slot, number) in (ADDED..).map(Slot).zip(numbers(&record.position)) {
+            record.fields.write_text(slot, Scope::ROOT, out);
+            out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        }
     }
     if options.hex || !record.fields.write_text(ROW, Scope::ROOT, out) {
         write_members(record, options, out)?;
@@ -163,9 +168,9 @@ fn write_members(record: &RawRecord<'_>, options: &JsonOptions, out: &mut Vec<u8
         if options.hex
             && let Some((from, length)) = fields.span(slot, Scope::ROOT)
         {
-            out.push(b',');
-            write_string(&format!("{name}_hex"), out);
-            out.extend_from_slice(b":\"");
+            let added = slot.0 - COLUMNS + ADDED + META_NAMES.len() as u32;
+            fields.write_text(Slot(added), Scope::ROOT, out);
+            out.push(b'"');
             let (from, length) = (from as usize, length as usize);
             for byte in record.raw.get(from..from + length).unwrap_or_default() {
                 out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);

@@ -5,6 +5,7 @@
 //! `separators`; trailers are made, so that counts and control numbers are right. The text of an element may not hold a
 //! separator where the standard has no release character.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Inner;
@@ -243,9 +244,9 @@ fn message(edi: &Inner, pen: &Pen, value: &Json<'_>, in_group: bool, out: &mut V
             let names: &[&str] = if in_group || pen.standard == Standard::Edifact { &[name] } else { &["TA1"] };
             let fault = |index: usize| move |fault: EncodeFault| fault.below(index).below("segments");
             for (index, segment) in segments.iter().enumerate() {
-                pen.segment(segment, (index == 0).then_some(names), out).map_err(fault(index))?;
+                pen.segment(&segment, (index == 0).then_some(names), out).map_err(fault(index))?;
             }
-            let Some(first) = segments.first() else {
+            let Some(first) = segments.iter().next() else {
                 return Err(EncodeFault::here(format!("a segment {}", names[0]), "nothing").below("segments"));
             };
             if names == ["TA1"] {
@@ -264,10 +265,10 @@ fn message(edi: &Inner, pen: &Pen, value: &Json<'_>, in_group: bool, out: &mut V
                 return Err(EncodeFault::here("a group", "none").below("_group"));
             }
             pen.segment(header, Some(&[name]), out).map_err(|fault| fault.below("_header"))?;
-            (header, 1 + schema::write_segments(&described.schema, pen, value, out)?)
+            (Cow::Borrowed(header), 1 + schema::write_segments(&described.schema, pen, value, out)?)
         }
     };
-    let control = pen.control(header, control)?;
+    let control = pen.control(&header, control)?;
     if let Some(described) = &edi.described {
         verify(&described.schema, pen, &out[start..])?;
     }
@@ -445,7 +446,7 @@ impl Pen {
             if index > 0 {
                 out.push(separator);
             }
-            self.repetition(one, out).map_err(|fault| fault.below(index))?;
+            self.repetition(&one, out).map_err(|fault| fault.below(index))?;
         }
         Ok(())
     }

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::settings::{OnError, Settings, letters};
 use super::workbook::{Cell, Cells, Content, load, place};
-use crate::decode::json::{distinct, write_string};
+use crate::decode::json::write_string;
+use crate::decode::member_names::distinct;
 use crate::decode::reader::{Item, Resume, StreamFault, foreign_slot, length32};
 use crate::decode::whole::WHOLE;
 use crate::diagnostic::nearest;

@@ -86,7 +86,8 @@ impl RecordWriter for Writer<'_> {
 
     fn record(&mut self, value: &Json<'_>, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
         let columns = self.columns;
-        if let Some((name, _)) = value.members()?.find(|(name, _)| !columns.index.contains_key(name.as_ref())) {
+        let is_own = |name: &str| columns.index.contains_key(name);
+        if let Some((name, _)) = value.members(is_own)?.find(|(name, _)| !is_own(name)) {
             return Err(EncodeFault::here("no field of this name", "a value").below(name));
         }
         self.line.clear();

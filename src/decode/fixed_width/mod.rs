@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 use super::code_page::Unmappable;
 use super::csv::Nul;
-use super::json::{Cursor, ESCAPED, META, Name, distinct};
+use super::json::{Cursor, ESCAPED, Name};
+use super::member_names::{Added, distinct};
 use super::{CodePage, JsonOptions, LayoutRow, Resume, StreamFault, Trim};
 use crate::diagnostic::{Faults, nearest};
 use crate::record::{
@@ -40,6 +41,7 @@ pub struct FixedWidth(Arc<Columns>);
 struct Columns {
     fields: Vec<Field>,
     names: Vec<Name>,
+    added: Added,
     index: HashMap<String, u32>,
     encoding: CodePage,
     header_lines: u64,
@@ -54,14 +56,15 @@ impl FixedWidth {
     pub(super) fn compile(settings: &Settings, fields: Vec<Field>, faults: &Faults) -> Option<FixedWidth> {
         if let Some(record) = fields.iter().find_map(|field| field.record.as_ref()) {
             let place = settings.place.clone().unwrap_or_else(|| super::Place::command_line("fixed-width"));
-            let message = format!("fields of a record type `{record}` need `segment_field`");
-            faults.push(place.fault(message).help("say which field tells the record types apart"));
+            let (message, help) = spec::untold(record);
+            faults.push(place.fault(message).help(help));
             return None;
         }
         let names = distinct(fields.iter().map(|field| field.name.clone()));
         Some(FixedWidth(Arc::new(Columns {
             index: (0u32..).zip(&fields).map(|(slot, field)| (field.name.clone(), slot)).collect(),
             names: names.iter().map(|name| Name::new(name)).collect(),
+            added: Added::new(names.iter().map(String::as_str)),
             fields,
             encoding: settings.encoding.clone(),
             header_lines: settings.header_lines,
@@ -106,9 +109,9 @@ impl FixedWidth {
         let columns = &*self.0;
         let start = out.len();
         if options.meta {
-            write(out, META, |cursor| cursor.meta(&position));
+            columns.added.write_meta(&position, out);
         }
-        for (field, name) in columns.fields.iter().zip(&columns.names) {
+        for ((field, name), hex) in columns.fields.iter().zip(&columns.names).zip(columns.added.hex()) {
             let bytes =
                 columns.field_bytes(field, raw).map_err(|fault| reject(fault, field, raw, position, columns))?;
             let trimmed =
@@ -124,9 +127,8 @@ impl FixedWidth {
                 return Err(reject(columns.unmappable(field, unmappable), field, raw, position, columns));
             }
             if options.hex {
-                let name = Name::new(&format!("{}_hex", field.name));
-                write(out, name.len() + bytes.len() * 2, |cursor| {
-                    cursor.name(&name);
+                write(out, hex.len() + bytes.len() * 2, |cursor| {
+                    cursor.name(hex);
                     cursor.hex(bytes);
                 });
             }

@@ -4,7 +4,7 @@
 //! and controls are those of [`cobol`]. Columns count bytes here, so the code page must have one byte a character; of
 //! UTF-8 that is the part which is ASCII.
 
-use super::{Field, Settings, Type};
+use super::{Field, Settings, Type, spec};
 use crate::decode::CodePage;
 use crate::decode::cobol::{self, ByteOrder, Cobol, FloatFormat, Framing};
 use crate::decode::copybook::{Column, ColumnRecord};
@@ -83,8 +83,8 @@ pub(in crate::decode) fn compile(settings: &Settings, fields: Vec<Field>, faults
         }
         None => {
             if let Some(record) = fields.iter().find_map(|field| field.record.as_ref()) {
-                let message = format!("fields of a record type `{record}` need `segment_field`");
-                return fail(message, "say which field tells the record types apart");
+                let (message, help) = spec::untold(record);
+                return fail(message, &help);
             }
             let columns = fields.iter().filter_map(column).collect();
             records.push(ColumnRecord { name: "LINE".to_owned(), columns, length });
@@ -253,7 +253,11 @@ mod tests {
         check(SOURCE, "T,1,1,HEAD\n", "the record type `ORDER` has no fields");
         check(SOURCE, &format!("{SPEC}X,1,1,NONE\n"), "a record type `NONE` that `segment_map` does not have");
         check(SOURCE, &format!("{SPEC}NO,1,1,LINE\n"), "there is another field `NO`");
-        check("files = 'x'\nspec = 's'\n", SPEC, "fields of a record type `HEAD` need `segment_field`");
+        check(
+            "files = 'x'\nspec = 's'\n",
+            SPEC,
+            "`HEAD` is no type of a field, and a record type needs `segment_field`",
+        );
         check("files = 'x'\nspec = 's'\nsegment_field = 'T'\n", SPEC, "`segment_map` is missing");
     }
 }

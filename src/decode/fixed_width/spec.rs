@@ -58,6 +58,14 @@ pub(super) fn parse(source: &Arc<SourceText>, faults: &Faults) -> Option<Vec<Fie
     (faults.len() == before).then_some(fields)
 }
 
+/// What is wrong with a word that is no type, where nothing tells record types apart.
+pub(super) fn untold(record: &str) -> (String, String) {
+    let message = format!("`{record}` is no type of a field, and a record type needs `segment_field`");
+    let help =
+        format!("the types are {}; `segment_field` says which field tells the record types apart", Type::names());
+    (message, help)
+}
+
 struct Spec<'a> {
     source: &'a Arc<SourceText>,
     faults: &'a Faults,

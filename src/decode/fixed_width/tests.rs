@@ -262,7 +262,11 @@ fn numbers_in_lines() {
     check("Z,1,3,zoned\n", "encoding = \"shift_jis\"", "need a code page of one byte a character");
     check("Z,1,3,zoned\n", "nul = \"strip\"", "is for lines of text alone");
     check("A,1,4,float-ibm\nB,5,4,float-ieee\n", "record_length = 8", "`B` is another kind of floating point");
-    check("Z,1,3,zoned,0,R\n", "", "fields of a record type `R` need `segment_field`");
+    check(
+        "Z,1,3,zoned,0,R\n",
+        "",
+        "`R` is no type of a field, and a record type needs `segment_field` (the types are text, zoned,",
+    );
     let inline = "files = \"x\"\nfields = [{ name = \"A\", start = 1, length = 3, type = \"packed\", scale = 6 }]";
     let faults = Faults::new();
     let root = parse(&SourceText::new(Path::new("m.toml"), inline.to_owned()), &faults);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::segments::{CONTROL, CONTROL_NAME, DATA, Field, PREFIX, Segment, Segments};
 use super::tree::Tree;
-use super::{MAX_DEPTH, Wrong};
+use super::{ANOTHER_NAME, MAX_DEPTH, Wrong};
 use crate::decode::CodePage;
 use crate::record::RejectCode;
 
@@ -220,7 +220,11 @@ fn segment(
     }
     let Some(segments) = segments else {
         // In XML, and to a mapping, the slashes of a customer's namespace are `_-`.
-        let node = tree.add(above, &name.replace('/', "_-"), number);
+        let kind = name.replace('/', "_-");
+        if tree.is_taken(above, &kind) {
+            return bad_name(ANOTHER_NAME);
+        }
+        let node = tree.add(above, &kind, number);
         let (from, to) = record.span(PREFIX, DATA);
         if from < to {
             tree.add_field("SDATA", from, to);
@@ -234,6 +238,9 @@ fn segment(
         let found = format!("`{}` behind it", String::from_utf8_lossy(&surplus[..surplus.len().min(40)]));
         let expected = format!("at most {end} characters of data, as the list has it");
         return Err(Wrong::new(RejectCode::RecordTooLong, expected, found).at("SDATA", record.span(PREFIX + end, DATA)));
+    }
+    if tree.is_taken(above, &declared.kind) {
+        return bad_name(ANOTHER_NAME);
     }
     let node = tree.add(above, &declared.kind, number);
     add_fields(record, PREFIX, &declared.fields, tree);

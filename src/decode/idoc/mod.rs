@@ -48,6 +48,9 @@ pub use settings::{Form, Settings};
 /// How deep segments may lie in one another. SAP's deepest types have fewer than ten levels.
 const MAX_DEPTH: usize = 24;
 
+/// What is due in place of a segment whose name its document has already.
+const ANOTHER_NAME: &str = "a segment whose name is none of the members beside it";
+
 /// A compiled IDoc layout.
 #[derive(Clone)]
 pub struct Idoc(Arc<Inner>);

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::tree::NUMBER_NAME;
 use crate::diagnostic::{Diagnostic, Faults, SourceText};
 
 /// Characters of a data record before SDATA: SEGNAM 30, MANDT 3, DOCNUM 16, SEGNUM 6, PSGNUM 6, HLEVEL 2.
@@ -218,7 +219,7 @@ fn add_field(segment: &mut Segment, field: Field, line: &Line<'_>, fault: &Fault
         fault(line, format!("the fields up to `{}` take more than {DATA} characters", field.name), HELP);
     } else if segment.fields.iter().any(|other| other.name == field.name) {
         fault(line, format!("there is another field `{}`", field.name), HELP);
-    } else if !is_name(&field.name) {
+    } else if !is_name(&field.name) || field.name == NUMBER_NAME {
         fault(line, format!("`{}` is no name of a field", field.name), HELP);
     } else {
         segment.fields.push(field);

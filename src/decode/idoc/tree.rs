@@ -3,6 +3,11 @@
 use indexmap::{IndexMap, IndexSet};
 
 use crate::decode::json::write_string;
+use crate::decode::member_names::META_NAMES;
+
+/// The member of a segment that is its number, and that of a document that is its bytes.
+pub(super) const NUMBER_NAME: &str = "_segment";
+const HEX_NAME: &str = "_hex";
 
 /// No node.
 const NONE: u32 = u32::MAX;
@@ -87,8 +92,17 @@ impl Tree {
         own
     }
 
+    /// Whether a segment of this name cannot stand below a node: it would be a member of the same name as a field, or as
+    /// one of those that every document or segment has.
+    pub(super) fn is_taken(&self, parent: usize, name: &str) -> bool {
+        name == NUMBER_NAME || name == HEX_NAME || META_NAMES.contains(&name) || self.field(parent, name).is_some()
+    }
+
     /// Adds a field to the newest segment; false when it has one of that name.
     pub(super) fn add_field(&mut self, name: &str, from: usize, to: usize) -> bool {
+        if name == NUMBER_NAME {
+            return false;
+        }
         let name = self.intern(name);
         let Some(node) = self.nodes.last_mut() else { return false };
         let own = self.fields.get(node.first_field as usize..).unwrap_or_default();

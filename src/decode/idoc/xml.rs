@@ -12,7 +12,7 @@ use quick_xml::events::{BytesRef, Event};
 
 use super::segments::{CONTROL_NAME, Segments};
 use super::tree::Tree;
-use super::{MAX_DEPTH, Wrong};
+use super::{ANOTHER_NAME, MAX_DEPTH, Wrong};
 use crate::decode::MAX_RECORD;
 use crate::decode::window::Window;
 use crate::record::RejectCode;
@@ -253,6 +253,9 @@ fn begin_segment(
     let is_control = own.name == CONTROL_NAME;
     if segments.is_some_and(|segments| !is_control && segments.kind(&own.name).is_none()) {
         return Err(Wrong::new(RejectCode::BadSegment, "a segment of the list", format!("`{}`", own.name)));
+    }
+    if tree.is_taken(parent, &own.name) {
+        return Err(Wrong::new(RejectCode::BadSegment, ANOTHER_NAME, format!("`{}`", own.name)));
     }
     let number = if is_control {
         0

@@ -54,6 +54,11 @@ impl BatchWriter {
         self.out.extend_from_slice(raw);
     }
 
+    /// Cells as they stand in a row of another file of the same columns.
+    pub fn cells(&mut self, cells: &[u8]) {
+        self.out.extend_from_slice(cells);
+    }
+
     /// Ends the row.
     pub fn end(&mut self) {
         let length = (self.out.len() - self.row - 4) as u32;

@@ -126,10 +126,11 @@ pub(super) fn excel(report: &mut Report, path: &str, sheet: Option<&str>, range:
     report.command = Some(format!("tollbridge decode {} --format excel{}", shell_word(path), settings.options()));
 }
 
-pub(super) fn idoc_xml(report: &mut Report, sample: &Sample<'_>) {
+/// How to read files of a format that needs no settings.
+pub(super) fn plain(report: &mut Report, sample: &Sample<'_>, format: &str) {
     let files = toml_string(&pattern(sample.path));
-    report.toml = Some(format!("{SOURCE}[source.idoc]\nfiles = {files}\n"));
-    report.command = Some(format!("tollbridge decode {} --format idoc", shell_word(sample.path)));
+    report.toml = Some(format!("{SOURCE}[source.{format}]\nfiles = {files}\n"));
+    report.command = Some(format!("tollbridge decode {} --format {format}", shell_word(sample.path)));
 }
 
 pub(super) fn csv(
@@ -161,7 +162,7 @@ pub(super) fn csv(
     };
     report.add("quote", quote, because);
     if let Some(escape) = written.escape {
-        report.add("escape", char::from(escape), "stands before quotes inside quotes");
+        report.add("escape", char::from(escape), "stands before quotes and delimiters that are text");
     }
     if table.preamble_lines > 0 {
         let because = format!("line {} is the first of {} cells", table.preamble_lines + 1, table.width);
@@ -173,6 +174,10 @@ pub(super) fn csv(
     report.add("header", if table.header.is_some() { "yes" } else { "no" }, &table.header_because);
     if table.footer_lines > 0 {
         report.add("footer", format!("{} lines", table.footer_lines), "behind the last row of this width");
+    }
+    if table.ragged > 0 {
+        let because = "`ragged` says what becomes of them; without it they are rejected";
+        report.add("ragged", format!("{} rows of other widths", table.ragged), because);
     }
     if table.repeated > 0 {
         report.add("repeated header", format!("{} rows", table.repeated), "the header comes again between the rows");

@@ -58,7 +58,8 @@ pub(super) fn guess(text: &str, whole: bool) -> Option<Dialect> {
                 continue;
             }
             let escaped = quote.map(|quote| format!("\\{}", char::from(quote)));
-            let has_escapes = escaped.is_some_and(|escaped| text.contains(&escaped));
+            let has_escapes =
+                escaped.is_some_and(|escaped| text.contains(&escaped)) || text.contains(&format!("\\{delimiter}"));
             for escape in [None, Some(b'\\')].into_iter().take(if has_escapes { 2 } else { 1 }) {
                 let settings = Settings { delimiter: delimiter.to_owned(), quote, escape, ..Settings::default() };
                 let tried = score(settings, text, whole);
@@ -132,6 +133,8 @@ mod tests {
         check("a~|~b\n1~|~2\n", "~|~", quote, None);
         check("no,name\n1,'Hammer, gross'\n2,'Saw, small'\n3,x\n", ",", Some(b'\''), None);
         check("no,name\n1,\"say \\\"yes\\\"\"\n2,\"a \\\", b\"\n3,c\n", ",", quote, Some(b'\\'));
+        check("no,name\n1,a\\,b\n2,c\n3,d\\,e\n", ",", quote, Some(b'\\'));
+        check("no,folder,x\n1,C:\\x\\,a\n2,D:\\y\\,b\n3,c,d\n", ",", quote, None);
         check("time|host|what\n10:15:00|a:80|started: ok\n10:16:00|b:81|ended: ok\n", "|", quote, None);
         check("Report of 31.10.2026, page 1\n\na;b;c\n1;2;3\n4;5;6\n7;8;9\n", ";", quote, None);
         let found = guess("a;b,c\n1;2,5\n2;3,5\n", true).unwrap();

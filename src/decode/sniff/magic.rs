@@ -16,6 +16,9 @@ const fn known(kind: &'static str, what: &'static str, because: &'static str) ->
 pub(super) fn kind(bytes: &[u8]) -> Option<Known> {
     let holds = |part: &[u8]| bytes.windows(part.len()).take(64 << 10).any(|window| window == part);
     match bytes {
+        _ if bytes.starts_with(crate::decode::rows::MAGIC) => {
+            return known("rows", "rows of a database, as they were landed", "it begins with TBROWS1");
+        }
         [0x1F, 0x8B, ..] => return known("gzip", "compressed (gzip)", "it begins with 1F 8B"),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => return known("zstd", "compressed (zstd)", "it begins with 28 B5 2F FD"),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, ..] => {
@@ -87,6 +90,7 @@ mod tests {
         check(b"a,b\n1,2\n", None);
         check(b"<5,>6\n", None);
         check(b"ISABEL,UNA\n", None);
+        check(b"TBROWS1\n\x02\0\0\0{}", Some("rows"));
         check(b"", None);
     }
 }

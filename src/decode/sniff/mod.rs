@@ -5,6 +5,7 @@
 mod advice;
 mod charset;
 mod dialect;
+mod interchange;
 mod kinds;
 mod lines;
 mod magic;
@@ -109,8 +110,11 @@ pub fn sniff(sample: &Sample<'_>) -> Report {
     if let Some(known) = magic::kind(bytes) {
         (report.kind, report.title) = (known.kind, known.what.to_owned());
         report.add("format", known.what, known.because);
-        if known.kind == "xml" {
-            outline::report(&mut report, sample, whole);
+        match known.kind {
+            "xml" => outline::report(&mut report, sample, whole),
+            "x12" | "edifact" => interchange::edi(&mut report, sample, whole),
+            "idoc" => interchange::idoc(&mut report, sample, whole),
+            _ => {}
         }
         return report;
     }

@@ -46,7 +46,7 @@ pub(super) fn report(report: &mut Report, sample: &Sample<'_>, whole: bool) {
     }
     if elements.keys().any(|path| path.ends_with("/IDOC/EDI_DC40")) {
         (report.kind, report.title) = ("idoc", "SAP IDocs as XML".to_owned());
-        return advice::idoc_xml(report, sample);
+        return advice::plain(report, sample, "idoc");
     }
     let Some((path, record)) = records(&elements) else { return };
     let because = format!("the outermost element that repeats: {} of them were looked at", record.count);

@@ -12,6 +12,8 @@ pub(super) struct Table {
     /// Rows of this width, of all that were looked at.
     pub(super) regular: usize,
     pub(super) rows: usize,
+    /// Rows of the table that have more or fewer cells, where that can be told from lines around it.
+    pub(super) ragged: usize,
     /// Lines before the first row.
     pub(super) preamble_lines: u64,
     /// Lines behind the last row, where the end of the file was seen.
@@ -51,10 +53,17 @@ pub(super) fn find(rows: &[(u64, Vec<String>)], lines: Option<u64>) -> Option<Ta
         (Some(lines), Some((line, _))) if comment.is_none() => (lines + 1).saturating_sub(*line),
         _ => 0,
     };
-    let preamble_lines = if comment.is_some() { 0 } else { line_of(first).saturating_sub(1) };
     let table: Vec<&Vec<String>> =
         rows.get(first..=last)?.iter().map(|(_, cells)| cells).filter(|cells| cells.len() == width).collect();
     let (is_header, header_because) = is_header(&table);
+    // Without names above the values, what has cells before the first regular row is a row as well.
+    let before = rows.get(..first).unwrap_or_default().iter().rev().take_while(|(_, cells)| cells.len() > 1).count();
+    let ragged = if is_header || comment.is_some() { 0 } else { before };
+    let begin = first - ragged;
+    let preamble_lines = match (comment.is_some(), begin) {
+        (true, _) | (_, 0) => 0,
+        _ => line_of(begin).saturating_sub(1),
+    };
     let names: Vec<String> =
         table.first().map(|cells| cells.iter().map(|cell| cell.trim().to_owned()).collect()).unwrap_or_default();
     let repeated =
@@ -70,6 +79,7 @@ pub(super) fn find(rows: &[(u64, Vec<String>)], lines: Option<u64>) -> Option<Ta
         width,
         regular,
         rows: rows.len(),
+        ragged,
         preamble_lines,
         footer_lines,
         comment: comment.map(str::to_owned),
@@ -109,4 +119,26 @@ fn is_header(table: &[&Vec<String>]) -> (bool, String) {
         return (true, "all cells of its first row differ, and none comes again below: likely, not sure".to_owned());
     }
     (false, "its first row is like the others".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    /// Lines before the table, and rows of other widths at its start.
+    fn around(text: &str) -> (u64, usize) {
+        let rows: Vec<(u64, Vec<String>)> =
+            (1..).zip(text.lines().map(|line| line.split(';').map(str::to_owned).collect())).collect();
+        let table = find(&rows, Some(rows.len() as u64)).unwrap();
+        (table.preamble_lines, table.ragged)
+    }
+
+    #[test]
+    fn a_record_is_no_preamble() {
+        assert_eq!(around("1;Hammer;10;x\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (0, 1));
+        assert_eq!(around("1;Hammer\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (0, 1));
+        assert_eq!(around("Report\n1;Hammer\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (1, 1));
+        assert_eq!(around("Report\nof;today\nno;name;price\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (2, 0));
+        assert_eq!(around("no;name;price\n2;Saw;5\n3;Axe;6\n4;Pin;7"), (0, 0));
+    }
 }

@@ -204,9 +204,10 @@ impl<R: Read + Seek> Reader<R> {
                         }
                     }
                     AttributeName::Kept(own) => {
-                        if tree.child(element, own).is_some() {
-                            let found = format!("the attribute `{}` twice", names.shown(own));
-                            return Err(Wrong::Record(malformed_record(found)));
+                        if tree.has_attribute(element, own) {
+                            let found = format!("two attributes that are `{}`", names.shown(own));
+                            let expected = "attributes of different names (`namespaces` tells those of two apart)";
+                            return Err(Wrong::Record(Problem { code: RejectCode::BadCount, expected, found }));
                         }
                         // The value is a part of the content: its place there tells its place in the record.
                         let from = first + (attribute.value.as_ptr() as usize - content.as_ptr() as usize);

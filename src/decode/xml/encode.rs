@@ -122,10 +122,10 @@ impl<'a> XmlWriter<'a> {
         match value {
             Json::Array(elements) => {
                 for (index, element) in elements.iter().enumerate() {
-                    if matches!(element, Json::Array(_)) {
+                    if matches!(*element, Json::Array(_)) {
                         return Err(EncodeFault::here("an element of XML", "an array within an array").below(index));
                     }
-                    self.element(name, element).map_err(|fault| fault.below(index))?;
+                    self.element(name, &element).map_err(|fault| fault.below(index))?;
                 }
                 Ok(())
             }
@@ -218,8 +218,8 @@ impl RecordWriter for XmlWriter<'_> {
         self.text.push_str("  <");
         self.text.push_str(name);
         // Members that `decode` adds of its own say where the record was, and nothing of the record.
-        let is_own = |member: &str| !member.starts_with('/') && !matches!(member, "_offset" | "_length" | "_record");
-        let own: Vec<_> = members.iter().filter(|(member, _)| is_own(member)).cloned().collect();
+        let own = value.members(|_| false)?.filter(|(member, _)| !member.starts_with('/'));
+        let own: Vec<_> = own.cloned().collect();
         self.members(name, &own)?;
         self.text.push('\n');
         out.extend_from_slice(self.text.as_bytes());

@@ -172,6 +172,11 @@ impl Tree {
         self.add_text(node, value, form);
     }
 
+    /// Whether the element that has just begun has this attribute.
+    pub(super) fn has_attribute(&self, element: u32, name: Name) -> bool {
+        self.nodes.get(element as usize + 1..).is_some_and(|own| own.iter().any(|attribute| attribute.name == name))
+    }
+
     /// The element that has just begun is null.
     pub(super) fn set_nil(&mut self, element: u32) {
         if let Some(node) = self.nodes.get_mut(element as usize) {

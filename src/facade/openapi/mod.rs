@@ -3,6 +3,7 @@
 //! Made once per catalog. Each declared filter and operator is a parameter of its own and each resource's JSON
 //! Schema stands as the mapping derived it, so that a client can be generated from it.
 
+mod operations;
 mod parameters;
 mod parts;
 
@@ -52,8 +53,12 @@ pub(super) fn answer(catalog: &Catalog, request: &Parts) -> Result<Response, Pro
 fn document(resources: &[&Published], anonymous: bool) -> Value {
     let mut paths = Map::new();
     let mut schemas = parts::schemas();
+    schemas.insert("Operation".to_owned(), operations::schema());
     for published in resources {
         schemas.insert(schema_name(published), published.exposure.schema.clone());
+        if published.exposure.has_live_list() {
+            paths.insert(published.path.clone(), json!({ "get": list(published) }));
+        }
         // What is read one by one has no list.
         if published.exposure.mode != Mode::Live {
             paths.insert(published.path.clone(), json!({ "get": list(published) }));
@@ -61,6 +66,10 @@ fn document(resources: &[&Published], anonymous: bool) -> Value {
         }
         paths.insert(format!("{}/{{key}}", published.path), json!({ "get": record(published) }));
         paths.insert(format!("{}/{{key}}/lineage", published.path), json!({ "get": lineage(published) }));
+        operations::describe(published, &mut paths);
+    }
+    if resources.iter().any(|published| !published.exposure.operations.is_empty()) {
+        paths.insert("/v1/operations/{id}".to_owned(), operations::status());
     }
     paths.extend(parts::fixed_paths(resources));
     let tags: Vec<Value> = resources.iter().map(|published| tag(published)).collect();
@@ -137,7 +146,14 @@ fn list(published: &Published) -> Value {
     json!({
         "operationId": operation("list", published, ""),
         "summary": format!("{}: a page, or all as a stream of lines", published.exposure.title),
-        "description": security_note(published),
+        "description": match published.exposure.mode {
+            Mode::Hybrid => format!(
+                "Only the records that somebody has asked for, as they were then; `complete` is false and `as_of` null \
+                 until a run has read all. {}",
+                security_note(published)
+            ),
+            Mode::Staged | Mode::Live => security_note(published),
+        },
         "tags": [schema_name(published)],
         "parameters": parameters::of_list(&published.exposure),
         "responses": parts::with_problems(

@@ -36,7 +36,17 @@ pub(super) fn shared() -> Value {
             "Cache-Control",
             "How fresh the answer must be: `max-age=N`, `no-cache`, `only-if-cached`, `stale-if-error=N`",
         ),
-        "prefer": header("Prefer", "RFC 7240: `wait=N`, the seconds that the caller waits for the backend"),
+        "prefer": header(
+            "Prefer",
+            "RFC 7240: `wait=N`, the seconds that the caller waits for the backend; of a write also `respond-async`",
+        ),
+        "idempotencyKey": json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": true,
+            "description": "A new UUID for each write; the same when the write is sent again: then nothing is done twice",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 257 },
+        }),
         "ifModifiedSince": header("If-Modified-Since", "304 when the record has not changed since"),
     })
 }

@@ -10,14 +10,19 @@ pub(super) fn schemas() -> Map<String, Value> {
     let codes: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     let types: Vec<String> = Reason::ALL.iter().map(|reason| reason.type_uri()).collect();
     let instant = json!({ "type": "string", "format": "date-time" });
-    let etag = json!({ "type": "string", "description": "Entity tag of the version" });
+    let etag = json!({ "type": ["string", "null"], "description": "Entity tag of the version; null for a deletion" });
     let page = json!({
         "type": "object",
         "required": ["limit", "next", "complete"],
         "properties": {
             "limit": { "type": "integer" },
             "next": { "type": ["string", "null"], "description": "URL of the next page" },
-            "complete": { "type": "boolean", "description": "True on the last page" },
+            "complete": {
+                "type": "boolean",
+                "description": "True on the last page of a list that holds all that the backend had at `as_of`. False \
+                    where `next` goes on, and on every page of a resource of which only those records are held that \
+                    somebody has asked for",
+            },
             "total": { "type": "integer", "description": "How many match in all; only with `count=true`" },
         },
     });
@@ -34,14 +39,32 @@ pub(super) fn schemas() -> Map<String, Value> {
             "code": { "type": "string", "enum": codes },
             "reason": { "type": "string", "description": "Which of several things it is, like `queue_full`" },
             "hint": { "type": "string", "description": "What to do about it" },
+            "errors": {
+                "type": "array",
+                "description": "The faults of a body",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {
+                        "pointer": { "type": "string", "description": "JSON pointer, as the fragment of a URI" },
+                        "detail": { "type": "string" },
+                    },
+                },
+            },
             "request_id": { "type": "string", "description": "Under this the operators find the cause in the log" },
         },
     });
+    let kind = json!({
+        "type": "string",
+        "enum": ["created", "updated", "deleted"],
+        "description": "What happened to the record; one that is there again after it was deleted is created",
+    });
     let change = json!({
         "type": "object",
-        "required": ["sequence", "key", "href", "version", "etag", "changed_at", "run"],
+        "required": ["sequence", "kind", "key", "href", "version", "etag", "changed_at", "run"],
         "properties": {
             "sequence": { "type": "integer" },
+            "kind": kind,
             "key": { "type": "string" },
             "href": { "type": "string" },
             "version": { "type": "integer" },
@@ -70,19 +93,21 @@ pub(super) fn schemas() -> Map<String, Value> {
     let origin = json!({
         "type": "object",
         "required": [
-            "version", "sequence", "etag", "changed_at", "run", "file", "blob", "record", "offset", "length", "line"
+            "version", "sequence", "kind", "etag", "changed_at", "run", "file", "blob", "record", "offset", "length",
+            "line"
         ],
         "properties": {
             "version": { "type": "integer" },
             "sequence": { "type": "integer" },
+            "kind": kind,
             "etag": etag,
             "changed_at": instant,
             "run": { "type": "string" },
-            "file": { "type": "string", "description": "Path of the input in its backend" },
-            "blob": { "type": "string", "description": "SHA-256 of the input" },
-            "record": { "type": "integer", "description": "Number of the record in the input, from 1" },
-            "offset": { "type": "integer", "description": "Byte at which the record begins" },
-            "length": { "type": "integer", "description": "Bytes of the record" },
+            "file": { "type": ["string", "null"], "description": "Path of the input in its backend; null, as all below, when no input said it: the record was missing from all of them" },
+            "blob": { "type": ["string", "null"], "description": "SHA-256 of the input" },
+            "record": { "type": ["integer", "null"], "description": "Number of the record in the input, from 1" },
+            "offset": { "type": ["integer", "null"], "description": "Byte at which the record begins" },
+            "length": { "type": ["integer", "null"], "description": "Bytes of the record" },
             "line": { "type": ["integer", "null"], "description": "Line in a text file, from 1" },
         },
     });
@@ -123,7 +148,9 @@ pub(super) fn headers() -> Value {
         "Cache-Status": text("RFC 9211: `tollbridge; hit; ttl=N`, negative when stale; `fwd=` when the backend was asked, with `detail=` where it could not be"),
         "Server-Timing": text("In milliseconds: `queue`, the wait for a place at the backend; `backend`, its own time"),
         "Preference-Applied": text("RFC 7240: the preference that was honoured"),
-        "Link": text("RFC 8288: the next page, `rel=\"next\"`"),
+        "Link": text("RFC 8288: the next page, `rel=\"next\"`; how a write stands, `rel=\"status\"`"),
+        "Location": text("Of the new record, or of the status of a write"),
+        "Idempotent-Replayed": text("`true` where the answer was there before"),
         "RateLimit": text(
             "draft-ietf-httpapi-ratelimit-headers: `\"client\";r=N;t=SECONDS`, what the client may ask now, and when it \
              is one more; absent for a client without a rate",
@@ -151,6 +178,14 @@ pub(super) fn freshness_headers(more: &[&str]) -> Value {
     Value::Object(references.collect())
 }
 
+/// References to the headers of answers to writes, and to `more`.
+pub(super) fn write_headers(more: &[&str]) -> Value {
+    let names = ["X-Request-Id", "Preference-Applied", "Idempotent-Replayed"];
+    let references =
+        names.iter().chain(&RATE_HEADERS).chain(more).map(|name| ((*name).to_owned(), header_reference(name)));
+    Value::Object(references.collect())
+}
+
 fn header_reference(name: &str) -> Value {
     json!({ "$ref": format!("#/components/headers/{name}") })
 }
@@ -164,7 +199,7 @@ pub(super) fn responses() -> Value {
             let mut headers = Map::from_iter([("X-Request-Id".to_owned(), header_reference("X-Request-Id"))]);
             match status {
                 401 => headers.insert("WWW-Authenticate".to_owned(), header_reference("WWW-Authenticate")),
-                429 | 503 => headers.insert("Retry-After".to_owned(), header_reference("Retry-After")),
+                429 | 503 | 504 => headers.insert("Retry-After".to_owned(), header_reference("Retry-After")),
                 _ => None,
             };
             if status == 429 {

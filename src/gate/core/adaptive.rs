@@ -10,6 +10,8 @@
 //! - *A cut is a trial.* Where fewer calls at a time take as long as before, it is not our load that makes them slow: the
 //!   cut is taken back, and the slowness excused for a while. Therefore nothing pins the limit down that a lower limit
 //!   does not mend.
+//! - *Nobody is quicker under load than in calm times.* So what is quicker corrects what was learned on a slow day, and
+//!   where it was never calm the quickest so far stands for it; then one trial tells whether fewer would be quicker.
 //! - *What hurt is remembered.* The place at which the trouble began is not taken again for a while, and for twice as
 //!   long each time that it hurts again.
 //!
@@ -33,6 +35,12 @@ const QUANTILES: [usize; 5] = [1, 4, 8, 11, 14];
 /// So many times the calm time is slow, when two windows agree; so many times, at once.
 const SLOW: f64 = 2.0;
 const VERY_SLOW: f64 = 6.0;
+
+/// Under load, so many times as quick as what was learned in calm times is news of them.
+const QUICKER: f64 = 1.25;
+
+/// Windows under load after which, had it never been calm, one looks whether fewer calls at a time are quicker.
+const IN_THE_DARK: u32 = 8;
 
 /// So many calls in a row that take longer than nearly all in calm times, by [`VERY_SLOW`], are a backend that stands.
 const STANDS: usize = 5;
@@ -66,8 +74,11 @@ const ONE_TROUBLE: Duration = Duration::from_secs(60);
 /// A call that is over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
-    /// Calls in flight when it was let through, itself included.
+    /// Calls in flight when it was let through, itself included; of a lost one also when it ended.
     pub(super) beside: usize,
+    /// Calls in flight on the mean while it was, itself included. Who comes first of a crowd has the crowd beside it all
+    /// the same.
+    pub(super) load: f64,
     pub(super) granted: Moment,
     pub(super) ended: Moment,
     /// Lost or failed: its time says nothing.
@@ -139,6 +150,10 @@ pub(super) struct Adaptive {
     /// What calls take in calm times.
     calm: Option<Spread>,
     calm_windows: u32,
+    /// The load follows it.
+    is_in_force: bool,
+    /// Windows under load, as long as it was never calm.
+    dark_windows: u32,
     /// Times as long as this are not held against the limit.
     excuse: (f64, Moment),
     /// The last window was slow.
@@ -158,17 +173,19 @@ pub(super) struct Adaptive {
 
 impl Adaptive {
     /// From the floor when it is in force; from the cap when it only looks on.
-    pub(super) fn new(floor: usize, cap: usize, from_floor: bool) -> Adaptive {
+    pub(super) fn new(floor: usize, cap: usize, is_in_force: bool) -> Adaptive {
         let floor = floor.clamp(1, cap.max(1));
         Adaptive {
             floor,
             cap,
-            limit: if from_floor { floor } else { cap },
-            starts: from_floor,
+            limit: if is_in_force { floor } else { cap },
+            starts: is_in_force,
             busy: Window::default(),
             calm_calls: Window::default(),
             calm: None,
             calm_windows: 0,
+            is_in_force,
+            dark_windows: 0,
             excuse: (1.0, Moment::ZERO),
             was_slow: false,
             good: 0,
@@ -185,8 +202,9 @@ impl Adaptive {
         self.limit
     }
 
-    /// Other bounds.
-    pub(super) fn bound(&mut self, floor: usize, cap: usize) {
+    /// Other bounds, and whether it is in force.
+    pub(super) fn bound(&mut self, floor: usize, cap: usize, is_in_force: bool) {
+        self.is_in_force = is_in_force;
         // Who was held back by the cap alone goes on as at the start.
         self.starts |= self.limit == self.cap && cap > self.cap && self.sores().next().is_none();
         self.floor = floor.clamp(1, cap.max(1));
@@ -197,7 +215,8 @@ impl Adaptive {
     /// A call is over.
     pub(super) fn ended(&mut self, sample: Sample) {
         let now = sample.ended;
-        let is_calm = sample.beside <= self.floor.max(self.limit / 4);
+        let calm = self.floor.max(self.limit / 4);
+        let is_calm = sample.beside <= calm && (sample.lost || sample.load <= calm as f64 + 0.25);
         let took = now.saturating_sub(sample.granted).as_secs_f64();
         if is_calm && !sample.lost && sample.is_timed {
             self.calm_calls.times.push(took);
@@ -261,11 +280,20 @@ impl Adaptive {
     fn look(&mut self, mut window: Window, now: Moment) {
         let (spread, level) = (window.spread(), window.level());
         let is_used = 2 * window.full >= window.times.len();
-        if let Some(calm) = &mut self.calm
-            && shift(&spread, calm, 3) < -(1.5f64.ln())
-        {
-            // Nobody is faster under load than in calm times: what was learned is of slower days.
+        // Nobody is faster under load than in calm times: where it was never calm this is the best that is known, and
+        // where it is less than what was learned, that was of slower days.
+        let calm = self.calm.get_or_insert(spread);
+        let faster = -shift(&spread, calm, 3);
+        // Times that scatter widely are quicker by chance.
+        let chance = (spread[3] - spread[1]) / 2.0;
+        if faster > 1.5f64.ln() {
             blend(calm, &spread, 0.5);
+            if faster > 2.0 * chance {
+                // It was no calm time at all.
+                (self.calm_windows, self.dark_windows) = (0, 0);
+            }
+        } else if faster > QUICKER.ln().max(chance) {
+            blend(calm, &spread, 0.25);
         }
         let slower = self.calm.map_or(0.0, |calm| shift(&spread, &calm, 1));
         if let Some(trial) = self.trial.take().filter(|trial| level <= 0.85 * trial.level) {
@@ -289,6 +317,13 @@ impl Adaptive {
             return;
         }
         self.was_slow = false;
+        if self.is_in_the_dark() {
+            let (limit, sore) = (self.limit, self.slow_sore);
+            if self.cut_to((level * CUT) as usize, now) {
+                self.trial = Some(Trial { limit, level, spread, sore });
+            }
+            return;
+        }
         for sore in [&mut self.slow_sore, &mut self.lost_sore] {
             *sore = sore.filter(|sore| level < sore.at as f64);
         }
@@ -296,6 +331,15 @@ impl Adaptive {
             self.good += WINDOW;
             self.grow(now);
         }
+    }
+
+    /// Whether it is time to look, once, whether fewer calls at a time are quicker: it was never calm, so that nobody knows.
+    fn is_in_the_dark(&mut self) -> bool {
+        if self.calm_windows > 0 || !self.is_in_force {
+            return false;
+        }
+        self.dark_windows = self.dark_windows.saturating_add(1);
+        self.dark_windows == IN_THE_DARK
     }
 
     fn grow(&mut self, now: Moment) {

@@ -44,9 +44,9 @@ enum Stage {
     Open {
         until: Moment,
     },
-    /// One call at a time.
+    /// One call at a time; it is out since then.
     Probing {
-        out: bool,
+        out: Option<Moment>,
     },
     /// It is back: so many places at first, and more with each round of good calls.
     Ramp {
@@ -89,26 +89,39 @@ impl Breaker {
         }
     }
 
-    pub(super) fn admission(&mut self, settings: &Settings, now: Moment) -> Admission {
+    /// Whether a call may go that comes now, where calls take so long, as far as is known.
+    pub(super) fn admission(&mut self, settings: &Settings, took: Option<Duration>, now: Moment) -> Admission {
         if let Stage::Open { until } = self.stage {
             if now < until {
                 return Admission::Refused { retry_after: until.saturating_sub(now) };
             }
-            self.stage = Stage::Probing { out: false };
+            self.stage = Stage::Probing { out: None };
         }
         match self.stage {
             // The answer of the probe decides.
-            Stage::Probing { out: true } => Admission::Refused { retry_after: settings.cool_down },
+            Stage::Probing { out: Some(_) } => Admission::Refused { retry_after: self.verdict_in(settings, took, now) },
             _ => Admission::Open,
         }
     }
 
+    /// When the answer of a probe can be expected: when such calls are answered; behind that, since nobody knows, in as
+    /// long again as it has been out. At most the time that the backend would be left alone.
+    pub(super) fn verdict_in(&self, settings: &Settings, took: Option<Duration>, now: Moment) -> Duration {
+        let Stage::Probing { out: Some(since) } = self.stage else { return Duration::ZERO };
+        let out = now.saturating_sub(since);
+        let rest = took.map_or(Duration::ZERO, |took| took.saturating_sub(out));
+        if rest.is_zero() { out.min(settings.cool_down) } else { rest.min(settings.cool_down) }
+    }
+
     /// A call goes; answers whether it is the probe.
-    pub(super) fn granted(&mut self) -> bool {
-        if let Stage::Probing { out } = &mut self.stage {
-            return !std::mem::replace(out, true);
+    pub(super) fn granted(&mut self, now: Moment) -> bool {
+        match &mut self.stage {
+            Stage::Probing { out } if out.is_none() => {
+                *out = Some(now);
+                true
+            }
+            _ => false,
         }
-        false
     }
 
     pub(super) fn ended(&mut self, settings: &Settings, end: End, probe: bool, cap: usize, now: Moment) {
@@ -118,7 +131,7 @@ impl Breaker {
             End::Unused | End::Unseen => {
                 // The probe found nothing out: the next call is it.
                 if let (true, Stage::Probing { out }) = (probe, &mut self.stage) {
-                    *out = false;
+                    *out = None;
                 }
                 return;
             }

@@ -70,6 +70,8 @@ pub(super) struct Core {
     /// `None` when it is off.
     adaptive: Option<Adaptive>,
     window: Option<Window>,
+    /// Calls in flight times their time in seconds, up to a moment.
+    borne: (f64, Moment),
     closed: bool,
 }
 
@@ -90,6 +92,7 @@ impl Core {
             breaker: Breaker::default(),
             adaptive: adaptive_of(&limits),
             window: None,
+            borne: (0.0, Moment::ZERO),
             closed: false,
             limits,
         }
@@ -99,7 +102,9 @@ impl Core {
     pub(super) fn set_limits(&mut self, limits: Limits) {
         match &mut self.adaptive {
             // What was seen in the shadow is of use in the light.
-            Some(adaptive) if limits.adapt != Adapt::Off => adaptive.bound(limits.min_in_flight, limits.max_in_flight),
+            Some(adaptive) if limits.adapt != Adapt::Off => {
+                adaptive.bound(limits.min_in_flight, limits.max_in_flight, limits.adapt == Adapt::On);
+            }
             adaptive => *adaptive = adaptive_of(&limits),
         }
         // An operator who switches it off wants calls to go.
@@ -188,14 +193,16 @@ impl Core {
         if let Some(refused) = self.shut_out(now) {
             return Arrival::Refused(refused);
         }
+        self.bears(now);
         // Whoever waits after this cannot go: for want of a place, or of the serial key. So nobody is overtaken.
         self.pump(now, verdicts);
-        if let Admission::Refused { retry_after } = self.breaker.admission(&self.limits.breaker, now) {
+        if let Admission::Refused { retry_after } = self.admission(now) {
             return Arrival::Refused(Refused::BreakerOpen { retry_after });
         }
         // A look finds nothing out for those who call.
         if ask.lane == Lane::Health && self.breaker.state() == BreakerState::HalfOpen {
-            return Arrival::Refused(Refused::BreakerOpen { retry_after: self.limits.breaker.cool_down });
+            let retry_after = self.breaker.verdict_in(&self.limits.breaker, self.service.estimate(), now);
+            return Arrival::Refused(Refused::BreakerOpen { retry_after });
         }
         // With nobody at work the call goes all the same: how long calls take has to be found out.
         let answered = if self.in_flight() == 0 { now } else { now + self.service.estimate().unwrap_or_default() };
@@ -238,6 +245,7 @@ impl Core {
 
     /// A call is over. Call [`Core::pump`] afterwards.
     pub(super) fn end(&mut self, grant: &Grant, end: End, caller_stayed: bool, now: Moment) {
+        self.bears(now);
         let in_flight = self.in_flight();
         self.active[grant.lane.index()] = self.active[grant.lane.index()].saturating_sub(1);
         let took = now.saturating_sub(grant.granted);
@@ -273,15 +281,18 @@ impl Core {
         };
         if let Some(adaptive) = &mut self.adaptive {
             let beside = if lost { grant.beside.max(in_flight) } else { grant.beside };
+            let took = now.saturating_sub(grant.granted).as_secs_f64();
+            let load = if took > 0.0 { (self.borne.0 - grant.borne) / took } else { grant.beside as f64 };
             let is_timed = grant.lane == Lane::Interactive;
-            adaptive.ended(Sample { beside, granted: grant.granted, ended: now, lost, is_timed });
+            adaptive.ended(Sample { beside, load, granted: grant.granted, ended: now, lost, is_timed });
         }
     }
 
     /// Lets those through who may go; who must not wait any longer is refused.
     pub(super) fn pump(&mut self, now: Moment, verdicts: &mut Vec<Verdict>) {
+        self.bears(now);
         self.settle(now);
-        let admission = self.breaker.admission(&self.limits.breaker, now);
+        let admission = self.admission(now);
         if self.waiting.is_empty() {
             return;
         }
@@ -328,6 +339,19 @@ impl Core {
         verdicts.extend(tickets.into_iter().map(|ticket| Verdict { ticket, outcome: Err(refused) }));
     }
 
+    /// Whether calls may go, as far as the breaker is concerned.
+    fn admission(&mut self, now: Moment) -> Admission {
+        self.breaker.admission(&self.limits.breaker, self.service.estimate(), now)
+    }
+
+    /// Counts what has been in flight since it was last asked.
+    fn bears(&mut self, now: Moment) {
+        let (borne, since) = self.borne;
+        if now > since {
+            self.borne = (borne + self.in_flight() as f64 * (now - since).as_secs_f64(), now);
+        }
+    }
+
     /// Calls that must be over by now do not count any more.
     fn settle(&mut self, now: Moment) {
         while let Some(entry) = self.lingering.first_entry().filter(|entry| entry.key().0 <= now) {
@@ -361,9 +385,10 @@ impl Core {
 
     fn grant(&mut self, ask: &Ask, asked: Moment, now: Moment) -> Grant {
         self.active[ask.lane.index()] += 1;
-        let probe = self.breaker.granted();
+        let probe = self.breaker.granted(now);
         let (client, serial) = (Arc::clone(&ask.client), ask.serial.clone());
-        Grant { lane: ask.lane, asked, granted: now, beside: self.in_flight(), client, serial, probe }
+        let (beside, borne) = (self.in_flight(), self.borne.0);
+        Grant { lane: ask.lane, asked, granted: now, beside, borne, client, serial, probe }
     }
 
     /// Who goes next: of the first line with somebody who may go, or of one that was passed over for too long.

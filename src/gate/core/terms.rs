@@ -60,6 +60,8 @@ pub(in crate::gate) struct Grant {
     pub(in crate::gate) granted: Moment,
     /// Calls in flight then, itself included.
     pub(super) beside: usize,
+    /// What [`super::Core`] had counted of calls in flight, times their time in seconds.
+    pub(super) borne: f64,
     pub(super) client: Arc<str>,
     pub(super) serial: Option<Arc<str>>,
     /// The one call that finds out whether a broken backend is back.

@@ -6,9 +6,6 @@ use super::rate::Rate;
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, Table};
 use crate::gate::Priority;
 
-/// The section for all who have none of their own.
-pub(super) const DEFAULT: &str = "default";
-
 /// Keys of `[clients.NAME]`.
 pub static SECTION: Section = Section {
     path: "clients.NAME",
@@ -94,6 +91,9 @@ impl ClientConfig {
 pub struct ClientsConfig(BTreeMap<String, ClientConfig>);
 
 impl ClientsConfig {
+    /// The section for all who have none of their own.
+    pub const DEFAULT: &str = "default";
+
     /// Reads the sections, each by the name that its keys have; those with faults are left out.
     pub fn read<'a>(sections: impl Iterator<Item = (&'a str, &'a Node)>, faults: &Faults) -> ClientsConfig {
         let mut clients = BTreeMap::new();
@@ -117,17 +117,17 @@ impl ClientsConfig {
 
     /// The settings of the client with this name: its own, else `default`'s, else the keys' defaults.
     pub fn of(&self, name: &str) -> ClientConfig {
-        self.0.get(name).or_else(|| self.0.get(DEFAULT)).cloned().unwrap_or_default()
+        self.0.get(name).or_else(|| self.0.get(Self::DEFAULT)).cloned().unwrap_or_default()
     }
 
     /// Whether it has a section of its own.
     pub fn names(&self, name: &str) -> bool {
-        name != DEFAULT && self.0.contains_key(name)
+        name != Self::DEFAULT && self.0.contains_key(name)
     }
 
     /// The clients with a section of their own.
-    pub(super) fn named(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str).filter(|name| *name != DEFAULT)
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|name| *name != Self::DEFAULT)
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the rules as written to the conversion that runs.
 
+use jiff::civil::Date;
 use regex::Regex;
 
 use super::length;
@@ -24,7 +25,13 @@ enum Unknown {
 }
 
 /// Chooses the conversion.
-pub(super) fn convert(table: &Table<'_>, known: Known, moments: Moments, context: &Context<'_>) -> Option<Convert> {
+pub(super) fn convert(
+    table: &Table<'_>,
+    known: Known,
+    moments: Moments,
+    empty_days: Vec<Date>,
+    context: &Context<'_>,
+) -> Option<Convert> {
     let Known { value_type, kind, as_string, bounds } = known;
     let Moments { formats, zone, utc, .. } = moments;
     if table.has("values") {
@@ -77,9 +84,15 @@ pub(super) fn convert(table: &Table<'_>, known: Known, moments: Moments, context
             Convert::Decimal { scale, largest: 10u128.pow(precision.into()) - 1, as_string, bounds }
         }
         Type::Number => Convert::Number { bounds },
-        Type::Boolean => Convert::Boolean {
-            truths: table.read("true_if", |node| matches(node, kind)),
-            falsehoods: table.read("false_if", |node| matches(node, kind)),
+        Type::Boolean => match context.preset.filter(|_| !table.has("true_if") && !table.has("false_if")) {
+            Some(preset) => {
+                let (truths, falsehoods) = preset.truths();
+                Convert::Boolean { truths: Some(truths), falsehoods: Some(falsehoods) }
+            }
+            None => Convert::Boolean {
+                truths: table.read("true_if", |node| matches(node, kind)),
+                falsehoods: table.read("false_if", |node| matches(node, kind)),
+            },
         },
         Type::Date | Type::Time | Type::Datetime => {
             let min = table.read("min", |node| literal::moment(node, value_type, utc));
@@ -92,7 +105,7 @@ pub(super) fn convert(table: &Table<'_>, known: Known, moments: Moments, context
                 Type::Time => Moment::Time,
                 _ => Moment::Datetime,
             };
-            Convert::Moment { moment, formats, zone, min, max }
+            Convert::Moment { moment, formats, zone, min, max, empty_days }
         }
         Type::Bytes => Convert::Bytes,
         Type::Any | Type::Object | Type::Array => Convert::Any { as_string },
@@ -197,6 +210,7 @@ pub(super) fn gives_null(convert: &Convert) -> bool {
     match convert {
         Convert::Values { otherwise, .. } => matches!(otherwise, Otherwise::Null),
         Convert::Lookup(lookup) => lookup.missing == Missing::Null,
+        Convert::Moment { empty_days, .. } => !empty_days.is_empty(),
         _ => false,
     }
 }

@@ -66,19 +66,23 @@ pub(in crate::mapping) fn compile(
     let bounds = numbers::bounds(table, value_type);
     let blank = table.one_of("blank", &[("null", Blank::Null), ("zero", Blank::Zero), ("reject", Blank::Reject)]);
     let required = table.boolean("required")?;
-    let moments = Moments::read(table, value_type, kind);
-    let (utc, fraction) = (moments.utc, moments.fraction);
-    let null_if = table.read("null_if", |node| matches(node, kind)).unwrap_or_default();
+    let moments = Moments::read(table, value_type, kind, context.says_null);
+    let (utc, fraction, loose) = (moments.utc, moments.fraction, moments.loose);
+    let preset = context.preset;
+    let own_nulls = table.read("null_if", |node| matches(node, kind));
+    let by_preset = preset.filter(|_| !table.has("null_if"));
+    let null_if = own_nulls.or_else(|| by_preset.map(|preset| preset.null_if(value_type, kind))).unwrap_or_default();
+    let empty_days = by_preset.map(|preset| preset.empty_days(value_type)).unwrap_or_default();
     let default = table.read("default", |node| literal::value(node, value_type, as_string, utc));
     let known = Known { value_type, kind, as_string, bounds };
-    let convert = conversion::convert(table, known, moments, context)?;
+    let convert = conversion::convert(table, known, moments, empty_days, context)?;
 
     let empty_is_null = null_if.texts.iter().any(|text| text.trim().is_empty());
     let blank_is_value = blank.is_none() && !empty_is_null && takes_blank(&convert);
     let on_blank = match blank {
         _ if required || empty_is_null => OnBlank::Null,
         Some(blank) => written_blank(table, blank, value_type, as_string),
-        None if default.is_some() => OnBlank::Null,
+        None if default.is_some() || preset.is_some_and(|preset| preset.blank_is_null(value_type)) => OnBlank::Null,
         None => blank_of(value_type, &convert),
     };
     if required {
@@ -86,7 +90,11 @@ pub(in crate::mapping) fn compile(
             misplaced(table, name, "in a required field", "a required field has always a value of its own");
         }
     }
-    let gives_null = matches!(on_blank, OnBlank::Null) || table.has("null_if") || gives_null(&convert);
+    let gives_null = context.says_null
+        || matches!(on_blank, OnBlank::Null)
+        || !null_if.is_empty()
+        || table.has("null_if")
+        || gives_null(&convert);
     let nullable = gives_null && !required && default.is_none();
     if let Some(json) = &default {
         keeps_rules(table, "default", json, &convert, bounds);
@@ -111,6 +119,7 @@ pub(in crate::mapping) fn compile(
         pattern: pattern.as_deref().filter(|_| text_rules),
         utc,
         fraction,
+        loose,
         values: listed(&convert, &on_blank, default.as_ref()),
     };
     let shape = schema::scalar(&facts);
@@ -123,9 +132,12 @@ pub(in crate::mapping) fn compile(
         }
         _ => 0,
     };
-    let trim = table
-        .one_of("trim", &[("both", Trim::Both), ("left", Trim::Left), ("right", Trim::Right)])
-        .unwrap_or(Trim::AsLayout);
+    let trim = table.one_of("trim", &[("both", Trim::Both), ("left", Trim::Left), ("right", Trim::Right)]).unwrap_or(
+        match preset {
+            Some(preset) if preset.is_padded() && text_rules => Trim::Right,
+            _ => Trim::AsLayout,
+        },
+    );
     let short = match (kind, &convert) {
         (FieldKind::Number { scale, .. }, _) => Short::Number { scale },
         (FieldKind::Text { .. }, Convert::Text(rules))
@@ -140,6 +152,7 @@ pub(in crate::mapping) fn compile(
         trim,
         short,
         null_if,
+        says_null: context.says_null,
         on_blank,
         blank_is_value,
         null,
@@ -264,6 +277,7 @@ pub(super) fn bare_facts(value_type: Type, as_string: bool) -> Facts<'static> {
         pattern: None,
         utc: false,
         fraction: false,
+        loose: false,
         values: None,
     }
 }

@@ -18,12 +18,15 @@ pub(super) struct Moments {
     pub(super) utc: bool,
     /// Served with a fraction of a second.
     pub(super) fraction: bool,
+    /// The fraction is served as far as it says something.
+    pub(super) loose: bool,
 }
 
 impl Moments {
-    pub(super) fn read(table: &Table<'_>, value_type: Type, kind: FieldKind) -> Moments {
+    /// `canonical`: the source writes moments as databases' rows are landed.
+    pub(super) fn read(table: &Table<'_>, value_type: Type, kind: FieldKind, canonical: bool) -> Moments {
         let zone = table.read("zone", |node| time_zone(node.as_str().unwrap_or_default()));
-        let formats = formats(table, value_type, kind);
+        let formats = formats(table, value_type, kind, canonical);
         let has_offset = formats.iter().any(Format::has_offset);
         let fraction = formats.iter().any(Format::has_fraction);
         if has_offset {
@@ -37,11 +40,13 @@ impl Moments {
             let message = "some formats have an offset and some have none".to_owned();
             fail(table, "format", message, "add %z to all of them, or name a `zone`");
         }
-        Moments { utc: zone.is_some() || has_offset, formats, zone, fraction }
+        let utc = zone.is_some() || has_offset;
+        let loose = fraction && !utc && formats.iter().any(Format::is_loose);
+        Moments { utc, formats, zone, fraction, loose }
     }
 }
 
-fn formats(table: &Table<'_>, value_type: Type, kind: FieldKind) -> Vec<Format> {
+fn formats(table: &Table<'_>, value_type: Type, kind: FieldKind, canonical: bool) -> Vec<Format> {
     let (moment, iso) = match value_type {
         Type::Date => (Moment::Date, "%Y-%m-%d"),
         Type::Time => (Moment::Time, "%H:%M:%S"),
@@ -60,7 +65,13 @@ fn formats(table: &Table<'_>, value_type: Type, kind: FieldKind) -> Vec<Format> 
     }
     let written = written.unwrap_or_else(|| {
         let compact = matches!(kind, FieldKind::Number { digits: 8, .. }) && moment == Moment::Date;
-        vec![if compact { "%Y%m%d" } else { iso }.to_owned()]
+        match moment {
+            _ if compact => vec!["%Y%m%d".to_owned()],
+            // Many old tables have dates in columns of dates and times.
+            Moment::Date if canonical => vec![iso.to_owned(), "%Y-%m-%dT00:00:00".to_owned()],
+            Moment::Time | Moment::Datetime if canonical => vec![format!("{iso}%.f")],
+            _ => vec![iso.to_owned()],
+        }
     });
     let mut formats = Vec::new();
     for text in &written {

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use super::flight::{Flight, FlightKey, Flights, Stage};
 use super::retry::{self, Budgets};
 use super::{Fetched, LiveError};
-use crate::adapters::soap::{Answer, Request, SoapError, Version};
+use crate::adapters::soap::{Answer, Request, Service, SoapError, Version};
+use crate::adapters::sql::{Database, Query};
 use crate::decode::{Item, Resume};
 use crate::gate::{BreakerState, Permit};
 use crate::mapping::{Mapped, Plan, SoapVersion};
-use crate::pipeline::world::Callee;
+use crate::pipeline::world::{Callee, Way};
 use crate::pipeline::{Bridge, PipelineError, read};
 use crate::record::{Document, Reject};
 use crate::staging::{Balance, LiveRead};
@@ -35,6 +36,22 @@ pub(super) struct Trip {
     pub(super) is_stored: bool,
 }
 
+/// What a backend is asked, ready to be sent.
+enum Question {
+    Call(Arc<Service>, Request),
+    Rows(Arc<dyn Database>, Query),
+}
+
+/// What a backend says to it.
+pub(super) enum Told {
+    /// Bytes for the decoder.
+    Answer(Bytes),
+    /// Nothing was begun there.
+    NotBegun(LiveError),
+    /// No.
+    Failed(LiveError),
+}
+
 /// What the backend said, and what was made of it.
 struct Brought {
     document: Document,
@@ -46,10 +63,10 @@ struct Brought {
 }
 
 /// Sees to it that a flight ends for those who wait for it, however its task ends.
-struct Crew {
-    flights: Arc<Flights>,
-    name: FlightKey,
-    flight: Arc<Flight>,
+pub(super) struct Crew {
+    pub(super) flights: Arc<Flights>,
+    pub(super) name: FlightKey,
+    pub(super) flight: Arc<Flight>,
     has_told: bool,
 }
 
@@ -94,40 +111,34 @@ pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: FlightKey, flig
 
 impl Trip {
     async fn go(&self, crew: &Crew) -> Result<Brought, LiveError> {
-        let Some(request) = self.request() else {
-            // XML cannot say such a key, so no record has it.
-            return Err(LiveError::NoRecord { other: None });
-        };
-        let backend = &self.plan.backend;
+        let question = self.question().await?;
         let mut attempt = 1;
-        let (answer, as_of, waited, took) = loop {
+        let (envelope, as_of, waited, took) = loop {
             let permit = self.permit(crew).await?;
             if crew.flights.give_up(&crew.name, &crew.flight) {
                 return Err(LiveError::WaitOver);
             }
             let (waited, since, as_of) = (permit.waited(), Instant::now(), Timestamp::now());
             crew.flight.tell(Stage::Calling { since });
-            let result = self.call(crew, &permit, &request).await;
-            let took = since.elapsed();
-            // What follows is no work of the backend's.
-            drop(permit);
-            let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
-            self.bridge.metrics.backend_call(backend, outcome, took);
-            match result {
-                Ok(answer) => break (answer, as_of, waited, took),
-                Err(error) if error.was_not_begun() && self.may_try_again(attempt) => {
+            let told = match &question {
+                Question::Call(service, request) => self.told(crew, permit, service, request).await,
+                Question::Rows(database, query) => self.row(crew, permit, database, query).await,
+            };
+            match told {
+                Told::Answer(envelope) => break (envelope, as_of, waited, since.elapsed()),
+                Told::NotBegun(_) if self.may_try_again(attempt) => {
                     tokio::time::sleep(retry::pause(attempt)).await;
                     attempt += 1;
                 }
-                Err(error) => return Err(error.into()),
+                Told::NotBegun(error) | Told::Failed(error) => return Err(error),
             }
         };
-        let document = self.document(answer.envelope.clone()).await.inspect_err(|error| {
+        let document = self.document(envelope.clone()).await.inspect_err(|error| {
             if matches!(error, LiveError::Rejected(_)) {
                 self.bridge.count(&self.plan.exposure.id, Balance { read: 1, dead: 1, ..Balance::default() });
             }
         })?;
-        Ok(Brought { document, envelope: answer.envelope, as_of, waited, took })
+        Ok(Brought { document, envelope, as_of, waited, took })
     }
 
     /// Whether another try does no harm: nobody waits for a place, the backend is not left alone, and second tries are
@@ -152,13 +163,16 @@ impl Trip {
         let landing = Arc::clone(&self.bridge.landing);
         let landed = tokio::task::spawn_blocking(move || landing.store(Cursor::new(envelope))).await;
         let landed = landed.map_err(|_| PipelineError::Died { file: "a live answer".to_owned() })??;
-        let action = &self.callee.operation.action;
+        let action = match &self.callee.way {
+            Way::Call(_, operation) => Arc::clone(&operation.action),
+            Way::Rows(..) => Arc::default(),
+        };
         let read = LiveRead {
             resource: id.clone(),
             mapping: self.plan.hash.clone(),
             document,
             as_of,
-            path: format!("live call {}", if action.is_empty() { self.plan.backend.as_str() } else { &**action }),
+            path: format!("live call {}", if action.is_empty() { self.plan.backend.as_str() } else { &action }),
             blob: landed.id,
             size: landed.size,
         };
@@ -168,23 +182,58 @@ impl Trip {
         Ok(())
     }
 
-    fn request(&self) -> Option<Request> {
-        let operation = &self.callee.operation;
-        Some(Request {
-            envelope: Bytes::from(operation.envelope(&self.key)?),
-            action: Arc::clone(&operation.action),
-            version: match operation.version {
-                SoapVersion::V11 => Version::V11,
-                SoapVersion::V12 => Version::V12,
-            },
-        })
+    /// What is asked.
+    async fn question(&self) -> Result<Question, LiveError> {
+        match &self.callee.way {
+            Way::Call(service, operation) => {
+                // XML cannot say such a key, so no record has it.
+                let envelope = operation.envelope(&self.key).ok_or(LiveError::NoRecord { other: None })?;
+                let request = Request {
+                    envelope: Bytes::from(envelope),
+                    action: Arc::clone(&operation.action),
+                    version: match operation.version {
+                        SoapVersion::V11 => Version::V11,
+                        SoapVersion::V12 => Version::V12,
+                    },
+                };
+                Ok(Question::Call(Arc::clone(service), request))
+            }
+            Way::Rows(database, rows) => {
+                let query = self.by_key(database, rows).await?;
+                Ok(Question::Rows(Arc::clone(database), query))
+            }
+        }
+    }
+
+    /// What a service says.
+    async fn told(&self, crew: &Crew, permit: Permit, service: &Service, request: &Request) -> Told {
+        let since = Instant::now();
+        let result = self.call(crew, &permit, service, request).await;
+        let took = since.elapsed();
+        // What follows is no work of the backend's.
+        drop(permit);
+        let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
+        self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
+        match result {
+            Ok(answer) => Told::Answer(answer.envelope),
+            Err(error) if error.was_not_begun() => Told::NotBegun(error.into()),
+            Err(error) => Told::Failed(error.into()),
+        }
     }
 
     /// Waits for a place, as long as anybody waits for the flight.
     async fn permit(&self, crew: &Crew) -> Result<Permit, LiveError> {
         let queue_timeout = self.callee.gate.queue_timeout();
-        let mut admitted =
-            pin!(self.callee.gate.admit(crew.flight.ask.at_gate(queue_timeout, self.callee.service.longest())));
+        let ask = crew.flight.ask.at_gate(queue_timeout, self.callee.longest());
+        let serial = match &self.callee.way {
+            Way::Call(_, operation) => operation.serial.as_ref().and_then(|serial| serial.of(&self.key)),
+            Way::Rows(..) => None,
+        };
+        let ask = match serial {
+            Some(serial) => ask.serial(serial),
+            None => ask,
+        };
+        let mut admitted = pin!(self.callee.gate.admit(ask));
         loop {
             tokio::select! {
                 biased;
@@ -199,10 +248,21 @@ impl Trip {
         }
     }
 
-    /// Calls the backend to the end of its answer, whoever leaves meanwhile.
-    async fn call(&self, crew: &Crew, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
+    /// A call earns a share of a second try.
+    pub(super) fn earn(&self) {
         self.budgets.earn(&self.plan.backend, self.callee.gate.retry().budget);
-        let mut answered = pin!(self.callee.service.call(permit, request));
+    }
+
+    /// Calls the backend to the end of its answer, whoever leaves meanwhile.
+    async fn call(
+        &self,
+        crew: &Crew,
+        permit: &Permit,
+        service: &Service,
+        request: &Request,
+    ) -> Result<Answer, SoapError> {
+        self.earn();
+        let mut answered = pin!(service.call(permit, request));
         tokio::select! {
             biased;
             answer = &mut answered => return answer,
@@ -259,7 +319,7 @@ fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Document, LiveError> 
                     continue;
                 }
                 Mapped::Reject(reject) => reject,
-                Mapped::Skipped | Mapped::Trailer => continue,
+                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => continue,
             },
             // What is not whole is not believed.
             Err(fault) => return Err(rejected(read::file_reject(fault).map_err(io)?)),

@@ -45,6 +45,8 @@ pub enum LiveError {
     Timeout {
         /// The backend's `timeout`.
         after: Duration,
+        /// When the call is given up at the latest: until then whoever asks for the same waits for it as well.
+        over_in: Duration,
     },
     /// The caller's own time is over. The call goes on without it.
     #[error("the backend has not answered within the time that the caller waits")]
@@ -64,6 +66,12 @@ pub enum LiveError {
         trouble: Trouble,
         /// The adapter's words, for the log.
         message: String,
+    },
+    /// The backend cannot compare so.
+    #[error("`{path}` cannot be compared so at the backend: its values are translated")]
+    NotAsked {
+        /// The field.
+        path: String,
     },
     /// The caller takes only what is staged, and nothing that is fresh enough is.
     #[error("nothing that is fresh enough is staged")]
@@ -89,6 +97,11 @@ pub enum LiveError {
 }
 
 impl LiveError {
+    /// Whether the backend is closed, by its calendar or a freeze.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, LiveError::Refused { reason: Refused::Window { .. } })
+    }
+
     /// Why the backend could not be asked, where that is so: then what is staged may answer. What the backend has said,
     /// be it a no, is an answer.
     pub fn outage(&self) -> Option<&'static str> {
@@ -99,6 +112,7 @@ impl LiveError {
             LiveError::Backend { trouble, .. } => Some(trouble.as_str()),
             LiveError::Fault { .. }
             | LiveError::NotStaged
+            | LiveError::NotAsked { .. }
             | LiveError::NoRecord { .. }
             | LiveError::Rejected(_)
             | LiveError::Reloaded

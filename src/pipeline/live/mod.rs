@@ -2,7 +2,8 @@
 //!
 //! The way of a read, in [`Live::read`]: what is staged, where the resource may be answered from staging and that is
 //! fresh; else a flight to the backend, which all who want the same record at the same time share ([`flight`]); else,
-//! where the backend could not be asked and the mapping permits it, what is staged although it is stale.
+//! where the backend could not be asked and the mapping permits it, what is staged although it is stale. In a closed
+//! time a hybrid resource is always read from staging.
 //!
 //! A flight is a task of its own, through gate, adapter, decoder and mapping ([`call`]). It belongs to nobody who waits
 //! for it: whoever came first may leave, and the others have their answer. When all have left, a call that still waits
@@ -12,7 +13,9 @@ mod call;
 mod error;
 mod flight;
 mod health;
+mod list;
 mod retry;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +40,7 @@ use crate::staging::StagedDocument;
 
 pub use error::{LiveError, Trouble};
 pub use health::BackendHealth;
+pub use list::{LivePage, LiveQuery};
 
 /// Who asks, and how long an answer is of use.
 #[derive(Clone, Debug)]
@@ -160,7 +164,7 @@ impl Live {
             Err(error) => error,
         };
         match (staged, age, error.outage()) {
-            (Some(document), Some(age), Some(reason)) if rules.may_be_stale(age) => {
+            (Some(document), Some(age), Some(reason)) if rules.may_be_stale(age, error.is_closed()) => {
                 self.bridge.metrics.stale_answer(&resource.to_string(), reason);
                 Ok(Reading::Stale(document, reason))
             }
@@ -210,7 +214,7 @@ impl Live {
                 self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), name.clone(), rider.flight()));
             }
             let is_alike = rider.is_alike(ask);
-            match wait(rider, deadline, callee.service.timeout()).await {
+            match wait(rider, deadline, &callee).await {
                 // The refusal was meant for somebody else: another client, or one with less time.
                 Err(LiveError::Refused { .. }) if is_shared && !is_alike && may_ask_again => may_ask_again = false,
                 Err(error) => return Err(error),
@@ -226,6 +230,7 @@ struct Rules {
     wish: Wish,
     /// Of a hybrid resource.
     max_age: Option<Duration>,
+    is_hybrid: bool,
     stale_if_error: Option<Duration>,
     /// Whether live answers are staged.
     is_stored: bool,
@@ -238,6 +243,7 @@ impl Rules {
         Rules {
             wish,
             max_age: exposure.max_age.filter(|_| is_hybrid),
+            is_hybrid,
             stale_if_error: exposure.stale_if_error,
             is_stored: is_hybrid || exposure.stale_if_error.is_some(),
         }
@@ -249,11 +255,13 @@ impl Rules {
         !self.wish.no_cache && self.max_age.is_some_and(allows) && self.wish.max_age.is_none_or(allows)
     }
 
-    /// Whether what is so old answers when the backend cannot be asked. Who says how fresh the answer must be gets no
-    /// stale one, unless they say that too (RFC 9111 section 4.2.4).
-    fn may_be_stale(&self, age: Duration) -> bool {
+    /// Whether what is so old answers when the backend cannot be asked; while it is closed by its calendar or a freeze,
+    /// a hybrid resource is read from staging, however old that is. Who says how fresh the answer must be gets no stale
+    /// one, unless they say that too (RFC 9111 section 4.2.4).
+    fn may_be_stale(&self, age: Duration, is_closed: bool) -> bool {
         let wants_fresh = self.wish.no_cache || self.wish.max_age.is_some();
-        let Some(allowed) = self.stale_if_error else { return false };
+        let allowed = if is_closed && self.is_hybrid { Some(Duration::MAX) } else { self.stale_if_error };
+        let Some(allowed) = allowed else { return false };
         let allowed = match self.wish.stale_if_error {
             Some(wished) => allowed.min(wished),
             None if wants_fresh => return false,
@@ -270,7 +278,8 @@ fn age_of(document: &StagedDocument) -> Option<Duration> {
 }
 
 /// Waits for a flight as long as the caller does, and no longer than a call may take.
-async fn wait(mut rider: Rider, deadline: Option<Instant>, timeout: Duration) -> Result<Arc<Fetched>, LiveError> {
+async fn wait(mut rider: Rider, deadline: Option<Instant>, callee: &Callee) -> Result<Arc<Fetched>, LiveError> {
+    let timeout = callee.timeout();
     loop {
         let stage = rider.stage();
         let ours = match &stage {
@@ -290,10 +299,11 @@ async fn wait(mut rider: Rider, deadline: Option<Instant>, timeout: Duration) ->
             continue;
         }
         return Err(match stage {
-            Stage::Calling { .. } if until == ours => {
+            Stage::Calling { since } if until == ours => {
                 // The caller is still there: it is us who end the wait.
                 rider.dismiss();
-                LiveError::Timeout { after: timeout }
+                let over_in = (since + callee.longest()).saturating_duration_since(Instant::now());
+                LiveError::Timeout { after: timeout, over_in }
             }
             Stage::Calling { .. } => LiveError::WaitOver,
             _ => LiveError::Refused { reason: Refused::Deadline },

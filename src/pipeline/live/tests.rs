@@ -10,7 +10,7 @@ const fn s(count: u64) -> Duration {
 
 /// A hybrid resource with `max_age` 60 s that may be stale for an hour.
 fn rules(wish: Wish) -> Rules {
-    Rules { wish, max_age: Some(s(60)), stale_if_error: Some(s(3600)), is_stored: true }
+    Rules { wish, max_age: Some(s(60)), is_hybrid: true, stale_if_error: Some(s(3600)), is_stored: true }
 }
 
 #[test]
@@ -31,7 +31,8 @@ fn the_caller_can_only_ask_for_fresher() {
 
 #[test]
 fn stale_answers_are_for_those_who_take_them() {
-    let check = |wish: Wish, age: u64, may: bool| assert_eq!(rules(wish).may_be_stale(s(age)), may, "{wish:?} {age}");
+    let check =
+        |wish: Wish, age: u64, may: bool| assert_eq!(rules(wish).may_be_stale(s(age), false), may, "{wish:?} {age}");
     check(Wish::default(), 3660, true);
     check(Wish::default(), 3661, false);
     let no_cache = Wish { no_cache: true, ..Wish::default() };
@@ -41,5 +42,23 @@ fn stale_answers_are_for_those_who_take_them() {
     check(Wish { max_age: Some(s(5)), ..Wish::default() }, 70, false);
     check(Wish { stale_if_error: Some(Duration::MAX), ..Wish::default() }, 3661, false);
     let never = Rules { stale_if_error: None, ..rules(Wish::default()) };
-    assert!(!never.may_be_stale(s(61)));
+    assert!(!never.may_be_stale(s(61), false));
+}
+
+#[test]
+fn while_it_is_closed_a_hybrid_resource_is_read_from_staging() {
+    let year = 365 * 86_400;
+    let undeclared = |wish| Rules { stale_if_error: None, ..rules(wish) };
+    assert!(undeclared(Wish::default()).may_be_stale(s(year), true));
+    assert!(rules(Wish::default()).may_be_stale(s(year), true));
+    // Callers decide for themselves.
+    let no_cache = Wish { no_cache: true, ..Wish::default() };
+    assert!(!undeclared(no_cache).may_be_stale(s(61), true));
+    let bounded = Wish { stale_if_error: Some(s(50)), ..no_cache };
+    assert!(undeclared(bounded).may_be_stale(s(110), true) && !undeclared(bounded).may_be_stale(s(111), true));
+    // A live resource has only what its mapping declares.
+    let live = Rules { is_hybrid: false, max_age: None, stale_if_error: None, ..rules(Wish::default()) };
+    assert!(!live.may_be_stale(s(1), true));
+    let declared = Rules { stale_if_error: Some(s(3600)), ..live };
+    assert!(declared.may_be_stale(s(3600), true) && !declared.may_be_stale(s(3601), true));
 }

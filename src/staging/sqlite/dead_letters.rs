@@ -73,10 +73,11 @@ fn subject(reject: &Reject) -> String {
     }
 }
 
-/// Closes the letters of records that the batch made documents of (the mapping was mended and the input read
+/// Closes the letters of records that the batch made documents or deletions of (the mapping was mended and the input read
 /// again), and, when it finishes the file well, findings of earlier runs about the file as a whole.
 pub(super) fn close_settled(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
-    let offsets = batch.documents.iter().map(|document| document.position.offset);
+    let documents = batch.documents.iter().map(|document| document.position.offset);
+    let offsets = documents.chain(batch.deletions.iter().map(|deletion| deletion.position.offset));
     if let (Some(first), Some(last)) = (offsets.clone().min(), offsets.clone().max()) {
         let mut select = connection.prepare_cached(
             "SELECT id, \"offset\" FROM dead_letter WHERE resource = ?1 AND blob = ?2 AND \"offset\" BETWEEN ?3 AND ?4 \

@@ -5,15 +5,16 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::convert::{blob_id, content_hash, count, position, timestamp};
 use super::fault::Fault;
 use super::resource::Resource;
-use crate::staging::{Change, RunId};
+use crate::staging::{Change, ChangeInput, ChangeKind, RunId};
 
-/// A change with its origin; `previous` last.
+/// A change with its input; `previous` and the kind last.
 fn select(resource: i64) -> String {
     format!(
-        "SELECT feed.sequence, doc.key, feed.version, feed.hash, feed.changed_at, run.id, file.blob, file.path, \
-         feed.record, feed.\"offset\", feed.length, feed.line, feed.previous \
-         FROM feed_{resource} AS feed CROSS JOIN doc_{resource} AS doc ON doc.id = feed.document \
-         CROSS JOIN run ON run.number = feed.run CROSS JOIN file ON file.id = feed.file"
+        "SELECT feed.sequence, coalesce(doc.key, gone.key), feed.version, feed.hash, feed.changed_at, run.id, file.blob, \
+         file.path, feed.record, feed.\"offset\", feed.length, feed.line, feed.previous, feed.kind \
+         FROM feed_{resource} AS feed LEFT JOIN doc_{resource} AS doc ON doc.id = feed.document \
+         LEFT JOIN gone_{resource} AS gone ON gone.id = feed.document \
+         LEFT JOIN run ON run.number = feed.run LEFT JOIN file ON file.id = feed.file"
     )
 }
 
@@ -25,9 +26,15 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         hash: content_hash(row, 3)?,
         changed_at: timestamp(row, 4)?,
         run: RunId(row.get(5)?),
-        blob: blob_id(row, 6)?,
-        path: row.get(7)?,
-        position: position(row, 8)?,
+        kind: match (row.get(13)?, row.get::<_, Option<i64>>(12)?) {
+            (2i64, _) => ChangeKind::Deleted,
+            (1, _) | (_, None) => ChangeKind::Created,
+            (_, Some(_)) => ChangeKind::Updated,
+        },
+        input: match row.get::<_, Option<String>>(7)? {
+            Some(path) => Some(ChangeInput { path, blob: blob_id(row, 6)?, position: position(row, 8)? }),
+            None => None,
+        },
     })
 }
 
@@ -48,9 +55,13 @@ pub(super) fn changes(
 
 /// Every change of one document, newest first: from change to change along `previous`.
 pub(super) fn history(connection: &Connection, resource: &Resource, key: &str) -> Result<Vec<Change>, Fault> {
-    let newest = format!("SELECT sequence FROM doc_{} WHERE key = ?1", resource.number);
-    let mut next: Option<i64> = connection.prepare_cached(&newest)?.query_row([key], |row| row.get(0)).optional()?;
-    let mut select = connection.prepare_cached(&format!("{} WHERE feed.sequence = ?1", select(resource.number)))?;
+    let reading = connection.unchecked_transaction()?;
+    let newest = format!(
+        "SELECT sequence FROM doc_{0} WHERE key = ?1 UNION ALL SELECT sequence FROM gone_{0} WHERE key = ?1",
+        resource.number
+    );
+    let mut next: Option<i64> = reading.prepare_cached(&newest)?.query_row([key], |row| row.get(0)).optional()?;
+    let mut select = reading.prepare_cached(&format!("{} WHERE feed.sequence = ?1", select(resource.number)))?;
     let mut changes = Vec::new();
     while let Some(sequence) = next {
         let (found, previous) = select.query_row([sequence], |row| Ok((change(row)?, row.get(12)?)))?;
@@ -58,4 +69,10 @@ pub(super) fn history(connection: &Connection, resource: &Resource, key: &str) -
         next = previous;
     }
     Ok(changes)
+}
+
+/// The newest change that is forgotten.
+pub(super) fn forgotten(connection: &Connection, resource: &Resource) -> Result<u64, Fault> {
+    let mut select = connection.prepare_cached("SELECT forgotten FROM resource WHERE id = ?1")?;
+    Ok(select.query_row([resource.number], |row| count(row, 0))?)
 }

@@ -17,15 +17,20 @@ mod fault;
 mod feed;
 mod files;
 mod filter;
+mod gone;
 mod keys;
 mod list;
 mod lock;
+mod operations;
 mod readers;
 mod reads;
 mod resource;
 mod runs;
 mod schema;
+mod snapshot;
+mod source;
 mod tuning;
+mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -40,11 +45,12 @@ use self::checkpoint::Checkpointer;
 use self::fault::Fault;
 use self::readers::Readers;
 use self::resource::{Registry, Resource};
+use self::snapshot::Ending;
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
     FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId,
-    RunLock, RunOutcome, StagedDocument, Staging, StagingError, Tuned,
+    RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned,
 };
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
@@ -264,6 +270,12 @@ impl Staging for SqliteStaging {
         self.read_aside("list documents", move |connection, registry| page(connection, registry, &id, &query)).await
     }
 
+    async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError> {
+        let read =
+            |connection: &mut Connection| feed::forgotten(connection, &*self.registry.find(connection, resource)?);
+        self.read("read what is forgotten of a feed", read).await
+    }
+
     async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError> {
         let id = resource.clone();
         let read = move |connection: &mut Connection, registry: &Registry| {
@@ -278,6 +290,26 @@ impl Staging for SqliteStaging {
             feed::history(connection, &*registry.find(connection, &id)?, &key)
         };
         self.read_aside("read a document's history", read).await
+    }
+
+    async fn tombstone(&self, resource: &ResourceId, key: &str) -> Result<Option<Tombstone>, StagingError> {
+        let read =
+            |connection: &mut Connection| gone::find(connection, &*self.registry.find(connection, resource)?, key);
+        self.read("look for a deleted document", read).await
+    }
+
+    async fn forget_deleted(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError> {
+        let mut forgotten = 0;
+        loop {
+            let step = self.write_to("forget deleted documents", resource, move |connection, resource| {
+                gone::forget(connection, resource, before)
+            });
+            let (some, is_end) = step.await?;
+            forgotten += some;
+            if is_end {
+                return Ok(forgotten);
+            }
+        }
     }
 
     async fn status(&self, resource: &ResourceId) -> Result<ResourceStatus, StagingError> {
@@ -316,7 +348,7 @@ impl Staging for SqliteStaging {
         let resource = batch.resource.clone();
         // Sorting takes some milliseconds: not on the writer, which everything waits for, nor on a thread that serves.
         let sorted = tokio::task::spawn_blocking(move || {
-            let order = commit::write_order(&batch.documents);
+            let order = commit::write_order(&batch);
             (batch, order)
         });
         let doing = "commit a batch";
@@ -349,6 +381,79 @@ impl Staging for SqliteStaging {
 
     async fn run(&self, run: &RunId) -> Result<Option<Run>, StagingError> {
         self.read("read a run", |connection| runs::one(connection, run)).await
+    }
+
+    async fn source_position(&self, resource: &ResourceId) -> Result<Option<SourcePosition>, StagingError> {
+        let read = |connection: &mut Connection| source::get(connection, &*self.registry.find(connection, resource)?);
+        self.read("read how far a source is read", read).await
+    }
+
+    async fn set_source_position(
+        &self,
+        resource: &ResourceId,
+        position: Option<&SourcePosition>,
+    ) -> Result<(), StagingError> {
+        let position = position.cloned();
+        self.write_to("note how far a source is read", resource, move |connection, resource| {
+            source::set(connection, resource, position.as_ref())
+        })
+        .await
+    }
+
+    async fn begin_snapshot(&self, resource: &ResourceId) -> Result<SnapshotId, StagingError> {
+        self.write_to("begin a snapshot", resource, snapshot::begin).await
+    }
+
+    async fn note_seen(&self, snapshot: SnapshotId, mut keys: Vec<String>, nameless: u64) -> Result<(), StagingError> {
+        let doing = "note what a snapshot has seen";
+        let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;
+        // Neighbours in the index of keys are met one after the other.
+        keys.sort_unstable();
+        self.write_to(doing, &resource, move |connection, resource| {
+            snapshot::note_seen(connection, resource, snapshot, &keys, nameless)
+        })
+        .await
+    }
+
+    async fn finish_snapshot(
+        &self,
+        run: &RunId,
+        snapshot: SnapshotId,
+        max_share: f64,
+        then: Option<SourcePosition>,
+    ) -> Result<Swept, StagingError> {
+        let doing = "delete what a snapshot has not seen";
+        let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;
+        let (of, next) = (run.clone(), then.clone());
+        let mut swept = self
+            .write_to(doing, &resource, move |connection, resource| {
+                snapshot::judge(connection, resource, &of, &Ending { snapshot, then: next }, max_share)
+            })
+            .await?;
+        if swept.missing == 0 || swept.refusal.is_some() {
+            return Ok(swept);
+        }
+        let mut after = None;
+        loop {
+            let (id, of, next) = (resource.clone(), run.clone(), then.clone());
+            let missing = self
+                .read_aside(doing, move |connection, registry| {
+                    snapshot::missing(connection, &*registry.find(connection, &id)?, snapshot, after.as_deref())
+                })
+                .await?;
+            after = missing.last.clone();
+            let step = self.write_to(doing, &resource, move |connection, resource| {
+                snapshot::delete(connection, resource, &of, &Ending { snapshot, then: next }, &missing)
+            });
+            swept.deleted += step.await?;
+            if after.is_none() {
+                return Ok(swept);
+            }
+        }
+    }
+
+    async fn drop_snapshot(&self, snapshot: SnapshotId) -> Result<bool, StagingError> {
+        self.write("end a snapshot", move |connection| snapshot::give_up(connection, snapshot)).await
     }
 
     async fn claim_file(

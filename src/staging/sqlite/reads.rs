@@ -8,6 +8,7 @@ use super::commit::{Origin, write_documents};
 use super::convert::{now_millis, timestamp};
 use super::fault::Fault;
 use super::resource::Resource;
+use super::snapshot;
 use crate::record::ContentHash;
 use crate::staging::{Batch, Checkpoint, FileId, FileState, LiveRead, RunId, RunState, StagedDocument};
 
@@ -35,13 +36,17 @@ pub(super) fn note(
     as_of: Timestamp,
 ) -> Result<bool, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let sql = format!("SELECT 1 FROM doc_{} WHERE key = ?1 AND hash = ?2", resource.number);
-    let is_same = transaction.prepare_cached(&sql)?.exists(params![key, hash.0])?;
-    if is_same {
+    let sql = format!("SELECT id FROM doc_{} WHERE key = ?1 AND hash = ?2", resource.number);
+    let same: Option<i64> =
+        transaction.prepare_cached(&sql)?.query_row(params![key, hash.0], |row| row.get(0)).optional()?;
+    if let Some(document) = same {
         mark(&transaction, resource, key, as_of)?;
+        if let Some(open) = snapshot::open(&transaction, resource.number)? {
+            snapshot::mark(&transaction, open, &[(document, true)])?;
+        }
     }
     transaction.commit()?;
-    Ok(is_same)
+    Ok(same.is_some())
 }
 
 /// Writes what the backend has said, with a run and an input of its own; answers false when it has said something later.
@@ -87,9 +92,12 @@ pub(super) fn stage(connection: &mut Connection, resource: &Resource, read: &Liv
         checkpoint: Checkpoint::default(),
         file_state: FileState::Staged,
         resolves: None,
+        deletions: Vec::new(),
+        source: None,
+        snapshot: None,
     };
     let origin = Origin { resource: resource.number, run: number, now };
-    let written = write_documents(&transaction, resource, &batch, &[0], &origin)?;
+    let written = write_documents(&transaction, &batch, &[0], &origin)?;
     transaction.execute(
         "UPDATE run SET staged = ?2, unchanged = 1 - ?2 WHERE number = ?1",
         params![number, written.staged as i64],

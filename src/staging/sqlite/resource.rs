@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::column::{Column, column_definition, column_name, column_type_text, parse_column_type};
 use super::convert::parsed;
 use super::fault::Fault;
+use super::schema::TOMBSTONES;
 use crate::record::ResourceId;
 use crate::staging::{IndexedField, ResourceSpec, StagingError};
 
@@ -173,6 +174,7 @@ fn create(connection: &Connection, id: &ResourceId) -> Result<Resource, Fault> {
             line       INTEGER
         ) STRICT;"
     ))?;
+    connection.execute_batch(&TOMBSTONES.replace("{n}", &number.to_string()))?;
     Ok(resource(id.clone(), number, Vec::new()))
 }
 

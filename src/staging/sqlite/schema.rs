@@ -162,7 +162,85 @@ CREATE TABLE live_read (
     PRIMARY KEY (resource, key)
 ) STRICT, WITHOUT ROWID;
 "#,
+    r#"
+-- Documents deleted.
+ALTER TABLE run ADD COLUMN deleted INTEGER NOT NULL DEFAULT 0;
+
+-- The newest change of a deleted document that is forgotten.
+ALTER TABLE resource ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
+
+-- How far a source is read that is read a part at a time.
+CREATE TABLE source_position (
+    resource   INTEGER PRIMARY KEY REFERENCES resource (id),
+    position   TEXT    NOT NULL,
+    changed_at INTEGER NOT NULL
+) STRICT;
+
+-- A reading of all that a source has. `seen` counts the marks, `nameless` the records without a readable key.
+CREATE TABLE snapshot (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    resource INTEGER NOT NULL UNIQUE REFERENCES resource (id),
+    begun_at INTEGER NOT NULL,
+    seen     INTEGER NOT NULL DEFAULT 0,
+    nameless INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- A bit for each document that the snapshot has seen, by its number in doc_<resource>.
+CREATE TABLE seen (
+    snapshot INTEGER NOT NULL REFERENCES snapshot (id),
+    chunk    INTEGER NOT NULL,
+    marks    BLOB    NOT NULL,
+    PRIMARY KEY (snapshot, chunk)
+) STRICT;
+"#,
+    r#"
+-- A write to a backend: written down before the backend is called. `resource` is its name, so that an operation outlives
+-- its mapping. What is over is removed when its time is.
+CREATE TABLE operation (
+    number          INTEGER PRIMARY KEY,
+    id              TEXT    NOT NULL UNIQUE,
+    resource        TEXT    NOT NULL,
+    name            TEXT    NOT NULL,
+    client          TEXT    NOT NULL,
+    caller          TEXT    NOT NULL,
+    idempotency_key TEXT    NOT NULL,
+    request_hash    BLOB    NOT NULL,
+    record_key      TEXT,
+    request         TEXT    NOT NULL,
+    backend         TEXT    NOT NULL,
+    mapping         TEXT    NOT NULL,
+    parked          INTEGER NOT NULL,
+    state           TEXT    NOT NULL,
+    may_repeat      INTEGER NOT NULL DEFAULT 0,
+    outcome         TEXT,
+    problem         TEXT,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    created_at      INTEGER NOT NULL,
+    changed_at      INTEGER NOT NULL,
+    UNIQUE (client, resource, name, idempotency_key)
+) STRICT;
+CREATE INDEX operation_open ON operation (state, number) WHERE state IN ('received', 'parked', 'running', 'unknown');
+CREATE INDEX operation_over ON operation (changed_at) WHERE state IN ('succeeded', 'failed');
+"#,
 ];
+
+/// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.
+const OF_RESOURCES: &[(usize, &str)] = &[(3, TOMBSTONES)];
+
+/// What is left of deleted documents. `kind` of a change: 0 is a new document, or another content of one; 1 is a deleted
+/// one that is there again; 2 is a deletion.
+pub(super) const TOMBSTONES: &str = r#"
+ALTER TABLE feed_{n} ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE gone_{n} (
+    id         INTEGER PRIMARY KEY,
+    key        TEXT    NOT NULL UNIQUE,
+    hash       BLOB    NOT NULL,
+    version    INTEGER NOT NULL,
+    sequence   INTEGER NOT NULL,
+    deleted_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX gone_{n}_by_age ON gone_{n} (deleted_at);
+"#;
 
 /// Why a file cannot be used, with the remedy.
 #[derive(Debug)]
@@ -200,13 +278,22 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Unusable> {
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let seen = check(&transaction)?;
-    for migration in MIGRATIONS.iter().skip(seen.max(0) as usize) {
+    for (number, migration) in MIGRATIONS.iter().enumerate().skip(seen.max(0) as usize) {
         transaction.execute_batch(migration)?;
+        for (_, statements) in OF_RESOURCES.iter().filter(|(of, _)| *of == number) {
+            migrate_resources(&transaction, statements)?;
+        }
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", newest())?;
     transaction.commit()?;
     Ok(())
+}
+
+fn migrate_resources(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT id FROM resource ORDER BY id")?;
+    let numbers = select.query_map([], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    numbers.into_iter().try_for_each(|number| connection.execute_batch(&statements.replace("{n}", &number.to_string())))
 }
 
 /// How many migrations this version knows.

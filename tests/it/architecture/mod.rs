@@ -157,6 +157,27 @@ fn sql_stands_in_staging() {
 }
 
 #[test]
+fn unsafe_code_stands_in_one_file() {
+    let mut findings = Vec::new();
+    for path in ["src", "tests", "benches"].into_iter().flat_map(rust_files) {
+        let is_the_one = path == Path::new("src/adapters/odbc/raw.rs");
+        let text = std::fs::read_to_string(root().join(&path)).unwrap();
+        for (index, line) in text.lines().enumerate() {
+            let allows = line.contains("allow(") && line.contains(concat!("unsafe", "_code"));
+            if allows && !is_the_one {
+                findings.push(format!("  {}:{}", path.display(), index + 1));
+            }
+        }
+        let reasons = text.matches("// SAFETY: ").count();
+        let uses = text.matches(concat!("unsafe", " {")).count() + text.matches(concat!("unsafe", " impl")).count();
+        if is_the_one && reasons < uses {
+            findings.push(format!("  {}: {uses} uses of `unsafe`, {reasons} reasons", path.display()));
+        }
+    }
+    nothing(&findings, "`unsafe` stands in adapters::odbc::raw, each use with the reason why it is sound");
+}
+
+#[test]
 fn decoding_and_mapping_are_pure() {
     let impure = |path: &str| {
         let outside = [

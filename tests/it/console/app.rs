@@ -71,6 +71,8 @@ impl Operator for Noted {
         }]
     }
 
+    fn gauge(&self) {}
+
     async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError> {
         self.note(format!("{backend}: {wish:?}"));
         match backend {
@@ -202,6 +204,9 @@ impl TestConsole {
                 checkpoint: Checkpoint { offset: 300, records: 3, line: 0 },
                 file_state,
                 resolves: None,
+                deletions: Vec::new(),
+                source: None,
+                snapshot: None,
             };
             let first = batch(vec![document(1, "{\"amount\":1.10}")], Vec::new(), FileState::Claimed);
             self.staging.commit(first).await.unwrap();

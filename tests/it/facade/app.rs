@@ -20,9 +20,12 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
+use tollbridge::pipeline::operate::Operate;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
-use tollbridge::staging::{Batch, Checkpoint, ColumnType, FileState, IndexedField, ResourceSpec, RunOutcome, Staging};
+use tollbridge::staging::{
+    Batch, Checkpoint, ColumnType, Deletion, FileState, IndexedField, ResourceSpec, RunOutcome, Staging,
+};
 use tollbridge::telemetry::Metrics;
 
 use super::client::{Answer, Connection, exchange, request};
@@ -71,6 +74,7 @@ impl TestApp {
         let closing = CancellationToken::new();
         let clients = Clients::new(options.clients, metrics.clone(), closing.clone()).holding(options.hold);
         let clients = Arc::new(clients);
+        let live = Arc::new(Live::new(bridge.clone()));
         let facade = Arc::new(Facade::new(Setup {
             clients: clients.clone(),
             staging: staging.clone(),
@@ -79,7 +83,8 @@ impl TestApp {
             cursor_secret: [9; 32],
             metrics: metrics.clone(),
             health: health.clone(),
-            live: Arc::new(Live::new(bridge)),
+            operate: Arc::new(Operate::new(bridge, live.clone())),
+            live,
         }));
         facade.publish(vec![orders(), stock()]);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -138,10 +143,64 @@ impl TestApp {
                 checkpoint: Checkpoint { offset: 800, records: 10, line: 11 },
                 file_state: FileState::Staged,
                 resolves: None,
+                deletions: Vec::new(),
+                source: None,
+                snapshot: None,
             };
             self.staging.commit(batch).await.unwrap();
             self.staging.finish_run(&run, RunOutcome::Succeeded).await.unwrap();
         });
+    }
+
+    /// Deletes records of a resource by a batch that says so, as it is after this moment.
+    pub(crate) fn delete(&self, resource: &str, keys: &[&str]) {
+        let id: ResourceId = resource.parse().unwrap();
+        let blob = BlobId([0xD0; 32]);
+        let position = |number: u64| Position { record: number + 1, offset: number * 8, length: 8, line: None };
+        let deletions =
+            keys.iter().zip(0..).map(|(key, number)| Deletion { key: (*key).to_owned(), position: position(number) });
+        let deletions = deletions.collect();
+        self.runtime.block_on(async {
+            let run = self.staging.begin_run(&id, "command", "mapping").await.unwrap();
+            let file = self.staging.claim_file(&id, "rows 1", 80, blob).await.unwrap();
+            self.staging.reopen_file(file.id).await.unwrap();
+            let batch = Batch {
+                run: run.clone(),
+                resource: id,
+                file: file.id,
+                blob,
+                documents: Vec::new(),
+                deletions,
+                rejects: Vec::new(),
+                skipped: 0,
+                checkpoint: Checkpoint { offset: 80, records: keys.len() as u64, line: 0 },
+                file_state: FileState::Staged,
+                resolves: None,
+                source: None,
+                snapshot: None,
+            };
+            self.staging.commit(batch).await.unwrap();
+            self.staging.finish_run(&run, RunOutcome::Succeeded).await.unwrap();
+        });
+    }
+
+    /// Deletes every record of a resource but these, as a snapshot that has only these does.
+    pub(crate) fn sweep(&self, resource: &str, kept: &[(&str, &str)]) {
+        let id: ResourceId = resource.parse().unwrap();
+        let snapshot = self.runtime.block_on(self.staging.begin_snapshot(&id)).unwrap();
+        self.stage(resource, kept);
+        self.runtime.block_on(async {
+            let run = self.staging.begin_run(&id, "command", "mapping").await.unwrap();
+            self.staging.sweep(&run, snapshot, 1.0).await.unwrap();
+            self.staging.finish_run(&run, RunOutcome::Succeeded).await.unwrap();
+        });
+    }
+
+    /// Forgets all that is deleted.
+    pub(crate) fn forget(&self, resource: &str) {
+        let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(1);
+        let id: ResourceId = resource.parse().unwrap();
+        self.runtime.block_on(self.staging.forget_deleted(&id, soon)).unwrap();
     }
 
     /// Stages the orders `0001` to `count`: amounts rise, every third is closed, every fifth has no status.
@@ -239,6 +298,8 @@ pub(crate) fn orders() -> Exposure {
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
         stale_if_error: None,
+        lists: false,
+        operations: Vec::new(),
         schema: json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
@@ -282,6 +343,8 @@ pub(crate) fn stock() -> Exposure {
         mode: Mode::Staged,
         max_age: None,
         stale_if_error: None,
+        lists: false,
+        operations: Vec::new(),
         schema: json!({ "type": "object", "properties": {
             "plant": { "type": "string" },
             "sku": { "type": "string" },

@@ -5,6 +5,7 @@ mod auth;
 mod changes;
 pub(crate) mod client;
 mod connections;
+mod deleted;
 mod health;
 mod hostile;
 mod lineage;

@@ -3,14 +3,18 @@
 //! In each of these stories the ERP's own count never exceeds the cap, it is never locked by too many, every request
 //! has exactly one answer (or its caller hung up), and at the end nobody waits and nothing is in flight.
 
+mod adaptive;
 mod backends;
 mod changes;
 mod crowds;
 mod processes;
+mod serial;
 mod shares;
 mod weights;
 
-use std::time::Duration;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::site::Service;
 use crate::support::erp::{Erp, Trace};
@@ -42,14 +46,56 @@ fn holds(erp: &Erp, cap: usize, outcome: &Outcome) -> Trace {
     trace
 }
 
-/// Waits until the gate is empty: nobody waits, nothing is in flight, nothing lingers.
+/// Waits until the gate is empty: nobody waits, nothing is in flight, nothing lingers; and every place that the
+/// processes share is free, by its file and not by what the service says of it.
 #[track_caller]
 fn drains(service: &Service) {
-    service.until(|| {
-        let gate = seat::gate(service);
+    let patience = Instant::now() + seconds(60.0);
+    loop {
+        let (gate, places) = (seat::gate(service), places(service));
         let left = ["queued", "lingering", "interactive_in_flight"].map(|name| gate[name].as_u64().unwrap());
-        (left == [0, 0, 0]).then_some(())
-    });
+        if left == [0, 0, 0] && places.iter().all(|place| *place == Place::Free) {
+            return;
+        }
+        assert!(Instant::now() < patience, "something is left: {places:?}, {gate:#}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How a place stands that the processes of the machine share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Free,
+    /// A process has it locked.
+    Taken,
+    /// Nobody has it, but its call is not over by what is written.
+    HeldBack,
+}
+
+/// All places of the backend, from their files: whether somebody holds the lock, and what is written.
+fn places(service: &Service) -> Vec<Place> {
+    let folder = std::fs::read_dir(service.path("var/gates/erp")).unwrap();
+    // The history of calls lies there too.
+    let numbered =
+        |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().bytes().all(|byte| byte.is_ascii_digit());
+    let place = |path: PathBuf| {
+        let mut file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+        if file.try_lock().is_err() {
+            return Place::Taken;
+        }
+        let mut written = Vec::new();
+        file.read_to_end(&mut written).unwrap();
+        let until = written.get(1..9).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        match written.first() {
+            None | Some(b'F') => Place::Free,
+            Some(b'L') if Duration::from_millis(until) <= now => Place::Free,
+            _ => Place::HeldBack,
+        }
+    };
+    let places: Vec<Place> = folder.map(|entry| entry.unwrap().path()).filter(numbered).map(place).collect();
+    assert!(!places.is_empty(), "the gate has no places");
+    places
 }
 
 fn good(fate: &Fate) -> bool {

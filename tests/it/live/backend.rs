@@ -28,7 +28,7 @@ fn every_fault_of_the_settings_is_told_at_once() {
         "a secret is not written here",
         "`basic` or `bearer`, not both",
         "`Host` is written by the service itself",
-        "expected a string, found",
+        "expected a string or {",
         "unknown key `retries`",
         "`attempts`: 0 is outside 1 to 5",
         "did you mean `budget`?",
@@ -132,6 +132,82 @@ fn account_and_header_fields_are_sent_and_secrets_read_anew() {
     // printf svc:geheim | base64
     assert_eq!(sent, ["Basic c3ZjOmdlaGVpbQ==", "Basic c3ZjOm5ldQ=="]);
     assert_eq!(calls[0].field("x-tenant"), Some("01"));
+}
+
+/// What is right and all the same not meant: a clear word each, and no fault.
+#[test]
+fn check_has_a_word_for_what_is_hardly_meant() {
+    let offline = |site: &Site| said(site, &["check", "--offline"]);
+    let mut site = LiveSite::new("http://127.0.0.1:1/x");
+    assert_eq!(offline(&site.write()).0, "");
+    site.more = "[server]\nrequest_timeout = \"5s\"\n[clients.defualt]\nweight = 2\n[clients.webshop]\n".to_owned();
+    site.gate = "calendar = [{ closed = \"00:00-24:00\", reason = \"museum\" }]\n".to_owned();
+    let written = site.write();
+    let (words, code) = offline(&written);
+    assert_eq!(code, 0, "{words}");
+    for expected in [
+        "a call may wait 500ms and take 10s, but `server.request_timeout` ends a request after 5s",
+        "`[clients.defualt]`: no API key has this name; did you mean `[clients.default]`?",
+        "its calendar never opens (now: museum)",
+    ] {
+        assert!(words.contains(expected), "no {expected} in\n{words}");
+    }
+    assert!(!words.contains("webshop"), "{words}");
+    // A backend that is closed was not reached.
+    let output = written.run(&["check"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && told.contains("1 backends (0 reached, 1 closed)"), "{told}");
+    assert_eq!(written.json(&["check"]).0[0]["backends"][0]["reachable"], serde_json::Value::Null);
+    // Somebody may be called so.
+    super::site::new_key(&written, "defualt");
+    let (words, _) = offline(&written);
+    assert!(!words.contains("defualt") && words.contains("museum"), "{words}");
+}
+
+#[test]
+fn a_key_in_a_header_field_is_a_secret_that_is_named() {
+    let erp = Erp::with_every_order();
+    let soap = "headers = { \"X-Api-Key\" = { file = \"key\" }, \"X-Tenant\" = \"01\" }";
+    let written = LiveSite::new(&erp.url()).soap(soap).write();
+    let (fault, code) = said(&written, &["check"]);
+    assert!(code == 3 && fault.contains("cannot be read"), "{fault}");
+    written.write("key", b"k-4711\n");
+    let site = LiveSite::new(&erp.url()).soap(soap).start_in(written);
+    assert_eq!(site.get("/v1/orders/1").status, 200);
+    site.site.write("key", b"k-4712\n");
+    assert_eq!(site.get("/v1/orders/2").status, 200);
+    // What no field can have is no call, and is told without it.
+    site.site.write("key", b"k\n1");
+    let answer = site.get("/v1/orders/3");
+    assert!(answer.status == 503 && !answer.text().contains("k\\n1"), "{answer:?}");
+    let calls = erp.calls();
+    let sent: Vec<_> = calls.iter().map(|call| (call.field("x-api-key"), call.field("x-tenant"))).collect();
+    assert_eq!(sent, [(Some("k-4711"), Some("01")), (Some("k-4712"), Some("01"))]);
+}
+
+#[test]
+fn what_looks_like_a_credential_is_not_written_out() {
+    for header in ["X-Api-Key", "Ocp-Apim-Subscription-Key", "x-auth-token", "Cookie", "Client-Secret", "X-APIKEY"] {
+        let soap = format!("headers = {{ \"{header}\" = \"hunter2\" }}");
+        let (fault, code) = said(&LiveSite::new("http://127.0.0.1:1/x").soap(&soap).write(), &["check", "--offline"]);
+        assert!(code == 2 && fault.contains("tollbridge.toml:3:") && fault.contains("{ env ="), "{header}: {fault}");
+        assert!(!fault.contains("hunter2"), "{fault}");
+    }
+    let check = |headers: &str, words: &str| {
+        let soap = format!("headers = {headers}");
+        let (fault, code) = said(&LiveSite::new("http://127.0.0.1:1/x").soap(&soap).write(), &["check", "--offline"]);
+        assert!(code == 2 && fault.contains(words) && !fault.contains("aHVudGVyMg"), "{headers}: {fault}");
+    };
+    check("{ \"X-Forward\" = \"Basic aHVudGVyMg==\" }", "a secret is not written here");
+    check("{ \"X-Api-Key\" = { vault = \"a\" } }", "`vault` is no place for secrets");
+    check("{ Authorization = { env = \"A\" } }", "`Authorization` is written by the service itself");
+    let plain = "headers = { \"X-Tenant\" = \"01\", \"X-Author\" = \"bridge\", \"Idempotency-Key\" = \"a\" }";
+    let (said, code) = said(&LiveSite::new("http://127.0.0.1:1/x").soap(plain).write(), &["check", "--offline"]);
+    assert_eq!(code, 0, "{said}");
+    // Sent in the clear, it is told.
+    let far = LiveSite::new("http://erp.example/x").soap("headers = { \"X-Api-Key\" = { env = \"A\" } }").write();
+    let (doubts, _) = self::said(&far, &["check", "--offline"]);
+    assert!(doubts.contains("password, token or key can be read on the way"), "{doubts}");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! Between staging and the backend: hybrid resources, what callers may ask, stale answers.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::erp::{Erp, Reply};
 use super::site::{LiveSite, Running, ms};
+use crate::facade::client::{exchange, request};
 
 fn hybrid(erp: &Erp, serve: &str) -> Running {
     let gate = "settle = \"0s\"\nbreaker = { failures = 0 }";
@@ -106,4 +109,80 @@ fn a_live_resource_keeps_what_it_may_serve_stale() {
     // It has no list.
     site.get("/v1/orders").problem(404, "no-such-path");
     site.get("/v1/orders/changes").problem(404, "no-such-path");
+}
+
+fn freeze(site: &Running, method: &str) {
+    let body: &[u8] =
+        if method == "POST" { b"{\"reason\":\"stock\",\"for\":\"1h\"}" } else { b"{\"reason\":\"done\"}" };
+    let change = request(method, "/admin/v1/gates/erp/freeze", &[("Content-Type", "application/json")], body);
+    let answer = exchange(site.service.admin_address().parse().unwrap(), &change).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// Asserts a refusal with the time until this moment.
+#[track_caller]
+fn refused_until(site: &Running, path: &str, until: Timestamp) {
+    let answer = site.get(path);
+    answer.problem(503, "backend-unavailable");
+    assert_eq!(answer.json()["reason"], "closed_window");
+    let left = until.duration_since(Timestamp::now()).as_secs();
+    let said: i64 = answer.field("retry-after").unwrap().parse().unwrap();
+    assert!((left..=left + 3).contains(&said), "{said} s, but it is {left}");
+}
+
+#[test]
+fn in_a_closed_time_a_hybrid_resource_is_read_from_staging_whatever_its_mapping_says() {
+    let erp = Erp::with_every_order();
+    let site = hybrid(&erp, "max_age = \"1s\"");
+    site.get("/v1/orders/7");
+    site.until(|| origin(&site, "only-if-cached").1.contains("; hit").then_some(()));
+    std::thread::sleep(ms(1100));
+    // When it is down nothing is served stale: the mapping says nothing of that.
+    erp.script(|_| Reply::Answer(500, "text/html", "<html>down</html>".to_owned()));
+    assert_eq!(site.get("/v1/orders/7").status, 502);
+    let calls = erp.count();
+
+    freeze(&site, "POST");
+    let until = Timestamp::now() + SignedDuration::from_hours(1);
+    let stale = site.get("/v1/orders/7");
+    assert_eq!((stale.status, stale.field("cache-status")), (200, Some("tollbridge; fwd=stale; detail=closed_window")));
+    assert!(stale.field("age").unwrap().parse::<u64>().unwrap() >= 1 && stale.text().contains("12.50"), "{stale:?}");
+    assert!(site.metrics().contains("stale_answers_total{resource=\"orders.v1\",reason=\"closed_window\"} 1"));
+    // What was never read is not there; who must have it fresh is told when.
+    refused_until(&site, "/v1/orders/8", until);
+    assert_eq!((origin(&site, "no-cache").0, origin(&site, "no-cache, stale-if-error=60").0), (503, 200));
+    assert_eq!(erp.count(), calls, "it was called");
+    freeze(&site, "DELETE");
+    erp.script(|call| Reply::order(&call.order_no, "13.00"));
+    site.until(|| (site.get("/v1/orders/7").status == 200).then_some(()));
+    assert!(site.get("/v1/orders/7").text().contains("13.00"));
+}
+
+#[test]
+fn in_a_closed_time_a_live_resource_is_refused_until_its_end() {
+    let erp = Erp::with_every_order();
+    // A window of the calendar around now, over midnight where that is near.
+    let now = Timestamp::now();
+    let clock = |at: Timestamp| at.strftime("%H:%M").to_string();
+    let (from, until) = (now - SignedDuration::from_mins(5), now + SignedDuration::from_mins(30));
+    let gate = format!("calendar = [{{ closed = \"{}-{}\", reason = \"nightly\" }}]", clock(from), clock(until));
+    let site = LiveSite::new(&erp.url()).gate(&gate).start();
+    let end = Timestamp::from_second(until.as_second() / 60 * 60).unwrap();
+    refused_until(&site, "/v1/orders/7", end);
+    assert_eq!(erp.count(), 0);
+}
+
+#[test]
+fn the_list_of_a_hybrid_resource_claims_only_what_it_holds() {
+    let erp = Erp::with_every_order();
+    let site = hybrid(&erp, "max_age = \"1h\"");
+    let page = |path: &str| site.get(path).json();
+    let empty = page("/v1/orders");
+    assert_eq!((&empty["page"]["complete"], &empty["as_of"]), (&false.into(), &serde_json::Value::Null), "{empty}");
+    site.get("/v1/orders/7");
+    let list = site.until(|| Some(page("/v1/orders")).filter(|list| list["data"].as_array().unwrap().len() == 1));
+    assert_eq!((&list["page"]["complete"], &list["page"]["next"]), (&false.into(), &serde_json::Value::Null), "{list}");
+    let described = page("/openapi.json");
+    let words = described["paths"]["/v1/orders"]["get"]["description"].as_str().unwrap().to_owned();
+    assert!(words.starts_with("Only the records that somebody has asked for"), "{words}");
 }

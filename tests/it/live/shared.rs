@@ -227,3 +227,50 @@ fn a_crowd_of_which_half_leaves_never_exceeds_the_cap_and_everybody_else_is_answ
         (idle && erp.in_flight() == 0).then_some(())
     });
 }
+
+#[test]
+fn whoever_joins_a_call_that_hangs_is_told_when_it_is_over() {
+    let erp = Erp::start(|call| Reply::order(&call.order_no, "1.00").after(ms(2500)));
+    let site = LiveSite::new(&erp.url()).soap("timeout = \"500ms\"\nlate = \"20s\"").start();
+    let ask = || {
+        let began = std::time::Instant::now();
+        let answer = site.get("/v1/orders/7");
+        answer.problem(504, "backend-timeout");
+        assert_eq!(answer.json()["reason"], "timeout");
+        (answer.field("retry-after").unwrap().parse::<u64>().unwrap(), began.elapsed())
+    };
+    let (first, _) = ask();
+    assert!((18..=20).contains(&first), "{first}");
+    // It hangs, so nobody waits for it any more; and nobody makes it a second call.
+    let (second, took) = ask();
+    assert!(second <= first && second >= 17 && took < ms(450), "{second} s, after {took:?}");
+    assert_eq!(erp.count(), 1);
+}
+
+#[test]
+fn metrics_are_those_of_the_moment() {
+    let erp = Erp::start(|call| Reply::order(&call.order_no, "1.00").after(ms(700)));
+    let site = LiveSite::new(&erp.url()).gate("max_in_flight = 1\nqueue_timeout = \"20s\"").start();
+    let gauges = || {
+        let metrics = site.metrics();
+        let value = |name: &str| {
+            let line =
+                metrics.lines().find(|line| line.starts_with(&format!("tollbridge_gate_{name}{{backend=\"erp\"")));
+            line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or_else(|| panic!("{metrics}"))
+        };
+        let lane = "in_flight{backend=\"erp\",lane=\"interactive\"} ";
+        let in_flight = metrics.split(lane).nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
+        (in_flight, value("queue_depth"), value("limit"))
+    };
+    // Each of these is there for less than a second.
+    for round in 0..3 {
+        let paths = ["a", "b"].map(|order| format!("/v1/orders/{order}{round}"));
+        std::thread::scope(|scope| {
+            let callers = paths.each_ref().map(|path| scope.spawn(|| site.get(path).status));
+            site.until(|| (site.gate()["queued"] == 1).then_some(()));
+            assert_eq!(gauges(), ("1".to_owned(), 1, 1));
+            assert_eq!(callers.map(|caller| caller.join().unwrap()), [200, 200]);
+        });
+        assert_eq!(gauges(), ("0".to_owned(), 0, 1));
+    }
+}

@@ -160,7 +160,7 @@ fn atomic(steps: Vec<Step>) -> Transaction {
 }
 
 fn statement(sql: &str, parameters: Vec<Value>, expect: Option<(u64, u64)>) -> Step {
-    Step { action: Action::Statement { sql: sql.to_owned(), parameters }, expect }
+    Step { expect, ..Step::of(Action::Statement { sql: sql.to_owned(), parameters }) }
 }
 
 /// All rows, or the error behind them.

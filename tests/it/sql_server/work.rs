@@ -77,18 +77,15 @@ const PROCEDURE: &str = "IF OBJECT_ID('dbo.book') IS NOT NULL DROP PROCEDURE dbo
 fn book(amount: i64) -> Step {
     let argument = |name: &str, value, out| Argument { name: name.to_owned(), value, out };
     let text = ColumnKind::Text { max_chars: None };
-    Step {
-        action: Action::Procedure {
-            name: "dbo.book".to_owned(),
-            arguments: vec![
-                argument("no", Value::Integer(1), None),
-                argument("amount", Value::Integer(amount), None),
-                argument("left", Value::Null(ColumnKind::Integer), Some(ColumnKind::Integer)),
-                argument("said", Value::Null(text), Some(text)),
-            ],
-        },
-        expect: None,
-    }
+    Step::of(Action::Procedure {
+        name: "dbo.book".to_owned(),
+        arguments: vec![
+            argument("no", Value::Integer(1), None),
+            argument("amount", Value::Integer(amount), None),
+            argument("left", Value::Null(ColumnKind::Integer), Some(ColumnKind::Integer)),
+            argument("said", Value::Null(text), Some(text)),
+        ],
+    })
 }
 
 #[tokio::test]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tollbridge::record::{BlobId, RejectCode};
 use tollbridge::staging::{
-    Balance, Batch, Checkpoint, ColumnType, Comparison, DeadLetterFilter, DeadLetterState, FileId, FileSequence,
-    FileState, Filter, ListQuery, NewApiKey, RunId, RunOutcome, RunState, Scalar, SortKey, Staging, StagingError,
+    Balance, Batch, Change, ChangeInput, Checkpoint, ColumnType, Comparison, DeadLetterFilter, DeadLetterState, FileId,
+    FileSequence, FileState, Filter, ListQuery, NewApiKey, RunId, RunOutcome, RunState, Scalar, SortKey, Staging,
+    StagingError,
 };
 
 use super::support::{Reading, at, document, id, reject, spec};
@@ -17,6 +18,11 @@ fn text(payload: &[u8]) -> &str {
 
 fn letters(state: Option<DeadLetterState>) -> DeadLetterFilter {
     DeadLetterFilter { state, limit: 100, ..DeadLetterFilter::default() }
+}
+
+/// The input of a change that has one.
+fn input(change: &Change) -> &ChangeInput {
+    change.input.as_ref().unwrap()
 }
 
 pub(super) async fn every_question_about_an_unknown_resource_says_so(staging: Arc<dyn Staging>) {
@@ -70,13 +76,11 @@ pub(super) async fn documents_are_new_then_unchanged_then_changed(staging: Arc<d
     let sequences: Vec<u64> = changes.iter().map(|change| change.sequence).collect();
     assert_eq!(sequences, (1..=7).collect::<Vec<u64>>());
     let of_nine: Vec<(u64, u64)> =
-        changes.iter().filter(|change| change.key == "9").map(|c| (c.version, c.position.offset)).collect();
+        changes.iter().filter(|change| change.key == "9").map(|c| (c.version, input(c).position.offset)).collect();
     assert_eq!(of_nine, [(1, 50), (2, 70)]);
-    assert!(
-        changes
-            .iter()
-            .all(|change| change.run == reading.run && change.path == "in/ORD1.DAT" && change.blob == reading.blob)
-    );
+    assert!(changes.iter().all(|change| change.run == reading.run
+        && input(change).path == "in/ORD1.DAT"
+        && input(change).blob == reading.blob));
 
     assert_eq!(staging.changes(orders, 5, 1).await.unwrap()[0].sequence, 6);
     assert!(staging.changes(orders, 7, 100).await.unwrap().is_empty());
@@ -85,8 +89,8 @@ pub(super) async fn documents_are_new_then_unchanged_then_changed(staging: Arc<d
     let history = staging.history(orders, "2").await.unwrap();
     let versions: Vec<u64> = history.iter().map(|change| change.version).collect();
     assert_eq!(versions, [2, 1]);
-    assert_eq!(history[0].position, at(30));
-    assert_eq!(history[1].position, at(0));
+    assert_eq!(input(&history[0]).position, at(30));
+    assert_eq!(input(&history[1]).position, at(0));
     assert_eq!(history[1].hash, document("2", r#"{"n":2}"#, 0).hash);
     assert!(staging.history(orders, "4").await.unwrap().is_empty());
 
@@ -149,7 +153,7 @@ pub(super) async fn a_batch_that_does_not_fit_is_refused_whole(staging: Arc<dyn 
     let status = staging.status(&reading.resource).await.unwrap();
     assert_eq!((status.documents, status.sequence, status.dead_letters), (3, 3, 1));
     let balance = staging.run(&reading.run).await.unwrap().unwrap().balance;
-    assert_eq!(balance, Balance { read: 5, staged: 3, unchanged: 0, dead: 1, skipped: 1 });
+    assert_eq!(balance, Balance { read: 5, staged: 3, unchanged: 0, dead: 1, skipped: 1, deleted: 0 });
 }
 
 pub(super) async fn a_file_is_known_by_path_size_and_content(staging: Arc<dyn Staging>) {
@@ -265,7 +269,7 @@ pub(super) async fn a_bad_record_is_one_dead_letter(staging: Arc<dyn Staging>) {
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     let bad = reject(RejectCode::BadSign, 10);
     let committed = reading.commit(vec![document("1", "{}", 0)], vec![bad.clone()], 2).await;
-    assert_eq!(committed.balance, Balance { read: 4, staged: 1, unchanged: 0, dead: 1, skipped: 2 });
+    assert_eq!(committed.balance, Balance { read: 4, staged: 1, unchanged: 0, dead: 1, skipped: 2, deleted: 0 });
 
     let listed = staging.dead_letters(&letters(None)).await.unwrap();
     assert_eq!(listed.len(), 1);

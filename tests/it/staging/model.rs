@@ -78,13 +78,14 @@ impl Model {
         let changes = staging.changes(resource, 0, usize::MAX).await.unwrap();
         for (n, change) in changes.iter().enumerate() {
             assert_eq!(change.sequence, n as u64 + 1);
-            assert_eq!(change.position, at(change.position.offset));
+            let position = change.input.as_ref().unwrap().position;
+            assert_eq!(position, at(position.offset));
         }
         let entry = |change: &tollbridge::staging::Change| Entry {
             key: change.key.clone(),
             version: change.version,
             hash: change.hash,
-            offset: change.position.offset,
+            offset: change.input.as_ref().unwrap().position.offset,
         };
         assert_eq!(changes.iter().map(entry).collect::<Vec<_>>(), self.feed);
         for (key, (payload, version)) in &self.documents {

@@ -51,7 +51,11 @@ fn a_document_is_as_of_when_its_backend_last_said_it() {
         assert_eq!(staging.document(&orders, "A").await.unwrap().unwrap().as_of, None);
 
         let history = staging.history(&orders, "A").await.unwrap();
-        let origins: Vec<_> = history.iter().map(|change| (change.path.as_str(), change.blob.0[0])).collect();
+        let origins: Vec<_> = history
+            .iter()
+            .map(|change| change.input.as_ref().unwrap())
+            .map(|input| (input.path.as_str(), input.blob.0[0]))
+            .collect();
         assert_eq!(origins, [("live call urn:x/Get", 26), ("live call urn:x/Get", 25), ("live call urn:x/Get", 10)]);
         let runs = staging.runs(Some(&orders), 10).await.unwrap();
         assert_eq!(runs.len(), 3);

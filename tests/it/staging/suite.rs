@@ -2,6 +2,7 @@
 
 use super::conformance::*;
 use super::decisions::*;
+use super::operations::*;
 use super::tables::*;
 
 /// The suite for one engine: `$make` answers a fresh, empty staging.
@@ -40,4 +41,11 @@ conformance! { sqlite, super::super::support::sqlite:
     a_decision_and_its_audit_are_one,
     a_decision_on_top_of_another_is_refused,
     the_audit_is_paged_from_the_newest,
+    a_key_names_one_operation,
+    many_at_once_begin_one,
+    steps_are_taken_from_where_it_stands,
+    what_was_not_begun_may_be_tried_again,
+    broken_calls_are_unknown_and_the_rest_is_seen_to,
+    a_person_resolves_what_nobody_knows,
+    what_is_over_is_removed_in_time,
 }

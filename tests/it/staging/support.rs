@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tollbridge::record::{BlobId, ContentHash, Document, Position, Reject, RejectCode, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{
-    Batch, Checkpoint, ColumnType, Committed, FileId, FileState, IndexedField, ResourceSpec, RunId, Staging,
+    Batch, Checkpoint, ColumnType, Committed, Deletion, FileId, FileState, IndexedField, ResourceSpec, RunId, Staging,
 };
 
 /// A staging and what keeps it alive.
@@ -112,6 +112,9 @@ impl Reading {
             checkpoint: Checkpoint { offset: offset + records * 10, records: before + records, line: line + records },
             file_state: FileState::Claimed,
             resolves: None,
+            deletions: Vec::new(),
+            source: None,
+            snapshot: None,
         }
     }
 
@@ -128,5 +131,16 @@ impl Reading {
         let documents = rows.iter().enumerate();
         let documents = documents.map(|(n, (key, payload))| document(key, payload, start + 10 * n as u64)).collect();
         self.commit(documents, vec![], 0).await
+    }
+
+    /// Commits deletions of these keys.
+    pub(crate) async fn delete(&mut self, keys: &[&str]) -> Committed {
+        let start = self.checkpoint.offset;
+        let deletion =
+            |(n, key): (usize, &&str)| Deletion { key: (*key).to_owned(), position: at(start + 10 * n as u64) };
+        let deletions: Vec<Deletion> = keys.iter().enumerate().map(deletion).collect();
+        let batch = Batch { deletions, ..self.batch(vec![], vec![], keys.len() as u64) };
+        self.checkpoint = batch.checkpoint;
+        self.staging.commit(Batch { skipped: 0, ..batch }).await.unwrap()
     }
 }

@@ -7,6 +7,10 @@ pub(crate) mod dice;
 pub(crate) mod erp;
 pub(crate) mod fairness;
 pub(crate) mod load;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod mariadb;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod postgres;
 pub(crate) mod seat;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod tds_server;

@@ -9,7 +9,7 @@ use super::load::{Coming, Kind, Via};
 use crate::site::{Service, Site};
 
 /// One order of the ERP, called for when it is asked for.
-const MAPPING: &str = r#"
+pub(crate) const MAPPING: &str = r#"
 resource = "orders"
 version = 1
 key = ["order_no"]
@@ -47,9 +47,15 @@ impl Seat {
     /// The same with other sections.
     pub(crate) fn with(erp: &Erp, gate: &str, others: &str) -> Seat {
         let seat = Seat { site: Site::new(), endpoint: erp.url(), soap: String::new(), others: others.to_owned() };
-        seat.site.write("mappings/orders.v1.toml", MAPPING.replace("\\\n", "").as_bytes());
+        seat.map(1, MAPPING);
         seat.set(gate);
         seat
+    }
+
+    /// Writes a version of the mapping.
+    pub(crate) fn map(&self, version: u32, mapping: &str) {
+        let mapping = mapping.replace("\\\n", "").replace("version = 1", &format!("version = {version}"));
+        self.site.write(&format!("mappings/orders.v{version}.toml"), mapping.as_bytes());
     }
 
     /// The same with these keys of `[backends.erp.soap]`.

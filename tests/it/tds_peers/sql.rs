@@ -91,6 +91,30 @@ fn changes_keep_what_is_declared() {
     );
 }
 
+#[tokio::test]
+async fn an_error_ends_its_statement_its_batch_or_is_caught() {
+    let server = TdsServer::start("CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.t VALUES (1)");
+    server.execute("CREATE PROCEDURE dbo.twice AS BEGIN INSERT INTO dbo.t VALUES (1) INSERT INTO dbo.t VALUES (2) END");
+    let mut client = super::peer(&server).await;
+    let mut run = async |sql: &str| match client.simple_query(sql).await {
+        Ok(rows) => rows.into_results().await.err().map(|error| super::number(&error)),
+        Err(error) => Some(super::number(&error)),
+    };
+    let ids = || server.execute("SELECT id FROM dbo.t ORDER BY id").concat();
+    let numbers = |numbers: &[i64]| numbers.iter().map(|n| Value::Integer(*n)).collect::<Vec<_>>();
+    // A key twice ends its statement alone, in a block and in a procedure too.
+    let block = "IF 1 = 1 BEGIN INSERT INTO dbo.t VALUES (1); INSERT INTO dbo.t VALUES (3) END ELSE SELECT 1; \
+                 INSERT INTO dbo.t VALUES (4)";
+    assert_eq!((run(block).await, ids()), (Some(2627), numbers(&[1, 3, 4])));
+    assert_eq!((run("EXEC dbo.twice").await, ids()), (Some(2627), numbers(&[1, 2, 3, 4])));
+    let caught = "DELETE FROM dbo.t WHERE id = 2; BEGIN TRY EXEC dbo.twice; INSERT INTO dbo.t VALUES (8) END TRY \
+                  BEGIN CATCH IF ERROR_NUMBER() = 2627 INSERT INTO dbo.t VALUES (9) END CATCH; INSERT INTO dbo.t VALUES (10)";
+    assert_eq!((run(caught).await, ids()), (None, numbers(&[1, 3, 4, 9, 10])));
+    let aborts = "SET XACT_ABORT ON; BEGIN TRAN; DELETE FROM dbo.t; INSERT INTO dbo.t VALUES (1), (1); SELECT 1";
+    assert_eq!((run(aborts).await, ids()), (Some(2627), numbers(&[1, 3, 4, 9, 10])));
+    assert_eq!(server.report().sessions[0].transactions, 0);
+}
+
 #[test]
 fn the_catalog_says_what_is_declared() {
     let server = TdsServer::start(ORDERS);

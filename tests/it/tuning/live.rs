@@ -33,6 +33,8 @@ impl Operator for Deciding {
         Vec::new()
     }
 
+    fn gauge(&self) {}
+
     async fn tune(&self, backend: &str, wish: &Wish) -> Result<(GateStatus, Option<AuditEntry>), TuneError> {
         let entry = self.0.decide(backend, wish).await?.entry;
         Ok((GateStatus { revision: self.0.standing(backend).revision, ..GateStatus::default() }, entry))

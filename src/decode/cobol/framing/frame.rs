@@ -190,6 +190,9 @@ impl Framer {
             return Ok(cut(window, at, "a record descriptor word of 4 bytes".to_owned(), place));
         }
         let word = first_word(window.bytes().get(at + head - WORD..).unwrap_or_default());
+        if self.convention.framing == Framing::Spanned && word == [0; WORD] {
+            return Ok(empty_segment(head, place));
+        }
         let Some(length) = self.convention.record_length(word) else {
             return Err(bad_word(window, at + head - WORD, "record", word));
         };
@@ -360,6 +363,21 @@ fn cut(window: &Window, at: usize, expected: String, place: Place) -> Step {
         before: 0,
         length: held.min(MAX_RECORD),
         total: held,
+        place,
+        endless: false,
+    })
+}
+
+/// A record of blocks whose segments have no bytes; the next one is where it is due all the same.
+#[cold]
+fn empty_segment(head: usize, place: Place) -> Step {
+    Step::Bad(Bad {
+        code: RejectCode::RecordTooShort,
+        expected: "a segment with bytes of a record behind its descriptor word".to_owned(),
+        found: "none".to_owned(),
+        before: head,
+        length: 0,
+        total: head,
         place,
         endless: false,
     })

@@ -103,11 +103,16 @@ pub(in crate::decode::cobol) fn write_decimal_float(
 }
 
 /// The number that a text of JSON is.
-fn parse(text: &str) -> Result<DecimalFloat, Unfit> {
+pub(super) fn parse(text: &str) -> Result<DecimalFloat, Unfit> {
     let Parts { negative, whole, fraction, exponent } = Parts::of(text)?;
     let digits = whole.bytes().chain(fraction.trim_end_matches('0').bytes());
     if exponent.abs() > 100_000 {
-        return Err(Unfit::NotANumber);
+        let is_zero = digits.clone().all(|digit| digit == b'0');
+        return match exponent {
+            _ if is_zero => Ok(DecimalFloat { negative, coefficient: 0, exponent: 0 }),
+            0.. => Err(Unfit::TooLarge),
+            _ => Err(Unfit::Inexact),
+        };
     }
     let (mut coefficient, mut zeros) = (0u128, 0i32);
     for digit in digits {

@@ -4,11 +4,13 @@
 //! is no digit, a sign that is none, a value that its picture cannot hold are faults.
 
 mod decimal_float;
+mod external;
 #[cfg(test)]
 mod tests;
 pub(super) mod write;
 
 pub(super) use decimal_float::{DecimalFloat, decimal_float, write_decimal_float};
+pub(super) use external::{external, write_external};
 
 use super::reading::{Overpunch, Zone};
 use super::settings::{ByteOrder, FloatFormat};
@@ -386,6 +388,15 @@ pub(super) struct Editing {
     pub(super) currency: char,
 }
 
+/// The shortest decimal number that is stored as a short hexadecimal float is. Of such floats no two have the same six
+/// digits, so a number that is shorter shows in them by its zeros.
+fn shortest_ibm(exact: f64) -> f64 {
+    let Ok(stored) = write::float(&format!("{exact:e}"), 4, FloatFormat::Ibm) else { return exact };
+    let mut texts = (5..=8).map(|behind: usize| format!("{exact:.behind$e}"));
+    let found = texts.find(|text| write::float(text, 4, FloatFormat::Ibm).is_ok_and(|bytes| bytes == stored));
+    found.and_then(|text| text.parse().ok()).unwrap_or(exact)
+}
+
 /// Floating point of 4 or 8 bytes.
 ///
 /// A short one is answered as the number its shortest decimal text stands for: `3.14` and not `3.140000104904175`.
@@ -409,6 +420,9 @@ pub(super) fn float(bytes: &[u8], format: FloatFormat) -> Result<f64, Bad> {
     };
     if !exact.is_finite() {
         return Err(Bad::NotFinite);
+    }
+    if length == 4 && format == FloatFormat::Ibm {
+        return Ok(shortest_ibm(exact));
     }
     let short = exact as f32;
     if length == 4 && f64::from(short) == exact {

@@ -150,7 +150,14 @@ fn floats() {
     check(&[0; 4], FloatFormat::Ibm, 0.0);
     check(&2.7f32.to_be_bytes(), FloatFormat::Ieee, 2.7);
     check(&2.7f64.to_be_bytes(), FloatFormat::Ieee, 2.7);
-    check(&[0x7F, 0xFF, 0xFF, 0xFF], FloatFormat::Ibm, 16_777_215.0 * 16f64.powi(57));
+    check(&[0x7F, 0xFF, 0xFF, 0xFF], FloatFormat::Ibm, 7.237_005e75);
+    // A fraction of 24 bits, the first hexadecimal digit of which may be 1: between the sixth and the eighth digit.
+    check(&[0x41, 0x28, 0x00, 0x01], FloatFormat::Ibm, 2.500_001);
+    check(&[0x40, 0x1A, 0x36, 0xE3], FloatFormat::Ibm, 0.1024);
+    check(&[0x40, 0x19, 0x99, 0x9A], FloatFormat::Ibm, 0.1);
+    check(&[0x46, 0x10, 0x00, 0x01], FloatFormat::Ibm, 1_048_577.0);
+    // One that is not normalised is the number that it is.
+    check(&[0x43, 0x00, 0x76, 0xA0], FloatFormat::Ibm, 7.414_062_5);
     check(&1.5f32.to_le_bytes(), FloatFormat::IeeeLittle, 1.5);
     check(&(-0.1f64).to_le_bytes(), FloatFormat::IeeeLittle, -0.1);
     assert_eq!(float(&f32::NAN.to_be_bytes(), FloatFormat::Ieee), Err(Bad::NotFinite));
@@ -233,7 +240,17 @@ proptest! {
         let word = (u32::from(negative) << 31) | (((exponent + 64) as u32) << 24) | fraction;
         let value = f64::from(fraction) / 16_777_216.0 * 16f64.powi(exponent) * if negative { -1.0 } else { 1.0 };
         let read = float(&word.to_be_bytes(), FloatFormat::Ibm).unwrap();
-        prop_assert!((read - value).abs() <= value.abs() * 1e-7, "{} {}", read, value);
+        prop_assert!((read - value).abs() <= value.abs() * 5e-7, "{} {}", read, value);
+        // It is stored as these bytes, and no decimal number of fewer digits is.
+        let store = |text: &str| super::write::float(text, 4, FloatFormat::Ibm).unwrap();
+        prop_assert_eq!(store(&read.to_string()), word.to_be_bytes());
+        let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+        let shown = format!("{read:e}");
+        let (mantissa, _) = shown.split_once('e').unwrap();
+        if digits(mantissa) > 1 {
+            let fewer = digits(mantissa) - 2;
+            prop_assert_ne!(store(&format!("{value:.fewer$e}")), word.to_be_bytes());
+        }
         let double = [&word.to_be_bytes()[..], &[0; 4]].concat();
         prop_assert_eq!(float(&double, FloatFormat::Ibm), Ok(value));
     }

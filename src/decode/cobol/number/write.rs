@@ -67,7 +67,7 @@ impl<'a> Parts<'a> {
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| Unfit::NotANumber)?),
+            Some((mantissa, exponent)) => (mantissa, exponent_of(exponent)?),
             None => (unsigned, 0),
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -77,6 +77,21 @@ impl<'a> Parts<'a> {
         }
         Ok(Parts { negative, whole, fraction, exponent })
     }
+}
+
+/// The most and the least that an exponent is taken for: what is beyond them is out of every number's reach all the same.
+const MAX_EXPONENT: i32 = 1_000_000_000;
+
+fn exponent_of(text: &str) -> Result<i32, Unfit> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Unfit::NotANumber);
+    }
+    let magnitude = digits.parse::<i32>().unwrap_or(MAX_EXPONENT).min(MAX_EXPONENT);
+    Ok(if negative { -magnitude } else { magnitude })
 }
 
 impl Units {

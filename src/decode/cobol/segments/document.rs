@@ -59,7 +59,7 @@ pub(in crate::decode::cobol) struct Gatherer {
     open: Vec<(u16, Option<u32>)>,
     /// The next free number for a scope.
     scope: u32,
-    /// Records that filters have left out.
+    /// Records that filters have left out, and those of unknown types that are passed over.
     pub(in crate::decode::cobol) left_out: u64,
     /// Whether this is more than a document may be.
     full: Option<Wrong>,
@@ -81,7 +81,10 @@ impl Gatherer {
         let bytes = window.first(end).get(start..).unwrap_or_default();
         let kind = match segments.route(plan, bytes) {
             Ok(kind) => kind,
-            Err(unroutable) if is_passed_over(segments, &unroutable) => return Gathered::LeftOut(span),
+            Err(unroutable) if is_passed_over(segments, &unroutable) => {
+                self.left_out += 1;
+                return Gathered::LeftOut(span);
+            }
             Err(unroutable) => return Gathered::Wrong(span, unroutable.into()),
         };
         if segments.nested && segments.kinds[usize::from(kind)].parent.is_some() {
@@ -119,6 +122,8 @@ impl Gatherer {
         let (mut at, mut place) = (span.total, span.place);
         // A record that belongs to no document. When records of this one follow, it lay in its middle.
         let mut foreign: Option<Wrong> = None;
+        // Records that are passed over: they are this document's when others of it follow, else their own.
+        let mut passed = 0;
         while at - span.start <= 2 * MAX_RECORD {
             let frame = match framer.find(window, input, at, place) {
                 Ok(Step::Record(frame)) => frame,
@@ -151,8 +156,9 @@ impl Gatherer {
                 Ok(kind) if segments.kinds[usize::from(kind)].parent.is_none() => return,
                 Ok(kind) => kind,
                 Err(unroutable) => {
-                    if !is_passed_over(segments, &unroutable) {
-                        foreign.get_or_insert(unroutable.into());
+                    match is_passed_over(segments, &unroutable) {
+                        true => passed += 1,
+                        false => _ = foreign.get_or_insert(unroutable.into()),
                     }
                     (at, place) = (at + frame.total(), frame.place);
                     continue;
@@ -169,7 +175,7 @@ impl Gatherer {
             }
             let parent = self.open.get(depth).and_then(|(_, part)| *part);
             let stays = parent.is_some() && (!segments.has_filters() || segments.passes(&framer.plan, kind, bytes));
-            self.left_out += u64::from(!stays);
+            self.left_out += std::mem::take(&mut passed) + u64::from(!stays);
             self.close(depth + 1);
             let index = stays.then(|| self.add(segments, kind, parent, from - span.start, frame.length)).flatten();
             self.open.push((kind, index));

@@ -1,8 +1,9 @@
 //! Documents of several records from JSON: each record is written where it stands, then those below it, kind by kind.
 //!
-//! Records of several types below one parent stand in the order of `segment_children`: how they were mixed in the file,
-//! the document does not say.
+//! Records of several types below one parent stand in the order of their `_id`s, where `decode` was asked for these, and
+//! else in that of `segment_children`: how they were mixed in the file, such a document does not say.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::super::encode::{Type, Writer, collect_names, has_fillers, is_added};
@@ -102,22 +103,73 @@ impl Writer<'_> {
             Err(unroutable) => return Err(EncodeFault::here(unroutable.expected, unroutable.found)),
         }
         records.push(bytes);
-        for (child, name) in &below {
-            let elements = match value.member(name) {
-                Some(Json::Array(elements)) => elements.as_slice(),
-                None | Some(Json::Null) => &[],
-                Some(other) => {
-                    let expected = format!("an array of records {}", segments.name(*child));
-                    return Err(EncodeFault::here(expected, other).below(name));
-                }
-            };
-            for (index, element) in elements.iter().enumerate() {
-                let written = self.part(segments, *child, element, which, records);
-                written.map_err(|fault| fault.below(index).below(name))?;
-            }
+        for Child { kind, name, index, value } in children(segments, value, &below)? {
+            let written = self.part(segments, kind, &value, which, records);
+            written.map_err(|fault| fault.below(index).below(name))?;
         }
         Ok(())
     }
+}
+
+/// A record below another one in a document.
+struct Child<'v, 'a> {
+    kind: u16,
+    /// The array that it stands in, and where.
+    name: &'v str,
+    index: usize,
+    value: Cow<'v, Json<'a>>,
+}
+
+/// The records below one in the order in which they are written: where `_id`s say how those of several types were mixed,
+/// as they say; else type by type. An order that `_id`s leave half said is refused.
+fn children<'v, 'a>(
+    segments: &Segments,
+    value: &'v Json<'a>,
+    below: &'v [(u16, String)],
+) -> Result<Vec<Child<'v, 'a>>, EncodeFault> {
+    let mut children = Vec::new();
+    let mut types = 0;
+    for (kind, name) in below {
+        match value.member(name) {
+            Some(Json::Array(elements)) => {
+                types += usize::from(!elements.is_empty());
+                let of = elements.iter().enumerate();
+                children.extend(of.map(|(index, value)| Child { kind: *kind, name, index, value }));
+            }
+            None | Some(Json::Null) => {}
+            Some(other) => {
+                let expected = format!("an array of records {}", segments.name(*kind));
+                return Err(EncodeFault::here(expected, other).below(name));
+            }
+        }
+    }
+    if types < 2 || children.iter().all(|child| child.value.member("_id").is_none()) {
+        return Ok(children);
+    }
+    let mut ordered: Vec<(u64, Child<'v, 'a>)> = Vec::with_capacity(children.len());
+    for child in children {
+        let id = child.value.member("_id");
+        let ordinal = match id {
+            Some(Json::Text(id)) => id.rsplit('.').next().and_then(|ordinal| ordinal.parse::<u64>().ok()),
+            _ => None,
+        };
+        let in_turn = |ordinal: &u64| match ordered.last() {
+            Some((before, last)) => last.name != child.name || before < ordinal,
+            None => true,
+        };
+        let Some(ordinal) = ordinal.filter(in_turn) else {
+            let expected = "an `_id` behind that of the record before it, or none in any record beside it";
+            let found = id.map_or("nothing".to_owned(), ToString::to_string);
+            return Err(EncodeFault::here(expected, found).below("_id").below(child.index).below(child.name));
+        };
+        ordered.push((ordinal, child));
+    }
+    ordered.sort_by_key(|(ordinal, _)| *ordinal);
+    if let Some([_, (_, child)]) = ordered.array_windows::<2>().find(|[one, next]| one.0 == next.0) {
+        let fault = EncodeFault::here("an `_id` of its own", "that of another record beside it");
+        return Err(fault.below("_id").below(child.index).below(child.name));
+    }
+    Ok(ordered.into_iter().map(|(_, child)| child).collect())
 }
 
 /// The kinds below one, with the names of their arrays.
@@ -168,6 +220,48 @@ mod tests {
             encoder.finish(&mut out).unwrap();
             assert_eq!(out, data);
         }
+    }
+
+    /// How records of several types were mixed, the `_id`s say.
+    #[test]
+    fn what_was_mixed_stays_so() {
+        let decoder = company(|_| {});
+        let data = framed("CAcme AParis DHR_ P41xy P07a_ ARome_ DIT_ CNone T02");
+        let read = |meta: bool| {
+            let mut reader = decoder.reader(Cursor::new(&data), Resume::default()).unwrap();
+            let mut lines = Vec::new();
+            while let Some(item) = reader.next().unwrap() {
+                let Item::Record(record) = item else { panic!("all are sound") };
+                let mut json = Vec::new();
+                decoder.write_json(&record, &JsonOptions { meta, ..JsonOptions::default() }, &mut json).unwrap();
+                lines.push(String::from_utf8(json).unwrap());
+            }
+            lines
+        };
+        let write = |lines: &[String]| {
+            let mut encoder = decoder.encoder().unwrap();
+            let mut out = Vec::new();
+            let each = |line: &String| encoder.record(&Json::parse(line).unwrap(), &mut out);
+            lines.iter().try_for_each(each).map_err(|fault| fault.to_string())?;
+            encoder.finish(&mut out).unwrap();
+            Ok::<_, String>(out)
+        };
+        assert_eq!(write(&read(true)).unwrap(), data);
+        // Without them type by type.
+        let sorted = framed("CAcme DHR_ P41xy P07a_ DIT_ AParis ARome_ CNone T02");
+        assert_eq!(write(&read(false)).unwrap(), sorted);
+        // An order that is half said, or said twice, is none.
+        let with = |from: &str, to: &str| {
+            let changed: Vec<String> = read(true).iter().map(|line| line.replace(from, to)).collect();
+            assert_ne!(changed, read(true));
+            write(&changed).unwrap_err()
+        };
+        let behind = "expected an `_id` behind that of the record before it, or none in any record beside it";
+        assert_eq!(with(r#","_id":"1.3""#, ""), format!("/ADDRESS/1/_id: {behind}, found nothing"));
+        assert_eq!(with(r#""_id":"1.3""#, r#""_id":"1.0""#), format!("/ADDRESS/1/_id: {behind}, found \"1.0\""));
+        assert_eq!(with(r#""_id":"1.3""#, r#""_id":"x""#), format!("/ADDRESS/1/_id: {behind}, found \"x\""));
+        let own = "expected an `_id` of its own, found that of another record beside it";
+        assert_eq!(with(r#""_id":"1.3""#, r#""_id":"1.2""#), format!("/ADDRESS/1/_id: {own}"));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Router {
                 item.unwrap_or_default(),
                 map.iter().map(|(id, kind)| (id.trim().to_owned(), *kind)).collect(),
             ),
-            Data::Float | Data::Double | Data::Ieee { .. } => {
+            Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => {
                 return Err(format!("`{field}` is floating point and tells no types apart"));
             }
             _ => {

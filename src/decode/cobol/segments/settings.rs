@@ -58,16 +58,17 @@ pub(in crate::decode) const UNKNOWN: Key = Key {
     name: "segment_unknown",
     shape: "\"reject\" | \"skip\"",
     presence: Presence::Default("\"reject\""),
-    doc: "what becomes of a record whose type is not in `segment_map`; one that is skipped counts nowhere",
+    doc: "what becomes of a record whose type is not in `segment_map`; one that is skipped counts as left out, like those \
+          of `skip`",
 };
 /// See [`FIELD`].
 pub(in crate::decode) const FILTER: Key = Key {
     name: "filter",
     shape: "string or array of strings",
     presence: Presence::Optional,
-    doc: "`FIELD=VALUE`: records that have the field are left out, and count nowhere, unless it has that value, or one of \
-          several; what is below one goes with it. Where record types do not nest, records without the field are \
-          left out as well",
+    doc: "`FIELD=VALUE`: records that have the field are left out unless it has that value, or one of several; what is \
+          below one goes with it. Where record types do not nest, records without the field are left out as well. All \
+          of them count as skipped, and in no control total",
 };
 
 /// The names of all of them.

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::{compile, compile_faults, ebcdic, read, settings, with_fields};
-use crate::decode::cobol::{Framing, Odo, SegmentSettings, Settings, Unknown, View};
+use crate::decode::cobol::{Compiler, Framing, Odo, SegmentSettings, Settings, Unknown, View};
 use crate::decode::encode::Json;
 use crate::decode::{Decoder, JsonOptions, Trim};
 use crate::record::{Scope, Value};
@@ -30,7 +30,8 @@ fn chosen(copybook: &str, change: impl FnOnce(&mut Settings)) -> Decoder {
     compile(
         copybook,
         settings(|s| {
-            s.reading.views = views;
+            // Its compiler alone takes an item that is larger than the one that it redefines.
+            (s.reading.compiler, s.reading.views) = (Compiler::MicroFocus, views);
             change(s);
         }),
     )
@@ -179,7 +180,12 @@ fn an_area_keeps_its_room_where_something_is_behind_it() {
 #[test]
 fn alternatives_without_rules_are_each_tried() {
     let copybook = KINDS.replace("PIC X(30)", "PIC 9(30)");
-    let decoder = compile(&copybook, settings(|s| (s.framing, s.odo) = (Framing::RdwBig, Some(Odo::Variable))));
+    let decoder = compile(
+        &copybook,
+        settings(|s| {
+            (s.framing, s.odo, s.reading.compiler) = (Framing::RdwBig, Some(Odo::Variable), Compiler::MicroFocus)
+        }),
+    );
     // `B` reads whatever has three bytes; `A` only what its counters fit; `C` only digits.
     let texts = ["A0u", "A12aabbu", "Zvvv", "A9zz"];
     let objects = [
@@ -202,8 +208,13 @@ fn a_record_that_says_its_length_keeps_it() {
           05 LEN PIC 9(2).
           05 A PIC X(2).
           05 B REDEFINES A PIC X(6).";
-    let decoder =
-        compile(copybook, settings(|s| (s.framing, s.length_field) = (Framing::LengthField, Some("LEN".to_owned()))));
+    let decoder = compile(
+        copybook,
+        settings(|s| {
+            (s.framing, s.length_field) = (Framing::LengthField, Some("LEN".to_owned()));
+            s.reading.compiler = Compiler::MicroFocus;
+        }),
+    );
     let data = ebcdic("04aa08bbbbbb06bb  ");
     let objects = read(&decoder, &data);
     assert_eq!(objects, [r#"{"LEN":4,"A":"aa"}"#, r#"{"LEN":8,"A":"bb","B":"bbbbbb"}"#, r#"{"LEN":6,"A":"bb"}"#]);
@@ -326,7 +337,9 @@ proptest! {
     fn whatever_is_read_can_be_written(records in proptest::collection::vec("[ABC][0-4]{0,2}[0-2a-c]{0,28}", 0..8)) {
         let texts: Vec<&str> = records.iter().map(String::as_str).collect();
         let change = |s: &mut Settings| (s.framing, s.odo, s.trim) = (Framing::RdwBig, Some(Odo::Variable), Trim::None);
-        let unruled = compile(KINDS, settings(change));
+        let mut unruled = settings(change);
+        unruled.reading.compiler = Compiler::MicroFocus;
+        let unruled = compile(KINDS, unruled);
         for decoder in [&chosen(KINDS, change), &unruled] {
             let read_once: Vec<String> =
                 read(decoder, &framed(&texts)).into_iter().filter(|line| line.starts_with('{')).collect();

@@ -194,7 +194,7 @@ fn options_of_the_json() {
     assert_eq!(
         read_with(&decoder, &data, Resume::default(), &options),
         [
-            r#"{"_offset":0,"_length":8,"_record":1,"A":12,"A_hex":"F1F2","FILLER_1":"-","FILLER_1_hex":"60","G":{"A":"x","A_hex":"A7"},"A_2":[1.2,null]}"#
+            r#"{"_offset":0,"_length":8,"_record":1,"A":12,"A_hex":"F1F2","FILLER_1":"-","FILLER_1_hex":"60","G":{"A":"x","A_hex":"A7"},"A_2":[1.2,null],"A_2_hex":["012C","4040"]}"#
         ]
     );
     let options = JsonOptions { blank: Blank::Zero, ..JsonOptions::default() };

@@ -298,6 +298,10 @@ proptest! {
         let records = [record.clone(), record];
         let written = match write(&decoder, &records) {
             Ok(written) => written,
+            // What GnuCOBOL's layout lets reach into the next element of a table has no bytes of its own.
+            Err(fault) if compiler == Compiler::Gnu && fault.contains("as other items have it that share its bytes") => {
+                return Ok(());
+            }
             Err(fault) => return Err(TestCaseError::fail(format!("{fault}\n{}\n{}", maker.copybook, records[0]))),
         };
         let again = read(&decoder, &written);
@@ -319,4 +323,17 @@ proptest! {
             }
         }
     }
+}
+
+/// As GnuCOBOL 3.1.2 lays it out: the slack of both tables stands before `F8`, which ends in the next element.
+#[test]
+fn elements_that_reach_into_one_another_are_not_written_over() {
+    let copybook = "01 R. 02 F1 PIC X(23). 02 F3 OCCURS 2. 03 F4 PIC X(17). 03 F5 OCCURS 2.
+        04 F6 PIC 9(18) COMP-5 SYNC. 04 F7 PIC X(30). 04 F8 PIC X(28).";
+    let decoder = compile(copybook, settings(|s| s.reading.compiler = Compiler::Gnu));
+    let inner = |f6: u32| format!(r#"{{"F6":{f6},"F7":"a","F8":"b"}}"#);
+    let outer = format!(r#"{{"F4":"x","F5":[{},{}]}}"#, inner(7), inner(7));
+    let record = format!(r#"{{"F1":"y","F3":[{outer},{outer}]}}"#);
+    let fault = write(&decoder, &[record]).unwrap_err();
+    assert!(fault.contains("as other items have it that share its bytes"), "{fault}");
 }

@@ -1,8 +1,9 @@
 //! Values of every usage, sign and picture, from bytes made by hand.
 
-use super::{compile, ebcdic, read, read_with, settings};
+use super::{compile, ebcdic, read, read_with, settings, with_fields};
 use crate::decode::cobol::{Compiler, EditedAs, FloatFormat, Overpunch};
-use crate::decode::{Blank, CodePage, JsonOptions, Resume};
+use crate::decode::{Blank, CodePage, Json, JsonOptions, Resume};
+use crate::record::{Decimal, Scope, Value};
 
 #[test]
 fn binary_numbers_of_every_kind() {
@@ -170,4 +171,43 @@ fn low_values_are_no_blank_zero() {
         let low = read(&decoder, &[0; 4]);
         assert!(low.len() == 1 && low[0].starts_with("value.blank"), "{low:?}");
     }
+}
+
+/// External floating point, in bytes made by hand from the rules of the manual: `E` is C5, `+` 4E, `-` 60, `.` 4B.
+#[test]
+fn external_floating_point() {
+    let copybook = "01 R. 05 A PIC +9.9(4)E+99. 05 B PIC -9V9(2)E-99 OCCURS 2. 05 C PIC +9.9E+99 NATIONAL. 05 D PIC X.";
+    let decoder = compile(copybook, settings(|_| {}));
+    let national = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let data = [
+        b"\x4E\xF1\x4B\xF2\xF3\xF4\xF5\xC5\x4E\xF0\xF2\x40\xF1\xF2\xF3\xC5\x60\xF0\xF1\x60\xF9\xF9\xF9\xC5\x40\xF9\xF9"
+            .to_vec(),
+        national("-2.5E+00"),
+        ebcdic("z"),
+    ]
+    .concat();
+    let line = r#"{"A":123.45,"B":[0.123,-999E97],"C":-2.5,"D":"z"}"#;
+    assert_eq!(read(&decoder, &data), [line]);
+    let mut encoder = decoder.encoder().unwrap();
+    let mut out = Vec::new();
+    encoder.record(&Json::parse(line).unwrap(), &mut out).unwrap();
+    assert_eq!(out, data);
+    // What is none is told; a blank one is a blank number.
+    let mut broken = data.clone();
+    broken[7] = 0xC6;
+    let told = read(&decoder, &broken);
+    assert!(told[0].starts_with("numeric.bad_digit") && told[0].contains("no digit: C6 at byte 8"), "{told:?}");
+    let mut blank = data.clone();
+    blank[..11].fill(0x40);
+    assert!(read(&decoder, &blank)[0].starts_with("value.blank"));
+    let options = JsonOptions { blank: Blank::Null, ..JsonOptions::default() };
+    assert!(read_with(&decoder, &blank, Resume::default(), &options)[0].starts_with(r#"{"A":null,"#));
+    // To a mapping it is the exact decimal number.
+    let slot = |name: &str| decoder.layout().resolve(None, name).unwrap().slot;
+    with_fields(&decoder, &data, |fields| {
+        let number = fields.read(slot("A"), Scope::ROOT).unwrap();
+        assert_eq!(number, Value::Decimal(Decimal::parse("123.45", b'.', None).unwrap()));
+    });
+    let fault = encoder.record(&Json::parse(&line.replace("123.45", "123.456")).unwrap(), &mut out).unwrap_err();
+    assert!(fault.to_string().starts_with("/A: expected PIC +9.9(4)E+99, found 123.456"), "{fault}");
 }

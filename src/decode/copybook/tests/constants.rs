@@ -81,13 +81,73 @@ fn conditions_that_cannot_be_known_are_faults_at_their_line() {
         assert!(faults[0].starts_with("t.cpy:2:"), "{faults:?}");
     };
     check("      >>IF LEVEL > 3\n", "`LEVEL` is not defined: say by `define` what the compiler was told");
-    check("      >>IF A DEFINED AND B DEFINED\n", "only one comparison, or DEFINED, is carried out");
+    check("      >>IF A DEFINED AND\n", "comparisons of two values, and DEFINED, are carried out");
+    check("      >>IF 1 = 1 OR 2\n", "comparisons of two values, and DEFINED, are carried out");
+    check("      >>IF (1 = 1\n", "`(` is not closed");
+    check("      >>IF 1 = 1 2\n", "`2` is due nowhere in this condition");
+    check("      >>IF 1 = 1)\n", "`)` is due nowhere in this condition");
+    check("      >>IF 1 = 1 OR LEVEL = 2\n", "`LEVEL` is not defined");
+    check(&format!("      >>IF {}1 = 1\n", "(".repeat(60)), "the brackets lie too deep");
     check("      >>EVALUATE TRUE\n", "this directive is not carried out");
     check_faults(
         "       01 R. 05 B PIC X.\n      >>IF A DEFINED\n         05 A PIC X.\n",
         &["t.cpy:2: this IF has no END-IF"],
     );
     check_faults("       01 R.\n      >>ELSE\n         05 A PIC X.\n", &["t.cpy:2: no IF is open in this text"]);
+}
+
+/// AND binds closer than OR, NOT closer than both (Enterprise COBOL, "Constant conditional expressions").
+#[test]
+fn conditions_are_joined() {
+    let holds = |condition: &str| {
+        let text =
+            format!(">>DEFINE N 4\n>>DEFINE S 'EU'\n01 R.\n05 B PIC X.\n>>IF {condition}\n05 A PIC X.\n>>END-IF\n");
+        read(&text).unwrap().items.len() == 3
+    };
+    for (condition, expected) in [
+        ("N = 4 AND S = 'EU'", true),
+        ("N = 4 AND S = 'US'", false),
+        ("N = 5 OR S = 'EU'", true),
+        ("N = 5 OR S = 'US'", false),
+        ("N = 4 OR N = 4 AND N = 5", true),
+        ("(N = 4 OR N = 4) AND N = 5", false),
+        ("N = 5 AND N = 4 OR N = 4", true),
+        ("N = 5 AND (N = 4 OR N = 4)", false),
+        ("NOT N = 4 OR S = 'EU'", true),
+        ("NOT (N = 4 OR S = 'US')", false),
+        ("NOT NOT N = 4", true),
+        ("N IS GREATER THAN OR EQUAL TO 4 AND N IS NOT EQUAL TO 5", true),
+        ("N IS LESS THAN OR EQUAL TO 3 OR N > 3", true),
+        ("S IS DEFINED AND X IS NOT DEFINED", true),
+        ("((S IS DEFINED)) AND NOT (X IS DEFINED OR N <> 4)", true),
+    ] {
+        assert_eq!(holds(condition), expected, "{condition}");
+    }
+}
+
+/// As GnuCOBOL 3 refuses it; the same value again is no contradiction (ISO/IEC 1989:2014 §7.3.5).
+#[test]
+fn a_name_is_defined_as_one_value() {
+    let with = |directives: &str, defines: &[(&str, &str)]| {
+        let text = format!("       01 R.\n          05 B PIC X.\n{directives}");
+        let defines = defines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        read_with(&text, &Dialect { defines, ..Dialect::default() }, &[])
+    };
+    let twice = "      >>DEFINE N AS 4\n      >>DEFINE N AS 5\n";
+    let faults = with(twice, &[]).unwrap_err();
+    assert!(faults[0].starts_with("t.cpy:4:") && faults[0].contains("`N` is defined as `4` already, and here as `5`"));
+    let faults = with("      >>DEFINE N AS 4\n", &[("n", "5")]).unwrap_err();
+    assert!(faults[0].starts_with("t.cpy:3:") && faults[0].contains("`N` is defined as `5` already"), "{faults:?}");
+    let constant = "      $SET CONSTANT N 4\n      $SET CONSTANT N(5)\n";
+    assert!(with(constant, &[]).unwrap_err()[0].contains("`N` is defined as `4` already"));
+    for fine in [
+        "      >>DEFINE N AS 4\n      >>DEFINE N AS 4\n",
+        "      >>DEFINE N AS 4\n      >>DEFINE N AS 5 OVERRIDE\n",
+        "      >>DEFINE N AS 4\n      >>DEFINE N AS OFF\n      >>DEFINE N AS 5\n",
+    ] {
+        assert!(with(fine, &[]).is_ok(), "{fine}");
+    }
+    assert!(with("      >>DEFINE N AS PARAMETER\n", &[("N", "5")]).is_ok());
 }
 
 #[test]

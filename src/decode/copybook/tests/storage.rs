@@ -187,5 +187,15 @@ fn clauses_that_do_not_go_together() {
     check_faults("01 R. 05 A PIC 9 POINTER.", &["`A` is an address and has no PICTURE"]);
     check_faults("01 R. 05 A PIC 9 BINARY-LONG.", &["`A` has its size by its USAGE and no PICTURE"]);
     check_faults("01 R. 05 A PIC S9 COMP-6.", &["`A` is COMP-6 and cannot be signed"]);
+    // As GnuCOBOL 3 refuses it and its dialect of Micro Focus does not; a record may be larger (level 01).
+    let larger = "01 R. 05 A PIC X(2). 05 B REDEFINES A PIC X(4).";
+    check_faults(larger, &["`B` takes 4 bytes and redefines `A`, which has 2"]);
+    check_faults(
+        "01 R. 05 A PIC X(4). 05 B REDEFINES A. 10 C PIC X OCCURS 5.",
+        &["`B` takes 5 bytes and redefines `A`, which has 4"],
+    );
+    let mf = Dialect { larger_redefines: true, ..Dialect::default() };
+    check_layout(&read_with(larger, &mf, &[]).unwrap(), "01 R 0+4\n05 A 0+2 X(2)\n05 B 0+4 X(4) = A");
+    assert!(read("01 R. 05 A PIC X(2). 01 S REDEFINES R. 05 B PIC X(4).").is_ok());
     check_faults("01 R. 05 A PIC X. 01 Q REDEFINES P. 05 B PIC X.", &["there is no `P` to redefine here"]);
 }

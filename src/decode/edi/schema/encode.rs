@@ -53,7 +53,7 @@ fn content(
         match value {
             Json::Array(all) if place.max > 1 => {
                 for (index, value) in all.iter().enumerate() {
-                    count += one(value, out).map_err(|fault| below(fault.below(index)))?;
+                    count += one(&value, out).map_err(|fault| below(fault.below(index)))?;
                 }
             }
             _ if place.max > 1 => return Err(below(EncodeFault::here("an array", value))),
@@ -88,7 +88,7 @@ fn elements(pen: &Pen, value: &Json<'_>, declared: &[Element], out: &mut Vec<u8>
             if index > 0 {
                 out.push(separator);
             }
-            one(pen, value, element, out).map_err(|fault| fault.below(index))?;
+            one(pen, &value, element, out).map_err(|fault| fault.below(index))?;
         }
         Ok(())
     })

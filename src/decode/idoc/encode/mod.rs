@@ -8,6 +8,8 @@ mod markup;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use super::segments::{CONTROL_FIELDS, CONTROL_NAME, Segment};
 use super::settings::Form;
 use super::{Inner, MAX_DEPTH};
@@ -46,7 +48,7 @@ struct Child<'j, 'a> {
     name: &'j str,
     /// Its index in the array.
     index: usize,
-    value: &'j Json<'a>,
+    value: Cow<'j, Json<'a>>,
     number: Option<u32>,
 }
 
@@ -198,8 +200,8 @@ impl Writer<'_> {
         numbering: &mut Numbering<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeFault> {
-        let Json::Object(members) = child.value else {
-            return Err(EncodeFault::here("a segment as an object", child.value));
+        let Json::Object(members) = &*child.value else {
+            return Err(EncodeFault::here("a segment as an object", &child.value));
         };
         if level > MAX_DEPTH {
             return Err(EncodeFault::here(format!("segments at most {MAX_DEPTH} deep in one another"), "more"));
@@ -221,9 +223,9 @@ impl Writer<'_> {
             Target::Flat(columns) => {
                 let standing = Standing { number, parent, level };
                 columns.segment(child.name, declared, standing, numbering, out)?;
-                columns.data(child.value, declared, out)?;
+                columns.data(&child.value, declared, out)?;
             }
-            Target::Xml(markup) => markup.segment(child.name, child.value, declared, out)?,
+            Target::Xml(markup) => markup.segment(child.name, &child.value, declared, out)?,
         }
         let segments = members.iter().filter(|(name, value)| name != "_segment" && matches!(value, Json::Array(_)));
         self.children(segments.map(|(name, value)| (&**name, value)), number, level + 1, numbering, out)?;

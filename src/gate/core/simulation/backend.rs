@@ -51,7 +51,7 @@ impl Default for Nature {
 }
 
 pub(super) struct Backend {
-    nature: Nature,
+    pub(super) nature: Nature,
     pub(super) working: usize,
     /// Everything takes so many times as long, whatever the load.
     pub(super) slow: f64,

@@ -63,6 +63,8 @@ pub(super) enum Coming {
     Steady(f64),
     /// So many callers, each of whom asks again this long after its last answer.
     Closed(usize, Duration),
+    /// So many at once, each time that this long has passed.
+    Bursts(usize, Duration),
 }
 
 impl Default for Kind {
@@ -102,6 +104,8 @@ pub(super) enum Change {
     Limits(Limits),
     /// Everything takes so many times as long.
     Slow(f64),
+    /// The number at work at which a call takes twice as long.
+    Knee(f64),
     /// Nobody is answered for this time.
     Lock(Duration),
     /// This part of the calls fails at once.
@@ -264,6 +268,13 @@ impl Simulation {
             match self.kinds[kind].coming {
                 Coming::Open(_) | Coming::Steady(_) => self.at(Duration::ZERO, Event::Comes(kind)),
                 Coming::Closed(callers, _) => (0..callers).for_each(|_| self.at(Duration::ZERO, Event::Comes(kind))),
+                Coming::Bursts(callers, pause) => {
+                    let mut when = Duration::ZERO;
+                    while when < time {
+                        (0..callers).for_each(|_| self.at(when, Event::Comes(kind)));
+                        when += pause;
+                    }
+                }
             }
         }
         let mut woken = None;
@@ -299,6 +310,7 @@ impl Simulation {
         match self.changes[number].1.clone() {
             Change::Limits(limits) => self.core.set_limits(limits),
             Change::Slow(times) => self.backend.slow = times,
+            Change::Knee(knee) => self.backend.nature.knee = knee,
             Change::Lock(time) => self.backend.lock(now + time),
             Change::Fails(part) => self.backend.fails = part,
             Change::Coming(kind, rate) => self.kinds[kind].coming = Coming::Open(rate),
@@ -314,7 +326,7 @@ impl Simulation {
                 self.at(now + next, Event::Comes(number));
             }
             Coming::Steady(rate) => self.at(now + Duration::from_secs_f64(1.0 / rate), Event::Comes(number)),
-            Coming::Closed(..) => {}
+            Coming::Closed(..) | Coming::Bursts(..) => {}
         }
         *self.result.came.entry(kind.client).or_default() += 1;
         let serial = kind.orders.map(|orders| (self.dice.part() * orders as f64) as usize);

@@ -116,6 +116,25 @@ fn fail(core: &mut Core, end: End, now: Duration) {
     core.end(&grant, end, true, now + ms(1));
 }
 
+/// While one call finds out, the others are told when its answer can be expected, not how long a cool-down is.
+#[test]
+fn while_a_probe_is_out_refusals_say_the_rest_of_it() {
+    let mut core = Core::new(limits(8));
+    for n in 0..5 {
+        let grant = granted(core.arrive(ask("a", ms(n * 400)), ms(n * 400), &mut Vec::new()));
+        core.end(&grant, End::Answered, true, ms(n * 400 + 300));
+    }
+    (0..5).for_each(|n| fail(&mut core, End::Lost, ms(2000 + n)));
+    assert_eq!(core.breaker(), BreakerState::Open);
+    let _probe = granted(core.arrive(ask("a", ms(20_000)), ms(20_000), &mut Vec::new()));
+    let mut rest = |after: u64| match core.arrive(ask("a", ms(20_000 + after)), ms(20_000 + after), &mut Vec::new()) {
+        Arrival::Refused(Refused::BreakerOpen { retry_after }) => retry_after,
+        other => panic!("{other:?}"),
+    };
+    // Calls take 0.3 s; beyond that, as long again as it has been out, and no longer than it would be left alone.
+    assert_eq!([0, 100, 1000, 60_000].map(&mut rest), [ms(300), ms(200), ms(1000), ms(10_000)]);
+}
+
 #[test]
 fn a_failing_backend_is_left_alone_and_comes_back_step_by_step() {
     let mut core = Core::new(limits(8));

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-pub(crate) use trace::Trace;
+pub(crate) use trace::{Call, Trace};
 use work::Floor;
 
 /// What the ERP is made of.
@@ -52,6 +52,8 @@ impl Default for Settings {
 pub(crate) struct Manner {
     /// Calls that begin from now on take so many times as long.
     pub(crate) slower: f64,
+    /// Another number of calls at work at which each takes twice as long.
+    pub(crate) knee: Option<f64>,
     /// Between the end of the work proper and the first byte; the call is at work all the while.
     pub(crate) first_byte_after: Duration,
     /// The body breaks off in its middle, and the connection ends.
@@ -62,7 +64,7 @@ pub(crate) struct Manner {
 
 impl Default for Manner {
     fn default() -> Manner {
-        Manner { slower: 1.0, first_byte_after: Duration::ZERO, half_a_body: false, fault: false }
+        Manner { slower: 1.0, knee: None, first_byte_after: Duration::ZERO, half_a_body: false, fault: false }
     }
 }
 

@@ -47,7 +47,8 @@ impl Floor {
             self.halts += usize::from(!self.is_locked(now));
             self.lock(now, now + self.settings.lock);
         }
-        let load = 1.0 + (self.at_work as f64 / self.settings.knee).powi(3);
+        let knee = self.manner.knee.unwrap_or(self.settings.knee);
+        let load = 1.0 + (self.at_work as f64 / knee).powi(3);
         let took = self.settings.alone.mul_f64(load * self.dice.between(0.8, 1.2) * self.manner.slower);
         (self.calls.len() - 1, took)
     }

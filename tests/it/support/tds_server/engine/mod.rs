@@ -96,6 +96,8 @@ pub(crate) struct Engine {
     pub(crate) options: BTreeMap<String, String>,
     /// The number of the transaction, as clients are told it.
     pub(crate) descriptor: u64,
+    /// BEGIN TRY blocks that are open.
+    pub(crate) tries: u32,
 }
 
 impl Engine {
@@ -115,6 +117,7 @@ impl Engine {
             control,
             options: BTreeMap::new(),
             descriptor: 0,
+            tries: 0,
         })
     }
 
@@ -122,6 +125,7 @@ impl Engine {
     pub(crate) fn work(&mut self, job: Job) {
         let mut sink = Sink::new(job.pieces, Arc::clone(&self.control), job.faults, self.shared.settings.name.clone());
         sink.text_size = self.text_size();
+        self.tries = 0;
         if job.resets {
             self.reset();
             tokens::changed_bytes(18, &[], &[], sink.token());

@@ -55,20 +55,33 @@ impl Engine {
             if at >= tokens.len() {
                 return Ok(());
             }
-            match self.statement(tokens, &mut at, frame, sink, true) {
-                Err(Stop::Fault(mut fault)) => {
-                    if fault.procedure.is_empty() {
-                        fault.procedure.clone_from(&frame.procedure);
-                    }
-                    let aborts = self.options.get("XACT_ABORT").is_some_and(|value| value == "ON");
-                    if fault.reach > Reach::Statement || aborts || self.control.check().is_err() {
-                        return Err(Stop::Fault(fault));
-                    }
-                    self.failed(&fault, sink);
-                    sink.done(frame.done, done::ERROR, 0, 0);
+            self.step(tokens, &mut at, frame, sink, true)?;
+        }
+    }
+
+    /// One statement. An error that ends only it is told, and what follows goes on; within BEGIN TRY it is caught there.
+    fn step(
+        &mut self,
+        tokens: &[Token],
+        at: &mut usize,
+        frame: &mut Frame,
+        sink: &mut Sink,
+        runs: bool,
+    ) -> Result<(), Stop> {
+        match self.statement(tokens, at, frame, sink, runs) {
+            Err(Stop::Fault(mut fault)) => {
+                if fault.procedure.is_empty() {
+                    fault.procedure.clone_from(&frame.procedure);
                 }
-                other => other?,
+                let aborts = self.options.get("XACT_ABORT").is_some_and(|value| value == "ON");
+                if self.tries > 0 || fault.reach > Reach::Statement || aborts || self.control.check().is_err() {
+                    return Err(Stop::Fault(fault));
+                }
+                self.failed(&fault, sink);
+                sink.done(frame.done, done::ERROR, 0, 0);
+                Ok(())
             }
+            other => other,
         }
     }
 
@@ -102,16 +115,16 @@ impl Engine {
                 if parser.is_at_end() {
                     return Err(parser.syntax().into());
                 }
-                self.inner(tokens, at, frame, sink, runs)?;
+                self.step(tokens, at, frame, sink, runs)?;
             },
             Statement::Try => self.guarded(&mut parser, tokens, at, frame, sink, runs),
             Statement::If(condition) => {
                 let holds = runs && self.evaluate(&format!("({condition}) IS TRUE"), frame)? == Value::Integer(1);
-                self.statement(tokens, at, frame, sink, holds)?;
+                self.step(tokens, at, frame, sink, holds)?;
                 parser.go_to(*at);
                 if parser.takes_else() {
                     *at = parser.position();
-                    self.statement(tokens, at, frame, sink, runs && !holds)?;
+                    self.step(tokens, at, frame, sink, runs && !holds)?;
                 }
                 Ok(())
             }
@@ -126,18 +139,6 @@ impl Engine {
         }
     }
 
-    /// A statement in a block: an error that ends only it is told, and the block goes on.
-    fn inner(
-        &mut self,
-        tokens: &[Token],
-        at: &mut usize,
-        frame: &mut Frame,
-        sink: &mut Sink,
-        runs: bool,
-    ) -> Result<(), Stop> {
-        self.statement(tokens, at, frame, sink, runs)
-    }
-
     /// BEGIN TRY ... END TRY BEGIN CATCH ... END CATCH.
     fn guarded(
         &mut self,
@@ -148,20 +149,10 @@ impl Engine {
         sink: &mut Sink,
         runs: bool,
     ) -> Result<(), Stop> {
-        let mut caught: Option<SqlFault> = None;
-        loop {
-            parser.go_to(*at);
-            parser.skip_separators();
-            if parser.takes_catch()? {
-                *at = parser.position();
-                break;
-            }
-            *at = parser.position();
-            match self.statement(tokens, at, frame, sink, runs && caught.is_none()) {
-                Err(Stop::Fault(fault)) if fault.class < 20 => caught = Some(fault),
-                other => other?,
-            }
-        }
+        self.tries += 1;
+        let tried = self.tried(parser, tokens, at, frame, sink, runs);
+        self.tries -= 1;
+        let caught = tried?;
         if let Some(fault) = &caught {
             if fault.reach == Reach::Transaction {
                 let _ = self.rollback(None, sink);
@@ -179,7 +170,33 @@ impl Engine {
             if parser.is_at_end() {
                 return Err(parser.syntax().into());
             }
-            self.statement(tokens, at, frame, sink, caught.is_some())?;
+            self.step(tokens, at, frame, sink, caught.is_some())?;
+        }
+    }
+
+    /// What stands in BEGIN TRY, and the error that ended it.
+    fn tried(
+        &mut self,
+        parser: &mut Parser<'_>,
+        tokens: &[Token],
+        at: &mut usize,
+        frame: &mut Frame,
+        sink: &mut Sink,
+        runs: bool,
+    ) -> Result<Option<SqlFault>, Stop> {
+        let mut caught: Option<SqlFault> = None;
+        loop {
+            parser.go_to(*at);
+            parser.skip_separators();
+            if parser.takes_catch()? {
+                *at = parser.position();
+                return Ok(caught);
+            }
+            *at = parser.position();
+            match self.statement(tokens, at, frame, sink, runs && caught.is_none()) {
+                Err(Stop::Fault(fault)) if fault.class < 20 => caught = Some(fault),
+                other => other?,
+            }
         }
     }
 

@@ -21,6 +21,37 @@ pub(crate) struct Facts {
     pub(crate) encrypted: bool,
 }
 
+/// The words with which statements begin, and those between them.
+pub(super) const STATEMENTS: [&str; 27] = [
+    "alter",
+    "begin",
+    "commit",
+    "create",
+    "declare",
+    "delete",
+    "drop",
+    "else",
+    "end",
+    "exec",
+    "execute",
+    "go",
+    "if",
+    "insert",
+    "kill",
+    "print",
+    "raiserror",
+    "return",
+    "rollback",
+    "save",
+    "select",
+    "set",
+    "throw",
+    "truncate",
+    "update",
+    "use",
+    "waitfor",
+];
+
 /// A source of rows whose columns can be named.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
@@ -151,6 +182,11 @@ impl<'a> Parser<'a> {
             }
             _ => Err(self.syntax()),
         }
+    }
+
+    /// Whether another statement begins here, or a block ends.
+    pub(super) fn begins_statement(&self) -> bool {
+        self.sees_any(&STATEMENTS)
     }
 
     /// A name of several parts.

@@ -386,7 +386,7 @@ impl Parser<'_> {
 
     /// A name that follows without AS.
     pub(super) fn bare_alias(&mut self) -> Option<String> {
-        const RESERVED: [&str; 46] = [
+        const RESERVED: [&str; 25] = [
             "from",
             "where",
             "order",
@@ -409,31 +409,13 @@ impl Parser<'_> {
             "for",
             "offset",
             "fetch",
-            "select",
-            "insert",
-            "update",
-            "delete",
-            "set",
-            "declare",
-            "if",
-            "else",
-            "begin",
-            "end",
-            "exec",
-            "execute",
-            "commit",
-            "rollback",
-            "print",
-            "return",
-            "waitfor",
             "values",
             "output",
-            "go",
-            "drop",
-            "create",
             "when",
-            "raiserror",
         ];
+        if self.begins_statement() {
+            return None;
+        }
         match self.peek() {
             Some(Token::Name(name)) => {
                 self.at += 1;

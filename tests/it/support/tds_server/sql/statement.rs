@@ -127,23 +127,7 @@ impl Parser<'_> {
                 self.at += 1;
                 let has_word = self.transaction_words();
                 let named = has_word && matches!(self.peek(), Some(Token::Word(_) | Token::Name(_)));
-                let is_next = self.sees_any(&[
-                    "select",
-                    "insert",
-                    "update",
-                    "delete",
-                    "set",
-                    "begin",
-                    "end",
-                    "if",
-                    "exec",
-                    "throw",
-                    "return",
-                    "else",
-                    "print",
-                    "raiserror",
-                    "declare",
-                ]);
+                let is_next = self.begins_statement();
                 Ok(Statement::Rollback(if named && !is_next { Some(self.name()?) } else { None }))
             }
             "save" => {
@@ -216,24 +200,7 @@ impl Parser<'_> {
             return Ok(Statement::Try);
         }
         if self.takes("tran") || self.takes("transaction") {
-            let is_next = self.sees_any(&[
-                "select",
-                "insert",
-                "update",
-                "delete",
-                "set",
-                "begin",
-                "exec",
-                "if",
-                "declare",
-                "commit",
-                "rollback",
-                "print",
-                "waitfor",
-                "save",
-                "throw",
-                "raiserror",
-            ]);
+            let is_next = self.begins_statement();
             if !is_next && matches!(self.peek(), Some(Token::Word(_) | Token::Name(_))) {
                 self.at += 1;
             }
@@ -319,7 +286,7 @@ impl Parser<'_> {
         }
         let name = self.names()?;
         let mut arguments = Vec::new();
-        while !self.is_at_end() && !self.sees_sign(";") && !self.sees("with") && !self.ends_call() {
+        while !self.is_at_end() && !self.sees_sign(";") && !self.sees("with") && !self.begins_statement() {
             let mut argument = Argument { name: String::new(), value: String::new(), out: None };
             if let (Some(Token::Variable(name)), Some(Token::Sign("="))) = (self.peek(), self.peek_at(1)) {
                 argument.name = name.to_ascii_lowercase();
@@ -383,33 +350,6 @@ impl Parser<'_> {
         }
         self.expect_sign(")")?;
         Ok(sets)
-    }
-
-    fn ends_call(&self) -> bool {
-        self.sees_any(&[
-            "select",
-            "insert",
-            "update",
-            "delete",
-            "set",
-            "declare",
-            "if",
-            "else",
-            "begin",
-            "end",
-            "exec",
-            "execute",
-            "commit",
-            "rollback",
-            "print",
-            "return",
-            "waitfor",
-            "go",
-            "raiserror",
-            "throw",
-            "drop",
-            "create",
-        ])
     }
 
     fn raise(&mut self) -> Result<Statement, SqlFault> {

@@ -1,17 +1,21 @@
 //! Dates and times: a format is compiled once, then read digit by digit. Nothing is guessed: a day that does
 //! not exist, a time that the clock skipped, or a text that goes on after the format ends is a fault.
 //!
-//! Directives are those of `strptime`: `%Y %y %m %d %j %H %I %M %S %f %p %b %B %z %%`.
+//! Directives are those of `strptime`: `%Y %y %m %d %j %H %I %M %S %f %p %b %B %z %%`, and `%.f` for a fraction of a
+//! second with its point where there is one.
+
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use super::json::write_padded;
+use crate::mapping::json::write_padded;
 
 /// What a field is to become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(in crate::mapping) enum Moment {
     Date,
     Time,
     Datetime,
@@ -19,13 +23,15 @@ pub(super) enum Moment {
 
 /// A compiled format.
 #[derive(Clone, Debug)]
-pub(super) struct Format {
+pub(in crate::mapping) struct Format {
     text: String,
     parts: Vec<Part>,
     /// `%Y%m%d` and nothing else: the format of most old dates.
     compact_date: bool,
     pivot: i16,
     fraction: bool,
+    /// The fraction may be missing.
+    loose: bool,
     offset: bool,
 }
 
@@ -39,6 +45,8 @@ enum Part {
         full: bool,
     },
     Fraction,
+    /// A point and a fraction, or neither.
+    LooseFraction,
     MonthName,
     HalfOfDay,
     Offset,
@@ -59,11 +67,11 @@ enum Unit {
 
 /// Why a text is no moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Misread {
+pub(in crate::mapping) struct Misread {
     /// What is wrong.
-    pub(super) phrase: &'static str,
+    pub(in crate::mapping) phrase: &'static str,
     /// The text follows the format, but there is no such moment.
-    pub(super) follows_format: bool,
+    pub(in crate::mapping) follows_format: bool,
 }
 
 /// The text does not follow the format.
@@ -108,7 +116,7 @@ const MONTHS: [&str; 12] = [
 
 impl Format {
     /// Compiles a format for `moment`. Two-digit years below `pivot` are 20YY, the others 19YY.
-    pub(super) fn compile(text: &str, moment: Moment, pivot: i16) -> Result<Format, String> {
+    pub(in crate::mapping) fn compile(text: &str, moment: Moment, pivot: i16) -> Result<Format, String> {
         let mut parts = Vec::new();
         let mut bytes = text.bytes();
         while let Some(byte) = bytes.next() {
@@ -118,6 +126,7 @@ impl Format {
             }
             let number = |what, width| Part::Number { what, width, full: false };
             parts.push(match bytes.next() {
+                Some(b'.') if bytes.next() == Some(b'f') => Part::LooseFraction,
                 Some(b'Y') => number(Unit::Year, 4),
                 Some(b'y') => number(Unit::YearOfCentury, 2),
                 Some(b'm') => number(Unit::Month, 2),
@@ -135,7 +144,7 @@ impl Format {
                 other => {
                     let directive = other.map(char::from).map(String::from).unwrap_or_default();
                     return Err(format!(
-                        "`%{directive}` is no directive; there are %Y %y %m %d %j %H %I %M %S %f %p %b %B %z and %%"
+                        "`%{directive}` is no directive; there are %Y %y %m %d %j %H %I %M %S %f %.f %p %b %B %z and %%"
                     ));
                 }
             });
@@ -152,7 +161,8 @@ impl Format {
         Ok(Format {
             text: text.to_owned(),
             compact_date: text == "%Y%m%d",
-            fraction: parts.contains(&Part::Fraction),
+            fraction: parts.contains(&Part::Fraction) || parts.contains(&Part::LooseFraction),
+            loose: parts.contains(&Part::LooseFraction),
             offset: parts.contains(&Part::Offset),
             parts,
             pivot,
@@ -160,28 +170,34 @@ impl Format {
     }
 
     /// The format as written.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::mapping) fn text(&self) -> &str {
         &self.text
     }
 
     /// True when it reads an offset from UTC.
-    pub(super) fn has_offset(&self) -> bool {
+    pub(in crate::mapping) fn has_offset(&self) -> bool {
         self.offset
     }
 
     /// True when it reads a fraction of a second.
-    pub(super) fn has_fraction(&self) -> bool {
+    pub(in crate::mapping) fn has_fraction(&self) -> bool {
         self.fraction
     }
 
+    /// True when it reads a fraction of a second where there is one.
+    pub(in crate::mapping) fn is_loose(&self) -> bool {
+        self.loose
+    }
+
     /// The fewest characters it takes.
-    pub(super) fn shortest(&self) -> usize {
+    pub(in crate::mapping) fn shortest(&self) -> usize {
         self.parts
             .iter()
             .map(|part| match part {
                 Part::Number { width, full: true, .. } => usize::from(*width),
                 Part::MonthName => 3,
                 Part::HalfOfDay => 2,
+                Part::LooseFraction => 0,
                 _ => 1,
             })
             .sum()
@@ -189,7 +205,7 @@ impl Format {
 
     /// Reads `text` and appends it in ISO 8601, without quotes. A datetime with an offset or in a zone is
     /// written in UTC.
-    pub(super) fn convert(
+    pub(in crate::mapping) fn convert(
         &self,
         text: &str,
         moment: Moment,
@@ -204,7 +220,10 @@ impl Format {
         let read = self.read(text)?;
         match moment {
             Moment::Date => write_date(read.date()?, out),
-            Moment::Time => write_time(read.time()?, self.fraction, out),
+            Moment::Time => {
+                let time = read.time()?;
+                write_time(time, self.digits(time, false), out);
+            }
             Moment::Datetime => {
                 let local = DateTime::from_parts(read.date()?, read.time()?);
                 let instant = match (read.offset_seconds, zone) {
@@ -215,13 +234,39 @@ impl Format {
                 let written = instant.map_or(local, |instant| TimeZone::UTC.to_datetime(instant));
                 write_date(written.date(), out);
                 out.push(b'T');
-                write_time(written.time(), self.fraction, out);
+                write_time(written.time(), self.digits(written.time(), instant.is_some()), out);
                 if instant.is_some() {
                     out.push(b'Z');
                 }
             }
         }
         Ok(())
+    }
+
+    /// The day that `text` says, as the source counts days.
+    pub(in crate::mapping) fn day(&self, text: &str) -> Option<Date> {
+        if self.compact_date {
+            return compact_date(text.as_bytes()).ok();
+        }
+        self.read(text).and_then(|read| read.date()).ok()
+    }
+
+    /// How many digits of a fraction are written: none, all, or those that say something. Texts of different length still
+    /// sort, unless a `Z` stands behind them.
+    fn digits(&self, time: Time, utc: bool) -> usize {
+        match (self.fraction, self.loose && !utc) {
+            (false, _) => 0,
+            (true, false) => 9,
+            (true, true) => {
+                let mut digits = 9;
+                let mut rest = time.subsec_nanosecond();
+                while digits > 0 && rest % 10 == 0 {
+                    rest /= 10;
+                    digits -= 1;
+                }
+                digits
+            }
+        }
     }
 
     fn read(&self, text: &str) -> Result<Read, Misread> {
@@ -238,6 +283,12 @@ impl Format {
                     read.set(what, number, self.pivot);
                 }
                 Part::Fraction => read.nanosecond = take_fraction(&mut rest)?,
+                Part::LooseFraction => {
+                    if let Some(tail) = rest.strip_prefix(b".") {
+                        rest = tail;
+                        read.nanosecond = take_fraction(&mut rest)?;
+                    }
+                }
                 Part::MonthName => read.month = take_month(&mut rest)?,
                 Part::HalfOfDay => read.afternoon = Some(take_half(&mut rest)?),
                 Part::Offset => read.offset_seconds = Some(take_offset(&mut rest)?),
@@ -257,7 +308,8 @@ fn check(parts: &[Part], moment: Moment) -> Result<(), String> {
     let (day, day_of_year) = (count(Unit::Day), count(Unit::DayOfYear));
     let (hour, half) = (count(Unit::Hour), count(Unit::HourOfHalf));
     let (minute, second) = (count(Unit::Minute), count(Unit::Second));
-    let (fraction, am_pm, offset) = (others(Part::Fraction), others(Part::HalfOfDay), others(Part::Offset));
+    let fraction = others(Part::Fraction) + others(Part::LooseFraction);
+    let (am_pm, offset) = (others(Part::HalfOfDay), others(Part::Offset));
     if [year, month, day, day_of_year, hour + half, minute, second, fraction, am_pm, offset].iter().any(|n| *n > 1) {
         return Err("says the same thing twice".to_owned());
     }
@@ -435,130 +487,16 @@ fn write_date(date: Date, out: &mut Vec<u8>) {
 }
 
 /// With a fraction always nine digits, so that the texts sort as the times do.
-fn write_time(time: Time, fraction: bool, out: &mut Vec<u8>) {
+fn write_time(time: Time, digits: usize, out: &mut Vec<u8>) {
     for (index, number) in [time.hour(), time.minute(), time.second()].into_iter().enumerate() {
         if index > 0 {
             out.push(b':');
         }
         write_padded(out, number.unsigned_abs().into(), 2);
     }
-    if fraction {
+    if digits > 0 {
         out.push(b'.');
         write_padded(out, time.subsec_nanosecond().unsigned_abs(), 9);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Format, Moment};
-    use jiff::tz::TimeZone;
-    use proptest::prelude::*;
-
-    fn convert(format: &str, moment: Moment, zone: Option<&str>, text: &str) -> Result<String, String> {
-        let format = Format::compile(format, moment, 69)?;
-        let zone = zone.map(|name| TimeZone::get(name).unwrap());
-        let mut out = Vec::new();
-        format.convert(text, moment, zone.as_ref(), &mut out).map_err(|misread| misread.phrase.to_owned())?;
-        Ok(String::from_utf8(out).unwrap())
-    }
-
-    fn check(format: &str, moment: Moment, text: &str, expected: Option<&str>) {
-        assert_eq!(convert(format, moment, None, text).ok().as_deref(), expected, "{format} {text}");
-    }
-
-    #[test]
-    fn dates() {
-        check("%Y%m%d", Moment::Date, "20240229", Some("2024-02-29"));
-        check("%Y%m%d", Moment::Date, "20230229", None);
-        check("%Y%m%d", Moment::Date, "19000229", None);
-        check("%Y%m%d", Moment::Date, "20000229", Some("2000-02-29"));
-        check("%Y%m%d", Moment::Date, "00000101", None);
-        check("%Y%m%d", Moment::Date, "2024022", None);
-        check("%Y%m%d", Moment::Date, "2024 229", None);
-        check("%d.%m.%Y", Moment::Date, "1.2.2026", Some("2026-02-01"));
-        check("%d.%m.%Y", Moment::Date, "01.02.26", None);
-        check("%d.%m.%Y", Moment::Date, "01.02.2026 ", None);
-        check("%y%j", Moment::Date, "24366", Some("2024-12-31"));
-        check("%y%j", Moment::Date, "23366", None);
-        check("%y%m%d", Moment::Date, "681231", Some("2068-12-31"));
-        check("%y%m%d", Moment::Date, "690101", Some("1969-01-01"));
-        check("%d-%b-%Y", Moment::Date, "07-MAR-2026", Some("2026-03-07"));
-        check("%d-%b-%Y", Moment::Date, "07-Mrz-2026", None);
-        check("%d%m%Y", Moment::Date, "1012026", None);
-    }
-
-    #[test]
-    fn pivot_decides_the_century() {
-        let format = Format::compile("%y%m%d", Moment::Date, 30).unwrap();
-        for (text, expected) in [("290101", "2029-01-01"), ("300101", "1930-01-01")] {
-            let mut out = Vec::new();
-            format.convert(text, Moment::Date, None, &mut out).unwrap();
-            assert_eq!(out, expected.as_bytes());
-        }
-    }
-
-    #[test]
-    fn times_and_datetimes() {
-        check("%H%M%S", Moment::Time, "235959", Some("23:59:59"));
-        check("%H%M%S", Moment::Time, "240000", None);
-        check("%H:%M", Moment::Time, "7:05", Some("07:05:00"));
-        check("%I:%M %p", Moment::Time, "12:30 AM", Some("00:30:00"));
-        check("%I:%M %p", Moment::Time, "12:30 pm", Some("12:30:00"));
-        check("%I:%M %p", Moment::Time, "13:30 PM", None);
-        check("%Y%m%d%H%M%S", Moment::Datetime, "20260131120000", Some("2026-01-31T12:00:00"));
-        check("%Y-%m-%d %H:%M:%S.%f", Moment::Datetime, "2026-01-31 12:00:00.5", Some("2026-01-31T12:00:00.500000000"));
-        check("%Y-%m-%dT%H:%M:%S%z", Moment::Datetime, "2026-01-01T00:30:00+01:00", Some("2025-12-31T23:30:00Z"));
-        check("%Y-%m-%dT%H:%M:%S%z", Moment::Datetime, "2026-01-01T00:30:00Z", Some("2026-01-01T00:30:00Z"));
-    }
-
-    #[test]
-    fn zones() {
-        let berlin = |text| convert("%Y-%m-%d %H:%M", Moment::Datetime, Some("Europe/Berlin"), text).ok();
-        assert_eq!(berlin("2026-01-15 12:00").as_deref(), Some("2026-01-15T11:00:00Z"));
-        assert_eq!(berlin("2026-07-15 12:00").as_deref(), Some("2026-07-15T10:00:00Z"));
-        assert_eq!(berlin("2026-10-25 02:30").as_deref(), Some("2026-10-25T00:30:00Z"));
-        assert_eq!(berlin("2026-03-29 02:30"), None);
-    }
-
-    #[test]
-    fn formats_are_judged_when_compiled() {
-        for (format, moment, words) in [
-            ("%Q", Moment::Date, "no directive"),
-            ("%Y%m%", Moment::Date, "no directive"),
-            ("%Y%m", Moment::Date, "month and a day"),
-            ("%m%d", Moment::Date, "no year"),
-            ("%Y%m%d%H", Moment::Date, "parts of a time"),
-            ("%Y%m%d %Y", Moment::Date, "twice"),
-            ("%H:%M %d", Moment::Time, "parts of a date"),
-            ("%M:%S", Moment::Time, "no hour"),
-            ("%I:%M", Moment::Time, "go together"),
-            ("%H:%S", Moment::Time, "leaves out"),
-            ("%Y%m%d", Moment::Datetime, "no hour"),
-        ] {
-            let message = Format::compile(format, moment, 69).unwrap_err();
-            assert!(message.contains(words), "{format}: {message}");
-        }
-    }
-
-    proptest! {
-        /// Every day that the calendar has comes back; the reference is jiff's own printing.
-        #[test]
-        fn every_day_comes_back(days in 0i32..3_000_000) {
-            let first = jiff::civil::Date::new(1, 1, 1).unwrap();
-            let date = first.checked_add(jiff::Span::new().days(days)).unwrap();
-            let compact = date.strftime("%Y%m%d").to_string();
-            prop_assert_eq!(convert("%Y%m%d", Moment::Date, None, &compact), Ok(date.to_string()));
-            let ordinal = date.strftime("%Y/%j").to_string();
-            prop_assert_eq!(convert("%Y/%j", Moment::Date, None, &ordinal), Ok(date.to_string()));
-        }
-
-        #[test]
-        fn never_panics(text in any::<String>(), digits in "[0-9.:+-]{0,24}") {
-            for format in ["%Y%m%d", "%d.%m.%y", "%y%j"] {
-                let _ = convert(format, Moment::Date, None, &text);
-                let _ = convert(format, Moment::Date, None, &digits);
-            }
-            let _ = convert("%Y-%m-%dT%H:%M:%S.%f%z", Moment::Datetime, None, &digits);
-        }
+        out.truncate(out.len() - (9 - digits));
     }
 }

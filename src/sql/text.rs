@@ -103,23 +103,6 @@ impl NamedSql {
     }
 }
 
-impl Dialect {
-    /// The placeholder of the value with this number, from 1. Every ODBC driver takes `?`; TDS wants names, which only
-    /// its own door gives: it rewrites `?` itself.
-    pub fn placeholder(self, _number: usize) -> String {
-        "?".to_owned()
-    }
-
-    /// A name in quotes, so that it is taken as it is.
-    pub fn quoted(self, name: &str) -> String {
-        match self {
-            Dialect::SqlServer => format!("[{}]", name.replace(']', "]]")),
-            Dialect::MySql => format!("`{}`", name.replace('`', "``")),
-            _ => format!("\"{}\"", name.replace('"', "\"\"")),
-        }
-    }
-}
-
 /// How many bytes what is quoted has, both quotes included. A quote twice inside is skipped as two quoted parts.
 fn skip(rest: &str, opening: &'static str, closing: &str, offset: usize) -> Result<usize, NamedSqlFault> {
     let inner = &rest[opening.len()..];

@@ -1,0 +1,169 @@
+//! What may be done to a call from outside while its thread sits in the driver.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use odbc_api::handles::AsStatementRef;
+use parking_lot::{Condvar, Mutex};
+use tokio_util::sync::CancellationToken;
+
+use super::raw::Cancellable;
+use crate::adapters::sql::{Certainty, SqlErrorKind};
+
+/// Why a call is to end before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Its time is up.
+    Timeout,
+    /// Nobody waits any more.
+    Gone,
+}
+
+impl Stop {
+    pub(super) fn kind(self) -> SqlErrorKind {
+        match self {
+            Stop::Timeout => SqlErrorKind::Timeout,
+            Stop::Gone => SqlErrorKind::Cancelled,
+        }
+    }
+}
+
+/// How far a call is, as far as its undoing depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was asked of the database that could change it.
+    NotBegun,
+    /// In a transaction that is not committed.
+    Undoable,
+    /// In a step that stands for itself: it is over at once when it is done.
+    Single,
+    /// The commit is on its way.
+    Committing,
+    /// Over.
+    Done,
+}
+
+struct State {
+    phase: Phase,
+    stop: Option<Stop>,
+}
+
+/// A call as it is seen from outside of its thread.
+pub(super) struct Control {
+    state: Mutex<State>,
+    /// Rings when the call is to stop.
+    bell: Condvar,
+    /// The same as `state.stop`, to look at between blocks without a lock.
+    stopped: AtomicBool,
+    /// The same for what waits for others than the driver.
+    stopping: CancellationToken,
+    /// The statement that runs. It is there only while the statement lives, and the lock is held for cancelling it.
+    statement: Mutex<Option<Cancellable>>,
+}
+
+/// Takes the statement back before it is freed.
+pub(super) struct Armed<'c>(&'c Control);
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        *self.0.statement.lock() = None;
+    }
+}
+
+impl Control {
+    pub(super) fn new() -> Control {
+        Control {
+            state: Mutex::new(State { phase: Phase::NotBegun, stop: None }),
+            bell: Condvar::new(),
+            stopped: AtomicBool::new(false),
+            stopping: CancellationToken::new(),
+            statement: Mutex::new(None),
+        }
+    }
+
+    /// From now on this statement is what is cancelled. The guard must be dropped before the statement is.
+    #[must_use]
+    pub(super) fn arm(&self, statement: &mut impl AsStatementRef) -> Armed<'_> {
+        *self.statement.lock() = Some(Cancellable::of(statement));
+        Armed(self)
+    }
+
+    /// Tells the call to stop. False where it is committing or over, which nothing should disturb.
+    pub(super) fn stop(&self, why: Stop) -> bool {
+        let mut state = self.state.lock();
+        if matches!(state.phase, Phase::Committing | Phase::Done) {
+            return false;
+        }
+        state.stop.get_or_insert(why);
+        self.stopped.store(true, Ordering::Release);
+        drop(state);
+        self.stopping.cancel();
+        self.bell.notify_all();
+        true
+    }
+
+    /// Cancels what runs, if anything does.
+    pub(super) fn cancel(&self) -> bool {
+        self.statement.lock().as_ref().is_some_and(Cancellable::cancel)
+    }
+
+    /// Whether the call is to stop, and why.
+    pub(super) fn stopped(&self) -> Option<Stop> {
+        if self.stopped.load(Ordering::Acquire) { self.state.lock().stop } else { None }
+    }
+
+    /// Is cancelled when the call is to stop.
+    pub(super) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Sleeps until a moment, or until the call is to stop.
+    pub(super) fn sleep_until(&self, moment: Instant) {
+        let mut state = self.state.lock();
+        while state.stop.is_none() && Instant::now() < moment {
+            self.bell.wait_until(&mut state, moment);
+        }
+    }
+
+    /// The database is changed from now on, in a transaction.
+    pub(super) fn undoable(&self) {
+        self.state.lock().phase = Phase::Undoable;
+    }
+
+    /// The point of no return. The call does not go beyond it where it was told to stop.
+    pub(super) fn commit(&self) -> Result<(), Stop> {
+        let mut state = self.state.lock();
+        match state.stop {
+            Some(why) => Err(why),
+            None => {
+                state.phase = Phase::Committing;
+                Ok(())
+            }
+        }
+    }
+
+    /// A step follows that stands for itself.
+    pub(super) fn single(&self) {
+        self.state.lock().phase = Phase::Single;
+    }
+
+    /// It is over.
+    pub(super) fn done(&self) {
+        self.state.lock().phase = Phase::Done;
+    }
+
+    /// What is known of a call that is given up now. It cannot commit any more once it was told to stop.
+    pub(super) fn certainty(&self) -> Certainty {
+        match self.state.lock().phase {
+            Phase::NotBegun => Certainty::NotBegun,
+            Phase::Undoable => Certainty::Undone,
+            Phase::Single | Phase::Committing | Phase::Done => Certainty::Unknown,
+        }
+    }
+}
+
+/// How long cancelling may take before the thread is left to itself.
+pub(super) const CANCEL_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a cancelled call is cancelled again: the first may have come before the statement ran.
+pub(super) const CANCEL_AGAIN: Duration = Duration::from_millis(250);

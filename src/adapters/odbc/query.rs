@@ -1,0 +1,184 @@
+//! A question, and its rows batch by batch.
+
+use std::sync::Arc;
+
+use odbc_api::handles::{AsStatementRef, Statement};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+use super::columns::describe;
+use super::control::Control;
+use super::fetch::{Broken, Fetch, Sink, columns};
+use super::session::Session;
+use super::{Setup, params};
+use crate::adapters::sql::{Certainty, Dialect, Isolation, Query, SqlError, SqlErrorKind};
+use crate::decode::rows::{BatchWriter, Column, RowBatch};
+
+/// Who waits for the columns.
+pub(super) type Head = Arc<Mutex<Option<oneshot::Sender<Result<Arc<[Column]>, SqlError>>>>>;
+
+/// What a query gives.
+pub(super) type Batches = mpsc::Sender<Result<RowBatch, SqlError>>;
+
+/// Asks, and sends columns and batches as they come.
+pub(super) fn run(
+    session: &mut Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    query: &Query,
+    head: &Head,
+    batches: &Batches,
+    runtime: &tokio::runtime::Handle,
+) -> Result<(), SqlError> {
+    let in_transaction = begin(session, query.isolation)?;
+    let result = ask(session, setup, control, query, head, batches, runtime);
+    let (result, is_whole) = match result {
+        Ok(is_whole) => (Ok(()), is_whole),
+        Err(error) => (Err(error), false),
+    };
+    // What is left of a result would be read before the next statement.
+    session.is_spent |= !is_whole && session.quirks.reads_rest;
+    if in_transaction && !session.is_spent {
+        let connection = session.connection()?;
+        let ended = connection.rollback().and_then(|()| connection.set_autocommit(true));
+        session.is_spent |= ended.is_err();
+    }
+    result
+}
+
+/// Begins a transaction that sees one moment, where that is wanted and one statement alone does not.
+fn begin(session: &Session, isolation: Isolation) -> Result<bool, SqlError> {
+    if isolation == Isolation::ReadCommitted {
+        return Ok(false);
+    }
+    let statements: &[&str] = match session.dialect {
+        // A statement of its own sees one moment; in a transaction its driver would read the whole result at once.
+        Dialect::Sqlite => return Ok(false),
+        Dialect::Postgres => &["set transaction isolation level repeatable read, read only"],
+        Dialect::MySql => &[
+            "set transaction isolation level repeatable read",
+            "start transaction with consistent snapshot, read only",
+        ],
+        Dialect::SqlServer => &["set transaction isolation level snapshot"],
+        Dialect::Oracle => &["set transaction read only"],
+        Dialect::Db2 | Dialect::Informix | Dialect::Progress | Dialect::Firebird | Dialect::Generic => {
+            let message = format!(
+                "{} offers no reading as of one moment through this driver; read with `isolation = \"read-committed\"`",
+                if session.product.is_empty() { "the database" } else { session.product.as_str() }
+            );
+            return Err(session.reporter.says(SqlErrorKind::Statement, Certainty::NotBegun, message));
+        }
+    };
+    let fault = |error| session.reporter.of(&error, Certainty::NotBegun);
+    session.connection()?.set_autocommit(false).map_err(fault)?;
+    for statement in statements {
+        session.execute(statement).map_err(fault)?;
+    }
+    Ok(true)
+}
+
+/// Whether the result was read to its end.
+fn ask(
+    session: &Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    query: &Query,
+    head: &Head,
+    batches: &Batches,
+    runtime: &tokio::runtime::Handle,
+) -> Result<bool, SqlError> {
+    let fault = |error: odbc_api::Error| session.reporter.of(&error, Certainty::NotBegun);
+    let mut bound = params::values(session, &query.parameters)?;
+    let mut statement = session.connection()?.preallocate().map_err(fault)?;
+    if session.quirks.keeps_timeout && session.quirks.cancel == super::quirks::Cancel::Never {
+        let seconds = usize::try_from(query.timeout.as_secs().max(1)).unwrap_or(usize::MAX);
+        statement.set_query_timeout_sec(seconds).map_err(fault)?;
+    }
+    let armed = control.arm(&mut statement);
+    if control.stopped().is_some() {
+        return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
+    }
+    let Some(mut cursor) = statement.execute(&query.sql, &mut bound).map_err(fault)? else {
+        let message = "the statement brings no rows: a query is one that does";
+        return Err(session.reporter.says(SqlErrorKind::Statement, Certainty::Unknown, message));
+    };
+    let plan = match describe(session, cursor.as_stmt_ref(), setup.config.max_value) {
+        Ok(plan) => plan,
+        Err(error) => {
+            // Freeing the statement closes it, without asking a connection that may be gone.
+            cursor.into_stmt();
+            return Err(fault(error));
+        }
+    };
+    let columns = columns(&plan);
+    let mut sink = Stream {
+        writer: BatchWriter::new(Arc::clone(&columns)),
+        batch_rows: u64::from(query.batch_rows.max(1)),
+        batch_bytes: query.batch_bytes.max(1),
+        out: batches,
+        control,
+        runtime,
+    };
+    if let Some(head) = head.lock().take() {
+        // Where nobody waits any more, the task of this call has noticed, too.
+        let _ = head.send(Ok(columns));
+    }
+    let fetch = Fetch { session, setup, control, plan: &plan, max_rows_per_second: query.max_rows_per_second };
+    // Its columns are out: from here on it cannot be asked again as if nothing had been.
+    let late = |error: odbc_api::Error| session.reporter.of(&error, Certainty::Undone);
+    match fetch.all(cursor, &mut sink) {
+        Ok(mut ended) => {
+            let closed = ended.close_cursor().into_result(&ended).map_err(late);
+            drop(armed);
+            if sink.writer.rows() > 0 && !sink.flush() {
+                return Err(session.reporter.says(
+                    SqlErrorKind::Cancelled,
+                    Certainty::Undone,
+                    "nobody waited any more",
+                ));
+            }
+            closed.map(|()| true)
+        }
+        Err(Broken::Driver(error)) => Err(late(error)),
+        Err(Broken::Enough) => {
+            Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "nobody waited any more"))
+        }
+    }
+}
+
+/// Sends batches when they are large enough.
+struct Stream<'s> {
+    writer: BatchWriter,
+    batch_rows: u64,
+    batch_bytes: usize,
+    out: &'s Batches,
+    control: &'s Control,
+    runtime: &'s tokio::runtime::Handle,
+}
+
+impl Stream<'_> {
+    /// Sends what there is. Waits while the receiver is busy, but not beyond the call's end.
+    fn flush(&mut self) -> bool {
+        let batch = self.writer.take();
+        let stopping = self.control.stopping();
+        self.runtime.block_on(async {
+            tokio::select! {
+                sent = self.out.send(Ok(batch)) => sent.is_ok(),
+                () = stopping.cancelled() => false,
+            }
+        })
+    }
+}
+
+impl Sink for Stream<'_> {
+    fn writer(&mut self) -> &mut BatchWriter {
+        &mut self.writer
+    }
+
+    fn row(&mut self) -> bool {
+        if self.writer.rows() < self.batch_rows && self.writer.size() < self.batch_bytes {
+            return true;
+        }
+        self.flush()
+    }
+}

@@ -1,0 +1,222 @@
+//! One connection, as its thread has it.
+
+use std::time::{Duration, Instant};
+
+use odbc_api::handles::Statement;
+use odbc_api::{Connection, ConnectionOptions, Environment, Error};
+
+use super::Setup;
+use super::error::{Reporter, Said};
+use super::quirks::{Quirks, TextWidth, dialect_of};
+use crate::adapters::sql::{Certainty, Dialect, SqlError, SqlErrorKind};
+use crate::decode::code_page::CodePage;
+
+/// A connection that has rested so long is asked whether it is still there before it is used.
+const RESTED: Duration = Duration::from_secs(5);
+
+/// An open connection and what was found out about it.
+pub(super) struct Session {
+    connection: Option<Connection<'static>>,
+    pub(super) quirks: &'static Quirks,
+    pub(super) dialect: Dialect,
+    /// What the database calls itself.
+    pub(super) product: String,
+    pub(super) text: TextWidth,
+    pub(super) page: CodePage,
+    pub(super) reporter: Reporter,
+    used: Instant,
+    /// It was disturbed, so that it must answer a question before it is used again.
+    pub(super) is_doubtful: bool,
+    /// It must not be used again.
+    pub(super) is_spent: bool,
+}
+
+/// The driver manager's environment: one in a process, without pooling of its own (which crashes in known versions).
+pub(super) fn environment(reporter: &Reporter) -> Result<&'static Environment, SqlError> {
+    odbc_api::environment().map_err(|error| {
+        let said = Said::of(&error).message;
+        let message = format!("the ODBC driver manager cannot be used: {said}; is unixODBC installed?");
+        reporter.says(SqlErrorKind::Driver, Certainty::NotBegun, message)
+    })
+}
+
+impl Session {
+    /// Connects.
+    pub(super) fn open(setup: &Setup) -> Result<Session, SqlError> {
+        let mut reporter = Reporter { place: setup.config.place(), secret: None };
+        let environment = environment(&reporter)?;
+        let quirks = setup.config.quirks().unwrap_or_else(|| by_data_source(environment, setup));
+        let mut string = setup.config.connection.clone();
+        for (key, value) in quirks.options {
+            string.default(key, value);
+        }
+        if let Some(username) = &setup.config.username {
+            string.default("UID", username);
+        }
+        if let Some(password) = &setup.config.password {
+            let secret = password
+                .reveal()
+                .map_err(|fault| reporter.says(SqlErrorKind::Secret, Certainty::NotBegun, fault.to_string()))?;
+            string.default("PWD", secret.reveal());
+            reporter.secret = Some(secret.reveal().to_owned());
+        }
+        let seconds = u32::try_from(setup.config.connect_timeout.as_secs().max(1)).unwrap_or(u32::MAX);
+        let options = ConnectionOptions { login_timeout_sec: Some(seconds), packet_size: None };
+        let connection = environment
+            .connect_with_connection_string(&string.to_string(), options)
+            .map_err(|error| explained(environment, &reporter, &error))?;
+        let product = connection.database_management_system_name().unwrap_or_default();
+        let dialect = setup.config.dialect.or(quirks.dialect).unwrap_or_else(|| dialect_of(&product));
+        let page = CodePage::find(&setup.config.encoding).unwrap_or_else(|_| CodePage::utf8());
+        let session = Session {
+            connection: Some(connection),
+            quirks,
+            dialect,
+            product,
+            text: setup.config.text.unwrap_or(quirks.text),
+            page,
+            reporter,
+            used: Instant::now(),
+            is_doubtful: false,
+            is_spent: false,
+        };
+        for statement in opening(dialect) {
+            session.execute(statement).map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
+        }
+        Ok(session)
+    }
+
+    /// The connection. It is there as long as the session is.
+    pub(super) fn connection(&self) -> Result<&Connection<'static>, SqlError> {
+        self.connection
+            .as_ref()
+            .ok_or_else(|| self.reporter.says(SqlErrorKind::Lost, Certainty::NotBegun, "the connection was closed"))
+    }
+
+    /// Executes a statement of our own that brings no rows.
+    pub(super) fn execute(&self, sql: &str) -> Result<(), Error> {
+        match &self.connection {
+            Some(connection) => connection.execute(sql, (), None).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it can be used for another call. Asks the database where it has rested or was disturbed.
+    pub(super) fn is_fit(&mut self) -> bool {
+        if self.is_spent {
+            return false;
+        }
+        let Some(connection) = &self.connection else { return false };
+        let rested = self.used.elapsed() > RESTED;
+        if (rested || self.is_doubtful) && !answers(connection, self.dialect) {
+            return false;
+        }
+        self.is_doubtful = false;
+        true
+    }
+
+    /// It was used just now.
+    pub(super) fn touch(&mut self) {
+        self.used = Instant::now();
+    }
+
+    /// Text as the driver takes it; its characters that the code page does not have.
+    pub(super) fn narrow(&self, text: &str) -> Result<Vec<u8>, char> {
+        if self.page.is_utf8() || text.is_ascii() {
+            return Ok(text.as_bytes().to_vec());
+        }
+        self.page.encode(text).map_err(|fault| fault.char)
+    }
+
+    /// The text of bytes of the driver, as well as it can be said.
+    pub(super) fn said(&self, bytes: &[u8]) -> String {
+        match self.page.decode(bytes) {
+            Ok(text) => text.into_owned(),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        }
+    }
+}
+
+impl Drop for Session {
+    /// Closes it. A connection that cannot be closed in order is left to the driver: freeing it would be an error.
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let _ = connection.rollback();
+        let mut handle = connection.into_handle();
+        if handle.disconnect().is_err() {
+            std::mem::forget(handle);
+        }
+    }
+}
+
+/// What every connection is told before it is used, so that nothing depends on how the server is set up.
+fn opening(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        // Times with zone come without it, in the session's.
+        Dialect::Postgres => &[
+            "set time zone 'UTC'",
+            "set datestyle to 'ISO, YMD'",
+            "set intervalstyle to 'iso_8601'",
+            "set default_transaction_isolation to 'read committed'",
+        ],
+        Dialect::MySql => &["set session transaction isolation level read committed"],
+        Dialect::SqlServer => &["set transaction isolation level read committed"],
+        Dialect::Oracle => &[
+            "alter session set nls_date_format = 'YYYY-MM-DD HH24:MI:SS'",
+            "alter session set nls_timestamp_format = 'YYYY-MM-DD HH24:MI:SS.FF9'",
+            "alter session set nls_numeric_characters = '. '",
+        ],
+        _ => &[],
+    }
+}
+
+/// Whether the database answers the least question.
+fn answers(connection: &Connection<'_>, dialect: Dialect) -> bool {
+    let question = match dialect {
+        Dialect::Postgres | Dialect::MySql | Dialect::Sqlite | Dialect::SqlServer => "select 1",
+        Dialect::Oracle => "select 1 from dual",
+        Dialect::Db2 => "select 1 from sysibm.sysdummy1",
+        Dialect::Informix => "select 1 from systables where tabid = 1",
+        Dialect::Firebird => "select 1 from rdb$database",
+        Dialect::Progress | Dialect::Generic => return !connection.is_dead().unwrap_or(false),
+    };
+    let Ok(mut statement) = connection.preallocate() else { return false };
+    // A cancellation that came late may hit the first question; it does not hit the second.
+    for _ in 0..2 {
+        let asked = match statement.execute(question, ()) {
+            Ok(Some(cursor)) => {
+                let mut cursor = cursor.into_stmt();
+                !cursor.close_cursor().is_err()
+            }
+            Ok(None) => true,
+            Err(error) if Said::of(&error).kind() == SqlErrorKind::Timeout => continue,
+            Err(_) => false,
+        };
+        return asked;
+    }
+    false
+}
+
+/// What is known of the driver of a data source that only the driver manager knows.
+fn by_data_source(environment: &Environment, setup: &Setup) -> &'static Quirks {
+    let name = setup.config.connection.get("DSN").unwrap_or_default();
+    let sources = environment.data_sources().unwrap_or_default();
+    let source = sources.iter().find(|source| source.server_name.eq_ignore_ascii_case(name));
+    Quirks::of_driver(source.map_or("", |source| source.driver.as_str()))
+}
+
+/// Why there is no connection. Where the driver is missing it says which there are.
+fn explained(environment: &Environment, reporter: &Reporter, error: &Error) -> SqlError {
+    let mut said = reporter.of(error, Certainty::NotBegun);
+    if said.kind == SqlErrorKind::Lost || said.kind == SqlErrorKind::Statement {
+        said.kind = SqlErrorKind::Unreachable;
+    }
+    if said.kind == SqlErrorKind::Driver {
+        let mut names: Vec<_> =
+            environment.drivers().unwrap_or_default().into_iter().map(|driver| driver.description).collect();
+        names.sort();
+        let installed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        said.message = format!("{}; installed: {installed}", said.message);
+    }
+    said
+}

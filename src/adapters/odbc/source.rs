@@ -1,0 +1,185 @@
+//! The contract of databases, kept by an ODBC source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::control::CANCEL_WAIT;
+use super::error::Reporter;
+use super::query::{self, Head};
+use super::quirks::Cancel;
+use super::work::Pool;
+use super::{Config, Setup, about, catalog, diagnose, steps};
+use crate::adapters::sql::{
+    Certainty, Database, Dialect, Finding, Query, Rows, Server, SqlError, SqlErrorKind, StepOutcome, TableInfo,
+    TableName, Transaction,
+};
+use crate::gate::Permit;
+
+/// How many batches wait for whoever reads them.
+const BATCHES: usize = 2;
+
+/// A database behind an ODBC driver. Nothing is connected until it is called.
+pub struct Source {
+    setup: Arc<Setup>,
+    pool: Arc<Pool>,
+    /// Found out by the first connection, where neither configuration nor driver says it.
+    dialect: Arc<Mutex<Dialect>>,
+}
+
+impl Source {
+    /// Touches nothing yet.
+    pub fn new(config: Config) -> Source {
+        let dialect = config.dialect.or_else(|| config.quirks()?.dialect).unwrap_or(Dialect::Generic);
+        let setup = Arc::new(Setup { config, widths_lie: false.into() });
+        let pool = Arc::new(Pool::new(Arc::clone(&setup)));
+        Source { setup, pool, dialect: Arc::new(Mutex::new(dialect)) }
+    }
+
+    /// Does a piece of work whose answer comes as a whole. Dropping the future asks the database to stop.
+    async fn whole<T, W>(&self, permit: Permit, time: Duration, mut work: W) -> Result<T, SqlError>
+    where
+        T: Send + 'static,
+        W: FnMut(&mut super::session::Session, &Arc<super::control::Control>) -> Result<T, SqlError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let left = CancellationToken::new();
+        let guard = left.clone().drop_guard();
+        let dialect = Arc::clone(&self.dialect);
+        let work = move |session: &mut super::session::Session, control: &Arc<super::control::Control>| {
+            *dialect.lock() = session.dialect;
+            work(session, control)
+        };
+        let gone = async move { left.cancelled().await };
+        self.pool.call(permit, time, gone, work, |result| async move {
+            let _ = answer.send(result);
+        });
+        let result = answered.await.unwrap_or_else(|_| Err(self.died()));
+        drop(guard);
+        result
+    }
+
+    fn died(&self) -> SqlError {
+        let reporter = Reporter { place: self.place(), secret: None };
+        reporter.says(SqlErrorKind::Protocol, Certainty::Unknown, "the task of the call has died")
+    }
+}
+
+#[async_trait]
+impl Database for Source {
+    fn place(&self) -> String {
+        self.setup.config.place()
+    }
+
+    fn dialect(&self) -> Dialect {
+        *self.dialect.lock()
+    }
+
+    fn timeout(&self) -> Duration {
+        self.setup.config.timeout
+    }
+
+    fn longest(&self, timeout: Duration) -> Duration {
+        timeout.saturating_add(CANCEL_WAIT)
+    }
+
+    fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let place = self.place();
+        if let Some(quirks) = self.setup.config.quirks() {
+            doubts.extend(quirks.doubt.map(|doubt| format!("{place}: {doubt}")));
+            if quirks.name == "generic" {
+                doubts.push(format!("{place}: nothing is known of this driver: it may read whole results into memory"));
+            }
+            if quirks.cancel == Cancel::Never && quirks.doubt.is_none() {
+                doubts.push(format!("{place}: this driver cannot be cancelled: a call that is too long is abandoned"));
+            }
+        }
+        match self.pool.stuck() {
+            0 => {}
+            1 => doubts.push(format!("{place}: a call does not come back from the driver; a restart would end it")),
+            n => doubts.push(format!("{place}: {n} calls do not come back from the driver; a restart would end them")),
+        }
+        doubts
+    }
+
+    async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError> {
+        let (head, columns) = oneshot::channel();
+        let head: Head = Arc::new(Mutex::new(Some(head)));
+        let (out, batches) = mpsc::channel(BATCHES);
+        let (setup, dialect) = (Arc::clone(&self.setup), Arc::clone(&self.dialect));
+        let runtime = tokio::runtime::Handle::current();
+        let gone = {
+            let out = out.clone();
+            async move { out.closed().await }
+        };
+        let time = query.timeout;
+        let (asked, sent) = (Arc::clone(&head), out.clone());
+        let work = move |session: &mut super::session::Session, control: &Arc<super::control::Control>| {
+            *dialect.lock() = session.dialect;
+            query::run(session, &setup, control, &query, &asked, &sent, &runtime)
+        };
+        self.pool.call(permit, time, gone, work, move |result| async move {
+            let Err(error) = result else { return };
+            let waiting = head.lock().take();
+            match waiting {
+                Some(head) => drop(head.send(Err(error))),
+                None => drop(out.send(Err(error)).await),
+            }
+        });
+        let columns = columns.await.unwrap_or_else(|_| Err(self.died()))?;
+        Ok(Rows { columns, batches })
+    }
+
+    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Vec<StepOutcome>, SqlError> {
+        let setup = Arc::clone(&self.setup);
+        let time = work.timeout;
+        self.whole(permit, time, move |session, control| steps::run(session, &setup, control, &work)).await
+    }
+
+    async fn table(&self, permit: Permit, name: TableName) -> Result<TableInfo, SqlError> {
+        let setup = Arc::clone(&self.setup);
+        self.whole(permit, self.timeout(), move |session, _| catalog::table(session, &setup, &name)).await
+    }
+
+    async fn tables(&self, permit: Permit) -> Result<Vec<TableName>, SqlError> {
+        self.whole(permit, self.timeout(), |session, _| catalog::tables(session)).await
+    }
+
+    async fn probe(&self, permit: Permit) -> Result<Server, SqlError> {
+        let mut server = self.whole(permit, self.timeout(), |session, _| about::server(session)).await?;
+        server.doubts.extend(self.doubts());
+        Ok(server)
+    }
+
+    async fn diagnose(&self, permit: Permit) -> Vec<Finding> {
+        let config = &self.setup.config;
+        let mut findings = vec![diagnose::driver(config)];
+        findings.extend(diagnose::file(config));
+        if findings.iter().any(|finding| !finding.is_well) {
+            return findings;
+        }
+        if let Some((host, port)) = diagnose::host(config) {
+            let call = permit.begin();
+            let is_reached = diagnose::reach(&host, port, &mut findings).await;
+            if !is_reached {
+                call.failed();
+                return findings;
+            }
+            call.answered();
+        }
+        let looked = self.whole(permit, self.timeout(), |session, _| {
+            let server = about::server(session)?;
+            Ok((server, catalog::tables(session).map(|tables| tables.len())))
+        });
+        match looked.await {
+            Ok((server, tables)) => findings.extend(diagnose::inside(config, &server, &tables)),
+            Err(error) => findings.push(diagnose::refused(&error)),
+        }
+        findings
+    }
+}

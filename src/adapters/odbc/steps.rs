@@ -1,0 +1,299 @@
+//! Steps on one connection, done together or each for itself.
+
+use std::sync::Arc;
+
+use odbc_api::Error;
+use odbc_api::handles::{AsStatementRef, Statement};
+use odbc_api::{Preallocated, handles::StatementImpl};
+
+use super::columns::describe;
+use super::control::Control;
+use super::fetch::{Broken, Fetch, Sink, columns};
+use super::raw::{self, Arguments};
+use super::session::Session;
+use super::{Setup, canon, params};
+use crate::adapters::sql::{
+    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction, Unmet,
+};
+use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
+
+/// Does the steps.
+pub(super) fn run(
+    session: &mut Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    work: &Transaction,
+) -> Result<Vec<StepOutcome>, SqlError> {
+    if work.is_atomic {
+        return together(session, setup, control, work);
+    }
+    let mut outcomes = Vec::with_capacity(work.steps.len());
+    for step in &work.steps {
+        if control.stopped().is_some() {
+            return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"));
+        }
+        control.single();
+        let outcome = one(session, setup, control, step, &outcomes, work.max_rows).map_err(|mut error| {
+            if ends_unseen(error.kind) {
+                error.certainty = Certainty::Unknown;
+            }
+            error
+        })?;
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+fn ends_unseen(kind: SqlErrorKind) -> bool {
+    matches!(kind, SqlErrorKind::Lost | SqlErrorKind::Killed | SqlErrorKind::Protocol | SqlErrorKind::Unreachable)
+}
+
+fn together(
+    session: &mut Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    work: &Transaction,
+) -> Result<Vec<StepOutcome>, SqlError> {
+    let begun = session.connection()?.set_autocommit(false);
+    begun.map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
+    control.undoable();
+    let mut outcomes = Vec::with_capacity(work.steps.len());
+    for step in &work.steps {
+        match one(session, setup, control, step, &outcomes, work.max_rows) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => return Err(undone(session, error)),
+        }
+    }
+    if control.commit().is_err() {
+        let error = session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled");
+        return Err(undone(session, error));
+    }
+    let connection = session.connection()?;
+    if let Err(error) = connection.commit() {
+        let mut error = session.reporter.of(&error, Certainty::Undone);
+        if ends_unseen(error.kind) || error.kind == SqlErrorKind::Timeout {
+            error.certainty = Certainty::Unknown;
+            error.message =
+                format!("the connection ended while it was committed, so that nobody knows: {}", error.message);
+            session.is_spent = true;
+            return Err(error);
+        }
+        return Err(undone(session, error));
+    }
+    // It is committed, whatever becomes of the connection.
+    session.is_spent |= connection.set_autocommit(true).is_err();
+    Ok(outcomes)
+}
+
+/// Undoes what was done. A connection on which that fails is closed, and the database undoes it then.
+fn undone(session: &mut Session, mut error: SqlError) -> SqlError {
+    error.certainty = Certainty::Undone;
+    let ended = match session.connection() {
+        Ok(connection) => connection.rollback().and_then(|()| connection.set_autocommit(true)).is_ok(),
+        Err(_) => false,
+    };
+    session.is_spent |= !ended;
+    error
+}
+
+fn one(
+    session: &Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    step: &Step,
+    before: &[StepOutcome],
+    max_rows: u32,
+) -> Result<StepOutcome, SqlError> {
+    let unmet = |unmet: Unmet| {
+        let error = session.reporter.says(unmet.kind, Certainty::Undone, unmet.message);
+        SqlError { native: unmet.native, ..error }
+    };
+    let outcome = match &step.filled(before).map_err(unmet)? {
+        Action::Statement { sql, parameters } => {
+            let bound = params::values(session, parameters)?;
+            executed(session, setup, control, sql, bound, max_rows)?.0
+        }
+        Action::Procedure { name, arguments } => procedure(session, setup, control, name, arguments, max_rows)?,
+    };
+    if step.expect.is_some() && outcome.affected.is_none() {
+        let message = "the driver does not count the rows that were touched, which `expect` needs".to_owned();
+        return Err(session.reporter.says(SqlErrorKind::Unexpected, Certainty::Undone, message));
+    }
+    step.judge(&outcome).map_err(unmet)?;
+    Ok(outcome)
+}
+
+/// Calls a procedure by the escape that every driver translates (ODBC Programmer's Reference, "Procedure Calls").
+fn procedure(
+    session: &Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    name: &str,
+    arguments: &[Argument],
+    max_rows: u32,
+) -> Result<StepOutcome, SqlError> {
+    let places = vec!["?"; arguments.len()].join(", ");
+    let returns = session.dialect == crate::adapters::sql::Dialect::SqlServer;
+    let sql = if returns { format!("{{? = call {name}({places})}}") } else { format!("{{call {name}({places})}}") };
+    let mut all = Vec::with_capacity(arguments.len() + 1);
+    let code = Argument {
+        name: String::new(),
+        value: crate::adapters::sql::Value::Null(ColumnKind::Integer),
+        out: Some(ColumnKind::Integer),
+    };
+    if returns {
+        all.push(code);
+    }
+    all.extend_from_slice(arguments);
+    let bound = params::arguments(session, &all, setup.config.max_value)?;
+    let (mut outcome, bound) = executed(session, setup, control, &sql, bound, max_rows)?;
+    if session.quirks.gives_out_as_rows && arguments.iter().any(|argument| argument.out.is_some()) {
+        outcome.sets.pop();
+    }
+    for (argument, cell) in all.iter().zip(&bound.0).skip(usize::from(returns)) {
+        if let Some(kind) = argument.out {
+            outcome.out.push((argument.name.clone(), came_out(session, kind, cell, &argument.name)?));
+        }
+    }
+    if let (true, Some(cell)) = (returns, bound.0.first()) {
+        let code = came_out(session, ColumnKind::Integer, cell, "the return code")?;
+        outcome.return_code = code.and_then(|code| String::from_utf8(code).ok()?.parse().ok());
+    }
+    Ok(outcome)
+}
+
+/// What came out of an argument, in canonical form.
+fn came_out(
+    session: &Session,
+    kind: ColumnKind,
+    cell: &raw::Argument,
+    name: &str,
+) -> Result<Option<Vec<u8>>, SqlError> {
+    let wrong = |what: &str| {
+        let message = format!("what came out of `{name}` {what}");
+        session.reporter.says(SqlErrorKind::Protocol, Certainty::Unknown, message)
+    };
+    let text = match cell {
+        raw::Argument::In(_) => return Ok(None),
+        raw::Argument::Bytes(_, cell) => {
+            if !cell.value.is_complete() {
+                return Err(wrong("is longer than `max_value_bytes`"));
+            }
+            return Ok(cell.value.as_bytes().map(<[u8]>::to_vec));
+        }
+        raw::Argument::Wide(_, cell) => {
+            if !cell.value.is_complete() {
+                return Err(wrong("is longer than `max_value_bytes`"));
+            }
+            let Some(units) = cell.value.as_slice() else { return Ok(None) };
+            return String::from_utf16(units)
+                .map(|text| Some(text.into_bytes()))
+                .map_err(|_| wrong("is no text in UTF-16"));
+        }
+        raw::Argument::Text(_, cell) => {
+            if !cell.value.is_complete() {
+                return Err(wrong("is longer than `max_value_bytes`"));
+            }
+            let Some(bytes) = cell.value.as_bytes() else { return Ok(None) };
+            bytes
+        }
+    };
+    match kind {
+        ColumnKind::Text { .. } => {
+            let text = session.page.decode(text).map_err(|_| wrong("is no text of the source's `encoding`"))?;
+            Ok(Some(text.into_owned().into_bytes()))
+        }
+        kind => canon::alone(kind, text).map(Some).ok_or_else(|| wrong("is no value of its type")),
+    }
+}
+
+/// Executes a statement and takes all that it brings.
+fn executed(
+    session: &Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    sql: &str,
+    mut bound: Arguments,
+    max_rows: u32,
+) -> Result<(StepOutcome, Arguments), SqlError> {
+    let fault = |error: Error| session.reporter.of(&error, Certainty::Undone);
+    let mut statement = session.connection()?.preallocate().map_err(fault)?;
+    let armed = control.arm(&mut statement);
+    if control.stopped().is_some() {
+        return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"));
+    }
+    let mut outcome = StepOutcome::default();
+    let taken = take_all(session, setup, control, &mut statement, sql, &mut bound, max_rows, &mut outcome);
+    drop(armed);
+    drop(statement);
+    match taken {
+        Ok(()) => Ok((outcome, bound)),
+        Err(Broken::Driver(error)) => Err(fault(error)),
+        Err(Broken::Enough) if control.stopped().is_some() => {
+            Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"))
+        }
+        Err(Broken::Enough) => {
+            let message = format!("a result has more than the {max_rows} rows that are taken of one");
+            Err(session.reporter.says(SqlErrorKind::TooLarge, Certainty::Undone, message))
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn take_all(
+    session: &Session,
+    setup: &Setup,
+    control: &Control,
+    statement: &mut Preallocated<StatementImpl<'_>>,
+    sql: &str,
+    bound: &mut Arguments,
+    max_rows: u32,
+    outcome: &mut StepOutcome,
+) -> Result<(), Broken> {
+    if let Some(cursor) = statement.execute(sql, bound)? {
+        // Not closed: it is read below, as the results behind it are.
+        cursor.into_stmt();
+    }
+    loop {
+        let mut current = statement.as_stmt_ref();
+        if current.num_result_cols().into_result(&current)? == 0 {
+            let rows = current.row_count().into_result(&current)?;
+            if let Ok(rows) = u64::try_from(rows) {
+                outcome.affected = Some(outcome.affected.unwrap_or(0) + rows);
+            }
+        } else {
+            let plan = describe(session, current, setup.config.max_value)?;
+            let mut sink = Kept { writer: BatchWriter::new(columns(&plan)), max_rows: u64::from(max_rows) };
+            let fetch = Fetch { session, setup, control, plan: &plan, max_rows_per_second: None };
+            if let Some(cursor) = raw::cursor(statement.as_stmt_ref())? {
+                fetch.all(cursor, &mut sink)?;
+            }
+            outcome.sets.push(sink.taken());
+        }
+        if !raw::more_results(&mut statement.as_stmt_ref())? {
+            return Ok(());
+        }
+    }
+}
+
+/// Keeps the rows of one result.
+struct Kept {
+    writer: BatchWriter,
+    max_rows: u64,
+}
+
+impl Kept {
+    fn taken(mut self) -> RowBatch {
+        self.writer.take()
+    }
+}
+
+impl Sink for Kept {
+    fn writer(&mut self) -> &mut BatchWriter {
+        &mut self.writer
+    }
+
+    fn row(&mut self) -> bool {
+        self.writer.rows() <= self.max_rows
+    }
+}

@@ -1,0 +1,69 @@
+//! What a person should know of a configuration although it is right.
+
+use jiff::Timestamp;
+
+use super::open_staging;
+use crate::adapters::AdapterConfig;
+use crate::config::{BackendConfig, Config, Loaded};
+use crate::diagnostic::{format_duration, nearest};
+use crate::gate::Hours;
+use crate::http::ClientsConfig;
+
+/// All of it. Nothing is reached but the staging database, if there is one: it has the names of keys.
+pub async fn doubts(loaded: &Loaded) -> Vec<String> {
+    let config = &loaded.config;
+    let mut doubts: Vec<String> =
+        config.backends.iter().flat_map(|(name, backend)| of_backend(config, name, backend)).collect();
+    doubts.extend(of_clients(config).await);
+    doubts
+}
+
+/// What is to be known of a backend.
+pub(super) fn of_backend(config: &Config, name: &str, backend: &BackendConfig) -> Vec<String> {
+    let mut doubts = backend.adapter.doubts();
+    if let AdapterConfig::Soap(soap) = &backend.adapter {
+        let (longest, request) =
+            (backend.gate.queue_timeout.saturating_add(soap.timeout), config.server.request_timeout);
+        if request < longest {
+            doubts.push(format!(
+                "backend {name}: a call may wait {} and take {}, but `server.request_timeout` ends a request after {}: \
+                 its caller gets a 504 while the call goes on; make it longer than both together",
+                format_duration(backend.gate.queue_timeout),
+                format_duration(soap.timeout),
+                format_duration(request)
+            ));
+        }
+    }
+    if let Some(closed) = Hours::at(&backend.gate.calendar, None, Timestamp::now()).closed
+        && closed.until.is_none()
+    {
+        doubts.push(format!(
+            "backend {name}: its calendar never opens (now: {}): nothing will ever call it",
+            closed.reason
+        ));
+    }
+    doubts
+}
+
+/// Sections of clients that look like a slip of `default`: nobody has such a key.
+async fn of_clients(config: &Config) -> Vec<String> {
+    let alike: Vec<&str> = config.clients.named().filter(|name| is_like_default(name)).collect();
+    if alike.is_empty() {
+        return Vec::new();
+    }
+    let keys = match config.staging.sqlite.exists() {
+        true => match open_staging(config) {
+            Ok(staging) => staging.api_keys().await.unwrap_or_default(),
+            // Whoever needs the database says what is the matter with it.
+            Err(_) => return Vec::new(),
+        },
+        false => Vec::new(),
+    };
+    let nobodys = alike.into_iter().filter(|name| !keys.iter().any(|key| key.name == **name));
+    let doubt = |name| format!("`[clients.{name}]`: no API key has this name; did you mean `[clients.default]`?");
+    nobodys.map(doubt).collect()
+}
+
+fn is_like_default(name: &str) -> bool {
+    nearest(&name.to_lowercase(), [ClientsConfig::DEFAULT]).is_some()
+}

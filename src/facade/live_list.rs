@@ -1,0 +1,89 @@
+//! `GET /v1/{resource}` of a resource whose lists come from its backend: a page in the order of the key.
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, VARY};
+use hyper::http::request::Parts;
+use jiff::Timestamp;
+
+use super::catalog::Published;
+use super::prefer::{self, PREFERENCE_APPLIED};
+use super::query::Paging;
+use super::{Facade, accept, list, live, query};
+use crate::http::{Caller, Problem, Reason};
+use crate::pipeline::live::{Ask, LiveQuery};
+use crate::staging::{Comparison, Scalar};
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+pub(super) async fn answer(
+    facade: &Facade,
+    published: &Published,
+    caller: &Caller,
+    request: &Parts,
+) -> Result<Response, Problem> {
+    accept::require(&request.headers, &[accept::JSON])?;
+    let parameters = request.uri.query().unwrap_or("");
+    let asked = query::parse(published, parameters, Paging::pages(&facade.server), &facade.seal)?;
+    if asked.query.count {
+        return Err(Reason::InvalidParameter.because("`count`: a live list is not counted"));
+    }
+    if let Some(filter) = asked.query.filters.iter().find(|filter| filter.comparison == Comparison::Prefix) {
+        let detail = format!("`{}[prefix]` cannot be asked of the backend", filter.path);
+        return Err(Reason::UnknownParameter.because(detail));
+    }
+    let after = asked.query.after.as_ref().and_then(|after| match after.as_slice() {
+        [Scalar::Text(key)] => Some(key.clone()),
+        _ => None,
+    });
+    let wait = prefer::of(&request.headers).wait;
+    let ask = Ask { place: caller.client.at_gate(), patience: wait };
+    let wanted = LiveQuery { filters: asked.query.filters.clone(), after, limit: asked.query.limit };
+    let began = Timestamp::now();
+    let page = facade.live.list(&published.exposure.id, &wanted, &ask).await;
+    let page = page.map_err(|error| live::problem(published, "", error))?;
+    let next = page.next.as_ref().map(|key| {
+        let cursor = facade.seal.close(&published.exposure, &asked.query, &[Scalar::Text(key.clone())]);
+        list::next_url(published, &asked.carried, &cursor)
+    });
+
+    let mut body = b"{\"data\":[".to_vec();
+    for (number, document) in page.documents.iter().enumerate() {
+        if number > 0 {
+            body.push(b',');
+        }
+        match &asked.fields {
+            Some(fields) => fields.write(document, &mut body).map_err(Problem::internal)?,
+            None => body.extend_from_slice(document),
+        }
+    }
+    let limit = asked.query.limit;
+    // Only characters of a URL: nothing to escape.
+    let written = next.as_ref().map_or_else(|| "null".to_owned(), |next| format!("\"{next}\""));
+    let (complete, rejected) = (next.is_none(), page.rejected);
+    let end = format!(
+        "],\"page\":{{\"limit\":{limit},\"next\":{written},\"complete\":{complete},\"rejected\":{rejected}}},\
+         \"as_of\":\"{began}\"}}"
+    );
+    body.extend_from_slice(end.as_bytes());
+
+    let mut headers = HeaderMap::with_capacity(12);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
+    headers.insert(CACHE_CONTROL, published.cache_control.clone());
+    headers.insert(AGE, HeaderValue::from(0));
+    headers.insert(CACHE_STATUS, HeaderValue::from_static("tollbridge; fwd=bypass"));
+    headers.insert(SERVER_TIMING, live::server_timing(page.waited, page.took));
+    if let Some(wait) = wait {
+        headers.insert(PREFERENCE_APPLIED, prefer::applied_wait(wait));
+    }
+    if let Some(next) = next
+        && let Ok(link) = HeaderValue::from_str(&format!("<{next}>; rel=\"next\""))
+    {
+        headers.insert(LINK, link);
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.headers_mut() = headers;
+    Ok(response)
+}

@@ -1,0 +1,337 @@
+//! Writes: `POST /v1/{resource}`, `PATCH`, `PUT` and `DELETE` on a record, `POST` on an operation's name below it; and
+//! `GET /v1/operations/{id}`, how a write stands.
+//!
+//! A write needs an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header). What came of it is told from what is
+//! kept, so that the first answer and the tenth are the same.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::StatusCode;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER};
+use hyper::http::request::Parts;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::catalog::Published;
+use super::prefer::{self, PREFERENCE_APPLIED};
+use super::{Facade, accept, record};
+use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
+use crate::mapping::ExposedOperation;
+use crate::pipeline::operate::{Failure, FailureKind, OperateError, Outcome, Submission, Submitted};
+use crate::record::key;
+use crate::staging::{Operation, OperationState};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The longest idempotency key.
+const LONGEST: usize = 255;
+
+/// What is waited for the answer, of the time in which a request must be answered.
+const SHARE_OF_TIMEOUT: f64 = 0.8;
+
+/// When it is worth to ask again for a write that is under way.
+const LOOK_AGAIN: u32 = 1;
+
+/// A write on a resource or a record.
+pub(super) async fn answer(
+    facade: &Facade,
+    published: &Published,
+    caller: &Caller,
+    exposed: &ExposedOperation,
+    (request, body): (&Parts, Body),
+    written_key: Option<&str>,
+) -> Result<Response, Problem> {
+    accept::require(&request.headers, &[accept::JSON])?;
+    parameters::refuse_any(request.uri.query().unwrap_or(""))?;
+    let idempotency_key = idempotency_key(&request.headers)?;
+    let key = written_key.map(|written| record::canonical_key(published, written)).transpose()?;
+    let preference = prefer::of(&request.headers);
+    let most = facade.server.request_timeout.mul_f64(SHARE_OF_TIMEOUT);
+    let wait = match preference.is_async {
+        true => Duration::ZERO,
+        false => preference.wait.unwrap_or(most).min(most),
+    };
+    let body = facade.edge.read_text(request, body).await?;
+    let submission = Submission {
+        resource: published.exposure.id.clone(),
+        name: exposed.name.clone(),
+        key: key.as_deref().map(str::to_owned),
+        body,
+        idempotency_key,
+        client: caller.name.clone(),
+        caller: caller.id.clone(),
+        place: caller.client.at_gate(),
+        wait,
+    };
+    let submitted = facade.operate.submit(submission).await;
+    let mut response = match submitted.map_err(|error| problem(published, key.as_deref(), error))? {
+        Submitted::Accepted(operation) => accepted(&operation)?,
+        Submitted::Over { operation, is_replay } => {
+            let mut response = over(published, &operation)?;
+            if is_replay {
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            }
+            response
+        }
+    };
+    if let Some(applied) = preference.applied() {
+        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    }
+    Ok(response)
+}
+
+/// `GET /v1/operations/{id}`.
+pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id: &str) -> Result<Response, Problem> {
+    accept::require(&request.headers, &[accept::JSON])?;
+    parameters::refuse_any(request.uri.query().unwrap_or(""))?;
+    let found = facade.operate.operation(id).await.map_err(staging_problem)?;
+    let is_theirs = |operation: &Operation| operation.asked.client == caller.name || caller.may("*");
+    let operation = found.filter(is_theirs).ok_or_else(|| {
+        // Whether it is another's is nobody's business.
+        Reason::NoSuchOperation.because("there is no such operation, or it is another client's")
+    })?;
+    let mut response = json_response(StatusCode::OK, view(&operation).to_string());
+    if !operation.state.is_over() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
+    }
+    Ok(response)
+}
+
+/// The one `Idempotency-Key`: a string in quotes, as the draft has it, or the bare key that most clients send.
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let hint =
+        "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
+    let missing = |detail: &'static str| Reason::NoIdempotencyKey.because(detail).hint(hint);
+    let mut fields = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let field = fields.next().ok_or_else(|| missing("the write has no `Idempotency-Key`"))?;
+    if fields.next().is_some() {
+        return Err(missing("`Idempotency-Key` is there twice"));
+    }
+    let text = field.to_str().unwrap_or_default().trim();
+    let key = match text.strip_prefix('"') {
+        Some(rest) => unquoted(rest).ok_or_else(|| missing("`Idempotency-Key` is no string in quotes"))?,
+        None => text.to_owned(),
+    };
+    let is_good = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if is_good { Ok(key) } else { Err(missing("`Idempotency-Key` has 1 to 255 printable ASCII characters")) }
+}
+
+/// What stands behind an opening quote (RFC 9651 section 4.2.5).
+fn unquoted(rest: &str) -> Option<String> {
+    let (mut key, mut chars) = (String::new(), rest.chars());
+    loop {
+        match chars.next()? {
+            '"' => return chars.next().is_none().then_some(key),
+            '\\' => key.push(chars.next().filter(|c| matches!(c, '"' | '\\'))?),
+            other => key.push(other),
+        }
+    }
+}
+
+fn href(operation: &Operation) -> String {
+    format!("/v1/operations/{}", operation.id)
+}
+
+fn json_response(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// 202: it goes on.
+fn accepted(operation: &Operation) -> Result<Response, Problem> {
+    let mut response = json_response(StatusCode::ACCEPTED, view(operation).to_string());
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, HeaderValue::from_str(&href(operation)).map_err(Problem::internal)?);
+    headers.insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
+    Ok(response)
+}
+
+/// What came of it.
+fn over(published: &Published, operation: &Operation) -> Result<Response, Problem> {
+    let link = HeaderValue::from_str(&format!("<{}>; rel=\"status\"", href(operation))).map_err(Problem::internal)?;
+    if operation.state != OperationState::Succeeded {
+        return Err(failed(operation).header(LINK, link));
+    }
+    let outcome = operation.outcome.as_deref().and_then(Outcome::from_json).unwrap_or_default();
+    let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
+    let body = outcome.body.map_or_else(|| view(operation).to_string(), |body| body.get().to_owned());
+    let mut response = json_response(status, body);
+    let headers = response.headers_mut();
+    headers.insert(LINK, link);
+    if let Some(key) = outcome.key.filter(|_| outcome.is_created) {
+        let location = HeaderValue::from_str(&format!("{}/{key}", published.path)).map_err(Problem::internal)?;
+        headers.insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// How it stands, for people and programs.
+fn view(operation: &Operation) -> Value {
+    let asked = &operation.asked;
+    let outcome = operation.outcome.as_deref().and_then(Outcome::from_json).unwrap_or_default();
+    let failure = operation.problem.as_deref().and_then(Failure::from_json);
+    let key = outcome.key.as_ref().or(asked.record_key.as_ref());
+    let record = key.map(|key| format!("/v{}/{}/{key}", asked.resource.version(), asked.resource.name()));
+    let problem = failure.filter(|_| !matches!(operation.state, OperationState::Succeeded)).map(|failure| {
+        let reason = reason_of(&failure);
+        json!({
+            "type": reason.type_uri(),
+            "title": reason.title(),
+            "status": reason.status().as_u16(),
+            "detail": failure.detail,
+            "code": reason.code(),
+            "reason": failure.why,
+        })
+    });
+    // Declared by the mapping, as it was answered.
+    let result = outcome.body.as_deref().map(RawValue::get).and_then(|body| serde_json::from_str::<Value>(body).ok());
+    json!({
+        "id": operation.id,
+        "resource": asked.resource.to_string(),
+        "operation": asked.name,
+        "state": operation.state.as_str(),
+        "may_repeat": operation.may_repeat,
+        "attempts": operation.attempts,
+        "record": record,
+        "result": result,
+        "note": outcome.note,
+        "problem": problem,
+        "created_at": operation.created_at.to_string(),
+        "changed_at": operation.changed_at.to_string(),
+        "href": href(operation),
+    })
+}
+
+/// The problem of a write that is not done, or of which nobody knows.
+fn failed(operation: &Operation) -> Problem {
+    let failure = operation.problem.as_deref().and_then(Failure::from_json);
+    let Some(failure) = failure.filter(|_| operation.state == OperationState::Failed) else {
+        let location = HeaderValue::from_str(&href(operation)).unwrap_or(HeaderValue::from_static("/v1"));
+        return Reason::OutcomeUnknown
+            .because("the connection to the backend ended before its answer came: the write may be done or not")
+            .hint("do not send it under another key; its status, at `Location`, says when more is known")
+            .header(LOCATION, location);
+    };
+    let reason = reason_of(&failure);
+    let mut problem = reason.because(failure.detail);
+    if let Some(cause) = failure.cause {
+        problem = problem.caused_by(cause);
+    }
+    problem = problem.why_of(failure.why);
+    match (failure.kind, failure.retry_after_ms) {
+        (FailureKind::Gate | FailureKind::Unavailable | FailureKind::Timeout, Some(wait)) => {
+            let since = jiff::Timestamp::now().as_millisecond() - operation.changed_at.as_millisecond();
+            let gone = u64::try_from(since).unwrap_or(0);
+            problem.retry_in(Duration::from_millis(wait.saturating_sub(gone)))
+        }
+        // Nobody knows when: a guess would bring everybody back again and again.
+        (FailureKind::Gate, None) if problem.is_why("closed_window") => problem,
+        (FailureKind::Gate | FailureKind::Unavailable, None) => problem.retry_after(LOOK_AGAIN),
+        _ => problem,
+    }
+}
+
+fn reason_of(failure: &Failure) -> Reason {
+    match (failure.kind, failure.status) {
+        (FailureKind::Refused, Some(404)) => Reason::NoSuchRecord,
+        (FailureKind::Refused, Some(409)) => Reason::OperationConflict,
+        (FailureKind::Refused, Some(412)) => Reason::PreconditionFailed,
+        (FailureKind::Refused, _) => Reason::OperationRefused,
+        (FailureKind::Gate, _) if failure.is_of_client => Reason::ClientBusy,
+        (FailureKind::Gate, _) => match failure.why.as_str() {
+            "queue_full" | "too_long" | "deadline" => Reason::BackendBusy,
+            _ => Reason::BackendUnavailable,
+        },
+        (FailureKind::Unavailable, _) => Reason::BackendUnavailable,
+        (FailureKind::Timeout, _) => Reason::BackendTimeout,
+        (FailureKind::Broken, _) => Reason::BackendAnswer,
+        (FailureKind::Unknown, _) => Reason::OutcomeUnknown,
+        (FailureKind::Resolved | FailureKind::Gone, _) => Reason::OperationConflict,
+    }
+}
+
+/// Why nothing was begun.
+fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Problem {
+    match error {
+        OperateError::Reloaded => Reason::Unavailable.because(error.to_string()).retry_after(1),
+        OperateError::NotJson(fault) => Reason::MalformedBody.because(format!("the body is no JSON: {fault}")),
+        OperateError::NoBody => Reason::MalformedBody.because("a body was sent, and this write takes none"),
+        OperateError::NoRecord => record::no_such_record(published, key.unwrap_or_default()),
+        OperateError::Invalid(faults) => {
+            let detail = match faults.len() {
+                1 => "the body has a fault; nothing was sent".to_owned(),
+                count => format!("the body has {count} faults; nothing was sent"),
+            };
+            let fault = |fault: crate::mapping::InputFault| BodyFault {
+                pointer: fragment(&fault.pointer),
+                detail: fault.detail,
+            };
+            Reason::InvalidBody.because(detail).errors(faults.into_iter().map(fault).collect())
+        }
+        OperateError::KeyReused => Reason::IdempotencyKeyReused
+            .because("this `Idempotency-Key` was used for another request before")
+            .hint("a new write takes a new key; the same write is sent again as it was"),
+        OperateError::Running(operation) => {
+            let location = HeaderValue::from_str(&href(&operation)).unwrap_or(HeaderValue::from_static("/v1"));
+            Reason::OperationRunning
+                .because("the same write is under way")
+                .hint("ask again with the same key, or look at `Location`")
+                .header(LOCATION, location)
+                .retry_after(LOOK_AGAIN)
+        }
+        OperateError::Died => Problem::internal(error),
+        OperateError::Staging(fault) => staging_problem(fault),
+    }
+}
+
+/// A JSON pointer as the fragment of a URI (RFC 6901 section 6).
+fn fragment(pointer: &str) -> String {
+    let mut out = String::from("#");
+    for step in pointer.split('/').skip(1) {
+        out.push('/');
+        key::encode_part(step, &mut out);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fragment, idempotency_key};
+    use hyper::header::{HeaderMap, HeaderValue};
+
+    #[test]
+    fn idempotency_keys() {
+        let check = |fields: &[&str], expected: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append("idempotency-key", HeaderValue::from_str(field).unwrap());
+            }
+            assert_eq!(idempotency_key(&headers).ok().as_deref(), expected, "{fields:?}");
+        };
+        check(&["\"8e03978e-40d5-43e8-bc93-6894a57f9324\""], Some("8e03978e-40d5-43e8-bc93-6894a57f9324"));
+        check(&["8e03978e"], Some("8e03978e"));
+        check(&["\"a\\\"b\\\\c\""], Some("a\"b\\c"));
+        check(&[], None);
+        check(&[""], None);
+        check(&["\"\""], None);
+        check(&["\"a"], None);
+        check(&["\"a\" b"], None);
+        check(&["\"a\\b\""], None);
+        check(&["a", "a"], None);
+        check(&[&"x".repeat(256)], None);
+    }
+
+    #[test]
+    fn pointers_are_fragments() {
+        assert_eq!(fragment(""), "#");
+        assert_eq!(fragment("/lines/0/sku"), "#/lines/0/sku");
+        assert_eq!(fragment("/a b/\u{fc}"), "#/a%20b/%C3%BC");
+    }
+}

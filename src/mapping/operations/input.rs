@@ -1,0 +1,322 @@
+//! The body of an operation: compiled from what is written, and read from what a caller sends. Every fault of a body is
+//! told at once, each by its JSON pointer (RFC 6901).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::bound::Bound;
+use super::keys::INPUT;
+use super::scalar::Scalar;
+use super::{Surroundings, rules};
+use crate::decode::Json;
+use crate::diagnostic::{Entries, Node, Table, nearest};
+use crate::mapping::is_name;
+
+/// How deep objects and arrays may lie in one another.
+const DEEPEST: usize = 8;
+
+/// What a caller may send.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Input(pub(super) Vec<InputField>);
+
+/// A field of it.
+#[derive(Clone, Debug)]
+pub(super) struct InputField {
+    pub(super) name: String,
+    pub(super) kind: InputKind,
+    is_required: bool,
+    is_nullable: bool,
+    /// Stands for an absent one; NULL when there is none.
+    default: Option<Bound>,
+    title: Option<String>,
+    description: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum InputKind {
+    Scalar(Box<Scalar>),
+    Object(Input),
+    Each { fields: Input, most: usize },
+}
+
+/// What a caller has sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct InputValues(BTreeMap<String, InputValue>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum InputValue {
+    Scalar(Bound),
+    Object(InputValues),
+    Each(Vec<InputValues>),
+}
+
+/// A fault of what a caller has sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFault {
+    /// JSON pointer of the value; empty for the whole body.
+    pub pointer: String,
+    /// What is wrong with it, as a phrase.
+    pub detail: String,
+}
+
+impl InputValues {
+    /// The value at a path of names; of the fields of an object that is absent it is NULL.
+    pub(super) fn get(&self, path: &[String], null: &Bound) -> Bound {
+        let Some((first, rest)) = path.split_first() else { return null.clone() };
+        match (self.0.get(first), rest) {
+            (Some(InputValue::Scalar(bound)), []) => bound.clone(),
+            (Some(InputValue::Object(inner)), rest) => inner.get(rest, null),
+            _ => null.clone(),
+        }
+    }
+
+    /// The elements of an array.
+    pub(super) fn elements(&self, name: &str) -> &[InputValues] {
+        match self.0.get(name) {
+            Some(InputValue::Each(elements)) => elements,
+            _ => &[],
+        }
+    }
+}
+
+impl Input {
+    pub(super) fn find(&self, name: &str) -> Option<&InputField> {
+        self.0.iter().find(|field| field.name == name)
+    }
+
+    /// The rules of the single value at a path of names.
+    pub(super) fn scalar(&self, path: &[String]) -> Option<&Scalar> {
+        let (first, rest) = path.split_first()?;
+        match (&self.find(first)?.kind, rest) {
+            (InputKind::Scalar(scalar), []) => Some(scalar),
+            (InputKind::Object(inner), rest) => inner.scalar(rest),
+            _ => None,
+        }
+    }
+
+    /// Every single value, by path; of an array under its name.
+    pub(super) fn paths(&self) -> Vec<Vec<String>> {
+        let mut paths = Vec::new();
+        for field in &self.0 {
+            match &field.kind {
+                InputKind::Scalar(_) => paths.push(vec![field.name.clone()]),
+                InputKind::Object(inner) | InputKind::Each { fields: inner, .. } => {
+                    for below in inner.paths() {
+                        paths.push([vec![field.name.clone()], below].concat());
+                    }
+                }
+            }
+        }
+        paths
+    }
+
+    /// Compiles a table of fields; those with faults are left out.
+    pub(super) fn compile(entries: &Entries, depth: usize, around: &Surroundings<'_>) -> Input {
+        let mut fields = Vec::new();
+        for (name, node) in entries {
+            if !is_name(name) {
+                let fault = node.key_fault(format!("`{name}` is no name for a field"));
+                around.faults.push(
+                    fault.help("a name has up to 64 letters, digits, `_` or `-`, and starts with a letter or `_`"),
+                );
+                continue;
+            }
+            fields.extend(InputField::compile(name, node, depth, around));
+        }
+        Input(fields)
+    }
+
+    /// Reads what a caller has sent, or tells all that is wrong with it.
+    pub(super) fn read(&self, body: &Json<'_>) -> Result<InputValues, Vec<InputFault>> {
+        let mut faults = Vec::new();
+        let values = self.read_into(body, "", &mut faults);
+        if faults.is_empty() { Ok(values) } else { Err(faults) }
+    }
+
+    fn read_into(&self, body: &Json<'_>, pointer: &str, faults: &mut Vec<InputFault>) -> InputValues {
+        let Json::Object(members) = body else {
+            let detail = format!("expected an object, found {}", body.kind());
+            faults.push(InputFault { pointer: pointer.to_owned(), detail });
+            return InputValues::default();
+        };
+        let at = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        for (name, _) in members.iter().filter(|(name, _)| self.find(name).is_none()) {
+            let known = || self.0.iter().map(|field| field.name.as_str());
+            let detail = match nearest(name, known()) {
+                Some(near) => format!("there is no such field; did you mean `{near}`?"),
+                None => format!("there is no such field; there are: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            faults.push(InputFault { pointer: at(name), detail });
+        }
+        let mut values = BTreeMap::new();
+        for field in &self.0 {
+            let value = field.read(body.member(&field.name), &at(&field.name), faults);
+            values.extend(value.map(|value| (field.name.clone(), value)));
+        }
+        InputValues(values)
+    }
+
+    /// JSON Schema (2020-12) of what is taken.
+    pub(super) fn schema(&self) -> Value {
+        let required: Vec<&str> =
+            self.0.iter().filter(|field| field.is_required).map(|field| field.name.as_str()).collect();
+        let properties: Map<String, Value> = self.0.iter().map(|field| (field.name.clone(), field.schema())).collect();
+        json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    }
+}
+
+impl InputField {
+    fn compile(name: &str, node: &Node, depth: usize, around: &Surroundings<'_>) -> Option<InputField> {
+        let node = rules::merged(node, "type", around)?;
+        let table = Table::new(&node, &INPUT, around.faults)?;
+        let (is_required, is_nullable) = (table.boolean("required"), table.boolean("nullable"));
+        let (title, description) = (table.filled("title"), table.filled("description"));
+        let inner = |name: &str| {
+            table.read(name, |node| match node.as_table() {
+                Some(entries) if !entries.is_empty() => Ok(()),
+                Some(_) => Err("it has no fields".to_owned()),
+                None => Err(format!("expected a table, found {}", node.kind())),
+            })?;
+            if depth >= DEEPEST {
+                table.fail(node.key_fault(format!("fields lie at most {DEEPEST} deep")));
+                return None;
+            }
+            let entries = table.get(name).and_then(Node::as_table)?;
+            Some(Input::compile(entries, depth + 1, around))
+        };
+        let kind = match (table.has("object"), table.has("each")) {
+            (false, false) => InputKind::Scalar(Box::new(rules::scalar(&table, name)?)),
+            (true, false) => InputKind::Object(inner("object")?),
+            (false, true) => {
+                let most = table.integer("max_items", 1..=100_000)?;
+                InputKind::Each { fields: inner("each")?, most: usize::try_from(most).unwrap_or(usize::MAX) }
+            }
+            (true, true) => {
+                table.fail(node.key_fault("a field takes only one of `object`, `each`"));
+                return None;
+            }
+        };
+        if !matches!(kind, InputKind::Scalar(_)) {
+            for key in
+                ["field", "type", "default", "null", "values", "pattern", "format", "zone", "min", "max", "nullable"]
+            {
+                if let Some(node) = table.get(key) {
+                    table.fail(node.key_fault(format!("`{key}` has no meaning beside `object` or `each`")));
+                }
+            }
+        }
+        let default = match (&kind, table.get("default")) {
+            (InputKind::Scalar(scalar), Some(node)) => {
+                if is_required == Some(true) {
+                    table.fail(
+                        node.key_fault("`default` has no meaning for a field that must be there")
+                            .help("say `required = false`"),
+                    );
+                }
+                table.read("default", |node| rules::default(scalar, node))
+            }
+            _ => None,
+        };
+        (!table.failed()).then_some(())?;
+        Some(InputField {
+            name: name.to_owned(),
+            kind,
+            is_required: is_required?,
+            is_nullable: is_nullable?,
+            default,
+            title,
+            description,
+        })
+    }
+
+    fn read(&self, json: Option<&Json<'_>>, pointer: &str, faults: &mut Vec<InputFault>) -> Option<InputValue> {
+        let mut fault = |detail: String| faults.push(InputFault { pointer: pointer.to_owned(), detail });
+        match (json, &self.kind) {
+            (None, _) if self.is_required => {
+                fault("it is missing".to_owned());
+                None
+            }
+            (None, InputKind::Scalar(scalar)) => {
+                Some(InputValue::Scalar(self.default.clone().unwrap_or_else(|| scalar.null.clone())))
+            }
+            (None, _) => None,
+            (Some(Json::Null), InputKind::Scalar(scalar)) if self.is_nullable => {
+                Some(InputValue::Scalar(scalar.null.clone()))
+            }
+            (Some(json), InputKind::Scalar(scalar)) => match scalar.read(json) {
+                Ok(bound) => Some(InputValue::Scalar(bound)),
+                Err(detail) => {
+                    fault(detail);
+                    None
+                }
+            },
+            (Some(json), InputKind::Object(inner)) => Some(InputValue::Object(inner.read_into(json, pointer, faults))),
+            (Some(Json::Array(elements)), InputKind::Each { most, .. }) if elements.len() > *most => {
+                fault(format!("expected at most {most} elements, found {}", elements.len()));
+                None
+            }
+            (Some(Json::Array(elements)), InputKind::Each { fields, .. }) => {
+                let read = |(index, element): (usize, Cow<'_, Json<'_>>)| {
+                    fields.read_into(&element, &format!("{pointer}/{index}"), faults)
+                };
+                Some(InputValue::Each(elements.iter().enumerate().map(read).collect()))
+            }
+            (Some(json), InputKind::Each { .. }) => {
+                fault(format!("expected an array, found {json}"));
+                None
+            }
+        }
+    }
+
+    fn schema(&self) -> Value {
+        let mut schema = match &self.kind {
+            InputKind::Scalar(scalar) => scalar.schema(self.is_nullable),
+            InputKind::Object(inner) => inner.schema(),
+            InputKind::Each { fields, most } => {
+                json!({ "type": "array", "items": fields.schema(), "maxItems": most })
+            }
+        };
+        for (name, text) in [("title", &self.title), ("description", &self.description)] {
+            if let (Some(members), Some(text)) = (schema.as_object_mut(), text) {
+                members.insert(name.to_owned(), json!(text));
+            }
+        }
+        schema
+    }
+}
+
+/// A body in the one form in which two that say the same are the same: names sorted, no blanks, no zeros behind a
+/// decimal point that say nothing.
+pub(super) fn canonical(json: &Json<'_>, out: &mut String) {
+    let text = |text: &str| Value::from(text).to_string();
+    match json {
+        Json::Null => out.push_str("null"),
+        Json::Boolean(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Json::Number(number) => {
+            let is_plain = number.contains('.') && !number.contains(['e', 'E']);
+            let short = if is_plain { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+            out.push_str(short);
+        }
+        Json::Text(value) => out.push_str(&text(value)),
+        Json::Array(elements) => {
+            for (number, element) in elements.iter().enumerate() {
+                out.push(if number == 0 { '[' } else { ',' });
+                canonical(&element, out);
+            }
+            out.push_str(if elements.is_empty() { "[]" } else { "]" });
+        }
+        Json::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+            for (number, (name, value)) in sorted.into_iter().enumerate() {
+                out.push(if number == 0 { '{' } else { ',' });
+                out.push_str(&text(name));
+                out.push(':');
+                canonical(value, out);
+            }
+            out.push_str(if members.is_empty() { "{}" } else { "}" });
+        }
+    }
+}

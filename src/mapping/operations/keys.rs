@@ -1,0 +1,225 @@
+//! The keys of `[operations.NAME]` and of what lies below it.
+
+use crate::diagnostic::Presence::{Default, Optional, Required};
+use crate::diagnostic::{Key, Presence, Section};
+
+const fn key(name: &'static str, shape: &'static str, presence: Presence, doc: &'static str) -> Key {
+    Key { name, shape, presence, doc }
+}
+
+const TITLE: Key = key("title", "string", Optional, "name for people, for the API's description");
+const DESCRIPTION: Key = key("description", "string", Optional, "longer text for people");
+const SQL: Key = key("sql", "string", Optional, "one statement; `:name` is where a value is bound");
+const PROCEDURE: Key = key("procedure", "table", Optional, "a stored procedure that is called");
+const EXPECT: Key = key(
+    "expect",
+    "integer or [least, most]",
+    Optional,
+    "the rows that the statement must touch; everything is undone where it does not",
+);
+
+/// `[operations.NAME]`.
+pub(in crate::mapping) static OPERATION: Section = Section {
+    path: "operations.NAME",
+    doc: "A write to a backend. `create` is POST on the resource, `update` PATCH and PUT on a record, `delete` DELETE; any other name is POST on `RECORD/NAME`. Exactly one of `sql`, `procedure`.",
+    keys: &[
+        TITLE,
+        DESCRIPTION,
+        key(
+            "backend",
+            "string",
+            Optional,
+            "the backend that is written to, a database; that of `[source]` when absent",
+        ),
+        key("scope", "string", Optional, "the scope that it takes; `RESOURCE:write` when absent"),
+        key(
+            "sql",
+            "string, or array of strings and steps",
+            Optional,
+            "the statements, in order; `:name` is where a value is bound: a field of the body or of the key, what an earlier step has taken, `:idempotency_key`, `:operation_id`, `:client`",
+        ),
+        PROCEDURE,
+        EXPECT,
+        key(
+            "transaction",
+            "boolean",
+            Default("true"),
+            "all steps are done or none is. Without it each stands for itself, and when one fails after the first, what came of the operation is `unknown`",
+        ),
+        key("body", "table of fields", Optional, "what a caller sends; a body is refused where this is absent"),
+        key(
+            "answer",
+            "\"record\" or table of fields",
+            Optional,
+            "what a caller gets: the record, read again at the backend, or fields of the last result; where the operation stands when absent",
+        ),
+        key(
+            "serial",
+            "string or array of strings",
+            Optional,
+            "operations with the same value of this field (these fields) of key or body go one at a time",
+        ),
+        key("timeout", "duration", Optional, "how long it may take at the backend; the backend's own when absent"),
+        key("attempts", "integer", Default("3"), "how often it is begun at most, where nothing of it was done"),
+        key(
+            "parked",
+            "boolean",
+            Default("false"),
+            "while the backend is closed it is accepted and done when the backend opens; else it is refused until then",
+        ),
+        key("problems", "table", Optional, "what codes of the database mean to callers, by code"),
+        key("reconcile", "table", Optional, "how to find out whether an operation is done of which nobody knows"),
+    ],
+};
+
+/// A step of `sql`.
+pub(in crate::mapping) static STEP: Section = Section {
+    path: "operations.NAME.sql",
+    doc: "A step that says more than its statement. Exactly one of `sql`, `procedure`.",
+    keys: &[
+        SQL,
+        PROCEDURE,
+        EXPECT,
+        key(
+            "each",
+            "string",
+            Optional,
+            "it is done for each element of this array of the body, whose fields are names in it",
+        ),
+        key("with", "table", Optional, "names with a place in the body: `{ city = \"/address/city\" }`"),
+        key(
+            "take",
+            "table",
+            Optional,
+            "names for what comes out of it, for later steps and the answer: `{ id = { from = \"ID\", type = \"integer\" } }`",
+        ),
+    ],
+};
+
+/// An entry of `take`.
+pub(in crate::mapping) static TAKE: Section = Section {
+    path: "operations.NAME.sql.take.NAME",
+    doc: "A value that a step brings.",
+    keys: &[
+        key("from", "string", Required, "a column of the first row of its first result, or an argument that comes out"),
+        key("type", "type of a field", Required, "what it is"),
+    ],
+};
+
+/// `procedure`.
+pub(in crate::mapping) static CALL: Section = Section {
+    path: "operations.NAME.procedure",
+    doc: "A stored procedure.",
+    keys: &[
+        key("name", "string", Required, "its name as in SQL, perhaps with its schema"),
+        key(
+            "arguments",
+            "table",
+            Optional,
+            "its arguments, in its order, each by its name: `{ no = \":order_no\", city = \"/address/city\", id = { out = \"integer\" } }`",
+        ),
+        key(
+            "returns",
+            "array of integers",
+            Default("[0]"),
+            "what it returns when all is well; anything else undoes everything. `[]` for any",
+        ),
+    ],
+};
+
+/// An argument that says more than where it comes from.
+pub(in crate::mapping) static ARGUMENT: Section = Section {
+    path: "operations.NAME.procedure.arguments.NAME",
+    doc: "An argument. What only comes out has no `from` and no `value`.",
+    keys: &[
+        key("from", "string", Optional, "`:name`, or a place in the body like `/address/city`"),
+        key("value", "string, integer or boolean", Optional, "the same each time"),
+        key("out", "type of a field", Optional, "what comes out of it"),
+    ],
+};
+
+/// A field of `body`.
+pub(in crate::mapping) static INPUT: Section = Section {
+    path: "operations.NAME.body.NAME",
+    doc: "A field that callers send. A string in its place is its type.",
+    keys: &[
+        key(
+            "field",
+            "path of a field",
+            Optional,
+            "it is this field of the resource: type, limits and `values` are taken from there, translated back; what is said here goes first",
+        ),
+        key(
+            "type",
+            "string | integer | decimal(p,s) | number | boolean | date | time | datetime | bytes",
+            Optional,
+            "what it is; needed without `field`, `object` and `each`",
+        ),
+        key("object", "table of fields", Optional, "fields below this one"),
+        key("each", "table of fields", Optional, "the fields of each element of an array"),
+        key("max_items", "integer", Default("1000"), "most elements of an array"),
+        key("required", "boolean", Default("true"), "it must be there"),
+        key("nullable", "boolean", Default("false"), "it may be null"),
+        key(
+            "default",
+            "value of the field's type",
+            Optional,
+            "stands for a field that is absent, where it need not be there; else NULL is bound",
+        ),
+        key("null", "string or integer", Optional, "what is bound for null: `\"1753-01-01\"`; NULL when absent"),
+        key("values", "table", Optional, "value that callers send = value that is bound; nothing else is taken"),
+        key("pattern", "regular expression", Optional, "a string must match it somewhere: anchor it by ^ and $"),
+        key("min_length", "integer", Optional, "fewest characters of a string"),
+        key("max_length", "integer", Optional, "most characters of a string"),
+        key("min", "number, or date as string", Optional, "smallest value allowed"),
+        key("max", "number, or date as string", Optional, "largest value allowed"),
+        key("format", "string", Optional, "a date or time is bound as text like `%Y%m%d`"),
+        key("zone", "string", Optional, "IANA time zone in which a datetime is bound, sent with any offset"),
+        TITLE,
+        DESCRIPTION,
+    ],
+};
+
+/// A field of `answer`.
+pub(in crate::mapping) static ANSWER: Section = Section {
+    path: "operations.NAME.answer.NAME",
+    doc: "A field that callers get. A string in its place is its `from`.",
+    keys: &[
+        key(
+            "from",
+            "string",
+            Required,
+            "a column of the first row of the last result, an argument that came out, or `:name` of a value that was bound or taken",
+        ),
+        key("type", "type of a field", Default("\"string\""), "what it is"),
+        key("values", "table", Optional, "value of the backend = value that callers get; any other stays as it is"),
+        TITLE,
+        DESCRIPTION,
+    ],
+};
+
+/// An entry of `problems`.
+pub(in crate::mapping) static PROBLEM: Section = Section {
+    path: "operations.NAME.problems.CODE",
+    doc: "What a code means: what a procedure returns, SQLSTATE, the database's own number, or a kind of fault (`constraint`, `business`, `unexpected`, `rights`). A string in its place is its `detail`.",
+    keys: &[
+        key("detail", "string", Required, "what a caller is told"),
+        key("status", "404 | 409 | 412 | 422", Default("422"), "the status of the answer"),
+    ],
+};
+
+/// `reconcile`.
+pub(in crate::mapping) static RECONCILE: Section = Section {
+    path: "operations.NAME.reconcile",
+    doc: "Asked before an operation of unknown outcome is begun again.",
+    keys: &[key(
+        "sql",
+        "string",
+        Required,
+        "a query that brings a row if the operation is done and none if not, like `select no from orders where ref = :idempotency_key`",
+    )],
+};
+
+/// All of them, in the order of the reference.
+pub(in crate::mapping) static ALL: &[&Section] =
+    &[&OPERATION, &STEP, &TAKE, &CALL, &ARGUMENT, &INPUT, &ANSWER, &PROBLEM, &RECONCILE];

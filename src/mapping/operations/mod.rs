@@ -1,0 +1,498 @@
+//! `[operations.NAME]`: what callers may write to a backend, compiled.
+//!
+//! A body is judged against declared fields, all its faults at once; its values, the record's key and what earlier steps
+//! bring are bound to statements, never written into them. Pure, as all of the mapping: nothing is asked here.
+
+mod answer;
+mod bound;
+mod input;
+mod keys;
+mod rules;
+mod scalar;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::schema::Shape;
+use super::serve::scope;
+use crate::decode::Json;
+use crate::diagnostic::{Entries, Faults, Node, Table, Written};
+use crate::record::key::{SEPARATOR, decode_part, encode_part};
+use crate::sql::{Dialect, NamedSql};
+use answer::Answer;
+use input::{Input, InputValues};
+use steps::{Origin, Scope, Step};
+
+pub use bound::Bound;
+pub use input::InputFault;
+pub(super) use keys::ALL;
+pub(super) use rules::{of_key as rule_of, written as written_field};
+pub(super) use scalar::Scalar;
+pub use steps::{ReadyAction, ReadyStep};
+
+/// Names that paths below a record have a meaning for already.
+const RESERVED: [&str; 4] = ["lineage", "history", "changes", "operations"];
+
+/// How an operation is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// POST on the resource.
+    Create,
+    /// PATCH or PUT on a record.
+    Update,
+    /// DELETE on a record.
+    Delete,
+    /// POST on the operation's name below a record.
+    Action,
+}
+
+impl Verb {
+    fn of(name: &str) -> Verb {
+        match name {
+            "create" => Verb::Create,
+            "update" => Verb::Update,
+            "delete" => Verb::Delete,
+            _ => Verb::Action,
+        }
+    }
+}
+
+/// What the outside world sees of an operation.
+#[derive(Clone, Debug)]
+pub struct ExposedOperation {
+    /// Its name.
+    pub name: String,
+    /// How it is asked for.
+    pub verb: Verb,
+    /// For people.
+    pub title: Option<String>,
+    /// For people, longer.
+    pub description: Option<String>,
+    /// The scope that it takes.
+    pub scope: String,
+    /// JSON Schema of the body; `None` where none is taken.
+    pub body: Option<Value>,
+    /// JSON Schema of the answer, where it is made of declared fields.
+    pub answer: Option<Value>,
+    /// Whether the record is answered.
+    pub answers_record: bool,
+    /// Whether it is accepted while the backend is closed.
+    pub is_parked: bool,
+}
+
+/// What a code of the database means to callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownProblem {
+    /// What a procedure returns, SQLSTATE, the database's own number, or a kind of fault.
+    pub code: String,
+    /// What callers are told.
+    pub detail: String,
+    /// The status of the answer.
+    pub status: u16,
+}
+
+/// An operation, compiled.
+#[derive(Clone, Debug)]
+pub struct WriteOperation {
+    /// What the outside world sees of it.
+    pub exposed: ExposedOperation,
+    /// The backend that is written to.
+    pub backend: String,
+    /// Where its name stands in the mapping, for what the configuration has against it.
+    pub backend_node: Option<Node>,
+    /// All steps or none.
+    pub is_atomic: bool,
+    /// How long it may take at the backend.
+    pub timeout: Option<Duration>,
+    /// How often it is begun at most.
+    pub attempts: u32,
+    /// What codes mean.
+    pub problems: Vec<KnownProblem>,
+    input: Input,
+    key: Vec<(String, Scalar)>,
+    steps: Vec<Step>,
+    answer: Answer,
+    serial: Vec<(String, Origin)>,
+    /// The parts of a new record's key, where they are known.
+    created: Option<Vec<CreatedPart>>,
+    reconcile: Option<(NamedSql, Vec<Origin>)>,
+}
+
+#[derive(Clone, Debug)]
+enum CreatedPart {
+    Known(Origin),
+    Answered(String),
+}
+
+/// What a caller asks for, judged.
+#[derive(Clone, Debug)]
+pub struct WriteRequest {
+    values: InputValues,
+    key: Vec<Bound>,
+    /// The body in its one canonical form.
+    pub canonical: String,
+}
+
+/// Why a request is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotARequest {
+    /// No record has such a key.
+    Key,
+    /// The body has faults.
+    Body(Vec<InputFault>),
+}
+
+/// What is known when an operation is done.
+pub struct Given<'a> {
+    request: &'a WriteRequest,
+    idempotency_key: &'a str,
+    operation_id: &'a str,
+    client: &'a str,
+    /// Which ready step each step begins at.
+    starts: Vec<usize>,
+}
+
+/// The first row that a step brought, and what came out of its arguments: names and canonical values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Brought(pub Vec<(String, Option<Vec<u8>>)>);
+
+impl Brought {
+    /// The value of this name; `None` where there is none, `Some(None)` for NULL. Databases write names in capitals or
+    /// not as they like.
+    pub fn get(&self, name: &str) -> Option<Option<&[u8]>> {
+        let exact = self.0.iter().find(|(own, _)| own == name);
+        let found = exact.or_else(|| self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)));
+        found.map(|(_, value)| value.as_deref())
+    }
+}
+
+/// What operations are compiled against.
+pub(super) struct Surroundings<'a> {
+    /// The resource's name.
+    pub(super) resource: &'a str,
+    /// The resource's fields as written.
+    pub(super) fields: Option<&'a Entries>,
+    /// The resource's fields.
+    pub(super) shape: &'a Shape,
+    /// The fields of the key.
+    pub(super) key: &'a [String],
+    /// The backend of `[source]`.
+    pub(super) backend: Option<&'a str>,
+    /// Whether a record can be read from its backend.
+    pub(super) can_reread: bool,
+    pub(super) faults: &'a Faults,
+}
+
+/// Compiles `[operations]`; operations with faults are left out.
+pub(super) fn compile(table: &Table<'_>, around: &Surroundings<'_>) -> Vec<Arc<WriteOperation>> {
+    let mut operations = Vec::new();
+    for (name, node) in table.free("operations") {
+        let is_plain =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+        if !is_plain || !name.starts_with(|c: char| c.is_ascii_lowercase()) || name.len() > 64 {
+            let fault = node.key_fault(format!("`{name}` is no name for an operation"));
+            around
+                .faults
+                .push(fault.help("a name has lower-case letters, digits, `_` or `-`, and starts with a letter"));
+        } else if RESERVED.contains(&name) {
+            let fault = node.key_fault(format!("`{name}` cannot be an operation: its path means something else"));
+            around.faults.push(fault.help("give it another name"));
+        } else {
+            operations.extend(operation(name, node, around).map(Arc::new));
+        }
+    }
+    operations
+}
+
+fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<WriteOperation> {
+    let before = around.faults.len();
+    let table = Table::new(node, &keys::OPERATION, around.faults)?;
+    let verb = Verb::of(name);
+    let (title, description) = (table.filled("title"), table.filled("description"));
+    let backend = table.filled("backend").or_else(|| around.backend.map(str::to_owned));
+    let scope_of = table.read("scope", scope).unwrap_or_else(|| format!("{}:write", around.resource));
+    let timeout = table.read("timeout", |node| match node.as_str().and_then(crate::diagnostic::parse_duration) {
+        Some(timeout) if !timeout.is_zero() => Ok(timeout),
+        _ => Err("expected a length of time like \"30s\", longer than nothing".to_owned()),
+    });
+    let (is_atomic, is_parked) = (table.boolean("transaction"), table.boolean("parked"));
+    let attempts = table.integer("attempts", 1..=20).and_then(|number| u32::try_from(number).ok());
+    let body = table.read("body", |node| match node.as_table() {
+        Some(entries) if !entries.is_empty() => Ok(()),
+        Some(_) => Err("it has no fields; leave it out where no body is taken".to_owned()),
+        None => Err(format!("expected a table of fields, found {}", node.kind())),
+    });
+    let body = body.and_then(|()| table.get("body")).and_then(Node::as_table);
+    let input = body.map(|entries| Input::compile(entries, 1, around)).unwrap_or_default();
+    let key: &[String] = if verb == Verb::Create { &[] } else { around.key };
+    let mut within = Scope { around, input: &input, key, taken: Vec::new(), used: Vec::new() };
+    for field in key.iter().filter(|field| input.find(field).is_some()) {
+        let entry = body.and_then(|entries| entries.get(field.as_str())).unwrap_or(node);
+        let fault = entry.key_fault(format!("`{field}` is a field of the body and of the key in the path"));
+        around.faults.push(fault.help("leave it out of the body, or give it another name there"));
+    }
+    let steps = steps(&table, &mut within);
+    let key_rules = if key.is_empty() { Some(Vec::new()) } else { within.key_rules(node) };
+    let serial = serial(&table, &mut within);
+    let answer = Answer::compile(table.get("answer"), &mut within);
+    let created = match (verb, &answer) {
+        (Verb::Create, Some(answer)) => created(&mut within, answer),
+        _ => None,
+    };
+    if matches!(answer, Some(Answer::Record))
+        && let Some(node) = table.get("answer")
+    {
+        if !around.can_reread {
+            let fault = node.fault("records of this resource are not read at the backend one by one");
+            table.fail(fault.help("write `answer` as a table of fields"));
+        } else if verb == Verb::Create && created.is_none() {
+            let fault = node.fault(format!("the key of the new record is not known: {}", around.key.join(", ")));
+            table.fail(fault.help("have it in the body, or take it in a step under that name"));
+        }
+    }
+    let reconcile = match table.get("reconcile") {
+        Some(_) => Some(reconcile(&table, &mut within)?),
+        None => None,
+    };
+    let unused: Vec<_> = input.paths().into_iter().filter(|path| !within.used.contains(path)).collect();
+    if around.faults.len() == before {
+        for path in unused {
+            let node = path.first().and_then(|name| body?.get(name)).unwrap_or(node);
+            let fault = node.key_fault(format!("`/{}` is taken from callers, but nothing uses it", path.join("/")));
+            around.faults.push(fault.help("bind it in a statement, or leave it out of `body`"));
+        }
+    }
+    let problems = problems(&table, around.faults);
+    if backend.is_none() && around.faults.len() == before {
+        table.fail(node.key_fault(format!("operation `{name}` has no `backend`")));
+    }
+    if around.faults.len() > before {
+        return None;
+    }
+    let answer = answer?;
+    let exposed = ExposedOperation {
+        name: name.to_owned(),
+        verb,
+        title,
+        description,
+        scope: scope_of,
+        body: body.map(|_| input.schema()),
+        answer: answer.schema(),
+        answers_record: matches!(answer, Answer::Record),
+        is_parked: is_parked?,
+    };
+    Some(WriteOperation {
+        exposed,
+        backend: backend?,
+        backend_node: table.get("backend").cloned(),
+        is_atomic: is_atomic?,
+        timeout,
+        attempts: attempts?,
+        problems,
+        key: key.iter().cloned().zip(key_rules?).collect(),
+        steps: steps?,
+        answer,
+        serial,
+        created,
+        reconcile,
+        input,
+    })
+}
+
+fn steps(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<Vec<Step>> {
+    let expect = table.read("expect", steps::expect);
+    let steps = match table.exactly_one(&["sql", "procedure"])? {
+        "sql" => {
+            let node = table.get("sql")?;
+            let single = std::slice::from_ref(node);
+            let written = node.as_array().unwrap_or(single);
+            if written.is_empty() {
+                table.fail(node.fault("there is no statement"));
+            }
+            let mut steps = Vec::new();
+            for (number, node) in written.iter().enumerate() {
+                steps.push(scope.step(node, number)?);
+            }
+            steps
+        }
+        _ => vec![scope.call(&table.table("procedure", &keys::CALL)?)?],
+    };
+    match (steps.len(), table.get("expect")) {
+        (1, _) => Some(steps.into_iter().map(|step| step.with_expect(expect)).collect()),
+        (_, Some(node)) => {
+            table.fail(node.key_fault("of which step?").help("say it in the step: `{ sql = \"...\", expect = 1 }`"));
+            None
+        }
+        _ => Some(steps),
+    }
+}
+
+fn serial(table: &Table<'_>, scope: &mut Scope<'_>) -> Vec<(String, Origin)> {
+    let Some(node) = table.get("serial") else { return Vec::new() };
+    let single = std::slice::from_ref(node);
+    let mut fields = Vec::new();
+    for element in node.as_array().unwrap_or(single) {
+        let Some(name) = element.as_str() else {
+            table.fail(element.fault(format!("`serial` lists fields by name, found {}", element.kind())));
+            continue;
+        };
+        match scope.resolve(name, element, None) {
+            Some(Origin::Taken { .. }) => {
+                table.fail(element.fault(format!("`{name}` is not known before the backend is called")));
+            }
+            Some(origin) => fields.push((name.to_owned(), origin)),
+            None => {}
+        }
+    }
+    fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+    fields
+}
+
+/// Where the parts of a new record's key are known from, if all are.
+fn created(scope: &mut Scope<'_>, answer: &Answer) -> Option<Vec<CreatedPart>> {
+    let mut parts = Vec::new();
+    for name in scope.around.key {
+        if answer.has(name) {
+            parts.push(CreatedPart::Answered(name.clone()));
+            continue;
+        }
+        let is_plain = |scalar: &Scalar| scalar.values.is_none() && scalar.format.is_none();
+        if scope.input.scalar(std::slice::from_ref(name)).is_some_and(|scalar| !is_plain(scalar)) {
+            return None;
+        }
+        parts.push(CreatedPart::Known(scope.find(name, None)?));
+    }
+    Some(parts)
+}
+
+fn reconcile(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<(NamedSql, Vec<Origin>)> {
+    let inner = table.table("reconcile", &keys::RECONCILE)?;
+    inner.filled("sql")?;
+    let node = inner.get("sql")?;
+    let (sql, values) = scope.statement(node, &[], None)?;
+    if values.iter().any(|origin| matches!(origin, Origin::Taken { .. })) {
+        inner.fail(node.fault("what a step has brought is not known when its outcome is not"));
+        return None;
+    }
+    Some((sql, values))
+}
+
+fn problems(table: &Table<'_>, faults: &Faults) -> Vec<KnownProblem> {
+    let mut problems = Vec::new();
+    for (code, node) in table.free("problems") {
+        let mut node = node.clone();
+        if let Written::String(_) = node.value {
+            let inner = node.clone();
+            node.value = Written::Table(Entries::from_iter([("detail".to_owned(), inner)]));
+        }
+        let Some(inner) = Table::new(&node, &keys::PROBLEM, faults) else { continue };
+        let detail = inner.filled("detail");
+        let status = inner.read("status", |node| match node.value {
+            Written::Integer(status @ (404 | 409 | 412 | 422)) => Ok(u16::try_from(status).unwrap_or(422)),
+            _ => Err("expected 404, 409, 412 or 422".to_owned()),
+        });
+        if let (Some(detail), Some(status)) = (detail, status) {
+            problems.push(KnownProblem { code: code.to_owned(), detail, status });
+        }
+    }
+    problems
+}
+
+impl WriteOperation {
+    /// Whether a body is taken.
+    pub fn takes_body(&self) -> bool {
+        self.exposed.body.is_some()
+    }
+
+    /// Judges a request: the body, and the record's key in its canonical form.
+    pub fn read(&self, body: Option<&Json<'_>>, key: Option<&str>) -> Result<WriteRequest, NotARequest> {
+        let mut parts = Vec::new();
+        if !self.key.is_empty() {
+            let written = key.ok_or(NotARequest::Key)?.split(SEPARATOR);
+            for ((_, rules), part) in self.key.iter().zip(written) {
+                let text = decode_part(part).map_err(|_| NotARequest::Key)?;
+                parts.push(rules.read_text(&text).ok_or(NotARequest::Key)?);
+            }
+            if parts.len() != self.key.len() {
+                return Err(NotARequest::Key);
+            }
+        }
+        let (mut canonical, empty) = (String::new(), Json::Object(Vec::new()));
+        let body = body.unwrap_or(&empty);
+        let values = self.input.read(body).map_err(NotARequest::Body)?;
+        input::canonical(body, &mut canonical);
+        Ok(WriteRequest { values, key: parts, canonical })
+    }
+
+    /// What its steps are bound to.
+    pub fn given<'a>(
+        &self,
+        request: &'a WriteRequest,
+        idempotency_key: &'a str,
+        operation_id: &'a str,
+        client: &'a str,
+    ) -> Given<'a> {
+        let mut given = Given { request, idempotency_key, operation_id, client, starts: Vec::new() };
+        given.starts = steps::starts(&self.steps, &given);
+        given
+    }
+
+    /// Its steps with their values.
+    pub fn steps(&self, given: &Given<'_>) -> Vec<ReadyStep> {
+        steps::ready(&self.steps, given)
+    }
+
+    /// The gate's serial key: names and values, so that reads and writes of the same thing wait for each other.
+    pub fn serial(&self, given: &Given<'_>) -> Option<String> {
+        if self.serial.is_empty() {
+            return None;
+        }
+        let mut serial = String::new();
+        for (name, origin) in &self.serial {
+            if !serial.is_empty() {
+                serial.push(SEPARATOR);
+            }
+            serial.push_str(name);
+            serial.push('=');
+            encode_part(&origin.value(given, None).text().unwrap_or_default(), &mut serial);
+        }
+        Some(serial)
+    }
+
+    /// The query that finds out whether it is done, with its values.
+    pub fn reconcile(&self, given: &Given<'_>) -> Option<(String, Vec<Bound>)> {
+        let (sql, values) = self.reconcile.as_ref()?;
+        let values = values.iter().map(|origin| origin.value(given, None)).collect();
+        Some((sql.written(Dialect::Generic), values))
+    }
+
+    /// The fields of the answer as a JSON object, where it is made of such.
+    pub fn answer(&self, given: &Given<'_>, brought: &[Brought]) -> Option<Result<String, String>> {
+        self.answer.write(given, brought)
+    }
+
+    /// The key of the record that was created, in its canonical form, where it is known.
+    pub fn created(&self, given: &Given<'_>, brought: &[Brought]) -> Option<String> {
+        let mut key = String::new();
+        for (number, part) in self.created.as_ref()?.iter().enumerate() {
+            let text = match part {
+                CreatedPart::Answered(name) => self.answer.text(name, given, brought)?,
+                CreatedPart::Known(Origin::Taken { step, from, .. }) => {
+                    let brought = brought.get(given.starts.get(*step).copied()?)?.get(from)??;
+                    String::from_utf8(brought.to_vec()).ok()?
+                }
+                CreatedPart::Known(origin) => origin.value(given, None).text()?,
+            };
+            if number > 0 {
+                key.push(SEPARATOR);
+            }
+            encode_part(&text, &mut key);
+        }
+        Some(key)
+    }
+}

@@ -1,0 +1,301 @@
+//! One value that a caller sends, judged and made what a statement takes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime, Time};
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+use super::bound::{Bound, kind_of};
+use crate::decode::Json;
+use crate::decode::rows::ColumnKind;
+use crate::mapping::types::Type;
+use crate::record::Decimal;
+
+/// The rules of one value.
+#[derive(Clone, Debug)]
+pub(in crate::mapping) struct Scalar {
+    pub(super) value_type: Type,
+    pub(super) pattern: Option<Regex>,
+    pub(super) min_length: Option<usize>,
+    pub(super) max_length: Option<usize>,
+    pub(super) min: Option<Limit>,
+    pub(super) max: Option<Limit>,
+    /// Every value that is taken, as text, with what is bound for it.
+    pub(in crate::mapping) values: Option<Vec<(String, Bound)>>,
+    /// A date or time is bound as text of this form.
+    pub(in crate::mapping) format: Option<String>,
+    pub(super) zone: Option<TimeZone>,
+    /// What is bound for null.
+    pub(super) null: Bound,
+}
+
+/// A smallest or largest value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Limit {
+    Number(Decimal),
+    Moment(String),
+}
+
+impl Limit {
+    fn shown(&self) -> String {
+        match self {
+            Limit::Number(number) => number.to_string(),
+            Limit::Moment(text) => text.clone(),
+        }
+    }
+}
+
+impl Scalar {
+    pub(super) fn of(value_type: Type) -> Scalar {
+        Scalar {
+            value_type,
+            pattern: None,
+            min_length: None,
+            max_length: None,
+            min: None,
+            max: None,
+            values: None,
+            format: None,
+            zone: None,
+            null: Bound::Null(kind_of(value_type)),
+        }
+    }
+
+    /// The value to bind; the fault says what is expected.
+    pub(in crate::mapping) fn read(&self, json: &Json<'_>) -> Result<Bound, String> {
+        if let Some(values) = &self.values {
+            let text = match json {
+                Json::Text(text) => text.as_ref(),
+                Json::Number(text) => text,
+                Json::Boolean(true) => "true",
+                Json::Boolean(false) => "false",
+                _ => "",
+            };
+            let found = values.iter().find(|(known, _)| known == text).map(|(_, bound)| bound.clone());
+            return found.ok_or_else(|| {
+                let known: Vec<_> = values.iter().map(|(known, _)| format!("\"{known}\"")).collect();
+                expected(format!("one of {}", known.join(", ")), json)
+            });
+        }
+        match self.value_type {
+            Type::Boolean => match json {
+                Json::Boolean(truth) => Ok(Bound::Boolean(*truth)),
+                _ => Err(expected("true or false", json)),
+            },
+            Type::Integer => self
+                .number(json, 38, 0, "a whole number")
+                .map(|number| i64::try_from(number.units()).map_or(Bound::Decimal(number), Bound::Integer)),
+            Type::Decimal { precision, scale } => {
+                let phrase = format!("a number of up to {precision} digits, {scale} of them behind the point");
+                self.number(json, precision, scale, &phrase).map(Bound::Decimal)
+            }
+            Type::Number => self.float(json),
+            Type::Date | Type::Time | Type::Datetime => self.moment(json),
+            Type::Bytes => match json {
+                Json::Text(text) => match STANDARD.decode(text.as_ref()) {
+                    Ok(bytes) => Ok(Bound::Bytes(bytes)),
+                    Err(_) => Err("expected bytes in base64".to_owned()),
+                },
+                _ => Err(expected("bytes in base64", json)),
+            },
+            Type::String | Type::Any | Type::Object | Type::Array => self.text(json),
+        }
+    }
+
+    /// The value of a part of a record's key, which is text in a URL.
+    pub(in crate::mapping) fn read_text(&self, text: &str) -> Option<Bound> {
+        let json = match self.value_type {
+            _ if self.values.is_some() => Json::Text(text.into()),
+            Type::Integer | Type::Decimal { .. } | Type::Number => Json::Number(text),
+            Type::Boolean => Json::Boolean(text == "true"),
+            _ => Json::Text(text.into()),
+        };
+        self.read(&json).ok()
+    }
+
+    fn text(&self, json: &Json<'_>) -> Result<Bound, String> {
+        let Json::Text(text) = json else { return Err(expected("a string", json)) };
+        let length = text.chars().count();
+        if let Some(least) = self.min_length.filter(|least| length < *least) {
+            return Err(format!("expected at least {least} characters, found {length}"));
+        }
+        if let Some(most) = self.max_length.filter(|most| length > *most) {
+            return Err(format!("expected at most {most} characters, found {length}"));
+        }
+        if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
+            return Err(expected(format!("a string that matches {}", pattern.as_str()), json));
+        }
+        if text.contains('\0') {
+            return Err("expected a string without the character U+0000".to_owned());
+        }
+        Ok(Bound::Text(text.clone().into_owned()))
+    }
+
+    /// An exact number, sent as a JSON number or as a string.
+    fn number(&self, json: &Json<'_>, precision: u8, scale: u8, phrase: &str) -> Result<Decimal, String> {
+        let text = match json {
+            Json::Number(text) => *text,
+            Json::Text(text) => text.as_ref(),
+            _ => return Err(expected(phrase, json)),
+        };
+        let exact = Decimal::parse(text, b'.', None).and_then(|number| number.rescale(scale));
+        let number = exact
+            .ok()
+            .filter(|number| number.integer_digits() <= u32::from(precision.saturating_sub(scale)))
+            .ok_or_else(|| expected(phrase, json))?;
+        self.within(|limit| match limit {
+            Limit::Number(limit) => Some(number.cmp(limit)),
+            Limit::Moment(_) => None,
+        })
+        .map_err(|phrase| expected(phrase, json))?;
+        Ok(number)
+    }
+
+    fn float(&self, json: &Json<'_>) -> Result<Bound, String> {
+        let Json::Number(text) = json else { return Err(expected("a number", json)) };
+        let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+        let number = number.ok_or_else(|| expected("a number that a binary double can hold", json))?;
+        self.within(|limit| match limit {
+            Limit::Number(limit) => limit.to_string().parse::<f64>().ok().and_then(|limit| number.partial_cmp(&limit)),
+            Limit::Moment(_) => None,
+        })
+        .map_err(|phrase| expected(phrase, json))?;
+        Ok(Bound::Float(number))
+    }
+
+    fn moment(&self, json: &Json<'_>) -> Result<Bound, String> {
+        let form = match self.value_type {
+            Type::Date => "a date like 2026-01-31",
+            Type::Time => "a time like 23:59:59",
+            _ if self.zone.is_some() => "a timestamp with its offset, like 2026-01-31T23:59:59Z",
+            _ => "a timestamp without an offset, like 2026-01-31T23:59:59",
+        };
+        let wrong = || expected(form, json);
+        let Json::Text(text) = json else { return Err(wrong()) };
+        let (canonical, kind, formatted) = match (self.value_type, &self.zone) {
+            (Type::Date, _) => {
+                let date: Date = text.parse().ok().filter(|_| text.len() == 10).ok_or_else(wrong)?;
+                (date.to_string(), ColumnKind::Date, self.form(date))
+            }
+            (Type::Time, _) => {
+                let time: Time = text.parse().ok().filter(|_| !text.contains(['-', 'T', 'Z'])).ok_or_else(wrong)?;
+                (time.to_string(), ColumnKind::Time, self.form(time))
+            }
+            (_, zone) => {
+                let has_time = text.contains(['T', 't', ' ']);
+                let local: DateTime = match zone {
+                    Some(zone) => {
+                        let moment: Timestamp = text.parse().ok().filter(|_| has_time).ok_or_else(wrong)?;
+                        moment.to_zoned(zone.clone()).datetime()
+                    }
+                    None => {
+                        let is_local = has_time && text.parse::<Timestamp>().is_err() && !text.contains('[');
+                        text.parse().ok().filter(|_| is_local).ok_or_else(wrong)?
+                    }
+                };
+                (local.to_string(), ColumnKind::DateTime, self.form(local))
+            }
+        };
+        self.within(|limit| match limit {
+            Limit::Moment(limit) => Some(canonical.cmp(limit)),
+            Limit::Number(_) => None,
+        })
+        .map_err(|phrase| expected(phrase, json))?;
+        match formatted {
+            None => Ok(Bound::Written(kind, canonical)),
+            Some(Ok(text)) => Ok(Bound::Text(text)),
+            Some(Err(error)) => Err(format!("expected {form}: {error}")),
+        }
+    }
+
+    /// As text, where a form is declared.
+    fn form(&self, moment: impl Into<BrokenDownTime>) -> Option<Result<String, jiff::Error>> {
+        let form = self.format.as_deref()?;
+        Some(moment.into().to_string(form))
+    }
+
+    /// Whether a value lies within its limits; `compare` is the value against a limit.
+    fn within(&self, compare: impl Fn(&Limit) -> Option<std::cmp::Ordering>) -> Result<(), String> {
+        if let Some(min) = self.min.as_ref().filter(|min| compare(min).is_some_and(std::cmp::Ordering::is_lt)) {
+            return Err(format!("at least {}", min.shown()));
+        }
+        if let Some(max) = self.max.as_ref().filter(|max| compare(max).is_some_and(std::cmp::Ordering::is_gt)) {
+            return Err(format!("at most {}", max.shown()));
+        }
+        Ok(())
+    }
+
+    /// JSON Schema (2020-12) of what is taken.
+    pub(super) fn schema(&self, is_nullable: bool) -> Value {
+        let mut schema = Map::new();
+        let mut put = |name: &str, value: Value| schema.insert(name.to_owned(), value);
+        let of_kind = |kind: &str| if is_nullable { json!([kind, "null"]) } else { json!(kind) };
+        if let Some(values) = &self.values {
+            let mut listed: Vec<Value> = values.iter().map(|(text, _)| self.listed(text)).collect();
+            if is_nullable {
+                listed.push(Value::Null);
+            }
+            put("enum", Value::Array(listed));
+            return Value::Object(schema);
+        }
+        let mut kind = "string";
+        match self.value_type {
+            Type::Integer => kind = "integer",
+            Type::Number => kind = "number",
+            Type::Boolean => kind = "boolean",
+            Type::Decimal { precision, scale } => {
+                put(
+                    "type",
+                    if is_nullable { json!(["number", "string", "null"]) } else { json!(["number", "string"]) },
+                );
+                put("x-precision", json!(precision));
+                put("x-scale", json!(scale));
+            }
+            Type::Date => drop(put("format", json!("date"))),
+            Type::Datetime if self.zone.is_some() => drop(put("format", json!("date-time"))),
+            Type::Time => drop(put("pattern", json!("^[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?$"))),
+            Type::Datetime => {
+                let form = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?$";
+                put("pattern", json!(form));
+            }
+            Type::Bytes => drop(put("contentEncoding", json!("base64"))),
+            _ => {}
+        }
+        if !matches!(self.value_type, Type::Decimal { .. }) {
+            put("type", of_kind(kind));
+        }
+        if let Some(pattern) = &self.pattern {
+            put("pattern", json!(pattern.as_str()));
+        }
+        if let Some(length) = self.min_length {
+            put("minLength", json!(length));
+        }
+        if let Some(length) = self.max_length {
+            put("maxLength", json!(length));
+        }
+        for (name, limit) in [("minimum", &self.min), ("maximum", &self.max)] {
+            if let Some(Limit::Number(number)) = limit
+                && let Ok(number) = serde_json::from_str(&number.to_string())
+            {
+                put(name, number);
+            }
+        }
+        Value::Object(schema)
+    }
+
+    fn listed(&self, text: &str) -> Value {
+        match self.value_type {
+            Type::Boolean => json!(text == "true"),
+            Type::Integer => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+            _ => json!(text),
+        }
+    }
+}
+
+fn expected(what: impl std::fmt::Display, found: &Json<'_>) -> String {
+    format!("expected {what}, found {found}")
+}

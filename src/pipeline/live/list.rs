@@ -1,0 +1,213 @@
+//! Lists read at a database while somebody waits: the declared filters, bound, in the order of the key, page by page behind
+//! the last key.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::rows::{Table, of};
+use super::{Ask, Live, LiveError};
+use crate::decode::{Item, Resume};
+use crate::mapping::{Bound, FieldType, LiveColumn, LiveRows, Mapped, Plan};
+use crate::pipeline::read;
+use crate::pipeline::world::Way;
+use crate::record::{Decimal, ResourceId};
+use crate::staging::{Balance, Comparison, Filter, Scalar};
+
+/// A page of records as their backend has just said them.
+#[derive(Clone, Debug)]
+pub struct LivePage {
+    /// The records.
+    pub documents: Vec<Bytes>,
+    /// The key behind which the next page begins; `None` on the last one.
+    pub next: Option<String>,
+    /// Records that break the mapping, and are not among them.
+    pub rejected: usize,
+    /// How long the call waited for its place.
+    pub waited: Duration,
+    /// How long the backend took.
+    pub took: Duration,
+}
+
+/// What a list is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct LiveQuery {
+    /// All of these hold.
+    pub filters: Vec<Filter>,
+    /// Behind the record with this key.
+    pub after: Option<String>,
+    /// So many at most.
+    pub limit: usize,
+}
+
+impl Live {
+    /// Reads a page.
+    pub async fn list(&self, resource: &ResourceId, query: &LiveQuery, ask: &Ask) -> Result<LivePage, LiveError> {
+        let (plan, callee) = self.bridge.world.load().callee(resource).ok_or(LiveError::Reloaded)?;
+        let Way::Rows(database, rows) = &callee.way else { return Err(LiveError::Reloaded) };
+        let live = rows.live.as_ref().ok_or(LiveError::Reloaded)?;
+        let table = Table::of(&self.bridge, &plan, database, &callee.gate, rows).await?;
+        let mut conditions = Vec::new();
+        for filter in &query.filters {
+            let column = live.filter(&filter.path).ok_or(LiveError::Reloaded)?;
+            let is_equality = matches!(filter.comparison, Comparison::Equal | Comparison::NotEqual | Comparison::In);
+            if !is_equality && !column.is_ordered() {
+                return Err(LiveError::NotAsked { path: filter.path.clone() });
+            }
+            match condition(&table.quoted(&column.column), column, filter) {
+                Some(condition) => conditions.push(condition),
+                // No record can have such a value.
+                None => return Ok(empty()),
+            }
+        }
+        if let Some(after) = &query.after {
+            conditions.push(behind(&table, live, after).ok_or(LiveError::NoRecord { other: None })?);
+        }
+        // One more than the page has, to know whether there is a next one.
+        let most = u32::try_from(query.limit.saturating_add(1)).unwrap_or(u32::MAX);
+        let timeout = callee.timeout();
+        let question = table.query(table.select(conditions, &live.key_columns(), most), most, timeout);
+        let permit = callee.gate.admit(ask.at_gate(callee.gate.queue_timeout(), callee.longest())).await;
+        let permit = permit.map_err(|reason| LiveError::Refused { reason })?;
+        let (waited, since) = (permit.waited(), Instant::now());
+        let database = Arc::clone(database);
+        // Whoever leaves lets go of the question, and the database is told to stop.
+        let mut answer = database.query(permit, question).await.map_err(|error| of(&error, timeout))?;
+        let mut page = empty();
+        let (mut last, mut read) = (None, 0usize);
+        while let Some(batch) = answer.batches.recv().await {
+            let batch = batch.map_err(|error| of(&error, timeout))?;
+            let room = query.limit.saturating_sub(read);
+            let taken = documents(&plan, batch.bytes, room)?;
+            read += taken.read;
+            last = taken.last.or(last);
+            page.rejected += taken.rejected;
+            page.documents.extend(taken.documents);
+            if taken.is_more {
+                page.next.clone_from(&last);
+                break;
+            }
+        }
+        (page.waited, page.took) = (waited, since.elapsed());
+        let dead = page.rejected as u64;
+        self.bridge.count(resource, Balance { read: dead, dead, ..Balance::default() });
+        Ok(page)
+    }
+}
+
+fn empty() -> LivePage {
+    LivePage { documents: Vec::new(), next: None, rejected: 0, waited: Duration::ZERO, took: Duration::ZERO }
+}
+
+/// A filter as a condition with its values; `None` where nothing fits it.
+fn condition(column: &str, rules: &LiveColumn, filter: &Filter) -> Option<(String, Vec<Bound>)> {
+    let bind = |value: &Scalar| text(rules.field_type(), value).and_then(|text| rules.bind(&text));
+    let sign = match (filter.comparison, filter.values.as_slice()) {
+        (Comparison::Equal, [Scalar::Null]) => return Some((format!("{column} is null"), Vec::new())),
+        (Comparison::NotEqual, [Scalar::Null]) => return Some((format!("{column} is not null"), Vec::new())),
+        (Comparison::In, values) => {
+            let bound: Vec<Bound> = values.iter().filter_map(bind).collect();
+            let places = vec!["?"; bound.len()].join(", ");
+            return (!bound.is_empty()).then(|| (format!("{column} in ({places})"), bound));
+        }
+        (Comparison::NotEqual, values) => {
+            return match values.first().and_then(bind) {
+                Some(bound) => Some((format!("({column} <> ? or {column} is null)"), vec![bound])),
+                // All are other than what none can be.
+                None => Some(("1 = 1".to_owned(), Vec::new())),
+            };
+        }
+        (Comparison::Equal, _) => "=",
+        (Comparison::Greater, _) => ">",
+        (Comparison::GreaterOrEqual, _) => ">=",
+        (Comparison::Less, _) => "<",
+        (Comparison::LessOrEqual, _) => "<=",
+        (Comparison::Prefix, _) => return None,
+    };
+    let bound = filter.values.first().and_then(bind)?;
+    Some((format!("{column} {sign} ?"), vec![bound]))
+}
+
+/// A value as a caller wrote it.
+fn text(field_type: FieldType, value: &Scalar) -> Option<String> {
+    match (value, field_type) {
+        (Scalar::Null, _) => None,
+        (Scalar::Text(text), _) => Some(text.clone()),
+        (Scalar::Integer(number), FieldType::Boolean) => Some((*number == 1).to_string()),
+        (Scalar::Integer(number), FieldType::Decimal { scale, .. }) => {
+            Decimal::new(i128::from(*number), scale).ok().map(|number| number.to_string())
+        }
+        (Scalar::Integer(number), _) => Some(number.to_string()),
+        // Up to 15 digits: the shortest text of the double is the decimal that it came from.
+        (Scalar::Number(number), FieldType::Decimal { scale, .. }) => Some(format!("{number:.*}", usize::from(scale))),
+        (Scalar::Number(number), _) => Some(number.to_string()),
+    }
+}
+
+/// Behind a key, in the order of its columns.
+fn behind(table: &Table<'_>, live: &LiveRows, after: &str) -> Option<(String, Vec<Bound>)> {
+    let key = live.of_key(after)?;
+    let quoted: Vec<String> = key.iter().map(|(column, _)| table.quoted(column)).collect();
+    let (mut choices, mut bound) = (Vec::new(), Vec::new());
+    for last in 0..key.len() {
+        let mut terms: Vec<String> = quoted.iter().take(last).map(|name| format!("{name} = ?")).collect();
+        terms.extend(quoted.get(last).map(|name| format!("{name} > ?")));
+        bound.extend(key.iter().take(last + 1).map(|(_, value)| value.clone()));
+        choices.push(format!("({})", terms.join(" and ")));
+    }
+    Some((format!("({})", choices.join(" or ")), bound))
+}
+
+/// What a batch holds for a page with so much room.
+struct Taken {
+    documents: Vec<Bytes>,
+    read: usize,
+    rejected: usize,
+    /// The key of the last record that has one.
+    last: Option<String>,
+    is_more: bool,
+}
+
+fn documents(plan: &Plan, bytes: Bytes, room: usize) -> Result<Taken, LiveError> {
+    let io = |error: std::io::Error| LiveError::Internal { message: format!("reading an answer: {error}") };
+    let broken = |fault| -> Result<LiveError, LiveError> {
+        Ok(LiveError::Rejected(Box::new(read::file_reject(fault).map_err(io)?)))
+    };
+    let mut reader = match plan.decoder.reader(Cursor::new(bytes), Resume::default()) {
+        Ok(reader) => reader,
+        Err(fault) => return Err(broken(fault)?),
+    };
+    let mut mapper = plan.mapper();
+    let mut taken = Taken { documents: Vec::new(), read: 0, rejected: 0, last: None, is_more: false };
+    loop {
+        let item = match reader.next() {
+            Ok(Some(item)) => item,
+            Ok(None) => return Ok(taken),
+            Err(fault) => return Err(broken(fault)?),
+        };
+        if taken.read == room {
+            taken.is_more = true;
+            return Ok(taken);
+        }
+        taken.read += 1;
+        let mapped = match item {
+            Item::Skipped => continue,
+            Item::Reject(reject) => Mapped::Reject(reject),
+            Item::Record(record) => mapper.map(&record),
+        };
+        match mapped {
+            Mapped::Document(document) => {
+                taken.documents.push(document.payload.into());
+                taken.last = Some(document.key);
+            }
+            Mapped::Reject(reject) => {
+                taken.rejected += 1;
+                taken.last = reject.key.clone().or(taken.last);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A record asked for in SQL: by the columns of its key, with bound values.
+//!
+//! A database can be told to stop: when all who wait have left, the question is dropped, and the place at the gate goes
+//! back when the database has said that it stopped.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::LiveError;
+use super::call::{Crew, Told, Trip};
+use super::error::Trouble;
+use crate::adapters::sql::{Certainty, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
+use crate::gate::{Lane, Permit};
+use crate::mapping::{Bound, Plan, Relation, Rows};
+use crate::pipeline::operate::value;
+use crate::pipeline::tables::shape::Shape;
+use crate::pipeline::tables::statement::Select;
+use crate::pipeline::world::Asked;
+use crate::pipeline::{Bridge, PipelineError};
+
+/// A row has at most so many bytes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// A table or query that is asked while somebody waits.
+pub(super) struct Table<'r> {
+    pub(super) rows: &'r Rows,
+    pub(super) shape: Arc<Shape>,
+}
+
+impl<'r> Table<'r> {
+    /// Under the names that its database has for it, which is asked for them once.
+    pub(super) async fn of(
+        bridge: &Bridge,
+        plan: &Plan,
+        database: &Arc<dyn Database>,
+        gate: &Arc<crate::gate::Gate>,
+        rows: &'r Rows,
+    ) -> Result<Table<'r>, LiveError> {
+        let asked = Asked { database: Arc::clone(database), gate: Arc::clone(gate) };
+        let shape = bridge.shape(plan, rows, &asked, Lane::Interactive, Some(&[])).await?;
+        Ok(Table { rows, shape })
+    }
+
+    /// The column in a condition.
+    pub(super) fn quoted(&self, column: &str) -> String {
+        self.shape.quoted(column)
+    }
+
+    /// The rows for which these conditions hold, in an order if one is said, and no more than so many.
+    pub(super) fn select(
+        &self,
+        conditions: Vec<(String, Vec<Bound>)>,
+        order: &[String],
+        most: u32,
+    ) -> (String, Vec<Value>) {
+        let values = |bounds: Vec<Bound>| bounds.iter().map(value).collect::<Vec<_>>();
+        let select = match &self.rows.source.relation {
+            Relation::Table { columns, .. } => Select::new(&self.shape, columns),
+            Relation::Query(_) => Select::all(&self.shape),
+        };
+        let select = conditions
+            .into_iter()
+            .fold(select, |select, (condition, bounds)| select.only(condition, values(bounds)))
+            .ordered(order)
+            .first(most);
+        match &self.rows.source.relation {
+            Relation::Table { .. } => select.build(),
+            Relation::Query(sql) => {
+                let dialect = self.shape.dialect;
+                select.build_from(&format!("({}) {}", sql.written(dialect), dialect.quoted("q")))
+            }
+        }
+    }
+
+    /// The question.
+    pub(super) fn query(
+        &self,
+        (sql, parameters): (String, Vec<Value>),
+        most: u32,
+        timeout: std::time::Duration,
+    ) -> Query {
+        Query {
+            sql,
+            parameters,
+            isolation: self.rows.source.isolation.unwrap_or(Isolation::ReadCommitted),
+            batch_rows: most.max(1),
+            batch_bytes: MOST_BYTES,
+            max_rows_per_second: None,
+            timeout,
+        }
+    }
+}
+
+impl Trip {
+    /// The question for the record.
+    pub(super) async fn by_key(&self, database: &Arc<dyn Database>, rows: &Rows) -> Result<Query, LiveError> {
+        let live = rows.live.as_ref().ok_or(LiveError::Reloaded)?;
+        let key = live.of_key(&self.key).ok_or(LiveError::NoRecord { other: None })?;
+        let table = Table::of(&self.bridge, &self.plan, database, &self.callee.gate, rows).await?;
+        let conditions =
+            key.into_iter().map(|(column, bound)| (format!("{} = ?", table.quoted(column)), vec![bound])).collect();
+        // A second row with the same key would be as good: one is enough.
+        Ok(table.query(table.select(conditions, &[], 1), 1, self.callee.timeout()))
+    }
+
+    /// Asks for the row, as long as anybody waits for it.
+    pub(super) async fn row(&self, crew: &Crew, permit: Permit, database: &Arc<dyn Database>, query: &Query) -> Told {
+        self.earn();
+        let asked = first(database, permit, query.clone());
+        tokio::pin!(asked);
+        loop {
+            tokio::select! {
+                biased;
+                told = &mut asked => return told,
+                () = crew.flight.emptied() => {
+                    if crew.flights.give_up(&crew.name, &crew.flight) {
+                        // Nobody hears it: the database is told to stop.
+                        return Told::Failed(LiveError::WaitOver);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The first batch that has a row.
+async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query) -> Told {
+    let timeout = query.timeout;
+    let mut rows = match database.query(permit, query).await {
+        Ok(rows) => rows,
+        Err(error) => return refused(error, timeout),
+    };
+    let mut found: Option<Bytes> = None;
+    while let Some(batch) = rows.batches.recv().await {
+        match batch {
+            Ok(batch) if batch.rows > 0 && found.is_none() => found = Some(batch.bytes),
+            Ok(_) => {}
+            // What is not whole is not believed.
+            Err(error) => return refused(error, timeout),
+        }
+    }
+    found.map_or_else(|| Told::Failed(LiveError::NoRecord { other: None }), Told::Answer)
+}
+
+fn refused(error: SqlError, timeout: std::time::Duration) -> Told {
+    let is_again =
+        error.certainty == Certainty::NotBegun && error.kind.is_outage() || error.kind == SqlErrorKind::Deadlock;
+    let told = of(&error, timeout);
+    if is_again { Told::NotBegun(told) } else { Told::Failed(told) }
+}
+
+/// What a database's trouble is to a caller.
+pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
+    let message = error.to_string();
+    let trouble = match error.kind {
+        SqlErrorKind::Secret => return LiveError::Internal { message },
+        SqlErrorKind::Timeout => return LiveError::Timeout { after: timeout, over_in: std::time::Duration::ZERO },
+        SqlErrorKind::Business | SqlErrorKind::Constraint => {
+            let code = error.state.clone().or(error.native.map(|number| number.to_string())).unwrap_or_default();
+            return LiveError::Fault { code, reason: error.message.clone() };
+        }
+        SqlErrorKind::Unreachable | SqlErrorKind::Tls | SqlErrorKind::Busy => Trouble::Unreachable,
+        SqlErrorKind::Login | SqlErrorKind::PasswordExpired | SqlErrorKind::Rights => Trouble::Denied,
+        SqlErrorKind::Lost | SqlErrorKind::Killed | SqlErrorKind::Cancelled | SqlErrorKind::Deadlock => Trouble::Lost,
+        SqlErrorKind::Driver
+        | SqlErrorKind::Missing
+        | SqlErrorKind::Statement
+        | SqlErrorKind::Unexpected
+        | SqlErrorKind::Protocol
+        | SqlErrorKind::TooLarge => Trouble::BadAnswer,
+    };
+    LiveError::Backend { trouble, message }
+}
+
+impl From<PipelineError> for LiveError {
+    fn from(error: PipelineError) -> LiveError {
+        match error {
+            PipelineError::Gate { source, .. } => LiveError::Refused { reason: source },
+            PipelineError::Sql(error) => of(&error, std::time::Duration::ZERO),
+            PipelineError::Stopped => LiveError::Refused { reason: crate::gate::Refused::Closed },
+            other => LiveError::Backend { trouble: Trouble::BadAnswer, message: other.chain() },
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Writing to a backend.
+//!
+//! The promise: what a client asks for under one idempotency key is done at most once, and what came of it is told to
+//! whoever asks with that key. An operation is written down, durable, before its backend is called ([`Operate::submit`]);
+//! then a task of its own takes it through the gate to the database ([`job`]) and keeps what came of it, whoever leaves
+//! meanwhile. It ends `succeeded` or `failed`; where nobody knows, it is `unknown` and is not begun again before the
+//! backend has been asked. After a start, what an earlier process left is seen to ([`keeper`]).
+
+mod call;
+mod job;
+mod keeper;
+mod outcome;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+use tokio_util::task::TaskTracker;
+
+use self::job::{Job, Manner, patient};
+use super::live::Live;
+use super::{Bridge, Reach};
+use crate::adapters::sql::Database;
+use crate::decode::Json;
+use crate::gate::{self, Gate};
+use crate::mapping::{InputFault, NotARequest, WriteOperation, WriteRequest};
+use crate::record::{ContentHash, ResourceId};
+use crate::staging::{Begun, NewOperation, Operation, OperationState, StagingError};
+
+pub(in crate::pipeline) use call::value;
+pub use outcome::{Failure, FailureKind, Outcome};
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The resource.
+    pub resource: ResourceId,
+    /// Which of its operations.
+    pub name: String,
+    /// The record, by its key in canonical form, where one is named.
+    pub key: Option<String>,
+    /// The body, JSON; `None` for none.
+    pub body: Option<String>,
+    /// Under which key.
+    pub idempotency_key: String,
+    /// Whose.
+    pub client: String,
+    /// The id of the API key.
+    pub caller: String,
+    /// For a place at the gate.
+    pub place: gate::Ask,
+    /// How long the client waits for the answer; not at all when it is zero.
+    pub wait: Duration,
+}
+
+/// What came of asking.
+#[derive(Clone, Debug)]
+pub enum Submitted {
+    /// It is over, or nobody knows its end.
+    Over {
+        /// How it stands.
+        operation: Operation,
+        /// Whether that was known before.
+        is_replay: bool,
+    },
+    /// It goes on without the client.
+    Accepted(Operation),
+}
+
+/// Why nothing was begun.
+#[derive(Debug, thiserror::Error)]
+pub enum OperateError {
+    /// The resource or its operation was taken away since the request came.
+    #[error("the configuration has just been reloaded")]
+    Reloaded,
+    /// The body is no JSON.
+    #[error("{0}")]
+    NotJson(String),
+    /// A body where none is taken.
+    #[error("no body is taken here")]
+    NoBody,
+    /// No record has such a key.
+    #[error("no record has such a key")]
+    NoRecord,
+    /// The body has faults.
+    #[error("the body has {} faults", .0.len())]
+    Invalid(Vec<InputFault>),
+    /// The key was used for something else.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The same goes on.
+    #[error("the operation is going on")]
+    Running(Operation),
+    /// A fault of ours.
+    #[error("the task that writes an operation down ended unexpectedly")]
+    Died,
+    /// The staging database.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+}
+
+/// Writes to backends. Share it as an `Arc`.
+pub struct Operate {
+    bridge: Arc<Bridge>,
+    live: Arc<Live>,
+    tasks: TaskTracker,
+    /// The operations that a task of this process sees to.
+    held: Mutex<HashSet<String>>,
+    /// Those who see to parked operations, by backend.
+    runners: Mutex<HashMap<String, UnboundedSender<Job>>>,
+}
+
+impl Operate {
+    /// Over these parts; `live` reads records that are answered.
+    pub fn new(bridge: Arc<Bridge>, live: Arc<Live>) -> Operate {
+        Operate { bridge, live, tasks: TaskTracker::new(), held: Mutex::default(), runners: Mutex::default() }
+    }
+
+    /// Writes the operation down and has it done; answers what came of it, or after the client's wait that it goes on.
+    /// Dropping the future changes nothing for the operation once it is written down.
+    pub async fn submit(self: &Arc<Self>, submission: Submission) -> Result<Submitted, OperateError> {
+        let Submission { resource, name, key, body, idempotency_key, client, caller, place, wait } = submission;
+        let (mapping, write) = self.write(&resource, &name).ok_or(OperateError::Reloaded)?;
+        let request = judged(&write, body.as_deref(), key.as_deref())?;
+        let backend = self.bridge.world.load().backends.get(&write.backend).cloned().ok_or(OperateError::Reloaded)?;
+        let Reach::Database(database) = &backend.reach else { return Err(OperateError::Reloaded) };
+        let is_closed = backend.gate.hours().closed.is_some();
+        let asked = format!("{}\n{}", key.as_deref().unwrap_or_default(), request.canonical);
+        let new = NewOperation {
+            resource,
+            name,
+            client,
+            caller,
+            idempotency_key,
+            request_hash: ContentHash::of(asked.as_bytes()),
+            record_key: key,
+            request: request.canonical.clone(),
+            backend: write.backend.clone(),
+            mapping,
+            is_parked: is_closed && write.exposed.is_parked,
+        };
+        let job = JobParts {
+            write,
+            request: Arc::new(request),
+            gate: Arc::clone(&backend.gate),
+            database: Arc::clone(database),
+            place,
+        };
+        // From the first byte in the database on it is a task's: a caller who leaves at any moment leaves nothing half
+        // begun.
+        let operate = Arc::clone(self);
+        let begun = self.tasks.spawn(async move { operate.begin(new, job, wait.is_zero()).await }).await;
+        let (operation, ended) = match begun.map_err(|_| OperateError::Died)?? {
+            Taken::Told(submitted) => return Ok(submitted),
+            Taken::Begun(operation, ended) => (operation, ended),
+        };
+        if !wait.is_zero() {
+            // Whether it has ended or the wait is over, the database knows how it stands.
+            let _ = tokio::time::timeout(wait, ended).await;
+        }
+        let now = self.bridge.staging.operation(&operation.id).await?.unwrap_or(operation);
+        Ok(match now.state {
+            OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
+                Submitted::Over { operation: now, is_replay: false }
+            }
+            _ => Submitted::Accepted(now),
+        })
+    }
+
+    /// The operation with this id.
+    pub async fn operation(&self, id: &str) -> Result<Option<Operation>, StagingError> {
+        self.bridge.staging.operation(id).await
+    }
+
+    /// Waits until no operation is on its way to a backend any more, at most so long; answers how many still are. The
+    /// bridge's `stop` must be cancelled.
+    pub async fn finish(&self, patience: Duration) -> usize {
+        self.runners.lock().clear();
+        self.tasks.close();
+        // Those that are left are told by the number.
+        let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
+        self.tasks.len()
+    }
+
+    /// Writes it down and hands it to a task, or tells what is known of it.
+    async fn begin(
+        self: &Arc<Self>,
+        new: NewOperation,
+        parts: JobParts,
+        is_async: bool,
+    ) -> Result<Taken, OperateError> {
+        let hash = new.request_hash;
+        let operation = match self.bridge.staging.begin_operation(new).await? {
+            Begun::New(operation) => operation,
+            Begun::Known(known) if known.asked.request_hash != hash => return Err(OperateError::KeyReused),
+            Begun::Known(known) => match known.state {
+                OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
+                    return Ok(Taken::Told(Submitted::Over { operation: known, is_replay: true }));
+                }
+                OperationState::Parked => return Ok(Taken::Told(Submitted::Accepted(known))),
+                // What came of writing it down was lost on the way.
+                OperationState::Received if !self.held.lock().contains(&known.id) => known,
+                OperationState::Received | OperationState::Running => return Err(OperateError::Running(known)),
+            },
+        };
+        if operation.state == OperationState::Parked {
+            self.park(parts.job(operation.clone(), Manner::Patient));
+            return Ok(Taken::Told(Submitted::Accepted(operation)));
+        }
+        let manner = if is_async { Manner::Patient } else { Manner::Asked };
+        match self.spawn(parts.job(operation.clone(), manner)) {
+            Some(ended) => Ok(Taken::Begun(operation, ended)),
+            None => Err(OperateError::Running(operation)),
+        }
+    }
+
+    /// The operation of a resource, and the hash of its mapping.
+    fn write(&self, resource: &ResourceId, name: &str) -> Option<(String, Arc<WriteOperation>)> {
+        let world = self.bridge.world.load();
+        let plan = world.plans.iter().find(|plan| plan.exposure.id == *resource)?;
+        let write = plan.operations.iter().find(|write| write.exposed.name == name)?;
+        Some((plan.hash.clone(), Arc::clone(write)))
+    }
+
+    /// Has a task see to it; `None` when one does already. The receiver ends when the task does.
+    fn spawn(self: &Arc<Self>, job: Job) -> Option<oneshot::Receiver<()>> {
+        let held = Held::take(self, &job.operation.id)?;
+        let (ends, ended) = oneshot::channel();
+        let operate = Arc::clone(self);
+        self.tasks.spawn(async move {
+            operate.run(&job).await;
+            drop(held);
+            // Whoever waited may have left.
+            let _ = ends.send(());
+        });
+        Some(ended)
+    }
+
+    /// Has the backend's runner see to it when the backend opens.
+    fn park(self: &Arc<Self>, job: Job) {
+        let backend = job.operation.asked.backend.clone();
+        let mut runners = self.runners.lock();
+        let mut job = job;
+        if let Some(runner) = runners.get(&backend) {
+            match runner.send(job) {
+                Ok(()) => return,
+                Err(refused) => job = refused.0,
+            }
+        }
+        let runner = keeper::start_runner(self);
+        // It has just begun to listen.
+        let _ = runner.send(job);
+        runners.insert(backend, runner);
+    }
+}
+
+/// What a job is made of, but for its operation.
+struct JobParts {
+    write: Arc<WriteOperation>,
+    request: Arc<WriteRequest>,
+    gate: Arc<Gate>,
+    database: Arc<dyn Database>,
+    place: gate::Ask,
+}
+
+impl JobParts {
+    fn job(self, operation: Operation, manner: Manner) -> Job {
+        let JobParts { write, request, gate, database, place } = self;
+        Job { operation, write, request, gate, database, place, manner }
+    }
+}
+
+/// What came of writing an operation down.
+enum Taken {
+    Told(Submitted),
+    /// A task sees to it; the receiver ends when the task does.
+    Begun(Operation, oneshot::Receiver<()>),
+}
+
+/// That a task of this process sees to an operation.
+struct Held {
+    operate: Arc<Operate>,
+    id: String,
+}
+
+impl Held {
+    fn take(operate: &Arc<Operate>, id: &str) -> Option<Held> {
+        let is_mine = operate.held.lock().insert(id.to_owned());
+        is_mine.then(|| Held { operate: Arc::clone(operate), id: id.to_owned() })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.operate.held.lock().remove(&self.id);
+    }
+}
+
+/// The body and key of a request, judged.
+fn judged(write: &WriteOperation, body: Option<&str>, key: Option<&str>) -> Result<WriteRequest, OperateError> {
+    let body = match body {
+        Some(text) if write.takes_body() => {
+            Some(Json::parse(text).map_err(|fault| OperateError::NotJson(fault.to_string()))?)
+        }
+        Some(_) => return Err(OperateError::NoBody),
+        None => None,
+    };
+    write.read(body.as_ref(), key).map_err(|fault| match fault {
+        NotARequest::Key => OperateError::NoRecord,
+        NotARequest::Body(faults) => OperateError::Invalid(faults),
+    })
+}
+
+/// As whom an operation stands at the gate when its caller is gone.
+fn place_of(operation: &Operation) -> gate::Ask {
+    patient(&operation.asked.client)
+}

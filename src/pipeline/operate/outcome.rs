@@ -1,0 +1,249 @@
+//! What came of an operation, as it is kept: an answer, or a failure. Both are told again to whoever asks with the same
+//! key.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
+use crate::gate::Refused;
+use crate::mapping::KnownProblem;
+
+/// The answer of an operation that is done.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The key of the record that was written, in its canonical form, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Whether the record is new.
+    #[serde(default)]
+    pub is_created: bool,
+    /// The body, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Box<RawValue>>,
+    /// Why there is no body although one is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What kind of failure it is. The words are kept in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The gate did not let the call through.
+    Gate,
+    /// The backend cannot be reached, or has no room.
+    Unavailable,
+    /// The backend took too long, and has undone it.
+    Timeout,
+    /// The backend says no.
+    Refused,
+    /// The backend cannot do what the mapping asks for.
+    Broken,
+    /// Nobody knows what came of it.
+    Unknown,
+    /// A person has said that it is not done.
+    Resolved,
+    /// Its resource or backend is gone, or takes it no more.
+    Gone,
+}
+
+/// Why an operation is not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind.
+    pub kind: FailureKind,
+    /// A word of a closed list.
+    pub why: String,
+    /// For the caller.
+    pub detail: String,
+    /// The status that the mapping wants for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// When it is worth to ask again, in milliseconds, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+    /// Whether it is the client's own doing.
+    #[serde(default)]
+    pub is_of_client: bool,
+    /// The backend's own words, for operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+impl Failure {
+    /// Of a kind, with a word and a sentence.
+    pub(super) fn new(kind: FailureKind, why: &str, detail: impl Into<String>) -> Failure {
+        Failure {
+            kind,
+            why: why.to_owned(),
+            detail: detail.into(),
+            status: None,
+            retry_after_ms: None,
+            is_of_client: false,
+            cause: None,
+        }
+    }
+
+    /// A refusal of the gate.
+    pub(super) fn refused(refused: Refused) -> Failure {
+        let wait = refused.retry_after().map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        Failure {
+            retry_after_ms: wait,
+            is_of_client: refused.is_of_client(),
+            ..Failure::new(FailureKind::Gate, refused.as_str(), refused.to_string())
+        }
+    }
+
+    /// Nobody knows what came of it.
+    pub(super) fn unknown(cause: Option<String>) -> Failure {
+        let detail = "the connection to the backend ended before its answer came: nobody knows whether it is done";
+        Failure { cause, ..Failure::new(FailureKind::Unknown, "unknown", detail) }
+    }
+
+    /// A person has found out that it is not done.
+    pub fn resolved(reason: &str) -> Failure {
+        let detail = format!("an operator has found that it is not done: {reason}");
+        Failure::new(FailureKind::Resolved, "resolved", detail)
+    }
+
+    /// A fault of the database, as the mapping has words for it.
+    pub(super) fn of(error: &SqlError, known: &[KnownProblem]) -> Failure {
+        let native = error.native.map(|number| number.to_string());
+        let codes = [native.as_deref(), error.state.as_deref(), Some(error.kind.as_str())];
+        let rule = codes.iter().flatten().find_map(|code| known.iter().find(|rule| rule.code == **code));
+        let cause = Some(error.to_string());
+        if let Some(rule) = rule {
+            let status = Some(rule.status);
+            let failure = Failure::new(FailureKind::Refused, error.kind.as_str(), rule.detail.clone());
+            return Failure { status, cause, ..failure };
+        }
+        let (kind, detail) = match error.kind {
+            SqlErrorKind::Business => (FailureKind::Refused, error.message.as_str()),
+            SqlErrorKind::Constraint => (FailureKind::Refused, "a rule of the backend's data forbids it"),
+            SqlErrorKind::Unexpected => {
+                (FailureKind::Refused, "it would have touched fewer or more rows than it must; nothing is done")
+            }
+            SqlErrorKind::Unreachable | SqlErrorKind::Tls => {
+                (FailureKind::Unavailable, "there is no connection to the backend")
+            }
+            SqlErrorKind::Busy => (FailureKind::Unavailable, "the backend has no room for another call"),
+            SqlErrorKind::Deadlock => (FailureKind::Unavailable, "the backend was in a deadlock and has undone it"),
+            SqlErrorKind::Lost | SqlErrorKind::Killed | SqlErrorKind::Cancelled => {
+                (FailureKind::Unavailable, "the connection to the backend ended; nothing is done")
+            }
+            SqlErrorKind::Timeout => (FailureKind::Timeout, "the backend took too long; nothing is done"),
+            SqlErrorKind::Login | SqlErrorKind::PasswordExpired | SqlErrorKind::Secret | SqlErrorKind::Rights => {
+                (FailureKind::Broken, "the backend does not take the account of this service")
+            }
+            SqlErrorKind::Driver
+            | SqlErrorKind::Missing
+            | SqlErrorKind::Statement
+            | SqlErrorKind::Protocol
+            | SqlErrorKind::TooLarge => (FailureKind::Broken, "the backend cannot do what the mapping asks for"),
+        };
+        Failure { cause, ..Failure::new(kind, error.kind.as_str(), detail) }
+    }
+
+    /// Whether asking again may help: then the same key tries again.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.kind != FailureKind::Refused
+    }
+
+    /// As it is kept. Text and numbers: writing them cannot fail.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// As it was kept.
+    pub fn from_json(json: &str) -> Option<Failure> {
+        serde_json::from_str(json).ok()
+    }
+}
+
+impl Outcome {
+    /// As it is kept.
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// As it was kept.
+    pub fn from_json(json: &str) -> Option<Outcome> {
+        serde_json::from_str(json).ok()
+    }
+}
+
+/// What follows from a fault of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing is done; another try may go through.
+    Again,
+    /// Nothing is done.
+    Over,
+    /// It may be done.
+    Unknown,
+}
+
+/// `is_whole` says that there is one transaction around all steps, or only one step.
+pub(super) fn verdict(error: &SqlError, is_whole: bool) -> Verdict {
+    match error.certainty {
+        // It has said so itself: that is its last word.
+        _ if error.kind == SqlErrorKind::Business && is_whole => return Verdict::Over,
+        Certainty::Unknown => return Verdict::Unknown,
+        // What an earlier step did stays done.
+        Certainty::Undone if !is_whole => return Verdict::Unknown,
+        Certainty::NotBegun | Certainty::Undone => {}
+    }
+    match error.kind {
+        SqlErrorKind::Deadlock
+        | SqlErrorKind::Busy
+        | SqlErrorKind::Lost
+        | SqlErrorKind::Killed
+        | SqlErrorKind::Unreachable => Verdict::Again,
+        _ => Verdict::Over,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, FailureKind, Verdict, verdict};
+    use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
+    use crate::mapping::KnownProblem;
+
+    fn error(kind: SqlErrorKind, certainty: Certainty) -> SqlError {
+        let (state, native) = (Some("P0001".to_owned()), Some(50_001));
+        SqlError { kind, place: "erp".to_owned(), message: "order 7 is locked".to_owned(), state, native, certainty }
+    }
+
+    #[test]
+    fn only_what_was_undone_is_tried_again() {
+        let check = |kind, certainty, is_whole, expected| {
+            assert_eq!(verdict(&error(kind, certainty), is_whole), expected, "{kind:?} {certainty:?} {is_whole}");
+        };
+        check(SqlErrorKind::Deadlock, Certainty::Undone, true, Verdict::Again);
+        check(SqlErrorKind::Deadlock, Certainty::Undone, false, Verdict::Unknown);
+        check(SqlErrorKind::Deadlock, Certainty::NotBegun, false, Verdict::Again);
+        check(SqlErrorKind::Lost, Certainty::Unknown, true, Verdict::Unknown);
+        check(SqlErrorKind::Unreachable, Certainty::NotBegun, true, Verdict::Again);
+        check(SqlErrorKind::Constraint, Certainty::Undone, true, Verdict::Over);
+        check(SqlErrorKind::Timeout, Certainty::Undone, true, Verdict::Over);
+        check(SqlErrorKind::Business, Certainty::Unknown, true, Verdict::Over);
+        check(SqlErrorKind::Business, Certainty::Unknown, false, Verdict::Unknown);
+        check(SqlErrorKind::Timeout, Certainty::Unknown, true, Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_mapping_has_words_for_codes() {
+        let rule = |code: &str, status| KnownProblem { code: code.to_owned(), detail: "locked".to_owned(), status };
+        let of = |rules: &[KnownProblem]| Failure::of(&error(SqlErrorKind::Business, Certainty::Undone), rules);
+        assert_eq!((of(&[]).detail.as_str(), of(&[]).status), ("order 7 is locked", None));
+        for code in ["50001", "P0001", "business"] {
+            let failure = of(&[rule("1205", 404), rule(code, 409)]);
+            assert_eq!((failure.detail.as_str(), failure.status, failure.may_repeat()), ("locked", Some(409), false));
+            assert_eq!(Failure::from_json(&failure.to_json()), Some(failure));
+        }
+        let constraint = Failure::of(&error(SqlErrorKind::Constraint, Certainty::Undone), &[]);
+        assert!(!constraint.detail.contains("order 7") && constraint.cause.unwrap().contains("order 7"));
+        let broken = Failure::of(&error(SqlErrorKind::Missing, Certainty::Undone), &[]);
+        assert_eq!((broken.kind, broken.may_repeat()), (FailureKind::Broken, true));
+    }
+}

@@ -1,0 +1,180 @@
+//! Reading everything: the first time, each time where nothing tells changes, and whenever changes are lost.
+//!
+//! A table with a key is read in chunks in the order of the key, and goes on behind the last row that is staged, whatever
+//! happens between. What was not seen at the end is gone, unless that would be too much to believe.
+
+use super::position::{Mark, Phase, Standing};
+use super::reading::{Question, Reading};
+use super::row_ids::RowIds;
+use super::statement::Select;
+use super::{cell::Cell, watermark};
+use crate::mapping::{Changes, Deleted, OPERATION, ROW, Relation};
+use crate::pipeline::PipelineError;
+use crate::staging::{Balance, SnapshotId, SweepRefusal};
+
+impl Reading<'_> {
+    /// Begins to read everything; what changes meanwhile is found from `mark` on.
+    pub(super) async fn begin_everything(&mut self, mark: Mark) -> Result<(), PipelineError> {
+        let snapshot = self.fresh_snapshot().await?;
+        let phase = Phase::Everything { snapshot: snapshot.0, after: None, only_null_keys: false, mark };
+        let standing = Standing { phase, ..self.standing.clone() };
+        self.stand(standing).await
+    }
+
+    /// A snapshot that has seen nothing yet.
+    pub(super) async fn fresh_snapshot(&self) -> Result<SnapshotId, PipelineError> {
+        let (staging, id) = (&self.bridge.staging, &self.plan.exposure.id);
+        let stale = staging.begin_snapshot(id).await?;
+        staging.drop_snapshot(stale).await?;
+        Ok(staging.begin_snapshot(id).await?)
+    }
+
+    /// Whether a snapshot is still the one that is open. One that is not has been swept or dropped: what it has seen is
+    /// forgotten, and what goes on with it would take the rest for gone.
+    pub(super) async fn is_open(&self, snapshot: i64) -> Result<bool, PipelineError> {
+        Ok(self.bridge.staging.begin_snapshot(&self.plan.exposure.id).await?.0 == snapshot)
+    }
+
+    /// Reads on to the end of everything, and takes away what is not there any more.
+    pub(super) async fn read_everything(&mut self) -> Result<(), PipelineError> {
+        let Phase::Everything { snapshot, .. } = &self.standing.phase else { return Ok(()) };
+        let snapshot = SnapshotId(*snapshot);
+        match &self.source().relation {
+            Relation::Query(_) => self.read_query(Some(snapshot)).await?,
+            Relation::Table { .. } if self.is_walkable() => self.walk(snapshot).await?,
+            Relation::Table { .. } => self.read_at_once(snapshot).await?,
+        }
+        self.sweep(snapshot).await
+    }
+
+    /// Whether the table can be read in chunks: it has a key that can be bound again as it was read.
+    fn is_walkable(&self) -> bool {
+        let key = &self.source().key;
+        !key.is_empty() && key.iter().all(|name| self.shape.kind(name).is_some_and(Cell::leads_on))
+    }
+
+    /// The columns that are read, with what the plan wants to know of each row.
+    pub(super) fn selected(&self) -> Select<'_> {
+        let columns = match &self.source().relation {
+            Relation::Table { columns, .. } => columns.as_slice(),
+            Relation::Query(_) => &[],
+        };
+        let select = Select::new(&self.shape, columns);
+        if self.source().changes.tells_deletes() { select.also("'U'", OPERATION) } else { select }
+    }
+
+    async fn walk(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
+        let (key, chunk) = (&self.source().key, self.source().chunk_rows);
+        let nullable: Vec<String> = key.iter().filter(|name| self.shape.may_be_null(name)).cloned().collect();
+        loop {
+            let Phase::Everything { after, only_null_keys, .. } = self.standing.phase.clone() else { return Ok(()) };
+            let select = if only_null_keys {
+                let nulls: Vec<String> =
+                    nullable.iter().map(|name| format!("{} is null", self.shape.quoted(name))).collect();
+                self.selected().only(format!("({})", nulls.join(" or ")), [])
+            } else {
+                let select = self.selected().without_nulls(key);
+                let select = match &after {
+                    Some(after) => select.behind(key, after, false),
+                    None => select,
+                };
+                select.ordered(key).first(chunk)
+            };
+            let (sql, parameters) = select.build();
+            let watched: &[String] = if only_null_keys { &[] } else { key };
+            let question = Question { sql, parameters, watched, snapshot: Some(snapshot), ids: None };
+            let taken = self.take(question, |standing, facts| {
+                if let (Phase::Everything { after, .. }, Some(last)) = (&mut standing.phase, &facts.last) {
+                    *after = Some(last.clone());
+                }
+            });
+            let rows = match taken.await {
+                Ok(rows) => rows,
+                Err(error) if self.tries_again(&error).await => continue,
+                Err(error) => return Err(error),
+            };
+            if only_null_keys {
+                return Ok(());
+            }
+            if rows < u64::from(chunk) {
+                if nullable.is_empty() {
+                    return Ok(());
+                }
+                let mut standing = self.standing.clone();
+                if let Phase::Everything { only_null_keys, .. } = &mut standing.phase {
+                    *only_null_keys = true;
+                }
+                self.stand(standing).await?;
+            } else if matches!(&self.standing.phase, Phase::Everything { after: now, .. } if *now == after) {
+                return Err(self.fault(format!(
+                    "{rows} rows in a row have no readable key ({}), so that reading cannot go on behind them",
+                    key.join(", ")
+                )));
+            }
+        }
+    }
+
+    /// Reads a table without such a key, in one statement and from its beginning.
+    async fn read_at_once(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
+        let has_ids = self.rows.columns.iter().any(|name| name == ROW);
+        loop {
+            let mut select = self.selected();
+            if let (true, Relation::Table { columns, .. }) = (has_ids, &self.source().relation) {
+                select = select.ordered(columns);
+            }
+            let (sql, parameters) = select.build();
+            let ids = has_ids.then(RowIds::default);
+            let question = Question { sql, parameters, watched: &[], snapshot: Some(snapshot), ids };
+            match self.take(question, |_, _| ()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if self.tries_again(&error).await => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Deletes what everything did not have, and goes over to changes.
+    async fn sweep(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
+        let Phase::Everything { mark, .. } = &self.standing.phase else { return Ok(()) };
+        let next = Phase::Changes { mark: mark.clone(), comparing: None };
+        self.take_away(snapshot, next).await?;
+        if let Changes::Watermark(watermark) = &self.source().changes {
+            watermark::tell_nulls(self, watermark).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what a snapshot has not seen, ends it, and goes over to the next phase, all at one moment.
+    pub(super) async fn take_away(&mut self, snapshot: SnapshotId, next: Phase) -> Result<(), PipelineError> {
+        let mut standing = Standing { phase: next, tried_at: Some(self.started_at), ..self.standing.clone() };
+        if self.plan.deleted == Deleted::Ignore {
+            self.bridge.staging.drop_snapshot(snapshot).await?;
+            return self.stand(standing).await;
+        }
+        let before = standing.compared_at.replace(self.started_at);
+        let run = self.run().await?;
+        let share = f64::from(self.source().max_deleted) / 100.0;
+        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(standing.write())).await?;
+        if swept.deleted > 0 {
+            let (id, deleted) = (&self.plan.exposure.id, swept.deleted);
+            self.bridge.count(id, Balance { deleted, ..Balance::default() });
+            tracing::info!(resource = %id, run = %run, deleted, "deleted what is not there any more");
+        }
+        let Some(refusal) = swept.refusal else {
+            self.standing = standing;
+            return Ok(());
+        };
+        standing.compared_at = before;
+        self.stand(standing).await?;
+        if let SweepRefusal::Unreadable { .. } = refusal {
+            self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
+            return Ok(());
+        }
+        Err(PipelineError::Vanishing {
+            resource: self.plan.exposure.id.clone(),
+            missing: swept.missing,
+            documents: swept.documents,
+            max_deleted: self.source().max_deleted,
+        })
+    }
+}

@@ -1,0 +1,432 @@
+//! One reading of a source: what it asks, and what becomes of each batch that comes.
+//!
+//! A batch is landed, decoded and mapped while the one before is being committed and the next comes from the database.
+//! What is staged and how far the source is read change in one transaction.
+
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use super::batch::{self, Facts};
+use super::cell::Cell;
+use super::position::Standing;
+use super::row_ids::RowIds;
+use super::shape::{Shape, changed};
+use crate::adapters::sql::{self, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
+use crate::decode::rows::{Column, RowBatch};
+use crate::gate::Gate;
+use crate::landing::{Landed, Landing};
+use crate::mapping::{Deleted, OPERATION, Plan, ROW, RowSource, Rows};
+use crate::pipeline::read::{self, Chunk};
+use crate::pipeline::sync::Request;
+use crate::pipeline::{Bridge, PipelineError};
+use crate::staging::{Batch, Checkpoint, FileEntry, FileState, RunId, SnapshotId};
+
+/// A batch is handed on when it has so many bytes.
+pub(super) const BATCH_BYTES: usize = 8 << 20;
+
+/// How often in a row a statement is begun again whose transaction the database gave up.
+const MOST_RETRIES: u32 = 4;
+
+/// Times that lie further ahead are no times of a change.
+const AHEAD: Duration = Duration::from_secs(86_400);
+
+/// One reading.
+pub(super) struct Reading<'a> {
+    pub(super) bridge: &'a Bridge,
+    pub(super) plan: &'a Arc<Plan>,
+    pub(super) rows: &'a Rows,
+    pub(super) database: Arc<dyn Database>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) request: Request,
+    pub(super) shape: Arc<Shape>,
+    pub(super) started_at: Timestamp,
+    pub(super) standing: Standing,
+    /// Whether columns that have changed are taken as they are.
+    pub(super) accepts_columns: bool,
+    /// What a person should know of this reading.
+    pub(super) notes: Vec<String>,
+    pub(super) run: Option<RunId>,
+    parts: u64,
+    retries: u32,
+}
+
+/// What is asked, and what is done with the answer.
+pub(super) struct Question<'q> {
+    pub(super) sql: String,
+    pub(super) parameters: Vec<Value>,
+    /// The columns whose values lead on.
+    pub(super) watched: &'q [String],
+    /// The snapshot that the rows are a part of.
+    pub(super) snapshot: Option<SnapshotId>,
+    /// What adds the column that stands for the key.
+    pub(super) ids: Option<RowIds>,
+}
+
+impl<'a> Reading<'a> {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one reading, put together in one place")]
+    pub(super) fn new(
+        bridge: &'a Bridge,
+        plan: &'a Arc<Plan>,
+        rows: &'a Rows,
+        (database, gate): (Arc<dyn Database>, Arc<Gate>),
+        request: Request,
+        shape: Arc<Shape>,
+        standing: Standing,
+        accepts_columns: bool,
+    ) -> Reading<'a> {
+        Reading {
+            bridge,
+            plan,
+            rows,
+            database,
+            gate,
+            request,
+            shape,
+            started_at: Timestamp::now(),
+            standing,
+            accepts_columns,
+            notes: Vec::new(),
+            run: None,
+            parts: 0,
+            retries: 0,
+        }
+    }
+
+    pub(super) fn source(&self) -> &'a RowSource {
+        &self.rows.source
+    }
+
+    /// Tells something that a person should know.
+    pub(super) fn tell(&mut self, note: String) {
+        tracing::warn!(resource = %self.plan.exposure.id, "{note}");
+        self.notes.push(note);
+    }
+
+    /// A fault of the source, in words.
+    pub(super) fn fault(&self, reason: impl Into<String>) -> PipelineError {
+        PipelineError::Source { resource: self.plan.exposure.id.clone(), reason: reason.into() }
+    }
+
+    /// The run, begun when there is something to write.
+    pub(super) async fn run(&mut self) -> Result<RunId, PipelineError> {
+        if let Some(run) = &self.run {
+            return Ok(run.clone());
+        }
+        let id = &self.plan.exposure.id;
+        let run = self.bridge.staging.begin_run(id, self.request.trigger, &self.plan.hash).await?;
+        tracing::info!(resource = %id, run = %run, trigger = self.request.trigger, "started a run");
+        self.run = Some(run.clone());
+        Ok(run)
+    }
+
+    /// Notes where the source stands, outside of a batch.
+    pub(super) async fn stand(&mut self, standing: Standing) -> Result<(), PipelineError> {
+        self.bridge.staging.set_source_position(&self.plan.exposure.id, Some(&standing.write())).await?;
+        self.standing = standing;
+        Ok(())
+    }
+
+    /// Whether a fault passes when the statement is begun again.
+    pub(super) async fn tries_again(&mut self, error: &PipelineError) -> bool {
+        let PipelineError::Sql(error) = error else { return false };
+        if error.kind != SqlErrorKind::Deadlock || self.retries >= MOST_RETRIES {
+            return false;
+        }
+        self.retries += 1;
+        tracing::info!(resource = %self.plan.exposure.id, error = %error, attempt = self.retries, "a statement is begun again");
+        let pause = Duration::from_millis(50) * 2u32.pow(self.retries);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.bridge.stop.cancelled() => false,
+        }
+    }
+
+    /// How this reading sees what others write.
+    pub(super) fn isolation(&self) -> Isolation {
+        match (self.source().isolation, self.shape.has_snapshots) {
+            (Some(isolation), _) => isolation,
+            (None, Some(true)) => Isolation::Snapshot,
+            (None, _) => Isolation::ReadCommitted,
+        }
+    }
+
+    /// Asks; waits for a place at the backend before.
+    pub(super) async fn ask(&self, sql: String, parameters: Vec<Value>) -> Result<sql::Rows, PipelineError> {
+        let source = self.source();
+        let query = Query {
+            sql,
+            parameters,
+            isolation: self.isolation(),
+            batch_rows: source.batch_rows,
+            batch_bytes: BATCH_BYTES,
+            max_rows_per_second: source.max_rows_per_second,
+            timeout: source.timeout.unwrap_or_else(|| self.database.timeout()),
+        };
+        let permit = self.bridge.pass(&self.gate, self.request.lane).await?;
+        tracing::debug!(resource = %self.plan.exposure.id, sql = query.sql, "ask");
+        tokio::select! {
+            rows = self.database.query(permit, query) => Ok(rows?),
+            () = self.bridge.stop.cancelled() => Err(PipelineError::Stopped),
+        }
+    }
+
+    /// The one row of an answer, by name.
+    pub(super) async fn one(
+        &self,
+        sql: String,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<(String, Option<Cell>)>, PipelineError> {
+        let mut rows = self.ask(sql, parameters).await?;
+        let mut first = None;
+        while let Some(batch) = rows.batches.recv().await {
+            let batch = batch?;
+            first = first.or(batch::first_row(&batch.bytes).map_err(|error| self.fault(error.to_string()))?);
+        }
+        Ok(first.unwrap_or_default())
+    }
+
+    /// Asks, and stages what comes. `moved` says where the source stands behind a batch. Answers how many rows came.
+    pub(super) async fn take(
+        &mut self,
+        question: Question<'_>,
+        mut moved: impl FnMut(&mut Standing, &Facts),
+    ) -> Result<u64, PipelineError> {
+        let Question { sql, parameters, watched, snapshot, ids } = question;
+        let began = Instant::now();
+        let answer = self.ask(sql, parameters).await;
+        let rows = match answer {
+            Ok(rows) => rows,
+            Err(PipelineError::Sql(error)) => {
+                self.bridge.metrics.backend_call(&self.plan.backend, error.kind.as_str(), began.elapsed());
+                return Err(self.explained(error).await);
+            }
+            Err(error) => return Err(error),
+        };
+        self.check_columns(&rows.columns, ids.is_some())?;
+        let limit = self.started_at.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+        let looks = Looks { plan: Arc::clone(self.plan), watched: watched.to_vec(), limit };
+        let mut ready = prepare(rows, Arc::clone(&self.bridge.landing), looks, ids);
+        let mut count = 0;
+        let stop = self.bridge.stop.clone();
+        let outcome = loop {
+            let next = tokio::select! {
+                next = ready.recv() => next,
+                () = stop.cancelled() => break Err(PipelineError::Stopped),
+            };
+            match next {
+                None => break Ok(count),
+                Some(Err(error)) => break Err(error),
+                Some(Ok(prepared)) => {
+                    count += prepared.facts.rows;
+                    let mut standing = self.standing.clone();
+                    moved(&mut standing, &prepared.facts);
+                    self.commit(prepared, snapshot, standing).await?;
+                    // Where it went on it may be given up as often again.
+                    self.retries = 0;
+                }
+            }
+        };
+        let word = match &outcome {
+            Ok(_) => "answered",
+            Err(PipelineError::Sql(error)) => error.kind.as_str(),
+            Err(_) => SqlErrorKind::Cancelled.as_str(),
+        };
+        self.bridge.metrics.backend_call(&self.plan.backend, word, began.elapsed());
+        outcome
+    }
+
+    /// Whether the answer has the columns that the mapping uses, as they were before.
+    fn check_columns(&mut self, columns: &Arc<[Column]>, adds_ids: bool) -> Result<(), PipelineError> {
+        let names = || columns.iter().map(|column| column.name.as_str());
+        let is_ours = |name: &str| name == OPERATION || (adds_ids && name == ROW);
+        let missing: Vec<&str> = self.rows.columns.iter().map(String::as_str).collect();
+        let missing: Vec<&str> = missing
+            .into_iter()
+            .filter(|name| !is_ours(name) && !names().any(|known| known.eq_ignore_ascii_case(name)))
+            .collect();
+        if !self.accepts_columns {
+            self.judge(changed(&self.standing.columns, columns))?;
+        }
+        if !missing.is_empty() {
+            let known: Vec<&str> = names().collect();
+            return Err(self.fault(format!("the answer has no {}; it has {}", missing.join(", "), known.join(", "))));
+        }
+        if self.accepts_columns || self.standing.columns.is_empty() {
+            let own = columns.iter().filter(|column| !column.name.starts_with('_'));
+            self.standing.columns = own.cloned().collect();
+            self.accepts_columns = false;
+        }
+        Ok(())
+    }
+
+    fn judge(&self, changes: Vec<String>) -> Result<(), PipelineError> {
+        match changes.is_empty() {
+            true => Ok(()),
+            false => Err(PipelineError::Drift { resource: self.plan.exposure.id.clone(), changes: changes.join("; ") }),
+        }
+    }
+
+    /// A fault of a statement that the table's own changes explain is told as these.
+    async fn explained(&self, error: SqlError) -> PipelineError {
+        if !matches!(error.kind, SqlErrorKind::Missing | SqlErrorKind::Statement) || self.standing.columns.is_empty() {
+            return error.into();
+        }
+        match self.bridge.look_at_table(self).await {
+            Err(drift @ PipelineError::Drift { .. }) => drift,
+            _ => error.into(),
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        prepared: Prepared,
+        snapshot: Option<SnapshotId>,
+        standing: Standing,
+    ) -> Result<(), PipelineError> {
+        let Prepared { landed, mut chunk, facts } = prepared;
+        if self.plan.deleted == Deleted::Ignore {
+            chunk.skipped += std::mem::take(&mut chunk.deletions).len() as u64;
+        }
+        let run = self.run().await?;
+        let (bridge, id) = (self.bridge, &self.plan.exposure.id);
+        self.parts += 1;
+        let path = format!("{} {:.0} #{}", label(self.rows), self.started_at, self.parts);
+        let entry = bridge.staging.claim_file(id, &path, landed.size, landed.id).await?;
+        if entry.state != FileState::Claimed {
+            bridge.staging.reopen_file(entry.id).await?;
+        }
+        bridge.staging.note_delivery(entry.id, &path, &self.plan.hash).await?;
+        let batch = Batch {
+            documents: chunk.documents,
+            deletions: chunk.deletions,
+            rejects: chunk.rejects,
+            skipped: chunk.skipped,
+            source: Some(standing.write()),
+            snapshot,
+            ..empty(self.plan, run, &entry, chunk.checkpoint, chunk.ends.unwrap_or(FileState::Staged))
+        };
+        let balance = bridge.staging.commit(batch).await?.balance;
+        bridge.progress.found(landed.size);
+        bridge.progress.committed(landed.size, balance.read, balance.dead);
+        bridge.count(id, balance);
+        if balance.read != facts.rows || !balance.holds() {
+            return Err(PipelineError::Unbalanced { file: path, read: facts.rows, accounted: balance.read });
+        }
+        self.standing = standing;
+        Ok(())
+    }
+
+    /// Ends files that were entered by a reading that died before their batch was committed: their rows are read again.
+    pub(super) async fn close_begun(&mut self) -> Result<(), PipelineError> {
+        let begun = self.bridge.staging.unfinished_files(&self.plan.exposure.id).await?;
+        let own = format!("{} ", label(self.rows));
+        for entry in begun.into_iter().filter(|entry| entry.path.starts_with(&own)) {
+            let run = self.run().await?;
+            let batch = empty(self.plan, run, &entry, entry.checkpoint, FileState::Staged);
+            self.bridge.staging.commit(batch).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What stands before the time in the paths of a source's batches.
+pub(super) fn label(rows: &Rows) -> String {
+    match &rows.source.relation {
+        crate::mapping::Relation::Table { name, .. } => name.to_string(),
+        crate::mapping::Relation::Query(_) => "query".to_owned(),
+    }
+}
+
+fn empty(plan: &Plan, run: RunId, entry: &FileEntry, checkpoint: Checkpoint, file_state: FileState) -> Batch {
+    Batch {
+        run,
+        resource: plan.exposure.id.clone(),
+        file: entry.id,
+        blob: entry.blob,
+        documents: Vec::new(),
+        deletions: Vec::new(),
+        rejects: Vec::new(),
+        skipped: 0,
+        checkpoint,
+        file_state,
+        resolves: None,
+        source: None,
+        snapshot: None,
+    }
+}
+
+/// A batch, ready to be committed.
+struct Prepared {
+    landed: Landed,
+    chunk: Chunk,
+    facts: Facts,
+}
+
+/// What is looked for in a batch.
+struct Looks {
+    plan: Arc<Plan>,
+    watched: Vec<String>,
+    limit: Timestamp,
+}
+
+impl Looks {
+    fn prepare(&self, landing: &Landing, batch: &RowBatch) -> Result<Prepared, PipelineError> {
+        let place = || self.plan.exposure.id.to_string();
+        let facts = batch::look(&batch.bytes, &self.watched, self.limit).map_err(|error| PipelineError::Source {
+            resource: self.plan.exposure.id.clone(),
+            reason: error.to_string(),
+        })?;
+        let landed = landing.store(&batch.bytes[..])?;
+        let chunk = read::whole(&self.plan, Cursor::new(&batch.bytes[..]))
+            .map_err(|source| PipelineError::Read { file: place(), source })?;
+        Ok(Prepared { landed, chunk, facts })
+    }
+}
+
+/// Lands, decodes and maps each batch as it comes, one ahead of whoever commits. When nobody takes them any more the
+/// database is asked to stop.
+fn prepare(
+    mut rows: sql::Rows,
+    landing: Arc<Landing>,
+    looks: Looks,
+    ids: Option<RowIds>,
+) -> mpsc::Receiver<Result<Prepared, PipelineError>> {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let (looks, mut ids) = (Arc::new(looks), ids);
+        while let Some(batch) = rows.batches.recv().await {
+            let batch = match batch {
+                Ok(batch) if batch.rows == 0 => continue,
+                Ok(batch) => batch,
+                Err(error) => {
+                    let _ = sender.send(Err(error.into())).await;
+                    return;
+                }
+            };
+            let (landing, looking, mut adding) = (Arc::clone(&landing), Arc::clone(&looks), ids.take());
+            let prepared = tokio::task::spawn_blocking(move || {
+                let batch = match &mut adding {
+                    Some(ids) => ids.added(&batch).unwrap_or(batch),
+                    None => batch,
+                };
+                (looking.prepare(&landing, &batch), adding)
+            });
+            let prepared = match prepared.await {
+                Ok((prepared, adding)) => {
+                    ids = adding;
+                    prepared
+                }
+                Err(_) => Err(PipelineError::Died { file: looks.plan.exposure.id.to_string() }),
+            };
+            let is_over = prepared.is_err();
+            if sender.send(prepared).await.is_err() || is_over {
+                return;
+            }
+        }
+    });
+    receiver
+}

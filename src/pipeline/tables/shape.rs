@@ -1,0 +1,201 @@
+//! A table as its database knows it: under which names its columns go there, of what kind they are, and what has changed
+//! since they were read last.
+
+use std::collections::HashMap;
+
+use crate::adapters::sql::{Dialect, TableInfo, TableName};
+use crate::decode::rows::{Column, ColumnKind};
+use crate::diagnostic::nearest;
+
+/// A table, ready to be written into statements.
+#[derive(Clone, Debug)]
+pub(in crate::pipeline) struct Shape {
+    pub(in crate::pipeline) dialect: Dialect,
+    /// Its name in a statement.
+    pub(super) from: String,
+    /// A condition on all its rows.
+    pub(super) condition: Option<String>,
+    /// Whether it can be read as of one moment; `None` where nobody says.
+    pub(super) has_snapshots: Option<bool>,
+    /// The database's own columns, by the mapping's names; none where it does not tell.
+    columns: HashMap<String, Column>,
+    primary_key: Vec<String>,
+}
+
+impl Shape {
+    /// A table of which nothing is known but its name.
+    pub(super) fn plain(dialect: Dialect, from: String) -> Shape {
+        let columns = HashMap::new();
+        Shape { dialect, from, condition: None, has_snapshots: None, columns, primary_key: Vec::new() }
+    }
+
+    /// A table as its database describes it, for these names of the mapping. The names that it does not have, each with
+    /// the nearest, where there are any.
+    pub(super) fn of(
+        dialect: Dialect,
+        name: &TableName,
+        info: &TableInfo,
+        wanted: &[String],
+    ) -> Result<Shape, Vec<String>> {
+        let written = if info.name.table.is_empty() { name } else { &info.name };
+        // Database and schema are the database's own words where the mapping names them, else they stay unsaid.
+        let own = TableName {
+            catalog: name.catalog.as_ref().and(written.catalog.clone()).or_else(|| name.catalog.clone()),
+            schema: name.schema.as_ref().and(written.schema.clone()).or_else(|| name.schema.clone()),
+            table: written.table.clone(),
+        };
+        let mut shape = Shape::plain(dialect, own.quoted(dialect));
+        shape.has_snapshots = info.snapshot_isolation;
+        shape.primary_key.clone_from(&info.primary_key);
+        let mut missing = Vec::new();
+        for name in wanted {
+            let exact = info.columns.iter().find(|column| column.column.name == *name);
+            let mut alike = info.columns.iter().filter(|column| column.column.name.eq_ignore_ascii_case(name));
+            let found = exact.or_else(|| alike.next().filter(|_| alike.next().is_none()));
+            match found {
+                Some(found) => {
+                    shape.columns.insert(name.clone(), found.column.clone());
+                }
+                None => {
+                    let known = info.columns.iter().map(|column| column.column.name.as_str());
+                    missing.push(match nearest(name, known) {
+                        Some(near) => format!("{name} (did you mean {near}?)"),
+                        None => name.clone(),
+                    });
+                }
+            }
+        }
+        if info.columns.is_empty() || missing.is_empty() { Ok(shape) } else { Err(missing) }
+    }
+
+    /// The name of a column in a statement.
+    pub(in crate::pipeline) fn quoted(&self, name: &str) -> String {
+        self.dialect.quoted(self.columns.get(name).map_or(name, |column| column.name.as_str()))
+    }
+
+    /// A column among those that are read: under the mapping's name, whatever its own is.
+    pub(in crate::pipeline) fn selected(&self, name: &str) -> String {
+        let quoted = self.quoted(name);
+        match self.columns.get(name) {
+            Some(column) if column.name != name => format!("{quoted} as {}", self.dialect.quoted(name)),
+            _ => quoted,
+        }
+    }
+
+    /// Whether a column may have no value, as far as is known.
+    pub(super) fn may_be_null(&self, name: &str) -> bool {
+        match self.columns.get(name) {
+            Some(column) => column.nullable != Some(false) && !self.primary_key.contains(&column.name),
+            None => true,
+        }
+    }
+
+    /// What has changed of columns that were read under the mapping's names.
+    pub(super) fn gone(&self, before: &[Column]) -> Vec<String> {
+        let now: Vec<Column> =
+            self.columns.iter().map(|(name, column)| Column { name: name.clone(), ..column.clone() }).collect();
+        if now.is_empty() { Vec::new() } else { changed(before, &now) }
+    }
+
+    /// The kind of a column, where it is known before it is read.
+    pub(super) fn kind(&self, name: &str) -> Option<ColumnKind> {
+        self.columns.get(name).map(|column| column.kind)
+    }
+}
+
+/// What has changed about columns since they were read last, a sentence each. Columns that are new change nothing, nor
+/// does more room for the same.
+pub(super) fn changed(before: &[Column], now: &[Column]) -> Vec<String> {
+    let mut changes = Vec::new();
+    for old in before {
+        match now.iter().find(|column| column.name == old.name) {
+            None => changes.push(format!("{} is gone", old.name)),
+            Some(new) if !is_alike(old.kind, new.kind) => {
+                changes.push(format!("{} was {} and is {}", old.name, described(old), described(new)));
+            }
+            Some(_) => {}
+        }
+    }
+    changes
+}
+
+/// Whether values of both kinds read alike.
+fn is_alike(one: ColumnKind, other: ColumnKind) -> bool {
+    match (one, other) {
+        (ColumnKind::Text { .. }, ColumnKind::Text { .. }) | (ColumnKind::Bytes { .. }, ColumnKind::Bytes { .. }) => {
+            true
+        }
+        (ColumnKind::Decimal { scale, .. }, ColumnKind::Decimal { scale: other, .. }) => scale == other,
+        (one, other) => one == other,
+    }
+}
+
+fn described(column: &Column) -> String {
+    if !column.declared.is_empty() {
+        return column.declared.clone();
+    }
+    match column.kind {
+        ColumnKind::Boolean => "boolean".to_owned(),
+        ColumnKind::Integer => "a whole number".to_owned(),
+        ColumnKind::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
+        ColumnKind::Float => "a floating-point number".to_owned(),
+        ColumnKind::Text { .. } => "text".to_owned(),
+        ColumnKind::Bytes { .. } => "bytes".to_owned(),
+        ColumnKind::Date => "a date".to_owned(),
+        ColumnKind::Time => "a time".to_owned(),
+        ColumnKind::DateTime => "a date with time".to_owned(),
+        ColumnKind::DateTimeOffset => "a date with time and offset".to_owned(),
+        ColumnKind::Uuid => "a UUID".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::sql::TableColumn;
+
+    fn column(name: &str, kind: ColumnKind, declared: &str, nullable: Option<bool>) -> Column {
+        Column { name: name.to_owned(), kind, declared: declared.to_owned(), nullable }
+    }
+
+    fn info(columns: Vec<Column>) -> TableInfo {
+        let columns = columns.into_iter().map(|column| TableColumn {
+            column,
+            is_computed: false,
+            is_identity: false,
+            is_rowversion: false,
+            collation: None,
+        });
+        let name = TableName { catalog: None, schema: Some("public".to_owned()), table: "items".to_owned() };
+        TableInfo { name, columns: columns.collect(), primary_key: vec!["no".to_owned()], ..TableInfo::default() }
+    }
+
+    #[test]
+    fn names_are_the_databases_own() {
+        let text = ColumnKind::Text { max_chars: None };
+        let info =
+            info(vec![column("no", text, "", None), column("Name", text, "", None), column("NAME", text, "", None)]);
+        let name = TableName { table: "ITEMS".to_owned(), ..TableName::default() };
+        let wanted = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let shape = Shape::of(Dialect::Postgres, &name, &info, &wanted(&["NO", "NAME"])).unwrap();
+        assert_eq!((shape.from.as_str(), shape.selected("NO").as_str()), ("\"items\"", "\"no\" as \"NO\""));
+        assert_eq!((shape.selected("NAME").as_str(), shape.quoted("NO").as_str()), ("\"NAME\"", "\"no\""));
+        assert_eq!((shape.may_be_null("NO"), shape.may_be_null("NAME")), (false, true));
+        let missing = Shape::of(Dialect::Postgres, &name, &info, &wanted(&["NOO", "name", "zzz"])).unwrap_err();
+        assert_eq!(missing, ["NOO (did you mean no?)", "name (did you mean NAME?)", "zzz"]);
+    }
+
+    #[test]
+    fn drift_is_what_reads_differently() {
+        let decimal = |scale| ColumnKind::Decimal { precision: 9, scale };
+        let text = |max_chars| ColumnKind::Text { max_chars };
+        let before = [column("A", text(Some(9)), "", None), column("B", decimal(2), "decimal(9,2)", None)];
+        let alike =
+            [column("B", decimal(2), "", None), column("A", text(None), "", None), column("C", text(None), "", None)];
+        assert!(changed(&before, &alike).is_empty());
+        let other = [column("B", text(Some(20)), "varchar(20)", None)];
+        assert_eq!(changed(&before, &other), ["A is gone", "B was decimal(9,2) and is varchar(20)"]);
+        let scaled = [column("A", text(None), "", None), column("B", decimal(4), "", None)];
+        assert_eq!(changed(&before, &scaled), ["B was decimal(9,2) and is decimal(9,4)"]);
+    }
+}

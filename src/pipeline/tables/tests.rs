@@ -1,0 +1,1 @@
+//! Readings of a scripted database, statement by statement.

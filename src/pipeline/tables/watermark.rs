@@ -1,0 +1,214 @@
+//! Following a column that grows with each change.
+//!
+//! Reading begins at the last value itself, or so far before it as the mapping says, never behind it: of two rows with the
+//! same value one may have come later. What is read twice is found equal by its hash.
+
+use jiff::SignedDuration;
+
+use super::cell::Cell;
+use super::position::{Mark, Phase};
+use super::reading::{Question, Reading};
+use super::statement::Select;
+use crate::adapters::sql::Dialect;
+use crate::decode::rows::ColumnKind;
+use crate::mapping::{Overlap, Watermark};
+use crate::pipeline::PipelineError;
+
+/// Databases may round a time that is bound: SQL Server's `datetime` to a three-hundredth of a second.
+const ROUNDING: SignedDuration = SignedDuration::from_millis(4);
+
+impl Reading<'_> {
+    /// The greatest watermark there is now, so that what changes while everything is read is found behind it.
+    pub(super) async fn watermark_now(&mut self, watermark: &Watermark) -> Result<Mark, PipelineError> {
+        let Some(first) = watermark.columns.first() else { return Ok(Mark::None) };
+        let mut found = self.greatest(watermark, None).await?;
+        let limit = self.started_at.checked_add(SignedDuration::from_hours(24)).unwrap_or(self.started_at);
+        if let Some(cell) = found.as_ref().and_then(|cells| cells.first()).filter(|cell| cell.is_after(limit)) {
+            // A time to come is no time of a change. What is greatest among the others is.
+            let (kind, moment) = (cell.kind, limit.to_zoned(jiff::tz::TimeZone::UTC));
+            let text = match kind {
+                ColumnKind::Date => moment.date().to_string(),
+                ColumnKind::DateTimeOffset => format!("{limit:.0}"),
+                _ => format!("{:.0}", moment.datetime()),
+            };
+            let condition = format!("{} <= ?", self.shape.quoted(first));
+            found = self.greatest(watermark, Some((condition, Cell { kind, text }))).await?;
+        }
+        Ok(found.map_or(Mark::None, Mark::Values))
+    }
+
+    /// The greatest values of the watermark among rows that meet a condition.
+    async fn greatest(
+        &self,
+        watermark: &Watermark,
+        only: Option<(String, Cell)>,
+    ) -> Result<Option<Vec<Cell>>, PipelineError> {
+        let columns = &watermark.columns;
+        // A function of a column has no type in some databases, so the row itself is asked for. Where a dialect has no
+        // words for its first row alone, the first column's greatest value is enough.
+        let select = if self.shape.dialect == Dialect::Generic {
+            let first = columns.first().map(|name| format!("max({})", self.shape.quoted(name))).unwrap_or_default();
+            Select::new(&self.shape, &[]).also(&first, "greatest")
+        } else {
+            Select::new(&self.shape, columns).without_nulls(columns).descending(columns).first(1)
+        };
+        let select = match only {
+            Some((condition, cell)) => select.only(condition, [cell.value()]),
+            None => select,
+        };
+        let (sql, parameters) = select.build();
+        let row = self.one(sql, parameters).await?;
+        Ok(row.into_iter().map(|(_, cell)| cell).collect::<Option<Vec<Cell>>>().filter(|cells| !cells.is_empty()))
+    }
+
+    /// Reads what has changed.
+    pub(super) async fn follow_watermark(&mut self, watermark: &Watermark) -> Result<(), PipelineError> {
+        let Phase::Changes { mark, .. } = self.standing.phase.clone() else { return Ok(()) };
+        let mut from = match &mark {
+            Mark::Values(values) => Some(begin(values, watermark.overlap).map_err(|reason| self.fault(reason))?),
+            _ => None,
+        };
+        let mut limit = self.source().chunk_rows;
+        let ahead = loop {
+            let select = self.selected().without_nulls(&watermark.columns);
+            let select = match &from {
+                Some(from) => select.behind(&watermark.columns, from, true),
+                None => select,
+            };
+            let (sql, parameters) = select.ordered(&watermark.columns).first(limit).build();
+            let question = Question { sql, parameters, watched: &watermark.columns, snapshot: None, ids: None };
+            let (mut last, mut ahead) = (None, 0);
+            let taken = self.take(question, |standing, facts| {
+                if let (Phase::Changes { mark, .. }, Some(greatest)) = (&mut standing.phase, &facts.greatest) {
+                    advance(mark, greatest);
+                }
+                last = facts.last.clone().or(last.take());
+                ahead += facts.ahead;
+            });
+            let rows = match taken.await {
+                Ok(rows) => rows,
+                Err(error) if self.tries_again(&error).await => continue,
+                Err(error) => return Err(error),
+            };
+            if rows < u64::from(limit) {
+                break ahead;
+            }
+            let next = last.map(|last| begin(&last, Overlap::None)).transpose().map_err(|reason| self.fault(reason))?;
+            if next.is_none() || next == from {
+                // So many rows have the same value that no chunk gets behind them: a longer one does.
+                limit = limit.saturating_mul(2);
+            } else {
+                from = next;
+            }
+        };
+        if ahead > 0 {
+            let column = watermark.columns.join(", ");
+            self.tell(format!(
+                "{ahead} rows have a {column} more than a day ahead of now: they are read each time, and no mark is set by \
+                 them"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Moves a mark to these values, unless it is there already.
+pub(super) fn advance(mark: &mut Mark, values: &[Cell]) {
+    let is_further = match &*mark {
+        Mark::Values(known) => super::batch::order(known, values).is_lt() || (known.len() < values.len()),
+        _ => true,
+    };
+    if is_further {
+        *mark = Mark::Values(values.to_vec());
+    }
+}
+
+/// Where reading begins when it has come to these values. The fault: the overlap does not fit them.
+pub(super) fn begin(values: &[Cell], overlap: Overlap) -> Result<Vec<Cell>, String> {
+    let Some(first) = values.first() else { return Ok(Vec::new()) };
+    let is_time = matches!(first.kind, ColumnKind::DateTime | ColumnKind::DateTimeOffset);
+    let misfit = |what: &str| format!("the watermark's `overlap` is {what}, but its value is `{}`", first.text);
+    let alone = match overlap {
+        Overlap::Time(length) => {
+            let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+            let length = if is_time { length.max(ROUNDING) } else { length };
+            first.earlier(length).ok_or_else(|| misfit("a length of time"))?
+        }
+        Overlap::Number(number) => first.less(number).ok_or_else(|| misfit("a number"))?,
+        Overlap::None if is_time => first.earlier(ROUNDING).unwrap_or_else(|| first.clone()),
+        // Values that are bound as they were read say together where to go on; behind one that is not, none counts.
+        Overlap::None => {
+            let sure = values.iter().take_while(|cell| Cell::leads_on(cell.kind)).count();
+            return Ok(values.iter().take(sure.max(1)).cloned().collect());
+        }
+    };
+    Ok(vec![alone])
+}
+
+/// Tells rows that no watermark will ever lead to.
+pub(super) async fn tell_nulls(reading: &mut Reading<'_>, watermark: &Watermark) -> Result<(), PipelineError> {
+    let crate::mapping::Relation::Table { .. } = &reading.source().relation else { return Ok(()) };
+    let nullable: Vec<String> = watermark
+        .columns
+        .iter()
+        .filter(|name| reading.shape.may_be_null(name))
+        .map(|name| format!("{} is null", reading.shape.quoted(name)))
+        .collect();
+    if nullable.is_empty() {
+        return Ok(());
+    }
+    let select =
+        Select::new(&reading.shape, &[]).also("count(*)", "n").only(format!("({})", nullable.join(" or ")), []);
+    let (sql, parameters) = select.build();
+    let count = reading.one(sql, parameters).await?.pop().and_then(|(_, cell)| cell);
+    if let Some(count) = count.filter(|count| count.text != "0") {
+        reading.tell(format!(
+            "{} rows have no {}: they were read now, and what changes in them is found only when everything is read",
+            count.text,
+            watermark.columns.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn cell(kind: ColumnKind, text: &str) -> Cell {
+        Cell { kind, text: text.to_owned() }
+    }
+
+    #[test]
+    fn reading_begins_never_behind_the_last_value() {
+        let texts = |values: &[Cell], overlap| {
+            begin(values, overlap).map(|cells| cells.iter().map(|cell| cell.text.clone()).collect::<Vec<_>>())
+        };
+        let at = cell(ColumnKind::DateTime, "2026-01-01T00:00:00");
+        let number = cell(ColumnKind::Integer, "500");
+        let day = cell(ColumnKind::Date, "2026-01-01");
+        let time = cell(ColumnKind::Time, "12:00:00");
+        let check = |values: &[Cell], overlap, expected: &[&str]| assert_eq!(texts(values, overlap).unwrap(), expected);
+        check(&[at.clone()], Overlap::None, &["2025-12-31T23:59:59.996"]);
+        check(&[at.clone(), number.clone()], Overlap::None, &["2025-12-31T23:59:59.996"]);
+        check(&[at.clone()], Overlap::Time(Duration::from_secs(300)), &["2025-12-31T23:55:00"]);
+        check(&[number.clone()], Overlap::Number(100), &["400"]);
+        check(&[number.clone(), at.clone()], Overlap::None, &["500"]);
+        check(&[day.clone(), number.clone()], Overlap::None, &["2026-01-01", "500"]);
+        check(&[day, time], Overlap::None, &["2026-01-01"]);
+        assert!(texts(&[number], Overlap::Time(Duration::from_secs(1))).unwrap_err().contains("a length of time"));
+        assert!(texts(&[at], Overlap::Number(1)).unwrap_err().contains("a number"));
+    }
+
+    #[test]
+    fn a_mark_moves_only_forward() {
+        let number = |text: &str| vec![cell(ColumnKind::Integer, text)];
+        let mut mark = Mark::None;
+        for (value, expected) in [("9", "9"), ("10", "10"), ("2", "10")] {
+            advance(&mut mark, &number(value));
+            assert_eq!(mark, Mark::Values(number(expected)));
+        }
+    }
+}

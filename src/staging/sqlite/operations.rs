@@ -1,0 +1,243 @@
+//! Operations: written down before their backend is called, and moved on step by step.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::SqliteStaging;
+use super::convert::{content_hash, now_millis, parsed, timestamp};
+use super::fault::Fault;
+use crate::record::ResourceId;
+use crate::staging::{
+    Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
+    StagingError,
+};
+
+const SELECT: &str = "SELECT id, resource, name, client, caller, idempotency_key, request_hash, record_key, request, \
+    backend, mapping, parked, state, may_repeat, outcome, problem, attempts, created_at, changed_at FROM operation";
+
+fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
+    Ok(Operation {
+        id: row.get(0)?,
+        asked: NewOperation {
+            resource: parsed(row, 1, |text| text.parse().ok())?,
+            name: row.get(2)?,
+            client: row.get(3)?,
+            caller: row.get(4)?,
+            idempotency_key: row.get(5)?,
+            request_hash: content_hash(row, 6)?,
+            record_key: row.get(7)?,
+            request: row.get(8)?,
+            backend: row.get(9)?,
+            mapping: row.get(10)?,
+            is_parked: row.get(11)?,
+        },
+        state: parsed(row, 12, OperationState::from_word)?,
+        may_repeat: row.get(13)?,
+        outcome: row.get(14)?,
+        problem: row.get(15)?,
+        attempts: row.get(16)?,
+        created_at: timestamp(row, 17)?,
+        changed_at: timestamp(row, 18)?,
+    })
+}
+
+/// Writes an operation down, or finds the one that the key names already.
+fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = transaction
+        .query_row(
+            &format!("{SELECT} WHERE client = ?1 AND resource = ?2 AND name = ?3 AND idempotency_key = ?4"),
+            params![new.client, new.resource.to_string(), new.name, new.idempotency_key],
+            read_row,
+        )
+        .optional()?;
+    let state = if new.is_parked { OperationState::Parked } else { OperationState::Received };
+    let now = now_millis();
+    let id = match known {
+        Some(known) if known.state == OperationState::Failed && known.may_repeat => {
+            if known.asked.request_hash != new.request_hash {
+                return Ok(Begun::Known(known));
+            }
+            transaction.execute(
+                "UPDATE operation SET state = ?2, may_repeat = 0, problem = NULL, caller = ?3, mapping = ?4, \
+                 backend = ?5, parked = ?6, changed_at = ?7 WHERE id = ?1",
+                params![known.id, state.as_str(), new.caller, new.mapping, new.backend, new.is_parked, now],
+            )?;
+            known.id
+        }
+        Some(known) => return Ok(Begun::Known(known)),
+        None => {
+            let id = Uuid::now_v7().to_string();
+            transaction.execute(
+                "INSERT INTO operation (id, resource, name, client, caller, idempotency_key, request_hash, record_key, \
+                 request, backend, mapping, parked, state, created_at, changed_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
+                params![
+                    id,
+                    new.resource.to_string(),
+                    new.name,
+                    new.client,
+                    new.caller,
+                    new.idempotency_key,
+                    new.request_hash.0,
+                    new.record_key,
+                    new.request,
+                    new.backend,
+                    new.mapping,
+                    new.is_parked,
+                    state.as_str(),
+                    now
+                ],
+            )?;
+            id
+        }
+    };
+    let begun = transaction.query_row(&format!("{SELECT} WHERE id = ?1"), [&id], read_row)?;
+    transaction.commit()?;
+    Ok(Begun::New(begun))
+}
+
+/// The operation with this id.
+fn one(connection: &Connection, id: &str) -> Result<Option<Operation>, Fault> {
+    let mut select = connection.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
+    Ok(select.query_row([id], read_row).optional()?)
+}
+
+/// Takes a step, unless the operation stands elsewhere by now; answers whether it was taken.
+fn advance(connection: &mut Connection, id: &str, step: &OperationStep) -> Result<bool, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let Some(state) = state_of(&transaction, id)?.filter(|state| step.from.contains(state)) else { return Ok(false) };
+    let is_attempt = step.to == OperationState::Running && state != OperationState::Running;
+    transaction.execute(
+        "UPDATE operation SET state = ?2, may_repeat = ?3, outcome = ?4, problem = ?5, attempts = attempts + ?6, \
+         changed_at = ?7 WHERE id = ?1",
+        params![id, step.to.as_str(), step.may_repeat, step.outcome, step.problem, is_attempt, now_millis()],
+    )?;
+    transaction.commit()?;
+    Ok(true)
+}
+
+fn state_of(connection: &Connection, id: &str) -> Result<Option<OperationState>, Fault> {
+    let mut select = connection.prepare_cached("SELECT state FROM operation WHERE id = ?1")?;
+    Ok(select.query_row([id], |row| parsed(row, 0, OperationState::from_word)).optional()?)
+}
+
+/// Of a process that has ended: nobody knows what became of the calls that it had begun.
+fn recover(connection: &Connection) -> Result<u64, Fault> {
+    let sql = "UPDATE operation SET state = 'unknown', changed_at = ?1 WHERE state = 'running'";
+    Ok(connection.execute(sql, [now_millis()])? as u64)
+}
+
+/// Those that are to be seen to, in the order in which they came.
+fn open(connection: &Connection) -> Result<Vec<Operation>, Fault> {
+    let sql = format!("{SELECT} WHERE state IN ('received', 'parked', 'unknown') ORDER BY number");
+    let mut select = connection.prepare_cached(&sql)?;
+    let operations = select.query_map([], read_row)?;
+    Ok(operations.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Newest first.
+fn list(connection: &Connection, filter: &OperationFilter) -> Result<Vec<Operation>, Fault> {
+    let sql = format!(
+        "{SELECT} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR resource = ?2) AND (?3 IS NULL OR number < \
+         (SELECT number FROM operation AS other WHERE other.id = ?3)) ORDER BY number DESC LIMIT ?4"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let state = filter.state.map(OperationState::as_str);
+    let resource = filter.resource.as_ref().map(ResourceId::to_string);
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let operations = select.query_map(params![state, resource, filter.before, limit], read_row)?;
+    Ok(operations.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How many there are in each state that is not over.
+fn counts(connection: &Connection) -> Result<Vec<(OperationState, u64)>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT state, count(*) FROM operation WHERE state IN ('received', 'parked', 'running', 'unknown') GROUP BY state",
+    )?;
+    let counts =
+        select.query_map([], |row| Ok((parsed(row, 0, OperationState::from_word)?, super::convert::count(row, 1)?)))?;
+    Ok(counts.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A person says what became of one that nobody knew of; its entry in the audit is part of it.
+fn resolve(connection: &mut Connection, resolution: &Resolution, problem: &str) -> Result<bool, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let known = state_of(&transaction, &resolution.id)?;
+    let Some(before) = known.filter(|state| matches!(state, OperationState::Unknown | OperationState::Parked)) else {
+        return Ok(false);
+    };
+    let after = if resolution.is_done { OperationState::Succeeded } else { OperationState::Failed };
+    let (now, problem) = (now_millis(), Some(problem).filter(|_| !resolution.is_done));
+    transaction.execute(
+        "UPDATE operation SET state = ?2, may_repeat = ?3, problem = ?4, changed_at = ?5 WHERE id = ?1",
+        params![resolution.id, after.as_str(), !resolution.is_done, problem, now],
+    )?;
+    let state = |state: OperationState| format!("{{\"state\":\"{}\"}}", state.as_str());
+    transaction.execute(
+        "INSERT INTO audit (at, author, action, subject, reason, before, after, expires_at) \
+         VALUES (?1, ?2, 'resolve', ?3, ?4, ?5, ?6, NULL)",
+        params![
+            now,
+            resolution.author,
+            format!("operations/{}", resolution.id),
+            resolution.reason,
+            state(before),
+            state(after)
+        ],
+    )?;
+    transaction.commit()?;
+    Ok(true)
+}
+
+/// Removes those that were over before a moment; a key is free again then.
+fn purge(connection: &Connection, before: i64) -> Result<u64, Fault> {
+    let sql = "DELETE FROM operation WHERE state IN ('succeeded', 'failed') AND changed_at < ?1";
+    Ok(connection.execute(sql, [before])? as u64)
+}
+
+#[async_trait]
+impl Operations for SqliteStaging {
+    async fn begin_operation(&self, new: NewOperation) -> Result<Begun, StagingError> {
+        self.write("write an operation down", move |connection| begin(connection, &new)).await
+    }
+
+    async fn operation(&self, id: &str) -> Result<Option<Operation>, StagingError> {
+        self.read("read an operation", |connection| one(connection, id)).await
+    }
+
+    async fn advance_operation(&self, id: &str, step: OperationStep) -> Result<bool, StagingError> {
+        let id = id.to_owned();
+        self.write("move an operation on", move |connection| advance(connection, &id, &step)).await
+    }
+
+    async fn recover_operations(&self) -> Result<u64, StagingError> {
+        self.write("look after broken operations", |connection| recover(connection)).await
+    }
+
+    async fn open_operations(&self) -> Result<Vec<Operation>, StagingError> {
+        self.read_aside("list open operations", |connection, _| open(connection)).await
+    }
+
+    async fn operations(&self, filter: &OperationFilter) -> Result<Vec<Operation>, StagingError> {
+        let filter = filter.clone();
+        self.read_aside("list operations", move |connection, _| list(connection, &filter)).await
+    }
+
+    async fn operation_counts(&self) -> Result<Vec<(OperationState, u64)>, StagingError> {
+        self.read_aside("count operations", |connection, _| counts(connection)).await
+    }
+
+    async fn resolve_operation(&self, resolution: &Resolution, problem: &str) -> Result<bool, StagingError> {
+        let (resolution, problem) = (resolution.clone(), problem.to_owned());
+        let write = move |connection: &mut Connection| resolve(connection, &resolution, &problem);
+        self.write("resolve an operation", write).await
+    }
+
+    async fn purge_operations(&self, before: Timestamp) -> Result<u64, StagingError> {
+        let before = before.as_millisecond();
+        self.write("purge operations", move |connection| purge(connection, before)).await
+    }
+}

@@ -1,0 +1,79 @@
+//! Memory stays flat, whatever the result has: left alone, drivers read it whole before they give its first row.
+
+use std::process::Command;
+
+use tollbridge::adapters::sql::{Database, Query};
+
+use super::{Site, query};
+use crate::support::postgres::Postgres;
+
+/// A million rows of a few hundred bytes.
+const ROWS: &str = "select i, i * 1.5 as d, repeat('x', 150) as n from generate_series(1, 1000000) i";
+
+/// Where a child finds whom to ask, and what.
+const ASK: &str = "TOLLBRIDGE_TEST_MEMORY";
+
+/// What a process of its own has at most in memory while it reads a result, in MiB. The process is this one's program,
+/// which runs the same test once more and finds that it is the child.
+fn highest(test: &str, connection: &str, sql: &str) -> u64 {
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("odbc::memory::{test}"), "--nocapture", "--test-threads=1"])
+        .env(ASK, format!("{connection}\n{sql}"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    let told = said.lines().find_map(|line| line.split("highest: ").nth(1)).unwrap_or_else(|| panic!("{said}"));
+    told.trim().parse().unwrap()
+}
+
+/// As the child: reads, and tells. False where this is no child.
+fn as_child() -> bool {
+    let Ok(ask) = std::env::var(ASK) else { return false };
+    let (connection, sql) = ask.split_once('\n').unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let rows = runtime.block_on(async {
+        let site = Site::new(connection, "");
+        let asked = Query { batch_rows: 10_000, ..query(sql) };
+        let mut rows = site.source.query(site.permit().await, asked).await.unwrap();
+        let mut count = 0;
+        while let Some(batch) = rows.batches.recv().await {
+            count += batch.unwrap().rows;
+        }
+        count
+    });
+    assert_eq!(rows, 1_000_000);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let highest = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kib: u64 = highest.trim().trim_end_matches("kB").trim().parse().unwrap();
+    println!("highest: {}", kib / 1024);
+    true
+}
+
+#[test]
+fn a_million_rows_of_postgres_fit_in_64_mib() {
+    if as_child() {
+        return;
+    }
+    let server = Postgres::shared();
+    let connection = server.connection("postgres");
+    let highest = |connection: &str| highest("a_million_rows_of_postgres_fit_in_64_mib", connection, ROWS);
+    assert!(highest(&connection) < 64);
+    // The figure means something: without what is known of the driver it is another.
+    assert!(highest(&format!("{connection};UseDeclareFetch=0")) > 200);
+}
+
+#[test]
+fn a_million_rows_of_sqlite_fit_in_64_mib() {
+    if as_child() {
+        return;
+    }
+    let (_folder, connection) = super::sqlite::file(
+        "create table t (i integer primary key, d decimal(20,2), n varchar(200));
+         with recursive c(i) as (select 1 union all select i + 1 from c where i < 1000000)
+         insert into t select i, i * 1.5, printf('%.150c', 'x') from c;",
+    );
+    let highest = |connection: &str| highest("a_million_rows_of_sqlite_fit_in_64_mib", connection, "select * from t");
+    assert!(highest(&connection) < 64);
+    assert!(highest(&format!("{connection};StepAPI=0")) > 150);
+}

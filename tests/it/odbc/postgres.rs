@@ -1,0 +1,210 @@
+//! PostgreSQL through psqlodbc.
+
+use tollbridge::adapters::sql::{Argument, Query, Value};
+use tollbridge::decode::rows::ColumnKind;
+
+use super::{Cell, Site, cells, procedure, query, text};
+use crate::support::postgres::Postgres;
+
+#[tokio::test]
+async fn every_type_comes_in_its_canonical_form() {
+    let server = Postgres::shared();
+    let database = server.database("types", "");
+    server.sql(
+        &database,
+        "create table t (i int, s smallint, l bigint, d numeric(11,2), n numeric, f float8, r real, b bool, v varchar(10),
+           c char(5), x text, y bytea, day date, clock time, at timestamp, zoned timestamptz, u uuid, j jsonb);
+         insert into t values (1, -2, 9007199254740993, 12.3, 1.23456789, 0.1, 0.1, true, 'ä€😀', 'ab', E'long\\ntext',
+           '\\x00ff10', '2026-11-28', '23:59:59.5', '2026-11-28 10:11:12.000001', '2026-11-28 10:11:12+02',
+           'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '{\"a\": 1}');
+         insert into t (i) values (2);
+         insert into t (i, f, r, d, b, day, at) values (3, 'NaN', '-Infinity', 'NaN', false, 'infinity', '0044-03-15 BC');",
+    );
+    let site = Site::new(&server.connection(&database), "");
+    let answer = site.ask("select * from t order by i", &[]).await.unwrap();
+    let kinds: Vec<_> = answer.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
+    let free = ColumnKind::Text { max_chars: None };
+    assert_eq!(
+        kinds,
+        [
+            ("i", ColumnKind::Integer),
+            ("s", ColumnKind::Integer),
+            ("l", ColumnKind::Integer),
+            ("d", ColumnKind::Decimal { precision: 11, scale: 2 }),
+            ("n", free),
+            ("f", ColumnKind::Float),
+            ("r", ColumnKind::Float),
+            ("b", ColumnKind::Boolean),
+            ("v", ColumnKind::Text { max_chars: Some(10) }),
+            ("c", ColumnKind::Text { max_chars: Some(5) }),
+            ("x", free),
+            ("y", ColumnKind::Bytes { max: None }),
+            ("day", ColumnKind::Date),
+            ("clock", ColumnKind::Time),
+            ("at", ColumnKind::DateTime),
+            ("zoned", ColumnKind::DateTimeOffset),
+            ("u", ColumnKind::Uuid),
+            ("j", free),
+        ]
+    );
+    let row = |cells: &[&str]| cells.iter().map(|cell| text(cell)).collect::<Vec<_>>();
+    assert_eq!(
+        answer.rows[0],
+        row(&[
+            "1",
+            "-2",
+            "9007199254740993",
+            "12.30",
+            "1.23456789",
+            "0.1",
+            "0.1",
+            "1",
+            "ä€😀",
+            "ab   ",
+            "long\ntext",
+            "\\x00\\xff\\x10",
+            "2026-11-28",
+            "23:59:59.5",
+            "2026-11-28T10:11:12.000001",
+            "2026-11-28T08:11:12Z",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "{\"a\": 1}",
+        ])
+    );
+    assert!(answer.rows[1][1..].iter().all(|cell| *cell == Cell::Null), "{:?}", answer.rows[1]);
+    let third = &answer.rows[2];
+    assert_eq!((&third[5], &third[6], &third[7]), (&text("NaN"), &text("-inf"), &text("0")));
+    assert!(matches!(third[3], Cell::Fault(3, _)), "{:?}", third[3]);
+    assert!(matches!(third[12], Cell::Fault(3, _)), "{:?}", third[12]);
+    assert!(matches!(third[14], Cell::Fault(3, _)), "{:?}", third[14]);
+    site.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_values_are_whole_or_a_fault() {
+    let server = Postgres::shared();
+    let database = server.database("long", "");
+    let site = Site::new(&server.connection(&database), "");
+    let lengths = "select i, repeat('x', i)::text as t, repeat('é', i / 2)::varchar as v, decode(repeat('00', i), 'hex') as b \
+                   from unnest(array[0, 1, 65535, 65536, 65537, 200000]) i";
+    let answer = site.ask(lengths, &[]).await.unwrap();
+    for (row, length) in answer.rows.iter().zip([0usize, 1, 65_535, 65_536, 65_537, 200_000]) {
+        let (ascii, wide) = ("x".repeat(length), "é".repeat(length / 2));
+        if length <= 65_536 {
+            assert_eq!(row[1], text(&ascii), "{length}");
+            assert_eq!(row[3], text(&"\0".repeat(length)), "{length}");
+        } else {
+            assert_eq!(row[1], Cell::Fault(2, ascii.as_bytes()[..65_536].to_vec()), "{length}");
+            assert_eq!(row[3], Cell::Fault(2, vec![0; 65_536]), "{length}");
+        }
+        match wide.len() {
+            0..=65_536 => assert_eq!(row[2], text(&wide), "{length}"),
+            _ => assert_eq!(row[2], Cell::Fault(2, wide.as_bytes()[..65_536].to_vec()), "{length}"),
+        }
+    }
+    // As long as is wanted: then read value by value.
+    let site = Site::new(&server.connection(&database), "max_value_bytes = 8000000");
+    let answer =
+        site.ask("select repeat('é', 1500000) as t, null::text as n, 7 as i, 0.1::float8 as f", &[]).await.unwrap();
+    assert_eq!(answer.rows, [[text(&"é".repeat(1_500_000)), Cell::Null, text("7"), text("0.1")]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_is_the_same_wide_and_narrow_and_in_old_code_pages() {
+    let server = Postgres::shared();
+    let database = server.database("pages", "encoding 'LATIN1' locale 'C' template template0");
+    server.sql(&database, "create table t (i int, n varchar(20)); insert into t values (1, 'Grüße')");
+    let connection = server.connection(&database);
+    let ansi = connection.replace("Unicode", "ANSI");
+    let latin1 = format!("{ansi};ConnSettings=set client_encoding to LATIN1");
+    for (connection, settings) in [
+        (connection.as_str(), ""),
+        (connection.as_str(), "text = 'wide'"),
+        (latin1.as_str(), "encoding = 'iso-8859-1'"),
+    ] {
+        let site = Site::new(connection, settings);
+        let bound = [Value::Text("Grüße".to_owned())];
+        assert_eq!(
+            site.ask("select n from t where n = ?", &bound).await.unwrap().rows,
+            [[text("Grüße")]],
+            "{settings}"
+        );
+    }
+    // What is no text of the page that was said is a fault of its cell.
+    let wrong = Site::new(&latin1, "");
+    let raw = b"Gr\xfc\xdfe".to_vec();
+    assert_eq!(wrong.ask("select i, n from t", &[]).await.unwrap().rows, [[text("1"), Cell::Fault(1, raw)]]);
+    let site = Site::new(&latin1, "encoding = 'iso-8859-1'");
+    let error = site.ask("select n from t where n = ?", &[Value::Text("€".to_owned())]).await.unwrap_err();
+    assert!(error.message.contains("cannot be said in"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_every_kind_are_bound() {
+    let server = Postgres::shared();
+    let database = server.database("bound", "");
+    server.sql(
+        &database,
+        "create table t (b bool, i int, l bigint, d numeric(11,2), f float8, n varchar(20), y bytea, day date, at timestamp, \
+           zoned timestamptz, u uuid, x text)",
+    );
+    let site = Site::new(&server.connection(&database), "");
+    let written = |kind, text: &str| Value::Written(kind, text.to_owned());
+    let values = [
+        Value::Boolean(true),
+        Value::Integer(-7),
+        Value::Integer(i64::MAX),
+        Value::Decimal(tollbridge::record::Decimal::parse("-1234.50", b'.', None).unwrap()),
+        Value::Float(0.1),
+        Value::Text("ä€😀'?".to_owned()),
+        Value::Bytes(vec![0, 255, 16]),
+        written(ColumnKind::Date, "2026-11-28"),
+        written(ColumnKind::DateTime, "2026-11-28T10:11:12.5"),
+        written(ColumnKind::DateTimeOffset, "2026-11-28T10:11:12+02:00"),
+        written(ColumnKind::Uuid, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        Value::Text(String::new()),
+    ];
+    site.execute("insert into t values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &values).await.unwrap();
+    let nulls = site.ask("select * from t", &[]).await.unwrap();
+    let nulls: Vec<_> = nulls.columns.iter().map(|column| Value::Null(column.kind)).collect();
+    site.execute("insert into t values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", &nulls).await.unwrap();
+    let rows = site.ask("select * from t", &[]).await.unwrap().rows;
+    let expected = [
+        "1",
+        "-7",
+        "9223372036854775807",
+        "-1234.50",
+        "0.1",
+        "ä€😀'?",
+        "\\x00\\xff\\x10",
+        "2026-11-28",
+        "2026-11-28T10:11:12.5",
+        "2026-11-28T08:11:12Z",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "",
+    ];
+    assert_eq!(rows[0], expected.map(text));
+    assert!(rows[1].iter().all(|cell| *cell == Cell::Null), "{:?}", rows[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_give_rows() {
+    let server = Postgres::shared();
+    let database = server.database("functions", "");
+    server.sql(
+        &database,
+        "create function f(a int, out b int, out c text) language sql as $$ select a * 2, 'x' || a $$;
+         create function s(n int) returns setof int language sql as $$ select generate_series(1, n) $$;",
+    );
+    let site = Site::new(&server.connection(&database), "");
+    let input = |value| Argument { name: "a".to_owned(), value: Value::Integer(value), out: None };
+    let outcomes =
+        site.steps(vec![procedure("f", vec![input(4)]), procedure("s", vec![input(2)])], true).await.unwrap();
+    assert_eq!(cells(&outcomes[0].sets[0]), [[text("8"), text("x4")]]);
+    assert_eq!(cells(&outcomes[1].sets[0]), [[text("1")], [text("2")]]);
+    // More rows than are taken are an error, and nothing is done.
+    let many = Query { batch_rows: 1, ..query("select 1") };
+    assert_eq!(site.query(many).await.unwrap().rows.len(), 1);
+    let error = site.steps(vec![procedure("s", vec![input(1001)])], true).await.unwrap_err();
+    assert_eq!(error.kind, tollbridge::adapters::sql::SqlErrorKind::TooLarge, "{error}");
+}

@@ -1,0 +1,161 @@
+//! Records and lists read at a database while somebody waits.
+
+use serde_json::json;
+
+use super::site::{ORDERS, Running, TABLES, with};
+use crate::facade::client::{Connection, request};
+
+const ROWS: &str = "insert into orders values ('1', 'OP', 10.5, null), ('2', 'CL', 20, null), ('3', 'OP', 30, null), \
+    ('4', 'OP', 7.25, null), ('5', 'XX', 1, null)";
+
+fn served(serve: &str) -> String {
+    format!("{ORDERS}[serve]\n{serve}\n")
+}
+
+fn live(serve: &str) -> Running {
+    with("").mapping(&served(serve)).sqlite(&format!("{TABLES}; {ROWS}"))
+}
+
+#[test]
+fn a_record_is_asked_for_by_its_key() {
+    let site = live("mode = \"live\"");
+    let found = site.get("/v1/orders/1");
+    assert_eq!((found.status, found.text()), (200, r#"{"order_no":"1","status":"open","amount":10.50}"#), "{found:?}");
+    assert_eq!(found.field("cache-status"), Some("tollbridge; fwd=bypass"));
+    assert!(found.field("server-timing").unwrap().contains("backend;dur="), "{found:?}");
+    site.get("/v1/orders/9").problem(404, "no-such-record");
+    // Values are bound: nothing is said to the database but that it is a value.
+    site.get("/v1/orders/x%27%20or%20%271%27=%271").problem(404, "no-such-record");
+    let odd = site.get("/v1/orders/5");
+    assert!(odd.problem(502, "backend-answer").contains("status"), "{odd:?}");
+    site.get("/v1/orders/changes").problem(404, "no-such-path");
+}
+
+#[test]
+fn what_is_hybrid_is_staged_and_asked_for_when_it_is_old() {
+    let site = live("mode = \"hybrid\"\nmax_age = \"1h\"");
+    assert_eq!(site.get("/v1/orders/1").field("cache-status"), Some("tollbridge; fwd=uri-miss; stored"));
+    site.service.until(|| {
+        let again = site.get("/v1/orders/1");
+        again.field("cache-status")?.starts_with("tollbridge; hit").then_some(())
+    });
+}
+
+#[test]
+fn a_statement_of_ones_own_is_asked_for_one_record_too() {
+    let query = served("mode = \"live\"\nfilter = [\"status\"]").replace(
+        "[source.table]\ntable = \"orders\"",
+        "[source.query]\nsql = \"select no, status, amount from orders where amount < 25\"",
+    );
+    let site = with("").mapping(&query).postgres(&format!("{TABLES}; {ROWS}"));
+    let found = site.get("/v1/orders/2");
+    assert_eq!(
+        (found.status, found.text()),
+        (200, r#"{"order_no":"2","status":"closed","amount":20.00}"#),
+        "{found:?}"
+    );
+    site.get("/v1/orders/3").problem(404, "no-such-record");
+    let list = site.get("/v1/orders?status=open").json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list:#}");
+}
+
+#[test]
+fn lists_go_by_declared_filters_and_on_behind_the_last_key() {
+    let site = live("mode = \"live\"\nfilter = [\"status\", \"amount\"]");
+    let keys = |path: &str| {
+        let list = site.get(path).json();
+        let keys: Vec<_> = list["data"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{path}: {list:#}"))
+            .iter()
+            .map(|one| one["order_no"].clone())
+            .collect();
+        (keys, list["page"].clone())
+    };
+    let (all, page) = keys("/v1/orders");
+    // The record that breaks the mapping is not there, and said.
+    assert_eq!(
+        (all, &page["rejected"], &page["complete"]),
+        (vec![json!("1"), json!("2"), json!("3"), json!("4")], &json!(1), &json!(true))
+    );
+    assert_eq!(keys("/v1/orders?status=open").0, ["1", "3", "4"]);
+    assert_eq!(keys("/v1/orders?status=open&amount[gte]=10.50").0, ["1", "3"]);
+    assert_eq!(keys("/v1/orders?amount[lt]=10&status[in]=open,closed").0, ["4"]);
+    assert_eq!(keys("/v1/orders?status[ne]=open&amount=20.00").0, ["2"]);
+    assert_eq!(keys("/v1/orders?status=lost").0, Vec::<String>::new());
+    assert_eq!(keys("/v1/orders?amount[null]=true").0, Vec::<String>::new());
+    let (first, page) = keys("/v1/orders?status=open&limit=2");
+    assert_eq!((first, &page["complete"]), (vec![json!("1"), json!("3")], &json!(false)));
+    let (rest, page) = keys(page["next"].as_str().unwrap());
+    assert_eq!((rest, &page["complete"]), (vec![json!("4")], &json!(true)));
+    site.get("/v1/orders?status[gt]=a").problem(400, "unknown-parameter");
+    site.get("/v1/orders?status[prefix]=o").problem(400, "unknown-parameter");
+    site.get("/v1/orders?ref=x").problem(400, "unknown-parameter");
+    site.get("/v1/orders?count=true").problem(400, "invalid-parameter");
+    site.get("/v1/orders?cursor=AAAA").problem(400, "invalid-cursor");
+    assert!(site.get("/openapi.json").json()["paths"]["/v1/orders"]["get"].is_object());
+}
+
+#[test]
+fn what_has_no_way_back_is_told_by_check() {
+    let site = live("mode = \"live\"");
+    let lossy = served("mode = \"live\"\nfilter = [\"shout\", \"status\"]\nsort = [\"amount\"]")
+        .replace("[fields]\n", "[fields]\nshout = { from = \"ref\", type = \"string\", case = \"upper\" }\n");
+    site.site.write("mappings/orders.v1.toml", lossy.as_bytes());
+    let said = site.site.run(&["check", "--offline"]);
+    let faults = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(said.status.code(), Some(2), "{faults}");
+    assert!(faults.contains("a live list comes in the order of its key"), "{faults}");
+    let lossy = lossy.replace("sort = [\"amount\"]\n", "");
+    site.site.write("mappings/orders.v1.toml", lossy.as_bytes());
+    let faults = String::from_utf8_lossy(&site.site.run(&["check", "--offline"]).stderr).into_owned();
+    assert!(faults.contains("`shout` cannot be asked for at the backend: its letters are changed"), "{faults}");
+}
+
+#[test]
+fn the_database_is_told_to_stop_when_nobody_waits_any_more() {
+    let slow = "create view slow as select no, status, amount from orders, pg_sleep(60)";
+    let mapping = served("mode = \"live\"").replace("table = \"orders\"", "table = \"slow\"");
+    let site = with("").mapping(&mapping).postgres(&format!("{TABLES}; {ROWS}; {slow}"));
+    let bearer = format!("Bearer {}", site.key);
+    let read = request("GET", "/v1/orders/1", &[("Authorization", &bearer)], b"");
+    let asked = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+    let (mut one, mut other) = (Connection::to(site.address()), Connection::to(site.address()));
+    one.send(&read);
+    other.send(&read);
+    site.service.until(|| (site.sql(asked) == "1").then_some(()));
+    drop(one);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(site.sql(asked), "1", "the other one still waits");
+    drop(other);
+    site.service.until(|| (site.sql(asked) == "0").then_some(()));
+    let in_flight = || {
+        let body = site.service.admin("GET", "/admin/v1/gates/erp").1;
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()["in_flight"].clone()
+    };
+    site.service.until(|| (in_flight() == json!(0)).then_some(()));
+}
+
+#[test]
+fn a_write_can_answer_with_the_record() {
+    let operations = r#"
+[operations.create]
+sql = "insert into orders (no, status, amount) values (:order_no, 'OP', :amount)"
+answer = "record"
+body = { order_no = "string", amount = { field = "amount" } }
+[operations.close]
+sql = "update orders set status = 'CL' where no = :order_no"
+expect = 1
+answer = "record"
+"#;
+    let site = with(operations).sqlite(TABLES);
+    let made = site.write("POST", "/v1/orders", "a", r#"{"order_no":"77","amount":"5"}"#);
+    let expected = r#"{"order_no":"77","status":"open","amount":5.00}"#;
+    assert_eq!((made.status, made.text(), made.field("location")), (201, expected, Some("/v1/orders/77")), "{made:?}");
+    let closed = site.write("POST", "/v1/orders/77/close", "b", "");
+    assert_eq!((closed.status, closed.text()), (200, r#"{"order_no":"77","status":"closed","amount":5.00}"#));
+    // What was answered once stays the answer.
+    site.write("POST", "/v1/orders/77/close", "c", "");
+    let again = site.write("POST", "/v1/orders", "a", r#"{ "amount": "5", "order_no": "77" }"#);
+    assert_eq!(again.text(), expected);
+}

@@ -1,0 +1,269 @@
+//! A service whose resource `orders.v1` lies in a database, and can be written to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use crate::facade::client::{Answer, Connection, exchange, request};
+use crate::site::{Service, Site};
+use crate::support::postgres::Postgres;
+
+/// The resource; its operations are the test's.
+pub(crate) const ORDERS: &str = r#"
+resource = "orders"
+version = 1
+key = ["order_no"]
+[source]
+backend = "erp"
+[source.table]
+table = "orders"
+snapshot = true
+[fields]
+order_no = { from = "no", type = "string" }
+status = { from = "status", type = "string", values = { OP = "open", CL = "closed" } }
+amount = { from = "amount", type = "decimal(9,2)", min = 0 }
+"#;
+
+/// `create`, `update` and `delete` as most have them.
+pub(crate) const CRUD: &str = r#"
+[operations.create]
+sql = "insert into orders (no, status, amount, ref) values (:order_no, :status, :amount, :idempotency_key)"
+expect = 1
+serial = "order_no"
+problems = { constraint = { status = 409, detail = "there is such an order already" } }
+reconcile = { sql = "select no as order_no from orders where ref = :idempotency_key" }
+[operations.create.body]
+order_no = { field = "order_no", pattern = "^[0-9]{1,6}$" }
+status = { field = "status", required = false, default = "open" }
+amount = { field = "amount" }
+[operations.create.answer]
+order_no = ":order_no"
+amount = { from = ":amount", type = "decimal(9,2)" }
+
+[operations.update]
+sql = "update orders set status = coalesce(:status, status), amount = coalesce(:amount, amount) where no = :order_no"
+expect = 1
+problems = { unexpected = { status = 404, detail = "there is no such order" } }
+[operations.update.body]
+status = { field = "status", required = false }
+amount = { field = "amount", required = false }
+
+[operations.delete]
+sql = "delete from orders where no = :key"
+expect = [0, 1]
+"#;
+
+/// The tables that these need.
+pub(crate) const TABLES: &str = "create table orders (no varchar(10) primary key, status varchar(2), amount numeric(9,2), \
+    ref varchar(100) unique)";
+
+/// Where the data lie.
+pub(crate) enum Data {
+    /// In a file of SQLite.
+    File(tempfile::TempDir),
+    /// In a database of a PostgreSQL.
+    Postgres(Arc<Postgres>, String),
+}
+
+/// A running service over a database.
+pub(crate) struct Running {
+    // It ends before its folder goes.
+    pub(crate) service: Service,
+    pub(crate) site: Site,
+    pub(crate) data: Data,
+    /// A key that may do everything.
+    pub(crate) key: String,
+}
+
+/// What a site is made of.
+pub(crate) struct Plan {
+    pub(crate) operations: String,
+    pub(crate) gate: String,
+    pub(crate) more: String,
+    pub(crate) mapping: String,
+}
+
+/// With these operations.
+pub(crate) fn with(operations: &str) -> Plan {
+    let gate = "settle = \"300ms\"\nqueue_timeout = \"20s\"\n".to_owned();
+    Plan { operations: operations.to_owned(), gate, more: String::new(), mapping: ORDERS.to_owned() }
+}
+
+impl Plan {
+    /// Replaces all that is said of the gate.
+    pub(crate) fn gate(mut self, lines: &str) -> Plan {
+        self.gate = format!("{lines}\n");
+        self
+    }
+
+    /// Replaces the resource.
+    pub(crate) fn mapping(mut self, mapping: &str) -> Plan {
+        self.mapping = mapping.to_owned();
+        self
+    }
+
+    /// Over a file of SQLite, in which these statements were done.
+    pub(crate) fn sqlite(&self, statements: &str) -> Running {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("legacy.sqlite");
+        rusqlite::Connection::open(&path).unwrap().execute_batch(statements).unwrap();
+        self.start(&format!("Driver=SQLite3;Database={};Timeout=10000", path.display()), Data::File(folder))
+    }
+
+    /// Over a database of the shared PostgreSQL, in which these statements were done.
+    pub(crate) fn postgres(&self, statements: &str) -> Running {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let server = Postgres::shared();
+        let name = format!("operate{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        server.database(&name, "");
+        server.sql(&name, statements);
+        self.start(&server.connection(&name), Data::Postgres(server, name))
+    }
+
+    /// Over a database of a server of the test's own.
+    pub(crate) fn over(&self, connection: &str, server: Arc<Postgres>, name: &str) -> Running {
+        self.start(connection, Data::Postgres(server, name.to_owned()))
+    }
+
+    fn start(&self, connection: &str, data: Data) -> Running {
+        let site = Site::new();
+        let config = format!(
+            "[backends.erp.odbc]\nconnection = '{connection}'\n[backends.erp.gate]\n{}{}[telemetry]\nlog = \"text\"\n",
+            self.gate, self.more
+        );
+        site.write("tollbridge.toml", config.as_bytes());
+        site.write("mappings/orders.v1.toml", format!("{}{}", self.mapping, self.operations).as_bytes());
+        let key = new_key(&site, "test", &["*"]);
+        let service = site.serve();
+        service.until(|| service.get("/health/live", &key).ok());
+        Running { service, site, data, key }
+    }
+}
+
+/// A new key of a client.
+pub(crate) fn new_key(site: &Site, name: &str, scopes: &[&str]) -> String {
+    let mut arguments = vec!["keys", "create", name];
+    scopes.iter().for_each(|scope| arguments.extend(["--scope", scope]));
+    let (made, code) = site.json(&arguments);
+    assert_eq!(code, 0, "{made:?}");
+    made[0]["key"].as_str().unwrap().to_owned()
+}
+
+/// A body that is sent as JSON; none for an empty one.
+pub(crate) fn bytes(
+    key: &str,
+    method: &str,
+    path: &str,
+    idempotency: &str,
+    more: &[(&str, &str)],
+    body: &str,
+) -> Vec<u8> {
+    let bearer = format!("Bearer {key}");
+    let quoted = format!("\"{idempotency}\"");
+    let mut fields = vec![("Authorization", bearer.as_str()), ("Idempotency-Key", quoted.as_str())];
+    if !body.is_empty() {
+        fields.push(("Content-Type", "application/json"));
+    }
+    fields.extend(more);
+    request(method, path, &fields, body.as_bytes())
+}
+
+impl Running {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.service.address().parse().unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn write(&self, method: &str, path: &str, idempotency: &str, body: &str) -> Answer {
+        self.write_with(method, path, idempotency, &[], body)
+    }
+
+    #[track_caller]
+    pub(crate) fn write_with(
+        &self,
+        method: &str,
+        path: &str,
+        idempotency: &str,
+        more: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        exchange(self.address(), &bytes(&self.key, method, path, idempotency, more, body)).expect("an answer")
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        let bearer = format!("Bearer {}", self.key);
+        exchange(self.address(), &request("GET", path, &[("Authorization", &bearer)], b"")).expect("an answer")
+    }
+
+    /// Sends a write and hangs up as soon as `is_there` says so.
+    pub(crate) fn send_and_leave(&self, request: &[u8], is_there: impl Fn() -> bool) {
+        let mut connection = Connection::to(self.address());
+        connection.send(request);
+        self.service.until(|| is_there().then_some(()));
+    }
+
+    /// What the data say: a line a row, `|` between columns.
+    pub(crate) fn sql(&self, text: &str) -> String {
+        match &self.data {
+            Data::Postgres(server, name) => server.sql(name, text),
+            Data::File(folder) => {
+                let database = rusqlite::Connection::open(folder.path().join("legacy.sqlite")).unwrap();
+                let mut select = database.prepare(text).unwrap();
+                let columns = select.column_count();
+                let rows = select.query_map([], |row| {
+                    let cell = |index| match row.get::<_, rusqlite::types::Value>(index) {
+                        Ok(rusqlite::types::Value::Null) => String::new(),
+                        Ok(rusqlite::types::Value::Integer(number)) => number.to_string(),
+                        Ok(rusqlite::types::Value::Real(number)) => number.to_string(),
+                        Ok(rusqlite::types::Value::Text(text)) => text,
+                        other => format!("{other:?}"),
+                    };
+                    Ok((0..columns).map(cell).collect::<Vec<_>>().join("|"))
+                });
+                rows.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("\n")
+            }
+        }
+    }
+
+    /// All operations, newest first, as the command lists them.
+    pub(crate) fn operations(&self) -> Vec<Value> {
+        let (operations, code) = self.site.json(&["operations", "list"]);
+        assert_eq!(code, 0);
+        operations
+    }
+
+    /// The state of the only operation.
+    pub(crate) fn state(&self) -> String {
+        let operations = self.operations();
+        assert_eq!(operations.len(), 1, "{operations:?}");
+        operations[0]["state"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the only operation is in this state.
+    pub(crate) fn until_state(&self, state: &str) {
+        self.service.until(|| (self.operations().len() == 1 && self.state() == state).then_some(()));
+    }
+
+    /// Kills the process, and starts it again in the same place.
+    pub(crate) fn kill_and_restart(self) -> Running {
+        let Running { service, site, data, key } = self;
+        service.signal("KILL");
+        service.wait();
+        let again = site.serve_again(&service);
+        again.until(|| again.get("/health/live", &key).ok());
+        Running { service: again, site, data, key }
+    }
+
+    /// Polls the status at `Location` until the write is over.
+    pub(crate) fn until_over(&self, accepted: &Answer) -> Value {
+        assert_eq!(accepted.status, 202, "{accepted:?}");
+        let location = accepted.field("location").unwrap().to_owned();
+        self.service.until(|| {
+            let status = self.get(&location).json();
+            matches!(status["state"].as_str(), Some("succeeded" | "failed")).then_some(status)
+        })
+    }
+}
