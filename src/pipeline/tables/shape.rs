@@ -131,22 +131,7 @@ fn is_alike(one: ColumnKind, other: ColumnKind) -> bool {
 }
 
 fn described(column: &Column) -> String {
-    if !column.declared.is_empty() {
-        return column.declared.clone();
-    }
-    match column.kind {
-        ColumnKind::Boolean => "boolean".to_owned(),
-        ColumnKind::Integer => "a whole number".to_owned(),
-        ColumnKind::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
-        ColumnKind::Float => "a floating-point number".to_owned(),
-        ColumnKind::Text { .. } => "text".to_owned(),
-        ColumnKind::Bytes { .. } => "bytes".to_owned(),
-        ColumnKind::Date => "a date".to_owned(),
-        ColumnKind::Time => "a time".to_owned(),
-        ColumnKind::DateTime => "a date with time".to_owned(),
-        ColumnKind::DateTimeOffset => "a date with time and offset".to_owned(),
-        ColumnKind::Uuid => "a UUID".to_owned(),
-    }
+    if column.declared.is_empty() { column.kind.words() } else { column.declared.clone() }
 }
 
 #[cfg(test)]
