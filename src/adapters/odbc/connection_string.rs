@@ -76,14 +76,12 @@ impl std::fmt::Display for ConnectionString {
     }
 }
 
-/// A value as it stands in a connection string, so that nothing in it is taken for more than a value. Values of letters,
-/// digits and what is harmless stay as they are, since some drivers know no braces; `+` and `%` are not harmless:
-/// psqlodbc decodes them outside of braces.
+/// A value as it stands in a connection string, so that nothing in it is taken for more than a value. It stands in braces
+/// only where it must, since FreeTDS takes them for a part of it. `+` and `%` are among those that must: psqlodbc decodes
+/// them outside of braces.
 pub(super) fn escaped(value: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '\\' | ':' | '~' | '#' | '^');
-    let inner_blank = |c: char| c == ' ';
-    let plain = value.chars().all(|c| is_plain(c) || inner_blank(c)) && value.trim() == value;
-    if plain { value.to_owned() } else { format!("{{{}}}", value.replace('}', "}}")) }
+    let is_meant = value.contains([';', '{', '}', '=', '+', '%', '[', ']', '(', ')']) || value.trim() != value;
+    if is_meant { format!("{{{}}}", value.replace('}', "}}")) } else { value.to_owned() }
 }
 
 /// A value, and what follows it.

@@ -58,9 +58,8 @@ impl Said {
                 SqlErrorKind::PasswordExpired
             }
             "28000" | "28P01" | "28001" => SqlErrorKind::Login,
-            _ if matches!(native, 1045 | 1044 | 18456) && (state.starts_with("08") || state == "HY000") => {
-                SqlErrorKind::Login
-            }
+            _ if native == 18456 => SqlErrorKind::Login,
+            _ if matches!(native, 1045 | 1044) && (state.starts_with("08") || state == "HY000") => SqlErrorKind::Login,
             "57P01" | "57P02" | "57P03" | "70100" if !says("interrupt") => SqlErrorKind::Killed,
             "08S01" | "08001" | "HY000" | "57P01"
                 if says("terminating connection") || says("connection was killed") =>
@@ -219,6 +218,7 @@ mod tests {
             ("08001", 101, "FATAL: role \"x\" does not exist", Login),
             ("HY000", 1045, "[ma-3.1.15]Access denied for user 'x'@'localhost' (using password: YES)", Login),
             ("28000", 1045, "Access denied for user", Login),
+            ("42000", 18456, "Login failed for user 'x'", Login),
             ("08001", 101, "FATAL: sorry, too many clients already", Busy),
             ("08S01", 2013, "Lost connection to server during query", Lost),
             ("HY000", 2006, "Server has gone away", Lost),

@@ -92,7 +92,7 @@ fn certificate(fault: &CertificateError) -> (String, &'static str) {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             "nobody whom we trust vouches for the server's certificate".to_owned(),
             "name by `ca` the PEM file of who issued it (one that SQL Server made for itself: give the server a \
-             certificate of your own)",
+             certificate of your own, or name that one)",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
             "the server's certificate has expired".to_owned(),
@@ -125,7 +125,16 @@ struct Pinned {
     pinned: Vec<CertificateDer<'static>>,
 }
 
-/// How the usual check names that.
+/// Whether all that is wrong with a certificate is who has signed it.
+fn is_stranger(fault: &CertificateError) -> bool {
+    match fault {
+        CertificateError::UnknownIssuer => true,
+        CertificateError::Other(other) => format!("{other:?}").contains(SELF_SIGNED),
+        _ => false,
+    }
+}
+
+/// How the usual check names one that signs itself as an authority.
 const SELF_SIGNED: &str = "CaUsedAsEndEntity";
 
 impl ServerCertVerifier for Pinned {
@@ -139,9 +148,7 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<ServerCertVerified, Error> {
         match self.usual.verify_server_cert(end, between, name, ocsp, now) {
             // Its time has been looked at before this is found, its name has not.
-            Err(Error::InvalidCertificate(CertificateError::Other(fault)))
-                if format!("{fault:?}").contains(SELF_SIGNED) && self.pinned.iter().any(|known| known == end) =>
-            {
+            Err(Error::InvalidCertificate(fault)) if is_stranger(&fault) && self.pinned.iter().any(|it| it == end) => {
                 verify_server_name(&ParsedCertificate::try_from(end)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }

@@ -65,7 +65,7 @@ pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {
     }
     line(String::new());
     line("[serve]".to_owned());
-    let filters: Vec<_> = indexed(info).filter_map(|column| named(column)).collect();
+    let filters: Vec<_> = indexed(info).filter_map(&named).collect();
     line("# what an index of the table begins with is likely what people search by".to_owned());
     line(format!("filter = [{}]", distinct(&filters).join(", ")));
     line(format!("sort   = [{}]", key.columns.iter().filter_map(named).collect::<Vec<_>>().join(", ")));

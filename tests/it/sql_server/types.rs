@@ -178,40 +178,66 @@ async fn a_long_value_is_not_read_whole() {
 }
 
 #[tokio::test]
-async fn an_amount_travels_as_a_decimal_where_the_server_describes_it() {
-    use rusqlite::types::Value as Stored;
-    let site = Site::new("CREATE TABLE t (a money)");
-    let named = |name: &str, declared: &str| {
-        vec![
-            Stored::Integer(0),
-            Stored::Text(name.to_owned()),
-            Stored::Integer(1),
-            Stored::Text(declared.to_owned()),
-            Stored::Null,
-        ]
-    };
-    site.server().answers(
-        "EXEC sys.sp_describe_first_result_set @tsql = @P1, @params = @P2",
-        &[
-            ("is_hidden", "bit"),
-            ("name", "nvarchar(128)"),
-            ("is_nullable", "bit"),
-            ("system_type_name", "nvarchar(256)"),
-            ("collation_name", "nvarchar(128)"),
-        ],
-        vec![named("a", "money"), named("b", "timestamp")],
+async fn amounts_and_old_code_pages_travel_so_that_nothing_is_lost() {
+    let script = "IF OBJECT_ID('dbo.lossless') IS NOT NULL DROP TABLE dbo.lossless\nGO\n\
+        CREATE TABLE dbo.lossless (a money, b smallmoney, c varchar(20) COLLATE Japanese_CI_AS, d int, \
+        e varchar(20) COLLATE Latin1_General_100_CI_AS_SC_UTF8)\nGO\n\
+        INSERT INTO dbo.lossless VALUES (-922337203685477.5808, 214748.3647, N'\u{65e5}\u{672c}', 7, N'\u{dc}\u{3b5}')\nGO\n\
+        INSERT INTO dbo.lossless VALUES (922337203685477.5807, NULL, NULL, 8, NULL)\nGO\n";
+    for site in everywhere(script).await {
+        for order in ["ASC", "DESC"] {
+            let sql = format!("SELECT a, b, c, d, e FROM dbo.lossless ORDER BY d {order}");
+            let mut rows = site.ask(query(&sql)).await.unwrap();
+            let declared: Vec<_> = rows.columns.iter().map(|column| column.declared.as_str()).collect();
+            assert_eq!(declared, ["money", "smallmoney", "varchar(20)", "int", "varchar(20)"]);
+            let mut rows = super::set(&rows.batches.recv().await.unwrap().unwrap());
+            if order == "DESC" {
+                rows.reverse();
+            }
+            let first = ["-922337203685477.5808", "214748.3647", "\u{65e5}\u{672c}", "7", "\u{dc}\u{3b5}"];
+            assert_eq!(rows[0], first.map(Cell::of));
+            assert_eq!(rows[1][0], Cell::of("922337203685477.5807"));
+            assert_eq!(rows[1][1..], [Cell::Null, Cell::Null, Cell::of("8"), Cell::Null]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_is_described_once_and_its_text_finds_an_index_of_varchar() {
+    let site = Site::new(
+        "CREATE TABLE dbo.codes (code varchar(10) PRIMARY KEY, name nvarchar(10))\nGO\n\
+        INSERT INTO dbo.codes VALUES ('a1', N'b')",
     );
-    site.server().answers(
-        "EXEC sp_executesql N'SELECT a, b FROM t' WITH RESULT SETS (([a] decimal(19,4) NULL, [b] binary(8) NULL))",
-        &[("a", "decimal(19,4)"), ("b", "binary(8)")],
-        vec![vec![Stored::Text("-922337203685477.5808".to_owned()), Stored::Blob(vec![0; 8])]],
-    );
-    let mut rows = site.ask(query("SELECT a, b FROM t")).await.unwrap();
-    assert_eq!((rows.columns[0].declared.as_str(), rows.columns[1].declared.as_str()), ("money", "timestamp"));
-    let batch = rows.batches.recv().await.unwrap().unwrap();
-    assert_eq!(super::set(&batch)[0][0], Cell::of("-922337203685477.5808"));
-    assert!(rows.batches.recv().await.is_none());
-    // Described once for all.
-    site.all("SELECT a, b FROM t").await.unwrap();
-    assert_eq!(site.server().report().of("sp_describe_first_result_set").len(), 1);
+    for _ in 0..3 {
+        let sql = "SELECT name FROM dbo.codes WHERE code = ?";
+        let asked = Query { parameters: vec![Value::Text("a1".to_owned())], ..query(sql) };
+        assert_eq!(site.all_of(asked).await.unwrap(), [[Cell::of("b")]]);
+    }
+    let report = site.server().at_rest();
+    assert_eq!(report.of("sp_describe_first_result_set").len(), 1);
+    assert_eq!(report.of("WHERE code = CAST(@P1 AS varchar(8000))").len(), 3, "{:?}", report.statements);
+    // What not every code page can write stays as it is.
+    let sql = "SELECT name FROM dbo.codes WHERE code = ?";
+    let asked = Query { parameters: vec![Value::Text("\u{3b5}".to_owned())], ..query(sql) };
+    assert!(site.all_of(asked).await.unwrap().is_empty());
+    assert_eq!(site.server().report().of("WHERE code = @P1").len(), 1);
+}
+
+#[tokio::test]
+async fn a_column_that_changes_its_type_is_seen() {
+    let site = Site::new("CREATE TABLE dbo.drift (a int)\nGO\nINSERT INTO dbo.drift VALUES (1)");
+    assert_eq!(site.one("SELECT a FROM dbo.drift").await, "1");
+    site.server().execute("DROP TABLE dbo.drift");
+    site.server().execute("CREATE TABLE dbo.drift (a nvarchar(5))");
+    site.server().execute("INSERT INTO dbo.drift VALUES (N'x')");
+    // What was described is not what comes: it is read as what comes, and described anew the next time.
+    for declared in ["", "nvarchar(5)"] {
+        let mut rows = site.ask(query("SELECT a FROM dbo.drift")).await.unwrap();
+        assert!(matches!(rows.columns[0].kind, ColumnKind::Text { .. }), "{:?}", rows.columns);
+        assert_eq!(rows.columns[0].declared, declared);
+        assert_eq!(super::set(&rows.batches.recv().await.unwrap().unwrap()), [[Cell::of("x")]]);
+    }
+    site.server().execute("DROP TABLE dbo.drift");
+    let error = site.all("SELECT a FROM dbo.drift").await.unwrap_err();
+    assert_eq!(error.kind, SqlErrorKind::Missing);
 }
