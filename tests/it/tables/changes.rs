@@ -22,7 +22,8 @@ fn a_time_of_change_is_followed_with_an_overlap() {
     assert!(note.contains("1 rows have no CHANGED"), "{note}");
     // The overlap reads the last rows once more.
     let second = old.sync();
-    assert_eq!((counts(&second), &second["unchanged"]), ([2, 0, 0, 0], &json!(2)));
+    assert!(second["read"].as_u64().unwrap() >= 2, "{second}");
+    assert_eq!((&second["staged"], &second["unchanged"]), (&json!(0), &second["read"]), "{second}");
 
     // One with the same time, one that was committed late, one new, one outside of the overlap.
     old.sql(
