@@ -147,7 +147,9 @@ fn sql_stands_in_staging() {
     let mut findings = uses(&["staging"], false, |path| below(path, "rusqlite"));
     let statements = ["SELECT ", "INSERT INTO ", "INSERT OR ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "PRAGMA "];
     for source in sources() {
-        if module(&source.path).is_some_and(|module| module == "staging") {
+        // What a SQL Server is asked about itself is no SQL of ours.
+        let is_catalog = source.path.starts_with("src/adapters/sql_server");
+        if is_catalog || module(&source.path).is_some_and(|module| module == "staging") {
             continue;
         }
         let sql = source.strings.iter().filter(|s| statements.iter().any(|word| s.text.trim_start().starts_with(word)));
