@@ -7,7 +7,7 @@ use crate::adapters::sql::{Isolation, Query, TableInfo, TableName};
 use crate::app::Entrance;
 use crate::config::Config;
 use crate::pipeline::PipelineError;
-use crate::pipeline::propose::{Sample, propose};
+use crate::pipeline::propose::{Sample, first_rows, propose};
 
 /// So many rows are looked at by default.
 const SAMPLE: u32 = 1000;
@@ -63,11 +63,9 @@ async fn proposal(config: &Config, options: &Options, name: TableName) -> Result
 /// Reads the first rows. It stops asking when it has enough.
 async fn look(entrance: &Entrance, info: &TableInfo, rows: u32, sample: &mut Sample) -> Result<(), PipelineError> {
     let database = entrance.database()?;
-    let dialect = database.dialect();
-    let columns: Vec<_> = info.columns.iter().map(|column| dialect.quoted(&column.column.name)).collect();
     let mut batches = entrance
         .query(Query {
-            sql: dialect.first_rows(&columns.join(", "), &info.name.quoted(dialect), rows),
+            sql: first_rows(database.dialect(), info, rows),
             parameters: Vec::new(),
             isolation: Isolation::ReadCommitted,
             batch_rows: rows,

@@ -143,20 +143,6 @@ impl Dialect {
         "?".to_owned()
     }
 
-    /// A statement for the first rows that come, in no order; of a dialect that is not known for all of them.
-    pub fn first_rows(self, columns: &str, table: &str, rows: u32) -> String {
-        match self {
-            Dialect::SqlServer => format!("select top ({rows}) {columns} from {table}"),
-            Dialect::Progress => format!("select top {rows} {columns} from {table}"),
-            Dialect::Informix | Dialect::Firebird => format!("select first {rows} {columns} from {table}"),
-            Dialect::Postgres | Dialect::MySql | Dialect::Sqlite => {
-                format!("select {columns} from {table} limit {rows}")
-            }
-            Dialect::Oracle | Dialect::Db2 => format!("select {columns} from {table} fetch first {rows} rows only"),
-            Dialect::Generic => format!("select {columns} from {table}"),
-        }
-    }
-
     /// A name in quotes, so that it is taken as it is.
     pub fn quoted(self, name: &str) -> String {
         match self {

@@ -103,12 +103,18 @@ impl NamedSql {
     }
 }
 
-/// How many bytes what is quoted has, both quotes included. A quote twice inside is skipped as two quoted parts.
+/// How many bytes what is quoted has, both quotes included. Of quotes that are alike, one twice inside is skipped as two
+/// quoted parts; a closing bracket twice stands for itself.
 fn skip(rest: &str, opening: &'static str, closing: &str, offset: usize) -> Result<usize, NamedSqlFault> {
-    let inner = &rest[opening.len()..];
-    match inner.find(closing) {
-        Some(end) => Ok(opening.len() + end + closing.len()),
-        None => Err(NamedSqlFault::Open { opening, offset }),
+    let mut length = opening.len();
+    loop {
+        let inner = rest.get(length..).unwrap_or_default();
+        let end = inner.find(closing).ok_or(NamedSqlFault::Open { opening, offset })?;
+        length += end + closing.len();
+        if closing != "]" || !rest[length..].starts_with(closing) {
+            return Ok(length);
+        }
+        length += closing.len();
     }
 }
 
@@ -144,5 +150,6 @@ mod tests {
         assert_eq!(fault("select ?"), NamedSqlFault::Nameless { offset: 7 });
         assert_eq!(fault("select 1; drop table t"), NamedSqlFault::Several { offset: 8 });
         assert_eq!(NamedSql::parse("select 'it''s :x'").unwrap().names().count(), 0);
+        assert_eq!(NamedSql::parse("select [a]]:b] from t where c = :d").unwrap().names().collect::<Vec<_>>(), ["d"]);
     }
 }

@@ -316,7 +316,7 @@ mod tests {
             (decimal(38, 38), ColumnType::Decimaln, numeric(1, 38), "0.00000000000000000000000000000000000001"),
             (decimal(5, 2), ColumnType::Decimaln, numeric(-150, 2), "-1.50"),
             (MONEY, ColumnType::Money, ColumnData::F64(Some(-0.0001)), "-0.0001"),
-            (MONEY, ColumnType::Money, ColumnData::F64(Some(225_179_981_368.5248)), "225179981368.5248"),
+            (MONEY, ColumnType::Money, ColumnData::F64(Some(225_179_981_368.524_8)), "225179981368.5248"),
             (MONEY, ColumnType::Money, ColumnData::F64(Some(922_337_203_685_477.5)), "Invalid"),
             (ColumnKind::Float, ColumnType::Float4, ColumnData::F32(Some(0.1)), "0.1"),
             (ColumnKind::Float, ColumnType::Float8, ColumnData::F64(Some(-1.5e-7)), "-0.00000015"),

@@ -93,7 +93,7 @@ pub enum OperateError {
     KeyReused,
     /// The same goes on.
     #[error("the operation is going on")]
-    Running(Operation),
+    Running(Box<Operation>),
     /// A fault of ours.
     #[error("the task that writes an operation down ended unexpectedly")]
     Died,
@@ -203,7 +203,9 @@ impl Operate {
                 OperationState::Parked => return Ok(Taken::Told(Submitted::Accepted(known))),
                 // What came of writing it down was lost on the way.
                 OperationState::Received if !self.held.lock().contains(&known.id) => known,
-                OperationState::Received | OperationState::Running => return Err(OperateError::Running(known)),
+                OperationState::Received | OperationState::Running => {
+                    return Err(OperateError::Running(Box::new(known)));
+                }
             },
         };
         if operation.state == OperationState::Parked {
@@ -213,7 +215,7 @@ impl Operate {
         let manner = if is_async { Manner::Patient } else { Manner::Asked };
         match self.spawn(parts.job(operation.clone(), manner)) {
             Some(ended) => Ok(Taken::Begun(operation, ended)),
-            None => Err(OperateError::Running(operation)),
+            None => Err(OperateError::Running(Box::new(operation))),
         }
     }
 

@@ -11,7 +11,9 @@ mod tests;
 
 use std::fmt::Write;
 
-use crate::adapters::sql::{TableInfo, TableName};
+use super::tables::shape::Shape;
+use super::tables::statement::Select;
+use crate::adapters::sql::{Dialect, TableInfo, TableName};
 
 pub use modes::{Mode, modes};
 pub use sample::{Sample, Seen};
@@ -21,6 +23,14 @@ const ROW: &str = "_row";
 
 /// Tables of fewer rows are read whole without a thought.
 const SMALL: u64 = 20_000;
+
+/// The statement for the first rows that come, with the columns in the table's order. Where the dialect has no words for
+/// so few, all come, and whoever reads stops.
+pub fn first_rows(dialect: Dialect, info: &TableInfo, rows: u32) -> String {
+    let shape = Shape::plain(dialect, info.name.quoted(dialect));
+    let columns: Vec<_> = info.columns.iter().map(|column| column.column.name.clone()).collect();
+    Select::new(&shape, &columns).first(rows).build().0
+}
 
 /// The text of a mapping file for the table.
 pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {

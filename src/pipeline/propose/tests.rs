@@ -1,3 +1,5 @@
+//! Tables become mappings, and say how they can be kept up with.
+
 use super::*;
 use crate::adapters::sql::{Index, TableColumn};
 use crate::decode::rows::{Column, ColumnKind};

@@ -76,8 +76,11 @@ pub(super) fn order(one: &[Cell], other: &[Cell]) -> std::cmp::Ordering {
     pairs.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
 }
 
+/// Values by the names of their columns.
+pub(super) type Named = Vec<(String, Option<Cell>)>;
+
 /// The values of the first row, by name, where there is one: of questions that have one answer.
-pub(super) fn first_row(bytes: &[u8]) -> Result<Option<Vec<(String, Option<Cell>)>>, Malformed> {
+pub(super) fn first_row(bytes: &[u8]) -> Result<Option<Named>, Malformed> {
     let head = head(bytes)?;
     let rest = bytes.get(head.rows..).ok_or(Malformed)?;
     if rest.is_empty() {

@@ -24,7 +24,7 @@ pub(in crate::pipeline) struct Shape {
 
 impl Shape {
     /// A table of which nothing is known but its name.
-    pub(super) fn plain(dialect: Dialect, from: String) -> Shape {
+    pub(in crate::pipeline) fn plain(dialect: Dialect, from: String) -> Shape {
         let columns = HashMap::new();
         Shape { dialect, from, condition: None, has_snapshots: None, columns, primary_key: Vec::new() }
     }

@@ -191,10 +191,10 @@ mod tests {
         let day = cell(ColumnKind::Date, "2026-01-01");
         let time = cell(ColumnKind::Time, "12:00:00");
         let check = |values: &[Cell], overlap, expected: &[&str]| assert_eq!(texts(values, overlap).unwrap(), expected);
-        check(&[at.clone()], Overlap::None, &["2025-12-31T23:59:59.996"]);
+        check(std::slice::from_ref(&at), Overlap::None, &["2025-12-31T23:59:59.996"]);
         check(&[at.clone(), number.clone()], Overlap::None, &["2025-12-31T23:59:59.996"]);
-        check(&[at.clone()], Overlap::Time(Duration::from_secs(300)), &["2025-12-31T23:55:00"]);
-        check(&[number.clone()], Overlap::Number(100), &["400"]);
+        check(std::slice::from_ref(&at), Overlap::Time(Duration::from_secs(300)), &["2025-12-31T23:55:00"]);
+        check(std::slice::from_ref(&number), Overlap::Number(100), &["400"]);
         check(&[number.clone(), at.clone()], Overlap::None, &["500"]);
         check(&[day.clone(), number.clone()], Overlap::None, &["2026-01-01", "500"]);
         check(&[day, time], Overlap::None, &["2026-01-01"]);

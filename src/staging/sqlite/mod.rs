@@ -29,6 +29,7 @@ mod runs;
 mod schema;
 mod snapshot;
 mod source;
+mod sweep;
 mod tuning;
 mod write;
 mod writer;
@@ -45,7 +46,6 @@ use self::checkpoint::Checkpointer;
 use self::fault::Fault;
 use self::readers::Readers;
 use self::resource::{Registry, Resource};
-use self::snapshot::Ending;
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
@@ -422,34 +422,7 @@ impl Staging for SqliteStaging {
         max_share: f64,
         then: Option<SourcePosition>,
     ) -> Result<Swept, StagingError> {
-        let doing = "delete what a snapshot has not seen";
-        let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;
-        let (of, next) = (run.clone(), then.clone());
-        let mut swept = self
-            .write_to(doing, &resource, move |connection, resource| {
-                snapshot::judge(connection, resource, &of, &Ending { snapshot, then: next }, max_share)
-            })
-            .await?;
-        if swept.missing == 0 || swept.refusal.is_some() {
-            return Ok(swept);
-        }
-        let mut after = None;
-        loop {
-            let (id, of, next) = (resource.clone(), run.clone(), then.clone());
-            let missing = self
-                .read_aside(doing, move |connection, registry| {
-                    snapshot::missing(connection, &*registry.find(connection, &id)?, snapshot, after.as_deref())
-                })
-                .await?;
-            after = missing.last.clone();
-            let step = self.write_to(doing, &resource, move |connection, resource| {
-                snapshot::delete(connection, resource, &of, &Ending { snapshot, then: next }, &missing)
-            });
-            swept.deleted += step.await?;
-            if after.is_none() {
-                return Ok(swept);
-            }
-        }
+        self.sweep(run, snapshot, max_share, then).await
     }
 
     async fn drop_snapshot(&self, snapshot: SnapshotId) -> Result<bool, StagingError> {

@@ -21,8 +21,8 @@ fn highest(test: &str, connection: &str, sql: &str) -> u64 {
         .env(ASK, format!("{connection}\n{sql}"))
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&run.stdout).into_owned();
-    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stdout));
     let told = said.lines().find_map(|line| line.split("highest: ").nth(1)).unwrap_or_else(|| panic!("{said}"));
     told.trim().parse().unwrap()
 }
@@ -46,7 +46,7 @@ fn as_child() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let highest = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kib: u64 = highest.trim().trim_end_matches("kB").trim().parse().unwrap();
-    println!("highest: {}", kib / 1024);
+    eprintln!("highest: {}", kib / 1024);
     true
 }
 

@@ -144,7 +144,7 @@ pub(super) async fn broken_calls_are_unknown_and_the_rest_is_seen_to(staging: Ar
         async move { staging.operations(&filter).await.unwrap().into_iter().map(|o| o.id).collect::<Vec<_>>() }
     };
     let unknown = OperationFilter { state: Some(Unknown), limit: 10, ..OperationFilter::default() };
-    assert_eq!(filter(unknown).await, [running.clone()]);
+    assert_eq!(filter(unknown).await, std::slice::from_ref(&running));
     let page = OperationFilter { limit: 1, before: Some(over.clone()), ..OperationFilter::default() };
     assert_eq!(filter(page).await.len(), 1);
     let other = OperationFilter { resource: Some("stock.v1".parse().unwrap()), limit: 9, ..OperationFilter::default() };
