@@ -123,8 +123,8 @@ async fn a_diagnosis_ends_at_the_first_step_that_fails() {
         ("Driver=/nowhere/x.so".to_owned(), "driver", "no file"),
         ("DSN=nothing".to_owned(), "driver", "no data source"),
         ("Driver=SQLite3;Database=/nowhere/x.sqlite".to_owned(), "connect", "cannot be read"),
-        (connection.replace("127.0.0.1", "host.invalid"), "resolve", "no address"),
-        (connection.replace(&port, "Port=1"), "connect", "port 1 does not answer"),
+        (connection.replace("127.0.0.1", "host.invalid"), "resolve", "is not known"),
+        (connection.replace(&port, "Port=1"), "connect", "nothing listens at port 1"),
         (connection.replace("UID=tb", "UID=nobody"), "login", "does not exist"),
         (connection.replace("Database=doctor", "Database=nowhere"), "login", "nowhere"),
     ] {

@@ -123,7 +123,7 @@ async fn steps_are_done_together_or_not_at_all() {
     let expected = Step { expect: Some((1, 1)), ..statement("update t set n = 'x' where i > ?", &[Value::Integer(0)]) };
     let error = site.steps(vec![insert(4), expected], true).await.unwrap_err();
     assert_eq!(error.kind, SqlErrorKind::Unexpected, "{error}");
-    assert!(error.message.contains("touched 3 rows"), "{error}");
+    assert!(error.message.contains("3 rows were touched"), "{error}");
     let rows = site.ask("select i, n from t order by i", &[]).await.unwrap().rows;
     assert_eq!(rows, [[text("1"), text("ü1")], [text("2"), text("ü2")]]);
     // Each by itself: what was done stays done.
