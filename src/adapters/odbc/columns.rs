@@ -17,6 +17,8 @@ pub(super) enum Ask {
     Text { wide: bool, units: usize, declared: bool },
     /// ASCII: numbers, dates.
     Ascii { units: usize },
+    /// A whole number of 64 bits.
+    Long,
     /// A double.
     Double,
     /// A single.
@@ -31,7 +33,7 @@ impl Ask {
         match self {
             Ask::Text { wide: true, units, .. } => 2 * (units + 2) + 8,
             Ask::Text { units, .. } | Ask::Ascii { units } | Ask::Bytes { units, .. } => units + 2 + 8,
-            Ask::Double => 16,
+            Ask::Double | Ask::Long => 16,
             Ask::Single => 12,
         }
     }
@@ -92,6 +94,7 @@ fn ask_for(session: &Session, kind: ColumnKind, words: &str, max_value: usize) -
     // A text of SQLite's may stand in any column, whatever its type: a driver that is asked for a number makes one of it.
     let is_loose = session.dialect == Dialect::Sqlite;
     match kind {
+        ColumnKind::Integer if session.quirks.gives_longs && is_long(words) => Ask::Long,
         ColumnKind::Float if is_loose => Ask::Ascii { units: ASCII },
         ColumnKind::Float if is_single(session.dialect, words) => Ask::Single,
         ColumnKind::Float => Ask::Double,
@@ -173,6 +176,12 @@ fn parted(words: &str) -> (String, Vec<u32>) {
         name = name.replace(extra, "");
     }
     (name.split_whitespace().collect::<Vec<_>>().join(" "), numbers)
+}
+
+/// Whether all values of the type have room in 64 bits, whatever the database.
+fn is_long(words: &str) -> bool {
+    let names = ["int2", "int4", "int8", "smallint", "integer", "bigint", "serial", "bigserial"];
+    !words.to_lowercase().contains("unsigned") && names.contains(&parted(words).0.as_str())
 }
 
 /// Whether a floating-point number has 24 bits. `real` is a double to MySQL, and `float` is not.

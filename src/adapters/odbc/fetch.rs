@@ -192,6 +192,7 @@ impl Fetch<'_> {
                 BufferDesc::Text { max_str_len: units + 1 }
             }
             Ask::Ascii { units } => BufferDesc::Text { max_str_len: units + 1 },
+            Ask::Long => BufferDesc::I64 { nullable: true },
             Ask::Double => BufferDesc::F64 { nullable: true },
             Ask::Single => BufferDesc::F32 { nullable: true },
             Ask::Bytes { units, declared } => {
@@ -254,10 +255,12 @@ impl Fetch<'_> {
                 true => writing.narrow(&pieces.bytes, limit, false, out),
             },
             // A float's text has all its digits from drivers that are read in this way.
-            Ask::Ascii { .. } | Ask::Double | Ask::Single => match read::<Text>(row, number, 512, &mut pieces.bytes)? {
-                false => out.null(),
-                true => canon::ascii(planned.column.kind, &pieces.bytes, &mut writing.scratch, out),
-            },
+            Ask::Ascii { .. } | Ask::Long | Ask::Double | Ask::Single => {
+                match read::<Text>(row, number, 512, &mut pieces.bytes)? {
+                    false => out.null(),
+                    true => canon::ascii(planned.column.kind, &pieces.bytes, &mut writing.scratch, out),
+                }
+            }
         }
         Ok(())
     }
@@ -338,6 +341,7 @@ enum View<'b> {
         cells: TextColumnSlice<'b, u8>,
         kind: ColumnKind,
     },
+    Long(NullableSlice<'b, i64>),
     Double(NullableSlice<'b, f64>),
     Single(NullableSlice<'b, f32>),
     Bytes {
@@ -394,6 +398,10 @@ impl<'w> Writing<'w> {
             },
             View::Bytes { cells, limit, declared } => match cells.get(row) {
                 Some(raw) => self.bytes(raw, *limit, *declared, out),
+                None => out.null(),
+            },
+            View::Long(cells) => match cells.get(row) {
+                Some(value) => out.value(itoa::Buffer::new().format(*value).as_bytes()),
                 None => out.null(),
             },
             View::Double(cells) => match cells.get(row) {
@@ -460,6 +468,7 @@ fn view<'b>(block: &'b ColumnarDynBuffer, index: usize, planned: &Planned) -> Vi
             cells.as_text().map(|cells| View::Narrow { limit: cells.max_len() - 1, declared, cells })
         }
         Ask::Ascii { .. } => cells.as_text().map(|cells| View::Ascii { cells, kind: planned.column.kind }),
+        Ask::Long => cells.as_nullable_slice::<i64>().map(View::Long),
         Ask::Double => cells.as_nullable_slice::<f64>().map(View::Double),
         Ask::Single => cells.as_nullable_slice::<f32>().map(View::Single),
         Ask::Bytes { units, declared } => cells.as_binary().map(|cells| View::Bytes { limit: units, declared, cells }),

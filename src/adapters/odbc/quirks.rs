@@ -49,6 +49,8 @@ pub struct Quirks {
     pub reads_rest: bool,
     /// Whether 64-bit integers can be bound.
     pub binds_bigint: bool,
+    /// Whether it gives whole numbers as numbers of 64 bits, each exactly and for less than as text.
+    pub gives_longs: bool,
     /// Whether values can be bound to `?` at all.
     pub binds: bool,
     /// Whether what comes out of a procedure's arguments comes as a last result, too.
@@ -73,6 +75,7 @@ const USUAL: Quirks = Quirks {
     fetches_blocks: true,
     reads_rest: true,
     binds_bigint: true,
+    gives_longs: false,
     binds: true,
     gives_out_as_rows: false,
     file: &[],
@@ -101,6 +104,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         text: TextWidth::Narrow,
         cancel: Cancel::Works,
         keeps_widths: true,
+        gives_longs: true,
         reads_rest: false,
         dialect: Some(Dialect::Postgres),
         ..USUAL

@@ -97,11 +97,7 @@ fn a_server_that_goes_away_amid_a_reading_loses_nothing() {
     assert!(!old.fails().is_empty());
     assert_eq!(old.documents().len(), staged);
     server.restart();
-    old.mapping(
-        "",
-        &source.replace("max_rows_per_second = 4000\n", ""),
-        &FIELDS.to_lowercase(),
-    );
+    old.mapping("", &source.replace("max_rows_per_second = 4000\n", ""), &FIELDS.to_lowercase());
     let run = old.sync();
     assert_eq!(old.documents().len(), 20_000);
     let read = run["read"].as_u64().unwrap();
