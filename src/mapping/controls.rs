@@ -1,7 +1,7 @@
 //! Control totals: what the file's trailer says of its records, against what was really there.
 //!
-//! Sums are exact. A record whose summand cannot be read is a dead letter already; it makes the sum
-//! unverifiable, so the sum is then left unjudged while the count still is.
+//! Sums are exact. A record that is a dead letter makes a sum unverifiable where its summand cannot be read; the sum is then
+//! left unjudged while the count still is. A good record without a readable summand is against the trailer itself.
 
 use std::sync::Arc;
 
@@ -40,6 +40,10 @@ pub struct Controls {
     /// `None` once a total no longer fits 38 digits.
     sums: Vec<Option<Decimal>>,
     unreadable: Vec<u64>,
+    /// The first sum to which the record that was counted last has no number, and what it has instead.
+    unread: Option<(usize, String, Position)>,
+    /// The first good record without a number for a sum.
+    unsummed: Option<Box<Reject>>,
     /// The number of the record before, and how many records since then had none that can be read.
     numbered: Option<i64>,
     unnumbered: i64,
@@ -74,6 +78,8 @@ impl Controls {
             records: 0,
             sums: vec![Some(Decimal::ZERO); sums],
             unreadable: vec![0; sums],
+            unread: None,
+            unsummed: None,
             numbered: None,
             unnumbered: 0,
             gap: None,
@@ -119,15 +125,36 @@ impl Controls {
             return;
         }
         self.count_one();
+        self.unread = None;
         if let Some((slot, name)) = &trailer.sequence {
             self.follow(record, *slot, name, trailer.style);
         }
         for (index, sum) in trailer.sums.iter().enumerate() {
             match number(record.fields, sum.field, trailer.style) {
                 Ok(number) => self.sums[index] = self.sums[index].and_then(|total| add(total, number)),
-                Err(_) => self.unreadable[index] += 1,
+                Err(found) => {
+                    self.unreadable[index] += 1;
+                    self.unread.get_or_insert((index, found, record.position));
+                }
             }
         }
+    }
+
+    /// The record that was counted last is good. One of which a sum knows nothing would be staged unseen by it.
+    pub(super) fn accept(&mut self, raw: &[u8]) {
+        let (Some((index, found, position)), None) = (self.unread.take(), &self.unsummed) else { return };
+        let sums = self.rules.trailer.iter().flat_map(|trailer| &trailer.sums);
+        let name = sums.map(|sum| sum.name.as_str()).nth(index).unwrap_or_default();
+        self.unsummed = Some(Box::new(Reject {
+            code: RejectCode::ControlTotal,
+            field: Some(name.to_owned()),
+            field_span: None,
+            expected: format!("a number in {name} of every good record, for the total in the trailer"),
+            found,
+            key: None,
+            position,
+            raw: raw.to_vec(),
+        }));
     }
 
     /// Takes a record into account that the decoder refused: it was there, but has no readable fields.
@@ -238,6 +265,9 @@ impl Controls {
                 return Err(wrong(None, expected, format!("{} records", self.records)));
             }
             Err(found) => return Err(wrong(None, "the number of records in the trailer".to_owned(), found.clone())),
+        }
+        if let Some(unsummed) = &self.unsummed {
+            return Err(unsummed.clone());
         }
         let sums = self.rules.trailer.iter().flat_map(|trailer| &trailer.sums);
         for (index, (sum, told)) in sums.zip(&seen.sums).enumerate() {

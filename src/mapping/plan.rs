@@ -132,7 +132,12 @@ impl Mapper {
             Class::Trailer => Mapped::Trailer,
             Class::Skipped => Mapped::Skipped,
             Class::Data => match self.document(record, walk) {
-                Ok(document) => Mapped::Document(document),
+                Ok(document) => {
+                    if let Some(controls) = &mut self.controls {
+                        controls.accept(record.raw);
+                    }
+                    Mapped::Document(document)
+                }
                 Err(fault) => Mapped::Reject(reject(*fault, self.readable_key(walk), record)),
             },
         }

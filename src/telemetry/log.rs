@@ -71,7 +71,7 @@ pub fn init(config: &Config) {
     let mut filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
     // At their finest these tell what goes over the line, passwords too: nobody may turn that on. What they have to
     // say of faults, our own errors say.
-    for directive in ["suppaftp=off", "russh=error", "russh_sftp=error", "tiberius=off"] {
+    for directive in ["suppaftp=off", "russh=error", "russh_sftp=error", "tiberius=off", "odbc_api=off"] {
         filter = match directive.parse() {
             Ok(directive) => filter.add_directive(directive),
             Err(_) => filter,

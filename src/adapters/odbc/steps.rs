@@ -34,14 +34,26 @@ pub(super) fn run(
         }
         control.single();
         let outcome = one(session, setup, control, step, &outcomes, work.max_rows).map_err(|mut error| {
-            if ends_unseen(error.kind) {
+            if error.certainty == Certainty::Undone && !undoes_itself(&step.action, error.kind) {
                 error.certainty = Certainty::Unknown;
+                error.message.push_str("; there is no transaction: what was done stays done");
             }
             error
         })?;
         outcomes.push(outcome);
     }
     Ok(outcomes)
+}
+
+/// Whether a step that stands for itself has left nothing behind when it ends like this. A single statement that changes
+/// rows is undone by the database when that refuses it; one that was cut short or did other than it should, and whatever a
+/// procedure did before it failed, may stay.
+fn undoes_itself(action: &Action, kind: SqlErrorKind) -> bool {
+    use SqlErrorKind::{Business, Constraint, Deadlock, Missing, Rights, Statement};
+    let Action::Statement { sql, .. } = action else { return false };
+    let first = sql.trim_start().split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    let changes_rows = ["insert", "update", "delete", "merge"].iter().any(|word| first.eq_ignore_ascii_case(word));
+    changes_rows && matches!(kind, Business | Constraint | Deadlock | Missing | Rights | Statement)
 }
 
 fn ends_unseen(kind: SqlErrorKind) -> bool {

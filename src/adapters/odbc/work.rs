@@ -109,7 +109,7 @@ impl Pool {
         };
         let Ok(ended) = ended else {
             call.lost();
-            return Err(self.abandon(&control, why, over, time));
+            return Err(self.abandon(permit, &control, why, over, time));
         };
         let result = ended.unwrap_or_else(|_| Err(self.died(&control)));
         match result.as_ref().map_err(|error| error.kind) {
@@ -194,9 +194,11 @@ impl Pool {
         is_over
     }
 
-    /// Leaves a thread to itself. It is counted until it comes back.
+    /// Leaves a thread to itself. It is counted until it comes back, and keeps the permit: as long as its connection is there
+    /// the database may be at work.
     fn abandon<T: Send + 'static>(
         &self,
+        permit: Permit,
         control: &Control,
         why: Option<Stop>,
         over: oneshot::Receiver<T>,
@@ -206,6 +208,7 @@ impl Pool {
         stuck.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             let _ = over.await;
+            drop(permit);
             stuck.fetch_sub(1, Ordering::Relaxed);
         });
         tracing::warn!(place = %self.setup.config.place(), "a call does not end although it was cancelled; its thread is left to itself");

@@ -43,7 +43,8 @@ pub(super) async fn transact(
         let outcome = match step(inner, connection, watch, each, (command, &outcomes), work.max_rows).await {
             Ok(outcome) => outcome,
             Err(trouble) => {
-                let certainty = certainty(&trouble, work.is_atomic, at);
+                let is_procedure = matches!(each.action, Action::Procedure { .. });
+                let certainty = certainty(&trouble, work.is_atomic, at, is_procedure);
                 return Err(numbered(trouble.certain(certainty), at));
             }
         };
@@ -78,7 +79,7 @@ fn numbered(trouble: Trouble, at: usize) -> Trouble {
 }
 
 /// What is known of the work after a step that failed.
-fn certainty(trouble: &Trouble, is_atomic: bool, at: usize) -> Certainty {
+fn certainty(trouble: &Trouble, is_atomic: bool, at: usize, is_procedure: bool) -> Certainty {
     let error = match trouble {
         Trouble::Told(error) | Trouble::Broken(error) => error,
     };
@@ -86,8 +87,11 @@ fn certainty(trouble: &Trouble, is_atomic: bool, at: usize) -> Certainty {
         (true, _) => Certainty::Undone,
         // It could not even be sent.
         (false, Certainty::NotBegun) if at == 0 => Certainty::NotBegun,
-        // The server's own no is its last word on the step; everything else may have come too late.
-        (false, _) if error.native.is_some() && matches!(trouble, Trouble::Told(_)) => Certainty::Undone,
+        // The server's own no is its last word on a statement; a procedure may have done something before, and everything
+        // else may have come too late.
+        (false, _) if !is_procedure && error.native.is_some() && matches!(trouble, Trouble::Told(_)) => {
+            Certainty::Undone
+        }
         (false, Certainty::NotBegun) => Certainty::Undone,
         (false, _) => Certainty::Unknown,
     }

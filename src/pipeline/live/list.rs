@@ -14,7 +14,7 @@ use crate::decode::{Item, Resume};
 use crate::mapping::{Bound, FieldType, LiveColumn, LiveRows, Mapped, Plan};
 use crate::pipeline::read;
 use crate::pipeline::world::Way;
-use crate::record::{Decimal, ResourceId};
+use crate::record::{Decimal, Reject, ResourceId};
 use crate::staging::{Balance, Comparison, Filter, Scalar};
 
 /// A page of records as their backend has just said them.
@@ -77,16 +77,21 @@ impl Live {
         // Whoever leaves lets go of the question, and the database is told to stop.
         let mut answer = database.query(permit, question).await.map_err(|error| of(&error, timeout))?;
         let mut page = empty();
-        let (mut last, mut read) = (None, 0usize);
+        let (mut last, mut keyless, mut read) = (None, None, 0usize);
         while let Some(batch) = answer.batches.recv().await {
             let batch = batch.map_err(|error| of(&error, timeout))?;
             let room = query.limit.saturating_sub(read);
             let taken = documents(&plan, batch.bytes, room)?;
             read += taken.read;
             last = taken.last.or(last);
+            keyless = taken.keyless.or(keyless);
             page.rejected += taken.rejected;
             page.documents.extend(taken.documents);
             if taken.is_more {
+                // Without a key there is no way to what stands behind it, and it must not look like the end.
+                if let (None, Some(reject)) = (&last, keyless) {
+                    return Err(LiveError::Rejected(Box::new(reject)));
+                }
                 page.next.clone_from(&last);
                 break;
             }
@@ -168,6 +173,8 @@ struct Taken {
     rejected: usize,
     /// The key of the last record that has one.
     last: Option<String>,
+    /// The last record that has none.
+    keyless: Option<Reject>,
     is_more: bool,
 }
 
@@ -181,7 +188,7 @@ fn documents(plan: &Plan, bytes: Bytes, room: usize) -> Result<Taken, LiveError>
         Err(fault) => return Err(broken(fault)?),
     };
     let mut mapper = plan.mapper();
-    let mut taken = Taken { documents: Vec::new(), read: 0, rejected: 0, last: None, is_more: false };
+    let mut taken = Taken { documents: Vec::new(), read: 0, rejected: 0, last: None, keyless: None, is_more: false };
     loop {
         let item = match reader.next() {
             Ok(Some(item)) => item,
@@ -205,7 +212,10 @@ fn documents(plan: &Plan, bytes: Bytes, room: usize) -> Result<Taken, LiveError>
             }
             Mapped::Reject(reject) => {
                 taken.rejected += 1;
-                taken.last = reject.key.clone().or(taken.last);
+                match reject.key.clone() {
+                    Some(key) => taken.last = Some(key),
+                    None => taken.keyless = Some(reject),
+                }
             }
             _ => {}
         }

@@ -197,14 +197,11 @@ impl Operate {
     }
 
     /// Asks the backend whether it is done. That it is not is believed when it is still so after the time in which a
-    /// lost call counts as being at work. Without a transaction around it the backend needs nobody to come to an end: then
-    /// that is as long as the operation may take.
+    /// lost call counts as being at work, and as long as the operation may take besides: a commit that has begun, like a
+    /// statement without a transaction, needs nobody to come to an end.
     async fn reconcile(&self, job: &Job) -> Found {
         let Some((sql, values)) = job.write.reconcile(&job.given()) else { return Found::Nothing };
-        let mut settle = job.gate.config().settle;
-        if !job.write.is_atomic {
-            settle = settle.saturating_add(job.database.longest(job.timeout()));
-        }
+        let settle = job.gate.config().settle.saturating_add(job.database.longest(job.timeout()));
         let (mut misses, mut tries) = (0, 0u32);
         loop {
             match self.look(job, &sql, &values).await {

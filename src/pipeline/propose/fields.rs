@@ -93,7 +93,12 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
                 rules.push("null_if = [\"0\", \"00000000\"]".to_owned());
             }
         }
+        // What bytes become is the column's own way: text in base 64.
+        (None, None) if matches!(kind, ColumnKind::Bytes { .. }) => {}
         (None, None) => rules.push(format!("type = {}", quoted(&type_name))),
+    }
+    if kind == ColumnKind::DateTimeOffset {
+        rules.push("format = \"%Y-%m-%dT%H:%M:%S%.f%z\"".to_owned());
     }
     let sentinels: Vec<_> = SENTINELS.iter().zip(&seen.sentinels).filter(|(_, count)| **count > 0).collect();
     for ((value, meaning), count) in &sentinels {
@@ -109,7 +114,7 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
             .collect();
         rules.push(format!("null_if = [{}]", written.join(", ")));
     }
-    if seen.padded > 0 {
+    if seen.padded > 0 && !is_key {
         reasons.push(format!("{} of {} values end in spaces ({declared})", seen.padded, seen.values));
         rules.push("trim = \"right\"".to_owned());
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{self, Facts};
-use super::cell::Cell;
 use super::position::{Comparing, Phase, Standing};
 use super::reading::Reading;
 use super::statement::Select;
@@ -52,7 +51,7 @@ impl Reading<'_> {
         let (key, chunk) = (self.source().key.clone(), self.source().chunk_rows);
         let mut columns: Vec<String> = self.rows.key_columns.to_vec();
         columns.extend(key.iter().filter(|name| !self.rows.key_columns.contains(name)).cloned());
-        let is_walkable = !key.is_empty() && key.iter().all(|name| self.shape.kind(name).is_some_and(Cell::leads_on));
+        let is_walkable = self.is_walkable();
         loop {
             let select = Select::new(&self.shape, &columns);
             let select = match (&comparing.after, is_walkable) {

@@ -47,10 +47,12 @@ impl Reading<'_> {
         self.sweep(snapshot).await
     }
 
-    /// Whether the table can be read in chunks: it has a key that can be bound again as it was read.
-    fn is_walkable(&self) -> bool {
+    /// Whether the table can be read in chunks: it has a key that can be bound again as it was read, and of which no two rows
+    /// have the same. Behind a row there would be no way to others with its key.
+    pub(super) fn is_walkable(&self) -> bool {
         let key = &self.source().key;
-        !key.is_empty() && key.iter().all(|name| self.shape.kind(name).is_some_and(Cell::leads_on))
+        let leads_on = key.iter().all(|name| self.shape.kind(name).is_some_and(Cell::leads_on));
+        !key.is_empty() && leads_on && self.shape.is_unique(key)
     }
 
     /// The columns that are read, with what the plan wants to know of each row.

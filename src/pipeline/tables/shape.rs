@@ -20,13 +20,23 @@ pub(in crate::pipeline) struct Shape {
     /// The database's own columns, by the mapping's names; none where it does not tell.
     columns: HashMap<String, Column>,
     primary_key: Vec<String>,
+    /// Columns of which no two rows have the same, in the database's own words.
+    unique: Vec<Vec<String>>,
 }
 
 impl Shape {
     /// A table of which nothing is known but its name.
     pub(in crate::pipeline) fn plain(dialect: Dialect, from: String) -> Shape {
         let columns = HashMap::new();
-        Shape { dialect, from, condition: None, has_snapshots: None, columns, primary_key: Vec::new() }
+        Shape {
+            dialect,
+            from,
+            condition: None,
+            has_snapshots: None,
+            columns,
+            primary_key: Vec::new(),
+            unique: Vec::new(),
+        }
     }
 
     /// A table as its database describes it, for these names of the mapping. The names that it does not have, each with
@@ -47,6 +57,8 @@ impl Shape {
         let mut shape = Shape::plain(dialect, own.quoted(dialect));
         shape.has_snapshots = info.snapshot_isolation;
         shape.primary_key.clone_from(&info.primary_key);
+        let unique = info.indexes.iter().filter(|index| index.is_unique).map(|index| index.columns.clone());
+        shape.unique = unique.chain([info.primary_key.clone()]).filter(|columns| !columns.is_empty()).collect();
         let mut missing = Vec::new();
         for name in wanted {
             let exact = info.columns.iter().find(|column| column.column.name == *name);
@@ -66,6 +78,17 @@ impl Shape {
             }
         }
         if info.columns.is_empty() || missing.is_empty() { Ok(shape) } else { Err(missing) }
+    }
+
+    /// Whether the database sees to it that no two rows have the same in these columns.
+    pub(super) fn is_unique(&self, names: &[String]) -> bool {
+        let own: Vec<&str> = names
+            .iter()
+            .map(|name| self.columns.get(name).map_or(name.as_str(), |column| column.name.as_str()))
+            .collect();
+        self.unique
+            .iter()
+            .any(|unique| unique.iter().all(|column| own.iter().any(|own| own.eq_ignore_ascii_case(column))))
     }
 
     /// The name of a column in a statement.
