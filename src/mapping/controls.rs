@@ -399,6 +399,25 @@ mod tests {
     }
 
     #[test]
+    fn a_good_record_without_a_number_for_a_sum_is_against_the_trailer() {
+        let (rules, _) = compile(&record("D", number("1"), "", "1"), MAPPING).unwrap();
+        let judge = |is_good: bool| {
+            let mut controls = Controls::new(&rules).unwrap();
+            let broken = record("D", bad(), "", "0");
+            controls.add(&broken.record());
+            if is_good {
+                controls.accept(b"D?");
+            }
+            controls.add(&data("1").record());
+            controls.accept(b"D1");
+            controls.add(&trailer("2", "77").record());
+            controls.verdict().map_err(|reject| (reject.code, reject.field, reject.raw))
+        };
+        assert_eq!(judge(true), Err((RejectCode::ControlTotal, Some("AMOUNT".to_owned()), b"D?".to_vec())));
+        assert_eq!(judge(false), Ok(()));
+    }
+
+    #[test]
     fn exact_beyond_any_float() {
         let huge = "99999999999999999999999999999999999";
         assert!(

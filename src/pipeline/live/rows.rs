@@ -178,6 +178,11 @@ impl From<PipelineError> for LiveError {
         match error {
             PipelineError::Gate { source, .. } => LiveError::Refused { reason: source },
             PipelineError::Sql(error) => of(&error, std::time::Duration::ZERO),
+            PipelineError::Closed { closure, .. } => {
+                let left = closure.until.map(|until| until.duration_since(jiff::Timestamp::now()));
+                let retry_after = left.map(|left| std::time::Duration::try_from(left).unwrap_or_default());
+                LiveError::Refused { reason: crate::gate::Refused::Window { retry_after } }
+            }
             PipelineError::Stopped => LiveError::Refused { reason: crate::gate::Refused::Closed },
             other => LiveError::Backend { trouble: Trouble::BadAnswer, message: other.chain() },
         }

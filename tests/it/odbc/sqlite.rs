@@ -126,7 +126,12 @@ async fn steps_are_done_together_or_not_at_all() {
     assert!(error.message.contains("3 rows were touched"), "{error}");
     let rows = site.ask("select i, n from t order by i", &[]).await.unwrap().rows;
     assert_eq!(rows, [[text("1"), text("ü1")], [text("2"), text("ü2")]]);
-    // Each by itself: what was done stays done.
+    // Each by itself: what was done stays done, and what did other than it should is not told as undone.
+    let all = Step { expect: Some((1, 1)), ..statement("update t set n = n where i > ?", &[Value::Integer(0)]) };
+    let error = site.steps(vec![all], false).await.unwrap_err();
+    assert_eq!((error.kind, error.certainty), (SqlErrorKind::Unexpected, Certainty::Unknown), "{error}");
+    let error = site.steps(vec![insert(1)], false).await.unwrap_err();
+    assert_eq!((error.kind, error.certainty), (SqlErrorKind::Constraint, Certainty::Undone), "{error}");
     site.steps(vec![insert(5), insert(1)], false).await.unwrap_err();
     assert_eq!(site.ask("select count(*) from t", &[]).await.unwrap().rows, [[text("3")]]);
 }

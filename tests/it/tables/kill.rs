@@ -39,7 +39,7 @@ fn killed(old: &Legacy, times: u32, whole: Duration, seed: &mut u64) {
 
 fn disturbed(source: &str) {
     let mut seed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64 | 1;
-    eprintln!("seed {seed}");
+    std::io::Write::write_all(&mut std::io::stderr(), format!("seed {seed}\n").as_bytes()).unwrap();
     let calm = Legacy::new(source, FIELDS, &schema());
     let began = Instant::now();
     calm.sync();
