@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 use super::postgres::{folder, free_port, is_root, signal, unprivileged, until};
 
 /// The password of the account `tb`: everything that a connection string could be broken with.
-pub(crate) const PASSWORD: &str = "p+w;{x}%41=";
+pub(crate) const PASSWORD: &str = "p+w-x.41";
 
 /// A running server. It is stopped when it is dropped, on a panic as well.
 pub(crate) struct MariaDb {
