@@ -9,7 +9,8 @@ use tokio::time::timeout;
 /// A step of a diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at: `resolve`, `connect`, `tls`, `login`, `rights`, `version`, `encoding`, `clock`.
+    /// What was looked at: of a server `secret`, `driver`, `resolve`, `browser`, `connect`, `greeting`, `tls`, `trust`, `login`,
+    /// `database`, `rights`, `version`, `encoding`, `clock`, `answer`; of an inbox `inbox`.
     pub step: &'static str,
     /// What was found, or what is wrong with its plain cause.
     pub said: String,

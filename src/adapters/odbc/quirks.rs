@@ -41,8 +41,6 @@ pub struct Quirks {
     pub keeps_timeout: bool,
     /// Whether connections may be used by several threads at a time. Else one call at a time is made in the process.
     pub is_thread_safe: bool,
-    /// Whether several connections can be made at a time. Else one is made after the other in the process.
-    pub connects_together: bool,
     /// Whether a value is never longer than the column's type says.
     pub keeps_widths: bool,
     /// Whether many rows can be asked for at a time.
@@ -73,7 +71,6 @@ const USUAL: Quirks = Quirks {
     cancel: Cancel::Breaks,
     keeps_timeout: true,
     is_thread_safe: true,
-    connects_together: true,
     keeps_widths: false,
     fetches_blocks: true,
     reads_rest: true,
@@ -148,7 +145,6 @@ pub(super) static QUIRKS: &[Quirks] = &[
         gives_out_as_rows: true,
         doubt: Some("MariaDB's driver reads whole results into memory: read large tables by watermark or in chunks"),
         dialect: Some(Dialect::MySql),
-        connects_together: false,
         ..USUAL
     },
     // One connection reads row by row by the nature of the protocol. After a timeout of its own the link is dead.

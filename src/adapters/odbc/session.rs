@@ -11,9 +11,6 @@ use super::quirks::{Quirks, TextWidth, dialect_of};
 use crate::adapters::sql::{Certainty, Dialect, SqlError, SqlErrorKind};
 use crate::decode::code_page::CodePage;
 
-/// Held while a connection is made by a driver that makes one at a time.
-static CONNECTING: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
-
 /// A connection that has rested so long is asked whether it is still there before it is used.
 const RESTED: Duration = Duration::from_secs(5);
 
@@ -65,11 +62,9 @@ impl Session {
         }
         let seconds = u32::try_from(setup.config.connect_timeout.as_secs().max(1)).unwrap_or(u32::MAX);
         let options = ConnectionOptions { login_timeout_sec: Some(seconds), packet_size: None };
-        let alone = (!quirks.connects_together).then(|| CONNECTING.lock());
         let connection = environment
             .connect_with_connection_string(&string.to_string(), options)
             .map_err(|error| explained(environment, &reporter, &error))?;
-        drop(alone);
         let product = connection.database_management_system_name().unwrap_or_default();
         let dialect = setup.config.dialect.or(quirks.dialect).unwrap_or_else(|| dialect_of(&product));
         let page = CodePage::find(&setup.config.encoding).unwrap_or_else(|_| CodePage::utf8());

@@ -111,14 +111,7 @@ impl Pool {
             call.lost();
             return Err(self.abandon(permit, &control, why, over, time));
         };
-        let result = ended.unwrap_or_else(|_| Err(self.died(&control))).map_err(|error| match why {
-            // Cancelling has words of its own for the statement's fault: MariaDB's driver logs in once more to kill it, and
-            // may say of the statement what came of that.
-            Some(stop) if matches!(error.kind, SqlErrorKind::Login | SqlErrorKind::Unreachable) => {
-                SqlError { kind: stop.kind(), message: format!("it was cancelled ({})", error.message), ..error }
-            }
-            _ => error,
-        });
+        let result = ended.unwrap_or_else(|_| Err(self.died(&control)));
         match result.as_ref().map_err(|error| error.kind) {
             Err(SqlErrorKind::Lost | SqlErrorKind::Protocol) => call.lost(),
             Err(kind) if kind.is_outage() => call.failed(),
