@@ -9,23 +9,23 @@
 //! A value stands in its canonical form ([`ColumnKind`]), whatever the driver gave: two drivers that read the same row
 //! write the same bytes.
 
-mod first;
 mod layout;
 mod reader;
 mod row;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod write;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use first::Cell;
 pub use layout::{Padding, Rows, Settings, columns, describe};
 pub(super) use reader::FRAME;
 pub use reader::Reader;
 pub(super) use row::write_json;
+pub use walk::{Cell, Malformed, Walk};
 pub use write::BatchWriter;
 
 /// The first bytes of a file of rows; the digit is the version of the form.

@@ -25,18 +25,20 @@ struct Cell {
     state: State,
 }
 
+/// What a cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Null,
     Value,
     Fault(CellFault),
 }
 
-/// Finds the cells of a row of so many columns. Says what is wrong where its bytes are not exactly these.
-fn cut(row: &[u8], columns: usize, cells: &mut Vec<Cell>) -> Result<(), String> {
-    cells.clear();
+/// Tells of each cell of a row of so many columns what it holds, and where its bytes lie. Says what is wrong where the row's
+/// bytes are not exactly these.
+#[inline]
+pub(super) fn each(row: &[u8], columns: usize, mut cell: impl FnMut(State, usize, usize)) -> Result<(), String> {
     let mut at = 0;
-    while cells.len() < columns {
+    for index in 0..columns {
         let begin = at;
         let number = number(row, &mut at);
         let (state, length) = match number {
@@ -54,17 +56,23 @@ fn cut(row: &[u8], columns: usize, cells: &mut Vec<Cell>) -> Result<(), String> 
         };
         let end = length.and_then(|length| at.checked_add(length)).filter(|end| *end <= row.len());
         let (Some(end), Some(length)) = (end, length) else {
-            let cell = cells.len() + 1;
+            let cell = index + 1;
             return Err(format!("a cell {cell} at byte {begin} that does not fit the {} bytes of the row", row.len()));
         };
-        // A row has no more bytes than fit.
-        cells.push(Cell { from: at as u32, length: length as u32, state });
+        cell(state, at, length);
         at = end;
     }
     match row.len() - at {
         0 => Ok(()),
         rest => Err(format!("{rest} more bytes behind the last cell")),
     }
+}
+
+/// Finds the cells of a row.
+fn cut(row: &[u8], columns: usize, cells: &mut Vec<Cell>) -> Result<(), String> {
+    cells.clear();
+    // A row has no more bytes than fit.
+    each(row, columns, |state, from, length| cells.push(Cell { from: from as u32, length: length as u32, state }))
 }
 
 /// A number in LEB128, if it is one of a length that a row can have.

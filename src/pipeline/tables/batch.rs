@@ -1,15 +1,7 @@
 //! A look into a batch of rows without decoding it: the cells of a few columns, as they stand there.
 
-use serde::Deserialize;
-
 use super::cell::Cell;
-use crate::decode::rows::{Column, MAGIC};
-
-/// The columns of a batch, and where its rows begin.
-struct Head {
-    columns: Vec<Column>,
-    rows: usize,
-}
+use crate::decode::rows::{self, Malformed, Walk};
 
 /// What of a batch is needed to go on behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,46 +18,41 @@ pub(super) struct Facts {
     pub(super) ahead: u64,
 }
 
-/// A batch that is none: a fault of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a batch of rows is not in its own form; this is a fault of Tollbridge, please report it")]
-pub(super) struct Malformed;
-
 /// Looks at these columns of each row. A first value that is a time after `limit` counts as ahead and moves no mark.
 pub(super) fn look(bytes: &[u8], watched: &[String], limit: jiff::Timestamp) -> Result<Facts, Malformed> {
-    let head = head(bytes)?;
+    let mut walk = Walk::over(bytes)?;
+    let columns = std::sync::Arc::clone(walk.columns());
     let position = |name: &String| {
-        let exact = head.columns.iter().position(|column| column.name == *name);
-        exact.or_else(|| head.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
+        let exact = columns.iter().position(|column| column.name == *name);
+        exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
     };
     let watched: Vec<usize> = watched.iter().map(position).collect::<Option<_>>().ok_or(Malformed)?;
     let mut facts = Facts::default();
-    let mut rest = bytes.get(head.rows..).ok_or(Malformed)?;
-    let mut cells: Vec<Found<'_>> = Vec::new();
-    while !rest.is_empty() {
-        let (row, after) = row(rest)?;
-        rest = after;
+    let mut cells = Vec::new();
+    // Mostly the last row is the greatest: it is kept once, until another one comes.
+    let mut last_is_greatest = false;
+    while let Some(row) = walk.next()? {
         facts.rows += 1;
         if watched.is_empty() {
             continue;
         }
-        cells.clear();
-        cut(row, head.columns.len(), &mut cells)?;
-        if watched.iter().any(|&index| matches!(cells.get(index), Some(Found::Null))) {
+        walk.cells(row, &mut cells)?;
+        if watched.iter().any(|&index| matches!(cells.get(index), Some(rows::Cell::Null))) {
             facts.nulls += 1;
             continue;
         }
-        let value = |index: &usize| match (cells.get(*index), head.columns.get(*index)) {
-            (Some(Found::Value(bytes)), Some(column)) => Cell::of(column.kind, bytes),
+        let value = |index: &usize| match (cells.get(*index), columns.get(*index)) {
+            (Some(rows::Cell::Value(bytes)), Some(column)) => Cell::of(column.kind, bytes),
             _ => None,
         };
         let Some(values) = watched.iter().map(value).collect::<Option<Vec<Cell>>>() else { continue };
-        if values.first().is_some_and(|first| first.is_after(limit)) {
-            facts.ahead += 1;
-        } else if facts.greatest.as_ref().is_none_or(|greatest| order(greatest, &values).is_lt()) {
-            facts.greatest = Some(values.clone());
-        }
-        facts.last = Some(values);
+        let is_ahead = values.first().is_some_and(|first| first.is_after(limit));
+        facts.ahead += u64::from(is_ahead);
+        last_is_greatest = !is_ahead && facts.greatest.as_ref().is_none_or(|greatest| order(greatest, &values).is_lt());
+        *(if last_is_greatest { &mut facts.greatest } else { &mut facts.last }) = Some(values);
+    }
+    if last_is_greatest {
+        facts.last.clone_from(&facts.greatest);
     }
     Ok(facts)
 }
@@ -81,93 +68,15 @@ pub(super) type Named = Vec<(String, Option<Cell>)>;
 
 /// The values of the first row, by name, where there is one: of questions that have one answer.
 pub(super) fn first_row(bytes: &[u8]) -> Result<Option<Named>, Malformed> {
-    let head = head(bytes)?;
-    let rest = bytes.get(head.rows..).ok_or(Malformed)?;
-    if rest.is_empty() {
-        return Ok(None);
-    }
+    let mut walk = Walk::over(bytes)?;
+    let Some(row) = walk.next()? else { return Ok(None) };
     let mut cells = Vec::new();
-    cut(row(rest)?.0, head.columns.len(), &mut cells)?;
-    let named = head.columns.iter().zip(cells).map(|(column, cell)| match cell {
-        Found::Value(bytes) => (column.name.clone(), Cell::of(column.kind, bytes)),
-        Found::Null | Found::Fault => (column.name.clone(), None),
+    walk.cells(row, &mut cells)?;
+    let named = walk.columns().iter().zip(cells).map(|(column, cell)| match cell {
+        rows::Cell::Value(bytes) => (column.name.clone(), Cell::of(column.kind, bytes)),
+        rows::Cell::Null | rows::Cell::Fault(..) => (column.name.clone(), None),
     });
     Ok(Some(named.collect()))
-}
-
-/// The raw rows of a batch with its columns: each without its length.
-pub(super) fn rows(bytes: &[u8]) -> Result<(Vec<Column>, Vec<&[u8]>), Malformed> {
-    let head = head(bytes)?;
-    let mut rest = bytes.get(head.rows..).ok_or(Malformed)?;
-    let mut rows = Vec::new();
-    while !rest.is_empty() {
-        let (row, after) = row(rest)?;
-        rows.push(row);
-        rest = after;
-    }
-    Ok((head.columns, rows))
-}
-
-fn head(bytes: &[u8]) -> Result<Head, Malformed> {
-    #[derive(Deserialize)]
-    struct Written {
-        columns: Vec<Column>,
-    }
-    let rest = bytes.strip_prefix(MAGIC).ok_or(Malformed)?;
-    let (length, rest) = number(rest)?;
-    let text = rest.get(..length).ok_or(Malformed)?;
-    let written: Written = serde_json::from_slice(text).map_err(|_| Malformed)?;
-    Ok(Head { columns: written.columns, rows: MAGIC.len() + 4 + length })
-}
-
-fn number(bytes: &[u8]) -> Result<(usize, &[u8]), Malformed> {
-    let (number, rest) = bytes.split_first_chunk::<4>().ok_or(Malformed)?;
-    Ok((u32::from_le_bytes(*number) as usize, rest))
-}
-
-fn row(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let (length, rest) = number(bytes)?;
-    rest.split_at_checked(length).ok_or(Malformed)
-}
-
-/// A cell as it stands in a row.
-#[derive(Clone, Copy)]
-enum Found<'a> {
-    Null,
-    Fault,
-    Value(&'a [u8]),
-}
-
-fn cut<'a>(mut row: &'a [u8], count: usize, cells: &mut Vec<Found<'a>>) -> Result<(), Malformed> {
-    for _ in 0..count {
-        let (kind, rest) = leb128(row)?;
-        let (cell, rest) = match kind {
-            0 => (Found::Null, rest),
-            1 => {
-                let (length, rest) = leb128(rest.get(1..).ok_or(Malformed)?)?;
-                (Found::Fault, rest.get(length..).ok_or(Malformed)?)
-            }
-            length => {
-                let (value, rest) = rest.split_at_checked(length - 2).ok_or(Malformed)?;
-                (Found::Value(value), rest)
-            }
-        };
-        cells.push(cell);
-        row = rest;
-    }
-    if row.is_empty() { Ok(()) } else { Err(Malformed) }
-}
-
-fn leb128(bytes: &[u8]) -> Result<(usize, &[u8]), Malformed> {
-    let mut number = 0u64;
-    for (at, byte) in bytes.iter().enumerate().take(9) {
-        number |= u64::from(byte & 0x7F) << (7 * at);
-        if byte & 0x80 == 0 {
-            let number = usize::try_from(number).map_err(|_| Malformed)?;
-            return Ok((number, bytes.get(at + 1..).unwrap_or_default()));
-        }
-    }
-    Err(Malformed)
 }
 
 #[cfg(test)]
@@ -175,7 +84,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decode::rows::{BatchWriter, CellFault, ColumnKind};
+    use crate::decode::rows::{BatchWriter, CellFault, Column, ColumnKind};
 
     fn columns() -> std::sync::Arc<[Column]> {
         let column = |name: &str, kind| Column { name: name.to_owned(), kind, declared: String::new(), nullable: None };
@@ -232,7 +141,6 @@ mod tests {
             whole.extend(bytes);
             let _ = look(&whole, &["NO".to_owned()], jiff::Timestamp::MAX);
             let _ = first_row(&whole);
-            let _ = rows(&whole);
         }
     }
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::batch::{self, Malformed};
-use crate::decode::rows::{BatchWriter, Column, ColumnKind, RowBatch};
+use crate::decode::rows::{BatchWriter, Column, ColumnKind, Malformed, RowBatch, Walk};
 use crate::mapping::ROW;
 
 /// Rows that are kept in mind to tell equal ones apart. Rows come in the order of all their columns, so that equal ones are
@@ -22,7 +21,8 @@ pub(super) struct RowIds {
 impl RowIds {
     /// The batch with the column behind all others.
     pub(super) fn added(&mut self, batch: &RowBatch) -> Result<RowBatch, Malformed> {
-        let (mut columns, rows) = batch::rows(&batch.bytes)?;
+        let mut walk = Walk::over(&batch.bytes)?;
+        let mut columns = walk.columns().to_vec();
         columns.push(Column {
             name: ROW.to_owned(),
             kind: ColumnKind::Text { max_chars: Some(43) },
@@ -30,7 +30,7 @@ impl RowIds {
             nullable: Some(false),
         });
         let mut writer = BatchWriter::new(columns.into());
-        for row in rows {
+        while let Some(row) = walk.next()? {
             let id = self.next(xxh3_128(row));
             writer.begin();
             writer.cells(row);
@@ -56,6 +56,7 @@ impl RowIds {
 
 #[cfg(test)]
 mod tests {
+    use super::super::batch;
     use super::*;
 
     #[test]
