@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod secret;
 pub mod sql;
 pub mod telemetry;
+pub mod wsdl;
 
 pub mod decode;
 pub mod gate;

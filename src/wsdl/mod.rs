@@ -1,0 +1,10 @@
+//! WSDL 1.1 and XML Schema 1.0: what a SOAP service says of itself, imported once and compiled into the [`Plan`] of each
+//! operation. Responses are read and requests are written by the plan; nothing looks at a schema at run time.
+//!
+//! This module opens no connection.
+
+mod names;
+mod plan;
+
+pub use names::{LocalId, Name, Names, NamespaceId};
+pub use plan::*;
