@@ -50,6 +50,16 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             if let Origin::Rows(rows) = &plan.origin {
                 return preview_rows(&bridge, &plan, rows, options.limit).await;
             }
+            if let Origin::Call(operation) = &plan.origin
+                && let Some(polling) = &operation.polling
+            {
+                let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+                let shown =
+                    bridge.preview_poll(&plan, operation, polling, options.limit, |shown| show(&mut out, shown)).await;
+                // A reader that has gone away has seen enough.
+                let _ = out.flush();
+                return end(shown);
+            }
             match bridge.newest_file(&plan).await {
                 Ok(Some(path)) => (plan, path),
                 Ok(None) => {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Context, Exit, exit_of, output};
 use crate::adapters::inbox::Waiting;
 use crate::gate::Lane;
-use crate::mapping::{Origin, Plan};
+use crate::mapping::Plan;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::sync::{Request, Summary};
 use crate::pipeline::{Bridge, PipelineError};
@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             Err(error) => return super::fail(&error),
         },
         // What is read record by record has no run.
-        None => world.plans.iter().filter(|plan| !matches!(plan.origin, Origin::Call(_))).cloned().collect(),
+        None => world.plans.iter().filter(|plan| plan.is_run()).cloned().collect(),
     };
     let bar = tokio::spawn(show(Arc::clone(&bridge)));
     let interrupted = tokio::spawn(stop_on_interrupt(Arc::clone(&bridge)));

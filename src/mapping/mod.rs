@@ -55,6 +55,7 @@ use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, without_unavailable};
 use serve::{Heading, Reach};
 use source::{Source, Written};
 
+pub use crate::wsdl::SoapVersion;
 pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
@@ -68,7 +69,10 @@ pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation,
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
 pub use serve::Deleted;
-pub use soap::{Operation, SoapVersion};
+pub use soap::{
+    ErrorWhen, FaultFacts, FaultRule, Given as GivenPlaces, Judgement, MomentForm, Operation, Paging, PollChanges,
+    PollValues, PollWatermark, Polling, SaidNo, Window,
+};
 pub use source::{OnDamage, OnReject};
 
 /// `/v1/operations/ID` says how a write stands.
@@ -124,6 +128,11 @@ impl Plan {
         Mapper::new(Arc::clone(&self.rules))
     }
 
+    /// Whether runs bring its records; others come one by one, when somebody asks.
+    pub fn is_run(&self) -> bool {
+        !matches!(&self.origin, Origin::Call(operation) if operation.polling.is_none())
+    }
+
     /// The plan for records that have only the columns of the key ([`Rows::key_columns`]): its documents are no whole ones,
     /// but have the key that the whole ones would have. `None` where the source is no database.
     pub fn keys_only(&self) -> Option<Plan> {
@@ -142,7 +151,8 @@ impl Plan {
 pub fn sections() -> Vec<&'static Section> {
     let mut all = vec![&sections::MAPPING, &sections::SOURCE];
     all.extend(Format::KINDS.iter().filter_map(|kind| Format::section(kind)));
-    all.extend([&soap::SECTION, &rows::TABLE, &rows::QUERY, &rows::WATERMARK]);
+    all.extend(soap::ALL);
+    all.extend([&rows::TABLE, &rows::QUERY, &rows::WATERMARK]);
     all.push(&crate::decode::fixed_width::FIELD_SECTION);
     all.push(Format::FRAME_HEADER);
     all.extend([&edi::SCHEMA, &edi::SEGMENT, &edi::ELEMENT, &edi::CONTENT]);
@@ -273,7 +283,7 @@ pub fn compile(
         shape: &compiled.shape,
         key: key.as_deref().unwrap_or(&written),
         backend: from.backend.as_deref(),
-        can_reread: reach != Reach::Files,
+        can_reread: matches!(reach, Reach::Service | Reach::Database),
         faults,
     };
     let operations = operations::compile(&table, &around);

@@ -56,6 +56,8 @@ pub(super) enum Reach {
     Files,
     /// A service is called for each.
     Service,
+    /// A service is polled.
+    Poll,
     /// A database is asked: for what has changed, or for one.
     Database,
 }
@@ -64,7 +66,10 @@ impl Reach {
     /// By what `[source]` has.
     pub(super) fn of(source: Option<&Entries>) -> Reach {
         let has = |kind: &str| source.is_some_and(|entries| entries.contains_key(kind));
+        let soap = source.and_then(|entries| entries.get(soap::KIND)).and_then(Node::as_table);
+        let is_polled = soap.is_some_and(|soap| soap::POLLED.iter().any(|key| soap.contains_key(*key)));
         match (has(soap::KIND), rows::KINDS.iter().any(|kind| has(kind))) {
+            (true, _) if is_polled => Reach::Poll,
             (true, _) => Reach::Service,
             (false, true) => Reach::Database,
             (false, false) => Reach::Files,
@@ -85,8 +90,8 @@ impl Serving {
 /// Reads `[serve]`; it may be absent.
 pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: &Faults) -> Option<Serving> {
     let usual = if reach == Reach::Service { Mode::Live } else { Mode::Staged };
-    let is_database = reach == Reach::Database;
-    let deleted = if is_database { Deleted::Tombstone } else { Deleted::Ignore };
+    let tells_deletes = matches!(reach, Reach::Database | Reach::Poll);
+    let deleted = if tells_deletes { Deleted::Tombstone } else { Deleted::Ignore };
     let Some(node) = node else { return Some(Serving { mode: usual, deleted, ..Serving::default() }) };
     let table = Table::new(node, &SERVE, faults)?;
     let mode = match table.has("mode") {
@@ -95,9 +100,9 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: 
     };
     let said = table.read("deleted", |node| match node.as_str() {
         Some("ignore") => Ok(Deleted::Ignore),
-        Some("tombstone") if is_database => Ok(Deleted::Tombstone),
+        Some("tombstone") if tells_deletes => Ok(Deleted::Tombstone),
         Some("tombstone") => {
-            Err("\"tombstone\" is for tables and queries; a record that is absent from a file stays".to_owned())
+            Err("\"tombstone\" is for tables, queries and services that are polled; a record that is absent from a file stays".to_owned())
         }
         _ => Err("expected \"tombstone\" or \"ignore\"".to_owned()),
     });
@@ -116,11 +121,17 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: 
 
 fn mode(node: &Node, reach: Reach) -> Result<Mode, String> {
     match (node.as_str(), reach) {
-        (Some("staged"), Reach::Files | Reach::Database) => Ok(Mode::Staged),
+        (Some("staged"), Reach::Files | Reach::Database | Reach::Poll) => Ok(Mode::Staged),
         (Some("live"), Reach::Service | Reach::Database) => Ok(Mode::Live),
         (Some("hybrid"), Reach::Service | Reach::Database) => Ok(Mode::Hybrid),
-        (Some("staged"), Reach::Service) => {
-            Err("a service is not polled yet, so nothing would be staged: it is \"live\" or \"hybrid\"".to_owned())
+        (Some("staged"), Reach::Service) => Err(
+            "nothing would be staged: to have the service polled, say in `[source.soap]` how what changed is found \
+                 (`watermark`, `window`, `snapshot`)"
+                .to_owned(),
+        ),
+        (Some("live" | "hybrid"), Reach::Poll) => {
+            Err("a service that is polled brings what is staged; live answers need an operation that is called by key"
+                .to_owned())
         }
         (Some("live" | "hybrid"), Reach::Files) => {
             Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())

@@ -11,7 +11,7 @@ use super::rules::{decimal_point, grouping};
 use super::schedule::Schedule;
 use super::sections::{SOURCE, SUM, TRAILER};
 use super::soap;
-use crate::decode::{Compression, Format, Packing, xml};
+use crate::decode::{Compression, Format, Packing};
 use crate::diagnostic::{self, Faults, Node, Table};
 use crate::record::{FieldKind, Layout, Slot};
 
@@ -40,22 +40,14 @@ pub(super) enum Written {
     /// Files of these names.
     Files(String),
     /// An operation that is called.
-    Call(soap::Written),
+    Call(Box<soap::Written>),
     /// A table or a query.
     Rows(Box<rows::Written>),
 }
 
-/// What means nothing where a service is called.
-const OF_FILES: [&str; 8] = [
-    "schedule",
-    "expect_every",
-    "on_reject",
-    "damaged",
-    "compression",
-    "member",
-    "max_unpacked_mib",
-    "max_unpack_ratio",
-];
+/// What means nothing where a service is called or a database asked.
+const OF_FILES: [&str; 7] =
+    ["expect_every", "on_reject", "damaged", "compression", "member", "max_unpacked_mib", "max_unpack_ratio"];
 
 /// What `[source]` says.
 pub(super) struct Source<'a> {
@@ -93,17 +85,17 @@ impl<'a> Source<'a> {
         let kinds = [Format::KINDS, &[soap::KIND], rows::KINDS].concat();
         match table.exactly_one(&kinds) {
             Some(soap::KIND) => {
-                for node in OF_FILES.iter().filter_map(|name| table.get(name)) {
-                    table.fail(node.key_fault("this has no meaning for a service that is called: it is for files"));
-                }
                 if let Some(inner) = table.table(soap::KIND, &soap::SECTION) {
-                    origin = soap::Written::read(&inner).map(Written::Call);
-                    format = xml::Settings::read(&inner).map(Format::Xml);
+                    let written = soap::Written::read(&inner);
+                    let is_polled = written.as_ref().is_some_and(soap::Written::is_polled);
+                    refuse_for_service(&table, is_polled, schedule.as_ref());
+                    format = soap::Written::format(&inner);
+                    origin = written.map(|written| Written::Call(Box::new(written)));
                     format_table = Some(inner);
                 }
             }
             Some(kind) if rows::KINDS.contains(&kind) => {
-                for node in OF_FILES[1..].iter().filter_map(|name| table.get(name)) {
+                for node in OF_FILES.iter().filter_map(|name| table.get(name)) {
                     table.fail(node.key_fault("this has no meaning for rows of a database: it is for files"));
                 }
                 if let (Some(Schedule::Watch), Some(node)) = (&schedule, table.get("schedule")) {
@@ -137,6 +129,24 @@ impl<'a> Source<'a> {
             table: format_table,
             format,
         })
+    }
+}
+
+/// What means nothing for a service.
+fn refuse_for_service(table: &Table<'_>, is_polled: bool, schedule: Option<&Schedule>) {
+    for node in OF_FILES.iter().filter_map(|name| table.get(name)) {
+        table.fail(node.key_fault("this has no meaning for a service that is called: it is for files"));
+    }
+    match (is_polled, schedule, table.get("schedule")) {
+        (false, _, Some(node)) => {
+            let fault = node.key_fault("this has no meaning for a service that is called record by record");
+            table.fail(fault.help("to have it polled, say in `[source.soap]` how what changed is found: `watermark`, `window` or `snapshot`"));
+        }
+        (true, Some(Schedule::Watch), Some(node)) => {
+            let fault = node.fault("a service does not ring when something changes");
+            table.fail(fault.help("say how often it is asked, like \"every 30s\""));
+        }
+        _ => {}
     }
 }
 

@@ -10,10 +10,12 @@
 
 mod admission;
 mod error;
+mod fault;
 mod file;
 mod left;
 pub mod live;
 pub mod operate;
+mod polls;
 pub mod preview;
 pub mod progress;
 pub mod propose;

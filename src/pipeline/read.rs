@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 
 use crate::decode::{Item, Resume, StreamFault};
 use crate::mapping::{Mapped, Mapper, Plan};
-use crate::record::{Document, Position, Reject};
+use crate::record::{Document, Position, RawRecord, Reject};
 use crate::staging::{Checkpoint, Deletion, FileState};
 
 /// Records a transaction: where the staging database's cost a row stops falling.
-const BATCH_RECORDS: usize = 10_000;
+const BATCH_RECORDS: u64 = 10_000;
 /// Bytes of payload and raw data a transaction: bounds memory where records are large.
 const BATCH_BYTES: usize = 16 << 20;
 /// Batches between the two threads. With the one being filled and the one being committed this bounds memory.
@@ -42,10 +42,18 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
+    /// How many records it has.
+    pub(super) fn records(&self) -> u64 {
+        (self.documents.len() + self.deletions.len() + self.rejects.len()) as u64 + self.skipped + self.left_out
+    }
+
+    /// Whether it has none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.records() == 0
+    }
+
     fn is_full(&self) -> bool {
-        let skipped = (self.skipped + self.left_out) as usize;
-        let records = self.documents.len() + self.deletions.len() + self.rejects.len() + skipped;
-        records >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
+        self.records() >= BATCH_RECORDS || self.bytes >= BATCH_BYTES
     }
 }
 
@@ -75,7 +83,7 @@ pub(super) const SURVEY_REJECTS: usize = 10_000;
 pub(super) fn start(plan: Arc<Plan>, file: File, from: Checkpoint) -> mpsc::Receiver<std::io::Result<Chunk>> {
     let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = read(&plan, file, from, true, |chunk| sender.blocking_send(Ok(chunk)).is_ok()) {
+        if let Err(error) = read(&plan, file, from, true, |_| (), |chunk| sender.blocking_send(Ok(chunk)).is_ok()) {
             // When the receiver is gone nobody wants to know.
             let _ = sender.blocking_send(Err(error));
         }
@@ -86,11 +94,28 @@ pub(super) fn start(plan: Arc<Plan>, file: File, from: Checkpoint) -> mpsc::Rece
 /// Reads a whole input, of a size that fits into one transaction.
 pub(super) fn whole(plan: &Plan, input: impl Read + Seek) -> std::io::Result<Chunk> {
     let mut whole = Chunk::default();
-    read(plan, input, Checkpoint::default(), false, |chunk| {
-        whole = chunk;
-        true
-    })?;
+    read(
+        plan,
+        input,
+        Checkpoint::default(),
+        false,
+        |_| (),
+        |chunk| {
+            whole = chunk;
+            true
+        },
+    )?;
     Ok(whole)
+}
+
+/// Reads a whole input in parts, and shows each record before it is mapped.
+pub(super) fn watched(
+    plan: &Plan,
+    input: impl Read + Seek,
+    look: impl FnMut(&RawRecord<'_>),
+    sink: impl FnMut(Chunk) -> bool,
+) -> std::io::Result<()> {
+    read(plan, input, Checkpoint::default(), true, look, sink)
 }
 
 /// Decodes and maps; `sink` answers whether it wants more.
@@ -99,6 +124,7 @@ fn read(
     file: impl Read + Seek,
     from: Checkpoint,
     in_parts: bool,
+    mut look: impl FnMut(&RawRecord<'_>),
     mut sink: impl FnMut(Chunk) -> bool,
 ) -> std::io::Result<()> {
     let mut chunk = Chunk { checkpoint: from, ..Chunk::default() };
@@ -116,18 +142,21 @@ fn read(
     let mut left_out = 0;
     loop {
         match reader.next() {
-            Ok(Some(Item::Record(record))) => match mapper.map(&record) {
-                Mapped::Document(document) => {
-                    chunk.bytes += document.payload.len();
-                    chunk.documents.push(document);
+            Ok(Some(Item::Record(record))) => {
+                look(&record);
+                match mapper.map(&record) {
+                    Mapped::Document(document) => {
+                        chunk.bytes += document.payload.len();
+                        chunk.documents.push(document);
+                    }
+                    Mapped::Reject(reject) => {
+                        chunk.bytes += reject.raw.len();
+                        chunk.rejects.push(reject);
+                    }
+                    Mapped::Deleted { key, position } => chunk.deletions.push(Deletion { key, position }),
+                    Mapped::Skipped | Mapped::Trailer => chunk.skipped += 1,
                 }
-                Mapped::Reject(reject) => {
-                    chunk.bytes += reject.raw.len();
-                    chunk.rejects.push(reject);
-                }
-                Mapped::Deleted { key, position } => chunk.deletions.push(Deletion { key, position }),
-                Mapped::Skipped | Mapped::Trailer => chunk.skipped += 1,
-            },
+            }
             Ok(Some(Item::Reject(reject))) => {
                 chunk.bytes += reject.raw.len();
                 chunk.rejects.push(reject);

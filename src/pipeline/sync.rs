@@ -79,6 +79,11 @@ impl Bridge {
         if let Origin::Rows(rows) = &plan.origin {
             return self.sync_rows(plan, rows, request).await;
         }
+        if let Origin::Call(operation) = &plan.origin
+            && let Some(polling) = &operation.polling
+        {
+            return self.sync_poll(plan, operation, polling, request).await;
+        }
         let id = &plan.exposure.id;
         let world = self.world.load_full();
         let backend = &world.inbox(plan)?;

@@ -63,6 +63,13 @@ pub(super) struct Asked {
     pub(super) gate: Arc<Gate>,
 }
 
+/// A backend that is polled, as runs see it.
+#[derive(Clone)]
+pub(super) struct Called {
+    pub(super) service: Arc<Service>,
+    pub(super) gate: Arc<Gate>,
+}
+
 /// Waits for a place at a backend. Runs may wait longer than callers: nobody sits in front of them.
 pub(super) async fn place(gate: &Arc<Gate>, lane: Lane) -> Result<Permit, PipelineError> {
     let wait = gate.queue_timeout().max(std::time::Duration::from_secs(60));
@@ -152,13 +159,22 @@ impl World {
         }
     }
 
+    /// The service that a plan polls.
+    pub(super) fn service(&self, plan: &Plan) -> Result<Called, PipelineError> {
+        let backend = self.backend(plan)?;
+        match &backend.reach {
+            Reach::Service(service) => Ok(Called { service: Arc::clone(service), gate: Arc::clone(&backend.gate) }),
+            _ => Err(PipelineError::NoInbox { resource: plan.exposure.id.clone() }),
+        }
+    }
+
     /// The plan of a resource that is read by calling its backend, and what it calls; `None` where it is no such
     /// resource (any more).
     pub(super) fn callee(&self, resource: &ResourceId) -> Option<(Arc<Plan>, Callee)> {
         let plan = self.plans.iter().find(|plan| plan.exposure.id == *resource)?;
         let backend = self.backends.get(&plan.backend)?;
         match (&backend.reach, &plan.origin) {
-            (Reach::Service(service), Origin::Call(operation)) => {
+            (Reach::Service(service), Origin::Call(operation)) if operation.polling.is_none() => {
                 let way = Way::Call(Arc::clone(service), operation.clone());
                 Some((Arc::clone(plan), Callee { gate: Arc::clone(&backend.gate), way }))
             }

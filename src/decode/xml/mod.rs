@@ -23,6 +23,7 @@ mod markup;
 mod names;
 mod outside;
 mod path;
+mod pick;
 mod reader;
 mod record;
 mod seen;
@@ -47,6 +48,7 @@ use record::{Bound, Record};
 
 pub(in crate::decode) use encode::XmlWriter;
 pub(in crate::decode) use encode::{check_characters, escaped};
+pub use pick::{ValuePath, pick};
 pub use reader::Reader;
 pub(super) use settings::SECTION;
 pub use settings::{ARRAYS, ENCODING, NAMESPACES, RECORD_PATH, Settings, TRIM};

@@ -23,7 +23,7 @@ pub(super) use keys::{QUERY, TABLE, WATERMARK};
 pub(super) use keys_only::KeysOnly;
 pub(super) use live::compile as compile_live;
 pub use live::{LiveColumn, LiveRows};
-pub(super) use read::{Written, read};
+pub(super) use read::{Written, overlap, read};
 
 /// The names of the tables of a mapping's source.
 pub(super) const KINDS: &[&str] = &["table", "query"];

@@ -252,7 +252,7 @@ fn watermark(table: &Table<'_>, is_query: bool) -> Option<Watermark> {
     Some(Watermark { columns: columns?, overlap: overlap.unwrap_or(Overlap::None), is_rowversion, start })
 }
 
-fn overlap(node: &Node) -> Result<Overlap, String> {
+pub(in crate::mapping) fn overlap(node: &Node) -> Result<Overlap, String> {
     match &node.value {
         diagnostic::Written::Integer(number) => {
             u64::try_from(*number).map(Overlap::Number).map_err(|_| format!("{number} is less than nothing"))

@@ -12,11 +12,12 @@ use tokio::time::Instant;
 use super::flight::{Flight, FlightKey, Flights, Stage};
 use super::retry::{self, Budgets};
 use super::{Fetched, LiveError};
-use crate::adapters::soap::{Answer, Request, Service, SoapError, Version};
+use crate::adapters::soap::{Answer, Request, Service, SoapError};
 use crate::adapters::sql::{Database, Query};
 use crate::decode::{Item, Resume};
 use crate::gate::{BreakerState, Permit};
-use crate::mapping::{Mapped, Plan, SoapVersion};
+use crate::mapping::{Mapped, Plan};
+use crate::pipeline::fault::{self, outcome_of};
 use crate::pipeline::world::{Callee, Way};
 use crate::pipeline::{Bridge, PipelineError, read};
 use crate::record::{Document, Reject};
@@ -187,14 +188,11 @@ impl Trip {
         match &self.callee.way {
             Way::Call(service, operation) => {
                 // XML cannot say such a key, so no record has it.
-                let envelope = operation.envelope(&self.key).ok_or(LiveError::NoRecord { other: None })?;
+                let envelope = operation.for_key(&self.key).ok_or(LiveError::NoRecord { other: None })?;
                 let request = Request {
                     envelope: Bytes::from(envelope),
                     action: Arc::clone(&operation.action),
-                    version: match operation.version {
-                        SoapVersion::V11 => Version::V11,
-                        SoapVersion::V12 => Version::V12,
-                    },
+                    version: fault::version(operation.version),
                 };
                 Ok(Question::Call(Arc::clone(service), request))
             }
@@ -279,17 +277,6 @@ impl Trip {
         let (plan, key) = (Arc::clone(&self.plan), self.key.clone());
         let picked = tokio::task::spawn_blocking(move || pick(&plan, envelope, &key)).await;
         picked.unwrap_or_else(|error| Err(LiveError::Internal { message: format!("mapping an answer: {error}") }))
-    }
-}
-
-/// How a call ended, for the metrics.
-fn outcome_of(error: &SoapError) -> &'static str {
-    match error {
-        SoapError::Fault(_) => "fault",
-        SoapError::Denied { .. } | SoapError::Secret(_) => "denied",
-        SoapError::Unreachable { .. } => "unreachable",
-        SoapError::NoEnvelope { .. } | SoapError::Cut { .. } | SoapError::TooLarge { .. } => "bad_answer",
-        SoapError::Lost { .. } | SoapError::Silent { .. } => "lost",
     }
 }
 

@@ -1,6 +1,6 @@
-//! `[source.soap]`: which operation is called for a record, and with what envelope.
+//! A request that a person has written out: the whole envelope, for services that are not what their WSDL says.
 //!
-//! An envelope is a text with places for the key's parts. It is checked when it is compiled: it is XML, its outermost
+//! An envelope is a text with places for what a call is made with. It is checked when it is compiled: it is XML, its outermost
 //! element is an envelope, and its places are where text can stand. What is put there later is escaped, so that no key
 //! can become markup.
 
@@ -11,82 +11,35 @@ use quick_xml::NsReader;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
-use super::serial::{self, Serial};
-use crate::decode::{self, Place, xml};
-use crate::diagnostic::{Diagnostic, Faults, Key, Presence, Section, SourceText, Table, nearest};
-use crate::record::key::{SEPARATOR, decode_part};
-
-/// The name of the table.
-pub(super) const KIND: &str = "soap";
-
-/// `[source.soap]`.
-pub(super) static SECTION: Section = Section {
-    path: "source.soap",
-    doc: "A SOAP service that is called for a record when somebody asks for it. The answer is read like an XML file.",
-    keys: &[
-        Key {
-            name: "operation",
-            shape: "string",
-            presence: Presence::Default("\"\""),
-            doc: "the operation as the service knows it: the SOAPAction of SOAP 1.1, the action of SOAP 1.2",
-        },
-        Key {
-            name: "envelope",
-            shape: "string",
-            presence: Presence::Required,
-            doc: "what is sent: the XML itself, or the name of its file beside the mapping. `{order_no}` is that field of the key (`{key}` where it has only one), escaped; `{{` and `}}` are braces",
-        },
-        serial::SERIAL,
-        xml::RECORD_PATH,
-        xml::NAMESPACES,
-        xml::ARRAYS,
-        xml::ENCODING,
-        xml::TRIM,
-        decode::SKIP,
-    ],
-};
+use super::pieces::{Cut, Given, Known, Piece, cut, suggest};
+use crate::decode::Place;
+use crate::diagnostic::{Diagnostic, Faults, SourceText};
+use crate::wsdl::SoapVersion;
 
 /// Stands for a place while the envelope is checked. It is of the private use area, so that no envelope has it.
 const MARK: char = '\u{f8ff}';
 
-/// Which SOAP an envelope is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SoapVersion {
-    /// SOAP 1.1.
-    V11,
-    /// SOAP 1.2.
-    V12,
-}
-
-/// An operation that is called for one record. Cheap to clone.
+/// An envelope with places, compiled.
 #[derive(Clone, Debug)]
-pub struct Operation {
-    /// As the service knows it; may be empty.
-    pub action: Arc<str>,
-    /// The SOAP of its envelope.
-    pub version: SoapVersion,
-    /// Which calls go one at a time; all may go side by side when absent.
-    pub serial: Option<Serial>,
-    pieces: Arc<[Piece]>,
+pub(in crate::mapping) struct Envelope {
+    /// The SOAP that it is of.
+    pub(in crate::mapping) version: SoapVersion,
+    pieces: Vec<Piece>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    /// This part of the key.
-    Part(usize),
-}
-
-impl Operation {
-    /// The envelope for a key in its canonical form. `None` when the key has something that XML cannot say: no record
-    /// has such a key.
-    pub fn envelope(&self, key: &str) -> Option<String> {
-        let parts: Vec<_> = key.split(SEPARATOR).map(decode_part).collect::<Result<_, _>>().ok()?;
+impl Envelope {
+    /// The envelope with these values; a place without a value is empty. `None` when a value has something that XML cannot
+    /// say.
+    pub(in crate::mapping) fn render(&self, given: &dyn Given) -> Option<String> {
         let mut envelope = String::new();
-        for piece in &*self.pieces {
+        for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => envelope.push_str(text),
-                Piece::Part(number) => escape(parts.get(*number)?, &mut envelope)?,
+                Piece::Place(name) => {
+                    if let Some(value) = given.text(name, None) {
+                        escape(&value, &mut envelope)?;
+                    }
+                }
             }
         }
         Some(envelope)
@@ -111,64 +64,41 @@ fn escape(text: &str, out: &mut String) -> Option<()> {
 }
 
 /// The file that an envelope is in, unless it is the XML itself.
-pub(super) fn file(envelope: &str) -> Option<String> {
+pub(in crate::mapping) fn file(envelope: &str) -> Option<String> {
     (!envelope.trim_start().starts_with('<')).then(|| envelope.to_owned())
 }
 
-/// What the table says.
-pub(super) struct Written {
-    action: String,
-    envelope: String,
-    place: Place,
-    serial: Option<serial::Written>,
+/// What is written of an envelope.
+pub(in crate::mapping) struct Written {
+    pub(super) text: String,
+    pub(super) place: Place,
 }
 
 impl Written {
-    /// Reads the keys that are no business of the reader of XML.
-    pub(super) fn read(table: &Table<'_>) -> Option<Written> {
-        let action = table.read("operation", |node| match node.as_str() {
-            Some(text) if text.chars().all(|c| c.is_ascii_graphic() && c != '"') => Ok(text.to_owned()),
-            Some(text) => Err(format!("`{text}` is no URI: it has blanks, quotes or other than ASCII")),
-            None => Err(format!("expected a string, found {}", node.kind())),
-        });
-        let envelope = table.filled("envelope");
-        let place = table.get("envelope").map(Place::of);
-        let serial = serial::Written::read(table);
-        // A faulty operation is told; the envelope is judged all the same.
-        Some(Written { action: action.unwrap_or_default(), envelope: envelope?, place: place?, serial })
-    }
-
-    /// Compiles the envelope for a key of these fields.
-    pub(super) fn compile(
+    /// Compiles the envelope for these places; `is_needed` says that a call without any of them makes no sense.
+    pub(in crate::mapping) fn compile(
         &self,
-        key: &[String],
+        known: &dyn Known,
+        is_needed: bool,
         texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
         faults: &Faults,
-    ) -> Option<Operation> {
-        let before = faults.len();
-        let text = match file(&self.envelope) {
-            None => Text { text: &self.envelope, file: None, place: &self.place },
+    ) -> Option<Envelope> {
+        let source = match file(&self.text) {
+            None => None,
             Some(name) => match texts(&name) {
-                Some(source) => {
-                    let text = Text { text: &source.text, file: Some(&source), place: &self.place };
-                    return self.compiled(&text, key, faults, before);
-                }
+                Some(source) => Some(source),
                 None => {
                     faults.push(self.place.fault(format!("the envelope `{name}` cannot be read")));
                     return None;
                 }
             },
         };
-        self.compiled(&text, key, faults, before)
-    }
-
-    fn compiled(&self, text: &Text<'_>, key: &[String], faults: &Faults, before: usize) -> Option<Operation> {
-        let pieces = text.pieces(key, faults);
+        let before = faults.len();
+        let written = source.as_ref().map_or(self.text.as_str(), |source| source.text.as_str());
+        let text = Text { text: written, file: source.as_ref(), place: &self.place };
+        let pieces = text.pieces(known, is_needed, faults)?;
         let version = text.check(&pieces, faults);
-        let serial = self.serial.as_ref().and_then(|serial| serial.compile(key, faults));
-        let action = self.action.as_str().into();
-        let operation = Operation { action, version: version?, serial, pieces: pieces.into() };
-        (faults.len() == before).then_some(operation)
+        (faults.len() == before).then_some(Envelope { version: version?, pieces })
     }
 }
 
@@ -192,53 +122,42 @@ impl Text<'_> {
     }
 
     /// Cuts the text at its places.
-    fn pieces(&self, key: &[String], faults: &Faults) -> Vec<Piece> {
+    fn pieces(&self, known: &dyn Known, is_needed: bool, faults: &Faults) -> Option<Vec<Piece>> {
         let before = faults.len();
-        let mut pieces = Vec::new();
-        let mut plain = String::new();
-        let mut rest = self.text.trim_start_matches('\u{feff}').trim();
-        let at = |rest: &str| self.text.trim_end().len() - rest.len();
-        while let Some(position) = rest.find(['{', '}']) {
-            plain.push_str(&rest[..position]);
-            rest = &rest[position..];
-            if rest.starts_with("{{") || rest.starts_with("}}") {
-                plain.push_str(&rest[..1]);
-                rest = &rest[2..];
-                continue;
-            }
-            let name = rest.strip_prefix('{').and_then(|inner| inner.split_once('}')).map(|(name, _)| name);
-            let Some(name) = name.filter(|name| !name.contains(['{', '<', '\n'])) else {
-                let fault = self.fault(at(rest), 1, "a brace that belongs to no place like `{order_no}`");
+        let text = self.text.trim_start_matches('\u{feff}').trim();
+        let start = self.text.trim_end().len() - text.len();
+        let cuts = match cut(text) {
+            Ok(cuts) => cuts,
+            Err(at) => {
+                let fault = self.fault(start + at, 1, "a brace that belongs to no place like `{order_no}`");
                 faults.push(fault.help("a brace itself is written twice: `{{` or `}}`"));
-                break;
-            };
-            let part = match (name, key) {
-                ("key", [_]) => Some(0),
-                _ => key.iter().position(|field| field == name),
-            };
-            match part {
-                Some(part) => {
-                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
-                    pieces.push(Piece::Part(part));
-                }
-                None => {
-                    let fault = self.fault(at(rest), name.len() + 2, format!("`{name}` is no field of the key"));
-                    faults.push(match nearest(name, key.iter().map(String::as_str)) {
-                        Some(near) => fault.help(format!("did you mean `{{{near}}}`?")),
-                        None => fault.help(format!("the key has: {}", key.join(", "))),
-                    });
-                }
+                return None;
             }
-            rest = &rest[name.len() + 2..];
+        };
+        let mut pieces = Vec::new();
+        for piece in cuts {
+            match piece {
+                Cut::Text(text) => pieces.push(Piece::Text(text)),
+                Cut::Name(name, at) => match known.place(name, None) {
+                    Some(facts) => pieces.push(Piece::Place(facts.name)),
+                    None => {
+                        let fault = self.fault(
+                            start + at,
+                            name.len() + 2,
+                            format!("`{{{name}}}` is nothing that is known here"),
+                        );
+                        faults.push(suggest(fault, name, &known.names(None)));
+                    }
+                },
+            }
         }
-        plain.push_str(rest);
-        pieces.push(Piece::Text(plain));
-        if !pieces.iter().any(|piece| matches!(piece, Piece::Part(_))) && faults.len() == before {
-            let field = key.first().map_or("key", String::as_str);
+        if is_needed && !pieces.iter().any(|piece| matches!(piece, Piece::Place(_))) && faults.len() == before {
+            let names = known.names(None);
+            let field = names.first().map_or("key", String::as_str);
             let fault = self.fault(0, 1, "the envelope has no place for the key: every call would ask the same");
             faults.push(fault.help(format!("write `{{{field}}}` where the service expects it")));
         }
-        pieces
+        Some(pieces)
     }
 
     /// Whether it is an envelope with its places where text can stand; answers of which SOAP.
@@ -247,7 +166,7 @@ impl Text<'_> {
         for piece in pieces {
             match piece {
                 Piece::Text(text) => sample.push_str(text),
-                Piece::Part(_) => sample.push(MARK),
+                Piece::Place(_) => sample.push(MARK),
             }
         }
         let mut reader = NsReader::from_str(&sample);
@@ -300,7 +219,7 @@ impl Text<'_> {
             match misplaced {
                 Ok(false) => {}
                 Ok(true) => {
-                    let message = "a place of the key can stand where text can: in an element or an attribute's value";
+                    let message = "a place can stand where text can: in an element or an attribute's value";
                     faults.push(self.fault(at, 1, message));
                     return None;
                 }
@@ -337,8 +256,11 @@ fn markup_has_mark(start: &BytesStart<'_>) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Operation, SECTION, SoapVersion, Written, file};
-    use crate::diagnostic::{Faults, SourceText, Table, parse};
+    use super::{Envelope, Written, file};
+    use crate::decode::Place;
+    use crate::diagnostic::{Faults, SourceText, parse};
+    use crate::mapping::soap::pieces::{KeyPlaces, KeyValues};
+    use crate::wsdl::SoapVersion;
     use proptest::prelude::*;
     use quick_xml::Reader;
     use quick_xml::events::Event;
@@ -347,23 +269,23 @@ mod tests {
     const SOAP_11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 
     /// Compiles `<E><Body>inner</Body></E>` for a key of these fields; the faults' messages.
-    fn compile(inner: &str, key: &[&str]) -> Result<Operation, Vec<String>> {
+    fn compile(inner: &str, key: &[&str]) -> Result<Envelope, Vec<String>> {
         let envelope = format!("<E:Envelope xmlns:E='{SOAP_11}'><E:Body>{inner}</E:Body></E:Envelope>");
         compile_whole(&envelope, key)
     }
 
-    fn compile_whole(envelope: &str, key: &[&str]) -> Result<Operation, Vec<String>> {
-        let written = format!("record_path = '/a'\nenvelope = \"\"\"{envelope}\"\"\"");
+    fn compile_whole(envelope: &str, key: &[&str]) -> Result<Envelope, Vec<String>> {
         let faults = Faults::new();
-        let root = parse(&SourceText::new(Path::new("m.toml"), written), &faults);
-        let table = Table::new(&root, &SECTION, &faults).unwrap();
+        let root = parse(&SourceText::new(Path::new("m.toml"), "envelope = ''".to_owned()), &faults);
         let key: Vec<String> = key.iter().map(|field| (*field).to_owned()).collect();
-        let operation = Written::read(&table).and_then(|written| written.compile(&key, &|_| None, &faults));
-        operation.ok_or_else(|| faults.into_sorted().iter().map(|fault| fault.message.clone()).collect())
+        let written = Written { text: envelope.to_owned(), place: Place::of(&root) };
+        let compiled = written.compile(&KeyPlaces(&key), true, &|_| None, &faults);
+        compiled.ok_or_else(|| faults.into_sorted().iter().map(|fault| fault.message.clone()).collect())
     }
 
     fn bound(inner: &str, fields: &[&str], key: &str) -> Option<String> {
-        let envelope = compile(inner, fields).unwrap().envelope(key)?;
+        let names: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
+        let envelope = compile(inner, fields).unwrap().render(&KeyValues::of(&names, key)?)?;
         Some(envelope.split_once("<E:Body>")?.1.split_once("</E:Body>")?.0.to_owned())
     }
 
@@ -393,10 +315,10 @@ mod tests {
         check("<n>{no}", "no XML to be sent");
         check("<n>{no}</m>", "no XML to be sent");
         check("<n a='1' a='2'>{no}</n>", "no XML to be sent");
-        check("<n>{nr}</n>", "`nr` is no field of the key");
+        check("<n>{nr}</n>", "`{nr}` is nothing that is known here");
         check("<n>{no</n>", "a brace that belongs to no place");
         check("<n>no}</n>", "a brace that belongs to no place");
-        let whole = |envelope: &str| compile_whole(envelope, &["no"]).map(|operation| operation.version);
+        let whole = |envelope: &str| compile_whole(envelope, &["no"]).map(|envelope| envelope.version);
         assert!(whole("<a>{no}</a>").unwrap_err()[0].contains("no `Envelope`"));
         assert!(whole("<Envelope xmlns='urn:x'>{no}</Envelope>").unwrap_err()[0].contains("no `Envelope`"));
         let soap_12 = "<Envelope xmlns='http://www.w3.org/2003/05/soap-envelope'>{no}</Envelope>";
@@ -444,7 +366,7 @@ mod tests {
 
         #[test]
         fn no_envelope_makes_it_panic(text in "\\PC{0,60}") {
-            let _ = compile_whole(&text.replace(['"', '\\'], ""), &["no"]);
+            let _ = compile_whole(&text, &["no"]);
         }
     }
 }

@@ -1,0 +1,391 @@
+//! One reading of a service: page after page, each called for, landed, read and committed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::page::{Looked, Looks, Part};
+use super::standing::{At, Standing, Turn};
+use crate::adapters::soap::{self, SoapError};
+use crate::landing::Landed;
+use crate::mapping::{Deleted, Operation, Plan, PollChanges, Polling};
+use crate::pipeline::fault::{self, outcome_of};
+use crate::pipeline::read::Chunk;
+use crate::pipeline::sync::Request;
+use crate::pipeline::world::Called;
+use crate::pipeline::{Bridge, PipelineError};
+use crate::record::{ResourceId, Slot};
+use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId, SnapshotId, SweepRefusal};
+
+/// How often a call is made again that met a fault which passes.
+const MOST_RETRIES: u32 = 4;
+
+/// Half of the first pause before that.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// One reading.
+pub(super) struct Reading<'a> {
+    bridge: &'a Bridge,
+    plan: &'a Arc<Plan>,
+    operation: &'a Operation,
+    polling: &'a Arc<Polling>,
+    called: Called,
+    request: Request,
+    looks: Looks,
+    standing: Standing,
+    started_at: Timestamp,
+    /// What a person should know of it.
+    pub(super) notes: Vec<String>,
+    pub(super) run: Option<RunId>,
+    /// Pages that were read.
+    pub(super) pages: u64,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(
+        bridge: &'a Bridge,
+        plan: &'a Arc<Plan>,
+        (operation, polling): (&'a Operation, &'a Arc<Polling>),
+        called: Called,
+        request: Request,
+        watched: Option<Slot>,
+        standing: Standing,
+    ) -> Reading<'a> {
+        let error_when = operation.judgement.error_when.clone();
+        let looks = Looks { plan: Arc::clone(plan), polling: Arc::clone(polling), error_when, watched };
+        let started_at = Timestamp::now();
+        let (notes, run, pages) = (Vec::new(), None, 0);
+        Reading { bridge, plan, operation, polling, called, request, looks, standing, started_at, notes, run, pages }
+    }
+
+    /// Reads on to the end of what is due.
+    pub(super) async fn go(&mut self) -> Result<(), PipelineError> {
+        self.close_begun().await?;
+        let mut is_resumed = self.is_going_on().await?;
+        loop {
+            if self.standing.turn.is_none() && !self.begin().await? {
+                return Ok(());
+            }
+            match self.turn().await {
+                Ok(()) => {}
+                // What the token led to may be gone since.
+                Err(PipelineError::Soap(SoapError::Fault(fault))) if is_resumed => {
+                    let told = if fault.reason.is_empty() { &fault.code } else { &fault.reason };
+                    self.tell(format!(
+                        "a reading that broke off begins anew: where it stood the service answers {told}"
+                    ));
+                    self.stand(Standing { turn: None, ..self.standing.clone() }).await?;
+                }
+                Err(error) => return Err(error),
+            }
+            is_resumed = false;
+            // Spans of time follow one another; any other reading is done when its pages are.
+            if self.standing.turn.is_none() && !matches!(self.polling.changes, PollChanges::Window(_)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether a reading that broke off can go on: a snapshot that is not open any more has forgotten what was seen.
+    async fn is_going_on(&mut self) -> Result<bool, PipelineError> {
+        let Some(turn) = &self.standing.turn else { return Ok(false) };
+        let is_open = match turn.snapshot {
+            Some(snapshot) => self.bridge.staging.begin_snapshot(&self.plan.exposure.id).await?.0 == snapshot,
+            None => true,
+        };
+        if !is_open {
+            self.standing.turn = None;
+        }
+        Ok(is_open)
+    }
+
+    /// Begins the next turn; false where nothing is due.
+    async fn begin(&mut self) -> Result<bool, PipelineError> {
+        let snapshot = match self.polling.changes {
+            PollChanges::Snapshot => {
+                let (staging, id) = (&self.bridge.staging, &self.plan.exposure.id);
+                let stale = staging.begin_snapshot(id).await?;
+                staging.drop_snapshot(stale).await?;
+                Some(staging.begin_snapshot(id).await?.0)
+            }
+            _ => None,
+        };
+        let turn =
+            self.standing.begin(self.polling, Timestamp::now(), snapshot).map_err(|reason| self.fault(reason))?;
+        let is_due = turn.is_some();
+        self.standing.turn = turn;
+        Ok(is_due)
+    }
+
+    /// Reads the pages of the turn that is going on.
+    async fn turn(&mut self) -> Result<(), PipelineError> {
+        loop {
+            let Some(turn) = self.standing.turn.clone() else { return Ok(()) };
+            if turn.at == At::End {
+                return self.end(&turn).await;
+            }
+            if self.bridge.stop.is_cancelled() {
+                return Err(PipelineError::Stopped);
+            }
+            self.page(turn).await?;
+        }
+    }
+
+    /// A turn that is over: what a snapshot has not seen is deleted, all at one moment with the new standing.
+    async fn end(&mut self, turn: &Turn) -> Result<(), PipelineError> {
+        let next = self.standing.ended(turn);
+        let Some(snapshot) = turn.snapshot.map(SnapshotId) else { return self.stand(next).await };
+        if self.plan.deleted == Deleted::Ignore {
+            self.bridge.staging.drop_snapshot(snapshot).await?;
+            return self.stand(next).await;
+        }
+        let run = self.run().await?;
+        let (share, id) = (f64::from(self.polling.max_deleted) / 100.0, &self.plan.exposure.id);
+        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(next.write())).await?;
+        if swept.deleted > 0 {
+            self.bridge.count(id, Balance { deleted: swept.deleted, ..Balance::default() });
+            tracing::info!(resource = %id, run = %run, deleted = swept.deleted, "deleted what is not there any more");
+        }
+        let Some(refusal) = swept.refusal else {
+            self.standing = next;
+            return Ok(());
+        };
+        self.stand(next).await?;
+        if let SweepRefusal::Unreadable { .. } = refusal {
+            self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
+            return Ok(());
+        }
+        Err(PipelineError::Vanishing {
+            resource: id.clone(),
+            missing: swept.missing,
+            documents: swept.documents,
+            max_deleted: self.polling.max_deleted,
+        })
+    }
+
+    /// Asks for the page that comes next, and stages it.
+    async fn page(&mut self, turn: Turn) -> Result<(), PipelineError> {
+        let envelope = self
+            .operation
+            .for_values(&turn.values(self.polling))
+            .map_err(|reason| self.fault(format!("{} cannot be asked for: {reason}", turn.describe())))?;
+        let (landed, token) = self.answer(Bytes::from(envelope)).await?;
+        self.pages += 1;
+        let mut parts = self.looks.clone().parts(&self.bridge.landing, &landed, token)?;
+        let mut entry = None;
+        loop {
+            let part: Option<Part> = parts.recv().await;
+            let (chunk, facts) = part.unwrap_or_else(|| Err(PipelineError::Died { file: self.place() }))?;
+            let behind = facts.as_ref().map(|facts| turn.behind(self.polling, facts)).transpose();
+            let behind = behind.map_err(|reason| self.fault(reason))?.map(|behind| self.behind(behind));
+            let is_last = behind.is_some();
+            match (&entry, behind) {
+                // Nothing came of it but where to go on.
+                (None, Some(standing)) if chunk.is_empty() => self.advance(standing).await?,
+                (_, standing) => {
+                    let entry = match &mut entry {
+                        Some(entry) => entry,
+                        None => entry.insert(self.enter(&landed).await?),
+                    };
+                    let entry = entry.clone();
+                    self.commit(&entry, chunk, turn.snapshot, standing).await?;
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The standing behind a page. A turn without a snapshot is over with its last page.
+    fn behind(&self, behind: Turn) -> Standing {
+        match (&behind.at, behind.snapshot) {
+            (At::End, None) => self.standing.ended(&behind),
+            _ => Standing { turn: Some(behind), ..self.standing.clone() },
+        }
+    }
+
+    /// Goes on without a batch. What says nothing new is not written.
+    async fn advance(&mut self, standing: Standing) -> Result<(), PipelineError> {
+        let known = self.bridge.staging.source_position(&self.plan.exposure.id).await?;
+        if known == Some(standing.write()) {
+            self.standing = standing;
+            return Ok(());
+        }
+        self.stand(standing).await
+    }
+
+    /// Calls until there is an answer that is one, and lands it.
+    async fn answer(&mut self, envelope: Bytes) -> Result<(Landed, Option<String>), PipelineError> {
+        let mut retries = 0;
+        loop {
+            let fault = match self.call(envelope.clone()).await? {
+                Ok(answer) => match self.land(answer).await? {
+                    (landed, Looked::Sound(token)) => return Ok((landed, token)),
+                    (_, Looked::No(no)) => fault::of_answer(no),
+                },
+                Err(SoapError::Fault(fault)) => fault,
+                Err(error) => return Err(error.into()),
+            };
+            let passes = fault::rule(&self.operation.judgement, &fault).is_some_and(|rule| rule.passes);
+            let error = SoapError::Fault(fault);
+            if !passes || retries >= MOST_RETRIES {
+                return Err(error.into());
+            }
+            retries += 1;
+            tracing::info!(resource = %self.plan.exposure.id, error = %error, attempt = retries, "a call is made again");
+            tokio::select! {
+                () = tokio::time::sleep(FIRST_PAUSE * 2u32.pow(retries)) => {}
+                () = self.bridge.stop.cancelled() => return Err(PipelineError::Stopped),
+            }
+        }
+    }
+
+    async fn land(&self, answer: soap::Answer) -> Result<(Landed, Looked), PipelineError> {
+        let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let landed = landing.store(&answer.envelope[..])?;
+            let looked = looks.look(&landing, &landed)?;
+            Ok((landed, looked))
+        });
+        looked.await.map_err(|_| PipelineError::Died { file: self.place() })?
+    }
+
+    /// One call, which goes to its end in a task of its own, whoever leaves.
+    async fn call(&self, envelope: Bytes) -> Result<Result<soap::Answer, SoapError>, PipelineError> {
+        let permit = self.bridge.pass(&self.called.gate, self.request.lane).await?;
+        let request = soap::Request {
+            envelope,
+            action: Arc::clone(&self.operation.action),
+            version: fault::version(self.operation.version),
+        };
+        let (service, began) = (Arc::clone(&self.called.service), Instant::now());
+        let call = tokio::spawn(async move { service.call(&permit, &request).await });
+        let result = tokio::select! {
+            result = call => result.map_err(|_| PipelineError::Died { file: self.place() })?,
+            () = self.bridge.stop.cancelled() => return Err(PipelineError::Stopped),
+        };
+        let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
+        self.bridge.metrics.backend_call(&self.plan.backend, outcome, began.elapsed());
+        Ok(result)
+    }
+
+    /// Enters a landed answer into the ledger.
+    async fn enter(&mut self, landed: &Landed) -> Result<FileEntry, PipelineError> {
+        let (staging, id) = (&self.bridge.staging, &self.plan.exposure.id);
+        let path = format!("{}{:.0} #{}", self.prefix(), self.started_at, self.pages);
+        let entry = staging.claim_file(id, &path, landed.size, landed.id).await?;
+        if entry.state != FileState::Claimed {
+            staging.reopen_file(entry.id).await?;
+        }
+        staging.note_delivery(entry.id, &path, &self.plan.hash).await?;
+        self.bridge.progress.found(landed.size);
+        Ok(entry)
+    }
+
+    /// Stages a part of a page; with its last part, where the source stands behind it.
+    async fn commit(
+        &mut self,
+        entry: &FileEntry,
+        chunk: Chunk,
+        snapshot: Option<i64>,
+        standing: Option<Standing>,
+    ) -> Result<(), PipelineError> {
+        let run = self.run().await?;
+        let (read, bytes) = (chunk.records(), chunk.consumed);
+        let state = if standing.is_some() { FileState::Staged } else { FileState::Claimed };
+        let batch = Batch {
+            documents: chunk.documents,
+            deletions: chunk.deletions,
+            rejects: chunk.rejects,
+            skipped: chunk.skipped + chunk.left_out,
+            source: standing.as_ref().map(Standing::write),
+            snapshot: snapshot.map(SnapshotId),
+            ..self.batch(run, entry, chunk.checkpoint, state)
+        };
+        let balance = self.bridge.staging.commit(batch).await?.balance;
+        self.bridge.progress.committed(bytes, balance.read, balance.dead);
+        self.bridge.count(&self.plan.exposure.id, balance);
+        if balance.read != read || !balance.holds() {
+            return Err(PipelineError::Unbalanced { file: entry.path.clone(), read, accounted: balance.read });
+        }
+        if let Some(standing) = standing {
+            self.standing = standing;
+        }
+        Ok(())
+    }
+
+    fn batch(&self, run: RunId, entry: &FileEntry, checkpoint: Checkpoint, file_state: FileState) -> Batch {
+        Batch {
+            run,
+            resource: self.plan.exposure.id.clone(),
+            file: entry.id,
+            blob: entry.blob,
+            documents: Vec::new(),
+            deletions: Vec::new(),
+            rejects: Vec::new(),
+            skipped: 0,
+            checkpoint,
+            file_state,
+            resolves: None,
+            source: None,
+            snapshot: None,
+        }
+    }
+
+    /// Ends pages that were entered by a reading that died before their last part was committed: they are asked for again.
+    async fn close_begun(&mut self) -> Result<(), PipelineError> {
+        let begun = self.bridge.staging.unfinished_files(&self.plan.exposure.id).await?;
+        let own = self.prefix();
+        for entry in begun.into_iter().filter(|entry| entry.path.starts_with(&own)) {
+            let run = self.run().await?;
+            let batch = self.batch(run, &entry, entry.checkpoint, FileState::Staged);
+            self.bridge.staging.commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// The run, begun when there is something to write.
+    async fn run(&mut self) -> Result<RunId, PipelineError> {
+        if let Some(run) = &self.run {
+            return Ok(run.clone());
+        }
+        let id = &self.plan.exposure.id;
+        let run = self.bridge.staging.begin_run(id, self.request.trigger, &self.plan.hash).await?;
+        tracing::info!(resource = %id, run = %run, trigger = self.request.trigger, "started a run");
+        self.run = Some(run.clone());
+        Ok(run)
+    }
+
+    /// Notes where the source stands, outside of a batch.
+    async fn stand(&mut self, standing: Standing) -> Result<(), PipelineError> {
+        self.bridge.staging.set_source_position(&self.plan.exposure.id, Some(&standing.write())).await?;
+        self.standing = standing;
+        Ok(())
+    }
+
+    /// Tells something that a person should know.
+    fn tell(&mut self, note: String) {
+        tracing::warn!(resource = %self.plan.exposure.id, "{note}");
+        self.notes.push(note);
+    }
+
+    fn fault(&self, reason: impl Into<String>) -> PipelineError {
+        PipelineError::Source { resource: self.place_id(), reason: reason.into() }
+    }
+
+    fn place_id(&self) -> ResourceId {
+        self.plan.exposure.id.clone()
+    }
+
+    fn place(&self) -> String {
+        self.plan.exposure.id.to_string()
+    }
+
+    /// What the paths of its pages in the ledger begin with.
+    fn prefix(&self) -> String {
+        format!("poll {} ", self.operation.name())
+    }
+}
