@@ -7,6 +7,7 @@ mod import;
 mod lexical;
 mod names;
 mod plan;
+mod request;
 mod schema;
 mod service;
 mod skeleton;
@@ -16,4 +17,5 @@ pub use import::{
 };
 pub use names::{LocalId, Name, Names, NamespaceId};
 pub use plan::*;
+pub use request::{BODY, Envelope, HEADERS, Input, RequestFault};
 pub use service::{Choice, Imported, NoPlan, Wsdl, import};
