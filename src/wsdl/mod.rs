@@ -3,8 +3,19 @@
 //!
 //! This module opens no connection.
 
+mod import;
+mod lexical;
 mod names;
 mod plan;
+mod request;
+mod schema;
+mod service;
+mod skeleton;
 
+pub use import::{
+    Closure, Document, Fetched, Finding, FindingCode, ImportFault, Limits, Location, Offline, Settings, Web,
+};
 pub use names::{LocalId, Name, Names, NamespaceId};
 pub use plan::*;
+pub use request::{BODY, Envelope, HEADERS, Input, RequestFault};
+pub use service::{Choice, Imported, NoPlan, Wsdl, import};
