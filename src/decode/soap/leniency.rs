@@ -64,6 +64,13 @@ impl Leniencies {
         }
     }
 
+    /// Counts all that others counted.
+    pub(super) fn add_all(&mut self, others: &Leniencies) {
+        for (count, more) in self.0.iter_mut().zip(others.0) {
+            *count += more;
+        }
+    }
+
     /// How often one was met.
     pub fn get(&self, kind: Leniency) -> u64 {
         self.0.get(kind as usize).copied().unwrap_or(0)
