@@ -3,6 +3,8 @@
 pub mod record;
 
 pub mod diagnostic;
+pub mod markup;
+
 pub mod secret;
 pub mod sql;
 pub mod telemetry;

@@ -3,8 +3,17 @@
 //!
 //! This module opens no connection.
 
+mod import;
+mod lexical;
 mod names;
 mod plan;
+mod schema;
+mod service;
+mod skeleton;
 
+pub use import::{
+    Closure, Document, Fetched, Finding, FindingCode, ImportFault, Limits, Location, Offline, Settings, Web,
+};
 pub use names::{LocalId, Name, Names, NamespaceId};
 pub use plan::*;
+pub use service::{Choice, Imported, NoPlan, Wsdl, import};

@@ -13,6 +13,7 @@
 //! - What a wildcard takes in stands under [`ANY`]: an array of objects with one member each, `{"Name": value}`.
 //! - A SOAP-encoded array is an array, a map an object.
 
+mod check;
 mod operation;
 mod simple;
 

@@ -1,5 +1,9 @@
 //! Simple types: what a text means, what its JSON is, and what it must be like.
 
+use std::sync::{Arc, OnceLock};
+
+use regex::{Regex, RegexBuilder};
+
 use super::TypeId;
 
 /// The type of a text.
@@ -143,6 +147,29 @@ impl Builtin {
         }
     }
 
+    /// The type that it restricts.
+    pub(in crate::wsdl) const fn base(self) -> Option<Builtin> {
+        Some(match self {
+            Builtin::AnySimple => return None,
+            Builtin::NormalizedString => Builtin::String,
+            Builtin::Token => Builtin::NormalizedString,
+            Builtin::Language | Builtin::NmToken | Builtin::NameText => Builtin::Token,
+            Builtin::NcName => Builtin::NameText,
+            Builtin::Id | Builtin::IdRef | Builtin::Entity => Builtin::NcName,
+            Builtin::Integer => Builtin::Decimal,
+            Builtin::NonPositiveInteger | Builtin::NonNegativeInteger | Builtin::Long => Builtin::Integer,
+            Builtin::NegativeInteger => Builtin::NonPositiveInteger,
+            Builtin::PositiveInteger | Builtin::UnsignedLong => Builtin::NonNegativeInteger,
+            Builtin::Int => Builtin::Long,
+            Builtin::Short => Builtin::Int,
+            Builtin::Byte => Builtin::Short,
+            Builtin::UnsignedInt => Builtin::UnsignedLong,
+            Builtin::UnsignedShort => Builtin::UnsignedInt,
+            Builtin::UnsignedByte => Builtin::UnsignedShort,
+            _ => Builtin::AnySimple,
+        })
+    }
+
     /// Whether an empty text is a value of it.
     pub const fn takes_empty(self) -> bool {
         matches!(
@@ -179,9 +206,45 @@ pub struct Facets {
     pub fraction_digits: Option<u32>,
 }
 
-/// A pattern.
+/// A pattern that a text fits as a whole.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     /// As the schema has it.
     pub text: Box<str>,
+    /// In the words of the `regex` crate; `None` where they cannot say it.
+    translated: Option<Box<str>>,
+    compiled: Arc<OnceLock<Option<Regex>>>,
+}
+
+/// What a compiled pattern may take, in bytes.
+const MAX_COMPILED: usize = 1 << 20;
+
+impl Pattern {
+    pub(in crate::wsdl) fn new(text: Box<str>, translated: Option<Box<str>>) -> Pattern {
+        Pattern { text, translated, compiled: Arc::default() }
+    }
+
+    /// Compiles it, or says why that cannot be.
+    pub(in crate::wsdl) fn compiled(&self) -> Result<(), String> {
+        let translated = self.translated.as_deref().unwrap_or_default();
+        let regex = RegexBuilder::new(translated).size_limit(MAX_COMPILED).build();
+        let reason = |error: regex::Error| {
+            let text = error.to_string();
+            text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+        };
+        let (regex, result) = match regex {
+            Ok(regex) => (Some(regex), Ok(())),
+            Err(error) => (None, Err(reason(error))),
+        };
+        self.compiled.get_or_init(|| regex);
+        result
+    }
+
+    /// Whether a text fits. Every text fits what cannot be checked; the import has a finding about it.
+    pub fn fits(&self, text: &str) -> bool {
+        if self.translated.is_some() && self.compiled.get().is_none() {
+            let _ = self.compiled();
+        }
+        self.compiled.get().and_then(Option::as_ref).is_none_or(|regex| regex.is_match(text))
+    }
 }
