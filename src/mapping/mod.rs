@@ -70,8 +70,8 @@ pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
 pub use serve::Deleted;
 pub use soap::{
-    ErrorWhen, FaultFacts, FaultRule, Given as GivenPlaces, Judgement, MomentForm, Operation, Paging, PollChanges,
-    PollValues, PollWatermark, Polling, SaidNo, Window,
+    ErrorWhen, FaultFacts, FaultRule, Given as GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging,
+    PollChanges, PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,
 };
 pub use source::{OnDamage, OnReject};
 
@@ -202,6 +202,16 @@ pub fn compile(
     texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
     faults: &Faults,
 ) -> Option<Plan> {
+    compile_with(source, texts, &NoServices, faults)
+}
+
+/// As [`compile`], where mappings may call services by what these say of themselves.
+pub fn compile_with(
+    source: &Arc<SourceText>,
+    texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+    services: &dyn Services,
+    faults: &Faults,
+) -> Option<Plan> {
     let before = faults.len();
     let syntax = Faults::new();
     let root = parse(source, &syntax);
@@ -223,8 +233,11 @@ pub fn compile(
     if source_node.is_none() {
         table.table("source", &sections::SOURCE);
     }
-    let mut from = source_node.and_then(|node| Source::read(node, faults));
-    let decoder = from.as_ref().and_then(|from| from.format.as_ref()).and_then(|format| format.compile(texts, faults));
+    let mut from = source_node.and_then(|node| Source::read(node, services, faults));
+    let decoder = match from.as_mut().and_then(|from| from.decoder.take()) {
+        Some(ready) => Some(ready),
+        None => from.as_ref().and_then(|from| from.format.as_ref()).and_then(|format| format.compile(texts, faults)),
+    };
     let mut lookups: HashMap<String, Option<Arc<Lookup>>> = HashMap::new();
     for (name, node) in table.free("lookups") {
         lookups.insert(name.to_owned(), Lookup::compile(name, node, texts, faults).map(Arc::new));
@@ -337,12 +350,47 @@ pub fn compile(
         hash: {
             let copied = decoder.copied().iter().cloned();
             let names: Vec<String> = texts_of(&root, &Faults::new()).into_iter().chain(copied).collect();
-            hash(source, &names, texts)
+            hash(source, &names, texts, &service_hashes(&root, services))
         },
         decoder: decoder.with_compression(from.compression?),
         rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls, operation }),
         keys,
     })
+}
+
+/// The backends whose WSDL a mapping needs, as they are written. Faults are left for [`compile`] to report.
+pub fn services_of(source: &Arc<SourceText>) -> Vec<String> {
+    services_in(&parse(source, &Faults::new()))
+}
+
+fn services_in(root: &Node) -> Vec<String> {
+    let entry = |table: &Node, name: &str| table.as_table().and_then(|entries| entries.get(name)).cloned();
+    let text = |table: &Node, name: &str| entry(table, name).as_ref().and_then(Node::as_str).map(str::to_owned);
+    let source = entry(root, "source");
+    let own = source.as_ref().and_then(|source| text(source, "backend"));
+    let mut needed = Vec::new();
+    let called = source.as_ref().and_then(|source| entry(source, soap::KIND));
+    if called.is_some_and(|called| entry(&called, "envelope").is_none()) {
+        needed.extend(own.clone());
+    }
+    let operations = entry(root, "operations");
+    for operation in operations.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
+        if entry(operation, soap::KIND).is_some() {
+            needed.extend(text(operation, "backend").or_else(|| own.clone()));
+        }
+    }
+    needed.sort();
+    needed.dedup();
+    needed
+}
+
+/// What the services that a mapping needs say of themselves, hashed, by backend.
+fn service_hashes(root: &Node, services: &dyn Services) -> Vec<(String, String)> {
+    let hash = |backend: String| match services.wsdl(&backend) {
+        ServiceWsdl::Read { hash, .. } => Some((backend, hash.to_string())),
+        _ => None,
+    };
+    services_in(root).into_iter().filter_map(hash).collect()
 }
 
 /// The names in `key`, right or wrong.
@@ -382,7 +430,12 @@ fn resource_id(table: &Table<'_>, name: Option<&str>, version: Option<i64>) -> O
 }
 
 /// Each text under its name and with its length, so that no two different sets of texts read alike.
-fn hash(source: &SourceText, names: &[String], texts: &dyn Fn(&str) -> Option<Arc<SourceText>>) -> String {
+fn hash(
+    source: &SourceText,
+    names: &[String],
+    texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+    services: &[(String, String)],
+) -> String {
     let mut sha = Sha256::new();
     let mut add = |name: &str, text: &str| {
         for part in [name, text] {
@@ -396,6 +449,7 @@ fn hash(source: &SourceText, names: &[String], texts: &dyn Fn(&str) -> Option<Ar
             add(name, &text.text);
         }
     }
+    services.iter().for_each(|(backend, hash)| add(backend, hash));
     let mut hex = String::with_capacity(64);
     for byte in sha.finalize() {
         let _ = write!(hex, "{byte:02x}");

@@ -11,7 +11,7 @@ use super::rules::{decimal_point, grouping};
 use super::schedule::Schedule;
 use super::sections::{SOURCE, SUM, TRAILER};
 use super::soap;
-use crate::decode::{Compression, Format, Packing};
+use crate::decode::{Compression, Decoder, Format, Packing};
 use crate::diagnostic::{self, Faults, Node, Table};
 use crate::record::{FieldKind, Layout, Slot};
 
@@ -62,10 +62,12 @@ pub(super) struct Source<'a> {
     /// The table of the format, for `skip` and `trailer`.
     pub(super) table: Option<Table<'a>>,
     pub(super) format: Option<Format>,
+    /// What reads the records, where that needs no more to be compiled.
+    pub(super) decoder: Option<Decoder>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn read(node: &'a Node, faults: &'a Faults) -> Option<Source<'a>> {
+    pub(super) fn read(node: &'a Node, services: &dyn soap::Services, faults: &'a Faults) -> Option<Source<'a>> {
         let table = Table::new(node, &SOURCE, faults)?;
         let backend = table.filled("backend");
         let schedule = table.read("schedule", Schedule::read);
@@ -81,15 +83,19 @@ impl<'a> Source<'a> {
             table.fail(node.fault("decimal point and grouping are the same"));
         }
         let style = NumberStyle { point, grouping, implied_scale: None };
-        let (mut origin, mut format, mut format_table) = (None, None, None);
+        let (mut origin, mut format, mut decoder, mut format_table) = (None, None, None, None);
         let kinds = [Format::KINDS, &[soap::KIND], rows::KINDS].concat();
         match table.exactly_one(&kinds) {
             Some(soap::KIND) => {
                 if let Some(inner) = table.table(soap::KIND, &soap::SECTION) {
-                    let written = soap::Written::read(&inner);
+                    let written = soap::Written::read(&inner, backend.as_deref(), services, faults);
                     let is_polled = written.as_ref().is_some_and(soap::Written::is_polled);
                     refuse_for_service(&table, is_polled, schedule.as_ref());
-                    format = soap::Written::format(&inner);
+                    match written.as_ref().and_then(|written| written.layout(&inner)) {
+                        Some(soap::SoapLayout::Settings(settings)) => format = Some(settings),
+                        Some(soap::SoapLayout::Decoder(ready)) => decoder = Some(ready),
+                        None => {}
+                    }
                     origin = written.map(|written| Written::Call(Box::new(written)));
                     format_table = Some(inner);
                 }
@@ -128,6 +134,7 @@ impl<'a> Source<'a> {
             origin,
             table: format_table,
             format,
+            decoder,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::Method;
 use tokio::time::timeout;
 
+use super::pass::Pass;
 use super::{Service, SoapError};
 use crate::adapters::finding::{Finding, reach};
 use crate::gate::Permit;
@@ -16,7 +17,7 @@ impl Service {
     /// Looks step by step for what keeps us out; ends at the first step that fails.
     pub async fn diagnose(&self, permit: &Permit) -> Vec<Finding> {
         let endpoint = &self.config.endpoint;
-        if let Err(error) = self.head(Method::GET) {
+        if let Err(error) = self.head(Method::GET, &Pass::default()) {
             let remedy = "see that the secret is where the configuration says, and that the service's user may read it";
             return vec![Finding::wrong("secret", error.to_string(), remedy)];
         }
@@ -25,7 +26,7 @@ impl Service {
             return findings;
         }
         if endpoint.is_secure {
-            match timeout(PATIENCE, self.lines.open(&self.config)).await {
+            match timeout(PATIENCE, self.lines.open()).await {
                 Ok(Ok(_)) => findings.push(Finding::well("tls", "its certificate is good, and a cipher is agreed on")),
                 Ok(Err(reason)) => {
                     findings.push(untrusted(&reason));

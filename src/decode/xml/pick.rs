@@ -9,7 +9,6 @@ use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};
 
 use super::encoding::Source;
-use super::settings::Settings;
 use crate::decode::StreamFault;
 use crate::record::RejectCode;
 
@@ -51,6 +50,12 @@ impl ValuePath {
         }
         Ok(ValuePath { elements, attribute })
     }
+
+    /// The same below these elements.
+    pub fn below(&self, outer: &[&str]) -> ValuePath {
+        let outer = outer.iter().map(|name| (*name).to_owned());
+        ValuePath { elements: outer.chain(self.elements.iter().cloned()).collect(), attribute: self.attribute.clone() }
+    }
 }
 
 impl fmt::Display for ValuePath {
@@ -73,7 +78,7 @@ struct Search<'p> {
 /// The first text at each path; `None` where there is none, and where it says `xsi:nil`. The document is read to its end:
 /// one that is not whole is a fault.
 pub fn pick<R: Read + Seek>(input: R, paths: &[&ValuePath]) -> Result<Vec<Option<String>>, StreamFault> {
-    let (source, _) = Source::open(input, &Settings::new(String::new()))?;
+    let (source, _) = Source::open(input, None)?;
     let mut reader = Reader::from_reader(BufReader::new(source));
     let mut searches: Vec<Search<'_>> =
         paths.iter().map(|path| Search { path, matched: 0, is_open: false, found: None }).collect();
@@ -130,6 +135,11 @@ fn is_wrapper(start: &BytesStart<'_>, depth: usize, hidden: usize) -> bool {
     }
 }
 
+/// SOAP 1.1 has `detail` where SOAP 1.2 has `Detail`.
+fn is_named(own: &str, name: &str) -> bool {
+    own == name || (own == "detail" && name == "Detail")
+}
+
 /// An element begins at this depth below what is no part of a path, from 1.
 fn enter(searches: &mut [Search<'_>], start: &BytesStart<'_>, depth: usize) {
     let name = start.local_name();
@@ -137,7 +147,7 @@ fn enter(searches: &mut [Search<'_>], start: &BytesStart<'_>, depth: usize) {
         let elements = &search.path.elements;
         if depth == 0
             || search.matched + 1 != depth
-            || elements.get(search.matched).is_none_or(|own| own != name.as_ref())
+            || elements.get(search.matched).is_none_or(|own| !is_named(own, name.as_ref()))
         {
             continue;
         }

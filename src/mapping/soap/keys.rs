@@ -41,9 +41,31 @@ pub(in crate::mapping) static SECTION: Section = Section {
             "for a service that is not as its WSDL says, or has none: the XML itself, or the name of its file beside the mapping. It has the same places",
         ),
         serial::SERIAL,
-        xml::RECORD_PATH,
+        key(
+            "record_path",
+            "string",
+            Optional,
+            "which elements of the answer are records, like `/ListOrdersResponse/Orders/Order`; by the WSDL the whole answer when absent. Beside an `envelope` it is as in `[source.xml]`, and needed",
+        ),
         xml::NAMESPACES,
-        xml::ARRAYS,
+        key(
+            "strict",
+            "boolean",
+            Default("false"),
+            "by the WSDL: what the schema does not allow rejects its record; else it is taken where nothing has to be guessed, and counted",
+        ),
+        key(
+            "unwrap_lists",
+            "boolean",
+            Default("false"),
+            "by the WSDL: an element that does nothing but hold a list is the list: `from = \"Lines\"` for `Lines.Line`",
+        ),
+        key(
+            "arrays",
+            "array of strings",
+            Optional,
+            "beside an `envelope`: as in `[source.xml]`; by the WSDL lists are known",
+        ),
         xml::ENCODING,
         xml::TRIM,
         key(

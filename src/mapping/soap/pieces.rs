@@ -21,6 +21,12 @@ pub(in crate::mapping) trait Known {
 
     /// All names, for messages.
     fn names(&self, array: Option<&str>) -> Vec<String>;
+
+    /// Whether there is an array of this name.
+    fn has_array(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 /// What is known of a place.

@@ -26,6 +26,9 @@ use crate::staging::{Balance, LiveRead};
 /// Answers of more bytes are mapped on a thread of their own.
 const LARGE: usize = 64 << 10;
 
+/// An answer with its parts in their places may have so many bytes.
+const MOST_INLINED: usize = 1 << 30;
+
 /// What a flight needs.
 pub(super) struct Trip {
     pub(super) bridge: Arc<Bridge>,
@@ -193,6 +196,7 @@ impl Trip {
                     envelope: Bytes::from(envelope),
                     action: Arc::clone(&operation.action),
                     version: fault::version(operation.version),
+                    is_one_way: operation.is_one_way,
                 };
                 Ok(Question::Call(Arc::clone(service), request))
             }
@@ -213,7 +217,10 @@ impl Trip {
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
         match result {
-            Ok(answer) => Told::Answer(answer.envelope),
+            Ok(answer) => match answer.inlined(MOST_INLINED) {
+                Some(envelope) => Told::Answer(envelope),
+                None => Told::Failed(SoapError::TooLarge { limit: MOST_INLINED as u64 }.into()),
+            },
             Err(error) if error.was_not_begun() => Told::NotBegun(error.into()),
             Err(error) => Told::Failed(error.into()),
         }

@@ -36,6 +36,7 @@ impl Bridge {
             envelope: Bytes::from(envelope),
             action: Arc::clone(&operation.action),
             version: fault::version(operation.version),
+            is_one_way: operation.is_one_way,
         };
         let service = Arc::clone(&called.service);
         // It goes to its end whoever leaves.

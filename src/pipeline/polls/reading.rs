@@ -260,6 +260,7 @@ impl<'a> Reading<'a> {
             envelope,
             action: Arc::clone(&self.operation.action),
             version: fault::version(self.operation.version),
+            is_one_way: self.operation.is_one_way,
         };
         let (service, began) = (Arc::clone(&self.called.service), Instant::now());
         let call = tokio::spawn(async move { service.call(&permit, &request).await });

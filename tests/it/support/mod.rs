@@ -12,5 +12,7 @@ pub(crate) mod mariadb;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod postgres;
 pub(crate) mod seat;
+#[allow(dead_code, reason = "tests of services use it")]
+pub(crate) mod soap;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod tds_server;
