@@ -6,19 +6,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::{Withheld, Wsdls};
 use crate::adapters::AdapterConfig;
 use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse, text_of};
-use crate::mapping::{self, Origin, Plan};
+use crate::mapping::{self, Origin, Plan, ServiceWsdl, Services};
 use crate::record::ResourceId;
 
 /// Compiles all mappings of a folder, in order of their file names.
-pub(super) fn load(folder: &Path, backends: &[(String, Option<&'static str>)], faults: &Faults) -> Vec<Arc<Plan>> {
-    let mut plans = Vec::new();
+///
+/// Those that need a WSDL which cannot be read are left out, and told beside the others.
+pub(super) fn load(
+    folder: &Path,
+    backends: &[(String, Option<&'static str>)],
+    wsdls: &Wsdls,
+    faults: &Faults,
+) -> (Vec<Arc<Plan>>, Vec<Withheld>) {
+    let (mut plans, mut withheld) = (Vec::new(), Vec::new());
     let mut seen: HashMap<ResourceId, String> = HashMap::new();
     for path in files(folder, faults) {
         let Some(source) = read(&path, faults) else { continue };
         let before = faults.len();
-        let Some(plan) = compile(&source, folder, faults) else {
+        if let Some(reason) = unread(&source, wsdls) {
+            withheld.push(reason);
+            continue;
+        }
+        let Some(plan) = compile(&source, folder, wsdls, faults) else {
             // Never leave a mapping out without a word, should the compiler ever have none.
             if faults.len() == before {
                 faults.push(at(&source, &["resource"]).fault("the mapping could not be compiled, for no known reason"));
@@ -63,7 +75,15 @@ pub(super) fn load(folder: &Path, backends: &[(String, Option<&'static str>)], f
         }
         plans.push(Arc::new(plan));
     }
-    plans
+    (plans, withheld)
+}
+
+/// The WSDL that a mapping needs and that cannot be read.
+fn unread(source: &Arc<SourceText>, wsdls: &Wsdls) -> Option<Withheld> {
+    mapping::services_of(source).into_iter().find_map(|backend| match wsdls.wsdl(&backend) {
+        ServiceWsdl::Unreadable(reason) => Some(Withheld { mapping: source.name.clone(), backend, reason }),
+        _ => None,
+    })
 }
 
 /// Whether the backends that the operations write to are there and are databases.
@@ -151,7 +171,7 @@ fn read(path: &Path, faults: &Faults) -> Option<Arc<SourceText>> {
 }
 
 /// Compiles one mapping with the copybooks, rulers and tables beside it.
-fn compile(source: &Arc<SourceText>, folder: &Path, faults: &Faults) -> Option<Plan> {
+fn compile(source: &Arc<SourceText>, folder: &Path, wsdls: &Wsdls, faults: &Faults) -> Option<Plan> {
     // What cannot be read is missing here, and the compiler says so at the key that names it. What a copybook copies it
     // asks for by plain names, so that nothing outside of its folder is read. Copybooks may come in an old code page;
     // only their ASCII part has a meaning.
@@ -166,7 +186,7 @@ fn compile(source: &Arc<SourceText>, folder: &Path, faults: &Faults) -> Option<P
         texts.borrow_mut().insert(name.to_owned(), text.clone());
         text
     };
-    mapping::compile(source, &text, faults)
+    mapping::compile_with(source, &text, wsdls, faults)
 }
 
 /// The node at a path of keys, or the nearest one above it.

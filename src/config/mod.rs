@@ -8,6 +8,7 @@ mod mappings;
 mod overlay;
 mod reference;
 mod sections;
+pub mod wsdls;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::{gate, http, landing, telemetry};
 
 pub use reference::{config_reference, mapping_reference};
 pub use sections::StagingConfig;
+pub use wsdls::{WsdlState, Wsdls};
 
 /// Where the configuration lies when nobody says so, in order.
 pub const DEFAULT_PATHS: [&str; 2] = ["tollbridge.toml", "/etc/tollbridge/tollbridge.toml"];
@@ -86,6 +88,28 @@ pub struct Loaded {
     pub config: Config,
     /// The mappings, compiled, by resource.
     pub plans: Vec<Arc<Plan>>,
+    /// The WSDLs of the backends.
+    pub wsdls: Wsdls,
+    /// Mappings that are left out because the WSDL that they need cannot be read.
+    pub withheld: Vec<Withheld>,
+}
+
+/// A mapping that is left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// Its file.
+    pub mapping: String,
+    /// The backend whose WSDL it needs.
+    pub backend: String,
+    /// Why that cannot be read.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Withheld {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Withheld { mapping, backend, reason } = self;
+        write!(f, "{mapping} is left out: the WSDL of backend {backend} cannot be read: {reason}")
+    }
 }
 
 /// Why there is no configuration.
@@ -159,9 +183,13 @@ pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>
     let config = read(path, &root, &faults);
     // The mappings are judged even where the configuration has faults of its own.
     let folder = base(path).join(sections::mappings_folder(&root));
-    let plans = mappings::load(&folder, &sections::backend_kinds(&root), &faults);
+    let wsdls = match &config {
+        Some(config) => Wsdls::read(&config.backends, &wsdls::folder(&config.staging.sqlite)),
+        None => Wsdls::default(),
+    };
+    let (plans, withheld) = mappings::load(&folder, &sections::backend_kinds(&root), &wsdls, &faults);
     match config {
-        Some(config) if faults.is_empty() => Ok(Loaded { config, plans }),
+        Some(config) if faults.is_empty() => Ok(Loaded { config, plans, wsdls, withheld }),
         _ => Err(LoadError::Faults(faults.into_sorted())),
     }
 }
