@@ -5,15 +5,16 @@ use std::sync::Arc;
 use odbc_api::Error;
 use odbc_api::handles::{AsStatementRef, Statement};
 use odbc_api::{Preallocated, handles::StatementImpl};
+use parking_lot::Mutex;
 
 use super::columns::describe;
 use super::control::Control;
 use super::fetch::{Broken, Fetch, Sink, columns};
 use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, canon, params};
+use super::{Setup, ask, canon, params};
 use crate::adapters::sql::{
-    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction, Unmet,
+    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
 };
 use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
 
@@ -23,26 +24,74 @@ pub(super) fn run(
     setup: &Setup,
     control: &Arc<Control>,
     work: &Transaction,
-) -> Result<Vec<StepOutcome>, SqlError> {
+    committed: &Committed,
+) -> Result<Transacted, SqlError> {
+    session.must_answer()?;
     if work.is_atomic {
-        return together(session, setup, control, work);
+        return together(session, setup, control, work, committed);
     }
+    fence_in(session, work)?;
     let mut outcomes = Vec::with_capacity(work.steps.len());
+    let mut ended = Ok(());
     for step in &work.steps {
-        if control.stopped().is_some() {
-            return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"));
-        }
-        control.single();
-        let outcome = one(session, setup, control, step, &outcomes, work.max_rows).map_err(|mut error| {
-            if error.certainty == Certainty::Undone && !undoes_itself(&step.action, error.kind) {
-                error.certainty = Certainty::Unknown;
-                error.message.push_str("; there is no transaction: what was done stays done");
+        match alone(session, setup, control, step, &outcomes, work.max_rows) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => {
+                ended = Err(error);
+                break;
             }
-            error
-        })?;
-        outcomes.push(outcome);
+        }
     }
-    Ok(outcomes)
+    fence_out(session, work);
+    ended.map(|()| Transacted { steps: outcomes, trouble: None })
+}
+
+/// What a transaction has brought that is committed, for whoever has to give the call up behind that.
+pub(super) type Committed = Mutex<Option<Vec<StepOutcome>>>;
+
+/// Does a step that stands for itself.
+fn alone(
+    session: &Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    step: &Step,
+    before: &[StepOutcome],
+    max_rows: u32,
+) -> Result<StepOutcome, SqlError> {
+    control.single();
+    if let Some(why) = control.stopped() {
+        return Err(session.reporter.says(why.kind(), Certainty::Undone, "it was cancelled"));
+    }
+    one(session, setup, control, step, before, max_rows).map_err(|mut error| {
+        if error.certainty == Certainty::Undone && !undoes_itself(&step.action, error.kind) {
+            error.certainty = Certainty::Unknown;
+            error.message.push_str("; there is no transaction: what was done stays done");
+        }
+        error
+    })
+}
+
+/// Takes the work's fence. Before it is there nothing of the work is begun.
+fn fence_in(session: &Session, work: &Transaction) -> Result<(), SqlError> {
+    let take = work.fence.as_ref().and_then(|fence| fence.take(session.dialect, work.is_atomic));
+    let Some(take) = take else { return Ok(()) };
+    let first = ask::first(session, &take, &[])?;
+    if first.first().and_then(Option::as_deref).is_some_and(|got| got.trim() == "1") {
+        return Ok(());
+    }
+    // Who has it may do it.
+    let message = "an earlier try of the same is still at work in the database";
+    Err(session.reporter.says(SqlErrorKind::Busy, Certainty::Unknown, message))
+}
+
+/// Gives it back where the end of the transaction does not. A connection on which that fails is closed.
+fn fence_out(session: &mut Session, work: &Transaction) {
+    let release = work.fence.as_ref().and_then(|fence| fence.release(session.dialect, work.is_atomic));
+    if let Some(release) = release
+        && ask::first(session, &release, &[]).is_err()
+    {
+        session.is_spent = true;
+    }
 }
 
 /// Whether a step that stands for itself has left nothing behind when it ends like this. A single statement that changes
@@ -65,20 +114,32 @@ fn together(
     setup: &Setup,
     control: &Arc<Control>,
     work: &Transaction,
-) -> Result<Vec<StepOutcome>, SqlError> {
+    committed: &Committed,
+) -> Result<Transacted, SqlError> {
     let begun = session.connection()?.set_autocommit(false);
     begun.map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
     control.undoable();
+    if let Err(error) = fence_in(session, work) {
+        let certainty = error.certainty;
+        return Err(SqlError { certainty, ..undone(session, error) });
+    }
+    let (inside, behind) = work.steps.split_at(work.commit_after.unwrap_or(usize::MAX).min(work.steps.len()));
     let mut outcomes = Vec::with_capacity(work.steps.len());
-    for step in &work.steps {
+    for step in inside {
         match one(session, setup, control, step, &outcomes, work.max_rows) {
             Ok(outcome) => outcomes.push(outcome),
-            Err(error) => return Err(undone(session, error)),
+            Err(error) => {
+                let error = undone(session, error);
+                fence_out(session, work);
+                return Err(error);
+            }
         }
     }
     if control.commit().is_err() {
         let error = session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled");
-        return Err(undone(session, error));
+        let error = undone(session, error);
+        fence_out(session, work);
+        return Err(error);
     }
     let connection = session.connection()?;
     if let Err(error) = connection.commit() {
@@ -90,11 +151,41 @@ fn together(
             session.is_spent = true;
             return Err(error);
         }
-        return Err(undone(session, error));
+        let error = undone(session, error);
+        fence_out(session, work);
+        return Err(error);
     }
     // It is committed, whatever becomes of the connection.
-    session.is_spent |= connection.set_autocommit(true).is_err();
-    Ok(outcomes)
+    let is_alone = connection.set_autocommit(true);
+    if behind.is_empty() {
+        session.is_spent |= is_alone.is_err();
+        fence_out(session, work);
+        return Ok(Transacted { steps: outcomes, trouble: None });
+    }
+    *committed.lock() = Some(outcomes.clone());
+    let mut trouble = match is_alone {
+        Ok(()) => None,
+        Err(error) => {
+            session.is_spent = true;
+            Some((inside.len(), session.reporter.of(&error, Certainty::NotBegun)))
+        }
+    };
+    for (at, step) in behind.iter().enumerate() {
+        if trouble.is_some() {
+            break;
+        }
+        match alone(session, setup, control, step, &outcomes, work.max_rows) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => {
+                session.is_spent |= ends_unseen(error.kind);
+                trouble = Some((inside.len() + at, error));
+            }
+        }
+    }
+    if !session.is_spent {
+        fence_out(session, work);
+    }
+    Ok(Transacted { steps: outcomes, trouble })
 }
 
 /// Undoes what was done. A connection on which that fails is closed, and the database undoes it then.

@@ -141,6 +141,15 @@ pub(super) fn schema() -> Value {
             "record": { "type": ["string", "null"], "description": "Path of the record that was written" },
             "result": { "description": "What the write answers" },
             "note": { "type": ["string", "null"], "description": "Why there is no result although one is declared" },
+            "unfinished": {
+                "type": ["object", "null"],
+                "description": "It is done, but a step that was to follow it is not",
+                "properties": {
+                    "step": { "type": ["integer", "null"], "description": "Which step, from 1, where that is known" },
+                    "reason": { "type": "string" },
+                    "detail": { "type": "string" },
+                },
+            },
             "problem": { "type": ["object", "null"], "description": "Why it is not done" },
             "created_at": instant,
             "changed_at": instant,

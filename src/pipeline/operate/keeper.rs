@@ -29,7 +29,11 @@ impl Operate {
             let (id, state) = (operation.id.clone(), operation.state);
             match (self.job(operation), state) {
                 (Ok(job), OperationState::Parked | OperationState::Received) => self.park(job),
-                (Ok(job), OperationState::Unknown) => self.settle_aside(job),
+                (Ok(job), OperationState::Unknown) => {
+                    let Some(held) = Held::take(self, &job.operation.id) else { continue };
+                    let attempt = job.operation.attempts;
+                    self.settle_aside(job, attempt, held);
+                }
                 (Ok(_), _) => {}
                 (Err(why), OperationState::Unknown) => {
                     tracing::warn!(operation = id, why, "an operation of unknown outcome cannot be looked after");
@@ -72,11 +76,11 @@ impl Operate {
         })
     }
 
-    fn settle_aside(self: &Arc<Self>, job: Job) {
-        let Some(held) = Held::take(self, &job.operation.id) else { return };
+    /// Finds out what became of an operation, which may take long, while others go on.
+    fn settle_aside(self: &Arc<Self>, job: Job, attempt: u32, held: Held) {
         let operate = Arc::clone(self);
         self.tasks.spawn(async move {
-            operate.settle(&job).await;
+            operate.settle(&job, attempt).await;
             drop(held);
         });
     }
@@ -101,7 +105,8 @@ async fn run(operate: Arc<Operate>, mut jobs: UnboundedReceiver<Job>) {
             () = job.gate.opened() => {}
         }
         let Some(held) = Held::take(&operate, &job.operation.id) else { continue };
-        operate.run(&job).await;
-        drop(held);
+        if let Some(attempt) = operate.tries(&job, 1).await {
+            operate.settle_aside(job, attempt, held);
+        }
     }
 }

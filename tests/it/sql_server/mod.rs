@@ -106,7 +106,9 @@ impl Site {
     }
 
     async fn transact(&self, work: Transaction) -> Result<Vec<StepOutcome>, SqlError> {
-        self.door.transact(self.permit().await, work).await
+        let done = self.door.transact(self.permit().await, work).await?;
+        assert_eq!(done.trouble, None);
+        Ok(done.steps)
     }
 
     async fn door_table(&self, name: TableName) -> Result<TableInfo, SqlError> {
@@ -156,7 +158,14 @@ fn query(sql: &str) -> Query {
 }
 
 fn atomic(steps: Vec<Step>) -> Transaction {
-    Transaction { steps, is_atomic: true, timeout: Duration::from_secs(20), max_rows: 100 }
+    Transaction {
+        steps,
+        is_atomic: true,
+        commit_after: None,
+        fence: None,
+        timeout: Duration::from_secs(20),
+        max_rows: 100,
+    }
 }
 
 fn statement(sql: &str, parameters: Vec<Value>, expect: Option<(u64, u64)>) -> Step {
