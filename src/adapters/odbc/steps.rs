@@ -12,11 +12,11 @@ use super::control::Control;
 use super::fetch::{Broken, Fetch, Sink, columns};
 use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, ask, canon, params};
+use super::{Setup, ask, called, params};
 use crate::adapters::sql::{
-    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
+    Action, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
 };
-use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
+use crate::decode::rows::{BatchWriter, RowBatch};
 
 /// Does the steps.
 pub(super) fn run(
@@ -216,7 +216,9 @@ fn one(
             let bound = params::values(session, parameters)?;
             executed(session, setup, control, sql, bound, max_rows)?.0
         }
-        Action::Procedure { name, arguments } => procedure(session, setup, control, name, arguments, max_rows)?,
+        Action::Procedure { name, arguments } => {
+            called::procedure(session, setup, control, (name, arguments), max_rows)?
+        }
     };
     if step.expect.is_some() && outcome.affected.is_none() {
         let message = "the driver does not count the rows that were touched, which `expect` needs".to_owned();
@@ -226,92 +228,8 @@ fn one(
     Ok(outcome)
 }
 
-/// Calls a procedure by the escape that every driver translates (ODBC Programmer's Reference, "Procedure Calls").
-fn procedure(
-    session: &Session,
-    setup: &Setup,
-    control: &Arc<Control>,
-    name: &str,
-    arguments: &[Argument],
-    max_rows: u32,
-) -> Result<StepOutcome, SqlError> {
-    let places = vec!["?"; arguments.len()].join(", ");
-    let returns = session.dialect == crate::adapters::sql::Dialect::SqlServer;
-    let sql = if returns { format!("{{? = call {name}({places})}}") } else { format!("{{call {name}({places})}}") };
-    let mut all = Vec::with_capacity(arguments.len() + 1);
-    let code = Argument {
-        name: String::new(),
-        value: crate::adapters::sql::Value::Null(ColumnKind::Integer),
-        out: Some(ColumnKind::Integer),
-    };
-    if returns {
-        all.push(code);
-    }
-    all.extend_from_slice(arguments);
-    let bound = params::arguments(session, &all, setup.config.max_value)?;
-    let (mut outcome, bound) = executed(session, setup, control, &sql, bound, max_rows)?;
-    if session.quirks.gives_out_as_rows && arguments.iter().any(|argument| argument.out.is_some()) {
-        outcome.sets.pop();
-    }
-    for (argument, cell) in all.iter().zip(&bound.0).skip(usize::from(returns)) {
-        if let Some(kind) = argument.out {
-            outcome.out.push((argument.name.clone(), came_out(session, kind, cell, &argument.name)?));
-        }
-    }
-    if let (true, Some(cell)) = (returns, bound.0.first()) {
-        let code = came_out(session, ColumnKind::Integer, cell, "the return code")?;
-        outcome.return_code = code.and_then(|code| String::from_utf8(code).ok()?.parse().ok());
-    }
-    Ok(outcome)
-}
-
-/// What came out of an argument, in canonical form.
-fn came_out(
-    session: &Session,
-    kind: ColumnKind,
-    cell: &raw::Argument,
-    name: &str,
-) -> Result<Option<Vec<u8>>, SqlError> {
-    let wrong = |what: &str| {
-        let message = format!("what came out of `{name}` {what}");
-        session.reporter.says(SqlErrorKind::Protocol, Certainty::Unknown, message)
-    };
-    let text = match cell {
-        raw::Argument::In(_) => return Ok(None),
-        raw::Argument::Bytes(_, cell) => {
-            if !cell.value.is_complete() {
-                return Err(wrong("is longer than `max_value_bytes`"));
-            }
-            return Ok(cell.value.as_bytes().map(<[u8]>::to_vec));
-        }
-        raw::Argument::Wide(_, cell) => {
-            if !cell.value.is_complete() {
-                return Err(wrong("is longer than `max_value_bytes`"));
-            }
-            let Some(units) = cell.value.as_slice() else { return Ok(None) };
-            return String::from_utf16(units)
-                .map(|text| Some(text.into_bytes()))
-                .map_err(|_| wrong("is no text in UTF-16"));
-        }
-        raw::Argument::Text(_, cell) => {
-            if !cell.value.is_complete() {
-                return Err(wrong("is longer than `max_value_bytes`"));
-            }
-            let Some(bytes) = cell.value.as_bytes() else { return Ok(None) };
-            bytes
-        }
-    };
-    match kind {
-        ColumnKind::Text { .. } => {
-            let text = session.page.decode(text).map_err(|_| wrong("is no text of the source's `encoding`"))?;
-            Ok(Some(text.into_owned().into_bytes()))
-        }
-        kind => canon::alone(kind, text).map(Some).ok_or_else(|| wrong("is no value of its type")),
-    }
-}
-
 /// Executes a statement and takes all that it brings.
-fn executed(
+pub(super) fn executed(
     session: &Session,
     setup: &Setup,
     control: &Arc<Control>,

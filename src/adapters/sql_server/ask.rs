@@ -155,7 +155,7 @@ fn described(shape: &Shape, wire: &[tiberius::Column]) -> Result<Option<Describe
             return Err(());
         }
         let (name, declared) = (described.name.clone(), described.declared.clone());
-        Ok((Column { name, kind, declared, nullable: described.nullable }, Reading { kind, wire }))
+        Ok((Column { name, kind, declared, nullable: described.nullable }, Reading { kind, wire, is_guessed: false }))
     });
     each.collect::<Result<Vec<_>, ()>>().map(|all| Some(all.into_iter().unzip()))
 }

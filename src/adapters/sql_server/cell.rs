@@ -29,6 +29,8 @@ pub(super) struct Reading {
     pub(super) kind: ColumnKind,
     /// How they travel.
     pub(super) wire: ColumnType,
+    /// Nobody has said what its statement brings: the code page of its text is the driver's guess.
+    pub(super) is_guessed: bool,
 }
 
 /// Turns rows into cells.
@@ -96,6 +98,9 @@ fn words(column: &Reading, text: &str, max: usize, out: &mut BatchWriter) {
             return out.fault(CellFault::TooLong, begin(text));
         }
     }
+    if column.is_guessed && !is_wide && !text.is_ascii() && may_be_utf8(text) {
+        return out.fault(CellFault::Encoding, begin(text));
+    }
     // The driver puts U+FFFD where there is half a pair of surrogates. One that was stored as such says the same: that a
     // character was lost before it came here.
     if is_wide && !text.is_ascii() && text.contains('\u{fffd}') {
@@ -103,6 +108,36 @@ fn words(column: &Reading, text: &str, max: usize, out: &mut BatchWriter) {
         return out.fault(CellFault::Encoding, &raw);
     }
     out.value(text.as_bytes());
+}
+
+/// Whether text of a code page may be UTF-8 that was taken for it. The driver does not know the collations of SQL Server 2019
+/// whose text is UTF-8, and reads theirs by the code page of the language; in a code page as it is meant, text that is good
+/// UTF-8 too hardly occurs.
+fn may_be_utf8(text: &str) -> bool {
+    use encoding_rs as page;
+    // What the code page does not have became U+FFFD.
+    text.contains('\u{fffd}')
+        || [
+            page::WINDOWS_1252,
+            page::WINDOWS_1250,
+            page::WINDOWS_1251,
+            page::WINDOWS_1253,
+            page::WINDOWS_1254,
+            page::WINDOWS_1255,
+            page::WINDOWS_1256,
+            page::WINDOWS_1257,
+            page::WINDOWS_1258,
+            page::WINDOWS_874,
+            page::SHIFT_JIS,
+            page::GBK,
+            page::EUC_KR,
+            page::BIG5,
+        ]
+        .iter()
+        .any(|page| {
+            let (bytes, _, is_lost) = page.encode(text);
+            !is_lost && std::str::from_utf8(&bytes).is_ok()
+        })
 }
 
 /// The beginning of a text, at a character's border.
@@ -220,7 +255,7 @@ pub(super) fn by_rows(columns: &[tiberius::Column], rows: &[Row]) -> (Vec<Column
         let wire = column.column_type();
         let kind = kind::of_wire(wire, scale(at)).unwrap_or(ColumnKind::Decimal { precision: 38, scale: 0 });
         let described = Column { name: column.name().to_owned(), kind, declared: String::new(), nullable: None };
-        (described, Reading { kind, wire })
+        (described, Reading { kind, wire, is_guessed: true })
     });
     each.unzip()
 }
@@ -249,7 +284,7 @@ pub(super) fn single(wanted: ColumnKind, data: &ColumnData<'_>) -> Result<Option
             number.rescale(scale).map_err(|error| error.to_string())?.write(&mut out);
             return Ok(Some(out));
         }
-        (kind, _) => Reading { kind, wire },
+        (kind, _) => Reading { kind, wire, is_guessed: true },
     };
     match written(&reading, data, &mut out) {
         Some(true) => Ok(Some(out)),
@@ -281,7 +316,7 @@ mod tests {
         let mut out = BatchWriter::new(Arc::from([column]));
         let head = out.size();
         let row = Row::builder().column("a", wire, data).build();
-        Cells::new(vec![Reading { kind, wire }], max).row(&row, &mut out);
+        Cells::new(vec![Reading { kind, wire, is_guessed: false }], max).row(&row, &mut out);
         out.take().bytes[head + 4..].to_vec()
     }
 
@@ -354,6 +389,32 @@ mod tests {
         let blob = ColumnData::Binary(Some(Cow::Owned(vec![7; 10_001])));
         let cut = bytes(ColumnKind::Bytes { max: None }, ColumnType::BigVarBin, blob, 10_000);
         assert_eq!((cut[1], cut.len()), (CellFault::TooLong as u8, 2 + 2 + KEPT));
+    }
+
+    #[test]
+    fn utf8_that_was_taken_for_a_code_page_is_no_text() {
+        let cell = |wire, is_guessed, text: &str| {
+            let column = Column { name: "a".to_owned(), kind: TEXT, declared: String::new(), nullable: None };
+            let mut out = BatchWriter::new(Arc::from([column]));
+            let head = out.size();
+            let row = Row::builder().column("a", wire, ColumnData::String(Some(text.to_owned().into()))).build();
+            Cells::new(vec![Reading { kind: TEXT, wire, is_guessed }], 1 << 20).row(&row, &mut out);
+            out.take().bytes[head + 4] != 1
+        };
+        // \u{c3}\u{bc} is the UTF-8 of \u{fc} read as windows-1252; the others are the same by other pages.
+        for (text, is_taken) in [
+            ("M\u{c3}\u{bc}ller", false),
+            ("\u{420}\u{a0}", false),
+            ("\u{fffd}", false),
+            ("M\u{fc}ller", true),
+            ("\u{41c}\u{43e}\u{441}\u{43a}\u{432}\u{430}", true),
+            ("\u{6771}\u{4eac}", true),
+            ("plain", true),
+        ] {
+            assert_eq!(cell(ColumnType::BigVarChar, true, text), is_taken, "{text}");
+        }
+        assert!(cell(ColumnType::BigVarChar, false, "M\u{c3}\u{bc}ller"), "its code page is known");
+        assert!(cell(ColumnType::NVarchar, true, "M\u{c3}\u{bc}ller"));
     }
 
     #[test]
