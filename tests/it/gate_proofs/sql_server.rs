@@ -81,7 +81,7 @@ impl Before {
     /// Each question takes this long.
     fn slow(&self, each: Duration) {
         self.server.faults(|faults| {
-            faults.only = Some("FROM [dbo].[orders]".to_owned());
+            faults.only = Some("[dbo].[orders]".to_owned());
             faults.stall = each;
         });
     }
@@ -153,13 +153,13 @@ fn half_of_the_callers_leave_and_attentions_are_acknowledged_late() {
 /// noticed that, not before.
 #[test]
 fn a_server_that_does_not_stop_keeps_its_places() {
-    let before = Before::new(Duration::from_millis(700), &[("crowd", 3000)], "timeout = \"300ms\"");
+    let before = Before::new(Duration::from_millis(700), &[("crowd", 3000)], "timeout = \"1s\"");
     before.slow(Duration::from_secs(20));
     before.server.faults(|faults| faults.ignore_attention = true);
     let service = before.serve();
     let crowd = before.kind(&service, "crowd", Coming::Closed(20, seconds(0.1)));
-    let load = Load::start(vec![crowd], seconds(14.0), 3);
-    load.until(seconds(8.0));
+    let load = Load::start(vec![crowd], seconds(16.0), 3);
+    load.until(seconds(9.0));
     before.server.faults(|faults| *faults = Default::default());
     let outcome = load.join();
     let report = before.holds(&outcome);

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod faults;
+mod fences;
 mod freetds;
 mod mariadb;
 mod memory;
