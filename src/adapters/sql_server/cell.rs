@@ -1,22 +1,24 @@
 //! Values of the driver as cells of a row, in their canonical form.
 //!
-//! The driver gives `money` as a floating-point number. Statements are written so that none travels (see `shape`); where
-//! one does all the same, in a result of a procedure, it is turned back into the whole number of ten-thousandths that was
-//! sent: exactly up to 2^51 of them (225 billion), and beyond that it is a value that cannot be read.
+//! The driver gives `money` as a floating-point number, and text of UTF-8 by a code page. Statements are written so that
+//! neither travels (see `shape`); where one does all the same, in a result of a procedure, the value is the one that was
+//! seen on the line (see `witness`), and one that was not seen is a value that cannot be read.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use tiberius::{ColumnData, ColumnType, Row};
 
+use super::line::Control;
+use super::witness::{Keep, Raw};
 use super::{kind, moment};
 use crate::decode::rows::{BatchWriter, CellFault, Column, ColumnKind};
 use crate::record::Decimal;
 
-/// The most ten-thousandths that are told apart by a 64-bit floating-point number of the amount: half a unit is more than
-/// what two roundings (of the quotient and of the product) can be off.
-const EXACT: f64 = (1u64 << 51) as f64;
+/// From this amount on (225 billion) a floating-point number stands for more than one amount of `money`,
+const MANY: f64 = 225_179_981_368.524_8;
 
-/// The largest amount that `money` holds, rounded up.
+/// up to the largest one that `money` holds, rounded up.
 const MOST_MONEY: f64 = 922_337_203_685_478.0;
 
 /// The most bytes of a value that are kept where it cannot be read.
@@ -38,18 +40,39 @@ pub(super) struct Cells {
     columns: Vec<Reading>,
     max: usize,
     scratch: Vec<u8>,
+    /// What was seen of the result, and its number among those of the answer.
+    seen: Option<(Arc<Control>, usize)>,
 }
 
 impl Cells {
     pub(super) fn new(columns: Vec<Reading>, max: usize) -> Cells {
-        Cells { columns, max, scratch: Vec::with_capacity(64) }
+        Cells { columns, max, scratch: Vec::with_capacity(64), seen: None }
+    }
+
+    /// Of a result that was read along: what was seen of it counts.
+    pub(super) fn seen(mut self, control: &Arc<Control>, set: usize) -> Cells {
+        let is_known = control.witness().keeps(set).is_some_and(|keeps| keeps.len() == self.columns.len());
+        self.seen = is_known.then(|| (Arc::clone(control), set));
+        // Text that is not kept is in a code page that the driver knows.
+        self.columns.iter_mut().for_each(|column| column.is_guessed &= !is_known);
+        self
     }
 
     /// Appends a row.
     pub(super) fn row(&mut self, row: &Row, out: &mut BatchWriter) {
         out.begin();
         let mut cells = row.cells();
-        for column in &self.columns {
+        for (at, column) in self.columns.iter().enumerate() {
+            let raw = self.seen.as_ref().and_then(|(control, set)| {
+                let mut witness = control.witness();
+                let is_kept = witness.keeps(*set)?.get(at).is_some_and(|keep| *keep != Keep::Nothing);
+                if is_kept { witness.next_of(*set) } else { None }
+            });
+            if let Some(raw) = &raw {
+                cells.next();
+                as_seen(column, raw, self.max, &mut self.scratch, out);
+                continue;
+            }
             match cells.next() {
                 Some((_, data)) => cell(column, data, self.max, &mut self.scratch, out),
                 // The driver gives a cell a column.
@@ -58,6 +81,31 @@ impl Cells {
         }
         out.end();
     }
+}
+
+/// Appends a cell as it was seen.
+fn as_seen(column: &Reading, raw: &Raw, max: usize, scratch: &mut Vec<u8>, out: &mut BatchWriter) {
+    scratch.clear();
+    match raw {
+        Raw::Money(None) | Raw::Text(None) => out.null(),
+        Raw::Money(Some(units)) => match (amount(*units), column.kind) {
+            (Some(amount), ColumnKind::Decimal { .. }) => {
+                amount.write(scratch);
+                out.value(scratch);
+            }
+            _ => out.fault(CellFault::Invalid, units.to_string().as_bytes()),
+        },
+        Raw::Text(Some(bytes)) if bytes.len() > max => out.fault(CellFault::TooLong, &bytes[..KEPT.min(bytes.len())]),
+        Raw::Text(Some(bytes)) => match std::str::from_utf8(bytes) {
+            Ok(text) => out.value(text.as_bytes()),
+            Err(_) => out.fault(CellFault::Encoding, &bytes[..KEPT.min(bytes.len())]),
+        },
+    }
+}
+
+/// An amount of so many ten-thousandths.
+fn amount(units: i64) -> Option<Decimal> {
+    Decimal::new(i128::from(units), 4).ok()
 }
 
 /// Appends a cell.
@@ -179,12 +227,10 @@ fn written(column: &Reading, data: &ColumnData<'_>, out: &mut Vec<u8>) -> Option
             }
             Some(true)
         }
-        ColumnData::F64(Some(number)) if matches!(column.kind, ColumnKind::Decimal { .. }) => {
-            money(*number)?.write(out);
-            Some(true)
-        }
+        // An amount that nobody has seen.
+        ColumnData::F64(Some(_)) if matches!(column.kind, ColumnKind::Decimal { .. }) => None,
         // In a sql_variant an amount looks like a number; where it could be one that was rounded, it is not taken.
-        ColumnData::F64(Some(number)) if is_variant && (EXACT / 10_000.0..=MOST_MONEY).contains(&number.abs()) => None,
+        ColumnData::F64(Some(number)) if is_variant && (MANY..=MOST_MONEY).contains(&number.abs()) => None,
         ColumnData::F64(Some(number)) if is(ColumnKind::Float) => float(*number, out),
         ColumnData::F32(Some(number)) if is(ColumnKind::Float) => {
             write!(out, "{number}").ok()?;
@@ -237,12 +283,6 @@ fn float(number: f64, out: &mut Vec<u8>) -> Option<bool> {
     Some(true)
 }
 
-/// The amount that a floating-point number of the driver stands for; `None` where two amounts could be meant.
-fn money(number: f64) -> Option<Decimal> {
-    let units = (number * 10_000.0).round();
-    (units.abs() <= EXACT).then(|| Decimal::new(units as i128, 4).ok()).flatten()
-}
-
 /// The columns of rows whose statement was not described, by their types on the way and, for decimals, their values.
 pub(super) fn by_rows(columns: &[tiberius::Column], rows: &[Row]) -> (Vec<Column>, Vec<Reading>) {
     let scale = |at: usize| {
@@ -261,7 +301,26 @@ pub(super) fn by_rows(columns: &[tiberius::Column], rows: &[Row]) -> (Vec<Column
 }
 
 /// A single value in the canonical form of a kind: what comes out of a procedure.
-pub(super) fn single(wanted: ColumnKind, data: &ColumnData<'_>) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn single(wanted: ColumnKind, data: &ColumnData<'_>, seen: Option<Raw>) -> Result<Option<Vec<u8>>, String> {
+    match (wanted, seen) {
+        (ColumnKind::Decimal { scale, .. }, Some(Raw::Money(Some(units)))) => {
+            let mut out = Vec::new();
+            let amount = amount(units).and_then(|amount| amount.rescale(scale).ok());
+            amount.ok_or_else(|| format!("{units} ten-thousandths have more than {scale} decimals"))?.write(&mut out);
+            return Ok(Some(out));
+        }
+        (ColumnKind::Text { .. }, Some(Raw::Money(Some(units)))) => {
+            let mut out = Vec::new();
+            amount(units).ok_or_else(|| units.to_string())?.write(&mut out);
+            return Ok(Some(out));
+        }
+        (ColumnKind::Text { .. }, Some(Raw::Text(Some(bytes)))) => {
+            let text = String::from_utf8(bytes).map_err(|_| "it is no UTF-8".to_owned())?;
+            return Ok(Some(text.into_bytes()));
+        }
+        (_, Some(Raw::Money(None) | Raw::Text(None))) => return Ok(None),
+        _ => {}
+    }
     let wire = match (wanted, data) {
         (ColumnKind::Text { .. }, ColumnData::String(_) | ColumnData::Xml(_)) => ColumnType::NVarchar,
         (ColumnKind::Text { .. }, _) => ColumnType::SSVariant,
@@ -306,7 +365,6 @@ fn whole_number(data: &ColumnData<'_>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use std::borrow::Cow;
     use std::sync::Arc;
 
@@ -350,9 +408,8 @@ mod tests {
             (decimal(38, 0), ColumnType::Decimaln, numeric(-nines, 0), "-99999999999999999999999999999999999999"),
             (decimal(38, 38), ColumnType::Decimaln, numeric(1, 38), "0.00000000000000000000000000000000000001"),
             (decimal(5, 2), ColumnType::Decimaln, numeric(-150, 2), "-1.50"),
-            (MONEY, ColumnType::Money, ColumnData::F64(Some(-0.0001)), "-0.0001"),
-            (MONEY, ColumnType::Money, ColumnData::F64(Some(225_179_981_368.524_8)), "225179981368.5248"),
-            (MONEY, ColumnType::Money, ColumnData::F64(Some(922_337_203_685_477.5)), "Invalid"),
+            (MONEY, ColumnType::Money, ColumnData::F64(Some(-0.0001)), "Invalid"),
+            (MONEY, ColumnType::Money, ColumnData::F64(None), "NULL"),
             (ColumnKind::Float, ColumnType::Float4, ColumnData::F32(Some(0.1)), "0.1"),
             (ColumnKind::Float, ColumnType::Float8, ColumnData::F64(Some(-1.5e-7)), "-0.00000015"),
             (ColumnKind::Integer, ColumnType::Int4, ColumnData::F64(Some(1.0)), "Invalid"),
@@ -420,18 +477,18 @@ mod tests {
     #[test]
     fn single_values_are_those_of_their_kind() {
         let kind = ColumnKind::Decimal { precision: 9, scale: 2 };
-        assert_eq!(single(kind, &ColumnData::I32(Some(5))), Ok(Some(b"5.00".to_vec())));
-        assert_eq!(single(ColumnKind::Integer, &ColumnData::I32(None)), Ok(None));
-        assert_eq!(single(TEXT, &ColumnData::I32(Some(5))), Ok(Some(b"5".to_vec())));
-        assert!(single(ColumnKind::Date, &ColumnData::I32(Some(5))).is_err());
-    }
-
-    proptest! {
-        /// The driver divides the whole number that travels; up to the bound it can be had back.
-        #[test]
-        fn amounts_come_back_exactly(units in -(1i64 << 51)..=(1i64 << 51)) {
-            let amount = money(units as f64 / 10_000.0).unwrap();
-            prop_assert_eq!((amount.units(), amount.scale()), (i128::from(units), 4));
-        }
+        let single = |wanted, data, seen| single(wanted, &data, seen);
+        assert_eq!(single(kind, ColumnData::I32(Some(5)), None), Ok(Some(b"5.00".to_vec())));
+        assert_eq!(single(ColumnKind::Integer, ColumnData::I32(None), None), Ok(None));
+        assert_eq!(single(TEXT, ColumnData::I32(Some(5)), None), Ok(Some(b"5".to_vec())));
+        assert!(single(ColumnKind::Date, ColumnData::I32(Some(5)), None).is_err());
+        let money = |units| Some(Raw::Money(Some(units)));
+        assert_eq!(
+            single(MONEY, ColumnData::F64(Some(0.0)), money(i64::MAX)),
+            Ok(Some(b"922337203685477.5807".to_vec()))
+        );
+        assert_eq!(single(kind, ColumnData::F64(Some(0.0)), money(12_500)), Ok(Some(b"1.25".to_vec())));
+        assert!(single(kind, ColumnData::F64(Some(0.0)), money(12_501)).is_err());
+        assert!(single(kind, ColumnData::F64(Some(1.25)), None).is_err(), "nobody has seen it");
     }
 }

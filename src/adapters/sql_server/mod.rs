@@ -9,7 +9,7 @@
 //! - Sessions remember what others did; so all settings are made anew for each call, and nothing stays open behind it
 //!   (`pool`, `exchange`).
 //! - Amounts of money never are floating-point numbers, and text of old code pages is turned into Unicode by the server
-//!   (`shape`, `cell`).
+//!   (`shape`, `cell`); of results that nobody can describe, they are read beside the driver (`witness`).
 //! - `SET TEXTSIZE` bounds what a long value takes of our memory.
 
 mod ask;
@@ -32,6 +32,7 @@ mod shape;
 mod statement;
 mod tls;
 mod watch;
+mod witness;
 mod work;
 
 use std::sync::Arc;

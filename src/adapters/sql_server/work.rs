@@ -4,6 +4,7 @@
 //! server undoes the transaction of a session that ends; once it is sent, only the server's answer says what became of it.
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use tiberius::{Command, CommandItem, IsolationLevel, Row};
@@ -15,6 +16,7 @@ use super::cell::{self, Cells};
 use super::connect::Connection;
 use super::exchange::{Trouble, few, judged, stopped, text};
 use super::fault;
+use super::line::Control;
 use super::watch::{PATIENCE, Watch};
 use crate::adapters::sql::{
     Action, Argument, Certainty, Dialect, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
@@ -277,6 +279,8 @@ async fn step(
         Action::Statement { .. } => &[],
     };
     let mut harvest = Harvest::default();
+    let control = Arc::clone(&connection.control);
+    control.observe();
     let client = &mut connection.client;
     let limit = usize::try_from(max_rows).unwrap_or(usize::MAX);
     let work = async {
@@ -287,6 +291,7 @@ async fn step(
         Ok(())
     };
     let ended = watch.drive(work).await;
+    control.look_away();
     judged(&inner.place, ended, watch.why())?;
     if let Some(why) = watch.why() {
         return Err(Trouble::Told(stopped(&inner.place, why, true)));
@@ -295,7 +300,7 @@ async fn step(
         let said = format!("more than {limit} rows came; ask for fewer");
         return Err(Trouble::Told(fault::own(&inner.place, SqlErrorKind::TooLarge, Certainty::Undone, said)));
     }
-    harvest.outcome(inner, arguments, matches!(step.action, Action::Procedure { .. }))
+    harvest.outcome(inner, &control, arguments, matches!(step.action, Action::Procedure { .. }))
 }
 
 /// A statement with its parameters.
@@ -356,8 +361,15 @@ impl Harvest {
         }
     }
 
-    fn outcome(self, inner: &Inner, arguments: &[Argument], is_procedure: bool) -> Result<StepOutcome, Trouble> {
-        let sets = self.sets.iter().map(|set| batch(set, inner.config.max_value_bytes)).collect();
+    fn outcome(
+        self,
+        inner: &Inner,
+        control: &Arc<Control>,
+        arguments: &[Argument],
+        is_procedure: bool,
+    ) -> Result<StepOutcome, Trouble> {
+        let max = inner.config.max_value_bytes;
+        let sets = self.sets.iter().enumerate().map(|(at, set)| batch(set, max, control, at)).collect();
         // A statement's own count is the last one: those of its triggers come before. A procedure has many statements.
         let affected = match is_procedure {
             false => self.counts.last().copied(),
@@ -371,7 +383,7 @@ impl Harvest {
                 name => name.to_owned(),
             };
             let kind = argument.out.unwrap_or(ColumnKind::Text { max_chars: None });
-            let read = cell::single(kind, value.data()).map_err(|said| {
+            let read = cell::single(kind, value.data(), control.witness().next_out()).map_err(|said| {
                 let said = format!("what came out of `{name}`: {said}");
                 Trouble::Told(fault::own(&inner.place, SqlErrorKind::Protocol, Certainty::Undone, said))
             })?;
@@ -383,10 +395,10 @@ impl Harvest {
 }
 
 /// A result set as rows are landed.
-fn batch(set: &Set, max: usize) -> RowBatch {
+fn batch(set: &Set, max: usize, control: &Arc<Control>, at: usize) -> RowBatch {
     let (columns, readings) = cell::by_rows(&set.columns, &set.rows);
     let mut writer = BatchWriter::new(columns.into());
-    let mut cells = Cells::new(readings, max);
+    let mut cells = Cells::new(readings, max).seen(control, at);
     for row in &set.rows {
         cells.row(row, &mut writer);
     }

@@ -27,6 +27,7 @@ fn one(published: &Published, exposed: &ExposedOperation, method: &str) -> Value
     let mut listed = vec![parameters::reference("idempotencyKey"), parameters::reference("prefer")];
     if exposed.verb != Verb::Create {
         listed.insert(0, parameters::key(&published.exposure));
+        listed.push(parameters::reference("ifMatch"));
     }
     let verb = if method == "put" { "put" } else { exposed.name.as_str() };
     let title = exposed.title.clone().unwrap_or_else(|| format!("{}: {}", published.exposure.title, exposed.name));

@@ -52,6 +52,8 @@ pub(super) struct Job {
     /// As whom it stands at the gate.
     pub(super) place: gate::Ask,
     pub(super) manner: Manner,
+    /// Whether every try of it has carried its fence, so that a free one proves something.
+    pub(super) is_fenced: bool,
 }
 
 impl Job {

@@ -57,7 +57,7 @@ impl Operate {
     /// What an operation needs, as the mapping is today.
     fn job(&self, operation: Operation) -> Result<Job, &'static str> {
         let asked = &operation.asked;
-        let (_, write) =
+        let (hash, write) =
             self.write(&asked.resource, &asked.name).ok_or("its resource or operation is not there any more")?;
         let body = Some(asked.request.as_str()).filter(|_| write.takes_body());
         let request = judged(&write, body, asked.record_key.as_deref())
@@ -72,6 +72,8 @@ impl Operate {
             database: Arc::clone(database),
             place: place_of(&operation),
             manner: Manner::Patient,
+            // Under another mapping it may have been tried without one.
+            is_fenced: operation.attempts == 0 || operation.asked.mapping == hash,
             operation,
         })
     }

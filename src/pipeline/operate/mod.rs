@@ -312,7 +312,7 @@ struct JobParts {
 impl JobParts {
     fn job(self, operation: Operation, manner: Manner) -> Job {
         let JobParts { write, request, gate, database, place } = self;
-        Job { operation, write, request, gate, database, place, manner }
+        Job { operation, write, request, gate, database, place, manner, is_fenced: true }
     }
 }
 

@@ -5,7 +5,8 @@
 //! at that moment finds nothing, the write is begun again, and both take effect. No pause is long enough against that. So
 //! the order is: first the backend proves that the session of the lost try is over ([`Ended`]: it carried a fence), and
 //! only then it is asked for the data, once. What it says then stays so. Where it cannot prove that, the operation stays
-//! `unknown` unless it is found done: a person has to look it up.
+//! `unknown` unless it is found done: a person has to look it up. The same holds of one that was begun under another mapping,
+//! which may not have had `reconcile`: without it no fence is carried.
 
 use tokio::time::sleep;
 
@@ -63,7 +64,8 @@ impl Operate {
         let operation = job.operation.id.as_str();
         // A second look where nothing is proven: most commits come to their end in this time.
         let last_look = job.gate.config().settle.saturating_add(job.database.longest(job.timeout()));
-        let (mut ended, mut tries, mut looks) = (Ended::No, 0u32, 0u32);
+        let mut ended = if job.is_fenced { Ended::No } else { Ended::Unknowable };
+        let (mut tries, mut looks) = (0u32, 0u32);
         loop {
             match self.bridge.staging.operation(operation).await {
                 Ok(Some(now)) if now.state == Unknown => {}

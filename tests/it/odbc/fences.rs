@@ -1,6 +1,5 @@
 //! Whether work whose end nobody saw has ended, as the database itself knows.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tollbridge::adapters::sql::{
@@ -89,7 +88,9 @@ async fn sql_server_knows_through_freetds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_is_over_when_its_thread_is() {
     let folder = tempfile::tempdir().unwrap();
-    let connection = format!("Driver=SQLite3;Database={}", folder.path().join("f.sqlite").display());
+    let file = folder.path().join("f.sqlite");
+    rusqlite::Connection::open(&file).unwrap().execute_batch("create table t (a int)").unwrap();
+    let connection = format!("Driver=SQLite3;Database={}", file.display());
     let site = Site::new(&connection, "");
     let fence = Fence::new("1");
     let slow =
@@ -98,7 +99,7 @@ async fn sqlite_is_over_when_its_thread_is() {
         let (site, fence) = (site.clone(), fence.clone());
         async move { transact(&site, vec![statement(slow, &[])], true, &fence).await }
     });
-    let began = Arc::new(std::time::Instant::now());
+    let began = std::time::Instant::now();
     while ended(&site, &fence).await != Ended::No {
         assert!(began.elapsed() < Duration::from_secs(20) && !work.is_finished());
         tokio::time::sleep(Duration::from_millis(5)).await;
