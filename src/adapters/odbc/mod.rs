@@ -11,6 +11,8 @@ mod about;
 #[cfg(feature = "odbc")]
 mod ask;
 #[cfg(feature = "odbc")]
+mod called;
+#[cfg(feature = "odbc")]
 mod canon;
 #[cfg(feature = "odbc")]
 mod catalog;
