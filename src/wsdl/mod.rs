@@ -12,6 +12,8 @@ mod request;
 mod schema;
 mod service;
 mod skeleton;
+#[cfg(test)]
+mod testing;
 
 pub use import::{
     Closure, Document, Fetched, Finding, FindingCode, ImportFault, Limits, Location, Offline, Settings, Store,

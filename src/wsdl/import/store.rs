@@ -62,7 +62,7 @@ impl Store {
         for document in &closure.documents {
             let sha256 = hex(&document.sha256);
             let path = self.document(&sha256);
-            if !path.exists() {
+            if !fs::read(&path).is_ok_and(|own| own == document.bytes) {
                 write_whole(&path, &document.bytes).map_err(|error| fault(&path, error))?;
             }
             let is_url = matches!(document.location, Location::Url(_));

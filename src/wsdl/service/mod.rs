@@ -1,6 +1,8 @@
 //! A WSDL with everything it needs, imported: its operations with their plans, and what was found on the way.
 
 mod declared;
+#[cfg(test)]
+mod hostile;
 mod messages;
 mod operations;
 mod reach;
