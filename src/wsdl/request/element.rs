@@ -59,7 +59,7 @@ impl Writer<'_> {
                 return;
             }
             TypeKind::Array(array) => {
-                self.array(uri, local, value, array, element);
+                self.array(uri, local, value, array, (element, found.name));
                 return;
             }
             TypeKind::Simple(_) | TypeKind::Complex(_) => {}
@@ -407,7 +407,14 @@ impl Writer<'_> {
     }
 
     /// An array as SOAP encodes it.
-    fn array(&mut self, uri: &str, local: &str, value: &Input<'_>, array: &Array, element: &Element) {
+    fn array(
+        &mut self,
+        uri: &str,
+        local: &str,
+        value: &Input<'_>,
+        array: &Array,
+        (element, ty): (&Element, Option<Name>),
+    ) {
         let types = std::sync::Arc::clone(&self.plan.types);
         let mut extents = Vec::new();
         let mut items = Vec::new();
@@ -426,14 +433,16 @@ impl Writer<'_> {
         let sizes: Vec<String> = extents.iter().map(usize::to_string).collect();
         if encoding == crate::wsdl::SoapVersion::V11.encoding() {
             if self.plan.operation.style.is_encoded() {
-                self.says(encoding, "Array");
+                match ty {
+                    Some(name) => self.says_type(name),
+                    None => self.says(encoding, "Array"),
+                }
             }
             self.attribute(encoding, "arrayType", &format!("{item}[{}]", sizes.join(",")));
         } else {
             self.attribute(encoding, "itemType", &item);
             self.attribute(encoding, "arraySize", &sizes.join(" "));
         }
-        let _ = element;
         self.out.push('>');
         let name = array.item_name.unwrap_or(Name { namespace: NamespaceId::NONE, local: element.name.local });
         let (item_uri, item_local) = match array.item_name {
@@ -497,6 +506,6 @@ fn flatten<'i, 'a>(
 }
 
 /// A name as `{namespace}local`, or without a namespace.
-fn clark(name: &str) -> (&str, &str) {
+pub(super) fn clark(name: &str) -> (&str, &str) {
     name.strip_prefix('{').and_then(|rest| rest.split_once('}')).unwrap_or(("", name))
 }

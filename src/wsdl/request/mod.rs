@@ -8,6 +8,10 @@ mod element;
 mod fault;
 mod input;
 mod markup;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use fault::Faults;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Writer;
+use super::element::clark;
 use super::input::Input;
 use super::markup::impossible;
 use crate::wsdl::{Builtin, JsonKind, Preset, TypeId, Variety};
@@ -29,7 +30,7 @@ impl Writer<'_> {
             self.faults.push(format!("the value is always `{}`", shown(fixed)));
             return None;
         }
-        self.qualified(ty, text)
+        Some(text)
     }
 
     fn unchecked_text(&mut self, ty: TypeId, value: &Input<'_>) -> Option<String> {
@@ -65,6 +66,9 @@ impl Writer<'_> {
             Variety::Atomic(builtin) => {
                 let builtin = *builtin;
                 match (builtin.json(), value) {
+                    (_, Input::Text(text)) if matches!(builtin, Builtin::QName | Builtin::Notation) => {
+                        self.qualified(text)
+                    }
                     (_, Input::Text(text)) => Some(text.to_string()),
                     (JsonKind::Boolean, Input::Boolean(value)) => Some(value.to_string()),
                     (JsonKind::Float, Input::Number(text)) => Some(text.to_string()),
@@ -106,14 +110,14 @@ impl Writer<'_> {
         None
     }
 
-    /// A qualified name is given as `{namespace}name`, and written with a prefix.
-    fn qualified(&mut self, ty: TypeId, text: String) -> Option<String> {
-        if !matches!(self.plan.types.builtin(ty), Some(Builtin::QName | Builtin::Notation)) || !text.contains(':') {
-            return Some(text);
+    /// A qualified name is given as `{namespace}name`, and written with the prefix that this has here.
+    fn qualified(&mut self, name: &str) -> Option<String> {
+        let (uri, local) = clark(name.trim());
+        if local.contains([':', '{', '}']) {
+            self.faults.push("a qualified name is given as `{namespace}name`: prefixes mean nothing here");
+            return None;
         }
-        self.faults
-            .push("a qualified name is given as an object's text in the form `{namespace}name`, or without a prefix");
-        None
+        Some(self.prefixed(uri, local))
     }
 }
 
