@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::{configured, gate, open_staging, reach};
 use crate::adapters::Finding;
+use crate::adapters::soap::Service;
 use crate::adapters::sql::{Database, Query, Rows, TableInfo, TableName};
 use crate::config::Config;
 use crate::gate::{Gate, Hours, Lane, Permit};
@@ -74,6 +75,14 @@ impl Entrance {
         match &self.reach {
             Reach::Database(database) => Ok(database),
             _ => Err(PipelineError::NoDatabase { backend: self.gate.backend().to_owned() }),
+        }
+    }
+
+    /// The service behind the gate, with a place there.
+    pub async fn service(&self) -> Result<(Arc<Service>, Permit), PipelineError> {
+        match &self.reach {
+            Reach::Service(service) => Ok((Arc::clone(service), self.permit(Lane::Health).await?)),
+            _ => Err(PipelineError::NoService { backend: self.gate.backend().to_owned() }),
         }
     }
 

@@ -11,6 +11,7 @@ mod operator;
 mod secret;
 mod service;
 mod simulate;
+mod wsdl;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub use doubts::doubts;
 pub use entrance::Entrance;
 pub use service::{Announcement, ServeError, serve};
 pub use simulate::{SimulateError, Simulation, simulate_gate};
+pub use wsdl::{Refreshed, refresh};
 
 /// Why the parts could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +127,7 @@ async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Res
             gone.gate.close();
         }
     }
+    wsdl::tell(loaded, &bridge.metrics);
     bridge.world.store(Arc::new(World { plans: loaded.plans.clone(), backends }));
     Ok(())
 }

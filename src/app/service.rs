@@ -5,6 +5,7 @@
 //! next commit; what is not finished is taken up by the next start.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo_key::{DemoKeyError, demo_key};
 use super::housekeeping::{housekeeping, observe};
 use super::secret::secret;
-use super::{AppError, Keeping, open_to_serve, put_in_force, specs};
+use super::{AppError, Keeping, open_to_serve, put_in_force, specs, wsdl};
 use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
@@ -65,6 +66,7 @@ pub(super) struct Service {
     config: Config,
     facade: Arc<Facade>,
     clients: Arc<Clients>,
+    health: Arc<Health>,
     /// The newest last; of those before it only runs are left that were going on when it came.
     schedulers: Mutex<Vec<Scheduler>>,
     /// One reload at a time.
@@ -76,7 +78,7 @@ impl Service {
     /// run is dropped; when anything is wrong, all stays as it is. Listeners keep their addresses.
     pub(super) async fn reload(&self) -> Result<Vec<ResourceId>, LoadError> {
         let _one = self.reloading.lock().await;
-        let loaded = match config::load(&self.config.path, config::environment()) {
+        let loaded = match load_anew(&self.config.path).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 if let LoadError::Faults(faults) = &error {
@@ -100,6 +102,7 @@ impl Service {
         }
         self.clients.reconfigure(loaded.config.clients.clone());
         self.facade.publish(exposures(&loaded));
+        self.health.left_out(loaded.withheld.len());
         self.start_schedules();
         let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.clone()).collect();
         let names: Vec<_> = resources.iter().map(ResourceId::to_string).collect();
@@ -131,6 +134,7 @@ pub struct Announcement {
 
 /// Runs until SIGTERM or SIGINT. `announce` is told once, when requests are answered.
 pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bridge>)) -> Result<(), ServeError> {
+    let loaded = with_wsdls(loaded).await;
     let server = loaded.config.server.clone();
     let api_listener = bind("listen", server.listen)?;
     let admin_listener = bind("admin_listen", server.admin_listen)?;
@@ -160,7 +164,9 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         operate: Arc::clone(&operate),
     }));
     facade.publish(exposures(&loaded));
+    health.left_out(loaded.withheld.len());
     let service = Arc::new(Service {
+        health: Arc::clone(&health),
         bridge: Arc::clone(&bridge),
         config: loaded.config.clone(),
         facade: Arc::clone(&facade),
@@ -249,6 +255,30 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Reads the configuration, with WSDLs as they are in the web now.
+async fn load_anew(path: &Path) -> Result<Loaded, LoadError> {
+    Ok(with_wsdls(config::load(path, config::environment())?).await)
+}
+
+/// The same configuration with WSDLs as they are in the web now. What cannot be had stays as it was.
+async fn with_wsdls(loaded: Loaded) -> Loaded {
+    let refreshed = wsdl::refresh(&loaded.config).await;
+    refreshed.faults.iter().for_each(|fault| tracing::warn!("{fault}"));
+    if !refreshed.is_new {
+        return loaded;
+    }
+    match config::load(&loaded.config.path, config::environment()) {
+        Ok(again) => again,
+        Err(error) => {
+            if let LoadError::Faults(faults) = &error {
+                faults.iter().for_each(|fault| tracing::error!(fault = %fault, "the mappings do not fit a new WSDL"));
+            }
+            tracing::error!(error = %error, "what was read before a WSDL was fetched stays in force");
+            loaded
+        }
+    }
 }
 
 fn exposures(loaded: &Loaded) -> Vec<Exposure> {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Context, Exit, output};
 use crate::app;
-use crate::config::{self, LoadError};
+use crate::config::{self, LoadError, Loaded};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -20,10 +20,20 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Ok(loaded) => loaded,
         Err(error) => return report(context, &error),
     };
+    let (loaded, unfetched) = match options.offline {
+        true => (loaded, Vec::new()),
+        false => match with_wsdls(loaded).await {
+            Ok(loaded) => loaded,
+            Err(error) => return report(context, &error),
+        },
+    };
     let mut doubts = app::doubts(&loaded).await;
+    doubts.extend(loaded.wsdls.doubts());
+    loaded.withheld.iter().for_each(|withheld| output::fault(&withheld.to_string()));
     let (mut unreachable, mut closed) = (0, 0);
     // What a backend was asked and cannot do: the runs go on, and a person has to see to it.
-    let mut impaired = 0;
+    let mut impaired = unfetched.len() + loaded.withheld.len();
+    doubts.extend(unfetched);
     let mut backends = Vec::new();
     if !options.offline {
         for (name, result) in app::probe(&loaded).await {
@@ -52,9 +62,10 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
     let presets: serde_json::Map<_, _> =
         loaded.plans.iter().filter_map(|plan| Some((plan.exposure.id.to_string(), plan.preset?.name.into()))).collect();
+    let left_out: Vec<_> = loaded.withheld.iter().map(ToString::to_string).collect();
     if context.json {
         output::json(
-            &json!({"presets": presets, "ok": unreachable == 0 && impaired == 0, "faults": [], "doubts": doubts, "resources": resources, "backends": backends}),
+            &json!({"presets": presets, "ok": unreachable == 0 && impaired == 0, "faults": [], "doubts": doubts, "left_out": left_out, "resources": resources, "backends": backends}),
         );
     } else {
         let reached = match (options.offline, closed) {
@@ -80,6 +91,16 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         (0, _) => Exit::Incomplete,
         _ => Exit::Unreachable,
     }
+}
+
+/// The same with WSDLs as they are in the web now; and what could not be had.
+async fn with_wsdls(loaded: Loaded) -> Result<(Loaded, Vec<String>), LoadError> {
+    let refreshed = app::refresh(&loaded.config).await;
+    let loaded = match refreshed.is_new {
+        true => config::load(&loaded.config.path, config::environment())?,
+        false => loaded,
+    };
+    Ok((loaded, refreshed.faults))
 }
 
 fn report(context: &Context, error: &LoadError) -> Exit {

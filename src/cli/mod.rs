@@ -198,6 +198,7 @@ fn exit_of(error: &PipelineError) -> Exit {
         PipelineError::UnknownResource { .. }
         | PipelineError::UnknownBackend { .. }
         | PipelineError::NoDatabase { .. }
+        | PipelineError::NoService { .. }
         | PipelineError::Open { .. }
         | PipelineError::NoInbox { .. } => Exit::Usage,
         PipelineError::Sql(error) if !error.kind.is_outage() => Exit::Incomplete,

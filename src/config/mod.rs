@@ -1,8 +1,8 @@
 //! `tollbridge.toml` and the mappings beside it, read and checked as one: every fault of every file in one go.
 //!
 //! Each part of the service owns its own settings and their keys; here they are composed, overridden from the
-//! environment, and checked against each other. Reading files is all the I/O there is: nothing is opened,
-//! bound or reached. Paths are relative to the configuration file.
+//! environment, and checked against each other. Reading files, and keeping what was read of WSDLs, is all the I/O there is:
+//! nothing is opened, bound or reached. Paths are relative to the configuration file.
 
 mod mappings;
 mod overlay;
@@ -184,7 +184,7 @@ pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>
     // The mappings are judged even where the configuration has faults of its own.
     let folder = base(path).join(sections::mappings_folder(&root));
     let wsdls = match &config {
-        Some(config) => Wsdls::read(&config.backends, &wsdls::folder(&config.staging.sqlite)),
+        Some(config) => Wsdls::read(&config.backends, &config.staging.sqlite),
         None => Wsdls::default(),
     };
     let (plans, withheld) = mappings::load(&folder, &sections::backend_kinds(&root), &wsdls, &faults);

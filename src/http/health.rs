@@ -24,18 +24,29 @@ const NOTHING_PUBLISHED: usize = usize::MAX;
 pub struct Health {
     staging: Arc<dyn Staging>,
     published: AtomicUsize,
+    left_out: AtomicUsize,
     draining: AtomicBool,
 }
 
 impl Health {
     /// Not ready until something is published.
     pub fn new(staging: Arc<dyn Staging>) -> Health {
-        Health { staging, published: AtomicUsize::new(NOTHING_PUBLISHED), draining: AtomicBool::new(false) }
+        Health {
+            staging,
+            published: AtomicUsize::new(NOTHING_PUBLISHED),
+            left_out: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        }
     }
 
     /// So many resources are served now.
     pub fn published(&self, resources: usize) {
         self.published.store(resources, Ordering::Relaxed);
+    }
+
+    /// So many mappings are left out, since what they need cannot be read.
+    pub fn left_out(&self, mappings: usize) {
+        self.left_out.store(mappings, Ordering::Relaxed);
     }
 
     /// A shutdown has begun: load balancers should look elsewhere.
@@ -60,7 +71,10 @@ impl Health {
         };
         let catalog = match self.published.load(Ordering::Relaxed) {
             NOTHING_PUBLISHED => part(false, "nothing is published yet"),
-            count => json!({ "ok": true, "resources": count }),
+            count => match self.left_out.load(Ordering::Relaxed) {
+                0 => json!({ "ok": true, "resources": count }),
+                left_out => json!({ "ok": true, "resources": count, "left_out": left_out }),
+            },
         };
         let process = match self.draining.load(Ordering::Relaxed) {
             true => part(false, "is shutting down"),

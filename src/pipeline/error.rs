@@ -35,6 +35,12 @@ pub enum PipelineError {
         /// The backend.
         backend: String,
     },
+    /// The backend is no service.
+    #[error("backend {backend} is no SOAP service")]
+    NoService {
+        /// The backend.
+        backend: String,
+    },
     /// What a table's first rows say cannot be read.
     #[error("the first rows of the table cannot be read: {reason}; ask again with --sample 0")]
     Sample {

@@ -61,6 +61,11 @@ struct ResourceLabel {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BackendLabel {
+    backend: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RecordLabels {
     resource: String,
     outcome: &'static str,
@@ -82,6 +87,8 @@ pub struct Metrics {
     feed_silent: Family<ResourceLabel, Gauge>,
     last_file: Family<ResourceLabel, Gauge<f64, AtomicU64>>,
     stale: Family<StaleLabels, Counter>,
+    wsdl_findings: Family<BackendLabel, Gauge>,
+    wsdl_stale: Family<BackendLabel, Gauge>,
     inboxes: InboxFamilies,
     gates: GateFamilies,
     requests: RequestFamilies,
@@ -116,6 +123,11 @@ impl Metrics {
         registry.register("feed_silent", "1 when no file came for longer than expected", feed_silent.clone());
         let last_file = Family::default();
         registry.register("feed_last_file_timestamp_seconds", "When the last file came, since 1970", last_file.clone());
+        let wsdl_findings = Family::default();
+        registry.register("wsdl_findings", "What is missing or odd in the WSDL of a backend", wsdl_findings.clone());
+        let wsdl_stale = Family::default();
+        let help = "1 when the WSDL of a backend cannot be read, and what was read last, or nothing, is in force";
+        registry.register("wsdl_stale", help, wsdl_stale.clone());
         let stale = Family::default();
         registry.register("stale_answers", "Answers from staging although they are stale, by why", stale.clone());
         let inboxes = InboxFamilies::register(&mut registry);
@@ -132,6 +144,8 @@ impl Metrics {
             feed_silent,
             last_file,
             stale,
+            wsdl_findings,
+            wsdl_stale,
             inboxes,
             gates,
             requests,
@@ -192,6 +206,13 @@ impl Metrics {
     /// The gate of `backend`, its labels resolved. Keep it.
     pub fn gate(&self, backend: &str) -> GateMetrics {
         self.gates.of(backend)
+    }
+
+    /// How the WSDL of `backend` stands.
+    pub fn wsdl(&self, backend: &str, findings: usize, is_stale: bool) {
+        let label = BackendLabel { backend: backend.to_owned() };
+        self.wsdl_findings.get_or_create_owned(&label).set(i64::try_from(findings).unwrap_or(i64::MAX));
+        self.wsdl_stale.get_or_create_owned(&label).set(i64::from(is_stale));
     }
 
     /// A call to `backend` ended; `outcome` is one of a closed list.

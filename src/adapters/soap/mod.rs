@@ -14,6 +14,7 @@ mod compose;
 mod config;
 mod connection;
 mod diagnose;
+mod document;
 mod error;
 mod keep;
 mod mask;

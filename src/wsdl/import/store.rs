@@ -77,6 +77,16 @@ impl Store {
         write_whole(&path, &text).map_err(|error| fault(&path, error))
     }
 
+    /// The hash of all documents that are kept under a name; `None` where nothing is.
+    pub fn hash(&self, name: &str) -> Option<String> {
+        let manifest: Value = serde_json::from_slice(&fs::read(self.manifest(name)).ok()?).ok()?;
+        let documents = manifest["documents"].as_array()?;
+        let mut all: Vec<String> =
+            documents.iter().map(|document| format!("{} {}", document["location"], document["sha256"])).collect();
+        all.sort();
+        Some(hex(&Sha256::digest(all.join("\n")).into()))
+    }
+
     /// What is kept under a name; `None` where nothing is.
     pub fn load(&self, name: &str) -> Result<Option<Stored>, StoreFault> {
         let path = self.manifest(name);
