@@ -13,6 +13,7 @@ use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
 use super::{Facade, accept, cache_control, conditional, record};
 use crate::http::{Caller, Problem, Reason, gate_problem};
+use crate::pipeline::ServiceFault;
 use crate::pipeline::live::{Ask, BackendHealth, Forward, LiveError, Reading, Trouble};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -131,6 +132,28 @@ pub(super) fn server_timing(waited: Duration, took: Duration) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("queue, backend"))
 }
 
+/// The problem of a service's own no, with the status that it means.
+pub(super) fn of_fault(fault: &ServiceFault, detail: String) -> Problem {
+    let (reason, status) = match fault.status {
+        None => (Reason::BackendAnswer, None),
+        Some(404) => (Reason::NoSuchRecord, None),
+        Some(503) => (Reason::BackendUnavailable, None),
+        Some(status) if status >= 500 => (Reason::BackendAnswer, Some(status)),
+        Some(status) => (Reason::BackendFault, Some(status)),
+    };
+    let mut problem = reason.because(detail).soap(&fault.soap);
+    if let Some(status) = status {
+        problem = problem.status(status);
+    }
+    if let Some(title) = &fault.title {
+        problem = problem.title(title.clone());
+    }
+    if fault.passes { problem.retry_after(PASSES) } else { problem }
+}
+
+/// A fault that passes is worth another look after so many seconds.
+const PASSES: u32 = 5;
+
 /// What a caller is told. The backend's own words stay in the log, but for a fault's.
 pub(super) fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
     let sentence = error.to_string();
@@ -142,12 +165,9 @@ pub(super) fn problem(published: &Published, key: &str, error: LiveError) -> Pro
             .retry_in(over_in)
             .hint("it may still be at work: the call is waited for until the time of `Retry-After` at the latest"),
         LiveError::WaitOver => Reason::BackendTimeout.because(sentence).why("wait_over"),
-        LiveError::Fault { code, reason } => {
-            let detail = match reason.is_empty() {
-                true => format!("the backend answered with the fault `{code}`"),
-                false => format!("the backend answered with the fault `{code}`: {reason}"),
-            };
-            Reason::BackendAnswer.because(detail).why("fault")
+        LiveError::Fault(fault) => {
+            let told = if fault.reason.is_empty() { String::new() } else { format!(": {}", fault.reason) };
+            of_fault(&fault, format!("the backend answered with the fault `{}`{told}", fault.code)).why("fault")
         }
         LiveError::Backend { trouble, message } => {
             let (reason, detail) = match trouble {

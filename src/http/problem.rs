@@ -16,6 +16,7 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// Where problem types are named; each is this and the code.
 const TYPE_BASE: &str = "https://tollbridge.dev/problems/";
@@ -117,6 +118,9 @@ reasons! {
     IdempotencyKeyReused = 422 "idempotency-key-reused" "The idempotency key belongs to another request",
     /// The backend has said no, and nothing is done. The same key gets the same answer.
     OperationRefused = 422 "operation-refused" "The backend refuses the write",
+    /// The backend has answered with a fault of its own (`soap` has all of it); the mapping says with which status, 422
+    /// unless otherwise.
+    BackendFault = 422 "backend-fault" "The backend says no",
     /// The client has used up its rate; `Retry-After` says when there is something left again.
     RateLimited = 429 "rate-limited" "Too many requests",
     /// The client has as many calls at the backend, or waiting for it, as it may have at once.
@@ -161,6 +165,9 @@ impl Reason {
             headers: Vec::new(),
             errors: Vec::new(),
             cause: None,
+            status: None,
+            title: None,
+            soap: None,
         };
         Problem(Box::new(parts))
     }
@@ -180,6 +187,9 @@ struct Parts {
     headers: Vec<(HeaderName, HeaderValue)>,
     errors: Vec<BodyFault>,
     cause: Option<String>,
+    status: Option<StatusCode>,
+    title: Option<String>,
+    soap: Option<Box<RawValue>>,
 }
 
 /// A fault of a request's body (RFC 9457 section 3).
@@ -206,6 +216,8 @@ struct Body<'a> {
     hint: Option<&'a str>,
     #[serde(skip_serializing_if = "<[BodyFault]>::is_empty")]
     errors: &'a [BodyFault],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    soap: Option<&'a RawValue>,
     request_id: &'a str,
 }
 
@@ -222,6 +234,27 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Tells it with another status than its reason's.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Problem {
+        self.0.status = StatusCode::from_u16(status).ok();
+        self
+    }
+
+    /// Tells it under another title than its reason's.
+    #[must_use]
+    pub fn title(mut self, title: String) -> Problem {
+        self.0.title = Some(title);
+        self
+    }
+
+    /// Adds what a SOAP service's fault says, a JSON object; nothing where it is none.
+    #[must_use]
+    pub fn soap(mut self, fault: &str) -> Problem {
+        self.0.soap = RawValue::from_string(fault.to_owned()).ok();
         self
     }
 
@@ -322,22 +355,24 @@ impl Problem {
 
     /// The answer. `instance` is the request's path.
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Vec<u8>> {
-        let Parts { reason, detail, hint, why, headers, errors, .. } = *self.0;
+        let Parts { reason, detail, hint, why, headers, errors, status, title, soap, .. } = *self.0;
+        let status = status.unwrap_or(reason.status());
         let body = Body {
             r#type: reason.type_uri(),
-            title: reason.title(),
-            status: reason.status().as_u16(),
+            title: title.as_deref().unwrap_or(reason.title()),
+            status: status.as_u16(),
             detail: &detail,
             instance,
             code: reason.code(),
             reason: why.as_deref(),
             hint: hint.as_deref(),
             errors: &errors,
+            soap: soap.as_deref(),
             request_id,
         };
         // Strings only: writing them as JSON cannot fail.
         let mut response = Response::new(serde_json::to_vec(&body).unwrap_or_default());
-        *response.status_mut() = reason.status();
+        *response.status_mut() = status;
         let fields: &mut HeaderMap = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,9 +2,15 @@
 
 use std::io::Cursor;
 
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
 use crate::adapters::soap::{Fault, SoapError, Version};
+use crate::decode::soap::{Settings, Soap};
 use crate::decode::xml::{ValuePath, pick};
-use crate::mapping::{FaultFacts, FaultRule, Judgement, SaidNo, SoapVersion};
+use crate::mapping::{FaultFacts, FaultRule, Judgement, Operation, SaidNo, SoapVersion};
+use crate::wsdl::Plan;
 
 /// How a call ended, for the metrics.
 pub(super) fn outcome_of(error: &SoapError) -> &'static str {
@@ -50,4 +56,104 @@ pub(super) fn rule<'j>(judgement: &'j Judgement, fault: &Fault) -> Option<&'j Fa
         values: &values,
     };
     judgement.rule(facts)
+}
+
+/// A service's own no, as callers are told it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceFault {
+    /// Its code.
+    pub code: String,
+    /// What it says to people; empty where it says nothing.
+    pub reason: String,
+    /// The status of the answer, where the mapping or the fault's code says one.
+    pub status: Option<u16>,
+    /// The problem's title, where the mapping says one.
+    pub title: Option<String>,
+    /// Whether it passes by itself.
+    pub passes: bool,
+    /// All of it as a JSON object: `version`, `code`, `subcodes`, `actor`, `detail`.
+    pub soap: String,
+}
+
+/// Codes that say that our own credentials are no good (WS-Security, section 12): no fault of the caller's.
+const OF_CREDENTIALS: [&str; 8] = [
+    "FailedAuthentication",
+    "FailedCheck",
+    "InvalidSecurity",
+    "InvalidSecurityToken",
+    "MessageExpired",
+    "SecurityTokenUnavailable",
+    "UnsupportedAlgorithm",
+    "UnsupportedSecurityToken",
+];
+
+/// A fault as callers are told it. `plan` types its detail.
+pub(super) fn told(judgement: &Judgement, plan: Option<&Plan>, fault: &Fault) -> ServiceFault {
+    let rule = rule(judgement, fault);
+    // Codes of SOAP 1.1 may be made more precise behind a dot.
+    let kind = fault.code.split('.').next().unwrap_or_default();
+    let codes = || std::iter::once(&fault.code).chain(&fault.subcodes);
+    let is_ours = codes().any(|code| OF_CREDENTIALS.contains(&code.as_str()));
+    let usual = plan.map(|_| if matches!(kind, "Client" | "Sender") && !is_ours { 422 } else { 502 });
+    let typed = plan.and_then(|plan| typed(plan, fault));
+    let subcodes: Vec<&str> = match &typed {
+        Some(typed) => typed.subcodes.iter().map(|code| code.local.as_str()).collect(),
+        None => fault.subcodes.iter().map(String::as_str).collect(),
+    };
+    let detail = typed.as_ref().and_then(|typed| typed.detail.as_ref());
+    let detail = detail.and_then(|detail| String::from_utf8(detail.json.clone()).ok());
+    let detail: Option<Box<RawValue>> = detail.and_then(|json| RawValue::from_string(json).ok());
+    let version = match fault.version {
+        Version::V11 => "1.1",
+        Version::V12 => "1.2",
+    };
+    let mut soap = json!({ "version": version, "code": fault.code, "subcodes": subcodes });
+    if !fault.actor.is_empty() {
+        soap["actor"] = json!(fault.actor);
+    }
+    let mut soap = soap.to_string();
+    if let Some(detail) = detail {
+        // As it was read, with all its digits.
+        soap.pop();
+        soap.push_str(",\"detail\":");
+        soap.push_str(detail.get());
+        soap.push('}');
+    }
+    ServiceFault {
+        code: fault.code.clone(),
+        reason: fault.reason.clone(),
+        status: rule.map(|rule| rule.status).or(usual),
+        title: rule.and_then(|rule| rule.title.clone()),
+        passes: rule.is_some_and(|rule| rule.passes),
+        soap,
+    }
+}
+
+/// The fault once more, read by the plan.
+fn typed(plan: &Plan, fault: &Fault) -> Option<crate::decode::soap::Fault> {
+    let detail = std::str::from_utf8(fault.detail.as_ref()?).ok()?;
+    let envelope = SoapVersion::V11.envelope();
+    let text = format!("<s:Envelope xmlns:s=\"{envelope}\"><s:Body><s:Fault>{detail}</s:Fault></s:Body></s:Envelope>");
+    let soap = Soap::new(plan.clone(), Settings::default()).ok()?;
+    let typed = soap.fault(text.as_bytes())?;
+    let mut subcodes = fault.subcodes.clone();
+    // The adapter counts the first element of the detail among them.
+    if let Some(element) = typed.detail.as_ref().and_then(|detail| detail.element.as_ref())
+        && subcodes.last() == Some(&element.local)
+    {
+        subcodes.pop();
+    }
+    let name = |local: String| crate::decode::soap::FaultName { namespace: String::new(), local };
+    Some(crate::decode::soap::Fault { subcodes: subcodes.into_iter().map(name).collect(), ..typed })
+}
+
+/// An answer that is no fault and a no all the same is one.
+pub(super) fn judged(operation: &Operation, envelope: &[u8]) -> Result<(), Box<Fault>> {
+    let Some(error_when) = &operation.judgement.error_when else { return Ok(()) };
+    // What cannot be read is found when it is decoded.
+    let Ok(values) = pick(Cursor::new(envelope), &error_when.paths()) else { return Ok(()) };
+    match error_when.judge(&values) {
+        Some(no) => Err(of_answer(no)),
+        None => Ok(()),
+    }
 }

@@ -30,4 +30,5 @@ pub mod tuning;
 mod world;
 
 pub use error::PipelineError;
+pub use fault::ServiceFault;
 pub use world::{Backend, Bridge, Reach, World};

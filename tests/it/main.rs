@@ -29,6 +29,7 @@ mod mapping;
 mod odbc;
 mod operate;
 mod pickup;
+mod polls;
 mod readme;
 mod reference;
 mod replay;

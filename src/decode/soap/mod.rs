@@ -44,7 +44,7 @@ mod tests;
 mod text;
 mod untyped;
 
-use std::io::{Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -113,6 +113,13 @@ impl Soap {
         parts: Arc<dyn Parts>,
     ) -> Result<Reader<R>, StreamFault> {
         Reader::open(self, input, from, Some(parts))
+    }
+
+    /// The fault that stands in an envelope, with its detail as the schemas have it; `None` where there is none.
+    pub fn fault(&self, envelope: &[u8]) -> Option<Fault> {
+        let mut reader = self.reader(Cursor::new(envelope), Resume::default()).ok()?;
+        while let Ok(Some(_)) = reader.next() {}
+        reader.fault().cloned()
     }
 
     /// The plan that is run.

@@ -216,11 +216,22 @@ impl Trip {
         drop(permit);
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
+        let Way::Call(_, operation) = &self.callee.way else {
+            return Told::Failed(LiveError::Reloaded);
+        };
+        let result = result.and_then(|answer| match fault::judged(operation, &answer.envelope) {
+            Ok(()) => Ok(answer),
+            Err(fault) => Err(SoapError::Fault(fault)),
+        });
         match result {
             Ok(answer) => match answer.inlined(MOST_INLINED) {
                 Some(envelope) => Told::Answer(envelope),
                 None => Told::Failed(SoapError::TooLarge { limit: MOST_INLINED as u64 }.into()),
             },
+            Err(SoapError::Fault(told)) => {
+                let fault = fault::told(&operation.judgement, operation.plan(), &told);
+                Told::Failed(LiveError::Fault(Box::new(fault)))
+            }
             Err(error) if error.was_not_begun() => Told::NotBegun(error.into()),
             Err(error) => Told::Failed(error.into()),
         }

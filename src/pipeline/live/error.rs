@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::adapters::soap::SoapError;
 use crate::gate::Refused;
+use crate::mapping::Judgement;
+use crate::pipeline::fault::{self, ServiceFault};
 use crate::record::Reject;
 
 /// What a backend's trouble is. The words are part of the product's interface.
@@ -52,13 +54,8 @@ pub enum LiveError {
     #[error("the backend has not answered within the time that the caller waits")]
     WaitOver,
     /// The backend has said no.
-    #[error("the backend answered with the fault {code}{}{reason}", if reason.is_empty() { "" } else { ": " })]
-    Fault {
-        /// The fault's code.
-        code: String,
-        /// What it says to people.
-        reason: String,
-    },
+    #[error("the backend answered with the fault {}{}{}", .0.code, if .0.reason.is_empty() { "" } else { ": " }, .0.reason)]
+    Fault(Box<ServiceFault>),
     /// The backend is in trouble.
     #[error("{message}")]
     Backend {
@@ -110,7 +107,7 @@ impl LiveError {
             LiveError::Timeout { .. } => Some("timeout"),
             LiveError::WaitOver => Some("wait_over"),
             LiveError::Backend { trouble, .. } => Some(trouble.as_str()),
-            LiveError::Fault { .. }
+            LiveError::Fault(_)
             | LiveError::NotStaged
             | LiveError::NotAsked { .. }
             | LiveError::NoRecord { .. }
@@ -125,7 +122,7 @@ impl From<SoapError> for LiveError {
     fn from(error: SoapError) -> LiveError {
         let trouble = match &error {
             SoapError::Fault(fault) => {
-                return LiveError::Fault { code: fault.code.clone(), reason: fault.reason.clone() };
+                return LiveError::Fault(Box::new(fault::told(&Judgement::default(), None, fault)));
             }
             SoapError::Secret(_) | SoapError::Unsendable { .. } => {
                 return LiveError::Internal { message: error.to_string() };

@@ -13,6 +13,7 @@ use super::error::Trouble;
 use crate::adapters::sql::{Certainty, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
 use crate::gate::{Lane, Permit};
 use crate::mapping::{Bound, Plan, Relation, Rows};
+use crate::pipeline::fault::ServiceFault;
 use crate::pipeline::operate::value;
 use crate::pipeline::tables::shape::Shape;
 use crate::pipeline::tables::statement::Select;
@@ -158,7 +159,9 @@ pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
         SqlErrorKind::Timeout => return LiveError::Timeout { after: timeout, over_in: std::time::Duration::ZERO },
         SqlErrorKind::Business | SqlErrorKind::Constraint => {
             let code = error.state.clone().or(error.native.map(|number| number.to_string())).unwrap_or_default();
-            return LiveError::Fault { code, reason: error.message.clone() };
+            let reason = error.message.clone();
+            let (status, title, passes, soap) = (None, None, false, String::new());
+            return LiveError::Fault(Box::new(ServiceFault { code, reason, status, title, passes, soap }));
         }
         SqlErrorKind::Unreachable | SqlErrorKind::Tls | SqlErrorKind::Busy => Trouble::Unreachable,
         SqlErrorKind::Login | SqlErrorKind::PasswordExpired | SqlErrorKind::Rights => Trouble::Denied,

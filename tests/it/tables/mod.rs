@@ -121,7 +121,7 @@ fn on_staging<T>(path: &Path, work: impl AsyncFnOnce(&SqliteStaging) -> T) -> T 
     })
 }
 
-fn documents(path: &Path) -> BTreeMap<String, Value> {
+pub(crate) fn documents(path: &Path) -> BTreeMap<String, Value> {
     on_staging(path, async |staging| {
         let id: ResourceId = "items.v1".parse().unwrap();
         let mut found = BTreeMap::new();
