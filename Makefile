@@ -23,8 +23,11 @@ DOCS := $(DESTDIR)$(PREFIX)/share/doc/tollbridge
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
+# The old order system of the demo runs beside the service, and ends with it.
 run: build demo ## install what is missing, build, and serve the demo until Ctrl-C
-	@cargo run --quiet --locked --release --bin tollbridge -- --config $(DEMO)/tollbridge.toml serve
+	@cargo build --locked --release --example fragile_erp
+	@$(TARGET)/release/examples/fragile_erp 9000 > /dev/null & erp=$$!; trap "kill $$erp 2> /dev/null || true" EXIT; \
+		cargo run --quiet --locked --release --bin tollbridge -- --config $(DEMO)/tollbridge.toml serve
 
 build: setup ## install what is missing and build the program
 	@cargo build --locked --release --bin tollbridge

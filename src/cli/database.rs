@@ -1,19 +1,58 @@
 //! `inspect --backend B [--table T]`: the tables of a database, or one of them: its columns, keys and indexes, how it can
 //! be kept up to date, and which rights are missing for that.
 
+use std::process::ExitCode;
+
 use serde_json::json;
 
+use super::wsdl::WsdlArgs;
 use super::{Context, Exit, fail, output};
 use crate::adapters::sql::{TableInfo, TableName};
-use crate::app::Entrance;
+use crate::app::{self, Entrance};
+use crate::config::{self, Config, WsdlState};
 use crate::pipeline::propose::{Mode, modes};
 
+/// How the WSDL of a backend stands, fetched anew where it lies in the web.
+pub(super) async fn wsdl_of(context: &Context, backend: &str) -> Result<WsdlState, Exit> {
+    let config = context.load_alone()?;
+    refreshed(&config, backend).await.ok_or_else(|| {
+        output::fault(&format!("there is no backend {backend} with a WSDL in the configuration"));
+        Exit::Usage
+    })
+}
+
+async fn refreshed(config: &Config, backend: &str) -> Option<WsdlState> {
+    config::wsdl_of(config, backend)?;
+    app::refresh(config).await.faults.iter().for_each(output::note);
+    config::wsdl_of(config, backend)
+}
+
+/// What a service offers, by its WSDL.
+fn service_of(context: &Context, state: &WsdlState, args: &WsdlArgs) -> Exit {
+    state.fault.iter().for_each(|fault| output::note(format!("{}: {fault}", state.source)));
+    match &state.wsdl {
+        // As for a file: what is in part untyped is worth a look.
+        Some(wsdl) => match super::wsdl::show(wsdl, args, Vec::new(), context.json) {
+            code if code == ExitCode::SUCCESS => Exit::Done,
+            code if code == ExitCode::from(1) => Exit::Incomplete,
+            _ => Exit::Usage,
+        },
+        None => {
+            output::fault("the WSDL cannot be read");
+            Exit::Unreachable
+        }
+    }
+}
+
 /// Asks and prints.
-pub(super) async fn show(context: &Context, backend: &str, table: Option<&str>) -> Exit {
+pub(super) async fn show(context: &Context, backend: &str, table: Option<&str>, args: &WsdlArgs) -> Exit {
     let config = match context.load_alone() {
         Ok(config) => config,
         Err(exit) => return exit,
     };
+    if let Some(state) = refreshed(&config, backend).await {
+        return service_of(context, &state, args);
+    }
     let entrance = match Entrance::to(&config, backend).await {
         Ok(entrance) => entrance,
         Err(error) => return fail(&error),

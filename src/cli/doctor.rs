@@ -4,7 +4,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, Exit, fail, output};
-use crate::app::Entrance;
+use crate::adapters::Finding;
+use crate::app::{self, Entrance};
+use crate::config::{self, WsdlState};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -22,10 +24,12 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Ok(entrance) => entrance.diagnose().await,
         Err(error) => Err(error),
     };
-    let findings = match findings {
+    let mut findings = match findings {
         Ok(findings) => findings,
         Err(error) => return fail(&error),
     };
+    app::refresh(&config).await.faults.iter().for_each(output::note);
+    findings.extend(config::wsdl_of(&config, &options.backend).map(|state| of_wsdl(&state)));
     if context.json {
         let steps = findings.iter().map(|finding| {
             json!({"step": finding.step, "ok": finding.is_well, "said": finding.said, "remedy": finding.remedy})
@@ -47,5 +51,28 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         true => Exit::Done,
         false if is_in => Exit::Incomplete,
         false => Exit::Unreachable,
+    }
+}
+
+/// What is to be said of a WSDL.
+fn of_wsdl(state: &WsdlState) -> Finding {
+    let findings = state.findings();
+    match (&state.wsdl, &state.fault) {
+        (Some(wsdl), None) if findings == 0 => {
+            Finding::well("wsdl", format!("{}: {} operations", state.source, wsdl.operations.len()))
+        }
+        (Some(_), None) => Finding::wrong(
+            "wsdl",
+            format!("{}: {findings} things are missing or odd in it", state.source),
+            "see them with `inspect --backend`; operations that do not reach them are as typed as ever",
+        ),
+        (kept, fault) => Finding::wrong(
+            "wsdl",
+            format!("{}: {}", state.source, fault.clone().unwrap_or_default()),
+            match kept {
+                Some(_) => "as it was read last is in force: bring the WSDL back, or take `wsdl` to where it is",
+                None => "mappings that need it are left out: correct `wsdl` of the backend, or bring the WSDL back",
+            },
+        ),
     }
 }

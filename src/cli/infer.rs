@@ -1,4 +1,8 @@
 //! `infer --backend B --table T`: a complete mapping for a table, with the reason for each proposal as a comment.
+//! `infer --wsdl F --operation OP`: the same for an operation of a SOAP service.
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -7,7 +11,8 @@ use crate::adapters::sql::{Isolation, Query, TableInfo, TableName};
 use crate::app::Entrance;
 use crate::config::Config;
 use crate::pipeline::PipelineError;
-use crate::pipeline::propose::{Sample, first_rows, propose};
+use crate::pipeline::propose::{Sample, first_rows, propose, propose_service};
+use crate::wsdl::{Choice, Offline, Settings, import};
 
 /// So many rows are looked at by default.
 const SAMPLE: u32 = 1000;
@@ -15,49 +20,95 @@ const SAMPLE: u32 = 1000;
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The backend that has the table
-    #[arg(long, value_name = "BACKEND")]
-    backend: String,
+    #[arg(long, value_name = "BACKEND", required_unless_present = "wsdl")]
+    backend: Option<String>,
     /// The table or view, perhaps with its schema: `dbo.ITEMS`
-    #[arg(long, value_name = "TABLE")]
-    table: String,
+    #[arg(long, value_name = "TABLE", required_unless_present = "operation", conflicts_with_all = ["operation", "wsdl"])]
+    table: Option<String>,
+    /// The operation of a SOAP service, as `inspect` names it
+    #[arg(long, value_name = "NAME")]
+    operation: Option<String>,
+    /// The file of its WSDL; that of --backend when absent
+    #[arg(long, value_name = "FILE", requires = "operation")]
+    wsdl: Option<PathBuf>,
     /// Look at so many rows for what types alone do not say (0 for none)
     #[arg(long, value_name = "N", default_value_t = SAMPLE, value_parser = clap::value_parser!(u32).range(..=100_000))]
     sample: u32,
 }
 
 pub(super) async fn run(context: &Context, options: &Options) -> Exit {
+    if let Some(operation) = &options.operation {
+        return of_service(context, options, operation).await;
+    }
+    let (Some(backend), Some(table)) = (&options.backend, &options.table) else { return Exit::Usage };
     let config = match context.load_alone() {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let name = match TableName::parse(&options.table) {
+    let name = match TableName::parse(table) {
         Ok(name) => name,
         Err(reason) => {
             output::fault(&format!("--table: {reason}"));
             return Exit::Usage;
         }
     };
-    match proposal(&config, options, name).await {
-        Ok(text) => {
-            if context.json {
-                output::json(&serde_json::json!({"mapping": text}));
-            } else {
-                output::line(text.trim_end());
-            }
-            Exit::Done
-        }
+    match proposal(&config, options, backend, name).await {
+        Ok(text) => show(context, &text),
         Err(error) => fail(&error),
     }
 }
 
-async fn proposal(config: &Config, options: &Options, name: TableName) -> Result<String, PipelineError> {
-    let entrance = Entrance::to(config, &options.backend).await?;
+fn show(context: &Context, text: &str) -> Exit {
+    if context.json {
+        output::json(&serde_json::json!({"mapping": text}));
+    } else {
+        output::line(text.trim_end());
+    }
+    Exit::Done
+}
+
+/// By the WSDL of a file, or that of a backend of the configuration.
+async fn of_service(context: &Context, options: &Options, operation: &str) -> Exit {
+    let refused = |reason: &str| {
+        output::fault(reason);
+        Exit::Usage
+    };
+    let wsdl = match (&options.wsdl, &options.backend) {
+        (Some(file), _) => match import(&file.to_string_lossy(), &Settings::default(), &mut Offline) {
+            Ok(imported) => Arc::new(imported.wsdl),
+            Err(faults) => {
+                faults.iter().for_each(|fault| output::fault(&fault.to_string()));
+                return Exit::Usage;
+            }
+        },
+        (None, Some(backend)) => match super::database::wsdl_of(context, backend).await {
+            Ok(state) => match state.wsdl {
+                Some(wsdl) => wsdl,
+                None => {
+                    return refused(&format!(
+                        "the WSDL of {backend} cannot be read: {}",
+                        state.fault.unwrap_or_default()
+                    ));
+                }
+            },
+            Err(exit) => return exit,
+        },
+        (None, None) => return refused("name the WSDL by --wsdl, or the backend that has it by --backend"),
+    };
+    match wsdl.plan(operation, &Choice::default()) {
+        Ok(plan) => show(context, &propose_service(options.backend.as_deref().unwrap_or("erp"), &plan)),
+        Err(fault) => refused(&fault.to_string()),
+    }
+}
+
+async fn proposal(config: &Config, options: &Options, backend: &str, name: TableName) -> Result<String, PipelineError> {
+    let entrance = Entrance::to(config, backend).await?;
     let info = entrance.table(name).await?;
     let mut sample = Sample::new(&info);
     if options.sample > 0 {
         look(&entrance, &info, options.sample, &mut sample).await?;
     }
-    Ok(propose(&options.backend, &info, &sample))
+    Ok(propose(backend, &info, &sample))
 }
 
 /// Reads the first rows. It stops asking when it has enough.

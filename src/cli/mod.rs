@@ -113,8 +113,8 @@ pub fn main() -> ExitCode {
         // These need no configuration.
         Command::Decode(options) => return decode::run(&options),
         Command::Encode(options) => return encode::run(&options),
-        Command::Inspect(inspect::InspectArgs { backend: Some(backend), table, .. }) => {
-            context.block_on(database::show(&context, &backend, table.as_deref()))
+        Command::Inspect(inspect::InspectArgs { backend: Some(backend), table, wsdl, .. }) => {
+            context.block_on(database::show(&context, &backend, table.as_deref(), &wsdl))
         }
         Command::Inspect(options) => return inspect::run(&options, context.json),
         Command::Serve => context.block_on(serve::run(&context)),

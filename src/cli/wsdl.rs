@@ -62,10 +62,19 @@ pub(super) fn run(path: &Path, args: &WsdlArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let documents = closure.documents.iter().map(|document| {
+        let sha256: String = document.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({ "location": document.location.to_string(), "bytes": document.bytes.len(), "sha256": sha256 })
+    });
+    show(&wsdl, args, documents.collect(), json)
+}
+
+/// Shows what was imported, or one operation of it.
+pub(super) fn show(wsdl: &Wsdl, args: &WsdlArgs, documents: Vec<Value>, json: bool) -> ExitCode {
     if let Some(name) = &args.operation {
         let choice = Choice { port: args.port.clone(), version: args.soap };
         return match wsdl.plan(name, &choice) {
-            Ok(plan) => one(&wsdl, &plan, json),
+            Ok(plan) => one(wsdl, &plan, json),
             Err(fault) => {
                 output::fault(&fault.to_string());
                 ExitCode::from(2)
@@ -73,23 +82,19 @@ pub(super) fn run(path: &Path, args: &WsdlArgs, json: bool) -> ExitCode {
         };
     }
     if json {
-        let documents = closure.documents.iter().map(|document| {
-            let sha256: String = document.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-            json!({ "location": document.location.to_string(), "bytes": document.bytes.len(), "sha256": sha256 })
-        });
         output::json(&json!({
-            "documents": documents.collect::<Vec<_>>(),
+            "documents": documents,
             "operations": wsdl.operations.iter().map(|operation| {
-                let mut shown = described(&wsdl, operation);
+                let mut shown = described(wsdl, operation);
                 shown["request"] = members(&wsdl.plan_of(operation).request_skeleton()).into();
                 shown["response"] = members(&wsdl.plan_of(operation).response_skeleton()).into();
                 shown
             }).collect::<Vec<_>>(),
-            "findings": findings(&wsdl, None),
+            "findings": findings(wsdl, None),
             "untold": wsdl.untold,
         }));
     } else {
-        table(&wsdl);
+        table(wsdl);
     }
     if wsdl.operations.iter().any(|operation| operation.is_degraded) { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }

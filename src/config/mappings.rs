@@ -110,7 +110,12 @@ fn operations_fit(
                 };
                 faults.push(fault(format!("there is no backend `{backend}` in tollbridge.toml")).help(help));
             }
-            Some((_, Some(kind))) if !AdapterConfig::is_database(kind) => {
+            Some((_, Some(kind))) if operation.service().is_some() && *kind != "soap" => {
+                let message =
+                    format!("operation `{name}` writes to backend `{backend}`, which is no SOAP service (`{kind}`)");
+                faults.push(fault(message).help("name a SOAP service by `backend`"));
+            }
+            Some((_, Some(kind))) if operation.service().is_none() && !AdapterConfig::is_database(kind) => {
                 let message =
                     format!("operation `{name}` writes to backend `{backend}`, which is no database (`{kind}`)");
                 faults.push(fault(message).help("name a database by `backend`"));

@@ -176,6 +176,11 @@ fn parse_file(
     Ok(root)
 }
 
+/// How the WSDL of a backend stands, whatever the mappings are like; `None` where it names none.
+pub fn wsdl_of(config: &Config, backend: &str) -> Option<WsdlState> {
+    Wsdls::read(&config.backends, &config.staging.sqlite).get(backend).cloned()
+}
+
 /// Reads the configuration and all mappings. `environment` are the variables that may override values.
 pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
     let faults = Faults::new();

@@ -228,6 +228,18 @@ fn failed(operation: &Operation) -> Problem {
     };
     let reason = reason_of(&failure);
     let mut problem = reason.because(failure.detail);
+    if let Some(fault) = &failure.soap {
+        problem = problem.soap(fault);
+        // One that means something else than its kind of failure says.
+        if let (FailureKind::Refused, Some(status)) = (failure.kind, failure.status)
+            && !matches!(status, 404 | 409 | 412)
+        {
+            problem = problem.status(status);
+        }
+    }
+    if let Some(title) = failure.title {
+        problem = problem.title(title);
+    }
     if let Some(cause) = failure.cause {
         problem = problem.caused_by(cause);
     }

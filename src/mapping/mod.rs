@@ -61,7 +61,7 @@ pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use operations::{
     Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
-    ReadyStep, Verb, WriteOperation, WriteRequest,
+    ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
@@ -70,8 +70,8 @@ pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
 pub use serve::Deleted;
 pub use soap::{
-    ErrorWhen, FaultFacts, FaultRule, Given as GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging,
-    PollChanges, PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,
+    ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
+    PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,
 };
 pub use source::{OnDamage, OnReject};
 
@@ -297,6 +297,7 @@ pub fn compile_with(
         key: key.as_deref().unwrap_or(&written),
         backend: from.backend.as_deref(),
         can_reread: matches!(reach, Reach::Service | Reach::Database),
+        services,
         faults,
     };
     let operations = operations::compile(&table, &around);

@@ -149,7 +149,12 @@ fn typed(plan: &Plan, fault: &Fault) -> Option<crate::decode::soap::Fault> {
 
 /// An answer that is no fault and a no all the same is one.
 pub(super) fn judged(operation: &Operation, envelope: &[u8]) -> Result<(), Box<Fault>> {
-    let Some(error_when) = &operation.judgement.error_when else { return Ok(()) };
+    judged_by(&operation.judgement, envelope)
+}
+
+/// See [`judged`].
+pub(super) fn judged_by(judgement: &Judgement, envelope: &[u8]) -> Result<(), Box<Fault>> {
+    let Some(error_when) = &judgement.error_when else { return Ok(()) };
     // What cannot be read is found when it is decoded.
     let Ok(values) = pick(Cursor::new(envelope), &error_when.paths()) else { return Ok(()) };
     match error_when.judge(&values) {

@@ -21,7 +21,7 @@ const EXPECT: Key = key(
 /// `[operations.NAME]`.
 pub(in crate::mapping) static OPERATION: Section = Section {
     path: "operations.NAME",
-    doc: "A write to a backend. `create` is POST on the resource, `update` PATCH and PUT on a record, `delete` DELETE; any other name is POST on `RECORD/NAME`. Exactly one of `sql`, `procedure`.",
+    doc: "A write to a backend. `create` is POST on the resource, `update` PATCH and PUT on a record, `delete` DELETE; any other name is POST on `RECORD/NAME`. Exactly one of `sql`, `procedure`, `soap`.",
     keys: &[
         TITLE,
         DESCRIPTION,
@@ -29,7 +29,7 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "backend",
             "string",
             Optional,
-            "the backend that is written to, a database; that of `[source]` when absent",
+            "the backend that is written to, a database or a SOAP service; that of `[source]` when absent",
         ),
         key("scope", "string", Optional, "the scope that it takes; `RESOURCE:write` when absent"),
         key(
@@ -39,6 +39,7 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "the statements, in order; `:name` is where a value is bound: a field of the body or of the key, what an earlier step has taken, `:idempotency_key`, `:operation_id`, `:client`",
         ),
         PROCEDURE,
+        key("soap", "table", Optional, "an operation of a SOAP service that is called"),
         EXPECT,
         key(
             "transaction",
@@ -218,14 +219,93 @@ pub(in crate::mapping) static PROBLEM: Section = Section {
 pub(in crate::mapping) static RECONCILE: Section = Section {
     path: "operations.NAME.reconcile",
     doc: "Asked before an operation of unknown outcome is begun again.",
-    keys: &[key(
-        "sql",
-        "string",
-        Required,
-        "a query that brings a row if the operation is done and none if not, like `select no from orders where ref = :idempotency_key`",
-    )],
+    keys: &[
+        key(
+            "sql",
+            "string",
+            Optional,
+            "a query that brings a row if the operation is done and none if not, like `select no from orders where ref = :idempotency_key`",
+        ),
+        key("soap", "table", Optional, "an operation of the SOAP service that tells it"),
+    ],
+};
+
+const BODY: Key = key(
+    "body",
+    "table",
+    Required,
+    "what is sent, in the shape that `inspect` shows of the operation. `{name}` is a field of the body or of the key, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; `{ each = \"lines\", item = { ... } }` makes one of each element of an array",
+);
+const SERVICE_FAULTS: Key = key(
+    "faults",
+    "array of tables",
+    Optional,
+    "what faults of the service mean to callers, as in `[[source.soap.faults]]`",
+);
+
+/// `soap` of an operation.
+pub(in crate::mapping) static CALLED: Section = Section {
+    path: "operations.NAME.soap",
+    doc: "An operation of a SOAP service, as its WSDL has it.",
+    keys: &[
+        key("operation", "string", Required, "its name in the WSDL"),
+        BODY,
+        key(
+            "take",
+            "table",
+            Optional,
+            "names for values of the answer, for `answer` and the new record's key: `{ order_no = \"/CreateOrderResponse/OrderNo\" }`, or a table with `from` and `type`",
+        ),
+        key(
+            "error_when",
+            "table",
+            Optional,
+            "when an answer that is no fault is a no, as in `[source.soap.error_when]`",
+        ),
+        SERVICE_FAULTS,
+    ],
+};
+
+/// `soap` of `reconcile`.
+pub(in crate::mapping) static RECONCILED: Section = Section {
+    path: "operations.NAME.reconcile.soap",
+    doc: "A call that tells whether a write is done. A fault that `faults` gives the status 404 says that it is not.",
+    keys: &[
+        key("operation", "string", Required, "its name in the WSDL"),
+        BODY,
+        key(
+            "found",
+            "string or table",
+            Required,
+            "a place in the answer where something stands if the write is done; as a table `{ path, equals }` or `{ path, not }`",
+        ),
+        key(
+            "take",
+            "table",
+            Optional,
+            "where the values stand in this answer that the operation takes of its own: `{ order_no = \"/GetOrderResponse/OrderNo\" }`",
+        ),
+        key(
+            "settled_after",
+            "duration",
+            Optional,
+            "so long after it was lost a write is over at the service, whatever became of it: one that is not found then is begun again. When absent, one that is not found stays `unknown` until a person has looked it up",
+        ),
+        SERVICE_FAULTS,
+    ],
+};
+
+/// `found` of such a call.
+pub(in crate::mapping) static FOUND: Section = Section {
+    path: "operations.NAME.reconcile.soap.found",
+    doc: "What the answer says where the write is done.",
+    keys: &[
+        key("path", "string", Required, "where that stands in the answer"),
+        key("equals", "string or array of strings", Optional, "it is done where one of these stands there"),
+        key("not", "string or array of strings", Optional, "it is done where something else stands there"),
+    ],
 };
 
 /// All of them, in the order of the reference.
 pub(in crate::mapping) static ALL: &[&Section] =
-    &[&OPERATION, &STEP, &TAKE, &CALL, &ARGUMENT, &INPUT, &ANSWER, &PROBLEM, &RECONCILE];
+    &[&OPERATION, &STEP, &TAKE, &CALL, &ARGUMENT, &CALLED, &INPUT, &ANSWER, &PROBLEM, &RECONCILE, &RECONCILED, &FOUND];

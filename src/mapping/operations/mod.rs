@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod rules;
 mod scalar;
+mod soap;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use super::schema::Shape;
 use super::serve::scope;
+use super::soap::Services;
 use crate::decode::Json;
 use crate::diagnostic::{Entries, Faults, Node, Table, Written};
 use crate::record::key::{SEPARATOR, decode_part, encode_part};
@@ -33,6 +35,7 @@ pub use input::{InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub(super) use rules::{of_key as rule_of, written as written_field};
 pub(super) use scalar::Scalar;
+pub use soap::{ServiceCall, ServiceLook, ServiceWrite};
 pub use steps::{ReadyAction, ReadyStep};
 
 /// Names that paths below a record have a meaning for already.
@@ -123,6 +126,7 @@ pub struct WriteOperation {
     /// The parts of a new record's key, where they are known.
     created: Option<Vec<CreatedPart>>,
     reconcile: Option<(NamedSql, Vec<Origin>)>,
+    service: Option<Arc<ServiceWrite>>,
 }
 
 #[derive(Clone, Debug)]
@@ -187,6 +191,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) backend: Option<&'a str>,
     /// Whether a record can be read from its backend.
     pub(super) can_reread: bool,
+    /// What services say of themselves.
+    pub(super) services: &'a dyn Services,
     pub(super) faults: &'a Faults,
 }
 
@@ -238,6 +244,10 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         let fault = entry.key_fault(format!("`{field}` is a field of the body and of the key in the path"));
         around.faults.push(fault.help("leave it out of the body, or give it another name there"));
     }
+    let called = match table.has("soap") {
+        true => Some(soap::compile(&table, backend.as_deref(), around.services, &mut within)?),
+        false => None,
+    };
     let steps = steps(&table, &mut within);
     let commit_after = commit_after(&table, is_atomic, steps.as_deref());
     let key_rules = if key.is_empty() { Some(Vec::new()) } else { within.key_rules(node) };
@@ -258,10 +268,16 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
             table.fail(fault.help("have it in the body, or take it in a step under that name"));
         }
     }
-    let reconcile = match table.get("reconcile") {
-        Some(_) => Some(reconcile(&table, &mut within)?),
-        None => None,
-    };
+    let (mut by_sql, mut look) = (None, None);
+    if table.has("reconcile") {
+        match (reconcile(&table, &mut within, backend.as_deref(), called.as_ref())?, &called) {
+            (Reconciling::Sql(sql, values), None) => by_sql = Some((sql, values)),
+            (Reconciling::Service(found), Some(_)) => look = Some(*found),
+            (_, Some(_)) => table.fail(node.key_fault("a service is asked by `reconcile.soap` what became of a write")),
+            (_, None) => table.fail(node.key_fault("a database is asked by `reconcile.sql` what became of a write")),
+        }
+    }
+    let reconcile = by_sql;
     let unused: Vec<_> = input.paths().into_iter().filter(|path| !within.used.contains(path)).collect();
     if around.faults.len() == before {
         for path in unused {
@@ -304,13 +320,21 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         serial,
         created,
         reconcile,
+        service: called.map(|call| Arc::new(ServiceWrite { call, look })),
         input,
     })
 }
 
+/// How a backend is asked what became of an operation.
+enum Reconciling {
+    Sql(NamedSql, Vec<Origin>),
+    Service(Box<ServiceLook>),
+}
+
 fn steps(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<Vec<Step>> {
     let expect = table.read("expect", steps::expect);
-    let steps = match table.exactly_one(&["sql", "procedure"])? {
+    let steps = match table.exactly_one(&["sql", "procedure", "soap"])? {
+        "soap" => vec![Step::service()],
         "sql" => {
             let node = table.get("sql")?;
             let single = std::slice::from_ref(node);
@@ -391,8 +415,18 @@ fn created(scope: &mut Scope<'_>, answer: &Answer) -> Option<Vec<CreatedPart>> {
     Some(parts)
 }
 
-fn reconcile(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<(NamedSql, Vec<Origin>)> {
+fn reconcile(
+    table: &Table<'_>,
+    scope: &mut Scope<'_>,
+    backend: Option<&str>,
+    called: Option<&ServiceCall>,
+) -> Option<Reconciling> {
     let inner = table.table("reconcile", &keys::RECONCILE)?;
+    if inner.exactly_one(&["sql", "soap"])? == "soap" {
+        let taken = called.map(|call| call.taken.as_slice()).unwrap_or_default();
+        let found = soap::look(&inner, backend, scope.around.services, scope, taken)?;
+        return Some(Reconciling::Service(Box::new(found)));
+    }
     inner.filled("sql")?;
     let node = inner.get("sql")?;
     let (sql, values) = scope.statement(node, &[], None)?;
@@ -400,7 +434,7 @@ fn reconcile(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<(NamedSql, Vec<
         inner.fail(node.fault("what a step has brought is not known when its outcome is not"));
         return None;
     }
-    Some((sql, values))
+    Some(Reconciling::Sql(sql, values))
 }
 
 fn problems(table: &Table<'_>, faults: &Faults) -> Vec<KnownProblem> {
@@ -475,7 +509,12 @@ impl WriteOperation {
 
     /// Whether its backend can be asked what became of it.
     pub fn can_reconcile(&self) -> bool {
-        self.reconcile.is_some()
+        self.reconcile.is_some() || self.service.as_ref().is_some_and(|service| service.look.is_some())
+    }
+
+    /// The call of a service that it is; `None` where it is done at a database.
+    pub fn service(&self) -> Option<&Arc<ServiceWrite>> {
+        self.service.as_ref()
     }
 
     /// The gate's serial key: names and values, so that reads and writes of the same thing wait for each other.
@@ -497,6 +536,10 @@ impl WriteOperation {
 
     /// The query that finds out whether it is done, with its values.
     pub fn reconcile(&self, given: &Given<'_>) -> Option<(String, Vec<Bound>)> {
+        if self.service.as_ref().is_some_and(|service| service.look.is_some()) {
+            // The call itself is the service's.
+            return Some((String::new(), Vec::new()));
+        }
         let (sql, values) = self.reconcile.as_ref()?;
         let values = values.iter().map(|origin| origin.value(given, None)).collect();
         Some((sql.written(Dialect::Generic), values))

@@ -45,8 +45,16 @@ pub(super) struct Step {
 
 #[derive(Clone, Debug)]
 enum Action {
-    Statement { sql: NamedSql, values: Vec<Origin> },
-    Procedure { name: String, arguments: Vec<Argument> },
+    /// A service is called, which is the whole of the operation.
+    Service,
+    Statement {
+        sql: NamedSql,
+        values: Vec<Origin>,
+    },
+    Procedure {
+        name: String,
+        arguments: Vec<Argument>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -71,6 +79,8 @@ pub struct ReadyStep {
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadyAction {
+    /// The call of a service that the operation is ([`WriteOperation::service`](super::WriteOperation::service)).
+    Service,
     /// A statement with placeholders, and their values.
     Statement(String, Vec<Bound>),
     /// A procedure with its arguments: name, what goes in, and what kind comes out.
@@ -139,6 +149,13 @@ impl Scope<'_> {
             None => fault.help(format!("there are: :{}", known.join(", :"))),
         });
         None
+    }
+
+    /// The single value at a path of names in the body.
+    pub(super) fn at(&mut self, path: Vec<String>) -> Option<Origin> {
+        let null = self.input.scalar(&path)?.null.clone();
+        self.used.push(path.clone());
+        Some(Origin::Body(path, null))
     }
 
     /// The single value at a JSON pointer into the body.
@@ -375,6 +392,11 @@ impl Origin {
 }
 
 impl Step {
+    /// The one step of an operation that is the call of a service.
+    pub(super) fn service() -> Step {
+        Step { action: Action::Service, each: None, expect: None, returns: Vec::new() }
+    }
+
     pub(super) fn with_expect(mut self, expect: Option<(u64, u64)>) -> Step {
         self.expect = expect.or(self.expect);
         self
@@ -402,6 +424,7 @@ pub(super) fn ready(steps: &[Step], given: &Given<'_>) -> Vec<ReadyStep> {
         for element in elements {
             let value = |origin: &Origin| origin.value(given, element);
             let action = match &step.action {
+                Action::Service => ReadyAction::Service,
                 Action::Statement { sql, values } => {
                     ReadyAction::Statement(sql.written(Dialect::Generic), values.iter().map(value).collect())
                 }

@@ -74,9 +74,13 @@ impl Judgement {
             true => Some(error_when(&table.table("error_when", &ERROR)?)?),
             false => None,
         };
-        let tables = table.tables("faults", &FAULT);
-        let rules: Option<Vec<_>> = tables.iter().map(rule).collect();
-        Some(Judgement { rules: rules?, error_when }).filter(|_| !table.failed())
+        let rules = Judgement::faults(table)?;
+        Some(Judgement { rules, error_when }).filter(|_| !table.failed())
+    }
+
+    /// Reads `faults` alone.
+    pub(in crate::mapping) fn faults(table: &Table<'_>) -> Option<Vec<FaultRule>> {
+        table.tables("faults", &FAULT).iter().map(rule).collect()
     }
 
     /// The places in a fault's detail that rules go by.
@@ -107,6 +111,17 @@ impl FaultRule {
 }
 
 impl ErrorWhen {
+    /// Where anything stands at a path.
+    pub(in crate::mapping) fn present(path: ValuePath) -> ErrorWhen {
+        ErrorWhen { path, test: Test::Present, code: None, message: None }
+    }
+
+    /// Reads `path`, `equals` and `not` of a table.
+    pub(in crate::mapping) fn read(table: &Table<'_>) -> Option<ErrorWhen> {
+        let (path, test) = tested(table);
+        Some(ErrorWhen { path: path?, test, code: None, message: None }).filter(|_| !table.failed())
+    }
+
     /// The places in an answer that it goes by.
     pub fn paths(&self) -> Vec<&ValuePath> {
         std::iter::once(&self.path).chain(&self.code).chain(&self.message).collect()
@@ -129,9 +144,15 @@ impl ErrorWhen {
 }
 
 fn error_when(table: &Table<'_>) -> Option<ErrorWhen> {
+    let (path, test) = tested(table);
+    let (code, message) = (table.read("code", value_path), table.read("message", value_path));
+    Some(ErrorWhen { path: path?, test, code, message }).filter(|_| !table.failed())
+}
+
+/// A path, and what stands there.
+fn tested(table: &Table<'_>) -> (Option<ValuePath>, Test) {
     let path = table.read("path", value_path);
     let (equals, not) = (table.read("equals", texts), table.read("not", texts));
-    let (code, message) = (table.read("code", value_path), table.read("message", value_path));
     if let (Some(_), Some(node)) = (&equals, table.get("not")) {
         table.fail(node.key_fault("it goes by `equals` or by `not`, not by both"));
     }
@@ -140,7 +161,7 @@ fn error_when(table: &Table<'_>) -> Option<ErrorWhen> {
         (None, Some(wanted)) => Test::Not(wanted),
         (None, None) => Test::Present,
     };
-    Some(ErrorWhen { path: path?, test, code, message }).filter(|_| !table.failed())
+    (path, test)
 }
 
 fn rule(table: &Table<'_>) -> Option<FaultRule> {

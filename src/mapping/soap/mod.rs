@@ -19,15 +19,18 @@ use crate::decode::{self, Decoder, Format, Place, xml};
 use crate::diagnostic::{self, Faults, Node, SourceText, Table};
 use crate::wsdl::{Plan, SoapVersion};
 use envelope::Envelope;
-use pieces::{KeyPlaces, KeyValues, Known};
-use typed::Typed;
+use pieces::{KeyPlaces, KeyValues};
 
 pub(super) use envelope::file;
 pub use faults::{ErrorWhen, FaultFacts, FaultRule, Judgement, SaidNo};
 pub(super) use keys::{ALL, SECTION};
-pub use pieces::{Given, PollValues};
+use pieces::Given;
+pub use pieces::{Given as GivenPlaces, PollValues};
+pub(super) use pieces::{Known, PlaceFacts};
+pub(super) use poll::value_path;
 pub use poll::{MomentForm, Paging, PollChanges, PollWatermark, Polling, Window};
 pub use services::{NoServices, ServiceWsdl, Services};
+pub(super) use typed::{Typed, compile as compile_request, plan_of};
 
 /// The name of the table.
 pub(super) const KIND: &str = "soap";

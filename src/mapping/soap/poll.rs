@@ -254,7 +254,7 @@ fn number(table: &Table<'_>) -> Option<Paging> {
 }
 
 /// A path into the answer.
-pub(super) fn value_path(node: &Node) -> Result<ValuePath, String> {
+pub(in crate::mapping) fn value_path(node: &Node) -> Result<ValuePath, String> {
     match node.as_str() {
         Some(text) => ValuePath::parse(text),
         None => Err(format!("expected a string, found {}", node.kind())),

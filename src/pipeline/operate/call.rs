@@ -21,6 +21,7 @@ pub(in crate::pipeline) fn value(bound: &Bound) -> Value {
 /// A step of a transaction.
 pub(super) fn step(ready: &ReadyStep) -> Step {
     let bounds: Vec<&Bound> = match &ready.action {
+        ReadyAction::Service => Vec::new(),
         ReadyAction::Statement(_, values) => values.iter().collect(),
         ReadyAction::Procedure(_, arguments) => arguments.iter().map(|(_, bound, _)| bound).collect(),
     };
@@ -30,6 +31,8 @@ pub(super) fn step(ready: &ReadyStep) -> Step {
     });
     let taken = taken.collect();
     let action = match &ready.action {
+        // Whoever does it has it already.
+        ReadyAction::Service => Action::Statement { sql: String::new(), parameters: Vec::new() },
         ReadyAction::Statement(sql, values) => {
             Action::Statement { sql: sql.clone(), parameters: values.iter().map(value).collect() }
         }

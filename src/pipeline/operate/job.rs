@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use tokio::time::sleep;
 
 use super::outcome::{Failure, FailureKind, Outcome, Unfinished, Verdict, verdict};
+use super::service::Told;
 use super::{Operate, call};
 use crate::adapters::sql::{Database, Fence, SqlError, SqlErrorKind, Transacted, Transaction};
 use crate::gate::{self, Gate, Lane, Refused};
@@ -49,6 +50,8 @@ pub(super) struct Job {
     pub(super) request: Arc<WriteRequest>,
     pub(super) gate: Arc<Gate>,
     pub(super) database: Arc<dyn Database>,
+    /// What a service has said no to last.
+    pub(super) told: Told,
     /// As whom it stands at the gate.
     pub(super) place: gate::Ask,
     pub(super) manner: Manner,
@@ -79,6 +82,10 @@ impl Job {
     /// What a fault of the database means.
     fn failure(&self, error: &SqlError) -> Failure {
         let failure = Failure::of(error, &self.write.problems);
+        let failure = match self.told.lock().take() {
+            Some(told) if error.kind == SqlErrorKind::Business || told.passes => failure.with_fault(told),
+            _ => failure,
+        };
         // The one statement is about the record that is named.
         let names_record = self.write.exposed.verb != Verb::Create && self.write.steps(&self.given()).len() == 1;
         match (error.kind, failure.status) {

@@ -11,8 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::job::{Job, Manner};
 use super::outcome::{Failure, FailureKind};
-use super::{Held, Operate, judged, place_of};
-use crate::pipeline::Reach;
+use super::{Door, Held, Operate, judged, place_of};
 use crate::staging::{Operation, OperationState, OperationStep, StagingError};
 
 impl Operate {
@@ -64,12 +63,15 @@ impl Operate {
             .map_err(|_| "the operation has changed, and does not take what was sent any more")?;
         let backend = self.bridge.world.load().backends.get(&write.backend).cloned();
         let backend = backend.ok_or("its backend is not there any more")?;
-        let Reach::Database(database) = &backend.reach else { return Err("its backend is no database any more") };
+        let door = Door::of(&backend, &write).ok_or("its backend is another than it was")?;
+        let request = Arc::new(request);
+        let (database, told) = door.open(&self.bridge, &write, &request, &operation);
         Ok(Job {
             write,
-            request: Arc::new(request),
+            request,
             gate: Arc::clone(&backend.gate),
-            database: Arc::clone(database),
+            database,
+            told,
             place: place_of(&operation),
             manner: Manner::Patient,
             // Under another mapping it may have been tried without one.

@@ -13,6 +13,7 @@ mod job;
 mod keeper;
 mod outcome;
 mod reconcile;
+mod service;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,11 +26,12 @@ use tokio_util::task::TaskTracker;
 
 use self::job::{Job, Manner, patient};
 use super::live::Live;
-use super::{Bridge, Reach};
+use super::{Backend, Bridge, Reach};
+use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
 use crate::decode::Json;
 use crate::gate::{self, Gate};
-use crate::mapping::{InputFault, NotARequest, WriteOperation, WriteRequest};
+use crate::mapping::{InputFault, NotARequest, ServiceWrite, WriteOperation, WriteRequest};
 use crate::record::{ContentHash, ResourceId};
 use crate::staging::{Begun, NewOperation, Operation, OperationState, OperationStep, StagingError};
 
@@ -136,7 +138,7 @@ impl Operate {
         let (mapping, write) = self.write(&resource, &name).ok_or(OperateError::Reloaded)?;
         let request = judged(&write, body.as_deref(), key.as_deref())?;
         let backend = self.bridge.world.load().backends.get(&write.backend).cloned().ok_or(OperateError::Reloaded)?;
-        let Reach::Database(database) = &backend.reach else { return Err(OperateError::Reloaded) };
+        let door = Door::of(&backend, &write).ok_or(OperateError::Reloaded)?;
         let is_closed = backend.gate.hours().closed.is_some();
         // It is refused, which takes no time: that nobody wants to wait does not park what is not to be parked.
         let wait = if is_closed && !write.exposed.is_parked { wait.max(REFUSAL) } else { wait };
@@ -158,7 +160,8 @@ impl Operate {
             write,
             request: Arc::new(request),
             gate: Arc::clone(&backend.gate),
-            database: Arc::clone(database),
+            door,
+            bridge: Arc::clone(&self.bridge),
             place,
         };
         // From the first byte in the database on it is a task's: a caller who leaves at any moment leaves nothing half
@@ -305,14 +308,53 @@ struct JobParts {
     write: Arc<WriteOperation>,
     request: Arc<WriteRequest>,
     gate: Arc<Gate>,
-    database: Arc<dyn Database>,
+    door: Door,
+    bridge: Arc<Bridge>,
     place: gate::Ask,
+}
+
+/// What an operation is done at.
+enum Door {
+    Database(Arc<dyn Database>),
+    Service(Arc<Service>, Arc<ServiceWrite>),
+}
+
+impl Door {
+    /// Of a backend; `None` where it is none for this operation.
+    fn of(backend: &Backend, write: &WriteOperation) -> Option<Door> {
+        match (&backend.reach, write.service()) {
+            (Reach::Database(database), None) => Some(Door::Database(Arc::clone(database))),
+            (Reach::Service(service), Some(calls)) => Some(Door::Service(Arc::clone(service), Arc::clone(calls))),
+            _ => None,
+        }
+    }
+
+    /// Opens it for one operation; and where is told what a service has said no to.
+    fn open(
+        self,
+        bridge: &Bridge,
+        write: &WriteOperation,
+        request: &WriteRequest,
+        operation: &Operation,
+    ) -> (Arc<dyn Database>, service::Told) {
+        let told = service::Told::default();
+        let (service, calls) = match self {
+            Door::Database(database) => return (database, told),
+            Door::Service(service, calls) => (service, calls),
+        };
+        let asked = &operation.asked;
+        let given = write.given(request, &asked.idempotency_key, &operation.id, &asked.client);
+        let ready = (calls.call.envelope(&given), calls.look.as_ref().map(|look| look.call.envelope(&given)));
+        let metrics = (Arc::clone(&bridge.metrics), write.backend.clone());
+        (Arc::new(service::Door::new(service, calls, ready, Arc::clone(&told), metrics)), told)
+    }
 }
 
 impl JobParts {
     fn job(self, operation: Operation, manner: Manner) -> Job {
-        let JobParts { write, request, gate, database, place } = self;
-        Job { operation, write, request, gate, database, place, manner, is_fenced: true }
+        let JobParts { write, request, gate, door, bridge, place } = self;
+        let (database, told) = door.open(&bridge, &write, &request, &operation);
+        Job { operation, write, request, gate, database, told, place, manner, is_fenced: true }
     }
 }
 

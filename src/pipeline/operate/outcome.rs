@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
 use crate::gate::Refused;
 use crate::mapping::KnownProblem;
+use crate::pipeline::fault::ServiceFault;
 
 /// The answer of an operation that is done.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -104,9 +105,21 @@ pub struct Failure {
     /// The backend's own words, for operators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// The title that the mapping wants for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The fault of a SOAP service, a JSON object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soap: Option<String>,
 }
 
 impl Failure {
+    /// With what a service's fault says.
+    pub(super) fn with_fault(self, fault: ServiceFault) -> Failure {
+        let status = self.status.or(fault.status);
+        Failure { status, title: fault.title, soap: Some(fault.soap), ..self }
+    }
+
     /// Of a kind, with a word and a sentence.
     pub(super) fn new(kind: FailureKind, why: &str, detail: impl Into<String>) -> Failure {
         Failure {
@@ -117,6 +130,8 @@ impl Failure {
             retry_after_ms: None,
             is_of_client: false,
             cause: None,
+            title: None,
+            soap: None,
         }
     }
 

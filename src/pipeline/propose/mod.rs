@@ -6,6 +6,7 @@
 mod fields;
 mod modes;
 mod sample;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use crate::adapters::sql::{Dialect, TableInfo, TableName};
 
 pub use modes::{Mode, modes};
 pub use sample::{Sample, Seen};
+pub use service::propose_service;
 
 /// What a mapping takes rows by that have no key.
 const ROW: &str = "_row";

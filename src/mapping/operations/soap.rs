@@ -1,0 +1,227 @@
+//! Writes that are an operation of a SOAP service: what is sent is made of what a caller sends, checked against the WSDL
+//! where it is written; what comes back are values at declared places.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Given;
+use super::bound::{Bound, kind_of, single_type};
+use super::input::InputKind;
+use super::keys::{CALLED, FOUND, RECONCILED, TAKE};
+use super::steps::{Origin, Scope};
+use crate::decode::xml::ValuePath;
+use crate::diagnostic::{Table, Written};
+use crate::mapping::is_name;
+use crate::mapping::soap::{
+    ErrorWhen, GivenPlaces, Judgement, Known, PlaceFacts, Services, Typed, compile_request, plan_of, value_path,
+};
+use crate::wsdl::Plan;
+
+/// A call of a service that writes.
+#[derive(Clone, Debug)]
+pub struct ServiceWrite {
+    /// The call.
+    pub call: ServiceCall,
+    /// How to find out whether it is done.
+    pub look: Option<ServiceLook>,
+}
+
+/// A call of a service.
+#[derive(Clone, Debug)]
+pub struct ServiceCall {
+    typed: Arc<Typed>,
+    origins: Vec<(Option<String>, String, Origin)>,
+    /// What its faults mean, and which of its answers are faults.
+    pub judgement: Arc<Judgement>,
+    /// What is taken of its answer: the name under which it goes on, and where it stands.
+    pub taken: Vec<(String, ValuePath)>,
+}
+
+/// A call that finds out whether a write is done.
+#[derive(Clone, Debug)]
+pub struct ServiceLook {
+    /// The call.
+    pub call: ServiceCall,
+    /// What its answer says where the write is done.
+    pub found: ErrorWhen,
+    /// A write that is so old is over at the service, whatever became of it.
+    pub settled_after: Option<Duration>,
+}
+
+impl ServiceCall {
+    /// The plan by which it is called.
+    pub fn plan(&self) -> &Plan {
+        &self.typed.plan
+    }
+
+    /// The envelope; the fault says what the schema does not allow.
+    pub fn envelope(&self, given: &Given<'_>) -> Result<String, String> {
+        self.typed.render(&Values { call: self, given })
+    }
+}
+
+/// The values of a call's places.
+struct Values<'v> {
+    call: &'v ServiceCall,
+    given: &'v Given<'v>,
+}
+
+impl GivenPlaces for Values<'_> {
+    fn text(&self, name: &str, element: Option<(&str, usize)>) -> Option<Cow<'_, str>> {
+        let array = element.map(|(array, _)| array);
+        let of = |within: Option<&str>| {
+            self.call.origins.iter().find(|(array, own, _)| array.as_deref() == within && own == name)
+        };
+        let (_, _, origin) = of(array).or_else(|| of(None))?;
+        let elements = element.map(|(array, index)| (self.given.request.values.elements(array), index));
+        let element = elements.and_then(|(elements, index)| elements.get(index));
+        match origin.value(self.given, element) {
+            Bound::Bytes(bytes) => Some(STANDARD.encode(bytes).into()),
+            bound => bound.text().map(Cow::Owned),
+        }
+    }
+
+    fn count(&self, array: &str) -> usize {
+        self.given.request.values.elements(array).len()
+    }
+}
+
+/// The places of a call: fields of the body and of the key, and what is there in every operation.
+struct Places<'p, 's> {
+    scope: RefCell<&'p mut Scope<'s>>,
+    origins: RefCell<Vec<(Option<String>, String, Origin)>>,
+}
+
+impl Known for Places<'_, '_> {
+    fn place(&self, name: &str, array: Option<&str>) -> Option<PlaceFacts> {
+        let mut scope = self.scope.borrow_mut();
+        let input = scope.input;
+        let each = array.and_then(|array| match input.find(array).map(|field| &field.kind) {
+            Some(InputKind::Each { fields, .. }) => Some((array, fields)),
+            _ => None,
+        });
+        let origin = match name.strip_prefix('/') {
+            Some(path) => scope.at(path.split('/').map(str::to_owned).collect())?,
+            None => scope.find(name, each)?,
+        };
+        let is_element = matches!(origin, Origin::Element(..));
+        let may_be_absent = match &origin {
+            Origin::Taken { .. } => return None,
+            Origin::Body(..) | Origin::Element(..) => true,
+            _ => false,
+        };
+        let within = array.filter(|_| is_element).map(str::to_owned);
+        self.origins.borrow_mut().push((within, name.to_owned(), origin));
+        Some(PlaceFacts { name: name.into(), may_be_absent })
+    }
+
+    fn names(&self, array: Option<&str>) -> Vec<String> {
+        let scope = self.scope.borrow();
+        let mut names: Vec<String> = Vec::new();
+        if let Some(InputKind::Each { fields, .. }) =
+            array.and_then(|array| scope.input.find(array)).map(|field| &field.kind)
+        {
+            names.extend(fields.paths().into_iter().filter(|path| path.len() == 1).flatten());
+        }
+        names.extend(scope.input.paths().into_iter().filter(|path| path.len() == 1).flatten());
+        names.extend(scope.key.iter().cloned());
+        names.extend(["idempotency_key", "operation_id", "client"].map(str::to_owned));
+        names
+    }
+
+    fn has_array(&self, name: &str) -> bool {
+        matches!(self.scope.borrow().input.find(name).map(|field| &field.kind), Some(InputKind::Each { .. }))
+    }
+}
+
+/// Compiles `soap` of an operation; what it takes is known in the scope from then on.
+pub(super) fn compile(
+    table: &Table<'_>,
+    backend: Option<&str>,
+    services: &dyn Services,
+    scope: &mut Scope<'_>,
+) -> Option<ServiceCall> {
+    let inner = table.table("soap", &CALLED)?;
+    let judgement = Judgement::read(&inner);
+    let mut call = called(&inner, backend, services, scope)?;
+    call.judgement = Arc::new(judgement?);
+    for (name, node) in inner.free("take") {
+        let node = node.clone();
+        let mut node = node;
+        if let Written::String(_) = node.value {
+            let path = node.clone();
+            node.value = Written::Table([("from".to_owned(), path)].into_iter().collect());
+        }
+        let taken = Table::new(&node, &TAKE, scope.around.faults)?;
+        let path = taken.read("from", value_path);
+        let value_type = match taken.has("type") {
+            true => taken.read("type", single_type)?,
+            false => crate::mapping::types::Type::String,
+        };
+        let is_known = scope.find(name, None).is_some();
+        if !is_name(name) || name.contains('-') || is_known {
+            let why = if is_known { "is known already" } else { "is no name for a value" };
+            inner.fail(node.key_fault(format!("`{name}` {why}")));
+            continue;
+        }
+        let path = path?;
+        let origin = Origin::Taken { step: 0, from: name.to_owned(), kind: kind_of(value_type) };
+        scope.taken.push((name.to_owned(), origin));
+        call.taken.push((name.to_owned(), path));
+    }
+    (!inner.failed()).then_some(call)
+}
+
+/// Compiles `soap` of `reconcile`. What it takes stands for what the write itself has taken.
+pub(super) fn look(
+    table: &Table<'_>,
+    backend: Option<&str>,
+    services: &dyn Services,
+    scope: &mut Scope<'_>,
+    taken: &[(String, ValuePath)],
+) -> Option<ServiceLook> {
+    let inner = table.table("soap", &RECONCILED)?;
+    let faults = Judgement::faults(&inner);
+    let found = inner.get("found").map(|node| node.value.clone());
+    let found = match found {
+        Some(Written::Table(_)) => inner.table("found", &FOUND).and_then(|found| ErrorWhen::read(&found)),
+        _ => inner.read("found", value_path).map(ErrorWhen::present),
+    };
+    let settled_after = inner.has("settled_after").then(|| inner.positive_duration("settled_after")).flatten();
+    let mut call = called(&inner, backend, services, scope)?;
+    call.judgement = Arc::new(Judgement { rules: faults?, error_when: None });
+    for (name, node) in inner.free("take") {
+        match node.as_str().map(ValuePath::parse) {
+            Some(Ok(path)) if taken.iter().any(|(known, _)| known == name) => call.taken.push((name.to_owned(), path)),
+            Some(Ok(_)) => inner.fail(node.key_fault(format!("`{name}` is nothing that the operation takes"))),
+            Some(Err(reason)) => inner.fail(node.fault(reason)),
+            None => inner.fail(node.fault(format!("expected a string, found {}", node.kind()))),
+        }
+    }
+    Some(ServiceLook { call, found: found?, settled_after }).filter(|_| !inner.failed())
+}
+
+fn called(
+    inner: &Table<'_>,
+    backend: Option<&str>,
+    services: &dyn Services,
+    scope: &mut Scope<'_>,
+) -> Option<ServiceCall> {
+    inner.filled("operation")?;
+    let faults = scope.around.faults;
+    let plan = plan_of(services, backend, inner.get("operation")?, faults)?;
+    let body = inner.read("body", |_| Ok(())).and_then(|()| inner.get("body"))?;
+    let places = Places { scope: RefCell::new(scope), origins: RefCell::default() };
+    let typed = compile_request(plan, body, &places, &[], faults)?;
+    Some(ServiceCall {
+        typed: Arc::new(typed),
+        origins: places.origins.into_inner(),
+        judgement: Arc::default(),
+        taken: Vec::new(),
+    })
+}
