@@ -48,9 +48,9 @@ pub(super) struct Level {
     /// Where reading goes on behind it, when what it stands for is elsewhere.
     pub(super) back: Option<usize>,
     /// Members, each with a comma before it.
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     /// Members that were seen.
-    seen: Vec<usize>,
+    pub(super) seen: Vec<usize>,
     /// The level below that was closed last.
     pub(super) below: Option<(Box<[u8]>, Vec<u8>)>,
 }

@@ -311,7 +311,8 @@ mod tests {
             names.scope = scope;
             names.bind(&known, b"o", "urn:x").unwrap();
             assert_eq!((names.scope, names.element(&known, b"o:Order").unwrap().namespace), (scope + 1, NamespaceId::UNKNOWN));
-            assert_eq!(names.uri(names.element(&known, b"o:Order").unwrap().space), "urn:x");
+            let space = names.element(&known, b"o:Order").unwrap().space;
+            assert_eq!(names.uri(space), "urn:x");
         }
         names.scope = scope;
         assert_eq!(names.element(&known, b"o:Order").unwrap().name(), Some(order));
@@ -339,7 +340,8 @@ mod tests {
         names.scope = scope;
         names.forget(kept);
         names.bind(&known, b"q7", "urn:q").unwrap();
-        assert_eq!((names.scopes(), names.uri(names.element(&known, b"q7:x").unwrap().space)), (kept + 1, "urn:q"));
+        let space = names.element(&known, b"q7:x").unwrap().space;
+        assert_eq!((names.scopes(), names.uri(space)), (kept + 1, "urn:q"));
         assert_eq!(split(b"a:b"), (&b"a"[..], &b"b"[..]));
     }
 }
