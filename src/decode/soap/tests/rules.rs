@@ -147,7 +147,7 @@ fn derived_types_and_substitutes() {
 }
 
 const OPEN: &str = r#"<x:element name="GetResponse"><x:complexType mixed="true"><x:sequence>
- <x:element name="any" type="x:anyType" minOccurs="0" maxOccurs="unbounded"/><x:any minOccurs="0" maxOccurs="unbounded" processContents="lax"/></x:sequence><x:anyAttribute/></x:complexType></x:element>
+ <x:element name="any" type="x:anyType" nillable="true" minOccurs="0" maxOccurs="unbounded"/><x:any minOccurs="0" maxOccurs="unbounded" processContents="lax"/></x:sequence><x:anyAttribute/></x:complexType></x:element>
  <x:element name="Known"><x:complexType><x:sequence><x:element name="n" type="x:int" maxOccurs="9"/></x:sequence></x:complexType></x:element>"#;
 
 #[test]
