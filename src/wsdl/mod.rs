@@ -4,16 +4,22 @@
 //! This module opens no connection.
 
 mod import;
+mod json_schema;
 mod lexical;
 mod names;
 mod plan;
+mod request;
 mod schema;
 mod service;
 mod skeleton;
+#[cfg(test)]
+mod testing;
 
 pub use import::{
-    Closure, Document, Fetched, Finding, FindingCode, ImportFault, Limits, Location, Offline, Settings, Web,
+    Closure, Document, Fetched, Finding, FindingCode, ImportFault, Limits, Location, Offline, Settings, Store,
+    StoreFault, Stored, Web,
 };
 pub use names::{LocalId, Name, Names, NamespaceId};
 pub use plan::*;
-pub use service::{Choice, Imported, NoPlan, Wsdl, import};
+pub use request::{BODY, Envelope, HEADERS, Input, RequestFault};
+pub use service::{Choice, Imported, Kept, NoPlan, Wsdl, import, import_kept, import_stored};

@@ -1,6 +1,8 @@
 //! A WSDL with everything it needs, imported: its operations with their plans, and what was found on the way.
 
 mod declared;
+#[cfg(test)]
+mod hostile;
 mod messages;
 mod operations;
 mod reach;
@@ -12,7 +14,10 @@ use std::sync::Arc;
 
 use declared::Declared;
 
-use super::import::{Closure, Finding, FindingCode, ImportFault, Location, Outside, Settings, Source, Web};
+use super::import::{
+    Closure, Finding, FindingCode, ImportFault, Location, Outside, Remembering, Settings, Source, Store, StoreFault,
+    Stored, Web,
+};
 use super::schema::{At, Compiler, Schemas};
 use super::{Operation, Plan, SoapVersion, Types};
 
@@ -76,10 +81,73 @@ pub struct Choice {
 /// those that leave nothing to be imported: the WSDL itself cannot be had or read, or offers no operation over SOAP; and
 /// all findings that are faults, where the settings are strict.
 pub fn import(root: &str, settings: &Settings, web: &mut dyn Web) -> Result<Imported, Vec<ImportFault>> {
+    import_beside(root, settings, web, None)
+}
+
+/// An import with a store behind it.
+#[derive(Debug)]
+pub struct Kept {
+    /// The WSDL as it is, or as it was last.
+    pub wsdl: Wsdl,
+    /// Why it is the last one; empty when it is the one of now.
+    pub faults: Vec<ImportFault>,
+    /// Whether it differs from what was kept before.
+    pub is_new: bool,
+    /// The store failed; what is imported is in force all the same.
+    pub store_fault: Option<StoreFault>,
+}
+
+/// Imports a WSDL and keeps its documents under a name. Where it cannot be had or read any more, the last import that
+/// could stays, and the faults say so; a document of the web that is not to be had is the one of last time.
+pub fn import_kept(
+    root: &str,
+    settings: &Settings,
+    web: &mut dyn Web,
+    store: &Store,
+    name: &str,
+) -> Result<Kept, Vec<ImportFault>> {
+    let (last, mut store_fault) = match store.load(name) {
+        Ok(last) => (last, None),
+        Err(fault) => (None, Some(fault)),
+    };
+    match import_beside(root, settings, web, last.as_ref()) {
+        Ok(Imported { wsdl, closure }) => {
+            let is_new = last.is_none_or(|last| !last.is_same(&closure));
+            if is_new {
+                store_fault = store.keep(name, &closure).err().or(store_fault);
+            }
+            Ok(Kept { wsdl, faults: Vec::new(), is_new, store_fault })
+        }
+        Err(faults) => {
+            let Some(last) = last else { return Err(faults) };
+            let settings = Settings { is_strict: false, ..settings.clone() };
+            match import_from(&last.root, &settings, &mut &last) {
+                Ok(Imported { wsdl, .. }) => Ok(Kept { wsdl, faults, is_new: false, store_fault }),
+                Err(_) => Err(faults),
+            }
+        }
+    }
+}
+
+/// Imports what is kept under a name, without looking outside; `None` where nothing is kept.
+pub fn import_stored(store: &Store, name: &str, settings: &Settings) -> Result<Option<Wsdl>, Vec<ImportFault>> {
+    let fault = |fault: StoreFault| vec![ImportFault { document: fault.path, line: 0, message: fault.message }];
+    let Some(last) = store.load(name).map_err(fault)? else { return Ok(None) };
+    import_from(&last.root, settings, &mut &last).map(|imported| Some(imported.wsdl))
+}
+
+/// Imports with what is known from last time.
+fn import_beside(
+    root: &str,
+    settings: &Settings,
+    web: &mut dyn Web,
+    last: Option<&Stored>,
+) -> Result<Imported, Vec<ImportFault>> {
     let whole = |message: &str| vec![ImportFault { document: root.to_owned(), line: 0, message: message.to_owned() }];
     if let Some(location) = Location::url(root) {
         let folder = settings.folder.clone().unwrap_or_default();
-        let mut source = Outside { folder, root: location.clone(), settings, web };
+        let source = Outside { folder, root: location.clone(), settings, web };
+        let mut source = Remembering { source, last };
         return import_from(&location, settings, &mut source);
     }
     let path = Path::new(root);
@@ -91,7 +159,8 @@ pub fn import(root: &str, settings: &Settings, web: &mut dyn Web) -> Result<Impo
     };
     let below = below.to_str().ok_or_else(|| whole("the name of the file is not UTF-8"))?;
     let location = Location::File(below.replace('\\', "/"));
-    let mut source = Outside { folder, root: location.clone(), settings, web };
+    let source = Outside { folder, root: location.clone(), settings, web };
+    let mut source = Remembering { source, last };
     import_from(&location, settings, &mut source)
 }
 
