@@ -311,7 +311,10 @@ impl<R: Read> Machine<R> {
                 };
                 self.begin(object, shape, member, child.at)?;
                 let declared = Declared { member: Some((shape, member)) };
+                let runs = self.runs.len();
                 if let Err(stop) = self.value(own, child, declared) {
+                    // What lies in the value has left its traces.
+                    self.runs.truncate(runs);
                     return Err(stop.within(|| self.place_name(shape, member)));
                 }
             }

@@ -24,6 +24,7 @@ mod dates;
 mod element;
 mod encoded;
 mod fault;
+mod junk;
 mod layout;
 mod leniency;
 mod machine;
@@ -43,6 +44,7 @@ mod tag;
 mod tests;
 mod text;
 mod untyped;
+mod walk;
 
 use std::io::{Cursor, Read, Seek};
 use std::sync::Arc;

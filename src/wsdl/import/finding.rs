@@ -1,6 +1,7 @@
 //! What is missing or odd in a WSDL. None of it stops an import: a finding says what is done instead, and which
 //! operations have untyped places because of it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ impl fmt::Display for Finding {
 #[derive(Debug, Default)]
 pub(in crate::wsdl) struct Findings {
     pub(in crate::wsdl) all: Vec<Finding>,
+    /// Indexes, by what is said and where.
+    known: HashMap<(Arc<str>, u32, String), usize>,
     /// How many more there are.
     pub(in crate::wsdl) untold: usize,
 }
@@ -108,16 +111,17 @@ impl Findings {
         line: u32,
         message: impl Into<String>,
     ) -> Option<usize> {
-        let finding =
-            Finding { code, document: Arc::clone(document), line, message: message.into(), degrades: Vec::new() };
-        if let Some(known) = self.all.iter().rposition(|known| *known == finding) {
-            return Some(known);
+        let key = (Arc::clone(document), line, message.into());
+        if let Some(known) = self.known.get(&key) {
+            return Some(*known);
         }
         if self.all.len() >= MOST {
             self.untold += 1;
             return None;
         }
-        self.all.push(finding);
+        let (document, message) = (Arc::clone(document), key.2.clone());
+        self.known.insert(key, self.all.len());
+        self.all.push(Finding { code, document, line, message, degrades: Vec::new() });
         Some(self.all.len() - 1)
     }
 }

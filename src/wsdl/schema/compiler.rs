@@ -16,7 +16,7 @@ use crate::wsdl::{
 /// How long a chain of derivations, and how deep groups in one another may be.
 pub(super) const MAX_DEPTH: usize = 150;
 /// How many members, attributes and particles all types may have together.
-const BUDGET: usize = 4_000_000;
+const BUDGET: usize = 2_000_000;
 
 /// Compiles types.
 pub(in crate::wsdl) struct Compiler<'a> {
