@@ -279,6 +279,11 @@ impl<'a> Node<'a> {
         &self.dom.nodes[self.id as usize]
     }
 
+    /// The outermost element of its document.
+    pub(in crate::wsdl) fn root(self) -> Node<'a> {
+        self.dom.root()
+    }
+
     /// Its number in the document.
     pub(in crate::wsdl) fn id(self) -> u32 {
         self.id

@@ -6,11 +6,11 @@ use super::markup::is_local_name;
 use super::text::shown;
 use crate::wsdl::import::well_known::{XSD, XSI};
 use crate::wsdl::{
-    Array, Complex, Content, Element, Name, NamespaceId, Preset, TYPE, TypeId, TypeKind, VALUE, Wildcard, XSI_TYPE,
+    Complex, Content, Element, Name, NamespaceId, Preset, TYPE, TypeId, TypeKind, VALUE, Wildcard, XSI_TYPE,
 };
 
 /// How deep elements may lie in one another.
-const MAX_DEPTH: usize = 200;
+pub(super) const MAX_DEPTH: usize = 200;
 
 impl Writer<'_> {
     /// Writes an element with its value.
@@ -25,12 +25,12 @@ impl Writer<'_> {
         self.depth -= 1;
     }
 
-    fn name(&self, name: Name) -> (String, String) {
+    pub(super) fn name(&self, name: Name) -> (String, String) {
         let names = &self.plan.types.names;
         (names.namespace(name.namespace).to_owned(), names.local(name.local).to_owned())
     }
 
-    fn typed(&mut self, uri: &str, local: &str, element: &Element, value: &Input<'_>) {
+    pub(super) fn typed(&mut self, uri: &str, local: &str, element: &Element, value: &Input<'_>) {
         if *value == Input::Null {
             if element.is_nillable {
                 self.open(uri, local);
@@ -309,7 +309,7 @@ impl Writer<'_> {
     }
 
     /// An element of no type: text, or an object of attributes, text and child elements of the same namespace.
-    fn anything(&mut self, uri: &str, local: &str, value: &Input<'_>, says_type: bool) {
+    pub(super) fn anything(&mut self, uri: &str, local: &str, value: &Input<'_>, says_type: bool) {
         if self.depth >= MAX_DEPTH {
             self.faults.push(format!("values lie more than {MAX_DEPTH} deep"));
             return;
@@ -384,125 +384,15 @@ impl Writer<'_> {
         self.faults.leave(back);
     }
 
-    /// `Map` of Apache's XML-SOAP.
-    fn map(&mut self, uri: &str, local: &str, value: &Input<'_>, name: Option<Name>) {
-        let Input::Object(members) = value else {
-            self.wrong::<()>("an object", value);
-            return;
-        };
-        self.open(uri, local);
-        if let Some(name) = name {
-            self.says_type(name);
-        }
-        self.out.push('>');
-        for (key, value) in members {
-            let back = self.faults.enter(key);
-            self.out.push_str("<item>");
-            self.anything("", "key", &Input::Text(key.as_ref().into()), true);
-            self.anything("", "value", value, true);
-            self.out.push_str("</item>");
-            self.faults.leave(back);
-        }
-        self.close(uri, local);
-    }
-
-    /// An array as SOAP encodes it.
-    fn array(
-        &mut self,
-        uri: &str,
-        local: &str,
-        value: &Input<'_>,
-        array: &Array,
-        (element, ty): (&Element, Option<Name>),
-    ) {
-        let types = std::sync::Arc::clone(&self.plan.types);
-        let mut extents = Vec::new();
-        let mut items = Vec::new();
-        if !flatten(value, usize::from(array.dimensions.max(1)), 0, &mut extents, &mut items) {
-            let expected = if array.dimensions > 1 { "arrays of arrays of one length" } else { "an array" };
-            self.faults.push(format!("expected {expected}, found {}", value.kind()));
-            return;
-        }
-        self.open(uri, local);
-        let encoding = self.plan.operation.version.encoding();
-        let item = match types.get(array.item).name {
-            Some(name) => self.name(name),
-            None => (XSD.to_owned(), "anyType".to_owned()),
-        };
-        let item = self.prefixed(&item.0, &item.1);
-        let sizes: Vec<String> = extents.iter().map(usize::to_string).collect();
-        if encoding == crate::wsdl::SoapVersion::V11.encoding() {
-            if self.plan.operation.style.is_encoded() {
-                match ty {
-                    Some(name) => self.says_type(name),
-                    None => self.says(encoding, "Array"),
-                }
-            }
-            self.attribute(encoding, "arrayType", &format!("{item}[{}]", sizes.join(",")));
-        } else {
-            self.attribute(encoding, "itemType", &item);
-            self.attribute(encoding, "arraySize", &sizes.join(" "));
-        }
-        self.out.push('>');
-        let name = array.item_name.unwrap_or(Name { namespace: NamespaceId::NONE, local: element.name.local });
-        let (item_uri, item_local) = match array.item_name {
-            Some(_) => self.name(name),
-            None => (String::new(), "item".to_owned()),
-        };
-        let own = Element { name, ty: array.item, is_nillable: true, is_abstract: false, preset: None };
-        for (index, value) in items {
-            let lengths: Vec<usize> = index.iter().map(|index| self.faults.enter_index(*index)).collect();
-            self.depth += 1;
-            if self.depth < MAX_DEPTH {
-                self.typed(&item_uri, &item_local, &own, value);
-            } else {
-                self.faults.push(format!("values lie more than {MAX_DEPTH} deep"));
-            }
-            self.depth -= 1;
-            if let Some(first) = lengths.first() {
-                self.faults.leave(*first);
-            }
-        }
-        self.close(uri, local);
-    }
-
-    fn says_type(&mut self, name: Name) {
+    pub(super) fn says_type(&mut self, name: Name) {
         let (uri, local) = self.name(name);
         self.says(&uri, &local);
     }
 
-    fn says(&mut self, uri: &str, local: &str) {
+    pub(super) fn says(&mut self, uri: &str, local: &str) {
         let value = self.prefixed(uri, local);
         self.attribute(XSI, "type", &value);
     }
-}
-
-/// The items of an array of some dimensions, each with its indexes; false where it is none.
-fn flatten<'i, 'a>(
-    value: &'i Input<'a>,
-    dimensions: usize,
-    depth: usize,
-    extents: &mut Vec<usize>,
-    items: &mut Vec<(Vec<usize>, &'i Input<'a>)>,
-) -> bool {
-    let Input::Array(elements) = value else { return false };
-    match extents.get(depth) {
-        None => extents.push(elements.len()),
-        Some(extent) if *extent != elements.len() => return false,
-        Some(_) => {}
-    }
-    for (index, element) in elements.iter().enumerate() {
-        if depth + 1 == dimensions {
-            items.push((vec![index], element));
-        } else {
-            let from = items.len();
-            if !flatten(element, dimensions, depth + 1, extents, items) {
-                return false;
-            }
-            items.iter_mut().skip(from).for_each(|(indexes, _)| indexes.insert(0, index));
-        }
-    }
-    true
 }
 
 /// A name as `{namespace}local`, or without a namespace.

@@ -5,6 +5,7 @@
 
 mod content;
 mod element;
+mod encoded;
 mod fault;
 mod input;
 mod markup;

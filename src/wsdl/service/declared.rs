@@ -75,6 +75,12 @@ impl<'a> Table<'a> {
         if let Some(found) = uri.and_then(|uri| self.by_name.get(&(uri, local))) {
             return Some((*found, false));
         }
+        // A bare name where WSDL itself is the default namespace means one of the document's own.
+        if !value.contains(':')
+            && let Some(found) = self.by_name.get(&(node.root().attr("targetNamespace").unwrap_or_default(), local))
+        {
+            return Some((*found, false));
+        }
         match self.by_local.get(local).map(Vec::as_slice) {
             Some([only]) => Some((*only, true)),
             _ => None,
