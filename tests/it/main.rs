@@ -36,6 +36,7 @@ mod rows;
 mod segments;
 mod service;
 mod site;
+mod soap;
 mod soap_peers;
 mod sql_server;
 mod staging;

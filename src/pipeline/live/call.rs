@@ -218,6 +218,9 @@ impl Trip {
         drop(permit);
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
+        for leniency in result.iter().flat_map(|answer| &answer.leniencies) {
+            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str());
+        }
         match result {
             Ok(answer) => match answer.inlined(MOST_INLINED) {
                 Some(envelope) => Told::Answer(envelope),

@@ -10,6 +10,7 @@ mod crowds;
 mod processes;
 mod serial;
 mod shares;
+mod streamed;
 mod weights;
 
 use std::io::Read;
