@@ -29,7 +29,7 @@ pub enum AdapterConfig {
     /// It puts files into an inbox.
     Inbox(InboxConfig),
     /// It is called.
-    Soap(soap::Config),
+    Soap(Box<soap::Config>),
     /// It is asked in SQL.
     Database(DatabaseConfig),
 }
@@ -51,7 +51,7 @@ impl AdapterConfig {
     /// Reads the table of a kind; relative paths start at `base`. `None` after a fault was reported.
     pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<AdapterConfig> {
         match kind {
-            "soap" => soap::Config::read(table, base).map(AdapterConfig::Soap),
+            "soap" => soap::Config::read(table, base).map(Box::new).map(AdapterConfig::Soap),
             "odbc" | "mssql" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
             _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
         }

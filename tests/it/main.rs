@@ -37,6 +37,7 @@ mod rows;
 mod segments;
 mod service;
 mod site;
+mod soap;
 mod soap_peers;
 mod sql_server;
 mod staging;

@@ -56,7 +56,7 @@ impl Service {
         for (name, field) in &self.config.headers {
             head = match field {
                 Field::Text(value) => head.header(name, value),
-                Field::Secret(secret) => head.header(name, sensitive(secret.reveal()?.reveal())?),
+                Field::Secret(secret) => head.header(name, self.sensitive(secret.reveal()?.reveal())?),
             };
         }
         for (name, value) in pass.session.iter().flat_map(|session| &session.fields) {
@@ -66,14 +66,24 @@ impl Service {
             Login::None | Login::OAuth2(_) => pass.authorization(),
             Login::Basic { username, password } => {
                 let account = format!("{username}:{}", password.reveal()?.reveal());
-                Some(sensitive(&format!("Basic {}", STANDARD.encode(account)))?)
+                Some(self.sensitive(&format!("Basic {}", STANDARD.encode(account)))?)
             }
-            Login::Bearer(token) => Some(sensitive(&format!("Bearer {}", token.reveal()?.reveal()))?),
+            Login::Bearer(token) => Some(self.sensitive(&format!("Bearer {}", token.reveal()?.reveal()))?),
         };
         Ok(match credentials {
             Some(credentials) => head.header(AUTHORIZATION, credentials),
             None => head,
         })
+    }
+
+    /// A value that nobody prints.
+    fn sensitive(&self, text: &str) -> Result<HeaderValue, SoapError> {
+        let mut value = HeaderValue::from_str(text).map_err(|_| SoapError::Unreachable {
+            endpoint: self.place(),
+            reason: "a secret cannot stand in a header field".to_owned(),
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
     }
 
     /// The envelope with the blocks of its header.
@@ -144,13 +154,6 @@ impl Service {
         }
         blocks
     }
-}
-
-/// A value that nobody prints.
-fn sensitive(text: &str) -> Result<HeaderValue, SoapError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| unsendable(&"a secret cannot stand in a header field"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn unsendable(reason: &dyn std::fmt::Display) -> SoapError {

@@ -9,7 +9,7 @@ const MASK: &str = "***";
 
 /// Names of elements and attributes, in lower case and without prefix, whose content nobody is shown: those of
 /// WS-Security's tokens, and what login operations call theirs.
-const SECRET: [&str; 19] = [
+const SECRET: [&str; 18] = [
     "accesskey",
     "accesstoken",
     "apikey",
@@ -28,7 +28,6 @@ const SECRET: [&str; 19] = [
     "secret",
     "sessionid",
     "sessiontoken",
-    "signaturevalue",
 ];
 
 /// An envelope, or a piece of one, that may be shown.
@@ -144,8 +143,8 @@ fn headers(text: &str) -> String {
     masked.collect()
 }
 
-/// An answer's envelope without the credentials that it repeats in its header; `None` where it repeats none. What is
-/// signed was judged before.
+/// An answer's envelope without the credentials that it repeats in its header; `None` where it repeats none. A signature
+/// is to be looked at before.
 pub(super) fn reply(envelope: &[u8]) -> Option<Bytes> {
     const SIGN: &[u8] = b"oasis-200401-wss-wssecurity-secext";
     let security = memchr::memmem::find(envelope, SIGN)?;

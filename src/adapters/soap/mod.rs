@@ -286,7 +286,10 @@ impl Service {
 
     /// An answer whose signature was looked at, where the settings want one.
     fn accepted(&self, answer: Answer) -> Result<Answer, SoapError> {
-        let Some(verify) = self.config.wsse.as_ref().and_then(|wsse| wsse.verify.as_ref()) else { return Ok(answer) };
+        let Some(verify) = self.config.wsse.as_ref().and_then(|wsse| wsse.verify.as_ref()) else {
+            let envelope = mask::reply(&answer.envelope).unwrap_or(answer.envelope);
+            return Ok(Answer { envelope, ..answer });
+        };
         let untrusted = |reason: String| SoapError::Untrusted { reason };
         let trusted = self.trusted.get(|| Trusted::read(&verify.certificate));
         let trusted = trusted.map_err(|reason| SoapError::Unsendable { reason })?;

@@ -216,6 +216,9 @@ impl Trip {
         drop(permit);
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
+        for leniency in result.iter().flat_map(|answer| &answer.leniencies) {
+            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str());
+        }
         let Way::Call(_, operation) = &self.callee.way else {
             return Told::Failed(LiveError::Reloaded);
         };

@@ -113,7 +113,7 @@ impl<'a> Reading<'a> {
             _ => None,
         };
         let turn =
-            self.standing.begin(self.polling, Timestamp::now(), snapshot).map_err(|reason| self.fault(reason))?;
+            self.standing.begin(self.polling, self.started_at, snapshot).map_err(|reason| self.fault(reason))?;
         let is_due = turn.is_some();
         self.standing.turn = turn;
         Ok(is_due)

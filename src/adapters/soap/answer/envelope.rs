@@ -128,7 +128,8 @@ pub(in crate::adapters::soap) fn begin(text: &str) -> Option<usize> {
                 !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
             });
         if is_name {
-            return Some(prefix);
+            // No document with a DOCTYPE is read, whatever else there is in it.
+            return (!text[..prefix].contains("<!DOCTYPE")).then_some(prefix);
         }
     }
 }
@@ -349,7 +350,15 @@ mod tests {
             let text = format!("{before}{bare}{after}");
             assert_eq!(within(&text).map(|range| &text[range]), Some(bare), "{text}");
         }
-        for text in [&envelope, bare, "<!-- c --> <?pi?><Envelope/>", "<html>Envelope</html>", "", "no such thing"] {
+        for text in [
+            &envelope,
+            bare,
+            "<!-- c --> <?pi?><Envelope/>",
+            "<html>Envelope</html>",
+            "",
+            "no such thing",
+            "<!DOCTYPE a><b/><Envelope>",
+        ] {
             assert_eq!(within(text), None, "{text}");
         }
         assert_eq!(within(&format!("{}{envelope}", " x".repeat(40_000))), None);

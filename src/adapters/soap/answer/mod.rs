@@ -141,11 +141,8 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
             let is_whole = range == (0..text.len());
             let says_utf8 = envelope::declared(&root).is_none_or(|said| said == encoding_rs::UTF_8);
             let plain = match is_utf8 && is_whole && says_utf8 && root.len() == text.len() {
-                true => mask::reply(&root).unwrap_or(root),
-                false => {
-                    let text = envelope::without_declaration(&text[range]);
-                    mask::reply(text.as_bytes()).unwrap_or_else(|| Bytes::copy_from_slice(text.as_bytes()))
-                }
+                true => root,
+                false => Bytes::copy_from_slice(envelope::without_declaration(&text[range]).as_bytes()),
             };
             Weighed::Message(Answer { envelope: plain, parts, leniencies })
         }

@@ -95,7 +95,7 @@ pub enum Login {
     /// The bearer of a token.
     Bearer(SecretRef),
     /// The bearer of a token that is asked for.
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 /// Where tokens are asked for, and how.
@@ -152,7 +152,7 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Login> {
     let bearer = table.get("bearer").map(|_| SecretRef::read(table, "bearer", base).map(Login::Bearer));
     let oauth2 = table.get("oauth2").map(|_| {
         let inner = table.table("oauth2", &OAUTH2)?;
-        read_oauth2(&inner, base).map(Login::OAuth2)
+        read_oauth2(&inner, base).map(Box::new).map(Login::OAuth2)
     });
     let written: Vec<&str> = WAYS.into_iter().filter(|way| table.has(way)).collect();
     if let [first, .., last] = written.as_slice() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 
+use super::Version;
 use crate::diagnostic::{Key, Presence, Section, Table};
 use crate::secret::{SHAPE, SecretRef};
 use wsse::flip;
@@ -30,6 +31,12 @@ pub static SECTION: Section = Section {
             shape: "URL",
             presence: Presence::Required,
             doc: "where it is called, `http://` or `https://`",
+        },
+        Key {
+            name: "soap",
+            shape: "\"1.1\" | \"1.2\"",
+            presence: Presence::Default("\"1.1\""),
+            doc: "which SOAP `doctor` speaks to it; calls speak that of their envelope",
         },
         Key {
             name: "wsdl",
@@ -138,6 +145,8 @@ pub enum Wsdl {
 pub struct Config {
     /// Where it is called.
     pub endpoint: Endpoint,
+    /// The SOAP that is spoken where no envelope says which.
+    pub soap_version: Version,
     /// How long a call may take.
     pub timeout: Duration,
     /// How much longer a late answer is waited for.
@@ -175,6 +184,7 @@ impl Config {
             Some(text) => Endpoint::parse(text),
             None => Err(format!("expected a string, found {}", node.kind())),
         });
+        let soap_version = table.one_of("soap", &[("1.1", Version::V11), ("1.2", Version::V12)]);
         let timeout = table.positive_duration("timeout");
         let late = table.duration("late");
         let max_answer = table.integer("max_answer_mib", 1..=1024);
@@ -213,6 +223,7 @@ impl Config {
         }
         Some(Config {
             endpoint: endpoint?,
+            soap_version: soap_version?,
             timeout: timeout?,
             late: late?,
             max_answer: usize::try_from(max_answer?).ok()? << 20,

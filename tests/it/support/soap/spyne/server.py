@@ -266,8 +266,7 @@ def multipart(body, kind, with_type):
         for name, value in each.items():
             if name.lower() != "mime-version":
                 written += ("%s: %s\r\n" % (name, value)).encode()
-        payload = each.get_payload()
-        written += b"\r\n" + (payload if isinstance(payload, bytes) else payload.encode("ascii", "surrogateescape")) + b"\r\n"
+        written += b"\r\n" + each.get_payload(decode=True) + b"\r\n"
     written += b"--" + boundary.encode() + b"--\r\n"
     said = 'multipart/related; type="application/xop+xml"; start="<root@orders.example>"; start-info="text/xml"; boundary="%s"'
     return written, said % boundary if with_type else None
