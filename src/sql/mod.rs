@@ -90,7 +90,7 @@ fn written_part(part: &str) -> std::borrow::Cow<'_, str> {
     let is_plain = part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !ODD.contains(c) && c != '.');
     match is_plain {
         true => part.into(),
-        false => format!("\"{}\"", part.replace('"', "\"\"")).into(),
+        false => format!("[{}]", part.replace(']', "]]")).into(),
     }
 }
 
@@ -186,10 +186,10 @@ mod tests {
         };
         check("ITEMS", "ITEMS", "[ITEMS]");
         check(" dbo.ITEMS ", "dbo.ITEMS", "[dbo].[ITEMS]");
-        check("NAV.dbo.[Cronus AG$Item]", "NAV.dbo.\"Cronus AG$Item\"", "[NAV].[dbo].[Cronus AG$Item]");
+        check("NAV.dbo.[Cronus AG$Item]", "NAV.dbo.[Cronus AG$Item]", "[NAV].[dbo].[Cronus AG$Item]");
         check("NAV..ITEMS", "NAV..ITEMS", "[NAV]..[ITEMS]");
-        check("\"a.\"\"b\".`c`", "\"a.\"\"b\".c", "[a.\"b].[c]");
-        check("[a]]b]", "\"a]b\"", "[a]]b]");
+        check("\"a.\"\"b\".`c`", "[a.\"b].c", "[a.\"b].[c]");
+        check("[a]]b]", "[a]]b]", "[a]]b]");
         assert_eq!(TableName::parse("s.t").unwrap().quoted(Dialect::Postgres), "\"s\".\"t\"");
     }
 

@@ -96,7 +96,7 @@ impl Fence {
             // The lock that it gets goes with the statement.
             Dialect::Postgres => self.take(dialect, true),
             Dialect::MySql => Some(format!("select is_free_lock('{name}')")),
-            Dialect::SqlServer => Some(format!("SELECT APPLOCK_TEST(N'public', N'{name}', N'Exclusive', N'Session')")),
+            Dialect::SqlServer => Some(format!("select applock_test(N'public', N'{name}', N'Exclusive', N'Session')")),
             _ => None,
         }
     }

@@ -331,7 +331,7 @@ fn the_commit_point_is_a_step() {
     for all in ["", "commit_after = 3"] {
         assert_eq!(point(all, ""), None);
     }
-    refused(&place("commit_after = 4"), &["m.toml:22:16: there are 3 steps, and none of number 4"]);
+    refused(&place("commit_after = 4"), &["m.toml:23:16: there are 3 steps, and none of number 4"]);
     refused(&place("commit_after = 0"), &["commit_after"]);
     refused(&place("commit_after = 1\ntransaction = false"), &["there is no transaction to commit"]);
     refused("[operations.create]\nsql = 'select 1'\ncommit_after = 2\n", &["there is one step, and none of number 2"]);
