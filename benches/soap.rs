@@ -76,11 +76,16 @@ fn order(number: usize, numbers: &mut Numbers) -> String {
     out.push_str(&format!("<o:Name>{}</o:Name>", NAMES[numbers.below(6) as usize]));
     out.push_str(&format!("<o:Address><o:City>{}</o:City>", CITIES[numbers.below(8) as usize]));
     out.push_str(&format!("<o:Zip>{:05}</o:Zip></o:Address></o:Customer>", numbers.below(100_000)));
-    let mut date = || format!("20{:02}-{:02}-{:02}", 10 + numbers.below(15), 1 + numbers.below(12), 1 + numbers.below(28));
+    let mut date =
+        || format!("20{:02}-{:02}-{:02}", 10 + numbers.below(15), 1 + numbers.below(12), 1 + numbers.below(28));
     let created = date();
     let time = format!("{:02}:{:02}:{:02}", numbers.below(24), numbers.below(60), numbers.below(60));
     out.push_str(&format!("<o:Created>{created}T{time}Z</o:Created>"));
-    out.push_str(&format!("<o:Amount currency=\"EUR\">{}.{:02}</o:Amount>", numbers.below(100_000), numbers.below(100)));
+    out.push_str(&format!(
+        "<o:Amount currency=\"EUR\">{}.{:02}</o:Amount>",
+        numbers.below(100_000),
+        numbers.below(100)
+    ));
     out.push_str(&format!("<o:Paid>{}</o:Paid>", numbers.below(2) == 1));
     if numbers.below(3) == 0 {
         out.push_str("<o:ShippedOn xsi:nil=\"true\"/>");

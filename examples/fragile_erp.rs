@@ -40,6 +40,12 @@ fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout();
     writeln!(out, "http://{}/erp", listener.local_addr()?)?;
     out.flush()?;
+    run(&listener);
+    Ok(())
+}
+
+/// Takes calls for ever.
+pub(crate) fn run(listener: &TcpListener) {
     let mut shop = Shop::default();
     for number in 1..=12 {
         let status = if number % 3 == 0 { "CLOSED" } else { "OPEN" };
@@ -55,7 +61,6 @@ fn main() -> std::io::Result<()> {
             let _ = serve(&stream, &shop);
         });
     }
-    Ok(())
 }
 
 fn open(shop: &Mutex<Shop>) -> MutexGuard<'_, Shop> {

@@ -48,11 +48,68 @@ fn expected() -> Vec<(String, String, String)> {
     text.lines().map(split).collect()
 }
 
+#[allow(dead_code, reason = "its `main` is `make run`'s")]
+#[path = "../../examples/fragile_erp.rs"]
+mod fragile_erp;
+
+/// The demo with its old order system running, at another port than `make run` has it.
+fn demo_with_orders() -> Site {
+    let demo = demo();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // It ends with the tests.
+    std::thread::spawn(move || fragile_erp::run(&listener));
+    let config = std::fs::read_to_string(demo.path("tollbridge.toml")).unwrap();
+    demo.write("tollbridge.toml", config.replace("127.0.0.1:9000", &address.to_string()).as_bytes());
+    demo
+}
+
+#[test]
+fn an_order_of_the_old_system_is_read_and_entered() {
+    let demo = demo_with_orders();
+    let (made, _) = demo.json(&["keys", "create", "demo", "--scope", "*"]);
+    let key = made[0]["key"].as_str().unwrap().to_owned();
+    let service = demo.serve();
+    service.until(|| service.get("/health/ready", &key).ok());
+    let order: Value = serde_json::from_str(&service.get("/v1/web-orders/4701", &key).unwrap()).unwrap();
+    let expected = json!({"order_no": "4701", "reference": "WEB-0001", "customer": "Customer 1 & Sons", "amount": 117.07, "status": "open"});
+    assert_eq!(order, expected);
+    assert_eq!(service.get("/v1/web-orders/9", &key), Err(404));
+    let (bearer, body) = (format!("Bearer {key}"), br#"{"customer":"Frey & Co","amount":12.50}"#);
+    let fields =
+        [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Idempotency-Key", "WEB-9001")];
+    let address = service.address().parse().unwrap();
+    let post = || {
+        let answer = crate::facade::client::exchange(
+            address,
+            &crate::facade::client::request("POST", "/v1/web-orders", &fields, body),
+        );
+        let answer = answer.unwrap();
+        (answer.status, answer.json())
+    };
+    let (status, entered) = post();
+    assert_eq!((status, &entered["order_no"]), (201, &json!("4713")), "{entered}");
+    assert_eq!(post(), (201, entered));
+    // The gate keeps the old system whole: of twenty at once it sees four, and never locks up.
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..20)
+            .map(|number| {
+                let (service, key) = (&service, &key);
+                scope.spawn(move || service.get(&format!("/v1/web-orders/{}", 4701 + number % 12), key).is_ok())
+            })
+            .collect();
+        assert!(asked.into_iter().all(|asked| asked.join().unwrap()));
+    });
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "it was locked: {:?}", began.elapsed());
+}
+
 /// A copy of the demo, as `make run` lays it out.
 fn demo() -> Site {
     let demo = Site::new();
     demo.copy(&fixtures().join("tollbridge.toml"), "tollbridge.toml");
     demo.copy(&fixtures().join("mappings"), "mappings");
+    demo.copy(&fixtures().join("erp.wsdl"), "erp.wsdl");
     demo.copy(&fixtures().join("data"), "var/inbox");
     demo.copy(&fixtures().join("database"), "var");
     demo
@@ -78,13 +135,13 @@ fn every_file_has_records_enough_and_some_broken_ones() {
 
 #[test]
 fn the_configuration_and_its_mappings_are_sound() {
-    let (report, exit) = demo().json(&["check"]);
+    let (report, exit) = demo_with_orders().json(&["check"]);
     // The driver of SQLite gives cause for a doubt, whatever is asked of it.
     let doubts = report[0]["doubts"].as_array().unwrap();
     assert!(doubts.iter().all(|doubt| doubt.as_str().unwrap().contains("the driver of SQLite")), "{report:?}");
     assert_eq!((exit <= 1, &report[0]["faults"]), (true, &json!([])), "{report:?}");
     assert!(report[0]["backends"].as_array().unwrap().iter().all(|backend| backend["reachable"] == true), "{report:?}");
-    assert_eq!(report[0]["resources"], json!(["customers.v1", "orders.v1", "prices.v1", "stock.v1"]));
+    assert_eq!(report[0]["resources"], json!(["customers.v1", "orders.v1", "prices.v1", "stock.v1", "web-orders.v1"]));
 }
 
 #[test]

@@ -106,6 +106,18 @@ impl Input {
         }
     }
 
+    /// Whether the single value at a path of names may be absent or null.
+    pub(super) fn may_be_null(&self, path: &[String]) -> bool {
+        let Some((field, rest)) = path.split_first().and_then(|(name, rest)| Some((self.find(name)?, rest))) else {
+            return true;
+        };
+        let may_be_absent = (!field.is_required && field.default.is_none()) || field.is_nullable;
+        match &field.kind {
+            InputKind::Object(inner) if !rest.is_empty() => may_be_absent || inner.may_be_null(rest),
+            _ => may_be_absent,
+        }
+    }
+
     /// Every single value, by path; of an array under its name.
     pub(super) fn paths(&self) -> Vec<Vec<String>> {
         let mut paths = Vec::new();

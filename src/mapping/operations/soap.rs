@@ -112,7 +112,8 @@ impl Known for Places<'_, '_> {
         let is_element = matches!(origin, Origin::Element(..));
         let may_be_absent = match &origin {
             Origin::Taken { .. } => return None,
-            Origin::Body(..) | Origin::Element(..) => true,
+            Origin::Body(path, _) => input.may_be_null(path),
+            Origin::Element(path, _) => each.is_none_or(|(_, fields)| fields.may_be_null(path)),
             _ => false,
         };
         let within = array.filter(|_| is_element).map(str::to_owned);

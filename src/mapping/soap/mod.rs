@@ -10,6 +10,8 @@ mod pieces;
 mod poll;
 mod services;
 mod template;
+#[cfg(test)]
+mod template_tests;
 mod typed;
 
 use std::sync::Arc;

@@ -444,7 +444,11 @@ impl Compiler<'_> {
             (false, false, true) => Absent::Empty,
             (false, false, false) if may_be_absent => {
                 let message = format!("`{}` must be there, and this place has no value in every call", at.name);
-                return self.fail(node, message, Some("give the place a first value (`start`)".to_owned()));
+                return self.fail(
+                    node,
+                    message,
+                    Some("give it a first value (`start`), or have callers send it".to_owned()),
+                );
             }
             (false, false, false) => Absent::Empty,
         };

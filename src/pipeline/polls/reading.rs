@@ -1,5 +1,6 @@
 //! One reading of a service: page after page, each called for, landed, read and committed.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use jiff::Timestamp;
 
 use super::page::{Looked, Looks, Part};
 use super::standing::{At, Standing, Turn};
-use crate::adapters::soap::{self, SoapError};
-use crate::landing::Landed;
+use crate::adapters::soap::{self, Answer, SoapError, Streamed};
+use crate::landing::{Landed, Landing, LandingError};
 use crate::mapping::{Deleted, Operation, Plan, PollChanges, Polling};
 use crate::pipeline::fault::{self, outcome_of};
 use crate::pipeline::read::Chunk;
@@ -24,6 +25,9 @@ const MOST_RETRIES: u32 = 4;
 
 /// Half of the first pause before that.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// An answer with its parts in their places may have so many bytes.
+const MOST_INLINED: usize = 1 << 30;
 
 /// One reading.
 pub(super) struct Reading<'a> {
@@ -112,8 +116,7 @@ impl<'a> Reading<'a> {
             }
             _ => None,
         };
-        let turn =
-            self.standing.begin(self.polling, self.started_at, snapshot).map_err(|reason| self.fault(reason))?;
+        let turn = self.standing.begin(self.polling, self.started_at, snapshot).map_err(|reason| self.fault(reason))?;
         let is_due = turn.is_some();
         self.standing.turn = turn;
         Ok(is_due)
@@ -222,10 +225,8 @@ impl<'a> Reading<'a> {
         let mut retries = 0;
         loop {
             let fault = match self.call(envelope.clone()).await? {
-                Ok(answer) => match self.land(answer).await? {
-                    (landed, Looked::Sound(token)) => return Ok((landed, token)),
-                    (_, Looked::No(no)) => fault::of_answer(no),
-                },
+                Ok((landed, Looked::Sound(token))) => return Ok((landed, token)),
+                Ok((_, Looked::No(no))) => fault::of_answer(no),
                 Err(SoapError::Fault(fault)) => fault,
                 Err(error) => return Err(error.into()),
             };
@@ -243,18 +244,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn land(&self, answer: soap::Answer) -> Result<(Landed, Looked), PipelineError> {
-        let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let landed = landing.store(&answer.envelope[..])?;
-            let looked = looks.look(&landing, &landed)?;
-            Ok((landed, looked))
-        });
-        looked.await.map_err(|_| PipelineError::Died { file: self.place() })?
-    }
-
-    /// One call, which goes to its end in a task of its own, whoever leaves.
-    async fn call(&self, envelope: Bytes) -> Result<Result<soap::Answer, SoapError>, PipelineError> {
+    /// One call, whose answer is landed as it comes. It goes to its end, whoever leaves.
+    async fn call(&self, envelope: Bytes) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
         let permit = self.bridge.pass(&self.called.gate, self.request.lane).await?;
         let request = soap::Request {
             envelope,
@@ -262,10 +253,22 @@ impl<'a> Reading<'a> {
             version: fault::version(self.operation.version),
             is_one_way: self.operation.is_one_way,
         };
-        let (service, began) = (Arc::clone(&self.called.service), Instant::now());
-        let call = tokio::spawn(async move { service.call(&permit, &request).await });
+        let began = Instant::now();
+        let landing = async {
+            match self.called.service.stream(permit, request).await {
+                Ok(streamed) => {
+                    for leniency in &streamed.leniencies {
+                        self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str());
+                    }
+                    let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
+                    let landed = tokio::task::spawn_blocking(move || landed(&landing, &looks, streamed));
+                    landed.await.map_err(|_| PipelineError::Died { file: self.place() })?
+                }
+                Err(error) => Ok(Err(error)),
+            }
+        };
         let result = tokio::select! {
-            result = call => result.map_err(|_| PipelineError::Died { file: self.place() })?,
+            result = landing => result?,
             () = self.bridge.stop.cancelled() => return Err(PipelineError::Stopped),
         };
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
@@ -389,4 +392,44 @@ impl<'a> Reading<'a> {
     fn prefix(&self) -> String {
         format!("poll {} ", self.operation.name())
     }
+}
+
+/// Lands an answer, and looks at it.
+fn landed(
+    landing: &Landing,
+    looks: &Looks,
+    streamed: Streamed,
+) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
+    let stored = match streamed.parts.is_empty() {
+        true => landing.store(streamed.into_reader()),
+        // What came in parts was read whole before.
+        false => match whole(streamed) {
+            Ok(envelope) => landing.store(&envelope[..]),
+            Err(error) => return Ok(Err(error)),
+        },
+    };
+    let landed = match stored {
+        Ok(landed) => landed,
+        Err(LandingError::Input(error)) => {
+            return match error.downcast::<SoapError>() {
+                Ok(error) => Ok(Err(error)),
+                Err(error) => Err(LandingError::Input(error).into()),
+            };
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let looked = looks.look(landing, &landed)?;
+    Ok(Ok((landed, looked)))
+}
+
+/// An answer with its parts in the places that mean them.
+fn whole(streamed: Streamed) -> Result<Bytes, SoapError> {
+    let parts = streamed.parts.clone();
+    let mut envelope = Vec::new();
+    if let Err(error) = streamed.into_reader().read_to_end(&mut envelope) {
+        let reason = error.to_string();
+        return Err(error.downcast::<SoapError>().unwrap_or(SoapError::Cut { reason }));
+    }
+    let answer = Answer { envelope: Bytes::from(envelope), parts, leniencies: Vec::new() };
+    answer.inlined(MOST_INLINED).ok_or(SoapError::TooLarge { limit: MOST_INLINED as u64 })
 }

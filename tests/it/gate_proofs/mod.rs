@@ -12,6 +12,7 @@ mod serial;
 mod shares;
 mod sql_server;
 mod streamed;
+mod typed;
 mod weights;
 
 use std::io::Read;

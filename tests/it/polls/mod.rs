@@ -3,8 +3,10 @@
 //! does.
 
 mod broken;
+mod newcomer;
 mod paging;
 mod typed;
+mod writes;
 
 use std::collections::BTreeMap;
 

@@ -117,7 +117,7 @@ fn a_request_is_judged_against_the_wsdl_where_it_is_written() {
     );
     check(
         "operation = \"GetOrder\"\nrequest = { Numbr = \"{no}\" }",
-        &["`GetOrder` has no member `Numbr`", "did you mean `Number`?", "`GetOrder` has no `Number`"],
+        &["`GetOrder` has no member `Numbr`", "did you mean `Number`?", "items.v1.toml:8:13"],
     );
     check(
         "operation = \"GetOrder\"\nrequest = { Number = \"{nr}\" }",

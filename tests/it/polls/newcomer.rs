@@ -1,0 +1,49 @@
+//! From an unknown WSDL to a working REST call with `inspect` and `infer` alone, at a service of strangers.
+
+use serde_json::Value;
+
+use super::site_at;
+use super::typed::started;
+use crate::support::soap::SoapServer;
+
+#[test]
+fn a_newcomer_gets_from_a_wsdl_to_an_answer() {
+    let server = SoapServer::spyne(&[]);
+    let site = site_at(&server.url("/soap11"), "wsdl = \"orders.wsdl\"", "");
+    std::fs::remove_file(site.path("mappings/items.v1.toml")).unwrap();
+    let wsdl = ureq::get(server.url("/soap11?wsdl")).call().unwrap().body_mut().read_to_string().unwrap();
+    site.write("orders.wsdl", wsdl.as_bytes());
+    // What is there?
+    let shown = site.run(&["inspect", "orders.wsdl"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("GetOrder ") && shown.contains("ListOrders "), "{shown}");
+    let shown = String::from_utf8(site.run(&["inspect", "--backend", "erp"]).stdout).unwrap();
+    assert!(shown.contains("GetOrder ") && shown.contains("ListOrders "), "{shown}");
+    // One record, asked for by its key; and all of them, polled.
+    let infer = |arguments: &[&str], file: &str| {
+        let output = site.run(&[&["infer"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        site.write(&format!("mappings/{file}"), &output.stdout);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let order = infer(&["--wsdl", "orders.wsdl", "--operation", "GetOrder", "--backend", "erp"], "order.v1.toml");
+    let orders = infer(&["--backend", "erp", "--operation", "ListOrders"], "orders.v1.toml");
+    let check = site.run(&["check", "--offline"]);
+    assert!(check.status.success(), "{}\n{order}\n{orders}", String::from_utf8_lossy(&check.stderr));
+    let (said, code) = site.json(&["sync", "orders"]);
+    assert_eq!((code, said[0]["staged"].as_u64()), (0, Some(25)), "{said:?}\n{orders}");
+    let (service, key) = started(&site);
+    let live: Value = serde_json::from_str(&service.get("/v1/order/7", &key).unwrap()).unwrap();
+    let staged: Value = serde_json::from_str(&service.get("/v1/orders/7", &key).unwrap()).unwrap();
+    for found in [&live, &staged] {
+        assert_eq!(
+            (found["reference"].as_str(), found["customer"].as_str()),
+            (Some("REF-7"), Some("Müller & Söhne <7>")),
+            "{found}"
+        );
+        assert_eq!(found["lines"].as_array().unwrap().len(), 1, "{found}");
+    }
+    assert_eq!(live, staged);
+    let doctor = String::from_utf8(site.run(&["doctor", "erp"]).stdout).unwrap();
+    assert!(doctor.contains("wsdl"), "{doctor}");
+}

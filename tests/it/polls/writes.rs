@@ -1,0 +1,209 @@
+//! Writes to a service: what is sent, what is answered, and that nothing is done twice.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::site_at;
+use super::typed::{spyne, started};
+use crate::facade::client::{exchange, request};
+use crate::live::erp::{Call, Erp, Reply, envelope};
+use crate::site::{Service, Site};
+
+const MAPPING: &str = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\noperation = \"GetOrder\"\n\
+    request = { OrderNo = \"{no}\" }\nrecord_path = \"/GetOrderResponse/Order\"\n[fields]\nno = { from = \"OrderNo\", type = \"string\" }\n\
+    amount = { from = \"Amount\", type = \"decimal(11,2)\" }\n[operations.create]\nbody = { customer = \"string\", amount = \"decimal(11,2)\" }\n\
+    answer = { no = \":no\" }\n[operations.create.soap]\noperation = \"CreateOrder\"\n\
+    body = { Reference = \"{idempotency_key}\", Customer = \"{customer}\", Amount = \"{amount}\" }\n\
+    take = { no = \"/CreateOrderResponse/OrderNo\" }\n[[operations.create.soap.faults]]\ndetail = \"DuplicateReference\"\nstatus = 409\ntitle = \"It is there\"\n";
+
+const RECONCILE: &str = "[operations.create.reconcile.soap]\noperation = \"GetOrderByReference\"\nbody = { Reference = \"{idempotency_key}\" }\n\
+    found = \"/GetOrderByReferenceResponse/Order/OrderNo\"\ntake = { no = \"/GetOrderByReferenceResponse/Order/OrderNo\" }\n";
+
+/// What the service has: numbers by reference.
+type Orders = Arc<Mutex<BTreeMap<String, u32>>>;
+
+/// A service of the demo's WSDL that may do with a `CreateOrder` what a test says, before or behind entering the order.
+fn shop(create: impl Fn(usize, Reply) -> (bool, Reply) + Send + Sync + 'static) -> (Erp, Orders) {
+    let orders = Orders::default();
+    let (kept, count) = (Arc::clone(&orders), std::sync::atomic::AtomicUsize::new(0));
+    let erp = Erp::start(move |call: &Call| {
+        let reference = element(call, "Reference");
+        let ok = |inner: &str| Reply::Answer(200, "text/xml", envelope(inner));
+        if call.body.contains("CreateOrder") {
+            let number = 100 + u32::try_from(kept.lock().unwrap().len()).unwrap();
+            let good = ok(&format!(
+                "<CreateOrderResponse xmlns='urn:demo:erp'><OrderNo>{number}</OrderNo></CreateOrderResponse>"
+            ));
+            let (enters, reply) = create(count.fetch_add(1, std::sync::atomic::Ordering::SeqCst), good);
+            if enters {
+                kept.lock().unwrap().insert(reference, number);
+            }
+            return reply;
+        }
+        let found = kept.lock().unwrap().get(&reference).copied();
+        let order = found.map(|no| format!("<Order><OrderNo>{no}</OrderNo><Reference>r</Reference><Customer>c</Customer><Amount>1.00</Amount><Status>OPEN</Status></Order>"));
+        ok(&format!(
+            "<GetOrderByReferenceResponse xmlns='urn:demo:erp'>{}</GetOrderByReferenceResponse>",
+            order.unwrap_or_default()
+        ))
+    });
+    (erp, orders)
+}
+
+/// The text of an element of any prefix.
+fn element(call: &Call, name: &str) -> String {
+    let Some((_, rest)) = call.body.split_once(&format!("{name}>")) else { return String::new() };
+    rest.split('<').next().unwrap().to_owned()
+}
+
+fn site(erp: &Erp, mapping: &str) -> Site {
+    let site = site_at(&erp.url(), "wsdl = \"erp.wsdl\"\ntimeout = \"3s\"\nlate = \"1s\"", mapping);
+    site.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo/erp.wsdl"), "erp.wsdl");
+    site
+}
+
+fn post(service: &Service, key: &str, reference: &str, body: &Value) -> (u16, Value) {
+    let (bearer, body) = (format!("Bearer {key}"), body.to_string());
+    let fields =
+        [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Idempotency-Key", reference)];
+    let answer = exchange(service.address().parse().unwrap(), &request("POST", "/v1/items", &fields, body.as_bytes()));
+    let answer = answer.expect("an answer");
+    (answer.status, answer.json())
+}
+
+fn body() -> Value {
+    json!({ "customer": "Müller & <Co>", "amount": 12.50 })
+}
+
+#[test]
+fn an_order_is_entered_once_whoever_asks_again() {
+    let (erp, orders) = shop(|_, good| (true, good));
+    let site = site(&erp, &format!("{MAPPING}{RECONCILE}"));
+    let (service, key) = started(&site);
+    let (status, answer) = post(&service, &key, "WEB-1", &body());
+    assert_eq!((status, &answer["no"]), (201, &json!("100")), "{answer}");
+    assert_eq!(post(&service, &key, "WEB-1", &body()), (201, answer));
+    let call = erp.calls().into_iter().next().unwrap();
+    assert_eq!((element(&call, "Reference"), element(&call, "Amount")), ("WEB-1".into(), "12.50".into()));
+    assert!(call.body.contains("Müller &amp; &lt;Co&gt;"), "{}", call.body);
+    assert_eq!((orders.lock().unwrap().len(), erp.count()), (1, 1));
+    // A body that is none is told before anything is sent.
+    let (status, answer) = post(&service, &key, "WEB-2", &json!({ "customer": 7 }));
+    assert_eq!((status, answer["errors"].as_array().unwrap().len(), erp.count()), (422, 2, 1), "{answer}");
+    // As is what the service's schema does not allow.
+    let long = "x".repeat(81);
+    let (status, answer) = post(&service, &key, &long, &body());
+    assert!(status == 422 && answer["detail"].as_str().unwrap().contains("/Reference"), "{status} {answer}");
+    assert_eq!(erp.count(), 1);
+}
+
+#[test]
+fn a_no_of_the_service_is_a_problem_with_its_detail() {
+    let fault = "<s:Fault xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><faultcode>s:Client.Duplicate</faultcode><faultstring>taken</faultstring>\
+        <detail><DuplicateReference xmlns='urn:demo:erp'><OrderNo>7</OrderNo></DuplicateReference></detail></s:Fault>";
+    let (erp, _) = shop(move |_, _| (false, Reply::Answer(500, "text/xml", envelope(fault))));
+    let site = site(&erp, MAPPING);
+    let (service, key) = started(&site);
+    let (status, problem) = post(&service, &key, "WEB-1", &body());
+    assert_eq!((status, problem["title"].as_str()), (409, Some("It is there")), "{problem}");
+    assert_eq!(problem["soap"]["detail"]["DuplicateReference"]["OrderNo"], 7, "{problem}");
+    assert_eq!(post(&service, &key, "WEB-1", &body()).0, 409);
+    assert_eq!(erp.count(), 1, "the same key is told what is kept");
+    // One that the mapping has no words for: the caller's.
+    erp.script(|_| Reply::fault(500, "s:Client", "no such customer"));
+    let (status, problem) = post(&service, &key, "WEB-2", &body());
+    assert_eq!((status, problem["soap"]["code"].as_str()), (422, Some("Client")), "{problem}");
+}
+
+#[test]
+fn a_write_of_unknown_outcome_is_asked_for_and_not_done_twice() {
+    // The order is entered, and the connection ends without an answer.
+    let (erp, orders) = shop(|_, _| (true, Reply::Gone));
+    let site = site(&erp, &format!("{MAPPING}{RECONCILE}"));
+    let (service, key) = started(&site);
+    let (status, answer) = post(&service, &key, "WEB-1", &body());
+    let answer = match status {
+        201 => answer,
+        _ => service.until(|| Some(post(&service, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1,
+    };
+    assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
+    let creates = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
+    assert_eq!(creates, 1);
+}
+
+#[test]
+fn what_is_not_found_is_begun_again_only_where_a_lost_call_is_over() {
+    // The first call is lost before the order is entered.
+    let first_lost = |number, good| if number == 0 { (false, Reply::Gone) } else { (true, good) };
+    let (erp, orders) = shop(first_lost);
+    let site_of = |more: &str| site(&erp, &format!("{MAPPING}{RECONCILE}{more}"));
+    let settled = site_of("settled_after = \"1s\"\n");
+    let (service, key) = started(&settled);
+    post(&service, &key, "WEB-1", &body());
+    let answer = service.until(|| Some(post(&service, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1;
+    assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
+    drop(service);
+    // Where nobody says so, it stays unknown.
+    let (erp, orders) = shop(first_lost);
+    let site = site(&erp, &format!("{MAPPING}{RECONCILE}"));
+    let (service, key) = started(&site);
+    assert_eq!(post(&service, &key, "WEB-1", &body()).0, 504);
+    std::thread::sleep(Duration::from_secs(6));
+    let (status, problem) = post(&service, &key, "WEB-1", &body());
+    assert_eq!((status, problem["code"].as_str()), (504, Some("outcome-unknown")), "{problem}");
+    assert_eq!(orders.lock().unwrap().len(), 0);
+}
+
+#[test]
+fn a_service_that_is_killed_between_call_and_answer_asks_when_it_is_back() {
+    let (erp, orders) = shop(|_, good| (true, good.after(Duration::from_secs(3))));
+    let site = site(&erp, &format!("{MAPPING}{RECONCILE}"));
+    let (service, key) = started(&site);
+    std::thread::scope(|scope| {
+        let bearer = format!("Bearer {key}");
+        let address = service.address().parse().unwrap();
+        scope.spawn(move || {
+            let fields = [
+                ("Authorization", bearer.as_str()),
+                ("Content-Type", "application/json"),
+                ("Idempotency-Key", "WEB-1"),
+            ];
+            let _ = exchange(address, &request("POST", "/v1/items", &fields, body().to_string().as_bytes()));
+        });
+        service.until(|| (erp.count() == 1).then_some(()));
+        service.signal("KILL");
+    });
+    let again = site.serve_again(&service);
+    drop(service);
+    again.until(|| again.get("/health/ready", &key).ok());
+    let answer = again.until(|| Some(post(&again, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1;
+    assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
+    assert_eq!(erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count(), 1);
+}
+
+#[test]
+fn an_order_with_lines_is_entered_at_a_service_of_strangers() {
+    let mapping =
+        "operation = \"GetOrder\"\nrequest = { Number = \"{no}\" }\nrecord_path = \"/GetOrderResponse/GetOrderResult\"";
+    let (_server, site) = spyne(mapping);
+    let written = std::fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    let create = "[operations.create]\nanswer = { no = \":no\" }\n[operations.create.body]\nname = \"string\"\namount = \"decimal(22,4)\"\n\
+        lines = { each = { sku = \"string\", quantity = \"integer\" } }\n[operations.create.soap]\noperation = \"CreateOrder\"\n\
+        body = { Reference = \"{idempotency_key}\", Customer = \"{name}\", Amount = \"{amount}\", Lines = { Line = { each = \"lines\", item = { Sku = \"{sku}\", Quantity = \"{quantity}\", Price = \"1.50\" } } } }\n\
+        take = { no = \"/CreateOrderResponse/CreateOrderResult/Number\" }\n";
+    site.write("mappings/items.v1.toml", format!("{written}{create}").as_bytes());
+    let (service, key) = started(&site);
+    let body = json!({ "name": "Ünal", "amount": "1234567890123456.7800", "lines": [{ "sku": "A", "quantity": 2 }, { "sku": "B<", "quantity": 3 }] });
+    let (status, answer) = post(&service, &key, "REF-NEW", &body);
+    assert_eq!((status, &answer["no"]), (201, &json!("26")), "{answer}");
+    let order: Value = serde_json::from_str(&service.get("/v1/items/26", &key).unwrap()).unwrap();
+    assert_eq!(
+        (&order["amount"], order["lines"][1]["sku"].as_str()),
+        (&json!("1234567890123456.7800"), Some("B<")),
+        "{order}"
+    );
+}
