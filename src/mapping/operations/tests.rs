@@ -72,6 +72,7 @@ fn faults(write: &WriteOperation, body: &str) -> Vec<String> {
 
 fn values(step: &ReadyStep) -> &[Bound] {
     match &step.action {
+        ReadyAction::Service => panic!("it calls a service"),
         ReadyAction::Statement(_, values) => values,
         ReadyAction::Procedure(..) => panic!("{step:?}"),
     }
