@@ -79,7 +79,10 @@ pub fn propose_service(backend: &str, plan: &Plan) -> String {
         line(String::new());
         line("[serve]".to_owned());
         line("filter = []   # fields that callers may search by".to_owned());
-        line(format!("sort   = [{}]", quoted(&key.field)));
+        // Numbers of any length are not compared by every database.
+        let sorts = |field: &&Field| field.builtin.is_some_and(|builtin| builtin.json() != JsonKind::LargeInteger);
+        let sort = fields.iter().find(|field| field.name == key.field).filter(sorts).map(|field| quoted(&field.name));
+        line(format!("sort   = [{}]", sort.unwrap_or_default()));
     }
     text
 }
