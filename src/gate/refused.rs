@@ -29,7 +29,7 @@ pub enum Refused {
         retry_after: Duration,
     },
     /// The backend has failed too often and is left alone for a while.
-    #[error("the backend has failed again and again, and is left alone for {} s", retry_after.as_secs().max(1))]
+    #[error("the backend has failed again and again, and is left alone for {} s", whole_seconds(*retry_after))]
     BreakerOpen {
         /// When it is tried again.
         retry_after: Duration,
@@ -49,6 +49,11 @@ pub enum Refused {
     /// The gate is closing down.
     #[error("the service is shutting down")]
     Closed,
+}
+
+/// A wait in whole seconds, rounded up, so that nobody comes too early; at least one.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl Refused {

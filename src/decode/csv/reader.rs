@@ -298,7 +298,7 @@ impl<R: Read + Seek> Reader<R> {
             Found::Endless => {
                 self.records += 1;
                 let found = format!("more than {MAX_RECORD} bytes");
-                let item = self.reject(RejectCode::RecordTooLong, "a row", found, MAX_RECORD);
+                let item = self.reject(RejectCode::RecordTooLong, "a row", found, HEAD);
                 self.skip_line()?;
                 Ok(Some(Item::Reject(item)))
             }
