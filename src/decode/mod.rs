@@ -222,7 +222,8 @@ impl Decoder {
         sink: &mut Sink<'_>,
     ) -> Result<(), Unwritten> {
         self.pieces(record.raw, record.fields.parts(), record.position, options, sink).unwrap_or_else(|sink| {
-            let mut out = Vec::new();
+            // What is not written to takes no memory.
+            let mut out = Vec::with_capacity(record.raw.len() + record.raw.len() / 4);
             self.write_json(record, options, &mut out).map_err(|reject| Unwritten::Rejected(Box::new(reject)))?;
             sink(&out).map_err(Unwritten::Output)
         })

@@ -14,7 +14,7 @@ use super::utf16::Input;
 use super::write_json;
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
-use crate::decode::{JsonOptions, MAX_RECORD};
+use crate::decode::{HEAD, JsonOptions, MAX_RECORD};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
 
 /// Reads the rows of one input.
