@@ -41,11 +41,7 @@ pub(super) async fn answer(
         Err(LiveError::NoRecord { other: None }) => {
             return Err(applied(record::absent(facade, published, &key).await, wait));
         }
-        Err(error) => {
-            let timing = timing_of(&error, asked.elapsed());
-            let problem = applied(problem(published, &key, error), wait);
-            return Err(timing.into_iter().fold(problem, |problem, timing| problem.header(SERVER_TIMING, timing)));
-        }
+        Err(error) => return Err(applied(problem(published, &key, error, asked.elapsed()), wait)),
     };
 
     let (payload, hash, changed_at) = match &reading {
@@ -129,7 +125,7 @@ fn seconds_since(moment: Option<Timestamp>) -> u64 {
 }
 
 /// What took the time of a read that was refused, or that the backend did not answer in time.
-pub(super) fn timing_of(error: &LiveError, took: Duration) -> Option<HeaderValue> {
+fn timing_of(error: &LiveError, took: Duration) -> Option<HeaderValue> {
     match error {
         LiveError::Refused { .. } => Some(queue_timing(took)),
         LiveError::Timeout { after, .. } => Some(server_timing(took.saturating_sub(*after), *after)),
@@ -151,8 +147,17 @@ pub(super) fn server_timing(waited: Duration, took: Duration) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("queue, backend"))
 }
 
-/// What a caller is told. The backend's own words stay in the log, but for a fault's.
-pub(super) fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
+/// What a caller is told who waited so long. The backend's own words stay in the log, but for a fault's.
+pub(super) fn problem(published: &Published, key: &str, error: LiveError, took: Duration) -> Problem {
+    let timing = timing_of(&error, took);
+    let problem = without_timing(published, key, error);
+    match timing {
+        Some(timing) => problem.header(SERVER_TIMING, timing),
+        None => problem,
+    }
+}
+
+fn without_timing(published: &Published, key: &str, error: LiveError) -> Problem {
     let sentence = error.to_string();
     match error {
         LiveError::Refused { reason } => gate_problem(reason),

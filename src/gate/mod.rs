@@ -258,6 +258,7 @@ impl Gate {
     /// Puts new settings in force. Nobody in flight or in the queue is dropped: under a lower cap the running
     /// calls finish first.
     pub fn reconfigure(self: &Arc<Self>, config: Config) {
+        self.cap_is(config.max_in_flight);
         {
             let mut state = self.state.lock();
             state.core.set_limits(config.limits());

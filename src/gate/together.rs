@@ -77,6 +77,17 @@ impl Gate {
         }
     }
 
+    /// The cap is another one from now on.
+    pub(super) fn cap_is(&self, cap: usize) {
+        let Some(slots) = &self.slots else { return };
+        let now = self.wall_time(self.now());
+        let told = slots.lock().cap_is(cap, now);
+        if let Err(error) = told {
+            // Whoever takes a place next comes upon it as well, and is refused.
+            tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be looked through");
+        }
+    }
+
     /// Tells the core of places that are held back for calls of other processes.
     pub(super) fn hold_back(self: &Arc<Self>, foreign: &[WallTime]) {
         let until = foreign.iter().map(|until| self.moment(*until)).collect();
@@ -99,11 +110,7 @@ impl Gate {
         let given_back = {
             let mut slots = slots.lock();
             let given_back = slots.give_back(slot, lingers, time);
-            if matches!(given_back, Ok(true)) {
-                self.tend(&mut slots, time)
-            } else {
-                given_back.map(|_| ())
-            }
+            if matches!(given_back, Ok(true)) { self.tend(&mut slots, time) } else { given_back.map(|_| ()) }
         };
         if let Err(error) = given_back {
             // The lock goes with the file; what the file says makes the next one wait.

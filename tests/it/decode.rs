@@ -348,7 +348,8 @@ fn memory_does_not_follow_large_records_of_xml() {
         assert!(raw.starts_with("3c623e3c633e61207465787") && raw.len() == 2 << 16, "{}", raw.len());
     }
     let fits = (16 << 20) - 100;
-    for record in [format!("<c>{}</c>", "a text ".repeat(fits / 7)), format!("<c>{}</c>", "a &gt; b".repeat(fits / 8))] {
+    for record in [format!("<c>{}</c>", "a text ".repeat(fits / 7)), format!("<c>{}</c>", "a &gt; b".repeat(fits / 8))]
+    {
         write(&record);
         let (kilobytes, told) = peak(0);
         assert!(kilobytes < 96 * 1024 && told.is_empty(), "{kilobytes} kB");

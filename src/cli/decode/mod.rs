@@ -226,7 +226,7 @@ impl Batch {
     fn fill(&mut self, reader: &mut Reader<Input>, options: &JsonOptions, lost: &mut Option<StreamFault>) {
         // A stretch does not know the numbers of its records.
         if !options.meta && lost.is_none() {
-            match reader.stretch(knob("TB_PIECE", PIECE)) {
+            match reader.stretch(PIECE) {
                 Ok(stretch) => self.stretch = stretch,
                 Err(fault) => *lost = Some(fault),
             }
@@ -240,7 +240,7 @@ impl Batch {
     }
 
     fn take_records(&mut self, reader: &mut Reader<Input>, lost: &mut Option<StreamFault>) {
-        while self.bytes.len() < knob("TB_PIECE", PIECE) && !self.is_large && self.rejects.len() < 100 && lost.is_none() {
+        while self.bytes.len() < PIECE && !self.is_large && self.rejects.len() < 100 && lost.is_none() {
             match reader.next() {
                 Ok(None) => break,
                 Ok(Some(Item::Skipped)) => {}
@@ -312,7 +312,7 @@ fn decode_on_threads(
     output: &mut Output,
 ) -> Result<(), Failure> {
     // As much as a thread gets done while another waits for its turn on the processor.
-    let under_way = knob("TB_WAY", 8) * threads;
+    let under_way = 8 * threads;
     std::thread::scope(|scope| {
         let (batches, inbox) = sync_channel::<(u64, Batch)>(under_way);
         let (outbox, done) = sync_channel::<(u64, Batch)>(under_way);
@@ -536,11 +536,4 @@ pub(super) fn text_at(path: &str, read: &RefCell<HashMap<String, Option<Arc<Sour
     let text = bytes.map(|bytes| SourceText::new(file, text_of(bytes)));
     read.borrow_mut().insert(path.to_owned(), text.clone());
     text
-}
-
-fn knob(name: &'static str, or: usize) -> usize {
-    static WAY: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    static SIZE: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    let cell = if name == "TB_WAY" { &WAY } else { &SIZE };
-    *cell.get_or_init(|| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or))
 }

@@ -4,9 +4,9 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::layout::{Head, Padding};
 use super::row::Row;
-use crate::decode::{HEAD, MAX_RECORD};
 use crate::decode::reader::{Item, Resume, Step, StreamFault, length32, reject};
 use crate::decode::window::Window;
+use crate::decode::{HEAD, MAX_RECORD};
 use crate::record::{Position, RejectCode};
 
 /// The bytes of a row's length.

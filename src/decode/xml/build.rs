@@ -10,8 +10,8 @@ use super::names::{AttributeName, NameFault, Names};
 use super::reader::{MAX_DEPTH, Reader};
 use super::record::Record;
 use super::tree::{Form, Tree};
-use crate::decode::{HEAD, MAX_RECORD};
 use crate::decode::reader::StreamFault;
+use crate::decode::{HEAD, MAX_RECORD};
 use crate::record::RejectCode;
 
 /// Attributes that one element may have.

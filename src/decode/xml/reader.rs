@@ -17,9 +17,9 @@ use super::record::Record;
 use super::seen::SeenPaths;
 use super::tree::Form;
 use super::{Settings, encoding::Source};
-use crate::decode::{HEAD, MAX_RECORD};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
+use crate::decode::{HEAD, MAX_RECORD};
 use crate::record::{Position, RawRecord, RejectCode};
 
 /// How deep elements may lie in one another.

@@ -22,9 +22,9 @@ pub(in crate::gate) type Key = u64;
 
 /// The same number for the same text in every process (FNV-1a, 64 bits). Two texts with one number wait for each other.
 pub(in crate::gate) fn key_of(serial: &str) -> Key {
-    let hash = serial.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = serial
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     hash.max(1)
 }
 

@@ -18,6 +18,8 @@
 
 mod mark;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 mod wishes;
 
@@ -52,6 +54,8 @@ pub(super) struct Slots {
     kept: Vec<Slot>,
     /// Files that were opened so far.
     opened: usize,
+    /// As last heard of.
+    cap: usize,
     /// Whether somebody calls [`Slots::tend`].
     pub(super) is_tended: bool,
     pace: Pace,
@@ -108,6 +112,7 @@ impl Slots {
             free: Vec::new(),
             kept: Vec::new(),
             opened: 0,
+            cap: 0,
             is_tended: false,
             pace: Pace::default(),
             wishes: Wishes::open(&folder.join("wishes"))?,
@@ -125,15 +130,25 @@ impl Slots {
     /// Takes one of `cap` places for a call; `None` while all are taken or linger, by this or other processes, while it
     /// is others' turn, or while a call of the same serial key runs.
     pub(super) fn take(&mut self, cap: usize, term: Term, key: Option<Key>, now: WallTime) -> io::Result<Option<Slot>> {
-        let taken = match key {
-            _ if !self.is_our_turn(cap, now)? => None,
-            None => self.take_any(cap, term, 0, now)?,
-            Some(key) => self.take_for_key(cap, term, key, now)?,
-        };
-        if taken.is_none() {
+        self.cap_is(cap, now)?;
+        if !self.is_our_turn(cap, now)? {
             self.wishes.wish(now)?;
+            return Ok(None);
         }
-        Ok(taken)
+        match key {
+            None => self.take_any(cap, term, 0, now),
+            Some(key) => self.take_for_key(cap, term, key, now),
+        }
+    }
+
+    /// Takes note of the cap. Whenever it changes there may be places beyond it, also such as another process has made.
+    pub(super) fn cap_is(&mut self, cap: usize, now: WallTime) -> io::Result<()> {
+        if self.cap != cap {
+            self.keep_nothing(now)?;
+            self.open_all()?;
+            self.cap = cap;
+        }
+        Ok(())
     }
 
     fn take_any(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
@@ -150,6 +165,7 @@ impl Slots {
         loop {
             let Some(slot) = self.free.get_mut(at) else {
                 if self.opened >= limit {
+                    self.wishes.wish(now)?;
                     return Ok(None);
                 }
                 let next = self.open_next()?;
@@ -168,8 +184,7 @@ impl Slots {
     fn take_for_key(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
         if self.serial.is_none() {
             let path = self.folder.join("serial");
-            self.serial =
-                Some(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?);
+            self.serial = Some(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?);
         }
         match self.serial.as_ref().map(File::try_lock) {
             Some(Ok(())) => {}
@@ -207,8 +222,7 @@ impl Slots {
         }
         let (places, parts) = (cap.saturating_sub(self.held), others + 1);
         let ours = self.opened - self.free.len() - self.kept.len();
-        Ok(ours < places / parts
-            || ours < places.div_ceil(parts) && now.saturating_sub(self.given) >= TURN)
+        Ok(ours < places / parts || ours < places.div_ceil(parts) && now.saturating_sub(self.given) >= TURN)
     }
 
     /// The places of calls whose end nobody saw.

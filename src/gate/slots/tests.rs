@@ -1,8 +1,8 @@
 //! Two of them in one process are as two processes: locks belong to an opened file.
 
 use super::{BEYOND, KEPT, Slot, Slots, TEND, TURN, Term, key_of};
-use tempfile::TempDir;
 use std::time::Duration;
+use tempfile::TempDir;
 
 const SETTLE: Term = Term { longest: None, settle: Duration::from_secs(5) };
 
@@ -258,7 +258,10 @@ fn two_processes_that_both_want_more_than_there_is_have_the_same() {
         let most = one.max(other);
         assert!(one.min(other) * 10 >= most * 6, "cap {cap}, calls of {calls_take} ms: {one} and {other}");
         let possible = 20_000 / calls_take * cap as u64;
-        assert!(u64::from(one + other) * 2 >= possible.min(20_000 / TURN.as_millis() as u64 * cap as u64), "{one} {other}");
+        assert!(
+            u64::from(one + other) * 2 >= possible.min(20_000 / TURN.as_millis() as u64 * cap as u64),
+            "{one} {other}"
+        );
     }
 }
 
@@ -269,7 +272,10 @@ fn calls_of_one_key_go_one_at_a_time_over_processes_and_through_a_death() {
     let (seven, eight) = (Some(key_of("order 7")), Some(key_of("order 8")));
     let call = one.take(4, SETTLE, seven, at(0)).unwrap().unwrap();
     assert!(other.take(4, SETTLE, seven, at(0)).unwrap().is_none());
-    let others = [other.take(4, SETTLE, eight, at(0)).unwrap().unwrap(), other.take(4, SETTLE, None, at(0)).unwrap().unwrap()];
+    // Whoever waits for a key alone takes nothing from others.
+    assert_eq!(one.wishes.others(at(0)).unwrap().0, 0);
+    let others =
+        [other.take(4, SETTLE, eight, at(0)).unwrap().unwrap(), other.take(4, SETTLE, None, at(0)).unwrap().unwrap()];
     one.give_back(call, None, at(1)).unwrap();
     let call = other.take(4, SETTLE, seven, at(1)).unwrap().unwrap();
     assert!(one.take(4, SETTLE, seven, at(1)).unwrap().is_none());
