@@ -21,8 +21,8 @@ pub enum Refused {
     /// No place came free before the deadline.
     #[error("the backend was busy for the whole time the call could wait")]
     Deadline,
-    /// The places are held back for calls of a process that has ended, or of another one, whose end nobody saw: the
-    /// backend may still be at work on them.
+    /// The places are held back for calls whose end nobody saw, of this process, another one or one that has died: the
+    /// backend may still be at work on them, and none comes free in the time that the caller can wait.
     #[error("the backend may still be at work on calls that were broken off")]
     HeldBack {
         /// When the first of them counts as over.
