@@ -321,7 +321,8 @@ fn memory_does_not_follow_the_text_of_large_records() {
 }
 
 /// XML records at the limit and far beyond it, of one text and of many elements: what is too long is told by its first
-/// bytes, and memory stays below 64 MB.
+/// bytes, and memory follows neither the record nor what is shown of it. (Of a program that is not optimized its own pages are
+/// 25 MB of what is counted.)
 #[test]
 fn memory_does_not_follow_large_records_of_xml() {
     let folder = tempfile::tempdir().unwrap();
@@ -338,10 +339,12 @@ fn memory_does_not_follow_large_records_of_xml() {
         (peak, std::fs::read_to_string(&told).unwrap())
     };
     let long = 30 << 20;
-    for record in ["<c>a text</c>".repeat(long / 13), format!("<c>{}</c>", "a text ".repeat(long / 7))] {
+    // Of many elements some are held until they are too many.
+    let records = [("<c>a text</c>".repeat(long / 13), 84), (format!("<c>{}</c>", "a text ".repeat(long / 7)), 64)];
+    for (record, most) in records {
         write(&record);
         let (kilobytes, told) = peak(1);
-        assert!(kilobytes < 64 * 1024, "{kilobytes} kB");
+        assert!(kilobytes < most * 1024, "{kilobytes} kB");
         let reject: serde_json::Value = serde_json::from_str(&told).unwrap();
         assert_eq!(reject["code"], "framing.record_too_long");
         let raw = reject["raw"].as_str().unwrap();
@@ -352,13 +355,13 @@ fn memory_does_not_follow_large_records_of_xml() {
     {
         write(&record);
         let (kilobytes, told) = peak(0);
-        assert!(kilobytes < 96 * 1024 && told.is_empty(), "{kilobytes} kB");
+        assert!(kilobytes < 88 * 1024 && told.is_empty(), "{kilobytes} kB");
     }
     // A record that is bad for another reason is told by its first bytes as well, and by how many it has.
     write(&format!("<c>{}\u{1}</c>", "a text ".repeat(fits / 7)));
     let (kilobytes, told) = peak(1);
     let reject: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert!(kilobytes < 96 * 1024, "{kilobytes} kB");
+    assert!(kilobytes < 88 * 1024, "{kilobytes} kB");
     assert_eq!(reject["raw"].as_str().map(str::len), Some(2 << 16));
     assert_eq!(reject["raw_length"].as_u64(), reject["length"].as_u64());
 }

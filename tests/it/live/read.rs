@@ -134,7 +134,9 @@ fn a_service_that_never_answers_keeps_its_place_for_as_long_as_was_said() {
     site.get("/v1/orders/1").problem(504, "backend-timeout");
     // Waited for, then given up, then settling: all the time the place is taken.
     site.until(|| (site.gate()["lingering"] == 1).then_some(()));
-    site.get("/v1/orders/2").problem(503, "backend-busy");
+    let refused = site.get("/v1/orders/2");
+    refused.problem(503, "backend-unavailable");
+    assert_eq!(refused.json()["reason"], "held_back");
     assert!(site.metrics().contains("backend_call_seconds_count{backend=\"erp\",outcome=\"lost\"} 1"));
     assert_eq!(erp.count(), 1);
     site.until(|| (site.get("/v1/orders/2").status == 200).then_some(()));

@@ -231,7 +231,7 @@ fn a_crowd_of_which_half_leaves_never_exceeds_the_cap_and_everybody_else_is_answ
 #[test]
 fn whoever_joins_a_call_that_hangs_is_told_when_it_is_over() {
     let erp = Erp::start(|call| Reply::order(&call.order_no, "1.00").after(ms(2500)));
-    let site = LiveSite::new(&erp.url()).soap("timeout = \"500ms\"\nlate = \"20s\"").start();
+    let site = LiveSite::new(&erp.url()).soap("timeout = \"500ms\"\nlate = \"20s\"").gate("settle = \"5s\"").start();
     let ask = || {
         let began = std::time::Instant::now();
         let answer = site.get("/v1/orders/7");
