@@ -236,7 +236,7 @@ impl Slots {
             }
             held.count += 1;
             held.first = Some(held.first.map_or(until, |first| first.min(until)));
-            if !slot.ours_until.is_some_and(|ours| ours.as_millis() == until.as_millis()) {
+            if slot.ours_until.is_none_or(|ours| ours.as_millis() != until.as_millis()) {
                 held.foreign.push(until);
             }
         }
