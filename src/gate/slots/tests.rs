@@ -238,7 +238,7 @@ fn fight(cap: usize, calls_take: Duration) -> [u32; 2] {
                 sides[side].give_back(slot, None, now).unwrap();
             }
             // The first one has the advantage of looking always; the other looks every ten, and when a call has ended.
-            if side == 0 || now.as_millis() % 10 == 0 || running[side].len() < before {
+            if side == 0 || now.as_millis().is_multiple_of(10) || running[side].len() < before {
                 while let Some(slot) = sides[side].take(cap, SETTLE, None, now).unwrap() {
                     running[side].push((now + calls_take, slot));
                     made[side] += 1;
