@@ -11,6 +11,8 @@ mod about;
 #[cfg(feature = "odbc")]
 mod ask;
 #[cfg(feature = "odbc")]
+mod block;
+#[cfg(feature = "odbc")]
 mod canon;
 #[cfg(feature = "odbc")]
 mod catalog;
@@ -40,7 +42,11 @@ mod source;
 #[cfg(feature = "odbc")]
 mod steps;
 #[cfg(feature = "odbc")]
+mod times;
+#[cfg(feature = "odbc")]
 mod work;
+#[cfg(feature = "odbc")]
+mod writing;
 
 pub use config::{Config, SECTION};
 pub use connection_string::ConnectionString;

@@ -51,6 +51,15 @@ pub struct Quirks {
     pub binds_bigint: bool,
     /// Whether it gives whole numbers as numbers of 64 bits, each exactly and for less than as text.
     pub gives_longs: bool,
+    /// Whether it gives booleans as bits.
+    pub gives_bits: bool,
+    /// Whether its text of a floating-point number is the database's own, with all digits, and for less than as a number.
+    pub gives_digits: bool,
+    /// Whether it gives a value of a fetched block once more (`SQLSetPos`, `SQLGetData`): cells need not be as wide as the
+    /// longest value.
+    pub gives_again: bool,
+    /// Whether it makes other times of those that it does not understand. The database is asked for their text instead.
+    pub bends_times: bool,
     /// Whether values can be bound to `?` at all.
     pub binds: bool,
     /// Whether what comes out of a procedure's arguments comes as a last result, too.
@@ -76,6 +85,10 @@ const USUAL: Quirks = Quirks {
     reads_rest: true,
     binds_bigint: true,
     gives_longs: false,
+    gives_bits: false,
+    gives_digits: false,
+    gives_again: false,
+    bends_times: false,
     binds: true,
     gives_out_as_rows: false,
     file: &[],
@@ -87,13 +100,15 @@ const USUAL: Quirks = Quirks {
 pub(super) static QUIRKS: &[Quirks] = &[
     // Declared fetch reads through a cursor of the server; `BoolsAsChar=0` gives booleans as bits instead of text. What has
     // no width it says to be as wide as `MaxVarcharSize` and `MaxLongVarcharSize`: one more than PostgreSQL's widest
-    // `varchar(n)` tells it from those that have one.
+    // `varchar(n)` tells it from those that have one. It holds what it fetches at a time: `Fetch` rows, or as many as a block
+    // has where these are more, so that `Fetch` is what is fetched before anything was seen. Of the time `infinity` it makes
+    // the end of the year 9999 or today, of the year 10000 the year 1000, and of dates before Christ dates after.
     Quirks {
         name: "psqlodbc",
         known_by: &["psqlodbc", "postgresql", "postgres"],
         options: &[
             ("UseDeclareFetch", "1"),
-            ("Fetch", "4096"),
+            ("Fetch", "16"),
             ("BoolsAsChar", "0"),
             ("MaxVarcharSize", "10485761"),
             ("MaxLongVarcharSize", "10485761"),
@@ -105,6 +120,10 @@ pub(super) static QUIRKS: &[Quirks] = &[
         cancel: Cancel::Works,
         keeps_widths: true,
         gives_longs: true,
+        gives_bits: true,
+        gives_digits: true,
+        gives_again: true,
+        bends_times: true,
         reads_rest: false,
         dialect: Some(Dialect::Postgres),
         ..USUAL

@@ -23,6 +23,8 @@ pub(super) struct Session {
     pub(super) product: String,
     pub(super) text: TextWidth,
     pub(super) page: CodePage,
+    /// The database can be asked for the text of times, which the driver bends.
+    pub(super) tells_times: bool,
     pub(super) reporter: Reporter,
     used: Instant,
     /// It was disturbed, so that it must answer a question before it is used again.
@@ -68,13 +70,14 @@ impl Session {
         let product = connection.database_management_system_name().unwrap_or_default();
         let dialect = setup.config.dialect.or(quirks.dialect).unwrap_or_else(|| dialect_of(&product));
         let page = CodePage::find(&setup.config.encoding).unwrap_or_else(|_| CodePage::utf8());
-        let session = Session {
+        let mut session = Session {
             connection: Some(connection),
             quirks,
             dialect,
             product,
             text: setup.config.text.unwrap_or(quirks.text),
             page,
+            tells_times: false,
             reporter,
             used: Instant::now(),
             is_doubtful: false,
@@ -82,6 +85,10 @@ impl Session {
         };
         for statement in opening(dialect) {
             session.execute(statement).map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
+        }
+        if quirks.bends_times && dialect == Dialect::Postgres {
+            let version = super::ask::first(&session, "select version()", &[])?;
+            session.tells_times = version.first().and_then(Option::as_deref).is_some_and(keeps_order);
         }
         Ok(session)
     }
@@ -168,6 +175,14 @@ fn opening(dialect: Dialect) -> &'static [&'static str] {
         ],
         _ => &[],
     }
+}
+
+/// Whether rows of a subquery come in the order that it says. Others that speak PostgreSQL's protocol spread their rows, or
+/// leave out an order that they hold to be of no use.
+fn keeps_order(version: &str) -> bool {
+    const OTHERS: [&str; 5] = ["cockroach", "redshift", "greenplum", "yugabyte", "-yb-"];
+    let version = version.to_lowercase();
+    version.starts_with("postgresql") && !OTHERS.iter().any(|other| version.contains(other))
 }
 
 /// Whether the database answers the least question.
