@@ -127,6 +127,7 @@ impl<'p> Shape<'p> {
             Ask::Text { wide: true, declared: true, .. } if !self.trusts => limit / 2,
             Ask::Text { declared: true, .. } | Ask::Bytes { declared: true, .. } if !self.trusts => limit,
             Ask::Text { units, .. } | Ask::Bytes { units, .. } | Ask::Ascii { units, .. } => units,
+            Ask::Marked { units } => units,
             Ask::Long | Ask::Double | Ask::Single | Ask::Bit => 0,
         }
     }
@@ -284,7 +285,7 @@ fn description(ask: Ask, room: usize) -> BufferDesc {
     // Room for one unit more, by which a value that is too long is known.
     match ask {
         Ask::Text { wide: true, .. } => BufferDesc::WText { max_str_len: room + 1 },
-        Ask::Text { .. } | Ask::Ascii { .. } => BufferDesc::Text { max_str_len: room + 1 },
+        Ask::Text { .. } | Ask::Marked { .. } | Ask::Ascii { .. } => BufferDesc::Text { max_str_len: room + 1 },
         Ask::Bytes { .. } => BufferDesc::Binary { max_bytes: room + 1 },
         Ask::Long => BufferDesc::I64 { nullable: true },
         Ask::Double => BufferDesc::F64 { nullable: true },

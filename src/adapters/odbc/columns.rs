@@ -15,6 +15,8 @@ use crate::decode::rows::{Column, ColumnKind};
 pub(super) enum Ask {
     /// Text of the database, in bytes of the code page or in UTF-16. The most units a value has that is no fault.
     Text { wide: bool, units: usize, declared: bool },
+    /// Text with a letter before it that says what it is ([`super::told`]). The most units, with the letter.
+    Marked { units: usize },
     /// ASCII: numbers, dates. It is doubted where the driver says the same of several times.
     Ascii { units: usize, is_doubted: bool },
     /// A bit.
@@ -34,7 +36,9 @@ impl Ask {
     pub(super) fn width(self) -> usize {
         match self {
             Ask::Text { wide: true, units, .. } => 2 * (units + 2) + 8,
-            Ask::Text { units, .. } | Ask::Ascii { units, .. } | Ask::Bytes { units, .. } => units + 2 + 8,
+            Ask::Text { units, .. } | Ask::Marked { units } | Ask::Ascii { units, .. } | Ask::Bytes { units, .. } => {
+                units + 2 + 8
+            }
             Ask::Double | Ask::Long => 16,
             Ask::Single => 12,
             Ask::Bit => 9,
@@ -119,7 +123,9 @@ fn ask_for(session: &Session, kind: ColumnKind, words: &str, max_value: usize) -
             Some(units) if units <= max_value => Ask::Bytes { units, declared: true },
             _ => Ask::Bytes { units: max_value, declared: false },
         },
-        ColumnKind::DateTime | ColumnKind::DateTimeOffset if session.quirks.bends_times => {
+        ColumnKind::DateTime | ColumnKind::DateTimeOffset
+            if session.quirks.bends_values && session.dialect == Dialect::Postgres =>
+        {
             Ask::Ascii { units: DIGITS, is_doubted: true }
         }
         _ => ASCII,

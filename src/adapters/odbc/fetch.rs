@@ -213,6 +213,10 @@ impl Fetch<'_> {
                 false => out.null(),
                 true => writing.narrow(&pieces.bytes, limit, false, out),
             },
+            Ask::Marked { units } => match read::<Text>(units, &mut pieces.bytes, |cell| row.get_data(number, cell))? {
+                false => out.null(),
+                true => writing.marked(&pieces.bytes, units, out),
+            },
             // A float's text has all its digits from drivers that are read in this way.
             ask => match read::<Text>(512, &mut pieces.bytes, |cell| row.get_data(number, cell))? {
                 false => out.null(),

@@ -42,7 +42,7 @@ mod source;
 #[cfg(feature = "odbc")]
 mod steps;
 #[cfg(feature = "odbc")]
-mod times;
+mod told;
 #[cfg(feature = "odbc")]
 mod work;
 #[cfg(feature = "odbc")]

@@ -13,7 +13,7 @@ use super::error::Said;
 use super::fetch::{Broken, Fetch, Sink, columns};
 use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, params, times};
+use super::{Setup, params, told};
 use crate::adapters::sql::{Certainty, Dialect, Isolation, Query, SqlError, SqlErrorKind};
 use crate::decode::rows::{BatchWriter, Column, RowBatch};
 
@@ -102,7 +102,7 @@ fn ask(
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }
     // Where the statement cannot be asked so, asking it as it is says why, or does without.
-    let mut told = times::told(session, statement.as_stmt_ref(), &query.sql, setup.config.max_value).ok().flatten();
+    let mut told = told::told(session, statement.as_stmt_ref(), &query.sql, setup.config.max_value).ok().flatten();
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }

@@ -58,8 +58,8 @@ pub struct Quirks {
     /// Whether it gives a value of a fetched block once more (`SQLSetPos`, `SQLGetData`): cells need not be as wide as the
     /// longest value.
     pub gives_again: bool,
-    /// Whether it makes other times of those that it does not understand. The database is asked for their text instead.
-    pub bends_times: bool,
+    /// Whether it makes other values of those that it does not understand. The database is asked for their text instead.
+    pub bends_values: bool,
     /// Whether values can be bound to `?` at all.
     pub binds: bool,
     /// Whether what comes out of a procedure's arguments comes as a last result, too.
@@ -88,7 +88,7 @@ const USUAL: Quirks = Quirks {
     gives_bits: false,
     gives_digits: false,
     gives_again: false,
-    bends_times: false,
+    bends_values: false,
     binds: true,
     gives_out_as_rows: false,
     file: &[],
@@ -123,7 +123,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         gives_bits: true,
         gives_digits: true,
         gives_again: true,
-        bends_times: true,
+        bends_values: true,
         reads_rest: false,
         dialect: Some(Dialect::Postgres),
         ..USUAL
@@ -145,10 +145,11 @@ pub(super) static QUIRKS: &[Quirks] = &[
         cancel: Cancel::Works,
         keeps_timeout: false,
         reads_rest: false,
+        bends_values: true,
         file: &["Database"],
         dialect: Some(Dialect::Sqlite),
         doubt: Some(
-            "the driver of SQLite gives floating-point numbers with 15 digits, so that a few lose their last ones",
+            "SQLite writes the last digit of very large and very small floating-point numbers now and then as another",
         ),
         ..USUAL
     },

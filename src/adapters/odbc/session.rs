@@ -23,8 +23,8 @@ pub(super) struct Session {
     pub(super) product: String,
     pub(super) text: TextWidth,
     pub(super) page: CodePage,
-    /// The database can be asked for the text of times, which the driver bends.
-    pub(super) tells_times: bool,
+    /// The database is asked for values as text, where the driver bends them.
+    pub(super) is_told: bool,
     pub(super) reporter: Reporter,
     used: Instant,
     /// It was disturbed, so that it must answer a question before it is used again.
@@ -77,7 +77,7 @@ impl Session {
             product,
             text: setup.config.text.unwrap_or(quirks.text),
             page,
-            tells_times: false,
+            is_told: false,
             reporter,
             used: Instant::now(),
             is_doubtful: false,
@@ -86,10 +86,14 @@ impl Session {
         for statement in opening(dialect) {
             session.execute(statement).map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
         }
-        if quirks.bends_times && dialect == Dialect::Postgres {
-            let version = super::ask::first(&session, "select version()", &[])?;
-            session.tells_times = version.first().and_then(Option::as_deref).is_some_and(keeps_order);
-        }
+        session.is_told = match (quirks.bends_values, dialect) {
+            (true, Dialect::Postgres) => {
+                let version = super::ask::first(&session, "select version()", &[])?;
+                version.first().and_then(Option::as_deref).is_some_and(keeps_order)
+            }
+            (true, Dialect::Sqlite) => session.text == TextWidth::Narrow,
+            _ => false,
+        };
         Ok(session)
     }
 

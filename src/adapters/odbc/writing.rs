@@ -8,7 +8,7 @@ use odbc_api::buffers::{BinColumnSlice, NullableSlice, TextColumnSlice};
 use super::block::{Block, Whole};
 use super::columns::{Ask, Planned};
 use super::fetch::{Fetch, Sink};
-use super::{Setup, canon};
+use super::{Setup, canon, told};
 use crate::decode::code_page::CodePage;
 use crate::decode::rows::{BatchWriter, CellFault, ColumnKind};
 
@@ -30,6 +30,11 @@ enum View<'b> {
     Ascii {
         cells: TextColumnSlice<'b, u8>,
         kind: ColumnKind,
+    },
+    /// Text with a letter before it.
+    Marked {
+        cells: TextColumnSlice<'b, u8>,
+        limit: usize,
     },
     /// ASCII, one text of which may be another value.
     Doubted {
@@ -125,6 +130,10 @@ impl<'w> Writing<'w> {
                 Some(raw) => self.ascii(*kind, true, raw, out),
                 None => out.null(),
             },
+            View::Marked { cells, limit } => match cells.get(row) {
+                Some(raw) => self.marked(raw, *limit, out),
+                None => out.null(),
+            },
             View::Bit(cells) => match cells.get(row) {
                 Some(bit) => out.value(if bit.as_bool() { b"1" } else { b"0" }),
                 None => out.null(),
@@ -150,6 +159,23 @@ impl<'w> Writing<'w> {
                 None => out.null(),
             },
             View::Nothing => out.fault(CellFault::Invalid, &[]),
+        }
+    }
+
+    /// A value of SQLite's that says what it is.
+    pub(super) fn marked(&self, raw: &[u8], limit: usize, out: &mut BatchWriter) {
+        let limit = limit - 1;
+        match raw {
+            [told::TEXT, text @ ..] => self.narrow(text, limit, false, out),
+            [mark @ (told::HEX | told::BYTES), digits @ ..] => {
+                let raw: Vec<u8> = digits.chunks_exact(2).filter_map(byte).collect();
+                match *mark {
+                    _ if digits.len() > limit => out.fault(CellFault::TooLong, &raw),
+                    told::BYTES => out.fault(CellFault::Invalid, &raw),
+                    _ => self.narrow(&raw, limit, false, out),
+                }
+            }
+            number => self.narrow(number, limit, false, out),
         }
     }
 
@@ -194,6 +220,11 @@ impl<'w> Writing<'w> {
     }
 }
 
+/// The byte of two hexadecimal digits.
+fn byte(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
 fn view<'b>(block: &'b Block, index: usize, planned: &Planned) -> View<'b> {
     let cells = block.cells.column(index);
     let limit = block.rooms.get(index).copied().unwrap_or(0);
@@ -206,6 +237,7 @@ fn view<'b>(block: &'b Block, index: usize, planned: &Planned) -> View<'b> {
             cells.as_text().map(|cells| View::Ascii { cells, kind: planned.column.kind })
         }
         Ask::Ascii { .. } => cells.as_text().map(|cells| View::Doubted { cells, kind: planned.column.kind }),
+        Ask::Marked { .. } => cells.as_text().map(|cells| View::Marked { cells, limit }),
         Ask::Bit => cells.as_nullable_slice::<Bit>().map(View::Bit),
         Ask::Long => cells.as_nullable_slice::<i64>().map(View::Long),
         Ask::Double => cells.as_nullable_slice::<f64>().map(View::Double),
