@@ -39,6 +39,8 @@ pub struct Quirks {
     pub cancel: Cancel,
     /// Whether the driver can be told a timeout (`SQL_ATTR_QUERY_TIMEOUT`) and keeps it.
     pub keeps_timeout: bool,
+    /// Whether it can be told how long logging in may take (`SQL_ATTR_LOGIN_TIMEOUT`).
+    pub takes_login_timeout: bool,
     /// Whether connections may be used by several threads at a time. Else one call at a time is made in the process.
     pub is_thread_safe: bool,
     /// Whether a value is never longer than the column's type says.
@@ -79,6 +81,7 @@ const USUAL: Quirks = Quirks {
     text: TextWidth::Wide,
     cancel: Cancel::Breaks,
     keeps_timeout: true,
+    takes_login_timeout: true,
     is_thread_safe: true,
     keeps_widths: false,
     fetches_blocks: true,
@@ -153,8 +156,9 @@ pub(super) static QUIRKS: &[Quirks] = &[
         ),
         ..USUAL
     },
-    // Its version 3.1 reads whole results whatever it is told; FORWARDONLY and NO_CACHE are for those that do otherwise, where
-    // what is left of a result must be read before the next statement: a connection with a half-read result is closed.
+    // FORWARDONLY and NO_CACHE read row by row from version 3.1.17 on (its release notes, "Result-set streaming"); those before
+    // read whole results whatever they are told. Where rows stream, what is left of a result must be read before the next
+    // statement: a connection with a half-read result is closed.
     Quirks {
         name: "mariadb",
         known_by: &["mariadb", "maodbc", "myodbc", "mysql"],
@@ -163,7 +167,9 @@ pub(super) static QUIRKS: &[Quirks] = &[
         cancel: Cancel::Breaks,
         keeps_widths: true,
         gives_out_as_rows: true,
-        doubt: Some("MariaDB's driver reads whole results into memory: read large tables by watermark or in chunks"),
+        doubt: Some(
+            "MariaDB's driver before 3.1.17 reads whole results into memory: read large tables by watermark or in chunks",
+        ),
         dialect: Some(Dialect::MySql),
         ..USUAL
     },
@@ -203,8 +209,10 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::SqlServer),
         ..USUAL
     },
-    // CMT=1 is *CS, committed reads: its default reads what is not committed. CCSID=1208 makes narrow text UTF-8.
-    // BLOCKFETCH and a bounded BLOCKSIZE (KiB) read in blocks.
+    // CMT=1 is *CS, committed reads: its default, 2, is *CHG and reads what is not committed. CCSID=1208 makes narrow text
+    // UTF-8. BLOCKFETCH and a bounded BLOCKSIZE (KiB) read in blocks, and are the defaults of later versions; 5.4 has 32
+    // KiB. TRANSLATE=0 leaves columns of CCSID 65535 bytes. (IBM i documentation, "Connection string keywords": server,
+    // performance and translation properties.)
     Quirks {
         name: "ibmi",
         known_by: &["iseries", "ibm i access", "cwbodbc", "client access"],
@@ -215,6 +223,8 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::Db2),
         ..USUAL
     },
+    // Cursors do not outlive a commit, which costs the server less; TxnIsolation=2 is cursor stability, the default. (IBM
+    // Db2 documentation, CLI/ODBC configuration keywords `CursorHold` and `TxnIsolation`.)
     Quirks {
         name: "db2",
         known_by: &["db2", "libdb2"],
@@ -224,17 +234,22 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::Db2),
         ..USUAL
     },
-    // FBS bounds the block that is fetched, in bytes. It binds no 64-bit integers.
+    // FBS is how much is fetched at a time, in bytes; 60 000 by default. MTS=T turns the support of Microsoft's transaction
+    // server off. It binds no 64-bit integers and takes no login timeout. (Oracle, "ODBC Developer's Guide": table of
+    // keywords of the connection string; "Features Not Supported" by the driver.)
     Quirks {
         name: "oracle",
         known_by: &["oracle", "sqora"],
-        options: &[("FBS", "262144"), ("DLL", "F"), ("MTS", "F")],
+        options: &[("FBS", "262144"), ("MTS", "T")],
         cancel: Cancel::Works,
+        takes_login_timeout: false,
         keeps_widths: true,
         binds_bigint: false,
         dialect: Some(Dialect::Oracle),
         ..USUAL
     },
+    // Text in UTF-8, types of the database's own as those of ODBC, cursors closed by a commit. (HCL and IBM Informix, "ODBC
+    // Driver Programmer's Manual": connection string keywords, data-source specification.)
     Quirks {
         name: "informix",
         known_by: &["informix", "iclit", "libifcli"],
@@ -245,8 +260,9 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::Informix),
         ..USUAL
     },
-    // Values in its tables are often longer than the width that the schema shows, hence no trust; `DIL=1` is READ
-    // COMMITTED.
+    // Values in its tables are often longer than the width that the schema shows, hence no trust. `DIL=1` is READ
+    // COMMITTED, the default; it fetches 50 rows at a time by default. `SQLCancel` ends a `select` from OpenEdge 12.4 on.
+    // (Progress DataDirect, "Connection Option Descriptions for OpenEdge Wire Protocol"; "Driver specifications".)
     Quirks {
         name: "progress",
         known_by: &["progress", "openedge"],

@@ -63,7 +63,8 @@ impl Session {
             reporter.secret = Some(secret.reveal().to_owned());
         }
         let seconds = u32::try_from(setup.config.connect_timeout.as_secs().max(1)).unwrap_or(u32::MAX);
-        let options = ConnectionOptions { login_timeout_sec: Some(seconds), packet_size: None };
+        let login_timeout_sec = quirks.takes_login_timeout.then_some(seconds);
+        let options = ConnectionOptions { login_timeout_sec, packet_size: None };
         let connection = environment
             .connect_with_connection_string(&string.to_string(), options)
             .map_err(|error| explained(environment, &reporter, &error))?;
