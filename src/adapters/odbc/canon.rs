@@ -405,6 +405,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn half_a_pair_of_utf_16_is_a_fault() {
+        for (units, expected) in [
+            (&[0x47, 0xfc, 0xd83d, 0xde00][..], "\tGü😀".as_bytes()),
+            (&[0x41, 0xd83d], b"\x01\x01\x04\x41\x00\x3d\xd8"),
+            (&[0xde00, 0x41], b"\x01\x01\x04\x00\xde\x41\x00"),
+        ] {
+            let mut out = BatchWriter::new(std::sync::Arc::from([]));
+            let before = out.size();
+            wide(units, &mut Vec::new(), &mut out);
+            assert_eq!(&out.take().bytes[before..], expected, "{units:x?}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn a_float_is_written_as_its_fewest_digits(bits in proptest::num::u64::ANY, short in -1_000_000_000_000i64..1_000_000_000_000, scale in 0usize..14) {

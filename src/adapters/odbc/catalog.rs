@@ -101,7 +101,7 @@ fn found(session: &Session, wanted: &TableName) -> Result<Listed, SqlError> {
 }
 
 /// A table's name as a statement writes it.
-fn quoted(session: &Session, name: &TableName) -> String {
+pub(super) fn quoted(session: &Session, name: &TableName) -> String {
     // A driver without quotes for names takes them as they are.
     let quote = |part: &str| match session.dialect {
         Dialect::Generic if session.quirks.name == "mdbtools" => part.to_owned(),

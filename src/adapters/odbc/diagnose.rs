@@ -133,8 +133,13 @@ pub(super) fn refused(error: &SqlError) -> Finding {
     Finding::wrong(step, said, hint)
 }
 
-/// What was found once we are in.
-pub(super) fn inside(config: &Config, server: &Server, tables: &Result<usize, SqlError>) -> Vec<Finding> {
+/// What was found once we are in; `encoding` is what texts say of it.
+pub(super) fn inside(
+    config: &Config,
+    server: &Server,
+    tables: &Result<usize, SqlError>,
+    encoding: Option<Finding>,
+) -> Vec<Finding> {
     let who = server.login.as_deref().unwrap_or("the account");
     let mut findings = vec![Finding::well("login", format!("{who} is let in"))];
     findings.push(match tables {
@@ -148,7 +153,9 @@ pub(super) fn inside(config: &Config, server: &Server, tables: &Result<usize, Sq
         Err(error) => Finding::wrong("rights", error.message.clone(), "let the account read the catalog"),
     });
     findings.push(Finding::well("version", server.product.clone()));
-    if let Some(encoding) = &server.encoding {
+    if let Some(found) = encoding {
+        findings.push(found);
+    } else if let Some(encoding) = &server.encoding {
         let read = match config.text.or_else(|| Some(config.quirks()?.text)) {
             Some(super::TextWidth::Wide) => "UTF-16".to_owned(),
             _ => config.encoding.clone(),

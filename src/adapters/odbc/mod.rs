@@ -36,6 +36,8 @@ mod quirks;
 #[cfg(feature = "odbc")]
 mod raw;
 #[cfg(feature = "odbc")]
+mod sample;
+#[cfg(feature = "odbc")]
 mod session;
 #[cfg(feature = "odbc")]
 mod source;

@@ -54,9 +54,10 @@ pub(super) fn told(
         is_other |= cast.is_some();
         values.push_str(&cast.unwrap_or(name));
     }
-    // What is commented at the end of the statement ends with its line. SQLite names columns only of a `with`.
+    // What is commented at the end of the statement ends with its line. SQLite names columns only of a `with`, whose own name
+    // must be none of the statement's tables.
     let sql = match session.dialect {
-        Dialect::Sqlite => format!("with t({names}) as ({inner}\n) select {values} from t"),
+        Dialect::Sqlite => format!("with tollbridge_rows({names}) as ({inner}\n) select {values} from tollbridge_rows"),
         _ => format!("select {values} from ({inner}\n) as t({names})"),
     };
     Ok(is_other.then_some(Told { sql, plan }))

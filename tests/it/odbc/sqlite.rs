@@ -209,3 +209,23 @@ async fn a_value_is_what_the_file_has_or_a_fault() {
     assert_eq!(twice.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["x", "x", "1 + 1"]);
     assert_eq!(twice.rows, [[text("a\0b"), text("a\0b"), text("2")]]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_wider_than_a_block_is_read_value_by_value() {
+    let columns: Vec<_> = (0..70).map(|column| format!("c{column} text")).collect();
+    let (_folder, connection) = file(&format!(
+        "create table t (i integer primary key, b blob, {}); insert into t (i, b, c0, c1, c69) values \
+         (1, zeroblob(70000), printf('%.65536c', 'x'), printf('%.65537c', 'x'), 'last'), (2, x'00ff', '', null, 'é');",
+        columns.join(", ")
+    ));
+    let site = Site::new(&connection, "");
+    let rows = site.ask("select * from t order by i", &[]).await.unwrap().rows;
+    assert_eq!(rows.len(), 2);
+    let long = "x".repeat(65_536);
+    assert_eq!(rows[0][1], Cell::Fault(2, vec![0; 65_536]));
+    assert_eq!(rows[0][2], text(&long));
+    assert_eq!(rows[0][3], Cell::Fault(2, long.into_bytes()));
+    assert_eq!((&rows[0][71], &rows[0][4]), (&text("last"), &Cell::Null));
+    assert_eq!(rows[1][1..4], [text("\\x00\\xff"), text(""), Cell::Null]);
+    assert_eq!(rows[1][71], text("é"));
+}
