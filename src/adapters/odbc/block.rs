@@ -143,7 +143,13 @@ impl<'p> Shape<'p> {
         let cells = ColumnarDynBuffer::try_from_descs(self.rows, descriptions)?;
         // The unit beyond the room shows that a value is too long only where nothing else does.
         let spare = usize::from(self.gives_again);
-        let rooms = self.rooms.iter().map(|room| room + spare).collect();
+        let limit = self.setup.config.max_value;
+        let rooms = self.plan.iter().zip(&self.rooms).map(|(planned, room)| match planned.ask {
+            Ask::Text { wide: true, .. } => (room + spare).min(limit / 2),
+            Ask::Text { .. } | Ask::Bytes { .. } => (room + spare).min(limit),
+            _ => *room,
+        });
+        let rooms = rooms.collect();
         Ok(Block { cells, rooms, long: Vec::new(), capacity: self.rows, version: self.version })
     }
 

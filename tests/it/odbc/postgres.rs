@@ -151,7 +151,16 @@ async fn long_values_are_whole_or_a_fault() {
             _ => assert_eq!(row[2], Cell::Fault(2, wide.as_bytes()[..65_536].to_vec()), "{length}"),
         }
     }
-    // As long as is wanted: then read value by value.
+    // As little as is wanted, in cells that are as wide.
+    for settings in ["max_value_bytes = 256", "max_value_bytes = 256\ntext = 'wide'"] {
+        let site = Site::new(&server.connection(&database), settings);
+        let most = if settings.contains("wide") { 128 } else { 256 };
+        let sql = format!("select repeat('x', i) as t from generate_series({most} - 1, {most} + 2) i");
+        let lengths = site.ask(&sql, &[]).await.unwrap().rows;
+        let is_whole: Vec<_> = lengths.iter().map(|row| matches!(row[0], Cell::Text(_))).collect();
+        assert_eq!(is_whole, [true, true, false, false], "{settings}: {lengths:?}");
+    }
+    // As long as is wanted: what is longer than a cell is read in pieces.
     let site = Site::new(&server.connection(&database), "max_value_bytes = 8000000");
     let answer =
         site.ask("select repeat('é', 1500000) as t, null::text as n, 7 as i, 0.1::float8 as f", &[]).await.unwrap();
