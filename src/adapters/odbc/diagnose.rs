@@ -119,6 +119,10 @@ pub(super) async fn reach(host: &str, port: u16, findings: &mut Vec<Finding>) ->
 
 /// What a failed login means.
 pub(super) fn refused(error: &SqlError) -> Finding {
+    if error.message.contains("file is not a database") {
+        let hint = "name a file of SQLite in `connection`; one that was encrypted looks like this, too";
+        return Finding::wrong("connect", "the file is no database", hint);
+    }
     let step = match error.kind {
         SqlErrorKind::Driver => "driver",
         SqlErrorKind::Tls => "tls",

@@ -39,6 +39,8 @@ pub struct Quirks {
     pub cancel: Cancel,
     /// Whether the driver can be told a timeout (`SQL_ATTR_QUERY_TIMEOUT`) and keeps it.
     pub keeps_timeout: bool,
+    /// Whether it reads the connection string up to a NUL, whatever length it is told.
+    pub reads_to_nul: bool,
     /// Whether it can be told how long logging in may take (`SQL_ATTR_LOGIN_TIMEOUT`).
     pub takes_login_timeout: bool,
     /// Whether connections may be used by several threads at a time. Else one call at a time is made in the process.
@@ -81,6 +83,7 @@ const USUAL: Quirks = Quirks {
     text: TextWidth::Wide,
     cancel: Cancel::Breaks,
     keeps_timeout: true,
+    reads_to_nul: false,
     takes_login_timeout: true,
     is_thread_safe: true,
     keeps_widths: false,
@@ -191,6 +194,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         text: TextWidth::Narrow,
         cancel: Cancel::Never,
         keeps_timeout: false,
+        reads_to_nul: true,
         is_thread_safe: false,
         fetches_blocks: false,
         reads_rest: false,

@@ -65,8 +65,12 @@ impl Session {
         let seconds = u32::try_from(setup.config.connect_timeout.as_secs().max(1)).unwrap_or(u32::MAX);
         let login_timeout_sec = quirks.takes_login_timeout.then_some(seconds);
         let options = ConnectionOptions { login_timeout_sec, packet_size: None };
+        let mut string = string.to_string();
+        if quirks.reads_to_nul {
+            string.push('\0');
+        }
         let connection = environment
-            .connect_with_connection_string(&string.to_string(), options)
+            .connect_with_connection_string(&string, options)
             .map_err(|error| explained(environment, &reporter, &error))?;
         let product = connection.database_management_system_name().unwrap_or_default();
         let dialect = setup.config.dialect.or(quirks.dialect).unwrap_or_else(|| dialect_of(&product));

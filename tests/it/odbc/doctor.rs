@@ -38,7 +38,7 @@ async fn a_driver_or_a_file_that_is_not_there() {
     let path = folder.path().join("letter.sqlite");
     std::fs::write(&path, "Dear Sir or Madam, ".repeat(100)).unwrap();
     let letter = format!("Driver=SQLite3;Database={}", path.display());
-    check(&letter, "", "rights", "not a database", "").await;
+    check(&letter, "", "connect", "no database", "encrypted").await;
     let (_folder, empty) = file("");
     check(&empty, "", "rights", "sees no table", "another database").await;
 }
