@@ -46,7 +46,7 @@ async fn a_driver_or_a_file_that_is_not_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_let_us_in() {
     let server = Postgres::shared();
-    let database = server.database("doctor", "");
+    let database = server.database("doctor_server", "");
     server.sql(&database, "create table t (i int)");
     let right = server.connection(&database);
     let with_port = |port: u16| right.replace(&format!("Port={}", server.port), &format!("Port={port}"));
