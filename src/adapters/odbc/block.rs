@@ -14,7 +14,7 @@ use odbc_api::{Cursor, CursorImpl, Error};
 use super::columns::{Ask, Planned};
 use super::{Setup, raw};
 
-/// The most bytes of a block whose cells are as wide as columns may be. Two are in use at a time.
+/// The most bytes of a block whose cells are as wide as columns may be.
 const BLOCK: usize = 2 << 20;
 
 /// The same of a block whose cells are as wide as values are: it stays in the processor's cache while it is filled and
@@ -135,6 +135,11 @@ impl<'p> Shape<'p> {
     /// The bytes of a row.
     fn width(&self) -> usize {
         self.plan.iter().zip(&self.rooms).map(|(planned, room)| description(planned.ask, *room).bytes_per_row()).sum()
+    }
+
+    /// How many blocks there are. Small ones are many, so that neither thread waits for the other to be woken.
+    pub(super) fn ahead(&self) -> usize {
+        if self.gives_again { BLOCK / SNUG } else { 2 }
     }
 
     /// An empty block.

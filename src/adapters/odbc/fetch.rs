@@ -89,7 +89,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// The same with two blocks: one is fetched while the other is written.
+    /// The same with several blocks: one is fetched while another is written.
     fn overlapping<'s>(
         &self,
         cursor: Rows<'s>,
@@ -97,10 +97,12 @@ impl Fetch<'_> {
         sink: &mut dyn Sink,
         mut pace: Pace,
     ) -> Result<StatementRef<'s>, Broken> {
-        let (mut cursor, mut spare) = (cursor, vec![shape.block()?, shape.block()?]);
+        let ahead = shape.ahead();
+        let mut cursor = cursor;
+        let mut spare = (0..ahead).map(|_| shape.block()).collect::<Result<Vec<_>, _>>()?;
         std::thread::scope(|scope| {
-            let (full, to_write) = sync_channel::<Block>(1);
-            let (written, empty) = sync_channel::<Block>(2);
+            let (full, to_write) = sync_channel::<Block>(ahead - 1);
+            let (written, empty) = sync_channel::<Block>(ahead);
             let mut writing = Writing::new(self);
             let writer = std::thread::Builder::new().name("odbc-rows".to_owned()).spawn_scoped(scope, move || {
                 while let Ok(block) = to_write.recv() {
