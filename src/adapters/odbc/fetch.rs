@@ -109,9 +109,8 @@ impl Fetch<'_> {
                     if !writing.block(&block, sink) {
                         return Err(Broken::Enough);
                     }
-                    if written.send(block).is_err() {
-                        break;
-                    }
+                    // Where all is fetched nobody takes blocks back; those that wait are written all the same.
+                    let _ = written.send(block);
                 }
                 Ok::<(), Broken>(())
             });

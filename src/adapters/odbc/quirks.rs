@@ -155,7 +155,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         file: &["Database"],
         dialect: Some(Dialect::Sqlite),
         doubt: Some(
-            "SQLite writes the last digit of very large and very small floating-point numbers now and then as another",
+            "the driver of SQLite gives very large and very small floating-point numbers now and then with another last digit",
         ),
         ..USUAL
     },

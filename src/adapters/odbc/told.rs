@@ -117,7 +117,7 @@ mod tests {
             (" select 1 ; ", Some("select 1")),
             ("SELECT a FROM t -- all", Some("SELECT a FROM t -- all")),
             ("with a as (select 1) select * from a", Some("with a as (select 1) select * from a")),
-            ("with a as (delete from t returning *) select * from a", None),
+            ("with a as (Merge into t using s on x returning *) table a", None),
             ("show time zone", None),
             ("selection", None),
             ("(select 1) union (select 2)", None),
