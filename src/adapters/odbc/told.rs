@@ -115,7 +115,7 @@ mod tests {
     fn only_what_can_be_a_subquery_becomes_one() {
         for (sql, expected) in [
             (" select 1 ; ", Some("select 1")),
-            ("SELECT a FROM t -- all", Some("SELECT a FROM t -- all")),
+            ("Select a from t -- all", Some("Select a from t -- all")),
             ("with a as (select 1) select * from a", Some("with a as (select 1) select * from a")),
             ("with a as (Merge into t using s on x returning *) table a", None),
             ("show time zone", None),
