@@ -299,8 +299,8 @@ pub fn compile(
         None => origin.flatten(),
         Some(written) => {
             let format = from.format.as_ref()?;
-            let of_key = rows::KeysOnly::compile(&table, fields, &key, format, &context)?;
-            let compiled = written.compile(used, of_key.columns, faults)?;
+            let of_key = rows::KeysOnly::compile(&table, fields, &key, (format, from.table.as_ref()), &context)?;
+            let compiled = written.compile(used, (of_key.columns, of_key.compared), faults)?;
             keys = Some((of_key.decoder, of_key.rules));
             if compiled.source.changes.tells_deletes() {
                 operation = decoder.layout().resolve(None, OPERATION).ok().map(|resolved| resolved.slot);

@@ -31,7 +31,9 @@ pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
     FileSequence, FileState, LiveRead, Place, Run, RunId, RunOutcome, RunState,
 };
-pub use source::{ChangeInput, ChangeKind, Deletion, SnapshotId, SourcePosition, SweepRefusal, Swept, Tombstone};
+pub use source::{
+    ChangeInput, ChangeKind, Deletion, Ends, Noted, SnapshotId, SourcePosition, SweepRefusal, Swept, Tombstone,
+};
 pub use tuning::{AuditEntry, AuditFilter, Decision, Override, Tuned};
 
 /// A fault of the database, not of the data.
@@ -291,7 +293,11 @@ pub trait Staging: Operations {
 
     /// Notes that documents of these keys are there, without a batch that says what they are, and how many records had no
     /// key that could be read.
-    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<(), StagingError>;
+    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<Noted, StagingError>;
+
+    /// Notes that a part of the snapshot is read anew from its beginning: keys that come again do so for that reason
+    /// ([`Batch::once`]). What was seen stays seen.
+    async fn note_reread(&self, snapshot: SnapshotId) -> Result<(), StagingError>;
 
     /// Deletes the documents that the snapshot has not seen and ends it, or refuses to delete any and ends it: when more
     /// than `max_share` (from 0 to 1) of all would vanish, or when there were records without a readable key.
@@ -305,7 +311,7 @@ pub trait Staging: Operations {
         run: &RunId,
         snapshot: SnapshotId,
         max_share: f64,
-        then: Option<SourcePosition>,
+        then: Option<Ends>,
     ) -> Result<Swept, StagingError>;
 
     /// [`Staging::finish_snapshot`] of a source that has no position.

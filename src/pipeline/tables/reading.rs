@@ -52,6 +52,8 @@ pub(super) struct Reading<'a> {
     pub(super) run: Option<RunId>,
     parts: u64,
     retries: u32,
+    /// Rows with the key of another.
+    repeated: u64,
 }
 
 /// What is asked, and what is done with the answer.
@@ -64,6 +66,8 @@ pub(super) struct Question<'q> {
     pub(super) snapshot: Option<SnapshotId>,
     /// What adds the column that stands for the key.
     pub(super) ids: Option<RowIds>,
+    /// Whether a second row with the key of another is told, and not taken for a later state of the same.
+    pub(super) once: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -93,6 +97,7 @@ impl<'a> Reading<'a> {
             run: None,
             parts: 0,
             retries: 0,
+            repeated: 0,
         }
     }
 
@@ -104,6 +109,18 @@ impl<'a> Reading<'a> {
     pub(super) fn tell(&mut self, note: String) {
         tracing::warn!(resource = %self.plan.exposure.id, "{note}");
         self.notes.push(note);
+    }
+
+    /// Tells rows that had the key of another, at the end.
+    pub(super) fn tell_repeated(&mut self) {
+        if self.repeated > 0 {
+            self.tell(format!(
+                "{} rows have a key that another row has too, and are dead letters: the source has nothing that keeps {} \
+                 unique; name more columns in the mapping's `key`",
+                self.repeated,
+                self.rows.key_columns.join(", ")
+            ));
+        }
     }
 
     /// A fault of the source, in words.
@@ -195,7 +212,7 @@ impl<'a> Reading<'a> {
         question: Question<'_>,
         mut moved: impl FnMut(&mut Standing, &Facts),
     ) -> Result<u64, PipelineError> {
-        let Question { sql, parameters, watched, snapshot, ids } = question;
+        let Question { sql, parameters, watched, snapshot, ids, once } = question;
         let began = Instant::now();
         let answer = self.ask(sql, parameters).await;
         let rows = match answer {
@@ -224,7 +241,7 @@ impl<'a> Reading<'a> {
                     count += prepared.facts.rows;
                     let mut standing = self.standing.clone();
                     moved(&mut standing, &prepared.facts);
-                    self.commit(prepared, snapshot, standing).await?;
+                    self.commit(prepared, (snapshot, once), standing).await?;
                     // Where it went on it may be given up as often again.
                     self.retries = 0;
                 }
@@ -242,6 +259,16 @@ impl<'a> Reading<'a> {
     /// Whether the answer has the columns that the mapping uses, as they were before.
     fn check_columns(&mut self, columns: &Arc<[Column]>, adds_ids: bool) -> Result<(), PipelineError> {
         let names = || columns.iter().map(|column| column.name.as_str());
+        let is_meant = |name: &&String| {
+            let exact = names().filter(|known| known == *name).count();
+            exact == 1 || exact == 0 && names().filter(|known| known.eq_ignore_ascii_case(name)).count() <= 1
+        };
+        if let Some(twice) = self.rows.columns.iter().find(|name| !is_meant(name)) {
+            return Err(self.fault(format!(
+                "the answer has the column {twice} twice, so that nobody can tell which is meant: name one of them \
+                 otherwise (`as`), or leave it out"
+            )));
+        }
         let is_ours = |name: &str| name == OPERATION || (adds_ids && name == ROW);
         let missing: Vec<&str> = self.rows.columns.iter().map(String::as_str).collect();
         let missing: Vec<&str> = missing
@@ -284,10 +311,10 @@ impl<'a> Reading<'a> {
     async fn commit(
         &mut self,
         prepared: Prepared,
-        snapshot: Option<SnapshotId>,
+        (snapshot, once): (Option<SnapshotId>, bool),
         standing: Standing,
     ) -> Result<(), PipelineError> {
-        let Prepared { landed, mut chunk, facts } = prepared;
+        let Prepared { landed, mut chunk, facts, input } = prepared;
         if self.plan.deleted == Deleted::Ignore {
             chunk.skipped += std::mem::take(&mut chunk.deletions).len() as u64;
         }
@@ -307,9 +334,12 @@ impl<'a> Reading<'a> {
             skipped: chunk.skipped,
             source: Some(standing.write()),
             snapshot,
+            once: once.then_some(input),
             ..empty(self.plan, run, &entry, chunk.checkpoint, chunk.ends.unwrap_or(FileState::Staged))
         };
-        let balance = bridge.staging.commit(batch).await?.balance;
+        let committed = bridge.staging.commit(batch).await?;
+        let balance = committed.balance;
+        self.repeated += committed.repeated;
         bridge.progress.found(landed.size);
         bridge.progress.committed(landed.size, balance.read, balance.dead);
         bridge.count(id, balance);
@@ -356,6 +386,7 @@ fn empty(plan: &Plan, run: RunId, entry: &FileEntry, checkpoint: Checkpoint, fil
         resolves: None,
         source: None,
         snapshot: None,
+        once: None,
     }
 }
 
@@ -364,6 +395,8 @@ struct Prepared {
     landed: Landed,
     chunk: Chunk,
     facts: Facts,
+    /// What was landed.
+    input: bytes::Bytes,
 }
 
 /// What is looked for in a batch.
@@ -383,7 +416,7 @@ impl Looks {
         let landed = landing.store(&batch.bytes[..])?;
         let chunk = read::whole(&self.plan, Cursor::new(&batch.bytes[..]))
             .map_err(|source| PipelineError::Read { file: place(), source })?;
-        Ok(Prepared { landed, chunk, facts })
+        Ok(Prepared { landed, chunk, facts, input: batch.bytes.clone() })
     }
 }
 

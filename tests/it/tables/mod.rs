@@ -4,6 +4,7 @@
 
 mod broken;
 mod changes;
+mod keys;
 mod kill;
 mod postgres;
 mod snapshot;
