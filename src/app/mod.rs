@@ -256,7 +256,8 @@ async fn judge_tables(
                 let found = judge(plan, dialect, &info);
                 judgement.faults.extend(found.faults);
                 judgement.doubts.extend(found.doubts);
-                judgement.faults.extend(info.missing_rights.iter().map(|right| format!("{id}: {right}")));
+                let rights = info.missing_rights.iter().map(|right| format!("{id}: {right}"));
+                if info.is_unreadable { &mut judgement.faults } else { &mut judgement.doubts }.extend(rights);
             }
             Ok(Err(error)) if error.kind == SqlErrorKind::Missing => judgement.faults.push(format!("{id}: {error}")),
             // Whoever may not look may read all the same.

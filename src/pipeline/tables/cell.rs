@@ -239,7 +239,7 @@ mod tests {
         );
         assert_eq!(less(ColumnKind::Float, "1.5", 1).as_deref(), Some("0.5"));
         assert_eq!(less(ColumnKind::Text { max_chars: None }, "5", 1), None);
-        assert_eq!(cell(ColumnKind::Float, "-0.7").widened().text, "-0.7000007");
+        assert_eq!(cell(ColumnKind::Float, "-0.5").widened().text, "-0.5000005");
         assert_eq!(cell(ColumnKind::Integer, "7").widened().text, "7");
     }
 

@@ -216,3 +216,74 @@ fn a_column_that_comes_twice_is_named() {
     let said = old.fails();
     assert!(said.contains("the column NAME twice") && said.contains("`as`"), "{said}");
 }
+
+#[test]
+fn a_right_that_is_missing_is_shown_as_such() {
+    let server = Postgres::shared();
+    server.database("tables_rights", "");
+    server.sql(
+        "tables_rights",
+        "create table items (no text primary key, name text, qty int); create role reader login;
+         create table ours (no text primary key); grant select on ours to reader;",
+    );
+    let connection = server.connection("tables_rights").replace("UID=tb", "UID=reader");
+    let source = "[source.table]\ntable = 'items'\nsnapshot = true\n";
+    let fields = FIELDS.replace("'NO'", "'no'").replace("'NAME'", "'name'").replace("'QTY'", "'qty'");
+    let old = Legacy::with_backend(&format!("connection = \"{connection}\""), source, &fields);
+    let (said, code) = old.site.json(&["inspect", "--backend", "old", "--table", "items"]);
+    assert_eq!(code, 0, "{said:?}");
+    let missing = said[0]["missing_rights"].to_string();
+    assert!(
+        missing.contains("its rows cannot be read: grant select on") && said[0]["key"] == json!(["no"]),
+        "{said:?}"
+    );
+    let (said, code) = old.site.json(&["check"]);
+    assert!(code == 1 && said[0]["doubts"].to_string().contains("items.v1: its rows cannot be read"), "{said:?}");
+    server.sql("tables_rights", "grant select on items to reader");
+    let (said, code) = old.site.json(&["check"]);
+    assert_eq!((code, &said[0]["doubts"]), (0, &json!([])), "{said:?}");
+}
+
+#[test]
+fn a_key_that_is_a_binary_float_is_refused_by_check() {
+    let old = Legacy::new(
+        &format!("{TABLE}snapshot = true\n"),
+        FIELDS,
+        "create table ITEMS (NO double primary key, NAME text, QTY integer)",
+    );
+    let (said, code) = old.site.json(&["check"]);
+    assert!(code == 1 && said[0]["doubts"].to_string().contains("NO is a binary float"), "{said:?}");
+}
+
+#[test]
+fn a_catalogue_that_does_not_answer_is_given_up_in_time() {
+    let server = Postgres::shared();
+    server.database("tables_catalogue", "");
+    server.sql("tables_catalogue", "create table items (no text primary key, name text, qty int)");
+    let source = "[source.table]\ntable = 'items'\nsnapshot = true\ntimeout = '1s'\n";
+    let connection = format!("connection = \"{}\"", server.connection("tables_catalogue"));
+    let fields = FIELDS.replace("'NO'", "'no'").replace("'NAME'", "'name'").replace("'QTY'", "'qty'");
+    let old = Legacy::with_backend(&connection, source, &fields);
+    old.sync();
+    // A table that is being changed is locked for all who want to know its columns.
+    let port = server.port.to_string();
+    let mut open = std::process::Command::new("psql")
+        .args(["-X", "-q", "-h", "127.0.0.1", "-U", "tb", "-d", "tables_catalogue", "-p", &port])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = open.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"begin; lock table items in access exclusive mode;\n").unwrap();
+    crate::support::postgres::until("the table is locked", || {
+        server.sql("tables_catalogue", "select count(*) from pg_locks where mode = 'AccessExclusiveLock'") != "0"
+    });
+    let began = std::time::Instant::now();
+    let said = old.fails();
+    let took = began.elapsed();
+    assert!(said.contains("was not told within 1s") && took.as_secs() < 15, "{said} after {took:?}");
+    std::io::Write::write_all(&mut input, b"rollback;\n").unwrap();
+    drop(input);
+    assert!(open.wait().unwrap().success());
+    old.sync();
+}

@@ -9,6 +9,7 @@ mod kill;
 mod postgres;
 mod snapshot;
 mod sql_server;
+mod types;
 
 use std::collections::BTreeMap;
 use std::path::Path;
