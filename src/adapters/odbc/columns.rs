@@ -69,7 +69,6 @@ pub(super) fn describe(
             Dialect::Sqlite => with_numbers(words, described.data_type, column.col_precision(number)),
             _ => words,
         };
-        tracing::warn!("XX {:?} {words:?} {described:?}", session.dialect);
         let kind = kind_of(session.dialect, &words, described.data_type);
         let nullable = match described.nullability {
             Nullability::Unknown => None,
