@@ -203,7 +203,7 @@ pub fn compile(
         faults.extend(broken);
         return None;
     }
-    let root = without_unavailable(&root, "mapping", NOT_IN_MAPPING, faults);
+    let root = preset::with_code_page(without_unavailable(&root, "mapping", NOT_IN_MAPPING, faults));
     let table = Table::new(&root, &MAPPING, faults)?;
     let name = table.filled("resource");
     let version = table.integer("version", 1..=9999);

@@ -6,6 +6,7 @@ mod broken;
 mod changes;
 mod keys;
 mod kill;
+mod mariadb;
 mod postgres;
 mod snapshot;
 mod sql_server;
