@@ -327,7 +327,7 @@ mod tests {
         let encoding = |preset: &str, rest: &str| {
             let text = format!("preset = '{preset}'\n[source.fixed_width]\n{rest}");
             let faults = Faults::new();
-            let root = parse(&SourceText::new(Path::new("m.toml"), text), &faults).unwrap();
+            let root = parse(&SourceText::new(Path::new("m.toml"), text), &faults);
             let root = with_code_page(root);
             let table = |node: &Node, name: &str| node.as_table().unwrap().get(name).cloned();
             let file = table(&table(&root, "source").unwrap(), "fixed_width").unwrap();

@@ -29,7 +29,7 @@ pub use query::{
 };
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
-    FileSequence, FileState, LiveRead, Place, Run, RunId, RunOutcome, RunState,
+    FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState,
 };
 pub use source::{
     ChangeInput, ChangeKind, Deletion, Ends, Noted, SnapshotId, SourcePosition, SweepRefusal, Swept, Tombstone,
@@ -259,6 +259,10 @@ pub trait Staging: Operations {
     /// file takes no batch until it is reopened; a batch that `resolves` a dead letter leaves the file as it is.
     /// Open dead letters whose record now made a document are closed as replayed.
     async fn commit(&self, batch: Batch) -> Result<Committed, StagingError>;
+
+    /// As [`Staging::commit`], of a batch that is all of its file: the ledger gets the file in the same transaction, and
+    /// [`Batch::file`] says nothing. A file with the same marks that is there already is begun anew.
+    async fn commit_whole(&self, file: NewFile, batch: Batch) -> Result<Committed, StagingError>;
 
     /// Closes a run. A good one moves the resource's `as_of`, unless its trigger is `replay`: that one read
     /// landing, not the source.

@@ -223,6 +223,17 @@ pub struct Batch {
     pub once: Option<bytes::Bytes>,
 }
 
+/// A file that one batch is all of, to be entered into the ledger with it. Its path is its delivery as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFile {
+    /// What stands for it.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Hash of the mapping it was read with.
+    pub mapping: String,
+}
+
 /// A document that was read from its backend because somebody asked for it.
 #[derive(Clone, Debug)]
 pub struct LiveRead {

@@ -23,7 +23,8 @@ use crate::mapping::{Deleted, OPERATION, Plan, ROW, RowSource, Rows};
 use crate::pipeline::read::{self, Chunk};
 use crate::pipeline::sync::Request;
 use crate::pipeline::{Bridge, PipelineError};
-use crate::staging::{Batch, Checkpoint, FileEntry, FileState, RunId, SnapshotId};
+use crate::record::BlobId;
+use crate::staging::{Batch, Checkpoint, FileId, FileState, NewFile, RunId, SnapshotId};
 
 /// A batch is handed on when it has so many bytes.
 pub(super) const BATCH_BYTES: usize = 8 << 20;
@@ -322,11 +323,7 @@ impl<'a> Reading<'a> {
         let (bridge, id) = (self.bridge, &self.plan.exposure.id);
         self.parts += 1;
         let path = format!("{} {:.0} #{}", label(self.rows), self.started_at, self.parts);
-        let entry = bridge.staging.claim_file(id, &path, landed.size, landed.id).await?;
-        if entry.state != FileState::Claimed {
-            bridge.staging.reopen_file(entry.id).await?;
-        }
-        bridge.staging.note_delivery(entry.id, &path, &self.plan.hash).await?;
+        let file = NewFile { path: path.clone(), size: landed.size, mapping: self.plan.hash.clone() };
         let batch = Batch {
             documents: chunk.documents,
             deletions: chunk.deletions,
@@ -335,9 +332,9 @@ impl<'a> Reading<'a> {
             source: Some(standing.write()),
             snapshot,
             once: once.then_some(input),
-            ..empty(self.plan, run, &entry, chunk.checkpoint, chunk.ends.unwrap_or(FileState::Staged))
+            ..empty(self.plan, run, (FileId(0), landed.id), chunk.checkpoint, chunk.ends.unwrap_or(FileState::Staged))
         };
-        let committed = bridge.staging.commit(batch).await?;
+        let committed = bridge.staging.commit_whole(file, batch).await?;
         let balance = committed.balance;
         self.repeated += committed.repeated;
         bridge.progress.found(landed.size);
@@ -356,7 +353,7 @@ impl<'a> Reading<'a> {
         let own = format!("{} ", label(self.rows));
         for entry in begun.into_iter().filter(|entry| entry.path.starts_with(&own)) {
             let run = self.run().await?;
-            let batch = empty(self.plan, run, &entry, entry.checkpoint, FileState::Staged);
+            let batch = empty(self.plan, run, (entry.id, entry.blob), entry.checkpoint, FileState::Staged);
             self.bridge.staging.commit(batch).await?;
         }
         Ok(())
@@ -371,12 +368,18 @@ pub(super) fn label(rows: &Rows) -> String {
     }
 }
 
-fn empty(plan: &Plan, run: RunId, entry: &FileEntry, checkpoint: Checkpoint, file_state: FileState) -> Batch {
+fn empty(
+    plan: &Plan,
+    run: RunId,
+    (file, blob): (FileId, BlobId),
+    checkpoint: Checkpoint,
+    file_state: FileState,
+) -> Batch {
     Batch {
         run,
         resource: plan.exposure.id.clone(),
-        file: entry.id,
-        blob: entry.blob,
+        file,
+        blob,
         documents: Vec::new(),
         deletions: Vec::new(),
         rejects: Vec::new(),

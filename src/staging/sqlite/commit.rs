@@ -18,7 +18,10 @@ use super::snapshot::{self, Marks};
 use super::source;
 use super::write::Writing;
 use crate::record::{Document, Reject, RejectCode};
-use crate::staging::{Balance, Batch, Committed, Deletion, RunId, RunState, StagingError};
+use crate::staging::{Balance, Batch, Committed, Deletion, NewFile, RunId, RunState, StagingError};
+
+/// What is being done, in faults.
+pub(super) const DOING: &str = "commit a batch";
 
 /// What every row of the batch refers to.
 pub(super) struct Origin {
@@ -52,24 +55,45 @@ pub(super) fn commit(
     order: &[u32],
 ) -> Result<Committed, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let committed = within(&transaction, resource, batch, order)?;
+    transaction.commit()?;
+    Ok(committed)
+}
+
+/// As [`commit`], of a file that the batch is all of: it is entered into the ledger in the same transaction.
+pub(super) fn commit_whole(
+    connection: &mut Connection,
+    resource: &Resource,
+    file: &NewFile,
+    batch: Batch,
+    order: &[u32],
+) -> Result<Committed, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let number = files::enter(&transaction, resource, file, batch.blob)?;
+    let committed = within(&transaction, resource, &Batch { file: number, ..batch }, order)?;
+    transaction.commit()?;
+    Ok(committed)
+}
+
+fn within(connection: &Connection, resource: &Resource, batch: &Batch, order: &[u32]) -> Result<Committed, Fault> {
     let origin =
-        Origin { resource: resource.number, run: running(&transaction, resource, &batch.run)?, now: now_millis() };
+        Origin { resource: resource.number, run: running(connection, resource, &batch.run)?, now: now_millis() };
     let finishes_file = match batch.resolves {
         Some(letter) => {
-            files::check(&transaction, resource, batch)?;
-            dead_letters::close_replayed(&transaction, letter, &origin)?;
+            files::check(connection, resource, batch)?;
+            dead_letters::close_replayed(connection, letter, &origin)?;
             false
         }
-        None => files::advance(&transaction, resource, batch, &origin)?,
+        None => files::advance(connection, resource, batch, &origin)?,
     };
 
-    let written = write_documents(&transaction, batch, order, &origin)?;
-    dead_letters::close_settled(&transaction, batch, &written.repeated, &origin)?;
-    dead_letters::record(&transaction, batch, &batch.rejects, &origin)?;
-    dead_letters::record(&transaction, batch, &written.repeated, &origin)?;
+    let written = write_documents(connection, batch, order, &origin)?;
+    dead_letters::close_settled(connection, batch, &written.repeated, &origin)?;
+    dead_letters::record(connection, batch, &batch.rejects, &origin)?;
+    dead_letters::record(connection, batch, &written.repeated, &origin)?;
 
     if let Some(position) = &batch.source {
-        source::set(&transaction, resource, Some(position))?;
+        source::set(connection, resource, Some(position))?;
     }
 
     let repeated = written.repeated.len() as u64;
@@ -84,8 +108,7 @@ pub(super) fn commit(
         skipped: batch.skipped,
         deleted: written.deleted,
     };
-    add_to_run(&transaction, origin.run, balance, finishes_file)?;
-    transaction.commit()?;
+    add_to_run(connection, origin.run, balance, finishes_file)?;
     Ok(Committed { balance, sequence: written.sequence, repeated })
 }
 
