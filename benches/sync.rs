@@ -9,7 +9,7 @@
 //!
 //! `cargo bench --bench sync [records] [rounds] [file | postgres | sqlite]...`. Prints rates and their ratio for each round and the median; `cpu` is
 //! the same ratio in CPU time.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the one who measures")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a program for the one who measures")]
 
 use std::fs;
 use std::path::Path;
