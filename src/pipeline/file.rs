@@ -309,6 +309,7 @@ impl Passage<'_> {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            once: None,
         }
     }
 

@@ -74,6 +74,8 @@ codes! {
     Missing = "value.missing",
     /// A part of the key is missing, null or empty.
     BadKey = "key.invalid",
+    /// Another record of the same reading has its key, and a document can be only one of them.
+    RepeatedKey = "key.repeated",
     /// A table's counter is outside the bounds its layout declares.
     BadCount = "structure.bad_count",
     /// The record's type is none that the layout knows.

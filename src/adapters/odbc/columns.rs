@@ -224,6 +224,8 @@ fn by_words(dialect: Dialect, name: &str, numbers: &[u32], described: DataType) 
         (_, "bool" | "boolean" | "logical" | "yesno") => ColumnKind::Boolean,
         (MySql, "bit") if described != DataType::Bit => ColumnKind::Bytes { max: None },
         (Postgres, "bit" | "varbit") => ColumnKind::Text { max_chars: None },
+        // A truth has a name; of a `bit(5)` psqlodbc says that it is unknown, and a bit.
+        (Postgres, "unknown") if described == DataType::Bit => ColumnKind::Text { max_chars: None },
         (_, "bit") => ColumnKind::Boolean,
         (_, "int" | "integer" | "int2" | "int4" | "int8" | "smallint" | "bigint" | "tinyint" | "mediumint")
         | (Postgres, "serial" | "bigserial" | "smallserial" | "oid" | "xid" | "cid")
