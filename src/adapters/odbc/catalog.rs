@@ -47,7 +47,12 @@ fn listed(session: &Session, schema: &str, table: &str) -> Result<Vec<Listed>, S
         if is_of_system(&name.schema) || is_of_system(&name.catalog) || name.table.starts_with("sqlite_") {
             continue;
         }
-        let is_view = of(row, 3).is_some_and(|kind| kind.to_lowercase().contains("view"));
+        let kind = of(row, 3).unwrap_or_default().to_lowercase();
+        // Some drivers list all, whatever kinds are asked for.
+        if kind.contains("system") {
+            continue;
+        }
+        let is_view = kind.contains("view");
         found.push(Listed { name, is_view });
     }
     Ok(found)
@@ -101,7 +106,7 @@ fn found(session: &Session, wanted: &TableName) -> Result<Listed, SqlError> {
 }
 
 /// A table's name as a statement writes it.
-fn quoted(session: &Session, name: &TableName) -> String {
+pub(super) fn quoted(session: &Session, name: &TableName) -> String {
     // A driver without quotes for names takes them as they are.
     let quote = |part: &str| match session.dialect {
         Dialect::Generic if session.quirks.name == "mdbtools" => part.to_owned(),
