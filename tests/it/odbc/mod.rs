@@ -1,10 +1,12 @@
 //! Databases behind ODBC drivers: real drivers against real servers.
 
 mod catalog;
+mod doctor;
 mod faults;
 mod fences;
 mod freetds;
 mod mariadb;
+mod mdb;
 mod memory;
 mod postgres;
 mod settings;
