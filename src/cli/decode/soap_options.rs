@@ -78,7 +78,8 @@ impl SoapOptions {
         if plan.operation.is_degraded {
             output::note(format!("{operation} has places that its WSDL leaves untyped; `inspect {file}` says why"));
         }
-        let encoding = args.encoding.as_deref().map(xml::Settings::parse_encoding).transpose().map_err(Failure::Usage)?;
+        let encoding =
+            args.encoding.as_deref().map(xml::Settings::parse_encoding).transpose().map_err(Failure::Usage)?;
         let settings = Settings {
             record_path: args.record_path.clone(),
             namespaces: namespaces(args)?,

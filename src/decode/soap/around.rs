@@ -104,7 +104,8 @@ impl<R: Read> Reader<R> {
 
     /// A value beside the way to the records: kept when it stands once, passed over else.
     pub(super) fn beside(&mut self, tag: &Tag, shape: ShapeId, owner: ShapeId, member: usize) -> Outcome<()> {
-        let Some((key, is_many)) = self.machine.shapes.member(owner, member).map(|own| (own.key.clone(), own.is_many)) else {
+        let Some((key, is_many)) = self.machine.shapes.member(owner, member).map(|own| (own.key.clone(), own.is_many))
+        else {
             return self.pass(tag);
         };
         let is_new = self.levels.last().is_some_and(|level| !level.seen.contains(&member));
@@ -158,7 +159,8 @@ impl<R: Read> Reader<R> {
         }
         if !is_kept {
             let code = crate::record::RejectCode::Unmappable;
-            self.machine.lenient(Leniency::BadAround, tag.at, code, "a value that can be read", |own| own.shown_name(tag))?;
+            self.machine
+                .lenient(Leniency::BadAround, tag.at, code, "a value that can be read", |own| own.shown_name(tag))?;
         }
         Ok(is_kept)
     }

@@ -59,7 +59,8 @@ impl<R: Read> Machine<R> {
             let resolved = self.attribute(&raw)?;
             let name = self.bytes(raw.name);
             // Old programs write them without ever binding the prefix.
-            let is_instance = resolved.special == Special::Instance || resolved.space.is_none() && name.starts_with(b"xsi:");
+            let is_instance =
+                resolved.special == Special::Instance || resolved.space.is_none() && name.starts_with(b"xsi:");
             match local(name) {
                 // `null` in the drafts.
                 b"nil" | b"null" if is_instance => {
@@ -208,9 +209,13 @@ impl<R: Read> Machine<R> {
             let number = match found {
                 Found::Declared(number) => number,
                 Found::Loose(number) => {
-                    self.lenient(Leniency::WrongNamespace, tag.at, RejectCode::Unexpected, "an attribute of the schema", |own| {
-                        format!("`{}`", own.shown(raw.name))
-                    })?;
+                    self.lenient(
+                        Leniency::WrongNamespace,
+                        tag.at,
+                        RejectCode::Unexpected,
+                        "an attribute of the schema",
+                        |own| format!("`{}`", own.shown(raw.name)),
+                    )?;
                     number
                 }
                 Found::Technical => continue,
@@ -225,7 +230,12 @@ impl<R: Read> Machine<R> {
             };
             guess = number + 1;
             if seen & 1 << number != 0 {
-                return Err(self.problem(RejectCode::BadCount, tag.at, "attributes of different names", "two of one name"));
+                return Err(self.problem(
+                    RejectCode::BadCount,
+                    tag.at,
+                    "attributes of different names",
+                    "two of one name",
+                ));
             }
             seen |= 1 << number;
             self.write_attribute(shape, number, &raw)?;

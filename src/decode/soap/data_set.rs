@@ -149,7 +149,12 @@ impl<R: Read> Machine<R> {
                     let name = local(child.written(self.window.bytes())).to_vec();
                     if !seen.insert(name.clone()) {
                         let shown = self.shown_name(&child);
-                        return Err(self.problem(RejectCode::BadCount, child.at, format!("one {shown}"), "several of them"));
+                        return Err(self.problem(
+                            RejectCode::BadCount,
+                            child.at,
+                            format!("one {shown}"),
+                            "several of them",
+                        ));
                     }
                     self.out.push(b',');
                     write_string_bytes(decoded(&name).as_bytes(), &mut self.out);
@@ -285,6 +290,9 @@ mod tests {
     #[test]
     fn names_of_columns() {
         assert_eq!(decoded(b"Order_x0020_No"), "Order No");
-        assert_eq!((decoded(b"_x12"), decoded(b"a_xyz1_"), decoded(b"_x005F_x0020_")), ("_x12".into(), "a_xyz1_".into(), "_x0020_".into()));
+        assert_eq!(
+            (decoded(b"_x12"), decoded(b"a_xyz1_"), decoded(b"_x005F_x0020_")),
+            ("_x12".into(), "a_xyz1_".into(), "_x0020_".into())
+        );
     }
 }

@@ -202,9 +202,13 @@ impl<R: Read> Machine<R> {
         let mut object = self.object();
         let own = self.shapes.get(shape);
         if own.is_abstract {
-            self.lenient(Leniency::UnknownType, tag.at, RejectCode::UnknownType, "xsi:type, for this type is abstract", |_| {
-                "none".to_owned()
-            })?;
+            self.lenient(
+                Leniency::UnknownType,
+                tag.at,
+                RejectCode::UnknownType,
+                "xsi:type, for this type is abstract",
+                |_| "none".to_owned(),
+            )?;
         }
         self.name_type(shape, declared);
         if !self.attributes.is_empty() || self.shapes.get(shape).asks_attributes {

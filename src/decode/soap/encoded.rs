@@ -125,7 +125,8 @@ impl<R: Read> Machine<R> {
         let mut written = vec![b'['];
         let mut items = items.iter().peekable();
         // How many items a row of each dimension has, the outermost first.
-        let rows: Vec<usize> = (0..inner.len()).map(|at| inner[at..].iter().fold(1usize, |all, size| all.saturating_mul(*size))).collect();
+        let rows: Vec<usize> =
+            (0..inner.len()).map(|at| inner[at..].iter().fold(1usize, |all, size| all.saturating_mul(*size))).collect();
         for place in 0..length {
             let opened = rows.iter().filter(|row| place % **row == 0).count();
             if place > 0 {
@@ -155,7 +156,12 @@ impl<R: Read> Machine<R> {
                     Piece::Start(item) => {
                         let name = self.entry(&item)?;
                         if !keys.insert(name) {
-                            return Err(self.problem(RejectCode::BadCount, item.at, "keys that differ", "one key twice"));
+                            return Err(self.problem(
+                                RejectCode::BadCount,
+                                item.at,
+                                "keys that differ",
+                                "one key twice",
+                            ));
                         }
                     }
                     Piece::End { name } => {
@@ -229,7 +235,10 @@ mod tests {
     #[test]
     fn places() {
         let bounds = Bounds::of_type("ns1:Order[][2,3]");
-        assert_eq!((bounds.sizes.clone(), bounds.index("[1,2]"), bounds.index("[4]")), (vec![Some(2), Some(3)], Some(5), Some(4)));
+        assert_eq!(
+            (bounds.sizes.clone(), bounds.index("[1,2]"), bounds.index("[4]")),
+            (vec![Some(2), Some(3)], Some(5), Some(4))
+        );
         assert_eq!((bounds.index("1"), bounds.index("[x]"), bounds.index("[0,0,1]")), (None, None, None));
         assert_eq!(Bounds::of_size("* 3").sizes, [None, Some(3)]);
         assert_eq!(Bounds::of_type("xsd:int[]").sizes, [None]);

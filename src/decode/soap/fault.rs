@@ -143,7 +143,9 @@ impl<R: Read> Machine<R> {
 
     fn fault_name(&mut self, tag: &Tag) -> Outcome<FaultName> {
         let text = self.fault_text(tag)?;
-        let Ok(resolved) = self.names.element(&self.types.names, text.as_bytes()) else { return Ok(FaultName::default()) };
+        let Ok(resolved) = self.names.element(&self.types.names, text.as_bytes()) else {
+            return Ok(FaultName::default());
+        };
         let namespace = self.names.uri(resolved.space).to_owned();
         let name = text.split_once(':').map_or(text.as_str(), |(_, local)| local).to_owned();
         Ok(FaultName { namespace, local: name })
@@ -190,7 +192,8 @@ impl<R: Read> Machine<R> {
                     let name = local(child.written(self.window.bytes())).to_vec();
                     if detail.element.is_none() {
                         let local = String::from_utf8_lossy(&name).into_owned();
-                        detail.element = Some(FaultName { namespace: self.names.uri(resolved.space).to_owned(), local });
+                        detail.element =
+                            Some(FaultName { namespace: self.names.uri(resolved.space).to_owned(), local });
                         detail.declared = declared(plan, resolved.name()).map(str::to_owned);
                     }
                     self.names.scope = scope;

@@ -47,7 +47,8 @@ impl<R: Read> Reader<R> {
 
     /// What looks like markup outside of the envelope and is none.
     pub(super) fn pass_junk(&mut self, stop: Box<Stop>) -> Result<(), StreamFault> {
-        let is_doctype = self.machine.window.bytes().get(self.machine.at..).is_some_and(|rest| rest.starts_with(b"<!DOCTYPE"));
+        let is_doctype =
+            self.machine.window.bytes().get(self.machine.at..).is_some_and(|rest| rest.starts_with(b"<!DOCTYPE"));
         match *stop {
             Stop::Document(StreamFault::Layout { code: RejectCode::Malformed | RejectCode::Truncated, .. })
                 if !is_doctype && !self.is_bare =>
@@ -94,9 +95,10 @@ impl<R: Read> Reader<R> {
         let is_due = self.soap.plan.operation.output.as_ref().is_some_and(|output| output.body.root.is_some());
         if is_due && !self.has_answer && !self.is_bare {
             self.has_answer = true;
-            let outcome = self.machine.lenient(Leniency::Missing, self.machine.at, RejectCode::Absent, "an answer", |_| {
-                "an empty body".to_owned()
-            });
+            let outcome =
+                self.machine.lenient(Leniency::Missing, self.machine.at, RejectCode::Absent, "an answer", |_| {
+                    "an empty body".to_owned()
+                });
             outcome.map_err(|stop| self.lost(stop))?;
         }
         Ok(())

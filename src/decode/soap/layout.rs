@@ -70,7 +70,9 @@ impl Soap {
         };
         match &self.0.plan.types.get(ty).kind {
             TypeKind::Simple(simple) => of_simple(simple),
-            TypeKind::Complex(Complex { content: Content::Text(_), .. }) if !matches!(wanted, Wanted::Group | Wanted::EachGroup) => {
+            TypeKind::Complex(Complex { content: Content::Text(_), .. })
+                if !matches!(wanted, Wanted::Group | Wanted::EachGroup) =>
+            {
                 self.0.plan.types.simple(ty).map_or(text, of_simple)
             }
             TypeKind::Complex(_) | TypeKind::Map | TypeKind::Array(_) => (FieldKind::Group, Reading::Json),
@@ -92,7 +94,9 @@ impl Soap {
 fn step(types: &Types, ty: TypeId, part: &str, unwraps: bool) -> Result<Stepped, String> {
     let single = |ty| Ok(Stepped { place: Place::Type(ty), repeats: false });
     let complex = match &types.get(ty).kind {
-        TypeKind::Any | TypeKind::Untyped | TypeKind::Map => return Ok(Stepped { place: Place::Unknown, repeats: false }),
+        TypeKind::Any | TypeKind::Untyped | TypeKind::Map => {
+            return Ok(Stepped { place: Place::Unknown, repeats: false });
+        }
         TypeKind::Complex(complex) => complex,
         TypeKind::Array(_) => return Err(format!("there is no `{part}`: the value before it is a list")),
         // A record that is a text is an object with it.

@@ -190,10 +190,10 @@ impl<R: Read> Machine<R> {
                 RejectCode::FileUnreadable,
                 "the answer has a DOCTYPE, which SOAP does not allow and which is refused because it can define entities",
             ),
-            Token::Broken(what) => {
-                fault(RejectCode::Malformed, &format!("the document is not well-formed: {what}"))
+            Token::Broken(what) => fault(RejectCode::Malformed, &format!("the document is not well-formed: {what}")),
+            Token::TooLong => {
+                fault(RejectCode::RecordTooLong, &format!("a tag or text of more than {MAX_RECORD} bytes"))
             }
-            Token::TooLong => fault(RejectCode::RecordTooLong, &format!("a tag or text of more than {MAX_RECORD} bytes")),
             _ => fault(RejectCode::Truncated, "the answer breaks off in the middle of an element"),
         }
     }

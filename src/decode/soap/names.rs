@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::wsdl::{LocalId, Name, NamespaceId, Names as Known};
+use crate::wsdl::{LocalId, Name, Names as Known, NamespaceId};
 
 /// Names as they are written that are remembered, and bytes that one may have.
 const MAX_LEARNED: usize = 16_384;
@@ -148,7 +148,8 @@ impl Names {
             return Ok(());
         }
         let siblings = self.by_parent.entry((self.scope, space)).or_default();
-        let found = siblings.iter().find(|scope| self.scopes.get(**scope as usize).is_some_and(|s| *s.prefix == *prefix));
+        let found =
+            siblings.iter().find(|scope| self.scopes.get(**scope as usize).is_some_and(|s| *s.prefix == *prefix));
         if let Some(scope) = found {
             self.scope = *scope;
             return Ok(());
@@ -295,7 +296,7 @@ impl std::hash::Hash for dyn Key + '_ {
 #[cfg(test)]
 mod tests {
     use super::{Names, Special, split};
-    use crate::wsdl::{NamespaceId, Names as Known};
+    use crate::wsdl::{Names as Known, NamespaceId};
 
     #[test]
     fn the_same_declarations_are_the_same_scope() {
@@ -310,7 +311,10 @@ mod tests {
         for _ in 0..3 {
             names.scope = scope;
             names.bind(&known, b"o", "urn:x").unwrap();
-            assert_eq!((names.scope, names.element(&known, b"o:Order").unwrap().namespace), (scope + 1, NamespaceId::UNKNOWN));
+            assert_eq!(
+                (names.scope, names.element(&known, b"o:Order").unwrap().namespace),
+                (scope + 1, NamespaceId::UNKNOWN)
+            );
             let space = names.element(&known, b"o:Order").unwrap().space;
             assert_eq!(names.uri(space), "urn:x");
         }

@@ -154,7 +154,8 @@ impl<R: Read> Machine<R> {
         // Lists that are absent are written, too; that one is empty is no fault of its own where it is.
         let is_there = |member: &&super::shape::MemberShape| {
             member.is_required
-                && memchr::memmem::find(text, &member.key).is_none_or(|at| text[at + member.key.len()..].starts_with(b"[]"))
+                && memchr::memmem::find(text, &member.key)
+                    .is_none_or(|at| text[at + member.key.len()..].starts_with(b"[]"))
         };
         let name = elements.members.iter().find(is_there).map_or("", |member| &member.json).to_owned();
         self.lenient(Leniency::Missing, at, RejectCode::Absent, &format!("an element `{name}`"), |_| "none".to_owned())
@@ -208,9 +209,13 @@ impl<R: Read> Machine<R> {
             self.missing(object, shape, at)?;
         }
         if is_ordered && !object.is_in_order {
-            self.lenient(Leniency::OutOfOrder, at, RejectCode::Unexpected, "elements in the order of the schema", |_| {
-                "another order".to_owned()
-            })?;
+            self.lenient(
+                Leniency::OutOfOrder,
+                at,
+                RejectCode::Unexpected,
+                "elements in the order of the schema",
+                |_| "another order".to_owned(),
+            )?;
         }
         Ok(())
     }

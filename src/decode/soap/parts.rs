@@ -51,6 +51,9 @@ mod tests {
         let parts = HashMap::from([("<a b@x>".to_owned(), vec![1]), ("c".to_owned(), vec![2])]);
         assert_eq!(parts.part(&percent_decoded("a%20b%40x")), Some(&[1][..]));
         assert_eq!((parts.part("<c>"), parts.part("d")), (Some(&[2][..]), None));
-        assert_eq!((percent_decoded("%4"), percent_decoded("%zz"), percent_decoded("%ff")), ("%4".into(), "%zz".into(), "%ff".into()));
+        assert_eq!(
+            (percent_decoded("%4"), percent_decoded("%zz"), percent_decoded("%ff")),
+            ("%4".into(), "%zz".into(), "%ff".into())
+        );
     }
 }

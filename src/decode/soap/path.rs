@@ -36,12 +36,7 @@ impl Step {
 
 /// Resolves `/ListOrdersResponse/Orders/Order`, with prefixes of `namespaces` or without. The name of the answer's element
 /// may be left out, and the envelope's written before it. The fault is one sentence.
-pub(super) fn resolve(
-    text: &str,
-    namespaces: &[(String, String)],
-    types: &Types,
-    body: &Body,
-) -> Result<Path, String> {
+pub(super) fn resolve(text: &str, namespaces: &[(String, String)], types: &Types, body: &Body) -> Result<Path, String> {
     let mut parts = Vec::new();
     for part in text.trim_start_matches('/').split('/') {
         let (prefix, local) = part.split_once(':').map_or((None, part), |(prefix, local)| (Some(prefix), local));
@@ -67,10 +62,14 @@ pub(super) fn resolve(
         rest = rest.split_first().filter(|((local, _), _)| *local == outer).map_or(rest, |(_, rest)| rest);
     }
     let is_root = |own: &Element, (local, uri): (&str, Option<&str>)| {
-        types.names.local(own.name.local) == local && uri.is_none_or(|uri| uri == types.names.namespace(own.name.namespace))
+        types.names.local(own.name.local) == local
+            && uri.is_none_or(|uri| uri == types.names.namespace(own.name.namespace))
     };
     let root = body.root.as_ref();
-    rest = rest.split_first().filter(|(first, _)| root.is_some_and(|own| is_root(own, **first))).map_or(rest, |(_, rest)| rest);
+    rest = rest
+        .split_first()
+        .filter(|(first, _)| root.is_some_and(|own| is_root(own, **first)))
+        .map_or(rest, |(_, rest)| rest);
     let mut path = Path::default();
     let mut place = Place::Type(body.ty);
     for (local, uri) in rest {

@@ -206,7 +206,9 @@ impl<R: Read> Reader<R> {
         machine.names.scope = scope;
         (machine.depth, _) = (0, machine.refs.clear());
         machine.runs.truncate(runs);
-        if let Some(level) = self.levels.last().filter(|_| machine.names.scopes() > MANY_SCOPES && !machine.refs.is_held) {
+        if let Some(level) =
+            self.levels.last().filter(|_| machine.names.scopes() > MANY_SCOPES && !machine.refs.is_held)
+        {
             // Some programs number their prefixes.
             machine.names.forget(level.scopes);
             machine.shapes.forget_scopes();
@@ -215,7 +217,7 @@ impl<R: Read> Reader<R> {
             Ok(()) => {
                 let length = machine.at - tag.at;
                 Found { length, problem: self.check(tag), passed: None }
-            },
+            }
             Err(stop) => match *stop {
                 Stop::Document(fault) => return Err(Box::new(Stop::Document(fault))),
                 Stop::Record(problem) if problem.code == RejectCode::RecordTooLong && !machine.refs.is_held => {
@@ -233,7 +235,9 @@ impl<R: Read> Reader<R> {
             },
         };
         self.records += 1;
-        let line = self.machine.lines + memchr::memchr_iter(b'\n', self.machine.window.first(self.machine.begin)).count() as u64 + 1;
+        let line = self.machine.lines
+            + memchr::memchr_iter(b'\n', self.machine.window.first(self.machine.begin)).count() as u64
+            + 1;
         self.place = (offset, line);
         Ok(Some(event))
     }
@@ -301,7 +305,8 @@ impl<R: Read> Reader<R> {
         if let Some(problem) = problem {
             let (at, bytes) = problem.span;
             let is_inside = at >= from && matches!(machine.source, Source::Utf8(_));
-            let span = is_inside.then(|| (length32(at - from), length32(bytes.min(raw.len().saturating_sub(at - from)))));
+            let span =
+                is_inside.then(|| (length32(at - from), length32(bytes.min(raw.len().saturating_sub(at - from)))));
             let field = problem.field();
             let mut reject = reject(problem.code, &problem.expected, problem.found, position, raw);
             (reject.field, reject.field_span) = (field, span);

@@ -372,7 +372,9 @@ mod tests {
         assert_eq!(record.count(Slot(6), Scope::ROOT), Ok(1));
         assert_eq!(record.read(Slot(6), record.element(Slot(6), Scope::ROOT, 0)).unwrap(), Value::Boolean(true));
         let mut out = Vec::new();
-        assert!(record.write_text(Slot(7), Scope::ROOT, &mut out) && !record.write_text(Slot(0), Scope::ROOT, &mut out));
+        assert!(
+            record.write_text(Slot(7), Scope::ROOT, &mut out) && !record.write_text(Slot(0), Scope::ROOT, &mut out)
+        );
         assert_eq!(out, b"\"plain\"");
         assert_eq!(record.name(Slot(0)), "a.b");
         assert!(record.read(Slot(9), Scope::ROOT).is_err());

@@ -86,7 +86,8 @@ impl<R: Read> Machine<R> {
                     for index in 0..self.attributes.len() {
                         let raw = self.attributes[index];
                         let name = self.bytes(raw.name);
-                        if local(name) == b"id" && (name == b"id" || self.attribute(&raw)?.special == Special::Encoding) {
+                        if local(name) == b"id" && (name == b"id" || self.attribute(&raw)?.special == Special::Encoding)
+                        {
                             let id = self.bytes(raw.value).to_vec();
                             // The first one counts: two of one id are none of SOAP.
                             self.refs.by_id.entry(id).or_insert(Target { at: tag.at, scope });
@@ -131,9 +132,13 @@ impl<R: Read> Machine<R> {
         let target = self.refs.by_id.get(id).map(|target| target.at);
         if target.is_some_and(|target| self.refs.active.contains(&target)) {
             self.out.extend_from_slice(b"null");
-            return self.lenient(Leniency::Cycle, tag.at, RejectCode::Unexpected, "a value that does not contain itself", |_| {
-                "a reference back".to_owned()
-            });
+            return self.lenient(
+                Leniency::Cycle,
+                tag.at,
+                RejectCode::Unexpected,
+                "a value that does not contain itself",
+                |_| "a reference back".to_owned(),
+            );
         }
         let (at, scope, before) = (self.at, self.names.scope, self.out.len());
         let found = self.go_to(tag, id)?;

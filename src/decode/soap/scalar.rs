@@ -131,7 +131,13 @@ impl Scalar {
                 let expected = format!("one of {}", all.join(", ")).into();
                 let takes_empty = members.iter().any(|member| member.takes_empty);
                 // Each member does with white space what it does.
-                Scalar { kind: Kind::Union(members), white_space: WhiteSpace::Preserve, takes_empty, facets: None, expected }
+                Scalar {
+                    kind: Kind::Union(members),
+                    white_space: WhiteSpace::Preserve,
+                    takes_empty,
+                    facets: None,
+                    expected,
+                }
             }
         };
         if !matches!(scalar.kind, Kind::Union(_) | Kind::List(_)) {
@@ -485,10 +491,18 @@ mod tests {
             (Builtin::UnsignedByte, "-1", "wrong"),
             (Builtin::Long, "9223372036854775807", "9223372036854775807"),
             (Builtin::Long, "9223372036854775808", "wrong"),
-            (Builtin::Integer, "-0012345678901234567890123456789012345678901234567890", "-12345678901234567890123456789012345678901234567890"),
+            (
+                Builtin::Integer,
+                "-0012345678901234567890123456789012345678901234567890",
+                "-12345678901234567890123456789012345678901234567890",
+            ),
             (Builtin::NonNegativeInteger, "-1", "wrong"),
             (Builtin::NonNegativeInteger, "-0", "0"),
-            (Builtin::PositiveInteger, "99999999999999999999999999999999999999999", "99999999999999999999999999999999999999999"),
+            (
+                Builtin::PositiveInteger,
+                "99999999999999999999999999999999999999999",
+                "99999999999999999999999999999999999999999",
+            ),
             (Builtin::Decimal, "12345678901234567.89", "12345678901234567.89"),
             (Builtin::Decimal, "+010.10", "10.10"),
             (Builtin::Decimal, ".5", "0.5"),

@@ -86,11 +86,14 @@ impl<R: Read> Machine<R> {
         let scope = self.names.scope;
         self.open(child)?;
         let resolved = self.resolve(child)?;
-        let is_include = resolved.special == Special::Xop && self.shown((child.at + 1, child.name)).ends_with("Include");
+        let is_include =
+            resolved.special == Special::Xop && self.shown((child.at + 1, child.name)).ends_with("Include");
         if is_binary && is_include {
             self.include(child)?;
         } else {
-            self.lenient(Leniency::UnknownElement, child.at, RejectCode::Unexpected, "text", |own| own.shown_name(child))?;
+            self.lenient(Leniency::UnknownElement, child.at, RejectCode::Unexpected, "text", |own| {
+                own.shown_name(child)
+            })?;
         }
         self.skip(child)?;
         self.names.scope = scope;
@@ -106,7 +109,12 @@ impl<R: Read> Machine<R> {
         let href = self.attribute_text(&href)?;
         let id = percent_decoded(href.strip_prefix("cid:").unwrap_or(&href));
         let Some(bytes) = self.parts.as_ref().and_then(|parts| parts.part(&id)) else {
-            return Err(self.problem(RejectCode::Absent, child.at, format!("the part `{id}` beside the envelope"), "none"));
+            return Err(self.problem(
+                RejectCode::Absent,
+                child.at,
+                format!("the part `{id}` beside the envelope"),
+                "none",
+            ));
         };
         use base64::Engine;
         let start = self.text.len();

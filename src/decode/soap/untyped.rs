@@ -39,7 +39,12 @@ impl<R: Read> Machine<R> {
                         let from = self.out.len();
                         if group.values.len() >= MAX_ELEMENTS {
                             let found = "more elements than are held at once";
-                            return Err(self.problem(RejectCode::RecordTooLong, child.at, "a record that can be held in memory", found));
+                            return Err(self.problem(
+                                RejectCode::RecordTooLong,
+                                child.at,
+                                "a record that can be held in memory",
+                                found,
+                            ));
                         }
                         let shown = || String::from_utf8_lossy(&name).into_owned();
                         self.free(&child).map_err(|stop| stop.within(shown))?;

@@ -75,7 +75,8 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         }
         if !self.is_done && self.is_answer(&name) {
-            self.machine.lenient(Leniency::Envelope, tag.at, RejectCode::Envelope, "an envelope", |own| own.shown_name(tag))?;
+            self.machine
+                .lenient(Leniency::Envelope, tag.at, RejectCode::Envelope, "an envelope", |own| own.shown_name(tag))?;
             self.is_done = true;
             return self.in_body(tag, scope);
         }
@@ -94,7 +95,8 @@ impl<R: Read> Reader<R> {
         match self.local(tag).as_slice() {
             b"Header" => self.push(tag, LevelKind::Header, scope, 0),
             b"Body" => {
-                let root = self.soap.plan.operation.output.as_ref().map(|output| (output.body.root.is_some(), output.body.ty));
+                let root =
+                    self.soap.plan.operation.output.as_ref().map(|output| (output.body.root.is_some(), output.body.ty));
                 if self.machine.is_encoded {
                     self.machine.hold()?;
                 }
@@ -138,9 +140,13 @@ impl<R: Read> Reader<R> {
 
     /// An element that has no place here.
     pub(super) fn unknown(&mut self, tag: &Tag) -> Outcome<()> {
-        self.machine.lenient(Leniency::UnknownElement, tag.at, RejectCode::Unexpected, "an element of the schema", |own| {
-            own.shown_name(tag)
-        })?;
+        self.machine.lenient(
+            Leniency::UnknownElement,
+            tag.at,
+            RejectCode::Unexpected,
+            "an element of the schema",
+            |own| own.shown_name(tag),
+        )?;
         self.pass(tag)
     }
 
@@ -156,10 +162,15 @@ impl<R: Read> Reader<R> {
             self.fault = Some(Box::new(fault));
             return Err(Box::new(Stop::Document(stop)));
         }
-        let Some((root, body)) = output.and_then(|body| Some((body.root.clone()?, body))).filter(|_| !self.has_answer) else {
+        let Some((root, body)) = output.and_then(|body| Some((body.root.clone()?, body))).filter(|_| !self.has_answer)
+        else {
             // Values that others refer to stand behind the answer.
             let is_value = self.machine.is_encoded && self.machine.given()?.is_target;
-            if is_value { self.pass(tag)? } else { self.unknown(tag)? }
+            if is_value {
+                self.pass(tag)?
+            } else {
+                self.unknown(tag)?
+            }
             self.machine.names.scope = scope;
             return Ok(None);
         };
@@ -368,7 +379,10 @@ impl<R: Read> Reader<R> {
     /// The text of an element is XML, and the records are in it.
     pub(super) fn text_of(&mut self, tag: &Tag, scope: u32, step: usize) -> Outcome<Event> {
         let given = self.machine.given()?;
-        let offset = self.machine.source.raw_offset(self.machine.window.offset() + tag.end as u64, self.machine.window.first(tag.end));
+        let offset = self
+            .machine
+            .source
+            .raw_offset(self.machine.window.offset() + tag.end as u64, self.machine.window.first(tag.end));
         self.machine.begin = tag.at;
         let mut texts = Vec::new();
         if !tag.empty {

@@ -45,7 +45,12 @@ fn values_that_stand_elsewhere() {
     );
     // Each refers to the other.
     let circle = r##"<m id="a"><name>a</name><next href="#b"/></m><m id="b"><name>b</name><next href="#a"/></m>"##;
-    check(r##"<node href="#a"/>"##, circle, r#"{"node":{"name":"a","next":{"name":"b","next":null}}}"#, &[Leniency::Cycle]);
+    check(
+        r##"<node href="#a"/>"##,
+        circle,
+        r#"{"node":{"name":"a","next":{"name":"b","next":null}}}"#,
+        &[Leniency::Cycle],
+    );
     let found = read(&soap(&plan_of(WSDL), |_| ()), answer(r##"<node href="#none"/>"##, ""));
     assert_eq!(found.lines, ["structure.missing node: an element with the id `none` / none"]);
 }
@@ -60,7 +65,12 @@ fn arrays_with_gaps_and_more_dimensions() {
     check(&ints("c:arrayType='x:int[2,3]'", &six), "", r#"{"ints":[[1,2,3],[4,5,6]]}"#, &[]);
     check(&ints("c:arrayType='x:int[1,2,3]'", &six), "", r#"{"ints":[[[1,2,3],[4,5,6]]]}"#, &[]);
     check(&ints("c:arrayType='x:int[5]' c:offset='[2]'", "<i>7</i>"), "", r#"{"ints":[null,null,7]}"#, &[]);
-    check(&ints("c:arrayType='x:int[5]'", "<i c:position='[3]'>7</i><i c:position='[0]'>1</i>"), "", r#"{"ints":[1,null,null,7]}"#, &[]);
+    check(
+        &ints("c:arrayType='x:int[5]'", "<i c:position='[3]'>7</i><i c:position='[0]'>1</i>"),
+        "",
+        r#"{"ints":[1,null,null,7]}"#,
+        &[],
+    );
     check(&ints("c:arrayType='x:int[2]'", "<i i:nil='1'/>"), "", r#"{"ints":[null]}"#, &[]);
     check("<ints i:nil='true'/>", "", r#"{"ints":null}"#, &[]);
     let found = read(&soap(&plan_of(WSDL), |_| ()), answer(&ints("c:offset='[999999999]'", "<i>1</i>"), ""));
@@ -71,7 +81,8 @@ fn arrays_with_gaps_and_more_dimensions() {
 fn records_behind_a_reference() {
     let behind = r##"<multiRef id="all" c:arrayType="t:Node[2]"><item href="#x"/><item><name>b</name></item></multiRef><multiRef id="x"><name>a</name></multiRef>"##;
     let soap = soap(&plan_of(WSDL), |settings| settings.record_path = Some("/nodes/item".to_owned()));
-    let found = read(&soap, answer(r##"<node><name>n</name></node><nodes href="#all"/><ints><i>1</i></ints>"##, behind));
+    let found =
+        read(&soap, answer(r##"<node><name>n</name></node><nodes href="#all"/><ints><i>1</i></ints>"##, behind));
     assert_eq!((found.lost, found.lines), (None, vec![r#"{"name":"a"}"#.to_owned(), r#"{"name":"b"}"#.to_owned()]));
     assert_eq!(found.around, r#"{"node":{"name":"n"},"ints":[1],"nodes":{}}"#);
 }
@@ -82,7 +93,9 @@ fn what_refers_to_much_ends() {
     let mut behind = String::new();
     for level in 0..60 {
         let (own, next) = (format!("n{level}"), format!("n{}", level + 1));
-        behind.push_str(&format!("<m id='{own}' c:arrayType='x:anyType[2]' i:type='c:Array'><i href='#{next}'/><i href='#{next}'/></m>"));
+        behind.push_str(&format!(
+            "<m id='{own}' c:arrayType='x:anyType[2]' i:type='c:Array'><i href='#{next}'/><i href='#{next}'/></m>"
+        ));
     }
     behind.push_str("<m id='n60'><name>x</name></m>");
     let any = WSDL.replace("w:arrayType=\"t:Node[]\"", "w:arrayType=\"x:anyType[]\"");

@@ -41,9 +41,14 @@ fn name(namespace: &str, local: &str) -> FaultName {
 #[test]
 fn faults_of_both_versions_with_typed_detail() {
     let soap = soap(&plan_of(SCHEMA), |_| ());
-    let answer = envelope("<e:Fault><faultcode>e:Client.NotFound</faultcode><faultstring xml:lang='de'> Nicht &amp; da </faultstring><faultactor>urn:a</faultactor><detail><NotFound><Wanted>7</Wanted></NotFound></detail></e:Fault>");
+    let answer = envelope(
+        "<e:Fault><faultcode>e:Client.NotFound</faultcode><faultstring xml:lang='de'> Nicht &amp; da </faultstring><faultactor>urn:a</faultactor><detail><NotFound><Wanted>7</Wanted></NotFound></detail></e:Fault>",
+    );
     let found = fault(&soap, answer.as_bytes());
-    assert_eq!((found.version, &found.code, found.is_sender()), (Some(SoapVersion::V11), &name(SOAP11, "Client.NotFound"), Some(true)));
+    assert_eq!(
+        (found.version, &found.code, found.is_sender()),
+        (Some(SoapVersion::V11), &name(SOAP11, "Client.NotFound"), Some(true))
+    );
     assert_eq!((found.reason.as_str(), found.actor.as_deref()), ("Nicht & da", Some("urn:a")));
     let detail = found.detail.clone().unwrap();
     assert_eq!((detail.element, detail.declared.as_deref()), (Some(name("urn:t", "NotFound")), Some("NotFoundFault")));
@@ -53,7 +58,10 @@ fn faults_of_both_versions_with_typed_detail() {
     let soap12 = "http://www.w3.org/2003/05/soap-envelope";
     let body = "<e:Fault><e:Code><e:Value>e:Receiver</e:Value><e:Subcode><e:Value>t:Busy</e:Value><e:Subcode><e:Value>u:Deep</e:Value></e:Subcode></e:Subcode></e:Code><e:Reason><e:Text xml:lang='de'>voll</e:Text><e:Text xml:lang='en-GB'>full</e:Text></e:Reason><e:Node>urn:n</e:Node><e:Role>urn:r</e:Role><e:Detail><x1/><x1>2</x1></e:Detail></e:Fault>";
     let found = fault(&soap, envelope(body).replace(SOAP11, soap12).as_bytes());
-    assert_eq!((found.version, &found.code, found.is_sender()), (Some(SoapVersion::V12), &name(soap12, "Receiver"), Some(false)));
+    assert_eq!(
+        (found.version, &found.code, found.is_sender()),
+        (Some(SoapVersion::V12), &name(soap12, "Receiver"), Some(false))
+    );
     assert_eq!(found.subcodes, [name("urn:t", "Busy"), name("", "Deep")]);
     assert_eq!((found.reason.as_str(), found.reasons.len()), ("full", 2));
     assert_eq!((found.actor.as_deref(), found.role.as_deref()), (Some("urn:n"), Some("urn:r")));
@@ -64,12 +72,20 @@ fn faults_of_both_versions_with_typed_detail() {
 fn a_fault_is_told_whatever_shape_it_has() {
     let soap = soap(&plan_of(SCHEMA), |_| ());
     // The shape of 1.2 in an envelope of 1.1, as a package of npm sends it.
-    let mixed = envelope("<e:Fault><e:Code><e:Value>e:Sender</e:Value></e:Code><e:Reason><e:Text>no</e:Text></e:Reason></e:Fault>");
-    assert_eq!((fault(&soap, mixed.as_bytes()).reason, fault(&soap, mixed.as_bytes()).is_sender()), ("no".to_owned(), Some(true)));
+    let mixed = envelope(
+        "<e:Fault><e:Code><e:Value>e:Sender</e:Value></e:Code><e:Reason><e:Text>no</e:Text></e:Reason></e:Fault>",
+    );
+    assert_eq!(
+        (fault(&soap, mixed.as_bytes()).reason, fault(&soap, mixed.as_bytes()).is_sender()),
+        ("no".to_owned(), Some(true))
+    );
     // In no namespace, without an envelope, and a detail that is none of its schema.
-    let bare = fault(&soap, b"<Fault><faultcode>Server</faultcode><faultstring>x</faultstring><detail>oops</detail></Fault>");
+    let bare =
+        fault(&soap, b"<Fault><faultcode>Server</faultcode><faultstring>x</faultstring><detail>oops</detail></Fault>");
     assert_eq!((bare.code, bare.detail.unwrap().json), (name("", "Server"), br#"{"value":"oops"}"#.to_vec()));
-    let odd = envelope("<e:Fault><faultcode>Server</faultcode><detail><NotFound><Wanted>seven</Wanted></NotFound></detail></e:Fault>");
+    let odd = envelope(
+        "<e:Fault><faultcode>Server</faultcode><detail><NotFound><Wanted>seven</Wanted></NotFound></detail></e:Fault>",
+    );
     let odd = fault(&soap, odd.as_bytes()).detail.unwrap();
     assert_eq!((odd.declared.as_deref(), odd.json.as_slice()), (Some("NotFoundFault"), &b"{}"[..]));
     let empty = fault(&soap, envelope("<e:Fault/>").as_bytes());
@@ -104,6 +120,11 @@ fn faults_that_were_captured() {
 #[test]
 fn a_fault_ends_the_reading() {
     let soap = soap(&plan_of(SCHEMA), |_| ());
-    let found = read(&soap, envelope("<e:Fault><faultcode>e:Server</faultcode><faultstring>down</faultstring></e:Fault>"));
-    assert!(found.lost.is_some_and(|lost| lost.starts_with("service.fault: the service answered with the fault Server: down")));
+    let found =
+        read(&soap, envelope("<e:Fault><faultcode>e:Server</faultcode><faultstring>down</faultstring></e:Fault>"));
+    assert!(
+        found
+            .lost
+            .is_some_and(|lost| lost.starts_with("service.fault: the service answered with the fault Server: down"))
+    );
 }

@@ -48,7 +48,9 @@ fn what_soap_does_not_allow() {
     let sound = envelope("<GetResponse><A>1</A></GetResponse>");
     let json = r#"{"A":1}"#;
     let plan = plan(SCHEMA);
-    for text in [sound.clone(), format!("\n  {sound}\r\n\0"), sound.replace(SOAP11, "http://www.w3.org/2003/05/soap-envelope")] {
+    for text in
+        [sound.clone(), format!("\n  {sound}\r\n\0"), sound.replace(SOAP11, "http://www.w3.org/2003/05/soap-envelope")]
+    {
         let found = read(&soap(&plan, |settings| settings.strict = true), text);
         assert_eq!((found.lost, found.lines), (None, vec![json.to_owned()]));
     }
@@ -88,12 +90,18 @@ fn one_element_twice_is_never_taken() {
 fn what_is_no_soap_says_so() {
     let soap = soap(&plan(SCHEMA), |_| ());
     let lost = |text: &str| read(&soap, text).lost.unwrap_or_default();
-    assert!(lost("<!DOCTYPE html><html><h1>502 Bad Gateway</h1>").contains("there is no SOAP envelope; the answer begins with `<!DOCTYPE html><html><h1>502"));
+    assert!(
+        lost("<!DOCTYPE html><html><h1>502 Bad Gateway</h1>")
+            .contains("there is no SOAP envelope; the answer begins with `<!DOCTYPE html><html><h1>502")
+    );
     assert!(lost("<html><body>Sorry</body></html>").contains("begins with `<html><body>Sorry"));
     assert!(lost("  \n").contains("the answer is empty"));
     assert!(lost("{\"error\":5}").contains("begins with `{\"error\":5}`"));
     let doctype = format!("<!DOCTYPE e [<!ENTITY a 'b'>]>{}", envelope("<GetResponse><A>1</A></GetResponse>"));
     assert!(lost(&doctype).contains("DOCTYPE"));
     let inner = envelope("<GetResponse><A>1</A><B>&a;</B></GetResponse>");
-    assert_eq!(read(&soap, inner).lines, ["structure.malformed B: well-formed XML / the entity `a`, which XML does not have"]);
+    assert_eq!(
+        read(&soap, inner).lines,
+        ["structure.malformed B: well-formed XML / the entity `a`, which XML does not have"]
+    );
 }

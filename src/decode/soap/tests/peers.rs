@@ -73,7 +73,8 @@ fn other_clients_read_the_same() {
                 assert_eq!(theirs, Value::Null, "{stack} {call}");
                 continue;
             }
-            let ours: Value = serde_json::from_str(&found.lines[0]).unwrap_or_else(|_| panic!("{stack} {call}: {:?}", found.lines));
+            let ours: Value =
+                serde_json::from_str(&found.lines[0]).unwrap_or_else(|_| panic!("{stack} {call}: {:?}", found.lines));
             let only = ours.as_object().and_then(|own| own.values().next().filter(|_| own.len() == 1));
             assert!(
                 same(&ours, &theirs) || only.is_some_and(|only| same(only, &theirs)),

@@ -5,8 +5,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use super::{Leniency, Settings, envelope, one, plan, read, read_all, soap};
-use crate::decode::soap::{Numbers, Soap};
 use crate::decode::Resume;
+use crate::decode::soap::{Numbers, Soap};
 
 const LISTS: &str = r#"<x:element name="GetResponse"><x:complexType><x:sequence>
  <x:element name="Total" type="x:int" minOccurs="0"/>
@@ -88,7 +88,10 @@ fn texts_by_their_types() {
     assert_eq!(one(&soap, with_attributes), r#"{"@mode":"a&b","@size":3}"#);
     let text = Settings { numbers: Numbers::Text, ..Settings::default() };
     let text = Soap::new(plan, text).unwrap();
-    assert_eq!(one(&text, answer("<l>5</l><d cur='X'>10.10</d>")), r#"{"@mode":"full","l":"5","d":{"@cur":"X","value":"10.10"}}"#);
+    assert_eq!(
+        one(&text, answer("<l>5</l><d cur='X'>10.10</d>")),
+        r#"{"@mode":"full","l":"5","d":{"@cur":"X","value":"10.10"}}"#
+    );
 }
 
 #[test]
@@ -159,7 +162,10 @@ fn what_no_schema_describes() {
         ("<any a='1'>x</any>", r#"{"any":[{"@a":"1","value":"x"}]}"#),
         ("<any><p>1</p><q><r/></q><p>2</p></any>", r#"{"any":[{"p":["1","2"],"q":{"r":""}}]}"#),
         ("<any><Known><n>5</n></Known></any>", r#"{"any":[{"Known":{"n":[5]}}]}"#),
-        ("<any i:type='m:Map' xmlns:m='http://xml.apache.org/xml-soap'><item><key>k</key><value i:type='x:int'>5</value></item><item><key i:type='x:int'>2</key><value i:nil='1'/></item></any>", r#"{"any":[{"k":5,"2":null}]}"#),
+        (
+            "<any i:type='m:Map' xmlns:m='http://xml.apache.org/xml-soap'><item><key>k</key><value i:type='x:int'>5</value></item><item><key i:type='x:int'>2</key><value i:nil='1'/></item></any>",
+            r#"{"any":[{"k":5,"2":null}]}"#,
+        ),
         ("<Known><n>1</n></Known><o:X xmlns:o='urn:o'>y</o:X>", r#"{"any":[],"_any":[{"Known":{"n":[1]}},{"X":"y"}]}"#),
         ("one <any>x</any> two", r#"{"any":["x"],"value":"one  two"}"#),
     ] {

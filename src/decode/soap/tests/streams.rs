@@ -27,7 +27,12 @@ fn orders(path: &str) -> super::Soap {
 
 #[test]
 fn records_by_a_path_and_what_is_around_them() {
-    for path in ["/GetResponse/Batch/Order", "Batch/Order", "/t:GetResponse/t:Batch/t:Order", "/s:Envelope/s:Body/GetResponse/Batch/Order"] {
+    for path in [
+        "/GetResponse/Batch/Order",
+        "Batch/Order",
+        "/t:GetResponse/t:Batch/t:Order",
+        "/s:Envelope/s:Body/GetResponse/Batch/Order",
+    ] {
         let found = read(&orders(path), envelope(BODY));
         assert_eq!(found.lines, [r#"{"No":1,"Sku":[]}"#, r#"{"No":2,"Sku":["A"]}"#, r#"{"No":3,"Sku":[]}"#], "{path}");
         assert_eq!((found.lost, found.counts), (None, Vec::new()));
@@ -187,7 +192,9 @@ fn a_mapping_finds_fields_by_the_plan() {
 fn prefixes_that_are_numbered_are_forgotten() {
     let mut body = String::from("<GetResponse><Total>1</Total><Batch>");
     for number in 0..20_000 {
-        body.push_str(&format!("<q{number}:Order xmlns:q{number}='urn:t'><q{number}:No>{number}</q{number}:No></q{number}:Order>"));
+        body.push_str(&format!(
+            "<q{number}:Order xmlns:q{number}='urn:t'><q{number}:No>{number}</q{number}:No></q{number}:Order>"
+        ));
     }
     body.push_str("</Batch></GetResponse>");
     let found = read(&orders("/Batch/Order"), envelope(&body));
