@@ -68,8 +68,8 @@ impl<R: Read> Machine<R> {
 
     /// The elements around the tables: schema, diffgram, the DataSet's own.
     fn data_set_level(&mut self, tag: &Tag, schema: &mut Schema, rows: &mut Vec<(usize, Vec<u8>)>) -> Outcome<()> {
-        while !tag.empty {
-            match self.next()? {
+        while let Some(piece) = self.piece_in(tag)? {
+            match piece {
                 Piece::Start(child) => {
                     let scope = self.names.scope;
                     self.open(&child)?;
@@ -98,8 +98,8 @@ impl<R: Read> Machine<R> {
 
     /// The element that holds the rows, or a row of a DataTable that stands alone.
     fn tables(&mut self, tag: &Tag, schema: &mut Schema, rows: &mut Vec<(usize, Vec<u8>)>) -> Outcome<()> {
-        while !tag.empty {
-            match self.next()? {
+        while let Some(piece) = self.piece_in(tag)? {
+            match piece {
                 Piece::Start(child) => {
                     let scope = self.names.scope;
                     self.open(&child)?;
@@ -141,8 +141,8 @@ impl<R: Read> Machine<R> {
             }
         }
         let mut seen = std::collections::HashSet::new();
-        while !tag.empty {
-            match self.next()? {
+        while let Some(piece) = self.piece_in(tag)? {
+            match piece {
                 Piece::Start(child) => {
                     let scope = self.names.scope;
                     self.open(&child)?;
@@ -204,8 +204,8 @@ impl<R: Read> Machine<R> {
     /// Looks for tables in a schema: elements in the choice of the DataSet's own element; and in them for columns.
     fn schema_level(&mut self, tag: &Tag, schema: &mut Schema, table: Option<usize>, elements: usize) -> Outcome<()> {
         self.deeper(tag)?;
-        while !tag.empty {
-            match self.next()? {
+        while let Some(piece) = self.piece_in(tag)? {
+            match piece {
                 Piece::Start(child) => {
                     let scope = self.names.scope;
                     self.open(&child)?;

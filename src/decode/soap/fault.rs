@@ -116,8 +116,8 @@ impl<R: Read> Machine<R> {
 
     /// Reads each element in an open one. What is said of each reads it to its end.
     fn each(&mut self, tag: &Tag, mut read: impl FnMut(&mut Self, &Tag, &[u8]) -> Outcome<()>) -> Outcome<()> {
-        while !tag.empty {
-            match self.next()? {
+        while let Some(piece) = self.piece_in(tag)? {
+            match piece {
                 Piece::Start(child) => {
                     let scope = self.names.scope;
                     self.open(&child)?;
@@ -183,8 +183,8 @@ impl<R: Read> Machine<R> {
         let mut groups = Groups::default();
         let start = self.out.len();
         let mut texts = Vec::new();
-        while !tag.empty {
-            match self.next()? {
+        while let Some(piece) = self.piece_in(tag)? {
+            match piece {
                 Piece::Start(child) => {
                     let (at, scope) = (self.at, self.names.scope);
                     self.open(&child)?;

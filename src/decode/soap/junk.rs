@@ -25,7 +25,7 @@ impl<R: Read> Reader<R> {
             Some(LevelKind::Free) => Ok(()),
             Some(_) => self.machine.stray(from, to),
         };
-        outcome.map_err(|stop| self.lost(stop))
+        outcome.map_err(|stop| self.lost(*stop))
     }
 
     /// Something that is no envelope.
@@ -46,14 +46,14 @@ impl<R: Read> Reader<R> {
     }
 
     /// What looks like markup outside of the envelope and is none.
-    pub(super) fn pass_junk(&mut self, stop: Box<Stop>) -> Result<(), StreamFault> {
+    pub(super) fn pass_junk(&mut self, stop: Stop) -> Result<(), StreamFault> {
         let is_doctype =
             self.machine.window.bytes().get(self.machine.at..).is_some_and(|rest| rest.starts_with(b"<!DOCTYPE"));
-        match *stop {
+        match stop {
             Stop::Document(StreamFault::Layout { code: RejectCode::Malformed | RejectCode::Truncated, .. })
                 if !is_doctype && !self.is_bare =>
             {
-                self.junk(self.machine.at).map_err(|stop| self.lost(stop))?;
+                self.junk(self.machine.at).map_err(|stop| self.lost(*stop))?;
                 self.machine.at += 1;
                 Ok(())
             }
@@ -61,7 +61,7 @@ impl<R: Read> Reader<R> {
                 drop(fault);
                 Err(self.no_envelope())
             }
-            other => Err(self.lost(Box::new(other))),
+            other => Err(self.lost(other)),
         }
     }
 
@@ -99,7 +99,7 @@ impl<R: Read> Reader<R> {
                 self.machine.lenient(Leniency::Missing, self.machine.at, RejectCode::Absent, "an answer", |_| {
                     "an empty body".to_owned()
                 });
-            outcome.map_err(|stop| self.lost(stop))?;
+            outcome.map_err(|stop| self.lost(*stop))?;
         }
         Ok(())
     }

@@ -145,6 +145,11 @@ impl<R: Read> Machine<R> {
         }
     }
 
+    /// What stands next in an element that was begun; `None` where its tag is its end.
+    pub(super) fn piece_in(&mut self, tag: &Tag) -> Outcome<Option<Piece>> {
+        if tag.empty { Ok(None) } else { self.next().map(Some) }
+    }
+
     #[cold]
     fn too_long(&self) -> Box<Stop> {
         let found = format!("more than {MAX_RECORD} bytes");

@@ -30,6 +30,7 @@ mod leniency;
 mod machine;
 mod names;
 mod nested;
+mod numbers;
 mod object;
 mod parts;
 mod path;
@@ -59,9 +60,9 @@ use record::Asked;
 
 pub use fault::{Fault, FaultDetail, FaultName};
 pub use leniency::{Leniencies, Leniency};
+pub use numbers::Numbers;
 pub use parts::Parts;
 pub use reader::{Answer, Reader};
-pub use scalar::Numbers;
 pub use settings::Settings;
 
 /// The member for elements that the schema does not have.

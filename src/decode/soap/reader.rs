@@ -150,14 +150,14 @@ impl<R: Read> Reader<R> {
             let piece = match self.machine.next() {
                 Ok(piece) => piece,
                 Err(stop) if is_outside => {
-                    self.pass_junk(stop)?;
+                    self.pass_junk(*stop)?;
                     continue;
                 }
-                Err(stop) => return Err(self.lost(stop)),
+                Err(stop) => return Err(self.lost(*stop)),
             };
             match piece {
                 Piece::Start(tag) => {
-                    if let Some(found) = self.start(&tag).map_err(|stop| self.lost(stop))? {
+                    if let Some(found) = self.start(&tag).map_err(|stop| self.lost(*stop))? {
                         return Ok(Some(found));
                     }
                 }
@@ -180,8 +180,8 @@ impl<R: Read> Reader<R> {
     }
 
     /// A stop outside of records ends the reading.
-    pub(super) fn lost(&self, stop: Box<Stop>) -> StreamFault {
-        match *stop {
+    pub(super) fn lost(&self, stop: Stop) -> StreamFault {
+        match stop {
             Stop::Document(fault) => fault,
             Stop::Record(Problem { code, span, expected, found, .. }) => {
                 let at = span.0.min(self.machine.window.bytes().len());

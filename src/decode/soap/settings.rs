@@ -2,7 +2,7 @@
 
 use encoding_rs::Encoding;
 
-use super::scalar::Numbers;
+use super::numbers::Numbers;
 
 /// What a person wrote of it.
 #[derive(Clone, Debug, Default)]

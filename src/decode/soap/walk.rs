@@ -124,8 +124,8 @@ impl<R: Read> Reader<R> {
     pub(super) fn begins_with_fault(&mut self, tag: &Tag) -> Outcome<bool> {
         let at = self.machine.at;
         let mut is_fault = false;
-        while !tag.empty {
-            match self.machine.next()? {
+        while let Some(piece) = self.machine.piece_in(tag)? {
+            match piece {
                 Piece::Start(first) => {
                     is_fault = self.local(&first) == b"Fault";
                     break;
@@ -324,13 +324,13 @@ impl<R: Read> Reader<R> {
     /// An end tag outside of records.
     pub(super) fn end(&mut self, name: (usize, usize)) -> Result<(), StreamFault> {
         let Some(level) = self.levels.last() else {
-            return self.junk(name.0).map_err(|stop| self.lost(stop));
+            return self.junk(name.0).map_err(|stop| self.lost(*stop));
         };
         let expected = &self.written[self.written.len() - level.length..];
         if self.machine.bytes(name) != expected {
             let (found, expected) = (self.machine.shown(name), String::from_utf8_lossy(expected).into_owned());
             let what = format!("`</{found}>` where `</{expected}>` is due");
-            return Err(self.lost(self.machine.malformed(name.0, &what)));
+            return Err(self.lost(*self.machine.malformed(name.0, &what)));
         }
         self.close();
         Ok(())
