@@ -27,7 +27,7 @@ pub use finding::Finding;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdapterConfig {
     /// It puts files into an inbox.
-    Inbox(InboxConfig),
+    Inbox(Box<InboxConfig>),
     /// It is called.
     Soap(Box<soap::Config>),
     /// It is asked in SQL.
@@ -53,7 +53,7 @@ impl AdapterConfig {
         match kind {
             "soap" => soap::Config::read(table, base).map(Box::new).map(AdapterConfig::Soap),
             "odbc" | "mssql" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
-            _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
+            _ => InboxConfig::read(kind, table, base).map(Box::new).map(AdapterConfig::Inbox),
         }
     }
 

@@ -12,8 +12,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -80,7 +80,7 @@ impl Lines {
                 }
                 None => {
                     // The server says so before it looks at a call: of TLS 1.3, what it thinks of our certificate.
-                    if let Some(reason) = refusal(failed.error()) {
+                    if is_new && let Some(reason) = refusal(failed.error()) {
                         return Err(self.unreachable(reason));
                     }
                     return Err(SoapError::Lost {
@@ -152,6 +152,20 @@ impl Lines {
     }
 }
 
+/// What a server may say of a client's certificate (RFC 8446 section 6.2).
+const REFUSALS: [AlertDescription; 10] = [
+    AlertDescription::HandshakeFailure,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::DecryptError,
+    AlertDescription::CertificateRequired,
+];
+
 /// What a server says in TLS of a client that it does not take. It says so after the handshake, and has read nothing.
 fn refusal(error: &hyper::Error) -> Option<String> {
     let mut cause = std::error::Error::source(error);
@@ -160,7 +174,9 @@ fn refusal(error: &hyper::Error) -> Option<String> {
             let inner = inner.downcast_ref::<std::io::Error>()?.get_ref()?;
             inner.downcast_ref::<rustls::Error>()
         });
-        if let Some(rustls::Error::AlertReceived(alert)) = tls {
+        if let Some(rustls::Error::AlertReceived(alert)) = tls
+            && REFUSALS.contains(alert)
+        {
             return Some(format!("the server refused our TLS: {alert:?}"));
         }
         cause = inner.source();

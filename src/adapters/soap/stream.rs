@@ -128,7 +128,7 @@ impl Service {
         let deadline = Instant::now() + self.longest();
         let mut has_tried = false;
         loop {
-            let pass = self.enter(permit, deadline).await?;
+            let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
             let prepared = self.prepare(request, &pass)?;
             let call = permit.begin();
             let result = self.flow_once(prepared, request, deadline, outlet).await;

@@ -18,7 +18,7 @@ use crate::pipeline::sync::Request;
 use crate::pipeline::world::Called;
 use crate::pipeline::{Bridge, PipelineError};
 use crate::record::{ResourceId, Slot};
-use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId, SnapshotId, SweepRefusal};
+use crate::staging::{Balance, Batch, Checkpoint, Ends, FileEntry, FileState, RunId, SnapshotId, SweepRefusal};
 
 /// How often a call is made again that met a fault which passes.
 const MOST_RETRIES: u32 = 4;
@@ -146,16 +146,14 @@ impl<'a> Reading<'a> {
         }
         let run = self.run().await?;
         let (share, id) = (f64::from(self.polling.max_deleted) / 100.0, &self.plan.exposure.id);
-        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(next.write())).await?;
+        let ends = Ends { swept: next.write(), refused: next.write() };
+        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(ends)).await?;
         if swept.deleted > 0 {
             self.bridge.count(id, Balance { deleted: swept.deleted, ..Balance::default() });
             tracing::info!(resource = %id, run = %run, deleted = swept.deleted, "deleted what is not there any more");
         }
-        let Some(refusal) = swept.refusal else {
-            self.standing = next;
-            return Ok(());
-        };
-        self.stand(next).await?;
+        self.standing = next;
+        let Some(refusal) = swept.refusal else { return Ok(()) };
         if let SweepRefusal::Unreadable { .. } = refusal {
             self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
             return Ok(());
@@ -336,6 +334,7 @@ impl<'a> Reading<'a> {
             resolves: None,
             source: None,
             snapshot: None,
+            once: None,
         }
     }
 

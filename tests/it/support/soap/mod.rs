@@ -44,11 +44,11 @@ impl SoapServer {
     pub(crate) fn php() -> SoapServer {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
-        // It does not look whether anybody still wants it; so it goes when we do.
+        // It does not look whether anybody still wants it; so it goes when we do. It has no workers, which would not: one
+        // call at a time is enough.
         let server = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "php", "-S", &format!("127.0.0.1:{port}")])
             .arg(source("php/server.php"))
-            .env("PHP_CLI_SERVER_WORKERS", "4")
             .env("ORDERS_STATE", folder.path().join("state.json"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -99,7 +99,6 @@ impl SoapServer {
 
 impl Drop for SoapServer {
     fn drop(&mut self) {
-        // Workers of PHP end with the first of them.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
