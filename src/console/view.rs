@@ -75,10 +75,13 @@ pub fn dead_letter(letter: &DeadLetter) -> Value {
     })
 }
 
-/// A dead letter with its raw bytes in hexadecimal.
+/// A dead letter with its raw bytes in hexadecimal; of a very long record the first ones, and how many there are.
 pub fn dead_letter_with_raw(letter: &DeadLetter) -> Value {
     let mut view = dead_letter(letter);
     view["raw"] = Value::String(letter.reject.raw_hex());
+    if let Some(length) = letter.reject.cut_from() {
+        view["raw_length"] = Value::from(length);
+    }
     view
 }
 

@@ -13,7 +13,7 @@ use super::error::Reporter;
 use super::query::{self, Head};
 use super::quirks::Cancel;
 use super::work::Pool;
-use super::{Config, Setup, about, catalog, diagnose, steps};
+use super::{Config, Setup, about, catalog, diagnose, sample, steps};
 use crate::adapters::sql::{
     Certainty, Database, Dialect, Finding, Query, Rows, Server, SqlError, SqlErrorKind, StepOutcome, TableInfo,
     TableName, Transaction,
@@ -174,10 +174,12 @@ impl Database for Source {
         }
         let looked = self.whole(permit, self.timeout(), |session, _| {
             let server = about::server(session)?;
-            Ok((server, catalog::tables(session).map(|tables| tables.len())))
+            let tables = catalog::tables(session);
+            let encoding = tables.as_ref().ok().and_then(|tables| sample::encoding(session, tables));
+            Ok((server, tables.map(|tables| tables.len()), encoding))
         });
         match looked.await {
-            Ok((server, tables)) => findings.extend(diagnose::inside(config, &server, &tables)),
+            Ok((server, tables, encoding)) => findings.extend(diagnose::inside(config, &server, &tables, encoding)),
             Err(error) => findings.push(diagnose::refused(&error)),
         }
         findings

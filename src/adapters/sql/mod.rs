@@ -109,6 +109,8 @@ pub struct TableInfo {
     pub snapshot_isolation: Option<bool>,
     /// What cannot be found out or done for want of rights, each a sentence with its remedy.
     pub missing_rights: Vec<String>,
+    /// Whether one of these is the right to read its rows.
+    pub is_unreadable: bool,
 }
 
 /// A column of a table.

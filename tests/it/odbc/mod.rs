@@ -1,9 +1,11 @@
 //! Databases behind ODBC drivers: real drivers against real servers.
 
 mod catalog;
+mod doctor;
 mod faults;
 mod freetds;
 mod mariadb;
+mod mdb;
 mod memory;
 mod postgres;
 mod settings;
