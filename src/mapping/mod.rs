@@ -59,8 +59,8 @@ pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use operations::{
-    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, NotARequest, ReadyAction, ReadyStep, Verb,
-    WriteOperation, WriteRequest,
+    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
+    ReadyStep, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};

@@ -13,6 +13,8 @@ mod ask;
 #[cfg(feature = "odbc")]
 mod block;
 #[cfg(feature = "odbc")]
+mod called;
+#[cfg(feature = "odbc")]
 mod canon;
 #[cfg(feature = "odbc")]
 mod catalog;

@@ -27,6 +27,8 @@ pub(super) struct Session {
     pub(super) is_told: bool,
     pub(super) reporter: Reporter,
     used: Instant,
+    /// A call was made on it before.
+    is_used: bool,
     /// It was disturbed, so that it must answer a question before it is used again.
     pub(super) is_doubtful: bool,
     /// It must not be used again.
@@ -85,6 +87,7 @@ impl Session {
             is_told: false,
             reporter,
             used: Instant::now(),
+            is_used: false,
             is_doubtful: false,
             is_spent: false,
         };
@@ -134,6 +137,17 @@ impl Session {
     /// It was used just now.
     pub(super) fn touch(&mut self) {
         self.used = Instant::now();
+        self.is_used = true;
+    }
+
+    /// An error where a connection that was used before is not there any more. Asked before anything is begun, it is no
+    /// call that was lost: another connection is taken.
+    pub(super) fn must_answer(&self) -> Result<(), SqlError> {
+        if self.is_used && !answers(self.connection()?, self.dialect) {
+            let message = "the connection ended while nobody used it";
+            return Err(self.reporter.says(SqlErrorKind::Lost, Certainty::NotBegun, message));
+        }
+        Ok(())
     }
 
     /// Text as the driver takes it; its characters that the code page does not have.

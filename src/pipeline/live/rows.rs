@@ -195,6 +195,7 @@ pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
         | SqlErrorKind::Missing
         | SqlErrorKind::Statement
         | SqlErrorKind::Unexpected
+        | SqlErrorKind::Untouched
         | SqlErrorKind::Protocol
         | SqlErrorKind::TooLarge => Trouble::BadAnswer,
     };
