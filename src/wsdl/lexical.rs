@@ -22,7 +22,7 @@ pub(super) fn check(builtin: Builtin, text: &str) -> Result<(), String> {
         Builtin::Day => (zoned(text, |text| number(text.strip_prefix("---"), 1, 31)), "a day like `---28`"),
         Builtin::Month => (zoned(text, |text| number(text.strip_prefix("--"), 1, 12)), "a month like `--11`"),
         Builtin::HexBinary => {
-            let is_hex = text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             (is_hex, "bytes in hexadecimal")
         }
         Builtin::Base64Binary => (is_base64(text), "bytes in base64"),
@@ -196,7 +196,7 @@ fn is_base64(text: &str) -> bool {
         }
         count += 1;
     }
-    count % 4 == 0 && padding <= 2
+    count.is_multiple_of(4) && padding <= 2
 }
 
 fn is_language(text: &str) -> bool {

@@ -108,31 +108,26 @@ fn is_scheme(text: &str) -> bool {
 
 /// A path below a folder, without `.` and `..`; `None` when it leads out.
 fn normalized(folder: &str, path: &str) -> Option<String> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in folder.split('/').chain(path.split('/')) {
-        match name {
-            "" | "." => {}
-            ".." => {
-                names.pop()?;
-            }
-            name => names.push(name),
-        }
-    }
-    (!names.is_empty()).then(|| names.join("/"))
+    let (names, leads_out) = names(folder, path);
+    (!names.is_empty() && !leads_out).then(|| names.join("/"))
 }
 
+/// The same, where what leads out stays at the root.
 fn clamped(folder: &str, path: &str) -> String {
-    let mut names: Vec<&str> = Vec::new();
+    names(folder, path).0.join("/")
+}
+
+/// The names on a path below a folder, and whether it led out on the way.
+fn names<'p>(folder: &'p str, path: &'p str) -> (Vec<&'p str>, bool) {
+    let (mut names, mut leads_out) = (Vec::new(), false);
     for name in folder.split('/').chain(path.split('/')) {
         match name {
             "" | "." => {}
-            ".." => {
-                names.pop();
-            }
+            ".." => leads_out |= names.pop().is_none(),
             name => names.push(name),
         }
     }
-    names.join("/")
+    (names, leads_out)
 }
 
 #[cfg(test)]
