@@ -1,3 +1,5 @@
+//! Requests by the WSDL of the demo: what is sent for them, and what is told of those that do not fit.
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
