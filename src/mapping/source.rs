@@ -92,7 +92,7 @@ impl<'a> Source<'a> {
                     let is_polled = written.as_ref().is_some_and(soap::Written::is_polled);
                     refuse_for_service(&table, is_polled, schedule.as_ref());
                     match written.as_ref().and_then(|written| written.layout(&inner)) {
-                        Some(soap::SoapLayout::Settings(settings)) => format = Some(settings),
+                        Some(soap::SoapLayout::Settings(settings)) => format = Some(*settings),
                         Some(soap::SoapLayout::Decoder(ready)) => decoder = Some(ready),
                         None => {}
                     }

@@ -52,11 +52,10 @@ impl Service {
             status => return Err(format!("the server answers status {status}")),
         }
         let charset = body.head().media_type.and_then(|media_type| {
-            let parameter = media_type.split(';').skip(1).find_map(|part| {
+            media_type.split(';').skip(1).find_map(|part| {
                 let (name, value) = part.split_once('=')?;
                 name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())
-            });
-            parameter
+            })
         });
         Ok(Fetched { bytes: bytes.to_vec(), charset })
     }

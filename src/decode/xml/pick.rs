@@ -97,11 +97,9 @@ pub fn pick<R: Read + Seek>(input: R, paths: &[&ValuePath]) -> Result<Vec<Option
                 depth += 1;
                 enter(&mut searches, &start, depth - hidden.min(depth));
             }
-            Event::Empty(start) => {
-                if !is_wrapper(&start, depth, hidden) {
-                    enter(&mut searches, &start, depth + 1 - hidden);
-                    leave(&mut searches, depth + 1 - hidden);
-                }
+            Event::Empty(start) if !is_wrapper(&start, depth, hidden) => {
+                enter(&mut searches, &start, depth + 1 - hidden);
+                leave(&mut searches, depth + 1 - hidden);
             }
             Event::End(_) => {
                 leave(&mut searches, depth - hidden.min(depth));

@@ -167,7 +167,7 @@ impl Written {
                 );
                 return None;
             }
-            return xml::Settings::read(table).map(|settings| SoapLayout::Settings(Format::Xml(settings)));
+            return xml::Settings::read(table).map(|settings| SoapLayout::Settings(Box::new(Format::Xml(settings))));
         };
         let namespaces = table.free("namespaces").filter_map(|(prefix, node)| match node.as_str() {
             Some(uri) => Some((prefix.to_owned(), uri.to_owned())),
@@ -250,7 +250,7 @@ impl Written {
 /// The layout of what a service answers.
 pub(super) enum SoapLayout {
     /// To be compiled.
-    Settings(Format),
+    Settings(Box<Format>),
     /// As the WSDL has it.
     Decoder(Decoder),
 }

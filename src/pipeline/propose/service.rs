@@ -14,9 +14,9 @@ const MOST: usize = 400;
 /// The text of a mapping file for an operation of a backend's WSDL.
 pub fn propose_service(backend: &str, plan: &Plan) -> String {
     let operation = &plan.operation;
-    let records = records(plan);
     let inputs = inputs(plan);
-    let polled = records.is_list.then(|| paging(plan, &inputs)).unwrap_or_default();
+    let records = records(plan, &inputs);
+    let polled = if records.is_list { paging(plan, &inputs) } else { Polled::default() };
     let mut fields = Vec::new();
     let mut left = 0;
     if let Some(ty) = records.ty {
@@ -95,13 +95,22 @@ struct Records {
     why: String,
 }
 
-fn records(plan: &Plan) -> Records {
+fn records(plan: &Plan, inputs: &[Given]) -> Records {
     let none = |why: &str| Records { path: "/".to_owned(), ty: None, is_list: false, why: why.to_owned() };
     let Some(body) = plan.operation.output.as_ref().map(|output| &output.body) else {
         return none("the operation answers nothing");
     };
     let root = body.root.as_ref().map(|root| plan.types.names.local(root.name.local)).unwrap_or_default();
     let start = format!("/{root}");
+    let wrapped = wrapped(plan, &start, body.ty);
+    let is_asked = |member: &Member| {
+        builtin(plan, member.element.ty).is_some()
+            && inputs.iter().any(|input| input.is_scalar && same_name(&input.name, &member.json))
+    };
+    if members(plan, wrapped.1).iter().any(is_asked) {
+        let why = "the request names a member of what is answered: it is one record".to_owned();
+        return Records { path: wrapped.0, ty: Some(wrapped.1), is_list: false, why };
+    }
     // The list that lies nearest.
     let mut open = vec![(start.clone(), body.ty)];
     for _ in 0..DEEPEST {
@@ -123,7 +132,13 @@ fn records(plan: &Plan) -> Records {
         open = below;
     }
     // Else what the answer wraps.
-    let (mut path, mut ty) = (start, body.ty);
+    let (path, ty) = wrapped;
+    Records { path, ty: Some(ty), is_list: false, why: "the answer has no list: it is one record".to_owned() }
+}
+
+/// What an answer is when what only wraps it is taken off.
+fn wrapped(plan: &Plan, start: &str, ty: TypeId) -> (String, TypeId) {
+    let (mut path, mut ty) = (start.to_owned(), ty);
     while let [only] = members(plan, ty)
         && matches!(plan.types.get(only.element.ty).kind, TypeKind::Complex(_))
         && !only.is_many
@@ -131,7 +146,13 @@ fn records(plan: &Plan) -> Records {
         path = format!("{path}/{}", plan.types.names.local(only.element.name.local));
         ty = only.element.ty;
     }
-    Records { path, ty: Some(ty), is_list: false, why: "the answer has no list: it is one record".to_owned() }
+    (path, ty)
+}
+
+/// Whether two names are one, however they are written.
+fn same_name(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.trim_start_matches('@').to_ascii_lowercase().replace(['_', '-'], "");
+    plain(one) == plain(other)
 }
 
 fn members(plan: &Plan, ty: TypeId) -> &[Member] {
@@ -448,18 +469,17 @@ struct Key {
 }
 
 fn key(fields: &[Field], inputs: &[Given], is_list: bool) -> Key {
-    let plain = |name: &str| name.trim_start_matches('@').to_ascii_lowercase().replace('_', "");
     let single = || fields.iter().filter(|field| field.builtin.is_some());
     if !is_list {
         for input in inputs.iter().filter(|input| input.is_scalar && input.builtin.is_some()) {
-            if let Some(field) = single().find(|field| plain(&field.from) == plain(&input.name)) {
+            if let Some(field) = single().find(|field| same_name(&field.from, &input.name)) {
                 let why = format!("the request asks by {}, and the record has a member of that name", input.name);
                 return Key { field: field.name.clone(), input: input.name.clone(), why };
             }
         }
     }
     const ENDS: [&str; 8] = ["number", "no", "nr", "id", "key", "code", "num", "guid"];
-    let ends = |field: &&Field| ENDS.iter().any(|end| plain(&field.from).ends_with(end));
+    let ends = |field: &&Field| field.name.rsplit('_').next().is_some_and(|last| ENDS.contains(&last));
     let by_name = single().filter(|field| field.is_needed).find(ends).or_else(|| single().find(ends));
     let first = by_name.or_else(|| single().find(|field| field.is_needed)).or_else(|| single().next());
     let input = inputs.iter().find(|input| input.is_scalar).map(|input| input.name.clone()).unwrap_or_default();
