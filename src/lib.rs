@@ -3,9 +3,12 @@
 pub mod record;
 
 pub mod diagnostic;
+pub mod markup;
+
 pub mod secret;
 pub mod sql;
 pub mod telemetry;
+pub mod wsdl;
 
 pub mod decode;
 pub mod gate;

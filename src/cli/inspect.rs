@@ -1,11 +1,11 @@
 //! `inspect COPYBOOK`: the layout as the decoder sees it, to hold against the data before anything is mapped. Of any
-//! other file, what it looks like (`data_file`).
+//! other file, what it looks like (`data_file`), and of a WSDL its operations (`wsdl`).
 //! `inspect --backend B` is `database`.
 //! `inspect FILE --copybook F`: which framing explains a data file, and what speaks for and against each.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,16 +15,19 @@ use serde_json::json;
 use super::data_file;
 use super::decode::{Input, LayoutArgs, layout, text_at};
 use super::output;
+use super::wsdl::{self, WsdlArgs};
 use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol, rows};
 use crate::diagnostic::{Faults, SourceText, text_of};
 
 /// No copybook is larger.
 const MAX_COPYBOOK: u64 = 64 << 20;
+/// How far into a WSDL its outermost element may reach.
+const WSDL_START: u64 = 8 << 10;
 
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// A copybook, or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
+    /// A copybook, a WSDL, or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
     #[arg(required_unless_present = "backend")]
     pub file: Option<PathBuf>,
     /// Show the tables of a database of the configuration instead
@@ -35,6 +38,8 @@ pub(super) struct InspectArgs {
     pub table: Option<String>,
     #[command(flatten)]
     pub layout: LayoutArgs,
+    #[command(flatten)]
+    pub wsdl: WsdlArgs,
 }
 
 impl InspectArgs {
@@ -64,6 +69,11 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let mut start = Vec::new();
+    let looked = input.by_ref().take(WSDL_START).read_to_end(&mut start).and_then(|_| input.rewind());
+    if looked.is_ok() && wsdl::is_wsdl(path, &start) {
+        return wsdl::run(path, &args.wsdl, json);
+    }
     match data_file::look(path, &mut input, size) {
         Ok(Some((_, report))) if report.kind == "rows" => {
             let columns = rows::columns(&mut input).map_err(|fault| match fault {

@@ -22,6 +22,7 @@ mod serve;
 mod simulate;
 mod sync;
 mod trace;
+mod wsdl;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

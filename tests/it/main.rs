@@ -43,4 +43,5 @@ mod systemd;
 mod tables;
 mod tds_peers;
 mod tuning;
+mod wsdl;
 mod xml;

@@ -12,10 +12,9 @@ use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::settings::Settings;
 use crate::decode::reader::StreamFault;
+use crate::markup::{self, Sniffed};
 use crate::record::RejectCode;
 
-/// How far into the file the declaration may reach.
-const SNIFFED: u64 = 1024;
 /// Bytes read at a time.
 const BLOCK: usize = 64 << 10;
 
@@ -32,7 +31,7 @@ impl<R: Read + Seek> Source<R> {
     pub(super) fn open(mut input: R, settings: &Settings) -> Result<(Source<R>, u64), StreamFault> {
         input.seek(SeekFrom::Start(0))?;
         let mut start = Vec::new();
-        input.by_ref().take(SNIFFED).read_to_end(&mut start)?;
+        input.by_ref().take(markup::SNIFFED as u64).read_to_end(&mut start)?;
         let (encoding, mark) = sniff(&start, settings.encoding).map_err(|message| StreamFault::Layout {
             code: RejectCode::FileUnreadable,
             message,
@@ -93,29 +92,28 @@ impl<R: Read> Read for Source<R> {
 
 /// The encoding by byte order mark, by the shape of the first character, or by declaration; and the mark's length.
 fn sniff(start: &[u8], forced: Option<&'static Encoding>) -> Result<(&'static Encoding, u64), String> {
-    let unread = |what: &str| Err(format!("the file is in {what}, which is not read: have it sent in UTF-8"));
-    let (found, mark) = match start {
-        [0xEF, 0xBB, 0xBF, ..] => (Some(UTF_8), 3),
-        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] | [0, 0, 0, b'<', ..] | [b'<', 0, 0, 0, ..] => {
-            return unread("UTF-32");
-        }
-        [0xFF, 0xFE, ..] => (Some(UTF_16LE), 2),
-        [0xFE, 0xFF, ..] => (Some(UTF_16BE), 2),
-        [b'<', 0, ..] => (Some(UTF_16LE), 0),
-        [0, b'<', ..] => (Some(UTF_16BE), 0),
-        // `<?xm` as EBCDIC has it.
-        [0x4C, 0x6F, 0xA7, 0x94, ..] if forced.is_none() => return unread("EBCDIC"),
-        _ => (None, 0),
-    };
+    // A file that is said to be in an encoding may begin like EBCDIC all the same.
+    let is_ebcdic = start.starts_with(&[0x4C, 0x6F, 0xA7, 0x94]);
+    if let Some(forced) = forced.filter(|_| is_ebcdic) {
+        return Ok((forced, 0));
+    }
+    let sniffed = markup::sniff(start)?;
     if let Some(forced) = forced {
-        return Ok((forced, if found == Some(forced) { mark } else { 0 }));
+        return Ok((
+            forced,
+            if let Sniffed::Sure(found, mark) = sniffed
+                && found == forced
+            {
+                mark as u64
+            } else {
+                0
+            },
+        ));
     }
-    if let Some(found) = found {
-        return Ok((found, mark));
-    }
-    match declared(start) {
-        None => Ok((UTF_8, 0)),
-        Some(label) => {
+    match sniffed {
+        Sniffed::Sure(found, mark) => Ok((found, mark as u64)),
+        Sniffed::Nothing => Ok((UTF_8, 0)),
+        Sniffed::Declared(label) => {
             let encoding = Settings::parse_encoding(&label)
                 .map_err(|message| format!("the file declares the encoding `{label}`: {message}"))?;
             // What could be read so far has one byte a character, whatever it says.
@@ -123,17 +121,6 @@ fn sniff(start: &[u8], forced: Option<&'static Encoding>) -> Result<(&'static En
             Ok((if is_wide { UTF_8 } else { encoding }, 0))
         }
     }
-}
-
-/// The label of `<?xml version="1.0" encoding="…"?>`. White space before it is not allowed, and common.
-fn declared(start: &[u8]) -> Option<String> {
-    let rest = start.trim_ascii_start().strip_prefix(b"<?xml")?;
-    let declaration = &rest[..memchr::memmem::find(rest, b"?>")?];
-    let at = memchr::memmem::find(declaration, b"encoding")? + b"encoding".len();
-    let value = declaration.get(at..)?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
-    let (quote, value) = value.split_first()?;
-    let end = value.iter().position(|byte| byte == quote).filter(|_| matches!(quote, b'"' | b'\''))?;
-    Some(String::from_utf8_lossy(&value[..end]).into_owned())
 }
 
 /// See the module.
