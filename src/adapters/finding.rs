@@ -9,7 +9,7 @@ use tokio::time::timeout;
 /// A step of a diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at: of a server `secret`, `driver`, `resolve`, `browser`, `connect`, `greeting`, `tls`, `trust`, `login`,
+    /// What was looked at: of a server `secret`, `certificate`, `driver`, `resolve`, `browser`, `connect`, `greeting`, `tls`, `trust`, `login`,
     /// `database`, `rights`, `version`, `encoding`, `clock`, `answer`; of an inbox `inbox`.
     pub step: &'static str,
     /// What was found, or what is wrong with its plain cause.

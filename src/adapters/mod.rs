@@ -27,9 +27,9 @@ pub use finding::Finding;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdapterConfig {
     /// It puts files into an inbox.
-    Inbox(InboxConfig),
+    Inbox(Box<InboxConfig>),
     /// It is called.
-    Soap(soap::Config),
+    Soap(Box<soap::Config>),
     /// It is asked in SQL.
     Database(DatabaseConfig),
 }
@@ -51,9 +51,9 @@ impl AdapterConfig {
     /// Reads the table of a kind; relative paths start at `base`. `None` after a fault was reported.
     pub fn read(kind: &str, table: &Table<'_>, base: &Path) -> Option<AdapterConfig> {
         match kind {
-            "soap" => soap::Config::read(table, base).map(AdapterConfig::Soap),
+            "soap" => soap::Config::read(table, base).map(Box::new).map(AdapterConfig::Soap),
             "odbc" | "mssql" => DatabaseConfig::read(kind, table, base).map(AdapterConfig::Database),
-            _ => InboxConfig::read(kind, table, base).map(AdapterConfig::Inbox),
+            _ => InboxConfig::read(kind, table, base).map(Box::new).map(AdapterConfig::Inbox),
         }
     }
 

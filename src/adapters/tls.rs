@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 /// Where systems keep the certificates that they trust: Debian, Red Hat, SUSE, Alpine.
@@ -25,6 +25,33 @@ pub(in crate::adapters) fn settings(ca: Option<&Path>) -> Result<Arc<ClientConfi
 pub(in crate::adapters) fn settings_of(
     ca: Option<&Path>,
     versions: &[&'static SupportedProtocolVersion],
+) -> Result<Arc<ClientConfig>, String> {
+    made(ca, versions, None)
+}
+
+/// The same, of a client that shows a certificate of its own: the PEM file of it and of those between it and its
+/// authority, and its key in PEM.
+pub(in crate::adapters) fn settings_with(
+    ca: Option<&Path>,
+    certificate: &Path,
+    key: &str,
+) -> Result<Arc<ClientConfig>, String> {
+    let unreadable = |reason: String| format!("our certificate in {} cannot be read: {reason}", certificate.display());
+    let text = fs::read(certificate).map_err(|error| unreadable(error.to_string()))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain = chain.map_err(|error| unreadable(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(unreadable("there is none in it".to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .map_err(|_| "the key of our certificate is no private key in PEM without a passphrase".to_owned())?;
+    made(ca, rustls::DEFAULT_VERSIONS, Some((chain, key)))
+}
+
+fn made(
+    ca: Option<&Path>,
+    versions: &[&'static SupportedProtocolVersion],
+    own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 ) -> Result<Arc<ClientConfig>, String> {
     let path = match ca {
         Some(path) => path,
@@ -53,5 +80,11 @@ pub(in crate::adapters) fn settings_of(
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions);
     let builder = builder.map_err(|error| error.to_string())?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    let builder = builder.with_root_certificates(roots);
+    Ok(Arc::new(match own {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => builder
+            .with_client_auth_cert(chain, key)
+            .map_err(|error| format!("our certificate and its key cannot be used: {error}"))?,
+    }))
 }

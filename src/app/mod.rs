@@ -298,7 +298,7 @@ async fn probe_one(reach: &Reach, permit: Permit) -> Result<Judgement, PipelineE
 fn reach(config: &AdapterConfig) -> Reach {
     match config {
         AdapterConfig::Inbox(inbox) => Reach::Inbox(Arc::new(inbox.door())),
-        AdapterConfig::Soap(soap) => Reach::Service(Arc::new(soap::Service::new(soap.clone()))),
+        AdapterConfig::Soap(soap) => Reach::Service(Arc::new(soap::Service::new((**soap).clone()))),
         AdapterConfig::Database(database) => Reach::Database(database.open()),
     }
 }

@@ -54,6 +54,12 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KindLabels {
+    backend: String,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CallLabels {
     backend: String,
     outcome: &'static str,
@@ -71,6 +77,7 @@ pub(super) struct GateFamilies {
     wait: Family<LaneLabels, Histogram, fn() -> Histogram>,
     rejected: Family<ReasonLabels, Counter>,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
+    odd: Family<KindLabels, Counter>,
 }
 
 impl GateFamilies {
@@ -86,6 +93,7 @@ impl GateFamilies {
             wait: Family::new_with_constructor(wait_histogram as fn() -> Histogram),
             rejected: Family::default(),
             calls: Family::new_with_constructor(call_histogram as fn() -> Histogram),
+            odd: Family::default(),
         };
         registry.register("gate_in_flight", "Permits out, by lane", families.in_flight.clone());
         let help = "Where the cap that follows the backend stands, in force or in the shadow; absent when it is off";
@@ -103,6 +111,8 @@ impl GateFamilies {
         registry.register("gate_wait_seconds", "How long granted calls waited", families.wait.clone());
         registry.register("gate_rejected", "Calls refused at the gate", families.rejected.clone());
         registry.register("backend_call_seconds", "How long calls to the backend took", families.calls.clone());
+        let help = "Answers that were not as they should be, and taken all the same";
+        registry.register("backend_odd_answers", help, families.odd.clone());
         families
     }
 
@@ -132,6 +142,11 @@ impl GateFamilies {
     pub(super) fn call_ended(&self, backend: &str, outcome: &'static str, took: Duration) {
         let labels = CallLabels { backend: backend.to_owned(), outcome };
         self.calls.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// An answer was not as it should be, in this way.
+    pub(super) fn odd_answer(&self, backend: &str, kind: &'static str) {
+        self.odd.get_or_create(&KindLabels { backend: backend.to_owned(), kind }).inc();
     }
 }
 

@@ -199,6 +199,11 @@ impl Metrics {
         self.gates.call_ended(backend, outcome, took);
     }
 
+    /// An answer of `backend` was not as it should be, in a way of a closed list, and was taken all the same.
+    pub fn odd_answer(&self, backend: &str, kind: &'static str) {
+        self.gates.odd_answer(backend, kind);
+    }
+
     /// The route with this template (`/v1/{resource}`), its labels resolved. Keep it.
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         self.requests.of(template)

@@ -36,6 +36,8 @@ mod rows;
 mod segments;
 mod service;
 mod site;
+mod soap;
+mod soap_peers;
 mod sql_server;
 mod staging;
 mod support;

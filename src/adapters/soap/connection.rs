@@ -1,22 +1,26 @@
-//! Connections to one service: made when needed, kept for the next call.
+//! Connections to one server: made when needed, kept for the next call.
 //!
 //! A connection carries one call at a time. So many are open as calls are in flight, which the gate bounds.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response, body::Incoming};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::config::Config;
+use super::SoapError;
+use super::config::{Endpoint, Pem};
 use crate::adapters::tls;
 
 /// What sends a call.
@@ -29,16 +33,71 @@ const KEPT: Duration = Duration::from_secs(4);
 /// The most connections that wait for a call.
 const WAITING: usize = 64;
 
-/// The connections that wait for their next call, and how more are made.
-#[derive(Default)]
+/// So long is a certificate of ours used that was read from a file.
+const OWN: Duration = Duration::from_secs(60);
+
+/// A server, the connections to it that wait for their next call, and how more are made.
 pub(super) struct Lines {
+    endpoint: Endpoint,
+    ca: Option<PathBuf>,
+    own: Option<Pem>,
+    patience: Duration,
     waiting: Mutex<Vec<(Line, Instant)>>,
-    tls: Mutex<Option<Arc<ClientConfig>>>,
+    tls: Mutex<Option<(Arc<ClientConfig>, Instant)>>,
 }
 
 impl Lines {
+    /// Touches nothing yet. A connection is waited for as long as `patience`.
+    pub(super) fn new(endpoint: &Endpoint, ca: Option<&PathBuf>, own: Option<&Pem>, patience: Duration) -> Lines {
+        Lines {
+            endpoint: endpoint.clone(),
+            ca: ca.cloned(),
+            own: own.cloned(),
+            patience,
+            waiting: Mutex::default(),
+            tls: Mutex::default(),
+        }
+    }
+
+    /// Sends it over a connection that is there, or a new one, and waits for the answer's head. A kept connection that
+    /// turns out to be closed before anything was sent over it makes room for the next: no call has begun.
+    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Line), SoapError> {
+        let mut request = request;
+        loop {
+            let (mut line, is_new) = match self.take() {
+                Some(line) => (line, false),
+                None => (self.open().await.map_err(|reason| self.unreachable(reason))?, true),
+            };
+            let mut failed = match line.try_send_request(request).await {
+                Ok(response) => return Ok((response, line)),
+                Err(failed) => failed,
+            };
+            match failed.take_message() {
+                Some(unsent) if !is_new => request = unsent,
+                Some(_) => return Err(self.unreachable(failed.error().to_string())),
+                None if failed.error().is_parse() => {
+                    return Err(SoapError::Cut { reason: format!("no HTTP: {}", failed.error()) });
+                }
+                None => {
+                    // The server says so before it looks at a call: of TLS 1.3, what it thinks of our certificate.
+                    if is_new && let Some(reason) = refusal(failed.error()) {
+                        return Err(self.unreachable(reason));
+                    }
+                    return Err(SoapError::Lost {
+                        endpoint: self.endpoint.describe(),
+                        reason: failed.error().to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn unreachable(&self, reason: String) -> SoapError {
+        SoapError::Unreachable { endpoint: self.endpoint.describe(), reason }
+    }
+
     /// One that was used before and is still good.
-    pub(super) fn take(&self) -> Option<Line> {
+    fn take(&self) -> Option<Line> {
         let mut waiting = self.waiting.lock();
         waiting.retain(|(line, since)| since.elapsed() < KEPT && !line.is_closed());
         // The newest: the others may grow old.
@@ -54,9 +113,14 @@ impl Lines {
         }
     }
 
-    /// A new one.
-    pub(super) async fn open(&self, config: &Config) -> Result<Line, String> {
-        let endpoint = &config.endpoint;
+    /// A new one. While there is none no call has begun, so that nothing is waited for beyond `patience`.
+    pub(super) async fn open(&self) -> Result<Line, String> {
+        let opened = timeout(self.patience, self.connect()).await;
+        opened.unwrap_or_else(|_| Err(format!("no connection within {} s", self.patience.as_secs_f32())))
+    }
+
+    async fn connect(&self) -> Result<Line, String> {
+        let endpoint = &self.endpoint;
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await;
         let stream = stream.map_err(|error| error.to_string())?;
         // A small call must not wait for the answer to the one before it.
@@ -65,18 +129,59 @@ impl Lines {
             return speak(stream).await;
         }
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| error.to_string())?;
-        let connector = TlsConnector::from(self.settings(config)?);
+        let connector = TlsConnector::from(self.settings()?);
         speak(connector.connect(name, stream).await.map_err(|error| error.to_string())?).await
     }
 
-    /// Read once: a file of certificates is large.
-    fn settings(&self, config: &Config) -> Result<Arc<ClientConfig>, String> {
+    /// Read once: a file of certificates is large. A certificate of ours may be renewed while the service runs.
+    fn settings(&self) -> Result<Arc<ClientConfig>, String> {
         let mut known = self.tls.lock();
-        if let Some(settings) = &*known {
+        if let Some((settings, since)) = &*known
+            && (self.own.is_none() || since.elapsed() < OWN)
+        {
             return Ok(Arc::clone(settings));
         }
-        Ok(Arc::clone(known.insert(tls::settings(config.ca.as_deref())?)))
+        let made = match &self.own {
+            None => tls::settings(self.ca.as_deref())?,
+            Some(own) => {
+                let key = own.key.reveal().map_err(|error| error.to_string())?;
+                tls::settings_with(self.ca.as_deref(), &own.certificate, key.reveal())?
+            }
+        };
+        Ok(Arc::clone(&known.insert((made, Instant::now())).0))
     }
+}
+
+/// What a server may say of a client's certificate (RFC 8446 section 6.2).
+const REFUSALS: [AlertDescription; 10] = [
+    AlertDescription::HandshakeFailure,
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::DecryptError,
+    AlertDescription::CertificateRequired,
+];
+
+/// What a server says in TLS of a client that it does not take. It says so after the handshake, and has read nothing.
+fn refusal(error: &hyper::Error) -> Option<String> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let tls = inner.downcast_ref::<rustls::Error>().or_else(|| {
+            let inner = inner.downcast_ref::<std::io::Error>()?.get_ref()?;
+            inner.downcast_ref::<rustls::Error>()
+        });
+        if let Some(rustls::Error::AlertReceived(alert)) = tls
+            && REFUSALS.contains(alert)
+        {
+            return Some(format!("the server refused our TLS: {alert:?}"));
+        }
+        cause = inner.source();
+    }
+    None
 }
 
 async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Line, String> {

@@ -2,17 +2,29 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
+use super::Version;
 use crate::secret::SecretError;
 
 /// A fault (SOAP 1.1 section 4.4, SOAP 1.2 part 1 section 5.4): the service's own no.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fault {
+    /// Of which SOAP its envelope is.
+    pub version: Version,
+    /// The status that came with it.
+    pub status: u16,
     /// The code without prefix: `Client`, `Server`, `Sender`, or the service's own.
     pub code: String,
     /// Codes below it (SOAP 1.2), and the name of the first element of its detail.
     pub subcodes: Vec<String>,
-    /// What it says to people; empty when nothing.
+    /// What it says to people, in English where there is a choice; empty when nothing.
     pub reason: String,
+    /// Who says so (`faultactor`, `Role`); empty when nobody is named.
+    pub actor: String,
+    /// Its `detail` (`Detail`) element as it came, in UTF-8, with the prefixes that are bound around it declared in its tag,
+    /// so that it stands for itself. `None` where it has none, or one of more than a MiB.
+    pub detail: Option<Bytes>,
 }
 
 /// Why a call has no answer that can be used.
@@ -29,6 +41,20 @@ pub enum SoapError {
     /// The account's secret cannot be read. Nothing was sent.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// There is no session or token to call it with. The call itself was not sent.
+    #[error("{endpoint} does not log us in: {reason}")]
+    Login {
+        /// Where logging in was tried.
+        endpoint: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The call cannot be written as the settings want it. Nothing was sent.
+    #[error("the call cannot be written: {reason}")]
+    Unsendable {
+        /// Why not.
+        reason: String,
+    },
     /// It does not let us in.
     #[error("{endpoint} does not take our account (status {status})")]
     Denied {
@@ -39,7 +65,7 @@ pub enum SoapError {
     },
     /// It has answered by a fault.
     #[error("the service answered with the fault {}{}{}", .0.code, if .0.reason.is_empty() { "" } else { ": " }, .0.reason)]
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// It has answered something that is no SOAP.
     #[error("the service answered with status {status} and {found}")]
     NoEnvelope {
@@ -48,6 +74,12 @@ pub enum SoapError {
         /// What came instead of an envelope.
         found: String,
     },
+    /// Its answer is not signed as the settings want it.
+    #[error("the service's answer is not to be trusted: {reason}")]
+    Untrusted {
+        /// Why not.
+        reason: String,
+    },
     /// Its answer ended before its end.
     #[error("the service's answer broke off: {reason}")]
     Cut {
@@ -55,10 +87,10 @@ pub enum SoapError {
         reason: String,
     },
     /// Its answer is larger than the settings allow.
-    #[error("the service's answer has more than {limit} bytes (`max_answer_mib`)")]
+    #[error("the service's answer has more than {limit} bytes (`max_answer_mib`, `max_stream_mib`)")]
     TooLarge {
         /// The most bytes.
-        limit: usize,
+        limit: u64,
     },
     /// The connection ended although the call was sent and its answer had not come: the service may still be at work.
     #[error("the connection to {endpoint} ended before its answer came: {reason}")]

@@ -5,38 +5,56 @@
 //! decides when its place is free ([`Service::call`]). Answers are judged by what they are, not by their status:
 //! services send faults with 200, good answers with 500, and pages of HTML with either.
 //!
-//! It carries envelopes. What stands in them it does not know.
+//! It carries envelopes. What stands in them it does not know, but for what secures them (`security`), what an answer is
+//! (`answer`), and how one logs in (`pass`).
 
+mod answer;
+mod body;
+mod compose;
 mod config;
 mod connection;
 mod diagnose;
-mod envelope;
 mod error;
+mod keep;
+mod mask;
+mod oauth;
+mod pass;
+mod security;
+mod splice;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use encoding_rs::Encoding;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use hyper::{Method, Request as HttpRequest, Response, StatusCode};
-use tokio::time::{Instant, timeout, timeout_at};
+use http_body_util::Full;
+use hyper::{HeaderMap, Method, Request as HttpRequest, StatusCode};
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout_at};
 
-use crate::gate::Permit;
-use connection::{Line, Lines};
-use envelope::Verdict;
+use crate::gate::{Call, Permit};
+use answer::{Weighed, weigh};
+use connection::Lines;
+use keep::Kept;
+use oauth::{Giver, Token};
+use pass::{Begun, Pass};
+use security::{Identity, Trusted, Wanted, verified};
 
-pub use config::{BASIC, Config, Endpoint, Field, Login, SECTION};
+pub use answer::{Answer, Leniency, Part, Parts};
+pub use config::{
+    BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION, SIGN, Session,
+    Template, VERIFY, Verify, WSSE, Wsdl, Wsse,
+};
 pub use error::{Fault, SoapError};
+pub use mask::{mask, mask_with};
+pub use security::{PasswordType, UsernameToken};
+pub use stream::{StreamReader, Streamed};
 
 /// Which SOAP an envelope is of; it decides the header fields beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// SOAP 1.1.
+    #[default]
     V11,
     /// SOAP 1.2.
     V12,
@@ -45,25 +63,50 @@ pub enum Version {
 /// What is sent.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The whole envelope, in UTF-8.
+    /// The whole envelope, in UTF-8. Credentials, times, addresses and signatures are put into its header as the settings
+    /// say.
     pub envelope: Bytes,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
     pub action: Arc<str>,
     /// The SOAP that the envelope is of.
     pub version: Version,
+    /// Nothing is to come back: an empty answer with a status of success is one.
+    pub is_one_way: bool,
 }
 
-/// What came back: an envelope with a message in it.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The whole envelope, in an encoding that it says of itself.
-    pub envelope: Bytes,
+/// So long is a key or certificate used that was read from a file.
+const READ: Duration = Duration::from_secs(60);
+
+/// Something that is read from files and read anew now and then.
+struct Cached<T>(Mutex<Option<(Arc<T>, Instant)>>);
+
+impl<T> Cached<T> {
+    fn new() -> Cached<T> {
+        Cached(Mutex::new(None))
+    }
+
+    fn get(&self, read: impl FnOnce() -> Result<T, String>) -> Result<Arc<T>, String> {
+        let mut known = self.0.lock();
+        if let Some((kept, since)) = &*known
+            && since.elapsed() < READ
+        {
+            return Ok(Arc::clone(kept));
+        }
+        let read = Arc::new(read()?);
+        *known = Some((Arc::clone(&read), Instant::now()));
+        Ok(read)
+    }
 }
 
 /// A SOAP service behind one endpoint.
 pub struct Service {
     config: Config,
     lines: Lines,
+    giver: Option<Giver>,
+    token: Kept<Token>,
+    session: Kept<Begun>,
+    identity: Cached<Identity>,
+    trusted: Cached<Trusted>,
 }
 
 /// What is known of a call's end.
@@ -79,21 +122,48 @@ enum End {
 impl SoapError {
     fn end(&self) -> End {
         match self {
-            // A no of its own is no trouble.
-            SoapError::Fault(_) | SoapError::Denied { .. } | SoapError::Secret(_) => End::Answered,
+            // A no of its own is no trouble; and what was not sent is none of the service's.
+            SoapError::Fault(_)
+            | SoapError::Denied { .. }
+            | SoapError::Secret(_)
+            | SoapError::Login { .. }
+            | SoapError::Unsendable { .. } => End::Answered,
             // A gateway that has lost its patience or its connection says nothing of the service behind it.
             SoapError::NoEnvelope { status: 502 | 504, .. } => End::Lost,
-            SoapError::Unreachable { .. } | SoapError::NoEnvelope { .. } | SoapError::TooLarge { .. } => End::Failed,
+            SoapError::Unreachable { .. }
+            | SoapError::NoEnvelope { .. }
+            | SoapError::TooLarge { .. }
+            | SoapError::Untrusted { .. } => End::Failed,
             // Half an answer is no proof that the work is done.
             SoapError::Cut { .. } | SoapError::Lost { .. } | SoapError::Silent { .. } => End::Lost,
         }
     }
 }
 
+/// Ends a call as its error says.
+fn end(call: Call<'_>, error: Option<&SoapError>) {
+    match error.map_or(End::Answered, SoapError::end) {
+        End::Answered => call.answered(),
+        End::Failed => call.failed(),
+        End::Lost => call.lost(),
+    }
+}
+
 impl Service {
     /// Touches nothing yet.
     pub fn new(config: Config) -> Service {
-        Service { config, lines: Lines::default() }
+        let lines = Lines::new(&config.endpoint, config.ca.as_ref(), config.mtls.as_ref(), config.timeout);
+        let giver = match &config.login {
+            Login::OAuth2(oauth2) => Some(Giver::new(oauth2)),
+            _ => None,
+        };
+        let (token, session) = (Kept::default(), Kept::default());
+        Service { config, lines, giver, token, session, identity: Cached::new(), trusted: Cached::new() }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Where it is, for people.
@@ -116,21 +186,48 @@ impl Service {
         self.config.doubts()
     }
 
+    /// An envelope of this service, or a piece of one, that may be shown: without passwords, nonces, tokens and sessions.
+    pub fn shown(&self, envelope: &str) -> String {
+        let token = self.config.session.as_ref().and_then(|session| session.token.as_deref());
+        mask_with(envelope, token.as_slice())
+    }
+
     /// Calls the operation and reads its answer to the end. The future must be driven to its end by a task of its own:
     /// dropping it counts as a call whose end nobody saw. It ends after `timeout` and `late` at the latest.
     ///
     /// The call counts as answered when the service has said something, a fault included; as failed when there was no
     /// connection, when what it said is no SOAP, or came later than `timeout`; as lost when the connection ended before the
     /// whole answer was there, none came, or a gateway says that it has given up.
+    ///
+    /// Where a session or a token is needed and not there, it is asked for first; and once more, when the service says that
+    /// it is over. That is told before it begins with a call, so the call is sent again then.
     pub async fn call(&self, permit: &Permit, request: &Request) -> Result<Answer, SoapError> {
+        let deadline = Instant::now() + self.longest();
+        let mut has_tried = false;
+        loop {
+            let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
+            match self.attempt(permit, request, &pass, deadline).await {
+                Err(error) if !has_tried && self.is_over(&error, &pass).await => has_tried = true,
+                result => return result.map(|(answer, _)| answer),
+            }
+        }
+    }
+
+    /// One exchange over a place at the gate.
+    async fn attempt(
+        &self,
+        permit: &Permit,
+        request: &Request,
+        pass: &Pass,
+        deadline: Instant,
+    ) -> Result<(Answer, HeaderMap), SoapError> {
         // Without the account's secret there is no call.
-        let prepared = self.prepare(request)?;
+        let prepared = self.prepare(request, pass)?;
         let call = permit.begin();
         let began = Instant::now();
-        let after = self.longest();
-        let result = match timeout_at(began + after, self.exchange(prepared)).await {
+        let result = match timeout_at(deadline, self.exchange(prepared, request)).await {
             Ok(result) => result,
-            Err(_) => Err(SoapError::Silent { endpoint: self.place(), after }),
+            Err(_) => Err(self.silent()),
         };
         let is_late = began.elapsed() > self.config.timeout;
         match result.as_ref().map_or_else(SoapError::end, |_| End::Answered) {
@@ -142,16 +239,90 @@ impl Service {
         result
     }
 
+    fn silent(&self) -> SoapError {
+        SoapError::Silent { endpoint: self.place(), after: self.longest() }
+    }
+
+    async fn exchange(
+        &self,
+        prepared: HttpRequest<Full<Bytes>>,
+        request: &Request,
+    ) -> Result<(Answer, HeaderMap), SoapError> {
+        let (response, line) = self.lines.send(prepared).await?;
+        let headers = match self.config.session {
+            Some(_) => response.headers().clone(),
+            None => HeaderMap::new(),
+        };
+        let (bytes, body) = body::whole(response, line, &self.lines, self.config.max_answer).await?;
+        let answer = self.judged(weigh(bytes, &body.head()), body.status(), request)?;
+        Ok((answer, headers))
+    }
+
+    /// What an answer means, by what it is and then by its status.
+    fn judged(&self, weighed: Weighed, status: u16, request: &Request) -> Result<Answer, SoapError> {
+        match weighed {
+            Weighed::Message(answer) => self.accepted(answer),
+            Weighed::Fault(mut fault) => {
+                fault.status = status;
+                Err(SoapError::Fault(fault))
+            }
+            // A call that has only one way is over when it was taken.
+            Weighed::Other(_, told)
+                if request.is_one_way && (status == 202 || (200..300).contains(&status) && told.trim().is_empty()) =>
+            {
+                Ok(Answer { envelope: Bytes::new(), parts: Parts::default(), leniencies: Vec::new() })
+            }
+            Weighed::Other(found, told) => {
+                let endpoint = self.place();
+                tracing::warn!(endpoint, status, body = self.shown(&told), "the service answered no SOAP");
+                match status {
+                    401 | 403 | 407 => Err(SoapError::Denied { endpoint, status }),
+                    _ => Err(SoapError::NoEnvelope { status, found }),
+                }
+            }
+        }
+    }
+
+    /// An answer whose signature was looked at, where the settings want one.
+    fn accepted(&self, answer: Answer) -> Result<Answer, SoapError> {
+        let Some(verify) = self.config.wsse.as_ref().and_then(|wsse| wsse.verify.as_ref()) else {
+            let envelope = mask::reply(&answer.envelope).unwrap_or(answer.envelope);
+            return Ok(Answer { envelope, ..answer });
+        };
+        let untrusted = |reason: String| SoapError::Untrusted { reason };
+        let trusted = self.trusted.get(|| Trusted::read(&verify.certificate));
+        let trusted = trusted.map_err(|reason| SoapError::Unsendable { reason })?;
+        if !answer.parts.is_empty() {
+            return Err(untrusted("it comes in parts, whose signatures cannot be verified".to_owned()));
+        }
+        let text = std::str::from_utf8(&answer.envelope).map_err(|_| untrusted("it is no text".to_owned()))?;
+        let now = verify.timestamp.then(|| self.their_now());
+        let wanted = Wanted { trusted: &trusted, takes_sha1: verify.sha1, now };
+        let verified = verified(text, &wanted).map_err(untrusted)?;
+        Ok(Answer { envelope: Bytes::from(verified), ..answer })
+    }
+
     /// Whether the service answers at all, for `check` and for health: any answer to a plain GET is one. Answers what a
     /// person should know although it does.
     pub async fn probe(&self, permit: &Permit) -> Result<Vec<String>, SoapError> {
-        let request = self.head(Method::GET)?.body(Full::default()).map_err(|error| self.unreachable(&error))?;
+        self.look(permit).await.map(|(doubts, _)| doubts)
+    }
+
+    /// The same, with the head of its answer.
+    async fn look(&self, permit: &Permit) -> Result<(Vec<String>, HeaderMap), SoapError> {
+        let mut pass = Pass::default();
+        if let Some(giver) = &self.giver {
+            let token = self.token.get(|| giver.ask()).await;
+            pass.token = Some(token.map_err(|reason| SoapError::Login { endpoint: giver.place(), reason })?);
+        }
+        let request = self.head(Method::GET, &pass)?.body(Full::default());
+        let request = request.map_err(|error| SoapError::Unsendable { reason: error.to_string() })?;
         let call = permit.begin();
         let deadline = Instant::now() + self.config.timeout;
         let asked = async {
-            let (response, line) = self.send(request).await?;
-            let status = response.status();
-            self.read(response, line).await.map(|_| status)
+            let (response, line) = self.lines.send(request).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            body::whole(response, line, &self.lines, self.config.max_answer).await.map(|_| (status, headers))
         };
         let result = match timeout_at(deadline, asked).await {
             Ok(result) => result,
@@ -163,181 +334,13 @@ impl Service {
             Err(SoapError::Lost { .. } | SoapError::Silent { .. }) => call.lost(),
             Err(_) => call.failed(),
         }
-        let status = result?;
+        let (status, headers) = result?;
         let mut doubts = Vec::new();
-        if is_denial(status) {
+        if matches!(status.as_u16(), 401 | 403 | 407) {
             doubts.push(format!("{} answers status {status}: it may not take our account", self.place()));
         } else if status == StatusCode::NOT_FOUND || status.is_redirection() {
             doubts.push(format!("{} answers status {status}: is the path of `endpoint` right?", self.place()));
         }
-        Ok(doubts)
-    }
-
-    fn prepare(&self, request: &Request) -> Result<HttpRequest<Full<Bytes>>, SoapError> {
-        let mut head = self.head(Method::POST)?;
-        // An action is a URI; what cannot stand in a header field was refused where it is written.
-        let action = request.action.replace(['"', '\r', '\n'], "");
-        head = match request.version {
-            Version::V11 => head
-                .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
-                .header("SOAPAction", format!("\"{action}\"")),
-            Version::V12 if action.is_empty() => {
-                head.header(CONTENT_TYPE, HeaderValue::from_static("application/soap+xml; charset=utf-8"))
-            }
-            Version::V12 => {
-                head.header(CONTENT_TYPE, format!("application/soap+xml; charset=utf-8; action=\"{action}\""))
-            }
-        };
-        head.body(Full::new(request.envelope.clone())).map_err(|error| self.unreachable(&error))
-    }
-
-    /// What every request to the service begins with. Secrets are read anew each time.
-    fn head(&self, method: Method) -> Result<hyper::http::request::Builder, SoapError> {
-        let endpoint = &self.config.endpoint;
-        let mut head = HttpRequest::builder()
-            .method(method)
-            .uri(endpoint.path.clone())
-            .header(HOST, endpoint.authority.clone())
-            .header(USER_AGENT, HeaderValue::from_static(concat!("tollbridge/", env!("CARGO_PKG_VERSION"))))
-            .header(ACCEPT, HeaderValue::from_static("text/xml, application/soap+xml"))
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        for (name, field) in &self.config.headers {
-            head = match field {
-                Field::Text(value) => head.header(name, value),
-                Field::Secret(secret) => head.header(name, self.sensitive(secret.reveal()?.reveal())?),
-            };
-        }
-        match self.credentials()? {
-            Some(credentials) => Ok(head.header(AUTHORIZATION, self.sensitive(&credentials)?)),
-            None => Ok(head),
-        }
-    }
-
-    /// A value that nobody prints.
-    fn sensitive(&self, text: &str) -> Result<HeaderValue, SoapError> {
-        let mut value = HeaderValue::from_str(text).map_err(|_| SoapError::Unreachable {
-            endpoint: self.place(),
-            reason: "a secret cannot stand in a header field".to_owned(),
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    /// What is said of us in each call; `None` where nothing is.
-    fn credentials(&self) -> Result<Option<String>, SoapError> {
-        Ok(match &self.config.login {
-            Login::None => None,
-            Login::Basic { username, password } => {
-                let account = format!("{username}:{}", password.reveal()?.reveal());
-                Some(format!("Basic {}", STANDARD.encode(account)))
-            }
-            Login::Bearer(token) => Some(format!("Bearer {}", token.reveal()?.reveal())),
-        })
-    }
-
-    fn unreachable(&self, reason: &dyn std::fmt::Display) -> SoapError {
-        SoapError::Unreachable { endpoint: self.place(), reason: reason.to_string() }
-    }
-
-    async fn exchange(&self, request: HttpRequest<Full<Bytes>>) -> Result<Answer, SoapError> {
-        let (response, line) = self.send(request).await?;
-        let status = response.status();
-        let charset = charset(&response);
-        let body = self.read(response, line).await?;
-        match envelope::judge(&body, charset) {
-            Verdict::Message => Ok(Answer { envelope: in_own_words(body, charset) }),
-            Verdict::Fault(fault) => Err(SoapError::Fault(fault)),
-            Verdict::Other(_) if is_denial(status) => {
-                Err(SoapError::Denied { endpoint: self.place(), status: status.as_u16() })
-            }
-            Verdict::Other(found) => Err(SoapError::NoEnvelope { status: status.as_u16(), found }),
-        }
-    }
-
-    /// Sends it over a connection that is there, or a new one, and waits for the answer's head. A kept connection that
-    /// turns out to be closed before anything was sent over it makes room for the next: no call has begun.
-    async fn send(&self, request: HttpRequest<Full<Bytes>>) -> Result<(Response<Incoming>, Line), SoapError> {
-        let mut request = request;
-        loop {
-            let (mut line, is_new) = match self.lines.take() {
-                Some(line) => (line, false),
-                None => (self.open().await.map_err(|reason| self.unreachable(&reason))?, true),
-            };
-            let mut failed = match line.try_send_request(request).await {
-                Ok(response) => return Ok((response, line)),
-                Err(failed) => failed,
-            };
-            match failed.take_message() {
-                Some(unsent) if !is_new => request = unsent,
-                Some(_) => return Err(self.unreachable(failed.error())),
-                None if failed.error().is_parse() => {
-                    return Err(SoapError::Cut { reason: format!("no HTTP: {}", failed.error()) });
-                }
-                None => {
-                    return Err(SoapError::Lost { endpoint: self.place(), reason: failed.error().to_string() });
-                }
-            }
-        }
-    }
-
-    /// A new connection. While there is none no call has begun, so that nothing is waited for beyond `timeout`.
-    async fn open(&self) -> Result<Line, String> {
-        let opened = timeout(self.config.timeout, self.lines.open(&self.config)).await;
-        opened.unwrap_or_else(|_| Err(format!("no connection within {} s", self.config.timeout.as_secs_f32())))
-    }
-
-    /// Reads the answer to its end, also when it is too large to be kept: until then the service is at work.
-    async fn read(&self, response: Response<Incoming>, line: Line) -> Result<Bytes, SoapError> {
-        let mut body = response.into_body();
-        let (mut kept, mut total) = (Vec::new(), 0usize);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.broken(&error))?;
-            let Some(data) = frame.data_ref() else { continue };
-            total = total.saturating_add(data.len());
-            if total <= self.config.max_answer {
-                kept.extend_from_slice(data);
-            }
-        }
-        drop(body);
-        self.lines.keep(line);
-        if total > self.config.max_answer {
-            return Err(SoapError::TooLarge { limit: self.config.max_answer });
-        }
-        Ok(Bytes::from(kept))
-    }
-
-    /// An answer that ended before its end: cut where the service closed the connection in order, lost where the
-    /// connection was torn.
-    fn broken(&self, error: &hyper::Error) -> SoapError {
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            let torn = inner.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-            if matches!(torn, Some(kind) if kind != std::io::ErrorKind::UnexpectedEof) {
-                return SoapError::Lost { endpoint: self.place(), reason: inner.to_string() };
-            }
-            cause = inner.source();
-        }
-        SoapError::Cut { reason: error.to_string() }
-    }
-}
-
-fn is_denial(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 403 | 407)
-}
-
-/// The encoding that HTTP says.
-fn charset(response: &Response<Incoming>) -> Option<&'static Encoding> {
-    let media_type = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
-    let parameter = |part: &&str| part.trim_start().get(..8).is_some_and(|name| name.eq_ignore_ascii_case("charset="));
-    let label = media_type.split(';').find(parameter)?.trim().get(8..)?;
-    Encoding::for_label(label.trim_matches('"').as_bytes())
-}
-
-/// The answer so that it says itself how it is encoded: what only HTTP says is told by writing it in UTF-8.
-fn in_own_words(body: Bytes, charset: Option<&'static Encoding>) -> Bytes {
-    let says_itself = envelope::declared(&body).is_some() || Encoding::for_bom(&body).is_some();
-    match charset.filter(|encoding| !says_itself && *encoding != encoding_rs::UTF_8) {
-        Some(encoding) => Bytes::from(encoding.decode(&body).0.into_owned()),
-        None => body,
+        Ok((doubts, headers))
     }
 }

@@ -25,6 +25,9 @@ use crate::staging::{Balance, LiveRead};
 /// Answers of more bytes are mapped on a thread of their own.
 const LARGE: usize = 64 << 10;
 
+/// An answer with its parts in their places may have so many bytes.
+const MOST_INLINED: usize = 1 << 30;
+
 /// What a flight needs.
 pub(super) struct Trip {
     pub(super) bridge: Arc<Bridge>,
@@ -198,6 +201,7 @@ impl Trip {
                         SoapVersion::V11 => Version::V11,
                         SoapVersion::V12 => Version::V12,
                     },
+                    is_one_way: false,
                 };
                 Ok(Question::Call(Arc::clone(service), request))
             }
@@ -217,8 +221,14 @@ impl Trip {
         drop(permit);
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
+        for leniency in result.iter().flat_map(|answer| &answer.leniencies) {
+            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str());
+        }
         match result {
-            Ok(answer) => Told::Answer(answer.envelope),
+            Ok(answer) => match answer.inlined(MOST_INLINED) {
+                Some(envelope) => Told::Answer(envelope),
+                None => Told::Failed(SoapError::TooLarge { limit: MOST_INLINED as u64 }.into()),
+            },
             Err(error) if error.was_not_begun() => Told::NotBegun(error.into()),
             Err(error) => Told::Failed(error.into()),
         }
@@ -289,9 +299,14 @@ impl Trip {
 fn outcome_of(error: &SoapError) -> &'static str {
     match error {
         SoapError::Fault(_) => "fault",
-        SoapError::Denied { .. } | SoapError::Secret(_) => "denied",
+        SoapError::Denied { .. } | SoapError::Login { .. } | SoapError::Secret(_) | SoapError::Unsendable { .. } => {
+            "denied"
+        }
         SoapError::Unreachable { .. } => "unreachable",
-        SoapError::NoEnvelope { .. } | SoapError::Cut { .. } | SoapError::TooLarge { .. } => "bad_answer",
+        SoapError::NoEnvelope { .. }
+        | SoapError::Cut { .. }
+        | SoapError::TooLarge { .. }
+        | SoapError::Untrusted { .. } => "bad_answer",
         SoapError::Lost { .. } | SoapError::Silent { .. } => "lost",
     }
 }

@@ -128,10 +128,15 @@ impl From<SoapError> for LiveError {
             SoapError::Fault(fault) => {
                 return LiveError::Fault { code: fault.code.clone(), reason: fault.reason.clone() };
             }
-            SoapError::Secret(_) => return LiveError::Internal { message: error.to_string() },
+            SoapError::Secret(_) | SoapError::Unsendable { .. } => {
+                return LiveError::Internal { message: error.to_string() };
+            }
             SoapError::Unreachable { .. } => Trouble::Unreachable,
-            SoapError::Denied { .. } => Trouble::Denied,
-            SoapError::NoEnvelope { .. } | SoapError::Cut { .. } | SoapError::TooLarge { .. } => Trouble::BadAnswer,
+            SoapError::Denied { .. } | SoapError::Login { .. } => Trouble::Denied,
+            SoapError::NoEnvelope { .. }
+            | SoapError::Cut { .. }
+            | SoapError::TooLarge { .. }
+            | SoapError::Untrusted { .. } => Trouble::BadAnswer,
             SoapError::Lost { .. } | SoapError::Silent { .. } => Trouble::Lost,
         };
         LiveError::Backend { trouble, message: error.to_string() }

@@ -11,6 +11,7 @@ mod processes;
 mod serial;
 mod shares;
 mod sql_server;
+mod streamed;
 mod weights;
 
 use std::io::Read;

@@ -14,5 +14,7 @@ pub(crate) mod postgres;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod proxy;
 pub(crate) mod seat;
+#[allow(dead_code, reason = "tests of services use it")]
+pub(crate) mod soap;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod tds_server;

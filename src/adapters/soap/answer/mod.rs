@@ -1,0 +1,160 @@
+//! From the bytes that a service answers with to an envelope, and what that is.
+
+pub(super) mod envelope;
+mod fault;
+pub(super) mod inflate;
+mod inline;
+pub(super) mod multipart;
+
+use bytes::Bytes;
+use encoding_rs::Encoding;
+
+use super::Fault;
+use super::mask;
+use envelope::Verdict;
+
+pub use multipart::{Part, Parts};
+
+/// What came back: an envelope with a message in it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The whole envelope, in UTF-8 where it says which encoding it is in. What it repeats of our credentials is masked.
+    /// Empty where a call has only one way.
+    pub envelope: Bytes,
+    /// What came beside it, by content id.
+    pub parts: Parts,
+    /// What was not as it should be.
+    pub leniencies: Vec<Leniency>,
+}
+
+/// What was not as it should be, and taken all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leniency {
+    /// Something stood before or behind the envelope.
+    Junk,
+    /// Parts came that nothing had announced.
+    Parts,
+    /// It was compressed although nothing said so.
+    Compressed,
+    /// A message came with a status of failure.
+    Status,
+    /// It was in another encoding than was said.
+    Encoding,
+}
+
+impl Leniency {
+    /// The word for it, in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Leniency::Junk => "junk_around_the_envelope",
+            Leniency::Parts => "parts_unannounced",
+            Leniency::Compressed => "compression_unannounced",
+            Leniency::Status => "message_with_failure_status",
+            Leniency::Encoding => "wrong_encoding",
+        }
+    }
+}
+
+impl Answer {
+    /// The envelope with its parts in the places that mean them, in base64: of an `xop:Include`, and of an empty element
+    /// with an `href` that begins with `cid:`. `None` when it would have more than `most` bytes.
+    pub fn inlined(&self, most: usize) -> Option<Bytes> {
+        if self.parts.is_empty() {
+            return Some(self.envelope.clone());
+        }
+        inline::inlined(&self.envelope, &self.parts, most)
+    }
+}
+
+/// What is known of an answer beside its bytes.
+pub(super) struct Head<'h> {
+    pub(super) status: u16,
+    pub(super) media_type: Option<&'h str>,
+    /// It was compressed, and nothing had said so.
+    pub(super) was_compressed: bool,
+}
+
+/// What an answer is.
+pub(super) enum Weighed {
+    Message(Answer),
+    Fault(Box<Fault>),
+    /// Neither, named; with the beginning of what it was, masked, for the log.
+    Other(String, String),
+}
+
+/// So much of what is no envelope is told to the log.
+const TOLD: usize = 2048;
+
+/// Says what an answer is.
+pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
+    let mut leniencies = Vec::new();
+    if head.was_compressed {
+        leniencies.push(Leniency::Compressed);
+    }
+    let (root, parts, charset) = match multipart::split(&body, head.media_type) {
+        Some(Ok(package)) => {
+            if package.is_surprise {
+                leniencies.push(Leniency::Parts);
+            }
+            let charset = charset(&package.content_type);
+            (package.root, package.parts, charset)
+        }
+        Some(Err(reason)) => return Weighed::Other(format!("parts that cannot be read: {reason}"), told(&body)),
+        None => (body, Parts::default(), head.media_type.and_then(charset)),
+    };
+    let Some(text) = envelope::text(&root, charset) else {
+        // What it is may be told all the same; its bytes stay, and whoever reads them names the place.
+        let lossy = String::from_utf8_lossy(&root);
+        return match envelope::judge(&lossy) {
+            Verdict::Message => Weighed::Message(Answer { envelope: root.clone(), parts, leniencies }),
+            Verdict::Fault(fault) => Weighed::Fault(fault),
+            Verdict::Other(found) => Weighed::Other(found, told(&root)),
+        };
+    };
+    let is_utf8 = matches!(text, std::borrow::Cow::Borrowed(_));
+    let says_other = charset.or_else(|| envelope::declared(&root)).is_some_and(|said| said != encoding_rs::UTF_8);
+    if is_utf8 && says_other && !text.is_ascii() {
+        leniencies.push(Leniency::Encoding);
+    }
+    let (verdict, range) = match (envelope::judge(&text), envelope::within(&text)) {
+        (Verdict::Message, None) => (Verdict::Message, 0..text.len()),
+        (Verdict::Message, Some(range)) => {
+            leniencies.push(Leniency::Junk);
+            (Verdict::Message, range)
+        }
+        (Verdict::Other(found), Some(range)) => match envelope::judge(&text[range.clone()]) {
+            Verdict::Other(_) => (Verdict::Other(found), range),
+            verdict => {
+                leniencies.push(Leniency::Junk);
+                (verdict, range)
+            }
+        },
+        (verdict, range) => (verdict, range.unwrap_or(0..text.len())),
+    };
+    match verdict {
+        Verdict::Fault(fault) => Weighed::Fault(fault),
+        Verdict::Other(found) => Weighed::Other(found, mask::mask(fault::shortened(&text, TOLD))),
+        Verdict::Message => {
+            if !(200..300).contains(&head.status) {
+                leniencies.push(Leniency::Status);
+            }
+            let is_whole = range == (0..text.len());
+            let says_utf8 = envelope::declared(&root).is_none_or(|said| said == encoding_rs::UTF_8);
+            let plain = match is_utf8 && is_whole && says_utf8 && root.len() == text.len() {
+                true => root,
+                false => Bytes::copy_from_slice(envelope::without_declaration(&text[range]).as_bytes()),
+            };
+            Weighed::Message(Answer { envelope: plain, parts, leniencies })
+        }
+    }
+}
+
+/// The beginning of what is no envelope, for the log.
+pub(super) fn told(body: &[u8]) -> String {
+    mask::mask(&String::from_utf8_lossy(&body[..body.len().min(TOLD)]))
+}
+
+/// The encoding that a media type says.
+pub(super) fn charset(media_type: &str) -> Option<&'static Encoding> {
+    Encoding::for_label(multipart::parameter(media_type, "charset")?.as_bytes())
+}

@@ -1,0 +1,446 @@
+//! Answers in parts: MTOM (XOP packages) and SOAP with attachments, both `multipart/related` (RFC 2387, RFC 2046).
+//!
+//! Services send parts without announcing them, and announce parts that are none; so the body is looked at first.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+
+/// The most parts of an answer.
+const MOST_PARTS: usize = 10_000;
+/// The most bytes of a part's head.
+const MOST_HEAD: usize = 16 << 10;
+/// The most characters of a boundary: RFC 2046 has 70, and some do not know that.
+const MOST_BOUNDARY: usize = 200;
+
+/// One part of an answer beside its envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its content id, as it is, without `<` and `>`; empty when it has none.
+    pub id: String,
+    /// Its `Content-Location`; empty when it has none.
+    pub location: String,
+    /// Its media type; empty when it says none.
+    pub content_type: String,
+    /// What is in it, decoded.
+    pub content: Bytes,
+}
+
+/// The parts of an answer beside its envelope. Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts(Arc<[Part]>);
+
+impl Parts {
+    /// The part that a reference means: the `href` of an `xop:Include` (`cid:part%2B1%40erp`), a plain content id, with
+    /// `<>` or without, escaped or not, or a `Content-Location`.
+    pub fn get(&self, reference: &str) -> Option<&Part> {
+        let reference = reference.trim();
+        let scheme = reference.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("cid:"));
+        let id = bare(if scheme { &reference[4..] } else { reference });
+        let plain = percent_decode_str(id).decode_utf8_lossy();
+        let by = |wanted: &str| self.0.iter().find(|part| !part.id.is_empty() && part.id == wanted);
+        // As it is first: an id may have a `%` of its own.
+        by(id).or_else(|| by(&plain)).or_else(|| {
+            let same = |part: &&Part| !part.id.is_empty() && percent_decode_str(&part.id).decode_utf8_lossy() == plain;
+            self.0
+                .iter()
+                .find(same)
+                .or_else(|| self.0.iter().find(|part| !part.location.is_empty() && part.location == reference))
+        })
+    }
+
+    /// All of them, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Part> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl FromIterator<Part> for Parts {
+    fn from_iter<I: IntoIterator<Item = Part>>(parts: I) -> Parts {
+        Parts(parts.into_iter().collect())
+    }
+}
+
+/// An answer taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::adapters::soap) struct Package {
+    /// The root: the envelope.
+    pub(in crate::adapters::soap) root: Bytes,
+    /// The root's media type; empty when it says none.
+    pub(in crate::adapters::soap) content_type: String,
+    /// The others.
+    pub(in crate::adapters::soap) parts: Parts,
+    /// Nothing had announced it.
+    pub(in crate::adapters::soap) is_surprise: bool,
+}
+
+/// Whether a body begins like parts: a line that is a boundary. Tells it of the beginning of a body as well.
+pub(in crate::adapters::soap) fn begins(body: &[u8]) -> bool {
+    sniffed(body).is_some()
+}
+
+/// Takes an answer apart; `None` where it is in one piece.
+pub(in crate::adapters::soap) fn split(body: &Bytes, media_type: Option<&str>) -> Option<Result<Package, String>> {
+    let announced =
+        media_type.filter(|kind| kind.trim_start().get(..10).is_some_and(|ten| ten.eq_ignore_ascii_case("multipart/")));
+    let sniffed = sniffed(body);
+    let said = announced.and_then(|kind| parameter(kind, "boundary")).filter(|boundary| has(body, boundary.as_bytes()));
+    // What is announced with the wrong boundary is still what it is.
+    let boundary = match (said, sniffed) {
+        (Some(said), _) => said.into_bytes(),
+        (None, Some(sniffed)) => sniffed.to_vec(),
+        (None, None) => return None,
+    };
+    let start = announced.and_then(|kind| parameter(kind, "start"));
+    Some(package(body, &boundary, start.as_deref(), announced.is_none()))
+}
+
+fn package(body: &Bytes, boundary: &[u8], start: Option<&str>, is_surprise: bool) -> Result<Package, String> {
+    let mut parts = Vec::new();
+    let mut root = None;
+    let delimiter = [b"--", boundary].concat();
+    let mut begin = first_part(body, &delimiter).ok_or("its parts do not begin")?;
+    loop {
+        let (end, next) = next_delimiter(body, begin, &delimiter).ok_or("its last part breaks off")?;
+        let part = read_part(&body.slice(begin..end))?;
+        let is_root = match start {
+            Some(start) => bare(start) == part.id || *percent_decode_str(bare(start)).decode_utf8_lossy() == part.id,
+            None => parts.is_empty() && root.is_none(),
+        };
+        if is_root && root.is_none() {
+            root = Some(part)
+        } else {
+            parts.push(part)
+        }
+        if parts.len() > MOST_PARTS {
+            return Err(format!("it has more than {MOST_PARTS} parts"));
+        }
+        match next {
+            Some(next) => begin = next,
+            None => break,
+        }
+    }
+    // A `start` that names nobody means the first (RFC 2387 section 3.2 has no word for it).
+    let root = match root {
+        Some(root) => root,
+        None if parts.is_empty() => return Err("it has no parts".to_owned()),
+        None => parts.remove(0),
+    };
+    Ok(Package { root: root.content, content_type: root.content_type, parts: parts.into_iter().collect(), is_surprise })
+}
+
+/// Where the first part begins.
+fn first_part(body: &[u8], delimiter: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + memchr::memmem::find(body.get(from..)?, delimiter)?;
+        let is_line = at == 0 || body[at - 1] == b'\n';
+        if is_line && let Some(Some(next)) = behind(body, at + delimiter.len()) {
+            return Some(next);
+        }
+        from = at + delimiter.len();
+    }
+}
+
+/// The next delimiter: where the part before it ends, and where the next one begins, unless it was the last.
+fn next_delimiter(body: &[u8], from: usize, delimiter: &[u8]) -> Option<(usize, Option<usize>)> {
+    let mut search = from;
+    loop {
+        let at = search + memchr::memmem::find(body.get(search..)?, delimiter)?;
+        // A part without content may be followed at once.
+        if (at == from || body[at - 1] == b'\n')
+            && let Some(next) = behind(body, at + delimiter.len())
+        {
+            let mut end = at.max(from);
+            if end > from && body[end - 1] == b'\n' {
+                end -= 1;
+                if end > from && body[end - 1] == b'\r' {
+                    end -= 1;
+                }
+            }
+            return Some((end, next));
+        }
+        search = at + delimiter.len();
+    }
+}
+
+/// What is behind a delimiter: the next part's beginning, or the end of all. `None` where a longer word stands.
+fn behind(body: &[u8], after: usize) -> Option<Option<usize>> {
+    let rest = &body[after..];
+    if rest.starts_with(b"--") {
+        return Some(None);
+    }
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match &rest[blanks..] {
+        [b'\r', b'\n', ..] => Some(Some(after + blanks + 2)),
+        [b'\n', ..] => Some(Some(after + blanks + 1)),
+        _ => None,
+    }
+}
+
+fn read_part(part: &Bytes) -> Result<Part, String> {
+    let (head, content) = match head_end(part) {
+        Some((head, content)) => (&part[..head], part.slice(content..)),
+        None => return Err("a part has no end of its head".to_owned()),
+    };
+    let head = String::from_utf8_lossy(head);
+    let (mut id, mut location, mut content_type, mut encoding) = Default::default();
+    // A line that begins with a blank goes on with the one before it.
+    for line in head.replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ").lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let value = value.trim().to_owned();
+        match name.trim().to_ascii_lowercase().as_str() {
+            "content-id" => id = bare(&value).to_owned(),
+            "content-location" => location = value,
+            "content-type" => content_type = value,
+            "content-transfer-encoding" => encoding = value.to_ascii_lowercase(),
+            _ => {}
+        }
+    }
+    let encoding: String = encoding;
+    let content = match encoding.as_str() {
+        "" | "binary" | "7bit" | "8bit" => content,
+        "base64" => {
+            let letters: Vec<u8> = content.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            Bytes::from(LENIENT.decode(letters).map_err(|_| format!("the part `{id}` is no base64"))?)
+        }
+        "quoted-printable" => Bytes::from(unquoted(&content)),
+        other => return Err(format!("the part `{id}` is encoded by `{other}`")),
+    };
+    Ok(Part { id, location, content_type, content })
+}
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Where a head ends and the content begins.
+fn head_end(part: &[u8]) -> Option<(usize, usize)> {
+    if part.starts_with(b"\r\n") {
+        return Some((0, 2));
+    }
+    if part.starts_with(b"\n") {
+        return Some((0, 1));
+    }
+    let head = &part[..part.len().min(MOST_HEAD)];
+    let strict = memchr::memmem::find(head, b"\r\n\r\n").map(|at| (at, at + 4));
+    let plain = memchr::memmem::find(head, b"\n\n").map(|at| (at, at + 2));
+    match (strict, plain) {
+        (Some(strict), Some(plain)) => Some(strict.min(plain)),
+        (found, other) => found.or(other),
+    }
+}
+
+/// RFC 2045 section 6.7, lenient: what is no escape stays.
+fn unquoted(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'=' {
+            out.push(*first);
+            continue;
+        }
+        match after {
+            [b'\r', b'\n', more @ ..] | [b'\n', more @ ..] => rest = more,
+            [high, low, more @ ..] => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => {
+                    out.push(high << 4 | low);
+                    rest = more;
+                }
+                _ => out.push(b'='),
+            },
+            _ => out.push(b'='),
+        }
+    }
+    out
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// The boundary that a body begins with, behind blank lines.
+fn sniffed(body: &[u8]) -> Option<&[u8]> {
+    let body = body.trim_ascii_start();
+    let rest = body.strip_prefix(b"--")?;
+    let line = rest.get(..rest.len().min(MOST_BOUNDARY + 2))?.split(|byte| *byte == b'\n').next()?;
+    let has_end = rest.get(line.len()) == Some(&b'\n');
+    let boundary = line.trim_ascii_end();
+    // Behind it stands the head of a part, or a blank line.
+    let next = rest.get(line.len() + 1..)?.split(|byte| *byte == b'\n').next()?.trim_ascii();
+    let is_head = next.is_empty() || next.get(..8).is_some_and(|eight| eight.eq_ignore_ascii_case(b"content-"));
+    (has_end && is_head && !boundary.is_empty() && !boundary.contains(&b'<')).then_some(boundary)
+}
+
+fn has(body: &[u8], boundary: &[u8]) -> bool {
+    !boundary.is_empty()
+        && boundary.len() <= MOST_BOUNDARY
+        && memchr::memmem::find(body, &[b"--", boundary].concat()).is_some()
+}
+
+/// A parameter of a media type (RFC 9110 section 5.6.6), unquoted.
+pub(in crate::adapters::soap) fn parameter(media_type: &str, name: &str) -> Option<String> {
+    let mut rest = media_type.split_once(';')?.1;
+    loop {
+        let (found, after) = rest.split_once('=')?;
+        let after = after.trim_start();
+        let (value, next) = match after.strip_prefix('"') {
+            Some(quoted) => {
+                let mut value = String::new();
+                let mut letters = quoted.char_indices();
+                let mut end = quoted.len();
+                while let Some((at, letter)) = letters.next() {
+                    match letter {
+                        '"' => {
+                            end = at + 1;
+                            break;
+                        }
+                        '\\' => value.extend(letters.next().map(|(_, letter)| letter)),
+                        _ => value.push(letter),
+                    }
+                }
+                (value, quoted.get(end..).unwrap_or_default())
+            }
+            None => {
+                let end = after.find(';').unwrap_or(after.len());
+                (after[..end].trim_end().to_owned(), &after[end..])
+            }
+        };
+        if found.trim_start_matches(';').trim().eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        rest = next.trim_start().strip_prefix(';').unwrap_or(next);
+    }
+}
+
+fn bare(id: &str) -> &str {
+    let id = id.trim();
+    id.strip_prefix('<').and_then(|id| id.strip_suffix('>')).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Package, Part, parameter, split};
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn parts(body: &[u8], media_type: Option<&str>) -> Package {
+        split(&Bytes::copy_from_slice(body), media_type).expect("parts").unwrap()
+    }
+
+    const BODY: &[u8] =
+        b"preamble\r\n--b 1\r\nContent-Type: application/xop+xml; charset=UTF-8;\r\n type=\"text/xml\"\r\n\
+        Content-ID: <root@x>\r\n\r\n<e/>\r\n--b 1 \r\nContent-Id:<a+b@x>\r\nContent-Type: image/png\r\n\
+        Content-Transfer-Encoding: binary\r\n\r\n\0\r\n--b 1x\r\n\xff\r\n--b 1--\r\nepilogue";
+
+    #[test]
+    fn a_package_is_taken_apart() {
+        let kind = "Multipart/Related; boundary=\"b 1\"; type=\"application/xop+xml\"; start=\"<root@x>\"";
+        let package = parts(BODY, Some(kind));
+        assert_eq!(&package.root[..], b"<e/>");
+        assert_eq!(package.content_type, "application/xop+xml; charset=UTF-8; type=\"text/xml\"");
+        assert!(!package.is_surprise);
+        // What begins like a delimiter and goes on is none.
+        let expected = Part {
+            id: "a+b@x".to_owned(),
+            location: String::new(),
+            content_type: "image/png".to_owned(),
+            content: Bytes::from_static(b"\0\r\n--b 1x\r\n\xff"),
+        };
+        assert_eq!(package.parts.iter().collect::<Vec<_>>(), [&expected]);
+        for reference in ["cid:a+b@x", "cid:a%2Bb%40x", "CID:a%2bb@x", "<a+b@x>", "a+b@x", " cid:a+b@x "] {
+            assert_eq!(package.parts.get(reference), Some(&expected), "{reference}");
+        }
+        assert_eq!(package.parts.get("cid:a"), None);
+        assert_eq!(package.parts.get("cid:"), None);
+    }
+
+    #[test]
+    fn what_nothing_announced_is_found_and_what_is_announced_may_be_missing() {
+        let body = &BODY[10..];
+        let package = parts(body, Some("text/xml"));
+        assert!(package.is_surprise);
+        assert_eq!((&package.root[..], package.parts.len()), (&b"<e/>"[..], 1));
+        let blank = [b"\r\n".as_slice(), body].concat();
+        assert_eq!(parts(&blank, None).parts.len(), 1);
+        // A boundary that is not the one.
+        assert_eq!(parts(body, Some("multipart/related; boundary=other")).parts.len(), 1);
+        let whole = |body: &[u8], kind| assert_eq!(split(&Bytes::copy_from_slice(body), kind), None);
+        whole(b"<e/>", Some("multipart/related; boundary=b"));
+        whole(b"<e/>", None);
+        whole(b"", None);
+        whole(b"-- a comment", None);
+        whole(b"--b\nplain text\n", None);
+    }
+
+    #[test]
+    fn encodings_of_parts_and_lines_without_returns() {
+        let body = b"--b\nContent-Type: text/xml\n\n<e/>\n--b\nContent-ID: 1\nContent-Transfer-Encoding: BASE64\n\nAAEC\n/w\n--b\n\
+            content-id: 2\nContent-Transfer-Encoding: quoted-printable\n\na=3D=\nb=C3=A4=zz\n--b\n\nnaked\n--b\nContent-Location: http://x/y\n\n\n--b--";
+        let package = parts(body, None);
+        let found: Vec<(&str, &[u8])> =
+            package.parts.iter().map(|part| (part.id.as_str(), &part.content[..])).collect();
+        let quoted: &[u8] = "a=b\u{e4}=zz".as_bytes();
+        assert_eq!(found, [("1", &b"\0\x01\x02\xff"[..]), ("2", quoted), ("", b"naked"), ("", b"")]);
+        assert!(package.parts.get("http://x/y").is_some());
+        // `start` decides which is the root; one that names nobody is no reason to give up.
+        let kind = "multipart/related; boundary=b; start=\"2\"";
+        assert_eq!(&parts(body, Some(kind)).root[..], quoted);
+        let kind = "multipart/related; boundary=b; start=\"<nobody>\"";
+        assert_eq!(&parts(body, Some(kind)).root[..], b"<e/>");
+    }
+
+    #[test]
+    fn what_is_broken_is_said() {
+        let check = |body: &[u8], words: &str| {
+            let said =
+                split(&Bytes::copy_from_slice(body), Some("multipart/related; boundary=b")).unwrap().unwrap_err();
+            assert!(said.contains(words), "{said}");
+        };
+        check(b"--b\r\nContent-Type: text/xml\r\n\r\n<e/>", "breaks off");
+        check(b"--b\r\nContent-Type: text/xml\r\n\r\n<e/>\r\n--b\r\n", "breaks off");
+        check(b"--b\r\nContent-Type: text/xml\r\n--b--", "no end of its head");
+        check(b"--b--", "do not begin");
+        check(b"--b\r\nContent-Transfer-Encoding: uuencode\r\n\r\nx\r\n--b--", "`uuencode`");
+        check(b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\n*\r\n--b--", "no base64");
+    }
+
+    #[test]
+    fn parameters() {
+        let kind = "multipart/related;type=\"a;b=c\"; Boundary = \"x\\\"y\" ;start=z";
+        assert_eq!(parameter(kind, "boundary").as_deref(), Some("x\"y"));
+        assert_eq!(parameter(kind, "start").as_deref(), Some("z"));
+        assert_eq!(parameter(kind, "b"), None);
+        assert_eq!(parameter("text/xml", "charset"), None);
+        assert_eq!(parameter("text/xml; charset", "charset"), None);
+        assert_eq!(parameter("text/xml; charset=\"utf-8", "charset").as_deref(), Some("utf-8"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            body in proptest::collection::vec(proptest::sample::select(b"-b\r\n :<a>=\"\0".to_vec()), 0..200),
+            kind in "(multipart/related)?(; ?(boundary|start)=\"?[b-]*\"?)*",
+        ) {
+            let _ = split(&Bytes::from(body.clone()), Some(&kind));
+            let _ = split(&Bytes::from([b"--b\r\n\r\n".as_slice(), &body, b"\r\n--b--"].concat()), None);
+        }
+    }
+}

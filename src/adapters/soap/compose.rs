@@ -1,0 +1,161 @@
+//! A call as it is sent: the envelope with what the settings put into its header, and the fields of HTTP.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, Request as HttpRequest};
+use jiff::{SignedDuration, Timestamp};
+use quick_xml::escape::escape;
+
+use super::config::{Field, Login};
+use super::pass::Pass;
+use super::security::{Identity, Secured, WSU};
+use super::splice::with_blocks;
+use super::{Request, Service, SoapError, Version};
+
+/// The namespace of WS-Addressing 1.0.
+const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
+
+/// Ids of the headers of WS-Addressing, for a signature.
+const ADDRESSED: [&str; 4] = ["tb-to", "tb-action", "tb-message", "tb-reply"];
+
+impl Service {
+    pub(super) fn prepare(&self, request: &Request, pass: &Pass) -> Result<HttpRequest<Full<Bytes>>, SoapError> {
+        let envelope = self.envelope(request, pass)?;
+        let mut head = self.head(Method::POST, pass)?;
+        // An action is a URI; what cannot stand in a header field was refused where it is written.
+        let action = request.action.replace(['"', '\r', '\n'], "");
+        head = match request.version {
+            Version::V11 => head
+                .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
+                .header("SOAPAction", format!("\"{action}\"")),
+            Version::V12 if action.is_empty() => {
+                head.header(CONTENT_TYPE, HeaderValue::from_static("application/soap+xml; charset=utf-8"))
+            }
+            Version::V12 => {
+                head.header(CONTENT_TYPE, format!("application/soap+xml; charset=utf-8; action=\"{action}\""))
+            }
+        };
+        head.body(Full::new(envelope)).map_err(|error| unsendable(&error))
+    }
+
+    /// What every request to the service begins with. Secrets are read anew each time.
+    pub(super) fn head(&self, method: Method, pass: &Pass) -> Result<hyper::http::request::Builder, SoapError> {
+        let endpoint = &self.config.endpoint;
+        let coding = if self.config.takes_compressed { "gzip, deflate" } else { "identity" };
+        let mut head = HttpRequest::builder()
+            .method(method)
+            .uri(endpoint.path.clone())
+            .header(HOST, endpoint.authority.clone())
+            .header(USER_AGENT, HeaderValue::from_static(concat!("tollbridge/", env!("CARGO_PKG_VERSION"))))
+            // Services of the Metro family send parts as such only to those who name them.
+            .header(ACCEPT, HeaderValue::from_static("text/xml, application/soap+xml, multipart/related"))
+            .header(ACCEPT_ENCODING, HeaderValue::from_static(coding));
+        for (name, field) in &self.config.headers {
+            head = match field {
+                Field::Text(value) => head.header(name, value),
+                Field::Secret(secret) => head.header(name, self.sensitive(secret.reveal()?.reveal())?),
+            };
+        }
+        for (name, value) in pass.session.iter().flat_map(|session| &session.fields) {
+            head = head.header(name, value);
+        }
+        let credentials = match &self.config.login {
+            Login::None | Login::OAuth2(_) => pass.authorization(),
+            Login::Basic { username, password } => {
+                let account = format!("{username}:{}", password.reveal()?.reveal());
+                Some(self.sensitive(&format!("Basic {}", STANDARD.encode(account)))?)
+            }
+            Login::Bearer(token) => Some(self.sensitive(&format!("Bearer {}", token.reveal()?.reveal()))?),
+        };
+        Ok(match credentials {
+            Some(credentials) => head.header(AUTHORIZATION, credentials),
+            None => head,
+        })
+    }
+
+    /// A value that nobody prints.
+    fn sensitive(&self, text: &str) -> Result<HeaderValue, SoapError> {
+        let mut value = HeaderValue::from_str(text).map_err(|_| SoapError::Unreachable {
+            endpoint: self.place(),
+            reason: "a secret cannot stand in a header field".to_owned(),
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// The envelope with the blocks of its header.
+    fn envelope(&self, request: &Request, pass: &Pass) -> Result<Bytes, SoapError> {
+        let mut blocks = String::new();
+        if self.config.addressing {
+            blocks.push_str(&self.addressing(request));
+        }
+        blocks.push_str(pass.block());
+        let wsse = self.config.wsse.as_ref().filter(|wsse| wsse.writes());
+        if wsse.is_none() && blocks.is_empty() {
+            return Ok(request.envelope.clone());
+        }
+        let text = std::str::from_utf8(&request.envelope).map_err(|error| unsendable(&error))?;
+        let Some(wsse) = wsse else {
+            let written = with_blocks(text, &blocks, None).ok_or_else(|| unsendable(&"it is no envelope"))?;
+            return Ok(Bytes::from(written.0));
+        };
+        let password = match &wsse.account {
+            Some((username, password, token)) => Some((username, password.reveal()?, *token)),
+            None => None,
+        };
+        let identity = match &wsse.sign {
+            Some(pem) => {
+                let read = || Identity::read(&pem.certificate, &pem.key);
+                Some(self.identity.get(read).map_err(|reason| unsendable(&reason))?)
+            }
+            None => None,
+        };
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| unsendable(&error))?;
+        let secured = Secured {
+            account: password
+                .as_ref()
+                .map(|(username, password, token)| (username.as_str(), password.reveal(), *token)),
+            good_for: wsse.timestamp.and_then(|timestamp| SignedDuration::try_from(timestamp).ok()),
+            must_understand: wsse.must_understand,
+            identity: identity.as_deref(),
+            now: self.their_now(),
+            nonce,
+        };
+        let ids: &[&str] = if self.config.addressing { &ADDRESSED } else { &[] };
+        let written = secured.apply(text, request.version, &blocks, ids).map_err(|reason| unsendable(&reason))?;
+        Ok(Bytes::from(written))
+    }
+
+    /// Now, as the service's clock has it.
+    pub(super) fn their_now(&self) -> Timestamp {
+        let offset = self.config.wsse.as_ref().map_or(SignedDuration::ZERO, |wsse| wsse.clock_offset);
+        Timestamp::now().checked_add(offset).unwrap_or(Timestamp::MAX)
+    }
+
+    fn addressing(&self, request: &Request) -> String {
+        let to = self.config.endpoint.describe();
+        let is_signed = self.config.wsse.as_ref().is_some_and(|wsse| wsse.sign.is_some());
+        let anonymous = format!("<wsa:Address>{ADDRESSING}/anonymous</wsa:Address>");
+        let message = format!("urn:uuid:{}", uuid::Uuid::now_v7());
+        let values = [
+            ("To", escape(to.as_str()).into_owned()),
+            ("Action", escape(&*request.action).into_owned()),
+            ("MessageID", message),
+            ("ReplyTo", anonymous),
+        ];
+        let mut blocks = String::new();
+        for ((name, value), id) in values.iter().zip(ADDRESSED) {
+            let id = if is_signed { format!(" xmlns:wsu=\"{WSU}\" wsu:Id=\"{id}\"") } else { String::new() };
+            blocks.push_str(&format!("<wsa:{name} xmlns:wsa=\"{ADDRESSING}\"{id}>{value}</wsa:{name}>"));
+        }
+        blocks
+    }
+}
+
+fn unsendable(reason: &dyn std::fmt::Display) -> SoapError {
+    SoapError::Unsendable { reason: reason.to_string() }
+}

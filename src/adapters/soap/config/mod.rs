@@ -1,0 +1,275 @@
+//! A `soap` backend's settings.
+
+mod endpoint;
+mod header;
+mod login;
+mod session;
+mod wsse;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hyper::header::{HeaderName, HeaderValue};
+
+use super::Version;
+use crate::diagnostic::{Key, Presence, Section, Table};
+use crate::secret::{SHAPE, SecretRef};
+use wsse::flip;
+
+pub use endpoint::Endpoint;
+pub use login::{BASIC, Login, MTLS, OAUTH2, OAuth2, Pem};
+pub use session::{Carrier, SESSION, Session, Template};
+pub use wsse::{SIGN, VERIFY, Verify, WSSE, Wsse};
+
+/// Keys of `[backends.NAME.soap]`.
+pub static SECTION: Section = Section {
+    path: "backends.NAME.soap",
+    doc: "A SOAP service, called while somebody waits for the answer. It is called over HTTP/1.1; redirects are not followed.",
+    keys: &[
+        Key {
+            name: "endpoint",
+            shape: "URL",
+            presence: Presence::Required,
+            doc: "where it is called, `http://` or `https://`",
+        },
+        Key {
+            name: "soap",
+            shape: "\"1.1\" | \"1.2\"",
+            presence: Presence::Default("\"1.1\""),
+            doc: "which SOAP `doctor` speaks to it; calls speak that of their envelope",
+        },
+        Key {
+            name: "wsdl",
+            shape: "path or URL",
+            presence: Presence::Optional,
+            doc: "what describes the service: a file beside the configuration, or `http://`, `https://`. The address that it names is not used: `endpoint` is",
+        },
+        Key {
+            name: "wsdl_hosts",
+            shape: "array of strings",
+            presence: Presence::Default("[]"),
+            doc: "hosts beside those of `wsdl` and `endpoint` from which schemas may be fetched that it imports; from others nothing is",
+        },
+        Key {
+            name: "timeout",
+            shape: "duration",
+            presence: Presence::Default("\"10s\""),
+            doc: "how long a call may take; whoever waits then gets 504",
+        },
+        Key {
+            name: "late",
+            shape: "duration",
+            presence: Presence::Default("\"30s\""),
+            doc: "how much longer its answer is waited for, since the service still works on it; the call keeps its place until then, and `settle` longer when no answer comes",
+        },
+        Key {
+            name: "max_answer_mib",
+            shape: "integer",
+            presence: Presence::Default("16"),
+            doc: "an answer of more MiB, unpacked, is not taken, 1 to 1024",
+        },
+        Key {
+            name: "max_stream_mib",
+            shape: "integer",
+            presence: Presence::Default("4096"),
+            doc: "the same for answers that are read while they come, 1 to 1048576",
+        },
+        Key {
+            name: "compression",
+            shape: "boolean",
+            presence: Presence::Default("true"),
+            doc: "tell the service that its answers may come compressed (gzip, deflate)",
+        },
+        Key { name: "basic", shape: "table", presence: Presence::Optional, doc: "user name and password: see below" },
+        Key { name: "bearer", shape: SHAPE, presence: Presence::Optional, doc: "a token sent with each call" },
+        Key {
+            name: "oauth2",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "a token that is asked for: see below",
+        },
+        Key {
+            name: "mtls",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "a certificate by which the service knows us: see below",
+        },
+        Key { name: "wsse", shape: "table", presence: Presence::Optional, doc: "WS-Security: see below" },
+        Key {
+            name: "session",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "logging in by an operation: see below",
+        },
+        Key {
+            name: "addressing",
+            shape: "boolean",
+            presence: Presence::Default("false"),
+            doc: "send headers of WS-Addressing 1.0: To, Action, MessageID, and ReplyTo, which is this connection. What an answer says of addresses is not followed",
+        },
+        Key {
+            name: "headers",
+            shape: "table of strings or secrets",
+            presence: Presence::Optional,
+            doc: "header fields sent with each call, like `{ \"X-Tenant\" = \"01\", \"X-Api-Key\" = { env = \"ERP_KEY\" } }`; what looks like a credential is only taken as a reference to a secret",
+        },
+        Key {
+            name: "ca",
+            shape: "path",
+            presence: Presence::Optional,
+            doc: "PEM file of the certificates that vouch for the server; those of the system when absent",
+        },
+    ],
+};
+
+/// What is sent as a header field of the operator's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// This text.
+    Text(HeaderValue),
+    /// The secret that is there.
+    Secret(SecretRef),
+}
+
+/// Where a description of a service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wsdl {
+    /// In this file.
+    File(PathBuf),
+    /// At this URL.
+    Url(Endpoint),
+}
+
+/// A `soap` backend's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where it is called.
+    pub endpoint: Endpoint,
+    /// The SOAP that is spoken where no envelope says which.
+    pub soap_version: Version,
+    /// How long a call may take.
+    pub timeout: Duration,
+    /// How much longer a late answer is waited for.
+    pub late: Duration,
+    /// The most bytes of an answer, unpacked.
+    pub max_answer: usize,
+    /// The most bytes of an answer that is read while it comes.
+    pub max_stream: u64,
+    /// Whether answers may come compressed.
+    pub takes_compressed: bool,
+    /// What describes the service: a path that starts at the configuration's folder, or a URL.
+    pub wsdl: Option<Wsdl>,
+    /// Hosts from which schemas may be fetched, in lower case.
+    pub wsdl_hosts: Vec<String>,
+    /// Who we are to it.
+    pub login: Login,
+    /// A certificate of ours.
+    pub mtls: Option<Pem>,
+    /// WS-Security.
+    pub wsse: Option<Wsse>,
+    /// Logging in.
+    pub session: Option<Session>,
+    /// Whether headers of WS-Addressing are sent.
+    pub addressing: bool,
+    /// Header fields beyond ours.
+    pub headers: Vec<(HeaderName, Field)>,
+    /// Who vouches for the server; the system's list when absent.
+    pub ca: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the table; relative paths start at `base`. `None` after a fault was reported.
+    pub fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
+        let endpoint = table.read("endpoint", |node| match node.as_str() {
+            Some(text) => Endpoint::parse(text),
+            None => Err(format!("expected a string, found {}", node.kind())),
+        });
+        let soap_version = table.one_of("soap", &[("1.1", Version::V11), ("1.2", Version::V12)]);
+        let timeout = table.positive_duration("timeout");
+        let late = table.duration("late");
+        let max_answer = table.integer("max_answer_mib", 1..=1024);
+        let max_stream = table.integer("max_stream_mib", 1..=1 << 20);
+        let takes_compressed = table.boolean("compression");
+        let wsdl = flip(table.get("wsdl").map(|_| {
+            table.read("wsdl", |node| match node.as_str() {
+                Some(text) if text.starts_with("http://") || text.starts_with("https://") => {
+                    Endpoint::parse(text).map(Wsdl::Url)
+                }
+                Some(text) if !text.is_empty() => Ok(Wsdl::File(base.join(text))),
+                _ => Err("expected a path or a URL".to_owned()),
+            })
+        }));
+        let wsdl_hosts = table.strings("wsdl_hosts");
+        let login = login::read(table, base);
+        let mtls = flip(table.get("mtls").map(|_| Pem::read(&table.table("mtls", &MTLS)?, base)));
+        let wsse = flip(table.get("wsse").map(|_| Wsse::read(&table.table("wsse", &WSSE)?, base)));
+        let session = flip(table.get("session").map(|_| Session::read(&table.table("session", &SESSION)?, base)));
+        let addressing = table.boolean("addressing");
+        let mut headers = Vec::new();
+        for (name, node) in table.free("headers") {
+            match header::read(name, node, base) {
+                Ok(header) => headers.push(header),
+                Err(fault) => table.fail(*fault),
+            }
+        }
+        let ca = table.filled("ca").map(|path| base.join(path));
+        for name in ["ca", "mtls"] {
+            if let (Some(node), Some(false)) = (table.get(name), endpoint.as_ref().map(|endpoint| endpoint.is_secure)) {
+                table.fail(node.key_fault(format!("`{name}` has no meaning where `endpoint` is `http://`")));
+            }
+        }
+        if table.failed() {
+            return None;
+        }
+        Some(Config {
+            endpoint: endpoint?,
+            soap_version: soap_version?,
+            timeout: timeout?,
+            late: late?,
+            max_answer: usize::try_from(max_answer?).ok()? << 20,
+            max_stream: u64::try_from(max_stream?).ok()? << 20,
+            takes_compressed: takes_compressed?,
+            wsdl: wsdl?,
+            wsdl_hosts: wsdl_hosts?.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
+            login: login?,
+            mtls: mtls?,
+            wsse: wsse?,
+            session: session?,
+            addressing: addressing?,
+            headers,
+            ca,
+        })
+    }
+
+    /// Whether a description or a schema may be fetched from a host: that of `wsdl`, that of the service, or one that
+    /// `wsdl_hosts` names.
+    pub fn may_fetch_from(&self, host: &str) -> bool {
+        let of_wsdl = match &self.wsdl {
+            Some(Wsdl::Url(url)) => Some(&url.host),
+            _ => None,
+        };
+        let named = self.wsdl_hosts.iter().chain(of_wsdl).chain([&self.endpoint.host]);
+        named.into_iter().any(|known| known.eq_ignore_ascii_case(host))
+    }
+
+    /// What a person should know of it although it works.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let has_secret = self.login != Login::None
+            || self.session.is_some()
+            || self.wsse.as_ref().is_some_and(|wsse| wsse.account.is_some())
+            || self.headers.iter().any(|(_, field)| matches!(field, Field::Secret(_)));
+        if !self.endpoint.is_secure && !self.endpoint.is_local() && has_secret {
+            let place = self.endpoint.describe();
+            doubts.push(format!("{place}: password, token or key can be read on the way; call it by `https://`"));
+        }
+        if let Login::OAuth2(oauth2) = &self.login
+            && !oauth2.token_url.is_secure
+            && !oauth2.token_url.is_local()
+        {
+            let place = oauth2.token_url.describe();
+            doubts.push(format!("{place}: secret and token can be read on the way; call it by `https://`"));
+        }
+        doubts
+    }
+}

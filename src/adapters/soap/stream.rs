@@ -1,0 +1,304 @@
+//! Answers that are read while they come.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use encoding_rs::Decoder;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::answer::{Answer, Leniency, Parts, envelope, multipart, weigh};
+use super::body::Body;
+use super::{Request, Service, SoapError, end, mask};
+use crate::gate::Permit;
+
+/// So much of an answer is looked at before it is known what it is.
+const LOOK: usize = 64 << 10;
+
+/// The most pieces that wait for whoever reads them.
+const WAITING: usize = 4;
+
+/// An answer that is being read. Whoever drops it leaves: the answer is read to its end all the same, and its place at the
+/// gate kept until then.
+pub struct Streamed {
+    /// What comes beside the envelope. An answer in parts is read whole before it is given out.
+    pub parts: Parts,
+    /// What was not as it should be.
+    pub leniencies: Vec<Leniency>,
+    pieces: mpsc::Receiver<Result<Bytes, SoapError>>,
+}
+
+impl Streamed {
+    /// The next piece of the envelope, in UTF-8; `None` at its end. After an error there is nothing more, and what came
+    /// before it is not the whole.
+    pub async fn next(&mut self) -> Option<Result<Bytes, SoapError>> {
+        self.pieces.recv().await
+    }
+
+    /// The envelope for those who read on a thread of their own. What breaks off is an error of kind `UnexpectedEof` with
+    /// the [`SoapError`] in it, never an end. Reading panics within a task of the runtime.
+    pub fn into_reader(self) -> StreamReader {
+        StreamReader { pieces: self.pieces, current: Bytes::new() }
+    }
+}
+
+/// Reads a streamed envelope, waiting for it.
+pub struct StreamReader {
+    pieces: mpsc::Receiver<Result<Bytes, SoapError>>,
+    current: Bytes,
+}
+
+impl io::Read for StreamReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.pieces.blocking_recv() {
+                None => return Ok(0),
+                Some(Ok(piece)) => self.current = piece,
+                Some(Err(error)) => {
+                    let kind = match &error {
+                        SoapError::Cut { .. } | SoapError::Lost { .. } | SoapError::Silent { .. } => {
+                            io::ErrorKind::UnexpectedEof
+                        }
+                        _ => io::ErrorKind::InvalidData,
+                    };
+                    return Err(io::Error::new(kind, error));
+                }
+            }
+        }
+        let length = self.current.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.current.split_to(length));
+        Ok(length)
+    }
+}
+
+/// What is told when it is known what an answer is.
+type Begun = Result<(Parts, Vec<Leniency>), SoapError>;
+
+/// Where an answer goes.
+struct Outlet {
+    begun: Option<oneshot::Sender<Begun>>,
+    pieces: mpsc::Sender<Result<Bytes, SoapError>>,
+}
+
+impl Outlet {
+    fn begin(&mut self, begun: Begun) {
+        if let Some(sender) = self.begun.take() {
+            // Whoever has left hears nothing.
+            let _ = sender.send(begun);
+        }
+    }
+
+    /// Whoever has left gets nothing more; the answer is read on.
+    async fn give(&self, text: Vec<u8>) {
+        if !text.is_empty() {
+            let _ = self.pieces.send(Ok(Bytes::from(text))).await;
+        }
+    }
+}
+
+impl Service {
+    /// Calls the operation and answers as soon as it is known that a message comes; its envelope follows piece by piece.
+    /// Faults, and all that is no envelope, are errors as of [`Service::call`].
+    ///
+    /// A task of its own holds the permit until the answer is read to its end, whoever leaves; and since a piece is read
+    /// only when the ones before it were taken, a slow reader holds the place as long. Between two pieces the service may
+    /// take as long as `timeout`.
+    pub async fn stream(self: &Arc<Self>, permit: Permit, request: Request) -> Result<Streamed, SoapError> {
+        let (begun, told) = oneshot::channel();
+        let (sender, pieces) = mpsc::channel(WAITING);
+        let service = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut outlet = Outlet { begun: Some(begun), pieces: sender };
+            if let Err(error) = service.flow(&permit, &request, &mut outlet).await {
+                match outlet.begun.take() {
+                    Some(begun) => drop(begun.send(Err(error))),
+                    None => drop(outlet.pieces.send(Err(error)).await),
+                }
+            }
+            // Whoever has read to the end may count on it that the place is free.
+            drop(permit);
+        });
+        let ended = || SoapError::Lost { endpoint: self.place(), reason: "the call ended unexpectedly".to_owned() };
+        let (parts, leniencies) = told.await.map_err(|_| ended())??;
+        Ok(Streamed { parts, leniencies, pieces })
+    }
+
+    async fn flow(&self, permit: &Permit, request: &Request, outlet: &mut Outlet) -> Result<(), SoapError> {
+        let deadline = Instant::now() + self.longest();
+        let mut has_tried = false;
+        loop {
+            let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
+            let prepared = self.prepare(request, &pass)?;
+            let call = permit.begin();
+            let result = self.flow_once(prepared, request, deadline, outlet).await;
+            end(call, result.as_ref().err());
+            match result {
+                Err(error) if !has_tried && outlet.begun.is_some() && self.is_over(&error, &pass).await => {
+                    has_tried = true;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn flow_once(
+        &self,
+        prepared: hyper::Request<http_body_util::Full<Bytes>>,
+        request: &Request,
+        deadline: Instant,
+        outlet: &mut Outlet,
+    ) -> Result<(), SoapError> {
+        let silent = || SoapError::Silent { endpoint: self.place(), after: self.longest() };
+        let (response, line) = timeout_at(deadline, self.lines.send(prepared)).await.map_err(|_| silent())??;
+        let mut body = match Body::new(response) {
+            Ok(body) => body,
+            Err((incoming, error)) => {
+                timeout_at(deadline, super::body::drain(incoming)).await.map_err(|_| silent())??;
+                return Err(error);
+            }
+        };
+        let begun = match timeout_at(deadline, self.recognized(&mut body, request)).await {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(error)) => return self.after(body, error, deadline).await,
+            Err(_) => return Err(silent()),
+        };
+        let (mut decoder, first) = match begun {
+            Looked::Whole(answer) => {
+                outlet.begin(Ok((answer.parts, answer.leniencies)));
+                outlet.give(answer.envelope.to_vec()).await;
+                self.lines.keep(line);
+                return Ok(());
+            }
+            Looked::Begun { first, decoder, leniencies } => {
+                outlet.begin(Ok((Parts::default(), leniencies)));
+                (decoder, first)
+            }
+        };
+        outlet.give(first).await;
+        let idle = || SoapError::Silent { endpoint: self.place(), after: self.config.timeout };
+        loop {
+            let mut piece = Vec::new();
+            let more = timeout(self.config.timeout, body.more(&mut piece, self.config.max_stream)).await;
+            let is_more = match more {
+                Ok(Ok(is_more)) => is_more,
+                Ok(Err(error)) => return self.after(body, error, Instant::now() + self.longest()).await,
+                Err(_) => return Err(idle()),
+            };
+            let text = match &mut decoder {
+                Some(decoder) => decoded(decoder, &piece, !is_more)?,
+                None => piece,
+            };
+            outlet.give(text).await;
+            if !is_more {
+                self.lines.keep(line);
+                return Ok(());
+            }
+        }
+    }
+
+    /// An answer that is no good is read to its end where it has one.
+    async fn after(&self, body: Body, error: SoapError, deadline: Instant) -> Result<(), SoapError> {
+        if !matches!(error, SoapError::Cut { .. } | SoapError::Lost { .. }) {
+            let silent = |_| SoapError::Silent { endpoint: self.place(), after: self.longest() };
+            timeout_at(deadline, body.drain()).await.map_err(silent)??;
+        }
+        Err(error)
+    }
+
+    /// Reads so much of an answer that it is known what it is.
+    async fn recognized(&self, body: &mut Body, request: &Request) -> Result<Looked, SoapError> {
+        let mut begun = Vec::new();
+        let mut is_over = false;
+        while begun.len() < LOOK && !is_over {
+            is_over = !body.more(&mut begun, self.config.max_stream).await?;
+        }
+        let must_be_whole = is_over
+            || self.config.wsse.as_ref().is_some_and(|wsse| wsse.verify.is_some())
+            || body
+                .head()
+                .media_type
+                .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
+            || multipart::begins(&begun);
+        if !must_be_whole && let Some(looked) = recognized_by(&begun, body) {
+            return Ok(looked);
+        }
+        body.rest(&mut begun, self.config.max_answer as u64).await?;
+        let weighed = weigh(Bytes::from(begun), &body.head());
+        self.judged(weighed, body.status(), request).map(Looked::Whole)
+    }
+}
+
+/// What an answer is by its beginning; `None` where that does not say, or says that it is no message.
+fn recognized_by(begun: &[u8], body: &Body) -> Option<Looked> {
+    let head = body.head();
+    let charset = head.media_type.and_then(super::answer::charset);
+    let (text, decoder, mut leniencies) = beginning(begun, charset)?;
+    let at = envelope::begin(&text)?;
+    if envelope::judge(&text[at..]) != envelope::Verdict::Message {
+        return None;
+    }
+    if !envelope::is_prolog(&text[..at]) {
+        leniencies.push(Leniency::Junk);
+    }
+    if head.was_compressed {
+        leniencies.push(Leniency::Compressed);
+    }
+    if !(200..300).contains(&head.status) {
+        leniencies.push(Leniency::Status);
+    }
+    let text = &text[at..];
+    let first = mask::reply(text.as_bytes()).map_or_else(|| text.as_bytes().to_vec(), |masked| masked.to_vec());
+    Some(Looked::Begun { first, decoder, leniencies })
+}
+
+/// What a look has found.
+enum Looked {
+    /// All of it.
+    Whole(Answer),
+    /// Its beginning, and what turns the rest into UTF-8 where it is not.
+    Begun { first: Vec<u8>, decoder: Option<Decoder>, leniencies: Vec<Leniency> },
+}
+
+type Beginning = (String, Option<Decoder>, Vec<Leniency>);
+
+/// The beginning of an answer as text, as [`envelope::text`] has a whole one.
+fn beginning(begun: &[u8], charset: Option<&'static encoding_rs::Encoding>) -> Option<Beginning> {
+    let bare = begun.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begun);
+    let whole = match std::str::from_utf8(bare) {
+        Ok(_) => bare.len(),
+        // A character may be cut.
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => 0,
+    };
+    let marked = encoding_rs::Encoding::for_bom(begun).map(|(encoding, _)| encoding);
+    let said = marked.or(charset).or_else(|| envelope::declared(bare));
+    let is_utf8 = said.is_none_or(|said| said == encoding_rs::UTF_8);
+    // Of a beginning in ASCII nobody knows how it goes on: then what is said counts.
+    let is_plainly =
+        whole > 0 && !bare[..whole].is_ascii() && said.is_some_and(encoding_rs::Encoding::is_ascii_compatible);
+    if is_utf8 || is_plainly {
+        let leniencies = if is_utf8 { Vec::new() } else { vec![Leniency::Encoding] };
+        let decoder = encoding_rs::UTF_8.new_decoder_without_bom_handling();
+        return decode_first(decoder, bare).map(|(text, decoder)| (text, Some(decoder), leniencies));
+    }
+    let decoder = said?.new_decoder_with_bom_removal();
+    decode_first(decoder, begun).map(|(text, decoder)| (text, Some(decoder), Vec::new()))
+}
+
+fn decode_first(mut decoder: Decoder, bytes: &[u8]) -> Option<(String, Decoder)> {
+    let text = decoded(&mut decoder, bytes, false).ok()?;
+    Some((String::from_utf8(text).ok()?, decoder))
+}
+
+/// A piece in UTF-8. What is no text in its encoding breaks the answer off: nobody guesses.
+fn decoded(decoder: &mut Decoder, bytes: &[u8], is_last: bool) -> Result<Vec<u8>, SoapError> {
+    let broken = || SoapError::Cut { reason: "its text is not in the encoding that it began in".to_owned() };
+    let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len());
+    let mut text = String::with_capacity(room.unwrap_or(bytes.len()));
+    let (result, _) = decoder.decode_to_string_without_replacement(bytes, &mut text, is_last);
+    match result {
+        encoding_rs::DecoderResult::InputEmpty => Ok(text.into_bytes()),
+        encoding_rs::DecoderResult::OutputFull | encoding_rs::DecoderResult::Malformed(..) => Err(broken()),
+    }
+}

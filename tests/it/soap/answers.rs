@@ -1,0 +1,160 @@
+//! What services answer, whatever they should.
+
+use tollbridge::adapters::soap::{Answer, Leniency, Request, SoapError, Version};
+
+use super::raw::{Raw, Say, http, xml};
+use super::{Door, request};
+
+const MESSAGE: &str =
+    "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><r>\u{e4}</r></s:Body></s:Envelope>";
+
+fn question() -> Request {
+    request(Version::V11, "urn:op", "<q/>")
+}
+
+async fn told(bytes: Vec<u8>) -> Result<Answer, SoapError> {
+    let raw = Raw::saying(Say::Bytes(bytes));
+    let door = Door::to(&raw.url(), "timeout = \"5s\"\nlate = \"0s\"\nmax_answer_mib = 1");
+    let answer = door.call(&question()).await;
+    door.rests().await;
+    answer
+}
+
+async fn message(bytes: Vec<u8>, leniencies: &[Leniency]) {
+    let answer = told(bytes).await.unwrap();
+    assert_eq!(std::str::from_utf8(&answer.envelope).unwrap(), MESSAGE);
+    assert_eq!(answer.leniencies, leniencies);
+}
+
+#[tokio::test]
+async fn messages_whatever_is_around_them() {
+    let kind = "Content-Type: text/xml\r\n";
+    message(http("200 OK", kind, MESSAGE.as_bytes()), &[]).await;
+    message(http("500 Internal Server Error", kind, MESSAGE.as_bytes()), &[Leniency::Status]).await;
+    message(http("200 OK", "Content-Type: text/html\r\n", MESSAGE.as_bytes()), &[]).await;
+    message(http("200 OK", "", MESSAGE.as_bytes()), &[]).await;
+    let junk = format!(
+        "<br />\n<b>Warning</b>: session in <b>x.php</b>\n<?xml version=\"1.0\"?>{MESSAGE}\n<!-- cached -->bye"
+    );
+    message(http("200 OK", kind, junk.as_bytes()), &[Leniency::Junk]).await;
+    // In Latin-1 by HTTP, by the declaration; and UTF-8 that says to be Latin-1.
+    let latin = |text: &str| text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
+    message(http("200 OK", "Content-Type: text/xml; charset=ISO-8859-1\r\n", &latin(MESSAGE)), &[]).await;
+    let declared = format!("<?xml version='1.0' encoding='ISO-8859-1'?>{MESSAGE}");
+    message(http("200 OK", kind, &latin(&declared)), &[]).await;
+    message(
+        http("200 OK", "Content-Type: text/xml; charset=\"iso-8859-1\"\r\n", MESSAGE.as_bytes()),
+        &[Leniency::Encoding],
+    )
+    .await;
+    let wide: Vec<u8> = format!("\u{feff}{MESSAGE}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    message(http("200 OK", kind, &wide), &[]).await;
+    // In chunks, and until the connection is closed.
+    let chunks = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+        &MESSAGE[..5],
+        MESSAGE.len() - 5,
+        &MESSAGE[5..]
+    );
+    message(chunks.into_bytes(), &[]).await;
+    message(format!("HTTP/1.0 200 OK\r\n\r\n{MESSAGE}").into_bytes(), &[]).await;
+}
+
+#[tokio::test]
+async fn faults_whatever_their_status() {
+    let fault = "<?xml version='1.0'?><s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' xmlns:o='urn:o'><s:Body><s:Fault>\
+                 <s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>o:Late</s:Value></s:Subcode></s:Code><s:Reason><s:Text \
+                 xml:lang='de'>Zu sp\u{e4}t</s:Text><s:Text xml:lang='en'>Too late</s:Text></s:Reason><s:Detail><o:Late \
+                 days='3'/></s:Detail></s:Fault></s:Body></s:Envelope>";
+    for status in ["200 OK", "500 Internal Server Error", "400 Bad Request", "401 Unauthorized"] {
+        match told(http(status, "Content-Type: text/html\r\n", fault.as_bytes())).await {
+            Err(SoapError::Fault(fault)) => {
+                assert_eq!(
+                    (fault.version, fault.code.as_str(), fault.reason.as_str()),
+                    (Version::V12, "Sender", "Too late")
+                );
+                assert_eq!(fault.subcodes, ["Late"]);
+                assert_eq!(fault.status.to_string(), status[..3]);
+                let detail = "<s:Detail xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:o=\"urn:o\"><o:Late days='3'/></s:Detail>";
+                assert_eq!(fault.detail.as_deref(), Some(detail.as_bytes()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn everything_else_is_named() {
+    async fn check(bytes: Vec<u8>, words: &str) {
+        let said = told(bytes).await.unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+    }
+    let page = b"<!DOCTYPE html><html><body>Login: <input name='password' value='x'></body></html>";
+    check(http("200 OK", "Content-Type: text/html\r\n", page), "DOCTYPE").await;
+    check(http("503 Busy", "", b"<html><body>busy</body></html>"), "status 503 and a page of HTML").await;
+    check(http("500 Oops", "", b""), "status 500 and an empty body").await;
+    check(http("403 No", "", b""), "does not take our account (status 403)").await;
+    check(http("200 OK", "", MESSAGE.replace("s:Body>", "s:Header>").as_bytes()), "without a body").await;
+    let bomb = format!("<!DOCTYPE a [<!ENTITY b 'c'>]>{MESSAGE}");
+    check(http("200 OK", "", bomb.as_bytes()), "DOCTYPE").await;
+    // Nobody is followed.
+    check(http("302 Found", "Location: http://127.0.0.1:1/other\r\n", b""), "status 302").await;
+    check(http("200 OK", "Content-Encoding: br\r\n", b"x"), "compressed by `br`").await;
+    check(http("200 OK", "Content-Encoding: gzip\r\n", &[0x1f, 0x8b, 8, 0, 1, 2]), "cannot be unpacked").await;
+    check(http("200 OK", "", &vec![b' '; 2 << 20]), "more than 1048576 bytes").await;
+    let half = http("200 OK", "", MESSAGE.as_bytes());
+    check(half[..half.len() - 20].to_vec(), "broke off").await;
+}
+
+#[tokio::test]
+async fn a_call_with_one_way_is_over_when_it_was_taken() {
+    let one_way = Request { is_one_way: true, ..question() };
+    for (bytes, is_well) in [
+        (http("202 Accepted", "", b""), true),
+        (http("202 Accepted", "", b"queued"), true),
+        (http("200 OK", "", b" \r\n"), true),
+        (http("204 No Content", "", b""), true),
+        (http("200 OK", "", MESSAGE.as_bytes()), true),
+        (http("200 OK", "", b"<html>Error</html>"), false),
+        (http("500 Oops", "", b""), false),
+    ] {
+        let raw = Raw::saying(Say::Bytes(bytes.clone()));
+        let answer = Door::to(&raw.url(), "").call(&one_way).await;
+        assert_eq!(answer.is_ok(), is_well, "{}: {answer:?}", String::from_utf8_lossy(&bytes));
+    }
+    // Nothing is no answer where one is due.
+    assert!(told(http("202 Accepted", "", b"")).await.is_err());
+}
+
+#[tokio::test]
+async fn what_an_answer_repeats_of_our_credentials_is_masked() {
+    let raw = Raw::start(|_, request| {
+        let header = request.split_once("<s:Header>").unwrap().1.split_once("</s:Header>").unwrap().0;
+        xml(&MESSAGE.replace("<s:Body>", &format!("<s:Header>{header}</s:Header><s:Body>")))
+    });
+    let door = Door::to(&raw.url(), &super::wsse(""));
+    let answer = door.ask(&question()).await;
+    assert!(answer.contains(">svc</wsse:Username>") && answer.contains(">***</wsse:Password>"), "{answer}");
+    let sent = &raw.requests()[0];
+    assert!(sent.contains("s3cret &amp; &lt;safe&gt;"), "{sent}");
+    let shown = door.service.shown(sent);
+    assert!(!shown.contains("s3cret") && shown.contains("<q/>"), "{shown}");
+}
+
+#[tokio::test]
+async fn addresses_are_written_into_the_header() {
+    let raw = Raw::saying(xml(MESSAGE));
+    let door = Door::to(&raw.url(), "addressing = true");
+    door.ask(&question()).await;
+    let sent = raw.requests().remove(0);
+    let endpoint = raw.url();
+    for part in [
+        format!("<wsa:To xmlns:wsa=\"http://www.w3.org/2005/08/addressing\">{endpoint}</wsa:To>"),
+        ">urn:op</wsa:Action>".to_owned(),
+        ">urn:uuid:".to_owned(),
+        "<wsa:Address>http://www.w3.org/2005/08/addressing/anonymous</wsa:Address>".to_owned(),
+    ] {
+        assert!(sent.contains(&part), "no {part} in {sent}");
+    }
+    assert!(sent.ends_with("</s:Header><s:Body><q/></s:Body></s:Envelope>"), "{sent}");
+}
