@@ -196,6 +196,7 @@ async fn fill(staging: &dyn Staging) {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            once: None,
         };
         staging.commit(batch).await.unwrap();
     }

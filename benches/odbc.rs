@@ -1,8 +1,9 @@
-//! Rows out of PostgreSQL by ODBC, against a bare fetch of the same rows with the same crate, in one process.
+//! Rows out of PostgreSQL by ODBC, up to the records of a decoder, against a bare fetch of the same rows with the same crate,
+//! in one process.
 //!
 //! The driver is the limit: what counts is how many rows come a second of this process's own CPU time, and that fetching
 //! and writing overlap, so that the wall clock shows no more than the driver's time. `cargo bench --bench odbc`
-//! starts the server itself.
+//! starts the server itself. Where a Python has `arrow_odbc` (`PYTHON=path/to/python`), it reads the same rows as well.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a benchmark")]
 
@@ -23,14 +24,18 @@ fn main() {
 
 #[cfg(feature = "odbc")]
 mod run {
+    use std::hint::black_box;
+    use std::io::Cursor;
     use std::path::Path;
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
     use odbc_api::buffers::{BufferDesc, ColumnarDynBuffer};
-    use odbc_api::{ConnectionOptions, Cursor, ResultSetMetadata};
+    use odbc_api::{ConnectionOptions, Cursor as _, ResultSetMetadata};
     use tollbridge::adapters::odbc::{Config, SECTION, Source};
     use tollbridge::adapters::sql::{Database, Isolation, Query};
+    use tollbridge::decode::rows::Settings;
+    use tollbridge::decode::{Format, Item, Resume};
     use tollbridge::diagnostic::{Faults, SourceText, Table, parse};
     use tollbridge::gate::{self, Gate, Lane};
 
@@ -66,25 +71,55 @@ mod run {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let source = source(&connection);
         println!("{ROWS} rows x 12 columns of PostgreSQL, {ROUNDS} rounds; the middle one of each");
-        let (mut bare, mut ours) = (Vec::new(), Vec::new());
+        let (mut bare, mut tuned, mut ours, mut arrow) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // Before the bare fetch, whose buffers are larger.
+        ours.push(measured(|| runtime.block_on(ask(&source))));
+        let highest = status("VmHWM:") / 1024;
         for _ in 0..ROUNDS {
-            bare.push(measured(|| fetch_bare(&connection)));
+            bare.push(measured(|| fetch_bare(&connection, 10_000, 5000)));
+            tuned.push(measured(|| fetch_bare(&connection, 1024, 1024)));
             ours.push(measured(|| runtime.block_on(ask(&source))));
+            arrow.extend(fetch_arrow(&connection));
         }
-        let (bare, ours) = (middle(bare), middle(ours));
-        for (name, took) in [("bare odbc-api, columns", bare), ("query() into files of rows", ours)] {
+        let (bare, tuned, ours) = (middle(bare), middle(tuned), middle(ours));
+        let told = |name: &str, took: Took| {
             println!(
-                "  {name:<28} {:>9.0} rows/s  {:>9.0} rows a CPU-second",
+                "  {name:<38} {:>9.0} rows/s  {:>9.0} rows a CPU-second; ours: {:>3.0}% of the rows a CPU-second, {:>3.0}% of \
+                 the wall time",
                 ROWS as f64 / took.wall,
-                ROWS as f64 / took.cpu
+                ROWS as f64 / took.cpu,
+                100.0 * took.cpu / ours.cpu,
+                100.0 * ours.wall / took.wall,
             );
+        };
+        told("query(), to records", ours);
+        told("bare odbc-api, columns", bare);
+        told("the same, blocks of the best size", tuned);
+        if arrow.is_empty() {
+            println!("  arrow_odbc: this Python has it not");
+        } else {
+            told("arrow_odbc", middle(arrow));
         }
-        println!(
-            "  ours to bare: {:.0}% of the rows a CPU-second, {:.0}% of the wall time; highest memory {} MiB",
-            100.0 * bare.cpu / ours.cpu,
-            100.0 * ours.wall / bare.wall,
-            status("VmHWM:") / 1024
-        );
+        println!("  highest memory of ours: {highest} MiB");
+    }
+
+    /// What arrow-odbc takes for the same rows, where it is installed.
+    fn fetch_arrow(connection: &str) -> Option<Took> {
+        const SCRIPT: &str = "\
+import sys, time, arrow_odbc
+began, before = time.perf_counter(), time.process_time()
+reader = arrow_odbc.read_arrow_batches_from_odbc(query=sys.argv[2], connection_string=sys.argv[1], batch_size=5000)
+rows = sum(batch.num_rows for batch in reader)
+print(rows, time.perf_counter() - began, time.process_time() - before)
+";
+        let string = format!("{connection};UseDeclareFetch=1;Fetch=10000;BoolsAsChar=0;LFConversion=0");
+        let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let run = std::process::Command::new(python).args(["-c", SCRIPT, &string, ASK]).output().ok()?;
+        let told = String::from_utf8(run.stdout).unwrap();
+        let numbers: Vec<f64> = told.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        let [rows, wall, cpu] = numbers[..] else { return None };
+        assert_eq!(rows, ROWS as f64);
+        Some(Took { wall, cpu })
     }
 
     fn source(connection: &str) -> Arc<Source> {
@@ -109,16 +144,23 @@ mod run {
             timeout: Duration::from_secs(600),
         };
         let mut rows = source.query(permit, query).await.unwrap();
+        let settings = Settings { columns: Some(Arc::clone(&rows.columns)), ..Settings::default() };
+        let decoder = Format::Rows(settings).compile(&|_| None, &Faults::new()).unwrap();
         let mut count = 0;
         while let Some(batch) = rows.batches.recv().await {
-            count += batch.unwrap().rows;
+            let mut reader = decoder.reader(Cursor::new(batch.unwrap().bytes), Resume::default()).unwrap();
+            while let Some(item) = reader.next().unwrap() {
+                let Item::Record(record) = item else { panic!("every row can be read") };
+                black_box(record.raw.len());
+                count += 1;
+            }
         }
         count
     }
 
     /// The same driver, the same options, the best buffers that the types allow; nobody looks at the values.
-    fn fetch_bare(connection: &str) -> u64 {
-        let string = format!("{connection};UseDeclareFetch=1;Fetch=4096;BoolsAsChar=0;LFConversion=0");
+    fn fetch_bare(connection: &str, held: usize, rows: usize) -> u64 {
+        let string = format!("{connection};UseDeclareFetch=1;Fetch={held};BoolsAsChar=0;LFConversion=0");
         let environment = odbc_api::environment().unwrap();
         let connection = environment.connect_with_connection_string(&string, ConnectionOptions::default()).unwrap();
         let mut cursor = connection.execute(ASK, (), None).unwrap().unwrap();
@@ -129,7 +171,7 @@ mod run {
                 BufferDesc::from_data_type(kind, true).unwrap_or(BufferDesc::Text { max_str_len: 255 })
             })
             .collect();
-        let mut block = cursor.bind_buffer(ColumnarDynBuffer::from_descs(5000, descriptions)).unwrap();
+        let mut block = cursor.bind_buffer(ColumnarDynBuffer::from_descs(rows, descriptions)).unwrap();
         let mut count = 0;
         while let Some(rows) = block.fetch().unwrap() {
             count += rows.num_rows() as u64;

@@ -129,6 +129,7 @@ async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8,
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            once: None,
         });
     }
     let clock = Clock::start();

@@ -3,12 +3,13 @@
 //! The program claims a COBOL file of 263 bytes a record, lands it, decodes, maps and stages it with lineage and feed,
 //! as a process of its own with its start and end. The bare loop gets the finished payloads from memory.
 //!
-//! Then the same with a table of twelve columns in a SQLite file, read through ODBC as a snapshot: the driver, landing and
-//! keeping what was seen come on top.
+//! Then the same with a table of twelve columns, read through ODBC as a snapshot: the driver, landing and keeping what was
+//! seen come on top. Once it lies in a PostgreSQL that is started for it, which works on the same processors, and once in a
+//! SQLite file.
 //!
-//! `cargo bench --bench sync [records] [rounds]`. Prints rates and their ratio for each round and the median; `cpu` is
+//! `cargo bench --bench sync [records] [rounds] [file | postgres | sqlite]...`. Prints rates and their ratio for each round and the median; `cpu` is
 //! the same ratio in CPU time.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the one who measures")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a program for the one who measures")]
 
 use std::fs;
 use std::path::Path;
@@ -20,6 +21,10 @@ use rusqlite::Connection;
 mod bare;
 #[path = "support/orders.rs"]
 mod orders;
+#[cfg(feature = "odbc")]
+#[allow(dead_code, reason = "shared with the tests")]
+#[path = "../tests/it/support/postgres.rs"]
+mod postgres;
 mod support;
 
 use bare::{Clock, Spent};
@@ -86,15 +91,42 @@ insert into ITEMS select i, 'Article ' || i || ' of the old catalogue', 'stored 
     i % 1000, i % 17, date('2020-01-01', '+' || (i % 2000) || ' days'),
     datetime('2026-01-01', '+' || i || ' seconds'), substr('AABD', i % 4 + 1, 1) from c;";
 
+/// The same in the words of PostgreSQL.
+#[cfg(feature = "odbc")]
+const IN_POSTGRES: &str = "
+create table items (no integer primary key, name varchar(40), note varchar(80), site char(3), supplier varchar(12),
+    price decimal(11,2), cost decimal(11,2), stock integer, reserved integer, since date, changed timestamp, state char(1));
+insert into items select i, 'Article ' || i || ' of the old catalogue', 'stored dry, ' || (i::bigint * 7919 % 100003) ||
+    ' pieces a pallet, do not stack higher than six', 'S' || (i % 40), 'SUP' || (i % 5000), i % 90000 + 0.25, i % 70000 + 0.5,
+    i % 1000, i % 17, date '2020-01-01' + i % 2000, timestamp '2026-01-01' + i * interval '1 second',
+    substr('AABD', i % 4 + 1, 1) from generate_series(1, :rows) i;";
+
 fn main() {
     let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let records = numbers.first().copied().unwrap_or(300_000);
     let rounds = numbers.get(1).copied().unwrap_or(3);
-    let data = orders::orders(records);
-    println!("{records} records of {} bytes; records/s", orders::LENGTH);
-    all_rounds(rounds, records, |folder| lay_file(folder, &data));
-    println!("{records} rows of a table of 12 columns over ODBC; rows/s");
-    all_rounds(rounds, records, |folder| lay_table(folder, records));
+    let cases = ["file", "postgres", "sqlite"];
+    let asked: Vec<String> = std::env::args().filter(|argument| cases.contains(&argument.as_str())).collect();
+    let is_asked = |case: &str| asked.is_empty() || asked.iter().any(|asked| asked == case);
+    if is_asked("file") {
+        let data = orders::orders(records);
+        println!("{records} records of {} bytes; records/s", orders::LENGTH);
+        all_rounds(rounds, records, |folder| lay_file(folder, &data));
+    }
+    #[cfg(feature = "odbc")]
+    if is_asked("postgres") {
+        let server = postgres::Postgres::start();
+        server.sql("postgres", &IN_POSTGRES.replace(":rows", &records.to_string()));
+        server.sql("postgres", "vacuum analyze items");
+        println!("{records} rows of a table of 12 columns in PostgreSQL over ODBC; rows/s");
+        all_rounds(rounds, records, |folder| {
+            lay_source(folder, &format!("[backends.old.odbc]\nconnection = \"{}\"\n", server.connection("postgres")))
+        });
+    }
+    if is_asked("sqlite") {
+        println!("{records} rows of a table of 12 columns in a SQLite file over ODBC; rows/s");
+        all_rounds(rounds, records, |folder| lay_table(folder, records));
+    }
 }
 
 fn all_rounds(rounds: usize, records: usize, lay: impl Fn(&Path) -> &'static str) {
@@ -131,14 +163,20 @@ fn lay_file(folder: &Path, data: &[u8]) -> &'static str {
     "orders"
 }
 
+/// A configuration for a table elsewhere; answers the resource.
+fn lay_source(folder: &Path, config: &str) -> &'static str {
+    fs::create_dir(folder.join("mappings")).unwrap();
+    fs::write(folder.join("tollbridge.toml"), config).unwrap();
+    fs::write(folder.join("mappings/items.toml"), TABLE).unwrap();
+    "items"
+}
+
 /// Makes the old database; answers the resource.
 fn lay_table(folder: &Path, rows: usize) -> &'static str {
-    fs::create_dir(folder.join("mappings")).unwrap();
-    fs::write(folder.join("tollbridge.toml"), OLD).unwrap();
-    fs::write(folder.join("mappings/items.toml"), TABLE).unwrap();
+    let resource = lay_source(folder, OLD);
     let database = Connection::open(folder.join("old.sqlite")).unwrap();
     database.execute_batch(&ROWS.replace(":rows", &rows.to_string())).unwrap();
-    "items"
+    resource
 }
 
 /// Has the program read it.

@@ -12,6 +12,7 @@ extern crate self as parking_lot;
 extern crate self as tokio;
 
 mod lock;
+pub mod runtime;
 pub mod sync;
 pub mod time;
 
@@ -56,9 +57,16 @@ pub async fn first<A, B, C>(
     .await
 }
 
-/// As `tokio::select!`, in the one form that the gate uses.
+/// As `tokio::select!`, in the forms that the gate uses.
 #[macro_export]
 macro_rules! select {
+    (biased; $one:pat = $a:expr => $first:block $two:pat = $b:expr => $second:block) => {
+        match $crate::first($a, $b, std::future::pending::<()>()).await {
+            $crate::First::One($one) => $first,
+            $crate::First::Two($two) => $second,
+            $crate::First::Three(()) => {}
+        }
+    };
     (biased; $one:pat = $a:expr => $first:expr, $two:pat = $b:expr => $second:block $three:pat = $c:expr => $third:block) => {
         match $crate::first($a, $b, $c).await {
             $crate::First::One($one) => $first,

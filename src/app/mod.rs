@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::adapters::sql::{Database, SqlErrorKind};
 use crate::adapters::{AdapterConfig, soap};
 use crate::config::{BackendConfig, Config, Loaded};
 use crate::facade::column_of;
@@ -28,7 +29,7 @@ use crate::gate::{Gate, Hours, Lane, Observer, Permit, Refused};
 use crate::landing::{Landing, LandingError};
 use crate::mapping::Exposure;
 use crate::pipeline::tuning::{Configured, settle_alone};
-use crate::pipeline::{Backend, Bridge, PipelineError, Reach, World};
+use crate::pipeline::{Backend, Bridge, Judgement, PipelineError, Reach, World, judge, table_of};
 use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
@@ -171,8 +172,8 @@ fn gate_folder(config: &Config, name: &str) -> PathBuf {
 
 /// What came of reaching a backend.
 pub enum Probed {
-    /// It answers; this is what a person should see to all the same.
-    Reached(Vec<String>),
+    /// It answers; this is what it cannot do that it is needed for, and what a person should know all the same.
+    Reached(Judgement),
     /// It was left alone, for this reason.
     Closed(String),
 }
@@ -214,7 +215,19 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Probed, PipelineError
             Ok(_) => {}
         }
         let result = match gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await {
-            Ok(permit) => probe_one(&reach(&config.adapter), permit).await.map(Probed::Reached),
+            Ok(permit) => {
+                let reach = reach(&config.adapter);
+                match (probe_one(&reach, permit).await, &reach) {
+                    (Ok(found), Reach::Database(database)) => {
+                        let tables = judge_tables(loaded, name, database, &gate).await;
+                        tables.map(|tables| {
+                            let doubts = [found.doubts, tables.doubts].concat();
+                            Probed::Reached(Judgement { doubts, faults: [found.faults, tables.faults].concat() })
+                        })
+                    }
+                    (found, _) => found.map(Probed::Reached),
+                }
+            }
             Err(source) => Err(PipelineError::Gate { backend: name.clone(), source }),
         };
         results.push((name.clone(), result));
@@ -222,24 +235,61 @@ pub async fn probe(loaded: &Loaded) -> Vec<(String, Result<Probed, PipelineError
     results
 }
 
-/// Reaches one backend. Good answers are what a person should know all the same.
-async fn probe_one(reach: &Reach, permit: Permit) -> Result<Vec<String>, PipelineError> {
+/// What the tables of a database are as sources of the mappings that read them.
+async fn judge_tables(
+    loaded: &Loaded,
+    backend: &str,
+    database: &Arc<dyn Database>,
+    gate: &Arc<Gate>,
+) -> Result<Judgement, PipelineError> {
+    let mut judgement = Judgement::default();
+    for plan in loaded.plans.iter().filter(|plan| plan.backend == backend) {
+        let Some((name, timeout)) = table_of(plan) else { continue };
+        let permit = gate.acquire(Lane::Health, Some(Duration::from_secs(10))).await;
+        let permit = permit.map_err(|source| PipelineError::Gate { backend: backend.to_owned(), source })?;
+        let (database, name, id) = (Arc::clone(database), name.clone(), &plan.exposure.id);
+        let dialect = database.dialect();
+        let time = timeout.unwrap_or_else(|| database.timeout());
+        let info = tokio::spawn(async move { tokio::time::timeout(time, database.table(permit, name)).await }).await;
+        match info.map_err(|_| PipelineError::Died { file: "the database".to_owned() })? {
+            Ok(Ok(info)) => {
+                let found = judge(plan, dialect, &info);
+                judgement.faults.extend(found.faults);
+                judgement.doubts.extend(found.doubts);
+                let rights = info.missing_rights.iter().map(|right| format!("{id}: {right}"));
+                if info.is_unreadable { &mut judgement.faults } else { &mut judgement.doubts }.extend(rights);
+            }
+            Ok(Err(error)) if error.kind == SqlErrorKind::Missing => judgement.faults.push(format!("{id}: {error}")),
+            // Whoever may not look may read all the same.
+            Ok(Err(error)) => judgement.doubts.push(format!("{id}: what its table is cannot be told: {error}")),
+            Err(_) => judgement.doubts.push(format!("{id}: what its table is was not told in time")),
+        }
+    }
+    Ok(judgement)
+}
+
+/// Reaches one backend. Good answers are what it cannot do, and what a person should know all the same.
+async fn probe_one(reach: &Reach, permit: Permit) -> Result<Judgement, PipelineError> {
+    let faults = |faults| Judgement { faults, ..Judgement::default() };
     match reach {
         Reach::Inbox(door) => {
             let door = Arc::clone(door);
             let probed = tokio::task::spawn_blocking(move || door.probe(&permit)).await;
-            probed.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })?.map_err(PipelineError::from)
+            let probed = probed.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })?;
+            probed.map(faults).map_err(PipelineError::from)
         }
         Reach::Service(service) => {
             let service = Arc::clone(service);
             let probed = tokio::spawn(async move { service.probe(&permit).await }).await;
-            probed.map_err(|_| PipelineError::Died { file: "the service".to_owned() })?.map_err(PipelineError::from)
+            let probed = probed.map_err(|_| PipelineError::Died { file: "the service".to_owned() })?;
+            probed.map(faults).map_err(PipelineError::from)
         }
         Reach::Database(database) => {
             let database = Arc::clone(database);
             let probed = tokio::spawn(async move { database.probe(permit).await }).await;
             let probed = probed.map_err(|_| PipelineError::Died { file: "the database".to_owned() })?;
-            probed.map(|server| server.doubts).map_err(PipelineError::from)
+            let probed = probed.map(|server| Judgement { doubts: server.doubts, ..Judgement::default() });
+            probed.map_err(PipelineError::from)
         }
     }
 }

@@ -30,8 +30,9 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             // Of one that was left alone nobody knows.
             let (reachable, error) = match result {
                 Ok(app::Probed::Reached(found)) => {
-                    impaired += found.len();
-                    doubts.extend(found);
+                    impaired += found.faults.len();
+                    doubts.extend(found.faults);
+                    doubts.extend(found.doubts);
                     (Some(true), None)
                 }
                 Ok(app::Probed::Closed(reason)) => {
@@ -48,6 +49,9 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             backends.push(json!({"backend": name, "reachable": reachable, "error": error}));
         }
     }
+    // The configuration alone and the backend that was reached may give the same cause.
+    let mut told = std::collections::HashSet::new();
+    doubts.retain(|doubt| told.insert(doubt.clone()));
     doubts.iter().for_each(output::note);
     let resources: Vec<_> = loaded.plans.iter().map(|plan| plan.exposure.id.to_string()).collect();
     let presets: serde_json::Map<_, _> =

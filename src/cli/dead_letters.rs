@@ -223,11 +223,14 @@ fn print_one(context: &Context, letter: &DeadLetter) {
         output::line(format!("{name:12} {}", output::plain(&value)));
     }
     output::line("raw bytes");
-    for (row, bytes) in reject.raw.chunks(16).enumerate() {
+    for (row, bytes) in reject.shown().chunks(16).enumerate() {
         let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let text: String =
             bytes.iter().map(|&b| if b.is_ascii_graphic() || b == b' ' { char::from(b) } else { '.' }).collect();
         output::line(format!("  {:06x}  {:47}  {text}", row * 16, hex.join(" ")));
+    }
+    if let Some(length) = reject.cut_from() {
+        output::note(format!("these are the first {} of {length} bytes", reject.shown().len()));
     }
     if letter.state == DeadLetterState::Open {
         output::note(format!(

@@ -20,6 +20,9 @@ use crate::record::RejectCode;
 /// A line of JSON may be so long: the bytes of the longest record, each escaped.
 const MAX_LINE: usize = 6 * MAX_RECORD;
 
+/// A longer line is large.
+const LARGE: usize = 1 << 20;
+
 /// Options of `encode`.
 #[derive(Args, Debug)]
 pub(super) struct EncodeArgs {
@@ -118,7 +121,12 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead>, u64), Failure> {
 /// Reads a line to `line` and answers its bytes in the input; 0 at the end. Of a line that is too long only the start
 /// is kept.
 fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
-    let mut length = input.take(MAX_LINE as u64 + 1).read_until(b'\n', line)? as u64;
+    let mut length = (&mut *input).take(LARGE as u64).read_until(b'\n', line)? as u64;
+    if length == LARGE as u64 && line.last() != Some(&b'\n') {
+        // Room for the longest at once: what is not written to takes no memory, while what is left of smaller ones does.
+        line.reserve_exact(MAX_LINE + 1 - LARGE);
+        length += (&mut *input).take((MAX_LINE + 1 - LARGE) as u64).read_until(b'\n', line)? as u64;
+    }
     while line.len() > MAX_LINE && line.last() != Some(&b'\n') {
         let rest = input.fill_buf()?;
         if rest.is_empty() {

@@ -99,13 +99,9 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-/// A reject as JSON, raw bytes in hex.
+/// A reject as JSON, raw bytes in hex; of a very long record the first ones, and how many there are.
 pub(super) fn reject(reject: &Reject) -> serde_json::Value {
-    reject_with(reject, reject.raw_hex())
-}
-
-fn reject_with(reject: &Reject, raw: String) -> serde_json::Value {
-    json!({
+    let mut shown = json!({
         "code": reject.code.as_str(),
         "record": reject.position.record,
         "offset": reject.position.offset,
@@ -117,18 +113,10 @@ fn reject_with(reject: &Reject, raw: String) -> serde_json::Value {
         "field_length": reject.field_span.map(|(_, length)| length),
         "expected": reject.expected,
         "found": reject.found,
-        "raw": raw,
-    })
-}
-
-/// The same as a line, handed on in pieces: in hex a record takes twice its bytes.
-pub(super) fn long_reject(reject: &Reject, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    const END: &str = "\"}";
-    let shown = reject_with(reject, String::new()).to_string();
-    write(shown.strip_suffix(END).unwrap_or(&shown).as_bytes())?;
-    for piece in reject.hex_pieces(32 << 10) {
-        write(piece.as_bytes())?;
+        "raw": reject.raw_hex(),
+    });
+    if let Some(length) = reject.cut_from() {
+        shown["raw_length"] = json!(length);
     }
-    write(END.as_bytes())?;
-    write(b"\n")
+    shown
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Context, Exit, output};
 use crate::app::{self, SimulateError, Simulation};
 use crate::diagnostic::{format_duration, parse_duration};
+use crate::gate::Adapt;
 use crate::gate::simulate::Side;
 use crate::gate::tuning::Values;
 use crate::telemetry;
@@ -37,6 +38,9 @@ pub(super) struct Options {
     /// The share of scheduled runs, instead of as in force
     #[arg(long, value_name = "PART")]
     sync_share: Option<f64>,
+    /// Whether the limit follows the backend (`off`, `on`), instead of as in force
+    #[arg(long, value_name = "off|on", value_parser = ["off", "on"])]
+    adaptive: Option<String>,
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -55,11 +59,12 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         ("queue_timeout", options.queue_timeout.as_ref().map(|time| json!(time))),
         ("queue", options.queue.map(|count| json!(count))),
         ("sync_share", options.sync_share.map(|part| json!(part))),
+        ("adaptive", options.adaptive.as_ref().map(|word| json!(word))),
     ];
     values.extend(others.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
     match app::simulate_gate(&config, &options.backend, options.since, &values).await {
         Ok(simulation) => {
-            print(context, &options.backend, &simulation);
+            print(context, options, &simulation);
             Exit::Done
         }
         Err(error) => {
@@ -77,7 +82,8 @@ fn moment(since_1970: Duration) -> String {
     Timestamp::from_duration(length).map(|moment| moment.to_string()).unwrap_or_default()
 }
 
-fn print(context: &Context, backend: &str, simulation: &Simulation) {
+fn print(context: &Context, options: &Options, simulation: &Simulation) {
+    let backend = &options.backend;
     let report = &simulation.report;
     if context.json {
         output::json(&json!({
@@ -87,6 +93,7 @@ fn print(context: &Context, backend: &str, simulation: &Simulation) {
             "until": moment(report.until),
             "happened": side(&report.happened),
             "simulated": side(&report.replayed),
+            "adaptive": report.adaptive.0.as_str(),
             "unreadable_lines": simulation.unreadable,
             "caveat": CAVEAT,
         }));
@@ -124,7 +131,21 @@ fn print(context: &Context, backend: &str, simulation: &Simulation) {
     if simulation.unreadable > 0 {
         output::note(format!("{} lines of the history cannot be read and are left out", simulation.unreadable));
     }
+    output::note(adaptive(report.adaptive, options.adaptive.is_some()));
     output::note(CAVEAT);
+}
+
+/// What the limit did in the replay. What it was when the calls came is not kept.
+fn adaptive((adaptive, floor): (Adapt, usize), is_chosen: bool) -> String {
+    let whose = if is_chosen { "as asked for" } else { "as in force now" };
+    let word = adaptive.as_str();
+    match adaptive {
+        Adapt::On => format!(
+            "`adaptive = \"on\"`, {whose}: in the replay the limit begins with {floor} and follows the backend, so the cap \
+             is only where it ends; `--adaptive off` tries the cap itself"
+        ),
+        Adapt::Off | Adapt::Shadow => format!("`adaptive = \"{word}\"`, {whose}: in the replay the limit is the cap"),
+    }
 }
 
 /// A time to a tenth of a millisecond below a second, to a millisecond above.

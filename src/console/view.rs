@@ -75,10 +75,13 @@ pub fn dead_letter(letter: &DeadLetter) -> Value {
     })
 }
 
-/// A dead letter with its raw bytes in hexadecimal.
+/// A dead letter with its raw bytes in hexadecimal; of a very long record the first ones, and how many there are.
 pub fn dead_letter_with_raw(letter: &DeadLetter) -> Value {
     let mut view = dead_letter(letter);
     view["raw"] = Value::String(letter.reject.raw_hex());
+    if let Some(length) = letter.reject.cut_from() {
+        view["raw_length"] = Value::from(length);
+    }
     view
 }
 
@@ -115,6 +118,7 @@ pub fn operation(operation: &Operation) -> Value {
     let asked = &operation.asked;
     let failure = operation.problem.as_deref().and_then(Failure::from_json);
     let outcome = operation.outcome.as_deref().and_then(Outcome::from_json);
+    let unfinished = outcome.as_ref().and_then(|outcome| outcome.unfinished.clone());
     let body = outcome.and_then(|outcome| outcome.body).and_then(|body| serde_json::from_str(body.get()).ok());
     json!({
         "id": operation.id,
@@ -130,6 +134,7 @@ pub fn operation(operation: &Operation) -> Value {
         "attempts": operation.attempts,
         "may_repeat": operation.may_repeat,
         "result": body.unwrap_or(Value::Null),
+        "unfinished": unfinished,
         "reason": failure.as_ref().map(|failure| failure.why.clone()),
         "detail": failure.as_ref().map(|failure| failure.detail.clone()),
         "cause": failure.and_then(|failure| failure.cause),

@@ -222,7 +222,7 @@ pub(super) const TRAILER: Key = Key {
     name: "trailer",
     shape: "table",
     presence: Presence::Optional,
-    doc: "which record is the trailer (`when`) and what it has to agree with (`count`, `sum`)",
+    doc: "which record is the trailer (`when`) and what it has to agree with (`count`, `sum`, `sequence`)",
 };
 
 /// The key of formats that tell record types apart.

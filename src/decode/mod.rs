@@ -53,6 +53,9 @@ pub use reader::{Item, Reader, Resume, StreamFault, Stretch};
 /// The most bytes that one record may have. A record that is longer is rejected; it is not held in memory.
 pub const MAX_RECORD: usize = 16 << 20;
 
+/// Of a record that is longer so many bytes are kept, to be shown: the input has them all.
+pub(crate) const HEAD: usize = 64 << 10;
+
 /// A compiled layout with its framing and code page, and how files of it are packed. Cheap to clone; clones share what
 /// they learned of the fields that are wanted.
 #[derive(Clone)]
@@ -228,7 +231,8 @@ impl Decoder {
         sink: &mut Sink<'_>,
     ) -> Result<(), Unwritten> {
         self.pieces(record.raw, record.fields.parts(), record.position, options, sink).unwrap_or_else(|sink| {
-            let mut out = Vec::new();
+            // What is not written to takes no memory.
+            let mut out = Vec::with_capacity(record.raw.len() + record.raw.len() / 4);
             self.write_json(record, options, &mut out).map_err(|reject| Unwritten::Rejected(Box::new(reject)))?;
             sink(&out).map_err(Unwritten::Output)
         })

@@ -10,6 +10,10 @@ use super::MAX_RECORD;
 /// Bytes asked of the input at a time: large enough that system calls do not count, small enough for the cache.
 const READ_SIZE: usize = 256 << 10;
 
+/// A window of more bytes than this becomes one for the longest record. What is not written to takes no memory, while what
+/// is left of smaller ones on the way does.
+const LARGE: usize = 1 << 20;
+
 /// What may stand around records without being one: line ends, blanks, and what pads the ends of files.
 pub(super) fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0 || byte == 0x1A
@@ -63,13 +67,19 @@ impl Window {
             return Ok(false);
         }
         if self.start + wanted > self.buffer.len() {
-            self.buffer.copy_within(self.start..self.end, 0);
+            let mut size = wanted.next_multiple_of(READ_SIZE).max(2 * READ_SIZE);
+            if size > LARGE {
+                size = size.max(MAX_RECORD + 2 * READ_SIZE);
+            }
+            if self.buffer.len() < size {
+                let mut larger = vec![0; size];
+                larger[..self.end - self.start].copy_from_slice(self.bytes());
+                self.buffer = larger;
+            } else {
+                self.buffer.copy_within(self.start..self.end, 0);
+            }
             self.end -= self.start;
             self.start = 0;
-            let size = wanted.next_multiple_of(READ_SIZE).max(2 * READ_SIZE);
-            if self.buffer.len() < size {
-                self.buffer.resize(size, 0);
-            }
         }
         while self.end - self.start < wanted {
             let left = self.limit.saturating_sub(self.offset + (self.end - self.start) as u64);

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use hyper::header::{AGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use hyper::header::{
+    AGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
+    LAST_MODIFIED,
+};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use parking_lot::Mutex;
 
 use super::catalog::Published;
+use crate::pipeline::operate::{Condition, Tags};
 use crate::record::ContentHash;
 
 /// `Cache-Status`, which `http` has no constant for.
@@ -37,6 +41,44 @@ pub(super) fn is_unchanged(request: &HeaderMap, etag: &HeaderValue, changed_at: 
         (Some(since), Some(changed_at)) => changed_at.as_second() <= since.as_second(),
         _ => false,
     }
+}
+
+/// What a write wants to be so of its record. Tags that are none of ours match nothing; weak ones are no `If-Match`
+/// (RFC 9110 section 13.1.1).
+pub(super) fn condition(request: &HeaderMap) -> Condition {
+    let tags = |name: HeaderName, takes_weak: bool| {
+        let mut fields = request.get_all(name).iter().peekable();
+        fields.peek()?;
+        let mut hashes = Vec::new();
+        for tag in fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
+            match tag {
+                b"*" => return Some(Tags::Any),
+                weak if weak.starts_with(b"W/") && takes_weak => hashes.extend(weak.get(2..).and_then(hash_of)),
+                strong => hashes.extend(hash_of(strong)),
+            }
+        }
+        Some(Tags::These(hashes))
+    };
+    let since = request.get(IF_UNMODIFIED_SINCE).and_then(|field| field.to_str().ok());
+    Condition {
+        matches: tags(IF_MATCH, false),
+        differs: tags(IF_NONE_MATCH, true),
+        unmodified_since: since.and_then(|text| DateTimeParser::new().parse_timestamp(text).ok()),
+    }
+}
+
+/// The hash that [`etag`] has written.
+fn hash_of(tag: &[u8]) -> Option<ContentHash> {
+    let digits = tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut hash = [0; 16];
+    if digits.len() != 32 {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(ContentHash(hash))
 }
 
 /// Weak comparison with a list of tags; commas within a tag cannot occur in ours.
@@ -128,6 +170,32 @@ mod tests {
         check("if-modified-since", "Thu, 29 Feb 2024 12:00:00 GMT", true);
         check("if-modified-since", "Thu, 29 Feb 2024 11:59:59 GMT", false);
         check("if-modified-since", "not a date", false);
+    }
+
+    #[test]
+    fn conditions_of_writes() {
+        use super::{Condition, Tags, condition};
+        let of = |fields: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            fields.iter().for_each(|(name, value)| {
+                headers.append(*name, HeaderValue::from_str(value).unwrap());
+            });
+            condition(&headers)
+        };
+        let ours = ContentHash(std::array::from_fn(|at| at as u8));
+        assert_eq!(of(&[]), Condition::default());
+        let matches = |tags| Condition { matches: Some(tags), ..Condition::default() };
+        assert_eq!(of(&[("if-match", TAG)]), matches(Tags::These(vec![ours])));
+        assert_eq!(of(&[("if-match", "\"x\""), ("if-match", TAG)]), matches(Tags::These(vec![ours])));
+        assert_eq!(of(&[("if-match", "*")]), matches(Tags::Any));
+        // What is no tag of ours is there nevertheless, and matches nothing.
+        for odd in ["", "x", &format!("W/{TAG}"), "\"000102\"", "\"zz0102030405060708090a0b0c0d0e0f\""] {
+            assert_eq!(of(&[("if-match", odd)]), matches(Tags::These(Vec::new())), "{odd}");
+        }
+        let none =
+            of(&[("if-none-match", &format!("W/{TAG}")), ("if-unmodified-since", "Thu, 29 Feb 2024 12:00:00 GMT")]);
+        assert_eq!(none.differs, Some(Tags::These(vec![ours])));
+        assert_eq!(none.unmodified_since, Some("2024-02-29T12:00:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `GET /v1/{resource}/{key}` of a resource whose answers come from its backend.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -34,13 +34,14 @@ pub(super) async fn answer(
     let wait = prefer::of(&request.headers).wait;
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
     let wish = cache_control::wish(&request.headers);
+    let asked = Instant::now();
     let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
     let reading = match read {
         Ok(reading) => reading,
         Err(LiveError::NoRecord { other: None }) => {
             return Err(applied(record::absent(facade, published, &key).await, wait));
         }
-        Err(error) => return Err(applied(problem(published, &key, error), wait)),
+        Err(error) => return Err(applied(problem(published, &key, error, asked.elapsed()), wait)),
     };
 
     let (payload, hash, changed_at) = match &reading {
@@ -123,6 +124,21 @@ fn seconds_since(moment: Option<Timestamp>) -> u64 {
     u64::try_from(since).unwrap_or(0)
 }
 
+/// What took the time of a read that was refused, or that the backend did not answer in time.
+fn timing_of(error: &LiveError, took: Duration) -> Option<HeaderValue> {
+    match error {
+        LiveError::Refused { .. } => Some(queue_timing(took)),
+        LiveError::Timeout { after, .. } => Some(server_timing(took.saturating_sub(*after), *after)),
+        _ => None,
+    }
+}
+
+/// How long the call waited for a place that it did not get, in milliseconds.
+fn queue_timing(waited: Duration) -> HeaderValue {
+    HeaderValue::from_str(&format!("queue;dur={:.1}", waited.as_secs_f64() * 1000.0))
+        .unwrap_or(HeaderValue::from_static("queue"))
+}
+
 /// How long the call waited for its place, and how long the backend took, in milliseconds.
 pub(super) fn server_timing(waited: Duration, took: Duration) -> HeaderValue {
     let millis = |time: Duration| time.as_secs_f64() * 1000.0;
@@ -131,8 +147,17 @@ pub(super) fn server_timing(waited: Duration, took: Duration) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static("queue, backend"))
 }
 
-/// What a caller is told. The backend's own words stay in the log, but for a fault's.
-pub(super) fn problem(published: &Published, key: &str, error: LiveError) -> Problem {
+/// What a caller is told who waited so long. The backend's own words stay in the log, but for a fault's.
+pub(super) fn problem(published: &Published, key: &str, error: LiveError, took: Duration) -> Problem {
+    let timing = timing_of(&error, took);
+    let problem = without_timing(published, key, error);
+    match timing {
+        Some(timing) => problem.header(SERVER_TIMING, timing),
+        None => problem,
+    }
+}
+
+fn without_timing(published: &Published, key: &str, error: LiveError) -> Problem {
     let sentence = error.to_string();
     match error {
         LiveError::Refused { reason } => gate_problem(reason),

@@ -1,5 +1,7 @@
 //! `GET /v1/{resource}` of a resource whose lists come from its backend: a page in the order of the key.
 
+use std::time::Instant;
+
 use axum::body::Body;
 use axum::response::Response;
 use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, VARY};
@@ -40,9 +42,9 @@ pub(super) async fn answer(
     let wait = prefer::of(&request.headers).wait;
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
     let wanted = LiveQuery { filters: asked.query.filters.clone(), after, limit: asked.query.limit };
-    let began = Timestamp::now();
+    let (began, asked_at) = (Timestamp::now(), Instant::now());
     let page = facade.live.list(&published.exposure.id, &wanted, &ask).await;
-    let page = page.map_err(|error| live::problem(published, "", error))?;
+    let page = page.map_err(|error| live::problem(published, "", error, asked_at.elapsed()))?;
     let next = page.next.as_ref().map(|key| {
         let cursor = facade.seal.close(&published.exposure, &asked.query, &[Scalar::Text(key.clone())]);
         list::next_url(published, &asked.carried, &cursor)

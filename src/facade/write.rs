@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
-use super::{Facade, accept, record};
+use super::{Facade, accept, conditional, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
-use crate::mapping::ExposedOperation;
+use crate::mapping::{ExposedOperation, MOST_FAULTS};
 use crate::pipeline::operate::{Failure, FailureKind, OperateError, Outcome, Submission, Submitted};
 use crate::record::key;
 use crate::staging::{Operation, OperationState};
@@ -60,6 +60,7 @@ pub(super) async fn answer(
         name: exposed.name.clone(),
         key: key.as_deref().map(str::to_owned),
         body,
+        condition: conditional::condition(&request.headers),
         idempotency_key,
         client: caller.name.clone(),
         caller: caller.id.clone(),
@@ -161,7 +162,9 @@ fn over(published: &Published, operation: &Operation) -> Result<Response, Proble
     }
     let outcome = operation.outcome.as_deref().and_then(Outcome::from_json).unwrap_or_default();
     let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
-    let body = outcome.body.map_or_else(|| view(operation).to_string(), |body| body.get().to_owned());
+    // What is not as it was declared to be is told instead of the answer, which is part of it.
+    let body = outcome.body.filter(|_| outcome.unfinished.is_none());
+    let body = body.map_or_else(|| view(operation).to_string(), |body| body.get().to_owned());
     let mut response = json_response(status, body);
     let headers = response.headers_mut();
     headers.insert(LINK, link);
@@ -190,6 +193,9 @@ fn view(operation: &Operation) -> Value {
             "reason": failure.why,
         })
     });
+    let unfinished = outcome
+        .unfinished
+        .map(|unfinished| json!({ "step": unfinished.step, "reason": unfinished.why, "detail": unfinished.detail }));
     // Declared by the mapping, as it was answered.
     let result = outcome.body.as_deref().map(RawValue::get).and_then(|body| serde_json::from_str::<Value>(body).ok());
     json!({
@@ -202,6 +208,7 @@ fn view(operation: &Operation) -> Value {
         "record": record,
         "result": result,
         "note": outcome.note,
+        "unfinished": unfinished,
         "problem": problem,
         "created_at": operation.created_at.to_string(),
         "changed_at": operation.changed_at.to_string(),
@@ -253,6 +260,7 @@ fn reason_of(failure: &Failure) -> Reason {
         (FailureKind::Timeout, _) => Reason::BackendTimeout,
         (FailureKind::Broken, _) => Reason::BackendAnswer,
         (FailureKind::Unknown, _) => Reason::OutcomeUnknown,
+        (FailureKind::Condition, _) => Reason::PreconditionFailed,
         (FailureKind::Resolved | FailureKind::Gone, _) => Reason::OperationConflict,
     }
 }
@@ -267,6 +275,7 @@ fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Pro
         OperateError::Invalid(faults) => {
             let detail = match faults.len() {
                 1 => "the body has a fault; nothing was sent".to_owned(),
+                count if count >= MOST_FAULTS => format!("the body has {count} faults or more; nothing was sent"),
                 count => format!("the body has {count} faults; nothing was sent"),
             };
             let fault = |fault: crate::mapping::InputFault| BodyFault {

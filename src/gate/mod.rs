@@ -26,6 +26,7 @@ mod refused;
 mod share;
 pub mod simulate;
 mod slots;
+mod together;
 pub mod tuning;
 
 use std::collections::HashMap;
@@ -49,7 +50,8 @@ use permit::Held;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
 use share::Shares;
-use slots::{Slot, Slots, Term, WallTime};
+use slots::{Slots, WallTime};
+use together::Wanted;
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
 pub trait Observer: Send + Sync {
@@ -132,10 +134,9 @@ pub struct Gate {
     opened: Notify,
     /// A call lingers from now on: whoever waits has to look when its place comes back.
     lingers: Notify,
+    /// A place that all processes see was given back.
+    freed: Notify,
 }
-
-/// How often a place is looked for that another process has: nobody announces it.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 type Answer = Result<Permit, Refused>;
 
@@ -171,7 +172,7 @@ impl State {
                 None => untaken.push(answer),
             }
         }
-        self.high_water = self.high_water.max(self.core.in_flight());
+        self.high_water = self.high_water.max(self.core.ours());
         untaken
     }
 }
@@ -179,7 +180,7 @@ impl State {
 impl Gate {
     /// A gate for `backend`, of this process alone; `observer` hears of every grant, refusal and end.
     pub fn new(backend: impl Into<String>, config: Config, observer: Option<Arc<dyn Observer>>) -> Arc<Gate> {
-        Gate::with(backend.into(), config, observer, None)
+        Gate::with(backend.into(), config, observer, None, wall_clock())
     }
 
     /// As [`Gate::new`], sharing the places with all processes that name the same folder; what calls ran when a process
@@ -190,7 +191,12 @@ impl Gate {
         observer: Option<Arc<dyn Observer>>,
         folder: &Path,
     ) -> io::Result<Arc<Gate>> {
-        Ok(Gate::with(backend.into(), config, observer, Some(Mutex::new(Slots::open(folder)?))))
+        let began = wall_clock();
+        let slots = Slots::open(folder, config.settle, began)?;
+        let held_back = slots.held_back(began).foreign;
+        let gate = Gate::with(backend.into(), config, observer, Some(Mutex::new(slots)), began);
+        gate.hold_back(&held_back);
+        Ok(gate)
     }
 
     fn with(
@@ -198,6 +204,7 @@ impl Gate {
         config: Config,
         observer: Option<Arc<dyn Observer>>,
         slots: Option<Mutex<Slots>>,
+        began: WallTime,
     ) -> Arc<Gate> {
         let state = State {
             core: Core::new(config.limits()),
@@ -209,7 +216,6 @@ impl Gate {
             granted: 0,
             refused: 0,
         };
-        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Arc::new(Gate {
             backend,
             observer,
@@ -220,6 +226,7 @@ impl Gate {
             shares: Arc::default(),
             opened: Notify::new(),
             lingers: Notify::new(),
+            freed: Notify::new(),
         })
     }
 
@@ -238,6 +245,11 @@ impl Gate {
         self.state.lock().config.queue_timeout
     }
 
+    /// How long a call counts whose end nobody saw, as set now.
+    pub fn settle(&self) -> Duration {
+        self.state.lock().config.settle
+    }
+
     /// When a call is tried again, as set now.
     pub fn retry(&self) -> Retry {
         self.state.lock().config.retry
@@ -246,6 +258,7 @@ impl Gate {
     /// Puts new settings in force. Nobody in flight or in the queue is dropped: under a lower cap the running
     /// calls finish first.
     pub fn reconfigure(self: &Arc<Self>, config: Config) {
+        self.cap_is(config.max_in_flight);
         {
             let mut state = self.state.lock();
             state.core.set_limits(config.limits());
@@ -263,13 +276,14 @@ impl Gate {
     /// Waits for a place. Dropping the future leaves the queue.
     pub async fn admit(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
         let asked = self.now();
-        let (wait, longest) = (ask.wait, ask.longest);
+        let key = self.slots.as_ref().and(ask.serial.as_deref()).map(slots::key_of);
+        let wanted = Wanted { asked, wait: ask.wait, longest: ask.longest, key };
         let note = Note::take(self.observer.as_ref(), &ask, self.wall_time(asked));
         let result = match self.shares.enter(&ask.client, ask.most, asked) {
             Ok(share) => match self.wait_for_place(ask).await {
                 Ok(mut permit) => {
                     permit.holds.share = share;
-                    self.wait_for_slot(permit, asked, wait, longest).await
+                    self.wait_for_slot(permit, &wanted).await
                 }
                 Err(refused) => Err(refused),
             },
@@ -327,7 +341,7 @@ impl Gate {
                 Err(oneshot::error::TryRecvError::Closed) => return Err(Refused::Closed),
                 Err(oneshot::error::TryRecvError::Empty) if self.now() >= wait_until => {
                     place.why = Leaving::Late;
-                    return Err(Refused::Deadline);
+                    return Err(self.state.lock().core.too_late(wait_until));
                 }
                 Err(oneshot::error::TryRecvError::Empty) => {}
             }
@@ -353,7 +367,7 @@ impl Gate {
         let asked = match arrival {
             Arrival::Granted(grant) => {
                 state.granted += 1;
-                state.high_water = state.high_water.max(state.core.in_flight());
+                state.high_water = state.high_water.max(state.core.ours());
                 Asked::Answered(Ok(Permit::new(Arc::clone(self), grant)))
             }
             Arrival::Refused(refused) => Asked::Answered(Err(refused)),
@@ -364,57 +378,6 @@ impl Gate {
             }
         };
         (untaken, asked)
-    }
-
-    /// Waits until a place is not another process's.
-    async fn wait_for_slot(
-        &self,
-        mut permit: Permit,
-        asked: Moment,
-        wait: Option<Duration>,
-        longest: Option<Duration>,
-    ) -> Result<Permit, Refused> {
-        let Some(slots) = &self.slots else { return Ok(permit) };
-        loop {
-            let (cap, settle, patience) = {
-                let state = self.state.lock();
-                if let Some(refused) = state.core.shut_out(self.now()) {
-                    return Err(refused);
-                }
-                let config = &state.config;
-                (config.max_in_flight, config.settle, wait.unwrap_or(config.queue_timeout))
-            };
-            let taken = slots.lock().take(cap, Term { longest, settle }, self.wall_time(self.now()));
-            match taken {
-                Ok(Some(slot)) => {
-                    permit.holds.slot = Some(slot);
-                    return Ok(permit);
-                }
-                Ok(None) if self.now() >= asked.saturating_add(patience) => {
-                    let now = self.wall_time(self.now());
-                    let (_, free) = slots.lock().held_back(now);
-                    return Err(free.map_or(Refused::Deadline, |free| Refused::HeldBack {
-                        retry_after: free.saturating_sub(now),
-                    }));
-                }
-                Ok(None) => tokio::time::sleep(LOOK_AGAIN).await,
-                Err(error) => {
-                    tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be locked");
-                    return Err(Refused::Unmarked);
-                }
-            }
-        }
-    }
-
-    /// Gives the place back that all processes see.
-    fn give_back(&self, slot: Slot, end: End, now: Moment) {
-        let Some(slots) = &self.slots else { return };
-        let settle = self.state.lock().config.settle;
-        let lingers_until = matches!(end, End::Lost | End::Unseen).then(|| self.wall_time(now) + settle);
-        if let Err(error) = slots.lock().give_back(slot, lingers_until) {
-            // The lock goes with the file; what the file says makes the next one wait.
-            tracing::error!(backend = self.backend, error = %error, "a place of a gate cannot be given back in order");
-        }
     }
 
     /// Lets waiting calls through while there are places.
@@ -460,7 +423,7 @@ impl Gate {
     pub fn status(self: &Arc<Self>) -> Status {
         self.pump();
         let now = self.wall_time(self.now());
-        let held_back = self.slots.as_ref().map_or(0, |slots| slots.lock().held_back(now).0);
+        let held_back = self.slots.as_ref().map_or(0, |slots| slots.lock().held_back(now).count);
         let state = self.state.lock();
         Status {
             backend: self.backend.clone(),
@@ -492,6 +455,10 @@ impl Gate {
         };
         drop(untaken);
     }
+}
+
+fn wall_clock() -> WallTime {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A place in the queue; left when dropped.

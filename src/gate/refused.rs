@@ -21,15 +21,15 @@ pub enum Refused {
     /// No place came free before the deadline.
     #[error("the backend was busy for the whole time the call could wait")]
     Deadline,
-    /// The places are held back for calls of a process that has ended, or of another one, whose end nobody saw: the
-    /// backend may still be at work on them.
+    /// The places are held back for calls whose end nobody saw, of this process, another one or one that has died: the
+    /// backend may still be at work on them, and none comes free in the time that the caller can wait.
     #[error("the backend may still be at work on calls that were broken off")]
     HeldBack {
         /// When the first of them counts as over.
         retry_after: Duration,
     },
     /// The backend has failed too often and is left alone for a while.
-    #[error("the backend has failed again and again, and is left alone for {} s", retry_after.as_secs().max(1))]
+    #[error("the backend has failed again and again, and is left alone for {} s", whole_seconds(*retry_after))]
     BreakerOpen {
         /// When it is tried again.
         retry_after: Duration,
@@ -49,6 +49,11 @@ pub enum Refused {
     /// The gate is closing down.
     #[error("the service is shutting down")]
     Closed,
+}
+
+/// A wait in whole seconds, rounded up, so that nobody comes too early; at least one.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl Refused {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::config::Config;
 use super::core::{Arrival, Ask, Core, End, Grant, Leaving, Moment, Ticket, Verdict};
 use super::history::{Fate, Outcome, PastCall};
-use super::{Lane, Refused};
+use super::{Adapt, Lane, Refused};
 
 /// Refusals that no cap would have spared.
 const NOT_BY_LOAD: [&str; 3] = ["closed_window", "unmarked", "closed"];
@@ -66,6 +66,8 @@ pub struct Report {
     pub happened: Side,
     /// What the replay says.
     pub replayed: Side,
+    /// Whether the limit follows the backend in the replay, from how many calls on.
+    pub adaptive: (Adapt, usize),
 }
 
 /// Replays calls, in the order in which they came, under these settings; `now` are those in force. `None` when no call
@@ -74,7 +76,8 @@ pub fn simulate(calls: &[PastCall], now: &Config, settings: &Config) -> Option<R
     let (first, last) = (calls.first()?, calls.last()?);
     let happened = happened(calls, now.max_in_flight);
     let replayed = Replay::new(calls, settings)?.run();
-    Some(Report { calls: calls.len(), from: first.came, until: last.came, happened, replayed })
+    let adaptive = (settings.adaptive, settings.min_in_flight);
+    Some(Report { calls: calls.len(), from: first.came, until: last.came, happened, replayed, adaptive })
 }
 
 /// Gathers what became of calls.

@@ -58,10 +58,12 @@ async fn a_call_without_an_answer_keeps_its_place_until_it_is_settled() {
     drop(call);
     drop(permit);
     assert_eq!(gate.status().lingering, 1);
-    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), Some(Refused::Deadline));
+    let held_back = Some(Refused::HeldBack { retry_after: Duration::from_secs(5) });
     let started = tokio::time::Instant::now();
+    assert_eq!(gate.acquire(Lane::Interactive, None).await.err(), held_back);
+    assert_eq!(started.elapsed().as_millis(), 0, "nothing comes free before");
     let permit = gate.acquire(Lane::Interactive, Some(Duration::from_secs(60))).await.unwrap();
-    assert_eq!(started.elapsed().as_millis(), 4500);
+    assert_eq!(started.elapsed().as_millis(), 5000);
     permit.begin().answered();
     drop(permit);
     assert_eq!(gate.status().in_flight(), 0);
@@ -388,4 +390,185 @@ async fn a_gate_keeps_the_hours_of_its_calendar() {
         ("batch".to_owned(), moment("2026-01-11T01:00:00Z"))
     );
     assert_eq!((refused.as_str(), refused.retry_after()), ("closed_window", Some(Duration::from_secs(9000))));
+}
+
+/// How long it takes until a call is refused, and why.
+async fn refusal(gate: &Arc<Gate>, ask: Ask) -> (u128, Option<Refused>) {
+    let started = tokio::time::Instant::now();
+    let refused = gate.admit(ask).await.err();
+    (started.elapsed().as_millis(), refused)
+}
+
+fn held_back(millis: u64) -> Option<Refused> {
+    Some(Refused::HeldBack { retry_after: Duration::from_millis(millis) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_places_settle_nobody_waits_in_vain() {
+    let gate = Gate::new("erp", config(2, 10), None);
+    let ask = || Ask::new(Lane::Interactive);
+    let lost = [gate.admit(ask()).await.unwrap(), gate.admit(ask()).await.unwrap()];
+    let calls: Vec<_> = lost.iter().map(super::Permit::begin).collect();
+    let waits = |wait| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move { refusal(&gate, ask().wait(Duration::from_secs(wait))).await })
+    };
+    let (short, long) = (waits(3), waits(60));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Both callers hang up: whoever cannot wait for what is held back is told so, whoever waits already included.
+    drop(calls);
+    drop(lost);
+    assert_eq!(short.await.unwrap(), (200, held_back(5000)));
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert_eq!(refusal(&gate, ask()).await, (0, held_back(4000)));
+    // The caller's own deadline counts as well.
+    let patient = ask().wait(Duration::from_secs(9)).within(Duration::from_secs(3));
+    assert_eq!(refusal(&gate, patient).await, (0, held_back(4000)));
+    tokio::time::sleep(Duration::from_millis(3700)).await;
+    let late = gate.admit(ask()).await;
+    assert!(late.is_ok(), "it can wait for the 300 ms that are left");
+    assert_eq!(long.await.unwrap(), (5200, None));
+    // With a place that works the wait is worth it.
+    drop(late);
+    let (held, lost) = (gate.admit(ask()).await.unwrap(), gate.admit(ask()).await.unwrap());
+    drop(lost.begin());
+    drop(lost);
+    assert_eq!(refusal(&gate, ask()).await, (500, held_back(4500)), "most of the places are held back");
+    drop(held);
+    assert!(gate.admit(ask()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_busy_gate_those_are_refused_who_would_need_the_places_that_are_held_back() {
+    let gate = Gate::new("erp", config(4, 100), None);
+    let ask = || Ask::new(Lane::Interactive);
+    for _ in 0..8 {
+        let permit = gate.admit(ask()).await.unwrap();
+        let call = permit.begin();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        call.answered();
+    }
+    let held = gate.admit(ask()).await.unwrap();
+    let lost = [gate.admit(ask()).await.unwrap(), gate.admit(ask()).await.unwrap(), gate.admit(ask()).await.unwrap()];
+    lost.iter().for_each(|permit| drop(permit.begin()));
+    drop(lost);
+    // One place is left, and serves three in the 500 ms that they wait.
+    let wait = |_| {
+        let gate = Arc::clone(&gate);
+        tokio::spawn(async move { refusal(&gate, ask()).await })
+    };
+    let waiting: Vec<_> = (0..4).map(wait).collect();
+    tokio::task::yield_now().await;
+    let mut at_once = 0;
+    for task in waiting {
+        let (after, refused) = task.await.unwrap();
+        at_once += usize::from(after == 0);
+        assert!(matches!(refused, Some(Refused::HeldBack { retry_after }) if retry_after <= Duration::from_secs(5)));
+    }
+    assert_eq!(at_once, 1);
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_process_died_nobody_waits_for_its_places_in_vain() {
+    let folder = tempfile::tempdir().unwrap();
+    let wall = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let mut died = super::Slots::open(folder.path(), Duration::from_secs(5), wall).unwrap();
+    let term = super::slots::Term { longest: Some(Duration::from_secs(30)), settle: Duration::from_secs(5) };
+    let calls: Vec<_> = (0..2).map(|_| died.take(2, term, None, wall).unwrap().unwrap()).collect();
+    drop((died, calls));
+    let gate = Gate::shared("erp", config(2, 10), None, folder.path()).unwrap();
+    assert_eq!(gate.status().lingering, 2);
+    let ask = || Ask::new(Lane::Interactive);
+    for _ in 0..20 {
+        let (after, refused) = refusal(&gate, ask()).await;
+        let Some(Refused::HeldBack { retry_after }) = refused else { panic!("{refused:?}") };
+        assert_eq!(after, 0);
+        assert!(retry_after > Duration::from_secs(34) && retry_after <= Duration::from_secs(35), "{retry_after:?}");
+    }
+    let started = tokio::time::Instant::now();
+    assert!(gate.admit(ask().wait(Duration::from_secs(60))).await.is_ok());
+    assert!(started.elapsed() <= Duration::from_millis(35_020), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn places_that_another_process_lost_count_here_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = || Gate::shared("erp", config(2, 10), None, folder.path()).unwrap();
+    let (one, other) = (gate(), gate());
+    for _ in 0..2 {
+        let permit = one.acquire(Lane::Interactive, None).await.unwrap();
+        drop(permit.begin());
+    }
+    let (after, refused) = refusal(&other, Ask::new(Lane::Interactive)).await;
+    assert!(matches!((after, refused), (0, Some(Refused::HeldBack { .. }))), "{after} {refused:?}");
+    assert_eq!((one.status().lingering, other.status().lingering), (2, 2), "none is counted twice");
+    tokio::time::sleep(Duration::from_millis(5001)).await;
+    assert!(other.acquire(Lane::Interactive, None).await.is_ok());
+    assert_eq!((one.status().in_flight(), other.status().in_flight()), (0, 0));
+}
+
+/// Two gates, as of two processes, whose callers come as fast as they are let; on the real clock, with threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_busy_processes_never_have_more_than_the_cap_and_each_has_its_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config { queue: 1000, queue_timeout: Duration::from_secs(20), ..config(4, 1000) };
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let until = tokio::time::Instant::now() + Duration::from_secs(2);
+    let mut callers = Vec::new();
+    let mut gates = Vec::new();
+    for side in 0..2 {
+        let gate = Gate::shared("erp", config.clone(), None, folder.path()).unwrap();
+        for _ in 0..8 {
+            let (gate, now, most) = (Arc::clone(&gate), Arc::clone(&now), Arc::clone(&most));
+            callers.push(tokio::spawn(async move {
+                let mut calls = [0, 0];
+                while tokio::time::Instant::now() < until {
+                    let permit = gate.acquire(Lane::Interactive, None).await.unwrap();
+                    let call = permit.begin();
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    call.answered();
+                    calls[side] += 1;
+                }
+                calls
+            }));
+        }
+        gates.push(gate);
+    }
+    let mut calls = [0, 0];
+    for caller in callers {
+        let [one, other] = caller.await.unwrap();
+        calls = [calls[0] + one, calls[1] + other];
+    }
+    assert!((1..=4).contains(&most.load(Ordering::SeqCst)), "{most:?} at once");
+    assert!(calls.iter().all(|side| side * 5 >= calls.iter().sum::<usize>()), "{calls:?}");
+    // Whoever comes alone has all of them soon, although the others' gate is still there.
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(gates[0].acquire(Lane::Interactive, Some(Duration::from_secs(5))).await.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_one_serial_key_go_one_at_a_time_over_two_processes() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = || Gate::shared("erp", config(4, 10), None, folder.path()).unwrap();
+    let (one, other) = (gate(), gate());
+    let ask = |order| Ask::new(Lane::Interactive).serial(order).wait(Duration::from_secs(9));
+    let first = one.admit(ask("7")).await.unwrap();
+    let waiting = tokio::spawn({
+        let other = Arc::clone(&other);
+        async move { other.admit(ask("7")).await }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!waiting.is_finished());
+    let beside = other.admit(ask("8")).await.unwrap();
+    first.begin().answered();
+    drop(first);
+    let second = tokio::time::timeout(Duration::from_millis(50), waiting).await.unwrap().unwrap().unwrap();
+    assert_eq!(one.admit(ask("7").wait(Duration::from_millis(50))).await.err(), Some(Refused::Deadline));
+    drop((second, beside));
+    assert!(one.admit(ask("7")).await.is_ok());
 }

@@ -66,7 +66,12 @@ mod tests {
         check(Refused::QueueFull { retry_after }, 503, "queue_full", "3");
         check(Refused::TooLong { retry_after: Duration::ZERO }, 503, "too_long", "1");
         check(Refused::BreakerOpen { retry_after: Duration::from_secs(10) }, 503, "breaker_open", "10");
+        check(Refused::HeldBack { retry_after }, 503, "held_back", "3");
         check(Refused::Deadline, 503, "deadline", "1");
         check(Refused::ClientBusy, 429, "client_busy", "1");
+        // What the sentence says is what the field says.
+        let problem = gate_problem(Refused::BreakerOpen { retry_after: Duration::from_millis(8100) });
+        assert!(problem.detail().ends_with("left alone for 9 s"), "{}", problem.detail());
+        assert_eq!(problem.into_response("/v1/orders/1", "id").headers()["retry-after"], "9");
     }
 }

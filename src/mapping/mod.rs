@@ -59,8 +59,8 @@ pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{Exposure, FieldType, Mode, QueryField};
 pub use operations::{
-    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, NotARequest, ReadyAction, ReadyStep, Verb,
-    WriteOperation, WriteRequest,
+    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
+    ReadyStep, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
@@ -203,7 +203,7 @@ pub fn compile(
         faults.extend(broken);
         return None;
     }
-    let root = without_unavailable(&root, "mapping", NOT_IN_MAPPING, faults);
+    let root = preset::with_code_page(without_unavailable(&root, "mapping", NOT_IN_MAPPING, faults));
     let table = Table::new(&root, &MAPPING, faults)?;
     let name = table.filled("resource");
     let version = table.integer("version", 1..=9999);
@@ -299,8 +299,8 @@ pub fn compile(
         None => origin.flatten(),
         Some(written) => {
             let format = from.format.as_ref()?;
-            let of_key = rows::KeysOnly::compile(&table, fields, &key, format, &context)?;
-            let compiled = written.compile(used, of_key.columns, faults)?;
+            let of_key = rows::KeysOnly::compile(&table, fields, &key, (format, from.table.as_ref()), &context)?;
+            let compiled = written.compile(used, (of_key.columns, of_key.compared), faults)?;
             keys = Some((of_key.decoder, of_key.rules));
             if compiled.source.changes.tells_deletes() {
                 operation = decoder.layout().resolve(None, OPERATION).ok().map(|resolved| resolved.slot);

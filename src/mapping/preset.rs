@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use super::convert::Matches;
 use super::types::Type;
-use crate::diagnostic::nearest;
+use crate::diagnostic::{Node, Written, nearest};
 use crate::record::{Decimal, FieldKind};
 
 /// The habits of a system.
@@ -29,6 +29,8 @@ pub struct Preset {
     empty_text_is_null: bool,
     truths: &'static [&'static str],
     falsehoods: &'static [&'static str],
+    /// The code page of files that say none, by their format.
+    code_pages: &'static [(&'static str, &'static str)],
     /// Why it is so, for the reference.
     because: &'static str,
 }
@@ -45,7 +47,8 @@ pub static PRESETS: &[Preset] = &[
         empty_text_is_null: false,
         truths: &["1", "Yes", "yes", "Ja", "ja", "true"],
         falsehoods: &["0", "No", "no", "Nein", "nein", "false"],
-        because: "its 0D is the first day of SQL Server's `datetime`; booleans are `tinyint`, in exports words",
+        code_pages: &[("csv", "cp850"), ("fixed_width", "cp850")],
+        because: "its 0D is the first day of SQL Server's `datetime`; booleans are `tinyint`, in exports words; dataports write in the OEM code page",
     },
     Preset {
         name: "ax",
@@ -57,7 +60,8 @@ pub static PRESETS: &[Preset] = &[
         empty_text_is_null: false,
         truths: &["1", "Yes", "yes"],
         falsehoods: &["0", "No", "no"],
-        because: "`dateNull()` is stored as its first day, and its last day means never; `NoYes` is 0 and 1",
+        code_pages: &[("csv", "windows-1252"), ("fixed_width", "windows-1252")],
+        because: "`dateNull()` is stored as its first day, and its last day means never; `NoYes` is 0 and 1; its files are in the ANSI code page",
     },
     Preset {
         name: "as400",
@@ -69,7 +73,8 @@ pub static PRESETS: &[Preset] = &[
         empty_text_is_null: false,
         truths: &["1", "Y", "y", "J", "j"],
         falsehoods: &["0", "N", "n"],
-        because: "`*LOVAL` and `*HIVAL` of a date; dates in numbers are 0 or nines; `CHAR` is padded",
+        code_pages: &[("csv", "windows-1252"), ("fixed_width", "cp037"), ("cobol", "cp037")],
+        because: "`*LOVAL` and `*HIVAL` of a date; dates in numbers are 0 or nines; `CHAR` is padded; files are in EBCDIC, but those that `CPYTOIMPF` writes",
     },
     Preset {
         name: "oracle-forms",
@@ -81,7 +86,8 @@ pub static PRESETS: &[Preset] = &[
         empty_text_is_null: true,
         truths: &["Y", "y", "J", "j", "1", "T", "t"],
         falsehoods: &["N", "n", "0", "F", "f"],
-        because: "the ends of time that are written for no end; to Oracle an empty text is NULL; check boxes are letters",
+        code_pages: &[("csv", "windows-1252"), ("fixed_width", "windows-1252")],
+        because: "the ends of time that are written for no end; to Oracle an empty text is NULL; check boxes are letters; `TEXT_IO` writes in the ANSI code page of Windows",
     },
     Preset {
         name: "vfp",
@@ -93,7 +99,8 @@ pub static PRESETS: &[Preset] = &[
         empty_text_is_null: false,
         truths: &["T", "t", "Y", "y", ".T.", "1", "-1"],
         falsehoods: &["F", "f", "N", "n", ".F.", "0"],
-        because: "its drivers give an empty date as day 0 of OLE; exports have the separators alone; logical fields are letters, and -1 through OLE",
+        code_pages: &[("csv", "windows-1252"), ("fixed_width", "windows-1252")],
+        because: "its drivers give an empty date as day 0 of OLE; exports have the separators alone; logical fields are letters, and -1 through OLE; tables are in code page 1252 where they say no other",
     },
     Preset {
         name: "sap-idoc",
@@ -105,6 +112,7 @@ pub static PRESETS: &[Preset] = &[
         empty_text_is_null: false,
         truths: &["X", "x"],
         falsehoods: &["", "-"],
+        code_pages: &[],
         because: "an initial `DATS` is 00000000, one without end 99991231, and `/` says no data; a flag is X or blank",
     },
 ];
@@ -178,6 +186,14 @@ impl Preset {
         if self.is_padded {
             parts.push("blanks behind a text are padding".to_owned());
         }
+        let mut pages: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (format, page) in self.code_pages {
+            match pages.iter_mut().find(|(known, _)| known == page) {
+                Some((_, formats)) => formats.push(format),
+                None => pages.push((page, vec![format])),
+            }
+        }
+        parts.extend(pages.iter().map(|(page, formats)| format!("`encoding` of {}: {page}", formats.join(", "))));
         let words = |words: &[&str]| {
             let shown = |word: &&str| if word.is_empty() { "blank".to_owned() } else { (*word).to_owned() };
             words.iter().map(shown).collect::<Vec<_>>().join(" ")
@@ -185,6 +201,23 @@ impl Preset {
         parts.push(format!("true: {}; false: {}", words(self.truths), words(self.falsehoods)));
         parts.join("; ")
     }
+}
+
+/// The mapping with the code page of its preset, where its file says none.
+pub(super) fn with_code_page(mut mapping: Node) -> Node {
+    let Written::Table(entries) = &mut mapping.value else { return mapping };
+    let named = entries.get("preset").and_then(Node::as_str).and_then(|name| Preset::find(name).ok());
+    let Some(preset) = named else { return mapping };
+    let Some(Node { value: Written::Table(source), .. }) = entries.get_mut("source") else { return mapping };
+    for (format, page) in preset.code_pages {
+        let Some(file) = source.get_mut(*format) else { continue };
+        // Faults of it are the format's.
+        let page = Node { value: Written::String((*page).to_owned()), ..file.clone() };
+        if let Written::Table(keys) = &mut file.value {
+            keys.entry("encoding".to_owned()).or_insert(page);
+        }
+    }
+    mapping
 }
 
 /// The table of the reference.
@@ -199,7 +232,12 @@ pub fn reference() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{PRESETS, Preset};
+    use std::path::Path;
+
+    use super::{PRESETS, Preset, with_code_page};
+    use crate::decode::Format;
+    use crate::decode::code_page::CodePage;
+    use crate::diagnostic::{Faults, Node, SourceText, parse};
     use crate::mapping::testing::{Double, Held, map, text, unsigned};
 
     fn mapped(preset: &str, rules: &str, held: Held) -> Result<String, String> {
@@ -282,6 +320,27 @@ mod tests {
         check("nav", "type = 'boolean'", unsigned(1, 1), "true");
         check("nav", "type = 'boolean'", unsigned(0, 1), "false");
         assert!(mapped("nav", "type = 'boolean'", unsigned(2, 1)).unwrap_err().starts_with("value.unknown"));
+    }
+
+    #[test]
+    fn files_that_say_no_code_page_have_the_presets() {
+        let encoding = |preset: &str, rest: &str| {
+            let text = format!("preset = '{preset}'\n[source.fixed_width]\n{rest}");
+            let faults = Faults::new();
+            let root = parse(&SourceText::new(Path::new("m.toml"), text), &faults);
+            let root = with_code_page(root);
+            let table = |node: &Node, name: &str| node.as_table().unwrap().get(name).cloned();
+            let file = table(&table(&root, "source").unwrap(), "fixed_width").unwrap();
+            table(&file, "encoding").and_then(|node| node.as_str().map(str::to_owned))
+        };
+        assert_eq!(encoding("nav", "").as_deref(), Some("cp850"));
+        assert_eq!(encoding("as400", "").as_deref(), Some("cp037"));
+        assert_eq!(encoding("vfp", "encoding = 'cp437'").as_deref(), Some("cp437"));
+        assert_eq!((encoding("sap-idoc", ""), encoding("nonsense", "")), (None, None));
+        for (format, page) in PRESETS.iter().flat_map(|preset| preset.code_pages) {
+            assert!(Format::section(format).unwrap().key("encoding").is_some(), "{format}");
+            assert!(CodePage::find(page).is_ok(), "{page}");
+        }
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub(super) struct Facts<'a> {
     pub(super) fraction: bool,
     /// The fraction as far as it says something.
     pub(super) loose: bool,
+    /// A moment with an offset is in UTC, with `Z`, where others are not.
+    pub(super) offset_as_given: bool,
     /// Every JSON value that it can have, where they can be listed.
     pub(super) values: Option<Vec<Vec<u8>>>,
 }
@@ -147,8 +149,10 @@ pub(super) fn scalar(facts: &Facts<'_>) -> Shape {
                 (true, false) => "\\.[0-9]{9}",
                 (true, true) => "(\\.[0-9]{1,9})?",
             };
+            let offset = if facts.offset_as_given { "Z?" } else { "" };
             let date = if facts.value_type == Type::Time { "" } else { "[0-9]{4}-[0-9]{2}-[0-9]{2}T" };
-            schema.insert("pattern".into(), json!(format!("^{date}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{fraction}$")));
+            schema
+                .insert("pattern".into(), json!(format!("^{date}[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{fraction}{offset}$")));
         }
         Type::Bytes => {
             schema.insert("contentEncoding".into(), json!("base64"));

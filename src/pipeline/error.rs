@@ -75,8 +75,8 @@ pub enum PipelineError {
     /// A full reading would delete more than it may.
     #[error(
         "{missing} of {documents} documents of {resource} are not at the source any more, more than the {max_deleted}% that \
-         may be deleted at once: none was deleted; where that is right, raise `max_deleted` of the mapping and run \
-         `tollbridge sync {resource} --full`"
+         may be deleted at once: none was deleted, and runs fail until that is settled; where it is right, raise `max_deleted` \
+         of the mapping for one run"
     )]
     Vanishing {
         /// The resource.

@@ -250,7 +250,7 @@ impl Passage<'_> {
             resource = %self.plan.exposure.id,
             file = %self.candidate.name,
             dead = survey.dead,
-            reason = survey.refusal.as_ref().map(|refusal| refusal.found.as_str()).unwrap_or_default(),
+            reason = survey.refusal.as_ref().map(Reject::sentence).unwrap_or_default(),
             "refused a file as a whole; nothing of it was staged"
         );
         // A file that was partly staged before (its mapping changed meanwhile) keeps what is staged.
@@ -309,6 +309,7 @@ impl Passage<'_> {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            once: None,
         }
     }
 

@@ -28,4 +28,5 @@ pub mod tuning;
 mod world;
 
 pub use error::PipelineError;
+pub use tables::judge::{Judgement, judge, table_of};
 pub use world::{Backend, Bridge, Reach, World};

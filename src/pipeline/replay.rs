@@ -164,6 +164,7 @@ impl Bridge {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            once: None,
         };
         let committed = self.staging.commit(batch).await;
         let outcome = match &committed {

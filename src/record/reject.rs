@@ -74,6 +74,8 @@ codes! {
     Missing = "value.missing",
     /// A part of the key is missing, null or empty.
     BadKey = "key.invalid",
+    /// Another record of the same reading has its key, and a document can be only one of them.
+    RepeatedKey = "key.repeated",
     /// A table's counter is outside the bounds its layout declares.
     BadCount = "structure.bad_count",
     /// The record's type is none that the layout knows.
@@ -139,18 +141,24 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// The raw bytes in hex.
-    pub fn raw_hex(&self) -> String {
-        self.hex_pieces(usize::MAX).next().unwrap_or_default()
+    /// Of the raw bytes so many are shown to people.
+    pub const SHOWN: usize = 64 << 10;
+
+    /// The raw bytes that are shown.
+    pub fn shown(&self) -> &[u8] {
+        self.raw.get(..Reject::SHOWN).unwrap_or(&self.raw)
     }
 
-    /// The raw bytes in hex, so many of them at a time.
-    pub fn hex_pieces(&self, bytes: usize) -> impl Iterator<Item = String> {
+    /// How many raw bytes there are, where that is more than are shown.
+    pub fn cut_from(&self) -> Option<usize> {
+        Some(self.raw.len()).filter(|length| *length > Reject::SHOWN)
+    }
+
+    /// The raw bytes in hex, as far as they are shown.
+    pub fn raw_hex(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.raw.chunks(bytes.max(1)).map(|piece| {
-            let digits = piece.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-            digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-        })
+        let digits = self.shown().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
     }
 
     /// One sentence for logs and lists.
@@ -162,8 +170,27 @@ impl Reject {
 
 #[cfg(test)]
 mod tests {
-    use super::RejectCode;
+    use super::{Reject, RejectCode};
+    use crate::record::Position;
     use std::collections::HashSet;
+
+    #[test]
+    fn a_long_record_is_shown_by_its_first_bytes() {
+        let reject = |raw: Vec<u8>| Reject {
+            code: RejectCode::Malformed,
+            field: None,
+            field_span: None,
+            expected: String::new(),
+            found: String::new(),
+            key: None,
+            position: Position { record: 1, offset: 0, length: 0, line: None },
+            raw,
+        };
+        let whole = reject(vec![0xA7; Reject::SHOWN]);
+        assert_eq!((whole.raw_hex(), whole.cut_from()), ("a7".repeat(65_536), None));
+        let long = reject([vec![0x0F; Reject::SHOWN], vec![0xFF; 9]].concat());
+        assert_eq!((long.raw_hex(), long.cut_from()), ("0f".repeat(65_536), Some(65_545)));
+    }
 
     #[test]
     fn codes_are_distinct_and_read_back() {

@@ -72,14 +72,30 @@ impl TableName {
 }
 
 impl fmt::Display for TableName {
-    /// As a person would write it.
+    /// As a person would write it: [`TableName::parse`] reads it. Parts that would not be read as they are stand in quotes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in [&self.catalog, &self.schema].into_iter().flatten() {
-            write!(f, "{part}.")?;
+        let schema = match (&self.catalog, &self.schema) {
+            (Some(_), None) => Some(""),
+            (_, schema) => schema.as_deref(),
+        };
+        for part in [self.catalog.as_deref(), schema].into_iter().flatten() {
+            write!(f, "{}.", written_part(part))?;
         }
-        f.write_str(&self.table)
+        f.write_str(&written_part(&self.table))
     }
 }
+
+/// A part of a name, in quotes where it has characters that cannot stand without, or that nobody would see.
+fn written_part(part: &str) -> std::borrow::Cow<'_, str> {
+    let is_plain = part.chars().all(|c| !c.is_whitespace() && !c.is_control() && !ODD.contains(c) && c != '.');
+    match is_plain {
+        true => part.into(),
+        false => format!("[{}]", part.replace(']', "]]")).into(),
+    }
+}
+
+/// What stands in a name only within quotes.
+const ODD: &str = "'\";,()[]`";
 
 /// The first part of a name, out of its quotes, and what stands behind it.
 fn name_part(text: &str) -> Result<(String, &str), String> {
@@ -90,7 +106,7 @@ fn name_part(text: &str) -> Result<(String, &str), String> {
         _ => {
             let end = text.find('.').unwrap_or(text.len());
             let (part, rest) = text.split_at(end);
-            if let Some(odd) = part.chars().find(|c| c.is_whitespace() || c.is_control() || "'\";,()[]`".contains(*c)) {
+            if let Some(odd) = part.chars().find(|c| c.is_whitespace() || c.is_control() || ODD.contains(*c)) {
                 return Err(format!("`{odd}` cannot stand in a name without quotes: write it in `[]` or `\"\"`"));
             }
             return Ok((part.to_owned(), rest));
@@ -166,13 +182,14 @@ mod tests {
                 (shown, quoted),
                 "{text}"
             );
+            assert_eq!(TableName::parse(shown), Ok(name), "what is shown is read again");
         };
         check("ITEMS", "ITEMS", "[ITEMS]");
         check(" dbo.ITEMS ", "dbo.ITEMS", "[dbo].[ITEMS]");
-        check("NAV.dbo.[Cronus AG$Item]", "NAV.dbo.Cronus AG$Item", "[NAV].[dbo].[Cronus AG$Item]");
-        check("NAV..ITEMS", "NAV.ITEMS", "[NAV]..[ITEMS]");
-        check("\"a.\"\"b\".`c`", "a.\"b.c", "[a.\"b].[c]");
-        check("[a]]b]", "a]b", "[a]]b]");
+        check("NAV.dbo.[Cronus AG$Item]", "NAV.dbo.[Cronus AG$Item]", "[NAV].[dbo].[Cronus AG$Item]");
+        check("NAV..ITEMS", "NAV..ITEMS", "[NAV]..[ITEMS]");
+        check("\"a.\"\"b\".`c`", "[a.\"b].c", "[a.\"b].[c]");
+        check("[a]]b]", "[a]]b]", "[a]]b]");
         assert_eq!(TableName::parse("s.t").unwrap().quoted(Dialect::Postgres), "\"s\".\"t\"");
     }
 

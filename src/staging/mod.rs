@@ -29,9 +29,11 @@ pub use query::{
 };
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
-    FileSequence, FileState, LiveRead, Place, Run, RunId, RunOutcome, RunState,
+    FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState,
 };
-pub use source::{ChangeInput, ChangeKind, Deletion, SnapshotId, SourcePosition, SweepRefusal, Swept, Tombstone};
+pub use source::{
+    ChangeInput, ChangeKind, Deletion, Ends, Noted, SnapshotId, SourcePosition, SweepRefusal, Swept, Tombstone,
+};
 pub use tuning::{AuditEntry, AuditFilter, Decision, Override, Tuned};
 
 /// A fault of the database, not of the data.
@@ -258,6 +260,10 @@ pub trait Staging: Operations {
     /// Open dead letters whose record now made a document are closed as replayed.
     async fn commit(&self, batch: Batch) -> Result<Committed, StagingError>;
 
+    /// As [`Staging::commit`], of a batch that is all of its file: the ledger gets the file in the same transaction, and
+    /// [`Batch::file`] says nothing. A file with the same marks that is there already is begun anew.
+    async fn commit_whole(&self, file: NewFile, batch: Batch) -> Result<Committed, StagingError>;
+
     /// Closes a run. A good one moves the resource's `as_of`, unless its trigger is `replay`: that one read
     /// landing, not the source.
     async fn finish_run(&self, run: &RunId, outcome: RunOutcome) -> Result<Run, StagingError>;
@@ -291,7 +297,11 @@ pub trait Staging: Operations {
 
     /// Notes that documents of these keys are there, without a batch that says what they are, and how many records had no
     /// key that could be read.
-    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<(), StagingError>;
+    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<Noted, StagingError>;
+
+    /// Notes that a part of the snapshot is read anew from its beginning: keys that come again do so for that reason
+    /// ([`Batch::once`]). What was seen stays seen.
+    async fn note_reread(&self, snapshot: SnapshotId) -> Result<(), StagingError>;
 
     /// Deletes the documents that the snapshot has not seen and ends it, or refuses to delete any and ends it: when more
     /// than `max_share` (from 0 to 1) of all would vanish, or when there were records without a readable key.
@@ -305,7 +315,7 @@ pub trait Staging: Operations {
         run: &RunId,
         snapshot: SnapshotId,
         max_share: f64,
-        then: Option<SourcePosition>,
+        then: Option<Ends>,
     ) -> Result<Swept, StagingError>;
 
     /// [`Staging::finish_snapshot`] of a source that has no position.

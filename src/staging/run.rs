@@ -217,6 +217,21 @@ pub struct Batch {
     pub source: Option<SourcePosition>,
     /// The snapshot that this batch is a part of. Rejects without a key are then remembered: they forbid its sweep.
     pub snapshot: Option<SnapshotId>,
+    /// The input itself, where a key stands for one record only: a second one with a key that the batch, or an earlier
+    /// batch of its snapshot, has had is written as a dead letter (`key.repeated`) with its bytes from here, and the first
+    /// stays what the document is. None where the last record of a key is the one that counts.
+    pub once: Option<bytes::Bytes>,
+}
+
+/// A file that one batch is all of, to be entered into the ledger with it. Its path is its delivery as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewFile {
+    /// What stands for it.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Hash of the mapping it was read with.
+    pub mapping: String,
 }
 
 /// A document that was read from its backend because somebody asked for it.
@@ -245,6 +260,8 @@ pub struct Committed {
     pub balance: Balance,
     /// The resource's newest feed sequence after it.
     pub sequence: u64,
+    /// Records that had the key of another one; they are among the dead.
+    pub repeated: u64,
 }
 
 /// How a dead letter stands.

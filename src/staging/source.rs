@@ -27,6 +27,24 @@ pub struct Deletion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnapshotId(pub i64);
 
+/// What became of keys that were noted as seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// Those of them, by their place in the list, that no document has.
+    pub lacking: Vec<usize>,
+    /// How many of them had been noted before in this reading.
+    pub repeated: u64,
+}
+
+/// How far a source is read when its snapshot is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// When what was missing is deleted.
+    pub swept: SourcePosition,
+    /// When nothing is, because it would be too much.
+    pub refused: SourcePosition,
+}
+
 /// What a sweep found and did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Swept {

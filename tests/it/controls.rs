@@ -239,4 +239,13 @@ fn a_file_that_does_not_balance_is_refused_whole_and_files_come_in_turn() {
     let cut: String = numbered(20).lines().take(5).map(|line| format!("{line}\n")).collect();
     assert_eq!(sync("F020.TXT", &cut).1, 1);
     assert!(newest().starts_with("control.missing_trailer a trailer FT"), "{}", newest());
+    // The log tells what was due as well as what was found.
+    site.deliver("F021.TXT", numbered(21).as_bytes());
+    let output = site.run(&["sync", "batches"]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    let line = log.lines().find(|line| line.contains("refused a file as a whole")).unwrap_or_else(|| panic!("{log}"));
+    assert!(
+        line.contains("expected file number 20, one more than that of the file before, found file number 21"),
+        "{line}"
+    );
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::site::peak_memory;
+use crate::site::{peak_memory, peak_memory_of};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/decode").join(name)
@@ -318,6 +318,52 @@ fn memory_does_not_follow_the_text_of_large_records() {
     // The record is there a second time while it is written.
     let two = peak("table.cpy", "2");
     assert!(two < 88 * 1024, "{two} kB");
+}
+
+/// XML records at the limit and far beyond it, of one text and of many elements: what is too long is told by its first
+/// bytes, and memory follows neither the record nor what is shown of it. (Of a program that is not optimized its own pages are
+/// 25 MB of what is counted.)
+#[test]
+fn memory_does_not_follow_large_records_of_xml() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.xml");
+    // Enough behind it that the command is still there when its memory is looked at.
+    let rest = "<b><c>x</c></b>".repeat(20_000);
+    let write = |record: &str| std::fs::write(&path, format!("<a><b>{record}</b>{rest}</a>")).unwrap();
+    let told = folder.path().join("told");
+    let peak = |code: i32| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        command.args(["decode", path.to_str().unwrap(), "--format", "xml", "--record-path", "/a/b", "--threads", "1"]);
+        let peak = peak_memory_of(command.stderr(std::fs::File::create(&told).unwrap()), code);
+        assert!(peak > 0);
+        (peak, std::fs::read_to_string(&told).unwrap())
+    };
+    let long = 30 << 20;
+    // Of many elements some are held until they are too many.
+    let records = [("<c>a text</c>".repeat(long / 13), 84), (format!("<c>{}</c>", "a text ".repeat(long / 7)), 64)];
+    for (record, most) in records {
+        write(&record);
+        let (kilobytes, told) = peak(1);
+        assert!(kilobytes < most * 1024, "{kilobytes} kB");
+        let reject: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(reject["code"], "framing.record_too_long");
+        let raw = reject["raw"].as_str().unwrap();
+        assert!(raw.starts_with("3c623e3c633e61207465787") && raw.len() == 2 << 16, "{}", raw.len());
+    }
+    let fits = (16 << 20) - 100;
+    for record in [format!("<c>{}</c>", "a text ".repeat(fits / 7)), format!("<c>{}</c>", "a &gt; b".repeat(fits / 8))]
+    {
+        write(&record);
+        let (kilobytes, told) = peak(0);
+        assert!(kilobytes < 88 * 1024 && told.is_empty(), "{kilobytes} kB");
+    }
+    // A record that is bad for another reason is told by its first bytes as well, and by how many it has.
+    write(&format!("<c>{}\u{1}</c>", "a text ".repeat(fits / 7)));
+    let (kilobytes, told) = peak(1);
+    let reject: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(kilobytes < 88 * 1024, "{kilobytes} kB");
+    assert_eq!(reject["raw"].as_str().map(str::len), Some(2 << 16));
+    assert_eq!(reject["raw_length"].as_u64(), reject["length"].as_u64());
 }
 
 #[test]

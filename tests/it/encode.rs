@@ -129,3 +129,33 @@ fn idocs_are_written_in_both_forms() {
     let foreign = tollbridge(&["encode", "-", "--format", "csv", "--form", "xml"], b"");
     assert!(text(&foreign.stderr).contains("--form belongs to --format idoc"));
 }
+
+/// A line of JSON may be six times as long as the record that it is of. Beyond that, memory has room for the record itself
+/// and little else, and a record that could not be read again is refused.
+#[test]
+fn memory_has_a_bound_for_records_at_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let limit = 16 << 20;
+    std::fs::write(path("text.cpy"), "       01 R.\n          05 X PIC X(16777216).\n").unwrap();
+    let table =
+        "          05 T OCCURS 16384.\n             15 P PIC S9(7)V99 COMP-3.\n             15 X PIC X(1019).\n";
+    std::fs::write(path("table.cpy"), format!("       01 R.\n{table}")).unwrap();
+    let element = format!("{{\"P\":1234.56,\"X\":\"{}\"}}", "\\\"".repeat(1019));
+    let inputs = [
+        ("text.cpy", format!("{{\"X\":\"{}\"}}\n", "\\u0041".repeat(limit - 100))),
+        ("table.cpy", format!("{{\"T\":[{}]}}\n", vec![element; 16384].join(","))),
+    ];
+    for (copybook, json) in inputs {
+        std::fs::write(path("data.json"), json).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
+        let peak =
+            crate::site::peak_memory(command.args(["encode", &path("data.json"), "--copybook", &path(copybook)]));
+        assert!(peak > 0 && peak < 256 * 1024, "{copybook}: {peak} kB");
+    }
+    // In XML each of these takes five bytes.
+    let long = format!("{{\"c\":\"{}\"}}\n", "&".repeat(limit / 4));
+    let output = tollbridge(&["encode", "-", "--format", "xml", "--record-path", "/a/b"], long.as_bytes());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("a record of at most 16777216 bytes"), "{}", text(&output.stderr));
+}

@@ -230,6 +230,20 @@ fn workbooks_and_xml_are_outlined() {
 }
 
 #[test]
+fn idocs_that_do_not_say_who_they_are_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut control = [b' '; 524];
+    let mut put = |at: usize, text: &[u8]| control[at..at + text.len()].copy_from_slice(text);
+    put(0, b"EDI_DC40");
+    put(13, b"0000000000000001");
+    put(39, b"ORDERS05");
+    put(99, b"ORDERS");
+    put(277, b"SHOP");
+    let report = inspected(&write(&folder, "one.idoc", &[&control[..], b"\n"].concat()));
+    assert_eq!((report["kind"].as_str(), found(&report, "partners").as_str()), (Some("idoc"), "(nobody) to SHOP 1"));
+}
+
+#[test]
 fn other_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let check = |name: &str, data: &[u8], kind: &str| assert_eq!(inspected(&write(&folder, name, data))["kind"], kind);

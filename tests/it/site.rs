@@ -199,6 +199,11 @@ impl Drop for Service {
 
 /// Runs a command that writes to stdout and succeeds; the most memory it had while it wrote, in kB.
 pub(crate) fn peak_memory(command: &mut Command) -> u64 {
+    peak_memory_of(command, 0)
+}
+
+/// The same of a command that ends with this exit code.
+pub(crate) fn peak_memory_of(command: &mut Command, code: i32) -> u64 {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let (mut buffer, mut peak) = (vec![0u8; 1 << 20], 0);
@@ -208,7 +213,7 @@ pub(crate) fn peak_memory(command: &mut Command) -> u64 {
         let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|number| number.parse().ok());
         peak = peak.max(kilobytes.unwrap_or(0));
     }
-    assert!(child.wait().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(code));
     peak
 }
 

@@ -9,11 +9,8 @@ use crate::record::Decimal;
 
 /// Writes a value that came in ASCII.
 pub(super) fn ascii(kind: ColumnKind, raw: &[u8], scratch: &mut Vec<u8>, out: &mut BatchWriter) {
-    // The usual number, as it is.
-    if let (ColumnKind::Integer, [b'1'..=b'9', rest @ ..]) = (kind, raw)
-        && rest.len() < 18
-        && rest.iter().all(u8::is_ascii_digit)
-    {
+    // The usual value is as it should be.
+    if is_canonical(kind, raw) {
         return out.value(raw);
     }
     scratch.clear();
@@ -21,6 +18,36 @@ pub(super) fn ascii(kind: ColumnKind, raw: &[u8], scratch: &mut Vec<u8>, out: &m
         Some(()) => out.value(scratch),
         None => out.fault(CellFault::Invalid, raw),
     }
+}
+
+/// Whether a value is known to be in its form. Where it is not known it is computed.
+fn is_canonical(kind: ColumnKind, raw: &[u8]) -> bool {
+    match kind {
+        ColumnKind::Integer => match raw {
+            [b'1'..=b'9', rest @ ..] => rest.len() < 18 && rest.iter().all(u8::is_ascii_digit),
+            _ => false,
+        },
+        ColumnKind::Decimal { precision, scale } => is_canonical_decimal(raw, precision, scale),
+        ColumnKind::Float => is_canonical_float(raw),
+        ColumnKind::Date => raw.len() == 10 && is_day(raw),
+        _ => false,
+    }
+}
+
+/// Whether it is a short number without an exponent. Two such numbers of up to 15 digits are never the same double, so that
+/// there is no shorter one for it.
+fn is_canonical_float(raw: &[u8]) -> bool {
+    let digits = raw.strip_prefix(b"-").unwrap_or(raw);
+    let point = digits.iter().position(|byte| *byte == b'.');
+    let (whole, fraction) = digits.split_at(point.unwrap_or(digits.len()));
+    let is_led = matches!(whole, [b'1'..=b'9', ..] | [b'0']);
+    let ends = match fraction {
+        // `-0` is another number than `0`.
+        [] => whole != b"0" || raw.len() == 1,
+        [b'.', rest @ ..] => matches!(rest, [.., b'1'..=b'9']) && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    digits.len() <= 15 && is_led && ends && whole.iter().all(u8::is_ascii_digit)
 }
 
 /// A value that came in ASCII, by itself. `None` where it is none of its kind.
@@ -201,22 +228,28 @@ fn number(text: &[u8], digits: usize) -> Option<(u32, &[u8])> {
     Some((value, rest))
 }
 
-/// `2026-11-28` at the beginning; answers what follows.
-fn day<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Option<&'t [u8]> {
-    let (year, rest) = number(text, 4)?;
-    let (month, rest) = number(rest.strip_prefix(b"-")?, 2)?;
-    let (day, rest) = number(rest.strip_prefix(b"-")?, 2)?;
+/// Whether it begins with a day of the calendar, `2026-11-28`.
+fn is_day(text: &[u8]) -> bool {
+    let Some([y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2]) = text.first_chunk() else { return false };
+    if ![y1, y2, y3, y4, m1, m2, d1, d2].into_iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let two = |tens: &u8, ones: &u8| u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
+    let (year, month, day) = (two(y1, y2) * 100 + two(y3, y4), two(m1, m2), two(d1, d2));
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
         2 => 28 + u32::from(is_leap),
         4 | 6 | 9 | 11 => 30,
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
-        _ => return None,
+        _ => return false,
     };
-    if year == 0 || !(1..=days).contains(&day) {
-        return None;
-    }
-    out.extend_from_slice(text.get(..10)?);
+    year > 0 && (1..=days).contains(&day)
+}
+
+/// `2026-11-28` at the beginning; answers what follows.
+fn day<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Option<&'t [u8]> {
+    let (date, rest) = text.split_at_checked(10)?;
+    is_day(date).then(|| out.extend_from_slice(date))?;
     Some(rest)
 }
 
@@ -224,14 +257,20 @@ fn day<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Option<&'t [u8]> {
 fn time<'t>(text: &'t [u8], out: &mut Vec<u8>) -> Option<&'t [u8]> {
     let (hour, rest) = number(text, 2)?;
     let (minute, rest) = number(rest.strip_prefix(b":")?, 2)?;
+    out.extend_from_slice(text.get(..5)?);
     let (second, mut rest) = match rest {
-        [b':', seconds @ ..] => number(seconds, 2)?,
-        _ => (0, rest),
+        [b':', seconds @ ..] => {
+            out.extend_from_slice(rest.get(..3)?);
+            number(seconds, 2)?
+        }
+        _ => {
+            out.extend_from_slice(b":00");
+            (0, rest)
+        }
     };
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let _ = write!(out, "{hour:02}:{minute:02}:{second:02}");
     if let [b'.', fraction @ ..] = rest {
         let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (fraction, after) = fraction.split_at_checked(digits)?;
@@ -332,6 +371,19 @@ mod tests {
             (ColumnKind::Float, "1.0", Some("1")),
             (ColumnKind::Float, "Inf", Some("inf")),
             (ColumnKind::Float, "0.1", Some("0.1")),
+            (ColumnKind::Float, "-0", Some("-0")),
+            (ColumnKind::Float, "0", Some("0")),
+            (ColumnKind::Float, "-0.0", Some("-0")),
+            (ColumnKind::Float, "007", Some("7")),
+            (ColumnKind::Float, "1.50", Some("1.5")),
+            (ColumnKind::Float, "0.10000000000000001", Some("0.1")),
+            (ColumnKind::Float, "1e+15", Some("1000000000000000")),
+            (ColumnKind::Float, "1e-05", Some("0.00001")),
+            (ColumnKind::Float, "0.14285714285714285", Some("0.14285714285714285")),
+            (ColumnKind::Float, "12.", Some("12")),
+            (ColumnKind::Float, ".5", Some("0.5")),
+            (ColumnKind::Float, "", None),
+            (ColumnKind::Float, "-", None),
             (ColumnKind::Date, "2024-02-29", Some("2024-02-29")),
             (ColumnKind::Date, "2026-11-28 00:00:00", Some("2026-11-28")),
             (ColumnKind::Date, "2026-11-28 00:00:01", None),
@@ -353,7 +405,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn half_a_pair_of_utf_16_is_a_fault() {
+        for (units, expected) in [
+            (&[0x47, 0xfc, 0xd83d, 0xde00][..], "\tGü😀".as_bytes()),
+            (&[0x41, 0xd83d], b"\x01\x01\x04\x41\x00\x3d\xd8"),
+            (&[0xde00, 0x41], b"\x01\x01\x04\x00\xde\x41\x00"),
+        ] {
+            let mut out = BatchWriter::new(std::sync::Arc::from([]));
+            let before = out.size();
+            wide(units, &mut Vec::new(), &mut out);
+            assert_eq!(&out.take().bytes[before..], expected, "{units:x?}");
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn a_float_is_written_as_its_fewest_digits(bits in proptest::num::u64::ANY, short in -1_000_000_000_000i64..1_000_000_000_000, scale in 0usize..14) {
+            let value = f64::from_bits(bits);
+            let text = format!("{}{:0>15}", if short < 0 { "-" } else { "" }, short.unsigned_abs());
+            let (whole, fraction) = text.split_at(text.len() - scale);
+            for raw in [format!("{value}"), format!("{value:e}"), format!("{value:.17e}"), format!("{whole}.{fraction}")] {
+                let expected = raw.parse::<f64>().unwrap().to_string();
+                let mut scratch = Vec::new();
+                let mut out = BatchWriter::new(std::sync::Arc::from([]));
+                let before = out.size();
+                ascii(ColumnKind::Float, raw.as_bytes(), &mut scratch, &mut out);
+                let written = out.take().bytes;
+                let skipped = if expected.len() + 2 < 128 { 1 } else { 2 };
+                proptest::prop_assert_eq!(&written[before + skipped..], expected.as_bytes(), "{}", raw);
+            }
+        }
+
         #[test]
         fn no_bytes_do_harm(raw in proptest::collection::vec(proptest::num::u8::ANY, 0..50)) {
             let kinds = [

@@ -47,7 +47,12 @@ fn listed(session: &Session, schema: &str, table: &str) -> Result<Vec<Listed>, S
         if is_of_system(&name.schema) || is_of_system(&name.catalog) || name.table.starts_with("sqlite_") {
             continue;
         }
-        let is_view = of(row, 3).is_some_and(|kind| kind.to_lowercase().contains("view"));
+        let kind = of(row, 3).unwrap_or_default().to_lowercase();
+        // Some drivers list all, whatever kinds are asked for.
+        if kind.contains("system") {
+            continue;
+        }
+        let is_view = kind.contains("view");
         found.push(Listed { name, is_view });
     }
     Ok(found)
@@ -57,7 +62,12 @@ fn listed(session: &Session, schema: &str, table: &str) -> Result<Vec<Listed>, S
 pub(super) fn table(session: &Session, setup: &Setup, wanted: &TableName) -> Result<TableInfo, SqlError> {
     let Listed { name, is_view } = found(session, wanted)?;
     let mut info = TableInfo { name, is_view, ..TableInfo::default() };
-    info.columns = columns(session, setup, &info.name)?;
+    match columns(session, setup, &info.name) {
+        Ok(columns) => info.columns = columns,
+        // Its columns are told by what a select brings; all else is told without.
+        Err(error) if error.kind == SqlErrorKind::Rights => unreadable(session, &mut info),
+        Err(error) => return Err(error),
+    }
     info.primary_key = primary_key(session, &info.name).unwrap_or_default();
     info.indexes = indexes(session, &info.name).unwrap_or_default();
     info.snapshot_isolation = match session.dialect {
@@ -67,6 +77,15 @@ pub(super) fn table(session: &Session, setup: &Setup, wanted: &TableName) -> Res
     };
     beyond(session, &mut info);
     Ok(info)
+}
+
+/// Notes that the account may not read the table.
+fn unreadable(session: &Session, info: &mut TableInfo) {
+    if !info.is_unreadable {
+        info.is_unreadable = true;
+        let name = quoted(session, &info.name);
+        info.missing_rights.push(format!("its rows cannot be read: grant select on {name} to the account"));
+    }
 }
 
 /// The one table that is meant.
@@ -101,7 +120,7 @@ fn found(session: &Session, wanted: &TableName) -> Result<Listed, SqlError> {
 }
 
 /// A table's name as a statement writes it.
-fn quoted(session: &Session, name: &TableName) -> String {
+pub(super) fn quoted(session: &Session, name: &TableName) -> String {
     // A driver without quotes for names takes them as they are.
     let quote = |part: &str| match session.dialect {
         Dialect::Generic if session.quirks.name == "mdbtools" => part.to_owned(),
@@ -223,8 +242,7 @@ fn postgres(session: &Session, info: &mut TableInfo, schema: &str, table: &str) 
     // -1 is a table that was never looked at.
     info.rows = rows_of(&about);
     if about.get(1).and_then(Option::as_deref) == Some("0") {
-        let name = quoted(session, &info.name);
-        info.missing_rights.push(format!("its rows cannot be read: grant select on {name} to the account"));
+        unreadable(session, info);
     }
     let rows = texts(
         session,

@@ -15,8 +15,12 @@ use crate::decode::rows::{Column, ColumnKind};
 pub(super) enum Ask {
     /// Text of the database, in bytes of the code page or in UTF-16. The most units a value has that is no fault.
     Text { wide: bool, units: usize, declared: bool },
-    /// ASCII: numbers, dates.
-    Ascii { units: usize },
+    /// Text with a letter before it that says what it is ([`super::told`]). The most units, with the letter.
+    Marked { units: usize },
+    /// ASCII: numbers, dates. It is doubted where the driver says the same of several times.
+    Ascii { units: usize, is_doubted: bool },
+    /// A bit.
+    Bit,
     /// A whole number of 64 bits.
     Long,
     /// A double.
@@ -32,9 +36,12 @@ impl Ask {
     pub(super) fn width(self) -> usize {
         match self {
             Ask::Text { wide: true, units, .. } => 2 * (units + 2) + 8,
-            Ask::Text { units, .. } | Ask::Ascii { units } | Ask::Bytes { units, .. } => units + 2 + 8,
+            Ask::Text { units, .. } | Ask::Marked { units } | Ask::Ascii { units, .. } | Ask::Bytes { units, .. } => {
+                units + 2 + 8
+            }
             Ask::Double | Ask::Long => 16,
             Ask::Single => 12,
+            Ask::Bit => 9,
         }
     }
 }
@@ -50,7 +57,10 @@ pub(super) struct Planned {
 const WIDEST: u32 = 10_485_760;
 
 /// Longest texts of numbers and times. What is longer is no such value.
-const ASCII: usize = 64;
+const DIGITS: usize = 64;
+
+/// How numbers and times are asked for, mostly.
+pub(super) const ASCII: Ask = Ask::Ascii { units: DIGITS, is_doubted: false };
 
 /// Finds out what the columns of a result are.
 pub(super) fn describe(
@@ -95,7 +105,8 @@ fn ask_for(session: &Session, kind: ColumnKind, words: &str, max_value: usize) -
     let is_loose = session.dialect == Dialect::Sqlite;
     match kind {
         ColumnKind::Integer if session.quirks.gives_longs && is_long(words) => Ask::Long,
-        ColumnKind::Float if is_loose => Ask::Ascii { units: ASCII },
+        ColumnKind::Boolean if session.quirks.gives_bits => Ask::Bit,
+        ColumnKind::Float if is_loose || session.quirks.gives_digits => ASCII,
         ColumnKind::Float if is_single(session.dialect, words) => Ask::Single,
         ColumnKind::Float => Ask::Double,
         ColumnKind::Text { max_chars } => {
@@ -112,7 +123,12 @@ fn ask_for(session: &Session, kind: ColumnKind, words: &str, max_value: usize) -
             Some(units) if units <= max_value => Ask::Bytes { units, declared: true },
             _ => Ask::Bytes { units: max_value, declared: false },
         },
-        _ => Ask::Ascii { units: ASCII },
+        ColumnKind::DateTime | ColumnKind::DateTimeOffset
+            if session.quirks.bends_values && session.dialect == Dialect::Postgres =>
+        {
+            Ask::Ascii { units: DIGITS, is_doubted: true }
+        }
+        _ => ASCII,
     }
 }
 
@@ -208,6 +224,8 @@ fn by_words(dialect: Dialect, name: &str, numbers: &[u32], described: DataType) 
         (_, "bool" | "boolean" | "logical" | "yesno") => ColumnKind::Boolean,
         (MySql, "bit") if described != DataType::Bit => ColumnKind::Bytes { max: None },
         (Postgres, "bit" | "varbit") => ColumnKind::Text { max_chars: None },
+        // A truth has a name; of a `bit(5)` psqlodbc says that it is unknown, and a bit.
+        (Postgres, "unknown") if described == DataType::Bit => ColumnKind::Text { max_chars: None },
         (_, "bit") => ColumnKind::Boolean,
         (_, "int" | "integer" | "int2" | "int4" | "int8" | "smallint" | "bigint" | "tinyint" | "mediumint")
         | (Postgres, "serial" | "bigserial" | "smallserial" | "oid" | "xid" | "cid")

@@ -46,6 +46,8 @@ enum Phase {
 struct State {
     phase: Phase,
     stop: Option<Stop>,
+    /// It was told to stop while it committed: it does not go on behind that.
+    late: Option<Stop>,
 }
 
 /// A call as it is seen from outside of its thread.
@@ -73,7 +75,7 @@ impl Drop for Armed<'_> {
 impl Control {
     pub(super) fn new() -> Control {
         Control {
-            state: Mutex::new(State { phase: Phase::NotBegun, stop: None }),
+            state: Mutex::new(State { phase: Phase::NotBegun, stop: None, late: None }),
             bell: Condvar::new(),
             stopped: AtomicBool::new(false),
             stopping: CancellationToken::new(),
@@ -92,6 +94,7 @@ impl Control {
     pub(super) fn stop(&self, why: Stop) -> bool {
         let mut state = self.state.lock();
         if matches!(state.phase, Phase::Committing | Phase::Done) {
+            state.late.get_or_insert(why);
             return false;
         }
         state.stop.get_or_insert(why);
@@ -144,7 +147,12 @@ impl Control {
 
     /// A step follows that stands for itself.
     pub(super) fn single(&self) {
-        self.state.lock().phase = Phase::Single;
+        let mut state = self.state.lock();
+        state.phase = Phase::Single;
+        if let Some(why) = state.late {
+            state.stop.get_or_insert(why);
+            self.stopped.store(true, Ordering::Release);
+        }
     }
 
     /// It is over.

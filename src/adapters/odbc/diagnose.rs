@@ -119,6 +119,10 @@ pub(super) async fn reach(host: &str, port: u16, findings: &mut Vec<Finding>) ->
 
 /// What a failed login means.
 pub(super) fn refused(error: &SqlError) -> Finding {
+    if error.message.contains("file is not a database") {
+        let hint = "name a file of SQLite in `connection`; one that was encrypted looks like this, too";
+        return Finding::wrong("connect", "the file is no database", hint);
+    }
     let step = match error.kind {
         SqlErrorKind::Driver => "driver",
         SqlErrorKind::Tls => "tls",
@@ -133,8 +137,13 @@ pub(super) fn refused(error: &SqlError) -> Finding {
     Finding::wrong(step, said, hint)
 }
 
-/// What was found once we are in.
-pub(super) fn inside(config: &Config, server: &Server, tables: &Result<usize, SqlError>) -> Vec<Finding> {
+/// What was found once we are in; `encoding` is what texts say of it.
+pub(super) fn inside(
+    config: &Config,
+    server: &Server,
+    tables: &Result<usize, SqlError>,
+    encoding: Option<Finding>,
+) -> Vec<Finding> {
     let who = server.login.as_deref().unwrap_or("the account");
     let mut findings = vec![Finding::well("login", format!("{who} is let in"))];
     findings.push(match tables {
@@ -148,7 +157,9 @@ pub(super) fn inside(config: &Config, server: &Server, tables: &Result<usize, Sq
         Err(error) => Finding::wrong("rights", error.message.clone(), "let the account read the catalog"),
     });
     findings.push(Finding::well("version", server.product.clone()));
-    if let Some(encoding) = &server.encoding {
+    if let Some(found) = encoding {
+        findings.push(found);
+    } else if let Some(encoding) = &server.encoding {
         let read = match config.text.or_else(|| Some(config.quirks()?.text)) {
             Some(super::TextWidth::Wide) => "UTF-16".to_owned(),
             _ => config.encoding.clone(),

@@ -11,6 +11,10 @@ mod about;
 #[cfg(feature = "odbc")]
 mod ask;
 #[cfg(feature = "odbc")]
+mod block;
+#[cfg(feature = "odbc")]
+mod called;
+#[cfg(feature = "odbc")]
 mod canon;
 #[cfg(feature = "odbc")]
 mod catalog;
@@ -34,13 +38,19 @@ mod quirks;
 #[cfg(feature = "odbc")]
 mod raw;
 #[cfg(feature = "odbc")]
+mod sample;
+#[cfg(feature = "odbc")]
 mod session;
 #[cfg(feature = "odbc")]
 mod source;
 #[cfg(feature = "odbc")]
 mod steps;
 #[cfg(feature = "odbc")]
+mod told;
+#[cfg(feature = "odbc")]
 mod work;
+#[cfg(feature = "odbc")]
+mod writing;
 
 pub use config::{Config, SECTION};
 pub use connection_string::ConnectionString;

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use odbc_api::handles::{AsStatementRef, Statement};
+use odbc_api::handles::{AsStatementRef, Statement, StatementImpl};
+use odbc_api::{CursorImpl, Preallocated};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::columns::describe;
 use super::control::Control;
+use super::error::Said;
 use super::fetch::{Broken, Fetch, Sink, columns};
+use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, params};
+use super::{Setup, params, told};
 use crate::adapters::sql::{Certainty, Dialect, Isolation, Query, SqlError, SqlErrorKind};
 use crate::decode::rows::{BatchWriter, Column, RowBatch};
 
@@ -98,11 +101,26 @@ fn ask(
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }
-    let Some(mut cursor) = statement.execute(&query.sql, &mut bound).map_err(fault)? else {
+    // Where the statement cannot be asked so, asking it as it is says why, or does without.
+    let mut told = told::told(session, statement.as_stmt_ref(), &query.sql, setup.config.max_value).ok().flatten();
+    if control.stopped().is_some() {
+        return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
+    }
+    let mut asked = begun(&mut statement, told.as_ref().map_or(&query.sql, |told| &told.sql), &mut bound);
+    if told.is_some() && asked.as_ref().is_err_and(is_of_form) {
+        told = None;
+        asked = begun(&mut statement, &query.sql, &mut bound);
+    }
+    let cursor = if asked.map_err(fault)? { raw::cursor(statement.as_stmt_ref()).map_err(fault)? } else { None };
+    let Some(mut cursor) = cursor else {
         let message = "the statement brings no rows: a query is one that does";
         return Err(session.reporter.says(SqlErrorKind::Statement, Certainty::Unknown, message));
     };
-    let plan = match describe(session, cursor.as_stmt_ref(), setup.config.max_value) {
+    let plan = match told {
+        Some(told) => Ok(told.plan),
+        None => describe(session, cursor.as_stmt_ref(), setup.config.max_value),
+    };
+    let plan = match plan {
         Ok(plan) => plan,
         Err(error) => {
             // Freeing the statement closes it, without asking a connection that may be gone.
@@ -144,6 +162,20 @@ fn ask(
             Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "nobody waited any more"))
         }
     }
+}
+
+/// Executes. Whether there is a result, which is not closed.
+fn begun(
+    statement: &mut Preallocated<StatementImpl<'_>>,
+    sql: &str,
+    bound: &mut Arguments,
+) -> Result<bool, odbc_api::Error> {
+    Ok(statement.execute(sql, bound)?.map(CursorImpl::into_stmt).is_some())
+}
+
+/// Whether a statement was refused for how it is written, before anything was done.
+fn is_of_form(error: &odbc_api::Error) -> bool {
+    Said::of(error).state.is_some_and(|state| state.starts_with("42") || state.starts_with("0A"))
 }
 
 /// Sends batches when they are large enough.

@@ -39,6 +39,10 @@ pub struct Quirks {
     pub cancel: Cancel,
     /// Whether the driver can be told a timeout (`SQL_ATTR_QUERY_TIMEOUT`) and keeps it.
     pub keeps_timeout: bool,
+    /// Whether it reads the connection string up to a NUL, whatever length it is told.
+    pub reads_to_nul: bool,
+    /// Whether it can be told how long logging in may take (`SQL_ATTR_LOGIN_TIMEOUT`).
+    pub takes_login_timeout: bool,
     /// Whether connections may be used by several threads at a time. Else one call at a time is made in the process.
     pub is_thread_safe: bool,
     /// Whether a value is never longer than the column's type says.
@@ -51,6 +55,15 @@ pub struct Quirks {
     pub binds_bigint: bool,
     /// Whether it gives whole numbers as numbers of 64 bits, each exactly and for less than as text.
     pub gives_longs: bool,
+    /// Whether it gives booleans as bits.
+    pub gives_bits: bool,
+    /// Whether its text of a floating-point number is the database's own, with all digits, and for less than as a number.
+    pub gives_digits: bool,
+    /// Whether it gives a value of a fetched block once more (`SQLSetPos`, `SQLGetData`): cells need not be as wide as the
+    /// longest value.
+    pub gives_again: bool,
+    /// Whether it makes other values of those that it does not understand. The database is asked for their text instead.
+    pub bends_values: bool,
     /// Whether values can be bound to `?` at all.
     pub binds: bool,
     /// Whether what comes out of a procedure's arguments comes as a last result, too.
@@ -70,12 +83,18 @@ const USUAL: Quirks = Quirks {
     text: TextWidth::Wide,
     cancel: Cancel::Breaks,
     keeps_timeout: true,
+    reads_to_nul: false,
+    takes_login_timeout: true,
     is_thread_safe: true,
     keeps_widths: false,
     fetches_blocks: true,
     reads_rest: true,
     binds_bigint: true,
     gives_longs: false,
+    gives_bits: false,
+    gives_digits: false,
+    gives_again: false,
+    bends_values: false,
     binds: true,
     gives_out_as_rows: false,
     file: &[],
@@ -87,13 +106,15 @@ const USUAL: Quirks = Quirks {
 pub(super) static QUIRKS: &[Quirks] = &[
     // Declared fetch reads through a cursor of the server; `BoolsAsChar=0` gives booleans as bits instead of text. What has
     // no width it says to be as wide as `MaxVarcharSize` and `MaxLongVarcharSize`: one more than PostgreSQL's widest
-    // `varchar(n)` tells it from those that have one.
+    // `varchar(n)` tells it from those that have one. It holds what it fetches at a time: `Fetch` rows, or as many as a block
+    // has where these are more, so that `Fetch` is what is fetched before anything was seen. Of the time `infinity` it makes
+    // the end of the year 9999 or today, of the year 10000 the year 1000, and of dates before Christ dates after.
     Quirks {
         name: "psqlodbc",
         known_by: &["psqlodbc", "postgresql", "postgres"],
         options: &[
             ("UseDeclareFetch", "1"),
-            ("Fetch", "4096"),
+            ("Fetch", "16"),
             ("BoolsAsChar", "0"),
             ("MaxVarcharSize", "10485761"),
             ("MaxLongVarcharSize", "10485761"),
@@ -105,6 +126,10 @@ pub(super) static QUIRKS: &[Quirks] = &[
         cancel: Cancel::Works,
         keeps_widths: true,
         gives_longs: true,
+        gives_bits: true,
+        gives_digits: true,
+        gives_again: true,
+        bends_values: true,
         reads_rest: false,
         dialect: Some(Dialect::Postgres),
         ..USUAL
@@ -126,15 +151,17 @@ pub(super) static QUIRKS: &[Quirks] = &[
         cancel: Cancel::Works,
         keeps_timeout: false,
         reads_rest: false,
+        bends_values: true,
         file: &["Database"],
         dialect: Some(Dialect::Sqlite),
         doubt: Some(
-            "the driver of SQLite gives floating-point numbers with 15 digits, so that a few lose their last ones",
+            "the driver of SQLite gives very large and very small floating-point numbers now and then with another last digit",
         ),
         ..USUAL
     },
-    // Its version 3.1 reads whole results whatever it is told; FORWARDONLY and NO_CACHE are for those that do otherwise, where
-    // what is left of a result must be read before the next statement: a connection with a half-read result is closed.
+    // FORWARDONLY and NO_CACHE read row by row from version 3.1.17 on (its release notes, "Result-set streaming"); those before
+    // read whole results whatever they are told. Where rows stream, what is left of a result must be read before the next
+    // statement: a connection with a half-read result is closed.
     Quirks {
         name: "mariadb",
         known_by: &["mariadb", "maodbc", "myodbc", "mysql"],
@@ -143,7 +170,9 @@ pub(super) static QUIRKS: &[Quirks] = &[
         cancel: Cancel::Breaks,
         keeps_widths: true,
         gives_out_as_rows: true,
-        doubt: Some("MariaDB's driver reads whole results into memory: read large tables by watermark or in chunks"),
+        doubt: Some(
+            "MariaDB's driver before 3.1.17 reads whole results into memory: read large tables by watermark or in chunks",
+        ),
         dialect: Some(Dialect::MySql),
         ..USUAL
     },
@@ -165,6 +194,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         text: TextWidth::Narrow,
         cancel: Cancel::Never,
         keeps_timeout: false,
+        reads_to_nul: true,
         is_thread_safe: false,
         fetches_blocks: false,
         reads_rest: false,
@@ -183,8 +213,10 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::SqlServer),
         ..USUAL
     },
-    // CMT=1 is *CS, committed reads: its default reads what is not committed. CCSID=1208 makes narrow text UTF-8.
-    // BLOCKFETCH and a bounded BLOCKSIZE (KiB) read in blocks.
+    // CMT=1 is *CS, committed reads: its default, 2, is *CHG and reads what is not committed. CCSID=1208 makes narrow text
+    // UTF-8. BLOCKFETCH and a bounded BLOCKSIZE (KiB) read in blocks, and are the defaults of later versions; 5.4 has 32
+    // KiB. TRANSLATE=0 leaves columns of CCSID 65535 bytes. (IBM i documentation, "Connection string keywords": server,
+    // performance and translation properties.)
     Quirks {
         name: "ibmi",
         known_by: &["iseries", "ibm i access", "cwbodbc", "client access"],
@@ -195,6 +227,8 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::Db2),
         ..USUAL
     },
+    // Cursors do not outlive a commit, which costs the server less; TxnIsolation=2 is cursor stability, the default. (IBM
+    // Db2 documentation, CLI/ODBC configuration keywords `CursorHold` and `TxnIsolation`.)
     Quirks {
         name: "db2",
         known_by: &["db2", "libdb2"],
@@ -204,17 +238,22 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::Db2),
         ..USUAL
     },
-    // FBS bounds the block that is fetched, in bytes. It binds no 64-bit integers.
+    // FBS is how much is fetched at a time, in bytes; 60 000 by default. MTS=T turns the support of Microsoft's transaction
+    // server off. It binds no 64-bit integers and takes no login timeout. (Oracle, "ODBC Developer's Guide": table of
+    // keywords of the connection string; "Features Not Supported" by the driver.)
     Quirks {
         name: "oracle",
         known_by: &["oracle", "sqora"],
-        options: &[("FBS", "262144"), ("DLL", "F"), ("MTS", "F")],
+        options: &[("FBS", "262144"), ("MTS", "T")],
         cancel: Cancel::Works,
+        takes_login_timeout: false,
         keeps_widths: true,
         binds_bigint: false,
         dialect: Some(Dialect::Oracle),
         ..USUAL
     },
+    // Text in UTF-8, types of the database's own as those of ODBC, cursors closed by a commit. (HCL and IBM Informix, "ODBC
+    // Driver Programmer's Manual": connection string keywords, data-source specification.)
     Quirks {
         name: "informix",
         known_by: &["informix", "iclit", "libifcli"],
@@ -225,8 +264,9 @@ pub(super) static QUIRKS: &[Quirks] = &[
         dialect: Some(Dialect::Informix),
         ..USUAL
     },
-    // Values in its tables are often longer than the width that the schema shows, hence no trust; `DIL=1` is READ
-    // COMMITTED.
+    // Values in its tables are often longer than the width that the schema shows, hence no trust. `DIL=1` is READ
+    // COMMITTED, the default; it fetches 50 rows at a time by default. `SQLCancel` ends a `select` from OpenEdge 12.4 on.
+    // (Progress DataDirect, "Connection Option Descriptions for OpenEdge Wire Protocol"; "Driver specifications".)
     Quirks {
         name: "progress",
         known_by: &["progress", "openedge"],

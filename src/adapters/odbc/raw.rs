@@ -3,9 +3,12 @@
 //! program with `unsafe` in it; each use says why it is sound.
 #![allow(unsafe_code)]
 
+use odbc_api::handles::SqlResult;
 use odbc_api::handles::{AsStatementRef, HasDataType, Statement, StatementRef};
 use odbc_api::parameter::{InputParameter, VarBinaryBox, VarCharBox, VarWCharBox, WithDataType};
-use odbc_api::sys::{Desc, HStmt, ParamType, Pointer, SQLCancel, SQLColAttribute, SqlReturn};
+use odbc_api::sys::{
+    Desc, HStmt, Lock, Operation, ParamType, Pointer, SQLCancel, SQLColAttribute, SQLSetPos, SqlReturn,
+};
 use odbc_api::{CursorImpl, DataType, Error, ParameterCollectionRef};
 
 /// A statement, as the thread that may cancel it knows it.
@@ -74,6 +77,17 @@ pub(super) fn cursor<'s>(mut statement: StatementRef<'s>) -> Result<Option<Curso
     Ok(Some(unsafe { CursorImpl::new(statement) }))
 }
 
+/// Goes to a row of the block that was fetched last, counted from 0, so that its values can be read one by one.
+pub(super) fn go_to(statement: &mut StatementRef<'_>, row: usize) -> Result<(), Error> {
+    // SAFETY: the statement is borrowed and alive, and its cursor stands at a block. Only a position is set: no buffer is
+    // read or written.
+    let result = unsafe { SQLSetPos(statement.as_sys(), (row + 1) as _, Operation::POSITION, Lock::NO_CHANGE) };
+    match result {
+        SqlReturn::SUCCESS | SqlReturn::SUCCESS_WITH_INFO => Ok(()),
+        _ => SqlResult::Error { function: "SQLSetPos" }.into_result(statement),
+    }
+}
+
 /// Asks for the indexes of a table (`SQLStatistics`), all of them, as they are known without looking.
 pub(super) fn statistics<'s>(
     statement: StatementRef<'s>,
@@ -107,9 +121,7 @@ pub(super) fn statistics<'s>(
     let result = unsafe { SQLStatistics(statement.as_sys(), catalog, c, schema, s, table, t, ALL, QUICK) };
     if !matches!(result, SqlReturn::SUCCESS | SqlReturn::SUCCESS_WITH_INFO) {
         // The statement has the reason, which the next question to it tells.
-        return odbc_api::handles::SqlResult::<()>::Error { function: "SQLStatistics" }
-            .into_result(&statement)
-            .map(|()| None);
+        return SqlResult::<()>::Error { function: "SQLStatistics" }.into_result(&statement).map(|()| None);
     }
     cursor(statement)
 }

@@ -23,8 +23,12 @@ pub(super) struct Session {
     pub(super) product: String,
     pub(super) text: TextWidth,
     pub(super) page: CodePage,
+    /// The database is asked for values as text, where the driver bends them.
+    pub(super) is_told: bool,
     pub(super) reporter: Reporter,
     used: Instant,
+    /// A call was made on it before.
+    is_used: bool,
     /// It was disturbed, so that it must answer a question before it is used again.
     pub(super) is_doubtful: bool,
     /// It must not be used again.
@@ -61,28 +65,43 @@ impl Session {
             reporter.secret = Some(secret.reveal().to_owned());
         }
         let seconds = u32::try_from(setup.config.connect_timeout.as_secs().max(1)).unwrap_or(u32::MAX);
-        let options = ConnectionOptions { login_timeout_sec: Some(seconds), packet_size: None };
+        let login_timeout_sec = quirks.takes_login_timeout.then_some(seconds);
+        let options = ConnectionOptions { login_timeout_sec, packet_size: None };
+        let mut string = string.to_string();
+        if quirks.reads_to_nul {
+            string.push('\0');
+        }
         let connection = environment
-            .connect_with_connection_string(&string.to_string(), options)
+            .connect_with_connection_string(&string, options)
             .map_err(|error| explained(environment, &reporter, &error))?;
         let product = connection.database_management_system_name().unwrap_or_default();
         let dialect = setup.config.dialect.or(quirks.dialect).unwrap_or_else(|| dialect_of(&product));
         let page = CodePage::find(&setup.config.encoding).unwrap_or_else(|_| CodePage::utf8());
-        let session = Session {
+        let mut session = Session {
             connection: Some(connection),
             quirks,
             dialect,
             product,
             text: setup.config.text.unwrap_or(quirks.text),
             page,
+            is_told: false,
             reporter,
             used: Instant::now(),
+            is_used: false,
             is_doubtful: false,
             is_spent: false,
         };
         for statement in opening(dialect) {
             session.execute(statement).map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
         }
+        session.is_told = match (quirks.bends_values, dialect) {
+            (true, Dialect::Postgres) => {
+                let version = super::ask::first(&session, "select version()", &[])?;
+                version.first().and_then(Option::as_deref).is_some_and(keeps_order)
+            }
+            (true, Dialect::Sqlite) => session.text == TextWidth::Narrow,
+            _ => false,
+        };
         Ok(session)
     }
 
@@ -118,6 +137,17 @@ impl Session {
     /// It was used just now.
     pub(super) fn touch(&mut self) {
         self.used = Instant::now();
+        self.is_used = true;
+    }
+
+    /// An error where a connection that was used before is not there any more. Asked before anything is begun, it is no
+    /// call that was lost: another connection is taken.
+    pub(super) fn must_answer(&self) -> Result<(), SqlError> {
+        if self.is_used && !answers(self.connection()?, self.dialect) {
+            let message = "the connection ended while nobody used it";
+            return Err(self.reporter.says(SqlErrorKind::Lost, Certainty::NotBegun, message));
+        }
+        Ok(())
     }
 
     /// Text as the driver takes it; its characters that the code page does not have.
@@ -168,6 +198,14 @@ fn opening(dialect: Dialect) -> &'static [&'static str] {
         ],
         _ => &[],
     }
+}
+
+/// Whether rows of a subquery come in the order that it says. Others that speak PostgreSQL's protocol spread their rows, or
+/// leave out an order that they hold to be of no use.
+fn keeps_order(version: &str) -> bool {
+    const OTHERS: [&str; 5] = ["cockroach", "redshift", "greenplum", "yugabyte", "-yb-"];
+    let version = version.to_lowercase();
+    version.starts_with("postgresql") && !OTHERS.iter().any(|other| version.contains(other))
 }
 
 /// Whether the database answers the least question.

@@ -1,5 +1,6 @@
 //! The contract of databases, kept by an ODBC source.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use super::error::Reporter;
 use super::query::{self, Head};
 use super::quirks::Cancel;
 use super::work::Pool;
-use super::{Config, Setup, about, catalog, diagnose, steps};
+use super::{Config, Setup, about, ask, catalog, diagnose, sample, steps};
 use crate::adapters::sql::{
-    Certainty, Database, Dialect, Finding, Query, Rows, Server, SqlError, SqlErrorKind, StepOutcome, TableInfo,
-    TableName, Transaction,
+    Certainty, Database, Dialect, Ended, Fence, Finding, Query, Rows, Server, SqlError, SqlErrorKind, TableInfo,
+    TableName, Transacted, Transaction,
 };
 use crate::gate::Permit;
 
@@ -29,6 +30,8 @@ pub struct Source {
     pool: Arc<Pool>,
     /// Found out by the first connection, where neither configuration nor driver says it.
     dialect: Arc<Mutex<Dialect>>,
+    /// The fences under which threads of ours are at work.
+    at_work: Arc<Mutex<HashSet<Fence>>>,
 }
 
 impl Source {
@@ -37,7 +40,7 @@ impl Source {
         let dialect = config.dialect.or_else(|| config.quirks()?.dialect).unwrap_or(Dialect::Generic);
         let setup = Arc::new(Setup { config, widths_lie: false.into() });
         let pool = Arc::new(Pool::new(Arc::clone(&setup)));
-        Source { setup, pool, dialect: Arc::new(Mutex::new(dialect)) }
+        Source { setup, pool, dialect: Arc::new(Mutex::new(dialect)), at_work: Arc::default() }
     }
 
     /// Does a piece of work whose answer comes as a whole. Dropping the future asks the database to stop.
@@ -66,6 +69,48 @@ impl Source {
     fn died(&self) -> SqlError {
         let reporter = Reporter { place: self.place(), secret: None };
         reporter.says(SqlErrorKind::Protocol, Certainty::Unknown, "the task of the call has died")
+    }
+}
+
+/// That a thread of ours is at work under a fence.
+struct AtWork {
+    all: Arc<Mutex<HashSet<Fence>>>,
+    fence: Option<Fence>,
+}
+
+impl AtWork {
+    /// `None` where another thread is at work under it.
+    fn begin(all: &Arc<Mutex<HashSet<Fence>>>, fence: Option<&Fence>) -> Option<AtWork> {
+        let is_mine = fence.is_none_or(|fence| all.lock().insert(fence.clone()));
+        is_mine.then(|| AtWork { all: Arc::clone(all), fence: fence.cloned() })
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        if let Some(fence) = &self.fence {
+            self.all.lock().remove(fence);
+        }
+    }
+}
+
+/// Whether what was done under a fence has ended, as its database knows. No thread of ours does it any more.
+fn ended(session: &super::session::Session, fence: &Fence) -> Result<Ended, SqlError> {
+    if session.dialect == Dialect::MySql {
+        // MariaDB and MySQL alike; where there is no such variable, no row comes.
+        let cluster = ask::first(session, "show global variables like 'wsrep_on'", &[])?;
+        if cluster.get(1).is_some_and(|on| on.as_deref().is_some_and(|on| on.eq_ignore_ascii_case("on"))) {
+            return Ok(Ended::Unknowable);
+        }
+    }
+    match fence.probe(session.dialect) {
+        Some(probe) => {
+            let first = ask::first(session, &probe, &[])?;
+            let is_free = first.first().and_then(Option::as_deref).is_some_and(|free| free.trim() == "1");
+            Ok(if is_free { Ended::Yes } else { Ended::No })
+        }
+        None if session.dialect == Dialect::Sqlite => Ok(Ended::Yes),
+        None => Ok(Ended::Unknowable),
     }
 }
 
@@ -135,10 +180,37 @@ impl Database for Source {
         Ok(Rows { columns, batches })
     }
 
-    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Vec<StepOutcome>, SqlError> {
+    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Transacted, SqlError> {
         let setup = Arc::clone(&self.setup);
         let time = work.timeout;
-        self.whole(permit, time, move |session, control| steps::run(session, &setup, control, &work)).await
+        let inside = work.commit_after;
+        let committed: Arc<steps::Committed> = Arc::default();
+        let of_thread = Arc::clone(&committed);
+        // It goes when the thread has come back, be that long after the call was given up.
+        let Some(at_work) = AtWork::begin(&self.at_work, work.fence.as_ref()) else {
+            let reporter = Reporter { place: self.place(), secret: None };
+            let message = "an earlier try of the same has not come back from the driver";
+            return Err(reporter.says(SqlErrorKind::Busy, Certainty::Unknown, message));
+        };
+        let done = self.whole(permit, time, move |session, control| {
+            let _at_work = &at_work;
+            steps::run(session, &setup, control, &work, &of_thread)
+        });
+        match (done.await, inside) {
+            // Given up behind the commit.
+            (Err(error), Some(inside)) => match committed.lock().take() {
+                Some(steps) => Ok(Transacted { steps, trouble: Some((inside, error)) }),
+                None => Err(error),
+            },
+            (done, _) => done,
+        }
+    }
+
+    async fn ended(&self, permit: Permit, fence: Fence) -> Result<Ended, SqlError> {
+        if self.at_work.lock().contains(&fence) {
+            return Ok(Ended::No);
+        }
+        self.whole(permit, self.timeout(), move |session, _| ended(session, &fence)).await
     }
 
     async fn table(&self, permit: Permit, name: TableName) -> Result<TableInfo, SqlError> {
@@ -174,10 +246,12 @@ impl Database for Source {
         }
         let looked = self.whole(permit, self.timeout(), |session, _| {
             let server = about::server(session)?;
-            Ok((server, catalog::tables(session).map(|tables| tables.len())))
+            let tables = catalog::tables(session);
+            let encoding = tables.as_ref().ok().and_then(|tables| sample::encoding(session, tables));
+            Ok((server, tables.map(|tables| tables.len()), encoding))
         });
         match looked.await {
-            Ok((server, tables)) => findings.extend(diagnose::inside(config, &server, &tables)),
+            Ok((server, tables, encoding)) => findings.extend(diagnose::inside(config, &server, &tables, encoding)),
             Err(error) => findings.push(diagnose::refused(&error)),
         }
         findings

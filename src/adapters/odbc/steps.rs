@@ -5,17 +5,18 @@ use std::sync::Arc;
 use odbc_api::Error;
 use odbc_api::handles::{AsStatementRef, Statement};
 use odbc_api::{Preallocated, handles::StatementImpl};
+use parking_lot::Mutex;
 
 use super::columns::describe;
 use super::control::Control;
 use super::fetch::{Broken, Fetch, Sink, columns};
 use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, canon, params};
+use super::{Setup, ask, called, params};
 use crate::adapters::sql::{
-    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction, Unmet,
+    Action, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
 };
-use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
+use crate::decode::rows::{BatchWriter, RowBatch};
 
 /// Does the steps.
 pub(super) fn run(
@@ -23,26 +24,74 @@ pub(super) fn run(
     setup: &Setup,
     control: &Arc<Control>,
     work: &Transaction,
-) -> Result<Vec<StepOutcome>, SqlError> {
+    committed: &Committed,
+) -> Result<Transacted, SqlError> {
+    session.must_answer()?;
     if work.is_atomic {
-        return together(session, setup, control, work);
+        return together(session, setup, control, work, committed);
     }
+    fence_in(session, work)?;
     let mut outcomes = Vec::with_capacity(work.steps.len());
+    let mut ended = Ok(());
     for step in &work.steps {
-        if control.stopped().is_some() {
-            return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled"));
-        }
-        control.single();
-        let outcome = one(session, setup, control, step, &outcomes, work.max_rows).map_err(|mut error| {
-            if error.certainty == Certainty::Undone && !undoes_itself(&step.action, error.kind) {
-                error.certainty = Certainty::Unknown;
-                error.message.push_str("; there is no transaction: what was done stays done");
+        match alone(session, setup, control, step, &outcomes, work.max_rows) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => {
+                ended = Err(error);
+                break;
             }
-            error
-        })?;
-        outcomes.push(outcome);
+        }
     }
-    Ok(outcomes)
+    fence_out(session, work);
+    ended.map(|()| Transacted { steps: outcomes, trouble: None })
+}
+
+/// What a transaction has brought that is committed, for whoever has to give the call up behind that.
+pub(super) type Committed = Mutex<Option<Vec<StepOutcome>>>;
+
+/// Does a step that stands for itself.
+fn alone(
+    session: &Session,
+    setup: &Setup,
+    control: &Arc<Control>,
+    step: &Step,
+    before: &[StepOutcome],
+    max_rows: u32,
+) -> Result<StepOutcome, SqlError> {
+    control.single();
+    if let Some(why) = control.stopped() {
+        return Err(session.reporter.says(why.kind(), Certainty::Undone, "it was cancelled"));
+    }
+    one(session, setup, control, step, before, max_rows).map_err(|mut error| {
+        if error.certainty == Certainty::Undone && !undoes_itself(&step.action, error.kind) {
+            error.certainty = Certainty::Unknown;
+            error.message.push_str("; there is no transaction: what was done stays done");
+        }
+        error
+    })
+}
+
+/// Takes the work's fence. Before it is there nothing of the work is begun.
+fn fence_in(session: &Session, work: &Transaction) -> Result<(), SqlError> {
+    let take = work.fence.as_ref().and_then(|fence| fence.take(session.dialect, work.is_atomic));
+    let Some(take) = take else { return Ok(()) };
+    let first = ask::first(session, &take, &[])?;
+    if first.first().and_then(Option::as_deref).is_some_and(|got| got.trim() == "1") {
+        return Ok(());
+    }
+    // Who has it may do it.
+    let message = "an earlier try of the same is still at work in the database";
+    Err(session.reporter.says(SqlErrorKind::Busy, Certainty::Unknown, message))
+}
+
+/// Gives it back where the end of the transaction does not. A connection on which that fails is closed.
+fn fence_out(session: &mut Session, work: &Transaction) {
+    let release = work.fence.as_ref().and_then(|fence| fence.release(session.dialect, work.is_atomic));
+    if let Some(release) = release
+        && ask::first(session, &release, &[]).is_err()
+    {
+        session.is_spent = true;
+    }
 }
 
 /// Whether a step that stands for itself has left nothing behind when it ends like this. A single statement that changes
@@ -65,20 +114,32 @@ fn together(
     setup: &Setup,
     control: &Arc<Control>,
     work: &Transaction,
-) -> Result<Vec<StepOutcome>, SqlError> {
+    committed: &Committed,
+) -> Result<Transacted, SqlError> {
     let begun = session.connection()?.set_autocommit(false);
     begun.map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
     control.undoable();
+    if let Err(error) = fence_in(session, work) {
+        let certainty = error.certainty;
+        return Err(SqlError { certainty, ..undone(session, error) });
+    }
+    let (inside, behind) = work.steps.split_at(work.commit_after.unwrap_or(usize::MAX).min(work.steps.len()));
     let mut outcomes = Vec::with_capacity(work.steps.len());
-    for step in &work.steps {
+    for step in inside {
         match one(session, setup, control, step, &outcomes, work.max_rows) {
             Ok(outcome) => outcomes.push(outcome),
-            Err(error) => return Err(undone(session, error)),
+            Err(error) => {
+                let error = undone(session, error);
+                fence_out(session, work);
+                return Err(error);
+            }
         }
     }
     if control.commit().is_err() {
         let error = session.reporter.says(SqlErrorKind::Cancelled, Certainty::Undone, "it was cancelled");
-        return Err(undone(session, error));
+        let error = undone(session, error);
+        fence_out(session, work);
+        return Err(error);
     }
     let connection = session.connection()?;
     if let Err(error) = connection.commit() {
@@ -90,11 +151,41 @@ fn together(
             session.is_spent = true;
             return Err(error);
         }
-        return Err(undone(session, error));
+        let error = undone(session, error);
+        fence_out(session, work);
+        return Err(error);
     }
     // It is committed, whatever becomes of the connection.
-    session.is_spent |= connection.set_autocommit(true).is_err();
-    Ok(outcomes)
+    let is_alone = connection.set_autocommit(true);
+    if behind.is_empty() {
+        session.is_spent |= is_alone.is_err();
+        fence_out(session, work);
+        return Ok(Transacted { steps: outcomes, trouble: None });
+    }
+    *committed.lock() = Some(outcomes.clone());
+    let mut trouble = match is_alone {
+        Ok(()) => None,
+        Err(error) => {
+            session.is_spent = true;
+            Some((inside.len(), session.reporter.of(&error, Certainty::NotBegun)))
+        }
+    };
+    for (at, step) in behind.iter().enumerate() {
+        if trouble.is_some() {
+            break;
+        }
+        match alone(session, setup, control, step, &outcomes, work.max_rows) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(error) => {
+                session.is_spent |= ends_unseen(error.kind);
+                trouble = Some((inside.len() + at, error));
+            }
+        }
+    }
+    if !session.is_spent {
+        fence_out(session, work);
+    }
+    Ok(Transacted { steps: outcomes, trouble })
 }
 
 /// Undoes what was done. A connection on which that fails is closed, and the database undoes it then.
@@ -125,7 +216,9 @@ fn one(
             let bound = params::values(session, parameters)?;
             executed(session, setup, control, sql, bound, max_rows)?.0
         }
-        Action::Procedure { name, arguments } => procedure(session, setup, control, name, arguments, max_rows)?,
+        Action::Procedure { name, arguments } => {
+            called::procedure(session, setup, control, (name, arguments), max_rows)?
+        }
     };
     if step.expect.is_some() && outcome.affected.is_none() {
         let message = "the driver does not count the rows that were touched, which `expect` needs".to_owned();
@@ -135,92 +228,8 @@ fn one(
     Ok(outcome)
 }
 
-/// Calls a procedure by the escape that every driver translates (ODBC Programmer's Reference, "Procedure Calls").
-fn procedure(
-    session: &Session,
-    setup: &Setup,
-    control: &Arc<Control>,
-    name: &str,
-    arguments: &[Argument],
-    max_rows: u32,
-) -> Result<StepOutcome, SqlError> {
-    let places = vec!["?"; arguments.len()].join(", ");
-    let returns = session.dialect == crate::adapters::sql::Dialect::SqlServer;
-    let sql = if returns { format!("{{? = call {name}({places})}}") } else { format!("{{call {name}({places})}}") };
-    let mut all = Vec::with_capacity(arguments.len() + 1);
-    let code = Argument {
-        name: String::new(),
-        value: crate::adapters::sql::Value::Null(ColumnKind::Integer),
-        out: Some(ColumnKind::Integer),
-    };
-    if returns {
-        all.push(code);
-    }
-    all.extend_from_slice(arguments);
-    let bound = params::arguments(session, &all, setup.config.max_value)?;
-    let (mut outcome, bound) = executed(session, setup, control, &sql, bound, max_rows)?;
-    if session.quirks.gives_out_as_rows && arguments.iter().any(|argument| argument.out.is_some()) {
-        outcome.sets.pop();
-    }
-    for (argument, cell) in all.iter().zip(&bound.0).skip(usize::from(returns)) {
-        if let Some(kind) = argument.out {
-            outcome.out.push((argument.name.clone(), came_out(session, kind, cell, &argument.name)?));
-        }
-    }
-    if let (true, Some(cell)) = (returns, bound.0.first()) {
-        let code = came_out(session, ColumnKind::Integer, cell, "the return code")?;
-        outcome.return_code = code.and_then(|code| String::from_utf8(code).ok()?.parse().ok());
-    }
-    Ok(outcome)
-}
-
-/// What came out of an argument, in canonical form.
-fn came_out(
-    session: &Session,
-    kind: ColumnKind,
-    cell: &raw::Argument,
-    name: &str,
-) -> Result<Option<Vec<u8>>, SqlError> {
-    let wrong = |what: &str| {
-        let message = format!("what came out of `{name}` {what}");
-        session.reporter.says(SqlErrorKind::Protocol, Certainty::Unknown, message)
-    };
-    let text = match cell {
-        raw::Argument::In(_) => return Ok(None),
-        raw::Argument::Bytes(_, cell) => {
-            if !cell.value.is_complete() {
-                return Err(wrong("is longer than `max_value_bytes`"));
-            }
-            return Ok(cell.value.as_bytes().map(<[u8]>::to_vec));
-        }
-        raw::Argument::Wide(_, cell) => {
-            if !cell.value.is_complete() {
-                return Err(wrong("is longer than `max_value_bytes`"));
-            }
-            let Some(units) = cell.value.as_slice() else { return Ok(None) };
-            return String::from_utf16(units)
-                .map(|text| Some(text.into_bytes()))
-                .map_err(|_| wrong("is no text in UTF-16"));
-        }
-        raw::Argument::Text(_, cell) => {
-            if !cell.value.is_complete() {
-                return Err(wrong("is longer than `max_value_bytes`"));
-            }
-            let Some(bytes) = cell.value.as_bytes() else { return Ok(None) };
-            bytes
-        }
-    };
-    match kind {
-        ColumnKind::Text { .. } => {
-            let text = session.page.decode(text).map_err(|_| wrong("is no text of the source's `encoding`"))?;
-            Ok(Some(text.into_owned().into_bytes()))
-        }
-        kind => canon::alone(kind, text).map(Some).ok_or_else(|| wrong("is no value of its type")),
-    }
-}
-
 /// Executes a statement and takes all that it brings.
-fn executed(
+pub(super) fn executed(
     session: &Session,
     setup: &Setup,
     control: &Arc<Control>,

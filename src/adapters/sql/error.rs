@@ -45,6 +45,8 @@ pub enum SqlErrorKind {
     Business,
     /// Fewer or more rows were touched than were to be.
     Unexpected,
+    /// No row was touched where some were to be.
+    Untouched,
     /// The database chose us as the victim of a deadlock.
     Deadlock,
     /// The database has no room for another connection or call.
@@ -79,6 +81,7 @@ impl SqlErrorKind {
             SqlErrorKind::Constraint => "constraint",
             SqlErrorKind::Business => "business",
             SqlErrorKind::Unexpected => "unexpected",
+            SqlErrorKind::Untouched => "untouched",
             SqlErrorKind::Deadlock => "deadlock",
             SqlErrorKind::Busy => "busy",
             SqlErrorKind::Timeout => "timeout",
@@ -88,6 +91,11 @@ impl SqlErrorKind {
             SqlErrorKind::Cancelled => "cancelled",
             SqlErrorKind::TooLarge => "too_large",
         }
+    }
+
+    /// Of a wrong number of rows.
+    pub(in crate::adapters) const fn of_rows(touched: u64) -> SqlErrorKind {
+        if touched == 0 { SqlErrorKind::Untouched } else { SqlErrorKind::Unexpected }
     }
 
     /// Whether it speaks against the backend itself, as its breaker counts it. A no of its own does not.

@@ -5,6 +5,7 @@
 //! goes back when the database has said that it did, or its connection is gone and the gate's `settle` time is over.
 
 mod error;
+mod fence;
 mod step;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::record::Decimal;
 pub use super::finding::Finding;
 pub use crate::sql::{Dialect, Isolation, NamedSql, NamedSqlFault, TableName};
 pub use error::{Certainty, SqlError, SqlErrorKind};
+pub use fence::{Ended, Fence};
 pub use step::{Action, Argument, Step, StepOutcome, Taken, Unmet};
 
 /// A value that is bound to a statement.
@@ -80,10 +82,24 @@ pub struct Transaction {
     /// Whether a transaction is begun and committed around them. Without one each step stands for itself, and what an
     /// earlier step did stays done when a later one fails.
     pub is_atomic: bool,
+    /// The transaction is committed when so many steps are done; those behind each stand for themselves, on the same
+    /// connection, and nothing that becomes of them undoes it. `None` for all.
+    pub commit_after: Option<usize>,
+    /// Under which name the database is to know whether it has ended: see [`Database::ended`].
+    pub fence: Option<Fence>,
     /// How long all of it may take until it is cancelled.
     pub timeout: Duration,
     /// The most rows that are kept of each result set; more are an error before anything is committed.
     pub max_rows: u32,
+}
+
+/// What a transaction came to that is committed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transacted {
+    /// What each step did, in order; those behind one that failed after the commit are not there.
+    pub steps: Vec<StepOutcome>,
+    /// Which step behind the commit has failed, from 0, and why. What was committed stays.
+    pub trouble: Option<(usize, SqlError)>,
 }
 
 /// What is known of a table.
@@ -109,6 +125,8 @@ pub struct TableInfo {
     pub snapshot_isolation: Option<bool>,
     /// What cannot be found out or done for want of rights, each a sentence with its remedy.
     pub missing_rights: Vec<String>,
+    /// Whether one of these is the right to read its rows.
+    pub is_unreadable: bool,
 }
 
 /// A column of a table.
@@ -174,7 +192,10 @@ pub trait Database: Send + Sync + 'static {
     async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError>;
 
     /// Does the steps.
-    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Vec<StepOutcome>, SqlError>;
+    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Transacted, SqlError>;
+
+    /// Whether work that carried this fence has ended, whatever became of it.
+    async fn ended(&self, permit: Permit, fence: Fence) -> Result<Ended, SqlError>;
 
     /// What there is to know of a table.
     async fn table(&self, permit: Permit, name: TableName) -> Result<TableInfo, SqlError>;

@@ -121,7 +121,7 @@ impl Step {
                 true => format!("{affected} rows were touched where it must be {least}"),
                 false => format!("{affected} rows were touched where it must be {least} to {most}"),
             };
-            return Err(Unmet { kind: SqlErrorKind::Unexpected, message, native: None });
+            return Err(Unmet { kind: SqlErrorKind::of_rows(affected), message, native: None });
         }
         match outcome.return_code {
             Some(code) if !self.returns.is_empty() && !self.returns.contains(&code) => Err(Unmet {
@@ -225,7 +225,7 @@ mod tests {
         };
         assert_eq!(judge(Some(1), Some(0)), Ok(()));
         assert_eq!(judge(None, None), Ok(()));
-        assert_eq!(judge(Some(0), None), Err((SqlErrorKind::Unexpected, None)));
+        assert_eq!(judge(Some(0), None), Err((SqlErrorKind::Untouched, None)));
         assert_eq!(judge(Some(2), None), Err((SqlErrorKind::Unexpected, None)));
         assert_eq!(judge(Some(1), Some(51)), Err((SqlErrorKind::Business, Some(51))));
     }

@@ -73,6 +73,11 @@ async fn attempt(
     let bound = bind::all(&query.parameters).map_err(|message| told(SqlErrorKind::Statement, message))?;
     let shape = inner.shapes.of(&inner.place, connection, watch, &query.sql, &bound).await?;
     let parameters: Vec<&dyn ToSql> = bound.iter().map(|bound| bound as &dyn ToSql).collect();
+    let control = Arc::clone(&connection.control);
+    let is_observed = shape.columns.is_none();
+    if is_observed {
+        control.observe();
+    }
     let client = &mut connection.client;
     let asked =
         watch.drive(async move { client.query(shape_sql(&shape), &parameters).await.map(|stream| (stream, shape)) });
@@ -106,8 +111,9 @@ async fn attempt(
         let there = sender.clone();
         watch.wait_for(Box::pin(async move { there.closed().await }));
     }
+    let cells = Cells::new(readings, inner.config.max_value_bytes);
     let mut flow = Flow {
-        cells: Cells::new(readings, inner.config.max_value_bytes),
+        cells: if is_observed { cells.seen(&control, 0) } else { cells },
         writer: BatchWriter::new(columns),
         sender,
         query,
@@ -155,7 +161,7 @@ fn described(shape: &Shape, wire: &[tiberius::Column]) -> Result<Option<Describe
             return Err(());
         }
         let (name, declared) = (described.name.clone(), described.declared.clone());
-        Ok((Column { name, kind, declared, nullable: described.nullable }, Reading { kind, wire }))
+        Ok((Column { name, kind, declared, nullable: described.nullable }, Reading { kind, wire, is_guessed: false }))
     });
     each.collect::<Result<Vec<_>, ()>>().map(|all| Some(all.into_iter().unzip()))
 }

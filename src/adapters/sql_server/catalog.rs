@@ -148,6 +148,7 @@ impl Catalog<'_> {
         let lacks = |at: usize| flag(row, at) == Some(false);
         let grant = |right: &str| format!("GRANT {right} ON {written} TO the login");
         if lacks(0) {
+            info.is_unreadable = true;
             info.missing_rights.push(format!("the login may not read the table: {}", grant("SELECT")));
         }
         if lacks(1) && info.change_tracking {

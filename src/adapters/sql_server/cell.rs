@@ -1,22 +1,24 @@
 //! Values of the driver as cells of a row, in their canonical form.
 //!
-//! The driver gives `money` as a floating-point number. Statements are written so that none travels (see `shape`); where
-//! one does all the same, in a result of a procedure, it is turned back into the whole number of ten-thousandths that was
-//! sent: exactly up to 2^51 of them (225 billion), and beyond that it is a value that cannot be read.
+//! The driver gives `money` as a floating-point number, and text of UTF-8 by a code page. Statements are written so that
+//! neither travels (see `shape`); where one does all the same, in a result of a procedure, the value is the one that was
+//! seen on the line (see `witness`), and one that was not seen is a value that cannot be read.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use tiberius::{ColumnData, ColumnType, Row};
 
+use super::line::Control;
+use super::witness::{Keep, Raw};
 use super::{kind, moment};
 use crate::decode::rows::{BatchWriter, CellFault, Column, ColumnKind};
 use crate::record::Decimal;
 
-/// The most ten-thousandths that are told apart by a 64-bit floating-point number of the amount: half a unit is more than
-/// what two roundings (of the quotient and of the product) can be off.
-const EXACT: f64 = (1u64 << 51) as f64;
+/// From this amount on (225 billion) a floating-point number stands for more than one amount of `money`,
+const MANY: f64 = 225_179_981_368.524_8;
 
-/// The largest amount that `money` holds, rounded up.
+/// up to the largest one that `money` holds, rounded up.
 const MOST_MONEY: f64 = 922_337_203_685_478.0;
 
 /// The most bytes of a value that are kept where it cannot be read.
@@ -29,6 +31,8 @@ pub(super) struct Reading {
     pub(super) kind: ColumnKind,
     /// How they travel.
     pub(super) wire: ColumnType,
+    /// Nobody has said what its statement brings: the code page of its text is the driver's guess.
+    pub(super) is_guessed: bool,
 }
 
 /// Turns rows into cells.
@@ -36,18 +40,39 @@ pub(super) struct Cells {
     columns: Vec<Reading>,
     max: usize,
     scratch: Vec<u8>,
+    /// What was seen of the result, and its number among those of the answer.
+    seen: Option<(Arc<Control>, usize)>,
 }
 
 impl Cells {
     pub(super) fn new(columns: Vec<Reading>, max: usize) -> Cells {
-        Cells { columns, max, scratch: Vec::with_capacity(64) }
+        Cells { columns, max, scratch: Vec::with_capacity(64), seen: None }
+    }
+
+    /// Of a result that was read along: what was seen of it counts.
+    pub(super) fn seen(mut self, control: &Arc<Control>, set: usize) -> Cells {
+        let is_known = control.witness().keeps(set).is_some_and(|keeps| keeps.len() == self.columns.len());
+        self.seen = is_known.then(|| (Arc::clone(control), set));
+        // Text that is not kept is in a code page that the driver knows.
+        self.columns.iter_mut().for_each(|column| column.is_guessed &= !is_known);
+        self
     }
 
     /// Appends a row.
     pub(super) fn row(&mut self, row: &Row, out: &mut BatchWriter) {
         out.begin();
         let mut cells = row.cells();
-        for column in &self.columns {
+        for (at, column) in self.columns.iter().enumerate() {
+            let raw = self.seen.as_ref().and_then(|(control, set)| {
+                let mut witness = control.witness();
+                let is_kept = witness.keeps(*set)?.get(at).is_some_and(|keep| *keep != Keep::Nothing);
+                if is_kept { witness.next_of(*set) } else { None }
+            });
+            if let Some(raw) = &raw {
+                cells.next();
+                as_seen(column, raw, self.max, &mut self.scratch, out);
+                continue;
+            }
             match cells.next() {
                 Some((_, data)) => cell(column, data, self.max, &mut self.scratch, out),
                 // The driver gives a cell a column.
@@ -56,6 +81,31 @@ impl Cells {
         }
         out.end();
     }
+}
+
+/// Appends a cell as it was seen.
+fn as_seen(column: &Reading, raw: &Raw, max: usize, scratch: &mut Vec<u8>, out: &mut BatchWriter) {
+    scratch.clear();
+    match raw {
+        Raw::Money(None) | Raw::Text(None) => out.null(),
+        Raw::Money(Some(units)) => match (amount(*units), column.kind) {
+            (Some(amount), ColumnKind::Decimal { .. }) => {
+                amount.write(scratch);
+                out.value(scratch);
+            }
+            _ => out.fault(CellFault::Invalid, units.to_string().as_bytes()),
+        },
+        Raw::Text(Some(bytes)) if bytes.len() > max => out.fault(CellFault::TooLong, &bytes[..KEPT.min(bytes.len())]),
+        Raw::Text(Some(bytes)) => match std::str::from_utf8(bytes) {
+            Ok(text) => out.value(text.as_bytes()),
+            Err(_) => out.fault(CellFault::Encoding, &bytes[..KEPT.min(bytes.len())]),
+        },
+    }
+}
+
+/// An amount of so many ten-thousandths.
+fn amount(units: i64) -> Option<Decimal> {
+    Decimal::new(i128::from(units), 4).ok()
 }
 
 /// Appends a cell.
@@ -96,6 +146,9 @@ fn words(column: &Reading, text: &str, max: usize, out: &mut BatchWriter) {
             return out.fault(CellFault::TooLong, begin(text));
         }
     }
+    if column.is_guessed && !is_wide && !text.is_ascii() && may_be_utf8(text) {
+        return out.fault(CellFault::Encoding, begin(text));
+    }
     // The driver puts U+FFFD where there is half a pair of surrogates. One that was stored as such says the same: that a
     // character was lost before it came here.
     if is_wide && !text.is_ascii() && text.contains('\u{fffd}') {
@@ -103,6 +156,36 @@ fn words(column: &Reading, text: &str, max: usize, out: &mut BatchWriter) {
         return out.fault(CellFault::Encoding, &raw);
     }
     out.value(text.as_bytes());
+}
+
+/// Whether text of a code page may be UTF-8 that was taken for it. The driver does not know the collations of SQL Server 2019
+/// whose text is UTF-8, and reads theirs by the code page of the language; in a code page as it is meant, text that is good
+/// UTF-8 too hardly occurs.
+fn may_be_utf8(text: &str) -> bool {
+    use encoding_rs as page;
+    // What the code page does not have became U+FFFD.
+    text.contains('\u{fffd}')
+        || [
+            page::WINDOWS_1252,
+            page::WINDOWS_1250,
+            page::WINDOWS_1251,
+            page::WINDOWS_1253,
+            page::WINDOWS_1254,
+            page::WINDOWS_1255,
+            page::WINDOWS_1256,
+            page::WINDOWS_1257,
+            page::WINDOWS_1258,
+            page::WINDOWS_874,
+            page::SHIFT_JIS,
+            page::GBK,
+            page::EUC_KR,
+            page::BIG5,
+        ]
+        .iter()
+        .any(|page| {
+            let (bytes, _, is_lost) = page.encode(text);
+            !is_lost && std::str::from_utf8(&bytes).is_ok()
+        })
 }
 
 /// The beginning of a text, at a character's border.
@@ -144,12 +227,10 @@ fn written(column: &Reading, data: &ColumnData<'_>, out: &mut Vec<u8>) -> Option
             }
             Some(true)
         }
-        ColumnData::F64(Some(number)) if matches!(column.kind, ColumnKind::Decimal { .. }) => {
-            money(*number)?.write(out);
-            Some(true)
-        }
+        // An amount that nobody has seen.
+        ColumnData::F64(Some(_)) if matches!(column.kind, ColumnKind::Decimal { .. }) => None,
         // In a sql_variant an amount looks like a number; where it could be one that was rounded, it is not taken.
-        ColumnData::F64(Some(number)) if is_variant && (EXACT / 10_000.0..=MOST_MONEY).contains(&number.abs()) => None,
+        ColumnData::F64(Some(number)) if is_variant && (MANY..=MOST_MONEY).contains(&number.abs()) => None,
         ColumnData::F64(Some(number)) if is(ColumnKind::Float) => float(*number, out),
         ColumnData::F32(Some(number)) if is(ColumnKind::Float) => {
             write!(out, "{number}").ok()?;
@@ -202,12 +283,6 @@ fn float(number: f64, out: &mut Vec<u8>) -> Option<bool> {
     Some(true)
 }
 
-/// The amount that a floating-point number of the driver stands for; `None` where two amounts could be meant.
-fn money(number: f64) -> Option<Decimal> {
-    let units = (number * 10_000.0).round();
-    (units.abs() <= EXACT).then(|| Decimal::new(units as i128, 4).ok()).flatten()
-}
-
 /// The columns of rows whose statement was not described, by their types on the way and, for decimals, their values.
 pub(super) fn by_rows(columns: &[tiberius::Column], rows: &[Row]) -> (Vec<Column>, Vec<Reading>) {
     let scale = |at: usize| {
@@ -220,13 +295,32 @@ pub(super) fn by_rows(columns: &[tiberius::Column], rows: &[Row]) -> (Vec<Column
         let wire = column.column_type();
         let kind = kind::of_wire(wire, scale(at)).unwrap_or(ColumnKind::Decimal { precision: 38, scale: 0 });
         let described = Column { name: column.name().to_owned(), kind, declared: String::new(), nullable: None };
-        (described, Reading { kind, wire })
+        (described, Reading { kind, wire, is_guessed: true })
     });
     each.unzip()
 }
 
 /// A single value in the canonical form of a kind: what comes out of a procedure.
-pub(super) fn single(wanted: ColumnKind, data: &ColumnData<'_>) -> Result<Option<Vec<u8>>, String> {
+pub(super) fn single(wanted: ColumnKind, data: &ColumnData<'_>, seen: Option<Raw>) -> Result<Option<Vec<u8>>, String> {
+    match (wanted, seen) {
+        (ColumnKind::Decimal { scale, .. }, Some(Raw::Money(Some(units)))) => {
+            let mut out = Vec::new();
+            let amount = amount(units).and_then(|amount| amount.rescale(scale).ok());
+            amount.ok_or_else(|| format!("{units} ten-thousandths have more than {scale} decimals"))?.write(&mut out);
+            return Ok(Some(out));
+        }
+        (ColumnKind::Text { .. }, Some(Raw::Money(Some(units)))) => {
+            let mut out = Vec::new();
+            amount(units).ok_or_else(|| units.to_string())?.write(&mut out);
+            return Ok(Some(out));
+        }
+        (ColumnKind::Text { .. }, Some(Raw::Text(Some(bytes)))) => {
+            let text = String::from_utf8(bytes).map_err(|_| "it is no UTF-8".to_owned())?;
+            return Ok(Some(text.into_bytes()));
+        }
+        (_, Some(Raw::Money(None) | Raw::Text(None))) => return Ok(None),
+        _ => {}
+    }
     let wire = match (wanted, data) {
         (ColumnKind::Text { .. }, ColumnData::String(_) | ColumnData::Xml(_)) => ColumnType::NVarchar,
         (ColumnKind::Text { .. }, _) => ColumnType::SSVariant,
@@ -249,7 +343,7 @@ pub(super) fn single(wanted: ColumnKind, data: &ColumnData<'_>) -> Result<Option
             number.rescale(scale).map_err(|error| error.to_string())?.write(&mut out);
             return Ok(Some(out));
         }
-        (kind, _) => Reading { kind, wire },
+        (kind, _) => Reading { kind, wire, is_guessed: true },
     };
     match written(&reading, data, &mut out) {
         Some(true) => Ok(Some(out)),
@@ -271,7 +365,6 @@ fn whole_number(data: &ColumnData<'_>) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use std::borrow::Cow;
     use std::sync::Arc;
 
@@ -281,7 +374,7 @@ mod tests {
         let mut out = BatchWriter::new(Arc::from([column]));
         let head = out.size();
         let row = Row::builder().column("a", wire, data).build();
-        Cells::new(vec![Reading { kind, wire }], max).row(&row, &mut out);
+        Cells::new(vec![Reading { kind, wire, is_guessed: false }], max).row(&row, &mut out);
         out.take().bytes[head + 4..].to_vec()
     }
 
@@ -315,9 +408,8 @@ mod tests {
             (decimal(38, 0), ColumnType::Decimaln, numeric(-nines, 0), "-99999999999999999999999999999999999999"),
             (decimal(38, 38), ColumnType::Decimaln, numeric(1, 38), "0.00000000000000000000000000000000000001"),
             (decimal(5, 2), ColumnType::Decimaln, numeric(-150, 2), "-1.50"),
-            (MONEY, ColumnType::Money, ColumnData::F64(Some(-0.0001)), "-0.0001"),
-            (MONEY, ColumnType::Money, ColumnData::F64(Some(225_179_981_368.524_8)), "225179981368.5248"),
-            (MONEY, ColumnType::Money, ColumnData::F64(Some(922_337_203_685_477.5)), "Invalid"),
+            (MONEY, ColumnType::Money, ColumnData::F64(Some(-0.0001)), "Invalid"),
+            (MONEY, ColumnType::Money, ColumnData::F64(None), "NULL"),
             (ColumnKind::Float, ColumnType::Float4, ColumnData::F32(Some(0.1)), "0.1"),
             (ColumnKind::Float, ColumnType::Float8, ColumnData::F64(Some(-1.5e-7)), "-0.00000015"),
             (ColumnKind::Integer, ColumnType::Int4, ColumnData::F64(Some(1.0)), "Invalid"),
@@ -357,20 +449,46 @@ mod tests {
     }
 
     #[test]
-    fn single_values_are_those_of_their_kind() {
-        let kind = ColumnKind::Decimal { precision: 9, scale: 2 };
-        assert_eq!(single(kind, &ColumnData::I32(Some(5))), Ok(Some(b"5.00".to_vec())));
-        assert_eq!(single(ColumnKind::Integer, &ColumnData::I32(None)), Ok(None));
-        assert_eq!(single(TEXT, &ColumnData::I32(Some(5))), Ok(Some(b"5".to_vec())));
-        assert!(single(ColumnKind::Date, &ColumnData::I32(Some(5))).is_err());
+    fn utf8_that_was_taken_for_a_code_page_is_no_text() {
+        let cell = |wire, is_guessed, text: &str| {
+            let column = Column { name: "a".to_owned(), kind: TEXT, declared: String::new(), nullable: None };
+            let mut out = BatchWriter::new(Arc::from([column]));
+            let head = out.size();
+            let row = Row::builder().column("a", wire, ColumnData::String(Some(text.to_owned().into()))).build();
+            Cells::new(vec![Reading { kind: TEXT, wire, is_guessed }], 1 << 20).row(&row, &mut out);
+            out.take().bytes[head + 4] != 1
+        };
+        // \u{c3}\u{bc} is the UTF-8 of \u{fc} read as windows-1252; the others are the same by other pages.
+        for (text, is_taken) in [
+            ("M\u{c3}\u{bc}ller", false),
+            ("\u{420}\u{a0}", false),
+            ("\u{fffd}", false),
+            ("M\u{fc}ller", true),
+            ("\u{41c}\u{43e}\u{441}\u{43a}\u{432}\u{430}", true),
+            ("\u{6771}\u{4eac}", true),
+            ("plain", true),
+        ] {
+            assert_eq!(cell(ColumnType::BigVarChar, true, text), is_taken, "{text}");
+        }
+        assert!(cell(ColumnType::BigVarChar, false, "M\u{c3}\u{bc}ller"), "its code page is known");
+        assert!(cell(ColumnType::NVarchar, true, "M\u{c3}\u{bc}ller"));
     }
 
-    proptest! {
-        /// The driver divides the whole number that travels; up to the bound it can be had back.
-        #[test]
-        fn amounts_come_back_exactly(units in -(1i64 << 51)..=(1i64 << 51)) {
-            let amount = money(units as f64 / 10_000.0).unwrap();
-            prop_assert_eq!((amount.units(), amount.scale()), (i128::from(units), 4));
-        }
+    #[test]
+    fn single_values_are_those_of_their_kind() {
+        let kind = ColumnKind::Decimal { precision: 9, scale: 2 };
+        let single = |wanted, data, seen| single(wanted, &data, seen);
+        assert_eq!(single(kind, ColumnData::I32(Some(5)), None), Ok(Some(b"5.00".to_vec())));
+        assert_eq!(single(ColumnKind::Integer, ColumnData::I32(None), None), Ok(None));
+        assert_eq!(single(TEXT, ColumnData::I32(Some(5)), None), Ok(Some(b"5".to_vec())));
+        assert!(single(ColumnKind::Date, ColumnData::I32(Some(5)), None).is_err());
+        let money = |units| Some(Raw::Money(Some(units)));
+        assert_eq!(
+            single(MONEY, ColumnData::F64(Some(0.0)), money(i64::MAX)),
+            Ok(Some(b"922337203685477.5807".to_vec()))
+        );
+        assert_eq!(single(kind, ColumnData::F64(Some(0.0)), money(12_500)), Ok(Some(b"1.25".to_vec())));
+        assert!(single(kind, ColumnData::F64(Some(0.0)), money(12_501)).is_err());
+        assert!(single(kind, ColumnData::F64(Some(1.25)), None).is_err(), "nobody has seen it");
     }
 }

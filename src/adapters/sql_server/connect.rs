@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, EncryptionLevel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +25,12 @@ use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
 /// How long SQL Browser may take: one datagram there and one back.
 const BROWSER: Duration = Duration::from_secs(2);
 
+/// A connection on which nothing has come for so long is asked whether it is still there,
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// and again each time after so long, until the system gives it up.
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(10);
+
 /// Bytes of a packet that we ask for: fewer packets than at the default of 4096, and all servers grant it.
 const PACKET: u32 = 8000;
 
@@ -38,6 +45,8 @@ pub(super) struct Connection {
     pub(super) control: Arc<Control>,
     /// The server's version.
     pub(super) version: (u8, u8, u16),
+    /// What it must do before it waits for its next call.
+    pub(super) release: Option<String>,
 }
 
 /// A step that failed: what is wrong, and what to do.
@@ -170,6 +179,9 @@ pub(super) async fn dial(config: &Config, addresses: &[SocketAddr], port: u16) -
             Ok(Ok(socket)) => {
                 // Without it a question waits for the acknowledgement of the one before.
                 let _ = socket.set_nodelay(true);
+                // A connection that a router has forgotten ends while an answer is waited for, however long.
+                let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_AGAIN);
+                let _ = SockRef::from(&socket).set_tcp_keepalive(&probes);
                 return Ok(socket);
             }
             Ok(Err(error)) => reason = Some(error),
@@ -296,7 +308,7 @@ pub(super) async fn login(config: &Config, way: Way, greeting: &Greeting) -> Res
     settings.lossy_utf16_decoding(true);
     let (line, control) = Line::new(way, &greeting.plain, config.encryption == Encryption::LoginOnly);
     match Client::connect(settings, line.compat_write()).await {
-        Ok(client) => Ok(Connection { client, control, version: greeting.version }),
+        Ok(client) => Ok(Connection { client, control, version: greeting.version, release: None }),
         Err(Error::Routing { host, port }) => Err(Stop::Routed(host, port)),
         Err(Error::Io { message, .. }) => Err(Stop::Failed(failed(
             config,

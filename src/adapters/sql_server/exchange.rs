@@ -110,6 +110,7 @@ pub(super) fn flag(row: &Row, at: usize) -> Option<bool> {
 
 /// Brings a connection back to where it can be used again: what it owes has come, and no transaction is open.
 pub(super) async fn settle(connection: &mut Connection) -> bool {
+    let release = connection.release.take();
     let Connection { client, control, .. } = connection;
     if control.is_owed() {
         // The answer of the statement was over before the server saw that it was to stop: it says so in one of its own.
@@ -119,6 +120,8 @@ pub(super) async fn settle(connection: &mut Connection) -> bool {
         }
     }
     control.settle();
-    let undo = async { client.simple_query("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION").await?.into_results().await };
+    let undo = ["IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION"].into_iter().chain(release.as_deref());
+    let undo = undo.collect::<Vec<_>>().join(";\n");
+    let undo = async { client.simple_query(undo).await?.into_results().await };
     matches!(tokio::time::timeout(PATIENCE, undo).await, Ok(Ok(_)))
 }

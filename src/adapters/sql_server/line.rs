@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::envelope::Envelope;
 use super::prelogin::{HEADER, PRELOGIN, header};
+use super::witness::Witness;
 
 /// Types of packets.
 const ANSWER: u8 = 0x04;
@@ -44,6 +46,9 @@ pub(super) struct Control {
     sent: AtomicBool,
     acknowledged: AtomicBool,
     swallow: AtomicBool,
+    /// Whether `witness` reads along.
+    is_observed: AtomicBool,
+    witness: Mutex<Witness>,
 }
 
 impl Control {
@@ -64,11 +69,28 @@ impl Control {
         self.swallow.store(true, Ordering::Release);
     }
 
+    /// From the next message of the server on, its answer is read along.
+    pub(super) fn observe(&self) {
+        *self.witness.lock() = Witness::default();
+        self.is_observed.store(true, Ordering::Release);
+    }
+
+    /// Nothing is read along any more; what was seen so far stays.
+    pub(super) fn look_away(&self) {
+        self.is_observed.store(false, Ordering::Release);
+    }
+
+    /// What was seen.
+    pub(super) fn witness(&self) -> MutexGuard<'_, Witness> {
+        self.witness.lock()
+    }
+
     /// Forgets the last attention, where it was answered or never sent.
     pub(super) fn settle(&self) {
-        for flag in [&self.wanted, &self.sent, &self.acknowledged, &self.swallow] {
+        for flag in [&self.wanted, &self.sent, &self.acknowledged, &self.swallow, &self.is_observed] {
             flag.store(false, Ordering::Release);
         }
+        *self.witness.lock() = Witness::default();
     }
 }
 
@@ -135,6 +157,9 @@ impl Line {
         while !bytes.is_empty() {
             let (part, is_payload) = self.incoming.next(bytes);
             if is_payload {
+                if self.control.is_observed.load(Ordering::Acquire) {
+                    self.control.witness.lock().feed(part);
+                }
                 let kept = &part[part.len().saturating_sub(DONE_LENGTH)..];
                 self.tail.extend_from_slice(kept);
                 let surplus = self.tail.len().saturating_sub(DONE_LENGTH);

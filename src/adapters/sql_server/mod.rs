@@ -9,7 +9,7 @@
 //! - Sessions remember what others did; so all settings are made anew for each call, and nothing stays open behind it
 //!   (`pool`, `exchange`).
 //! - Amounts of money never are floating-point numbers, and text of old code pages is turned into Unicode by the server
-//!   (`shape`, `cell`).
+//!   (`shape`, `cell`); of results that nobody can describe, they are read beside the driver (`witness`).
 //! - `SET TEXTSIZE` bounds what a long value takes of our memory.
 
 mod ask;
@@ -32,6 +32,7 @@ mod shape;
 mod statement;
 mod tls;
 mod watch;
+mod witness;
 mod work;
 
 use std::sync::Arc;
@@ -43,8 +44,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::sql::{
-    Certainty, Database, Dialect, Finding, Isolation, Query, Rows, Server, SqlError, SqlErrorKind, StepOutcome,
-    TableInfo, TableName, Transaction,
+    Certainty, Database, Dialect, Ended, Fence, Finding, Isolation, Query, Rows, Server, SqlError, SqlErrorKind,
+    TableInfo, TableName, Transacted, Transaction,
 };
 use crate::gate::{Call, Permit};
 use catalog::Catalog;
@@ -122,6 +123,7 @@ enum Inquiry {
     Table(TableName),
     Tables,
     Probe,
+    Ended(Fence),
 }
 
 /// What it says.
@@ -129,6 +131,7 @@ enum Found {
     Table(Box<TableInfo>),
     Tables(Vec<TableName>),
     Server(Server),
+    Ended(Ended),
 }
 
 impl Inner {
@@ -185,14 +188,21 @@ impl Inner {
         }
     }
 
-    async fn transact(&self, permit: &Permit, work: &Transaction, left: Left) -> Result<Vec<StepOutcome>, SqlError> {
+    async fn transact(
+        &self,
+        permit: &Permit,
+        work: &Transaction,
+        left: Left,
+        late: work::Late<'_>,
+    ) -> Result<Transacted, SqlError> {
         let mut held = self.take(permit, Isolation::ReadCommitted, Work::Write).await?;
         let call = permit.begin();
         let end = Instant::now() + work.timeout;
         let mut watch = Watch::new(Arc::clone(&held.control), end, left);
-        let ended = work::transact(self, &mut held, &mut watch, work, end).await;
-        self.close(call, held, broken(&ended)).await;
-        ended.map_err(Trouble::into_error)
+        let ended = work::transact(self, &mut held, &mut watch, work, end, late).await;
+        let behind = ended.as_ref().ok().and_then(|worked| worked.broken.as_ref());
+        self.close(call, held, broken(&ended).or(behind)).await;
+        ended.map(|worked| worked.done).map_err(Trouble::into_error)
     }
 
     async fn inquire(&self, permit: &Permit, inquiry: Inquiry, left: Left) -> Result<Found, SqlError> {
@@ -213,6 +223,12 @@ impl Inner {
                 let mut server = probe::probe(&self.place, held, watch).await?;
                 server.doubts.extend(self.config.doubts());
                 Found::Server(server)
+            }
+            Inquiry::Ended(fence) => {
+                let Some(probe) = fence.probe(Dialect::SqlServer) else { return Ok(Found::Ended(Ended::Unknowable)) };
+                let rows = exchange::few(&self.place, held, watch, &probe, &[]).await?;
+                let is_free = rows.first().and_then(|row| exchange::text(row, 0)).as_deref() == Some("1");
+                Found::Ended(if is_free { Ended::Yes } else { Ended::No })
             }
         })
     }
@@ -270,15 +286,24 @@ impl Database for SqlServer {
         .await
     }
 
-    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Vec<StepOutcome>, SqlError> {
+    async fn transact(&self, permit: Permit, work: Transaction) -> Result<Transacted, SqlError> {
         self.answer(|inner, reply, left| {
             tokio::spawn(async move {
-                let done = inner.transact(&permit, &work, left).await;
+                let mut reply = Some(reply);
+                let mut late = |error| drop(reply.take().map(|reply| reply.send(Err(error))));
+                let done = inner.transact(&permit, &work, left, &mut late).await;
                 drop(permit);
-                drop(reply.send(done));
+                drop(reply.map(|reply| reply.send(done)));
             })
         })
         .await
+    }
+
+    async fn ended(&self, permit: Permit, fence: Fence) -> Result<Ended, SqlError> {
+        match self.inquire(permit, Inquiry::Ended(fence)).await? {
+            Found::Ended(ended) => Ok(ended),
+            _ => Err(self.inner.mismatch()),
+        }
     }
 
     async fn table(&self, permit: Permit, name: TableName) -> Result<TableInfo, SqlError> {

@@ -3,6 +3,9 @@
 //! What is known afterwards is told by [`Certainty`]: before COMMIT is sent nothing stays done, whatever happens, since the
 //! server undoes the transaction of a session that ends; once it is sent, only the server's answer says what became of it.
 
+use std::pin::pin;
+use std::sync::Arc;
+
 use futures_util::TryStreamExt;
 use tiberius::{Command, CommandItem, IsolationLevel, Row};
 use tokio::time::{Instant, timeout_at};
@@ -11,13 +14,24 @@ use super::Inner;
 use super::bind::{self, Bound};
 use super::cell::{self, Cells};
 use super::connect::Connection;
-use super::exchange::{Trouble, judged, stopped};
+use super::exchange::{Trouble, few, judged, stopped, text};
 use super::fault;
+use super::line::Control;
 use super::watch::{PATIENCE, Watch};
 use crate::adapters::sql::{
-    Action, Argument, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transaction, Unmet,
+    Action, Argument, Certainty, Dialect, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
 };
 use crate::decode::rows::{BatchWriter, ColumnKind, RowBatch};
+
+/// What became of work that is committed.
+pub(super) struct Worked {
+    pub(super) done: Transacted,
+    /// What has left the connection of no use behind the commit.
+    pub(super) broken: Option<SqlError>,
+}
+
+/// Tells whoever waits that nobody knows yet, while the answer to COMMIT is still waited for.
+pub(super) type Late<'a> = &'a mut (dyn FnMut(SqlError) + Send);
 
 /// Does the steps.
 pub(super) async fn transact(
@@ -26,7 +40,8 @@ pub(super) async fn transact(
     watch: &mut Watch,
     work: &Transaction,
     end: Instant,
-) -> Result<Vec<StepOutcome>, Trouble> {
+    late: Late<'_>,
+) -> Result<Worked, Trouble> {
     // Before anything is begun: an error, also one of a description, would undo the transaction.
     let mut prepared = Vec::with_capacity(work.steps.len());
     for (at, step) in work.steps.iter().enumerate() {
@@ -38,35 +53,92 @@ pub(super) async fn transact(
             watch.drive(connection.client.begin_transaction_with_isolation(IsolationLevel::ReadCommitted)).await;
         judged(&inner.place, begun, watch.why()).map_err(|trouble| trouble.certain(Certainty::NotBegun))?;
     }
+    fence_in(inner, connection, watch, work).await?;
+    let inside = work.commit_after.filter(|_| work.is_atomic).unwrap_or(work.steps.len()).min(work.steps.len());
     let mut outcomes = Vec::with_capacity(work.steps.len());
     for (at, (each, command)) in work.steps.iter().zip(prepared).enumerate() {
-        let outcome = match step(inner, connection, watch, each, (command, &outcomes), work.max_rows).await {
-            Ok(outcome) => outcome,
-            Err(trouble) => {
-                let is_procedure = matches!(each.action, Action::Procedure { .. });
-                let certainty = certainty(&trouble, work.is_atomic, at, is_procedure);
-                return Err(numbered(trouble.certain(certainty), at));
-            }
-        };
-        let unmet = unexpected(each, &outcome).map_or_else(
-            || each.judge(&outcome),
-            |message| Err(Unmet { kind: SqlErrorKind::Unexpected, message, native: None }),
-        );
-        if let Err(Unmet { kind, message: said, native }) = unmet {
-            // Without a transaction the step stays done.
-            let (certainty, fate) = match work.is_atomic {
-                true => (Certainty::Undone, "everything was undone"),
-                false => (Certainty::Unknown, "what was done stays done: there is no transaction"),
-            };
-            let error = fault::own(&inner.place, kind, certainty, format!("{said}; {fate}"));
-            return Err(numbered(Trouble::Told(SqlError { native, ..error }), at));
+        if work.is_atomic && at == inside {
+            commit(inner, connection, watch, end, late).await?;
         }
-        outcomes.push(outcome);
+        let is_atomic = work.is_atomic && at < inside;
+        match done(inner, connection, watch, each, (command, &outcomes), (at, is_atomic, work.max_rows)).await {
+            Ok(outcome) => outcomes.push(outcome),
+            // What is committed is done, whatever becomes of this.
+            Err(trouble) if at >= inside => {
+                let broken = match &trouble {
+                    Trouble::Broken(error) => Some(error.clone()),
+                    Trouble::Told(_) => None,
+                };
+                let done = Transacted { steps: outcomes, trouble: Some((at, trouble.into_error())) };
+                return Ok(Worked { done, broken });
+            }
+            Err(trouble) => return Err(trouble),
+        }
     }
-    if work.is_atomic {
-        commit(inner, connection, watch, end).await?;
+    if work.is_atomic && inside == work.steps.len() {
+        commit(inner, connection, watch, end, late).await?;
     }
-    Ok(outcomes)
+    Ok(Worked { done: Transacted { steps: outcomes, trouble: None }, broken: None })
+}
+
+/// Takes the work's fence. Before it is there nothing of the work is begun.
+async fn fence_in(
+    inner: &Inner,
+    connection: &mut Connection,
+    watch: &mut Watch,
+    work: &Transaction,
+) -> Result<(), Trouble> {
+    let Some(fence) = &work.fence else { return Ok(()) };
+    let Some(take) = fence.take(Dialect::SqlServer, work.is_atomic) else { return Ok(()) };
+    // Given back when the connection is, whatever comes between.
+    connection.release = fence.release(Dialect::SqlServer, work.is_atomic);
+    let rows = few(&inner.place, connection, watch, &take, &[]).await;
+    let rows = rows.map_err(|trouble| trouble.certain(Certainty::NotBegun))?;
+    if rows.first().and_then(|row| text(row, 0)).as_deref() == Some("1") {
+        return Ok(());
+    }
+    // Who has it may do it.
+    let said = "an earlier try of the same is still at work in the database";
+    Err(Trouble::Told(fault::own(&inner.place, SqlErrorKind::Busy, Certainty::Unknown, said)))
+}
+
+/// Does a step, and judges what it came to.
+async fn done(
+    inner: &Inner,
+    connection: &mut Connection,
+    watch: &mut Watch,
+    each: &Step,
+    (command, before): (Command<'static>, &[StepOutcome]),
+    (at, is_atomic, max_rows): (usize, bool, u32),
+) -> Result<StepOutcome, Trouble> {
+    let outcome = match step(inner, connection, watch, each, (command, before), max_rows).await {
+        Ok(outcome) => outcome,
+        Err(trouble) => {
+            let is_procedure = matches!(each.action, Action::Procedure { .. });
+            let certainty = certainty(&trouble, is_atomic, at, is_procedure);
+            return Err(numbered(trouble.certain(certainty), at));
+        }
+    };
+    let unmet = unexpected(each, &outcome).map_or_else(
+        || each.judge(&outcome),
+        |message| {
+            Err(Unmet {
+                kind: outcome.affected.map_or(SqlErrorKind::Unexpected, SqlErrorKind::of_rows),
+                message,
+                native: None,
+            })
+        },
+    );
+    if let Err(Unmet { kind, message: said, native }) = unmet {
+        // Without a transaction the step stays done.
+        let (certainty, fate) = match is_atomic {
+            true => (Certainty::Undone, "everything was undone"),
+            false => (Certainty::Unknown, "what was done stays done: there is no transaction"),
+        };
+        let error = fault::own(&inner.place, kind, certainty, format!("{said}; {fate}"));
+        return Err(numbered(Trouble::Told(SqlError { native, ..error }), at));
+    }
+    Ok(outcome)
 }
 
 /// The same trouble, with the number of its step.
@@ -97,28 +169,40 @@ fn certainty(trouble: &Trouble, is_atomic: bool, at: usize, is_procedure: bool) 
     }
 }
 
-/// The point of no return.
-async fn commit(inner: &Inner, connection: &mut Connection, watch: &mut Watch, end: Instant) -> Result<(), Trouble> {
+/// The point of no return. An answer that is late is waited for as long as the connection lives, since only the server
+/// knows: the permit stays with it, and who waits is told meanwhile that nobody knows.
+async fn commit(
+    inner: &Inner,
+    connection: &mut Connection,
+    watch: &mut Watch,
+    end: Instant,
+    late: Late<'_>,
+) -> Result<(), Trouble> {
     // Nobody's leaving makes it uncertain any more.
     watch.stay();
     let end = end.max(Instant::now() + PATIENCE);
-    match timeout_at(end, connection.client.commit_transaction()).await {
-        Ok(Ok(())) => Ok(()),
+    let mut answer = pin!(connection.client.commit_transaction());
+    let answer = match timeout_at(end, &mut answer).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let said = "COMMIT was sent, and no answer came in time";
+            late(fault::own(&inner.place, SqlErrorKind::Timeout, Certainty::Unknown, said));
+            answer.await
+        }
+    };
+    match answer {
+        Ok(()) => Ok(()),
         // There was no transaction any more: something in it has ended it, well or not.
-        Ok(Err(error)) if error.code() == Some(3902) => {
+        Err(error) if error.code() == Some(3902) => {
             Err(Trouble::Told(fault::of(&inner.place, Certainty::Unknown, &error)))
         }
-        Ok(Err(error)) if fault::is_in_step(&error) => {
+        Err(error) if fault::is_in_step(&error) => {
             Err(Trouble::Told(fault::of(&inner.place, Certainty::Undone, &error)))
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             let error = fault::of(&inner.place, Certainty::Unknown, &error);
             let message = format!("COMMIT was sent, and no answer came: {}", error.message);
             Err(Trouble::Broken(SqlError { message, ..error }))
-        }
-        Err(_) => {
-            let said = "COMMIT was sent, and no answer came in time";
-            Err(Trouble::Broken(fault::own(&inner.place, SqlErrorKind::Timeout, Certainty::Unknown, said)))
         }
     }
 }
@@ -195,6 +279,8 @@ async fn step(
         Action::Statement { .. } => &[],
     };
     let mut harvest = Harvest::default();
+    let control = Arc::clone(&connection.control);
+    control.observe();
     let client = &mut connection.client;
     let limit = usize::try_from(max_rows).unwrap_or(usize::MAX);
     let work = async {
@@ -205,6 +291,7 @@ async fn step(
         Ok(())
     };
     let ended = watch.drive(work).await;
+    control.look_away();
     judged(&inner.place, ended, watch.why())?;
     if let Some(why) = watch.why() {
         return Err(Trouble::Told(stopped(&inner.place, why, true)));
@@ -213,7 +300,7 @@ async fn step(
         let said = format!("more than {limit} rows came; ask for fewer");
         return Err(Trouble::Told(fault::own(&inner.place, SqlErrorKind::TooLarge, Certainty::Undone, said)));
     }
-    harvest.outcome(inner, arguments, matches!(step.action, Action::Procedure { .. }))
+    harvest.outcome(inner, &control, arguments, matches!(step.action, Action::Procedure { .. }))
 }
 
 /// A statement with its parameters.
@@ -274,8 +361,15 @@ impl Harvest {
         }
     }
 
-    fn outcome(self, inner: &Inner, arguments: &[Argument], is_procedure: bool) -> Result<StepOutcome, Trouble> {
-        let sets = self.sets.iter().map(|set| batch(set, inner.config.max_value_bytes)).collect();
+    fn outcome(
+        self,
+        inner: &Inner,
+        control: &Arc<Control>,
+        arguments: &[Argument],
+        is_procedure: bool,
+    ) -> Result<StepOutcome, Trouble> {
+        let max = inner.config.max_value_bytes;
+        let sets = self.sets.iter().enumerate().map(|(at, set)| batch(set, max, control, at)).collect();
         // A statement's own count is the last one: those of its triggers come before. A procedure has many statements.
         let affected = match is_procedure {
             false => self.counts.last().copied(),
@@ -289,7 +383,7 @@ impl Harvest {
                 name => name.to_owned(),
             };
             let kind = argument.out.unwrap_or(ColumnKind::Text { max_chars: None });
-            let read = cell::single(kind, value.data()).map_err(|said| {
+            let read = cell::single(kind, value.data(), control.witness().next_out()).map_err(|said| {
                 let said = format!("what came out of `{name}`: {said}");
                 Trouble::Told(fault::own(&inner.place, SqlErrorKind::Protocol, Certainty::Undone, said))
             })?;
@@ -301,10 +395,10 @@ impl Harvest {
 }
 
 /// A result set as rows are landed.
-fn batch(set: &Set, max: usize) -> RowBatch {
+fn batch(set: &Set, max: usize, control: &Arc<Control>, at: usize) -> RowBatch {
     let (columns, readings) = cell::by_rows(&set.columns, &set.rows);
     let mut writer = BatchWriter::new(columns.into());
-    let mut cells = Cells::new(readings, max);
+    let mut cells = Cells::new(readings, max).seen(control, at);
     for row in &set.rows {
         cells.row(row, &mut writer);
     }

@@ -461,15 +461,7 @@ impl Output {
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {
         self.rejected += 1;
-        if reject.raw.len() <= LARGE {
-            return self.tell(&output::reject(reject));
-        }
-        let told = &mut self.told;
-        let mut tell = || output::long_reject(reject, &mut |piece| told.push(piece)).map_err(Failure::Write);
-        match &self.progress {
-            Some(progress) => progress.suspend(tell),
-            None => tell(),
-        }
+        self.tell(&output::reject(reject))
     }
 
     /// The stream is lost: told like a reject, because what came before it stands.

@@ -14,7 +14,7 @@ use super::utf16::Input;
 use super::write_json;
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
-use crate::decode::{JsonOptions, MAX_RECORD};
+use crate::decode::{HEAD, JsonOptions, MAX_RECORD};
 use crate::record::{FieldFault, Position, RawRecord, Reject, RejectCode, Scope, Slot, Value};
 
 /// Reads the rows of one input.
@@ -298,7 +298,7 @@ impl<R: Read + Seek> Reader<R> {
             Found::Endless => {
                 self.records += 1;
                 let found = format!("more than {MAX_RECORD} bytes");
-                let item = self.reject(RejectCode::RecordTooLong, "a row", found, MAX_RECORD);
+                let item = self.reject(RejectCode::RecordTooLong, "a row", found, HEAD);
                 self.skip_line()?;
                 Ok(Some(Item::Reject(item)))
             }

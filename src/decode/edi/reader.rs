@@ -17,7 +17,7 @@ use super::segment::{Span, id, is_id, text_of};
 use super::syntax::{NoStart, Standard, may_start, start};
 use crate::decode::reader::{Item, Resume, Step, StreamFault, length32};
 use crate::decode::window::Window;
-use crate::decode::{CodePage, MAX_RECORD};
+use crate::decode::{CodePage, HEAD, MAX_RECORD};
 use crate::record::{Position, Reject, RejectCode};
 
 /// Reads the messages of one input.
@@ -224,7 +224,7 @@ impl<R: Read + Seek> Reader<R> {
                 return Err(self.truncated("the file ends within a segment".to_owned()));
             }
             Scan::Endless => {
-                let (offset, raw) = (window.offset(), window.first(MAX_RECORD).to_vec());
+                let (offset, raw) = (window.offset(), window.first(HEAD).to_vec());
                 skip_segment(window, &mut self.input, separators)?;
                 let found = format!("a segment of more than {MAX_RECORD} bytes");
                 return Ok(self.reject(Wrong::new(RejectCode::RecordTooLong, "a segment", found), offset, raw));
@@ -463,7 +463,7 @@ impl<R: Read + Seek> Reader<R> {
     fn too_long(&mut self, syntax: &Syntax) -> Result<Step, StreamFault> {
         let separators = &syntax.separators;
         let message = &mut self.current.message;
-        let (offset, raw) = (message.window.offset(), message.window.first(MAX_RECORD).to_vec());
+        let (offset, raw) = (message.window.offset(), message.window.first(HEAD).to_vec());
         if let Some(open) = &mut self.open {
             open.enter(control_number(syntax, message.segment_at(0)));
         }

@@ -7,7 +7,7 @@ use super::{Columns, LineFields};
 use crate::decode::lines::{check_count, is_blank, next_line, skip_line, start_of_last};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
-use crate::decode::{MAX_RECORD, code_page::Family};
+use crate::decode::{HEAD, MAX_RECORD, code_page::Family};
 use crate::record::{Position, RawRecord, RejectCode};
 
 /// Reads the lines of one input.
@@ -58,7 +58,7 @@ impl<R: Read + Seek> Reader<R> {
             let position = self.position(MAX_RECORD);
             let LineFields { window, .. } = &mut self.current;
             let found = format!("a line of more than {MAX_RECORD} bytes");
-            let item = reject(RejectCode::RecordTooLong, "a line", found, position, window.first(MAX_RECORD));
+            let item = reject(RejectCode::RecordTooLong, "a line", found, position, window.first(HEAD));
             skip_line(window, &mut self.input, family)?;
             return Ok(Some(Item::Reject(item)));
         }

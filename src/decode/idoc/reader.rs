@@ -8,7 +8,7 @@ use super::xml::{Found, Markup, Tag, declared_encoding, name, next_tag};
 use super::{Idoc, Wrong};
 use crate::decode::reader::{Item, Resume, Step, StreamFault, length32};
 use crate::decode::window::{Window, is_blank};
-use crate::decode::{CodePage, MAX_RECORD};
+use crate::decode::{CodePage, HEAD, MAX_RECORD};
 use crate::record::{Position, RejectCode};
 
 use super::segments::{CONTROL, DATA, PREFIX};
@@ -239,7 +239,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// An IDoc of a flat file that is too long: up to the next control record, record by record.
     fn pass_over(&mut self, held: usize) -> Result<Step, StreamFault> {
-        let (offset, raw) = (self.current.window.offset(), self.current.window.first(MAX_RECORD).to_vec());
+        let (offset, raw) = (self.current.window.offset(), self.current.window.first(HEAD).to_vec());
         self.current.window.consume(held);
         while let Some((end, next)) = self.record_at(0)? {
             if flat::is_control(self.current.window.first(end)) {
@@ -323,7 +323,7 @@ impl<R: Read + Seek> Reader<R> {
             }
             if at > MAX_RECORD {
                 let window = &mut self.current.window;
-                dropped.get_or_insert_with(|| (window.offset(), window.first(MAX_RECORD).to_vec()));
+                dropped.get_or_insert_with(|| (window.offset(), window.first(HEAD).to_vec()));
                 window.consume(at);
                 at = 0;
             }

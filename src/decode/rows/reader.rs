@@ -4,9 +4,9 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::layout::{Head, Padding};
 use super::row::Row;
-use crate::decode::MAX_RECORD;
 use crate::decode::reader::{Item, Resume, Step, StreamFault, length32, reject};
 use crate::decode::window::Window;
+use crate::decode::{HEAD, MAX_RECORD};
 use crate::record::{Position, RejectCode};
 
 /// The bytes of a row's length.
@@ -96,10 +96,10 @@ impl<R: Read + Seek> Reader<R> {
         let Reader { input, current, .. } = self;
         let window = &mut current.window;
         window.consume(FRAME);
-        window.fill(input, MAX_RECORD)?;
+        window.fill(input, HEAD)?;
         let position = Position { record: self.records, offset: window.offset(), length: length32(length), line: None };
         let expected = format!("a row of at most {MAX_RECORD} bytes");
-        let raw = window.first(MAX_RECORD.min(length));
+        let raw = window.first(HEAD.min(length));
         let item = reject(RejectCode::RecordTooLong, &expected, format!("{length} bytes"), position, raw);
         let mut left = length;
         while left > 0 && window.fill(input, 1)? {

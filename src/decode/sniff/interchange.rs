@@ -127,7 +127,7 @@ pub(super) fn idoc(report: &mut Report, sample: &Sample<'_>, whole: bool) {
         let extension = named("CIMTYP");
         let extension = if extension.is_empty() { String::new() } else { format!(" with {extension}") };
         types.add(format!("{}{extension} as {}:", named("IDOCTYP"), named("MESTYP")));
-        partners.add(format!("{} to {}", named("SNDPRN"), named("RCVPRN")));
+        partners.add(format!("{} to {}", partner(&named("SNDPRN")), partner(&named("RCVPRN"))));
         count_segments(document, &mut segments);
     });
     report.add("basic type", types.shown(), reach(whole, count, "IDocs, by basic type and message type"));
@@ -137,6 +137,11 @@ pub(super) fn idoc(report: &mut Report, sample: &Sample<'_>, whole: bool) {
         report.add("faults", "not all of it can be read", wrong);
     }
     advice::plain(report, sample, "idoc");
+}
+
+/// A file may leave out who it is from.
+fn partner(name: &str) -> &str {
+    if name.is_empty() { "(nobody)" } else { name }
 }
 
 fn count_segments(value: &Value, counts: &mut Counts) {

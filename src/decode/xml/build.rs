@@ -9,9 +9,9 @@ use super::markup::{BadByte, CDATA_END, CDATA_START, Token, bad_byte, token};
 use super::names::{AttributeName, NameFault, Names};
 use super::reader::{MAX_DEPTH, Reader};
 use super::record::Record;
-use super::tree::Form;
-use crate::decode::MAX_RECORD;
+use super::tree::{Form, Tree};
 use crate::decode::reader::StreamFault;
+use crate::decode::{HEAD, MAX_RECORD};
 use crate::record::RejectCode;
 
 /// Attributes that one element may have.
@@ -103,7 +103,7 @@ impl<R: Read + Seek> Reader<R> {
                 Token::Text { .. } | Token::CData { .. } | Token::Remark { .. } => {}
                 Token::TooLong => {
                     self.current.names.unbind(bound);
-                    let raw = self.current.window.first(MAX_RECORD).to_vec();
+                    let raw = self.current.window.first(HEAD).to_vec();
                     let depth = self.frames.len() as u64 + deeper;
                     self.consume(at);
                     self.pass(depth)?;
@@ -138,6 +138,8 @@ impl<R: Read + Seek> Reader<R> {
             if problem.is_none() && self.current.tree.is_full() {
                 let found = "more elements, attributes and texts than are held at once".to_owned();
                 problem = Some(Problem { code: RejectCode::RecordTooLong, expected: RECORD, found });
+                // The rest of the record is to have its room.
+                self.current.tree = Tree::default();
             }
         }
         self.current.names.unbind(bound);

@@ -9,8 +9,13 @@ use std::fmt::Write;
 
 use super::names::{MAX_NAME, XSI};
 use super::path::{FieldPath, RecordPath};
+use super::reader::MAX_DEPTH;
 use super::settings::Settings;
+use crate::decode::MAX_RECORD;
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
+
+/// A text is written in parts of about so many bytes.
+const PART: usize = 64 << 10;
 
 /// Writes a document.
 pub(in crate::decode) struct XmlWriter<'a> {
@@ -19,11 +24,15 @@ pub(in crate::decode) struct XmlWriter<'a> {
     /// The members around the records as the first record had them; `None` before it.
     around: Option<Vec<(String, String)>>,
     text: String,
+    /// Where the record begins in it.
+    start: usize,
+    /// Elements of the record that are open.
+    depth: usize,
 }
 
 impl<'a> XmlWriter<'a> {
     pub(super) fn new(settings: &'a Settings, path: &'a RecordPath) -> XmlWriter<'a> {
-        XmlWriter { settings, path, around: None, text: String::new() }
+        XmlWriter { settings, path, around: None, text: String::new(), start: 0, depth: 0 }
     }
 
     /// The names of the elements from the document's to the record's.
@@ -54,6 +63,9 @@ impl<'a> XmlWriter<'a> {
                 let path = FieldPath::absolute(member, self.settings).map_err(|reason| {
                     EncodeFault::here("a path to a value before the records", reason).below(member)
                 })?;
+                if path.0.iter().filter(|step| !step.starts_with('@')).count() > MAX_DEPTH {
+                    return Err(too_deep().below(member));
+                }
                 let Some(rest) =
                     path.0.strip_prefix(here.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().as_slice())
                 else {
@@ -112,13 +124,31 @@ impl<'a> XmlWriter<'a> {
     fn characters(&mut self, value: &str) -> Result<(), EncodeFault> {
         check_characters(value)?;
         check_ends(value, self.settings.trim)?;
-        self.text.push_str(&escaped(value, false));
+        // Part by part: a long text is not there a second time.
+        let mut rest = value;
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(rest.ceil_char_boundary(PART));
+            self.text.push_str(&escaped(part, false));
+            self.check_length()?;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    /// What is longer is not read again.
+    fn check_length(&self) -> Result<(), EncodeFault> {
+        if self.text.len() - self.start > MAX_RECORD {
+            return Err(EncodeFault::here(format!("a record of at most {MAX_RECORD} bytes"), "more"));
+        }
         Ok(())
     }
 
     /// An element with a value.
     fn element(&mut self, name: &str, value: &Json<'_>) -> Result<(), EncodeFault> {
         check_name(name, self.settings)?;
+        if self.depth >= MAX_DEPTH && !matches!(value, Json::Null | Json::Array(_)) {
+            return Err(too_deep());
+        }
         match value {
             Json::Array(elements) => {
                 for (index, element) in elements.iter().enumerate() {
@@ -150,6 +180,7 @@ impl<'a> XmlWriter<'a> {
     /// What an object has: attributes into the tag that is open, then elements and text.
     fn members(&mut self, name: &str, members: &[(Cow<'_, str>, Json<'_>)]) -> Result<(), EncodeFault> {
         let is_attribute = |member: &str| member.starts_with('@');
+        self.depth += 1;
         for (member, value) in members.iter().filter(|(member, _)| is_attribute(member)) {
             let write = || {
                 check_name(&member[1..], self.settings)?;
@@ -179,6 +210,7 @@ impl<'a> XmlWriter<'a> {
         for (member, value) in members.iter().filter(|(member, _)| !is_attribute(member) && member != "#text") {
             self.element(member, value).map_err(|fault| fault.below(member))?;
         }
+        self.depth -= 1;
         let _ = write!(self.text, "</{name}>");
         Ok(())
     }
@@ -203,6 +235,7 @@ impl RecordWriter for XmlWriter<'_> {
             }
         }
         self.text.clear();
+        (self.start, self.depth) = (0, 0);
         match &self.around {
             None => {
                 self.open(&around)?;
@@ -215,12 +248,15 @@ impl RecordWriter for XmlWriter<'_> {
             }
         }
         let name = self.names()?.last().copied().unwrap_or_default();
-        self.text.push_str("  <");
+        self.text.push_str("  ");
+        self.start = self.text.len();
+        self.text.push('<');
         self.text.push_str(name);
         // Members that `decode` adds of its own say where the record was, and nothing of the record.
         let own = value.members(|_| false)?.filter(|(member, _)| !member.starts_with('/'));
         let own: Vec<_> = own.cloned().collect();
         self.members(name, &own)?;
+        self.check_length()?;
         self.text.push('\n');
         out.extend_from_slice(self.text.as_bytes());
         // Only now it is sure that they are written.
@@ -240,6 +276,11 @@ impl RecordWriter for XmlWriter<'_> {
         out.extend_from_slice(self.text.as_bytes());
         Ok(())
     }
+}
+
+/// What lies deeper is not read again.
+fn too_deep() -> EncodeFault {
+    EncodeFault::here(format!("elements that lie at most {MAX_DEPTH} deep"), "more")
 }
 
 /// A value that is a text.

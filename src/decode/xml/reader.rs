@@ -17,9 +17,9 @@ use super::record::Record;
 use super::seen::SeenPaths;
 use super::tree::Form;
 use super::{Settings, encoding::Source};
-use crate::decode::MAX_RECORD;
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
+use crate::decode::{HEAD, MAX_RECORD};
 use crate::record::{Position, RawRecord, RejectCode};
 
 /// How deep elements may lie in one another.
@@ -140,7 +140,10 @@ impl<R: Read + Seek> Reader<R> {
         let position = position(end - offset);
         Ok(Some(match problem {
             None => Item::Record(RawRecord { raw, position, fields: &self.current }),
-            Some(Problem { code, expected, found }) => Item::Reject(reject(code, expected, found, position, raw)),
+            Some(Problem { code, expected, found }) => {
+                let shown = if code == RejectCode::RecordTooLong { HEAD.min(raw.len()) } else { raw.len() };
+                Item::Reject(reject(code, expected, found, position, &raw[..shown]))
+            }
         }))
     }
 

@@ -439,6 +439,18 @@ fn json_becomes_xml() {
         fault(&[r#"{"/o:a/@v":"1"}"#, r#"{"/o:a/@v":"2"}"#]).starts_with("/~1o:a~1@v: expected the value of the first")
     );
     assert!(fault(&["[]"]).contains("expected an object"));
+    // Nor is what lies too deep, in the record and around it.
+    let deep = |levels: usize| format!("{}\"d\"{}", "{\"x\":".repeat(levels), "}".repeat(levels));
+    let around = |levels: usize| format!("{{\"/o:a{}\":\"d\"}}", "/x".repeat(levels - 1));
+    let read = |record: &str| {
+        let written = encode(&decoder, &[record]).unwrap();
+        crate::decode::testing::read(&decoder, written.as_bytes())
+    };
+    assert_eq!(read(&deep(127)), [deep(127)]);
+    // No field asks for it; but the document is one that can be read.
+    assert_eq!(read(&around(128)), ["{}"]);
+    assert!(fault(&[&deep(128)]).ends_with("expected elements that lie at most 128 deep, found more"));
+    assert!(fault(&[&around(129)]).ends_with("expected elements that lie at most 128 deep, found more"));
     // What reading takes off is not written as if it came back.
     for blank in [r#"{"@i":" x"}"#, r#"{"a":"x\n"}"#, r##"{"#text":"\tx"}"##, r#"{"/o:a/@v":"1 "}"#] {
         assert!(fault(&[blank]).contains("a text without white space at its ends"), "{blank}");

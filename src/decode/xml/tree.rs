@@ -86,6 +86,16 @@ impl Seen {
     const NOWHERE: Seen = Seen { parent: NONE, first: NONE, last: NONE };
 }
 
+/// A list that grows large is made as large as it may become: what is not written to takes no memory, while what is left
+/// of smaller ones on the way does.
+#[inline]
+fn make_room<T>(list: &mut Vec<T>) {
+    const LARGE: usize = 1 << 15;
+    if list.len() == list.capacity() && list.len() >= LARGE {
+        list.reserve_exact(MAX_NODES.saturating_sub(list.len()).max(LARGE));
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
@@ -149,6 +159,7 @@ impl Tree {
     }
 
     fn push(&mut self, name: Name, kind: Kind, span: (usize, usize)) {
+        make_room(&mut self.nodes);
         let span = (span.0 as u32, span.1 as u32);
         let end = self.nodes.len() as u32 + 1;
         let (is_nil, has_elements) = (false, false);
@@ -202,6 +213,7 @@ impl Tree {
             return;
         }
         let index = self.pieces.len() as u32;
+        make_room(&mut self.pieces);
         self.pieces.push(Piece { from: span.0 as u32, to: span.1 as u32, next: NONE, form });
         let Some(node) = self.nodes.get_mut(node as usize) else { return };
         match node.pieces {

@@ -27,6 +27,7 @@ fn one(published: &Published, exposed: &ExposedOperation, method: &str) -> Value
     let mut listed = vec![parameters::reference("idempotencyKey"), parameters::reference("prefer")];
     if exposed.verb != Verb::Create {
         listed.insert(0, parameters::key(&published.exposure));
+        listed.push(parameters::reference("ifMatch"));
     }
     let verb = if method == "put" { "put" } else { exposed.name.as_str() };
     let title = exposed.title.clone().unwrap_or_else(|| format!("{}: {}", published.exposure.title, exposed.name));
@@ -141,6 +142,15 @@ pub(super) fn schema() -> Value {
             "record": { "type": ["string", "null"], "description": "Path of the record that was written" },
             "result": { "description": "What the write answers" },
             "note": { "type": ["string", "null"], "description": "Why there is no result although one is declared" },
+            "unfinished": {
+                "type": ["object", "null"],
+                "description": "It is done, but a step that was to follow it is not",
+                "properties": {
+                    "step": { "type": ["integer", "null"], "description": "Which step, from 1, where that is known" },
+                    "reason": { "type": "string" },
+                    "detail": { "type": "string" },
+                },
+            },
             "problem": { "type": ["object", "null"], "description": "Why it is not done" },
             "created_at": instant,
             "changed_at": instant,

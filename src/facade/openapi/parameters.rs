@@ -47,6 +47,10 @@ pub(super) fn shared() -> Value {
             "description": "A new UUID for each write; the same when the write is sent again: then nothing is done twice",
             "schema": { "type": "string", "minLength": 1, "maxLength": 257 },
         }),
+        "ifMatch": header(
+            "If-Match",
+            "Entity tags of the record as the caller knows it: 412 when none is current, and nothing is written",
+        ),
         "ifModifiedSince": header("If-Modified-Since", "304 when the record has not changed since"),
     })
 }

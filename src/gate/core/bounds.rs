@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::order::{last_line_of, lines_of};
-use super::{Ask, Core, Moment, PASSED_OVER, Verdict, Waiting};
+use super::{Ask, Core, Moment, PASSED_OVER, Ticket, Verdict, Waiting};
 use crate::gate::{Lane, Refused};
 
 /// The working bound of the queue is at least this, however slow the backend is.
@@ -14,23 +14,77 @@ pub(super) const LEAST_QUEUE: usize = 4;
 const WORTH_IT: f64 = 0.5;
 
 impl Core {
+    /// Of the places of calls whose end nobody saw, those that still count at this moment.
+    pub(super) fn lingering_at(&self, moment: Moment) -> usize {
+        let ours = self.lingering.range((moment.saturating_add(Duration::from_nanos(1)), 0)..).count();
+        ours + self.foreign.iter().filter(|until| **until > moment).count()
+    }
+
+    /// When the first of those places comes free.
+    pub(super) fn first_settled(&self) -> Option<Moment> {
+        let ours = self.lingering.keys().next().map(|(until, _)| *until);
+        ours.into_iter().chain(self.foreign.first().copied()).min()
+    }
+
+    /// While no place is left to wait for but such as are held back: when the first of them comes free.
+    fn held_back_until(&self) -> Option<Moment> {
+        if self.lingering() >= self.cap() { self.first_settled() } else { None }
+    }
+
+    /// What is said to whoever has waited in vain: where most places are held back, it is for them.
+    pub(in crate::gate) fn too_late(&self, now: Moment) -> Refused {
+        match self.first_settled() {
+            Some(until) if until > now && 2 * self.lingering() >= self.cap() => {
+                Refused::HeldBack { retry_after: until - now }
+            }
+            _ => Refused::Deadline,
+        }
+    }
+
+    /// Nobody waits for places that are held back for longer than the wait.
+    pub(super) fn refuse_held_back(&mut self, now: Moment, verdicts: &mut Vec<Verdict>) {
+        let Some(until) = self.held_back_until() else { return };
+        let in_vain = |(ticket, waiting): (&Ticket, &Waiting)| (waiting.ask.wait_until < until).then_some(*ticket);
+        let mut tickets: Vec<Ticket> = self.waiting.iter().filter_map(in_vain).collect();
+        tickets.sort_unstable();
+        for ticket in tickets {
+            self.refuse(ticket, Refused::HeldBack { retry_after: until.saturating_sub(now) }, verdicts);
+        }
+    }
+
     /// How long it takes until somebody of this lane who comes now is served, as far as one can tell.
     pub(super) fn expected_wait(&self, lane: Lane) -> Duration {
         let ahead: usize = self.lines.iter().take(last_line_of(lane) + 1).map(|line| line.len()).sum();
-        self.service_of(lane).waiting_for(ahead + 1, self.places(lane))
+        self.service_of(lane).waiting_for(ahead + 1, self.places(lane, Moment::ZERO))
     }
 
     /// Whether the wait, as measured, is longer than the one who asks can wait: then it is kinder to say so at once.
     pub(super) fn too_long(&self, line: usize, ask: &Ask, now: Moment) -> Option<Refused> {
+        let service = self.service_of(ask.lane);
+        let is_in_time = |wait: Duration| {
+            let answered = now.saturating_add(wait).saturating_add(service.estimate().unwrap_or_default());
+            now.saturating_add(wait) <= ask.wait_until && ask.answer_by.is_none_or(|limit| answered <= limit)
+        };
+        let held_back = self.held_back_until().map(|until| until.saturating_sub(now)).unwrap_or_default();
+        if !held_back.is_zero() && !is_in_time(held_back) {
+            return Some(Refused::HeldBack { retry_after: held_back });
+        }
         let in_line = self.lines[line].ahead_of(&ask.client, ask.weight, self.limits.newest_first);
         let before: usize = self.lines[..line].iter().map(|line| line.len()).sum();
         // Better lines go first, but not for ever.
         let ahead = in_line + before.min((in_line + 1) * PASSED_OVER as usize);
-        let service = self.service_of(ask.lane);
-        let wait = service.waiting_for(ahead, self.places(ask.lane));
-        let answered = now.saturating_add(wait).saturating_add(service.estimate().unwrap_or_default());
-        let in_time = now.saturating_add(wait) <= ask.wait_until && ask.answer_by.is_none_or(|limit| answered <= limit);
-        (!in_time).then(|| Refused::TooLong { retry_after: self.expected_wait(ask.lane) })
+        let places = self.places(ask.lane, ask.wait_until);
+        if is_in_time(held_back + service.waiting_for(ahead, places)) {
+            return None;
+        }
+        let retry_after = self.expected_wait(ask.lane);
+        // Whether it is for them that places are missing.
+        Some(match self.first_settled().map(|until| until.saturating_sub(now)) {
+            Some(settled) if is_in_time(service.waiting_for(ahead, places + self.lingering())) => {
+                Refused::HeldBack { retry_after: settled.min(retry_after) }
+            }
+            _ => Refused::TooLong { retry_after },
+        })
     }
 
     /// Sees that the queue has room for one more: it is full at what the backend serves within the time to wait. Whoever
@@ -47,7 +101,7 @@ impl Core {
         let bound = match ask.lane {
             Lane::Interactive => {
                 let target = self.pressure.target(self.limits.target_wait, now);
-                self.service.served_within(target, self.places(ask.lane)).min(self.limits.queue)
+                self.service.served_within(target, self.places(ask.lane, ask.wait_until)).min(self.limits.queue)
             }
             Lane::Health | Lane::Operator | Lane::Sync => self.limits.queue,
         };
@@ -72,11 +126,11 @@ impl Core {
     /// Why a call for the one who is next would be in vain; `None` where it is not.
     pub(super) fn in_vain(&self, Waiting { ask, asked, .. }: &Waiting, now: Moment) -> Option<Refused> {
         if now >= ask.wait_until {
-            return Some(Refused::Deadline);
+            return Some(self.too_late(now));
         }
         let service = self.service_of(ask.lane).estimate()?;
         if ask.answer_by.is_some_and(|limit| now + service > limit) {
-            return Some(Refused::Deadline);
+            return Some(self.too_late(now));
         }
         if ask.lane != Lane::Interactive {
             return None;

@@ -56,6 +56,8 @@ pub(super) struct Core {
     /// Calls whose end nobody saw: until when they count, and the serial key that they hold.
     lingering: BTreeMap<(Moment, u64), Option<Arc<str>>>,
     lingered: u64,
+    /// Until when places count that calls of other processes had whose end nobody saw.
+    foreign: Vec<Moment>,
     /// In the order in which they are served.
     lines: [Line; LINES],
     waiting: HashMap<Ticket, Waiting>,
@@ -81,6 +83,7 @@ impl Core {
             active: [0; Lane::COUNT],
             lingering: BTreeMap::new(),
             lingered: 0,
+            foreign: Vec::new(),
             lines: Default::default(),
             waiting: HashMap::new(),
             next_ticket: 0,
@@ -116,7 +119,21 @@ impl Core {
 
     /// Calls that count against the cap, those included whose end nobody saw.
     pub(super) fn in_flight(&self) -> usize {
+        self.ours() + self.foreign.len()
+    }
+
+    /// Of these, calls of this process.
+    pub(super) fn ours(&self) -> usize {
         self.active.iter().sum::<usize>() + self.lingering.len()
+    }
+
+    /// Places are held back until these moments for calls of other processes, or of one that has died. Answers whether
+    /// that is news: then call [`Core::pump`] afterwards.
+    pub(super) fn hold_back(&mut self, mut until: Vec<Moment>) -> bool {
+        until.sort_unstable();
+        let is_news = self.foreign != until;
+        self.foreign = until;
+        is_news
     }
 
     pub(super) fn active(&self) -> [usize; Lane::COUNT] {
@@ -124,7 +141,7 @@ impl Core {
     }
 
     pub(super) fn lingering(&self) -> usize {
-        self.lingering.len()
+        self.lingering.len() + self.foreign.len()
     }
 
     pub(super) fn queued(&self) -> [usize; Lane::COUNT] {
@@ -166,10 +183,12 @@ impl Core {
         if is_run(lane) { &self.runs } else { &self.service }
     }
 
-    /// Places that calls of this lane go through. Those that long runs have do not come free soon.
-    fn places(&self, lane: Lane) -> usize {
+    /// Places that calls of this lane go through, of those that are not held back beyond this moment. Those that long
+    /// runs have do not come free soon.
+    fn places(&self, lane: Lane, by: Moment) -> usize {
+        let working = self.cap().saturating_sub(self.lingering_at(by));
         if lane.is_background() {
-            return self.sync_places();
+            return self.sync_places().min(working.max(1));
         }
         let runs_are_long = match (self.runs.estimate(), self.service.estimate()) {
             (Some(runs), Some(calls)) => runs > 4 * calls,
@@ -177,7 +196,7 @@ impl Core {
         };
         let runs: usize = [Lane::Operator, Lane::Sync].map(|lane| self.active[lane.index()]).iter().sum();
         let taken = if runs_are_long && !is_run(lane) { runs } else { 0 };
-        self.cap().saturating_sub(taken).max(1)
+        working.saturating_sub(taken).max(1)
     }
 
     /// Places that background work may take: its share of the cap that holds now.
@@ -303,6 +322,7 @@ impl Core {
             }
             return;
         }
+        self.refuse_held_back(now, verdicts);
         while let Some(ticket) = self.next(now, verdicts) {
             let Some(Waiting { ask, asked, line, share }) = self.waiting.remove(&ticket) else { break };
             self.lines[line].serve(share, ticket);
@@ -320,9 +340,7 @@ impl Core {
 
     /// When something changes by time alone, so that [`Core::pump`] has to be called.
     pub(super) fn next_event(&self) -> Option<Moment> {
-        let settled = self.lingering.keys().next().map(|(until, _)| *until);
-        let probing = self.breaker.next_event();
-        settled.into_iter().chain(probing).min()
+        self.first_settled().into_iter().chain(self.breaker.next_event()).min()
     }
 
     /// Refuses all who wait and all who come.
@@ -357,6 +375,9 @@ impl Core {
         while let Some(entry) = self.lingering.first_entry().filter(|entry| entry.key().0 <= now) {
             let serial = entry.remove();
             self.free(serial.as_ref());
+        }
+        if !self.foreign.is_empty() {
+            self.foreign.retain(|until| *until > now);
         }
     }
 

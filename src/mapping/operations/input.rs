@@ -17,6 +17,9 @@ use crate::mapping::is_name;
 /// How deep objects and arrays may lie in one another.
 const DEEPEST: usize = 8;
 
+/// The most faults of a body that are told. A body may have as many as it has bytes, and each is longer than that.
+pub const MOST_FAULTS: usize = 100;
+
 /// What a caller may send.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Input(pub(super) Vec<InputField>);
@@ -81,6 +84,13 @@ impl InputValues {
     }
 }
 
+/// Keeps a fault, unless there are enough.
+fn note(faults: &mut Vec<InputFault>, pointer: &str, detail: String) {
+    if faults.len() < MOST_FAULTS {
+        faults.push(InputFault { pointer: pointer.to_owned(), detail });
+    }
+}
+
 impl Input {
     pub(super) fn find(&self, name: &str) -> Option<&InputField> {
         self.0.iter().find(|field| field.name == name)
@@ -128,7 +138,7 @@ impl Input {
         Input(fields)
     }
 
-    /// Reads what a caller has sent, or tells all that is wrong with it.
+    /// Reads what a caller has sent, or tells all that is wrong with it, up to [`MOST_FAULTS`].
     pub(super) fn read(&self, body: &Json<'_>) -> Result<InputValues, Vec<InputFault>> {
         let mut faults = Vec::new();
         let values = self.read_into(body, "", &mut faults);
@@ -138,17 +148,20 @@ impl Input {
     fn read_into(&self, body: &Json<'_>, pointer: &str, faults: &mut Vec<InputFault>) -> InputValues {
         let Json::Object(members) = body else {
             let detail = format!("expected an object, found {}", body.kind());
-            faults.push(InputFault { pointer: pointer.to_owned(), detail });
+            note(faults, pointer, detail);
             return InputValues::default();
         };
         let at = |name: &str| format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
         for (name, _) in members.iter().filter(|(name, _)| self.find(name).is_none()) {
+            if faults.len() >= MOST_FAULTS {
+                break;
+            }
             let known = || self.0.iter().map(|field| field.name.as_str());
             let detail = match nearest(name, known()) {
                 Some(near) => format!("there is no such field; did you mean `{near}`?"),
                 None => format!("there is no such field; there are: {}", known().collect::<Vec<_>>().join(", ")),
             };
-            faults.push(InputFault { pointer: at(name), detail });
+            note(faults, &at(name), detail);
         }
         let mut values = BTreeMap::new();
         for field in &self.0 {
@@ -232,7 +245,7 @@ impl InputField {
     }
 
     fn read(&self, json: Option<&Json<'_>>, pointer: &str, faults: &mut Vec<InputFault>) -> Option<InputValue> {
-        let mut fault = |detail: String| faults.push(InputFault { pointer: pointer.to_owned(), detail });
+        let mut fault = |detail: String| note(faults, pointer, detail);
         match (json, &self.kind) {
             (None, _) if self.is_required => {
                 fault("it is missing".to_owned());
@@ -259,6 +272,9 @@ impl InputField {
             }
             (Some(Json::Array(elements)), InputKind::Each { fields, .. }) => {
                 let read = |(index, element): (usize, Cow<'_, Json<'_>>)| {
+                    if faults.len() >= MOST_FAULTS {
+                        return InputValues::default();
+                    }
                     fields.read_into(&element, &format!("{pointer}/{index}"), faults)
                 };
                 Some(InputValue::Each(elements.iter().enumerate().map(read).collect()))

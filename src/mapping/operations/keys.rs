@@ -46,6 +46,12 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             Default("true"),
             "all steps are done or none is. Without it each stands for itself, and when one fails after the first, what came of the operation is `unknown`",
         ),
+        key(
+            "commit_after",
+            "integer",
+            Optional,
+            "the step, from 1, whose success is the commit point: it and those before it are done together or not at all. Those behind it follow the commit on the same connection, each by itself; one that fails undoes nothing and ends the rest, and the answer and the operation's record tell it (`unfinished`). The last step when absent",
+        ),
         key("body", "table of fields", Optional, "what a caller sends; a body is refused where this is absent"),
         key(
             "answer",
@@ -201,7 +207,7 @@ pub(in crate::mapping) static ANSWER: Section = Section {
 /// An entry of `problems`.
 pub(in crate::mapping) static PROBLEM: Section = Section {
     path: "operations.NAME.problems.CODE",
-    doc: "What a code means: what a procedure returns, SQLSTATE, the database's own number, or a kind of fault (`constraint`, `business`, `unexpected`, `rights`). A string in its place is its `detail`.",
+    doc: "What a code means: what a procedure returns, SQLSTATE, the database's own number, or a kind of fault (`constraint`, `business`, `unexpected`, `untouched` for no row at all, `rights`). A string in its place is its `detail`.",
     keys: &[
         key("detail", "string", Required, "what a caller is told"),
         key("status", "404 | 409 | 412 | 422", Default("422"), "the status of the answer"),

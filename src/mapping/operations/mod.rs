@@ -29,7 +29,7 @@ use input::{Input, InputValues};
 use steps::{Origin, Scope, Step};
 
 pub use bound::Bound;
-pub use input::InputFault;
+pub use input::{InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub(super) use rules::{of_key as rule_of, written as written_field};
 pub(super) use scalar::Scalar;
@@ -107,6 +107,8 @@ pub struct WriteOperation {
     pub backend_node: Option<Node>,
     /// All steps or none.
     pub is_atomic: bool,
+    /// How many of its steps are done before the commit, where others follow it.
+    commit_after: Option<usize>,
     /// How long it may take at the backend.
     pub timeout: Option<Duration>,
     /// How often it is begun at most.
@@ -237,6 +239,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         around.faults.push(fault.help("leave it out of the body, or give it another name there"));
     }
     let steps = steps(&table, &mut within);
+    let commit_after = commit_after(&table, is_atomic, steps.as_deref());
     let key_rules = if key.is_empty() { Some(Vec::new()) } else { within.key_rules(node) };
     let serial = serial(&table, &mut within);
     let answer = Answer::compile(table.get("answer"), &mut within);
@@ -291,6 +294,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         backend: backend?,
         backend_node: table.get("backend").cloned(),
         is_atomic: is_atomic?,
+        commit_after,
         timeout,
         attempts: attempts?,
         problems,
@@ -330,6 +334,23 @@ fn steps(table: &Table<'_>, scope: &mut Scope<'_>) -> Option<Vec<Step>> {
         }
         _ => Some(steps),
     }
+}
+
+/// How many steps are done before the commit; `None` for all.
+fn commit_after(table: &Table<'_>, is_atomic: Option<bool>, steps: Option<&[Step]>) -> Option<usize> {
+    let node = table.get("commit_after")?;
+    let count = steps?.len();
+    let number = table.integer("commit_after", 1..=i64::MAX).and_then(|number| usize::try_from(number).ok())?;
+    if is_atomic == Some(false) {
+        let fault = node.key_fault("there is no transaction to commit");
+        table.fail(
+            fault.help("leave out `transaction = false`: steps behind `commit_after` stand for themselves anyway"),
+        );
+    } else if number > count {
+        let steps = if count == 1 { "is one step".to_owned() } else { format!("are {count} steps") };
+        table.fail(node.fault(format!("there {steps}, and none of number {number}")));
+    }
+    (number < count).then_some(number)
 }
 
 fn serial(table: &Table<'_>, scope: &mut Scope<'_>) -> Vec<(String, Origin)> {
@@ -445,6 +466,16 @@ impl WriteOperation {
     /// Its steps with their values.
     pub fn steps(&self, given: &Given<'_>) -> Vec<ReadyStep> {
         steps::ready(&self.steps, given)
+    }
+
+    /// How many of [`WriteOperation::steps`] are done before the commit, where others follow it.
+    pub fn commit_point(&self, given: &Given<'_>) -> Option<usize> {
+        given.starts.get(self.commit_after?).copied()
+    }
+
+    /// Whether its backend can be asked what became of it.
+    pub fn can_reconcile(&self) -> bool {
+        self.reconcile.is_some()
     }
 
     /// The gate's serial key: names and values, so that reads and writes of the same thing wait for each other.

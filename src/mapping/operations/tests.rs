@@ -312,6 +312,32 @@ fn what_is_written_wrong_is_told_at_its_place() {
 }
 
 #[test]
+fn the_commit_point_is_a_step() {
+    let place = |more: &str| {
+        format!(
+            "[operations.create]\nsql = ['select :a', {{ sql = 'select :b', each = 'l' }}, 'select 3']\n{more}\n\
+             [operations.create.body]\na = 'string'\nl = {{ each = {{ b = 'string' }} }}\n"
+        )
+    };
+    let point = |more: &str, elements: &str| {
+        let create = one(&place(more));
+        let asked = request(&create, &format!("{{\"a\":\"x\",\"l\":[{elements}]}}"), None);
+        create.commit_point(&create.given(&asked, "k", "id", "web"))
+    };
+    // A step that is done for each element is as many.
+    assert_eq!(point("commit_after = 1", r#"{"b":"1"},{"b":"2"}"#), Some(1));
+    assert_eq!(point("commit_after = 2", r#"{"b":"1"},{"b":"2"}"#), Some(3));
+    assert_eq!(point("commit_after = 2", ""), Some(1));
+    for all in ["", "commit_after = 3"] {
+        assert_eq!(point(all, ""), None);
+    }
+    refused(&place("commit_after = 4"), &["m.toml:23:16: there are 3 steps, and none of number 4"]);
+    refused(&place("commit_after = 0"), &["commit_after"]);
+    refused(&place("commit_after = 1\ntransaction = false"), &["there is no transaction to commit"]);
+    refused("[operations.create]\nsql = 'select 1'\ncommit_after = 2\n", &["there is one step, and none of number 2"]);
+}
+
+#[test]
 fn schemas_say_what_is_taken() {
     let create = one(CREATE);
     let schema = create.exposed.body.clone().unwrap();

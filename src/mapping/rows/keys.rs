@@ -24,13 +24,13 @@ const RECONCILE: Key = key(
     "reconcile",
     "\"every 1d\"",
     Optional,
-    "how often all keys are compared, to find what was deleted; of a query, everything is read once more",
+    "how often all keys are compared, to find what was deleted, and to fetch what no watermark has led to; of a query, everything is read once more",
 );
 const MAX_DELETED: Key = key(
     "max_deleted",
     "integer",
     Default("10"),
-    "percent of the documents that absence may delete at once; where more would go, none does and the run fails",
+    "percent of the documents that absence may delete at once; where more would go, none does and runs fail until that is settled",
 );
 const BATCH: Key = key("batch_rows", "integer", Default("10000"), "rows staged in one transaction");
 const RATE: Key = key("max_rows_per_second", "integer", Optional, "the most rows a second that are taken");
@@ -38,10 +38,14 @@ const ISOLATION: Key = key(
     "isolation",
     "\"auto\" | \"read-committed\" | \"snapshot\"",
     Default("\"auto\""),
-    "what a reading sees of transactions that go on: `snapshot` is one moment and takes no locks, `read-committed` what is committed when its row is read; `auto` is `snapshot` where the server says that it allows it",
+    "what a reading sees of transactions that go on: `snapshot` is one moment and takes no locks, `read-committed` what is committed when its row is read. Either holds for one statement: a table that is read in chunks is read as of one moment a chunk (`chunk_rows`). `auto` is `snapshot` where the server says that it allows it",
 );
-const TIMEOUT: Key =
-    key("timeout", "duration", Optional, "how long one statement may take; the backend's `timeout` when absent");
+const TIMEOUT: Key = key(
+    "timeout",
+    "duration",
+    Optional,
+    "how long one statement may take, and looking up what the columns are; the backend's `timeout` when absent",
+);
 
 /// `[source.table]`.
 pub(in crate::mapping) static TABLE: Section = Section {

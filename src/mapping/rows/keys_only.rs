@@ -8,7 +8,7 @@ use crate::diagnostic::{Entries, Table};
 use crate::mapping::field::{Context, compile_fields};
 use crate::mapping::place::Surroundings;
 use crate::mapping::plan::Rules;
-use crate::mapping::serve;
+use crate::mapping::{serve, source};
 
 /// What reads and maps keys.
 pub(in crate::mapping) struct KeysOnly {
@@ -16,6 +16,8 @@ pub(in crate::mapping) struct KeysOnly {
     pub(in crate::mapping) rules: Arc<Rules>,
     /// The columns that the key is made of.
     pub(in crate::mapping) columns: Vec<String>,
+    /// These, and those by which `skip` leaves rows out.
+    pub(in crate::mapping) compared: Vec<String>,
 }
 
 impl KeysOnly {
@@ -25,7 +27,7 @@ impl KeysOnly {
         table: &Table<'_>,
         fields: &Entries,
         key: &[String],
-        format: &Format,
+        (format, inner): (&Format, Option<&Table<'_>>),
         context: &Context<'_>,
     ) -> Option<KeysOnly> {
         let is_of_key = |name: &str| key.iter().any(|path| path.split('.').next() == Some(name));
@@ -39,14 +41,16 @@ impl KeysOnly {
         let mut compiled = compile_fields(&entries, &Surroundings::record(&heard), context);
         serve::key(table, &mut compiled.fields, &compiled.shape)?;
         let columns = heard.names();
+        let skip = inner.map(|inner| source::skip(inner, &heard, context.style, context.faults)).unwrap_or_default();
+        let compared = heard.names();
         let rules = Rules {
             fields: compiled.fields,
             key_parts: key.len(),
-            skip: Vec::new(),
+            skip,
             trailer: None,
             controls: Vec::new(),
             operation: None,
         };
-        Some(KeysOnly { decoder, rules: Arc::new(rules), columns })
+        Some(KeysOnly { decoder, rules: Arc::new(rules), columns, compared })
     }
 }

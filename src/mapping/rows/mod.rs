@@ -151,6 +151,8 @@ pub struct Rows {
     pub source: Arc<RowSource>,
     /// The columns that the fields of the key are made of, for readings of keys alone.
     pub key_columns: Arc<[String]>,
+    /// These, and the columns that `skip` names: what a comparison of keys reads.
+    pub compared_columns: Arc<[String]>,
     /// The columns that `from` and `skip` name, in the order of their first use.
     pub columns: Arc<[String]>,
     /// What can be asked for while somebody waits, where the mapping lets that.

@@ -61,7 +61,12 @@ pub(in crate::mapping) fn read(kind: &str, table: &Table<'_>) -> Option<Written>
 
 impl Written {
     /// Puts it together with the columns that the fields use: all of them, and those that the key is made of.
-    pub(in crate::mapping) fn compile(self, used: Vec<String>, of_key: Vec<String>, faults: &Faults) -> Option<Rows> {
+    pub(in crate::mapping) fn compile(
+        self,
+        used: Vec<String>,
+        (of_key, compared): (Vec<String>, Vec<String>),
+        faults: &Faults,
+    ) -> Option<Rows> {
         let Written { mut source, place } = self;
         let before = faults.len();
         if used.iter().any(|name| name == OPERATION) {
@@ -102,6 +107,7 @@ impl Written {
         (faults.len() == before).then(|| Rows {
             source: Arc::new(source),
             key_columns: of_key.into(),
+            compared_columns: compared.into(),
             columns: used.into(),
             live: None,
         })

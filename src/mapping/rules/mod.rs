@@ -56,7 +56,12 @@ pub(in crate::mapping) fn compile(
         );
         return None;
     }
-    if !translated && let Err(why) = value_type.fits(kind) {
+    // What kind a database's column has shows when it is read.
+    let is_open = context.says_null && matches!((kind, value_type), (FieldKind::Text { .. }, Type::Bytes));
+    if !translated
+        && !is_open
+        && let Err(why) = value_type.fits(kind)
+    {
         fail(table, "type", format!("this field of the layout cannot become `{}`", value_type.name()), why);
     }
     refuse_misplaced(table, value_type, kind);
@@ -68,6 +73,7 @@ pub(in crate::mapping) fn compile(
     let required = table.boolean("required")?;
     let moments = Moments::read(table, value_type, kind, context.says_null);
     let (utc, fraction, loose) = (moments.utc, moments.fraction, moments.loose);
+    let offset_as_given = moments.offset_as_given;
     let preset = context.preset;
     let own_nulls = table.read("null_if", |node| matches(node, kind));
     let by_preset = preset.filter(|_| !table.has("null_if"));
@@ -118,6 +124,7 @@ pub(in crate::mapping) fn compile(
         utc,
         fraction,
         loose,
+        offset_as_given,
         values: listed(&convert, &on_blank, default.as_ref()),
     };
     let shape = schema::scalar(&facts);
@@ -277,6 +284,7 @@ pub(super) fn bare_facts(value_type: Type, as_string: bool) -> Facts<'static> {
         utc: false,
         fraction: false,
         loose: false,
+        offset_as_given: false,
         values: None,
     }
 }

@@ -20,13 +20,15 @@ pub(super) struct Moments {
     pub(super) fraction: bool,
     /// The fraction is served as far as it says something.
     pub(super) loose: bool,
+    /// Those that the source gives an offset are served in UTC, with `Z`, and others as they are.
+    pub(super) offset_as_given: bool,
 }
 
 impl Moments {
     /// `canonical`: the source writes moments as databases' rows are landed.
     pub(super) fn read(table: &Table<'_>, value_type: Type, kind: FieldKind, canonical: bool) -> Moments {
         let zone = table.read("zone", |node| time_zone(node.as_str().unwrap_or_default()));
-        let formats = formats(table, value_type, kind, canonical);
+        let mut formats = formats(table, value_type, kind, canonical);
         let has_offset = formats.iter().any(Format::has_offset);
         let fraction = formats.iter().any(Format::has_fraction);
         if has_offset {
@@ -42,7 +44,13 @@ impl Moments {
         }
         let utc = zone.is_some() || has_offset;
         let loose = fraction && !utc && formats.iter().any(Format::is_loose);
-        Moments { utc, formats, zone, fraction, loose }
+        let mut offset_as_given = false;
+        if canonical && value_type == Type::Datetime && !table.has("format") {
+            // A column of a database has an offset in all its rows or in none, and which of the two shows when it is read.
+            formats.extend(Format::compile("%Y-%m-%dT%H:%M:%S%.f%z", Moment::Datetime, 0));
+            offset_as_given = !utc;
+        }
+        Moments { utc, formats, zone, fraction, loose, offset_as_given }
     }
 }
 

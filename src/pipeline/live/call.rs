@@ -42,7 +42,8 @@ pub(super) struct Trip {
 /// What a backend is asked, ready to be sent.
 enum Question {
     Call(Arc<Service>, Request),
-    Rows(Arc<dyn Database>, Query),
+    /// A statement, and whether no record may have such a key for want of room.
+    Rows(Arc<dyn Database>, (Query, bool)),
 }
 
 /// What a backend says to it.
@@ -125,7 +126,9 @@ impl Trip {
             crew.flight.tell(Stage::Calling { since });
             let told = match &question {
                 Question::Call(service, request) => self.told(crew, permit, service, request).await,
-                Question::Rows(database, query) => self.row(crew, permit, database, query).await,
+                Question::Rows(database, (query, may_misfit)) => {
+                    self.row(crew, permit, database, (query, *may_misfit)).await
+                }
             };
             match told {
                 Told::Answer(envelope) => break (envelope, as_of, waited, since.elapsed()),

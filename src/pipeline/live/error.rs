@@ -45,7 +45,8 @@ pub enum LiveError {
     Timeout {
         /// The backend's `timeout`.
         after: Duration,
-        /// When the call is given up at the latest: until then whoever asks for the same waits for it as well.
+        /// When the call is over at the latest, given up and settled: until then it has its place, and whoever asks for
+        /// the same while it goes on waits for it as well.
         over_in: Duration,
     },
     /// The caller's own time is over. The call goes on without it.

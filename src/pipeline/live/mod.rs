@@ -302,7 +302,9 @@ async fn wait(mut rider: Rider, deadline: Option<Instant>, callee: &Callee) -> R
             Stage::Calling { since } if until == ours => {
                 // The caller is still there: it is us who end the wait.
                 rider.dismiss();
-                let over_in = (since + callee.longest()).saturating_duration_since(Instant::now());
+                // Should no answer come at all, its place counts for a while more.
+                let over = since + callee.longest() + callee.gate.settle();
+                let over_in = over.saturating_duration_since(Instant::now());
                 LiveError::Timeout { after: timeout, over_in }
             }
             Stage::Calling { .. } => LiveError::WaitOver,

@@ -11,6 +11,7 @@ use super::LiveError;
 use super::call::{Crew, Told, Trip};
 use super::error::Trouble;
 use crate::adapters::sql::{Certainty, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
+use crate::decode::rows::ColumnKind;
 use crate::gate::{Lane, Permit};
 use crate::mapping::{Bound, Plan, Relation, Rows};
 use crate::pipeline::operate::value;
@@ -45,6 +46,17 @@ impl<'r> Table<'r> {
     /// The column in a condition.
     pub(super) fn quoted(&self, column: &str) -> String {
         self.shape.quoted(column)
+    }
+
+    /// Whether a table's column may have no room for such a value. Whatever else is wrong with a row is no matter of the key.
+    fn may_misfit(&self, column: &str, bound: &Bound) -> bool {
+        let is_table = matches!(self.rows.source.relation, Relation::Table { .. });
+        is_table
+            && match (self.shape.kind(column), value(bound)) {
+                (Some(ColumnKind::Text { .. }), _) => false,
+                (_, Value::Integer(number)) => i16::try_from(number).is_err(),
+                _ => true,
+            }
     }
 
     /// The rows for which these conditions hold, in an order if one is said, and no more than so many.
@@ -93,21 +105,28 @@ impl<'r> Table<'r> {
 }
 
 impl Trip {
-    /// The question for the record.
-    pub(super) async fn by_key(&self, database: &Arc<dyn Database>, rows: &Rows) -> Result<Query, LiveError> {
+    /// The question for the record, and whether its columns may have no room for such a key: then no record has it.
+    pub(super) async fn by_key(&self, database: &Arc<dyn Database>, rows: &Rows) -> Result<(Query, bool), LiveError> {
         let live = rows.live.as_ref().ok_or(LiveError::Reloaded)?;
         let key = live.of_key(&self.key).ok_or(LiveError::NoRecord { other: None })?;
         let table = Table::of(&self.bridge, &self.plan, database, &self.callee.gate, rows).await?;
+        let may_misfit = key.iter().any(|(column, bound)| table.may_misfit(column, bound));
         let conditions =
             key.into_iter().map(|(column, bound)| (format!("{} = ?", table.quoted(column)), vec![bound])).collect();
         // A second row with the same key would be as good: one is enough.
-        Ok(table.query(table.select(conditions, &[], 1), 1, self.callee.timeout()))
+        Ok((table.query(table.select(conditions, &[], 1), 1, self.callee.timeout()), may_misfit))
     }
 
     /// Asks for the row, as long as anybody waits for it.
-    pub(super) async fn row(&self, crew: &Crew, permit: Permit, database: &Arc<dyn Database>, query: &Query) -> Told {
+    pub(super) async fn row(
+        &self,
+        crew: &Crew,
+        permit: Permit,
+        database: &Arc<dyn Database>,
+        (query, may_misfit): (&Query, bool),
+    ) -> Told {
         self.earn();
-        let asked = first(database, permit, query.clone());
+        let asked = first(database, permit, query.clone(), may_misfit);
         tokio::pin!(asked);
         loop {
             tokio::select! {
@@ -125,10 +144,11 @@ impl Trip {
 }
 
 /// The first batch that has a row.
-async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query) -> Told {
+async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, may_misfit: bool) -> Told {
     let timeout = query.timeout;
     let mut rows = match database.query(permit, query).await {
         Ok(rows) => rows,
+        Err(error) if may_misfit && is_misfit(&error) => return Told::Failed(LiveError::NoRecord { other: None }),
         Err(error) => return refused(error, timeout),
     };
     let mut found: Option<Bytes> = None;
@@ -136,11 +156,19 @@ async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query) -> To
         match batch {
             Ok(batch) if batch.rows > 0 && found.is_none() => found = Some(batch.bytes),
             Ok(_) => {}
+            Err(error) if may_misfit && is_misfit(&error) => return Told::Failed(LiveError::NoRecord { other: None }),
             // What is not whole is not believed.
             Err(error) => return refused(error, timeout),
         }
     }
     found.map_or_else(|| Told::Failed(LiveError::NoRecord { other: None }), Told::Answer)
+}
+
+/// Whether the database says that a value is none of its column's: too large, or of another form.
+fn is_misfit(error: &SqlError) -> bool {
+    let by_state = error.state.as_deref().is_some_and(|state| state.starts_with("22"));
+    // SQL Server's own numbers: conversions that fail, and values that are out of range.
+    by_state || matches!(error.native, Some(241 | 242 | 245 | 248 | 8114 | 8115 | 8169))
 }
 
 fn refused(error: SqlError, timeout: std::time::Duration) -> Told {
@@ -167,6 +195,7 @@ pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
         | SqlErrorKind::Missing
         | SqlErrorKind::Statement
         | SqlErrorKind::Unexpected
+        | SqlErrorKind::Untouched
         | SqlErrorKind::Protocol
         | SqlErrorKind::TooLarge => Trouble::BadAnswer,
     };

@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::sleep;
 
-use super::outcome::{Failure, FailureKind, Outcome, Verdict, verdict};
+use super::outcome::{Failure, FailureKind, Outcome, Unfinished, Verdict, verdict};
 use super::{Operate, call};
-use crate::adapters::sql::{Database, Isolation, Query, SqlError, StepOutcome, Transaction};
+use crate::adapters::sql::{Database, Fence, SqlError, SqlErrorKind, Transacted, Transaction};
 use crate::gate::{self, Gate, Lane, Refused};
 use crate::mapping::{Brought, Given, Verb, WriteOperation, WriteRequest};
 use crate::pipeline::live::{Ask, Reading, Wish};
@@ -21,13 +21,16 @@ use OperationState::{Failed, Parked, Received, Running, Succeeded, Unknown};
 const MOST_ROWS: u32 = 1000;
 
 /// A pause before another try is at most this, and twice as long each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause between two looks at a backend that cannot be asked what came of an operation.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long an operation waits for its place when nobody waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much longer than that another try waits for its place.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// How an operation waits for its backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,30 +52,51 @@ pub(super) struct Job {
     /// As whom it stands at the gate.
     pub(super) place: gate::Ask,
     pub(super) manner: Manner,
-}
-
-/// What reconciling found.
-#[derive(Clone, Debug)]
-enum Found {
-    Done(Box<Brought>),
-    NotDone,
-    /// It is not declared, or the service stops.
-    Nothing,
+    /// Whether every try of it has carried its fence, so that a free one proves something.
+    pub(super) is_fenced: bool,
 }
 
 impl Job {
-    fn given(&self) -> Given<'_> {
+    pub(super) fn given(&self) -> Given<'_> {
         let asked = &self.operation.asked;
         self.write.given(&self.request, &asked.idempotency_key, &self.operation.id, &asked.client)
     }
 
-    fn timeout(&self) -> Duration {
+    /// Under which name its backend knows whether it is at work on it.
+    pub(super) fn fence(&self) -> Fence {
+        Fence::new(&self.operation.id)
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
         self.write.timeout.unwrap_or_else(|| self.database.timeout())
     }
 
-    fn ask(&self) -> gate::Ask {
+    /// Whether it is refused while its backend is closed.
+    fn is_refused_while_closed(&self) -> bool {
+        !self.write.exposed.is_parked
+    }
+
+    /// What a fault of the database means.
+    fn failure(&self, error: &SqlError) -> Failure {
+        let failure = Failure::of(error, &self.write.problems);
+        // The one statement is about the record that is named.
+        let names_record = self.write.exposed.verb != Verb::Create && self.write.steps(&self.given()).len() == 1;
+        match (error.kind, failure.status) {
+            (SqlErrorKind::Untouched, None) if names_record => {
+                Failure { status: Some(404), detail: "the backend has no such record".to_owned(), ..failure }
+            }
+            _ => failure,
+        }
+    }
+
+    fn ask(&self, attempt: u32) -> gate::Ask {
         let place = match self.manner {
-            Manner::Asked => self.place.clone(),
+            Manner::Asked if attempt == 1 => self.place.clone(),
+            // The place, and what goes one at a time, may be held by the try before until its `settle` time is over.
+            Manner::Asked => {
+                let config = self.gate.config();
+                self.place.clone().wait(config.settle.saturating_add(config.queue_timeout).saturating_add(AGAIN))
+            }
             Manner::Patient => self.place.clone().wait(PATIENCE),
         };
         let place = place.lasting(self.database.longest(self.timeout()));
@@ -87,6 +111,9 @@ impl Job {
         Transaction {
             steps: steps.iter().map(call::step).collect(),
             is_atomic: self.write.is_atomic,
+            commit_after: self.write.commit_point(&self.given()),
+            // It costs a question; where nobody asks what became of it, it proves nothing to anybody.
+            fence: self.write.can_reconcile().then(|| self.fence()),
             timeout: self.timeout(),
             max_rows: MOST_ROWS,
         }
@@ -94,22 +121,22 @@ impl Job {
 }
 
 impl Operate {
-    /// Does an operation that is received or parked; what came of it is kept.
+    /// Does an operation that is received or parked, and finds out what came of it where nobody has seen that.
     pub(super) async fn run(&self, job: &Job) {
-        self.run_from(job, 1).await;
+        if let Some(attempt) = self.tries(job, 1).await {
+            self.settle(job, attempt).await;
+        }
     }
 
-    async fn run_from(&self, job: &Job, first: u32) {
+    /// Tries until something has come of it, which is kept. Answers the number of the try of which nobody knows.
+    pub(super) async fn tries(&self, job: &Job, first: u32) -> Option<u32> {
         let mut attempt = first;
         loop {
-            let (result, is_whole) = match self.attempt(job).await {
-                Some(done) => done,
-                None => return,
-            };
+            let (result, is_whole) = self.attempt(job, attempt).await?;
             let error = match result {
-                Ok(outcomes) => {
-                    let brought: Vec<_> = outcomes.into_iter().map(call::brought).collect();
-                    return self.succeeded(job, &brought, &[Running]).await;
+                Ok(done) => {
+                    self.done(job, done).await;
+                    return None;
                 }
                 Err(error) => error,
             };
@@ -117,26 +144,18 @@ impl Operate {
             match verdict(&error, is_whole) {
                 Verdict::Again if !is_last => {
                     if !self.step(job, to(&[Running], Received)).await {
-                        return;
+                        return None;
                     }
                 }
                 Verdict::Again | Verdict::Over => {
-                    return self.failed(job, &[Running], Failure::of(&error, &job.write.problems)).await;
+                    self.failed(job, &[Running], job.failure(&error)).await;
+                    return None;
                 }
                 Verdict::Unknown => {
                     let failure = Failure::unknown(Some(error.to_string()));
                     self.step(job, OperationStep { problem: Some(failure.to_json()), ..to(&[Running], Unknown) }).await;
                     self.tell(job, "unknown", Some(&failure));
-                    match self.reconcile(job).await {
-                        Found::Done(brought) => return self.reconciled(job, &brought).await,
-                        Found::NotDone if !is_last => {
-                            if !self.step(job, to(&[Unknown], Received)).await {
-                                return;
-                            }
-                        }
-                        Found::NotDone => return self.not_done(job).await,
-                        Found::Nothing => return,
-                    }
+                    return Some(attempt);
                 }
             }
             sleep(pause(attempt)).await;
@@ -144,29 +163,17 @@ impl Operate {
         }
     }
 
-    /// Finds out what became of an operation of which nobody knows, where the mapping says how; begins it again where
-    /// it is not done.
-    pub(super) async fn settle(&self, job: &Job) {
-        match self.reconcile(job).await {
-            Found::Done(brought) => self.reconciled(job, &brought).await,
-            Found::NotDone if job.operation.attempts < job.write.attempts => {
-                if self.step(job, to(&[Unknown], Received)).await {
-                    self.run_from(job, job.operation.attempts + 1).await;
-                }
-            }
-            Found::NotDone => self.not_done(job).await,
-            Found::Nothing => {}
-        }
-    }
-
     /// One try; `None` when it came to an end before the backend was called, which is kept.
-    async fn attempt(&self, job: &Job) -> Option<(Result<Vec<StepOutcome>, SqlError>, bool)> {
+    async fn attempt(&self, job: &Job, attempt: u32) -> Option<(Result<Transacted, SqlError>, bool)> {
         let permit = loop {
-            match job.gate.admit(job.ask()).await {
+            match job.gate.admit(job.ask(attempt)).await {
                 Ok(permit) => break permit,
                 // The service ends, or the backend was taken away: it stays as it is for the next start.
                 Err(Refused::Closed) => return None,
-                Err(refused) if job.manner == Manner::Patient => {
+                // What is not to be parked does not wait for a backend that is closed, whoever waits.
+                Err(refused)
+                    if job.manner == Manner::Patient && !(job.is_refused_while_closed() && is_closed(&refused)) =>
+                {
                     let stop = self.bridge.stop.cancelled();
                     tokio::select! {
                         () = stop => return None,
@@ -196,80 +203,41 @@ impl Operate {
         }
     }
 
-    /// Asks the backend whether it is done. That it is not is believed when it is still so after the time in which a
-    /// lost call counts as being at work, and as long as the operation may take besides: a commit that has begun, like a
-    /// statement without a transaction, needs nobody to come to an end.
-    async fn reconcile(&self, job: &Job) -> Found {
-        let Some((sql, values)) = job.write.reconcile(&job.given()) else { return Found::Nothing };
-        let settle = job.gate.config().settle.saturating_add(job.database.longest(job.timeout()));
-        let (mut misses, mut tries) = (0, 0u32);
-        loop {
-            match self.look(job, &sql, &values).await {
-                Ok(Some(brought)) => return Found::Done(Box::new(brought)),
-                Ok(None) if misses > 0 => return Found::NotDone,
-                Ok(None) => misses += 1,
-                Err(reason) => {
-                    let operation = job.operation.id.as_str();
-                    tracing::warn!(operation, reason, "it cannot be found out yet what became of an operation");
-                    tries += 1;
-                }
-            }
-            let pause =
-                if misses > 0 { settle } else { FIRST_PAUSE.saturating_mul(1 << tries.min(12)).min(LONGEST_PAUSE) };
-            tokio::select! {
-                () = self.bridge.stop.cancelled() => return Found::Nothing,
-                () = sleep(pause) => {}
-            }
-        }
+    /// It is committed; what each step brought is the answer's.
+    async fn done(&self, job: &Job, done: Transacted) {
+        let unfinished = done.trouble.map(|(step, error)| Unfinished::of(step, &error, &job.write.problems));
+        let brought: Vec<_> = done.steps.into_iter().map(call::brought).collect();
+        self.succeeded(job, &brought, unfinished, &[Running]).await;
     }
 
-    /// One look for it at the backend: the first row, if there is one.
-    async fn look(&self, job: &Job, sql: &str, values: &[crate::mapping::Bound]) -> Result<Option<Brought>, String> {
-        let timeout = job.timeout();
-        let ask = job.place.clone().wait(PATIENCE).lasting(job.database.longest(timeout));
-        let permit = job.gate.admit(ask).await.map_err(|refused| refused.to_string())?;
-        let query = Query {
-            sql: sql.to_owned(),
-            parameters: values.iter().map(call::value).collect(),
-            isolation: Isolation::ReadCommitted,
-            batch_rows: 1,
-            batch_bytes: 1 << 20,
-            max_rows_per_second: None,
-            timeout,
-        };
-        let mut rows = job.database.query(permit, query).await.map_err(|error| error.to_string())?;
-        let mut first = None;
-        while let Some(batch) = rows.batches.recv().await {
-            let batch = batch.map_err(|error| error.to_string())?;
-            if first.is_none() && batch.rows > 0 {
-                first = Some(call::brought(StepOutcome { sets: vec![batch], ..StepOutcome::default() }));
-            }
-        }
-        Ok(first)
-    }
-
-    async fn reconciled(&self, job: &Job, brought: &Brought) {
-        // Whatever its steps would have brought, this is what the backend says of it now.
-        let starts = job.write.steps(&job.given()).len().max(1);
-        let all: Vec<Brought> = std::iter::repeat_n(brought.clone(), starts).collect();
-        self.succeeded(job, &all, &[Unknown]).await;
-    }
-
-    async fn not_done(&self, job: &Job) {
-        let detail = "the backend was asked what came of it: it is not done";
-        self.failed(job, &[Unknown], Failure::new(FailureKind::Unavailable, "lost", detail)).await;
-    }
-
-    async fn succeeded(&self, job: &Job, brought: &[Brought], from: &'static [OperationState]) {
-        let outcome = self.outcome(job, brought).await;
+    pub(super) async fn succeeded(
+        &self,
+        job: &Job,
+        brought: &[Brought],
+        unfinished: Option<Unfinished>,
+        from: &'static [OperationState],
+    ) {
+        let outcome = Outcome { unfinished, ..self.outcome(job, brought).await };
+        let operation = job.operation.id.as_str();
         if let Some(note) = &outcome.note {
-            tracing::warn!(operation = job.operation.id, note, "an operation is done, but its answer cannot be made");
+            tracing::warn!(operation, note, "an operation is done, but its answer cannot be made");
+        }
+        if let Some(Unfinished { step, why, cause, .. }) = &outcome.unfinished {
+            let (reason, cause) = (why.as_str(), cause.as_deref());
+            tracing::warn!(
+                operation,
+                step,
+                reason,
+                cause,
+                "an operation is committed, but a step behind it is not done"
+            );
         }
         self.step(job, OperationStep { outcome: Some(outcome.to_json()), ..to(from, Succeeded) }).await;
-        self.tell(job, "succeeded", None);
+        let outcome = if outcome.unfinished.is_some() { "unfinished" } else { "succeeded" };
+        self.tell(job, outcome, None);
     }
 
-    async fn failed(&self, job: &Job, from: &'static [OperationState], failure: Failure) {
+    pub(super) async fn failed(&self, job: &Job, from: &'static [OperationState], failure: Failure) {
         let step =
             OperationStep { may_repeat: failure.may_repeat(), problem: Some(failure.to_json()), ..to(from, Failed) };
         self.step(job, step).await;
@@ -284,7 +252,7 @@ impl Operate {
             true => job.write.created(&given, brought),
             false => job.operation.asked.record_key.clone(),
         };
-        let mut outcome = Outcome { key: key.clone(), is_created, body: None, note: None };
+        let mut outcome = Outcome { key: key.clone(), is_created, ..Outcome::default() };
         let body = match job.write.answer(&given, brought) {
             Some(body) => body,
             None if job.write.exposed.answers_record => self.record(job, key).await,
@@ -312,7 +280,7 @@ impl Operate {
     }
 
     /// Takes a step in the operation's life, and tries long to keep it: what the backend did cannot be taken back.
-    async fn step(&self, job: &Job, step: OperationStep) -> bool {
+    pub(super) async fn step(&self, job: &Job, step: OperationStep) -> bool {
         for attempt in 0..8 {
             match self.bridge.staging.advance_operation(&job.operation.id, step.clone()).await {
                 Ok(is_taken) => return is_taken,
@@ -326,7 +294,7 @@ impl Operate {
     }
 
     /// Tells logs and metrics; what was sent is in neither.
-    fn tell(&self, job: &Job, outcome: &'static str, failure: Option<&Failure>) {
+    pub(super) fn tell(&self, job: &Job, outcome: &'static str, failure: Option<&Failure>) {
         let asked = &job.operation.asked;
         let (resource, name) = (asked.resource.to_string(), asked.name.as_str());
         self.bridge.metrics.operation(&resource, name, outcome);
@@ -344,8 +312,13 @@ impl Operate {
 }
 
 /// A step without more to say.
-fn to(from: &'static [OperationState], to: OperationState) -> OperationStep {
+pub(super) fn to(from: &'static [OperationState], to: OperationState) -> OperationStep {
     OperationStep { from, to, may_repeat: false, outcome: None, problem: None }
+}
+
+/// Whether a refusal is the calendar's.
+fn is_closed(refused: &Refused) -> bool {
+    matches!(refused, Refused::Window { .. })
 }
 
 /// Whoever is not in a hurry stands behind those who are.

@@ -29,7 +29,11 @@ impl Operate {
             let (id, state) = (operation.id.clone(), operation.state);
             match (self.job(operation), state) {
                 (Ok(job), OperationState::Parked | OperationState::Received) => self.park(job),
-                (Ok(job), OperationState::Unknown) => self.settle_aside(job),
+                (Ok(job), OperationState::Unknown) => {
+                    let Some(held) = Held::take(self, &job.operation.id) else { continue };
+                    let attempt = job.operation.attempts;
+                    self.settle_aside(job, attempt, held);
+                }
                 (Ok(_), _) => {}
                 (Err(why), OperationState::Unknown) => {
                     tracing::warn!(operation = id, why, "an operation of unknown outcome cannot be looked after");
@@ -53,7 +57,7 @@ impl Operate {
     /// What an operation needs, as the mapping is today.
     fn job(&self, operation: Operation) -> Result<Job, &'static str> {
         let asked = &operation.asked;
-        let (_, write) =
+        let (hash, write) =
             self.write(&asked.resource, &asked.name).ok_or("its resource or operation is not there any more")?;
         let body = Some(asked.request.as_str()).filter(|_| write.takes_body());
         let request = judged(&write, body, asked.record_key.as_deref())
@@ -68,15 +72,17 @@ impl Operate {
             database: Arc::clone(database),
             place: place_of(&operation),
             manner: Manner::Patient,
+            // Under another mapping it may have been tried without one.
+            is_fenced: operation.attempts == 0 || operation.asked.mapping == hash,
             operation,
         })
     }
 
-    fn settle_aside(self: &Arc<Self>, job: Job) {
-        let Some(held) = Held::take(self, &job.operation.id) else { return };
+    /// Finds out what became of an operation, which may take long, while others go on.
+    fn settle_aside(self: &Arc<Self>, job: Job, attempt: u32, held: Held) {
         let operate = Arc::clone(self);
         self.tasks.spawn(async move {
-            operate.settle(&job).await;
+            operate.settle(&job, attempt).await;
             drop(held);
         });
     }
@@ -101,7 +107,8 @@ async fn run(operate: Arc<Operate>, mut jobs: UnboundedReceiver<Job>) {
             () = job.gate.opened() => {}
         }
         let Some(held) = Held::take(&operate, &job.operation.id) else { continue };
-        operate.run(&job).await;
-        drop(held);
+        if let Some(attempt) = operate.tries(&job, 1).await {
+            operate.settle_aside(job, attempt, held);
+        }
     }
 }

@@ -4,12 +4,15 @@
 //! whoever asks with that key. An operation is written down, durable, before its backend is called ([`Operate::submit`]);
 //! then a task of its own takes it through the gate to the database ([`job`]) and keeps what came of it, whoever leaves
 //! meanwhile. It ends `succeeded` or `failed`; where nobody knows, it is `unknown` and is not begun again before the
-//! backend has been asked. After a start, what an earlier process left is seen to ([`keeper`]).
+//! backend has proven that nothing of it can come any more, and was asked ([`reconcile`]). After a start, what an earlier
+//! process left is seen to ([`keeper`]).
 
 mod call;
+mod condition;
 mod job;
 mod keeper;
 mod outcome;
+mod reconcile;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -28,10 +31,14 @@ use crate::decode::Json;
 use crate::gate::{self, Gate};
 use crate::mapping::{InputFault, NotARequest, WriteOperation, WriteRequest};
 use crate::record::{ContentHash, ResourceId};
-use crate::staging::{Begun, NewOperation, Operation, OperationState, StagingError};
+use crate::staging::{Begun, NewOperation, Operation, OperationState, OperationStep, StagingError};
 
 pub(in crate::pipeline) use call::value;
-pub use outcome::{Failure, FailureKind, Outcome};
+pub use condition::{Condition, Tags};
+pub use outcome::{Failure, FailureKind, Outcome, Unfinished};
+
+/// How long a refusal may take.
+const REFUSAL: Duration = Duration::from_secs(5);
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
@@ -44,6 +51,8 @@ pub struct Submission {
     pub key: Option<String>,
     /// The body, JSON; `None` for none.
     pub body: Option<String>,
+    /// What must be so of the record.
+    pub condition: Condition,
     /// Under which key.
     pub idempotency_key: String,
     /// Whose.
@@ -122,12 +131,15 @@ impl Operate {
     /// Writes the operation down and has it done; answers what came of it, or after the client's wait that it goes on.
     /// Dropping the future changes nothing for the operation once it is written down.
     pub async fn submit(self: &Arc<Self>, submission: Submission) -> Result<Submitted, OperateError> {
-        let Submission { resource, name, key, body, idempotency_key, client, caller, place, wait } = submission;
+        let Submission { resource, name, key, body, condition, idempotency_key, client, caller, place, wait } =
+            submission;
         let (mapping, write) = self.write(&resource, &name).ok_or(OperateError::Reloaded)?;
         let request = judged(&write, body.as_deref(), key.as_deref())?;
         let backend = self.bridge.world.load().backends.get(&write.backend).cloned().ok_or(OperateError::Reloaded)?;
         let Reach::Database(database) = &backend.reach else { return Err(OperateError::Reloaded) };
         let is_closed = backend.gate.hours().closed.is_some();
+        // It is refused, which takes no time: that nobody wants to wait does not park what is not to be parked.
+        let wait = if is_closed && !write.exposed.is_parked { wait.max(REFUSAL) } else { wait };
         let asked = format!("{}\n{}", key.as_deref().unwrap_or_default(), request.canonical);
         let new = NewOperation {
             resource,
@@ -152,7 +164,7 @@ impl Operate {
         // From the first byte in the database on it is a task's: a caller who leaves at any moment leaves nothing half
         // begun.
         let operate = Arc::clone(self);
-        let begun = self.tasks.spawn(async move { operate.begin(new, job, wait.is_zero()).await }).await;
+        let begun = self.tasks.spawn(async move { operate.begin(new, job, &condition, wait.is_zero()).await }).await;
         let (operation, ended) = match begun.map_err(|_| OperateError::Died)?? {
             Taken::Told(submitted) => return Ok(submitted),
             Taken::Begun(operation, ended) => (operation, ended),
@@ -190,11 +202,13 @@ impl Operate {
         self: &Arc<Self>,
         new: NewOperation,
         parts: JobParts,
+        condition: &Condition,
         is_async: bool,
     ) -> Result<Taken, OperateError> {
         let hash = new.request_hash;
         let operation = match self.bridge.staging.begin_operation(new).await? {
-            Begun::New(operation) => operation,
+            Begun::New(operation) if self.is_wanted(&operation, condition).await? => operation,
+            Begun::New(operation) => return self.unwanted(operation).await,
             Begun::Known(known) if known.asked.request_hash != hash => return Err(OperateError::KeyReused),
             Begun::Known(known) => match known.state {
                 OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
@@ -217,6 +231,33 @@ impl Operate {
             Some(ended) => Ok(Taken::Begun(operation, ended)),
             None => Err(OperateError::Running(Box::new(operation))),
         }
+    }
+
+    /// Whether its condition is so.
+    async fn is_wanted(&self, operation: &Operation, condition: &Condition) -> Result<bool, OperateError> {
+        if condition.is_empty() {
+            return Ok(true);
+        }
+        let asked = &operation.asked;
+        let record = match &asked.record_key {
+            Some(key) => self.bridge.staging.document(&asked.resource, key).await?,
+            None => None,
+        };
+        Ok(condition.holds(record.map(|record| (record.hash, record.changed_at))))
+    }
+
+    /// Nothing is begun of it; the same key may come again with a better condition.
+    async fn unwanted(&self, operation: Operation) -> Result<Taken, OperateError> {
+        let step = OperationStep {
+            from: &[OperationState::Received, OperationState::Parked],
+            to: OperationState::Failed,
+            may_repeat: true,
+            outcome: None,
+            problem: Some(Failure::condition().to_json()),
+        };
+        self.bridge.staging.advance_operation(&operation.id, step).await?;
+        let now = self.bridge.staging.operation(&operation.id).await?.unwrap_or(operation);
+        Ok(Taken::Told(Submitted::Over { operation: now, is_replay: false }))
     }
 
     /// The operation of a resource, and the hash of its mapping.
@@ -271,7 +312,7 @@ struct JobParts {
 impl JobParts {
     fn job(self, operation: Operation, manner: Manner) -> Job {
         let JobParts { write, request, gate, database, place } = self;
-        Job { operation, write, request, gate, database, place, manner }
+        Job { operation, write, request, gate, database, place, manner, is_fenced: true }
     }
 }
 

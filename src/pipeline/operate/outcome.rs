@@ -23,6 +23,40 @@ pub struct Outcome {
     /// Why there is no body although one is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What was to follow the commit and is not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<Unfinished>,
+}
+
+/// A step behind the commit that has failed; those behind it were not begun. The write itself is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Which of the operation's steps, from 1; `None` where nobody has seen how far it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// A word of a closed list.
+    pub why: String,
+    /// For the caller.
+    pub detail: String,
+    /// The backend's own words, for operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+impl Unfinished {
+    /// Of a step, from 0, and what it met.
+    pub(super) fn of(step: usize, error: &SqlError, known: &[KnownProblem]) -> Unfinished {
+        let Failure { why, detail, cause, .. } = Failure::of(error, known);
+        // What is said of a failure as a whole is not so here: the rest is done.
+        let detail = detail.replace("; nothing is done", "");
+        Unfinished { step: Some(step + 1), why, detail, cause }
+    }
+
+    /// Of an operation that was found done.
+    pub(super) fn unseen() -> Unfinished {
+        let detail = "the write was found done after its connection was lost; what was to follow it may not be done";
+        Unfinished { step: None, why: "unknown".to_owned(), detail: detail.to_owned(), cause: None }
+    }
 }
 
 /// What kind of failure it is. The words are kept in the database.
@@ -41,6 +75,8 @@ pub enum FailureKind {
     Broken,
     /// Nobody knows what came of it.
     Unknown,
+    /// The record is not as the caller knows it; nothing was begun.
+    Condition,
     /// A person has said that it is not done.
     Resolved,
     /// Its resource or backend is gone, or takes it no more.
@@ -100,6 +136,19 @@ impl Failure {
         Failure { cause, ..Failure::new(FailureKind::Unknown, "unknown", detail) }
     }
 
+    /// The record is not as the caller wants it to be.
+    pub(super) fn condition() -> Failure {
+        let detail = "the record is not as the request's conditions say; nothing was sent";
+        Failure::new(FailureKind::Condition, "condition", detail)
+    }
+
+    /// Nobody knows, and the backend cannot prove that its session is over: it may still be done.
+    pub(super) fn unproven() -> Failure {
+        let detail = "the connection to the backend ended before its answer came, and the backend cannot tell whether it is \
+                      still at work on it: look it up there, then tell it by `operations resolve`";
+        Failure::new(FailureKind::Unknown, "unproven", detail)
+    }
+
     /// A person has found out that it is not done.
     pub fn resolved(reason: &str) -> Failure {
         let detail = format!("an operator has found that it is not done: {reason}");
@@ -109,7 +158,9 @@ impl Failure {
     /// A fault of the database, as the mapping has words for it.
     pub(super) fn of(error: &SqlError, known: &[KnownProblem]) -> Failure {
         let native = error.native.map(|number| number.to_string());
-        let codes = [native.as_deref(), error.state.as_deref(), Some(error.kind.as_str())];
+        // Who has words for a number of rows that is not as it must be means none of them as well.
+        let wider = (error.kind == SqlErrorKind::Untouched).then_some(SqlErrorKind::Unexpected.as_str());
+        let codes = [native.as_deref(), error.state.as_deref(), Some(error.kind.as_str()), wider];
         let rule = codes.iter().flatten().find_map(|code| known.iter().find(|rule| rule.code == **code));
         let cause = Some(error.to_string());
         if let Some(rule) = rule {
@@ -123,6 +174,7 @@ impl Failure {
             SqlErrorKind::Unexpected => {
                 (FailureKind::Refused, "it would have touched fewer or more rows than it must; nothing is done")
             }
+            SqlErrorKind::Untouched => (FailureKind::Refused, "it would have touched nothing; nothing is done"),
             SqlErrorKind::Unreachable | SqlErrorKind::Tls => {
                 (FailureKind::Unavailable, "there is no connection to the backend")
             }

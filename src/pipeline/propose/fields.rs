@@ -93,8 +93,12 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
                 rules.push("null_if = [\"0\", \"00000000\"]".to_owned());
             }
         }
-        // What bytes become is the column's own way: text in base 64.
-        (None, None) if matches!(kind, ColumnKind::Bytes { .. }) => {}
+        (None, None) if seen.large > 0 => {
+            reasons
+                .push(format!("{} values are beyond 53 bits, which a JSON number does not hold exactly", seen.large));
+            rules.push(format!("type = {}", quoted(&type_name)));
+            rules.push("as = \"string\"".to_owned());
+        }
         (None, None) => rules.push(format!("type = {}", quoted(&type_name))),
     }
     if kind == ColumnKind::DateTimeOffset {

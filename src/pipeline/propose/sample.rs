@@ -18,6 +18,9 @@ const DISTINCT: usize = 3;
 const YES_NO: [(&str, &str); 8] =
     [("Y", "N"), ("J", "N"), ("T", "F"), ("O", "N"), ("S", "N"), ("X", ""), ("-1", "0"), ("YES", "NO")];
 
+/// Up to here every double is a whole number of its own.
+const SAFE: u128 = (1 << 53) - 1;
+
 /// Fewer values prove nothing.
 const ENOUGH: u64 = 20;
 
@@ -42,6 +45,8 @@ pub(super) struct Column {
     pub(super) padded: u64,
     /// Numbers and texts that are zero.
     pub(super) zeros: u64,
+    /// Whole numbers that a JSON number does not hold exactly.
+    pub(super) large: u64,
     /// How often each of [`SENTINELS`] comes.
     pub(super) sentinels: [u64; SENTINELS.len()],
     days: u64,
@@ -147,6 +152,8 @@ impl Column {
         let text = text.trim_end();
         let is_zero = !text.is_empty() && text.bytes().all(|byte| byte == b'0');
         self.zeros += u64::from(is_zero);
+        let is_large = || text.parse::<i128>().is_ok_and(|number| number.unsigned_abs() > SAFE);
+        self.large += u64::from(self.is_number && text.len() > 15 && is_large());
         self.days += u64::from(is_day(text));
         if !self.is_varied && !self.distinct.iter().any(|known| known == text) {
             self.is_varied = self.distinct.len() == DISTINCT;

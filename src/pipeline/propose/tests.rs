@@ -54,7 +54,7 @@ fn sampled(info: &TableInfo) -> Sample {
 fn a_table_becomes_a_mapping_with_a_reason_for_each_proposal() {
     let info = items();
     let text = propose("nav", &info, &sampled(&info));
-    let expected = r##"# Proposed from the table dbo.Cronus AG$Item of backend nav, about 1200000 rows.
+    let expected = r##"# Proposed from the table dbo.[Cronus AG$Item] of backend nav, about 1200000 rows.
 # 40 rows were looked at, the first that came; others may hold other values. Read every line before it is used.
 resource = "cronus_ag_item"
 version  = 1

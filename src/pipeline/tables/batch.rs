@@ -1,7 +1,7 @@
 //! A look into a batch of rows without decoding it: the cells of a few columns, as they stand there.
 
 use super::cell::Cell;
-use crate::decode::rows::{self, Malformed, Walk};
+use crate::decode::rows::{self, Column, Malformed, Walk};
 
 /// What of a batch is needed to go on behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,11 +22,8 @@ pub(super) struct Facts {
 pub(super) fn look(bytes: &[u8], watched: &[String], limit: jiff::Timestamp) -> Result<Facts, Malformed> {
     let mut walk = Walk::over(bytes)?;
     let columns = std::sync::Arc::clone(walk.columns());
-    let position = |name: &String| {
-        let exact = columns.iter().position(|column| column.name == *name);
-        exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
-    };
-    let watched: Vec<usize> = watched.iter().map(position).collect::<Option<_>>().ok_or(Malformed)?;
+    let watched: Vec<usize> =
+        watched.iter().map(|name| position(&columns, name)).collect::<Option<_>>().ok_or(Malformed)?;
     let mut facts = Facts::default();
     let mut cells = Vec::new();
     // Mostly the last row is the greatest: it is kept once, until another one comes.
@@ -57,6 +54,39 @@ pub(super) fn look(bytes: &[u8], watched: &[String], limit: jiff::Timestamp) -> 
     Ok(facts)
 }
 
+/// The cells of these columns in the rows of these numbers, counted from 1 and ascending; of rows only in which all of
+/// them can be read and none is NULL.
+pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Result<Vec<Vec<Cell>>, Malformed> {
+    let mut found = Vec::with_capacity(numbers.len());
+    if numbers.is_empty() {
+        return Ok(found);
+    }
+    let mut walk = Walk::over(bytes)?;
+    let columns = std::sync::Arc::clone(walk.columns());
+    let positions: Vec<usize> =
+        names.iter().map(|name| position(&columns, name)).collect::<Option<_>>().ok_or(Malformed)?;
+    let (mut cells, mut row_number, mut wanted) = (Vec::new(), 0, numbers.iter().peekable());
+    while let (Some(row), Some(&&next)) = (walk.next()?, wanted.peek()) {
+        row_number += 1;
+        if row_number < next {
+            continue;
+        }
+        wanted.next();
+        walk.cells(row, &mut cells)?;
+        let value = |index: &usize| match (cells.get(*index), columns.get(*index)) {
+            (Some(rows::Cell::Value(bytes)), Some(column)) => Cell::of(column.kind, bytes),
+            _ => None,
+        };
+        found.extend(positions.iter().map(value).collect::<Option<Vec<Cell>>>());
+    }
+    Ok(found)
+}
+
+fn position(columns: &[Column], name: &str) -> Option<usize> {
+    let exact = columns.iter().position(|column| column.name == name);
+    exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
+}
+
 /// The order of two keys.
 pub(super) fn order(one: &[Cell], other: &[Cell]) -> std::cmp::Ordering {
     let pairs = one.iter().zip(other).map(|(one, other)| one.order(other));
@@ -84,7 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decode::rows::{BatchWriter, CellFault, Column, ColumnKind};
+    use crate::decode::rows::{BatchWriter, CellFault, ColumnKind};
 
     fn columns() -> std::sync::Arc<[Column]> {
         let column = |name: &str, kind| Column { name: name.to_owned(), kind, declared: String::new(), nullable: None };
@@ -131,6 +161,8 @@ mod tests {
         let first = first_row(&bytes).unwrap().unwrap();
         assert_eq!((first[0].0.as_str(), first[0].1.as_ref().unwrap().text.as_str()), ("NO", "10"));
         assert_eq!(first_row(&batch(&[])).unwrap(), None);
+        let found = cells_of(&bytes, &["NO".to_owned()], &[1, 3, 5]).unwrap();
+        assert_eq!(found.iter().map(|cells| cells[0].text.as_str()).collect::<Vec<_>>(), ["10", "8"]);
     }
 
     proptest! {
@@ -141,6 +173,7 @@ mod tests {
             whole.extend(bytes);
             let _ = look(&whole, &["NO".to_owned()], jiff::Timestamp::MAX);
             let _ = first_row(&whole);
+            let _ = cells_of(&whole, &["NO".to_owned()], &[1, 2, 9]);
         }
     }
 }

@@ -72,6 +72,7 @@ impl Reading<'_> {
                 watched: &watched,
                 snapshot: None,
                 ids: None,
+                once: false,
             };
             let taken = self.take(question, |standing, facts| {
                 // The transaction of the last row may go on in the next batch.

@@ -115,14 +115,39 @@ impl Cell {
         Some(Cell { kind: self.kind, text })
     }
 
-    /// The number so much less; `None` where it is no whole number.
+    /// The number so much less; `None` where it is no number. Below the least that can be said there is nothing to miss.
     pub(super) fn less(&self, by: u64) -> Option<Cell> {
-        let number: i128 = match self.kind {
-            ColumnKind::Integer | ColumnKind::Decimal { scale: 0, .. } => self.text.parse().ok()?,
+        let text = match self.kind {
+            ColumnKind::Integer => {
+                let number: i128 = self.text.parse().ok()?;
+                number.saturating_sub(i128::from(by)).max(i128::from(i64::MIN)).to_string()
+            }
+            ColumnKind::Decimal { .. } => {
+                let number = Decimal::parse(&self.text, b'.', None).ok()?;
+                let one = 10i128.checked_pow(u32::from(number.scale()))?;
+                let lower = i128::from(by).checked_mul(one).and_then(|by| number.units().checked_sub(by));
+                // Where it has no room for so many digits, it is the least that has.
+                let lower = lower.and_then(|units| Decimal::new(units, number.scale()).ok());
+                let lower = lower.or_else(|| Decimal::new(-number.units().abs(), number.scale()).ok())?;
+                let mut text = Vec::new();
+                lower.write(&mut text);
+                String::from_utf8(text).ok()?
+            }
+            ColumnKind::Float => (self.text.parse::<f64>().ok()? - by as f64).to_string(),
             _ => return None,
         };
-        let lower = number.checked_sub(i128::from(by))?.max(i128::from(i64::MIN));
-        Some(Cell { kind: self.kind, text: lower.to_string() })
+        Some(Cell { kind: self.kind, text })
+    }
+
+    /// A binary float by so little less that whatever a driver's digits have lost of it is made good; others as they are.
+    pub(super) fn widened(&self) -> Cell {
+        match (self.kind, self.text.parse::<f64>()) {
+            // A single has seven digits.
+            (ColumnKind::Float, Ok(number)) if number.is_finite() => {
+                Cell { kind: self.kind, text: (number - number.abs() * 1e-6).to_string() }
+            }
+            _ => self.clone(),
+        }
     }
 
     /// Whether it is a time that lies ahead of this moment.
@@ -205,7 +230,17 @@ mod tests {
         );
         assert_eq!(earlier(ColumnKind::Integer, "5", 1), None);
         assert_eq!(cell(ColumnKind::Integer, "5").less(10).map(|c| c.text).as_deref(), Some("-5"));
-        assert_eq!(cell(ColumnKind::Decimal { precision: 9, scale: 2 }, "5.00").less(1), None);
+        let less = |kind, text: &str, by| cell(kind, text).less(by).map(|cell| cell.text);
+        let decimal = ColumnKind::Decimal { precision: 38, scale: 2 };
+        assert_eq!(less(decimal, "5.25", 10).as_deref(), Some("-4.75"));
+        assert_eq!(
+            less(decimal, "-999999999999999999999999999999999999.99", 10).as_deref(),
+            Some("-999999999999999999999999999999999999.99")
+        );
+        assert_eq!(less(ColumnKind::Float, "1.5", 1).as_deref(), Some("0.5"));
+        assert_eq!(less(ColumnKind::Text { max_chars: None }, "5", 1), None);
+        assert_eq!(cell(ColumnKind::Float, "-0.5").widened().text, "-0.5000005");
+        assert_eq!(cell(ColumnKind::Integer, "7").widened().text, "7");
     }
 
     #[test]

@@ -1,28 +1,56 @@
 //! Comparing all keys: what a watermark cannot tell, that a row was deleted, shows when its key is not there any more.
 //!
-//! Only the columns of the key are read, and nothing of it is landed or staged.
+//! Only the columns of the key (and of `skip`) are read, and nothing of that is landed or staged. Rows that no watermark has
+//! led to show as well: they are fetched by their keys.
 
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{self, Facts};
+use super::cell::Cell;
 use super::position::{Comparing, Phase, Standing};
-use super::reading::Reading;
+use super::reading::{Question, Reading};
 use super::statement::Select;
+use crate::adapters::sql::Value;
 use crate::decode::rows::RowBatch;
 use crate::decode::{Item, Resume, StreamFault};
 use crate::mapping::{Changes, Deleted, Mapped, Plan, Relation, RowSource};
 use crate::pipeline::PipelineError;
 use crate::staging::SnapshotId;
 
+/// So many rows that were found missing here are fetched by one comparison.
+const MOST_FETCHED: usize = 100_000;
+
+/// So many values are bound to one statement that fetches them.
+const MOST_BOUND: usize = 200;
+
+/// When a comparison that found too much missing is made again, where the mapping does not say how often to compare.
+const HELD_FOR: Duration = Duration::from_secs(3600);
+
+/// Rows of the source that have no document here.
+#[derive(Default)]
+struct Lacking {
+    /// How many there were.
+    found: u64,
+    /// How many were fetched.
+    fetched: u64,
+    /// The keys of those that are still to be fetched.
+    keys: Vec<Vec<Cell>>,
+    /// Rows with the key of another.
+    repeated: u64,
+}
+
 impl Reading<'_> {
     /// Whether keys are to be compared now.
     pub(super) fn comparison_is_due(&self) -> bool {
-        let Some(pause) = self.source().reconcile else { return false };
-        if self.plan.deleted == Deleted::Ignore {
-            return false;
-        }
+        let pause = match (&self.standing.held, self.source().reconcile) {
+            _ if self.plan.deleted == Deleted::Ignore => return false,
+            (Some(held), _) if held.mapping != self.plan.hash => return true,
+            (_, Some(pause)) => pause,
+            (Some(_), None) => HELD_FOR,
+            (None, None) => return false,
+        };
         match (&self.standing.phase, self.standing.tried_at) {
             (Phase::Changes { comparing: Some(_), .. }, _) | (_, None) => true,
             (_, Some(last)) => {
@@ -31,7 +59,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Compares all keys, going on where that was interrupted.
+    /// Compares all keys, going on where that was interrupted. Rows that have no document here are fetched.
     pub(super) async fn compare_keys(&mut self) -> Result<(), PipelineError> {
         let Phase::Changes { mark, comparing } = self.standing.phase.clone() else { return Ok(()) };
         if matches!(self.source().relation, Relation::Query(_)) {
@@ -47,11 +75,13 @@ impl Reading<'_> {
                 begun
             }
         };
+        let snapshot = SnapshotId(comparing.snapshot);
+        self.begin_part(Some(snapshot)).await?;
         let Some(keys) = self.plan.keys_only().map(Arc::new) else { return Ok(()) };
         let (key, chunk) = (self.source().key.clone(), self.source().chunk_rows);
-        let mut columns: Vec<String> = self.rows.key_columns.to_vec();
-        columns.extend(key.iter().filter(|name| !self.rows.key_columns.contains(name)).cloned());
-        let is_walkable = self.is_walkable();
+        let mut columns: Vec<String> = self.rows.compared_columns.to_vec();
+        columns.extend(key.iter().filter(|name| !self.rows.compared_columns.contains(name)).cloned());
+        let (is_walkable, mut lacking) = (self.is_walkable(), Lacking::default());
         loop {
             let select = Select::new(&self.shape, &columns);
             let select = match (&comparing.after, is_walkable) {
@@ -59,22 +89,31 @@ impl Reading<'_> {
                 (None, true) => select.ordered(&key).first(chunk),
                 (_, false) => select,
             };
-            let watched: &[String] = if is_walkable { &key } else { &[] };
-            let (sql, parameters) = select.build();
+            let question = select.build();
             let before = comparing.after.clone();
-            let rows = match self.see(sql, parameters, &keys, watched, &mut comparing).await {
+            let rows = match self.see(question, &keys, is_walkable, &mut comparing, &mut lacking).await {
                 Ok(rows) => rows,
-                Err(error) if self.tries_again(&error).await => continue,
+                Err(error) if self.tries_again(&error).await => {
+                    if !is_walkable {
+                        self.begin_part(Some(snapshot)).await?;
+                        lacking = Lacking::default();
+                    }
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
+            self.fetch(&mut lacking).await?;
             if !is_walkable || rows < u64::from(chunk) {
                 break;
             }
             if comparing.after == before {
                 return Err(self.fault(format!("{rows} rows in a row have no readable key ({})", key.join(", "))));
             }
+            self.compare_on(Some(comparing.clone())).await?;
         }
-        self.take_away(SnapshotId(comparing.snapshot), Phase::Changes { mark, comparing: None }).await
+        self.tell_lacking(&lacking);
+        let Phase::Changes { mark, .. } = self.standing.phase.clone() else { return Ok(()) };
+        self.take_away(snapshot, Phase::Changes { mark, comparing: None }).await
     }
 
     async fn compare_on(&mut self, now: Option<Comparing>) -> Result<(), PipelineError> {
@@ -85,15 +124,17 @@ impl Reading<'_> {
         self.stand(standing).await
     }
 
-    /// Notes the keys of one answer as seen.
+    /// Notes the keys of one answer as seen, and which of them have no document.
     async fn see(
         &mut self,
-        sql: String,
-        parameters: Vec<crate::adapters::sql::Value>,
+        (sql, parameters): (String, Vec<Value>),
         keys: &Arc<Plan>,
-        watched: &[String],
+        is_walkable: bool,
         comparing: &mut Comparing,
+        lacking: &mut Lacking,
     ) -> Result<u64, PipelineError> {
+        let key = self.source().key.as_slice();
+        let watched: &[String] = if is_walkable { key } else { &[] };
         let mut answer = self.ask(sql, parameters).await?;
         let mut rows = 0;
         loop {
@@ -103,39 +144,119 @@ impl Reading<'_> {
             };
             let Some(batch) = batch else { return Ok(rows) };
             let (batch, plan, watched) = (batch?, Arc::clone(keys), watched.to_vec());
+            let bytes = batch.bytes.clone();
             let read = tokio::task::spawn_blocking(move || read_keys(&plan, &batch, &watched)).await;
             let read = read.map_err(|_| PipelineError::Died { file: self.plan.exposure.id.to_string() })?;
-            let (found, nameless, facts) = read.map_err(|reason| self.fault(reason))?;
+            let Found { keys: found, numbers, nameless, facts } = read.map_err(|reason| self.fault(reason))?;
             rows += facts.rows;
-            self.bridge.staging.note_seen(SnapshotId(comparing.snapshot), found, nameless).await?;
+            let noted = self.bridge.staging.note_seen(SnapshotId(comparing.snapshot), found, nameless).await?;
+            lacking.repeated += noted.repeated;
+            lacking.found += noted.lacking.len() as u64;
+            let room = MOST_FETCHED.saturating_sub(lacking.fetched as usize + lacking.keys.len());
+            let mut wanted: Vec<u64> = noted.lacking.iter().filter_map(|&at| numbers.get(at).copied()).collect();
+            wanted.sort_unstable();
+            wanted.truncate(room);
+            let cells = batch::cells_of(&bytes, key, &wanted).map_err(|error| self.fault(error.to_string()))?;
+            let can_ask = |cells: &Vec<Cell>| cells.iter().all(|cell| Cell::leads_on(cell.kind));
+            lacking.keys.extend(cells.into_iter().filter(can_ask));
             if let Some(last) = facts.last {
                 comparing.after = Some(last);
-                self.compare_on(Some(comparing.clone())).await?;
+                // Those that are still to be fetched would be forgotten.
+                if lacking.keys.is_empty() {
+                    self.compare_on(Some(comparing.clone())).await?;
+                }
             }
+        }
+    }
+
+    /// Fetches rows by their keys.
+    async fn fetch(&mut self, lacking: &mut Lacking) -> Result<(), PipelineError> {
+        let key = self.source().key.clone();
+        let quoted: Vec<String> = key.iter().map(|name| self.shape.quoted(name)).collect();
+        let keys = std::mem::take(&mut lacking.keys);
+        for some in keys.chunks((MOST_BOUND / key.len().max(1)).max(1)) {
+            let condition = match quoted.as_slice() {
+                [one] => format!("{one} in ({})", vec!["?"; some.len()].join(", ")),
+                _ => {
+                    let terms: Vec<String> = quoted.iter().map(|name| format!("{name} = ?")).collect();
+                    format!("({})", vec![format!("({})", terms.join(" and ")); some.len()].join(" or "))
+                }
+            };
+            loop {
+                let values = some.iter().flatten().map(Cell::value);
+                let (sql, parameters) = self.selected().only(condition.clone(), values).build();
+                let once = self.tells_apart();
+                let question = Question { sql, parameters, watched: &[], snapshot: None, ids: None, once };
+                match self.take(question, |_, _| ()).await {
+                    Ok(rows) => lacking.fetched += rows,
+                    Err(error) if self.tries_again(&error).await => continue,
+                    Err(error) => return Err(error),
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_lacking(&mut self, lacking: &Lacking) {
+        if lacking.found > 0 {
+            let left = lacking.found.saturating_sub(lacking.fetched);
+            let rest = match left {
+                0 => String::new(),
+                left => format!("; {left} were not: the next comparison fetches more, `sync --full` all of them"),
+            };
+            self.tell(format!(
+                "{} rows of the source had no document here, because no reading has led to them: {} were fetched by their \
+                 keys{rest}",
+                lacking.found, lacking.fetched
+            ));
+        }
+        if lacking.repeated > 0 {
+            self.tell(format!(
+                "{} rows have a key ({}) that another row has too: which of them is served goes by which was read last",
+                lacking.repeated,
+                self.rows.key_columns.join(", ")
+            ));
         }
     }
 }
 
-/// The keys of a batch, how many rows have none that can be read, and where it ends.
-fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String]) -> Result<(Vec<String>, u64, Facts), String> {
+/// What the keys of a batch are.
+struct Found {
+    keys: Vec<String>,
+    /// The numbers of their rows in the batch, from 1.
+    numbers: Vec<u64>,
+    /// Rows without a key that can be read.
+    nameless: u64,
+    /// Where the batch ends.
+    facts: Facts,
+}
+
+fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String]) -> Result<Found, String> {
     let facts = batch::look(&batch.bytes, watched, jiff::Timestamp::MAX).map_err(|error| error.to_string())?;
     let told = |fault: StreamFault| match fault {
         StreamFault::Io(error) => error.to_string(),
         StreamFault::Layout { message, .. } => message,
     };
     let mut reader = plan.decoder.reader(Cursor::new(&batch.bytes[..]), Resume::default()).map_err(told)?;
-    let (mut mapper, mut keys, mut nameless) = (plan.mapper(), Vec::new(), 0);
+    let mut found = Found { keys: Vec::new(), numbers: Vec::new(), nameless: 0, facts };
+    let mut mapper = plan.mapper();
     while let Some(item) = reader.next().map_err(told)? {
         match item {
             Item::Record(record) => match mapper.map(&record) {
-                Mapped::Document(document) => keys.push(document.key),
-                _ => nameless += 1,
+                Mapped::Document(document) => {
+                    found.numbers.push(document.position.record);
+                    found.keys.push(document.key);
+                }
+                // A row that `skip` leaves out has no document.
+                Mapped::Skipped => {}
+                _ => found.nameless += 1,
             },
-            Item::Reject(_) => nameless += 1,
+            Item::Reject(_) => found.nameless += 1,
             Item::Skipped => {}
         }
     }
-    Ok((keys, nameless, facts))
+    Ok(found)
 }
 
 /// How sure it is that what was deleted is known.

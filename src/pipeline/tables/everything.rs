@@ -3,14 +3,14 @@
 //! A table with a key is read in chunks in the order of the key, and goes on behind the last row that is staged, whatever
 //! happens between. What was not seen at the end is gone, unless that would be too much to believe.
 
-use super::position::{Mark, Phase, Standing};
+use super::position::{Held, Mark, Phase, Standing};
 use super::reading::{Question, Reading};
 use super::row_ids::RowIds;
 use super::statement::Select;
 use super::{cell::Cell, watermark};
 use crate::mapping::{Changes, Deleted, OPERATION, ROW, Relation};
 use crate::pipeline::PipelineError;
-use crate::staging::{Balance, SnapshotId, SweepRefusal};
+use crate::staging::{Balance, Ends, SnapshotId, SweepRefusal};
 
 impl Reading<'_> {
     /// Begins to read everything; what changes meanwhile is found from `mark` on.
@@ -55,6 +55,20 @@ impl Reading<'_> {
         !key.is_empty() && leads_on && self.shape.is_unique(key)
     }
 
+    /// Whether two rows of one batch with the same key are two, and not one that was changed while it was read: nothing in
+    /// the database keeps the key unique.
+    pub(super) fn tells_apart(&self) -> bool {
+        !self.shape.is_unique(&self.source().key)
+    }
+
+    /// Rows that a statement has brought already may come again: it is asked from its beginning.
+    pub(super) async fn begin_part(&self, snapshot: Option<SnapshotId>) -> Result<(), PipelineError> {
+        match snapshot {
+            Some(snapshot) => Ok(self.bridge.staging.note_reread(snapshot).await?),
+            None => Ok(()),
+        }
+    }
+
     /// The columns that are read, with what the plan wants to know of each row.
     pub(super) fn selected(&self) -> Select<'_> {
         let columns = match &self.source().relation {
@@ -71,6 +85,7 @@ impl Reading<'_> {
         loop {
             let Phase::Everything { after, only_null_keys, .. } = self.standing.phase.clone() else { return Ok(()) };
             let select = if only_null_keys {
+                self.begin_part(Some(snapshot)).await?;
                 let nulls: Vec<String> =
                     nullable.iter().map(|name| format!("{} is null", self.shape.quoted(name))).collect();
                 self.selected().only(format!("({})", nulls.join(" or ")), [])
@@ -84,7 +99,7 @@ impl Reading<'_> {
             };
             let (sql, parameters) = select.build();
             let watched: &[String] = if only_null_keys { &[] } else { key };
-            let question = Question { sql, parameters, watched, snapshot: Some(snapshot), ids: None };
+            let question = Question { sql, parameters, watched, snapshot: Some(snapshot), ids: None, once: true };
             let taken = self.take(question, |standing, facts| {
                 if let (Phase::Everything { after, .. }, Some(last)) = (&mut standing.phase, &facts.last) {
                     *after = Some(last.clone());
@@ -120,13 +135,14 @@ impl Reading<'_> {
     async fn read_at_once(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
         let has_ids = self.rows.columns.iter().any(|name| name == ROW);
         loop {
+            self.begin_part(Some(snapshot)).await?;
             let mut select = self.selected();
             if let (true, Relation::Table { columns, .. }) = (has_ids, &self.source().relation) {
                 select = select.ordered(columns);
             }
             let (sql, parameters) = select.build();
             let ids = has_ids.then(RowIds::default);
-            let question = Question { sql, parameters, watched: &[], snapshot: Some(snapshot), ids };
+            let question = Question { sql, parameters, watched: &[], snapshot: Some(snapshot), ids, once: !has_ids };
             match self.take(question, |_, _| ()).await {
                 Ok(_) => return Ok(()),
                 Err(error) if self.tries_again(&error).await => {}
@@ -146,37 +162,54 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Deletes what a snapshot has not seen, ends it, and goes over to the next phase, all at one moment.
+    /// Deletes what a snapshot has not seen, ends it, and goes over to the next phase, all at one moment. Where too much
+    /// would go, that is held until it is looked at again.
     pub(super) async fn take_away(&mut self, snapshot: SnapshotId, next: Phase) -> Result<(), PipelineError> {
-        let mut standing = Standing { phase: next, tried_at: Some(self.started_at), ..self.standing.clone() };
+        let before = self.standing.clone();
+        let mut standing = Standing { phase: next, tried_at: Some(self.started_at), held: None, ..before.clone() };
         if self.plan.deleted == Deleted::Ignore {
             self.bridge.staging.drop_snapshot(snapshot).await?;
             return self.stand(standing).await;
         }
-        let before = standing.compared_at.replace(self.started_at);
+        let held = Held { missing: 0, documents: 0, mapping: self.plan.hash.clone() };
+        let mut refused = Standing { held: Some(held), ..standing.clone() };
+        standing.compared_at = Some(self.started_at);
         let run = self.run().await?;
         let share = f64::from(self.source().max_deleted) / 100.0;
-        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(standing.write())).await?;
+        let ends = Ends { swept: standing.write(), refused: refused.write() };
+        let swept = self.bridge.staging.finish_snapshot(&run, snapshot, share, Some(ends)).await?;
         if swept.deleted > 0 {
             let (id, deleted) = (&self.plan.exposure.id, swept.deleted);
             self.bridge.count(id, Balance { deleted, ..Balance::default() });
             tracing::info!(resource = %id, run = %run, deleted, "deleted what is not there any more");
         }
-        let Some(refusal) = swept.refusal else {
-            self.standing = standing;
-            return Ok(());
-        };
-        standing.compared_at = before;
-        self.stand(standing).await?;
-        if let SweepRefusal::Unreadable { .. } = refusal {
-            self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
-            return Ok(());
+        match swept.refusal {
+            None => {
+                self.standing = standing;
+                Ok(())
+            }
+            Some(refusal @ SweepRefusal::Unreadable { .. }) => {
+                self.stand(Standing { compared_at: before.compared_at, held: before.held, ..standing }).await?;
+                self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
+                Ok(())
+            }
+            Some(SweepRefusal::TooMany { .. }) => {
+                let held = Held { missing: swept.missing, documents: swept.documents, mapping: self.plan.hash.clone() };
+                let fault = self.vanishing(&held);
+                refused.held = Some(held);
+                self.stand(refused).await?;
+                Err(fault)
+            }
         }
-        Err(PipelineError::Vanishing {
+    }
+
+    /// The fault of a reading in which too much was missing.
+    pub(super) fn vanishing(&self, held: &Held) -> PipelineError {
+        PipelineError::Vanishing {
             resource: self.plan.exposure.id.clone(),
-            missing: swept.missing,
-            documents: swept.documents,
+            missing: held.missing,
+            documents: held.documents,
             max_deleted: self.source().max_deleted,
-        })
+        }
     }
 }

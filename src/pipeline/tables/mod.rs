@@ -9,6 +9,7 @@ mod capture;
 mod cell;
 mod compare;
 mod everything;
+pub(super) mod judge;
 mod position;
 mod preview;
 mod query;
@@ -23,7 +24,7 @@ mod tracking;
 mod watermark;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use position::{Mark, Phase, Standing};
 use reading::Reading;
@@ -32,10 +33,11 @@ use shape::{Shape, changed};
 use super::sync::{Request, Summary};
 use super::world::Asked;
 use super::{Bridge, PipelineError, admission};
-use crate::adapters::sql::{SqlErrorKind, TableName};
+use crate::adapters::sql::{Certainty, Database, SqlError, SqlErrorKind, TableName};
 use crate::decode::rows::Column;
+use crate::diagnostic::format_duration;
 use crate::gate::Lane;
-use crate::mapping::{Changes, Plan, ROW, Relation, RowSource, Rows};
+use crate::mapping::{Changes, Deleted, Plan, ROW, Relation, RowSource, Rows};
 use crate::record::ResourceId;
 use crate::staging::RunOutcome;
 
@@ -74,6 +76,7 @@ impl Bridge {
         let mut reading = Reading::new(self, plan, rows, (database, gate), request, shape, standing, accepts);
         let started = Instant::now();
         let result = reading.go(is_new).await;
+        reading.tell_repeated();
         let Reading { run, notes, standing, .. } = reading;
         let mut summary = Summary { notes, ..Summary::new(id.clone()) };
         if let Some(run) = run {
@@ -123,7 +126,8 @@ impl Bridge {
         {
             return Ok(Arc::clone(shape));
         }
-        let mut shape = self.looked_up(plan, asked, lane, (name, columns), &rows.source.key, before).await?;
+        let mut shape =
+            self.looked_up(plan, asked, lane, (name, columns), (&rows.source.key, rows.source.timeout), before).await?;
         shape.condition.clone_from(condition);
         let shape = Arc::new(shape);
         self.shapes.0.lock().insert(id.clone(), (plan.hash.clone(), Arc::clone(&shape)));
@@ -136,13 +140,16 @@ impl Bridge {
         asked: &Asked,
         lane: Lane,
         (name, columns): (&TableName, &[String]),
-        key: &[String],
+        (key, timeout): (&[String], Option<Duration>),
         before: Option<&[Column]>,
     ) -> Result<Shape, PipelineError> {
         let database = &asked.database;
         let permit = self.pass(&asked.gate, lane).await?;
+        let time = timeout.unwrap_or_else(|| database.timeout());
         let info = tokio::select! {
             info = database.table(permit, name.clone()) => info,
+            // Whoever does not wait any more tells the database to stop.
+            () = tokio::time::sleep(time) => Err(too_long(&**database, name, time)),
             () = self.stop.cancelled() => return Err(PipelineError::Stopped),
         };
         let dialect = database.dialect();
@@ -190,7 +197,22 @@ impl Bridge {
         self.shapes.0.lock().remove(&reading.plan.exposure.id);
         let asked = Asked { database: Arc::clone(&reading.database), gate: Arc::clone(&reading.gate) };
         let (lane, before) = (reading.request.lane, Some(reading.standing.columns.as_slice()));
-        self.looked_up(reading.plan, &asked, lane, (name, columns), &reading.source().key, before).await.map(|_| ())
+        let how = (reading.source().key.as_slice(), reading.source().timeout);
+        self.looked_up(reading.plan, &asked, lane, (name, columns), how, before).await.map(|_| ())
+    }
+}
+
+fn too_long(database: &dyn Database, name: &TableName, time: Duration) -> SqlError {
+    SqlError {
+        kind: SqlErrorKind::Timeout,
+        place: database.place(),
+        message: format!(
+            "what the columns of {name} are was not told within {}: give `timeout` more, or see what holds the catalogue up",
+            format_duration(time)
+        ),
+        state: None,
+        native: None,
+        certainty: Certainty::NotBegun,
     }
 }
 
@@ -231,9 +253,12 @@ impl Reading<'_> {
             }
         }
         if self.comparison_is_due() {
-            self.compare_keys().await?;
+            return self.compare_keys().await;
         }
-        Ok(())
+        match &self.standing.held {
+            Some(held) if self.plan.deleted != Deleted::Ignore => Err(self.vanishing(held)),
+            _ => Ok(()),
+        }
     }
 
     /// Where changes begin that come while everything is read.

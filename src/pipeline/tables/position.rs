@@ -28,6 +28,20 @@ pub(super) struct Standing {
     /// When everything that was there was last compared with what is staged.
     #[serde(with = "moment")]
     pub(super) compared_at: Option<Timestamp>,
+    /// What was missing when it was last tried, where that was too much to be deleted: it stands until another look.
+    #[serde(default)]
+    pub(super) held: Option<Held>,
+}
+
+/// More documents were missing than may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Held {
+    /// So many,
+    pub(super) missing: u64,
+    /// of so many.
+    pub(super) documents: u64,
+    /// Hash of the mapping that judged it: another one may judge otherwise.
+    pub(super) mapping: String,
 }
 
 /// What is going on with a source.
@@ -81,7 +95,7 @@ pub(super) enum Mark {
 
 impl Standing {
     pub(super) fn new(mapping: String, source: String, columns: Vec<Column>, phase: Phase) -> Standing {
-        Standing { form: FORM, mapping, source, columns, phase, tried_at: None, compared_at: None }
+        Standing { form: FORM, mapping, source, columns, phase, tried_at: None, compared_at: None, held: None }
     }
 
     /// Reads the text; `None` for one of another form.
@@ -137,6 +151,7 @@ mod tests {
         ] {
             let mut standing = Standing::new("m".to_owned(), "s".to_owned(), columns.clone(), phase);
             standing.compared_at = Some("2026-11-28T09:30:00Z".parse().unwrap());
+            standing.held = Some(Held { missing: 3, documents: 4, mapping: "m".to_owned() });
             assert_eq!(Standing::read(&standing.write()), Some(standing));
         }
         assert_eq!(Standing::read(&SourcePosition { text: "{}".to_owned() }), None);

@@ -24,12 +24,13 @@ impl Reading<'_> {
         };
         let watched = watermark.map(|watermark| watermark.columns.clone()).unwrap_or_default();
         loop {
+            self.begin_part(snapshot).await?;
             let parameters = sql.names().filter_map(|_| bound.as_ref().map(Cell::value)).collect();
             let sql = sql.written(self.database.dialect());
             // Rows come in any order: only the end of them all moves the mark.
             let mut greatest: Option<Vec<Cell>> = None;
             let (mut nulls, mut ahead) = (0, 0);
-            let question = Question { sql, parameters, watched: &watched, snapshot, ids: None };
+            let question = Question { sql, parameters, watched: &watched, snapshot, ids: None, once: true };
             let taken = self.take(question, |_, facts| {
                 if let Some(found) = &facts.greatest {
                     let mut mark = greatest.take().map_or(Mark::None, Mark::Values);

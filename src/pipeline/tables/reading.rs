@@ -23,7 +23,8 @@ use crate::mapping::{Deleted, OPERATION, Plan, ROW, RowSource, Rows};
 use crate::pipeline::read::{self, Chunk};
 use crate::pipeline::sync::Request;
 use crate::pipeline::{Bridge, PipelineError};
-use crate::staging::{Batch, Checkpoint, FileEntry, FileState, RunId, SnapshotId};
+use crate::record::BlobId;
+use crate::staging::{Batch, Checkpoint, FileId, FileState, NewFile, RunId, SnapshotId};
 
 /// A batch is handed on when it has so many bytes.
 pub(super) const BATCH_BYTES: usize = 8 << 20;
@@ -52,6 +53,8 @@ pub(super) struct Reading<'a> {
     pub(super) run: Option<RunId>,
     parts: u64,
     retries: u32,
+    /// Rows with the key of another.
+    repeated: u64,
 }
 
 /// What is asked, and what is done with the answer.
@@ -64,6 +67,8 @@ pub(super) struct Question<'q> {
     pub(super) snapshot: Option<SnapshotId>,
     /// What adds the column that stands for the key.
     pub(super) ids: Option<RowIds>,
+    /// Whether a second row with the key of another is told, and not taken for a later state of the same.
+    pub(super) once: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -93,6 +98,7 @@ impl<'a> Reading<'a> {
             run: None,
             parts: 0,
             retries: 0,
+            repeated: 0,
         }
     }
 
@@ -104,6 +110,18 @@ impl<'a> Reading<'a> {
     pub(super) fn tell(&mut self, note: String) {
         tracing::warn!(resource = %self.plan.exposure.id, "{note}");
         self.notes.push(note);
+    }
+
+    /// Tells rows that had the key of another, at the end.
+    pub(super) fn tell_repeated(&mut self) {
+        if self.repeated > 0 {
+            self.tell(format!(
+                "{} rows have a key that another row has too, and are dead letters: the source has nothing that keeps {} \
+                 unique; name more columns in the mapping's `key`",
+                self.repeated,
+                self.rows.key_columns.join(", ")
+            ));
+        }
     }
 
     /// A fault of the source, in words.
@@ -195,7 +213,7 @@ impl<'a> Reading<'a> {
         question: Question<'_>,
         mut moved: impl FnMut(&mut Standing, &Facts),
     ) -> Result<u64, PipelineError> {
-        let Question { sql, parameters, watched, snapshot, ids } = question;
+        let Question { sql, parameters, watched, snapshot, ids, once } = question;
         let began = Instant::now();
         let answer = self.ask(sql, parameters).await;
         let rows = match answer {
@@ -224,7 +242,7 @@ impl<'a> Reading<'a> {
                     count += prepared.facts.rows;
                     let mut standing = self.standing.clone();
                     moved(&mut standing, &prepared.facts);
-                    self.commit(prepared, snapshot, standing).await?;
+                    self.commit(prepared, (snapshot, once), standing).await?;
                     // Where it went on it may be given up as often again.
                     self.retries = 0;
                 }
@@ -242,6 +260,16 @@ impl<'a> Reading<'a> {
     /// Whether the answer has the columns that the mapping uses, as they were before.
     fn check_columns(&mut self, columns: &Arc<[Column]>, adds_ids: bool) -> Result<(), PipelineError> {
         let names = || columns.iter().map(|column| column.name.as_str());
+        let is_meant = |name: &&String| {
+            let exact = names().filter(|known| known == *name).count();
+            exact == 1 || exact == 0 && names().filter(|known| known.eq_ignore_ascii_case(name)).count() <= 1
+        };
+        if let Some(twice) = self.rows.columns.iter().find(|name| !is_meant(name)) {
+            return Err(self.fault(format!(
+                "the answer has the column {twice} twice, so that nobody can tell which is meant: name one of them \
+                 otherwise (`as`), or leave it out"
+            )));
+        }
         let is_ours = |name: &str| name == OPERATION || (adds_ids && name == ROW);
         let missing: Vec<&str> = self.rows.columns.iter().map(String::as_str).collect();
         let missing: Vec<&str> = missing
@@ -284,10 +312,10 @@ impl<'a> Reading<'a> {
     async fn commit(
         &mut self,
         prepared: Prepared,
-        snapshot: Option<SnapshotId>,
+        (snapshot, once): (Option<SnapshotId>, bool),
         standing: Standing,
     ) -> Result<(), PipelineError> {
-        let Prepared { landed, mut chunk, facts } = prepared;
+        let Prepared { landed, mut chunk, facts, input } = prepared;
         if self.plan.deleted == Deleted::Ignore {
             chunk.skipped += std::mem::take(&mut chunk.deletions).len() as u64;
         }
@@ -295,11 +323,7 @@ impl<'a> Reading<'a> {
         let (bridge, id) = (self.bridge, &self.plan.exposure.id);
         self.parts += 1;
         let path = format!("{} {:.0} #{}", label(self.rows), self.started_at, self.parts);
-        let entry = bridge.staging.claim_file(id, &path, landed.size, landed.id).await?;
-        if entry.state != FileState::Claimed {
-            bridge.staging.reopen_file(entry.id).await?;
-        }
-        bridge.staging.note_delivery(entry.id, &path, &self.plan.hash).await?;
+        let file = NewFile { path: path.clone(), size: landed.size, mapping: self.plan.hash.clone() };
         let batch = Batch {
             documents: chunk.documents,
             deletions: chunk.deletions,
@@ -307,9 +331,12 @@ impl<'a> Reading<'a> {
             skipped: chunk.skipped,
             source: Some(standing.write()),
             snapshot,
-            ..empty(self.plan, run, &entry, chunk.checkpoint, chunk.ends.unwrap_or(FileState::Staged))
+            once: once.then_some(input),
+            ..empty(self.plan, run, (FileId(0), landed.id), chunk.checkpoint, chunk.ends.unwrap_or(FileState::Staged))
         };
-        let balance = bridge.staging.commit(batch).await?.balance;
+        let committed = bridge.staging.commit_whole(file, batch).await?;
+        let balance = committed.balance;
+        self.repeated += committed.repeated;
         bridge.progress.found(landed.size);
         bridge.progress.committed(landed.size, balance.read, balance.dead);
         bridge.count(id, balance);
@@ -326,7 +353,7 @@ impl<'a> Reading<'a> {
         let own = format!("{} ", label(self.rows));
         for entry in begun.into_iter().filter(|entry| entry.path.starts_with(&own)) {
             let run = self.run().await?;
-            let batch = empty(self.plan, run, &entry, entry.checkpoint, FileState::Staged);
+            let batch = empty(self.plan, run, (entry.id, entry.blob), entry.checkpoint, FileState::Staged);
             self.bridge.staging.commit(batch).await?;
         }
         Ok(())
@@ -341,12 +368,18 @@ pub(super) fn label(rows: &Rows) -> String {
     }
 }
 
-fn empty(plan: &Plan, run: RunId, entry: &FileEntry, checkpoint: Checkpoint, file_state: FileState) -> Batch {
+fn empty(
+    plan: &Plan,
+    run: RunId,
+    (file, blob): (FileId, BlobId),
+    checkpoint: Checkpoint,
+    file_state: FileState,
+) -> Batch {
     Batch {
         run,
         resource: plan.exposure.id.clone(),
-        file: entry.id,
-        blob: entry.blob,
+        file,
+        blob,
         documents: Vec::new(),
         deletions: Vec::new(),
         rejects: Vec::new(),
@@ -356,6 +389,7 @@ fn empty(plan: &Plan, run: RunId, entry: &FileEntry, checkpoint: Checkpoint, fil
         resolves: None,
         source: None,
         snapshot: None,
+        once: None,
     }
 }
 
@@ -364,6 +398,8 @@ struct Prepared {
     landed: Landed,
     chunk: Chunk,
     facts: Facts,
+    /// What was landed.
+    input: bytes::Bytes,
 }
 
 /// What is looked for in a batch.
@@ -383,7 +419,7 @@ impl Looks {
         let landed = landing.store(&batch.bytes[..])?;
         let chunk = read::whole(&self.plan, Cursor::new(&batch.bytes[..]))
             .map_err(|source| PipelineError::Read { file: place(), source })?;
-        Ok(Prepared { landed, chunk, facts })
+        Ok(Prepared { landed, chunk, facts, input: batch.bytes.clone() })
     }
 }
 

@@ -72,7 +72,14 @@ impl Reading<'_> {
             };
             let select = self.selected().only(format!("{column} >= ?"), [low]).only(format!("{column} < ?"), [high]);
             let (sql, parameters) = select.ordered(&watermark.columns).first(limit).build();
-            let question = Question { sql, parameters, watched: &watermark.columns, snapshot: None, ids: None };
+            let question = Question {
+                sql,
+                parameters,
+                watched: &watermark.columns,
+                snapshot: None,
+                ids: None,
+                once: self.tells_apart(),
+            };
             let mut last: Option<String> = None;
             let taken = self.take(question, |standing, facts| {
                 let next = facts.last.as_ref().and_then(|cells| cells.first()).and_then(behind);

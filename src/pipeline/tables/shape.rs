@@ -121,7 +121,7 @@ impl Shape {
     }
 
     /// The kind of a column, where it is known before it is read.
-    pub(super) fn kind(&self, name: &str) -> Option<ColumnKind> {
+    pub(in crate::pipeline) fn kind(&self, name: &str) -> Option<ColumnKind> {
         self.columns.get(name).map(|column| column.kind)
     }
 }

@@ -55,6 +55,7 @@ impl Reading<'_> {
                 watched: &[],
                 snapshot: None,
                 ids: None,
+                once: false,
             };
             match self.take(question, |_, _| ()).await {
                 Ok(_) => break,

@@ -76,7 +76,14 @@ impl Reading<'_> {
                 None => select,
             };
             let (sql, parameters) = select.ordered(&watermark.columns).first(limit).build();
-            let question = Question { sql, parameters, watched: &watermark.columns, snapshot: None, ids: None };
+            let question = Question {
+                sql,
+                parameters,
+                watched: &watermark.columns,
+                snapshot: None,
+                ids: None,
+                once: self.tells_apart(),
+            };
             let (mut last, mut ahead) = (None, 0);
             let taken = self.take(question, |standing, facts| {
                 if let (Phase::Changes { mark, .. }, Some(greatest)) = (&mut standing.phase, &facts.greatest) {
@@ -136,6 +143,7 @@ pub(super) fn begin(values: &[Cell], overlap: Overlap) -> Result<Vec<Cell>, Stri
         }
         Overlap::Number(number) => first.less(number).ok_or_else(|| misfit("a number"))?,
         Overlap::None if is_time => first.earlier(ROUNDING).unwrap_or_else(|| first.clone()),
+        Overlap::None if first.kind == ColumnKind::Float => first.widened(),
         // Values that are bound as they were read say together where to go on; behind one that is not, none counts.
         Overlap::None => {
             let sure = values.iter().take_while(|cell| Cell::leads_on(cell.kind)).count();
@@ -198,6 +206,10 @@ mod tests {
         check(&[number.clone(), at.clone()], Overlap::None, &["500"]);
         check(&[day.clone(), number.clone()], Overlap::None, &["2026-01-01", "500"]);
         check(&[day, time], Overlap::None, &["2026-01-01"]);
+        let amount = cell(ColumnKind::Decimal { precision: 9, scale: 2 }, "500.25");
+        check(std::slice::from_ref(&amount), Overlap::Number(100), &["400.25"]);
+        check(&[amount.clone(), number.clone()], Overlap::None, &["500.25", "500"]);
+        check(&[cell(ColumnKind::Float, "0.5")], Overlap::None, &["0.4999995"]);
         assert!(texts(&[number], Overlap::Time(Duration::from_secs(1))).unwrap_err().contains("a length of time"));
         assert!(texts(&[at], Overlap::Number(1)).unwrap_err().contains("a number"));
     }

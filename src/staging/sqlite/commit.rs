@@ -14,10 +14,14 @@ use super::dead_letters;
 use super::fault::Fault;
 use super::files;
 use super::resource::Resource;
+use super::snapshot::{self, Marks};
+use super::source;
 use super::write::Writing;
-use super::{snapshot, source};
-use crate::record::Document;
-use crate::staging::{Balance, Batch, Committed, Deletion, RunId, RunState, StagingError};
+use crate::record::{Document, Reject, RejectCode};
+use crate::staging::{Balance, Batch, Committed, Deletion, NewFile, RunId, RunState, StagingError};
+
+/// What is being done, in faults.
+pub(super) const DOING: &str = "commit a batch";
 
 /// What every row of the batch refers to.
 pub(super) struct Origin {
@@ -51,28 +55,51 @@ pub(super) fn commit(
     order: &[u32],
 ) -> Result<Committed, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let committed = within(&transaction, resource, batch, order)?;
+    transaction.commit()?;
+    Ok(committed)
+}
+
+/// As [`commit`], of a file that the batch is all of: it is entered into the ledger in the same transaction.
+pub(super) fn commit_whole(
+    connection: &mut Connection,
+    resource: &Resource,
+    file: &NewFile,
+    batch: Batch,
+    order: &[u32],
+) -> Result<Committed, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let number = files::enter(&transaction, resource, file, batch.blob)?;
+    let committed = within(&transaction, resource, &Batch { file: number, ..batch }, order)?;
+    transaction.commit()?;
+    Ok(committed)
+}
+
+fn within(connection: &Connection, resource: &Resource, batch: &Batch, order: &[u32]) -> Result<Committed, Fault> {
     let origin =
-        Origin { resource: resource.number, run: running(&transaction, resource, &batch.run)?, now: now_millis() };
+        Origin { resource: resource.number, run: running(connection, resource, &batch.run)?, now: now_millis() };
     let finishes_file = match batch.resolves {
         Some(letter) => {
-            files::check(&transaction, resource, batch)?;
-            dead_letters::close_replayed(&transaction, letter, &origin)?;
+            files::check(connection, resource, batch)?;
+            dead_letters::close_replayed(connection, letter, &origin)?;
             false
         }
-        None => files::advance(&transaction, resource, batch, &origin)?,
+        None => files::advance(connection, resource, batch, &origin)?,
     };
 
-    let written = write_documents(&transaction, batch, order, &origin)?;
-    dead_letters::close_settled(&transaction, batch, &origin)?;
-    dead_letters::record(&transaction, batch, &origin)?;
+    let written = write_documents(connection, batch, order, &origin)?;
+    dead_letters::close_settled(connection, batch, &written.repeated, &origin)?;
+    dead_letters::record(connection, batch, &batch.rejects, &origin)?;
+    dead_letters::record(connection, batch, &written.repeated, &origin)?;
 
     if let Some(position) = &batch.source {
-        source::set(&transaction, resource, Some(position))?;
+        source::set(connection, resource, Some(position))?;
     }
 
-    let records = (batch.documents.len() + batch.deletions.len()) as u64;
+    let repeated = written.repeated.len() as u64;
+    let records = (batch.documents.len() + batch.deletions.len()) as u64 - repeated;
     // A finding about the file itself is a dead letter, but no record.
-    let dead = batch.rejects.iter().filter(|reject| reject.position.record > 0).count() as u64;
+    let dead = batch.rejects.iter().filter(|reject| reject.position.record > 0).count() as u64 + repeated;
     let balance = Balance {
         read: records + dead + batch.skipped,
         staged: written.staged,
@@ -81,9 +108,8 @@ pub(super) fn commit(
         skipped: batch.skipped,
         deleted: written.deleted,
     };
-    add_to_run(&transaction, origin.run, balance, finishes_file)?;
-    transaction.commit()?;
-    Ok(Committed { balance, sequence: written.sequence })
+    add_to_run(connection, origin.run, balance, finishes_file)?;
+    Ok(Committed { balance, sequence: written.sequence, repeated })
 }
 
 /// The run's number, if it is this resource's and going on.
@@ -112,6 +138,8 @@ pub(super) struct Written {
     pub(super) staged: u64,
     deleted: u64,
     sequence: u64,
+    /// Records with the key of another, of which the batch may have one only.
+    repeated: Vec<Reject>,
 }
 
 /// Writes what is new or changed and takes away what is no more, each with its feed entry.
@@ -126,11 +154,32 @@ pub(super) fn write_documents(
         return Err(StagingError::NoSnapshot(named).into());
     }
     let mut writing = Writing::begin(connection, origin, batch.file.0)?;
-    let mut marks = Vec::new();
-    let mut deleted = 0;
+    let mut marks = snapshot.map(|snapshot| Marks::of(connection, snapshot));
+    let is_part = batch.snapshot.is_some();
+    let (mut deleted, mut repeated) = (0, Vec::new());
+    let mut before: Option<&str> = None;
     for work in order.iter().filter_map(|&index| work(batch, index)) {
-        let mark = match work {
-            Work::Document(document) => (writing.put(document)?, true),
+        let (document, is_seen) = match work {
+            Work::Document(document) => {
+                let is_again = batch.once.is_some() && before.replace(&document.key) == Some(document.key.as_str());
+                let put = match (is_again, &batch.once, &mut marks) {
+                    (true, ..) => None,
+                    (false, Some(_), Some(marks)) if is_part => {
+                        let put = writing.put(document, |known| Ok(!marks.bring(known)?))?;
+                        // One that was just made is brought as well.
+                        put.map(|id| marks.bring(id).map(|_| id)).transpose()?
+                    }
+                    _ => writing.put(document, |_| Ok(true))?,
+                };
+                match (put, &batch.once) {
+                    (Some(id), _) => (id, true),
+                    (None, Some(input)) => {
+                        repeated.push(repeats(document, input));
+                        continue;
+                    }
+                    (None, None) => continue,
+                }
+            }
             Work::Deletion(deletion) => {
                 let Some(row) = writing.find(&deletion.key)? else { continue };
                 writing.delete(&row, &deletion.key, &deletion.position)?;
@@ -138,23 +187,42 @@ pub(super) fn write_documents(
                 (row.id, false)
             }
         };
-        if snapshot.is_some() {
-            marks.push(mark);
+        if let Some(marks) = &mut marks {
+            marks.see(document, is_seen)?;
         }
     }
-    if let Some(snapshot) = snapshot {
+    if let (Some(snapshot), Some(mut marks)) = (snapshot, marks) {
         // What could not be read is there all the same.
         for key in batch.rejects.iter().filter_map(|reject| reject.key.as_deref()) {
-            marks.extend(writing.find(key)?.map(|row| (row.id, true)));
+            if let Some(row) = writing.find(key)? {
+                marks.see(row.id, true)?;
+            }
         }
-        snapshot::mark(connection, snapshot, &marks)?;
+        marks.finish()?;
         let nameless = batch.rejects.iter().filter(|reject| reject.position.record > 0 && reject.key.is_none()).count();
-        if nameless > 0 && batch.snapshot.is_some() {
+        if nameless > 0 && is_part {
             snapshot::note_nameless(connection, snapshot, nameless as u64)?;
         }
     }
     let (staged, sequence) = writing.finish()?;
-    Ok(Written { staged, deleted, sequence })
+    Ok(Written { staged, deleted, sequence, repeated })
+}
+
+/// The dead letter of a record that has the key of another.
+fn repeats(document: &Document, input: &[u8]) -> Reject {
+    let position = document.position;
+    let from = usize::try_from(position.offset).unwrap_or(usize::MAX);
+    let raw = input.get(from..).map(|rest| rest.get(..position.length as usize).unwrap_or(rest)).unwrap_or_default();
+    Reject {
+        code: RejectCode::RepeatedKey,
+        field: None,
+        field_span: None,
+        expected: "one record of each key".to_owned(),
+        found: "another record of the same reading has this key, and its document stays".to_owned(),
+        key: Some(document.key.clone()),
+        position,
+        raw: raw.to_vec(),
+    }
 }
 
 /// Adds to what a run has done.

@@ -14,9 +14,9 @@ use super::fault::Fault;
 use crate::record::{Reject, RejectCode, ResourceId};
 use crate::staging::{Batch, DeadLetter, DeadLetterFilter, DeadLetterState, FileId, FileState, Place, RunId};
 
-/// Writes the batch's rejects.
-pub(super) fn record(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
-    if batch.rejects.is_empty() {
+/// Writes rejects of the batch.
+pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject], origin: &Origin) -> Result<(), Fault> {
+    if rejects.is_empty() {
         return Ok(());
     }
     // Settled by a person while the same run still finds it (an input under two names): stays settled.
@@ -32,7 +32,7 @@ pub(super) fn record(connection: &Connection, batch: &Batch, origin: &Origin) ->
          state = CASE WHEN run = excluded.run THEN state ELSE 'open' END, \
          resolved_at = CASE WHEN run = excluded.run THEN resolved_at END",
     )?;
-    for reject in &batch.rejects {
+    for reject in rejects {
         let (span_offset, span_length) = reject.field_span.unzip();
         upsert.execute(params![
             origin.resource,
@@ -74,8 +74,14 @@ fn subject(reject: &Reject) -> String {
 }
 
 /// Closes the letters of records that the batch made documents or deletions of (the mapping was mended and the input read
-/// again), and, when it finishes the file well, findings of earlier runs about the file as a whole.
-pub(super) fn close_settled(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
+/// again), but not those that repeat the key of another, and, when it finishes the file well, findings of earlier runs
+/// about the file as a whole.
+pub(super) fn close_settled(
+    connection: &Connection,
+    batch: &Batch,
+    repeated: &[Reject],
+    origin: &Origin,
+) -> Result<(), Fault> {
     let documents = batch.documents.iter().map(|document| document.position.offset);
     let offsets = documents.chain(batch.deletions.iter().map(|deletion| deletion.position.offset));
     if let (Some(first), Some(last)) = (offsets.clone().min(), offsets.clone().max()) {
@@ -87,7 +93,10 @@ pub(super) fn close_settled(connection: &Connection, batch: &Batch, origin: &Ori
         let open = select.query_map(range, |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)? as u64)))?;
         let open = open.collect::<rusqlite::Result<Vec<_>>>()?;
         if !open.is_empty() {
-            let made: std::collections::HashSet<u64> = offsets.collect();
+            let mut made: std::collections::HashSet<u64> = offsets.collect();
+            repeated.iter().for_each(|reject| {
+                made.remove(&reject.position.offset);
+            });
             for (id, _) in open.iter().filter(|(_, offset)| made.contains(offset)) {
                 close_replayed(connection, *id, origin)?;
             }

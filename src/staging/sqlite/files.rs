@@ -7,7 +7,7 @@ use super::convert::{blob_id, count, now_millis, parsed, timestamp, timestamp_or
 use super::fault::Fault;
 use super::resource::Resource;
 use crate::record::{BlobId, ResourceId};
-use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileSequence, FileState, StagingError};
+use crate::staging::{Batch, Checkpoint, FileEntry, FileId, FileSequence, FileState, NewFile, StagingError};
 
 const SELECT: &str = "SELECT file.id, resource.name, file.path, file.size, file.blob, file.state, file.next_offset, \
                       file.next_records, file.next_line, file.claimed_at, file.finished_at, file.delivery, file.mapping \
@@ -52,6 +52,28 @@ pub(super) fn claim(
     let found = find(&transaction, resource, path, size, blob)?;
     transaction.commit()?;
     found.ok_or_else(|| Fault::Broken("the entry just made is not there".to_owned()))
+}
+
+/// Enters a file that is read at once, with its delivery and mapping; one that is there already is begun anew.
+pub(super) fn enter(
+    connection: &Connection,
+    resource: &Resource,
+    file: &NewFile,
+    blob: BlobId,
+) -> Result<FileId, Fault> {
+    let now = now_millis();
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO file (resource, path, size, blob, state, claimed_at, delivery, mapping) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?2, ?7) ON CONFLICT (resource, path, size, blob) DO UPDATE SET \
+         state = excluded.state, next_offset = 0, next_records = 0, next_line = 0, finished_at = NULL, \
+         delivery = excluded.delivery, mapping = excluded.mapping RETURNING id",
+    )?;
+    let marks =
+        params![resource.number, file.path, file.size as i64, blob.0, FileState::Claimed.as_str(), now, file.mapping];
+    let id = insert.query_row(marks, |row| row.get(0).map(FileId))?;
+    let mut update = connection.prepare_cached("UPDATE resource SET last_file_at = ?2 WHERE id = ?1")?;
+    update.execute(params![resource.number, now])?;
+    Ok(id)
 }
 
 /// The file with exactly these marks.

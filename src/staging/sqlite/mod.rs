@@ -49,8 +49,9 @@ use self::resource::{Registry, Resource};
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
-    FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, Page, ResourceSpec, ResourceStatus, Run, RunId,
-    RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned,
+    Ends, FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, NewFile, Noted, Page, ResourceSpec,
+    ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging, StagingError,
+    Swept, Tombstone, Tuned,
 };
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
@@ -131,6 +132,16 @@ impl SqliteStaging {
             work(connection, &resource)
         })
         .await
+    }
+
+    /// A batch with the order in which it is written. Sorting takes some milliseconds: not on the writer, which everything
+    /// waits for, nor on a thread that serves.
+    async fn sorted(&self, batch: Batch) -> Result<(Batch, Vec<u32>), StagingError> {
+        let sorted = tokio::task::spawn_blocking(move || {
+            let order = commit::write_order(&batch);
+            (batch, order)
+        });
+        sorted.await.map_err(|cause| Fault::Broken(cause.to_string()).told(commit::DOING, &self.path))
     }
 
     /// Reads a few rows by an index, on the calling thread.
@@ -346,15 +357,18 @@ impl Staging for SqliteStaging {
 
     async fn commit(&self, batch: Batch) -> Result<Committed, StagingError> {
         let resource = batch.resource.clone();
-        // Sorting takes some milliseconds: not on the writer, which everything waits for, nor on a thread that serves.
-        let sorted = tokio::task::spawn_blocking(move || {
-            let order = commit::write_order(&batch);
-            (batch, order)
-        });
-        let doing = "commit a batch";
-        let (batch, order) = sorted.await.map_err(|cause| Fault::Broken(cause.to_string()).told(doing, &self.path))?;
-        self.write_to(doing, &resource, move |connection, resource| {
+        let (batch, order) = self.sorted(batch).await?;
+        self.write_to(commit::DOING, &resource, move |connection, resource| {
             commit::commit(connection, resource, &batch, &order)
+        })
+        .await
+    }
+
+    async fn commit_whole(&self, file: NewFile, batch: Batch) -> Result<Committed, StagingError> {
+        let resource = batch.resource.clone();
+        let (batch, order) = self.sorted(batch).await?;
+        self.write_to(commit::DOING, &resource, move |connection, resource| {
+            commit::commit_whole(connection, resource, &file, batch, &order)
         })
         .await
     }
@@ -404,15 +418,21 @@ impl Staging for SqliteStaging {
         self.write_to("begin a snapshot", resource, snapshot::begin).await
     }
 
-    async fn note_seen(&self, snapshot: SnapshotId, mut keys: Vec<String>, nameless: u64) -> Result<(), StagingError> {
+    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<Noted, StagingError> {
         let doing = "note what a snapshot has seen";
         let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;
         // Neighbours in the index of keys are met one after the other.
-        keys.sort_unstable();
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_by(|&one, &other| keys.get(one).cmp(&keys.get(other)));
         self.write_to(doing, &resource, move |connection, resource| {
-            snapshot::note_seen(connection, resource, snapshot, &keys, nameless)
+            snapshot::note_seen(connection, resource, snapshot, (&keys, &order), nameless)
         })
         .await
+    }
+
+    async fn note_reread(&self, snapshot: SnapshotId) -> Result<(), StagingError> {
+        self.write("begin a part of a snapshot anew", move |connection| snapshot::forget_brought(connection, snapshot))
+            .await
     }
 
     async fn finish_snapshot(
@@ -420,7 +440,7 @@ impl Staging for SqliteStaging {
         run: &RunId,
         snapshot: SnapshotId,
         max_share: f64,
-        then: Option<SourcePosition>,
+        then: Option<Ends>,
     ) -> Result<Swept, StagingError> {
         self.sweep(run, snapshot, max_share, then).await
     }

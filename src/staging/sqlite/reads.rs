@@ -42,7 +42,9 @@ pub(super) fn note(
     if let Some(document) = same {
         mark(&transaction, resource, key, as_of)?;
         if let Some(open) = snapshot::open(&transaction, resource.number)? {
-            snapshot::mark(&transaction, open, &[(document, true)])?;
+            let mut marks = snapshot::Marks::of(&transaction, open);
+            marks.see(document, true)?;
+            marks.finish()?;
         }
     }
     transaction.commit()?;
@@ -95,6 +97,7 @@ pub(super) fn stage(connection: &mut Connection, resource: &Resource, read: &Liv
         deletions: Vec::new(),
         source: None,
         snapshot: None,
+        once: None,
     };
     let origin = Origin { resource: resource.number, run: number, now };
     let written = write_documents(&transaction, &batch, &[0], &origin)?;

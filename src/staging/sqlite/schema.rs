@@ -222,6 +222,11 @@ CREATE TABLE operation (
 CREATE INDEX operation_open ON operation (state, number) WHERE state IN ('received', 'parked', 'running', 'unknown');
 CREATE INDEX operation_over ON operation (changed_at) WHERE state IN ('succeeded', 'failed');
 "#,
+    r#"
+-- Documents that the snapshot's own reading has brought, where `marks` are all that were said to be there: a key that the
+-- reading brings twice is told. NULL: none since it began anew.
+ALTER TABLE seen ADD COLUMN brought BLOB;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

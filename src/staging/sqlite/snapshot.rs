@@ -15,7 +15,7 @@ use super::resource::Resource;
 use super::source;
 use super::write::Writing;
 use crate::record::{Position, ResourceId};
-use crate::staging::{Balance, RunId, SnapshotId, SourcePosition, StagingError, SweepRefusal, Swept};
+use crate::staging::{Balance, Ends, Noted, RunId, SnapshotId, StagingError, SweepRefusal, Swept};
 
 /// Documents that vanish at one moment.
 pub(super) const STEP: usize = 20_000;
@@ -54,14 +54,14 @@ pub(super) fn resource(connection: &Connection, snapshot: SnapshotId) -> Result<
 /// A snapshot that comes to its end, and how far its source is read then.
 pub(super) struct Ending {
     pub(super) snapshot: SnapshotId,
-    pub(super) then: Option<SourcePosition>,
+    pub(super) then: Option<Ends>,
 }
 
 impl Ending {
-    fn write(&self, connection: &Connection, resource: &Resource) -> Result<(), Fault> {
+    fn write(&self, connection: &Connection, resource: &Resource, is_refused: bool) -> Result<(), Fault> {
         end(connection, self.snapshot)?;
-        if let Some(position) = &self.then {
-            source::set(connection, resource, Some(position))?;
+        if let Some(then) = &self.then {
+            source::set(connection, resource, Some(if is_refused { &then.refused } else { &then.swept }))?;
         }
         Ok(())
     }
@@ -81,65 +81,118 @@ pub(super) fn give_up(connection: &mut Connection, snapshot: SnapshotId) -> Resu
     Ok(was_open)
 }
 
-/// Marks documents as seen, or as not there any more, in this order.
-pub(super) fn mark(connection: &Connection, snapshot: SnapshotId, marks: &[(i64, bool)]) -> Result<(), Fault> {
-    let mut select = connection.prepare_cached("SELECT marks FROM seen WHERE snapshot = ?1 AND chunk = ?2")?;
-    let mut chunks: HashMap<i64, Vec<u8>> = HashMap::new();
-    let mut added = 0i64;
-    for &(document, is_seen) in marks {
+/// The marks of a snapshot while a transaction changes them.
+pub(super) struct Marks<'c> {
+    connection: &'c Connection,
+    snapshot: SnapshotId,
+    chunks: HashMap<i64, Chunk>,
+    added: i64,
+}
+
+/// The marks of so many documents: those that were seen, and those that the reading itself has brought.
+struct Chunk {
+    seen: Vec<u8>,
+    brought: Option<Vec<u8>>,
+}
+
+impl<'c> Marks<'c> {
+    pub(super) fn of(connection: &'c Connection, snapshot: SnapshotId) -> Marks<'c> {
+        Marks { connection, snapshot, chunks: HashMap::new(), added: 0 }
+    }
+
+    fn chunk(&mut self, document: i64) -> Result<&mut Chunk, Fault> {
         let number = document / MARKS;
-        let chunk = match chunks.entry(number) {
+        Ok(match self.chunks.entry(number) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::hash_map::Entry::Vacant(entry) => {
-                let known: Option<Vec<u8>> = select.query_row([snapshot.0, number], |row| row.get(0)).optional()?;
-                entry.insert(known.unwrap_or_else(|| vec![0; CHUNK]))
+                let mut select = self
+                    .connection
+                    .prepare_cached("SELECT marks, brought FROM seen WHERE snapshot = ?1 AND chunk = ?2")?;
+                let known = select
+                    .query_row([self.snapshot.0, number], |row| Ok(Chunk { seen: row.get(0)?, brought: row.get(1)? }));
+                entry.insert(known.optional()?.unwrap_or_else(|| Chunk { seen: vec![0; CHUNK], brought: None }))
             }
-        };
+        })
+    }
+
+    /// Marks a document as seen, or as not there any more.
+    pub(super) fn see(&mut self, document: i64, is_seen: bool) -> Result<(), Fault> {
         let (byte, bit) = place(document);
-        let Some(byte) = chunk.get_mut(byte) else { continue };
-        let was_seen = *byte & bit != 0;
-        if was_seen != is_seen {
+        let Some(byte) = self.chunk(document)?.seen.get_mut(byte) else { return Ok(()) };
+        if (*byte & bit != 0) != is_seen {
             *byte ^= bit;
-            added += if is_seen { 1 } else { -1 };
+            self.added += if is_seen { 1 } else { -1 };
         }
+        Ok(())
     }
-    let mut upsert = connection.prepare_cached(
-        "INSERT INTO seen (snapshot, chunk, marks) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (snapshot, chunk) DO UPDATE SET marks = excluded.marks",
-    )?;
-    for (number, chunk) in chunks {
-        upsert.execute(params![snapshot.0, number, chunk])?;
+
+    /// Marks a document as brought by the reading itself; answers whether it was before.
+    pub(super) fn bring(&mut self, document: i64) -> Result<bool, Fault> {
+        let (byte, bit) = place(document);
+        let brought = self.chunk(document)?.brought.get_or_insert_with(|| vec![0; CHUNK]);
+        let Some(byte) = brought.get_mut(byte) else { return Ok(false) };
+        let was = *byte & bit != 0;
+        *byte |= bit;
+        Ok(was)
     }
-    connection.prepare_cached("UPDATE snapshot SET seen = seen + ?2 WHERE id = ?1")?.execute([snapshot.0, added])?;
+
+    /// Writes what has changed.
+    pub(super) fn finish(self) -> Result<(), Fault> {
+        let mut upsert = self.connection.prepare_cached(
+            "INSERT INTO seen (snapshot, chunk, marks, brought) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (snapshot, chunk) DO UPDATE SET marks = excluded.marks, brought = excluded.brought",
+        )?;
+        for (number, chunk) in self.chunks {
+            upsert.execute(params![self.snapshot.0, number, chunk.seen, chunk.brought])?;
+        }
+        let mut update = self.connection.prepare_cached("UPDATE snapshot SET seen = seen + ?2 WHERE id = ?1")?;
+        update.execute([self.snapshot.0, self.added])?;
+        Ok(())
+    }
+}
+
+/// Forgets what the reading itself has brought.
+pub(super) fn forget_brought(connection: &mut Connection, snapshot: SnapshotId) -> Result<(), Fault> {
+    connection.execute("UPDATE seen SET brought = NULL WHERE snapshot = ?1 AND brought IS NOT NULL", [snapshot.0])?;
     Ok(())
 }
 
-/// Marks the documents of these keys as seen, and remembers so many records without a readable key.
+/// Marks the documents of these keys as seen, looked up in this order, and remembers so many records without a readable
+/// key.
 pub(super) fn note_seen(
     connection: &mut Connection,
     resource: &Resource,
     snapshot: SnapshotId,
-    keys: &[String],
+    (keys, order): (&[String], &[usize]),
     nameless: u64,
-) -> Result<(), Fault> {
+) -> Result<Noted, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if open(&transaction, resource.number)? != Some(snapshot) {
         return Err(StagingError::NoSnapshot(snapshot).into());
     }
     let mut find = transaction.prepare_cached(&format!("SELECT id FROM doc_{} WHERE key = ?1", resource.number))?;
-    let mut marks = Vec::with_capacity(keys.len());
-    for key in keys {
-        if let Some(document) = find.query_row([key], |row| row.get(0)).optional()? {
-            marks.push((document, true));
+    let mut marks = Marks::of(&transaction, snapshot);
+    let mut noted = Noted::default();
+    let mut before = None;
+    for &place in order {
+        let Some(key) = keys.get(place) else { continue };
+        match find.query_row([key], |row| row.get(0)).optional()? {
+            Some(document) => {
+                marks.see(document, true)?;
+                noted.repeated += u64::from(marks.bring(document)?);
+            }
+            None if before == Some(key) => noted.repeated += 1,
+            None => noted.lacking.push(place),
         }
+        before = Some(key);
     }
     drop(find);
-    mark(&transaction, snapshot, &marks)?;
+    marks.finish()?;
     if nameless > 0 {
         note_nameless(&transaction, snapshot, nameless)?;
     }
     transaction.commit()?;
-    Ok(())
+    Ok(noted)
 }
 
 /// The byte of a chunk and the bit in it that stand for a document.
@@ -185,7 +238,8 @@ pub(super) fn judge(
         (!fits).then_some(SweepRefusal::TooMany { max_share })
     };
     if missing == 0 || refusal.is_some() {
-        ending.write(&transaction, resource)?;
+        let is_held = matches!(refusal, Some(SweepRefusal::TooMany { .. }));
+        ending.write(&transaction, resource, is_held)?;
     }
     transaction.commit()?;
     Ok(Swept { documents, missing, deleted: 0, refusal })
@@ -262,7 +316,7 @@ pub(super) fn delete(
     let (deleted, _) = writing.finish()?;
     commit::add_to_run(&transaction, run, Balance { deleted, ..Balance::default() }, false)?;
     if missing.last.is_none() {
-        ending.write(&transaction, resource)?;
+        ending.write(&transaction, resource, false)?;
     }
     drop(select);
     transaction.commit()?;

@@ -3,7 +3,7 @@
 
 use super::SqliteStaging;
 use super::snapshot::{self, Ending};
-use crate::staging::{RunId, SnapshotId, SourcePosition, StagingError, Swept};
+use crate::staging::{Ends, RunId, SnapshotId, StagingError, Swept};
 
 impl SqliteStaging {
     /// See [`Staging::finish_snapshot`](crate::staging::Staging::finish_snapshot). It may be interrupted after each step and
@@ -13,7 +13,7 @@ impl SqliteStaging {
         run: &RunId,
         snapshot: SnapshotId,
         max_share: f64,
-        then: Option<SourcePosition>,
+        then: Option<Ends>,
     ) -> Result<Swept, StagingError> {
         let doing = "delete what a snapshot has not seen";
         let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;

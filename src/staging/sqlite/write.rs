@@ -107,8 +107,13 @@ impl<'c> Writing<'c> {
         Ok(())
     }
 
-    /// Writes a document if it is new or changed; answers its number.
-    pub(super) fn put(&mut self, document: &Document) -> Result<i64, Fault> {
+    /// Writes a document if it is new or changed; answers its number. `may_be` says of a document that is there whether it
+    /// may be what this one says; where it may not, nothing is written.
+    pub(super) fn put(
+        &mut self,
+        document: &Document,
+        mut may_be: impl FnMut(i64) -> Result<bool, Fault>,
+    ) -> Result<Option<i64>, Fault> {
         // New documents come in crowds (a first load), and so do known ones: whatever the one before was is tried
         // first. A new one is then found out by the insert itself, without a look-up.
         let tries = self.was_new && self.next_id.is_none();
@@ -119,7 +124,8 @@ impl<'c> Writing<'c> {
         };
         self.was_new = stands.is_none();
         match stands {
-            Some(row) if row.hash == document.hash => Ok(row.id),
+            Some(row) if !may_be(row.id)? => Ok(None),
+            Some(row) if row.hash == document.hash => Ok(Some(row.id)),
             Some(row) => {
                 let (version, next) = (row.version + 1, self.sequence + 1);
                 let payload = ToSqlOutput::Borrowed(ValueRef::Text(&document.payload));
@@ -133,7 +139,7 @@ impl<'c> Writing<'c> {
                 ])?;
                 let row = Row { hash: document.hash, version, ..row };
                 self.tell(&row, Some(row.sequence), Kind::Content, &document.position)?;
-                Ok(row.id)
+                Ok(Some(row.id))
             }
             None => {
                 let gone = match is_inserted || self.next_id.is_none() {
@@ -157,7 +163,7 @@ impl<'c> Writing<'c> {
                 let kind = if gone.is_some() { Kind::Again } else { Kind::Content };
                 let row = Row { id, hash: document.hash, version, sequence: 0 };
                 self.tell(&row, gone.map(|gone| gone.sequence), kind, &document.position)?;
-                Ok(id)
+                Ok(Some(id))
             }
         }
     }

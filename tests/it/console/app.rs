@@ -207,6 +207,7 @@ impl TestConsole {
                 deletions: Vec::new(),
                 source: None,
                 snapshot: None,
+                once: None,
             };
             let first = batch(vec![document(1, "{\"amount\":1.10}")], Vec::new(), FileState::Claimed);
             self.staging.commit(first).await.unwrap();

@@ -146,6 +146,7 @@ impl TestApp {
                 deletions: Vec::new(),
                 source: None,
                 snapshot: None,
+                once: None,
             };
             self.staging.commit(batch).await.unwrap();
             self.staging.finish_run(&run, RunOutcome::Succeeded).await.unwrap();
@@ -178,6 +179,7 @@ impl TestApp {
                 resolves: None,
                 source: None,
                 snapshot: None,
+                once: None,
             };
             self.staging.commit(batch).await.unwrap();
             self.staging.finish_run(&run, RunOutcome::Succeeded).await.unwrap();

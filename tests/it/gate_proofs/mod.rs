@@ -10,6 +10,7 @@ mod crowds;
 mod processes;
 mod serial;
 mod shares;
+mod sql_server;
 mod weights;
 
 use std::io::Read;

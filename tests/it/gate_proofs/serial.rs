@@ -47,6 +47,39 @@ fn calls(serial: &str) -> Vec<Call> {
     trace.calls
 }
 
+/// What the ERP did when callers of two services, whose places are the same files, asked for the same orders.
+fn calls_of_two(serial: &str) -> Vec<Call> {
+    let erp = Erp::start(Settings::default());
+    let (one, other) = super::processes::side_by_side(&erp, &GATE.replace("500ms", "20s"));
+    let services = [&one, &other].map(|seat| {
+        for version in 1..=VERSIONS {
+            seat.map(version, &MAPPING.replace("[fields]", &format!("{serial}\n[fields]")));
+        }
+        seat.serve()
+    });
+    let keys = [&one, &other].map(|seat| format!("Bearer {}", seat.key("all")));
+    erp.set(Manner { slower: 2.0, ..Manner::default() });
+    std::thread::scope(|scope| {
+        for (service, key) in services.iter().zip(&keys) {
+            for (order, version) in (0..ORDERS).flat_map(|order| (1..=VERSIONS).map(move |version| (order, version))) {
+                let get = request("GET", &format!("/v{version}/orders/{order}"), &[("Authorization", key)], b"");
+                let address = seat::address(service);
+                scope.spawn(move || assert_eq!(exchange(address, &get).unwrap().status, 200));
+            }
+        }
+    });
+    services.iter().for_each(drains);
+    let trace = erp.at_rest();
+    assert!(trace.most <= 8 && trace.halts == 0);
+    trace.calls
+}
+
+#[test]
+fn calls_of_one_order_go_one_at_a_time_over_two_services() {
+    assert_eq!(overlaps(&calls_of_two("serial = \"order_no\"")), (false, true));
+    assert!(overlaps(&calls_of_two("")).0, "without a key they do not");
+}
+
 /// Whether two calls of one order were at work at once, and whether two of different orders were.
 fn overlaps(calls: &[Call]) -> (bool, bool) {
     let (mut same, mut other) = (false, false);

@@ -106,10 +106,18 @@ fn a_late_answer_is_a_504_and_its_place_is_kept_until_it_has_come() {
     let answer = site.get("/v1/orders/1");
     answer.problem(504, "backend-timeout");
     assert_eq!(answer.json()["reason"], "timeout");
+    let timing = |answer: &crate::facade::client::Answer, part: &str| -> f64 {
+        let timing = answer.field("server-timing").unwrap_or_else(|| panic!("{answer:?}"));
+        timing.split(&format!("{part};dur=")).nth(1).unwrap().split(',').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(timing(&answer, "backend"), 300.0);
+    assert!(timing(&answer, "queue") < 250.0, "{answer:?}");
     // The backend is still at it, so nobody else is let in.
     let refused = site.get("/v1/orders/2");
     refused.problem(503, "backend-busy");
     assert!(refused.field("retry-after").is_some());
+    // It waited for as long as calls may wait, and not for the backend.
+    assert!(timing(&refused, "queue") >= 100.0 && !refused.head.contains("backend;dur"), "{refused:?}");
     assert_eq!((erp.count(), erp.in_flight()), (1, 1));
     site.until(|| (erp.in_flight() == 0 && site.gate()["interactive_in_flight"] == 0).then_some(()));
     assert_eq!((erp.most_in_flight(), site.gate()["lingering"].as_u64()), (1, Some(0)));
@@ -126,7 +134,9 @@ fn a_service_that_never_answers_keeps_its_place_for_as_long_as_was_said() {
     site.get("/v1/orders/1").problem(504, "backend-timeout");
     // Waited for, then given up, then settling: all the time the place is taken.
     site.until(|| (site.gate()["lingering"] == 1).then_some(()));
-    site.get("/v1/orders/2").problem(503, "backend-busy");
+    let refused = site.get("/v1/orders/2");
+    refused.problem(503, "backend-unavailable");
+    assert_eq!(refused.json()["reason"], "held_back");
     assert!(site.metrics().contains("backend_call_seconds_count{backend=\"erp\",outcome=\"lost\"} 1"));
     assert_eq!(erp.count(), 1);
     site.until(|| (site.get("/v1/orders/2").status == 200).then_some(()));

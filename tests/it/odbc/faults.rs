@@ -7,6 +7,7 @@ use tollbridge::adapters::sql::{Certainty, Database, Isolation, Query, SqlErrorK
 
 use super::{Site, query, statement, text};
 use crate::support::postgres::Postgres;
+use crate::support::proxy::Proxy;
 
 /// The statements that a database is at work on for its clients, ours of asking left out.
 fn running(server: &Postgres, database: &str) -> Vec<String> {
@@ -283,4 +284,34 @@ async fn a_slow_query_of_sqlite_is_interrupted() {
     assert_eq!(site.in_flight(), 0);
     assert_eq!(site.ask("select 1", &[]).await.unwrap().rows, [[text("1")]]);
     assert!(!site.source.doubts().iter().any(|doubt| doubt.contains("come back")), "{:?}", site.source.doubts());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_does_not_come_back_keeps_its_place() {
+    let server = Postgres::shared();
+    let database = server.database("stuck", "");
+    let proxy = Proxy::before(server.port);
+    let connection =
+        server.connection(&database).replace(&format!("Port={}", server.port), &format!("Port={}", proxy.port()));
+    let site = Site::with_cap(&connection, "", 1);
+    assert_eq!(site.ask("select 1", &[]).await.unwrap().rows, [[text("1")]]);
+    // Neither question nor cancellation gets through any more, and no connection is closed.
+    proxy.stop();
+    let began = Instant::now();
+    let slow = Query { timeout: Duration::from_millis(500), ..query("select 2") };
+    let error = site.query(slow).await.unwrap_err();
+    assert_eq!((error.kind, error.certainty), (SqlErrorKind::Timeout, Certainty::NotBegun), "{error}");
+    assert!(error.message.contains("does not come back"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // The database may still be at work: its place is not given away, and a person is told.
+    assert_eq!(site.in_flight(), 1);
+    let next = site.gate.acquire(tollbridge::gate::Lane::Interactive, Some(Duration::from_millis(300))).await;
+    assert!(next.is_err());
+    let is_told = |site: &Site| site.source.doubts().iter().any(|doubt| doubt.contains("does not come back"));
+    assert!(is_told(&site), "{:?}", site.source.doubts());
+    // When it comes back after all, its place is free again, and the connection that it had is not used any more.
+    proxy.go_on();
+    site.settled().await;
+    assert!(!is_told(&site), "{:?}", site.source.doubts());
+    assert_eq!(site.ask("select 3", &[]).await.unwrap().rows, [[text("3")]]);
 }

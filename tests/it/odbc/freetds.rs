@@ -6,7 +6,7 @@ use tollbridge::decode::rows::ColumnKind;
 use super::{Cell, Site, statement, text};
 use crate::support::tds_server::TdsServer;
 
-fn site(server: &TdsServer, folder: &tempfile::TempDir) -> Site {
+pub(super) fn site(server: &TdsServer, folder: &tempfile::TempDir) -> Site {
     let path = folder.path().join("password");
     std::fs::write(&path, "Pa$$w0rd").unwrap();
     let connection = format!("Driver=FreeTDS;Server=127.0.0.1;Port={};Database=erp", server.port());

@@ -10,13 +10,13 @@ use crate::support::mariadb::MariaDb;
 
 /// Runs a test in a process of its own, in which no other driver is: beside PostgreSQL's or FreeTDS' driver MariaDB's now and
 /// then logs in with a wrong answer to the server's challenge. False in that process.
-fn is_done_apart(test: &str) -> bool {
+pub(super) fn is_done_apart(test: &str) -> bool {
     const APART: &str = "TOLLBRIDGE_TEST_APART";
     if std::env::var_os(APART).is_some() {
         return false;
     }
     let run = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("odbc::mariadb::{test}"), "--test-threads=1"])
+        .args(["--exact", test, "--test-threads=1"])
         .env(APART, "1")
         .output()
         .unwrap();
@@ -27,7 +27,7 @@ fn is_done_apart(test: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_comes_in_its_canonical_form() {
-    if is_done_apart("every_type_comes_in_its_canonical_form") {
+    if is_done_apart("odbc::mariadb::every_type_comes_in_its_canonical_form") {
         return;
     }
     let server = MariaDb::shared();
@@ -89,7 +89,7 @@ async fn every_type_comes_in_its_canonical_form() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn procedures_give_sets_and_values() {
-    if is_done_apart("procedures_give_sets_and_values") {
+    if is_done_apart("odbc::mariadb::procedures_give_sets_and_values") {
         return;
     }
     let server = MariaDb::shared();
@@ -132,7 +132,7 @@ async fn procedures_give_sets_and_values() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_deadlock_timeout_and_departure_have_their_ends() {
-    if is_done_apart("kill_deadlock_timeout_and_departure_have_their_ends") {
+    if is_done_apart("odbc::mariadb::kill_deadlock_timeout_and_departure_have_their_ends") {
         return;
     }
     let server = MariaDb::shared();

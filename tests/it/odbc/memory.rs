@@ -10,6 +10,11 @@ use crate::support::postgres::Postgres;
 /// A million rows of a few hundred bytes.
 const ROWS: &str = "select i, i * 1.5 as d, repeat('x', 150) as n from generate_series(1, 1000000) i";
 
+/// Rows of which some are as wide as is read, behind others that are narrow.
+const WIDE: u64 = 6000;
+const WIDE_ROWS: &str = "select i, repeat('x', case when i between 1000 and 2000 then 20 else 60000 end) as wide \
+                         from generate_series(1, 6000) i";
+
 /// Where a child finds whom to ask, and what.
 const ASK: &str = "TOLLBRIDGE_TEST_MEMORY";
 
@@ -32,6 +37,7 @@ fn as_child() -> bool {
     let Ok(ask) = std::env::var(ASK) else { return false };
     let (connection, sql) = ask.split_once('\n').unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let wanted = if sql.contains("wide") { WIDE } else { 1_000_000 };
     let rows = runtime.block_on(async {
         let site = Site::new(connection, "");
         let asked = Query { batch_rows: 10_000, ..query(sql) };
@@ -42,7 +48,7 @@ fn as_child() -> bool {
         }
         count
     });
-    assert_eq!(rows, 1_000_000);
+    assert_eq!(rows, wanted);
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let highest = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let kib: u64 = highest.trim().trim_end_matches("kB").trim().parse().unwrap();
@@ -61,6 +67,18 @@ fn a_million_rows_of_postgres_fit_in_64_mib() {
     assert!(highest(&connection) < 64);
     // The figure means something: without what is known of the driver it is another.
     assert!(highest(&format!("{connection};UseDeclareFetch=0")) > 200);
+}
+
+#[test]
+fn wide_rows_of_postgres_fit_in_64_mib() {
+    if as_child() {
+        return;
+    }
+    let server = Postgres::shared();
+    let connection = server.connection("postgres");
+    let highest = |connection: &str| highest("wide_rows_of_postgres_fit_in_64_mib", connection, WIDE_ROWS);
+    assert!(highest(&connection) < 64);
+    assert!(highest(&format!("{connection};Fetch=4096")) > 150);
 }
 
 #[test]

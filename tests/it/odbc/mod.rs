@@ -1,9 +1,12 @@
 //! Databases behind ODBC drivers: real drivers against real servers.
 
 mod catalog;
+mod doctor;
 mod faults;
+mod fences;
 mod freetds;
 mod mariadb;
+mod mdb;
 mod memory;
 mod postgres;
 mod settings;
@@ -99,8 +102,9 @@ impl Site {
     }
 
     pub(crate) async fn steps(&self, steps: Vec<Step>, is_atomic: bool) -> Result<Vec<StepOutcome>, SqlError> {
-        let work = Transaction { steps, is_atomic, timeout: Duration::from_secs(30), max_rows: 1000 };
-        self.source.transact(self.permit().await, work).await
+        let (timeout, max_rows) = (Duration::from_secs(30), 1000);
+        let work = Transaction { steps, is_atomic, commit_after: None, fence: None, timeout, max_rows };
+        self.source.transact(self.permit().await, work).await.map(|done| done.steps)
     }
 
     /// Calls that the database may be at work on.

@@ -81,6 +81,55 @@ async fn every_type_comes_in_its_canonical_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_cannot_be_said_is_no_other_time() {
+    let server = Postgres::shared();
+    let database = server.database("times", "");
+    server.sql(
+        &database,
+        "create table t (i int, day date, at timestamp, zoned timestamptz, clock time);
+         insert into t values (1, 'infinity', 'infinity', 'infinity', '24:00');
+         insert into t values (2, '-infinity', '-infinity', '-infinity', '23:59:59.999999');
+         insert into t values (3, '0044-03-15 BC', '0044-03-15 BC', '0044-03-15 BC', '00:00');
+         insert into t values (4, '10000-01-01', '10000-01-01', '10000-01-01', '01:02:03');
+         insert into t values (5, '9999-12-31', '9999-12-31 23:59:59', '9999-12-31 23:59:59', '01:02');
+         insert into t values (6, current_date, current_date, current_date, null);",
+    );
+    let today = server.sql(&database, "select current_date");
+    let site = Site::new(&server.connection(&database), "");
+    let answer =
+        site.ask("select * from t where i > ? order by i desc -- as it is", &[Value::Integer(0)]).await.unwrap();
+    assert_eq!(answer.columns[3].kind, ColumnKind::DateTimeOffset);
+    let [sixth, fifth, rest @ ..] = &answer.rows[..] else { panic!("{:?}", answer.rows) };
+    let midnight = format!("{today}T00:00:00");
+    assert_eq!(sixth[1..], [text(&today), text(&midnight), text(&format!("{midnight}Z")), Cell::Null]);
+    let last = ["9999-12-31", "9999-12-31T23:59:59", "9999-12-31T23:59:59Z", "01:02:00"];
+    assert_eq!(fifth[1..], last.map(text));
+    let raw = |text: &str| Cell::Fault(3, text.as_bytes().to_vec());
+    assert_eq!(rest[0][1..4], [raw("10000-01-01"), raw("10000-01-01 00:00:00"), raw("10000-01-01 00:00:00+00")]);
+    assert_eq!(rest[1][1], raw("0044-03-15 BC"));
+    assert_eq!(rest[2][1..4], [raw("-infinity"), raw("-infinity"), raw("-infinity")]);
+    assert_eq!(rest[3][1..4], [raw("infinity"), raw("infinity"), raw("infinity")]);
+    assert_eq!((&rest[3][4], &rest[2][4]), (&raw("24:00:00"), &text("23:59:59.999999")));
+    // As of one moment, and where the question can be no part of another.
+    let moment =
+        Query { isolation: tollbridge::adapters::sql::Isolation::Snapshot, ..query("select at from t where i = 1") };
+    assert_eq!(site.query(moment).await.unwrap().rows, [[raw("infinity")]]);
+    let names = site.ask("select i as x, day as x, 1 as x from t where i = 5", &[]).await.unwrap();
+    assert_eq!(names.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["x", "x", "x"]);
+    assert_eq!(names.rows, [[text("5"), text("9999-12-31"), text("1")]]);
+    for (at, expected) in
+        [("infinity", raw("9999-12-31 23:59:59")), ("2026-11-28 10:11:12.5", text("2026-11-28T10:11:12.5"))]
+    {
+        let alone = format!("(select timestamp '{at}' as at) union all (select null where false)");
+        assert_eq!(site.ask(&alone, &[]).await.unwrap().rows, [[expected]], "{at}");
+    }
+    let error = site.ask("select day from t where i = 1 / (i - i)", &[]).await.unwrap_err();
+    assert_eq!(error.state.as_deref(), Some("22012"), "{error:?}");
+    let error = site.ask("select day, nothing from t", &[]).await.unwrap_err();
+    assert_eq!(error.kind, tollbridge::adapters::sql::SqlErrorKind::Missing, "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn long_values_are_whole_or_a_fault() {
     let server = Postgres::shared();
     let database = server.database("long", "");
@@ -102,7 +151,16 @@ async fn long_values_are_whole_or_a_fault() {
             _ => assert_eq!(row[2], Cell::Fault(2, wide.as_bytes()[..65_536].to_vec()), "{length}"),
         }
     }
-    // As long as is wanted: then read value by value.
+    // As little as is wanted, in cells that are as wide.
+    for settings in ["max_value_bytes = 256", "max_value_bytes = 256\ntext = 'wide'"] {
+        let site = Site::new(&server.connection(&database), settings);
+        let most = if settings.contains("wide") { 128 } else { 256 };
+        let sql = format!("select repeat('x', i) as t from generate_series({most} - 1, {most} + 2) i");
+        let lengths = site.ask(&sql, &[]).await.unwrap().rows;
+        let is_whole: Vec<_> = lengths.iter().map(|row| matches!(row[0], Cell::Text(_))).collect();
+        assert_eq!(is_whole, [true, true, false, false], "{settings}: {lengths:?}");
+    }
+    // As long as is wanted: what is longer than a cell is read in pieces.
     let site = Site::new(&server.connection(&database), "max_value_bytes = 8000000");
     let answer =
         site.ask("select repeat('é', 1500000) as t, null::text as n, 7 as i, 0.1::float8 as f", &[]).await.unwrap();

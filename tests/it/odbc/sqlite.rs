@@ -144,7 +144,7 @@ async fn a_driver_that_lies_of_widths_is_not_believed_twice() {
          insert into t select i, case when i in (20, 19999) then 'longer than it says' else 'ab' end from c;",
     );
     // Widths are believed here, as of a driver that keeps them.
-    let settings = "quirks = 'psqlodbc'\ndialect = 'sqlite'";
+    let settings = "quirks = 'mariadb'\ndialect = 'sqlite'";
     let site = Site::new(&format!("{connection};StepAPI=1;BigInt=1"), settings);
     let rows = site.ask("select i, v from t order by i", &[]).await.unwrap().rows;
     assert_eq!(rows.len(), 20_000);
@@ -162,4 +162,70 @@ async fn bytes_that_are_no_text_are_a_fault_of_their_cell() {
     assert_eq!(rows, [[Cell::Fault(1, vec![0x41, 0xff])], [text("ok")]]);
     let old = Site::new(&connection, "encoding = 'windows-1252'");
     assert_eq!(old.ask("select n from t", &[]).await.unwrap().rows, [[text("Aÿ")], [text("ok")]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_what_the_file_has_or_a_fault() {
+    let (_folder, connection) = file(
+        "create table t (i integer primary key, n text, v varchar(9), b blob, r real, d decimal(9,2), day date);
+         insert into t values (1, 'a' || char(0) || 'b', x'00ff', 'X''41''', 0.14285714285714285, 1, \
+         '2026-11-28' || char(0));
+         insert into t values (2, 'X''41''', 5, x'41', 1e23, x'31', '2026-11-28');
+         insert into t values (3, 'b00', 1.5, 7, 5, 1.5, null);",
+    );
+    let site = Site::new(&connection, "");
+    let answer = site.ask("select * from t order by i desc -- the last one first", &[]).await.unwrap();
+    assert_eq!(answer.columns[4].kind, ColumnKind::Float);
+    assert_eq!(answer.columns[4].name, "r");
+    let [third, second, first] = &answer.rows[..] else { panic!("{:?}", answer.rows) };
+    let invalid = |raw: &[u8]| Cell::Fault(3, raw.to_vec());
+    assert_eq!(
+        first[..],
+        [
+            text("1"),
+            text("a\0b"),
+            invalid(b"\x00\xff"),
+            text("X'41'"),
+            text("0.14285714285714285"),
+            text("1.00"),
+            invalid(b"X'323032362D31312D323800'"),
+        ]
+    );
+    assert_eq!(
+        second[..],
+        [
+            text("2"),
+            text("X'41'"),
+            text("5"),
+            text("A"),
+            text("100000000000000000000000"),
+            invalid(b"X'31'"),
+            text("2026-11-28"),
+        ]
+    );
+    assert_eq!(third[..], [text("3"), text("b00"), text("1.5"), text("7"), text("5"), text("1.50"), Cell::Null]);
+    // Columns of one name, and a question that brings none of them from a table.
+    let twice = site.ask("select n as x, n as x, 1 + 1 from t where i = ?;", &[Value::Integer(1)]).await.unwrap();
+    assert_eq!(twice.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["x", "x", "1 + 1"]);
+    assert_eq!(twice.rows, [[text("a\0b"), text("a\0b"), text("2")]]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_wider_than_a_block_is_read_value_by_value() {
+    let columns: Vec<_> = (0..70).map(|column| format!("c{column} text")).collect();
+    let (_folder, connection) = file(&format!(
+        "create table t (i integer primary key, b blob, {}); insert into t (i, b, c0, c1, c69) values \
+         (1, zeroblob(70000), printf('%.65536c', 'x'), printf('%.65537c', 'x'), 'last'), (2, x'00ff', '', null, 'é');",
+        columns.join(", ")
+    ));
+    let site = Site::new(&connection, "");
+    let rows = site.ask("select * from t order by i", &[]).await.unwrap().rows;
+    assert_eq!(rows.len(), 2);
+    let long = "x".repeat(65_536);
+    assert_eq!(rows[0][1], Cell::Fault(2, vec![0; 65_536]));
+    assert_eq!(rows[0][2], text(&long));
+    assert_eq!(rows[0][3], Cell::Fault(2, long.into_bytes()));
+    assert_eq!((&rows[0][71], &rows[0][4]), (&text("last"), &Cell::Null));
+    assert_eq!(rows[1][1..4], [text("\\x00\\xff"), text(""), Cell::Null]);
+    assert_eq!(rows[1][71], text("é"));
 }

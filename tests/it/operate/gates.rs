@@ -115,3 +115,54 @@ fn what_is_parked_outlives_the_process() {
     assert_eq!(site.sql("select amount from orders"), "2");
     assert_eq!(site.get(&format!("/v1/operations/{id}")).json()["state"], "failed");
 }
+
+#[test]
+fn that_nobody_waits_parks_nothing_that_is_not_to_be_parked() {
+    let site = with(CRUD).sqlite(&format!("{TABLES}; insert into orders values ('1', 'OP', 1, null)"));
+    freeze(&site, "30s");
+    let refused = site.write_with("PATCH", "/v1/orders/1", "a", &[("Prefer", "respond-async")], r#"{"amount":2}"#);
+    refused.problem(503, "backend-unavailable");
+    assert_eq!(refused.json()["reason"], "closed_window");
+    assert_eq!((site.state().as_str(), &site.operations()[0]["attempts"]), ("failed", &json!(0)));
+}
+
+/// The first breaks off half done, and cannot be looked up.
+const HALF_DONE: &str = r#"
+[operations.create]
+parked = true
+transaction = false
+sql = [
+  "insert into orders (no, ref) values (:order_no, :idempotency_key)",
+  "select 1 / (length(cast(:order_no as varchar)) - 1)",
+]
+reconcile = { sql = "select no as order_no from nowhere where ref = :idempotency_key" }
+body = { order_no = "string" }
+"#;
+
+#[test]
+fn one_of_unknown_outcome_does_not_hold_up_those_behind() {
+    let site = with(HALF_DONE).postgres(TABLES);
+    freeze(&site, "2s");
+    let first = site.write("POST", "/v1/orders", "a", &body("1"));
+    let second = site.write("POST", "/v1/orders", "b", &body("22"));
+    assert_eq!((first.status, second.status), (202, 202));
+    assert_eq!(site.until_over(&second)["state"], "succeeded");
+    assert_eq!(site.get(first.field("location").unwrap()).json()["state"], "unknown");
+    assert_eq!(site.sql("select no from orders order by no"), "1\n22");
+}
+
+#[test]
+fn a_connection_that_was_lost_while_idle_is_no_lost_write() {
+    let site = with(CRUD).gate("max_in_flight = 2\nsettle = \"20s\"\nqueue_timeout = \"500ms\"").postgres(TABLES);
+    assert_eq!(site.write("POST", "/v1/orders", "a", r#"{"order_no":"1","amount":1}"#).status, 201);
+    for key in ["b", "c"] {
+        let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() \
+                     and pid <> pg_backend_pid() and backend_type = 'client backend'";
+        assert_eq!(site.sql(ended), "1");
+        let began = Instant::now();
+        let done = site.write("PATCH", "/v1/orders/1", key, r#"{"amount":2}"#);
+        assert_eq!(done.status, 200, "{done:?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "it waited for a place that nobody held");
+        assert_eq!(site.operations()[0]["attempts"], 1);
+    }
+}

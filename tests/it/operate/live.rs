@@ -160,3 +160,21 @@ answer = "record"
     let again = site.write("POST", "/v1/orders", "a", r#"{ "amount": "5", "order_no": "77" }"#);
     assert_eq!(again.text(), expected);
 }
+
+#[test]
+fn a_key_that_its_column_has_no_room_for_is_no_record() {
+    let tables = "create table orders (no int primary key, status varchar(2), amount numeric(9,2), day date, code uuid); \
+                  insert into orders values (1, 'OP', 1.5, '2026-01-01', '00000000-0000-0000-0000-000000000001')";
+    let mapping =
+        served("mode = \"live\"").replace("from = \"no\", type = \"string\"", "from = \"no\", type = \"integer\"");
+    let site = with("").mapping(&mapping).postgres(tables);
+    assert_eq!(site.get("/v1/orders/1").status, 200);
+    for key in ["99999999999", "-2147483649", "9223372036854775807"] {
+        site.get(&format!("/v1/orders/{key}")).problem(404, "no-such-record");
+    }
+    for (column, key) in [("no", "abc"), ("day", "2026-02-30"), ("code", "1")] {
+        let mapping = served("mode = \"live\"").replace("from = \"no\"", &format!("from = \"{column}\""));
+        let site = with("").mapping(&mapping).postgres(tables);
+        site.get(&format!("/v1/orders/{key}")).problem(404, "no-such-record");
+    }
+}

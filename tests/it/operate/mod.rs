@@ -1,6 +1,9 @@
 //! Writing back, through the whole service, to real databases: what is asked for under one key is done once, whatever
 //! happens meanwhile.
 
+mod backends;
+mod commit;
+mod conditions;
 mod crash;
 mod gates;
 mod keys;

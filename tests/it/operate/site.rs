@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use crate::facade::client::{Answer, Connection, exchange, request};
 use crate::site::{Service, Site};
+use crate::support::mariadb::MariaDb;
 use crate::support::postgres::Postgres;
+use crate::support::tds_server::{self, TdsServer};
 
 /// The resource; its operations are the test's.
 pub(crate) const ORDERS: &str = r#"
@@ -65,6 +67,10 @@ pub(crate) enum Data {
     File(tempfile::TempDir),
     /// In a database of a PostgreSQL.
     Postgres(Arc<Postgres>, String),
+    /// In a database of a MariaDB.
+    MariaDb(Arc<MariaDb>, String),
+    /// At a server of SQL Server's protocol; its password lies in the folder.
+    SqlServer(Box<TdsServer>, #[allow(dead_code, reason = "it goes with the data")] tempfile::TempDir),
 }
 
 /// A running service over a database.
@@ -81,6 +87,7 @@ pub(crate) struct Running {
 pub(crate) struct Plan {
     pub(crate) operations: String,
     pub(crate) gate: String,
+    /// Further lines of the backend.
     pub(crate) more: String,
     pub(crate) mapping: String,
 }
@@ -98,6 +105,12 @@ impl Plan {
         self
     }
 
+    /// With further lines of the backend.
+    pub(crate) fn more(mut self, lines: &str) -> Plan {
+        self.more = format!("{lines}\n");
+        self
+    }
+
     /// Replaces the resource.
     pub(crate) fn mapping(mut self, mapping: &str) -> Plan {
         self.mapping = mapping.to_owned();
@@ -109,7 +122,7 @@ impl Plan {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("legacy.sqlite");
         rusqlite::Connection::open(&path).unwrap().execute_batch(statements).unwrap();
-        self.start(&format!("Driver=SQLite3;Database={};Timeout=10000", path.display()), Data::File(folder))
+        self.odbc(&format!("Driver=SQLite3;Database={};Timeout=10000", path.display()), Data::File(folder))
     }
 
     /// Over a database of the shared PostgreSQL, in which these statements were done.
@@ -119,20 +132,48 @@ impl Plan {
         let name = format!("operate{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         server.database(&name, "");
         server.sql(&name, statements);
-        self.start(&server.connection(&name), Data::Postgres(server, name))
+        self.odbc(&server.connection(&name), Data::Postgres(server, name))
     }
 
     /// Over a database of a server of the test's own.
     pub(crate) fn over(&self, connection: &str, server: Arc<Postgres>, name: &str) -> Running {
-        self.start(connection, Data::Postgres(server, name.to_owned()))
+        self.odbc(connection, Data::Postgres(server, name.to_owned()))
     }
 
-    fn start(&self, connection: &str, data: Data) -> Running {
-        let site = Site::new();
-        let config = format!(
-            "[backends.erp.odbc]\nconnection = '{connection}'\n[backends.erp.gate]\n{}{}[telemetry]\nlog = \"text\"\n",
-            self.gate, self.more
+    /// Over a database of the shared MariaDB, in which these statements were done.
+    pub(crate) fn mariadb(&self, statements: &str) -> Running {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let server = MariaDb::shared();
+        let name = format!("operate{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        server.database(&name, "character set utf8mb4");
+        server.sql(&name, statements);
+        let backend = format!("[backends.erp.odbc]\nconnection = '{}'\n{}", server.connection(&name), server.account());
+        self.start(&backend, Data::MariaDb(server, name))
+    }
+
+    /// Over a server of SQL Server's protocol, in which this script was run.
+    pub(crate) fn sql_server(&self, settings: tds_server::Settings, script: &str) -> Running {
+        let encryption = tds_server::Encryption::NotSupported;
+        let server = TdsServer::with(tds_server::Settings { encryption, ..settings }, script);
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "Pa$$w0rd").unwrap();
+        let backend = format!(
+            "[backends.erp.mssql]\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"erp\"\nusername = \"bridge\"\n\
+             password = {{ file = '{}' }}\nencryption = \"off\"",
+            server.port(),
+            password.display()
         );
+        self.start(&backend, Data::SqlServer(Box::new(server), folder))
+    }
+
+    fn odbc(&self, connection: &str, data: Data) -> Running {
+        self.start(&format!("[backends.erp.odbc]\nconnection = '{connection}'"), data)
+    }
+
+    fn start(&self, backend: &str, data: Data) -> Running {
+        let site = Site::new();
+        let config = format!("{backend}\n{}[backends.erp.gate]\n{}[telemetry]\nlog = \"text\"\n", self.more, self.gate);
         site.write("tollbridge.toml", config.as_bytes());
         site.write("mappings/orders.v1.toml", format!("{}{}", self.mapping, self.operations).as_bytes());
         let key = new_key(&site, "test", &["*"]);
@@ -209,6 +250,17 @@ impl Running {
     pub(crate) fn sql(&self, text: &str) -> String {
         match &self.data {
             Data::Postgres(server, name) => server.sql(name, text),
+            Data::MariaDb(server, name) => server.sql(name, text).replace('\t', "|"),
+            Data::SqlServer(server, _) => {
+                let cell = |value: &rusqlite::types::Value| match value {
+                    rusqlite::types::Value::Null => String::new(),
+                    rusqlite::types::Value::Integer(number) => number.to_string(),
+                    rusqlite::types::Value::Text(text) => text.clone(),
+                    other => format!("{other:?}"),
+                };
+                let row = |row: &Vec<_>| row.iter().map(cell).collect::<Vec<_>>().join("|");
+                server.execute(text).iter().map(row).collect::<Vec<_>>().join("\n")
+            }
             Data::File(folder) => {
                 let database = rusqlite::Connection::open(folder.path().join("legacy.sqlite")).unwrap();
                 let mut select = database.prepare(text).unwrap();
@@ -225,6 +277,14 @@ impl Running {
                 });
                 rows.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("\n")
             }
+        }
+    }
+
+    /// The server of SQL Server's protocol.
+    pub(crate) fn tds(&self) -> &TdsServer {
+        match &self.data {
+            Data::SqlServer(server, _) => server,
+            _ => panic!("the data lie elsewhere"),
         }
     }
 

@@ -8,13 +8,15 @@ mod doctor;
 mod faults;
 mod rows;
 mod types;
+mod ways;
 mod work;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollbridge::adapters::sql::{
-    Action, Database, Isolation, Query, Rows, SqlError, Step, StepOutcome, TableInfo, TableName, Transaction, Value,
+    Action, Database, Isolation, Query, Rows, SqlError, SqlErrorKind, Step, StepOutcome, TableInfo, TableName,
+    Transaction, Value,
 };
 use tollbridge::adapters::sql_server::{Config, Encryption, SqlServer, Trust};
 use tollbridge::decode::rows::RowBatch;
@@ -106,7 +108,9 @@ impl Site {
     }
 
     async fn transact(&self, work: Transaction) -> Result<Vec<StepOutcome>, SqlError> {
-        self.door.transact(self.permit().await, work).await
+        let done = self.door.transact(self.permit().await, work).await?;
+        assert_eq!(done.trouble, None);
+        Ok(done.steps)
     }
 
     async fn door_table(&self, name: TableName) -> Result<TableInfo, SqlError> {
@@ -156,7 +160,14 @@ fn query(sql: &str) -> Query {
 }
 
 fn atomic(steps: Vec<Step>) -> Transaction {
-    Transaction { steps, is_atomic: true, timeout: Duration::from_secs(20), max_rows: 100 }
+    Transaction {
+        steps,
+        is_atomic: true,
+        commit_after: None,
+        fence: None,
+        timeout: Duration::from_secs(20),
+        max_rows: 100,
+    }
 }
 
 fn statement(sql: &str, parameters: Vec<Value>, expect: Option<(u64, u64)>) -> Step {
@@ -176,7 +187,7 @@ async fn gathered(mut rows: Rows) -> Result<Vec<Vec<Cell>>, SqlError> {
 async fn everywhere(script: &str) -> Vec<Site> {
     let mut sites = vec![Site::new(script)];
     if let Ok(url) = std::env::var("TOLLBRIDGE_TEST_MSSQL_URL") {
-        let site = real(&url);
+        let site = real(&url).await;
         for part in script.split("\nGO\n").filter(|part| !part.trim().is_empty()) {
             let steps = vec![statement(part, Vec::new(), None)];
             let work = Transaction { is_atomic: false, ..atomic(steps) };
@@ -188,7 +199,18 @@ async fn everywhere(script: &str) -> Vec<Site> {
 }
 
 /// The site of `mssql://user:password@host:port/database`.
-fn real(url: &str) -> Site {
+async fn real(url: &str) -> Site {
+    let site = real_with(url, Encryption::Required);
+    match site.door.probe(site.permit().await).await {
+        Err(error) if error.kind == SqlErrorKind::Tls => real_with(url, Encryption::Off),
+        probed => {
+            probed.unwrap_or_else(|error| panic!("{error}"));
+            site
+        }
+    }
+}
+
+fn real_with(url: &str, encryption: Encryption) -> Site {
     let rest = url.strip_prefix("mssql://").expect("mssql://user:password@host:port/database");
     let (login, place) = rest.rsplit_once('@').unwrap();
     let (user, password) = login.split_once(':').unwrap();
@@ -199,7 +221,7 @@ fn real(url: &str) -> Site {
     config.host = host.to_owned();
     config.username = user.to_owned();
     config.database = Some(database.to_owned());
-    config.encryption = Encryption::Required;
+    config.encryption = encryption;
     config.trust = Trust::Anybody;
     Site::behind(None, config, 4, folder)
 }

@@ -241,3 +241,33 @@ async fn a_column_that_changes_its_type_is_seen() {
     let error = site.all("SELECT a FROM dbo.drift").await.unwrap_err();
     assert_eq!(error.kind, SqlErrorKind::Missing);
 }
+
+/// Nobody can describe what a procedure brings; it is exact all the same.
+#[tokio::test]
+async fn amounts_and_utf8_of_procedures_are_what_they_are() {
+    use tollbridge::adapters::sql::{Action, Argument, Step, Value};
+    use tollbridge::decode::rows::ColumnKind;
+    let script = "IF OBJECT_ID('dbo.brings') IS NOT NULL DROP PROCEDURE dbo.brings\nGO\n\
+        IF OBJECT_ID('dbo.brought') IS NOT NULL DROP TABLE dbo.brought\nGO\n\
+        CREATE TABLE dbo.brought (a money, b smallmoney, c varchar(20) COLLATE Japanese_CI_AS, d int, \
+        e varchar(20) COLLATE Latin1_General_100_CI_AS_SC_UTF8, f varchar(20) COLLATE Latin1_General_CI_AS)\nGO\n\
+        INSERT INTO dbo.brought VALUES (-922337203685477.5808, 214748.3647, N'\u{65e5}\u{672c}', 7, N'\u{dc}\u{3b5}', \
+        N'\u{c3}\u{bc}')\nGO\n\
+        INSERT INTO dbo.brought VALUES (922337203685477.5807, NULL, NULL, 8, NULL, NULL)\nGO\n\
+        CREATE PROCEDURE dbo.brings @most money OUTPUT AS\nBEGIN\n\
+        SELECT d FROM dbo.brought ORDER BY d;\n\
+        SELECT a, b, c, d, e, f FROM dbo.brought ORDER BY d;\n\
+        SELECT @most = a FROM dbo.brought WHERE d = 8;\nEND\nGO\n";
+    for site in everywhere(script).await {
+        let money = ColumnKind::Decimal { precision: 19, scale: 4 };
+        let most = Argument { name: "most".to_owned(), value: Value::Null(money), out: Some(money) };
+        let step = Step::of(Action::Procedure { name: "dbo.brings".to_owned(), arguments: vec![most] });
+        let done = site.transact(super::atomic(vec![step])).await.unwrap().remove(0);
+        let rows = super::set(&done.sets[1]);
+        let first = ["-922337203685477.5808", "214748.3647", "\u{65e5}\u{672c}", "7", "\u{dc}\u{3b5}", "\u{c3}\u{bc}"];
+        assert_eq!(rows[0], first.map(Cell::of));
+        assert_eq!(rows[1][0], Cell::of("922337203685477.5807"));
+        assert_eq!(rows[1][1..], [Cell::Null, Cell::Null, Cell::of("8"), Cell::Null, Cell::Null]);
+        assert_eq!(done.out, [("most".to_owned(), Some(b"922337203685477.5807".to_vec()))]);
+    }
+}

@@ -32,7 +32,7 @@ async fn steps_are_done_together_or_not_at_all() {
         assert_eq!(amounts(&site).await, ["15", "15"]);
 
         let error = site.transact(atomic(vec![add(1, 5), add(9, -5)])).await.unwrap_err();
-        assert_eq!((error.kind, error.certainty), (SqlErrorKind::Unexpected, Certainty::Undone));
+        assert_eq!((error.kind, error.certainty), (SqlErrorKind::Untouched, Certainty::Undone));
         assert!(error.message.starts_with("step 2: 0 rows were touched, 1 were expected"), "{error}");
         assert_eq!(amounts(&site).await, ["15", "15"]);
 

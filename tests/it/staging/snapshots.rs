@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use tollbridge::record::BlobId;
 use tollbridge::staging::{
-    Batch, ChangeKind, ColumnType, Comparison, Deletion, FileState, Filter, ListQuery, RunOutcome, Scalar, SnapshotId,
-    SourcePosition, Staging,
+    Batch, ChangeKind, ColumnType, Comparison, Deletion, Ends, FileState, Filter, ListQuery, RunOutcome, Scalar,
+    SnapshotId, SourcePosition, Staging,
 };
 
 use super::support::{Reading, at, block_on, document, id, open, spec, sqlite};
@@ -260,7 +260,7 @@ async fn read_round_after_round(path: &Path) {
             let source = position(round, n + 1);
             staging.commit(Batch { snapshot: Some(snapshot), source, file_state, ..batch }).await.unwrap();
         }
-        let then = position(round + 1, 0);
+        let then = position(round + 1, 0).map(|swept| Ends { refused: swept.clone(), swept });
         let swept = staging.finish_snapshot(&reading.run, snapshot, 0.5, then).await.unwrap();
         assert_eq!(swept.refusal, None);
         staging.finish_run(&reading.run, RunOutcome::Succeeded).await.unwrap();

@@ -115,6 +115,7 @@ impl Reading {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            once: None,
         }
     }
 

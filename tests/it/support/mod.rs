@@ -11,6 +11,8 @@ pub(crate) mod load;
 pub(crate) mod mariadb;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod postgres;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod proxy;
 pub(crate) mod seat;
 #[allow(dead_code, reason = "tests of services use it")]
 pub(crate) mod soap;

@@ -4,10 +4,13 @@
 
 mod broken;
 mod changes;
+mod keys;
 mod kill;
+mod mariadb;
 mod postgres;
 mod snapshot;
 mod sql_server;
+mod types;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -62,7 +62,7 @@ fn rows_that_have_the_same_key_are_all_read() {
          with recursive c(i) as (select 1 union all select i + 1 from c where i < 50)
          insert into ITEMS select printf('%05d', i % 10), 'item ' || i, i from c;",
     );
-    assert_eq!((counts(&old.sync())[0], old.documents().len()), (50, 10));
+    assert_eq!((counts(&old.sync()), old.documents().len()), ([50, 10, 40, 0], 10));
 }
 
 #[test]

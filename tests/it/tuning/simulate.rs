@@ -33,6 +33,16 @@ fn the_calls_of_a_service_are_replayed_through_another_cap() {
     assert!(text.contains("HAPPENED") && text.contains("wait p99") && text.contains("places in use"), "{text}");
     assert!(String::from_utf8(shown.stderr).unwrap().contains("as long for each call as it did then"));
 
+    // What the limit does in the replay is said, and can be chosen.
+    let note = |arguments: &[&str], words: &str| {
+        let output = site.run(&[&["gate", "simulate", "erp", "--max-in-flight", "2"], arguments].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(words), "{said}");
+    };
+    note(&[], "`adaptive = \"off\"`, as in force now: in the replay the limit is the cap");
+    note(&["--adaptive", "on"], "`adaptive = \"on\"`, as asked for: in the replay the limit begins with 1");
+    assert_eq!((&said[0]["adaptive"], &said[0]["simulated"]["max_in_flight"]), (&json!("off"), &json!(1)));
+
     let refused = |arguments: &[&str], words: &str| {
         let output = site.run(&[&["gate", "simulate"], arguments].concat());
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -90,6 +90,7 @@ pub(crate) fn answer(name: &str, arguments: &[Value], shared: &Shared, vars: &Va
         },
         "quotename" => text(format!("[{}]", word(0).replace(']', "]]"))),
         "has_perms_by_name" => flag(has_right(&schema, arguments)),
+        "applock_test" => flag(shared.is_lockable(&word(1), vars.spid)),
         "has_dbaccess" => flag(shared.database_named(&word(0)).is_some()),
         "serverproperty" => match word(0).to_ascii_lowercase().as_str() {
             "productversion" => text(format!("nvarchar(128):{}.{}.{}.0", VERSION[0], VERSION[1], 1000)),

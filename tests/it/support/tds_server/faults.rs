@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Faults; none by default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// Only requests whose text has this in it are met by what follows up to `trouble`.
+    /// Only requests whose text has this in it are met by what follows up to `trouble`; behind a `=`, those whose text it is.
     pub(crate) only: Option<String>,
     /// Before the answer begins.
     pub(crate) stall: Duration,
@@ -62,7 +62,11 @@ pub(crate) enum LoginTrouble {
 impl Faults {
     /// What a request of this text meets, and its trouble where its turn has come.
     pub(crate) fn meet(&mut self, text: &str) -> (Faults, Option<Trouble>) {
-        if self.only.as_ref().is_some_and(|only| !text.contains(only.as_str())) {
+        let is_meant = |only: &String| match only.strip_prefix('=') {
+            Some(whole) => text == whole,
+            None => text.contains(only.as_str()),
+        };
+        if self.only.as_ref().is_some_and(|only| !is_meant(only)) {
             return (Faults::default(), None);
         }
         let mut met = None;

@@ -35,7 +35,11 @@ pub(crate) struct Shared {
     rowversions: Mutex<Rowversions>,
     identities: Mutex<HashMap<i32, i64>>,
     open: Mutex<BTreeMap<u16, Open>>,
+    locks: Mutex<BTreeMap<String, Lock>>,
 }
+
+/// A lock of `sp_getapplock`: whose session's, and whether it goes with its transaction.
+type Lock = (u16, bool);
 
 /// How an open session is ended: what it does, and its waiting for more.
 type Open = (Arc<Control>, Arc<Notify>);
@@ -61,6 +65,7 @@ impl Shared {
             rowversions: Mutex::new(Rowversions { last: 2000, active: BTreeMap::new() }),
             identities: Mutex::default(),
             open: Mutex::default(),
+            locks: Mutex::default(),
         };
         let connection = shared.connect().unwrap();
         connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
@@ -159,6 +164,32 @@ impl Shared {
     /// A session's transaction has ended.
     pub(crate) fn forget_rowversions(&self, spid: u16) {
         self.rowversions.lock().unwrap().active.remove(&spid);
+        self.locks.lock().unwrap().retain(|_, lock| *lock != (spid, true));
+    }
+
+    /// Takes a lock that the application names: 0 where it is taken, -1 where another session has it.
+    pub(crate) fn lock(&self, name: &str, spid: u16, of_transaction: bool) -> i32 {
+        let mut locks = self.locks.lock().unwrap();
+        if locks.get(name).is_some_and(|lock| lock.0 != spid) {
+            return -1;
+        }
+        locks.insert(name.to_owned(), (spid, of_transaction));
+        0
+    }
+
+    /// Gives a lock back; false where the session has none of this name.
+    pub(crate) fn unlock(&self, name: &str, spid: u16) -> bool {
+        let mut locks = self.locks.lock().unwrap();
+        let is_mine = locks.get(name).is_some_and(|lock| lock.0 == spid);
+        if is_mine {
+            locks.remove(name);
+        }
+        is_mine
+    }
+
+    /// Whether a session could have a lock.
+    pub(crate) fn is_lockable(&self, name: &str, spid: u16) -> bool {
+        self.locks.lock().unwrap().get(name).is_none_or(|lock| lock.0 == spid)
     }
 
     pub(crate) fn identity(&self, table: i32) -> i64 {
@@ -188,6 +219,7 @@ impl Shared {
 
     pub(crate) fn forget(&self, spid: u16) {
         self.open.lock().unwrap().remove(&spid);
+        self.locks.lock().unwrap().retain(|_, lock| lock.0 != spid);
     }
 
     pub(crate) fn kill(&self, spid: u16) {

@@ -281,7 +281,8 @@ impl Engine {
             let found = parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(wanted));
             found.map(|parameter| plain(&parameter.value))
         };
-        match parts(name).pop().unwrap_or_default().to_ascii_lowercase().as_str() {
+        let short = parts(name).pop().unwrap_or_default().to_ascii_lowercase();
+        match short.as_str() {
             "sp_cdc_enable_db" => Ok(Some(0)),
             "sp_describe_first_result_set" => {
                 let text = named("@tsql").or_else(|| parameters.first().map(|first| plain(&first.value)));
@@ -301,7 +302,25 @@ impl Engine {
                 self.capture(&owner, &table, &instance)?;
                 Ok(Some(0))
             }
-            "sp_set_session_context" | "sp_getapplock" | "sp_releaseapplock" => Ok(Some(0)),
+            "sp_set_session_context" => Ok(Some(0)),
+            "sp_getapplock" | "sp_releaseapplock" => {
+                let name = named("@Resource").unwrap_or_default();
+                let owner = named("@LockOwner").unwrap_or_else(|| "Transaction".to_owned());
+                let of_transaction = owner.eq_ignore_ascii_case("transaction");
+                if of_transaction && self.transactions() == 0 {
+                    let message =
+                        "You attempted to acquire a transactional application lock without an active transaction.";
+                    return Err(SqlFault::new(3623, message).class(16).into());
+                }
+                if short == "sp_getapplock" {
+                    return Ok(Some(self.shared.lock(&name, self.facts.spid, of_transaction)));
+                }
+                if !self.shared.unlock(&name, self.facts.spid) {
+                    let message = "Cannot release the application lock because it is not currently held.";
+                    return Err(SqlFault::new(1223, message).class(16).into());
+                }
+                Ok(Some(0))
+            }
             _ => Ok(None),
         }
     }

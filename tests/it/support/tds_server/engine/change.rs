@@ -55,7 +55,7 @@ pub(crate) fn stop(error: &rusqlite::Error) -> Stop {
 }
 
 impl Engine {
-    fn transactions(&self) -> u32 {
+    pub(super) fn transactions(&self) -> u32 {
         self.vars.lock().unwrap().transactions
     }
 

@@ -252,9 +252,8 @@ impl Parser<'_> {
             "is_srvrolemember" | "is_member" | "is_rolemember" => Expression::new("0", SqlType::Int),
             "serverproperty" | "databasepropertyex" | "connectionproperty" => session(name, SqlType::Variant),
             "has_perms_by_name" | "object_id" | "schema_id" | "type_id" | "columnproperty" | "objectproperty"
-            | "objectpropertyex" | "col_length" | "collationproperty" | "xact_state" | "has_dbaccess" => {
-                session(name, SqlType::Int)
-            }
+            | "objectpropertyex" | "col_length" | "collationproperty" | "xact_state" | "has_dbaccess"
+            | "applock_test" => session(name, SqlType::Int),
             "object_name" | "object_schema_name" | "schema_name" | "type_name" | "col_name" | "quotename" => {
                 session(name, SqlType::NAME)
             }

@@ -1,0 +1,341 @@
+//! The places at a backend as files, so that the cap holds over all processes of this machine and over a crash.
+//!
+//! A call holds the lock of one file of the backend's folder (flock(2)); there are as many files as the cap. A command
+//! beside the service takes from the same files, so the two together keep the cap. While a call runs its file says so.
+//! When a process dies the kernel gives its locks back, and with them the connections are gone; but the backend may
+//! still be at work. So whoever finds a file free that says that a call runs writes into it that it lingers, until the
+//! time by which the call was to be given up and the `settle` time behind it are over, and nobody takes it before.
+//!
+//! A process that makes many calls keeps the locks between them, so that a call costs no system call: its files go on
+//! saying that a call runs, which is only ever too careful. What it has not used for [`KEPT`] it gives back, and
+//! everything as soon as another process wants a place. While several want more than there are, none takes more than
+//! its even part, and of places that do not divide evenly they have turns.
+//!
+//! Calls with a serial key go one at a time over all processes: their files name the key, and who comes with one looks
+//! through the files first, holding a lock that all such look-ups share.
+//!
+//! What is written is not forced to disk: a machine that has lost power takes longer to start than calls take to end.
+
+mod mark;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+mod wishes;
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mark::Stands;
+pub(super) use mark::{Key, Slot, Term, WallTime, key_of};
+use wishes::Wishes;
+
+/// How long a place is kept that nobody uses.
+const KEPT: Duration = Duration::from_millis(20);
+
+/// Places are kept by a process with so many calls in this time: for fewer it is not worth it.
+const BUSY: (u32, Duration) = (16, Duration::from_millis(20));
+
+/// A place that is kept says so much longer than its call takes that a call runs: then it is written anew.
+const BEYOND: Duration = Duration::from_millis(500);
+
+/// Where others wait for their turn of the place that is left over, who had it stays away so long: longer than they
+/// take to look again.
+const TURN: Duration = Duration::from_millis(15);
+
+/// The places of a backend, as far as this process has looked at them.
+pub(super) struct Slots {
+    folder: PathBuf,
+    /// Not locked by us.
+    free: Vec<Slot>,
+    /// Locked by us, and no call has them.
+    kept: Vec<Slot>,
+    /// Files that were opened so far.
+    opened: usize,
+    /// As last heard of.
+    cap: usize,
+    /// Whether somebody calls [`Slots::tend`].
+    pub(super) is_tended: bool,
+    pace: Pace,
+    wishes: Wishes,
+    /// Places held back when others' wishes were last looked for.
+    held: usize,
+    /// When a call ended last.
+    given: WallTime,
+    /// Whoever has this lock looks for a serial key.
+    serial: Option<File>,
+}
+
+/// How many calls end.
+#[derive(Default)]
+struct Pace {
+    since: WallTime,
+    count: u32,
+    /// In the time before.
+    before: u32,
+}
+
+impl Pace {
+    fn ended(&mut self, now: WallTime) {
+        let passed = now.saturating_sub(self.since);
+        if passed >= BUSY.1 {
+            let before = if passed < 2 * BUSY.1 { self.count } else { 0 };
+            *self = Pace { since: now, count: 0, before };
+        }
+        self.count += 1;
+    }
+
+    fn is_busy(&self) -> bool {
+        self.count.max(self.before) >= BUSY.0
+    }
+}
+
+/// Places of calls whose end nobody saw, in whatever process.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack {
+    pub(super) count: usize,
+    /// When the first of them comes free.
+    pub(super) first: Option<WallTime>,
+    /// When those come free that another process said to linger, or that were found of one that had died.
+    pub(super) foreign: Vec<WallTime>,
+}
+
+impl Slots {
+    /// The places in this folder, which is made when it is missing. Those of calls of a process that has died linger
+    /// from now on.
+    pub(super) fn open(folder: &Path, settle: Duration, now: WallTime) -> io::Result<Slots> {
+        fs::create_dir_all(folder)?;
+        let mut slots = Slots {
+            folder: folder.to_owned(),
+            free: Vec::new(),
+            kept: Vec::new(),
+            opened: 0,
+            cap: 0,
+            is_tended: false,
+            pace: Pace::default(),
+            wishes: Wishes::open(&folder.join("wishes"))?,
+            held: 0,
+            given: Duration::ZERO,
+            serial: None,
+        };
+        slots.open_all()?;
+        for slot in &mut slots.free {
+            slot.is_in_use(settle, now)?;
+        }
+        Ok(slots)
+    }
+
+    /// Takes one of `cap` places for a call; `None` while all are taken or linger, by this or other processes, while it
+    /// is others' turn, or while a call of the same serial key runs.
+    pub(super) fn take(&mut self, cap: usize, term: Term, key: Option<Key>, now: WallTime) -> io::Result<Option<Slot>> {
+        self.cap_is(cap, now)?;
+        if !self.is_our_turn(cap, now)? {
+            self.wishes.wish(now)?;
+            return Ok(None);
+        }
+        match key {
+            None => self.take_any(cap, term, 0, now),
+            Some(key) => self.take_for_key(cap, term, key, now),
+        }
+    }
+
+    /// Takes note of the cap. Whenever it changes there may be places beyond it, also such as another process has made.
+    pub(super) fn cap_is(&mut self, cap: usize, now: WallTime) -> io::Result<()> {
+        if self.cap != cap {
+            self.keep_nothing(now)?;
+            self.open_all()?;
+            self.cap = cap;
+        }
+        Ok(())
+    }
+
+    fn take_any(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
+        // Places beyond the cap, from when it was higher, must be seen as what they are.
+        if self.opened > cap {
+            self.let_go_of_kept(now, |_| true)?;
+        }
+        if let Some(slot) = self.kept.last_mut() {
+            slot.run(term, BEYOND, key, now)?;
+            return Ok(self.kept.pop());
+        }
+        let limit = self.limit(cap, term, now)?;
+        let mut at = 0;
+        loop {
+            let Some(slot) = self.free.get_mut(at) else {
+                if self.opened >= limit {
+                    self.wishes.wish(now)?;
+                    return Ok(None);
+                }
+                let next = self.open_next()?;
+                self.free.push(next);
+                continue;
+            };
+            if slot.number < limit && slot.lock(term.settle, now)? {
+                slot.run(term, Duration::ZERO, key, now)?;
+                return Ok(Some(self.free.swap_remove(at)));
+            }
+            at += 1;
+        }
+    }
+
+    /// As [`Slots::take_any`], unless a call of this key runs or lingers.
+    fn take_for_key(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
+        if self.serial.is_none() {
+            let path = self.folder.join("serial");
+            self.serial = Some(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?);
+        }
+        match self.serial.as_ref().map(File::try_lock) {
+            Some(Ok(())) => {}
+            Some(Err(TryLockError::Error(error))) => return Err(error),
+            // Another process looks just now.
+            None | Some(Err(TryLockError::WouldBlock)) => return Ok(None),
+        }
+        let taken = self.take_unless_it_runs(cap, term, key, now);
+        if let Some(serial) = &self.serial {
+            serial.unlock()?;
+        }
+        taken
+    }
+
+    fn take_unless_it_runs(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
+        // A process with a higher cap may have made more files. Our own calls are not among them: in one process calls
+        // of one key are no two at a time.
+        self.open_all()?;
+        for slot in &mut self.free {
+            if slot.read()?.key == key && slot.is_in_use(term.settle, now)? {
+                return Ok(None);
+            }
+        }
+        self.take_any(cap, term, key, now)
+    }
+
+    /// Whether this process may take one more: always, unless others want one.
+    fn is_our_turn(&mut self, cap: usize, now: WallTime) -> io::Result<bool> {
+        let (others, is_new) = self.wishes.others(now)?;
+        if others == 0 {
+            return Ok(true);
+        }
+        if is_new {
+            self.held = self.held_back(now).count;
+        }
+        let (places, parts) = (cap.saturating_sub(self.held), others + 1);
+        let ours = self.opened - self.free.len() - self.kept.len();
+        Ok(ours < places / parts || ours < places.div_ceil(parts) && now.saturating_sub(self.given) >= TURN)
+    }
+
+    /// The places of calls whose end nobody saw.
+    pub(super) fn held_back(&self, now: WallTime) -> HeldBack {
+        let mut held = HeldBack::default();
+        for slot in &self.free {
+            // What cannot be read is told to whoever takes it.
+            let Ok(Stands::Lingers(until)) = slot.read().map(|mark| mark.stands) else { continue };
+            if until <= now {
+                continue;
+            }
+            held.count += 1;
+            held.first = Some(held.first.map_or(until, |first| first.min(until)));
+            if slot.ours_until.is_none_or(|ours| ours.as_millis() != until.as_millis()) {
+                held.foreign.push(until);
+            }
+        }
+        held
+    }
+
+    /// Places below this number may be taken without going beyond the cap. It is the cap, unless places beyond it, from
+    /// when it was higher, are still in use: each of them stands for one below.
+    fn limit(&mut self, cap: usize, term: Term, now: WallTime) -> io::Result<usize> {
+        while self.opened > cap {
+            let last = self.opened - 1;
+            if self.is_in_use(last, term, now)? {
+                break;
+            }
+            self.free.retain(|slot| slot.number != last);
+            self.opened = last;
+        }
+        let (mut limit, mut beyond, mut looked_at) = (cap, 0, self.opened);
+        while looked_at > limit {
+            looked_at -= 1;
+            beyond += usize::from(self.is_in_use(looked_at, term, now)?);
+            limit = cap.saturating_sub(beyond);
+        }
+        Ok(limit)
+    }
+
+    fn is_in_use(&mut self, number: usize, term: Term, now: WallTime) -> io::Result<bool> {
+        match self.free.iter_mut().find(|slot| slot.number == number) {
+            Some(slot) => slot.is_in_use(term.settle, now),
+            None => Ok(true),
+        }
+    }
+
+    /// Gives a place back: at once, or so that it lingers when nobody saw the end of its call. Answers whether there are
+    /// places now that [`Slots::tend`] has to be called for.
+    pub(super) fn give_back(&mut self, mut slot: Slot, lingers: Option<Duration>, now: WallTime) -> io::Result<bool> {
+        self.pace.ended(now);
+        self.given = now;
+        slot.used = now;
+        if lingers.is_none() && !slot.is_keyed() && self.pace.is_busy() && self.wishes.others(now)?.0 == 0 {
+            self.kept.push(slot);
+            return Ok(!self.is_tended);
+        }
+        let given_back = slot.let_go(lingers, now);
+        self.free.push(slot);
+        given_back.map(|()| false)
+    }
+
+    /// Gives back what is kept and not used, or wanted by others. To be called every [`TEND`] while it answers that
+    /// something is still kept.
+    pub(super) fn tend(&mut self, now: WallTime) -> io::Result<bool> {
+        let is_wanted = self.wishes.others(now)?.0 > 0;
+        self.let_go_of_kept(now, |slot| is_wanted || slot.used + KEPT <= now)?;
+        self.is_tended = !self.kept.is_empty();
+        Ok(self.is_tended)
+    }
+
+    fn let_go_of_kept(&mut self, now: WallTime, which: impl Fn(&Slot) -> bool) -> io::Result<()> {
+        while let Some(at) = self.kept.iter().position(&which) {
+            let mut slot = self.kept.swap_remove(at);
+            let given_back = slot.let_go(None, now);
+            self.free.push(slot);
+            given_back?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is kept any more.
+    pub(super) fn keep_nothing(&mut self, now: WallTime) -> io::Result<()> {
+        self.let_go_of_kept(now, |_| true)
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        self.folder.join(format!("{number:05}"))
+    }
+
+    fn open_all(&mut self) -> io::Result<()> {
+        while self.path(self.opened).try_exists()? {
+            let next = self.open_next()?;
+            self.free.push(next);
+        }
+        Ok(())
+    }
+
+    fn open_next(&mut self) -> io::Result<Slot> {
+        let path = self.path(self.opened);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let slot = Slot::new(self.opened, file);
+        self.opened += 1;
+        Ok(slot)
+    }
+}
+
+/// How often [`Slots::tend`] is called.
+pub(super) const TEND: Duration = Duration::from_millis(10);
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        // A file that cannot be written says too much; then it lingers.
+        let _ = self.keep_nothing(Duration::ZERO);
+    }
+}

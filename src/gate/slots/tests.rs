@@ -1,0 +1,296 @@
+//! Two of them in one process are as two processes: locks belong to an opened file.
+
+use super::{BEYOND, KEPT, Slot, Slots, TEND, TURN, Term, key_of};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const SETTLE: Term = Term { longest: None, settle: Duration::from_secs(5) };
+
+const NONE: Term = Term { longest: None, settle: Duration::ZERO };
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(1_000_000 + seconds)
+}
+
+fn open(folder: &TempDir, now: Duration) -> Slots {
+    Slots::open(folder.path(), SETTLE.settle, now).unwrap()
+}
+
+#[test]
+fn two_processes_share_one_cap() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (open(&folder, at(0)), open(&folder, at(0)));
+    let first = one.take(2, SETTLE, None, at(0)).unwrap().unwrap();
+    let second = other.take(2, SETTLE, None, at(0)).unwrap().unwrap();
+    assert!(one.take(2, SETTLE, None, at(0)).unwrap().is_none());
+    assert!(other.take(2, SETTLE, None, at(0)).unwrap().is_none());
+    one.give_back(first, None, at(0)).unwrap();
+    let first = other.take(2, SETTLE, None, at(0)).unwrap().unwrap();
+    assert!(one.take(2, SETTLE, None, at(0)).unwrap().is_none());
+    let third = one.take(3, SETTLE, None, at(0)).unwrap().expect("the cap was raised");
+    other.give_back(first, None, at(0)).unwrap();
+    other.give_back(second, None, at(0)).unwrap();
+    one.give_back(third, None, at(0)).unwrap();
+    assert!(one.take(1, SETTLE, None, at(0)).unwrap().is_some());
+    assert!(other.take(1, SETTLE, None, at(0)).unwrap().is_none(), "the cap was lowered");
+}
+
+#[test]
+fn a_place_whose_process_died_lingers_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut died = open(&folder, at(0));
+    let call = died.take(1, SETTLE, None, at(0)).unwrap().unwrap();
+    drop((died, call));
+    // Who finds it may die as well: what it found stays written.
+    let mut next = open(&folder, at(100));
+    assert!(next.take(1, SETTLE, None, at(100)).unwrap().is_none());
+    drop(next);
+    let mut third = open(&folder, at(104));
+    assert!(third.take(1, SETTLE, None, at(104)).unwrap().is_none());
+    let call = third.take(1, SETTLE, None, at(105)).unwrap().unwrap();
+    third.give_back(call, None, at(105)).unwrap();
+    assert!(open(&folder, at(105)).take(1, SETTLE, None, at(105)).unwrap().is_some());
+}
+
+#[test]
+fn a_call_whose_end_nobody_saw_keeps_its_place_also_when_the_clock_goes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slots = open(&folder, at(5000));
+    let call = slots.take(1, SETTLE, None, at(5000)).unwrap().unwrap();
+    slots.give_back(call, Some(SETTLE.settle), at(5000)).unwrap();
+    assert!(slots.take(1, SETTLE, None, at(5004)).unwrap().is_none());
+    assert!(slots.take(1, SETTLE, None, at(0)).unwrap().is_none());
+    assert!(slots.take(1, SETTLE, None, at(6)).unwrap().is_some());
+}
+
+#[test]
+fn nothing_settles_when_there_is_nothing_to_wait_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut died = open(&folder, at(0));
+    let call = died.take(1, NONE, None, at(0)).unwrap().unwrap();
+    drop((died, call));
+    assert!(Slots::open(folder.path(), Duration::ZERO, at(0)).unwrap().take(1, NONE, None, at(0)).unwrap().is_some());
+}
+
+#[test]
+fn a_call_that_may_take_long_is_waited_for_after_its_process_died() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = Term { longest: Some(Duration::from_secs(60)), ..SETTLE };
+    let mut died = open(&folder, at(0));
+    let call = died.take(1, long, None, at(0)).unwrap().unwrap();
+    drop((died, call));
+    let mut next = open(&folder, at(10));
+    // At second 60 it would have been given up, at 65 settled.
+    assert!(next.take(1, long, None, at(10)).unwrap().is_none());
+    assert!(next.take(1, long, None, at(64)).unwrap().is_none());
+    assert!(next.take(1, long, None, at(65)).unwrap().is_some());
+}
+
+#[test]
+fn calls_beyond_a_lowered_cap_count_until_they_are_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut before = open(&folder, at(0));
+    let mut calls: Vec<_> = (0..6).map(|_| before.take(6, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    // Places 4 and 5 go on, 0 to 3 are over; under a cap of three one more may go.
+    for call in calls.drain(..4) {
+        before.give_back(call, None, at(0)).unwrap();
+    }
+    let mut other = open(&folder, at(1));
+    let only = other.take(3, SETTLE, None, at(1)).unwrap().unwrap();
+    assert!(other.take(3, SETTLE, None, at(1)).unwrap().is_none());
+    assert!(before.take(3, SETTLE, None, at(1)).unwrap().is_none());
+    // The process of the two dies: they linger.
+    drop((before, calls));
+    assert!(other.take(3, SETTLE, None, at(2)).unwrap().is_none());
+    let mut second = open(&folder, at(6));
+    assert!(second.take(3, SETTLE, None, at(6)).unwrap().is_none());
+    let more: Vec<_> = (0..2).map(|_| second.take(3, SETTLE, None, at(7)).unwrap().unwrap()).collect();
+    assert!(second.take(3, SETTLE, None, at(7)).unwrap().is_none());
+    assert!(other.take(4, SETTLE, None, at(7)).unwrap().is_some(), "the cap was raised");
+    drop((only, more));
+}
+
+#[test]
+fn a_call_that_may_take_long_is_waited_for_also_by_those_whose_calls_are_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = Term { longest: Some(Duration::from_secs(60)), ..SETTLE };
+    let mut died = open(&folder, at(0));
+    let call = died.take(1, long, None, at(0)).unwrap().unwrap();
+    drop((died, call));
+    let mut next = open(&folder, at(10));
+    assert_eq!(next.held_back(at(10)).foreign, [at(65)], "seen before anybody asks");
+    assert!(next.take(1, SETTLE, None, at(64)).unwrap().is_none());
+    assert!(next.take(1, SETTLE, None, at(65)).unwrap().is_some());
+}
+
+/// So many calls that places are kept; answers when the last was over.
+fn busy(slots: &mut Slots, term: Term, from: Duration) -> Duration {
+    let mut now = from;
+    for _ in 0..40 {
+        let call = slots.take(1, term, None, now).unwrap().unwrap();
+        now += Duration::from_micros(100);
+        slots.give_back(call, None, now).unwrap();
+    }
+    assert_eq!(slots.kept.len(), 1);
+    now
+}
+
+/// How often this thread has called the kernel to write.
+fn writes() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    text.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_busy_process_keeps_its_places_and_gives_them_back_when_it_is_idle() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = open(&folder, at(0));
+    let now = busy(&mut one, SETTLE, at(0));
+    let mut other = open(&folder, now);
+    assert!(other.take(1, SETTLE, None, now).unwrap().is_none(), "it is kept");
+    assert!(one.tend(now + KEPT - TEND).is_ok_and(|is_kept| !is_kept), "the other wants it");
+    let call = other.take(1, SETTLE, None, now).unwrap().expect("it was given back");
+    other.give_back(call, None, now).unwrap();
+    // Long after that wish, nobody else asks.
+    let later = now + Duration::from_secs(1);
+    let now = busy(&mut one, SETTLE, later);
+    assert!(one.tend(now + KEPT - TEND).unwrap());
+    assert!(!one.tend(now + KEPT).unwrap());
+    // Few calls are not worth it.
+    let now = now + Duration::from_secs(1);
+    let call = one.take(1, SETTLE, None, now).unwrap().unwrap();
+    one.give_back(call, None, now).unwrap();
+    assert!(other.take(1, SETTLE, None, now).unwrap().is_some());
+}
+
+#[test]
+fn a_kept_place_is_taken_without_writing_and_its_file_says_enough_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = Term { longest: Some(Duration::from_secs(60)), ..SETTLE };
+    let mut slots = open(&folder, at(0));
+    let now = busy(&mut slots, long, at(0));
+    let before = writes();
+    for round in 1..=100 {
+        let moment = now + Duration::from_micros(100) * round;
+        let call = slots.take(1, long, None, moment).unwrap().unwrap();
+        slots.give_back(call, None, moment).unwrap();
+    }
+    assert_eq!(writes(), before);
+    // However long it is kept: who dies with a call is waited for as long as that call may take.
+    let mut now = now;
+    let mut call: Option<Slot> = None;
+    for _ in 0..3000 {
+        now += Duration::from_millis(1);
+        if let Some(call) = call.take() {
+            slots.give_back(call, None, now).unwrap();
+        }
+        call = slots.take(1, long, None, now).unwrap();
+        assert!(call.is_some());
+    }
+    drop((slots, call));
+    let over = now + Duration::from_secs(65);
+    let mut next = open(&folder, now);
+    assert!(next.take(1, long, None, over - Duration::from_millis(1)).unwrap().is_none());
+    assert!(next.take(1, long, None, over + BEYOND).unwrap().is_some());
+}
+
+#[test]
+fn what_is_kept_is_free_when_the_process_ends_in_order_and_held_back_when_it_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ends = open(&folder, at(0));
+    let now = busy(&mut ends, SETTLE, at(0));
+    drop(ends);
+    let mut dies = open(&folder, now);
+    let now = busy(&mut dies, SETTLE, now);
+    // Its locks go with its files; it cannot write any more.
+    drop(std::mem::take(&mut dies.kept));
+    let mut next = open(&folder, now);
+    assert_eq!(next.held_back(now).count, 1);
+    assert!(next.take(1, SETTLE, None, now).unwrap().is_none());
+    assert!(next.take(1, SETTLE, None, now + SETTLE.settle).unwrap().is_some());
+}
+
+#[test]
+fn kept_places_beyond_a_lowered_cap_are_no_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slots = open(&folder, at(0));
+    let mut calls: Vec<_> = (0..30).map(|_| slots.take(30, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    for call in calls.drain(..) {
+        slots.give_back(call, None, at(0)).unwrap();
+    }
+    assert!(slots.kept.len() > 10);
+    assert!(slots.take(1, SETTLE, None, at(0)).unwrap().is_some());
+    assert!(slots.take(1, SETTLE, None, at(0)).unwrap().is_none());
+}
+
+/// Two who both want all they can get, and look every few milliseconds: how many calls each makes.
+fn fight(cap: usize, calls_take: Duration) -> [u32; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sides = [open(&folder, at(0)), open(&folder, at(0))];
+    let mut running: [Vec<(Duration, Slot)>; 2] = [Vec::new(), Vec::new()];
+    let mut made = [0; 2];
+    let mut now = at(0);
+    while now < at(20) {
+        for side in 0..2 {
+            let before = running[side].len();
+            while let Some(at) = running[side].iter().position(|(over, _)| *over <= now) {
+                let (_, slot) = running[side].swap_remove(at);
+                sides[side].give_back(slot, None, now).unwrap();
+            }
+            // The first one has the advantage of looking always; the other looks every ten, and when a call has ended.
+            if side == 0 || now.as_millis().is_multiple_of(10) || running[side].len() < before {
+                while let Some(slot) = sides[side].take(cap, SETTLE, None, now).unwrap() {
+                    running[side].push((now + calls_take, slot));
+                    made[side] += 1;
+                }
+            }
+            assert!(running.iter().map(Vec::len).sum::<usize>() <= cap);
+        }
+        now += Duration::from_millis(1);
+    }
+    made
+}
+
+#[test]
+fn two_processes_that_both_want_more_than_there_is_have_the_same() {
+    for (cap, calls_take) in [(8, 50), (8, 3), (3, 40), (1, 50), (1, 3)] {
+        let [one, other] = fight(cap, Duration::from_millis(calls_take));
+        let most = one.max(other);
+        assert!(one.min(other) * 10 >= most * 6, "cap {cap}, calls of {calls_take} ms: {one} and {other}");
+        let possible = 20_000 / calls_take * cap as u64;
+        assert!(
+            u64::from(one + other) * 2 >= possible.min(20_000 / TURN.as_millis() as u64 * cap as u64),
+            "{one} {other}"
+        );
+    }
+}
+
+#[test]
+fn calls_of_one_key_go_one_at_a_time_over_processes_and_through_a_death() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (open(&folder, at(0)), open(&folder, at(0)));
+    let (seven, eight) = (Some(key_of("order 7")), Some(key_of("order 8")));
+    let call = one.take(4, SETTLE, seven, at(0)).unwrap().unwrap();
+    assert!(other.take(4, SETTLE, seven, at(0)).unwrap().is_none());
+    // Whoever waits for a key alone takes nothing from others.
+    assert_eq!(one.wishes.others(at(0)).unwrap().0, 0);
+    let others =
+        [other.take(4, SETTLE, eight, at(0)).unwrap().unwrap(), other.take(4, SETTLE, None, at(0)).unwrap().unwrap()];
+    one.give_back(call, None, at(1)).unwrap();
+    let call = other.take(4, SETTLE, seven, at(1)).unwrap().unwrap();
+    assert!(one.take(4, SETTLE, seven, at(1)).unwrap().is_none());
+    // Its end was not seen.
+    other.give_back(call, Some(SETTLE.settle), at(1)).unwrap();
+    assert!(one.take(4, SETTLE, seven, at(5)).unwrap().is_none());
+    let call = one.take(4, SETTLE, seven, at(6)).unwrap().unwrap();
+    drop((one, call));
+    assert!(other.take(4, SETTLE, seven, at(6)).unwrap().is_none(), "its process died");
+    assert!(other.take(4, SETTLE, seven, at(11)).unwrap().is_some());
+    drop(others);
+}
+
+#[test]
+fn a_key_is_the_same_number_in_every_process() {
+    // By the definition of FNV-1a: of nothing, and of `a`.
+    assert_eq!((key_of(""), key_of("a")), (0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c));
+}

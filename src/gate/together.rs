@@ -1,0 +1,152 @@
+//! Where a gate shares its places with other processes: what a call needs besides a place of this process's own.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+use super::core::{End, Moment};
+use super::slots::{Key, Slot, Slots, TEND, Term, WallTime};
+use super::{Gate, Permit, Refused};
+
+/// How often a place is looked for that another process has: nobody announces it.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What a call wants.
+pub(super) struct Wanted {
+    pub(super) asked: Moment,
+    pub(super) wait: Option<Duration>,
+    pub(super) longest: Option<Duration>,
+    /// Its serial key.
+    pub(super) key: Option<Key>,
+}
+
+impl Gate {
+    /// Waits until a place is not another process's, nor a call of the serial key.
+    pub(super) async fn wait_for_slot(
+        self: &Arc<Self>,
+        mut permit: Permit,
+        wanted: &Wanted,
+    ) -> Result<Permit, Refused> {
+        let Some(slots) = &self.slots else { return Ok(permit) };
+        loop {
+            let now = self.now();
+            let (cap, settle, patience) = {
+                let state = self.state.lock();
+                if let Some(refused) = state.core.shut_out(now) {
+                    return Err(refused);
+                }
+                let config = &state.config;
+                (config.max_in_flight, config.settle, wanted.wait.unwrap_or(config.queue_timeout))
+            };
+            let term = Term { longest: wanted.longest, settle };
+            let taken = slots.lock().take(cap, term, wanted.key, self.wall_time(now));
+            match taken {
+                Ok(Some(slot)) => {
+                    permit.holds.slot = Some(slot);
+                    return Ok(permit);
+                }
+                Ok(None) => self.bears_waiting(slots, cap, wanted.asked.saturating_add(patience))?,
+                Err(error) => {
+                    tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be locked");
+                    return Err(Refused::Unmarked);
+                }
+            }
+            let freed = self.freed.notified();
+            tokio::select! {
+                biased;
+                () = freed => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
+    }
+
+    /// Whether a place may come free by then: not when the wait is over, nor when all are held back for longer.
+    fn bears_waiting(self: &Arc<Self>, slots: &Mutex<Slots>, cap: usize, until: Moment) -> Result<(), Refused> {
+        let now = self.now();
+        let held = slots.lock().held_back(self.wall_time(now));
+        // The queue behind us must know: who cannot be served in time is told at once.
+        self.hold_back(&held.foreign);
+        let first = held.first.map(|first| self.moment(first));
+        let is_in_vain = now >= until || held.count >= cap && first.is_some_and(|first| first > until);
+        match first {
+            _ if !is_in_vain => Ok(()),
+            Some(first) => Err(Refused::HeldBack { retry_after: first.saturating_sub(now) }),
+            None => Err(Refused::Deadline),
+        }
+    }
+
+    /// The cap is another one from now on.
+    pub(super) fn cap_is(&self, cap: usize) {
+        let Some(slots) = &self.slots else { return };
+        let now = self.wall_time(self.now());
+        let told = slots.lock().cap_is(cap, now);
+        if let Err(error) = told {
+            // Whoever takes a place next comes upon it as well, and is refused.
+            tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be looked through");
+        }
+    }
+
+    /// Tells the core of places that are held back for calls of other processes.
+    pub(super) fn hold_back(self: &Arc<Self>, foreign: &[WallTime]) {
+        let until = foreign.iter().map(|until| self.moment(*until)).collect();
+        let is_news = self.state.lock().core.hold_back(until);
+        if is_news {
+            self.pump();
+        }
+    }
+
+    fn moment(&self, time: WallTime) -> Moment {
+        time.saturating_sub(self.began)
+    }
+
+    /// Gives the place back that all processes see.
+    pub(super) fn give_back(self: &Arc<Self>, slot: Slot, end: End, now: Moment) {
+        let Some(slots) = &self.slots else { return };
+        let is_open = matches!(end, End::Lost | End::Unseen);
+        let lingers = is_open.then(|| self.settle());
+        let time = self.wall_time(now);
+        let given_back = {
+            let mut slots = slots.lock();
+            let given_back = slots.give_back(slot, lingers, time);
+            if matches!(given_back, Ok(true)) { self.tend(&mut slots, time) } else { given_back.map(|_| ()) }
+        };
+        if let Err(error) = given_back {
+            // The lock goes with the file; what the file says makes the next one wait.
+            tracing::error!(backend = self.backend, error = %error, "a place of a gate cannot be given back in order");
+        }
+        self.freed.notify_waiters();
+    }
+
+    /// Sees that places that are kept are given back when nobody uses them any more, or another process wants them.
+    fn tend(self: &Arc<Self>, slots: &mut Slots, now: WallTime) -> std::io::Result<()> {
+        match Handle::try_current() {
+            Ok(runtime) => {
+                slots.is_tended = true;
+                // It ends with the gate, or when there is nothing to look after.
+                drop(runtime.spawn(look_after(Arc::downgrade(self))));
+                Ok(())
+            }
+            Err(_) => slots.keep_nothing(now),
+        }
+    }
+}
+
+async fn look_after(gate: Weak<Gate>) {
+    loop {
+        tokio::time::sleep(TEND).await;
+        let Some(gate) = gate.upgrade() else { return };
+        let Some(slots) = &gate.slots else { return };
+        let now = gate.wall_time(gate.now());
+        let kept = slots.lock().tend(now);
+        match kept {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                let backend = &gate.backend;
+                tracing::error!(backend, error = %error, "the places of a gate cannot be given back in order");
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Keys: those that are not unique, those that no watermark leads to, and those that are gone in a crowd.
+
+use serde_json::{Value, json};
+
+use super::{FIELDS, Legacy, counts};
+use crate::support::postgres::Postgres;
+
+const TABLE: &str = "[source.table]\ntable = 'ITEMS'\nbatch_rows = 4\nchunk_rows = 10\n";
+
+/// The codes and keys of the dead letters that are open.
+fn letters(old: &Legacy) -> Vec<(String, String, String)> {
+    let (said, code) = old.site.json(&["dead-letters", "list"]);
+    assert_eq!(code, 0, "{said:?}");
+    let text = |letter: &Value, name: &str| letter[name].as_str().unwrap_or_default().to_owned();
+    let mut letters: Vec<_> =
+        said.iter().map(|letter| (text(letter, "code"), text(letter, "key"), text(letter, "id"))).collect();
+    letters.sort();
+    letters
+}
+
+fn notes(run: &Value) -> String {
+    run["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// `b` and `c` stand there twice, far from each other and side by side.
+const TWICE: &str = "create table ITEMS (NO text, NAME text, QTY integer, SEQ integer);
+    insert into ITEMS values ('b', 'first', 1, 1), ('a', 'A', 1, 2), ('d', 'D', 1, 3), ('e', 'E', 1, 4), ('f', 'F', 1, 5),
+        ('b', 'second', 2, 6), ('c', 'first', 1, 7), ('c', 'second', 2, 8);";
+
+#[test]
+fn a_second_row_of_a_key_is_a_dead_letter_and_the_first_stays() {
+    let old = Legacy::new(&format!("{TABLE}snapshot = true\n"), FIELDS, TWICE);
+    let first = old.sync();
+    assert_eq!(counts(&first), [8, 6, 2, 0], "{first}");
+    assert!(notes(&first).contains("2 rows have a key that another row has too"), "{first}");
+    let documents = old.documents();
+    assert_eq!((&documents["b"]["name"], &documents["c"]["name"]), (&json!("first"), &json!("first")));
+    let found = letters(&old);
+    let codes: Vec<_> = found.iter().map(|(code, key, _)| (code.as_str(), key.as_str())).collect();
+    assert_eq!(codes, [("key.repeated", "b"), ("key.repeated", "c")]);
+    let (raw, _) = old.site.json(&["dead-letters", "list"]);
+    let id = raw[0]["id"].to_string();
+    let (shown, _) = old.site.json(&["dead-letters", "show", &id]);
+    // The row itself is kept: "second" in hex.
+    assert!(shown[0].to_string().contains("7365636f6e64"), "{shown:?}");
+
+    // Nothing flaps: another reading changes nothing, and tells the same.
+    let again = old.sync();
+    assert_eq!((counts(&again), &again["unchanged"]), ([8, 0, 2, 0], &json!(6)), "{again}");
+    // Where the source is mended there is nothing to tell.
+    old.sql("delete from ITEMS where NAME = 'second'");
+    let mended = old.sync();
+    assert_eq!((counts(&mended), notes(&mended)), ([6, 0, 0, 0], String::new()), "{mended}");
+}
+
+#[test]
+fn keys_that_the_mapping_makes_alike_are_told_although_the_source_has_them_apart() {
+    let fields = FIELDS.replace("no = { from = 'NO' }", "no = { from = 'NO', type = 'string', case = 'upper' }");
+    let old = Legacy::new(
+        &format!("{TABLE}snapshot = true\n"),
+        &fields,
+        "create table ITEMS (NO text primary key, NAME text, QTY integer);
+         insert into ITEMS values ('A', 'large', 1), ('b', 'B', 1), ('a', 'small', 2);",
+    );
+    assert_eq!(counts(&old.sync()), [3, 2, 1, 0]);
+    assert_eq!(old.documents()["A"]["name"], "large");
+}
+
+#[test]
+fn two_rows_of_a_key_in_one_batch_of_changes_are_told() {
+    let old = Legacy::new(&format!("{TABLE}watermark = {{ column = 'SEQ' }}\n"), FIELDS, TWICE);
+    old.sync();
+    old.sql("update ITEMS set QTY = 7, SEQ = SEQ + 10 where NO in ('c', 'd')");
+    let run = old.sync();
+    // The last value, and the three that have changed.
+    assert_eq!((&run["staged"], &run["dead"]), (&json!(2), &json!(1)), "{run}");
+    assert!(notes(&run).contains("a key that another row has too"), "{run}");
+}
+
+#[test]
+fn check_says_when_nothing_keeps_the_key_unique() {
+    let old = Legacy::new(&format!("{TABLE}snapshot = true\n"), FIELDS, TWICE);
+    let (said, code) = old.site.json(&["check"]);
+    let doubts = said[0]["doubts"].to_string();
+    assert!(doubts.contains("items.v1: ITEMS has no unique index on NO"), "{said:?}");
+    assert_eq!((code, &said[0]["ok"]), (0, &json!(true)), "a doubt is no failure: {said:?}");
+    old.sql("delete from ITEMS where NAME = 'second'; create unique index BY_NO on ITEMS (NO)");
+    let (said, _) = old.site.json(&["check"]);
+    assert!(!said[0]["doubts"].to_string().contains("unique index"), "{said:?}");
+    old.mapping("", &format!("{TABLE}snapshot = true\n"), &format!("{FIELDS}more = {{ from = 'MORE' }}\n"));
+    let (said, code) = old.site.json(&["check"]);
+    assert!(code == 1 && said[0]["doubts"].to_string().contains("ITEMS has no MORE"), "{said:?}");
+}
+
+#[test]
+fn rows_that_no_watermark_leads_to_are_fetched_by_their_keys() {
+    let source = format!("{TABLE}watermark = {{ column = 'SEQ' }}\nskip = \"NAME = 'none'\"\n");
+    let source = |reconcile: &str| format!("{source}{reconcile}");
+    let old = Legacy::new(
+        &source(""),
+        FIELDS,
+        "create table ITEMS (NO text primary key, NAME text, QTY integer, SEQ integer);
+         with recursive c(i) as (select 1 union all select i + 1 from c where i < 30)
+         insert into ITEMS select printf('%03d', i), 'item', i, 100 + i from c;",
+    );
+    old.sync();
+    // A program that does not know the column, one that was late, and rows that are none of ours.
+    old.sql(
+        "insert into ITEMS values ('500', 'late', 1, 50), ('501', 'null', 1, null), ('011a', 'late', 1, 3), ('502', 'none', 1, 4);
+         insert into ITEMS values ('600', 'bad', 'x', 5);",
+    );
+    let run = old.sync();
+    assert_eq!(run["staged"], 0, "{run}");
+    old.mapping("", &source("reconcile = 'every 1ms'\n"), FIELDS);
+    let run = old.sync();
+    assert_eq!((&run["staged"], &run["dead"], &run["deleted"]), (&json!(3), &json!(1), &json!(0)), "{run}");
+    let said = notes(&run);
+    assert!(said.contains("4 rows of the source had no document here") && said.contains("4 were fetched"), "{run}");
+    let keys = old.keys();
+    assert!(["500", "501", "011a"].iter().all(|key| keys.iter().any(|known| known == key)), "{keys:?}");
+    assert_eq!(keys.len(), 33);
+    // What is left out by rule goes, as it does when everything is read.
+    old.sql("update ITEMS set NAME = 'none' where NO = '500'");
+    let run = old.sync();
+    assert_eq!((&run["deleted"], old.keys().len()), (&json!(1), 32), "{run}");
+}
+
+#[test]
+fn keys_of_several_columns_are_fetched_from_postgres() {
+    let server = Postgres::shared();
+    server.database("tables_lacking", "");
+    server.sql(
+        "tables_lacking",
+        "create table items (site int, no text, name text, qty bigint, seq int, primary key (site, no));
+         insert into items select i % 3, 'n' || i, 'item', i, i from generate_series(1, 500) i;",
+    );
+    let source = "[source.table]\ntable = 'items'\nbatch_rows = 100\nchunk_rows = 150\nkey = ['site', 'no']\n\
+                  watermark = { column = 'seq' }\nreconcile = 'every 1ms'\n";
+    let connection = format!("connection = \"{}\"", server.connection("tables_lacking"));
+    let old =
+        Legacy::with_backend(&connection, source, "no = { from = 'no' }\nqty = { from = 'qty', type = 'integer' }\n");
+    old.sync();
+    server.sql("tables_lacking", "insert into items select 7, 'm' || i, 'late', i, 0 from generate_series(1, 300) i");
+    let run = old.sync();
+    assert_eq!((&run["staged"], old.documents().len()), (&json!(300), 800), "{run}");
+    assert!(notes(&run).contains("300 rows of the source had no document here"), "{run}");
+}
+
+#[test]
+fn a_guard_that_has_tripped_holds_until_it_is_settled() {
+    let source = format!("{TABLE}watermark = {{ column = 'SEQ' }}\n");
+    let reconciled = format!("{source}reconcile = 'every 1d'\n");
+    let schema = "create table ITEMS (NO text primary key, NAME text, QTY integer, SEQ integer);
+         with recursive c(i) as (select 1 union all select i + 1 from c where i < 20)
+         insert into ITEMS select printf('%03d', i), 'item', i, i from c;";
+    let old = Legacy::new(&source, FIELDS, schema);
+    old.sync();
+    old.sql("create table KEPT as select * from ITEMS; delete from ITEMS where QTY > 10");
+    old.mapping("", &format!("{source}reconcile = 'every 1ms'\n"), FIELDS);
+    assert!(old.fails().contains("10 of 20 documents"));
+    // Keys are not compared now, but what was found has not gone away.
+    old.mapping("", &reconciled, FIELDS);
+    assert!(old.fails().contains("10 of 20 documents"), "another mapping looks again");
+    old.sql("insert into ITEMS values ('900', 'new', 1, 900)");
+    for _ in 0..2 {
+        let said = old.fails();
+        assert!(said.contains("10 of 20 documents") && said.contains("runs fail until that is settled"), "{said}");
+    }
+    assert!(old.keys().contains(&"900".to_owned()), "changes are staged all the same");
+    // The rows are back: the reading of everything says so.
+    old.sql("insert or ignore into ITEMS select * from KEPT");
+    old.sync_as(&["sync", "items", "--full"]);
+    assert_eq!((old.sync()["read"].as_u64().unwrap() > 0, old.keys().len()), (true, 21));
+
+    // Or a person says that it is right.
+    old.sql("delete from ITEMS where QTY > 10");
+    old.mapping("", &format!("{source}reconcile = 'every 1ms'\n"), FIELDS);
+    assert!(old.fails().contains("10 of 21 documents"));
+    old.mapping("", &format!("{reconciled}max_deleted = 60\n"), FIELDS);
+    let run = old.sync();
+    assert_eq!((&run["deleted"], old.keys().len()), (&json!(10), 11), "{run}");
+    old.mapping("", &reconciled, FIELDS);
+    old.sync();
+}
+
+#[test]
+fn a_decimal_watermark_with_a_fraction_is_followed() {
+    let source = "[source.table]\ntable = 'items'\nwatermark = { column = 'stamp', overlap = 2 }\n";
+    let server = Postgres::shared();
+    server.database("tables_decimal", "");
+    server.sql(
+        "tables_decimal",
+        "create table items (no text primary key, name text, qty int, stamp numeric(20,6), speed real);
+         insert into items values ('a', 'A', 1, 20260101.250000, 0.7), ('b', 'B', 2, 20260102.500000, 0.5);",
+    );
+    let connection = format!("connection = \"{}\"", server.connection("tables_decimal"));
+    let fields = FIELDS.replace("'NO'", "'no'").replace("'NAME'", "'name'").replace("'QTY'", "'qty'");
+    let old = Legacy::with_backend(&connection, source, &fields);
+    old.sync();
+    server.sql("tables_decimal", "insert into items values ('c', 'C', 3, 20260100.750000, 0.7)");
+    server.sql("tables_decimal", "insert into items values ('d', 'D', 3, 20260100.250000, 0.7)");
+    let run = old.sync();
+    assert_eq!((old.keys().concat().as_str(), &run["staged"]), ("abc", &json!(1)), "{run}");
+    // A float begins at its last value too, whatever its digits have lost.
+    old.mapping("", "[source.table]\ntable = 'items'\nwatermark = { column = 'speed' }\n", &fields);
+    old.sync();
+    server.sql("tables_decimal", "insert into items values ('e', 'E', 3, 1, 0.7)");
+    old.sync();
+    assert!(old.keys().contains(&"e".to_owned()));
+}
+
+#[test]
+fn a_column_that_comes_twice_is_named() {
+    let query = "[source.query]\nsnapshot = true\nsql = 'select NO, NAME, QTY, 1 as NAME from ITEMS'\n";
+    let old = Legacy::new(query, FIELDS, TWICE);
+    let said = old.fails();
+    assert!(said.contains("the column NAME twice") && said.contains("`as`"), "{said}");
+}
+
+#[test]
+fn a_right_that_is_missing_is_shown_as_such() {
+    let server = Postgres::shared();
+    server.database("tables_rights", "");
+    server.sql(
+        "tables_rights",
+        "create table items (no text primary key, name text, qty int); create role reader login;
+         create table ours (no text primary key); grant select on ours to reader;",
+    );
+    let connection = server.connection("tables_rights").replace("UID=tb", "UID=reader");
+    let source = "[source.table]\ntable = 'items'\nsnapshot = true\n";
+    let fields = FIELDS.replace("'NO'", "'no'").replace("'NAME'", "'name'").replace("'QTY'", "'qty'");
+    let old = Legacy::with_backend(&format!("connection = \"{connection}\""), source, &fields);
+    let (said, code) = old.site.json(&["inspect", "--backend", "old", "--table", "items"]);
+    assert_eq!(code, 0, "{said:?}");
+    let missing = said[0]["missing_rights"].to_string();
+    assert!(
+        missing.contains("its rows cannot be read: grant select on") && said[0]["key"] == json!(["no"]),
+        "{said:?}"
+    );
+    let (said, code) = old.site.json(&["check"]);
+    assert!(code == 1 && said[0]["doubts"].to_string().contains("items.v1: its rows cannot be read"), "{said:?}");
+    server.sql("tables_rights", "grant select on items to reader");
+    let (said, code) = old.site.json(&["check"]);
+    assert_eq!((code, &said[0]["doubts"]), (0, &json!([])), "{said:?}");
+}
+
+#[test]
+fn a_key_that_is_a_binary_float_is_refused_by_check() {
+    let old = Legacy::new(
+        &format!("{TABLE}snapshot = true\n"),
+        FIELDS,
+        "create table ITEMS (NO double primary key, NAME text, QTY integer)",
+    );
+    let (said, code) = old.site.json(&["check"]);
+    assert!(code == 1 && said[0]["doubts"].to_string().contains("NO is a binary float"), "{said:?}");
+}
+
+#[test]
+fn a_catalogue_that_does_not_answer_is_given_up_in_time() {
+    let server = Postgres::shared();
+    server.database("tables_catalogue", "");
+    server.sql("tables_catalogue", "create table items (no text primary key, name text, qty int)");
+    let source = "[source.table]\ntable = 'items'\nsnapshot = true\ntimeout = '1s'\n";
+    let connection = format!("connection = \"{}\"", server.connection("tables_catalogue"));
+    let fields = FIELDS.replace("'NO'", "'no'").replace("'NAME'", "'name'").replace("'QTY'", "'qty'");
+    let old = Legacy::with_backend(&connection, source, &fields);
+    old.sync();
+    // A table that is being changed is locked for all who want to know its columns.
+    let port = server.port.to_string();
+    let mut open = std::process::Command::new("psql")
+        .args(["-X", "-q", "-h", "127.0.0.1", "-U", "tb", "-d", "tables_catalogue", "-p", &port])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = open.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, b"begin; lock table items in access exclusive mode;\n").unwrap();
+    crate::support::postgres::until("the table is locked", || {
+        server.sql("tables_catalogue", "select count(*) from pg_locks where mode = 'AccessExclusiveLock'") != "0"
+    });
+    let began = std::time::Instant::now();
+    let said = old.fails();
+    let took = began.elapsed();
+    assert!(said.contains("was not told within 1s") && took.as_secs() < 15, "{said} after {took:?}");
+    std::io::Write::write_all(&mut input, b"rollback;\n").unwrap();
+    drop(input);
+    assert!(open.wait().unwrap().success());
+    old.sync();
+}
