@@ -94,6 +94,7 @@ fn only_read(layout: &LayoutArgs) -> &'static str {
         Some(FormatName::Excel) => {
             "workbooks are only read; write --format csv, which every program opens that opens workbooks"
         }
+        Some(FormatName::Soap) => "answers of SOAP services are only read",
         Some(FormatName::Rows) => "rows of a database are only read; `[operations]` of a mapping write to one",
         _ => "framing `auto` finds out how a file is framed: say with --framing how it is to be written",
     }

@@ -241,7 +241,7 @@ impl Decoder {
             Kind::Edi(edi) => Some(Encoder::new(edi.writer())),
             Kind::Idoc(idoc) => Some(Encoder::new(idoc.writer())),
             Kind::Xml(xml) => Some(Encoder::new(xml.writer())),
-            Kind::Excel(_) | Kind::Rows(_) => None,
+            Kind::Excel(_) | Kind::Rows(_) | Kind::Soap(_) => None,
         }
     }
 }

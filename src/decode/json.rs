@@ -424,9 +424,13 @@ pub(super) const META: usize = 96;
 
 /// Appends a JSON string with its quotes.
 pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
+    write_string_bytes(text.as_bytes(), out);
+}
+
+/// The same of bytes that are looked at later, whether they are UTF-8.
+pub(super) fn write_string_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-    let bytes = text.as_bytes();
     out.reserve(bytes.len() + 2);
     out.push(b'"');
     // Looking at all of them without a way out in between is what the machine does fastest.

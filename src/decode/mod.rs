@@ -29,6 +29,7 @@ mod pieces;
 mod reader;
 pub mod rows;
 pub mod sniff;
+pub mod soap;
 #[cfg(test)]
 mod testing;
 mod trail;
@@ -70,6 +71,7 @@ enum Kind {
     Edi(edi::Edi),
     Idoc(idoc::Idoc),
     Rows(rows::Rows),
+    Soap(soap::Soap),
 }
 
 /// A row of the table that shows a layout to people.
@@ -107,7 +109,13 @@ impl Decoder {
             Kind::Edi(edi) => edi,
             Kind::Idoc(idoc) => idoc,
             Kind::Rows(rows) => rows,
+            Kind::Soap(soap) => soap,
         }
+    }
+
+    /// For answers of a service's operation.
+    pub fn of_soap(soap: soap::Soap) -> Decoder {
+        Decoder(Kind::Soap(soap), Arc::default())
     }
 
     /// The same layout for files that are packed as `compression` says; without it, as their first bytes say.
@@ -174,6 +182,7 @@ impl Decoder {
             Kind::Edi(edi) => edi.describe(),
             Kind::Idoc(idoc) => idoc.describe(),
             Kind::Rows(rows) => rows.describe(),
+            Kind::Soap(soap) => soap.describe(),
         }
     }
 
@@ -201,7 +210,7 @@ impl Decoder {
             Kind::Csv(_) => csv::write_json(record, options, out),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(record.raw, record.position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(record.raw, record.fields.parts(), record.position, options, out),
-            Kind::Xml(_) | Kind::Excel(_) => whole::write_json(record, options, out),
+            Kind::Xml(_) | Kind::Excel(_) | Kind::Soap(_) => whole::write_json(record, options, out),
             Kind::Edi(_) => edi::write_json(record, options, out),
             Kind::Idoc(_) => idoc::write_json(record, options, out),
             Kind::Rows(_) => rows::write_json(record, options, out),
@@ -245,12 +254,12 @@ impl Decoder {
     }
 
     /// The part of the decoder that writes records which were copied out of this reader, so that other threads can do
-    /// it. `None` where records are not written from their own bytes alone: CSV in UTF-16, and EDI, IDocs, XML,
+    /// it. `None` where records are not written from their own bytes alone: CSV in UTF-16, and EDI, IDocs, XML, SOAP,
     /// workbooks and rows, whose records mean nothing without what is around them.
     pub fn detached<R: Read + Seek>(&self, reader: &Reader<R>) -> Option<Detached<'_>> {
         match self.0 {
             Kind::Csv(_) => reader.rows().map(|rows| Detached(self, Some(rows))),
-            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) => None,
+            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) | Kind::Soap(_) => None,
             Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self, None)),
         }
     }
@@ -274,7 +283,7 @@ impl Detached<'_> {
         let start = out.len();
         let written = match &self.0.0 {
             Kind::Csv(_) => self.1.as_ref().map_or(Ok(()), |rows| rows.write_json(raw, position, options, out)),
-            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) => Ok(()),
+            Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) | Kind::Soap(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, parts, position, options, out),
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::{Damage, Input};
-use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, rows, xml};
+use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, rows, soap, xml};
 use crate::record::{FieldFault, Fields, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -89,6 +89,7 @@ enum Inner<R> {
     Edi(edi::Reader<R>),
     Idoc(idoc::Reader<R>),
     Rows(rows::Reader<R>),
+    Soap(Box<soap::Reader<R>>),
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -104,6 +105,7 @@ impl<R: Read + Seek> Reader<R> {
             Kind::Edi(edi) => Inner::Edi(edi.reader(input, from)?),
             Kind::Idoc(idoc) => Inner::Idoc(idoc.reader(input, from)?),
             Kind::Rows(rows) => Inner::Rows(rows.reader(input, from)?),
+            Kind::Soap(soap) => Inner::Soap(Box::new(soap.reader(input, from)?)),
         };
         Ok(Reader { inner, consumed, ended: false })
     }
@@ -138,9 +140,19 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Rows(reader) => reader.next(),
             Inner::Xml(reader) => reader.next(),
             Inner::Excel(reader) => reader.next(),
+            Inner::Soap(reader) => reader.next(),
         };
         self.ended = next.is_err();
         next
+    }
+
+    /// What a SOAP answer says beside its records: faults, header blocks, what is around the records, and what was taken
+    /// although its schema does not allow it. `None` for other formats.
+    pub fn answer(&self) -> Option<&dyn soap::Answer> {
+        match &self.inner {
+            Inner::Soap(reader) => Some(&**reader),
+            _ => None,
+        }
     }
 
     /// How many bytes of the input, as it lies on the disk, were read about so far: for a progress bar.
@@ -185,6 +197,7 @@ impl<R: Read + Seek> Reader<R> {
             Inner::Edi(reader) => reader.resume_point(),
             Inner::Idoc(reader) => reader.resume_point(),
             Inner::Rows(reader) => reader.resume_point(),
+            Inner::Soap(reader) => reader.resume_point(),
         }
     }
 }

@@ -96,6 +96,8 @@ codes! {
     Absent = "structure.missing",
     /// Several segments fit where one is asked for.
     Ambiguous = "structure.ambiguous",
+    /// The service answered with a fault.
+    ServiceFault = "service.fault",
     /// A control number that has come before in the file.
     Duplicate = "control.duplicate",
     /// The trailer's control count or sum does not match the records.

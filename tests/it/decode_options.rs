@@ -11,7 +11,30 @@ use std::process::Command;
 /// A command line (blanks part its words), what it prints, and the codes of what it rejects.
 type Case = (&'static str, &'static str, &'static str);
 
+const SERVICE: &[u8] = br#"<w:definitions xmlns:w="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/"
+ xmlns:x="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t" targetNamespace="urn:t">
+ <w:types><x:schema targetNamespace="urn:t" elementFormDefault="qualified">
+  <x:element name="Get"><x:complexType/></x:element><x:element name="Pick"><x:complexType/></x:element>
+  <x:element name="GetResponse"><x:complexType><x:sequence><x:element name="Total" type="x:int"/>
+   <x:element name="Lines"><x:complexType><x:sequence><x:element name="Line" type="t:Line" minOccurs="0" maxOccurs="unbounded"/></x:sequence></x:complexType></x:element></x:sequence></x:complexType></x:element>
+  <x:complexType name="Line"><x:sequence><x:element name="Sku" type="x:string"/><x:element name="Price" type="x:decimal"/></x:sequence></x:complexType>
+  <x:element name="PickResponse"><x:complexType><x:choice maxOccurs="unbounded"><x:element name="a" type="x:int"/><x:element name="b" type="x:string"/></x:choice></x:complexType></x:element>
+ </x:schema></w:types>
+ <w:message name="GetIn"><w:part name="p" element="t:Get"/></w:message><w:message name="GetOut"><w:part name="p" element="t:GetResponse"/></w:message>
+ <w:message name="PickIn"><w:part name="p" element="t:Pick"/></w:message><w:message name="PickOut"><w:part name="p" element="t:PickResponse"/></w:message>
+ <w:portType name="T"><w:operation name="Get"><w:input message="t:GetIn"/><w:output message="t:GetOut"/></w:operation>
+  <w:operation name="Pick"><w:input message="t:PickIn"/><w:output message="t:PickOut"/></w:operation></w:portType>
+ <w:binding name="B" type="t:T"><s:binding transport="http://schemas.xmlsoap.org/soap/http"/>
+  <w:operation name="Get"><s:operation soapAction=""/><w:input><s:body use="literal"/></w:input><w:output><s:body use="literal"/></w:output></w:operation>
+  <w:operation name="Pick"><s:operation soapAction=""/><w:input><s:body use="literal"/></w:input><w:output><s:body use="literal"/></w:output></w:operation></w:binding>
+ <w:service name="S"><w:port name="P" binding="t:B"><s:address location="http://x/"/></w:port></w:service></w:definitions>"#;
+
 const TEXTS: &[(&str, &[u8])] = &[
+    ("s.wsdl", SERVICE),
+    ("s.xml", b"<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><GetResponse xmlns='urn:t'><Total>2</Total>\
+      <Lines><Line><Sku>A</Sku><Price>1.50</Price></Line><Line><Sku>B</Sku><Price>2</Price><New>x</New></Line></Lines></GetResponse></e:Body></e:Envelope>"),
+    ("c.xml", b"<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><PickResponse xmlns='urn:t'><a>1</a><b>x</b><a>2</a></PickResponse></e:Body></e:Envelope>"),
+    ("fault.xml", b"<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><e:Fault><faultcode>e:Server</faultcode><faultstring>down</faultstring></e:Fault></e:Body></e:Envelope>"),
     ("a.cpy", b"01 R.\n 05 A PIC X(3).\n 05 FILLER PIC X(2).\n 05 N PIC 9(2).\n"),
     ("a.bin", b"\xC1\x40\x40\xF0\xF1\xF4\xF2"),
     ("a.txt", b"A  0142"),
@@ -206,6 +229,29 @@ const CASES: &[Case] = &[
     ),
     ("x.xml --format xml --record-path /f/o/q:l --namespace q=urn:p", "{\"#text\":\"x\"}", ""),
     ("x12.edi --format edi --schema x12.toml", "number\":\"77", ""),
+    // SOAP.
+    (
+        "s.xml --format soap --wsdl s.wsdl --operation Get",
+        r#"{"Total":2,"Lines":{"Line":[{"Sku":"A","Price":1.50},{"Sku":"B","Price":2}]}}"#,
+        "note",
+    ),
+    (
+        "s.xml --wsdl s.wsdl --operation Get --port P --numbers text --unwrap-lists --extra",
+        r#"{"Total":2,"Lines":[{"Sku":"A","Price":"1.50"},{"Sku":"B","Price":"2","_extra":[{"New":"x"}]}]}"#,
+        "note",
+    ),
+    (
+        "s.xml --wsdl s.wsdl --operation Get --record-path /GetResponse/Lines/Line --strict",
+        r#"{"Sku":"A","Price":1.50}"#,
+        "structure.unexpected",
+    ),
+    (
+        "s.xml --wsdl s.wsdl --operation Get --record-path t:Lines/t:Line --namespace t=urn:t --meta",
+        "\"_length\":44,\"_record\":1",
+        "note",
+    ),
+    ("c.xml --wsdl s.wsdl --operation Pick --choice", r#"{"a":[1,2],"b":["x"],"_choice":["a","b","a"]}"#, ""),
+    ("fault.xml --wsdl s.wsdl --operation Get", "", "service.fault"),
 ];
 
 const FRAMED: &str = r#"{"L":6,"T":"abcd"} {"L":6,"T":"wxyz"}"#;

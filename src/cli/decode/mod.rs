@@ -7,6 +7,7 @@
 mod cobol_options;
 mod input;
 mod options;
+mod soap_options;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -29,6 +30,7 @@ use crate::diagnostic::{Faults, SourceText, text_of};
 use crate::record::{Part, Position, Reject};
 pub(super) use input::Input;
 use options::{compression_of, format_of, refuse_hex};
+use soap_options::SoapOptions;
 
 pub(crate) use options::{Fillers, FormatName, LayoutArgs};
 
@@ -42,6 +44,8 @@ pub(crate) struct DecodeArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub layout: LayoutArgs,
+    #[command(flatten)]
+    pub soap: SoapOptions,
     /// Add _offset, _length and _record to every object; with several record types also _segment and a generated _id
     #[arg(long)]
     pub meta: bool,
@@ -90,10 +94,17 @@ pub(super) fn exit_code(answer: Result<u64, Failure>) -> ExitCode {
 }
 
 fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
-    let decoder = decoder_of(&args.layout)?;
+    let soap = args.soap.decoder(&args.layout)?;
+    if args.hex && soap.is_some() {
+        return Err(Failure::Usage("--hex is not for --format soap".to_owned()));
+    }
     if args.hex {
         refuse_hex(&args.layout)?;
     }
+    let decoder = match soap {
+        Some(decoder) => decoder,
+        None => decoder_of(&args.layout)?,
+    };
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     let (file, size) = Input::open(&args.file).map_err(read_error)?;
     let file = not_empty(&decoder, file, &args.file)?;
@@ -115,6 +126,9 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     }
     let left_out = reader.left_out();
     let rejected = output.finish()?;
+    if let Some(answer) = reader.answer() {
+        soap_options::tell(answer);
+    }
     if left_out > 0 {
         let by = match (args.layout.filter.is_empty(), args.layout.segment_unknown) {
             (false, None) => "--filter",

@@ -31,6 +31,8 @@ pub(crate) enum FormatName {
     Idoc,
     /// Rows of a database, as they were landed.
     Rows,
+    /// Answers of a SOAP service.
+    Soap,
 }
 
 /// Whether items without a name are written.
@@ -193,7 +195,7 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "WHAT", value_parser = word(csv::Nul::WORDS), help_heading = "csv")]
     pub nul: Option<csv::Nul>,
 
-    /// xml: which elements are records, like /Orders/Order or //Order
+    /// xml and soap: which elements are records, like /Orders/Order or //Order
     #[arg(long, value_name = "PATH", help_heading = "xml")]
     pub record_path: Option<String>,
     /// A prefix for the paths; without any, elements are known by their local names (repeatable)
@@ -275,7 +277,7 @@ fn format_name(args: &LayoutArgs) -> Result<FormatName, Failure> {
         (None, None, None) if args.record_path.is_some() => Ok(FormatName::Xml),
         _ => {
             let help = "say what the file is: --format csv, edi, idoc or excel, --copybook FILE for cobol, --spec FILE for \
-                        fixed-width, --record-path PATH for xml";
+                        fixed-width, --record-path PATH for xml, --wsdl FILE for soap";
             Err(Failure::Usage(help.to_owned()))
         }
     }
@@ -322,6 +324,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
         }
         FormatName::Xml => Format::Xml(xml_of(args)?),
         FormatName::Rows => Format::Rows(rows::Settings::default()),
+        FormatName::Soap => return Err(Failure::Usage("answers of SOAP services are only decoded".to_owned())),
         FormatName::Excel => {
             let sheet = args.sheet.as_ref().map(|sheet| match sheet.parse() {
                 Ok(place) if place > 0 => excel::Sheet::At(place),
@@ -387,8 +390,8 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
 
 /// Refuses `--hex` where values have no bytes of their own.
 pub(super) fn refuse_hex(args: &LayoutArgs) -> Result<(), Failure> {
-    match format_of(args)? {
-        Format::Xml(_) | Format::Excel(_) => {
+    match args.format.map_or_else(|| format_name(args), Ok) {
+        Ok(FormatName::Xml | FormatName::Excel | FormatName::Soap) => {
             Err(Failure::Usage("--hex belongs to --format cobol, csv, edi, fixed-width, idoc or rows".to_owned()))
         }
         _ => Ok(()),
@@ -468,17 +471,26 @@ fn segments(args: &LayoutArgs) -> Result<Option<cobol::SegmentSettings>, Failure
     }
 }
 
+/// The prefixes of paths.
+pub(super) fn namespaces(args: &LayoutArgs) -> Result<Vec<(String, String)>, Failure> {
+    let pair = |written: &String| {
+        let pair = written.split_once('=').map(|(prefix, uri)| (prefix.to_owned(), uri.to_owned()));
+        pair.ok_or_else(|| Failure::Usage(format!("--namespace {written}: write it like o=urn:example:orders")))
+    };
+    args.namespace.iter().map(pair).collect()
+}
+
+/// Refuses options of other formats beside those of SOAP.
+pub(super) fn foreign_to_soap(args: &LayoutArgs) -> Result<(), Failure> {
+    refuse_foreign_options(args, FormatName::Soap)
+}
+
 fn xml_of(args: &LayoutArgs) -> Result<xml::Settings, Failure> {
     let Some(record_path) = &args.record_path else {
         return Err(Failure::Usage("xml needs --record-path PATH, like /Orders/Order".to_owned()));
     };
     let mut settings = xml::Settings::new(record_path.clone());
-    for written in &args.namespace {
-        let (prefix, uri) = written
-            .split_once('=')
-            .ok_or_else(|| Failure::Usage(format!("--namespace {written}: write it like o=urn:example:orders")))?;
-        settings.namespaces.push((prefix.to_owned(), uri.to_owned()));
-    }
+    settings.namespaces = namespaces(args)?;
     settings.arrays.clone_from(&args.array);
     settings.parent.clone_from(&args.parent);
     settings.trim = match args.trim {
@@ -504,7 +516,7 @@ fn option_of(key: &str) -> String {
 
 /// An option that the format does not have is a mistake that would otherwise go unseen.
 fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Failure> {
-    use FormatName::{Cobol, Csv, Edi, Excel, FixedWidth, Idoc, Xml};
+    use FormatName::{Cobol, Csv, Edi, Excel, FixedWidth, Idoc, Soap, Xml};
     let given: &[(&str, bool, &[FormatName])] = &[
         ("--trim", args.trim.is_some(), &[Cobol, FixedWidth, Xml]),
         ("--copybook", !args.copybook.is_empty(), &[Cobol]),
@@ -546,11 +558,11 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--nul", args.nul.is_some(), &[Csv, FixedWidth]),
         ("--record-length", args.record_length.is_some(), &[FixedWidth]),
         ("--no-header", args.no_header, &[Csv, Excel]),
-        ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Edi, Idoc, Xml]),
+        ("--encoding", args.encoding.is_some(), &[Cobol, Csv, FixedWidth, Edi, Idoc, Xml, Soap]),
         ("--sheet", args.sheet.is_some(), &[Excel]),
         ("--range", args.range.is_some(), &[Excel]),
-        ("--record-path", args.record_path.is_some(), &[Xml]),
-        ("--namespace", !args.namespace.is_empty(), &[Xml]),
+        ("--record-path", args.record_path.is_some(), &[Xml, Soap]),
+        ("--namespace", !args.namespace.is_empty(), &[Xml, Soap]),
         ("--array", !args.array.is_empty(), &[Xml]),
         ("--parent", !args.parent.is_empty(), &[Xml]),
         ("--spec", args.spec.is_some(), &[FixedWidth]),

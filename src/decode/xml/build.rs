@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 
 use quick_xml::events::attributes::{AttrError, Attributes};
 
-use super::markup::{CDATA_END, CDATA_START, Token, token};
+use super::markup::{BadByte, CDATA_END, CDATA_START, Token, bad_byte, token};
 use super::names::{AttributeName, NameFault, Names};
 use super::reader::{MAX_DEPTH, Reader};
 use super::record::Record;
@@ -149,30 +149,12 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Whether all bytes of the record are characters that XML has.
     fn check_characters(&self, length: usize) -> Option<Problem> {
-        let bytes = self.current.window.first(length);
         let start = self.current.window.offset();
-        let unmappable = |expected: &'static str, at: usize, what: &str| {
-            let (line, column, offset) = self.place(at);
-            let found = format!("{what} (line {line}, column {column}, byte {offset})");
-            Some(Problem { code: RejectCode::Unmappable, expected, found })
-        };
-        if let Some(encoding) = self.source.broken(start, start + length as u64) {
-            let text = String::from_utf8_lossy(bytes);
-            let at = text.find('\u{FFFD}').unwrap_or(0);
-            return unmappable("text in the encoding of the file", at, &format!("bytes that {encoding} does not have"));
-        }
-        if let Err(error) = std::str::from_utf8(bytes) {
-            let at = error.valid_up_to();
-            let byte = bytes.get(at).copied().unwrap_or_default();
-            return unmappable("text in UTF-8", at, &format!("byte {byte:02X}"));
-        }
-        let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-        if bytes.iter().any(is_control) {
-            let at = bytes.iter().position(is_control).unwrap_or(0);
-            let found = format!("the character U+{:04X}", bytes.get(at).copied().unwrap_or_default());
-            return unmappable("characters that XML allows", at, &found);
-        }
-        None
+        let broken = self.source.broken(start, start + length as u64);
+        let BadByte { at, expected, found } = bad_byte(self.current.window.first(length), broken)?;
+        let (line, column, offset) = self.place(at);
+        let found = format!("{found} (line {line}, column {column}, byte {offset})");
+        Some(Problem { code: RejectCode::Unmappable, expected, found })
     }
 
     /// An element of the record begins.

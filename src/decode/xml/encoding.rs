@@ -19,7 +19,7 @@ use crate::record::RejectCode;
 const BLOCK: usize = 64 << 10;
 
 /// Gives the text of a file.
-pub(super) enum Source<R> {
+pub(in crate::decode) enum Source<R> {
     /// It is UTF-8 already.
     Utf8(R),
     /// It is turned into UTF-8.
@@ -28,11 +28,14 @@ pub(super) enum Source<R> {
 
 impl<R: Read + Seek> Source<R> {
     /// Finds out the encoding and goes to where the text begins; answers how many bytes are before it.
-    pub(super) fn open(mut input: R, settings: &Settings) -> Result<(Source<R>, u64), StreamFault> {
+    pub(in crate::decode) fn open(
+        mut input: R,
+        encoding: Option<&'static Encoding>,
+    ) -> Result<(Source<R>, u64), StreamFault> {
         input.seek(SeekFrom::Start(0))?;
         let mut start = Vec::new();
         input.by_ref().take(markup::SNIFFED as u64).read_to_end(&mut start)?;
-        let (encoding, mark) = sniff(&start, settings.encoding).map_err(|message| StreamFault::Layout {
+        let (encoding, mark) = sniff(&start, encoding).map_err(|message| StreamFault::Layout {
             code: RejectCode::FileUnreadable,
             message,
             offset: 0,
@@ -50,7 +53,7 @@ impl<R: Read + Seek> Source<R> {
 
 impl<R> Source<R> {
     /// The offset in the file of a place in the text; `before` is the text of at least the last tag before it.
-    pub(super) fn raw_offset(&self, place: u64, before: &[u8]) -> u64 {
+    pub(in crate::decode) fn raw_offset(&self, place: u64, before: &[u8]) -> u64 {
         match self {
             Source::Utf8(_) => place,
             Source::Other(transcoder) => transcoder.raw_offset(place, before),
@@ -58,7 +61,7 @@ impl<R> Source<R> {
     }
 
     /// The bytes of the file between two offsets; `None` where they are the text itself.
-    pub(super) fn raw(&self, from: u64, to: u64) -> Option<&[u8]> {
+    pub(in crate::decode) fn raw(&self, from: u64, to: u64) -> Option<&[u8]> {
         match self {
             Source::Utf8(_) => None,
             Source::Other(transcoder) => Some(transcoder.raw(from, to)),
@@ -66,14 +69,14 @@ impl<R> Source<R> {
     }
 
     /// What lies before a place in the text is not asked for any more.
-    pub(super) fn release(&mut self, place: u64) {
+    pub(in crate::decode) fn release(&mut self, place: u64) {
         if let Source::Other(transcoder) = self {
             transcoder.release(place);
         }
     }
 
     /// The encoding's name when the text between two places has bytes that the encoding does not know.
-    pub(super) fn broken(&self, from: u64, to: u64) -> Option<&'static str> {
+    pub(in crate::decode) fn broken(&self, from: u64, to: u64) -> Option<&'static str> {
         match self {
             Source::Utf8(_) => None,
             Source::Other(transcoder) => transcoder.broken(from, to),
@@ -124,7 +127,7 @@ fn sniff(start: &[u8], forced: Option<&'static Encoding>) -> Result<(&'static En
 }
 
 /// See the module.
-pub(super) struct Transcoder<R> {
+pub(in crate::decode) struct Transcoder<R> {
     input: R,
     encoding: &'static Encoding,
     /// Of the piece that is being turned.

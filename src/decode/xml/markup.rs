@@ -10,7 +10,7 @@ use crate::decode::window::Window;
 
 /// What stands at a place in the window. Offsets count from the window's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub(in crate::decode) enum Token {
     /// Characters up to the next `<`, or to the end.
     Text { end: usize },
     /// `<![CDATA[…]]>`
@@ -39,7 +39,7 @@ pub(super) const CDATA_START: usize = CDATA.len();
 pub(super) const CDATA_END: usize = 3;
 
 /// Finds the token at `at`, reading on as far as it goes.
-pub(super) fn token<R: Read>(window: &mut Window, input: &mut R, at: usize) -> io::Result<Token> {
+pub(in crate::decode) fn token<R: Read>(window: &mut Window, input: &mut R, at: usize) -> io::Result<Token> {
     if !window.fill(input, at + 1)? {
         return Ok(Token::Eof);
     }
@@ -171,4 +171,38 @@ const fn in_name() -> [bool; 256] {
         byte += 1;
     }
     table
+}
+
+/// A byte that no text of XML has, and the encoding that is at fault.
+pub(in crate::decode) struct BadByte {
+    /// Where.
+    pub(in crate::decode) at: usize,
+    /// What was expected there.
+    pub(in crate::decode) expected: &'static str,
+    /// What is there.
+    pub(in crate::decode) found: String,
+}
+
+/// The first byte that is no part of a character that XML has. `broken` is the name of the encoding that the text was
+/// turned from, when some of its bytes mean nothing there.
+pub(in crate::decode) fn bad_byte(bytes: &[u8], broken: Option<&'static str>) -> Option<BadByte> {
+    if let Some(encoding) = broken {
+        let text = String::from_utf8_lossy(bytes);
+        let at = text.find('\u{FFFD}').unwrap_or(0);
+        let found = format!("bytes that {encoding} does not have");
+        return Some(BadByte { at, expected: "text in the encoding of the file", found });
+    }
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        return Some(BadByte { at, expected: "text in UTF-8", found: format!("byte {byte:02X}") });
+    }
+    let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    // Looking at all of them without a way out in between is what the machine does fastest.
+    if !bytes.iter().fold(false, |seen, byte| seen | is_control(byte)) {
+        return None;
+    }
+    let at = bytes.iter().position(is_control).unwrap_or(0);
+    let found = format!("the character U+{:04X}", bytes.get(at).copied().unwrap_or_default());
+    Some(BadByte { at, expected: "characters that XML allows", found })
 }

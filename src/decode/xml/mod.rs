@@ -47,9 +47,12 @@ use record::{Bound, Record};
 
 pub(in crate::decode) use encode::XmlWriter;
 pub(in crate::decode) use encode::{check_characters, escaped};
+pub(in crate::decode) use encoding::Source;
+pub(in crate::decode) use markup::{BadByte, Token, bad_byte, token};
 pub use reader::Reader;
 pub(super) use settings::SECTION;
 pub use settings::{ARRAYS, ENCODING, NAMESPACES, RECORD_PATH, Settings, TRIM};
+pub(in crate::decode) use tree::Form;
 
 /// A compiled XML layout.
 #[derive(Clone)]

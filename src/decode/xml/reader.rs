@@ -72,7 +72,7 @@ impl<R: Read + Seek> Reader<R> {
         from: Resume,
         bind: impl FnOnce(&mut Record) -> Result<(), NameFault>,
     ) -> Result<Reader<R>, StreamFault> {
-        let (source, start) = Source::open(input, settings)?;
+        let (source, start) = Source::open(input, settings.encoding)?;
         let mut names = Names::new(settings);
         let steps = path.steps.iter().map(|step| step.name.as_deref().map(|name| names.number(name)).transpose());
         let steps = steps.collect::<Result<_, _>>().map_err(|fault| unusable(&fault))?;

@@ -55,7 +55,7 @@ struct Piece {
 
 /// How a stretch of text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::decode) enum Form {
     /// It stands for itself.
     Plain,
     /// It has references or line ends that are not LF.
@@ -310,7 +310,7 @@ impl Piece {
 
 impl Form {
     /// The text that is written so, or what cannot be read in it.
-    pub(super) fn read(self, raw: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
+    pub(in crate::decode) fn read(self, raw: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
         Ok(match self {
             Form::Plain => raw,
             Form::CData => Cow::Owned(with_plain_lines(&raw).into_owned()),
