@@ -247,7 +247,7 @@ const CASES: &[Case] = &[
     ),
     (
         "s.xml --wsdl s.wsdl --operation Get --record-path t:Lines/t:Line --namespace t=urn:t --meta",
-        "\"_length\":34,\"_record\":1",
+        "\"_length\":44,\"_record\":1",
         "note",
     ),
     ("c.xml --wsdl s.wsdl --operation Pick --choice", r#"{"a":[1,2],"b":["x"],"_choice":["a","b","a"]}"#, ""),

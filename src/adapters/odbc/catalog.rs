@@ -15,7 +15,7 @@ const SYSTEM: [&str; 9] =
 
 /// The tables and views that the account sees, those of the system left out.
 pub(super) fn tables(session: &Session) -> Result<Vec<TableName>, SqlError> {
-    let mut tables: Vec<_> = listed(session, "%", "%")?.into_iter().map(|listed| listed.name).collect();
+    let mut tables: Vec<_> = listed(session, None, "%", "%")?.into_iter().map(|listed| listed.name).collect();
     tables.sort_by(|one, other| {
         (&one.catalog, &one.schema, &one.table).cmp(&(&other.catalog, &other.schema, &other.table))
     });
@@ -27,20 +27,33 @@ struct Listed {
     is_view: bool,
 }
 
-/// Tables by patterns of SQL (`%`, `_`).
-fn listed(session: &Session, schema: &str, table: &str) -> Result<Vec<Listed>, SqlError> {
+/// Tables by patterns of SQL (`%`, `_`). Where a database is what others call a schema, those of the one named, or else of
+/// the one that is connected to: the driver would list all that the account may see.
+fn listed(session: &Session, catalog: Option<&str>, schema: &str, table: &str) -> Result<Vec<Listed>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
     // A database that has no schemas finds nothing where one is named, be it by a pattern.
     let schema =
         if matches!(session.dialect, Dialect::MySql | Dialect::Sqlite | Dialect::Generic) { "" } else { schema };
-    let cursor = statement.tables_cursor("", schema, table, "TABLE,VIEW").map_err(fault)?;
+    let catalog = match (session.dialect, catalog) {
+        (Dialect::MySql, Some(named)) => Some(named.to_owned()),
+        // What the driver does not tell is no fault: all are listed.
+        (Dialect::MySql, None) => session.connection()?.current_catalog().ok().filter(|name| !name.is_empty()),
+        _ => None,
+    };
+    let cursor =
+        statement.tables_cursor(catalog.as_deref().unwrap_or_default(), schema, table, "TABLE,VIEW").map_err(fault)?;
     let rows = read(session, cursor).map_err(fault)?;
     let of = |row: &[Option<String>], index: usize| row.get(index).cloned().flatten().filter(|text| !text.is_empty());
     let mut found = Vec::new();
     for row in &rows {
         let Some(table) = of(row, 2) else { continue };
         let name = TableName { catalog: of(row, 0), schema: of(row, 1), table };
+        // The driver may take the database for a pattern, too.
+        let is_of_another = |found: &String| catalog.as_ref().is_some_and(|wanted| !wanted.eq_ignore_ascii_case(found));
+        if name.catalog.as_ref().is_some_and(is_of_another) {
+            continue;
+        }
         let is_of_system = |part: &Option<String>| {
             part.as_ref().is_some_and(|part| SYSTEM.iter().any(|system| part.eq_ignore_ascii_case(system)))
         };
@@ -90,7 +103,9 @@ fn unreadable(session: &Session, info: &mut TableInfo) {
 
 /// The one table that is meant.
 fn found(session: &Session, wanted: &TableName) -> Result<Listed, SqlError> {
-    let all = listed(session, wanted.schema.as_deref().unwrap_or("%"), &wanted.table)?;
+    // MySQL's databases are written where others have their schemas.
+    let catalog = wanted.catalog.as_deref().or(wanted.schema.as_deref());
+    let all = listed(session, catalog, wanted.schema.as_deref().unwrap_or("%"), &wanted.table)?;
     let fits = |part: &Option<String>, found: &Option<String>| match (part, found) {
         (Some(part), Some(found)) => part.eq_ignore_ascii_case(found),
         _ => true,

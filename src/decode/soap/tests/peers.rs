@@ -37,6 +37,8 @@ fn same(ours: &Value, theirs: &Value) -> bool {
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
+        // That an empty text is one zeep does not say.
+        Value::String(text) => text.is_empty(),
         Value::Array(items) => items.is_empty(),
         Value::Object(members) => members.values().all(is_nothing),
         _ => false,
