@@ -27,7 +27,7 @@ pub enum DemoKeyError {
     Staging(#[from] StagingError),
 }
 
-/// The key in the file while it is valid; else a new one, which may read everything.
+/// The key in the file while it is valid; else a new one, which may read and write everything.
 pub(super) async fn demo_key(path: &Path, staging: &dyn Staging) -> Result<String, DemoKeyError> {
     if let Ok(kept) = fs::read_to_string(path) {
         let kept = kept.trim().to_owned();
@@ -37,7 +37,8 @@ pub(super) async fn demo_key(path: &Path, staging: &dyn Staging) -> Result<Strin
         }
     }
     let fault = |reason: String| DemoKeyError::File { path: path.display().to_string(), reason };
-    let (key, stored) = generate_key("demo", &["read".to_owned()]).map_err(|error| fault(error.to_string()))?;
+    let (key, stored) =
+        generate_key("demo", &["read".to_owned(), "write".to_owned()]).map_err(|error| fault(error.to_string()))?;
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fault(error.to_string()))?;
     }

@@ -61,7 +61,7 @@ pub static AUTH: Section = Section {
             name: "demo_key",
             shape: "path",
             presence: Presence::Optional,
-            doc: "for demos: a file that keeps a key for reading, made on the first start, so that the service can \
+            doc: "for demos: a file that keeps a key for reading and writing, made on the first start, so that the service can \
                   print a request that works; only accepted while `server.listen` is a loopback address",
         },
     ],

@@ -42,8 +42,10 @@ pub struct Caller {
 impl Caller {
     /// Whether one of the caller's scopes covers `wanted`: itself, `*`, or `read` for every `...:read`.
     pub fn may(&self, wanted: &str) -> bool {
-        let reads = wanted.ends_with(":read");
-        self.scopes.iter().any(|scope| scope == wanted || scope == "*" || (reads && scope == "read"))
+        // `read` and `write` are those of every resource.
+        let of_all =
+            wanted.rsplit_once(':').map(|(_, manner)| manner).filter(|manner| matches!(*manner, "read" | "write"));
+        self.scopes.iter().any(|scope| scope == wanted || scope == "*" || of_all == Some(scope))
     }
 
     /// The 403 that names the missing scope, unless the caller has it.
@@ -261,6 +263,9 @@ mod tests {
         check(&["read"], "pii:read", true);
         check(&["read"], "admin", false);
         check(&["read"], "orders:write", false);
+        check(&["write"], "orders:write", true);
+        check(&["write"], "orders:read", false);
+        check(&["write"], "admin", false);
         check(&["orders:read"], "orders:read", true);
         check(&["orders:read"], "stock:read", false);
         check(&["order"], "orders:read", false);
