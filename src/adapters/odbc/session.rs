@@ -54,6 +54,9 @@ impl Session {
         for (key, value) in quirks.options {
             string.default(key, value);
         }
+        if let Some((names, bits)) = quirks.bits {
+            string.set_bits(names, bits);
+        }
         if let Some(username) = &setup.config.username {
             string.default("UID", username);
         }
