@@ -59,6 +59,25 @@ impl ConnectionString {
         }
     }
 
+    /// Sets bits of a number that has one of some names. What is no number is left for the driver to judge. It comes first:
+    /// drivers take its bits for what their single options are called, and those that come later count.
+    pub fn set_bits(&mut self, names: &[&str], bits: u64) {
+        let is_one = |name: &str| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+        match (self.pairs.iter_mut().find(|(name, _)| is_one(name)), names.first()) {
+            (Some((_, value)), _) => {
+                if let Ok(number) = value.trim().parse::<u64>() {
+                    *value = (number | bits).to_string();
+                }
+            }
+            (None, Some(name)) => {
+                // Behind the driver or data source, which must be known before anything else is.
+                let at = self.pairs.len().min(1);
+                self.pairs.insert(at, ((*name).to_owned(), bits.to_string()));
+            }
+            (None, None) => {}
+        }
+    }
+
     /// Gives a key that is there another value.
     pub fn replace(&mut self, key: &str, value: String) {
         if let Some((_, old)) = self.pairs.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
@@ -120,6 +139,19 @@ mod tests {
         assert_eq!(string.get("uid"), Some("a;b}c"));
         assert_eq!(string.get("empty"), Some(""));
         assert_eq!(string.to_string(), "Driver=PostgreSQL Unicode;Server=db;UID={a;b}}c};Empty=");
+    }
+
+    #[test]
+    fn bits_are_set_besides_those_of_the_user() {
+        for (written, expected) in [
+            ("Driver=x;Server=y", "Driver=x;OPTION=2;Server=y"),
+            ("Driver=x;options=9", "Driver=x;options=11"),
+            ("Driver=x;Option=many", "Driver=x;Option=many"),
+        ] {
+            let mut string = ConnectionString::parse(written).unwrap();
+            string.set_bits(&["OPTION", "OPTIONS"], 2);
+            assert_eq!(string.to_string(), expected);
+        }
     }
 
     #[test]

@@ -95,8 +95,7 @@ impl Said {
             _ if matches!(native, 1146 | 1054 | 1305 | 208 | 207 | 2812) => SqlErrorKind::Missing,
             "HY000" if says("no such table") || says("no such column") => SqlErrorKind::Missing,
             _ if state.starts_with("23") => SqlErrorKind::Constraint,
-            // A value that the column cannot hold is the caller's as well.
-            "22001" | "22003" | "22007" | "22008" | "22018" | "22P02" => SqlErrorKind::Constraint,
+            "22001" | "22003" | "22007" | "22008" | "22018" | "22P02" => SqlErrorKind::Value,
             "HY000" if says("constraint failed") => SqlErrorKind::Constraint,
             "P0001" | "45000" => SqlErrorKind::Business,
             _ if native >= 50_000 => SqlErrorKind::Business,
@@ -241,7 +240,8 @@ mod tests {
             ("P0001", 7, "ERROR: no credit", Business),
             ("45000", 1644, "no credit", Business),
             ("42000", 50_001, "no credit", Business),
-            ("22003", 7, "integer out of range", Constraint),
+            ("22003", 7, "integer out of range", Value),
+            ("22001", 1406, "Data too long for column 'a' at row 1", Value),
         ] {
             assert_eq!(kind(state, native, message), expected, "{state} {native} {message}");
         }

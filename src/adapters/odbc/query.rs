@@ -1,5 +1,6 @@
 //! A question, and its rows batch by batch.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use odbc_api::handles::{AsStatementRef, Statement, StatementImpl};
@@ -164,13 +165,21 @@ fn ask(
     }
 }
 
+/// A statement behind which a driver can write more of its own (`;fetch 100 in c`): a comment at its end is closed.
+pub(super) fn closed(sql: &str) -> Cow<'_, str> {
+    match sql.lines().next_back() {
+        Some(last) if last.contains("--") && !sql.ends_with('\n') => Cow::Owned(format!("{sql}\n")),
+        _ => Cow::Borrowed(sql),
+    }
+}
+
 /// Executes. Whether there is a result, which is not closed.
 fn begun(
     statement: &mut Preallocated<StatementImpl<'_>>,
     sql: &str,
     bound: &mut Arguments,
 ) -> Result<bool, odbc_api::Error> {
-    Ok(statement.execute(sql, bound)?.map(CursorImpl::into_stmt).is_some())
+    Ok(statement.execute(&closed(sql), bound)?.map(CursorImpl::into_stmt).is_some())
 }
 
 /// Whether a statement was refused for how it is written, before anything was done.

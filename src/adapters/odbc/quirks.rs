@@ -33,6 +33,8 @@ pub struct Quirks {
     pub known_by: &'static [&'static str],
     /// Options of the connection that are set where the user does not set them.
     pub options: &'static [(&'static str, &'static str)],
+    /// An option made of bits, by all its names, and the bits that are set besides those that the user sets.
+    pub bits: Option<(&'static [&'static str], u64)>,
     /// How text is asked for where the user does not say.
     pub text: TextWidth,
     /// What `SQLCancel` does.
@@ -80,6 +82,7 @@ const USUAL: Quirks = Quirks {
     name: "generic",
     known_by: &[],
     options: &[],
+    bits: None,
     text: TextWidth::Wide,
     cancel: Cancel::Breaks,
     keeps_timeout: true,
@@ -161,11 +164,13 @@ pub(super) static QUIRKS: &[Quirks] = &[
     },
     // FORWARDONLY and NO_CACHE read row by row from version 3.1.17 on (its release notes, "Result-set streaming"); those before
     // read whole results whatever they are told. Where rows stream, what is left of a result must be read before the next
-    // statement: a connection with a half-read result is closed.
+    // statement: a connection with a half-read result is closed. Bit 2 of OPTION (`MYSQL_OPTION_FOUND_ROWS`) counts the rows
+    // that an UPDATE finds, as all others do, and not those alone that it makes different.
     Quirks {
         name: "mariadb",
         known_by: &["mariadb", "maodbc", "myodbc", "mysql"],
         options: &[("FORWARDONLY", "1"), ("NO_CACHE", "1"), ("CHARSET", "utf8mb4"), ("AUTO_RECONNECT", "0")],
+        bits: Some((&["OPTION", "OPTIONS"], 2)),
         text: TextWidth::Narrow,
         cancel: Cancel::Breaks,
         keeps_widths: true,

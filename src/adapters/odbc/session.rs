@@ -1,5 +1,6 @@
 //! One connection, as its thread has it.
 
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use odbc_api::handles::Statement;
@@ -23,6 +24,8 @@ pub(super) struct Session {
     pub(super) product: String,
     pub(super) text: TextWidth,
     pub(super) page: CodePage,
+    /// The file that the driver has open, where the database is one, and which one it was under its path.
+    file: Option<(String, (u64, u64))>,
     /// The database is asked for values as text, where the driver bends them.
     pub(super) is_told: bool,
     pub(super) reporter: Reporter,
@@ -54,6 +57,9 @@ impl Session {
         for (key, value) in quirks.options {
             string.default(key, value);
         }
+        if let Some((names, bits)) = quirks.bits {
+            string.set_bits(names, bits);
+        }
         if let Some(username) = &setup.config.username {
             string.default("UID", username);
         }
@@ -71,6 +77,9 @@ impl Session {
         if quirks.reads_to_nul {
             string.push('\0');
         }
+        // Looked at before it is opened: one that is replaced between is noticed with the next call.
+        let path = quirks.file.iter().find_map(|key| setup.config.connection.get(key));
+        let file = path.and_then(|path| identity(path).map(|identity| (path.to_owned(), identity)));
         let connection = environment
             .connect_with_connection_string(&string, options)
             .map_err(|error| explained(environment, &reporter, &error))?;
@@ -84,6 +93,7 @@ impl Session {
             product,
             text: setup.config.text.unwrap_or(quirks.text),
             page,
+            file,
             is_told: false,
             reporter,
             used: Instant::now(),
@@ -126,6 +136,10 @@ impl Session {
             return false;
         }
         let Some(connection) = &self.connection else { return false };
+        // A file that was put in its place is another database; the one that is open answers for ever.
+        if self.file.as_ref().is_some_and(|(path, known)| identity(path) != Some(*known)) {
+            return false;
+        }
         let rested = self.used.elapsed() > RESTED;
         if (rested || self.is_doubtful) && !answers(connection, self.dialect) {
             return false;
@@ -177,6 +191,11 @@ impl Drop for Session {
             std::mem::forget(handle);
         }
     }
+}
+
+/// Which file there is under a path: its device and number. `None` where there is none.
+fn identity(path: &str) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// What every connection is told before it is used, so that nothing depends on how the server is set up.

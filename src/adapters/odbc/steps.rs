@@ -271,7 +271,7 @@ fn take_all(
     max_rows: u32,
     outcome: &mut StepOutcome,
 ) -> Result<(), Broken> {
-    if let Some(cursor) = statement.execute(sql, bound)? {
+    if let Some(cursor) = statement.execute(&super::query::closed(sql), bound)? {
         // Not closed: it is read below, as the results behind it are.
         cursor.into_stmt();
     }

@@ -41,6 +41,8 @@ pub enum SqlErrorKind {
     Statement,
     /// A rule of the database forbids it: a key twice, a reference to nothing, a check.
     Constraint,
+    /// A value is one that its column or type cannot hold.
+    Value,
     /// A procedure or trigger says no in words of its own.
     Business,
     /// Fewer or more rows were touched than were to be.
@@ -79,6 +81,7 @@ impl SqlErrorKind {
             SqlErrorKind::Missing => "missing",
             SqlErrorKind::Statement => "statement",
             SqlErrorKind::Constraint => "constraint",
+            SqlErrorKind::Value => "value",
             SqlErrorKind::Business => "business",
             SqlErrorKind::Unexpected => "unexpected",
             SqlErrorKind::Untouched => "untouched",

@@ -208,7 +208,7 @@ pub(in crate::mapping) static ANSWER: Section = Section {
 /// An entry of `problems`.
 pub(in crate::mapping) static PROBLEM: Section = Section {
     path: "operations.NAME.problems.CODE",
-    doc: "What a code means: what a procedure returns, SQLSTATE, the database's own number, or a kind of fault (`constraint`, `business`, `unexpected`, `untouched` for no row at all, `rights`). A string in its place is its `detail`.",
+    doc: "What a code means: what a procedure returns, SQLSTATE, the database's own number, or a kind of fault (`constraint`, `value` for one that the column cannot hold, `business`, `unexpected`, `untouched` for no row at all, `rights`). A string in its place is its `detail`.",
     keys: &[
         key("detail", "string", Required, "what a caller is told"),
         key("status", "404 | 409 | 412 | 422", Default("422"), "the status of the answer"),

@@ -185,7 +185,7 @@ pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
     let trouble = match error.kind {
         SqlErrorKind::Secret => return LiveError::Internal { message },
         SqlErrorKind::Timeout => return LiveError::Timeout { after: timeout, over_in: std::time::Duration::ZERO },
-        SqlErrorKind::Business | SqlErrorKind::Constraint => {
+        SqlErrorKind::Business | SqlErrorKind::Constraint | SqlErrorKind::Value => {
             let code = error.state.clone().or(error.native.map(|number| number.to_string())).unwrap_or_default();
             let reason = error.message.clone();
             let (status, title, passes, soap) = (None, None, false, String::new());

@@ -186,6 +186,7 @@ impl Failure {
         let (kind, detail) = match error.kind {
             SqlErrorKind::Business => (FailureKind::Refused, error.message.as_str()),
             SqlErrorKind::Constraint => (FailureKind::Refused, "a rule of the backend's data forbids it"),
+            SqlErrorKind::Value => (FailureKind::Refused, "a value is one that the backend cannot hold"),
             SqlErrorKind::Unexpected => {
                 (FailureKind::Refused, "it would have touched fewer or more rows than it must; nothing is done")
             }

@@ -246,6 +246,20 @@ async fn values_of_every_kind_are_bound() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_statement_may_end_in_a_comment() {
+    let server = Postgres::shared();
+    let site = Site::new(&server.connection(&server.database("comments", "")), "");
+    for sql in ["select 1 as a -- the first", "select 1 as a\n-- the first"] {
+        assert_eq!(site.ask(sql, &[]).await.unwrap().rows, [[text("1")]], "{sql}");
+    }
+    let bound = site.ask("select ? + 0 as a -- the first", &[Value::Integer(1)]).await.unwrap();
+    assert_eq!(bound.rows, [[text("1")]]);
+    // One with a column that the database is asked for as text.
+    let told = site.ask("select date '2026-01-02' + time '10:00' as a, 1 as b -- both", &[]).await.unwrap();
+    assert_eq!(told.rows[0][1], text("1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn functions_give_rows() {
     let server = Postgres::shared();
     let database = server.database("functions", "");

@@ -112,6 +112,20 @@ async fn values_are_bound_and_long_results_come_in_batches() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_replaced_is_another_database() {
+    let (folder, connection) = file("create table t (i integer primary key); insert into t values (1);");
+    let (other, _) = file("create table t (i integer primary key); insert into t values (2);");
+    let site = Site::new(&connection, "");
+    assert_eq!(site.ask("select i from t", &[]).await.unwrap().rows, [[text("1")]]);
+    let path = folder.path().join("legacy.sqlite");
+    std::fs::copy(other.path().join("legacy.sqlite"), folder.path().join("new.sqlite")).unwrap();
+    std::fs::rename(folder.path().join("new.sqlite"), &path).unwrap();
+    assert_eq!(site.ask("select i from t", &[]).await.unwrap().rows, [[text("2")]]);
+    std::fs::remove_file(&path).unwrap();
+    site.ask("select i from t", &[]).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn steps_are_done_together_or_not_at_all() {
     let (_folder, connection) = file("create table t (i integer primary key, n text not null);");
     let site = Site::new(&connection, "");

@@ -24,6 +24,8 @@ fn rows_are_written(site: &Running) {
     let changed = site.write("PATCH", "/v1/orders/4711", "c", r#"{"amount":0.01}"#);
     assert_eq!(changed.status, 200, "{changed:?}");
     assert_eq!(site.sql("select status, amount from orders"), "CL|0.01");
+    let same = site.write("PATCH", "/v1/orders/4711", "f", r#"{"amount":0.01}"#);
+    assert_eq!(same.status, 200, "a change that changes nothing finds its row all the same: {same:?}");
     site.write("PATCH", "/v1/orders/1", "d", r#"{"amount":1}"#).problem(404, "no-such-record");
     assert_eq!(site.write("DELETE", "/v1/orders/4711", "e", "").status, 200);
     assert_eq!(site.sql("select count(*) from orders"), "0");
