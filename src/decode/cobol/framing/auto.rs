@@ -12,7 +12,9 @@ use super::super::reader::bounds;
 use super::super::settings::{Framing, Odo};
 use super::{Convention, Framer, Measure, Place, Spanned, Step};
 use crate::decode::LARGE;
+use crate::decode::blank_lines::BlankRun;
 use crate::decode::json::{Blank, JsonOptions};
+use crate::decode::lines::is_blank;
 use crate::decode::reader::StreamFault;
 use crate::decode::window::Window;
 use crate::record::{Position, RejectCode};
@@ -191,7 +193,7 @@ fn attempt<R: Read + Seek>(
         fault: None,
         convention: framer.convention,
     };
-    let mut place = Place { lines: 0, block_end: first };
+    let mut place = Place { lines: 0, block_end: first, blanks: BlankRun::default() };
     let mut json = Vec::new();
     loop {
         match framer.find(&mut window, input, 0, place) {
@@ -199,7 +201,7 @@ fn attempt<R: Read + Seek>(
                 candidate.consumes = true;
                 return Ok(candidate);
             }
-            Ok(Step::Blank { total, place: behind }) => {
+            Ok(Step::Blank { total, place: behind, .. }) => {
                 window.consume(total);
                 place = behind;
             }
@@ -224,7 +226,9 @@ fn attempt<R: Read + Seek>(
                     return Ok(candidate);
                 }
                 candidate.records += 1;
-                if candidate.sample < SAMPLE {
+                // A line of blanks says nothing for or against the copybook.
+                let is_sound = !(framer.is_text() && is_blank(bytes, compiled.plan.encoding.blank()));
+                if is_sound && candidate.sample < SAMPLE {
                     candidate.sample += 1;
                     candidate.fitting += u64::from(fits(compiled, bytes, framer.is_text(), &mut json));
                 }

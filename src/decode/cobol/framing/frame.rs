@@ -7,6 +7,7 @@ use super::measure::Unmeasured;
 use super::words::{Convention, first_word};
 use super::{Measure, WORD};
 use crate::decode::MAX_RECORD;
+use crate::decode::blank_lines::{BlankLines, BlankRun};
 use crate::decode::cobol::plan::Plan;
 use crate::decode::cobol::segments::Segments;
 use crate::decode::cobol::settings::Framing;
@@ -33,6 +34,8 @@ pub(in crate::decode::cobol) struct Place {
     pub(in crate::decode::cobol) lines: u64,
     /// Where in the input the block ends that it lies in.
     pub(in crate::decode::cobol) block_end: u64,
+    /// The blank lines there.
+    pub(in crate::decode::cobol) blanks: BlankRun,
 }
 
 /// What begins at a place.
@@ -43,6 +46,8 @@ pub(in crate::decode::cobol) enum Step {
     Blank {
         total: usize,
         place: Place,
+        /// Whether it is a record that is left out.
+        counted: bool,
     },
     End,
 }
@@ -158,8 +163,15 @@ impl Framer {
         let content = window.first(at + line.content).get(at..).unwrap_or_default();
         let is_header = place.lines <= self.plan.settings.header_lines;
         let is_footer = window.offset() + at as u64 >= self.footer;
-        if is_header || is_footer || is_blank(content, encoding.blank()) {
-            return Ok(Step::Blank { total: line.total, place });
+        if is_header || is_footer {
+            return Ok(Step::Blank { total: line.total, place, counted: false });
+        }
+        if is_blank(content, encoding.blank()) {
+            let kind = (encoding.family(), encoding.blank());
+            let amid = place.blanks.lies_amid(window, input, kind, at, self.footer)?;
+            if !amid || self.plan.settings.blank_lines == BlankLines::Skip {
+                return Ok(Step::Blank { total: line.total, place, counted: amid });
+            }
         }
         let total = line.total;
         Ok(match line.content.checked_sub(before + suffix) {

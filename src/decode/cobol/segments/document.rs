@@ -128,7 +128,8 @@ impl Gatherer {
             let frame = match framer.find(window, input, at, place) {
                 Ok(Step::Record(frame)) => frame,
                 Ok(Step::End) => return,
-                Ok(Step::Blank { total, place: behind }) => {
+                Ok(Step::Blank { total, place: behind, counted }) => {
+                    passed += u64::from(counted);
                     (at, place) = (at + total, behind);
                     continue;
                 }
@@ -281,7 +282,7 @@ pub(in crate::decode::cobol) fn pass_over<R: Read>(
                     _ => return place,
                 }
             }
-            Ok(Step::Blank { total, place }) => (total, place),
+            Ok(Step::Blank { total, place, .. }) => (total, place),
             Ok(Step::Bad(_) | Step::End) | Err(_) => return place,
         };
         window.consume(behind.0);
