@@ -15,7 +15,9 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 
 use super::{Framing, Odo, Settings};
-use crate::decode::{Blank, BlankLines, CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, StreamFault, Trim};
+use crate::decode::{
+    Blank, BlankLines, CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, StreamFault, Trim,
+};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{FieldFault, FieldKind, Fields, RejectCode, Scope, Value};
 
