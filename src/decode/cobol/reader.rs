@@ -52,7 +52,10 @@ impl<R: Read + Seek> Reader<R> {
         let convention = match settled {
             Some(convention) => convention,
             None if plan.settings.framing == Framing::Auto => detect(compiled, &mut input)?.settle()?,
-            None => Convention::of(&plan.settings, &mut input, first, limit)?,
+            None => {
+                let longest = plan.length + plan.settings.record_prefix + plan.settings.record_suffix;
+                Convention::of(&plan.settings, &mut input, first, limit, longest)?
+            }
         };
         let mut framer = compiled.framer(convention);
         if framer.is_text() {

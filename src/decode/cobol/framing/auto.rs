@@ -84,10 +84,12 @@ impl Evidence {
         })
     }
 
-    /// One sentence on what was found, with the evidence where nothing was.
+    /// One sentence on what was found; where nothing was, with the evidence, a line each, the likeliest first.
     pub fn verdict(&self) -> String {
-        let shown = |candidates: Vec<&Candidate>| {
-            candidates.iter().map(|candidate| candidate.to_string()).collect::<Vec<_>>().join("; ")
+        let shown = |mut candidates: Vec<&Candidate>| {
+            // What comes to the end of the file, with the most records that fit, and then what comes furthest.
+            candidates.sort_by_key(|c| std::cmp::Reverse((c.consumes, c.fitting, c.records)));
+            candidates.iter().map(|candidate| format!("\n  {candidate}")).collect::<String>()
         };
         match self.chosen.and_then(|chosen| self.candidates.get(chosen)) {
             Some(_) if self.size == 0 => "the file is empty, which every framing explains".to_owned(),
@@ -95,10 +97,10 @@ impl Evidence {
             None => {
                 let explaining: Vec<&Candidate> = self.candidates.iter().filter(|c| c.explains()).collect();
                 if explaining.is_empty() {
-                    format!("no framing explains the file ({})", shown(self.candidates.iter().collect()))
+                    format!("no framing explains the file:{}", shown(self.candidates.iter().collect()))
                 } else {
                     format!(
-                        "more than one framing explains the file: say which it is by `framing` ({})",
+                        "more than one framing explains the file: say which it is by `framing`:{}",
                         shown(explaining)
                     )
                 }
