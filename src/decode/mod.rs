@@ -10,6 +10,7 @@
 
 #![expect(clippy::result_large_err, reason = "a reject is a value of the product, and rare")]
 
+mod blank_lines;
 pub mod cobol;
 pub mod code_page;
 pub mod compression;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 
 use crate::record::{Layout, Part, Position, RawRecord, Reject};
 
+pub use blank_lines::BlankLines;
 pub use code_page::{CodePage, UnknownCodePage};
 pub use compression::{Compression, Packing};
 pub use encode::{Elements, EncodeFault, Encoder, Json, JsonFault};

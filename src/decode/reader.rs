@@ -164,10 +164,11 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// How many records were left out so far that no item stands for: by filters, with what is below them, and those of
-    /// a type that is to be passed over. They count as read and skipped.
+    /// a type that is to be passed over, and blank lines that are no records. They count as read and skipped.
     pub fn left_out(&self) -> u64 {
         match &self.inner {
             Inner::Cobol(reader) => reader.left_out(),
+            Inner::FixedWidth(reader) => reader.left_out(),
             _ => 0,
         }
     }

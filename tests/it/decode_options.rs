@@ -97,6 +97,7 @@ const TEXTS: &[(&str, &[u8])] = &[
     ("around.csv", b"list\nno\n1\nend\n"),
     ("ragged.csv", b"a,b\n1\n1,2,3\n"),
     ("nul.csv", b"a\nx\0y\n"),
+    ("gaps.txt", b"1 2\n\n3 4\n\n"),
     ("s.spec", b"a,1,2\nb,3,2\n"),
     ("s.txt", b"HEAD\n1 2 \n3\n"),
     ("packed.spec", b"a,1,1\nb,2,2,packed,1\n"),
@@ -219,6 +220,8 @@ const CASES: &[Case] = &[
     ("nul.csv --format csv --nul replace", r#"{"a":"x y"}"#, ""),
     // Fixed columns.
     ("s.txt --spec s.spec --header-lines 1 --pad", r#"{"a":"1","b":"2"} {"a":"3","b":""}"#, ""),
+    ("gaps.txt --spec s.spec --pad", r#"{"a":"1","b":"2"} {"a":"","b":""} {"a":"3","b":"4"}"#, ""),
+    ("gaps.txt --spec s.spec --pad --blank-lines skip", r#"{"a":"1","b":"2"} {"a":"3","b":"4"}"#, "note"),
     ("packed.bin --spec packed.spec --record-length 3", r#"{"a":"x","b":-12.3} {"a":"y","b":45.6}"#, ""),
     // XML, EDI.
     ("x.xml --format xml --record-path /f/o", r#"{"no":"1","l":"x"}"#, ""),

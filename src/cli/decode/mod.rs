@@ -23,8 +23,9 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::output;
+use crate::decode::cobol::Unknown;
 use crate::decode::{
-    Decoder, Detached, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Stretch, Unwritten,
+    BlankLines, Decoder, Detached, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Stretch, Unwritten,
 };
 use crate::diagnostic::{Faults, SourceText, text_of};
 use crate::record::{Part, Position, Reject};
@@ -130,11 +131,13 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         soap_options::tell(answer);
     }
     if left_out > 0 {
-        let by = match (args.layout.filter.is_empty(), args.layout.segment_unknown) {
-            (false, None) => "--filter",
-            (true, _) => "--segment-unknown skip",
-            (false, Some(_)) => "--filter and --segment-unknown skip",
-        };
+        let rules = [
+            ("--filter", !args.layout.filter.is_empty()),
+            ("--segment-unknown skip", args.layout.segment_unknown == Some(Unknown::Skip)),
+            ("--blank-lines skip", args.layout.blank_lines == Some(BlankLines::Skip)),
+        ];
+        let by: Vec<_> = rules.iter().filter(|(_, given)| *given).map(|(rule, _)| *rule).collect();
+        let by = by.join(" and ");
         output::note(format!("{left_out} records were left out by {by}"));
     }
     Ok(rejected)

@@ -9,7 +9,8 @@ use super::cobol_options::CobolOptions;
 use crate::decode::cobol::{self, ByteOrder, FloatFormat, FrameHeader, Framing, Odo};
 use crate::decode::copybook::SourceFormat;
 use crate::decode::{
-    Blank, CodePage, Compression, Format, Packing, Place, Trim, csv, edi, excel, fixed_width, idoc, rows, xml,
+    Blank, BlankLines, CodePage, Compression, Format, Packing, Place, Trim, csv, edi, excel, fixed_width, idoc, rows,
+    xml,
 };
 
 /// The file's format.
@@ -225,6 +226,9 @@ pub(crate) struct LayoutArgs {
     /// Bytes of every record, in a file without line ends
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 24), help_heading = "fixed-width")]
     pub record_length: Option<u32>,
+    /// What a blank line amid the data is (fixed-width and cobol's --framing line): record, skip [default: record]
+    #[arg(long, value_name = "WHAT", value_parser = word(BlankLines::WORDS), help_heading = "fixed-width")]
+    pub blank_lines: Option<BlankLines>,
     /// A line that ends before a field counts as filled up with blanks
     #[arg(long, help_heading = "fixed-width")]
     pub pad: bool,
@@ -314,6 +318,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
                 header_lines: args.header_lines.unwrap_or_default().into(),
                 footer_lines: args.footer_lines.unwrap_or_default().into(),
                 crlf: args.line_end != Some(csv::LineEnd::Lf),
+                blank_lines: args.blank_lines.unwrap_or_default(),
                 pad: args.pad,
                 segments,
                 filter: args.filter.clone(),
@@ -381,6 +386,7 @@ pub(super) fn format_of(args: &LayoutArgs) -> Result<Format, Failure> {
                 comp5: args.comp5,
                 reading: args.cobol.reading(),
                 odo: args.odo,
+                blank_lines: args.blank_lines.unwrap_or_default(),
                 trim: args.trim.unwrap_or_default(),
                 ..cobol::Settings::new(path(copybook), encoding("cp037")?, place)
             })
@@ -554,6 +560,7 @@ fn refuse_foreign_options(args: &LayoutArgs, name: FormatName) -> Result<(), Fai
         ("--preamble-lines", args.preamble_lines.is_some(), &[Csv]),
         ("--footer-lines", args.footer_lines.is_some(), &[Csv, FixedWidth, Excel]),
         ("--header-lines", args.header_lines.is_some(), &[FixedWidth]),
+        ("--blank-lines", args.blank_lines.is_some(), &[Cobol, FixedWidth]),
         ("--ragged", args.ragged.is_some(), &[Csv]),
         ("--nul", args.nul.is_some(), &[Csv, FixedWidth]),
         ("--record-length", args.record_length.is_some(), &[FixedWidth]),

@@ -114,15 +114,23 @@ fn shifted(plan: &Plan, raw: &[u8], numbers: &[Place], from: usize) -> Option<St
 
 /// Letters, digits and blanks of one character set among those of text.
 fn character_set(plan: &Plan, raw: &[u8], texts: &[Place]) -> Option<String> {
+    alphabet(plan, texts.iter().flat_map(|&(_, offset, length)| raw.get(offset..offset + length).unwrap_or_default()))
+}
+
+/// That a record whose type is not known is text of another character set.
+#[cold]
+pub(super) fn foreign_record(plan: &Plan, raw: &[u8]) -> Option<String> {
+    alphabet(plan, raw.iter().take(MAX_BYTES)).map(|hint| format!("{hint}: check `encoding`"))
+}
+
+fn alphabet<'b>(plan: &Plan, bytes: impl Iterator<Item = &'b u8>) -> Option<String> {
     let (mut ebcdic, mut ascii, mut all) = (0usize, 0usize, 0usize);
-    for &(_, offset, length) in texts {
-        for byte in raw.get(offset..offset + length).unwrap_or_default() {
-            all += 1;
-            ebcdic += usize::from(matches!(byte,
-                0x40 | 0x4B | 0x60 | 0x81..=0x89 | 0x91..=0x99 | 0xA2..=0xA9 | 0xC1..=0xC9 | 0xD1..=0xD9 | 0xE2..=0xE9
-                | 0xF0..=0xF9));
-            ascii += usize::from(matches!(byte, b' ' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'));
-        }
+    for byte in bytes {
+        all += 1;
+        ebcdic += usize::from(matches!(byte,
+            0x40 | 0x4B | 0x60 | 0x81..=0x89 | 0x91..=0x99 | 0xA2..=0xA9 | 0xC1..=0xC9 | 0xD1..=0xD9 | 0xE2..=0xE9
+            | 0xF0..=0xF9));
+        ascii += usize::from(matches!(byte, b' ' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'));
     }
     let mostly = |these: usize, those: usize| all >= 8 && 10 * these >= 7 * all && these > 2 * those;
     let name = plan.encoding.name();

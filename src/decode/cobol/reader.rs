@@ -9,6 +9,7 @@ use super::framing::{Bad, Convention, Frame, Framer, Place, Spanned, Step, Strea
 use super::segments::{Gathered, Gatherer, PlainFilter, Segments, Span, Wrong, pass_over};
 use super::settings::Framing;
 use super::{Compiled, framing};
+use crate::decode::blank_lines::BlankRun;
 use crate::decode::lines::{check_count, skip_line, start_of_last};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
@@ -51,7 +52,10 @@ impl<R: Read + Seek> Reader<R> {
         let convention = match settled {
             Some(convention) => convention,
             None if plan.settings.framing == Framing::Auto => detect(compiled, &mut input)?.settle()?,
-            None => Convention::of(&plan.settings, &mut input, first, limit)?,
+            None => {
+                let longest = plan.length + plan.settings.record_prefix + plan.settings.record_suffix;
+                Convention::of(&plan.settings, &mut input, first, limit, longest)?
+            }
         };
         let mut framer = compiled.framer(convention);
         if framer.is_text() {
@@ -66,7 +70,7 @@ impl<R: Read + Seek> Reader<R> {
             Start::Record(from) => Resume { offset: from.offset.saturating_sub(framer.head() as u64), ..from },
         };
         let offset = from.offset.max(first);
-        let mut place = Place { lines: from.line, block_end: offset };
+        let mut place = Place { lines: from.line, block_end: offset, blanks: BlankRun::default() };
         if convention.framing == Framing::Blocks && offset > first {
             place.block_end = block_around(&mut input, convention, first, offset, limit)?;
         }
@@ -119,7 +123,8 @@ impl<R: Read + Seek> Reader<R> {
                 None => self.record(frame),
             })),
             Ok(Step::Bad(bad)) => Ok(Some(self.bad(&bad))),
-            Ok(Step::Blank { total, place }) => {
+            Ok(Step::Blank { total, place, counted }) => {
+                self.gatherer.left_out += u64::from(counted);
                 (self.pending, self.place) = (total, place);
                 Ok(Some(Item::Skipped))
             }

@@ -4,6 +4,7 @@ use super::framing::FrameHeader;
 use super::reading::{self, Compiler, Reading};
 use super::segments::{self, SegmentSettings};
 use crate::decode::CodePage;
+use crate::decode::blank_lines::{BLANK_LINES, BlankLines};
 use crate::decode::copybook::SourceFormat;
 use crate::decode::format::{CONTROLS, FILES, Place, SKIP, TRAILER, Trim, read_encoding};
 use crate::diagnostic::{Key, Presence, Section, Table};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub header_lines: u64,
     /// Lines at the end of a text file that are no records.
     pub footer_lines: u64,
+    /// What a blank line amid the data of a text file is.
+    pub blank_lines: BlankLines,
     /// Whether a line that ends early counts as filled up with blanks.
     pub pad_lines: bool,
     /// Whether lines of ASCII are written with CR and LF at their end and not with LF alone; both are read.
@@ -245,6 +248,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             presence: Presence::Default("0"),
             doc: "added to the length that a header or a field gives, as where it leaves out a part of the record",
         },
+        BLANK_LINES,
         Key {
             name: "header_bytes",
             shape: "integer",
@@ -340,6 +344,7 @@ impl Settings {
             footer_bytes: 0,
             header_lines: 0,
             footer_lines: 0,
+            blank_lines: BlankLines::Record,
             pad_lines: true,
             crlf: false,
             record_prefix: 0,
@@ -375,6 +380,7 @@ impl Settings {
         let record = table.filled("record");
         let encoding = read_encoding(table);
         let framing = table.one_of("framing", Framing::WORDS);
+        let blank_lines = table.one_of("blank_lines", BlankLines::WORDS);
         let rdw_adjust = table.integer("rdw_adjust", -64..=64);
         let bdw_adjust = table.integer("bdw_adjust", -64..=64);
         let (header_bytes, footer_bytes) = (bytes("header_bytes"), bytes("footer_bytes"));
@@ -411,6 +417,7 @@ impl Settings {
             footer_bytes: u64::try_from(footer_bytes?).ok()?,
             header_lines: 0,
             footer_lines: 0,
+            blank_lines: blank_lines?,
             pad_lines: true,
             crlf: false,
             record_prefix: usize::try_from(record_prefix?).ok()?,

@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::io::{Read, Seek};
 use std::sync::Arc;
 
+use super::blank_lines::BlankLines;
 use super::code_page::Unmappable;
 use super::csv::Nul;
 use super::json::{Cursor, ESCAPED, Name};
@@ -46,6 +47,7 @@ struct Columns {
     encoding: CodePage,
     header_lines: u64,
     footer_lines: u64,
+    blank_lines: BlankLines,
     pad: bool,
     trim: Trim,
     nul: Nul,
@@ -69,6 +71,7 @@ impl FixedWidth {
             encoding: settings.encoding.clone(),
             header_lines: settings.header_lines,
             footer_lines: settings.footer_lines,
+            blank_lines: settings.blank_lines,
             pad: settings.pad,
             trim: settings.trim,
             nul: settings.nul.unwrap_or_default(),

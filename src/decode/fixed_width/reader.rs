@@ -1,9 +1,10 @@
-//! Lines become records; blank lines and the declared header and footer lines are skipped and counted.
+//! Lines become records; the declared header and footer lines and the blank lines at the end are skipped.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::{Columns, LineFields};
+use crate::decode::blank_lines::{BlankLines, BlankRun};
 use crate::decode::lines::{check_count, is_blank, next_line, skip_line, start_of_last};
 use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
 use crate::decode::window::Window;
@@ -20,6 +21,9 @@ pub struct Reader<R> {
     lines: u64,
     /// Lines that begin at or behind this offset are the footer.
     footer: u64,
+    blanks: BlankRun,
+    /// Blank lines that are records and were left out.
+    left_out: u64,
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -33,7 +37,9 @@ impl<R: Read + Seek> Reader<R> {
         input.seek(SeekFrom::Start(from.offset))?;
         let window = Window::new(from.offset, u64::MAX);
         let current = LineFields { columns, window, length: 0 };
-        let mut reader = Reader { input, current, pending: 0, records: from.records, lines: from.line, footer };
+        let blanks = BlankRun::default();
+        let (records, lines) = (from.records, from.line);
+        let mut reader = Reader { input, current, pending: 0, records, lines, footer, blanks, left_out: 0 };
         if from.offset == 0 && family == Family::Ascii {
             // A byte order mark is no part of the first field.
             reader.current.window.fill(&mut reader.input, 3)?;
@@ -64,8 +70,16 @@ impl<R: Read + Seek> Reader<R> {
         }
         *length = line.content;
         self.pending = line.total;
-        if is_header || is_footer || is_blank(window.first(line.content), columns.encoding.blank()) {
+        if is_header || is_footer {
             return Ok(Some(Item::Skipped));
+        }
+        let blank = columns.encoding.blank();
+        if is_blank(window.first(line.content), blank) {
+            let amid = self.blanks.lies_amid(window, &mut self.input, (family, blank), 0, self.footer)?;
+            if !amid || columns.blank_lines == BlankLines::Skip {
+                self.left_out += u64::from(amid);
+                return Ok(Some(Item::Skipped));
+            }
         }
         self.records += 1;
         let position = self.position(line.content);
@@ -79,6 +93,11 @@ impl<R: Read + Seek> Reader<R> {
             length: length32(length),
             line: Some(self.lines),
         }
+    }
+
+    /// See [`Reader::left_out`](crate::decode::Reader::left_out).
+    pub(in crate::decode) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     pub(in crate::decode) fn resume_point(&self) -> Resume {

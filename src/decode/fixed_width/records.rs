@@ -99,6 +99,7 @@ pub(in crate::decode) fn compile(settings: &Settings, fields: Vec<Field>, faults
         crlf: settings.crlf,
         header_lines: settings.header_lines,
         footer_lines: settings.footer_lines,
+        blank_lines: settings.blank_lines,
         pad_lines: settings.pad,
         trim: settings.trim,
         segments: settings.segments.clone(),

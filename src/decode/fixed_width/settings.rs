@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::spec;
 use super::types::{Form, Type};
+use crate::decode::blank_lines::{BLANK_LINES, BlankLines};
 use crate::decode::cobol::segments::{self, SegmentSettings};
 use crate::decode::cobol::{self, Overpunch, Places};
 use crate::decode::csv::Nul;
@@ -23,6 +24,8 @@ pub struct Settings {
     pub header_lines: u64,
     /// Lines at the end that are no records.
     pub footer_lines: u64,
+    /// What a blank line amid the data is.
+    pub blank_lines: BlankLines,
     /// Whether a line may be shorter than a field that is read from it: the rest counts as blanks.
     pub pad: bool,
     /// Which blanks of a field are padding.
@@ -117,6 +120,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             presence: Presence::Default("0"),
             doc: "lines at the end of the file that are no records",
         },
+        BLANK_LINES,
         Key {
             name: "pad",
             shape: "boolean",
@@ -191,6 +195,7 @@ impl Settings {
             fields,
             header_lines: 0,
             footer_lines: 0,
+            blank_lines: BlankLines::Record,
             pad: false,
             trim: Trim::Both,
             nul: None,
@@ -208,6 +213,7 @@ impl Settings {
         let encoding = read_encoding(table);
         let header_lines = table.integer("header_lines", 0..=1_000_000);
         let footer_lines = table.integer("footer_lines", 0..=1_000_000);
+        let blank_lines = table.one_of("blank_lines", BlankLines::WORDS);
         let pad = table.boolean("pad");
         let trim = table.one_of("trim", Trim::WORDS);
         let nul = if table.has("nul") { table.one_of("nul", Nul::WORDS) } else { None };
@@ -227,6 +233,7 @@ impl Settings {
             fields: fields?,
             header_lines: u64::try_from(header_lines?).ok()?,
             footer_lines: u64::try_from(footer_lines?).ok()?,
+            blank_lines: blank_lines?,
             pad: pad?,
             trim: trim?,
             nul,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{Field, Fields, Form, Settings};
 use crate::decode::csv::Nul;
-use crate::decode::{CodePage, Decoder, Format, Item, Json, JsonOptions, Place, Resume, Trim};
+use crate::decode::{BlankLines, CodePage, Decoder, Format, Item, Json, JsonOptions, Place, Resume, Trim};
 use crate::diagnostic::{Faults, SourceText, Table, parse};
 use crate::record::{RejectCode, Scope, Value};
 
@@ -55,10 +55,43 @@ fn lines_of_columns() {
     let data = b"\xEF\xBB\xBFHead\nIab12  7\r\n\n   \nIcd\"4 88and more\nIef5";
     let decoder = Settings { header_lines: 1, ..settings() };
     let good = [r#"{"T":"I","SKU":"ab12","QTY":"7"}"#, r#"{"T":"I","SKU":"cd\"4","QTY":"88"}"#];
-    let short_sku = "framing.record_too_short: record 3 at byte 40 (line 6): field SKU: expected text in columns 2 to 5, found a line of 4 bytes";
-    assert_eq!(read(decoder.clone(), data), ["skipped", good[0], "skipped", "skipped", good[1], short_sku]);
+    let short_sku = "framing.record_too_short: record REC at byte 40 (line 6): field SKU: expected text in columns 2 to 5, found a line of 4 bytes";
+    let short = |record: u32| short_sku.replace("REC", &record.to_string());
+    let skipping = Settings { blank_lines: BlankLines::Skip, ..decoder.clone() };
+    assert_eq!(read(skipping.clone(), data), ["skipped", good[0], "skipped", "skipped", good[1], &short(3)]);
+    let mut reader = compile(skipping).reader(Cursor::new(data), Resume::default()).unwrap();
+    while reader.next().unwrap().is_some() {}
+    assert_eq!(reader.left_out(), 2);
+    let found = read(decoder.clone(), data);
+    assert_eq!(found[5], short(5));
+    assert!(found[2].starts_with("framing.record_too_short: record 2 at byte 18 (line 3)"), "{found:?}");
     let padded = Settings { pad: true, ..decoder };
-    assert_eq!(read(padded, data)[5], r#"{"T":"I","SKU":"ef5","QTY":""}"#);
+    let blank = r#"{"T":"","SKU":"","QTY":""}"#;
+    let filled = r#"{"T":"I","SKU":"ef5","QTY":""}"#;
+    assert_eq!(read(padded, data), ["skipped", good[0], blank, blank, good[1], filled]);
+}
+
+#[test]
+fn blank_lines_at_the_end_are_no_records() {
+    let padded = Settings { pad: true, ..settings() };
+    let item = r#"{"T":"I","SKU":"ab12","QTY":"7"}"#;
+    let blank = r#"{"T":"","SKU":"","QTY":""}"#;
+    let (data, expected) = (b"\nIab12  7\n         \nIab12  7\n\n   \n\x1A", [blank, item, blank, item]);
+    for blank_lines in [BlankLines::Record, BlankLines::Skip] {
+        let decoder = compile(Settings { blank_lines, ..padded.clone() });
+        let found = read_from(&decoder, data, Resume::default());
+        assert_eq!(found[4..], ["skipped"; 3]);
+        match blank_lines {
+            BlankLines::Record => assert_eq!(found[..4], expected),
+            BlankLines::Skip => assert_eq!(found[..4], ["skipped", item, "skipped", item]),
+        }
+        let mut reader = decoder.reader(Cursor::new(data), Resume::default()).unwrap();
+        for done in 0..=found.len() {
+            assert_eq!(read_from(&decoder, data, reader.resume_point()), found[done..], "after {done}");
+            let _ = reader.next();
+        }
+        assert_eq!(reader.left_out(), if blank_lines == BlankLines::Skip { 2 } else { 0 });
+    }
 }
 
 #[test]

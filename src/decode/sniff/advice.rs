@@ -156,6 +156,9 @@ pub(super) fn csv(
     report.add("delimiter", shown, regular);
     let quote = written.quote.map_or("none".to_owned(), |quote| char::from(quote).to_string());
     let because = match (dialect.quoted_rows, written.quote) {
+        _ if dialect.is_unsure => {
+            "not sure: a quote is not closed in one of few rows; if it is text, say that there is none".to_owned()
+        }
         (_, None) => "quotes stand inside cells and not around them".to_owned(),
         (0, _) => "none seen; the usual one does no harm".to_owned(),
         (rows, _) => format!("{rows} rows have cells in quotes"),

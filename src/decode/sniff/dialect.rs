@@ -17,6 +17,9 @@ const WIDE: &[&str] = &["~|~", "|~|", "^|^", "||", "::", "~~", "##", ";;", ",,",
 /// The most rows that are looked at.
 const MAX_ROWS: usize = 3000;
 
+/// Fewer rows than this do not tell a quote that is not closed from one that is text.
+const FEW_ROWS: usize = 20;
+
 /// How a text was most likely written.
 #[derive(Clone, Debug)]
 pub(super) struct Dialect {
@@ -26,6 +29,10 @@ pub(super) struct Dialect {
     pub(super) next: Option<(String, f64)>,
     /// Rows that begin with a quote somewhere.
     pub(super) quoted_rows: usize,
+    /// Rows whose quotes are wrong.
+    broken_rows: usize,
+    /// Whether the usual quote was taken although it is not closed in one of few rows.
+    pub(super) is_unsure: bool,
     /// The cells of all rows but blank ones, each with its line, from 1. Where quotes are wrong, none.
     pub(super) rows: Vec<(u64, Vec<String>)>,
 }
@@ -52,6 +59,8 @@ pub(super) fn guess(text: &str, whole: bool) -> Option<Dialect> {
     }
     let mut best: Option<Dialect> = None;
     let mut scores: Vec<(String, f64)> = Vec::new();
+    // The usual quote, in few rows, where one of them does not close it.
+    let mut unclosed: Vec<Dialect> = Vec::new();
     for delimiter in delimiters {
         for quote in [Some(b'"'), Some(b'\''), None] {
             if quote.is_some_and(|quote| quote != b'"' && !text.contains(char::from(quote))) {
@@ -68,11 +77,19 @@ pub(super) fn guess(text: &str, whole: bool) -> Option<Dialect> {
                     Some((_, score)) => *score = score.max(tried.score),
                     None => scores.push((delimiter.to_owned(), tried.score)),
                 }
+                if tried.settings.quote == Some(b'"') && tried.broken_rows == 1 && tried.rows.len() < FEW_ROWS {
+                    unclosed.push(tried.clone());
+                }
                 if best.as_ref().is_none_or(|best| tried.score > best.score * 1.0001) {
                     best = Some(tried);
                 }
             }
         }
+    }
+    if let Some(bare) = best.as_ref().filter(|best| best.settings.quote.is_none())
+        && let Some(usual) = unclosed.into_iter().find(|usual| usual.settings.delimiter == bare.settings.delimiter)
+    {
+        best = Some(Dialect { is_unsure: true, ..usual });
     }
     let mut best = best.filter(|best| best.rows.iter().any(|(_, cells)| cells.len() > 1))?;
     scores.retain(|(delimiter, _)| *delimiter != best.settings.delimiter);
@@ -109,7 +126,15 @@ fn score(settings: Settings, text: &str, whole: bool) -> Dialect {
         ":" | "#" | "~" => 0.8,
         _ => 1.0,
     };
-    Dialect { score: pattern * typed * doubt, settings, next: None, quoted_rows, rows }
+    Dialect {
+        score: pattern * typed * doubt,
+        settings,
+        next: None,
+        quoted_rows,
+        broken_rows: broken,
+        is_unsure: false,
+        rows,
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +153,7 @@ mod tests {
         check("a,b,c\n1,2,3\n4,5,6\n", ",", quote, None);
         check("no;name;limit\n1;Hammer, gross;12,50\n2;Saw, small;3,90\n", ";", quote, None);
         check("no;name\n1;\"Pliers; insulated\"\n2;Saw\n", ";", quote, None);
+        check("no,name,price\n1,Hammer,10\n2,\"Saw,5\n3,Axe,7\n", ",", quote, None);
         check("a\tb\n1,5\t2\n2,5\t3\n", "\t", quote, None);
         check("a||b||c\n1||x|y||3\n2||||\n", "||", quote, None);
         check("a~|~b\n1~|~2\n", "~|~", quote, None);

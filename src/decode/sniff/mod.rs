@@ -171,6 +171,14 @@ mod tests {
     use super::{Sample, sniff};
     use proptest::prelude::*;
 
+    #[test]
+    fn an_unclosed_quote_in_few_rows_changes_neither_quote_nor_header() {
+        let bytes = b"no,name,price\n1,Hammer,10\n2,\"Saw,5\n3,Axe,7\n";
+        let report = sniff(&Sample { start: bytes, size: bytes.len() as u64, path: "x.csv" });
+        let toml = report.toml.unwrap();
+        assert!(!toml.contains("header = false") && !toml.contains("quote ="), "{toml}");
+    }
+
     proptest! {
         /// Whatever a file holds, looking at it ends with an answer.
         #[test]

@@ -12,7 +12,9 @@ use super::super::reader::bounds;
 use super::super::settings::{Framing, Odo};
 use super::{Convention, Framer, Measure, Place, Spanned, Step};
 use crate::decode::LARGE;
+use crate::decode::blank_lines::BlankRun;
 use crate::decode::json::{Blank, JsonOptions};
+use crate::decode::lines::is_blank;
 use crate::decode::reader::StreamFault;
 use crate::decode::window::Window;
 use crate::record::{Position, RejectCode};
@@ -82,10 +84,12 @@ impl Evidence {
         })
     }
 
-    /// One sentence on what was found, with the evidence where nothing was.
+    /// One sentence on what was found; where nothing was, with the evidence, a line each, the likeliest first.
     pub fn verdict(&self) -> String {
-        let shown = |candidates: Vec<&Candidate>| {
-            candidates.iter().map(|candidate| candidate.to_string()).collect::<Vec<_>>().join("; ")
+        let shown = |mut candidates: Vec<&Candidate>| {
+            // What comes to the end of the file, with the most records that fit, and then what comes furthest.
+            candidates.sort_by_key(|c| std::cmp::Reverse((c.consumes, c.fitting, c.records)));
+            candidates.iter().map(|candidate| format!("\n  {candidate}")).collect::<String>()
         };
         match self.chosen.and_then(|chosen| self.candidates.get(chosen)) {
             Some(_) if self.size == 0 => "the file is empty, which every framing explains".to_owned(),
@@ -93,10 +97,10 @@ impl Evidence {
             None => {
                 let explaining: Vec<&Candidate> = self.candidates.iter().filter(|c| c.explains()).collect();
                 if explaining.is_empty() {
-                    format!("no framing explains the file ({})", shown(self.candidates.iter().collect()))
+                    format!("no framing explains the file:{}", shown(self.candidates.iter().collect()))
                 } else {
                     format!(
-                        "more than one framing explains the file: say which it is by `framing` ({})",
+                        "more than one framing explains the file: say which it is by `framing`:{}",
                         shown(explaining)
                     )
                 }
@@ -191,7 +195,7 @@ fn attempt<R: Read + Seek>(
         fault: None,
         convention: framer.convention,
     };
-    let mut place = Place { lines: 0, block_end: first };
+    let mut place = Place { lines: 0, block_end: first, blanks: BlankRun::default() };
     let mut json = Vec::new();
     loop {
         match framer.find(&mut window, input, 0, place) {
@@ -199,7 +203,7 @@ fn attempt<R: Read + Seek>(
                 candidate.consumes = true;
                 return Ok(candidate);
             }
-            Ok(Step::Blank { total, place: behind }) => {
+            Ok(Step::Blank { total, place: behind, .. }) => {
                 window.consume(total);
                 place = behind;
             }
@@ -224,7 +228,9 @@ fn attempt<R: Read + Seek>(
                     return Ok(candidate);
                 }
                 candidate.records += 1;
-                if candidate.sample < SAMPLE {
+                // A line of blanks says nothing for or against the copybook.
+                let is_sound = !(framer.is_text() && is_blank(bytes, compiled.plan.encoding.blank()));
+                if is_sound && candidate.sample < SAMPLE {
                     candidate.sample += 1;
                     candidate.fitting += u64::from(fits(compiled, bytes, framer.is_text(), &mut json));
                 }

@@ -7,6 +7,7 @@ use super::measure::Unmeasured;
 use super::words::{Convention, first_word};
 use super::{Measure, WORD};
 use crate::decode::MAX_RECORD;
+use crate::decode::blank_lines::{BlankLines, BlankRun};
 use crate::decode::cobol::plan::Plan;
 use crate::decode::cobol::segments::Segments;
 use crate::decode::cobol::settings::Framing;
@@ -33,6 +34,8 @@ pub(in crate::decode::cobol) struct Place {
     pub(in crate::decode::cobol) lines: u64,
     /// Where in the input the block ends that it lies in.
     pub(in crate::decode::cobol) block_end: u64,
+    /// The blank lines there.
+    pub(in crate::decode::cobol) blanks: BlankRun,
 }
 
 /// What begins at a place.
@@ -43,6 +46,8 @@ pub(in crate::decode::cobol) enum Step {
     Blank {
         total: usize,
         place: Place,
+        /// Whether it is a record that is left out.
+        counted: bool,
     },
     End,
 }
@@ -158,8 +163,15 @@ impl Framer {
         let content = window.first(at + line.content).get(at..).unwrap_or_default();
         let is_header = place.lines <= self.plan.settings.header_lines;
         let is_footer = window.offset() + at as u64 >= self.footer;
-        if is_header || is_footer || is_blank(content, encoding.blank()) {
-            return Ok(Step::Blank { total: line.total, place });
+        if is_header || is_footer {
+            return Ok(Step::Blank { total: line.total, place, counted: false });
+        }
+        if is_blank(content, encoding.blank()) {
+            let kind = (encoding.family(), encoding.blank());
+            let amid = place.blanks.lies_amid(window, input, kind, at, self.footer)?;
+            if !amid || self.plan.settings.blank_lines == BlankLines::Skip {
+                return Ok(Step::Blank { total: line.total, place, counted: amid });
+            }
         }
         let total = line.total;
         Ok(match line.content.checked_sub(before + suffix) {
@@ -194,7 +206,7 @@ impl Framer {
             return Ok(empty_segment(head, place));
         }
         let Some(length) = self.convention.record_length(word) else {
-            return Err(bad_word(window, at + head - WORD, "record", word));
+            return Err(self.bad_word(window, at + head - WORD, "record", word));
         };
         self.behind_head(window, input, at, Head { length: head, record: length, name: "descriptor word" }, place)
     }
@@ -228,7 +240,7 @@ impl Framer {
             }
             let word = first_word(window.bytes().get(at..).unwrap_or_default());
             let Some(length) = self.convention.block_length(word) else {
-                return Err(bad_word(window, at, "block", word));
+                return Err(self.bad_word(window, at, "block", word));
             };
             place.block_end = start + WORD as u64 + length;
             head = 2 * WORD;
@@ -238,7 +250,7 @@ impl Framer {
             Step::Record(frame) if frame.total() as u64 > left => {
                 let word_at = at + head - WORD;
                 let word = first_word(window.bytes().get(word_at..).unwrap_or_default());
-                Err(bad_word(window, word_at, "record", word))
+                Err(self.bad_word(window, word_at, "record", word))
             }
             // Whole records, but fewer than the block should have: the rest of the file was lost.
             Step::End => Err(unfilled(window, at, left)),
@@ -312,6 +324,23 @@ impl Framer {
     }
 
     #[cold]
+    fn bad_word(&self, window: &Window, at: usize, kind: &str, word: [u8; WORD]) -> StreamFault {
+        let (settings, adjust) = (&self.plan.settings, self.convention.rdw_adjust);
+        // Where all framings are tried, each says by its name what it takes.
+        let found_out = match settings.rdw_adjust.is_none() && settings.framing != Framing::Auto {
+            true => format!(" (adjust found out: {adjust})"),
+            false => String::new(),
+        };
+        let message = format!(
+            "the {kind} descriptor word {} at byte {} gives no length that a {kind} can have; check `framing` and \
+             `rdw_adjust`{found_out}",
+            hex(&word),
+            window.offset() + at as u64
+        );
+        lost(window, at, message)
+    }
+
+    #[cold]
     fn unmeasured(&self, window: &Window, at: usize, unmeasured: Unmeasured) -> StreamFault {
         let found = unmeasured.found();
         let offset = window.offset() + at as u64;
@@ -381,17 +410,6 @@ fn empty_segment(head: usize, place: Place) -> Step {
         place,
         endless: false,
     })
-}
-
-#[cold]
-fn bad_word(window: &Window, at: usize, kind: &str, word: [u8; WORD]) -> StreamFault {
-    let offset = window.offset() + at as u64;
-    let message = format!(
-        "the {kind} descriptor word {} at byte {offset} gives no length that a {kind} can have; check `framing` and \
-         `rdw_adjust`",
-        hex(&word)
-    );
-    lost(window, at, message)
 }
 
 /// A block that the file ends in, between two records.

@@ -269,11 +269,27 @@ fn the_only_framing_that_explains_the_file() {
 }
 
 #[test]
+fn a_bad_length_behind_the_first_record_is_blamed_itself() {
+    for (adjust, length) in [(0, 5), (-4, 9)] {
+        let decoder = framed("01 R. 05 A PIC X(5).", |s| s.framing = Framing::RdwBig);
+        let record = |length: u8| [&[0, length, 0, 0], ebcdic("abcde").as_slice()].concat();
+        let data = [record(length), record(0), record(length)].concat();
+        let found = read(&decoder, &data);
+        assert_eq!(found[0], r#"{"A":"abcde"}"#, "{found:?}");
+        let told = format!(
+            "word 00000000 at byte 9 gives no length that a record can have; check `framing` and \
+                            `rdw_adjust` (adjust found out: {adjust})"
+        );
+        assert!(found.len() == 2 && found[1].contains(&told), "{found:?}");
+    }
+}
+
+#[test]
 fn no_framing_and_more_than_one_are_answers_with_their_evidence() {
     let copybook = "01 R. 05 A PIC X(3). 05 P PIC S9(3) COMP-3.";
     let none = auto(copybook, &[0x12; 33], |_| {}).unwrap_err();
     assert!(
-        none.starts_with("no framing explains the file (fixed: stops after 6 records: at byte 30 expected"),
+        none.starts_with("no framing explains the file:\n  fixed: stops after 6 records: at byte 30 expected"),
         "{none}"
     );
     assert!(
@@ -287,10 +303,10 @@ fn no_framing_and_more_than_one_are_answers_with_their_evidence() {
     let text = "01 R. 05 A PIC X(4).";
     let several = auto(text, b"abcd", |s| s.encoding = CodePage::find("ascii").unwrap()).unwrap_err();
     assert!(
-        several.starts_with("more than one framing explains the file: say which it is by `framing` (fixed: "),
+        several.starts_with("more than one framing explains the file: say which it is by `framing`:\n  fixed: "),
         "{several}"
     );
-    assert!(several.contains("; line: consumes"), "{several}");
+    assert!(several.contains("\n  line: consumes"), "{several}");
 }
 
 /// Data in the framings that are not in the samples of the module above.

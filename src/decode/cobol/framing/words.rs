@@ -27,12 +27,14 @@ pub(in crate::decode::cobol) struct Convention {
 
 impl Convention {
     /// What the settings say; whether words count themselves is found out from the start of the file where they do not
-    /// say it: the first convention that explains the start is taken, else the one that comes furthest.
+    /// say it: the first convention that explains the start is taken, else the one with the most records at the start that
+    /// are no longer than `longest`, and of such the one that comes furthest.
     pub(in crate::decode::cobol) fn of<R: Read + Seek>(
         settings: &Settings,
         input: &mut R,
         first: u64,
         limit: u64,
+        longest: usize,
     ) -> Result<Convention, StreamFault> {
         let framing = settings.framing;
         let mut found = Convention {
@@ -52,7 +54,7 @@ impl Convention {
         // z/OS counts the words themselves in blocks; files that were taken apart on the way mostly do not.
         let rdw_choices = if blocks { [-4, 0] } else { [0, -4] };
         let bdw_choices = if blocks { [-4, 0].as_slice() } else { &[-4] };
-        let mut furthest = 0;
+        let mut furthest = (0, 0);
         for &bdw in bdw_choices {
             for rdw in rdw_choices {
                 let (rdw, bdw) = (settings.rdw_adjust.unwrap_or(rdw), settings.bdw_adjust.unwrap_or(bdw));
@@ -61,12 +63,17 @@ impl Convention {
                 match reach {
                     Reach::All => return Ok(choice),
                     // A file that is broken somewhere, or cut off, is best followed up to there.
-                    Reach::UpTo(offset) if offset > furthest => (furthest, found) = (offset, choice),
-                    Reach::UpTo(_) => {}
+                    Reach::UpTo(offset) => {
+                        let sound =
+                            if blocks { 0 } else { choice.sound(bytes.get(..offset).unwrap_or(bytes), longest) };
+                        if (sound, offset) > furthest {
+                            (furthest, found) = ((sound, offset), choice);
+                        }
+                    }
                 }
             }
         }
-        if blocks && furthest == 0 {
+        if blocks && furthest == (0, 0) {
             found.rdw_adjust = settings.rdw_adjust.unwrap_or(-(WORD as i64));
         }
         Ok(found)
@@ -134,6 +141,18 @@ impl Convention {
             at = next;
         }
         if at == bytes.len() || !whole { Reach::All } else { Reach::UpTo(at) }
+    }
+
+    /// How many records at the start are no longer than one can be.
+    fn sound(self, bytes: &[u8], longest: usize) -> usize {
+        let (mut at, mut count) = (0, 0);
+        while let Some(length) = bytes.get(at..at + WORD).and_then(|word| self.record_length(first_word(word))) {
+            if length > longest {
+                break;
+            }
+            (at, count) = (at + WORD + length, count + 1);
+        }
+        count
     }
 
     /// Blocks that are filled by their records.

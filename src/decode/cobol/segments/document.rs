@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::super::framing::{Bad, Frame, Framer, Place, Step};
 use super::super::gaps::Gaps;
+use super::super::hints::foreign_record;
 use super::{ANY, Segments, Unknown, Unroutable};
 use crate::decode::MAX_RECORD;
 use crate::decode::reader::StreamFault;
@@ -85,7 +86,15 @@ impl Gatherer {
                 self.left_out += 1;
                 return Gathered::LeftOut(span);
             }
-            Err(unroutable) => return Gathered::Wrong(span, unroutable.into()),
+            Err(unroutable) => {
+                let mut wrong = Wrong::from(unroutable);
+                if wrong.code == RejectCode::UnknownType
+                    && let Some(hint) = foreign_record(plan, bytes)
+                {
+                    wrong.found = format!("{}; {hint}", wrong.found);
+                }
+                return Gathered::Wrong(span, wrong);
+            }
         };
         if segments.nested && segments.kinds[usize::from(kind)].parent.is_some() {
             return Gathered::Wrong(span, orphan(segments, kind));
@@ -128,7 +137,8 @@ impl Gatherer {
             let frame = match framer.find(window, input, at, place) {
                 Ok(Step::Record(frame)) => frame,
                 Ok(Step::End) => return,
-                Ok(Step::Blank { total, place: behind }) => {
+                Ok(Step::Blank { total, place: behind, counted }) => {
+                    passed += u64::from(counted);
                     (at, place) = (at + total, behind);
                     continue;
                 }
@@ -281,7 +291,7 @@ pub(in crate::decode::cobol) fn pass_over<R: Read>(
                     _ => return place,
                 }
             }
-            Ok(Step::Blank { total, place }) => (total, place),
+            Ok(Step::Blank { total, place, .. }) => (total, place),
             Ok(Step::Bad(_) | Step::End) | Err(_) => return place,
         };
         window.consume(behind.0);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::super::settings::{Framing, Settings};
 use super::super::tests::{compile, ebcdic, read, read_with, settings, with_fields};
 use super::{SegmentSettings, Unknown};
-use crate::decode::{CodePage, Decoder, Format, Item, JsonOptions, Resume};
+use crate::decode::{BlankLines, CodePage, Decoder, Format, Item, JsonOptions, Resume};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{FieldKind, Scope, Value};
 
@@ -253,13 +253,20 @@ fn types_by_bytes_numbers_and_lengths_by_type() {
 
 #[test]
 fn lines_of_several_types_may_end_early() {
-    let decoder = compile(
-        "01 C. 05 T PIC X. 05 N PIC X(4). 01 P. 05 T PIC X. 05 A PIC 9(2). 05 B PIC X(3).",
-        settings(|s| {
-            (s.framing, s.encoding) = (Framing::Line, CodePage::find("cp1252").unwrap());
-            s.segments = Some(segments("T", "C=C P=P", "C=P"));
-        }),
-    );
+    let with = |blank_lines: BlankLines| {
+        compile(
+            "01 C. 05 T PIC X. 05 N PIC X(4). 01 P. 05 T PIC X. 05 A PIC 9(2). 05 B PIC X(3).",
+            settings(|s| {
+                (s.framing, s.encoding) = (Framing::Line, CodePage::find("cp1252").unwrap());
+                s.segments = Some(segments("T", "C=C P=P", "C=P"));
+                s.blank_lines = blank_lines;
+            }),
+        )
+    };
+    // A record of blanks is of no type that is known.
+    let spoilt = read(&with(BlankLines::Record), b"CAb\r\n\r\nP12x\n");
+    assert!(spoilt.len() == 1 && spoilt[0].starts_with("framing.record_too_short: "), "{spoilt:?}");
+    let decoder = with(BlankLines::Skip);
     let options = JsonOptions { meta: true, ..JsonOptions::default() };
     let lines = read_with(&decoder, b"CAb\r\n\r\nP12x\nP34\nCOne!\nP99", Resume::default(), &options);
     let plain: Vec<String> = read(&decoder, b"CAb\r\n\r\nP12x\nP34\nCOne!\nP99");

@@ -2,6 +2,7 @@
 
 use super::{compile, ebcdic, read, settings};
 use crate::decode::CodePage;
+use crate::decode::cobol::segments::{SegmentSettings, Unknown};
 
 const COPYBOOK: &str = "
        01 R.
@@ -54,6 +55,28 @@ fn another_character_set() {
     let decoder = compile(COPYBOOK, settings(|s| s.encoding = CodePage::find("windows-1252").unwrap()));
     let line = read(&decoder, &record()).remove(0);
     assert!(line.ends_with("; the text looks like EBCDIC, not windows-1252: check `encoding`"), "{line}");
+}
+
+#[test]
+fn another_character_set_hides_the_types_of_records() {
+    let decoder = compile(
+        "01 H. 05 K PIC X. 05 NAME PIC X(11).\n01 D. 05 K PIC X. 05 TOWN PIC X(11).",
+        settings(|s| {
+            s.segments = Some(SegmentSettings {
+                field: "K".to_owned(),
+                map: vec![("H".to_owned(), "H".to_owned()), ("D".to_owned(), "D".to_owned())],
+                children: Vec::new(),
+                unknown: Unknown::Reject,
+            });
+        }),
+    );
+    let line = read(&decoder, b"HMILLER SON ").remove(0);
+    assert!(
+        line.starts_with("structure.unknown_type")
+            && line.ends_with("; the text looks like ASCII, not cp037: check `encoding`"),
+        "{line}"
+    );
+    assert!(!read(&decoder, &ebcdic("XMILLER SON ")).remove(0).contains("looks like"));
 }
 
 #[test]

@@ -15,7 +15,9 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 
 use super::{Framing, Odo, Settings};
-use crate::decode::{Blank, CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, StreamFault, Trim};
+use crate::decode::{
+    Blank, BlankLines, CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, StreamFault, Trim,
+};
 use crate::diagnostic::{Faults, SourceText};
 use crate::record::{FieldFault, FieldKind, Fields, RejectCode, Scope, Value};
 
@@ -370,12 +372,31 @@ fn headers_footers_prefixes_and_lines() {
         read(&decoder, b"ab12\r\n\ncd34  \na\nab12x"),
         [
             r#"{"A":"ab","B":12}"#,
-            "skipped",
+            "value.blank: record 2 at byte 6 (line 2): field B: expected PIC 9(2), found blanks (2020)",
             r#"{"A":"cd","B":34}"#,
-            "value.blank: record 3 at byte 14 (line 4): field B: expected PIC 9(2), found blanks (2020)",
-            "framing.record_too_long: record 4 at byte 16 (line 5): expected a record of 4 bytes, found 5 bytes",
+            "value.blank: record 4 at byte 14 (line 4): field B: expected PIC 9(2), found blanks (2020)",
+            "framing.record_too_long: record 5 at byte 16 (line 5): expected a record of 4 bytes, found 5 bytes",
         ]
     );
+}
+
+/// GnuCOBOL writes a LINE SEQUENTIAL record of spaces as an empty line, and reads it back as a record.
+#[test]
+fn blank_lines_amid_the_data_are_records() {
+    let copybook = "01 R. 05 A PIC X(2). 05 B PIC X(2).";
+    let (ab, blank) = (r#"{"A":"ab","B":"12"}"#, r#"{"A":"","B":""}"#);
+    let data = b"ab12\n\n    \nab12\n\n\x1A";
+    for (blank_lines, own, left_out) in [(BlankLines::Record, blank, 0), (BlankLines::Skip, "skipped", 2)] {
+        let lines = settings(|s| {
+            (s.framing, s.encoding) = (Framing::Line, CodePage::find("ascii").unwrap());
+            s.blank_lines = blank_lines;
+        });
+        let decoder = compile(copybook, lines);
+        assert_eq!(read(&decoder, data), [ab, own, own, ab, "skipped", "skipped"]);
+        let mut reader = decoder.reader(std::io::Cursor::new(data), Resume::default()).unwrap();
+        while reader.next().unwrap().is_some() {}
+        assert_eq!(reader.left_out(), left_out);
+    }
 }
 
 #[test]
