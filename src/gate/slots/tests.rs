@@ -1,6 +1,6 @@
 //! Two of them in one process are as two processes: locks belong to an opened file.
 
-use super::{BEYOND, KEPT, Slot, Slots, TEND, TURN, Term, key_of};
+use super::{BEYOND, Boot, KEPT, Slot, Slots, TEND, TURN, Term, key_of};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -13,7 +13,12 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn open(folder: &TempDir, now: Duration) -> Slots {
-    Slots::open(folder.path(), SETTLE.settle, now).unwrap()
+    Slots::open(folder.path(), SETTLE.settle, Boot(1), now).unwrap()
+}
+
+/// As another start of the machine finds the folder.
+fn open_after_reboot(folder: &TempDir, now: Duration) -> Slots {
+    Slots::open(folder.path(), SETTLE.settle, Boot(2), now).unwrap()
 }
 
 #[test]
@@ -64,12 +69,69 @@ fn a_call_whose_end_nobody_saw_keeps_its_place_also_when_the_clock_goes_back() {
 }
 
 #[test]
+fn what_an_earlier_start_of_the_machine_left_is_held_for_its_whole_term_from_when_it_is_found() {
+    let long = Term { longest: Some(Duration::from_secs(60)), ..SETTLE };
+    // The clock begins anew; after a long time before, and also after a short one.
+    for found in [Duration::from_secs(20), at(0), at(100_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut died = open(&folder, at(0));
+        let calls =
+            [died.take(3, long, None, at(0)).unwrap().unwrap(), died.take(3, SETTLE, None, at(0)).unwrap().unwrap()];
+        let unseen = died.take(3, long, None, at(0)).unwrap().unwrap();
+        died.give_back(unseen, Some(Duration::from_secs(30)), at(0)).unwrap();
+        drop((died, calls));
+        let seconds = Duration::from_secs;
+        let mut next = open_after_reboot(&folder, found);
+        let mut until: Vec<_> = next.held_back(found).foreign.into_iter().map(|until| until - found).collect();
+        until.sort();
+        assert_eq!(until, [seconds(5), seconds(30), seconds(65)], "found at {found:?}");
+        // The time that is left goes by, also for who comes later.
+        drop(next);
+        next = open_after_reboot(&folder, found + seconds(4));
+        assert!(next.take(3, SETTLE, None, found + seconds(4)).unwrap().is_none());
+        for (after, places) in [(5, 1), (29, 0), (30, 1), (64, 0), (65, 1)] {
+            for place in 0..places {
+                let call = next.take(3, SETTLE, None, found + seconds(after)).unwrap();
+                std::mem::forget(call.unwrap_or_else(|| panic!("place {place} after {after} s")));
+            }
+            assert!(next.take(3, SETTLE, None, found + seconds(after)).unwrap().is_none(), "after {after} s");
+        }
+    }
+}
+
+/// Files of an earlier version have the wall clock's times, and no start of the machine.
+#[test]
+fn times_of_another_clock_are_held_for_what_they_say_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut mark = vec![b'R'];
+    for number in [1_760_000_060_000_u64, 1_760_000_000_000, 0] {
+        mark.extend(number.to_le_bytes());
+    }
+    std::fs::write(folder.path().join("00000"), mark).unwrap();
+    let mut slots = open(&folder, at(0));
+    assert!(slots.take(1, SETTLE, None, at(64)).unwrap().is_none());
+    assert!(slots.take(1, SETTLE, None, at(65)).unwrap().is_some());
+}
+
+#[test]
+fn a_start_of_the_machine_has_one_number_in_all_processes() {
+    assert_eq!(Boot::of("a\n"), Boot(0xaf63_dc4c_8601_ec8c));
+    assert_eq!(Boot::current().unwrap(), Boot::current().unwrap());
+}
+
+#[test]
 fn nothing_settles_when_there_is_nothing_to_wait_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut died = open(&folder, at(0));
     let call = died.take(1, NONE, None, at(0)).unwrap().unwrap();
     drop((died, call));
-    assert!(Slots::open(folder.path(), Duration::ZERO, at(0)).unwrap().take(1, NONE, None, at(0)).unwrap().is_some());
+    assert!(
+        Slots::open(folder.path(), Duration::ZERO, Boot(1), at(0))
+            .unwrap()
+            .take(1, NONE, None, at(0))
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
