@@ -88,6 +88,25 @@ impl Gate {
         }
     }
 
+    /// What was decided up to this revision is known here from now on: the gate's own cap counts, not one that another
+    /// process has announced with a decision up to it.
+    pub fn knows(&self, revision: u64) {
+        if let Some(slots) = &self.slots {
+            slots.lock().knows(revision);
+        }
+    }
+
+    /// Announces the cap in force to the other processes, which heed it at once where it is lower than theirs. To be
+    /// called by who has decided it, or has read it in the configuration; the revision is that of the decisions over it.
+    pub fn announce_cap(&self, revision: u64) {
+        let Some(slots) = &self.slots else { return };
+        let cap = self.state.lock().config.max_in_flight;
+        let announced = slots.lock().announce(cap, revision);
+        if let Err(error) = announced {
+            tracing::error!(backend = self.backend, error = %error, "the cap cannot be announced; others read it later");
+        }
+    }
+
     /// Tells the core of places that are held back for calls of other processes.
     pub(super) fn hold_back(self: &Arc<Self>, foreign: &[MachineTime]) {
         let until = foreign.iter().map(|until| self.moment(*until)).collect();

@@ -19,6 +19,7 @@
 //!
 //! What is written is not forced to disk: a machine that has lost power takes longer to start than calls take to end.
 
+mod caps;
 mod clock;
 mod mark;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use caps::Caps;
 pub(super) use clock::{Boot, MachineTime, machine_time};
 use mark::Stands;
 pub(super) use mark::{Key, Slot, Term, key_of};
@@ -67,6 +69,7 @@ pub(super) struct Slots {
     pub(super) is_tended: bool,
     pace: Pace,
     wishes: Wishes,
+    caps: Caps,
     /// Places held back when others' wishes were last looked for.
     held: usize,
     /// When a call ended last.
@@ -124,6 +127,7 @@ impl Slots {
             is_tended: false,
             pace: Pace::default(),
             wishes: Wishes::open(&folder.join("wishes"))?,
+            caps: Caps::open(&folder.join("cap"))?,
             held: 0,
             given: Duration::ZERO,
             serial: None,
@@ -144,8 +148,16 @@ impl Slots {
         key: Option<Key>,
         now: MachineTime,
     ) -> io::Result<Option<Slot>> {
+        let (others, is_new) = self.wishes.others(now)?;
+        if is_new {
+            self.caps.look()?;
+        }
         self.cap_is(cap, now)?;
-        if !self.is_our_turn(cap, now)? {
+        let cap = self.cap;
+        if is_new && others > 0 {
+            self.held = self.held_back(now).count;
+        }
+        if others > 0 && !self.is_our_turn(cap, others, now) {
             self.wishes.wish(now)?;
             return Ok(None);
         }
@@ -155,14 +167,26 @@ impl Slots {
         }
     }
 
-    /// Takes note of the cap. Whenever it changes there may be places beyond it, also such as another process has made.
+    /// Takes note of the cap; a lower one that was announced and is not known here yet stands for it. Whenever it changes
+    /// there may be places beyond it, also such as another process has made.
     pub(super) fn cap_is(&mut self, cap: usize, now: MachineTime) -> io::Result<()> {
+        let cap = self.caps.bound(cap);
         if self.cap != cap {
             self.keep_nothing(now)?;
             self.open_all()?;
             self.cap = cap;
         }
         Ok(())
+    }
+
+    /// This process knows what was decided up to this revision.
+    pub(super) fn knows(&mut self, revision: u64) {
+        self.caps.knows(revision);
+    }
+
+    /// Announces a cap to the other processes: see [`Caps::announce`].
+    pub(super) fn announce(&mut self, cap: usize, revision: u64) -> io::Result<()> {
+        self.caps.announce(cap, revision)
     }
 
     fn take_any(&mut self, cap: usize, term: Term, key: Key, now: MachineTime) -> io::Result<Option<Slot>> {
@@ -174,7 +198,9 @@ impl Slots {
             slot.run(term, BEYOND, key, now)?;
             return Ok(self.kept.pop());
         }
-        let limit = self.limit(cap, term, now)?;
+        // A place is locked anew: that is dear anyhow, so the look at the cap is one of this moment.
+        self.caps.look()?;
+        let limit = self.limit(self.caps.bound(cap), term, now)?;
         let mut at = 0;
         loop {
             let Some(slot) = self.free.get_mut(at) else {
@@ -225,18 +251,11 @@ impl Slots {
         self.take_any(cap, term, key, now)
     }
 
-    /// Whether this process may take one more: always, unless others want one.
-    fn is_our_turn(&mut self, cap: usize, now: MachineTime) -> io::Result<bool> {
-        let (others, is_new) = self.wishes.others(now)?;
-        if others == 0 {
-            return Ok(true);
-        }
-        if is_new {
-            self.held = self.held_back(now).count;
-        }
+    /// Whether this process may take one more, while so many others want one.
+    fn is_our_turn(&self, cap: usize, others: usize, now: MachineTime) -> bool {
         let (places, parts) = (cap.saturating_sub(self.held), others + 1);
         let ours = self.opened - self.free.len() - self.kept.len();
-        Ok(ours < places / parts || ours < places.div_ceil(parts) && now.saturating_sub(self.given) >= TURN)
+        ours < places / parts || ours < places.div_ceil(parts) && now.saturating_sub(self.given) >= TURN
     }
 
     /// The places of calls whose end nobody saw.
@@ -260,16 +279,10 @@ impl Slots {
     }
 
     /// Places below this number may be taken without going beyond the cap. It is the cap, unless places beyond it, from
-    /// when it was higher, are still in use: each of them stands for one below.
+    /// when it was higher or of a process with a higher one, are in use: each of them stands for one below.
     fn limit(&mut self, cap: usize, term: Term, now: MachineTime) -> io::Result<usize> {
-        while self.opened > cap {
-            let last = self.opened - 1;
-            if self.is_in_use(last, term, now)? {
-                break;
-            }
-            self.free.retain(|slot| slot.number != last);
-            self.opened = last;
-        }
+        // Others, who have not heard of it or are set otherwise, may take places beyond at any time.
+        self.open_all()?;
         let (mut limit, mut beyond, mut looked_at) = (cap, 0, self.opened);
         while looked_at > limit {
             looked_at -= 1;

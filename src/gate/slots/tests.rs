@@ -356,3 +356,63 @@ fn a_key_is_the_same_number_in_every_process() {
     // By the definition of FNV-1a: of nothing, and of `a`.
     assert_eq!((key_of(""), key_of("a")), (0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c));
 }
+
+#[test]
+fn a_cap_lowered_in_one_process_binds_the_other_within_milliseconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (open(&folder, at(0)), open(&folder, at(0)));
+    let calls: Vec<_> = (0..2).map(|_| other.take(4, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    one.announce(1, 7).unwrap();
+    // The other one still thinks that it is four.
+    assert!(other.take(4, SETTLE, None, at(0)).unwrap().is_none());
+    calls.into_iter().for_each(|call| _ = other.give_back(call, None, at(1)).unwrap());
+    let only = other.take(4, SETTLE, None, at(2)).unwrap().unwrap();
+    assert!(other.take(4, SETTLE, None, at(2)).unwrap().is_none());
+    // It has read an older decision, then that one: its own counts.
+    other.knows(6);
+    assert!(other.take(4, SETTLE, None, at(3)).unwrap().is_none());
+    other.knows(7);
+    assert!(other.take(4, SETTLE, None, at(4)).unwrap().is_some());
+    // Who has not heard of a newer decision does not announce over it.
+    other.announce(9, 6).unwrap();
+    let mut third = open(&folder, at(5));
+    third.announce(2, 7).unwrap();
+    assert_eq!((other.caps.bound(9), third.caps.bound(9)), (9, 9));
+    other.caps.look().unwrap();
+    assert_eq!(other.caps.bound(9), 2, "a reload of the configuration");
+    assert_eq!(open(&folder, at(5)).caps.bound(9), 9, "who comes has read the configuration now");
+    drop(only);
+}
+
+#[test]
+fn a_kept_place_is_not_taken_beyond_a_cap_that_another_process_has_lowered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (open(&folder, at(0)), open(&folder, at(0)));
+    let mut calls: Vec<_> = (0..30).map(|_| other.take(30, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    calls.drain(..).for_each(|call| _ = other.give_back(call, None, at(0)).unwrap());
+    assert!(other.kept.len() > 10);
+    one.announce(2, 1).unwrap();
+    let now = at(0) + Duration::from_millis(5);
+    let taken: Vec<_> = std::iter::from_fn(|| other.take(30, SETTLE, None, now).unwrap()).collect();
+    assert_eq!(taken.len(), 2);
+}
+
+#[test]
+fn places_that_another_process_takes_beyond_a_lower_cap_are_seen_at_every_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut low, mut high) = (open(&folder, at(0)), open(&folder, at(0)));
+    let first: Vec<_> = (0..4).map(|_| high.take(4, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    first.into_iter().for_each(|call| _ = high.give_back(call, None, at(0)).unwrap());
+    // Nothing is beyond: all is looked at and found free.
+    let call = low.take(2, SETTLE, None, at(1)).unwrap().unwrap();
+    low.give_back(call, None, at(1)).unwrap();
+    let mut calls: Vec<_> = (0..5).map(|_| high.take(5, SETTLE, None, at(2)).unwrap().unwrap()).collect();
+    // Those beyond go on, also one whose file was not there before; those below are over.
+    calls.drain(..3).for_each(|call| _ = high.give_back(call, None, at(2)).unwrap());
+    assert!(low.take(2, SETTLE, None, at(3)).unwrap().is_none());
+    high.give_back(calls.remove(0), None, at(3)).unwrap();
+    let call = low.take(2, SETTLE, None, at(4)).unwrap();
+    assert!(call.is_some());
+    assert!(low.take(2, SETTLE, None, at(4)).unwrap().is_none());
+    drop(calls);
+}
