@@ -50,7 +50,7 @@ use permit::Held;
 pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
 use share::Shares;
-use slots::{Slots, WallTime};
+use slots::{Boot, MachineTime, Slots, machine_time};
 use together::Wanted;
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
@@ -122,10 +122,7 @@ impl Status {
 pub struct Gate {
     backend: String,
     observer: Option<Arc<dyn Observer>>,
-    /// What moments are counted from.
-    origin: Instant,
-    /// The wall clock then.
-    began: WallTime,
+    began: Began,
     state: Mutex<State>,
     /// The places as all processes of the machine see them.
     slots: Option<Mutex<Slots>>,
@@ -136,6 +133,22 @@ pub struct Gate {
     lingers: Notify,
     /// A place that all processes see was given back.
     freed: Notify,
+}
+
+/// What moments are counted from, by all clocks.
+#[derive(Clone, Copy)]
+struct Began {
+    origin: Instant,
+    machine: MachineTime,
+    /// Since 1970.
+    wall: Duration,
+}
+
+impl Began {
+    fn now() -> Began {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Began { machine: machine_time(), origin: Instant::now(), wall }
+    }
 }
 
 type Answer = Result<Permit, Refused>;
@@ -180,7 +193,7 @@ impl State {
 impl Gate {
     /// A gate for `backend`, of this process alone; `observer` hears of every grant, refusal and end.
     pub fn new(backend: impl Into<String>, config: Config, observer: Option<Arc<dyn Observer>>) -> Arc<Gate> {
-        Gate::with(backend.into(), config, observer, None, wall_clock())
+        Gate::with(backend.into(), config, observer, None, Began::now())
     }
 
     /// As [`Gate::new`], sharing the places with all processes that name the same folder; what calls ran when a process
@@ -191,9 +204,9 @@ impl Gate {
         observer: Option<Arc<dyn Observer>>,
         folder: &Path,
     ) -> io::Result<Arc<Gate>> {
-        let began = wall_clock();
-        let slots = Slots::open(folder, config.settle, began)?;
-        let held_back = slots.held_back(began).foreign;
+        let began = Began::now();
+        let slots = Slots::open(folder, config.settle, Boot::current()?, began.machine)?;
+        let held_back = slots.held_back(began.machine).foreign;
         let gate = Gate::with(backend.into(), config, observer, Some(Mutex::new(slots)), began);
         gate.hold_back(&held_back);
         Ok(gate)
@@ -204,7 +217,7 @@ impl Gate {
         config: Config,
         observer: Option<Arc<dyn Observer>>,
         slots: Option<Mutex<Slots>>,
-        began: WallTime,
+        began: Began,
     ) -> Arc<Gate> {
         let state = State {
             core: Core::new(config.limits()),
@@ -219,7 +232,6 @@ impl Gate {
         Arc::new(Gate {
             backend,
             observer,
-            origin: Instant::now(),
             began,
             state: Mutex::new(state),
             slots,
@@ -305,12 +317,17 @@ impl Gate {
     }
 
     fn now(&self) -> Moment {
-        self.origin.elapsed()
+        self.began.origin.elapsed()
     }
 
     /// The wall clock at a moment. It does not jump while the gate lives.
-    fn wall_time(&self, moment: Moment) -> WallTime {
-        self.began.saturating_add(moment)
+    fn wall_time(&self, moment: Moment) -> Duration {
+        self.began.wall.saturating_add(moment)
+    }
+
+    /// The machine's clock at a moment.
+    fn machine_time(&self, moment: Moment) -> MachineTime {
+        self.began.machine.saturating_add(moment)
     }
 
     async fn wait_for_place(self: &Arc<Self>, ask: Ask) -> Result<Permit, Refused> {
@@ -328,7 +345,7 @@ impl Gate {
             // it.
             let lingers = self.lingers.notified();
             let next = self.state.lock().core.next_event().unwrap_or(Moment::MAX);
-            let wake = self.origin + next.clamp(now, wait_until);
+            let wake = self.began.origin + next.clamp(now, wait_until);
             tokio::select! {
                 biased;
                 answer = &mut answer => return answer.unwrap_or(Err(Refused::Closed)),
@@ -422,7 +439,7 @@ impl Gate {
     /// How the gate stands now.
     pub fn status(self: &Arc<Self>) -> Status {
         self.pump();
-        let now = self.wall_time(self.now());
+        let now = self.machine_time(self.now());
         let held_back = self.slots.as_ref().map_or(0, |slots| slots.lock().held_back(now).count);
         let state = self.state.lock();
         Status {
@@ -455,10 +472,6 @@ impl Gate {
         };
         drop(untaken);
     }
-}
-
-fn wall_clock() -> WallTime {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// A place in the queue; left when dropped.

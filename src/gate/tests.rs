@@ -472,10 +472,10 @@ async fn of_a_busy_gate_those_are_refused_who_would_need_the_places_that_are_hel
 #[tokio::test(start_paused = true)]
 async fn after_a_process_died_nobody_waits_for_its_places_in_vain() {
     let folder = tempfile::tempdir().unwrap();
-    let wall = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    let mut died = super::Slots::open(folder.path(), Duration::from_secs(5), wall).unwrap();
+    let (boot, now) = (super::Boot::current().unwrap(), super::machine_time());
+    let mut died = super::Slots::open(folder.path(), Duration::from_secs(5), boot, now).unwrap();
     let term = super::slots::Term { longest: Some(Duration::from_secs(30)), settle: Duration::from_secs(5) };
-    let calls: Vec<_> = (0..2).map(|_| died.take(2, term, None, wall).unwrap().unwrap()).collect();
+    let calls: Vec<_> = (0..2).map(|_| died.take(2, term, None, now).unwrap().unwrap()).collect();
     drop((died, calls));
     let gate = Gate::shared("erp", config(2, 10), None, folder.path()).unwrap();
     assert_eq!(gate.status().lingering, 2);
@@ -489,6 +489,22 @@ async fn after_a_process_died_nobody_waits_for_its_places_in_vain() {
     let started = tokio::time::Instant::now();
     assert!(gate.admit(ask().wait(Duration::from_secs(60))).await.is_ok());
     assert!(started.elapsed() <= Duration::from_millis(35_020), "{:?}", started.elapsed());
+}
+
+/// The wall clock may be put forward by hours: places must not come free by that.
+#[tokio::test(start_paused = true)]
+async fn places_are_held_by_the_clock_of_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
+    let gate = Gate::shared("erp", config(1, 10), None, folder.path()).unwrap();
+    let permit = gate.acquire(Lane::Interactive, None).await.unwrap();
+    permit.begin().lost();
+    drop(permit);
+    let after = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
+    let mark = std::fs::read(folder.path().join("00000")).unwrap();
+    assert_eq!((mark[0], mark.len()), (b'L', 33));
+    let until = i64::from_le_bytes(mark[1..9].try_into().unwrap()) / 1000;
+    assert!((before + 5..=after + 6).contains(&until), "{until} is not 5 s after {before}");
 }
 
 #[tokio::test(start_paused = true)]

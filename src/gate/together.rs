@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::core::{End, Moment};
-use super::slots::{Key, Slot, Slots, TEND, Term, WallTime};
+use super::slots::{Key, MachineTime, Slot, Slots, TEND, Term};
 use super::{Gate, Permit, Refused};
 
 /// How often a place is looked for that another process has: nobody announces it.
@@ -41,7 +41,7 @@ impl Gate {
                 (config.max_in_flight, config.settle, wanted.wait.unwrap_or(config.queue_timeout))
             };
             let term = Term { longest: wanted.longest, settle };
-            let taken = slots.lock().take(cap, term, wanted.key, self.wall_time(now));
+            let taken = slots.lock().take(cap, term, wanted.key, self.machine_time(now));
             match taken {
                 Ok(Some(slot)) => {
                     permit.holds.slot = Some(slot);
@@ -65,7 +65,7 @@ impl Gate {
     /// Whether a place may come free by then: not when the wait is over, nor when all are held back for longer.
     fn bears_waiting(self: &Arc<Self>, slots: &Mutex<Slots>, cap: usize, until: Moment) -> Result<(), Refused> {
         let now = self.now();
-        let held = slots.lock().held_back(self.wall_time(now));
+        let held = slots.lock().held_back(self.machine_time(now));
         // The queue behind us must know: who cannot be served in time is told at once.
         self.hold_back(&held.foreign);
         let first = held.first.map(|first| self.moment(first));
@@ -80,7 +80,7 @@ impl Gate {
     /// The cap is another one from now on.
     pub(super) fn cap_is(&self, cap: usize) {
         let Some(slots) = &self.slots else { return };
-        let now = self.wall_time(self.now());
+        let now = self.machine_time(self.now());
         let told = slots.lock().cap_is(cap, now);
         if let Err(error) = told {
             // Whoever takes a place next comes upon it as well, and is refused.
@@ -88,8 +88,27 @@ impl Gate {
         }
     }
 
+    /// What was decided up to this revision is known here from now on: the gate's own cap counts, not one that another
+    /// process has announced with a decision up to it.
+    pub fn knows(&self, revision: u64) {
+        if let Some(slots) = &self.slots {
+            slots.lock().knows(revision);
+        }
+    }
+
+    /// Announces the cap in force to the other processes, which heed it at once where it is lower than theirs. To be
+    /// called by who has decided it, or has read it in the configuration; the revision is that of the decisions over it.
+    pub fn announce_cap(&self, revision: u64) {
+        let Some(slots) = &self.slots else { return };
+        let cap = self.state.lock().config.max_in_flight;
+        let announced = slots.lock().announce(cap, revision);
+        if let Err(error) = announced {
+            tracing::error!(backend = self.backend, error = %error, "the cap cannot be announced; others read it later");
+        }
+    }
+
     /// Tells the core of places that are held back for calls of other processes.
-    pub(super) fn hold_back(self: &Arc<Self>, foreign: &[WallTime]) {
+    pub(super) fn hold_back(self: &Arc<Self>, foreign: &[MachineTime]) {
         let until = foreign.iter().map(|until| self.moment(*until)).collect();
         let is_news = self.state.lock().core.hold_back(until);
         if is_news {
@@ -97,8 +116,8 @@ impl Gate {
         }
     }
 
-    fn moment(&self, time: WallTime) -> Moment {
-        time.saturating_sub(self.began)
+    fn moment(&self, time: MachineTime) -> Moment {
+        time.saturating_sub(self.began.machine)
     }
 
     /// Gives the place back that all processes see.
@@ -106,7 +125,7 @@ impl Gate {
         let Some(slots) = &self.slots else { return };
         let is_open = matches!(end, End::Lost | End::Unseen);
         let lingers = is_open.then(|| self.settle());
-        let time = self.wall_time(now);
+        let time = self.machine_time(now);
         let given_back = {
             let mut slots = slots.lock();
             let given_back = slots.give_back(slot, lingers, time);
@@ -120,7 +139,7 @@ impl Gate {
     }
 
     /// Sees that places that are kept are given back when nobody uses them any more, or another process wants them.
-    fn tend(self: &Arc<Self>, slots: &mut Slots, now: WallTime) -> std::io::Result<()> {
+    fn tend(self: &Arc<Self>, slots: &mut Slots, now: MachineTime) -> std::io::Result<()> {
         match Handle::try_current() {
             Ok(runtime) => {
                 slots.is_tended = true;
@@ -138,7 +157,7 @@ async fn look_after(gate: Weak<Gate>) {
         tokio::time::sleep(TEND).await;
         let Some(gate) = gate.upgrade() else { return };
         let Some(slots) = &gate.slots else { return };
-        let now = gate.wall_time(gate.now());
+        let now = gate.machine_time(gate.now());
         let kept = slots.lock().tend(now);
         match kept {
             Ok(true) => {}

@@ -5,8 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-/// A time of the wall clock, since 1970: the one that processes share.
-pub(in crate::gate) type WallTime = Duration;
+use super::clock::{Boot, MachineTime};
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -33,34 +32,44 @@ pub(in crate::gate) fn key_of(serial: &str) -> Key {
 pub(super) enum Stands {
     Free,
     /// The call is given up at this time at the latest, if it has one; from then on it lingers.
-    Runs(Option<WallTime>),
+    Runs(Option<MachineTime>),
     /// Nobody saw the end of its call; it counts until then.
-    Lingers(WallTime),
+    Lingers(MachineTime),
 }
 
 /// What a file says of its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     pub(super) stands: Stands,
-    /// When that was written: a clock that was put back since must not hold the place for hours.
-    pub(super) written: WallTime,
+    /// When that was written, so that what was left then is known whatever the clock says now.
+    pub(super) written: MachineTime,
+    /// The start of the machine whose times these are.
+    pub(super) boot: Boot,
     /// The serial key of its call; 0 without one.
     pub(super) key: Key,
 }
 
-/// A kind, and three numbers of eight bytes, little endian: until when, written when (both in milliseconds), key.
-const BYTES: usize = 25;
+/// A kind, and four numbers of eight bytes, little endian: until when, written when (both in milliseconds), key, start of
+/// the machine.
+const BYTES: usize = 33;
+
+/// Without the start of the machine, as it once was.
+const BYTES_BEFORE: usize = 25;
 
 impl Mark {
-    pub(super) const FREE: Mark = Mark { stands: Stands::Free, written: Duration::ZERO, key: 0 };
+    pub(super) const FREE: Mark = Mark { stands: Stands::Free, written: Duration::ZERO, boot: Boot(0), key: 0 };
 
-    /// Until when the place counts, when nobody holds its lock; `None` when it is free.
-    fn lingers_until(&self, settle: Duration, now: WallTime) -> Option<WallTime> {
-        let no_later = |until: WallTime| until.min(now + until.saturating_sub(self.written));
+    /// Until when the place counts, when nobody holds its lock; `None` when it is free. When the machine was started
+    /// anew since, nobody knows how long that took: then all that was left when it was written is still left.
+    fn lingers_until(&self, settle: Duration, boot: Boot, now: MachineTime) -> Option<MachineTime> {
+        let no_later = |until: MachineTime| {
+            let latest = now.saturating_add(until.saturating_sub(self.written));
+            if self.boot == boot { until.min(latest) } else { latest }
+        };
         let until = match self.stands {
             Stands::Free => return None,
             // Its process has died.
-            Stands::Runs(given_up) => given_up.map_or(now, no_later).max(now) + settle,
+            Stands::Runs(given_up) => given_up.map_or(now, no_later).max(now).saturating_add(settle),
             Stands::Lingers(until) => no_later(until),
         };
         (until > now).then_some(until)
@@ -74,7 +83,9 @@ impl Mark {
         };
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut bytes = [kind; BYTES];
-        for (part, number) in bytes[1..].chunks_exact_mut(8).zip([millis(until), millis(self.written), self.key]) {
+        for (part, number) in
+            bytes[1..].chunks_exact_mut(8).zip([millis(until), millis(self.written), self.key, self.boot.0])
+        {
             part.copy_from_slice(&number.to_le_bytes());
         }
         bytes
@@ -85,12 +96,12 @@ impl Mark {
         let number = |at: usize| bytes[at..].first_chunk().map_or(0, |part| u64::from_le_bytes(*part));
         let (until, written) = (Duration::from_millis(number(1)), Duration::from_millis(number(9)));
         let stands = match (bytes[0], length) {
-            (b'R', BYTES) if !until.is_zero() => Stands::Runs(Some(until)),
-            (b'L', BYTES) => Stands::Lingers(until),
+            (b'R', BYTES_BEFORE | BYTES) if !until.is_zero() => Stands::Runs(Some(until)),
+            (b'L', BYTES_BEFORE | BYTES) => Stands::Lingers(until),
             (b'R' | b'L', 1..) => Stands::Runs(None),
             _ => return Mark::FREE,
         };
-        Mark { stands, written, key: number(17) }
+        Mark { stands, written, key: number(17), boot: Boot(number(25)) }
     }
 }
 
@@ -99,38 +110,39 @@ impl Mark {
 pub(in crate::gate) struct Slot {
     pub(super) number: usize,
     file: File,
+    boot: Boot,
     /// What its file says, while we hold its lock.
     mark: Mark,
     /// It lingers until then, and it is us who said so.
-    pub(super) ours_until: Option<WallTime>,
+    pub(super) ours_until: Option<MachineTime>,
     /// When the last call that had it was over.
-    pub(super) used: WallTime,
+    pub(super) used: MachineTime,
 }
 
 impl Slot {
-    pub(super) fn new(number: usize, file: File) -> Slot {
-        Slot { number, file, mark: Mark::FREE, ours_until: None, used: Duration::ZERO }
+    pub(super) fn new(number: usize, file: File, boot: Boot) -> Slot {
+        Slot { number, file, boot, mark: Mark::FREE, ours_until: None, used: Duration::ZERO }
     }
 
     /// Locks the place, if it is free.
-    pub(super) fn lock(&mut self, settle: Duration, now: WallTime) -> io::Result<bool> {
+    pub(super) fn lock(&mut self, settle: Duration, now: MachineTime) -> io::Result<bool> {
         match self.file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error),
         }
         self.mark = self.read()?;
-        let Some(until) = self.mark.lingers_until(settle, now) else { return Ok(true) };
+        let Some(until) = self.mark.lingers_until(settle, self.boot, now) else { return Ok(true) };
         let found = Stands::Lingers(until);
-        if self.mark.stands != found {
-            self.write(Mark { stands: found, written: now, ..self.mark })?;
+        if self.mark.stands != found || self.mark.boot != self.boot {
+            self.write(Mark { stands: found, written: now, boot: self.boot, key: self.mark.key })?;
         }
         self.file.unlock()?;
         Ok(false)
     }
 
     /// Whether a call of whatever process has the place, or had it and is not known to be over.
-    pub(super) fn is_in_use(&mut self, settle: Duration, now: WallTime) -> io::Result<bool> {
+    pub(super) fn is_in_use(&mut self, settle: Duration, now: MachineTime) -> io::Result<bool> {
         let is_free = self.lock(settle, now)?;
         if is_free {
             self.file.unlock()?;
@@ -140,7 +152,7 @@ impl Slot {
 
     /// Sees that the file of a locked place says that a call runs which may take so long. It may say that a call runs
     /// longer, by `beyond`, so that it need not be written for the next one.
-    pub(super) fn run(&mut self, term: Term, beyond: Duration, key: Key, now: WallTime) -> io::Result<()> {
+    pub(super) fn run(&mut self, term: Term, beyond: Duration, key: Key, now: MachineTime) -> io::Result<()> {
         let says_so = match (self.mark.stands, term.longest) {
             (Stands::Runs(_), None) => true,
             (Stands::Runs(Some(until)), Some(longest)) => until >= now + longest,
@@ -150,14 +162,14 @@ impl Slot {
             return Ok(());
         }
         let given_up = term.longest.map(|longest| now + longest + beyond);
-        self.write(Mark { stands: Stands::Runs(given_up), written: now, key })
+        self.write(Mark { stands: Stands::Runs(given_up), written: now, boot: self.boot, key })
     }
 
     /// Gives the place up: free, or lingering so long.
-    pub(super) fn let_go(&mut self, lingers: Option<Duration>, now: WallTime) -> io::Result<()> {
+    pub(super) fn let_go(&mut self, lingers: Option<Duration>, now: MachineTime) -> io::Result<()> {
         self.ours_until = lingers.map(|settle| now + settle);
         let mark = match self.ours_until {
-            Some(until) => Mark { stands: Stands::Lingers(until), written: now, key: self.mark.key },
+            Some(until) => Mark { stands: Stands::Lingers(until), written: now, boot: self.boot, key: self.mark.key },
             None => Mark::FREE,
         };
         // Whatever becomes of that: what the file says decides when it is taken again.

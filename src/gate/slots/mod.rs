@@ -14,8 +14,13 @@
 //! Calls with a serial key go one at a time over all processes: their files name the key, and who comes with one looks
 //! through the files first, holding a lock that all such look-ups share.
 //!
+//! Times are those of the machine's own clock, which nobody puts forward: see [`clock`]. What an earlier start of the
+//! machine has left is held for all the time that it says was left, from when it is found.
+//!
 //! What is written is not forced to disk: a machine that has lost power takes longer to start than calls take to end.
 
+mod caps;
+mod clock;
 mod mark;
 #[cfg(test)]
 mod properties;
@@ -28,8 +33,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use caps::Caps;
+pub(super) use clock::{Boot, MachineTime, machine_time};
 use mark::Stands;
-pub(super) use mark::{Key, Slot, Term, WallTime, key_of};
+pub(super) use mark::{Key, Slot, Term, key_of};
 use wishes::Wishes;
 
 /// How long a place is kept that nobody uses.
@@ -48,6 +55,8 @@ const TURN: Duration = Duration::from_millis(15);
 /// The places of a backend, as far as this process has looked at them.
 pub(super) struct Slots {
     folder: PathBuf,
+    /// What times in files are counted from.
+    boot: Boot,
     /// Not locked by us.
     free: Vec<Slot>,
     /// Locked by us, and no call has them.
@@ -60,10 +69,11 @@ pub(super) struct Slots {
     pub(super) is_tended: bool,
     pace: Pace,
     wishes: Wishes,
+    caps: Caps,
     /// Places held back when others' wishes were last looked for.
     held: usize,
     /// When a call ended last.
-    given: WallTime,
+    given: MachineTime,
     /// Whoever has this lock looks for a serial key.
     serial: Option<File>,
 }
@@ -71,14 +81,14 @@ pub(super) struct Slots {
 /// How many calls end.
 #[derive(Default)]
 struct Pace {
-    since: WallTime,
+    since: MachineTime,
     count: u32,
     /// In the time before.
     before: u32,
 }
 
 impl Pace {
-    fn ended(&mut self, now: WallTime) {
+    fn ended(&mut self, now: MachineTime) {
         let passed = now.saturating_sub(self.since);
         if passed >= BUSY.1 {
             let before = if passed < 2 * BUSY.1 { self.count } else { 0 };
@@ -97,18 +107,19 @@ impl Pace {
 pub(super) struct HeldBack {
     pub(super) count: usize,
     /// When the first of them comes free.
-    pub(super) first: Option<WallTime>,
+    pub(super) first: Option<MachineTime>,
     /// When those come free that another process said to linger, or that were found of one that had died.
-    pub(super) foreign: Vec<WallTime>,
+    pub(super) foreign: Vec<MachineTime>,
 }
 
 impl Slots {
     /// The places in this folder, which is made when it is missing. Those of calls of a process that has died linger
     /// from now on.
-    pub(super) fn open(folder: &Path, settle: Duration, now: WallTime) -> io::Result<Slots> {
+    pub(super) fn open(folder: &Path, settle: Duration, boot: Boot, now: MachineTime) -> io::Result<Slots> {
         fs::create_dir_all(folder)?;
         let mut slots = Slots {
             folder: folder.to_owned(),
+            boot,
             free: Vec::new(),
             kept: Vec::new(),
             opened: 0,
@@ -116,6 +127,7 @@ impl Slots {
             is_tended: false,
             pace: Pace::default(),
             wishes: Wishes::open(&folder.join("wishes"))?,
+            caps: Caps::open(&folder.join("cap"))?,
             held: 0,
             given: Duration::ZERO,
             serial: None,
@@ -129,9 +141,23 @@ impl Slots {
 
     /// Takes one of `cap` places for a call; `None` while all are taken or linger, by this or other processes, while it
     /// is others' turn, or while a call of the same serial key runs.
-    pub(super) fn take(&mut self, cap: usize, term: Term, key: Option<Key>, now: WallTime) -> io::Result<Option<Slot>> {
+    pub(super) fn take(
+        &mut self,
+        cap: usize,
+        term: Term,
+        key: Option<Key>,
+        now: MachineTime,
+    ) -> io::Result<Option<Slot>> {
+        let (others, is_new) = self.wishes.others(now)?;
+        if is_new {
+            self.caps.look()?;
+        }
         self.cap_is(cap, now)?;
-        if !self.is_our_turn(cap, now)? {
+        let cap = self.cap;
+        if is_new && others > 0 {
+            self.held = self.held_back(now).count;
+        }
+        if others > 0 && !self.is_our_turn(cap, others, now) {
             self.wishes.wish(now)?;
             return Ok(None);
         }
@@ -141,8 +167,10 @@ impl Slots {
         }
     }
 
-    /// Takes note of the cap. Whenever it changes there may be places beyond it, also such as another process has made.
-    pub(super) fn cap_is(&mut self, cap: usize, now: WallTime) -> io::Result<()> {
+    /// Takes note of the cap; a lower one that was announced and is not known here yet stands for it. Whenever it changes
+    /// there may be places beyond it, also such as another process has made.
+    pub(super) fn cap_is(&mut self, cap: usize, now: MachineTime) -> io::Result<()> {
+        let cap = self.caps.bound(cap);
         if self.cap != cap {
             self.keep_nothing(now)?;
             self.open_all()?;
@@ -151,7 +179,17 @@ impl Slots {
         Ok(())
     }
 
-    fn take_any(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
+    /// This process knows what was decided up to this revision.
+    pub(super) fn knows(&mut self, revision: u64) {
+        self.caps.knows(revision);
+    }
+
+    /// Announces a cap to the other processes: see [`Caps::announce`].
+    pub(super) fn announce(&mut self, cap: usize, revision: u64) -> io::Result<()> {
+        self.caps.announce(cap, revision)
+    }
+
+    fn take_any(&mut self, cap: usize, term: Term, key: Key, now: MachineTime) -> io::Result<Option<Slot>> {
         // Places beyond the cap, from when it was higher, must be seen as what they are.
         if self.opened > cap {
             self.let_go_of_kept(now, |_| true)?;
@@ -160,7 +198,9 @@ impl Slots {
             slot.run(term, BEYOND, key, now)?;
             return Ok(self.kept.pop());
         }
-        let limit = self.limit(cap, term, now)?;
+        // A place is locked anew: that is dear anyhow, so the look at the cap is one of this moment.
+        self.caps.look()?;
+        let limit = self.limit(self.caps.bound(cap), term, now)?;
         let mut at = 0;
         loop {
             let Some(slot) = self.free.get_mut(at) else {
@@ -181,7 +221,7 @@ impl Slots {
     }
 
     /// As [`Slots::take_any`], unless a call of this key runs or lingers.
-    fn take_for_key(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
+    fn take_for_key(&mut self, cap: usize, term: Term, key: Key, now: MachineTime) -> io::Result<Option<Slot>> {
         if self.serial.is_none() {
             let path = self.folder.join("serial");
             self.serial = Some(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?);
@@ -199,7 +239,7 @@ impl Slots {
         taken
     }
 
-    fn take_unless_it_runs(&mut self, cap: usize, term: Term, key: Key, now: WallTime) -> io::Result<Option<Slot>> {
+    fn take_unless_it_runs(&mut self, cap: usize, term: Term, key: Key, now: MachineTime) -> io::Result<Option<Slot>> {
         // A process with a higher cap may have made more files. Our own calls are not among them: in one process calls
         // of one key are no two at a time.
         self.open_all()?;
@@ -211,27 +251,22 @@ impl Slots {
         self.take_any(cap, term, key, now)
     }
 
-    /// Whether this process may take one more: always, unless others want one.
-    fn is_our_turn(&mut self, cap: usize, now: WallTime) -> io::Result<bool> {
-        let (others, is_new) = self.wishes.others(now)?;
-        if others == 0 {
-            return Ok(true);
-        }
-        if is_new {
-            self.held = self.held_back(now).count;
-        }
+    /// Whether this process may take one more, while so many others want one.
+    fn is_our_turn(&self, cap: usize, others: usize, now: MachineTime) -> bool {
         let (places, parts) = (cap.saturating_sub(self.held), others + 1);
         let ours = self.opened - self.free.len() - self.kept.len();
-        Ok(ours < places / parts || ours < places.div_ceil(parts) && now.saturating_sub(self.given) >= TURN)
+        ours < places / parts || ours < places.div_ceil(parts) && now.saturating_sub(self.given) >= TURN
     }
 
     /// The places of calls whose end nobody saw.
-    pub(super) fn held_back(&self, now: WallTime) -> HeldBack {
+    pub(super) fn held_back(&self, now: MachineTime) -> HeldBack {
         let mut held = HeldBack::default();
         for slot in &self.free {
-            // What cannot be read is told to whoever takes it.
-            let Ok(Stands::Lingers(until)) = slot.read().map(|mark| mark.stands) else { continue };
-            if until <= now {
+            // What cannot be read is told to whoever takes it; what is of an earlier start of the machine is written anew
+            // by whoever looks at the place next.
+            let Ok(mark) = slot.read() else { continue };
+            let Stands::Lingers(until) = mark.stands else { continue };
+            if until <= now || mark.boot != self.boot {
                 continue;
             }
             held.count += 1;
@@ -244,16 +279,10 @@ impl Slots {
     }
 
     /// Places below this number may be taken without going beyond the cap. It is the cap, unless places beyond it, from
-    /// when it was higher, are still in use: each of them stands for one below.
-    fn limit(&mut self, cap: usize, term: Term, now: WallTime) -> io::Result<usize> {
-        while self.opened > cap {
-            let last = self.opened - 1;
-            if self.is_in_use(last, term, now)? {
-                break;
-            }
-            self.free.retain(|slot| slot.number != last);
-            self.opened = last;
-        }
+    /// when it was higher or of a process with a higher one, are in use: each of them stands for one below.
+    fn limit(&mut self, cap: usize, term: Term, now: MachineTime) -> io::Result<usize> {
+        // Others, who have not heard of it or are set otherwise, may take places beyond at any time.
+        self.open_all()?;
         let (mut limit, mut beyond, mut looked_at) = (cap, 0, self.opened);
         while looked_at > limit {
             looked_at -= 1;
@@ -263,7 +292,7 @@ impl Slots {
         Ok(limit)
     }
 
-    fn is_in_use(&mut self, number: usize, term: Term, now: WallTime) -> io::Result<bool> {
+    fn is_in_use(&mut self, number: usize, term: Term, now: MachineTime) -> io::Result<bool> {
         match self.free.iter_mut().find(|slot| slot.number == number) {
             Some(slot) => slot.is_in_use(term.settle, now),
             None => Ok(true),
@@ -272,7 +301,12 @@ impl Slots {
 
     /// Gives a place back: at once, or so that it lingers when nobody saw the end of its call. Answers whether there are
     /// places now that [`Slots::tend`] has to be called for.
-    pub(super) fn give_back(&mut self, mut slot: Slot, lingers: Option<Duration>, now: WallTime) -> io::Result<bool> {
+    pub(super) fn give_back(
+        &mut self,
+        mut slot: Slot,
+        lingers: Option<Duration>,
+        now: MachineTime,
+    ) -> io::Result<bool> {
         self.pace.ended(now);
         self.given = now;
         slot.used = now;
@@ -287,14 +321,14 @@ impl Slots {
 
     /// Gives back what is kept and not used, or wanted by others. To be called every [`TEND`] while it answers that
     /// something is still kept.
-    pub(super) fn tend(&mut self, now: WallTime) -> io::Result<bool> {
+    pub(super) fn tend(&mut self, now: MachineTime) -> io::Result<bool> {
         let is_wanted = self.wishes.others(now)?.0 > 0;
         self.let_go_of_kept(now, |slot| is_wanted || slot.used + KEPT <= now)?;
         self.is_tended = !self.kept.is_empty();
         Ok(self.is_tended)
     }
 
-    fn let_go_of_kept(&mut self, now: WallTime, which: impl Fn(&Slot) -> bool) -> io::Result<()> {
+    fn let_go_of_kept(&mut self, now: MachineTime, which: impl Fn(&Slot) -> bool) -> io::Result<()> {
         while let Some(at) = self.kept.iter().position(&which) {
             let mut slot = self.kept.swap_remove(at);
             let given_back = slot.let_go(None, now);
@@ -305,7 +339,7 @@ impl Slots {
     }
 
     /// Nothing is kept any more.
-    pub(super) fn keep_nothing(&mut self, now: WallTime) -> io::Result<()> {
+    pub(super) fn keep_nothing(&mut self, now: MachineTime) -> io::Result<()> {
         self.let_go_of_kept(now, |_| true)
     }
 
@@ -324,7 +358,7 @@ impl Slots {
     fn open_next(&mut self) -> io::Result<Slot> {
         let path = self.path(self.opened);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let slot = Slot::new(self.opened, file);
+        let slot = Slot::new(self.opened, file, self.boot);
         self.opened += 1;
         Ok(slot)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Slot, Slots, Term};
+use super::{Boot, Slot, Slots, Term};
 
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -56,7 +56,7 @@ impl World {
     fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let now = Duration::from_secs(1_000_000);
-        let processes = (0..PROCESSES).map(|_| Slots::open(folder.path(), SETTLE, now).unwrap()).collect();
+        let processes = (0..PROCESSES).map(|_| Slots::open(folder.path(), SETTLE, Boot(1), now).unwrap()).collect();
         let calls = (0..PROCESSES).map(|_| Vec::new()).collect();
         World { folder, now, cap: 2, processes, calls, left: Vec::new() }
     }
@@ -103,11 +103,11 @@ impl World {
                     self.left.push(given_up.map_or(self.now, |given_up| given_up.max(self.now)) + SETTLE);
                 }
                 drop(std::mem::take(&mut self.processes[process].kept));
-                self.processes[process] = Slots::open(self.folder.path(), SETTLE, self.now).unwrap();
+                self.processes[process] = Slots::open(self.folder.path(), SETTLE, Boot(1), self.now).unwrap();
             }
             Step::End(process) => {
                 if self.calls[process].is_empty() {
-                    self.processes[process] = Slots::open(self.folder.path(), SETTLE, self.now).unwrap();
+                    self.processes[process] = Slots::open(self.folder.path(), SETTLE, Boot(1), self.now).unwrap();
                 }
             }
             Step::Tend(process) => drop(self.processes[process].tend(self.now).unwrap()),

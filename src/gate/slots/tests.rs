@@ -1,6 +1,6 @@
 //! Two of them in one process are as two processes: locks belong to an opened file.
 
-use super::{BEYOND, KEPT, Slot, Slots, TEND, TURN, Term, key_of};
+use super::{BEYOND, Boot, KEPT, Slot, Slots, TEND, TURN, Term, key_of};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -13,7 +13,12 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn open(folder: &TempDir, now: Duration) -> Slots {
-    Slots::open(folder.path(), SETTLE.settle, now).unwrap()
+    Slots::open(folder.path(), SETTLE.settle, Boot(1), now).unwrap()
+}
+
+/// As another start of the machine finds the folder.
+fn open_after_reboot(folder: &TempDir, now: Duration) -> Slots {
+    Slots::open(folder.path(), SETTLE.settle, Boot(2), now).unwrap()
 }
 
 #[test]
@@ -64,12 +69,69 @@ fn a_call_whose_end_nobody_saw_keeps_its_place_also_when_the_clock_goes_back() {
 }
 
 #[test]
+fn what_an_earlier_start_of_the_machine_left_is_held_for_its_whole_term_from_when_it_is_found() {
+    let long = Term { longest: Some(Duration::from_secs(60)), ..SETTLE };
+    // The clock begins anew; after a long time before, and also after a short one.
+    for found in [Duration::from_secs(20), at(0), at(100_000)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut died = open(&folder, at(0));
+        let calls =
+            [died.take(3, long, None, at(0)).unwrap().unwrap(), died.take(3, SETTLE, None, at(0)).unwrap().unwrap()];
+        let unseen = died.take(3, long, None, at(0)).unwrap().unwrap();
+        died.give_back(unseen, Some(Duration::from_secs(30)), at(0)).unwrap();
+        drop((died, calls));
+        let seconds = Duration::from_secs;
+        let mut next = open_after_reboot(&folder, found);
+        let mut until: Vec<_> = next.held_back(found).foreign.into_iter().map(|until| until - found).collect();
+        until.sort();
+        assert_eq!(until, [seconds(5), seconds(30), seconds(65)], "found at {found:?}");
+        // The time that is left goes by, also for who comes later.
+        drop(next);
+        next = open_after_reboot(&folder, found + seconds(4));
+        assert!(next.take(3, SETTLE, None, found + seconds(4)).unwrap().is_none());
+        for (after, places) in [(5, 1), (29, 0), (30, 1), (64, 0), (65, 1)] {
+            for place in 0..places {
+                let call = next.take(3, SETTLE, None, found + seconds(after)).unwrap();
+                std::mem::forget(call.unwrap_or_else(|| panic!("place {place} after {after} s")));
+            }
+            assert!(next.take(3, SETTLE, None, found + seconds(after)).unwrap().is_none(), "after {after} s");
+        }
+    }
+}
+
+/// Files of an earlier version have the wall clock's times, and no start of the machine.
+#[test]
+fn times_of_another_clock_are_held_for_what_they_say_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut mark = vec![b'R'];
+    for number in [1_760_000_060_000_u64, 1_760_000_000_000, 0] {
+        mark.extend(number.to_le_bytes());
+    }
+    std::fs::write(folder.path().join("00000"), mark).unwrap();
+    let mut slots = open(&folder, at(0));
+    assert!(slots.take(1, SETTLE, None, at(64)).unwrap().is_none());
+    assert!(slots.take(1, SETTLE, None, at(65)).unwrap().is_some());
+}
+
+#[test]
+fn a_start_of_the_machine_has_one_number_in_all_processes() {
+    assert_eq!(Boot::of("a\n"), Boot(0xaf63_dc4c_8601_ec8c));
+    assert_eq!(Boot::current().unwrap(), Boot::current().unwrap());
+}
+
+#[test]
 fn nothing_settles_when_there_is_nothing_to_wait_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut died = open(&folder, at(0));
     let call = died.take(1, NONE, None, at(0)).unwrap().unwrap();
     drop((died, call));
-    assert!(Slots::open(folder.path(), Duration::ZERO, at(0)).unwrap().take(1, NONE, None, at(0)).unwrap().is_some());
+    assert!(
+        Slots::open(folder.path(), Duration::ZERO, Boot(1), at(0))
+            .unwrap()
+            .take(1, NONE, None, at(0))
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
@@ -293,4 +355,64 @@ fn calls_of_one_key_go_one_at_a_time_over_processes_and_through_a_death() {
 fn a_key_is_the_same_number_in_every_process() {
     // By the definition of FNV-1a: of nothing, and of `a`.
     assert_eq!((key_of(""), key_of("a")), (0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c));
+}
+
+#[test]
+fn a_cap_lowered_in_one_process_binds_the_other_within_milliseconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (open(&folder, at(0)), open(&folder, at(0)));
+    let calls: Vec<_> = (0..2).map(|_| other.take(4, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    one.announce(1, 7).unwrap();
+    // The other one still thinks that it is four.
+    assert!(other.take(4, SETTLE, None, at(0)).unwrap().is_none());
+    calls.into_iter().for_each(|call| _ = other.give_back(call, None, at(1)).unwrap());
+    let only = other.take(4, SETTLE, None, at(2)).unwrap().unwrap();
+    assert!(other.take(4, SETTLE, None, at(2)).unwrap().is_none());
+    // It has read an older decision, then that one: its own counts.
+    other.knows(6);
+    assert!(other.take(4, SETTLE, None, at(3)).unwrap().is_none());
+    other.knows(7);
+    assert!(other.take(4, SETTLE, None, at(4)).unwrap().is_some());
+    // Who has not heard of a newer decision does not announce over it.
+    other.announce(9, 6).unwrap();
+    let mut third = open(&folder, at(5));
+    third.announce(2, 7).unwrap();
+    assert_eq!((other.caps.bound(9), third.caps.bound(9)), (9, 9));
+    other.caps.look().unwrap();
+    assert_eq!(other.caps.bound(9), 2, "a reload of the configuration");
+    assert_eq!(open(&folder, at(5)).caps.bound(9), 9, "who comes has read the configuration now");
+    drop(only);
+}
+
+#[test]
+fn a_kept_place_is_not_taken_beyond_a_cap_that_another_process_has_lowered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut one, mut other) = (open(&folder, at(0)), open(&folder, at(0)));
+    let mut calls: Vec<_> = (0..30).map(|_| other.take(30, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    calls.drain(..).for_each(|call| _ = other.give_back(call, None, at(0)).unwrap());
+    assert!(other.kept.len() > 10);
+    one.announce(2, 1).unwrap();
+    let now = at(0) + Duration::from_millis(5);
+    let taken: Vec<_> = std::iter::from_fn(|| other.take(30, SETTLE, None, now).unwrap()).collect();
+    assert_eq!(taken.len(), 2);
+}
+
+#[test]
+fn places_that_another_process_takes_beyond_a_lower_cap_are_seen_at_every_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut low, mut high) = (open(&folder, at(0)), open(&folder, at(0)));
+    let first: Vec<_> = (0..4).map(|_| high.take(4, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    first.into_iter().for_each(|call| _ = high.give_back(call, None, at(0)).unwrap());
+    // Nothing is beyond: all is looked at and found free.
+    let call = low.take(2, SETTLE, None, at(1)).unwrap().unwrap();
+    low.give_back(call, None, at(1)).unwrap();
+    let mut calls: Vec<_> = (0..5).map(|_| high.take(5, SETTLE, None, at(2)).unwrap().unwrap()).collect();
+    // Those beyond go on, also one whose file was not there before; those below are over.
+    calls.drain(..3).for_each(|call| _ = high.give_back(call, None, at(2)).unwrap());
+    assert!(low.take(2, SETTLE, None, at(3)).unwrap().is_none());
+    high.give_back(calls.remove(0), None, at(3)).unwrap();
+    let call = low.take(2, SETTLE, None, at(4)).unwrap();
+    assert!(call.is_some());
+    assert!(low.take(2, SETTLE, None, at(4)).unwrap().is_none());
+    drop(calls);
 }

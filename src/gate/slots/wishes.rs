@@ -1,7 +1,7 @@
 //! Which other processes want a place and have none: a page on which whoever waits writes who it is and when that was.
 //!
 //! There is nothing to take back: a wish that is not renewed is over. What is read wrongly, because two wrote at once or
-//! a clock jumped, is read rightly a moment later; it decides who goes first, never how many go.
+//! the machine was started anew, is read rightly a moment later; it decides who goes first, never how many go.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::mark::WallTime;
+use super::clock::MachineTime;
 
 /// Processes that can wish at once; of two that share a line each is seen now and then.
 const LINES: usize = 64;
@@ -27,8 +27,8 @@ const PACE: Duration = Duration::from_millis(5);
 pub(super) struct Wishes {
     file: File,
     me: u64,
-    wished: Option<WallTime>,
-    looked: Option<WallTime>,
+    wished: Option<MachineTime>,
+    looked: Option<MachineTime>,
     others: usize,
 }
 
@@ -41,7 +41,7 @@ impl Wishes {
     }
 
     /// This process wants a place.
-    pub(super) fn wish(&mut self, now: WallTime) -> io::Result<()> {
+    pub(super) fn wish(&mut self, now: MachineTime) -> io::Result<()> {
         if is_due(self.wished, now) {
             self.wished = Some(now);
             let mut line = [0; LINE];
@@ -53,7 +53,7 @@ impl Wishes {
     }
 
     /// How many others want one; answers also whether that was looked for just now.
-    pub(super) fn others(&mut self, now: WallTime) -> io::Result<(usize, bool)> {
+    pub(super) fn others(&mut self, now: MachineTime) -> io::Result<(usize, bool)> {
         if !is_due(self.looked, now) {
             return Ok((self.others, false));
         }
@@ -68,7 +68,7 @@ impl Wishes {
     }
 }
 
-fn is_due(last: Option<WallTime>, now: WallTime) -> bool {
+fn is_due(last: Option<MachineTime>, now: MachineTime) -> bool {
     last.is_none_or(|last| now.saturating_sub(last) >= PACE)
 }
 

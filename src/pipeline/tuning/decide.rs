@@ -132,7 +132,11 @@ impl Bridge {
     /// Puts in force what stands in staging.
     async fn take_over(&self, backend: &Backend) {
         match self.staging.tuned(&subject(backend.gate.backend())).await {
-            Ok(tuned) => drop(self.settle(backend, tuned, Timestamp::now())),
+            Ok(tuned) => {
+                let revision = tuned.revision;
+                drop(self.settle(backend, tuned, Timestamp::now()));
+                backend.gate.announce_cap(revision);
+            }
             // It is written down: whoever looks after the gates finds it at its next look.
             Err(error) => tracing::error!(error = %error, "a decision is not in force yet"),
         }

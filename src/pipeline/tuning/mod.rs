@@ -87,10 +87,16 @@ pub struct Settling<'b> {
 }
 
 impl Settling<'_> {
-    /// Sets the gate of a backend: the configuration, and what was decided over it.
+    /// Sets the gate of a backend: the configuration, and what was decided over it. A cap that the configuration has
+    /// changed is announced to other processes.
     pub fn settle(&self, backend: &Backend) {
         let tuned = self.tuned.get(backend.gate.backend()).cloned().unwrap_or_default();
+        let (revision, before) = (tuned.revision, backend.gate.config().max_in_flight);
+        let is_set_before = self.bridge.tuning.known.lock().contains_key(backend.gate.backend());
         self.bridge.settle(backend, tuned, self.now);
+        if is_set_before && backend.gate.config().max_in_flight != before {
+            backend.gate.announce_cap(revision);
+        }
     }
 }
 
@@ -160,6 +166,7 @@ fn put(gate: &Arc<Gate>, configured: &Configured, tuned: &Tuned, now: Timestamp)
         }
     }
     let (config, over, unfit) = fitting(configured, &decided);
+    gate.knows(tuned.revision);
     if gate.config() != config {
         gate.reconfigure(config);
     }

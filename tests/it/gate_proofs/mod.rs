@@ -17,7 +17,7 @@ mod weights;
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::site::Service;
 use crate::support::erp::{Erp, Trace};
@@ -89,7 +89,8 @@ fn places(service: &Service) -> Vec<Place> {
         let mut written = Vec::new();
         file.read_to_end(&mut written).unwrap();
         let until = written.get(1..9).map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().unwrap()));
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap());
         match written.first() {
             None | Some(b'F') => Place::Free,
             Some(b'L') if Duration::from_millis(until) <= now => Place::Free,
