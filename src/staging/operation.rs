@@ -77,6 +77,8 @@ pub struct NewOperation {
     pub request_hash: ContentHash,
     /// The record that is written to, where one is named.
     pub record_key: Option<String>,
+    /// What must be so of the record, as JSON; none where nothing must.
+    pub condition: Option<String>,
     /// The body, as canonical JSON.
     pub request: String,
     /// The backend.
@@ -171,6 +173,11 @@ pub trait Operations: Send + Sync + 'static {
     /// One operation.
     async fn operation(&self, id: &str) -> Result<Option<Operation>, StagingError>;
 
+    /// Whether a write through this service may have changed a record since what is staged of it was read: one that is
+    /// under way or of unknown outcome, or one that is done and after whose end no good run of the resource has begun.
+    /// The operation `but` does not count.
+    async fn is_written_since_read(&self, resource: &ResourceId, key: &str, but: &str) -> Result<bool, StagingError>;
+
     /// Takes a step in an operation's life, unless it stands elsewhere by now; answers whether it was taken. A step to
     /// `running` counts as an attempt.
     async fn advance_operation(&self, id: &str, step: OperationStep) -> Result<bool, StagingError>;
@@ -192,6 +199,7 @@ pub trait Operations: Send + Sync + 'static {
     /// audit, in one transaction. `problem` is what is kept of one that is not done. Answers whether it stood so.
     async fn resolve_operation(&self, resolution: &Resolution, problem: &str) -> Result<bool, StagingError>;
 
-    /// Removes operations that were over before this moment; answers how many.
+    /// Removes operations that were over before this moment; answers how many. The last one that was done to a record
+    /// stays as long as [`Operations::is_written_since_read`] needs it.
     async fn purge_operations(&self, before: Timestamp) -> Result<u64, StagingError>;
 }

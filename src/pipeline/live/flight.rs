@@ -103,10 +103,12 @@ impl Flights {
         if let Some(flight) = begun.or_else(|| known.iter().find(serves)) {
             return (Rider::of(flight), true);
         }
-        let (stage, _) = watch::channel(Stage::Queued);
-        let flight = Arc::new(Flight { ask: ask.clone(), stage, riders: AtomicUsize::new(0), left: Notify::new() });
-        known.push(Arc::clone(&flight));
-        (Rider::of(&flight), false)
+        (new(known, ask), false)
+    }
+
+    /// Begins a flight for this, whatever others there are.
+    pub(super) fn begin(&self, key: &FlightKey, ask: &Ask) -> Rider {
+        new(self.0.lock().entry(key.clone()).or_default(), ask)
     }
 
     /// Takes a flight off the list when nobody waits for it any more; answers whether that is so.
@@ -123,6 +125,13 @@ impl Flights {
     pub(super) fn land(&self, key: &FlightKey, flight: &Arc<Flight>) {
         remove(&mut self.0.lock(), key, flight);
     }
+}
+
+fn new(known: &mut Vec<Arc<Flight>>, ask: &Ask) -> Rider {
+    let (stage, _) = watch::channel(Stage::Queued);
+    let flight = Arc::new(Flight { ask: ask.clone(), stage, riders: AtomicUsize::new(0), left: Notify::new() });
+    known.push(Arc::clone(&flight));
+    Rider::of(&flight)
 }
 
 fn remove(flights: &mut HashMap<FlightKey, Vec<Arc<Flight>>>, key: &FlightKey, flight: &Arc<Flight>) {

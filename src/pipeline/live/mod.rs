@@ -172,6 +172,14 @@ impl Live {
         }
     }
 
+    /// Reads the record by a call that begins now, whoever else is asking: it knows of all that was written before.
+    pub async fn now(&self, resource: &ResourceId, key: &str, ask: &Ask) -> Result<Arc<Fetched>, LiveError> {
+        let (plan, callee) = self.bridge.world.load().callee(resource).ok_or(LiveError::Reloaded)?;
+        let wish = Wish { no_cache: true, ..Wish::default() };
+        let rules = Rules { is_alone: true, ..Rules::of(&plan, wish) };
+        self.fetch(&plan, callee, key, ask, rules).await.map(|(fetched, _)| fetched)
+    }
+
     /// Waits until no call is going on any more, at most so long; answers how many still are.
     pub async fn finish(&self, patience: Duration) -> usize {
         self.calls.close();
@@ -201,7 +209,10 @@ impl Live {
         let deadline = ask.patience.map(|patience| Instant::now() + patience);
         let mut may_ask_again = true;
         loop {
-            let (rider, is_shared) = self.flights.join(&name, ask, |age| rules.is_fresh(age));
+            let (rider, is_shared) = match rules.is_alone {
+                true => (self.flights.begin(&name, ask), false),
+                false => self.flights.join(&name, ask, |age| rules.is_fresh(age)),
+            };
             if !is_shared {
                 let trip = Trip {
                     bridge: Arc::clone(&self.bridge),
@@ -234,6 +245,8 @@ struct Rules {
     stale_if_error: Option<Duration>,
     /// Whether live answers are staged.
     is_stored: bool,
+    /// Whether no call that is under way is joined.
+    is_alone: bool,
 }
 
 impl Rules {
@@ -246,6 +259,7 @@ impl Rules {
             is_hybrid,
             stale_if_error: exposure.stale_if_error,
             is_stored: is_hybrid || exposure.stale_if_error.is_some(),
+            is_alone: false,
         }
     }
 

@@ -10,7 +10,14 @@ const fn s(count: u64) -> Duration {
 
 /// A hybrid resource with `max_age` 60 s that may be stale for an hour.
 fn rules(wish: Wish) -> Rules {
-    Rules { wish, max_age: Some(s(60)), is_hybrid: true, stale_if_error: Some(s(3600)), is_stored: true }
+    Rules {
+        wish,
+        max_age: Some(s(60)),
+        is_hybrid: true,
+        stale_if_error: Some(s(3600)),
+        is_stored: true,
+        is_alone: false,
+    }
 }
 
 #[test]

@@ -1,30 +1,32 @@
 //! What a caller wants to be so of a record before it is written to (RFC 9110 section 13): it is as they know it.
 //!
-//! It is judged when the write is begun, against what is staged, since that is what callers have read. A write that is sent
-//! again is not judged again: it has changed the record itself.
+//! It is kept with the operation, so that whoever begins that judges it ([`super::wanted`]). A write that is done and is
+//! sent again is not judged again: it has changed the record itself.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::record::ContentHash;
 
 /// The conditions of a write; none by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// `If-Match`: the record is one of these.
     pub matches: Option<Tags>,
     /// `If-None-Match`: it is none of these.
     pub differs: Option<Tags>,
     /// `If-Unmodified-Since`: it was not changed later.
+    #[serde(with = "seconds")]
     pub unmodified_since: Option<Timestamp>,
 }
 
 /// Representations by their hashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tags {
     /// Whatever it is, as long as it is there.
     Any,
     /// One of these.
-    These(Vec<ContentHash>),
+    These(#[serde(with = "hashes")] Vec<ContentHash>),
 }
 
 impl Tags {
@@ -40,6 +42,22 @@ impl Condition {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         *self == Condition::default()
+    }
+
+    /// Whether it asks only that there is a record, or is none, and not which.
+    pub(super) fn is_of_being(&self) -> bool {
+        let is_any = |tags: &Option<Tags>| tags.as_ref().is_none_or(|tags| *tags == Tags::Any);
+        is_any(&self.matches) && is_any(&self.differs) && self.unmodified_since.is_none()
+    }
+
+    /// As it is kept; nothing of none. Bytes and numbers: writing them cannot fail.
+    pub(super) fn to_json(&self) -> Option<String> {
+        (!self.is_empty()).then(|| serde_json::to_string(self).unwrap_or_default())
+    }
+
+    /// As it was kept.
+    pub(super) fn from_json(json: &str) -> Option<Condition> {
+        serde_json::from_str(json).ok()
     }
 
     /// Whether it is so of a record: the hash of what is served, and when that changed; `None` where there is no record.
@@ -58,6 +76,35 @@ impl Condition {
     }
 }
 
+/// A moment of a header field, which has whole seconds.
+mod seconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(moment: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+        moment.map(Timestamp::as_second).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        Option::<i64>::deserialize(from)?.map(Timestamp::from_second).transpose().map_err(D::Error::custom)
+    }
+}
+
+/// Hashes as lists of bytes.
+mod hashes {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::record::ContentHash;
+
+    pub(super) fn serialize<S: Serializer>(hashes: &[ContentHash], to: S) -> Result<S::Ok, S::Error> {
+        hashes.iter().map(|hash| hash.0).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<ContentHash>, D::Error> {
+        Ok(Vec::deserialize(from)?.into_iter().map(ContentHash).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Condition, Tags};
@@ -71,6 +118,8 @@ mod tests {
         let record = Some((one, at(100)));
         let check = |condition: Condition, there: bool, absent: bool| {
             assert_eq!((condition.holds(record), condition.holds(None)), (there, absent), "{condition:?}");
+            let kept = condition.to_json().map(|json| Condition::from_json(&json).unwrap());
+            assert_eq!(kept.unwrap_or_default(), condition);
         };
         let none = Condition::default;
         check(none(), true, true);

@@ -9,11 +9,12 @@ use tokio::time::sleep;
 
 use super::outcome::{Failure, FailureKind, Outcome, Unfinished, Verdict, verdict};
 use super::service::Told;
+use super::wanted::Unwanted;
 use super::{Operate, call};
 use crate::adapters::sql::{Database, Fence, SqlError, SqlErrorKind, Transacted, Transaction};
 use crate::gate::{self, Gate, Lane, Refused};
 use crate::mapping::{Brought, Given, Verb, WriteOperation, WriteRequest};
-use crate::pipeline::live::{Ask, Reading, Wish};
+use crate::pipeline::live::Ask;
 use crate::staging::{Operation, OperationState, OperationStep};
 
 use OperationState::{Failed, Parked, Received, Running, Succeeded, Unknown};
@@ -137,6 +138,7 @@ impl Operate {
 
     /// Tries until something has come of it, which is kept. Answers the number of the try of which nobody knows.
     pub(super) async fn tries(&self, job: &Job, first: u32) -> Option<u32> {
+        let _turn = self.turns.take(&job.operation).await;
         let mut attempt = first;
         loop {
             let (result, is_whole) = self.attempt(job, attempt).await?;
@@ -173,7 +175,15 @@ impl Operate {
     /// One try; `None` when it came to an end before the backend was called, which is kept.
     async fn attempt(&self, job: &Job, attempt: u32) -> Option<(Result<Transacted, SqlError>, bool)> {
         let permit = loop {
-            match job.gate.admit(job.ask(attempt)).await {
+            let admitted = match self.judge_at_backend(job).await {
+                Ok(()) => job.gate.admit(job.ask(attempt)).await,
+                Err(Unwanted::Refused(refused)) => Err(refused),
+                Err(Unwanted::Failed(failure)) => {
+                    self.failed(job, &[Received, Parked], *failure).await;
+                    return None;
+                }
+            };
+            match admitted {
                 Ok(permit) => break permit,
                 // The service ends, or the backend was taken away: it stays as it is for the next start.
                 Err(Refused::Closed) => return None,
@@ -193,6 +203,14 @@ impl Operate {
                 }
             }
         };
+        if let Err(unwanted) = self.judge_by_staging(&job.operation).await {
+            let failure = match unwanted {
+                Unwanted::Failed(failure) => *failure,
+                Unwanted::Refused(refused) => Failure::refused(refused),
+            };
+            self.failed(job, &[Received, Parked], failure).await;
+            return None;
+        }
         // From here on nobody can say that the backend was not called.
         if !self.step(job, to(&[Received, Parked], Running)).await {
             return None;
@@ -276,14 +294,9 @@ impl Operate {
     async fn record(&self, job: &Job, key: Option<String>) -> Result<String, String> {
         let key = key.ok_or_else(|| "the key of the new record is not known".to_owned())?;
         let ask = Ask { place: job.place.clone(), patience: None };
-        let wish = Wish { no_cache: true, ..Wish::default() };
-        let read = self.live.read(&job.operation.asked.resource, &key, &ask, wish).await;
-        match read.map_err(|error| format!("the record cannot be read: {error}"))? {
-            Reading::Live { fetched, .. } => {
-                String::from_utf8(fetched.payload.to_vec()).map_err(|_| "the record is no text".to_owned())
-            }
-            Reading::Staged(_) | Reading::Stale(..) => Err("the record cannot be read at the moment".to_owned()),
-        }
+        let read = self.live.now(&job.operation.asked.resource, &key, &ask).await;
+        let fetched = read.map_err(|error| format!("the record cannot be read: {error}"))?;
+        String::from_utf8(fetched.payload.to_vec()).map_err(|_| "the record is no text".to_owned())
     }
 
     /// Takes a step in the operation's life, and tries long to keep it: what the backend did cannot be taken back.

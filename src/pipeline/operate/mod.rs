@@ -14,6 +14,7 @@ mod keeper;
 mod outcome;
 mod reconcile;
 mod service;
+mod wanted;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use self::job::{Job, Manner, patient};
+use self::wanted::{Turns, Unwanted};
 use super::live::Live;
 use super::{Backend, Bridge, Reach};
 use crate::adapters::soap::Service;
@@ -120,6 +122,8 @@ pub struct Operate {
     tasks: TaskTracker,
     /// The operations that a task of this process sees to.
     held: Mutex<HashSet<String>>,
+    /// The records that are being written to.
+    turns: Turns,
     /// Those who see to parked operations, by backend.
     runners: Mutex<HashMap<String, UnboundedSender<Job>>>,
 }
@@ -127,7 +131,14 @@ pub struct Operate {
 impl Operate {
     /// Over these parts; `live` reads records that are answered.
     pub fn new(bridge: Arc<Bridge>, live: Arc<Live>) -> Operate {
-        Operate { bridge, live, tasks: TaskTracker::new(), held: Mutex::default(), runners: Mutex::default() }
+        Operate {
+            bridge,
+            live,
+            tasks: TaskTracker::new(),
+            held: Mutex::default(),
+            turns: Turns::default(),
+            runners: Mutex::default(),
+        }
     }
 
     /// Writes the operation down and has it done; answers what came of it, or after the client's wait that it goes on.
@@ -151,6 +162,7 @@ impl Operate {
             idempotency_key,
             request_hash: ContentHash::of(asked.as_bytes()),
             record_key: key,
+            condition: condition.to_json(),
             request: request.canonical.clone(),
             backend: write.backend.clone(),
             mapping,
@@ -167,7 +179,7 @@ impl Operate {
         // From the first byte in the database on it is a task's: a caller who leaves at any moment leaves nothing half
         // begun.
         let operate = Arc::clone(self);
-        let begun = self.tasks.spawn(async move { operate.begin(new, job, &condition, wait.is_zero()).await }).await;
+        let begun = self.tasks.spawn(async move { operate.begin(new, job, wait.is_zero()).await }).await;
         let (operation, ended) = match begun.map_err(|_| OperateError::Died)?? {
             Taken::Told(submitted) => return Ok(submitted),
             Taken::Begun(operation, ended) => (operation, ended),
@@ -205,27 +217,33 @@ impl Operate {
         self: &Arc<Self>,
         new: NewOperation,
         parts: JobParts,
-        condition: &Condition,
         is_async: bool,
     ) -> Result<Taken, OperateError> {
-        let hash = new.request_hash;
+        let (hash, condition) = (new.request_hash, new.condition.clone());
         let operation = match self.bridge.staging.begin_operation(new).await? {
-            Begun::New(operation) if self.is_wanted(&operation, condition).await? => operation,
-            Begun::New(operation) => return self.unwanted(operation).await,
+            Begun::New(operation) => operation,
             Begun::Known(known) if known.asked.request_hash != hash => return Err(OperateError::KeyReused),
             Begun::Known(known) => match known.state {
                 OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
                     return Ok(Taken::Told(Submitted::Over { operation: known, is_replay: true }));
                 }
                 OperationState::Parked => return Ok(Taken::Told(Submitted::Accepted(known))),
-                // What came of writing it down was lost on the way.
-                OperationState::Received if !self.held.lock().contains(&known.id) => known,
+                // What came of writing it down was lost on the way. The condition that it was kept with is judged.
+                OperationState::Received
+                    if known.asked.condition == condition && !self.held.lock().contains(&known.id) =>
+                {
+                    known
+                }
                 OperationState::Received | OperationState::Running => {
                     return Err(OperateError::Running(Box::new(known)));
                 }
             },
         };
         if operation.state == OperationState::Parked {
+            // It is judged again when it is begun; what is not so now need not wait for that.
+            if let Err(Unwanted::Failed(failure)) = self.judge_by_staging(&operation).await {
+                return self.unwanted(operation, &failure).await;
+            }
             self.park(parts.job(operation.clone(), Manner::Patient));
             return Ok(Taken::Told(Submitted::Accepted(operation)));
         }
@@ -236,30 +254,20 @@ impl Operate {
         }
     }
 
-    /// Whether its condition is so.
-    async fn is_wanted(&self, operation: &Operation, condition: &Condition) -> Result<bool, OperateError> {
-        if condition.is_empty() {
-            return Ok(true);
-        }
-        let asked = &operation.asked;
-        let record = match &asked.record_key {
-            Some(key) => self.bridge.staging.document(&asked.resource, key).await?,
-            None => None,
-        };
-        Ok(condition.holds(record.map(|record| (record.hash, record.changed_at))))
-    }
-
     /// Nothing is begun of it; the same key may come again with a better condition.
-    async fn unwanted(&self, operation: Operation) -> Result<Taken, OperateError> {
+    async fn unwanted(&self, operation: Operation, failure: &Failure) -> Result<Taken, OperateError> {
         let step = OperationStep {
-            from: &[OperationState::Received, OperationState::Parked],
+            from: &[OperationState::Parked],
             to: OperationState::Failed,
-            may_repeat: true,
+            may_repeat: failure.may_repeat(),
             outcome: None,
-            problem: Some(Failure::condition().to_json()),
+            problem: Some(failure.to_json()),
         };
-        self.bridge.staging.advance_operation(&operation.id, step).await?;
+        let is_taken = self.bridge.staging.advance_operation(&operation.id, step).await?;
         let now = self.bridge.staging.operation(&operation.id).await?.unwrap_or(operation);
+        if !is_taken {
+            return Err(OperateError::Running(Box::new(now)));
+        }
         Ok(Taken::Told(Submitted::Over { operation: now, is_replay: false }))
     }
 

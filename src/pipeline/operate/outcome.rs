@@ -157,6 +157,24 @@ impl Failure {
         Failure::new(FailureKind::Condition, "condition", detail)
     }
 
+    /// What is staged of the record may be older than a write of ours.
+    pub(super) fn written_since() -> Failure {
+        let detail = "the record was written to since it was read; read it again after the next run; nothing was sent";
+        Failure::new(FailureKind::Condition, "written_since", detail)
+    }
+
+    /// It is not known when the record was changed.
+    pub(super) fn undated() -> Failure {
+        let detail = "when a record was last changed is not known here: ask by `If-Match`; nothing was sent";
+        Failure::new(FailureKind::Condition, "undated", detail)
+    }
+
+    /// The record cannot be read, so that nobody can say whether it is as the caller wants it to be.
+    pub(super) fn unread(cause: String) -> Failure {
+        let detail = "the request's conditions cannot be judged: the record cannot be read; nothing was sent";
+        Failure { cause: Some(cause), ..Failure::new(FailureKind::Unavailable, "unread", detail) }
+    }
+
     /// Nobody knows, and the backend cannot prove that its session is over: it may still be done.
     pub(super) fn unproven() -> Failure {
         let detail = "the connection to the backend ended before its answer came, and the backend cannot tell whether it is \

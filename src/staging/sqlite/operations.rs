@@ -15,7 +15,7 @@ use crate::staging::{
 };
 
 const SELECT: &str = "SELECT id, resource, name, client, caller, idempotency_key, request_hash, record_key, request, \
-    backend, mapping, parked, state, may_repeat, outcome, problem, attempts, created_at, changed_at FROM operation";
+    backend, mapping, parked, state, may_repeat, outcome, problem, attempts, created_at, changed_at, condition FROM operation";
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
     Ok(Operation {
@@ -32,6 +32,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
             backend: row.get(9)?,
             mapping: row.get(10)?,
             is_parked: row.get(11)?,
+            condition: row.get(19)?,
         },
         state: parsed(row, 12, OperationState::from_word)?,
         may_repeat: row.get(13)?,
@@ -62,8 +63,17 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
             }
             transaction.execute(
                 "UPDATE operation SET state = ?2, may_repeat = 0, problem = NULL, caller = ?3, mapping = ?4, \
-                 backend = ?5, parked = ?6, changed_at = ?7 WHERE id = ?1",
-                params![known.id, state.as_str(), new.caller, new.mapping, new.backend, new.is_parked, now],
+                 backend = ?5, parked = ?6, changed_at = ?7, condition = ?8 WHERE id = ?1",
+                params![
+                    known.id,
+                    state.as_str(),
+                    new.caller,
+                    new.mapping,
+                    new.backend,
+                    new.is_parked,
+                    now,
+                    new.condition
+                ],
             )?;
             known.id
         }
@@ -72,8 +82,8 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
             let id = Uuid::now_v7().to_string();
             transaction.execute(
                 "INSERT INTO operation (id, resource, name, client, caller, idempotency_key, request_hash, record_key, \
-                 request, backend, mapping, parked, state, created_at, changed_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14)",
+                 request, backend, mapping, parked, state, created_at, changed_at, condition) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15)",
                 params![
                     id,
                     new.resource.to_string(),
@@ -88,7 +98,8 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
                     new.mapping,
                     new.is_parked,
                     state.as_str(),
-                    now
+                    now,
+                    new.condition
                 ],
             )?;
             id
@@ -103,6 +114,21 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
 fn one(connection: &Connection, id: &str) -> Result<Option<Operation>, Fault> {
     let mut select = connection.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
     Ok(select.query_row([id], read_row).optional()?)
+}
+
+/// That no good run of the resource of `operation` has begun since that was done. One that had begun before may have read
+/// the record as it was.
+const NOT_READ_SINCE: &str = "NOT EXISTS (SELECT 1 FROM run JOIN resource ON resource.id = run.resource WHERE \
+    resource.name = operation.resource AND run.state = 'succeeded' AND run.\"trigger\" NOT IN ('replay', 'live') AND \
+    run.started_at > operation.changed_at)";
+
+/// Whether the record may be another than what is staged, by our own doing.
+fn is_written_since_read(connection: &Connection, resource: &ResourceId, key: &str, but: &str) -> Result<bool, Fault> {
+    let sql = format!(
+        "SELECT 1 FROM operation WHERE resource = ?1 AND record_key = ?2 AND id <> ?3 AND (state IN ('running', \
+         'unknown') OR (state = 'succeeded' AND {NOT_READ_SINCE}))"
+    );
+    Ok(connection.prepare_cached(&sql)?.exists(params![resource.to_string(), key, but])?)
 }
 
 /// Takes a step, unless the operation stands elsewhere by now; answers whether it was taken.
@@ -192,10 +218,17 @@ fn resolve(connection: &mut Connection, resolution: &Resolution, problem: &str) 
     Ok(true)
 }
 
-/// Removes those that were over before a moment; a key is free again then.
+/// Removes those that were over before a moment; a key is free again then. The last one that was done to a record stays
+/// while what is staged may be from before it; a resource that no run has ever read has nothing of the kind.
 fn purge(connection: &Connection, before: i64) -> Result<u64, Fault> {
-    let sql = "DELETE FROM operation WHERE state IN ('succeeded', 'failed') AND changed_at < ?1";
-    Ok(connection.execute(sql, [before])? as u64)
+    let sql = format!(
+        "DELETE FROM operation WHERE state IN ('succeeded', 'failed') AND changed_at < ?1 AND NOT (state = 'succeeded' \
+         AND record_key IS NOT NULL AND {NOT_READ_SINCE} AND NOT EXISTS (SELECT 1 FROM operation AS later WHERE \
+         later.resource = operation.resource AND later.record_key = operation.record_key AND later.state = 'succeeded' \
+         AND later.number > operation.number) AND EXISTS (SELECT 1 FROM run JOIN resource ON resource.id = run.resource \
+         WHERE resource.name = operation.resource AND run.\"trigger\" NOT IN ('replay', 'live')))"
+    );
+    Ok(connection.execute(&sql, [before])? as u64)
 }
 
 #[async_trait]
@@ -206,6 +239,11 @@ impl Operations for SqliteStaging {
 
     async fn operation(&self, id: &str) -> Result<Option<Operation>, StagingError> {
         self.read("read an operation", |connection| one(connection, id)).await
+    }
+
+    async fn is_written_since_read(&self, resource: &ResourceId, key: &str, but: &str) -> Result<bool, StagingError> {
+        self.read("look for writes of a record", |connection| is_written_since_read(connection, resource, key, but))
+            .await
     }
 
     async fn advance_operation(&self, id: &str, step: OperationStep) -> Result<bool, StagingError> {

@@ -227,6 +227,11 @@ CREATE INDEX operation_over ON operation (changed_at) WHERE state IN ('succeeded
 -- reading brings twice is told. NULL: none since it began anew.
 ALTER TABLE seen ADD COLUMN brought BLOB;
 "#,
+    r#"
+-- What must be so of the record, as JSON: whoever begins the operation judges it, also after a crash.
+ALTER TABLE operation ADD COLUMN condition TEXT;
+CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

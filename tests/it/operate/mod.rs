@@ -8,5 +8,6 @@ mod crash;
 mod gates;
 mod keys;
 mod live;
+mod meanwhile;
 mod site;
 mod steps;

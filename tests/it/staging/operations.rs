@@ -19,6 +19,7 @@ fn new(key: &str, request: &str) -> NewOperation {
         idempotency_key: key.to_owned(),
         request_hash: ContentHash::of(request.as_bytes()),
         record_key: None,
+        condition: None,
         request: request.to_owned(),
         backend: "erp".to_owned(),
         mapping: "m".to_owned(),
