@@ -7,6 +7,12 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
+
+use super::clock::MachineTime;
+
+/// A process that keeps places looks no more often than this.
+const PACE: Duration = Duration::from_millis(5);
 
 /// What the file says: three numbers of eight bytes, little endian. All are 0 before the first announcement.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +29,7 @@ const BYTES: usize = 24;
 pub(super) struct Caps {
     file: File,
     announced: Announced,
+    looked: Option<MachineTime>,
     /// The decisions that this process knows.
     revision: u64,
     /// It has read the configuration after this announcement.
@@ -32,11 +39,20 @@ pub(super) struct Caps {
 impl Caps {
     pub(super) fn open(path: &Path) -> io::Result<Caps> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let mut caps = Caps { file, announced: Announced::default(), revision: 0, reload: 0 };
+        let mut caps = Caps { file, announced: Announced::default(), looked: None, revision: 0, reload: 0 };
         caps.look()?;
         // Who comes knows nothing older than what was announced by now.
         (caps.revision, caps.reload) = (caps.announced.revision, caps.announced.reload);
         Ok(caps)
+    }
+
+    /// As [`Caps::look`], now and then: what comes of it is a few milliseconds old at most.
+    pub(super) fn look_if_due(&mut self, now: MachineTime) -> io::Result<()> {
+        if self.looked.is_none_or(|looked| now.saturating_sub(looked) >= PACE) {
+            self.looked = Some(now);
+            self.look()?;
+        }
+        Ok(())
     }
 
     /// Reads what is announced. What is half written is read rightly at the next look.

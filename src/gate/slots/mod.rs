@@ -149,9 +149,7 @@ impl Slots {
         now: MachineTime,
     ) -> io::Result<Option<Slot>> {
         let (others, is_new) = self.wishes.others(now)?;
-        if is_new {
-            self.caps.look()?;
-        }
+        self.caps.look_if_due(now)?;
         self.cap_is(cap, now)?;
         let cap = self.cap;
         if is_new && others > 0 {
