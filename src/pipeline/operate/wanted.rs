@@ -92,7 +92,7 @@ impl Operate {
                 }
             }
         };
-        holds(&condition, record).map_err(Unwanted::from)
+        holds(&condition, record)
     }
 
     /// Judges the condition of a write whose record is read from staging.
@@ -102,7 +102,7 @@ impl Operate {
             return Ok(());
         }
         let condition = condition(operation)?;
-        let Some(key) = &asked.record_key else { return holds(&condition, None).map_err(Unwanted::from) };
+        let Some(key) = &asked.record_key else { return holds(&condition, None) };
         let unread = |error: crate::staging::StagingError| Unwanted::from(Failure::unread(error.to_string()));
         let record = self.bridge.staging.document(&asked.resource, key).await.map_err(unread)?;
         holds(&condition, record.map(|record| (record.hash, record.changed_at)))?;
@@ -122,14 +122,14 @@ impl Operate {
 }
 
 /// What is wanted. What cannot be read is not taken for nothing.
-fn condition(operation: &Operation) -> Result<Condition, Failure> {
+fn condition(operation: &Operation) -> Result<Condition, Unwanted> {
     let kept = operation.asked.condition.as_deref().unwrap_or_default();
     Condition::from_json(kept).ok_or_else(|| {
         let detail = "the conditions that the write was kept with cannot be read; nothing was sent";
-        Failure::new(FailureKind::Condition, "condition", detail)
+        Failure::new(FailureKind::Condition, "condition", detail).into()
     })
 }
 
-fn holds(condition: &Condition, record: Option<(ContentHash, Timestamp)>) -> Result<(), Failure> {
-    if condition.holds(record) { Ok(()) } else { Err(Failure::condition()) }
+fn holds(condition: &Condition, record: Option<(ContentHash, Timestamp)>) -> Result<(), Unwanted> {
+    if condition.holds(record) { Ok(()) } else { Err(Failure::condition().into()) }
 }
