@@ -69,7 +69,9 @@ fn an_order_of_the_old_system_is_read_and_entered() {
     let demo = demo_with_orders();
     let service = demo.serve();
     // The key that `make run` prints.
-    let key = std::fs::read_to_string(demo.path("var/demo.key")).unwrap().trim().to_owned();
+    let key =
+        service.until(|| std::fs::read_to_string(demo.path("var/demo.key")).ok().filter(|key| key.ends_with('\n')));
+    let key = key.trim().to_owned();
     service.until(|| service.get("/health/ready", &key).ok());
     let order: Value = serde_json::from_str(&service.get("/v1/web-orders/4701", &key).unwrap()).unwrap();
     let expected = json!({"order_no": "4701", "reference": "WEB-0001", "customer": "Customer 1 & Sons", "amount": 117.07, "status": "open"});
