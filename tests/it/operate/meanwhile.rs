@@ -56,6 +56,8 @@ fn what_must_not_be_written_is_not_written_however_often_it_is_sent_at_once() {
         for answer in at_once(8, |_| patch(&site, &key, "If-Match", stale, 2)) {
             match answer.status {
                 409 => drop(answer.problem(409, "operation-running")),
+                // Another sender of the key has begun it again by the time that its end is told.
+                202 => assert_eq!(answer.json()["attempts"], 0),
                 _ => drop(answer.problem(412, "precondition-failed")),
             }
         }
