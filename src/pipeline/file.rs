@@ -295,22 +295,8 @@ impl Passage<'_> {
     }
 
     fn batch(&self, run: &RunId, entry: &FileEntry, checkpoint: Checkpoint, file_state: FileState) -> Batch {
-        Batch {
-            run: run.clone(),
-            resource: self.plan.exposure.id.clone(),
-            file: entry.id,
-            blob: entry.blob,
-            documents: Vec::new(),
-            rejects: Vec::new(),
-            skipped: 0,
-            checkpoint,
-            file_state,
-            resolves: None,
-            deletions: Vec::new(),
-            source: None,
-            snapshot: None,
-            once: None,
-        }
+        let of = (run.clone(), self.plan.exposure.id.clone());
+        Batch::new(of, (entry.id, entry.blob), checkpoint, file_state)
     }
 
     async fn commit(&self, batch: Batch, bytes: u64) -> Result<Balance, PipelineError> {

@@ -149,22 +149,12 @@ impl Bridge {
             return Err(PipelineError::DeadLetter { id: letter.id, reason });
         }
         let run = self.staging.begin_run(&letter.resource, "replay", &plan.hash).await?;
+        // The file's own progress is not touched: `resolves` marks the batch as a replay.
+        let of = (run.clone(), letter.resource.clone());
         let batch = Batch {
-            run: run.clone(),
-            resource: letter.resource.clone(),
-            file: letter.file,
-            blob: letter.blob,
             documents: vec![document],
-            rejects: Vec::new(),
-            skipped: 0,
-            // The file's own progress is not touched: `resolves` marks the batch as a replay.
-            checkpoint: Checkpoint::default(),
-            file_state: FileState::Staged,
             resolves: Some(letter.id),
-            deletions: Vec::new(),
-            source: None,
-            snapshot: None,
-            once: None,
+            ..Batch::new(of, (letter.file, letter.blob), Checkpoint::default(), FileState::Staged)
         };
         let committed = self.staging.commit(batch).await;
         let outcome = match &committed {

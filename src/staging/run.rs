@@ -223,6 +223,33 @@ pub struct Batch {
     pub once: Option<bytes::Bytes>,
 }
 
+impl Batch {
+    /// A batch without a record, which only says how far its file is read.
+    pub fn new(
+        (run, resource): (RunId, ResourceId),
+        (file, blob): (FileId, BlobId),
+        checkpoint: Checkpoint,
+        file_state: FileState,
+    ) -> Batch {
+        Batch {
+            run,
+            resource,
+            file,
+            blob,
+            documents: Vec::new(),
+            deletions: Vec::new(),
+            rejects: Vec::new(),
+            skipped: 0,
+            checkpoint,
+            file_state,
+            resolves: None,
+            source: None,
+            snapshot: None,
+            once: None,
+        }
+    }
+}
+
 /// A file that one batch is all of, to be entered into the ledger with it. Its path is its delivery as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewFile {

@@ -320,22 +320,7 @@ impl<'a> Reading<'a> {
     }
 
     fn batch(&self, run: RunId, entry: &FileEntry, checkpoint: Checkpoint, file_state: FileState) -> Batch {
-        Batch {
-            run,
-            resource: self.plan.exposure.id.clone(),
-            file: entry.id,
-            blob: entry.blob,
-            documents: Vec::new(),
-            deletions: Vec::new(),
-            rejects: Vec::new(),
-            skipped: 0,
-            checkpoint,
-            file_state,
-            resolves: None,
-            source: None,
-            snapshot: None,
-            once: None,
-        }
+        Batch::new((run, self.plan.exposure.id.clone()), (entry.id, entry.blob), checkpoint, file_state)
     }
 
     /// Ends pages that were entered by a reading that died before their last part was committed: they are asked for again.

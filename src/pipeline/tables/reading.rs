@@ -23,8 +23,7 @@ use crate::mapping::{Deleted, OPERATION, Plan, ROW, RowSource, Rows};
 use crate::pipeline::read::{self, Chunk};
 use crate::pipeline::sync::Request;
 use crate::pipeline::{Bridge, PipelineError};
-use crate::record::BlobId;
-use crate::staging::{Batch, Checkpoint, FileId, FileState, NewFile, RunId, SnapshotId};
+use crate::staging::{Batch, FileId, FileState, NewFile, RunId, SnapshotId};
 
 /// A batch is handed on when it has so many bytes.
 pub(super) const BATCH_BYTES: usize = 8 << 20;
@@ -332,7 +331,12 @@ impl<'a> Reading<'a> {
             source: Some(standing.write()),
             snapshot,
             once: once.then_some(input),
-            ..empty(self.plan, run, (FileId(0), landed.id), chunk.checkpoint, chunk.ends.unwrap_or(FileState::Staged))
+            ..Batch::new(
+                (run, id.clone()),
+                (FileId(0), landed.id),
+                chunk.checkpoint,
+                chunk.ends.unwrap_or(FileState::Staged),
+            )
         };
         let committed = bridge.staging.commit_whole(file, batch).await?;
         let balance = committed.balance;
@@ -353,7 +357,12 @@ impl<'a> Reading<'a> {
         let own = format!("{} ", label(self.rows));
         for entry in begun.into_iter().filter(|entry| entry.path.starts_with(&own)) {
             let run = self.run().await?;
-            let batch = empty(self.plan, run, (entry.id, entry.blob), entry.checkpoint, FileState::Staged);
+            let batch = Batch::new(
+                (run, self.plan.exposure.id.clone()),
+                (entry.id, entry.blob),
+                entry.checkpoint,
+                FileState::Staged,
+            );
             self.bridge.staging.commit(batch).await?;
         }
         Ok(())
@@ -365,31 +374,6 @@ pub(super) fn label(rows: &Rows) -> String {
     match &rows.source.relation {
         crate::mapping::Relation::Table { name, .. } => name.to_string(),
         crate::mapping::Relation::Query(_) => "query".to_owned(),
-    }
-}
-
-fn empty(
-    plan: &Plan,
-    run: RunId,
-    (file, blob): (FileId, BlobId),
-    checkpoint: Checkpoint,
-    file_state: FileState,
-) -> Batch {
-    Batch {
-        run,
-        resource: plan.exposure.id.clone(),
-        file,
-        blob,
-        documents: Vec::new(),
-        deletions: Vec::new(),
-        rejects: Vec::new(),
-        skipped: 0,
-        checkpoint,
-        file_state,
-        resolves: None,
-        source: None,
-        snapshot: None,
-        once: None,
     }
 }
 

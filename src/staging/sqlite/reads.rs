@@ -83,21 +83,10 @@ pub(super) fn stage(connection: &mut Connection, resource: &Resource, read: &Liv
     )?;
     let sql = "SELECT id FROM file WHERE resource = ?1 AND path = ?2 AND size = ?3 AND blob = ?4";
     let file: i64 = transaction.query_row(sql, marks, |row| row.get(0))?;
+    let (of, from) = ((RunId(run), resource.id.clone()), (FileId(file), read.blob));
     let batch = Batch {
-        run: RunId(run),
-        resource: resource.id.clone(),
-        file: FileId(file),
-        blob: read.blob,
         documents: vec![read.document.clone()],
-        rejects: Vec::new(),
-        skipped: 0,
-        checkpoint: Checkpoint::default(),
-        file_state: FileState::Staged,
-        resolves: None,
-        deletions: Vec::new(),
-        source: None,
-        snapshot: None,
-        once: None,
+        ..Batch::new(of, from, Checkpoint::default(), FileState::Staged)
     };
     let origin = Origin { resource: resource.number, run: number, now };
     let written = write_documents(&transaction, &batch, &[0], &origin)?;
