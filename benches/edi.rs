@@ -13,27 +13,27 @@
     reason = "a benchmark prints, and has sound inputs"
 )]
 
+#[path = "support/clock.rs"]
+mod clock;
+#[path = "support/memory.rs"]
+mod memory;
+#[path = "support/numbers.rs"]
+mod numbers;
+
 use std::hint::black_box;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clock::cpu;
+use memory::peak;
+use numbers::Numbers;
 use tollbridge::decode::{Decoder, Format, Item, JsonOptions, Place, Resume, edi, idoc};
 use tollbridge::diagnostic::{Faults, SourceText};
 
 const MESSAGES: usize = 20_000;
 const ROUNDS: usize = 5;
-
-/// Numbers that look random and are the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// One file of messages, made piece by piece.
 #[derive(Clone, Copy)]
@@ -176,28 +176,6 @@ impl Seek for Made {
     }
 }
 
-/// Seconds of CPU that this process has used.
-fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks: Vec<f64> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    ticks.iter().sum::<f64>() / 100.0
-}
-
-/// The most memory that this process has had, in MB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default() / 1024
-}
-
 /// Decodes everything; answers the records and the bytes of JSON.
 fn decode(decoder: &Decoder, input: impl Read + Seek) -> (usize, usize) {
     let options = JsonOptions::default();
@@ -271,10 +249,10 @@ fn large(name: &str, decoder: &Decoder, shape: Shape, megabytes: usize) {
     let messages = (megabytes * 1_000_000 / (sample / 1000)).min(999_999);
     let start = cpu();
     let bytes = std::io::copy(&mut Made::new(shape, messages), &mut std::io::sink()).expect("nothing fails");
-    let making = cpu() - start;
+    let making = (cpu() - start).as_secs_f64();
     let start = cpu();
     let (records, _) = decode(decoder, Made::new(shape, messages));
-    let decoding = cpu() - start - making;
+    let decoding = (cpu() - start).as_secs_f64() - making;
     let megabytes = bytes as f64 / 1e6;
     println!(
         "{name:<34} {megabytes:>6.0} MB, {records} records: {:>6.0} MB/s of CPU; peak of memory {} MB",

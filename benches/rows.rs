@@ -6,10 +6,13 @@
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
 
+#[path = "support/clock.rs"]
+mod clock;
+
 use std::hint::black_box;
 use std::io::Cursor;
-use std::time::Duration;
 
+use clock::cpu;
 use tollbridge::decode::rows::{BatchWriter, Column, ColumnKind, Settings};
 use tollbridge::decode::{Decoder, Format, Item, JsonOptions, Resume};
 use tollbridge::diagnostic::Faults;
@@ -17,14 +20,6 @@ use tollbridge::record::Scope;
 
 const ROWS: u64 = 300_000;
 const ROUNDS: usize = 5;
-
-fn cpu() -> Duration {
-    // utime and stime of the process, in clock ticks, of which a second has 100 wherever this runs.
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("a number")).sum();
-    Duration::from_millis(ticks * 10)
-}
 
 /// The best CPU time of some rounds, in seconds.
 fn best(mut work: impl FnMut()) -> f64 {

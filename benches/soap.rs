@@ -15,9 +15,16 @@
     reason = "a benchmark prints, and has sound inputs"
 )]
 
+#[path = "support/memory.rs"]
+mod memory;
+#[path = "support/numbers.rs"]
+mod numbers;
+
 use std::hint::black_box;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
+use memory::peak;
+use numbers::Numbers;
 use quick_xml::NsReader;
 use quick_xml::events::Event;
 use tollbridge::decode::soap::{Settings, Soap};
@@ -42,16 +49,6 @@ fn decoder() -> Decoder {
     let record_path = Some("/ListOrdersResponse/Orders/Order".to_owned());
     let soap = Soap::new(plan, Settings { record_path, ..Settings::default() }).expect("the path is one");
     Decoder::of_soap(soap)
-}
-
-/// Numbers that look random and are the same in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
 }
 
 fn begin(orders: usize) -> String {
@@ -170,13 +167,6 @@ impl Seek for Made {
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
     stat.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).unwrap_or_default() / 1e9
-}
-
-/// The most memory that this process has had, in MB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
 /// Decodes everything; answers the records and the bytes of JSON.

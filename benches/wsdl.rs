@@ -7,10 +7,13 @@
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
 
+#[path = "support/clock.rs"]
+mod clock;
+
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::time::Duration;
 
+use clock::cpu;
 use quick_xml::NsReader;
 use quick_xml::events::Event;
 use serde_json::json;
@@ -19,14 +22,6 @@ use tollbridge::wsdl::{Choice, Fetched, Input, Settings, Web, import};
 const OPERATIONS: usize = 1_500;
 const ROUNDS: usize = 5;
 const REQUESTS: usize = 20_000;
-
-fn cpu() -> Duration {
-    // utime and stime of the process, in clock ticks, of which a second has 100 wherever this runs.
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = stat.rsplit(')').next().expect("a name in brackets").split_whitespace().collect();
-    let ticks: u64 = [11, 12].iter().map(|index| fields[*index].parse::<u64>().expect("a number")).sum();
-    Duration::from_millis(ticks * 10)
-}
 
 /// The best CPU time of some rounds.
 fn best(mut work: impl FnMut()) -> f64 {
