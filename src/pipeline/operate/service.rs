@@ -74,6 +74,8 @@ impl Door {
                 Certainty::NotBegun,
             )
         })?;
+        // What a call before was told is not said of this one.
+        *self.told.lock() = None;
         let operation = &call.plan().operation;
         let request = Request {
             envelope: Bytes::from(envelope.clone()),
