@@ -31,9 +31,11 @@ impl MariaDb {
     fn start() -> MariaDb {
         let folder = folder();
         let data = folder.path().join("data");
+        // In a folder of its own: a server that starts removes the temporary tables that it finds, those of others too.
         let made = unprivileged("mariadb-install-db")
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", data.display()))
+            .env("TMPDIR", folder.path())
             .output()
             .expect("MariaDB is installed: scripts/setup test");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -61,6 +63,7 @@ impl MariaDb {
             .arg(format!("--pid-file={}", folder.path().join("pid").display()))
             .arg(format!("--init-file={}", first.display()))
             .arg(format!("--port={port}"))
+            .env("TMPDIR", folder.path())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
