@@ -12,6 +12,7 @@ pub fn config_reference() -> String {
     let mut all = vec![
         &sections::ROOT,
         &http::SERVER,
+        &http::CORS,
         &http::AUTH,
         &http::clients::SECTION,
         &sections::STAGING,

@@ -7,39 +7,69 @@ use hyper::header::{
     LAST_MODIFIED,
 };
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use parking_lot::Mutex;
 
 use super::catalog::Published;
+use super::coding::Coding;
+use super::http_date;
 use crate::pipeline::operate::{Condition, Tags};
 use crate::record::ContentHash;
+
+/// What answers with records depend on, beside the address.
+pub(super) const VARIES: &str = "Accept, Accept-Encoding, Authorization";
 
 /// `Cache-Status`, which `http` has no constant for.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// The strong entity tag of a representation: its hash in quotes.
+/// The strong entity tag of a record in JSON: its hash in quotes. Representations of the same content in another form have
+/// the same hash and more behind it (RFC 9110 section 8.8.3), so that each of them names the content in `If-Match`.
 pub(super) fn etag(hash: ContentHash) -> HeaderValue {
-    let mut tag = [b'"'; 34];
-    for (digits, byte) in tag[1..33].chunks_exact_mut(2).zip(hash.0) {
-        digits[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
-        digits[1] = b"0123456789abcdef"[usize::from(byte & 15)];
-    }
-    HeaderValue::from_bytes(&tag).unwrap_or(HeaderValue::from_static("\"\""))
+    tag(hash, "", false)
 }
 
-/// Whether the caller has this representation already, so that 304 is the answer. `If-None-Match` decides where
-/// it is there; else `If-Modified-Since`.
-pub(super) fn is_unchanged(request: &HeaderMap, etag: &HeaderValue, changed_at: Option<Timestamp>) -> bool {
+/// The entity tag of content with this hash in a form, of which `suffix` is the name. A weak one says that the content is the same, while something
+/// that does not matter may differ.
+pub(super) fn tag(hash: ContentHash, suffix: &str, is_weak: bool) -> HeaderValue {
+    let mut tag = Vec::with_capacity(48);
+    if is_weak {
+        tag.extend_from_slice(b"W/");
+    }
+    tag.push(b'"');
+    for byte in hash.0 {
+        tag.push(b"0123456789abcdef"[usize::from(byte >> 4)]);
+        tag.push(b"0123456789abcdef"[usize::from(byte & 15)]);
+    }
+    if !suffix.is_empty() {
+        tag.push(b'-');
+        tag.extend_from_slice(suffix.as_bytes());
+    }
+    tag.push(b'"');
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(tag)).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// The tag of the same representation in a content coding. A weak tag is the same in all.
+pub(super) fn in_coding(tag: &HeaderValue, coding: Coding) -> HeaderValue {
+    let of_coding = tag.to_str().ok().filter(|tag| !tag.starts_with("W/")).and_then(|tag| tag.strip_suffix('"'));
+    let coded = of_coding.and_then(|tag| HeaderValue::from_str(&format!("{tag}-{}\"", coding.name())).ok());
+    coded.unwrap_or_else(|| tag.clone())
+}
+
+/// Whether the caller has the representation with these validators already, so that 304 is the answer. `If-None-Match`
+/// decides where it is there; else `If-Modified-Since`.
+pub(super) fn is_unchanged(request: &HeaderMap, validators: &HeaderMap) -> bool {
     let mut tags = request.get_all(IF_NONE_MATCH).iter().peekable();
     if tags.peek().is_some() {
-        return tags.any(|field| matches(field.as_bytes(), etag.as_bytes()));
+        return validators.get(ETAG).is_some_and(|etag| tags.any(|field| matches(field.as_bytes(), etag.as_bytes())));
     }
-    let since = request.get(IF_MODIFIED_SINCE).and_then(|field| field.to_str().ok());
-    let since = since.and_then(|text| DateTimeParser::new().parse_timestamp(text).ok());
-    match (since, changed_at) {
-        // The field has whole seconds.
-        (Some(since), Some(changed_at)) => changed_at.as_second() <= since.as_second(),
-        _ => false,
+    let date = |fields: &HeaderMap, name: HeaderName| {
+        let mut fields = fields.get_all(name).iter();
+        // More than one is none (RFC 9110 section 13.1.3).
+        let only = fields.next().filter(|_| fields.next().is_none())?;
+        http_date::read(only.to_str().ok()?, Timestamp::now())
+    };
+    match date(request, IF_MODIFIED_SINCE) {
+        Some(since) => date(validators, LAST_MODIFIED).is_some_and(|changed_at| changed_at <= since),
+        None => false,
     }
 }
 
@@ -63,18 +93,19 @@ pub(super) fn condition(request: &HeaderMap) -> Condition {
     Condition {
         matches: tags(IF_MATCH, false),
         differs: tags(IF_NONE_MATCH, true),
-        unmodified_since: since.and_then(|text| DateTimeParser::new().parse_timestamp(text).ok()),
+        unmodified_since: since.and_then(|text| http_date::read(text, Timestamp::now())),
     }
 }
 
-/// The hash that [`etag`] has written.
+/// The hash that [`etag`] has written, whatever form and coding the tag is of: they have the same content.
 fn hash_of(tag: &[u8]) -> Option<ContentHash> {
-    let digits = tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut hash = [0; 16];
-    if digits.len() != 32 {
+    let inner = tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let (digits, form) = inner.split_at_checked(32)?;
+    if !form.is_empty() && !form.starts_with(b"-") {
         return None;
     }
+    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut hash = [0; 16];
     for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
@@ -92,11 +123,8 @@ fn matches(field: &[u8], etag: &[u8]) -> bool {
 /// `ETag` and `Last-Modified`.
 pub(super) fn write_validators(headers: &mut HeaderMap, etag: HeaderValue, changed_at: Timestamp) {
     headers.insert(ETAG, etag);
-    let mut text = String::with_capacity(29);
-    if DateTimePrinter::new().print_timestamp_rfc9110(&changed_at, &mut text).is_ok()
-        && let Ok(value) = HeaderValue::from_str(&text)
-    {
-        headers.insert(LAST_MODIFIED, value);
+    if let Some(date) = http_date::write(changed_at) {
+        headers.insert(LAST_MODIFIED, date);
     }
 }
 
@@ -155,7 +183,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_str(value).unwrap());
         let changed: Timestamp = "2024-02-29T12:00:00.75Z".parse().unwrap();
-        assert_eq!(is_unchanged(&headers, &tag(), Some(changed)), expected, "{name}: {value}");
+        let mut validators = HeaderMap::new();
+        write_validators(&mut validators, tag(), changed);
+        assert_eq!(is_unchanged(&headers, &validators), expected, "{name}: {value}");
     }
 
     #[test]
@@ -169,7 +199,37 @@ mod tests {
         check("if-none-match", "000102030405060708090a0b0c0d0e0f", false);
         check("if-modified-since", "Thu, 29 Feb 2024 12:00:00 GMT", true);
         check("if-modified-since", "Thu, 29 Feb 2024 11:59:59 GMT", false);
+        check("if-modified-since", "Thu Feb 29 12:00:00 2024", true);
         check("if-modified-since", "not a date", false);
+        // Where there is no date, none decides.
+        let mut headers = HeaderMap::new();
+        headers.insert("if-modified-since", HeaderValue::from_static("Thu, 29 Feb 2024 12:00:00 GMT"));
+        assert!(!is_unchanged(&headers, &HeaderMap::new()));
+        // A field that is there twice is none.
+        headers.append("if-modified-since", HeaderValue::from_static("Thu, 29 Feb 2024 12:00:00 GMT"));
+        let mut validators = HeaderMap::new();
+        write_validators(&mut validators, tag(), "2024-02-29T12:00:00Z".parse().unwrap());
+        assert!(!is_unchanged(&headers, &validators));
+    }
+
+    #[test]
+    fn each_form_and_coding_has_a_tag_of_its_own() {
+        use super::{Coding, hash_of, in_coding, tag as tag_of};
+        let hash = ContentHash(std::array::from_fn(|at| at as u8));
+        let cbor = tag_of(hash, "cbor", false);
+        assert_eq!(cbor, "\"000102030405060708090a0b0c0d0e0f-cbor\"");
+        assert_eq!(in_coding(&cbor, Coding::Gzip), "\"000102030405060708090a0b0c0d0e0f-cbor-gzip\"");
+        assert_eq!(in_coding(&tag(), Coding::Brotli), "\"000102030405060708090a0b0c0d0e0f-br\"");
+        // They name the same content to a write.
+        for tag in [tag(), cbor.clone(), in_coding(&cbor, Coding::Zstd)] {
+            assert_eq!(hash_of(tag.as_bytes()), Some(hash), "{tag:?}");
+        }
+        let weak = tag_of(hash, "", true);
+        assert_eq!(
+            (weak.to_str().unwrap(), in_coding(&weak, Coding::Gzip)),
+            (format!("W/{TAG}").as_str(), weak.clone())
+        );
+        assert_eq!(hash_of(b"\"000102030405060708090a0b0c0d0e0fx\""), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ const VERSION: u8 = 1;
 const SEAL_LENGTH: usize = 16;
 
 /// Seals and opens cursors.
+#[derive(Clone)]
 pub(super) struct Seal {
     /// Begun with the secret; cloned for every cursor.
     keyed: Hmac<Sha256>,

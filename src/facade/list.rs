@@ -1,28 +1,38 @@
-//! `GET /v1/{resource}`: a page of records, or all of them as a stream of lines.
+//! `GET /v1/{resource}`: a page of records, or all of them as a stream.
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LINK, VARY};
+use http_body_util::BodyExt;
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LINK, VARY};
 use hyper::http::request::Parts;
 
+use super::accept::Format;
 use super::catalog::Published;
 use super::pieces::Pieces;
 use super::query::{Asked, Paging};
-use super::{Facade, accept, conditional, query, stream};
-use crate::http::{Problem, staging_problem};
+use super::{Facade, accept, cache_control, cbor, conditional, query, stream};
+use crate::http::{Caller, Problem, staging_problem};
 use crate::mapping::Mode;
+use crate::record::ContentHash;
 use crate::staging::Page;
 
-pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
+pub(super) async fn answer(
+    facade: &Facade,
+    published: &Published,
+    caller: &Caller,
+    request: &Parts,
+) -> Result<Response, Problem> {
     let parameters = request.uri.query().unwrap_or("");
-    if accept::require(&request.headers, &[accept::JSON, accept::NDJSON])? == accept::NDJSON {
+    let chosen = accept::choose(&request.headers, &Format::ALL.map(Format::media_type))?;
+    if !matches!(chosen.format(), Format::Json | Format::Cbor) {
         let asked = query::parse(published, parameters, Paging::Stream, &facade.seal)?;
-        return stream::answer(facade, published, asked).await;
+        return stream::answer(facade, published, caller, request, (asked, &chosen)).await;
     }
     let asked = query::parse(published, parameters, Paging::pages(&facade.server), &facade.seal)?;
     let id = &published.exposure.id;
     let page = facade.staging.list(id, asked.query.clone()).await.map_err(staging_problem)?;
+    cache_control::check_staged(&request.headers, published, page.as_of)?;
     let next = page.next.as_ref().map(|after| {
         let cursor = facade.seal.close(&published.exposure, &asked.query, after);
         next_url(published, &asked.carried, &cursor)
@@ -31,17 +41,29 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     let as_of = page.as_of;
     // What is only read when somebody asks for it holds what was asked for, until a run has read it all.
     let is_whole = published.exposure.mode != Mode::Hybrid || as_of.is_some();
-    let body = body(&asked, page, next.as_deref(), is_whole)?;
-    let mut headers = HeaderMap::with_capacity(10);
+    let (body, hash) = body(&asked, page, next.as_deref(), is_whole)?;
+    let mut headers = HeaderMap::with_capacity(12);
     conditional::write_freshness(&mut headers, published, as_of);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
-    headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
+    // `as_of` moves on with every look at the source. A tag that followed it would never be met again, so the tag says what
+    // the records are: it is weak for that, and `Age` of a 304 tells the rest.
+    headers.insert(ETAG, conditional::tag(hash, chosen.format().suffix().unwrap_or(""), true));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(chosen.media_type));
+    headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
     if let Some(next) = next
         && let Ok(link) = HeaderValue::from_str(&format!("<{next}>; rel=\"next\""))
     {
         headers.insert(LINK, link);
     }
-    let mut response = Response::new(Body::new(body));
+    let body = match chosen.format() {
+        Format::Cbor => {
+            let mut item = Vec::new();
+            let json = Body::new(body).collect().await.map_err(Problem::internal)?.to_bytes();
+            cbor::write(&json, &mut item).map_err(Problem::internal)?;
+            Body::from(item)
+        }
+        _ => Body::new(body),
+    };
+    let mut response = Response::new(body);
     *response.headers_mut() = headers;
     Ok(response)
 }
@@ -51,8 +73,9 @@ pub(super) fn next_url(published: &Published, carried: &str, cursor: &str) -> St
     if carried.is_empty() { format!("{path}?cursor={cursor}") } else { format!("{path}?{carried}&cursor={cursor}") }
 }
 
-/// The page's JSON: the documents' own bytes, as staging joined them, with the frame around them.
-fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result<Pieces, Problem> {
+/// The page's JSON: the documents' own bytes, as staging joined them, with the frame around them. The hash is of all but
+/// `as_of`.
+fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result<(Pieces, ContentHash), Problem> {
     let Page { rows, total, as_of, .. } = page;
     let mut out = match &asked.fields {
         None => rows.into_joined(),
@@ -85,11 +108,12 @@ fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result
         out.extend_from_slice(b",\"total\":");
         out.extend_from_slice(itoa::Buffer::new().format(total).as_bytes());
     }
+    let hash = ContentHash::of(&out);
     out.extend_from_slice(b"},\"as_of\":");
     match as_of {
         Some(as_of) => out.extend_from_slice(format!("\"{as_of}\"").as_bytes()),
         None => out.extend_from_slice(b"null"),
     }
     out.push(b'}');
-    Ok(Pieces::new([Bytes::from_static(b"{\"data\":["), Bytes::from(out)]))
+    Ok((Pieces::new([Bytes::from_static(b"{\"data\":["), Bytes::from(out)]), hash))
 }

@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use bytes::Bytes;
-use hyper::header::{AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
-use super::{Facade, accept, cache_control, conditional, record};
+use super::record::Content;
+use super::{Facade, accept, cache_control, record};
 use crate::http::{Caller, Problem, Reason, gate_problem};
 use crate::pipeline::ServiceFault;
 use crate::pipeline::live::{Ask, BackendHealth, Forward, LiveError, Reading, Trouble};
@@ -29,7 +30,7 @@ pub(super) async fn answer(
     request: &Parts,
     written_key: &str,
 ) -> Result<Response, Problem> {
-    accept::require(&request.headers, &[accept::JSON])?;
+    let chosen = accept::choose(&request.headers, &record::FORMATS)?;
     let fields = record::fields(published, request.uri.query())?;
     let key = record::canonical_key(published, written_key)?;
     let wait = prefer::of(&request.headers).wait;
@@ -45,27 +46,23 @@ pub(super) async fn answer(
         Err(error) => return Err(applied(problem(published, &key, error, asked.elapsed()), wait)),
     };
 
-    let (payload, hash, changed_at) = match &reading {
-        Reading::Live { fetched, .. } => (fetched.payload.clone(), fetched.hash, None),
-        Reading::Staged(document) | Reading::Stale(document, _) => {
-            (Bytes::from(document.payload.clone()), document.hash, Some(document.changed_at))
+    let content = match &reading {
+        Reading::Live { fetched, .. } => {
+            Content { payload: fetched.payload.clone(), hash: fetched.hash, changed_at: None }
         }
+        Reading::Staged(document) | Reading::Stale(document, _) => Content {
+            payload: Bytes::from(document.payload.clone()),
+            hash: document.hash,
+            changed_at: Some(document.changed_at),
+        },
     };
-    let (payload, hash) = record::represent(fields, payload, hash)?;
-    let etag = conditional::etag(hash);
-    let unchanged = conditional::is_unchanged(&request.headers, &etag, changed_at);
     let mut headers = HeaderMap::with_capacity(FIELDS);
-    match changed_at {
-        Some(changed_at) => conditional::write_validators(&mut headers, etag, changed_at),
-        None => drop(headers.insert(ETAG, etag)),
-    }
     headers.insert(CACHE_CONTROL, published.cache_control.clone());
     write_origin(&mut headers, published, &reading);
-    headers.insert(VARY, HeaderValue::from_static("Authorization"));
     if let Some(wait) = wait {
         headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
     }
-    Ok(record::respond(headers, payload, unchanged))
+    record::respond(headers, published, &chosen, fields, content)
 }
 
 /// `GET /health/backends`.
@@ -108,8 +105,9 @@ fn write_origin(headers: &mut HeaderMap, published: &Published, reading: &Readin
             format!("tollbridge; fwd={forward}{stored}{collapsed}")
         }
         Reading::Staged(_) => {
-            let max_age = published.exposure.max_age.map_or(0, |age| age.as_secs());
-            format!("tollbridge; hit; ttl={}", max_age.saturating_sub(age))
+            // Negative where the caller takes what is stale.
+            let max_age = published.exposure.max_age.map_or(0, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+            format!("tollbridge; hit; ttl={}", max_age.saturating_sub_unsigned(age))
         }
         Reading::Stale(_, reason) => format!("tollbridge; fwd=stale; detail={reason}"),
     };

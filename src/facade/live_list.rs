@@ -4,16 +4,17 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::Response;
-use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, VARY};
+use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LINK, VARY};
 use hyper::http::request::Parts;
 use jiff::Timestamp;
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
 use super::query::Paging;
-use super::{Facade, accept, list, live, query};
+use super::{Facade, accept, conditional, list, live, query};
 use crate::http::{Caller, Problem, Reason};
 use crate::pipeline::live::{Ask, LiveQuery};
+use crate::record::ContentHash;
 use crate::staging::{Comparison, Scalar};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -64,15 +65,17 @@ pub(super) async fn answer(
     // Only characters of a URL: nothing to escape.
     let written = next.as_ref().map_or_else(|| "null".to_owned(), |next| format!("\"{next}\""));
     let (complete, rejected) = (next.is_none(), page.rejected);
-    let end = format!(
-        "],\"page\":{{\"limit\":{limit},\"next\":{written},\"complete\":{complete},\"rejected\":{rejected}}},\
-         \"as_of\":\"{began}\"}}"
-    );
+    let end =
+        format!("],\"page\":{{\"limit\":{limit},\"next\":{written},\"complete\":{complete},\"rejected\":{rejected}}},");
     body.extend_from_slice(end.as_bytes());
+    // As of a staged list: of all but the moment.
+    let hash = ContentHash::of(&body);
+    body.extend_from_slice(format!("\"as_of\":\"{began}\"}}").as_bytes());
 
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
-    headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
+    headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
+    headers.insert(ETAG, conditional::tag(hash, "", true));
     headers.insert(CACHE_CONTROL, published.cache_control.clone());
     headers.insert(AGE, HeaderValue::from(0));
     headers.insert(CACHE_STATUS, HeaderValue::from_static("tollbridge; fwd=bypass"));

@@ -2,7 +2,8 @@
 //!
 //! A request goes through named stages in one function, [`Facade::handle`]: which route, which method, who
 //! calls and have they asked too often, which resource, may they; then the route's own module asks staging and writes the answer. What is
-//! around it (limits, time, panics, problems, ids, metrics) is the edge's work in `http`.
+//! around it (limits, time, panics, problems, ids, metrics) is the edge's work in `http`; the last step before the edge is
+//! [`finish`]: content codings and conditional requests, in one place for all routes.
 //!
 //! The facade is built from [`Exposure`]s, a [`Staging`], and [`Live`] for what is answered from a backend; it knows no
 //! mapping, no adapter, no database.
@@ -12,10 +13,16 @@
 mod accept;
 mod cache_control;
 mod catalog;
+mod cbor;
 mod changes;
+mod coding;
+mod compress;
 mod conditional;
+mod csv;
 mod cursor;
 mod docs;
+mod finish;
+mod http_date;
 mod lineage;
 mod list;
 mod live;
@@ -31,6 +38,7 @@ mod route;
 mod stream;
 mod value;
 mod write;
+mod writer;
 
 use std::sync::Arc;
 
@@ -166,7 +174,7 @@ impl Facade {
                 live_list::answer(self, published, &caller, request).await
             }
             Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
-            Route::List(_) => list::answer(self, published, request).await,
+            Route::List(_) => list::answer(self, published, &caller, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
                 record::answer(self, published, request, key).await
             }
@@ -210,7 +218,16 @@ async fn answer(State(facade): State<Arc<Facade>>, request: Request) -> Response
     let route = Route::of(request.uri.path());
     let metrics = facade.routes.metrics(&route);
     let visitor = Visitor::default();
-    facade.edge.run(&request, metrics, &visitor, facade.handle((&request, body), route, &visitor)).await
+    let cors = facade.server.cors.as_ref();
+    let answered = async {
+        let response = facade.handle((&request, body), route, &visitor).await?;
+        Ok(finish::finish(&request, cors, response).await)
+    };
+    let mut response = facade.edge.run(&request, metrics, &visitor, answered).await;
+    if let Some(cors) = cors {
+        cors.write(&request, response.headers_mut());
+    }
+    response
 }
 
 fn no_such_path() -> Problem {

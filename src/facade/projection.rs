@@ -54,6 +54,11 @@ impl Projection {
         }
     }
 
+    /// What is wanted of a field: nothing, all of it (`Some(None)`), or some of it.
+    pub(super) fn below(&self, name: &str) -> Option<Option<&Projection>> {
+        self.wanted.get(name).map(Option::as_ref)
+    }
+
     /// Appends the wanted part of a document.
     pub(super) fn write(&self, document: &[u8], out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         serde_json::Deserializer::from_slice(document).deserialize_map(Cut { projection: self, out })

@@ -3,13 +3,15 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 use hyper::http::request::Parts;
+use jiff::Timestamp;
 
+use super::accept::Chosen;
 use super::catalog::Published;
 use super::projection::Projection;
-use super::{Facade, accept, conditional};
+use super::writer::Writer;
+use super::{Facade, accept, cache_control, conditional};
 use crate::http::{Problem, Reason, parameters, staging_problem};
 use crate::mapping::LONGEST_KEY;
 use crate::record::{ContentHash, key};
@@ -17,54 +19,80 @@ use crate::record::{ContentHash, key};
 /// The fields of a full answer, with those that the edge adds.
 const FIELDS: usize = 12;
 
+/// The formats of one record.
+pub(super) const FORMATS: [&str; 4] = [accept::JSON, accept::CBOR, accept::NDJSON, accept::CSV];
+
 pub(super) async fn answer(
     facade: &Facade,
     published: &Published,
     request: &Parts,
     written_key: &str,
 ) -> Result<Response, Problem> {
-    accept::require(&request.headers, &[accept::JSON])?;
+    let chosen = accept::choose(&request.headers, &FORMATS)?;
     let fields = fields(published, request.uri.query())?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
     let found = facade.staging.document(id, &key).await.map_err(staging_problem)?;
     let Some(document) = found else { return Err(absent(facade, published, &key).await) };
+    cache_control::check_staged(&request.headers, published, document.as_of)?;
 
-    let (payload, hash) = represent(fields, document.payload.into(), document.hash)?;
-    let etag = conditional::etag(hash);
-    let unchanged = conditional::is_unchanged(&request.headers, &etag, Some(document.changed_at));
+    let content =
+        Content { payload: document.payload.into(), hash: document.hash, changed_at: Some(document.changed_at) };
     let mut headers = HeaderMap::with_capacity(FIELDS);
-    conditional::write_validators(&mut headers, etag, document.changed_at);
     conditional::write_freshness(&mut headers, published, document.as_of);
-    headers.insert(VARY, HeaderValue::from_static("Authorization"));
-    Ok(respond(headers, payload, unchanged))
+    respond(headers, published, &chosen, fields, content)
 }
 
-/// The representation under these header fields, or 304 where the caller has it already.
-pub(super) fn respond(mut headers: HeaderMap, payload: Bytes, unchanged: bool) -> Response {
-    let mut response = if unchanged {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
-        Response::new(Body::from(payload))
-    };
-    *response.headers_mut() = headers;
-    response
+/// A document to be answered with.
+pub(super) struct Content {
+    pub(super) payload: Bytes,
+    pub(super) hash: ContentHash,
+    /// When it was staged like this, where it is known.
+    pub(super) changed_at: Option<Timestamp>,
 }
 
-/// The document, or the fields of it that were asked for, with its hash.
-pub(super) fn represent(
+/// The document, or the fields of it that were asked for, in the format that was chosen, under these header fields.
+pub(super) fn respond(
+    mut headers: HeaderMap,
+    published: &Published,
+    chosen: &Chosen,
     fields: Option<Projection>,
-    payload: Bytes,
-    hash: ContentHash,
-) -> Result<(Bytes, ContentHash), Problem> {
-    let Some(fields) = fields else { return Ok((payload, hash)) };
-    let mut cut = Vec::with_capacity(payload.len());
-    fields.write(&payload, &mut cut).map_err(Problem::internal)?;
-    let hash = ContentHash::of(&cut);
-    Ok((cut.into(), hash))
+    content: Content,
+) -> Result<Response, Problem> {
+    let Content { mut payload, mut hash, changed_at } = content;
+    // The usual answer is the bytes that are staged.
+    if fields.is_none() && chosen.media_type == accept::JSON {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
+        write_validators(&mut headers, conditional::etag(hash), changed_at);
+    } else {
+        if let Some(fields) = &fields {
+            let mut cut = Vec::with_capacity(payload.len());
+            fields.write(&payload, &mut cut).map_err(Problem::internal)?;
+            hash = ContentHash::of(&cut);
+            payload = cut.into();
+        }
+        // Without fields that are not wanted it has no columns for them either.
+        let writer = Writer::new(chosen, &published.exposure, fields)?;
+        headers.insert(CONTENT_TYPE, writer.content_type());
+        write_validators(&mut headers, conditional::tag(hash, &writer.suffix(), false), changed_at);
+        if chosen.media_type != accept::JSON {
+            let mut written = Vec::with_capacity(payload.len() + 64);
+            writer.begin(&mut written);
+            writer.write(&payload, &mut written).map_err(Problem::internal)?;
+            payload = written.into();
+        }
+    }
+    headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
+    let mut response = Response::new(Body::from(payload));
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn write_validators(headers: &mut HeaderMap, etag: HeaderValue, changed_at: Option<Timestamp>) {
+    match changed_at {
+        Some(changed_at) => conditional::write_validators(headers, etag, changed_at),
+        None => drop(headers.insert(ETAG, etag)),
+    }
 }
 
 /// The key in the form it is stored in.

@@ -1,8 +1,13 @@
-//! `Accept: application/x-ndjson`: everything that matches, one document a line.
+//! Everything that matches, one record after the other: NDJSON, CSV, or a sequence of CBOR items.
 //!
-//! One page is in memory at a time. The next is only read when the connection has taken the last one, so a slow
-//! caller slows the reading and a caller who leaves ends it. A fault on the way breaks the connection off: a
-//! stream that ends well is complete.
+//! One page is in memory at a time. The next is only read when the connection has taken the last one, so a slow caller slows
+//! the reading and a caller who leaves ends it. Each page is a read of its own, over before the first byte of it is sent:
+//! nobody who reads slowly holds a connection of the database, or keeps it from moving on. So a stream is no picture of one
+//! moment: a record that changes meanwhile is there as it was when its page was read, and none is there twice or left out
+//! unless its place in the order changes.
+//!
+//! A fault on the way breaks the connection off: a stream that ends well is complete. Who asks for it (`cursors=true`) is told
+//! behind each page where to go on, by a line that is no record: `{"$next":"/v1/..."}`; the last one is null.
 
 use std::future::Future;
 use std::io;
@@ -14,43 +19,104 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
+use hyper::http::request::Parts;
 
+use super::accept::Chosen;
 use super::catalog::Published;
-use super::projection::Projection;
+use super::cursor::Seal;
 use super::query::Asked;
-use super::{Facade, accept, conditional};
-use crate::http::{Problem, staging_problem};
-use crate::record::ResourceId;
-use crate::staging::{ListQuery, Page, Staging, StagingError};
+use super::writer::Writer;
+use super::{Facade, cache_control, conditional};
+use crate::http::{Caller, Problem, staging_problem};
+use crate::mapping::Exposure;
+use crate::record::{ContentHash, ResourceId};
+use crate::staging::{ListQuery, Page, Scalar, Staging, StagingError};
 
 /// Documents read at a time.
 const CHUNK: usize = 500;
 
 type Reading = Pin<Box<dyn Future<Output = Result<Page, StagingError>> + Send>>;
 
-pub(super) async fn answer(facade: &Facade, published: &Published, asked: Asked) -> Result<Response, Problem> {
+pub(super) async fn answer(
+    facade: &Facade,
+    published: &Published,
+    caller: &Caller,
+    request: &Parts,
+    (mut asked, chosen): (Asked, &Chosen),
+) -> Result<Response, Problem> {
+    let tag = tag(published, caller, &asked, request);
+    let writer = Writer::new(chosen, &published.exposure, asked.fields.take())?;
+    let resuming = writer.says_cursors.then(|| Resuming::new(facade, published, &asked));
     let mut lines = Lines {
         staging: Arc::clone(&facade.staging),
         resource: published.exposure.id.clone(),
         left: asked.query.limit,
         query: asked.query,
-        fields: asked.fields,
+        writer,
+        resuming,
         reading: None,
         ready: None,
         ended: false,
     };
     // The first page is read before the head goes out, so that a fault in it is a problem.
     let page = lines.read().await.map_err(staging_problem)?;
-    let mut headers = HeaderMap::with_capacity(8);
+    cache_control::check_staged(&request.headers, published, page.as_of)?;
+    let mut headers = HeaderMap::with_capacity(12);
     conditional::write_freshness(&mut headers, published, page.as_of);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::NDJSON));
-    headers.insert(VARY, HeaderValue::from_static("Accept, Authorization"));
-    let first = lines.take(page).map_err(Problem::internal)?;
-    lines.ready = Some(first);
+    headers.insert(ETAG, conditional::tag(tag(page.sequence), &lines.writer.suffix(), false));
+    headers.insert(CONTENT_TYPE, lines.writer.content_type());
+    headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
+    let mut first = Vec::new();
+    lines.writer.begin(&mut first);
+    lines.take(page, &mut first).map_err(Problem::internal)?;
+    lines.ready = Some(first.into());
     let mut response = Response::new(Body::new(lines));
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// The hash of what a stream holds, by the number of the feed's newest change: what is asked, by whom, and of which state. A
+/// stream that was read while records changed has the number of its beginning, which never comes again.
+fn tag(published: &Published, caller: &Caller, asked: &Asked, request: &Parts) -> impl Fn(u64) -> ContentHash + use<> {
+    let question =
+        format!("{}\n{:?}\n{:?}\n{:?}\n", published.exposure.id, asked.query, request.uri.query(), caller.scopes);
+    move |sequence| ContentHash::of(format!("{question}{sequence}").as_bytes())
+}
+
+/// What it takes to say where a stream goes on.
+struct Resuming {
+    exposure: Exposure,
+    path: String,
+    /// The question's parameters, but for the limit.
+    carried: String,
+    seal: Seal,
+}
+
+impl Resuming {
+    fn new(facade: &Facade, published: &Published, asked: &Asked) -> Resuming {
+        let kept = asked.carried.split('&').filter(|parameter| !parameter.starts_with("limit="));
+        Resuming {
+            exposure: published.exposure.clone(),
+            path: published.path.clone(),
+            carried: kept.collect::<Vec<_>>().join("&"),
+            seal: facade.seal.clone(),
+        }
+    }
+
+    /// The address of what comes behind these values, of which `left` are wanted.
+    fn next(&self, query: &ListQuery, after: &[Scalar], left: usize) -> String {
+        let cursor = self.seal.close(&self.exposure, query, after);
+        let mut url = format!("{}?", self.path);
+        if !self.carried.is_empty() {
+            url.push_str(&self.carried);
+            url.push('&');
+        }
+        if left < usize::MAX / 2 {
+            url.push_str(&format!("limit={left}&"));
+        }
+        url + "cursor=" + &cursor
+    }
 }
 
 /// The body: pages read one after the other.
@@ -58,7 +124,8 @@ struct Lines {
     staging: Arc<dyn Staging>,
     resource: ResourceId,
     query: ListQuery,
-    fields: Option<Projection>,
+    writer: Writer,
+    resuming: Option<Resuming>,
     /// Documents that may still go out.
     left: usize,
     reading: Option<Reading>,
@@ -73,20 +140,21 @@ impl Lines {
         Box::pin(async move { staging.list(&resource, query).await })
     }
 
-    /// Turns a page into lines and notes where the next one begins.
-    fn take(&mut self, page: Page) -> Result<Bytes, serde_json::Error> {
-        let mut lines = Vec::with_capacity(page.rows.bytes() + page.rows.len());
+    /// Appends a page's records and notes where the next one begins.
+    fn take(&mut self, page: Page, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        out.reserve(page.rows.bytes() + page.rows.len());
         for payload in page.rows.iter() {
-            match &self.fields {
-                None => lines.extend_from_slice(payload),
-                Some(fields) => fields.write(payload, &mut lines)?,
-            }
-            lines.push(b'\n');
+            self.writer.write(payload, out)?;
         }
         self.left -= page.rows.len().min(self.left);
         self.ended = page.next.is_none() || self.left == 0;
+        if let Some(resuming) = &self.resuming {
+            let after = page.next.as_deref().filter(|_| !self.ended);
+            let next = after.map(|after| resuming.next(&self.query, after, self.left));
+            self.writer.write_next(next.as_deref(), out)?;
+        }
         self.query.after = page.next;
-        Ok(Bytes::from(lines))
+        Ok(())
     }
 }
 
@@ -118,7 +186,10 @@ impl HttpBody for Lines {
             Poll::Ready(page) => page,
         };
         let lines = match page {
-            Ok(page) => self.take(page).map_err(io::Error::other),
+            Ok(page) => {
+                let mut lines = Vec::new();
+                self.take(page, &mut lines).map(|()| Bytes::from(lines)).map_err(io::Error::other)
+            }
             Err(fault) => Err(io::Error::other(fault)),
         };
         match lines {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::cors::{CORS, Cors};
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, SourceText, Table, parse};
 
 const fn key(name: &'static str, shape: &'static str, default: &'static str, doc: &'static str) -> Key {
@@ -41,6 +42,18 @@ pub static SERVER: Section = Section {
         key("page_size", "integer", "100", "records on a page when the caller sets no `limit`"),
         key("max_page_size", "integer", "1000", "the largest `limit` a caller may set"),
         key("docs", "boolean", "true", "serve `/docs` and `/openapi.json`, which need no key"),
+        key(
+            "heartbeat",
+            "duration",
+            "\"15s\"",
+            "a follower of changes hears at least so often that the connection lives",
+        ),
+        Key {
+            name: "cors",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "which pages of other origins may call from a browser",
+        },
     ],
 };
 
@@ -92,6 +105,10 @@ pub struct ServerConfig {
     pub max_page_size: usize,
     /// Whether `/docs` and `/openapi.json` are there.
     pub docs: bool,
+    /// The longest silence towards a follower of changes.
+    pub heartbeat: Duration,
+    /// Which pages may call from a browser.
+    pub cors: Option<Cors>,
 }
 
 /// Settings of `[auth]`.
@@ -129,6 +146,8 @@ impl ServerConfig {
         let page_size = count(table, "page_size", 10_000);
         let max_page_size = count(table, "max_page_size", 10_000);
         let docs = table.boolean("docs");
+        let heartbeat = positive("heartbeat");
+        let cors = table.table("cors", &CORS).and_then(|table| Cors::read(&table));
         if let (Some(page), Some(max)) = (page_size, max_page_size)
             && page > max
         {
@@ -151,6 +170,8 @@ impl ServerConfig {
             page_size: page_size?,
             max_page_size: max_page_size?,
             docs: docs?,
+            heartbeat: heartbeat?,
+            cors,
         })
     }
 }

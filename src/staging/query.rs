@@ -177,6 +177,8 @@ pub struct Page {
     pub total: Option<u64>,
     /// See [`StagedDocument::as_of`](super::StagedDocument::as_of).
     pub as_of: Option<Timestamp>,
+    /// The newest number of the feed at the moment of the page: while it stays, so do all documents.
+    pub sequence: u64,
 }
 
 #[cfg(test)]

@@ -69,10 +69,25 @@ pub struct Wish {
     pub no_cache: bool,
     /// From staging only if it is not older (`max-age`).
     pub max_age: Option<Duration>,
+    /// From staging only if it stays fresh for so long (`min-fresh`).
+    pub min_fresh: Option<Duration>,
+    /// From staging although it is stale for so long (`max-stale`).
+    pub max_stale: Option<Duration>,
     /// From staging or not at all (`only-if-cached`).
     pub only_if_cached: bool,
     /// When the backend cannot be asked, from staging although it is stale for so long (`stale-if-error`).
     pub stale_if_error: Option<Duration>,
+}
+
+impl Wish {
+    /// Whether what is so old will do, where it is fresh for `lifetime` (RFC 9111 section 5.2.1). Nothing is fresh for no
+    /// time.
+    pub fn takes(&self, age: Duration, lifetime: Duration) -> bool {
+        let within = |limit: Duration| age <= limit && !limit.is_zero();
+        let is_fresh = within(lifetime) && age.saturating_add(self.min_fresh.unwrap_or_default()) <= lifetime;
+        let may_be_stale = self.max_stale.is_some_and(|limit| age.saturating_sub(lifetime) <= limit);
+        self.max_age.is_none_or(within) && (is_fresh || (may_be_stale && self.min_fresh.is_none()))
+    }
 }
 
 /// A record as its backend has just said it.
@@ -263,10 +278,10 @@ impl Rules {
         }
     }
 
-    /// Whether what is so old answers without the backend. The caller can only ask for fresher than the mapping has it.
+    /// Whether what is so old answers without the backend: fresh by the mapping, unless the caller wants it fresher, or
+    /// takes it staler, which spares the backend.
     fn is_fresh(&self, age: Duration) -> bool {
-        let allows = |limit: Duration| age <= limit && !limit.is_zero();
-        !self.wish.no_cache && self.max_age.is_some_and(allows) && self.wish.max_age.is_none_or(allows)
+        !self.wish.no_cache && self.max_age.is_some_and(|lifetime| self.wish.takes(age, lifetime))
     }
 
     /// Whether what is so old answers when the backend cannot be asked; while it is closed by its calendar or a freeze,

@@ -53,8 +53,10 @@ pub(super) fn page(connection: &Connection, resource: &Resource, query: &ListQue
     if query.count {
         page.total = Some(total(&snapshot, resource, &filters)?);
     }
-    let as_of = "SELECT as_of FROM resource WHERE id = ?1";
-    page.as_of = snapshot.prepare_cached(as_of)?.query_row([resource.number], |row| timestamp_or_null(row, 0))?;
+    let state = "SELECT as_of, sequence FROM resource WHERE id = ?1";
+    (page.as_of, page.sequence) = snapshot
+        .prepare_cached(state)?
+        .query_row([resource.number], |row| Ok((timestamp_or_null(row, 0)?, super::convert::count(row, 1)?)))?;
     Ok(page)
 }
 

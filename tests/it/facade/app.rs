@@ -37,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) auth: AuthConfig,
     pub(crate) clients: ClientsConfig,
     pub(crate) hold: Hold,
+    pub(crate) staging: Config,
 }
 
 pub(crate) struct TestApp {
@@ -52,7 +53,7 @@ pub(crate) struct TestApp {
     stop: Option<oneshot::Sender<()>>,
     closing: CancellationToken,
     served: Option<JoinHandle<Drained>>,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl TestApp {
@@ -64,7 +65,7 @@ impl TestApp {
     pub(crate) fn with(options: Options) -> TestApp {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
+        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &options.staging).unwrap();
         let staging: Arc<dyn Staging> = Arc::new(staging);
         let (health, metrics) = (Arc::new(Health::new(staging.clone())), Arc::new(Metrics::new()));
         let landing = landing::Config { path: folder.path().join("landing"), keep: Duration::from_secs(60) };
@@ -109,7 +110,7 @@ impl TestApp {
             stop: Some(stop),
             closing,
             served: Some(served),
-            _folder: folder,
+            folder,
         };
         app.key = app.new_key(&["read"]);
         app

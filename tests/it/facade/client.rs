@@ -112,7 +112,7 @@ impl Connection {
     }
 
     /// One chunk of a chunked body; empty at its end, `None` when it breaks off.
-    fn chunk(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn chunk(&mut self) -> Option<Vec<u8>> {
         let end = loop {
             if let Some(at) = self.rest.windows(2).position(|window| window == b"\r\n") {
                 break at;

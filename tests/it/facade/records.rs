@@ -10,7 +10,7 @@ fn a_record_is_served_as_the_bytes_that_were_staged() {
     assert_eq!((answer.status, answer.text()), (200, order(2).1.as_str()));
     assert_eq!(answer.field("content-type"), Some("application/json"));
     assert_eq!(answer.field("cache-control"), Some("private, max-age=300"));
-    assert_eq!(answer.field("vary"), Some("Authorization"));
+    assert_eq!(answer.field("vary"), Some("Accept, Accept-Encoding, Authorization"));
     assert_eq!(answer.field("x-content-type-options"), Some("nosniff"));
     let age: u64 = answer.field("age").unwrap().parse().unwrap();
     assert_eq!(answer.field("cache-status"), Some(format!("tollbridge; hit; ttl={}", 300 - age).as_str()));
@@ -97,11 +97,17 @@ fn some_fields_only() {
 }
 
 #[test]
-fn only_json_is_to_be_had() {
+fn what_is_not_to_be_had_is_406_and_names_what_is() {
     let app = TestApp::start();
     app.stage_orders(1);
-    assert!(app.get_with("/v1/orders/0001", &[("Accept", "text/csv")]).problem(406, "not-acceptable").contains("json"));
+    let hint = app.get_with("/v1/orders/0001", &[("Accept", "application/xml")]).problem(406, "not-acceptable");
+    for format in ["application/json", "application/cbor", "application/x-ndjson", "text/csv"] {
+        assert!(hint.contains(format), "{hint}");
+    }
+    app.get_with("/v1/orders/0001", &[("Accept", "application/json;q=0, */*;q=0")]).problem(406, "not-acceptable");
+    app.get_with("/v1/orders/0001", &[("Accept", "text/csv; formulas=maybe")]).problem(406, "not-acceptable");
     assert_eq!(app.get_with("/v1/orders/0001", &[("Accept", "text/html, */*;q=0.1")]).status, 200);
+    assert_eq!(app.get_with("/v1/orders/changes", &[("Accept", "text/csv")]).status, 406);
 }
 
 #[test]
