@@ -33,7 +33,7 @@ use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
 };
 use tollbridge::landing::{self, Landing};
-use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
+use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField, Retirement};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
 use tollbridge::pipeline::operate::Operate;
@@ -163,6 +163,7 @@ fn exposure() -> Exposure {
         stale_if_error: None,
         lists: false,
         operations: Vec::new(),
+        retirement: Retirement::default(),
         schema: json!({ "type": "object" }),
     }
 }

@@ -120,6 +120,7 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         stale_if_error: None,
         lists: false,
         operations: Vec::new(),
+        retirement: tollbridge::mapping::Retirement::default(),
         schema: json!({ "type": "object" }),
     }]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::told;
+use crate::config::StagingConfig;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::Bridge;
@@ -17,19 +18,20 @@ use crate::staging::OperationState;
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes input older than `keep`, documents deleted longer ago than `keep_deleted`, and operations that are over for
-/// `keep_operations`, every hour, until the service stops. What an open dead letter or an unfinished file needs stays.
-pub(super) async fn housekeeping(
-    bridge: Arc<Bridge>,
-    keep: Duration,
-    keep_deleted: Duration,
-    keep_operations: Duration,
-) {
+/// Removes input older than `keep` and what is older than `[staging]` keeps it, every hour, until the service stops. What an
+/// open dead letter or an unfinished file needs stays.
+pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, staging: StagingConfig) {
+    let StagingConfig { keep_deleted, keep_changes, keep_operations, .. } = staging;
     loop {
         match bridge.forget_deleted(keep_deleted).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot deleted documents whose time is over"),
             Err(error) => tracing::error!(error = %error.chain(), "deleted documents cannot be forgotten"),
+        }
+        match bridge.forget_overtaken(keep_changes).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(forgotten, "forgot changes that later ones have overtaken"),
+            Err(error) => tracing::error!(error = %error.chain(), "overtaken changes cannot be forgotten"),
         }
         match bridge.tidy(keep).await {
             Ok(0) => {}

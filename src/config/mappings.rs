@@ -22,7 +22,7 @@ pub(super) fn load(
     faults: &Faults,
 ) -> (Vec<Arc<Plan>>, Vec<Withheld>) {
     let (mut plans, mut withheld) = (Vec::new(), Vec::new());
-    let mut seen: HashMap<ResourceId, String> = HashMap::new();
+    let mut seen: HashMap<ResourceId, Arc<SourceText>> = HashMap::new();
     for path in files(folder, faults) {
         let Some(source) = read(&path, faults) else { continue };
         let before = faults.len();
@@ -39,11 +39,11 @@ pub(super) fn load(
         };
         let id = plan.exposure.id.clone();
         if let Some(other) = seen.get(&id) {
-            let message = format!("resource {id} is declared twice: it is in {other} too");
+            let message = format!("resource {id} is declared twice: it is in {} too", other.name);
             faults.push(at(&source, &["resource"]).key_fault(message).help("give one of them another name or version"));
             continue;
         }
-        seen.insert(id, source.name.clone());
+        seen.insert(id, Arc::clone(&source));
         let Some((_, kind)) = backends.iter().find(|(name, _)| *name == plan.backend) else {
             let message = format!("there is no backend `{}` in tollbridge.toml", plan.backend);
             let names = || backends.iter().map(|(name, _)| name.as_str());
@@ -75,7 +75,28 @@ pub(super) fn load(
         }
         plans.push(Arc::new(plan));
     }
+    for plan in &plans {
+        successor_is_there(plan, &plans, &withheld, &seen, faults);
+    }
     (plans, withheld)
+}
+
+/// Reports a successor that is not there, or is the version itself. What is left out may be it.
+fn successor_is_there(
+    plan: &Plan,
+    plans: &[Arc<Plan>],
+    withheld: &[Withheld],
+    sources: &HashMap<ResourceId, Arc<SourceText>>,
+    faults: &Faults,
+) {
+    let id = &plan.exposure.id;
+    let Some(successor) = plan.exposure.retirement.successor else { return };
+    let is_it = |other: &Arc<Plan>| other.exposure.id.name() == id.name() && other.exposure.id.version() == successor;
+    let is_there = successor != id.version() && (plans.iter().any(is_it) || !withheld.is_empty());
+    let Some(source) = sources.get(id).filter(|_| !is_there) else { return };
+    let message =
+        format!("the successor of {id} is to be version {successor}, and there is no other mapping of that version");
+    faults.push(at(source, &["serve", "successor"]).fault(message).help("add its mapping, or name another version"));
 }
 
 /// The WSDL that a mapping needs and that cannot be read.

@@ -53,6 +53,12 @@ pub(super) static STAGING: Section = Section {
             doc: "how long a deleted document is remembered: its history, its changes in the feed, and that it was there",
         },
         Key {
+            name: "keep_changes",
+            shape: "duration",
+            presence: Presence::Default("\"90d\""),
+            doc: "how long a change is remembered, in the feed and in lineage, that a later one of the same document has overtaken",
+        },
+        Key {
             name: "keep_operations",
             shape: "duration",
             presence: Presence::Default("\"7d\""),
@@ -103,6 +109,8 @@ pub struct StagingConfig {
     pub sqlite: PathBuf,
     /// How long deleted documents are remembered.
     pub keep_deleted: Duration,
+    /// How long changes are remembered that later ones have overtaken.
+    pub keep_changes: Duration,
     /// How long operations are kept that are over.
     pub keep_operations: Duration,
 }
@@ -121,7 +129,8 @@ impl StagingConfig {
             }
         })?;
         let keep_deleted = table.duration("keep_deleted")?;
-        Some(StagingConfig { sqlite: base.join(path), keep_deleted, keep_operations: keep_operations? })
+        let keep_changes = table.duration("keep_changes")?;
+        Some(StagingConfig { sqlite: base.join(path), keep_deleted, keep_changes, keep_operations: keep_operations? })
     }
 }
 

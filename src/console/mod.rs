@@ -138,6 +138,7 @@ impl Console {
             Route::GateForm(backend) => form::submit(self, request, body, backend, &caller).await,
             Route::Audit => read::audit(self, query).await,
             Route::Operations => operations::list(self, query).await,
+            Route::Versions => read::versions(self, query),
             Route::Resources => read::resources(self, query).await,
             Route::Files => read::files(self, query).await,
             Route::Keys => read::keys(self, query).await,

@@ -21,6 +21,7 @@ pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
     resources(&mut body, console).await?;
     form::section(&mut body, console);
     clients(&mut body, console);
+    old_versions(&mut body, console);
     dead_letters(&mut body, console).await?;
     runs(&mut body, console).await?;
     body.push_str(
@@ -90,6 +91,29 @@ fn clients(body: &mut String, console: &Console) {
         );
     }
     body.push_str("</table>\n");
+}
+
+/// Who must move before versions of resources come to their end.
+fn old_versions(body: &mut String, console: &Console) {
+    let uses = console.metrics.old_versions_used();
+    if uses.is_empty() {
+        return;
+    }
+    body.push_str("<h2>Deprecated versions in use</h2>\n");
+    head(body, &["resource", "client", "#requests", "last"]);
+    for used in uses.iter().take(ROWS) {
+        put(
+            body,
+            format_args!(
+                "<tr><td><code>{}</code></td><td>{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
+                escape(&used.resource),
+                escape(&used.client),
+                used.requests,
+                when(used.last),
+            ),
+        );
+    }
+    body.push_str("</table>\n<p><a href=\"/admin/v1/versions\">all of them</a></p>\n");
 }
 
 async fn dead_letters(body: &mut String, console: &Console) -> Result<(), Problem> {

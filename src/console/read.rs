@@ -120,6 +120,21 @@ pub(super) fn clients(console: &Console, query: &str) -> Result<Response, Proble
     json_answer(&json!({ "data": console.clients.status(narrowed.limit()) }))
 }
 
+/// Who still uses versions that are deprecated, since the service started.
+pub(super) fn versions(console: &Console, query: &str) -> Result<Response, Problem> {
+    parameters::refuse_any(query)?;
+    let uses = console.metrics.old_versions_used();
+    let told = uses.iter().map(|used| {
+        json!({
+            "resource": used.resource,
+            "client": used.client,
+            "requests": used.requests,
+            "last_at": used.last.to_string(),
+        })
+    });
+    list(told.collect())
+}
+
 pub(super) async fn resources(console: &Console, query: &str) -> Result<Response, Problem> {
     parameters::refuse_any(query)?;
     let mut data = Vec::new();

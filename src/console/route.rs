@@ -21,6 +21,7 @@ pub(super) enum Route<'a> {
     Freeze(&'a str),
     Audit,
     Operations,
+    Versions,
     GateForm(&'a str),
     Resources,
     Sync(&'a str),
@@ -31,7 +32,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 24] = [
+const TEMPLATES: [&str; 25] = [
     "admin /",
     "/metrics",
     "admin /health/live",
@@ -55,6 +56,7 @@ const TEMPLATES: [&str; 24] = [
     "/admin/v1/audit",
     "/gates/{backend}",
     "/admin/v1/operations",
+    "/admin/v1/versions",
     "admin unmatched",
 ];
 
@@ -86,6 +88,7 @@ impl<'a> Route<'a> {
             ["gates", backend, "freeze"] => Route::Freeze(backend),
             ["audit"] => Route::Audit,
             ["operations"] => Route::Operations,
+            ["versions"] => Route::Versions,
             ["resources"] => Route::Resources,
             ["resources", resource, "sync"] => Route::Sync(resource),
             ["files"] => Route::Files,
@@ -134,7 +137,8 @@ impl<'a> Route<'a> {
             Route::Audit => 20,
             Route::GateForm(_) => 21,
             Route::Operations => 22,
-            Route::Unknown => 23,
+            Route::Versions => 23,
+            Route::Unknown => 24,
         }
     }
 }
@@ -178,6 +182,7 @@ mod tests {
         check("/admin/v1/gates/erp/freeze", Route::Freeze("erp"), "/admin/v1/gates/{backend}/freeze");
         check("/admin/v1/audit", Route::Audit, "/admin/v1/audit");
         check("/admin/v1/operations", Route::Operations, "/admin/v1/operations");
+        check("/admin/v1/versions", Route::Versions, "/admin/v1/versions");
         check("/gates/erp", Route::GateForm("erp"), "/gates/{backend}");
         check("/gates/erp/x", Route::Unknown, "admin unmatched");
         check("/gates/", Route::Unknown, "admin unmatched");

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::conditional::Freshness;
 use super::openapi;
+use super::retire::Retiring;
 use super::route::Target;
 use crate::http::{Caller, Problem, Reason};
 use crate::mapping::Exposure;
@@ -20,6 +21,8 @@ pub(super) struct Published {
     pub(super) cache_control: HeaderValue,
     /// `Age` and `Cache-Status` of its answers.
     pub(super) freshness: Freshness,
+    /// What answers of a version say that comes to its end.
+    pub(super) retiring: Option<Retiring>,
 }
 
 /// All of them, by version and name.
@@ -97,7 +100,8 @@ impl Published {
             None => "private, no-cache".to_owned(),
         };
         let cache_control = HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
-        Published { exposure, path, cache_control, freshness: Freshness::default() }
+        let retiring = Retiring::of(&exposure);
+        Published { exposure, path, cache_control, freshness: Freshness::default(), retiring }
     }
 
     fn summary(&self) -> Value {
@@ -116,6 +120,9 @@ impl Published {
             "sort": names(&exposure.sort),
             "mode": exposure.mode.as_str(),
             "max_age_seconds": exposure.max_age.map(|age| age.as_secs()),
+            "deprecated": exposure.retirement.deprecated.map(|moment| moment.to_string()),
+            "sunset": exposure.retirement.sunset.map(|moment| moment.to_string()),
+            "successor": self.retiring.as_ref().and_then(|retiring| retiring.successor.as_deref()),
         })
     }
 }
@@ -162,6 +169,7 @@ pub(super) mod tests {
             stale_if_error: None,
             lists: false,
             operations: Vec::new(),
+            retirement: crate::mapping::Retirement::default(),
             schema: json!({ "type": "object", "properties": {
                 "order_no": { "type": "string" },
                 "status": { "type": ["string", "null"] },

@@ -43,6 +43,16 @@ impl Seal {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// The seal over a place in the feed of a resource. It begins unlike that of a list.
+    pub(super) fn of_feed(&self, resource: &str, place: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.keyed.clone();
+        mac.update(b"tollbridge feed\0");
+        mac.update(resource.as_bytes());
+        mac.update(b"\0");
+        mac.update(place);
+        mac
+    }
+
     /// The values in a cursor that was given for this question.
     pub(super) fn open(&self, of: &Exposure, query: &ListQuery, cursor: &str) -> Result<Vec<Scalar>, Problem> {
         let foreign = || {

@@ -9,8 +9,11 @@
 //! by themselves, so a foreign page cannot ask in a caller's name; with client certificates it could, and there what a page
 //! of another origin asks for is sent plain. Problems, which repeat what was asked, and answers to writes are always plain.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body as HttpBody;
 use hyper::header::{
@@ -48,7 +51,8 @@ pub(super) async fn finish(request: &Parts, cors: Option<&Cors>, mut response: R
     }
     if conditional::is_unchanged(&request.headers, response.headers()) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        *response.body_mut() = Body::empty();
+        // Of no known length: a length of nothing would be told to HEAD as that of the representation.
+        *response.body_mut() = Body::from_stream(futures_util::stream::empty::<Result<Bytes, Infallible>>());
         for of_body in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
             response.headers_mut().remove(of_body);
         }

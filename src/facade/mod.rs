@@ -34,6 +34,7 @@ mod prefer;
 mod projection;
 mod query;
 mod record;
+mod retire;
 mod route;
 mod stream;
 mod value;
@@ -48,19 +49,22 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use hyper::http::request::Parts;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::{
     AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig,
     Visitor, json_answer, parameters,
 };
-use crate::mapping::{Exposure, Mode};
+use crate::mapping::{ExposedOperation, Exposure, Mode};
 use crate::pipeline::live::Live;
 use crate::pipeline::operate::Operate;
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
-use catalog::Catalog;
+use catalog::{Catalog, Published};
 use cursor::Seal;
 use methods::Meant;
+use retire::Retiring;
 use route::{Route, RouteTable};
 
 pub use value::column_of;
@@ -87,6 +91,14 @@ pub struct Setup {
     pub operate: Arc<Operate>,
 }
 
+/// What is asked of a resource, and by whom.
+struct Question<'a> {
+    published: &'a Published,
+    caller: &'a Arc<Caller>,
+    route: Route<'a>,
+    request: &'a Parts,
+}
+
 /// The REST API. Make one, [`publish`](Facade::publish) to it, and serve its [`router`].
 pub struct Facade {
     staging: Arc<dyn Staging>,
@@ -95,6 +107,9 @@ pub struct Facade {
     seal: Seal,
     edge: Edge,
     routes: RouteTable,
+    hub: Arc<changes::Hub>,
+    closing: CancellationToken,
+    metrics: Arc<Metrics>,
     health: Arc<Health>,
     live: Arc<Live>,
     operate: Arc<Operate>,
@@ -108,11 +123,14 @@ impl Facade {
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
             catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
+            hub: Arc::new(changes::Hub::new(Arc::clone(&setup.staging), Arc::clone(&setup.metrics))),
+            closing: setup.clients.closing().clone(),
             staging: setup.staging,
             authenticator,
             seal: Seal::new(setup.cursor_secret),
             edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
             routes: RouteTable::new(&setup.metrics),
+            metrics: setup.metrics,
             health: setup.health,
             live: setup.live,
             operate: setup.operate,
@@ -160,25 +178,46 @@ impl Facade {
         }
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
         let published = catalog.find(target)?;
+        let asked = Question { published, caller: &caller, route, request };
+        let Some(retiring) = &published.retiring else { return self.serve(asked, write, body).await };
+        let now = Timestamp::now();
+        let answered = match retiring.check(published, now) {
+            Ok(()) => self.serve(asked, write, body).await,
+            Err(gone) => caller.require(&published.exposure.read_scope).and(Err(gone)),
+        };
+        if Retiring::is_deprecated(&published.exposure, now) {
+            self.metrics.old_version_used(&published.exposure.id.to_string(), &caller.name, now);
+        }
+        retiring.tell(answered)
+    }
+
+    /// The way of a request to a resource.
+    async fn serve(
+        &self,
+        asked: Question<'_>,
+        write: Option<&ExposedOperation>,
+        body: Body,
+    ) -> Result<Response, Problem> {
+        let Question { published, caller, route, request } = asked;
         if let Some(operation) = write {
             caller.require(&operation.scope)?;
             let key = match route {
                 Route::Record(_, key) | Route::Action(_, key, _) => Some(key),
                 _ => None,
             };
-            return write::answer(self, published, &caller, operation, (request, body), key).await;
+            return write::answer(self, published, caller, operation, (request, body), key).await;
         }
         caller.require(&published.exposure.read_scope)?;
         match route {
             Route::List(_) if published.exposure.has_live_list() => {
-                live_list::answer(self, published, &caller, request).await
+                live_list::answer(self, published, caller, request).await
             }
             Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
-            Route::List(_) => list::answer(self, published, &caller, request).await,
+            Route::List(_) => list::answer(self, published, caller, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
                 record::answer(self, published, request, key).await
             }
-            Route::Record(_, key) => live::answer(self, published, &caller, request, key).await,
+            Route::Record(_, key) => live::answer(self, published, caller, request, key).await,
             Route::Lineage(_, key) => lineage::answer(self, published, request, key).await,
             Route::Changes(_) => changes::answer(self, published, request).await,
             _ => Err(no_such_path()),

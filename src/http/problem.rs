@@ -98,6 +98,8 @@ reasons! {
     OperationRunning = 409 "operation-running" "The same write is under way",
     /// The backend's data do not permit the write now; `reason` says why.
     OperationConflict = 409 "operation-conflict" "The write is not possible now",
+    /// This version of the resource has come to its end; `Link` names the one that takes its place.
+    VersionRetired = 410 "version-retired" "This version is no more",
     /// The feed was rebuilt; read the list again, then follow the feed from its beginning.
     FeedRestarted = 410 "feed-restarted" "The feed has begun anew",
     /// Somebody else has changed the thing since it was read; read it again.

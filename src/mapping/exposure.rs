@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::operations::ExposedOperation;
 use crate::record::ResourceId;
 
@@ -77,6 +79,19 @@ impl Mode {
     }
 }
 
+/// How a version of a resource ends (RFC 9745, RFC 8594).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retirement {
+    /// Since when, or from when on, it should not be used any more.
+    pub deprecated: Option<Timestamp>,
+    /// When it stops answering.
+    pub sunset: Option<Timestamp>,
+    /// The version that takes its place.
+    pub successor: Option<u32>,
+    /// Address of a page for people about it.
+    pub notice: Option<String>,
+}
+
 /// A resource as the facade shows it.
 #[derive(Clone, Debug)]
 pub struct Exposure {
@@ -106,6 +121,8 @@ pub struct Exposure {
     pub lists: bool,
     /// What may be written.
     pub operations: Vec<ExposedOperation>,
+    /// How this version ends.
+    pub retirement: Retirement,
 }
 
 impl Exposure {

@@ -58,7 +58,7 @@ use source::{Source, Written};
 pub use crate::wsdl::SoapVersion;
 pub use controls::Controls;
 pub use expect::Expectation;
-pub use exposure::{Exposure, FieldType, Mode, QueryField};
+pub use exposure::{Exposure, FieldType, Mode, QueryField, Retirement};
 pub use operations::{
     Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
     ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,

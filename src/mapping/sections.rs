@@ -292,6 +292,20 @@ pub(super) static SERVE: Section = Section {
             "what becomes of a document whose row is gone from a table or query: it is deleted, or stays; `tombstone` when absent. Of files, `ignore`: absence from a file means nothing",
         ),
         key("read_scope", "string", Optional, "the scope that reading takes; `RESOURCE:read` when absent"),
+        key(
+            "deprecated",
+            "date or timestamp",
+            Optional,
+            "from when on this version should not be used any more: answers say so by `Deprecation` (RFC 9745)",
+        ),
+        key(
+            "sunset",
+            "date or timestamp",
+            Optional,
+            "when this version stops answering: answers say so by `Sunset` (RFC 8594), and are 410 from then on",
+        ),
+        key("successor", "integer", Optional, "the version that takes its place; answers link to it"),
+        key("notice", "string", Optional, "URL of a page for people about the end of this version; answers link to it"),
     ],
 };
 
@@ -309,12 +323,8 @@ pub(super) const NOT_IN_FIELD: &[Unavailable] =
 pub(super) const NOT_IN_LOOKUP: &[Unavailable] =
     &[("resource", "export the other resource to a CSV file and name it by `csv`")];
 
-pub(super) const NOT_IN_SERVE: &[Unavailable] = &[
-    ("mask", "leave the field out, or serve it in a resource with a `read_scope` of its own"),
-    ("deprecated", "take it out; announce the change in `description`"),
-    ("sunset", "take it out; announce the change in `description`"),
-    ("successor", "take it out; announce the change in `description`"),
-];
+pub(super) const NOT_IN_SERVE: &[Unavailable] =
+    &[("mask", "leave the field out, or serve it in a resource with a `read_scope` of its own")];
 
 /// Reports the keys of `node` that this version does not have, and answers the node without them.
 pub(super) fn without_unavailable(node: &Node, place: &str, keys: &[Unavailable], faults: &Faults) -> Node {

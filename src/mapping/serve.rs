@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use super::exposure::{Exposure, FieldType, Mode, QueryField};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::exposure::{Exposure, FieldType, Mode, QueryField, Retirement};
 use super::operations::ExposedOperation;
 use super::plan::{Field, Rule};
 use super::schema::Shape;
 use super::sections::SERVE;
 use super::{rows, soap};
-use crate::diagnostic::{Entries, Faults, Node, Table, nearest};
+use crate::diagnostic::{Entries, Faults, Node, Table, Written, nearest};
 use crate::record::ResourceId;
 
 /// Names that the list request has a meaning of its own for.
@@ -46,6 +49,7 @@ pub(super) struct Serving {
     max_age: Option<Duration>,
     stale_if_error: Option<Duration>,
     read_scope: Option<String>,
+    retirement: Retirement,
     pub(super) deleted: Deleted,
 }
 
@@ -113,6 +117,7 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: 
         max_age: table.duration("max_age"),
         stale_if_error: table.duration("stale_if_error"),
         read_scope: table.read("read_scope", scope),
+        retirement: retirement(&table),
         deleted: said.unwrap_or(deleted),
     };
     check_freshness(&table, mode, reach);
@@ -138,6 +143,36 @@ fn mode(node: &Node, reach: Reach) -> Result<Mode, String> {
         }
         _ => Err("expected \"staged\", \"live\" or \"hybrid\"".to_owned()),
     }
+}
+
+/// How this version ends, as far as it can be judged alone.
+fn retirement(table: &Table<'_>) -> Retirement {
+    let successor = table.integer("successor", 1..=9999).and_then(|number| u32::try_from(number).ok());
+    let (deprecated, sunset) = (table.read("deprecated", moment), table.read("sunset", moment));
+    if let (Some(deprecated), Some(sunset), Some(node)) = (deprecated, sunset, table.get("sunset"))
+        && sunset < deprecated
+    {
+        let fault = node.fault("`sunset` is before `deprecated` (RFC 9745 section 4)");
+        table.fail(fault.help("a version is first told to be old, then it stops answering"));
+    }
+    let notice = table.read("notice", |node| {
+        let text = node.as_str().unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&byte);
+        let is_url = text.starts_with("https://") || text.starts_with("http://");
+        if is_url && text.bytes().all(plain) { Ok(text.to_owned()) } else { Err("expected a URL".to_owned()) }
+    });
+    Retirement { deprecated, sunset, successor, notice }
+}
+
+/// A day, which begins in UTC, or a moment.
+fn moment(node: &Node) -> Result<Timestamp, String> {
+    let text = match &node.value {
+        Written::String(text) | Written::Datetime(text) => text.as_str(),
+        _ => "",
+    };
+    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let moment = text.parse::<Timestamp>().ok().or_else(|| day().map(|day| day.timestamp()));
+    moment.ok_or_else(|| "expected a day like \"2027-06-01\", or a moment like \"2027-06-01T12:00:00Z\"".to_owned())
 }
 
 /// Keys that mean nothing in a mode, or are needed by it.
@@ -179,7 +214,7 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
             root.insert("description".to_owned(), description.clone().into());
         }
     }
-    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope, deleted: _ } = serving;
+    let Serving { filter, sort, mode, max_age, stale_if_error, read_scope, retirement, deleted: _ } = serving;
     let read_scope = read_scope.unwrap_or_else(|| format!("{}:read", id.name()));
     Exposure {
         id,
@@ -195,6 +230,7 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
         schema,
         lists,
         operations,
+        retirement,
     }
 }
 

@@ -316,8 +316,11 @@ impl Passage<'_> {
         self.note_left(Why::Finished { size, blob, retry_at: Instant::now() + RETRY_MOVE, is_stuck: was_stuck });
         let world = self.bridge.world.load_full();
         let mut fate = Fate::Archived;
-        let readers: Vec<_> =
-            world.plans.iter().filter(|plan| plan.backend == self.plan.backend && self.reads(plan, name)).collect();
+        // A version that is fed from landing needs the file no more.
+        let reads = |plan: &&Arc<Plan>| {
+            plan.backend == self.plan.backend && self.reads(plan, name) && world.fetcher(plan).is_none()
+        };
+        let readers: Vec<_> = world.plans.iter().filter(reads).collect();
         for reader in &readers {
             let entry = self.bridge.staging.file(&reader.exposure.id, name, size, blob).await?;
             match entry.map(|entry| entry.state) {

@@ -27,6 +27,7 @@ mod tables;
 mod tidy;
 pub mod trace;
 pub mod tuning;
+mod versions;
 mod world;
 
 pub use error::PipelineError;

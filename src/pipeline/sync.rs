@@ -75,7 +75,7 @@ impl Summary {
 impl Bridge {
     /// Looks for the resource's files and stages them in their order, or for what has changed in its table. One run at a
     /// time a resource, over all processes.
-    pub async fn sync(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
+    pub(super) async fn sync_source(&self, plan: &Arc<Plan>, request: Request) -> Result<Summary, PipelineError> {
         if let Origin::Rows(rows) = &plan.origin {
             return self.sync_rows(plan, rows, request).await;
         }
@@ -204,7 +204,7 @@ impl Bridge {
 
     /// An unfinished file as the mapping in force can go on with it: one that was partly read by another mapping is read
     /// from its beginning, since the old position may mean nothing.
-    async fn fit(&self, plan: &Plan, entry: FileEntry) -> Result<FileEntry, PipelineError> {
+    pub(super) async fn fit(&self, plan: &Plan, entry: FileEntry) -> Result<FileEntry, PipelineError> {
         if entry.mapping == plan.hash || entry.checkpoint == Checkpoint::default() {
             return Ok(entry);
         }

@@ -19,6 +19,16 @@ impl Bridge {
         Ok(removed.blobs)
     }
 
+    /// Forgets changes of all resources that are older than `keep` and that later ones have overtaken. Answers how many.
+    pub async fn forget_overtaken(&self, keep: Duration) -> Result<u64, PipelineError> {
+        let Ok(before) = Timestamp::now().checked_sub(keep) else { return Ok(0) };
+        let mut forgotten = 0;
+        for plan in &self.world.load_full().plans {
+            forgotten += self.staging.forget_overtaken(&plan.exposure.id, before).await?;
+        }
+        Ok(forgotten)
+    }
+
     /// Forgets documents of all resources that were deleted longer ago than `keep`. Answers how many.
     pub async fn forget_deleted(&self, keep: Duration) -> Result<u64, PipelineError> {
         // Nothing was deleted before all time.

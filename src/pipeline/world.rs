@@ -134,9 +134,11 @@ impl World {
         })
     }
 
-    /// The plans that run by themselves.
+    /// The plans that run by themselves. A version that is fed by another one runs with that.
     pub(super) fn scheduled(&self) -> impl Iterator<Item = &Arc<Plan>> {
-        self.plans.iter().filter(|plan| !matches!(plan.schedule, Schedule::Manual))
+        let is_scheduled = |plan: &Plan| !matches!(plan.schedule, Schedule::Manual);
+        let is_fed = move |plan: &Plan| self.fetcher(plan).is_some_and(|fetcher| is_scheduled(fetcher));
+        self.plans.iter().filter(move |plan| is_scheduled(plan) && !is_fed(plan))
     }
 
     /// The inbox that a plan reads.

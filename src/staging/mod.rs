@@ -133,8 +133,8 @@ pub struct StagedDocument {
 /// One change in a resource's feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The feed's sequence number: strictly increasing per resource, and without gaps but for changes of deleted
-    /// documents that are forgotten ([`Staging::forget_deleted`]).
+    /// The feed's sequence number: strictly increasing per resource, and without gaps but for changes that are forgotten
+    /// ([`Staging::forget_deleted`], [`Staging::forget_overtaken`]).
     pub sequence: u64,
     /// What happened.
     pub kind: ChangeKind,
@@ -150,6 +150,27 @@ pub struct Change {
     pub run: RunId,
     /// The input it was made from; none of a document that was deleted because no input of a snapshot had it.
     pub input: Option<ChangeInput>,
+}
+
+/// A part of a feed, and how far the feed was at the same moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedPage {
+    /// Changes, oldest first.
+    pub changes: Vec<Change>,
+    /// The newest number of the feed.
+    pub sequence: u64,
+    /// The newest change that is forgotten; 0 when none is.
+    pub forgotten: u64,
+}
+
+impl FeedPage {
+    /// The number up to which this page tells all, when it was read for `limit` changes.
+    pub fn reached(&self, limit: usize) -> u64 {
+        match self.changes.last() {
+            Some(last) if self.changes.len() >= limit => last.sequence,
+            _ => self.sequence,
+        }
+    }
 }
 
 /// How much a resource holds, for the console and for `/health/ready`.
@@ -237,7 +258,17 @@ pub trait Staging: Operations {
     /// Changes after `since`, oldest first.
     async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError>;
 
-    /// Every change of one document, newest first.
+    /// Changes after `since`, oldest first, and how far the feed is, as of one moment.
+    async fn feed(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<FeedPage, StagingError>;
+
+    /// The newest number of every feed: one short look, whatever there is.
+    async fn feed_ends(&self) -> Result<Vec<(ResourceId, u64)>, StagingError>;
+
+    /// Forgets changes from before this moment that a later change of the same document has overtaken; answers how many.
+    /// The newest change of each document stays.
+    async fn forget_overtaken(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError>;
+
+    /// Every change of one document, newest first, back to where they are forgotten.
     async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError>;
 
     /// How much the resource holds.

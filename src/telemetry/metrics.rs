@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -20,8 +22,10 @@ use prometheus_client::registry::Registry;
 
 use super::backend::{GateFamilies, GateMetrics, InboxFamilies};
 use super::clients::{ClientFamilies, ClientMetrics, RefusalMetrics};
+use super::feeds::FeedFamilies;
 use super::operations::OperationFamilies;
 use super::requests::{RequestFamilies, RouteMetrics};
+use super::versions::{OldVersionUse, VersionFamilies};
 
 /// What became of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +60,7 @@ impl Outcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct ResourceLabel {
+pub(super) struct ResourceLabel {
     resource: String,
 }
 
@@ -94,6 +98,8 @@ pub struct Metrics {
     requests: RequestFamilies,
     clients: ClientFamilies,
     operations: OperationFamilies,
+    feeds: FeedFamilies,
+    versions: VersionFamilies,
 }
 
 impl Default for Metrics {
@@ -135,6 +141,8 @@ impl Metrics {
         let requests = RequestFamilies::register(&mut registry);
         let clients = ClientFamilies::register(&mut registry);
         let operations = OperationFamilies::register(&mut registry);
+        let feeds = FeedFamilies::register(&mut registry);
+        let versions = VersionFamilies::register(&mut registry);
         Metrics {
             registry,
             records,
@@ -151,7 +159,34 @@ impl Metrics {
             requests,
             clients,
             operations,
+            feeds,
+            versions,
         }
+    }
+
+    /// `client` has asked for a version of a resource that is deprecated.
+    pub fn old_version_used(&self, resource: &str, client: &str, now: Timestamp) {
+        self.versions.used(resource, client, now);
+    }
+
+    /// Who has used such versions since the start.
+    pub fn old_versions_used(&self) -> Vec<OldVersionUse> {
+        self.versions.uses()
+    }
+
+    /// Somebody begins, or ends, to follow the feed of `resource`.
+    pub fn feed_followed(&self, resource: &str, begins: bool) {
+        self.feeds.followed(&resource_label(resource), begins);
+    }
+
+    /// Changes of `resource` were read for a caller.
+    pub fn feed_read(&self, resource: &str) {
+        self.feeds.read(&resource_label(resource));
+    }
+
+    /// It was looked how far all feeds are.
+    pub fn feed_looked(&self) {
+        self.feeds.looked();
     }
 
     /// `count` records of `resource` (`orders.v1`) came to this end.

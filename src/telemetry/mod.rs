@@ -8,13 +8,16 @@
 
 mod backend;
 mod clients;
+mod feeds;
 mod log;
 mod metrics;
 mod operations;
 mod requests;
+mod versions;
 
 pub use backend::{GateMetrics, Lane};
 pub use clients::{ClientMetrics, RefusalMetrics};
 pub use log::{Config, LogFormat, SECTION, init};
 pub use metrics::{Metrics, Outcome};
 pub use requests::RouteMetrics;
+pub use versions::OldVersionUse;

@@ -46,5 +46,6 @@ mod systemd;
 mod tables;
 mod tds_peers;
 mod tuning;
+mod versions;
 mod wsdl;
 mod xml;

@@ -67,6 +67,9 @@ fn document(resources: &[&Published], anonymous: bool) -> Value {
         paths.insert("/v1/operations/{id}".to_owned(), operations::status());
     }
     paths.extend(parts::fixed_paths(resources));
+    for published in resources.iter().filter(|published| published.retiring.is_some()) {
+        mark_deprecated(&mut paths, &published.path);
+    }
     let tags: Vec<Value> = resources.iter().map(|published| tag(published)).collect();
     let mut security = vec![json!({ "apiKey": [] })];
     if anonymous {
@@ -97,6 +100,17 @@ fn document(resources: &[&Published], anonymous: bool) -> Value {
             } },
         },
     })
+}
+
+/// Says of every operation of a resource that its version comes to its end.
+fn mark_deprecated(paths: &mut Map<String, Value>, resource: &str) {
+    let of_resource =
+        |path: &str| path.strip_prefix(resource).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    for (_, methods) in paths.iter_mut().filter(|(path, _)| of_resource(path)) {
+        for operation in methods.as_object_mut().into_iter().flat_map(|methods| methods.values_mut()) {
+            operation["deprecated"] = json!(true);
+        }
+    }
 }
 
 /// `orders.v1`.
@@ -158,6 +172,9 @@ fn list(published: &Published) -> Value {
                 "content": {
                     (accept::JSON): { "schema": page },
                     (accept::NDJSON): { "schema": reference(published) },
+                    (accept::CSV): { "schema": { "type": "string" } },
+                    (accept::CBOR): {},
+                    (accept::CBOR_SEQUENCE): {},
                 },
             }),
             &[400, 401, 403, 404, 406, 429, 503, 504],
@@ -180,7 +197,12 @@ fn record(published: &Published) -> Value {
         json!({
             "description": "The record",
             "headers": parts::freshness_headers(&headers),
-            "content": { (accept::JSON): { "schema": reference(published) } },
+            "content": {
+                (accept::JSON): { "schema": reference(published) },
+                (accept::CBOR): {},
+                (accept::NDJSON): { "schema": reference(published) },
+                (accept::CSV): { "schema": { "type": "string" } },
+            },
         }),
         &statuses,
     );
@@ -220,8 +242,12 @@ fn lineage(published: &Published) -> Value {
 }
 
 fn changes(published: &Published) -> Value {
-    let content = json!({ (accept::JSON): { "schema": { "$ref": "#/components/schemas/Changes" } } });
-    let parameters = ["since", "limit"].map(parameters::reference);
+    let content = json!({
+        (accept::JSON): { "schema": { "$ref": "#/components/schemas/Changes" } },
+        (accept::NDJSON): { "schema": { "$ref": "#/components/schemas/Change" } },
+        "text/event-stream": { "schema": { "type": "string" } },
+    });
+    let parameters = ["since", "limit", "prefer"].map(parameters::reference);
     json!({
         "operationId": operation("list", published, "Changes"),
         "summary": "The feed: which records changed, in order",

@@ -28,8 +28,8 @@ pub(super) fn shared() -> Value {
         "count": query("count", "Also count all that matches, as `page.total`", &json!({ "type": "boolean" })),
         "since": query(
             "since",
-            "Changes after this number; 0 is the beginning",
-            &json!({ "type": "integer", "minimum": 0, "default": 0 }),
+            "Changes behind this cursor, as an answer of this feed had it; `0` is the beginning, `now` the end",
+            &json!({ "type": "string", "default": "0" }),
         ),
         "ifNoneMatch": header("If-None-Match", "Entity tags that the caller has: 304 when one is current"),
         "cacheControl": header(

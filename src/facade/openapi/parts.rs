@@ -61,9 +61,10 @@ pub(super) fn schemas() -> Map<String, Value> {
     });
     let change = json!({
         "type": "object",
-        "required": ["sequence", "kind", "key", "href", "version", "etag", "changed_at", "run"],
+        "required": ["sequence", "cursor", "kind", "key", "href", "version", "etag", "changed_at", "run"],
         "properties": {
             "sequence": { "type": "integer" },
+            "cursor": { "type": "string", "description": "Goes on behind this change, as `since`" },
             "kind": kind,
             "key": { "type": "string" },
             "href": { "type": "string" },
@@ -87,7 +88,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     "complete": { "type": "boolean", "description": "True when there is nothing newer yet" },
                 },
             },
-            "since": { "type": "integer", "description": "The number reached" },
+            "since": { "type": "string", "description": "The cursor reached" },
         },
     });
     let origin = json!({

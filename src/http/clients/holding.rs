@@ -100,6 +100,10 @@ impl Holding {
         Holding { origin: Instant::now(), all, held, hold, metrics, closing }
     }
 
+    pub(super) fn closing(&self) -> &CancellationToken {
+        &self.closing
+    }
+
     /// As `hold` says instead.
     pub(super) fn like(self, hold: Hold) -> Holding {
         Holding { hold, ..self }

@@ -211,6 +211,11 @@ impl Clients {
         }
     }
 
+    /// Cancelled when the listeners close: what would never end by itself ends then.
+    pub fn closing(&self) -> &CancellationToken {
+        self.holding.closing()
+    }
+
     /// Holds refusals back as `hold` says.
     #[must_use]
     pub fn holding(self, hold: Hold) -> Clients {

@@ -1,11 +1,13 @@
 //! The feed: what changed, in order, and where it came from.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::convert::{blob_id, content_hash, count, position, timestamp};
 use super::fault::Fault;
 use super::resource::Resource;
-use crate::staging::{Change, ChangeInput, ChangeKind, RunId};
+use crate::record::ResourceId;
+use crate::staging::{Change, ChangeInput, ChangeKind, FeedPage, RunId};
 
 /// A change with its input; `previous` and the kind last.
 fn select(resource: i64) -> String {
@@ -53,6 +55,64 @@ pub(super) fn changes(
     Ok(changes.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Changes after `since` and how far the feed is, in one snapshot.
+pub(super) fn page(connection: &Connection, resource: &Resource, since: u64, limit: usize) -> Result<FeedPage, Fault> {
+    let reading = connection.unchecked_transaction()?;
+    let changes = changes(&reading, resource, since, limit)?;
+    let mut select = reading.prepare_cached("SELECT sequence, forgotten FROM resource WHERE id = ?1")?;
+    let (sequence, forgotten) = select.query_row([resource.number], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
+    Ok(FeedPage { changes, sequence, forgotten })
+}
+
+/// The newest number of every feed.
+pub(super) fn ends(connection: &Connection) -> Result<Vec<(ResourceId, u64)>, Fault> {
+    let mut select = connection.prepare_cached("SELECT name, sequence FROM resource")?;
+    let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, count(row, 1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    // A name that an older version could write and this one cannot read belongs to nothing that is served.
+    Ok(rows.into_iter().filter_map(|(name, end)| Some((name.parse().ok()?, end))).collect())
+}
+
+/// Overtaken changes that are looked for, and deleted, at a time.
+pub(super) const STEP: usize = 2000;
+
+/// Some changes behind `after` and from before a moment that later ones have overtaken. Reads the feed in its order, so that
+/// looking through all of it takes as many steps as there is to forget, and one.
+pub(super) fn overtaken(
+    connection: &Connection,
+    resource: &Resource,
+    after: i64,
+    before: Timestamp,
+) -> Result<Vec<i64>, Fault> {
+    let number = resource.number;
+    let sql = format!(
+        "SELECT feed.sequence FROM feed_{number} AS feed LEFT JOIN doc_{number} AS doc ON doc.id = feed.document \
+         LEFT JOIN gone_{number} AS gone ON gone.id = feed.document WHERE feed.sequence > ?1 AND feed.changed_at < ?2 \
+         AND feed.sequence IS NOT coalesce(doc.sequence, gone.sequence) ORDER BY feed.sequence LIMIT {STEP}"
+    );
+    let mut select = connection.prepare_cached(&sql)?;
+    let found = select.query_map(params![after, before.as_millisecond()], |row| row.get(0))?;
+    Ok(found.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Forgets these changes, which are in order. A change that was overtaken stays so.
+pub(super) fn forget(connection: &mut Connection, resource: &Resource, overtaken: &[i64]) -> Result<(), Fault> {
+    let number = resource.number;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    {
+        let mut delete = transaction.prepare_cached(&format!("DELETE FROM feed_{number} WHERE sequence = ?1"))?;
+        for sequence in overtaken {
+            delete.execute([sequence])?;
+        }
+        let newest = overtaken.last().copied().unwrap_or(0);
+        transaction
+            .prepare_cached("UPDATE resource SET forgotten = max(forgotten, ?2) WHERE id = ?1")?
+            .execute([number, newest])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
 /// Every change of one document, newest first: from change to change along `previous`.
 pub(super) fn history(connection: &Connection, resource: &Resource, key: &str) -> Result<Vec<Change>, Fault> {
     let reading = connection.unchecked_transaction()?;
@@ -64,7 +124,9 @@ pub(super) fn history(connection: &Connection, resource: &Resource, key: &str) -
     let mut select = reading.prepare_cached(&format!("{} WHERE feed.sequence = ?1", select(resource.number)))?;
     let mut changes = Vec::new();
     while let Some(sequence) = next {
-        let (found, previous) = select.query_row([sequence], |row| Ok((change(row)?, row.get(12)?)))?;
+        // Behind what is forgotten the chain ends.
+        let found = select.query_row([sequence], |row| Ok((change(row)?, row.get(12)?))).optional()?;
+        let Some((found, previous)) = found else { break };
         changes.push(found);
         next = previous;
     }

@@ -49,9 +49,9 @@ use self::resource::{Registry, Resource};
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
-    Ends, FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, NewFile, Noted, Page, ResourceSpec,
-    ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging, StagingError,
-    Swept, Tombstone, Tuned,
+    Ends, FeedPage, FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, NewFile, Noted, Page,
+    ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging,
+    StagingError, Swept, Tombstone, Tuned,
 };
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
@@ -184,22 +184,6 @@ fn document(connection: &Connection, resource: &Resource, key: &str) -> Result<O
     Ok(found.optional()?)
 }
 
-fn status(connection: &Connection, resource: &Resource) -> Result<ResourceStatus, Fault> {
-    let mut select = connection.prepare_cached(
-        "SELECT documents, sequence, as_of, (SELECT count(*) FROM dead_letter WHERE resource = ?1 AND state = 'open'), \
-         last_file_at FROM resource WHERE id = ?1",
-    )?;
-    Ok(select.query_row([resource.number], |row| {
-        Ok(ResourceStatus {
-            documents: convert::count(row, 0)?,
-            sequence: convert::count(row, 1)?,
-            as_of: convert::timestamp_or_null(row, 2)?,
-            dead_letters: convert::count(row, 3)?,
-            last_file: convert::timestamp_or_null(row, 4)?,
-        })
-    })?)
-}
-
 impl SqliteStaging {
     /// Takes note of the resources as they are in the database now.
     async fn look_up(&self, doing: &'static str, specs: &[ResourceSpec]) -> Result<(), StagingError> {
@@ -295,6 +279,22 @@ impl Staging for SqliteStaging {
         self.read_aside("read the feed", read).await
     }
 
+    async fn feed(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<FeedPage, StagingError> {
+        let id = resource.clone();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            feed::page(connection, &*registry.find(connection, &id)?, since, limit)
+        };
+        self.read_aside("read the feed", read).await
+    }
+
+    async fn feed_ends(&self) -> Result<Vec<(ResourceId, u64)>, StagingError> {
+        self.read("see how far the feeds are", |connection| feed::ends(connection)).await
+    }
+
+    async fn forget_overtaken(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError> {
+        self.forget_changes(resource, before).await
+    }
+
     async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError> {
         let (id, key) = (resource.clone(), key.to_owned());
         let read = move |connection: &mut Connection, registry: &Registry| {
@@ -310,23 +310,13 @@ impl Staging for SqliteStaging {
     }
 
     async fn forget_deleted(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError> {
-        let mut forgotten = 0;
-        loop {
-            let step = self.write_to("forget deleted documents", resource, move |connection, resource| {
-                gone::forget(connection, resource, before)
-            });
-            let (some, is_end) = step.await?;
-            forgotten += some;
-            if is_end {
-                return Ok(forgotten);
-            }
-        }
+        self.forget_gone(resource, before).await
     }
 
     async fn status(&self, resource: &ResourceId) -> Result<ResourceStatus, StagingError> {
         let id = resource.clone();
         let read = move |connection: &mut Connection, registry: &Registry| {
-            status(connection, &*registry.find(connection, &id)?)
+            resource::status(connection, &*registry.find(connection, &id)?)
         };
         self.read_aside("count a resource", read).await
     }

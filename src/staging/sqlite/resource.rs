@@ -16,7 +16,7 @@ use super::convert::parsed;
 use super::fault::Fault;
 use super::schema::TOMBSTONES;
 use crate::record::ResourceId;
-use crate::staging::{IndexedField, ResourceSpec, StagingError};
+use crate::staging::{IndexedField, ResourceSpec, ResourceStatus, StagingError};
 
 /// A resource as this process knows it.
 #[derive(Debug)]
@@ -203,4 +203,21 @@ fn drop_column(connection: &Connection, resource: i64, column: &Column) -> Resul
     ))?;
     connection.execute("DELETE FROM indexed_field WHERE column_name = ?1", [&column.name])?;
     Ok(())
+}
+
+/// How much a resource holds.
+pub(super) fn status(connection: &Connection, resource: &Resource) -> Result<ResourceStatus, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT documents, sequence, as_of, (SELECT count(*) FROM dead_letter WHERE resource = ?1 AND state = 'open'), \
+         last_file_at FROM resource WHERE id = ?1",
+    )?;
+    Ok(select.query_row([resource.number], |row| {
+        Ok(ResourceStatus {
+            documents: super::convert::count(row, 0)?,
+            sequence: super::convert::count(row, 1)?,
+            as_of: super::convert::timestamp_or_null(row, 2)?,
+            dead_letters: super::convert::count(row, 3)?,
+            last_file: super::convert::timestamp_or_null(row, 4)?,
+        })
+    })?)
 }

@@ -17,7 +17,7 @@ use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Drained, Health, ServerConfig, generate_key, serve,
 };
 use tollbridge::landing::{self, Landing};
-use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
+use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField, Retirement};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
 use tollbridge::pipeline::operate::Operate;
@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) clients: ClientsConfig,
     pub(crate) hold: Hold,
     pub(crate) staging: Config,
+    /// Where the database lies, if it is there already.
+    pub(crate) folder: Option<TempDir>,
 }
 
 pub(crate) struct TestApp {
@@ -64,7 +66,7 @@ impl TestApp {
 
     pub(crate) fn with(options: Options) -> TestApp {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = options.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let staging = SqliteStaging::open(&folder.path().join("staging.db"), &options.staging).unwrap();
         let staging: Arc<dyn Staging> = Arc::new(staging);
         let (health, metrics) = (Arc::new(Health::new(staging.clone())), Arc::new(Metrics::new()));
@@ -303,6 +305,7 @@ pub(crate) fn orders() -> Exposure {
         stale_if_error: None,
         lists: false,
         operations: Vec::new(),
+        retirement: Retirement::default(),
         schema: json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
@@ -348,6 +351,7 @@ pub(crate) fn stock() -> Exposure {
         stale_if_error: None,
         lists: false,
         operations: Vec::new(),
+        retirement: Retirement::default(),
         schema: json!({ "type": "object", "properties": {
             "plant": { "type": "string" },
             "sku": { "type": "string" },

@@ -82,12 +82,17 @@ fn who_has_not_heard_of_a_deletion_that_is_forgotten_begins_anew() {
     app.stage_orders(4);
     app.delete("orders.v1", &["0002", "0003"]);
     app.stage("orders.v1", &[("0009", "{\"order_no\":\"0009\"}")]);
-    app.get("/v1/orders/changes?since=3").json();
+    let behind = |count: usize| {
+        let told = app.get(&format!("/v1/orders/changes?limit={count}")).json();
+        format!("/v1/orders/changes?since={}", told["since"].as_str().unwrap())
+    };
+    let (third, sixth) = (behind(3), behind(6));
+    app.get(&third).json();
     app.forget("orders.v1");
     app.get("/v1/orders/0002").problem(404, "no-such-record");
     app.get("/v1/orders/0002/lineage").problem(404, "no-such-record");
-    assert!(app.get("/v1/orders/changes?since=3").problem(410, "feed-restarted").contains("forgotten"));
-    assert_eq!(kinds(&app.get("/v1/orders/changes?since=6").json()), [(7, "created", "0009", 1)]);
+    assert!(app.get(&third).problem(410, "feed-restarted").contains("forgotten"));
+    assert_eq!(kinds(&app.get(&sixth).json()), [(7, "created", "0009", 1)]);
     // From the beginning all that is there is told, page by page, whatever was forgotten on the way.
     let mut next = "/v1/orders/changes?limit=1".to_owned();
     let mut told = Vec::new();
@@ -101,5 +106,4 @@ fn who_has_not_heard_of_a_deletion_that_is_forgotten_begins_anew() {
     }
     assert_eq!(told, ["created 0001", "created 0004", "created 0009"]);
     assert_eq!(kinds(&app.get(&next).json()), []);
-    app.get("/v1/orders/changes?forgotten=x").problem(400, "invalid-parameter");
 }

@@ -64,6 +64,28 @@ fn the_caller_decides_between_staging_and_the_backend() {
 }
 
 #[test]
+fn a_caller_may_want_it_fresher_or_take_it_staler() {
+    let erp = Erp::with_every_order();
+    let site = hybrid(&erp, "max_age = \"2s\"");
+    site.get("/v1/orders/7");
+    site.until(|| origin(&site, "only-if-cached").1.contains("; hit").then_some(()));
+    assert_eq!(erp.count(), 1);
+    // It will not stay fresh for so long.
+    assert!(origin(&site, "min-fresh=60").1.starts_with("tollbridge; fwd="));
+    assert_eq!(erp.count(), 2);
+    std::thread::sleep(ms(3100));
+    // Who takes what is stale spares the backend.
+    let (status, said) = origin(&site, "max-stale=60");
+    assert!(status == 200 && said.starts_with("tollbridge; hit; ttl=-"), "{said}");
+    assert_eq!(origin(&site, "only-if-cached, max-stale").0, 200);
+    assert_eq!((origin(&site, "only-if-cached").0, erp.count()), (504, 2));
+    assert_eq!(
+        (origin(&site, "max-stale=60, no-cache").1, erp.count()),
+        ("tollbridge; fwd=stale; stored".to_owned(), 3)
+    );
+}
+
+#[test]
 fn what_is_stale_answers_when_the_backend_cannot() {
     let erp = Erp::with_every_order();
     let site = hybrid(&erp, "max_age = \"1s\"\nstale_if_error = \"1h\"");

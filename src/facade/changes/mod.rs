@@ -1,0 +1,228 @@
+//! `GET /v1/{resource}/changes?since=`: the feed, in the order in which records changed.
+//!
+//! An entry names the record and its version; the record itself is read by its link. A caller keeps the cursor of what it has
+//! taken in (`page.next`, the `cursor` of a change, the `id` of an event) and asks with it again: nothing is left out, and what
+//! it had not taken in comes once more. To begin with all records and go on from there: take a cursor with `since=now`, read
+//! the list, then follow.
+//!
+//! Changes are forgotten in time: those of records that were deleted long ago, and those that a later change of the same
+//! record has overtaken long ago. Whoever stands before such a one has to begin anew (410); who began after it was forgotten
+//! never knew what it was about. A cursor says which of the two a caller is.
+
+mod follow;
+mod hub;
+mod position;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, VARY};
+use hyper::http::request::Parts;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use self::follow::{Manner, follow};
+pub(super) use self::hub::Hub;
+use self::position::Position;
+use super::catalog::Published;
+use super::cursor::Seal;
+use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
+use super::{Facade, accept, conditional};
+use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
+use crate::record::ResourceId;
+use crate::staging::{Change, ChangeKind, FeedPage};
+
+/// Where a client of events stood when its connection ended (the HTML standard, section 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Tells proxies that collect answers to pass this one on as it comes.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+const EVENTS: &str = "text/event-stream";
+
+pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
+    let media_type = accept::require(&request.headers, &[accept::JSON, accept::NDJSON, EVENTS])?;
+    let Asked { since, limit } = asked(facade, request.uri.query().unwrap_or(""))?;
+    let id = &published.exposure.id;
+    let last = request.headers.get(LAST_EVENT_ID).filter(|_| media_type == EVENTS);
+    let since = match last.map(|last| last.to_str().unwrap_or("?")) {
+        // A client that has had no event says nothing.
+        None | Some("") => since,
+        Some(last) => last.to_owned(),
+    };
+    let from = match since.as_str() {
+        "0" => Position::default(),
+        "now" => {
+            let page = facade.hub.read(id, i64::MAX as u64, 1).await.map_err(staging_problem)?;
+            Position { sequence: page.sequence, forgotten: page.forgotten }
+        }
+        cursor => Position::read(cursor, &facade.seal, id)?,
+    };
+    let entries = Entries { resource: id.clone(), path: published.path.clone(), seal: facade.seal.clone() };
+    let wait = prefer::of(&request.headers).wait;
+    if media_type == accept::JSON {
+        return page(facade, published, &entries, (from, limit), wait).await;
+    }
+    // What would be a problem is one before the stream begins.
+    check(published, from, &*facade.hub.read(id, from.sequence, 1).await.map_err(staging_problem)?)?;
+    let manner = match media_type {
+        EVENTS => Manner::Events { heartbeat: facade.server.heartbeat },
+        _ => Manner::Lines { until: Instant::now() + wait.unwrap_or_default() },
+    };
+    let stream = follow(&facade.hub, entries, from, manner, facade.closing.clone());
+    let mut response = Response::new(Body::from_stream(stream));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if media_type == EVENTS {
+        headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    } else if let Some(wait) = wait {
+        headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
+    Ok(response)
+}
+
+/// A page of JSON; an empty one only when nothing has come within the time that the caller waits.
+async fn page(
+    facade: &Facade,
+    published: &Published,
+    entries: &Entries,
+    (from, limit): (Position, usize),
+    wait: Option<Duration>,
+) -> Result<Response, Problem> {
+    let id = &published.exposure.id;
+    // The answer must be there before the edge gives it up.
+    let wait = wait.map(|wait| wait.min(facade.server.request_timeout * 9 / 10));
+    let until = wait.map(|wait| Instant::now() + wait);
+    // Follows before it reads, so that nothing comes in between unseen.
+    let mut follower = until.map(|_| facade.hub.follow(id));
+    let mut page = facade.hub.read(id, from.sequence, limit).await.map_err(staging_problem)?;
+    check(published, from, &page)?;
+    while let (true, Some(until), Some(follower)) = (page.changes.is_empty(), until, &mut follower) {
+        let woken = async {
+            tokio::select! {
+                () = follower.beyond(page.sequence) => true,
+                () = facade.closing.cancelled() => false,
+            }
+        };
+        if !matches!(timeout_at(until, woken).await, Ok(true)) {
+            break;
+        }
+        page = follower.read_end(from.sequence, limit).await.map_err(staging_problem)?;
+        check(published, from, &page)?;
+    }
+    let reached = Position { sequence: page.reached(limit), forgotten: page.forgotten };
+    let data: Vec<Value> = page
+        .changes
+        .iter()
+        .map(|change| entries.write(change, Position { sequence: change.sequence, ..reached }))
+        .collect();
+    let cursor = entries.cursor(reached);
+    let next = format!("{}/changes?since={cursor}&limit={limit}", published.path);
+    let mut response = json_answer(&json!({
+        "data": data,
+        "page": { "limit": limit, "next": next, "complete": reached.sequence >= page.sequence },
+        "since": cursor,
+    }))?;
+    let headers: &mut HeaderMap = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
+    if let Ok(link) = HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")) {
+        headers.insert(LINK, link);
+    }
+    if let Some(wait) = wait {
+        headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
+    }
+    Ok(response)
+}
+
+/// Whether changes behind this place are forgotten that its follower should have heard of.
+fn is_too_old(position: Position, page: &FeedPage) -> bool {
+    let Position { sequence, forgotten } = position;
+    sequence > 0 && sequence < page.forgotten && forgotten < page.forgotten
+}
+
+/// Refuses a place that the feed cannot go on from.
+fn check(published: &Published, position: Position, page: &FeedPage) -> Result<(), Problem> {
+    let detail = if position.sequence > page.sequence {
+        // It comes from a feed that is no more.
+        format!("the cursor is behind change {}, but the newest one is number {}", position.sequence, page.sequence)
+    } else if is_too_old(position, page) {
+        format!(
+            "the cursor is behind change {}, and later ones are forgotten, up to number {}",
+            position.sequence, page.forgotten
+        )
+    } else {
+        return Ok(());
+    };
+    let hint =
+        format!("take a cursor from {0}/changes?since=now, read {0}, then go on from the cursor", published.path);
+    Err(Reason::FeedRestarted.because(detail).hint(hint))
+}
+
+/// What is asked of the feed.
+struct Asked {
+    since: String,
+    limit: usize,
+}
+
+fn asked(facade: &Facade, raw: &str) -> Result<Asked, Problem> {
+    let (mut since, mut limit) = ("0".to_owned(), facade.server.page_size);
+    let most = facade.server.max_page_size;
+    for pair in parameters::pairs(raw)? {
+        let value = parameters::decode(pair.raw_value)?;
+        match pair.name.as_ref() {
+            "since" => since = value.into_owned(),
+            "limit" => {
+                let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+                let number = value.parse::<usize>().ok().filter(|number| digits && (1..=most).contains(number));
+                limit = number.ok_or_else(|| {
+                    Reason::InvalidParameter.because(format!("`limit` must be a whole number from 1 to {most}"))
+                })?;
+            }
+            name => {
+                let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of the feed"));
+                return Err(problem.hint("parameters of the feed: since, limit"));
+            }
+        }
+    }
+    Ok(Asked { since, limit })
+}
+
+/// Writes the entries of a feed.
+pub(super) struct Entries {
+    resource: ResourceId,
+    path: String,
+    seal: Seal,
+}
+
+impl Entries {
+    fn cursor(&self, position: Position) -> String {
+        position.write(&self.seal, &self.resource)
+    }
+
+    fn write(&self, change: &Change, position: Position) -> Value {
+        let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
+        json!({
+            "sequence": change.sequence,
+            "cursor": self.cursor(position),
+            "kind": change.kind.as_str(),
+            "key": change.key,
+            "href": self.href(&change.key),
+            "version": change.version,
+            "etag": etag.as_ref().and_then(|etag| etag.to_str().ok()),
+            "changed_at": change.changed_at.to_string(),
+            "run": change.run.to_string(),
+        })
+    }
+
+    /// The path of a record. A key that is also the name of the feed gets it encoded in another way, so that the two are
+    /// told apart.
+    fn href(&self, key: &str) -> String {
+        match key {
+            "changes" => format!("{}/%63hanges", self.path),
+            _ => format!("{}/{key}", self.path),
+        }
+    }
+}
