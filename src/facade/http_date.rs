@@ -16,14 +16,17 @@ pub(super) fn write(moment: Timestamp) -> Option<HeaderValue> {
 /// A date in one of the three forms; the two old ones are `Sunday, 06-Nov-94 08:49:37 GMT` and
 /// `Sun Nov  6 08:49:37 1994`. `now` tells which century two digits mean.
 pub(super) fn read(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let parsed = |form: &str| {
+    let parsed = |form: &str, text: &str| {
         let broken = BrokenDownTime::parse(form, text).ok()?;
         broken.to_datetime().ok()?.to_zoned(TimeZone::UTC).ok()
     };
-    if let Some(moment) = parsed("%a, %d %b %Y %H:%M:%S GMT").or_else(|| parsed("%a %b %e %H:%M:%S %Y")) {
+    let four_digits = parsed("%a, %d %b %Y %H:%M:%S GMT", text).or_else(|| parsed("%a %b %e %H:%M:%S %Y", text));
+    if let Some(moment) = four_digits {
         return Some(moment.timestamp());
     }
-    let moment = parsed("%A, %d-%b-%y %H:%M:%S GMT")?;
+    // The day of the week is that of a year that is not known yet.
+    let (day, rest) = text.split_once(", ")?;
+    let moment = parsed("%d-%b-%y %H:%M:%S GMT", rest).filter(|_| day.ends_with("day"))?;
     // Two digits that seem to be more than 50 years ahead are of the past.
     let this_year = now.to_zoned(TimeZone::UTC).year();
     let year = (moment.year() % 100) + this_year - this_year % 100;
@@ -51,8 +54,8 @@ mod tests {
             check(text, Some("1994-11-06T08:49:37Z"));
         }
         check("Wed Nov 16 08:49:37 1994", Some("1994-11-16T08:49:37Z"));
-        check("Thursday, 01-Jan-76 00:00:00 GMT", Some("2076-01-01T00:00:00Z"));
-        check("Friday, 01-Jan-77 00:00:00 GMT", Some("1977-01-01T00:00:00Z"));
+        check("Wednesday, 01-Jan-76 00:00:00 GMT", Some("2076-01-01T00:00:00Z"));
+        check("Saturday, 01-Jan-77 00:00:00 GMT", Some("1977-01-01T00:00:00Z"));
         for text in ["", "yesterday", "Sun, 06 Nov 1994 08:49:37 +0100", "Sun, 31 Feb 1994 08:49:37 GMT", "784111777"] {
             check(text, None);
         }

@@ -15,6 +15,7 @@ use crate::staging::{Balance, Batch, Checkpoint, FileEntry, FileState, RunId};
 
 use super::left::Why;
 use super::read::{self, Survey};
+use super::sync::{Request, Summary};
 use super::world::{Inbox, name_pattern};
 use super::{Bridge, PipelineError};
 
@@ -68,6 +69,25 @@ impl Passage<'_> {
             Ok::<_, PipelineError>(landed)
         });
         landed.await.map_err(|_| self.died())?
+    }
+
+    /// Stages the file, unless the rules of picking up speak against it; notes a refusal.
+    pub(super) async fn read(
+        &self,
+        run: &RunId,
+        entry: &FileEntry,
+        (request, judgement): (Request, Judgement),
+        summary: &mut Summary,
+    ) -> Result<Outcome, PipelineError> {
+        let objection = if request.full { None } else { self.objection(entry).await? };
+        let outcome = match objection {
+            Some(objection) => self.object(run, entry, objection).await?,
+            None => self.stage(run, entry, judgement).await?,
+        };
+        if outcome.state == FileState::Rejected {
+            summary.refused.push(self.candidate.name.clone());
+        }
+        Ok(outcome)
     }
 
     /// Stages what is not staged yet.

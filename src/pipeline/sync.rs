@@ -264,14 +264,7 @@ impl Bridge {
             }
             let entry = self.enter(plan, &candidate, &landed, request.full).await?;
             if entry.state == FileState::Claimed {
-                let objection = if request.full { None } else { passage.objection(&entry).await? };
-                let outcome = match objection {
-                    Some(objection) => passage.object(run, &entry, objection).await?,
-                    None => passage.stage(run, &entry, judgement).await?,
-                };
-                if outcome.state == FileState::Rejected {
-                    summary.refused.push(candidate.name.clone());
-                }
+                let outcome = passage.read(run, &entry, (request, judgement), summary).await?;
                 tracing::info!(
                     resource = %plan.exposure.id, file = %candidate.name, state = outcome.state.as_str(),
                     read = outcome.balance.read, dead = outcome.balance.dead, "read a file"

@@ -56,11 +56,12 @@ impl Bridge {
         // To read again what one version has read is not to fetch it again.
         let fetching = Request { full: request.full && is_own, ..request };
         let fetched = self.sync_source(fetcher, fetching).await?;
+        let is_quiet = fetched.run.is_none();
         let mut summary = is_own.then_some(fetched);
         for version in world.fed_by(fetcher) {
             let is_asked = version.exposure.id == plan.exposure.id;
             let feeding = Request { full: request.full && is_asked, ..request };
-            match self.feed(&version, fetcher, feeding).await {
+            match self.feed(&version, fetcher, (feeding, is_quiet)).await {
                 Ok(fed) if is_asked => summary = Some(fed),
                 Ok(_) => {}
                 Err(error) if is_asked => return Err(error),
@@ -76,13 +77,26 @@ impl Bridge {
         })
     }
 
-    /// Stages for a version what was landed for another one and is not staged for this one yet.
-    async fn feed(&self, plan: &Arc<Plan>, fetcher: &Plan, request: Request) -> Result<Summary, PipelineError> {
+    /// Stages for a version what was landed for another one and is not staged for this one yet. Where that has nothing new,
+    /// and this one had it all before, the ledgers need not be held against each other.
+    async fn feed(
+        &self,
+        plan: &Arc<Plan>,
+        fetcher: &Plan,
+        (request, is_quiet): (Request, bool),
+    ) -> Result<Summary, PipelineError> {
         let id = &plan.exposure.id;
+        let has_all = self.fed.lock().get(id) == Some(&plan.hash);
+        if is_quiet && has_all && !request.full {
+            self.staging.note_checked(id).await?;
+            return Ok(Summary::new(id.clone()));
+        }
+        self.fed.lock().remove(id);
         let _lock = self.staging.lock_run(id).await?;
         let mut summary = Summary::new(id.clone());
         let waiting = self.waiting(plan, fetcher, request.full).await?;
         if waiting.is_empty() {
+            self.fed.lock().insert(id.clone(), plan.hash.clone());
             self.staging.note_checked(id).await?;
             return Ok(summary);
         }
@@ -105,6 +119,7 @@ impl Bridge {
         self.metrics.run_ended(&id.to_string(), started.elapsed());
         result?;
         summary.run = Some(finished?);
+        self.fed.lock().insert(id.clone(), plan.hash.clone());
         Ok(summary)
     }
 
@@ -151,14 +166,7 @@ impl Bridge {
         let world = self.world.load_full();
         let (backend, candidate) = (&world.inbox(plan)?, Candidate::landed(&file.path, file.size));
         let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };
-        let objection = if request.full { None } else { passage.objection(&entry).await? };
-        let outcome = match objection {
-            Some(objection) => passage.object(run, &entry, objection).await?,
-            None => passage.stage(run, &entry, Judgement::None).await?,
-        };
-        if outcome.state == FileState::Rejected {
-            summary.refused.push(file.path.clone());
-        }
+        let outcome = passage.read(run, &entry, (request, Judgement::None), summary).await?;
         tracing::info!(
             resource = %id, file = %file.path, state = outcome.state.as_str(), read = outcome.balance.read,
             dead = outcome.balance.dead, "read a landed file for another version"

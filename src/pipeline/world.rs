@@ -228,6 +228,8 @@ pub struct Bridge {
     pub(super) tuning: Tuning,
     /// Files that lie in an inbox but need no reading now, by resource and name.
     pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
+    /// Versions that have all that was landed for another one, each with the hash of its mapping.
+    pub(super) fed: Mutex<HashMap<ResourceId, String>>,
     /// What is known of tables that are read.
     pub(super) shapes: Shapes,
 }
@@ -246,6 +248,7 @@ impl Bridge {
             first_looks: AtomicUsize::new(0),
             tuning: Tuning::default(),
             left: Mutex::default(),
+            fed: Mutex::default(),
             shapes: Shapes::default(),
         }
     }

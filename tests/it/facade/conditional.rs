@@ -5,6 +5,9 @@ use super::client::Answer;
 
 const JSON: (&str, &str) = ("Accept", "application/json");
 
+/// The header fields of a request.
+type Fields<'a> = &'a [(&'a str, &'a str)];
+
 /// The answer to the same question with the tag of the first one.
 fn again(app: &TestApp, path: &str, fields: &[(&str, &str)], first: &Answer) -> Answer {
     let mut fields = fields.to_vec();
@@ -17,7 +20,7 @@ fn each_representation_has_a_tag_of_its_own() {
     let app = TestApp::start();
     let long = "x".repeat(3000);
     app.stage("orders.v1", &[("1", &format!("{{\"order_no\":\"1\",\"customer\":{{\"name\":\"{long}\"}}}}"))]);
-    let forms: &[&[(&str, &str)]] = &[
+    let forms: &[Fields<'_>] = &[
         &[JSON],
         &[("Accept", "application/cbor")],
         &[("Accept", "application/x-ndjson")],
@@ -29,7 +32,7 @@ fn each_representation_has_a_tag_of_its_own() {
         &[JSON, ("Accept-Encoding", "zstd")],
         &[("Accept", "application/cbor"), ("Accept-Encoding", "gzip")],
     ];
-    let mut answers: Vec<(&str, &[(&str, &str)], Answer)> = Vec::new();
+    let mut answers: Vec<(&str, Fields<'_>, Answer)> = Vec::new();
     for path in ["/v1/orders/1", "/v1/orders/1?fields=order_no,customer"] {
         answers.extend(forms.iter().map(|form| (path, *form, app.get_with(path, form))));
     }

@@ -28,7 +28,7 @@ fn only_if_cached_is_held_to_what_the_caller_takes() {
                     continue;
                 }
                 let age: i64 = answer.field("age").unwrap().parse().unwrap();
-                assert!(age >= 100 && age < 100_000, "{age}");
+                assert!((100..100_000).contains(&age), "{age}");
                 let expected = format!("tollbridge; hit; ttl={}", 300 - age);
                 assert_eq!(answer.field("cache-status"), Some(expected.as_str()), "{path} {directives}");
                 assert_eq!(answer.field("cache-control"), Some("private, max-age=300"));
