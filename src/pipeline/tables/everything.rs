@@ -82,7 +82,9 @@ impl Reading<'_> {
     /// Whether a statement is asked once more because its order may be what the database refuses; then only the key is
     /// ordered by.
     pub(super) fn orders_less(&mut self, error: &PipelineError) -> bool {
-        let is_refused = matches!(error, PipelineError::Sql(error) if error.kind == SqlErrorKind::Statement);
+        // A database that has no operator for an order says that something is missing.
+        let is_refused = matches!(error, PipelineError::Sql(error)
+            if matches!(error.kind, SqlErrorKind::Statement | SqlErrorKind::Missing));
         if !is_refused || !self.orders_all || self.is_walkable() {
             return false;
         }

@@ -168,6 +168,9 @@ impl Bridge {
         wanted.extend(key.iter().filter(|name| !columns.contains(name)).cloned());
         wanted.retain(|name| name != ROW);
         let resource = || plan.exposure.id.clone();
+        if let Some(reason) = info.hides(&wanted) {
+            return Err(PipelineError::Source { resource: resource(), reason });
+        }
         let now: Vec<Column> = info.columns.iter().map(|column| column.column.clone()).collect();
         match Shape::of(dialect, name, &info, &wanted) {
             Ok(shape) => {
