@@ -183,7 +183,7 @@ fn begun(
 }
 
 /// Whether a statement was refused for how it is written, before anything was done.
-fn is_of_form(error: &odbc_api::Error) -> bool {
+pub(super) fn is_of_form(error: &odbc_api::Error) -> bool {
     Said::of(error).state.is_some_and(|state| state.starts_with("42") || state.starts_with("0A"))
 }
 

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use odbc_api::Error;
 use odbc_api::handles::{AsStatementRef, Statement};
-use odbc_api::{Preallocated, handles::StatementImpl};
+use odbc_api::{CursorImpl, Preallocated, handles::StatementImpl};
 use parking_lot::Mutex;
 
 use super::columns::describe;
 use super::control::Control;
 use super::fetch::{Broken, Fetch, Sink, columns};
+use super::query::is_of_form;
 use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, ask, called, params};
+use super::{Setup, ask, called, params, told};
 use crate::adapters::sql::{
-    Action, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
+    Action, Certainty, Dialect, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
 };
 use crate::decode::rows::{BatchWriter, RowBatch};
 
@@ -271,9 +272,20 @@ fn take_all(
     max_rows: u32,
     outcome: &mut StepOutcome,
 ) -> Result<(), Broken> {
-    if let Some(cursor) = statement.execute(&super::query::closed(sql), bound)? {
-        // Not closed: it is read below, as the results behind it are.
-        cursor.into_stmt();
+    // Where the statement cannot be asked so, asking it as it is says why, or does without.
+    let mut told = told::step(session, statement.as_stmt_ref(), sql, setup.config.max_value).ok().flatten();
+    let asked = told.as_ref().map_or(sql, |told| told.sql.as_str());
+    // Not closed: it is read below, as the results behind it are.
+    match statement
+        .execute(&super::query::closed(asked), &mut *bound)
+        .map(|cursor| drop(cursor.map(CursorImpl::into_stmt)))
+    {
+        // A transaction of SQLite goes on after a statement that was refused for its form.
+        Err(error) if told.is_some() && session.dialect == Dialect::Sqlite && is_of_form(&error) => {
+            told = None;
+            drop(statement.execute(&super::query::closed(sql), bound)?.map(CursorImpl::into_stmt));
+        }
+        asked => asked?,
     }
     loop {
         let mut current = statement.as_stmt_ref();
@@ -283,7 +295,10 @@ fn take_all(
                 outcome.affected = Some(outcome.affected.unwrap_or(0) + rows);
             }
         } else {
-            let plan = describe(session, current, setup.config.max_value)?;
+            let plan = match told.take() {
+                Some(told) => told.plan,
+                None => describe(session, current, setup.config.max_value)?,
+            };
             let mut sink = Kept { writer: BatchWriter::new(columns(&plan)), max_rows: u64::from(max_rows) };
             let fetch = Fetch { session, setup, control, plan: &plan, max_rows_per_second: None };
             if let Some(cursor) = raw::cursor(statement.as_stmt_ref())? {

@@ -201,6 +201,12 @@ pub trait Database: Send + Sync + 'static {
     /// What a person should know of it although it works.
     fn doubts(&self) -> Vec<String>;
 
+    /// Whether a whole result may be held in memory before its first row comes, so that statements that bring few rows are
+    /// better than one that brings many.
+    fn holds_results(&self) -> bool {
+        false
+    }
+
     /// Asks, and answers when the columns are known.
     async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError>;
 

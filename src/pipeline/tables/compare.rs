@@ -78,7 +78,7 @@ impl Reading<'_> {
         let snapshot = SnapshotId(comparing.snapshot);
         self.begin_part(Some(snapshot)).await?;
         let Some(keys) = self.plan.keys_only().map(Arc::new) else { return Ok(()) };
-        let (key, chunk) = (self.source().key.clone(), self.source().chunk_rows);
+        let (key, chunk) = (self.source().key.clone(), self.chunk_rows());
         let mut columns: Vec<String> = self.rows.compared_columns.to_vec();
         columns.extend(key.iter().filter(|name| !self.rows.compared_columns.contains(name)).cloned());
         let (is_walkable, mut lacking) = (self.is_walkable(), Lacking::default());

@@ -60,7 +60,7 @@ impl Reading<'_> {
         let has_pages = !key.is_empty() && key.iter().all(leads_on);
         let marks = watermark.columns.len();
         let watched: Vec<String> = watermark.columns.iter().chain(key.iter().filter(|_| has_pages)).cloned().collect();
-        let mut limit = self.source().chunk_rows;
+        let mut limit = self.chunk_rows();
         let (mut after, mut ahead): (Option<Vec<Cell>>, u64) = (None, 0);
         let mut greatest = Mark::None;
         loop {

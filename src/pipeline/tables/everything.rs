@@ -116,7 +116,7 @@ impl Reading<'_> {
     }
 
     async fn walk(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
-        let (key, chunk) = (&self.source().key, self.source().chunk_rows);
+        let (key, chunk) = (&self.source().key, self.chunk_rows());
         let nullable: Vec<String> = key.iter().filter(|name| self.shape.may_be_null(name)).cloned().collect();
         loop {
             let Phase::Everything { after, only_null_keys, .. } = self.standing.phase.clone() else { return Ok(()) };

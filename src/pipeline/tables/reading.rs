@@ -109,6 +109,12 @@ impl<'a> Reading<'a> {
         &self.rows.source
     }
 
+    /// So many rows are asked for by one statement, where a reading can go on behind them.
+    pub(super) fn chunk_rows(&self) -> u32 {
+        let source = self.source();
+        if self.database.holds_results() { source.chunk_rows.min(source.batch_rows) } else { source.chunk_rows }
+    }
+
     /// Tells something that a person should know.
     pub(super) fn tell(&mut self, note: String) {
         tracing::warn!(resource = %self.plan.exposure.id, "{note}");

@@ -80,7 +80,7 @@ impl Reading<'_> {
             }
             _ => None,
         };
-        let (chunk, mut ahead) = (self.source().chunk_rows, 0);
+        let (chunk, mut ahead) = (self.chunk_rows(), 0);
         // Mostly little has changed, and what is a crowd already shows in a few rows.
         let mut limit = Some(chunk.min(self.source().batch_rows));
         loop {
