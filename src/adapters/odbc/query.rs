@@ -174,7 +174,7 @@ pub(super) fn closed(sql: &str) -> Cow<'_, str> {
 }
 
 /// Executes. Whether there is a result, which is not closed.
-fn begun(
+pub(super) fn begun(
     statement: &mut Preallocated<StatementImpl<'_>>,
     sql: &str,
     bound: &mut Arguments,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use odbc_api::Error;
 use odbc_api::handles::{AsStatementRef, Statement};
-use odbc_api::{CursorImpl, Preallocated, handles::StatementImpl};
+use odbc_api::{Preallocated, handles::StatementImpl};
 use parking_lot::Mutex;
 
 use super::columns::describe;
 use super::control::Control;
 use super::fetch::{Broken, Fetch, Sink, columns};
-use super::query::is_of_form;
+use super::query::{begun, is_of_form};
 use super::raw::{self, Arguments};
 use super::session::Session;
 use super::{Setup, ask, called, params, told};
@@ -275,17 +275,16 @@ fn take_all(
     // Where the statement cannot be asked so, asking it as it is says why, or does without.
     let mut told = told::step(session, statement.as_stmt_ref(), sql, setup.config.max_value).ok().flatten();
     let asked = told.as_ref().map_or(sql, |told| told.sql.as_str());
-    // Not closed: it is read below, as the results behind it are.
-    match statement
-        .execute(&super::query::closed(asked), &mut *bound)
-        .map(|cursor| drop(cursor.map(CursorImpl::into_stmt)))
-    {
+    match begun(statement, asked, bound) {
         // A transaction of SQLite goes on after a statement that was refused for its form.
         Err(error) if told.is_some() && session.dialect == Dialect::Sqlite && is_of_form(&error) => {
             told = None;
-            drop(statement.execute(&super::query::closed(sql), bound)?.map(CursorImpl::into_stmt));
+            begun(statement, sql, bound)?;
         }
-        asked => asked?,
+        // What it brings is not closed: it is read below, as the results behind it are.
+        asked => {
+            asked?;
+        }
     }
     loop {
         let mut current = statement.as_stmt_ref();

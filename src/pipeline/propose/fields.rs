@@ -30,8 +30,7 @@ const COMPARED_DIGITS: u8 = 15;
 pub(super) fn of(info: &TableInfo, sample: &Sample, key: &[String]) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     let is_shown = |column: &TableColumn| !column.is_rowversion && !is_ours(&column.column.name);
-    let seen: Vec<_> = info.columns.iter().filter(|column| !info.hidden.contains(&column.column.name)).collect();
-    for (at, column) in seen.into_iter().enumerate().filter(|(_, column)| is_shown(column)) {
+    for (at, column) in info.columns.iter().enumerate().filter(|(_, column)| is_shown(column)) {
         let mut name = plain_name(&column.column.name);
         let taken = |name: &str, fields: &[Field]| fields.iter().any(|field| field.name == name);
         let mut number = 2;
@@ -130,6 +129,7 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
             .iter()
             .map(|((value, _), _)| match kind {
                 ColumnKind::DateTime => quoted(&format!("{value}T00:00:00")),
+                ColumnKind::DateTimeOffset => quoted(&format!("{value}T00:00:00Z")),
                 _ => quoted(value),
             })
             .collect();
@@ -153,9 +153,9 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
     if column.is_computed {
         reasons.push(format!("{} is computed by the database", column.column.name));
     }
-    let is_comparable = !matches!(kind, ColumnKind::Bytes { .. })
-        && !rules.iter().any(|rule| rule == "as = \"string\"")
-        && !(type_name.starts_with("decimal") && boolean.is_none() && day.is_none() && digits(kind) > COMPARED_DIGITS);
+    let is_text_of_number = rules.iter().any(|rule| rule == "as = \"string\"");
+    let is_long = boolean.is_none() && day.is_none() && type_name != "integer" && digits(kind) > COMPARED_DIGITS;
+    let is_comparable = !(matches!(kind, ColumnKind::Bytes { .. }) || is_text_of_number || is_long);
     Field { name, column: column.column.name.clone(), rules, reasons, is_comparable }
 }
 

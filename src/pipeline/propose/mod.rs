@@ -35,13 +35,14 @@ const SMALL: u64 = 20_000;
 /// so few, all come, and whoever reads stops.
 pub fn first_rows(dialect: Dialect, info: &TableInfo, rows: u32) -> String {
     let shape = Shape::plain(dialect, info.name.quoted(dialect));
-    let shown = info.columns.iter().filter(|column| !info.hidden.contains(&column.column.name));
-    let columns: Vec<_> = shown.map(|column| column.column.name.clone()).collect();
+    let columns: Vec<_> = shown(info).columns.into_iter().map(|column| column.column.name).collect();
     Select::new(&shape, &columns).first(rows).build().0
 }
 
 /// The text of a mapping file for the table.
 pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {
+    let whole = info;
+    let info = &shown(whole);
     let key = key(info);
     let mut fields = fields::of(info, sample, &key.columns);
     if !key.is_sure {
@@ -66,7 +67,7 @@ pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {
     for column in info.columns.iter().filter(|column| fields::is_ours(&column.column.name)) {
         line(format!("# the column {} is left out: that name means something else in a mapping", column.column.name));
     }
-    if let Some(hidden) = info.hides(&info.hidden) {
+    if let Some(hidden) = whole.hides(&whole.hidden) {
         line(format!("# columns are left out: {hidden}"));
     }
     line(String::new());
@@ -102,6 +103,13 @@ pub fn propose(backend: &str, info: &TableInfo, sample: &Sample) -> String {
     text
 }
 
+/// The table without the columns that the account may not read.
+fn shown(info: &TableInfo) -> TableInfo {
+    let mut shown = info.clone();
+    shown.columns.retain(|column| !info.hidden.contains(&column.column.name));
+    shown
+}
+
 /// The columns that tell one row from another, and why these.
 struct Key {
     columns: Vec<String>,
@@ -116,7 +124,6 @@ fn key(info: &TableInfo) -> Key {
         names.iter().find_map(|name| {
             let why = match find(name) {
                 None => "cannot be read",
-                Some(_) if info.hidden.contains(name) => "cannot be read",
                 Some(column) if column.is_rowversion => "changes with its row",
                 Some(column) => match column.column.kind {
                     ColumnKind::Bytes { .. } => "is bytes, which no URL has a place for",
@@ -145,7 +152,8 @@ fn key(info: &TableInfo) -> Key {
         let why = format!("{before}; the unique index {} is over columns that are never null", index.name);
         return Key { columns: index.columns.clone(), why, is_sure: true };
     }
-    let numbered = info.columns.iter().find(|column| column.is_identity && !column.is_rowversion);
+    let is_single = |name: &String| unfit(std::slice::from_ref(name)).is_none();
+    let numbered = info.columns.iter().find(|column| column.is_identity && is_single(&column.column.name));
     if let Some(column) = numbered {
         let why = format!("{before}; the database numbers {}", column.column.name);
         return Key { columns: vec![column.column.name.clone()], why, is_sure: true };
@@ -178,7 +186,11 @@ fn source(info: &TableInfo, key: &Key) -> Vec<String> {
         lines.push("snapshot = true".to_owned());
         return lines;
     }
-    let Some(best) = best else { return lines };
+    let Some(best) = best else {
+        lines.push("# nothing can be read yet for want of a right; with it there may be better ways".to_owned());
+        lines.push("snapshot = true".to_owned());
+        return lines;
+    };
     lines.push(format!("# {}: {}", best.name, best.why));
     match (best.name, &best.column) {
         ("change tracking", _) => lines.push("change_tracking = true".to_owned()),

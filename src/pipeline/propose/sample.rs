@@ -75,8 +75,7 @@ impl Sample {
             is_padding: matches!(kind, ColumnKind::Text { .. }),
             ..Column::default()
         };
-        let shown = info.columns.iter().filter(|known| !info.hidden.contains(&known.column.name));
-        let columns = shown.map(|known| column(known.column.kind)).collect();
+        let columns = super::shown(info).columns.iter().map(|known| column(known.column.kind)).collect();
         Sample { rows: 0, columns, none: Column::default() }
     }
 
