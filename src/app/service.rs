@@ -146,7 +146,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         Some(path) => Some(demo_key(&loaded.config.beside(path), &*bridge.staging).await?),
         None => None,
     };
-    let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
+    let health = Arc::new(Health::new(Arc::clone(&bridge.staging)).lacking(lacks(&bridge)));
     let closing = CancellationToken::new();
     let clients = Arc::new(Clients::new(loaded.config.clients.clone(), Arc::clone(&bridge.metrics), closing.clone()));
     let live = Arc::new(Live::new(Arc::clone(&bridge)));
@@ -255,6 +255,17 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What this machine lacks for calls to the backends.
+fn lacks(bridge: &Arc<Bridge>) -> http::Lacks {
+    let bridge = Arc::clone(bridge);
+    Box::new(move || {
+        let world = bridge.world.load();
+        let mut lacks: Vec<_> = world.backends.values().filter_map(|backend| backend.gate.trouble()).collect();
+        lacks.sort();
+        lacks
+    })
 }
 
 /// Reads the configuration, with WSDLs as they are in the web now.
