@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::order::{last_line_of, lines_of};
-use super::service::served_within;
+use super::service::{FirstEnd, served_within};
 use super::{Ask, Core, Moment, PASSED_OVER, Ticket, Verdict, Waiting, waiting_for};
 use crate::gate::{Lane, Refused};
 
@@ -58,7 +58,8 @@ impl Core {
         let ahead: usize = self.lines.iter().take(last_line_of(lane) + 1).map(|line| line.len()).sum();
         let ahead = ahead + self.lacking.iter().sum::<usize>();
         let (each, places) = (self.takes(lane, now).unwrap_or_default(), self.places(lane, Moment::ZERO, now));
-        self.first_free(lane, now).saturating_add(waiting_for(ahead, places, each))
+        let (FirstEnd::In(first) | FirstEnd::Perhaps(first)) = self.first_free(lane, now);
+        first.saturating_add(waiting_for(ahead, places, each))
     }
 
     /// Whether the wait, as measured, is longer than the one who asks can wait: then it is kinder to say so at once.
@@ -77,14 +78,22 @@ impl Core {
         // Better lines go first, but not for ever.
         let ahead = in_line + before.min((in_line + 1) * PASSED_OVER as usize) + self.lacking.iter().sum::<usize>();
         let places = self.places(ask.lane, ask.wait_until, now);
-        let first = self.first_free(ask.lane, now);
-        if is_in_time(held_back.saturating_add(first).saturating_add(waiting_for(ahead, places, takes))) {
+        // Where calls are later than they used to be nobody knows when a place comes free. A few wait all the same, so that
+        // it is used at once.
+        let few = self.lines[line].len() < LEAST_QUEUE;
+        let measured = self.service_of(ask.lane).estimate().unwrap_or_default();
+        let (first, each) = match self.first_free(ask.lane, now) {
+            FirstEnd::In(first) | FirstEnd::Perhaps(first) if !few => (first, takes),
+            FirstEnd::In(first) => (first, measured),
+            FirstEnd::Perhaps(_) => (Duration::ZERO, measured),
+        };
+        if is_in_time(held_back.saturating_add(first).saturating_add(waiting_for(ahead, places, each))) {
             return None;
         }
         let retry_after = self.expected_wait(ask.lane, now);
         // Whether it is for them that places are missing.
         Some(match self.first_settled().map(|until| until.saturating_sub(now)) {
-            Some(settled) if is_in_time(first.saturating_add(waiting_for(ahead, places + self.lingering(), takes))) => {
+            Some(settled) if is_in_time(first.saturating_add(waiting_for(ahead, places + self.lingering(), each))) => {
                 Refused::HeldBack { retry_after: settled.min(retry_after) }
             }
             _ => Refused::TooLong { retry_after },

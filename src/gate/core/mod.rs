@@ -33,7 +33,7 @@ use order::{LINES, lane_of, line_of};
 use patience::Known;
 use pressure::Pressure;
 use serial::Serials;
-use service::{Running, ServiceTime, waiting_for};
+use service::{FirstEnd, Running, ServiceTime, waiting_for};
 pub(super) use terms::{Arrival, Ask, End, Grant, Leaving, Limits, Moment, Ticket, Verdict};
 use window::Window;
 
@@ -207,9 +207,9 @@ impl Core {
     }
 
     /// In what time a place comes free for a call of this lane, by what those that run still take.
-    fn first_free(&self, lane: Lane, now: Moment) -> Duration {
+    fn first_free(&self, lane: Lane, now: Moment) -> FirstEnd {
         if self.has_place(lane) {
-            return Duration::ZERO;
+            return FirstEnd::In(Duration::ZERO);
         }
         self.running[usize::from(is_run(lane))].first_end(self.service_of(lane), now)
     }
@@ -313,8 +313,8 @@ impl Core {
         match end {
             // A look is another thing than a call, and as short as the backend likes.
             End::Answered | End::Failed if grant.lane == Lane::Health => {}
-            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took),
-            End::Answered | End::Failed => self.service.ended(took),
+            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took, now),
+            End::Answered | End::Failed => self.service.ended(took, now),
             End::Unused | End::Lost | End::Unseen => {}
         }
         if end == End::Answered && caller_stayed {
