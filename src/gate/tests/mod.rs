@@ -1,4 +1,6 @@
-//! The cap holds whatever callers do.
+//! The cap holds whatever callers do; `beside` has what is told of other processes and of this machine.
+
+mod beside;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
