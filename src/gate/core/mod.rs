@@ -300,6 +300,7 @@ impl Core {
     pub(super) fn end(&mut self, grant: &Grant, end: End, caller_stayed: bool, now: Moment) {
         self.bears(now);
         let in_flight = self.in_flight();
+        let was_alone = in_flight <= 1 && self.waiting.is_empty();
         self.active[grant.lane.index()] = self.active[grant.lane.index()].saturating_sub(1);
         self.runs_no_more(grant);
         let took = now.saturating_sub(grant.granted);
@@ -313,8 +314,8 @@ impl Core {
         match end {
             // A look is another thing than a call, and as short as the backend likes.
             End::Answered | End::Failed if grant.lane == Lane::Health => {}
-            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took, now),
-            End::Answered | End::Failed => self.service.ended(took, now),
+            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took, now, was_alone),
+            End::Answered | End::Failed => self.service.ended(took, now, was_alone),
             End::Unused | End::Lost | End::Unseen => {}
         }
         if end == End::Answered && caller_stayed {

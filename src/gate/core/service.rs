@@ -40,6 +40,9 @@ const OUTLIER: f64 = 3.0;
 /// What is longer than the mean by so many standard deviations is longer than nearly all.
 const NEARLY_ALL: f64 = 2.5;
 
+/// Of calls that are alone so many are reckoned with together.
+const ALONE: usize = 8;
+
 /// Calls that end within this part of their time end at once.
 const AT_ONCE: f64 = 0.05;
 
@@ -47,8 +50,13 @@ const AT_ONCE: f64 = 0.05;
 #[derive(Default)]
 pub(super) struct ServiceTime {
     calls: VecDeque<Sample>,
+    /// Of their logarithms.
+    sum: f64,
+    squares: f64,
     mean: f64,
     deviation: f64,
+    /// Ends since that was reckoned.
+    unmeasured: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -62,12 +70,12 @@ struct Sample {
 }
 
 impl ServiceTime {
-    /// A call took this long and is over now.
-    pub(super) fn ended(&mut self, took: Duration, now: Moment) {
+    /// A call took this long and is over now. Where it was alone, and nobody waits, not every end needs to be reckoned with
+    /// at once.
+    pub(super) fn ended(&mut self, took: Duration, now: Moment, was_alone: bool) {
         let at_once = took.mul_f64(AT_ONCE);
         let seconds = took.as_secs_f64().max(1e-6);
-        let sum: f64 = self.calls.iter().map(|call| call.logarithm).sum();
-        let mean = if self.calls.is_empty() { seconds.ln() } else { sum / self.calls.len() as f64 };
+        let mean = if self.calls.is_empty() { seconds.ln() } else { self.sum / self.calls.len() as f64 };
         let logarithm = seconds.ln().clamp(mean - FAR_OFF, mean + FAR_OFF);
         if let Some(last) = self.calls.back_mut().filter(|last| now.saturating_sub(last.ended) < at_once) {
             last.count += 1.0;
@@ -75,10 +83,19 @@ impl ServiceTime {
             last.logarithm += (logarithm - last.logarithm) / last.count;
             return self.measure();
         }
-        if self.calls.len() == MOST {
-            self.calls.pop_front();
+        if self.calls.len() == MOST
+            && let Some(oldest) = self.calls.pop_front()
+        {
+            self.sum -= oldest.logarithm;
+            self.squares -= oldest.logarithm * oldest.logarithm;
         }
+        self.sum += logarithm;
+        self.squares += logarithm * logarithm;
         self.calls.push_back(Sample { seconds, logarithm, count: 1.0, ended: now });
+        self.unmeasured += 1;
+        if was_alone && self.calls.len() > ALONE && self.unmeasured < ALONE {
+            return;
+        }
         if let Some(newest) = self.changed() {
             self.calls.drain(..self.calls.len() - newest);
         }
@@ -89,31 +106,31 @@ impl ServiceTime {
     /// most does not count.
     fn changed(&self) -> Option<usize> {
         let (mut sum, mut squares, mut lowest, mut highest) = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
-        let (mut all, mut all_squares) = (0.0, 0.0);
-        for Sample { logarithm, .. } in &self.calls {
-            all += logarithm;
-            all_squares += logarithm * logarithm;
-        }
-        for (at, call) in self.calls.iter().rev().enumerate() {
-            sum += call.logarithm;
-            squares += call.logarithm * call.logarithm;
-            (lowest, highest) = (call.logarithm.min(lowest), call.logarithm.max(highest));
-            let newest = at + 1;
-            let before = self.calls.len() - newest;
-            if before < ENOUGH {
+        let mut newer = self.calls.iter().rev();
+        let mut counted = 0;
+        for newest in NEWEST {
+            if self.calls.len() < newest + ENOUGH {
                 return None;
             }
-            if !NEWEST.contains(&newest) {
+            let mut first = 0.0;
+            for call in newer.by_ref().take(newest - counted) {
+                first = call.logarithm;
+                sum += first;
+                squares += first * first;
+                lowest = if first < lowest { first } else { lowest };
+                highest = if first > highest { first } else { highest };
+            }
+            counted = newest;
+            let (others, before) = ((newest - 1) as f64, (self.calls.len() - newest) as f64);
+            let mean_before = (self.sum - sum) / before;
+            let change = ((sum - highest) / others - mean_before).max(mean_before - (sum - lowest) / others);
+            if change <= LEAST_CHANGE {
                 continue;
             }
-            let (others, before) = ((newest - 1) as f64, before as f64);
-            let mean_before = (all - sum) / before;
-            let variance = (all_squares - squares - (all - sum) * mean_before) / (before - 1.0);
-            let scatter = variance.max(LEAST_SCATTER * LEAST_SCATTER).sqrt();
-            let needed = LEAST_CHANGE + ERRORS * scatter * (1.0 / others + 1.0 / before).sqrt();
-            let is_changed =
-                (sum - highest) / others - mean_before > needed || mean_before - (sum - lowest) / others > needed;
-            let is_first = (call.logarithm - sum / newest as f64).abs() < (call.logarithm - mean_before).abs();
+            let variance = (self.squares - squares - (self.sum - sum) * mean_before) / (before - 1.0);
+            let error = variance.max(LEAST_SCATTER * LEAST_SCATTER) * (1.0 / others + 1.0 / before);
+            let is_changed = change > LEAST_CHANGE + ERRORS * error.sqrt();
+            let is_first = (first - sum / newest as f64).abs() < (first - mean_before).abs();
             if is_changed && is_first {
                 return Some(newest);
             }
@@ -122,11 +139,15 @@ impl ServiceTime {
     }
 
     fn measure(&mut self) {
+        self.unmeasured = 0;
         let (mut sum, mut squares, mut longest) = (0.0, 0.0, 0.0_f64);
-        for Sample { seconds, .. } in &self.calls {
+        (self.sum, self.squares) = (0.0, 0.0);
+        for Sample { seconds, logarithm, .. } in &self.calls {
+            self.sum += logarithm;
+            self.squares += logarithm * logarithm;
             sum += seconds;
             squares += seconds * seconds;
-            longest = longest.max(*seconds);
+            longest = if *seconds > longest { *seconds } else { longest };
         }
         let count = self.calls.len() as f64;
         if self.calls.len() > ENOUGH {
@@ -242,7 +263,7 @@ mod tests {
         for seconds in calls {
             let took = Duration::from_secs_f64(seconds);
             now += took;
-            service.ended(took, now);
+            service.ended(took, now, false);
         }
         service
     }
@@ -284,10 +305,10 @@ mod tests {
                 for end in at..calls.len() {
                     let mut service = after(calls[..at].iter().copied());
                     let mut now = Duration::from_secs(1000);
-                    service.ended(Duration::from_secs_f64(outlier), now);
+                    service.ended(Duration::from_secs_f64(outlier), now, false);
                     for call in &calls[at..end] {
                         now += Duration::from_secs_f64(*call);
-                        service.ended(Duration::from_secs_f64(*call), now);
+                        service.ended(Duration::from_secs_f64(*call), now, false);
                     }
                     assert!(is_about(&service, 0.1, 0.5), "{outlier}: {:?}", service.estimate());
                 }
@@ -321,10 +342,21 @@ mod tests {
             let mut service = after(vec![0.1; 40]);
             for caught in 0..others {
                 let took = Duration::from_millis(3000 + 5 * caught);
-                service.ended(took, Duration::from_millis(10_000 + 2 * caught));
+                service.ended(took, Duration::from_millis(10_000 + 2 * caught), false);
             }
             assert!(is_about(&service, 0.1, 0.1), "{:?}", service.estimate());
         }
+    }
+
+    #[test]
+    fn calls_that_are_alone_are_known_a_little_later() {
+        let mut service = after(vec![0.1; 20]);
+        let mut now = Duration::from_secs(1000);
+        for _ in 0..8 {
+            now += Duration::from_secs(1);
+            service.ended(Duration::from_secs(1), now, true);
+        }
+        assert!(is_about(&service, 1.0, 0.01), "{:?}", service.estimate());
     }
 
     #[test]
