@@ -37,9 +37,9 @@ impl Window {
         Window { buffer: Vec::new(), start: 0, end: 0, offset, limit, ended: false }
     }
 
-    /// A window on bytes that are all there is.
-    pub(super) fn of(bytes: Vec<u8>) -> Window {
-        Window { start: 0, end: bytes.len(), buffer: bytes, offset: 0, limit: 0, ended: true }
+    /// A window on bytes that are all there is; the first lies at `offset`.
+    pub(super) fn of(bytes: Vec<u8>, offset: u64) -> Window {
+        Window { start: 0, end: bytes.len(), buffer: bytes, offset, limit: 0, ended: true }
     }
 
     /// What is in memory and not consumed.

@@ -420,8 +420,7 @@ impl RecordWriter for Writer<'_> {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
-        self.frames.finish(out);
-        Ok(())
+        self.frames.finish(out)
     }
 }
 

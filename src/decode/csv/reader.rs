@@ -455,7 +455,7 @@ impl Rows {
     pub(in crate::decode) fn reader(&self, bytes: Vec<u8>, offset: u64) -> Reader<io::Empty> {
         let current = RowFields {
             columns: Arc::clone(&self.0),
-            window: Window::of(bytes),
+            window: Window::of(bytes, 0),
             cells: Cells::default(),
             content: 0,
             raw: Vec::new(),
