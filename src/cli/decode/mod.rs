@@ -23,6 +23,7 @@ use serde_json::json;
 
 use super::output;
 use crate::decode::cobol::Unknown;
+use crate::decode::csv;
 use crate::decode::{BlankLines, Decoder, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Unwritten};
 use crate::diagnostic::{Faults, SourceText, text_of};
 use crate::record::Reject;
@@ -131,6 +132,8 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         let rules = [
             ("--filter", !args.layout.filter.is_empty()),
             ("--segment-unknown skip", args.layout.segment_unknown == Some(Unknown::Skip)),
+            ("--comment", args.layout.comment.is_some()),
+            ("--repeated-header skip", args.layout.repeated_header == Some(csv::RepeatedHeader::Skip)),
             ("--blank-lines skip", args.layout.blank_lines == Some(BlankLines::Skip)),
         ];
         let by: Vec<_> = rules.iter().filter(|(_, given)| *given).map(|(rule, _)| *rule).collect();
