@@ -106,6 +106,7 @@ fn within(connection: &Connection, resource: &Resource, batch: &Batch, order: &[
         unchanged: records - written.staged,
         dead,
         skipped: batch.skipped,
+        refused: batch.refused,
         deleted: written.deleted,
     };
     add_to_run(connection, origin.run, balance, finishes_file)?;
@@ -217,7 +218,7 @@ pub(super) fn add_to_run(
 ) -> Result<(), Fault> {
     let mut update = connection.prepare_cached(
         "UPDATE run SET read = read + ?2, staged = staged + ?3, unchanged = unchanged + ?4, dead = dead + ?5, \
-         skipped = skipped + ?6, files = files + ?7, deleted = deleted + ?8 WHERE number = ?1",
+         skipped = skipped + ?6, files = files + ?7, deleted = deleted + ?8, refused = refused + ?9 WHERE number = ?1",
     )?;
     update.execute(params![
         run,
@@ -228,6 +229,7 @@ pub(super) fn add_to_run(
         balance.skipped as i64,
         finishes_file,
         balance.deleted as i64,
+        balance.refused as i64,
     ])?;
     Ok(())
 }
