@@ -1,12 +1,13 @@
 //! What a fault of a service means by its mapping, and what calls of services have in common.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::adapters::soap::{Fault, SoapError, Version};
+use crate::adapters::soap::{Fault, SoapError, Trouble, Version};
 use crate::decode::soap::{Settings, Soap};
 use crate::decode::xml::{ValuePath, pick};
 use crate::mapping::{FaultFacts, FaultRule, Judgement, Operation, SaidNo, SoapVersion};
@@ -33,6 +34,15 @@ pub(super) fn version(version: SoapVersion) -> Version {
     match version {
         SoapVersion::V11 => Version::V11,
         SoapVersion::V12 => Version::V12,
+    }
+}
+
+/// The faults that the mapping says pass: the service is in trouble then, and its gate is to know.
+pub(super) fn trouble(judgement: &Arc<Judgement>) -> Trouble {
+    let judgement = Arc::clone(judgement);
+    match judgement.rules.iter().any(|rule| rule.passes) {
+        true => Trouble::of(move |fault| rule(&judgement, fault).is_some_and(|rule| rule.passes)),
+        false => Trouble::default(),
     }
 }
 

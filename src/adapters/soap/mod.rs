@@ -41,9 +41,9 @@ use oauth::{Giver, Token};
 use pass::{Begun, Pass};
 use security::{Identity, Trusted, Wanted, verified};
 
-pub use answer::{Answer, Leniency, Part, Parts};
+pub use answer::{Answer, Leniency, Part, Parts, is_in_parts, unpacked};
 pub use config::{
-    BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION, SIGN, Session,
+    ACCOUNT, Account, BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION, SIGN, Session,
     Template, VERIFY, Verify, WSSE, Wsdl, Wsse,
 };
 pub use error::{Fault, SoapError};
@@ -73,6 +73,32 @@ pub struct Request {
     pub version: Version,
     /// Nothing is to come back: an empty answer with a status of success is one.
     pub is_one_way: bool,
+    /// Which of its faults say that it is in trouble.
+    pub trouble: Trouble,
+}
+
+type IsTrouble = dyn Fn(&Fault) -> bool + Send + Sync;
+
+/// Which faults of a service say that it is in trouble, and so speak against it; the others are answers. Beyond what is said
+/// here, one with the status 503 does.
+#[derive(Clone, Default)]
+pub struct Trouble(Option<Arc<IsTrouble>>);
+
+impl Trouble {
+    /// Those of which this is true.
+    pub fn of(is_trouble: impl Fn(&Fault) -> bool + Send + Sync + 'static) -> Trouble {
+        Trouble(Some(Arc::new(is_trouble)))
+    }
+
+    fn is(&self, fault: &Fault) -> bool {
+        fault.status == 503 || self.0.as_ref().is_some_and(|is_trouble| is_trouble(fault))
+    }
+}
+
+impl std::fmt::Debug for Trouble {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Trouble(..)" } else { "Trouble" })
+    }
 }
 
 /// So long is a key or certificate used that was read from a file.
@@ -121,8 +147,11 @@ enum End {
 }
 
 impl SoapError {
-    fn end(&self) -> End {
+    fn end(&self, trouble: &Trouble) -> End {
         match self {
+            // A gateway that has lost its patience says so by a fault as well.
+            SoapError::Fault(fault) if fault.is_of_gateway() => End::Lost,
+            SoapError::Fault(fault) if trouble.is(fault) => End::Failed,
             // A no of its own is no trouble; and what was not sent is none of the service's.
             SoapError::Fault(_)
             | SoapError::Denied { .. }
@@ -142,8 +171,8 @@ impl SoapError {
 }
 
 /// Ends a call as its error says.
-fn end(call: Call<'_>, error: Option<&SoapError>) {
-    match error.map_or(End::Answered, SoapError::end) {
+fn end(call: Call<'_>, error: Option<&SoapError>, trouble: &Trouble) {
+    match error.map_or(End::Answered, |error| error.end(trouble)) {
         End::Answered => call.answered(),
         End::Failed => call.failed(),
         End::Lost => call.lost(),
@@ -189,8 +218,20 @@ impl Service {
 
     /// An envelope of this service, or a piece of one, that may be shown: without passwords, nonces, tokens and sessions.
     pub fn shown(&self, envelope: &str) -> String {
+        mask_with(envelope, &self.secret_names())
+    }
+
+    /// An answer without what it repeats of our credentials.
+    fn masked(&self, answer: Answer) -> Answer {
+        let envelope = mask::reply(&answer.envelope, &self.secret_names()).unwrap_or(answer.envelope);
+        Answer { envelope, ..answer }
+    }
+
+    /// The names of elements with secrets in them that this service alone has.
+    fn secret_names(&self) -> Vec<&str> {
         let token = self.config.session.as_ref().and_then(|session| session.token.as_deref());
-        mask_with(envelope, token.as_slice())
+        let account = self.config.account.iter().flat_map(|account| &account.secret_names);
+        token.into_iter().chain(account.map(String::as_str)).collect()
     }
 
     /// Calls the operation and reads its answer to the end. The future must be driven to its end by a task of its own:
@@ -209,7 +250,7 @@ impl Service {
             let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
             match self.attempt(permit, request, &pass, deadline).await {
                 Err(error) if !has_tried && self.is_over(&error, &pass).await => has_tried = true,
-                result => return result.map(|(answer, _)| answer),
+                result => return result.map(|(answer, _)| self.masked(answer)),
             }
         }
     }
@@ -231,7 +272,7 @@ impl Service {
             Err(_) => Err(self.silent()),
         };
         let is_late = began.elapsed() > self.config.timeout;
-        match result.as_ref().map_or_else(SoapError::end, |_| End::Answered) {
+        match result.as_ref().map_or_else(|error| error.end(&request.trouble), |_| End::Answered) {
             End::Answered if is_late => call.failed(),
             End::Answered => call.answered(),
             End::Failed => call.failed(),
@@ -287,8 +328,7 @@ impl Service {
     /// An answer whose signature was looked at, where the settings want one.
     fn accepted(&self, answer: Answer) -> Result<Answer, SoapError> {
         let Some(verify) = self.config.wsse.as_ref().and_then(|wsse| wsse.verify.as_ref()) else {
-            let envelope = mask::reply(&answer.envelope).unwrap_or(answer.envelope);
-            return Ok(Answer { envelope, ..answer });
+            return Ok(answer);
         };
         let untrusted = |reason: String| SoapError::Untrusted { reason };
         let trusted = self.trusted.get(|| Trusted::read(&verify.certificate));

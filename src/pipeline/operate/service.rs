@@ -82,6 +82,7 @@ impl Door {
             action: operation.action.as_ref().into(),
             version: fault::version(operation.version),
             is_one_way: operation.output.is_none(),
+            trouble: fault::trouble(&call.judgement),
         };
         let began = Instant::now();
         let result = self.service.call(&permit, &request).await;
@@ -99,6 +100,12 @@ impl Door {
     fn told(&self, call: &ServiceCall, error: SoapError) -> SqlError {
         let message = error.to_string();
         let (kind, certainty) = match &error {
+            // Its answer is a no to the call, and none to the question whether it was done.
+            SoapError::Fault(fault)
+                if fault.is_of_gateway() || fault::rule(&call.judgement, fault).is_some_and(|rule| rule.is_unknown) =>
+            {
+                (SqlErrorKind::Lost, Certainty::Unknown)
+            }
             SoapError::Fault(fault) => {
                 let told = fault::told(&call.judgement, Some(call.plan()), fault);
                 let message = if told.reason.is_empty() { message } else { told.reason.clone() };

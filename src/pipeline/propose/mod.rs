@@ -7,6 +7,7 @@ mod fields;
 mod modes;
 mod sample;
 mod service;
+mod write;
 #[cfg(test)]
 mod tests;
 
