@@ -57,10 +57,11 @@ pub async fn import_from_web(url: &str, settings: wsdl::Settings) -> Result<Impo
     let permit = gate.acquire(Lane::Operator, None).await.map_err(|refused| fault(refused.to_string()))?;
     let (runtime, url) = (tokio::runtime::Handle::current(), url.to_owned());
     let (root, dead) = (url.clone(), url.clone());
-    let imported = tokio::task::spawn_blocking(move || {
-        wsdl::import(&root, &settings, &mut Asked { service, permit, runtime })
-    });
-    imported.await.unwrap_or_else(|error| Err(vec![ImportFault { document: dead, line: 0, message: error.to_string() }]))
+    let imported =
+        tokio::task::spawn_blocking(move || wsdl::import(&root, &settings, &mut Asked { service, permit, runtime }));
+    imported
+        .await
+        .unwrap_or_else(|error| Err(vec![ImportFault { document: dead, line: 0, message: error.to_string() }]))
 }
 
 /// The web, asked by the service's own adapter.

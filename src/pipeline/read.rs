@@ -201,7 +201,9 @@ fn read(
 /// What a document that has a schema did so far that it does not allow, and that was taken all the same.
 pub(super) fn odd<R: Read + Seek>(reader: &Reader<R>) -> Vec<(&'static str, u64)> {
     let answer = reader.answer();
-    answer.map_or_else(Vec::new, |answer| answer.leniencies().iter().map(|(kind, count)| (kind.as_str(), count)).collect())
+    answer.map_or_else(Vec::new, |answer| {
+        answer.leniencies().iter().map(|(kind, count)| (kind.as_str(), count)).collect()
+    })
 }
 
 /// What is wrong with a compressed file, if it is damaged; nothing is decoded.

@@ -43,8 +43,8 @@ use security::{Identity, Trusted, Wanted, verified};
 
 pub use answer::{Answer, Leniency, Part, Parts, is_in_parts, unpacked};
 pub use config::{
-    ACCOUNT, Account, BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION, SIGN, Session,
-    Template, VERIFY, Verify, WSSE, Wsdl, Wsse,
+    ACCOUNT, Account, BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION,
+    SIGN, Session, Template, VERIFY, Verify, WSSE, Wsdl, Wsse,
 };
 pub use error::{Fault, SoapError};
 pub use mask::{mask, mask_with};

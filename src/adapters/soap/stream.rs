@@ -248,7 +248,8 @@ fn recognized_by(begun: &[u8], body: &Body, secret_names: &[&str]) -> Option<Loo
         leniencies.push(Leniency::Status);
     }
     let text = &text[at..];
-    let first = mask::reply(text.as_bytes(), secret_names).map_or_else(|| text.as_bytes().to_vec(), |masked| masked.to_vec());
+    let first =
+        mask::reply(text.as_bytes(), secret_names).map_or_else(|| text.as_bytes().to_vec(), |masked| masked.to_vec());
     Some(Looked::Begun { first, decoder, leniencies })
 }
 

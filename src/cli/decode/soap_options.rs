@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, Input};
 use super::options::{FormatName, LayoutArgs, compression_of, foreign_to_soap, namespaces, word};
+use super::{Failure, Input};
 use crate::adapters::soap::{is_in_parts, unpacked};
 use crate::cli::output;
 use crate::decode::soap::{Answer, Numbers, Settings, Soap};

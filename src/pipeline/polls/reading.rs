@@ -62,9 +62,24 @@ impl<'a> Reading<'a> {
     ) -> Reading<'a> {
         let error_when = operation.judgement.error_when.clone();
         let started_at = Timestamp::now();
-        let looks = Looks { plan: Arc::clone(plan), polling: Arc::clone(polling), error_when, watched, now: started_at };
+        let looks =
+            Looks { plan: Arc::clone(plan), polling: Arc::clone(polling), error_when, watched, now: started_at };
         let (notes, run, pages, odd) = (Vec::new(), None, 0, BTreeMap::new());
-        Reading { bridge, plan, operation, polling, called, request, looks, standing, started_at, notes, run, pages, odd }
+        Reading {
+            bridge,
+            plan,
+            operation,
+            polling,
+            called,
+            request,
+            looks,
+            standing,
+            started_at,
+            notes,
+            run,
+            pages,
+            odd,
+        }
     }
 
     /// Reads on to the end of what is due.

@@ -7,9 +7,9 @@ mod fields;
 mod modes;
 mod sample;
 mod service;
-mod write;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt::Write;
 

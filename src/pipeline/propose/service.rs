@@ -194,7 +194,6 @@ struct Given {
     type_name: String,
     is_scalar: bool,
     is_left_out: bool,
-    builtin: Option<Builtin>,
     sample: String,
 }
 
@@ -215,7 +214,7 @@ fn inputs(plan: &Plan) -> Vec<Given> {
             Some(JsonKind::Text) => "\"\"".to_owned(),
             None => "{}".to_owned(),
         };
-        Given { name: member.json.to_string(), type_name, is_scalar, is_left_out: !is_needed, builtin, sample }
+        Given { name: member.json.to_string(), type_name, is_scalar, is_left_out: !is_needed, sample }
     };
     members(plan, plan.operation.input.body.ty).iter().map(input).collect()
 }

@@ -88,7 +88,9 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
         true => {}
         false => lines.push(format!("body    = {{ {} }}", body.join(", "))),
     }
-    let answered = answered(plan);
+    let sent_names: Vec<String> =
+        members(plan, operation.input.body.ty).iter().map(|member| plain_name(&member.json)).collect();
+    let answered = answered(plan, &sent_names);
     if !answered.is_empty() {
         let named: Vec<String> = answered.iter().map(|(name, _)| format!("{name} = \":{name}\"")).collect();
         lines.push(format!("answer  = {{ {} }}", named.join(", ")));
@@ -105,7 +107,10 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
         lines.push(format!("take      = {{ {} }}", taken.join(", ")));
     }
     lines.push(String::new());
-    lines.push("# An operation that finds out whether a write is done whose answer was lost. Without it that stays unknown:".to_owned());
+    lines.push(
+        "# An operation that finds out whether a write is done whose answer was lost. Without it that stays unknown:"
+            .to_owned(),
+    );
     lines.push("# send `{idempotency_key}` as a reference above, and ask for it here.".to_owned());
     lines.push(format!("# [operations.{name}.reconcile.soap]"));
     lines.push("# operation = \"...\"".to_owned());
@@ -170,8 +175,8 @@ fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &
     })
 }
 
-/// Single values of the answer, with their names and places.
-fn answered(plan: &Plan) -> Vec<(String, String)> {
+/// Single values of the answer, with their names, which are none of those that are sent, and places.
+fn answered(plan: &Plan, sent: &[String]) -> Vec<(String, String)> {
     let Some(body) = plan.operation.output.as_ref().map(|output| &output.body) else { return Vec::new() };
     let Some(root) = &body.root else { return Vec::new() };
     let mut path = format!("/{}", plan.types.names.local(root.name.local));
@@ -184,9 +189,12 @@ fn answered(plan: &Plan) -> Vec<(String, String)> {
         path = format!("{path}/{}", plan.types.names.local(only.element.name.local));
         ty = only.element.ty;
     }
-    let single = members(plan, ty).iter().filter(|member| !member.is_many && builtin(plan, member.element.ty).is_some());
+    let single =
+        members(plan, ty).iter().filter(|member| !member.is_many && builtin(plan, member.element.ty).is_some());
     let named = |member: &Member| {
-        (format!("new_{}", plain_name(&member.json)), format!("{path}/{}", plan.types.names.local(member.element.name.local)))
+        let name = plain_name(&member.json);
+        let name = if sent.contains(&name) { format!("new_{name}") } else { name };
+        (name, format!("{path}/{}", plan.types.names.local(member.element.name.local)))
     };
     single.take(8).map(named).collect()
 }

@@ -28,7 +28,10 @@ fn a_newcomer_gets_from_a_wsdl_to_an_answer() {
     };
     let order = infer(&["--wsdl", "orders.wsdl", "--operation", "GetOrder", "--backend", "erp"], "order.v1.toml");
     let orders = infer(&["--backend", "erp", "--operation", "ListOrders"], "orders.v1.toml");
+    // It only looks: nothing is kept by it.
+    std::fs::remove_dir_all(site.path("var")).ok();
     let check = site.run(&["check", "--offline"]);
+    assert!(!site.path("var/wsdl").exists());
     assert!(check.status.success(), "{}\n{order}\n{orders}", String::from_utf8_lossy(&check.stderr));
     let (said, code) = site.json(&["sync", "orders"]);
     assert_eq!((code, said[0]["staged"].as_u64()), (0, Some(25)), "{said:?}\n{orders}");
@@ -44,6 +47,17 @@ fn a_newcomer_gets_from_a_wsdl_to_an_answer() {
         assert_eq!(found["lines"].as_array().unwrap().len(), 1, "{found}");
     }
     assert_eq!(live, staged);
+    // By its address alone, of a service that no configuration names.
+    let url = server.url("/soap11?wsdl");
+    let shown = String::from_utf8(site.run(&["inspect", &url]).stdout).unwrap();
+    assert!(shown.contains("GetOrder ") && shown.contains("ListOrders "), "{shown}");
+    let by_url = site.run(&["infer", "--wsdl", &url, "--operation", "GetOrder", "--backend", "erp"]);
+    assert_eq!(String::from_utf8(by_url.stdout).unwrap().trim(), order.trim());
+    let gone = site.run(&["inspect", &server.url("/nowhere?wsdl=")]);
+    let moved = site.run(&["inspect", "http://127.0.0.1:1/x?wsdl"]);
+    assert!(gone.status.success() || gone.status.code() == Some(2), "{gone:?}");
+    let told = String::from_utf8_lossy(&moved.stderr).into_owned();
+    assert!(moved.status.code() == Some(2) && told.contains("cannot be reached"), "{told}");
     let doctor = String::from_utf8(site.run(&["doctor", "erp"]).stdout).unwrap();
     assert!(doctor.contains("wsdl"), "{doctor}");
 }

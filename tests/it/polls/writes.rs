@@ -136,6 +136,27 @@ fn a_write_of_unknown_outcome_is_asked_for_and_not_done_twice() {
     assert_eq!(creates, 1);
 }
 
+/// A gateway that has lost its patience says no by a fault, and the order is entered all the same.
+#[test]
+fn a_fault_that_proves_nothing_is_asked_for() {
+    let gateway = |_: usize, _: Reply| (true, Reply::fault(504, "s:Server", "timeout of the gateway"));
+    let named = |_: usize, _: Reply| (true, Reply::fault(500, "s:Server.Timeout", "no answer of the host"));
+    let rule = "[[operations.create.soap.faults]]\ncode = \"Server.Timeout\"\nunknown = true\n";
+    let shops: [(Erp, Orders); 2] = [shop(gateway), shop(named)];
+    for (erp, orders) in shops {
+        let site = site(&erp, &format!("{MAPPING}{rule}{RECONCILE}"));
+        let (service, key) = started(&site);
+        let (status, answer) = post(&service, &key, "WEB-1", &body());
+        let answer = match status {
+            201 => answer,
+            _ => service.until(|| Some(post(&service, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1,
+        };
+        assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
+        let creates = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
+        assert_eq!(creates, 1);
+    }
+}
+
 #[test]
 fn what_is_not_found_is_begun_again_only_where_a_lost_call_is_over() {
     // The first call is lost before the order is entered.

@@ -32,7 +32,8 @@ pub fn unpacked(captured: &Bytes, most: usize) -> Option<Result<Bytes, String>> 
 
 /// The head before an answer, and where that begins; `None` where there is none.
 fn head(captured: &[u8]) -> Option<(&str, usize)> {
-    let begins = |name: &str| captured.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
+    let begins =
+        |name: &str| captured.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
     if !["HTTP/", "MIME-Version:", "Content-Type:"].iter().any(|name| begins(name)) {
         return None;
     }
@@ -71,7 +72,8 @@ mod tests {
 
     #[test]
     fn parts_are_put_in_whatever_stands_before_them() {
-        let http = "HTTP/1.1 200 OK\r\nContent-Type: multipart/related;\r\n boundary=\"b\"; start=\"<r>\"\r\n\r\npreamble\r\n";
+        let http =
+            "HTTP/1.1 200 OK\r\nContent-Type: multipart/related;\r\n boundary=\"b\"; start=\"<r>\"\r\n\r\npreamble\r\n";
         for head in ["", "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n\n", http] {
             let captured = format!("{head}{PARTS}");
             assert!(is_in_parts(captured.as_bytes()), "{head}");

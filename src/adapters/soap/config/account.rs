@@ -57,7 +57,9 @@ impl Account {
             }
             let without = template.filled(&[]);
             if mask(&without) != without {
-                return Err("a secret is written out in it: write `{password}`, and where that is in `password`".to_owned());
+                return Err(
+                    "a secret is written out in it: write `{password}`, and where that is in `password`".to_owned()
+                );
             }
             Ok((template, names))
         });
