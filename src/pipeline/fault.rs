@@ -104,7 +104,11 @@ pub(super) fn told(judgement: &Judgement, plan: Option<&Plan>, fault: &Fault) ->
     let kind = fault.code.split('.').next().unwrap_or_default();
     let codes = || std::iter::once(&fault.code).chain(&fault.subcodes);
     let is_ours = codes().any(|code| OF_CREDENTIALS.contains(&code.as_str()));
-    let usual = plan.map(|_| if matches!(kind, "Client" | "Sender") && !is_ours { 422 } else { 502 });
+    let usual = plan.map(|_| match kind {
+        _ if fault.status == 503 => 503,
+        "Client" | "Sender" if !is_ours && !fault.says_trouble() => 422,
+        _ => 502,
+    });
     let typed = plan.and_then(|plan| typed(plan, fault));
     let subcodes: Vec<&str> = match &typed {
         Some(typed) => typed.subcodes.iter().map(|code| code.local.as_str()).collect(),
@@ -134,7 +138,7 @@ pub(super) fn told(judgement: &Judgement, plan: Option<&Plan>, fault: &Fault) ->
         reason: fault.reason.clone(),
         status: rule.map(|rule| rule.status).or(usual),
         title: rule.and_then(|rule| rule.title.clone()),
-        passes: rule.is_some_and(|rule| rule.passes),
+        passes: rule.map_or_else(|| fault.says_trouble(), |rule| rule.passes),
         soap,
     }
 }

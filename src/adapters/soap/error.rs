@@ -33,6 +33,11 @@ impl Fault {
     pub fn is_of_gateway(&self) -> bool {
         matches!(self.status, 502 | 504)
     }
+
+    /// Whether its status says that the service is in trouble, whatever its code is.
+    pub fn says_trouble(&self) -> bool {
+        self.is_of_gateway() || self.status == 503
+    }
 }
 
 /// Why a call has no answer that can be used.

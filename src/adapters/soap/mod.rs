@@ -80,7 +80,7 @@ pub struct Request {
 type IsTrouble = dyn Fn(&Fault) -> bool + Send + Sync;
 
 /// Which faults of a service say that it is in trouble, and so speak against it; the others are answers. Beyond what is said
-/// here, one with the status 503 does.
+/// here, one with the status 502, 503 or 504 does.
 #[derive(Clone, Default)]
 pub struct Trouble(Option<Arc<IsTrouble>>);
 
@@ -91,7 +91,7 @@ impl Trouble {
     }
 
     fn is(&self, fault: &Fault) -> bool {
-        fault.status == 503 || self.0.as_ref().is_some_and(|is_trouble| is_trouble(fault))
+        fault.says_trouble() || self.0.as_ref().is_some_and(|is_trouble| is_trouble(fault))
     }
 }
 

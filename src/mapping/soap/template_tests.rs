@@ -128,6 +128,8 @@ fn headers_are_sent_as_they_are_declared() {
     let envelope = typed.render(&values).unwrap();
     let (header, body) = envelope.split_once("Header>").unwrap().1.split_once("Header>").unwrap();
     assert!(header.contains("t-&lt;7&gt;") && body.contains(">n<"), "{envelope}");
+    // What must be there and may be nil is nil.
+    assert!(body.contains("ShipOn") && body.contains("nil=\"true\""), "{envelope}");
     let check = |written: &str, words: &[&str]| {
         let told = compile(written, &[]).map(|_| ()).unwrap_err();
         words.iter().for_each(|word| assert!(told.contains(word), "no `{word}` in {told}"));

@@ -84,6 +84,12 @@ pub(in crate::mapping) fn compile(
     faults: &Faults,
 ) -> Option<Typed> {
     let before = faults.len();
+    if let Some(part) = plan.operation.input.attachments.first() {
+        let what =
+            format!("`{}` goes beside the envelope, as an attachment: such parts are read and not sent", part.part);
+        faults
+            .push(request.key_fault(what).help("the operation cannot be called by its WSDL; perhaps by an `envelope`"));
+    }
     let compiler = Compiler { types: &plan.types, known, faults };
     let name = plan.operation.name.to_string();
     let template = match headers_apart(&plan, request) {

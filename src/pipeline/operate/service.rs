@@ -108,8 +108,10 @@ impl Door {
             }
             SoapError::Fault(fault) => {
                 let told = fault::told(&call.judgement, Some(call.plan()), fault);
+                // By its status alone nothing is begun again.
+                let passes = fault::rule(&call.judgement, fault).is_some_and(|rule| rule.passes);
                 let message = if told.reason.is_empty() { message } else { told.reason.clone() };
-                let kind = if told.passes { SqlErrorKind::Busy } else { SqlErrorKind::Business };
+                let kind = if passes { SqlErrorKind::Busy } else { SqlErrorKind::Business };
                 let state = Some(told.code.clone());
                 *self.told.lock() = Some(told);
                 return SqlError { state, ..self.error(kind, message, Certainty::Undone) };

@@ -72,9 +72,9 @@ pub fn propose_service(backend: &str, plan: &Plan) -> Result<String, String> {
     line(String::new());
     line("[source.soap]".to_owned());
     line(format!("operation   = {}", quoted(&operation.name)));
-    let of_key = |input: &Given| (!is_polled && input.name == key.input).then(|| key.field.clone());
+    let of_key = |input: &Given| (!is_polled && input.name == key.input).then(|| quoted(&format!("{{{}}}", key.field)));
     line(format!("request     = {}", request(&inputs, &|input| of_key(input).or_else(|| polled.place(&input.name)))));
-    for input in inputs.iter().filter(|input| input.is_left_out) {
+    for input in inputs.iter().filter(|input| input.is_left_out && polled.place(&input.name).is_none()) {
         line(format!(
             "# {} can be sent as well{}: {}",
             input.name,
@@ -240,7 +240,7 @@ fn request(inputs: &[Given], place: &dyn Fn(&Given) -> Option<String>) -> String
     for input in inputs {
         let place = place(input).filter(|_| input.is_scalar);
         match place {
-            Some(place) => written.push(format!("{} = \"{{{place}}}\"", bare(&input.name))),
+            Some(place) => written.push(format!("{} = {place}", bare(&input.name))),
             None if !input.is_left_out => written.push(format!("{} = {}", bare(&input.name), input.sample)),
             None => {}
         }
@@ -276,24 +276,26 @@ fn paging(plan: &Plan, inputs: &[Given]) -> Polled {
     let next = next_path(plan, token.as_deref());
     match (token, next, offset, page) {
         (Some(input), Some(path), _, _) => {
-            polled.places.push((input.clone(), "token".to_owned()));
+            polled.places.push((input.clone(), quoted("{token}")));
+            // A page of a size that is told is the service's own no more.
+            polled.places.extend(size.iter().map(|size| (size.clone(), "100".to_owned())));
             polled.lines.push(format!("# the answer names the next page, and {input} asks for it"));
             polled.lines.push(format!("token       = {{ path = {} }}", quoted(&path)));
         }
         (_, _, Some(input), _) => {
-            polled.places.push((input.clone(), "page".to_owned()));
+            polled.places.push((input.clone(), quoted("{page}")));
             polled.lines.push(format!("# by its name, {input} is how many records are passed over"));
             polled.lines.push("page        = { start = 0, step = 100, size = 100 }".to_owned());
         }
         (_, _, _, Some(input)) => {
-            polled.places.push((input.clone(), "page".to_owned()));
+            polled.places.push((input.clone(), quoted("{page}")));
             polled.lines.push(format!("# by its name, {input} is the number of a page"));
             polled.lines.push("page        = { start = 1, size = 100 }".to_owned());
         }
         _ => return polled,
     }
-    if let Some(size) = size.filter(|_| polled.places.iter().any(|(_, place)| place == "page")) {
-        polled.places.push((size, "size".to_owned()));
+    if let Some(size) = size.filter(|_| polled.places.iter().any(|(_, place)| place.contains("{page}"))) {
+        polled.places.push((size, quoted("{size}")));
     }
     polled
 }

@@ -34,7 +34,10 @@ fn infer(site: &Site, operation: &str) -> Result<String, String> {
 fn synced(site: &Site, operation: &str) -> (String, Value) {
     let proposed = infer(site, operation).unwrap();
     let resource = proposed.lines().find(|line| line.starts_with("resource")).unwrap();
-    site.write("mappings/items.v1.toml", proposed.replace(resource, "resource = \"items\"").as_bytes());
+    // Documents are found by `no` below.
+    let mapping = proposed.replace(resource, "resource = \"items\"").replace("[\"number\"]", "[\"no\"]");
+    let mapping = mapping.replace("\nnumber = ", "\nno = ").replace("Limit = 100", "Limit = 10");
+    site.write("mappings/items.v1.toml", mapping.as_bytes());
     let (said, code) = site.json(&["sync", "items"]);
     assert_eq!(code, 0, "{said:?}\n{proposed}");
     (proposed, said[0].clone())
@@ -69,6 +72,7 @@ fn a_cursor_leads_from_page_to_page_and_is_no_key() {
         let expected = if soap.is_empty() { "SOAP 1.1" } else { "SOAP 1.2" };
         assert!(proposed.contains(expected), "{proposed}");
         // 25 orders by ten.
+        assert!(proposed.contains("request     = { Cursor = \"{token}\", Limit = 100 }"), "{proposed}");
         assert_eq!(server.count("calls"), 3);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::typed::{problem, started};
+use super::writes::element;
 use super::{all_sent, list, polled, site_at, sync};
 use crate::live::erp::{Erp, Reply, envelope};
 
@@ -46,7 +47,7 @@ fn a_fault_that_passes_speaks_against_the_backend() {
 #[test]
 fn what_was_lenient_is_counted() {
     let erp = Erp::start(|call| {
-        let number = call.order_no.clone();
+        let number = element(call, "OrderNo");
         let order = format!(
             "<Order><Added>1</Added><OrderNo>{number}</OrderNo><Customer>c</Customer><Reference>r</Reference>\
              <Amount>1.00</Amount><Status>OPEN</Status></Order>"
@@ -81,7 +82,7 @@ fn what_was_lenient_is_counted() {
     let calls = std::sync::atomic::AtomicUsize::new(0);
     erp.script(move |call| match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
         0 | 1 => {
-            let order = format!("<Order><OrderNo>{}</OrderNo><Reference/><X/><Customer/><Amount>1</Amount><Status>OPEN</Status></Order>", call.order_no);
+            let order = format!("<Order><OrderNo>{}</OrderNo><Reference/><X/><Customer/><Amount>1</Amount><Status>OPEN</Status></Order>", element(call, "OrderNo"));
             Reply::Answer(200, "text/xml", envelope(&format!("<GetOrderResponse xmlns='urn:demo:erp'>{order}</GetOrderResponse>")))
         }
         _ => Reply::Answer(200, "text/xml", envelope("<GetOrderResponse xmlns='urn:demo:erp'/>")),

@@ -55,7 +55,7 @@ fn shop(create: impl Fn(usize, Reply) -> (bool, Reply) + Send + Sync + 'static) 
 }
 
 /// The text of an element of any prefix.
-fn element(call: &Call, name: &str) -> String {
+pub(super) fn element(call: &Call, name: &str) -> String {
     let prefixed = call.body.split_once(&format!(":{name}>"));
     let Some((_, rest)) = prefixed.or_else(|| call.body.split_once(&format!("<{name}>"))) else { return String::new() };
     rest.split('<').next().unwrap().to_owned()
