@@ -57,6 +57,18 @@ pub(in crate::mapping) fn plan_of(
         }
         ServiceWsdl::Read { wsdl, choice, .. } => match wsdl.plan_preferring(name, &choice) {
             Ok(plan) => Some(plan),
+            Err(wsdl::NoPlan::Unknown { .. })
+                if choice.port.as_ref().is_some_and(|port| !wsdl.ports().any(|known| known == port)) =>
+            {
+                let port = choice.port.as_deref().unwrap_or_default();
+                let fault = operation.fault(format!("the WSDL of backend `{backend}` has no port `{port}`"));
+                let ports: Vec<&str> = wsdl.ports().collect();
+                fail(fault.help(format!("its `port` is one of: {}", ports.join(", "))))
+            }
+            Err(fault @ wsdl::NoPlan::Ambiguous { .. }) => {
+                let fault = operation.fault(fault.to_string());
+                fail(fault.help("say by `port` of the backend which of them is at its `endpoint`"))
+            }
             Err(wsdl::NoPlan::Unknown { .. }) => {
                 let names = || wsdl.operations.iter().map(|operation| &*operation.name);
                 let fault = operation.fault(format!("the WSDL of backend `{backend}` has no operation `{name}`"));
@@ -70,7 +82,6 @@ pub(in crate::mapping) fn plan_of(
                     }
                 })
             }
-            Err(other) => fail(operation.fault(other.to_string())),
         },
     }
 }

@@ -271,6 +271,15 @@ impl Wsdl {
         Ok(self.plan_of(first))
     }
 
+    /// The names of its ports that have operations, each once.
+    pub fn ports(&self) -> impl Iterator<Item = &str> {
+        let names = self.operations.iter().map(|operation| &*operation.port);
+        names
+            .enumerate()
+            .filter(|(at, name)| !self.operations[..*at].iter().any(|other| *other.port == **name))
+            .map(|(_, name)| name)
+    }
+
     /// The same for a version of SOAP that is only wished for: where the operation is there in the other alone, that is
     /// spoken.
     pub fn plan_preferring(&self, name: &str, choice: &Choice) -> Result<Plan, NoPlan> {

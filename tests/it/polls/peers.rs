@@ -55,9 +55,10 @@ fn arrays_of_rpc_encoded_are_lists_to_be_polled() {
     assert_eq!(order["lines"], json!([{ "sku": "A-4-1", "quantity": 1 }]), "{order}");
     assert!(staged(&site)["5"]["customer"].is_null());
     // What is referred to twice is read twice; a map has nothing that could be proposed.
-    assert_eq!(synced(&site, "twins").1["read"], 2);
     let told = infer(&site, "properties").unwrap_err();
     assert!(told.contains("could be proposed as a field"), "{told}");
+    let other = self::site(&server, "php", "plain", "");
+    assert_eq!(synced(&other, "twins").1["read"], 2);
 }
 
 #[test]
@@ -111,4 +112,27 @@ fn an_operation_that_writes_is_proposed_as_a_write() {
         (&json!("1.2"), &json!(["NotFound"])),
         "{problem}"
     );
+}
+
+/// Where several ports have an operation, the backend says which of them is at its endpoint.
+#[test]
+fn of_several_ports_one_is_named() {
+    let server = SoapServer::node();
+    // The port of 1.2 becomes another of 1.1.
+    let twice = std::fs::read_to_string(wsdl("node")).unwrap().replace("<soap12:", "<soap:");
+    let checked = |port: &str| {
+        let site = site(&server, "node", "orders", port);
+        site.write("orders.wsdl", twice.as_bytes());
+        let mapping = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\n\
+            operation = \"GetOrder\"\nrequest = { Number = \"{no}\" }\nrecord_path = \"/GetOrderResponse/Order\"\n\
+            [fields]\nno = { from = \"Number\", type = \"integer\" }\n";
+        site.write("mappings/items.v1.toml", mapping.as_bytes());
+        let output = site.run(&["check", "--offline"]);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (_, told) = checked("");
+    assert!(told.contains("several ports have the operation") && told.contains("say by `port`"), "{told}");
+    let (_, told) = checked("port = \"Nowhere\"");
+    assert!(told.contains("has no port `Nowhere`") && told.contains("NodeOrders11, NodeOrders12"), "{told}");
+    assert!(checked("port = \"NodeOrders12\"").0);
 }
