@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::header::WWW_AUTHENTICATE;
 use hyper::{HeaderMap, Method, Request as HttpRequest, StatusCode};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -378,10 +379,27 @@ impl Service {
         let (status, headers) = result?;
         let mut doubts = Vec::new();
         if matches!(status.as_u16(), 401 | 403 | 407) {
-            doubts.push(format!("{} answers status {status}: it may not take our account", self.place()));
+            doubts.push(match wants_windows(&headers) {
+                true => format!(
+                    "{} answers status {status} and wants NTLM or Kerberos, which are not spoken: put a proxy in front that does",
+                    self.place()
+                ),
+                false => format!("{} answers status {status}: it may not take our account", self.place()),
+            });
         } else if status == StatusCode::NOT_FOUND || status.is_redirection() {
             doubts.push(format!("{} answers status {status}: is the path of `endpoint` right?", self.place()));
         }
         Ok((doubts, headers))
     }
+}
+
+/// Whether a service asks for the ways in that Windows has, and for no other.
+fn wants_windows(headers: &HeaderMap) -> bool {
+    let ways: Vec<String> = headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .filter_map(|way| way.to_str().ok())
+        .map(|way| way.split([' ', ',']).next().unwrap_or_default().to_ascii_lowercase())
+        .collect();
+    !ways.is_empty() && ways.iter().all(|way| way == "ntlm" || way == "negotiate")
 }

@@ -150,6 +150,21 @@ async fn an_account_goes_in_a_block_of_the_header() {
 }
 
 #[tokio::test]
+async fn ways_that_are_not_spoken_are_named() {
+    for (fields, is_named) in [
+        ("WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n", true),
+        ("WWW-Authenticate: NTLM TlRMTVNTUAAC\r\n", true),
+        ("WWW-Authenticate: NTLM\r\nWWW-Authenticate: Basic realm=\"x\"\r\n", false),
+        ("", false),
+    ] {
+        let service = Raw::saying(Say::Bytes(http("401 Unauthorized", fields, b"")));
+        let door = Door::to(&service.url(), "");
+        let doubts = door.service.probe(&door.permit().await).await.unwrap();
+        assert_eq!(doubts[0].contains("NTLM or Kerberos"), is_named, "{fields} {doubts:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_login_without_a_token_is_none() {
     let bad = session(BLOCK).replace("LoginResult", "Ticket");
     let server = SoapServer::spyne(&[]);
