@@ -163,7 +163,7 @@ fn records(plan: &Plan, inputs: &[Given]) -> Records {
 }
 
 /// What an answer is when what only wraps it is taken off.
-fn wrapped(plan: &Plan, start: &str, ty: TypeId) -> (String, TypeId) {
+pub(super) fn wrapped(plan: &Plan, start: &str, ty: TypeId) -> (String, TypeId) {
     let (mut path, mut ty) = (start.to_owned(), ty);
     while let [only] = members(plan, ty)
         && matches!(plan.types.get(only.element.ty).kind, TypeKind::Complex(_))

@@ -2,7 +2,7 @@
 //! mapping.
 
 use super::quoted;
-use super::service::{Fields, bare, builtin, members, plain_name};
+use super::service::{Fields, bare, builtin, members, plain_name, wrapped};
 use crate::wsdl::{Member, Plan, TypeKind};
 
 /// How deep what is sent is proposed.
@@ -179,16 +179,7 @@ fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &
 fn answered(plan: &Plan, sent: &[String]) -> Vec<(String, String)> {
     let Some(body) = plan.operation.output.as_ref().map(|output| &output.body) else { return Vec::new() };
     let Some(root) = &body.root else { return Vec::new() };
-    let mut path = format!("/{}", plan.types.names.local(root.name.local));
-    let mut ty = body.ty;
-    // What only wraps it is taken off.
-    while let [only] = members(plan, ty)
-        && matches!(plan.types.get(only.element.ty).kind, TypeKind::Complex(_))
-        && !only.is_many
-    {
-        path = format!("{path}/{}", plan.types.names.local(only.element.name.local));
-        ty = only.element.ty;
-    }
+    let (path, ty) = wrapped(plan, &format!("/{}", plan.types.names.local(root.name.local)), body.ty);
     let single =
         members(plan, ty).iter().filter(|member| !member.is_many && builtin(plan, member.element.ty).is_some());
     let named = |member: &Member| {
