@@ -41,7 +41,7 @@ pub use doubts::doubts;
 pub use entrance::Entrance;
 pub use service::{Announcement, ServeError, serve};
 pub use simulate::{SimulateError, Simulation, simulate_gate};
-pub use wsdl::{Refreshed, refresh};
+pub use wsdl::{Refreshed, import_from_web, refresh};
 
 /// Why the parts could not be opened.
 #[derive(Debug, thiserror::Error)]

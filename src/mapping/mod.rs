@@ -388,7 +388,11 @@ fn services_in(root: &Node) -> Vec<String> {
 /// What the services that a mapping needs say of themselves, hashed, by backend.
 fn service_hashes(root: &Node, services: &dyn Services) -> Vec<(String, String)> {
     let hash = |backend: String| match services.wsdl(&backend) {
-        ServiceWsdl::Read { hash, .. } => Some((backend, hash.to_string())),
+        // What is usual is not told: nothing is made anew because of it.
+        ServiceWsdl::Read { hash, choice, .. } => match (&choice.port, choice.version) {
+            (None, None | Some(SoapVersion::V11)) => Some((backend, hash.to_string())),
+            (port, version) => Some((backend, format!("{hash} {port:?} {version:?}"))),
+        },
         _ => None,
     };
     services_in(root).into_iter().filter_map(hash).collect()

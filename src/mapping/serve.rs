@@ -134,10 +134,11 @@ fn mode(node: &Node, reach: Reach) -> Result<Mode, String> {
                  (`watermark`, `window`, `snapshot`)"
                 .to_owned(),
         ),
-        (Some("live" | "hybrid"), Reach::Poll) => {
-            Err("a service that is polled brings what is staged; live answers need an operation that is called by key"
-                .to_owned())
-        }
+        (Some("live" | "hybrid"), Reach::Poll) => Err(
+            "a service that is polled brings what is staged; live answers need an operation that is called by key, \
+                 as a resource of its own"
+                .to_owned(),
+        ),
         (Some("live" | "hybrid"), Reach::Files) => {
             Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())
         }

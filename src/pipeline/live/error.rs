@@ -108,6 +108,8 @@ impl LiveError {
             LiveError::Timeout { .. } => Some("timeout"),
             LiveError::WaitOver => Some("wait_over"),
             LiveError::Backend { trouble, .. } => Some(trouble.as_str()),
+            // Its answer is that it cannot answer.
+            LiveError::Fault(fault) if fault.passes => Some("fault"),
             LiveError::Fault(_)
             | LiveError::NotStaged
             | LiveError::NotAsked { .. }
