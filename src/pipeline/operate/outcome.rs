@@ -151,6 +151,23 @@ impl Failure {
         Failure { cause, ..Failure::new(FailureKind::Unknown, "unknown", detail) }
     }
 
+    /// A step has failed, and those before it stand for themselves: they are done.
+    pub(super) fn partly(error: &SqlError) -> Failure {
+        let detail = "a step failed after others were done, which stand for themselves: a part of it is done";
+        Failure { cause: Some(error.to_string()), ..Failure::new(FailureKind::Unknown, "partly_done", detail) }
+    }
+
+    /// The backend's own version of the record is another than the one that the caller means.
+    pub(super) fn outdated(cause: Option<String>) -> Failure {
+        let detail = "the backend's record is not, or no longer, as it was read; read it again; nothing is done";
+        Failure { cause, ..Failure::new(FailureKind::Condition, "outdated", detail) }
+    }
+
+    /// The record that the caller means does not say its version.
+    pub(super) fn versionless(detail: String) -> Failure {
+        Failure::new(FailureKind::Broken, "versionless", detail)
+    }
+
     /// The record is not as the caller wants it to be.
     pub(super) fn condition() -> Failure {
         let detail = "the record is not as the request's conditions say; nothing was sent";
