@@ -1,6 +1,7 @@
 //! Writing back, through the whole service, to real databases: what is asked for under one key is done once, whatever
 //! happens meanwhile.
 
+mod afterwards;
 mod backends;
 mod commit;
 mod conditions;
@@ -11,3 +12,4 @@ mod live;
 mod meanwhile;
 mod site;
 mod steps;
+mod versions;
