@@ -45,7 +45,7 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "transaction",
             "boolean",
             Default("true"),
-            "all steps are done or none is. Without it each stands for itself, and when one fails after the first, what came of the operation is `unknown`",
+            "all steps are done or none is. Without it each stands for itself, and when one fails after the first, a part is done: the operation is `unknown` until a person has seen to it",
         ),
         key(
             "commit_after",

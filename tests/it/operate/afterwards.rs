@@ -44,6 +44,12 @@ fn is_gone(site: &Running, path: &str) {
     assert_eq!(answer.json()["reason"], "deleted", "{answer:?}");
 }
 
+/// The amount of a record, as it is written.
+fn amount(answer: &Answer) -> String {
+    let behind = answer.text().split_once("\"amount\":").map(|(_, behind)| behind).unwrap_or_default();
+    behind.split([',', '}']).next().unwrap_or_default().to_owned()
+}
+
 /// Waits until the record is answered from staging.
 fn until_staged(site: &Running, path: &str) {
     site.service.until(|| site.get(path).field("cache-status")?.starts_with("tollbridge; hit").then_some(()));
@@ -74,7 +80,7 @@ fn a_record_that_is_deleted_through_us_is_gone_at_once() {
     is_gone(&site, "/v1/orders/1");
     change(&site, "insert into orders values ('1', 'CL', 9, null)");
     sync(&site);
-    assert_eq!(site.get("/v1/orders/1").json()["amount"].to_string(), "9.00");
+    assert_eq!(amount(&site.get("/v1/orders/1")), "9.00");
 }
 
 #[test]
@@ -82,11 +88,11 @@ fn a_hybrid_record_is_asked_for_again_after_each_write() {
     let site = hybrid();
     site.get("/v1/orders/1");
     until_staged(&site, "/v1/orders/1");
-    for (key, amount) in [("a", 5), ("b", 6)] {
-        let body = format!(r#"{{"amount":{amount}}}"#);
+    for (key, now) in [("a", 5), ("b", 6)] {
+        let body = format!(r#"{{"amount":{now}}}"#);
         assert_eq!(site.write("PATCH", "/v1/orders/1", key, &body).status, 200);
         let read = site.get("/v1/orders/1");
-        assert_eq!(read.json()["amount"].to_string(), format!("{amount}.00"), "{read:?}");
+        assert_eq!(amount(&read), format!("{now}.00"), "{read:?}");
         assert_eq!(read.field("cache-status"), Some("tollbridge; fwd=stale; stored"));
         until_staged(&site, "/v1/orders/1");
     }
@@ -111,7 +117,7 @@ fn a_record_that_is_found_gone_is_not_served_on() {
     site.get("/v1/orders/77").problem(404, "no-such-record");
     assert_eq!(site.get("/v1/orders/77").json()["reason"], Value::Null);
     change(&site, "insert into orders values ('2', 'CL', 3, null)");
-    assert_eq!(site.get("/v1/orders/2").json()["amount"].to_string(), "3.00");
+    assert_eq!(amount(&site.get("/v1/orders/2")), "3.00");
 }
 
 /// A source whose every question takes its time behind the moment of which it tells.
@@ -162,7 +168,7 @@ fn what_is_made_anew_while_a_run_reads_is_found() {
     });
     // What the run has read was held back; it is asked for once more.
     site.service.until(|| (site.get("/v1/orders/1").status == 200).then_some(()));
-    assert_eq!(site.get("/v1/orders/1").json()["amount"].to_string(), "8.00");
+    assert_eq!(amount(&site.get("/v1/orders/1")), "8.00");
 }
 
 #[test]
@@ -173,15 +179,15 @@ fn a_write_that_is_read_back_is_served_at_once() {
     let site = staged(&operations);
     assert_eq!(site.write("PATCH", "/v1/orders/1", "a", r#"{"amount":7}"#).status, 200);
     let read = site.get("/v1/orders/1");
-    assert_eq!(read.json()["amount"].to_string(), "7.00", "{read:?}");
+    assert_eq!(amount(&read), "7.00", "{read:?}");
     assert_eq!(site.write("POST", "/v1/orders", "b", r#"{"order_no":"3","amount":3}"#).status, 201);
-    assert_eq!(site.get("/v1/orders/3").json()["amount"].to_string(), "3.00");
+    assert_eq!(amount(&site.get("/v1/orders/3")), "3.00");
     // Without it the next run tells.
     let site = staged(CRUD);
     assert_eq!(site.write("PATCH", "/v1/orders/1", "a", r#"{"amount":7}"#).status, 200);
-    assert_eq!(site.get("/v1/orders/1").json()["amount"].to_string(), "1.00");
+    assert_eq!(amount(&site.get("/v1/orders/1")), "1.00");
     sync(&site);
-    assert_eq!(site.get("/v1/orders/1").json()["amount"].to_string(), "7.00");
+    assert_eq!(amount(&site.get("/v1/orders/1")), "7.00");
 }
 
 #[test]
@@ -200,7 +206,7 @@ fn a_write_that_changes_nothing_keeps_nobody_from_the_next() {
     assert_eq!(refused.json()["reason"], "condition");
     // It was staged as it was found.
     let read = site.get("/v1/orders/1");
-    assert_eq!(read.json()["amount"].to_string(), "2.00", "{read:?}");
+    assert_eq!(amount(&read), "2.00", "{read:?}");
     assert_eq!(patch("c", read.field("etag").unwrap(), 3).status, 200);
 }
 

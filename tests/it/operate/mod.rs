@@ -3,11 +3,13 @@
 
 mod afterwards;
 mod backends;
+mod bulk;
 mod commit;
 mod conditions;
 mod crash;
 mod gates;
 mod keys;
+mod killed;
 mod live;
 mod meanwhile;
 mod site;

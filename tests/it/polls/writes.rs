@@ -121,6 +121,22 @@ fn a_no_of_the_service_is_a_problem_with_its_detail() {
 }
 
 #[test]
+fn what_a_call_before_was_told_is_not_said_of_the_next() {
+    // The first is told to come again, the second is not let in.
+    let (erp, _) = shop(|number, _| match number {
+        0 => (false, Reply::fault(500, "s:Server.Busy", "the shop is full")),
+        _ => (false, Reply::Answer(401, "text/plain", "who are you?".to_owned())),
+    });
+    let passing = "[[operations.create.soap.faults]]\ncode = \"Server.Busy\"\nstatus = 503\nretry = true\n";
+    let site = site(&erp, &format!("{MAPPING}{passing}"));
+    let (service, key) = started(&site);
+    let (status, problem) = post(&service, &key, "WEB-1", &body());
+    assert_eq!(erp.count(), 2);
+    assert_eq!((status, problem["code"].as_str()), (502, Some("backend-answer")), "{problem}");
+    assert!(problem["soap"].is_null() && !problem.to_string().contains("full"), "{problem}");
+}
+
+#[test]
 fn a_write_of_unknown_outcome_is_asked_for_and_not_done_twice() {
     // The order is entered, and the connection ends without an answer.
     let (erp, orders) = shop(|_, _| (true, Reply::Gone));
@@ -184,6 +200,41 @@ fn a_service_that_is_killed_between_call_and_answer_asks_when_it_is_back() {
     let answer = again.until(|| Some(post(&again, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1;
     assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
     assert_eq!(erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count(), 1);
+}
+
+#[test]
+fn a_service_that_is_killed_between_any_two_steps_enters_an_order_once() {
+    for point in ["asked", "written_down", "before_running", "running", "answered", "kept"] {
+        let (erp, orders) = shop(|_, good| (true, good));
+        let site = site(&erp, &format!("{MAPPING}{RECONCILE}settled_after = \"500ms\"\n"));
+        let made = site.run(&["keys", "create", "test", "--scope", "*", "--json"]);
+        let key = serde_json::from_slice::<Value>(&made.stdout).unwrap()["key"].as_str().unwrap().to_owned();
+        let halted = site.path("halted");
+        let halt = format!("{point}={}", halted.display());
+        let service = site.serve_with(&[("TOLLBRIDGE_HALT_AT", &halt)]);
+        service.until(|| service.get("/health/ready", &key).ok());
+        std::thread::scope(|scope| {
+            let (address, bearer) = (service.address().parse().unwrap(), format!("Bearer {key}"));
+            scope.spawn(move || {
+                let fields = [
+                    ("Authorization", bearer.as_str()),
+                    ("Content-Type", "application/json"),
+                    ("Idempotency-Key", "WEB-1"),
+                ];
+                let _ = exchange(address, &request("POST", "/v1/items", &fields, body().to_string().as_bytes()));
+            });
+            service.until(|| halted.exists().then_some(()));
+            service.signal("KILL");
+        });
+        let again = site.serve_again(&service);
+        drop(service);
+        again.until(|| again.get("/health/ready", &key).ok());
+        let done = |(status, _): &(u16, Value)| *status == 201;
+        let answer = again.until(|| Some(post(&again, &key, "WEB-1", &body())).filter(done)).1;
+        assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{point}: {answer}");
+        let calls = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
+        assert_eq!(calls, 1, "{point}");
+    }
 }
 
 #[test]
