@@ -314,7 +314,7 @@ pub fn compile_with(
         // Nobody asks for it; where it can be done, a record that was written to is looked at when that matters.
         let silent = Faults::new();
         live = rows::compile_live(table.node(), &[], &operations::Surroundings { faults: &silent, ..around });
-        live = live.filter(|_| silent.len() == 0);
+        live = live.filter(|_| silent.is_empty());
     }
     if faults.len() > before {
         return None;

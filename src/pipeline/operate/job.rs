@@ -119,6 +119,11 @@ impl Job {
         }
     }
 
+    /// Whether there is one transaction around all its steps, or only one step: then a part of it is never done alone.
+    pub(super) fn is_whole(&self) -> bool {
+        self.write.is_atomic || self.write.steps(&self.given()).len() <= 1
+    }
+
     fn transaction(&self, version: Option<Bound>) -> Transaction {
         let steps = self.write.steps(&self.given().at(version));
         Transaction {
@@ -168,7 +173,7 @@ impl Operate {
                 Verdict::Unknown => {
                     let failure = match error.certainty {
                         Certainty::Unknown => Failure::unknown(Some(error.to_string())),
-                        Certainty::NotBegun | Certainty::Undone => Failure::partly(&error),
+                        Certainty::NotBegun | Certainty::Undone => Failure::partly(Some(error.to_string())),
                     };
                     self.step(job, OperationStep { problem: Some(failure.to_json()), ..to(&[Running], Unknown) }).await;
                     self.tell(job, "unknown", Some(&failure));
@@ -232,11 +237,9 @@ impl Operate {
             return None;
         }
         halt::at("running").await;
-        let work = job.transaction(version);
-        let is_whole = work.is_atomic || work.steps.len() <= 1;
-        let result = job.database.transact(permit, work).await;
+        let result = job.database.transact(permit, job.transaction(version)).await;
         halt::at("answered").await;
-        Some((result, is_whole))
+        Some((result, job.is_whole()))
     }
 
     /// Until it is worth to ask again.

@@ -151,10 +151,11 @@ impl Failure {
         Failure { cause, ..Failure::new(FailureKind::Unknown, "unknown", detail) }
     }
 
-    /// A step has failed, and those before it stand for themselves: they are done.
-    pub(super) fn partly(error: &SqlError) -> Failure {
-        let detail = "a step failed after others were done, which stand for themselves: a part of it is done";
-        Failure { cause: Some(error.to_string()), ..Failure::new(FailureKind::Unknown, "partly_done", detail) }
+    /// Its steps stand for themselves, and some of them may be done where the whole is not.
+    pub(super) fn partly(cause: Option<String>) -> Failure {
+        let detail = "its steps stand for themselves, and a part of them may be done: look up at the backend what is, then \
+                      tell it by `operations resolve`";
+        Failure { cause, ..Failure::new(FailureKind::Unknown, "partly_done", detail) }
     }
 
     /// The backend's own version of the record is another than the one that the caller means.

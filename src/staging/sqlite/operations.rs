@@ -349,7 +349,7 @@ impl Operations for SqliteStaging {
     }
 
     async fn recover_operations(&self) -> Result<u64, StagingError> {
-        self.write("look after broken operations", |connection| recover(connection)).await
+        self.write("look after broken operations", recover).await
     }
 
     async fn open_operations(&self) -> Result<Vec<Operation>, StagingError> {
