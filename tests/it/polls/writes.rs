@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::site_at;
 use super::typed::{spyne, started};
-use crate::facade::client::{exchange, request};
+use crate::facade::client::{Connection, exchange, request};
 use crate::live::erp::{Call, Erp, Reply, envelope};
 use crate::site::{Service, Site};
 
@@ -74,6 +74,17 @@ fn post(service: &Service, key: &str, reference: &str, body: &Value) -> (u16, Va
     let answer = exchange(service.address().parse().unwrap(), &request("POST", "/v1/items", &fields, body.as_bytes()));
     let answer = answer.expect("an answer");
     (answer.status, answer.json())
+}
+
+/// Sends a write, and kills the service as soon as `is_there` says so.
+fn post_and_kill(service: &Service, key: &str, is_there: impl Fn() -> bool) {
+    let (bearer, body) = (format!("Bearer {key}"), body().to_string());
+    let fields =
+        [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Idempotency-Key", "WEB-1")];
+    let mut connection = Connection::to(service.address().parse().unwrap());
+    connection.send(&request("POST", "/v1/items", &fields, body.as_bytes()));
+    service.until(|| is_there().then_some(()));
+    service.signal("KILL");
 }
 
 fn body() -> Value {
@@ -180,20 +191,7 @@ fn a_service_that_is_killed_between_call_and_answer_asks_when_it_is_back() {
     let (erp, orders) = shop(|_, good| (true, good.after(Duration::from_secs(3))));
     let site = site(&erp, &format!("{MAPPING}{RECONCILE}"));
     let (service, key) = started(&site);
-    std::thread::scope(|scope| {
-        let bearer = format!("Bearer {key}");
-        let address = service.address().parse().unwrap();
-        scope.spawn(move || {
-            let fields = [
-                ("Authorization", bearer.as_str()),
-                ("Content-Type", "application/json"),
-                ("Idempotency-Key", "WEB-1"),
-            ];
-            let _ = exchange(address, &request("POST", "/v1/items", &fields, body().to_string().as_bytes()));
-        });
-        service.until(|| (erp.count() == 1).then_some(()));
-        service.signal("KILL");
-    });
+    post_and_kill(&service, &key, || erp.count() == 1);
     let again = site.serve_again(&service);
     drop(service);
     again.until(|| again.get("/health/ready", &key).ok());
@@ -213,19 +211,7 @@ fn a_service_that_is_killed_between_any_two_steps_enters_an_order_once() {
         let halt = format!("{point}={}", halted.display());
         let service = site.serve_with(&[("TOLLBRIDGE_HALT_AT", &halt)]);
         service.until(|| service.get("/health/ready", &key).ok());
-        std::thread::scope(|scope| {
-            let (address, bearer) = (service.address().parse().unwrap(), format!("Bearer {key}"));
-            scope.spawn(move || {
-                let fields = [
-                    ("Authorization", bearer.as_str()),
-                    ("Content-Type", "application/json"),
-                    ("Idempotency-Key", "WEB-1"),
-                ];
-                let _ = exchange(address, &request("POST", "/v1/items", &fields, body().to_string().as_bytes()));
-            });
-            service.until(|| halted.exists().then_some(()));
-            service.signal("KILL");
-        });
+        post_and_kill(&service, &key, || halted.exists());
         let again = site.serve_again(&service);
         drop(service);
         again.until(|| again.get("/health/ready", &key).ok());

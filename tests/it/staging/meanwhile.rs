@@ -35,16 +35,22 @@ async fn is_there(staging: &Arc<dyn Staging>, key: &str) -> bool {
     staging.document(&id("orders.v1"), key).await.unwrap().is_some()
 }
 
-/// A delete of a record, done now; answers the operation's id.
-async fn deleted(staging: &Arc<dyn Staging>, key: &str, can_look: bool) -> String {
+/// A write that is done now; answers the operation's id. `told` is its record's key where only its answer says it.
+async fn written(
+    staging: &Arc<dyn Staging>,
+    name: &str,
+    key: Option<&str>,
+    told: Option<&str>,
+    can_look: bool,
+) -> String {
     let new = NewOperation {
         resource: id("orders.v1"),
-        name: "delete".to_owned(),
+        name: name.to_owned(),
         client: "webshop".to_owned(),
         caller: "k1".to_owned(),
-        idempotency_key: format!("delete-{key}"),
+        idempotency_key: format!("{name}-{key:?}"),
         request_hash: ContentHash::of(b"{}"),
-        record_key: Some(key.to_owned()),
+        record_key: key.map(str::to_owned),
         condition: None,
         request: "{}".to_owned(),
         backend: "erp".to_owned(),
@@ -52,7 +58,8 @@ async fn deleted(staging: &Arc<dyn Staging>, key: &str, can_look: bool) -> Strin
         is_parked: false,
     };
     let Begun::New(operation) = staging.begin_operation(new).await.unwrap() else { panic!("known") };
-    let done = Done { at: Timestamp::now(), key: None, is_deleted: true, can_look };
+    let is_deleted = name == "delete";
+    let done = Done { at: Timestamp::now(), key: told.map(str::to_owned), is_deleted, can_look };
     let step = OperationStep {
         from: &[OperationState::Received],
         to: OperationState::Succeeded,
@@ -99,8 +106,8 @@ pub(super) async fn an_older_reading_does_not_bring_back_what_is_deleted(staging
     staging.finish_run(&reading.run, RunOutcome::Succeeded).await.unwrap();
     // The next one has asked, and what it has read is not there yet.
     let since = Timestamp::now();
-    let id_of_delete = deleted(&staging, "A", true).await;
-    deleted(&staging, "B", false).await;
+    let id_of_delete = written(&staging, "delete", Some("A"), None, true).await;
+    written(&staging, "delete", Some("B"), None, false).await;
     let last = staging.changes(&orders, 0, 10).await.unwrap();
     assert_eq!(last[2].run.to_string(), id_of_delete);
     assert_eq!(staging.run(&last[2].run).await.unwrap().unwrap().trigger, "operation");
@@ -129,33 +136,9 @@ pub(super) async fn a_write_makes_what_was_said_before_outdated(staging: Arc<dyn
     assert!(staging.stage_live_read(live("A", "{\"a\":1}", Timestamp::now())).await.unwrap());
     let is_outdated = async || staging.live_document(&orders, "A").await.unwrap().unwrap().is_outdated;
     assert!(!is_outdated().await);
-    let new = NewOperation {
-        resource: orders.clone(),
-        name: "create".to_owned(),
-        client: "webshop".to_owned(),
-        caller: "k1".to_owned(),
-        idempotency_key: "k".to_owned(),
-        request_hash: ContentHash::of(b"{}"),
-        record_key: None,
-        condition: None,
-        request: "{}".to_owned(),
-        backend: "erp".to_owned(),
-        mapping: "m".to_owned(),
-        is_parked: false,
-    };
-    let Begun::New(operation) = staging.begin_operation(new).await.unwrap() else { panic!("known") };
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     // Its key is known by its answer only.
-    let done = Done { at: Timestamp::now(), key: Some("A".to_owned()), is_deleted: false, can_look: true };
-    let step = OperationStep {
-        from: &[OperationState::Received],
-        to: OperationState::Succeeded,
-        may_repeat: false,
-        outcome: Some("{\"key\":\"A\"}".to_owned()),
-        problem: None,
-        done: Some(done),
-    };
-    assert!(staging.advance_operation(&operation.id, step).await.unwrap());
+    written(&staging, "create", None, Some("A"), true).await;
     assert!(is_outdated().await);
     let is_written =
         async |must_differ| staging.is_written_since_read(&orders, "A", "another", must_differ).await.unwrap();
