@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::told;
+use crate::config::StagingConfig;
 use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::pipeline::Bridge;
@@ -17,16 +18,12 @@ use crate::staging::OperationState;
 /// How often landing is looked through.
 const EVERY: Duration = Duration::from_secs(3600);
 
-/// Removes input older than `keep`, documents deleted longer ago than `keep_deleted`, and operations that are over for
-/// `keep_operations`, every hour, until the service stops. What an open dead letter or an unfinished file needs stays.
-pub(super) async fn housekeeping(
-    bridge: Arc<Bridge>,
-    keep: Duration,
-    keep_deleted: Duration,
-    keep_operations: Duration,
-) {
+/// Removes input older than `keep`, and from staging documents that were deleted, operations that are over and the audit
+/// of writes when their times are over, every hour, until the service stops. What an open dead letter or an unfinished file
+/// needs stays.
+pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, staging: StagingConfig) {
     loop {
-        match bridge.forget_deleted(keep_deleted).await {
+        match bridge.forget_deleted(staging.keep_deleted).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot deleted documents whose time is over"),
             Err(error) => tracing::error!(error = %error.chain(), "deleted documents cannot be forgotten"),
@@ -36,18 +33,27 @@ pub(super) async fn housekeeping(
             Ok(removed) => tracing::info!(removed, "removed landed input whose time is over"),
             Err(error) => tracing::error!(error = %error.chain(), "landed input cannot be tidied"),
         }
-        let over =
-            SignedDuration::try_from(keep_operations).ok().and_then(|keep| Timestamp::now().checked_sub(keep).ok());
-        match bridge.staging.purge_operations(over.unwrap_or(Timestamp::UNIX_EPOCH)).await {
+        match bridge.staging.purge_operations(before(staging.keep_operations)).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed operations whose time is over"),
             Err(error) => tracing::error!(error = %error, "operations cannot be tidied"),
+        }
+        match bridge.staging.purge_audit_of_writes(before(staging.keep_audit)).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed the audit of writes whose time is over"),
+            Err(error) => tracing::error!(error = %error, "the audit of writes cannot be tidied"),
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = bridge.stop.cancelled() => return,
         }
     }
+}
+
+/// The moment so long ago.
+fn before(keep: Duration) -> Timestamp {
+    let moment = SignedDuration::try_from(keep).ok().and_then(|keep| Timestamp::now().checked_sub(keep).ok());
+    moment.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// How often the gauges of resources follow the state of things: that asks the database.

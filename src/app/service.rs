@@ -207,12 +207,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         tokio::spawn(http::serve(admin_listener, console::router(console), closing.clone().cancelled_owned(), limits));
     service.start_schedules();
     let upkeep = [
-        tokio::spawn(housekeeping(
-            Arc::clone(&bridge),
-            loaded.config.landing.keep,
-            loaded.config.staging.keep_deleted,
-            loaded.config.staging.keep_operations,
-        )),
+        tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep, loaded.config.staging.clone())),
         tokio::spawn(observe(Arc::clone(&bridge))),
         tokio::spawn(tuning::keep(Arc::downgrade(&bridge), true)),
         tokio::spawn(watchdog(Arc::clone(&bridge))),

@@ -100,6 +100,11 @@ impl Published {
         Published { exposure, path, cache_control, freshness: Freshness::default() }
     }
 
+    /// Whether anything can be written to it.
+    pub(super) fn takes_writes(&self) -> bool {
+        !self.exposure.operations.is_empty()
+    }
+
     fn summary(&self) -> Value {
         let exposure = &self.exposure;
         let names = |fields: &[crate::mapping::QueryField]| -> Vec<String> {

@@ -10,6 +10,7 @@
 //! caller asks for some of their fields only.
 
 mod accept;
+mod bulk;
 mod cache_control;
 mod catalog;
 mod changes;
@@ -50,7 +51,7 @@ use crate::pipeline::live::Live;
 use crate::pipeline::operate::Operate;
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
-use catalog::Catalog;
+use catalog::{Catalog, Published};
 use cursor::Seal;
 use methods::Meant;
 use route::{Route, RouteTable};
@@ -130,10 +131,16 @@ impl Facade {
             return Err(no_such_path());
         }
         let catalog = self.catalog.load_full();
-        let write = match methods::meant(&catalog, &route, &request.method)? {
-            Meant::Options(response) => return Ok(response),
-            Meant::Read => None,
-            Meant::Write(operation) => Some(operation),
+        let is_bulk = bulk::is_meant(request, &route)
+            && route.target().and_then(|target| catalog.find(target).ok()).is_some_and(Published::takes_writes);
+        let write = match methods::meant(&catalog, &route, &request.method) {
+            Err(_) if is_bulk => None,
+            Err(problem) => return Err(problem),
+            Ok(meant) => match meant {
+                Meant::Options(response) => return Ok(response),
+                Meant::Read => None,
+                Meant::Write(operation) => Some(operation),
+            },
         };
         match route {
             Route::Live => return Ok(self.health.live().map(Body::from)),
@@ -152,6 +159,9 @@ impl Facade {
         }
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
         let published = catalog.find(target)?;
+        if is_bulk {
+            return bulk::answer(self, Arc::clone(&catalog), target, &caller, (request, body));
+        }
         if let Some(operation) = write {
             caller.require(&operation.scope)?;
             let key = match route {
@@ -217,7 +227,7 @@ fn no_such_path() -> Problem {
     Reason::NoSuchPath.because("nothing is served at this path").hint("GET / lists what is; /docs explains it")
 }
 
-fn no_list(published: &catalog::Published) -> Problem {
+fn no_list(published: &Published) -> Problem {
     let detail = format!("{} has no list: its records are read from the backend one by one", published.exposure.id);
     Reason::NoSuchPath.because(detail).hint(format!("GET {}/KEY reads one", published.path))
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER,
+};
 use hyper::http::request::Parts;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -19,18 +21,20 @@ use super::prefer::{self, PREFERENCE_APPLIED};
 use super::{Facade, accept, conditional, live, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
 use crate::mapping::{ExposedOperation, MOST_FAULTS};
-use crate::pipeline::operate::{Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing};
-use crate::record::key;
+use crate::pipeline::operate::{
+    Condition, Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing,
+};
+use crate::record::{ContentHash, key};
 use crate::staging::{Operation, OperationState};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The longest idempotency key.
 const LONGEST: usize = 255;
 
 /// What is waited for the answer, of the time in which a request must be answered.
-const SHARE_OF_TIMEOUT: f64 = 0.8;
+pub(super) const SHARE_OF_TIMEOUT: f64 = 0.8;
 
 /// When it is worth to ask again for a write that is under way.
 const LOOK_AGAIN: u32 = 1;
@@ -54,13 +58,15 @@ pub(super) async fn answer(
         true => Duration::ZERO,
         false => preference.wait.unwrap_or(most).min(most),
     };
+    let condition = conditional::condition(&request.headers)?;
+    check_match(exposed, &condition)?;
     let body = facade.edge.read_text(request, body).await?;
     let submission = Submission {
         resource: published.exposure.id.clone(),
         name: exposed.name.clone(),
         key: key.as_deref().map(str::to_owned),
         body,
-        condition: conditional::condition(&request.headers),
+        condition,
         idempotency_key,
         client: caller.name.clone(),
         caller: caller.id.clone(),
@@ -68,23 +74,7 @@ pub(super) async fn answer(
         wait,
     };
     let submitted = facade.operate.submit(submission).await;
-    let mut response = match submitted.map_err(|error| problem(published, key.as_deref(), error))? {
-        Submitted::Accepted(operation) => accepted(&operation)?,
-        Submitted::Over { operation, is_replay, timing } => {
-            let timing = timing_of(timing);
-            let mut response = match (over(published, &operation), &timing) {
-                (Err(problem), Some(timing)) => return Err(problem.header(live::SERVER_TIMING, timing.clone())),
-                (response, _) => response?,
-            };
-            if let Some(timing) = timing {
-                response.headers_mut().insert(live::SERVER_TIMING, timing);
-            }
-            if is_replay {
-                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            }
-            response
-        }
-    };
+    let mut response = told(published, key.as_deref(), submitted)?;
     if let Some(applied) = preference.applied() {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
@@ -95,6 +85,38 @@ pub(super) async fn answer(
 fn timing_of(Timing { waited, took }: Timing) -> Option<HeaderValue> {
     let waited = waited?;
     Some(took.map_or_else(|| live::queue_timing(waited), |took| live::server_timing(waited, took)))
+}
+
+/// What came of asking.
+pub(super) fn told(
+    published: &Published,
+    key: Option<&str>,
+    submitted: Result<Submitted, OperateError>,
+) -> Result<Response, Problem> {
+    match submitted.map_err(|error| problem(published, key, error))? {
+        Submitted::Accepted(operation) => accepted(&operation),
+        Submitted::Over { operation, is_replay, timing } => {
+            let replayed = is_replay.then_some((REPLAYED, HeaderValue::from_static("true")));
+            let said = timing_of(timing).map(|timing| (live::SERVER_TIMING, timing)).into_iter().chain(replayed);
+            match over(published, &operation) {
+                Ok(mut response) => {
+                    response.headers_mut().extend(said.map(|(name, value)| (Some(name), value)));
+                    Ok(response)
+                }
+                Err(problem) => Err(said.fold(problem, |problem, (name, value)| problem.header(name, value))),
+            }
+        }
+    }
+}
+
+/// 428 where the mapping wants it said which state of the record is meant, and it is not.
+pub(super) fn check_match(exposed: &ExposedOperation, condition: &Condition) -> Result<(), Problem> {
+    if !exposed.requires_match || condition.matches.is_some() {
+        return Ok(());
+    }
+    Err(Reason::PreconditionRequired
+        .because("this write takes `If-Match`, and the request has none; nothing was sent")
+        .hint("read the record, and send its `ETag` as `If-Match`; `If-Match: *` means whatever it is now"))
 }
 
 /// `GET /v1/operations/{id}`.
@@ -115,10 +137,7 @@ pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id
 }
 
 /// The one `Idempotency-Key`: a string in quotes, as the draft has it, or the bare key that most clients send.
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
-    let hint =
-        "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
-    let missing = |detail: &'static str| Reason::NoIdempotencyKey.because(detail).hint(hint);
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut fields = headers.get_all(IDEMPOTENCY_KEY).iter();
     let field = fields.next().ok_or_else(|| missing("the write has no `Idempotency-Key`"))?;
     if fields.next().is_some() {
@@ -129,8 +148,19 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
         Some(rest) => unquoted(rest).ok_or_else(|| missing("`Idempotency-Key` is no string in quotes"))?,
         None => text.to_owned(),
     };
+    check_key(&key).map(|()| key)
+}
+
+/// Whether it can be a key.
+pub(super) fn check_key(key: &str) -> Result<(), Problem> {
     let is_good = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if is_good { Ok(key) } else { Err(missing("`Idempotency-Key` has 1 to 255 printable ASCII characters")) }
+    if is_good { Ok(()) } else { Err(missing("an idempotency key has 1 to 255 printable ASCII characters")) }
+}
+
+fn missing(detail: &'static str) -> Problem {
+    let hint =
+        "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
+    Reason::NoIdempotencyKey.because(detail).hint(hint)
 }
 
 /// What stands behind an opening quote (RFC 9651 section 4.2.5).
@@ -177,9 +207,16 @@ fn over(published: &Published, operation: &Operation) -> Result<Response, Proble
     let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
     // What is not as it was declared to be is told instead of the answer, which is part of it.
     let body = outcome.body.filter(|_| outcome.unfinished.is_none());
+    // A record is answered as it would be read.
+    let answers_record =
+        published.exposure.operations.iter().any(|one| one.name == operation.asked.name && one.answers_record);
+    let tag = body.as_ref().filter(|_| answers_record).map(|body| ContentHash::of(body.get().as_bytes()));
     let body = body.map_or_else(|| view(operation).to_string(), |body| body.get().to_owned());
     let mut response = json_response(status, body);
     let headers = response.headers_mut();
+    if let Some(hash) = tag {
+        headers.insert(ETAG, conditional::etag(hash));
+    }
     headers.insert(LINK, link);
     if let Some(key) = outcome.key.filter(|_| outcome.is_created) {
         let location = HeaderValue::from_str(&format!("{}/{key}", published.path)).map_err(Problem::internal)?;

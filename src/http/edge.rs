@@ -113,7 +113,9 @@ impl Edge {
             let detail = format!("the header fields have {header_bytes} bytes; the limit is {MAX_HEADERS}");
             return Err(Reason::HeadersTooLarge.because(detail));
         }
-        if let Some(length) = request.headers.get(CONTENT_LENGTH)
+        // What comes in lines is bounded line by line where it is read.
+        if !is_of_type(request, "application/x-ndjson")
+            && let Some(length) = request.headers.get(CONTENT_LENGTH)
             && length.to_str().ok().and_then(|text| text.parse::<u64>().ok()) > Some(self.limits.max_body as u64)
         {
             return Err(self.too_large());
@@ -185,14 +187,23 @@ impl Edge {
     }
 }
 
+/// The media type of the body, without parameters; empty where none is said.
+fn media_type(request: &Parts) -> &str {
+    let written = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    written.split(';').next().unwrap_or("").trim()
+}
+
+/// Whether the body is said to be of a media type.
+pub fn is_of_type(request: &Parts, expected: &str) -> bool {
+    media_type(request).eq_ignore_ascii_case(expected)
+}
+
 /// Refuses a body of another media type; `what` it is, in a word.
 fn check_type(request: &Parts, expected: &str, what: &str) -> Result<(), Problem> {
-    let media_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = media_type.split(';').next().unwrap_or("").trim();
-    if essence.eq_ignore_ascii_case(expected) {
+    if is_of_type(request, expected) {
         return Ok(());
     }
-    let detail = match essence {
+    let detail = match media_type(request) {
         "" => "the body has no `Content-Type`".to_owned(),
         other => format!("a body of type `{other}` is not taken here"),
     };

@@ -301,7 +301,7 @@ pub fn compile_with(
         faults,
     };
     let operations = operations::compile(&table, &around);
-    let is_reread = operations.iter().any(|operation| operation.exposed.answers_record);
+    let is_reread = operations.iter().any(|operation| operation.exposed.answers_record || operation.reads_back);
     let mut live = None;
     if reach == Reach::Database
         && let Some(serving) = serving.as_ref().filter(|serving| is_reread || serving.mode() != Mode::Staged)
@@ -310,6 +310,11 @@ pub fn compile_with(
         // Of what is staged the lists are, too.
         let filter = if serving.mode() == Mode::Live { serving.filter() } else { &[] };
         live = rows::compile_live(place.unwrap_or(table.node()), filter, &around);
+    } else if reach == Reach::Database && !operations.is_empty() {
+        // Nobody asks for it; where it can be done, a record that was written to is looked at when that matters.
+        let silent = Faults::new();
+        live = rows::compile_live(table.node(), &[], &operations::Surroundings { faults: &silent, ..around });
+        live = live.filter(|_| silent.is_empty());
     }
     if faults.len() > before {
         return None;

@@ -8,6 +8,7 @@
 //! This file is the contract; `sqlite` keeps it on the embedded default. SQL for staging stands nowhere else.
 
 mod key;
+mod meanwhile;
 mod operation;
 mod query;
 mod run;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
 pub use key::{ApiKey, NewApiKey};
+pub use meanwhile::{Done, LiveAbsence, Meanwhile};
 pub use operation::{
     Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
 };
@@ -128,6 +130,9 @@ pub struct StagedDocument {
     pub changed_at: Timestamp,
     /// When the source was last known to say this: the end of the resource's last good run or check.
     pub as_of: Option<Timestamp>,
+    /// Whether a write through this service has changed the record since, as far as that was asked
+    /// ([`Meanwhile::live_document`]).
+    pub is_outdated: bool,
 }
 
 /// One change in a resource's feed.
@@ -183,7 +188,7 @@ impl RunLock {
 
 /// The contract. All methods may be called from any task; writes are serialised inside.
 #[async_trait]
-pub trait Staging: Operations {
+pub trait Staging: Operations + Meanwhile {
     /// Makes the tables, generated columns and indexes of the resources what `specs` says: creates what is missing,
     /// drops what is no longer declared; of all of them or, when one fails, of none. Repeating it is cheap and
     /// harmless. For the one process that serves the resources: others call [`Staging::ensure`].
@@ -202,24 +207,6 @@ pub trait Staging: Operations {
 
     /// One document by key.
     async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
-
-    /// As [`Staging::document`], for a resource whose documents are read from their backend one by one: `as_of` is when
-    /// the backend last said this one.
-    async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
-
-    /// Notes that the backend has said a document again at this moment; answers whether what is staged has this hash.
-    /// When it has not, nothing is noted.
-    async fn note_live_read(
-        &self,
-        resource: &ResourceId,
-        key: &str,
-        hash: ContentHash,
-        as_of: Timestamp,
-    ) -> Result<bool, StagingError>;
-
-    /// Writes a document that its backend has just said, in one transaction with a run and an input that stand for the
-    /// call. Answers false, and writes nothing, when the backend is known to have said something later.
-    async fn stage_live_read(&self, read: LiveRead) -> Result<bool, StagingError>;
 
     /// A page in keyset order. Dropping the future stops the read.
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError>;

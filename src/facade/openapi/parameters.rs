@@ -55,6 +55,14 @@ pub(super) fn shared() -> Value {
     })
 }
 
+/// `If-Match` of a write that must say which state of the record it means.
+pub(super) fn required_match() -> Value {
+    let mut parameter =
+        header("If-Match", "The `ETag` of the record as the caller has read it: 412 when it was changed since");
+    parameter["required"] = json!(true);
+    parameter
+}
+
 /// Parameters of a resource's list.
 pub(super) fn of_list(exposure: &Exposure) -> Vec<Value> {
     let mut parameters: Vec<Value> = exposure.filter.iter().flat_map(of_field).collect();

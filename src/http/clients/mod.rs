@@ -118,6 +118,15 @@ impl Client {
         self.budget.as_ref().map(|budget| budget.bucket.take()).transpose()
     }
 
+    /// Takes one of many things that a single request asks for from the budget; `Err` says when there is something left
+    /// again.
+    pub fn draw(&self) -> Result<(), std::time::Duration> {
+        match &self.budget {
+            None => Ok(()),
+            Some(budget) => budget.bucket.take().map(drop).map_err(|standing| standing.more_in),
+        }
+    }
+
     /// The 429 for a request beyond the budget.
     pub(super) fn over_its_rate(&self, standing: Standing) -> Problem {
         let rate = self.budget.as_ref().map(|budget| budget.bucket.rate().to_string()).unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::pipeline::fault::{self, outcome_of};
 use crate::pipeline::world::{Callee, Way};
 use crate::pipeline::{Bridge, PipelineError, read};
 use crate::record::{Document, Reject};
-use crate::staging::{Balance, LiveRead};
+use crate::staging::{Balance, LiveAbsence, LiveRead};
 
 /// Answers of more bytes are mapped on a thread of their own.
 const LARGE: usize = 64 << 10;
@@ -38,6 +38,8 @@ pub(super) struct Trip {
     pub(super) key: String,
     /// Whether what it brings is staged.
     pub(super) is_stored: bool,
+    /// Whether that is done before those who wait are told.
+    pub(super) stages_first: bool,
 }
 
 /// What a backend is asked, ready to be sent.
@@ -95,22 +97,30 @@ impl Drop for Crew {
 /// Flies to the backend and back, and stages what was brought.
 pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: FlightKey, flight: Arc<Flight>) {
     let mut crew = Crew { flights, name, flight, has_told: false };
+    let asked_at = Timestamp::now();
     let brought = match trip.go(&crew).await {
         Ok(brought) => brought,
         Err(error) => {
             // Whoever comes now begins another: errors are not kept.
             crew.flights.land(&crew.name, &crew.flight);
+            if trip.is_stored && error.is_absence() {
+                trip.stage_absence(asked_at).await;
+            }
             return crew.tell(Err(error));
         }
     };
     let Brought { document, envelope, as_of, waited, took } = brought;
     let payload = Bytes::from(document.payload.clone());
-    crew.tell(Ok(Arc::new(Fetched { payload, hash: document.hash, waited, took })));
-    if trip.is_stored
-        && let Err(error) = trip.stage(document, envelope, as_of).await
-    {
-        let id = &trip.plan.exposure.id;
-        tracing::error!(resource = %id, error = %error.chain(), "a live answer was served but could not be staged");
+    let fetched = Ok(Arc::new(Fetched { payload, hash: document.hash, waited, took }));
+    if trip.stages_first {
+        if trip.is_stored {
+            trip.stage(document, envelope, as_of).await;
+        }
+        return crew.tell(fetched);
+    }
+    crew.tell(fetched);
+    if trip.is_stored {
+        trip.stage(document, envelope, as_of).await;
     }
 }
 
@@ -159,9 +169,34 @@ impl Trip {
             && self.budgets.spend(&self.plan.backend)
     }
 
+    /// Deletes what is staged of the record: the backend has none. `as_of` is when it was asked or before.
+    async fn stage_absence(&self, as_of: Timestamp) {
+        let id = &self.plan.exposure.id;
+        let absence =
+            LiveAbsence { resource: id.clone(), mapping: self.plan.hash.clone(), key: self.key.clone(), as_of };
+        match self.bridge.staging.stage_absence(absence).await {
+            Ok(true) => {
+                tracing::info!(resource = %id, "a record was deleted: its backend does not have it any more");
+                self.bridge.count(id, Balance { deleted: 1, ..Balance::default() });
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(resource = %id, error = %error, "it cannot be staged that a record is gone");
+            }
+        }
+    }
+
+    /// Stages what the backend said. The answer is given, or will be, whatever comes of this.
+    async fn stage(&self, document: Document, envelope: Bytes, as_of: Timestamp) {
+        if let Err(error) = self.try_to_stage(document, envelope, as_of).await {
+            let id = &self.plan.exposure.id;
+            tracing::error!(resource = %id, error = %error.chain(), "a live answer was served but could not be staged");
+        }
+    }
+
     /// Stages what the backend said, with the answer it was made from. What is staged already only is noted as said
     /// again.
-    async fn stage(&self, document: Document, envelope: Bytes, as_of: Timestamp) -> Result<(), PipelineError> {
+    async fn try_to_stage(&self, document: Document, envelope: Bytes, as_of: Timestamp) -> Result<(), PipelineError> {
         let id = &self.plan.exposure.id;
         if self.bridge.staging.note_live_read(id, &document.key, document.hash, as_of).await? {
             self.bridge.count(id, Balance { read: 1, unchanged: 1, ..Balance::default() });

@@ -31,6 +31,7 @@ mod snapshot;
 mod source;
 mod sweep;
 mod tuning;
+mod vanished;
 mod write;
 mod writer;
 
@@ -49,11 +50,11 @@ use self::resource::{Registry, Resource};
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
-    Ends, FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, NewFile, Noted, Page, ResourceSpec,
-    ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging, StagingError,
-    Swept, Tombstone, Tuned,
+    Ends, FileEntry, FileId, FileSequence, ListQuery, NewApiKey, NewFile, Noted, Page, ResourceSpec, ResourceStatus,
+    Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging, StagingError, Swept,
+    Tombstone, Tuned,
 };
-use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
+use crate::record::{BlobId, Reject, RejectCode, ResourceId};
 
 /// How the database uses memory and time. The defaults serve a service on a small machine.
 #[derive(Clone, Debug)]
@@ -179,6 +180,7 @@ fn document(connection: &Connection, resource: &Resource, key: &str) -> Result<O
             version: convert::count(row, 2)?,
             changed_at: convert::timestamp(row, 3)?,
             as_of: convert::timestamp_or_null(row, 4)?,
+            is_outdated: false,
         })
     });
     Ok(found.optional()?)
@@ -246,34 +248,6 @@ impl Staging for SqliteStaging {
     async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
         let read = |connection: &mut Connection| document(connection, &*self.registry.find(connection, resource)?, key);
         self.read("read a document", read).await
-    }
-
-    async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
-        let read =
-            |connection: &mut Connection| reads::document(connection, &*self.registry.find(connection, resource)?, key);
-        self.read("read a document", read).await
-    }
-
-    async fn note_live_read(
-        &self,
-        resource: &ResourceId,
-        key: &str,
-        hash: ContentHash,
-        as_of: Timestamp,
-    ) -> Result<bool, StagingError> {
-        let key = key.to_owned();
-        self.write_to("note a live read", resource, move |connection, resource| {
-            reads::note(connection, resource, &key, hash, as_of)
-        })
-        .await
-    }
-
-    async fn stage_live_read(&self, read: LiveRead) -> Result<bool, StagingError> {
-        let resource = read.resource.clone();
-        self.write_to("stage a live read", &resource, move |connection, resource| {
-            reads::stage(connection, resource, &read)
-        })
-        .await
     }
 
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError> {
@@ -350,7 +324,7 @@ impl Staging for SqliteStaging {
     async fn begin_run(&self, resource: &ResourceId, trigger: &str, mapping: &str) -> Result<RunId, StagingError> {
         let (trigger, mapping) = (trigger.to_owned(), mapping.to_owned());
         self.write_to("open a run", resource, move |connection, resource| {
-            runs::begin(connection, resource, &trigger, &mapping)
+            runs::begin(connection, resource, &trigger, &mapping, None)
         })
         .await
     }

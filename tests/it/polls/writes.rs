@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::site_at;
 use super::typed::{spyne, started};
-use crate::facade::client::{exchange, request};
+use crate::facade::client::{Connection, exchange, request};
 use crate::live::erp::{Call, Erp, Reply, envelope};
 use crate::site::{Service, Site};
 
@@ -76,6 +76,17 @@ fn post(service: &Service, key: &str, reference: &str, body: &Value) -> (u16, Va
     (answer.status, answer.json())
 }
 
+/// Sends a write, and kills the service as soon as `is_there` says so.
+fn post_and_kill(service: &Service, key: &str, is_there: impl Fn() -> bool) {
+    let (bearer, body) = (format!("Bearer {key}"), body().to_string());
+    let fields =
+        [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Idempotency-Key", "WEB-1")];
+    let mut connection = Connection::to(service.address().parse().unwrap());
+    connection.send(&request("POST", "/v1/items", &fields, body.as_bytes()));
+    service.until(|| is_there().then_some(()));
+    service.signal("KILL");
+}
+
 fn body() -> Value {
     json!({ "customer": "Müller & <Co>", "amount": 12.50 })
 }
@@ -118,6 +129,22 @@ fn a_no_of_the_service_is_a_problem_with_its_detail() {
     erp.script(|_| Reply::fault(500, "s:Client", "no such customer"));
     let (status, problem) = post(&service, &key, "WEB-2", &body());
     assert_eq!((status, problem["soap"]["code"].as_str()), (422, Some("Client")), "{problem}");
+}
+
+#[test]
+fn what_a_call_before_was_told_is_not_said_of_the_next() {
+    // The first is told to come again, the second is not let in.
+    let (erp, _) = shop(|number, _| match number {
+        0 => (false, Reply::fault(500, "s:Server.Busy", "the shop is full")),
+        _ => (false, Reply::Answer(401, "text/plain", "who are you?".to_owned())),
+    });
+    let passing = "[[operations.create.soap.faults]]\ncode = \"Server.Busy\"\nstatus = 503\nretry = true\n";
+    let site = site(&erp, &format!("{MAPPING}{passing}"));
+    let (service, key) = started(&site);
+    let (status, problem) = post(&service, &key, "WEB-1", &body());
+    assert_eq!(erp.count(), 2);
+    assert_eq!((status, problem["code"].as_str()), (502, Some("backend-answer")), "{problem}");
+    assert!(problem["soap"].is_null() && !problem.to_string().contains("full"), "{problem}");
 }
 
 #[test]
@@ -185,26 +212,36 @@ fn a_service_that_is_killed_between_call_and_answer_asks_when_it_is_back() {
     let (erp, orders) = shop(|_, good| (true, good.after(Duration::from_secs(3))));
     let site = site(&erp, &format!("{MAPPING}{RECONCILE}"));
     let (service, key) = started(&site);
-    std::thread::scope(|scope| {
-        let bearer = format!("Bearer {key}");
-        let address = service.address().parse().unwrap();
-        scope.spawn(move || {
-            let fields = [
-                ("Authorization", bearer.as_str()),
-                ("Content-Type", "application/json"),
-                ("Idempotency-Key", "WEB-1"),
-            ];
-            let _ = exchange(address, &request("POST", "/v1/items", &fields, body().to_string().as_bytes()));
-        });
-        service.until(|| (erp.count() == 1).then_some(()));
-        service.signal("KILL");
-    });
+    post_and_kill(&service, &key, || erp.count() == 1);
     let again = site.serve_again(&service);
     drop(service);
     again.until(|| again.get("/health/ready", &key).ok());
     let answer = again.until(|| Some(post(&again, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1;
     assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
     assert_eq!(erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count(), 1);
+}
+
+#[test]
+fn a_service_that_is_killed_between_any_two_steps_enters_an_order_once() {
+    for point in ["asked", "written_down", "before_running", "running", "answered", "kept"] {
+        let (erp, orders) = shop(|_, good| (true, good));
+        let site = site(&erp, &format!("{MAPPING}{RECONCILE}settled_after = \"500ms\"\n"));
+        let made = site.run(&["keys", "create", "test", "--scope", "*", "--json"]);
+        let key = serde_json::from_slice::<Value>(&made.stdout).unwrap()["key"].as_str().unwrap().to_owned();
+        let halted = site.path("halted");
+        let halt = format!("{point}={}", halted.display());
+        let service = site.serve_with(&[("TOLLBRIDGE_HALT_AT", &halt)]);
+        service.until(|| service.get("/health/ready", &key).ok());
+        post_and_kill(&service, &key, || halted.exists());
+        let again = site.serve_again(&service);
+        drop(service);
+        again.until(|| again.get("/health/ready", &key).ok());
+        let done = |(status, _): &(u16, Value)| *status == 201;
+        let answer = again.until(|| Some(post(&again, &key, "WEB-1", &body())).filter(done)).1;
+        assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{point}: {answer}");
+        let calls = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
+        assert_eq!(calls, 1, "{point}");
+    }
 }
 
 #[test]

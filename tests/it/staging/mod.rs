@@ -7,6 +7,7 @@ mod crash;
 mod decisions;
 mod deliveries;
 mod gone;
+mod meanwhile;
 mod model;
 mod operations;
 mod paging;

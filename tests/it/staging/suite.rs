@@ -2,6 +2,7 @@
 
 use super::conformance::*;
 use super::decisions::*;
+use super::meanwhile::*;
 use super::operations::*;
 use super::tables::*;
 
@@ -48,4 +49,7 @@ conformance! { sqlite, super::super::support::sqlite:
     broken_calls_are_unknown_and_the_rest_is_seen_to,
     a_person_resolves_what_nobody_knows,
     what_is_over_is_removed_in_time,
+    what_its_backend_has_not_is_deleted,
+    an_older_reading_does_not_bring_back_what_is_deleted,
+    a_write_makes_what_was_said_before_outdated,
 }
