@@ -15,7 +15,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(context: &Context, options: &Options) -> Exit {
-    let loaded = config::find(context.config.as_deref()).and_then(|path| config::load(&path, config::environment()));
+    let loaded = config::find(context.config.as_deref()).and_then(|path| config::look(&path, config::environment()));
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return report(context, &error),

@@ -117,7 +117,10 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect::InspectArgs { backend: Some(backend), table, wsdl, .. }) => {
             context.block_on(database::show(&context, &backend, table.as_deref(), &wsdl))
         }
-        Command::Inspect(options) => return inspect::run(&options, context.json),
+        Command::Inspect(options) => match options.file.as_deref().and_then(wsdl::is_url) {
+            Some(url) => context.block_on(wsdl::run_url(url, &options.wsdl, context.json)),
+            None => return inspect::run(&options, context.json),
+        },
         Command::Serve => context.block_on(serve::run(&context)),
         Command::Check(options) => context.block_on(check::run(&context, &options)),
         Command::Doctor(options) => context.block_on(doctor::run(&context, &options)),

@@ -23,6 +23,7 @@ use crate::{gate, http, landing, telemetry};
 
 pub use reference::{config_reference, mapping_reference};
 pub use sections::StagingConfig;
+use wsdls::Keeping;
 pub use wsdls::{WsdlState, Wsdls};
 
 /// Where the configuration lies when nobody says so, in order.
@@ -178,18 +179,31 @@ fn parse_file(
 
 /// How the WSDL of a backend stands, whatever the mappings are like; `None` where it names none.
 pub fn wsdl_of(config: &Config, backend: &str) -> Option<WsdlState> {
-    Wsdls::read(&config.backends, &config.staging.sqlite).get(backend).cloned()
+    Wsdls::read(&config.backends, &config.staging.sqlite, Keeping::Look).get(backend).cloned()
 }
 
 /// Reads the configuration and all mappings. `environment` are the variables that may override values.
 pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
+    load_keeping(path, environment, Keeping::Keep)
+}
+
+/// The same for whoever only looks: nothing is written.
+pub fn look(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
+    load_keeping(path, environment, Keeping::Look)
+}
+
+fn load_keeping(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+    keeping: Keeping,
+) -> Result<Loaded, LoadError> {
     let faults = Faults::new();
     let root = parse_file(path, environment, &faults)?;
     let config = read(path, &root, &faults);
     // The mappings are judged even where the configuration has faults of its own.
     let folder = base(path).join(sections::mappings_folder(&root));
     let wsdls = match &config {
-        Some(config) => Wsdls::read(&config.backends, &config.staging.sqlite),
+        Some(config) => Wsdls::read(&config.backends, &config.staging.sqlite, keeping),
         None => Wsdls::default(),
     };
     let (plans, withheld) = mappings::load(&folder, &sections::backend_kinds(&root), &wsdls, &faults);

@@ -19,7 +19,16 @@ pub fn config_reference() -> String {
         &sections::BACKEND,
     ];
     all.extend(AdapterConfig::KINDS.iter().filter_map(|kind| AdapterConfig::section(kind)));
-    all.extend([&soap::BASIC, &soap::OAUTH2, &soap::MTLS, &soap::WSSE, &soap::SIGN, &soap::VERIFY, &soap::SESSION]);
+    all.extend([
+        &soap::BASIC,
+        &soap::OAUTH2,
+        &soap::MTLS,
+        &soap::WSSE,
+        &soap::SIGN,
+        &soap::VERIFY,
+        &soap::ACCOUNT,
+        &soap::SESSION,
+    ]);
     all.extend([&gate::SECTION, &gate::BREAKER, &gate::RETRY, &gate::calendar::CALENDAR]);
     all.push(&telemetry::SECTION);
     render(&all)

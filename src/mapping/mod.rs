@@ -68,7 +68,7 @@ pub use preset::{PRESETS, Preset, reference as preset_reference};
 pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
-pub use serve::Deleted;
+pub use serve::{Deleted, is_reserved};
 pub use soap::{
     ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
     PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,
@@ -388,7 +388,11 @@ fn services_in(root: &Node) -> Vec<String> {
 /// What the services that a mapping needs say of themselves, hashed, by backend.
 fn service_hashes(root: &Node, services: &dyn Services) -> Vec<(String, String)> {
     let hash = |backend: String| match services.wsdl(&backend) {
-        ServiceWsdl::Read { hash, .. } => Some((backend, hash.to_string())),
+        // What is usual is not told: nothing is made anew because of it.
+        ServiceWsdl::Read { hash, choice, .. } => match (&choice.port, choice.version) {
+            (None, None | Some(SoapVersion::V11)) => Some((backend, hash.to_string())),
+            (port, version) => Some((backend, format!("{hash} {port:?} {version:?}"))),
+        },
         _ => None,
     };
     services_in(root).into_iter().filter_map(hash).collect()

@@ -14,6 +14,11 @@ use crate::record::ResourceId;
 /// Names that the list request has a meaning of its own for.
 const RESERVED: [&str; 5] = ["sort", "limit", "cursor", "fields", "count"];
 
+/// Whether requests use a name for something else, so that it can be no filter.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Integers of up to so many digits compare exactly in every database.
 const COMPARABLE_DIGITS: u8 = 18;
 
@@ -129,10 +134,11 @@ fn mode(node: &Node, reach: Reach) -> Result<Mode, String> {
                  (`watermark`, `window`, `snapshot`)"
                 .to_owned(),
         ),
-        (Some("live" | "hybrid"), Reach::Poll) => {
-            Err("a service that is polled brings what is staged; live answers need an operation that is called by key"
-                .to_owned())
-        }
+        (Some("live" | "hybrid"), Reach::Poll) => Err(
+            "a service that is polled brings what is staged; live answers need an operation that is called by key, \
+                 as a resource of its own"
+                .to_owned(),
+        ),
         (Some("live" | "hybrid"), Reach::Files) => {
             Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())
         }
@@ -242,7 +248,7 @@ fn query_fields(table: &Table<'_>, name: &str, shape: &Shape) -> Vec<QueryField>
             table.fail(element.fault(format!("`{path}` cannot be in `{name}`: {why}")));
             continue;
         }
-        if name == "filter" && RESERVED.contains(&path) {
+        if name == "filter" && is_reserved(path) {
             let fault =
                 element.fault(format!("`{path}` cannot be a filter: `?{path}=` means something else in requests"));
             table.fail(fault.help("give the field another name"));

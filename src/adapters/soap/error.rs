@@ -27,6 +27,19 @@ pub struct Fault {
     pub detail: Option<Bytes>,
 }
 
+impl Fault {
+    /// Whether it comes from a gateway that has lost its patience or its connection: it says nothing of the service behind
+    /// it, which may still be at work.
+    pub fn is_of_gateway(&self) -> bool {
+        matches!(self.status, 502 | 504)
+    }
+
+    /// Whether its status says that the service is in trouble, whatever its code is.
+    pub fn says_trouble(&self) -> bool {
+        self.is_of_gateway() || self.status == 503
+    }
+}
+
 /// Why a call has no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SoapError {
@@ -36,6 +49,12 @@ pub enum SoapError {
         /// Where it should be.
         endpoint: String,
         /// Why not.
+        reason: String,
+    },
+    /// Nothing was sent: this machine lacks what a connection takes. It says nothing of the service.
+    #[error("no connection can be made: {reason}")]
+    Own {
+        /// What it lacks.
         reason: String,
     },
     /// The account's secret cannot be read. Nothing was sent.

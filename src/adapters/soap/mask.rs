@@ -143,19 +143,15 @@ fn headers(text: &str) -> String {
     masked.collect()
 }
 
-/// An answer's envelope without the credentials that it repeats in its header; `None` where it repeats none. A signature
-/// is to be looked at before.
-pub(super) fn reply(envelope: &[u8]) -> Option<Bytes> {
-    const SIGN: &[u8] = b"oasis-200401-wss-wssecurity-secext";
-    let security = memchr::memmem::find(envelope, SIGN)?;
+/// An answer's envelope without the credentials that it repeats in its header, those in elements of these `names` among
+/// them; `None` where it repeats none. A signature is to be looked at before.
+pub(super) fn reply(envelope: &[u8], names: &[&str]) -> Option<Bytes> {
     // Before the body: what is in there is data.
     let body = [b"Body>".as_slice(), b"Body ".as_slice()];
     let body = body.iter().filter_map(|body| memchr::memmem::find(envelope, body)).min().unwrap_or(envelope.len());
-    if security > body {
-        return None;
-    }
+    memchr::memmem::find(&envelope[..body], b"Header")?;
     let header = std::str::from_utf8(&envelope[..body]).ok()?;
-    let masked = mask(header);
+    let masked = mask_with(header, names);
     (masked != header).then(|| [masked.as_bytes(), &envelope[body..]].concat().into())
 }
 
@@ -199,11 +195,16 @@ mod tests {
         let echoed = "<s:Envelope><s:Header><w:Security xmlns:w='http://docs.oasis-open.org/wss/2004/01/\
                       oasis-200401-wss-wssecurity-secext-1.0.xsd'><w:Password>p</w:Password></w:Security></s:Header>\
                       <s:Body><Password>data</Password></s:Body></s:Envelope>";
-        let masked = reply(echoed.as_bytes()).unwrap();
+        let masked = reply(echoed.as_bytes(), &[]).unwrap();
         let masked = std::str::from_utf8(&masked).unwrap();
         assert_eq!(masked, echoed.replace("<w:Password>p<", "<w:Password>***<"));
-        assert_eq!(reply(masked.as_bytes()), None);
-        assert_eq!(reply(b"<s:Envelope><s:Body><Password>data</Password></s:Body></s:Envelope>"), None);
+        assert_eq!(reply(masked.as_bytes(), &[]), None);
+        assert_eq!(reply(b"<s:Envelope><s:Body><Password>data</Password></s:Body></s:Envelope>", &[]), None);
+        // Whatever its block is called: the service's own session or account, too.
+        let own = "<s:Envelope><s:Header><e:S><e:Ticket>t1</e:Ticket></e:S></s:Header><s:Body><Ticket>7</Ticket></s:Body></s:Envelope>";
+        assert_eq!(reply(own.as_bytes(), &[]), None);
+        let masked = reply(own.as_bytes(), &["Ticket"]).unwrap();
+        assert_eq!(std::str::from_utf8(&masked).unwrap(), own.replace(">t1<", ">***<"));
     }
 
     proptest! {

@@ -200,6 +200,7 @@ impl Trip {
                     action: Arc::clone(&operation.action),
                     version: fault::version(operation.version),
                     is_one_way: operation.is_one_way,
+                    trouble: fault::trouble(&operation.judgement),
                 };
                 Ok(Question::Call(Arc::clone(service), request))
             }
@@ -220,7 +221,7 @@ impl Trip {
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
         for leniency in result.iter().flat_map(|answer| &answer.leniencies) {
-            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str());
+            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
         }
         let Way::Call(_, operation) = &self.callee.way else {
             return Told::Failed(LiveError::Reloaded);
@@ -295,18 +296,27 @@ impl Trip {
 
     /// The document of the one record that was asked for.
     async fn document(&self, envelope: Bytes) -> Result<Document, LiveError> {
-        if envelope.len() < LARGE {
-            return pick(&self.plan, envelope, &self.key);
+        let picked = if envelope.len() < LARGE {
+            Ok(pick(&self.plan, envelope, &self.key))
+        } else {
+            let (plan, key) = (Arc::clone(&self.plan), self.key.clone());
+            tokio::task::spawn_blocking(move || pick(&plan, envelope, &key)).await
+        };
+        let internal = |error| LiveError::Internal { message: format!("mapping an answer: {error}") };
+        let (document, odd) = picked.map_err(internal)??;
+        for (kind, count) in odd {
+            self.bridge.metrics.odd_answer(&self.plan.backend, kind, count);
         }
-        let (plan, key) = (Arc::clone(&self.plan), self.key.clone());
-        let picked = tokio::task::spawn_blocking(move || pick(&plan, envelope, &key)).await;
-        picked.unwrap_or_else(|error| Err(LiveError::Internal { message: format!("mapping an answer: {error}") }))
+        document
     }
 }
 
+/// What an answer has of the record that was asked for, and what of it was taken although its schema does not allow it.
+type Picked = (Result<Document, LiveError>, Vec<(&'static str, u64)>);
+
 /// Reads the answer to its end and finds the record with the key in it. A record whose own key is another is none that
 /// was asked for, be it good or bad.
-fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Document, LiveError> {
+fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Picked, LiveError> {
     let io = |error: std::io::Error| LiveError::Internal { message: format!("reading an answer: {error}") };
     let rejected = |reject: Reject| LiveError::Rejected(Box::new(reject));
     let mut reader = match plan.decoder.reader(Cursor::new(envelope), Resume::default()) {
@@ -339,9 +349,10 @@ fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Document, LiveError> 
             bad.get_or_insert(reject);
         }
     }
-    match (found, bad) {
+    let document = match (found, bad) {
         (Some(document), _) => Ok(document),
         (None, Some(reject)) => Err(rejected(reject)),
         (None, None) => Err(LiveError::NoRecord { other }),
-    }
+    };
+    Ok((document, read::odd(&reader)))
 }

@@ -108,6 +108,8 @@ impl LiveError {
             LiveError::Timeout { .. } => Some("timeout"),
             LiveError::WaitOver => Some("wait_over"),
             LiveError::Backend { trouble, .. } => Some(trouble.as_str()),
+            // Its answer is that it cannot answer.
+            LiveError::Fault(fault) if fault.passes => Some("fault"),
             LiveError::Fault(_)
             | LiveError::NotStaged
             | LiveError::NotAsked { .. }
@@ -128,6 +130,7 @@ impl From<SoapError> for LiveError {
             SoapError::Secret(_) | SoapError::Unsendable { .. } => {
                 return LiveError::Internal { message: error.to_string() };
             }
+            SoapError::Own { .. } => return LiveError::Refused { reason: Refused::OwnResources },
             SoapError::Unreachable { .. } => Trouble::Unreachable,
             SoapError::Denied { .. } | SoapError::Login { .. } => Trouble::Denied,
             SoapError::NoEnvelope { .. }

@@ -17,7 +17,7 @@ use super::resource::Resource;
 use super::snapshot::{self, Marks};
 use super::source;
 use super::write::Writing;
-use crate::record::{Document, Reject, RejectCode};
+use crate::record::{Document, Reject};
 use crate::staging::{Balance, Batch, Committed, Deletion, NewFile, RunId, RunState, StagingError};
 
 /// What is being done, in faults.
@@ -175,7 +175,7 @@ pub(super) fn write_documents(
                 match (put, &batch.once) {
                     (Some(id), _) => (id, true),
                     (None, Some(input)) => {
-                        repeated.push(repeats(document, input));
+                        repeated.push(Reject::repeats(document, input));
                         continue;
                     }
                     (None, None) => continue,
@@ -207,23 +207,6 @@ pub(super) fn write_documents(
     }
     let (staged, sequence) = writing.finish()?;
     Ok(Written { staged, deleted, sequence, repeated })
-}
-
-/// The dead letter of a record that has the key of another.
-fn repeats(document: &Document, input: &[u8]) -> Reject {
-    let position = document.position;
-    let from = usize::try_from(position.offset).unwrap_or(usize::MAX);
-    let raw = input.get(from..).map(|rest| rest.get(..position.length as usize).unwrap_or(rest)).unwrap_or_default();
-    Reject {
-        code: RejectCode::RepeatedKey,
-        field: None,
-        field_span: None,
-        expected: "one record of each key".to_owned(),
-        found: "another record of the same reading has this key, and its document stays".to_owned(),
-        key: Some(document.key.clone()),
-        position,
-        raw: raw.to_vec(),
-    }
 }
 
 /// Adds to what a run has done.

@@ -55,7 +55,7 @@ fn shop(create: impl Fn(usize, Reply) -> (bool, Reply) + Send + Sync + 'static) 
 }
 
 /// The text of an element of any prefix.
-fn element(call: &Call, name: &str) -> String {
+pub(super) fn element(call: &Call, name: &str) -> String {
     let prefixed = call.body.split_once(&format!(":{name}>"));
     let Some((_, rest)) = prefixed.or_else(|| call.body.split_once(&format!("<{name}>"))) else { return String::new() };
     rest.split('<').next().unwrap().to_owned()
@@ -134,6 +134,27 @@ fn a_write_of_unknown_outcome_is_asked_for_and_not_done_twice() {
     assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
     let creates = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
     assert_eq!(creates, 1);
+}
+
+/// A gateway that has lost its patience says no by a fault, and the order is entered all the same.
+#[test]
+fn a_fault_that_proves_nothing_is_asked_for() {
+    let gateway = |_: usize, _: Reply| (true, Reply::fault(504, "s:Server", "timeout of the gateway"));
+    let named = |_: usize, _: Reply| (true, Reply::fault(500, "s:Server.Timeout", "no answer of the host"));
+    let rule = "[[operations.create.soap.faults]]\ncode = \"Server.Timeout\"\nunknown = true\n";
+    let shops: [(Erp, Orders); 2] = [shop(gateway), shop(named)];
+    for (erp, orders) in shops {
+        let site = site(&erp, &format!("{MAPPING}{rule}{RECONCILE}"));
+        let (service, key) = started(&site);
+        let (status, answer) = post(&service, &key, "WEB-1", &body());
+        let answer = match status {
+            201 => answer,
+            _ => service.until(|| Some(post(&service, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1,
+        };
+        assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
+        let creates = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
+        assert_eq!(creates, 1);
+    }
 }
 
 #[test]
