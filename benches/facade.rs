@@ -190,6 +190,7 @@ async fn fill(staging: &dyn Staging) {
             documents,
             rejects: Vec::new(),
             skipped: 0,
+            refused: 0,
             checkpoint: Checkpoint { offset: read * 100, records: read, line: 0 },
             file_state: if read == ROWS { FileState::Staged } else { FileState::Claimed },
             resolves: None,

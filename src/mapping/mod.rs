@@ -68,7 +68,7 @@ pub use preset::{PRESETS, Preset, reference as preset_reference};
 pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
-pub use serve::Deleted;
+pub use serve::{Deleted, is_reserved};
 pub use soap::{
     ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
     PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,

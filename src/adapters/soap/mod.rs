@@ -145,6 +145,8 @@ enum End {
     Failed,
     /// The service may still be at work.
     Lost,
+    /// Nothing was sent, and not for the service's sake.
+    NotMade,
 }
 
 impl SoapError {
@@ -159,6 +161,7 @@ impl SoapError {
             | SoapError::Secret(_)
             | SoapError::Login { .. }
             | SoapError::Unsendable { .. } => End::Answered,
+            SoapError::Own { .. } => End::NotMade,
             // A gateway that has lost its patience or its connection says nothing of the service behind it.
             SoapError::NoEnvelope { status: 502 | 504, .. } => End::Lost,
             SoapError::Unreachable { .. }
@@ -173,10 +176,11 @@ impl SoapError {
 
 /// Ends a call as its error says.
 fn end(call: Call<'_>, error: Option<&SoapError>, trouble: &Trouble) {
-    match error.map_or(End::Answered, |error| error.end(trouble)) {
-        End::Answered => call.answered(),
-        End::Failed => call.failed(),
-        End::Lost => call.lost(),
+    match (error.map_or(End::Answered, |error| error.end(trouble)), error) {
+        (End::Answered, _) => call.answered(),
+        (End::NotMade, Some(error)) => call.not_made(error),
+        (End::Failed | End::NotMade, _) => call.failed(),
+        (End::Lost, _) => call.lost(),
     }
 }
 
@@ -273,11 +277,10 @@ impl Service {
             Err(_) => Err(self.silent()),
         };
         let is_late = began.elapsed() > self.config.timeout;
-        match result.as_ref().map_or_else(|error| error.end(&request.trouble), |_| End::Answered) {
+        let error = result.as_ref().err();
+        match error.map_or(End::Answered, |error| error.end(&request.trouble)) {
             End::Answered if is_late => call.failed(),
-            End::Answered => call.answered(),
-            End::Failed => call.failed(),
-            End::Lost => call.lost(),
+            _ => end(call, error, &request.trouble),
         }
         result
     }
@@ -374,6 +377,7 @@ impl Service {
         match &result {
             Ok(_) | Err(SoapError::TooLarge { .. }) => call.answered(),
             Err(SoapError::Lost { .. } | SoapError::Silent { .. }) => call.lost(),
+            Err(error @ SoapError::Own { .. }) => call.not_made(error),
             Err(_) => call.failed(),
         }
         let (status, headers) = result?;

@@ -232,6 +232,10 @@ ALTER TABLE seen ADD COLUMN brought BLOB;
 ALTER TABLE operation ADD COLUMN condition TEXT;
 CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
 "#,
+    r#"
+-- Of the records skipped, the good ones of files that were refused as a whole.
+ALTER TABLE run ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.
