@@ -232,6 +232,11 @@ ALTER TABLE seen ADD COLUMN brought BLOB;
 ALTER TABLE operation ADD COLUMN condition TEXT;
 CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
 "#,
+    r#"
+-- 1: readers may be bounded by the field, and each change notes its value (feed_<resource>.bounds, a JSON object by column).
+-- That column is made with the first field of a resource for which this is 1.
+ALTER TABLE indexed_field ADD COLUMN bounds INTEGER NOT NULL DEFAULT 0;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.
