@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use super::documents::by_fields;
 use super::fault::Fault;
 use super::filter::{all_of, column, render_all};
+use super::list::statement;
 use super::resource::{Registry, Resource};
 use crate::record::key::{SEPARATOR, encode_part};
 use crate::staging::{ColumnType, INCLUDED_BYTES, Include, Included, Link, Related, Rows, StagingError};
@@ -91,7 +92,7 @@ fn by_key(
     let mut found: Vec<Option<u32>> = vec![None; keys.len()];
     let mut included = Included::default();
     let values = std::iter::once(array(keys.iter().map(|key| json(key)))).chain(only.values);
-    let mut select = connection.prepare_cached(&sql)?;
+    let mut select = statement(connection, &sql)?;
     let mut rows = select.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
         let number = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);
@@ -144,7 +145,7 @@ fn by_field(
     let mut found: Vec<Related> = vec![Related::default(); values.len()];
     let mut included = Included::default();
     let mut last_key = String::new();
-    let mut select = connection.prepare_cached(&sql)?;
+    let mut select = statement(connection, &sql)?;
     let mut rows = select.query(params_from_iter(bound))?;
     while let Some(row) = rows.next()? {
         let number = usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX);

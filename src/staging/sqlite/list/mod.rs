@@ -356,8 +356,8 @@ fn scalar(value: Value) -> Scalar {
     }
 }
 
-/// A statement of this module. A test may look at each that was run.
-fn statement<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
+/// A statement that reads for a page. A test may look at each that was run.
+pub(super) fn statement<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
     #[cfg(test)]
     tests::SEEN.with_borrow_mut(|seen| seen.push(sql.to_owned()));
     connection.prepare_cached(sql)
