@@ -151,7 +151,7 @@ fn leaf<'r>(resource: &'r Resource, filter: &Filter) -> Result<Leaf<'r>, Staging
 fn whole(comparison: Comparison, values: &[Value]) -> Option<Stretch> {
     let make = |sql: String, values: Vec<Value>| Some(Stretch { sql, values, is_point: false });
     match comparison {
-        Comparison::NotEqual => make(format!("{COLUMN} IS NOT ?"), values.to_vec()),
+        Comparison::NotEqual if !values.contains(&Value::Null) => make(format!("{COLUMN} IS NOT ?"), values.to_vec()),
         Comparison::NotIn if !values.contains(&Value::Null) => {
             let places = vec!["?"; values.len()].join(", ");
             make(format!("({COLUMN} IS NULL OR {COLUMN} NOT IN ({places}))"), values.to_vec())

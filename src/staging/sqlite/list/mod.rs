@@ -303,7 +303,7 @@ impl<'a> Question<'a> {
         let number = self.resource.number;
         let mut sql = Sql::default();
         if self.order.is_empty() && rest.text.is_empty() {
-            // The index has the key as well: no row is looked at.
+            // The index has the key as well, so no row is looked at.
             sql.push("SELECT id FROM (");
             sql.add(&lead.select(self.resource, "id, key"));
             sql.push(")");

@@ -78,6 +78,21 @@ fn searches_only(connection: &Connection, sql: &str) {
     assert!(!plan.is_empty() && !plan.iter().any(is_walk), "{sql}\n{plan:#?}");
 }
 
+/// Whether no column is read from the row that an entry of the index points to: SQLite puts the seek off, and never makes up
+/// for it.
+fn looks_at_the_index_only(connection: &Connection, sql: &str) -> bool {
+    let mut explain = connection.prepare(&format!("EXPLAIN {sql}")).unwrap();
+    let mut rows = explain.raw_query();
+    let mut program: Vec<(String, i64, i64)> = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        program.push((row.get(1).unwrap(), row.get(2).unwrap(), row.get(4).unwrap()));
+    }
+    let put_off: Vec<i64> =
+        program.iter().filter(|(name, ..)| name == "DeferredSeek").map(|(_, _, table)| *table).collect();
+    let reads = |(name, cursor, _): &(String, i64, i64)| name == "Column" && put_off.contains(cursor);
+    !put_off.is_empty() && !program.iter().any(|step| reads(step) || step.0 == "FinishSeek")
+}
+
 fn unwatched() -> Watch {
     Watch::new(Duration::MAX)
 }
@@ -240,7 +255,7 @@ fn what_is_not_met_soon_along_the_order_is_found_by_its_filter() {
     let led = sql.last().unwrap();
     let from_index = sql.iter().find(|sql| sql.starts_with("SELECT id FROM (SELECT id, key FROM doc_1 INDEXED BY"));
     assert!(from_index.is_some(), "{led}");
-    assert!(explain(&connection, from_index.unwrap()).iter().any(|line| line.contains("COVERING INDEX")), "{sql:#?}");
+    assert!(looks_at_the_index_only(&connection, from_index.unwrap()), "{sql:#?}");
     // Half of all rows pass: they are met at once.
     let filters = vec![filter("weight", Comparison::Less, vec![Scalar::Number(5.0)])];
     let query = ListQuery { filters, limit: 10, ..ListQuery::default() };
