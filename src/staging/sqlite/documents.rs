@@ -56,7 +56,8 @@ pub(super) fn by_fields<T>(
     let resource = registry.find(connection, id)?;
     match read(&resource) {
         Err(Fault::Refused(StagingError::UndeclaredField { .. })) => {}
-        Err(Fault::Sql(error)) if error.to_string().contains("no such column") => {}
+        Err(Fault::Sql(error))
+            if ["no such column", "no such index"].iter().any(|no| error.to_string().contains(no)) => {}
         done => return done,
     }
     read(&*registry.reload(connection, id)?)
