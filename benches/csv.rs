@@ -115,7 +115,7 @@ fn decode_on_threads(decoder: &Decoder, data: &[u8], threads: usize) {
             inboxes.push(inbox);
         }
         let mut turn = inboxes.iter().cycle();
-        while let Some(part) = reader.stretch(PART).expect("the data is in memory") {
+        while let Some(part) = reader.stretch(PART, &JsonOptions::default()).expect("the data is in memory") {
             turn.next().expect("there are threads").send(part).expect("the thread lives");
         }
     });

@@ -133,6 +133,7 @@ pub(crate) async fn fill(staging: &dyn Staging, rows: u64) {
             documents,
             rejects: Vec::new(),
             skipped: 0,
+            refused: 0,
             checkpoint: Checkpoint { offset: read * 100, records: read, line: 0 },
             file_state: if read == rows { FileState::Staged } else { FileState::Claimed },
             resolves: None,

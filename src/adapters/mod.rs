@@ -9,6 +9,7 @@ mod finding;
 pub mod ftps;
 pub mod inbox;
 pub mod odbc;
+mod own;
 pub mod sftp;
 pub mod soap;
 pub mod sql;

@@ -64,6 +64,8 @@ pub(super) fn gauge_gates(bridge: &Bridge) {
         metrics.closed(status.hours.closed.as_ref().map_or(0, |closed| 1 + u8::from(closed.is_freeze)));
         metrics.queue_depth(status.queued.iter().sum());
         metrics.lingering(status.lingering);
+        metrics.held_elsewhere(status.held_elsewhere());
+        metrics.trouble(status.trouble.is_some());
         metrics.breaker(status.breaker as u8);
         for lane in Lane::ALL {
             metrics.in_flight(told(lane), status.active_in(lane));

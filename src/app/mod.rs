@@ -3,6 +3,7 @@
 //! Here, and only here, concrete parts are chosen and put together: which staging database, which adapters.
 //! Everything else is handed what it needs.
 
+mod alone;
 mod demo_key;
 mod doubts;
 mod entrance;
@@ -35,6 +36,7 @@ use crate::staging::sqlite::{self, SqliteStaging};
 use crate::staging::{IndexedField, ResourceSpec, Staging, StagingError};
 use crate::telemetry::{self, GateMetrics, Metrics};
 
+pub use alone::AloneError;
 pub use doubts::doubts;
 pub use entrance::Entrance;
 pub use service::{Announcement, ServeError, serve};
@@ -120,7 +122,7 @@ async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Res
             tell_hidden(bridge, name, &kept.configured, &configured);
         }
         let backend = Arc::new(Backend { gate, reach: reach(&config.adapter), configured });
-        settling.settle(&backend);
+        settling.settle(&backend, matches!(keeping, Keeping::Calls));
         backends.insert(name.clone(), backend);
     }
     for (name, gone) in &before.backends {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::service::Service;
 use crate::config::LoadError;
 use crate::console::{GateStatus, Operator, OperatorError, Replayed, ResourceInfo};
-use crate::gate::Lane;
+use crate::gate::{Elsewhere, Lane};
 use crate::pipeline::sync::Request;
 use crate::pipeline::tuning::{Setting, Standing, TuneError, Wish};
 use crate::pipeline::{Backend, PipelineError, replay};
@@ -130,6 +130,15 @@ fn status(gate: crate::gate::Status, standing: &Standing) -> GateStatus {
             |next| json!({ "reason": next.reason, "from": next.from.to_string(), "until": next.until.to_string() }),
         );
     let sync = gate.active_in(Lane::Sync);
+    let elsewhere = |held: &Elsewhere| {
+        json!({
+            "process": held.process,
+            "command": held.command,
+            "places": held.places,
+            "since": held.since.to_string(),
+            "until": held.until.map(|until| until.to_string()),
+        })
+    };
     GateStatus {
         max_in_flight: gate.max_in_flight,
         adaptive: gate.adaptive.as_str(),
@@ -142,6 +151,8 @@ fn status(gate: crate::gate::Status, standing: &Standing) -> GateStatus {
         unfit: standing.unfit.clone(),
         interactive_in_flight: gate.active.iter().sum::<usize>() - sync,
         sync_in_flight: sync,
+        held_elsewhere: gate.held_elsewhere(),
+        elsewhere: gate.elsewhere.iter().map(elsewhere).collect(),
         lingering: gate.lingering,
         queued: gate.queued.iter().sum(),
         queue: gate.queue,
@@ -149,6 +160,7 @@ fn status(gate: crate::gate::Status, standing: &Standing) -> GateStatus {
         service_time_ms: gate.service_time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         granted_total: gate.granted,
         rejected_total: gate.refused,
+        trouble: gate.trouble,
         backend: gate.backend,
     }
 }

@@ -1,6 +1,7 @@
 //! The running service: listeners, schedules, signals, and an orderly end.
 //!
-//! Listeners are bound before anything else starts, so that a second start ends at once and harms nothing. On
+//! Listeners are bound and the staging database is taken before anything else starts, so that a second start ends at once and
+//! harms nothing. On
 //! SIGTERM readiness goes first, then listeners close and finish what is in flight, then runs stop at their
 //! next commit; what is not finished is taken up by the next start.
 
@@ -15,6 +16,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::alone::{AloneError, alone};
 use super::demo_key::{DemoKeyError, demo_key};
 use super::housekeeping::{housekeeping, observe};
 use super::secret::secret;
@@ -44,6 +46,9 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Another one serves the same.
+    #[error(transparent)]
+    Alone(#[from] AloneError),
     /// Staging or landing.
     #[error(transparent)]
     Open(#[from] AppError),
@@ -140,13 +145,14 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let admin_listener = bind("admin_listen", server.admin_listen)?;
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
+    let _alone = alone(&loaded.config.staging.sqlite)?;
     let bridge = open_to_serve(&loaded).await?;
     let cursor_secret = secret(&loaded.config.staging.sqlite).map_err(ServeError::Secret)?;
     let demo_key = match &loaded.config.auth.demo_key {
         Some(path) => Some(demo_key(&loaded.config.beside(path), &*bridge.staging).await?),
         None => None,
     };
-    let health = Arc::new(Health::new(Arc::clone(&bridge.staging)));
+    let health = Arc::new(Health::new(Arc::clone(&bridge.staging)).lacking(lacks(&bridge)));
     let closing = CancellationToken::new();
     let clients = Arc::new(Clients::new(loaded.config.clients.clone(), Arc::clone(&bridge.metrics), closing.clone()));
     let live = Arc::new(Live::new(Arc::clone(&bridge)));
@@ -255,6 +261,17 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     upkeep.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What this machine lacks for calls to the backends.
+fn lacks(bridge: &Arc<Bridge>) -> http::Lacks {
+    let bridge = Arc::clone(bridge);
+    Box::new(move || {
+        let world = bridge.world.load();
+        let mut lacks: Vec<_> = world.backends.values().filter_map(|backend| backend.gate.trouble()).collect();
+        lacks.sort();
+        lacks
+    })
 }
 
 /// Reads the configuration, with WSDLs as they are in the web now.

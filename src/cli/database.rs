@@ -141,10 +141,15 @@ fn table_of(context: &Context, info: &TableInfo) -> Exit {
         .map(|mode| vec![mode.name.to_owned(), yes(mode.is_possible), mode.deletes.to_owned(), mode.why.clone()])
         .collect();
     output::table(&["KEPT UP TO DATE BY", "POSSIBLE", "SEES DELETES", "WHY"], &ways);
-    for missing in &info.missing_rights {
+    for missing in &missing_rights(info) {
         output::line(format!("missing right: {}", output::plain(missing)));
     }
     Exit::Done
+}
+
+/// The rights that are missing to read all of the table, and to know all about it.
+fn missing_rights(info: &TableInfo) -> Vec<String> {
+    info.missing_rights.iter().cloned().chain(info.hides(&info.hidden)).collect()
 }
 
 fn yes(is: bool) -> String {
@@ -173,6 +178,6 @@ fn as_json(info: &TableInfo, modes: &[Mode]) -> serde_json::Value {
         "modes": modes.iter().map(|mode| json!({
             "name": mode.name, "possible": mode.is_possible, "deletes": mode.deletes, "why": mode.why,
         })).collect::<Vec<_>>(),
-        "missing_rights": info.missing_rights,
+        "missing_rights": missing_rights(info),
     })
 }

@@ -130,9 +130,9 @@ fn told(context: &Context, id: i64, replayed: &Replayed) -> Exit {
             done(context, &said, ": the mapping leaves the record out now")
         }
         Replayed::File { name, balance } => {
-            let Balance { read, staged, unchanged, dead, skipped, deleted: _ } = balance;
-            let counts =
-                json!({"read": read, "staged": staged, "unchanged": unchanged, "dead": dead, "skipped": skipped});
+            let Balance { read, staged, unchanged, dead, skipped, refused, deleted: _ } = balance;
+            let counts = json!({"read": read, "staged": staged, "unchanged": unchanged, "dead": dead, "skipped": skipped,
+                "refused_records": refused});
             let said = json!({"id": id, "state": "replayed", "key": null, "file": name, "balance": counts});
             let text = format!(
                 ": {} was read as a whole: {read} read, {staged} staged, {unchanged} unchanged, {dead} dead, {skipped} skipped",

@@ -4,7 +4,7 @@
 //! are written. Lines are read one at a time, so memory does not follow the file.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,15 +13,10 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::decode::{Failure, FormatName, LayoutArgs, PIECE, decoder_of, exit_code, progress};
+use super::json_line::Line;
 use super::output::Told;
-use crate::decode::{EncodeFault, Json, MAX_RECORD};
+use crate::decode::{EncodeFault, Json};
 use crate::record::RejectCode;
-
-/// A line of JSON may be so long: the bytes of the longest record, each escaped.
-const MAX_LINE: usize = 6 * MAX_RECORD;
-
-/// A longer line is large.
-const LARGE: usize = 1 << 20;
 
 /// Options of `encode`.
 #[derive(Args, Debug)]
@@ -52,18 +47,17 @@ fn encode(args: &EncodeArgs) -> Result<u64, Failure> {
     let (mut input, size) = open(&args.file)?;
     let mut output = Output::open(args.output.as_deref(), size)?;
     output.buffer.extend(head);
-    let mut line = Vec::new();
+    let mut line = Line::default();
     let (mut number, mut read) = (0u64, 0u64);
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     loop {
-        line.clear();
-        let length = next_line(&mut input, &mut line).map_err(read_error)?;
+        let length = line.next(&mut input).map_err(read_error)?;
         if length == 0 {
             break;
         }
         number += 1;
         read += length;
-        let text = match text_of(&line, number) {
+        let text = match line.text(number == 1) {
             Ok(text) if text.trim_ascii().is_empty() => continue,
             Ok(text) => text,
             Err(found) => {
@@ -116,40 +110,6 @@ fn open(path: &Path) -> Result<(Box<dyn BufRead>, u64), Failure> {
         return Err(read_error(io::Error::from(io::ErrorKind::IsADirectory)));
     }
     Ok((Box::new(BufReader::with_capacity(PIECE, file)), metadata.len()))
-}
-
-/// Reads a line to `line` and answers its bytes in the input; 0 at the end. Of a line that is too long only the start
-/// is kept.
-fn next_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
-    let mut length = (&mut *input).take(LARGE as u64).read_until(b'\n', line)? as u64;
-    if length == LARGE as u64 && line.last() != Some(&b'\n') {
-        // Room for the longest at once: what is not written to takes no memory, while what is left of smaller ones does.
-        line.reserve_exact(MAX_LINE + 1 - LARGE);
-        length += (&mut *input).take((MAX_LINE + 1 - LARGE) as u64).read_until(b'\n', line)? as u64;
-    }
-    while line.len() > MAX_LINE && line.last() != Some(&b'\n') {
-        let rest = input.fill_buf()?;
-        if rest.is_empty() {
-            break;
-        }
-        let end = rest.iter().position(|byte| *byte == b'\n');
-        let used = end.map_or(rest.len(), |end| end + 1);
-        length += used as u64;
-        input.consume(used);
-        if end.is_some() {
-            break;
-        }
-    }
-    Ok(length)
-}
-
-/// The text of a line, or what is there instead.
-fn text_of(line: &[u8], number: u64) -> Result<&str, String> {
-    if line.len() > MAX_LINE {
-        return Err(format!("a line of more than {MAX_LINE} bytes"));
-    }
-    let line = line.strip_prefix(b"\xEF\xBB\xBF").filter(|_| number == 1).unwrap_or(line);
-    std::str::from_utf8(line).map_err(|error| format!("bytes that are not UTF-8, at byte {}", error.valid_up_to()))
 }
 
 /// Where the records go.

@@ -245,19 +245,21 @@ fn gates(context: &Context, answer: &Value) {
         .iter()
         .map(|gate| {
             let of = |name: &str| gate[name].as_u64().unwrap_or(0);
-            let in_flight = of("interactive_in_flight") + of("sync_in_flight") + of("lingering");
+            let in_flight = of("interactive_in_flight") + of("sync_in_flight");
             vec![
                 number(gate, "backend"),
                 number(gate, "max_in_flight"),
                 number(gate, "limit"),
                 in_flight.to_string(),
+                number(gate, "held_elsewhere"),
+                number(gate, "lingering"),
                 number(gate, "queued"),
                 number(gate, "queue"),
                 state(gate),
             ]
         })
         .collect();
-    output::table(&["BACKEND", "CAP", "NOW", "IN FLIGHT", "WAITING", "QUEUE", "STATE"], &rows);
+    output::table(&["BACKEND", "CAP", "NOW", "IN FLIGHT", "ELSEWHERE", "SETTLING", "WAITING", "QUEUE", "STATE"], &rows);
     for gate in gates {
         let settings = gate["settings"].as_object().into_iter().flatten();
         for (name, setting) in settings.filter(|(_, setting)| !setting["override"].is_null()) {
@@ -275,9 +277,29 @@ fn gates(context: &Context, answer: &Value) {
                 text(&set["reason"])
             )));
         }
+        for held in gate["elsewhere"].as_array().into_iter().flatten() {
+            output::note(output::plain(&format!("{}: {}", text(&gate["backend"]), holder(held))));
+        }
+        if let Some(trouble) = gate["trouble"].as_str() {
+            output::note(output::plain(trouble));
+        }
         let faults = gate["unfit"].as_array().into_iter().flatten();
         faults.for_each(|fault| output::note(format!("{}: not in force: {}", text(&gate["backend"]), text(fault))));
     }
+}
+
+/// Which other process has places, in words.
+fn holder(held: &Value) -> String {
+    let process = match (text(&held["process"]), text(&held["command"])) {
+        (number, _) if number.is_empty() => "another process".to_owned(),
+        (number, command) if command.is_empty() => format!("process {number}"),
+        (number, command) => format!("process {number} ({command})"),
+    };
+    let until = match text(&held["until"]) {
+        unknown if unknown.is_empty() => ", for as long as its calls take".to_owned(),
+        until => format!(", until {until} at the longest"),
+    };
+    format!("{process} has {} of the places since {}{until}", text(&held["places"]), text(&held["since"]))
 }
 
 fn audit(context: &Context, answer: &Value) {

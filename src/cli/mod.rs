@@ -14,6 +14,7 @@ mod encode;
 mod gate;
 mod infer;
 mod inspect;
+mod json_line;
 mod keys;
 mod operations;
 mod output;

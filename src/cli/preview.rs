@@ -106,10 +106,33 @@ fn show(out: &mut impl Write, shown: Shown) -> bool {
     match shown {
         Shown::Document(document) => out.write_all(&document.payload).and_then(|()| out.write_all(b"\n")).is_ok(),
         Shown::Reject(reject) => {
-            output::note(output::reject(&reject));
+            output::note(bounded(output::reject(&reject)));
             true
         }
     }
+}
+
+/// The most hexadecimal digits of a record that are shown, and characters of a value: a preview is for the eye, and whoever
+/// wants all of it has a dead letter.
+const SHOWN: usize = 1024;
+
+/// Says of texts that are longer how long they are.
+fn bounded(mut reject: serde_json::Value) -> serde_json::Value {
+    if let Some(raw) = reject["raw"].as_str().filter(|raw| raw.len() > SHOWN) {
+        let (length, cut) = (raw.len() / 2, raw[..SHOWN].to_owned());
+        if reject["raw_length"].is_null() {
+            reject["raw_length"] = length.into();
+        }
+        reject["raw"] = cut.into();
+    }
+    for name in ["found", "expected", "key"] {
+        let Some(text) = reject[name].as_str() else { continue };
+        if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+            let cut = format!("{} ... ({} bytes in all)", &text[..end], text.len());
+            reject[name] = cut.into();
+        }
+    }
+    reject
 }
 
 fn print(plan: &Plan, path: &std::path::Path, limit: Option<u64>) -> Result<Balance, PipelineError> {
@@ -118,4 +141,21 @@ fn print(plan: &Plan, path: &std::path::Path, limit: Option<u64>) -> Result<Bala
     // A reader that has gone away has seen enough.
     let _ = out.flush();
     Ok(balance)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{SHOWN, bounded};
+
+    #[test]
+    fn what_is_long_is_shown_by_its_beginning() {
+        let long = "ä".repeat(SHOWN + 1);
+        let reject = |raw: &str, found: &str| json!({"raw": raw, "found": found, "expected": "integer", "key": null});
+        let shown = bounded(reject(&"0f".repeat(600), &long));
+        assert_eq!((shown["raw"].as_str().unwrap().len(), &shown["raw_length"]), (SHOWN, &json!(600)));
+        assert_eq!(shown["found"], format!("{} ... (2050 bytes in all)", "ä".repeat(SHOWN)));
+        assert_eq!(bounded(reject("0f", "x")), reject("0f", "x"));
+    }
 }

@@ -96,12 +96,16 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
                 return;
             };
             let balance = run.balance;
+            let refused = match balance.refused {
+                0 => String::new(),
+                refused => format!(" ({refused} of them good ones of refused files)"),
+            };
             let deleted = match balance.deleted {
                 0 => String::new(),
                 deleted => format!("; deleted {deleted}"),
             };
             output::line(format!(
-                "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}{deleted}",
+                "{id}: read {} = staged {} + unchanged {} + dead {} + skipped {}{refused}{deleted}",
                 balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped
             ));
             if let Some(deletes) = &summary.deletes {
@@ -126,6 +130,7 @@ fn as_json(summary: &Summary) -> serde_json::Value {
         "unchanged": balance.unchanged,
         "dead": balance.dead,
         "skipped": balance.skipped,
+        "refused_records": balance.refused,
         "deleted": balance.deleted,
         "files": summary.run.as_ref().map_or(0, |run| run.files),
         "unsettled": summary.unsettled.iter().map(|file| &file.name).collect::<Vec<_>>(),

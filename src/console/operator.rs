@@ -50,13 +50,17 @@ pub struct GateStatus {
     /// The calls that may be in flight now: none while the backend is closed, fewer than the cap when it has just come
     /// back.
     pub limit: usize,
-    /// Permits out for calls that somebody waits for.
+    /// Calls of this service at the backend that somebody waits for.
     pub interactive_in_flight: usize,
-    /// Permits out for runs and polls.
+    /// The same of runs and polls.
     pub sync_in_flight: usize,
+    /// Places that other processes have.
+    pub held_elsewhere: usize,
+    /// Which ones: `process`, `command`, `places`, `since`, and `until` when at the longest.
+    pub elsewhere: Value,
     /// Permits held for calls whose end nobody saw.
     pub lingering: usize,
-    /// Calls that wait.
+    /// Calls that wait, be it for a place that another process has.
     pub queued: usize,
     /// Most calls that may wait.
     pub queue: usize,
@@ -68,6 +72,8 @@ pub struct GateStatus {
     pub granted_total: u64,
     /// Calls refused since the start.
     pub rejected_total: u64,
+    /// What this machine lacks for calls to be let through, and what to do; null while it lacks nothing.
+    pub trouble: Option<String>,
     /// Rises with every decision about the gate; its ETag.
     pub revision: u64,
     /// By name, each with the value in force, the configuration's, and who decided otherwise.

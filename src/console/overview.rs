@@ -10,7 +10,7 @@ use jiff::{Timestamp, Unit};
 
 use super::{Console, form};
 use crate::http::{Problem, escape, page_with_forms, staging_problem};
-use crate::staging::{DeadLetterFilter, DeadLetterState, RunState};
+use crate::staging::{Balance, DeadLetterFilter, DeadLetterState, RunState};
 
 /// Rows of the lists.
 const ROWS: usize = 20;
@@ -129,8 +129,20 @@ async fn dead_letters(body: &mut String, console: &Console) -> Result<(), Proble
 async fn runs(body: &mut String, console: &Console) -> Result<(), Problem> {
     let runs = console.staging.runs(None, ROWS).await.map_err(staging_problem)?;
     body.push_str("<h2>Newest runs</h2>\n");
-    let columns =
-        ["began", "resource", "by", "state", "#read", "#staged", "#unchanged", "#dead", "#skipped", "#deleted", ""];
+    let columns = [
+        "began",
+        "resource",
+        "by",
+        "state",
+        "#read",
+        "#staged",
+        "#unchanged",
+        "#dead",
+        "#skipped",
+        "#of refused files",
+        "#deleted",
+        "",
+    ];
     head(body, &columns);
     for run in runs {
         let state = run.state.as_str();
@@ -147,9 +159,8 @@ async fn runs(body: &mut String, console: &Console) -> Result<(), Problem> {
                 escape(&run.trigger),
             ),
         );
-        let balance = run.balance;
-        for number in [balance.read, balance.staged, balance.unchanged, balance.dead, balance.skipped, balance.deleted]
-        {
+        let Balance { read, staged, unchanged, dead, skipped, refused, deleted } = run.balance;
+        for number in [read, staged, unchanged, dead, skipped, refused, deleted] {
             put(body, format_args!("<td class=\"n\">{number}</td>"));
         }
         put(body, format_args!("<td>{}</td></tr>\n", escape(run.error.as_deref().unwrap_or(""))));

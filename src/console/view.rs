@@ -23,6 +23,7 @@ pub fn run(run: &Run) -> Value {
         "unchanged": balance.unchanged,
         "dead": balance.dead,
         "skipped": balance.skipped,
+        "refused_records": balance.refused,
         "deleted": balance.deleted,
         "balanced": balance.holds(),
         "files": run.files,

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use super::code_page::Family;
+use super::encode::EncodeFault;
 use super::lines::{is_blank, next_line_at};
 use super::window::Window;
 use crate::diagnostic::{Key, Presence};
@@ -34,6 +35,34 @@ pub(super) const BLANK_LINES: Key = Key {
     doc: "what a blank line amid the data of a file of lines is: a record of blanks, or counted and left out; at the end of \
           the file it is nothing",
 };
+
+/// The blank lines that a file ends with while it is written. Amid the data they are records, at its end they would be
+/// nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BlankTail(u64);
+
+impl BlankTail {
+    /// Takes note of a line that is about to be written; refuses a blank one where reading leaves them out.
+    pub(super) fn note(&mut self, is_blank: bool, blank_lines: BlankLines) -> Result<(), EncodeFault> {
+        if is_blank && blank_lines == BlankLines::Skip {
+            let found = "a blank line, which reading leaves out (`blank_lines`)";
+            return Err(EncodeFault::here("a record that is not blank", found));
+        }
+        self.0 = if is_blank { self.0 + 1 } else { 0 };
+        Ok(())
+    }
+
+    /// Whether what was written last is read again: a footer behind it is something.
+    pub(super) fn check_end(self, footer_lines: u64) -> Result<(), EncodeFault> {
+        let found = match self.0 {
+            0 => return Ok(()),
+            _ if footer_lines > 0 => return Ok(()),
+            1 => "a blank line at the end of the file, which is read as no record".to_owned(),
+            count => format!("{count} blank lines at the end of the file, which are read as no records"),
+        };
+        Err(EncodeFault::here("a last record that is not blank", found))
+    }
+}
 
 /// What is known of the blank lines at a place, so that each run of them is looked at once.
 #[derive(Clone, Copy, Debug, Default)]

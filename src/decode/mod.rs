@@ -232,6 +232,9 @@ impl Decoder {
         options: &JsonOptions,
         sink: &mut Sink<'_>,
     ) -> Result<(), Unwritten> {
+        if let Some(written) = xml::write_pieces(record, options, sink) {
+            return written;
+        }
         self.pieces(record.raw, record.fields.parts(), record.position, options, sink).unwrap_or_else(|sink| {
             // What is not written to takes no memory.
             let mut out = Vec::with_capacity(record.raw.len() + record.raw.len() / 4);
@@ -260,16 +263,27 @@ impl Decoder {
     /// workbooks and rows, whose records mean nothing without what is around them.
     pub fn detached<R: Read + Seek>(&self, reader: &Reader<R>) -> Option<Detached<'_>> {
         match self.0 {
-            Kind::Csv(_) => reader.rows().map(|rows| Detached(self, Some(rows))),
+            Kind::Csv(_) => reader.rows().map(|rows| Detached(self, OfFile::Csv(rows))),
+            Kind::Cobol(_) => reader.frames().map(|frames| Detached(self, OfFile::Cobol(frames))),
+            Kind::FixedWidth(_) => Some(Detached(self, OfFile::Nothing)),
             Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) | Kind::Soap(_) => None,
-            Kind::FixedWidth(_) | Kind::Cobol(_) => Some(Detached(self, None)),
         }
     }
 }
 
-/// See [`Decoder::detached`]. Of a CSV file it has what the header says.
+/// See [`Decoder::detached`].
 #[derive(Clone)]
-pub struct Detached<'a>(&'a Decoder, Option<csv::Rows>);
+pub struct Detached<'a>(&'a Decoder, OfFile);
+
+/// What is known of the file beyond its layout.
+#[derive(Clone)]
+enum OfFile {
+    /// What the header says.
+    Csv(csv::Rows),
+    /// How it is framed.
+    Cobol(cobol::Frames),
+    Nothing,
+}
 
 impl Detached<'_> {
     /// As [`Decoder::write_json`], from the record's raw bytes, its parts ([`Fields::parts`](crate::record::Fields::parts))
@@ -284,7 +298,10 @@ impl Detached<'_> {
     ) -> Result<(), Reject> {
         let start = out.len();
         let written = match &self.0.0 {
-            Kind::Csv(_) => self.1.as_ref().map_or(Ok(()), |rows| rows.write_json(raw, position, options, out)),
+            Kind::Csv(_) => match &self.1 {
+                OfFile::Csv(rows) => rows.write_json(raw, position, options, out),
+                _ => Ok(()),
+            },
             Kind::Edi(_) | Kind::Idoc(_) | Kind::Xml(_) | Kind::Excel(_) | Kind::Rows(_) | Kind::Soap(_) => Ok(()),
             Kind::FixedWidth(fixed_width) => fixed_width.write_json(raw, position, options, out),
             Kind::Cobol(cobol) => cobol.write_json(raw, parts, position, options, out),
@@ -313,7 +330,7 @@ impl Detached<'_> {
     }
 
     /// Appends every record of a stretch as one JSON object a line, and the rejects to `rejects`. Answers how far it counted:
-    /// records, lines and positions begin at 0 with the stretch, offsets are those of the file.
+    /// records, lines and positions go on from [`Stretch::from`], offsets are those of the file.
     pub fn write_stretch(
         &self,
         stretch: Stretch,
@@ -321,18 +338,30 @@ impl Detached<'_> {
         out: &mut Vec<u8>,
         rejects: &mut Vec<Reject>,
     ) -> Result<Resume, StreamFault> {
-        let Some(rows) = &self.1 else { return Ok(Resume::default()) };
-        let mut reader = rows.reader(stretch.bytes, stretch.offset);
-        while let Some(item) = reader.next()? {
-            match item {
-                Item::Skipped => {}
-                Item::Reject(reject) => rejects.push(reject),
-                Item::Record(record) => match self.0.write_json(&record, options, out) {
-                    Ok(()) => out.push(b'\n'),
-                    Err(reject) => rejects.push(reject),
-                },
+        let mut write = |item: Item<'_>| match item {
+            Item::Skipped => {}
+            Item::Reject(reject) => rejects.push(reject),
+            Item::Record(record) => match self.0.write_json(&record, options, out) {
+                Ok(()) => out.push(b'\n'),
+                Err(reject) => rejects.push(reject),
+            },
+        };
+        match (&self.1, stretch.place) {
+            (OfFile::Csv(rows), _) => {
+                let mut reader = rows.reader(stretch.bytes, stretch.from.offset);
+                while let Some(item) = reader.next()? {
+                    write(item);
+                }
+                Ok(reader.resume_point())
             }
+            (OfFile::Cobol(frames), Some(place)) => {
+                let mut reader = frames.reader(stretch.bytes, stretch.from, place);
+                while let Some(item) = reader.next()? {
+                    write(item);
+                }
+                Ok(reader.resume_point())
+            }
+            _ => Ok(stretch.from),
         }
-        Ok(reader.resume_point())
     }
 }

@@ -13,7 +13,7 @@ use crate::record::Reject;
 pub const LARGE: usize = 1 << 20;
 
 /// About how much is handed on at once.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 /// Texts of more bytes than this are written part by part.
 pub(super) const LONG: usize = 8 << 10;
 /// Room for what may stand around values: names apart, brackets, commas, quotes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compression::{Damage, Input};
-use super::{Decoder, Kind, cobol, csv, edi, excel, fixed_width, idoc, rows, soap, xml};
+use super::{Decoder, JsonOptions, Kind, cobol, csv, edi, excel, fixed_width, idoc, rows, soap, xml};
 use crate::record::{FieldFault, Fields, Position, RawRecord, Reject, RejectCode};
 
 /// Where reading goes on. The default is the beginning.
@@ -67,7 +67,17 @@ impl From<io::Error> for StreamFault {
 /// Records that were copied out of their reader before they were told apart.
 pub struct Stretch {
     pub(super) bytes: Vec<u8>,
-    pub(super) offset: u64,
+    /// Where it begins.
+    pub(super) from: Resume,
+    /// What a reader of records by their frames knows of that place.
+    pub(super) place: Option<cobol::Place>,
+}
+
+impl Stretch {
+    /// Where it begins; records and lines count from 0 where nothing but reading it tells how many are before it.
+    pub fn from(&self) -> Resume {
+        self.from
+    }
 }
 
 /// Reads the records of one input, one after another.
@@ -163,10 +173,11 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
-    /// How many records were left out so far that no item stands for: by filters, with what is below them, and those of
-    /// a type that is to be passed over, and blank lines that are no records. They count as read and skipped.
+    /// How many records were left out so far that no item stands for: by filters, with what is below them, those of a
+    /// type that is to be passed over, blank lines that are no records, comments, and headers that come once more. They count as read and skipped.
     pub fn left_out(&self) -> u64 {
         match &self.inner {
+            Inner::Csv(reader) => reader.left_out(),
             Inner::Cobol(reader) => reader.left_out(),
             Inner::FixedWidth(reader) => reader.left_out(),
             _ => 0,
@@ -174,10 +185,17 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// The next records of about so many bytes, not yet told apart, for [`Detached`](super::Detached) to read and
-    /// write; `None` where [`next`](Reader::next) has to go on. The reader does not count their records and lines.
-    pub fn stretch(&mut self, size: usize) -> Result<Option<Stretch>, StreamFault> {
+    /// write with these options; `None` where [`next`](Reader::next) has to go on. Where their number is not known before
+    /// they are read, the reader does not count them and their lines.
+    pub fn stretch(&mut self, size: usize, options: &JsonOptions) -> Result<Option<Stretch>, StreamFault> {
         match &mut self.inner {
-            Inner::Csv(reader) => Ok(reader.stretch(size)?.map(|(bytes, offset)| Stretch { bytes, offset })),
+            // Their numbers are wanted.
+            Inner::Csv(_) if options.meta => Ok(None),
+            Inner::Csv(reader) => Ok(reader.stretch(size)?.map(|(bytes, offset)| {
+                let from = Resume { offset, ..Resume::default() };
+                Stretch { bytes, from, place: None }
+            })),
+            Inner::Cobol(reader) => Ok(reader.stretch(size)),
             _ => Ok(None),
         }
     }
@@ -185,6 +203,11 @@ impl<R: Read + Seek> Reader<R> {
     /// See [`Decoder::detached`](super::Decoder::detached).
     pub(super) fn rows(&self) -> Option<csv::Rows> {
         if let Inner::Csv(reader) = &self.inner { reader.rows() } else { None }
+    }
+
+    /// See [`Decoder::detached`](super::Decoder::detached).
+    pub(super) fn frames(&self) -> Option<cobol::Frames> {
+        if let Inner::Cobol(reader) = &self.inner { Some(reader.frames()) } else { None }
     }
 
     /// Where the item that the next call answers begins.

@@ -37,9 +37,9 @@ impl Window {
         Window { buffer: Vec::new(), start: 0, end: 0, offset, limit, ended: false }
     }
 
-    /// A window on bytes that are all there is.
-    pub(super) fn of(bytes: Vec<u8>) -> Window {
-        Window { start: 0, end: bytes.len(), buffer: bytes, offset: 0, limit: 0, ended: true }
+    /// A window on bytes that are all there is; the first lies at `offset`.
+    pub(super) fn of(bytes: Vec<u8>, offset: u64) -> Window {
+        Window { start: 0, end: bytes.len(), buffer: bytes, offset, limit: 0, ended: true }
     }
 
     /// What is in memory and not consumed.
@@ -66,14 +66,14 @@ impl Window {
         if self.ended {
             return Ok(false);
         }
-        if self.start + wanted > self.buffer.len() {
+        if self.start + wanted > self.buffer.capacity() {
             let mut size = wanted.next_multiple_of(READ_SIZE).max(2 * READ_SIZE);
             if size > LARGE {
                 size = size.max(MAX_RECORD + 2 * READ_SIZE);
             }
-            if self.buffer.len() < size {
-                let mut larger = vec![0; size];
-                larger[..self.end - self.start].copy_from_slice(self.bytes());
+            if self.buffer.capacity() < size {
+                let mut larger = Vec::with_capacity(size);
+                larger.extend_from_slice(self.bytes());
                 self.buffer = larger;
             } else {
                 self.buffer.copy_within(self.start..self.end, 0);
@@ -82,6 +82,11 @@ impl Window {
             self.start = 0;
         }
         while self.end - self.start < wanted {
+            if self.end == self.buffer.len() {
+                // Zeros are written to no more of it than is read next.
+                let more = (self.buffer.capacity() - self.end).min(READ_SIZE);
+                self.buffer.resize(self.end + more, 0);
+            }
             let left = self.limit.saturating_sub(self.offset + (self.end - self.start) as u64);
             let room = (self.buffer.len() - self.end).min(usize::try_from(left).unwrap_or(usize::MAX));
             let read = match input.read(&mut self.buffer[self.end..self.end + room]) {
@@ -101,7 +106,7 @@ impl Window {
     /// Reads more than there is; false when the input has ended.
     pub(super) fn grow<R: Read>(&mut self, input: &mut R) -> io::Result<bool> {
         let held = self.end - self.start;
-        if self.start + held < self.buffer.len() {
+        if self.start + held < self.buffer.capacity() {
             return self.fill(input, held + 1);
         }
         // Doubling keeps the copying of a growing record linear; beyond the cap of a record nobody asks for more.

@@ -17,7 +17,7 @@ use crate::http::{Problem, Reason, gate_problem};
 use crate::pipeline::ServiceFault;
 use crate::pipeline::live::{Ask, BackendHealth, Forward, LiveError, Reading, Trouble};
 
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+pub(super) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The fields of a full answer, with those that the edge adds.
@@ -138,7 +138,7 @@ fn timing_of(error: &LiveError, took: Duration) -> Option<HeaderValue> {
 }
 
 /// How long the call waited for a place that it did not get, in milliseconds.
-fn queue_timing(waited: Duration) -> HeaderValue {
+pub(super) fn queue_timing(waited: Duration) -> HeaderValue {
     HeaderValue::from_str(&format!("queue;dur={:.1}", waited.as_secs_f64() * 1000.0))
         .unwrap_or(HeaderValue::from_static("queue"))
 }

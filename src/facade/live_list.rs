@@ -16,7 +16,6 @@ use crate::http::{Problem, Reason};
 use crate::pipeline::live::{Ask, LiveQuery};
 use crate::staging::{Comparison, Scalar};
 
-const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
@@ -73,7 +72,7 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     headers.insert(CACHE_CONTROL, published.cache_control.clone());
     headers.insert(AGE, HeaderValue::from(0));
     headers.insert(CACHE_STATUS, HeaderValue::from_static("tollbridge; fwd=bypass"));
-    headers.insert(SERVER_TIMING, live::server_timing(page.waited, page.took));
+    headers.insert(live::SERVER_TIMING, live::server_timing(page.waited, page.took));
     if let Some(wait) = wait {
         headers.insert(PREFERENCE_APPLIED, prefer::applied_wait(wait));
     }

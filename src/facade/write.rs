@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
-use super::{Facade, accept, conditional, record};
+use super::{Facade, accept, conditional, live, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
 use crate::mapping::{ExposedOperation, MOST_FAULTS};
-use crate::pipeline::operate::{Failure, FailureKind, OperateError, Outcome, Submission, Submitted};
+use crate::pipeline::operate::{Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing};
 use crate::record::key;
 use crate::staging::{Operation, OperationState};
 
@@ -70,8 +70,15 @@ pub(super) async fn answer(
     let submitted = facade.operate.submit(submission).await;
     let mut response = match submitted.map_err(|error| problem(published, key.as_deref(), error))? {
         Submitted::Accepted(operation) => accepted(&operation)?,
-        Submitted::Over { operation, is_replay } => {
-            let mut response = over(published, &operation)?;
+        Submitted::Over { operation, is_replay, timing } => {
+            let timing = timing_of(timing);
+            let mut response = match (over(published, &operation), &timing) {
+                (Err(problem), Some(timing)) => return Err(problem.header(live::SERVER_TIMING, timing.clone())),
+                (response, _) => response?,
+            };
+            if let Some(timing) = timing {
+                response.headers_mut().insert(live::SERVER_TIMING, timing);
+            }
             if is_replay {
                 response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             }
@@ -82,6 +89,12 @@ pub(super) async fn answer(
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
+}
+
+/// What took the time of a write that this request has brought about.
+fn timing_of(Timing { waited, took }: Timing) -> Option<HeaderValue> {
+    let waited = waited?;
+    Some(took.map_or_else(|| live::queue_timing(waited), |took| live::server_timing(waited, took)))
 }
 
 /// `GET /v1/operations/{id}`.

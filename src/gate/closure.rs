@@ -94,6 +94,7 @@ impl Gate {
     /// Tells the gate what time it is. It shuts and opens by that, so this is called when [`Hours::changes_at`] comes,
     /// and every few seconds besides, since a wall clock may be put forward or back.
     pub fn tick(self: &Arc<Self>, now: Timestamp) -> Hours {
+        self.look_for_places();
         let (hours, untaken, opens) = {
             let mut state = self.state.lock();
             let hours = Hours::at(&state.config.calendar, state.freeze.as_ref(), now);

@@ -26,7 +26,9 @@ mod refused;
 mod share;
 pub mod simulate;
 mod slots;
+mod status;
 mod together;
+mod trouble;
 pub mod tuning;
 
 use std::collections::HashMap;
@@ -51,7 +53,9 @@ pub use permit::{Call, Permit};
 pub use refused::{BreakerState, Refused};
 use share::Shares;
 use slots::{Boot, MachineTime, Slots, machine_time};
+pub use status::{Elsewhere, Status};
 use together::Wanted;
+use trouble::Troubles;
 
 /// What the gate has to tell the metrics. Called outside the gate's lock.
 pub trait Observer: Send + Sync {
@@ -71,53 +75,6 @@ pub trait Observer: Send + Sync {
     }
 }
 
-/// How a gate stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// The backend.
-    pub backend: String,
-    /// The cap.
-    pub max_in_flight: usize,
-    /// Whether the cap follows the backend.
-    pub adaptive: Adapt,
-    /// Where it would be if so, from `min_in_flight` to the cap; `None` when it is off.
-    pub adaptive_limit: Option<usize>,
-    /// The calls that may be in flight now: fewer than the cap while the backend comes back, none while it is closed.
-    pub limit: usize,
-    /// Whether the gate is shut by the calendar or by an operator, and when next.
-    pub hours: Hours,
-    /// Calls the backend is answering, by lane in the order of [`Lane::ALL`].
-    pub active: [usize; Lane::COUNT],
-    /// Calls whose end nobody saw, not yet settled.
-    pub lingering: usize,
-    /// Calls waiting, by lane.
-    pub queued: [usize; Lane::COUNT],
-    /// How many may wait at most.
-    pub queue: usize,
-    /// Whether the backend is called at all.
-    pub breaker: BreakerState,
-    /// How long a call takes, as measured; `None` before the first calls have ended.
-    pub service_time: Option<Duration>,
-    /// The most calls ever in flight at once.
-    pub high_water: usize,
-    /// Calls let through since the start.
-    pub granted: u64,
-    /// Calls refused since the start.
-    pub refused: u64,
-}
-
-impl Status {
-    /// Calls of one lane that the backend is answering.
-    pub fn active_in(&self, lane: Lane) -> usize {
-        self.active[lane.index()]
-    }
-
-    /// All that counts against the cap.
-    pub fn in_flight(&self) -> usize {
-        self.active.iter().sum::<usize>() + self.lingering
-    }
-}
-
 /// The gate in front of one backend. Share it as an `Arc`.
 pub struct Gate {
     backend: String,
@@ -133,6 +90,8 @@ pub struct Gate {
     lingers: Notify,
     /// A place that all processes see was given back.
     freed: Notify,
+    /// What this machine lacks.
+    troubles: Troubles,
 }
 
 /// What moments are counted from, by all clocks.
@@ -185,7 +144,9 @@ impl State {
                 None => untaken.push(answer),
             }
         }
-        self.high_water = self.high_water.max(self.core.ours());
+        if gate.slots.is_none() {
+            self.high_water = self.high_water.max(self.core.at_work());
+        }
         untaken
     }
 }
@@ -239,6 +200,7 @@ impl Gate {
             opened: Notify::new(),
             lingers: Notify::new(),
             freed: Notify::new(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -384,7 +346,9 @@ impl Gate {
         let asked = match arrival {
             Arrival::Granted(grant) => {
                 state.granted += 1;
-                state.high_water = state.high_water.max(state.core.ours());
+                if self.slots.is_none() {
+                    state.high_water = state.high_water.max(state.core.at_work());
+                }
                 Asked::Answered(Ok(Permit::new(Arc::clone(self), grant)))
             }
             Arrival::Refused(refused) => Asked::Answered(Err(refused)),
@@ -434,32 +398,6 @@ impl Gate {
 
     fn caller_left(&self, grant: &Grant) {
         self.state.lock().core.caller_left(grant, self.now());
-    }
-
-    /// How the gate stands now.
-    pub fn status(self: &Arc<Self>) -> Status {
-        self.pump();
-        let now = self.machine_time(self.now());
-        let held_back = self.slots.as_ref().map_or(0, |slots| slots.lock().held_back(now).count);
-        let state = self.state.lock();
-        Status {
-            backend: self.backend.clone(),
-            max_in_flight: state.config.max_in_flight,
-            adaptive: state.config.adaptive,
-            adaptive_limit: state.core.adaptive_limit(),
-            limit: state.core.limit(),
-            hours: state.hours.clone(),
-            active: state.core.active(),
-            // Our own stand in the files as well.
-            lingering: state.core.lingering().max(held_back),
-            queued: state.core.queued(),
-            queue: state.config.queue,
-            breaker: state.core.breaker(),
-            service_time: state.core.service_time(),
-            high_water: state.high_water,
-            granted: state.granted,
-            refused: state.refused,
-        }
     }
 
     /// Refuses all who wait and all who come; calls in flight go on.

@@ -17,7 +17,7 @@ use super::{Gate, Lane};
 /// `settle` time otherwise.
 pub struct Permit {
     gate: Arc<Gate>,
-    grant: Grant,
+    pub(super) grant: Grant,
     pub(super) holds: Held,
     caller_left: AtomicBool,
     /// How the last call stands, and with it the permit.
@@ -46,6 +46,8 @@ const LOST: u8 = 3;
 #[must_use = "a call that is not ended counts as still running at the backend"]
 pub struct Call<'p> {
     permit: &'p Permit,
+    /// How the permit stood before it.
+    before: u8,
 }
 
 impl Permit {
@@ -78,12 +80,13 @@ impl Permit {
 
     /// Marks that the backend is being called from now on.
     pub fn begin(&self) -> Call<'_> {
-        if self.stage.swap(RUNNING, Ordering::AcqRel) == UNUSED
+        let before = self.stage.swap(RUNNING, Ordering::AcqRel);
+        if before == UNUSED
             && let Some(observer) = &self.gate.observer
         {
             observer.granted(self.grant.lane, self.waited());
         }
-        Call { permit: self }
+        Call { permit: self, before }
     }
 
     /// The caller has gone. The call goes on counting until the backend is done with it; the gate learns how long such
@@ -110,6 +113,13 @@ impl Call<'_> {
         self.permit.stage.store(DONE, Ordering::Release);
     }
 
+    /// Nothing was sent, for something that this process lacks (descriptors, memory, local ports, name servers). It is as if
+    /// there had been no call: it says nothing of the backend, and is counted as a refusal of our own.
+    pub fn not_made(self, what: &dyn std::fmt::Display) {
+        self.permit.stage.store(self.before, Ordering::Release);
+        self.permit.gate.was_not_made(what);
+    }
+
     /// The backend gave no answer in time, or the connection broke: it has failed, and may still be at work.
     pub fn lost(self) {
         self.permit.stage.store(LOST, Ordering::Release);
@@ -125,6 +135,9 @@ impl Drop for Permit {
             LOST => End::Lost,
             _ => End::Unseen,
         };
+        if !matches!(end, End::Unused | End::Unseen) {
+            self.gate.was_made();
+        }
         let stayed = !self.caller_left.load(Ordering::Acquire);
         let held = std::mem::take(&mut self.holds);
         self.gate.release(&self.grant, held, end, stayed);

@@ -46,6 +46,12 @@ pub enum Refused {
     /// The files that stand for the places cannot be locked; the log says why.
     #[error("the places of the backend's gate cannot be locked; the log says why")]
     Unmarked,
+    /// This service has run out of something of its own, such as file descriptors, memory or local ports, or its name servers
+    /// do not answer: nothing was sent, and it says nothing of the backend.
+    #[error(
+        "the service itself lacks what a call takes, such as file descriptors or its name servers; the log says what"
+    )]
+    OwnResources,
     /// The gate is closing down.
     #[error("the service is shutting down")]
     Closed,
@@ -68,6 +74,7 @@ impl Refused {
             Refused::ClientBusy => "client_busy",
             Refused::Window { .. } => "closed_window",
             Refused::Unmarked => "unmarked",
+            Refused::OwnResources => "own_resources",
             Refused::Closed => "closed",
         }
     }
@@ -80,7 +87,9 @@ impl Refused {
             | Refused::HeldBack { retry_after }
             | Refused::BreakerOpen { retry_after } => Some(retry_after),
             Refused::Window { retry_after } => retry_after,
-            Refused::Deadline | Refused::ClientBusy | Refused::Unmarked | Refused::Closed => None,
+            Refused::Deadline | Refused::ClientBusy | Refused::Unmarked | Refused::OwnResources | Refused::Closed => {
+                None
+            }
         }
     }
 

@@ -7,11 +7,16 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::core::{End, Moment};
+use super::slots::Taken;
 use super::slots::{Key, MachineTime, Slot, Slots, TEND, Term};
-use super::{Gate, Permit, Refused};
+use super::trouble::Lack;
+use super::{Gate, Lane, Permit, Refused};
 
 /// How often a place is looked for that another process has: nobody announces it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// So long it is worth something how many places other processes have.
+const SEEN: Duration = Duration::from_millis(100);
 
 /// What a call wants.
 pub(super) struct Wanted {
@@ -30,6 +35,7 @@ impl Gate {
         wanted: &Wanted,
     ) -> Result<Permit, Refused> {
         let Some(slots) = &self.slots else { return Ok(permit) };
+        let mut lacking: Option<Lacking<'_>> = None;
         loop {
             let now = self.now();
             let (cap, settle, patience) = {
@@ -45,11 +51,16 @@ impl Gate {
             match taken {
                 Ok(Some(slot)) => {
                     permit.holds.slot = Some(slot);
+                    self.troubles.over(&self.backend, Lack::Places);
+                    self.starts(&mut permit, lacking.take(), now);
                     return Ok(permit);
                 }
-                Ok(None) => self.bears_waiting(slots, cap, wanted.asked.saturating_add(patience))?,
+                Ok(None) => {
+                    lacking.get_or_insert_with(|| Lacking::of(self, &permit));
+                    self.bears_waiting(slots, cap, settle, wanted.asked.saturating_add(patience))?;
+                }
                 Err(error) => {
-                    tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be locked");
+                    self.troubles.met(&self.backend, Lack::Places, &places(&error), now);
                     return Err(Refused::Unmarked);
                 }
             }
@@ -62,11 +73,31 @@ impl Gate {
         }
     }
 
+    /// The call of a permit has its place.
+    fn starts(&self, permit: &mut Permit, lacking: Option<Lacking<'_>>, now: Moment) {
+        let mut state = self.state.lock();
+        if let Some(lacking) = lacking {
+            lacking.has_found();
+            state.core.starts(&mut permit.grant, now);
+        }
+        state.high_water = state.high_water.max(state.core.at_work());
+    }
+
     /// Whether a place may come free by then: not when the wait is over, nor when all are held back for longer.
-    fn bears_waiting(self: &Arc<Self>, slots: &Mutex<Slots>, cap: usize, until: Moment) -> Result<(), Refused> {
+    fn bears_waiting(
+        self: &Arc<Self>,
+        slots: &Mutex<Slots>,
+        cap: usize,
+        settle: Duration,
+        until: Moment,
+    ) -> Result<(), Refused> {
         let now = self.now();
-        let held = slots.lock().held_back(self.machine_time(now));
+        let (held, elsewhere) = {
+            let (mut slots, time) = (slots.lock(), self.machine_time(now));
+            (slots.held_back(time), slots.elsewhere(settle, time).len())
+        };
         // The queue behind us must know: who cannot be served in time is told at once.
+        self.state.lock().core.places_elsewhere(elsewhere, now.saturating_add(SEEN));
         self.hold_back(&held.foreign);
         let first = held.first.map(|first| self.moment(first));
         let is_in_vain = now >= until || held.count >= cap && first.is_some_and(|first| first > until);
@@ -77,6 +108,49 @@ impl Gate {
         }
     }
 
+    /// The places that other processes have.
+    pub(super) fn elsewhere(&self, now: Moment) -> Vec<Taken> {
+        let settle = self.settle();
+        let Some(slots) = &self.slots else { return Vec::new() };
+        slots.lock().elsewhere(settle, self.machine_time(now))
+    }
+
+    /// Looks whether the places can be had again, where they could not: also when nobody calls.
+    pub(super) fn look_for_places(self: &Arc<Self>) {
+        let Some(slots) = self.slots.as_ref().filter(|_| self.troubles.goes_on(Lack::Places)) else { return };
+        let (cap, settle, now) = (self.config().max_in_flight, self.settle(), self.now());
+        let time = self.machine_time(now);
+        let looked = {
+            let mut slots = slots.lock();
+            let taken = slots.take(cap, Term { longest: None, settle }, None, time);
+            let given_back = taken.and_then(|slot| slot.map_or(Ok(false), |slot| slots.give_back(slot, None, time)));
+            given_back.and_then(|_| slots.keep_nothing(time))
+        };
+        match looked {
+            Ok(_) => self.troubles.over(&self.backend, Lack::Places),
+            Err(error) => self.troubles.met(&self.backend, Lack::Places, &places(&error), now),
+        }
+    }
+
+    /// What this machine lacks for calls to be let through and what to do about it; `None` while it lacks nothing.
+    pub fn trouble(&self) -> Option<String> {
+        self.troubles.sentence(&self.backend, self.now())
+    }
+
+    /// A call was made: this process lacks nothing.
+    pub(super) fn was_made(&self) {
+        self.troubles.over(&self.backend, Lack::Resources);
+    }
+
+    /// A call could not be made, for something that this process lacks.
+    pub(super) fn was_not_made(&self, what: &dyn std::fmt::Display) {
+        self.troubles.met(&self.backend, Lack::Resources, what, self.now());
+        self.state.lock().refused += 1;
+        if let Some(observer) = &self.observer {
+            observer.refused(Refused::OwnResources);
+        }
+    }
+
     /// The cap is another one from now on.
     pub(super) fn cap_is(&self, cap: usize) {
         let Some(slots) = &self.slots else { return };
@@ -84,7 +158,7 @@ impl Gate {
         let told = slots.lock().cap_is(cap, now);
         if let Err(error) = told {
             // Whoever takes a place next comes upon it as well, and is refused.
-            tracing::error!(backend = self.backend, error = %error, "the places of a gate cannot be looked through");
+            self.troubles.met(&self.backend, Lack::Places, &places(&error), self.now());
         }
     }
 
@@ -132,8 +206,8 @@ impl Gate {
             if matches!(given_back, Ok(true)) { self.tend(&mut slots, time) } else { given_back.map(|_| ()) }
         };
         if let Err(error) = given_back {
-            // The lock goes with the file; what the file says makes the next one wait.
-            tracing::error!(backend = self.backend, error = %error, "a place of a gate cannot be given back in order");
+            // What the file says makes the next one wait.
+            self.troubles.met(&self.backend, Lack::Places, &places(&error), now);
         }
         self.freed.notify_waiters();
     }
@@ -152,6 +226,38 @@ impl Gate {
     }
 }
 
+/// What is said of files that cannot be used.
+fn places(error: &std::io::Error) -> String {
+    format!("the places of its gate cannot be written or locked ({error})")
+}
+
+/// A call that was let through waits for a place that another process has.
+struct Lacking<'g> {
+    gate: &'g Gate,
+    lane: Lane,
+    has_found: bool,
+}
+
+impl Lacking<'_> {
+    fn of<'g>(gate: &'g Gate, permit: &Permit) -> Lacking<'g> {
+        gate.state.lock().core.lacks(&permit.grant);
+        Lacking { gate, lane: permit.lane(), has_found: false }
+    }
+
+    /// The core is told otherwise.
+    fn has_found(mut self) {
+        self.has_found = true;
+    }
+}
+
+impl Drop for Lacking<'_> {
+    fn drop(&mut self) {
+        if !self.has_found {
+            self.gate.state.lock().core.lacks_no_more(self.lane);
+        }
+    }
+}
+
 async fn look_after(gate: Weak<Gate>) {
     loop {
         tokio::time::sleep(TEND).await;
@@ -162,10 +268,7 @@ async fn look_after(gate: Weak<Gate>) {
         match kept {
             Ok(true) => {}
             Ok(false) => return,
-            Err(error) => {
-                let backend = &gate.backend;
-                tracing::error!(backend, error = %error, "the places of a gate cannot be given back in order");
-            }
+            Err(error) => gate.troubles.met(&gate.backend, Lack::Places, &places(&error), gate.now()),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Whether the process lives, and whether it should get requests.
 //!
-//! Ready means: the staging database answers, resources are published, and no shutdown has begun. Backends play
-//! no part, since what is staged is served whether the old system is up or not.
+//! Ready means: the staging database answers, resources are published, no shutdown has begun, and this machine has what calls
+//! to backends take (room for the files of their gates, descriptors). Backends play no part, since what is staged is served
+//! whether the old system is up or not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,7 +27,11 @@ pub struct Health {
     published: AtomicUsize,
     left_out: AtomicUsize,
     draining: AtomicBool,
+    lacks: Lacks,
 }
+
+/// What this machine lacks for calls to backends, each as a sentence.
+pub type Lacks = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
 impl Health {
     /// Not ready until something is published.
@@ -36,7 +41,14 @@ impl Health {
             published: AtomicUsize::new(NOTHING_PUBLISHED),
             left_out: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            lacks: Box::new(Vec::new),
         }
+    }
+
+    /// Not ready while that answers something.
+    #[must_use]
+    pub fn lacking(self, lacks: Lacks) -> Health {
+        Health { lacks, ..self }
     }
 
     /// So many resources are served now.
@@ -80,10 +92,14 @@ impl Health {
             true => part(false, "is shutting down"),
             false => part(true, "is running"),
         };
-        let ready = [&staging, &catalog, &process].iter().all(|part| part["ok"] == true);
+        let machine = match (self.lacks)() {
+            lacks if lacks.is_empty() => part(true, "has what calls to backends take"),
+            lacks => part(false, &lacks.join("\n")),
+        };
+        let ready = [&staging, &catalog, &process, &machine].iter().all(|part| part["ok"] == true);
         let (status, word) =
             if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-        let parts = json!({ "staging": staging, "catalog": catalog, "process": process });
+        let parts = json!({ "staging": staging, "catalog": catalog, "process": process, "machine": machine });
         answer(status, &json!({ "status": word, "parts": parts }))
     }
 }

@@ -25,7 +25,7 @@ pub use auth::{Authenticator, Caller, generate_key};
 pub use clients::{Client, Clients, ClientsConfig};
 pub use config::{AUTH, AuthConfig, ListenerFault, SERVER, ServerConfig, check_listeners};
 pub use edge::{Edge, Limits};
-pub use health::Health;
+pub use health::{Health, Lacks};
 pub use host::{HostPolicy, host_of, refuse_cross_origin};
 pub use page::{escape, page, page_with_forms};
 pub use problem::{BodyFault, Problem, Reason};

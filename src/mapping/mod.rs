@@ -70,7 +70,7 @@ pub use relation::misfit;
 pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
-pub use serve::Deleted;
+pub use serve::{Deleted, is_reserved};
 pub use soap::{
     ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
     PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,

@@ -14,6 +14,11 @@ use crate::record::ResourceId;
 /// Names that the list request has a meaning of its own for.
 const RESERVED: [&str; 8] = ["or", "and", "sort", "limit", "cursor", "fields", "count", "include"];
 
+/// Whether requests use a name for something else, so that it can be no filter.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Integers of up to so many digits compare exactly in every database.
 const COMPARABLE_DIGITS: u8 = 18;
 
@@ -244,7 +249,7 @@ fn query_fields(table: &Table<'_>, name: &str, shape: &Shape) -> Vec<QueryField>
             table.fail(element.fault(format!("`{path}` cannot be in `{name}`: {why}")));
             continue;
         }
-        if name == "filter" && RESERVED.contains(&path) {
+        if name == "filter" && is_reserved(path) {
             let fault =
                 element.fault(format!("`{path}` cannot be a filter: `?{path}=` means something else in requests"));
             table.fail(fault.help("give the field another name"));

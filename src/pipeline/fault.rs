@@ -19,6 +19,7 @@ pub(super) fn outcome_of(error: &SoapError) -> &'static str {
         SoapError::Denied { .. } | SoapError::Login { .. } | SoapError::Secret(_) | SoapError::Unsendable { .. } => {
             "denied"
         }
+        SoapError::Own { .. } => "own_resources",
         SoapError::Unreachable { .. } => "unreachable",
         SoapError::NoEnvelope { .. }
         | SoapError::Cut { .. }

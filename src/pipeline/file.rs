@@ -244,7 +244,8 @@ impl Passage<'_> {
         Ok(refusal.map(|refusal| Survey { refusal: Some(refusal), ..Survey::default() }))
     }
 
-    /// Refuses the file: its bad records and the reason become dead letters, its good ones count as skipped.
+    /// Refuses the file: its bad records and the reason become dead letters, its good ones count as refused, among
+    /// those that are skipped.
     async fn refuse(&self, run: &RunId, entry: &FileEntry, survey: Survey) -> Result<Outcome, PipelineError> {
         tracing::warn!(
             resource = %self.plan.exposure.id,
@@ -260,6 +261,7 @@ impl Passage<'_> {
         let batch = Batch {
             rejects: survey.rejects.into_iter().chain(survey.refusal).collect(),
             skipped: survey.good + survey.skipped,
+            refused: survey.good,
             ..self.batch(run, entry, survey.end, FileState::Rejected)
         };
         let balance = self.commit(batch, entry.size).await?;
@@ -278,9 +280,11 @@ impl Passage<'_> {
             let state = if is_last { FileState::Rejected } else { FileState::Claimed };
             // A stream that is lost has said so as its last reject; the survey's finding is the same.
             let finding = survey.refusal.clone().filter(|_| chunk.ends == Some(FileState::Staged));
+            let refused = (chunk.documents.len() + chunk.deletions.len()) as u64;
             let batch = Batch {
                 rejects: chunk.rejects.into_iter().chain(finding).collect(),
-                skipped: chunk.skipped + chunk.left_out + chunk.documents.len() as u64,
+                skipped: chunk.skipped + chunk.left_out + refused,
+                refused,
                 ..self.batch(run, entry, chunk.checkpoint, state)
             };
             outcome.balance.add(self.commit(batch, chunk.consumed).await?);

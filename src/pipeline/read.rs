@@ -213,11 +213,11 @@ pub(super) fn survey(plan: &Plan, file: File) -> std::io::Result<Survey> {
     loop {
         let reject = match reader.next() {
             Ok(Some(Item::Record(record))) => match mapper.map(&record) {
-                Mapped::Document(_) => {
+                Mapped::Document(_) | Mapped::Deleted { .. } => {
                     survey.good += 1;
                     continue;
                 }
-                Mapped::Skipped | Mapped::Trailer | Mapped::Deleted { .. } => {
+                Mapped::Skipped | Mapped::Trailer => {
                     survey.skipped += 1;
                     continue;
                 }

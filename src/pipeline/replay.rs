@@ -8,7 +8,7 @@ use crate::adapters::inbox::Candidate;
 use crate::decode::{Item, Resume, StreamFault};
 use crate::gate::Lane;
 use crate::landing::LandingError;
-use crate::mapping::{Mapped, OnReject, Plan};
+use crate::mapping::{Mapped, OnReject, Origin, Plan};
 use crate::record::{Document, Position, Reject, RejectCode};
 use crate::staging::{
     Balance, Batch, ChangeKind, Checkpoint, DeadLetter, DeadLetterState, FileEntry, FileState, RunOutcome,
@@ -142,6 +142,13 @@ impl Bridge {
     /// Stages the record, unless what is staged under its key is newer.
     async fn stage_one(&self, plan: &Plan, letter: &DeadLetter, document: Document) -> Result<Replayed, PipelineError> {
         let key = document.key.clone();
+        if self.is_of_another_row(plan, letter, &key).await? {
+            let reason = format!(
+                "has the key of another row, {key}, whose document stays: mend the rows in the source, or name more columns \
+                 in the mapping's `key`"
+            );
+            return Err(PipelineError::DeadLetter { id: letter.id, reason });
+        }
         if let Some(newer) = self.newer(plan, letter, &document).await? {
             let reason = format!(
                 "is older than what is staged: {key} came {newer}; discard it, or have the record delivered again"
@@ -181,6 +188,24 @@ impl Bridge {
         let reason =
             format!("is of {}, which was refused as a whole: replay the dead letter of the file itself", letter.path);
         Err(PipelineError::DeadLetter { id: letter.id, reason })
+    }
+
+    /// Whether the document under this key is of another row of the same reading of a table or query: there no row is a later
+    /// state of another.
+    async fn is_of_another_row(&self, plan: &Plan, letter: &DeadLetter, key: &str) -> Result<bool, PipelineError> {
+        if !matches!(plan.origin, Origin::Rows(_)) {
+            return Ok(false);
+        }
+        let history = self.staging.history(&letter.resource, key).await?;
+        let Some(staged) = history.first().filter(|staged| staged.kind != ChangeKind::Deleted) else {
+            return Ok(false);
+        };
+        let was_repeated = letter.reject.code == RejectCode::RepeatedKey && letter.reject.key.as_deref() == Some(key);
+        let is_beside = staged
+            .input
+            .as_ref()
+            .is_some_and(|input| input.blob == letter.blob && input.position.record != letter.reject.position.record);
+        Ok(was_repeated || is_beside)
     }
 
     /// Where a newer record of the document's key came from. That what is staged is older is not enough: a later file may

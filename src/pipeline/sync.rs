@@ -133,8 +133,8 @@ impl Bridge {
         let balance = finished.balance;
         tracing::info!(
             resource = %id, run = %run, read = balance.read, staged = balance.staged, unchanged = balance.unchanged,
-            dead = balance.dead, skipped = balance.skipped, duration_ms = started.elapsed().as_millis() as u64,
-            "finished a run"
+            dead = balance.dead, skipped = balance.skipped, refused = balance.refused,
+            duration_ms = started.elapsed().as_millis() as u64, "finished a run"
         );
         summary.run = Some(finished);
         Ok(summary)

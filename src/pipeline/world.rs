@@ -256,6 +256,7 @@ impl Bridge {
             (Outcome::Unchanged, balance.unchanged),
             (Outcome::Dead, balance.dead),
             (Outcome::Skipped, balance.skipped),
+            (Outcome::Refused, balance.refused),
             (Outcome::Deleted, balance.deleted),
         ] {
             self.metrics.records(&resource, outcome, records);

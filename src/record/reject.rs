@@ -1,6 +1,6 @@
 //! What a bad record becomes: a value, never an error.
 
-use super::Position;
+use super::{Document, Position};
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
@@ -141,6 +141,24 @@ pub struct Reject {
 }
 
 impl Reject {
+    /// Of a record that has the key of another one, whose document stays; `input` is what it was read from.
+    pub fn repeats(document: &Document, input: &[u8]) -> Reject {
+        let position = document.position;
+        let from = usize::try_from(position.offset).unwrap_or(usize::MAX);
+        let raw =
+            input.get(from..).map(|rest| rest.get(..position.length as usize).unwrap_or(rest)).unwrap_or_default();
+        Reject {
+            code: RejectCode::RepeatedKey,
+            field: None,
+            field_span: None,
+            expected: "one record of each key".to_owned(),
+            found: "another record of the same reading has this key, and its document stays".to_owned(),
+            key: Some(document.key.clone()),
+            position,
+            raw: raw.to_vec(),
+        }
+    }
+
     /// Of the raw bytes so many are shown to people.
     pub const SHOWN: usize = 64 << 10;
 

@@ -30,6 +30,8 @@ pub struct Balance {
     pub dead: u64,
     /// Records left out by a rule (header and trailer lines, filters, refused files).
     pub skipped: u64,
+    /// Of those left out, the good records of files that were refused as a whole.
+    pub refused: u64,
     /// Documents deleted, beside the equation: by a record that says so, which is among `read` and `staged` too, or
     /// because a snapshot had no record of them any more: nothing was read then.
     pub deleted: u64,
@@ -38,7 +40,7 @@ pub struct Balance {
 impl Balance {
     /// Whether nothing was lost.
     pub fn holds(&self) -> bool {
-        self.read == self.staged + self.unchanged + self.dead + self.skipped
+        self.read == self.staged + self.unchanged + self.dead + self.skipped && self.refused <= self.skipped
     }
 
     /// Adds another balance to this one.
@@ -48,6 +50,7 @@ impl Balance {
         self.unchanged += other.unchanged;
         self.dead += other.dead;
         self.skipped += other.skipped;
+        self.refused += other.refused;
         self.deleted += other.deleted;
     }
 }
@@ -207,6 +210,8 @@ pub struct Batch {
     pub rejects: Vec<Reject>,
     /// Records left out by a rule.
     pub skipped: u64,
+    /// Of these, the good records of a file that is refused as a whole.
+    pub refused: u64,
     /// Where the next record begins.
     pub checkpoint: Checkpoint,
     /// The file's state after this batch.
@@ -240,6 +245,7 @@ impl Batch {
             deletions: Vec::new(),
             rejects: Vec::new(),
             skipped: 0,
+            refused: 0,
             checkpoint,
             file_state,
             resolves: None,

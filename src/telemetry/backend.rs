@@ -73,6 +73,8 @@ pub(super) struct GateFamilies {
     closed: Family<BackendLabel, Gauge>,
     queue_depth: Family<BackendLabel, Gauge>,
     lingering: Family<BackendLabel, Gauge>,
+    elsewhere: Family<BackendLabel, Gauge>,
+    trouble: Family<BackendLabel, Gauge>,
     breaker: Family<BackendLabel, Gauge>,
     wait: Family<LaneLabels, Histogram, fn() -> Histogram>,
     rejected: Family<ReasonLabels, Counter>,
@@ -89,13 +91,19 @@ impl GateFamilies {
             closed: Family::default(),
             queue_depth: Family::default(),
             lingering: Family::default(),
+            elsewhere: Family::default(),
+            trouble: Family::default(),
             breaker: Family::default(),
             wait: Family::new_with_constructor(wait_histogram as fn() -> Histogram),
             rejected: Family::default(),
             calls: Family::new_with_constructor(call_histogram as fn() -> Histogram),
             odd: Family::default(),
         };
-        registry.register("gate_in_flight", "Permits out, by lane", families.in_flight.clone());
+        registry.register(
+            "gate_in_flight",
+            "Calls of this process at the backend, by lane",
+            families.in_flight.clone(),
+        );
         let help = "Where the cap that follows the backend stands, in force or in the shadow; absent when it is off";
         registry.register("gate_adaptive_limit", help, families.adaptive_limit.clone());
         let help =
@@ -104,8 +112,12 @@ impl GateFamilies {
         let help = "1 while the backend is closed by its calendar, 2 while an operator has frozen it";
         registry.register("gate_closed", help, families.closed.clone());
         registry.register("gate_queue_depth", "Calls that wait for a permit", families.queue_depth.clone());
-        let help = "Permits held for calls whose end nobody saw";
+        let help = "Places held for calls whose end nobody saw, of whatever process";
         registry.register("gate_lingering", help, families.lingering.clone());
+        let help = "Places at the backend that other processes have, such as commands beside the service";
+        registry.register("gate_held_elsewhere", help, families.elsewhere.clone());
+        let help = "1 while calls are refused for something that this machine lacks: disk, descriptors, name servers";
+        registry.register("gate_trouble", help, families.trouble.clone());
         let help = "Whether the backend is called: 0 yes, 1 one call finds out whether it is back, 2 no";
         registry.register("breaker_state", help, families.breaker.clone());
         registry.register("gate_wait_seconds", "How long granted calls waited", families.wait.clone());
@@ -130,6 +142,8 @@ impl GateFamilies {
             closed: self.closed.get_or_create_owned(&label),
             queue_depth: self.queue_depth.get_or_create_owned(&label),
             lingering: self.lingering.get_or_create_owned(&label),
+            elsewhere: self.elsewhere.get_or_create_owned(&label),
+            trouble: self.trouble.get_or_create_owned(&label),
             breaker: self.breaker.get_or_create_owned(&label),
             lanes,
             backend: label.backend,
@@ -183,6 +197,8 @@ pub struct GateMetrics {
     closed: Gauge,
     queue_depth: Gauge,
     lingering: Gauge,
+    elsewhere: Gauge,
+    trouble: Gauge,
     breaker: Gauge,
     /// In the order of [`Lane::ALL`].
     lanes: [LaneMetrics; Lane::ALL.len()],
@@ -220,6 +236,16 @@ impl GateMetrics {
     /// So many permits are held for calls whose end nobody saw.
     pub fn lingering(&self, permits: usize) {
         self.lingering.set(as_i64(permits));
+    }
+
+    /// So many places other processes have.
+    pub fn held_elsewhere(&self, places: usize) {
+        self.elsewhere.set(as_i64(places));
+    }
+
+    /// Whether calls are refused for something that this machine lacks.
+    pub fn trouble(&self, is_so: bool) {
+        self.trouble.set(i64::from(is_so));
     }
 
     /// The breaker stands so: 0 closed, 1 half open, 2 open.

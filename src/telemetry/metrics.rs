@@ -34,14 +34,16 @@ pub enum Outcome {
     Dead,
     /// Left out by a rule.
     Skipped,
+    /// Good, but of a file that was refused as a whole: among those left out.
+    Refused,
     /// Deleted a document: beside the others, which add up to what was read.
     Deleted,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 5] =
-        [Outcome::Staged, Outcome::Unchanged, Outcome::Dead, Outcome::Skipped, Outcome::Deleted];
+    pub const ALL: [Outcome; 6] =
+        [Outcome::Staged, Outcome::Unchanged, Outcome::Dead, Outcome::Skipped, Outcome::Refused, Outcome::Deleted];
 
     /// The label's value.
     pub const fn as_str(self) -> &'static str {
@@ -50,6 +52,7 @@ impl Outcome {
             Outcome::Unchanged => "unchanged",
             Outcome::Dead => "dead",
             Outcome::Skipped => "skipped",
+            Outcome::Refused => "refused",
             Outcome::Deleted => "deleted",
         }
     }

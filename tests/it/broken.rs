@@ -147,7 +147,7 @@ fn a_file_is_refused_as_a_whole_where_the_mapping_says_so() {
     site.deliver("items1.csv", format!("{HEADER}A;1,00;20260101;ST\nB;x;20260101;ST\n").as_bytes());
     let (runs, code) = site.json(&["sync", "items"]);
     assert_eq!(code, 1);
-    let expected = [("read", 2), ("staged", 0), ("dead", 1), ("skipped", 1)];
+    let expected = [("read", 2), ("staged", 0), ("dead", 1), ("skipped", 1), ("refused_records", 1)];
     assert!(expected.iter().all(|(name, count)| number(&runs[0], name) == *count), "{}", runs[0]);
     assert_eq!(runs[0]["refused"], json!(["items1.csv"]));
     assert_eq!((site.listing("rejected"), site.listing("archive")), (vec!["items1.csv".to_owned()], vec![]));

@@ -102,6 +102,20 @@ impl Site {
         self.serve_at(before.api.clone(), before.admin.clone())
     }
 
+    /// Starts the service by another program (`unshare -rm sh -c ...`), which becomes it at the end of these words. What it
+    /// writes to stderr goes into the file `log`.
+    pub(crate) fn serve_by(&self, words: &[&str]) -> Service {
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let (api, admin) = (free(), free());
+        let mut command = Command::new(words[0]);
+        command.current_dir(self.folder.path()).env_remove("TOLLBRIDGE_CONFIG").args(&words[1..]);
+        command.args([env!("CARGO_BIN_EXE_tollbridge"), "serve"]);
+        command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
+        let log = std::fs::File::create(self.path("log")).unwrap();
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Service { child: Mutex::new(child), api, admin, folder: self.folder.path().to_owned() }
+    }
+
     fn serve_at(&self, api: String, admin: String) -> Service {
         let mut command = self.command(&["serve"]);
         command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);

@@ -75,10 +75,20 @@ fn listed(session: &Session, catalog: Option<&str>, schema: &str, table: &str) -
 pub(super) fn table(session: &Session, setup: &Setup, wanted: &TableName) -> Result<TableInfo, SqlError> {
     let Listed { name, is_view } = found(session, wanted)?;
     let mut info = TableInfo { name, is_view, ..TableInfo::default() };
-    match columns(session, setup, &info.name) {
+    match columns(session, setup, &info.name, "*") {
         Ok(columns) => info.columns = columns,
         // Its columns are told by what a select brings; all else is told without.
-        Err(error) if error.kind == SqlErrorKind::Rights => unreadable(session, &mut info),
+        Err(error) if error.kind == SqlErrorKind::Rights => {
+            let (granted, hidden) = granted(session, &info.name).unwrap_or_default();
+            match granted.is_empty() {
+                true => unreadable(session, &mut info),
+                false => {
+                    let granted: Vec<_> = granted.iter().map(|name| session.dialect.quoted(name)).collect();
+                    info.columns = columns(session, setup, &info.name, &granted.join(", "))?;
+                    info.hidden = hidden;
+                }
+            }
+        }
         Err(error) => return Err(error),
     }
     info.primary_key = primary_key(session, &info.name).unwrap_or_default();
@@ -99,6 +109,30 @@ fn unreadable(session: &Session, info: &mut TableInfo) {
         let name = quoted(session, &info.name);
         info.missing_rights.push(format!("its rows cannot be read: grant select on {name} to the account"));
     }
+}
+
+/// The columns that the account may read, and those that it may not, where rights are given column by column.
+fn granted(session: &Session, name: &TableName) -> Result<(Vec<String>, Vec<String>), SqlError> {
+    let (sql, place) = match session.dialect {
+        Dialect::Postgres => (
+            "select a.attname, case when has_column_privilege(c.oid, a.attnum, 'select') then 1 else 0 end \
+             from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace \
+             where n.nspname = ? and c.relname = ? and a.attnum > 0 and not a.attisdropped order by a.attnum",
+            &name.schema,
+        ),
+        // Columns without any right are not listed.
+        Dialect::MySql => (
+            "select column_name, case when privileges like '%select%' then 1 else 0 end from information_schema.columns \
+             where table_schema = coalesce(nullif(?, ''), database()) and table_name = ? order by ordinal_position",
+            &name.catalog,
+        ),
+        _ => return Ok(Default::default()),
+    };
+    let rows = texts(session, sql, &[place.as_deref().unwrap_or_default(), &name.table])?;
+    let (granted, hidden): (Texts, Texts) =
+        rows.into_iter().partition(|row| row.get(1).is_some_and(|cell| cell.as_deref() == Some("1")));
+    let names = |rows: Texts| rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+    Ok((names(granted), names(hidden)))
 }
 
 /// The one table that is meant.
@@ -151,10 +185,10 @@ pub(super) fn quoted(session: &Session, name: &TableName) -> String {
 }
 
 /// The columns as results have them: the driver is asked about a result without rows.
-fn columns(session: &Session, setup: &Setup, name: &TableName) -> Result<Vec<TableColumn>, SqlError> {
+fn columns(session: &Session, setup: &Setup, name: &TableName, which: &str) -> Result<Vec<TableColumn>, SqlError> {
     let fault = |error: Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut statement = session.connection()?.preallocate().map_err(fault)?;
-    let sql = format!("select * from {} where 1 = 0", quoted(session, name));
+    let sql = format!("select {which} from {} where 1 = 0", quoted(session, name));
     let Some(mut cursor) = statement.execute(&sql, ()).map_err(fault)? else { return Ok(Vec::new()) };
     let planned = describe(session, cursor.as_stmt_ref(), setup.config.max_value);
     let mut ended = cursor.into_stmt();
@@ -250,15 +284,12 @@ fn rows_of(answer: &[Option<String>]) -> Option<u64> {
 fn postgres(session: &Session, info: &mut TableInfo, schema: &str, table: &str) -> Result<(), SqlError> {
     let about = first(
         session,
-        "select c.reltuples::bigint, case when has_table_privilege(c.oid, 'select') then 1 else 0 end from pg_class c \
-         join pg_namespace n on n.oid = c.relnamespace where n.nspname = ? and c.relname = ?",
+        "select c.reltuples::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = ? and c.relname = ?",
         &[schema, table],
     )?;
     // -1 is a table that was never looked at.
     info.rows = rows_of(&about);
-    if about.get(1).and_then(Option::as_deref) == Some("0") {
-        unreadable(session, info);
-    }
     let rows = texts(
         session,
         "select a.attname, case when a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval(%' then 1 \

@@ -120,12 +120,22 @@ fn is_loss(message: &str) -> bool {
     WORDS.iter().any(|words| message.contains(words))
 }
 
-/// A driver's words without the makers' names in brackets before them, on one line.
+/// What PostgreSQL's driver puts around the words of the server.
+const AROUND: (&[&str], &str) = (&["ERROR: ", "FATAL: "], "Error while executing the query");
+
+/// A driver's words without the makers' names in brackets before them and what it puts around those of the server, on one
+/// line.
 fn plain(message: &str) -> String {
     let mut rest = message.trim();
-    while let Some((_, after)) = rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-        rest = after.trim_start();
+    loop {
+        let named = rest.strip_prefix('[').and_then(|inner| inner.split_once(']')).map(|(_, after)| after);
+        let led = AROUND.0.iter().find_map(|led| rest.strip_prefix(led));
+        match named.or(led) {
+            Some(after) => rest = after.trim_start(),
+            None => break,
+        }
     }
+    rest = rest.strip_suffix(AROUND.1).unwrap_or(rest);
     let mut out = String::with_capacity(rest.len());
     for word in rest.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if !out.is_empty() {
@@ -250,6 +260,10 @@ mod tests {
     #[test]
     fn words_are_plain_and_secrets_left_out() {
         assert_eq!(plain("[unixODBC][Driver Manager]Can't  open\nlib.\n"), "Can't open lib");
+        assert_eq!(
+            plain("[unixODBC]ERROR: order 7 is shipped;\nError while executing the query"),
+            "order 7 is shipped"
+        );
         let reporter = Reporter { place: "odbc:x".to_owned(), secret: Some("hunter2".to_owned()) };
         let error = reporter.says(SqlErrorKind::Login, Certainty::NotBegun, "failed: PWD=hunter2");
         assert_eq!(error.to_string(), "odbc:x: failed: PWD=***");

@@ -174,7 +174,7 @@ pub(super) fn closed(sql: &str) -> Cow<'_, str> {
 }
 
 /// Executes. Whether there is a result, which is not closed.
-fn begun(
+pub(super) fn begun(
     statement: &mut Preallocated<StatementImpl<'_>>,
     sql: &str,
     bound: &mut Arguments,
@@ -183,7 +183,7 @@ fn begun(
 }
 
 /// Whether a statement was refused for how it is written, before anything was done.
-fn is_of_form(error: &odbc_api::Error) -> bool {
+pub(super) fn is_of_form(error: &odbc_api::Error) -> bool {
     Said::of(error).state.is_some_and(|state| state.starts_with("42") || state.starts_with("0A"))
 }
 

@@ -51,6 +51,8 @@ pub struct Quirks {
     pub keeps_widths: bool,
     /// Whether many rows can be asked for at a time.
     pub fetches_blocks: bool,
+    /// Whether it may read a whole result into memory before it gives the first row, whatever it is told.
+    pub holds_results: bool,
     /// Whether closing a result that is not read to its end reads the rest of it.
     pub reads_rest: bool,
     /// Whether 64-bit integers can be bound.
@@ -91,6 +93,7 @@ const USUAL: Quirks = Quirks {
     is_thread_safe: true,
     keeps_widths: false,
     fetches_blocks: true,
+    holds_results: true,
     reads_rest: true,
     binds_bigint: true,
     gives_longs: false,
@@ -133,6 +136,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         gives_digits: true,
         gives_again: true,
         bends_values: true,
+        holds_results: false,
         reads_rest: false,
         dialect: Some(Dialect::Postgres),
         ..USUAL
@@ -141,6 +145,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // makes an empty database. It says nothing true of widths: SQLite keeps none. Its timeout is none of statements.
     Quirks {
         name: "sqlite",
+        holds_results: false,
         known_by: &["sqlite"],
         options: &[
             ("StepAPI", "1"),
@@ -176,7 +181,8 @@ pub(super) static QUIRKS: &[Quirks] = &[
         keeps_widths: true,
         gives_out_as_rows: true,
         doubt: Some(
-            "MariaDB's driver before 3.1.17 reads whole results into memory: read large tables by watermark or in chunks",
+            "MariaDB's driver before 3.1.17 reads whole results into memory: tables with a key are read in statements of \
+             `batch_rows` rows at most, queries and tables without one whole",
         ),
         dialect: Some(Dialect::MySql),
         ..USUAL
@@ -184,6 +190,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // One connection reads row by row by the nature of the protocol. After a timeout of its own the link is dead.
     Quirks {
         name: "freetds",
+        holds_results: false,
         known_by: &["freetds", "tdsodbc"],
         options: &[("ClientCharset", "UTF-8"), ("TDS_Version", "7.4")],
         text: TextWidth::Narrow,
@@ -195,6 +202,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // Files of Microsoft Access, read only. The library below it keeps state of the process.
     Quirks {
         name: "mdbtools",
+        holds_results: false,
         known_by: &["mdbtools", "mdbodbc"],
         text: TextWidth::Narrow,
         cancel: Cancel::Never,
@@ -212,6 +220,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // Microsoft's own driver; text in UTF-16, since its narrow text depends on the process's locale.
     Quirks {
         name: "msodbcsql",
+        holds_results: false,
         known_by: &["msodbcsql", "odbc driver 17 for sql server", "odbc driver 18 for sql server", "sql server native"],
         cancel: Cancel::Works,
         keeps_widths: true,
@@ -224,6 +233,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // performance and translation properties.)
     Quirks {
         name: "ibmi",
+        holds_results: false,
         known_by: &["iseries", "ibm i access", "cwbodbc", "client access"],
         options: &[("CMT", "1"), ("CCSID", "1208"), ("BLOCKFETCH", "1"), ("BLOCKSIZE", "256"), ("TRANSLATE", "0")],
         text: TextWidth::Narrow,
@@ -236,6 +246,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // Db2 documentation, CLI/ODBC configuration keywords `CursorHold` and `TxnIsolation`.)
     Quirks {
         name: "db2",
+        holds_results: false,
         known_by: &["db2", "libdb2"],
         options: &[("CursorHold", "0"), ("TxnIsolation", "2")],
         cancel: Cancel::Works,
@@ -248,6 +259,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // keywords of the connection string; "Features Not Supported" by the driver.)
     Quirks {
         name: "oracle",
+        holds_results: false,
         known_by: &["oracle", "sqora"],
         options: &[("FBS", "262144"), ("MTS", "T")],
         cancel: Cancel::Works,
@@ -261,6 +273,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // Driver Programmer's Manual": connection string keywords, data-source specification.)
     Quirks {
         name: "informix",
+        holds_results: false,
         known_by: &["informix", "iclit", "libifcli"],
         options: &[("CLIENT_LOCALE", "en_us.utf8"), ("NEEDODBCTYPESONLY", "1"), ("CURSORBEHAVIOR", "0")],
         text: TextWidth::Narrow,
@@ -274,6 +287,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     // (Progress DataDirect, "Connection Option Descriptions for OpenEdge Wire Protocol"; "Driver specifications".)
     Quirks {
         name: "progress",
+        holds_results: false,
         known_by: &["progress", "openedge"],
         options: &[("DIL", "1"), ("ArraySize", "200")],
         cancel: Cancel::Breaks,
@@ -283,6 +297,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
     },
     Quirks {
         name: "firebird",
+        holds_results: false,
         known_by: &["firebird", "odbcfb"],
         options: &[("CHARSET", "UTF8"), ("NOWAIT", "N")],
         text: TextWidth::Narrow,

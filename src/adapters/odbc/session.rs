@@ -9,6 +9,7 @@ use odbc_api::{Connection, ConnectionOptions, Environment, Error};
 use super::Setup;
 use super::error::{Reporter, Said};
 use super::quirks::{Quirks, TextWidth, dialect_of};
+use crate::adapters::own;
 use crate::adapters::sql::{Certainty, Dialect, SqlError, SqlErrorKind};
 use crate::decode::code_page::CodePage;
 
@@ -265,6 +266,11 @@ fn by_data_source(environment: &Environment, setup: &Setup) -> &'static Quirks {
 /// Why there is no connection. Where the driver is missing it says which there are.
 fn explained(environment: &Environment, reporter: &Reporter, error: &Error) -> SqlError {
     let mut said = reporter.of(error, Certainty::NotBegun);
+    // Drivers keep it to themselves, and say that there is no server, no name or no driver.
+    if let Some(lack) = own::no_descriptor() {
+        (said.kind, said.message) = (SqlErrorKind::Own, format!("no connection can be made: {lack}"));
+        return said;
+    }
     if said.kind == SqlErrorKind::Lost || said.kind == SqlErrorKind::Statement {
         said.kind = SqlErrorKind::Unreachable;
     }

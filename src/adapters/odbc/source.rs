@@ -152,6 +152,10 @@ impl Database for Source {
         doubts
     }
 
+    fn holds_results(&self) -> bool {
+        self.setup.config.quirks().is_none_or(|quirks| quirks.holds_results)
+    }
+
     async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError> {
         let (head, columns) = oneshot::channel();
         let head: Head = Arc::new(Mutex::new(Some(head)));

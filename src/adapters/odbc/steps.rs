@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 use super::columns::describe;
 use super::control::Control;
 use super::fetch::{Broken, Fetch, Sink, columns};
+use super::query::{begun, is_of_form};
 use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, ask, called, params};
+use super::{Setup, ask, called, params, told};
 use crate::adapters::sql::{
-    Action, Certainty, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
+    Action, Certainty, Dialect, SqlError, SqlErrorKind, Step, StepOutcome, Transacted, Transaction, Unmet,
 };
 use crate::decode::rows::{BatchWriter, RowBatch};
 
@@ -271,9 +272,19 @@ fn take_all(
     max_rows: u32,
     outcome: &mut StepOutcome,
 ) -> Result<(), Broken> {
-    if let Some(cursor) = statement.execute(&super::query::closed(sql), bound)? {
-        // Not closed: it is read below, as the results behind it are.
-        cursor.into_stmt();
+    // Where the statement cannot be asked so, asking it as it is says why, or does without.
+    let mut told = told::step(session, statement.as_stmt_ref(), sql, setup.config.max_value).ok().flatten();
+    let asked = told.as_ref().map_or(sql, |told| told.sql.as_str());
+    match begun(statement, asked, bound) {
+        // A transaction of SQLite goes on after a statement that was refused for its form.
+        Err(error) if told.is_some() && session.dialect == Dialect::Sqlite && is_of_form(&error) => {
+            told = None;
+            begun(statement, sql, bound)?;
+        }
+        // What it brings is not closed: it is read below, as the results behind it are.
+        asked => {
+            asked?;
+        }
     }
     loop {
         let mut current = statement.as_stmt_ref();
@@ -283,7 +294,10 @@ fn take_all(
                 outcome.affected = Some(outcome.affected.unwrap_or(0) + rows);
             }
         } else {
-            let plan = describe(session, current, setup.config.max_value)?;
+            let plan = match told.take() {
+                Some(told) => told.plan,
+                None => describe(session, current, setup.config.max_value)?,
+            };
             let mut sink = Kept { writer: BatchWriter::new(columns(&plan)), max_rows: u64::from(max_rows) };
             let fetch = Fetch { session, setup, control, plan: &plan, max_rows_per_second: None };
             if let Some(cursor) = raw::cursor(statement.as_stmt_ref())? {

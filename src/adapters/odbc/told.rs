@@ -63,6 +63,24 @@ pub(super) fn told(
     Ok(is_other.then_some(Told { sql, plan }))
 }
 
+/// The same of a statement that is a step of a write: it stands in a transaction, which PostgreSQL gives up where a
+/// statement fails, so that nothing is tried that could not be a subquery. `select ... into` makes a table.
+pub(super) fn step(
+    session: &Session,
+    statement: StatementRef<'_>,
+    sql: &str,
+    max_value: usize,
+) -> Result<Option<Told>, Error> {
+    if has_word(sql, "into") {
+        return Ok(None);
+    }
+    told(session, statement, sql, max_value)
+}
+
+fn has_word(sql: &str, wanted: &str) -> bool {
+    sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(wanted))
+}
+
 fn postgres(name: &str, planned: &mut Planned) -> Option<String> {
     use ColumnKind::{Date, DateTime, DateTimeOffset, Time};
     let is_time = matches!(planned.column.kind, Date | Time | DateTime | DateTimeOffset);

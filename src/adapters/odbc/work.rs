@@ -112,9 +112,10 @@ impl Pool {
             return Err(self.abandon(permit, &control, why, over, time));
         };
         let result = ended.unwrap_or_else(|_| Err(self.died(&control)));
-        match result.as_ref().map_err(|error| error.kind) {
-            Err(SqlErrorKind::Lost | SqlErrorKind::Protocol) => call.lost(),
-            Err(kind) if kind.is_outage() => call.failed(),
+        match result.as_ref().err() {
+            Some(error) if matches!(error.kind, SqlErrorKind::Lost | SqlErrorKind::Protocol) => call.lost(),
+            Some(error) if error.kind == SqlErrorKind::Own => call.not_made(error),
+            Some(error) if error.kind.is_outage() => call.failed(),
             _ => call.answered(),
         }
         // Before the permit, so that whoever gets the place finds the connection.

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::SoapError;
 use super::config::{Endpoint, Pem};
-use crate::adapters::tls;
+use crate::adapters::{own, tls};
 
 /// What sends a call.
 pub(super) type Line = SendRequest<Full<Bytes>>;
@@ -66,7 +66,7 @@ impl Lines {
         loop {
             let (mut line, is_new) = match self.take() {
                 Some(line) => (line, false),
-                None => (self.open().await.map_err(|reason| self.unreachable(reason))?, true),
+                None => (self.open().await.map_err(|none| self.none(none))?, true),
             };
             let mut failed = match line.try_send_request(request).await {
                 Ok(response) => return Ok((response, line)),
@@ -96,6 +96,10 @@ impl Lines {
         SoapError::Unreachable { endpoint: self.endpoint.describe(), reason }
     }
 
+    fn none(&self, NoLine { reason, is_ours }: NoLine) -> SoapError {
+        if is_ours { SoapError::Own { reason } } else { self.unreachable(reason) }
+    }
+
     /// One that was used before and is still good.
     fn take(&self) -> Option<Line> {
         let mut waiting = self.waiting.lock();
@@ -114,23 +118,26 @@ impl Lines {
     }
 
     /// A new one. While there is none no call has begun, so that nothing is waited for beyond `patience`.
-    pub(super) async fn open(&self) -> Result<Line, String> {
+    pub(super) async fn open(&self) -> Result<Line, NoLine> {
         let opened = timeout(self.patience, self.connect()).await;
-        opened.unwrap_or_else(|_| Err(format!("no connection within {} s", self.patience.as_secs_f32())))
+        opened.unwrap_or_else(|_| Err(NoLine::from(format!("no connection within {} s", self.patience.as_secs_f32()))))
     }
 
-    async fn connect(&self) -> Result<Line, String> {
+    async fn connect(&self) -> Result<Line, NoLine> {
         let endpoint = &self.endpoint;
         let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await;
-        let stream = stream.map_err(|error| error.to_string())?;
+        let stream = stream.map_err(|error| match own::lack(&error) {
+            Some(reason) => NoLine { reason, is_ours: true },
+            None => NoLine::from(error.to_string()),
+        })?;
         // A small call must not wait for the answer to the one before it.
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         if !endpoint.is_secure {
-            return speak(stream).await;
+            return Ok(speak(stream).await?);
         }
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| error.to_string())?;
         let connector = TlsConnector::from(self.settings()?);
-        speak(connector.connect(name, stream).await.map_err(|error| error.to_string())?).await
+        Ok(speak(connector.connect(name, stream).await.map_err(|error| error.to_string())?).await?)
     }
 
     /// Read once: a file of certificates is large. A certificate of ours may be renewed while the service runs.
@@ -149,6 +156,19 @@ impl Lines {
             }
         };
         Ok(Arc::clone(&known.insert((made, Instant::now())).0))
+    }
+}
+
+/// Why there is no connection.
+pub(super) struct NoLine {
+    pub(super) reason: String,
+    /// For something that this machine lacks.
+    is_ours: bool,
+}
+
+impl From<String> for NoLine {
+    fn from(reason: String) -> NoLine {
+        NoLine { reason, is_ours: false }
     }
 }
 

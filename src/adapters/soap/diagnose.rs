@@ -43,8 +43,8 @@ impl Service {
         if endpoint.is_secure {
             match timeout(PATIENCE, self.lines.open()).await {
                 Ok(Ok(_)) => findings.push(Finding::well("tls", "its certificate is good, and a cipher is agreed on")),
-                Ok(Err(reason)) => {
-                    findings.push(untrusted(&reason));
+                Ok(Err(none)) => {
+                    findings.push(untrusted(&none.reason));
                     return findings;
                 }
                 Err(_) => {

@@ -38,6 +38,12 @@ pub enum SoapError {
         /// Why not.
         reason: String,
     },
+    /// Nothing was sent: this machine lacks what a connection takes. It says nothing of the service.
+    #[error("no connection can be made: {reason}")]
+    Own {
+        /// What it lacks.
+        reason: String,
+    },
     /// The account's secret cannot be read. Nothing was sent.
     #[error(transparent)]
     Secret(#[from] SecretError),

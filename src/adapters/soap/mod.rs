@@ -118,6 +118,8 @@ enum End {
     Failed,
     /// The service may still be at work.
     Lost,
+    /// Nothing was sent, and not for the service's sake.
+    NotMade,
 }
 
 impl SoapError {
@@ -129,6 +131,7 @@ impl SoapError {
             | SoapError::Secret(_)
             | SoapError::Login { .. }
             | SoapError::Unsendable { .. } => End::Answered,
+            SoapError::Own { .. } => End::NotMade,
             // A gateway that has lost its patience or its connection says nothing of the service behind it.
             SoapError::NoEnvelope { status: 502 | 504, .. } => End::Lost,
             SoapError::Unreachable { .. }
@@ -143,10 +146,11 @@ impl SoapError {
 
 /// Ends a call as its error says.
 fn end(call: Call<'_>, error: Option<&SoapError>) {
-    match error.map_or(End::Answered, SoapError::end) {
-        End::Answered => call.answered(),
-        End::Failed => call.failed(),
-        End::Lost => call.lost(),
+    match (error.map_or(End::Answered, SoapError::end), error) {
+        (End::Answered, _) => call.answered(),
+        (End::NotMade, Some(error)) => call.not_made(error),
+        (End::Failed | End::NotMade, _) => call.failed(),
+        (End::Lost, _) => call.lost(),
     }
 }
 
@@ -231,11 +235,10 @@ impl Service {
             Err(_) => Err(self.silent()),
         };
         let is_late = began.elapsed() > self.config.timeout;
-        match result.as_ref().map_or_else(SoapError::end, |_| End::Answered) {
+        let error = result.as_ref().err();
+        match error.map_or(End::Answered, SoapError::end) {
             End::Answered if is_late => call.failed(),
-            End::Answered => call.answered(),
-            End::Failed => call.failed(),
-            End::Lost => call.lost(),
+            _ => end(call, error),
         }
         result
     }
@@ -333,6 +336,7 @@ impl Service {
         match &result {
             Ok(_) | Err(SoapError::TooLarge { .. }) => call.answered(),
             Err(SoapError::Lost { .. } | SoapError::Silent { .. }) => call.lost(),
+            Err(error @ SoapError::Own { .. }) => call.not_made(error),
             Err(_) => call.failed(),
         }
         let (status, headers) = result?;

@@ -23,6 +23,8 @@ pub struct SqlError {
 pub enum SqlErrorKind {
     /// A secret of the configuration cannot be read.
     Secret,
+    /// This machine lacks what a connection takes: descriptors, memory, local ports, name servers that answer.
+    Own,
     /// Nobody answers at the address.
     Unreachable,
     /// No common ground about encryption.
@@ -72,6 +74,7 @@ impl SqlErrorKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             SqlErrorKind::Secret => "secret",
+            SqlErrorKind::Own => "own_resources",
             SqlErrorKind::Unreachable => "unreachable",
             SqlErrorKind::Tls => "tls",
             SqlErrorKind::Login => "login",

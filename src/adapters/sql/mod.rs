@@ -127,6 +127,19 @@ pub struct TableInfo {
     pub missing_rights: Vec<String>,
     /// Whether one of these is the right to read its rows.
     pub is_unreadable: bool,
+    /// The columns that the account may not read, where it may read others. They may be among the columns or not.
+    pub hidden: Vec<String>,
+}
+
+impl TableInfo {
+    /// What is wrong with reading these columns, and the remedy, where the account may not read some of them.
+    pub fn hides(&self, wanted: &[String]) -> Option<String> {
+        let is_wanted = |hidden: &&String| wanted.iter().any(|wanted| wanted.eq_ignore_ascii_case(hidden));
+        let hidden: Vec<&str> = self.hidden.iter().filter(is_wanted).map(String::as_str).collect();
+        let names = hidden.join(", ");
+        (!hidden.is_empty())
+            .then(|| format!("{names} of {} cannot be read: grant select ({names}) on it to the account", self.name))
+    }
 }
 
 /// A column of a table.
@@ -187,6 +200,12 @@ pub trait Database: Send + Sync + 'static {
 
     /// What a person should know of it although it works.
     fn doubts(&self) -> Vec<String>;
+
+    /// Whether a whole result may be held in memory before its first row comes, so that statements that bring few rows are
+    /// better than one that brings many.
+    fn holds_results(&self) -> bool {
+        false
+    }
 
     /// Asks, and answers when the columns are known.
     async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError>;

@@ -81,7 +81,7 @@ impl Catalog<'_> {
         let rows = self.ask_softly(&rows, &[&written], None).await?;
         info.rows = rows.first().and_then(|row| text(row, 0)).and_then(|rows| rows.parse().ok());
         self.changes(&catalog, &written, &mut info).await?;
-        self.rights(&written, &mut info).await?;
+        self.rights(&catalog, &written, &mut info).await?;
         Ok(info)
     }
 
@@ -139,7 +139,7 @@ impl Catalog<'_> {
         Ok(())
     }
 
-    async fn rights(&mut self, written: &str, info: &mut TableInfo) -> Result<(), Trouble> {
+    async fn rights(&mut self, catalog: &str, written: &str, info: &mut TableInfo) -> Result<(), Trouble> {
         let sql = "SELECT HAS_PERMS_BY_NAME(@P1, 'OBJECT', 'SELECT'), \
                    HAS_PERMS_BY_NAME(@P1, 'OBJECT', 'VIEW CHANGE TRACKING'), \
                    HAS_PERMS_BY_NAME(@P1, 'OBJECT', 'VIEW DEFINITION')";
@@ -147,7 +147,18 @@ impl Catalog<'_> {
         let Some(row) = rows.first() else { return Ok(()) };
         let lacks = |at: usize| flag(row, at) == Some(false);
         let grant = |right: &str| format!("GRANT {right} ON {written} TO the login");
-        if lacks(0) {
+        // A right may be given, and denied, column by column.
+        let sql = format!(
+            "SELECT name, HAS_PERMS_BY_NAME(@P1, 'OBJECT', 'SELECT', name, 'COLUMN') FROM {catalog}sys.columns \
+             WHERE object_id = OBJECT_ID(@P1)"
+        );
+        let columns = self.ask_softly(&sql, &[written], None).await?;
+        let is_granted = |row: &&tiberius::Row| flag(row, 1) == Some(true);
+        let has_some = columns.iter().any(|row| is_granted(&row));
+        if has_some {
+            info.hidden = columns.iter().filter(|row| !is_granted(row)).filter_map(|row| text(row, 0)).collect();
+        }
+        if lacks(0) && !has_some {
             info.is_unreadable = true;
             info.missing_rights.push(format!("the login may not read the table: {}", grant("SELECT")));
         }

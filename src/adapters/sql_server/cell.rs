@@ -491,4 +491,23 @@ mod tests {
         assert!(single(kind, ColumnData::F64(Some(0.0)), money(12_501)).is_err());
         assert!(single(kind, ColumnData::F64(Some(1.25)), None).is_err(), "nobody has seen it");
     }
+
+    proptest::proptest! {
+        /// The driver makes a floating-point number of an amount in a sql_variant. Up to [`MANY`] that is the one nearest to
+        /// it, whose fewest digits are its own; beyond it is not taken.
+        #[test]
+        fn an_amount_in_a_variant_is_exact_or_a_fault(units in proptest::prelude::any::<i64>(), shift in 0u32..40) {
+            let units = units >> shift;
+            let column = Reading { kind: TEXT, wire: ColumnType::SSVariant, is_guessed: false };
+            let mut out = Vec::new();
+            let amount = units as f64 / 1e4;
+            match written(&column, &ColumnData::F64(Some(amount)), &mut out) {
+                Some(true) => {
+                    let read = Decimal::parse(std::str::from_utf8(&out).unwrap(), b'.', None).unwrap();
+                    proptest::prop_assert_eq!(read.rescale(4).unwrap().units(), i128::from(units));
+                }
+                other => proptest::prop_assert!(other.is_none() && units.unsigned_abs() >= 2_250_000_000_000_000),
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@ use super::fault;
 use super::line::{Control, Line, Way};
 use super::prelogin::{self, Greeting, HEADER, wish};
 use super::tls;
+use crate::adapters::own;
 use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
 
 /// How long SQL Browser may take: one datagram there and one back.
@@ -110,9 +111,20 @@ pub(super) async fn resolve(config: &Config) -> Result<Vec<SocketAddr>, SqlError
     };
     let found: Vec<_> = match lookup_host((config.host.as_str(), 0)).await {
         Ok(found) => found.collect(),
-        Err(error) => return Err(unknown(error.to_string())),
+        Err(error) => return Err(own_fault(config, &error).unwrap_or_else(|| unknown(error.to_string()))),
     };
     if found.is_empty() { Err(unknown("no address".to_owned())) } else { Ok(found) }
+}
+
+/// What this machine lacks, where that is why there is no connection.
+fn own_fault(config: &Config, error: &io::Error) -> Option<SqlError> {
+    let said = format!("no connection can be made: {}", own::lack(error)?);
+    Some(failed(
+        config,
+        SqlErrorKind::Own,
+        said,
+        "raise the limit of open files, or look at the name servers of this machine",
+    ))
 }
 
 /// The port; of a named instance SQL Browser knows it ([MS-SQLR]).
@@ -187,6 +199,9 @@ pub(super) async fn dial(config: &Config, addresses: &[SocketAddr], port: u16) -
             Ok(Err(error)) => reason = Some(error),
             Err(_) => {}
         }
+    }
+    if let Some(own) = reason.as_ref().and_then(|error| own_fault(config, error)) {
+        return Err(own);
     }
     let (said, remedy) = match &reason {
         Some(error) if error.kind() == io::ErrorKind::ConnectionRefused => (

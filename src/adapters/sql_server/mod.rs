@@ -144,10 +144,10 @@ impl Inner {
                 Ok(held)
             }
             Err(error) => {
-                if error.kind.is_outage() {
-                    call.failed()
-                } else {
-                    call.answered()
+                match error.kind {
+                    SqlErrorKind::Own => call.not_made(&error),
+                    kind if kind.is_outage() => call.failed(),
+                    _ => call.answered(),
                 }
                 Err(error)
             }
@@ -242,6 +242,7 @@ impl Inner {
             doctor::look(&self.config, &mut connection, &mut watch, &mut diagnosis).await;
         }
         match diagnosis.error {
+            Some(error) if error.kind == SqlErrorKind::Own => call.not_made(&error),
             Some(error) if error.kind.is_outage() => call.failed(),
             _ => call.answered(),
         }

@@ -8,27 +8,25 @@ mod cobol_options;
 mod input;
 mod options;
 mod soap_options;
+mod threads;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use parking_lot::Mutex;
 use serde_json::json;
 
 use super::output;
 use crate::decode::cobol::Unknown;
-use crate::decode::{
-    BlankLines, Decoder, Detached, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Stretch, Unwritten,
-};
+use crate::decode::csv;
+use crate::decode::{BlankLines, Decoder, Format, Item, JsonOptions, LARGE, Reader, Resume, StreamFault, Unwritten};
 use crate::diagnostic::{Faults, SourceText, text_of};
-use crate::record::{Part, Position, Reject};
+use crate::record::Reject;
 pub(super) use input::Input;
 use options::{compression_of, format_of, refuse_hex};
 use soap_options::SoapOptions;
@@ -121,7 +119,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     output.counted = reader.resume_point();
     match decoder.detached(&reader) {
         Some(detached) if args.threads > 1 => {
-            decode_on_threads(&mut reader, &detached, &options, usize::from(args.threads), &mut output)?;
+            threads::decode(&mut reader, &detached, &options, usize::from(args.threads), &mut output)?;
         }
         _ => decode_here(&mut reader, &decoder, &options, &mut output)?,
     }
@@ -134,6 +132,8 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
         let rules = [
             ("--filter", !args.layout.filter.is_empty()),
             ("--segment-unknown skip", args.layout.segment_unknown == Some(Unknown::Skip)),
+            ("--comment", args.layout.comment.is_some()),
+            ("--repeated-header skip", args.layout.repeated_header == Some(csv::RepeatedHeader::Skip)),
             ("--blank-lines skip", args.layout.blank_lines == Some(BlankLines::Skip)),
         ];
         let by: Vec<_> = rules.iter().filter(|(_, given)| *given).map(|(rule, _)| *rule).collect();
@@ -200,195 +200,9 @@ fn decode_here(
     }
 }
 
-/// Records on their way to a thread and back: their bytes one after another, where each one lies in them, and what became
-/// of them; or a stretch of the file in which the thread has to find them. Batches are used again, so that their room is
-/// made once.
-#[derive(Default)]
-struct Batch {
-    stretch: Option<Stretch>,
-    bytes: Vec<u8>,
-    /// Where each record ends in the bytes, and its parts among the parts.
-    records: Vec<(usize, usize, Position)>,
-    parts: Vec<Part>,
-    rejects: Vec<Reject>,
-    json: Vec<u8>,
-    /// What its positions count from, and to.
-    from: Resume,
-    to: Resume,
-    /// Whether its last record is so large that it is written in pieces.
-    is_large: bool,
-    /// Why its stretch cannot be followed any further.
-    lost: Option<StreamFault>,
-    /// Bytes of the file that were read for it and all before it.
-    read_to: u64,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.stretch.is_none() && self.records.is_empty() && self.rejects.is_empty()
-    }
-
-    fn clear(&mut self) {
-        self.stretch = None;
-        self.is_large = false;
-        self.bytes.clear();
-        self.records.clear();
-        self.parts.clear();
-        self.rejects.clear();
-        self.json.clear();
-        (self.from, self.to, self.lost) = (Resume::default(), Resume::default(), None);
-    }
-
-    /// Takes a stretch or records from the reader until it is full.
-    fn fill(&mut self, reader: &mut Reader<Input>, options: &JsonOptions, lost: &mut Option<StreamFault>) {
-        // A stretch does not know the numbers of its records.
-        if !options.meta && lost.is_none() {
-            match reader.stretch(PIECE) {
-                Ok(stretch) => self.stretch = stretch,
-                Err(fault) => *lost = Some(fault),
-            }
-        }
-        if self.stretch.is_none() {
-            self.from = reader.resume_point();
-            self.take_records(reader, lost);
-            self.to = reader.resume_point();
-        }
-        self.read_to = reader.consumed();
-    }
-
-    fn take_records(&mut self, reader: &mut Reader<Input>, lost: &mut Option<StreamFault>) {
-        while self.bytes.len() < PIECE && !self.is_large && self.rejects.len() < 100 && lost.is_none() {
-            match reader.next() {
-                Ok(None) => break,
-                Ok(Some(Item::Skipped)) => {}
-                Ok(Some(Item::Reject(reject))) => self.rejects.push(reject),
-                Ok(Some(Item::Record(record))) => {
-                    self.is_large = record.raw.len() > LARGE;
-                    self.bytes.extend_from_slice(record.raw);
-                    self.parts.extend_from_slice(record.fields.parts());
-                    self.records.push((self.bytes.len(), self.parts.len(), record.position));
-                }
-                Err(fault) => *lost = Some(fault),
-            }
-        }
-    }
-
-    /// Writes the records as JSON.
-    fn write(&mut self, detached: &Detached<'_>, options: &JsonOptions) {
-        if let Some(stretch) = self.stretch.take() {
-            match detached.write_stretch(stretch, options, &mut self.json, &mut self.rejects) {
-                Ok(to) => self.to = to,
-                Err(fault) => self.lost = Some(fault),
-            }
-            return;
-        }
-        let (mut start, mut first_part) = (0, 0);
-        for &(end, end_part, position) in &self.records {
-            let raw = self.bytes.get(start..end).unwrap_or_default();
-            if raw.len() > LARGE {
-                break;
-            }
-            let parts = self.parts.get(first_part..end_part).unwrap_or_default();
-            match detached.write_json(raw, parts, position, options, &mut self.json) {
-                Ok(()) => self.json.push(b'\n'),
-                Err(reject) => self.rejects.push(reject),
-            }
-            (start, first_part) = (end, end_part);
-        }
-        self.rejects.sort_by_key(|reject| reject.position.record);
-    }
-
-    /// Writes the last record, where it is a large one, behind all the others.
-    fn write_large(
-        &mut self,
-        detached: &Detached<'_>,
-        options: &JsonOptions,
-        output: &mut Output,
-    ) -> Result<(), Failure> {
-        let Some((_, _, position)) = self.records.pop().filter(|_| self.is_large) else { return Ok(()) };
-        let (from, first_part) = self.records.last().map_or((0, 0), |&(end, part, _)| (end, part));
-        let raw = self.bytes.get(from..).unwrap_or_default();
-        let parts = self.parts.get(first_part..).unwrap_or_default();
-        let written = detached.write_pieces(raw, parts, position, options, &mut to_stdout);
-        output.written_large(written)
-    }
-}
-
 /// Past the line buffer of the standard handle, which would look for line ends.
 fn to_stdout(bytes: &[u8]) -> io::Result<()> {
     io::stdout().lock().write_all(bytes)
-}
-
-/// Whichever thread is free takes the next batch, so that none stands still while another is held up; what they return
-/// is put back into the order of the file. Only so many batches are under way, which bounds memory.
-fn decode_on_threads(
-    reader: &mut Reader<Input>,
-    detached: &Detached<'_>,
-    options: &JsonOptions,
-    threads: usize,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    // As much as a thread gets done while another waits for its turn on the processor.
-    let under_way = 8 * threads;
-    std::thread::scope(|scope| {
-        let (batches, inbox) = sync_channel::<(u64, Batch)>(under_way);
-        let (outbox, done) = sync_channel::<(u64, Batch)>(under_way);
-        let inbox = Arc::new(Mutex::new(inbox));
-        for _ in 0..threads {
-            let (inbox, outbox, detached) = (Arc::clone(&inbox), outbox.clone(), detached.clone());
-            scope.spawn(move || {
-                loop {
-                    let next = inbox.lock().recv();
-                    let Ok((number, mut batch)) = next else { return };
-                    batch.write(&detached, options);
-                    if outbox.send((number, batch)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        // The threads have their own: without them nobody waits for an answer that cannot come.
-        drop((inbox, outbox));
-        let (mut sent, mut received) = (0, 0);
-        let mut early: BTreeMap<u64, Batch> = BTreeMap::new();
-        let mut lost = None;
-        let mut spare: Vec<Batch> = Vec::new();
-        loop {
-            let mut batch = spare.pop().unwrap_or_default();
-            batch.fill(reader, options, &mut lost);
-            let is_last = batch.is_empty();
-            while received < sent && (is_last || batch.is_large || sent - received >= under_way as u64) {
-                let mut next = match early.remove(&received) {
-                    Some(next) => next,
-                    None => match done.recv() {
-                        Ok((number, batch)) => {
-                            early.insert(number, batch);
-                            continue;
-                        }
-                        // Only a thread that has panicked leaves its batch undone, and the scope passes that on.
-                        Err(_) => return Ok(()),
-                    },
-                };
-                output.done(&mut next)?;
-                next.clear();
-                spare.push(next);
-                received += 1;
-            }
-            if batch.is_large {
-                // One of them at a time, and nothing beside it. Its room is given back.
-                batch.write(detached, options);
-                output.done(&mut batch)?;
-                batch.write_large(detached, options, output)?;
-                continue;
-            }
-            // A thread only ends when its sender is gone.
-            if is_last || batches.send((sent, batch)).is_err() {
-                break;
-            }
-            sent += 1;
-        }
-        lost.map_or(Ok(()), |fault| output.lost(&fault))
-    })
 }
 
 /// Where results go.
@@ -440,26 +254,6 @@ impl Output {
             Err(Unwritten::Output(error)) => Err(Failure::Write(error)),
             Err(Unwritten::Rejected(reject)) => self.reject(&reject),
         }
-    }
-
-    fn done(&mut self, done: &mut Batch) -> Result<(), Failure> {
-        for reject in &mut done.rejects {
-            let position = &mut reject.position;
-            position.record = self.counted.records + (position.record - done.from.records);
-            position.line = position.line.map(|line| self.counted.line + (line - done.from.line));
-            self.reject(reject)?;
-        }
-        self.counted.records += done.to.records - done.from.records;
-        self.counted.line += done.to.line - done.from.line;
-        if let Some(fault) = &done.lost {
-            self.lost(fault)?;
-        }
-        if let Some(progress) = &self.progress {
-            progress.set_position(done.read_to);
-        }
-        // Pieces of this size are best written as they are.
-        self.flush()?;
-        self.write(&done.json)
     }
 
     fn reject(&mut self, reject: &Reject) -> Result<(), Failure> {

@@ -377,10 +377,11 @@ impl Record<'_> {
     }
 
     /// The record without the room of elements that are not there.
-    fn compacted(&self, record: usize) -> Vec<u8> {
+    fn compacted(&mut self, record: usize) -> Vec<u8> {
         let plan = self.plan;
         if plan.settings.keeps_room() || !plan.varies[record] {
-            return self.bytes.clone();
+            // Nothing is asked of it any more: a long record is not there twice.
+            return std::mem::take(&mut self.bytes);
         }
         self.without(&Gaps::in_longest(plan, &self.bytes, record, 0), 0, self.bytes.len())
     }
@@ -420,8 +421,7 @@ impl RecordWriter for Writer<'_> {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
-        self.frames.finish(out);
-        Ok(())
+        self.frames.finish(out)
     }
 }
 

@@ -70,6 +70,21 @@ impl Pads {
 }
 
 impl RecordFields {
+    /// No record yet, of what is in a window.
+    pub(super) fn of(plan: &Arc<Plan>, segments: Option<Arc<Segments>>, window: Window) -> RecordFields {
+        RecordFields {
+            plan: Arc::clone(plan),
+            segments,
+            window,
+            start: 0,
+            length: 0,
+            parts: Vec::new(),
+            pads: Pads::default(),
+            children: OnceCell::new(),
+            gaps: Vec::new(),
+        }
+    }
+
     /// Takes note of what it is from now on: a record, or a document of the parts that it has.
     #[inline]
     pub(super) fn renew(&mut self, start: usize, length: usize) {

@@ -10,8 +10,10 @@ use super::plan::Plan;
 use super::segments::Segments;
 use super::settings::{Framing, Settings};
 use crate::decode::MAX_RECORD;
+use crate::decode::blank_lines::BlankTail;
 use crate::decode::code_page::Family;
 use crate::decode::encode::EncodeFault;
+use crate::decode::lines::is_blank;
 
 /// The most bytes of a block, its word included: what IBM's access methods allow without large blocks.
 const BLOCK: usize = 32_760;
@@ -24,6 +26,7 @@ pub(super) struct FrameWriter<'a> {
     convention: Convention,
     /// The records of the block that is not full yet.
     block: Vec<u8>,
+    tail: BlankTail,
 }
 
 impl<'a> FrameWriter<'a> {
@@ -47,7 +50,7 @@ impl<'a> FrameWriter<'a> {
                 bdw_adjust: settings.bdw_adjust.unwrap_or(counted),
             },
         };
-        Some(FrameWriter { plan, measure, segments, convention, block: Vec::new() })
+        Some(FrameWriter { plan, measure, segments, convention, block: Vec::new(), tail: BlankTail::default() })
     }
 
     /// What stands before the first record.
@@ -73,10 +76,11 @@ impl<'a> FrameWriter<'a> {
     pub(super) fn document(&mut self, records: &[Vec<u8>], out: &mut Vec<u8>) -> Result<(), (usize, EncodeFault)> {
         // One record leaves the block as it was when it does not fit.
         let held = if records.len() > 1 { self.block.clone() } else { Vec::new() };
+        let tail = self.tail;
         for (index, record) in records.iter().enumerate() {
             if let Err(fault) = self.record(record, out) {
                 if records.len() > 1 {
-                    self.block = held;
+                    (self.block, self.tail) = (held, tail);
                 }
                 return Err((index, fault));
             }
@@ -172,10 +176,12 @@ impl<'a> FrameWriter<'a> {
     }
 
     /// What stands behind the last record.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.tail.check_end(self.plan.settings.footer_lines)?;
         self.flush(out);
         self.empty_lines(self.plan.settings.footer_lines, out);
         self.blanks(self.plan.settings.footer_bytes, out);
+        Ok(())
     }
 
     /// Writes the block that is held.
@@ -215,7 +221,7 @@ impl<'a> FrameWriter<'a> {
 
     /// A record as a line: without the blanks at its end, as LINE SEQUENTIAL files have it, where reading fills it up. It
     /// has no line end in it, and is none that a reader passes over.
-    fn line<'r>(&self, record: &'r [u8]) -> Result<&'r [u8], EncodeFault> {
+    fn line<'r>(&mut self, record: &'r [u8]) -> Result<&'r [u8], EncodeFault> {
         let blank = self.plan.encoding.blank();
         let ends: &[u8] = match self.plan.encoding.family() {
             Family::Ascii => b"\n",
@@ -232,12 +238,10 @@ impl<'a> FrameWriter<'a> {
         if let Some(at) = line.iter().position(|byte| ends.contains(byte)) {
             return fault(format!("the end of a line at byte {}", at + 1));
         }
-        if crate::decode::lines::is_blank(line, blank) {
-            return fault("blanks, which are read as no record".to_owned());
-        }
         if self.plan.settings.record_suffix == 0 && line.last() == Some(&b'\r') {
             return fault("the first half of a line end".to_owned());
         }
+        self.tail.note(is_blank(line, blank), self.plan.settings.blank_lines)?;
         Ok(line)
     }
 
@@ -357,7 +361,7 @@ mod tests {
     use super::super::settings::{Framing, Settings};
     use super::super::tests::{compile, ebcdic, settings};
     use super::FrameWriter;
-    use crate::decode::{Decoder, Item, Kind, Resume};
+    use crate::decode::{BlankLines, Decoder, Item, Kind, Resume};
 
     fn cobol(decoder: &Decoder) -> &Cobol {
         match &decoder.0 {
@@ -380,7 +384,7 @@ mod tests {
                 fault.to_string()
             })?;
         }
-        writer.finish(&mut out);
+        writer.finish(&mut out).map_err(|fault| fault.to_string())?;
         Ok(out)
     }
 
@@ -423,6 +427,14 @@ mod tests {
         // Blanks at the end of a line come back when it is read.
         let padded = write(&text(Framing::Line, |_| {}), &[ebcdic("A  "), ebcdic(" B")]).unwrap();
         assert_eq!(padded, b"\xC1\x15\x40\xC2\x15");
+        // Blank lines amid the data, or before a footer, are records.
+        let blanks = [ebcdic("   "), ebcdic("A"), ebcdic("  "), vec![0; 3], ebcdic("B")];
+        let data = write(&text(Framing::Line, |_| {}), &blanks).unwrap();
+        assert_eq!(data, b"\x15\xC1\x15\x15\0\0\0\x15\xC2\x15");
+        let read_back = [ebcdic(""), ebcdic("A"), ebcdic(""), vec![0; 3], ebcdic("B")];
+        assert_eq!(read(&text(Framing::Line, |_| {}), &data), read_back);
+        let footed = text(Framing::Line, |s| s.footer_lines = 1);
+        assert_eq!(write(&footed, &blanks[..3]).unwrap(), b"\x15\xC1\x15\x15\x15");
         check(
             &text(Framing::Fixed, |s| {
                 (s.header_bytes, s.footer_bytes, s.record_prefix, s.record_suffix) = (1, 2, 1, 1)
@@ -450,7 +462,9 @@ mod tests {
         assert!(refused(&text(Framing::RdwBig, |_| {}), &[1; 70_000]).contains("fits a descriptor word"));
         assert!(refused(&text(Framing::Blocks, |_| {}), &[1; 40_000]).contains("in a block"));
         assert!(refused(&text(Framing::Line, |_| {}), b"\xC1\x25").contains("the end of a line at byte 2"));
-        assert!(refused(&text(Framing::Line, |_| {}), b"\x40\x40").contains("read as no record"));
+        assert!(refused(&text(Framing::Line, |_| {}), b"\x40\x40").contains("which is read as no record"));
+        let skipping = text(Framing::Line, |s| s.blank_lines = BlankLines::Skip);
+        assert!(refused(&skipping, b"\x40\x40").contains("which reading leaves out"));
         assert!(refused(&text(Framing::Line, |_| {}), b"\xC1\x0D").contains("half of a line end"));
         assert!(refused(&text(Framing::RdwBig, |_| {}), b"").contains("a record of 1 to"));
         let small = text(Framing::Header, |s| s.frame_header = Some(header("1:0:1")));

@@ -47,8 +47,9 @@ use plan::Plan;
 use reader::Start;
 use segments::{PlainFilter, Segments};
 
-pub(super) use framing::FRAME_HEADER;
 pub use framing::{Candidate, Evidence, FrameHeader, LengthCounts, LengthType};
+pub(super) use framing::{FRAME_HEADER, Place};
+pub(super) use reader::Frames;
 pub use reader::Reader;
 pub(super) use reading::SIGN;
 pub use reading::{BinaryRange, Compiler, CounterMap, EditedAs, Overpunch, Reading, View};

@@ -1,17 +1,17 @@
 //! Frames become records, and records of several types documents.
 
-use std::cell::OnceCell;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, Empty, ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-use super::fields::{Pads, RecordFields};
+use super::fields::RecordFields;
 use super::framing::{Bad, Convention, Frame, Framer, Place, Spanned, Step, Stream, detect, first_word};
 use super::segments::{Gathered, Gatherer, PlainFilter, Segments, Span, Wrong, pass_over};
 use super::settings::Framing;
 use super::{Compiled, framing};
+use crate::decode::LARGE;
 use crate::decode::blank_lines::BlankRun;
 use crate::decode::lines::{check_count, skip_line, start_of_last};
-use crate::decode::reader::{Item, Resume, StreamFault, length32, reject};
+use crate::decode::reader::{Item, Resume, StreamFault, Stretch, length32, reject};
 use crate::decode::window::Window;
 use crate::record::{Position, RawRecord, RejectCode};
 
@@ -29,6 +29,28 @@ pub struct Reader<R> {
     records: u64,
     place: Place,
     ended: bool,
+}
+
+/// Reads the records of a [`Stretch`] of a file of one type of records. Each thread has a clone.
+#[derive(Clone)]
+pub(in crate::decode) struct Frames(Framer);
+
+impl Frames {
+    /// A reader of a stretch that begins at a place of the file.
+    pub(in crate::decode) fn reader(&self, bytes: Vec<u8>, from: Resume, place: Place) -> Reader<Empty> {
+        Reader {
+            input: Stream::Plain(io::empty()),
+            framer: self.0.clone(),
+            current: RecordFields::of(&self.0.plan, None, Window::of(bytes, from.offset)),
+            gatherer: Gatherer::default(),
+            filter: None,
+            pending: 0,
+            endless: false,
+            records: from.records,
+            place,
+            ended: false,
+        }
+    }
 }
 
 /// Where reading begins.
@@ -83,17 +105,7 @@ impl<R: Read + Seek> Reader<R> {
             _ => (Stream::Plain(input), offset, limit),
         };
         input.seek(SeekFrom::Start(offset))?;
-        let current = RecordFields {
-            window: Window::new(offset, limit),
-            plan: Arc::clone(plan),
-            segments: compiled.segments.clone(),
-            start: 0,
-            length: 0,
-            parts: Vec::new(),
-            pads: Pads::default(),
-            children: OnceCell::new(),
-            gaps: Vec::new(),
-        };
+        let current = RecordFields::of(plan, compiled.segments.clone(), Window::new(offset, limit));
         Ok(Reader {
             input,
             framer,
@@ -260,6 +272,46 @@ impl<R: Read + Seek> Reader<R> {
         window.consume(span.total);
         self.place = pass_over(&self.framer, segments, window, &mut self.input, span.place);
         Item::Reject(rejected)
+    }
+
+    /// See [`Reader::stretch`](crate::decode::Reader::stretch). Frames alone tell such records apart: those of one type, none
+    /// of which is left out. Whatever is no record ends a stretch, and so does a large one, and a blank line: what that is
+    /// the lines behind it tell.
+    pub(in crate::decode) fn stretch(&mut self, size: usize) -> Option<Stretch> {
+        if self.current.segments.is_some() || self.filter.is_some() || self.endless || self.ended {
+            return None;
+        }
+        let current = &mut self.current;
+        current.window.consume(std::mem::take(&mut self.pending));
+        let from = Resume { offset: current.window.offset(), records: self.records, line: self.place.lines };
+        let (mut at, mut place, mut records) = (0, self.place, self.records);
+        // A stretch of whole blocks: where one ends early is told by what lies behind it.
+        let mut whole = (at, place, records);
+        while at < size {
+            // What cannot be read is found again by who goes on there.
+            let Ok(Step::Record(frame)) = self.framer.find(&mut current.window, &mut self.input, at, place) else {
+                break;
+            };
+            if frame.length > LARGE || self.framer.is_blank_line(&current.window, at, &frame) {
+                break;
+            }
+            (at, place, records) = (at + frame.total(), frame.place, records + 1);
+            if !self.framer.is_blocked() || place.block_end <= from.offset + at as u64 {
+                whole = (at, place, records);
+            }
+        }
+        let (length, behind, records) = whole;
+        if length == 0 {
+            return None;
+        }
+        let bytes = current.window.first(length).to_vec();
+        (self.pending, self.records) = (length, records);
+        Some(Stretch { bytes, from, place: Some(std::mem::replace(&mut self.place, behind)) })
+    }
+
+    /// What reads a stretch.
+    pub(in crate::decode) fn frames(&self) -> Frames {
+        Frames(self.framer.clone())
     }
 
     /// See [`Reader::left_out`](crate::decode::Reader::left_out).

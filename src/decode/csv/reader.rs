@@ -27,6 +27,8 @@ pub struct Reader<R> {
     offset: u64,
     records: u64,
     lines: u64,
+    /// Comments and repeated headers that were passed over.
+    left_out: u64,
 }
 
 /// One row, as a mapping reads it.
@@ -51,6 +53,7 @@ enum Found {
     },
     Blank {
         total: usize,
+        comment: bool,
     },
     /// A line that is no row, without and with its line end: what was expected, what was found.
     Bad {
@@ -94,7 +97,7 @@ impl<R: Read + Seek> Reader<R> {
             content: 0,
             raw: Vec::new(),
         };
-        let mut reader = Reader { input, current, pending: 0, offset: start, records: 0, lines: 0 };
+        let mut reader = Reader { input, current, pending: 0, offset: start, records: 0, lines: 0, left_out: 0 };
         for _ in 0..settings.preamble_lines {
             if !reader.skip_line()? {
                 let (preamble, footer) = (settings.preamble_lines, settings.footer_lines);
@@ -144,7 +147,7 @@ impl<R: Read + Seek> Reader<R> {
                      the columns is due before them"
                 ),
                 None => "the file is empty: a header with the names of the columns is due".to_owned(),
-                Some(Found::Blank { total }) => {
+                Some(Found::Blank { total, .. }) => {
                     self.pending = total;
                     self.lines += 1;
                     continue;
@@ -180,7 +183,7 @@ impl<R: Read + Seek> Reader<R> {
         let mut bad = 0;
         let count = loop {
             match self.find()? {
-                Some(Found::Blank { total }) => {
+                Some(Found::Blank { total, .. }) => {
                     self.pending = total;
                     self.lines += 1;
                 }
@@ -225,7 +228,7 @@ impl<R: Read + Seek> Reader<R> {
             let quoted = match columns.marks.row(bytes, ended, cells) {
                 Row::Cells { content, .. } if content > MAX_RECORD => true,
                 Row::Cells { content, total, lines } => return Ok(Some(Found::Cells { content, total, lines })),
-                Row::Blank { total } => return Ok(Some(Found::Blank { total })),
+                Row::Blank { total, comment } => return Ok(Some(Found::Blank { total, comment })),
                 Row::Broken { found } => {
                     let found = format!("{} after a closing quote", shown(found));
                     return self.bad("a delimiter or the line's end", found).map(Some);
@@ -283,9 +286,10 @@ impl<R: Read + Seek> Reader<R> {
     pub(in crate::decode) fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
         let Some(found) = self.find()? else { return Ok(None) };
         match found {
-            Found::Blank { total } => {
+            Found::Blank { total, comment } => {
                 self.pending = total;
                 self.lines += 1;
+                self.left_out += u64::from(comment);
                 Ok(Some(Item::Skipped))
             }
             Found::Bad { content, total, expected, found } => {
@@ -318,6 +322,7 @@ impl<R: Read + Seek> Reader<R> {
         };
         if is_end_mark || repeats == RepeatedHeader::Skip {
             self.lines += lines;
+            self.left_out += u64::from(!is_end_mark);
             return Item::Skipped;
         }
         self.records += 1;
@@ -374,10 +379,17 @@ impl<R: Read + Seek> Reader<R> {
         Resume { offset: self.offset + pending as u64, records: self.records, line: self.lines }
     }
 
+    /// See [`Reader::left_out`](crate::decode::Reader::left_out).
+    pub(in crate::decode) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// The next whole rows of about so many bytes, unread, and where they begin; `None` where they cannot be told apart
     /// without reading them. Their records and lines are not counted.
     pub(in crate::decode) fn stretch(&mut self, size: usize) -> io::Result<Option<(Vec<u8>, u64)>> {
-        if self.input.rewriting().is_some() {
+        // What is passed over is counted here, not by those who read the stretch.
+        let counts = self.current.columns.repeated_header == RepeatedHeader::Skip;
+        if self.input.rewriting().is_some() || counts {
             return Ok(None);
         }
         self.advance();
@@ -455,13 +467,13 @@ impl Rows {
     pub(in crate::decode) fn reader(&self, bytes: Vec<u8>, offset: u64) -> Reader<io::Empty> {
         let current = RowFields {
             columns: Arc::clone(&self.0),
-            window: Window::of(bytes),
+            window: Window::of(bytes, 0),
             cells: Cells::default(),
             content: 0,
             raw: Vec::new(),
         };
         let input = Input::new(io::empty(), None, 0);
-        Reader { input, current, pending: 0, offset, records: 0, lines: 0 }
+        Reader { input, current, pending: 0, offset, records: 0, lines: 0, left_out: 0 }
     }
 
     /// As [`Decoder::write_json`](crate::decode::Decoder::write_json), from a record's raw bytes and position.

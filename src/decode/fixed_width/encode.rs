@@ -4,6 +4,7 @@
 //! what reads back.
 
 use super::{Columns, Field};
+use crate::decode::blank_lines::BlankTail;
 use crate::decode::code_page::{Family, PageWriter};
 use crate::decode::csv::Nul;
 use crate::decode::encode::{EncodeFault, Json, RecordWriter};
@@ -16,6 +17,7 @@ pub(in crate::decode) struct Writer<'a> {
     line_end: &'static [u8],
     /// Whether something stands in the file.
     begun: bool,
+    blanks: BlankTail,
     /// One line: in every column a byte, or in UTF-8 a character, once a field has set it.
     line: Vec<Option<u32>>,
     /// The bytes of a field, and of the line.
@@ -30,7 +32,8 @@ impl<'a> Writer<'a> {
             Family::Ebcdic => b"\x15",
         };
         let page = columns.encoding.writer();
-        Writer { columns, page, line_end, begun: columns.header_lines > 0, line: Vec::new(), bytes: Vec::new() }
+        let (begun, blanks) = (columns.header_lines > 0, BlankTail::default());
+        Writer { columns, page, line_end, begun, blanks, line: Vec::new(), bytes: Vec::new() }
     }
 
     /// Sets the field's columns: to its text, and blanks behind it.
@@ -106,18 +109,17 @@ impl RecordWriter for Writer<'_> {
             }
         }
         let line = out.get(start..).unwrap_or_default();
-        if is_blank(line, columns.encoding.blank()) {
-            return Err(EncodeFault::here("a field that is not blank", "a blank line, which would be no record"));
-        }
         if !self.begun && line.starts_with(b"\xEF\xBB\xBF") && columns.encoding.family() == Family::Ascii {
             return Err(EncodeFault::here("a first field that begins with no byte order mark", "one"));
         }
+        self.blanks.note(is_blank(line, columns.encoding.blank()), columns.blank_lines)?;
         out.extend_from_slice(self.line_end);
         self.begun = true;
         Ok(())
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.blanks.check_end(self.columns.footer_lines)?;
         (0..self.columns.footer_lines).for_each(|_| out.extend_from_slice(self.line_end));
         Ok(())
     }

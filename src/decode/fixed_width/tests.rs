@@ -410,7 +410,9 @@ fn lines_are_written() {
     check(
         settings(),
         r#"{"T":"","SKU":"","QTY":""}"#,
-        Err(": expected a field that is not blank, found a blank line, which would be no record"),
+        Err(
+            ": expected a last record that is not blank, found a blank line at the end of the file, which is read as no record",
+        ),
     );
     check(
         settings(),

@@ -210,6 +210,11 @@ impl ColumnKind {
         }
     }
 
+    /// Whether its values have a date in them.
+    pub(super) fn is_dated(self) -> bool {
+        matches!(self, ColumnKind::Date | ColumnKind::DateTime | ColumnKind::DateTimeOffset)
+    }
+
     fn field(self) -> FieldKind {
         match self {
             ColumnKind::Integer => FieldKind::Number { digits: 20, scale: 0, signed: true },

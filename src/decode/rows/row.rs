@@ -184,6 +184,10 @@ impl Row {
         let bytes = self.cell(cell);
         match cell.state {
             State::Null => return Ok(Value::Null),
+            State::Fault(CellFault::Invalid) if column.kind.is_dated() && is_zero_date(bytes) => {
+                let text = if column.kind == ColumnKind::Date { "0000-00-00" } else { "0000-00-00T00:00:00" };
+                return Ok(Value::Text(Cow::Borrowed(text)));
+            }
             State::Fault(fault) => return Err(column.unread(fault, bytes)),
             State::Value => {}
         }
@@ -253,6 +257,12 @@ impl Known {
         };
         FieldFault { code, expected, found: shown(bytes) }
     }
+}
+
+/// Whether bytes are the date that MySQL and MariaDB have for none. It is no date of any calendar, but a text that a mapping
+/// may take for NULL.
+fn is_zero_date(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"0000-00-00") && bytes.iter().all(|byte| matches!(byte, b'0' | b'-' | b':' | b'.' | b' ' | b'T'))
 }
 
 /// Bytes for people: in hex, the first of them.

@@ -165,8 +165,17 @@ fn faults_are_told_with_their_bytes() {
     check(
         ColumnKind::Date,
         CellFault::Invalid,
+        b"2026-00-00",
+        "value.bad_date: date, bytes 32 30 32 36 2D 30 30 2D 30 30",
+    );
+    // What MySQL has for no date is what a mapping may take for NULL.
+    check(ColumnKind::Date, CellFault::Invalid, b"0000-00-00", "Text(\"0000-00-00\")");
+    check(ColumnKind::DateTime, CellFault::Invalid, b"0000-00-00 00:00:00.000", "Text(\"0000-00-00T00:00:00\")");
+    check(
+        ColumnKind::Time,
+        CellFault::Invalid,
         b"0000-00-00",
-        "value.bad_date: date, bytes 30 30 30 30 2D 30 30 2D 30 30",
+        "value.bad_date: time, bytes 30 30 30 30 2D 30 30 2D 30 30",
     );
     let decimal = ColumnKind::Decimal { precision: 5, scale: 2 };
     check(decimal, CellFault::Invalid, b"", "value.bad_type: decimal(5,2), no bytes");

@@ -31,6 +31,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod write;
 
 use std::io::{Read, Seek};
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub use reader::Reader;
 pub(super) use settings::SECTION;
 pub use settings::{ARRAYS, ENCODING, NAMESPACES, RECORD_PATH, Settings, TRIM};
 pub(in crate::decode) use tree::Form;
+pub(in crate::decode) use write::write_pieces;
 
 /// A compiled XML layout.
 #[derive(Clone)]

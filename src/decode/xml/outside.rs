@@ -133,6 +133,11 @@ impl Outside {
         }
     }
 
+    /// The names of those that `decode` writes.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.wanted.iter().filter(|wanted| wanted.is_written).map(|wanted| wanted.shown.as_str())
+    }
+
     /// Whether every value that `decode` writes can be.
     pub(super) fn check(&self) -> Result<(), FieldFault> {
         let written = self.wanted.iter().enumerate().filter(|(_, wanted)| wanted.is_written);

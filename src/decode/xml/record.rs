@@ -1,10 +1,12 @@
 //! One record as a mapping and as JSON sees it.
 
+use std::any::Any;
 use std::cell::Cell;
 
 use super::names::{Name, Names};
 use super::outside::Outside;
-use super::tree::{Kind, NONE, Tree};
+use super::tree::{NONE, Tree};
+use super::write::Text;
 use crate::decode::json::write_string;
 use crate::decode::reader::foreign_slot;
 use crate::decode::whole::WHOLE;
@@ -61,7 +63,7 @@ impl Arrays {
         }
     }
 
-    fn below(&self, name: Name) -> (bool, Option<&Arrays>) {
+    pub(super) fn below(&self, name: Name) -> (bool, Option<&Arrays>) {
         match self.0.iter().find(|(own, _, _)| *own == name) {
             Some((_, is_array, below)) => (*is_array, Some(below)),
             None => (false, None),
@@ -118,7 +120,7 @@ impl Record {
         self.window.first(self.length)
     }
 
-    fn content(&self, node: u32) -> std::borrow::Cow<'_, str> {
+    pub(super) fn content(&self, node: u32) -> std::borrow::Cow<'_, str> {
         self.tree.content(node, self.bytes(), self.trim)
     }
 
@@ -153,78 +155,6 @@ impl Record {
         cell.set(Found { record: self.number, scope: scope.0, node: node.unwrap_or(NONE) });
         Ok(node)
     }
-
-    /// Appends an element, or an attribute's value, as JSON.
-    fn write_node(&self, index: u32, arrays: Option<&Arrays>, out: &mut Vec<u8>) {
-        let Some(node) = self.tree.node(index) else { return };
-        if node.kind == Kind::Element && node.end > index + 1 {
-            return self.write_object(index, arrays, out);
-        }
-        let text = self.content(index);
-        if node.is_nil && text.is_empty() { out.extend_from_slice(b"null") } else { write_string(&text, out) }
-    }
-
-    fn write_object(&self, index: u32, arrays: Option<&Arrays>, out: &mut Vec<u8>) {
-        let Some(node) = self.tree.node(index) else { return };
-        let start = out.len();
-        for child in self.tree.children(index) {
-            let Some(own) = self.tree.node(child) else { continue };
-            // Elements that are not the first of their name stand in its array.
-            if own.count == 0 {
-                continue;
-            }
-            out.push(b',');
-            out.extend_from_slice(self.names.member(own.name));
-            let (is_array, below) = arrays.map_or((false, None), |arrays| arrays.below(own.name));
-            if !is_array && own.count == 1 {
-                self.write_node(child, below, out);
-                continue;
-            }
-            out.push(b'[');
-            let mut next = child;
-            while let Some(element) = self.tree.node(next) {
-                self.write_node(next, below, out);
-                out.push(b',');
-                next = element.next;
-            }
-            out.pop();
-            out.push(b']');
-        }
-        let text = self.content(index);
-        if !text.is_empty() {
-            out.extend_from_slice(b",\"#text\":");
-            write_string(&text, out);
-        } else if node.is_nil {
-            out.extend_from_slice(b",\"#text\":null");
-        }
-        close(start, out);
-    }
-
-    fn write_whole(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        self.outside.write(out);
-        let members = out.len();
-        self.write_object(0, Some(&self.arrays), out);
-        if members > start {
-            // Both are one object.
-            if out.get(members..) == Some(b"{}") {
-                out.truncate(members);
-            } else {
-                out[members] = b',';
-                out.pop();
-            }
-            close(start, out);
-        }
-    }
-}
-
-/// Makes an object of members that each begin with a comma.
-fn close(start: usize, out: &mut Vec<u8>) {
-    match out.get_mut(start) {
-        Some(comma) => *comma = b'{',
-        None => out.push(b'{'),
-    }
-    out.push(b'}');
 }
 
 impl Fields for Record {
@@ -252,7 +182,7 @@ impl Fields for Record {
 
     fn write_text(&self, slot: Slot, scope: Scope, out: &mut Vec<u8>) -> bool {
         if slot == WHOLE {
-            self.write_whole(out);
+            self.write_whole(&mut Text::whole(out));
             return true;
         }
         match self.read(slot, scope) {
@@ -299,6 +229,10 @@ impl Fields for Record {
         };
         let (from, to) = self.tree.node(node)?.span;
         Some((from, to - from))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 
     fn name(&self, slot: Slot) -> &str {

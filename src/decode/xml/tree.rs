@@ -29,8 +29,8 @@ pub(super) struct Node {
     pub(super) next: u32,
     /// How many of this name there are in the element; only told by the first of them, the others say 0.
     pub(super) count: u32,
-    /// First and last piece of its text.
-    pieces: (u32, u32),
+    /// First piece of its text.
+    piece: u32,
     /// Its bytes in the record.
     pub(super) span: (u32, u32),
     pub(super) kind: Kind,
@@ -48,12 +48,17 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     from: u32,
-    to: u32,
+    /// Its bytes, of which a record has fewer than fit into 28 bits, and in the bits above them its form.
+    length: u32,
     next: u32,
-    form: Form,
 }
 
+/// See [`Piece`].
+const LENGTH_BITS: u32 = 28;
+const _: () = assert!(crate::decode::MAX_RECORD < 1 << (LENGTH_BITS - 1));
+
 /// How a stretch of text is written.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::decode) enum Form {
     /// It stands for itself.
@@ -72,6 +77,8 @@ struct Open {
     node: u32,
     /// How much of `shadowed` is older.
     shadowed: usize,
+    /// The last piece of its text.
+    piece: u32,
 }
 
 /// The elements of one name in one element.
@@ -150,7 +157,7 @@ impl Tree {
                 *seen = Seen { parent, first: node, last: node };
             }
         }
-        self.open.push(Open { node, shadowed: self.shadowed.len() });
+        self.open.push(Open { node, shadowed: self.shadowed.len(), piece: NONE });
         self.push(name, Kind::Element, (from, from));
         if let Some(own) = self.nodes.last_mut() {
             own.count = count;
@@ -163,24 +170,18 @@ impl Tree {
         let span = (span.0 as u32, span.1 as u32);
         let end = self.nodes.len() as u32 + 1;
         let (is_nil, has_elements) = (false, false);
-        self.nodes.push(Node {
-            name,
-            end,
-            next: NONE,
-            count: 1,
-            pieces: (NONE, NONE),
-            span,
-            kind,
-            is_nil,
-            has_elements,
-        });
+        self.nodes.push(Node { name, end, next: NONE, count: 1, piece: NONE, span, kind, is_nil, has_elements });
     }
 
     /// An attribute of the element that has just begun.
     pub(super) fn attribute(&mut self, name: Name, value: (usize, usize), form: Form) {
         let node = self.nodes.len() as u32;
         self.push(name, Kind::Attribute, value);
-        self.add_text(node, value, form);
+        if let Some(piece) = self.add_piece(value, form)
+            && let Some(node) = self.nodes.get_mut(node as usize)
+        {
+            node.piece = piece;
+        }
     }
 
     /// Whether the element that has just begun has this attribute.
@@ -197,34 +198,33 @@ impl Tree {
 
     /// Text of the element that is open.
     pub(super) fn text(&mut self, span: (usize, usize), form: Form) {
-        if let Some(open) = self.open.last() {
-            self.add_text(open.node, span, form);
+        let Some(piece) = self.add_piece(span, form) else { return };
+        let Some(open) = self.open.last_mut() else { return };
+        let before = std::mem::replace(&mut open.piece, piece);
+        match self.pieces.get_mut(before as usize) {
+            Some(before) => before.next = piece,
+            None => {
+                if let Some(node) = self.nodes.get_mut(open.node as usize) {
+                    node.piece = piece;
+                }
+            }
         }
     }
 
     /// Whether the element that is open has any text yet.
     pub(super) fn has_text(&self) -> bool {
         let node = self.open.last().and_then(|open| self.nodes.get(open.node as usize));
-        node.is_some_and(|node| node.pieces.0 != NONE)
+        node.is_some_and(|node| node.piece != NONE)
     }
 
-    fn add_text(&mut self, node: u32, span: (usize, usize), form: Form) {
-        if span.0 == span.1 {
-            return;
+    fn add_piece(&mut self, (from, to): (usize, usize), form: Form) -> Option<u32> {
+        if from == to {
+            return None;
         }
-        let index = self.pieces.len() as u32;
         make_room(&mut self.pieces);
-        self.pieces.push(Piece { from: span.0 as u32, to: span.1 as u32, next: NONE, form });
-        let Some(node) = self.nodes.get_mut(node as usize) else { return };
-        match node.pieces {
-            (NONE, _) => node.pieces = (index, index),
-            (_, last) => {
-                node.pieces.1 = index;
-                if let Some(last) = self.pieces.get_mut(last as usize) {
-                    last.next = index;
-                }
-            }
-        }
+        let length = (to - from) as u32 | (form as u32) << LENGTH_BITS;
+        self.pieces.push(Piece { from: from as u32, length, next: NONE });
+        Some(self.pieces.len() as u32 - 1)
     }
 
     /// The element that is open ends at `to`.
@@ -266,7 +266,7 @@ impl Tree {
     /// between elements.
     pub(super) fn content<'a>(&self, node: u32, bytes: &'a [u8], trim: bool) -> Cow<'a, str> {
         let Some(node) = self.node(node) else { return Cow::Borrowed("") };
-        let Some(first) = self.pieces.get(node.pieces.0 as usize) else { return Cow::Borrowed("") };
+        let Some(first) = self.pieces.get(node.piece as usize) else { return Cow::Borrowed("") };
         let mut whole = first.read(bytes);
         let mut next = first.next;
         while let Some(piece) = self.pieces.get(next as usize) {
@@ -302,13 +302,17 @@ pub(super) fn trimmed(text: &str) -> &str {
 impl Piece {
     /// The text. That it can be read was made sure when the record was.
     fn read<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
-        let raw = bytes.get(self.from as usize..self.to as usize).unwrap_or_default();
+        let (from, length) = (self.from as usize, self.length & ((1 << LENGTH_BITS) - 1));
+        let raw = bytes.get(from..from + length as usize).unwrap_or_default();
         let raw = String::from_utf8_lossy(raw);
-        self.form.read(raw).unwrap_or_default()
+        Form::ALL[(self.length >> LENGTH_BITS) as usize & 3].read(raw).unwrap_or_default()
     }
 }
 
 impl Form {
+    /// In the order of their numbers.
+    const ALL: [Form; 4] = [Form::Plain, Form::Escaped, Form::CData, Form::Value];
+
     /// The text that is written so, or what cannot be read in it.
     pub(in crate::decode) fn read(self, raw: Cow<'_, str>) -> Result<Cow<'_, str>, String> {
         Ok(match self {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::order::{last_line_of, lines_of};
-use super::{Ask, Core, Moment, PASSED_OVER, Ticket, Verdict, Waiting};
+use super::service::{FirstEnd, served_within};
+use super::{Ask, Core, Moment, PASSED_OVER, Ticket, Verdict, Waiting, waiting_for};
 use crate::gate::{Lane, Refused};
 
 /// The working bound of the queue is at least this, however slow the backend is.
@@ -53,16 +54,19 @@ impl Core {
     }
 
     /// How long it takes until somebody of this lane who comes now is served, as far as one can tell.
-    pub(super) fn expected_wait(&self, lane: Lane) -> Duration {
+    pub(super) fn expected_wait(&self, lane: Lane, now: Moment) -> Duration {
         let ahead: usize = self.lines.iter().take(last_line_of(lane) + 1).map(|line| line.len()).sum();
-        self.service_of(lane).waiting_for(ahead + 1, self.places(lane, Moment::ZERO))
+        let ahead = ahead + self.lacking.iter().sum::<usize>();
+        let (each, places) = (self.takes(lane, now).unwrap_or_default(), self.places(lane, Moment::ZERO, now));
+        let (FirstEnd::In(first) | FirstEnd::Perhaps(first)) = self.first_free(lane, now);
+        first.saturating_add(waiting_for(ahead, places, each))
     }
 
     /// Whether the wait, as measured, is longer than the one who asks can wait: then it is kinder to say so at once.
     pub(super) fn too_long(&self, line: usize, ask: &Ask, now: Moment) -> Option<Refused> {
-        let service = self.service_of(ask.lane);
+        let takes = self.takes(ask.lane, now).unwrap_or_default();
         let is_in_time = |wait: Duration| {
-            let answered = now.saturating_add(wait).saturating_add(service.estimate().unwrap_or_default());
+            let answered = now.saturating_add(wait).saturating_add(takes);
             now.saturating_add(wait) <= ask.wait_until && ask.answer_by.is_none_or(|limit| answered <= limit)
         };
         let held_back = self.held_back_until().map(|until| until.saturating_sub(now)).unwrap_or_default();
@@ -72,15 +76,24 @@ impl Core {
         let in_line = self.lines[line].ahead_of(&ask.client, ask.weight, self.limits.newest_first);
         let before: usize = self.lines[..line].iter().map(|line| line.len()).sum();
         // Better lines go first, but not for ever.
-        let ahead = in_line + before.min((in_line + 1) * PASSED_OVER as usize);
-        let places = self.places(ask.lane, ask.wait_until);
-        if is_in_time(held_back + service.waiting_for(ahead, places)) {
+        let ahead = in_line + before.min((in_line + 1) * PASSED_OVER as usize) + self.lacking.iter().sum::<usize>();
+        let places = self.places(ask.lane, ask.wait_until, now);
+        // Where calls are later than they used to be nobody knows when a place comes free. A few wait all the same, so that
+        // it is used at once.
+        let few = self.lines[line].len() < LEAST_QUEUE;
+        let measured = self.service_of(ask.lane).estimate().unwrap_or_default();
+        let (first, each) = match self.first_free(ask.lane, now) {
+            FirstEnd::In(first) | FirstEnd::Perhaps(first) if !few => (first, takes),
+            FirstEnd::In(first) => (first, measured),
+            FirstEnd::Perhaps(_) => (Duration::ZERO, measured),
+        };
+        if is_in_time(held_back.saturating_add(first).saturating_add(waiting_for(ahead, places, each))) {
             return None;
         }
-        let retry_after = self.expected_wait(ask.lane);
+        let retry_after = self.expected_wait(ask.lane, now);
         // Whether it is for them that places are missing.
         Some(match self.first_settled().map(|until| until.saturating_sub(now)) {
-            Some(settled) if is_in_time(service.waiting_for(ahead, places + self.lingering())) => {
+            Some(settled) if is_in_time(first.saturating_add(waiting_for(ahead, places + self.lingering(), each))) => {
                 Refused::HeldBack { retry_after: settled.min(retry_after) }
             }
             _ => Refused::TooLong { retry_after },
@@ -96,12 +109,13 @@ impl Core {
         now: Moment,
         verdicts: &mut Vec<Verdict>,
     ) -> Result<(), Refused> {
-        let full = Refused::QueueFull { retry_after: self.expected_wait(ask.lane) };
+        let full = Refused::QueueFull { retry_after: self.expected_wait(ask.lane, now) };
         let in_lane: usize = lines_of(ask.lane).map(|other| self.lines[other].len()).sum();
         let bound = match ask.lane {
             Lane::Interactive => {
                 let target = self.pressure.target(self.limits.target_wait, now);
-                self.service.served_within(target, self.places(ask.lane, ask.wait_until)).min(self.limits.queue)
+                let places = self.places(ask.lane, ask.wait_until, now);
+                served_within(target, places, self.takes(ask.lane, now)).min(self.limits.queue)
             }
             Lane::Health | Lane::Operator | Lane::Sync => self.limits.queue,
         };
@@ -128,8 +142,8 @@ impl Core {
         if now >= ask.wait_until {
             return Some(self.too_late(now));
         }
-        let service = self.service_of(ask.lane).estimate()?;
-        if ask.answer_by.is_some_and(|limit| now + service > limit) {
+        let takes = self.takes(ask.lane, now)?;
+        if ask.answer_by.is_some_and(|limit| now.saturating_add(takes) > limit) {
             return Some(self.too_late(now));
         }
         if ask.lane != Lane::Interactive {
@@ -144,6 +158,6 @@ impl Core {
         // Waiting longer does not bring back what is lost; but where whoever comes later would be no better off (callers
         // who leave at once, all of them), it goes all the same.
         let fresh = patience.stays(Duration::ZERO, service)?;
-        (fresh >= WORTH_IT).then(|| Refused::TooLong { retry_after: self.expected_wait(ask.lane) })
+        (fresh >= WORTH_IT).then(|| Refused::TooLong { retry_after: self.expected_wait(ask.lane, now) })
     }
 }

@@ -33,7 +33,7 @@ use order::{LINES, lane_of, line_of};
 use patience::Known;
 use pressure::Pressure;
 use serial::Serials;
-use service::ServiceTime;
+use service::{FirstEnd, Running, ServiceTime, waiting_for};
 pub(super) use terms::{Arrival, Ask, End, Grant, Leaving, Limits, Moment, Ticket, Verdict};
 use window::Window;
 
@@ -53,6 +53,10 @@ struct Waiting {
 pub(super) struct Core {
     limits: Limits,
     active: [usize; Lane::COUNT],
+    /// Of these, such as wait for a place that another process has.
+    lacking: [usize; Lane::COUNT],
+    /// Places that other processes have, and until when that is worth anything.
+    elsewhere: (usize, Moment),
     /// Calls whose end nobody saw: until when they count, and the serial key that they hold.
     lingering: BTreeMap<(Moment, u64), Option<Arc<str>>>,
     lingered: u64,
@@ -66,6 +70,9 @@ pub(super) struct Core {
     service: ServiceTime,
     /// The same of runs, which take as long as their files are.
     runs: ServiceTime,
+    /// Calls at the backend now, and runs.
+    running: [Running; 2],
+    granted: u64,
     pressure: Pressure,
     known: Known,
     breaker: Breaker,
@@ -81,6 +88,8 @@ impl Core {
     pub(super) fn new(limits: Limits) -> Core {
         Core {
             active: [0; Lane::COUNT],
+            lacking: [0; Lane::COUNT],
+            elsewhere: (0, Moment::ZERO),
             lingering: BTreeMap::new(),
             lingered: 0,
             foreign: Vec::new(),
@@ -90,6 +99,8 @@ impl Core {
             serials: Serials::default(),
             service: ServiceTime::default(),
             runs: ServiceTime::default(),
+            running: Default::default(),
+            granted: 0,
             pressure: Pressure::default(),
             known: Known::default(),
             breaker: Breaker::default(),
@@ -123,8 +134,13 @@ impl Core {
     }
 
     /// Of these, calls of this process.
-    pub(super) fn ours(&self) -> usize {
+    fn ours(&self) -> usize {
         self.active.iter().sum::<usize>() + self.lingering.len()
+    }
+
+    /// Calls of this process that the backend is at work on, or may be.
+    pub(super) fn at_work(&self) -> usize {
+        self.ours().saturating_sub(self.lacking.iter().sum::<usize>())
     }
 
     /// Places are held back until these moments for calls of other processes, or of one that has died. Answers whether
@@ -136,16 +152,18 @@ impl Core {
         is_news
     }
 
+    /// Calls that the backend is answering, by lane.
     pub(super) fn active(&self) -> [usize; Lane::COUNT] {
-        self.active
+        std::array::from_fn(|lane| self.active[lane].saturating_sub(self.lacking[lane]))
     }
 
     pub(super) fn lingering(&self) -> usize {
         self.lingering.len() + self.foreign.len()
     }
 
+    /// Calls that wait, by lane: in a line, or for a place that another process has.
     pub(super) fn queued(&self) -> [usize; Lane::COUNT] {
-        let mut queued = [0; Lane::COUNT];
+        let mut queued = self.lacking;
         for (number, line) in self.lines.iter().enumerate() {
             queued[lane_of(number).index()] += line.len();
         }
@@ -178,15 +196,30 @@ impl Core {
         self.in_flight() < self.cap() && (!lane.is_background() || self.active[lane.index()] < self.sync_places())
     }
 
-    /// How long a call of this lane takes.
+    /// How long calls of this lane took.
     fn service_of(&self, lane: Lane) -> &ServiceTime {
         if is_run(lane) { &self.runs } else { &self.service }
     }
 
+    /// How long a call of this lane takes that begins now; `None` before a few have ended.
+    fn takes(&self, lane: Lane, now: Moment) -> Option<Duration> {
+        self.running[usize::from(is_run(lane))].takes(self.service_of(lane), now)
+    }
+
+    /// In what time a place comes free for a call of this lane, by what those that run still take.
+    fn first_free(&self, lane: Lane, now: Moment) -> FirstEnd {
+        if self.has_place(lane) {
+            return FirstEnd::In(Duration::ZERO);
+        }
+        self.running[usize::from(is_run(lane))].first_end(self.service_of(lane), now)
+    }
+
     /// Places that calls of this lane go through, of those that are not held back beyond this moment. Those that long
-    /// runs have do not come free soon.
-    fn places(&self, lane: Lane, by: Moment) -> usize {
-        let working = self.cap().saturating_sub(self.lingering_at(by));
+    /// runs have do not come free soon, and those of another process are its own.
+    fn places(&self, lane: Lane, by: Moment, now: Moment) -> usize {
+        let elsewhere =
+            Some(self.elsewhere).filter(|(_, fresh_until)| *fresh_until > now).map_or(0, |(places, _)| places);
+        let working = self.cap().saturating_sub(self.lingering_at(by)).saturating_sub(elsewhere);
         if lane.is_background() {
             return self.sync_places().min(working.max(1));
         }
@@ -224,9 +257,10 @@ impl Core {
             return Arrival::Refused(Refused::BreakerOpen { retry_after });
         }
         // With nobody at work the call goes all the same: how long calls take has to be found out.
-        let answered = if self.in_flight() == 0 { now } else { now + self.service.estimate().unwrap_or_default() };
+        let takes = self.takes(ask.lane, now).unwrap_or_default();
+        let answered = if self.in_flight() == 0 { now } else { now.saturating_add(takes) };
         if ask.answer_by.is_some_and(|limit| limit <= now || limit < answered) {
-            return Arrival::Refused(Refused::TooLong { retry_after: self.expected_wait(ask.lane) });
+            return Arrival::Refused(Refused::TooLong { retry_after: self.expected_wait(ask.lane, now) });
         }
         if self.has_place(ask.lane) && self.serials.is_free(ask.serial.as_ref()) {
             self.serials.run(ask.serial.as_ref(), None);
@@ -266,7 +300,9 @@ impl Core {
     pub(super) fn end(&mut self, grant: &Grant, end: End, caller_stayed: bool, now: Moment) {
         self.bears(now);
         let in_flight = self.in_flight();
+        let was_alone = in_flight <= 1 && self.waiting.is_empty();
         self.active[grant.lane.index()] = self.active[grant.lane.index()].saturating_sub(1);
+        self.runs_no_more(grant);
         let took = now.saturating_sub(grant.granted);
         match end {
             End::Lost | End::Unseen => {
@@ -278,8 +314,8 @@ impl Core {
         match end {
             // A look is another thing than a call, and as short as the backend likes.
             End::Answered | End::Failed if grant.lane == Lane::Health => {}
-            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took),
-            End::Answered | End::Failed => self.service.ended(took),
+            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took, now, was_alone),
+            End::Answered | End::Failed => self.service.ended(took, now, was_alone),
             End::Unused | End::Lost | End::Unseen => {}
         }
         if end == End::Answered && caller_stayed {
@@ -409,7 +445,47 @@ impl Core {
         let probe = self.breaker.granted(now);
         let (client, serial) = (Arc::clone(&ask.client), ask.serial.clone());
         let (beside, borne) = (self.in_flight(), self.borne.0);
-        Grant { lane: ask.lane, asked, granted: now, beside, borne, client, serial, probe }
+        self.granted += 1;
+        let grant =
+            Grant { lane: ask.lane, number: self.granted, asked, granted: now, beside, borne, client, serial, probe };
+        self.runs(&grant);
+        grant
+    }
+
+    /// A look is another thing than a call.
+    fn runs(&mut self, grant: &Grant) {
+        if grant.lane != Lane::Health {
+            self.running[usize::from(is_run(grant.lane))].begins(grant.granted, grant.number);
+        }
+    }
+
+    fn runs_no_more(&mut self, grant: &Grant) {
+        self.running[usize::from(is_run(grant.lane))].ends(grant.granted, grant.number);
+    }
+
+    /// Who was let through finds that other processes have all places, and waits. Until [`Core::starts`], or
+    /// [`Core::lacks_no_more`] for whoever gives up.
+    pub(super) fn lacks(&mut self, grant: &Grant) {
+        self.lacking[grant.lane.index()] += 1;
+        self.runs_no_more(grant);
+    }
+
+    /// The wait of [`Core::lacks`] is over without a place.
+    pub(super) fn lacks_no_more(&mut self, lane: Lane) {
+        self.lacking[lane.index()] = self.lacking[lane.index()].saturating_sub(1);
+    }
+
+    /// The wait of [`Core::lacks`] has brought a place: the call begins now, not when it was let through.
+    pub(super) fn starts(&mut self, grant: &mut Grant, now: Moment) {
+        self.bears(now);
+        self.lacks_no_more(grant.lane);
+        (grant.granted, grant.beside, grant.borne) = (now, self.in_flight(), self.borne.0);
+        self.runs(grant);
+    }
+
+    /// Other processes have so many places, as was seen just now.
+    pub(super) fn places_elsewhere(&mut self, places: usize, fresh_until: Moment) {
+        self.elsewhere = (places, fresh_until);
     }
 
     /// Who goes next: of the first line with somebody who may go, or of one that was passed over for too long.

@@ -56,7 +56,10 @@ pub(in crate::gate) struct Ticket(pub(super) u64);
 #[derive(Clone, Debug)]
 pub(in crate::gate) struct Grant {
     pub(in crate::gate) lane: Lane,
+    /// No two have the same.
+    pub(super) number: u64,
     pub(in crate::gate) asked: Moment,
+    /// When its place was there.
     pub(in crate::gate) granted: Moment,
     /// Calls in flight then, itself included.
     pub(super) beside: usize,

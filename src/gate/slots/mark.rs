@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::clock::{Boot, MachineTime};
+use super::owner::{Owner, WRITTEN};
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
@@ -47,17 +48,23 @@ pub(super) struct Mark {
     pub(super) boot: Boot,
     /// The serial key of its call; 0 without one.
     pub(super) key: Key,
+    /// Who has written it.
+    pub(super) owner: Owner,
 }
 
 /// A kind, and four numbers of eight bytes, little endian: until when, written when (both in milliseconds), key, start of
-/// the machine.
-const BYTES: usize = 33;
+/// the machine; then the process.
+const BYTES: usize = BYTES_WITHOUT_OWNER + WRITTEN;
+
+/// Without the process, as it once was.
+const BYTES_WITHOUT_OWNER: usize = 33;
 
 /// Without the start of the machine, as it once was.
 const BYTES_BEFORE: usize = 25;
 
 impl Mark {
-    pub(super) const FREE: Mark = Mark { stands: Stands::Free, written: Duration::ZERO, boot: Boot(0), key: 0 };
+    pub(super) const FREE: Mark =
+        Mark { stands: Stands::Free, written: Duration::ZERO, boot: Boot(0), key: 0, owner: Owner::NOBODY };
 
     /// Until when the place counts, when nobody holds its lock; `None` when it is free. When the machine was started
     /// anew since, nobody knows how long that took: then all that was left when it was written is still left.
@@ -83,11 +90,11 @@ impl Mark {
         };
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let mut bytes = [kind; BYTES];
-        for (part, number) in
-            bytes[1..].chunks_exact_mut(8).zip([millis(until), millis(self.written), self.key, self.boot.0])
-        {
+        let numbers = [millis(until), millis(self.written), self.key, self.boot.0];
+        for (part, number) in bytes[1..BYTES_WITHOUT_OWNER].chunks_exact_mut(8).zip(numbers) {
             part.copy_from_slice(&number.to_le_bytes());
         }
+        bytes[BYTES_WITHOUT_OWNER..].copy_from_slice(&self.owner.to_bytes());
         bytes
     }
 
@@ -96,12 +103,13 @@ impl Mark {
         let number = |at: usize| bytes[at..].first_chunk().map_or(0, |part| u64::from_le_bytes(*part));
         let (until, written) = (Duration::from_millis(number(1)), Duration::from_millis(number(9)));
         let stands = match (bytes[0], length) {
-            (b'R', BYTES_BEFORE | BYTES) if !until.is_zero() => Stands::Runs(Some(until)),
-            (b'L', BYTES_BEFORE | BYTES) => Stands::Lingers(until),
+            (b'R', BYTES_BEFORE | BYTES_WITHOUT_OWNER..) if !until.is_zero() => Stands::Runs(Some(until)),
+            (b'L', BYTES_BEFORE | BYTES_WITHOUT_OWNER..) => Stands::Lingers(until),
             (b'R' | b'L', 1..) => Stands::Runs(None),
             _ => return Mark::FREE,
         };
-        Mark { stands, written, key: number(17), boot: Boot(number(25)) }
+        let owner = Owner::from_bytes(&bytes[BYTES_WITHOUT_OWNER..]);
+        Mark { stands, written, key: number(17), boot: Boot(number(25)), owner }
     }
 }
 
@@ -111,6 +119,8 @@ pub(in crate::gate) struct Slot {
     pub(super) number: usize,
     file: File,
     boot: Boot,
+    /// Us.
+    owner: Owner,
     /// What its file says, while we hold its lock.
     mark: Mark,
     /// It lingers until then, and it is us who said so.
@@ -120,8 +130,8 @@ pub(in crate::gate) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(number: usize, file: File, boot: Boot) -> Slot {
-        Slot { number, file, boot, mark: Mark::FREE, ours_until: None, used: Duration::ZERO }
+    pub(super) fn new(number: usize, file: File, boot: Boot, owner: Owner) -> Slot {
+        Slot { number, file, boot, owner, mark: Mark::FREE, ours_until: None, used: Duration::ZERO }
     }
 
     /// Locks the place, if it is free.
@@ -131,13 +141,21 @@ impl Slot {
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(error)) => return Err(error),
         }
+        let is_free = self.settles(settle, now);
+        if !matches!(is_free, Ok(true)) {
+            self.file.unlock()?;
+        }
+        is_free
+    }
+
+    /// Whether the place that we have just locked is free. What is found of a process that has died lingers from now on.
+    fn settles(&mut self, settle: Duration, now: MachineTime) -> io::Result<bool> {
         self.mark = self.read()?;
         let Some(until) = self.mark.lingers_until(settle, self.boot, now) else { return Ok(true) };
         let found = Stands::Lingers(until);
         if self.mark.stands != found || self.mark.boot != self.boot {
-            self.write(Mark { stands: found, written: now, boot: self.boot, key: self.mark.key })?;
+            self.write(Mark { stands: found, written: now, boot: self.boot, ..self.mark })?;
         }
-        self.file.unlock()?;
         Ok(false)
     }
 
@@ -148,6 +166,28 @@ impl Slot {
             self.file.unlock()?;
         }
         Ok(!is_free)
+    }
+
+    /// What another process says of the place that it has; `None` where none has it. Nobody is in another's way for it: only
+    /// a place is tried that is said to be taken.
+    pub(super) fn held_elsewhere(&mut self, settle: Duration, now: MachineTime) -> io::Result<Option<Mark>> {
+        let says_so = |mark: Mark| matches!(mark.stands, Stands::Runs(_)).then_some(mark);
+        if says_so(self.read()?).is_none() || !self.is_in_use(settle, now)? {
+            return Ok(None);
+        }
+        // Its process may have died: then it lingers, as we have just written.
+        self.read().map(says_so)
+    }
+
+    /// Whether the file says that nobody has it; without a look at its lock.
+    pub(super) fn says_free(&self) -> io::Result<bool> {
+        self.read().map(|mark| mark.stands == Stands::Free)
+    }
+
+    /// Gives the lock back as it is: what was to be written could not be.
+    pub(super) fn unlock(&self) {
+        // It goes with the file at the latest.
+        let _ = self.file.unlock();
     }
 
     /// Sees that the file of a locked place says that a call runs which may take so long. It may say that a call runs
@@ -162,18 +202,19 @@ impl Slot {
             return Ok(());
         }
         let given_up = term.longest.map(|longest| now + longest + beyond);
-        self.write(Mark { stands: Stands::Runs(given_up), written: now, boot: self.boot, key })
+        self.write(Mark { stands: Stands::Runs(given_up), written: now, boot: self.boot, key, owner: self.owner })
     }
 
     /// Gives the place up: free, or lingering so long.
     pub(super) fn let_go(&mut self, lingers: Option<Duration>, now: MachineTime) -> io::Result<()> {
         self.ours_until = lingers.map(|settle| now + settle);
         let mark = match self.ours_until {
-            Some(until) => Mark { stands: Stands::Lingers(until), written: now, boot: self.boot, key: self.mark.key },
+            Some(until) => Mark { stands: Stands::Lingers(until), written: now, boot: self.boot, ..self.mark },
             None => Mark::FREE,
         };
         // Whatever becomes of that: what the file says decides when it is taken again.
-        self.write(mark).and_then(|()| self.file.unlock())
+        let written = self.write(mark);
+        self.file.unlock().and(written)
     }
 
     /// Whether its call has a serial key.

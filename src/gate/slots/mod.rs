@@ -22,6 +22,7 @@
 mod caps;
 mod clock;
 mod mark;
+mod owner;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use caps::Caps;
 pub(super) use clock::{Boot, MachineTime, machine_time};
 use mark::Stands;
 pub(super) use mark::{Key, Slot, Term, key_of};
+use owner::Owner;
 use wishes::Wishes;
 
 /// How long a place is kept that nobody uses.
@@ -47,6 +49,11 @@ const BUSY: (u32, Duration) = (16, Duration::from_millis(20));
 
 /// A place that is kept says so much longer than its call takes that a call runs: then it is written anew.
 const BEYOND: Duration = Duration::from_millis(500);
+
+/// While there are files beyond the cap, kept places are used only if none of these was in use when they were looked at last:
+/// no longer ago than this for each [`LOOKED_AT`] files.
+const LOOK: Duration = Duration::from_millis(5);
+const LOOKED_AT: usize = 64;
 
 /// Where others wait for their turn of the place that is left over, who had it stays away so long: longer than they
 /// take to look again.
@@ -65,6 +72,8 @@ pub(super) struct Slots {
     opened: usize,
     /// As last heard of.
     cap: usize,
+    /// When all places beyond the cap were last seen free, unless it was found since that one is not.
+    nothing_beyond: Option<MachineTime>,
     /// Whether somebody calls [`Slots::tend`].
     pub(super) is_tended: bool,
     pace: Pace,
@@ -102,6 +111,19 @@ impl Pace {
     }
 }
 
+/// A place that another process has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Its number, where one is known.
+    pub(super) process: Option<u32>,
+    /// Its command; empty where none is known.
+    pub(super) command: String,
+    /// When it has said so last.
+    pub(super) since: MachineTime,
+    /// When its call is given up at the latest, where that is known.
+    pub(super) until: Option<MachineTime>,
+}
+
 /// Places of calls whose end nobody saw, in whatever process.
 #[derive(Debug, Default)]
 pub(super) struct HeldBack {
@@ -124,6 +146,7 @@ impl Slots {
             kept: Vec::new(),
             opened: 0,
             cap: 0,
+            nothing_beyond: None,
             is_tended: false,
             pace: Pace::default(),
             wishes: Wishes::open(&folder.join("wishes"))?,
@@ -173,6 +196,7 @@ impl Slots {
             self.keep_nothing(now)?;
             self.open_all()?;
             self.cap = cap;
+            self.nothing_beyond = None;
         }
         Ok(())
     }
@@ -189,8 +213,8 @@ impl Slots {
 
     fn take_any(&mut self, cap: usize, term: Term, key: Key, now: MachineTime) -> io::Result<Option<Slot>> {
         // Places beyond the cap, from when it was higher, must be seen as what they are.
-        if self.opened > cap {
-            self.let_go_of_kept(now, |_| true)?;
+        if self.opened > cap && !self.nothing_is_beyond(cap, term.settle, now)? {
+            self.keep_nothing(now)?;
         }
         if let Some(slot) = self.kept.last_mut() {
             slot.run(term, BEYOND, key, now)?;
@@ -211,7 +235,10 @@ impl Slots {
                 continue;
             };
             if slot.number < limit && slot.lock(term.settle, now)? {
-                slot.run(term, Duration::ZERO, key, now)?;
+                if let Err(error) = slot.run(term, Duration::ZERO, key, now) {
+                    slot.unlock();
+                    return Err(error);
+                }
                 return Ok(Some(self.free.swap_remove(at)));
             }
             at += 1;
@@ -249,6 +276,28 @@ impl Slots {
         self.take_any(cap, term, key, now)
     }
 
+    /// Whether nobody has a place beyond the cap, nor is one held back there, by a look that is not old.
+    fn nothing_is_beyond(&mut self, cap: usize, settle: Duration, now: MachineTime) -> io::Result<bool> {
+        let beyond = self.opened.saturating_sub(cap);
+        let pace = LOOK * u32::try_from(beyond.div_ceil(LOOKED_AT)).unwrap_or(u32::MAX);
+        if self.nothing_beyond.is_some_and(|seen| now.saturating_sub(seen) < pace) {
+            return Ok(true);
+        }
+        self.nothing_beyond = None;
+        self.open_all()?;
+        // Such as are ours are not among the free ones.
+        let mut free = 0;
+        for slot in self.free.iter_mut().filter(|slot| slot.number >= cap) {
+            if !slot.says_free()? && slot.is_in_use(settle, now)? {
+                return Ok(false);
+            }
+            free += 1;
+        }
+        let is_so = free == self.opened - cap;
+        self.nothing_beyond = is_so.then_some(now);
+        Ok(is_so)
+    }
+
     /// Whether this process may take one more, while so many others want one.
     fn is_our_turn(&self, cap: usize, others: usize, now: MachineTime) -> bool {
         let (places, parts) = (cap.saturating_sub(self.held), others + 1);
@@ -274,6 +323,21 @@ impl Slots {
             }
         }
         held
+    }
+
+    /// The places that other processes have, one after the other, as far as the files can be read.
+    pub(super) fn elsewhere(&mut self, settle: Duration, now: MachineTime) -> Vec<Taken> {
+        // A process with a higher cap may have made more files. What cannot be opened is told to whoever takes a place.
+        let _ = self.open_all();
+        let mut taken = Vec::new();
+        for slot in &mut self.free {
+            if let Ok(Some(mark)) = slot.held_elsewhere(settle, now) {
+                let Stands::Runs(until) = mark.stands else { continue };
+                let (process, command) = (mark.owner.number(), mark.owner.command());
+                taken.push(Taken { process, command, since: mark.written, until });
+            }
+        }
+        taken
     }
 
     /// Places below this number may be taken without going beyond the cap. It is the cap, unless places beyond it, from
@@ -308,7 +372,8 @@ impl Slots {
         self.pace.ended(now);
         self.given = now;
         slot.used = now;
-        if lingers.is_none() && !slot.is_keyed() && self.pace.is_busy() && self.wishes.others(now)?.0 == 0 {
+        let is_below = slot.number < self.cap;
+        if is_below && lingers.is_none() && !slot.is_keyed() && self.pace.is_busy() && self.wishes.others(now)?.0 == 0 {
             self.kept.push(slot);
             return Ok(!self.is_tended);
         }
@@ -356,7 +421,7 @@ impl Slots {
     fn open_next(&mut self) -> io::Result<Slot> {
         let path = self.path(self.opened);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let slot = Slot::new(self.opened, file, self.boot);
+        let slot = Slot::new(self.opened, file, self.boot, Owner::current());
         self.opened += 1;
         Ok(slot)
     }

@@ -418,3 +418,54 @@ fn places_that_another_process_takes_beyond_a_lower_cap_are_seen_at_every_look()
     assert!(low.take(2, SETTLE, None, at(4)).unwrap().is_none());
     drop(calls);
 }
+
+#[test]
+fn after_a_lowered_cap_places_are_kept_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slots = open(&folder, at(0));
+    let mut calls: Vec<_> = (0..30).map(|_| slots.take(30, SETTLE, None, at(0)).unwrap().unwrap()).collect();
+    // One of them is lost; the others are over.
+    let lost = calls.pop().unwrap();
+    slots.give_back(lost, Some(SETTLE.settle), at(0)).unwrap();
+    calls.drain(..).for_each(|call| _ = slots.give_back(call, None, at(0)).unwrap());
+    let mut now = at(0);
+    let rounds = |slots: &mut Slots, now: &mut Duration| {
+        let before = writes();
+        for _ in 0..1000 {
+            let call = slots.take(2, SETTLE, None, *now).unwrap().unwrap();
+            *now += Duration::from_micros(100);
+            slots.give_back(call, None, *now).unwrap();
+        }
+        writes() - before
+    };
+    assert!(rounds(&mut slots, &mut now) >= 1000, "a place beyond the cap is held back: each call looks anew");
+    now = at(6);
+    rounds(&mut slots, &mut now);
+    assert_eq!(rounds(&mut slots, &mut now), 0, "a call costs nothing as long as nobody has a place beyond the cap");
+    // Another process, whose cap is higher, takes one beyond: from the next look on it counts.
+    let mut high = open(&folder, now);
+    let beyond: Vec<_> = std::iter::from_fn(|| high.take(4, SETTLE, None, now).unwrap()).collect();
+    assert!(beyond.len() >= 2, "{}", beyond.len());
+    now += Duration::from_millis(6);
+    assert!(slots.take(2, SETTLE, None, now).unwrap().is_none());
+}
+
+#[test]
+fn who_has_a_place_is_told_and_who_has_died_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = Term { longest: Some(Duration::from_secs(60)), ..SETTLE };
+    let (mut one, mut other) = (open(&folder, at(0)), open(&folder, at(0)));
+    let calls = [one.take(3, long, None, at(0)).unwrap().unwrap(), one.take(3, SETTLE, None, at(1)).unwrap().unwrap()];
+    let told = other.elsewhere(SETTLE.settle, at(2));
+    let said: Vec<_> = told.iter().map(|taken| (taken.process, taken.since, taken.until)).collect();
+    let me = Some(std::process::id());
+    assert_eq!(said, [(me, at(0), Some(at(60))), (me, at(1), None)]);
+    assert!(one.elsewhere(SETTLE.settle, at(2)).is_empty(), "its own");
+    // The look has taken nothing.
+    let third = other.take(3, SETTLE, None, at(2)).unwrap().unwrap();
+    assert!(other.take(3, SETTLE, None, at(2)).unwrap().is_none());
+    drop((one, calls));
+    assert!(other.elsewhere(SETTLE.settle, at(3)).is_empty());
+    assert_eq!(other.held_back(at(3)).foreign, [at(65), at(8)], "they linger from the look on");
+    drop(third);
+}

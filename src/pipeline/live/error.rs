@@ -128,6 +128,7 @@ impl From<SoapError> for LiveError {
             SoapError::Secret(_) | SoapError::Unsendable { .. } => {
                 return LiveError::Internal { message: error.to_string() };
             }
+            SoapError::Own { .. } => return LiveError::Refused { reason: Refused::OwnResources },
             SoapError::Unreachable { .. } => Trouble::Unreachable,
             SoapError::Denied { .. } | SoapError::Login { .. } => Trouble::Denied,
             SoapError::NoEnvelope { .. }

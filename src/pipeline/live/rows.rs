@@ -191,6 +191,7 @@ pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
             let (status, title, passes, soap) = (None, None, false, String::new());
             return LiveError::Fault(Box::new(ServiceFault { code, reason, status, title, passes, soap }));
         }
+        SqlErrorKind::Own => return LiveError::Refused { reason: crate::gate::Refused::OwnResources },
         SqlErrorKind::Unreachable | SqlErrorKind::Tls | SqlErrorKind::Busy => Trouble::Unreachable,
         SqlErrorKind::Login | SqlErrorKind::PasswordExpired | SqlErrorKind::Rights => Trouble::Denied,
         SqlErrorKind::Lost | SqlErrorKind::Killed | SqlErrorKind::Cancelled | SqlErrorKind::Deadlock => Trouble::Lost,

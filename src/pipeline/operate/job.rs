@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::outcome::{Failure, FailureKind, Outcome, Unfinished, Verdict, verdict};
 use super::service::Told;
 use super::wanted::Unwanted;
-use super::{Operate, call};
+use super::{Operate, Timing, call};
 use crate::adapters::sql::{Database, Fence, SqlError, SqlErrorKind, Transacted, Transaction};
 use crate::gate::{self, Gate, Lane, Refused};
 use crate::mapping::{Brought, Given, Verb, WriteOperation, WriteRequest};
@@ -56,6 +57,8 @@ pub(super) struct Job {
     /// As whom it stands at the gate.
     pub(super) place: gate::Ask,
     pub(super) manner: Manner,
+    /// What has taken its time so far.
+    pub(super) timing: Arc<Mutex<Timing>>,
     /// Whether every try of it has carried its fence, so that a free one proves something.
     pub(super) is_fenced: bool,
 }
@@ -69,6 +72,18 @@ impl Job {
     /// Under which name its backend knows whether it is at work on it.
     pub(super) fn fence(&self) -> Fence {
         Fence::new(&self.operation.id)
+    }
+
+    /// It has waited so long for a place, whether it has got one or not.
+    fn waited(&self, time: Duration) {
+        let mut timing = self.timing.lock();
+        timing.waited = Some(timing.waited.unwrap_or_default() + time);
+    }
+
+    /// The backend was at work on it for so long.
+    fn took(&self, time: Duration) {
+        let mut timing = self.timing.lock();
+        timing.took = Some(timing.took.unwrap_or_default() + time);
     }
 
     pub(super) fn timeout(&self) -> Duration {
@@ -176,7 +191,12 @@ impl Operate {
     async fn attempt(&self, job: &Job, attempt: u32) -> Option<(Result<Transacted, SqlError>, bool)> {
         let permit = loop {
             let admitted = match self.judge_at_backend(job).await {
-                Ok(()) => job.gate.admit(job.ask(attempt)).await,
+                Ok(()) => {
+                    let since = Instant::now();
+                    let admitted = job.gate.admit(job.ask(attempt)).await;
+                    job.waited(since.elapsed());
+                    admitted
+                }
                 Err(Unwanted::Refused(refused)) => Err(refused),
                 Err(Unwanted::Failed(failure)) => {
                     self.failed(job, &[Received, Parked], *failure).await;
@@ -217,7 +237,10 @@ impl Operate {
         }
         let work = job.transaction();
         let is_whole = work.is_atomic || work.steps.len() <= 1;
-        Some((job.database.transact(permit, work).await, is_whole))
+        let since = Instant::now();
+        let result = job.database.transact(permit, work).await;
+        job.took(since.elapsed());
+        Some((result, is_whole))
     }
 
     /// Until it is worth to ask again.

@@ -75,6 +75,7 @@ impl Operate {
             place: place_of(&operation),
             manner: Manner::Patient,
             // Under another mapping it may have been tried without one.
+            timing: Arc::default(),
             is_fenced: operation.attempts == 0 || operation.asked.mapping == hash,
             operation,
         })

@@ -69,6 +69,15 @@ pub struct Submission {
     pub wait: Duration,
 }
 
+/// What took the time of an operation, over all its tries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// It has waited so long for places at the gate; `None` when it did not get as far.
+    pub waited: Option<Duration>,
+    /// The backend was at work for so long; `None` when it was not called.
+    pub took: Option<Duration>,
+}
+
 /// What came of asking.
 #[derive(Clone, Debug)]
 pub enum Submitted {
@@ -78,6 +87,8 @@ pub enum Submitted {
         operation: Operation,
         /// Whether that was known before.
         is_replay: bool,
+        /// What took the time of it; nothing of what was known before.
+        timing: Timing,
     },
     /// It goes on without the client.
     Accepted(Operation),
@@ -184,14 +195,15 @@ impl Operate {
             Taken::Told(submitted) => return Ok(submitted),
             Taken::Begun(operation, ended) => (operation, ended),
         };
+        let mut timing = Timing::default();
         if !wait.is_zero() {
             // Whether it has ended or the wait is over, the database knows how it stands.
-            let _ = tokio::time::timeout(wait, ended).await;
+            timing = tokio::time::timeout(wait, ended).await.ok().and_then(Result::ok).unwrap_or_default();
         }
         let now = self.bridge.staging.operation(&operation.id).await?.unwrap_or(operation);
         Ok(match now.state {
             OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
-                Submitted::Over { operation: now, is_replay: false }
+                Submitted::Over { operation: now, is_replay: false, timing }
             }
             _ => Submitted::Accepted(now),
         })
@@ -225,7 +237,11 @@ impl Operate {
             Begun::Known(known) if known.asked.request_hash != hash => return Err(OperateError::KeyReused),
             Begun::Known(known) => match known.state {
                 OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
-                    return Ok(Taken::Told(Submitted::Over { operation: known, is_replay: true }));
+                    return Ok(Taken::Told(Submitted::Over {
+                        operation: known,
+                        is_replay: true,
+                        timing: Timing::default(),
+                    }));
                 }
                 OperationState::Parked => return Ok(Taken::Told(Submitted::Accepted(known))),
                 // What came of writing it down was lost on the way. The condition that it was kept with is judged.
@@ -268,7 +284,7 @@ impl Operate {
         if !is_taken {
             return Err(OperateError::Running(Box::new(now)));
         }
-        Ok(Taken::Told(Submitted::Over { operation: now, is_replay: false }))
+        Ok(Taken::Told(Submitted::Over { operation: now, is_replay: false, timing: Timing::default() }))
     }
 
     /// The operation of a resource, and the hash of its mapping.
@@ -280,7 +296,7 @@ impl Operate {
     }
 
     /// Has a task see to it; `None` when one does already. The receiver ends when the task does.
-    fn spawn(self: &Arc<Self>, job: Job) -> Option<oneshot::Receiver<()>> {
+    fn spawn(self: &Arc<Self>, job: Job) -> Option<oneshot::Receiver<Timing>> {
         let held = Held::take(self, &job.operation.id)?;
         let (ends, ended) = oneshot::channel();
         let operate = Arc::clone(self);
@@ -288,7 +304,7 @@ impl Operate {
             operate.run(&job).await;
             drop(held);
             // Whoever waited may have left.
-            let _ = ends.send(());
+            let _ = ends.send(*job.timing.lock());
         });
         Some(ended)
     }
@@ -362,7 +378,8 @@ impl JobParts {
     fn job(self, operation: Operation, manner: Manner) -> Job {
         let JobParts { write, request, gate, door, bridge, place } = self;
         let (database, told) = door.open(&bridge, &write, &request, &operation);
-        Job { operation, write, request, gate, database, told, place, manner, is_fenced: true }
+        let timing = Arc::default();
+        Job { operation, write, request, gate, database, told, place, manner, timing, is_fenced: true }
     }
 }
 
@@ -370,7 +387,7 @@ impl JobParts {
 enum Taken {
     Told(Submitted),
     /// A task sees to it; the receiver ends when the task does.
-    Begun(Operation, oneshot::Receiver<()>),
+    Begun(Operation, oneshot::Receiver<Timing>),
 }
 
 /// That a task of this process sees to an operation.

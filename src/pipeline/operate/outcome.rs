@@ -202,6 +202,7 @@ impl Failure {
             return Failure { status, cause, ..failure };
         }
         let (kind, detail) = match error.kind {
+            SqlErrorKind::Own => return Failure { cause, ..Failure::refused(Refused::OwnResources) },
             SqlErrorKind::Business => (FailureKind::Refused, error.message.as_str()),
             SqlErrorKind::Constraint => (FailureKind::Refused, "a rule of the backend's data forbids it"),
             SqlErrorKind::Value => (FailureKind::Refused, "a value is one that the backend cannot hold"),
@@ -284,6 +285,7 @@ pub(super) fn verdict(error: &SqlError, is_whole: bool) -> Verdict {
         | SqlErrorKind::Busy
         | SqlErrorKind::Lost
         | SqlErrorKind::Killed
+        | SqlErrorKind::Own
         | SqlErrorKind::Unreachable => Verdict::Again,
         _ => Verdict::Over,
     }

@@ -108,6 +108,7 @@ impl Door {
                 return SqlError { state, ..self.error(kind, message, Certainty::Undone) };
             }
             SoapError::Unreachable { .. } => (SqlErrorKind::Unreachable, Certainty::NotBegun),
+            SoapError::Own { .. } => (SqlErrorKind::Own, Certainty::NotBegun),
             SoapError::Secret(_) => (SqlErrorKind::Secret, Certainty::NotBegun),
             SoapError::Denied { .. } | SoapError::Login { .. } => (SqlErrorKind::Login, Certainty::NotBegun),
             SoapError::Unsendable { .. } => (SqlErrorKind::Statement, Certainty::NotBegun),

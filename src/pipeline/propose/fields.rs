@@ -4,6 +4,8 @@ use super::sample::{Column, Sample};
 use super::{ROW, quoted};
 use crate::adapters::sql::{TableColumn, TableInfo};
 use crate::decode::rows::ColumnKind;
+use crate::mapping::OPERATION;
+use crate::record::RejectCode;
 
 /// A proposed field.
 pub(super) struct Field {
@@ -12,12 +14,23 @@ pub(super) struct Field {
     pub(super) rules: Vec<String>,
     /// One sentence each.
     pub(super) reasons: Vec<String>,
+    /// Whether people can search and sort by it.
+    pub(super) is_comparable: bool,
 }
 
+/// Whether a column's name is that of one which Tollbridge makes itself.
+pub(super) fn is_ours(name: &str) -> bool {
+    [ROW, OPERATION].iter().any(|ours| name.eq_ignore_ascii_case(ours))
+}
+
+/// JSON numbers of more digits are not compared exactly.
+const COMPARED_DIGITS: u8 = 15;
+
 /// The fields of all columns but the rowversion's, which means nothing outside.
-pub(super) fn of(info: &TableInfo, sample: &Sample) -> Vec<Field> {
+pub(super) fn of(info: &TableInfo, sample: &Sample, key: &[String]) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
-    for (at, column) in info.columns.iter().enumerate().filter(|(_, column)| !column.is_rowversion) {
+    let is_shown = |column: &TableColumn| !column.is_rowversion && !is_ours(&column.column.name);
+    for (at, column) in info.columns.iter().enumerate().filter(|(_, column)| is_shown(column)) {
         let mut name = plain_name(&column.column.name);
         let taken = |name: &str, fields: &[Field]| fields.iter().any(|field| field.name == name);
         let mut number = 2;
@@ -26,7 +39,7 @@ pub(super) fn of(info: &TableInfo, sample: &Sample) -> Vec<Field> {
             name = format!("{stem}_{number}");
             number += 1;
         }
-        fields.push(field(name, column, sample.column(at), info.primary_key.contains(&column.column.name)));
+        fields.push(field(name, column, sample.column(at), key.contains(&column.column.name)));
     }
     fields
 }
@@ -39,11 +52,13 @@ pub(super) fn of_row(others: &[Field]) -> Field {
         column: ROW.to_owned(),
         rules: vec![format!("from = {}", quoted(ROW)), "type = \"string\"".to_owned()],
         reasons: vec!["a hash of the whole row, and which of several equal rows it is".to_owned()],
+        is_comparable: true,
     }
 }
 
 /// Words of dates before which, or after which, nothing happened.
-pub(super) const SENTINELS: [(&str, &str); 6] = [
+pub(super) const SENTINELS: [(&str, &str); 7] = [
+    ("0000-00-00", "no date, as MySQL and MariaDB write it"),
     ("0001-01-01", "no date, as Db2 for i and .NET write it"),
     ("1753-01-01", "no date, as Dynamics NAV writes it"),
     ("1899-12-30", "no date, as FoxPro and Access write it"),
@@ -77,7 +92,7 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
         ColumnKind::DateTimeOffset => "datetime".to_owned(),
     };
     let boolean = seen.yes_and_no();
-    let day = seen.day_format().filter(|_| boolean.is_none());
+    let day = seen.day_format().filter(|_| boolean.is_none() && !(is_key && seen.zeros > 0));
     match (&boolean, day) {
         (Some((yes, no)), _) => {
             reasons.push(format!("only {yes} and {no} among {} values", seen.values));
@@ -108,11 +123,13 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
     for ((value, meaning), count) in &sentinels {
         reasons.push(format!("{value} comes {count} times: {meaning}"));
     }
-    if !sentinels.is_empty() {
+    // Of a key they are values like others: it is always there.
+    if !sentinels.is_empty() && !is_key {
         let written: Vec<_> = sentinels
             .iter()
             .map(|((value, _), _)| match kind {
                 ColumnKind::DateTime => quoted(&format!("{value}T00:00:00")),
+                ColumnKind::DateTimeOffset => quoted(&format!("{value}T00:00:00Z")),
                 _ => quoted(value),
             })
             .collect();
@@ -125,9 +142,8 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
     if seen.values == 0 && seen.nulls > 0 {
         reasons.push(format!("{} had no value in any of the {} rows", column.column.name, seen.nulls));
     }
-    if seen.faults > 0 {
-        reasons.push(format!("{} values could not be read: look at the source's encoding", seen.faults));
-    }
+    reasons
+        .extend(seen.faults.iter().map(|(code, count)| format!("{count} values could not be read: {}", remedy(*code))));
     // Blank counts as absent, and most texts of old tables may be blank although they are never null.
     let may_be_blank = matches!(kind, ColumnKind::Text { .. }) && !is_key;
     let may_be_null = rules.iter().any(|rule| rule.starts_with("null_if"));
@@ -137,7 +153,25 @@ fn field(name: String, column: &TableColumn, seen: &Column, is_key: bool) -> Fie
     if column.is_computed {
         reasons.push(format!("{} is computed by the database", column.column.name));
     }
-    Field { name, column: column.column.name.clone(), rules, reasons }
+    let is_text_of_number = rules.iter().any(|rule| rule == "as = \"string\"");
+    let is_long = boolean.is_none() && day.is_none() && type_name != "integer" && digits(kind) > COMPARED_DIGITS;
+    let is_comparable = !(matches!(kind, ColumnKind::Bytes { .. }) || is_text_of_number || is_long);
+    Field { name, column: column.column.name.clone(), rules, reasons, is_comparable }
+}
+
+fn digits(kind: ColumnKind) -> u8 {
+    if let ColumnKind::Decimal { precision, .. } = kind { precision } else { 0 }
+}
+
+/// What to look at where values cannot be read.
+fn remedy(code: RejectCode) -> &'static str {
+    match code {
+        RejectCode::Unmappable => "they are no text in the column's encoding; see the backend's `encoding`",
+        RejectCode::ValueTooLong => "they are longer than the backend's `max_value_bytes` lets them be",
+        RejectCode::ValueTruncated => "the driver gave only a part of them",
+        RejectCode::BadDate => "they are no dates or times of the calendar; each makes a dead letter of its row",
+        _ => "they are no values of the column's type; each makes a dead letter of its row",
+    }
 }
 
 /// A name in lower-case letters, digits and `_`: `CustNo$` becomes `cust_no`.

@@ -73,14 +73,21 @@ pub fn modes(info: &TableInfo) -> Vec<Mode> {
         None => (false, "the database numbers no column".to_owned(), None),
     };
     let rows = info.rows.map(|rows| format!("about {rows} rows")).unwrap_or_else(|| "all rows".to_owned());
-    vec![
+    let mut ways = vec![
         named("change tracking", tracking.0, "yes", tracking.1, None),
         named("cdc", cdc.0, "yes", cdc.1, None),
         named("rowversion", rowversion.0, "no", rowversion.1, rowversion.2),
         named("timestamp", timestamp.0, "no", timestamp.1, timestamp.2),
         named("snapshot", true, "yes", format!("{rows} are read each time and compared"), None),
         named("number", number.0, "no", number.1, number.2),
-    ]
+    ];
+    if info.is_unreadable {
+        for way in &mut ways {
+            way.is_possible = false;
+            way.why = format!("the rows cannot be read for want of a right; {}", way.why);
+        }
+    }
+    ways
 }
 
 fn is_changed_at(column: &TableColumn) -> bool {

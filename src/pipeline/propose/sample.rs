@@ -40,7 +40,8 @@ pub(super) struct Column {
     is_padding: bool,
     pub(super) values: u64,
     pub(super) nulls: u64,
-    pub(super) faults: u64,
+    /// Why values could not be read, and how often.
+    pub(super) faults: Vec<(RejectCode, u64)>,
     /// Texts that end in spaces.
     pub(super) padded: u64,
     /// Numbers and texts that are zero.
@@ -61,8 +62,8 @@ pub enum Seen<'a> {
     Null,
     /// In canonical form.
     Value(&'a [u8]),
-    /// It could not be read.
-    Fault,
+    /// It could not be read, for this reason.
+    Fault(RejectCode),
 }
 
 impl Sample {
@@ -74,7 +75,7 @@ impl Sample {
             is_padding: matches!(kind, ColumnKind::Text { .. }),
             ..Column::default()
         };
-        let columns = info.columns.iter().map(|known| column(known.column.kind)).collect();
+        let columns = super::shown(info).columns.iter().map(|known| column(known.column.kind)).collect();
         Sample { rows: 0, columns, none: Column::default() }
     }
 
@@ -101,7 +102,7 @@ impl Sample {
             self.add(cells.iter().map(|cell| match cell {
                 Ok(Some(text)) => Seen::Value(text.as_bytes()),
                 Ok(None) => Seen::Null,
-                Err(()) => Seen::Fault,
+                Err(code) => Seen::Fault(*code),
             }));
         }
         Ok(())
@@ -136,8 +137,11 @@ impl Column {
                 self.nulls += 1;
                 return;
             }
-            Seen::Fault => {
-                self.faults += 1;
+            Seen::Fault(code) => {
+                match self.faults.iter_mut().find(|(known, _)| *known == code) {
+                    Some((_, count)) => *count += 1,
+                    None => self.faults.push((code, 1)),
+                }
                 return;
             }
             Seen::Value(bytes) => bytes,
@@ -183,8 +187,8 @@ impl Column {
 }
 
 /// What a cell says, as it was landed; nothing of bytes that are no text.
-fn text_of<'r>(record: &'r RawRecord<'_>, slot: Option<Slot>) -> Result<Option<Cow<'r, str>>, ()> {
-    let Some(slot) = slot else { return Err(()) };
+fn text_of<'r>(record: &'r RawRecord<'_>, slot: Option<Slot>) -> Result<Option<Cow<'r, str>>, RejectCode> {
+    let Some(slot) = slot else { return Err(RejectCode::BadType) };
     match record.fields.read(slot, Scope::ROOT) {
         Ok(Value::Null) => Ok(None),
         Ok(Value::Text(text)) => Ok(Some(text)),
@@ -197,7 +201,7 @@ fn text_of<'r>(record: &'r RawRecord<'_>, slot: Option<Slot>) -> Result<Option<C
         Ok(Value::Boolean(is)) => Ok(Some(Cow::Borrowed(if is { "1" } else { "0" }))),
         Ok(Value::Bytes(_)) => Ok(Some(Cow::Borrowed(""))),
         Err(fault) if fault.code == RejectCode::Blank => Ok(Some(Cow::Borrowed(""))),
-        Err(_) => Err(()),
+        Err(fault) => Err(fault.code),
     }
 }
 

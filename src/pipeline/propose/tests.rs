@@ -3,6 +3,7 @@
 use super::*;
 use crate::adapters::sql::{Index, TableColumn};
 use crate::decode::rows::{Column, ColumnKind};
+use crate::record::RejectCode;
 
 fn column(name: &str, kind: ColumnKind, declared: &str, nullable: bool) -> TableColumn {
     TableColumn {
@@ -124,6 +125,131 @@ fn each_way_to_keep_up_says_whether_it_is_possible_and_why() {
     assert!(modes(&keyless)[0].why.contains("no primary key"));
     let slow = modes(&items()).into_iter().find(|mode| mode.name == "timestamp").unwrap();
     assert!(slow.why.contains("reads the whole table"), "{}", slow.why);
+}
+
+/// Whether a proposal is a mapping that is taken.
+fn loads(text: &str) -> Result<crate::mapping::Plan, String> {
+    let faults = crate::diagnostic::Faults::new();
+    let source = crate::diagnostic::SourceText::new(std::path::Path::new("m.toml"), text.to_owned());
+    let plan = crate::mapping::compile(&source, &|_| None, &faults);
+    let told: Vec<_> = faults.into_sorted().iter().map(|fault| fault.message.clone()).collect();
+    plan.filter(|_| told.is_empty()).ok_or_else(|| told.join("; "))
+}
+
+const KINDS: [(ColumnKind, &str, &[&str]); 21] = [
+    (ColumnKind::Boolean, "bit", &["1", "0"]),
+    (ColumnKind::Integer, "bigint", &["9223372036854775807", "-1", "0"]),
+    (ColumnKind::Integer, "int", &["-1", "0"]),
+    (ColumnKind::Integer, "int", &["20261128", "0"]),
+    (ColumnKind::Decimal { precision: 9, scale: 2 }, "decimal(9,2)", &["1.50", "0.00"]),
+    (ColumnKind::Decimal { precision: 18, scale: 0 }, "numeric(18)", &["123456789012345678"]),
+    (ColumnKind::Decimal { precision: 8, scale: 0 }, "numeric(8)", &["20261128", "0"]),
+    (ColumnKind::Decimal { precision: 38, scale: 0 }, "numeric(38)", &["12345678901234567890123456789012345678"]),
+    (ColumnKind::Decimal { precision: 38, scale: 20 }, "decimal(38,20)", &["1.50000000000000000000"]),
+    (ColumnKind::Float, "float(53)", &["0.5"]),
+    (ColumnKind::Text { max_chars: Some(1) }, "char(1)", &["Y", "N"]),
+    (ColumnKind::Text { max_chars: Some(8) }, "char(8)", &["20261128", "00000000"]),
+    (ColumnKind::Text { max_chars: Some(20) }, "char(20)", &["a                   ", "", " "]),
+    (ColumnKind::Text { max_chars: None }, "text", &["", "\u{fffd}\u{0}", "\"\\\n"]),
+    (ColumnKind::Bytes { max: Some(16) }, "varbinary(16)", &["\u{1}"]),
+    (ColumnKind::Bytes { max: None }, "bytea", &[]),
+    (ColumnKind::Date, "date", &["0000-00-00", "2026-11-28", "1753-01-01"]),
+    (ColumnKind::Time, "time", &["10:00:00"]),
+    (ColumnKind::DateTime, "datetime", &["1900-01-01T00:00:00", "9999-12-31T23:59:59", "0000-00-00T00:00:00"]),
+    (ColumnKind::DateTimeOffset, "datetimeoffset(7)", &["2026-11-28T10:00:00+01:00", "0001-01-01T00:00:00Z"]),
+    (ColumnKind::Uuid, "uuid", &["0197f7a2-0000-7000-8000-000000000000"]),
+];
+
+/// Names that people and programs have given to columns.
+const NAMES: [&str; 12] =
+    ["NO", "limit", "count", "_row", "_Operation", "1st", "$$$", "Unit Price (LCY)", "a\nb", "\"q\"]", "Größe", "Имя"];
+
+#[test]
+fn whatever_a_table_is_made_of_its_proposal_loads() {
+    let codes = [crate::record::RejectCode::Unmappable, crate::record::RejectCode::BadDate];
+    let mut count = 0;
+    for (at, (kind, declared, values)) in KINDS.iter().enumerate() {
+        for (is_nullable, is_identity, has_primary, has_unique) in
+            (0..16).map(|bits| (bits & 1 > 0, bits & 2 > 0, bits & 4 > 0, bits & 8 > 0))
+        {
+            let name = NAMES[(at + count) % NAMES.len()];
+            let (other_kind, other, _) = KINDS[(at * 5 + count) % KINDS.len()];
+            let mut first = column(name, *kind, declared, is_nullable);
+            first.is_identity = is_identity;
+            let changed = column("LAST_CHANGED", ColumnKind::DateTime, "datetime", true);
+            let second = column("SECOND", other_kind, other, is_nullable);
+            let index = |columns: &[&str], is_unique| Index {
+                name: "BY".to_owned(),
+                columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+                is_unique,
+            };
+            let info = TableInfo {
+                name: TableName {
+                    table: format!("{name} of a table whose name is longer than a resource's"),
+                    ..items().name
+                },
+                columns: vec![first, second, changed],
+                primary_key: if has_primary { vec!["SECOND".to_owned(), name.to_owned()] } else { Vec::new() },
+                indexes: vec![
+                    index(&[name], has_unique),
+                    index(&["SECOND", name], has_unique),
+                    index(&["LAST_CHANGED"], false),
+                ],
+                rows: Some(if count % 3 == 0 { 5 } else { 5_000_000 }),
+                is_unreadable: count % 7 == 0,
+                hidden: if count % 11 == 0 { vec!["SECOND".to_owned()] } else { Vec::new() },
+                ..items()
+            };
+            let mut sample = Sample::new(&info);
+            for row in 0..40 {
+                let value =
+                    values.get(row % values.len().max(1)).map_or(Seen::Null, |value| Seen::Value(value.as_bytes()));
+                let value = if row % 13 == 12 { Seen::Fault(codes[row % 2]) } else { value };
+                sample.add([value, Seen::Null, Seen::Null].into_iter());
+            }
+            for sample in [&sample, &Sample::new(&info)] {
+                let text = propose("nav", &info, sample);
+                if let Err(told) = loads(&text) {
+                    panic!("{declared} {name:?}: {told}\n{text}");
+                }
+                count += 1;
+            }
+        }
+    }
+    assert_eq!(count, 21 * 16 * 2);
+}
+
+#[test]
+fn a_key_that_no_resource_can_have_gives_way_to_another() {
+    let mut info = items();
+    info.columns[0].column.kind = ColumnKind::Bytes { max: Some(16) };
+    let text = propose("nav", &info, &Sample::new(&info));
+    assert!(
+        text.contains("# the primary key is none of a resource, because No_ is bytes") && text.contains("\"_row\"")
+    );
+    assert!(text.contains("snapshot = true") && !text.contains("rowversion = true"), "{text}");
+    info.indexes.push(Index { name: "BY".to_owned(), columns: vec!["Unit Price".to_owned()], is_unique: true });
+    let text = propose("nav", &info, &Sample::new(&info));
+    assert!(text.contains("; the unique index BY is over") && text.contains("key      = [\"unit_price\"]"), "{text}");
+    assert!(loads(&text).is_ok(), "{text}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_for_what_it_is() {
+    let info = items();
+    let mut sample = Sample::new(&info);
+    for code in [RejectCode::Unmappable, RejectCode::ValueTooLong, RejectCode::BadDate, RejectCode::BadDate] {
+        sample.add([Seen::Fault(code)].into_iter());
+    }
+    let text = propose("nav", &info, &sample);
+    for line in [
+        "# 1 values could not be read: they are no text",
+        "# 1 values could not be read: they are longer",
+        "# 2 values could not be read: they are no dates",
+    ] {
+        assert!(text.lines().any(|other| other.starts_with(line)), "{line}\n{text}");
+    }
+    assert!(modes(&TableInfo { is_unreadable: true, ..items() }).iter().all(|way| !way.is_possible));
 }
 
 #[test]

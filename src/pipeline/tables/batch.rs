@@ -1,7 +1,7 @@
 //! A look into a batch of rows without decoding it: the cells of a few columns, as they stand there.
 
 use super::cell::Cell;
-use crate::decode::rows::{self, Column, Malformed, Walk};
+use crate::decode::rows::{self, Column, Malformed, RowBatch, Walk};
 
 /// What of a batch is needed to go on behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub(super) struct Facts {
     pub(super) rows: u64,
     /// The watched cells of the last row in which all of them can be read and none is NULL.
     pub(super) last: Option<Vec<Cell>>,
+    /// How many rows at the end have these cells.
+    pub(super) tied: u64,
     /// Rows in which one of them is NULL.
     pub(super) nulls: u64,
     /// The greatest watched cells of all rows, by their order here; not beyond `limit`.
@@ -43,6 +45,8 @@ pub(super) fn look(bytes: &[u8], watched: &[String], limit: jiff::Timestamp) -> 
             _ => None,
         };
         let Some(values) = watched.iter().map(value).collect::<Option<Vec<Cell>>>() else { continue };
+        let before = if last_is_greatest { &facts.greatest } else { &facts.last };
+        facts.tied = if before.as_ref() == Some(&values) { facts.tied + 1 } else { 1 };
         let is_ahead = values.first().is_some_and(|first| first.is_after(limit));
         facts.ahead += u64::from(is_ahead);
         last_is_greatest = !is_ahead && facts.greatest.as_ref().is_none_or(|greatest| order(greatest, &values).is_lt());
@@ -85,6 +89,11 @@ pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Resul
 fn position(columns: &[Column], name: &str) -> Option<usize> {
     let exact = columns.iter().position(|column| column.name == name);
     exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
+}
+
+/// The cells of these columns in all rows in which each of them can be read and is not NULL.
+pub(super) fn all_cells(batch: &RowBatch, names: &[String]) -> Result<Vec<Vec<Cell>>, Malformed> {
+    cells_of(&batch.bytes, names, &(1..=batch.rows).collect::<Vec<_>>())
 }
 
 /// The order of two keys.
@@ -157,6 +166,12 @@ mod tests {
         assert_eq!(texts(&at.last), ["2999-01-01T00:00:00", "7"]);
         let no = look(&bytes, &["NO".to_owned()], limit).unwrap();
         assert_eq!((texts(&no.greatest), texts(&no.last), no.nulls), (vec!["10"], vec!["7"], 0));
+        let (early, late) = (Some("2026-01-02T00:00:00"), Some("2026-02-02T00:00:00"));
+        for (times, tied) in [(&[early, early, late][..], 1), (&[late, early, early], 2), (&[late; 3], 3), (&[None], 0)]
+        {
+            let rows: Vec<_> = times.iter().map(|time| (Some("1"), *time)).collect();
+            assert_eq!(look(&batch(&rows), &["AT".to_owned()], limit).unwrap().tied, tied, "{times:?}");
+        }
         assert_eq!(look(&bytes, &["X".to_owned()], limit), Err(Malformed));
         let first = first_row(&bytes).unwrap().unwrap();
         assert_eq!((first[0].0.as_str(), first[0].1.as_ref().unwrap().text.as_str()), ("NO", "10"));

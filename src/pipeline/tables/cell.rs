@@ -150,6 +150,20 @@ impl Cell {
         }
     }
 
+    /// A value surely not less in the database, where it may be bound as a little other than it was read; others as they
+    /// are. `None` where no greater one can be said.
+    pub(super) fn surely(&self, rounding: SignedDuration) -> Option<Cell> {
+        let text = match (self.kind, self.text.parse::<f64>()) {
+            (ColumnKind::DateTime, _) => self.text.parse::<DateTime>().ok()?.checked_add(rounding).ok()?.to_string(),
+            (ColumnKind::DateTimeOffset, _) => {
+                self.text.parse::<Timestamp>().ok()?.checked_add(rounding).ok()?.to_string()
+            }
+            (ColumnKind::Float, Ok(number)) if number.is_finite() => (number + number.abs() * 1e-6).to_string(),
+            _ => self.text.clone(),
+        };
+        Some(Cell { kind: self.kind, text })
+    }
+
     /// Whether it is a time that lies ahead of this moment.
     pub(super) fn is_after(&self, moment: Timestamp) -> bool {
         match self.kind {
@@ -241,6 +255,11 @@ mod tests {
         assert_eq!(less(ColumnKind::Text { max_chars: None }, "5", 1), None);
         assert_eq!(cell(ColumnKind::Float, "-0.5").widened().text, "-0.5000005");
         assert_eq!(cell(ColumnKind::Integer, "7").widened().text, "7");
+        let surely = |kind, text: &str| cell(kind, text).surely(SignedDuration::from_millis(2)).map(|cell| cell.text);
+        assert_eq!(surely(ColumnKind::DateTime, "2026-03-01T00:00:00").as_deref(), Some("2026-03-01T00:00:00.002"));
+        assert_eq!(surely(ColumnKind::DateTime, "9999-12-31T23:59:59.9999999"), None);
+        assert_eq!(surely(ColumnKind::Float, "-0.5").as_deref(), Some("-0.4999995"));
+        assert_eq!(surely(ColumnKind::Integer, "7").as_deref(), Some("7"));
     }
 
     #[test]

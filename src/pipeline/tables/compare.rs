@@ -23,7 +23,7 @@ use crate::staging::SnapshotId;
 const MOST_FETCHED: usize = 100_000;
 
 /// So many values are bound to one statement that fetches them.
-const MOST_BOUND: usize = 200;
+pub(super) const MOST_BOUND: usize = 200;
 
 /// When a comparison that found too much missing is made again, where the mapping does not say how often to compare.
 const HELD_FOR: Duration = Duration::from_secs(3600);
@@ -78,7 +78,7 @@ impl Reading<'_> {
         let snapshot = SnapshotId(comparing.snapshot);
         self.begin_part(Some(snapshot)).await?;
         let Some(keys) = self.plan.keys_only().map(Arc::new) else { return Ok(()) };
-        let (key, chunk) = (self.source().key.clone(), self.source().chunk_rows);
+        let (key, chunk) = (self.source().key.clone(), self.chunk_rows());
         let mut columns: Vec<String> = self.rows.compared_columns.to_vec();
         columns.extend(key.iter().filter(|name| !self.rows.compared_columns.contains(name)).cloned());
         let (is_walkable, mut lacking) = (self.is_walkable(), Lacking::default());
@@ -172,19 +172,10 @@ impl Reading<'_> {
     /// Fetches rows by their keys.
     async fn fetch(&mut self, lacking: &mut Lacking) -> Result<(), PipelineError> {
         let key = self.source().key.clone();
-        let quoted: Vec<String> = key.iter().map(|name| self.shape.quoted(name)).collect();
         let keys = std::mem::take(&mut lacking.keys);
         for some in keys.chunks((MOST_BOUND / key.len().max(1)).max(1)) {
-            let condition = match quoted.as_slice() {
-                [one] => format!("{one} in ({})", vec!["?"; some.len()].join(", ")),
-                _ => {
-                    let terms: Vec<String> = quoted.iter().map(|name| format!("{name} = ?")).collect();
-                    format!("({})", vec![format!("({})", terms.join(" and ")); some.len()].join(" or "))
-                }
-            };
             loop {
-                let values = some.iter().flatten().map(Cell::value);
-                let (sql, parameters) = self.selected().only(condition.clone(), values).build();
+                let (sql, parameters) = self.selected().any_of(&key, some).ordered(&self.steady_order()).build();
                 let once = self.tells_apart();
                 let question = Question { sql, parameters, watched: &[], snapshot: None, ids: None, once };
                 match self.take(question, |_, _| ()).await {

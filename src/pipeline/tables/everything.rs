@@ -8,6 +8,7 @@ use super::reading::{Question, Reading};
 use super::row_ids::RowIds;
 use super::statement::Select;
 use super::{cell::Cell, watermark};
+use crate::adapters::sql::SqlErrorKind;
 use crate::mapping::{Changes, Deleted, OPERATION, ROW, Relation};
 use crate::pipeline::PipelineError;
 use crate::staging::{Balance, Ends, SnapshotId, SweepRefusal};
@@ -55,10 +56,45 @@ impl Reading<'_> {
         !key.is_empty() && leads_on && self.shape.is_unique(key)
     }
 
-    /// Whether two rows of one batch with the same key are two, and not one that was changed while it was read: nothing in
-    /// the database keeps the key unique.
+    /// Whether two rows with the same key are two, and not one that was changed while it was read: nothing in the database
+    /// keeps the key unique.
     pub(super) fn tells_apart(&self) -> bool {
-        !self.shape.is_unique(&self.source().key)
+        !self.shape.is_unique(&self.rows.key_columns)
+    }
+
+    /// An order in which the first of several rows with one key is always the same, whichever statement brings them, as
+    /// long as these rows are the same. Columns that a database cannot compare have no part in it.
+    pub(super) fn steady_order(&self) -> Vec<String> {
+        if self.is_walkable() {
+            return self.source().key.clone();
+        }
+        let Relation::Table { columns, .. } = &self.source().relation else { return Vec::new() };
+        let is_own = |name: &&String| *name != ROW;
+        let mut order: Vec<String> = self.rows.key_columns.iter().filter(is_own).cloned().collect();
+        if self.orders_all && (order.is_empty() || self.tells_apart()) {
+            order.extend(columns.iter().filter(|name| self.shape.is_orderable(name)).cloned());
+        }
+        let mut seen = std::collections::HashSet::new();
+        order.retain(|name| seen.insert(name.clone()));
+        order
+    }
+
+    /// Whether a statement is asked once more because its order may be what the database refuses; then only the key is
+    /// ordered by.
+    pub(super) fn orders_less(&mut self, error: &PipelineError) -> bool {
+        // A database that has no operator for an order says that something is missing.
+        let is_refused = matches!(error, PipelineError::Sql(error)
+            if matches!(error.kind, SqlErrorKind::Statement | SqlErrorKind::Missing));
+        if !is_refused || !self.orders_all || self.is_walkable() {
+            return false;
+        }
+        self.orders_all = false;
+        self.tell(format!(
+            "the database does not put rows into the order of all columns ({}): which of several rows with one key is \
+             served is left to it",
+            error_words(error)
+        ));
+        true
     }
 
     /// Rows that a statement has brought already may come again: it is asked from its beginning.
@@ -80,7 +116,7 @@ impl Reading<'_> {
     }
 
     async fn walk(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
-        let (key, chunk) = (&self.source().key, self.source().chunk_rows);
+        let (key, chunk) = (&self.source().key, self.chunk_rows());
         let nullable: Vec<String> = key.iter().filter(|name| self.shape.may_be_null(name)).cloned().collect();
         loop {
             let Phase::Everything { after, only_null_keys, .. } = self.standing.phase.clone() else { return Ok(()) };
@@ -136,16 +172,12 @@ impl Reading<'_> {
         let has_ids = self.rows.columns.iter().any(|name| name == ROW);
         loop {
             self.begin_part(Some(snapshot)).await?;
-            let mut select = self.selected();
-            if let (true, Relation::Table { columns, .. }) = (has_ids, &self.source().relation) {
-                select = select.ordered(columns);
-            }
-            let (sql, parameters) = select.build();
+            let (sql, parameters) = self.selected().ordered(&self.steady_order()).build();
             let ids = has_ids.then(RowIds::default);
             let question = Question { sql, parameters, watched: &[], snapshot: Some(snapshot), ids, once: !has_ids };
             match self.take(question, |_, _| ()).await {
                 Ok(_) => return Ok(()),
-                Err(error) if self.tries_again(&error).await => {}
+                Err(error) if self.tries_again(&error).await || self.orders_less(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -211,5 +243,12 @@ impl Reading<'_> {
             documents: held.documents,
             max_deleted: self.source().max_deleted,
         }
+    }
+}
+
+fn error_words(error: &PipelineError) -> String {
+    match error {
+        PipelineError::Sql(error) => error.message.clone(),
+        other => other.to_string(),
     }
 }

@@ -35,6 +35,10 @@ pub fn judge(plan: &Plan, dialect: Dialect, info: &TableInfo) -> Judgement {
     let mut wanted: Vec<String> =
         columns.iter().chain(&rows.source.key).chain(rows.key_columns.iter()).cloned().collect();
     wanted.retain(|name| name != ROW);
+    if let Some(hidden) = info.hides(&wanted) {
+        judgement.faults.push(format!("{id}: {hidden}"));
+        return judgement;
+    }
     let shape = match Shape::of(dialect, name, info, &wanted) {
         Ok(shape) => shape,
         Err(missing) => {
@@ -52,7 +56,7 @@ pub fn judge(plan: &Plan, dialect: Dialect, info: &TableInfo) -> Judgement {
     if !key.is_empty() && judgement.faults.is_empty() && !info.columns.is_empty() && !shape.is_unique(&key) {
         judgement.doubts.push(format!(
             "{id}: {name} has no unique index on {}: of rows with the same key the first is served, and the others become \
-             dead letters; where it is unique all the same, add the index",
+             dead letters, for which each change is asked about; where it is unique all the same, add the index",
             key.join(", ")
         ));
     }

@@ -8,12 +8,14 @@ mod batch;
 mod capture;
 mod cell;
 mod compare;
+mod crowd;
 mod everything;
 pub(super) mod judge;
 mod position;
 mod preview;
 mod query;
 mod reading;
+mod repeated;
 mod row_ids;
 mod rowversion;
 pub(super) mod shape;
@@ -166,6 +168,9 @@ impl Bridge {
         wanted.extend(key.iter().filter(|name| !columns.contains(name)).cloned());
         wanted.retain(|name| name != ROW);
         let resource = || plan.exposure.id.clone();
+        if let Some(reason) = info.hides(&wanted) {
+            return Err(PipelineError::Source { resource: resource(), reason });
+        }
         let now: Vec<Column> = info.columns.iter().map(|column| column.column.clone()).collect();
         match Shape::of(dialect, name, &info, &wanted) {
             Ok(shape) => {

@@ -12,6 +12,20 @@ use crate::staging::SnapshotId;
 impl Reading<'_> {
     /// Asks the statement: for everything, as a part of this snapshot, or for what has changed.
     pub(super) async fn read_query(&mut self, snapshot: Option<SnapshotId>) -> Result<(), PipelineError> {
+        let everything = snapshot.is_some();
+        // What one statement brings twice is two rows, be they far from each other: marks tell which keys it has brought.
+        let snapshot = match snapshot {
+            Some(snapshot) => snapshot,
+            None => self.fresh_snapshot().await?,
+        };
+        let outcome = self.read_query_in(snapshot, everything).await;
+        if !everything {
+            self.bridge.staging.drop_snapshot(snapshot).await?;
+        }
+        outcome
+    }
+
+    async fn read_query_in(&mut self, snapshot: SnapshotId, everything: bool) -> Result<(), PipelineError> {
         let source = self.source();
         let Relation::Query(sql) = &source.relation else { return Ok(()) };
         let watermark = match &source.changes {
@@ -19,18 +33,19 @@ impl Reading<'_> {
             _ => None,
         };
         let bound = match watermark {
-            Some(watermark) => Some(self.last_read(watermark, snapshot.is_some())?),
+            Some(watermark) => Some(self.last_read(watermark, everything)?),
             None => None,
         };
         let watched = watermark.map(|watermark| watermark.columns.clone()).unwrap_or_default();
         loop {
-            self.begin_part(snapshot).await?;
+            self.begin_part(Some(snapshot)).await?;
             let parameters = sql.names().filter_map(|_| bound.as_ref().map(Cell::value)).collect();
             let sql = sql.written(self.database.dialect());
             // Rows come in any order: only the end of them all moves the mark.
             let mut greatest: Option<Vec<Cell>> = None;
             let (mut nulls, mut ahead) = (0, 0);
-            let question = Question { sql, parameters, watched: &watched, snapshot, ids: None, once: true };
+            let question =
+                Question { sql, parameters, watched: &watched, snapshot: Some(snapshot), ids: None, once: true };
             let taken = self.take(question, |_, facts| {
                 if let Some(found) = &facts.greatest {
                     let mut mark = greatest.take().map_or(Mark::None, Mark::Values);

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::batch::{self, Facts};
 use super::cell::Cell;
 use super::position::Standing;
+use super::repeated::Waiting;
 use super::row_ids::RowIds;
 use super::shape::{Shape, changed};
 use crate::adapters::sql::{self, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
@@ -53,7 +54,9 @@ pub(super) struct Reading<'a> {
     parts: u64,
     retries: u32,
     /// Rows with the key of another.
-    repeated: u64,
+    pub(super) repeated: u64,
+    /// Whether the database puts rows into the order of all their columns.
+    pub(super) orders_all: bool,
 }
 
 /// What is asked, and what is done with the answer.
@@ -98,11 +101,18 @@ impl<'a> Reading<'a> {
             parts: 0,
             retries: 0,
             repeated: 0,
+            orders_all: true,
         }
     }
 
     pub(super) fn source(&self) -> &'a RowSource {
         &self.rows.source
+    }
+
+    /// So many rows are asked for by one statement, where a reading can go on behind them.
+    pub(super) fn chunk_rows(&self) -> u32 {
+        let source = self.source();
+        if self.database.holds_results() { source.chunk_rows.min(source.batch_rows) } else { source.chunk_rows }
     }
 
     /// Tells something that a person should know.
@@ -229,6 +239,7 @@ impl<'a> Reading<'a> {
         let mut ready = prepare(rows, Arc::clone(&self.bridge.landing), looks, ids);
         let mut count = 0;
         let stop = self.bridge.stop.clone();
+        let mut waiting = (once && snapshot.is_none() && self.asks_for_others()).then(Waiting::default);
         let outcome = loop {
             let next = tokio::select! {
                 next = ready.recv() => next,
@@ -239,11 +250,18 @@ impl<'a> Reading<'a> {
                 Some(Err(error)) => break Err(error),
                 Some(Ok(prepared)) => {
                     count += prepared.facts.rows;
-                    let mut standing = self.standing.clone();
+                    let before = waiting.as_ref().and_then(Waiting::standing).unwrap_or(&self.standing);
+                    let mut standing = before.clone();
                     moved(&mut standing, &prepared.facts);
-                    self.commit(prepared, (snapshot, once), standing).await?;
-                    // Where it went on it may be given up as often again.
-                    self.retries = 0;
+                    let prepared = match &mut waiting {
+                        Some(waiting) => self.wait(prepared, &standing, waiting).await?,
+                        None => Some(prepared),
+                    };
+                    if let Some(prepared) = prepared {
+                        self.commit(prepared, (snapshot, once), standing).await?;
+                        // Where it went on it may be given up as often again.
+                        self.retries = 0;
+                    }
                 }
             }
         };
@@ -253,7 +271,11 @@ impl<'a> Reading<'a> {
             Err(_) => SqlErrorKind::Cancelled.as_str(),
         };
         self.bridge.metrics.backend_call(&self.plan.backend, word, began.elapsed());
-        outcome
+        let count = outcome?;
+        if let Some(waiting) = waiting {
+            self.settle(waiting).await?;
+        }
+        Ok(count)
     }
 
     /// Whether the answer has the columns that the mapping uses, as they were before.
@@ -308,7 +330,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    async fn commit(
+    pub(super) async fn commit(
         &mut self,
         prepared: Prepared,
         (snapshot, once): (Option<SnapshotId>, bool),
@@ -378,19 +400,19 @@ pub(super) fn label(rows: &Rows) -> String {
 }
 
 /// A batch, ready to be committed.
-struct Prepared {
-    landed: Landed,
-    chunk: Chunk,
-    facts: Facts,
+pub(super) struct Prepared {
+    pub(super) landed: Landed,
+    pub(super) chunk: Chunk,
+    pub(super) facts: Facts,
     /// What was landed.
-    input: bytes::Bytes,
+    pub(super) input: bytes::Bytes,
 }
 
 /// What is looked for in a batch.
-struct Looks {
-    plan: Arc<Plan>,
-    watched: Vec<String>,
-    limit: Timestamp,
+pub(super) struct Looks {
+    pub(super) plan: Arc<Plan>,
+    pub(super) watched: Vec<String>,
+    pub(super) limit: Timestamp,
 }
 
 impl Looks {
@@ -409,7 +431,7 @@ impl Looks {
 
 /// Lands, decodes and maps each batch as it comes, one ahead of whoever commits. When nobody takes them any more the
 /// database is asked to stop.
-fn prepare(
+pub(super) fn prepare(
     mut rows: sql::Rows,
     landing: Arc<Landing>,
     looks: Looks,

@@ -64,7 +64,7 @@ impl Reading<'_> {
             return Ok(true);
         }
         let column = watermark.columns.first().map(|name| self.shape.quoted(name)).unwrap_or_default();
-        let (mut from, limit) = (mark, self.source().chunk_rows);
+        let (mut from, limit) = (mark, self.chunk_rows());
         let bytes = |hex: &str| unhex(hex).map(Value::Bytes);
         loop {
             let (Some(low), Some(high)) = (bytes(&from), bytes(&ceiling)) else {

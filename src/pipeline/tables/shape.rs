@@ -7,6 +7,23 @@ use crate::adapters::sql::{Dialect, TableInfo, TableName};
 use crate::decode::rows::{Column, ColumnKind};
 use crate::diagnostic::nearest;
 
+/// Types whose values have no order.
+const UNORDERED: [&str; 13] = [
+    "xml",
+    "xmltype",
+    "json",
+    "geography",
+    "geometry",
+    "point",
+    "line",
+    "lseg",
+    "box",
+    "path",
+    "polygon",
+    "circle",
+    "xid",
+];
+
 /// A table, ready to be written into statements.
 #[derive(Clone, Debug)]
 pub(in crate::pipeline) struct Shape {
@@ -89,6 +106,21 @@ impl Shape {
         self.unique
             .iter()
             .any(|unique| unique.iter().all(|column| own.iter().any(|own| own.eq_ignore_ascii_case(column))))
+    }
+
+    /// Whether rows can be put into the order of this column, as far as is known. Databases cannot compare documents and
+    /// drawings, and some of them no long texts.
+    pub(super) fn is_orderable(&self, name: &str) -> bool {
+        let Some(column) = self.columns.get(name) else { return true };
+        let declared = column.declared.to_ascii_lowercase();
+        let word = declared.split(['(', ' ']).next().unwrap_or_default();
+        let long: &[&str] = match self.dialect {
+            Dialect::SqlServer => &["text", "ntext", "image"],
+            Dialect::Oracle | Dialect::Db2 | Dialect::Generic => &["clob", "nclob", "dbclob", "blob", "long", "bfile"],
+            Dialect::Informix => &["text", "byte", "clob", "blob"],
+            _ => &[],
+        };
+        !long.contains(&word) && !UNORDERED.contains(&word)
     }
 
     /// The name of a column in a statement.

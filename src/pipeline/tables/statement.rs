@@ -11,6 +11,7 @@ pub(in crate::pipeline) struct Select<'a> {
     columns: Vec<String>,
     conditions: Vec<String>,
     parameters: Vec<Value>,
+    groups: Vec<String>,
     order: Vec<String>,
     limit: Option<u32>,
 }
@@ -20,7 +21,15 @@ impl<'a> Select<'a> {
     pub(in crate::pipeline) fn new(shape: &'a Shape, columns: &[String]) -> Select<'a> {
         let columns = columns.iter().map(|name| shape.selected(name)).collect();
         let conditions = shape.condition.iter().map(|condition| format!("({condition})")).collect();
-        Select { shape, columns, conditions, parameters: Vec::new(), order: Vec::new(), limit: None }
+        Select {
+            shape,
+            columns,
+            conditions,
+            parameters: Vec::new(),
+            groups: Vec::new(),
+            order: Vec::new(),
+            limit: None,
+        }
     }
 
     /// Reads whatever columns there are.
@@ -54,18 +63,26 @@ impl<'a> Select<'a> {
     }
 
     /// Only rows behind this one, in the order of these columns; with `or_equal` also those that are equal in them.
-    pub(super) fn behind(mut self, columns: &[String], values: &[Cell], or_equal: bool) -> Select<'a> {
+    pub(super) fn behind(self, columns: &[String], values: &[Cell], or_equal: bool) -> Select<'a> {
+        self.beside(columns, values, (">", if or_equal { ">=" } else { ">" }))
+    }
+
+    /// Only rows before this one, in the order of these columns, and those that are equal in them.
+    pub(super) fn up_to(self, columns: &[String], values: &[Cell]) -> Select<'a> {
+        self.beside(columns, values, ("<", "<="))
+    }
+
+    fn beside(mut self, columns: &[String], values: &[Cell], (sign, last_sign): (&str, &str)) -> Select<'a> {
         let quoted: Vec<String> = columns.iter().map(|name| self.shape.quoted(name)).collect();
         let parts = quoted.iter().zip(values).count();
         if let (true, Some(first), Some(value)) = (parts > 1, quoted.first(), values.first()) {
             // Says nothing new, but lets a database begin in its index.
-            self = self.only(format!("{first} >= ?"), [value.value()]);
+            self = self.only(format!("{first} {sign}= ?"), [value.value()]);
         }
         let mut choices = Vec::new();
         let mut bound = Vec::new();
         for last in 0..parts {
-            let is_last = last + 1 == parts;
-            let sign = if is_last && or_equal { ">=" } else { ">" };
+            let sign = if last + 1 == parts { last_sign } else { sign };
             let mut terms: Vec<String> = quoted.iter().take(last).map(|name| format!("{name} = ?")).collect();
             terms.extend(quoted.get(last).map(|name| format!("{name} {sign} ?")));
             bound.extend(values.iter().take(last + 1).map(Cell::value));
@@ -76,6 +93,25 @@ impl<'a> Select<'a> {
             [one] => self.only(one.clone(), bound),
             _ => self.only(format!("({})", choices.join(" or ")), bound),
         }
+    }
+
+    /// Only rows that are equal to one of these in these columns.
+    pub(super) fn any_of(self, columns: &[String], keys: &[Vec<Cell>]) -> Select<'a> {
+        let quoted: Vec<String> = columns.iter().map(|name| self.shape.quoted(name)).collect();
+        let condition = match quoted.as_slice() {
+            [one] => format!("{one} in ({})", vec!["?"; keys.len()].join(", ")),
+            _ => {
+                let terms: Vec<String> = quoted.iter().map(|name| format!("{name} = ?")).collect();
+                format!("({})", vec![format!("({})", terms.join(" and ")); keys.len()].join(" or "))
+            }
+        };
+        self.only(condition, keys.iter().flatten().map(Cell::value))
+    }
+
+    /// One row for each that several rows have in these columns.
+    pub(super) fn shared(mut self, columns: &[String]) -> Select<'a> {
+        self.groups = columns.iter().map(|name| self.shape.quoted(name)).collect();
+        self
     }
 
     /// In the order of these columns.
@@ -112,6 +148,9 @@ impl<'a> Select<'a> {
         if !self.conditions.is_empty() {
             sql.push_str(" where ");
             sql.push_str(&self.conditions.join(" and "));
+        }
+        if !self.groups.is_empty() {
+            sql.push_str(&format!(" group by {} having count(*) > 1", self.groups.join(", ")));
         }
         if !self.order.is_empty() {
             sql.push_str(" order by ");
@@ -171,6 +210,22 @@ mod tests {
         );
         let numbers: Vec<Value> = [1, 1, 1, 2, 1, 2, 3].map(Value::Integer).to_vec();
         assert_eq!(bound, numbers);
+    }
+
+    #[test]
+    fn keys_are_asked_for_together() {
+        let shape = shape(Dialect::Postgres);
+        let (one, two) = (names(&["A"]), names(&["A", "B"]));
+        let (sql, bound) = Select::new(&shape, &one).any_of(&one, &[vec![cell(1)], vec![cell(2)]]).shared(&one).build();
+        assert_eq!(
+            sql,
+            "select \"A\" from t where (A = 1 or B = 2) and \"A\" in (?, ?) group by \"A\" having count(*) > 1"
+        );
+        assert_eq!(bound, [1, 2].map(Value::Integer));
+        let (sql, bound) =
+            Select::new(&shape, &one).any_of(&two, &[vec![cell(1), cell(2)], vec![cell(3), cell(4)]]).build();
+        assert!(sql.ends_with(r#"(("A" = ? and "B" = ?) or ("A" = ? and "B" = ?))"#), "{sql}");
+        assert_eq!(bound, [1, 2, 3, 4].map(Value::Integer));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Following a column that grows with each change.
 //!
 //! Reading begins at the last value itself, or so far before it as the mapping says, never behind it: of two rows with the
-//! same value one may have come later. What is read twice is found equal by its hash.
+//! same value one may have come later. What is read twice is found equal by its hash. Many rows with one value are a
+//! [`Crowd`], which is walked another way.
 
 use jiff::SignedDuration;
 
 use super::cell::Cell;
+use super::crowd::Crowd;
 use super::position::{Mark, Phase};
 use super::reading::{Question, Reading};
 use super::statement::Select;
@@ -15,7 +17,14 @@ use crate::mapping::{Overlap, Watermark};
 use crate::pipeline::PipelineError;
 
 /// Databases may round a time that is bound: SQL Server's `datetime` to a three-hundredth of a second.
-const ROUNDING: SignedDuration = SignedDuration::from_millis(4);
+pub(super) const ROUNDING: SignedDuration = SignedDuration::from_millis(4);
+
+/// Where a statement begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct From {
+    values: Vec<Cell>,
+    or_equal: bool,
+}
 
 impl Reading<'_> {
     /// The greatest watermark there is now, so that what changes while everything is read is found behind it.
@@ -65,17 +74,27 @@ impl Reading<'_> {
     pub(super) async fn follow_watermark(&mut self, watermark: &Watermark) -> Result<(), PipelineError> {
         let Phase::Changes { mark, .. } = self.standing.phase.clone() else { return Ok(()) };
         let mut from = match &mark {
-            Mark::Values(values) => Some(begin(values, watermark.overlap).map_err(|reason| self.fault(reason))?),
+            Mark::Values(values) => {
+                let values = begin(values, watermark.overlap).map_err(|reason| self.fault(reason))?;
+                Some(From { values, or_equal: true })
+            }
             _ => None,
         };
-        let mut limit = self.source().chunk_rows;
-        let ahead = loop {
+        let (chunk, mut ahead) = (self.chunk_rows(), 0);
+        // Mostly little has changed, and what is a crowd already shows in a few rows.
+        let mut limit = Some(chunk.min(self.source().batch_rows));
+        loop {
             let select = self.selected().without_nulls(&watermark.columns);
             let select = match &from {
-                Some(from) => select.behind(&watermark.columns, from, true),
+                Some(from) => select.behind(&watermark.columns, &from.values, from.or_equal),
                 None => select,
             };
-            let (sql, parameters) = select.ordered(&watermark.columns).first(limit).build();
+            let select = select.ordered(&watermark.columns);
+            let (sql, parameters) = match limit {
+                Some(limit) => select.first(limit),
+                None => select,
+            }
+            .build();
             let question = Question {
                 sql,
                 parameters,
@@ -84,30 +103,47 @@ impl Reading<'_> {
                 ids: None,
                 once: self.tells_apart(),
             };
-            let (mut last, mut ahead) = (None, 0);
+            let (mut last, mut tied, mut beyond) = (None, 0, 0);
             let taken = self.take(question, |standing, facts| {
                 if let (Phase::Changes { mark, .. }, Some(greatest)) = (&mut standing.phase, &facts.greatest) {
                     advance(mark, greatest);
                 }
+                let goes_on = facts.tied == facts.rows && facts.last == last;
+                tied = if goes_on { tied + facts.tied } else { facts.tied };
                 last = facts.last.clone().or(last.take());
-                ahead += facts.ahead;
+                beyond += facts.ahead;
             });
             let rows = match taken.await {
                 Ok(rows) => rows,
                 Err(error) if self.tries_again(&error).await => continue,
                 Err(error) => return Err(error),
             };
-            if rows < u64::from(limit) {
-                break ahead;
+            ahead += beyond;
+            if limit.is_none_or(|limit| rows < u64::from(limit)) {
+                break;
             }
-            let next = last.map(|last| begin(&last, Overlap::None)).transpose().map_err(|reason| self.fault(reason))?;
-            if next.is_none() || next == from {
-                // So many rows have the same value that no chunk gets behind them: a longer one does.
-                limit = limit.saturating_mul(2);
-            } else {
-                from = next;
+            limit = Some(chunk);
+            let Some(last) = last else {
+                // None of so many rows says where to go on: the rest is asked for as a whole.
+                limit = None;
+                continue;
+            };
+            let next =
+                From { values: begin(&last, Overlap::None).map_err(|reason| self.fault(reason))?, or_equal: true };
+            if tied * 2 < rows && Some(&next) != from.as_ref() {
+                from = Some(next);
+                continue;
             }
-        };
+            let crowd = Crowd::around(&watermark.columns, &last, next.values);
+            ahead = ahead.max(self.read_crowd(watermark, &crowd).await?);
+            let Some(high) = crowd.high else { break };
+            let behind = From { values: high, or_equal: false };
+            if from.as_ref() == Some(&behind) {
+                // They stand behind themselves: the database does not take them for what they were read as.
+                limit = None;
+            }
+            from = Some(behind);
+        }
         if ahead > 0 {
             let column = watermark.columns.join(", ");
             self.tell(format!(

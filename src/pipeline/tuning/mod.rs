@@ -88,13 +88,13 @@ pub struct Settling<'b> {
 
 impl Settling<'_> {
     /// Sets the gate of a backend: the configuration, and what was decided over it. A cap that the configuration has
-    /// changed is announced to other processes.
-    pub fn settle(&self, backend: &Backend) {
+    /// changed is announced to other processes; by a service that starts, any.
+    pub fn settle(&self, backend: &Backend, is_service: bool) {
         let tuned = self.tuned.get(backend.gate.backend()).cloned().unwrap_or_default();
         let (revision, before) = (tuned.revision, backend.gate.config().max_in_flight);
         let is_set_before = self.bridge.tuning.known.lock().contains_key(backend.gate.backend());
         self.bridge.settle(backend, tuned, self.now);
-        if is_set_before && backend.gate.config().max_in_flight != before {
+        if is_set_before && backend.gate.config().max_in_flight != before || is_service && !is_set_before {
             backend.gate.announce_cap(revision);
         }
     }

@@ -17,7 +17,7 @@ use super::resource::Resource;
 use super::snapshot::{self, Marks};
 use super::source;
 use super::write::Writing;
-use crate::record::{Document, Reject, RejectCode};
+use crate::record::{Document, Reject};
 use crate::staging::{Balance, Batch, Committed, Deletion, NewFile, RunId, RunState, StagingError};
 
 /// What is being done, in faults.
@@ -106,6 +106,7 @@ fn within(connection: &Connection, resource: &Resource, batch: &Batch, order: &[
         unchanged: records - written.staged,
         dead,
         skipped: batch.skipped,
+        refused: batch.refused,
         deleted: written.deleted,
     };
     add_to_run(connection, origin.run, balance, finishes_file)?;
@@ -174,7 +175,7 @@ pub(super) fn write_documents(
                 match (put, &batch.once) {
                     (Some(id), _) => (id, true),
                     (None, Some(input)) => {
-                        repeated.push(repeats(document, input));
+                        repeated.push(Reject::repeats(document, input));
                         continue;
                     }
                     (None, None) => continue,
@@ -208,23 +209,6 @@ pub(super) fn write_documents(
     Ok(Written { staged, deleted, sequence, repeated })
 }
 
-/// The dead letter of a record that has the key of another.
-fn repeats(document: &Document, input: &[u8]) -> Reject {
-    let position = document.position;
-    let from = usize::try_from(position.offset).unwrap_or(usize::MAX);
-    let raw = input.get(from..).map(|rest| rest.get(..position.length as usize).unwrap_or(rest)).unwrap_or_default();
-    Reject {
-        code: RejectCode::RepeatedKey,
-        field: None,
-        field_span: None,
-        expected: "one record of each key".to_owned(),
-        found: "another record of the same reading has this key, and its document stays".to_owned(),
-        key: Some(document.key.clone()),
-        position,
-        raw: raw.to_vec(),
-    }
-}
-
 /// Adds to what a run has done.
 pub(super) fn add_to_run(
     connection: &Connection,
@@ -234,7 +218,7 @@ pub(super) fn add_to_run(
 ) -> Result<(), Fault> {
     let mut update = connection.prepare_cached(
         "UPDATE run SET read = read + ?2, staged = staged + ?3, unchanged = unchanged + ?4, dead = dead + ?5, \
-         skipped = skipped + ?6, files = files + ?7, deleted = deleted + ?8 WHERE number = ?1",
+         skipped = skipped + ?6, files = files + ?7, deleted = deleted + ?8, refused = refused + ?9 WHERE number = ?1",
     )?;
     update.execute(params![
         run,
@@ -245,6 +229,7 @@ pub(super) fn add_to_run(
         balance.skipped as i64,
         finishes_file,
         balance.deleted as i64,
+        balance.refused as i64,
     ])?;
     Ok(())
 }

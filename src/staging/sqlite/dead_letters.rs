@@ -33,6 +33,9 @@ pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject],
          resolved_at = CASE WHEN run = excluded.run THEN resolved_at END",
     )?;
     for reject in rejects {
+        if reject.code == RejectCode::RepeatedKey {
+            find_again(connection, batch, reject, origin)?;
+        }
         let (span_offset, span_length) = reject.field_span.unzip();
         upsert.execute(params![
             origin.resource,
@@ -55,6 +58,19 @@ pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject],
             reject.raw,
         ])?;
     }
+    Ok(())
+}
+
+/// A row that has the key of another comes in another input whenever rows beside it have changed, and is the same letter all
+/// the same: one that is open is moved to the place where it was found now.
+fn find_again(connection: &Connection, batch: &Batch, reject: &Reject, origin: &Origin) -> Result<(), Fault> {
+    let mut update = connection.prepare_cached(
+        "UPDATE OR IGNORE dead_letter SET blob = ?1, \"offset\" = ?2 WHERE id = (SELECT id FROM dead_letter \
+         WHERE resource = ?3 AND key = ?4 AND code = ?5 AND state = 'open' AND raw = ?6 AND blob <> ?1 LIMIT 1)",
+    )?;
+    let offset = reject.position.offset as i64;
+    let code = reject.code.as_str();
+    update.execute(params![batch.blob.0, offset, origin.resource, reject.key, code, reject.raw])?;
     Ok(())
 }
 

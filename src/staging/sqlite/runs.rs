@@ -13,7 +13,8 @@ use crate::staging::{Balance, Run, RunId, RunOutcome, RunState, StagingError};
 const REPLAY: &str = "replay";
 
 const SELECT: &str = "SELECT run.id, resource.name, \"trigger\", mapping, state, started_at, finished_at, read, staged, \
-                      unchanged, dead, skipped, files, error, run.deleted FROM run JOIN resource ON resource.id = run.resource";
+                      unchanged, dead, skipped, files, error, run.deleted, refused \
+                      FROM run JOIN resource ON resource.id = run.resource";
 
 fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     let state = |text: &str| RunState::ALL.into_iter().find(|state| state.as_str() == text);
@@ -31,6 +32,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
             unchanged: count(row, 9)?,
             dead: count(row, 10)?,
             skipped: count(row, 11)?,
+            refused: count(row, 15)?,
             deleted: count(row, 14)?,
         },
         files: count(row, 12)?,

@@ -233,6 +233,10 @@ ALTER TABLE operation ADD COLUMN condition TEXT;
 CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
 "#,
     r#"
+-- Of the records skipped, the good ones of files that were refused as a whole.
+ALTER TABLE run ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+"#,
+    r#"
 -- 1: readers may be bounded by the field, and each change notes its value (feed_<resource>.bounds, a JSON object by column).
 -- That column is made with the first field of a resource for which this is 1.
 ALTER TABLE indexed_field ADD COLUMN bounds INTEGER NOT NULL DEFAULT 0;

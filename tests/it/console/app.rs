@@ -201,6 +201,7 @@ impl TestConsole {
                 documents,
                 rejects,
                 skipped: 0,
+                refused: 0,
                 checkpoint: Checkpoint { offset: 300, records: 3, line: 0 },
                 file_state,
                 resolves: None,

@@ -5,8 +5,10 @@
 
 mod adaptive;
 mod backends;
+mod caps;
 mod changes;
 mod crowds;
+mod machine;
 mod processes;
 mod serial;
 mod shares;

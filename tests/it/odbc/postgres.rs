@@ -3,7 +3,7 @@
 use tollbridge::adapters::sql::{Argument, Query, Value};
 use tollbridge::decode::rows::ColumnKind;
 
-use super::{Cell, Site, cells, procedure, query, text};
+use super::{Cell, Site, cells, procedure, query, statement, text};
 use crate::support::postgres::Postgres;
 
 #[tokio::test]
@@ -122,6 +122,17 @@ async fn a_time_that_cannot_be_said_is_no_other_time() {
     {
         let alone = format!("(select timestamp '{at}' as at) union all (select null where false)");
         assert_eq!(site.ask(&alone, &[]).await.unwrap().rows, [[expected]], "{at}");
+    }
+    // Steps of a write are asked for them in the same way, alone and together.
+    for is_atomic in [false, true] {
+        let steps = vec![
+            statement("update t set clock = '04:05' where i = 5", &[]),
+            statement("select at, clock from t where i = ?", &[Value::Integer(1)]),
+            statement("select day, clock from t where i = 5 for update", &[]),
+        ];
+        let outcomes = site.steps(steps, is_atomic).await.unwrap();
+        assert_eq!(cells(&outcomes[1].sets[0]), [[raw("infinity"), raw("24:00:00")]], "{is_atomic}");
+        assert_eq!(cells(&outcomes[2].sets[0]), [[text("9999-12-31"), text("04:05:00")]], "{is_atomic}");
     }
     let error = site.ask("select day from t where i = 1 / (i - i)", &[]).await.unwrap_err();
     assert_eq!(error.state.as_deref(), Some("22012"), "{error:?}");

@@ -3,7 +3,7 @@
 use tollbridge::adapters::sql::{Certainty, Database, Dialect, SqlErrorKind, Step, Value};
 use tollbridge::decode::rows::ColumnKind;
 
-use super::{Cell, Site, statement, text};
+use super::{Cell, Site, cells, statement, text};
 
 /// A file with statements done in it.
 pub(crate) fn file(statements: &str) -> (tempfile::TempDir, String) {
@@ -242,4 +242,24 @@ async fn a_row_that_is_wider_than_a_block_is_read_value_by_value() {
     assert_eq!((&rows[0][71], &rows[0][4]), (&text("last"), &Cell::Null));
     assert_eq!(rows[1][1..4], [text("\\x00\\xff"), text(""), Cell::Null]);
     assert_eq!(rows[1][71], text("é"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_step_brings_is_whole() {
+    let (_folder, connection) = file(
+        "create table t (i integer primary key, a text, f double, n int); insert into t values (1, 'a' || char(0) || 'b', 0.1 + 0.2, 1)",
+    );
+    let site = Site::new(&connection, "");
+    for is_atomic in [false, true] {
+        let steps = vec![
+            statement("update t set n = n + 1 where i = 1", &[]),
+            statement("select a, f, n from t where i = ?", &[Value::Integer(1)]),
+            // It can be no part of another statement.
+            statement("pragma user_version", &[]),
+        ];
+        let outcomes = site.steps(steps, is_atomic).await.unwrap();
+        let row = &cells(&outcomes[1].sets[0])[0];
+        assert_eq!(row[..2], [text("a\u{0}b"), text("0.30000000000000004")], "{is_atomic}");
+        assert_eq!(cells(&outcomes[2].sets[0]).len(), 1);
+    }
 }

@@ -63,6 +63,9 @@ fn a_refusal_of_the_gate_is_no_answer_that_stays() {
         let problem = refused.json();
         assert_eq!(problem["code"], "backend-busy", "{problem:#}");
         assert!(refused.field("retry-after").is_some());
+        // What took its time, as of a read that is refused.
+        let waited = refused.field("server-timing").unwrap().strip_prefix("queue;dur=").unwrap();
+        assert!((0.0..3000.0).contains(&waited.parse::<f64>().unwrap()), "{waited}");
         assert_eq!(first.join().unwrap(), 200);
     });
     let list = site.operations();
@@ -70,8 +73,12 @@ fn a_refusal_of_the_gate_is_no_answer_that_stays() {
         (&list[0]["state"], &list[0]["may_repeat"], &list[0]["attempts"]),
         (&json!("failed"), &json!(true), &json!(0))
     );
-    // The same key tries again.
-    assert_eq!(site.write("POST", "/v1/orders", "a", &body("1")).status, 201);
+    // The same key tries again; and of a write that is done it is told what the backend took of the time.
+    let done = site.write("POST", "/v1/orders", "a", &body("1"));
+    assert_eq!(done.status, 201);
+    let (queue, backend) = done.field("server-timing").unwrap().split_once(", backend;dur=").unwrap();
+    assert!(queue.starts_with("queue;dur=") && backend.parse::<f64>().unwrap() >= 1000.0, "{queue} {backend}");
+    assert_eq!(site.write("POST", "/v1/orders", "a", &body("1")).field("server-timing"), None, "it took no time again");
     assert_eq!((site.operations().len(), site.sql("select count(*) from orders").as_str()), (2, "1"));
 }
 

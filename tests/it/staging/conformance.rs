@@ -153,7 +153,7 @@ pub(super) async fn a_batch_that_does_not_fit_is_refused_whole(staging: Arc<dyn 
     let status = staging.status(&reading.resource).await.unwrap();
     assert_eq!((status.documents, status.sequence, status.dead_letters), (3, 3, 1));
     let balance = staging.run(&reading.run).await.unwrap().unwrap().balance;
-    assert_eq!(balance, Balance { read: 5, staged: 3, unchanged: 0, dead: 1, skipped: 1, deleted: 0 });
+    assert_eq!(balance, Balance { read: 5, staged: 3, unchanged: 0, dead: 1, skipped: 1, ..Balance::default() });
 }
 
 pub(super) async fn a_file_is_known_by_path_size_and_content(staging: Arc<dyn Staging>) {
@@ -269,7 +269,10 @@ pub(super) async fn a_bad_record_is_one_dead_letter(staging: Arc<dyn Staging>) {
     let mut reading = Reading::begin(&staging, "orders.v1").await;
     let bad = reject(RejectCode::BadSign, 10);
     let committed = reading.commit(vec![document("1", "{}", 0)], vec![bad.clone()], 2).await;
-    assert_eq!(committed.balance, Balance { read: 4, staged: 1, unchanged: 0, dead: 1, skipped: 2, deleted: 0 });
+    assert_eq!(
+        committed.balance,
+        Balance { read: 4, staged: 1, unchanged: 0, dead: 1, skipped: 2, ..Balance::default() }
+    );
 
     let listed = staging.dead_letters(&letters(None)).await.unwrap();
     assert_eq!(listed.len(), 1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tollbridge::record::BlobId;
-use tollbridge::staging::{ChangeKind, FileState, ResourceStatus, Staging};
+use tollbridge::staging::{Balance, ChangeKind, FileState, ResourceStatus, Staging};
 
 use super::support::{Reading, block_on, id, open};
 
@@ -76,13 +76,17 @@ fn a_database_of_the_first_version_becomes_todays() {
     let connection = Connection::open(&path).unwrap();
     let back = "DROP TABLE seen; DROP TABLE snapshot; DROP TABLE source_position; DROP TABLE gone_1; \
                 ALTER TABLE feed_1 DROP COLUMN kind; ALTER TABLE resource DROP COLUMN forgotten; \
-                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; PRAGMA user_version = 1;";
+                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; PRAGMA user_version = 1;";
     connection.execute_batch(back).unwrap();
     drop(connection);
     block_on(async {
         let staging = open(&path);
         let status = status(&staging, "orders.v1").await;
         assert_eq!(status.last_file, Some(claimed_at));
+        // Its runs are there, with what is counted since.
+        let runs = staging.runs(None, 9).await.unwrap();
+        let balance = Balance { read: 2, staged: 2, ..Balance::default() };
+        assert_eq!(runs.iter().map(|run| run.balance).collect::<Vec<_>>(), [balance]);
         // What was staged is there as it was, and can be deleted now.
         let orders = id("orders.v1");
         let mut reading = Reading::of_file(&staging, &orders, "in/ORD1.DAT", BlobId([7; 32])).await;

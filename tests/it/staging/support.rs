@@ -109,6 +109,7 @@ impl Reading {
             documents,
             rejects,
             skipped,
+            refused: 0,
             checkpoint: Checkpoint { offset: offset + records * 10, records: before + records, line: line + records },
             file_state: FileState::Claimed,
             resolves: None,

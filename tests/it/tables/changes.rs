@@ -85,6 +85,64 @@ fn more_rows_with_one_value_than_a_chunk_has_are_all_read() {
 }
 
 #[test]
+fn a_crowd_with_one_value_is_read_about_once() {
+    let source = |column: &str| {
+        format!(
+            "[source.table]\ntable = 'ITEMS'\nbatch_rows = 50\nchunk_rows = 300\nwatermark = {{ column = {column} }}\n"
+        )
+    };
+    let read = |run: &serde_json::Value| run["read"].as_u64().unwrap();
+    for column in ["'SEQ'", "'CHANGED'", "['SEQ', 'CHANGED']"] {
+        let old = Legacy::new(&source(column), FIELDS, SCHEMA);
+        old.sync();
+        old.sql(
+            "with recursive c(i) as (select 1 union all select i + 1 from c where i < 2000)
+             insert into ITEMS select printf('n%05d', (i * 7919) % 2000), 'same', i, '2026-05-01 10:00:00', 50 from c;",
+        );
+        let run = old.sync();
+        assert_eq!((&run["staged"], &run["dead"]), (&json!(2000), &json!(0)), "{column}: {run}");
+        assert!(read(&run) <= 2060, "{column}: {run}");
+        // They are the last value: each look reads them again, once.
+        old.sql("update ITEMS set QTY = -1 where NO in ('n00000', 'n01999', 'n01000')");
+        let run = old.sync();
+        assert_eq!(run["staged"], 3, "{column}: {run}");
+        assert!(read(&run) <= 2060, "{column}: {run}");
+        // Behind them it goes on, also so little behind that a database might take it for the same.
+        old.sql(
+            "insert into ITEMS values ('a0', 'same', 1, '2026-05-01 10:00:00', 50), ('y', 'Y', 0, '2026-05-01 10:00:00.001', 51);
+             with recursive c(i) as (select 1 union all select i + 1 from c where i < 400)
+             insert into ITEMS select printf('o%05d', i), 'other', i, datetime('2026-06-01', i || ' minutes'), 60 + i from c;",
+        );
+        let run = old.sync();
+        assert_eq!((&run["staged"], old.keys().len()), (&json!(402), 2406), "{column}: {run}");
+        let run = old.sync();
+        assert!(run["staged"] == 0 && read(&run) <= 2, "{column}: {run}");
+    }
+}
+
+#[test]
+fn a_crowd_without_a_unique_key_is_read_whole() {
+    let schema = SCHEMA.replace("NO text primary key", "NO text not null");
+    let source = "[source.table]\ntable = 'ITEMS'\nbatch_rows = 50\nchunk_rows = 60\nwatermark = { column = 'SEQ' }\n";
+    for schema in [schema.clone(), schema.replace("NO text not null", "NO text")] {
+        let old = Legacy::new(source, FIELDS, &schema);
+        old.sync();
+        old.sql(
+            "with recursive c(i) as (select 1 union all select i + 1 from c where i < 500)
+             insert into ITEMS select printf('n%05d', i % 400), 'same' || i, i, null, 50 from c;",
+        );
+        let run = old.sync();
+        assert_eq!((&run["staged"], old.keys().len()), (&json!(400), 404), "{run}");
+        // A hundred keys come twice, each in two pages or one, and each is one letter, however often it is found.
+        old.sync();
+        let (letters, _) = old.site.json(&["dead-letters", "list", "--limit", "1000"]);
+        assert_eq!(letters.len(), 100);
+        assert_eq!(old.documents()["n00000"]["name"], "same400");
+        assert_eq!(old.documents()["n00007"]["name"], "same407");
+    }
+}
+
+#[test]
 fn several_columns_count_together() {
     let source = "[source.table]\ntable = 'ITEMS'\nchunk_rows = 3\nwatermark = { column = ['DAY', 'CLOCK'] }\n";
     let old = Legacy::new(

@@ -77,6 +77,136 @@ fn two_rows_of_a_key_in_one_batch_of_changes_are_told() {
     assert!(notes(&run).contains("a key that another row has too"), "{run}");
 }
 
+/// What a row of a key that is not unique comes to, in a table of SQLite whose rows have been set by `change`.
+fn told_apart(source: &str, change: &str) -> (Legacy, Value) {
+    let schema = "create table ITEMS (NO text, NAME text, QTY integer, SEQ integer);
+        with recursive c(i) as (select 1 union all select i + 1 from c where i < 30)
+        insert into ITEMS select printf('%03d', i), 'item', i, i from c;";
+    let old = Legacy::new(source, FIELDS, schema);
+    old.sync();
+    old.sql(change);
+    let run = old.sync();
+    (old, run)
+}
+
+#[test]
+fn two_rows_of_a_key_are_told_however_far_from_each_other_they_come() {
+    let source = format!("{TABLE}watermark = {{ column = 'SEQ', overlap = 5 }}\n");
+    // Batches of 4, chunks of 10: `x` comes in the first and in the last.
+    let (old, run) = told_apart(
+        &source,
+        "insert into ITEMS values ('x', 'second', 2, 31), ('x', 'first', 1, 60);
+         with recursive c(i) as (select 32 union all select i + 1 from c where i < 59)
+         insert into ITEMS select printf('%03d', i), 'item', i, i from c;",
+    );
+    // In the order of its columns, `first` comes before `second`.
+    assert_eq!((&run["staged"], &run["dead"]), (&json!(29), &json!(1)), "{run}");
+    assert_eq!(old.documents()["x"]["name"], "first");
+    let found = letters(&old);
+    assert_eq!((found.len(), found[0].0.as_str(), found[0].1.as_str()), (1, "key.repeated", "x"));
+
+    // A later reading that only one of them comes to: nothing is replaced, and nothing flaps.
+    old.sql("update ITEMS set QTY = 3, SEQ = 61 where NAME = 'second'");
+    let run = old.sync();
+    assert_eq!((&run["staged"], &old.documents()["x"]["qty"]), (&json!(0), &json!(1)), "{run}");
+    assert!(notes(&run).contains("a key that another row has too"), "{run}");
+    let run = old.sync();
+    assert_eq!(run["staged"], 0, "{run}");
+    let full = old.sync_as(&["sync", "items", "--full"]);
+    assert_eq!((&full["staged"], &full["dead"]), (&json!(0), &json!(1)), "the same one is served: {full}");
+
+    // The row that is served changes, and is served as it is now; then it goes, and the other one comes when it changes.
+    old.sql("update ITEMS set QTY = 9, SEQ = 62 where NAME = 'first'");
+    old.sync();
+    assert_eq!(old.documents()["x"]["qty"], 9);
+    old.sql("delete from ITEMS where NAME = 'first'; update ITEMS set SEQ = 63 where NAME = 'second'");
+    let run = old.sync();
+    assert_eq!((&old.documents()["x"]["name"], &run["dead"]), (&json!("second"), &json!(0)), "{run}");
+}
+
+#[test]
+fn a_row_that_is_changed_again_while_it_is_read_is_no_other_row() {
+    let source = format!("{TABLE}watermark = {{ column = 'SEQ', overlap = 5 }}\n");
+    let (old, run) = told_apart(&source, "update ITEMS set QTY = 100, SEQ = 31 where NO = '030'");
+    assert_eq!((&run["staged"], &run["dead"]), (&json!(1), &json!(0)), "{run}");
+    old.sql("update ITEMS set QTY = 101, SEQ = 32 where NO = '030'");
+    let run = old.sync();
+    assert_eq!((&run["staged"], &run["dead"], &run["skipped"]), (&json!(1), &json!(0), &json!(0)), "{run}");
+    assert_eq!(old.documents()["030"]["qty"], 101);
+}
+
+#[test]
+fn two_rows_of_a_key_in_the_changes_of_a_query_are_told() {
+    let source = "[source.query]\nsql = 'select NO, NAME, QTY, SEQ from ITEMS where SEQ >= :watermark order by SEQ'\n\
+                  batch_rows = 4\nwatermark = { column = 'SEQ', start = 0 }\n";
+    let (old, run) = told_apart(
+        source,
+        "insert into ITEMS select 'x', 'n' || i, i, 30 + i from (select QTY as i from ITEMS where QTY in (1, 9));
+         insert into ITEMS select 'y' || i, 'n', i, 30 + i from (select QTY as i from ITEMS where QTY between 2 and 8)",
+    );
+    assert_eq!(
+        (&run["staged"], &run["dead"], &old.documents()["x"]["name"]),
+        (&json!(8), &json!(1), &json!("n1")),
+        "{run}"
+    );
+    assert_eq!(letters(&old).len(), 1);
+}
+
+#[test]
+fn which_of_several_rows_is_served_is_no_accident() {
+    let rows = "('b', 'second', 2), ('a', 'A', 1), ('b', 'first', 1), ('b', 'third', 3)";
+    let schema = |order: &str| {
+        format!(
+            "create table ITEMS (NO text, NAME text, QTY integer); insert into ITEMS select * from (values {rows}) {order}"
+        )
+    };
+    for order in ["order by 2", "order by 3 desc", "order by 1, 2 desc"] {
+        let old = Legacy::new(&format!("{TABLE}snapshot = true\n"), FIELDS, &schema(order));
+        assert_eq!((counts(&old.sync()), &old.documents()["b"]["name"]), ([4, 2, 2, 0], &json!("first")), "{order}");
+        let said = letters(&old);
+        // Sent once more they replace nothing.
+        for (_, key, _) in &said {
+            assert_eq!(key, "b");
+        }
+        let (listed, _) = old.site.json(&["dead-letters", "list"]);
+        for letter in &listed {
+            let (said, code) = old.site.json(&["dead-letters", "replay", &letter["id"].to_string()]);
+            assert!(code >= 1 && said[0].to_string().contains("the key of another row"), "{said:?}");
+        }
+        assert_eq!(old.documents()["b"]["name"], "first");
+        assert_eq!(letters(&old).len(), 2, "they wait for somebody who mends the rows");
+    }
+}
+
+#[test]
+fn a_repeated_row_whose_key_the_mapping_now_makes_its_own_is_replayed() {
+    let old = Legacy::new(&format!("{TABLE}snapshot = true\n"), FIELDS, TWICE);
+    old.sync();
+    let fields = FIELDS
+        .replace("no = { from = 'NO' }", "no = { from = 'NAME' }")
+        .replace("name = { from = 'NAME'", "name = { from = 'NO'");
+    old.mapping("", &format!("{TABLE}snapshot = true\n"), &fields);
+    let (listed, _) = old.site.json(&["dead-letters", "list"]);
+    let (said, code) = old.site.json(&["dead-letters", "replay", &listed[0]["id"].to_string()]);
+    assert_eq!((code, &said[0]["key"]), (0, &json!("second")), "{said:?}");
+}
+
+#[test]
+fn columns_that_no_database_can_order_leave_the_order_to_the_others() {
+    let server = Postgres::shared();
+    server.database("tables_unordered", "");
+    server.sql(
+        "tables_unordered",
+        "create table items (no text, name json, qty int, place point);
+         insert into items values ('b', '{}', 2, '(1,1)'), ('b', '[]', 1, '(1,1)'), ('a', null, 1, null);",
+    );
+    let connection = format!("connection = \"{}\"", server.connection("tables_unordered"));
+    let fields = "no = { from = 'no' }\nname = { from = 'name' }\nplace = { from = 'place' }\nqty = { from = 'qty', type = 'integer' }\n";
+    let old = Legacy::with_backend(&connection, "[source.table]\ntable = 'items'\nsnapshot = true\n", fields);
+    let run = old.sync();
+    assert_eq!((counts(&run), old.documents().len()), ([3, 2, 1, 0], 2), "{run}");
+}
+
 #[test]
 fn check_says_when_nothing_keeps_the_key_unique() {
     let old = Legacy::new(&format!("{TABLE}snapshot = true\n"), FIELDS, TWICE);

@@ -28,6 +28,26 @@ fn legacy(server: &MariaDb, database: &str, source: &str) -> Legacy {
     Legacy::with_backend(&connection, source, FIELDS)
 }
 
+/// The driver may hold a whole result: no statement brings more rows than a batch has.
+#[test]
+fn statements_bring_no_more_than_a_batch() {
+    let server = MariaDb::shared();
+    items(&server, "tables_held", 1000);
+    server.sql("mysql", "set global log_output = 'TABLE'; set global general_log = 1");
+    let source = "[source.table]\ntable = 'ITEMS'\nwatermark = { column = 'CHANGED' }\nreconcile = 'every 1ms'\nbatch_rows = 150\nchunk_rows = 400\n";
+    let old = legacy(&server, "tables_held", source);
+    old.sync();
+    server.sql("tables_held", "update ITEMS set QTY = QTY + 1");
+    let run = old.sync();
+    assert_eq!(run["staged"], 1000, "{run}");
+    server.sql("mysql", "set global general_log = 0");
+    let asked = |words: &str| {
+        let sql = format!("select count(*) from general_log where argument like '%ITEMS%limit {words}'");
+        server.sql("mysql", &sql).parse::<u32>().unwrap()
+    };
+    assert!(asked("150") >= 14 && asked("400") == 0, "{} {}", asked("150"), asked("400"));
+}
+
 #[test]
 fn a_snapshot_is_read_in_chunks_and_finds_changes_and_deletes() {
     let server = MariaDb::shared();

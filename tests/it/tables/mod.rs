@@ -8,6 +8,7 @@ mod keys;
 mod kill;
 mod mariadb;
 mod postgres;
+mod proposals;
 mod snapshot;
 mod sql_server;
 mod types;

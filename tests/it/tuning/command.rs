@@ -60,7 +60,7 @@ fn what_is_set_holds_at_once_and_over_reload_and_restart() {
     assert!(entries.iter().all(|entry| entry["author"] == "anna (local)"), "{entries:?}");
     let listed = String::from_utf8(gate(&site, &service, &["list"]).stdout).unwrap();
     let row: Vec<&str> = listed.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row, ["erp", "9", "9", "0", "0", "7", "open"], "{listed}");
+    assert_eq!(row, ["erp", "9", "9", "0", "0", "0", "0", "7", "open"], "{listed}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(in crate::decode::cobol) struct Framer {
 
 /// What is known of a place between two frames beside its offset.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::decode::cobol) struct Place {
+pub(in crate::decode) struct Place {
     /// Lines before it.
     pub(in crate::decode::cobol) lines: u64,
     /// Where in the input the block ends that it lies in.
@@ -90,6 +90,11 @@ type Found = Result<Step, StreamFault>;
 impl Framer {
     pub(in crate::decode::cobol) fn is_text(&self) -> bool {
         self.convention.framing == Framing::Line
+    }
+
+    /// Whether records lie in blocks.
+    pub(in crate::decode::cobol) fn is_blocked(&self) -> bool {
+        self.convention.framing == Framing::Blocks
     }
 
     /// Whether all records have the length of the longest.
@@ -178,6 +183,13 @@ impl Framer {
             Some(length) => Step::Record(Frame { before, length, behind: total - before - length, place }),
             None => self.too_short(0, line.content, total, place),
         })
+    }
+
+    /// Whether the frame at this place is a line of blanks.
+    pub(in crate::decode::cobol) fn is_blank_line(&self, window: &Window, at: usize, frame: &Frame) -> bool {
+        let length = frame.before + frame.length + self.plan.settings.record_suffix;
+        let line = || window.first(at + length).get(at..).unwrap_or_default();
+        self.is_text() && is_blank(line(), self.plan.encoding.blank())
     }
 
     /// A frame that is shorter than prefix and suffix.

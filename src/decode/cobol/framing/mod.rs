@@ -19,7 +19,8 @@ mod words;
 
 pub(super) use auto::detect;
 pub use auto::{Candidate, Evidence};
-pub(super) use frame::{Bad, Frame, Framer, Place, Step, by_counters};
+pub(in crate::decode) use frame::Place;
+pub(super) use frame::{Bad, Frame, Framer, Step, by_counters};
 pub(in crate::decode) use header::FRAME_HEADER;
 pub use header::{FrameHeader, LengthCounts, LengthType};
 pub(super) use measure::Measure;

@@ -4,6 +4,7 @@ mod alternatives;
 mod hints;
 mod large;
 mod round_trip;
+mod stretches;
 mod tables;
 mod together;
 mod usages;

@@ -126,7 +126,9 @@ fn every_framing_is_read_back() {
     let headed = compile("01 R. 05 A PIC X.", settings(|s| s.header_bytes = 3));
     assert!(write(&headed, &[]).unwrap_err().contains("`header_bytes`"));
     let line = compile("01 R. 05 A PIC X(3).", settings(|s| s.framing = Framing::Line));
-    assert!(write(&line, &[r#"{"A":""}"#.to_owned()]).unwrap_err().contains("blanks, which are read as no record"));
+    assert!(write(&line, &[r#"{"A":""}"#.to_owned()]).unwrap_err().contains("a blank line at the end of the file"));
+    let blanks = [r#"{"A":""}"#, r#"{"A":"x"}"#, r#"{"A":""}"#, r#"{"A":""}"#, r#"{"A":"y"}"#].map(str::to_owned);
+    assert_eq!(read(&line, &write(&line, &blanks).unwrap()), blanks);
     assert!(write(&line, &[r#"{"A":"a\u0085b"}"#.to_owned()]).unwrap_err().contains("the end of a line at byte 2"));
 }
 

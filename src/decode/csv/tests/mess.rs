@@ -376,7 +376,7 @@ proptest! {
         loop {
             let (mut json, mut rejects) = (Vec::new(), Vec::new());
             let from = reader.resume_point();
-            let (from, to) = match reader.stretch(size).unwrap() {
+            let (from, to) = match reader.stretch(size, &JsonOptions::default()).unwrap() {
                 Some(part) => (Resume::default(), detached.write_stretch(part, &options, &mut json, &mut rejects).unwrap()),
                 None => {
                     match reader.next().unwrap() {

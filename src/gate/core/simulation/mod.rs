@@ -132,6 +132,9 @@ pub(super) struct Result {
     pub(super) grants: BTreeMap<&'static str, Vec<Moment>>,
     /// Good answers by second.
     pub(super) by_second: Vec<usize>,
+    /// Who came, and who waited until its time was over, by second.
+    pub(super) came_by_second: Vec<usize>,
+    pub(super) late_by_second: Vec<usize>,
     /// The adaptive limit at the end of each second.
     pub(super) limits: Vec<usize>,
 }
@@ -143,8 +146,17 @@ impl Result {
 
     /// Good answers a second in this part of the run.
     pub(super) fn rate(&self, seconds: std::ops::Range<usize>) -> f64 {
-        let length = seconds.len() as f64;
-        seconds.map(|second| self.by_second.get(second).copied().unwrap_or_default()).sum::<usize>() as f64 / length
+        rate(&self.by_second, seconds)
+    }
+
+    /// Good answers for each who came, in this part of the run.
+    pub(super) fn served(&self, seconds: std::ops::Range<usize>) -> f64 {
+        self.rate(seconds.clone()) / rate(&self.came_by_second, seconds)
+    }
+
+    /// Those who waited in vain, a second.
+    pub(super) fn late(&self, seconds: std::ops::Range<usize>) -> f64 {
+        rate(&self.late_by_second, seconds)
     }
 
     pub(super) fn percentile(&self, client: &str, part: f64) -> Duration {
@@ -163,6 +175,19 @@ impl Result {
         let squares: f64 = self.good.values().map(|good| (*good as f64).powi(2)).sum();
         sum * sum / (self.good.len() as f64 * squares)
     }
+}
+
+fn rate(by_second: &[usize], seconds: std::ops::Range<usize>) -> f64 {
+    let length = seconds.len() as f64;
+    seconds.map(|second| by_second.get(second).copied().unwrap_or_default()).sum::<usize>() as f64 / length
+}
+
+fn count(by_second: &mut Vec<usize>, now: Moment) {
+    let second = now.as_secs() as usize;
+    if by_second.len() <= second {
+        by_second.resize(second + 1, 0);
+    }
+    by_second[second] += 1;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -329,6 +354,7 @@ impl Simulation {
             Coming::Closed(..) | Coming::Bursts(..) => {}
         }
         *self.result.came.entry(kind.client).or_default() += 1;
+        count(&mut self.result.came_by_second, now);
         let serial = kind.orders.map(|orders| (self.dice.part() * orders as f64) as usize);
         let order: Option<Arc<str>> = serial.map(|order| Arc::from(order.to_string()));
         let ask = Ask {
@@ -400,11 +426,7 @@ impl Simulation {
         if there && !fails && age <= self.kinds[kind].deadline {
             *self.result.good.entry(client).or_default() += 1;
             self.result.latencies.entry(client).or_default().push(age);
-            let second = now.as_secs() as usize;
-            if self.result.by_second.len() <= second {
-                self.result.by_second.resize(second + 1, 0);
-            }
-            self.result.by_second[second] += 1;
+            count(&mut self.result.by_second, now);
         }
         if there {
             self.again(kind, now);
@@ -453,6 +475,7 @@ impl Simulation {
         self.by_ticket.remove(&ticket);
         self.calls.remove(&id);
         self.pump(now);
+        count(&mut self.result.late_by_second, now);
         self.refused(kind, now);
     }
 
@@ -486,6 +509,9 @@ impl Simulation {
                 }
                 Err(refused) => {
                     assert!(!matches!(refused, Refused::Closed));
+                    if refused == Refused::Deadline {
+                        count(&mut self.result.late_by_second, now);
+                    }
                     if let Some(call) = self.calls.remove(&id) {
                         self.refused(call.kind, now);
                     }

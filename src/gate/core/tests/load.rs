@@ -200,8 +200,28 @@ fn after_a_lock_everything_is_as_before() {
     let kind = Kind { coming: Coming::Open(60.0), ..Kind::default() };
     let locked = || Simulation::new(limits(8), vec![kind.clone()]).change(ms(5000), Change::Lock(ms(3000)));
     each_of(20, locked, |result, _| {
-        assert!(result.rate(8..10) >= 0.9 * 60.0, "{:?}", result.by_second);
-        assert!(result.rate(10..20) >= 0.9 * 60.0, "{:?}", result.by_second);
+        assert!(result.served(8..10) >= 0.95, "{:?} of {:?}", result.by_second, result.came_by_second);
+        assert!(result.served(10..20) >= 0.95, "{:?} of {:?}", result.by_second, result.came_by_second);
+    });
+}
+
+/// A backend that takes ten times as long from one moment to the next, and then no longer: who cannot be served is told at
+/// once, but for the few who wait to use a place, and when it is quick again everybody is served.
+#[test]
+fn a_change_of_pace_is_seen_at_once_in_both_directions() {
+    let kind = Kind { coming: Coming::Open(60.0), ..Kind::default() };
+    let changes = || {
+        let simulation = Simulation::new(limits(8), vec![kind.clone()]).change(ms(10_000), Change::Slow(10.0));
+        simulation.change(ms(20_000), Change::Slow(1.0))
+    };
+    each_of(30, changes, |result, _| {
+        let said = format!("late {:?}, good {:?}", result.late_by_second, result.by_second);
+        // Within its first second there is hardly a call that has ended: it is seen by those that run.
+        assert!(result.late(10..11) <= 12.0, "{said}");
+        assert!(result.late(11..20) <= 10.0, "{said}");
+        // What it can do is done: eight at a time, a second each.
+        assert!(result.rate(11..20) >= 7.0, "{said}");
+        assert!(result.served(21..23) >= 0.95 && result.served(23..30) >= 0.95, "{said}, {:?}", result.came_by_second);
     });
 }
 

@@ -95,13 +95,14 @@ fn who_cannot_be_served_in_time_is_told_at_once() {
     let now = ms(1000);
     let _running = granted(core.arrive(ask("a", now), now, &mut verdicts));
     let mut waiting = Vec::new();
-    // The first in line waits for one call, the third for two more: 400 ms and 600 ms with its own.
-    for _ in 0..3 {
+    // The first in line waits for the call that runs, the second for one more: 200 ms and 400 ms. The third would wait for
+    // 600 ms.
+    for _ in 0..2 {
         waiting.push(queued(core.arrive(ask("a", now), now, &mut verdicts)));
     }
     let refused = core.arrive(ask("a", now), now, &mut verdicts);
     assert!(
-        matches!(refused, Arrival::Refused(Refused::TooLong { retry_after }) if retry_after == ms(800)),
+        matches!(refused, Arrival::Refused(Refused::TooLong { retry_after }) if retry_after == ms(600)),
         "{refused:?}"
     );
     let in_a_hurry = Ask { answer_by: Some(now + ms(700)), ..ask("b", now) };

@@ -126,12 +126,15 @@ pub(crate) fn answer(name: &str, arguments: &[Value], shared: &Shared, vars: &Va
     }
 }
 
-/// `HAS_PERMS_BY_NAME(name, class, right)`: all rights but those that tests took away, written `RIGHT` or `RIGHT ON name`.
+/// `HAS_PERMS_BY_NAME(name, class, right)`: all rights but those that tests took away, written `RIGHT`, `RIGHT ON name`
+/// or, of a column, `RIGHT ON name(column)`.
 fn has_right(schema: &Schema, arguments: &[Value]) -> bool {
     let word = |at: usize| arguments.get(at).map(plain).unwrap_or_default();
     let (on, right) = (word(0).replace(['[', ']'], ""), word(2));
     let denied = |missing: &String| {
-        missing.eq_ignore_ascii_case(&right) || missing.eq_ignore_ascii_case(&format!("{right} ON {on}"))
+        missing.eq_ignore_ascii_case(&right)
+            || missing.eq_ignore_ascii_case(&format!("{right} ON {on}"))
+            || missing.eq_ignore_ascii_case(&format!("{right} ON {on}({})", word(3)))
     };
     !schema.missing_rights.iter().any(denied)
 }

@@ -1,4 +1,6 @@
-//! The cap holds whatever callers do.
+//! The cap holds whatever callers do; `beside` has what is told of other processes and of this machine.
+
+mod beside;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -452,7 +454,7 @@ async fn of_a_busy_gate_those_are_refused_who_would_need_the_places_that_are_hel
     let lost = [gate.admit(ask()).await.unwrap(), gate.admit(ask()).await.unwrap(), gate.admit(ask()).await.unwrap()];
     lost.iter().for_each(|permit| drop(permit.begin()));
     drop(lost);
-    // One place is left, and serves three in the 500 ms that they wait.
+    // One place is left, and serves two in the 500 ms that they wait: the call that has it takes 200 ms more.
     let wait = |_| {
         let gate = Arc::clone(&gate);
         tokio::spawn(async move { refusal(&gate, ask()).await })
@@ -465,7 +467,7 @@ async fn of_a_busy_gate_those_are_refused_who_would_need_the_places_that_are_hel
         at_once += usize::from(after == 0);
         assert!(matches!(refused, Some(Refused::HeldBack { retry_after }) if retry_after <= Duration::from_secs(5)));
     }
-    assert_eq!(at_once, 1);
+    assert_eq!(at_once, 2);
     drop(held);
 }
 
@@ -502,7 +504,7 @@ async fn places_are_held_by_the_clock_of_the_machine() {
     drop(permit);
     let after = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic).tv_sec;
     let mark = std::fs::read(folder.path().join("00000")).unwrap();
-    assert_eq!((mark[0], mark.len()), (b'L', 33));
+    assert_eq!((mark[0], mark.len()), (b'L', 57));
     let until = i64::from_le_bytes(mark[1..9].try_into().unwrap()) / 1000;
     assert!((before + 5..=after + 6).contains(&until), "{until} is not 5 s after {before}");
 }
