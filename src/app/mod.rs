@@ -321,7 +321,7 @@ fn spec(exposure: &Exposure) -> ResourceSpec {
             indexed.push(IndexedField { path: field.path.clone(), column });
         }
     }
-    ResourceSpec { id: exposure.id.clone(), indexed }
+    ResourceSpec { id: exposure.id.clone(), indexed, bounds: Vec::new() }
 }
 
 /// The newest calls of a gate that are kept, in bytes: some hundred thousand.

@@ -4,23 +4,23 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
-use super::catalog::Published;
 use super::record::{canonical_key, no_such_record};
+use super::sight::View;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, json_answer, parameters, staging_problem};
 use crate::staging::{Change, ChangeKind};
 
 pub(super) async fn answer(
     facade: &Facade,
-    published: &Published,
-    request: &Parts,
-    written_key: &str,
+    view: &View<'_>,
+    (request, written_key): (&Parts, &str),
 ) -> Result<Response, Problem> {
+    let View { published, sight, .. } = view;
     accept::require(&request.headers, &[accept::JSON])?;
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
-    let history = facade.staging.history(id, &key).await.map_err(staging_problem)?;
+    let history = facade.staging.history_within(id, &key, &sight.only).await.map_err(staging_problem)?;
     if history.is_empty() {
         return Err(no_such_record(published, &key));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::exposure::{Exposure, FieldType, Mode, QueryField};
+use super::exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField};
 use super::operations::ExposedOperation;
 use super::plan::{Field, Rule};
 use super::schema::Shape;
@@ -12,7 +12,7 @@ use crate::diagnostic::{Entries, Faults, Node, Table, nearest};
 use crate::record::ResourceId;
 
 /// Names that the list request has a meaning of its own for.
-const RESERVED: [&str; 5] = ["sort", "limit", "cursor", "fields", "count"];
+const RESERVED: [&str; 8] = ["or", "and", "sort", "limit", "cursor", "fields", "count", "include"];
 
 /// Whether requests use a name for something else, so that it can be no filter.
 pub fn is_reserved(name: &str) -> bool {
@@ -29,6 +29,7 @@ pub(super) struct Heading {
     pub(super) description: Option<String>,
     pub(super) key: Vec<String>,
     pub(super) lists: bool,
+    pub(super) relations: Vec<ExposedRelation>,
     pub(super) operations: Vec<ExposedOperation>,
 }
 
@@ -175,7 +176,7 @@ fn check_freshness(table: &Table<'_>, mode: Option<Mode>, reach: Reach) {
 
 /// Composes what the facade sees.
 pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exposure {
-    let Heading { id, title, description, key, lists, operations } = heading;
+    let Heading { id, title, description, key, lists, relations, operations } = heading;
     let title = title.unwrap_or_else(|| id.name().to_owned());
     let mut schema = shape.schema.clone();
     if let Some(root) = schema.as_object_mut() {
@@ -194,6 +195,7 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
         key,
         filter,
         sort,
+        relations,
         read_scope,
         mode,
         max_age,

@@ -32,6 +32,7 @@ mod pickup;
 mod polls;
 mod readme;
 mod reference;
+mod relations;
 mod replay;
 mod rows;
 mod segments;

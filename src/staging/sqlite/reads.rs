@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::commit::{Origin, write_documents};
 use super::convert::{now_millis, timestamp};
+use super::documents::document as staged_document;
 use super::fault::Fault;
 use super::resource::Resource;
 use super::vanished::{self, Finder};
@@ -22,7 +23,7 @@ const TRIGGER: &str = "live";
 
 /// The document, as of when its backend last said it, and whether a write through this service has changed it since.
 fn document(connection: &Connection, resource: &Resource, key: &str) -> Result<Option<StagedDocument>, Fault> {
-    let Some(mut document) = super::document(connection, resource, key)? else { return Ok(None) };
+    let Some(mut document) = staged_document(connection, resource, key)? else { return Ok(None) };
     let mut select = connection.prepare_cached("SELECT at FROM live_read WHERE resource = ?1 AND key = ?2")?;
     document.as_of = select.query_row(params![resource.number, key], |row| timestamp(row, 0)).optional()?;
     let said_at = document.as_of.map_or(i64::MIN, Timestamp::as_millisecond);

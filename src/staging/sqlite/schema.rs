@@ -257,6 +257,11 @@ CREATE TABLE vanished (
 CREATE INDEX audit_of_writes ON audit (id) WHERE action = 'write';
 CREATE INDEX audit_of_decisions ON audit (id) WHERE action <> 'write';
 "#,
+    r#"
+-- 1: readers may be bounded by the field, and each change notes its value (feed_<resource>.bounds, a JSON object by column).
+-- That column is made with the first field of a resource for which this is 1.
+ALTER TABLE indexed_field ADD COLUMN bounds INTEGER NOT NULL DEFAULT 0;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.
