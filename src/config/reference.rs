@@ -13,6 +13,8 @@ pub fn config_reference() -> String {
         &sections::ROOT,
         &http::SERVER,
         &http::AUTH,
+        &http::auth::token::OIDC,
+        &http::auth::token::INTROSPECTION,
         &http::clients::SECTION,
         &sections::STAGING,
         &sections::LANDING,

@@ -186,7 +186,7 @@ pub(super) mod tests {
         assert!(String::from_utf8(missing).unwrap().contains("there is /v1/orders, /v3/orders"));
         assert_eq!(catalog.len(), 3);
         let client = Arc::new(Client::new("web", &ClientConfig::default()));
-        let caller = Caller { id: "1".into(), name: "web".into(), scopes: vec!["orders:read".into()], client };
+        let caller = Caller::new("1", client, vec!["orders:read".into()]);
         let index = catalog.index(Some(1), &caller);
         assert_eq!(index["resources"].as_array().map(Vec::len), Some(1), "{index}");
         assert_eq!(index["resources"][0]["href"], "/v1/orders");

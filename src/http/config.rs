@@ -1,8 +1,10 @@
 //! `[server]` and `[auth]`: where the listeners are, what a request may cost, and who may call.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
+use super::auth::token::IssuerConfig;
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, SourceText, Table, parse};
 
 const fn key(name: &'static str, shape: &'static str, default: &'static str, doc: &'static str) -> Key {
@@ -47,9 +49,15 @@ pub static SERVER: Section = Section {
 /// `[auth]`.
 pub static AUTH: Section = Section {
     path: "auth",
-    doc: "Who may call the REST API. Keys are made with `tollbridge keys create`.",
+    doc: "Who may call the REST API. Keys are made with `tollbridge keys create`; `[auth.oidc]` names issuers of tokens.",
     keys: &[
         key("api_keys", "boolean", "true", "callers send `Authorization: Bearer KEY`"),
+        Key {
+            name: "oidc",
+            shape: "table or array of tables",
+            presence: Presence::Optional,
+            doc: "callers send `Authorization: Bearer TOKEN`, a token of this issuer",
+        },
         Key {
             name: "anonymous",
             shape: "array of scopes",
@@ -99,6 +107,8 @@ pub struct ServerConfig {
 pub struct AuthConfig {
     /// Whether API keys are taken.
     pub api_keys: bool,
+    /// Whose tokens are taken.
+    pub issuers: Vec<IssuerConfig>,
     /// Scopes of callers without a key.
     pub anonymous: Vec<String>,
     /// The file that keeps a demo's key, as written.
@@ -156,9 +166,15 @@ impl ServerConfig {
 }
 
 impl AuthConfig {
-    /// Reads `[auth]`; `None` after reporting what is wrong.
-    pub fn read(table: &Table<'_>) -> Option<AuthConfig> {
+    /// Whether callers can say who they are.
+    pub fn asks_who(&self) -> bool {
+        self.api_keys || !self.issuers.is_empty()
+    }
+
+    /// Reads `[auth]`; `None` after reporting what is wrong. Relative paths start at `base`.
+    pub fn read(table: &Table<'_>, base: &Path) -> Option<AuthConfig> {
         let api_keys = table.boolean("api_keys");
+        let issuers = IssuerConfig::read_all(table, base);
         let anonymous = table.strings("anonymous").unwrap_or_default();
         let demo_key = table.filled("demo_key");
         if let Some(bad) = anonymous.iter().find(|scope| !super::auth::is_scope(scope))
@@ -174,7 +190,7 @@ impl AuthConfig {
         if table.failed() {
             return None;
         }
-        Some(AuthConfig { api_keys: api_keys?, anonymous, demo_key })
+        Some(AuthConfig { api_keys: api_keys?, issuers: issuers?, anonymous, demo_key })
     }
 }
 
@@ -186,7 +202,7 @@ impl Default for ServerConfig {
 
 impl Default for AuthConfig {
     fn default() -> AuthConfig {
-        defaults(&AUTH, AuthConfig::read)
+        defaults(&AUTH, |table| AuthConfig::read(table, Path::new("")))
     }
 }
 
@@ -281,7 +297,7 @@ impl ListenerFault {
 pub fn check_listeners(server: &ServerConfig, auth: &AuthConfig) -> Vec<ListenerFault> {
     let mut faults = Vec::new();
     let (listen, admin) = (server.listen, server.admin_listen);
-    if !is_loopback(listen.ip()) && !auth.api_keys {
+    if !is_loopback(listen.ip()) && !auth.asks_who() {
         faults.push(ListenerFault::OpenToTheNetwork(listen));
     }
     if !is_loopback(listen.ip()) && !auth.anonymous.is_empty() {
@@ -290,10 +306,10 @@ pub fn check_listeners(server: &ServerConfig, auth: &AuthConfig) -> Vec<Listener
     if !is_loopback(listen.ip()) && auth.demo_key.is_some() {
         faults.push(ListenerFault::DemoKeyFromTheNetwork(listen));
     }
-    if !is_loopback(admin.ip()) && !auth.api_keys {
+    if !is_loopback(admin.ip()) && !auth.asks_who() {
         faults.push(ListenerFault::AdminOpenToTheNetwork(admin));
     }
-    if !auth.api_keys && auth.anonymous.is_empty() {
+    if !auth.asks_who() && auth.anonymous.is_empty() {
         faults.push(ListenerFault::NobodyMayCall);
     }
     if listen == admin && listen.port() != 0 {
@@ -319,7 +335,8 @@ mod tests {
         let root = parse(&source, &faults);
         let section = if server { &SERVER } else { &AUTH };
         if let Some(table) = Table::new(&root, section, &faults) {
-            let read = if server { ServerConfig::read(&table).is_some() } else { AuthConfig::read(&table).is_some() };
+            let auth = |table| AuthConfig::read(table, Path::new("")).is_some();
+            let read = if server { ServerConfig::read(&table).is_some() } else { auth(&table) };
             assert_eq!(read, !table.failed());
         }
         faults.into_sorted().iter().map(|fault| fault.message.clone()).collect()
@@ -356,7 +373,7 @@ mod tests {
             let server = ServerConfig { listen, admin_listen, ..ServerConfig::default() };
             let anonymous = anonymous.iter().map(|scope| (*scope).to_owned()).collect();
             assert_eq!(
-                check_listeners(&server, &AuthConfig { api_keys, anonymous, demo_key: None }),
+                check_listeners(&server, &AuthConfig { api_keys, anonymous, ..AuthConfig::default() }),
                 expected,
                 "{listen}"
             );

@@ -1,4 +1,4 @@
-//! Who calls, and what they may do.
+//! Who calls, and what they may do: the bearers of API keys, and of tokens that an issuer has signed (`token`).
 //!
 //! An API key is 256 random bits, so a plain SHA-256 is all that has to be stored of it, and looking it up by
 //! that hash leaks nothing through timing: a caller cannot choose the hash they send. A found or refused key is
@@ -9,8 +9,10 @@
 //! keeps a valid key out. Not here: bounding how often one peer may fail. With keys of 256 bits there is nothing to guess,
 //! and a proxy in front would make one peer of all callers.
 
+mod caller;
 mod key;
 mod memory;
+pub mod token;
 
 use std::sync::Arc;
 
@@ -19,51 +21,29 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::clients::{ANONYMOUS, Client, Clients};
+use super::clients::{ANONYMOUS, Clients};
 use super::{AuthConfig, Problem, Reason};
 use crate::staging::Staging;
 use memory::Memory;
+use token::{Proof, Refusal, Tokens};
 
+pub use caller::Caller;
 pub use key::{KeyError, generate_key, is_key_name, is_scope};
-
-/// A known caller.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// The key's public id, or `anonymous`.
-    pub id: String,
-    /// The key's name, or `anonymous`.
-    pub name: String,
-    /// What it may do.
-    pub scopes: Vec<String>,
-    /// Whose key it is.
-    pub client: Arc<Client>,
-}
-
-impl Caller {
-    /// Whether one of the caller's scopes covers `wanted`: itself, `*`, or `read` for every `...:read`.
-    pub fn may(&self, wanted: &str) -> bool {
-        // `read` and `write` are those of every resource.
-        let of_all =
-            wanted.rsplit_once(':').map(|(_, manner)| manner).filter(|manner| matches!(*manner, "read" | "write"));
-        self.scopes.iter().any(|scope| scope == wanted || scope == "*" || of_all == Some(scope))
-    }
-
-    /// The 403 that names the missing scope, unless the caller has it.
-    pub fn require(&self, wanted: &str) -> Result<(), Problem> {
-        if self.may(wanted) {
-            return Ok(());
-        }
-        let detail = format!("this needs the scope `{wanted}`, which the key \"{}\" does not have", self.name);
-        let hint = format!("ask the operator for a key with it: tollbridge keys create NAME --scope {wanted}");
-        Err(Reason::InsufficientScope.because(detail).hint(hint))
-    }
-}
 
 /// A caller as it was found, and when by the count of the clients' settings.
 #[derive(Clone)]
 struct Found {
     caller: Arc<Caller>,
     generation: u64,
+    /// What a token was checked with.
+    proof: Option<Proof>,
+}
+
+impl Found {
+    /// Whether nothing that it rests on has changed.
+    fn holds(&self, generation: u64) -> bool {
+        self.generation == generation && self.proof.as_ref().is_none_or(Proof::holds)
+    }
 }
 
 /// Tells callers by their keys.
@@ -71,12 +51,14 @@ pub struct Authenticator {
     staging: Arc<dyn Staging>,
     clients: Arc<Clients>,
     api_keys: bool,
+    tokens: Tokens,
     /// Scopes of callers without a key; empty where these are not taken.
     anonymous: Vec<String>,
     found_anonymous: Mutex<Option<Found>>,
     good: Memory<Found>,
     /// Apart from the good ones, so that however many bad keys make nobody's good one forgotten.
-    bad: Memory<()>,
+    /// A token's reason with it.
+    bad: Memory<Option<&'static str>>,
 }
 
 impl Authenticator {
@@ -86,6 +68,7 @@ impl Authenticator {
             staging,
             clients,
             api_keys: config.api_keys,
+            tokens: Tokens::new(&config.issuers),
             anonymous: config.anonymous.clone(),
             found_anonymous: Mutex::default(),
             good: Memory::default(),
@@ -110,32 +93,55 @@ impl Authenticator {
 
     async fn find(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
         let sent = match bearer(headers) {
-            Some(sent) if self.api_keys => sent,
-            _ => return self.anonymous().ok_or_else(missing),
+            Some(sent) if self.api_keys || self.tokens.are_taken() => sent,
+            _ => return self.anonymous().ok_or_else(|| self.missing()),
         };
-        let key = sent.ok_or_else(invalid)?;
-        let id = key::id_of(key).ok_or_else(invalid)?;
-        let hash: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let text = sent.ok_or_else(|| self.invalid())?;
+        let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         let generation = self.clients.generation();
         if let Some(found) = self.good.recall(&hash)
-            && found.generation == generation
+            && found.holds(generation)
         {
             return Ok(found.caller);
         }
-        if self.bad.recall(&hash).is_some() {
-            return Err(invalid());
+        if let Some(why) = self.bad.recall(&hash) {
+            return Err(why.map_or_else(|| self.invalid(), invalid_token));
         }
+        match key::id_of(text) {
+            Some(id) if self.api_keys => self.by_key(id, hash, generation).await,
+            None if self.tokens.are_taken() => self.by_token(text, hash, generation).await,
+            _ => Err(self.invalid()),
+        }
+    }
+
+    async fn by_key(&self, id: &str, hash: [u8; 32], generation: u64) -> Result<Arc<Caller>, Problem> {
         let stored = self.staging.api_key(&hash).await.map_err(|fault| {
             Reason::Unavailable.because("keys cannot be checked at the moment").retry_after(1).caused_by(fault)
         })?;
         let same_id = |stored: &str| bool::from(stored.as_bytes().ct_eq(id.as_bytes()));
         let Some(key) = stored.filter(|stored| stored.revoked_at.is_none() && same_id(&stored.id)) else {
-            self.bad.remember(hash, ());
-            return Err(invalid());
+            self.bad.remember(hash, None);
+            return Err(self.invalid());
         };
-        let client = self.clients.of(&key.name);
-        let caller = Arc::new(Caller { id: key.id, name: key.name, scopes: key.scopes, client });
-        self.good.remember(hash, Found { caller: Arc::clone(&caller), generation });
+        let caller = Arc::new(Caller::new(&key.id, self.clients.of(&key.name), key.scopes));
+        self.good.remember(hash, Found { caller: Arc::clone(&caller), generation, proof: None });
+        Ok(caller)
+    }
+
+    async fn by_token(&self, text: &str, hash: [u8; 32], generation: u64) -> Result<Arc<Caller>, Problem> {
+        let good = self.tokens.judge(text).await.map_err(|refusal| match refusal {
+            Refusal::Invalid(why) => {
+                self.bad.remember(hash, Some(why));
+                invalid_token(why)
+            }
+            Refusal::Unavailable(cause) => {
+                Reason::Unavailable.because("tokens cannot be checked at the moment").retry_after(1).caused_by(cause)
+            }
+        })?;
+        let caller = Caller::new(&good.grant.id, self.clients.of(&good.grant.client), good.grant.scopes);
+        let caller = Arc::new(Caller { claims: good.grant.claims, ..caller });
+        let found = Found { caller: Arc::clone(&caller), generation, proof: good.proof };
+        self.good.remember_for(hash, found, good.holds_for);
         Ok(caller)
     }
 
@@ -149,11 +155,39 @@ impl Authenticator {
         if let Some(found) = found.as_ref().filter(|found| found.generation == generation) {
             return Some(Arc::clone(&found.caller));
         }
-        let (id, name) = (ANONYMOUS.to_owned(), ANONYMOUS.to_owned());
-        let client = self.clients.of(ANONYMOUS);
-        let caller = Arc::new(Caller { id, name, scopes: self.anonymous.clone(), client });
-        *found = Some(Found { caller: Arc::clone(&caller), generation });
+        let caller = Arc::new(Caller::new(ANONYMOUS, self.clients.of(ANONYMOUS), self.anonymous.clone()));
+        *found = Some(Found { caller: Arc::clone(&caller), generation, proof: None });
         Some(caller)
+    }
+
+    fn missing(&self) -> Problem {
+        let (what, hint) = match (self.api_keys, self.tokens.are_taken()) {
+            (_, false) => (
+                "the request has no API key",
+                "send `Authorization: Bearer KEY`; the operator makes keys with `tollbridge keys create NAME`",
+            ),
+            (true, true) => (
+                "the request has neither an API key nor an access token",
+                "send `Authorization: Bearer KEY` or `Authorization: Bearer TOKEN`; the operator makes keys with \
+                 `tollbridge keys create NAME`",
+            ),
+            (false, true) => ("the request has no access token", "send `Authorization: Bearer TOKEN`"),
+        };
+        Reason::Unauthenticated.because(what).hint(hint).challenge("Bearer realm=\"tollbridge\"")
+    }
+
+    fn invalid(&self) -> Problem {
+        let (what, hint) = match self.api_keys {
+            true => (
+                "the API key is not valid: it is misspelt, unknown or revoked",
+                "send `Authorization: Bearer KEY` with the whole key, as it was shown when it was made",
+            ),
+            false => ("this is no access token", "send `Authorization: Bearer TOKEN`"),
+        };
+        Reason::Unauthenticated
+            .because(what)
+            .hint(hint)
+            .challenge("Bearer realm=\"tollbridge\", error=\"invalid_token\"")
     }
 }
 
@@ -170,24 +204,21 @@ fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
     Some(key.and_then(|key| std::str::from_utf8(key.trim_ascii()).ok()))
 }
 
-fn missing() -> Problem {
+/// The 401 of a token, with the reason as RFC 6750 section 3 has it.
+fn invalid_token(why: &'static str) -> Problem {
+    let description: String = why.chars().filter(|c| *c != '`').collect();
     Reason::Unauthenticated
-        .because("the request has no API key")
-        .hint("send `Authorization: Bearer KEY`; the operator makes keys with `tollbridge keys create NAME`")
-        .challenge("Bearer realm=\"tollbridge\"")
-}
-
-fn invalid() -> Problem {
-    Reason::Unauthenticated
-        .because("the API key is not valid: it is misspelt, unknown or revoked")
-        .hint("send `Authorization: Bearer KEY` with the whole key, as it was shown when it was made")
-        .challenge("Bearer realm=\"tollbridge\", error=\"invalid_token\"")
+        .because(format!("the access token is not valid: {why}"))
+        .hint("ask the issuer for a new token for this service, and send it as `Authorization: Bearer TOKEN`")
+        .challenge(&format!(
+            "Bearer realm=\"tollbridge\", error=\"invalid_token\", error_description=\"{description}\""
+        ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Authenticator, Caller, bearer};
-    use crate::http::clients::{Client, ClientConfig, Clients, ClientsConfig};
+    use super::{Authenticator, bearer};
+    use crate::http::clients::{ClientConfig, Clients, ClientsConfig};
     use crate::http::{AuthConfig, Reason, generate_key};
     use crate::staging::Staging;
     use crate::staging::sqlite::{Config, SqliteStaging};
@@ -243,33 +274,6 @@ mod tests {
                 assert_eq!(authenticator.caller(headers).await.unwrap().client.weight, weight);
             }
         }
-    }
-
-    #[test]
-    fn scopes() {
-        let check = |scopes: &[&str], wanted: &str, expected: bool| {
-            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-            let client = Arc::new(Client::new("web", &ClientConfig::default()));
-            let caller = Caller { id: "id".into(), name: "web".into(), scopes, client };
-            assert_eq!(caller.may(wanted), expected, "{wanted} with {caller:?}");
-            match caller.require(wanted) {
-                Ok(()) => assert!(expected),
-                Err(problem) => assert!(problem.detail().contains(wanted)),
-            }
-        };
-        check(&["*"], "orders:read", true);
-        check(&["*"], "admin", true);
-        check(&["read"], "orders:read", true);
-        check(&["read"], "pii:read", true);
-        check(&["read"], "admin", false);
-        check(&["read"], "orders:write", false);
-        check(&["write"], "orders:write", true);
-        check(&["write"], "orders:read", false);
-        check(&["write"], "admin", false);
-        check(&["orders:read"], "orders:read", true);
-        check(&["orders:read"], "stock:read", false);
-        check(&["order"], "orders:read", false);
-        check(&[], "orders:read", false);
     }
 
     #[test]

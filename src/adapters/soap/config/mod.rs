@@ -1,6 +1,5 @@
 //! A `soap` backend's settings.
 
-mod endpoint;
 mod header;
 mod login;
 mod session;
@@ -16,7 +15,7 @@ use crate::diagnostic::{Key, Presence, Section, Table};
 use crate::secret::{SHAPE, SecretRef};
 use wsse::flip;
 
-pub use endpoint::Endpoint;
+pub use crate::web::Endpoint;
 pub use login::{BASIC, Login, MTLS, OAUTH2, OAuth2, Pem};
 pub use session::{Carrier, SESSION, Session, Template};
 pub use wsse::{SIGN, VERIFY, Verify, WSSE, Wsse};
