@@ -27,6 +27,7 @@ mod left_out;
 mod live;
 mod mapping;
 mod odbc;
+mod oidc;
 mod operate;
 mod pickup;
 mod polls;

@@ -39,6 +39,7 @@ function rotate(next, drop) {
     grant_types: ['client_credentials'],
     redirect_uris: [],
     response_types: [],
+    id_token_signed_response_alg: next,
   });
   provider = new Provider(`http://127.0.0.1:${server.address().port}`, {
     jwks: { keys },
