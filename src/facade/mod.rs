@@ -97,6 +97,7 @@ impl Facade {
     /// A facade with nothing published: not ready yet.
     pub fn new(setup: Setup) -> Facade {
         let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, Arc::clone(&setup.clients));
+        let authenticator = authenticator.behind(setup.server.proxies.clone());
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
             catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
@@ -143,7 +144,7 @@ impl Facade {
             Route::OpenApi => return openapi::answer(&catalog, request),
             _ => {}
         }
-        let caller = self.authenticator.caller(&request.headers).await?;
+        let caller = self.authenticator.caller(request).await?;
         visitor.enter(&caller.client)?;
         match route {
             Route::Backends => return json_answer(&live::backends(&self.live.backends().await)),

@@ -15,7 +15,7 @@ use crate::mapping::LONGEST_KEY;
 use crate::record::{ContentHash, key};
 
 /// The fields of a full answer, with those that the edge adds.
-const FIELDS: usize = 12;
+const FIELDS: usize = 14;
 
 pub(super) async fn answer(
     facade: &Facade,

@@ -4,6 +4,7 @@
 //! asked seldom, of servers that are no backends: who vouches for callers.
 
 mod ask;
+pub mod der;
 mod endpoint;
 pub mod tls;
 

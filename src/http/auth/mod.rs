@@ -5,30 +5,42 @@
 //! remembered for one second, so that a busy caller costs no database read; a revoked key therefore works for
 //! at most that long.
 //!
-//! Failed logins share one modest rate (`clients`), and are looked up before they are counted, so that no number of them
-//! keeps a valid key out. Not here: bounding how often one peer may fail. With keys of 256 bits there is nothing to guess,
-//! and a proxy in front would make one peer of all callers.
+//! Failed logins have modest rates (`clients`): of an address, for a key, and of all together. They are looked up before
+//! they are counted, so that no number of them keeps valid credentials out: with secrets of 256 bits there is nothing to
+//! guess, and whoever shares an address with somebody bad, or a key's public id, must not be shut out by that.
 
 mod caller;
+mod certificates;
 mod key;
 mod memory;
 pub mod token;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::http::request::Parts;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::clients::{ANONYMOUS, Clients};
-use super::{AuthConfig, Problem, Reason};
+use super::{AuthConfig, Certificate, Peer, Problem, Proxies, Reason};
 use crate::staging::Staging;
 use memory::Memory;
 use token::{Proof, Refusal, Tokens};
 
 pub use caller::Caller;
+pub use certificates::{CERTIFICATES, KnownCertificate};
 pub use key::{KeyError, generate_key, is_key_name, is_scope};
+
+/// The use of a key is noted at most so often.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// So many keys are noted in one such time.
+const MOST_NOTED: usize = 4096;
 
 /// A caller as it was found, and when by the count of the clients' settings.
 #[derive(Clone)]
@@ -52,6 +64,10 @@ pub struct Authenticator {
     clients: Arc<Clients>,
     api_keys: bool,
     tokens: Tokens,
+    certificates: Vec<KnownCertificate>,
+    proxies: Proxies,
+    /// When the use of a key was last noted.
+    noted: Mutex<HashMap<String, Instant>>,
     /// Scopes of callers without a key; empty where these are not taken.
     anonymous: Vec<String>,
     found_anonymous: Mutex<Option<Found>>,
@@ -69,11 +85,20 @@ impl Authenticator {
             clients,
             api_keys: config.api_keys,
             tokens: Tokens::new(&config.issuers),
+            certificates: config.certificates.clone(),
+            proxies: Proxies::default(),
+            noted: Mutex::default(),
             anonymous: config.anonymous.clone(),
             found_anonymous: Mutex::default(),
             good: Memory::default(),
             bad: Memory::default(),
         }
+    }
+
+    /// With proxies in front, who say whose requests they pass on.
+    #[must_use]
+    pub fn behind(self, proxies: Proxies) -> Authenticator {
+        Authenticator { proxies, ..self }
     }
 
     /// Whether callers without a key are taken; then the host of requests must be checked, since a web page
@@ -84,17 +109,21 @@ impl Authenticator {
 
     /// The caller, or the 401. A key that was sent is never ignored: a wrong one is refused even where callers
     /// without a key are taken.
-    pub async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
-        self.find(headers).await.map_err(|problem| match problem.reason() {
-            Reason::Unauthenticated => self.clients.failed_login(problem),
+    pub async fn caller(&self, request: &Parts) -> Result<Arc<Caller>, Problem> {
+        self.find(request).await.map_err(|problem| match problem.reason() {
+            Reason::Unauthenticated => {
+                let from = Peer::of(request).map(|peer| self.proxies.caller(peer.address, &request.headers));
+                let key = bearer(&request.headers).flatten().and_then(key::id_of);
+                self.clients.failed_login(problem, from, key)
+            }
             _ => problem,
         })
     }
 
-    async fn find(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Problem> {
-        let sent = match bearer(headers) {
+    async fn find(&self, request: &Parts) -> Result<Arc<Caller>, Problem> {
+        let sent = match bearer(&request.headers) {
             Some(sent) if self.api_keys || self.tokens.are_taken() => sent,
-            _ => return self.anonymous().ok_or_else(|| self.missing()),
+            _ => return self.without_key(request),
         };
         let text = sent.ok_or_else(|| self.invalid())?;
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
@@ -123,9 +152,58 @@ impl Authenticator {
             self.bad.remember(hash, None);
             return Err(self.invalid());
         };
-        let caller = Arc::new(Caller::new(&key.id, self.clients.of(&key.name), key.scopes));
+        self.note_used(&key.id);
+        let caller = Caller::new(&key.id, self.clients.of(&key.name), key.scopes);
+        let claims = key.claims.into_iter().map(|(name, text)| (name, text.into())).collect();
+        let caller = Arc::new(Caller { claims, ..caller });
         self.good.remember(hash, Found { caller: Arc::clone(&caller), generation, proof: None });
         Ok(caller)
+    }
+
+    /// Notes that a key was used, once in a minute: beside the request, which does not wait for it.
+    fn note_used(&self, id: &str) {
+        let mut noted = self.noted.lock();
+        if noted.get(id).is_some_and(|at| at.elapsed() < NOTED_EVERY) {
+            return;
+        }
+        if noted.len() >= MOST_NOTED {
+            noted.retain(|_, at| at.elapsed() < NOTED_EVERY);
+        }
+        if noted.len() >= MOST_NOTED {
+            return;
+        }
+        noted.insert(id.to_owned(), Instant::now());
+        let (staging, id) = (Arc::clone(&self.staging), id.to_owned());
+        tokio::spawn(async move {
+            if let Err(fault) = staging.note_key_used(&id, Timestamp::now()).await {
+                tracing::warn!(key = id, cause = %fault, "the use of a key cannot be noted");
+            }
+        });
+    }
+
+    /// Who sends neither key nor token: the one whose certificate was shown, or anybody where anybody may.
+    fn without_key(&self, request: &Parts) -> Result<Arc<Caller>, Problem> {
+        let shown = Peer::of(request).and_then(|peer| peer.certificate.as_deref());
+        match shown.filter(|_| !self.certificates.is_empty()) {
+            None => self.anonymous().ok_or_else(|| self.missing()),
+            Some(shown) => self.by_certificate(shown).or_else(|| self.anonymous()).ok_or_else(|| {
+                let detail = format!("the certificate that was shown is nobody's here ({})", shown.fingerprint());
+                Reason::Unauthenticated
+                    .because(detail)
+                    .hint("the operator says whose it is with `[[auth.certificates]]`; a key or token is taken, too")
+                    .challenge("Bearer realm=\"tollbridge\"")
+            }),
+        }
+    }
+
+    fn by_certificate(&self, shown: &Certificate) -> Option<Arc<Caller>> {
+        let generation = self.clients.generation();
+        if let Some(found) = self.good.recall(&shown.digest).filter(|found| found.holds(generation)) {
+            return Some(found.caller);
+        }
+        let caller = certificates::caller(&self.certificates, shown, &self.clients)?;
+        self.good.remember(shown.digest, Found { caller: Arc::clone(&caller), generation, proof: None });
+        Some(caller)
     }
 
     async fn by_token(&self, text: &str, hash: [u8; 32], generation: u64) -> Result<Arc<Caller>, Problem> {
@@ -179,7 +257,7 @@ impl Authenticator {
     fn invalid(&self) -> Problem {
         let (what, hint) = match self.api_keys {
             true => (
-                "the API key is not valid: it is misspelt, unknown or revoked",
+                "the API key is not valid: it is misspelt, unknown, revoked, or has ended",
                 "send `Authorization: Bearer KEY` with the whole key, as it was shown when it was made",
             ),
             false => ("this is no access token", "send `Authorization: Bearer TOKEN`"),
@@ -223,9 +301,20 @@ mod tests {
     use crate::staging::Staging;
     use crate::staging::sqlite::{Config, SqliteStaging};
     use crate::telemetry::Metrics;
+    use hyper::Request;
     use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+    use hyper::http::request::Parts;
     use std::sync::Arc;
     use tokio_util::sync::CancellationToken;
+
+    /// A request with this key.
+    fn request(key: Option<&str>) -> Parts {
+        let mut request = Request::builder().uri("/v1");
+        if let Some(key) = key {
+            request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        request.body(()).unwrap().into_parts().0
+    }
 
     #[tokio::test]
     async fn however_many_bad_keys_there_are_the_good_one_is_known() {
@@ -237,17 +326,12 @@ mod tests {
         let clients = Clients::new(ClientsConfig::default(), Arc::new(Metrics::new()), CancellationToken::new());
         let clients = Arc::new(clients);
         let authenticator = Authenticator::new(staging, &AuthConfig::default(), Arc::clone(&clients));
-        let headers = |key: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
-            headers
-        };
         for number in 0..6000 {
-            let bad = headers(&format!("tb_{number:012}_{number:064}"));
+            let bad = request(Some(&format!("tb_{number:012}_{number:064}")));
             let problem = authenticator.caller(&bad).await.unwrap_err();
             assert!(matches!(problem.reason(), Reason::Unauthenticated | Reason::RateLimited));
             if number % 100 == 0 {
-                let caller = authenticator.caller(&headers(&key)).await.unwrap();
+                let caller = authenticator.caller(&request(Some(&key))).await.unwrap();
                 assert!(Arc::ptr_eq(&caller.client, &clients.of("webshop")));
             }
         }
@@ -265,13 +349,12 @@ mod tests {
         let (key, stored) = generate_key("webshop", &["read".to_owned()]).unwrap();
         staging.add_api_key(stored).await.unwrap();
         let authenticator = Authenticator::new(Arc::new(staging), &auth, Arc::clone(&clients));
-        let mut with_key = HeaderMap::new();
-        with_key.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+        let with_key = request(Some(&key));
         for weight in [1, 5, 9] {
             let config = ClientConfig { weight, ..ClientConfig::default() };
             clients.reconfigure(ClientsConfig::new([("default".to_owned(), config)]));
-            for headers in [&with_key, &HeaderMap::new(), &with_key] {
-                assert_eq!(authenticator.caller(headers).await.unwrap().client.weight, weight);
+            for request in [&with_key, &request(None), &with_key] {
+                assert_eq!(authenticator.caller(request).await.unwrap().client.weight, weight);
             }
         }
     }

@@ -232,6 +232,13 @@ ALTER TABLE seen ADD COLUMN brought BLOB;
 ALTER TABLE operation ADD COLUMN condition TEXT;
 CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
 "#,
+    r#"
+-- Keys that end, that are replaced by others, and of whose bearers more is known (JSON: names and texts).
+ALTER TABLE api_key ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE api_key ADD COLUMN expires_at INTEGER;
+ALTER TABLE api_key ADD COLUMN last_used_at INTEGER;
+ALTER TABLE api_key ADD COLUMN replaced_by TEXT;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

@@ -14,4 +14,5 @@ mod openapi;
 mod rates;
 mod records;
 mod reload;
+mod strangers;
 mod streams;
