@@ -157,6 +157,8 @@ fn exposure() -> Exposure {
         key: vec!["order_no".to_owned()],
         filter: vec![QueryField { path: "status".to_owned(), field_type: FieldType::String }],
         sort: Vec::new(),
+        relations: Vec::new(),
+        access: Default::default(),
         read_scope: "orders:read".to_owned(),
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
@@ -169,7 +171,7 @@ fn exposure() -> Exposure {
 
 async fn fill(staging: &dyn Staging) {
     let id: ResourceId = "orders.v1".parse().unwrap();
-    staging.prepare(&ResourceSpec { id: id.clone(), indexed: Vec::new() }).await.unwrap();
+    staging.prepare(&ResourceSpec { id: id.clone(), indexed: Vec::new(), bounds: Vec::new() }).await.unwrap();
     let run = staging.begin_run(&id, "command", "mapping").await.unwrap();
     let blob = BlobId([7; 32]);
     let file = staging.claim_file(&id, "ORD.DAT", ROWS * 100, blob).await.unwrap();

@@ -7,6 +7,7 @@
 mod mappings;
 mod overlay;
 mod reference;
+mod relations;
 mod sections;
 pub mod wsdls;
 

@@ -12,18 +12,18 @@ use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
 use super::catalog::Published;
+use super::sight::View;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
-use crate::staging::{Change, ChangeKind};
+use crate::staging::{Change, ChangeKind, Changes};
 
-pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
+pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
+    let View { published, sight, .. } = view;
     accept::require(&request.headers, &[accept::JSON])?;
     let Parameters { since, limit, forgotten: heard_of } = parameters(facade, request.uri.query().unwrap_or(""))?;
     let id = &published.exposure.id;
-    // One more than asked for tells whether this is the end for now.
-    let mut changes = facade.staging.changes(id, since, limit + 1).await.map_err(staging_problem)?;
-    let complete = changes.len() <= limit;
-    changes.truncate(limit);
+    let found = facade.staging.changes_within(id, since, limit, &sight.only).await.map_err(staging_problem)?;
+    let Changes { entries: changes, reached, complete } = found;
     if changes.is_empty() && since > 0 {
         refuse_foreign_position(facade, published, since).await?;
     }
@@ -33,7 +33,6 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
         let detail = format!("deletions after `since`, which is {since}, are forgotten up to number {forgotten}");
         return Err(restarted(published, detail));
     }
-    let reached = changes.last().map_or(since, |change| change.sequence);
     let passes = if reached < forgotten { format!("&forgotten={forgotten}") } else { String::new() };
     let next = format!("{}/changes?since={reached}&limit={limit}{passes}", published.path);
     let data: Vec<Value> = changes.iter().map(|change| entry(published, change)).collect();
@@ -102,7 +101,9 @@ fn parameters(facade: &Facade, raw: &str) -> Result<Parameters, Problem> {
 }
 
 fn entry(published: &Published, change: &Change) -> Value {
-    let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
+    // The tag of a whole document tells those something of it who see a part.
+    let is_told = change.kind != ChangeKind::Deleted && published.mask.is_none();
+    let etag = is_told.then(|| conditional::etag(change.hash));
     json!({
         "sequence": change.sequence,
         "kind": change.kind.as_str(),

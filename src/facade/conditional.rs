@@ -116,7 +116,7 @@ pub(super) fn write_freshness(headers: &mut HeaderMap, published: &Published, as
 
 /// `Age` and `Cache-Status` as they were last written. They are the same for all records of a resource and change
 /// once a second, so that most answers take them as they are.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub(super) struct Freshness(Mutex<Option<(i64, HeaderValue, HeaderValue)>>);
 
 impl Freshness {

@@ -11,10 +11,10 @@ use sha2::Sha256;
 
 use crate::http::{Problem, Reason};
 use crate::mapping::Exposure;
-use crate::staging::{Comparison, ListQuery, Scalar};
+use crate::staging::{Comparison, Condition, Filter, ListQuery, Scalar};
 
 /// The first byte, so that the form can change.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes of the seal.
 const SEAL_LENGTH: usize = 16;
@@ -70,13 +70,11 @@ impl Seal {
     fn mac(&self, of: &Exposure, query: &ListQuery, values: &[u8]) -> Hmac<Sha256> {
         let mut question = b"tollbridge cursor\0".to_vec();
         write_text(&of.id.to_string(), &mut question);
-        question.extend_from_slice(&(query.filters.len() as u32).to_le_bytes());
-        for filter in &query.filters {
-            write_text(&filter.path, &mut question);
-            question.push(operator_number(filter.comparison));
-            question.extend_from_slice(&(filter.values.len() as u32).to_le_bytes());
-            filter.values.iter().for_each(|value| write_scalar(value, &mut question));
+        for filters in [&query.filters, &query.only] {
+            question.extend_from_slice(&(filters.len() as u32).to_le_bytes());
+            filters.iter().for_each(|filter| write_filter(filter, &mut question));
         }
+        write_conditions(&query.groups, &mut question);
         for key in &query.sort {
             write_text(&key.path, &mut question);
             question.push(u8::from(key.descending));
@@ -92,6 +90,33 @@ impl Seal {
     }
 }
 
+fn write_conditions(conditions: &[Condition], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(conditions.len() as u32).to_le_bytes());
+    for condition in conditions {
+        match condition {
+            Condition::Field(filter) => {
+                out.push(0);
+                write_filter(filter, out);
+            }
+            Condition::All(conditions) => {
+                out.push(1);
+                write_conditions(conditions, out);
+            }
+            Condition::Any(conditions) => {
+                out.push(2);
+                write_conditions(conditions, out);
+            }
+        }
+    }
+}
+
+fn write_filter(filter: &Filter, out: &mut Vec<u8>) {
+    write_text(&filter.path, out);
+    out.push(operator_number(filter.comparison));
+    out.extend_from_slice(&(filter.values.len() as u32).to_le_bytes());
+    filter.values.iter().for_each(|value| write_scalar(value, out));
+}
+
 fn operator_number(comparison: Comparison) -> u8 {
     match comparison {
         Comparison::Equal => 0,
@@ -102,6 +127,7 @@ fn operator_number(comparison: Comparison) -> u8 {
         Comparison::LessOrEqual => 5,
         Comparison::In => 6,
         Comparison::Prefix => 7,
+        Comparison::NotIn => 8,
     }
 }
 
@@ -156,7 +182,7 @@ mod tests {
     use super::Seal;
     use crate::facade::catalog::tests::exposure;
     use crate::mapping::{Exposure, FieldType};
-    use crate::staging::{Comparison, Filter, ListQuery, Scalar, SortKey};
+    use crate::staging::{Comparison, Condition, Filter, ListQuery, Scalar, SortKey};
     use proptest::prelude::*;
 
     fn orders() -> Exposure {
@@ -193,6 +219,11 @@ mod tests {
         let mut wider = orders();
         wider.sort[1].field_type = FieldType::Decimal { precision: 13, scale: 4, as_string: false };
         check(&seal, &wider, &question("open", true), false);
+        let mut grouped = question("open", true);
+        grouped.groups.push(Condition::Any(grouped.filters.iter().cloned().map(Condition::Field).collect()));
+        check(&seal, &orders(), &grouped, false);
+        let bounded = ListQuery { only: question("open", true).filters, ..question("open", true) };
+        check(&seal, &orders(), &bounded, false);
         // The limit may change from page to page.
         check(&seal, &orders(), &ListQuery { limit: 5, ..question("open", true) }, true);
     }

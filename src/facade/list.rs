@@ -9,18 +9,20 @@ use hyper::http::request::Parts;
 use super::catalog::Published;
 use super::pieces::Pieces;
 use super::query::{Asked, Paging};
+use super::sight::View;
 use super::{Facade, accept, conditional, query, stream};
 use crate::http::{Problem, staging_problem};
 use crate::mapping::Mode;
-use crate::staging::Page;
+use crate::staging::{Page, Total};
 
-pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
+pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
+    let published = view.published;
     let parameters = request.uri.query().unwrap_or("");
     if accept::require(&request.headers, &[accept::JSON, accept::NDJSON])? == accept::NDJSON {
-        let asked = query::parse(published, parameters, Paging::Stream, &facade.seal)?;
+        let asked = query::parse(view, parameters, (Paging::Stream, &facade.seal))?;
         return stream::answer(facade, published, asked).await;
     }
-    let asked = query::parse(published, parameters, Paging::pages(&facade.server), &facade.seal)?;
+    let asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
     let id = &published.exposure.id;
     let page = facade.staging.list(id, asked.query.clone()).await.map_err(staging_problem)?;
     let next = page.next.as_ref().map(|after| {
@@ -31,7 +33,7 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     let as_of = page.as_of;
     // What is only read when somebody asks for it holds what was asked for, until a run has read it all.
     let is_whole = published.exposure.mode != Mode::Hybrid || as_of.is_some();
-    let body = body(&asked, page, next.as_deref(), is_whole)?;
+    let body = body(facade, &asked, page, next.as_deref(), is_whole)?;
     let mut headers = HeaderMap::with_capacity(10);
     conditional::write_freshness(&mut headers, published, as_of);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
@@ -52,21 +54,9 @@ pub(super) fn next_url(published: &Published, carried: &str, cursor: &str) -> St
 }
 
 /// The page's JSON: the documents' own bytes, as staging joined them, with the frame around them.
-fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result<Pieces, Problem> {
-    let Page { rows, total, as_of, .. } = page;
-    let mut out = match &asked.fields {
-        None => rows.into_joined(),
-        Some(fields) => {
-            let mut cut = Vec::with_capacity(rows.bytes());
-            for (number, payload) in rows.iter().enumerate() {
-                if number > 0 {
-                    cut.push(b',');
-                }
-                fields.write(payload, &mut cut).map_err(Problem::internal)?;
-            }
-            cut
-        }
-    };
+fn body(facade: &Facade, asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result<Pieces, Problem> {
+    let Page { rows, included, total, as_of, .. } = page;
+    let mut out = asked.shape.join(rows, &included, &facade.seal).map_err(Problem::internal)?;
     out.extend_from_slice(b"],\"page\":{\"limit\":");
     out.extend_from_slice(itoa::Buffer::new().format(asked.query.limit).as_bytes());
     out.extend_from_slice(b",\"next\":");
@@ -82,7 +72,11 @@ fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result
     let complete: &[u8] = if next.is_none() && is_whole { b",\"complete\":true" } else { b",\"complete\":false" };
     out.extend_from_slice(complete);
     if let Some(total) = total {
-        out.extend_from_slice(b",\"total\":");
+        let (name, total): (&[u8], u64) = match total {
+            Total::Exact(total) => (b",\"total\":", total),
+            Total::Estimate(total) => (b",\"total_estimate\":", total),
+        };
+        out.extend_from_slice(name);
         out.extend_from_slice(itoa::Buffer::new().format(total).as_bytes());
     }
     out.extend_from_slice(b"},\"as_of\":");

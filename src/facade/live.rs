@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
-use super::{Facade, accept, cache_control, conditional, record};
-use crate::http::{Caller, Problem, Reason, gate_problem};
+use super::sight::View;
+use super::{Facade, accept, cache_control, conditional, query, record};
+use crate::http::{Problem, Reason, gate_problem};
 use crate::pipeline::ServiceFault;
 use crate::pipeline::live::{Ask, BackendHealth, Forward, LiveError, Reading, Trouble};
 
@@ -24,13 +25,12 @@ const FIELDS: usize = 16;
 
 pub(super) async fn answer(
     facade: &Facade,
-    published: &Published,
-    caller: &Caller,
-    request: &Parts,
-    written_key: &str,
+    view: &View<'_>,
+    (request, written_key): (&Parts, &str),
 ) -> Result<Response, Problem> {
+    let View { published, sight, caller, .. } = view;
     accept::require(&request.headers, &[accept::JSON])?;
-    let fields = record::fields(published, request.uri.query())?;
+    let (_, shape) = query::of_record(view, request.uri.query())?;
     let key = record::canonical_key(published, written_key)?;
     let wait = prefer::of(&request.headers).wait;
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
@@ -40,7 +40,7 @@ pub(super) async fn answer(
     let reading = match read {
         Ok(reading) => reading,
         Err(LiveError::NoRecord { other: None }) => {
-            return Err(applied(record::absent(facade, published, &key).await, wait));
+            return Err(applied(record::absent(facade, published, sight, &key).await, wait));
         }
         Err(error) => return Err(applied(problem(published, &key, error, asked.elapsed()), wait)),
     };
@@ -51,7 +51,10 @@ pub(super) async fn answer(
             (Bytes::from(document.payload.clone()), document.hash, Some(document.changed_at))
         }
     };
-    let (payload, hash) = record::represent(fields, payload, hash)?;
+    if !sight.shows(&payload) {
+        return Err(applied(record::no_such_record(published, &key), wait));
+    }
+    let (payload, hash) = record::represent(facade, &shape, (payload, hash), &[])?;
     let etag = conditional::etag(hash);
     let unchanged = conditional::is_unchanged(&request.headers, &etag, changed_at);
     let mut headers = HeaderMap::with_capacity(FIELDS);

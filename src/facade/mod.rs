@@ -20,6 +20,7 @@ mod lineage;
 mod list;
 mod live;
 mod live_list;
+mod masked;
 mod methods;
 mod openapi;
 mod pieces;
@@ -28,6 +29,8 @@ mod projection;
 mod query;
 mod record;
 mod route;
+mod shape;
+mod sight;
 mod stream;
 mod value;
 mod write;
@@ -54,6 +57,7 @@ use catalog::Catalog;
 use cursor::Seal;
 use methods::Meant;
 use route::{Route, RouteTable};
+use sight::{Sight, View};
 
 pub use value::column_of;
 
@@ -84,7 +88,7 @@ pub struct Facade {
     staging: Arc<dyn Staging>,
     catalog: ArcSwap<Catalog>,
     authenticator: Authenticator,
-    seal: Seal,
+    seal: Arc<Seal>,
     edge: Edge,
     routes: RouteTable,
     health: Arc<Health>,
@@ -103,7 +107,7 @@ impl Facade {
             catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
             staging: setup.staging,
             authenticator,
-            seal: Seal::new(setup.cursor_secret),
+            seal: Arc::new(Seal::new(setup.cursor_secret)),
             edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
             routes: RouteTable::new(&setup.metrics),
             health: setup.health,
@@ -154,7 +158,10 @@ impl Facade {
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
         let published = catalog.find(target)?;
         if let Some(operation) = write {
-            caller.require(&operation.scope)?;
+            let own = format!("{}:op:{}", published.exposure.id.name(), operation.name);
+            if !caller.has(&own) {
+                caller.require(&operation.scope)?;
+            }
             let key = match route {
                 Route::Record(_, key) | Route::Action(_, key, _) => Some(key),
                 _ => None,
@@ -162,18 +169,20 @@ impl Facade {
             return write::answer(self, published, &caller, operation, (request, body), key).await;
         }
         caller.require(&published.exposure.read_scope)?;
+        let sight = Sight::of(published, &caller)?;
+        let seen = published.seen_by(&caller);
+        let published = seen.as_deref().unwrap_or(published);
+        let view = View { catalog: &catalog, published, caller: &caller, sight };
         match route {
-            Route::List(_) if published.exposure.has_live_list() => {
-                live_list::answer(self, published, &caller, request).await
-            }
+            Route::List(_) if published.exposure.has_live_list() => live_list::answer(self, &view, request).await,
             Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
-            Route::List(_) => list::answer(self, published, request).await,
+            Route::List(_) => list::answer(self, &view, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
-                record::answer(self, published, request, key).await
+                record::answer(self, &view, (request, key)).await
             }
-            Route::Record(_, key) => live::answer(self, published, &caller, request, key).await,
-            Route::Lineage(_, key) => lineage::answer(self, published, request, key).await,
-            Route::Changes(_) => changes::answer(self, published, request).await,
+            Route::Record(_, key) => live::answer(self, &view, (request, key)).await,
+            Route::Lineage(_, key) => lineage::answer(self, &view, (request, key)).await,
+            Route::Changes(_) => changes::answer(self, &view, request).await,
             _ => Err(no_such_path()),
         }
     }

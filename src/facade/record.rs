@@ -4,37 +4,50 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 use hyper::http::request::Parts;
 
 use super::catalog::Published;
-use super::projection::Projection;
-use super::{Facade, accept, conditional};
-use crate::http::{Problem, Reason, parameters, staging_problem};
+use super::shape::Shape;
+use super::sight::{Sight, View};
+use super::{Facade, accept, conditional, query};
+use crate::http::{Problem, Reason, staging_problem};
 use crate::mapping::LONGEST_KEY;
 use crate::record::{ContentHash, key};
+use crate::staging::Included;
 
 /// The fields of a full answer, with those that the edge adds.
 const FIELDS: usize = 14;
 
 pub(super) async fn answer(
     facade: &Facade,
-    published: &Published,
-    request: &Parts,
-    written_key: &str,
+    view: &View<'_>,
+    (request, written_key): (&Parts, &str),
 ) -> Result<Response, Problem> {
+    let View { published, sight, .. } = view;
     accept::require(&request.headers, &[accept::JSON])?;
-    let fields = fields(published, request.uri.query())?;
+    let (include, shape) = query::of_record(view, request.uri.query())?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
-    let found = facade.staging.document(id, &key).await.map_err(staging_problem)?;
-    let Some(document) = found else { return Err(absent(facade, published, &key).await) };
+    let (staging, only) = (&facade.staging, &sight.only);
+    let found = match include.is_empty() {
+        true => staging.document_within(id, &key, only).await.map(|found| found.map(|found| (found, Vec::new()))),
+        false => staging.document_with(id, &key, only, &include).await,
+    };
+    let Some((document, included)) = found.map_err(staging_problem)? else {
+        return Err(absent(facade, published, sight, &key).await);
+    };
 
-    let (payload, hash) = represent(fields, document.payload.into(), document.hash)?;
+    let (payload, hash) = represent(facade, &shape, (document.payload.into(), document.hash), &included)?;
     let etag = conditional::etag(hash);
-    let unchanged = conditional::is_unchanged(&request.headers, &etag, Some(document.changed_at));
+    // When what stands beside it has changed is not known, so its tag alone tells whether the answer has.
+    let changed_at = include.is_empty().then_some(document.changed_at);
+    let unchanged = conditional::is_unchanged(&request.headers, &etag, changed_at);
     let mut headers = HeaderMap::with_capacity(FIELDS);
-    conditional::write_validators(&mut headers, etag, document.changed_at);
+    match changed_at {
+        Some(changed_at) => conditional::write_validators(&mut headers, etag, changed_at),
+        None => drop(headers.insert(ETAG, etag)),
+    }
     conditional::write_freshness(&mut headers, published, document.as_of);
     headers.insert(VARY, HeaderValue::from_static("Authorization"));
     Ok(respond(headers, payload, unchanged))
@@ -54,15 +67,18 @@ pub(super) fn respond(mut headers: HeaderMap, payload: Bytes, unchanged: bool) -
     response
 }
 
-/// The document, or the fields of it that were asked for, with its hash.
+/// The document in the form that was asked for, with its hash.
 pub(super) fn represent(
-    fields: Option<Projection>,
-    payload: Bytes,
-    hash: ContentHash,
+    facade: &Facade,
+    shape: &Shape,
+    (payload, hash): (Bytes, ContentHash),
+    included: &[Included],
 ) -> Result<(Bytes, ContentHash), Problem> {
-    let Some(fields) = fields else { return Ok((payload, hash)) };
+    if shape.is_plain() {
+        return Ok((payload, hash));
+    }
     let mut cut = Vec::with_capacity(payload.len());
-    fields.write(&payload, &mut cut).map_err(Problem::internal)?;
+    shape.write(&payload, (0, included), &facade.seal, &mut cut).map_err(Problem::internal)?;
     let hash = ContentHash::of(&cut);
     Ok((cut.into(), hash))
 }
@@ -89,8 +105,8 @@ pub(super) fn no_such_record(published: &Published, key: &str) -> Problem {
 }
 
 /// As [`no_such_record`], with the moment at which it was deleted, if it was.
-pub(super) async fn absent(facade: &Facade, published: &Published, key: &str) -> Problem {
-    match facade.staging.tombstone(&published.exposure.id, key).await {
+pub(super) async fn absent(facade: &Facade, published: &Published, sight: &Sight, key: &str) -> Problem {
+    match facade.staging.tombstone_within(&published.exposure.id, key, &sight.only).await {
         Ok(None) => no_such_record(published, key),
         Ok(Some(tombstone)) => {
             let (id, at) = (&published.exposure.id, tombstone.deleted_at);
@@ -100,18 +116,4 @@ pub(super) async fn absent(facade: &Facade, published: &Published, key: &str) ->
         }
         Err(fault) => staging_problem(fault),
     }
-}
-
-/// The one parameter that a single record takes.
-pub(super) fn fields(published: &Published, query: Option<&str>) -> Result<Option<Projection>, Problem> {
-    let Some(query) = query else { return Ok(None) };
-    let mut fields = None;
-    for pair in parameters::pairs(query)? {
-        if pair.name != "fields" {
-            let problem = Reason::UnknownParameter.because(format!("`{}` is no parameter of a record", pair.name));
-            return Err(problem.hint("parameters of a record: fields"));
-        }
-        fields = Some(Projection::parse(&published.exposure.schema, &parameters::decode(pair.raw_value)?)?);
-    }
-    Ok(fields)
 }

@@ -17,8 +17,9 @@ use hyper::body::{Body as HttpBody, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 
 use super::catalog::Published;
-use super::projection::Projection;
+use super::cursor::Seal;
 use super::query::Asked;
+use super::shape::Shape;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, staging_problem};
 use crate::record::ResourceId;
@@ -26,6 +27,9 @@ use crate::staging::{ListQuery, Page, Staging, StagingError};
 
 /// Documents read at a time.
 const CHUNK: usize = 500;
+
+/// Those with others beside them.
+const CHUNK_BESIDE: usize = 100;
 
 type Reading = Pin<Box<dyn Future<Output = Result<Page, StagingError>> + Send>>;
 
@@ -35,7 +39,8 @@ pub(super) async fn answer(facade: &Facade, published: &Published, asked: Asked)
         resource: published.exposure.id.clone(),
         left: asked.query.limit,
         query: asked.query,
-        fields: asked.fields,
+        shape: asked.shape,
+        seal: Arc::clone(&facade.seal),
         reading: None,
         ready: None,
         ended: false,
@@ -58,7 +63,8 @@ struct Lines {
     staging: Arc<dyn Staging>,
     resource: ResourceId,
     query: ListQuery,
-    fields: Option<Projection>,
+    shape: Shape,
+    seal: Arc<Seal>,
     /// Documents that may still go out.
     left: usize,
     reading: Option<Reading>,
@@ -69,18 +75,16 @@ struct Lines {
 impl Lines {
     fn read(&self) -> Reading {
         let (staging, resource) = (Arc::clone(&self.staging), self.resource.clone());
-        let query = ListQuery { limit: self.left.min(CHUNK), ..self.query.clone() };
+        let chunk = if self.query.include.is_empty() { CHUNK } else { CHUNK_BESIDE };
+        let query = ListQuery { limit: self.left.min(chunk), ..self.query.clone() };
         Box::pin(async move { staging.list(&resource, query).await })
     }
 
     /// Turns a page into lines and notes where the next one begins.
     fn take(&mut self, page: Page) -> Result<Bytes, serde_json::Error> {
         let mut lines = Vec::with_capacity(page.rows.bytes() + page.rows.len());
-        for payload in page.rows.iter() {
-            match &self.fields {
-                None => lines.extend_from_slice(payload),
-                Some(fields) => fields.write(payload, &mut lines)?,
-            }
+        for (row, payload) in page.rows.iter().enumerate() {
+            self.shape.write(payload, (row, &page.included), &self.seal, &mut lines)?;
             lines.push(b'\n');
         }
         self.left -= page.rows.len().min(self.left);

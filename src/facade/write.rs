@@ -4,7 +4,7 @@
 //! A write needs an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header). What came of it is told from what is
 //! kept, so that the first answer and the tenth are the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -16,9 +16,12 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
-use super::{Facade, accept, conditional, record};
+use super::projection::Projection;
+use super::sight::Sight;
+use super::{Facade, accept, conditional, live, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
-use crate::mapping::{ExposedOperation, MOST_FAULTS};
+use crate::mapping::{ExposedOperation, MOST_FAULTS, Mode};
+use crate::pipeline::live::{Ask, Reading, Wish};
 use crate::pipeline::operate::{Failure, FailureKind, OperateError, Outcome, Submission, Submitted};
 use crate::record::key;
 use crate::staging::{Operation, OperationState};
@@ -48,6 +51,9 @@ pub(super) async fn answer(
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let idempotency_key = idempotency_key(&request.headers)?;
     let key = written_key.map(|written| record::canonical_key(published, written)).transpose()?;
+    let sight = Sight::of(published, caller)?;
+    let seen = published.seen_by(caller);
+    let published = seen.as_deref().unwrap_or(published);
     let preference = prefer::of(&request.headers);
     let most = facade.server.request_timeout.mul_f64(SHARE_OF_TIMEOUT);
     let wait = match preference.is_async {
@@ -55,6 +61,9 @@ pub(super) async fn answer(
         false => preference.wait.unwrap_or(most).min(most),
     };
     let body = facade.edge.read_text(request, body).await?;
+    if !sight.only.is_empty() {
+        in_sight(facade, (published, caller, &sight), key.as_deref(), body.as_deref()).await?;
+    }
     let submission = Submission {
         resource: published.exposure.id.clone(),
         name: exposed.name.clone(),
@@ -71,7 +80,8 @@ pub(super) async fn answer(
     let mut response = match submitted.map_err(|error| problem(published, key.as_deref(), error))? {
         Submitted::Accepted(operation) => accepted(&operation)?,
         Submitted::Over { operation, is_replay } => {
-            let mut response = over(published, &operation)?;
+            let mask = published.mask.as_ref().filter(|_| exposed.answers_record);
+            let mut response = over(published, mask, &operation)?;
             if is_replay {
                 response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
             }
@@ -94,11 +104,61 @@ pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id
         // Whether it is another's is nobody's business.
         Reason::NoSuchOperation.because("there is no such operation, or it is another client's")
     })?;
-    let mut response = json_response(StatusCode::OK, view(&operation).to_string());
+    let catalog = facade.catalog.load();
+    let seen = catalog.get(&operation.asked.resource).and_then(|published| published.seen_by(caller));
+    let told = if seen.is_some() { masked(view(&operation)) } else { view(&operation) };
+    let mut response = json_response(StatusCode::OK, told.to_string());
     if !operation.state.is_over() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
     }
     Ok(response)
+}
+
+/// How an operation stands, for those who may not see all of the record that may have come of it.
+fn masked(mut view: Value) -> Value {
+    if let Some(members) = view.as_object_mut() {
+        members.insert("result".to_owned(), Value::Null);
+    }
+    view
+}
+
+/// Refuses a write on a record that the caller does not see, and one that would make or leave a record that it does not see.
+async fn in_sight(
+    facade: &Facade,
+    (published, caller, sight): (&Published, &Caller, &Sight),
+    key: Option<&str>,
+    body: Option<&str>,
+) -> Result<(), Problem> {
+    let id = &published.exposure.id;
+    if let Some(key) = key {
+        let is_seen = match published.exposure.mode {
+            Mode::Staged => {
+                let found = facade.staging.document_within(id, key, &sight.only).await;
+                found.map_err(staging_problem)?.is_some()
+            }
+            Mode::Live | Mode::Hybrid => {
+                let ask = Ask { place: caller.client.at_gate(), patience: None };
+                let asked = Instant::now();
+                let read = facade.live.read(id, key, &ask, Wish::default()).await;
+                match read.map_err(|error| live::problem(published, key, error, asked.elapsed()))? {
+                    Reading::Live { fetched, .. } => sight.shows(&fetched.payload),
+                    Reading::Staged(document) | Reading::Stale(document, _) => sight.shows(&document.payload),
+                }
+            }
+        };
+        if !is_seen {
+            return Err(record::no_such_record(published, key));
+        }
+    }
+    // What is no JSON is judged with the rest of the body.
+    let Some(body) = body.and_then(|body| serde_json::from_str::<Value>(body).ok()) else { return Ok(()) };
+    match sight.first_beyond(&body, key.is_none()) {
+        None => Ok(()),
+        Some(path) => Err(Reason::InsufficientScope
+            .because(format!("you may write records of {id} only with a `{path}` of yours"))
+            .why("claim")
+            .hint(format!("send `{path}` as your claim says"))),
+    }
 }
 
 /// The one `Idempotency-Key`: a string in quotes, as the draft has it, or the bare key that most clients send.
@@ -155,7 +215,7 @@ fn accepted(operation: &Operation) -> Result<Response, Problem> {
 }
 
 /// What came of it.
-fn over(published: &Published, operation: &Operation) -> Result<Response, Problem> {
+fn over(published: &Published, mask: Option<&Projection>, operation: &Operation) -> Result<Response, Problem> {
     let link = HeaderValue::from_str(&format!("<{}>; rel=\"status\"", href(operation))).map_err(Problem::internal)?;
     if operation.state != OperationState::Succeeded {
         return Err(failed(operation).header(LINK, link));
@@ -164,7 +224,16 @@ fn over(published: &Published, operation: &Operation) -> Result<Response, Proble
     let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
     // What is not as it was declared to be is told instead of the answer, which is part of it.
     let body = outcome.body.filter(|_| outcome.unfinished.is_none());
-    let body = body.map_or_else(|| view(operation).to_string(), |body| body.get().to_owned());
+    let body = match (body, mask) {
+        (None, None) => view(operation).to_string(),
+        (None, Some(_)) => masked(view(operation)).to_string(),
+        (Some(body), None) => body.get().to_owned(),
+        (Some(body), Some(mask)) => {
+            let mut cut = Vec::with_capacity(body.get().len());
+            mask.write(body.get().as_bytes(), &mut cut).map_err(Problem::internal)?;
+            String::from_utf8(cut).map_err(Problem::internal)?
+        }
+    };
     let mut response = json_response(status, body);
     let headers = response.headers_mut();
     headers.insert(LINK, link);

@@ -230,6 +230,13 @@ impl Problem {
             .hint("try again later; if it stays, give the request id to the operators: the log has the cause under it")
     }
 
+    /// Says where in something larger it is: `place: detail`.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Problem {
+        self.0.detail = format!("{place}: {}", self.0.detail).into();
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {

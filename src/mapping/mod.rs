@@ -6,6 +6,7 @@
 //! ([`Mapped::Reject`]), never an error. Pure: no file, no clock, no network; callers hand in the texts that
 //! [`texts`] names.
 
+mod access;
 mod condition;
 mod controls;
 mod convert;
@@ -20,6 +21,7 @@ mod operations;
 mod place;
 mod plan;
 mod preset;
+mod relation;
 mod rows;
 mod rules;
 mod scalar;
@@ -58,13 +60,15 @@ use source::{Source, Written};
 pub use crate::wsdl::SoapVersion;
 pub use controls::Controls;
 pub use expect::Expectation;
-pub use exposure::{Exposure, FieldType, Mode, QueryField};
+pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink};
 pub use operations::{
     Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
     ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
+pub use access::{Access, Masked, RowBound};
+pub use relation::misfit;
 pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
@@ -289,6 +293,12 @@ pub fn compile_with(
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
     let serving = serve::serving(serve_node.as_ref(), &compiled.shape, reach, faults);
+    let (mut relations, mut access) = (Vec::new(), Access::default());
+    if let (Some(serve), Some(serving), Some(id), Some(key)) = (&serve_node, &serving, &id, &key) {
+        let around = relation::Around { id, key, shape: &compiled.shape, mode: serving.mode() };
+        relations = relation::relations(serve, &around, faults);
+        access = access::access(serve, key, &compiled.shape, faults);
+    }
     let written = written_key(&table);
     let around = operations::Surroundings {
         resource: name.as_deref().unwrap_or_default(),
@@ -337,7 +347,16 @@ pub fn compile_with(
         deleted,
         preset,
         exposure: serve::exposure(
-            Heading { id: id?, title, description, key, lists: reach == Reach::Database, operations: exposed },
+            Heading {
+                id: id?,
+                title,
+                description,
+                key,
+                lists: reach == Reach::Database,
+                relations,
+                access,
+                operations: exposed,
+            },
             &compiled.shape,
             serving,
         ),

@@ -10,6 +10,7 @@
 mod key;
 mod operation;
 mod query;
+mod relation;
 mod run;
 mod source;
 pub mod sqlite;
@@ -25,8 +26,10 @@ pub use operation::{
     Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
 };
 pub use query::{
-    ColumnType, Comparison, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar, SortKey,
+    ColumnType, Comparison, Condition, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar,
+    SortKey, Total,
 };
+pub use relation::{INCLUDED_BYTES, Include, Included, Link, Related};
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
     FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState,
@@ -102,6 +105,14 @@ pub enum StagingError {
         /// What does not fit.
         reason: String,
     },
+    /// What was to be included is more than an answer may have.
+    #[error("what is included of {resource} has more than {} MiB; ask for fewer records at a time", .bytes >> 20)]
+    TooMuch {
+        /// The resource.
+        resource: ResourceId,
+        /// The bound.
+        bytes: usize,
+    },
     /// Somebody else has decided about the same meanwhile.
     #[error("{subject} was changed meanwhile (revision {revision}); look at it again, then decide")]
     Overtaken {
@@ -152,6 +163,17 @@ pub struct Change {
     pub input: Option<ChangeInput>,
 }
 
+/// A stretch of a resource's feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The changes, oldest first.
+    pub entries: Vec<Change>,
+    /// Up to here the feed was looked through: where to go on.
+    pub reached: u64,
+    /// Whether the feed has nothing behind that.
+    pub complete: bool,
+}
+
 /// How much a resource holds, for the console and for `/health/ready`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceStatus {
@@ -200,8 +222,31 @@ pub trait Staging: Operations {
 
     // Reading what is served.
 
+    //
+    // A reader may be bounded: it knows of documents only for which all filters of `only` hold. For it the others are not
+    // there, nor were they ever. Methods without `only` are for readers who may know of everything.
+
     /// One document by key.
-    async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
+    async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
+        self.document_within(resource, key, &[]).await
+    }
+
+    /// As [`Staging::document`], for a bounded reader.
+    async fn document_within(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+    ) -> Result<Option<StagedDocument>, StagingError>;
+
+    /// As [`Staging::document_within`], with what is wanted beside the document, all as of one moment.
+    async fn document_with(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+        include: &[Include],
+    ) -> Result<Option<(StagedDocument, Vec<Included>)>, StagingError>;
 
     /// As [`Staging::document`], for a resource whose documents are read from their backend one by one: `as_of` is when
     /// the backend last said this one.
@@ -221,11 +266,21 @@ pub trait Staging: Operations {
     /// call. Answers false, and writes nothing, when the backend is known to have said something later.
     async fn stage_live_read(&self, read: LiveRead) -> Result<bool, StagingError>;
 
-    /// A page in keyset order. Dropping the future stops the read.
+    /// A page in keyset order, of what [`ListQuery::only`] lets the reader see. Dropping the future stops the read.
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError>;
 
     /// When the document with this key was deleted, if it was and that is not forgotten.
-    async fn tombstone(&self, resource: &ResourceId, key: &str) -> Result<Option<Tombstone>, StagingError>;
+    async fn tombstone(&self, resource: &ResourceId, key: &str) -> Result<Option<Tombstone>, StagingError> {
+        self.tombstone_within(resource, key, &[]).await
+    }
+
+    /// As [`Staging::tombstone`], of what a bounded reader could see before it was deleted.
+    async fn tombstone_within(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+    ) -> Result<Option<Tombstone>, StagingError>;
 
     /// Forgets documents that were deleted before this moment, with all their changes; answers how many.
     async fn forget_deleted(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError>;
@@ -235,10 +290,34 @@ pub trait Staging: Operations {
     async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError>;
 
     /// Changes after `since`, oldest first.
-    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError>;
+    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError> {
+        Ok(self.changes_within(resource, since, limit, &[]).await?.entries)
+    }
+
+    /// As [`Staging::changes`], of what a bounded reader may see: for it a document is created by the change that makes it
+    /// visible, and deleted by the one that takes it out of sight. `only` names fields of [`ResourceSpec::bounds`]. Changes
+    /// from before their declaration are not told, but for the newest one of each document.
+    async fn changes_within(
+        &self,
+        resource: &ResourceId,
+        since: u64,
+        limit: usize,
+        only: &[Filter],
+    ) -> Result<Changes, StagingError>;
 
     /// Every change of one document, newest first.
-    async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError>;
+    async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError> {
+        self.history_within(resource, key, &[]).await
+    }
+
+    /// As [`Staging::history`], for a bounded reader: none when the document is out of its sight now, or was when it was
+    /// deleted; else the changes that it may see.
+    async fn history_within(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+    ) -> Result<Vec<Change>, StagingError>;
 
     /// How much the resource holds.
     async fn status(&self, resource: &ResourceId) -> Result<ResourceStatus, StagingError>;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::token::claim_at;
 use crate::http::clients::Client;
 use crate::http::{Problem, Reason};
 
@@ -34,6 +35,16 @@ impl Caller {
         let of_all =
             wanted.rsplit_once(':').map(|(_, manner)| manner).filter(|manner| matches!(*manner, "read" | "write"));
         self.scopes.iter().any(|scope| scope == wanted || scope == "*" || of_all == Some(scope))
+    }
+
+    /// Whether the caller has this very scope, or `*`: what `read` does not give.
+    pub fn has(&self, wanted: &str) -> bool {
+        self.scopes.iter().any(|scope| scope == wanted || scope == "*")
+    }
+
+    /// What is known of the caller at a path of claims.
+    pub fn claim(&self, path: &[String]) -> Option<&Value> {
+        claim_at(&self.claims, path)
     }
 
     /// The 403 that names the missing scope (RFC 6750 section 3.1), unless the caller has it.

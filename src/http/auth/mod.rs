@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::clients::{ANONYMOUS, Clients};
-use super::{AuthConfig, Certificate, Peer, Problem, Proxies, Reason};
+use super::{AuthConfig, Certificate, Peer, Problem, Proxies, Reason, refuse_cross_origin};
 use crate::staging::Staging;
 use memory::Memory;
 use token::{Proof, Refusal, Tokens};
@@ -49,12 +49,24 @@ struct Found {
     generation: u64,
     /// What a token was checked with.
     proof: Option<Proof>,
+    /// The certificate that must be shown with a token.
+    bound_to: Option<[u8; 32]>,
 }
 
 impl Found {
     /// Whether nothing that it rests on has changed.
     fn holds(&self, generation: u64) -> bool {
         self.generation == generation && self.proof.as_ref().is_none_or(Proof::holds)
+    }
+
+    /// The caller, if the certificate that was shown is the one that a token is bound to.
+    fn shown_with(self, shown: Option<[u8; 32]>) -> Result<Arc<Caller>, Problem> {
+        match self.bound_to {
+            Some(bound) if Some(bound) != shown => {
+                Err(invalid_token("it is bound to a certificate that was not shown"))
+            }
+            _ => Ok(self.caller),
+        }
     }
 }
 
@@ -128,17 +140,18 @@ impl Authenticator {
         let text = sent.ok_or_else(|| self.invalid())?;
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         let generation = self.clients.generation();
+        let shown = Peer::of(request).and_then(|peer| peer.certificate.as_ref()).map(|certificate| certificate.digest);
         if let Some(found) = self.good.recall(&hash)
             && found.holds(generation)
         {
-            return Ok(found.caller);
+            return found.shown_with(shown);
         }
         if let Some(why) = self.bad.recall(&hash) {
             return Err(why.map_or_else(|| self.invalid(), invalid_token));
         }
         match key::id_of(text) {
             Some(id) if self.api_keys => self.by_key(id, hash, generation).await,
-            None if self.tokens.are_taken() => self.by_token(text, hash, generation).await,
+            None if self.tokens.are_taken() => self.by_token(text, hash, generation).await?.shown_with(shown),
             _ => Err(self.invalid()),
         }
     }
@@ -156,7 +169,7 @@ impl Authenticator {
         let caller = Caller::new(&key.id, self.clients.of(&key.name), key.scopes);
         let claims = key.claims.into_iter().map(|(name, text)| (name, text.into())).collect();
         let caller = Arc::new(Caller { claims, ..caller });
-        self.good.remember(hash, Found { caller: Arc::clone(&caller), generation, proof: None });
+        self.good.remember(hash, Found { caller: Arc::clone(&caller), generation, proof: None, bound_to: None });
         Ok(caller)
     }
 
@@ -184,16 +197,20 @@ impl Authenticator {
     /// Who sends neither key nor token: the one whose certificate was shown, or anybody where anybody may.
     fn without_key(&self, request: &Parts) -> Result<Arc<Caller>, Problem> {
         let shown = Peer::of(request).and_then(|peer| peer.certificate.as_deref());
-        match shown.filter(|_| !self.certificates.is_empty()) {
-            None => self.anonymous().ok_or_else(|| self.missing()),
-            Some(shown) => self.by_certificate(shown).or_else(|| self.anonymous()).ok_or_else(|| {
-                let detail = format!("the certificate that was shown is nobody's here ({})", shown.fingerprint());
-                Reason::Unauthenticated
-                    .because(detail)
-                    .hint("the operator says whose it is with `[[auth.certificates]]`; a key or token is taken, too")
-                    .challenge("Bearer realm=\"tollbridge\"")
-            }),
+        let Some(shown) = shown.filter(|_| !self.certificates.is_empty()) else {
+            return self.anonymous().ok_or_else(|| self.missing());
+        };
+        if !request.method.is_safe() {
+            // A browser shows a certificate by itself, whichever page makes it ask.
+            refuse_cross_origin(request)?;
         }
+        self.by_certificate(shown).or_else(|| self.anonymous()).ok_or_else(|| {
+            let detail = format!("the certificate that was shown is nobody's here ({})", shown.fingerprint());
+            Reason::Unauthenticated
+                .because(detail)
+                .hint("the operator says whose it is with `[[auth.certificates]]`; a key or token is taken, too")
+                .challenge("Bearer realm=\"tollbridge\"")
+        })
     }
 
     fn by_certificate(&self, shown: &Certificate) -> Option<Arc<Caller>> {
@@ -202,11 +219,11 @@ impl Authenticator {
             return Some(found.caller);
         }
         let caller = certificates::caller(&self.certificates, shown, &self.clients)?;
-        self.good.remember(shown.digest, Found { caller: Arc::clone(&caller), generation, proof: None });
+        self.good.remember(shown.digest, Found { caller: Arc::clone(&caller), generation, proof: None, bound_to: None });
         Some(caller)
     }
 
-    async fn by_token(&self, text: &str, hash: [u8; 32], generation: u64) -> Result<Arc<Caller>, Problem> {
+    async fn by_token(&self, text: &str, hash: [u8; 32], generation: u64) -> Result<Found, Problem> {
         let good = self.tokens.judge(text).await.map_err(|refusal| match refusal {
             Refusal::Invalid(why) => {
                 self.bad.remember(hash, Some(why));
@@ -218,9 +235,9 @@ impl Authenticator {
         })?;
         let caller = Caller::new(&good.grant.id, self.clients.of(&good.grant.client), good.grant.scopes);
         let caller = Arc::new(Caller { claims: good.grant.claims, ..caller });
-        let found = Found { caller: Arc::clone(&caller), generation, proof: good.proof };
-        self.good.remember_for(hash, found, good.holds_for);
-        Ok(caller)
+        let found = Found { caller, generation, proof: good.proof, bound_to: good.grant.bound_to };
+        self.good.remember_for(hash, found.clone(), good.holds_for);
+        Ok(found)
     }
 
     /// The one caller that all are who send no key, where such are taken.
@@ -234,7 +251,7 @@ impl Authenticator {
             return Some(Arc::clone(&found.caller));
         }
         let caller = Arc::new(Caller::new(ANONYMOUS, self.clients.of(ANONYMOUS), self.anonymous.clone()));
-        *found = Some(Found { caller: Arc::clone(&caller), generation, proof: None });
+        *found = Some(Found { caller: Arc::clone(&caller), generation, proof: None, bound_to: None });
         Some(caller)
     }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::commit::{Origin, write_documents};
 use super::convert::{now_millis, timestamp};
+use super::documents::document as staged_document;
 use super::fault::Fault;
 use super::resource::Resource;
 use super::snapshot;
@@ -21,7 +22,7 @@ pub(super) fn document(
     resource: &Resource,
     key: &str,
 ) -> Result<Option<StagedDocument>, Fault> {
-    let Some(mut document) = super::document(connection, resource, key)? else { return Ok(None) };
+    let Some(mut document) = staged_document(connection, resource, key)? else { return Ok(None) };
     let mut select = connection.prepare_cached("SELECT at FROM live_read WHERE resource = ?1 AND key = ?2")?;
     document.as_of = select.query_row(params![resource.number, key], |row| timestamp(row, 0)).optional()?;
     Ok(Some(document))

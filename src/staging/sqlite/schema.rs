@@ -239,6 +239,11 @@ ALTER TABLE api_key ADD COLUMN expires_at INTEGER;
 ALTER TABLE api_key ADD COLUMN last_used_at INTEGER;
 ALTER TABLE api_key ADD COLUMN replaced_by TEXT;
 "#,
+    r#"
+-- 1: readers may be bounded by the field, and each change notes its value (feed_<resource>.bounds, a JSON object by column).
+-- That column is made with the first field of a resource for which this is 1.
+ALTER TABLE indexed_field ADD COLUMN bounds INTEGER NOT NULL DEFAULT 0;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

@@ -37,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) auth: AuthConfig,
     pub(crate) clients: ClientsConfig,
     pub(crate) hold: Hold,
+    pub(crate) staging: Config,
 }
 
 pub(crate) struct TestApp {
@@ -64,7 +65,7 @@ impl TestApp {
     pub(crate) fn with(options: Options) -> TestApp {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &Config::default()).unwrap();
+        let staging = SqliteStaging::open(&folder.path().join("staging.db"), &options.staging).unwrap();
         let staging: Arc<dyn Staging> = Arc::new(staging);
         let (health, metrics) = (Arc::new(Health::new(staging.clone())), Arc::new(Metrics::new()));
         let landing = landing::Config { path: folder.path().join("landing"), keep: Duration::from_secs(60) };
@@ -296,6 +297,8 @@ pub(crate) fn orders() -> Exposure {
             field("customer.vip", FieldType::Boolean),
         ],
         sort: vec![field("ordered_on", FieldType::Date), field("amount", money), field("status", FieldType::String)],
+        relations: Vec::new(),
+        access: Default::default(),
         read_scope: "orders:read".to_owned(),
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
@@ -341,6 +344,8 @@ pub(crate) fn stock() -> Exposure {
         key: vec!["plant".to_owned(), "sku".to_owned()],
         filter: vec![quantity.clone()],
         sort: vec![quantity],
+        relations: Vec::new(),
+        access: Default::default(),
         read_scope: "stock:read".to_owned(),
         mode: Mode::Staged,
         max_age: None,
@@ -361,5 +366,5 @@ pub(crate) fn stock_spec() -> ResourceSpec {
 
 fn spec(id: &str, indexed: &[(&str, ColumnType)]) -> ResourceSpec {
     let indexed = indexed.iter().map(|(path, column)| IndexedField { path: (*path).to_owned(), column: *column });
-    ResourceSpec { id: id.parse().unwrap(), indexed: indexed.collect() }
+    ResourceSpec { id: id.parse().unwrap(), indexed: indexed.collect(), bounds: Vec::new() }
 }

@@ -150,6 +150,7 @@ fn claims_that_are_not_for_us_or_not_for_now() {
     scene.refused(&claim("iss", json!("https://evil.example")), "another issuer");
     scene.refused(&without("iss"), "another issuer");
     scene.refused(&claim("cnf", json!({ "jkt": "x" })), "bound to a key");
+    scene.refused(&claim("cnf", json!({ "x5t#S256": "A".repeat(43) })), "certificate that was not shown");
     scene.taken(&claim("aud", json!(["other", "tollbridge"])));
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::Refusal;
@@ -26,6 +28,8 @@ pub(in crate::http::auth) struct Grant {
     pub(in crate::http::auth) claims: Map<String, Value>,
     /// For so long it is good, leeway included; `None` when it does not say.
     pub(in crate::http::auth) good_for: Option<Duration>,
+    /// SHA-256 of the certificate that its bearer must show (RFC 8705).
+    pub(in crate::http::auth) bound_to: Option<[u8; 32]>,
 }
 
 /// A moment, in seconds since 1970.
@@ -73,14 +77,15 @@ pub(super) fn judge(config: &IssuerConfig, claims: Map<String, Value>, told: Tol
     if moment(&claims, "iat")?.is_some_and(|at| at - leeway > now.0) {
         return Err(Refusal::Invalid("it was made in the future"));
     }
-    if claims.contains_key("cnf") {
-        return Err(Refusal::Invalid("it is bound to a key that was not shown"));
-    }
+    let bound_to = match claims.get("cnf") {
+        None => None,
+        Some(bound) => Some(certificate(bound).ok_or(Refusal::Invalid("it is bound to a key that cannot be shown here"))?),
+    };
     let client = client(config, &claims).ok_or(Refusal::Invalid("it does not say whose it is"))?;
     let id = claims.get("sub").and_then(Value::as_str).filter(|subject| is_key_name(subject));
     let id = id.map_or_else(|| client.clone(), str::to_owned);
     let scopes = scopes(config, &claims);
-    Ok(Grant { id, client, scopes, claims, good_for })
+    Ok(Grant { id, client, scopes, claims, good_for, bound_to })
 }
 
 fn is_for(config: &IssuerConfig, audience: Option<&Value>) -> bool {
@@ -90,6 +95,13 @@ fn is_for(config: &IssuerConfig, audience: Option<&Value>) -> bool {
         Some(one) => is_ours(one),
         None => false,
     }
+}
+
+/// The certificate that a token is bound to; `None` where it is something else, or more.
+fn certificate(bound: &Value) -> Option<[u8; 32]> {
+    let members = bound.as_object().filter(|members| members.len() == 1)?;
+    let digest = URL_SAFE_NO_PAD.decode(members.get("x5t#S256")?.as_str()?).ok()?;
+    digest.try_into().ok()
 }
 
 /// A moment in a claim; whatever else stands there is a fault.
@@ -215,6 +227,9 @@ mod tests {
         check("iat", json!(1031), Err("in the future"));
         check("iat", json!(5.5), Ok(()));
         check("cnf", json!({ "jkt": "x" }), Err("bound to a key"));
+        check("cnf", json!({ "x5t#S256": "AAAA" }), Err("bound to a key"));
+        check("cnf", json!({ "x5t#S256": "A".repeat(43), "jkt": "x" }), Err("bound to a key"));
+        check("cnf", json!({ "x5t#S256": "A".repeat(43) }), Ok(()));
         check("client_id", json!(""), Err("whose it is"));
         check("client_id", json!("a\nb"), Err("whose it is"));
         check("client_id", json!({}), Err("whose it is"));

@@ -23,6 +23,8 @@ use tokio::sync::Semaphore;
 use claims::{Grant, Now, Told};
 use issuer::{Issuer, Known};
 
+pub(super) use claims::at as claim_at;
+
 pub use algorithm::Algorithm;
 pub use config::{INTROSPECTION, IntrospectionConfig, IssuerConfig, KeysAt, OIDC};
 pub use issuer::{Looked, look};
