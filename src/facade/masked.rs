@@ -38,7 +38,9 @@ impl Published {
 
     fn without(&self, paths: &[&str]) -> Published {
         let is_masked = |path: &str| {
-            paths.iter().any(|masked| path == *masked || path.strip_prefix(masked).is_some_and(|rest| rest.starts_with('.')))
+            paths
+                .iter()
+                .any(|masked| path == *masked || path.strip_prefix(masked).is_some_and(|rest| rest.starts_with('.')))
         };
         let mut exposure = self.exposure.clone();
         exposure.filter.retain(|field| !is_masked(&field.path));
@@ -81,7 +83,10 @@ fn remove(schema: &mut Value, path: &str) {
             }
         }
         None => {
-            object.get_mut("properties").and_then(Value::as_object_mut).map(|properties: &mut Map<_, _>| properties.shift_remove(name));
+            object
+                .get_mut("properties")
+                .and_then(Value::as_object_mut)
+                .map(|properties: &mut Map<_, _>| properties.shift_remove(name));
             if let Some(required) = object.get_mut("required").and_then(Value::as_array_mut) {
                 required.retain(|required| required != name);
             }
@@ -116,10 +121,16 @@ mod tests {
         assert_eq!(cut(None, &["*"]), "as stored");
         assert_eq!(cut(None, &["orders:read", "pii:read", "money:read"]), "as stored");
         // All reading is not yet reading of what takes more.
-        assert_eq!(cut(None, &["read", "money:read"]), r#"{"order_no":"1","status":"open","amount":10.50,"customer":{}}"#);
+        assert_eq!(
+            cut(None, &["read", "money:read"]),
+            r#"{"order_no":"1","status":"open","amount":10.50,"customer":{}}"#
+        );
         assert_eq!(cut(None, &["read"]), r#"{"order_no":"1","status":"open","customer":{}}"#);
         assert_eq!(cut(Some("customer"), &["read"]), r#"{"customer":{}}"#);
-        assert_eq!(cut(Some("customer,order_no"), &["read", "pii:read"]), r#"{"order_no":"1","customer":{"vip":true}}"#);
+        assert_eq!(
+            cut(Some("customer,order_no"), &["read", "pii:read"]),
+            r#"{"order_no":"1","customer":{"vip":true}}"#
+        );
         assert_eq!(cut(Some("amount"), &["read"]), "no such field");
         assert_eq!(cut(Some("customer.vip"), &["read"]), "no such field");
     }

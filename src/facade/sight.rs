@@ -64,7 +64,8 @@ impl Sight {
 fn filter(published: &Published, bound: &RowBound, caller: &Caller) -> Result<Filter, Problem> {
     let RowBound { field, claim } = bound;
     let refused = |what: &str| {
-        let detail = format!("what you see of {} depends on your claim `{}`, {what}", published.exposure.id, claim.join("."));
+        let detail =
+            format!("what you see of {} depends on your claim `{}`, {what}", published.exposure.id, claim.join("."));
         let hint = format!(
             "ask the operator for a key with it (tollbridge keys create NAME --claim {}=...), or the issuer for a token",
             claim.join(".")

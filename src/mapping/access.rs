@@ -85,7 +85,10 @@ fn row_bound(path: &str, node: &Node, shape: &Shape, faults: &Faults) -> Option<
     let claim: Vec<String> = claim.into_iter().flatten().map(str::to_owned).collect();
     if claim.is_empty() || claim.iter().any(String::is_empty) {
         let fault = node.fault("expected a claim of the caller, like \"claims.customer\"");
-        faults.push(fault.help("a token has claims, and so has an API key: `tollbridge keys create NAME --claim customer=4711`"));
+        faults
+            .push(fault.help(
+                "a token has claims, and so has an API key: `tollbridge keys create NAME --claim customer=4711`",
+            ));
         return None;
     }
     Some(RowBound { field: QueryField { path: path.to_owned(), field_type: found.field_type }, claim })

@@ -58,6 +58,7 @@ use serve::{Heading, Reach};
 use source::{Source, Written};
 
 pub use crate::wsdl::SoapVersion;
+pub use access::{Access, Masked, RowBound};
 pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink};
@@ -67,7 +68,6 @@ pub use operations::{
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
-pub use access::{Access, Masked, RowBound};
 pub use relation::misfit;
 pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};

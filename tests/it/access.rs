@@ -61,7 +61,10 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let site = Site::with_mappings(&[("orders.v1.toml", ORDERS), ("buyers.v1.toml", BUYERS)]);
-        site.deliver("orders1.csv", b"no,customer,amount,name,city\n1,A,10.50,Ann,Ulm\n2,B,20.00,Bob,Bonn\n3,A,10.50,Cy,Bonn\n");
+        site.deliver(
+            "orders1.csv",
+            b"no,customer,amount,name,city\n1,A,10.50,Ann,Ulm\n2,B,20.00,Bob,Bonn\n3,A,10.50,Cy,Bonn\n",
+        );
         site.deliver("buyers1.csv", b"id,title,phone\nA,Acme,1111\nB,Best,2222\n");
         for resource in ["orders.v1", "buyers.v1"] {
             assert!(site.run(&["sync", resource]).status.success(), "{resource}");
@@ -126,13 +129,19 @@ fn rows_are_bounded_whatever_is_asked() {
     assert_eq!(scene.numbers(&b, "/v1/orders/changes"), ["2"]);
     // Beside a record of another resource stand those that the caller sees.
     let beside = scene.get(&a, "/v1/buyers?include=orders").json();
-    let counts: Vec<usize> =
-        beside["data"].as_array().unwrap().iter().map(|buyer| buyer["orders"]["data"].as_array().unwrap().len()).collect();
+    let counts: Vec<usize> = beside["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|buyer| buyer["orders"]["data"].as_array().unwrap().len())
+        .collect();
     assert_eq!(counts, [2, 0], "{beside}");
 
     // Without the claim nothing is seen; with several values their records are; with the scope for all everything is.
     let none = of(&[]);
-    for path in ["/v1/orders", "/v1/orders/1", "/v1/orders/changes", "/v1/orders/1/lineage", "/v1/buyers?include=orders"] {
+    for path in
+        ["/v1/orders", "/v1/orders/1", "/v1/orders/changes", "/v1/orders/1/lineage", "/v1/buyers?include=orders"]
+    {
         let answer = scene.get(&none, path);
         assert!(answer.problem(403, "insufficient-scope").contains("claim `customer`"), "{path}");
         assert_eq!(answer.json()["reason"], "claim", "{path}");
@@ -206,7 +215,9 @@ fn fields_without_their_scope_are_nowhere() {
     says_nothing("/v1/orders/1?include=buyer", "application/json");
     says_nothing("/v1/orders/1/lineage", "application/json");
     // What is not there is not asked for, and no relation goes by it.
-    for question in ["amount=10.50", "amount[gt]=15", "sort=amount", "fields=amount", "fields=contact.name", "include=alike"] {
+    for question in
+        ["amount=10.50", "amount[gt]=15", "sort=amount", "fields=amount", "fields=contact.name", "include=alike"]
+    {
         assert_eq!(scene.get(&part, &format!("/v1/orders?{question}")).status, 400, "{question}");
         if question != "fields=contact.name" {
             assert_eq!(scene.get(&whole, &format!("/v1/orders?{question}")).status, 200, "{question}");

@@ -219,7 +219,8 @@ impl Authenticator {
             return Some(found.caller);
         }
         let caller = certificates::caller(&self.certificates, shown, &self.clients)?;
-        self.good.remember(shown.digest, Found { caller: Arc::clone(&caller), generation, proof: None, bound_to: None });
+        self.good
+            .remember(shown.digest, Found { caller: Arc::clone(&caller), generation, proof: None, bound_to: None });
         Some(caller)
     }
 

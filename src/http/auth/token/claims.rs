@@ -79,7 +79,9 @@ pub(super) fn judge(config: &IssuerConfig, claims: Map<String, Value>, told: Tol
     }
     let bound_to = match claims.get("cnf") {
         None => None,
-        Some(bound) => Some(certificate(bound).ok_or(Refusal::Invalid("it is bound to a key that cannot be shown here"))?),
+        Some(bound) => {
+            Some(certificate(bound).ok_or(Refusal::Invalid("it is bound to a key that cannot be shown here"))?)
+        }
     };
     let client = client(config, &claims).ok_or(Refusal::Invalid("it does not say whose it is"))?;
     let id = claims.get("sub").and_then(Value::as_str).filter(|subject| is_key_name(subject));
