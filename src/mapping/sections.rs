@@ -355,7 +355,6 @@ pub(super) const NOT_IN_LOOKUP: &[Unavailable] =
     &[("resource", "export the other resource to a CSV file and name it by `csv`")];
 
 pub(super) const NOT_IN_SERVE: &[Unavailable] = &[
-    ("mask", "leave the field out, or serve it in a resource with a `read_scope` of its own"),
     ("deprecated", "take it out; announce the change in `description`"),
     ("sunset", "take it out; announce the change in `description`"),
     ("successor", "take it out; announce the change in `description`"),

@@ -112,6 +112,7 @@ impl Issuer {
 
     /// Asks, unless somebody has asked just before; then what came of that. `None` where there is nothing newer.
     async fn newer_than(&self, old: Option<&Arc<Known>>) -> Option<Arc<Known>> {
+        let came = Instant::now();
         let _one = self.flight.lock().await;
         let current = self.known.load_full();
         let is_newer = |known: &Arc<Known>| old.is_none_or(|old| !Arc::ptr_eq(old, known));
@@ -123,7 +124,9 @@ impl Issuer {
         } else {
             RETRY_WITHOUT_KEYS.min(self.config.retry)
         };
-        if !self.may_ask(pause) {
+        // Who has waited for somebody else's question has its answer, also where that was none.
+        let was_asked = self.asked.lock().is_some_and(|asked| asked >= came);
+        if was_asked || !self.may_ask(pause) {
             return None;
         }
         *self.asked.lock() = Some(Instant::now());
