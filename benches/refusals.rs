@@ -118,6 +118,7 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         filter: Vec::new(),
         sort: Vec::new(),
         relations: Vec::new(),
+        access: Default::default(),
         read_scope: "orders:read".to_owned(),
         mode: Mode::Staged,
         max_age: None,

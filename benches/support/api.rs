@@ -100,6 +100,7 @@ pub(crate) fn exposure() -> Exposure {
         filter: vec![QueryField { path: "status".to_owned(), field_type: FieldType::String }],
         sort: Vec::new(),
         relations: Vec::new(),
+        access: Default::default(),
         read_scope: "orders:read".to_owned(),
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),

@@ -315,13 +315,15 @@ fn specs(loaded: &Loaded) -> Vec<ResourceSpec> {
 /// What staging has to know of a resource: the declared fields, each once.
 fn spec(exposure: &Exposure) -> ResourceSpec {
     let mut indexed: Vec<IndexedField> = Vec::new();
-    for field in exposure.filter.iter().chain(&exposure.sort) {
+    let rows = || exposure.access.rows.iter().map(|bound| &bound.field);
+    let bounds = rows().map(|field| field.path.clone()).collect();
+    for field in exposure.filter.iter().chain(&exposure.sort).chain(rows()) {
         let known = indexed.iter().any(|other| other.path == field.path);
         if let Some(column) = column_of(field.field_type).filter(|_| !known) {
             indexed.push(IndexedField { path: field.path.clone(), column });
         }
     }
-    ResourceSpec { id: exposure.id.clone(), indexed, bounds: Vec::new() }
+    ResourceSpec { id: exposure.id.clone(), indexed, bounds }
 }
 
 /// The newest calls of a gate that are kept, in bytes: some hundred thousand.

@@ -77,7 +77,8 @@ enum Command {
     Serve,
     /// Check the configuration and all mappings, then reach every backend
     Check(check::Options),
-    /// Look step by step for what keeps us out of a backend, each with its cause and what to do
+    /// Look step by step for what keeps us out of a backend, or keeps tokens from being taken, each with its cause and what
+    /// to do
     Doctor(doctor::Options),
     /// Show a resource's records as they would be staged; stages nothing
     Preview(preview::Options),
@@ -101,7 +102,7 @@ enum Command {
     /// List writes to backends, and settle those of which nobody knows
     #[command(subcommand)]
     Operations(operations::Action),
-    /// Make, list and revoke API keys
+    /// Make, rotate, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Action),
 }

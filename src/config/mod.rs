@@ -224,8 +224,8 @@ fn read(path: &Path, root: &Node, faults: &Faults) -> Option<Config> {
     let base = base(path);
     let table = Table::new(root, &sections::ROOT, faults)?;
     let mappings = table.filled("mappings").map(|folder| base.join(folder));
-    let server = sections::part(&table, "server", &http::SERVER, faults, http::ServerConfig::read);
-    let auth = sections::part(&table, "auth", &http::AUTH, faults, http::AuthConfig::read);
+    let server = sections::part(&table, "server", &http::SERVER, faults, |t| http::ServerConfig::read(t, base));
+    let auth = sections::part(&table, "auth", &http::AUTH, faults, |t| http::AuthConfig::read(t, base));
     let staging = sections::part(&table, "staging", &sections::STAGING, faults, |t| StagingConfig::read(t, base));
     let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| sections::landing(t, base));
     let telemetry = sections::part(&table, "telemetry", &telemetry::SECTION, faults, telemetry::Config::read);

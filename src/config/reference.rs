@@ -12,7 +12,11 @@ pub fn config_reference() -> String {
     let mut all = vec![
         &sections::ROOT,
         &http::SERVER,
+        &http::TLS,
         &http::AUTH,
+        &http::auth::CERTIFICATES,
+        &http::auth::token::OIDC,
+        &http::auth::token::INTROSPECTION,
         &http::clients::SECTION,
         &sections::STAGING,
         &sections::LANDING,

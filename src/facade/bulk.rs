@@ -27,11 +27,13 @@ use tokio::time::{Instant, timeout};
 
 use super::catalog::{Catalog, Published};
 use super::route::{Route, Target};
+use super::sight::Sight;
 use super::{Facade, accept, conditional, prefer, record, write};
 use crate::http::{Caller, Problem, Reason, RequestId, is_of_type, parameters};
 use crate::mapping::ExposedOperation;
+use crate::pipeline::live::Live;
 use crate::pipeline::operate::{Condition, Operate, OperateError, Submission, Submitted};
-use crate::staging::OperationState;
+use crate::staging::{OperationState, Staging};
 
 /// Lines of answers that wait for the connection to take them.
 const READY: usize = 256;
@@ -93,9 +95,10 @@ pub(super) fn answer(
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let published = catalog.find(target)?;
     let operations = &published.exposure.operations;
-    if !operations.iter().any(|operation| caller.require(&operation.scope).is_ok()) {
-        operations.iter().try_for_each(|operation| caller.require(&operation.scope))?;
+    if !operations.iter().any(|operation| write::permit(published, operation, caller).is_ok()) {
+        operations.iter().try_for_each(|operation| write::permit(published, operation, caller))?;
     }
+    let sight = Sight::of(published, caller)?;
     let key = match request.headers.contains_key(write::IDEMPOTENCY_KEY) {
         true => Some(write::idempotency_key(&request.headers)?),
         false => None,
@@ -104,6 +107,9 @@ pub(super) fn answer(
     let (sender, receiver) = mpsc::channel(READY);
     let bulk = Bulk {
         operate: Arc::clone(&facade.operate),
+        staging: Arc::clone(&facade.staging),
+        live: Arc::clone(&facade.live),
+        sight,
         version: target.version,
         name: target.name.to_owned(),
         catalog,
@@ -216,6 +222,9 @@ impl Lines {
 /// A bulk under way.
 struct Bulk {
     operate: Arc<Operate>,
+    staging: Arc<dyn Staging>,
+    live: Arc<Live>,
+    sight: Sight,
     catalog: Arc<Catalog>,
     version: u32,
     name: String,
@@ -292,15 +301,23 @@ impl Bulk {
         self.keep_to_the_rate().await;
         let catalog = Arc::clone(&self.catalog);
         let published = catalog.find(Target { version: self.version, name: &self.name })?;
+        let seen = published.seen_by(&self.caller);
+        let published = seen.as_deref().unwrap_or(published);
         let exposed = operation(published, line)?;
-        self.caller.require(&exposed.scope)?;
+        write::permit(published, exposed, &self.caller)?;
         let key = line.key.as_deref().map(|key| record::canonical_key(published, key)).transpose()?;
+        let body = line.body.map(RawValue::get);
+        let condition = condition(line, exposed)?;
+        if !self.sight.only.is_empty() {
+            let of = (published, &self.caller, &self.sight);
+            write::in_sight((&*self.staging, &*self.live), of, key.as_deref(), body).await?;
+        }
         let submission = Submission {
             resource: published.exposure.id.clone(),
             name: exposed.name.clone(),
             key: key.map(|key| key.into_owned()),
-            body: line.body.map(|body| body.get().to_owned()),
-            condition: condition(line, exposed)?,
+            body: body.map(str::to_owned),
+            condition,
             idempotency_key: idempotency_key.to_owned(),
             client: self.caller.name.clone(),
             caller: self.caller.id.clone(),

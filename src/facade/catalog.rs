@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hyper::header::HeaderValue;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::conditional::Freshness;
 use super::openapi;
+use super::projection::Projection;
 use super::route::Target;
 use crate::http::{Caller, Problem, Reason};
 use crate::mapping::Exposure;
@@ -23,6 +25,10 @@ pub(super) struct Published {
     pub(super) cache_control: HeaderValue,
     /// `Age` and `Cache-Status` of its answers.
     pub(super) freshness: Freshness,
+    /// The fields that are left, where this is what somebody sees who lacks the scopes of others (`masked`).
+    pub(super) mask: Option<Projection>,
+    /// What those see, by the fields that they lack.
+    pub(super) variants: Mutex<Vec<(Vec<String>, Arc<Published>)>>,
 }
 
 /// All of them, by version and name.
@@ -90,14 +96,14 @@ impl Catalog {
             .into_iter()
             .filter(|published| version.is_none_or(|version| published.exposure.id.version() == version))
             .filter(|published| caller.may(&published.exposure.read_scope))
-            .map(Published::summary)
+            .map(|published| published.seen_by(caller).map_or_else(|| published.summary(), |seen| seen.summary()))
             .collect();
         json!({ "resources": resources, "openapi": "/openapi.json", "docs": "/docs" })
     }
 }
 
 impl Published {
-    fn new(exposure: Exposure) -> Published {
+    pub(super) fn new(exposure: Exposure) -> Published {
         let path = format!("/v{}/{}", exposure.id.version(), exposure.id.name());
         // The age of an answer counts from when the source last said so, so this lifetime is the mapping's.
         let lifetime = match exposure.max_age {
@@ -105,7 +111,8 @@ impl Published {
             None => "private, no-cache".to_owned(),
         };
         let cache_control = HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
-        Published { exposure, path, cache_control, freshness: Freshness::default() }
+        let freshness = Freshness::default();
+        Published { exposure, path, cache_control, freshness, mask: None, variants: Mutex::default() }
     }
 
     /// Whether anything can be written to it.
@@ -171,6 +178,7 @@ pub(super) mod tests {
             ],
             sort: vec![day, amount],
             relations: Vec::new(),
+            access: Default::default(),
             read_scope: format!("{name}:read"),
             mode: crate::mapping::Mode::Staged,
             max_age: None,
@@ -204,8 +212,7 @@ pub(super) mod tests {
 
     pub(in crate::facade) fn caller(scopes: &[&str]) -> Caller {
         let client = Arc::new(Client::new("web", &ClientConfig::default()));
-        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        Caller { id: "1".into(), name: "web".into(), scopes, client }
+        Caller::new("1", client, scopes.iter().map(|scope| (*scope).to_owned()).collect())
     }
 
     /// A resource to ask questions of.

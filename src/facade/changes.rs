@@ -101,7 +101,9 @@ fn parameters(facade: &Facade, raw: &str) -> Result<Parameters, Problem> {
 }
 
 fn entry(published: &Published, change: &Change) -> Value {
-    let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
+    // The tag of a whole document tells those something of it who see a part.
+    let is_told = change.kind != ChangeKind::Deleted && published.mask.is_none();
+    let etag = is_told.then(|| conditional::etag(change.hash));
     json!({
         "sequence": change.sequence,
         "kind": change.kind.as_str(),

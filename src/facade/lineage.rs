@@ -4,6 +4,7 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
+use super::catalog::Published;
 use super::record::{canonical_key, no_such_record};
 use super::sight::View;
 use super::{Facade, accept, conditional};
@@ -24,12 +25,14 @@ pub(super) async fn answer(
     if history.is_empty() {
         return Err(no_such_record(published, &key));
     }
-    let lineage: Vec<Value> = history.iter().map(entry).collect();
+    let lineage: Vec<Value> = history.iter().map(|change| entry(published, change)).collect();
     json_answer(&json!({ "resource": id.to_string(), "key": key, "lineage": lineage }))
 }
 
-fn entry(change: &Change) -> Value {
-    let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
+fn entry(published: &Published, change: &Change) -> Value {
+    // The tag of a whole document tells those something of it who see a part.
+    let is_told = change.kind != ChangeKind::Deleted && published.mask.is_none();
+    let etag = is_told.then(|| conditional::etag(change.hash));
     let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
     json!({
         "version": change.version,

@@ -21,6 +21,7 @@ mod lineage;
 mod list;
 mod live;
 mod live_list;
+mod masked;
 mod methods;
 mod openapi;
 mod pieces;
@@ -101,6 +102,7 @@ impl Facade {
     /// A facade with nothing published: not ready yet.
     pub fn new(setup: Setup) -> Facade {
         let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, Arc::clone(&setup.clients));
+        let authenticator = authenticator.behind(setup.server.proxies.clone());
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
             catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
@@ -153,7 +155,7 @@ impl Facade {
             Route::OpenApi => return openapi::answer(&catalog, request),
             _ => {}
         }
-        let caller = self.authenticator.caller(&request.headers).await?;
+        let caller = self.authenticator.caller(request).await?;
         visitor.enter(&caller.client)?;
         match route {
             Route::Backends => return json_answer(&live::backends(&self.live.backends().await)),
@@ -166,7 +168,7 @@ impl Facade {
             return bulk::answer(self, Arc::clone(&catalog), target, &caller, (request, body));
         }
         if let Some(operation) = write {
-            caller.require(&operation.scope)?;
+            write::permit(published, operation, &caller)?;
             let key = match route {
                 Route::Record(_, key) | Route::Action(_, key, _) => Some(key),
                 _ => None,
@@ -175,6 +177,8 @@ impl Facade {
         }
         caller.require(&published.exposure.read_scope)?;
         let sight = Sight::of(published, &caller)?;
+        let seen = published.seen_by(&caller);
+        let published = seen.as_deref().unwrap_or(published);
         let view = View { catalog: &catalog, published, caller: &caller, sight };
         match route {
             Route::List(_) if published.exposure.has_live_list() => live_list::answer(self, &view, request).await,

@@ -17,7 +17,7 @@ use crate::record::{ContentHash, key};
 use crate::staging::Included;
 
 /// The fields of a full answer, with those that the edge adds.
-const FIELDS: usize = 12;
+const FIELDS: usize = 14;
 
 pub(super) async fn answer(
     facade: &Facade,

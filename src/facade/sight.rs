@@ -3,8 +3,13 @@
 use serde_json::Value;
 
 use super::catalog::{Catalog, Published};
-use crate::http::{Caller, Problem};
+use super::value;
+use crate::http::{Caller, Problem, Reason};
+use crate::mapping::RowBound;
 use crate::staging::{Comparison, Filter, Scalar};
+
+/// A claim may have so many values.
+const MOST_VALUES: usize = 100;
 
 /// A read of a resource: who reads, what is published, and what of it they may see.
 pub(super) struct View<'a> {
@@ -24,9 +29,24 @@ pub(super) struct Sight {
 
 impl Sight {
     /// What `caller` may see, who has the resource's scope.
-    #[expect(clippy::unnecessary_wraps, reason = "a claim that a row filter needs may be missing, which is a 403")]
-    pub(super) fn of(_published: &Published, _caller: &Caller) -> Result<Sight, Problem> {
-        Ok(Sight::default())
+    pub(super) fn of(published: &Published, caller: &Caller) -> Result<Sight, Problem> {
+        let exposure = &published.exposure;
+        let rows = &exposure.access.rows;
+        if rows.is_empty() || caller.has(&format!("{}:all", exposure.id.name())) {
+            return Ok(Sight::default());
+        }
+        let only: Result<Vec<Filter>, Problem> = rows.iter().map(|bound| filter(published, bound, caller)).collect();
+        Ok(Sight { only: only? })
+    }
+
+    /// The path of a field by which what is written would be out of sight. What is not written counts as such where
+    /// `all_written`, for a record that is not there yet.
+    pub(super) fn first_beyond(&self, written: &Value, all_written: bool) -> Option<&str> {
+        let is_beyond = |filter: &&Filter| {
+            let found = filter.path.split('.').try_fold(written, |value, name| value.get(name));
+            if found.is_none() { all_written } else { !holds(filter, written) }
+        };
+        self.only.iter().find(is_beyond).map(|filter| filter.path.as_str())
     }
 
     /// Whether a document that did not come from staging, which knows of [`Sight::only`], may be seen. What cannot be judged
@@ -37,6 +57,36 @@ impl Sight {
         }
         let Ok(document) = serde_json::from_slice::<Value>(document) else { return false };
         self.only.iter().all(|filter| holds(filter, &document))
+    }
+}
+
+/// What a bound lets a caller see.
+fn filter(published: &Published, bound: &RowBound, caller: &Caller) -> Result<Filter, Problem> {
+    let RowBound { field, claim } = bound;
+    let refused = |what: &str| {
+        let detail =
+            format!("what you see of {} depends on your claim `{}`, {what}", published.exposure.id, claim.join("."));
+        let hint = format!(
+            "ask the operator for a key with it (tollbridge keys create NAME --claim {}=...), or the issuer for a token",
+            claim.join(".")
+        );
+        Reason::InsufficientScope.because(detail).why("claim").hint(hint)
+    };
+    let said = caller.claim(claim).ok_or_else(|| refused("which you do not have"))?;
+    let single = std::slice::from_ref(said);
+    let several = said.as_array().map_or(single, Vec::as_slice);
+    let scalar = |said: &Value| match said {
+        Value::String(text) => value::parse(field.field_type, text).ok(),
+        Value::Number(number) => value::parse(field.field_type, &number.to_string()).ok(),
+        Value::Bool(truth) => value::parse(field.field_type, if *truth { "true" } else { "false" }).ok(),
+        _ => None,
+    };
+    let values: Option<Vec<Scalar>> = several.iter().take(MOST_VALUES + 1).map(scalar).collect();
+    match values {
+        Some(values) if (1..=MOST_VALUES).contains(&values.len()) => {
+            Ok(Filter { path: field.path.clone(), comparison: Comparison::In, values })
+        }
+        _ => Err(refused("which says nothing that a record could have")),
     }
 }
 

@@ -4,7 +4,7 @@
 //! A write needs an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header). What came of it is told from what is
 //! kept, so that the first answer and the tenth are the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -18,14 +18,16 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
+use super::sight::Sight;
 use super::{Facade, accept, conditional, live, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
-use crate::mapping::{ExposedOperation, MOST_FAULTS};
+use crate::mapping::{ExposedOperation, MOST_FAULTS, Mode};
+use crate::pipeline::live::{Ask, Live, Reading, Wish};
 use crate::pipeline::operate::{
     Condition, Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing,
 };
 use crate::record::{ContentHash, key};
-use crate::staging::{Operation, OperationState};
+use crate::staging::{Operation, OperationState, Staging};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -52,6 +54,9 @@ pub(super) async fn answer(
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let idempotency_key = idempotency_key(&request.headers)?;
     let key = written_key.map(|written| record::canonical_key(published, written)).transpose()?;
+    let sight = Sight::of(published, caller)?;
+    let seen = published.seen_by(caller);
+    let published = seen.as_deref().unwrap_or(published);
     let preference = prefer::of(&request.headers);
     let most = facade.server.request_timeout.mul_f64(SHARE_OF_TIMEOUT);
     let wait = match preference.is_async {
@@ -61,6 +66,10 @@ pub(super) async fn answer(
     let condition = conditional::condition(&request.headers)?;
     check_match(exposed, &condition)?;
     let body = facade.edge.read_text(request, body).await?;
+    if !sight.only.is_empty() {
+        let from = (&*facade.staging, &*facade.live);
+        in_sight(from, (published, caller, &sight), key.as_deref(), body.as_deref()).await?;
+    }
     let submission = Submission {
         resource: published.exposure.id.clone(),
         name: exposed.name.clone(),
@@ -79,6 +88,14 @@ pub(super) async fn answer(
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
+}
+
+/// Refuses who may neither write to the resource nor has the operation's own scope.
+pub(super) fn permit(published: &Published, exposed: &ExposedOperation, caller: &Caller) -> Result<(), Problem> {
+    match caller.has(&format!("{}:op:{}", published.exposure.id.name(), exposed.name)) {
+        true => Ok(()),
+        false => caller.require(&exposed.scope),
+    }
 }
 
 /// What took the time of a write that this request has brought about.
@@ -129,11 +146,61 @@ pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id
         // Whether it is another's is nobody's business.
         Reason::NoSuchOperation.because("there is no such operation, or it is another client's")
     })?;
-    let mut response = json_response(StatusCode::OK, view(&operation).to_string());
+    let catalog = facade.catalog.load();
+    let seen = catalog.get(&operation.asked.resource).and_then(|published| published.seen_by(caller));
+    let told = if seen.is_some() { masked(view(&operation)) } else { view(&operation) };
+    let mut response = json_response(StatusCode::OK, told.to_string());
     if !operation.state.is_over() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
     }
     Ok(response)
+}
+
+/// How an operation stands, for those who may not see all of the record that may have come of it.
+fn masked(mut view: Value) -> Value {
+    if let Some(members) = view.as_object_mut() {
+        members.insert("result".to_owned(), Value::Null);
+    }
+    view
+}
+
+/// Refuses a write on a record that the caller does not see, and one that would make or leave a record that it does not see.
+pub(super) async fn in_sight(
+    (staging, live): (&dyn Staging, &Live),
+    (published, caller, sight): (&Published, &Caller, &Sight),
+    key: Option<&str>,
+    body: Option<&str>,
+) -> Result<(), Problem> {
+    let id = &published.exposure.id;
+    if let Some(key) = key {
+        let is_seen = match published.exposure.mode {
+            Mode::Staged => {
+                let found = staging.document_within(id, key, &sight.only).await;
+                found.map_err(staging_problem)?.is_some()
+            }
+            Mode::Live | Mode::Hybrid => {
+                let ask = Ask { place: caller.client.at_gate(), patience: None };
+                let asked = Instant::now();
+                let read = live.read(id, key, &ask, Wish::default()).await;
+                match read.map_err(|error| super::live::problem(published, key, error, asked.elapsed()))? {
+                    Reading::Live { fetched, .. } => sight.shows(&fetched.payload),
+                    Reading::Staged(document) | Reading::Stale(document, _) => sight.shows(&document.payload),
+                }
+            }
+        };
+        if !is_seen {
+            return Err(record::no_such_record(published, key));
+        }
+    }
+    // What is no JSON is judged with the rest of the body.
+    let Some(body) = body.and_then(|body| serde_json::from_str::<Value>(body).ok()) else { return Ok(()) };
+    match sight.first_beyond(&body, key.is_none()) {
+        None => Ok(()),
+        Some(path) => Err(Reason::InsufficientScope
+            .because(format!("you may write records of {id} only with a `{path}` of yours"))
+            .why("claim")
+            .hint(format!("send `{path}` as your claim says"))),
+    }
 }
 
 /// The one `Idempotency-Key`: a string in quotes, as the draft has it, or the bare key that most clients send.
@@ -207,11 +274,22 @@ fn over(published: &Published, operation: &Operation) -> Result<Response, Proble
     let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
     // What is not as it was declared to be is told instead of the answer, which is part of it.
     let body = outcome.body.filter(|_| outcome.unfinished.is_none());
-    // A record is answered as it would be read.
     let answers_record =
         published.exposure.operations.iter().any(|one| one.name == operation.asked.name && one.answers_record);
-    let tag = body.as_ref().filter(|_| answers_record).map(|body| ContentHash::of(body.get().as_bytes()));
-    let body = body.map_or_else(|| view(operation).to_string(), |body| body.get().to_owned());
+    let mask = published.mask.as_ref().filter(|_| answers_record);
+    // A record is answered as it would be read.
+    let tag = body.as_ref().filter(|_| answers_record && mask.is_none());
+    let tag = tag.map(|body| ContentHash::of(body.get().as_bytes()));
+    let body = match (body, mask) {
+        (None, None) => view(operation).to_string(),
+        (None, Some(_)) => masked(view(operation)).to_string(),
+        (Some(body), None) => body.get().to_owned(),
+        (Some(body), Some(mask)) => {
+            let mut cut = Vec::with_capacity(body.get().len());
+            mask.write(body.get().as_bytes(), &mut cut).map_err(Problem::internal)?;
+            String::from_utf8(cut).map_err(Problem::internal)?
+        }
+    };
     let mut response = json_response(status, body);
     let headers = response.headers_mut();
     if let Some(hash) = tag {

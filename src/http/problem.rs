@@ -330,8 +330,11 @@ impl Problem {
 
     /// Adds the challenge that belongs to a 401 (RFC 6750).
     #[must_use]
-    pub fn challenge(self, challenge: &'static str) -> Problem {
-        self.header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    pub fn challenge(self, challenge: &str) -> Problem {
+        match HeaderValue::from_str(challenge) {
+            Ok(challenge) => self.header(WWW_AUTHENTICATE, challenge),
+            Err(_) => self,
+        }
     }
 
     /// Adds a header field.

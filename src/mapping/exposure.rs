@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::access::Access;
 use super::operations::ExposedOperation;
 use crate::record::ResourceId;
 
@@ -124,6 +125,8 @@ pub struct Exposure {
     pub sort: Vec<QueryField>,
     /// What may be had beside a record.
     pub relations: Vec<ExposedRelation>,
+    /// What of it is not for everybody who may read it.
+    pub access: Access,
     /// The scope that reading takes.
     pub read_scope: String,
     /// Where answers come from.

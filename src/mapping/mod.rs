@@ -6,6 +6,7 @@
 //! ([`Mapped::Reject`]), never an error. Pure: no file, no clock, no network; callers hand in the texts that
 //! [`texts`] names.
 
+mod access;
 mod condition;
 mod controls;
 mod convert;
@@ -57,6 +58,7 @@ use serve::{Heading, Reach};
 use source::{Source, Written};
 
 pub use crate::wsdl::SoapVersion;
+pub use access::{Access, Masked, RowBound};
 pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink};
@@ -291,10 +293,11 @@ pub fn compile_with(
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
     let serving = serve::serving(serve_node.as_ref(), &compiled.shape, reach, faults);
-    let mut relations = Vec::new();
+    let (mut relations, mut access) = (Vec::new(), Access::default());
     if let (Some(serve), Some(serving), Some(id), Some(key)) = (&serve_node, &serving, &id, &key) {
         let around = relation::Around { id, key, shape: &compiled.shape, mode: serving.mode() };
         relations = relation::relations(serve, &around, faults);
+        access = access::access(serve, key, &compiled.shape, faults);
     }
     let written = written_key(&table);
     let around = operations::Surroundings {
@@ -356,6 +359,7 @@ pub fn compile_with(
                 key,
                 lists: reach == Reach::Database,
                 relations,
+                access,
                 operations: exposed,
             },
             &compiled.shape,

@@ -293,6 +293,18 @@ pub(super) static SERVE: Section = Section {
         ),
         key("read_scope", "string", Optional, "the scope that reading takes; `RESOURCE:read` when absent"),
         key(
+            "rows",
+            "table of field path = claim",
+            Optional,
+            "whoever reads or writes sees only records whose field is as a claim of theirs says, like `{ customer_no = \"claims.customer\" }`; of a claim with several values, as one of them. Without the claim nothing is seen (403); with the scope `RESOURCE:all` or `*` everything",
+        ),
+        key(
+            "mask",
+            "table of field path = scope",
+            Optional,
+            "fields that take a scope of their own, like `{ \"customer.name\" = \"pii:read\" }`. For whoever has neither it nor `*` they are not there: not in records, columns, `fields`, filters and sorts, nor in entity tags",
+        ),
+        key(
             "relations",
             "table of relations",
             Optional,
@@ -343,7 +355,6 @@ pub(super) const NOT_IN_LOOKUP: &[Unavailable] =
     &[("resource", "export the other resource to a CSV file and name it by `csv`")];
 
 pub(super) const NOT_IN_SERVE: &[Unavailable] = &[
-    ("mask", "leave the field out, or serve it in a resource with a `read_scope` of its own"),
     ("deprecated", "take it out; announce the change in `description`"),
     ("sunset", "take it out; announce the change in `description`"),
     ("successor", "take it out; announce the change in `description`"),

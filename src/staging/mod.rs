@@ -472,11 +472,23 @@ pub trait Staging: Operations + Meanwhile {
     /// All keys, newest first.
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StagingError>;
 
-    /// The key with this SHA-256, unless it is revoked.
+    /// The key with this SHA-256, unless it is revoked or has ended.
     async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StagingError>;
 
     /// Revokes a key; answers whether it was there and valid.
     async fn revoke_api_key(&self, id: &str) -> Result<bool, StagingError>;
+
+    /// Stores a key in the place of another, which ends at `ends_at` unless it ends earlier. `None`, and nothing is stored,
+    /// when the other is not there, is not valid, or was replaced before.
+    async fn replace_api_key(
+        &self,
+        id: &str,
+        new: NewApiKey,
+        ends_at: Timestamp,
+    ) -> Result<Option<ApiKey>, StagingError>;
+
+    /// Notes when a key was used.
+    async fn note_key_used(&self, id: &str, at: Timestamp) -> Result<(), StagingError>;
 
     // Operators' decisions.
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
 mod architecture;
 mod broken;
 mod clients;
@@ -22,11 +23,13 @@ mod facade;
 mod gate_proofs;
 mod gnucobol;
 mod inspect;
+mod keys;
 mod kill;
 mod left_out;
 mod live;
 mod mapping;
 mod odbc;
+mod oidc;
 mod operate;
 mod pickup;
 mod polls;
@@ -46,6 +49,7 @@ mod support;
 mod systemd;
 mod tables;
 mod tds_peers;
+mod tls;
 mod tuning;
 mod wsdl;
 mod xml;

@@ -18,12 +18,13 @@ const MAX_DEPTH: usize = 3;
 const MAX_RELATIONS: usize = 8;
 
 /// A relation that is wanted, with those below it.
-struct Wanted<'v> {
-    relation: &'v ExposedRelation,
-    target: &'v Arc<Published>,
+struct Wanted {
+    relation: ExposedRelation,
+    /// As the caller sees it.
+    target: Arc<Published>,
     sight: Sight,
     fields: Option<Projection>,
-    below: Vec<Wanted<'v>>,
+    below: Vec<Wanted>,
 }
 
 /// Reads `include`, and `fields[...]` of what is included.
@@ -32,7 +33,7 @@ pub(super) fn parse(
     include: Option<&str>,
     fields: &[(Cow<'_, str>, Cow<'_, str>)],
 ) -> Result<(Vec<Include>, Vec<Beside>), Problem> {
-    let mut wanted: Vec<Wanted<'_>> = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
     let mut count = 0;
     for path in include.into_iter().flat_map(|text| text.split(',')) {
         let (mut level, mut of) = (&mut wanted, view.published);
@@ -71,7 +72,7 @@ pub(super) fn parse(
 }
 
 /// The relation of this name, if the caller may read what is at its other end.
-fn find<'v>(view: &View<'v>, of: &'v Published, path: &str, name: &str) -> Result<Wanted<'v>, Problem> {
+fn find(view: &View<'_>, of: &Published, path: &str, name: &str) -> Result<Wanted, Problem> {
     let relations = &of.exposure.relations;
     let Some(relation) = relations.iter().find(|relation| relation.name == name) else {
         let id = &of.exposure.id;
@@ -88,10 +89,11 @@ fn find<'v>(view: &View<'v>, of: &'v Published, path: &str, name: &str) -> Resul
     };
     view.caller.require(&target.exposure.read_scope)?;
     let sight = Sight::of(target, view.caller)?;
-    Ok(Wanted { relation, target, sight, fields: None, below: Vec::new() })
+    let target = target.seen_by(view.caller).unwrap_or_else(|| Arc::clone(target));
+    Ok(Wanted { relation: relation.clone(), target, sight, fields: None, below: Vec::new() })
 }
 
-fn at_path<'w, 'v>(wanted: &'w mut [Wanted<'v>], path: &str) -> Option<&'w mut Wanted<'v>> {
+fn at_path<'w>(wanted: &'w mut [Wanted], path: &str) -> Option<&'w mut Wanted> {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
     let found = wanted.iter_mut().find(|wanted| wanted.relation.name == name)?;
     match rest {
@@ -100,7 +102,7 @@ fn at_path<'w, 'v>(wanted: &'w mut [Wanted<'v>], path: &str) -> Option<&'w mut W
     }
 }
 
-impl Wanted<'_> {
+impl Wanted {
     /// What staging is asked for, and how the answer is written.
     fn split(self) -> (Include, Beside) {
         let (include, beside): (Vec<Include>, Vec<Beside>) = self.below.into_iter().map(Wanted::split).unzip();
@@ -116,10 +118,10 @@ impl Wanted<'_> {
         };
         let beside = Beside {
             name: self.relation.name.clone(),
-            target: Arc::clone(self.target),
+            shape: Shape { fields: self.target.fields(self.fields), beside },
+            target: self.target,
             only: self.sight.only.clone(),
             field,
-            shape: Shape { fields: self.fields, beside },
         };
         (Include { resource: self.relation.resource.clone(), link, only: self.sight.only, include }, beside)
     }

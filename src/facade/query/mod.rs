@@ -81,6 +81,7 @@ pub(super) fn parse(view: &View<'_>, raw: &str, (paging, seal): (Paging, &Seal))
         }
         push_harmless(written, &mut asked.carried);
     }
+    asked.shape.fields = published.fields(asked.shape.fields.take());
     (asked.query.include, asked.shape.beside) = include::parse(view, include.as_deref(), &fields_beside)?;
     asked.query.limit = match paging {
         Paging::Pages { default, .. } => asked.limit.unwrap_or(default),
@@ -142,7 +143,9 @@ fn fields_of(name: &str) -> Option<&str> {
 
 /// Reads `fields`, `include` and `fields[...]`, the parameters of a single record.
 pub(super) fn of_record(view: &View<'_>, raw: Option<&str>) -> Result<(Vec<Include>, Shape), Problem> {
-    let Some(raw) = raw else { return Ok((Vec::new(), Shape::default())) };
+    let Some(raw) = raw else {
+        return Ok((Vec::new(), Shape { fields: view.published.fields(None), ..Shape::default() }));
+    };
     let (mut shape, mut include, mut fields_beside) = (Shape::default(), None, Vec::new());
     for Parameter { name, raw_value, .. } in &pairs(raw)? {
         match (name.as_ref(), fields_of(name)) {
@@ -157,6 +160,7 @@ pub(super) fn of_record(view: &View<'_>, raw: Option<&str>) -> Result<(Vec<Inclu
             }
         }
     }
+    shape.fields = view.published.fields(shape.fields);
     let (include, beside) = include::parse(view, include.as_deref(), &fields_beside)?;
     shape.beside = beside;
     Ok((include, shape))

@@ -481,6 +481,21 @@ impl Staging for SqliteStaging {
         self.write("revoke an API key", move |connection| keys::revoke(connection, &id)).await
     }
 
+    async fn replace_api_key(
+        &self,
+        id: &str,
+        new: NewApiKey,
+        ends_at: Timestamp,
+    ) -> Result<Option<ApiKey>, StagingError> {
+        let id = id.to_owned();
+        self.write("replace an API key", move |connection| keys::replace(connection, &id, &new, ends_at)).await
+    }
+
+    async fn note_key_used(&self, id: &str, at: Timestamp) -> Result<(), StagingError> {
+        let id = id.to_owned();
+        self.write("note a key's use", move |connection| keys::note_used(connection, &id, at)).await
+    }
+
     async fn tuned(&self, subject: &str) -> Result<Tuned, StagingError> {
         self.read("read what was decided", |connection| tuning::tuned(connection, subject)).await
     }

@@ -258,6 +258,13 @@ CREATE INDEX audit_of_writes ON audit (id) WHERE action = 'write';
 CREATE INDEX audit_of_decisions ON audit (id) WHERE action <> 'write';
 "#,
     r#"
+-- Keys that end, that are replaced by others, and of whose bearers more is known (JSON: names and texts).
+ALTER TABLE api_key ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE api_key ADD COLUMN expires_at INTEGER;
+ALTER TABLE api_key ADD COLUMN last_used_at INTEGER;
+ALTER TABLE api_key ADD COLUMN replaced_by TEXT;
+"#,
+    r#"
 -- 1: readers may be bounded by the field, and each change notes its value (feed_<resource>.bounds, a JSON object by column).
 -- That column is made with the first field of a resource for which this is 1.
 ALTER TABLE indexed_field ADD COLUMN bounds INTEGER NOT NULL DEFAULT 0;

@@ -16,4 +16,5 @@ mod rates;
 mod records;
 mod relations;
 mod reload;
+mod strangers;
 mod streams;

@@ -32,6 +32,7 @@ fn resource(name: &str, key: &[&str], fields: &[&str], relations: Vec<ExposedRel
         key: key.iter().map(|path| (*path).to_owned()).collect(),
         filter: fields.iter().map(text).collect(),
         sort: fields.iter().map(text).collect(),
+        access: Default::default(),
         read_scope: format!("{name}:read"),
         relations,
         schema: json!({ "type": "object", "properties": properties }),

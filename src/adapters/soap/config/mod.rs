@@ -1,7 +1,6 @@
 //! A `soap` backend's settings.
 
 mod account;
-mod endpoint;
 mod header;
 mod login;
 mod session;
@@ -18,7 +17,7 @@ use crate::secret::{SHAPE, SecretRef};
 use wsse::flip;
 
 pub use account::{ACCOUNT, Account};
-pub use endpoint::Endpoint;
+pub use crate::web::Endpoint;
 pub use login::{BASIC, Login, MTLS, OAUTH2, OAuth2, Pem};
 pub use session::{Carrier, SESSION, Session, Template};
 pub use wsse::{SIGN, VERIFY, Verify, WSSE, Wsse};
