@@ -61,6 +61,7 @@ fuzz: setup-test ## fuzz every decoder, half an hour each (FUZZ=SECONDS for anot
 	@scripts/fuzz $(or $(FUZZ),1800) $(TARGETS)
 
 bench: setup-bench ## measure against work done beside it in the same process, and print the ratios
+	@scripts/peers
 	@cargo bench --locked --benches
 
 # Builds nothing, so that `sudo make install` needs no cargo.

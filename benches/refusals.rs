@@ -80,7 +80,10 @@ async fn start(folder: &Path, hold: Hold) -> Site {
     std::fs::create_dir(folder).unwrap();
     let staging: Arc<dyn Staging> =
         Arc::new(SqliteStaging::open(&folder.join("staging.db"), &Config::default()).unwrap());
-    staging.prepare(&ResourceSpec { id: "orders.v1".parse().unwrap(), indexed: Vec::new() }).await.unwrap();
+    staging
+        .prepare(&ResourceSpec { id: "orders.v1".parse().unwrap(), indexed: Vec::new(), bounds: Vec::new() })
+        .await
+        .unwrap();
     let mut keys = Vec::new();
     for name in ["served", "looping"] {
         let (key, stored) = generate_key(name, &["read".to_owned()]).unwrap();
@@ -114,6 +117,8 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         key: vec!["order_no".to_owned()],
         filter: Vec::new(),
         sort: Vec::new(),
+        relations: Vec::new(),
+        access: Default::default(),
         read_scope: "orders:read".to_owned(),
         mode: Mode::Staged,
         max_age: None,

@@ -98,7 +98,7 @@ fn spec(fields: usize) -> ResourceSpec {
     let fields =
         [("ordered_on", ColumnType::Text), ("amount", ColumnType::ScaledInteger { scale: 2 })].into_iter().take(fields);
     let indexed = fields.map(|(path, column)| IndexedField { path: path.to_owned(), column }).collect();
-    ResourceSpec { id: ResourceId::new("orders", 1).unwrap(), indexed }
+    ResourceSpec { id: ResourceId::new("orders", 1).unwrap(), indexed, bounds: Vec::new() }
 }
 
 /// Keys and payloads, for the bare loop.

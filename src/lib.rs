@@ -8,6 +8,7 @@ pub mod markup;
 pub mod secret;
 pub mod sql;
 pub mod telemetry;
+pub mod web;
 pub mod wsdl;
 
 pub mod decode;

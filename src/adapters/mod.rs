@@ -14,12 +14,12 @@ pub mod sftp;
 pub mod soap;
 pub mod sql;
 pub mod sql_server;
-mod tls;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::diagnostic::{Section, Table};
+use crate::web::tls;
 use inbox::Door;
 
 pub use finding::Finding;

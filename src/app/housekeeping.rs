@@ -21,14 +21,13 @@ const EVERY: Duration = Duration::from_secs(3600);
 /// Removes input older than `keep` and what is older than `[staging]` keeps it, every hour, until the service stops. What an
 /// open dead letter or an unfinished file needs stays.
 pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, staging: StagingConfig) {
-    let StagingConfig { keep_deleted, keep_changes, keep_operations, .. } = staging;
     loop {
-        match bridge.forget_deleted(keep_deleted).await {
+        match bridge.forget_deleted(staging.keep_deleted).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot deleted documents whose time is over"),
             Err(error) => tracing::error!(error = %error.chain(), "deleted documents cannot be forgotten"),
         }
-        match bridge.forget_overtaken(keep_changes).await {
+        match bridge.forget_overtaken(staging.keep_changes).await {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(forgotten, "forgot changes that later ones have overtaken"),
             Err(error) => tracing::error!(error = %error.chain(), "overtaken changes cannot be forgotten"),
@@ -38,18 +37,27 @@ pub(super) async fn housekeeping(bridge: Arc<Bridge>, keep: Duration, staging: S
             Ok(removed) => tracing::info!(removed, "removed landed input whose time is over"),
             Err(error) => tracing::error!(error = %error.chain(), "landed input cannot be tidied"),
         }
-        let over =
-            SignedDuration::try_from(keep_operations).ok().and_then(|keep| Timestamp::now().checked_sub(keep).ok());
-        match bridge.staging.purge_operations(over.unwrap_or(Timestamp::UNIX_EPOCH)).await {
+        match bridge.staging.purge_operations(before(staging.keep_operations)).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "removed operations whose time is over"),
             Err(error) => tracing::error!(error = %error, "operations cannot be tidied"),
+        }
+        match bridge.staging.purge_audit_of_writes(before(staging.keep_audit)).await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed the audit of writes whose time is over"),
+            Err(error) => tracing::error!(error = %error, "the audit of writes cannot be tidied"),
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             () = bridge.stop.cancelled() => return,
         }
     }
+}
+
+/// The moment so long ago.
+fn before(keep: Duration) -> Timestamp {
+    let moment = SignedDuration::try_from(keep).ok().and_then(|keep| Timestamp::now().checked_sub(keep).ok());
+    moment.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// How often the gauges of resources follow the state of things: that asks the database.

@@ -41,7 +41,7 @@ pub use doubts::doubts;
 pub use entrance::Entrance;
 pub use service::{Announcement, ServeError, serve};
 pub use simulate::{SimulateError, Simulation, simulate_gate};
-pub use wsdl::{Refreshed, refresh};
+pub use wsdl::{Refreshed, import_from_web, refresh};
 
 /// Why the parts could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -315,13 +315,15 @@ fn specs(loaded: &Loaded) -> Vec<ResourceSpec> {
 /// What staging has to know of a resource: the declared fields, each once.
 fn spec(exposure: &Exposure) -> ResourceSpec {
     let mut indexed: Vec<IndexedField> = Vec::new();
-    for field in exposure.filter.iter().chain(&exposure.sort) {
+    let rows = || exposure.access.rows.iter().map(|bound| &bound.field);
+    let bounds = rows().map(|field| field.path.clone()).collect();
+    for field in exposure.filter.iter().chain(&exposure.sort).chain(rows()) {
         let known = indexed.iter().any(|other| other.path == field.path);
         if let Some(column) = column_of(field.field_type).filter(|_| !known) {
             indexed.push(IndexedField { path: field.path.clone(), column });
         }
     }
-    ResourceSpec { id: exposure.id.clone(), indexed }
+    ResourceSpec { id: exposure.id.clone(), indexed, bounds }
 }
 
 /// The newest calls of a gate that are kept, in bytes: some hundred thousand.

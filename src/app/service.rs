@@ -24,7 +24,7 @@ use super::{AppError, Keeping, open_to_serve, put_in_force, specs, wsdl};
 use crate::config::{self, Config, LoadError, Loaded};
 use crate::console::{self, Console};
 use crate::facade::{self, Facade};
-use crate::http::{self, Clients, ConnectionLimits, Health};
+use crate::http::{self, Clients, ConnectionLimits, Health, Tls};
 use crate::mapping::{Exposure, Mode};
 use crate::pipeline::Bridge;
 use crate::pipeline::live::Live;
@@ -58,6 +58,9 @@ pub enum ServeError {
     /// The installation's secret.
     #[error("the secret beside the staging database cannot be read or made: {0}")]
     Secret(std::io::Error),
+    /// What TLS needs.
+    #[error("`server.tls`: {0}")]
+    Tls(String),
     /// The operating system refuses signals.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
@@ -74,6 +77,8 @@ pub(super) struct Service {
     health: Arc<Health>,
     /// The newest last; of those before it only runs are left that were going on when it came.
     schedulers: Mutex<Vec<Scheduler>>,
+    /// What the listeners speak TLS with.
+    tls: Option<Arc<Tls>>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
 }
@@ -83,6 +88,12 @@ impl Service {
     /// run is dropped; when anything is wrong, all stays as it is. Listeners keep their addresses.
     pub(super) async fn reload(&self) -> Result<Vec<ResourceId>, LoadError> {
         let _one = self.reloading.lock().await;
+        // Whatever else is wrong: certificates end on their day.
+        match self.tls.as_ref().map(|tls| tls.reload()) {
+            Some(Ok(())) => tracing::info!("the certificates of `server.tls` are read again"),
+            Some(Err(error)) => tracing::error!(error, "the certificates of `server.tls` stay as they were"),
+            None => {}
+        }
         let loaded = match load_anew(&self.config.path).await {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -131,6 +142,8 @@ pub struct Announcement {
     pub api: SocketAddr,
     /// The console's address.
     pub admin: SocketAddr,
+    /// Whether the facade and the console speak TLS.
+    pub tls: (bool, bool),
     /// A key that works, in a demo.
     pub demo_key: Option<String>,
     /// Path of one resource, to try.
@@ -143,6 +156,10 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let server = loaded.config.server.clone();
     let api_listener = bind("listen", server.listen)?;
     let admin_listener = bind("admin_listen", server.admin_listen)?;
+    let tls = match &server.tls {
+        Some(config) => Some(Arc::new(Tls::load(config).map_err(ServeError::Tls)?)),
+        None => None,
+    };
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
     let _alone = alone(&loaded.config.staging.sqlite)?;
@@ -178,6 +195,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         facade: Arc::clone(&facade),
         clients: Arc::clone(&clients),
         schedulers: Mutex::default(),
+        tls: tls.clone(),
         reloading: tokio::sync::Mutex::default(),
     });
     let console = Arc::new(Console::new(console::Setup {
@@ -190,9 +208,10 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         health: Arc::clone(&health),
     }));
 
-    let announcement = Announcement {
+    let mut announcement = Announcement {
         api: api_listener.local_addr().unwrap_or(server.listen),
         admin: admin_listener.local_addr().unwrap_or(server.admin_listen),
+        tls: (false, false),
         demo_key,
         // A live resource shows nothing without a key.
         example: exposures(&loaded)
@@ -201,10 +220,13 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
             .map(|first| format!("/v{}/{}", first.id.version(), first.id.name())),
     };
     let limits = ConnectionLimits::from(&server);
-    let api =
-        tokio::spawn(http::serve(api_listener, facade::router(facade), closing.clone().cancelled_owned(), limits));
-    let admin =
-        tokio::spawn(http::serve(admin_listener, console::router(console), closing.clone().cancelled_owned(), limits));
+    // What does not leave the machine needs no TLS.
+    let admin_tls = tls.clone().filter(|_| !server.admin_listen.ip().to_canonical().is_loopback());
+    announcement.tls = (tls.is_some(), admin_tls.is_some());
+    let (api_closing, admin_closing) = (closing.clone().cancelled_owned(), closing.clone().cancelled_owned());
+    let api = tokio::spawn(http::serve_with(api_listener, tls, facade::router(facade), api_closing, limits));
+    let console = console::router(console);
+    let admin = tokio::spawn(http::serve_with(admin_listener, admin_tls, console, admin_closing, limits));
     service.start_schedules();
     let upkeep = [
         tokio::spawn(housekeeping(Arc::clone(&bridge), loaded.config.landing.keep, loaded.config.staging.clone())),

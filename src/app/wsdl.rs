@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Entrance;
 use crate::adapters::AdapterConfig;
-use crate::adapters::soap::Service;
+use crate::adapters::soap::{self, Service};
 use crate::config::{Config, Loaded, wsdls};
-use crate::gate::Permit;
+use crate::gate::{self, Gate, Lane, Permit};
 use crate::telemetry::Metrics;
-use crate::wsdl::{Fetched, Web};
+use crate::wsdl::{self, Fetched, ImportFault, Imported, Web};
 
 /// What came of fetching.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,22 @@ async fn one(config: &Config, name: &str) -> Result<bool, String> {
         wsdls::fetch(service.config(), &mut web, &staging, &name)
     });
     fetched.await.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+/// Imports the WSDL at an address that a person names, for a look at it: from its host and the `hosts` that are named, alone,
+/// without an account, over one place that nobody else has.
+pub async fn import_from_web(url: &str, settings: wsdl::Settings) -> Result<Imported, Vec<ImportFault>> {
+    let fault = |message: String| vec![ImportFault { document: url.to_owned(), line: 0, message }];
+    let service = Arc::new(Service::new(soap::Config::of_endpoint(url).map_err(fault)?));
+    let gate = Gate::new("web", gate::Config { max_in_flight: 1, ..gate::Config::default() }, None);
+    let permit = gate.acquire(Lane::Operator, None).await.map_err(|refused| fault(refused.to_string()))?;
+    let (runtime, url) = (tokio::runtime::Handle::current(), url.to_owned());
+    let (root, dead) = (url.clone(), url.clone());
+    let imported =
+        tokio::task::spawn_blocking(move || wsdl::import(&root, &settings, &mut Asked { service, permit, runtime }));
+    imported
+        .await
+        .unwrap_or_else(|error| Err(vec![ImportFault { document: dead, line: 0, message: error.to_string() }]))
 }
 
 /// The web, asked by the service's own adapter.

@@ -6,6 +6,8 @@ use serde_json::json;
 use super::{Context, Exit, output};
 use crate::app;
 use crate::config::{self, LoadError, Loaded};
+use crate::http::Tls;
+use crate::http::auth::token;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -15,7 +17,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(context: &Context, options: &Options) -> Exit {
-    let loaded = config::find(context.config.as_deref()).and_then(|path| config::load(&path, config::environment()));
+    let loaded = config::find(context.config.as_deref()).and_then(|path| config::look(&path, config::environment()));
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(error) => return report(context, &error),
@@ -58,6 +60,18 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
             };
             backends.push(json!({"backend": name, "reachable": reachable, "error": error}));
         }
+    }
+    for issuer in loaded.config.auth.issuers.iter().filter(|_| !options.offline) {
+        for wrong in token::look(issuer).await.iter().filter(|looked| !looked.is_well) {
+            impaired += 1;
+            doubts.push(format!("issuer {}: {}: {}; {}", issuer.issuer, wrong.step, wrong.said, wrong.remedy));
+        }
+    }
+    if let Some(tls) = &loaded.config.server.tls
+        && let Err(error) = Tls::load(tls)
+    {
+        impaired += 1;
+        doubts.push(format!("`server.tls`: {error}"));
     }
     // The configuration alone and the backend that was reached may give the same cause.
     let mut told = std::collections::HashSet::new();

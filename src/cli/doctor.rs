@@ -1,4 +1,5 @@
-//! `doctor BACKEND`: what keeps us out of a backend, step by step, each with its cause and what to do.
+//! `doctor BACKEND`: what keeps us out of a backend, step by step, each with its cause and what to do; `doctor --issuers`:
+//! the same of those who sign tokens.
 
 use clap::Args;
 use serde_json::json;
@@ -6,12 +7,17 @@ use serde_json::json;
 use super::{Context, Exit, fail, output};
 use crate::adapters::Finding;
 use crate::app::{self, Entrance};
-use crate::config::{self, WsdlState};
+use crate::config::{self, Config, WsdlState};
+use crate::http::auth::token;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// The backend, by its name in the configuration
-    backend: String,
+    #[arg(required_unless_present = "issuers", conflicts_with = "issuers")]
+    backend: Option<String>,
+    /// Look at the issuers of `[auth.oidc]` instead: their discovery, their keys, their clocks
+    #[arg(long)]
+    issuers: bool,
 }
 
 /// 0: all is well; 1: it can be reached, and something is wrong; 2: usage or configuration; 3: it cannot be reached.
@@ -20,7 +26,8 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let findings = match Entrance::to(&config, &options.backend).await {
+    let Some(backend) = &options.backend else { return issuers(context, &config).await };
+    let findings = match Entrance::to(&config, backend).await {
         Ok(entrance) => entrance.diagnose().await,
         Err(error) => Err(error),
     };
@@ -29,19 +36,15 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Err(error) => return fail(&error),
     };
     app::refresh(&config).await.faults.iter().for_each(output::note);
-    findings.extend(config::wsdl_of(&config, &options.backend).map(|state| of_wsdl(&state)));
+    findings.extend(config::wsdl_of(&config, backend).map(|state| of_wsdl(&state)));
     if context.json {
         let steps = findings.iter().map(|finding| {
             json!({"step": finding.step, "ok": finding.is_well, "said": finding.said, "remedy": finding.remedy})
         });
-        output::json(&json!({"backend": options.backend, "steps": steps.collect::<Vec<_>>()}));
+        output::json(&json!({"backend": backend, "steps": steps.collect::<Vec<_>>()}));
     } else {
         for finding in &findings {
-            let mark = if finding.is_well { "ok   " } else { "WRONG" };
-            output::line(format!("{mark}  {:<9} {}", finding.step, output::plain(&finding.said)));
-            if let Some(remedy) = finding.remedy.as_deref().filter(|_| !finding.is_well) {
-                output::line(format!("                 what to do: {}", output::plain(remedy)));
-            }
+            step((finding.step, finding.is_well), &finding.said, finding.remedy.as_deref());
         }
     }
     let lets_in = |step: &str| matches!(step, "login" | "database" | "rights" | "version" | "inbox");
@@ -52,6 +55,45 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         false if is_in => Exit::Incomplete,
         false => Exit::Unreachable,
     }
+}
+
+/// A step, for people.
+fn step((name, is_well): (&str, bool), said: &str, remedy: Option<&str>) {
+    let mark = if is_well { "ok   " } else { "WRONG" };
+    output::line(format!("{mark}  {name:<9} {}", output::plain(said)));
+    if let Some(remedy) = remedy.filter(|_| !is_well) {
+        output::line(format!("                 what to do: {}", output::plain(remedy)));
+    }
+}
+
+/// 0: all are well; 1: something is wrong; 3: one cannot be reached, or is another than it should be.
+async fn issuers(context: &Context, config: &Config) -> Exit {
+    if config.auth.issuers.is_empty() {
+        output::fault("the configuration names no issuer; `[auth.oidc]` does");
+        return Exit::Usage;
+    }
+    let mut exit = Exit::Done;
+    for issuer in &config.auth.issuers {
+        let looked = token::look(issuer).await;
+        let has_keys = looked.iter().any(|looked| looked.step == "keys" && looked.is_well);
+        exit = exit.max(match looked.iter().all(|looked| looked.is_well) {
+            true => Exit::Done,
+            false if has_keys => Exit::Incomplete,
+            false => Exit::Unreachable,
+        });
+        if context.json {
+            let steps = looked.iter().map(|looked| {
+                json!({"step": looked.step, "ok": looked.is_well, "said": looked.said, "remedy": looked.remedy})
+            });
+            output::json(&json!({"issuer": issuer.issuer, "steps": steps.collect::<Vec<_>>()}));
+        } else {
+            output::line(output::plain(&issuer.issuer));
+            for looked in &looked {
+                step((looked.step, looked.is_well), &looked.said, Some(looked.remedy));
+            }
+        }
+    }
+    exit
 }
 
 /// What is to be said of a WSDL.

@@ -1,18 +1,19 @@
 //! `infer --backend B --table T`: a complete mapping for a table, with the reason for each proposal as a comment.
 //! `infer --wsdl F --operation OP`: the same for an operation of a SOAP service.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::wsdl::is_url;
 use super::{Context, Exit, fail, output};
 use crate::adapters::sql::{Isolation, Query, TableInfo, TableName};
-use crate::app::Entrance;
+use crate::app::{self, Entrance};
 use crate::config::Config;
 use crate::pipeline::PipelineError;
 use crate::pipeline::propose::{Sample, first_rows, propose, propose_service};
-use crate::wsdl::{Choice, Offline, Settings, import};
+use crate::wsdl::{Choice, ImportFault, Imported, Offline, Settings, import};
 
 /// So many rows are looked at by default.
 const SAMPLE: u32 = 1000;
@@ -28,9 +29,12 @@ pub(super) struct Options {
     /// The operation of a SOAP service, as `inspect` names it
     #[arg(long, value_name = "NAME")]
     operation: Option<String>,
-    /// The file of its WSDL; that of --backend when absent
+    /// The file or URL of its WSDL; that of --backend when absent
     #[arg(long, value_name = "FILE", requires = "operation")]
     wsdl: Option<PathBuf>,
+    /// The port of the operation, where several have it; that of the backend when absent
+    #[arg(long, value_name = "NAME", requires = "operation")]
+    port: Option<String>,
     /// Look at so many rows for what types alone do not say (0 for none)
     #[arg(long, value_name = "N", default_value_t = SAMPLE, value_parser = clap::value_parser!(u32).range(..=100_000))]
     sample: u32,
@@ -73,8 +77,9 @@ async fn of_service(context: &Context, options: &Options, operation: &str) -> Ex
         output::fault(reason);
         Exit::Usage
     };
+    let mut choice = Choice::default();
     let wsdl = match (&options.wsdl, &options.backend) {
-        (Some(file), _) => match import(&file.to_string_lossy(), &Settings::default(), &mut Offline) {
+        (Some(file), _) => match imported(file).await {
             Ok(imported) => Arc::new(imported.wsdl),
             Err(faults) => {
                 faults.iter().for_each(|fault| output::fault(&fault.to_string()));
@@ -83,7 +88,10 @@ async fn of_service(context: &Context, options: &Options, operation: &str) -> Ex
         },
         (None, Some(backend)) => match super::database::wsdl_of(context, backend).await {
             Ok(state) => match state.wsdl {
-                Some(wsdl) => wsdl,
+                Some(wsdl) => {
+                    choice = state.choice;
+                    wsdl
+                }
                 None => {
                     return refused(&format!(
                         "the WSDL of {backend} cannot be read: {}",
@@ -95,9 +103,20 @@ async fn of_service(context: &Context, options: &Options, operation: &str) -> Ex
         },
         (None, None) => return refused("name the WSDL by --wsdl, or the backend that has it by --backend"),
     };
-    match wsdl.plan(operation, &Choice::default()) {
-        Ok(plan) => show(context, &propose_service(options.backend.as_deref().unwrap_or("erp"), &plan)),
+    let choice = Choice { port: options.port.clone().or(choice.port), ..choice };
+    match wsdl.plan_preferring(operation, &choice) {
+        Ok(plan) => match propose_service(options.backend.as_deref().unwrap_or("erp"), &plan) {
+            Ok(text) => show(context, &text),
+            Err(reason) => refused(&reason),
+        },
         Err(fault) => refused(&fault.to_string()),
+    }
+}
+
+async fn imported(wsdl: &Path) -> Result<Imported, Vec<ImportFault>> {
+    match is_url(wsdl) {
+        Some(url) => app::import_from_web(url, Settings::default()).await,
+        None => import(&wsdl.to_string_lossy(), &Settings::default(), &mut Offline),
     }
 }
 

@@ -27,7 +27,7 @@ const WSDL_START: u64 = 8 << 10;
 /// Options of `inspect`.
 #[derive(Args, Debug)]
 pub(super) struct InspectArgs {
-    /// A copybook, a WSDL, or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
+    /// A copybook, a WSDL (or its URL), or a file of data, - for the standard input; with --copybook its framing is found out. The other options are those of decode
     #[arg(required_unless_present = "backend")]
     pub file: Option<PathBuf>,
     /// Show the tables of a database of the configuration instead

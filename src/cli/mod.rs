@@ -77,7 +77,8 @@ enum Command {
     Serve,
     /// Check the configuration and all mappings, then reach every backend
     Check(check::Options),
-    /// Look step by step for what keeps us out of a backend, each with its cause and what to do
+    /// Look step by step for what keeps us out of a backend, or keeps tokens from being taken, each with its cause and what
+    /// to do
     Doctor(doctor::Options),
     /// Show a resource's records as they would be staged; stages nothing
     Preview(preview::Options),
@@ -101,7 +102,7 @@ enum Command {
     /// List writes to backends, and settle those of which nobody knows
     #[command(subcommand)]
     Operations(operations::Action),
-    /// Make, list and revoke API keys
+    /// Make, rotate, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Action),
 }
@@ -117,7 +118,10 @@ pub fn main() -> ExitCode {
         Command::Inspect(inspect::InspectArgs { backend: Some(backend), table, wsdl, .. }) => {
             context.block_on(database::show(&context, &backend, table.as_deref(), &wsdl))
         }
-        Command::Inspect(options) => return inspect::run(&options, context.json),
+        Command::Inspect(options) => match options.file.as_deref().and_then(wsdl::is_url) {
+            Some(url) => context.block_on(wsdl::run_url(url, &options.wsdl, context.json)),
+            None => return inspect::run(&options, context.json),
+        },
         Command::Serve => context.block_on(serve::run(&context)),
         Command::Check(options) => context.block_on(check::run(&context, &options)),
         Command::Doctor(options) => context.block_on(doctor::run(&context, &options)),

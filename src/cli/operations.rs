@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Context, Exit, fail, output};
 use crate::console::view;
 use crate::pipeline::operate::Failure;
-use crate::staging::{Operation, OperationFilter, OperationState, Resolution, Staging};
+use crate::staging::{AuditEntry, AuditFilter, Operation, OperationFilter, OperationState, Resolution, Staging};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Action {
@@ -23,6 +23,12 @@ pub(super) enum Action {
     Show {
         /// Its id
         id: String,
+    },
+    /// List who wrote what, when, and what the backend said to it, newest first; kept longer than the writes themselves
+    Audit {
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
     },
     /// Say what became of a write of which nobody knows, or that a parked one shall not be done
     Resolve {
@@ -74,6 +80,9 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
             list(context, &*staging, OperationFilter { state, limit: *limit, ..OperationFilter::default() }).await
         }
         Action::Show { id } => show(context, &*staging, id).await,
+        Action::Audit { limit } => {
+            audit(context, &*staging, AuditFilter { is_of_writes: true, limit: *limit, ..AuditFilter::default() }).await
+        }
         Action::Resolve { id, done, reason, .. } => {
             let author = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
             let resolution = Resolution { id: id.clone(), is_done: *done, author, reason: reason.clone() };
@@ -107,6 +116,24 @@ async fn list(context: &Context, staging: &dyn Staging, filter: OperationFilter)
     };
     let rows: Vec<_> = operations.iter().map(row).collect();
     output::table(&["ID", "STATE", "RESOURCE", "OPERATION", "RECORD", "CLIENT", "CREATED", "REASON"], &rows);
+    Exit::Done
+}
+
+async fn audit(context: &Context, staging: &dyn Staging, filter: AuditFilter) -> Exit {
+    let entries = match staging.audit(&filter).await {
+        Ok(entries) => entries,
+        Err(error) => return fail(&error.into()),
+    };
+    if context.json {
+        entries.iter().for_each(|entry| output::json(&view::audit_entry(entry)));
+        return Exit::Done;
+    }
+    let row = |entry: &AuditEntry| {
+        [entry.at.to_string(), entry.author.clone(), entry.reason.clone(), entry.subject.clone(), entry.after.clone()]
+            .into()
+    };
+    let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+    output::table(&["AT", "WHO", "WHAT", "OPERATION", "ANSWER"], &rows);
     Exit::Done
 }
 

@@ -24,14 +24,16 @@ pub(super) async fn run(context: &Context) -> Exit {
 
 /// Tells the person who started the service where everything is, and shows the first sync.
 fn announce(service: &Announcement, bridge: &Arc<Bridge>) {
-    let (api, admin) = (service.api, service.admin);
+    let scheme = |tls: bool| if tls { "https" } else { "http" };
+    let api = format!("{}://{}", scheme(service.tls.0), service.api);
+    let admin = format!("{}://{}", scheme(service.tls.1), service.admin);
     output::line(format!("Tollbridge {} is ready.", env!("CARGO_PKG_VERSION")));
-    output::line(format!("  API       http://{api}/v1"));
-    output::line(format!("  API docs  http://{api}/docs"));
-    output::line(format!("  console   http://{admin}/"));
+    output::line(format!("  API       {api}/v1"));
+    output::line(format!("  API docs  {api}/docs"));
+    output::line(format!("  console   {admin}/"));
     if let (Some(key), Some(path)) = (&service.demo_key, &service.example) {
         output::line("Try it:");
-        output::line(format!("  curl -H 'Authorization: Bearer {key}' 'http://{api}{path}?limit=2'"));
+        output::line(format!("  curl -H 'Authorization: Bearer {key}' '{api}{path}?limit=2'"));
     }
     let bridge = Arc::clone(bridge);
     tokio::spawn(async move {

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::output;
-use crate::wsdl::{Choice, Imported, Offline, Operation, Plan, Settings, SoapVersion, Wsdl, import};
+use super::{Exit, output};
+use crate::app;
+use crate::wsdl::{Choice, ImportFault, Imported, Offline, Operation, Plan, Settings, SoapVersion, Wsdl, import};
 
 /// Options of `inspect` for WSDLs.
 #[derive(Args, Debug, Default)]
@@ -24,6 +25,9 @@ pub(super) struct WsdlArgs {
     /// A file that stands for an address or a namespace that the WSDL imports, as ADDRESS=FILE; more than once
     #[arg(long, value_name = "ADDRESS=FILE", help_heading = "WSDL")]
     pub catalogue: Vec<String>,
+    /// Of a WSDL in the web: a host beside its own from which schemas may be fetched that it imports; more than once
+    #[arg(long, value_name = "HOST", help_heading = "WSDL")]
+    pub host: Vec<String>,
     /// Fail when anything is missing or odd
     #[arg(long, help_heading = "WSDL")]
     pub strict: bool,
@@ -47,15 +51,44 @@ pub(super) fn is_wsdl(path: &Path, start: &[u8]) -> bool {
 /// Shows a WSDL. 0: shown; 1: shown, and there are operations with untyped places; 2: it cannot be imported, or has no such
 /// operation.
 pub(super) fn run(path: &Path, args: &WsdlArgs, json: bool) -> ExitCode {
+    match settings(args) {
+        Ok(settings) => shown(import(&path.to_string_lossy(), &settings, &mut Offline), args, json),
+        Err(code) => code,
+    }
+}
+
+/// The same of a WSDL in the web.
+pub(super) async fn run_url(url: &str, args: &WsdlArgs, json: bool) -> Exit {
+    let settings = match settings(args) {
+        Ok(settings) => Settings { hosts: args.host.clone(), ..settings },
+        Err(_) => return Exit::Usage,
+    };
+    match shown(app::import_from_web(url, settings).await, args, json) {
+        code if code == ExitCode::SUCCESS => Exit::Done,
+        code if code == ExitCode::from(1) => Exit::Incomplete,
+        _ => Exit::Usage,
+    }
+}
+
+/// Whether a WSDL is named by its address in the web.
+pub(super) fn is_url(path: &Path) -> Option<&str> {
+    path.to_str().filter(|path| path.starts_with("http://") || path.starts_with("https://"))
+}
+
+fn settings(args: &WsdlArgs) -> Result<Settings, ExitCode> {
     let mut settings = Settings { is_strict: args.strict, ..Settings::default() };
     for entry in &args.catalogue {
         let Some((address, file)) = entry.split_once('=') else {
             output::fault(&format!("`{entry}` is not of the form ADDRESS=FILE"));
-            return ExitCode::from(2);
+            return Err(ExitCode::from(2));
         };
         settings.catalogue.insert(address.to_owned(), file.into());
     }
-    let Imported { wsdl, closure } = match import(&path.to_string_lossy(), &settings, &mut Offline) {
+    Ok(settings)
+}
+
+fn shown(imported: Result<Imported, Vec<ImportFault>>, args: &WsdlArgs, json: bool) -> ExitCode {
+    let Imported { wsdl, closure } = match imported {
         Ok(imported) => imported,
         Err(faults) => {
             faults.iter().for_each(|fault| output::fault(&fault.to_string()));

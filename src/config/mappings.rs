@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Withheld, Wsdls};
+use super::{Withheld, Wsdls, relations};
 use crate::adapters::AdapterConfig;
 use crate::diagnostic::{Diagnostic, Faults, Node, SourceText, nearest, parse, text_of};
 use crate::mapping::{self, Origin, Plan, ServiceWsdl, Services};
@@ -21,7 +21,8 @@ pub(super) fn load(
     wsdls: &Wsdls,
     faults: &Faults,
 ) -> (Vec<Arc<Plan>>, Vec<Withheld>) {
-    let (mut plans, mut withheld) = (Vec::new(), Vec::new());
+    let (mut plans, mut withheld, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+    let before_all = faults.len();
     let mut seen: HashMap<ResourceId, Arc<SourceText>> = HashMap::new();
     for path in files(folder, faults) {
         let Some(source) = read(&path, faults) else { continue };
@@ -74,10 +75,13 @@ pub(super) fn load(
             continue;
         }
         plans.push(Arc::new(plan));
+        sources.push(source);
     }
     for plan in &plans {
         successor_is_there(plan, &plans, &withheld, &seen, faults);
     }
+    let is_complete = withheld.is_empty() && faults.len() == before_all;
+    relations::check(&plans, &sources, is_complete, faults);
     (plans, withheld)
 }
 
@@ -216,7 +220,7 @@ fn compile(source: &Arc<SourceText>, folder: &Path, wsdls: &Wsdls, faults: &Faul
 }
 
 /// The node at a path of keys, or the nearest one above it.
-fn at(source: &Arc<SourceText>, path: &[&str]) -> Node {
+pub(super) fn at(source: &Arc<SourceText>, path: &[&str]) -> Node {
     let mut node = parse(source, &Faults::new());
     for key in path {
         match node.as_table().and_then(|entries| entries.get(*key)).cloned() {

@@ -7,6 +7,7 @@
 mod mappings;
 mod overlay;
 mod reference;
+mod relations;
 mod sections;
 pub mod wsdls;
 
@@ -23,6 +24,7 @@ use crate::{gate, http, landing, telemetry};
 
 pub use reference::{config_reference, mapping_reference};
 pub use sections::StagingConfig;
+use wsdls::Keeping;
 pub use wsdls::{WsdlState, Wsdls};
 
 /// Where the configuration lies when nobody says so, in order.
@@ -178,18 +180,31 @@ fn parse_file(
 
 /// How the WSDL of a backend stands, whatever the mappings are like; `None` where it names none.
 pub fn wsdl_of(config: &Config, backend: &str) -> Option<WsdlState> {
-    Wsdls::read(&config.backends, &config.staging.sqlite).get(backend).cloned()
+    Wsdls::read(&config.backends, &config.staging.sqlite, Keeping::Look).get(backend).cloned()
 }
 
 /// Reads the configuration and all mappings. `environment` are the variables that may override values.
 pub fn load(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
+    load_keeping(path, environment, Keeping::Keep)
+}
+
+/// The same for whoever only looks: nothing is written.
+pub fn look(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Loaded, LoadError> {
+    load_keeping(path, environment, Keeping::Look)
+}
+
+fn load_keeping(
+    path: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+    keeping: Keeping,
+) -> Result<Loaded, LoadError> {
     let faults = Faults::new();
     let root = parse_file(path, environment, &faults)?;
     let config = read(path, &root, &faults);
     // The mappings are judged even where the configuration has faults of its own.
     let folder = base(path).join(sections::mappings_folder(&root));
     let wsdls = match &config {
-        Some(config) => Wsdls::read(&config.backends, &config.staging.sqlite),
+        Some(config) => Wsdls::read(&config.backends, &config.staging.sqlite, keeping),
         None => Wsdls::default(),
     };
     let (plans, withheld) = mappings::load(&folder, &sections::backend_kinds(&root), &wsdls, &faults);
@@ -209,8 +224,8 @@ fn read(path: &Path, root: &Node, faults: &Faults) -> Option<Config> {
     let base = base(path);
     let table = Table::new(root, &sections::ROOT, faults)?;
     let mappings = table.filled("mappings").map(|folder| base.join(folder));
-    let server = sections::part(&table, "server", &http::SERVER, faults, http::ServerConfig::read);
-    let auth = sections::part(&table, "auth", &http::AUTH, faults, http::AuthConfig::read);
+    let server = sections::part(&table, "server", &http::SERVER, faults, |t| http::ServerConfig::read(t, base));
+    let auth = sections::part(&table, "auth", &http::AUTH, faults, |t| http::AuthConfig::read(t, base));
     let staging = sections::part(&table, "staging", &sections::STAGING, faults, |t| StagingConfig::read(t, base));
     let landing = sections::part(&table, "landing", &sections::LANDING, faults, |t| sections::landing(t, base));
     let telemetry = sections::part(&table, "telemetry", &telemetry::SECTION, faults, telemetry::Config::read);

@@ -13,14 +13,27 @@ pub fn config_reference() -> String {
         &sections::ROOT,
         &http::SERVER,
         &http::CORS,
+        &http::TLS,
         &http::AUTH,
+        &http::auth::CERTIFICATES,
+        &http::auth::token::OIDC,
+        &http::auth::token::INTROSPECTION,
         &http::clients::SECTION,
         &sections::STAGING,
         &sections::LANDING,
         &sections::BACKEND,
     ];
     all.extend(AdapterConfig::KINDS.iter().filter_map(|kind| AdapterConfig::section(kind)));
-    all.extend([&soap::BASIC, &soap::OAUTH2, &soap::MTLS, &soap::WSSE, &soap::SIGN, &soap::VERIFY, &soap::SESSION]);
+    all.extend([
+        &soap::BASIC,
+        &soap::OAUTH2,
+        &soap::MTLS,
+        &soap::WSSE,
+        &soap::SIGN,
+        &soap::VERIFY,
+        &soap::ACCOUNT,
+        &soap::SESSION,
+    ]);
     all.extend([&gate::SECTION, &gate::BREAKER, &gate::RETRY, &gate::calendar::CALENDAR]);
     all.push(&telemetry::SECTION);
     render(&all)

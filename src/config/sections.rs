@@ -64,6 +64,12 @@ pub(super) static STAGING: Section = Section {
             presence: Presence::Default("\"7d\""),
             doc: "how long a write is kept that is over, and with it its idempotency key; what is not over is kept longer",
         },
+        Key {
+            name: "keep_audit",
+            shape: "duration",
+            presence: Presence::Default("\"400d\""),
+            doc: "how long the audit keeps who wrote what, and what the backend said; what operators decided is kept for ever",
+        },
     ],
 };
 
@@ -113,11 +119,13 @@ pub struct StagingConfig {
     pub keep_changes: Duration,
     /// How long operations are kept that are over.
     pub keep_operations: Duration,
+    /// How long the audit of writes is kept.
+    pub keep_audit: Duration,
 }
 
 impl StagingConfig {
     pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<StagingConfig> {
-        let keep_operations = table.duration("keep_operations");
+        let (keep_operations, keep_audit) = (table.duration("keep_operations"), table.duration("keep_audit"));
         let path = table.read("url", |node| {
             let url = node.as_str().unwrap_or_default();
             match url.split_once(':') {
@@ -130,7 +138,13 @@ impl StagingConfig {
         })?;
         let keep_deleted = table.duration("keep_deleted")?;
         let keep_changes = table.duration("keep_changes")?;
-        Some(StagingConfig { sqlite: base.join(path), keep_deleted, keep_changes, keep_operations: keep_operations? })
+        Some(StagingConfig {
+            sqlite: base.join(path),
+            keep_deleted,
+            keep_changes,
+            keep_operations: keep_operations?,
+            keep_audit: keep_audit?,
+        })
     }
 }
 

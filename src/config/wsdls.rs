@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::BackendConfig;
 use crate::adapters::{AdapterConfig, soap};
 use crate::mapping::{ServiceWsdl, Services};
-use crate::wsdl::{self, ImportFault, Offline, Store, Wsdl};
+use crate::wsdl::{self, Choice, ImportFault, Offline, SoapVersion, Store, Wsdl};
 
 /// The WSDLs of all backends that name one.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct WsdlState {
     pub hash: Arc<str>,
     /// Why what is in force is what was kept, or nothing.
     pub fault: Option<String>,
+    /// Which of its ports is called, and which SOAP is spoken where it has both.
+    pub choice: Choice,
 }
 
 impl Wsdls {
@@ -41,15 +43,15 @@ impl Wsdls {
         self.0.get(backend)
     }
 
-    /// Reads them all. `staging` is the database beside which they are kept.
-    pub(super) fn read(backends: &BTreeMap<String, BackendConfig>, staging: &Path) -> Wsdls {
+    /// Reads them all. `staging` is the database beside which they are kept, where they are to be.
+    pub(super) fn read(backends: &BTreeMap<String, BackendConfig>, staging: &Path, keeping: Keeping) -> Wsdls {
         let store = store(staging);
         let mut all = BTreeMap::new();
         for (name, backend) in backends {
             if let AdapterConfig::Soap(config) = &backend.adapter
                 && let Some(source) = &config.wsdl
             {
-                all.insert(name.clone(), state(config, source, &store, name));
+                all.insert(name.clone(), state(config, source, (&store, keeping), name));
             }
         }
         Wsdls(all)
@@ -91,10 +93,34 @@ impl Services for Wsdls {
         match self.0.get(backend) {
             // Whether it is a service at all is looked at elsewhere.
             None => ServiceWsdl::None,
-            Some(WsdlState { wsdl: Some(wsdl), hash, .. }) => {
-                ServiceWsdl::Read { wsdl: Arc::clone(wsdl), hash: Arc::clone(hash) }
+            Some(WsdlState { wsdl: Some(wsdl), hash, choice, .. }) => {
+                ServiceWsdl::Read { wsdl: Arc::clone(wsdl), hash: Arc::clone(hash), choice: choice.clone() }
             }
             Some(state) => ServiceWsdl::Unreadable(state.fault.clone().unwrap_or_default()),
+        }
+    }
+}
+
+/// Whether what is read is kept for a time when it cannot be read any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// It is.
+    Keep,
+    /// Nothing is written: somebody only looks.
+    Look,
+}
+
+impl Keeping {
+    fn import(
+        self,
+        root: &str,
+        settings: &wsdl::Settings,
+        store: &Store,
+        name: &str,
+    ) -> Result<wsdl::Kept, Vec<ImportFault>> {
+        match self {
+            Keeping::Keep => wsdl::import_kept(root, settings, &mut Offline, store, name),
+            Keeping::Look => wsdl::import_unkept(root, settings, &mut Offline, store, name),
         }
     }
 }
@@ -120,11 +146,11 @@ fn told(faults: &[ImportFault]) -> String {
     faults.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-fn state(config: &soap::Config, source: &soap::Wsdl, store: &Store, name: &str) -> WsdlState {
+fn state(config: &soap::Config, source: &soap::Wsdl, (store, keeping): (&Store, Keeping), name: &str) -> WsdlState {
     let root = root(source);
     let settings = settings(config);
     let (wsdl, fault) = match source {
-        soap::Wsdl::File(_) => match wsdl::import_kept(&root, &settings, &mut Offline, store, name) {
+        soap::Wsdl::File(_) => match keeping.import(&root, &settings, store, name) {
             Ok(kept) => {
                 let fault = Some(told(&kept.faults)).filter(|_| !kept.faults.is_empty());
                 (Some(kept.wsdl), fault.or(kept.store_fault.map(|fault| format!("it cannot be kept: {fault}"))))
@@ -138,7 +164,12 @@ fn state(config: &soap::Config, source: &soap::Wsdl, store: &Store, name: &str) 
         },
     };
     let hash = store.hash(name).unwrap_or_default();
-    WsdlState { source: root, wsdl: wsdl.map(Arc::new), hash: hash.into(), fault }
+    let version = match config.soap_version {
+        soap::Version::V11 => SoapVersion::V11,
+        soap::Version::V12 => SoapVersion::V12,
+    };
+    let choice = Choice { port: config.port.clone(), version: Some(version) };
+    WsdlState { source: root, wsdl: wsdl.map(Arc::new), hash: hash.into(), fault, choice }
 }
 
 /// Whether something of a backend's WSDL lies in the web.

@@ -26,7 +26,7 @@ const FIELDS: [&str; 5] = ["act", "reason", "for", "author", "seen"];
 pub(super) fn section(body: &mut String, console: &Console) {
     body.push_str(
         "<h2>Gates</h2>\n<table><tr><th>backend</th><th>state</th><th class=\"n\">cap</th><th>adaptive</th><th class=\"n\">interactive</th>\
-         <th class=\"n\">sync</th><th class=\"n\">lingering</th><th class=\"n\">waiting</th><th class=\"n\">queue</th>\
+         <th class=\"n\">sync</th><th class=\"n\">elsewhere</th><th class=\"n\">lingering</th><th class=\"n\">waiting</th><th class=\"n\">queue</th>\
          <th class=\"n\">granted</th><th class=\"n\">rejected</th></tr>\n",
     );
     let gates = console.operator.gates();
@@ -42,7 +42,8 @@ pub(super) fn section(body: &mut String, console: &Console) {
             (None, _) => "off".to_owned(),
         };
         let _ = write!(body, "<td class=\"n\">{cap}</td><td>{adaptive}</td>");
-        for number in [gate.interactive_in_flight, gate.sync_in_flight, gate.lingering, gate.queued, gate.queue] {
+        let (here, elsewhere) = ([gate.interactive_in_flight, gate.sync_in_flight], gate.held_elsewhere);
+        for number in here.into_iter().chain([elsewhere, gate.lingering, gate.queued, gate.queue]) {
             let _ = write!(body, "<td class=\"n\">{number}</td>");
         }
         for number in [gate.granted_total, gate.rejected_total] {
@@ -110,6 +111,9 @@ fn decided(body: &mut String, gate: &GateStatus) {
             escape(text(set, "since")),
             escape(text(set, "reason")),
         );
+    }
+    if let Some(trouble) = &gate.trouble {
+        let _ = writeln!(body, "<p class=\"bad\">{}</p>", escape(trouble));
     }
     for fault in &gate.unfit {
         let _ = writeln!(body, "<p class=\"bad\">{}: not in force: {}</p>", escape(&gate.backend), escape(fault));

@@ -77,8 +77,10 @@ impl Console {
     pub fn new(setup: Setup) -> Console {
         let open = setup.server.admin_listen.ip().to_canonical().is_loopback();
         let keys_only = AuthConfig { anonymous: Vec::new(), ..setup.auth };
-        let authenticator =
-            (!open).then(|| Authenticator::new(Arc::clone(&setup.staging), &keys_only, setup.clients.clone()));
+        let authenticator = (!open).then(|| {
+            let authenticator = Authenticator::new(Arc::clone(&setup.staging), &keys_only, setup.clients.clone());
+            authenticator.behind(setup.server.proxies.clone())
+        });
         let hosts = HostPolicy::of(setup.server.admin_listen, open);
         Console {
             staging: setup.staging,
@@ -105,9 +107,9 @@ impl Console {
         let caller = match &self.authenticator {
             None => "local".to_owned(),
             Some(authenticator) => {
-                let caller = authenticator.caller(&request.headers).await?;
+                let caller = authenticator.caller(request).await?;
                 caller.require(SCOPE)?;
-                format!("{} (key {})", caller.name, caller.id)
+                format!("{} ({})", caller.name, caller.id)
             }
         };
         if request.method == Method::OPTIONS {

@@ -23,6 +23,7 @@ struct Narrowed {
     blob: Option<BlobId>,
     key: Option<String>,
     backend: Option<String>,
+    is_of_writes: bool,
     before: Option<u64>,
     limit: Option<usize>,
 }
@@ -61,6 +62,13 @@ impl Narrowed {
                     narrowed.blob = Some(blob);
                 }
                 "backend" => narrowed.backend = Some(value.into_owned()),
+                "of" => {
+                    narrowed.is_of_writes = match value.as_ref() {
+                        "writes" => true,
+                        "decisions" => false,
+                        _ => return Err(refused("`decisions` or `writes`".to_owned())),
+                    };
+                }
                 "before" => {
                     let number = value.parse().map_err(|_| refused("the number of an entry".to_owned()))?;
                     narrowed.before = Some(number);
@@ -165,15 +173,15 @@ pub(super) async fn keys(console: &Console, query: &str) -> Result<Response, Pro
 
 /// The audit, a page at a time.
 pub(super) async fn audit(console: &Console, query: &str) -> Result<Response, Problem> {
-    let narrowed = Narrowed::parse(query, &["backend", "before", "limit"])?;
-    let (limit, backend) = (narrowed.limit(), narrowed.backend);
+    let narrowed = Narrowed::parse(query, &["of", "backend", "before", "limit"])?;
+    let (limit, backend, is_of_writes) = (narrowed.limit(), narrowed.backend, narrowed.is_of_writes);
+    let subject = backend.as_deref().map(tuning::subject);
     // One more than asked for tells whether there is more.
-    let filter =
-        AuditFilter { subject: backend.as_deref().map(tuning::subject), before: narrowed.before, limit: limit + 1 };
+    let filter = AuditFilter { is_of_writes, subject, before: narrowed.before, limit: limit + 1 };
     let mut entries = console.staging.audit(&filter).await.map_err(staging_problem)?;
     let has_more = entries.len() > limit;
     entries.truncate(limit);
-    let mut asked = String::new();
+    let mut asked = String::from(if is_of_writes { "&of=writes" } else { "" });
     if let Some(name) = &backend {
         asked.push_str("&backend=");
         encode_part(name, &mut asked);

@@ -92,8 +92,12 @@ pub fn key(key: &ApiKey) -> Value {
         "id": key.id,
         "name": key.name,
         "scopes": key.scopes,
+        "claims": key.claims,
         "created_at": key.created_at.to_string(),
         "revoked_at": key.revoked_at.map(|moment| moment.to_string()),
+        "expires_at": key.expires_at.map(|moment| moment.to_string()),
+        "last_used_at": key.last_used_at.map(|moment| moment.to_string()),
+        "replaced_by": key.replaced_by,
     })
 }
 

@@ -1,18 +1,23 @@
 //! The resources that are published at one moment. A reload makes a new catalog and swaps it in.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use hyper::header::HeaderValue;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::conditional::Freshness;
 use super::openapi;
+use super::projection::Projection;
 use super::retire::Retiring;
 use super::route::Target;
 use crate::http::{Caller, Problem, Reason};
 use crate::mapping::Exposure;
+use crate::record::ResourceId;
 
 /// A resource with what its answers need, made once.
+#[derive(Debug)]
 pub(super) struct Published {
     pub(super) exposure: Exposure,
     /// Its path: `/v1/orders`.
@@ -23,11 +28,15 @@ pub(super) struct Published {
     pub(super) freshness: Freshness,
     /// What answers of a version say that comes to its end.
     pub(super) retiring: Option<Retiring>,
+    /// The fields that are left, where this is what somebody sees who lacks the scopes of others (`masked`).
+    pub(super) mask: Option<Projection>,
+    /// What those see, by the fields that they lack.
+    pub(super) variants: Mutex<Vec<(Vec<String>, Arc<Published>)>>,
 }
 
 /// All of them, by version and name.
 pub(super) struct Catalog {
-    versions: BTreeMap<u32, HashMap<String, Published>>,
+    versions: BTreeMap<u32, HashMap<String, Arc<Published>>>,
     /// `/openapi.json`, made once.
     pub(super) openapi: openapi::Document,
 }
@@ -35,10 +44,10 @@ pub(super) struct Catalog {
 impl Catalog {
     /// Publishes `exposures`; `anonymous` says whether a key may be left out.
     pub(super) fn new(exposures: Vec<Exposure>, anonymous: bool) -> Catalog {
-        let mut versions: BTreeMap<u32, HashMap<String, Published>> = BTreeMap::new();
+        let mut versions: BTreeMap<u32, HashMap<String, Arc<Published>>> = BTreeMap::new();
         for exposure in exposures {
             let resources = versions.entry(exposure.id.version()).or_default();
-            resources.insert(exposure.id.name().to_owned(), Published::new(exposure));
+            resources.insert(exposure.id.name().to_owned(), Arc::new(Published::new(exposure)));
         }
         let sorted = in_order(&versions);
         let openapi = openapi::Document::new(&sorted, anonymous);
@@ -59,10 +68,15 @@ impl Catalog {
         in_order(&self.versions)
     }
 
+    /// The resource with this name and version.
+    pub(super) fn get(&self, id: &ResourceId) -> Option<&Arc<Published>> {
+        self.versions.get(&id.version())?.get(id.name())
+    }
+
     /// The resource that a path names.
     pub(super) fn find(&self, target: Target<'_>) -> Result<&Published, Problem> {
         let found = self.versions.get(&target.version).and_then(|resources| resources.get(target.name));
-        found.ok_or_else(|| {
+        found.map(Arc::as_ref).ok_or_else(|| {
             let problem = Reason::NoSuchResource
                 .because(format!("no resource `{}` is published in version {}", target.name, target.version));
             let others: Vec<String> = self
@@ -85,14 +99,14 @@ impl Catalog {
             .into_iter()
             .filter(|published| version.is_none_or(|version| published.exposure.id.version() == version))
             .filter(|published| caller.may(&published.exposure.read_scope))
-            .map(Published::summary)
+            .map(|published| published.seen_by(caller).map_or_else(|| published.summary(), |seen| seen.summary()))
             .collect();
         json!({ "resources": resources, "openapi": "/openapi.json", "docs": "/docs" })
     }
 }
 
 impl Published {
-    fn new(exposure: Exposure) -> Published {
+    pub(super) fn new(exposure: Exposure) -> Published {
         let path = format!("/v{}/{}", exposure.id.version(), exposure.id.name());
         // The age of an answer counts from when the source last said so, so this lifetime is the mapping's.
         let lifetime = match exposure.max_age {
@@ -100,8 +114,13 @@ impl Published {
             None => "private, no-cache".to_owned(),
         };
         let cache_control = HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
-        let retiring = Retiring::of(&exposure);
-        Published { exposure, path, cache_control, freshness: Freshness::default(), retiring }
+        let (freshness, retiring) = (Freshness::default(), Retiring::of(&exposure));
+        Published { exposure, path, cache_control, freshness, retiring, mask: None, variants: Mutex::default() }
+    }
+
+    /// Whether anything can be written to it.
+    pub(super) fn takes_writes(&self) -> bool {
+        !self.exposure.operations.is_empty()
     }
 
     fn summary(&self) -> Value {
@@ -118,6 +137,7 @@ impl Published {
             "key": exposure.key,
             "filter": names(&exposure.filter),
             "sort": names(&exposure.sort),
+            "relations": exposure.relations.iter().map(|relation| relation.name.as_str()).collect::<Vec<_>>(),
             "mode": exposure.mode.as_str(),
             "max_age_seconds": exposure.max_age.map(|age| age.as_secs()),
             "deprecated": exposure.retirement.deprecated.map(|moment| moment.to_string()),
@@ -127,8 +147,8 @@ impl Published {
     }
 }
 
-fn in_order(versions: &BTreeMap<u32, HashMap<String, Published>>) -> Vec<&Published> {
-    let mut all: Vec<&Published> = versions.values().flat_map(HashMap::values).collect();
+fn in_order(versions: &BTreeMap<u32, HashMap<String, Arc<Published>>>) -> Vec<&Published> {
+    let mut all: Vec<&Published> = versions.values().flat_map(HashMap::values).map(Arc::as_ref).collect();
     all.sort_by(|a, b| a.exposure.id.cmp(&b.exposure.id));
     all
 }
@@ -139,7 +159,7 @@ pub(super) mod tests {
     use crate::facade::route::Target;
     use crate::http::Caller;
     use crate::http::clients::{Client, ClientConfig};
-    use crate::mapping::{Exposure, FieldType, QueryField};
+    use crate::mapping::{ExposedRelation, Exposure, FieldType, QueryField, RelationLink};
     use crate::record::ResourceId;
     use serde_json::json;
     use std::sync::Arc;
@@ -163,6 +183,8 @@ pub(super) mod tests {
                 field("customer.vip", FieldType::Boolean),
             ],
             sort: vec![day, amount],
+            relations: Vec::new(),
+            access: Default::default(),
             read_scope: format!("{name}:read"),
             mode: crate::mapping::Mode::Staged,
             max_age: None,
@@ -180,6 +202,26 @@ pub(super) mod tests {
         }
     }
 
+    /// A catalog with one resource to ask questions of.
+    pub(in crate::facade) fn catalog() -> Catalog {
+        let mut orders = exposure("orders", 1);
+        let link = RelationLink::One { key: vec!["customer_no".to_owned()] };
+        orders.relations.push(relation("customer", "customers.v1", link));
+        let mut customers = exposure("customers", 1);
+        let link = RelationLink::Many { key: "order_no".to_owned(), field: "status".to_owned(), limit: 5 };
+        customers.relations.push(relation("orders", "orders.v1", link));
+        Catalog::new(vec![orders, customers], false)
+    }
+
+    fn relation(name: &str, resource: &str, link: RelationLink) -> ExposedRelation {
+        ExposedRelation { name: name.to_owned(), resource: resource.parse().unwrap(), link }
+    }
+
+    pub(in crate::facade) fn caller(scopes: &[&str]) -> Caller {
+        let client = Arc::new(Client::new("web", &ClientConfig::default()));
+        Caller::new("1", client, scopes.iter().map(|scope| (*scope).to_owned()).collect())
+    }
+
     /// A resource to ask questions of.
     pub(in crate::facade) fn published() -> Published {
         Published::new(exposure("orders", 1))
@@ -193,9 +235,7 @@ pub(super) mod tests {
         let missing = find(2, "orders").unwrap_err().into_response("/", "id").into_body();
         assert!(String::from_utf8(missing).unwrap().contains("there is /v1/orders, /v3/orders"));
         assert_eq!(catalog.len(), 3);
-        let client = Arc::new(Client::new("web", &ClientConfig::default()));
-        let caller = Caller { id: "1".into(), name: "web".into(), scopes: vec!["orders:read".into()], client };
-        let index = catalog.index(Some(1), &caller);
+        let index = catalog.index(Some(1), &caller(&["orders:read"]));
         assert_eq!(index["resources"].as_array().map(Vec::len), Some(1), "{index}");
         assert_eq!(index["resources"][0]["href"], "/v1/orders");
     }

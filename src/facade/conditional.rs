@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::catalog::Published;
 use super::coding::Coding;
 use super::http_date;
+use crate::http::{Problem, Reason};
 use crate::pipeline::operate::{Condition, Tags};
 use crate::record::ContentHash;
 
@@ -74,33 +75,68 @@ pub(super) fn is_unchanged(request: &HeaderMap, validators: &HeaderMap) -> bool 
 }
 
 /// What a write wants to be so of its record. Tags that are none of ours match nothing; weak ones are no `If-Match`
-/// (RFC 9110 section 13.1.1).
-pub(super) fn condition(request: &HeaderMap) -> Condition {
+/// (RFC 9110 section 13.1.1). What is no list of tags at all is told: a client that forgets the quotes would else hear
+/// that the record was changed, again and again.
+pub(super) fn condition(request: &HeaderMap) -> Result<Condition, Problem> {
     let tags = |name: HeaderName, takes_weak: bool| {
-        let mut fields = request.get_all(name).iter().peekable();
-        fields.peek()?;
-        let mut hashes = Vec::new();
-        for tag in fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
-            match tag {
-                b"*" => return Some(Tags::Any),
-                weak if weak.starts_with(b"W/") && takes_weak => hashes.extend(weak.get(2..).and_then(hash_of)),
-                strong => hashes.extend(hash_of(strong)),
-            }
+        let fields: Vec<&[u8]> = request.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+        if fields.is_empty() {
+            return Ok(None);
         }
-        Some(Tags::These(hashes))
+        tags_of(&fields.join(&b','), takes_weak).map(Some).ok_or_else(|| malformed(&name, &fields.join(&b',')))
     };
     let since = request.get(IF_UNMODIFIED_SINCE).and_then(|field| field.to_str().ok());
-    Condition {
-        matches: tags(IF_MATCH, false),
-        differs: tags(IF_NONE_MATCH, true),
+    Ok(Condition {
+        matches: tags(IF_MATCH, false)?,
+        differs: tags(IF_NONE_MATCH, true)?,
         unmodified_since: since.and_then(|text| http_date::read(text, Timestamp::now())),
+    })
+}
+
+/// The tags of a list (RFC 9110 sections 5.6.1 and 8.8.3), or `*` alone; `None` for what is neither.
+pub(super) fn tags_of(list: &[u8], takes_weak: bool) -> Option<Tags> {
+    let mut rest = list.trim_ascii();
+    if rest == b"*" {
+        return Some(Tags::Any);
+    }
+    let (mut hashes, mut count) = (Vec::new(), 0);
+    loop {
+        // Empty elements of a list count for nothing.
+        while let Some(behind) = rest.strip_prefix(b",") {
+            rest = behind.trim_ascii_start();
+        }
+        if rest.is_empty() {
+            return (count > 0).then_some(Tags::These(hashes));
+        }
+        let (opaque, is_weak) = rest.strip_prefix(b"W/").map_or((rest, false), |opaque| (opaque, true));
+        let inner = opaque.strip_prefix(b"\"")?;
+        let end = inner.iter().position(|byte| *byte == b'"')?;
+        let (tag, behind) = (inner.get(..end)?, inner.get(end + 1..)?.trim_ascii_start());
+        if !tag.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)) {
+            return None;
+        }
+        if !is_weak || takes_weak {
+            hashes.extend(hash_of(tag));
+        }
+        count += 1;
+        if !behind.is_empty() && !behind.starts_with(b",") {
+            return None;
+        }
+        rest = behind;
     }
 }
 
-/// The hash that [`etag`] has written, whatever form and coding the tag is of: they have the same content.
+fn malformed(name: &HeaderName, value: &[u8]) -> Problem {
+    let field = if *name == IF_MATCH { "If-Match" } else { "If-None-Match" };
+    let value: String = String::from_utf8_lossy(value).chars().take(80).collect();
+    Reason::InvalidHeader
+        .because(format!("`{field}` has no entity tags: found {value}"))
+        .hint(format!("send the `ETag` of the record as it came, with its quotes: `{field}: \"...\"`, or `{field}: *`"))
+}
+
+/// The hash that [`etag`] has written, without the quotes, whatever form and coding the tag is of: they have the same content.
 fn hash_of(tag: &[u8]) -> Option<ContentHash> {
-    let inner = tag.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let (digits, form) = inner.split_at_checked(32)?;
+    let (digits, form) = tag.split_at_checked(32)?;
     if !form.is_empty() && !form.starts_with(b"-") {
         return None;
     }
@@ -144,7 +180,7 @@ pub(super) fn write_freshness(headers: &mut HeaderMap, published: &Published, as
 
 /// `Age` and `Cache-Status` as they were last written. They are the same for all records of a resource and change
 /// once a second, so that most answers take them as they are.
-#[derive(Default)]
+#[derive(Default, Debug)]
 pub(super) struct Freshness(Mutex<Option<(i64, HeaderValue, HeaderValue)>>);
 
 impl Freshness {
@@ -235,23 +271,32 @@ mod tests {
     #[test]
     fn conditions_of_writes() {
         use super::{Condition, Tags, condition};
-        let of = |fields: &[(&'static str, &str)]| {
+        let read = |fields: &[(&'static str, &str)]| {
             let mut headers = HeaderMap::new();
             fields.iter().for_each(|(name, value)| {
                 headers.append(*name, HeaderValue::from_str(value).unwrap());
             });
-            condition(&headers)
+            condition(&headers).ok()
         };
+        let of = |fields: &[(&'static str, &str)]| read(fields).unwrap();
         let ours = ContentHash(std::array::from_fn(|at| at as u8));
         assert_eq!(of(&[]), Condition::default());
         let matches = |tags| Condition { matches: Some(tags), ..Condition::default() };
         assert_eq!(of(&[("if-match", TAG)]), matches(Tags::These(vec![ours])));
         assert_eq!(of(&[("if-match", "\"x\""), ("if-match", TAG)]), matches(Tags::These(vec![ours])));
         assert_eq!(of(&[("if-match", "*")]), matches(Tags::Any));
+        assert_eq!(of(&[("if-match", &format!(" , \"a,b\" ,,{TAG} ,"))]), matches(Tags::These(vec![ours])));
         // What is no tag of ours is there nevertheless, and matches nothing.
-        for odd in ["", "x", &format!("W/{TAG}"), "\"000102\"", "\"zz0102030405060708090a0b0c0d0e0f\""] {
+        for odd in ["\"\"", &format!("W/{TAG}"), "\"000102\"", "\"zz0102030405060708090a0b0c0d0e0f\""] {
             assert_eq!(of(&[("if-match", odd)]), matches(Tags::These(Vec::new())), "{odd}");
         }
+        // What is no tag at all is told.
+        let bare = TAG.trim_matches('"');
+        for odd in ["", ",", "x", bare, "\"x", "x\"", "\"a\" \"b\"", "\"a b\"", "w/\"a\"", "*, \"a\"", "\"a\", *"] {
+            assert_eq!(read(&[("if-match", odd)]), None, "{odd}");
+            assert_eq!(read(&[("if-none-match", odd)]), None, "{odd}");
+        }
+        assert_eq!(read(&[("if-match", "*"), ("if-match", TAG)]), None);
         let none =
             of(&[("if-none-match", &format!("W/{TAG}")), ("if-unmodified-since", "Thu, 29 Feb 2024 12:00:00 GMT")]);
         assert_eq!(none.differs, Some(Tags::These(vec![ours])));

@@ -6,30 +6,33 @@ use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::record::{canonical_key, no_such_record};
+use super::sight::View;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, json_answer, parameters, staging_problem};
 use crate::staging::{Change, ChangeKind};
 
 pub(super) async fn answer(
     facade: &Facade,
-    published: &Published,
-    request: &Parts,
-    written_key: &str,
+    view: &View<'_>,
+    (request, written_key): (&Parts, &str),
 ) -> Result<Response, Problem> {
+    let View { published, sight, .. } = view;
     accept::require(&request.headers, &[accept::JSON])?;
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
-    let history = facade.staging.history(id, &key).await.map_err(staging_problem)?;
+    let history = facade.staging.history_within(id, &key, &sight.only).await.map_err(staging_problem)?;
     if history.is_empty() {
         return Err(no_such_record(published, &key));
     }
-    let lineage: Vec<Value> = history.iter().map(entry).collect();
+    let lineage: Vec<Value> = history.iter().map(|change| entry(published, change)).collect();
     json_answer(&json!({ "resource": id.to_string(), "key": key, "lineage": lineage }))
 }
 
-fn entry(change: &Change) -> Value {
-    let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
+fn entry(published: &Published, change: &Change) -> Value {
+    // The tag of a whole document tells those something of it who see a part.
+    let is_told = change.kind != ChangeKind::Deleted && published.mask.is_none();
+    let etag = is_told.then(|| conditional::etag(change.hash));
     let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
     json!({
         "version": change.version,

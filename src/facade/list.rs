@@ -11,25 +11,22 @@ use super::accept::Format;
 use super::catalog::Published;
 use super::pieces::Pieces;
 use super::query::{Asked, Paging};
+use super::sight::View;
 use super::{Facade, accept, cache_control, cbor, conditional, query, stream};
-use crate::http::{Caller, Problem, staging_problem};
+use crate::http::{Problem, staging_problem};
 use crate::mapping::Mode;
 use crate::record::ContentHash;
-use crate::staging::Page;
+use crate::staging::{Page, Total};
 
-pub(super) async fn answer(
-    facade: &Facade,
-    published: &Published,
-    caller: &Caller,
-    request: &Parts,
-) -> Result<Response, Problem> {
+pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
+    let published = view.published;
     let parameters = request.uri.query().unwrap_or("");
     let chosen = accept::choose(&request.headers, &Format::ALL.map(Format::media_type))?;
     if !matches!(chosen.format(), Format::Json | Format::Cbor) {
-        let asked = query::parse(published, parameters, Paging::Stream, &facade.seal)?;
-        return stream::answer(facade, published, caller, request, (asked, &chosen)).await;
+        let asked = query::parse(view, parameters, (Paging::Stream, &facade.seal))?;
+        return stream::answer(facade, view, request, (asked, &chosen)).await;
     }
-    let asked = query::parse(published, parameters, Paging::pages(&facade.server), &facade.seal)?;
+    let asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
     let id = &published.exposure.id;
     let page = facade.staging.list(id, asked.query.clone()).await.map_err(staging_problem)?;
     cache_control::check_staged(&request.headers, published, page.as_of)?;
@@ -41,7 +38,7 @@ pub(super) async fn answer(
     let as_of = page.as_of;
     // What is only read when somebody asks for it holds what was asked for, until a run has read it all.
     let is_whole = published.exposure.mode != Mode::Hybrid || as_of.is_some();
-    let (body, hash) = body(&asked, page, next.as_deref(), is_whole)?;
+    let (body, hash) = body(facade, &asked, page, next.as_deref(), is_whole)?;
     let mut headers = HeaderMap::with_capacity(12);
     conditional::write_freshness(&mut headers, published, as_of);
     // `as_of` moves on with every look at the source. A tag that followed it would never be met again, so the tag says what
@@ -75,21 +72,15 @@ pub(super) fn next_url(published: &Published, carried: &str, cursor: &str) -> St
 
 /// The page's JSON: the documents' own bytes, as staging joined them, with the frame around them. The hash is of all but
 /// `as_of`.
-fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result<(Pieces, ContentHash), Problem> {
-    let Page { rows, total, as_of, .. } = page;
-    let mut out = match &asked.fields {
-        None => rows.into_joined(),
-        Some(fields) => {
-            let mut cut = Vec::with_capacity(rows.bytes());
-            for (number, payload) in rows.iter().enumerate() {
-                if number > 0 {
-                    cut.push(b',');
-                }
-                fields.write(payload, &mut cut).map_err(Problem::internal)?;
-            }
-            cut
-        }
-    };
+fn body(
+    facade: &Facade,
+    asked: &Asked,
+    page: Page,
+    next: Option<&str>,
+    is_whole: bool,
+) -> Result<(Pieces, ContentHash), Problem> {
+    let Page { rows, included, total, as_of, .. } = page;
+    let mut out = asked.shape.join(rows, &included, &facade.seal).map_err(Problem::internal)?;
     out.extend_from_slice(b"],\"page\":{\"limit\":");
     out.extend_from_slice(itoa::Buffer::new().format(asked.query.limit).as_bytes());
     out.extend_from_slice(b",\"next\":");
@@ -105,7 +96,11 @@ fn body(asked: &Asked, page: Page, next: Option<&str>, is_whole: bool) -> Result
     let complete: &[u8] = if next.is_none() && is_whole { b",\"complete\":true" } else { b",\"complete\":false" };
     out.extend_from_slice(complete);
     if let Some(total) = total {
-        out.extend_from_slice(b",\"total\":");
+        let (name, total): (&[u8], u64) = match total {
+            Total::Exact(total) => (b",\"total\":", total),
+            Total::Estimate(total) => (b",\"total_estimate\":", total),
+        };
+        out.extend_from_slice(name);
         out.extend_from_slice(itoa::Buffer::new().format(total).as_bytes());
     }
     let hash = ContentHash::of(&out);

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
 use super::record::Content;
-use super::{Facade, accept, cache_control, record};
-use crate::http::{Caller, Problem, Reason, gate_problem};
+use super::sight::View;
+use super::{Facade, accept, cache_control, query, record};
+use crate::http::{Problem, Reason, gate_problem};
 use crate::pipeline::ServiceFault;
 use crate::pipeline::live::{Ask, BackendHealth, Forward, LiveError, Reading, Trouble};
 
@@ -25,13 +26,12 @@ const FIELDS: usize = 16;
 
 pub(super) async fn answer(
     facade: &Facade,
-    published: &Published,
-    caller: &Caller,
-    request: &Parts,
-    written_key: &str,
+    view: &View<'_>,
+    (request, written_key): (&Parts, &str),
 ) -> Result<Response, Problem> {
+    let View { published, sight, caller, .. } = view;
     let chosen = accept::choose(&request.headers, &record::FORMATS)?;
-    let fields = record::fields(published, request.uri.query())?;
+    let (_, shape) = query::of_record(view, request.uri.query())?;
     let key = record::canonical_key(published, written_key)?;
     let wait = prefer::of(&request.headers).wait;
     let ask = Ask { place: caller.client.at_gate(), patience: wait };
@@ -41,7 +41,7 @@ pub(super) async fn answer(
     let reading = match read {
         Ok(reading) => reading,
         Err(LiveError::NoRecord { other: None }) => {
-            return Err(applied(record::absent(facade, published, &key).await, wait));
+            return Err(applied(record::absent(facade, published, sight, &key).await, wait));
         }
         Err(error) => return Err(applied(problem(published, &key, error, asked.elapsed()), wait)),
     };
@@ -56,13 +56,16 @@ pub(super) async fn answer(
             changed_at: Some(document.changed_at),
         },
     };
+    if !sight.shows(&content.payload) {
+        return Err(applied(record::no_such_record(published, &key), wait));
+    }
     let mut headers = HeaderMap::with_capacity(FIELDS);
     headers.insert(CACHE_CONTROL, published.cache_control.clone());
     write_origin(&mut headers, published, &reading);
     if let Some(wait) = wait {
         headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
     }
-    record::respond(headers, published, &chosen, fields, content)
+    record::respond(facade, (published, &chosen), shape, (content, &[]), headers)
 }
 
 /// `GET /health/backends`.

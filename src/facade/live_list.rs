@@ -8,28 +8,27 @@ use hyper::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderNam
 use hyper::http::request::Parts;
 use jiff::Timestamp;
 
-use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
 use super::query::Paging;
+use super::sight::View;
 use super::{Facade, accept, conditional, list, live, query};
-use crate::http::{Caller, Problem, Reason};
+use crate::http::{Problem, Reason};
 use crate::pipeline::live::{Ask, LiveQuery};
 use crate::record::ContentHash;
 use crate::staging::{Comparison, Scalar};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-pub(super) async fn answer(
-    facade: &Facade,
-    published: &Published,
-    caller: &Caller,
-    request: &Parts,
-) -> Result<Response, Problem> {
+pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
+    let published = view.published;
     accept::require(&request.headers, &[accept::JSON])?;
     let parameters = request.uri.query().unwrap_or("");
-    let asked = query::parse(published, parameters, Paging::pages(&facade.server), &facade.seal)?;
+    let asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
     if asked.query.count {
         return Err(Reason::InvalidParameter.because("`count`: a live list is not counted"));
+    }
+    if !asked.query.groups.is_empty() {
+        return Err(Reason::UnknownParameter.because("`or` and `and` cannot be asked of the backend"));
     }
     if let Some(filter) = asked.query.filters.iter().find(|filter| filter.comparison == Comparison::Prefix) {
         let detail = format!("`{}[prefix]` cannot be asked of the backend", filter.path);
@@ -40,8 +39,9 @@ pub(super) async fn answer(
         _ => None,
     });
     let wait = prefer::of(&request.headers).wait;
-    let ask = Ask { place: caller.client.at_gate(), patience: wait };
-    let wanted = LiveQuery { filters: asked.query.filters.clone(), after, limit: asked.query.limit };
+    let ask = Ask { place: view.caller.client.at_gate(), patience: wait };
+    let filters = asked.query.filters.iter().chain(&asked.query.only).cloned().collect();
+    let wanted = LiveQuery { filters, after, limit: asked.query.limit };
     let (began, asked_at) = (Timestamp::now(), Instant::now());
     let page = facade.live.list(&published.exposure.id, &wanted, &ask).await;
     let page = page.map_err(|error| live::problem(published, "", error, asked_at.elapsed()))?;
@@ -51,14 +51,13 @@ pub(super) async fn answer(
     });
 
     let mut body = b"{\"data\":[".to_vec();
-    for (number, document) in page.documents.iter().enumerate() {
+    // The backend was asked for these alone; what it answers is judged all the same.
+    let seen = page.documents.iter().filter(|document| view.sight.shows(document));
+    for (number, document) in seen.enumerate() {
         if number > 0 {
             body.push(b',');
         }
-        match &asked.fields {
-            Some(fields) => fields.write(document, &mut body).map_err(Problem::internal)?,
-            None => body.extend_from_slice(document),
-        }
+        asked.shape.write(document, (0, &[]), &facade.seal, &mut body).map_err(Problem::internal)?;
     }
     let limit = asked.query.limit;
     // Only characters of a URL: nothing to escape.

@@ -11,6 +11,7 @@
 //! caller asks for some of their fields only.
 
 mod accept;
+mod bulk;
 mod cache_control;
 mod catalog;
 mod cbor;
@@ -27,6 +28,7 @@ mod lineage;
 mod list;
 mod live;
 mod live_list;
+mod masked;
 mod methods;
 mod openapi;
 mod pieces;
@@ -36,6 +38,8 @@ mod query;
 mod record;
 mod retire;
 mod route;
+mod shape;
+mod sight;
 mod stream;
 mod value;
 mod write;
@@ -65,7 +69,8 @@ use catalog::{Catalog, Published};
 use cursor::Seal;
 use methods::Meant;
 use retire::Retiring;
-use route::{Route, RouteTable};
+use route::{Route, RouteTable, Target};
+use sight::{Sight, View};
 
 pub use value::column_of;
 
@@ -93,10 +98,18 @@ pub struct Setup {
 
 /// What is asked of a resource, and by whom.
 struct Question<'a> {
+    catalog: &'a Arc<Catalog>,
     published: &'a Published,
     caller: &'a Arc<Caller>,
     route: Route<'a>,
     request: &'a Parts,
+}
+
+/// What is to be done.
+enum Wanted<'a> {
+    Read,
+    Write(&'a ExposedOperation),
+    Bulk(Target<'a>),
 }
 
 /// The REST API. Make one, [`publish`](Facade::publish) to it, and serve its [`router`].
@@ -104,7 +117,7 @@ pub struct Facade {
     staging: Arc<dyn Staging>,
     catalog: ArcSwap<Catalog>,
     authenticator: Authenticator,
-    seal: Seal,
+    seal: Arc<Seal>,
     edge: Edge,
     routes: RouteTable,
     hub: Arc<changes::Hub>,
@@ -120,6 +133,7 @@ impl Facade {
     /// A facade with nothing published: not ready yet.
     pub fn new(setup: Setup) -> Facade {
         let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, Arc::clone(&setup.clients));
+        let authenticator = authenticator.behind(setup.server.proxies.clone());
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
             catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
@@ -127,7 +141,7 @@ impl Facade {
             closing: setup.clients.closing().clone(),
             staging: setup.staging,
             authenticator,
-            seal: Seal::new(setup.cursor_secret),
+            seal: Arc::new(Seal::new(setup.cursor_secret)),
             edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
             routes: RouteTable::new(&setup.metrics),
             metrics: setup.metrics,
@@ -156,10 +170,16 @@ impl Facade {
             return Err(no_such_path());
         }
         let catalog = self.catalog.load_full();
-        let write = match methods::meant(&catalog, &route, &request.method)? {
-            Meant::Options(response) => return Ok(response),
-            Meant::Read => None,
-            Meant::Write(operation) => Some(operation),
+        let is_bulk = bulk::is_meant(request, &route)
+            && route.target().and_then(|target| catalog.find(target).ok()).is_some_and(Published::takes_writes);
+        let write = match methods::meant(&catalog, &route, &request.method) {
+            Err(_) if is_bulk => None,
+            Err(problem) => return Err(problem),
+            Ok(meant) => match meant {
+                Meant::Options(response) => return Ok(response),
+                Meant::Read => None,
+                Meant::Write(operation) => Some(operation),
+            },
         };
         match route {
             Route::Live => return Ok(self.health.live().map(Body::from)),
@@ -169,7 +189,7 @@ impl Facade {
             Route::OpenApi => return openapi::answer(&catalog, request),
             _ => {}
         }
-        let caller = self.authenticator.caller(&request.headers).await?;
+        let caller = self.authenticator.caller(request).await?;
         visitor.enter(&caller.client)?;
         match route {
             Route::Backends => return json_answer(&live::backends(&self.live.backends().await)),
@@ -178,11 +198,16 @@ impl Facade {
         }
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
         let published = catalog.find(target)?;
-        let asked = Question { published, caller: &caller, route, request };
-        let Some(retiring) = &published.retiring else { return self.serve(asked, write, body).await };
+        let asked = Question { catalog: &catalog, published, caller: &caller, route, request };
+        let wanted = match write {
+            _ if is_bulk => Wanted::Bulk(target),
+            Some(operation) => Wanted::Write(operation),
+            None => Wanted::Read,
+        };
+        let Some(retiring) = &published.retiring else { return self.serve(asked, wanted, body).await };
         let now = Timestamp::now();
         let answered = match retiring.check(published, now) {
-            Ok(()) => self.serve(asked, write, body).await,
+            Ok(()) => self.serve(asked, wanted, body).await,
             Err(gone) => caller.require(&published.exposure.read_scope).and(Err(gone)),
         };
         if Retiring::is_deprecated(&published.exposure, now) {
@@ -192,15 +217,17 @@ impl Facade {
     }
 
     /// The way of a request to a resource.
-    async fn serve(
-        &self,
-        asked: Question<'_>,
-        write: Option<&ExposedOperation>,
-        body: Body,
-    ) -> Result<Response, Problem> {
-        let Question { published, caller, route, request } = asked;
+    async fn serve(&self, asked: Question<'_>, wanted: Wanted<'_>, body: Body) -> Result<Response, Problem> {
+        let Question { catalog, published, caller, route, request } = asked;
+        let write = match wanted {
+            Wanted::Bulk(target) => {
+                return bulk::answer(self, Arc::clone(catalog), target, caller, (request, body));
+            }
+            Wanted::Write(operation) => Some(operation),
+            Wanted::Read => None,
+        };
         if let Some(operation) = write {
-            caller.require(&operation.scope)?;
+            write::permit(published, operation, caller)?;
             let key = match route {
                 Route::Record(_, key) | Route::Action(_, key, _) => Some(key),
                 _ => None,
@@ -208,18 +235,20 @@ impl Facade {
             return write::answer(self, published, caller, operation, (request, body), key).await;
         }
         caller.require(&published.exposure.read_scope)?;
+        let sight = Sight::of(published, caller)?;
+        let seen = published.seen_by(caller);
+        let published = seen.as_deref().unwrap_or(published);
+        let view = View { catalog, published, caller, sight };
         match route {
-            Route::List(_) if published.exposure.has_live_list() => {
-                live_list::answer(self, published, caller, request).await
-            }
+            Route::List(_) if published.exposure.has_live_list() => live_list::answer(self, &view, request).await,
             Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
-            Route::List(_) => list::answer(self, published, caller, request).await,
+            Route::List(_) => list::answer(self, &view, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
-                record::answer(self, published, request, key).await
+                record::answer(self, &view, (request, key)).await
             }
-            Route::Record(_, key) => live::answer(self, published, caller, request, key).await,
-            Route::Lineage(_, key) => lineage::answer(self, published, request, key).await,
-            Route::Changes(_) => changes::answer(self, published, request).await,
+            Route::Record(_, key) => live::answer(self, &view, (request, key)).await,
+            Route::Lineage(_, key) => lineage::answer(self, &view, (request, key)).await,
+            Route::Changes(_) => changes::answer(self, &view, request).await,
             _ => Err(no_such_path()),
         }
     }
@@ -273,7 +302,7 @@ fn no_such_path() -> Problem {
     Reason::NoSuchPath.because("nothing is served at this path").hint("GET / lists what is; /docs explains it")
 }
 
-fn no_list(published: &catalog::Published) -> Problem {
+fn no_list(published: &Published) -> Problem {
     let detail = format!("{} has no list: its records are read from the backend one by one", published.exposure.id);
     Reason::NoSuchPath.because(detail).hint(format!("GET {}/KEY reads one", published.path))
 }

@@ -40,6 +40,26 @@ impl Projection {
         Ok(projection)
     }
 
+    /// All that an object's schema has. What a schema does not tell of is there as a whole.
+    pub(super) fn of_schema(schema: &Value) -> Projection {
+        let below = |schema: &Value| properties_of(schema).map(|_| Projection::of_schema(schema));
+        let properties = properties_of(schema).into_iter().flatten();
+        Projection { wanted: properties.map(|(name, schema)| (name.clone(), below(schema))).collect() }
+    }
+
+    /// What is wanted of this and is in the other as well.
+    pub(super) fn within(self, other: &Projection) -> Projection {
+        let both = self.wanted.into_iter().filter_map(|(name, wanted)| {
+            let below = match (wanted, other.wanted.get(&name)?) {
+                (wanted, None) => wanted,
+                (None, Some(limit)) => Some(limit.clone()),
+                (Some(wanted), Some(limit)) => Some(wanted.within(limit)),
+            };
+            Some((name, below))
+        });
+        Projection { wanted: both.collect() }
+    }
+
     fn add(&mut self, path: &str) {
         match path.split_once('.') {
             None => {

@@ -9,38 +9,47 @@ use jiff::Timestamp;
 
 use super::accept::Chosen;
 use super::catalog::Published;
-use super::projection::Projection;
+use super::shape::Shape;
+use super::sight::{Sight, View};
 use super::writer::Writer;
-use super::{Facade, accept, cache_control, conditional};
-use crate::http::{Problem, Reason, parameters, staging_problem};
+use super::{Facade, accept, cache_control, conditional, query};
+use crate::http::{Problem, Reason, staging_problem};
 use crate::mapping::LONGEST_KEY;
 use crate::record::{ContentHash, key};
+use crate::staging::Included;
 
 /// The fields of a full answer, with those that the edge adds.
-const FIELDS: usize = 12;
+const FIELDS: usize = 14;
 
 /// The formats of one record.
 pub(super) const FORMATS: [&str; 4] = [accept::JSON, accept::CBOR, accept::NDJSON, accept::CSV];
 
 pub(super) async fn answer(
     facade: &Facade,
-    published: &Published,
-    request: &Parts,
-    written_key: &str,
+    view: &View<'_>,
+    (request, written_key): (&Parts, &str),
 ) -> Result<Response, Problem> {
+    let View { published, sight, .. } = view;
     let chosen = accept::choose(&request.headers, &FORMATS)?;
-    let fields = fields(published, request.uri.query())?;
+    let (include, shape) = query::of_record(view, request.uri.query())?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
-    let found = facade.staging.document(id, &key).await.map_err(staging_problem)?;
-    let Some(document) = found else { return Err(absent(facade, published, &key).await) };
+    let (staging, only) = (&facade.staging, &sight.only);
+    let found = match include.is_empty() {
+        true => staging.document_within(id, &key, only).await.map(|found| found.map(|found| (found, Vec::new()))),
+        false => staging.document_with(id, &key, only, &include).await,
+    };
+    let Some((document, included)) = found.map_err(staging_problem)? else {
+        return Err(absent(facade, published, sight, &key).await);
+    };
     cache_control::check_staged(&request.headers, published, document.as_of)?;
 
-    let content =
-        Content { payload: document.payload.into(), hash: document.hash, changed_at: Some(document.changed_at) };
+    // When what stands beside it has changed is not known, so its tag alone tells whether the answer has.
+    let changed_at = include.is_empty().then_some(document.changed_at);
+    let content = Content { payload: document.payload.into(), hash: document.hash, changed_at };
     let mut headers = HeaderMap::with_capacity(FIELDS);
     conditional::write_freshness(&mut headers, published, document.as_of);
-    respond(headers, published, &chosen, fields, content)
+    respond(facade, (published, &chosen), shape, (content, &included), headers)
 }
 
 /// A document to be answered with.
@@ -51,28 +60,28 @@ pub(super) struct Content {
     pub(super) changed_at: Option<Timestamp>,
 }
 
-/// The document, or the fields of it that were asked for, in the format that was chosen, under these header fields.
+/// The document, or what was asked for of it and beside it, in the format that was chosen, under these header fields.
 pub(super) fn respond(
+    facade: &Facade,
+    (published, chosen): (&Published, &Chosen),
+    shape: Shape,
+    (content, included): (Content, &[Included]),
     mut headers: HeaderMap,
-    published: &Published,
-    chosen: &Chosen,
-    fields: Option<Projection>,
-    content: Content,
 ) -> Result<Response, Problem> {
     let Content { mut payload, mut hash, changed_at } = content;
     // The usual answer is the bytes that are staged.
-    if fields.is_none() && chosen.media_type == accept::JSON {
+    if shape.is_plain() && chosen.media_type == accept::JSON {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
         write_validators(&mut headers, conditional::etag(hash), changed_at);
     } else {
-        if let Some(fields) = &fields {
+        if !shape.is_plain() {
             let mut cut = Vec::with_capacity(payload.len());
-            fields.write(&payload, &mut cut).map_err(Problem::internal)?;
+            shape.write(&payload, (0, included), &facade.seal, &mut cut).map_err(Problem::internal)?;
             hash = ContentHash::of(&cut);
             payload = cut.into();
         }
-        // Without fields that are not wanted it has no columns for them either.
-        let writer = Writer::new(chosen, &published.exposure, fields)?;
+        // It is in shape already; columns are those of what is in it.
+        let writer = Writer::new(chosen, &published.exposure, &shape)?;
         headers.insert(CONTENT_TYPE, writer.content_type());
         write_validators(&mut headers, conditional::tag(hash, &writer.suffix(), false), changed_at);
         if chosen.media_type != accept::JSON {
@@ -117,8 +126,8 @@ pub(super) fn no_such_record(published: &Published, key: &str) -> Problem {
 }
 
 /// As [`no_such_record`], with the moment at which it was deleted, if it was.
-pub(super) async fn absent(facade: &Facade, published: &Published, key: &str) -> Problem {
-    match facade.staging.tombstone(&published.exposure.id, key).await {
+pub(super) async fn absent(facade: &Facade, published: &Published, sight: &Sight, key: &str) -> Problem {
+    match facade.staging.tombstone_within(&published.exposure.id, key, &sight.only).await {
         Ok(None) => no_such_record(published, key),
         Ok(Some(tombstone)) => {
             let (id, at) = (&published.exposure.id, tombstone.deleted_at);
@@ -128,18 +137,4 @@ pub(super) async fn absent(facade: &Facade, published: &Published, key: &str) ->
         }
         Err(fault) => staging_problem(fault),
     }
-}
-
-/// The one parameter that a single record takes.
-pub(super) fn fields(published: &Published, query: Option<&str>) -> Result<Option<Projection>, Problem> {
-    let Some(query) = query else { return Ok(None) };
-    let mut fields = None;
-    for pair in parameters::pairs(query)? {
-        if pair.name != "fields" {
-            let problem = Reason::UnknownParameter.because(format!("`{}` is no parameter of a record", pair.name));
-            return Err(problem.hint("parameters of a record: fields"));
-        }
-        fields = Some(Projection::parse(&published.exposure.schema, &parameters::decode(pair.raw_value)?)?);
-    }
-    Ok(fields)
 }

@@ -15,6 +15,7 @@ const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
 const SUNSET: HeaderName = HeaderName::from_static("sunset");
 
 /// What the answers of such a version say.
+#[derive(Debug)]
 pub(super) struct Retiring {
     fields: Vec<(HeaderName, HeaderValue)>,
     sunset: Option<Timestamp>,

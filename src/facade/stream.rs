@@ -26,6 +26,8 @@ use super::accept::Chosen;
 use super::catalog::Published;
 use super::cursor::Seal;
 use super::query::Asked;
+use super::shape::Shape;
+use super::sight::View;
 use super::writer::Writer;
 use super::{Facade, cache_control, conditional};
 use crate::http::{Caller, Problem, staging_problem};
@@ -36,23 +38,29 @@ use crate::staging::{ListQuery, Page, Scalar, Staging, StagingError};
 /// Documents read at a time.
 const CHUNK: usize = 500;
 
+/// Those with others beside them.
+const CHUNK_BESIDE: usize = 100;
+
 type Reading = Pin<Box<dyn Future<Output = Result<Page, StagingError>> + Send>>;
 
 pub(super) async fn answer(
     facade: &Facade,
-    published: &Published,
-    caller: &Caller,
+    view: &View<'_>,
     request: &Parts,
-    (mut asked, chosen): (Asked, &Chosen),
+    (asked, chosen): (Asked, &Chosen),
 ) -> Result<Response, Problem> {
-    let tag = tag(published, caller, &asked, request);
-    let writer = Writer::new(chosen, &published.exposure, asked.fields.take())?;
+    let published = view.published;
+    // When what stands beside the records has changed is not known.
+    let tag = asked.query.include.is_empty().then(|| tag(published, view.caller, &asked, request));
+    let writer = Writer::new(chosen, &published.exposure, &asked.shape)?;
     let resuming = writer.says_cursors.then(|| Resuming::new(facade, published, &asked));
     let mut lines = Lines {
         staging: Arc::clone(&facade.staging),
         resource: published.exposure.id.clone(),
         left: asked.query.limit,
         query: asked.query,
+        shape: asked.shape,
+        seal: Arc::clone(&facade.seal),
         writer,
         resuming,
         reading: None,
@@ -64,7 +72,9 @@ pub(super) async fn answer(
     cache_control::check_staged(&request.headers, published, page.as_of)?;
     let mut headers = HeaderMap::with_capacity(12);
     conditional::write_freshness(&mut headers, published, page.as_of);
-    headers.insert(ETAG, conditional::tag(tag(page.sequence), &lines.writer.suffix(), false));
+    if let Some(tag) = tag {
+        headers.insert(ETAG, conditional::tag(tag(page.sequence), &lines.writer.suffix(), false));
+    }
     headers.insert(CONTENT_TYPE, lines.writer.content_type());
     headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
     let mut first = Vec::new();
@@ -90,7 +100,7 @@ struct Resuming {
     path: String,
     /// The question's parameters, but for the limit.
     carried: String,
-    seal: Seal,
+    seal: Arc<Seal>,
 }
 
 impl Resuming {
@@ -100,7 +110,7 @@ impl Resuming {
             exposure: published.exposure.clone(),
             path: published.path.clone(),
             carried: kept.collect::<Vec<_>>().join("&"),
-            seal: facade.seal.clone(),
+            seal: Arc::clone(&facade.seal),
         }
     }
 
@@ -124,6 +134,8 @@ struct Lines {
     staging: Arc<dyn Staging>,
     resource: ResourceId,
     query: ListQuery,
+    shape: Shape,
+    seal: Arc<Seal>,
     writer: Writer,
     resuming: Option<Resuming>,
     /// Documents that may still go out.
@@ -136,15 +148,23 @@ struct Lines {
 impl Lines {
     fn read(&self) -> Reading {
         let (staging, resource) = (Arc::clone(&self.staging), self.resource.clone());
-        let query = ListQuery { limit: self.left.min(CHUNK), ..self.query.clone() };
+        let chunk = if self.query.include.is_empty() { CHUNK } else { CHUNK_BESIDE };
+        let query = ListQuery { limit: self.left.min(chunk), ..self.query.clone() };
         Box::pin(async move { staging.list(&resource, query).await })
     }
 
     /// Appends a page's records and notes where the next one begins.
     fn take(&mut self, page: Page, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         out.reserve(page.rows.bytes() + page.rows.len());
-        for payload in page.rows.iter() {
-            self.writer.write(payload, out)?;
+        let mut shaped = Vec::new();
+        for (row, payload) in page.rows.iter().enumerate() {
+            if self.shape.is_plain() {
+                self.writer.write(payload, out)?;
+                continue;
+            }
+            shaped.clear();
+            self.shape.write(payload, (row, &page.included), &self.seal, &mut shaped)?;
+            self.writer.write(&shaped, out)?;
         }
         self.left -= page.rows.len().min(self.left);
         self.ended = page.next.is_none() || self.left == 0;

@@ -4,33 +4,37 @@
 //! A write needs an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header). What came of it is told from what is
 //! kept, so that the first answer and the tenth are the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER,
+};
 use hyper::http::request::Parts;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
+use super::sight::Sight;
 use super::{Facade, accept, conditional, live, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
-use crate::mapping::{ExposedOperation, MOST_FAULTS};
-use crate::pipeline::operate::{Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing};
-use crate::record::key;
-use crate::staging::{Operation, OperationState};
+use crate::mapping::{ExposedOperation, MOST_FAULTS, Mode};
+use crate::pipeline::live::{Ask, Live, Reading, Wish};
+use crate::pipeline::operate::{Condition, Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing};
+use crate::record::{ContentHash, key};
+use crate::staging::{Operation, OperationState, Staging};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The longest idempotency key.
 const LONGEST: usize = 255;
 
 /// What is waited for the answer, of the time in which a request must be answered.
-const SHARE_OF_TIMEOUT: f64 = 0.8;
+pub(super) const SHARE_OF_TIMEOUT: f64 = 0.8;
 
 /// When it is worth to ask again for a write that is under way.
 const LOOK_AGAIN: u32 = 1;
@@ -48,19 +52,28 @@ pub(super) async fn answer(
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let idempotency_key = idempotency_key(&request.headers)?;
     let key = written_key.map(|written| record::canonical_key(published, written)).transpose()?;
+    let sight = Sight::of(published, caller)?;
+    let seen = published.seen_by(caller);
+    let published = seen.as_deref().unwrap_or(published);
     let preference = prefer::of(&request.headers);
     let most = facade.server.request_timeout.mul_f64(SHARE_OF_TIMEOUT);
     let wait = match preference.is_async {
         true => Duration::ZERO,
         false => preference.wait.unwrap_or(most).min(most),
     };
+    let condition = conditional::condition(&request.headers)?;
+    check_match(exposed, &condition)?;
     let body = facade.edge.read_text(request, body).await?;
+    if !sight.only.is_empty() {
+        let from = (&*facade.staging, &*facade.live);
+        in_sight(from, (published, caller, &sight), key.as_deref(), body.as_deref()).await?;
+    }
     let submission = Submission {
         resource: published.exposure.id.clone(),
         name: exposed.name.clone(),
         key: key.as_deref().map(str::to_owned),
         body,
-        condition: conditional::condition(&request.headers),
+        condition,
         idempotency_key,
         client: caller.name.clone(),
         caller: caller.id.clone(),
@@ -68,33 +81,57 @@ pub(super) async fn answer(
         wait,
     };
     let submitted = facade.operate.submit(submission).await;
-    let mut response = match submitted.map_err(|error| problem(published, key.as_deref(), error))? {
-        Submitted::Accepted(operation) => accepted(&operation)?,
-        Submitted::Over { operation, is_replay, timing } => {
-            let timing = timing_of(timing);
-            let mut response = match (over(published, &operation), &timing) {
-                (Err(problem), Some(timing)) => return Err(problem.header(live::SERVER_TIMING, timing.clone())),
-                (response, _) => response?,
-            };
-            if let Some(timing) = timing {
-                response.headers_mut().insert(live::SERVER_TIMING, timing);
-            }
-            if is_replay {
-                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-            }
-            response
-        }
-    };
+    let mut response = told(published, key.as_deref(), submitted)?;
     if let Some(applied) = preference.applied() {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
     Ok(response)
 }
 
+/// Refuses who may neither write to the resource nor has the operation's own scope.
+pub(super) fn permit(published: &Published, exposed: &ExposedOperation, caller: &Caller) -> Result<(), Problem> {
+    match caller.has(&format!("{}:op:{}", published.exposure.id.name(), exposed.name)) {
+        true => Ok(()),
+        false => caller.require(&exposed.scope),
+    }
+}
+
 /// What took the time of a write that this request has brought about.
 fn timing_of(Timing { waited, took }: Timing) -> Option<HeaderValue> {
     let waited = waited?;
     Some(took.map_or_else(|| live::queue_timing(waited), |took| live::server_timing(waited, took)))
+}
+
+/// What came of asking.
+pub(super) fn told(
+    published: &Published,
+    key: Option<&str>,
+    submitted: Result<Submitted, OperateError>,
+) -> Result<Response, Problem> {
+    match submitted.map_err(|error| problem(published, key, error))? {
+        Submitted::Accepted(operation) => accepted(&operation),
+        Submitted::Over { operation, is_replay, timing } => {
+            let replayed = is_replay.then_some((REPLAYED, HeaderValue::from_static("true")));
+            let said = timing_of(timing).map(|timing| (live::SERVER_TIMING, timing)).into_iter().chain(replayed);
+            match over(published, &operation) {
+                Ok(mut response) => {
+                    response.headers_mut().extend(said.map(|(name, value)| (Some(name), value)));
+                    Ok(response)
+                }
+                Err(problem) => Err(said.fold(problem, |problem, (name, value)| problem.header(name, value))),
+            }
+        }
+    }
+}
+
+/// 428 where the mapping wants it said which state of the record is meant, and it is not.
+pub(super) fn check_match(exposed: &ExposedOperation, condition: &Condition) -> Result<(), Problem> {
+    if !exposed.requires_match || condition.matches.is_some() {
+        return Ok(());
+    }
+    Err(Reason::PreconditionRequired
+        .because("this write takes `If-Match`, and the request has none; nothing was sent")
+        .hint("read the record, and send its `ETag` as `If-Match`; `If-Match: *` means whatever it is now"))
 }
 
 /// `GET /v1/operations/{id}`.
@@ -107,18 +144,65 @@ pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id
         // Whether it is another's is nobody's business.
         Reason::NoSuchOperation.because("there is no such operation, or it is another client's")
     })?;
-    let mut response = json_response(StatusCode::OK, view(&operation).to_string());
+    let catalog = facade.catalog.load();
+    let seen = catalog.get(&operation.asked.resource).and_then(|published| published.seen_by(caller));
+    let told = if seen.is_some() { masked(view(&operation)) } else { view(&operation) };
+    let mut response = json_response(StatusCode::OK, told.to_string());
     if !operation.state.is_over() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
     }
     Ok(response)
 }
 
+/// How an operation stands, for those who may not see all of the record that may have come of it.
+fn masked(mut view: Value) -> Value {
+    if let Some(members) = view.as_object_mut() {
+        members.insert("result".to_owned(), Value::Null);
+    }
+    view
+}
+
+/// Refuses a write on a record that the caller does not see, and one that would make or leave a record that it does not see.
+pub(super) async fn in_sight(
+    (staging, live): (&dyn Staging, &Live),
+    (published, caller, sight): (&Published, &Caller, &Sight),
+    key: Option<&str>,
+    body: Option<&str>,
+) -> Result<(), Problem> {
+    let id = &published.exposure.id;
+    if let Some(key) = key {
+        let is_seen = match published.exposure.mode {
+            Mode::Staged => {
+                let found = staging.document_within(id, key, &sight.only).await;
+                found.map_err(staging_problem)?.is_some()
+            }
+            Mode::Live | Mode::Hybrid => {
+                let ask = Ask { place: caller.client.at_gate(), patience: None };
+                let asked = Instant::now();
+                let read = live.read(id, key, &ask, Wish::default()).await;
+                match read.map_err(|error| super::live::problem(published, key, error, asked.elapsed()))? {
+                    Reading::Live { fetched, .. } => sight.shows(&fetched.payload),
+                    Reading::Staged(document) | Reading::Stale(document, _) => sight.shows(&document.payload),
+                }
+            }
+        };
+        if !is_seen {
+            return Err(record::no_such_record(published, key));
+        }
+    }
+    // What is no JSON is judged with the rest of the body.
+    let Some(body) = body.and_then(|body| serde_json::from_str::<Value>(body).ok()) else { return Ok(()) };
+    match sight.first_beyond(&body, key.is_none()) {
+        None => Ok(()),
+        Some(path) => Err(Reason::InsufficientScope
+            .because(format!("you may write records of {id} only with a `{path}` of yours"))
+            .why("claim")
+            .hint(format!("send `{path}` as your claim says"))),
+    }
+}
+
 /// The one `Idempotency-Key`: a string in quotes, as the draft has it, or the bare key that most clients send.
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
-    let hint =
-        "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
-    let missing = |detail: &'static str| Reason::NoIdempotencyKey.because(detail).hint(hint);
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut fields = headers.get_all(IDEMPOTENCY_KEY).iter();
     let field = fields.next().ok_or_else(|| missing("the write has no `Idempotency-Key`"))?;
     if fields.next().is_some() {
@@ -129,8 +213,19 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
         Some(rest) => unquoted(rest).ok_or_else(|| missing("`Idempotency-Key` is no string in quotes"))?,
         None => text.to_owned(),
     };
+    check_key(&key).map(|()| key)
+}
+
+/// Whether it can be a key.
+pub(super) fn check_key(key: &str) -> Result<(), Problem> {
     let is_good = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if is_good { Ok(key) } else { Err(missing("`Idempotency-Key` has 1 to 255 printable ASCII characters")) }
+    if is_good { Ok(()) } else { Err(missing("an idempotency key has 1 to 255 printable ASCII characters")) }
+}
+
+fn missing(detail: &'static str) -> Problem {
+    let hint =
+        "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
+    Reason::NoIdempotencyKey.because(detail).hint(hint)
 }
 
 /// What stands behind an opening quote (RFC 9651 section 4.2.5).
@@ -177,9 +272,27 @@ fn over(published: &Published, operation: &Operation) -> Result<Response, Proble
     let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
     // What is not as it was declared to be is told instead of the answer, which is part of it.
     let body = outcome.body.filter(|_| outcome.unfinished.is_none());
-    let body = body.map_or_else(|| view(operation).to_string(), |body| body.get().to_owned());
+    let answers_record =
+        published.exposure.operations.iter().any(|one| one.name == operation.asked.name && one.answers_record);
+    let mask = published.mask.as_ref().filter(|_| answers_record);
+    // A record is answered as it would be read.
+    let tag = body.as_ref().filter(|_| answers_record && mask.is_none());
+    let tag = tag.map(|body| ContentHash::of(body.get().as_bytes()));
+    let body = match (body, mask) {
+        (None, None) => view(operation).to_string(),
+        (None, Some(_)) => masked(view(operation)).to_string(),
+        (Some(body), None) => body.get().to_owned(),
+        (Some(body), Some(mask)) => {
+            let mut cut = Vec::with_capacity(body.get().len());
+            mask.write(body.get().as_bytes(), &mut cut).map_err(Problem::internal)?;
+            String::from_utf8(cut).map_err(Problem::internal)?
+        }
+    };
     let mut response = json_response(status, body);
     let headers = response.headers_mut();
+    if let Some(hash) = tag {
+        headers.insert(ETAG, conditional::etag(hash));
+    }
     headers.insert(LINK, link);
     if let Some(key) = outcome.key.filter(|_| outcome.is_created) {
         let location = HeaderValue::from_str(&format!("{}/{key}", published.path)).map_err(Problem::internal)?;

@@ -5,14 +5,13 @@ use hyper::header::HeaderValue;
 use super::accept::{Chosen, Format};
 use super::cbor;
 use super::csv::Columns;
-use super::projection::Projection;
+use super::shape::Shape;
 use crate::http::{Problem, Reason};
 use crate::mapping::Exposure;
 
-/// Writes documents one after the other.
+/// Writes documents, which are in shape already, one after the other.
 pub(super) struct Writer {
     format: Format,
-    fields: Option<Projection>,
     columns: Option<Columns>,
     has_names: bool,
     is_raw: bool,
@@ -22,7 +21,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// For records of a resource. Parameters of the media type that mean something must mean something that we know.
-    pub(super) fn new(chosen: &Chosen, exposure: &Exposure, fields: Option<Projection>) -> Result<Writer, Problem> {
+    pub(super) fn new(chosen: &Chosen, exposure: &Exposure, shape: &Shape) -> Result<Writer, Problem> {
         let format = chosen.format();
         let one_of = |name: &'static str, words: [&str; 2]| match chosen.parameter(name) {
             None => Ok(false),
@@ -33,6 +32,11 @@ impl Writer {
         };
         let (mut is_bare, mut is_raw, mut says_cursors) = (false, false, false);
         match format {
+            Format::Csv if !shape.beside.is_empty() => {
+                return Err(Reason::InvalidParameter
+                    .because("`include`: a line of CSV has no place for other records")
+                    .hint("ask for them in JSON, NDJSON or CBOR, or read their own resource as CSV"));
+            }
             Format::Csv => {
                 is_bare = one_of("header", ["present", "absent"])?;
                 is_raw = one_of("formulas", ["escaped", "raw"])?;
@@ -40,8 +44,8 @@ impl Writer {
             Format::Ndjson | Format::CborSequence => says_cursors = one_of("cursors", ["false", "true"])?,
             Format::Json | Format::Cbor => {}
         }
-        let columns = (format == Format::Csv).then(|| Columns::new(&exposure.schema, fields.as_ref(), !is_raw));
-        Ok(Writer { format, fields, columns, has_names: !is_bare, is_raw, says_cursors })
+        let columns = (format == Format::Csv).then(|| Columns::new(&exposure.schema, shape.fields.as_ref(), !is_raw));
+        Ok(Writer { format, columns, has_names: !is_bare, is_raw, says_cursors })
     }
 
     pub(super) fn content_type(&self) -> HeaderValue {
@@ -75,16 +79,9 @@ impl Writer {
         if let Some(columns) = &self.columns {
             return columns.write(document, out);
         }
-        let is_binary = matches!(self.format, Format::Cbor | Format::CborSequence);
-        match (&self.fields, is_binary) {
-            (Some(fields), true) => {
-                let mut cut = Vec::with_capacity(document.len());
-                fields.write(document, &mut cut)?;
-                cbor::write(&cut, out)?;
-            }
-            (None, true) => cbor::write(document, out)?,
-            (Some(fields), false) => fields.write(document, out)?,
-            (None, false) => out.extend_from_slice(document),
+        match self.format {
+            Format::Cbor | Format::CborSequence => cbor::write(document, out)?,
+            _ => out.extend_from_slice(document),
         }
         if self.format == Format::Ndjson {
             out.push(b'\n');

@@ -39,6 +39,9 @@ pub fn staging_problem(fault: StagingError) -> Problem {
             .because(format!("{resource} has not been loaded yet"))
             .hint("try again when its first run has ended")
             .retry_after(5),
+        StagingError::TooMuch { .. } => {
+            Reason::InvalidParameter.because(fault.to_string()).hint("take a smaller `limit`")
+        }
         StagingError::Locked(_) => Reason::Conflict.because(fault.to_string()),
         StagingError::Cancelled | StagingError::Open { .. } | StagingError::DiskFull { .. } => {
             let unavailable = Reason::Unavailable.because("the staging database is not available at the moment");

@@ -1,9 +1,14 @@
 //! `[server]` and `[auth]`: where the listeners are, what a request may cost, and who may call.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
+use super::auth::KnownCertificate;
+use super::auth::token::IssuerConfig;
 use super::cors::{CORS, Cors};
+use super::proxies::{Proxies, Told};
+use super::tls::{TLS, TlsConfig};
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, SourceText, Table, parse};
 
 const fn key(name: &'static str, shape: &'static str, default: &'static str, doc: &'static str) -> Key {
@@ -41,6 +46,25 @@ pub static SERVER: Section = Section {
         key("max_body", "size", "\"1MiB\"", "a larger request body is a 413 problem"),
         key("page_size", "integer", "100", "records on a page when the caller sets no `limit`"),
         key("max_page_size", "integer", "1000", "the largest `limit` a caller may set"),
+        Key {
+            name: "tls",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "listen with TLS; without it, a proxy has to",
+        },
+        key(
+            "trusted_proxies",
+            "array of addresses and networks",
+            "[]",
+            "proxies whose word counts about whose request it is, like `[\"10.0.0.0/8\"]`: of what they tell the right-most \
+             address that is none of theirs",
+        ),
+        key(
+            "forwarded",
+            "\"x-forwarded-for\" | \"forwarded\"",
+            "\"x-forwarded-for\"",
+            "the field in which these proxies tell it; the other one is not read",
+        ),
         key("docs", "boolean", "true", "serve `/docs` and `/openapi.json`, which need no key"),
         key(
             "heartbeat",
@@ -60,9 +84,21 @@ pub static SERVER: Section = Section {
 /// `[auth]`.
 pub static AUTH: Section = Section {
     path: "auth",
-    doc: "Who may call the REST API. Keys are made with `tollbridge keys create`.",
+    doc: "Who may call the REST API. Keys are made with `tollbridge keys create`; `[auth.oidc]` names issuers of tokens.",
     keys: &[
         key("api_keys", "boolean", "true", "callers send `Authorization: Bearer KEY`"),
+        Key {
+            name: "oidc",
+            shape: "table or array of tables",
+            presence: Presence::Optional,
+            doc: "callers send `Authorization: Bearer TOKEN`, a token of this issuer",
+        },
+        Key {
+            name: "certificates",
+            shape: "array of tables",
+            presence: Presence::Optional,
+            doc: "callers show a certificate",
+        },
         Key {
             name: "anonymous",
             shape: "array of scopes",
@@ -109,6 +145,10 @@ pub struct ServerConfig {
     pub heartbeat: Duration,
     /// Which pages may call from a browser.
     pub cors: Option<Cors>,
+    /// What is listened with, where that is TLS.
+    pub tls: Option<TlsConfig>,
+    /// Whose word counts about whose request it is.
+    pub proxies: Proxies,
 }
 
 /// Settings of `[auth]`.
@@ -116,6 +156,10 @@ pub struct ServerConfig {
 pub struct AuthConfig {
     /// Whether API keys are taken.
     pub api_keys: bool,
+    /// Whose tokens are taken.
+    pub issuers: Vec<IssuerConfig>,
+    /// Whose the certificates are that callers show.
+    pub certificates: Vec<KnownCertificate>,
     /// Scopes of callers without a key.
     pub anonymous: Vec<String>,
     /// The file that keeps a demo's key, as written.
@@ -123,8 +167,8 @@ pub struct AuthConfig {
 }
 
 impl ServerConfig {
-    /// Reads `[server]`; `None` after reporting what is wrong.
-    pub fn read(table: &Table<'_>) -> Option<ServerConfig> {
+    /// Reads `[server]`; `None` after reporting what is wrong. Relative paths start at `base`.
+    pub fn read(table: &Table<'_>, base: &Path) -> Option<ServerConfig> {
         let positive = |name: &'static str| {
             table.duration(name).filter(|time| {
                 if time.is_zero()
@@ -148,6 +192,10 @@ impl ServerConfig {
         let docs = table.boolean("docs");
         let heartbeat = positive("heartbeat");
         let cors = table.table("cors", &CORS).and_then(|table| Cors::read(&table));
+        let tls = table.get("tls").map(|_| table.table("tls", &TLS).and_then(|tls| TlsConfig::read(&tls, base)));
+        let words = [("x-forwarded-for", Told::XForwardedFor), ("forwarded", Told::Forwarded)];
+        let told = table.one_of("forwarded", &words);
+        let proxies = table.read("trusted_proxies", |node| Proxies::read(node, told.unwrap_or_default()));
         if let (Some(page), Some(max)) = (page_size, max_page_size)
             && page > max
         {
@@ -172,14 +220,26 @@ impl ServerConfig {
             docs: docs?,
             heartbeat: heartbeat?,
             cors,
+            tls: match tls {
+                Some(read) => Some(read?),
+                None => None,
+            },
+            proxies: proxies?,
         })
     }
 }
 
 impl AuthConfig {
-    /// Reads `[auth]`; `None` after reporting what is wrong.
-    pub fn read(table: &Table<'_>) -> Option<AuthConfig> {
+    /// Whether callers can say who they are.
+    pub fn asks_who(&self) -> bool {
+        self.api_keys || !self.issuers.is_empty() || !self.certificates.is_empty()
+    }
+
+    /// Reads `[auth]`; `None` after reporting what is wrong. Relative paths start at `base`.
+    pub fn read(table: &Table<'_>, base: &Path) -> Option<AuthConfig> {
         let api_keys = table.boolean("api_keys");
+        let issuers = IssuerConfig::read_all(table, base);
+        let certificates = KnownCertificate::read_all(table);
         let anonymous = table.strings("anonymous").unwrap_or_default();
         let demo_key = table.filled("demo_key");
         if let Some(bad) = anonymous.iter().find(|scope| !super::auth::is_scope(scope))
@@ -195,19 +255,19 @@ impl AuthConfig {
         if table.failed() {
             return None;
         }
-        Some(AuthConfig { api_keys: api_keys?, anonymous, demo_key })
+        Some(AuthConfig { api_keys: api_keys?, issuers: issuers?, certificates: certificates?, anonymous, demo_key })
     }
 }
 
 impl Default for ServerConfig {
     fn default() -> ServerConfig {
-        defaults(&SERVER, ServerConfig::read)
+        defaults(&SERVER, |table| ServerConfig::read(table, Path::new("")))
     }
 }
 
 impl Default for AuthConfig {
     fn default() -> AuthConfig {
-        defaults(&AUTH, AuthConfig::read)
+        defaults(&AUTH, |table| AuthConfig::read(table, Path::new("")))
     }
 }
 
@@ -280,6 +340,12 @@ pub enum ListenerFault {
     /// No keys and no anonymous scopes.
     #[error("`auth.api_keys` is off and `auth.anonymous` is empty, so nobody could call; set `anonymous = [\"read\"]`")]
     NobodyMayCall,
+    /// Certificates are known, and nobody vouches for them.
+    #[error(
+        "`auth.certificates` needs `server.tls` with a `client_ca`: without an authority that vouches for them no \
+         certificate is taken"
+    )]
+    CertificatesOfNobody,
     /// Both listeners at one place.
     #[error("`server.listen` and `server.admin_listen` are both {0}; give the admin listener a port of its own")]
     SameAddress(SocketAddr),
@@ -293,6 +359,7 @@ impl ListenerFault {
             ListenerFault::AnonymousFromTheNetwork(_) => ("auth", "anonymous"),
             ListenerFault::DemoKeyFromTheNetwork(_) => ("auth", "demo_key"),
             ListenerFault::AdminOpenToTheNetwork(_) | ListenerFault::SameAddress(_) => ("server", "admin_listen"),
+            ListenerFault::CertificatesOfNobody => ("auth", "certificates"),
             ListenerFault::NobodyMayCall => ("auth", "api_keys"),
         }
     }
@@ -302,7 +369,7 @@ impl ListenerFault {
 pub fn check_listeners(server: &ServerConfig, auth: &AuthConfig) -> Vec<ListenerFault> {
     let mut faults = Vec::new();
     let (listen, admin) = (server.listen, server.admin_listen);
-    if !is_loopback(listen.ip()) && !auth.api_keys {
+    if !is_loopback(listen.ip()) && !auth.asks_who() {
         faults.push(ListenerFault::OpenToTheNetwork(listen));
     }
     if !is_loopback(listen.ip()) && !auth.anonymous.is_empty() {
@@ -311,11 +378,15 @@ pub fn check_listeners(server: &ServerConfig, auth: &AuthConfig) -> Vec<Listener
     if !is_loopback(listen.ip()) && auth.demo_key.is_some() {
         faults.push(ListenerFault::DemoKeyFromTheNetwork(listen));
     }
-    if !is_loopback(admin.ip()) && !auth.api_keys {
+    if !is_loopback(admin.ip()) && !auth.asks_who() {
         faults.push(ListenerFault::AdminOpenToTheNetwork(admin));
     }
-    if !auth.api_keys && auth.anonymous.is_empty() {
+    if !auth.asks_who() && auth.anonymous.is_empty() {
         faults.push(ListenerFault::NobodyMayCall);
+    }
+    let has_authority = server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+    if !auth.certificates.is_empty() && !has_authority {
+        faults.push(ListenerFault::CertificatesOfNobody);
     }
     if listen == admin && listen.port() != 0 {
         faults.push(ListenerFault::SameAddress(listen));
@@ -340,8 +411,9 @@ mod tests {
         let root = parse(&source, &faults);
         let section = if server { &SERVER } else { &AUTH };
         if let Some(table) = Table::new(&root, section, &faults) {
-            let read = if server { ServerConfig::read(&table).is_some() } else { AuthConfig::read(&table).is_some() };
-            assert_eq!(read, !table.failed());
+            let auth = |table| AuthConfig::read(table, Path::new("")).is_some();
+            let read = if server { ServerConfig::read(&table, Path::new("")).is_some() } else { auth(&table) };
+            assert_eq!(read, faults.is_empty());
         }
         faults.into_sorted().iter().map(|fault| fault.message.clone()).collect()
     }
@@ -365,6 +437,17 @@ mod tests {
         check("max_body = \"99999999999999999999GiB\"", true, "is no size");
         check("page_size = 500\nmax_page_size = 100", true, "larger than `max_page_size`");
         check("header_timeout = \"0s\"", true, "longer than nothing");
+        check("trusted_proxies = [\"proxy.example\"]", true, "no address or network");
+        check("[tls]\ncert = \"c\"", true, "`server.tls` has no `key`");
+        check("[tls]\ncert = \"c\"\nkey = \"-----BEGIN PRIVATE KEY-----\"", true, "a secret is not written here");
+        check("[tls]\ncert = \"c\"\nkey = \"k\"\nclient_certificates = \"required\"", true, "needs `client_ca`");
+        check("[[certificates]]\nclient = \"a\"", false, "needs one of `dns`");
+        check("[[certificates]]\nclient = \"anonymous\"\ndns = \"x\"", false, "cannot be a client's name");
+        check("[[certificates]]\nclient = \"a\"\nfingerprint = \"12\"", false, "64 digits");
+        check("[oidc]\nissuer = \"http://id.example\"\naudience = \"a\"", false, "over `http://` anybody");
+        check("[oidc]\nissuer = \"https://id.example\"", false, "`auth.oidc` has no `audience`");
+        check("[oidc]\nissuer = \"https://a\"\naudience = \"a\"\nalgorithms = [\"HS256\"]", false, "never taken");
+        check("[oidc]\nissuer = \"https://a\"\naudience = []", false, "names nobody");
         check("anonymous = [\"*\"]", false, "cannot be everything");
         check("anonymous = [\"re ad\"]", false, "is no scope");
         assert_eq!(faults_of("listen = \"localhost:80\"\nadmin_listen = \"[::1]:81\"", true), Vec::<String>::new());
@@ -377,7 +460,7 @@ mod tests {
             let server = ServerConfig { listen, admin_listen, ..ServerConfig::default() };
             let anonymous = anonymous.iter().map(|scope| (*scope).to_owned()).collect();
             assert_eq!(
-                check_listeners(&server, &AuthConfig { api_keys, anonymous, demo_key: None }),
+                check_listeners(&server, &AuthConfig { api_keys, anonymous, ..AuthConfig::default() }),
                 expected,
                 "{listen}"
             );

@@ -16,14 +16,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::request_id::HEADER;
-use super::{Clients, HostPolicy, Problem, Reason, RequestId, ServerConfig, TraceParent, Visitor};
+use super::{Clients, HostPolicy, Peer, Problem, Reason, RequestId, ServerConfig, TraceParent, Visitor};
 use crate::telemetry::RouteMetrics;
 
 /// Longest path and query.
@@ -97,7 +100,7 @@ impl Edge {
         log(request, route.template(), &id, status, fault, took, cause.as_deref());
         visitor.write(response.headers_mut());
         response.headers_mut().insert(HEADER, id.into_header());
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        secure(Peer::of(request).is_some_and(|peer| peer.is_secure), response.headers_mut());
         response
     }
 
@@ -113,7 +116,9 @@ impl Edge {
             let detail = format!("the header fields have {header_bytes} bytes; the limit is {MAX_HEADERS}");
             return Err(Reason::HeadersTooLarge.because(detail));
         }
-        if let Some(length) = request.headers.get(CONTENT_LENGTH)
+        // What comes in lines is bounded line by line where it is read.
+        if !is_of_type(request, "application/x-ndjson")
+            && let Some(length) = request.headers.get(CONTENT_LENGTH)
             && length.to_str().ok().and_then(|text| text.parse::<u64>().ok()) > Some(self.limits.max_body as u64)
         {
             return Err(self.too_large());
@@ -185,14 +190,39 @@ impl Edge {
     }
 }
 
+/// The media type of the body, without parameters; empty where none is said.
+fn media_type(request: &Parts) -> &str {
+    let written = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    written.split(';').next().unwrap_or("").trim()
+}
+
+/// Whether the body is said to be of a media type.
+pub fn is_of_type(request: &Parts, expected: &str) -> bool {
+    media_type(request).eq_ignore_ascii_case(expected)
+}
+
+/// What every answer tells a browser: it is what its type says, acts nowhere and is framed nowhere, its address is told
+/// nobody, and over TLS that there is no other way. Pages say more exactly what they may.
+fn secure(over_tls: bool, headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(CONTENT_SECURITY_POLICY, nothing);
+    }
+    if !headers.contains_key(REFERRER_POLICY) {
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
+    if over_tls {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+}
+
 /// Refuses a body of another media type; `what` it is, in a word.
 fn check_type(request: &Parts, expected: &str, what: &str) -> Result<(), Problem> {
-    let media_type = request.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let essence = media_type.split(';').next().unwrap_or("").trim();
-    if essence.eq_ignore_ascii_case(expected) {
+    if is_of_type(request, expected) {
         return Ok(());
     }
-    let detail = match essence {
+    let detail = match media_type(request) {
         "" => "the body has no `Content-Type`".to_owned(),
         other => format!("a body of type `{other}` is not taken here"),
     };

@@ -66,6 +66,8 @@ reasons! {
     InvalidCursor = 400 "invalid-cursor" "The cursor does not belong to this question",
     /// The body is not the JSON that is expected here.
     MalformedBody = 400 "malformed-body" "The body cannot be read",
+    /// A header field's value cannot be read, and going on without it could do harm (`If-Match` without quotes).
+    InvalidHeader = 400 "invalid-header" "A header field cannot be read",
     /// A write has no `Idempotency-Key`, or one that cannot be read.
     NoIdempotencyKey = 400 "idempotency-key-missing" "A write needs an idempotency key",
     /// No key, or one that is not valid (any more).
@@ -123,6 +125,8 @@ reasons! {
     /// The backend has answered with a fault of its own (`soap` has all of it); the mapping says with which status, 422
     /// unless otherwise.
     BackendFault = 422 "backend-fault" "The backend says no",
+    /// The write needs `If-Match` with the `ETag` of the record as it was read, so that nobody is overwritten.
+    PreconditionRequired = 428 "precondition-required" "The write must say which state it means",
     /// The client has used up its rate; `Retry-After` says when there is something left again.
     RateLimited = 429 "rate-limited" "Too many requests",
     /// The client has as many calls at the backend, or waiting for it, as it may have at once.
@@ -232,6 +236,13 @@ impl Problem {
             .hint("try again later; if it stays, give the request id to the operators: the log has the cause under it")
     }
 
+    /// Says where in something larger it is: `place: detail`.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Problem {
+        self.0.detail = format!("{place}: {}", self.0.detail).into();
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Problem {
@@ -321,8 +332,11 @@ impl Problem {
 
     /// Adds the challenge that belongs to a 401 (RFC 6750).
     #[must_use]
-    pub fn challenge(self, challenge: &'static str) -> Problem {
-        self.header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    pub fn challenge(self, challenge: &str) -> Problem {
+        match HeaderValue::from_str(challenge) {
+            Ok(challenge) => self.header(WWW_AUTHENTICATE, challenge),
+            Err(_) => self,
+        }
     }
 
     /// Adds a header field.

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +18,18 @@ use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tower::Service;
+use tower::{Service, ServiceExt};
 
-use super::ServerConfig;
 use super::stream::BoundedStream;
 use super::timer::ConnectionTimer;
+use super::{Certificate, Peer, ServerConfig, Tls};
 
 /// Bytes of a request's head that `hyper` takes before it answers 431 by itself; the edge refuses far less,
 /// with a problem.
@@ -84,29 +86,60 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    serve_with(listener, None, service, shutdown, limits).await
+}
+
+/// As [`serve`], over TLS where there is any. Each request has its [`Peer`] with it.
+pub async fn serve_with<S, B>(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    service: S,
+    shutdown: impl Future<Output = ()>,
+    limits: ConnectionLimits,
+) -> Drained
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let protocol = protocol(limits);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let (socket, permit) = tokio::select! {
+        let (socket, address, permit) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             accepted = next_connection(&listener, &permits) => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let stream = TokioIo::new(BoundedStream::new(socket, limits.head_within, limits.write_within));
-        let service = TowerToHyperService::new(service.clone());
-        let mut protocol = protocol.clone();
-        protocol.http1().timer(ConnectionTimer::default());
-        let connection = graceful.watch(protocol.serve_connection(stream, service).into_owned());
-        connections.spawn(async move {
-            let _permit = permit;
-            if let Err(fault) = connection.await {
-                tracing::debug!(cause = describe(&*fault), "connection ended early");
+        let (service, protocol, watcher) = (service.clone(), protocol.clone(), graceful.watcher());
+        let peer = Peer { address: address.ip(), is_secure: tls.is_some(), certificate: None };
+        match &tls {
+            None => {
+                connections.spawn(async move {
+                    let _permit = permit;
+                    converse(socket, peer, service, protocol, watcher, limits).await;
+                });
             }
-        });
+            Some(tls) => {
+                let acceptor = tls.acceptor();
+                connections.spawn(async move {
+                    let _permit = permit;
+                    let stream = match timeout(limits.head_within, acceptor.accept(socket)).await {
+                        Ok(Ok(stream)) => stream,
+                        Ok(Err(fault)) => return tracing::debug!(cause = %fault, "no TLS with a peer"),
+                        Err(_) => return tracing::debug!("no TLS with a peer in time"),
+                    };
+                    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+                    let certificate = shown.map(|der| Arc::new(Certificate::read(der)));
+                    converse(stream, Peer { certificate, ..peer }, service, protocol, watcher, limits).await;
+                });
+            }
+        }
     }
     drop(listener);
     let in_time = timeout(limits.drain_within, graceful.shutdown()).await.is_ok();
@@ -116,8 +149,40 @@ where
     Drained { cut }
 }
 
+/// Answers the requests of one connection.
+async fn converse<T, S, B>(
+    stream: T,
+    peer: Peer,
+    service: S,
+    mut protocol: Builder<TokioExecutor>,
+    watcher: Watcher,
+    limits: ConnectionLimits,
+) where
+    T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let stream = TokioIo::new(BoundedStream::new(stream, limits.head_within, limits.write_within));
+    let peer = Arc::new(peer);
+    let service = service.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&peer));
+        request
+    });
+    protocol.http1().timer(ConnectionTimer::default());
+    let connection = protocol.serve_connection(stream, TowerToHyperService::new(service)).into_owned();
+    if let Err(fault) = watcher.watch(connection).await {
+        tracing::debug!(cause = describe(&*fault), "connection ended early");
+    }
+}
+
 /// A connection and the right to hold it.
-async fn next_connection(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn next_connection(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
     loop {
         let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
             // The semaphore is never closed.
@@ -125,10 +190,10 @@ async fn next_connection(listener: &TcpListener, permits: &Arc<Semaphore>) -> (T
             continue;
         };
         match listener.accept().await {
-            Ok((socket, _)) => {
+            Ok((socket, address)) => {
                 // Answers are written whole; waiting to fill a packet would only delay them.
                 let _best_effort = socket.set_nodelay(true);
-                return (socket, permit);
+                return (socket, address, permit);
             }
             Err(fault) if is_of_one_peer(&fault) => {}
             Err(fault) => {

@@ -1,4 +1,4 @@
-//! A TCP connection that gives up on a peer who does not go on.
+//! A connection that gives up on a peer who does not go on.
 //!
 //! `hyper` bounds the time for a request's head, but not the first bytes that tell HTTP/1 from HTTP/2, nor how
 //! long a peer may leave an answer unread. Both are bounded here: the opening must be recognisable within one
@@ -11,14 +11,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// What every HTTP/2 client sends first (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-pub(super) struct BoundedStream {
-    inner: TcpStream,
+pub(super) struct BoundedStream<S> {
+    inner: S,
     /// Runs until the protocol is known.
     opening: Option<Pin<Box<Sleep>>>,
     /// How many bytes of the preface have been seen.
@@ -29,8 +28,8 @@ pub(super) struct BoundedStream {
     write_within: Duration,
 }
 
-impl BoundedStream {
-    pub(super) fn new(inner: TcpStream, open_within: Duration, write_within: Duration) -> BoundedStream {
+impl<S> BoundedStream<S> {
+    pub(super) fn new(inner: S, open_within: Duration, write_within: Duration) -> BoundedStream<S> {
         let opening = Some(Box::pin(sleep(open_within)));
         BoundedStream { inner, opening, matched: 0, stall: None, stalled: false, write_within }
     }
@@ -64,7 +63,7 @@ impl BoundedStream {
     }
 }
 
-impl AsyncRead for BoundedStream {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.inner).poll_read(context, buffer);
@@ -82,7 +81,7 @@ impl AsyncRead for BoundedStream {
     }
 }
 
-impl AsyncWrite for BoundedStream {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
         let outcome = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.bound(outcome, context)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::access::Access;
 use super::operations::ExposedOperation;
 use crate::record::ResourceId;
 
@@ -54,6 +55,36 @@ pub struct QueryField {
     pub path: String,
     /// Its type; never object, array, bytes or any.
     pub field_type: FieldType,
+}
+
+/// Records of another resource that callers may have beside those of this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExposedRelation {
+    /// The member under which they stand.
+    pub name: String,
+    /// The resource at the other end.
+    pub resource: ResourceId,
+    /// Which of its records.
+    pub link: RelationLink,
+}
+
+/// How records belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelationLink {
+    /// The values of these fields are the other record's key: one, or none.
+    One {
+        /// Paths, one of each part of the key.
+        key: Vec<String>,
+    },
+    /// Records whose `field` has the value of `key` here.
+    Many {
+        /// Path in this resource.
+        key: String,
+        /// Path of a filter of the other resource.
+        field: String,
+        /// So many at most beside one record.
+        limit: usize,
+    },
 }
 
 /// Where answers about a resource come from.
@@ -107,6 +138,10 @@ pub struct Exposure {
     pub filter: Vec<QueryField>,
     /// Fields allowed in `sort`.
     pub sort: Vec<QueryField>,
+    /// What may be had beside a record.
+    pub relations: Vec<ExposedRelation>,
+    /// What of it is not for everybody who may read it.
+    pub access: Access,
     /// The scope that reading takes.
     pub read_scope: String,
     /// Where answers come from.

@@ -6,6 +6,7 @@
 //! ([`Mapped::Reject`]), never an error. Pure: no file, no clock, no network; callers hand in the texts that
 //! [`texts`] names.
 
+mod access;
 mod condition;
 mod controls;
 mod convert;
@@ -20,6 +21,7 @@ mod operations;
 mod place;
 mod plan;
 mod preset;
+mod relation;
 mod rows;
 mod rules;
 mod scalar;
@@ -51,20 +53,22 @@ use place::Surroundings;
 use plan::Rules;
 use rows::Heard;
 use schema::Shape;
-use sections::{MAPPING, NOT_IN_MAPPING, NOT_IN_SERVE, without_unavailable};
+use sections::{MAPPING, NOT_IN_MAPPING, without_unavailable};
 use serve::{Heading, Reach};
 use source::{Source, Written};
 
 pub use crate::wsdl::SoapVersion;
+pub use access::{Access, Masked, RowBound};
 pub use controls::Controls;
 pub use expect::Expectation;
-pub use exposure::{Exposure, FieldType, Mode, QueryField, Retirement};
+pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink, Retirement};
 pub use operations::{
     Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
     ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
+pub use relation::misfit;
 pub use rows::{Changes, LiveColumn, LiveRows, OPERATION, Overlap, ROW, Relation, RowSource, Rows, Watermark};
 pub use schedule::{CronSchedule, Schedule};
 pub use serial::Serial;
@@ -253,7 +257,7 @@ pub fn compile_with(
         }
     });
     let fields = field_entries(&table);
-    let serve_node = table.get("serve").map(|node| without_unavailable(node, "serve", NOT_IN_SERVE, faults));
+    let serve_node = table.get("serve");
 
     let source_entries = source_node.and_then(Node::as_table);
     let reach = Reach::of(source_entries);
@@ -265,7 +269,7 @@ pub fn compile_with(
         if !table.has("key") {
             table.strings("key");
         }
-        serve::serving(serve_node.as_ref(), &Shape::broken(), reach, faults);
+        serve::serving(serve_node, &Shape::broken(), reach, faults);
         return None;
     };
     let heard = Heard::new(decoder.layout());
@@ -288,7 +292,13 @@ pub fn compile_with(
     let fields = fields?;
     let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &context);
     let key = serve::key(&table, &mut compiled.fields, &compiled.shape);
-    let serving = serve::serving(serve_node.as_ref(), &compiled.shape, reach, faults);
+    let serving = serve::serving(serve_node, &compiled.shape, reach, faults);
+    let (mut relations, mut access) = (Vec::new(), Access::default());
+    if let (Some(serve), Some(serving), Some(id), Some(key)) = (&serve_node, &serving, &id, &key) {
+        let around = relation::Around { id, key, shape: &compiled.shape, mode: serving.mode() };
+        relations = relation::relations(serve, &around, faults);
+        access = access::access(serve, key, &compiled.shape, faults);
+    }
     let written = written_key(&table);
     let around = operations::Surroundings {
         resource: name.as_deref().unwrap_or_default(),
@@ -301,7 +311,7 @@ pub fn compile_with(
         faults,
     };
     let operations = operations::compile(&table, &around);
-    let is_reread = operations.iter().any(|operation| operation.exposed.answers_record);
+    let is_reread = operations.iter().any(|operation| operation.exposed.answers_record || operation.reads_back);
     let mut live = None;
     if reach == Reach::Database
         && let Some(serving) = serving.as_ref().filter(|serving| is_reread || serving.mode() != Mode::Staged)
@@ -310,6 +320,11 @@ pub fn compile_with(
         // Of what is staged the lists are, too.
         let filter = if serving.mode() == Mode::Live { serving.filter() } else { &[] };
         live = rows::compile_live(place.unwrap_or(table.node()), filter, &around);
+    } else if reach == Reach::Database && !operations.is_empty() {
+        // Nobody asks for it; where it can be done, a record that was written to is looked at when that matters.
+        let silent = Faults::new();
+        live = rows::compile_live(table.node(), &[], &operations::Surroundings { faults: &silent, ..around });
+        live = live.filter(|_| silent.is_empty());
     }
     if faults.len() > before {
         return None;
@@ -337,7 +352,16 @@ pub fn compile_with(
         deleted,
         preset,
         exposure: serve::exposure(
-            Heading { id: id?, title, description, key, lists: reach == Reach::Database, operations: exposed },
+            Heading {
+                id: id?,
+                title,
+                description,
+                key,
+                lists: reach == Reach::Database,
+                relations,
+                access,
+                operations: exposed,
+            },
             &compiled.shape,
             serving,
         ),
@@ -388,7 +412,11 @@ fn services_in(root: &Node) -> Vec<String> {
 /// What the services that a mapping needs say of themselves, hashed, by backend.
 fn service_hashes(root: &Node, services: &dyn Services) -> Vec<(String, String)> {
     let hash = |backend: String| match services.wsdl(&backend) {
-        ServiceWsdl::Read { hash, .. } => Some((backend, hash.to_string())),
+        // What is usual is not told: nothing is made anew because of it.
+        ServiceWsdl::Read { hash, choice, .. } => match (&choice.port, choice.version) {
+            (None, None | Some(SoapVersion::V11)) => Some((backend, hash.to_string())),
+            (port, version) => Some((backend, format!("{hash} {port:?} {version:?}"))),
+        },
         _ => None,
     };
     services_in(root).into_iter().filter_map(hash).collect()

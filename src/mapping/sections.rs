@@ -306,11 +306,56 @@ pub(super) static SERVE: Section = Section {
         ),
         key("successor", "integer", Optional, "the version that takes its place; answers link to it"),
         key("notice", "string", Optional, "URL of a page for people about the end of this version; answers link to it"),
+        key(
+            "rows",
+            "table of field path = claim",
+            Optional,
+            "whoever reads or writes sees only records whose field is as a claim of theirs says, like `{ customer_no = \"claims.customer\" }`; of a claim with several values, as one of them. Without the claim nothing is seen (403); with the scope `RESOURCE:all` or `*` everything",
+        ),
+        key(
+            "mask",
+            "table of field path = scope",
+            Optional,
+            "fields that take a scope of their own, like `{ \"customer.name\" = \"pii:read\" }`. For whoever has neither it nor `*` they are not there: not in records, columns, `fields`, filters and sorts, nor in entity tags",
+        ),
+        key(
+            "relations",
+            "table of relations",
+            Optional,
+            "records of other resources that callers may have beside those of this one (`include=NAME`)",
+        ),
+    ],
+};
+
+/// `[serve.relations.NAME]`.
+pub(super) static RELATION: Section = Section {
+    path: "serve.relations.NAME",
+    doc: "Records of another resource, which stand under `NAME` where a caller asks for `include=NAME` and has the scope of that resource. Both are staged.",
+    keys: &[
+        key("resource", "string", Required, "the other resource; of the same version, or as `customers.v2`"),
+        key(
+            "key",
+            "field path or array of them",
+            Optional,
+            "the fields here whose values are the other record's key: there is one, or null. With `field`, the one field that is compared with it; the key of this resource when absent",
+        ),
+        key(
+            "field",
+            "field path",
+            Optional,
+            "a filter of the other resource: there are as many as have the value of `key` in it",
+        ),
+        key(
+            "limit",
+            "integer",
+            Default("20"),
+            "with `field`: records beside one at most, up to 1000; the answer has a link to the rest",
+        ),
     ],
 };
 
 /// All of them in the order of the reference.
-pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &CONTROL, &FIELD, &LOOKUP, &SERVE];
+pub(super) static ALL: &[&Section] = &[&MAPPING, &SOURCE, &TRAILER, &SUM, &CONTROL, &FIELD, &LOOKUP, &SERVE, &RELATION];
 
 /// A key that is part of the language but not of this version, and what to do instead.
 pub(super) type Unavailable = (&'static str, &'static str);
@@ -322,9 +367,6 @@ pub(super) const NOT_IN_FIELD: &[Unavailable] =
 
 pub(super) const NOT_IN_LOOKUP: &[Unavailable] =
     &[("resource", "export the other resource to a CSV file and name it by `csv`")];
-
-pub(super) const NOT_IN_SERVE: &[Unavailable] =
-    &[("mask", "leave the field out, or serve it in a resource with a `read_scope` of its own")];
 
 /// Reports the keys of `node` that this version does not have, and answers the node without them.
 pub(super) fn without_unavailable(node: &Node, place: &str, keys: &[Unavailable], faults: &Faults) -> Node {

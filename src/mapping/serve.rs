@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::exposure::{Exposure, FieldType, Mode, QueryField, Retirement};
+use super::access::Access;
+use super::exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, Retirement};
 use super::operations::ExposedOperation;
 use super::plan::{Field, Rule};
 use super::schema::Shape;
@@ -15,7 +16,7 @@ use crate::diagnostic::{Entries, Faults, Node, Table, Written, nearest};
 use crate::record::ResourceId;
 
 /// Names that the list request has a meaning of its own for.
-const RESERVED: [&str; 5] = ["sort", "limit", "cursor", "fields", "count"];
+const RESERVED: [&str; 8] = ["or", "and", "sort", "limit", "cursor", "fields", "count", "include"];
 
 /// Whether requests use a name for something else, so that it can be no filter.
 pub fn is_reserved(name: &str) -> bool {
@@ -32,6 +33,8 @@ pub(super) struct Heading {
     pub(super) description: Option<String>,
     pub(super) key: Vec<String>,
     pub(super) lists: bool,
+    pub(super) relations: Vec<ExposedRelation>,
+    pub(super) access: Access,
     pub(super) operations: Vec<ExposedOperation>,
 }
 
@@ -139,10 +142,11 @@ fn mode(node: &Node, reach: Reach) -> Result<Mode, String> {
                  (`watermark`, `window`, `snapshot`)"
                 .to_owned(),
         ),
-        (Some("live" | "hybrid"), Reach::Poll) => {
-            Err("a service that is polled brings what is staged; live answers need an operation that is called by key"
-                .to_owned())
-        }
+        (Some("live" | "hybrid"), Reach::Poll) => Err(
+            "a service that is polled brings what is staged; live answers need an operation that is called by key, \
+                 as a resource of its own"
+                .to_owned(),
+        ),
         (Some("live" | "hybrid"), Reach::Files) => {
             Err("only \"staged\" is available for files: live answers need a backend that can be called".to_owned())
         }
@@ -209,7 +213,7 @@ fn check_freshness(table: &Table<'_>, mode: Option<Mode>, reach: Reach) {
 
 /// Composes what the facade sees.
 pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exposure {
-    let Heading { id, title, description, key, lists, operations } = heading;
+    let Heading { id, title, description, key, lists, relations, access, operations } = heading;
     let title = title.unwrap_or_else(|| id.name().to_owned());
     let mut schema = shape.schema.clone();
     if let Some(root) = schema.as_object_mut() {
@@ -228,6 +232,8 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
         key,
         filter,
         sort,
+        relations,
+        access,
         read_scope,
         mode,
         max_age,
@@ -262,24 +268,11 @@ fn query_fields(table: &Table<'_>, name: &str, shape: &Shape) -> Vec<QueryField>
             table.fail(element.fault(format!("`{path}` stands in `{name}` twice")));
             continue;
         }
-        let Some(found) = find(table, element, path, shape) else { continue };
-        let comparable = match found.field_type {
-            _ if found.broken => continue,
-            FieldType::Object => Err("it is an object; name a field below it"),
-            FieldType::Array => Err("it is an array"),
-            FieldType::Bytes | FieldType::Any => Err("its values have no order; give it a type that has"),
-            FieldType::Integer { .. } | FieldType::Decimal { as_string: true, .. } => match found.digits {
-                Some(digits) if digits <= COMPARABLE_DIGITS => Ok(()),
-                None if found.field_type == (FieldType::Integer { as_string: false }) => Ok(()),
-                Some(_) => Err("numbers of more than 18 digits are not compared exactly; declare fewer digits"),
-                None => Err("it is not known how many digits it can have; say `min` and `max`"),
-            },
-            FieldType::Decimal { precision, .. } if precision > 15 => {
-                Err("a JSON number of more than 15 digits is not compared exactly; serve it as = \"string\"")
-            }
-            _ => Ok(()),
-        };
-        if let Err(why) = comparable {
+        let Some(found) = find_in(table, element, path, shape) else { continue };
+        if found.broken {
+            continue;
+        }
+        if let Err(why) = comparable(found) {
             table.fail(element.fault(format!("`{path}` cannot be in `{name}`: {why}")));
             continue;
         }
@@ -294,22 +287,49 @@ fn query_fields(table: &Table<'_>, name: &str, shape: &Shape) -> Vec<QueryField>
     fields
 }
 
-fn find<'a>(table: &Table<'_>, node: &Node, path: &str, shape: &'a Shape) -> Option<&'a Shape> {
+/// Whether values of a field have an order, in every database; the fault is a phrase.
+pub(super) fn comparable(found: &Shape) -> Result<(), &'static str> {
+    match found.field_type {
+        FieldType::Object => Err("it is an object; name a field below it"),
+        FieldType::Array => Err("it is an array"),
+        FieldType::Bytes | FieldType::Any => Err("its values have no order; give it a type that has"),
+        FieldType::Integer { .. } | FieldType::Decimal { as_string: true, .. } => match found.digits {
+            Some(digits) if digits <= COMPARABLE_DIGITS => Ok(()),
+            None if found.field_type == (FieldType::Integer { as_string: false }) => Ok(()),
+            Some(_) => Err("numbers of more than 18 digits are not compared exactly; declare fewer digits"),
+            None => Err("it is not known how many digits it can have; say `min` and `max`"),
+        },
+        FieldType::Decimal { precision, .. } if precision > 15 => {
+            Err("a JSON number of more than 15 digits is not compared exactly; serve it as = \"string\"")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn find_in<'a>(table: &Table<'_>, node: &Node, path: &str, shape: &'a Shape) -> Option<&'a Shape> {
+    let faults = Faults::new();
+    let found = find(&faults, node, path, shape);
+    faults.into_sorted().into_iter().for_each(|fault| table.fail(fault));
+    found
+}
+
+/// The field at a path, which a node names; `None` after reporting that there is none.
+pub(super) fn find<'a>(faults: &Faults, node: &Node, path: &str, shape: &'a Shape) -> Option<&'a Shape> {
     if let Some(found) = shape.find(path) {
         return Some(found);
     }
     let mut outer = path;
     while let Some((before, _)) = outer.rsplit_once('.') {
         if shape.find(before).is_some_and(|found| found.field_type == FieldType::Array) {
-            table
-                .fail(node.fault(format!("`{path}` lies inside the array `{before}`, which has many values a record")));
+            faults
+                .push(node.fault(format!("`{path}` lies inside the array `{before}`, which has many values a record")));
             return None;
         }
         outer = before;
     }
     let paths = shape.scalar_paths();
     let fault = node.fault(format!("there is no field `{path}`"));
-    table.fail(match nearest(path, paths.iter().map(String::as_str)) {
+    faults.push(match nearest(path, paths.iter().map(String::as_str)) {
         Some(near) => fault.help(format!("did you mean `{near}`?")),
         None => fault.help(format!("the fields are: {}", paths.join(", "))),
     });
@@ -339,7 +359,7 @@ pub(super) fn key(table: &Table<'_>, fields: &mut [Field], shape: &Shape) -> Opt
         let fault = if paths.iter().any(|known| known == path) {
             Some("it stands in `key` twice")
         } else {
-            match find(table, element, path, shape) {
+            match find_in(table, element, path, shape) {
                 None => {
                     sound = false;
                     continue;

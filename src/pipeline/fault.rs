@@ -1,12 +1,13 @@
 //! What a fault of a service means by its mapping, and what calls of services have in common.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::adapters::soap::{Fault, SoapError, Version};
+use crate::adapters::soap::{Fault, SoapError, Trouble, Version};
 use crate::decode::soap::{Settings, Soap};
 use crate::decode::xml::{ValuePath, pick};
 use crate::mapping::{FaultFacts, FaultRule, Judgement, Operation, SaidNo, SoapVersion};
@@ -34,6 +35,15 @@ pub(super) fn version(version: SoapVersion) -> Version {
     match version {
         SoapVersion::V11 => Version::V11,
         SoapVersion::V12 => Version::V12,
+    }
+}
+
+/// The faults that the mapping says pass: the service is in trouble then, and its gate is to know.
+pub(super) fn trouble(judgement: &Arc<Judgement>) -> Trouble {
+    let judgement = Arc::clone(judgement);
+    match judgement.rules.iter().any(|rule| rule.passes) {
+        true => Trouble::of(move |fault| rule(&judgement, fault).is_some_and(|rule| rule.passes)),
+        false => Trouble::default(),
     }
 }
 
@@ -95,7 +105,11 @@ pub(super) fn told(judgement: &Judgement, plan: Option<&Plan>, fault: &Fault) ->
     let kind = fault.code.split('.').next().unwrap_or_default();
     let codes = || std::iter::once(&fault.code).chain(&fault.subcodes);
     let is_ours = codes().any(|code| OF_CREDENTIALS.contains(&code.as_str()));
-    let usual = plan.map(|_| if matches!(kind, "Client" | "Sender") && !is_ours { 422 } else { 502 });
+    let usual = plan.map(|_| match kind {
+        _ if fault.status == 503 => 503,
+        "Client" | "Sender" if !is_ours && !fault.says_trouble() => 422,
+        _ => 502,
+    });
     let typed = plan.and_then(|plan| typed(plan, fault));
     let subcodes: Vec<&str> = match &typed {
         Some(typed) => typed.subcodes.iter().map(|code| code.local.as_str()).collect(),
@@ -125,7 +139,7 @@ pub(super) fn told(judgement: &Judgement, plan: Option<&Plan>, fault: &Fault) ->
         reason: fault.reason.clone(),
         status: rule.map(|rule| rule.status).or(usual),
         title: rule.and_then(|rule| rule.title.clone()),
-        passes: rule.is_some_and(|rule| rule.passes),
+        passes: rule.map_or_else(|| fault.says_trouble(), |rule| rule.passes),
         soap,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::decode::{Item, Resume, StreamFault};
+use crate::decode::{Item, Reader, Resume, StreamFault};
 use crate::mapping::{Mapped, Mapper, Plan};
 use crate::record::{Document, Position, RawRecord, Reject};
 use crate::staging::{Checkpoint, Deletion, FileState};
@@ -38,6 +38,8 @@ pub(super) struct Chunk {
     pub(super) ends: Option<FileState>,
     /// How many bytes of the file as it is stored were read for this chunk.
     pub(super) consumed: u64,
+    /// What the file did that its schema does not allow, and that was taken all the same; with the chunk that ends it.
+    pub(super) odd: Vec<(&'static str, u64)>,
     bytes: usize,
 }
 
@@ -168,6 +170,7 @@ fn read(
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.consumed = reader.consumed().saturating_sub(seen);
                 chunk.ends = Some(FileState::Staged);
+                chunk.odd = odd(&reader);
                 sink(chunk);
                 return Ok(());
             }
@@ -176,6 +179,7 @@ fn read(
                 chunk.left_out += reader.left_out() - left_out;
                 chunk.checkpoint = checkpoint(reader.resume_point());
                 chunk.ends = Some(FileState::Rejected);
+                chunk.odd = odd(&reader);
                 sink(chunk);
                 return Ok(());
             }
@@ -192,6 +196,14 @@ fn read(
             }
         }
     }
+}
+
+/// What a document that has a schema did so far that it does not allow, and that was taken all the same.
+pub(super) fn odd<R: Read + Seek>(reader: &Reader<R>) -> Vec<(&'static str, u64)> {
+    let answer = reader.answer();
+    answer.map_or_else(Vec::new, |answer| {
+        answer.leniencies().iter().map(|(kind, count)| (kind.as_str(), count)).collect()
+    })
 }
 
 /// What is wrong with a compressed file, if it is damaged; nothing is decoded.

@@ -8,8 +8,10 @@
 //! This file is the contract; `sqlite` keeps it on the embedded default. SQL for staging stands nowhere else.
 
 mod key;
+mod meanwhile;
 mod operation;
 mod query;
+mod relation;
 mod run;
 mod source;
 pub mod sqlite;
@@ -21,12 +23,15 @@ use jiff::Timestamp;
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
 pub use key::{ApiKey, NewApiKey};
+pub use meanwhile::{Done, LiveAbsence, Meanwhile};
 pub use operation::{
     Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
 };
 pub use query::{
-    ColumnType, Comparison, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar, SortKey,
+    ColumnType, Comparison, Condition, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar,
+    SortKey, Total,
 };
+pub use relation::{INCLUDED_BYTES, Include, Included, Link, Related};
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
     FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState,
@@ -102,6 +107,14 @@ pub enum StagingError {
         /// What does not fit.
         reason: String,
     },
+    /// What was to be included is more than an answer may have.
+    #[error("what is included of {resource} has more than {} MiB; ask for fewer records at a time", .bytes >> 20)]
+    TooMuch {
+        /// The resource.
+        resource: ResourceId,
+        /// The bound.
+        bytes: usize,
+    },
     /// Somebody else has decided about the same meanwhile.
     #[error("{subject} was changed meanwhile (revision {revision}); look at it again, then decide")]
     Overtaken {
@@ -128,6 +141,9 @@ pub struct StagedDocument {
     pub changed_at: Timestamp,
     /// When the source was last known to say this: the end of the resource's last good run or check.
     pub as_of: Option<Timestamp>,
+    /// Whether a write through this service has changed the record since, as far as that was asked
+    /// ([`Meanwhile::live_document`]).
+    pub is_outdated: bool,
 }
 
 /// One change in a resource's feed.
@@ -157,20 +173,23 @@ pub struct Change {
 pub struct FeedPage {
     /// Changes, oldest first.
     pub changes: Vec<Change>,
+    /// The number up to which this page tells all: where to go on.
+    pub reached: u64,
     /// The newest number of the feed.
     pub sequence: u64,
     /// The newest change that is forgotten; 0 when none is.
     pub forgotten: u64,
 }
 
-impl FeedPage {
-    /// The number up to which this page tells all, when it was read for `limit` changes.
-    pub fn reached(&self, limit: usize) -> u64 {
-        match self.changes.last() {
-            Some(last) if self.changes.len() >= limit => last.sequence,
-            _ => self.sequence,
-        }
-    }
+/// A stretch of a resource's feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The changes, oldest first.
+    pub entries: Vec<Change>,
+    /// Up to here the feed was looked through: where to go on.
+    pub reached: u64,
+    /// Whether the feed has nothing behind that.
+    pub complete: bool,
 }
 
 /// How much a resource holds, for the console and for `/health/ready`.
@@ -204,7 +223,7 @@ impl RunLock {
 
 /// The contract. All methods may be called from any task; writes are serialised inside.
 #[async_trait]
-pub trait Staging: Operations {
+pub trait Staging: Operations + Meanwhile {
     /// Makes the tables, generated columns and indexes of the resources what `specs` says: creates what is missing,
     /// drops what is no longer declared; of all of them or, when one fails, of none. Repeating it is cheap and
     /// harmless. For the one process that serves the resources: others call [`Staging::ensure`].
@@ -221,32 +240,47 @@ pub trait Staging: Operations {
 
     // Reading what is served.
 
+    //
+    // A reader may be bounded: it knows of documents only for which all filters of `only` hold. For it the others are not
+    // there, nor were they ever. Methods without `only` are for readers who may know of everything.
+
     /// One document by key.
-    async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
+    async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
+        self.document_within(resource, key, &[]).await
+    }
 
-    /// As [`Staging::document`], for a resource whose documents are read from their backend one by one: `as_of` is when
-    /// the backend last said this one.
-    async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
-
-    /// Notes that the backend has said a document again at this moment; answers whether what is staged has this hash.
-    /// When it has not, nothing is noted.
-    async fn note_live_read(
+    /// As [`Staging::document`], for a bounded reader.
+    async fn document_within(
         &self,
         resource: &ResourceId,
         key: &str,
-        hash: ContentHash,
-        as_of: Timestamp,
-    ) -> Result<bool, StagingError>;
+        only: &[Filter],
+    ) -> Result<Option<StagedDocument>, StagingError>;
 
-    /// Writes a document that its backend has just said, in one transaction with a run and an input that stand for the
-    /// call. Answers false, and writes nothing, when the backend is known to have said something later.
-    async fn stage_live_read(&self, read: LiveRead) -> Result<bool, StagingError>;
+    /// As [`Staging::document_within`], with what is wanted beside the document, all as of one moment.
+    async fn document_with(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+        include: &[Include],
+    ) -> Result<Option<(StagedDocument, Vec<Included>)>, StagingError>;
 
-    /// A page in keyset order. Dropping the future stops the read.
+    /// A page in keyset order, of what [`ListQuery::only`] lets the reader see. Dropping the future stops the read.
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError>;
 
     /// When the document with this key was deleted, if it was and that is not forgotten.
-    async fn tombstone(&self, resource: &ResourceId, key: &str) -> Result<Option<Tombstone>, StagingError>;
+    async fn tombstone(&self, resource: &ResourceId, key: &str) -> Result<Option<Tombstone>, StagingError> {
+        self.tombstone_within(resource, key, &[]).await
+    }
+
+    /// As [`Staging::tombstone`], of what a bounded reader could see before it was deleted.
+    async fn tombstone_within(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+    ) -> Result<Option<Tombstone>, StagingError>;
 
     /// Forgets documents that were deleted before this moment, with all their changes; answers how many.
     async fn forget_deleted(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError>;
@@ -256,10 +290,34 @@ pub trait Staging: Operations {
     async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError>;
 
     /// Changes after `since`, oldest first.
-    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError>;
+    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError> {
+        Ok(self.changes_within(resource, since, limit, &[]).await?.entries)
+    }
+
+    /// As [`Staging::changes`], of what a bounded reader may see: for it a document is created by the change that makes it
+    /// visible, and deleted by the one that takes it out of sight. `only` names fields of [`ResourceSpec::bounds`]. Changes
+    /// from before their declaration are not told, but for the newest one of each document.
+    async fn changes_within(
+        &self,
+        resource: &ResourceId,
+        since: u64,
+        limit: usize,
+        only: &[Filter],
+    ) -> Result<Changes, StagingError>;
 
     /// Changes after `since`, oldest first, and how far the feed is, as of one moment.
-    async fn feed(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<FeedPage, StagingError>;
+    async fn feed(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<FeedPage, StagingError> {
+        self.feed_within(resource, since, limit, &[]).await
+    }
+
+    /// As [`Staging::feed`], of what a bounded reader may see, as [`Staging::changes_within`] tells it.
+    async fn feed_within(
+        &self,
+        resource: &ResourceId,
+        since: u64,
+        limit: usize,
+        only: &[Filter],
+    ) -> Result<FeedPage, StagingError>;
 
     /// The newest number of every feed: one short look, whatever there is.
     async fn feed_ends(&self) -> Result<Vec<(ResourceId, u64)>, StagingError>;
@@ -269,7 +327,18 @@ pub trait Staging: Operations {
     async fn forget_overtaken(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError>;
 
     /// Every change of one document, newest first, back to where they are forgotten.
-    async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError>;
+    async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError> {
+        self.history_within(resource, key, &[]).await
+    }
+
+    /// As [`Staging::history`], for a bounded reader: none when the document is out of its sight now, or was when it was
+    /// deleted; else the changes that it may see.
+    async fn history_within(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+    ) -> Result<Vec<Change>, StagingError>;
 
     /// How much the resource holds.
     async fn status(&self, resource: &ResourceId) -> Result<ResourceStatus, StagingError>;
@@ -437,11 +506,23 @@ pub trait Staging: Operations {
     /// All keys, newest first.
     async fn api_keys(&self) -> Result<Vec<ApiKey>, StagingError>;
 
-    /// The key with this SHA-256, unless it is revoked.
+    /// The key with this SHA-256, unless it is revoked or has ended.
     async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StagingError>;
 
     /// Revokes a key; answers whether it was there and valid.
     async fn revoke_api_key(&self, id: &str) -> Result<bool, StagingError>;
+
+    /// Stores a key in the place of another, which ends at `ends_at` unless it ends earlier. `None`, and nothing is stored,
+    /// when the other is not there, is not valid, or was replaced before.
+    async fn replace_api_key(
+        &self,
+        id: &str,
+        new: NewApiKey,
+        ends_at: Timestamp,
+    ) -> Result<Option<ApiKey>, StagingError>;
+
+    /// Notes when a key was used.
+    async fn note_key_used(&self, id: &str, at: Timestamp) -> Result<(), StagingError>;
 
     // Operators' decisions.
 

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::StagingError;
+use super::{Done, StagingError};
 use crate::record::{ContentHash, ResourceId};
 
 /// Where an operation stands.
@@ -136,6 +136,9 @@ pub struct OperationStep {
     pub outcome: Option<String>,
     /// See [`Operation::problem`].
     pub problem: Option<String>,
+    /// Of a step to `succeeded`, what it says of the record. One that is deleted by it is deleted from what is staged in
+    /// the same transaction.
+    pub done: Option<Done>,
 }
 
 /// Which operations.
@@ -174,12 +177,21 @@ pub trait Operations: Send + Sync + 'static {
     async fn operation(&self, id: &str) -> Result<Option<Operation>, StagingError>;
 
     /// Whether a write through this service may have changed a record since what is staged of it was read: one that is
-    /// under way or of unknown outcome, or one that is done and after whose end no good run of the resource has begun.
+    /// under way or of unknown outcome, or one that is done and after which the record was not read. It was where the
+    /// backend was asked for it alone; and where a good run of the resource has begun later and, if `must_differ`, has
+    /// brought a change of the record: a run that reads only what has changed may not see every write.
     /// The operation `but` does not count.
-    async fn is_written_since_read(&self, resource: &ResourceId, key: &str, but: &str) -> Result<bool, StagingError>;
+    async fn is_written_since_read(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        but: &str,
+        must_differ: bool,
+    ) -> Result<bool, StagingError>;
 
     /// Takes a step in an operation's life, unless it stands elsewhere by now; answers whether it was taken. A step to
-    /// `running` counts as an attempt.
+    /// `running` counts as an attempt. One to `succeeded`, `failed` or `unknown` has its entry in the audit, in the same
+    /// transaction.
     async fn advance_operation(&self, id: &str, step: OperationStep) -> Result<bool, StagingError>;
 
     /// Calls that a process had begun which has ended: they are `unknown` from now on. Answers how many. For the one
@@ -202,4 +214,7 @@ pub trait Operations: Send + Sync + 'static {
     /// Removes operations that were over before this moment; answers how many. The last one that was done to a record
     /// stays as long as [`Operations::is_written_since_read`] needs it.
     async fn purge_operations(&self, before: Timestamp) -> Result<u64, StagingError>;
+
+    /// Removes the audit's entries of writes that ended before this moment; answers how many.
+    async fn purge_audit_of_writes(&self, before: Timestamp) -> Result<u64, StagingError>;
 }

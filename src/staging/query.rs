@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::relation::{Include, Included};
 use crate::record::ResourceId;
 
 /// What staging needs to know of a resource.
@@ -11,6 +12,9 @@ pub struct ResourceSpec {
     pub id: ResourceId,
     /// The fields declared for filter or sort.
     pub indexed: Vec<IndexedField>,
+    /// Paths of those by which readers may be bounded: the feed notes their values with each change, so that a bounded
+    /// reader hears of what it may see and of nothing else ([`Staging::changes_within`](super::Staging::changes_within)).
+    pub bounds: Vec<String>,
 }
 
 /// A declared filter or sort field.
@@ -71,6 +75,8 @@ pub enum Comparison {
     LessOrEqual,
     /// One of several.
     In,
+    /// None of several; null counts as different.
+    NotIn,
     /// Text that begins so.
     Prefix,
 }
@@ -82,8 +88,19 @@ pub struct Filter {
     pub path: String,
     /// The operator.
     pub comparison: Comparison,
-    /// One value, or several for [`Comparison::In`].
+    /// One value, or several for [`Comparison::In`] and [`Comparison::NotIn`].
     pub values: Vec<Scalar>,
+}
+
+/// Conditions put together.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// One condition.
+    Field(Filter),
+    /// All of these.
+    All(Vec<Condition>),
+    /// At least one of these.
+    Any(Vec<Condition>),
 }
 
 /// One sort criterion.
@@ -100,13 +117,21 @@ pub struct SortKey {
 pub struct ListQuery {
     /// All must hold.
     pub filters: Vec<Filter>,
+    /// All of these must hold, too.
+    pub groups: Vec<Condition>,
+    /// What the reader may see at all: these must hold, too, whatever is asked.
+    pub only: Vec<Filter>,
     /// Order; the key, ascending, is always the last criterion.
     pub sort: Vec<SortKey>,
     /// Continue after this row: its sort values and, last, its key. From [`Page::next`].
     pub after: Option<Vec<Scalar>>,
+    /// The reader goes on to the end, page after page: to look at every row once is then no waste.
+    pub whole: bool,
     /// Rows at most; at least 1. A page ends earlier when its payloads have [`PAGE_BYTES`].
     pub limit: usize,
-    /// Also count all that matches.
+    /// What is wanted beside the documents.
+    pub include: Vec<Include>,
+    /// Also count all that matches, or estimate it where counting takes long.
     pub count: bool,
 }
 
@@ -159,6 +184,15 @@ impl Rows {
         self.buffer
     }
 
+    /// The payload at a place.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let start = match index.checked_sub(1) {
+            None => 0,
+            Some(before) => self.ends.get(before)? + 1,
+        };
+        self.buffer.get(start..*self.ends.get(index)?)
+    }
+
     /// The payloads in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
@@ -166,15 +200,26 @@ impl Rows {
     }
 }
 
+/// How many documents match a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// So many.
+    Exact(u64),
+    /// About so many: counting would have taken too long, so a sample of the documents was looked at.
+    Estimate(u64),
+}
+
 /// An answer to a list question.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// The documents.
     pub rows: Rows,
+    /// What was wanted beside them, one of each [`ListQuery::include`].
+    pub included: Vec<Included>,
     /// Where to go on; `None` when this was the last page.
     pub next: Option<Vec<Scalar>>,
     /// How many match in all, when asked.
-    pub total: Option<u64>,
+    pub total: Option<Total>,
     /// See [`StagedDocument::as_of`](super::StagedDocument::as_of).
     pub as_of: Option<Timestamp>,
     /// The newest number of the feed at the moment of the page: while it stays, so do all documents.
@@ -190,6 +235,7 @@ mod tests {
         payloads.iter().for_each(|payload| rows.push(payload.as_bytes(), more));
         assert_eq!((rows.len(), rows.is_empty(), rows.bytes()), (payloads.len(), payloads.is_empty(), joined.len()));
         let each: Vec<&[u8]> = rows.iter().collect();
+        assert_eq!((0..).map_while(|index| rows.get(index)).collect::<Vec<_>>(), each);
         assert_eq!(each, payloads.iter().map(|payload| payload.as_bytes()).collect::<Vec<_>>());
         assert_eq!(rows.into_joined(), joined.as_bytes());
     }

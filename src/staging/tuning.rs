@@ -87,6 +87,8 @@ pub struct AuditEntry {
 /// Which entries of the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditFilter {
+    /// Writes to backends; else all that is none of them, so that many writes do not hide what people decided.
+    pub is_of_writes: bool,
     /// About this subject only.
     pub subject: Option<String>,
     /// Older than the entry with this number.

@@ -123,7 +123,7 @@ impl GateFamilies {
         registry.register("gate_wait_seconds", "How long granted calls waited", families.wait.clone());
         registry.register("gate_rejected", "Calls refused at the gate", families.rejected.clone());
         registry.register("backend_call_seconds", "How long calls to the backend took", families.calls.clone());
-        let help = "Answers that were not as they should be, and taken all the same";
+        let help = "Places where answers were not as they should be, and were taken all the same";
         registry.register("backend_odd_answers", help, families.odd.clone());
         families
     }
@@ -158,9 +158,9 @@ impl GateFamilies {
         self.calls.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// An answer was not as it should be, in this way.
-    pub(super) fn odd_answer(&self, backend: &str, kind: &'static str) {
-        self.odd.get_or_create(&KindLabels { backend: backend.to_owned(), kind }).inc();
+    /// Answers were not as they should be, in this way, in so many places.
+    pub(super) fn odd_answer(&self, backend: &str, kind: &'static str, count: u64) {
+        self.odd.get_or_create(&KindLabels { backend: backend.to_owned(), kind }).inc_by(count);
     }
 }
 

@@ -258,9 +258,10 @@ impl Metrics {
         self.gates.call_ended(backend, outcome, took);
     }
 
-    /// An answer of `backend` was not as it should be, in a way of a closed list, and was taken all the same.
-    pub fn odd_answer(&self, backend: &str, kind: &'static str) {
-        self.gates.odd_answer(backend, kind);
+    /// Answers of `backend` were not as they should be in so many places, in a way of a closed list, and were taken all the
+    /// same.
+    pub fn odd_answer(&self, backend: &str, kind: &'static str, count: u64) {
+        self.gates.odd_answer(backend, kind, count);
     }
 
     /// The route with this template (`/v1/{resource}`), its labels resolved. Keep it.

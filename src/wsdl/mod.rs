@@ -22,4 +22,4 @@ pub use import::{
 pub use names::{LocalId, Name, Names, NamespaceId};
 pub use plan::*;
 pub use request::{BODY, Envelope, HEADERS, Input, RequestFault};
-pub use service::{Choice, Imported, Kept, NoPlan, Wsdl, import, import_kept, import_stored};
+pub use service::{Choice, Imported, Kept, NoPlan, Wsdl, import, import_kept, import_stored, import_unkept};

@@ -321,8 +321,8 @@ fn memory_does_not_follow_the_text_of_large_records() {
 }
 
 /// XML records at the limit and far beyond it, of one text and of many elements: what is too long is told by its first
-/// bytes, and memory follows neither the record nor what is shown of it. (Of a program that is not optimized its own pages are
-/// 25 MB of what is counted.)
+/// bytes, and memory follows neither the record nor what is shown of it. (Up to 20 MB of what is
+/// counted are huge pages of which little is used: without them, by MIMALLOC_ALLOW_THP=0, it is so much less.)
 #[test]
 fn memory_does_not_follow_large_records_of_xml() {
     let folder = tempfile::tempdir().unwrap();
@@ -343,7 +343,7 @@ fn memory_does_not_follow_large_records_of_xml() {
     let (own, _) = peak(0);
     let long = 30 << 20;
     // Of many elements some are held until they are too many.
-    let records = [("<c>a text</c>".repeat(long / 13), 38), (format!("<c>{}</c>", "a text ".repeat(long / 7)), 24)];
+    let records = [("<c>a text</c>".repeat(long / 13), 58), (format!("<c>{}</c>", "a text ".repeat(long / 7)), 42)];
     for (record, most) in records {
         write(&record);
         let (kilobytes, told) = peak(1);
@@ -357,10 +357,10 @@ fn memory_does_not_follow_large_records_of_xml() {
     // references in it, the text without them is there once.
     let fits = (16 << 20) - 100;
     let records = [
-        ("<c>a text</c>".repeat(249_000), 28),
-        ("<c/>".repeat(490_000), 32),
-        (format!("<c>{}</c>", "a text ".repeat(fits / 7)), 24),
-        (format!("<c>{}</c>", "a &gt; b".repeat(fits / 8)), 40),
+        ("<c>a text</c>".repeat(249_000), 44),
+        ("<c/>".repeat(490_000), 42),
+        (format!("<c>{}</c>", "a text ".repeat(fits / 7)), 34),
+        (format!("<c>{}</c>", "a &gt; b".repeat(fits / 8)), 46),
     ];
     for (record, most) in records {
         write(&record);
@@ -371,7 +371,7 @@ fn memory_does_not_follow_large_records_of_xml() {
     write(&format!("<c>{}\u{1}</c>", "a text ".repeat(fits / 7)));
     let (kilobytes, told) = peak(1);
     let reject: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert!(kilobytes < own + 42 * 1024, "{kilobytes} kB of which {own} are there anyway");
+    assert!(kilobytes < own + 54 * 1024, "{kilobytes} kB of which {own} are there anyway");
     assert_eq!(reject["raw"].as_str().map(str::len), Some(2 << 16));
     assert_eq!(reject["raw_length"].as_u64(), reject["length"].as_u64());
 }

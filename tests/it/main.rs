@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod access;
 mod architecture;
 mod broken;
 mod clients;
@@ -22,16 +23,19 @@ mod facade;
 mod gate_proofs;
 mod gnucobol;
 mod inspect;
+mod keys;
 mod kill;
 mod left_out;
 mod live;
 mod mapping;
 mod odbc;
+mod oidc;
 mod operate;
 mod pickup;
 mod polls;
 mod readme;
 mod reference;
+mod relations;
 mod replay;
 mod rows;
 mod segments;
@@ -45,6 +49,7 @@ mod support;
 mod systemd;
 mod tables;
 mod tds_peers;
+mod tls;
 mod tuning;
 mod versions;
 mod wsdl;

@@ -93,8 +93,7 @@ impl Site {
 
     /// Starts the service on free ports.
     pub(crate) fn serve(&self) -> Service {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        self.serve_at(free(), free())
+        self.serve_with(&[])
     }
 
     /// Starts the service where another one was.
@@ -116,8 +115,19 @@ impl Site {
         Service { child: Mutex::new(child), api, admin, folder: self.folder.path().to_owned() }
     }
 
+    /// Starts the service on free ports, with more in its environment.
+    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Service {
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        self.serve_in(free(), free(), variables)
+    }
+
     fn serve_at(&self, api: String, admin: String) -> Service {
+        self.serve_in(api, admin, &[])
+    }
+
+    fn serve_in(&self, api: String, admin: String, variables: &[(&str, &str)]) -> Service {
         let mut command = self.command(&["serve"]);
+        command.envs(variables.iter().copied());
         command.env("TOLLBRIDGE__SERVER__LISTEN", &api).env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", &admin);
         let child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
         Service { child: Mutex::new(child), api, admin, folder: self.folder.path().to_owned() }

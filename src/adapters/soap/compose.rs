@@ -92,6 +92,11 @@ impl Service {
         if self.config.addressing {
             blocks.push_str(&self.addressing(request));
         }
+        if let Some(account) = &self.config.account {
+            let password = account.password.reveal()?;
+            let values = [("username", account.username.as_str()), ("password", password.reveal())];
+            blocks.push_str(&account.element.filled(&values));
+        }
         blocks.push_str(pass.block());
         let wsse = self.config.wsse.as_ref().filter(|wsse| wsse.writes());
         if wsse.is_none() && blocks.is_empty() {

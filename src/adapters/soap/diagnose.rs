@@ -16,7 +16,7 @@ use super::config::{Login, Pem};
 use super::error::Fault;
 use super::pass::Pass;
 use super::security::{Identity, Trusted, validity};
-use super::{Request, Service, SoapError, Version};
+use super::{Request, Service, SoapError, Trouble, Version};
 use crate::adapters::finding::{Finding, reach};
 use crate::gate::Permit;
 use crate::secret::SecretRef;
@@ -170,6 +170,7 @@ impl Service {
             action: "".into(),
             version: self.config.soap_version,
             is_one_way: false,
+            trouble: Trouble::default(),
         };
         match self.attempt(permit, &request, &pass, deadline).await {
             Err(SoapError::Fault(fault)) => Some(refused(&fault)),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::config::Endpoint;
 use super::connection::Lines;
 use super::pass::Pass;
-use super::{Service, SoapError, body, end};
+use super::{Service, SoapError, Trouble, body, end};
 use crate::gate::Permit;
 use crate::wsdl::Fetched;
 
@@ -42,7 +42,7 @@ impl Service {
             body::whole(response, line, &lines, most).await
         };
         let result = timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(self.silent()));
-        end(call, result.as_ref().err());
+        end(call, result.as_ref().err(), &Trouble::default());
         let (bytes, body) = result.map_err(|error: SoapError| error.to_string())?;
         match body.status() {
             200 => {}

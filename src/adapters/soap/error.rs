@@ -27,6 +27,19 @@ pub struct Fault {
     pub detail: Option<Bytes>,
 }
 
+impl Fault {
+    /// Whether it comes from a gateway that has lost its patience or its connection: it says nothing of the service behind
+    /// it, which may still be at work.
+    pub fn is_of_gateway(&self) -> bool {
+        matches!(self.status, 502 | 504)
+    }
+
+    /// Whether its status says that the service is in trouble, whatever its code is.
+    pub fn says_trouble(&self) -> bool {
+        self.is_of_gateway() || self.status == 503
+    }
+}
+
 /// Why a call has no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SoapError {

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::header::WWW_AUTHENTICATE;
 use hyper::{HeaderMap, Method, Request as HttpRequest, StatusCode};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
@@ -41,10 +42,10 @@ use oauth::{Giver, Token};
 use pass::{Begun, Pass};
 use security::{Identity, Trusted, Wanted, verified};
 
-pub use answer::{Answer, Leniency, Part, Parts};
+pub use answer::{Answer, Leniency, Part, Parts, is_in_parts, unpacked};
 pub use config::{
-    BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION, SIGN, Session,
-    Template, VERIFY, Verify, WSSE, Wsdl, Wsse,
+    ACCOUNT, Account, BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION,
+    SIGN, Session, Template, VERIFY, Verify, WSSE, Wsdl, Wsse,
 };
 pub use error::{Fault, SoapError};
 pub use mask::{mask, mask_with};
@@ -73,6 +74,32 @@ pub struct Request {
     pub version: Version,
     /// Nothing is to come back: an empty answer with a status of success is one.
     pub is_one_way: bool,
+    /// Which of its faults say that it is in trouble.
+    pub trouble: Trouble,
+}
+
+type IsTrouble = dyn Fn(&Fault) -> bool + Send + Sync;
+
+/// Which faults of a service say that it is in trouble, and so speak against it; the others are answers. Beyond what is said
+/// here, one with the status 502, 503 or 504 does.
+#[derive(Clone, Default)]
+pub struct Trouble(Option<Arc<IsTrouble>>);
+
+impl Trouble {
+    /// Those of which this is true.
+    pub fn of(is_trouble: impl Fn(&Fault) -> bool + Send + Sync + 'static) -> Trouble {
+        Trouble(Some(Arc::new(is_trouble)))
+    }
+
+    fn is(&self, fault: &Fault) -> bool {
+        fault.says_trouble() || self.0.as_ref().is_some_and(|is_trouble| is_trouble(fault))
+    }
+}
+
+impl std::fmt::Debug for Trouble {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Trouble(..)" } else { "Trouble" })
+    }
 }
 
 /// So long is a key or certificate used that was read from a file.
@@ -123,8 +150,11 @@ enum End {
 }
 
 impl SoapError {
-    fn end(&self) -> End {
+    fn end(&self, trouble: &Trouble) -> End {
         match self {
+            // A gateway that has lost its patience says so by a fault as well.
+            SoapError::Fault(fault) if fault.is_of_gateway() => End::Lost,
+            SoapError::Fault(fault) if trouble.is(fault) => End::Failed,
             // A no of its own is no trouble; and what was not sent is none of the service's.
             SoapError::Fault(_)
             | SoapError::Denied { .. }
@@ -145,8 +175,8 @@ impl SoapError {
 }
 
 /// Ends a call as its error says.
-fn end(call: Call<'_>, error: Option<&SoapError>) {
-    match (error.map_or(End::Answered, SoapError::end), error) {
+fn end(call: Call<'_>, error: Option<&SoapError>, trouble: &Trouble) {
+    match (error.map_or(End::Answered, |error| error.end(trouble)), error) {
         (End::Answered, _) => call.answered(),
         (End::NotMade, Some(error)) => call.not_made(error),
         (End::Failed | End::NotMade, _) => call.failed(),
@@ -193,8 +223,20 @@ impl Service {
 
     /// An envelope of this service, or a piece of one, that may be shown: without passwords, nonces, tokens and sessions.
     pub fn shown(&self, envelope: &str) -> String {
+        mask_with(envelope, &self.secret_names())
+    }
+
+    /// An answer without what it repeats of our credentials.
+    fn masked(&self, answer: Answer) -> Answer {
+        let envelope = mask::reply(&answer.envelope, &self.secret_names()).unwrap_or(answer.envelope);
+        Answer { envelope, ..answer }
+    }
+
+    /// The names of elements with secrets in them that this service alone has.
+    fn secret_names(&self) -> Vec<&str> {
         let token = self.config.session.as_ref().and_then(|session| session.token.as_deref());
-        mask_with(envelope, token.as_slice())
+        let account = self.config.account.iter().flat_map(|account| &account.secret_names);
+        token.into_iter().chain(account.map(String::as_str)).collect()
     }
 
     /// Calls the operation and reads its answer to the end. The future must be driven to its end by a task of its own:
@@ -213,7 +255,7 @@ impl Service {
             let pass = timeout_at(deadline, self.enter(permit, deadline)).await.map_err(|_| self.silent())??;
             match self.attempt(permit, request, &pass, deadline).await {
                 Err(error) if !has_tried && self.is_over(&error, &pass).await => has_tried = true,
-                result => return result.map(|(answer, _)| answer),
+                result => return result.map(|(answer, _)| self.masked(answer)),
             }
         }
     }
@@ -236,9 +278,9 @@ impl Service {
         };
         let is_late = began.elapsed() > self.config.timeout;
         let error = result.as_ref().err();
-        match error.map_or(End::Answered, SoapError::end) {
+        match error.map_or(End::Answered, |error| error.end(&request.trouble)) {
             End::Answered if is_late => call.failed(),
-            _ => end(call, error),
+            _ => end(call, error, &request.trouble),
         }
         result
     }
@@ -290,8 +332,7 @@ impl Service {
     /// An answer whose signature was looked at, where the settings want one.
     fn accepted(&self, answer: Answer) -> Result<Answer, SoapError> {
         let Some(verify) = self.config.wsse.as_ref().and_then(|wsse| wsse.verify.as_ref()) else {
-            let envelope = mask::reply(&answer.envelope).unwrap_or(answer.envelope);
-            return Ok(Answer { envelope, ..answer });
+            return Ok(answer);
         };
         let untrusted = |reason: String| SoapError::Untrusted { reason };
         let trusted = self.trusted.get(|| Trusted::read(&verify.certificate));
@@ -342,10 +383,27 @@ impl Service {
         let (status, headers) = result?;
         let mut doubts = Vec::new();
         if matches!(status.as_u16(), 401 | 403 | 407) {
-            doubts.push(format!("{} answers status {status}: it may not take our account", self.place()));
+            doubts.push(match wants_windows(&headers) {
+                true => format!(
+                    "{} answers status {status} and wants NTLM or Kerberos, which are not spoken: put a proxy in front that does",
+                    self.place()
+                ),
+                false => format!("{} answers status {status}: it may not take our account", self.place()),
+            });
         } else if status == StatusCode::NOT_FOUND || status.is_redirection() {
             doubts.push(format!("{} answers status {status}: is the path of `endpoint` right?", self.place()));
         }
         Ok((doubts, headers))
     }
+}
+
+/// Whether a service asks for the ways in that Windows has, and for no other.
+fn wants_windows(headers: &HeaderMap) -> bool {
+    let ways: Vec<String> = headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .filter_map(|way| way.to_str().ok())
+        .map(|way| way.split([' ', ',']).next().unwrap_or_default().to_ascii_lowercase())
+        .collect();
+    !ways.is_empty() && ways.iter().all(|way| way == "ntlm" || way == "negotiate")
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::config::{Carrier, Session};
 use super::error::SoapError;
 use super::oauth::Token;
-use super::{Request, Service};
+use super::{Request, Service, Trouble};
 use crate::gate::Permit;
 
 /// What lets one call in.
@@ -99,6 +99,7 @@ impl Service {
             action: session.action.as_str().into(),
             version: session.version,
             is_one_way: false,
+            trouble: Trouble::default(),
         };
         let (answer, headers) =
             self.attempt(permit, &request, &pass, deadline).await.map_err(|error| error.to_string())?;

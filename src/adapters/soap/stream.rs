@@ -132,7 +132,7 @@ impl Service {
             let prepared = self.prepare(request, &pass)?;
             let call = permit.begin();
             let result = self.flow_once(prepared, request, deadline, outlet).await;
-            end(call, result.as_ref().err());
+            end(call, result.as_ref().err(), &request.trouble);
             match result {
                 Err(error) if !has_tried && outlet.begun.is_some() && self.is_over(&error, &pass).await => {
                     has_tried = true;
@@ -220,17 +220,17 @@ impl Service {
                 .media_type
                 .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
             || multipart::begins(&begun);
-        if !must_be_whole && let Some(looked) = recognized_by(&begun, body) {
+        if !must_be_whole && let Some(looked) = recognized_by(&begun, body, &self.secret_names()) {
             return Ok(looked);
         }
         body.rest(&mut begun, self.config.max_answer as u64).await?;
         let weighed = weigh(Bytes::from(begun), &body.head());
-        self.judged(weighed, body.status(), request).map(Looked::Whole)
+        self.judged(weighed, body.status(), request).map(|answer| Looked::Whole(self.masked(answer)))
     }
 }
 
 /// What an answer is by its beginning; `None` where that does not say, or says that it is no message.
-fn recognized_by(begun: &[u8], body: &Body) -> Option<Looked> {
+fn recognized_by(begun: &[u8], body: &Body, secret_names: &[&str]) -> Option<Looked> {
     let head = body.head();
     let charset = head.media_type.and_then(super::answer::charset);
     let (text, decoder, mut leniencies) = beginning(begun, charset)?;
@@ -248,7 +248,8 @@ fn recognized_by(begun: &[u8], body: &Body) -> Option<Looked> {
         leniencies.push(Leniency::Status);
     }
     let text = &text[at..];
-    let first = mask::reply(text.as_bytes()).map_or_else(|| text.as_bytes().to_vec(), |masked| masked.to_vec());
+    let first =
+        mask::reply(text.as_bytes(), secret_names).map_or_else(|| text.as_bytes().to_vec(), |masked| masked.to_vec());
     Some(Looked::Begun { first, decoder, leniencies })
 }
 

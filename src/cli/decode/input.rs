@@ -38,6 +38,12 @@ impl Input {
         Ok((Input { file, pipe }, metadata.len()))
     }
 
+    /// The same with these bytes in the place of what was in it, which was read to its end.
+    pub(crate) fn holding(self, bytes: Vec<u8>) -> Input {
+        let read = bytes.len() as u64;
+        Input { file: self.file, pipe: Some(Pipe { start: bytes, read, at: 0 }) }
+    }
+
     /// An error where what was read already cannot be read once more.
     pub(crate) fn check_start(&self) -> io::Result<()> {
         match &self.pipe {

@@ -94,6 +94,7 @@ pub(super) fn exit_code(answer: Result<u64, Failure>) -> ExitCode {
 
 fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     let soap = args.soap.decoder(&args.layout)?;
+    let is_soap = soap.is_some();
     if args.hex && soap.is_some() {
         return Err(Failure::Usage("--hex is not for --format soap".to_owned()));
     }
@@ -107,6 +108,7 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
     let read_error = |source| Failure::Read { path: args.file.clone(), source };
     let (file, size) = Input::open(&args.file).map_err(read_error)?;
     let file = not_empty(&decoder, file, &args.file)?;
+    let file = if is_soap { soap_options::whole(file, &args.file)? } else { file };
     let (decoder, file) = settle(decoder, file, &args.file)?;
     let mut reader = decoder.reader(file, Resume::default()).map_err(|fault| unfit(fault, &args.file))?;
     let options = JsonOptions {

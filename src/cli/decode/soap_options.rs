@@ -1,12 +1,14 @@
 //! The options of `decode` for answers of SOAP services. Which elements are records, the namespaces of that path and the
 //! encoding are options that XML has, too.
 
-use std::path::PathBuf;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Failure;
 use super::options::{FormatName, LayoutArgs, compression_of, foreign_to_soap, namespaces, word};
+use super::{Failure, Input};
+use crate::adapters::soap::{is_in_parts, unpacked};
 use crate::cli::output;
 use crate::decode::soap::{Answer, Numbers, Settings, Soap};
 use crate::decode::{Decoder, xml};
@@ -93,6 +95,32 @@ impl SoapOptions {
         };
         let soap = Soap::new(plan, settings).map_err(|fault| Failure::Usage(format!("--record-path: {fault}")))?;
         Ok(Some(Decoder::of_soap(soap).with_compression(compression_of(args)?)))
+    }
+}
+
+/// So much of an answer is looked at to know whether it is in parts.
+const LOOK: u64 = 64 << 10;
+/// An answer in parts may have so many bytes, and so many with its parts in their places.
+const MOST: u64 = 1 << 30;
+
+/// An answer that was captured in parts (MTOM, attachments), with them in the places that mean them.
+pub(super) fn whole(mut file: Input, path: &Path) -> Result<Input, Failure> {
+    let read_error = |source| Failure::Read { path: path.to_owned(), source };
+    let unfit = |message: String| Failure::Unfit { path: path.to_owned(), message };
+    let mut bytes = Vec::new();
+    file.by_ref().take(LOOK).read_to_end(&mut bytes).map_err(read_error)?;
+    if !is_in_parts(&bytes) {
+        file.rewind().map_err(read_error)?;
+        return Ok(file);
+    }
+    file.by_ref().take(MOST + 1 - bytes.len() as u64).read_to_end(&mut bytes).map_err(read_error)?;
+    if bytes.len() as u64 > MOST {
+        return Err(unfit(format!("an answer in parts has at most {MOST} bytes")));
+    }
+    match unpacked(&bytes.into(), usize::try_from(MOST).unwrap_or(usize::MAX)) {
+        Some(Ok(envelope)) => Ok(file.holding(envelope.to_vec())),
+        Some(Err(reason)) => Err(unfit(format!("its parts cannot be read: {reason}"))),
+        None => Err(unfit("its parts cannot be found".to_owned())),
     }
 }
 

@@ -262,7 +262,7 @@ impl<R: Read> Machine<R> {
         match own.scalar.write(value, self.settings.numbers, &mut self.out) {
             Verdict::Sound => Ok(()),
             verdict => {
-                let (expected, name) = (own.scalar.expected.clone(), own.json.clone());
+                let (expected, name) = (own.scalar.wanted(value).into_owned(), own.json.clone());
                 let found = format!("`{}`", self.shown(raw.value));
                 self.not_sound(verdict, from, &expected, found).map_err(|stop| stop.within(|| name.into()))
             }

@@ -192,7 +192,8 @@ impl<R: Read> Machine<R> {
             Verdict::Sound => Ok(()),
             verdict => {
                 let found = format!("`{}`", String::from_utf8_lossy(text).chars().take(80).collect::<String>());
-                self.not_sound(verdict, tag.end, &scalar.expected, found)
+                let expected = scalar.wanted(text).into_owned();
+                self.not_sound(verdict, tag.end, &expected, found)
             }
         }
     }

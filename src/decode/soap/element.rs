@@ -166,7 +166,7 @@ impl<R: Read> Machine<R> {
             Verdict::Sound => Ok(()),
             verdict => {
                 let found = format!("`{}`", String::from_utf8_lossy(own).chars().take(80).collect::<String>());
-                let expected = scalar.expected.clone();
+                let expected = scalar.wanted(own).into_owned();
                 self.not_sound(verdict, span.0, &expected, found)
             }
         }

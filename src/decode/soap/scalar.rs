@@ -1,5 +1,7 @@
 //! Texts by their simple type: what their JSON is, or that they are none of it.
 
+use std::borrow::Cow;
+
 use super::numbers::{Digits, Numbers, float, integer};
 use crate::decode::json::write_string_bytes;
 use crate::wsdl::{Builtin, Facets, JsonKind, Simple, TypeId, Types, Variety, WhiteSpace};
@@ -27,6 +29,10 @@ pub(super) struct Scalar {
     white_space: WhiteSpace,
     pub(super) takes_empty: bool,
     facets: Option<Box<Facets>>,
+    /// What it comes down to where it is one value.
+    builtin: Option<Builtin>,
+    /// Its facets look at more than its length and a list of values.
+    looks_at_values: bool,
     /// What is expected, in words.
     pub(super) expected: Box<str>,
 }
@@ -81,6 +87,8 @@ impl Scalar {
             white_space: builtin.white_space(),
             takes_empty: builtin.takes_empty(),
             facets: None,
+            builtin: Some(builtin),
+            looks_at_values: false,
             expected: format!("xs:{}", builtin.name()).into(),
         }
     }
@@ -109,7 +117,15 @@ impl Scalar {
                 let item = Scalar::nested(types, *item, depth + 1);
                 let expected = format!("a list of {}", item.expected).into();
                 let kind = Kind::List(Box::new(item));
-                Scalar { kind, white_space: WhiteSpace::Collapse, takes_empty: true, facets: None, expected }
+                Scalar {
+                    kind,
+                    white_space: WhiteSpace::Collapse,
+                    takes_empty: true,
+                    facets: None,
+                    builtin: None,
+                    looks_at_values: false,
+                    expected,
+                }
             }
             Variety::Union(members) => {
                 let members: Vec<_> = members.iter().map(|id| Scalar::nested(types, *id, depth + 1)).collect();
@@ -122,6 +138,8 @@ impl Scalar {
                     white_space: WhiteSpace::Preserve,
                     takes_empty,
                     facets: None,
+                    builtin: None,
+                    looks_at_values: false,
                     expected,
                 }
             }
@@ -130,6 +148,7 @@ impl Scalar {
             scalar.white_space = simple.white_space;
         }
         scalar.facets = simple.facets.clone();
+        scalar.looks_at_values = scalar.facets.as_ref().is_some_and(|facets| facets.look_at_values());
         scalar
     }
 
@@ -227,10 +246,27 @@ impl Scalar {
         }
     }
 
-    /// Whether a text keeps to the facets that can be looked at without knowing more of its value: its list of values and
-    /// its length.
+    /// What a text that is not sound should have been, in words: what the facets ask for where those are what it breaks.
+    pub(super) fn wanted(&self, text: &[u8]) -> Cow<'_, str> {
+        let text = String::from_utf8_lossy(text);
+        let text = self.white_space.normalized(&text);
+        match self.facets.as_ref().and_then(|facets| facets.wanted(&text, self.builtin)) {
+            Some(wanted) => Cow::Owned(format!("{}, {wanted}", self.expected)),
+            None => Cow::Borrowed(&*self.expected),
+        }
+    }
+
+    /// Whether a text, its white space dealt with, keeps to the facets.
     fn fits(&self, facets: &Facets, text: &[u8]) -> bool {
-        if !facets.enumeration.is_empty() && !facets.enumeration.iter().any(|value| value.as_bytes() == text) {
+        // Nearly all are as they are listed.
+        let listed = &facets.enumeration;
+        if !listed.is_empty()
+            && !listed.iter().any(|value| value.as_bytes() == text)
+            && !facets.lists(&String::from_utf8_lossy(text), self.builtin)
+        {
+            return false;
+        }
+        if self.looks_at_values && facets.check_value(&String::from_utf8_lossy(text), self.builtin).is_err() {
             return false;
         }
         let within = |length: u64| {

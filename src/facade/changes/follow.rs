@@ -42,7 +42,7 @@ pub(super) fn follow(
     manner: Manner,
     closing: CancellationToken,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
-    let follower = hub.follow(&entries.resource);
+    let follower = hub.follow(&entries.resource, &entries.only);
     // Those who came together do not all come again together.
     let spread = Duration::from_secs((follower.number % 60) as u64);
     let following = Following {
@@ -129,7 +129,7 @@ impl Following {
             self.is_over = true;
             return Ok(None);
         }
-        self.position = Position { sequence: page.reached(CHUNK), forgotten: page.forgotten };
+        self.position = Position { sequence: page.reached, forgotten: page.forgotten };
         self.is_at_end = self.position.sequence >= page.sequence;
         if page.changes.is_empty() {
             return Ok(None);

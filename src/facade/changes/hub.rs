@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::record::ResourceId;
-use crate::staging::{FeedPage, Staging, StagingError};
+use crate::staging::{FeedPage, Filter, Staging, StagingError};
 use crate::telemetry::Metrics;
 
 /// How late a follower may hear of a change.
@@ -46,7 +46,7 @@ impl Hub {
     }
 
     /// Begins to follow a feed.
-    pub(super) fn follow(self: &Arc<Hub>, resource: &ResourceId) -> Follower {
+    pub(super) fn follow(self: &Arc<Hub>, resource: &ResourceId, only: &[Filter]) -> Follower {
         let mut state = self.state.lock();
         let feed = state
             .feeds
@@ -61,13 +61,18 @@ impl Hub {
         let number = state.followers;
         drop(state);
         self.metrics.feed_followed(&resource.to_string(), true);
-        Follower { hub: Arc::clone(self), resource: resource.clone(), feed, ends, number }
+        Follower { hub: Arc::clone(self), resource: resource.clone(), only: only.to_vec(), feed, ends, number }
     }
 
-    /// Changes behind a place.
-    pub(super) async fn read(&self, of: &ResourceId, since: u64, limit: usize) -> Result<Arc<FeedPage>, StagingError> {
+    /// Changes behind a place, as many as wanted, of those that a reader may see.
+    pub(super) async fn read(
+        &self,
+        of: &ResourceId,
+        (since, limit): (u64, usize),
+        only: &[Filter],
+    ) -> Result<Arc<FeedPage>, StagingError> {
         self.metrics.feed_read(&of.to_string());
-        self.staging.feed(of, since, limit).await.map(Arc::new)
+        self.staging.feed_within(of, since, limit, only).await.map(Arc::new)
     }
 
     /// Looks once how far the feeds are; answers whether anybody still waits.
@@ -111,6 +116,8 @@ async fn watch(hub: Weak<Hub>) {
 pub(super) struct Follower {
     hub: Arc<Hub>,
     resource: ResourceId,
+    /// What of the feed it may see.
+    only: Vec<Filter>,
     feed: Arc<Feed>,
     ends: watch::Receiver<u64>,
     /// How many followed when this one came.
@@ -131,11 +138,15 @@ impl Follower {
 
     /// Changes behind a place somewhere in the feed.
     pub(super) async fn read(&self, since: u64, limit: usize) -> Result<Arc<FeedPage>, StagingError> {
-        self.hub.read(&self.resource, since, limit).await
+        self.hub.read(&self.resource, (since, limit), &self.only).await
     }
 
     /// Changes behind a place that was the end of the feed: read by the first who asks.
     pub(super) async fn read_end(&self, since: u64, limit: usize) -> Result<Arc<FeedPage>, StagingError> {
+        if !self.only.is_empty() {
+            // What it sees is its own.
+            return self.read(since, limit).await;
+        }
         let mut last = self.feed.last.lock().await;
         let end = self.end();
         if let Some((from, wanted, page)) = last.as_ref()

@@ -13,6 +13,7 @@ mod follow;
 mod hub;
 mod position;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -28,10 +29,11 @@ use self::position::Position;
 use super::catalog::Published;
 use super::cursor::Seal;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
+use super::sight::View;
 use super::{Facade, accept, conditional};
 use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
 use crate::record::ResourceId;
-use crate::staging::{Change, ChangeKind, FeedPage};
+use crate::staging::{Change, ChangeKind, FeedPage, Filter};
 
 /// Where a client of events stood when its connection ended (the HTML standard, section 9.2.4).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -41,7 +43,8 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 const EVENTS: &str = "text/event-stream";
 
-pub(super) async fn answer(facade: &Facade, published: &Published, request: &Parts) -> Result<Response, Problem> {
+pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
+    let View { published, sight, .. } = view;
     let media_type = accept::require(&request.headers, &[accept::JSON, accept::NDJSON, EVENTS])?;
     let Asked { since, limit } = asked(facade, request.uri.query().unwrap_or(""))?;
     let id = &published.exposure.id;
@@ -54,18 +57,24 @@ pub(super) async fn answer(facade: &Facade, published: &Published, request: &Par
     let from = match since.as_str() {
         "0" => Position::default(),
         "now" => {
-            let page = facade.hub.read(id, i64::MAX as u64, 1).await.map_err(staging_problem)?;
+            let page = facade.hub.read(id, (i64::MAX as u64, 1), &sight.only).await.map_err(staging_problem)?;
             Position { sequence: page.sequence, forgotten: page.forgotten }
         }
         cursor => Position::read(cursor, &facade.seal, id)?,
     };
-    let entries = Entries { resource: id.clone(), path: published.path.clone(), seal: facade.seal.clone() };
+    let entries = Entries {
+        resource: id.clone(),
+        path: published.path.clone(),
+        only: sight.only.clone(),
+        is_masked: published.mask.is_some(),
+        seal: Arc::clone(&facade.seal),
+    };
     let wait = prefer::of(&request.headers).wait;
     if media_type == accept::JSON {
         return page(facade, published, &entries, (from, limit), wait).await;
     }
     // What would be a problem is one before the stream begins.
-    check(published, from, &*facade.hub.read(id, from.sequence, 1).await.map_err(staging_problem)?)?;
+    check(published, from, &*facade.hub.read(id, (from.sequence, 1), &sight.only).await.map_err(staging_problem)?)?;
     let manner = match media_type {
         EVENTS => Manner::Events { heartbeat: facade.server.heartbeat },
         _ => Manner::Lines { until: Instant::now() + wait.unwrap_or_default() },
@@ -97,10 +106,12 @@ async fn page(
     let wait = wait.map(|wait| wait.min(facade.server.request_timeout * 9 / 10));
     let until = wait.map(|wait| Instant::now() + wait);
     // Follows before it reads, so that nothing comes in between unseen.
-    let mut follower = until.map(|_| facade.hub.follow(id));
-    let mut page = facade.hub.read(id, from.sequence, limit).await.map_err(staging_problem)?;
+    let mut follower = until.map(|_| facade.hub.follow(id, &entries.only));
+    let mut page = facade.hub.read(id, (from.sequence, limit), &entries.only).await.map_err(staging_problem)?;
     check(published, from, &page)?;
-    while let (true, Some(until), Some(follower)) = (page.changes.is_empty(), until, &mut follower) {
+    // For a reader who may not see all, a look through a part of the feed may find nothing.
+    let is_idle = |page: &FeedPage| page.changes.is_empty() && page.reached >= page.sequence;
+    while let (true, Some(until), Some(follower)) = (is_idle(&page), until, &mut follower) {
         let woken = async {
             tokio::select! {
                 () = follower.beyond(page.sequence) => true,
@@ -113,7 +124,7 @@ async fn page(
         page = follower.read_end(from.sequence, limit).await.map_err(staging_problem)?;
         check(published, from, &page)?;
     }
-    let reached = Position { sequence: page.reached(limit), forgotten: page.forgotten };
+    let reached = Position { sequence: page.reached, forgotten: page.forgotten };
     let data: Vec<Value> = page
         .changes
         .iter()
@@ -194,7 +205,11 @@ fn asked(facade: &Facade, raw: &str) -> Result<Asked, Problem> {
 pub(super) struct Entries {
     resource: ResourceId,
     path: String,
-    seal: Seal,
+    /// What of the feed its reader may see.
+    only: Vec<Filter>,
+    /// Whether its reader sees a part of each record; the tag of all of it would tell something of the rest.
+    is_masked: bool,
+    seal: Arc<Seal>,
 }
 
 impl Entries {
@@ -203,7 +218,8 @@ impl Entries {
     }
 
     fn write(&self, change: &Change, position: Position) -> Value {
-        let etag = (change.kind != ChangeKind::Deleted).then(|| conditional::etag(change.hash));
+        let is_told = change.kind != ChangeKind::Deleted && !self.is_masked;
+        let etag = is_told.then(|| conditional::etag(change.hash));
         json!({
             "sequence": change.sequence,
             "cursor": self.cursor(position),

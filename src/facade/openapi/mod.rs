@@ -18,7 +18,7 @@ use super::catalog::Published;
 use super::{accept, conditional};
 use crate::facade::catalog::Catalog;
 use crate::http::Problem;
-use crate::mapping::Mode;
+use crate::mapping::{Mode, RelationLink};
 use crate::record::ContentHash;
 
 /// The document as it is served.
@@ -122,6 +122,43 @@ fn reference(published: &Published) -> Value {
     json!({ "$ref": format!("#/components/schemas/{}", schema_name(published)) })
 }
 
+/// A record as answers have it: with `include` there is more than the document.
+fn shown(published: &Published) -> Value {
+    let relations = &published.exposure.relations;
+    if relations.is_empty() {
+        return reference(published);
+    }
+    let beside: Map<String, Value> = relations
+        .iter()
+        .map(|relation| {
+            // The other resource's schema is closed, and may itself have more beside it.
+            let other = json!({ "type": "object", "description": format!("A record of {}", relation.resource) });
+            let schema = match &relation.link {
+                RelationLink::One { .. } => json!({ "oneOf": [other, { "type": "null" }] }),
+                RelationLink::Many { limit, .. } => json!({
+                    "type": "object",
+                    "required": ["data", "next", "complete"],
+                    "properties": {
+                        "data": { "type": "array", "items": other, "maxItems": limit },
+                        "next": { "type": ["string", "null"], "description": "Where the rest is" },
+                        "complete": { "type": "boolean" },
+                    },
+                }),
+            };
+            (relation.name.clone(), schema)
+        })
+        .collect();
+    let mut schema = published.exposure.schema.clone();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.remove("$schema");
+        match schema.get_mut("properties").and_then(Value::as_object_mut) {
+            Some(properties) => properties.extend(beside),
+            None => drop(schema.insert("properties".to_owned(), Value::Object(beside))),
+        }
+    }
+    schema
+}
+
 fn tag(published: &Published) -> Value {
     let exposure = &published.exposure;
     let description = exposure.description.as_deref().unwrap_or(&exposure.title);
@@ -147,7 +184,7 @@ fn list(published: &Published) -> Value {
         "type": "object",
         "required": ["data", "page", "as_of"],
         "properties": {
-            "data": { "type": "array", "items": reference(published) },
+            "data": { "type": "array", "items": shown(published) },
             "page": { "$ref": "#/components/schemas/Page" },
             "as_of": { "$ref": "#/components/schemas/AsOf" },
         },
@@ -171,7 +208,7 @@ fn list(published: &Published) -> Value {
                 "headers": parts::freshness_headers(&["Link"]),
                 "content": {
                     (accept::JSON): { "schema": page },
-                    (accept::NDJSON): { "schema": reference(published) },
+                    (accept::NDJSON): { "schema": shown(published) },
                     (accept::CSV): { "schema": { "type": "string" } },
                     (accept::CBOR): {},
                     (accept::CBOR_SEQUENCE): {},
@@ -185,6 +222,7 @@ fn list(published: &Published) -> Value {
 fn record(published: &Published) -> Value {
     let mut parameters =
         vec![parameters::key(&published.exposure), json!({ "$ref": "#/components/parameters/fields" })];
+    parameters.extend(parameters::of_relations(&published.exposure));
     parameters.extend(["ifNoneMatch", "ifModifiedSince"].map(parameters::reference));
     let is_live = published.exposure.mode != Mode::Staged;
     let (mut headers, mut statuses) = (vec!["ETag", "Last-Modified"], vec![400, 401, 403, 404, 406, 429, 503, 504]);
@@ -198,9 +236,9 @@ fn record(published: &Published) -> Value {
             "description": "The record",
             "headers": parts::freshness_headers(&headers),
             "content": {
-                (accept::JSON): { "schema": reference(published) },
+                (accept::JSON): { "schema": shown(published) },
                 (accept::CBOR): {},
-                (accept::NDJSON): { "schema": reference(published) },
+                (accept::NDJSON): { "schema": shown(published) },
                 (accept::CSV): { "schema": { "type": "string" } },
             },
         }),

@@ -27,7 +27,10 @@ fn one(published: &Published, exposed: &ExposedOperation, method: &str) -> Value
     let mut listed = vec![parameters::reference("idempotencyKey"), parameters::reference("prefer")];
     if exposed.verb != Verb::Create {
         listed.insert(0, parameters::key(&published.exposure));
-        listed.push(parameters::reference("ifMatch"));
+        listed.push(match exposed.requires_match {
+            true => parameters::required_match(),
+            false => parameters::reference("ifMatch"),
+        });
     }
     let verb = if method == "put" { "put" } else { exposed.name.as_str() };
     let title = exposed.title.clone().unwrap_or_else(|| format!("{}: {}", published.exposure.title, exposed.name));
@@ -83,6 +86,9 @@ fn responses(published: &Published, exposed: &ExposedOperation) -> Value {
         Verb::Create => parts::with_problems(json!({}), &statuses),
         _ => parts::with_problems(good("It is done", &["Link"]), &statuses),
     };
+    if exposed.requires_match {
+        responses["428"] = json!({ "$ref": "#/components/responses/Problem428" });
+    }
     if exposed.verb == Verb::Create {
         responses["201"] = good("It is done; `Location` is the new record", &["Location", "Link"]);
         if let Some(members) = responses.as_object_mut() {

@@ -25,7 +25,18 @@ pub(super) fn shared() -> Value {
             "Only these fields, separated by commas; a dotted path reaches into an object",
             &json!({ "type": "string", "examples": ["order_no,customer.name"] }),
         ),
-        "count": query("count", "Also count all that matches, as `page.total`", &json!({ "type": "boolean" })),
+        "count": query(
+            "count",
+            "Also count all that matches, as `page.total`; where that takes long, `page.total_estimate` is about so many",
+            &json!({ "type": "boolean" }),
+        ),
+        "or": query(
+            "or",
+            "At least one of these holds: filters as they are outside, and groups `or(...)` and `and(...)` of them; a value \
+             that has one of `,()\"` in double quotes",
+            &json!({ "type": "string", "examples": ["(status=open,and(amount[gte]=10,amount[lt]=20))"] }),
+        ),
+        "and": query("and", "All of these hold; written like `or`", &json!({ "type": "string" })),
         "since": query(
             "since",
             "Changes behind this cursor, as an answer of this feed had it; `0` is the beginning, `now` the end",
@@ -55,13 +66,45 @@ pub(super) fn shared() -> Value {
     })
 }
 
+/// `If-Match` of a write that must say which state of the record it means.
+pub(super) fn required_match() -> Value {
+    let mut parameter =
+        header("If-Match", "The `ETag` of the record as the caller has read it: 412 when it was changed since");
+    parameter["required"] = json!(true);
+    parameter
+}
+
 /// Parameters of a resource's list.
 pub(super) fn of_list(exposure: &Exposure) -> Vec<Value> {
     let mut parameters: Vec<Value> = exposure.filter.iter().flat_map(of_field).collect();
     if !exposure.sort.is_empty() {
         parameters.push(sort(&exposure.sort));
     }
+    if !exposure.filter.is_empty() {
+        parameters.extend(["or", "and"].map(reference));
+    }
     parameters.extend(["limit", "cursor", "fields", "count"].map(reference));
+    parameters.extend(of_relations(exposure));
+    parameters
+}
+
+/// `include` and `fields[...]`, of a list and of a record alike.
+pub(super) fn of_relations(exposure: &Exposure) -> Vec<Value> {
+    if exposure.relations.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<&str> = exposure.relations.iter().map(|relation| relation.name.as_str()).collect();
+    let words = format!(
+        "Records that belong to each, separated by commas: {}; a dot goes on to theirs (`a.b`). Each needs the scope of its \
+         own resource",
+        names.join(", ")
+    );
+    let schema = json!({ "type": "string", "examples": [names.join(",")] });
+    let mut parameters = vec![query("include", &words, &schema)];
+    for name in names {
+        let words = format!("Only these fields of what `include={name}` brings");
+        parameters.push(query(&format!("fields[{name}]"), &words, &json!({ "type": "string" })));
+    }
     parameters
 }
 
@@ -92,11 +135,15 @@ fn of_field(field: &QueryField) -> Vec<Value> {
             Comparison::Less => ("is less than this", value.clone()),
             Comparison::LessOrEqual => ("is this or less", value.clone()),
             Comparison::Prefix => ("begins with this", json!({ "type": "string" })),
+            Comparison::NotIn => {
+                let schema = json!({ "type": "array", "items": value, "maxItems": 200 });
+                ("is none of these, or has no value", schema)
+            }
             Comparison::In => ("is one of these", json!({ "type": "array", "items": value, "maxItems": 200 })),
             Comparison::Equal => continue,
         };
         let mut parameter = query(&format!("{path}[{name}]"), &format!("`{path}` {words}"), &schema);
-        if *comparison == Comparison::In {
+        if matches!(comparison, Comparison::In | Comparison::NotIn) {
             parameter["style"] = json!("form");
             parameter["explode"] = json!(false);
         }

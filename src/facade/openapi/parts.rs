@@ -24,6 +24,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                     somebody has asked for",
             },
             "total": { "type": "integer", "description": "How many match in all; only with `count=true`" },
+            "total_estimate": { "type": "integer", "description": "Instead of `total` where counting takes long: about so many match" },
         },
     });
     let problem = json!({

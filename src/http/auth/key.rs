@@ -3,6 +3,7 @@
 //! The id is public and names the key in lists and logs. The secret is 256 random bits. Both are in
 //! hexadecimal, so that a double click selects the whole key; the prefix lets secret scanners find leaked ones.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
@@ -28,7 +29,7 @@ pub enum KeyError {
 }
 
 /// Makes a key for `name` with `scopes` (`read` when there are none). The text is to be shown once; only its
-/// hash is in what is stored.
+/// hash is in what is stored. It has no end and no claims yet.
 pub fn generate_key(name: &str, scopes: &[String]) -> Result<(String, NewApiKey), KeyError> {
     if !is_key_name(name) {
         return Err(KeyError::Name);
@@ -43,7 +44,7 @@ pub fn generate_key(name: &str, scopes: &[String]) -> Result<(String, NewApiKey)
     let text = format!("{PREFIX}{id}_{}", hex(secret));
     let scopes = if scopes.is_empty() { vec!["read".to_owned()] } else { scopes.to_vec() };
     let hash = Sha256::digest(text.as_bytes()).into();
-    Ok((text, NewApiKey { id, name: name.to_owned(), hash, scopes }))
+    Ok((text, NewApiKey { id, name: name.to_owned(), hash, scopes, claims: BTreeMap::new(), expires_at: None }))
 }
 
 /// Whether a key can have this name: 1 to 100 printable characters.

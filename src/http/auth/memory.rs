@@ -11,7 +11,7 @@ const HOLDS_FOR: Duration = Duration::from_secs(1);
 /// How many are remembered at once.
 const MOST: usize = 4096;
 
-/// Answers about keys, by the keys' hashes.
+/// Answers about keys and tokens, by their hashes, each with the moment until which it holds.
 pub(super) struct Memory<T>(Mutex<HashMap<[u8; 32], (T, Instant)>>);
 
 impl<T> Default for Memory<T> {
@@ -21,22 +21,30 @@ impl<T> Default for Memory<T> {
 }
 
 impl<T: Clone> Memory<T> {
-    /// What was remembered of it not long ago.
+    /// What is remembered of it and still holds.
     pub(super) fn recall(&self, hash: &[u8; 32]) -> Option<T> {
         let remembered = self.0.lock();
-        let (answer, at) = remembered.get(hash)?;
-        (at.elapsed() < HOLDS_FOR).then(|| answer.clone())
+        let (answer, until) = remembered.get(hash)?;
+        (Instant::now() < *until).then(|| answer.clone())
     }
 
+    /// Remembers an answer of the database.
     pub(super) fn remember(&self, hash: [u8; 32], answer: T) {
+        self.remember_for(hash, answer, HOLDS_FOR);
+    }
+
+    /// Remembers an answer that holds for another time.
+    pub(super) fn remember_for(&self, hash: [u8; 32], answer: T, holds_for: Duration) {
+        let now = Instant::now();
+        let Some(until) = now.checked_add(holds_for) else { return };
         let mut remembered = self.0.lock();
         if remembered.len() >= MOST {
-            remembered.retain(|_, (_, at)| at.elapsed() < HOLDS_FOR);
+            remembered.retain(|_, (_, until)| now < *until);
         }
         if remembered.len() >= MOST {
             remembered.clear();
         }
-        remembered.insert(hash, (answer, Instant::now()));
+        remembered.insert(hash, (answer, until));
     }
 }
 

@@ -9,11 +9,14 @@ mod config;
 mod fields;
 mod holding;
 mod rate;
+mod strangers;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use hyper::header::HeaderMap;
 use parking_lot::Mutex;
@@ -26,6 +29,7 @@ use crate::telemetry::{ClientMetrics, Metrics, RefusalMetrics};
 use bucket::Bucket;
 use fields::Fields;
 use holding::{Holding, Meters};
+use strangers::{Strangers, place};
 
 pub use bucket::Standing;
 pub use config::{ClientConfig, ClientsConfig, SECTION};
@@ -37,6 +41,9 @@ pub(super) const ANONYMOUS: &str = "anonymous";
 
 /// The client-forgetting begins when there are so many, and again when there are twice as many as were left.
 const MANY: usize = 4096;
+
+/// The log is told of failed logins at most so often.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// One client, as it is configured.
 pub struct Client {
@@ -118,6 +125,15 @@ impl Client {
         self.budget.as_ref().map(|budget| budget.bucket.take()).transpose()
     }
 
+    /// Takes one of many things that a single request asks for from the budget; `Err` says when there is something left
+    /// again.
+    pub fn draw(&self) -> Result<(), std::time::Duration> {
+        match &self.budget {
+            None => Ok(()),
+            Some(budget) => budget.bucket.take().map(drop).map_err(|standing| standing.more_in),
+        }
+    }
+
     /// The 429 for a request beyond the budget.
     pub(super) fn over_its_rate(&self, standing: Standing) -> Problem {
         let rate = self.budget.as_ref().map(|budget| budget.bucket.rate().to_string()).unwrap_or_default();
@@ -181,6 +197,12 @@ pub struct Clients {
     generation: AtomicU64,
     /// The one budget of failed logins.
     logins: Bucket,
+    /// Those of each address.
+    logins_from: Strangers<IpAddr>,
+    /// Those for each key, by its public id.
+    logins_for: Strangers<String>,
+    /// When the log was last told of an address that fails and fails.
+    told: Mutex<Option<Instant>>,
     /// Of those without a valid key.
     strangers: Meters,
     holding: Holding,
@@ -205,6 +227,9 @@ impl Clients {
             state: Mutex::new(state),
             generation: AtomicU64::new(0),
             logins: Bucket::new(Rate::OF_FAILED_LOGINS),
+            logins_from: Strangers::new(Rate::OF_FAILED_LOGINS_EACH),
+            logins_for: Strangers::new(Rate::OF_FAILED_LOGINS_EACH),
+            told: Mutex::default(),
             strangers: Meters::default(),
             holding,
             refusals,
@@ -256,16 +281,25 @@ impl Clients {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// A request without a valid key. Within a modest rate, which all such requests share, they are told what is wrong;
-    /// beyond it, a 429.
-    pub(super) fn failed_login(&self, problem: Problem) -> Problem {
-        match self.logins.take() {
-            Ok(_) => problem,
-            Err(standing) => {
-                let detail = "there are too many requests without a valid API key".to_owned();
-                over_a_rate("failed_logins", detail, standing).hint("a request with a valid key is answered even so")
-            }
+    /// A request without valid credentials, from an address, and for a key where it names one. Within modest rates, one of
+    /// the address, one of the key, and one that all such requests share, it is told what is wrong; beyond, a 429.
+    pub(super) fn failed_login(&self, problem: Problem, from: Option<IpAddr>, key: Option<&str>) -> Problem {
+        let of_address = from.map(|address| self.logins_from.take(place(address)));
+        let of_key = key.map(|id| self.logins_for.take(id.to_owned()));
+        let refused = match (of_address, of_key) {
+            (Some(Err(standing)), _) => Some(("from your address", standing)),
+            (_, Some(Err(standing))) => Some(("for this key", standing)),
+            _ => self.logins.take().err().map(|standing| ("in all", standing)),
+        };
+        let Some((which, standing)) = refused else { return problem };
+        let mut told = self.told.lock();
+        if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            *told = Some(Instant::now());
+            let address = from.map(|address| address.to_string());
+            tracing::warn!(address, key, "requests without valid credentials come too fast; they are refused");
         }
+        let detail = format!("there are too many requests without a valid API key or token {which}");
+        over_a_rate("failed_logins", detail, standing).hint("a request with valid credentials is answered even so")
     }
 
     /// How all clients stand: those with a section of their own, then those who asked most; `limit` at most.

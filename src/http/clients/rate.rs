@@ -42,6 +42,12 @@ impl Rate {
         _ => Rate { count: NonZeroU32::MIN, unit: Unit::Second, burst: NonZeroU32::MIN },
     };
 
+    /// Of such requests from one address, or for one key.
+    pub(super) const OF_FAILED_LOGINS_EACH: Rate = match (NonZeroU32::new(5), NonZeroU32::new(50)) {
+        (Some(count), Some(burst)) => Rate { count, unit: Unit::Second, burst },
+        _ => Rate { count: NonZeroU32::MIN, unit: Unit::Second, burst: NonZeroU32::MIN },
+    };
+
     /// Reads `COUNT/s`, `COUNT/m` or `COUNT/h`, perhaps with ` burst COUNT`.
     pub fn parse(text: &str) -> Result<Rate, String> {
         let wrong = || format!("`{text}` is no rate like \"200/s\", \"100/m burst 20\" or \"1000/h\"");

@@ -129,7 +129,8 @@ fn a_refusal_says_why_and_until_when() {
 #[test]
 fn failed_logins_share_one_modest_budget() {
     let all = service(ClientsConfig::default());
-    let answers: Vec<_> = (0..1000).map(|_| all.failed_login(Reason::Unauthenticated.because("no key"))).collect();
+    let answers: Vec<_> =
+        (0..1000).map(|_| all.failed_login(Reason::Unauthenticated.because("no key"), None, None)).collect();
     let told = answers.iter().filter(|problem| problem.reason() == Reason::Unauthenticated).count();
     assert!((200..260).contains(&told), "{told}");
     assert_eq!(answers.last().and_then(|problem| problem.refusal()), Some("failed_logins"));

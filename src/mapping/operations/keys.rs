@@ -45,7 +45,7 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "transaction",
             "boolean",
             Default("true"),
-            "all steps are done or none is. Without it each stands for itself, and when one fails after the first, what came of the operation is `unknown`",
+            "all steps are done or none is. Without it each stands for itself, and when one fails after the first, a part is done: the operation is `unknown` until a person has seen to it",
         ),
         key(
             "commit_after",
@@ -65,6 +65,24 @@ pub(in crate::mapping) static OPERATION: Section = Section {
             "string or array of strings",
             Optional,
             "operations with the same value of this field (these fields) of key or body go one at a time",
+        ),
+        key(
+            "require_match",
+            "boolean",
+            Default("false"),
+            "callers must say by `If-Match` which state of the record they mean; without it the answer is 428",
+        ),
+        key(
+            "version",
+            "path of a field",
+            Optional,
+            "the field that has the backend's own version of a record (a rowversion, a counter, a moment). `:version` in a statement is its value in the record that `If-Match` names, which callers must send then. The statement must touch a row: none means that the record was changed since, and is 412",
+        ),
+        key(
+            "read_back",
+            "boolean",
+            Default("false"),
+            "when it is done, the record is read at the backend and staged, before the answer. Without it a staged resource shows the write after the next run, a hybrid one at once",
         ),
         key("timeout", "duration", Optional, "how long it may take at the backend; the backend's own when absent"),
         key("attempts", "integer", Default("3"), "how often it is begun at most, where nothing of it was done"),

@@ -7,12 +7,14 @@ mod answer;
 mod bound;
 mod input;
 mod keys;
+mod problems;
 mod rules;
 mod scalar;
 mod soap;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,16 +25,18 @@ use super::schema::Shape;
 use super::serve::scope;
 use super::soap::Services;
 use crate::decode::Json;
-use crate::diagnostic::{Entries, Faults, Node, Table, Written};
+use crate::diagnostic::{Entries, Faults, Node, Table};
 use crate::record::key::{SEPARATOR, decode_part, encode_part};
 use crate::sql::{Dialect, NamedSql};
 use answer::Answer;
+use bound::kind_of;
 use input::{Input, InputValues};
 use steps::{Origin, Scope, Step};
 
 pub use bound::Bound;
 pub use input::{InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
+pub use problems::KnownProblem;
 pub(super) use rules::{of_key as rule_of, written as written_field};
 pub(super) use scalar::Scalar;
 pub use soap::{ServiceCall, ServiceLook, ServiceWrite};
@@ -86,17 +90,8 @@ pub struct ExposedOperation {
     pub answers_record: bool,
     /// Whether it is accepted while the backend is closed.
     pub is_parked: bool,
-}
-
-/// What a code of the database means to callers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownProblem {
-    /// What a procedure returns, SQLSTATE, the database's own number, or a kind of fault.
-    pub code: String,
-    /// What callers are told.
-    pub detail: String,
-    /// The status of the answer.
-    pub status: u16,
+    /// Whether callers must say by `If-Match` which state of the record they mean.
+    pub requires_match: bool,
 }
 
 /// An operation, compiled.
@@ -118,6 +113,10 @@ pub struct WriteOperation {
     pub attempts: u32,
     /// What codes mean.
     pub problems: Vec<KnownProblem>,
+    /// Whether the record is read at the backend and staged when it is done.
+    pub reads_back: bool,
+    /// The field that has the backend's own version of a record, and how its value is bound.
+    version: Option<(String, Scalar)>,
     input: Input,
     key: Vec<(String, Scalar)>,
     steps: Vec<Step>,
@@ -159,8 +158,19 @@ pub struct Given<'a> {
     idempotency_key: &'a str,
     operation_id: &'a str,
     client: &'a str,
+    /// The backend's own version of the record.
+    version: Option<Bound>,
     /// Which ready step each step begins at.
     starts: Vec<usize>,
+}
+
+impl Given<'_> {
+    /// With the backend's own version of the record that the caller means.
+    #[must_use]
+    pub fn at(mut self, version: Option<Bound>) -> Self {
+        self.version = version;
+        self
+    }
 }
 
 /// The first row that a step brought, and what came out of its arguments: names and canonical values.
@@ -229,6 +239,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         _ => Err("expected a length of time like \"30s\", longer than nothing".to_owned()),
     });
     let (is_atomic, is_parked) = (table.boolean("transaction"), table.boolean("parked"));
+    let (requires_match, reads_back) = (table.boolean("require_match"), table.boolean("read_back"));
     let attempts = table.integer("attempts", 1..=20).and_then(|number| u32::try_from(number).ok());
     let body = table.read("body", |node| match node.as_table() {
         Some(entries) if !entries.is_empty() => Ok(()),
@@ -238,7 +249,9 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
     let body = body.and_then(|()| table.get("body")).and_then(Node::as_table);
     let input = body.map(|entries| Input::compile(entries, 1, around)).unwrap_or_default();
     let key: &[String] = if verb == Verb::Create { &[] } else { around.key };
-    let mut within = Scope { around, input: &input, key, taken: Vec::new(), used: Vec::new() };
+    let version = version::compile(&table, verb, &input, around);
+    let kind = version.as_ref().map(|(_, scalar)| kind_of(scalar.value_type));
+    let mut within = Scope { around, input: &input, key, version: kind, taken: Vec::new(), used: Vec::new() };
     for field in key.iter().filter(|field| input.find(field).is_some()) {
         let entry = body.and_then(|entries| entries.get(field.as_str())).unwrap_or(node);
         let fault = entry.key_fault(format!("`{field}` is a field of the body and of the key in the path"));
@@ -248,7 +261,16 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         true => Some(soap::compile(&table, backend.as_deref(), around.services, &mut within)?),
         false => None,
     };
-    let steps = steps(&table, &mut within);
+    let steps: Option<Vec<Step>> =
+        steps(&table, &mut within).map(|steps| steps.into_iter().map(Step::judging_version).collect());
+    version::refuse_needless(&table, verb, requires_match, reads_back, around);
+    if let (Some(node), Some(steps)) = (table.get("version"), &steps)
+        && version.is_some()
+        && !steps.iter().any(Step::takes_version)
+    {
+        let fault = node.key_fault("no statement takes `:version`");
+        table.fail(fault.help("say `where ... and COLUMN = :version` in the statement that changes the record"));
+    }
     let commit_after = commit_after(&table, is_atomic, steps.as_deref());
     let key_rules = if key.is_empty() { Some(Vec::new()) } else { within.key_rules(node) };
     let serial = serial(&table, &mut within);
@@ -286,7 +308,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
             around.faults.push(fault.help("bind it in a statement, or leave it out of `body`"));
         }
     }
-    let problems = problems(&table, around.faults);
+    let problems = problems::compile(&table, around.faults);
     if backend.is_none() && around.faults.len() == before {
         table.fail(node.key_fault(format!("operation `{name}` has no `backend`")));
     }
@@ -304,6 +326,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         answer: answer.schema(),
         answers_record: matches!(answer, Answer::Record),
         is_parked: is_parked?,
+        requires_match: requires_match? || version.is_some(),
     };
     Some(WriteOperation {
         exposed,
@@ -314,6 +337,8 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         timeout,
         attempts: attempts?,
         problems,
+        reads_back: reads_back?,
+        version,
         key: key.iter().cloned().zip(key_rules?).collect(),
         steps: steps?,
         answer,
@@ -387,7 +412,7 @@ fn serial(table: &Table<'_>, scope: &mut Scope<'_>) -> Vec<(String, Origin)> {
             continue;
         };
         match scope.resolve(name, element, None) {
-            Some(Origin::Taken { .. }) => {
+            Some(Origin::Taken { .. } | Origin::Version(_)) => {
                 table.fail(element.fault(format!("`{name}` is not known before the backend is called")));
             }
             Some(origin) => fields.push((name.to_owned(), origin)),
@@ -430,32 +455,11 @@ fn reconcile(
     inner.filled("sql")?;
     let node = inner.get("sql")?;
     let (sql, values) = scope.statement(node, &[], None)?;
-    if values.iter().any(|origin| matches!(origin, Origin::Taken { .. })) {
-        inner.fail(node.fault("what a step has brought is not known when its outcome is not"));
+    if values.iter().any(|origin| matches!(origin, Origin::Taken { .. } | Origin::Version(_))) {
+        inner.fail(node.fault("what a step has brought, or the version was, is not known when its outcome is not"));
         return None;
     }
     Some(Reconciling::Sql(sql, values))
-}
-
-fn problems(table: &Table<'_>, faults: &Faults) -> Vec<KnownProblem> {
-    let mut problems = Vec::new();
-    for (code, node) in table.free("problems") {
-        let mut node = node.clone();
-        if let Written::String(_) = node.value {
-            let inner = node.clone();
-            node.value = Written::Table(Entries::from_iter([("detail".to_owned(), inner)]));
-        }
-        let Some(inner) = Table::new(&node, &keys::PROBLEM, faults) else { continue };
-        let detail = inner.filled("detail");
-        let status = inner.read("status", |node| match node.value {
-            Written::Integer(status @ (404 | 409 | 412 | 422)) => Ok(u16::try_from(status).unwrap_or(422)),
-            _ => Err("expected 404, 409, 412 or 422".to_owned()),
-        });
-        if let (Some(detail), Some(status)) = (detail, status) {
-            problems.push(KnownProblem { code: code.to_owned(), detail, status });
-        }
-    }
-    problems
 }
 
 impl WriteOperation {
@@ -492,7 +496,7 @@ impl WriteOperation {
         operation_id: &'a str,
         client: &'a str,
     ) -> Given<'a> {
-        let mut given = Given { request, idempotency_key, operation_id, client, starts: Vec::new() };
+        let mut given = Given { request, idempotency_key, operation_id, client, version: None, starts: Vec::new() };
         given.starts = steps::starts(&self.steps, &given);
         given
     }

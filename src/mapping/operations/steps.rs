@@ -13,6 +13,9 @@ use crate::sql::{Dialect, NamedSql};
 /// Names that are there in every statement.
 const BUILT_IN: [&str; 3] = ["idempotency_key", "operation_id", "client"];
 
+/// The name of the backend's own version of a record, where one is declared.
+pub(super) const VERSION: &str = "version";
+
 /// Where a value comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
@@ -25,6 +28,8 @@ pub(super) enum Origin {
     IdempotencyKey,
     OperationId,
     Client,
+    /// The backend's own version of the record that the caller means.
+    Version(ColumnKind),
     /// What an earlier step brings.
     Taken {
         step: usize,
@@ -93,6 +98,8 @@ pub(super) struct Scope<'a> {
     pub(super) input: &'a Input,
     /// The key's fields, where a record is named in the path.
     pub(super) key: &'a [String],
+    /// What the backend's own version of a record is, where one is declared.
+    pub(super) version: Option<ColumnKind>,
     /// Names that steps so far have taken.
     pub(super) taken: Vec<(String, Origin)>,
     /// Paths of the body that something has used.
@@ -103,6 +110,11 @@ impl Scope<'_> {
     /// What a name stands for; `None` for an unknown one.
     pub(super) fn find(&mut self, name: &str, each: Option<(&str, &Input)>) -> Option<Origin> {
         let path = vec![name.to_owned()];
+        if name == VERSION
+            && let Some(kind) = self.version
+        {
+            return Some(Origin::Version(kind));
+        }
         if let Some((array, fields)) = each
             && let Some(scalar) = fields.scalar(&path)
         {
@@ -381,6 +393,7 @@ impl Origin {
             Origin::IdempotencyKey => Bound::Text(given.idempotency_key.to_owned()),
             Origin::OperationId => Bound::Text(given.operation_id.to_owned()),
             Origin::Client => Bound::Text(given.client.to_owned()),
+            Origin::Version(kind) => given.version.clone().unwrap_or(Bound::Null(*kind)),
             Origin::Taken { step, from, kind } => Bound::Taken {
                 step: given.starts.get(*step).copied().unwrap_or(usize::MAX),
                 from: from.clone(),
@@ -395,6 +408,26 @@ impl Step {
     /// The one step of an operation that is the call of a service.
     pub(super) fn service() -> Step {
         Step { action: Action::Service, each: None, expect: None, returns: Vec::new() }
+    }
+
+    /// Whether it takes the backend's own version of the record.
+    pub(super) fn takes_version(&self) -> bool {
+        let is_version = |origin: &Origin| matches!(origin, Origin::Version(_));
+        match &self.action {
+            Action::Service => false,
+            Action::Statement { values, .. } => values.iter().any(is_version),
+            Action::Procedure { arguments, .. } => {
+                arguments.iter().filter_map(|one| one.origin.as_ref()).any(is_version)
+            }
+        }
+    }
+
+    /// Touching nothing is a no of a statement that takes the version.
+    pub(super) fn judging_version(mut self) -> Step {
+        if self.takes_version() && matches!(self.action, Action::Statement { .. }) {
+            self.expect = self.expect.or(Some((1, u64::MAX)));
+        }
+        self
     }
 
     pub(super) fn with_expect(mut self, expect: Option<(u64, u64)>) -> Step {

@@ -27,6 +27,8 @@ pub struct FaultRule {
     pub title: Option<String>,
     /// Whether it passes by itself.
     pub passes: bool,
+    /// Whether what was to be done may be done all the same.
+    pub is_unknown: bool,
 }
 
 /// Which answers are a no although they are no fault.
@@ -171,10 +173,10 @@ fn rule(table: &Table<'_>) -> Option<FaultRule> {
         table.fail(node.key_fault("`equals` needs a `path`: what equals it?"));
     }
     let status = table.integer("status", 400..=599).and_then(|status| u16::try_from(status).ok());
-    let (title, passes) = (table.filled("title"), table.boolean("retry"));
+    let (title, passes, is_unknown) = (table.filled("title"), table.boolean("retry"), table.boolean("unknown"));
     let place = path.map(|path| (path, equals.unwrap_or_default()));
-    Some(FaultRule { code, subcode, detail, place, status: status?, title, passes: passes? })
-        .filter(|_| !table.failed())
+    let (status, passes, is_unknown) = (status?, passes?, is_unknown?);
+    Some(FaultRule { code, subcode, detail, place, status, title, passes, is_unknown }).filter(|_| !table.failed())
 }
 
 /// A text or several.

@@ -32,7 +32,7 @@ pub(in crate::mapping) static SECTION: Section = Section {
             "request",
             "table",
             Optional,
-            "what is sent, in the shape that `inspect` shows of the operation. A text in it may have places: `{order_no}` is that field of the key; of a poll there are `{watermark}`, `{page}`, `{size}`, `{token}`, `{from}`, `{to}`; `{{` and `}}` are braces",
+            "what is sent, in the shape that `inspect` shows of the operation; where it declares headers, perhaps `{ headers = { ... }, body = { ... } }`. A text in it may have places: `{order_no}` is that field of the key; of a poll there are `{watermark}`, `{page}`, `{size}`, `{token}`, `{from}`, `{to}`; `{{` and `}}` are braces",
         ),
         key(
             "envelope",
@@ -59,6 +59,12 @@ pub(in crate::mapping) static SECTION: Section = Section {
             "boolean",
             Default("false"),
             "by the WSDL: an element that does nothing but hold a list is the list: `from = \"Lines\"` for `Lines.Line`",
+        ),
+        key(
+            "choice",
+            "boolean",
+            Default("false"),
+            "by the WSDL: a member `_choice` has the names of elements in the order in which they came, where the schema leaves that open",
         ),
         key(
             "arrays",
@@ -208,7 +214,13 @@ pub(in crate::mapping) static FAULT: Section = Section {
             "retry",
             "boolean",
             Default("false"),
-            "whether it passes: the answer has a Retry-After, and a poll or write is tried again",
+            "whether the service is in trouble that passes: the answer has a Retry-After, a poll or write is tried again, and the gate counts it as a failure",
+        ),
+        key(
+            "unknown",
+            "boolean",
+            Default("false"),
+            "of a write: whether it may be done all the same, as when a gateway has lost its patience; then `reconcile` finds out",
         ),
     ],
 };

@@ -136,7 +136,7 @@ enum Call {
 
 /// Keys that mean something beside an envelope only, and by the WSDL only.
 const OF_ENVELOPE: [&str; 2] = ["arrays", "trim"];
-const OF_WSDL: [&str; 3] = ["request", "strict", "unwrap_lists"];
+const OF_WSDL: [&str; 4] = ["request", "strict", "unwrap_lists", "choice"];
 
 impl Written {
     /// Reads the keys that are no business of whoever reads the answers.
@@ -185,6 +185,7 @@ impl Written {
             namespaces: namespaces.collect(),
             strict: table.boolean("strict")?,
             unwrap_lists: table.boolean("unwrap_lists")?,
+            choice: table.boolean("choice")?,
             encoding,
             ..decode::soap::Settings::default()
         };

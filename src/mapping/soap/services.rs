@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::wsdl::Wsdl;
+use crate::wsdl::{Choice, Wsdl};
 
 /// The SOAP services of the configuration, by backend.
 pub trait Services {
@@ -25,6 +25,8 @@ pub enum ServiceWsdl {
         wsdl: Arc<Wsdl>,
         /// Of all that it was made of.
         hash: Arc<str>,
+        /// Which of its ports is called; of its SOAPs the one that is spoken where it has both.
+        choice: Choice,
     },
 }
 

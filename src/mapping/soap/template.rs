@@ -278,7 +278,11 @@ impl Compiler<'_> {
                     self.free(entry, inner)
                 }
                 (None, None, _) if name.starts_with('@') && complex.any_attribute => self.free(entry, inner),
-                (None, None, Content::DataSet) => self.free(entry, inner),
+                (None, None, Content::DataSet) => self.fail(
+                    entry,
+                    format!("`{}` is a DataSet of .NET, which is read and not written", at.name),
+                    Some("write the `envelope` out".to_owned()),
+                ),
                 (None, None, _) => self.unknown(entry, name, complex, at),
             };
             match part {

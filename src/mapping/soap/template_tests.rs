@@ -106,3 +106,37 @@ fn what_does_not_fit_is_told_at_its_place() {
         &["`Reference` is a text", "a decimal number"],
     );
 }
+
+/// Headers that the operation declares are written beside the body, by their types.
+#[test]
+fn headers_are_sent_as_they_are_declared() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wsdl/shop.wsdl");
+    let imported = import(&path.to_string_lossy(), &Settings::default(), &mut Offline).unwrap();
+    let compile = |written: &str, needed: &[&str]| {
+        let plan = imported.wsdl.plan("Place", &Choice::default()).unwrap();
+        let faults = Faults::new();
+        let root = parse(&SourceText::new(Path::new("m.toml"), format!("r = {written}")), &faults);
+        let typed = super::typed::compile(plan, &root.as_table().unwrap()["r"], &Places, needed, &faults);
+        typed.ok_or_else(|| faults.into_sorted().iter().map(|fault| format!("{fault}\n")).collect::<String>())
+    };
+    let order = "{ Order = { \"@id\" = 7, Customer = { Name = \"{name}\" }, Card = \"1234 5678 1234 5678\", \
+        Line = [{ \"@type\" = \"Service\", Sku = \"S2\", Hours = \"PT2H\" }], By = \"me\", At = \"2026-11-28T12:00:00\" } }";
+    let typed =
+        compile(&format!("{{ headers = {{ Session = {{ Token = \"t-{{no}}\" }} }}, body = {order} }}"), &["no"])
+            .unwrap();
+    let values = Values([("no", "<7>"), ("name", "n")].into_iter().collect());
+    let envelope = typed.render(&values).unwrap();
+    let (header, body) = envelope.split_once("Header>").unwrap().1.split_once("Header>").unwrap();
+    assert!(header.contains("t-&lt;7&gt;") && body.contains(">n<"), "{envelope}");
+    // What must be there and may be nil is nil.
+    assert!(body.contains("ShipOn") && body.contains("nil=\"true\""), "{envelope}");
+    let check = |written: &str, words: &[&str]| {
+        let told = compile(written, &[]).map(|_| ()).unwrap_err();
+        words.iter().for_each(|word| assert!(told.contains(word), "no `{word}` in {told}"));
+    };
+    let with = |headers: &str| format!("{{ headers = {headers}, body = {order} }}");
+    check(&with("{ Sesion = {} }"), &["no header `Sesion`", "did you mean `Session`?"]);
+    check(&with("{ Session = { Tokn = \"x\" } }"), &["no member `Tokn`", "did you mean `Token`?"]);
+    check(&with("7"), &["`headers` is an object"]);
+    check("{ headers = {} }", &["has no `Order`"]);
+}

@@ -3,8 +3,8 @@
 use super::pieces::{Given, Known};
 use super::services::{ServiceWsdl, Services};
 use super::template::{Compiler, Template};
-use crate::diagnostic::{Diagnostic, Faults, Node, nearest};
-use crate::wsdl::{self, Choice, Plan};
+use crate::diagnostic::{Diagnostic, Entries, Faults, Node, Written, nearest};
+use crate::wsdl::{self, BODY, HEADERS, Plan};
 
 /// A call, ready to be made with the values of its places.
 #[derive(Clone, Debug)]
@@ -55,8 +55,20 @@ pub(in crate::mapping) fn plan_of(
         ServiceWsdl::Unreadable(reason) => {
             fail(operation.fault(format!("the WSDL of backend `{backend}` cannot be read: {reason}")))
         }
-        ServiceWsdl::Read { wsdl, .. } => match wsdl.plan(name, &Choice::default()) {
+        ServiceWsdl::Read { wsdl, choice, .. } => match wsdl.plan_preferring(name, &choice) {
             Ok(plan) => Some(plan),
+            Err(wsdl::NoPlan::Unknown { .. })
+                if choice.port.as_ref().is_some_and(|port| !wsdl.ports().any(|known| known == port)) =>
+            {
+                let port = choice.port.as_deref().unwrap_or_default();
+                let fault = operation.fault(format!("the WSDL of backend `{backend}` has no port `{port}`"));
+                let ports: Vec<&str> = wsdl.ports().collect();
+                fail(fault.help(format!("its `port` is one of: {}", ports.join(", "))))
+            }
+            Err(fault @ wsdl::NoPlan::Ambiguous { .. }) => {
+                let fault = operation.fault(fault.to_string());
+                fail(fault.help("say by `port` of the backend which of them is at its `endpoint`"))
+            }
             Err(wsdl::NoPlan::Unknown { .. }) => {
                 let names = || wsdl.operations.iter().map(|operation| &*operation.name);
                 let fault = operation.fault(format!("the WSDL of backend `{backend}` has no operation `{name}`"));
@@ -70,7 +82,6 @@ pub(in crate::mapping) fn plan_of(
                     }
                 })
             }
-            Err(other) => fail(operation.fault(other.to_string())),
         },
     }
 }
@@ -84,13 +95,77 @@ pub(in crate::mapping) fn compile(
     faults: &Faults,
 ) -> Option<Typed> {
     let before = faults.len();
+    if let Some(part) = plan.operation.input.attachments.first() {
+        let what =
+            format!("`{}` goes beside the envelope, as an attachment: such parts are read and not sent", part.part);
+        faults
+            .push(request.key_fault(what).help("the operation cannot be called by its WSDL; perhaps by an `envelope`"));
+    }
     let compiler = Compiler { types: &plan.types, known, faults };
     let name = plan.operation.name.to_string();
-    let template = compiler.request(request, plan.operation.input.body.ty, &name)?;
+    let template = match headers_apart(&plan, request) {
+        None => compiler.request(request, plan.operation.input.body.ty, &name)?,
+        Some(parts) => apart(&compiler, &plan, request, parts)?,
+    };
     for place in needed.iter().filter(|place| !template.uses(place)) {
         let fault =
             request.key_fault(format!("the request has no place for `{{{place}}}`: every call would ask the same"));
         faults.push(fault.help(format!("write \"{{{place}}}\" where the service expects it")));
     }
     (faults.len() == before).then_some(Typed { plan, template })
+}
+
+/// What is written as headers and as body, where the operation declares headers and the request has nothing but these two.
+fn headers_apart<'n>(plan: &Plan, request: &'n Node) -> Option<(Option<&'n Node>, Option<&'n Node>)> {
+    let entries = request.as_table()?;
+    let is_apart = !plan.operation.input.headers.is_empty()
+        && !entries.is_empty()
+        && entries.keys().all(|name| name == HEADERS || name == BODY);
+    is_apart.then(|| (entries.get(HEADERS), entries.get(BODY)))
+}
+
+/// Compiles headers and body, each by its types.
+fn apart(
+    compiler: &Compiler<'_>,
+    plan: &Plan,
+    request: &Node,
+    (headers, body): (Option<&Node>, Option<&Node>),
+) -> Option<Template> {
+    let nothing = Node { value: Written::Table(Entries::default()), ..request.clone() };
+    let known = &plan.operation.input.headers;
+    let of = |name: &str| known.iter().find(|header| *header.json == *name);
+    let mut blocks = Vec::new();
+    let headers = headers.unwrap_or(&nothing);
+    let Some(entries) = headers.as_table() else {
+        compiler.faults.push(headers.fault(format!("`{HEADERS}` is an object, found {}", headers.kind())));
+        return None;
+    };
+    let mut is_sound = true;
+    for (name, node) in entries {
+        let Some(header) = of(name) else {
+            let fault = node.key_fault(format!("the operation has no header `{name}`"));
+            compiler.faults.push(match nearest(name, known.iter().map(|header| &*header.json)) {
+                Some(near) => fault.help(format!("did you mean `{near}`?")),
+                None => fault.help(format!("there are: {}", listed(plan))),
+            });
+            is_sound = false;
+            continue;
+        };
+        match compiler.request(node, header.element.ty, name) {
+            Some(block) => blocks.push((name.as_str().into(), block)),
+            None => is_sound = false,
+        }
+    }
+    for header in known.iter().filter(|header| header.is_required && !entries.contains_key(&*header.json)) {
+        compiler.faults.push(headers.fault(format!("`{HEADERS}` has no `{}`, which the service needs", header.json)));
+        is_sound = false;
+    }
+    let body = compiler.request(body.unwrap_or(&nothing), plan.operation.input.body.ty, &plan.operation.name)?;
+    is_sound.then(|| Template::Object(vec![(HEADERS.into(), Template::Object(blocks)), (BODY.into(), body)]))
+}
+
+/// The headers that an operation declares.
+fn listed(plan: &Plan) -> String {
+    let names: Vec<&str> = plan.operation.input.headers.iter().map(|header| &*header.json).collect();
+    names.join(", ")
 }

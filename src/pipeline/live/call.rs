@@ -21,7 +21,7 @@ use crate::pipeline::fault::{self, outcome_of};
 use crate::pipeline::world::{Callee, Way};
 use crate::pipeline::{Bridge, PipelineError, read};
 use crate::record::{Document, Reject};
-use crate::staging::{Balance, LiveRead};
+use crate::staging::{Balance, LiveAbsence, LiveRead};
 
 /// Answers of more bytes are mapped on a thread of their own.
 const LARGE: usize = 64 << 10;
@@ -38,6 +38,8 @@ pub(super) struct Trip {
     pub(super) key: String,
     /// Whether what it brings is staged.
     pub(super) is_stored: bool,
+    /// Whether that is done before those who wait are told.
+    pub(super) stages_first: bool,
 }
 
 /// What a backend is asked, ready to be sent.
@@ -95,22 +97,30 @@ impl Drop for Crew {
 /// Flies to the backend and back, and stages what was brought.
 pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: FlightKey, flight: Arc<Flight>) {
     let mut crew = Crew { flights, name, flight, has_told: false };
+    let asked_at = Timestamp::now();
     let brought = match trip.go(&crew).await {
         Ok(brought) => brought,
         Err(error) => {
             // Whoever comes now begins another: errors are not kept.
             crew.flights.land(&crew.name, &crew.flight);
+            if trip.is_stored && error.is_absence() {
+                trip.stage_absence(asked_at).await;
+            }
             return crew.tell(Err(error));
         }
     };
     let Brought { document, envelope, as_of, waited, took } = brought;
     let payload = Bytes::from(document.payload.clone());
-    crew.tell(Ok(Arc::new(Fetched { payload, hash: document.hash, waited, took })));
-    if trip.is_stored
-        && let Err(error) = trip.stage(document, envelope, as_of).await
-    {
-        let id = &trip.plan.exposure.id;
-        tracing::error!(resource = %id, error = %error.chain(), "a live answer was served but could not be staged");
+    let fetched = Ok(Arc::new(Fetched { payload, hash: document.hash, waited, took }));
+    if trip.stages_first {
+        if trip.is_stored {
+            trip.stage(document, envelope, as_of).await;
+        }
+        return crew.tell(fetched);
+    }
+    crew.tell(fetched);
+    if trip.is_stored {
+        trip.stage(document, envelope, as_of).await;
     }
 }
 
@@ -159,9 +169,34 @@ impl Trip {
             && self.budgets.spend(&self.plan.backend)
     }
 
+    /// Deletes what is staged of the record: the backend has none. `as_of` is when it was asked or before.
+    async fn stage_absence(&self, as_of: Timestamp) {
+        let id = &self.plan.exposure.id;
+        let absence =
+            LiveAbsence { resource: id.clone(), mapping: self.plan.hash.clone(), key: self.key.clone(), as_of };
+        match self.bridge.staging.stage_absence(absence).await {
+            Ok(true) => {
+                tracing::info!(resource = %id, "a record was deleted: its backend does not have it any more");
+                self.bridge.count(id, Balance { deleted: 1, ..Balance::default() });
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(resource = %id, error = %error, "it cannot be staged that a record is gone");
+            }
+        }
+    }
+
+    /// Stages what the backend said. The answer is given, or will be, whatever comes of this.
+    async fn stage(&self, document: Document, envelope: Bytes, as_of: Timestamp) {
+        if let Err(error) = self.try_to_stage(document, envelope, as_of).await {
+            let id = &self.plan.exposure.id;
+            tracing::error!(resource = %id, error = %error.chain(), "a live answer was served but could not be staged");
+        }
+    }
+
     /// Stages what the backend said, with the answer it was made from. What is staged already only is noted as said
     /// again.
-    async fn stage(&self, document: Document, envelope: Bytes, as_of: Timestamp) -> Result<(), PipelineError> {
+    async fn try_to_stage(&self, document: Document, envelope: Bytes, as_of: Timestamp) -> Result<(), PipelineError> {
         let id = &self.plan.exposure.id;
         if self.bridge.staging.note_live_read(id, &document.key, document.hash, as_of).await? {
             self.bridge.count(id, Balance { read: 1, unchanged: 1, ..Balance::default() });
@@ -200,6 +235,7 @@ impl Trip {
                     action: Arc::clone(&operation.action),
                     version: fault::version(operation.version),
                     is_one_way: operation.is_one_way,
+                    trouble: fault::trouble(&operation.judgement),
                 };
                 Ok(Question::Call(Arc::clone(service), request))
             }
@@ -220,7 +256,7 @@ impl Trip {
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
         for leniency in result.iter().flat_map(|answer| &answer.leniencies) {
-            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str());
+            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
         }
         let Way::Call(_, operation) = &self.callee.way else {
             return Told::Failed(LiveError::Reloaded);
@@ -295,18 +331,27 @@ impl Trip {
 
     /// The document of the one record that was asked for.
     async fn document(&self, envelope: Bytes) -> Result<Document, LiveError> {
-        if envelope.len() < LARGE {
-            return pick(&self.plan, envelope, &self.key);
+        let picked = if envelope.len() < LARGE {
+            Ok(pick(&self.plan, envelope, &self.key))
+        } else {
+            let (plan, key) = (Arc::clone(&self.plan), self.key.clone());
+            tokio::task::spawn_blocking(move || pick(&plan, envelope, &key)).await
+        };
+        let internal = |error| LiveError::Internal { message: format!("mapping an answer: {error}") };
+        let (document, odd) = picked.map_err(internal)??;
+        for (kind, count) in odd {
+            self.bridge.metrics.odd_answer(&self.plan.backend, kind, count);
         }
-        let (plan, key) = (Arc::clone(&self.plan), self.key.clone());
-        let picked = tokio::task::spawn_blocking(move || pick(&plan, envelope, &key)).await;
-        picked.unwrap_or_else(|error| Err(LiveError::Internal { message: format!("mapping an answer: {error}") }))
+        document
     }
 }
 
+/// What an answer has of the record that was asked for, and what of it was taken although its schema does not allow it.
+type Picked = (Result<Document, LiveError>, Vec<(&'static str, u64)>);
+
 /// Reads the answer to its end and finds the record with the key in it. A record whose own key is another is none that
 /// was asked for, be it good or bad.
-fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Document, LiveError> {
+fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Picked, LiveError> {
     let io = |error: std::io::Error| LiveError::Internal { message: format!("reading an answer: {error}") };
     let rejected = |reject: Reject| LiveError::Rejected(Box::new(reject));
     let mut reader = match plan.decoder.reader(Cursor::new(envelope), Resume::default()) {
@@ -339,9 +384,10 @@ fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Document, LiveError> 
             bad.get_or_insert(reject);
         }
     }
-    match (found, bad) {
+    let document = match (found, bad) {
         (Some(document), _) => Ok(document),
         (None, Some(reject)) => Err(rejected(reject)),
         (None, None) => Err(LiveError::NoRecord { other }),
-    }
+    };
+    Ok((document, read::odd(&reader)))
 }

@@ -95,6 +95,15 @@ pub enum LiveError {
 }
 
 impl LiveError {
+    /// Whether the backend has said that there is no such record.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            LiveError::NoRecord { other } => other.is_none(),
+            LiveError::Fault(fault) => fault.status == Some(404),
+            _ => false,
+        }
+    }
+
     /// Whether the backend is closed, by its calendar or a freeze.
     pub fn is_closed(&self) -> bool {
         matches!(self, LiveError::Refused { reason: Refused::Window { .. } })
@@ -108,6 +117,8 @@ impl LiveError {
             LiveError::Timeout { .. } => Some("timeout"),
             LiveError::WaitOver => Some("wait_over"),
             LiveError::Backend { trouble, .. } => Some(trouble.as_str()),
+            // Its answer is that it cannot answer.
+            LiveError::Fault(fault) if fault.passes => Some("fault"),
             LiveError::Fault(_)
             | LiveError::NotStaged
             | LiveError::NotAsked { .. }

@@ -121,6 +121,11 @@ impl Flights {
         true
     }
 
+    /// Takes all flights for a record off the list, under whatever mapping: whoever comes now begins another.
+    pub(super) fn forget(&self, resource: &ResourceId, key: &str) {
+        self.0.lock().retain(|known, _| known.resource != *resource || known.key != key);
+    }
+
     /// Takes a flight off the list: whoever comes now begins another.
     pub(super) fn land(&self, key: &FlightKey, flight: &Arc<Flight>) {
         remove(&mut self.0.lock(), key, flight);

@@ -53,7 +53,10 @@ impl Live {
         let mut conditions = Vec::new();
         for filter in &query.filters {
             let column = live.filter(&filter.path).ok_or(LiveError::Reloaded)?;
-            let is_equality = matches!(filter.comparison, Comparison::Equal | Comparison::NotEqual | Comparison::In);
+            let is_equality = matches!(
+                filter.comparison,
+                Comparison::Equal | Comparison::NotEqual | Comparison::In | Comparison::NotIn
+            );
             if !is_equality && !column.is_ordered() {
                 return Err(LiveError::NotAsked { path: filter.path.clone() });
             }
@@ -117,6 +120,14 @@ fn condition(column: &str, rules: &LiveColumn, filter: &Filter) -> Option<(Strin
             let bound: Vec<Bound> = values.iter().filter_map(bind).collect();
             let places = vec!["?"; bound.len()].join(", ");
             return (!bound.is_empty()).then(|| (format!("{column} in ({places})"), bound));
+        }
+        (Comparison::NotIn, values) => {
+            let bound: Vec<Bound> = values.iter().filter_map(bind).collect();
+            let places = vec!["?"; bound.len()].join(", ");
+            return Some(match bound.is_empty() {
+                true => ("1 = 1".to_owned(), Vec::new()),
+                false => (format!("({column} not in ({places}) or {column} is null)"), bound),
+            });
         }
         (Comparison::NotEqual, values) => {
             return match values.first().and_then(bind) {

@@ -159,6 +159,7 @@ impl Live {
         let staged = if rules.is_stored { self.staged(&plan, key).await } else { None };
         let age = staged.as_ref().and_then(age_of);
         if let (Some(document), Some(age)) = (&staged, age)
+            && !document.is_outdated
             && rules.is_fresh(age)
         {
             return Ok(Reading::Staged(document.clone()));
@@ -169,6 +170,7 @@ impl Live {
         let forward = match (rules.max_age, &staged) {
             (None, _) => Forward::Bypass,
             (Some(_), None) => Forward::Miss,
+            (Some(_), Some(document)) if document.is_outdated => Forward::Stale,
             (Some(max_age), Some(_)) if age.is_some_and(|age| age <= max_age) => Forward::Request,
             (Some(_), Some(_)) => Forward::Stale,
         };
@@ -187,12 +189,25 @@ impl Live {
         }
     }
 
-    /// Reads the record by a call that begins now, whoever else is asking: it knows of all that was written before.
+    /// Reads the record by a call that begins now, whoever else is asking: it knows of all that was written before. What it
+    /// brings, or that there is no such record, is staged when this answers, where the resource's records are.
     pub async fn now(&self, resource: &ResourceId, key: &str, ask: &Ask) -> Result<Arc<Fetched>, LiveError> {
         let (plan, callee) = self.bridge.world.load().callee(resource).ok_or(LiveError::Reloaded)?;
         let wish = Wish { no_cache: true, ..Wish::default() };
-        let rules = Rules { is_alone: true, ..Rules::of(&plan, wish) };
+        let rules = Rules::of(&plan, wish);
+        let is_stored = rules.is_stored || plan.exposure.mode == Mode::Staged;
+        let rules = Rules { is_alone: true, is_stored, ..rules };
         self.fetch(&plan, callee, key, ask, rules).await.map(|(fetched, _)| fetched)
+    }
+
+    /// Whether records of this resource can be asked for at their backend one by one.
+    pub fn can_ask(&self, resource: &ResourceId) -> bool {
+        self.bridge.world.load().callee(resource).is_some()
+    }
+
+    /// The record was written to: nobody who comes now is told what calls that began before bring.
+    pub fn written(&self, resource: &ResourceId, key: &str) {
+        self.flights.forget(resource, key);
     }
 
     /// Waits until no call is going on any more, at most so long; answers how many still are.
@@ -236,6 +251,7 @@ impl Live {
                     callee: callee.clone(),
                     key: key.to_owned(),
                     is_stored: rules.is_stored,
+                    stages_first: rules.is_alone,
                 };
                 self.calls.spawn(call::fly(trip, Arc::clone(&self.flights), name.clone(), rider.flight()));
             }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep};
@@ -11,12 +13,12 @@ use tokio::time::{Instant, sleep};
 use super::outcome::{Failure, FailureKind, Outcome, Unfinished, Verdict, verdict};
 use super::service::Told;
 use super::wanted::Unwanted;
-use super::{Operate, Timing, call};
-use crate::adapters::sql::{Database, Fence, SqlError, SqlErrorKind, Transacted, Transaction};
+use super::{Operate, Timing, call, halt};
+use crate::adapters::sql::{Certainty, Database, Fence, SqlError, SqlErrorKind, Transacted, Transaction};
 use crate::gate::{self, Gate, Lane, Refused};
-use crate::mapping::{Brought, Given, Verb, WriteOperation, WriteRequest};
+use crate::mapping::{Bound, Brought, Given, Verb, WriteOperation, WriteRequest};
 use crate::pipeline::live::Ask;
-use crate::staging::{Operation, OperationState, OperationStep};
+use crate::staging::{Done, Operation, OperationState, OperationStep};
 
 use OperationState::{Failed, Parked, Received, Running, Succeeded, Unknown};
 
@@ -102,6 +104,9 @@ impl Job {
             Some(told) if error.kind == SqlErrorKind::Business || told.passes => failure.with_fault(told),
             _ => failure,
         };
+        if error.kind == SqlErrorKind::Untouched && failure.status.is_none() && self.write.has_version() {
+            return Failure::outdated(failure.cause);
+        }
         // The one statement is about the record that is named.
         let names_record = self.write.exposed.verb != Verb::Create && self.write.steps(&self.given()).len() == 1;
         match (error.kind, failure.status) {
@@ -129,8 +134,13 @@ impl Job {
         }
     }
 
-    fn transaction(&self) -> Transaction {
-        let steps = self.write.steps(&self.given());
+    /// Whether there is one transaction around all its steps, or only one step: then a part of it is never done alone.
+    pub(super) fn is_whole(&self) -> bool {
+        self.write.is_atomic || self.write.steps(&self.given()).len() <= 1
+    }
+
+    fn transaction(&self, version: Option<Bound>) -> Transaction {
+        let steps = self.write.steps(&self.given().at(version));
         Transaction {
             steps: steps.iter().map(call::step).collect(),
             is_atomic: self.write.is_atomic,
@@ -176,7 +186,10 @@ impl Operate {
                     return None;
                 }
                 Verdict::Unknown => {
-                    let failure = Failure::unknown(Some(error.to_string()));
+                    let failure = match error.certainty {
+                        Certainty::Unknown => Failure::unknown(Some(error.to_string())),
+                        Certainty::NotBegun | Certainty::Undone => Failure::partly(Some(error.to_string())),
+                    };
                     self.step(job, OperationStep { problem: Some(failure.to_json()), ..to(&[Running], Unknown) }).await;
                     self.tell(job, "unknown", Some(&failure));
                     return Some(attempt);
@@ -189,13 +202,13 @@ impl Operate {
 
     /// One try; `None` when it came to an end before the backend was called, which is kept.
     async fn attempt(&self, job: &Job, attempt: u32) -> Option<(Result<Transacted, SqlError>, bool)> {
-        let permit = loop {
+        let (permit, asked_for) = loop {
             let admitted = match self.judge_at_backend(job).await {
-                Ok(()) => {
+                Ok(record) => {
                     let since = Instant::now();
                     let admitted = job.gate.admit(job.ask(attempt)).await;
                     job.waited(since.elapsed());
-                    admitted
+                    admitted.map(|permit| (permit, record))
                 }
                 Err(Unwanted::Refused(refused)) => Err(refused),
                 Err(Unwanted::Failed(failure)) => {
@@ -204,7 +217,7 @@ impl Operate {
                 }
             };
             match admitted {
-                Ok(permit) => break permit,
+                Ok(admitted) => break admitted,
                 // The service ends, or the backend was taken away: it stays as it is for the next start.
                 Err(Refused::Closed) => return None,
                 // What is not to be parked does not wait for a backend that is closed, whoever waits.
@@ -223,24 +236,32 @@ impl Operate {
                 }
             }
         };
-        if let Err(unwanted) = self.judge_by_staging(&job.operation).await {
-            let failure = match unwanted {
-                Unwanted::Failed(failure) => *failure,
-                Unwanted::Refused(refused) => Failure::refused(refused),
-            };
-            self.failed(job, &[Received, Parked], failure).await;
-            return None;
-        }
+        let judged = match self.judge_by_staging(&job.operation, job.write.has_version()).await {
+            Ok(staged) => version(job, asked_for.or(staged)),
+            Err(unwanted) => Err(unwanted),
+        };
+        let version = match judged {
+            Ok(version) => version,
+            Err(unwanted) => {
+                let failure = match unwanted {
+                    Unwanted::Failed(failure) => *failure,
+                    Unwanted::Refused(refused) => Failure::refused(refused),
+                };
+                self.failed(job, &[Received, Parked], failure).await;
+                return None;
+            }
+        };
+        halt::at("before_running").await;
         // From here on nobody can say that the backend was not called.
         if !self.step(job, to(&[Received, Parked], Running)).await {
             return None;
         }
-        let work = job.transaction();
-        let is_whole = work.is_atomic || work.steps.len() <= 1;
+        halt::at("running").await;
         let since = Instant::now();
-        let result = job.database.transact(permit, work).await;
+        let result = job.database.transact(permit, job.transaction(version)).await;
         job.took(since.elapsed());
-        Some((result, is_whole))
+        halt::at("answered").await;
+        Some((result, job.is_whole()))
     }
 
     /// Until it is worth to ask again.
@@ -265,6 +286,11 @@ impl Operate {
         unfinished: Option<Unfinished>,
         from: &'static [OperationState],
     ) {
+        let (asked, is_deleted) = (&job.operation.asked, job.write.exposed.verb == Verb::Delete);
+        let done_at = Timestamp::now();
+        if let Some(key) = &asked.record_key {
+            self.live.written(&asked.resource, key);
+        }
         let outcome = Outcome { unfinished, ..self.outcome(job, brought).await };
         let operation = job.operation.id.as_str();
         if let Some(note) = &outcome.note {
@@ -280,7 +306,14 @@ impl Operate {
                 "an operation is committed, but a step behind it is not done"
             );
         }
-        self.step(job, OperationStep { outcome: Some(outcome.to_json()), ..to(from, Succeeded) }).await;
+        let done =
+            Done { at: done_at, key: outcome.key.clone(), is_deleted, can_look: self.live.can_ask(&asked.resource) };
+        let step = OperationStep { outcome: Some(outcome.to_json()), done: Some(done), ..to(from, Succeeded) };
+        self.step(job, step).await;
+        halt::at("kept").await;
+        if job.write.reads_back && !job.write.exposed.answers_record {
+            self.read_back(job, outcome.key).await;
+        }
         let outcome = if outcome.unfinished.is_some() { "unfinished" } else { "succeeded" };
         self.tell(job, outcome, None);
     }
@@ -311,6 +344,14 @@ impl Operate {
             Err(note) => outcome.note = Some(note),
         }
         outcome
+    }
+
+    /// Reads the record that was written, so that it is staged as it is now. What does not come of this comes of the next
+    /// run.
+    async fn read_back(&self, job: &Job, key: Option<String>) {
+        if let Err(reason) = self.record(job, key).await {
+            tracing::warn!(operation = job.operation.id, reason, "a record that was written to is not read back");
+        }
     }
 
     /// The record as its backend says it now.
@@ -356,7 +397,17 @@ impl Operate {
 
 /// A step without more to say.
 pub(super) fn to(from: &'static [OperationState], to: OperationState) -> OperationStep {
-    OperationStep { from, to, may_repeat: false, outcome: None, problem: None }
+    OperationStep { from, to, may_repeat: false, outcome: None, problem: None, done: None }
+}
+
+/// The backend's own version of the record that the caller means, where the operation takes it.
+fn version(job: &Job, record: Option<Bytes>) -> Result<Option<Bound>, Unwanted> {
+    match record {
+        Some(record) => job.write.version_of(&record).map_err(|detail| Failure::versionless(detail).into()),
+        // Nobody judged it: it was kept before the operation took a version.
+        None if job.write.has_version() => Err(Failure::condition().into()),
+        None => Ok(None),
+    }
 }
 
 /// Whether a refusal is the calendar's.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::job::{Job, Manner};
 use super::outcome::{Failure, FailureKind};
-use super::{Door, Held, Operate, judged, place_of};
+use super::{Door, Held, Operate, doubt, judged, place_of};
 use crate::staging::{Operation, OperationState, OperationStep, StagingError};
 
 impl Operate {
@@ -45,11 +45,13 @@ impl Operate {
                         may_repeat: true,
                         outcome: None,
                         problem: Some(failure.to_json()),
+                        done: None,
                     };
                     self.bridge.staging.advance_operation(&id, step).await?;
                 }
             }
         }
+        self.tasks.spawn(doubt::look_again(Arc::clone(self)));
         Ok(())
     }
 

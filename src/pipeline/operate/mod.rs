@@ -9,6 +9,8 @@
 
 mod call;
 mod condition;
+mod doubt;
+mod halt;
 mod job;
 mod keeper;
 mod outcome;
@@ -232,7 +234,10 @@ impl Operate {
         is_async: bool,
     ) -> Result<Taken, OperateError> {
         let (hash, condition) = (new.request_hash, new.condition.clone());
-        let operation = match self.bridge.staging.begin_operation(new).await? {
+        halt::at("asked").await;
+        let begun = self.bridge.staging.begin_operation(new).await?;
+        halt::at("written_down").await;
+        let operation = match begun {
             Begun::New(operation) => operation,
             Begun::Known(known) if known.asked.request_hash != hash => return Err(OperateError::KeyReused),
             Begun::Known(known) => match known.state {
@@ -257,7 +262,8 @@ impl Operate {
         };
         if operation.state == OperationState::Parked {
             // It is judged again when it is begun; what is not so now need not wait for that.
-            if let Err(Unwanted::Failed(failure)) = self.judge_by_staging(&operation).await {
+            let is_versioned = parts.write.has_version();
+            if let Err(Unwanted::Failed(failure)) = self.judge_by_staging(&operation, is_versioned).await {
                 return self.unwanted(operation, &failure).await;
             }
             self.park(parts.job(operation.clone(), Manner::Patient));
@@ -278,6 +284,7 @@ impl Operate {
             may_repeat: failure.may_repeat(),
             outcome: None,
             problem: Some(failure.to_json()),
+            done: None,
         };
         let is_taken = self.bridge.staging.advance_operation(&operation.id, step).await?;
         let now = self.bridge.staging.operation(&operation.id).await?.unwrap_or(operation);

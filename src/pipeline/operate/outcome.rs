@@ -151,6 +151,24 @@ impl Failure {
         Failure { cause, ..Failure::new(FailureKind::Unknown, "unknown", detail) }
     }
 
+    /// Its steps stand for themselves, and some of them may be done where the whole is not.
+    pub(super) fn partly(cause: Option<String>) -> Failure {
+        let detail = "its steps stand for themselves, and a part of them may be done: look up at the backend what is, then \
+                      tell it by `operations resolve`";
+        Failure { cause, ..Failure::new(FailureKind::Unknown, "partly_done", detail) }
+    }
+
+    /// The backend's own version of the record is another than the one that the caller means.
+    pub(super) fn outdated(cause: Option<String>) -> Failure {
+        let detail = "the backend's record is not, or no longer, as it was read; read it again; nothing is done";
+        Failure { cause, ..Failure::new(FailureKind::Condition, "outdated", detail) }
+    }
+
+    /// The record that the caller means does not say its version.
+    pub(super) fn versionless(detail: String) -> Failure {
+        Failure::new(FailureKind::Broken, "versionless", detail)
+    }
+
     /// The record is not as the caller wants it to be.
     pub(super) fn condition() -> Failure {
         let detail = "the record is not as the request's conditions say; nothing was sent";

@@ -43,6 +43,8 @@ impl Operate {
         loop {
             match self.reconcile(job).await {
                 Found::Done(brought) => return self.reconciled(job, &brought).await,
+                // What of it is done would be done twice.
+                Found::NotDone if !job.is_whole() => return self.partly(job).await,
                 Found::NotDone if attempt < job.write.attempts => {
                     if !self.step(job, to(&[Unknown], Received)).await {
                         return;
@@ -149,6 +151,16 @@ impl Operate {
     async fn not_done(&self, job: &Job) {
         let detail = "the backend was asked what came of it: it is not done";
         self.failed(job, &[Unknown], Failure::new(FailureKind::Unavailable, "lost", detail)).await;
+    }
+
+    async fn partly(&self, job: &Job) {
+        let failure = Failure::partly(None);
+        self.step(job, OperationStep { problem: Some(failure.to_json()), ..to(&[Unknown], Unknown) }).await;
+        let operation = job.operation.id.as_str();
+        tracing::warn!(
+            operation,
+            "an operation stays unknown: a part of its steps may be done; a person has to look it up"
+        );
     }
 
     async fn unproven(&self, job: &Job) {

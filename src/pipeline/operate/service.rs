@@ -82,6 +82,7 @@ impl Door {
             action: operation.action.as_ref().into(),
             version: fault::version(operation.version),
             is_one_way: operation.output.is_none(),
+            trouble: fault::trouble(&call.judgement),
         };
         let began = Instant::now();
         let result = self.service.call(&permit, &request).await;
@@ -99,10 +100,18 @@ impl Door {
     fn told(&self, call: &ServiceCall, error: SoapError) -> SqlError {
         let message = error.to_string();
         let (kind, certainty) = match &error {
+            // Its answer is a no to the call, and none to the question whether it was done.
+            SoapError::Fault(fault)
+                if fault.is_of_gateway() || fault::rule(&call.judgement, fault).is_some_and(|rule| rule.is_unknown) =>
+            {
+                (SqlErrorKind::Lost, Certainty::Unknown)
+            }
             SoapError::Fault(fault) => {
                 let told = fault::told(&call.judgement, Some(call.plan()), fault);
+                // By its status alone nothing is begun again.
+                let passes = fault::rule(&call.judgement, fault).is_some_and(|rule| rule.passes);
                 let message = if told.reason.is_empty() { message } else { told.reason.clone() };
-                let kind = if told.passes { SqlErrorKind::Busy } else { SqlErrorKind::Business };
+                let kind = if passes { SqlErrorKind::Busy } else { SqlErrorKind::Business };
                 let state = Some(told.code.clone());
                 *self.told.lock() = Some(told);
                 return SqlError { state, ..self.error(kind, message, Certainty::Undone) };

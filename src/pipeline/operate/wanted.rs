@@ -1,13 +1,16 @@
 //! Whether a write is still wanted when it is begun: what its caller wants to be so of the record, judged as late as can be.
 //!
-//! What is read from staging is judged against staging, since that is what callers have read; but not when a write through
-//! this service may have changed the record since that was staged. Other records are asked for at their backend. Between
+//! What is read from staging is judged against staging, since that is what callers have read; but when a write through
+//! this service may have changed the record since that was staged, it is asked for at its backend first, or where that
+//! cannot be, is not written to. Other records are asked for at their backend. Where the backend judges by its own version
+//! of the record, no more is needed of what is staged than that it is what the caller means. Between
 //! the judgement and the end of the write no other write of this process to the same record is under way. What others do
 //! at the backend itself in that moment is for the statement to notice.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
@@ -17,9 +20,9 @@ use super::outcome::{Failure, FailureKind};
 use super::{Condition, Operate};
 use crate::gate::Refused;
 use crate::mapping::Mode;
-use crate::pipeline::live::{Ask, LiveError};
+use crate::pipeline::live::{Ask, Fetched, LiveError};
 use crate::record::{ContentHash, ResourceId};
-use crate::staging::Operation;
+use crate::staging::{Operation, StagingError};
 
 type Name = (ResourceId, String);
 
@@ -69,49 +72,82 @@ impl From<Failure> for Unwanted {
 
 impl Operate {
     /// Judges the condition of a write whose record is read at its backend; for before its place at the gate is taken,
-    /// since the question needs one too.
-    pub(super) async fn judge_at_backend(&self, job: &Job) -> Result<(), Unwanted> {
+    /// since the question needs one too. Answers the record that the caller means.
+    pub(super) async fn judge_at_backend(&self, job: &Job) -> Result<Option<Bytes>, Unwanted> {
         let asked = &job.operation.asked;
-        if asked.condition.is_none() || self.is_judged_by_staging(&asked.resource) {
-            return Ok(());
+        if asked.condition.is_none() {
+            return Ok(None);
         }
         let condition = condition(&job.operation)?;
+        if self.is_judged_by_staging(&asked.resource) {
+            self.stage_again(job, &condition).await?;
+            return Ok(None);
+        }
         // A backend says no moment of its records.
         if condition.matches.is_none() && condition.unmodified_since.is_some() {
             return Err(Failure::undated().into());
         }
         let record = match &asked.record_key {
             None => None,
-            Some(key) => {
-                let ask = Ask { place: job.place.clone(), patience: None };
-                match self.live.now(&asked.resource, key, &ask).await {
-                    Ok(fetched) => Some((fetched.hash, Timestamp::UNIX_EPOCH)),
-                    Err(LiveError::NoRecord { .. }) => None,
-                    Err(LiveError::Refused { reason }) => return Err(Unwanted::Refused(reason)),
-                    Err(error) => return Err(Failure::unread(error.to_string()).into()),
-                }
-            }
+            Some(key) => self.asked_for(job, key).await?,
         };
-        holds(&condition, record)
+        holds(&condition, record.as_ref().map(|fetched| (fetched.hash, Timestamp::UNIX_EPOCH)))?;
+        Ok(record.map(|fetched| fetched.payload.clone()))
     }
 
-    /// Judges the condition of a write whose record is read from staging.
-    pub(super) async fn judge_by_staging(&self, operation: &Operation) -> Result<(), Unwanted> {
-        let asked = &operation.asked;
-        if asked.condition.is_none() || !self.is_judged_by_staging(&asked.resource) {
-            return Ok(());
+    /// The record as its backend says it now; it is staged so where its resource is.
+    async fn asked_for(&self, job: &Job, key: &str) -> Result<Option<Arc<Fetched>>, Unwanted> {
+        let ask = Ask { place: job.place.clone(), patience: None };
+        match self.live.now(&job.operation.asked.resource, key, &ask).await {
+            Ok(fetched) => Ok(Some(fetched)),
+            Err(LiveError::NoRecord { .. }) => Ok(None),
+            Err(LiveError::Refused { reason }) => Err(Unwanted::Refused(reason)),
+            Err(error) => Err(Failure::unread(error.to_string()).into()),
         }
-        let condition = condition(operation)?;
-        let Some(key) = &asked.record_key else { return holds(&condition, None) };
-        let unread = |error: crate::staging::StagingError| Unwanted::from(Failure::unread(error.to_string()));
-        let record = self.bridge.staging.document(&asked.resource, key).await.map_err(unread)?;
-        holds(&condition, record.map(|record| (record.hash, record.changed_at)))?;
-        let staging = &self.bridge.staging;
-        let is_of_staged = condition.is_of_being();
-        if !is_of_staged && staging.is_written_since_read(&asked.resource, key, &operation.id).await.map_err(unread)? {
-            return Err(Failure::written_since().into());
+    }
+
+    /// Asks for a record at its backend that is judged by staging, when a write through this service may have changed it
+    /// since that was staged, and it can be asked for.
+    async fn stage_again(&self, job: &Job, condition: &Condition) -> Result<(), Unwanted> {
+        let asked = &job.operation.asked;
+        let Some(key) = asked.record_key.as_ref().filter(|_| !condition.is_of_being() && !job.write.has_version())
+        else {
+            return Ok(());
+        };
+        if self.live.can_ask(&asked.resource) && self.is_written_since_read(&job.operation, key).await? {
+            self.asked_for(job, key).await?;
         }
         Ok(())
+    }
+
+    async fn is_written_since_read(&self, operation: &Operation, key: &str) -> Result<bool, Unwanted> {
+        let resource = &operation.asked.resource;
+        // Where asking for it costs one question, a run that may have passed it over proves nothing.
+        let must_differ = self.live.can_ask(resource);
+        let staging = &self.bridge.staging;
+        staging.is_written_since_read(resource, key, &operation.id, must_differ).await.map_err(unread)
+    }
+
+    /// Judges the condition of a write whose record is read from staging. Answers the record that the caller means.
+    /// `is_versioned` says that the backend judges itself whether it was changed since.
+    pub(super) async fn judge_by_staging(
+        &self,
+        operation: &Operation,
+        is_versioned: bool,
+    ) -> Result<Option<Bytes>, Unwanted> {
+        let asked = &operation.asked;
+        if asked.condition.is_none() || !self.is_judged_by_staging(&asked.resource) {
+            return Ok(None);
+        }
+        let condition = condition(operation)?;
+        let Some(key) = &asked.record_key else { return holds(&condition, None).map(|()| None) };
+        let record = self.bridge.staging.document(&asked.resource, key).await.map_err(unread)?;
+        holds(&condition, record.as_ref().map(|record| (record.hash, record.changed_at)))?;
+        let is_enough = is_versioned || condition.is_of_being();
+        if !is_enough && self.is_written_since_read(operation, key).await? {
+            return Err(Failure::written_since().into());
+        }
+        Ok(record.map(|record| record.payload.into()))
     }
 
     fn is_judged_by_staging(&self, resource: &ResourceId) -> bool {
@@ -128,6 +164,10 @@ fn condition(operation: &Operation) -> Result<Condition, Unwanted> {
         let detail = "the conditions that the write was kept with cannot be read; nothing was sent";
         Failure::new(FailureKind::Condition, "condition", detail).into()
     })
+}
+
+fn unread(error: StagingError) -> Unwanted {
+    Failure::unread(error.to_string()).into()
 }
 
 fn holds(condition: &Condition, record: Option<(ContentHash, Timestamp)>) -> Result<(), Unwanted> {

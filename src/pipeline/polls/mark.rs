@@ -33,6 +33,23 @@ impl Mark {
     }
 }
 
+/// So far may a service's clock, or its time zone, be ahead of ours.
+const AHEAD: SignedDuration = SignedDuration::from_hours(26);
+
+/// Whether a time has not come yet: nothing can have changed then, and whoever asks for what changed after it hears nothing.
+pub(super) fn is_ahead(value: &str, now: Timestamp) -> bool {
+    let limit = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    let as_if_utc = |civil: DateTime| jiff::tz::TimeZone::UTC.to_timestamp(civil).unwrap_or(Timestamp::MAX);
+    match Mark::of(value) {
+        Some(Mark::Moment(moment)) => moment > limit,
+        Some(Mark::Civil(civil)) => as_if_utc(civil) > limit,
+        Some(Mark::Day(day)) => as_if_utc(day.to_datetime(jiff::civil::Time::midnight())) > limit,
+        Some(Mark::Number(_)) => false,
+        // At the end of all time there is no such moment any more.
+        None => value.get(..19).and_then(|civil| civil.parse().ok()).is_some_and(|civil| as_if_utc(civil) > limit),
+    }
+}
+
 /// Whether one comes before the other.
 pub(super) fn is_less(one: &str, other: &str) -> bool {
     let order = match (Mark::of(one), Mark::of(other)) {
@@ -79,7 +96,7 @@ pub(super) fn begin(value: &str, overlap: Overlap) -> Result<String, String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{begin, is_less};
+    use super::{begin, is_ahead, is_less};
     use crate::mapping::Overlap;
 
     #[test]
@@ -93,6 +110,19 @@ mod tests {
             ("a9", "b1"),
         ] {
             assert!(is_less(less, more) && !is_less(more, less) && !is_less(less, less), "{less} {more}");
+        }
+    }
+
+    #[test]
+    fn what_has_not_come_yet_is_ahead() {
+        let now = "2026-01-10T12:00:00Z".parse().unwrap();
+        for value in
+            ["9999-12-31", "9999-12-31T23:59:59.999Z", "9999-12-31T00:00:00", "2026-01-11T15:00:00Z", "2026-01-12"]
+        {
+            assert!(is_ahead(value, now), "{value}");
+        }
+        for value in ["2026-01-11", "2026-01-11T13:00:00", "2026-01-10T12:00:00Z", "99991231", "z", ""] {
+            assert!(!is_ahead(value, now), "{value}");
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -28,6 +29,8 @@ pub(super) struct Looks {
     pub(super) error_when: Option<ErrorWhen>,
     /// Where a record has its watermark.
     pub(super) watched: Option<Slot>,
+    /// When the reading began.
+    pub(super) now: Timestamp,
 }
 
 /// A part of a page; the last one has its facts.
@@ -84,13 +87,16 @@ impl Looks {
         let (sender, receiver) = mpsc::channel(1);
         tokio::task::spawn_blocking(move || {
             let (mut records, mut greatest, mut content) = (0, None::<String>, Xxh3::new());
+            let mut ahead = None;
             let (mut is_left, mut end) = (false, None);
             let look = |record: &RawRecord<'_>| {
                 content.update(record.raw);
-                if let Some(found) = self.watched.and_then(|slot| watermark(record, slot))
-                    && greatest.as_ref().is_none_or(|known| mark::is_less(known, &found))
-                {
-                    greatest = Some(found);
+                match self.watched.and_then(|slot| watermark(record, slot)) {
+                    Some(found) if mark::is_ahead(&found, self.now) => ahead = Some(found),
+                    Some(found) if greatest.as_ref().is_none_or(|known| mark::is_less(known, &found)) => {
+                        greatest = Some(found);
+                    }
+                    _ => {}
                 }
             };
             let read = read::watched(&self.plan, file, look, |chunk| {
@@ -115,7 +121,7 @@ impl Looks {
                 }
                 (Ok(()), Some(chunk)) => {
                     let content = (records > 0).then(|| format!("{:032x}", content.digest128()));
-                    Ok((chunk, Some(Facts { records, token, greatest, content })))
+                    Ok((chunk, Some(Facts { records, token, greatest, ahead, content })))
                 }
             };
             // When nobody waits for it, nobody wants to know.

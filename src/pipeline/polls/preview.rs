@@ -37,6 +37,7 @@ impl Bridge {
             action: Arc::clone(&operation.action),
             version: fault::version(operation.version),
             is_one_way: operation.is_one_way,
+            trouble: fault::trouble(&operation.judgement),
         };
         let service = Arc::clone(&called.service);
         // It goes to its end whoever leaves.

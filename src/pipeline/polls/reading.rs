@@ -1,5 +1,6 @@
 //! One reading of a service: page after page, each called for, landed, read and committed.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ pub(super) struct Reading<'a> {
     pub(super) run: Option<RunId>,
     /// Pages that were read.
     pub(super) pages: u64,
+    /// What was taken although the schema does not allow it.
+    pub(super) odd: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> Reading<'a> {
@@ -58,10 +61,25 @@ impl<'a> Reading<'a> {
         standing: Standing,
     ) -> Reading<'a> {
         let error_when = operation.judgement.error_when.clone();
-        let looks = Looks { plan: Arc::clone(plan), polling: Arc::clone(polling), error_when, watched };
         let started_at = Timestamp::now();
-        let (notes, run, pages) = (Vec::new(), None, 0);
-        Reading { bridge, plan, operation, polling, called, request, looks, standing, started_at, notes, run, pages }
+        let looks =
+            Looks { plan: Arc::clone(plan), polling: Arc::clone(polling), error_when, watched, now: started_at };
+        let (notes, run, pages, odd) = (Vec::new(), None, 0, BTreeMap::new());
+        Reading {
+            bridge,
+            plan,
+            operation,
+            polling,
+            called,
+            request,
+            looks,
+            standing,
+            started_at,
+            notes,
+            run,
+            pages,
+            odd,
+        }
     }
 
     /// Reads on to the end of what is due.
@@ -182,6 +200,15 @@ impl<'a> Reading<'a> {
             let behind = facts.as_ref().map(|facts| turn.behind(self.polling, facts)).transpose();
             let behind = behind.map_err(|reason| self.fault(reason))?.map(|behind| self.behind(behind));
             let is_last = behind.is_some();
+            if let Some(ahead) = facts.and_then(|facts| facts.ahead) {
+                self.tell(format!(
+                    "the watermark {ahead} has not come yet: it counts for nothing, else nothing would be asked for until then"
+                ));
+            }
+            for (kind, count) in &chunk.odd {
+                self.bridge.metrics.odd_answer(&self.plan.backend, kind, *count);
+                *self.odd.entry(kind).or_default() += count;
+            }
             match (&entry, behind) {
                 // Nothing came of it but where to go on.
                 (None, Some(standing)) if chunk.is_empty() => self.advance(standing).await?,
@@ -250,13 +277,14 @@ impl<'a> Reading<'a> {
             action: Arc::clone(&self.operation.action),
             version: fault::version(self.operation.version),
             is_one_way: self.operation.is_one_way,
+            trouble: fault::trouble(&self.operation.judgement),
         };
         let began = Instant::now();
         let landing = async {
             match self.called.service.stream(permit, request).await {
                 Ok(streamed) => {
                     for leniency in &streamed.leniencies {
-                        self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str());
+                        self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
                     }
                     let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
                     let landed = tokio::task::spawn_blocking(move || landed(&landing, &looks, streamed));
@@ -341,7 +369,8 @@ impl<'a> Reading<'a> {
             return Ok(run.clone());
         }
         let id = &self.plan.exposure.id;
-        let run = self.bridge.staging.begin_run(id, self.request.trigger, &self.plan.hash).await?;
+        let run =
+            self.bridge.staging.begin_run_since(id, self.request.trigger, &self.plan.hash, self.started_at).await?;
         tracing::info!(resource = %id, run = %run, trigger = self.request.trigger, "started a run");
         self.run = Some(run.clone());
         Ok(run)

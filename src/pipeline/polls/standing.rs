@@ -72,6 +72,8 @@ pub(super) struct Facts {
     pub(super) token: Option<String>,
     /// The greatest watermark in it.
     pub(super) greatest: Option<String>,
+    /// A watermark in it that has not come yet, which counts for nothing.
+    pub(super) ahead: Option<String>,
     /// What is in its records, hashed; `None` where there is none.
     pub(super) content: Option<String>,
 }

@@ -9,6 +9,7 @@ mod sample;
 mod service;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt::Write;
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::quoted;
+use super::{quoted, write};
 use crate::wsdl::{Builtin, Complex, Content, Facets, JsonKind, Member, Plan, TypeId, TypeKind, VALUE, Variety};
 
 /// How deep fields are proposed; what lies deeper is left to a person.
@@ -12,17 +12,36 @@ const DEEPEST: usize = 5;
 const MOST: usize = 400;
 
 /// The text of a mapping file for an operation of a backend's WSDL.
-pub fn propose_service(backend: &str, plan: &Plan) -> String {
+///
+/// What by its name changes something is proposed as a write, never as something that is called to read. The fault: nothing
+/// can be proposed.
+pub fn propose_service(backend: &str, plan: &Plan) -> Result<String, String> {
+    if write::changes_something(&plan.operation.name) {
+        return Ok(write::propose(backend, plan));
+    }
     let operation = &plan.operation;
     let inputs = inputs(plan);
     let records = records(plan, &inputs);
-    let polled = if records.is_list { paging(plan, &inputs) } else { Polled::default() };
+    let polled = match (records.is_list, inputs.iter().any(|input| input.is_scalar)) {
+        (true, _) => paging(plan, &inputs),
+        // Nothing asks for one of several: there is one.
+        (false, false) => Polled { lines: vec!["snapshot    = true".to_owned()], ..Polled::default() },
+        (false, true) => Polled::default(),
+    };
+    let is_polled = !polled.lines.is_empty();
     let mut fields = Vec::new();
     let mut left = 0;
     if let Some(ty) = records.ty {
         fields = Fields { plan, left: &mut left }.of(ty, 0);
     }
-    let key = key(&fields, &inputs, records.is_list);
+    if fields.is_empty() {
+        let why = "nothing of what it answers has a type that could be proposed as a field";
+        return Err(format!("{}: {why}; `inspect` shows it", operation.name));
+    }
+    let Some(key) = key(&fields, &inputs, is_polled) else {
+        let why = "its records have no single value that could be a key";
+        return Err(format!("{}: {why}; `inspect` shows them", operation.name));
+    };
     let mut text = String::new();
     let mut line = |written: String| {
         text.push_str(&written);
@@ -45,7 +64,7 @@ pub fn propose_service(backend: &str, plan: &Plan) -> String {
     line(String::new());
     line("[source]".to_owned());
     line(format!("backend  = {}", quoted(backend)));
-    if records.is_list {
+    if is_polled {
         line(
             "schedule = \"every 15m\"   # how often the service is asked; a gate bounds how much at a time".to_owned(),
         );
@@ -53,9 +72,9 @@ pub fn propose_service(backend: &str, plan: &Plan) -> String {
     line(String::new());
     line("[source.soap]".to_owned());
     line(format!("operation   = {}", quoted(&operation.name)));
-    let of_key = |input: &Given| (!records.is_list && input.name == key.input).then(|| key.field.clone());
+    let of_key = |input: &Given| (!is_polled && input.name == key.input).then(|| quoted(&format!("{{{}}}", key.field)));
     line(format!("request     = {}", request(&inputs, &|input| of_key(input).or_else(|| polled.place(&input.name)))));
-    for input in inputs.iter().filter(|input| input.is_left_out) {
+    for input in inputs.iter().filter(|input| input.is_left_out && polled.place(&input.name).is_none()) {
         line(format!(
             "# {} can be sent as well{}: {}",
             input.name,
@@ -84,7 +103,7 @@ pub fn propose_service(backend: &str, plan: &Plan) -> String {
         let sort = fields.iter().find(|field| field.name == key.field).filter(sorts).map(|field| quoted(&field.name));
         line(format!("sort   = [{}]", sort.unwrap_or_default()));
     }
-    text
+    Ok(text)
 }
 
 /// Where the records are.
@@ -105,7 +124,7 @@ fn records(plan: &Plan, inputs: &[Given]) -> Records {
     let wrapped = wrapped(plan, &start, body.ty);
     let is_asked = |member: &Member| {
         builtin(plan, member.element.ty).is_some()
-            && inputs.iter().any(|input| input.is_scalar && same_name(&input.name, &member.json))
+            && inputs.iter().any(|input| input.is_scalar && !pages(&input.name) && same_name(&input.name, &member.json))
     };
     if members(plan, wrapped.1).iter().any(is_asked) {
         let why = "the request names a member of what is answered: it is one record".to_owned();
@@ -124,6 +143,13 @@ fn records(plan: &Plan, inputs: &[Given]) -> Records {
                         format!("{} may stand there many times", plan.types.names.local(member.element.name.local));
                     return Records { path, ty: Some(own), is_list: true, why };
                 }
+                if let (false, TypeKind::Array(array)) = (member.is_many, &plan.types.get(own).kind)
+                    && matches!(plan.types.get(array.item).kind, TypeKind::Complex(_))
+                {
+                    let item = array.item_name.map_or("item", |name| plan.types.names.local(name.local));
+                    let why = format!("{} is an array", plan.types.names.local(member.element.name.local));
+                    return Records { path: format!("{path}/{item}"), ty: Some(array.item), is_list: true, why };
+                }
                 if !member.is_many {
                     below.push((path, own));
                 }
@@ -137,7 +163,7 @@ fn records(plan: &Plan, inputs: &[Given]) -> Records {
 }
 
 /// What an answer is when what only wraps it is taken off.
-fn wrapped(plan: &Plan, start: &str, ty: TypeId) -> (String, TypeId) {
+pub(super) fn wrapped(plan: &Plan, start: &str, ty: TypeId) -> (String, TypeId) {
     let (mut path, mut ty) = (start.to_owned(), ty);
     while let [only] = members(plan, ty)
         && matches!(plan.types.get(only.element.ty).kind, TypeKind::Complex(_))
@@ -155,7 +181,7 @@ fn same_name(one: &str, other: &str) -> bool {
     plain(one) == plain(other)
 }
 
-fn members(plan: &Plan, ty: TypeId) -> &[Member] {
+pub(super) fn members(plan: &Plan, ty: TypeId) -> &[Member] {
     match &plan.types.get(ty).kind {
         TypeKind::Complex(complex) => complex.elements().map_or(&[], |elements| elements.members.as_slice()),
         _ => &[],
@@ -168,7 +194,6 @@ struct Given {
     type_name: String,
     is_scalar: bool,
     is_left_out: bool,
-    builtin: Option<Builtin>,
     sample: String,
 }
 
@@ -189,13 +214,13 @@ fn inputs(plan: &Plan) -> Vec<Given> {
             Some(JsonKind::Text) => "\"\"".to_owned(),
             None => "{}".to_owned(),
         };
-        Given { name: member.json.to_string(), type_name, is_scalar, is_left_out: !is_needed, builtin, sample }
+        Given { name: member.json.to_string(), type_name, is_scalar, is_left_out: !is_needed, sample }
     };
     members(plan, plan.operation.input.body.ty).iter().map(input).collect()
 }
 
 /// The built-in type of a text; `None` for an object.
-fn builtin(plan: &Plan, ty: TypeId) -> Option<Builtin> {
+pub(super) fn builtin(plan: &Plan, ty: TypeId) -> Option<Builtin> {
     match &plan.types.get(ty).kind {
         TypeKind::Simple(simple) => Some(match simple.variety {
             Variety::Atomic(builtin) => builtin,
@@ -215,7 +240,7 @@ fn request(inputs: &[Given], place: &dyn Fn(&Given) -> Option<String>) -> String
     for input in inputs {
         let place = place(input).filter(|_| input.is_scalar);
         match place {
-            Some(place) => written.push(format!("{} = \"{{{place}}}\"", bare(&input.name))),
+            Some(place) => written.push(format!("{} = {place}", bare(&input.name))),
             None if !input.is_left_out => written.push(format!("{} = {}", bare(&input.name), input.sample)),
             None => {}
         }
@@ -238,9 +263,8 @@ impl Polled {
 
 fn paging(plan: &Plan, inputs: &[Given]) -> Polled {
     let mut polled = Polled::default();
-    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '-'], "");
     let find = |words: &[&str]| {
-        let is_it = |input: &&Given| input.is_scalar && words.iter().any(|word| plain(&input.name) == *word);
+        let is_it = |input: &&Given| input.is_scalar && is_one_of(&input.name, words);
         inputs.iter().find(is_it).map(|input| input.name.clone())
     };
     polled.lines.push(
@@ -248,37 +272,52 @@ fn paging(plan: &Plan, inputs: &[Given]) -> Polled {
             .to_owned(),
     );
     polled.lines.push("snapshot    = true".to_owned());
-    let size = find(&["limit", "pagesize", "size", "count", "top", "maxresults", "maxrecords", "rows"]);
-    let token = find(&["token", "pagetoken", "nexttoken", "cursor", "continuationtoken", "continuation"]);
-    let offset = find(&["offset", "skip", "start", "startindex", "first", "from"]);
-    let page = find(&["page", "pagenumber", "pageno", "pageindex"]);
-    let next = next_path(plan);
+    let (size, token, offset, page) = (find(&SIZE), find(&TOKEN), find(&OFFSET), find(&PAGE));
+    let next = next_path(plan, token.as_deref());
     match (token, next, offset, page) {
         (Some(input), Some(path), _, _) => {
-            polled.places.push((input.clone(), "token".to_owned()));
+            polled.places.push((input.clone(), quoted("{token}")));
+            // A page of a size that is told is the service's own no more.
+            polled.places.extend(size.iter().map(|size| (size.clone(), "100".to_owned())));
             polled.lines.push(format!("# the answer names the next page, and {input} asks for it"));
             polled.lines.push(format!("token       = {{ path = {} }}", quoted(&path)));
         }
         (_, _, Some(input), _) => {
-            polled.places.push((input.clone(), "page".to_owned()));
+            polled.places.push((input.clone(), quoted("{page}")));
             polled.lines.push(format!("# by its name, {input} is how many records are passed over"));
             polled.lines.push("page        = { start = 0, step = 100, size = 100 }".to_owned());
         }
         (_, _, _, Some(input)) => {
-            polled.places.push((input.clone(), "page".to_owned()));
+            polled.places.push((input.clone(), quoted("{page}")));
             polled.lines.push(format!("# by its name, {input} is the number of a page"));
             polled.lines.push("page        = { start = 1, size = 100 }".to_owned());
         }
         _ => return polled,
     }
-    if let Some(size) = size.filter(|_| polled.places.iter().any(|(_, place)| place == "page")) {
-        polled.places.push((size, "size".to_owned()));
+    if let Some(size) = size.filter(|_| polled.places.iter().any(|(_, place)| place.contains("{page}"))) {
+        polled.places.push((size, quoted("{size}")));
     }
     polled
 }
 
-/// Where an answer names its next page, by its name.
-fn next_path(plan: &Plan) -> Option<String> {
+/// Names of what a request pages by.
+const SIZE: [&str; 8] = ["limit", "pagesize", "size", "count", "top", "maxresults", "maxrecords", "rows"];
+const TOKEN: [&str; 6] = ["token", "pagetoken", "nexttoken", "cursor", "continuationtoken", "continuation"];
+const OFFSET: [&str; 6] = ["offset", "skip", "start", "startindex", "first", "from"];
+const PAGE: [&str; 4] = ["page", "pagenumber", "pageno", "pageindex"];
+
+fn is_one_of(name: &str, words: &[&str]) -> bool {
+    let plain = name.to_ascii_lowercase().replace(['_', '-'], "");
+    words.contains(&plain.as_str())
+}
+
+/// Whether a request pages by what has this name.
+fn pages(name: &str) -> bool {
+    [&SIZE[..], &TOKEN, &OFFSET, &PAGE].iter().any(|words| is_one_of(name, words))
+}
+
+/// Where an answer names its next page, by its name: that of the `token` that the request takes, perhaps.
+fn next_path(plan: &Plan, token: Option<&str>) -> Option<String> {
     let body = &plan.operation.output.as_ref()?.body;
     let root = plan.types.names.local(body.root.as_ref()?.name.local);
     let mut open = vec![(format!("/{root}"), body.ty)];
@@ -288,8 +327,10 @@ fn next_path(plan: &Plan) -> Option<String> {
             for member in members(plan, *ty).iter().filter(|member| !member.is_many) {
                 let name = plan.types.names.local(member.element.name.local);
                 let plain = name.to_ascii_lowercase();
-                if builtin(plan, member.element.ty).is_some() && (plain.starts_with("next") || plain.ends_with("token"))
-                {
+                let is_next = plain.starts_with("next")
+                    || plain.ends_with("token")
+                    || token.is_some_and(|token| same_name(token, name));
+                if builtin(plan, member.element.ty).is_some() && is_next {
                     return Some(format!("{path}/{name}"));
                 }
                 below.push((format!("{path}/{name}"), member.element.ty));
@@ -310,9 +351,9 @@ struct Field {
     is_needed: bool,
 }
 
-struct Fields<'p> {
-    plan: &'p Plan,
-    left: &'p mut usize,
+pub(super) struct Fields<'p> {
+    pub(super) plan: &'p Plan,
+    pub(super) left: &'p mut usize,
 }
 
 impl Fields<'_> {
@@ -411,7 +452,7 @@ impl Fields<'_> {
     }
 
     /// What a text is, as rules of a field, and what is to be said of it.
-    fn type_rules(&self, ty: TypeId) -> (Vec<String>, Option<String>) {
+    pub(super) fn type_rules(&self, ty: TypeId) -> (Vec<String>, Option<String>) {
         let Some(builtin) = builtin(self.plan, ty) else { return (vec!["type = \"string\"".to_owned()], None) };
         let facets = facets(self.plan, ty);
         let mut reason = None;
@@ -468,13 +509,13 @@ struct Key {
     why: String,
 }
 
-fn key(fields: &[Field], inputs: &[Given], is_list: bool) -> Key {
+fn key(fields: &[Field], inputs: &[Given], is_list: bool) -> Option<Key> {
     let single = || fields.iter().filter(|field| field.builtin.is_some());
     if !is_list {
-        for input in inputs.iter().filter(|input| input.is_scalar && input.builtin.is_some()) {
+        for input in inputs.iter().filter(|input| input.is_scalar && !pages(&input.name)) {
             if let Some(field) = single().find(|field| same_name(&field.from, &input.name)) {
                 let why = format!("the request asks by {}, and the record has a member of that name", input.name);
-                return Key { field: field.name.clone(), input: input.name.clone(), why };
+                return Some(Key { field: field.name.clone(), input: input.name.clone(), why });
             }
         }
     }
@@ -483,23 +524,16 @@ fn key(fields: &[Field], inputs: &[Given], is_list: bool) -> Key {
     let by_name = single().filter(|field| field.is_needed).find(ends).or_else(|| single().find(ends));
     let first = by_name.or_else(|| single().find(|field| field.is_needed)).or_else(|| single().next());
     let input = inputs.iter().find(|input| input.is_scalar).map(|input| input.name.clone()).unwrap_or_default();
-    match (first, by_name) {
-        (Some(field), Some(_)) => {
-            let why = format!("by its name, {} tells records apart: make sure that it does", field.from);
-            Key { field: field.name.clone(), input, why }
-        }
-        (Some(field), None) => {
-            let why = format!("nothing tells which member is the key; {} is a guess", field.from);
-            Key { field: field.name.clone(), input, why }
-        }
-        (None, _) => {
-            Key { field: "id".to_owned(), input, why: "the answer has no single value that could be a key".to_owned() }
-        }
-    }
+    let field = first?;
+    let why = match by_name {
+        Some(_) => format!("by its name, {} tells records apart: make sure that it does", field.from),
+        None => format!("nothing tells which member is the key; {} is a guess", field.from),
+    };
+    Some(Key { field: field.name.clone(), input, why })
 }
 
 /// A name as fields have it: `OrderNo` becomes `order_no`.
-fn plain_name(json: &str) -> String {
+pub(super) fn plain_name(json: &str) -> String {
     let mut name = String::new();
     let characters: Vec<char> = json.trim_start_matches('@').chars().collect();
     for (at, character) in characters.iter().enumerate() {
@@ -536,7 +570,7 @@ fn resource(operation: &str) -> String {
 }
 
 /// A key of TOML, in quotes where it needs them.
-fn bare(name: &str) -> String {
+pub(super) fn bare(name: &str) -> String {
     let is_bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') && !name.is_empty();
     if is_bare { name.to_owned() } else { quoted(name) }
 }

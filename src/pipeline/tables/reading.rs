@@ -144,7 +144,8 @@ impl<'a> Reading<'a> {
             return Ok(run.clone());
         }
         let id = &self.plan.exposure.id;
-        let run = self.bridge.staging.begin_run(id, self.request.trigger, &self.plan.hash).await?;
+        let run =
+            self.bridge.staging.begin_run_since(id, self.request.trigger, &self.plan.hash, self.started_at).await?;
         tracing::info!(resource = %id, run = %run, trigger = self.request.trigger, "started a run");
         self.run = Some(run.clone());
         Ok(run)

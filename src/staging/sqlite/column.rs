@@ -12,6 +12,8 @@ pub(super) struct Column {
     pub(super) field: IndexedField,
     /// The column's name: only `a-z 0-9 _`.
     pub(super) name: String,
+    /// Readers may be bounded by it: each change notes its value.
+    pub(super) bounds: bool,
 }
 
 /// The column's name: unique by its number, readable by the path.
@@ -82,7 +84,7 @@ mod tests {
     fn read(path: &str, column: ColumnType, payload: &str) -> Value {
         let connection = Connection::open_in_memory().unwrap();
         let field = IndexedField { path: path.to_owned(), column };
-        let column = Column { name: column_name(7, path), field };
+        let column = Column { name: column_name(7, path), field, bounds: false };
         let table = format!("CREATE TABLE doc (payload TEXT NOT NULL, {})", column_definition(&column));
         connection.execute_batch(&table).unwrap();
         connection.execute("INSERT INTO doc (payload) VALUES (?1)", [payload]).unwrap();

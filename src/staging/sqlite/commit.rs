@@ -16,6 +16,7 @@ use super::files;
 use super::resource::Resource;
 use super::snapshot::{self, Marks};
 use super::source;
+use super::vanished;
 use super::write::Writing;
 use crate::record::{Document, Reject};
 use crate::staging::{Balance, Batch, Committed, Deletion, NewFile, RunId, RunState, StagingError};
@@ -97,15 +98,15 @@ fn within(connection: &Connection, resource: &Resource, batch: &Batch, order: &[
     }
 
     let repeated = written.repeated.len() as u64;
-    let records = (batch.documents.len() + batch.deletions.len()) as u64 - repeated;
+    let records = (batch.documents.len() + batch.deletions.len()) as u64 - repeated - written.held;
     // A finding about the file itself is a dead letter, but no record.
     let dead = batch.rejects.iter().filter(|reject| reject.position.record > 0).count() as u64 + repeated;
     let balance = Balance {
-        read: records + dead + batch.skipped,
+        read: records + dead + batch.skipped + written.held,
         staged: written.staged,
         unchanged: records - written.staged,
         dead,
-        skipped: batch.skipped,
+        skipped: batch.skipped + written.held,
         refused: batch.refused,
         deleted: written.deleted,
     };
@@ -138,6 +139,8 @@ fn work(batch: &Batch, index: u32) -> Option<Work<'_>> {
 pub(super) struct Written {
     pub(super) staged: u64,
     deleted: u64,
+    /// Records that were found gone since they were read: what they say is held back.
+    held: u64,
     sequence: u64,
     /// Records with the key of another, of which the batch may have one only.
     repeated: Vec<Reject>,
@@ -157,10 +160,16 @@ pub(super) fn write_documents(
     let mut writing = Writing::begin(connection, origin, batch.file.0)?;
     let mut marks = snapshot.map(|snapshot| Marks::of(connection, snapshot));
     let is_part = batch.snapshot.is_some();
-    let (mut deleted, mut repeated) = (0, Vec::new());
+    let gone_since = vanished::of_run(connection, origin.resource, origin.run)?;
+    let (mut deleted, mut held, mut repeated) = (0, 0, Vec::new());
     let mut before: Option<&str> = None;
     for work in order.iter().filter_map(|&index| work(batch, index)) {
         let (document, is_seen) = match work {
+            Work::Document(document) if gone_since.contains(&document.key) => {
+                vanished::doubt(connection, origin.resource, &document.key)?;
+                held += 1;
+                continue;
+            }
             Work::Document(document) => {
                 let is_again = batch.once.is_some() && before.replace(&document.key) == Some(document.key.as_str());
                 let put = match (is_again, &batch.once, &mut marks) {
@@ -206,7 +215,7 @@ pub(super) fn write_documents(
         }
     }
     let (staged, sequence) = writing.finish()?;
-    Ok(Written { staged, deleted, sequence, repeated })
+    Ok(Written { staged, deleted, held, sequence, repeated })
 }
 
 /// Adds to what a run has done.

@@ -3,24 +3,25 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
+use super::bounds;
 use super::convert::{blob_id, content_hash, count, position, timestamp};
 use super::fault::Fault;
 use super::resource::Resource;
 use crate::record::ResourceId;
-use crate::staging::{Change, ChangeInput, ChangeKind, FeedPage, RunId};
+use crate::staging::{Change, ChangeInput, ChangeKind, Changes, FeedPage, Filter, RunId};
 
-/// A change with its input; `previous` and the kind last.
-fn select(resource: i64) -> String {
+/// A change with its input; `previous` and the kind last, and then what is to be read `beside` it.
+pub(super) fn select(resource: i64, beside: &str) -> String {
     format!(
         "SELECT feed.sequence, coalesce(doc.key, gone.key), feed.version, feed.hash, feed.changed_at, run.id, file.blob, \
-         file.path, feed.record, feed.\"offset\", feed.length, feed.line, feed.previous, feed.kind \
+         file.path, feed.record, feed.\"offset\", feed.length, feed.line, feed.previous, feed.kind{beside} \
          FROM feed_{resource} AS feed LEFT JOIN doc_{resource} AS doc ON doc.id = feed.document \
          LEFT JOIN gone_{resource} AS gone ON gone.id = feed.document \
          LEFT JOIN run ON run.number = feed.run LEFT JOIN file ON file.id = feed.file"
     )
 }
 
-fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
+pub(super) fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     Ok(Change {
         sequence: count(row, 0)?,
         key: row.get(1)?,
@@ -46,22 +47,37 @@ pub(super) fn changes(
     resource: &Resource,
     since: u64,
     limit: usize,
-) -> Result<Vec<Change>, Fault> {
-    let sql = format!("{} WHERE feed.sequence > ?1 ORDER BY feed.sequence LIMIT ?2", select(resource.number));
+) -> Result<Changes, Fault> {
+    let sql = format!("{} WHERE feed.sequence > ?1 ORDER BY feed.sequence LIMIT ?2", select(resource.number, ""));
     let mut select = connection.prepare_cached(&sql)?;
     // Beyond what the database can count there is nothing.
-    let since = i64::try_from(since).unwrap_or(i64::MAX);
-    let changes = select.query_map(params![since, i64::try_from(limit).unwrap_or(i64::MAX)], change)?;
-    Ok(changes.collect::<rusqlite::Result<_>>()?)
+    let since_row = i64::try_from(since).unwrap_or(i64::MAX);
+    // One more than asked for tells whether this is the end for now.
+    let most = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+    let changes = select.query_map(params![since_row, most], change)?;
+    let mut entries = changes.collect::<rusqlite::Result<Vec<_>>>()?;
+    let complete = entries.len() <= limit;
+    entries.truncate(limit);
+    Ok(Changes { reached: entries.last().map_or(since, |change| change.sequence), complete, entries })
 }
 
-/// Changes after `since` and how far the feed is, in one snapshot.
-pub(super) fn page(connection: &Connection, resource: &Resource, since: u64, limit: usize) -> Result<FeedPage, Fault> {
+/// Changes after `since`, those that a reader may see, and how far the feed is, in one snapshot.
+pub(super) fn page(
+    connection: &Connection,
+    resource: &Resource,
+    (since, limit): (u64, usize),
+    only: &[Filter],
+) -> Result<FeedPage, Fault> {
     let reading = connection.unchecked_transaction()?;
-    let changes = changes(&reading, resource, since, limit)?;
+    let Changes { entries, reached, complete } = match only.is_empty() {
+        true => changes(&reading, resource, since, limit)?,
+        false => bounds::changes_in(&reading, resource, (since, limit), only)?,
+    };
     let mut select = reading.prepare_cached("SELECT sequence, forgotten FROM resource WHERE id = ?1")?;
     let (sequence, forgotten) = select.query_row([resource.number], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
-    Ok(FeedPage { changes, sequence, forgotten })
+    // Behind the last change there is nothing to be told.
+    let reached = if complete { sequence } else { reached };
+    Ok(FeedPage { changes: entries, reached, sequence, forgotten })
 }
 
 /// The newest number of every feed.
@@ -116,12 +132,8 @@ pub(super) fn forget(connection: &mut Connection, resource: &Resource, overtaken
 /// Every change of one document, newest first: from change to change along `previous`.
 pub(super) fn history(connection: &Connection, resource: &Resource, key: &str) -> Result<Vec<Change>, Fault> {
     let reading = connection.unchecked_transaction()?;
-    let newest = format!(
-        "SELECT sequence FROM doc_{0} WHERE key = ?1 UNION ALL SELECT sequence FROM gone_{0} WHERE key = ?1",
-        resource.number
-    );
-    let mut next: Option<i64> = reading.prepare_cached(&newest)?.query_row([key], |row| row.get(0)).optional()?;
-    let mut select = reading.prepare_cached(&format!("{} WHERE feed.sequence = ?1", select(resource.number)))?;
+    let mut next = newest(&reading, resource, key)?;
+    let mut select = reading.prepare_cached(&format!("{} WHERE feed.sequence = ?1", select(resource.number, "")))?;
     let mut changes = Vec::new();
     while let Some(sequence) = next {
         // Behind what is forgotten the chain ends.
@@ -131,6 +143,15 @@ pub(super) fn history(connection: &Connection, resource: &Resource, key: &str) -
         next = previous;
     }
     Ok(changes)
+}
+
+/// The newest change of a document, deleted or not.
+pub(super) fn newest(connection: &Connection, resource: &Resource, key: &str) -> Result<Option<i64>, Fault> {
+    let sql = format!(
+        "SELECT sequence FROM doc_{0} WHERE key = ?1 UNION ALL SELECT sequence FROM gone_{0} WHERE key = ?1",
+        resource.number
+    );
+    Ok(connection.prepare_cached(&sql)?.query_row([key], |row| row.get(0)).optional()?)
 }
 
 /// The newest change that is forgotten.

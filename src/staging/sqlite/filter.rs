@@ -1,193 +1,202 @@
-//! Filters as conditions, and which index a list is read along.
+//! Conditions on declared fields, as SQL on their columns.
 //!
-//! SQLite keeps no statistics here, so left alone it guesses: with a filter and an order on two columns it may walk
-//! a million rows along the order to find the three that match. So the choice is made by counting, at most
-//! [`FEW`] entries of an index: a filter that few rows pass leads, and its rows are sorted; otherwise the list is read
-//! along its order, where what is asked for is then met soon. A `+` before a column is how SQLite is told not to
-//! use that column's index.
+//! Every condition is cut into stretches of its column's index: `ne` is what lies before and what lies behind, `in` with
+//! null is the values and the nulls. So whatever is asked can be searched in an index, by itself or as one of several
+//! ([`access`](super::list::access)), and can as well be judged row by row. Values are always bound, never written into
+//! the statement; the only names in it are columns made by [`column`](super::column).
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 
 use super::column::Column;
-use super::fault::Fault;
 use super::resource::Resource;
-use crate::staging::{ColumnType, Comparison, Filter, Scalar, StagingError};
-
-/// Up to this many rows are sorted rather than walking along the order.
-const FEW: i64 = 5000;
+use crate::staging::{ColumnType, Comparison, Condition, Filter, Scalar, StagingError};
 
 /// Stands for the column's name in a condition.
 const COLUMN: &str = "{column}";
 
-/// Conditions with the values they bind, in order.
+/// SQL with the values it binds, in order.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Conditions {
-    pub(super) sql: Vec<String>,
+pub(super) struct Sql {
+    pub(super) text: String,
     pub(super) values: Vec<Value>,
 }
 
-impl Conditions {
-    pub(super) fn add(&mut self, sql: String, values: impl IntoIterator<Item = Value>) {
-        self.sql.push(sql);
-        self.values.extend(values);
+impl Sql {
+    /// Adds text that binds nothing.
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
     }
 
-    pub(super) fn clause(&self) -> String {
-        if self.sql.is_empty() { String::new() } else { format!(" WHERE {}", self.sql.join(" AND ")) }
+    /// Adds text with its values.
+    pub(super) fn add(&mut self, other: &Sql) {
+        self.text.push_str(&other.text);
+        self.values.extend(other.values.iter().cloned());
+    }
+
+    /// Adds a condition to those of a clause that begins with `first`.
+    pub(super) fn also(&mut self, first: &str, condition: &Sql) {
+        self.push(if self.text.is_empty() { first } else { " AND " });
+        self.add(condition);
     }
 }
 
-/// How a condition can use its column's index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    /// One value: the rows lie together, ordered by key.
-    Point,
-    /// Some stretches.
-    Range,
-    /// Not at all.
-    All,
-}
-
-/// One condition on one column.
+/// A stretch of a column's index.
 #[derive(Clone, Debug)]
-struct Condition<'r> {
-    column: &'r str,
+pub(super) struct Stretch {
     sql: String,
     values: Vec<Value>,
-    reach: Reach,
+    /// One value: the rows lie together, ordered by key.
+    pub(super) is_point: bool,
 }
 
-/// The conditions of a list.
-#[derive(Debug, Default)]
-pub(super) struct Filters<'r> {
-    conditions: Vec<Condition<'r>>,
+/// A condition on one column: one of the stretches, no two of which have a row in common.
+#[derive(Clone, Debug)]
+pub(super) struct Leaf<'r> {
+    pub(super) column: &'r str,
+    pub(super) stretches: Vec<Stretch>,
+    /// The same in one piece, shorter, for judging row by row.
+    whole: Option<Stretch>,
 }
 
-/// Which index a list is read along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access<'r> {
-    /// Of the first sort column, or of the key.
-    Order,
-    /// Of this column, in the order of the key: nothing is sorted.
-    Point(&'r str),
-    /// Of this column; what is found is sorted.
-    Filter(&'r str),
+/// A condition.
+#[derive(Clone, Debug)]
+pub(super) enum Tree<'r> {
+    Leaf(Leaf<'r>),
+    All(Vec<Tree<'r>>),
+    Any(Vec<Tree<'r>>),
 }
 
-impl<'r> Filters<'r> {
-    /// Checks the filters against the declared fields.
-    pub(super) fn new(resource: &'r Resource, asked: &[Filter]) -> Result<Filters<'r>, StagingError> {
-        let mut conditions = Vec::new();
-        for filter in asked {
-            conditions.push(condition(resource, filter)?);
-        }
-        Ok(Filters { conditions })
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.conditions.is_empty()
-    }
-
-    /// All conditions, each free to use its index.
-    pub(super) fn free(&self) -> Conditions {
-        self.render(|_| true)
-    }
-
-    /// All conditions, where only `leading`'s may use its index.
-    pub(super) fn led_by(&self, leading: Option<&str>) -> Conditions {
-        self.render(|column| Some(column) == leading)
-    }
-
-    fn render(&self, uses_index: impl Fn(&str) -> bool) -> Conditions {
-        let mut rendered = Conditions::default();
-        for condition in &self.conditions {
-            let plus = if uses_index(condition.column) { "" } else { "+" };
-            let sql = condition.sql.replace(COLUMN, &format!("{plus}{}", condition.column));
-            rendered.add(sql, condition.values.iter().cloned());
-        }
-        rendered
-    }
-
-    /// Chooses the index; `first` is the first sort column.
-    pub(super) fn access(
-        &self,
-        connection: &Connection,
-        resource: &Resource,
-        first: Option<&str>,
-    ) -> Result<Access<'r>, Fault> {
-        if let [only] = self.conditions.as_slice() {
-            match only.reach {
-                Reach::Point if first.is_none() => return Ok(Access::Point(only.column)),
-                _ if first == Some(only.column) => return Ok(Access::Order),
-                _ => {}
-            }
-        }
-        let mut best: Option<(i64, &'r str)> = None;
-        for condition in self.conditions.iter().filter(|condition| condition.reach != Reach::All) {
-            let column = condition.column;
-            let rows = self.count_few(connection, resource, column)?;
-            if best.is_none_or(|(fewest, _)| rows < fewest) {
-                best = Some((rows, column));
-            }
-        }
-        match best {
-            Some((rows, column)) if rows < FEW => Ok(Access::Filter(column)),
-            _ if first.is_some() => Ok(Access::Order),
-            _ => {
-                let point = self.conditions.iter().find(|condition| condition.reach == Reach::Point);
-                Ok(point.map_or(Access::Order, |condition| Access::Point(condition.column)))
-            }
-        }
-    }
-
-    /// Rows that pass the conditions on this column, counted in its index up to [`FEW`].
-    fn count_few(&self, connection: &Connection, resource: &Resource, column: &str) -> Result<i64, Fault> {
-        let mut conditions = Conditions::default();
-        for condition in self.conditions.iter().filter(|condition| condition.column == column) {
-            conditions.add(condition.sql.replace(COLUMN, column), condition.values.iter().cloned());
-        }
-        let sql =
-            format!("SELECT count(*) FROM (SELECT 1 FROM doc_{} {} LIMIT {FEW})", resource.number, conditions.clause());
-        let values = params_from_iter(conditions.values);
-        Ok(connection.prepare_cached(&sql)?.query_row(values, |row| row.get(0))?)
+impl Stretch {
+    /// The condition, of a column of this name.
+    pub(super) fn render(&self, name: &str) -> Sql {
+        Sql { text: self.sql.replace(COLUMN, name), values: self.values.clone() }
     }
 }
 
-fn condition<'r>(resource: &'r Resource, filter: &Filter) -> Result<Condition<'r>, StagingError> {
+impl Leaf<'_> {
+    fn render(&self, name: &str, out: &mut Sql) {
+        if let Some(whole) = &self.whole {
+            out.add(&whole.render(name));
+            return;
+        }
+        for (number, stretch) in self.stretches.iter().enumerate() {
+            out.push(if number == 0 { "(" } else { " OR " });
+            out.add(&stretch.render(name));
+        }
+        out.push(if self.stretches.is_empty() { "0" } else { ")" });
+    }
+}
+
+impl<'r> Tree<'r> {
+    /// Checks a condition against the declared fields.
+    pub(super) fn new(resource: &'r Resource, condition: &Condition) -> Result<Tree<'r>, StagingError> {
+        let all = |conditions: &[Condition]| {
+            conditions.iter().map(|condition| Tree::new(resource, condition)).collect::<Result<Vec<_>, _>>()
+        };
+        Ok(match condition {
+            Condition::Field(filter) => Tree::Leaf(leaf(resource, filter)?),
+            Condition::All(conditions) => Tree::All(all(conditions)?),
+            Condition::Any(conditions) => Tree::Any(all(conditions)?),
+        })
+    }
+
+    /// The condition; `name` says what stands for a column.
+    pub(super) fn render(&self, name: &dyn Fn(&str) -> String, out: &mut Sql) {
+        let (trees, between, none) = match self {
+            Tree::Leaf(leaf) => return leaf.render(&name(leaf.column), out),
+            Tree::All(trees) => (trees, " AND ", "1"),
+            Tree::Any(trees) => (trees, " OR ", "0"),
+        };
+        if trees.is_empty() {
+            out.push(none);
+        }
+        for (number, tree) in trees.iter().enumerate() {
+            out.push(if number == 0 { "(" } else { between });
+            tree.render(name, out);
+        }
+        out.push(if trees.is_empty() { "" } else { ")" });
+    }
+}
+
+/// Conditions that must all hold, as one without an index of its own: `name` says what stands for a column.
+pub(super) fn render_all(trees: &[Tree<'_>], name: &dyn Fn(&str) -> String) -> Sql {
+    let mut out = Sql::default();
+    for (number, tree) in trees.iter().enumerate() {
+        out.push(if number == 0 { "" } else { " AND " });
+        tree.render(name, &mut out);
+    }
+    out
+}
+
+/// A name that SQLite does not look up in an index.
+pub(super) fn judged(column: &str) -> String {
+    format!("+{column}")
+}
+
+/// Filters that must all hold.
+pub(super) fn all_of<'r>(resource: &'r Resource, filters: &[Filter]) -> Result<Vec<Tree<'r>>, StagingError> {
+    filters.iter().map(|filter| leaf(resource, filter).map(Tree::Leaf)).collect()
+}
+
+fn leaf<'r>(resource: &'r Resource, filter: &Filter) -> Result<Leaf<'r>, StagingError> {
     let column = column(resource, &filter.path)?;
-    let make = |reach: Reach, sql: String, values: Vec<Value>| {
-        Ok(Condition { column: column.name.as_str(), sql, values, reach })
-    };
     let values: Result<Vec<Value>, StagingError> =
         filter.values.iter().map(|scalar| bound(resource, column, scalar)).collect();
-    let mut values = values?;
+    let values = values?;
+    let whole = whole(filter.comparison, &values);
+    Ok(Leaf { column: column.name.as_str(), stretches: stretches(resource, filter, values)?, whole })
+}
 
-    if filter.comparison == Comparison::In {
+/// Conditions that take several stretches, in one piece.
+fn whole(comparison: Comparison, values: &[Value]) -> Option<Stretch> {
+    let make = |sql: String, values: Vec<Value>| Some(Stretch { sql, values, is_point: false });
+    match comparison {
+        Comparison::NotEqual if !values.contains(&Value::Null) => make(format!("{COLUMN} IS NOT ?"), values.to_vec()),
+        Comparison::NotIn if !values.contains(&Value::Null) => {
+            let places = vec!["?"; values.len()].join(", ");
+            make(format!("({COLUMN} IS NULL OR {COLUMN} NOT IN ({places}))"), values.to_vec())
+        }
+        _ => None,
+    }
+}
+
+fn stretches(resource: &Resource, filter: &Filter, mut values: Vec<Value>) -> Result<Vec<Stretch>, StagingError> {
+    let make = |is_point: bool, sql: &str, values: Vec<Value>| Stretch { sql: sql.to_owned(), values, is_point };
+    let null = || make(true, "{column} IS NULL", vec![]);
+    let some = || make(false, "{column} IS NOT NULL", vec![]);
+    if let Comparison::In | Comparison::NotIn = filter.comparison {
         let asks_null = values.contains(&Value::Null);
         values.retain(|value| *value != Value::Null);
+        values.sort_by(order);
+        values.dedup();
+        if filter.comparison == Comparison::NotIn {
+            // Nulls are none of the values, unless null is one.
+            return Ok(if asks_null { between(values, None) } else { between(values, Some(null())) });
+        }
+        let is_one = values.len() == 1;
         let places = vec!["?"; values.len()].join(", ");
-        let null = if asks_null { " OR {column} IS NULL" } else { "" };
-        return make(Reach::Range, format!("({COLUMN} IN ({places}){null})"), values);
+        let among = (!values.is_empty()).then(|| make(is_one, &format!("{COLUMN} IN ({places})"), values));
+        return Ok(among.into_iter().chain(asks_null.then(null)).collect());
     }
     let (Some(value), true) = (values.pop(), values.is_empty()) else {
         return Err(bad(resource, format!("{} is compared with one value", filter.path)));
     };
-    let operator = match (filter.comparison, &value) {
-        (Comparison::Equal, Value::Null) => return make(Reach::Point, "{column} IS NULL".to_owned(), vec![]),
-        (Comparison::Equal | Comparison::In, _) => return make(Reach::Point, "{column} = ?".to_owned(), vec![value]),
-        (Comparison::NotEqual, _) => return make(Reach::All, "{column} IS NOT ?".to_owned(), vec![value]),
+    let sign = match (filter.comparison, &value) {
+        (Comparison::Equal, Value::Null) => return Ok(vec![null()]),
+        (Comparison::NotEqual, Value::Null) => return Ok(vec![some()]),
+        (Comparison::NotEqual, _) => return Ok(between(vec![value], Some(null()))),
+        (Comparison::Equal | Comparison::In | Comparison::NotIn, _) => {
+            return Ok(vec![make(true, "{column} = ?", vec![value])]);
+        }
         (_, Value::Null) => {
             return Err(bad(resource, format!("{} is compared with null, which has no order", filter.path)));
         }
         (Comparison::Prefix, Value::Text(prefix)) => {
             let from = Value::Text(prefix.clone());
-            return match after_prefix(prefix) {
-                Some(end) => {
-                    make(Reach::Range, "({column} >= ? AND {column} < ?)".to_owned(), vec![from, Value::Text(end)])
-                }
-                None => make(Reach::Range, "{column} >= ?".to_owned(), vec![from]),
-            };
+            return Ok(vec![match after_prefix(prefix) {
+                Some(end) => make(false, "({column} >= ? AND {column} < ?)", vec![from, Value::Text(end)]),
+                None => make(false, "{column} >= ?", vec![from]),
+            }]);
         }
         (Comparison::Prefix, _) => {
             return Err(bad(resource, format!("{} is not text and has no prefix", filter.path)));
@@ -197,7 +206,42 @@ fn condition<'r>(resource: &'r Resource, filter: &Filter) -> Result<Condition<'r
         (Comparison::Less, _) => "<",
         (Comparison::LessOrEqual, _) => "<=",
     };
-    make(Reach::Range, format!("{COLUMN} {operator} ?"), vec![value])
+    Ok(vec![make(false, &format!("{COLUMN} {sign} ?"), vec![value])])
+}
+
+/// What lies before, between and behind these values, which are in order; `nulls` as well, if they count as different.
+fn between(values: Vec<Value>, nulls: Option<Stretch>) -> Vec<Stretch> {
+    let mut stretches: Vec<Stretch> = nulls.into_iter().collect();
+    let make = |sql: &str, values: Vec<Value>| Stretch { sql: sql.to_owned(), values, is_point: false };
+    let mut before: Option<Value> = None;
+    for value in values {
+        stretches.push(match before.replace(value.clone()) {
+            None => make("{column} < ?", vec![value]),
+            Some(before) => make("({column} > ? AND {column} < ?)", vec![before, value]),
+        });
+    }
+    stretches.push(match before {
+        Some(last) => make("{column} > ?", vec![last]),
+        None => make("{column} IS NOT NULL", vec![]),
+    });
+    stretches
+}
+
+/// Values of one column, in the order that its index has.
+fn order(one: &Value, other: &Value) -> std::cmp::Ordering {
+    match (one, other) {
+        (Value::Text(one), Value::Text(other)) => one.as_bytes().cmp(other.as_bytes()),
+        (Value::Integer(one), Value::Integer(other)) => one.cmp(other),
+        _ => number(one).total_cmp(&number(other)),
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::Integer(integer) => *integer as f64,
+        Value::Real(number) => *number,
+        _ => f64::NEG_INFINITY,
+    }
 }
 
 /// The least text greater than every text with this prefix, by code point; none when there is no such text.

@@ -7,12 +7,15 @@
 //!
 //! A statement that walks the tables of a resource never meets another's: each has its own pair of tables.
 
+mod bounds;
 mod checkpoint;
 mod column;
 mod commit;
+mod config;
 mod connection;
 mod convert;
 mod dead_letters;
+mod documents;
 mod fault;
 mod feed;
 mod files;
@@ -24,6 +27,7 @@ mod lock;
 mod operations;
 mod readers;
 mod reads;
+mod relations;
 mod resource;
 mod runs;
 mod schema;
@@ -31,62 +35,34 @@ mod snapshot;
 mod source;
 mod sweep;
 mod tuning;
+mod vanished;
+mod work;
 mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use self::checkpoint::Checkpointer;
+use self::documents::{by_fields, document, status};
 use self::fault::Fault;
-use self::readers::Readers;
-use self::resource::{Registry, Resource};
+use self::list::Aids;
+use self::readers::{Readers, Watch};
+use self::resource::Registry;
 use self::writer::Writer;
 use super::{
-    ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
-    Ends, FeedPage, FileEntry, FileId, FileSequence, ListQuery, LiveRead, NewApiKey, NewFile, Noted, Page,
-    ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument, Staging,
-    StagingError, Swept, Tombstone, Tuned,
+    ApiKey, AuditEntry, AuditFilter, Batch, Change, Changes, Committed, DeadLetter, DeadLetterFilter, DeadLetterState,
+    Decision, Ends, FeedPage, FileEntry, FileId, FileSequence, Filter, Include, Included, ListQuery, NewApiKey,
+    NewFile, Noted, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition,
+    StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned,
 };
-use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
+use crate::record::{BlobId, Reject, RejectCode, ResourceId};
 
-/// How the database uses memory and time. The defaults serve a service on a small machine.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Connections that read at once.
-    pub readers: usize,
-    /// How long a write waits for another process's transaction.
-    pub busy_timeout: Duration,
-    /// Page cache of the writer, in KiB.
-    pub writer_cache_kib: u32,
-    /// Page cache of each reader, in KiB.
-    pub reader_cache_kib: u32,
-    /// How much of the file readers map into their address space, in bytes; 0 for none.
-    pub mmap_bytes: u64,
-    /// The write-ahead log is begun anew when it has grown past this, in bytes.
-    pub wal_bytes: u64,
-    /// The database file grows no further than this, in bytes; then it counts as a full disk.
-    pub max_bytes: Option<u64>,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            readers: 8,
-            busy_timeout: Duration::from_secs(60),
-            writer_cache_kib: 64 << 10,
-            reader_cache_kib: 4 << 10,
-            mmap_bytes: 1 << 30,
-            wal_bytes: 128 << 20,
-            max_bytes: None,
-        }
-    }
-}
+pub use self::config::Config;
 
 /// Staging in a SQLite file. Dropping it ends its threads after the writes already sent.
 pub struct SqliteStaging {
@@ -109,100 +85,11 @@ impl SqliteStaging {
         let readers = Readers::new(path, config).map_err(refuse)?;
         Ok(SqliteStaging { path: path.to_owned(), registry: Arc::default(), readers, writer })
     }
-
-    /// Runs `work` on the writer.
-    async fn write<T: Send + 'static>(
-        &self,
-        doing: &'static str,
-        work: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, StagingError> {
-        self.writer.run(work).await.map_err(|fault| fault.told(doing, &self.path))
-    }
-
-    /// Runs `work` on the writer, for a resource.
-    async fn write_to<T: Send + 'static>(
-        &self,
-        doing: &'static str,
-        resource: &ResourceId,
-        work: impl FnOnce(&mut Connection, &Resource) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, StagingError> {
-        let (registry, resource) = (self.registry.clone(), resource.clone());
-        self.write(doing, move |connection| {
-            let resource = registry.find(connection, &resource)?;
-            work(connection, &resource)
-        })
-        .await
-    }
-
-    /// A batch with the order in which it is written. Sorting takes some milliseconds: not on the writer, which everything
-    /// waits for, nor on a thread that serves.
-    async fn sorted(&self, batch: Batch) -> Result<(Batch, Vec<u32>), StagingError> {
-        let sorted = tokio::task::spawn_blocking(move || {
-            let order = commit::write_order(&batch);
-            (batch, order)
-        });
-        sorted.await.map_err(|cause| Fault::Broken(cause.to_string()).told(commit::DOING, &self.path))
-    }
-
-    /// Reads a few rows by an index, on the calling thread.
-    async fn read<T>(
-        &self,
-        doing: &'static str,
-        read: impl FnOnce(&mut Connection) -> Result<T, Fault>,
-    ) -> Result<T, StagingError> {
-        self.readers.in_place(read).await.map_err(|fault| fault.told(doing, &self.path))
-    }
-
-    /// Reads what may be much, on a blocking thread.
-    async fn read_aside<T: Send + 'static>(
-        &self,
-        doing: &'static str,
-        read: impl FnOnce(&mut Connection, &Registry) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, StagingError> {
-        let registry = self.registry.clone();
-        let done = self.readers.aside(move |connection| read(connection, &registry)).await;
-        done.map_err(|fault| fault.told(doing, &self.path))
-    }
 }
 
 /// The resource's number, when one is asked for.
 fn number(registry: &Registry, connection: &Connection, resource: Option<&ResourceId>) -> Result<Option<i64>, Fault> {
     resource.map(|id| registry.find(connection, id).map(|resource| resource.number)).transpose()
-}
-
-fn document(connection: &Connection, resource: &Resource, key: &str) -> Result<Option<StagedDocument>, Fault> {
-    let mut select = connection.prepare_cached(&resource.document_sql)?;
-    let found = select.query_row([key], |row| {
-        Ok(StagedDocument {
-            payload: row.get_ref(0)?.as_bytes()?.to_vec(),
-            hash: convert::content_hash(row, 1)?,
-            version: convert::count(row, 2)?,
-            changed_at: convert::timestamp(row, 3)?,
-            as_of: convert::timestamp_or_null(row, 4)?,
-        })
-    });
-    Ok(found.optional()?)
-}
-
-impl SqliteStaging {
-    /// Takes note of the resources as they are in the database now.
-    async fn look_up(&self, doing: &'static str, specs: &[ResourceSpec]) -> Result<(), StagingError> {
-        for spec in specs {
-            self.read(doing, |connection| self.registry.reload(connection, &spec.id).map(drop)).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Reads a page; when another process has changed the declared fields meanwhile, once more with today's.
-fn page(connection: &Connection, registry: &Registry, id: &ResourceId, query: &ListQuery) -> Result<Page, Fault> {
-    let resource = registry.find(connection, id)?;
-    match list::page(connection, &resource, query) {
-        Err(Fault::Refused(StagingError::UndeclaredField { .. })) => {}
-        Err(Fault::Sql(error)) if error.to_string().contains("no such column") => {}
-        done => return done,
-    }
-    list::page(connection, &*registry.reload(connection, id)?, query)
 }
 
 #[async_trait]
@@ -227,42 +114,43 @@ impl Staging for SqliteStaging {
         self.look_up(doing, specs).await
     }
 
-    async fn document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
-        let read = |connection: &mut Connection| document(connection, &*self.registry.find(connection, resource)?, key);
-        self.read("read a document", read).await
-    }
-
-    async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError> {
-        let read =
-            |connection: &mut Connection| reads::document(connection, &*self.registry.find(connection, resource)?, key);
-        self.read("read a document", read).await
-    }
-
-    async fn note_live_read(
+    async fn document_within(
         &self,
         resource: &ResourceId,
         key: &str,
-        hash: ContentHash,
-        as_of: Timestamp,
-    ) -> Result<bool, StagingError> {
-        let key = key.to_owned();
-        self.write_to("note a live read", resource, move |connection, resource| {
-            reads::note(connection, resource, &key, hash, as_of)
-        })
-        .await
+        only: &[Filter],
+    ) -> Result<Option<StagedDocument>, StagingError> {
+        let read = |connection: &mut Connection| match only.is_empty() {
+            true => document(connection, &*self.registry.find(connection, resource)?, key),
+            false => by_fields(connection, &self.registry, resource, |resource| {
+                bounds::document(connection, resource, key, only)
+            }),
+        };
+        self.read("read a document", read).await
     }
 
-    async fn stage_live_read(&self, read: LiveRead) -> Result<bool, StagingError> {
-        let resource = read.resource.clone();
-        self.write_to("stage a live read", &resource, move |connection, resource| {
-            reads::stage(connection, resource, &read)
-        })
-        .await
+    async fn document_with(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+        include: &[Include],
+    ) -> Result<Option<(StagedDocument, Vec<Included>)>, StagingError> {
+        let (id, key, only, include) = (resource.clone(), key.to_owned(), only.to_vec(), include.to_vec());
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            documents::with_related(connection, registry, (&id, &key), (&only, &include))
+        };
+        self.read_aside("read a document with what belongs to it", read).await
     }
 
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError> {
-        let id = resource.clone();
-        self.read_aside("list documents", move |connection, registry| page(connection, registry, &id, &query)).await
+        let (id, registry) = (resource.clone(), self.registry.clone());
+        let read = move |connection: &mut Connection, watch: &Watch| {
+            by_fields(connection, &registry, &id, |resource| {
+                list::page(connection, resource, &query, &Aids { registry: &registry, watch })
+            })
+        };
+        self.readers.aside(read).await.map_err(|fault| fault.told("list documents", &self.path))
     }
 
     async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError> {
@@ -271,18 +159,33 @@ impl Staging for SqliteStaging {
         self.read("read what is forgotten of a feed", read).await
     }
 
-    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError> {
-        let id = resource.clone();
-        let read = move |connection: &mut Connection, registry: &Registry| {
-            feed::changes(connection, &*registry.find(connection, &id)?, since, limit)
+    async fn changes_within(
+        &self,
+        resource: &ResourceId,
+        since: u64,
+        limit: usize,
+        only: &[Filter],
+    ) -> Result<Changes, StagingError> {
+        let (id, only) = (resource.clone(), only.to_vec());
+        let read = move |connection: &mut Connection, registry: &Registry| match only.is_empty() {
+            true => feed::changes(connection, &*registry.find(connection, &id)?, since, limit),
+            false => by_fields(connection, registry, &id, |resource| {
+                bounds::changes(connection, resource, (since, limit), &only)
+            }),
         };
         self.read_aside("read the feed", read).await
     }
 
-    async fn feed(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<FeedPage, StagingError> {
-        let id = resource.clone();
+    async fn feed_within(
+        &self,
+        resource: &ResourceId,
+        since: u64,
+        limit: usize,
+        only: &[Filter],
+    ) -> Result<FeedPage, StagingError> {
+        let (id, only) = (resource.clone(), only.to_vec());
         let read = move |connection: &mut Connection, registry: &Registry| {
-            feed::page(connection, &*registry.find(connection, &id)?, since, limit)
+            by_fields(connection, registry, &id, |resource| feed::page(connection, resource, (since, limit), &only))
         };
         self.read_aside("read the feed", read).await
     }
@@ -295,17 +198,34 @@ impl Staging for SqliteStaging {
         self.forget_changes(resource, before).await
     }
 
-    async fn history(&self, resource: &ResourceId, key: &str) -> Result<Vec<Change>, StagingError> {
-        let (id, key) = (resource.clone(), key.to_owned());
-        let read = move |connection: &mut Connection, registry: &Registry| {
-            feed::history(connection, &*registry.find(connection, &id)?, &key)
+    async fn history_within(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+    ) -> Result<Vec<Change>, StagingError> {
+        let (id, key, only) = (resource.clone(), key.to_owned(), only.to_vec());
+        let read = move |connection: &mut Connection, registry: &Registry| match only.is_empty() {
+            true => feed::history(connection, &*registry.find(connection, &id)?, &key),
+            false => {
+                by_fields(connection, registry, &id, |resource| bounds::history(connection, resource, &key, &only))
+            }
         };
         self.read_aside("read a document's history", read).await
     }
 
-    async fn tombstone(&self, resource: &ResourceId, key: &str) -> Result<Option<Tombstone>, StagingError> {
-        let read =
-            |connection: &mut Connection| gone::find(connection, &*self.registry.find(connection, resource)?, key);
+    async fn tombstone_within(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        only: &[Filter],
+    ) -> Result<Option<Tombstone>, StagingError> {
+        let read = |connection: &mut Connection| match only.is_empty() {
+            true => gone::find(connection, &*self.registry.find(connection, resource)?, key),
+            false => by_fields(connection, &self.registry, resource, |resource| {
+                bounds::tombstone(connection, resource, key, only)
+            }),
+        };
         self.read("look for a deleted document", read).await
     }
 
@@ -316,7 +236,7 @@ impl Staging for SqliteStaging {
     async fn status(&self, resource: &ResourceId) -> Result<ResourceStatus, StagingError> {
         let id = resource.clone();
         let read = move |connection: &mut Connection, registry: &Registry| {
-            resource::status(connection, &*registry.find(connection, &id)?)
+            status(connection, &*registry.find(connection, &id)?)
         };
         self.read_aside("count a resource", read).await
     }
@@ -340,7 +260,7 @@ impl Staging for SqliteStaging {
     async fn begin_run(&self, resource: &ResourceId, trigger: &str, mapping: &str) -> Result<RunId, StagingError> {
         let (trigger, mapping) = (trigger.to_owned(), mapping.to_owned());
         self.write_to("open a run", resource, move |connection, resource| {
-            runs::begin(connection, resource, &trigger, &mapping)
+            runs::begin(connection, resource, &trigger, &mapping, None)
         })
         .await
     }
@@ -571,6 +491,21 @@ impl Staging for SqliteStaging {
     async fn revoke_api_key(&self, id: &str) -> Result<bool, StagingError> {
         let id = id.to_owned();
         self.write("revoke an API key", move |connection| keys::revoke(connection, &id)).await
+    }
+
+    async fn replace_api_key(
+        &self,
+        id: &str,
+        new: NewApiKey,
+        ends_at: Timestamp,
+    ) -> Result<Option<ApiKey>, StagingError> {
+        let id = id.to_owned();
+        self.write("replace an API key", move |connection| keys::replace(connection, &id, &new, ends_at)).await
+    }
+
+    async fn note_key_used(&self, id: &str, at: Timestamp) -> Result<(), StagingError> {
+        let id = id.to_owned();
+        self.write("note a key's use", move |connection| keys::note_used(connection, &id, at)).await
     }
 
     async fn tuned(&self, subject: &str) -> Result<Tuned, StagingError> {

@@ -5,12 +5,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
 
-use super::SqliteStaging;
 use super::convert::{content_hash, now_millis, parsed, timestamp};
 use super::fault::Fault;
+use super::vanished::{self, Finder};
+use super::{SqliteStaging, reads};
 use crate::record::ResourceId;
 use crate::staging::{
-    Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
+    Begun, Done, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
     StagingError,
 };
 
@@ -116,33 +117,104 @@ fn one(connection: &Connection, id: &str) -> Result<Option<Operation>, Fault> {
     Ok(select.query_row([id], read_row).optional()?)
 }
 
+/// The trigger of the run that stands for a write which has deleted a record.
+const TRIGGER: &str = "operation";
+
 /// That no good run of the resource of `operation` has begun since that was done. One that had begun before may have read
 /// the record as it was.
 const NOT_READ_SINCE: &str = "NOT EXISTS (SELECT 1 FROM run JOIN resource ON resource.id = run.resource WHERE \
-    resource.name = operation.resource AND run.state = 'succeeded' AND run.\"trigger\" NOT IN ('replay', 'live') AND \
-    run.started_at > operation.changed_at)";
+    resource.name = operation.resource AND run.state = 'succeeded' AND run.\"trigger\" NOT IN ('replay', 'live', 'operation') \
+    AND coalesce(run.reads_since, run.started_at) > coalesce(operation.done_at, operation.changed_at))";
 
 /// Whether the record may be another than what is staged, by our own doing.
-fn is_written_since_read(connection: &Connection, resource: &ResourceId, key: &str, but: &str) -> Result<bool, Fault> {
+fn is_written_since_read(
+    connection: &Connection,
+    resource: &ResourceId,
+    key: &str,
+    but: &str,
+    must_differ: bool,
+) -> Result<bool, Fault> {
+    let number = vanished::number(connection, resource)?;
+    let asked_at = "SELECT 1 FROM live_read WHERE live_read.resource = ?4 AND live_read.key = ?2 AND \
+                    live_read.at > coalesce(operation.done_at, operation.changed_at)";
+    let unchanged = match number.filter(|_| must_differ) {
+        Some(number) => format!(
+            "OR NOT EXISTS (SELECT 1 FROM doc_{number} WHERE key = ?2 AND changed_at > \
+             coalesce(operation.done_at, operation.changed_at))"
+        ),
+        None => String::new(),
+    };
     let sql = format!(
         "SELECT 1 FROM operation WHERE resource = ?1 AND record_key = ?2 AND id <> ?3 AND (state IN ('running', \
-         'unknown') OR (state = 'succeeded' AND {NOT_READ_SINCE}))"
+         'unknown') OR (state = 'succeeded' AND NOT EXISTS ({asked_at}) AND ({NOT_READ_SINCE} {unchanged})))"
     );
-    Ok(connection.prepare_cached(&sql)?.exists(params![resource.to_string(), key, but])?)
+    Ok(connection.prepare_cached(&sql)?.exists(params![resource.to_string(), key, but, number])?)
 }
+
+/// The name of the operation that deletes a record.
+const DELETE: &str = "delete";
 
 /// Takes a step, unless the operation stands elsewhere by now; answers whether it was taken.
 fn advance(connection: &mut Connection, id: &str, step: &OperationStep) -> Result<bool, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Some(state) = state_of(&transaction, id)?.filter(|state| step.from.contains(state)) else { return Ok(false) };
     let is_attempt = step.to == OperationState::Running && state != OperationState::Running;
+    let done = step.done.as_ref();
     transaction.execute(
         "UPDATE operation SET state = ?2, may_repeat = ?3, outcome = ?4, problem = ?5, attempts = attempts + ?6, \
-         changed_at = ?7 WHERE id = ?1",
-        params![id, step.to.as_str(), step.may_repeat, step.outcome, step.problem, is_attempt, now_millis()],
+         changed_at = ?7, done_at = ?8, record_key = coalesce(record_key, ?9) WHERE id = ?1",
+        params![
+            id,
+            step.to.as_str(),
+            step.may_repeat,
+            step.outcome,
+            step.problem,
+            is_attempt,
+            now_millis(),
+            done.map(|done| done.at.as_millisecond()),
+            done.and_then(|done| done.key.as_deref())
+        ],
     )?;
+    if let Some(done) = done.filter(|done| done.is_deleted) {
+        take_away(&transaction, id, done)?;
+    }
+    if step.to != state
+        && matches!(step.to, OperationState::Succeeded | OperationState::Failed | OperationState::Unknown)
+    {
+        tell_audit(&transaction, id, state)?;
+    }
     transaction.commit()?;
     Ok(true)
+}
+
+/// The record that an operation has deleted is deleted from what is staged.
+fn take_away(connection: &Connection, id: &str, done: &Done) -> Result<(), Fault> {
+    let mut select = connection.prepare_cached("SELECT resource, record_key, mapping FROM operation WHERE id = ?1")?;
+    let (resource, key, mapping): (ResourceId, Option<String>, String) =
+        select.query_row([id], |row| Ok((parsed(row, 0, |text| text.parse().ok())?, row.get(1)?, row.get(2)?)))?;
+    let (Some(key), Some(number)) = (key, vanished::number(connection, &resource)?) else { return Ok(()) };
+    let finder = Finder { run: id, trigger: TRIGGER, mapping: &mapping };
+    if vanished::take_away(connection, number, &key, &finder)? {
+        reads::mark(connection, number, &key, done.at)?;
+    }
+    if done.can_look {
+        vanished::remember(connection, number, &key)?;
+    }
+    Ok(())
+}
+
+/// Who wrote what, when, and what the backend said to it. What was sent stays with the operation, as long as that is kept.
+fn tell_audit(connection: &Connection, id: &str, before: OperationState) -> Result<(), Fault> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO audit (at, author, action, subject, reason, before, after, expires_at) \
+         SELECT changed_at, client, 'write', 'operations/' || id, \
+         name || ' ' || resource || coalesce('/' || record_key, '') || ' at ' || backend, json_object('state', ?2), \
+         json_object('state', state, 'caller', caller, 'idempotency_key', idempotency_key, 'request_hash', \
+         lower(hex(request_hash)), 'attempts', attempts, 'answer', json(outcome), 'problem', json(problem)), NULL \
+         FROM operation WHERE id = ?1",
+    )?;
+    insert.execute(params![id, before.as_str()])?;
+    Ok(())
 }
 
 fn state_of(connection: &Connection, id: &str) -> Result<Option<OperationState>, Fault> {
@@ -151,9 +223,20 @@ fn state_of(connection: &Connection, id: &str) -> Result<Option<OperationState>,
 }
 
 /// Of a process that has ended: nobody knows what became of the calls that it had begun.
-fn recover(connection: &Connection) -> Result<u64, Fault> {
-    let sql = "UPDATE operation SET state = 'unknown', changed_at = ?1 WHERE state = 'running'";
-    Ok(connection.execute(sql, [now_millis()])? as u64)
+fn recover(connection: &mut Connection) -> Result<u64, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let running = transaction
+        .prepare("SELECT id FROM operation WHERE state = 'running'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<String>>>()?;
+    for id in &running {
+        transaction
+            .prepare_cached("UPDATE operation SET state = 'unknown', changed_at = ?2 WHERE id = ?1")?
+            .execute(params![id, now_millis()])?;
+        tell_audit(&transaction, id, OperationState::Running)?;
+    }
+    transaction.commit()?;
+    Ok(running.len() as u64)
 }
 
 /// Those that are to be seen to, in the order in which they came.
@@ -201,6 +284,12 @@ fn resolve(connection: &mut Connection, resolution: &Resolution, problem: &str) 
         "UPDATE operation SET state = ?2, may_repeat = ?3, problem = ?4, changed_at = ?5 WHERE id = ?1",
         params![resolution.id, after.as_str(), !resolution.is_done, problem, now],
     )?;
+    let is_deleting = |name: String| name == DELETE;
+    let name = transaction.query_row("SELECT name FROM operation WHERE id = ?1", [&resolution.id], |row| row.get(0))?;
+    if resolution.is_done && is_deleting(name) {
+        let done = Done { at: Timestamp::now(), key: None, is_deleted: true, can_look: false };
+        take_away(&transaction, &resolution.id, &done)?;
+    }
     let state = |state: OperationState| format!("{{\"state\":\"{}\"}}", state.as_str());
     transaction.execute(
         "INSERT INTO audit (at, author, action, subject, reason, before, after, expires_at) \
@@ -226,8 +315,10 @@ fn purge(connection: &Connection, before: i64) -> Result<u64, Fault> {
          AND record_key IS NOT NULL AND {NOT_READ_SINCE} AND NOT EXISTS (SELECT 1 FROM operation AS later WHERE \
          later.resource = operation.resource AND later.record_key = operation.record_key AND later.state = 'succeeded' \
          AND later.number > operation.number) AND EXISTS (SELECT 1 FROM run JOIN resource ON resource.id = run.resource \
-         WHERE resource.name = operation.resource AND run.\"trigger\" NOT IN ('replay', 'live')))"
+         WHERE resource.name = operation.resource AND run.\"trigger\" NOT IN ('replay', 'live', 'operation')))"
     );
+    // No run that began so long ago goes on.
+    connection.execute("DELETE FROM vanished WHERE at < ?1 AND doubted = 0", [before])?;
     Ok(connection.execute(&sql, [before])? as u64)
 }
 
@@ -241,9 +332,15 @@ impl Operations for SqliteStaging {
         self.read("read an operation", |connection| one(connection, id)).await
     }
 
-    async fn is_written_since_read(&self, resource: &ResourceId, key: &str, but: &str) -> Result<bool, StagingError> {
-        self.read("look for writes of a record", |connection| is_written_since_read(connection, resource, key, but))
-            .await
+    async fn is_written_since_read(
+        &self,
+        resource: &ResourceId,
+        key: &str,
+        but: &str,
+        must_differ: bool,
+    ) -> Result<bool, StagingError> {
+        let read = |connection: &mut Connection| is_written_since_read(connection, resource, key, but, must_differ);
+        self.read("look for writes of a record", read).await
     }
 
     async fn advance_operation(&self, id: &str, step: OperationStep) -> Result<bool, StagingError> {
@@ -252,7 +349,7 @@ impl Operations for SqliteStaging {
     }
 
     async fn recover_operations(&self) -> Result<u64, StagingError> {
-        self.write("look after broken operations", |connection| recover(connection)).await
+        self.write("look after broken operations", recover).await
     }
 
     async fn open_operations(&self) -> Result<Vec<Operation>, StagingError> {
@@ -277,5 +374,13 @@ impl Operations for SqliteStaging {
     async fn purge_operations(&self, before: Timestamp) -> Result<u64, StagingError> {
         let before = before.as_millisecond();
         self.write("purge operations", move |connection| purge(connection, before)).await
+    }
+
+    async fn purge_audit_of_writes(&self, before: Timestamp) -> Result<u64, StagingError> {
+        let before = before.as_millisecond();
+        let write = move |connection: &mut Connection| {
+            Ok(connection.execute("DELETE FROM audit WHERE action = 'write' AND at < ?1", [before])? as u64)
+        };
+        self.write("purge the audit of writes", write).await
     }
 }

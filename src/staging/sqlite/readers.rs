@@ -6,10 +6,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::Config;
 use super::connection::open_reader;
@@ -43,6 +44,8 @@ impl managed::Manager for ReaderManager {
 /// The pool.
 pub(super) struct Readers {
     pool: Pool<ReaderManager>,
+    /// See [`Config::count_time`].
+    a_while: Duration,
 }
 
 impl Readers {
@@ -50,7 +53,7 @@ impl Readers {
     pub(super) fn new(path: &Path, config: &Config) -> Result<Readers, String> {
         let manager = ReaderManager { path: path.to_owned(), config: config.clone() };
         let pool = Pool::builder(manager).max_size(config.readers.max(1)).build().map_err(|cause| cause.to_string())?;
-        Ok(Readers { pool })
+        Ok(Readers { pool, a_while: config.count_time })
     }
 
     /// Reads on the calling thread.
@@ -59,15 +62,15 @@ impl Readers {
         read(&mut connection)
     }
 
-    /// Reads on a blocking thread; dropping the future stops the read.
+    /// Reads on a blocking thread; dropping the future stops the read, and parts of it can be bounded by the [`Watch`].
     pub(super) async fn aside<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
+        read: impl FnOnce(&mut Connection, &Watch) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let connection = self.connection().await?;
-        let gone = Arc::new(AtomicBool::new(false));
-        let caller = Caller(gone.clone());
-        let done = tokio::task::spawn_blocking(move || read(&mut Watched::new(connection, gone)?.0)).await;
+        let watch = Watch::new(self.a_while);
+        let caller = Caller(watch.clone());
+        let done = tokio::task::spawn_blocking(move || read(&mut Watched::new(connection, &watch)?.0, &watch)).await;
         drop(caller);
         done.map_err(|cause| Fault::Broken(cause.to_string()))?
     }
@@ -81,21 +84,94 @@ impl Readers {
 }
 
 /// Lives as long as the caller's future.
-struct Caller(Arc<AtomicBool>);
+struct Caller(Watch);
 
 impl Drop for Caller {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.state.is_gone.store(true, Ordering::Relaxed);
     }
 }
 
-/// A connection whose queries end with "interrupted" once the caller is gone. The flag belongs to this read
-/// alone, so that a late interruption cannot hit the connection's next user.
+/// Ends a read whose caller is gone, or a part of it that has taken its time. It is looked at every
+/// [`STEPS_BETWEEN_LOOKS`] steps of SQLite's machine, and belongs to one read alone, so that a late interruption cannot hit
+/// the connection's next user.
+#[derive(Clone)]
+pub(super) struct Watch {
+    state: Arc<State>,
+    /// The time of [`Watch::for_a_while`].
+    a_while: Duration,
+}
+
+struct State {
+    is_gone: AtomicBool,
+    /// Looks that are left.
+    looks: AtomicU64,
+    since: Instant,
+    /// Nanoseconds after `since` at which there is no time left.
+    until: AtomicU64,
+}
+
+impl Watch {
+    pub(super) fn new(a_while: Duration) -> Watch {
+        let (looks, until) = (AtomicU64::new(u64::MAX), AtomicU64::new(u64::MAX));
+        let state = State { is_gone: AtomicBool::new(false), looks, since: Instant::now(), until };
+        Watch { state: Arc::new(state), a_while }
+    }
+
+    /// Sets it before a connection's queries.
+    pub(super) fn over(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let state = self.state.clone();
+        connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || state.is_over()))
+    }
+
+    /// Reads for so many looks at most; nothing when they did not suffice.
+    pub(super) fn for_looks<T>(&self, looks: u64, read: impl FnOnce() -> Result<T, Fault>) -> Result<Option<T>, Fault> {
+        self.state.looks.store(looks, Ordering::Relaxed);
+        self.within(read)
+    }
+
+    /// Reads for a while at most; nothing when it did not suffice.
+    pub(super) fn for_a_while<T>(&self, read: impl FnOnce() -> Result<T, Fault>) -> Result<Option<T>, Fault> {
+        let until = self.state.since.elapsed().saturating_add(self.a_while).as_nanos();
+        self.state.until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.within(read)
+    }
+
+    fn within<T>(&self, read: impl FnOnce() -> Result<T, Fault>) -> Result<Option<T>, Fault> {
+        let done = read();
+        self.state.looks.store(u64::MAX, Ordering::Relaxed);
+        self.state.until.store(u64::MAX, Ordering::Relaxed);
+        match done {
+            Err(Fault::Sql(error))
+                if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted)
+                    && !self.state.is_gone.load(Ordering::Relaxed) =>
+            {
+                Ok(None)
+            }
+            done => done.map(Some),
+        }
+    }
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        let left = self.looks.load(Ordering::Relaxed);
+        if left != u64::MAX {
+            self.looks.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+        let until = self.until.load(Ordering::Relaxed);
+        self.is_gone.load(Ordering::Relaxed)
+            || left == 0
+            || (until != u64::MAX && self.since.elapsed().as_nanos() >= u128::from(until))
+    }
+}
+
+/// A connection under a watch.
 struct Watched(Object<ReaderManager>);
 
 impl Watched {
-    fn new(mut connection: Object<ReaderManager>, gone: Arc<AtomicBool>) -> rusqlite::Result<Watched> {
-        connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || gone.load(Ordering::Relaxed)))?;
+    fn new(mut connection: Object<ReaderManager>, watch: &Watch) -> rusqlite::Result<Watched> {
+        watch.over(&mut connection)?;
         Ok(Watched(connection))
     }
 }
@@ -109,8 +185,6 @@ impl Drop for Watched {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
@@ -132,7 +206,7 @@ mod tests {
     async fn a_read_stops_when_its_caller_leaves() {
         let (readers, _folder) = one_reader();
         let (begun, begins) = tokio::sync::oneshot::channel();
-        let endless = readers.aside(move |connection| {
+        let endless = readers.aside(move |connection, _| {
             let _ = begun.send(());
             Ok(connection.query_row(ENDLESS, [], |row| row.get::<_, i64>(0))?)
         });
@@ -143,7 +217,7 @@ mod tests {
         // The only connection comes back, and the one who gets it is not interrupted for the other's sake.
         for _ in 0..100 {
             assert_eq!(readers.in_place(one).await.unwrap(), 1);
-            assert_eq!(readers.aside(one).await.unwrap(), 1);
+            assert_eq!(readers.aside(|connection, _| one(connection)).await.unwrap(), 1);
         }
     }
 

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use super::bounds;
 use super::column::{Column, column_definition, column_name, column_type_text, parse_column_type};
 use super::convert::parsed;
 use super::fault::Fault;
 use super::schema::TOMBSTONES;
 use crate::record::ResourceId;
-use crate::staging::{IndexedField, ResourceSpec, ResourceStatus, StagingError};
+use crate::staging::{IndexedField, ResourceSpec, StagingError};
 
 /// A resource as this process knows it.
 #[derive(Debug)]
@@ -28,6 +29,13 @@ pub(super) struct Resource {
     pub(super) columns: Vec<Column>,
     /// The statement that reads a document, kept so that the hot path builds no text.
     pub(super) document_sql: String,
+}
+
+impl Resource {
+    /// Whether readers may be bounded by the field.
+    pub(super) fn is_bound_by(&self, path: &str) -> bool {
+        self.columns.iter().any(|column| column.bounds && column.field.path == path)
+    }
 }
 
 /// The resources looked up so far.
@@ -64,7 +72,7 @@ pub(super) fn unprepared(connection: &Connection, specs: Vec<ResourceSpec>) -> R
     keep(specs, |spec| {
         Ok(load(connection, &spec.id)?.is_none_or(|resource| {
             let (obsolete, missing) = difference(&resource.columns, &spec.indexed);
-            !obsolete.is_empty() || !missing.is_empty()
+            !obsolete.is_empty() || !missing.is_empty() || !bounds::are(&resource.columns, &spec.bounds)
         }))
     })
 }
@@ -102,6 +110,7 @@ pub(super) fn prepare(connection: &mut Connection, specs: &[ResourceSpec]) -> Re
         for field in missing {
             add_column(&transaction, resource.number, field)?;
         }
+        bounds::prepare(&transaction, spec)?;
     }
     transaction.commit()?;
     Ok(())
@@ -128,11 +137,11 @@ pub(super) fn load(connection: &Connection, id: &ResourceId) -> Result<Option<Re
         return Ok(None);
     };
     let mut select = connection.prepare_cached(
-        "SELECT path, column_type, column_name FROM indexed_field WHERE resource = ?1 ORDER BY number",
+        "SELECT path, column_type, column_name, bounds FROM indexed_field WHERE resource = ?1 ORDER BY number",
     )?;
     let columns = select.query_map([number], |row| {
         let field = IndexedField { path: row.get(0)?, column: parsed(row, 1, parse_column_type)? };
-        Ok(Column { field, name: row.get(2)? })
+        Ok(Column { field, name: row.get(2)?, bounds: row.get(3)? })
     })?;
     let columns = columns.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(Some(resource(id.clone(), number, columns)))
@@ -186,7 +195,7 @@ fn add_column(connection: &Connection, resource: i64, field: &IndexedField) -> R
     let number = connection.last_insert_rowid();
     let name = column_name(number, &field.path);
     connection.execute("UPDATE indexed_field SET column_name = ?2 WHERE number = ?1", params![number, name])?;
-    let column = Column { field: field.clone(), name };
+    let column = Column { field: field.clone(), name, bounds: false };
     connection.execute_batch(&format!(
         "ALTER TABLE doc_{resource} ADD COLUMN {};
          CREATE INDEX doc_{resource}_{name} ON doc_{resource} ({name}, key);",
@@ -203,21 +212,4 @@ fn drop_column(connection: &Connection, resource: i64, column: &Column) -> Resul
     ))?;
     connection.execute("DELETE FROM indexed_field WHERE column_name = ?1", [&column.name])?;
     Ok(())
-}
-
-/// How much a resource holds.
-pub(super) fn status(connection: &Connection, resource: &Resource) -> Result<ResourceStatus, Fault> {
-    let mut select = connection.prepare_cached(
-        "SELECT documents, sequence, as_of, (SELECT count(*) FROM dead_letter WHERE resource = ?1 AND state = 'open'), \
-         last_file_at FROM resource WHERE id = ?1",
-    )?;
-    Ok(select.query_row([resource.number], |row| {
-        Ok(ResourceStatus {
-            documents: super::convert::count(row, 0)?,
-            sequence: super::convert::count(row, 1)?,
-            as_of: super::convert::timestamp_or_null(row, 2)?,
-            dead_letters: super::convert::count(row, 3)?,
-            last_file: super::convert::timestamp_or_null(row, 4)?,
-        })
-    })?)
 }

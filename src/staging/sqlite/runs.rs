@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::convert::{count, now_millis, parsed, timestamp, timestamp_or_null};
 use super::fault::Fault;
 use super::resource::Resource;
+use super::vanished;
 use crate::record::ResourceId;
 use crate::staging::{Balance, Run, RunId, RunOutcome, RunState, StagingError};
 
@@ -40,12 +41,13 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
-/// Opens a run, after closing those that a crash left open.
+/// Opens a run, after closing those that a crash left open; `since` is when it began to read, where that was before.
 pub(super) fn begin(
     connection: &mut Connection,
     resource: &Resource,
     trigger: &str,
     mapping: &str,
+    since: Option<i64>,
 ) -> Result<RunId, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let now = now_millis();
@@ -56,8 +58,9 @@ pub(super) fn begin(
     )?;
     let id = RunId(Uuid::now_v7().to_string());
     transaction.execute(
-        "INSERT INTO run (id, resource, \"trigger\", mapping, state, started_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![id.0, resource.number, trigger, mapping, RunState::Running.as_str(), now],
+        "INSERT INTO run (id, resource, \"trigger\", mapping, state, started_at, reads_since) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![id.0, resource.number, trigger, mapping, RunState::Running.as_str(), now, since],
     )?;
     transaction.commit()?;
     Ok(id)
@@ -83,6 +86,11 @@ pub(super) fn finish(connection: &mut Connection, id: &RunId, outcome: &RunOutco
             "UPDATE resource SET as_of = ?2 WHERE id = (SELECT resource FROM run WHERE id = ?1 AND \"trigger\" <> ?3)",
             params![id.0, now, REPLAY],
         )?;
+        let sql = "SELECT resource, coalesce(reads_since, started_at) FROM run WHERE id = ?1 AND \"trigger\" <> ?2";
+        let read = transaction.query_row(sql, params![id.0, REPLAY], |row| Ok((row.get(0)?, row.get(1)?)));
+        if let Some((resource, since)) = read.optional()? {
+            vanished::forget_older(&transaction, resource, since)?;
+        }
     }
     let finished = one(&transaction, id)?;
     transaction.commit()?;

@@ -236,6 +236,39 @@ CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE recor
 -- Of the records skipped, the good ones of files that were refused as a whole.
 ALTER TABLE run ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
 "#,
+    r#"
+-- When a write was known to be done; before its state says so, since its answer may take a question more.
+ALTER TABLE operation ADD COLUMN done_at INTEGER;
+
+-- When the first question of a run was asked, where that was before it began.
+ALTER TABLE run ADD COLUMN reads_since INTEGER;
+
+-- Records that were found gone one by one, until a run has ended that began later. `doubted`: an older reading has brought
+-- the record again.
+CREATE TABLE vanished (
+    resource INTEGER NOT NULL REFERENCES resource (id),
+    key      TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    doubted  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (resource, key)
+) STRICT, WITHOUT ROWID;
+
+-- Who wrote what, which may be much more than what people decided.
+CREATE INDEX audit_of_writes ON audit (id) WHERE action = 'write';
+CREATE INDEX audit_of_decisions ON audit (id) WHERE action <> 'write';
+"#,
+    r#"
+-- Keys that end, that are replaced by others, and of whose bearers more is known (JSON: names and texts).
+ALTER TABLE api_key ADD COLUMN claims TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE api_key ADD COLUMN expires_at INTEGER;
+ALTER TABLE api_key ADD COLUMN last_used_at INTEGER;
+ALTER TABLE api_key ADD COLUMN replaced_by TEXT;
+"#,
+    r#"
+-- 1: readers may be bounded by the field, and each change notes its value (feed_<resource>.bounds, a JSON object by column).
+-- That column is made with the first field of a resource for which this is 1.
+ALTER TABLE indexed_field ADD COLUMN bounds INTEGER NOT NULL DEFAULT 0;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

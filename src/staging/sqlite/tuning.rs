@@ -87,7 +87,8 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
 pub(super) fn audit(connection: &Connection, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Fault> {
     let before = filter.before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));
     let which = if filter.subject.is_some() { "subject = ?1" } else { "?1 IS NULL" };
-    let sql = format!("{ENTRY} WHERE {which} AND id < ?2 ORDER BY id DESC LIMIT ?3");
+    let kind = if filter.is_of_writes { "=" } else { "<>" };
+    let sql = format!("{ENTRY} WHERE {which} AND id < ?2 AND action {kind} 'write' ORDER BY id DESC LIMIT ?3");
     let mut select = connection.prepare_cached(&sql)?;
     let entries = select.query_map(params![filter.subject, before, filter.limit as i64], entry)?;
     Ok(entries.collect::<rusqlite::Result<_>>()?)

@@ -7,6 +7,7 @@
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
+use super::bounds;
 use super::commit::Origin;
 use super::fault::Fault;
 use crate::record::{ContentHash, Document, Position};
@@ -62,6 +63,10 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 
 impl<'c> Statements<'c> {
     fn prepare(connection: &'c Connection, resource: i64) -> rusqlite::Result<Statements<'c>> {
+        let (bounds, noted) = match bounds::noted(connection, resource)? {
+            Some(noted) => (", bounds", format!(", (SELECT {noted} FROM doc_{resource} WHERE id = ?2)")),
+            None => ("", String::new()),
+        };
         let find = |table| {
             connection
                 .prepare_cached(&format!("SELECT id, hash, version, sequence FROM {table}_{resource} WHERE key = ?1"))
@@ -79,7 +84,8 @@ impl<'c> Statements<'c> {
             ))?,
             feed: connection.prepare_cached(&format!(
                 "INSERT INTO feed_{resource} (sequence, document, previous, version, hash, changed_at, run, file, \
-                 record, \"offset\", length, line, kind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+                 record, \"offset\", length, line, kind{bounds}) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13{noted})"
             ))?,
         })
     }

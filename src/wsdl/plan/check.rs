@@ -104,7 +104,7 @@ fn length(builtin: Builtin, text: &str) -> u64 {
 
 impl Facets {
     fn check(&self, text: &str, builtin: Option<Builtin>, length: u64) -> Result<(), String> {
-        if !self.enumeration.is_empty() && !self.enumeration.iter().any(|own| is_same(own, text, builtin)) {
+        if !self.lists(text, builtin) {
             return Err(format!("one of {}", self.choices()));
         }
         let has_length = !matches!(builtin, Some(Builtin::QName | Builtin::Notation));
@@ -114,6 +114,35 @@ impl Facets {
         if let Some(most) = self.max_length.filter(|most| has_length && length > *most) {
             return Err(format!("at most {most} {}", unit(builtin)));
         }
+        self.check_value(text, builtin)
+    }
+
+    /// Whether a text, its white space dealt with, is one of the values that are listed; any is where none are.
+    pub fn lists(&self, text: &str, builtin: Option<Builtin>) -> bool {
+        self.enumeration.is_empty() || self.enumeration.iter().any(|own| is_same(own, text, builtin))
+    }
+
+    /// Whether there are any that look at more than a list of values and a length.
+    pub fn look_at_values(&self) -> bool {
+        !self.patterns.is_empty()
+            || self.min.is_some()
+            || self.max.is_some()
+            || self.total_digits.is_some()
+            || self.fraction_digits.is_some()
+    }
+
+    /// What a text, its white space dealt with, should have been, as a phrase; `None` where it keeps to all of them.
+    pub fn wanted(&self, text: &str, builtin: Option<Builtin>) -> Option<String> {
+        let length = match builtin {
+            Some(builtin) => length(builtin, text),
+            None => text.split_ascii_whitespace().count() as u64,
+        };
+        self.check(text, builtin, length).err()
+    }
+
+    /// Whether a text, its white space dealt with, keeps to its patterns, its bounds and its number of digits; else what
+    /// was expected, as a phrase.
+    pub fn check_value(&self, text: &str, builtin: Option<Builtin>) -> Result<(), String> {
         if let Some(step) = self.patterns.iter().find(|step| !step.iter().any(|pattern| pattern.fits(text))) {
             let patterns: Vec<&str> = step.iter().map(|pattern| &*pattern.text).collect();
             return Err(format!("a text that fits `{}`", patterns.join("|")));

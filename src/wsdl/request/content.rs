@@ -202,6 +202,8 @@ impl Writer<'_> {
                 _ if member.is_many => {
                     self.faults.push(format!("at least {least} must be given, found {}", from + take));
                 }
+                // As others write it: what must be there, and may say that it is nothing, says so.
+                _ if member.element.is_nillable => self.element(&member.element, &Input::Null),
                 _ => self.faults.push("it is missing"),
             }
         }

@@ -106,6 +106,27 @@ pub fn import_kept(
     store: &Store,
     name: &str,
 ) -> Result<Kept, Vec<ImportFault>> {
+    import_or_last(root, settings, web, (store, name), true)
+}
+
+/// The same without writing anything: what is in force, for whoever only looks.
+pub fn import_unkept(
+    root: &str,
+    settings: &Settings,
+    web: &mut dyn Web,
+    store: &Store,
+    name: &str,
+) -> Result<Kept, Vec<ImportFault>> {
+    import_or_last(root, settings, web, (store, name), false)
+}
+
+fn import_or_last(
+    root: &str,
+    settings: &Settings,
+    web: &mut dyn Web,
+    (store, name): (&Store, &str),
+    is_kept: bool,
+) -> Result<Kept, Vec<ImportFault>> {
     let (last, mut store_fault) = match store.load(name) {
         Ok(last) => (last, None),
         Err(fault) => (None, Some(fault)),
@@ -113,7 +134,7 @@ pub fn import_kept(
     match import_beside(root, settings, web, last.as_ref()) {
         Ok(Imported { wsdl, closure }) => {
             let is_new = last.is_none_or(|last| !last.is_same(&closure));
-            if is_new {
+            if is_new && is_kept {
                 store_fault = store.keep(name, &closure).err().or(store_fault);
             }
             Ok(Kept { wsdl, faults: Vec::new(), is_new, store_fault })
@@ -248,6 +269,26 @@ impl Wsdl {
             return Err(NoPlan::Ambiguous { name: name.to_owned(), ports });
         }
         Ok(self.plan_of(first))
+    }
+
+    /// The names of its ports that have operations, each once.
+    pub fn ports(&self) -> impl Iterator<Item = &str> {
+        let names = self.operations.iter().map(|operation| &*operation.port);
+        names
+            .enumerate()
+            .filter(|(at, name)| !self.operations[..*at].iter().any(|other| *other.port == **name))
+            .map(|(_, name)| name)
+    }
+
+    /// The same for a version of SOAP that is only wished for: where the operation is there in the other alone, that is
+    /// spoken.
+    pub fn plan_preferring(&self, name: &str, choice: &Choice) -> Result<Plan, NoPlan> {
+        match self.plan(name, choice) {
+            Err(NoPlan::Unknown { .. }) if choice.version.is_some() => {
+                self.plan(name, &Choice { version: None, ..choice.clone() })
+            }
+            result => result,
+        }
     }
 
     /// The plan of one of its operations.

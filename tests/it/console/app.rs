@@ -158,7 +158,7 @@ impl TestConsole {
             server: server.clone(),
         }));
         let address = runtime.block_on(async {
-            let spec = ResourceSpec { id: "orders.v1".parse().unwrap(), indexed: Vec::new() };
+            let spec = ResourceSpec { id: "orders.v1".parse().unwrap(), indexed: Vec::new(), bounds: Vec::new() };
             staging.prepare(&spec).await.unwrap();
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let address = listener.local_addr().unwrap();

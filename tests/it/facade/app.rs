@@ -301,6 +301,8 @@ pub(crate) fn orders() -> Exposure {
             field("customer.vip", FieldType::Boolean),
         ],
         sort: vec![field("ordered_on", FieldType::Date), field("amount", money), field("status", FieldType::String)],
+        relations: Vec::new(),
+        access: Default::default(),
         read_scope: "orders:read".to_owned(),
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),
@@ -347,6 +349,8 @@ pub(crate) fn stock() -> Exposure {
         key: vec!["plant".to_owned(), "sku".to_owned()],
         filter: vec![quantity.clone()],
         sort: vec![quantity],
+        relations: Vec::new(),
+        access: Default::default(),
         read_scope: "stock:read".to_owned(),
         mode: Mode::Staged,
         max_age: None,
@@ -368,5 +372,5 @@ pub(crate) fn stock_spec() -> ResourceSpec {
 
 fn spec(id: &str, indexed: &[(&str, ColumnType)]) -> ResourceSpec {
     let indexed = indexed.iter().map(|(path, column)| IndexedField { path: (*path).to_owned(), column: *column });
-    ResourceSpec { id: id.parse().unwrap(), indexed: indexed.collect() }
+    ResourceSpec { id: id.parse().unwrap(), indexed: indexed.collect(), bounds: Vec::new() }
 }

@@ -8,7 +8,8 @@ fn app(text: &str) -> TestApp {
     use tollbridge::diagnostic::{Faults, SourceText, Table, parse};
     let faults = Faults::new();
     let root = parse(&SourceText::new("t.toml".as_ref(), text.to_owned()), &faults);
-    let server = Table::new(&root, &tollbridge::http::SERVER, &faults).and_then(|table| ServerConfig::read(&table));
+    let server = Table::new(&root, &tollbridge::http::SERVER, &faults)
+        .and_then(|table| ServerConfig::read(&table, std::path::Path::new(".")));
     TestApp::with(Options { server: server.unwrap(), ..Options::default() })
 }
 

@@ -141,7 +141,7 @@ fn what_is_not_declared_is_refused_and_names_what_is() {
     };
     refused("color=red", "unknown-parameter", "status, ordered_on, amount, customer.vip");
     refused("order_no=1", "unknown-parameter", "fields to filter by");
-    refused("status[like]=x", "unknown-parameter", "ne, gt, gte, lt, lte, in, prefix, null");
+    refused("status[like]=x", "unknown-parameter", "ne, gt, gte, lt, lte, in, nin, prefix, null");
     refused("sort=customer.vip", "unknown-parameter", "ordered_on, amount, status");
     refused("limit=1001", "invalid-parameter", "the most is 1000");
     refused("limit=ten", "invalid-parameter", "from 1 to 1000");

@@ -46,6 +46,8 @@ fn a_full_disk_is_told_once_and_mended_by_itself() {
     assert!(finding.contains("calls to erp are refused") && finding.contains("No space left on device"), "{finding}");
     assert!(finding.contains("see that the disk of the gates' folder"), "{finding}");
     assert_eq!(seat::gate(&service)["trouble"], finding);
+    let (_, page) = service.admin("GET", "/");
+    assert!(page.contains("<p class=\"bad\">calls to erp are refused"), "{page}");
     let (_, metrics) = service.admin("GET", "/metrics");
     assert!(metrics.contains("tollbridge_gate_trouble{backend=\"erp\"} 1"), "{metrics}");
     assert!(metrics.contains("tollbridge_gate_rejected_total{backend=\"erp\",reason=\"unmarked\"} 20"), "{metrics}");

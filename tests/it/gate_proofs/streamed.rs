@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tollbridge::adapters::soap::{Config, Request, SECTION, Service, Version};
+use tollbridge::adapters::soap::{Config, Request, SECTION, Service, Trouble, Version};
 use tollbridge::diagnostic::{Faults, SourceText, Table, parse};
 use tollbridge::gate::{self, Gate, Lane};
 
@@ -42,7 +42,7 @@ async fn leaving_in_the_middle_and_half_an_answer() {
                      <OrderNo>{number}</OrderNo></GetOrder></s:Body></s:Envelope>"
                 );
                 let request =
-                    Request { envelope: Bytes::from(envelope), action: "GetOrder".into(), version: Version::V11, is_one_way: false };
+                    Request { envelope: Bytes::from(envelope), action: "GetOrder".into(), version: Version::V11, is_one_way: false, trouble: Trouble::default() };
                 let mut answer = service.stream(permit, request).await.ok()?;
                 let mut bytes = 0;
                 while let Some(piece) = answer.next().await {

@@ -174,3 +174,19 @@ fn the_description_has_the_operations() {
     }
     assert!(paths["/v1/operations/{id}"]["get"].is_object() && paths["/v1/orders"]["get"].is_object());
 }
+
+#[test]
+fn a_key_is_free_again_when_its_time_is_over() {
+    let site = with(CRUD).sections("[staging]\nkeep_operations = \"2s\"").sqlite(&TABLES.replace(" unique", ""));
+    assert_eq!(site.write("POST", "/v1/orders", "a", BODY).status, 201);
+    let other = r#"{"order_no":"4712","amount":1}"#;
+    site.write("POST", "/v1/orders", "a", other).problem(422, "idempotency-key-reused");
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    // It is looked after every hour, and at a start.
+    let site = site.kill_and_restart();
+    let made =
+        site.service.until(|| Some(site.write("POST", "/v1/orders", "a", other)).filter(|answer| answer.status == 201));
+    assert_eq!(made.field("location"), Some("/v1/orders/4712"));
+    // Who wrote what is known for longer.
+    assert_eq!(site.site.json(&["operations", "audit"]).0.len(), 2);
+}

@@ -90,12 +90,23 @@ pub(crate) struct Plan {
     /// Further lines of the backend.
     pub(crate) more: String,
     pub(crate) mapping: String,
+    /// Further sections of the configuration.
+    pub(crate) sections: String,
+    /// The point of a write at which the process stands still; it makes the file `halted` there.
+    pub(crate) halt: Option<&'static str>,
 }
 
 /// With these operations.
 pub(crate) fn with(operations: &str) -> Plan {
     let gate = "settle = \"300ms\"\nqueue_timeout = \"20s\"\n".to_owned();
-    Plan { operations: operations.to_owned(), gate, more: String::new(), mapping: ORDERS.to_owned() }
+    Plan {
+        operations: operations.to_owned(),
+        gate,
+        more: String::new(),
+        mapping: ORDERS.to_owned(),
+        sections: String::new(),
+        halt: None,
+    }
 }
 
 impl Plan {
@@ -108,6 +119,18 @@ impl Plan {
     /// With further lines of the backend.
     pub(crate) fn more(mut self, lines: &str) -> Plan {
         self.more = format!("{lines}\n");
+        self
+    }
+
+    /// With further sections of the configuration.
+    pub(crate) fn sections(mut self, lines: &str) -> Plan {
+        self.sections = format!("{lines}\n");
+        self
+    }
+
+    /// Stands still at this point of the first write.
+    pub(crate) fn halting(mut self, point: &'static str) -> Plan {
+        self.halt = Some(point);
         self
     }
 
@@ -173,11 +196,16 @@ impl Plan {
 
     fn start(&self, backend: &str, data: Data) -> Running {
         let site = Site::new();
-        let config = format!("{backend}\n{}[backends.erp.gate]\n{}[telemetry]\nlog = \"text\"\n", self.more, self.gate);
+        let config = format!(
+            "{backend}\n{}[backends.erp.gate]\n{}[telemetry]\nlog = \"text\"\n{}",
+            self.more, self.gate, self.sections
+        );
         site.write("tollbridge.toml", config.as_bytes());
         site.write("mappings/orders.v1.toml", format!("{}{}", self.mapping, self.operations).as_bytes());
         let key = new_key(&site, "test", &["*"]);
-        let service = site.serve();
+        let halt = self.halt.map(|point| format!("{point}={}", site.path("halted").display()));
+        let variables: Vec<(&str, &str)> = halt.iter().map(|halt| ("TOLLBRIDGE_HALT_AT", halt.as_str())).collect();
+        let service = site.serve_with(&variables);
         service.until(|| service.get("/health/live", &key).ok());
         Running { service, site, data, key }
     }

@@ -171,3 +171,22 @@ fn the_example_of_the_readme_is_right() {
     site.write("PATCH", "/v1/orders/1", "d", r#"{"status":"closed"}"#).problem(404, "no-such-record");
     assert_eq!(site.write("DELETE", "/v1/orders/4711", "e", "").status, 200);
 }
+
+#[test]
+fn what_is_done_in_part_is_not_begun_again() {
+    let operations = "[operations.create]\ntransaction = false\n\
+        sql = [\"insert into orders (no, ref) values (:order_no, 'one')\", \
+        \"insert into orders (no, ref) values (:other, 'one')\"]\n\
+        reconcile = { sql = \"select no from orders where ref = :idempotency_key\" }\n\
+        body = { order_no = \"string\", other = \"string\" }\n";
+    let site = with(operations).sqlite(TABLES);
+    let body = r#"{"order_no":"1","other":"2"}"#;
+    site.write("POST", "/v1/orders", "a", body).problem(504, "outcome-unknown");
+    site.service.until(|| (site.operations()[0]["reason"] == "partly_done").then_some(()));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let kept = &site.operations()[0];
+    assert_eq!((kept["state"].as_str(), kept["attempts"].as_u64()), (Some("unknown"), Some(1)), "{kept:#}");
+    assert!(kept["detail"].as_str().unwrap().contains("look up at the backend"), "{kept:#}");
+    site.write("POST", "/v1/orders", "a", body).problem(504, "outcome-unknown");
+    assert_eq!(site.sql("select no from orders"), "1");
+}

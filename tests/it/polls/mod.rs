@@ -5,6 +5,9 @@
 mod broken;
 mod newcomer;
 mod paging;
+mod peers;
+mod sessions;
+mod trouble;
 mod typed;
 mod writes;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::site_at;
 use super::typed::{spyne, started};
-use crate::facade::client::{exchange, request};
+use crate::facade::client::{Connection, exchange, request};
 use crate::live::erp::{Call, Erp, Reply, envelope};
 use crate::site::{Service, Site};
 
@@ -55,7 +55,7 @@ fn shop(create: impl Fn(usize, Reply) -> (bool, Reply) + Send + Sync + 'static) 
 }
 
 /// The text of an element of any prefix.
-fn element(call: &Call, name: &str) -> String {
+pub(super) fn element(call: &Call, name: &str) -> String {
     let prefixed = call.body.split_once(&format!(":{name}>"));
     let Some((_, rest)) = prefixed.or_else(|| call.body.split_once(&format!("<{name}>"))) else { return String::new() };
     rest.split('<').next().unwrap().to_owned()
@@ -74,6 +74,17 @@ fn post(service: &Service, key: &str, reference: &str, body: &Value) -> (u16, Va
     let answer = exchange(service.address().parse().unwrap(), &request("POST", "/v1/items", &fields, body.as_bytes()));
     let answer = answer.expect("an answer");
     (answer.status, answer.json())
+}
+
+/// Sends a write, and kills the service as soon as `is_there` says so.
+fn post_and_kill(service: &Service, key: &str, is_there: impl Fn() -> bool) {
+    let (bearer, body) = (format!("Bearer {key}"), body().to_string());
+    let fields =
+        [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Idempotency-Key", "WEB-1")];
+    let mut connection = Connection::to(service.address().parse().unwrap());
+    connection.send(&request("POST", "/v1/items", &fields, body.as_bytes()));
+    service.until(|| is_there().then_some(()));
+    service.signal("KILL");
 }
 
 fn body() -> Value {
@@ -121,6 +132,22 @@ fn a_no_of_the_service_is_a_problem_with_its_detail() {
 }
 
 #[test]
+fn what_a_call_before_was_told_is_not_said_of_the_next() {
+    // The first is told to come again, the second is not let in.
+    let (erp, _) = shop(|number, _| match number {
+        0 => (false, Reply::fault(500, "s:Server.Busy", "the shop is full")),
+        _ => (false, Reply::Answer(401, "text/plain", "who are you?".to_owned())),
+    });
+    let passing = "[[operations.create.soap.faults]]\ncode = \"Server.Busy\"\nstatus = 503\nretry = true\n";
+    let site = site(&erp, &format!("{MAPPING}{passing}"));
+    let (service, key) = started(&site);
+    let (status, problem) = post(&service, &key, "WEB-1", &body());
+    assert_eq!(erp.count(), 2);
+    assert_eq!((status, problem["code"].as_str()), (502, Some("backend-answer")), "{problem}");
+    assert!(problem["soap"].is_null() && !problem.to_string().contains("full"), "{problem}");
+}
+
+#[test]
 fn a_write_of_unknown_outcome_is_asked_for_and_not_done_twice() {
     // The order is entered, and the connection ends without an answer.
     let (erp, orders) = shop(|_, _| (true, Reply::Gone));
@@ -134,6 +161,27 @@ fn a_write_of_unknown_outcome_is_asked_for_and_not_done_twice() {
     assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
     let creates = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
     assert_eq!(creates, 1);
+}
+
+/// A gateway that has lost its patience says no by a fault, and the order is entered all the same.
+#[test]
+fn a_fault_that_proves_nothing_is_asked_for() {
+    let gateway = |_: usize, _: Reply| (true, Reply::fault(504, "s:Server", "timeout of the gateway"));
+    let named = |_: usize, _: Reply| (true, Reply::fault(500, "s:Server.Timeout", "no answer of the host"));
+    let rule = "[[operations.create.soap.faults]]\ncode = \"Server.Timeout\"\nunknown = true\n";
+    let shops: [(Erp, Orders); 2] = [shop(gateway), shop(named)];
+    for (erp, orders) in shops {
+        let site = site(&erp, &format!("{MAPPING}{rule}{RECONCILE}"));
+        let (service, key) = started(&site);
+        let (status, answer) = post(&service, &key, "WEB-1", &body());
+        let answer = match status {
+            201 => answer,
+            _ => service.until(|| Some(post(&service, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1,
+        };
+        assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
+        let creates = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
+        assert_eq!(creates, 1);
+    }
 }
 
 #[test]
@@ -164,26 +212,36 @@ fn a_service_that_is_killed_between_call_and_answer_asks_when_it_is_back() {
     let (erp, orders) = shop(|_, good| (true, good.after(Duration::from_secs(3))));
     let site = site(&erp, &format!("{MAPPING}{RECONCILE}"));
     let (service, key) = started(&site);
-    std::thread::scope(|scope| {
-        let bearer = format!("Bearer {key}");
-        let address = service.address().parse().unwrap();
-        scope.spawn(move || {
-            let fields = [
-                ("Authorization", bearer.as_str()),
-                ("Content-Type", "application/json"),
-                ("Idempotency-Key", "WEB-1"),
-            ];
-            let _ = exchange(address, &request("POST", "/v1/items", &fields, body().to_string().as_bytes()));
-        });
-        service.until(|| (erp.count() == 1).then_some(()));
-        service.signal("KILL");
-    });
+    post_and_kill(&service, &key, || erp.count() == 1);
     let again = site.serve_again(&service);
     drop(service);
     again.until(|| again.get("/health/ready", &key).ok());
     let answer = again.until(|| Some(post(&again, &key, "WEB-1", &body())).filter(|(status, _)| *status == 201)).1;
     assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{answer}");
     assert_eq!(erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count(), 1);
+}
+
+#[test]
+fn a_service_that_is_killed_between_any_two_steps_enters_an_order_once() {
+    for point in ["asked", "written_down", "before_running", "running", "answered", "kept"] {
+        let (erp, orders) = shop(|_, good| (true, good));
+        let site = site(&erp, &format!("{MAPPING}{RECONCILE}settled_after = \"500ms\"\n"));
+        let made = site.run(&["keys", "create", "test", "--scope", "*", "--json"]);
+        let key = serde_json::from_slice::<Value>(&made.stdout).unwrap()["key"].as_str().unwrap().to_owned();
+        let halted = site.path("halted");
+        let halt = format!("{point}={}", halted.display());
+        let service = site.serve_with(&[("TOLLBRIDGE_HALT_AT", &halt)]);
+        service.until(|| service.get("/health/ready", &key).ok());
+        post_and_kill(&service, &key, || halted.exists());
+        let again = site.serve_again(&service);
+        drop(service);
+        again.until(|| again.get("/health/ready", &key).ok());
+        let done = |(status, _): &(u16, Value)| *status == 201;
+        let answer = again.until(|| Some(post(&again, &key, "WEB-1", &body())).filter(done)).1;
+        assert_eq!((&answer["no"], orders.lock().unwrap().len()), (&json!("100"), 1), "{point}: {answer}");
+        let calls = erp.calls().iter().filter(|call| call.body.contains("CreateOrder")).count();
+        assert_eq!(calls, 1, "{point}");
+    }
 }
 
 #[test]

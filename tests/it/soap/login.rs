@@ -113,6 +113,57 @@ async fn a_wrong_password_is_tried_once_for_all_who_wait() {
     door.rests().await;
 }
 
+/// A block of SOAP's header that is the service's own, as services of .NET want it.
+#[tokio::test]
+async fn an_account_goes_in_a_block_of_the_header() {
+    let echo = format!(
+        "<s:Envelope xmlns:s='{SOAP}'><s:Header><a:Auth xmlns:a='urn:a'><a:Pin>s3cret &amp; &lt;safe></a:Pin></a:Auth></s:Header>\
+         <s:Body><r><Pin>7</Pin></r></s:Body></s:Envelope>"
+    );
+    let service = Raw::saying(Say::Bytes(http("200 OK", "Content-Type: text/xml\r\n", echo.as_bytes())));
+    let account = "account = { element = \"<a:Auth xmlns:a='urn:a' user='{username}'><a:Pin>{password}</a:Pin></a:Auth>\", \
+        username = \"a&b\", password = { file = \"password\" } }";
+    let door = Door::to(&service.url(), account);
+    let answer = door.ask(&question()).await;
+    let sent = service.requests().remove(0);
+    let header = sent.split_once("Header>").unwrap().1;
+    assert!(
+        header
+            .starts_with("<a:Auth xmlns:a='urn:a' user='a&amp;b'><a:Pin>s3cret &amp; &lt;safe&gt;</a:Pin></a:Auth></"),
+        "{sent}"
+    );
+    // What it repeats of it is not kept; what is data is.
+    assert!(!answer.contains("s3cret") && answer.contains("<Pin>7</Pin>"), "{answer}");
+    assert!(!door.service.shown(&sent).contains("s3cret"));
+    let folder = tempfile::tempdir().unwrap();
+    for (written, words) in [
+        ("<A><Password>literal</Password><Pin>{password}</Pin></A>", "a secret is written out in it"),
+        ("<A>{username}</A>", "no place for the `{password}`"),
+        ("<A>{password}", "it is no XML"),
+        ("{password}", "it is no XML"),
+        ("<A>{pasword}</A>", "a brace that belongs to none of"),
+    ] {
+        let account = format!("account = {{ element = \"{written}\", password = {{ env = \"X\" }} }}");
+        let told = settings(&format!("endpoint = \"http://erp/x\"\n{account}\n"), folder.path()).unwrap_err();
+        assert!(told.contains(words), "{written}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn ways_that_are_not_spoken_are_named() {
+    for (fields, is_named) in [
+        ("WWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n", true),
+        ("WWW-Authenticate: NTLM TlRMTVNTUAAC\r\n", true),
+        ("WWW-Authenticate: NTLM\r\nWWW-Authenticate: Basic realm=\"x\"\r\n", false),
+        ("", false),
+    ] {
+        let service = Raw::saying(Say::Bytes(http("401 Unauthorized", fields, b"")));
+        let door = Door::to(&service.url(), "");
+        let doubts = door.service.probe(&door.permit().await).await.unwrap();
+        assert_eq!(doubts[0].contains("NTLM or Kerberos"), is_named, "{fields} {doubts:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_login_without_a_token_is_none() {
     let bad = session(BLOCK).replace("LoginResult", "Ticket");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tollbridge::adapters::soap::{Answer, Config, Request, SECTION, Service, SoapError, Version};
+use tollbridge::adapters::soap::{Answer, Config, Request, SECTION, Service, SoapError, Trouble, Version};
 use tollbridge::diagnostic::{Faults, SourceText, Table, parse};
 use tollbridge::gate::{Gate, Lane, Permit};
 
@@ -109,7 +109,7 @@ fn envelope(version: Version, body: &str) -> String {
 
 fn request(version: Version, action: &str, body: &str) -> Request {
     let envelope = Bytes::from(envelope(version, body));
-    Request { envelope, action: action.into(), version, is_one_way: false }
+    Request { envelope, action: action.into(), version, is_one_way: false, trouble: Trouble::default() }
 }
 
 /// A call of spyne's service.

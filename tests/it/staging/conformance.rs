@@ -7,7 +7,7 @@ use tollbridge::record::{BlobId, RejectCode};
 use tollbridge::staging::{
     Balance, Batch, Change, ChangeInput, Checkpoint, ColumnType, Comparison, DeadLetterFilter, DeadLetterState, FileId,
     FileSequence, FileState, Filter, ListQuery, NewApiKey, RunId, RunOutcome, RunState, Scalar, SortKey, Staging,
-    StagingError,
+    StagingError, Total,
 };
 
 use super::support::{Reading, at, document, id, reject, spec};
@@ -396,6 +396,8 @@ pub(super) async fn api_keys_are_found_by_hash_until_revoked(staging: Arc<dyn St
         name: format!("name of {id}"),
         hash: [byte; 32],
         scopes: vec!["orders:read".to_owned(), "*".to_owned()],
+        claims: [("customer".to_owned(), "4711".to_owned())].into(),
+        expires_at: None,
     };
     let made = staging.add_api_key(key("a", 1)).await.unwrap();
     staging.add_api_key(key("b", 2)).await.unwrap();
@@ -413,6 +415,23 @@ pub(super) async fn api_keys_are_found_by_hash_until_revoked(staging: Arc<dyn St
     let keys = staging.api_keys().await.unwrap();
     assert_eq!(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert!(keys[1].revoked_at.is_some());
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let past = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    staging.add_api_key(NewApiKey { expires_at: Some(past), ..key("d", 4) }).await.unwrap();
+    assert_eq!(staging.api_key(&[4; 32]).await.unwrap(), None);
+    staging.note_key_used("b", past).await.unwrap();
+    staging.note_key_used("b", past - jiff::SignedDuration::from_secs(5)).await.unwrap();
+    let replaced = staging.replace_api_key("b", key("e", 5), soon).await.unwrap().unwrap();
+    assert_eq!((replaced.id.as_str(), replaced.claims["customer"].as_str()), ("e", "4711"));
+    let old = staging.api_key(&[2; 32]).await.unwrap().unwrap();
+    let millis = |at: Option<jiff::Timestamp>| at.map(jiff::Timestamp::as_millisecond);
+    assert_eq!((old.replaced_by.as_deref(), millis(old.expires_at)), (Some("e"), millis(Some(soon))));
+    assert_eq!(millis(old.last_used_at), millis(Some(past)));
+    // One that is not there, is revoked, has ended, or was replaced is not replaced, and nothing is stored.
+    for id in ["nobody", "a", "d", "b"] {
+        assert_eq!(staging.replace_api_key(id, key("f", 6), soon).await.unwrap(), None, "{id}");
+    }
+    assert_eq!(staging.api_keys().await.unwrap().len(), 4);
 }
 
 pub(super) const FIELDS: &[(&str, ColumnType)] = &[
@@ -431,9 +450,9 @@ async fn keys(staging: &Arc<dyn Staging>, filters: Vec<Filter>, sort: &str) -> S
         SortKey { path: path.to_owned(), descending: path != text }
     };
     let sort = sort.split(',').filter(|text| !text.is_empty()).map(criterion).collect();
-    let query = ListQuery { filters, sort, after: None, limit: 100, count: true };
+    let query = ListQuery { filters, sort, limit: 100, count: true, ..ListQuery::default() };
     let page = staging.list(&id("orders.v1"), query).await.unwrap();
-    assert_eq!(page.total, Some(page.rows.len() as u64));
+    assert_eq!(page.total, Some(Total::Exact(page.rows.len() as u64)));
     let key = |payload: &[u8]| {
         serde_json::from_slice::<serde_json::Value>(payload).unwrap()["k"].as_str().unwrap().to_owned()
     };

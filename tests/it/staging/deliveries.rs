@@ -76,7 +76,7 @@ fn a_database_of_the_first_version_becomes_todays() {
     let connection = Connection::open(&path).unwrap();
     let back = "DROP TABLE seen; DROP TABLE snapshot; DROP TABLE source_position; DROP TABLE gone_1; \
                 ALTER TABLE feed_1 DROP COLUMN kind; ALTER TABLE resource DROP COLUMN forgotten; \
-                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; PRAGMA user_version = 1;";
+                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE run DROP COLUMN reads_since; DROP TABLE vanished; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; ALTER TABLE api_key DROP COLUMN claims; ALTER TABLE api_key DROP COLUMN expires_at; ALTER TABLE api_key DROP COLUMN last_used_at; ALTER TABLE api_key DROP COLUMN replaced_by; PRAGMA user_version = 1;";
     connection.execute_batch(back).unwrap();
     drop(connection);
     block_on(async {

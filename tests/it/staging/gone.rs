@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tollbridge::record::{BlobId, ContentHash, RejectCode, ResourceId};
 use tollbridge::staging::{
     Balance, Batch, Change, ChangeKind, ColumnType, Comparison, Deletion, Filter, ListQuery, LiveRead, RunOutcome,
-    Scalar, SnapshotId, SourcePosition, Staging, StagingError, SweepRefusal, Swept,
+    Scalar, SnapshotId, SourcePosition, Staging, StagingError, SweepRefusal, Swept, Total,
 };
 
 use super::support::{Reading, at, block_on, document, id, reject, spec, sqlite};
@@ -19,7 +19,8 @@ async fn keys(staging: &Arc<dyn Staging>, resource: &ResourceId, filters: Vec<Fi
     let query = ListQuery { filters, limit: 100_000, count: true, ..ListQuery::default() };
     let page = staging.list(resource, query).await.unwrap();
     let key = |row: &[u8]| serde_json::from_slice::<serde_json::Value>(row).unwrap()["k"].as_str().unwrap().to_owned();
-    (page.rows.iter().map(key).collect(), page.total.unwrap())
+    let Some(Total::Exact(total)) = page.total else { panic!("{page:?}") };
+    (page.rows.iter().map(key).collect(), total)
 }
 
 fn doc(key: &str, value: u64) -> String {

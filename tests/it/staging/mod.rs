@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's way to fail")]
 
+mod bounds;
 mod conformance;
 mod crash;
 mod decisions;
 mod deliveries;
 mod gone;
+mod meanwhile;
 mod model;
 mod operations;
 mod paging;

@@ -28,7 +28,7 @@ fn new(key: &str, request: &str) -> NewOperation {
 }
 
 fn step(from: &'static [OperationState], to: OperationState) -> OperationStep {
-    OperationStep { from, to, may_repeat: false, outcome: None, problem: None }
+    OperationStep { from, to, may_repeat: false, outcome: None, problem: None, done: None }
 }
 
 async fn begun(staging: &Arc<dyn Staging>, key: &str) -> Operation {

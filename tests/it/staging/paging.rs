@@ -1,5 +1,5 @@
-//! Pages one behind the other are the whole sorted answer, whatever is sorted by, wherever the cuts are, and
-//! whoever inserts other documents meanwhile.
+//! Pages one behind the other are the whole sorted answer, whatever is asked and sorted by, wherever the cuts are, and
+//! whoever inserts, changes and deletes other documents meanwhile: what stays as it is comes once.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use tollbridge::record::BlobId;
-use tollbridge::staging::{ColumnType, Comparison, Filter, ListQuery, Scalar, SortKey, Staging};
+use tollbridge::staging::{
+    ColumnType, Comparison, Condition, Filter, Include, Link, ListQuery, Scalar, SortKey, Staging, Total,
+};
 
 use super::support::{Reading, block_on, id, spec, sqlite};
 
@@ -21,15 +23,28 @@ const COLUMNS: [(&str, ColumnType); 3] = [
     ("amount", ColumnType::ScaledInteger { scale: 1 }),
 ];
 
+/// What somebody does between two pages.
+#[derive(Clone, Debug)]
+enum Change {
+    Insert(Row),
+    /// The row of this number, of those that are there, becomes another.
+    Update(usize, Row),
+    Delete(usize),
+}
+
 #[derive(Clone, Debug)]
 struct Case {
     rows: Vec<Row>,
-    /// Inserted one by one between the pages.
-    others: Vec<Row>,
+    /// One by one between the pages.
+    changes: Vec<Change>,
     /// Which field, descending or not.
     sort: Vec<(usize, bool)>,
-    /// Only this value of a field.
+    /// Only the first row's value of a field.
     filter: Option<usize>,
+    /// Only the first row's value of one of these, or what is greater than it in the other.
+    either: Option<(usize, usize)>,
+    /// With the document of the same text beside each.
+    includes: bool,
     limit: usize,
 }
 
@@ -37,9 +52,25 @@ fn cases() -> impl Strategy<Value = Case> {
     let row = || (proptest::option::of(0u8..3), proptest::option::of(-1i8..2), proptest::option::of(-2i8..3));
     let sort = proptest::collection::vec((0usize..3, any::<bool>()), 0..4);
     let rows = proptest::collection::vec(row(), 0..40);
-    let others = proptest::collection::vec(row(), 0..10);
-    (rows, others, sort, proptest::option::weighted(0.3, 0usize..3), 1usize..12)
-        .prop_map(|(rows, others, sort, filter, limit)| Case { rows, others, sort, filter, limit })
+    let change = prop_oneof![
+        row().prop_map(Change::Insert),
+        (any::<usize>(), row()).prop_map(|(number, row)| Change::Update(number, row)),
+        any::<usize>().prop_map(Change::Delete),
+    ];
+    let changes = proptest::collection::vec(change, 0..10);
+    let either = proptest::option::weighted(0.3, (0usize..3, 0usize..3));
+    let filter = proptest::option::weighted(0.3, 0usize..3);
+    (rows, changes, sort, filter, either, any::<bool>(), 1usize..12).prop_map(
+        |(rows, changes, sort, filter, either, includes, limit)| Case {
+            rows,
+            changes,
+            sort,
+            filter,
+            either,
+            includes,
+            limit,
+        },
+    )
 }
 
 /// A field as the index compares it: null is less than everything.
@@ -92,50 +123,78 @@ async fn check(staging: Arc<dyn Staging>, case: Case) {
     let staged: Vec<(String, String)> = rows.iter().map(|(key, row)| (key.clone(), payload(key, row))).collect();
     reading.stage(&staged.iter().map(|(key, payload)| (key.as_str(), payload.as_str())).collect::<Vec<_>>()).await;
 
-    let wanted = case.filter.and_then(|field| case.rows.first().map(|row| (field, *row)));
-    let mut expected: Vec<(String, Row)> = rows
-        .iter()
-        .filter(|(_, row)| wanted.is_none_or(|(field, like)| value(row, field) == value(&like, field)))
-        .cloned()
-        .collect();
-    expected.sort_by(|one, other| compare(&case, one, other));
-    let expected: Vec<String> = expected.into_iter().map(|(key, _)| key).collect();
-
-    let equal = |(field, like): (usize, Row)| Filter {
+    let like = case.rows.first().copied().unwrap_or_default();
+    let equal = |field: usize| Filter {
         path: PATHS[field].to_owned(),
         comparison: Comparison::Equal,
         values: vec![scalar(&like, field)],
     };
+    // Nothing is greater than null.
+    let greater =
+        |field: usize| value(&like, field).map(|_| Filter { comparison: Comparison::Greater, ..equal(field) });
+    let matches = |row: &Row| {
+        let is = |field: usize| value(row, field) == value(&like, field);
+        let exceeds = |field: usize| value(&like, field).is_some_and(|least| value(row, field) > Some(least));
+        case.filter.is_none_or(is) && case.either.is_none_or(|(one, other)| is(one) || exceeds(other))
+    };
+    let either = case.either.map(|(one, other)| {
+        let any = [Some(equal(one)), greater(other)].into_iter().flatten().map(Condition::Field);
+        Condition::Any(any.collect())
+    });
     let sort =
         case.sort.iter().map(|&(field, descending)| SortKey { path: PATHS[field].to_owned(), descending }).collect();
+    let link = Link::Field { from: "text".to_owned(), field: "text".to_owned(), limit: 2 };
+    let include = Include { resource: resource.clone(), link, only: vec![], include: vec![] };
     let mut query = ListQuery {
-        filters: wanted.into_iter().map(equal).collect(),
+        filters: case.filter.map(equal).into_iter().collect(),
+        groups: either.into_iter().collect(),
         sort,
-        after: None,
         limit: case.limit,
-        count: false,
+        include: if case.includes { vec![include] } else { vec![] },
+        ..ListQuery::default()
     };
-    let mut others = case.others.iter().enumerate();
+
+    let mut changes = case.changes.iter().enumerate();
+    // What is as it was at the beginning.
+    let mut unchanged: Vec<(String, Row)> = rows.clone();
     let mut found = Vec::new();
     let mut sizes = Vec::new();
     loop {
         let page = staging.list(&resource, query.clone()).await.unwrap();
         for payload in page.rows.iter() {
             let read: HashMap<String, serde_json::Value> = serde_json::from_slice(payload).unwrap();
-            let key = read["key"].as_str().unwrap().to_owned();
-            if !key.starts_with('~') {
-                found.push(key);
-            }
+            found.push(read["key"].as_str().unwrap().to_owned());
+        }
+        for included in &page.included {
+            assert_eq!(included.of.len(), page.rows.len());
+            let is_there = |place: &u32| included.rows.get(*place as usize).is_some();
+            assert!(included.of.iter().all(|related| related.rows.len() <= 2 && related.rows.iter().all(is_there)));
         }
         sizes.push(page.rows.len());
         let Some(next) = page.next else { break };
         query.after = Some(next);
-        if let Some((n, row)) = others.next() {
-            // Sorts behind all original keys where all else is equal.
-            let key = format!("~{n}");
-            reading.stage(&[(&key, &payload(&key, row))]).await;
+        match changes.next() {
+            None => {}
+            Some((n, Change::Insert(row))) => {
+                let key = format!("{}{n}", ["~", "0"][n % 2]);
+                reading.stage(&[(&key, &payload(&key, row))]).await;
+            }
+            Some((_, Change::Update(number, row))) if !unchanged.is_empty() => {
+                let (key, _) = unchanged.remove(number % unchanged.len());
+                reading.stage(&[(&key, &payload(&key, row))]).await;
+            }
+            Some((_, Change::Delete(number))) if !unchanged.is_empty() => {
+                let (key, _) = unchanged.remove(number % unchanged.len());
+                reading.delete(&[&key]).await;
+            }
+            Some(_) => {}
         }
     }
+    let mut expected: Vec<(String, Row)> = unchanged.into_iter().filter(|(_, row)| matches(row)).collect();
+    expected.sort_by(|one, other| compare(&case, one, other));
+    let expected: Vec<String> = expected.into_iter().map(|(key, _)| key).collect();
+    // A row that was changed may come at its old and at its new place, or at neither.
+    found.retain(|key| expected.contains(key));
     assert_eq!(found, expected, "{case:?}");
     let (last, full) = sizes.split_last().unwrap();
     assert!(full.iter().all(|size| *size == case.limit) && *last <= case.limit);
@@ -144,7 +203,8 @@ async fn check(staging: Arc<dyn Staging>, case: Case) {
     query.count = true;
     let page = staging.list(&resource, query.clone()).await.unwrap();
     query.limit = usize::MAX;
-    assert_eq!(page.total, Some(staging.list(&resource, query).await.unwrap().rows.len() as u64));
+    let all = staging.list(&resource, query).await.unwrap().rows.len() as u64;
+    assert_eq!(page.total, Some(Total::Exact(all)));
 }
 
 proptest! {

@@ -1,7 +1,9 @@
 //! The conformance suite, engine by engine. A second engine adds one line at the end.
 
+use super::bounds::*;
 use super::conformance::*;
 use super::decisions::*;
+use super::meanwhile::*;
 use super::operations::*;
 use super::tables::*;
 
@@ -38,6 +40,10 @@ conformance! { sqlite, super::super::support::sqlite:
     declared_fields_follow_the_mapping,
     what_is_ensured_stays_as_it_is,
     a_page_has_so_many_bytes_at_most,
+    a_bounded_reader_knows_of_what_it_may_see_only,
+    a_bounded_reader_hears_what_goes_out_of_its_sight,
+    a_bounded_feed_is_read_on_from_where_it_was_left,
+    fields_that_bound_readers_may_be_declared_later,
     a_decision_and_its_audit_are_one,
     a_decision_on_top_of_another_is_refused,
     the_audit_is_paged_from_the_newest,
@@ -48,4 +54,7 @@ conformance! { sqlite, super::super::support::sqlite:
     broken_calls_are_unknown_and_the_rest_is_seen_to,
     a_person_resolves_what_nobody_knows,
     what_is_over_is_removed_in_time,
+    what_its_backend_has_not_is_deleted,
+    an_older_reading_does_not_bring_back_what_is_deleted,
+    a_write_makes_what_was_said_before_outdated,
 }

@@ -37,7 +37,7 @@ pub(crate) fn id(text: &str) -> ResourceId {
 
 pub(crate) fn spec(resource: &ResourceId, fields: &[(&str, ColumnType)]) -> ResourceSpec {
     let field = |&(path, column): &(&str, ColumnType)| IndexedField { path: path.to_owned(), column };
-    ResourceSpec { id: resource.clone(), indexed: fields.iter().map(field).collect() }
+    ResourceSpec { id: resource.clone(), indexed: fields.iter().map(field).collect(), bounds: Vec::new() }
 }
 
 /// A document whose record lies at `offset`.

@@ -9,6 +9,8 @@ pub(crate) mod fairness;
 pub(crate) mod load;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod mariadb;
+#[allow(dead_code, reason = "tests of tokens use it")]
+pub(crate) mod oidc;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod postgres;
 #[allow(dead_code, reason = "tests of databases use it")]
@@ -18,3 +20,11 @@ pub(crate) mod seat;
 pub(crate) mod soap;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod tds_server;
+
+/// Where `scripts/setup test` keeps the npm packages of a peer.
+#[allow(dead_code, reason = "tests of services use it")]
+fn npm(peer: &str) -> std::path::PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(std::path::PathBuf::from);
+    let home = || std::path::PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache");
+    cache.unwrap_or_else(home).join("tollbridge-tests").join(peer)
+}

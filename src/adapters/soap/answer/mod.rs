@@ -1,5 +1,6 @@
 //! From the bytes that a service answers with to an envelope, and what that is.
 
+mod captured;
 pub(super) mod envelope;
 mod fault;
 pub(super) mod inflate;
@@ -13,6 +14,7 @@ use super::Fault;
 use super::mask;
 use envelope::Verdict;
 
+pub use captured::{is_in_parts, unpacked};
 pub use multipart::{Part, Parts};
 
 /// What came back: an envelope with a message in it.

@@ -1,6 +1,6 @@
 //! A `soap` backend's settings.
 
-mod endpoint;
+mod account;
 mod header;
 mod login;
 mod session;
@@ -16,7 +16,8 @@ use crate::diagnostic::{Key, Presence, Section, Table};
 use crate::secret::{SHAPE, SecretRef};
 use wsse::flip;
 
-pub use endpoint::Endpoint;
+pub use crate::web::Endpoint;
+pub use account::{ACCOUNT, Account};
 pub use login::{BASIC, Login, MTLS, OAUTH2, OAuth2, Pem};
 pub use session::{Carrier, SESSION, Session, Template};
 pub use wsse::{SIGN, VERIFY, Verify, WSSE, Wsse};
@@ -36,7 +37,7 @@ pub static SECTION: Section = Section {
             name: "soap",
             shape: "\"1.1\" | \"1.2\"",
             presence: Presence::Default("\"1.1\""),
-            doc: "which SOAP `doctor` speaks to it; calls speak that of their envelope",
+            doc: "which SOAP is spoken where the WSDL has both, and by `doctor`; an `envelope` is of its own",
         },
         Key {
             name: "wsdl",
@@ -49,6 +50,12 @@ pub static SECTION: Section = Section {
             shape: "array of strings",
             presence: Presence::Default("[]"),
             doc: "hosts beside those of `wsdl` and `endpoint` from which schemas may be fetched that it imports; from others nothing is",
+        },
+        Key {
+            name: "port",
+            shape: "string",
+            presence: Presence::Optional,
+            doc: "the WSDL's port that is at `endpoint`, where several have an operation of the same name",
         },
         Key {
             name: "timeout",
@@ -95,6 +102,12 @@ pub static SECTION: Section = Section {
             doc: "a certificate by which the service knows us: see below",
         },
         Key { name: "wsse", shape: "table", presence: Presence::Optional, doc: "WS-Security: see below" },
+        Key {
+            name: "account",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "an account in a block of SOAP's header, as services have it that know no WS-Security: see below",
+        },
         Key {
             name: "session",
             shape: "table",
@@ -161,12 +174,16 @@ pub struct Config {
     pub wsdl: Option<Wsdl>,
     /// Hosts from which schemas may be fetched, in lower case.
     pub wsdl_hosts: Vec<String>,
+    /// The port of the WSDL that is at the endpoint; any when absent.
+    pub port: Option<String>,
     /// Who we are to it.
     pub login: Login,
     /// A certificate of ours.
     pub mtls: Option<Pem>,
     /// WS-Security.
     pub wsse: Option<Wsse>,
+    /// An account in a block of SOAP's header.
+    pub account: Option<Account>,
     /// Logging in.
     pub session: Option<Session>,
     /// Whether headers of WS-Addressing are sent.
@@ -178,6 +195,31 @@ pub struct Config {
 }
 
 impl Config {
+    /// Of a service of which nothing but its address is known.
+    pub fn of_endpoint(url: &str) -> Result<Config, String> {
+        let endpoint = Endpoint::parse(url)?;
+        Ok(Config {
+            endpoint,
+            soap_version: Version::V11,
+            timeout: Duration::from_secs(10),
+            late: Duration::from_secs(20),
+            max_answer: 16 << 20,
+            max_stream: 16 << 20,
+            takes_compressed: true,
+            wsdl: None,
+            wsdl_hosts: Vec::new(),
+            port: None,
+            login: Login::None,
+            mtls: None,
+            wsse: None,
+            account: None,
+            session: None,
+            addressing: false,
+            headers: Vec::new(),
+            ca: None,
+        })
+    }
+
     /// Reads the table; relative paths start at `base`. `None` after a fault was reported.
     pub fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
         let endpoint = table.read("endpoint", |node| match node.as_str() {
@@ -204,6 +246,8 @@ impl Config {
         let mtls = flip(table.get("mtls").map(|_| Pem::read(&table.table("mtls", &MTLS)?, base)));
         let wsse = flip(table.get("wsse").map(|_| Wsse::read(&table.table("wsse", &WSSE)?, base)));
         let session = flip(table.get("session").map(|_| Session::read(&table.table("session", &SESSION)?, base)));
+        let account = flip(table.get("account").map(|_| Account::read(&table.table("account", &ACCOUNT)?, base)));
+        let port = table.filled("port");
         let addressing = table.boolean("addressing");
         let mut headers = Vec::new();
         for (name, node) in table.free("headers") {
@@ -232,8 +276,10 @@ impl Config {
             wsdl: wsdl?,
             wsdl_hosts: wsdl_hosts?.into_iter().map(|host| host.to_ascii_lowercase()).collect(),
             login: login?,
+            port,
             mtls: mtls?,
             wsse: wsse?,
+            account: account?,
             session: session?,
             addressing: addressing?,
             headers,
@@ -257,6 +303,7 @@ impl Config {
         let mut doubts = Vec::new();
         let has_secret = self.login != Login::None
             || self.session.is_some()
+            || self.account.is_some()
             || self.wsse.as_ref().is_some_and(|wsse| wsse.account.is_some())
             || self.headers.iter().any(|(_, field)| matches!(field, Field::Secret(_)));
         if !self.endpoint.is_secure && !self.endpoint.is_local() && has_secret {

@@ -233,7 +233,7 @@ impl Session {
     }
 }
 
-fn well_formed(text: &str) -> bool {
+pub(super) fn well_formed(text: &str) -> bool {
     let mut reader = quick_xml::NsReader::from_str(text);
     let mut depth = 0usize;
     loop {

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::web::der::{OBJECT, SEQUENCE, any, of};
+
 /// The object identifier of RSA keys, `rsaEncryption` (RFC 8017).
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 
 const BIT_STRING: u8 = 0x03;
-const OBJECT: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 
 /// What is read of a certificate.
@@ -54,26 +54,6 @@ pub(super) fn read(der: &[u8]) -> Option<Read<'_>> {
     // No bit is unused.
     let rsa_key = bits.strip_prefix(&[0]).filter(|_| object == RSA);
     Some(Read { not_before, not_after, rsa_key })
-}
-
-/// Tag, content, and what is behind.
-fn any(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-        }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-fn of(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    any(der).filter(|(found, ..)| *found == tag).map(|(_, content, rest)| (content, rest))
 }
 
 /// A time in UTC, as certificates have it: two digits of the year until 2049, four from then on.

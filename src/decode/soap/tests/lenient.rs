@@ -43,6 +43,42 @@ fn what_the_schema_does_not_allow() {
     taken(&envelope("<GetResponse t:id='5'><A>1</A></GetResponse>"), Leniency::WrongNamespace, r#"{"@id":5,"A":1}"#);
 }
 
+/// What the schema asks of a value beyond its type: bounds, digits, patterns, the values of a list whatever their form.
+#[test]
+fn facets_of_values() {
+    let restricted = |base: &str, facets: &str, value: &str| {
+        let schema = format!(
+            "<x:element name='GetResponse'><x:complexType><x:sequence><x:element name='V'><x:simpleType>\
+             <x:restriction base='x:{base}'>{facets}</x:restriction></x:simpleType></x:element></x:sequence></x:complexType></x:element>"
+        );
+        let plan = plan(&schema);
+        let answer = envelope(&format!("<GetResponse><V>{value}</V></GetResponse>"));
+        let lenient = read(&soap(&plan, |_| ()), &answer);
+        let strict = read(&soap(&plan, |settings| settings.strict = true), &answer);
+        assert_eq!((lenient.lines.len(), &lenient.lost), (1, &None), "{lenient:?}");
+        (lenient.lines[0].clone(), lenient.counts, strict.lines[0].clone())
+    };
+    for (base, facets, good, bad, wanted) in [
+        ("decimal", "<x:fractionDigits value='2'/>", "10.100", "10.101", "at most 2 digits behind the point"),
+        ("decimal", "<x:totalDigits value='4'/>", "0012.34", "123.45", "at most 4 digits"),
+        ("int", "<x:minInclusive value='0'/>", "0", "-1", "at least 0"),
+        ("int", "<x:maxExclusive value='10'/>", "9", "10", "less than 10"),
+        ("string", "<x:pattern value='[A-Z]{2}\\d+'/>", "AB12", "AB", "a text that fits `[A-Z]{2}\\d+`"),
+        ("date", "<x:minInclusive value='2000-01-01'/>", "2000-01-01", "1999-12-31", "at least 2000-01-01"),
+        ("decimal", "<x:enumeration value='1.0'/>", "1.00", "1.01", "one of `1.0`"),
+        ("boolean", "<x:pattern value='true|1'/>", "true", "false", "a text that fits `true|1`"),
+        ("double", "<x:maxInclusive value='1E3'/>", "1000.0", "1000.5", "at most 1E3"),
+        ("string", "<x:maxLength value='3'/>", "äöü", "äöüx", "at most 3 characters"),
+    ] {
+        let (line, counts, strict) = restricted(base, facets, good);
+        assert!(counts.is_empty() && strict == line, "{base} {facets} {good}: {line} {counts:?} {strict}");
+        let (line, counts, strict) = restricted(base, facets, bad);
+        assert!(line.starts_with("{\"V\":"), "{line}");
+        assert_eq!(counts, vec![(Leniency::OddValue, 1)], "{base} {facets} {bad}");
+        assert_eq!(strict, format!("value.bad_type V: xs:{base}, {wanted} / `{bad}`"));
+    }
+}
+
 #[test]
 fn what_soap_does_not_allow() {
     let sound = envelope("<GetResponse><A>1</A></GetResponse>");

@@ -110,7 +110,5 @@ fn source(name: &str) -> PathBuf {
 
 /// Where `scripts/setup test` keeps what the npm package needs.
 fn packages() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    let cache = cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache"));
-    cache.join("tollbridge-tests/soap-peer")
+    super::npm("soap-peer")
 }

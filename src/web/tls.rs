@@ -17,12 +17,12 @@ const SYSTEM: [&str; 4] = [
 ];
 
 /// The settings of a client that trusts who is in `ca`, or else whom the system trusts.
-pub(in crate::adapters) fn settings(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+pub fn settings(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     settings_of(ca, rustls::DEFAULT_VERSIONS)
 }
 
 /// The same, for some versions of TLS only.
-pub(in crate::adapters) fn settings_of(
+pub fn settings_of(
     ca: Option<&Path>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<Arc<ClientConfig>, String> {
@@ -31,11 +31,7 @@ pub(in crate::adapters) fn settings_of(
 
 /// The same, of a client that shows a certificate of its own: the PEM file of it and of those between it and its
 /// authority, and its key in PEM.
-pub(in crate::adapters) fn settings_with(
-    ca: Option<&Path>,
-    certificate: &Path,
-    key: &str,
-) -> Result<Arc<ClientConfig>, String> {
+pub fn settings_with(ca: Option<&Path>, certificate: &Path, key: &str) -> Result<Arc<ClientConfig>, String> {
     let unreadable = |reason: String| format!("our certificate in {} cannot be read: {reason}", certificate.display());
     let text = fs::read(certificate).map_err(|error| unreadable(error.to_string()))?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();

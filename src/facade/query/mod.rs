@@ -1,31 +1,28 @@
 //! A list's query string, checked against what the resource declares, into a question for staging.
 //!
 //! Nothing is guessed: an unknown parameter, field or operator, a value that is not of its field's type and a
-//! parameter given twice are refused, and the refusal names what is allowed. The words `sort limit cursor fields
-//! count` are ours; a field of such a name is reached by an operator (`limit[in]=5`).
+//! parameter given twice are refused, and the refusal names what is allowed. The [`PARAMETERS`] are ours; a field of
+//! such a name is reached by an operator (`limit[in]=5`).
 
+mod filter;
+mod group;
+mod include;
+
+use self::filter::Test;
 use super::catalog::Published;
 use super::cursor::Seal;
 use super::projection::Projection;
-use super::value;
+use super::shape::Shape;
+use super::sight::View;
 use crate::http::parameters::{Parameter, decode, pairs, push_harmless};
 use crate::http::{Problem, Reason, ServerConfig};
 use crate::mapping::QueryField;
-use crate::staging::{Comparison, Filter, ListQuery, Scalar, SortKey};
+use crate::staging::{Filter, Include, ListQuery, SortKey};
 
-/// Values of one `[in]` at most.
-const MAX_VALUES: usize = 200;
+pub(super) use self::filter::operators_of;
 
-/// The operators as written in brackets, with what they do. `null` is handled apart.
-pub(super) const OPERATORS: &[(&str, Comparison)] = &[
-    ("ne", Comparison::NotEqual),
-    ("gt", Comparison::Greater),
-    ("gte", Comparison::GreaterOrEqual),
-    ("lt", Comparison::Less),
-    ("lte", Comparison::LessOrEqual),
-    ("in", Comparison::In),
-    ("prefix", Comparison::Prefix),
-];
+/// The parameters of a list besides its filters.
+pub(super) const PARAMETERS: [&str; 8] = ["or", "and", "sort", "limit", "cursor", "fields", "count", "include"];
 
 /// A list question with what shapes its answer.
 #[derive(Debug)]
@@ -33,8 +30,8 @@ pub(super) struct Asked {
     pub(super) query: ListQuery,
     /// The limit as the caller wrote it.
     pub(super) limit: Option<usize>,
-    /// Some fields only.
-    pub(super) fields: Option<Projection>,
+    /// The form of each record.
+    pub(super) shape: Shape,
     /// The parameters without the cursor, to be carried to the next page.
     pub(super) carried: String,
 }
@@ -55,18 +52,27 @@ impl Paging {
 }
 
 /// Reads a list's query string.
-pub(super) fn parse(published: &Published, raw: &str, paging: Paging, seal: &Seal) -> Result<Asked, Problem> {
-    let mut asked = Asked { query: ListQuery::default(), limit: None, fields: None, carried: String::new() };
-    let mut cursor = None;
+pub(super) fn parse(view: &View<'_>, raw: &str, (paging, seal): (Paging, &Seal)) -> Result<Asked, Problem> {
+    let published = view.published;
+    let whole = matches!(paging, Paging::Stream);
+    let query = ListQuery { only: view.sight.only.clone(), whole, ..ListQuery::default() };
+    let mut asked = Asked { query, limit: None, shape: Shape::default(), carried: String::new() };
+    let (mut cursor, mut include, mut fields_beside) = (None, None, Vec::new());
     for Parameter { name, raw_value, written } in &pairs(raw)? {
+        if let Some(of) = fields_of(name) {
+            fields_beside.push((of.to_owned().into(), decode(raw_value)?));
+        }
         match name.as_ref() {
+            _ if fields_of(name).is_some() => {}
             "cursor" => {
                 cursor = Some(decode(raw_value)?);
                 continue;
             }
             "limit" => asked.limit = Some(limit(&decode(raw_value)?, paging)?),
+            "or" | "and" => asked.query.groups.push(group::parse(published, name, &decode(raw_value)?)?),
             "sort" => asked.query.sort = sort(published, &decode(raw_value)?)?,
-            "fields" => asked.fields = Some(Projection::parse(&published.exposure.schema, &decode(raw_value)?)?),
+            "include" => include = Some(decode(raw_value)?),
+            "fields" => asked.shape.fields = Some(Projection::parse(&published.exposure.schema, &decode(raw_value)?)?),
             "count" => asked.query.count = count(&decode(raw_value)?, paging)?,
             _ => asked.query.filters.push(filter(published, name, raw_value)?),
         }
@@ -75,6 +81,8 @@ pub(super) fn parse(published: &Published, raw: &str, paging: Paging, seal: &Sea
         }
         push_harmless(written, &mut asked.carried);
     }
+    asked.shape.fields = published.fields(asked.shape.fields.take());
+    (asked.query.include, asked.shape.beside) = include::parse(view, include.as_deref(), &fields_beside)?;
     asked.query.limit = match paging {
         Paging::Pages { default, .. } => asked.limit.unwrap_or(default),
         Paging::Stream => asked.limit.unwrap_or(usize::MAX),
@@ -128,70 +136,45 @@ fn sort(published: &Published, text: &str) -> Result<Vec<SortKey>, Problem> {
     Ok(keys)
 }
 
-fn filter(published: &Published, name: &str, raw_value: &str) -> Result<Filter, Problem> {
-    let (path, operator) = match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
-        Some((path, operator)) => (path, Some(operator)),
-        None => (name, None),
-    };
-    let allowed = &published.exposure.filter;
-    let Some(field) = allowed.iter().find(|field| field.path == path) else {
-        let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of this resource"));
-        let fields = names_of(allowed, "fields to filter by");
-        return Err(problem.hint(format!("{fields}; parameters: sort, limit, cursor, fields, count")));
-    };
-    let refused = |reason: Reason, detail: String| Err(reason.because(format!("`{name}`: {detail}")));
-    let comparison = match operator {
-        None => Comparison::Equal,
-        Some("null") => {
-            let comparison = match decode(raw_value)?.as_ref() {
-                "true" => Comparison::Equal,
-                "false" => Comparison::NotEqual,
-                _ => return refused(Reason::InvalidParameter, "expected true or false".to_owned()),
-            };
-            return Ok(Filter { path: path.to_owned(), comparison, values: vec![Scalar::Null] });
-        }
-        Some(operator) => match operators_of(field).find(|(name, _)| *name == operator) {
-            Some((_, comparison)) => *comparison,
-            None => {
-                let known: Vec<&str> = operators_of(field).map(|(name, _)| *name).collect();
-                let detail = format!("operators of `{path}` are {}, null", known.join(", "));
-                return refused(Reason::UnknownParameter, detail);
-            }
-        },
-    };
-    let raw_values: Vec<&str> = match comparison {
-        Comparison::In => raw_value.split(',').collect(),
-        _ => vec![raw_value],
-    };
-    if raw_values.len() > MAX_VALUES {
-        return refused(Reason::InvalidParameter, format!("more than {MAX_VALUES} values"));
-    }
-    let mut values = Vec::with_capacity(raw_values.len());
-    for raw in raw_values {
-        let text = decode(raw)?;
-        // The beginning of a date is no date.
-        let value = match comparison {
-            Comparison::Prefix => Ok(Scalar::Text(text.clone().into_owned())),
-            _ => value::parse(field.field_type, &text),
-        };
-        match value {
-            Ok(value) => values.push(value),
-            Err(expected) => {
-                return refused(Reason::InvalidParameter, format!("expected {expected}, found `{text}`"));
-            }
-        }
-    }
-    Ok(Filter { path: path.to_owned(), comparison, values })
+/// The path in `fields[path]`.
+fn fields_of(name: &str) -> Option<&str> {
+    name.strip_prefix("fields[")?.strip_suffix(']')
 }
 
-/// The operators that make sense for a field, besides equality and `null`.
-pub(super) fn operators_of(field: &QueryField) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
-    let (ordered, text) = (value::is_ordered(field.field_type), value::is_text(field.field_type));
-    OPERATORS.iter().filter(move |(_, comparison)| match comparison {
-        Comparison::Equal | Comparison::NotEqual | Comparison::In => true,
-        Comparison::Prefix => text,
-        _ => ordered,
-    })
+/// Reads `fields`, `include` and `fields[...]`, the parameters of a single record.
+pub(super) fn of_record(view: &View<'_>, raw: Option<&str>) -> Result<(Vec<Include>, Shape), Problem> {
+    let Some(raw) = raw else {
+        return Ok((Vec::new(), Shape { fields: view.published.fields(None), ..Shape::default() }));
+    };
+    let (mut shape, mut include, mut fields_beside) = (Shape::default(), None, Vec::new());
+    for Parameter { name, raw_value, .. } in &pairs(raw)? {
+        match (name.as_ref(), fields_of(name)) {
+            ("fields", _) => {
+                shape.fields = Some(Projection::parse(&view.published.exposure.schema, &decode(raw_value)?)?);
+            }
+            ("include", _) => include = Some(decode(raw_value)?),
+            (_, Some(of)) => fields_beside.push((of.to_owned().into(), decode(raw_value)?)),
+            _ => {
+                let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of a record"));
+                return Err(problem.hint("parameters of a record: fields, include, fields[...]"));
+            }
+        }
+    }
+    shape.fields = view.published.fields(shape.fields);
+    let (include, beside) = include::parse(view, include.as_deref(), &fields_beside)?;
+    shape.beside = beside;
+    Ok((include, shape))
+}
+
+/// A filter with values as they were sent.
+fn filter(published: &Published, name: &str, raw_value: &str) -> Result<Filter, Problem> {
+    let test = Test::parse(published, name)?;
+    // A list is split before it is decoded, so that a value may hold an encoded comma.
+    let texts: Result<Vec<_>, _> = match test.takes_several() {
+        true => raw_value.split(',').take(filter::MAX_VALUES + 1).map(decode).collect(),
+        false => Ok(vec![decode(raw_value)?]),
+    };
+    test.with(&texts?)
 }
 
 fn names_of(fields: &[QueryField], what: &str) -> String {
@@ -205,14 +188,19 @@ fn names_of(fields: &[QueryField], what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Asked, Paging, parse};
-    use crate::facade::catalog::tests::published;
+    use crate::facade::catalog::tests::{caller, catalog};
     use crate::facade::cursor::Seal;
+    use crate::facade::sight::{Sight, View};
     use crate::http::{Problem, Reason};
     use crate::staging::{Comparison, Scalar};
     use proptest::prelude::*;
 
     fn ask(raw: &str) -> Result<Asked, Problem> {
-        parse(&published(), raw, Paging::Pages { default: 100, most: 1000 }, &Seal::new([0; 32]))
+        let paging = Paging::Pages { default: 100, most: 1000 };
+        let (catalog, caller) = (catalog(), caller(&["read"]));
+        let published = catalog.get(&"orders.v1".parse().unwrap()).unwrap();
+        let view = View { catalog: &catalog, published, caller: &caller, sight: Sight::default() };
+        parse(&view, raw, (paging, &Seal::new([0; 32])))
     }
 
     fn filter(raw: &str, path: &str, comparison: Comparison, values: &[Scalar]) {
@@ -236,6 +224,7 @@ mod tests {
         filter("status=a+b%26c", "status", Comparison::Equal, &[text("a b&c")]);
         filter("status%5Bne%5D=open", "status", Comparison::NotEqual, &[text("open")]);
         filter("status[in]=a,b%2Cc", "status", Comparison::In, &[text("a"), text("b,c")]);
+        filter("status[nin]=a,b", "status", Comparison::NotIn, &[text("a"), text("b")]);
         filter("status[prefix]=op", "status", Comparison::Prefix, &[text("op")]);
         filter("status[null]=true", "status", Comparison::Equal, &[Scalar::Null]);
         filter("status[null]=false", "status", Comparison::NotEqual, &[Scalar::Null]);
@@ -244,13 +233,16 @@ mod tests {
         filter("amount[lt]=12.50", "amount", Comparison::Less, &[Scalar::Number(12.5)]);
         filter("customer.vip=true", "customer.vip", Comparison::Equal, &[Scalar::Integer(1)]);
         assert_eq!(ask("amount[gt]=1&amount[lt]=5").unwrap().query.filters.len(), 2);
+        let grouped = ask("or=%28status%3Dopen%2Camount%5Bgt%5D%3D5%29&and=(status[ne]=x)&status[prefix]=o").unwrap();
+        assert_eq!((grouped.query.groups.len(), grouped.query.filters.len()), (2, 1));
+        assert_eq!(grouped.query.groups, ask("or=(status=open,amount[gt]=5)&and=(status[ne]=x)").unwrap().query.groups);
     }
 
     #[test]
     fn what_is_not_declared_is_refused_and_names_what_is() {
         refused("color=red", Reason::UnknownParameter, "status, ordered_on, amount, customer.vip");
-        refused("status[like]=x", Reason::UnknownParameter, "ne, gt, gte, lt, lte, in, prefix, null");
-        refused("customer.vip[gt]=true", Reason::UnknownParameter, "ne, in, null");
+        refused("status[like]=x", Reason::UnknownParameter, "ne, gt, gte, lt, lte, in, nin, prefix, null");
+        refused("customer.vip[gt]=true", Reason::UnknownParameter, "ne, in, nin, null");
         refused("amount[prefix]=1", Reason::UnknownParameter, "ne, gt");
         refused("sort=color", Reason::UnknownParameter, "ordered_on, amount");
         refused("fields=color", Reason::UnknownParameter, "order_no");
@@ -273,6 +265,8 @@ mod tests {
         refused("status=%zz", Reason::InvalidParameter, "hexadecimal");
         refused("status=%ff", Reason::InvalidParameter, "UTF-8");
         refused("cursor=AAAA", Reason::InvalidCursor, "page.next");
+        refused("or=(status=open", Reason::InvalidParameter, "at character 13");
+        refused(&format!("status[in]=a{}", ",a".repeat(200)), Reason::InvalidParameter, "more than 200");
         refused("status[null]=maybe", Reason::InvalidParameter, "true or false");
     }
 

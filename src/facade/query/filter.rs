@@ -1,0 +1,118 @@
+//! One filter: which field, which operator, which values.
+
+use std::borrow::Cow;
+
+use super::names_of;
+use crate::facade::catalog::Published;
+use crate::facade::value;
+use crate::http::{Problem, Reason};
+use crate::mapping::QueryField;
+use crate::staging::{Comparison, Filter, Scalar};
+
+/// Values of one `[in]` or `[nin]` at most.
+pub(super) const MAX_VALUES: usize = 200;
+
+/// The operators as written in brackets, with what they do. `null` is handled apart.
+pub(in crate::facade) const OPERATORS: &[(&str, Comparison)] = &[
+    ("ne", Comparison::NotEqual),
+    ("gt", Comparison::Greater),
+    ("gte", Comparison::GreaterOrEqual),
+    ("lt", Comparison::Less),
+    ("lte", Comparison::LessOrEqual),
+    ("in", Comparison::In),
+    ("nin", Comparison::NotIn),
+    ("prefix", Comparison::Prefix),
+];
+
+/// A field with what is asked of it, without the values.
+#[derive(Clone, Copy)]
+pub(super) struct Test<'a> {
+    /// As it was written: `amount[gte]`.
+    name: &'a str,
+    field: &'a QueryField,
+    operator: Operator,
+}
+
+#[derive(Clone, Copy)]
+enum Operator {
+    Null,
+    Compare(Comparison),
+}
+
+impl<'a> Test<'a> {
+    /// Reads `field` or `field[operator]`.
+    pub(super) fn parse(published: &'a Published, name: &'a str) -> Result<Test<'a>, Problem> {
+        let (path, operator) = match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+            Some((path, operator)) => (path, Some(operator)),
+            None => (name, None),
+        };
+        let allowed = &published.exposure.filter;
+        let Some(field) = allowed.iter().find(|field| field.path == path) else {
+            let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of this resource"));
+            let fields = names_of(allowed, "fields to filter by");
+            let hint = format!("{fields}; parameters: {}", super::PARAMETERS.join(", "));
+            return Err(problem.hint(hint));
+        };
+        let operator = match operator {
+            None => Operator::Compare(Comparison::Equal),
+            Some("null") => Operator::Null,
+            Some(operator) => match operators_of(field).find(|(name, _)| *name == operator) {
+                Some((_, comparison)) => Operator::Compare(*comparison),
+                None => {
+                    let known: Vec<&str> = operators_of(field).map(|(name, _)| *name).collect();
+                    let detail = format!("`{name}`: operators of `{path}` are {}, null", known.join(", "));
+                    return Err(Reason::UnknownParameter.because(detail));
+                }
+            },
+        };
+        Ok(Test { name, field, operator })
+    }
+
+    /// Whether it takes a list of values.
+    pub(super) fn takes_several(&self) -> bool {
+        matches!(self.operator, Operator::Compare(Comparison::In | Comparison::NotIn))
+    }
+
+    /// The filter with these values; one, unless it takes several.
+    pub(super) fn with(&self, texts: &[Cow<'_, str>]) -> Result<Filter, Problem> {
+        let refused = |detail: String| Err(Reason::InvalidParameter.because(format!("`{}`: {detail}", self.name)));
+        let path = self.field.path.clone();
+        let comparison = match self.operator {
+            Operator::Compare(comparison) => comparison,
+            Operator::Null => {
+                let comparison = match texts {
+                    [text] if text == "true" => Comparison::Equal,
+                    [text] if text == "false" => Comparison::NotEqual,
+                    _ => return refused("expected true or false".to_owned()),
+                };
+                return Ok(Filter { path, comparison, values: vec![Scalar::Null] });
+            }
+        };
+        if texts.len() > MAX_VALUES {
+            return refused(format!("more than {MAX_VALUES} values"));
+        }
+        let mut values = Vec::with_capacity(texts.len());
+        for text in texts {
+            // The beginning of a date is no date.
+            let value = match comparison {
+                Comparison::Prefix => Ok(Scalar::Text(text.clone().into_owned())),
+                _ => value::parse(self.field.field_type, text),
+            };
+            match value {
+                Ok(value) => values.push(value),
+                Err(expected) => return refused(format!("expected {expected}, found `{text}`")),
+            }
+        }
+        Ok(Filter { path, comparison, values })
+    }
+}
+
+/// The operators that make sense for a field, besides equality and `null`.
+pub(in crate::facade) fn operators_of(field: &QueryField) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
+    let (ordered, text) = (value::is_ordered(field.field_type), value::is_text(field.field_type));
+    OPERATORS.iter().filter(move |(_, comparison)| match comparison {
+        Comparison::Equal | Comparison::NotEqual | Comparison::In | Comparison::NotIn => true,
+        Comparison::Prefix => text,
+        _ => ordered,
+    })
+}

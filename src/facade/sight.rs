@@ -1,0 +1,138 @@
+//! What a caller may see of a resource, once its scope lets it in: the one place that decides it, for every read.
+
+use serde_json::Value;
+
+use super::catalog::{Catalog, Published};
+use super::value;
+use crate::http::{Caller, Problem, Reason};
+use crate::mapping::RowBound;
+use crate::staging::{Comparison, Filter, Scalar};
+
+/// A claim may have so many values.
+const MOST_VALUES: usize = 100;
+
+/// A read of a resource: who reads, what is published, and what of it they may see.
+pub(super) struct View<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) published: &'a Published,
+    pub(super) caller: &'a Caller,
+    pub(super) sight: Sight,
+}
+
+/// What a caller may see of one resource.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sight {
+    /// Only records for which all of these hold; for the caller the others do not exist. Passed to every read of staging.
+    /// Paths are of declared fields, and of [`ResourceSpec::bounds`](crate::staging::ResourceSpec::bounds).
+    pub(super) only: Vec<Filter>,
+}
+
+impl Sight {
+    /// What `caller` may see, who has the resource's scope.
+    pub(super) fn of(published: &Published, caller: &Caller) -> Result<Sight, Problem> {
+        let exposure = &published.exposure;
+        let rows = &exposure.access.rows;
+        if rows.is_empty() || caller.has(&format!("{}:all", exposure.id.name())) {
+            return Ok(Sight::default());
+        }
+        let only: Result<Vec<Filter>, Problem> = rows.iter().map(|bound| filter(published, bound, caller)).collect();
+        Ok(Sight { only: only? })
+    }
+
+    /// The path of a field by which what is written would be out of sight. What is not written counts as such where
+    /// `all_written`, for a record that is not there yet.
+    pub(super) fn first_beyond(&self, written: &Value, all_written: bool) -> Option<&str> {
+        let is_beyond = |filter: &&Filter| {
+            let found = filter.path.split('.').try_fold(written, |value, name| value.get(name));
+            if found.is_none() { all_written } else { !holds(filter, written) }
+        };
+        self.only.iter().find(is_beyond).map(|filter| filter.path.as_str())
+    }
+
+    /// Whether a document that did not come from staging, which knows of [`Sight::only`], may be seen. What cannot be judged
+    /// is not shown.
+    pub(super) fn shows(&self, document: &[u8]) -> bool {
+        if self.only.is_empty() {
+            return true;
+        }
+        let Ok(document) = serde_json::from_slice::<Value>(document) else { return false };
+        self.only.iter().all(|filter| holds(filter, &document))
+    }
+}
+
+/// What a bound lets a caller see.
+fn filter(published: &Published, bound: &RowBound, caller: &Caller) -> Result<Filter, Problem> {
+    let RowBound { field, claim } = bound;
+    let refused = |what: &str| {
+        let detail =
+            format!("what you see of {} depends on your claim `{}`, {what}", published.exposure.id, claim.join("."));
+        let hint = format!(
+            "ask the operator for a key with it (tollbridge keys create NAME --claim {}=...), or the issuer for a token",
+            claim.join(".")
+        );
+        Reason::InsufficientScope.because(detail).why("claim").hint(hint)
+    };
+    let said = caller.claim(claim).ok_or_else(|| refused("which you do not have"))?;
+    let single = std::slice::from_ref(said);
+    let several = said.as_array().map_or(single, Vec::as_slice);
+    let scalar = |said: &Value| match said {
+        Value::String(text) => value::parse(field.field_type, text).ok(),
+        Value::Number(number) => value::parse(field.field_type, &number.to_string()).ok(),
+        Value::Bool(truth) => value::parse(field.field_type, if *truth { "true" } else { "false" }).ok(),
+        _ => None,
+    };
+    let values: Option<Vec<Scalar>> = several.iter().take(MOST_VALUES + 1).map(scalar).collect();
+    match values {
+        Some(values) if (1..=MOST_VALUES).contains(&values.len()) => {
+            Ok(Filter { path: field.path.clone(), comparison: Comparison::In, values })
+        }
+        _ => Err(refused("which says nothing that a record could have")),
+    }
+}
+
+/// Whether an equality holds. Decimals that are strings compare by all their digits, as staging has them.
+fn holds(filter: &Filter, document: &Value) -> bool {
+    let found = filter.path.split('.').try_fold(document, |value, name| value.get(name)).unwrap_or(&Value::Null);
+    let is = |wanted: &Scalar| match (wanted, found) {
+        (Scalar::Null, Value::Null) => true,
+        (Scalar::Text(wanted), Value::String(text)) => wanted == text,
+        (Scalar::Integer(wanted), Value::Number(number)) => number.as_i64() == Some(*wanted),
+        (Scalar::Integer(wanted), Value::Bool(truth)) => *wanted == i64::from(*truth),
+        (Scalar::Integer(wanted), Value::String(digits)) => digits.replacen('.', "", 1).parse() == Ok(*wanted),
+        (Scalar::Number(wanted), Value::Number(number)) => number.as_f64() == Some(*wanted),
+        _ => false,
+    };
+    match filter.comparison {
+        Comparison::Equal | Comparison::In => filter.values.iter().any(is),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sight;
+    use crate::staging::{Comparison, Filter, Scalar};
+
+    fn check(path: &str, values: &[Scalar], document: &str, expected: bool) {
+        let filter = Filter { path: path.to_owned(), comparison: Comparison::In, values: values.to_vec() };
+        assert_eq!(Sight { only: vec![filter] }.shows(document.as_bytes()), expected, "{path} {values:?} {document}");
+    }
+
+    #[test]
+    fn a_document_from_a_backend_is_judged_like_a_staged_one() {
+        let text = |text: &str| Scalar::Text(text.to_owned());
+        check("no", &[text("7")], r#"{"no":"7"}"#, true);
+        check("no", &[text("8"), text("7")], r#"{"no":"7"}"#, true);
+        check("no", &[text("7")], r#"{"no":"70"}"#, false);
+        check("no", &[text("7")], r#"{"no":7}"#, false);
+        check("a.b", &[Scalar::Integer(7)], r#"{"a":{"b":7}}"#, true);
+        check("a.b", &[Scalar::Integer(7)], r#"{"a":null}"#, false);
+        check("vip", &[Scalar::Integer(1)], r#"{"vip":true}"#, true);
+        check("sum", &[Scalar::Integer(-1250)], r#"{"sum":"-12.50"}"#, true);
+        check("sum", &[Scalar::Number(12.5)], r#"{"sum":12.50}"#, true);
+        check("no", &[Scalar::Null], r#"{}"#, true);
+        check("no", &[], r#"{"no":null}"#, false);
+        check("no", &[text("7")], "not json", false);
+        assert!(Sight::default().shows(b"not json"));
+    }
+}

@@ -1,0 +1,61 @@
+//! `keys`: keys that end, that replace each other without a gap, and that say when they were used.
+
+use crate::config::MAPPING;
+use crate::site::Site;
+
+#[test]
+fn keys_are_rotated_with_an_overlap() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let create = ["keys", "create", "webshop", "--scope", "items:read", "--claim", "customer=4711", "--expires", "90d"];
+    let (made, code) = site.json(&create);
+    assert_eq!(code, 0);
+    let old = made[0]["key"].as_str().unwrap().to_owned();
+    let service = site.serve();
+    service.until(|| service.get("/v1/items", &old).ok());
+
+    let (rotated, code) = site.json(&["keys", "rotate", "webshop", "--overlap", "3s"]);
+    assert_eq!(code, 0, "{rotated:?}");
+    let new = rotated[0]["key"].as_str().unwrap().to_owned();
+    assert_eq!(rotated[0]["replaces"]["id"], made[0]["id"]);
+    assert_eq!((&rotated[0]["scopes"][0], &rotated[0]["claims"]["customer"]), (&"items:read".into(), &"4711".into()));
+    assert!(rotated[0]["expires_at"].as_str() > made[0]["expires_at"].as_str());
+    for key in [&old, &new] {
+        assert!(service.get("/v1/items", key).is_ok());
+    }
+    service.until(|| (service.get("/v1/items", &old) == Err(401)).then_some(()));
+    assert!(service.get("/v1/items", &new).is_ok());
+
+    // When it was used is told, by the command and by the console.
+    let listed = service.until(|| {
+        let (keys, _) = site.json(&["keys", "list"]);
+        keys.iter().all(|key| key["last_used_at"].is_string()).then_some(keys)
+    });
+    assert_eq!((&listed[1]["replaced_by"], &listed[1]["revoked_at"]), (&rotated[0]["id"], &serde_json::Value::Null));
+    assert!(service.admin("GET", "/admin/v1/keys").1.contains("last_used_at"));
+    let table = String::from_utf8(site.run(&["keys", "list"]).stdout).unwrap();
+    assert!(table.contains("LAST USED") && table.contains("customer=4711"), "{table}");
+    assert!(!table.contains(&new) && !table.contains(&old));
+
+    // The one that was replaced is not replaced again; the new one is, by its id, too.
+    let (again, code) = site.json(&["keys", "rotate", rotated[0]["id"].as_str().unwrap()]);
+    assert_eq!((code, &again[0]["replaces"]["id"]), (0, &rotated[0]["id"]));
+    assert!(service.get("/v1/items", &new).is_ok());
+}
+
+#[test]
+fn what_cannot_be_rotated_is_told() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let said = |arguments: &[&str]| {
+        let output = site.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(said(&["keys", "rotate", "nobody"]).contains("no valid key nobody"));
+    for _ in 0..2 {
+        site.json(&["keys", "create", "twin"]);
+    }
+    assert!(said(&["keys", "rotate", "twin"]).contains("name one by its id"));
+    assert!(said(&["keys", "create", "x", "--expires", "soon"]).contains("no length of time"));
+    assert!(said(&["keys", "create", "x", "--claim", "customer"]).contains("no claim"));
+    assert!(said(&["keys", "create", "x", "--scope", "A B"]).contains("is no scope"));
+}

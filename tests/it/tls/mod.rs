@@ -1,0 +1,164 @@
+//! TLS of the API's listener with certificates that callers show, spoken by curl and made by openssl.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::config::MAPPING;
+use crate::site::{Service, Site};
+
+/// An authority and what it vouches for, in a folder of its own.
+struct Authority {
+    folder: PathBuf,
+}
+
+fn openssl(folder: &Path, arguments: &[&str]) {
+    let ran = Command::new("openssl").current_dir(folder).args(arguments).output().unwrap();
+    assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+}
+
+const KEY: [&str; 6] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-batch"];
+
+impl Authority {
+    fn new(folder: &Path) -> Authority {
+        std::fs::create_dir_all(folder).unwrap();
+        let own = ["-x509", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=authority"];
+        openssl(folder, &[&["req"], KEY.as_slice(), &own].concat());
+        Authority { folder: folder.to_owned() }
+    }
+
+    /// A certificate with this common name and these alternative names: `NAME.pem` and `NAME.key`.
+    fn vouch(&self, name: &str, common_name: &str, names: &str) {
+        let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let subject = format!("/CN={common_name}");
+        let asking = ["-keyout", &key, "-out", &request, "-subj", &subject];
+        openssl(&self.folder, &[&["req"], KEY.as_slice(), &asking].concat());
+        std::fs::write(self.folder.join("extensions"), format!("subjectAltName={names}\n")).unwrap();
+        let signing = ["x509", "-req", "-in", &request, "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+        let more = ["-out", &certificate, "-days", "2", "-extfile", "extensions"];
+        openssl(&self.folder, &[signing.as_slice(), &more].concat());
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+}
+
+/// Asks with curl, which trusts `authority`; more of its options behind.
+fn curl(service: &Service, authority: &Authority, path: &str, more: &[&str]) -> Output {
+    let url = format!("https://{}{path}", service.address());
+    Command::new("curl").args(["-s", "-i", "--cacert", &authority.file("ca.pem"), &url]).args(more).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The status of an answer; 0 without one.
+fn status(output: &Output) -> u16 {
+    said(output).split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn configure(site: &Site, tls: &str, auth: &str) {
+    let config = format!(
+        "[server.tls]\ncert = \"tls/server.pem\"\nkey = \"tls/server.key\"\n{tls}\n{auth}\n\
+         [backends.erp.files]\ninbox = \"inbox\"\n[telemetry]\nlog = \"text\"\n"
+    );
+    site.write("tollbridge.toml", config.as_bytes());
+}
+
+const TABLE: &str = "[[auth.certificates]]\ndns = \"shop.example\"\nclient = \"webshop\"\nscopes = [\"items:read\"]\n\
+                     [[auth.certificates]]\ncommon_name = \"the boss\"\nclient = \"boss\"\nscopes = [\"*\"]\n";
+
+#[test]
+fn certificates_say_who_calls() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let authority = Authority::new(&site.path("tls"));
+    authority.vouch("server", "server", "IP:127.0.0.1");
+    authority.vouch("shop", "shop", "DNS:shop.example");
+    authority.vouch("boss", "the boss", "DNS:boss.example");
+    authority.vouch("nobody", "nobody", "DNS:other.example");
+    let others = Authority::new(&site.path("others"));
+    others.vouch("shop", "shop", "DNS:shop.example");
+    configure(&site, "client_ca = \"tls/ca.pem\"", TABLE);
+    let (made, _) = site.json(&["keys", "create", "me", "--scope", "read"]);
+    let key = made[0]["key"].as_str().unwrap().to_owned();
+    let service = site.serve();
+    service.until(|| (status(&curl(&service, &authority, "/health/ready", &[])) > 0).then_some(()));
+
+    let by = |of: &Authority, name: &str, path: &str, more: &[&str]| {
+        let (certificate, key) = (of.file(&format!("{name}.pem")), of.file(&format!("{name}.key")));
+        let shown = ["--cert", certificate.as_str(), "--key", key.as_str()];
+        curl(&service, &authority, path, &[shown.as_slice(), more].concat())
+    };
+    let shop = by(&authority, "shop", "/v1/items", &[]);
+    assert_eq!(status(&shop), 200, "{}", said(&shop));
+    assert!(said(&shop).starts_with("HTTP/2 200") && said(&shop).contains("strict-transport-security: max-age="));
+    assert_eq!(status(&by(&authority, "shop", "/health/backends", &["--http1.1"])), 200);
+    assert_eq!(status(&by(&authority, "boss", "/v1/items", &[])), 200);
+    // What it vouches for is somebody, and not somebody here.
+    let nobody = by(&authority, "nobody", "/v1/items", &[]);
+    assert_eq!(status(&nobody), 401);
+    assert!(said(&nobody).contains("nobody's here") && said(&nobody).contains("www-authenticate: Bearer"));
+    // A key counts more than a certificate.
+    let bearer = format!("Authorization: Bearer {key}");
+    assert_eq!(status(&by(&authority, "nobody", "/v1/items", &["-H", &bearer])), 200);
+    assert_eq!(status(&by(&authority, "boss", "/v1/items", &["-H", "Authorization: Bearer wrong"])), 401);
+    assert_eq!(status(&curl(&service, &authority, "/v1/items", &["-H", &bearer])), 200);
+    assert_eq!(status(&curl(&service, &authority, "/v1/items", &[])), 401);
+    // Somebody else's authority vouches for nothing, whatever is written in the certificate.
+    let foreign = by(&others, "shop", "/v1/items", &[]);
+    assert!(status(&foreign) == 0 && !foreign.status.success(), "{}", said(&foreign));
+    // Who speaks no TLS is told nothing.
+    assert!(service.get("/v1", &key).is_err());
+    let (_, clients) = service.admin("GET", "/admin/v1/clients");
+    assert!(clients.contains("\"webshop\"") && clients.contains("\"boss\""), "{clients}");
+}
+
+#[test]
+fn without_a_certificate_there_is_no_connection_where_it_is_required() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let authority = Authority::new(&site.path("tls"));
+    authority.vouch("server", "server", "IP:127.0.0.1");
+    authority.vouch("shop", "shop", "DNS:shop.example");
+    configure(&site, "client_ca = \"tls/ca.pem\"\nclient_certificates = \"required\"", TABLE);
+    let service = site.serve();
+    let (certificate, key) = (authority.file("shop.pem"), authority.file("shop.key"));
+    let shown = ["--cert", certificate.as_str(), "--key", key.as_str()];
+    service.until(|| (status(&curl(&service, &authority, "/v1/items", &shown)) == 200).then_some(()));
+    assert_eq!(status(&curl(&service, &authority, "/v1/items", &[])), 0);
+}
+
+#[test]
+fn a_renewed_certificate_is_in_force_after_sighup() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let authority = Authority::new(&site.path("tls"));
+    authority.vouch("server", "first", "IP:127.0.0.1");
+    configure(&site, "", "");
+    let service = site.serve();
+    service.until(|| (status(&curl(&service, &authority, "/health/live", &[])) == 200).then_some(()));
+    let name = || said(&curl(&service, &authority, "/health/live", &["-w", "%{certs}"]));
+    assert!(name().contains("CN = first"), "{}", name());
+    authority.vouch("server", "second", "IP:127.0.0.1");
+    // The key and the certificate of before, until told.
+    assert!(name().contains("CN = first"));
+    service.signal("HUP");
+    service.until(|| name().contains("CN = second").then_some(()));
+    // What cannot be used is not taken.
+    site.write("tls/server.pem", b"nonsense");
+    service.signal("HUP");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(name().contains("CN = second"));
+    let (lines, code) = site.json(&["check"]);
+    assert_eq!(code, 1);
+    assert!(lines[0]["doubts"].to_string().contains("server.tls"), "{}", lines[0]);
+}
+
+#[test]
+fn certificates_that_nobody_vouches_for_are_a_fault() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    configure(&site, "", TABLE);
+    let output = site.run(&["check", "--offline"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("needs `server.tls` with a `client_ca`"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+}
