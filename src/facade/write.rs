@@ -23,9 +23,7 @@ use super::{Facade, accept, conditional, live, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
 use crate::mapping::{ExposedOperation, MOST_FAULTS, Mode};
 use crate::pipeline::live::{Ask, Live, Reading, Wish};
-use crate::pipeline::operate::{
-    Condition, Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing,
-};
+use crate::pipeline::operate::{Condition, Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing};
 use crate::record::{ContentHash, key};
 use crate::staging::{Operation, OperationState, Staging};
 

@@ -56,9 +56,9 @@ use self::resource::Registry;
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Changes, Committed, DeadLetter, DeadLetterFilter, DeadLetterState,
-    Decision, Ends, FileEntry, FileId, FileSequence, Filter, Include, Included, ListQuery, NewApiKey,
-    NewFile, Noted, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition,
-    StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned,
+    Decision, Ends, FileEntry, FileId, FileSequence, Filter, Include, Included, ListQuery, NewApiKey, NewFile, Noted,
+    Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument,
+    Staging, StagingError, Swept, Tombstone, Tuned,
 };
 use crate::record::{BlobId, Reject, RejectCode, ResourceId};
 

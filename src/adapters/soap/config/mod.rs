@@ -16,8 +16,8 @@ use crate::diagnostic::{Key, Presence, Section, Table};
 use crate::secret::{SHAPE, SecretRef};
 use wsse::flip;
 
-pub use account::{ACCOUNT, Account};
 pub use crate::web::Endpoint;
+pub use account::{ACCOUNT, Account};
 pub use login::{BASIC, Login, MTLS, OAUTH2, OAuth2, Pem};
 pub use session::{Carrier, SESSION, Session, Template};
 pub use wsse::{SIGN, VERIFY, Verify, WSSE, Wsse};
