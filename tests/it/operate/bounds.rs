@@ -119,7 +119,8 @@ fn a_line_of_a_bulk_writes_nothing_that_its_caller_does_not_see() {
 fn one_write_is_bounded_like_a_line_of_many() {
     let (site, key) = of_a(&["orders:write"]);
     let write = |method: &str, path: &str, body: &str| {
-        exchange(site.address(), &site::bytes(&key, method, path, &format!("{method}{path}{body}"), &[], body)).unwrap()
+        exchange(site.address(), &site::bytes(&key, method, path, &format!("{method}{path}/{}", body.len()), &[], body))
+            .unwrap()
     };
     for (method, path, body) in [
         ("POST", "/v1/orders", r#"{"no":"4","customer":"B","amount":4}"#),
