@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::exposure::QueryField;
 use super::schema::Shape;
 use super::serve::{comparable, find, scope};
-use crate::diagnostic::{Faults, Node, nearest};
+use crate::diagnostic::{Entries, Faults, Node, nearest};
 
 /// Scopes that masks may name in all: what a caller sees depends on each.
 const MOST_MASKS: usize = 32;
@@ -60,6 +60,39 @@ pub(super) fn access(serve: &Node, key: &[String], shape: &Shape, faults: &Fault
         faults.push(node.key_fault(format!("`mask` has {} scopes; at most {MOST_MASKS}", scopes.len())));
     }
     access
+}
+
+/// Faults bodies of `[operations]` that take a field by which rows are bounded under another path: what is written is judged
+/// by the field's own, and under another it would pass unseen.
+pub(super) fn check_bodies(rows: &[RowBound], operations: &Entries, faults: &Faults) {
+    for operation in operations.values() {
+        let body = operation.as_table().and_then(|entries| entries.get("body")).and_then(Node::as_table);
+        if let Some(body) = body.filter(|_| !rows.is_empty()) {
+            check_body(rows, body, "", faults);
+        }
+    }
+}
+
+/// `below` is the path of the object that these are members of, with its dot.
+fn check_body(rows: &[RowBound], body: &Entries, below: &str, faults: &Faults) {
+    for (name, node) in body {
+        let Some(member) = node.as_table() else { continue };
+        let path = format!("{below}{name}");
+        if let Some(inner) = member.get("object").and_then(Node::as_table) {
+            check_body(rows, inner, &format!("{path}."), faults);
+        }
+        // No field that bounds rows lies in an array.
+        if let Some(inner) = member.get("each").and_then(Node::as_table) {
+            check_body(rows, inner, &format!("{path}[]."), faults);
+        }
+        let Some(field) = member.get("field") else { continue };
+        let bound = rows.iter().find(|bound| Some(bound.field.path.as_str()) == field.as_str());
+        if let Some(bound) = bound.filter(|bound| bound.field.path != path) {
+            let bound = &bound.field.path;
+            let fault = field.fault(format!("`{bound}` bounds rows (`serve.rows`), and is taken as `{path}` here"));
+            faults.push(fault.help(format!("take it as `{bound}`: by that what callers write is judged")));
+        }
+    }
 }
 
 fn entries<'n>(node: &'n Node, name: &str, faults: &Faults) -> Vec<(&'n str, &'n Node)> {

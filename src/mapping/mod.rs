@@ -311,6 +311,9 @@ pub fn compile_with(
         faults,
     };
     let operations = operations::compile(&table, &around);
+    if let Some(operations) = table.get("operations").and_then(Node::as_table) {
+        access::check_bodies(&access.rows, operations, faults);
+    }
     let is_reread = operations.iter().any(|operation| operation.exposed.answers_record || operation.reads_back);
     let mut live = None;
     if reach == Reach::Database

@@ -24,12 +24,15 @@ fn found(report: &serde_json::Value, about: &str) -> String {
     evidence.map(|evidence| evidence["found"].as_str().unwrap().to_owned()).unwrap_or_default()
 }
 
-/// Runs the proposed command as a shell does; answers the lines of its result. Nothing may be rejected.
+/// Runs the proposed command as a shell does; answers the lines of its result. Nothing may be rejected; how many records
+/// options have left out may be said.
 fn decoded(report: &serde_json::Value, folder: &Path) -> Vec<serde_json::Value> {
     let program = env!("CARGO_BIN_EXE_tollbridge");
     let command = report["command"].as_str().unwrap().replacen("tollbridge", &format!("'{program}'"), 1);
     let output = Command::new("bash").args(["-c", &command]).current_dir(folder).output().unwrap();
-    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{command}");
+    let said = text(&output.stderr);
+    let more: Vec<&str> = said.lines().filter(|line| !line.contains(" records were left out by --")).collect();
+    assert_eq!((output.status.code(), more.as_slice()), (Some(0), [].as_slice()), "{command}");
     text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

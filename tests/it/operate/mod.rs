@@ -3,6 +3,7 @@
 
 mod afterwards;
 mod backends;
+mod bounds;
 mod bulk;
 mod commit;
 mod conditions;
