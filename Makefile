@@ -72,6 +72,7 @@ install: ## after `make build`: install program, unit, user and first configurat
 	sed 's|/usr/local/|$(PREFIX)/|g' systemd/tollbridge.service > "$(UNITS)/tollbridge.service"
 	install -m 0644 systemd/tollbridge.sysusers "$(SYSUSERS)/tollbridge.conf"
 	install -D -m 0644 -t "$(DOCS)" README.md LICENSE systemd/tollbridge.toml systemd/credentials.conf
+	install -D -m 0644 -t "$(DOCS)/docs" docs/*.md
 	install -d -m 0755 "$(CONFIG)" "$(CONFIG)/mappings"
 	test -e "$(CONFIG)/tollbridge.toml" || install -m 0644 systemd/tollbridge.toml "$(CONFIG)/tollbridge.toml"
 	if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then systemd-sysusers "$(SYSUSERS)/tollbridge.conf"; systemctl daemon-reload; fi

@@ -1,4 +1,4 @@
-//! The reference tables of the README, made from the lists of keys that the readers use.
+//! The reference tables of `docs`, made from the lists of keys that the readers use.
 
 use std::fmt::Write;
 

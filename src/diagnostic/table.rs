@@ -1,7 +1,7 @@
 //! Reading a TOML table against the list of keys it may have.
 //!
 //! The list ([`Section`]) is the only place where a key's name, shape, default and meaning stand: reading,
-//! the check for unknown keys and the reference in the README all use it.
+//! the check for unknown keys and the reference in `docs` all use it.
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Every key of a mapping file with its shape, default and meaning: the check for unknown keys and the
-//! reference in the README are made from these lists. Those of `[source.csv]` and its siblings stand with
+//! reference in `docs` are made from these lists. Those of `[source.csv]` and its siblings stand with
 //! their formats in `decode`.
 
 use crate::diagnostic::{Faults, Key, Node, Presence, Section, Written};

@@ -1,4 +1,4 @@
-//! The README keeps what it promises: its example is laid out and run, its samples are what the program says.
+//! The README and the pages of `docs` keep what they promise: its example is laid out and run, its samples are what the program says.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,8 +8,19 @@ use serde_json::json;
 
 use crate::site::Site;
 
+/// The README and the pages of `docs`, one after the other.
 pub(crate) fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    pages().iter().map(|page| std::fs::read_to_string(root.join(page)).unwrap()).collect()
+}
+
+/// The paths of what users read.
+pub(crate) fn pages() -> Vec<String> {
+    let docs = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let mut pages: Vec<_> = docs.map(|page| format!("docs/{}", page.unwrap().file_name().display())).collect();
+    pages.sort();
+    pages.insert(0, "README.md".to_owned());
+    pages
 }
 
 /// The fenced block that follows `marker`.
@@ -125,4 +136,44 @@ fn a_copybook_becomes_an_api_in_ten_lines() {
     assert!(summary[0]["staged"].as_u64().unwrap() >= 2000, "{summary:?}");
     let (trace, _) = site.json(&["trace", "orders", "2026000003"]);
     assert!(trace[0]["document"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "{trace:?}");
+}
+
+/// What a heading is called in a link.
+fn anchor(heading: &str) -> String {
+    let plain = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    plain.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+/// The lines of a page that are not in a fenced block.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_fenced = false;
+    text.lines().filter(move |line| {
+        is_fenced ^= line.trim_start().starts_with("```");
+        !is_fenced
+    })
+}
+
+#[test]
+fn links_lead_to_a_page_and_a_heading() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut links = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(root.join(&page)).unwrap();
+        let folder = root.join(&page).parent().unwrap().to_owned();
+        for link in prose(&text).flat_map(|line| line.split("](").skip(1)).filter_map(|rest| rest.split_once(')')) {
+            let (target, anchored) = link.0.split_once('#').unwrap_or((link.0, ""));
+            if target.starts_with("http") {
+                continue;
+            }
+            links += 1;
+            let path = if target.is_empty() { root.join(&page) } else { folder.join(target) };
+            assert!(path.exists(), "{page}: {target} is not there");
+            if !anchored.is_empty() {
+                let there = std::fs::read_to_string(&path).unwrap();
+                let is_there = prose(&there).any(|line| line.starts_with('#') && anchor(line) == anchored);
+                assert!(is_there, "{page}: {target} has no heading for #{anchored}");
+            }
+        }
+    }
+    assert!(links > 10, "{links}");
 }

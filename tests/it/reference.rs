@@ -1,4 +1,4 @@
-//! The reference tables of the README are those of the code: same keys, shapes, defaults, words.
+//! The reference tables of `docs` are those of the code: same keys, shapes, defaults, words.
 //!
 //! `UPDATE_REFERENCE=1 cargo test --test it reference` writes them anew.
 
@@ -7,12 +7,12 @@ use std::path::Path;
 use tollbridge::config::{config_reference, mapping_reference};
 use tollbridge::mapping::preset_reference;
 
-fn check(name: &str, expected: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+fn check(page: &str, name: &str, expected: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     let text = std::fs::read_to_string(&path).unwrap();
     let (begin, end) = (format!("<!-- reference:{name}:begin -->"), format!("<!-- reference:{name}:end -->"));
-    let start = text.find(&begin).unwrap_or_else(|| panic!("the README has no {begin}")) + begin.len();
-    let stop = text.find(&end).unwrap_or_else(|| panic!("the README has no {end}"));
+    let start = text.find(&begin).unwrap_or_else(|| panic!("{page} has no {begin}")) + begin.len();
+    let stop = text.find(&end).unwrap_or_else(|| panic!("{page} has no {end}"));
     let wanted = format!("\n\n{expected}\n");
     if std::env::var_os("UPDATE_REFERENCE").is_some() {
         std::fs::write(&path, format!("{}{wanted}{}", &text[..start], &text[stop..])).unwrap();
@@ -22,8 +22,8 @@ fn check(name: &str, expected: &str) {
 }
 
 #[test]
-fn every_key_and_default_stands_in_the_readme() {
-    check("config", &config_reference());
-    check("mapping", &mapping_reference());
-    check("presets", &preset_reference());
+fn every_key_and_default_stands_in_the_reference() {
+    check("configuration.md", "config", &config_reference());
+    check("mapping.md", "mapping", &mapping_reference());
+    check("mapping.md", "presets", &preset_reference());
 }

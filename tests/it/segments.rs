@@ -218,7 +218,7 @@ fn a_bad_record_takes_its_document_to_the_dead_letters_and_a_replay_brings_it_ba
 /// The README's example of several record types, as it stands there, over the bank's file.
 #[test]
 fn the_readmes_example_runs() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let readme = crate::readme::readme();
     let (_, behind) = readme.split_once("```toml\n[source.cobol]\nfiles = \"BANK*.DAT\"").unwrap();
     let (example, _) = behind.split_once("```").unwrap();
     let head = "resource = \"batches\"\nversion = 1\nkey = [\"number\"]\n[source]\nbackend = \"erp\"\n";
