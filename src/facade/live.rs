@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
 use super::record::Content;
-use super::sight::View;
+use super::sight::{Sight, View};
 use super::{Facade, accept, cache_control, query, record};
 use crate::http::{Problem, Reason, gate_problem};
 use crate::pipeline::ServiceFault;
@@ -43,7 +43,10 @@ pub(super) async fn answer(
         Err(LiveError::NoRecord { other: None }) => {
             return Err(applied(record::absent(facade, published, sight, &key).await, wait));
         }
-        Err(error) => return Err(applied(problem(published, &key, error, asked.elapsed()), wait)),
+        Err(error) => {
+            let error = as_seen((published, sight), error);
+            return Err(applied(problem(published, &key, error, asked.elapsed()), wait));
+        }
     };
 
     let content = match &reading {
@@ -170,6 +173,23 @@ pub(super) fn of_fault(fault: &ServiceFault, detail: String) -> Problem {
 
 /// A fault that passes is worth another look after so many seconds.
 const PASSES: u32 = 5;
+
+/// An error without what the caller may not see: values of a record that could not be read, and keys of others. Whoever sees
+/// some records only hears of one that cannot be judged that it is not there.
+pub(super) fn as_seen((published, sight): (&Published, &Sight), error: LiveError) -> LiveError {
+    match error {
+        LiveError::Rejected(_) | LiveError::NoRecord { .. } if !sight.only.is_empty() => {
+            LiveError::NoRecord { other: None }
+        }
+        LiveError::Rejected(mut reject) if published.mask.is_some() => {
+            reject.field = None;
+            reject.expected = "what the mapping says".to_owned();
+            reject.found = "what you may not see".to_owned();
+            LiveError::Rejected(reject)
+        }
+        other => other,
+    }
+}
 
 /// What a caller is told who waited so long. The backend's own words stay in the log, but for a fault's.
 pub(super) fn problem(published: &Published, key: &str, error: LiveError, took: Duration) -> Problem {

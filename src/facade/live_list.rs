@@ -44,7 +44,10 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     let wanted = LiveQuery { filters, after, limit: asked.query.limit };
     let (began, asked_at) = (Timestamp::now(), Instant::now());
     let page = facade.live.list(&published.exposure.id, &wanted, &ask).await;
-    let page = page.map_err(|error| live::problem(published, "", error, asked_at.elapsed()))?;
+    let page = page.map_err(|error| {
+        let error = live::as_seen((published, &view.sight), error);
+        live::problem(published, "", error, asked_at.elapsed())
+    })?;
     let next = page.next.as_ref().map(|key| {
         let cursor = facade.seal.close(&published.exposure, &asked.query, &[Scalar::Text(key.clone())]);
         list::next_url(published, &asked.carried, &cursor)

@@ -145,8 +145,9 @@ pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id
         Reason::NoSuchOperation.because("there is no such operation, or it is another client's")
     })?;
     let catalog = facade.catalog.load();
-    let seen = catalog.get(&operation.asked.resource).and_then(|published| published.seen_by(caller));
-    let told = if seen.is_some() { masked(view(&operation)) } else { view(&operation) };
+    // What nobody publishes any more is not known to be seen by anybody.
+    let sees_all = catalog.get(&operation.asked.resource).is_some_and(|published| published.seen_by(caller).is_none());
+    let told = if sees_all { view(&operation) } else { masked(view(&operation)) };
     let mut response = json_response(StatusCode::OK, told.to_string());
     if !operation.state.is_over() {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
@@ -180,7 +181,10 @@ pub(super) async fn in_sight(
                 let ask = Ask { place: caller.client.at_gate(), patience: None };
                 let asked = Instant::now();
                 let read = live.read(id, key, &ask, Wish::default()).await;
-                match read.map_err(|error| super::live::problem(published, key, error, asked.elapsed()))? {
+                match read.map_err(|error| {
+                    let error = super::live::as_seen((published, sight), error);
+                    super::live::problem(published, key, error, asked.elapsed())
+                })? {
                     Reading::Live { fetched, .. } => sight.shows(&fetched.payload),
                     Reading::Staged(document) | Reading::Stale(document, _) => sight.shows(&document.payload),
                 }

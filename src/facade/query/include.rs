@@ -90,6 +90,13 @@ fn find(view: &View<'_>, of: &Published, path: &str, name: &str) -> Result<Wante
     view.caller.require(&target.exposure.read_scope)?;
     let sight = Sight::of(target, view.caller)?;
     let target = target.seen_by(view.caller).unwrap_or_else(|| Arc::clone(target));
+    // Who is beside a record would tell the value by which it stands there.
+    if let RelationLink::Many { field, .. } = &relation.link
+        && !target.exposure.filter.iter().any(|declared| declared.path == *field)
+    {
+        let detail = format!("`include`: `{path}`: you may not see the field of {} that links it", relation.resource);
+        return Err(Reason::InsufficientScope.because(detail));
+    }
     Ok(Wanted { relation: relation.clone(), target, sight, fields: None, below: Vec::new() })
 }
 
