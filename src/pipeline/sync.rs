@@ -8,7 +8,7 @@ use crate::gate::Lane;
 use crate::landing::{Landed, LandingError};
 use crate::mapping::{Origin, Plan};
 use crate::record::ResourceId;
-use crate::staging::{Balance, Checkpoint, FileEntry, FileState, Run, RunId, RunOutcome};
+use crate::staging::{Balance, Checkpoint, FileEntry, FileState, NewFile, Run, RunId, RunOutcome};
 
 use super::file::{Judgement, Passage};
 use super::world::Inbox;
@@ -289,19 +289,9 @@ impl Bridge {
         landed: &Landed,
         full: bool,
     ) -> Result<FileEntry, PipelineError> {
-        let id = &plan.exposure.id;
+        let file = NewFile { path: candidate.name.clone(), size: landed.size, mapping: plan.hash.clone() };
         let delivery = candidate.delivery();
-        let entry = self.staging.claim_file(id, &candidate.name, landed.size, landed.id).await?;
-        let is_done = entry.state != FileState::Claimed;
-        if is_done && entry.delivery == delivery && !full {
-            return Ok(entry);
-        }
-        if is_done {
-            self.staging.reopen_file(entry.id).await?;
-        }
-        self.staging.note_delivery(entry.id, &delivery, &plan.hash).await?;
-        let entered = self.staging.file(id, &candidate.name, landed.size, landed.id).await?;
-        Ok(entered.unwrap_or(entry))
+        Ok(self.staging.deliver_file(&plan.exposure.id, file, landed.id, &delivery, full).await?)
     }
 
     /// Lists the inbox under a permit; waits for young files as long as the request has patience.

@@ -437,6 +437,19 @@ pub trait Staging: Operations + Meanwhile {
         blob: BlobId,
     ) -> Result<FileEntry, StagingError>;
 
+    /// Enters a file into the ledger together with its delivery and mapping, or finds it there, all at once: whoever dies
+    /// meanwhile leaves no file of which nobody knows which delivery it is. One that is there as done is set back to its
+    /// beginning when it was delivered anew (another file may have come between, and then its old content is news), or
+    /// with `anew`. Moves the resource's `last_file`, unless nothing is to be read.
+    async fn deliver_file(
+        &self,
+        resource: &ResourceId,
+        file: NewFile,
+        blob: BlobId,
+        delivery: &str,
+        anew: bool,
+    ) -> Result<FileEntry, StagingError>;
+
     /// Looks a file up without entering it.
     async fn file(
         &self,

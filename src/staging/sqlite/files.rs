@@ -54,6 +54,37 @@ pub(super) fn claim(
     found.ok_or_else(|| Fault::Broken("the entry just made is not there".to_owned()))
 }
 
+/// Enters a file with its delivery and mapping, or finds it; one that is done is begun anew where it has come anew.
+pub(super) fn deliver(
+    connection: &mut Connection,
+    resource: &Resource,
+    (file, blob): (&NewFile, BlobId),
+    delivery: &str,
+    anew: bool,
+) -> Result<FileEntry, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute(
+        "INSERT INTO file (resource, path, size, blob, state, claimed_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT DO NOTHING",
+        params![resource.number, file.path, file.size as i64, blob.0, FileState::Claimed.as_str(), now_millis()],
+    )?;
+    let found = || {
+        let found = find(&transaction, resource, &file.path, file.size, blob)?;
+        found.ok_or_else(|| Fault::Broken("the entry just made is not there".to_owned()))
+    };
+    let mut entry = found()?;
+    let is_done = entry.state != FileState::Claimed;
+    if !is_done || anew || entry.delivery != delivery {
+        if is_done {
+            reopen(&transaction, entry.id)?;
+        }
+        note_delivery(&transaction, entry.id, delivery, &file.mapping)?;
+        entry = found()?;
+    }
+    transaction.commit()?;
+    Ok(entry)
+}
+
 /// Enters a file that is read at once, with its delivery and mapping; one that is there already is begun anew.
 pub(super) fn enter(
     connection: &Connection,

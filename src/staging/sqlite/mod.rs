@@ -373,6 +373,21 @@ impl Staging for SqliteStaging {
         .await
     }
 
+    async fn deliver_file(
+        &self,
+        resource: &ResourceId,
+        file: NewFile,
+        blob: BlobId,
+        delivery: &str,
+        anew: bool,
+    ) -> Result<FileEntry, StagingError> {
+        let delivery = delivery.to_owned();
+        self.write_to("enter a delivered file into the ledger", resource, move |connection, resource| {
+            files::deliver(connection, resource, (&file, blob), &delivery, anew)
+        })
+        .await
+    }
+
     async fn file(
         &self,
         resource: &ResourceId,

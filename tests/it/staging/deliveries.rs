@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use tollbridge::record::BlobId;
-use tollbridge::staging::{Balance, ChangeKind, FileState, ResourceStatus, Staging};
+use tollbridge::staging::{Balance, ChangeKind, Checkpoint, FileEntry, FileState, NewFile, ResourceStatus, Staging};
 
 use super::support::{Reading, block_on, id, open};
 
@@ -35,6 +35,35 @@ fn a_delivery_is_known_by_its_marks() {
         for (path, size, delivery) in [(path, 1000, "two"), (path, 1001, "one"), ("in/ORD2.DAT", 1000, "one")] {
             assert_eq!(staging.delivered_file(&orders, path, size, delivery).await.unwrap(), None);
         }
+    });
+}
+
+#[test]
+fn a_file_is_entered_together_with_its_delivery() {
+    let (staging, _alive) = super::support::sqlite();
+    block_on(async {
+        let mut reading = Reading::begin(&staging, "orders.v1").await;
+        let orders = reading.resource.clone();
+        let deliver = async |delivery: &str, mapping: &str, anew: bool| {
+            let file = NewFile { path: "in/NEW.DAT".to_owned(), size: 1000, mapping: mapping.to_owned() };
+            staging.deliver_file(&orders, file, BlobId([8; 32]), delivery, anew).await.unwrap()
+        };
+        let marks = |entry: &FileEntry| (entry.state, entry.delivery.clone(), entry.mapping.clone());
+        let is = |state, delivery: &str, mapping: &str| (state, delivery.to_owned(), mapping.to_owned());
+        let entry = deliver("one", "m1", false).await;
+        assert_eq!(marks(&entry), is(FileState::Claimed, "one", "m1"));
+        let begun: Vec<_> = staging.unfinished_files(&orders).await.unwrap().iter().map(marks).collect();
+        assert!(begun.contains(&marks(&entry)), "{begun:?}");
+        (reading.file, reading.blob) = (entry.id, BlobId([8; 32]));
+        finish(&reading, FileState::Staged).await;
+        // The same delivery is done, whatever the mapping is by now; another is begun anew, and so is one that is to be.
+        let done = deliver("one", "m2", false).await;
+        assert_eq!((done.id, marks(&done)), (entry.id, is(FileState::Staged, "one", "m1")));
+        let again = deliver("two", "m2", false).await;
+        assert_eq!((again.id, marks(&again)), (entry.id, is(FileState::Claimed, "two", "m2")));
+        assert_eq!(again.checkpoint, Checkpoint::default());
+        finish(&reading, FileState::Staged).await;
+        assert_eq!(marks(&deliver("two", "m2", true).await), is(FileState::Claimed, "two", "m2"));
     });
 }
 
