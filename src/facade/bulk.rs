@@ -18,7 +18,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::{Body as HttpBody, Frame};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LOCATION,
+};
 use hyper::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -99,6 +101,12 @@ pub(super) fn answer(
         operations.iter().try_for_each(|operation| write::permit(published, operation, caller))?;
     }
     let sight = Sight::of(published, caller)?;
+    let conditions = [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE];
+    if let Some(name) = conditions.iter().find(|name| request.headers.contains_key(*name)) {
+        return Err(Reason::InvalidHeader
+            .because(format!("`{name}` of a request with many writes would be of none of them"))
+            .hint("say `if_match` in the lines that it is meant for"));
+    }
     let key = match request.headers.contains_key(write::IDEMPOTENCY_KEY) {
         true => Some(write::idempotency_key(&request.headers)?),
         false => None,
@@ -267,7 +275,12 @@ impl Bulk {
 
     /// Does a line; what came of it.
     async fn line(&mut self, number: u64, text: &[u8]) -> Bytes {
-        let line: Line<'_> = match serde_json::from_slice(text) {
+        // An array would be taken for its members in their order.
+        let read = match text.first() {
+            Some(b'{') => serde_json::from_slice(text).map_err(|fault| fault.to_string()),
+            _ => Err("it is no object".to_owned()),
+        };
+        let line: Line<'_> = match read {
             Ok(line) => line,
             Err(fault) => {
                 let problem = Reason::MalformedBody.because(format!("the line is no write: {fault}")).hint(

@@ -20,7 +20,7 @@ customer = { from = "customer" }
 amount = { from = "amount", type = "decimal(9,2)" }
 contact = { object = { name = { from = "name" }, city = { from = "city" } } }
 [serve]
-filter = ["customer", "amount", "contact.city"]
+filter = ["customer", "amount", "contact.city", "contact.name"]
 sort = ["amount"]
 rows = { customer = "claims.customer" }
 mask = { "contact.name" = "pii:read", amount = "money:read" }
@@ -51,6 +51,9 @@ mask = { phone = "pii:read" }
 [serve.relations.orders]
 resource = "orders"
 field = "customer"
+[serve.relations.namesakes]
+resource = "orders"
+field = "contact.name"
 "#;
 
 struct Scene {
@@ -197,6 +200,10 @@ fn fields_without_their_scope_are_nowhere() {
     let answer = record(&part);
     assert!(answer.field("vary").unwrap().contains("Authorization"));
     assert!(answer.field("cache-control").unwrap().contains("private"));
+
+    // Nor is told of what is masked by what stands beside it.
+    assert_eq!(scene.get(&whole, "/v1/buyers?include=namesakes").status, 200);
+    scene.get(&part, "/v1/buyers?include=namesakes").problem(403, "insufficient-scope");
 
     let says_nothing = |path: &str, accept: &str| {
         let answer = scene.get_as(&part, path, accept);

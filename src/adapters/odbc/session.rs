@@ -113,6 +113,9 @@ impl Session {
             (true, Dialect::Sqlite) => session.text == TextWidth::Narrow,
             _ => false,
         };
+        if session.is_told && dialect == Dialect::Postgres {
+            session.execute(LEAVE_WITH_US).map_err(|error| session.reporter.of(&error, Certainty::NotBegun))?;
+        }
         Ok(session)
     }
 
@@ -198,6 +201,14 @@ impl Drop for Session {
 fn identity(path: &str) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
+
+/// PostgreSQL does not look, while it works on a statement, whether anybody still waits for it: after this process was killed
+/// its calls would go on for as long as they like, beside those of the next one. Since version 14 it can be told to, where
+/// its system can say it.
+const LEAVE_WITH_US: &str = "do $$ begin \
+    if current_setting('server_version_num')::int >= 140000 and version() ~ 'linux' then \
+        set client_connection_check_interval = '1s'; \
+    end if; end $$";
 
 /// What every connection is told before it is used, so that nothing depends on how the server is set up.
 fn opening(dialect: Dialect) -> &'static [&'static str] {

@@ -270,6 +270,15 @@ async fn a_statement_may_end_in_a_comment() {
     assert_eq!(told.rows[0][1], text("1"));
 }
 
+/// Its calls end when this process is gone, killed or not: else the next one's would come beside them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_looks_whether_anybody_still_waits() {
+    let server = Postgres::shared();
+    let site = Site::new(&server.connection(&server.database("leaving", "")), "");
+    let told = site.ask("select current_setting('client_connection_check_interval') as a", &[]).await.unwrap();
+    assert_eq!(told.rows, [[text("1s")]]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_give_rows() {
     let server = Postgres::shared();

@@ -42,6 +42,18 @@ fn statuses(answers: &[Value]) -> Vec<u64> {
 }
 
 #[test]
+fn what_is_no_object_is_no_write_and_a_condition_is_a_lines() {
+    let site = with(CRUD).sqlite(TABLES);
+    let answers = lines(&send(&site, "k", "[\"create\",null,{\"order_no\":\"1\",\"amount\":1},null,null]\n7\n"));
+    assert_eq!(statuses(&answers), [400, 400], "{answers:?}");
+    let media = [("Content-Type", "application/x-ndjson"), ("If-Match", "\"nope\"")];
+    let line = "{\"body\":{\"order_no\":\"1\",\"amount\":1}}\n";
+    let refused = exchange(site.address(), &bytes(&site.key, "k2", &media, line)).expect("an answer");
+    refused.problem(400, "invalid-header");
+    assert_eq!(statuses(&lines(&send(&site, "k3", line))), [201], "nothing was written before");
+}
+
+#[test]
 fn every_line_is_a_write_of_its_own() {
     let site = with(CRUD).sqlite(TABLES);
     let sent = concat!(
