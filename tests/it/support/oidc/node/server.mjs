@@ -12,6 +12,15 @@ import { pathToFileURL } from 'node:url';
 
 // Standard output is for the port.
 globalThis.console = new Console(process.stderr, process.stderr);
+// Debian 12 has Node.js 18, which lacks these.
+globalThis.crypto ??= crypto.webcrypto;
+URL.parse ??= (text, base) => {
+  try {
+    return new URL(text, base);
+  } catch {
+    return null;
+  }
+};
 const entry = path.join(process.env.OIDC_PEER, 'node_modules', 'oidc-provider', 'lib', 'index.js');
 const { Provider } = await import(pathToFileURL(entry));
 
