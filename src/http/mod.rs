@@ -12,6 +12,7 @@ mod cors;
 mod edge;
 mod health;
 mod host;
+mod idle;
 mod page;
 pub mod parameters;
 mod peer;

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::{Service, ServiceExt};
 
+use super::idle::{Activity, Answering};
 use super::stream::BoundedStream;
 use super::timer::ConnectionTimer;
 use super::{Certificate, Peer, ServerConfig, Tls};
@@ -82,7 +83,7 @@ pub async fn serve<S, B>(
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -100,7 +101,7 @@ pub async fn serve_with<S, B>(
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
@@ -161,19 +162,29 @@ async fn converse<T, S, B>(
     T: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
-    B: Body + Send + 'static,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let stream = TokioIo::new(BoundedStream::new(stream, limits.head_within, limits.write_within));
     let peer = Arc::new(peer);
-    let service = service.map_request(move |mut request: Request<Incoming>| {
+    let activity = Arc::new(Activity::default());
+    let requests = Arc::clone(&activity);
+    let service = tower::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Arc::clone(&peer));
-        request
+        let (service, under_way) = (service.clone(), requests.begin());
+        async move {
+            let response = service.oneshot(request).await?;
+            Ok::<_, Infallible>(response.map(|body| Answering { body, _under_way: under_way }))
+        }
     });
     protocol.http1().timer(ConnectionTimer::default());
     let connection = protocol.serve_connection(stream, TowerToHyperService::new(service)).into_owned();
-    if let Err(fault) = watcher.watch(connection).await {
+    let ended = tokio::select! {
+        ended = watcher.watch(connection) => ended,
+        () = activity.idle(limits.head_within) => return tracing::debug!("nothing was asked on a connection any more"),
+    };
+    if let Err(fault) = ended {
         tracing::debug!(cause = describe(&*fault), "connection ended early");
     }
 }

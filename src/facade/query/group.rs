@@ -33,6 +33,28 @@ pub(super) fn parse(published: &Published, parameter: &str, text: &str) -> Resul
     }
 }
 
+/// Reads the values of a filter that takes several, written as in a group, where the brackets may be left out. Clients encode
+/// commas or do not as they like, so the text is one that was decoded, and a value with a comma stands in double quotes.
+pub(super) fn list<'t>(published: &'t Published, name: &'t str, text: &'t str) -> Result<Vec<Cow<'t, str>>, Problem> {
+    let mut reader = Reader { published, parameter: name, text, at: 0, terms: 0 };
+    let is_bracketed = reader.take('(');
+    let mut values = vec![reader.value()?];
+    while reader.take(',') {
+        // One more than there may be is told by who counts them.
+        if values.len() > MAX_VALUES {
+            break;
+        }
+        values.push(reader.value()?);
+    }
+    if is_bracketed && values.len() <= MAX_VALUES {
+        reader.expect(')')?;
+    }
+    match reader.rest() {
+        rest if rest.is_empty() || values.len() > MAX_VALUES => Ok(values),
+        _ => Err(reader.fault("the list has ended before").hint("a list is written like a,b or (a,\"b, c\")")),
+    }
+}
+
 struct Reader<'t> {
     published: &'t Published,
     parameter: &'t str,

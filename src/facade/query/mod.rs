@@ -169,12 +169,11 @@ pub(super) fn of_record(view: &View<'_>, raw: Option<&str>) -> Result<(Vec<Inclu
 /// A filter with values as they were sent.
 fn filter(published: &Published, name: &str, raw_value: &str) -> Result<Filter, Problem> {
     let test = Test::parse(published, name)?;
-    // A list is split before it is decoded, so that a value may hold an encoded comma.
-    let texts: Result<Vec<_>, _> = match test.takes_several() {
-        true => raw_value.split(',').take(filter::MAX_VALUES + 1).map(decode).collect(),
-        false => Ok(vec![decode(raw_value)?]),
-    };
-    test.with(&texts?)
+    let text = decode(raw_value)?;
+    match test.takes_several() {
+        true => test.with(&group::list(published, name, &text)?),
+        false => test.with(&[text]),
+    }
 }
 
 fn names_of(fields: &[QueryField], what: &str) -> String {
@@ -223,7 +222,12 @@ mod tests {
         filter("status=", "status", Comparison::Equal, &[text("")]);
         filter("status=a+b%26c", "status", Comparison::Equal, &[text("a b&c")]);
         filter("status%5Bne%5D=open", "status", Comparison::NotEqual, &[text("open")]);
-        filter("status[in]=a,b%2Cc", "status", Comparison::In, &[text("a"), text("b,c")]);
+        // However a client encodes it.
+        for list in ["a,b", "a%2Cb", "(a,b)", "%28a%2Cb%29", "\"a\",b"] {
+            filter(&format!("status[in]={list}"), "status", Comparison::In, &[text("a"), text("b")]);
+        }
+        filter("status[in]=\"New York, NY\",b", "status", Comparison::In, &[text("New York, NY"), text("b")]);
+        filter("status[in]=", "status", Comparison::In, &[text("")]);
         filter("status[nin]=a,b", "status", Comparison::NotIn, &[text("a"), text("b")]);
         filter("status[prefix]=op", "status", Comparison::Prefix, &[text("op")]);
         filter("status[null]=true", "status", Comparison::Equal, &[Scalar::Null]);

@@ -138,6 +138,30 @@ fn a_peer_who_does_not_go_on_is_let_go() {
     }
 }
 
+/// On HTTP/2, one that answers every ping and asks for nothing.
+#[test]
+fn a_peer_who_only_lives_is_let_go() {
+    use std::io::{Read, Write};
+    let server = ServerConfig { header_timeout: Duration::from_millis(300), ..ServerConfig::default() };
+    let app = TestApp::with(Options { server, ..Options::default() });
+    let mut connection = app.connect();
+    connection.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    connection.socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let (mut pings, mut head) = (0, [0; 9]);
+    // A frame (RFC 9113 section 4.1): three bytes of length, type, flags, stream.
+    while connection.socket.read_exact(&mut head).is_ok() {
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        connection.socket.read_exact(&mut payload).unwrap();
+        let is_ping = head[3] == 6 && head[4] & 1 == 0;
+        if is_ping {
+            pings += 1;
+            head[4] = 1;
+            let _it_may_be_closed_by_now = connection.socket.write_all(&[&head[..], &payload].concat());
+        }
+        assert!(pings < 100, "it is never let go");
+    }
+}
+
 #[test]
 fn a_slow_trickle_of_fields_is_no_way_around_the_limit() {
     let server = ServerConfig { header_timeout: Duration::from_millis(300), ..ServerConfig::default() };
