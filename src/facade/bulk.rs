@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::{Body as HttpBody, Frame};
@@ -22,6 +22,7 @@ use hyper::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LOCATION,
 };
 use hyper::http::request::Parts;
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
@@ -130,7 +131,8 @@ pub(super) fn answer(
     };
     let lines = Lines {
         body,
-        buffer: Vec::new(),
+        buffer: BytesMut::new(),
+        searched: 0,
         number: 0,
         most: facade.server.max_body,
         within: facade.server.header_timeout,
@@ -163,7 +165,9 @@ impl HttpBody for Answers {
 /// The lines of a request as they come.
 struct Lines {
     body: Body,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
+    /// Bytes of the buffer that hold no end of a line.
+    searched: usize,
     /// Of the line before.
     number: u64,
     /// Bytes of a line.
@@ -175,7 +179,7 @@ struct Lines {
 
 enum Next {
     /// A line that is not blank.
-    Line(Vec<u8>),
+    Line(BytesMut),
     TooLong,
     /// Nothing came for so long.
     Late,
@@ -186,28 +190,31 @@ impl Lines {
     async fn next(&mut self) -> Next {
         let mut is_too_long = false;
         loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let rest = self.buffer.split_off(end + 1);
-                let line = std::mem::replace(&mut self.buffer, rest);
+            if let Some(end) = memchr(b'\n', self.buffer.get(self.searched..).unwrap_or_default()) {
+                let line = self.buffer.split_to(self.searched + end + 1);
+                self.searched = 0;
                 self.number += 1;
                 match line.trim_ascii() {
                     _ if is_too_long || line.len() > self.most => return Next::TooLong,
                     b"" => continue,
-                    text => return Next::Line(text.to_vec()),
+                    _ => return Next::Line(line),
                 }
             }
+            self.searched = self.buffer.len();
             if self.is_over {
-                let line = std::mem::take(&mut self.buffer);
+                let line = self.buffer.split();
+                self.searched = 0;
                 self.number += 1;
                 return match line.trim_ascii() {
                     _ if is_too_long => Next::TooLong,
                     b"" => Next::End,
-                    text => Next::Line(text.to_vec()),
+                    _ => Next::Line(line),
                 };
             }
             if self.buffer.len() > self.most {
                 is_too_long = true;
                 self.buffer.clear();
+                self.searched = 0;
             }
             match timeout(self.within, self.body.frame()).await {
                 Err(_) => return Next::Late,
@@ -220,6 +227,7 @@ impl Lines {
                 // It broke off: what came of the last line is not all of it.
                 Ok(Some(Err(_))) => {
                     self.buffer.clear();
+                    self.searched = 0;
                     return Next::End;
                 }
             }
@@ -256,7 +264,7 @@ impl Bulk {
             let number = lines.number;
             let (answer, is_end) = match next {
                 Next::End => return,
-                Next::Line(line) => (self.line(number, &line).await, false),
+                Next::Line(line) => (self.line(number, line.trim_ascii()).await, false),
                 Next::TooLong => {
                     let detail = format!("the line is longer than {} bytes", lines.most);
                     (self.refused(number, None, Reason::BodyTooLarge.because(detail)).await, false)
