@@ -177,19 +177,8 @@ pub struct FeedPage {
     pub reached: u64,
     /// The newest number of the feed.
     pub sequence: u64,
-    /// The newest change that is forgotten; 0 when none is.
+    /// The newest change that is forgotten; 0 when none is. Who has read the feed to some place before it may miss a deletion.
     pub forgotten: u64,
-}
-
-/// A stretch of a resource's feed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// The changes, oldest first.
-    pub entries: Vec<Change>,
-    /// Up to here the feed was looked through: where to go on.
-    pub reached: u64,
-    /// Whether the feed has nothing behind that.
-    pub complete: bool,
 }
 
 /// How much a resource holds, for the console and for `/health/ready`.
@@ -285,32 +274,14 @@ pub trait Staging: Operations + Meanwhile {
     /// Forgets documents that were deleted before this moment, with all their changes; answers how many.
     async fn forget_deleted(&self, resource: &ResourceId, before: Timestamp) -> Result<u64, StagingError>;
 
-    /// The newest change of the feed that is forgotten; 0 when none is. Who has read the feed to some place before it may
-    /// miss a deletion.
-    async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError>;
-
-    /// Changes after `since`, oldest first.
-    async fn changes(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<Vec<Change>, StagingError> {
-        Ok(self.changes_within(resource, since, limit, &[]).await?.entries)
-    }
-
-    /// As [`Staging::changes`], of what a bounded reader may see: for it a document is created by the change that makes it
-    /// visible, and deleted by the one that takes it out of sight. `only` names fields of [`ResourceSpec::bounds`]. Changes
-    /// from before their declaration are not told, but for the newest one of each document.
-    async fn changes_within(
-        &self,
-        resource: &ResourceId,
-        since: u64,
-        limit: usize,
-        only: &[Filter],
-    ) -> Result<Changes, StagingError>;
-
     /// Changes after `since`, oldest first, and how far the feed is, as of one moment.
     async fn feed(&self, resource: &ResourceId, since: u64, limit: usize) -> Result<FeedPage, StagingError> {
         self.feed_within(resource, since, limit, &[]).await
     }
 
-    /// As [`Staging::feed`], of what a bounded reader may see, as [`Staging::changes_within`] tells it.
+    /// As [`Staging::feed`], of what a bounded reader may see: for it a document is created by the change that makes it visible,
+    /// and deleted by the one that takes it out of sight. `only` names fields of [`ResourceSpec::bounds`]. Changes from before
+    /// their declaration are not told, but for the newest one of each document.
     async fn feed_within(
         &self,
         resource: &ResourceId,

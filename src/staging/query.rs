@@ -13,7 +13,7 @@ pub struct ResourceSpec {
     /// The fields declared for filter or sort.
     pub indexed: Vec<IndexedField>,
     /// Paths of those by which readers may be bounded: the feed notes their values with each change, so that a bounded
-    /// reader hears of what it may see and of nothing else ([`Staging::changes_within`](super::Staging::changes_within)).
+    /// reader hears of what it may see and of nothing else ([`Staging::feed_within`](super::Staging::feed_within)).
     pub bounds: Vec<String>,
 }
 

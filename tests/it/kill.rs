@@ -73,7 +73,7 @@ fn contents(site: &Site) -> Contents {
                 break;
             }
         }
-        let changes = staging.changes(&id, 0, usize::MAX >> 1).await.unwrap();
+        let changes = staging.feed(&id, 0, usize::MAX >> 1).await.unwrap().changes;
         let feed = changes.iter().map(|c| {
             (
                 c.sequence,

@@ -12,11 +12,11 @@ use super::column::Column;
 use super::convert::{content_hash, count, timestamp};
 use super::documents::staged;
 use super::fault::Fault;
-use super::feed;
+use super::feed::{self, Changes};
 use super::filter::{Sql, all_of, bad, judged, render_all};
 use super::resource::{self, Resource};
 use crate::record::ContentHash;
-use crate::staging::{Change, ChangeKind, Changes, Filter, ResourceSpec, StagedDocument, StagingError, Tombstone};
+use crate::staging::{Change, ChangeKind, Filter, ResourceSpec, StagedDocument, StagingError, Tombstone};
 
 /// Entries of a feed looked through for a bounded reader in one question.
 const LOOK: i64 = 20_000;
@@ -37,16 +37,6 @@ pub(super) fn document(
 
 /// Changes after `since`, `limit` at most, as the reader hears of them.
 pub(super) fn changes(
-    connection: &Connection,
-    resource: &Resource,
-    (since, limit): (u64, usize),
-    only: &[Filter],
-) -> Result<Changes, Fault> {
-    changes_in(&*connection.unchecked_transaction()?, resource, (since, limit), only)
-}
-
-/// As [`changes`], in a transaction.
-pub(super) fn changes_in(
     reading: &Connection,
     resource: &Resource,
     (since, limit): (u64, usize),

@@ -8,7 +8,17 @@ use super::convert::{blob_id, content_hash, count, position, timestamp};
 use super::fault::Fault;
 use super::resource::Resource;
 use crate::record::ResourceId;
-use crate::staging::{Change, ChangeInput, ChangeKind, Changes, FeedPage, Filter, RunId};
+use crate::staging::{Change, ChangeInput, ChangeKind, FeedPage, Filter, RunId};
+
+/// A stretch of a resource's feed.
+pub(super) struct Changes {
+    /// The changes, oldest first.
+    pub(super) entries: Vec<Change>,
+    /// Up to here the feed was looked through: where to go on.
+    pub(super) reached: u64,
+    /// Whether the feed has nothing behind that.
+    pub(super) complete: bool,
+}
 
 /// A change with its input; `previous` and the kind last, and then what is to be read `beside` it.
 pub(super) fn select(resource: i64, beside: &str) -> String {
@@ -71,7 +81,7 @@ pub(super) fn page(
     let reading = connection.unchecked_transaction()?;
     let Changes { entries, reached, complete } = match only.is_empty() {
         true => changes(&reading, resource, since, limit)?,
-        false => bounds::changes_in(&reading, resource, (since, limit), only)?,
+        false => bounds::changes(&reading, resource, (since, limit), only)?,
     };
     let mut select = reading.prepare_cached("SELECT sequence, forgotten FROM resource WHERE id = ?1")?;
     let (sequence, forgotten) = select.query_row([resource.number], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
@@ -152,10 +162,4 @@ pub(super) fn newest(connection: &Connection, resource: &Resource, key: &str) ->
         resource.number
     );
     Ok(connection.prepare_cached(&sql)?.query_row([key], |row| row.get(0)).optional()?)
-}
-
-/// The newest change that is forgotten.
-pub(super) fn forgotten(connection: &Connection, resource: &Resource) -> Result<u64, Fault> {
-    let mut select = connection.prepare_cached("SELECT forgotten FROM resource WHERE id = ?1")?;
-    Ok(select.query_row([resource.number], |row| count(row, 0))?)
 }

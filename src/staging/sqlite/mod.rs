@@ -55,10 +55,10 @@ use self::readers::{Readers, Watch};
 use self::resource::Registry;
 use self::writer::Writer;
 use super::{
-    ApiKey, AuditEntry, AuditFilter, Batch, Change, Changes, Committed, DeadLetter, DeadLetterFilter, DeadLetterState,
-    Decision, Ends, FeedPage, FileEntry, FileId, FileSequence, Filter, Include, Included, ListQuery, NewApiKey,
-    NewFile, Noted, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition,
-    StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned,
+    ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
+    Ends, FeedPage, FileEntry, FileId, FileSequence, Filter, Include, Included, ListQuery, NewApiKey, NewFile, Noted,
+    Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument,
+    Staging, StagingError, Swept, Tombstone, Tuned,
 };
 use crate::record::{BlobId, Reject, RejectCode, ResourceId};
 
@@ -151,29 +151,6 @@ impl Staging for SqliteStaging {
             })
         };
         self.readers.aside(read).await.map_err(|fault| fault.told("list documents", &self.path))
-    }
-
-    async fn forgotten(&self, resource: &ResourceId) -> Result<u64, StagingError> {
-        let read =
-            |connection: &mut Connection| feed::forgotten(connection, &*self.registry.find(connection, resource)?);
-        self.read("read what is forgotten of a feed", read).await
-    }
-
-    async fn changes_within(
-        &self,
-        resource: &ResourceId,
-        since: u64,
-        limit: usize,
-        only: &[Filter],
-    ) -> Result<Changes, StagingError> {
-        let (id, only) = (resource.clone(), only.to_vec());
-        let read = move |connection: &mut Connection, registry: &Registry| match only.is_empty() {
-            true => feed::changes(connection, &*registry.find(connection, &id)?, since, limit),
-            false => by_fields(connection, registry, &id, |resource| {
-                bounds::changes(connection, resource, (since, limit), &only)
-            }),
-        };
-        self.read_aside("read the feed", read).await
     }
 
     async fn feed_within(

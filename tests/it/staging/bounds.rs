@@ -36,15 +36,15 @@ async fn begin(staging: &Arc<dyn Staging>, paths: &[&str]) -> Reading {
 
 /// The feed as a reader hears it: key and kind.
 async fn heard(staging: &Arc<dyn Staging>, only: &[Filter]) -> String {
-    let feed = staging.changes_within(&id("orders.v1"), 0, 100, only).await.unwrap();
+    let feed = staging.feed_within(&id("orders.v1"), 0, 100, only).await.unwrap();
     let status = staging.status(&id("orders.v1")).await.unwrap();
-    assert!(feed.complete && feed.reached == status.sequence, "{feed:?}");
+    assert!(feed.sequence == status.sequence && feed.reached == status.sequence, "{feed:?}");
     let word = |kind| match kind {
         ChangeKind::Created => '+',
         ChangeKind::Updated => '=',
         ChangeKind::Deleted => '-',
     };
-    feed.entries.iter().map(|change| format!("{}{}", change.key, word(change.kind))).collect::<Vec<_>>().join(" ")
+    feed.changes.iter().map(|change| format!("{}{}", change.key, word(change.kind))).collect::<Vec<_>>().join(" ")
 }
 
 /// The versions of a document that a reader is told of, newest first.
@@ -77,7 +77,7 @@ pub(super) async fn a_bounded_reader_knows_of_what_it_may_see_only(staging: Arc<
     assert!(versions(&staging, "a", &of("y")).await.is_empty());
     let both = [of("x"), vec![filter("of.site", Comparison::Equal, vec![Scalar::Integer(1)])]].concat();
     assert!(staging.document_within(&orders, "a", &both).await.unwrap().is_some());
-    assert!(matches!(staging.changes_within(&orders, 0, 9, &both).await, Err(StagingError::BadQuery { .. })));
+    assert!(matches!(staging.feed_within(&orders, 0, 9, &both).await, Err(StagingError::BadQuery { .. })));
     let unknown = vec![filter("nothing", Comparison::Equal, vec![Scalar::Null])];
     assert!(staging.document_within(&orders, "a", &unknown).await.is_err());
     assert!(staging.history_within(&orders, "a", &unknown).await.is_err());
@@ -97,9 +97,9 @@ pub(super) async fn a_bounded_reader_hears_what_goes_out_of_its_sight(staging: A
     assert_eq!(heard(&staging, &of("y")).await, "b+ c+ b- a+ c-");
 
     // Of what it became the one who lost it learns nothing.
-    let feed = staging.changes_within(&orders, 0, 100, &of("x")).await.unwrap();
-    let lost = feed.entries.iter().find(|change| change.key == "a" && change.kind == ChangeKind::Deleted).unwrap();
-    let whole = staging.changes(&orders, 0, 100).await.unwrap();
+    let feed = staging.feed_within(&orders, 0, 100, &of("x")).await.unwrap();
+    let lost = feed.changes.iter().find(|change| change.key == "a" && change.kind == ChangeKind::Deleted).unwrap();
+    let whole = staging.feed(&orders, 0, 100).await.unwrap().changes;
     let before = whole.iter().find(|change| change.key == "a" && change.version == 2).unwrap();
     assert_eq!((lost.hash, &lost.input), (before.hash, &None));
 
@@ -129,15 +129,15 @@ pub(super) async fn a_bounded_feed_is_read_on_from_where_it_was_left(staging: Ar
     }
     let (mut since, mut keys, mut complete) = (0, Vec::new(), false);
     while !complete {
-        let feed = staging.changes_within(&orders, since, 4, &of("x")).await.unwrap();
-        assert!(feed.entries.len() <= 4 && (feed.complete || feed.reached > since));
-        keys.extend(feed.entries.iter().map(|change| change.key.clone()));
-        (since, complete) = (feed.reached, feed.complete);
+        let feed = staging.feed_within(&orders, since, 4, &of("x")).await.unwrap();
+        assert!(feed.changes.len() <= 4 && (feed.reached == feed.sequence || feed.reached > since));
+        keys.extend(feed.changes.iter().map(|change| change.key.clone()));
+        (since, complete) = (feed.reached, feed.reached == feed.sequence);
     }
     let expected: Vec<String> = (0..40).step_by(3).map(|n| format!("{n:02}")).collect();
     assert_eq!((since, keys), (40, expected));
-    let end = staging.changes_within(&orders, u64::MAX, 4, &of("x")).await.unwrap();
-    assert!(end.complete && end.entries.is_empty());
+    let end = staging.feed_within(&orders, u64::MAX, 4, &of("x")).await.unwrap();
+    assert!(end.reached == end.sequence && end.changes.is_empty());
 }
 
 pub(super) async fn fields_that_bound_readers_may_be_declared_later(staging: Arc<dyn Staging>) {
@@ -146,7 +146,7 @@ pub(super) async fn fields_that_bound_readers_may_be_declared_later(staging: Arc
     reading.stage(&[("a", &x), ("b", &y), ("c", &x)]).await;
     reading.stage(&[("a", &y)]).await;
     reading.delete(&["c"]).await;
-    let refused = staging.changes_within(&id("orders.v1"), 0, 9, &of("x")).await;
+    let refused = staging.feed_within(&id("orders.v1"), 0, 9, &of("x")).await;
     assert!(matches!(refused, Err(StagingError::BadQuery { .. })), "{refused:?}");
 
     // What was is not known any more; what is, is.
@@ -167,7 +167,7 @@ pub(super) async fn fields_that_bound_readers_may_be_declared_later(staging: Arc
     assert_eq!(heard(&staging, &all).await, "a+");
     assert_eq!(heard(&staging, &all[1..]).await, "a+");
     staging.prepare(&bounded(&[])).await.unwrap();
-    assert!(staging.changes_within(&id("orders.v1"), 0, 9, &of("x")).await.is_err());
+    assert!(staging.feed_within(&id("orders.v1"), 0, 9, &of("x")).await.is_err());
     reading.stage(&[("d", &x)]).await;
     let missing = staging.prepare(&bounded(&["nothing"])).await;
     assert!(matches!(missing, Err(StagingError::UndeclaredField { .. })), "{missing:?}");

@@ -32,7 +32,7 @@ pub(super) async fn every_question_about_an_unknown_resource_says_so(staging: Ar
     };
     unknown(staging.document(&nobody, "1").await.map(drop));
     unknown(staging.list(&nobody, ListQuery { limit: 1, ..ListQuery::default() }).await.map(drop));
-    unknown(staging.changes(&nobody, 0, 1).await.map(drop));
+    unknown(staging.feed(&nobody, 0, 1).await.map(drop));
     unknown(staging.history(&nobody, "1").await.map(drop));
     unknown(staging.status(&nobody).await.map(drop));
     unknown(staging.begin_run(&nobody, "command", "m").await.map(drop));
@@ -72,7 +72,7 @@ pub(super) async fn documents_are_new_then_unchanged_then_changed(staging: Arc<d
     assert_eq!(third.balance, Balance { read: 4, staged: 3, unchanged: 1, ..Balance::default() });
     assert_eq!(text(&staging.document(orders, "9").await.unwrap().unwrap().payload), r#"{"n":"b"}"#);
 
-    let changes = staging.changes(orders, 0, 100).await.unwrap();
+    let changes = staging.feed(orders, 0, 100).await.unwrap().changes;
     let sequences: Vec<u64> = changes.iter().map(|change| change.sequence).collect();
     assert_eq!(sequences, (1..=7).collect::<Vec<u64>>());
     let of_nine: Vec<(u64, u64)> =
@@ -82,9 +82,9 @@ pub(super) async fn documents_are_new_then_unchanged_then_changed(staging: Arc<d
         && input(change).path == "in/ORD1.DAT"
         && input(change).blob == reading.blob));
 
-    assert_eq!(staging.changes(orders, 5, 1).await.unwrap()[0].sequence, 6);
-    assert!(staging.changes(orders, 7, 100).await.unwrap().is_empty());
-    assert!(staging.changes(orders, u64::MAX, 100).await.unwrap().is_empty());
+    assert_eq!(staging.feed(orders, 5, 1).await.unwrap().changes[0].sequence, 6);
+    assert!(staging.feed(orders, 7, 100).await.unwrap().changes.is_empty());
+    assert!(staging.feed(orders, u64::MAX, 100).await.unwrap().changes.is_empty());
 
     let history = staging.history(orders, "2").await.unwrap();
     let versions: Vec<u64> = history.iter().map(|change| change.version).collect();

@@ -73,7 +73,11 @@ async fn check(staging: &Arc<dyn Staging>) -> u64 {
     let read: u64 = runs.iter().map(|run| run.balance.read).sum();
     assert_eq!(read, file.checkpoint.records, "the runs' balances tell the same");
     assert_eq!(
-        staging.changes(&resource, 0, 1).await.unwrap().first().map(|change| change.input.as_ref().unwrap().position),
+        staging.feed(&resource, 0, 1).await.unwrap().changes.first().map(|change| change
+            .input
+            .as_ref()
+            .unwrap()
+            .position),
         (batches > 0).then(|| at(0))
     );
     batches

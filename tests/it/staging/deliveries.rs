@@ -120,7 +120,8 @@ fn a_database_of_the_first_version_becomes_todays() {
         let orders = id("orders.v1");
         let mut reading = Reading::of_file(&staging, &orders, "in/ORD1.DAT", BlobId([7; 32])).await;
         reading.delete(&["1"]).await;
-        let kinds: Vec<_> = staging.changes(&orders, 0, 9).await.unwrap().iter().map(|change| change.kind).collect();
+        let kinds: Vec<_> =
+            staging.feed(&orders, 0, 9).await.unwrap().changes.iter().map(|change| change.kind).collect();
         assert_eq!(kinds, [ChangeKind::Created, ChangeKind::Created, ChangeKind::Deleted]);
     });
 }

@@ -83,7 +83,7 @@ fn a_deleted_document_leaves_lists_and_stays_in_history() {
         assert_eq!(staging.document(orders, "b").await.unwrap().unwrap().version, 3);
         assert_eq!(staging.tombstone(orders, "b").await.unwrap(), None);
         use ChangeKind::{Created, Deleted, Updated};
-        let changes = staging.changes(orders, 0, 100).await.unwrap();
+        let changes = staging.feed(orders, 0, 100).await.unwrap().changes;
         let expected = [
             ("a", 1, Created),
             ("b", 1, Created),
@@ -268,7 +268,7 @@ fn a_sweep_of_many_goes_in_steps_and_misses_none() {
             staging.forget_deleted(orders, Timestamp::now() + jiff::SignedDuration::from_secs(1)).await.unwrap(),
             27_000
         );
-        assert_eq!(staging.changes(orders, 0, 100_000).await.unwrap().len(), 3000);
+        assert_eq!(staging.feed(orders, 0, 100_000).await.unwrap().changes.len(), 3000);
     });
 }
 
@@ -293,15 +293,15 @@ fn what_is_forgotten_is_gone_from_the_feed_too() {
         assert_eq!(staging.tombstone(orders, "b").await.unwrap(), None);
         assert_eq!(staging.history(orders, "b").await.unwrap(), []);
         let sequences = async |since| {
-            let changes = staging.changes(orders, since, 100).await.unwrap();
+            let changes = staging.feed(orders, since, 100).await.unwrap().changes;
             changes.iter().map(|change| change.sequence).collect::<Vec<_>>()
         };
         // From its beginning the feed says all that is there; from behind the deletion, all that is new.
         assert_eq!((sequences(0).await, sequences(5).await), (vec![1, 3, 6], vec![6]));
-        assert_eq!(staging.forgotten(orders).await.unwrap(), 5);
+        assert_eq!(staging.feed(orders, 0, 1).await.unwrap().forgotten, 5);
         // It comes back as one that was never there.
         reading.put(&["b"], 1).await;
         assert_eq!(kinds(&staging.history(orders, "b").await.unwrap()), [("b", 1, ChangeKind::Created)]);
-        assert_eq!(staging.changes(orders, 6, 9).await.unwrap()[0].key, "b");
+        assert_eq!(staging.feed(orders, 6, 9).await.unwrap().changes[0].key, "b");
     });
 }

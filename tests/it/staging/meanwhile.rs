@@ -85,7 +85,7 @@ pub(super) async fn what_its_backend_has_not_is_deleted(staging: Arc<dyn Staging
     assert!(!is_there(&staging, "A").await && is_there(&staging, "B").await);
     assert!(staging.tombstone(&orders, "A").await.unwrap().is_some());
     assert_eq!(staging.status(&orders).await.unwrap().documents, 1);
-    let last = staging.changes(&orders, 0, 10).await.unwrap().pop().unwrap();
+    let last = staging.feed(&orders, 0, 10).await.unwrap().changes.pop().unwrap();
     assert_eq!((last.kind, last.key.as_str(), last.input), (ChangeKind::Deleted, "A", None));
     let run = staging.run(&last.run).await.unwrap().unwrap();
     assert_eq!((run.trigger.as_str(), run.state, run.balance.deleted), ("live", RunState::Succeeded, 1));
@@ -108,7 +108,7 @@ pub(super) async fn an_older_reading_does_not_bring_back_what_is_deleted(staging
     let since = Timestamp::now();
     let id_of_delete = written(&staging, "delete", Some("A"), None, true).await;
     written(&staging, "delete", Some("B"), None, false).await;
-    let last = staging.changes(&orders, 0, 10).await.unwrap();
+    let last = staging.feed(&orders, 0, 10).await.unwrap().changes;
     assert_eq!(last[2].run.to_string(), id_of_delete);
     assert_eq!(staging.run(&last[2].run).await.unwrap().unwrap().trigger, "operation");
     let mut reading = Reading::of_file(&staging, &orders, "in/ORD2.DAT", BlobId([8; 32])).await;

@@ -75,7 +75,7 @@ impl Model {
 
     /// Compares everything that can be asked.
     pub(crate) async fn assert_equals(&self, staging: &Arc<dyn Staging>, resource: &ResourceId) {
-        let changes = staging.changes(resource, 0, usize::MAX).await.unwrap();
+        let changes = staging.feed(resource, 0, usize::MAX).await.unwrap().changes;
         for (n, change) in changes.iter().enumerate() {
             assert_eq!(change.sequence, n as u64 + 1);
             let position = change.input.as_ref().unwrap().position;

@@ -60,7 +60,7 @@ fn two_processes_write_while_a_third_reads() {
         for resource in ["orders.v1", "stock.v1"] {
             let run = staging.runs(Some(&id(resource)), 1).await.unwrap().remove(0);
             assert_eq!(run.balance.read, BATCHES as u64 * 40);
-            let changes = staging.changes(&id(resource), 0, usize::MAX).await.unwrap();
+            let changes = staging.feed(&id(resource), 0, usize::MAX).await.unwrap().changes;
             assert_eq!(changes.len() as u64, run.balance.staged);
             assert!(changes.iter().zip(1..).all(|(change, sequence)| change.sequence == sequence));
         }
@@ -95,7 +95,7 @@ fn two_openers_never_hand_out_one_sequence_twice() {
         }
         mine.await.unwrap();
 
-        let changes = one.changes(&second.resource, 0, usize::MAX).await.unwrap();
+        let changes = one.feed(&second.resource, 0, usize::MAX).await.unwrap().changes;
         assert_eq!(changes.len(), 600);
         assert!(changes.iter().zip(1..).all(|(change, sequence)| change.sequence == sequence));
         for key in 0..15 {

@@ -99,7 +99,7 @@ impl Model {
 
     async fn assert_equals(&self, reading: &Reading) {
         let (staging, orders) = (&reading.staging, &reading.resource);
-        let changes = staging.changes(orders, 0, 100_000).await.unwrap();
+        let changes = staging.feed(orders, 0, 100_000).await.unwrap().changes;
         let found: Vec<Entry> =
             changes.iter().map(|change| (change.sequence, change.key.clone(), change.version, change.kind)).collect();
         assert_eq!(found, self.feed);
@@ -283,7 +283,7 @@ async fn check_position(staging: &Arc<dyn Staging>) -> u64 {
     let status = staging.status(&orders).await.unwrap();
     assert_eq!(status.documents, found.len() as u64);
     // The feed played from its beginning comes to the same.
-    let changes = staging.changes(&orders, 0, usize::MAX >> 1).await.unwrap();
+    let changes = staging.feed(&orders, 0, usize::MAX >> 1).await.unwrap().changes;
     let mut played = BTreeSet::new();
     for (n, change) in changes.iter().enumerate() {
         assert_eq!(change.sequence, n as u64 + 1);
