@@ -145,12 +145,18 @@ impl Staging for SqliteStaging {
 
     async fn list(&self, resource: &ResourceId, query: ListQuery) -> Result<Page, StagingError> {
         let (id, registry) = (resource.clone(), self.registry.clone());
+        // What is counted or joined, or read to the end, is no matter of a moment.
+        let is_long = query.whole || query.count || !query.include.is_empty();
         let read = move |connection: &mut Connection, watch: &Watch| {
             by_fields(connection, &registry, &id, |resource| {
                 list::page(connection, resource, &query, &Aids { registry: &registry, watch })
             })
         };
-        self.readers.aside(read).await.map_err(|fault| fault.told("list documents", &self.path))
+        let page = match is_long {
+            true => self.readers.aside(read).await,
+            false => self.readers.in_place_or_aside(read).await,
+        };
+        page.map_err(|fault| fault.told("list documents", &self.path))
     }
 
     async fn feed_within(
