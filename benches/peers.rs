@@ -117,11 +117,17 @@ fn postgrest_path(number: u64) -> String {
     format!("/orders?order_no=eq.{}", key_of(number % ROWS))
 }
 
+/// Where `scripts/peers` puts what it installs.
+fn installed() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache.or_else(home).unwrap_or_default().join("tollbridge-bench/peers")
+}
+
 /// The same question to the others.
 fn beside(folder: &Path, ours: f64, turn: Duration) {
     let (database, lines) = table(folder);
-    let peers =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("peers/bin");
+    let peers = installed().join("bin");
     let client = Builder::new_current_thread().enable_all().build().unwrap();
     let ask = |name: &str, server: Option<Server>, port: u16, path: fn(u64) -> String| {
         let Some(_server) = server else {

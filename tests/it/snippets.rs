@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -225,7 +226,8 @@ struct Following {
 
 impl Following {
     fn of(snippet: &Snippet) -> Following {
-        let mut child = snippet.command().stdout(Stdio::piped()).spawn().unwrap();
+        // A shell has children of its own, which end with it.
+        let mut child = snippet.command().process_group(0).stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -240,7 +242,8 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        drop(self.child.kill());
+        let group = format!("-{}", self.child.id());
+        drop(Command::new("kill").args(["-s", "KILL", "--", &group]).status());
         drop(self.child.wait());
     }
 }

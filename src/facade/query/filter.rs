@@ -55,7 +55,10 @@ impl<'a> Test<'a> {
             let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of this resource"));
             let fields = names_of(allowed, "fields to filter by");
             let hint = format!("{fields}; parameters: {}", super::PARAMETERS.join(", "));
-            return Err(problem.hint(hint));
+            return Err(problem.hint(match path {
+                "page" | "offset" | "skip" | "start" => format!("a list goes on where `page.next` leads; {hint}"),
+                _ => hint,
+            }));
         };
         let operator = match operator {
             None => Operator::Compare(Comparison::Equal),

@@ -261,6 +261,7 @@ mod tests {
     #[test]
     fn what_is_not_declared_is_refused_and_names_what_is() {
         refused("color=red", Reason::UnknownParameter, "status, ordered_on, amount, customer.vip");
+        refused("page=2", Reason::UnknownParameter, "where `page.next` leads; fields to filter by: status");
         refused("status[like]=x", Reason::UnknownParameter, "ne, gt, gte, lt, lte, in, nin, prefix, null");
         refused("customer.vip[gt]=true", Reason::UnknownParameter, "ne, in, nin, null");
         refused("amount[prefix]=1", Reason::UnknownParameter, "ne, gt");
