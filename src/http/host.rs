@@ -49,7 +49,7 @@ impl HostPolicy {
 
 /// Refuses a request of HTTP/1.1 that does not say where it was sent to, and one of any version that says so twice or in no
 /// form of a host (RFC 9112 section 3.2).
-pub fn require_host(request: &Parts) -> Result<(), Problem> {
+pub(super) fn require_host(request: &Parts) -> Result<(), Problem> {
     let mut fields = request.headers.get_all(HOST).iter();
     let fault = match (fields.next(), fields.next()) {
         (None, _) if request.version == Version::HTTP_11 => "the request has no `Host`",

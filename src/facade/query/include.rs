@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::elements;
+use super::check_list;
 use crate::facade::catalog::Published;
 use crate::facade::projection::Projection;
 use crate::facade::shape::{Beside, Shape};
@@ -39,8 +39,10 @@ pub(super) fn parse(
 ) -> Result<(Vec<Include>, Vec<Beside>), Problem> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut count = 0;
-    let paths = include.map(|text| elements("include", text)).transpose()?;
-    for path in paths.into_iter().flatten() {
+    if let Some(text) = include {
+        check_list("include", text)?;
+    }
+    for path in include.into_iter().flat_map(|text| text.split(',')) {
         let (mut level, mut of) = (&mut wanted, view.published);
         for (depth, name) in path.split('.').enumerate() {
             if depth == MAX_DEPTH {
@@ -70,7 +72,7 @@ pub(super) fn parse(
             return Err(Reason::InvalidParameter.because(detail));
         };
         let schema = &found.target.exposure.schema;
-        elements(&format!("fields[{path}]"), text)?;
+        check_list(&format!("fields[{path}]"), text)?;
         found.fields =
             Some(Projection::parse(schema, text).map_err(|problem| problem.at(&format!("`fields[{path}]`")))?);
         found.written_fields = Some(text.as_ref().to_owned());

@@ -116,12 +116,12 @@ fn count(text: &str, paging: Paging) -> Result<bool, Problem> {
     }
 }
 
-/// The elements of a list parameter. One that says nothing is refused: whoever sent it meant something.
-fn elements<'t>(parameter: &str, text: &'t str) -> Result<impl Iterator<Item = &'t str> + use<'t>, Problem> {
+/// Refuses a list parameter of which an element says nothing: whoever sent it meant something.
+fn check_list(parameter: &str, text: &str) -> Result<(), Problem> {
     let fault = match text {
         "" => "it is empty",
         _ if text.split(',').any(str::is_empty) => "there is nothing before or behind a comma",
-        _ => return Ok(text.split(',')),
+        _ => return Ok(()),
     };
     let hint = format!("leave `{parameter}` out, or write names with commas between them: `{parameter}=a,b`");
     Err(Reason::InvalidParameter.because(format!("`{parameter}`: {fault}")).hint(hint))
@@ -130,7 +130,8 @@ fn elements<'t>(parameter: &str, text: &'t str) -> Result<impl Iterator<Item = &
 fn sort(published: &Published, text: &str) -> Result<Vec<SortKey>, Problem> {
     let allowed = &published.exposure.sort;
     let mut keys: Vec<SortKey> = Vec::new();
-    for written in elements("sort", text)? {
+    check_list("sort", text)?;
+    for written in text.split(',') {
         let (path, descending) = match written.strip_prefix('-') {
             Some(path) => (path, true),
             None => (written, false),
@@ -148,7 +149,7 @@ fn sort(published: &Published, text: &str) -> Result<Vec<SortKey>, Problem> {
 }
 
 fn fields(published: &Published, text: &str) -> Result<Projection, Problem> {
-    elements("fields", text)?;
+    check_list("fields", text)?;
     Projection::parse(&published.exposure.schema, text)
 }
 
