@@ -22,7 +22,8 @@ fn a_coded_body_is_refused_by_its_coding() {
         for (media, path) in [(JSON, "/v1/orders"), (("Content-Type", "application/x-ndjson"), "/v1/orders")] {
             let answer = send(&site, "POST", path, &[media, ("Content-Encoding", coding)], b"\x1f\x8b\x08");
             assert!(answer.problem(415, "unsupported-media-type").contains(coding), "{coding}");
-            assert_eq!((answer.field("accept-encoding"), answer.field("accept-post")), (Some("identity"), None));
+            // The sign that it is not the media type.
+            assert_eq!(answer.field("accept-encoding"), Some("identity"));
         }
     }
     // What is said to be as it is, is as it is.
