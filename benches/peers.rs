@@ -1,8 +1,10 @@
 //! The facade beside what else makes an API of a table: Datasette and ROAPI, and PostgREST where it is installed; its latency at half
 //! of what it can do; and its export beside bare streaming of the same rows.
 //!
-//! All serve the same 100,000 orders, asked one by one by key over the same 16 connections, one server after the other. The
-//! export is of 1,000,000 records as NDJSON; beside it a thread writes the same payloads from a prepared statement into its socket.
+//! All serve the same 100,000 orders, asked one by one by key over the same 16 connections, in turns; the figures are the
+//! medians. Requests per CPU-second count the server's own threads: on a machine that has other work as well they say more than
+//! the clock does. The export is of 1,000,000 records as NDJSON; beside it a thread writes the same payloads from a prepared
+//! statement into its socket.
 //!
 //! `scripts/peers && cargo bench --bench peers [-- SECONDS_PER_TURN] [by-key|latency|export]`
 
@@ -10,19 +12,19 @@
 
 #[path = "support/api.rs"]
 mod api;
-#[path = "support/memory.rs"]
-mod memory;
 
 use std::io::{BufWriter, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use api::{CONNECTIONS, key_of, load, median, payload_of, receive, runtime, start_facade};
 
@@ -44,17 +46,16 @@ fn main() {
         let ours = runtime("facade");
         let (address, key) = ours.block_on(start_facade(&folder.path().join("staging.db"), ROWS));
         let client = Builder::new_current_thread().enable_all().build().unwrap();
-        let path = |number: u64| format!("/v1/orders/{}", key_of(number % ROWS));
-        let turns: Vec<f64> =
-            (0..TURNS).map(|_| client.block_on(load(address, "facade", &key, path, turn)).0).collect();
-        let most = median(turns);
-        println!("GET one of {ROWS} records by key, {CONNECTIONS} connections, {TURNS} turns of {seconds} s");
-        println!("  facade      {most:>8.0} requests/s, with keys, metrics and validators");
+        let facade = Served { name: "facade", address, key, path: our_path, process: None };
+        let mut all = vec![facade];
         if wants("by-key") {
-            beside(folder.path(), most, turn);
+            all.extend(peers(folder.path()));
         }
+        println!("GET one of {ROWS} records by key, {CONNECTIONS} connections, {TURNS} turns of {seconds} s");
+        let most = compare(&client, &all, turn);
         if wants("latency") {
-            let times = client.block_on(paced(address, &key, most / 2.0, turn * 3));
+            let facade = &all[0];
+            let times = client.block_on(paced(facade.address, &facade.key, most / 2.0, turn * 3));
             let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
             println!("latency at half of that, {:.0} requests/s in the clock's pace", most / 2.0);
             println!(
@@ -71,31 +72,88 @@ fn main() {
     }
 }
 
-/// A server that was started for this, and ends with it.
-struct Server(Child);
+/// One that is compared.
+struct Served {
+    name: &'static str,
+    address: SocketAddr,
+    /// What it is asked with; others take no keys, and pass it over.
+    key: String,
+    /// Where a record is.
+    path: fn(u64) -> String,
+    /// `None` is this process.
+    process: Option<Process>,
+}
 
-impl Drop for Server {
+/// A process that was started for this, and ends with it.
+struct Process(Child);
+
+impl Drop for Process {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
-/// Starts a program that serves at a port; waits until it answers this path.
-fn start(program: &Path, arguments: &[String], port: u16, path: &str) -> Option<Server> {
+impl Process {
+    /// CPU time of its threads, from the kernel's own count in nanoseconds.
+    fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).unwrap();
+        let of = |task: PathBuf| std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok();
+        Duration::from_nanos(tasks.filter_map(|task| of(task.unwrap().path())).sum())
+    }
+}
+
+/// Asks all in turns, and prints what each can do and how the first compares; the first's requests a second.
+fn compare(client: &Runtime, all: &[Served], turn: Duration) -> f64 {
+    let mut figures: Vec<(Vec<f64>, Vec<f64>)> = all.iter().map(|_| Default::default()).collect();
+    for _ in 0..TURNS {
+        for (served, (by_clock, by_cpu)) in all.iter().zip(&mut figures) {
+            let Served { address, key, path, process, .. } = served;
+            let (before, began) = (process.as_ref().map(Process::cpu), Instant::now());
+            let (clock, of_ours) = client.block_on(load(*address, "facade", key, *path, turn));
+            let answered = clock * began.elapsed().as_secs_f64();
+            by_clock.push(clock);
+            by_cpu.push(match (process, before) {
+                (Some(process), Some(before)) => answered / (process.cpu() - before).as_secs_f64(),
+                _ => of_ours,
+            });
+        }
+    }
+    let figures: Vec<(f64, f64)> =
+        figures.into_iter().map(|(by_clock, by_cpu)| (median(by_clock), median(by_cpu))).collect();
+    let (clock, cpu) = figures[0];
+    for (served, (theirs, by_cpu)) in all.iter().zip(&figures) {
+        let name = served.name;
+        println!(
+            "  {name:<10}  {theirs:>8.0} requests/s, {by_cpu:>8.0} a CPU-second; the facade has {:.1} and {:.1} times as many",
+            clock / theirs,
+            cpu / by_cpu
+        );
+    }
+    clock
+}
+
+/// Starts a program that serves at a port; waits until it answers the path of a record with that record.
+fn start(program: &Path, arguments: &[String], port: u16, path: fn(u64) -> String) -> Option<Process> {
     let mut command = Command::new(program);
     let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let server = Server(child.ok()?);
+    let process = Process(child.ok()?);
     let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let (path, key) = (path(1), key_of(1));
     let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
         std::thread::sleep(Duration::from_millis(200));
         let Ok(mut socket) = TcpStream::connect(address) else { continue };
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut head = [0; 12];
-        if socket.read_exact(&mut head).is_ok() && &head[9..] == b"200" {
-            return Some(server);
+        let mut answer = String::new();
+        let is_whole = socket.read_to_string(&mut answer).is_ok();
+        if is_whole
+            && answer.starts_with("HTTP/1.1 200")
+            && answer.contains(&key)
+            && answer.matches("please deliver").count() == 1
+        {
+            return Some(process);
         }
     }
     None
@@ -103,6 +161,10 @@ fn start(program: &Path, arguments: &[String], port: u16, path: &str) -> Option<
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn our_path(number: u64) -> String {
+    format!("/v1/orders/{}", key_of(number % ROWS))
 }
 
 fn datasette_path(number: u64) -> String {
@@ -117,40 +179,34 @@ fn postgrest_path(number: u64) -> String {
     format!("/orders?order_no=eq.{}", key_of(number % ROWS))
 }
 
-/// The same question to the others.
-fn beside(folder: &Path, ours: f64, turn: Duration) {
+/// Where `scripts/peers` puts what it installs.
+fn installed() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache.or_else(home).unwrap_or_default().join("tollbridge-bench/peers")
+}
+
+/// The others, with the same orders.
+fn peers(folder: &Path) -> Vec<Served> {
     let (database, lines) = table(folder);
-    let peers =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from).join("peers/bin");
-    let client = Builder::new_current_thread().enable_all().build().unwrap();
-    let ask = |name: &str, server: Option<Server>, port: u16, path: fn(u64) -> String| {
-        let Some(_server) = server else {
-            println!("  {name:<10}  did not start; `scripts/peers` installs it");
-            return;
-        };
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let turns: Vec<f64> =
-            (0..TURNS).map(|_| client.block_on(load(address, "none", "none", path, turn)).0).collect();
-        let theirs = median(turns);
-        println!("  {name:<10}  {theirs:>8.0} requests/s; the facade has {:.1} times as many", ours / theirs);
+    let bin = installed().join("bin");
+    let (first, second, third) = (free_port(), free_port(), free_port());
+    let datasette = format!("serve --immutable {} -h 127.0.0.1 -p {first}", database.display());
+    let roapi =
+        format!("--addr-http 127.0.0.1:{second} --addr-postgres 127.0.0.1:{third} --table orders={}", lines.display());
+    let mut found = Vec::new();
+    let mut add = |name: &'static str, program: &Path, arguments: &str, port: u16, path: fn(u64) -> String| {
+        let arguments: Vec<String> = arguments.split_whitespace().map(str::to_owned).collect();
+        match start(program, &arguments, port, path) {
+            None => println!("  {name:<10}  did not answer with the record; `scripts/peers` installs it"),
+            process => {
+                let address = SocketAddr::from(([127, 0, 0, 1], port));
+                found.push(Served { name, address, key: "none".to_owned(), path, process });
+            }
+        }
     };
-    let text = |path: &Path| path.display().to_string();
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-
-    let port = free_port();
-    let arguments = words(&["serve", "--immutable", &text(&database), "-h", "127.0.0.1", "-p", &port.to_string()]);
-    ask("datasette", start(&peers.join("datasette"), &arguments, port, &datasette_path(1)), port, datasette_path);
-
-    let (port, other) = (free_port(), free_port());
-    let arguments = words(&[
-        "--addr-http",
-        &format!("127.0.0.1:{port}"),
-        "--addr-postgres",
-        &format!("127.0.0.1:{other}"),
-        "--table",
-        &format!("orders={}", lines.display()),
-    ]);
-    ask("roapi", start(&peers.join("roapi"), &arguments, port, &roapi_path(1)), port, roapi_path);
+    add("datasette", &bin.join("datasette"), &datasette, first, datasette_path);
+    add("roapi", &bin.join("roapi"), &roapi, second, roapi_path);
 
     // It reads its settings from the environment: PGRST_DB_URI names a database with the table `orders`.
     let postgrest = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
@@ -159,10 +215,11 @@ fn beside(folder: &Path, ours: f64, turn: Duration) {
     match (postgrest, std::env::var_os("PGRST_DB_URI")) {
         (Some(program), Some(_)) => {
             let port = std::env::var("PGRST_SERVER_PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(3000);
-            ask("postgrest", start(&program, &[], port, &postgrest_path(1)), port, postgrest_path);
+            add("postgrest", &program, "", port, postgrest_path);
         }
         _ => println!("  postgrest   is not here, or PGRST_DB_URI names no database: not compared"),
     }
+    found
 }
 
 /// The orders as a table of SQLite and as lines.
@@ -259,7 +316,17 @@ fn export(folder: &Path) {
     );
     // Once unmeasured, so that the file is in memory for both.
     drain(bare, "");
-    let before = memory::peak();
+    let before = own_memory();
+    let (done, most) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(before)));
+    let watching = std::thread::spawn({
+        let (done, most) = (done.clone(), most.clone());
+        move || {
+            while !done.load(Ordering::Relaxed) {
+                most.fetch_max(own_memory(), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    });
     println!("export of {EXPORTED} records as NDJSON, {TURNS} turns");
     let (mut theirs, mut own) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
@@ -267,13 +334,23 @@ fn export(folder: &Path) {
         theirs.push(speed(drain(bare, "")));
         own.push(speed(drain(address, &request)));
     }
+    done.store(true, Ordering::Relaxed);
+    watching.join().unwrap();
     let (theirs, own) = (median(theirs), median(own));
     println!("  bare    {theirs:>8.0} MB/s");
     println!(
-        "  facade  {own:>8.0} MB/s, {:.2} of bare; memory at its most grew by {} MB",
+        "  facade  {own:>8.0} MB/s, {:.2} of bare; memory grew by {} MB at its most",
         own / theirs,
-        memory::peak() - before
+        most.load(Ordering::Relaxed) - before
     );
+}
+
+/// The memory of this process that is its own, in MB: without the pages of files that are mapped, of which the kernel takes back
+/// what it needs.
+fn own_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
 /// A thread that writes all payloads to whoever connects.

@@ -86,6 +86,10 @@ pub(super) fn choose(headers: &HeaderMap, available: &[&'static str]) -> Result<
         return Ok(Chosen { media_type: first, parameters: Vec::new() });
     }
     let wishes: Vec<&str> = fields.filter_map(|field| field.to_str().ok()).flat_map(|text| text.split(',')).collect();
+    // A list of no types asks for none in particular, as if it were not there.
+    if wishes.iter().all(|wish| wish.trim().is_empty()) {
+        return Ok(Chosen { media_type: first, parameters: Vec::new() });
+    }
     let mut best: Option<(f32, &'static str, &str)> = None;
     for &media_type in available {
         let (liking, wish) = liking(&wishes, media_type);
@@ -159,7 +163,9 @@ mod tests {
         check(&["*/*;q=0.1, application/json;q=0"], Some(NDJSON));
         check(&["text/csv"], None);
         check(&["application/json;q=0"], None);
-        check(&[""], None);
+        check(&[""], Some(JSON));
+        check(&[" , "], Some(JSON));
+        check(&["", "text/csv"], None);
         check(&["application/json;q=nonsense"], None);
     }
 

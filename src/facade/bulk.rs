@@ -32,7 +32,7 @@ use super::catalog::{Catalog, Published};
 use super::route::{Route, Target};
 use super::sight::Sight;
 use super::{Facade, accept, conditional, prefer, record, write};
-use crate::http::{Caller, Problem, Reason, RequestId, is_of_type, parameters};
+use crate::http::{Caller, Problem, Reason, RequestId, is_of_type, parameters, refuse_coded};
 use crate::mapping::ExposedOperation;
 use crate::pipeline::live::Live;
 use crate::pipeline::operate::{Condition, Operate, OperateError, Submission, Submitted};
@@ -96,6 +96,7 @@ pub(super) fn answer(
 ) -> Result<Response, Problem> {
     accept::require(&request.headers, &[accept::NDJSON])?;
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
+    refuse_coded(request)?;
     let published = catalog.find(target)?;
     let operations = &published.exposure.operations;
     if !operations.iter().any(|operation| write::permit(published, operation, caller).is_ok()) {

@@ -62,33 +62,66 @@ pub(super) fn is_unchanged(request: &HeaderMap, validators: &HeaderMap) -> bool 
     if tags.peek().is_some() {
         return validators.get(ETAG).is_some_and(|etag| tags.any(|field| matches(field.as_bytes(), etag.as_bytes())));
     }
-    let date = |fields: &HeaderMap, name: HeaderName| {
-        let mut fields = fields.get_all(name).iter();
-        // More than one is none (RFC 9110 section 13.1.3).
-        let only = fields.next().filter(|_| fields.next().is_none())?;
-        http_date::read(only.to_str().ok()?, Timestamp::now())
-    };
-    match date(request, IF_MODIFIED_SINCE) {
-        Some(since) => date(validators, LAST_MODIFIED).is_some_and(|changed_at| changed_at <= since),
+    match date_in(request, &IF_MODIFIED_SINCE) {
+        Some(since) => date_in(validators, &LAST_MODIFIED).is_some_and(|changed_at| changed_at <= since),
         None => false,
     }
+}
+
+/// The one date of a field; more than one is none (RFC 9110 section 13.1.3).
+fn date_in(fields: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
+    let mut fields = fields.get_all(name).iter();
+    let only = fields.next().filter(|_| fields.next().is_none())?;
+    http_date::read(only.to_str().ok()?, Timestamp::now())
+}
+
+/// The tags of a field; `None` where it is not there. What is no list of tags is told.
+fn tags_in(request: &HeaderMap, name: &HeaderName, takes_weak: bool) -> Result<Option<Tags>, Problem> {
+    let fields: Vec<&[u8]> = request.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    let list = fields.join(&b',');
+    tags_of(&list, takes_weak).map(Some).ok_or_else(|| malformed(name, &list))
+}
+
+/// Refuses a read of a representation that the caller does not mean: of which no tag in `If-Match` is, or where there is no
+/// such field, that has changed since `If-Unmodified-Since` (RFC 9110 sections 13.1.1 and 13.1.4). A tag of the same content
+/// in another form or coding will do, as for a write.
+pub(super) fn check_read(request: &HeaderMap, validators: &HeaderMap) -> Result<(), Problem> {
+    if !request.contains_key(IF_MATCH) && !request.contains_key(IF_UNMODIFIED_SINCE) {
+        return Ok(());
+    }
+    let holds = match tags_in(request, &IF_MATCH, false)? {
+        Some(Tags::Any) => true,
+        Some(Tags::These(hashes)) => {
+            let tag = validators.get(ETAG).and_then(|tag| tag.as_bytes().strip_prefix(b"\"")?.strip_suffix(b"\""));
+            tag.and_then(hash_of).is_some_and(|hash| hashes.contains(&hash))
+        }
+        // What is no date is passed over, and what has none cannot be older.
+        None => date_in(request, &IF_UNMODIFIED_SINCE)
+            .is_none_or(|since| date_in(validators, &LAST_MODIFIED).is_none_or(|changed_at| changed_at <= since)),
+    };
+    if holds {
+        return Ok(());
+    }
+    let problem = Reason::PreconditionFailed
+        .because("what is there now is not what the request's `If-Match` or `If-Unmodified-Since` means")
+        .hint("read it without the condition; to be told only of what is new, send the tag as `If-None-Match`");
+    Err(match validators.get(ETAG) {
+        Some(tag) => problem.header(ETAG, tag.clone()),
+        None => problem,
+    })
 }
 
 /// What a write wants to be so of its record. Tags that are none of ours match nothing; weak ones are no `If-Match`
 /// (RFC 9110 section 13.1.1). What is no list of tags at all is told: a client that forgets the quotes would else hear
 /// that the record was changed, again and again.
 pub(super) fn condition(request: &HeaderMap) -> Result<Condition, Problem> {
-    let tags = |name: HeaderName, takes_weak: bool| {
-        let fields: Vec<&[u8]> = request.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
-        if fields.is_empty() {
-            return Ok(None);
-        }
-        tags_of(&fields.join(&b','), takes_weak).map(Some).ok_or_else(|| malformed(&name, &fields.join(&b',')))
-    };
     let since = request.get(IF_UNMODIFIED_SINCE).and_then(|field| field.to_str().ok());
     Ok(Condition {
-        matches: tags(IF_MATCH, false)?,
-        differs: tags(IF_NONE_MATCH, true)?,
+        matches: tags_in(request, &IF_MATCH, false)?,
+        differs: tags_in(request, &IF_NONE_MATCH, true)?,
         unmodified_since: since.and_then(|text| http_date::read(text, Timestamp::now())),
     })
 }
@@ -246,6 +279,44 @@ mod tests {
         let mut validators = HeaderMap::new();
         write_validators(&mut validators, tag(), "2024-02-29T12:00:00Z".parse().unwrap());
         assert!(!is_unchanged(&headers, &validators));
+    }
+
+    #[test]
+    fn conditions_of_reads() {
+        let changed: Timestamp = "2024-02-29T12:00:00.75Z".parse().unwrap();
+        let check = |fields: &[(&'static str, &str)], expected: u16| {
+            let mut headers = HeaderMap::new();
+            fields.iter().for_each(|(name, value)| {
+                headers.append(*name, HeaderValue::from_str(value).unwrap());
+            });
+            let mut validators = HeaderMap::new();
+            write_validators(&mut validators, tag(), changed);
+            let told = super::check_read(&headers, &validators);
+            let told = told.map_or_else(|problem| problem.reason().status().as_u16(), |()| 200);
+            assert_eq!(told, expected, "{fields:?}");
+        };
+        let (same, before) = ("Thu, 29 Feb 2024 12:00:00 GMT", "Thu, 29 Feb 2024 11:59:59 GMT");
+        check(&[], 200);
+        check(&[("if-match", TAG)], 200);
+        check(&[("if-match", "*")], 200);
+        check(&[("if-match", "\"000102030405060708090a0b0c0d0e0f-gzip\"")], 200);
+        check(&[("if-match", "\"a\"")], 412);
+        check(&[("if-match", &format!("W/{TAG}"))], 412);
+        check(&[("if-match", "a")], 400);
+        check(&[("if-unmodified-since", same)], 200);
+        check(&[("if-unmodified-since", before)], 412);
+        check(&[("if-unmodified-since", "yesterday")], 200);
+        // The tag goes before the date.
+        check(&[("if-match", TAG), ("if-unmodified-since", before)], 200);
+        // A weak tag is none that `If-Match` could mean; without a date nothing is known to have changed.
+        let weak = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+            let mut validators = HeaderMap::new();
+            validators.insert("etag", HeaderValue::from_str(&format!("W/{TAG}")).unwrap());
+            super::check_read(&headers, &validators).is_ok()
+        };
+        assert!(!weak("if-match", TAG) && weak("if-match", "*") && weak("if-unmodified-since", before));
     }
 
     #[test]

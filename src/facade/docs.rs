@@ -64,6 +64,7 @@ fn resource(body: &mut String, published: &Published, base: &str) {
         examples.push_str(&curl(&format!("?sort=-{}", field.path)));
     }
     examples.push_str(&curl("/KEY"));
+    examples.push_str(&curl("/KEY/history"));
     examples.push_str(&curl("/KEY/lineage"));
     examples.push_str(&curl("/changes?since=0"));
     put(body, format_args!("<pre>{}</pre>\n", escape(&examples)));

@@ -1,4 +1,4 @@
-//! The last step of every answer to GET and HEAD: in which coding it is sent, and whether it need be sent at all.
+//! The last step of every answer to GET and HEAD: in which coding it is sent, and whether it may and need be sent at all.
 //!
 //! Both in one place, because they depend on each other: a representation in another coding is another representation with
 //! a tag of its own (RFC 9110 section 8.8.3), and whether the caller has it already is a question about that tag. Handlers
@@ -24,8 +24,8 @@ use hyper::{Method, StatusCode};
 
 use super::coding::{self, Coding};
 use super::compress::{self, Compressed};
-use super::conditional;
-use crate::http::Cors;
+use super::{conditional, retire};
+use crate::http::{Cors, Problem};
 
 /// Answers of less are not worth a coding: they fit into a packet or two as they are.
 const THRESHOLD: u64 = 1024;
@@ -35,12 +35,14 @@ const AT_ONCE: u64 = 256 * 1024;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Finishes an answer.
-pub(super) async fn finish(request: &Parts, cors: Option<&Cors>, mut response: Response) -> Response {
+/// Finishes an answer. Conditions count where without them it would be a good one, in the order of RFC 9110 section 13.2.2.
+pub(super) async fn finish(request: &Parts, cors: Option<&Cors>, mut response: Response) -> Result<Response, Problem> {
     let reads = request.method == Method::GET || request.method == Method::HEAD;
     if !reads || response.status() != StatusCode::OK {
-        return response;
+        return Ok(response);
     }
+    conditional::check_read(&request.headers, response.headers())
+        .map_err(|problem| retire::as_told(response.headers(), problem))?;
     if is_worth_it(response.headers()) && !response.headers().contains_key(VARY) {
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
@@ -56,12 +58,12 @@ pub(super) async fn finish(request: &Parts, cors: Option<&Cors>, mut response: R
         for of_body in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
             response.headers_mut().remove(of_body);
         }
-        return response;
+        return Ok(response);
     }
-    match coding {
+    Ok(match coding {
         Some(coding) => code(response, coding).await,
         None => response,
-    }
+    })
 }
 
 /// The coding for an answer.

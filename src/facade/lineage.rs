@@ -1,4 +1,5 @@
-//! `GET /v1/{resource}/{key}/lineage`: where each version of a record came from, newest first.
+//! `GET /v1/{resource}/{key}/history`: each version of a record that is remembered, newest first; and
+//! `GET /v1/{resource}/{key}/lineage`: the same, with where each came from.
 
 use axum::response::Response;
 use hyper::http::request::Parts;
@@ -11,29 +12,42 @@ use super::{Facade, accept, conditional};
 use crate::http::{Problem, json_answer, parameters, staging_problem};
 use crate::staging::{Change, ChangeKind};
 
-pub(super) async fn answer(
+/// What happened to the record.
+pub(super) async fn history(facade: &Facade, view: &View<'_>, asked: (&Parts, &str)) -> Result<Response, Problem> {
+    let (key, changes) = changes(facade, view, asked).await?;
+    let history: Vec<Value> = changes.iter().map(|change| version(view.published, change)).collect();
+    json_answer(&json!({ "resource": view.published.exposure.id.to_string(), "key": key, "history": history }))
+}
+
+/// Where it came from.
+pub(super) async fn answer(facade: &Facade, view: &View<'_>, asked: (&Parts, &str)) -> Result<Response, Problem> {
+    let (key, changes) = changes(facade, view, asked).await?;
+    let lineage: Vec<Value> = changes.iter().map(|change| origin(view.published, change)).collect();
+    json_answer(&json!({ "resource": view.published.exposure.id.to_string(), "key": key, "lineage": lineage }))
+}
+
+/// The record's key as it is stored, and its changes that the caller may see.
+async fn changes(
     facade: &Facade,
     view: &View<'_>,
     (request, written_key): (&Parts, &str),
-) -> Result<Response, Problem> {
+) -> Result<(String, Vec<Change>), Problem> {
     let View { published, sight, .. } = view;
     accept::require(&request.headers, &[accept::JSON])?;
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
-    let history = facade.staging.history_within(id, &key, &sight.only).await.map_err(staging_problem)?;
-    if history.is_empty() {
+    let changes = facade.staging.history_within(id, &key, &sight.only).await.map_err(staging_problem)?;
+    if changes.is_empty() {
         return Err(no_such_record(published, &key));
     }
-    let lineage: Vec<Value> = history.iter().map(|change| entry(published, change)).collect();
-    json_answer(&json!({ "resource": id.to_string(), "key": key, "lineage": lineage }))
+    Ok((key.into_owned(), changes))
 }
 
-fn entry(published: &Published, change: &Change) -> Value {
+fn version(published: &Published, change: &Change) -> Value {
     // The tag of a whole document tells those something of it who see a part.
     let is_told = change.kind != ChangeKind::Deleted && published.mask.is_none();
     let etag = is_told.then(|| conditional::etag(change.hash));
-    let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
     json!({
         "version": change.version,
         "sequence": change.sequence,
@@ -41,11 +55,22 @@ fn entry(published: &Published, change: &Change) -> Value {
         "etag": etag.as_ref().and_then(|etag| etag.to_str().ok()),
         "changed_at": change.changed_at.to_string(),
         "run": change.run.to_string(),
+    })
+}
+
+fn origin(published: &Published, change: &Change) -> Value {
+    let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
+    let mut origin = version(published, change);
+    let from = json!({
         "file": input.map(|input| input.path.as_str()),
         "blob": input.map(|input| input.blob.to_string()),
         "record": position.map(|position| position.record),
         "offset": position.map(|position| position.offset),
         "length": position.map(|position| position.length),
         "line": position.and_then(|position| position.line),
-    })
+    });
+    if let (Value::Object(origin), Value::Object(from)) = (&mut origin, from) {
+        origin.extend(from);
+    }
+    origin
 }

@@ -167,7 +167,10 @@ impl Facade {
         visitor: &Visitor,
     ) -> Result<Response, Problem> {
         if let Route::Unknown = route {
-            return Err(no_such_path());
+            let path = request.uri.path();
+            return Err(Route::without_slashes(path).map_or_else(no_such_path, |shorter| {
+                no_such_path().hint(format!("leave out the slash at the end: {shorter}"))
+            }));
         }
         let catalog = self.catalog.load_full();
         let is_bulk = bulk::is_meant(request, &route)
@@ -247,6 +250,7 @@ impl Facade {
                 record::answer(self, &view, (request, key)).await
             }
             Route::Record(_, key) => live::answer(self, &view, (request, key)).await,
+            Route::History(_, key) => lineage::history(self, &view, (request, key)).await,
             Route::Lineage(_, key) => lineage::answer(self, &view, (request, key)).await,
             Route::Changes(_) => changes::answer(self, &view, request).await,
             _ => Err(no_such_path()),
@@ -289,7 +293,7 @@ async fn answer(State(facade): State<Arc<Facade>>, request: Request) -> Response
     let cors = facade.server.cors.as_ref();
     let answered = async {
         let response = facade.handle((&request, body), route, &visitor).await?;
-        Ok(finish::finish(&request, cors, response).await)
+        finish::finish(&request, cors, response).await
     };
     let mut response = facade.edge.run(&request, metrics, &visitor, answered).await;
     if let Some(cors) = cors {

@@ -3,7 +3,7 @@
 //! Every answer of such a version says so, problems too, so that whoever looks at a log of answers finds out who must move.
 
 use axum::response::Response;
-use hyper::header::{HeaderName, HeaderValue, LINK};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, LINK};
 use jiff::Timestamp;
 
 use super::catalog::Published;
@@ -79,6 +79,16 @@ impl Retiring {
             None => problem.hint("GET / lists what there is"),
         })
     }
+}
+
+/// A problem that takes the place of an answer, with what the answer said of its version.
+pub(super) fn as_told(answer: &HeaderMap, problem: Problem) -> Problem {
+    if !answer.contains_key(DEPRECATION) && !answer.contains_key(SUNSET) {
+        return problem;
+    }
+    let told = [DEPRECATION, SUNSET, LINK].into_iter();
+    let told = told.flat_map(|name| answer.get_all(&name).iter().map(move |value| (name.clone(), value.clone())));
+    told.fold(problem, |problem, (name, value)| problem.header(name, value))
 }
 
 #[cfg(test)]

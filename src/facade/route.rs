@@ -1,7 +1,7 @@
 //! Which of our few routes a path is, without decoding or allocating.
 //!
 //! A key may hold any character, percent-encoded, and its canonical form is found from the encoding it was sent
-//! in; so paths are split before anything is decoded. `changes` and `lineage` are words of ours: a record whose
+//! in; so paths are split before anything is decoded. `changes`, `history` and `lineage` are words of ours: a record whose
 //! key is exactly `changes` is reached as `%63hanges`.
 
 use crate::telemetry::{Metrics, RouteMetrics};
@@ -20,6 +20,7 @@ pub(super) enum Route<'a> {
     Index(u32),
     List(Target<'a>),
     Record(Target<'a>, &'a str),
+    History(Target<'a>, &'a str),
     Lineage(Target<'a>, &'a str),
     Changes(Target<'a>),
     /// A record's key, and the name of an operation.
@@ -34,7 +35,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 14] = [
+const TEMPLATES: [&str; 15] = [
     "/",
     "/v{version}",
     "/v{version}/{resource}",
@@ -48,6 +49,7 @@ const TEMPLATES: [&str; 14] = [
     "/health/backends",
     "/v{version}/{resource}/{key}/{operation}",
     "/v1/operations/{id}",
+    "/v{version}/{resource}/{key}/history",
     "unmatched",
 ];
 
@@ -73,10 +75,18 @@ impl<'a> Route<'a> {
             (_, None, _, _) => Route::List(target),
             (_, Some("changes"), None, _) => Route::Changes(target),
             (_, Some(key), None, _) => Route::Record(target, key),
+            (_, Some(key), Some("history"), None) => Route::History(target, key),
             (_, Some(key), Some("lineage"), None) => Route::Lineage(target, key),
             (_, Some(key), Some(name), None) if is_operation(name) => Route::Action(target, key, name),
             _ => Route::Unknown,
         }
+    }
+
+    /// The path without the slashes at its end, where it is one of ours but for these.
+    pub(super) fn without_slashes(path: &str) -> Option<&str> {
+        let shorter = path.trim_end_matches('/');
+        let is_one = shorter.len() < path.len() && !shorter.is_empty() && Route::of(shorter) != Route::Unknown;
+        is_one.then_some(shorter)
     }
 
     /// The resource, where the route has one.
@@ -84,6 +94,7 @@ impl<'a> Route<'a> {
         match self {
             Route::List(target)
             | Route::Record(target, _)
+            | Route::History(target, _)
             | Route::Lineage(target, _)
             | Route::Action(target, ..)
             | Route::Changes(target) => Some(*target),
@@ -107,7 +118,8 @@ impl<'a> Route<'a> {
             Route::Backends => 10,
             Route::Action(..) => 11,
             Route::Operation(_) => 12,
-            Route::Unknown => 13,
+            Route::History(..) => 13,
+            Route::Unknown => 14,
         }
     }
 }
@@ -161,6 +173,8 @@ mod tests {
         check("/v1/orders/lineage", Route::Record(ORDERS, "lineage"));
         check("/v1/orders/4711/lineage", Route::Lineage(ORDERS, "4711"));
         check("/v1/orders/changes/lineage", Route::Lineage(ORDERS, "changes"));
+        check("/v1/orders/4711/history", Route::History(ORDERS, "4711"));
+        check("/v1/orders/history", Route::Record(ORDERS, "history"));
         check("/v1/orders/..", Route::Record(ORDERS, ".."));
         check("/v1/orders/4711/cancel", Route::Action(ORDERS, "4711", "cancel"));
         check("/v1/operations/0197", Route::Operation("0197"));
@@ -198,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn a_slash_at_the_end_is_told_from_other_paths() {
+        let check = |path: &str, expected: Option<&str>| assert_eq!(Route::without_slashes(path), expected, "{path}");
+        check("/v1/orders/", Some("/v1/orders"));
+        check("/v1/", Some("/v1"));
+        check("/v1/orders/4711//", Some("/v1/orders/4711"));
+        check("/health/ready/", Some("/health/ready"));
+        check("/v1/orders", None);
+        check("/", None);
+        check("//", None);
+        check("/nowhere/", None);
+    }
+
+    #[test]
     fn every_route_has_its_template() {
         let routes = [
             ("/", "/"),
@@ -212,6 +239,7 @@ mod tests {
             ("/health/ready", "/health/ready"),
             ("/v1/orders/1/cancel", "/v{version}/{resource}/{key}/{operation}"),
             ("/v1/operations/1", "/v1/operations/{id}"),
+            ("/v1/orders/1/history", "/v{version}/{resource}/{key}/history"),
             ("/nowhere", "unmatched"),
         ];
         for (path, template) in routes {

@@ -31,6 +31,8 @@ pub(super) struct Beside {
     pub(super) only: Vec<Filter>,
     /// The field of the target that they are found by; none when there is one by its key at most.
     pub(super) field: Option<String>,
+    /// The parameters that ask the target itself for records in this form, to be carried to where the rest of them are.
+    pub(super) form: String,
     pub(super) shape: Shape,
 }
 
@@ -138,6 +140,10 @@ impl Beside {
         encode_part(field, &mut carried);
         carried.push('=');
         encode_part(text, &mut carried);
+        if !self.form.is_empty() {
+            carried.push('&');
+            carried.push_str(&self.form);
+        }
         Some(next_url(&self.target, &carried, &cursor))
     }
 }

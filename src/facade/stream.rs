@@ -155,18 +155,22 @@ impl Lines {
 
     /// Appends a page's records and notes where the next one begins.
     fn take(&mut self, page: Page, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        out.reserve(page.rows.bytes() + page.rows.len());
-        let mut shaped = Vec::new();
-        for (row, payload) in page.rows.iter().enumerate() {
-            if self.shape.is_plain() {
-                self.writer.write(payload, out)?;
-                continue;
-            }
-            shaped.clear();
-            self.shape.write(payload, (row, &page.included), &self.seal, &mut shaped)?;
-            self.writer.write(&shaped, out)?;
-        }
         self.left -= page.rows.len().min(self.left);
+        if self.shape.is_plain() && self.writer.takes_lines() && out.is_empty() {
+            *out = page.rows.into_lines();
+        } else {
+            out.reserve(page.rows.bytes() + page.rows.len());
+            let mut shaped = Vec::new();
+            for (row, payload) in page.rows.iter().enumerate() {
+                if self.shape.is_plain() {
+                    self.writer.write(payload, out)?;
+                    continue;
+                }
+                shaped.clear();
+                self.shape.write(payload, (row, &page.included), &self.seal, &mut shaped)?;
+                self.writer.write(&shaped, out)?;
+            }
+        }
         self.ended = page.next.is_none() || self.left == 0;
         if let Some(resuming) = &self.resuming {
             let after = page.next.as_deref().filter(|_| !self.ended);

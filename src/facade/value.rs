@@ -1,7 +1,10 @@
 //! A filter's value, read exactly as its field's type says, into what staging compares.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
+use serde_json::Value;
 
 use crate::mapping::FieldType;
 use crate::record::Decimal;
@@ -36,6 +39,13 @@ pub(super) fn parse(field_type: FieldType, text: &str) -> Result<Scalar, String>
         FieldType::Datetime => datetime(text).map(Scalar::Text).ok_or_else(expected),
         FieldType::Bytes | FieldType::Object | FieldType::Array | FieldType::Any => Err(expected()),
     }
+}
+
+/// The values that a field may have, as they stand in a query, where its schema lists them; null is none of them.
+pub(super) fn declared<'s>(schema: &'s Value, path: &str) -> Option<Vec<Cow<'s, str>>> {
+    let field = path.split('.').try_fold(schema, |schema, name| schema.get("properties")?.get(name))?;
+    let listed = field.get("enum")?.as_array()?.iter().filter(|value| !value.is_null());
+    Some(listed.map(|value| value.as_str().map_or_else(|| value.to_string().into(), Cow::Borrowed)).collect())
 }
 
 /// How staging compares fields of this type; `None` for what cannot be filtered or sorted by.
@@ -153,6 +163,19 @@ mod tests {
         good(FieldType::Datetime, "2024-02-29T12:00:00+02:00", Scalar::Text("2024-02-29T10:00:00Z".into()));
         good(FieldType::Datetime, "2024-02-29T12:00:00", Scalar::Text("2024-02-29T12:00:00".into()));
         bad(FieldType::Datetime, &["2024-02-29", "noon"]);
+    }
+
+    #[test]
+    fn declared_values_are_those_of_the_schema() {
+        let schema = serde_json::json!({ "properties": {
+            "status": { "type": ["string", "null"], "enum": ["open", "closed", null] },
+            "size": { "properties": { "inch": { "enum": [10, 12.5] } } },
+            "note": { "type": "string" },
+        } });
+        let declared = |path: &str| super::declared(&schema, path).map(|values| values.join("|"));
+        assert_eq!(declared("status").as_deref(), Some("open|closed"));
+        assert_eq!(declared("size.inch").as_deref(), Some("10|12.5"));
+        assert_eq!((declared("note"), declared("size"), declared("none.at.all")), (None, None, None));
     }
 
     #[test]

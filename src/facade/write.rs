@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::catalog::Published;
 use super::prefer::{self, PREFERENCE_APPLIED};
 use super::sight::Sight;
-use super::{Facade, accept, conditional, live, record};
+use super::{Facade, accept, conditional, live, methods, record};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
 use crate::mapping::{ExposedOperation, MOST_FAULTS, Mode};
 use crate::pipeline::live::{Ask, Live, Reading, Wish};
@@ -63,7 +63,9 @@ pub(super) async fn answer(
     };
     let condition = conditional::condition(&request.headers)?;
     check_match(exposed, &condition)?;
-    let body = facade.edge.read_text(request, body).await?;
+    let body = facade.edge.read_text(request, body).await;
+    let body =
+        body.map_err(|problem| methods::saying_what_is_taken(problem, request.method.as_str(), Some(exposed.verb)))?;
     if !sight.only.is_empty() {
         let from = (&*facade.staging, &*facade.live);
         in_sight(from, (published, caller, &sight), key.as_deref(), body.as_deref()).await?;
@@ -208,13 +210,14 @@ pub(super) async fn in_sight(
 /// The one `Idempotency-Key`: a string in quotes, as the draft has it, or the bare key that most clients send.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut fields = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let field = fields.next().ok_or_else(|| missing("the write has no `Idempotency-Key`"))?;
+    let field = fields.next().ok_or_else(missing)?;
     if fields.next().is_some() {
-        return Err(missing("`Idempotency-Key` is there twice"));
+        return Err(unreadable("`Idempotency-Key` is there twice"));
     }
-    let text = field.to_str().unwrap_or_default().trim();
+    let text = field.to_str().map_err(|_| unreadable("`Idempotency-Key` has characters beyond ASCII"))?.trim();
     let key = match text.strip_prefix('"') {
-        Some(rest) => unquoted(rest).ok_or_else(|| missing("`Idempotency-Key` is no string in quotes"))?,
+        Some(rest) => unquoted(rest)
+            .ok_or_else(|| unreadable("`Idempotency-Key` begins with a quote and is no string in quotes"))?,
         None => text.to_owned(),
     };
     check_key(&key).map(|()| key)
@@ -222,14 +225,28 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
 
 /// Whether it can be a key.
 pub(super) fn check_key(key: &str) -> Result<(), Problem> {
-    let is_good = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    if is_good { Ok(()) } else { Err(missing("an idempotency key has 1 to 255 printable ASCII characters")) }
+    match key.chars().count() {
+        0 => Err(missing()),
+        length if length > LONGEST => {
+            Err(unreadable(format!("the idempotency key has {length} characters; the most is {LONGEST}")))
+        }
+        _ if !key.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
+            Err(unreadable("the idempotency key has characters that are not printable ASCII"))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn missing(detail: &'static str) -> Problem {
-    let hint =
-        "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
-    Reason::NoIdempotencyKey.because(detail).hint(hint)
+/// What helps with either of them.
+const HOW_TO_SEND: &str =
+    "send `Idempotency-Key: \"KEY\"` with a new UUID for each write, and the same one when the write is sent again";
+
+fn missing() -> Problem {
+    Reason::NoIdempotencyKey.because("the write has no `Idempotency-Key`").hint(HOW_TO_SEND)
+}
+
+fn unreadable(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Reason::InvalidHeader.because(detail).hint(HOW_TO_SEND)
 }
 
 /// What stands behind an opening quote (RFC 9651 section 4.2.5).
@@ -477,6 +494,15 @@ mod tests {
         check(&["\"a\\b\""], None);
         check(&["a", "a"], None);
         check(&[&"x".repeat(256)], None);
+    }
+
+    #[test]
+    fn a_key_that_is_there_and_no_good_is_not_missing() {
+        let code = |key: &str| super::check_key(key).map_err(|problem| problem.reason().code());
+        assert_eq!(code(""), Err("idempotency-key-missing"));
+        assert_eq!(code(&"x".repeat(255)), Ok(()));
+        assert_eq!(code(&"x".repeat(256)), Err("invalid-header"));
+        assert_eq!(code("\u{e4}"), Err("invalid-header"));
     }
 
     #[test]

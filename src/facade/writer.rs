@@ -74,6 +74,11 @@ impl Writer {
         }
     }
 
+    /// Whether records stand in it as they are stored, a line each.
+    pub(super) fn takes_lines(&self) -> bool {
+        self.format == Format::Ndjson
+    }
+
     /// Appends a record, with what ends it in a sequence.
     pub(super) fn write(&self, document: &[u8], out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         if let Some(columns) = &self.columns {

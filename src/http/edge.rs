@@ -17,14 +17,15 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
 use hyper::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::host::require_host;
 use super::request_id::HEADER;
 use super::{Clients, HostPolicy, Peer, Problem, Reason, RequestId, ServerConfig, TraceParent, Visitor};
 use crate::telemetry::RouteMetrics;
@@ -104,7 +105,7 @@ impl Edge {
         response
     }
 
-    /// Refuses what is too large or was sent to another host.
+    /// Refuses what is too large, or was sent to another host or to none.
     fn screen(&self, request: &Parts) -> Result<(), Problem> {
         let uri_length = request.uri.path().len() + request.uri.query().map_or(0, str::len);
         if uri_length > MAX_URI {
@@ -123,6 +124,7 @@ impl Edge {
         {
             return Err(self.too_large());
         }
+        require_host(request)?;
         self.hosts.check(request)
     }
 
@@ -132,7 +134,7 @@ impl Edge {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let bytes = self.read_body(body).await?;
+        let bytes = self.read_body(request, body).await?;
         if bytes.is_empty() {
             return Ok(None);
         }
@@ -148,7 +150,7 @@ impl Edge {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let bytes = self.read_body(body).await?;
+        let bytes = self.read_body(request, body).await?;
         if bytes.is_empty() {
             return serde_json::from_slice(b"{}").map_err(|fault| malformed(&fault));
         }
@@ -162,16 +164,19 @@ impl Edge {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let bytes = self.read_body(body).await?;
+        let bytes = self.read_body(request, body).await?;
         check_type(request, "application/x-www-form-urlencoded", "a form")?;
         String::from_utf8(bytes.into()).map_err(|_| Reason::MalformedBody.because("the form's fields are not UTF-8"))
     }
 
-    async fn read_body<B>(&self, body: B) -> Result<Bytes, Problem>
+    async fn read_body<B>(&self, request: &Parts, body: B) -> Result<Bytes, Problem>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        if !body.is_end_stream() {
+            refuse_coded(request)?;
+        }
         let collected = timeout(self.limits.body_within, Limited::new(body, self.limits.max_body).collect()).await;
         let within = collected.map_err(|_| {
             let seconds = self.limits.body_within.as_secs_f32();
@@ -199,6 +204,21 @@ fn media_type(request: &Parts) -> &str {
 /// Whether the body is said to be of a media type.
 pub fn is_of_type(request: &Parts, expected: &str) -> bool {
     media_type(request).eq_ignore_ascii_case(expected)
+}
+
+/// Refuses a body in a content coding: none is undone here. `Accept-Encoding` says so, and is the sign that it is the coding
+/// that is not taken, not the media type (RFC 9110 section 12.5.3).
+pub fn refuse_coded(request: &Parts) -> Result<(), Problem> {
+    let coded = request.headers.get_all(CONTENT_ENCODING).iter().find(|value| {
+        let plain = |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+        !value.as_bytes().split(|byte| *byte == b',').all(|coding| plain(coding.trim_ascii()))
+    });
+    let Some(coding) = coded else { return Ok(()) };
+    let coding: String = String::from_utf8_lossy(coding.as_bytes()).chars().take(40).collect();
+    Err(Reason::UnsupportedMediaType
+        .because(format!("a body in the content coding `{}` is not taken here", coding.escape_debug()))
+        .hint("send the body as it is, without `Content-Encoding`")
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity")))
 }
 
 /// What every answer tells a browser: it is what its type says, acts nowhere and is framed nowhere, its address is told
@@ -332,7 +352,7 @@ mod tests {
     }
 
     fn request(fields: &[(&str, &str)]) -> Parts {
-        let mut builder = Request::builder().uri("/v1/orders");
+        let mut builder = Request::builder().uri("/v1/orders").header("host", "localhost");
         for (name, value) in fields {
             builder = builder.header(*name, *value);
         }

@@ -4,9 +4,12 @@
 //! still sends the page's name as `Host`, so a loopback listener that asks for no key answers only to loopback
 //! names. A page can also send a POST without reading the answer; browsers mark such requests by `Origin` and
 //! `Sec-Fetch-Site`.
+//!
+//! And against requests of which two programs on their way could read two hosts: each says one, and says it well.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use hyper::Version;
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::http::request::Parts;
 
@@ -42,6 +45,55 @@ impl HostPolicy {
             .because("this listener answers without a key, so it is only reached as localhost or 127.0.0.1")
             .hint("call it by http://127.0.0.1, or turn anonymous access off and use API keys"))
     }
+}
+
+/// Refuses a request of HTTP/1.1 that does not say where it was sent to, and one of any version that says so twice or in no
+/// form of a host (RFC 9112 section 3.2).
+pub(super) fn require_host(request: &Parts) -> Result<(), Problem> {
+    let mut fields = request.headers.get_all(HOST).iter();
+    let fault = match (fields.next(), fields.next()) {
+        (None, _) if request.version == Version::HTTP_11 => "the request has no `Host`",
+        (None, _) => return Ok(()),
+        (Some(host), None) if is_host(host.as_bytes()) => return Ok(()),
+        (Some(_), None) => "`Host` is no host with perhaps a port",
+        (Some(_), Some(_)) => "`Host` is there twice",
+    };
+    let hint = "send one `Host`, with the host and the port of the address that is called: `Host: api.example:8080`";
+    Err(Reason::InvalidHeader.because(fault).hint(hint))
+}
+
+/// Whether it is a host, perhaps with `:` and a port behind it (RFC 3986 section 3.2).
+fn is_host(written: &[u8]) -> bool {
+    let (host_is_good, rest) = match written.strip_prefix(b"[") {
+        Some(literal) => {
+            let Some(end) = literal.iter().position(|byte| *byte == b']') else { return false };
+            let (literal, rest) = literal.split_at(end);
+            let is_address = std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
+            (is_address, rest.get(1..).unwrap_or_default())
+        }
+        None => {
+            let end = written.iter().position(|byte| *byte == b':').unwrap_or(written.len());
+            let (name, rest) = written.split_at(end);
+            (is_name(name), rest)
+        }
+    };
+    let is_port = |port: &[u8]| port.iter().all(u8::is_ascii_digit);
+    host_is_good && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
+}
+
+/// A `reg-name` that is not empty; addresses of IPv4 are such.
+fn is_name(name: &[u8]) -> bool {
+    let mut rest = name;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = match byte {
+            b'%' if matches!(behind, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => {
+                behind.get(2..).unwrap_or_default()
+            }
+            byte if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => behind,
+            _ => return false,
+        };
+    }
+    !name.is_empty()
 }
 
 /// Host and port that the request was sent to.
@@ -85,8 +137,8 @@ pub fn refuse_cross_origin(request: &Parts) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{HostPolicy, refuse_cross_origin};
-    use hyper::Request;
+    use super::{HostPolicy, refuse_cross_origin, require_host};
+    use hyper::{Request, Version};
 
     fn request(fields: &[(&str, &str)]) -> hyper::http::request::Parts {
         let mut builder = Request::builder().uri("/v1");
@@ -115,6 +167,39 @@ mod tests {
         check("10.0.0.1", false);
         check("", false);
         assert!(HostPolicy::Loopback.check(&request(&[])).is_ok());
+    }
+
+    #[test]
+    fn a_request_says_once_and_well_where_it_was_sent() {
+        let check = |hosts: &[&str], expected: bool| {
+            let fields: Vec<(&str, &str)> = hosts.iter().map(|host| ("host", *host)).collect();
+            let mut request = request(&fields);
+            assert_eq!(require_host(&request).is_ok(), expected, "{hosts:?}");
+            // Of an older request it may be missing, and nothing else.
+            request.version = Version::HTTP_10;
+            assert_eq!(require_host(&request).is_ok(), expected || hosts.is_empty(), "{hosts:?}");
+        };
+        for good in [
+            "localhost",
+            "api.example:8080",
+            "127.0.0.1:80",
+            "[::1]",
+            "[2001:db8::7]:443",
+            "a-b_c.example.",
+            "b%C3%BCro.example",
+            "host:",
+        ] {
+            check(&[good], true);
+        }
+        for bad in [
+            "", ":80", "a b", "a/b", "http://a", "user@a", "a:80:80", "a:8o", "a:-1", "[::1", "[::1]80", "[evil]",
+            "::1", "a%2", "a\"b", "a?b", "a#b", "a\\b", "a,b c",
+        ] {
+            check(&[bad], false);
+        }
+        check(&[], false);
+        check(&["localhost", "localhost"], false);
+        check(&["a", "b"], false);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use auth::{Authenticator, Caller, generate_key};
 pub use clients::{Client, Clients, ClientsConfig};
 pub use config::{AUTH, AuthConfig, ListenerFault, SERVER, ServerConfig, check_listeners};
 pub use cors::{CORS, Cors};
-pub use edge::{Edge, Limits, is_of_type};
+pub use edge::{Edge, Limits, is_of_type, refuse_coded};
 pub use health::{Health, Lacks};
 pub use host::{HostPolicy, host_of, refuse_cross_origin};
 pub use page::{escape, page, page_with_forms};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Problem, Reason};
-use crate::record::key::decode_part;
+use crate::record::key::{DecodeKeyError, decode_part};
 
 /// Parameters at most; more is no honest question.
 const MAX_PARAMETERS: usize = 64;
@@ -31,7 +31,10 @@ pub fn pairs(raw: &str) -> Result<Vec<Parameter<'_>>, Problem> {
     let mut pairs: Vec<Parameter<'_>> = Vec::new();
     for written in raw.split('&').filter(|written| !written.is_empty()) {
         let (raw_name, raw_value) = written.split_once('=').unwrap_or((written, ""));
-        let name = decode(raw_name)?;
+        let name = decoded(raw_name).map_err(|fault| {
+            let detail = format!("the name of a parameter, `{}`, cannot be read: {fault}", raw_name.escape_debug());
+            Reason::InvalidParameter.because(detail).hint(AS_UTF_8)
+        })?;
         if pairs.iter().any(|pair| pair.name == name) {
             return Err(Reason::InvalidParameter
                 .because(format!("`{name}` is given twice"))
@@ -40,17 +43,29 @@ pub fn pairs(raw: &str) -> Result<Vec<Parameter<'_>>, Problem> {
         if pairs.len() == MAX_PARAMETERS {
             return Err(Reason::InvalidParameter.because(format!("more than {MAX_PARAMETERS} parameters")));
         }
+        if let Err(fault) = decoded(raw_value) {
+            let detail = format!("`{name}`: its value `{}` cannot be read: {fault}", raw_value.escape_debug());
+            return Err(Reason::InvalidParameter.because(detail).hint(AS_UTF_8));
+        }
         pairs.push(Parameter { name, raw_value, written });
     }
     Ok(pairs)
 }
 
-/// Decodes a name or value of a query string, where `+` is a blank.
+/// What helps where a text cannot be read.
+const AS_UTF_8: &str =
+    "send text as UTF-8, each byte that needs it as `%` and two hexadecimal digits: `%C3%A9` for an e with an acute";
+
+/// Decodes the value of a query string, where `+` is a blank.
 pub fn decode(raw: &str) -> Result<Cow<'_, str>, Problem> {
-    let refused = |fault| Reason::InvalidParameter.because(format!("`{}`: {fault}", raw.escape_default()));
+    let refused = |fault| Reason::InvalidParameter.because(format!("`{}`: {fault}", raw.escape_debug())).hint(AS_UTF_8);
+    decoded(raw).map_err(refused)
+}
+
+fn decoded(raw: &str) -> Result<Cow<'_, str>, DecodeKeyError> {
     match raw.contains('+') {
-        false => decode_part(raw).map_err(refused),
-        true => decode_part(&raw.replace('+', " ")).map(|text| Cow::Owned(text.into_owned())).map_err(refused),
+        false => decode_part(raw),
+        true => decode_part(&raw.replace('+', " ")).map(|text| Cow::Owned(text.into_owned())),
     }
 }
 

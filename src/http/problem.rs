@@ -66,9 +66,10 @@ reasons! {
     InvalidCursor = 400 "invalid-cursor" "The cursor does not belong to this question",
     /// The body is not the JSON that is expected here.
     MalformedBody = 400 "malformed-body" "The body cannot be read",
-    /// A header field's value cannot be read, and going on without it could do harm (`If-Match` without quotes).
+    /// A header field's value cannot be read, and going on without it could do harm (`If-Match` without quotes, an
+    /// `Idempotency-Key` that is too long), or there is no `Host`.
     InvalidHeader = 400 "invalid-header" "A header field cannot be read",
-    /// A write has no `Idempotency-Key`, or one that cannot be read.
+    /// A write has no `Idempotency-Key`.
     NoIdempotencyKey = 400 "idempotency-key-missing" "A write needs an idempotency key",
     /// No key, or one that is not valid (any more).
     Unauthenticated = 401 "unauthenticated" "A valid API key is needed",
@@ -110,7 +111,7 @@ reasons! {
     BodyTooLarge = 413 "body-too-large" "The body is too large",
     /// Path and query are longer than 8 KiB.
     UriTooLong = 414 "uri-too-long" "The address is too long",
-    /// The body must be JSON, sent as `Content-Type: application/json`.
+    /// The body must be JSON, sent as `Content-Type: application/json`; or it is in a content coding, and must not be.
     UnsupportedMediaType = 415 "unsupported-media-type" "The body's media type is not supported",
     /// The `Host` is not a name of this listener (a page may have rebound its name to this address).
     Misdirected = 421 "misdirected-request" "This host is not served here",

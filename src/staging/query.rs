@@ -184,6 +184,21 @@ impl Rows {
         self.buffer
     }
 
+    /// The payloads, each with a line end behind it.
+    pub fn into_lines(self) -> Vec<u8> {
+        let Rows { mut buffer, ends } = self;
+        if ends.is_empty() {
+            return buffer;
+        }
+        buffer.push(b'\n');
+        for end in ends {
+            if let Some(separator) = buffer.get_mut(end) {
+                *separator = b'\n';
+            }
+        }
+        buffer
+    }
+
     /// The payload at a place.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         let start = match index.checked_sub(1) {
@@ -231,17 +246,23 @@ mod tests {
     use super::Rows;
 
     fn check(payloads: &[&str], more: usize, joined: &str) {
-        let mut rows = Rows::default();
-        payloads.iter().for_each(|payload| rows.push(payload.as_bytes(), more));
+        let filled = || {
+            let mut rows = Rows::default();
+            payloads.iter().for_each(|payload| rows.push(payload.as_bytes(), more));
+            rows
+        };
+        let rows = filled();
         assert_eq!((rows.len(), rows.is_empty(), rows.bytes()), (payloads.len(), payloads.is_empty(), joined.len()));
         let each: Vec<&[u8]> = rows.iter().collect();
         assert_eq!((0..).map_while(|index| rows.get(index)).collect::<Vec<_>>(), each);
         assert_eq!(each, payloads.iter().map(|payload| payload.as_bytes()).collect::<Vec<_>>());
         assert_eq!(rows.into_joined(), joined.as_bytes());
+        let lines: String = payloads.iter().map(|payload| format!("{payload}\n")).collect();
+        assert_eq!(filled().into_lines(), lines.as_bytes());
     }
 
     #[test]
-    fn rows_are_joined_by_commas_and_still_told_apart() {
+    fn rows_are_joined_by_commas_or_lines_and_still_told_apart() {
         check(&[], 0, "");
         check(&["{}"], 0, "{}");
         check(&["{\"a\":1}", "{}", "{\"a\":\",\"}"], 2, "{\"a\":1},{},{\"a\":\",\"}");

@@ -53,7 +53,7 @@ fn expected() -> Vec<(String, String, String)> {
 mod fragile_erp;
 
 /// The demo with its old order system running, at another port than `make run` has it.
-fn demo_with_orders() -> Site {
+pub(crate) fn demo_with_orders() -> Site {
     let demo = demo();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

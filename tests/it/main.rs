@@ -41,6 +41,7 @@ mod rows;
 mod segments;
 mod service;
 mod site;
+mod snippets;
 mod soap;
 mod soap_peers;
 mod sql_server;

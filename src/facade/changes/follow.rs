@@ -34,11 +34,11 @@ pub(super) enum Manner {
     Lines { until: Instant },
 }
 
-/// Tells a feed from a place on.
+/// Tells a feed from a place on; where there is a limit, no more than so many changes.
 pub(super) fn follow(
     hub: &Arc<Hub>,
     entries: Entries,
-    from: Position,
+    (from, limit): (Position, Option<usize>),
     manner: Manner,
     closing: CancellationToken,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
@@ -53,6 +53,7 @@ pub(super) fn follow(
         follower,
         entries,
         position: from,
+        left: limit.unwrap_or(usize::MAX),
         manner,
         closing,
         is_at_end: false,
@@ -67,6 +68,8 @@ struct Following {
     follower: Follower,
     entries: Entries,
     position: Position,
+    /// Changes that may still be told.
+    left: usize,
     manner: Manner,
     closing: CancellationToken,
     ends_at: Instant,
@@ -120,9 +123,10 @@ impl Following {
     /// Reads on; the changes that came, if any.
     async fn read(&mut self) -> Result<Option<Bytes>, StagingError> {
         let from = self.position;
+        let chunk = self.left.min(CHUNK);
         let page = match self.is_at_end {
-            true => self.follower.read_end(from.sequence, CHUNK).await?,
-            false => self.follower.read(from.sequence, CHUNK).await?,
+            true => self.follower.read_end(from.sequence, chunk).await?,
+            false => self.follower.read(from.sequence, chunk).await?,
         };
         if is_too_old(from, &page) {
             // Who comes again with this place is told why.
@@ -135,6 +139,8 @@ impl Following {
             return Ok(None);
         }
         self.has_told = true;
+        self.left -= page.changes.len().min(self.left);
+        self.is_over = self.left == 0;
         Ok(Some(self.tell(from, &page)))
     }
 

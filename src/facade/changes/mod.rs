@@ -46,7 +46,8 @@ const EVENTS: &str = "text/event-stream";
 pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
     let View { published, sight, .. } = view;
     let media_type = accept::require(&request.headers, &[accept::JSON, accept::NDJSON, EVENTS])?;
-    let Asked { since, limit } = asked(facade, request.uri.query().unwrap_or(""))?;
+    let most = (media_type == accept::JSON).then_some(facade.server.max_page_size);
+    let Asked { since, limit } = asked(request.uri.query().unwrap_or(""), most)?;
     let id = &published.exposure.id;
     let last = request.headers.get(LAST_EVENT_ID).filter(|_| media_type == EVENTS);
     let since = match last.map(|last| last.to_str().unwrap_or("?")) {
@@ -71,7 +72,7 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     };
     let wait = prefer::of(&request.headers).wait;
     if media_type == accept::JSON {
-        return page(facade, published, &entries, (from, limit), wait).await;
+        return page(facade, published, &entries, (from, limit.unwrap_or(facade.server.page_size)), wait).await;
     }
     // What would be a problem is one before the stream begins.
     check(published, from, &*facade.hub.read(id, (from.sequence, 1), &sight.only).await.map_err(staging_problem)?)?;
@@ -79,7 +80,7 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
         EVENTS => Manner::Events { heartbeat: facade.server.heartbeat },
         _ => Manner::Lines { until: Instant::now() + wait.unwrap_or_default() },
     };
-    let stream = follow(&facade.hub, entries, from, manner, facade.closing.clone());
+    let stream = follow(&facade.hub, entries, (from, limit), manner, facade.closing.clone());
     let mut response = Response::new(Body::from_stream(stream));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -175,22 +176,23 @@ fn check(published: &Published, position: Position, page: &FeedPage) -> Result<(
 /// What is asked of the feed.
 struct Asked {
     since: String,
-    limit: usize,
+    limit: Option<usize>,
 }
 
-fn asked(facade: &Facade, raw: &str) -> Result<Asked, Problem> {
-    let (mut since, mut limit) = ("0".to_owned(), facade.server.page_size);
-    let most = facade.server.max_page_size;
+/// Reads the parameters; `most` is the largest page. A stream may be limited to any number.
+fn asked(raw: &str, most: Option<usize>) -> Result<Asked, Problem> {
+    let (mut since, mut limit) = ("0".to_owned(), None);
     for pair in parameters::pairs(raw)? {
         let value = parameters::decode(pair.raw_value)?;
         match pair.name.as_ref() {
             "since" => since = value.into_owned(),
             "limit" => {
                 let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-                let number = value.parse::<usize>().ok().filter(|number| digits && (1..=most).contains(number));
-                limit = number.ok_or_else(|| {
-                    Reason::InvalidParameter.because(format!("`limit` must be a whole number from 1 to {most}"))
-                })?;
+                let number = value.parse::<usize>().ok().filter(|number| digits && *number > 0);
+                limit = Some(number.filter(|number| most.is_none_or(|most| *number <= most)).ok_or_else(|| {
+                    let up_to = most.map_or(String::new(), |most| format!(" to {most}"));
+                    Reason::InvalidParameter.because(format!("`limit` must be a whole number from 1{up_to}"))
+                })?);
             }
             name => {
                 let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of the feed"));

@@ -60,6 +60,7 @@ fn document(resources: &[&Published], anonymous: bool) -> Value {
             paths.insert(format!("{}/changes", published.path), json!({ "get": changes(published) }));
         }
         paths.insert(format!("{}/{{key}}", published.path), json!({ "get": record(published) }));
+        paths.insert(format!("{}/{{key}}/history", published.path), json!({ "get": history(published) }));
         paths.insert(format!("{}/{{key}}/lineage", published.path), json!({ "get": lineage(published) }));
         operations::describe(published, &mut paths);
     }
@@ -264,16 +265,26 @@ fn record(published: &Published) -> Value {
     })
 }
 
+fn history(published: &Published) -> Value {
+    versions(published, "History", "What happened to the record, newest first", "The record's versions")
+}
+
 fn lineage(published: &Published) -> Value {
-    let content = json!({ (accept::JSON): { "schema": { "$ref": "#/components/schemas/Lineage" } } });
+    versions(published, "Lineage", "Where each version of the record came from, newest first", "The record's origins")
+}
+
+/// What is told of each version of a record.
+fn versions(published: &Published, schema: &str, summary: &str, good: &str) -> Value {
+    let reference = format!("#/components/schemas/{schema}");
+    let content = json!({ (accept::JSON): { "schema": { "$ref": reference } } });
     json!({
-        "operationId": operation("get", published, "Lineage"),
-        "summary": "Where each version of the record came from, newest first",
+        "operationId": operation("get", published, schema),
+        "summary": summary,
         "description": security_note(published),
         "tags": [schema_name(published)],
         "parameters": [parameters::key(&published.exposure)],
         "responses": parts::with_problems(
-            json!({ "description": "The record's origins", "headers": parts::good_headers(), "content": content }),
+            json!({ "description": good, "headers": parts::good_headers(), "content": content }),
             &[400, 401, 403, 404, 406, 429, 503, 504],
         ),
     })

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::facade::query::operators_of;
+use crate::facade::value::declared;
 use crate::mapping::{Exposure, FieldType, QueryField};
 use crate::staging::Comparison;
 
@@ -76,7 +77,7 @@ pub(super) fn required_match() -> Value {
 
 /// Parameters of a resource's list.
 pub(super) fn of_list(exposure: &Exposure) -> Vec<Value> {
-    let mut parameters: Vec<Value> = exposure.filter.iter().flat_map(of_field).collect();
+    let mut parameters: Vec<Value> = exposure.filter.iter().flat_map(|field| of_field(exposure, field)).collect();
     if !exposure.sort.is_empty() {
         parameters.push(sort(&exposure.sort));
     }
@@ -123,17 +124,22 @@ pub(super) fn key(exposure: &Exposure) -> Value {
     })
 }
 
-fn of_field(field: &QueryField) -> Vec<Value> {
+fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
     let path = &field.path;
-    let value = schema_of(field.field_type);
+    let bound = schema_of(field.field_type);
+    let mut value = bound.clone();
+    // Others are refused, where a value is meant and no bound.
+    if let (FieldType::String, Some(declared)) = (field.field_type, declared(&exposure.schema, path)) {
+        value["enum"] = json!(declared);
+    }
     let mut parameters = vec![query(path, &format!("`{path}` is this"), &value)];
     for (name, comparison) in operators_of(field) {
         let (words, schema) = match comparison {
             Comparison::NotEqual => ("is not this, or has no value", value.clone()),
-            Comparison::Greater => ("is greater than this", value.clone()),
-            Comparison::GreaterOrEqual => ("is this or greater", value.clone()),
-            Comparison::Less => ("is less than this", value.clone()),
-            Comparison::LessOrEqual => ("is this or less", value.clone()),
+            Comparison::Greater => ("is greater than this", bound.clone()),
+            Comparison::GreaterOrEqual => ("is this or greater", bound.clone()),
+            Comparison::Less => ("is less than this", bound.clone()),
+            Comparison::LessOrEqual => ("is this or less", bound.clone()),
             Comparison::Prefix => ("begins with this", json!({ "type": "string" })),
             Comparison::NotIn => {
                 let schema = json!({ "type": "array", "items": value, "maxItems": 200 });

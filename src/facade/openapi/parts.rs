@@ -113,6 +113,27 @@ pub(super) fn schemas() -> Map<String, Value> {
             "line": { "type": ["integer", "null"], "description": "Line in a text file, from 1" },
         },
     });
+    let version = json!({
+        "type": "object",
+        "required": ["version", "sequence", "kind", "etag", "changed_at", "run"],
+        "properties": {
+            "version": { "type": "integer" },
+            "sequence": { "type": "integer" },
+            "kind": kind,
+            "etag": etag,
+            "changed_at": instant,
+            "run": { "type": "string" },
+        },
+    });
+    let history = json!({
+        "type": "object",
+        "required": ["resource", "key", "history"],
+        "properties": {
+            "resource": { "type": "string" },
+            "key": { "type": "string" },
+            "history": { "type": "array", "items": { "$ref": "#/components/schemas/Version" } },
+        },
+    });
     let lineage = json!({
         "type": "object",
         "required": ["resource", "key", "lineage"],
@@ -133,6 +154,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("AsOf".to_owned(), as_of),
         ("Change".to_owned(), change),
         ("Changes".to_owned(), changes),
+        ("Version".to_owned(), version),
+        ("History".to_owned(), history),
         ("Origin".to_owned(), origin),
         ("Lineage".to_owned(), lineage),
     ])

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::names_of;
 use crate::facade::catalog::Published;
 use crate::facade::value;
@@ -31,6 +33,8 @@ pub(super) struct Test<'a> {
     name: &'a str,
     field: &'a QueryField,
     operator: Operator,
+    /// Of the resource.
+    schema: &'a Value,
 }
 
 #[derive(Clone, Copy)]
@@ -51,7 +55,10 @@ impl<'a> Test<'a> {
             let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of this resource"));
             let fields = names_of(allowed, "fields to filter by");
             let hint = format!("{fields}; parameters: {}", super::PARAMETERS.join(", "));
-            return Err(problem.hint(hint));
+            return Err(problem.hint(match path {
+                "page" | "offset" | "skip" | "start" => format!("a list goes on where `page.next` leads; {hint}"),
+                _ => hint,
+            }));
         };
         let operator = match operator {
             None => Operator::Compare(Comparison::Equal),
@@ -65,7 +72,7 @@ impl<'a> Test<'a> {
                 }
             },
         };
-        Ok(Test { name, field, operator })
+        Ok(Test { name, field, operator, schema: &published.exposure.schema })
     }
 
     /// Whether it takes a list of values.
@@ -103,7 +110,25 @@ impl<'a> Test<'a> {
                 Err(expected) => return refused(format!("expected {expected}, found `{text}`")),
             }
         }
+        self.check_declared(comparison, &values, texts)?;
         Ok(Filter { path, comparison, values })
+    }
+
+    /// Refuses a value that no record can have: a misspelt one would find nothing, and nobody would be told why. Bounds and
+    /// beginnings need not be values.
+    fn check_declared(&self, comparison: Comparison, values: &[Scalar], texts: &[Cow<'_, str>]) -> Result<(), Problem> {
+        use Comparison::{Equal, In, NotEqual, NotIn};
+        if !matches!(comparison, Equal | NotEqual | In | NotIn) {
+            return Ok(());
+        }
+        let Some(declared) = value::declared(self.schema, &self.field.path) else { return Ok(()) };
+        let may_be = |value: &Scalar| {
+            declared.iter().any(|text| value::parse(self.field.field_type, text).is_ok_and(|known| known == *value))
+        };
+        let Some((_, text)) = values.iter().zip(texts).find(|(value, _)| !may_be(value)) else { return Ok(()) };
+        let detail = format!("`{}`: no record has the value `{text}`", self.name);
+        let hint = format!("values of `{}`: {}", self.field.path, declared.join(", "));
+        Err(Reason::InvalidParameter.because(detail).hint(hint))
     }
 }
 

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::check_list;
 use crate::facade::catalog::Published;
 use crate::facade::projection::Projection;
 use crate::facade::shape::{Beside, Shape};
 use crate::facade::sight::{Sight, View};
 use crate::http::{Problem, Reason};
 use crate::mapping::{ExposedRelation, RelationLink};
+use crate::record::key::encode_part;
 use crate::staging::{Include, Link};
 
 /// Relations of relations at most.
@@ -24,6 +26,8 @@ struct Wanted {
     target: Arc<Published>,
     sight: Sight,
     fields: Option<Projection>,
+    /// As they were asked for.
+    written_fields: Option<String>,
     below: Vec<Wanted>,
 }
 
@@ -35,6 +39,9 @@ pub(super) fn parse(
 ) -> Result<(Vec<Include>, Vec<Beside>), Problem> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let mut count = 0;
+    if let Some(text) = include {
+        check_list("include", text)?;
+    }
     for path in include.into_iter().flat_map(|text| text.split(',')) {
         let (mut level, mut of) = (&mut wanted, view.published);
         for (depth, name) in path.split('.').enumerate() {
@@ -65,8 +72,10 @@ pub(super) fn parse(
             return Err(Reason::InvalidParameter.because(detail));
         };
         let schema = &found.target.exposure.schema;
+        check_list(&format!("fields[{path}]"), text)?;
         found.fields =
             Some(Projection::parse(schema, text).map_err(|problem| problem.at(&format!("`fields[{path}]`")))?);
+        found.written_fields = Some(text.as_ref().to_owned());
     }
     Ok(wanted.into_iter().map(Wanted::split).unzip())
 }
@@ -97,7 +106,8 @@ fn find(view: &View<'_>, of: &Published, path: &str, name: &str) -> Result<Wante
         let detail = format!("`include`: `{path}`: you may not see the field of {} that links it", relation.resource);
         return Err(Reason::InsufficientScope.because(detail));
     }
-    Ok(Wanted { relation: relation.clone(), target, sight, fields: None, below: Vec::new() })
+    let relation = relation.clone();
+    Ok(Wanted { relation, target, sight, fields: None, written_fields: None, below: Vec::new() })
 }
 
 fn at_path<'w>(wanted: &'w mut [Wanted], path: &str) -> Option<&'w mut Wanted> {
@@ -110,8 +120,41 @@ fn at_path<'w>(wanted: &'w mut [Wanted], path: &str) -> Option<&'w mut Wanted> {
 }
 
 impl Wanted {
+    /// What a request to the relation's own resource asks for, to get its records in this form.
+    fn form(&self) -> String {
+        let mut parameters = Vec::new();
+        let mut push = |name: &str, value: &str| {
+            let mut written = name.to_owned() + "=";
+            encode_part(value, &mut written);
+            parameters.push(written);
+        };
+        if let Some(fields) = &self.written_fields {
+            push("fields", fields);
+        }
+        let mut below = Vec::new();
+        self.below.iter().for_each(|wanted| wanted.paths("", &mut below));
+        if !below.is_empty() {
+            push("include", &below.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(","));
+        }
+        for (path, fields) in &below {
+            if let Some(fields) = fields {
+                push(&format!("fields%5B{path}%5D"), fields);
+            }
+        }
+        parameters.join("&")
+    }
+
+    /// The paths of a relation and of those below it, with the fields that are wanted of each.
+    fn paths<'w>(&'w self, above: &str, out: &mut Vec<(String, Option<&'w str>)>) {
+        let path = format!("{above}{}", self.relation.name);
+        let within = format!("{path}.");
+        out.push((path, self.written_fields.as_deref()));
+        self.below.iter().for_each(|wanted| wanted.paths(&within, out));
+    }
+
     /// What staging is asked for, and how the answer is written.
     fn split(self) -> (Include, Beside) {
+        let form = self.form();
         let (include, beside): (Vec<Include>, Vec<Beside>) = self.below.into_iter().map(Wanted::split).unzip();
         let link = match &self.relation.link {
             RelationLink::One { key } => Link::Key(key.clone()),
@@ -129,6 +172,7 @@ impl Wanted {
             target: self.target,
             only: self.sight.only.clone(),
             field,
+            form,
         };
         (Include { resource: self.relation.resource.clone(), link, only: self.sight.only, include }, beside)
     }

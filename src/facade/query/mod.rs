@@ -72,7 +72,7 @@ pub(super) fn parse(view: &View<'_>, raw: &str, (paging, seal): (Paging, &Seal))
             "or" | "and" => asked.query.groups.push(group::parse(published, name, &decode(raw_value)?)?),
             "sort" => asked.query.sort = sort(published, &decode(raw_value)?)?,
             "include" => include = Some(decode(raw_value)?),
-            "fields" => asked.shape.fields = Some(Projection::parse(&published.exposure.schema, &decode(raw_value)?)?),
+            "fields" => asked.shape.fields = Some(fields(published, &decode(raw_value)?)?),
             "count" => asked.query.count = count(&decode(raw_value)?, paging)?,
             _ => asked.query.filters.push(filter(published, name, raw_value)?),
         }
@@ -116,9 +116,21 @@ fn count(text: &str, paging: Paging) -> Result<bool, Problem> {
     }
 }
 
+/// Refuses a list parameter of which an element says nothing: whoever sent it meant something.
+fn check_list(parameter: &str, text: &str) -> Result<(), Problem> {
+    let fault = match text {
+        "" => "it is empty",
+        _ if text.split(',').any(str::is_empty) => "there is nothing before or behind a comma",
+        _ => return Ok(()),
+    };
+    let hint = format!("leave `{parameter}` out, or write names with commas between them: `{parameter}=a,b`");
+    Err(Reason::InvalidParameter.because(format!("`{parameter}`: {fault}")).hint(hint))
+}
+
 fn sort(published: &Published, text: &str) -> Result<Vec<SortKey>, Problem> {
     let allowed = &published.exposure.sort;
     let mut keys: Vec<SortKey> = Vec::new();
+    check_list("sort", text)?;
     for written in text.split(',') {
         let (path, descending) = match written.strip_prefix('-') {
             Some(path) => (path, true),
@@ -136,6 +148,11 @@ fn sort(published: &Published, text: &str) -> Result<Vec<SortKey>, Problem> {
     Ok(keys)
 }
 
+fn fields(published: &Published, text: &str) -> Result<Projection, Problem> {
+    check_list("fields", text)?;
+    Projection::parse(&published.exposure.schema, text)
+}
+
 /// The path in `fields[path]`.
 fn fields_of(name: &str) -> Option<&str> {
     name.strip_prefix("fields[")?.strip_suffix(']')
@@ -150,7 +167,7 @@ pub(super) fn of_record(view: &View<'_>, raw: Option<&str>) -> Result<(Vec<Inclu
     for Parameter { name, raw_value, .. } in &pairs(raw)? {
         match (name.as_ref(), fields_of(name)) {
             ("fields", _) => {
-                shape.fields = Some(Projection::parse(&view.published.exposure.schema, &decode(raw_value)?)?);
+                shape.fields = Some(fields(view.published, &decode(raw_value)?)?);
             }
             ("include", _) => include = Some(decode(raw_value)?),
             (_, Some(of)) => fields_beside.push((of.to_owned().into(), decode(raw_value)?)),
@@ -245,6 +262,7 @@ mod tests {
     #[test]
     fn what_is_not_declared_is_refused_and_names_what_is() {
         refused("color=red", Reason::UnknownParameter, "status, ordered_on, amount, customer.vip");
+        refused("page=2", Reason::UnknownParameter, "where `page.next` leads; fields to filter by: status");
         refused("status[like]=x", Reason::UnknownParameter, "ne, gt, gte, lt, lte, in, nin, prefix, null");
         refused("customer.vip[gt]=true", Reason::UnknownParameter, "ne, in, nin, null");
         refused("amount[prefix]=1", Reason::UnknownParameter, "ne, gt");
@@ -264,9 +282,15 @@ mod tests {
         refused("limit=%2B5", Reason::InvalidParameter, "from 1 to 1000");
         refused("count=yes", Reason::InvalidParameter, "true or false");
         refused("sort=amount,-amount", Reason::InvalidParameter, "twice");
-        refused("sort=", Reason::UnknownParameter, "to sort by");
+        for name in ["sort", "fields", "include"] {
+            refused(&format!("{name}="), Reason::InvalidParameter, &format!("`{name}`: it is empty"));
+            refused(&format!("{name}=status,"), Reason::InvalidParameter, "behind a comma");
+        }
+        refused("include=customer&fields[customer]=", Reason::InvalidParameter, "`fields[customer]`: it is empty");
         refused("status=a&status=b", Reason::InvalidParameter, "given twice");
         refused("status=%zz", Reason::InvalidParameter, "hexadecimal");
+        refused("status=%ff", Reason::InvalidParameter, "`status`: its value `%ff` cannot be read");
+        refused("%ff=1", Reason::InvalidParameter, "the name of a parameter, `%ff`, cannot be read");
         refused("status=%ff", Reason::InvalidParameter, "UTF-8");
         refused("cursor=AAAA", Reason::InvalidCursor, "page.next");
         refused("or=(status=open", Reason::InvalidParameter, "at character 13");

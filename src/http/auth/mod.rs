@@ -125,7 +125,7 @@ impl Authenticator {
         self.find(request).await.map_err(|problem| match problem.reason() {
             Reason::Unauthenticated => {
                 let from = Peer::of(request).map(|peer| self.proxies.caller(peer.address, &request.headers));
-                let key = bearer(&request.headers).flatten().and_then(key::id_of);
+                let key = bearer(&request.headers).and_then(Result::ok).and_then(key::id_of);
                 self.clients.failed_login(problem, from, key)
             }
             _ => problem,
@@ -137,7 +137,7 @@ impl Authenticator {
             Some(sent) if self.api_keys || self.tokens.are_taken() => sent,
             _ => return self.without_key(request),
         };
-        let text = sent.ok_or_else(|| self.invalid())?;
+        let text = sent.map_err(|fault| self.not_a_bearer(fault))?;
         let hash: [u8; 32] = Sha256::digest(text.as_bytes()).into();
         let generation = self.clients.generation();
         let shown = Peer::of(request).and_then(|peer| peer.certificate.as_ref()).map(|certificate| certificate.digest);
@@ -272,6 +272,23 @@ impl Authenticator {
         Reason::Unauthenticated.because(what).hint(hint).challenge("Bearer realm=\"tollbridge\"")
     }
 
+    /// The 401 of credentials in another form. They are not shown: they may hold a key.
+    fn not_a_bearer(&self, fault: NotABearer) -> Problem {
+        let what = match fault {
+            NotABearer::Twice => "`Authorization` is there twice",
+            NotABearer::Basic => "there is no basic authentication here, with no user and password",
+            NotABearer::Other => "`Authorization` does not begin with `Bearer `, or has nothing readable behind it",
+        };
+        let hint = match (self.api_keys, self.tokens.are_taken()) {
+            (true, true) => "send an API key or an access token, as `Authorization: Bearer KEY`",
+            (true, false) => {
+                "send an API key, as `Authorization: Bearer KEY`; with curl: -H \"Authorization: Bearer $KEY\""
+            }
+            (false, _) => "send an access token, as `Authorization: Bearer TOKEN`",
+        };
+        Reason::Unauthenticated.because(what).hint(hint).challenge("Bearer realm=\"tollbridge\"")
+    }
+
     fn invalid(&self) -> Problem {
         let (what, hint) = match self.api_keys {
             true => (
@@ -287,17 +304,32 @@ impl Authenticator {
     }
 }
 
-/// The key in `Authorization: Bearer KEY`. `None` when the field is absent, `Some(None)` when it is something
-/// else or there twice.
-fn bearer(headers: &HeaderMap) -> Option<Option<&str>> {
+/// Why credentials are no bearer's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NotABearer {
+    /// The field is there twice.
+    Twice,
+    /// User and password (RFC 7617).
+    Basic,
+    /// Another scheme, or none.
+    Other,
+}
+
+/// The key in `Authorization: Bearer KEY`. `None` when the field is absent.
+fn bearer(headers: &HeaderMap) -> Option<Result<&str, NotABearer>> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let field = fields.next()?;
     if fields.next().is_some() {
-        return Some(None);
+        return Some(Err(NotABearer::Twice));
     }
-    let credentials = field.as_bytes().split_at_checked("bearer ".len());
-    let key = credentials.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer ")).map(|(_, key)| key);
-    Some(key.and_then(|key| std::str::from_utf8(key.trim_ascii()).ok()))
+    let is_of = |scheme: &str| {
+        field.as_bytes().split_at_checked(scheme.len()).filter(|(sent, _)| sent.eq_ignore_ascii_case(scheme.as_bytes()))
+    };
+    if is_of("basic ").is_some() {
+        return Some(Err(NotABearer::Basic));
+    }
+    let key = is_of("bearer ").and_then(|(_, key)| std::str::from_utf8(key.trim_ascii()).ok());
+    Some(key.ok_or(NotABearer::Other))
 }
 
 /// The 401 of a token, with the reason as RFC 6750 section 3 has it.
@@ -313,7 +345,7 @@ fn invalid_token(why: &'static str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Authenticator, bearer};
+    use super::{Authenticator, NotABearer, bearer};
     use crate::http::clients::{ClientConfig, Clients, ClientsConfig};
     use crate::http::{AuthConfig, Reason, generate_key};
     use crate::staging::Staging;
@@ -379,7 +411,7 @@ mod tests {
 
     #[test]
     fn authorization_field() {
-        let check = |fields: &[&str], expected: Option<Option<&str>>| {
+        let check = |fields: &[&str], expected: Option<Result<&str, NotABearer>>| {
             let mut headers = HeaderMap::new();
             for field in fields {
                 headers.append(AUTHORIZATION, HeaderValue::from_str(field).unwrap());
@@ -387,11 +419,13 @@ mod tests {
             assert_eq!(bearer(&headers), expected, "{fields:?}");
         };
         check(&[], None);
-        check(&["Bearer tb_x"], Some(Some("tb_x")));
-        check(&["bearer   tb_x "], Some(Some("tb_x")));
-        check(&["Basic dTpw"], Some(None));
-        check(&["Bearer"], Some(None));
-        check(&[""], Some(None));
-        check(&["Bearer a", "Bearer b"], Some(None));
+        check(&["Bearer tb_x"], Some(Ok("tb_x")));
+        check(&["bearer   tb_x "], Some(Ok("tb_x")));
+        check(&["Basic dTpw"], Some(Err(NotABearer::Basic)));
+        check(&["BASIC dTpw"], Some(Err(NotABearer::Basic)));
+        check(&["tb_x"], Some(Err(NotABearer::Other)));
+        check(&["Bearer"], Some(Err(NotABearer::Other)));
+        check(&[""], Some(Err(NotABearer::Other)));
+        check(&["Bearer a", "Bearer b"], Some(Err(NotABearer::Twice)));
     }
 }

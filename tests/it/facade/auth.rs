@@ -21,7 +21,13 @@ fn without_a_valid_key_nothing_is_told() {
         let missing = get(&app, path, None);
         assert!(missing.problem(401, "unauthenticated").contains("keys create"), "{path}");
         assert_eq!(missing.field("www-authenticate"), Some("Bearer realm=\"tollbridge\""));
-        for wrong in [bad, "Bearer nonsense", "Bearer", "Basic dXNlcjpwYXNz", ""] {
+        // What is no bearer's is no bad token either (RFC 6750 section 3.1).
+        for other in ["Bearer", "Basic dXNlcjpwYXNz", ""] {
+            let answer = get(&app, path, Some(other));
+            answer.problem(401, "unauthenticated");
+            assert_eq!(answer.field("www-authenticate"), Some("Bearer realm=\"tollbridge\""), "{other}");
+        }
+        for wrong in [bad, "Bearer nonsense"] {
             let answer = get(&app, path, Some(wrong));
             answer.problem(401, "unauthenticated");
             let challenge = answer.field("www-authenticate").unwrap();

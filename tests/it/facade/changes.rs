@@ -268,7 +268,8 @@ fn a_thousand_followers_cost_one_watcher_and_one_read() {
     let told = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     for _ in 0..FOLLOWERS {
         let request = axum::http::Request::get("/v1/orders/changes?since=now").header("Authorization", &bearer);
-        let request = request.header("Accept", "text/event-stream").body(Body::empty()).unwrap();
+        let request = request.header("Host", "localhost").header("Accept", "text/event-stream");
+        let request = request.body(Body::empty()).unwrap();
         let response = app.runtime.block_on(router.clone().oneshot(request)).unwrap();
         assert_eq!(response.status(), 200);
         let told = told.clone();

@@ -15,6 +15,7 @@ mod health;
 mod hostile;
 mod lineage;
 mod lists;
+mod manners;
 mod openapi;
 mod queries;
 mod rates;

@@ -170,8 +170,23 @@ fn relations_of_relations_and_some_fields_of_each() {
         },
     } }]);
     assert_eq!(answer.json()["data"], expected);
+    // The rest has the same form.
     let rest = data(&app.get(invoices["next"].as_str().unwrap()));
-    assert_eq!(rest.iter().map(|row| row["no"].clone()).collect::<Vec<_>>(), ["I5"]);
+    assert_eq!(rest, [invoice("I5", json!({ "data": [], "next": null, "complete": true }))]);
+    let next = lines["next"].as_str().unwrap();
+    assert!(next.starts_with("/v1/lines?invoice_no=I1&fields=no&cursor="), "{next}");
+    assert_eq!(data(&app.get(next)), [json!({ "no": "L3" }), json!({ "no": "L4" }), json!({ "no": "L5" })]);
+}
+
+#[test]
+fn the_rest_of_what_is_beside_a_record_has_what_is_beside_it() {
+    let app = site();
+    let path = "/v1/customers/C%2F1?include=invoices.lines,invoices.desk_of&fields[invoices]=no,branch&fields[invoices.lines]=no";
+    let next = app.get(path).json()["invoices"]["next"].as_str().unwrap().to_owned();
+    let none = json!({ "data": [], "next": null, "complete": true });
+    let desk = json!({ "branch": "N", "desk": "1" });
+    let expected = json!([{ "no": "I5", "branch": "N", "lines": none, "desk_of": desk }]);
+    assert_eq!(app.get(&next).json()["data"], expected, "{next}");
 }
 
 #[test]
@@ -231,7 +246,9 @@ fn what_is_no_relation_is_refused_and_names_those_that_are() {
         assert!(said.contains(part), "{query}: {said}");
     };
     refused("include=nobody", "unknown-parameter", "relations of invoices.v1: customer, desk_of, lines");
-    refused("include=", "unknown-parameter", "relations of invoices.v1");
+    refused("include=", "invalid-parameter", "`include`: it is empty");
+    refused("include=lines,", "invalid-parameter", "behind a comma");
+    refused("include=lines&fields[lines]=", "invalid-parameter", "`fields[lines]`: it is empty");
     refused("include=customer.lines", "unknown-parameter", "relations of customers.v1: region, invoices");
     refused("include=customer.region.x", "unknown-parameter", "regions.v1 declares no relations");
     refused("include=customer.invoices.customer.region", "invalid-parameter", "deeper than 3");

@@ -3,6 +3,7 @@
 
 mod afterwards;
 mod backends;
+mod bodies;
 mod bounds;
 mod bulk;
 mod commit;
