@@ -12,6 +12,7 @@ use super::syntax::{PLAIN, Separators, Standard};
 use crate::decode::CodePage;
 use crate::decode::code_page::Unmappable;
 use crate::decode::json::{Cursor, JsonOptions, META};
+use crate::decode::pieces::{PIECE, Sink, Unwritten};
 use crate::decode::reader::length32;
 use crate::decode::trail::Trail;
 use crate::decode::window::Window;
@@ -333,11 +334,47 @@ impl Message {
         cursor.finish();
         match bad {
             None => Ok(()),
-            Some((index, unmappable)) => {
-                let offset = length32(self.segment(index).offset + unmappable.index);
-                let fault = self.unmappable(unmappable);
-                Err(self.reject(fault, Some(self.place(index)), Some((offset, 1)), position))
+            Some((index, unmappable)) => Err(self.unwritable(index, unmappable, position)),
+        }
+    }
+
+    fn unwritable(&self, index: usize, unmappable: Unmappable, position: Position) -> Reject {
+        let offset = length32(self.segment(index).offset + unmappable.index);
+        self.reject(self.unmappable(unmappable), Some(self.place(index)), Some((offset, 1)), position)
+    }
+
+    /// The same, handed on piece by piece. What cannot be written is found out before.
+    pub(super) fn write_pieces(
+        &self,
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        let rejected = |reject| Unwritten::Rejected(Box::new(reject));
+        let (syntax, raw) = (self.syntax(), self.raw());
+        let write = |index: usize, out: &mut Vec<u8>| {
+            let (Some(syntax), Some(span)) = (syntax, self.spans.get(index)) else { return Ok(()) };
+            let written = write_segment(syntax, span.of(raw), out);
+            written.map_err(|unmappable| rejected(self.unwritable(index, unmappable, position)))
+        };
+        let mut out = Vec::with_capacity(2 * PIECE);
+        for index in 0..self.spans.len() {
+            write(index, &mut out)?;
+            out.clear();
+        }
+        self.write_head(position, options, &mut out).map_err(rejected)?;
+        out.extend_from_slice(b",\"segments\":[");
+        for index in 0..self.spans.len() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write(index, &mut out)?;
+            if out.len() > PIECE {
+                sink(&out).map_err(Unwritten::Output)?;
+                out.clear();
             }
         }
+        out.extend_from_slice(b"]}");
+        sink(&out).map_err(Unwritten::Output)
     }
 }
