@@ -9,7 +9,7 @@ use super::path::{Envelope, Item};
 use super::scan::{Scan, next_segment};
 use super::segment::{Span, components, elements, id, released, repetitions};
 use super::syntax::{PLAIN, Separators, Standard};
-use crate::decode::CodePage;
+use crate::decode::{CodePage, MAX_RECORD};
 use crate::decode::code_page::Unmappable;
 use crate::decode::json::{Cursor, JsonOptions, META};
 use crate::decode::pieces::{PIECE, Sink, Unwritten};
@@ -75,6 +75,16 @@ impl Message {
         }
         message.interchange = Some(Interchange::bare(standard, separators, encoding.clone()));
         message
+    }
+
+    /// One more segment. A list that grows large is made as large as it may become: what is not written to takes no memory,
+    /// while what is left of smaller ones on the way does.
+    pub(super) fn push_segment(&mut self, span: Span) {
+        const LARGE: usize = 1 << 15;
+        if self.spans.len() == self.spans.capacity() && self.spans.len() >= LARGE {
+            self.spans.reserve_exact(MAX_RECORD / 2);
+        }
+        self.spans.push(span);
     }
 
     /// The message's bytes.
