@@ -12,8 +12,9 @@ use crate::adapters::soap::Service;
 use crate::adapters::sql::{Database, Query, Rows, TableInfo, TableName};
 use crate::config::Config;
 use crate::gate::{Gate, Hours, Lane, Permit};
+use crate::mapping::Plan;
 use crate::pipeline::tuning::settle_alone;
-use crate::pipeline::{PipelineError, Reach};
+use crate::pipeline::{PipelineError, Reach, patterns_of};
 
 /// How long a command waits for a place.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -52,13 +53,15 @@ impl Entrance {
         self.gate.acquire(lane, Some(PATIENCE)).await.map_err(|source| PipelineError::Gate { backend, source })
     }
 
-    /// Looks step by step for what keeps us out.
-    pub async fn diagnose(&self) -> Result<Vec<Finding>, PipelineError> {
+    /// Looks step by step for what keeps us out. Of an inbox also for files that no mapping reads, where the mappings are
+    /// known.
+    pub async fn diagnose(&self, plans: Option<&[Arc<Plan>]>) -> Result<Vec<Finding>, PipelineError> {
         let permit = self.permit(Lane::Health).await?;
         match &self.reach {
             Reach::Inbox(door) => {
                 let door = Arc::clone(door);
-                let looked = tokio::task::spawn_blocking(move || door.diagnose(&permit)).await;
+                let claimed = plans.map(|plans| patterns_of(plans, self.gate.backend()));
+                let looked = tokio::task::spawn_blocking(move || door.diagnose(&permit, claimed.as_deref())).await;
                 looked.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })
             }
             Reach::Service(service) => {

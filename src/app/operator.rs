@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::service::Service;
 use crate::config::LoadError;
-use crate::console::{GateStatus, Operator, OperatorError, Replayed, ResourceInfo};
+use crate::console::{GateStatus, InboxStatus, Operator, OperatorError, Replayed, ResourceInfo};
 use crate::gate::{Elsewhere, Lane};
 use crate::pipeline::sync::Request;
 use crate::pipeline::tuning::{Setting, Standing, TuneError, Wish};
-use crate::pipeline::{Backend, PipelineError, replay};
+use crate::pipeline::{Backend, PipelineError, Reach, patterns_of, replay};
 use crate::record::ResourceId;
 use crate::staging::{AuditEntry, StagingError};
 
@@ -33,6 +33,25 @@ impl Operator for Service {
             waits_since: self.bridge.started_at,
         };
         world.plans.iter().map(info).collect()
+    }
+
+    fn inboxes(&self) -> Vec<InboxStatus> {
+        let world = self.bridge.world.load();
+        let inbox = |(name, backend): (&String, &Arc<Backend>)| {
+            let Reach::Inbox(door) = &backend.reach else { return None };
+            let unclaimed = door.unclaimed();
+            Some(InboxStatus {
+                backend: name.clone(),
+                place: door.place(),
+                resources: patterns_of(&world.plans, name).len(),
+                unmoved: self.bridge.unmoved(name),
+                unclaimed: unclaimed.files,
+                unclaimed_names: unclaimed.first,
+            })
+        };
+        let mut inboxes: Vec<_> = world.backends.iter().filter_map(inbox).collect();
+        inboxes.sort_by(|one, other| one.backend.cmp(&other.backend));
+        inboxes
     }
 
     fn gates(&self) -> Vec<GateStatus> {
@@ -141,6 +160,7 @@ fn status(gate: crate::gate::Status, standing: &Standing) -> GateStatus {
     };
     GateStatus {
         max_in_flight: gate.max_in_flight,
+        own_max_in_flight: gate.own_max_in_flight,
         adaptive: gate.adaptive.as_str(),
         adaptive_limit: gate.adaptive_limit,
         limit: gate.limit,

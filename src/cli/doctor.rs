@@ -27,8 +27,10 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
         Err(exit) => return exit,
     };
     let Some(backend) = &options.backend else { return issuers(context, &config).await };
+    // A broken mapping is no reason not to look at the backend.
+    let plans = config::look(&config.path, config::environment()).ok().map(|loaded| loaded.plans);
     let findings = match Entrance::to(&config, backend).await {
-        Ok(entrance) => entrance.diagnose().await,
+        Ok(entrance) => entrance.diagnose(plans.as_deref()).await,
         Err(error) => Err(error),
     };
     let mut findings = match findings {

@@ -277,6 +277,14 @@ fn gates(context: &Context, answer: &Value) {
                 text(&set["reason"])
             )));
         }
+        if let (Some(own), Some(holds)) = (gate["own_max_in_flight"].as_u64(), gate["max_in_flight"].as_u64())
+            && own > holds
+        {
+            output::note(output::plain(&format!(
+                "{}: the cap is {holds}, as another process has announced; that of this service is {own}",
+                text(&gate["backend"])
+            )));
+        }
         for held in gate["elsewhere"].as_array().into_iter().flatten() {
             output::note(output::plain(&format!("{}: {}", text(&gate["backend"]), holder(held))));
         }

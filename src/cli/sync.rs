@@ -1,5 +1,6 @@
 //! `sync`: one run now, with its balance.
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,8 +66,14 @@ pub(super) async fn run(context: &Context, options: &Options) -> Exit {
     interrupted.abort();
     // An aborted task has dropped its bar, and with it the line on the terminal, once it is joined.
     let _ = bar.await;
+    let mut told = HashSet::new();
     for (plan, result) in lines {
+        // Of an inbox that several resources read.
+        let unclaimed = result.as_ref().map(|summary| summary.unclaimed.clone()).unwrap_or_default();
         print(context, &plan, result);
+        if !context.json && unclaimed.files > 0 && told.insert(plan.backend.clone()) {
+            output::note(format!("{}: no mapping reads {unclaimed}", plan.backend));
+        }
     }
     exit
 }
@@ -137,6 +144,7 @@ fn as_json(summary: &Summary) -> serde_json::Value {
         "waiting": summary.unsettled.iter().map(|file| format!("{} {}", file.name, file.until)).collect::<Vec<_>>(),
         "changed": summary.changed,
         "refused": summary.refused,
+        "unclaimed": {"files": summary.unclaimed.files, "first": summary.unclaimed.first},
         "deletes_detected": summary.deletes,
         "notes": summary.notes,
     })

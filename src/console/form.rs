@@ -36,6 +36,10 @@ pub(super) fn section(body: &mut String, console: &Console) {
             limit if limit == gate.max_in_flight => limit.to_string(),
             limit => format!("{limit} of {}", gate.max_in_flight),
         };
+        let cap = match gate.own_max_in_flight {
+            own if own > gate.max_in_flight => format!("{cap}, as another process has announced; {own} here"),
+            _ => cap,
+        };
         let adaptive = match (gate.adaptive_limit, gate.adaptive) {
             (Some(limit), "on") => limit.to_string(),
             (Some(limit), _) => format!("would be {limit}"),

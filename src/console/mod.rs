@@ -36,7 +36,7 @@ use crate::staging::Staging;
 use crate::telemetry::Metrics;
 use route::{Route, RouteTable};
 
-pub use operator::{GateStatus, Operator, OperatorError, Replayed, ResourceInfo};
+pub use operator::{GateStatus, InboxStatus, Operator, OperatorError, Replayed, ResourceInfo};
 
 /// The scope that a console beyond loopback asks for.
 const SCOPE: &str = "admin";
@@ -142,6 +142,7 @@ impl Console {
             Route::Operations => operations::list(self, query).await,
             Route::Versions => read::versions(self, query),
             Route::Resources => read::resources(self, query).await,
+            Route::Inboxes => read::inboxes(self, query),
             Route::Files => read::files(self, query).await,
             Route::Keys => read::keys(self, query).await,
             Route::Trace(resource, key) => read::trace(self, resource, key).await,

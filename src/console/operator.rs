@@ -36,13 +36,32 @@ impl ResourceInfo {
     }
 }
 
+/// An inbox, as of the last look into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InboxStatus {
+    /// Its backend.
+    pub backend: String,
+    /// Where it is.
+    pub place: String,
+    /// How many resources read from it.
+    pub resources: usize,
+    /// Finished files that cannot be moved away.
+    pub unmoved: usize,
+    /// Files that no mapping reads.
+    pub unclaimed: usize,
+    /// Names of the first of these.
+    pub unclaimed_names: Vec<String>,
+}
+
 /// A gate at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct GateStatus {
     /// The backend it protects.
     pub backend: String,
-    /// The hard cap.
+    /// The hard cap that holds.
     pub max_in_flight: usize,
+    /// The cap of this process: higher where another one has announced a lower cap, which binds all.
+    pub own_max_in_flight: usize,
     /// Whether the cap follows the backend: `off`, `shadow` (it is only shown), `on`.
     pub adaptive: &'static str,
     /// Where it stands then, at most the hard cap; null when it is off.
@@ -117,6 +136,9 @@ pub enum OperatorError {
 pub trait Operator: Send + Sync + 'static {
     /// The resources that are synced.
     fn resources(&self) -> Vec<ResourceInfo>;
+
+    /// All inboxes.
+    fn inboxes(&self) -> Vec<InboxStatus>;
 
     /// All gates.
     fn gates(&self) -> Vec<GateStatus>;

@@ -19,6 +19,7 @@ pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
     let mut body = String::with_capacity(16 * 1024);
     put(&mut body, format_args!("<h1>Tollbridge <span class=\"dim\">{}</span></h1>\n", env!("CARGO_PKG_VERSION")));
     resources(&mut body, console).await?;
+    inboxes(&mut body, console);
     form::section(&mut body, console);
     clients(&mut body, console);
     old_versions(&mut body, console);
@@ -28,7 +29,7 @@ pub(super) async fn answer(console: &Console) -> Result<Response, Problem> {
         "<h2>More</h2>\n<nav><a href=\"/metrics\">metrics</a><a href=\"/health/ready\">health</a>\
          <a href=\"/admin/v1/runs\">runs</a><a href=\"/admin/v1/dead-letters\">dead letters</a>\
          <a href=\"/admin/v1/gates\">gates</a><a href=\"/admin/v1/clients\">clients</a>\
-         <a href=\"/admin/v1/audit\">audit</a><a href=\"/admin/v1/files\">files</a>\
+         <a href=\"/admin/v1/audit\">audit</a><a href=\"/admin/v1/files\">files</a><a href=\"/admin/v1/inboxes\">inboxes</a>\
          <a href=\"/admin/v1/keys\">keys</a></nav>\n",
     );
     Ok(page_with_forms("Tollbridge", &body).map(Body::from))
@@ -64,6 +65,36 @@ async fn resources(body: &mut String, console: &Console) -> Result<(), Problem> 
     }
     body.push_str("</table>\n");
     Ok(())
+}
+
+/// What lies in inboxes and should not.
+fn inboxes(body: &mut String, console: &Console) {
+    let inboxes = console.operator.inboxes();
+    if inboxes.is_empty() {
+        return;
+    }
+    body.push_str("<h2>Inboxes</h2>\n");
+    head(body, &["backend", "", "#resources", "#cannot be moved", "#read by no mapping", ""]);
+    for inbox in inboxes {
+        let bad = |count: usize| match count {
+            0 => "0".to_owned(),
+            count => format!("<span class=\"bad\">{count}</span>"),
+        };
+        put(
+            body,
+            format_args!(
+                "<tr><td>{}</td><td><code>{}</code></td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+                 <td class=\"n\">{}</td><td>{}</td></tr>\n",
+                escape(&inbox.backend),
+                escape(&inbox.place),
+                inbox.resources,
+                bad(inbox.unmoved),
+                bad(inbox.unclaimed),
+                escape(&inbox.unclaimed_names.join(", ")),
+            ),
+        );
+    }
+    body.push_str("</table>\n");
 }
 
 fn clients(body: &mut String, console: &Console) {

@@ -165,6 +165,11 @@ pub(super) async fn resources(console: &Console, query: &str) -> Result<Response
     list(data)
 }
 
+pub(super) fn inboxes(console: &Console, query: &str) -> Result<Response, Problem> {
+    parameters::refuse_any(query)?;
+    json_answer(&json!({ "data": console.operator.inboxes() }))
+}
+
 pub(super) async fn keys(console: &Console, query: &str) -> Result<Response, Problem> {
     parameters::refuse_any(query)?;
     let keys = console.staging.api_keys().await.map_err(staging_problem)?;

@@ -24,6 +24,7 @@ pub(super) enum Route<'a> {
     Versions,
     GateForm(&'a str),
     Resources,
+    Inboxes,
     Sync(&'a str),
     Files,
     Keys,
@@ -32,7 +33,7 @@ pub(super) enum Route<'a> {
     Unknown,
 }
 
-const TEMPLATES: [&str; 25] = [
+const TEMPLATES: [&str; 26] = [
     "admin /",
     "/metrics",
     "admin /health/live",
@@ -57,6 +58,7 @@ const TEMPLATES: [&str; 25] = [
     "/gates/{backend}",
     "/admin/v1/operations",
     "/admin/v1/versions",
+    "/admin/v1/inboxes",
     "admin unmatched",
 ];
 
@@ -90,6 +92,7 @@ impl<'a> Route<'a> {
             ["operations"] => Route::Operations,
             ["versions"] => Route::Versions,
             ["resources"] => Route::Resources,
+            ["inboxes"] => Route::Inboxes,
             ["resources", resource, "sync"] => Route::Sync(resource),
             ["files"] => Route::Files,
             ["keys"] => Route::Keys,
@@ -138,7 +141,8 @@ impl<'a> Route<'a> {
             Route::GateForm(_) => 21,
             Route::Operations => 22,
             Route::Versions => 23,
-            Route::Unknown => 24,
+            Route::Inboxes => 24,
+            Route::Unknown => 25,
         }
     }
 }
@@ -186,6 +190,7 @@ mod tests {
         check("/gates/erp", Route::GateForm("erp"), "/gates/{backend}");
         check("/gates/erp/x", Route::Unknown, "admin unmatched");
         check("/gates/", Route::Unknown, "admin unmatched");
+        check("/admin/v1/inboxes", Route::Inboxes, "/admin/v1/inboxes");
         check("/admin/v1/resources", Route::Resources, "/admin/v1/resources");
         check("/admin/v1/resources/a.v1/sync", Route::Sync("a.v1"), "/admin/v1/resources/{resource}/sync");
         check("/admin/v1/files", Route::Files, "/admin/v1/files");

@@ -235,6 +235,9 @@ impl Decoder {
         if let Some(written) = xml::write_pieces(record, options, sink) {
             return written;
         }
+        if let Some(written) = edi::write_pieces(record, options, sink) {
+            return written;
+        }
         self.pieces(record.raw, record.fields.parts(), record.position, options, sink).unwrap_or_else(|sink| {
             // What is not written to takes no memory.
             let mut out = Vec::with_capacity(record.raw.len() + record.raw.len() / 4);
@@ -322,7 +325,7 @@ impl Detached<'_> {
         sink: &mut Sink<'_>,
     ) -> Result<(), Unwritten> {
         self.0.pieces(raw, parts, position, options, sink).unwrap_or_else(|sink| {
-            let mut out = Vec::new();
+            let mut out = Vec::with_capacity(raw.len() + raw.len() / 4);
             let written = self.write_json(raw, parts, position, options, &mut out);
             written.map_err(|reject| Unwritten::Rejected(Box::new(reject)))?;
             sink(&out).map_err(Unwritten::Output)

@@ -174,7 +174,8 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// How many records were left out so far that no item stands for: by filters, with what is below them, those of a
-    /// type that is to be passed over, blank lines that are no records, comments, and headers that come once more. They count as read and skipped.
+    /// type that is to be passed over, blank lines that are no records, comments, and headers that come once more. They count as read and skipped. Of a
+    /// [`Stretch`] they are not known.
     pub fn left_out(&self) -> u64 {
         match &self.inner {
             Inner::Csv(reader) => reader.left_out(),

@@ -95,6 +95,7 @@ impl Gate {
     /// and every few seconds besides, since a wall clock may be put forward or back.
     pub fn tick(self: &Arc<Self>, now: Timestamp) -> Hours {
         self.look_for_places();
+        self.look_at_cap();
         let (hours, untaken, opens) = {
             let mut state = self.state.lock();
             let hours = Hours::at(&state.config.calendar, state.freeze.as_ref(), now);

@@ -35,6 +35,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
@@ -83,6 +84,8 @@ pub struct Gate {
     state: Mutex<State>,
     /// The places as all processes of the machine see them.
     slots: Option<Mutex<Slots>>,
+    /// The cap that holds over all processes, as the core was told last; 0 before.
+    holds: AtomicUsize,
     shares: Arc<Shares>,
     /// Rings when the gate opens.
     opened: Notify,
@@ -196,6 +199,7 @@ impl Gate {
             began,
             state: Mutex::new(state),
             slots,
+            holds: AtomicUsize::new(0),
             shares: Arc::default(),
             opened: Notify::new(),
             lingers: Notify::new(),
@@ -232,11 +236,14 @@ impl Gate {
     /// Puts new settings in force. Nobody in flight or in the queue is dropped: under a lower cap the running
     /// calls finish first.
     pub fn reconfigure(self: &Arc<Self>, config: Config) {
-        self.cap_is(config.max_in_flight);
+        let holds = self.cap_is(config.max_in_flight);
         {
             let mut state = self.state.lock();
             state.core.set_limits(config.limits());
             state.config = config;
+        }
+        if self.slots.is_some() {
+            self.heed(holds);
         }
         self.pump();
     }

@@ -15,8 +15,10 @@ use super::{Adapt, BreakerState, Gate, Hours, Lane};
 pub struct Status {
     /// The backend.
     pub backend: String,
-    /// The cap.
+    /// The cap that holds.
     pub max_in_flight: usize,
+    /// The cap of this process: higher where another one has announced a lower cap, which binds all.
+    pub own_max_in_flight: usize,
     /// Whether the cap follows the backend.
     pub adaptive: Adapt,
     /// Where it would be if so, from `min_in_flight` to the cap; `None` when it is off.
@@ -84,6 +86,7 @@ impl Status {
 impl Gate {
     /// How the gate stands now.
     pub fn status(self: &Arc<Self>) -> Status {
+        self.look_at_cap();
         self.pump();
         let now = self.now();
         let elsewhere = self.by_process(&self.elsewhere(now), now);
@@ -93,7 +96,8 @@ impl Gate {
         let state = self.state.lock();
         Status {
             backend: self.backend.clone(),
-            max_in_flight: state.config.max_in_flight,
+            max_in_flight: state.core.hard_cap(),
+            own_max_in_flight: state.config.max_in_flight,
             adaptive: state.config.adaptive,
             adaptive_limit: state.core.adaptive_limit(),
             limit: state.core.limit(),

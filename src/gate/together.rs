@@ -1,5 +1,6 @@
 //! Where a gate shares its places with other processes: what a call needs besides a place of this process's own.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -47,7 +48,11 @@ impl Gate {
                 (config.max_in_flight, config.settle, wanted.wait.unwrap_or(config.queue_timeout))
             };
             let term = Term { longest: wanted.longest, settle };
-            let taken = slots.lock().take(cap, term, wanted.key, self.machine_time(now));
+            let (taken, cap) = {
+                let mut slots = slots.lock();
+                (slots.take(cap, term, wanted.key, self.machine_time(now)), slots.cap())
+            };
+            self.heed(cap);
             match taken {
                 Ok(Some(slot)) => {
                     permit.holds.slot = Some(slot);
@@ -151,34 +156,63 @@ impl Gate {
         }
     }
 
-    /// The cap is another one from now on.
-    pub(super) fn cap_is(&self, cap: usize) {
-        let Some(slots) = &self.slots else { return };
+    /// The cap of this process is this one from now on. Answers the one that holds: a lower one that another process has
+    /// announced stands for it.
+    pub(super) fn cap_is(&self, cap: usize) -> usize {
+        let Some(slots) = &self.slots else { return cap };
         let now = self.machine_time(self.now());
-        let told = slots.lock().cap_is(cap, now);
-        if let Err(error) = told {
-            // Whoever takes a place next comes upon it as well, and is refused.
-            self.troubles.met(&self.backend, Lack::Places, &places(&error), self.now());
+        match slots.lock().look_at_cap(cap, now) {
+            Ok(holds) => holds,
+            Err(error) => {
+                // Whoever takes a place next comes upon it as well, and is refused.
+                self.troubles.met(&self.backend, Lack::Places, &places(&error), self.now());
+                cap
+            }
+        }
+    }
+
+    /// Keeps to a lower cap of another process, and says so from now on.
+    pub(super) fn heed(self: &Arc<Self>, holds: usize) {
+        if self.holds.load(Ordering::Relaxed) == holds {
+            return;
+        }
+        let is_news = {
+            let mut state = self.state.lock();
+            self.holds.store(holds, Ordering::Relaxed);
+            state.core.bind(holds)
+        };
+        if is_news {
+            self.pump();
+        }
+    }
+
+    /// Looks whether another process has announced a lower cap, also when nobody calls.
+    pub(super) fn look_at_cap(self: &Arc<Self>) {
+        if self.slots.is_some() {
+            let cap = self.state.lock().config.max_in_flight;
+            self.heed(self.cap_is(cap));
         }
     }
 
     /// What was decided up to this revision is known here from now on: the gate's own cap counts, not one that another
     /// process has announced with a decision up to it.
-    pub fn knows(&self, revision: u64) {
+    pub fn knows(self: &Arc<Self>, revision: u64) {
         if let Some(slots) = &self.slots {
             slots.lock().knows(revision);
+            self.look_at_cap();
         }
     }
 
     /// Announces the cap in force to the other processes, which heed it at once where it is lower than theirs. To be
     /// called by who has decided it, or has read it in the configuration; the revision is that of the decisions over it.
-    pub fn announce_cap(&self, revision: u64) {
+    pub fn announce_cap(self: &Arc<Self>, revision: u64) {
         let Some(slots) = &self.slots else { return };
         let cap = self.state.lock().config.max_in_flight;
         let announced = slots.lock().announce(cap, revision);
         if let Err(error) = announced {
             tracing::error!(backend = self.backend, error = %error, "the cap cannot be announced; others read it later");
         }
+        self.look_at_cap();
     }
 
     /// Tells the core of places that are held back for calls of other processes.

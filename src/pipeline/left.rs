@@ -1,5 +1,5 @@
 //! Files that lie in an inbox but need no reading now: finished ones that cannot be moved or that another resource
-//! still reads, and ones that wait for their trailer. Kept in memory only: after a restart the ledger knows the
+//! still reads, ones that wait for their trailer, and ones that no mapping reads. Kept in memory only: after a restart the ledger knows the
 //! finished ones by their delivery, and the others are looked at once more.
 
 use std::collections::HashSet;
@@ -10,7 +10,8 @@ use super::file::Passage;
 use super::sync::{Request, Summary};
 use super::world::Inbox;
 use super::{Bridge, PipelineError};
-use crate::adapters::inbox::{Candidate, Empty, Until, Waiting};
+use crate::adapters::inbox::{Candidate, Empty, Scan, Until, Waiting};
+use crate::gate::Lane;
 use crate::mapping::Plan;
 use crate::record::{BlobId, ResourceId};
 use crate::staging::FileState;
@@ -80,8 +81,8 @@ impl Bridge {
         self.left.lock().remove(&(resource.clone(), name.to_owned()));
     }
 
-    /// Tells the metrics how many finished files of a backend cannot be moved.
-    pub(super) fn count_unmoved(&self, backend: &str) {
+    /// How many finished files of a backend cannot be moved.
+    pub fn unmoved(&self, backend: &str) -> usize {
         let left = self.left.lock();
         let is_stuck = |left: &Left| matches!(left.why, Why::Finished { is_stuck: true, .. });
         let names: HashSet<&String> = left
@@ -89,7 +90,27 @@ impl Bridge {
             .filter(|(_, left)| left.backend == backend && is_stuck(left))
             .map(|((_, name), _)| name)
             .collect();
-        self.metrics.unmoved_files(backend, names.len());
+        names.len()
+    }
+
+    /// Tells the metrics how many finished files of a backend cannot be moved.
+    pub(super) fn count_unmoved(&self, backend: &str) {
+        self.metrics.unmoved_files(backend, self.unmoved(backend));
+    }
+
+    /// Tells of files that no mapping reads: the metrics how many there are, the log of each once. Whoever runs a command is
+    /// told by it.
+    pub(super) fn tell_unclaimed(&self, plan: &Plan, request: Request, scan: &Scan) {
+        self.metrics.unclaimed_files(&plan.backend, scan.unclaimed.files);
+        if request.lane == Lane::Sync && scan.untold.files > 0 {
+            tracing::warn!(
+                backend = plan.backend,
+                files = scan.untold.files,
+                names = scan.untold.first.join(", "),
+                in_all = scan.unclaimed.files,
+                "files lie in the inbox that no mapping reads"
+            );
+        }
     }
 
     /// Forgets what was left and is not there any more; `found` is all that is.

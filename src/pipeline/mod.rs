@@ -33,4 +33,4 @@ mod world;
 pub use error::PipelineError;
 pub use fault::ServiceFault;
 pub use tables::judge::{Judgement, judge, table_of};
-pub use world::{Backend, Bridge, Reach, World};
+pub use world::{Backend, Bridge, Reach, World, patterns_of};

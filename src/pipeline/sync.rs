@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::adapters::inbox::{Candidate, InboxError, Order, Scan, Until, Waiting};
+use crate::adapters::inbox::{Candidate, InboxError, Order, Scan, Unclaimed, Until, Waiting};
 use crate::gate::Lane;
 use crate::landing::{Landed, LandingError};
 use crate::mapping::{Origin, Plan};
@@ -40,6 +40,8 @@ pub struct Summary {
     pub changed: Vec<String>,
     /// Files that were refused as a whole, or whose rest cannot be read; each has a dead letter of its own.
     pub refused: Vec<String>,
+    /// Files that no mapping of the backend reads.
+    pub unclaimed: Unclaimed,
     /// What else a person should know: a sentence each.
     pub notes: Vec<String>,
     /// Of a table or query: whether records that were deleted at the source are found: `yes`, `no`, or when they last
@@ -56,6 +58,7 @@ impl Summary {
             unsettled: Vec::new(),
             changed: Vec::new(),
             refused: Vec::new(),
+            unclaimed: Unclaimed::default(),
             notes: Vec::new(),
             deletes: None,
         }
@@ -103,7 +106,8 @@ impl Bridge {
     async fn look(&self, plan: &Arc<Plan>, backend: &Inbox, request: Request) -> Result<Summary, PipelineError> {
         let id = &plan.exposure.id;
         let scan = self.scan(backend, request).await?;
-        let mut summary = Summary { unsettled: scan.unsettled, ..Summary::new(id.clone()) };
+        self.tell_unclaimed(plan, request, &scan);
+        let mut summary = Summary { unsettled: scan.unsettled, unclaimed: scan.unclaimed, ..Summary::new(id.clone()) };
         // What cannot be read does not hold up what can; but the look has failed, and says so.
         let unreadable = scan.closed.into_iter().next();
         self.forget_gone(plan, &scan.stable);
@@ -300,7 +304,8 @@ impl Bridge {
         loop {
             let permit = self.permit(backend, request.lane).await?;
             let inbox = backend.clone();
-            let scan = tokio::task::spawn_blocking(move || inbox.door.scan(&permit, &inbox.names)).await;
+            let scan =
+                tokio::task::spawn_blocking(move || inbox.door.scan(&permit, &inbox.names, &inbox.claimed)).await;
             let scan = scan.map_err(|_| PipelineError::Died { file: "the inbox".to_owned() })??;
             let wait = backend.door.pause();
             if scan.unsettled.is_empty() || Instant::now() + wait > deadline {

@@ -54,6 +54,8 @@ pub(super) struct Inbox {
     pub(super) door: Arc<Door>,
     /// The names of the files that the plan reads.
     pub(super) names: Pattern,
+    /// Those that all plans read there.
+    pub(super) claimed: Arc<[Pattern]>,
 }
 
 /// A backend that is asked in SQL, as runs see it.
@@ -146,7 +148,8 @@ impl World {
         let backend = self.backend(plan)?;
         match (&backend.reach, name_pattern(plan)) {
             (Reach::Inbox(door), Some(names)) => {
-                Ok(Inbox { gate: Arc::clone(&backend.gate), door: Arc::clone(door), names })
+                let claimed = patterns_of(&self.plans, &plan.backend).into();
+                Ok(Inbox { gate: Arc::clone(&backend.gate), door: Arc::clone(door), names, claimed })
             }
             _ => Err(PipelineError::NoInbox { resource: plan.exposure.id.clone() }),
         }
@@ -195,6 +198,11 @@ impl World {
             known: self.backends.keys().cloned().collect::<Vec<_>>().join(", "),
         })
     }
+}
+
+/// The names of all files that these plans read from a backend.
+pub fn patterns_of(plans: &[Arc<Plan>], backend: &str) -> Vec<Pattern> {
+    plans.iter().filter(|plan| plan.backend == backend).filter_map(|plan| name_pattern(plan)).collect()
 }
 
 /// The names of the files that a plan reads, if it reads files. Compiling the mapping has checked the pattern; one that

@@ -167,14 +167,21 @@ impl GateFamilies {
 /// What inboxes tell.
 pub(super) struct InboxFamilies {
     unmoved: Family<BackendLabel, Gauge>,
+    unclaimed: Family<BackendLabel, Gauge>,
 }
 
 impl InboxFamilies {
     pub(super) fn register(registry: &mut Registry) -> InboxFamilies {
-        let unmoved = Family::default();
+        let (unmoved, unclaimed) = (Family::default(), Family::default());
         let help = "Finished files that cannot be moved out of the inbox";
         registry.register("inbox_unmoved_files", help, Family::clone(&unmoved));
-        InboxFamilies { unmoved }
+        let help = "Files in the inbox that no mapping reads";
+        registry.register("inbox_unclaimed_files", help, Family::clone(&unclaimed));
+        InboxFamilies { unmoved, unclaimed }
+    }
+
+    pub(super) fn unclaimed(&self, backend: &str, files: usize) {
+        self.unclaimed.get_or_create(&BackendLabel { backend: backend.to_owned() }).set(as_i64(files));
     }
 
     pub(super) fn unmoved(&self, backend: &str, files: usize) {

@@ -241,6 +241,11 @@ impl Metrics {
         self.inboxes.unmoved(backend, files);
     }
 
+    /// So many files in the inbox of `backend` are read by no mapping.
+    pub fn unclaimed_files(&self, backend: &str, files: usize) {
+        self.inboxes.unclaimed(backend, files);
+    }
+
     /// The gate of `backend`, its labels resolved. Keep it.
     pub fn gate(&self, backend: &str) -> GateMetrics {
         self.gates.of(backend)
@@ -339,6 +344,7 @@ mod tests {
                 metrics.feed_silent("orders.v1", Some(true));
                 metrics.last_file("orders.v1", 1.5);
                 metrics.unmoved_files("as400", 2);
+                metrics.unclaimed_files("as400", 3);
             },
             &[
                 "tollbridge_records_total{resource=\"orders.v1\",outcome=\"staged\"} 42",
@@ -348,6 +354,7 @@ mod tests {
                 "tollbridge_feed_silent{resource=\"orders.v1\"} 1",
                 "tollbridge_feed_last_file_timestamp_seconds{resource=\"orders.v1\"} 1.5",
                 "tollbridge_inbox_unmoved_files{backend=\"as400\"} 2",
+                "tollbridge_inbox_unclaimed_files{backend=\"as400\"} 3",
             ],
         );
     }

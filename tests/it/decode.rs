@@ -321,8 +321,7 @@ fn memory_does_not_follow_the_text_of_large_records() {
 }
 
 /// XML records at the limit and far beyond it, of one text and of many elements: what is too long is told by its first
-/// bytes, and memory follows neither the record nor what is shown of it. (Up to 20 MB of what is
-/// counted are huge pages of which little is used: without them, by MIMALLOC_ALLOW_THP=0, it is so much less.)
+/// bytes, and memory follows neither the record nor what is shown of it.
 #[test]
 fn memory_does_not_follow_large_records_of_xml() {
     let folder = tempfile::tempdir().unwrap();

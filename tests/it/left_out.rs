@@ -88,3 +88,28 @@ fn where_a_file_is_judged_as_a_whole() {
         assert_eq!(counts(&summary[0]), expected, "{limit} {summary:?}");
     }
 }
+
+/// Blank lines and comments of a CSV count alike, wherever they stand behind the header, also where a run goes on.
+#[test]
+fn blank_lines_of_a_csv_are_counted() {
+    let mapping = |more: &str| {
+        format!(
+            "resource = \"items\"\nversion = 1\nkey = [\"v\"]\n[source]\nbackend = \"erp\"\n[source.csv]\nfiles = \"*.txt\"\n\
+             delimiter = \";\"\ncomment = \"#\"\n{more}\n[fields]\nv = {{ from = \"V\" }}\n"
+        )
+    };
+    for (more, header) in [("", "\n# made by hand\nV;W\n"), ("header = false\ncolumns = [\"V\", \"W\"]", "")] {
+        let site = Site::with_mappings(&[("items.v1.toml", &mapping(more))]);
+        site.deliver("a.txt", format!("{header}\n\r\n1;x\n\n#2;y\n3;\"\n\n\"\n4;z\n\n").as_bytes());
+        let (summary, code) = site.json(&["sync", "items"]);
+        // By hand: 3 rows; 2 lines before the first, one blank and one comment before the second, one at the end. Those in
+        // the quotes are text.
+        let expected = [&json!(8), &json!(3), &json!(0), &json!(0), &json!(5)];
+        assert_eq!((counts(&summary[0]), code), (expected, 0), "{summary:?}");
+    }
+    // Without a header and without columns, the first row says how many there are; what is before it counts as well.
+    let site = Site::with_mappings(&[("items.v1.toml", &mapping("header = false").replace("\"V\"", "\"column_1\""))]);
+    site.deliver("a.txt", b"\n#x\n\n1;x\n2;y\n");
+    let (summary, _) = site.json(&["sync", "items"]);
+    assert_eq!(counts(&summary[0]), [&json!(5), &json!(2), &json!(0), &json!(0), &json!(3)], "{summary:?}");
+}

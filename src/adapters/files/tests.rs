@@ -76,7 +76,7 @@ impl Site {
     }
 
     fn scan(&self, backend: &Door, pattern: &str) -> Scan {
-        backend.scan(&self.permit(), &Pattern::new(pattern).unwrap()).unwrap()
+        backend.scan(&self.permit(), &Pattern::new(pattern).unwrap(), &[]).unwrap()
     }
 }
 
@@ -189,7 +189,7 @@ fn a_missing_inbox_says_what_to_do() {
     let site = Site::new();
     fs::remove_dir(site.inbox()).unwrap();
     let backend = site.backend(Duration::ZERO, None);
-    let fault = backend.scan(&site.permit(), &Pattern::new("*").unwrap()).unwrap_err().to_string();
+    let fault = backend.scan(&site.permit(), &Pattern::new("*").unwrap(), &[]).unwrap_err().to_string();
     assert!(fault.contains("check that the folder exists"), "{fault}");
 }
 

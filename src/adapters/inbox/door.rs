@@ -1,13 +1,14 @@
 //! What the pipeline knocks at: an inbox of any kind with the rules of picking up.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glob::Pattern;
 use sha2::{Digest, Sha256};
 
 use super::settling::Settling;
-use super::{Candidate, Claim, Fate, Inbox, InboxError, Pickup, Scan, Until, Waiting, Watching};
+use super::unclaimed::{Lying, Unclaimed};
+use super::{Candidate, Claim, Fate, Inbox, InboxError, Listing, Pickup, Scan, Until, Waiting, Watching};
 use crate::adapters::finding::Finding;
 use crate::gate::Permit;
 
@@ -16,12 +17,13 @@ pub struct Door {
     inbox: Box<dyn Inbox>,
     pickup: Pickup,
     settling: Settling,
+    lying: Lying,
 }
 
 impl Door {
     /// Touches nothing yet.
     pub(in crate::adapters) fn new(inbox: impl Inbox + 'static, pickup: Pickup) -> Door {
-        Door { inbox: Box::new(inbox), pickup, settling: Settling::default() }
+        Door { inbox: Box::new(inbox), pickup, settling: Settling::default(), lying: Lying::default() }
     }
 
     /// The rules.
@@ -41,8 +43,48 @@ impl Door {
         result
     }
 
-    /// Looks for what keeps us out, or keeps files from being moved away.
-    pub fn diagnose(&self, permit: &Permit) -> Vec<Finding> {
+    /// Looks for what keeps us out, or keeps files from being moved away, and for files that none of the patterns means:
+    /// those of all mappings, where these are known.
+    pub fn diagnose(&self, permit: &Permit, claimed: Option<&[Pattern]>) -> Vec<Finding> {
+        let mut findings = self.reached(permit);
+        if let Some(claimed) = claimed.filter(|_| findings.iter().all(|finding| finding.is_well)) {
+            findings.push(self.diagnose_files(permit, claimed));
+        }
+        findings
+    }
+
+    fn diagnose_files(&self, permit: &Permit, claimed: &[Pattern]) -> Finding {
+        let listing = self.inbox.list(permit, &|_| false);
+        self.inbox.rest();
+        let listing = match listing {
+            Ok(listing) => listing,
+            Err(error) => return Finding::wrong("files", error.to_string(), error.remedy()),
+        };
+        let now = Instant::now();
+        let (unclaimed, _) = self.lying.found(&self.unclaimed_of(&listing, claimed), Duration::ZERO, now);
+        let remedy = match claimed.len() {
+            0 => "write a mapping that reads from this backend (`tollbridge infer FILE` proposes one)",
+            _ => "let `files` of a mapping mean them, or have them put elsewhere; `ignore` passes over them",
+        };
+        match unclaimed.files {
+            0 => {
+                Finding::well("files", format!("{} files, each read by a mapping or passed over", listing.others.len()))
+            }
+            _ => Finding::wrong("files", format!("no mapping reads {unclaimed}"), remedy),
+        }
+    }
+
+    fn unclaimed_of<'l>(&self, listing: &'l Listing, claimed: &[Pattern]) -> HashSet<&'l str> {
+        let names = listing.others.iter().map(String::as_str);
+        names.filter(|name| self.pickup.is_unclaimed(claimed, name)).collect()
+    }
+
+    /// Files that no mapping reads, as of the last look.
+    pub fn unclaimed(&self) -> Unclaimed {
+        self.lying.now()
+    }
+
+    fn reached(&self, permit: &Permit) -> Vec<Finding> {
         match self.probe(permit) {
             Ok(doubts) if doubts.is_empty() => {
                 vec![Finding::well("inbox", format!("{} can be read, and files can be moved away", self.place()))]
@@ -65,8 +107,9 @@ impl Door {
         self.inbox.is_remote()
     }
 
-    /// Looks for complete files whose names match. Links, special files and hidden files are passed over.
-    pub fn scan(&self, permit: &Permit, pattern: &Pattern) -> Result<Scan, InboxError> {
+    /// Looks for complete files whose names match, and for such as none of the patterns means: those of all mappings that
+    /// read here. Links, special files and hidden files are passed over.
+    pub fn scan(&self, permit: &Permit, pattern: &Pattern, claimed: &[Pattern]) -> Result<Scan, InboxError> {
         let listing = self.inbox.list(permit, &|name| self.pickup.wants(pattern, name))?;
         let folded = |name: &str| if self.pickup.match_case { name.to_owned() } else { name.to_lowercase() };
         let others: HashSet<String> = listing.others.iter().map(|name| folded(name)).collect();
@@ -74,7 +117,9 @@ impl Door {
         let names: HashSet<&str> = listing.found.iter().map(|found| found.name.as_str()).collect();
         self.settling.retain(|name| names.contains(name) || listing.others.contains(name));
 
-        let mut scan = Scan { closed: listing.closed, ..Scan::default() };
+        let lying = self.unclaimed_of(&listing, claimed);
+        let (unclaimed, untold) = self.lying.found(&lying, self.pickup.stable_for, Instant::now());
+        let mut scan = Scan { closed: listing.closed, unclaimed, untold, ..Scan::default() };
         for found in &listing.found {
             // Both are asked: a file is watched while its done file is on its way.
             let (is_stable, awaited) = (self.settling.is_stable(found, self.pickup.stable_for), awaited(&found.name));

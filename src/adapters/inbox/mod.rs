@@ -15,6 +15,7 @@ mod pickup;
 pub(in crate::adapters) mod remote;
 pub(in crate::adapters) mod server;
 mod settling;
+mod unclaimed;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -31,6 +32,7 @@ pub(in crate::adapters) use pickup::{
     DONE_FILE, DUPLICATES, EMPTY, IGNORE, MATCH_CASE, ORDER, POLL, RECURSIVE, STABLE_FOR, TRAILER_WAIT,
 };
 pub use pickup::{Duplicates, Empty, Pickup};
+pub use unclaimed::Unclaimed;
 
 /// What identifies the state of a file: any write, rename-over or status change alters it. What a kind of inbox
 /// cannot know is zero.
@@ -117,6 +119,10 @@ pub struct Scan {
     pub unsettled: Vec<Waiting>,
     /// Folders below the inbox that cannot be read.
     pub closed: Vec<InboxError>,
+    /// Files that no mapping reads.
+    pub unclaimed: Unclaimed,
+    /// Of these, such as nobody was told of before.
+    pub untold: Unclaimed,
 }
 
 /// A file that may not be taken yet.

@@ -170,10 +170,23 @@ impl Pickup {
     /// Whether a file of this name (below the inbox) is one that the pattern means: neither hidden, nor in
     /// flight, nor a file that announces another.
     pub fn wants(&self, pattern: &Pattern, name: &str) -> bool {
-        let last = name.rsplit('/').next().unwrap_or(name);
+        self.fits(pattern, name) && self.is_content(name)
+    }
+
+    /// Whether a file of this name was put there to be read, and none of the patterns means it.
+    pub(super) fn is_unclaimed(&self, patterns: &[Pattern], name: &str) -> bool {
+        self.is_content(name) && !patterns.iter().any(|pattern| self.fits(pattern, name))
+    }
+
+    fn fits(&self, pattern: &Pattern, name: &str) -> bool {
         let options = MatchOptions { case_sensitive: self.match_case, ..MatchOptions::default() };
+        pattern.matches_with(last_part(name), options)
+    }
+
+    /// Whether it is no file that is passed over in any case.
+    fn is_content(&self, name: &str) -> bool {
+        let last = last_part(name);
         !name.split('/').any(|part| part.starts_with('.'))
-            && pattern.matches_with(last, options)
             && !self.is_done_file(last)
             && !self.ignore.iter().any(|ignored| ignored.matches(&last.to_lowercase()))
     }
@@ -196,4 +209,9 @@ impl Pickup {
                 .is_some_and(|name| !name.is_empty())
         })
     }
+}
+
+/// The name without the folders.
+fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }

@@ -11,6 +11,7 @@ mod clauses;
 mod conditional;
 mod constants;
 mod copying;
+mod editing;
 mod entry;
 mod layout;
 mod lexer;

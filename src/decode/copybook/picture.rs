@@ -1,6 +1,7 @@
 //! PICTURE character-strings.
 
 use super::Dialect;
+use super::editing::is_in_order;
 
 /// What a character-string describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,9 +189,12 @@ fn numeric(symbols: &[(char, usize)], written: &str) -> Result<Category, String>
                     scale = scale.saturating_add_unsigned(count);
                 }
             }
-            'V' => points += count,
-            'P' if digits == 0 => zeros_before += count,
-            'P' => zeros_behind += count,
+            // The zeros say where the point is: `V` may say so too, at that end of them that has no digits.
+            'V' if zeros_before > 0 => return Err(misplaced_point(written)),
+            'P' if digits > 0 && points > 0 => return Err(misplaced_point(written)),
+            'V' => points = points.saturating_add(count),
+            'P' if digits == 0 => zeros_before = zeros_before.saturating_add(count),
+            'P' => zeros_behind = zeros_behind.saturating_add(count),
             _ => {}
         }
     }
@@ -206,6 +210,10 @@ fn numeric(symbols: &[(char, usize)], written: &str) -> Result<Category, String>
     }
     bounded(digits, zeros_before.saturating_add(zeros_behind), scale, written)
         .map(|(digits, scale)| Category::Numeric { digits, scale, signed })
+}
+
+fn misplaced_point(written: &str) -> String {
+    format!("`{written}`: `P` stands for zeros up to the decimal point, which is said to be elsewhere")
 }
 
 /// `+9.9(4)E+99`: a sign, digits with one point among them or at an end, E, a sign and two digits.
@@ -242,6 +250,9 @@ fn edited(symbols: &[(char, usize)], written: &str) -> Result<Category, String> 
     if floating.len() > 1 || count_of('+').min(count_of('-')) > 0 || count_of('C') + count_of('D') > 1 {
         return Err(format!("`{written}` has more than one sign, or more than one character that floats"));
     }
+    if !is_in_order(symbols.iter().map(|(symbol, _)| *symbol), floating.first().copied()) {
+        return Err(format!("`{written}` has its characters in an order that no edited number has"));
+    }
     let signed = ['+', '-', 'C', 'D'].into_iter().any(|symbol| count_of(symbol) > 0);
     let (mut digits, mut scale, mut behind, mut zeros) = (0usize, 0isize, false, 0usize);
     for &(symbol, count) in symbols {
@@ -259,7 +270,9 @@ fn edited(symbols: &[(char, usize)], written: &str) -> Result<Category, String> 
                 }
             }
             'P' if digits == 0 => return Err(format!("`{written}`: `P` stands at the end")),
+            'P' if behind => return Err(misplaced_point(written)),
             'P' => zeros = zeros.saturating_add(count),
+            '.' if zeros > 0 => return Err(misplaced_point(written)),
             '.' | 'V' => behind = true,
             _ => {}
         }
@@ -308,6 +321,7 @@ mod tests {
         assert_eq!(numeric("s9(3)v9(2)"), (5, 2, true, 5));
         assert_eq!(numeric("9(3)PPP"), (3, -3, false, 3));
         assert_eq!(numeric("VPP99"), (2, 4, false, 2));
+        assert_eq!(numeric("99PPV"), (2, -2, false, 2));
         assert_eq!(numeric("SP(2)9(3)"), (3, 5, true, 3));
         assert_eq!(numeric("9(38)"), (38, 0, false, 38));
     }
@@ -337,6 +351,7 @@ mod tests {
         check("+V9(3)E+99", Category::External, 8);
         check("+9(16).E-99", Category::External, 22);
         check("Z(3)PP", Category::Edited { digits: 3, scale: -2, signed: false }, 3);
+        check("Z9PPV", Category::Edited { digits: 2, scale: -2, signed: false }, 2);
     }
 
     #[test]
@@ -376,6 +391,15 @@ mod tests {
             "+9(17)E+99",
             "E",
             "Z*9",
+            // As GnuCOBOL has it, too.
+            "PPV99",
+            "PP99V",
+            "SPPV9",
+            "99VPP",
+            "9V9P",
+            "Z9.9PP",
+            "Z9VPP",
+            "Z9PP.9",
             "++--9",
             "Z.9.9",
             "X(99999999999)",

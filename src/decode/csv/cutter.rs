@@ -33,7 +33,7 @@ impl<'a> Cutter<'a> {
         while !self.rest.is_empty() {
             let line = self.line;
             match self.marks.row(self.rest, self.whole, &mut self.cells) {
-                Row::Blank { total, .. } => self.pass(total, 1),
+                Row::Blank { total } => self.pass(total, 1),
                 Row::Cells { total, lines, .. } => {
                     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                     let cells = self.cells.list().iter().map(|cell| {

@@ -44,7 +44,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "comment",
             shape: "string",
             presence: Presence::Default("\"\""),
-            doc: "lines that begin with it are no rows and count as left out; \"\" for none",
+            doc: "lines that begin with it are no rows and count as left out, as blank lines do; \"\" for none",
         },
         Key {
             name: "header",

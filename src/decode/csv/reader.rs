@@ -27,7 +27,7 @@ pub struct Reader<R> {
     offset: u64,
     records: u64,
     lines: u64,
-    /// Comments and repeated headers that were passed over.
+    /// Blank lines, comments and repeated headers that were passed over behind the header.
     left_out: u64,
 }
 
@@ -53,7 +53,6 @@ enum Found {
     },
     Blank {
         total: usize,
-        comment: bool,
     },
     /// A line that is no row, without and with its line end: what was expected, what was found.
     Bad {
@@ -147,7 +146,7 @@ impl<R: Read + Seek> Reader<R> {
                      the columns is due before them"
                 ),
                 None => "the file is empty: a header with the names of the columns is due".to_owned(),
-                Some(Found::Blank { total, .. }) => {
+                Some(Found::Blank { total }) => {
                     self.pending = total;
                     self.lines += 1;
                     continue;
@@ -180,12 +179,12 @@ impl<R: Read + Seek> Reader<R> {
         /// Lines that are no rows are passed over, but not for ever.
         const MOST_BAD: usize = 100;
         let begin = self.resume_point();
-        let mut bad = 0;
+        let (mut bad, mut blank) = (0, 0);
         let count = loop {
             match self.find()? {
-                Some(Found::Blank { total, .. }) => {
+                Some(Found::Blank { total }) => {
                     self.pending = total;
-                    self.lines += 1;
+                    blank += 1;
                 }
                 Some(Found::Bad { total, .. }) if bad < MOST_BAD => {
                     self.pending = total;
@@ -195,8 +194,8 @@ impl<R: Read + Seek> Reader<R> {
                 _ => break 1,
             }
         };
-        if bad > 0 {
-            // They are told when they are read.
+        if bad + blank > 0 {
+            // They are told and counted when they are read.
             self.input.seek(begin.offset, limit)?;
             self.current.window = Window::new(0, u64::MAX);
             (self.offset, self.pending, self.lines) = (begin.offset, 0, begin.line);
@@ -228,7 +227,7 @@ impl<R: Read + Seek> Reader<R> {
             let quoted = match columns.marks.row(bytes, ended, cells) {
                 Row::Cells { content, .. } if content > MAX_RECORD => true,
                 Row::Cells { content, total, lines } => return Ok(Some(Found::Cells { content, total, lines })),
-                Row::Blank { total, comment } => return Ok(Some(Found::Blank { total, comment })),
+                Row::Blank { total } => return Ok(Some(Found::Blank { total })),
                 Row::Broken { found } => {
                     let found = format!("{} after a closing quote", shown(found));
                     return self.bad("a delimiter or the line's end", found).map(Some);
@@ -286,10 +285,10 @@ impl<R: Read + Seek> Reader<R> {
     pub(in crate::decode) fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
         let Some(found) = self.find()? else { return Ok(None) };
         match found {
-            Found::Blank { total, comment } => {
+            Found::Blank { total } => {
                 self.pending = total;
                 self.lines += 1;
-                self.left_out += u64::from(comment);
+                self.left_out += 1;
                 Ok(Some(Item::Skipped))
             }
             Found::Bad { content, total, expected, found } => {

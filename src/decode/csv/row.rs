@@ -79,8 +79,6 @@ pub(super) enum Row {
     Blank {
         /// Its bytes.
         total: usize,
-        /// Whether it is a comment.
-        comment: bool,
     },
     /// It is not all there yet.
     Incomplete {
@@ -146,8 +144,7 @@ impl Marks {
             let start = bytes.get(..comment.len()).unwrap_or(bytes);
             if start == &**comment {
                 let line = self.first_line(bytes, ended);
-                return line
-                    .map_or(Row::Incomplete { quoted: false }, |(_, total)| Row::Blank { total, comment: true });
+                return line.map_or(Row::Incomplete { quoted: false }, |(_, total)| Row::Blank { total });
             }
             if !ended && comment.starts_with(start) {
                 return Row::Incomplete { quoted: false };
@@ -155,7 +152,7 @@ impl Marks {
         }
         if self.stops[usize::from(bytes[0])] {
             match self.line_end(bytes, 0, ended) {
-                Mark::LineEnd(total) => return Row::Blank { total, comment: false },
+                Mark::LineEnd(total) => return Row::Blank { total },
                 Mark::Undecided => return Row::Incomplete { quoted: false },
                 Mark::Delimiter | Mark::None => {}
             }

@@ -9,6 +9,7 @@ use super::path::Envelope;
 use super::schema::{self, Tree};
 use super::{Described, Edi};
 use crate::decode::json::JsonOptions;
+use crate::decode::pieces::{Sink, Unwritten};
 use crate::record::{FieldFault, Fields, Position, Reject, RejectCode, Scope, Slot, Value};
 
 /// A message, and by what its values are named.
@@ -91,6 +92,17 @@ impl Lent {
         if let Naming::Schema { tree, .. } = &mut self.naming {
             *tree = None;
         }
+    }
+
+    /// Hands the record on as JSON, piece by piece; `None` where a schema names its values.
+    pub(super) fn write_pieces(
+        &self,
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Option<Result<(), Unwritten>> {
+        let Naming::Paths(_) = &self.naming else { return None };
+        Some(self.message.write_pieces(position, options, sink))
     }
 
     pub(super) fn write_json(

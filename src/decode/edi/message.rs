@@ -9,9 +9,10 @@ use super::path::{Envelope, Item};
 use super::scan::{Scan, next_segment};
 use super::segment::{Span, components, elements, id, released, repetitions};
 use super::syntax::{PLAIN, Separators, Standard};
-use crate::decode::CodePage;
+use crate::decode::{CodePage, MAX_RECORD};
 use crate::decode::code_page::Unmappable;
 use crate::decode::json::{Cursor, JsonOptions, META};
+use crate::decode::pieces::{PIECE, Sink, Unwritten};
 use crate::decode::reader::length32;
 use crate::decode::trail::Trail;
 use crate::decode::window::Window;
@@ -74,6 +75,16 @@ impl Message {
         }
         message.interchange = Some(Interchange::bare(standard, separators, encoding.clone()));
         message
+    }
+
+    /// One more segment. A list that grows large is made as large as it may become: what is not written to takes no memory,
+    /// while what is left of smaller ones on the way does.
+    pub(super) fn push_segment(&mut self, span: Span) {
+        const LARGE: usize = 1 << 15;
+        if self.spans.len() == self.spans.capacity() && self.spans.len() >= LARGE {
+            self.spans.reserve_exact(MAX_RECORD / 2);
+        }
+        self.spans.push(span);
     }
 
     /// The message's bytes.
@@ -333,11 +344,47 @@ impl Message {
         cursor.finish();
         match bad {
             None => Ok(()),
-            Some((index, unmappable)) => {
-                let offset = length32(self.segment(index).offset + unmappable.index);
-                let fault = self.unmappable(unmappable);
-                Err(self.reject(fault, Some(self.place(index)), Some((offset, 1)), position))
+            Some((index, unmappable)) => Err(self.unwritable(index, unmappable, position)),
+        }
+    }
+
+    fn unwritable(&self, index: usize, unmappable: Unmappable, position: Position) -> Reject {
+        let offset = length32(self.segment(index).offset + unmappable.index);
+        self.reject(self.unmappable(unmappable), Some(self.place(index)), Some((offset, 1)), position)
+    }
+
+    /// The same, handed on piece by piece. What cannot be written is found out before.
+    pub(super) fn write_pieces(
+        &self,
+        position: Position,
+        options: &JsonOptions,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Unwritten> {
+        let rejected = |reject| Unwritten::Rejected(Box::new(reject));
+        let (syntax, raw) = (self.syntax(), self.raw());
+        let write = |index: usize, out: &mut Vec<u8>| {
+            let (Some(syntax), Some(span)) = (syntax, self.spans.get(index)) else { return Ok(()) };
+            let written = write_segment(syntax, span.of(raw), out);
+            written.map_err(|unmappable| rejected(self.unwritable(index, unmappable, position)))
+        };
+        let mut out = Vec::with_capacity(2 * PIECE);
+        for index in 0..self.spans.len() {
+            write(index, &mut out)?;
+            out.clear();
+        }
+        self.write_head(position, options, &mut out).map_err(rejected)?;
+        out.extend_from_slice(b",\"segments\":[");
+        for index in 0..self.spans.len() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write(index, &mut out)?;
+            if out.len() > PIECE {
+                sink(&out).map_err(Unwritten::Output)?;
+                out.clear();
             }
         }
+        out.extend_from_slice(b"]}");
+        sink(&out).map_err(Unwritten::Output)
     }
 }

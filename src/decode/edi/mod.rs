@@ -31,6 +31,7 @@ use std::io::{Read, Seek};
 use std::sync::Arc;
 
 use super::json::JsonOptions;
+use super::pieces::{Sink, Unwritten};
 use super::reader::foreign_slot;
 use super::{CodePage, LayoutRow, Resume, StreamFault};
 use crate::diagnostic::{Faults, SourceText};
@@ -112,6 +113,16 @@ pub(super) fn write_json(record: &RawRecord<'_>, options: &JsonOptions, out: &mu
         Some(lent) => lent.write_json(record.position, options, out),
         None => Err(super::reader::foreign_record(foreign_slot(), record)),
     }
+}
+
+/// Writes a record of this format in pieces; `None` for one of another, or where a schema names its values.
+pub(super) fn write_pieces(
+    record: &RawRecord<'_>,
+    options: &JsonOptions,
+    sink: &mut Sink<'_>,
+) -> Option<Result<(), Unwritten>> {
+    let own = record.fields.as_any().and_then(|fields| fields.downcast_ref::<Lent>())?;
+    own.write_pieces(record.position, options, sink)
 }
 
 impl Layout for Edi {

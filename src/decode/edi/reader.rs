@@ -385,7 +385,7 @@ impl<R: Read + Seek> Reader<R> {
                                 bad = Some(wrong.at(format!("segment {}", message.spans.len() + 1), span));
                             }
                             bad = bad.or_else(|| wrapped(syntax, segment, id, message.spans.len() + 1, span));
-                            message.spans.push(span);
+                            message.push_segment(span);
                             at = next;
                         }
                         _ => {

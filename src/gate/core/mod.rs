@@ -11,6 +11,7 @@ mod line;
 mod order;
 mod patience;
 mod pressure;
+mod recent;
 mod serial;
 mod service;
 mod terms;
@@ -52,6 +53,8 @@ struct Waiting {
 /// See the module.
 pub(super) struct Core {
     limits: Limits,
+    /// A lower cap of another process, which holds for all.
+    bound: usize,
     active: [usize; Lane::COUNT],
     /// Of these, such as wait for a place that another process has.
     lacking: [usize; Lane::COUNT],
@@ -87,6 +90,7 @@ pub(super) struct Core {
 impl Core {
     pub(super) fn new(limits: Limits) -> Core {
         Core {
+            bound: usize::MAX,
             active: [0; Lane::COUNT],
             lacking: [0; Lane::COUNT],
             elsewhere: (0, Moment::ZERO),
@@ -126,6 +130,17 @@ impl Core {
             self.breaker = Breaker::default();
         }
         self.limits = limits;
+    }
+
+    /// Another process has announced this cap, which binds where it is lower. Answers whether that is news: then call
+    /// [`Core::pump`] afterwards.
+    pub(super) fn bind(&mut self, cap: usize) -> bool {
+        std::mem::replace(&mut self.bound, cap) != cap
+    }
+
+    /// The operator's cap, or the lower one of another process.
+    pub(super) fn hard_cap(&self) -> usize {
+        self.limits.max_in_flight.min(self.bound)
     }
 
     /// Calls that count against the cap, those included whose end nobody saw.
@@ -184,11 +199,11 @@ impl Core {
         self.adaptive.as_ref().map(Adaptive::limit)
     }
 
-    /// The cap that holds now: the operator's, or less while a backend recovers or where the adaptive limit is in force.
+    /// The cap that holds now: the hard one, or less while a backend recovers or where the adaptive limit is in force.
     fn cap(&self) -> usize {
         let ramp = self.breaker.ramp();
         let adaptive = self.adaptive_limit().filter(|_| self.limits.adapt == Adapt::On);
-        ramp.into_iter().chain(adaptive).fold(self.limits.max_in_flight, usize::min)
+        ramp.into_iter().chain(adaptive).fold(self.hard_cap(), usize::min)
     }
 
     /// Whether a call of this lane may go now.
@@ -300,7 +315,6 @@ impl Core {
     pub(super) fn end(&mut self, grant: &Grant, end: End, caller_stayed: bool, now: Moment) {
         self.bears(now);
         let in_flight = self.in_flight();
-        let was_alone = in_flight <= 1 && self.waiting.is_empty();
         self.active[grant.lane.index()] = self.active[grant.lane.index()].saturating_sub(1);
         self.runs_no_more(grant);
         let took = now.saturating_sub(grant.granted);
@@ -314,8 +328,8 @@ impl Core {
         match end {
             // A look is another thing than a call, and as short as the backend likes.
             End::Answered | End::Failed if grant.lane == Lane::Health => {}
-            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took, now, was_alone),
-            End::Answered | End::Failed => self.service.ended(took, now, was_alone),
+            End::Answered | End::Failed if is_run(grant.lane) => self.runs.ended(took, now),
+            End::Answered | End::Failed => self.service.ended(took, now),
             End::Unused | End::Lost | End::Unseen => {}
         }
         if end == End::Answered && caller_stayed {

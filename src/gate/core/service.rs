@@ -9,13 +9,11 @@
 //! A call that has not ended says something too: when most of those that run have run for longer than nearly all take,
 //! calls take at least that long now ([`Running`]).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Moment;
-
-/// Calls that are averaged, at most.
-const MOST: usize = 64;
+use super::recent::{ONE, Recent, logarithm_of};
 
 /// Few calls say little.
 const ENOUGH: usize = 3;
@@ -32,7 +30,7 @@ const LEAST_CHANGE: f64 = 0.25;
 const LEAST_SCATTER: f64 = 0.05;
 
 /// A logarithm counts as at most so far off the others, so that one outlier is not all of the scatter.
-const FAR_OFF: f64 = 3.0;
+const FAR_OFF: i64 = 3 * ONE;
 
 /// The longest call counts as at most so many times the mean of the others.
 const OUTLIER: f64 = 3.0;
@@ -40,117 +38,91 @@ const OUTLIER: f64 = 3.0;
 /// What is longer than the mean by so many standard deviations is longer than nearly all.
 const NEARLY_ALL: f64 = 2.5;
 
-/// Of calls that are alone so many are reckoned with together.
-const ALONE: usize = 8;
-
 /// Calls that end within this part of their time end at once.
-const AT_ONCE: f64 = 0.05;
+const AT_ONCE: u32 = 20;
 
-/// See the module.
+/// See the module. An end costs a few steps, not one for each call that is kept: [`Recent`].
 #[derive(Default)]
 pub(super) struct ServiceTime {
-    calls: VecDeque<Sample>,
-    /// Of their logarithms.
-    sum: f64,
-    squares: f64,
+    calls: Recent,
+    /// In seconds.
     mean: f64,
     deviation: f64,
-    /// Ends since that was reckoned.
-    unmeasured: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Sample {
-    seconds: f64,
-    /// To [`FAR_OFF`] from the mean of those before.
-    logarithm: f64,
-    /// So many calls that ended at once, the first of them then; the others are their means.
-    count: f64,
-    ended: Moment,
 }
 
 impl ServiceTime {
-    /// A call took this long and is over now. Where it was alone, and nobody waits, not every end needs to be reckoned with
-    /// at once.
-    pub(super) fn ended(&mut self, took: Duration, now: Moment, was_alone: bool) {
-        let at_once = took.mul_f64(AT_ONCE);
-        let seconds = took.as_secs_f64().max(1e-6);
-        let mean = if self.calls.is_empty() { seconds.ln() } else { self.sum / self.calls.len() as f64 };
-        let logarithm = seconds.ln().clamp(mean - FAR_OFF, mean + FAR_OFF);
-        if let Some(last) = self.calls.back_mut().filter(|last| now.saturating_sub(last.ended) < at_once) {
-            last.count += 1.0;
-            last.seconds += (seconds - last.seconds) / last.count;
-            last.logarithm += (logarithm - last.logarithm) / last.count;
-            return self.measure();
-        }
-        if self.calls.len() == MOST
-            && let Some(oldest) = self.calls.pop_front()
-        {
-            self.sum -= oldest.logarithm;
-            self.squares -= oldest.logarithm * oldest.logarithm;
-        }
-        self.sum += logarithm;
-        self.squares += logarithm * logarithm;
-        self.calls.push_back(Sample { seconds, logarithm, count: 1.0, ended: now });
-        self.unmeasured += 1;
-        if was_alone && self.calls.len() > ALONE && self.unmeasured < ALONE {
-            return;
-        }
-        if let Some(newest) = self.changed() {
-            self.calls.drain(..self.calls.len() - newest);
+    /// A call took this long and is over now.
+    pub(super) fn ended(&mut self, took: Duration, now: Moment) {
+        let logarithm = self.near(logarithm_of(took));
+        if self.calls.last().is_some_and(|last| now.saturating_sub(last.ended) < took / AT_ONCE) {
+            self.calls.merge(took, logarithm);
+        } else {
+            self.calls.push(took, logarithm, now);
+            if let Some(newest) = self.changed() {
+                self.calls.keep_newest(newest);
+            }
         }
         self.measure();
     }
 
-    /// How many of the newest are not as those before were; `None` while all are alike. Of the newest the one that differs
-    /// most does not count.
+    /// A logarithm, no farther than [`FAR_OFF`] from the mean of those before.
+    fn near(&self, logarithm: i64) -> i64 {
+        match self.calls.len() as i64 {
+            0 => logarithm,
+            count => {
+                let mean = self.calls.logarithms() / count;
+                logarithm.clamp(mean - FAR_OFF, mean + FAR_OFF)
+            }
+        }
+    }
+
+    /// How many of the newest are not as those before were; `None` while all are alike.
     fn changed(&self) -> Option<usize> {
-        let (mut sum, mut squares, mut lowest, mut highest) = (0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
-        let mut newer = self.calls.iter().rev();
-        let mut counted = 0;
+        let all = self.calls.len();
+        let mut newer = self.calls.newest();
+        let mut seen = Newest::default();
         for newest in NEWEST {
-            if self.calls.len() < newest + ENOUGH {
+            if all < newest + ENOUGH {
                 return None;
             }
-            let mut first = 0.0;
-            for call in newer.by_ref().take(newest - counted) {
-                first = call.logarithm;
-                sum += first;
-                squares += first * first;
-                lowest = if first < lowest { first } else { lowest };
-                highest = if first > highest { first } else { highest };
-            }
-            counted = newest;
-            let (others, before) = ((newest - 1) as f64, (self.calls.len() - newest) as f64);
-            let mean_before = (self.sum - sum) / before;
-            let change = ((sum - highest) / others - mean_before).max(mean_before - (sum - lowest) / others);
-            if change <= LEAST_CHANGE {
+            let before = (all - newest) as i64;
+            let sum = self.calls.sum_of_newest(newest);
+            // Without the one that differs most they differ by less than with it: mostly that is all there is to look at.
+            let apart = (sum * before - (self.calls.logarithms() - sum) * newest as i64).abs();
+            if apart as f64 <= LEAST_CHANGE * (ONE * newest as i64 * before) as f64 {
                 continue;
             }
-            let variance = (self.squares - squares - (self.sum - sum) * mean_before) / (before - 1.0);
-            let error = variance.max(LEAST_SCATTER * LEAST_SCATTER) * (1.0 / others + 1.0 / before);
-            let is_changed = change > LEAST_CHANGE + ERRORS * error.sqrt();
-            let is_first = (first - sum / newest as f64).abs() < (first - mean_before).abs();
-            if is_changed && is_first {
+            newer.by_ref().take(newest - seen.count).for_each(|logarithm| seen.add(logarithm));
+            if self.differ(&seen) {
                 return Some(newest);
             }
         }
         None
     }
 
+    /// Whether these of the newest are not as those before were. Of the newest the one that differs most does not count.
+    fn differ(&self, newest: &Newest) -> bool {
+        let (count, others) = (newest.count as f64, (newest.count - 1) as f64);
+        let before = (self.calls.len() - newest.count) as f64;
+        let of_one = |logarithms: i64| logarithms as f64 / ONE as f64;
+        let sum_before = self.calls.logarithms() - newest.sum;
+        let mean_before = of_one(sum_before) / before;
+        let mean_without = |one: i64| of_one(newest.sum - one) / others;
+        let change = (mean_without(newest.highest) - mean_before).max(mean_before - mean_without(newest.lowest));
+        let squares_before = (self.calls.squares() - newest.squares) as f64 / (ONE as f64 * ONE as f64);
+        let variance = (squares_before - of_one(sum_before) * mean_before) / (before - 1.0);
+        let error = variance.max(LEAST_SCATTER * LEAST_SCATTER) * (1.0 / others + 1.0 / before);
+        let first = of_one(newest.first);
+        let is_first = (first - of_one(newest.sum) / count).abs() < (first - mean_before).abs();
+        change > LEAST_CHANGE + ERRORS * error.sqrt() && is_first
+    }
+
     fn measure(&mut self) {
-        self.unmeasured = 0;
-        let (mut sum, mut squares, mut longest) = (0.0, 0.0, 0.0_f64);
-        (self.sum, self.squares) = (0.0, 0.0);
-        for Sample { seconds, logarithm, .. } in &self.calls {
-            self.sum += logarithm;
-            self.squares += logarithm * logarithm;
-            sum += seconds;
-            squares += seconds * seconds;
-            longest = if *seconds > longest { *seconds } else { longest };
-        }
+        let (sum, squares) = self.calls.nanos();
+        let (mut sum, mut squares) = (sum as f64 * 1e-9, squares as f64 * 1e-18);
         let count = self.calls.len() as f64;
         if self.calls.len() > ENOUGH {
+            let longest = self.calls.longest() as f64 * 1e-9;
             let counts = longest.min(OUTLIER * (sum - longest) / (count - 1.0));
             sum -= longest - counts;
             squares -= longest * longest - counts * counts;
@@ -176,6 +148,30 @@ impl ServiceTime {
     /// Whoever has been called for longer is late.
     fn late(&self) -> Option<Duration> {
         self.is_known().then(|| seconds(self.mean + (NEARLY_ALL * self.deviation).max(0.3 * self.mean)))
+    }
+}
+
+/// Logarithms from the newest call on.
+#[derive(Default)]
+struct Newest {
+    count: usize,
+    sum: i64,
+    squares: i64,
+    lowest: i64,
+    highest: i64,
+    /// The oldest of them.
+    first: i64,
+}
+
+impl Newest {
+    fn add(&mut self, logarithm: i64) {
+        let is_only = self.count == 0;
+        self.count += 1;
+        self.sum += logarithm;
+        self.squares += logarithm * logarithm;
+        self.lowest = if is_only { logarithm } else { self.lowest.min(logarithm) };
+        self.highest = if is_only { logarithm } else { self.highest.max(logarithm) };
+        self.first = logarithm;
     }
 }
 
@@ -244,8 +240,10 @@ pub(super) fn served_within(time: Duration, places: usize, each: Option<Duration
 
 #[cfg(test)]
 mod tests {
+    use super::super::Moment;
+    use super::super::recent::{MOST, ONE, logarithm_of};
     use super::FirstEnd::{In, Perhaps};
-    use super::{MOST, Running, ServiceTime};
+    use super::{AT_ONCE, ENOUGH, ERRORS, LEAST_CHANGE, LEAST_SCATTER, NEWEST, OUTLIER, Running, ServiceTime};
     use std::time::Duration;
 
     /// Numbers that look random and are the same in every run, from 0 to 1.
@@ -263,7 +261,7 @@ mod tests {
         for seconds in calls {
             let took = Duration::from_secs_f64(seconds);
             now += took;
-            service.ended(took, now, false);
+            service.ended(took, now);
         }
         service
     }
@@ -305,10 +303,10 @@ mod tests {
                 for end in at..calls.len() {
                     let mut service = after(calls[..at].iter().copied());
                     let mut now = Duration::from_secs(1000);
-                    service.ended(Duration::from_secs_f64(outlier), now, false);
+                    service.ended(Duration::from_secs_f64(outlier), now);
                     for call in &calls[at..end] {
                         now += Duration::from_secs_f64(*call);
-                        service.ended(Duration::from_secs_f64(*call), now, false);
+                        service.ended(Duration::from_secs_f64(*call), now);
                     }
                     assert!(is_about(&service, 0.1, 0.5), "{outlier}: {:?}", service.estimate());
                 }
@@ -342,27 +340,130 @@ mod tests {
             let mut service = after(vec![0.1; 40]);
             for caught in 0..others {
                 let took = Duration::from_millis(3000 + 5 * caught);
-                service.ended(took, Duration::from_millis(10_000 + 2 * caught), false);
+                service.ended(took, Duration::from_millis(10_000 + 2 * caught));
             }
             assert!(is_about(&service, 0.1, 0.1), "{:?}", service.estimate());
         }
     }
 
-    #[test]
-    fn calls_that_are_alone_are_known_a_little_later() {
-        let mut service = after(vec![0.1; 20]);
-        let mut now = Duration::from_secs(1000);
-        for _ in 0..8 {
-            now += Duration::from_secs(1);
-            service.ended(Duration::from_secs(1), now, true);
+    /// The same, reckoned anew from all calls at each end.
+    #[derive(Default)]
+    struct Plain(Vec<Call>);
+
+    struct Call {
+        seconds: Vec<f64>,
+        logarithms: Vec<i64>,
+        ended: Moment,
+    }
+
+    impl Call {
+        fn seconds(&self) -> f64 {
+            self.seconds.iter().sum::<f64>() / self.seconds.len() as f64
         }
-        assert!(is_about(&service, 1.0, 0.01), "{:?}", service.estimate());
+
+        fn logarithm(&self) -> i64 {
+            self.logarithms.iter().sum::<i64>() / self.logarithms.len() as i64
+        }
+    }
+
+    fn mean_of(numbers: &[f64]) -> f64 {
+        numbers.iter().sum::<f64>() / numbers.len() as f64
+    }
+
+    impl Plain {
+        fn logarithms(&self) -> Vec<f64> {
+            self.0.iter().map(|call| call.logarithm() as f64 / ONE as f64).collect()
+        }
+
+        fn ended(&mut self, took: Duration, now: Moment) {
+            let seconds = took.as_secs_f64().clamp(1e-6, 1e9);
+            let mut logarithm = logarithm_of(took);
+            if !self.0.is_empty() {
+                let mean = self.0.iter().map(Call::logarithm).sum::<i64>() / self.0.len() as i64;
+                logarithm = logarithm.clamp(mean - 3 * ONE, mean + 3 * ONE);
+            }
+            match self.0.last_mut().filter(|last| now.saturating_sub(last.ended) < took / AT_ONCE) {
+                Some(last) => {
+                    last.seconds.push(seconds);
+                    last.logarithms.push(logarithm);
+                }
+                None => {
+                    self.0.push(Call { seconds: vec![seconds], logarithms: vec![logarithm], ended: now });
+                    self.0.drain(..self.0.len().saturating_sub(MOST));
+                    let keep = self.changed().unwrap_or(self.0.len());
+                    self.0.drain(..self.0.len() - keep);
+                }
+            }
+        }
+
+        fn changed(&self) -> Option<usize> {
+            let all = self.logarithms();
+            NEWEST.into_iter().take_while(|newest| all.len() >= newest + ENOUGH).find(|newest| {
+                let (before, newer) = all.split_at(all.len() - newest);
+                let without = |far: fn(f64, f64) -> f64| {
+                    let one = newer.iter().copied().reduce(far).unwrap();
+                    (newer.iter().sum::<f64>() - one) / (newest - 1) as f64
+                };
+                let mean_before = mean_of(before);
+                let change = (without(f64::max) - mean_before).max(mean_before - without(f64::min));
+                let squares: f64 = before.iter().map(|one| (one - mean_before).powi(2)).sum();
+                let variance = (squares / (before.len() - 1) as f64).max(LEAST_SCATTER * LEAST_SCATTER);
+                let error = variance * (1.0 / (newest - 1) as f64 + 1.0 / before.len() as f64);
+                let first = newer[0];
+                change > LEAST_CHANGE + ERRORS * error.sqrt()
+                    && (first - mean_of(newer)).abs() < (first - mean_before).abs()
+            })
+        }
+
+        /// Mean and standard deviation.
+        fn measured(&self) -> (f64, f64) {
+            let mut seconds: Vec<f64> = self.0.iter().map(Call::seconds).collect();
+            if seconds.len() > ENOUGH {
+                seconds.sort_by(f64::total_cmp);
+                let longest = seconds.pop().unwrap();
+                seconds.push(longest.min(OUTLIER * mean_of(&seconds)));
+            }
+            let mean = mean_of(&seconds);
+            let squares: f64 = seconds.iter().map(|one| (one - mean).powi(2)).sum();
+            (mean, (squares / seconds.len() as f64).sqrt())
+        }
+    }
+
+    proptest::proptest! {
+        /// What is kept up to date says the same as what is reckoned anew, whatever calls there were.
+        #[test]
+        fn it_says_what_the_plain_form_says(
+            spells in proptest::collection::vec(
+                // How many calls, about how long, how much they scatter, how often two end at once, how often one is odd.
+                (1usize..90, -14.0..21.0_f64, 0.0..2.5_f64, 0.0..0.6_f64, 0.0..0.3_f64),
+                1..8,
+            ),
+            seed in proptest::num::u64::ANY,
+        ) {
+            let (mut fast, mut plain, mut dice) = (ServiceTime::default(), Plain::default(), dice(seed));
+            let mut now = Duration::from_secs(1);
+            for (calls, about, scatter, at_once, odd) in spells {
+                for _ in 0..calls {
+                    let off = if dice() < odd { 12.0 * (dice() - 0.5) } else { scatter * (dice() - 0.5) };
+                    let took = Duration::from_secs_f64((about + off).exp());
+                    now += if dice() < at_once { took / 100 } else { took };
+                    fast.ended(took, now);
+                    plain.ended(took, now);
+                    proptest::prop_assert_eq!(fast.calls.len(), plain.0.len());
+                    let (mean, deviation) = plain.measured();
+                    // Nanoseconds are whole ones, and a difference of squares is less exact than a sum of them.
+                    let off = 1e-6 * mean + 4e-9;
+                    proptest::prop_assert!((fast.mean - mean).abs() <= off, "{} {mean}", fast.mean);
+                    proptest::prop_assert!((fast.deviation - deviation).abs() <= off, "{} {deviation}", fast.deviation);
+                }
+            }
+        }
     }
 
     #[test]
     fn little_is_kept() {
         let service = after((0..10_000).map(|number| 0.1 + f64::from(number % 7) * 0.01));
-        assert!(service.calls.len() <= MOST && service.calls.capacity() <= 2 * MOST);
+        assert!((ENOUGH..=MOST).contains(&service.calls.len()));
     }
 
     #[test]

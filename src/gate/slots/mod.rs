@@ -201,6 +201,18 @@ impl Slots {
         Ok(())
     }
 
+    /// The cap that holds: this process's, as it was told last, or a lower one that was announced.
+    pub(super) fn cap(&self) -> usize {
+        self.cap
+    }
+
+    /// As [`Slots::cap_is`], by a look at what was announced that is not old.
+    pub(super) fn look_at_cap(&mut self, cap: usize, now: MachineTime) -> io::Result<usize> {
+        self.caps.look_if_due(now)?;
+        self.cap_is(cap, now)?;
+        Ok(self.cap)
+    }
+
     /// This process knows what was decided up to this revision.
     pub(super) fn knows(&mut self, revision: u64) {
         self.caps.knows(revision);

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use tollbridge::console::{self, Console, GateStatus, Operator, OperatorError, Replayed, ResourceInfo, Setup};
+use tollbridge::console::{
+    self, Console, GateStatus, InboxStatus, Operator, OperatorError, Replayed, ResourceInfo, Setup,
+};
 use tollbridge::http::clients::{ClientConfig, Rate};
 use tollbridge::http::{
     AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, generate_key, serve,
@@ -46,6 +48,17 @@ impl Operator for Noted {
             backend: "as400".to_owned(),
             schedule: "every 30s".to_owned(),
             key_parts: 1,
+        }]
+    }
+
+    fn inboxes(&self) -> Vec<InboxStatus> {
+        vec![InboxStatus {
+            backend: "as400".to_owned(),
+            place: "/srv/<in>".to_owned(),
+            resources: 1,
+            unmoved: 0,
+            unclaimed: 12,
+            unclaimed_names: vec!["<b>x</b>.dat".to_owned()],
         }]
     }
 

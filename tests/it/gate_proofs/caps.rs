@@ -42,9 +42,22 @@ fn a_cap_that_is_set_at_one_service_binds_the_other_within_milliseconds() {
     obeys(&trace, 2, since + SOON, since + 60.0);
     assert!(outcome.count(good) > 50, "{:?}", outcome.fates());
     drains(&second);
-    // Who is bound says so by what it does; its own number is still its own.
-    assert_eq!(seat::gate(&second)["max_in_flight"], 8);
-    assert_eq!(seat::gate(&first)["max_in_flight"], 2);
+    // Who is bound says so, wherever people look.
+    let (deciding, bound) = (seat::gate(&first), seat::gate(&second));
+    let caps = |gate: &Value| ["max_in_flight", "limit", "own_max_in_flight"].map(|name| gate[name].as_u64());
+    assert_eq!(caps(&deciding), [Some(2), Some(2), Some(2)], "{deciding:#}");
+    assert_eq!(caps(&bound), [Some(2), Some(2), Some(8)], "{bound:#}");
+    let limit = "tollbridge_gate_limit{backend=\"erp\"} 2\n";
+    assert!(second.admin("GET", "/metrics").1.contains(limit));
+    assert!(second.admin("GET", "/").1.contains("2, as another process has announced; 8 here"));
+    let list = |json: &[&str]| {
+        let mut list = other.site.command(&[&["gate", "list"], json].concat());
+        list.env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", second.admin_address()).output().unwrap()
+    };
+    let said = String::from_utf8(list(&[]).stderr).unwrap();
+    assert!(said.contains("erp: the cap is 2, as another process has announced; that of this service is 8"), "{said}");
+    let listed: Value = serde_json::from_slice(&list(&["--json"]).stdout).unwrap();
+    assert_eq!(caps(&listed), [Some(2), Some(2), Some(8)]);
 }
 
 /// The configuration that a service starts with binds whatever runs already with a higher one.

@@ -7,6 +7,7 @@ mod adaptive;
 mod backends;
 mod caps;
 mod changes;
+mod clocks;
 mod crowds;
 mod machine;
 mod processes;

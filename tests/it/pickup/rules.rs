@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{items, letters, site, staged, sync};
 use crate::site::Site;
@@ -159,4 +159,61 @@ fn what_a_file_waits_for_is_said() {
     assert!(waiting.iter().all(|line| said.contains(line)) && !said.contains("still being written"), "{said}");
     site.deliver("items1.csv.done", b"");
     assert_eq!(staged(&sync(&site).0), 2);
+}
+
+/// A file that no mapping means is told wherever people look, once in the log, and is gone from there when it is gone.
+#[test]
+fn files_that_no_mapping_reads_are_told() {
+    let site = super::site(
+        "[backends.erp.files]\ninbox = \"inbox\"\nstable_for = \"100ms\"\ndone_file = \"{name}.done\"\n\
+         match_case = false\nrecursive = true\npoll = \"100ms\"",
+    );
+    let mapping = fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    let often = mapping.replace("backend = \"erp\"", "backend = \"erp\"\nschedule = \"every 100ms\"");
+    site.write("mappings/items.v1.toml", often.as_bytes());
+    // A second mapping of the same inbox, which nothing runs, claims its files all the same.
+    let other = mapping.replace("\"items\"", "\"prices\"").replace("items*.csv", "prices*.csv");
+    site.write("mappings/prices.v1.toml", other.as_bytes());
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let passed_over = [".hidden", "items3.csv.part", "items4.csv.done", "PRICES.csv"];
+    passed_over.iter().for_each(|name| site.deliver(name, b"x"));
+    site.deliver("ITEMS1.CSV", &items(0..2));
+    site.deliver("ITEMS1.CSV.done", b"");
+    let (run, _, told) = sync(&site);
+    assert_eq!((staged(&run), &run["unclaimed"]), (2, &json!({"files": 0, "first": []})), "{told}");
+    let doctor = site.run(&["doctor", "erp"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("each read by a mapping or passed over"), "{doctor:?}");
+    assert_eq!(doctor.status.code(), Some(0));
+
+    site.deliver("ITMES1.CSV", &items(5..9));
+    site.write("inbox/sub/<b>&.txt", b"x");
+    let command = site.run(&["sync", "--all"]);
+    let line = "erp: no mapping reads 2 files: ITMES1.CSV, sub/<b>&.txt";
+    assert_eq!(said(&command).matches(line).count(), 1, "{}", said(&command));
+    assert_eq!(sync(&site).0["unclaimed"], json!({"files": 2, "first": ["ITMES1.CSV", "sub/<b>&.txt"]}));
+    let (doctor, code) = site.json(&["doctor", "erp"]);
+    let step = doctor[0]["steps"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&step["step"], &step["ok"], code), (&json!("files"), &json!(false), 1), "{doctor:?}");
+    assert!(step["said"].as_str().unwrap().contains("no mapping reads 2 files: ITMES1.CSV"), "{step}");
+
+    let service = site.serve_by(&["env"]);
+    let unclaimed = |count: u32| format!("tollbridge_inbox_unclaimed_files{{backend=\"erp\"}} {count}\n");
+    let metric =
+        |count: u32| service.until(|| service.admin("GET", "/metrics").1.contains(&unclaimed(count)).then_some(()));
+    metric(2);
+    let inboxes: Value = serde_json::from_str(&service.admin("GET", "/admin/v1/inboxes").1).unwrap();
+    let inbox = &inboxes["data"][0];
+    assert_eq!((&inbox["unclaimed"], &inbox["resources"]), (&json!(2), &json!(2)), "{inboxes}");
+    assert_eq!(inbox["unclaimed_names"], json!(["ITMES1.CSV", "sub/<b>&.txt"]));
+    let page = service.admin("GET", "/").1;
+    assert!(page.contains("ITMES1.CSV, sub/&lt;b&gt;&amp;.txt"), "{page}");
+    let log = || fs::read_to_string(site.path("log")).unwrap();
+    let told = || log().lines().filter(|line| line.contains("that no mapping reads")).count();
+    service.until(|| (told() == 1).then_some(()));
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(told(), 1, "{}", log());
+    fs::remove_file(site.path("inbox/sub/<b>&.txt")).unwrap();
+    fs::rename(site.path("inbox/ITMES1.CSV"), site.path("inbox/ITEMS2.CSV")).unwrap();
+    metric(0);
+    assert!(!service.admin("GET", "/").1.contains("ITMES1"));
 }

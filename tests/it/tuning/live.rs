@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tollbridge::console::{self, Console, GateStatus, Operator, OperatorError, Replayed, ResourceInfo, Setup};
+use tollbridge::console::{
+    self, Console, GateStatus, InboxStatus, Operator, OperatorError, Replayed, ResourceInfo, Setup,
+};
 use tollbridge::gate::{Gate, Lane, Permit, Refused};
 use tollbridge::http::{AuthConfig, Clients, ClientsConfig, ConnectionLimits, Health, ServerConfig, serve};
 use tollbridge::pipeline::Bridge;
@@ -26,6 +28,10 @@ struct Deciding(Arc<Bridge>);
 #[async_trait]
 impl Operator for Deciding {
     fn resources(&self) -> Vec<ResourceInfo> {
+        Vec::new()
+    }
+
+    fn inboxes(&self) -> Vec<InboxStatus> {
         Vec::new()
     }
 

@@ -168,7 +168,7 @@ fn names_that_lead_elsewhere_are_never_asked_for() {
     let (door, world, gate) = site(&[("in/a.csv", "x"), ("in/2026/b.csv", "y"), ("in/.hidden/c.csv", "z")]);
     world.lock().phantoms =
         ["../secret", "..", "/etc/passwd", "a\nDELE b", "gr\u{fffd}n.csv"].map(str::to_owned).to_vec();
-    let scan = door.scan(&permit(&gate), &all()).unwrap();
+    let scan = door.scan(&permit(&gate), &all(), &[]).unwrap();
     let names: Vec<_> = scan.stable.iter().map(|file| file.name.as_str()).collect();
     // Each of the two folders shows the phantoms; those that begin with a dot are hidden, the others are said.
     assert_eq!((names, scan.closed.len()), (vec!["2026/b.csv", "a.csv"], 6));
@@ -179,7 +179,7 @@ fn names_that_lead_elsewhere_are_never_asked_for() {
 fn nothing_in_the_archive_is_overwritten_even_where_the_server_would() {
     let (door, world, gate) = site(&[("in/a.csv", "new"), ("archive/a.csv", "old"), ("archive/a.csv.2", "older")]);
     let permit = permit(&gate);
-    let candidate = door.scan(&permit, &all()).unwrap().stable.remove(0);
+    let candidate = door.scan(&permit, &all(), &[]).unwrap().stable.remove(0);
     assert_eq!(door.acknowledge(&permit, &candidate, Fate::Archived).unwrap(), "archive/a.csv.3");
     let world = world.lock();
     let content = |path: &str| String::from_utf8(world.files[path].0.clone()).unwrap();
@@ -191,7 +191,7 @@ fn nothing_in_the_archive_is_overwritten_even_where_the_server_would() {
 fn what_changed_or_vanished_is_neither_read_nor_moved() {
     let (door, world, gate) = site(&[("in/a.csv", "one"), ("in/b.csv", "two"), ("in/c.csv", "three")]);
     let permit = permit(&gate);
-    let found = door.scan(&permit, &all()).unwrap().stable;
+    let found = door.scan(&permit, &all(), &[]).unwrap().stable;
     world.lock().files.remove("in/a.csv");
     world.lock().files.insert("in/b.csv".to_owned(), (b"TWO".to_vec(), 1001));
     assert!(matches!(door.claim(&permit, &found[0], 0).map(drop), Err(InboxError::Vanished { .. })));
@@ -210,7 +210,7 @@ fn what_changed_or_vanished_is_neither_read_nor_moved() {
 fn a_file_that_ends_early_is_a_broken_line() {
     let (door, world, gate) = site(&[("in/a.csv", "0123456789")]);
     let permit = permit(&gate);
-    let candidate = door.scan(&permit, &all()).unwrap().stable.remove(0);
+    let candidate = door.scan(&permit, &all(), &[]).unwrap().stable.remove(0);
     let mut claim = door.claim(&permit, &candidate, 4).unwrap();
     let mut rest = String::new();
     claim.read_to_string(&mut rest).unwrap();
@@ -227,12 +227,12 @@ fn silence_keeps_the_place_at_the_gate_and_costs_the_connection() {
     for deaf_to in ["list", "state", "retrieve", "rename"] {
         let (door, world, gate) = site(&[("in/a.csv", "x")]);
         let first = permit(&gate);
-        let candidate = door.scan(&first, &all()).unwrap().stable.remove(0);
+        let candidate = door.scan(&first, &all(), &[]).unwrap().stable.remove(0);
         drop(first);
         world.lock().deaf_to = Some(deaf_to);
         let second = permit(&gate);
         let fault = match deaf_to {
-            "list" => door.scan(&second, &all()).map(drop),
+            "list" => door.scan(&second, &all(), &[]).map(drop),
             "rename" => door.acknowledge(&second, &candidate, Fate::Archived).map(drop),
             _ => door.claim(&second, &candidate, 0).map(drop),
         };
@@ -240,7 +240,7 @@ fn silence_keeps_the_place_at_the_gate_and_costs_the_connection() {
         drop(second);
         assert_eq!(gate.status().lingering, 1, "{deaf_to}");
         world.lock().deaf_to = None;
-        door.scan(&permit(&gate), &all()).unwrap();
+        door.scan(&permit(&gate), &all(), &[]).unwrap();
         assert_eq!(world.lock().connections, 2, "{deaf_to}");
     }
 }
@@ -248,9 +248,9 @@ fn silence_keeps_the_place_at_the_gate_and_costs_the_connection() {
 #[test]
 fn only_what_is_dated_is_known_by_its_date_or_gone_on_with() {
     let (door, world, gate) = site(&[("in/a.csv", "x")]);
-    let dated = door.scan(&permit(&gate), &all()).unwrap().stable.remove(0);
+    let dated = door.scan(&permit(&gate), &all(), &[]).unwrap().stable.remove(0);
     world.lock().files.insert("in/a.csv".to_owned(), (b"x".to_vec(), 0));
-    let undated = door.scan(&permit(&gate), &all()).unwrap().stable.remove(0);
+    let undated = door.scan(&permit(&gate), &all(), &[]).unwrap().stable.remove(0);
     assert!(door.resume_mark(&dated).is_some() && door.resume_mark(&undated).is_none());
     assert_eq!(door.pause(), Duration::from_secs(1), "a server is not asked more often than the site says");
     // It stood still for no time at all.

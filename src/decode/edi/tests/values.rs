@@ -2,8 +2,8 @@
 
 use std::io::Cursor;
 
-use super::{DESADV, ISA, decoder, orders};
-use crate::decode::{Item, Resume};
+use super::{DESADV, ISA, Settings, compile, decoder, orders};
+use crate::decode::{CodePage, Item, JsonOptions, Resume, Unwritten};
 use crate::record::{RejectCode, Scope, Slot, Value};
 
 /// What a mapping reads, by name; `Err` is the sentence of the fault.
@@ -170,5 +170,34 @@ fn a_message_of_very_many_lines_is_walked_once() {
         assert_eq!(read(amount, fields.element(inner, scope, 1)), line.to_string());
         assert_eq!(read(one, scope), line.to_string());
         assert_eq!(read(around, Scope::ROOT), "9");
+    }
+}
+
+/// A message that is written in pieces is what it is as a whole, and one that cannot be written leaves nothing behind.
+#[test]
+fn pieces_make_the_whole() {
+    let lines: String = (0..9_000).map(|number| format!("PO1*{number}*10*EA*9.95**VN*A\"{number}~")).collect();
+    let message =
+        |last: &str| format!("{ISA}GS*PO*S*R*20261031*0102*77*X*004010~ST*850*0001~{lines}{last}SE*9003*0001~");
+    let options = JsonOptions { meta: true, ..JsonOptions::default() };
+    for (encoding, last, is_written) in
+        [(None, "CTT*9000~", true), (CodePage::find("ascii").ok(), "CTT*\u{e4}~", false)]
+    {
+        let decoder = compile(Settings { encoding, ..Settings::default() });
+        let data = format!("{}GE*1*77~IEA*1*000000905~", message(last));
+        let mut reader = decoder.reader(Cursor::new(data.as_bytes()), Resume::default()).unwrap();
+        let Some(Item::Record(record)) = reader.next().unwrap() else { panic!("{last}") };
+        let (mut whole, mut pieces, mut count) = (Vec::new(), Vec::new(), 0);
+        let expected = decoder.write_json(&record, &options, &mut whole);
+        let written = decoder.write_pieces(&record, &options, &mut |piece| {
+            count += 1;
+            pieces.extend_from_slice(piece);
+            Ok(())
+        });
+        assert_eq!((expected.is_ok(), written.is_ok()), (is_written, is_written), "{last}");
+        assert!(pieces == whole && (count > 5) == is_written, "{count} pieces");
+        if let (Err(expected), Err(Unwritten::Rejected(found))) = (expected, written) {
+            assert_eq!(*found, expected);
+        }
     }
 }
