@@ -130,6 +130,7 @@ async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8,
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            keyless: 0,
             once: None,
         });
     }

@@ -142,6 +142,7 @@ pub(crate) async fn fill(staging: &dyn Staging, rows: u64) {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            keyless: 0,
             once: None,
         };
         staging.commit(batch).await.unwrap();

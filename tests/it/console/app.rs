@@ -208,6 +208,7 @@ impl TestConsole {
                 deletions: Vec::new(),
                 source: None,
                 snapshot: None,
+                keyless: 0,
                 once: None,
             };
             let first = batch(vec![document(1, "{\"amount\":1.10}")], Vec::new(), FileState::Claimed);

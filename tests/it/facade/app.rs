@@ -150,6 +150,7 @@ impl TestApp {
                 deletions: Vec::new(),
                 source: None,
                 snapshot: None,
+                keyless: 0,
                 once: None,
             };
             self.staging.commit(batch).await.unwrap();
@@ -184,6 +185,7 @@ impl TestApp {
                 resolves: None,
                 source: None,
                 snapshot: None,
+                keyless: 0,
                 once: None,
             };
             self.staging.commit(batch).await.unwrap();

@@ -116,6 +116,7 @@ impl Reading {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            keyless: 0,
             once: None,
         }
     }
