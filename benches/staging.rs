@@ -131,6 +131,7 @@ async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8,
             source: None,
             snapshot: None,
             keyless: 0,
+            is_keyed: false,
             once: None,
         });
     }

@@ -143,6 +143,7 @@ pub(crate) async fn fill(staging: &dyn Staging, rows: u64) {
             source: None,
             snapshot: None,
             keyless: 0,
+            is_keyed: false,
             once: None,
         };
         staging.commit(batch).await.unwrap();

@@ -225,6 +225,9 @@ pub struct Batch {
     /// Of the rejects without a key, those that have none and could be read: NULL stands there. They forbid nothing, since
     /// they are no document's record.
     pub keyless: u64,
+    /// Whether no two records of the source have one key: a bad record is then known by it, whatever else of it has changed,
+    /// and a good one says that it is bad no more.
+    pub is_keyed: bool,
     /// The input itself, where a key stands for one record only: a second one with a key that the batch, or an earlier
     /// batch of its snapshot, has had is written as a dead letter (`key.repeated`) with its bytes from here, and the first
     /// stays what the document is. None where the last record of a key is the one that counts.
@@ -255,6 +258,7 @@ impl Batch {
             source: None,
             snapshot: None,
             keyless: 0,
+            is_keyed: false,
             once: None,
         }
     }

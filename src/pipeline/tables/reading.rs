@@ -361,6 +361,7 @@ impl<'a> Reading<'a> {
             source: Some(standing.write()),
             snapshot,
             keyless: keyless.map_err(|error| self.fault(error.to_string()))?,
+            is_keyed: !self.tells_apart(),
             once: once.then_some(input),
             ..Batch::new(
                 (run, id.clone()),

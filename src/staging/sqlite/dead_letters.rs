@@ -87,7 +87,7 @@ fn known_by(batch: &Batch, reject: &Reject) -> Option<[u8; 16]> {
         hasher.update(key.as_bytes());
         hasher.update(b"\0");
     }
-    if reject.key.is_none() || batch.once.is_some() {
+    if reject.key.is_none() || reject.code == RejectCode::RepeatedKey || !batch.is_keyed {
         hasher.update(&reject.raw);
     }
     Some(hasher.digest128().to_be_bytes())
@@ -168,7 +168,7 @@ const MOST_COMPARED: i64 = 10_000;
 /// Closes the letters of records that a source, which is read a part at a time, has now brought whole: they were mended
 /// there. Where several records may have one key, it may be another one that came.
 pub(super) fn close_mended(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
-    if batch.source.is_none() || batch.once.is_some() || batch.documents.is_empty() {
+    if batch.source.is_none() || !batch.is_keyed || batch.documents.is_empty() {
         return Ok(());
     }
     let mut select = connection.prepare_cached(

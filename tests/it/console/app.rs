@@ -209,6 +209,7 @@ impl TestConsole {
                 source: None,
                 snapshot: None,
                 keyless: 0,
+                is_keyed: false,
                 once: None,
             };
             let first = batch(vec![document(1, "{\"amount\":1.10}")], Vec::new(), FileState::Claimed);

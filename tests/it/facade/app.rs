@@ -151,6 +151,7 @@ impl TestApp {
                 source: None,
                 snapshot: None,
                 keyless: 0,
+                is_keyed: false,
                 once: None,
             };
             self.staging.commit(batch).await.unwrap();
@@ -186,6 +187,7 @@ impl TestApp {
                 source: None,
                 snapshot: None,
                 keyless: 0,
+                is_keyed: false,
                 once: None,
             };
             self.staging.commit(batch).await.unwrap();

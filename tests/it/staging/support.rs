@@ -117,6 +117,7 @@ impl Reading {
             source: None,
             snapshot: None,
             keyless: 0,
+            is_keyed: false,
             once: None,
         }
     }

@@ -244,7 +244,7 @@ fn a_row_that_is_known_to_be_bad_is_not_fetched_by_each_comparison() {
     let old = Legacy::new(
         &source,
         FIELDS,
-        "create table ITEMS (NO text primary key, NAME text, QTY integer, SEQ integer);
+        "create table ITEMS (NO text primary key, NAME text, QTY text, SEQ integer);
          insert into ITEMS values ('a', 'A', 1, 10), ('b', 'B', 'x', null), ('c', 'C', 1, 11);",
     );
     old.sync();
