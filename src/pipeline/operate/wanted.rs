@@ -76,14 +76,15 @@ impl Operate {
     /// way of writing a record's own names no record.
     pub(super) async fn judge_at_backend(&self, job: &Job) -> Result<Option<Bytes>, Unwanted> {
         let asked = &job.operation.asked;
-        let is_own = self.is_surely_own(job).await?;
-        if asked.condition.is_none() {
+        let condition = asked.condition.as_ref().map(|_| condition(&job.operation)).transpose()?;
+        let is_judged = condition.as_ref().is_some_and(|condition| !condition.is_of_being());
+        let is_own = self.is_surely_own(job, is_judged && !job.write.has_version()).await?;
+        let Some(condition) = condition else {
             if let Some(key) = asked.record_key.as_ref().filter(|_| !is_own) {
                 self.known_as(job, key).await?;
             }
             return Ok(None);
-        }
-        let condition = condition(&job.operation)?;
+        };
         if self.is_judged_by_staging(&asked.resource) {
             self.stage_again(job, &condition, is_own).await?;
             return Ok(None);
@@ -102,8 +103,8 @@ impl Operate {
 
     /// Whether the record's key is surely as its backend writes it. Where databases take several texts for one (`a` and `A`,
     /// or with blanks behind), two writes by two of them would be on one record, and nobody would know. What is staged under
-    /// a key has it from the backend.
-    async fn is_surely_own(&self, job: &Job) -> Result<bool, Unwanted> {
+    /// a key has it from the backend; but where what is staged is judged, another spelling may have been staged before.
+    async fn is_surely_own(&self, job: &Job, is_judged: bool) -> Result<bool, Unwanted> {
         let asked = &job.operation.asked;
         let Some(key) = &asked.record_key else { return Ok(true) };
         match self.live.is_written_one_way(&asked.resource, key).await {
@@ -112,8 +113,7 @@ impl Operate {
             Err(LiveError::Refused { reason }) => return Err(Unwanted::Refused(reason)),
             Err(error) => return Err(Failure::unread(error.to_string()).into()),
         }
-        // A condition is judged by the backend all the same: another spelling may have been staged before.
-        let is_known = asked.condition.is_none() && self.is_judged_by_staging(&asked.resource);
+        let is_known = !is_judged && self.is_judged_by_staging(&asked.resource);
         Ok(is_known && self.bridge.staging.document(&asked.resource, key).await.map_err(unread)?.is_some())
     }
 
