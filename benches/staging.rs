@@ -130,6 +130,8 @@ async fn staging_write(staging: &Arc<dyn Staging>, id: &ResourceId, content: u8,
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            keyless: 0,
+            is_keyed: false,
             once: None,
         });
     }

@@ -142,6 +142,8 @@ pub(crate) async fn fill(staging: &dyn Staging, rows: u64) {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            keyless: 0,
+            is_keyed: false,
             once: None,
         };
         staging.commit(batch).await.unwrap();

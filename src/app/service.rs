@@ -37,7 +37,7 @@ use crate::record::ResourceId;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// A listener cannot be bound.
-    #[error("cannot listen on {address} (`server.{key}`): {source}; is another Tollbridge running?")]
+    #[error("cannot listen on {address} (`server.{key}`): {source}{}", listening(source))]
     Listen {
         /// The key in the configuration.
         key: &'static str,
@@ -154,6 +154,8 @@ pub struct Announcement {
 pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bridge>)) -> Result<(), ServeError> {
     let loaded = with_wsdls(loaded).await;
     let server = loaded.config.server.clone();
+    // Before the ports, which tell less of who has them.
+    let _alone = alone(&loaded.config.staging.sqlite)?;
     let api_listener = bind("listen", server.listen)?;
     let admin_listener = bind("admin_listen", server.admin_listen)?;
     let tls = match &server.tls {
@@ -162,7 +164,6 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     };
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
 
-    let _alone = alone(&loaded.config.staging.sqlite)?;
     let bridge = open_to_serve(&loaded).await?;
     let cursor_secret = secret(&loaded.config.staging.sqlite).map_err(ServeError::Secret)?;
     let demo_key = match &loaded.config.auth.demo_key {
@@ -322,6 +323,18 @@ fn exposures(loaded: &Loaded) -> Vec<Exposure> {
 /// Connections that the kernel keeps until they are accepted. Of a burst beyond that each would wait a second for its
 /// next try; the kernel has a bound of its own (`net.core.somaxconn`).
 const BACKLOG: u32 = 4096;
+
+/// What to do about an address that cannot be listened on.
+fn listening(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; another program has it, perhaps a Tollbridge with another staging database: stop it, or choose another port"
+        }
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 take a right of their own: choose another port",
+        std::io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
     let listen = || {

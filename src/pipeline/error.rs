@@ -69,8 +69,8 @@ pub enum PipelineError {
     Sql(#[from] SqlError),
     /// A table is not what it was when it was read last.
     #[error(
-        "the table of {resource} has changed since it was read last: {changes}; nothing is read from it until the mapping \
-         is changed, or `tollbridge sync {resource} --full` says that the mapping is right for the new table"
+        "the table of {resource} has changed since it was read last: {changes}; nothing is read from it until {}",
+        settling(resource, changes)
     )]
     Drift {
         /// The resource.
@@ -197,6 +197,16 @@ pub enum PipelineError {
         /// The key.
         key: String,
     },
+}
+
+/// What settles it that a table has changed: what is gone nobody can read on.
+fn settling(resource: &ResourceId, changes: &str) -> String {
+    match changes.split("; ").any(|change| change.ends_with(" is gone")) {
+        true => "the mapping does without what is gone, or it is there again".to_owned(),
+        false => format!(
+            "the mapping is changed, or `tollbridge sync {resource} --full` says that it is right for the table as it is now"
+        ),
+    }
 }
 
 impl PipelineError {

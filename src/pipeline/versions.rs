@@ -17,7 +17,7 @@ use crate::adapters::inbox::Candidate;
 use crate::landing::LandingError;
 use crate::mapping::{Origin, Plan};
 use crate::record::BlobId;
-use crate::staging::{FileEntry, FileState, RunId, RunOutcome};
+use crate::staging::{FileEntry, FileState, NewFile, RunId, RunOutcome};
 
 /// Files of a ledger that are looked at, at most.
 const MOST_FILES: usize = 1_000_000;
@@ -156,13 +156,8 @@ impl Bridge {
             return Ok(());
         }
         let id = &plan.exposure.id;
-        let entry = self.staging.claim_file(id, &file.path, file.size, file.blob).await?;
-        if entry.state != FileState::Claimed {
-            self.staging.reopen_file(entry.id).await?;
-        }
-        let entry = self.fit(plan, entry).await?;
-        self.staging.note_delivery(entry.id, &file.delivery, &plan.hash).await?;
-        let entry = self.staging.file(id, &file.path, file.size, file.blob).await?.unwrap_or(entry);
+        let own = NewFile { path: file.path.clone(), size: file.size, mapping: plan.hash.clone() };
+        let entry = self.staging.deliver_file(id, own, file.blob, &file.delivery, true).await?;
         let world = self.world.load_full();
         let (backend, candidate) = (&world.inbox(plan)?, Candidate::landed(&file.path, file.size));
         let passage = Passage { bridge: self, plan, backend, lane: request.lane, candidate: &candidate };

@@ -37,6 +37,15 @@ pub struct Done {
     pub can_look: bool,
 }
 
+/// A record that was written to through this service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its key.
+    pub key: String,
+    /// Whether what is staged of it was brought by a run that began after that.
+    pub is_brought: bool,
+}
+
 /// The part of the contract that is about single records.
 #[async_trait]
 pub trait Meanwhile: Send + Sync + 'static {
@@ -74,6 +83,23 @@ pub trait Meanwhile: Send + Sync + 'static {
     /// Records that were found gone and that an older reading has brought again: what it brought was held back, and they
     /// are to be asked for at their backend.
     async fn doubted(&self, limit: usize) -> Result<Vec<(ResourceId, String)>, StagingError>;
+
+    /// Records that were written to through this service before a moment, and that no run has seen to since: a run that
+    /// reads only what has changed does not see every write.
+    async fn written(
+        &self,
+        resource: &ResourceId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Written>, StagingError>;
+
+    /// Notes that what is staged of these records is what their source said at `as_of`.
+    async fn settle_written(
+        &self,
+        resource: &ResourceId,
+        keys: Vec<String>,
+        as_of: Timestamp,
+    ) -> Result<(), StagingError>;
 
     /// Ends the doubt about a record that cannot be asked for any more.
     async fn drop_doubt(&self, resource: &ResourceId, key: &str) -> Result<(), StagingError>;

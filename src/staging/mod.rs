@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 
 pub use key::{ApiKey, NewApiKey};
-pub use meanwhile::{Done, LiveAbsence, Meanwhile};
+pub use meanwhile::{Done, LiveAbsence, Meanwhile, Written};
 pub use operation::{
     Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
 };
@@ -34,10 +34,11 @@ pub use query::{
 pub use relation::{INCLUDED_BYTES, Include, Included, Link, Related};
 pub use run::{
     Balance, Batch, Checkpoint, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, FileEntry, FileId,
-    FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState,
+    FileSequence, FileState, LiveRead, NewFile, Place, Run, RunId, RunOutcome, RunState, Unrepeated,
 };
 pub use source::{
-    ChangeInput, ChangeKind, Deletion, Ends, Noted, SnapshotId, SourcePosition, SweepRefusal, Swept, Tombstone,
+    ChangeInput, ChangeKind, Deletion, Ends, KnownBad, Noted, SnapshotId, SourcePosition, SweepRefusal, Swept,
+    Tombstone,
 };
 pub use tuning::{AuditEntry, AuditFilter, Decision, Override, Tuned};
 
@@ -367,8 +368,14 @@ pub trait Staging: Operations + Meanwhile {
     async fn begin_snapshot(&self, resource: &ResourceId) -> Result<SnapshotId, StagingError>;
 
     /// Notes that documents of these keys are there, without a batch that says what they are, and how many records had no
-    /// key that could be read.
-    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<Noted, StagingError>;
+    /// key that could be read. A record whose dead letter `known` covers does not lack a document.
+    async fn note_seen(
+        &self,
+        snapshot: SnapshotId,
+        keys: Vec<String>,
+        nameless: u64,
+        known: KnownBad,
+    ) -> Result<Noted, StagingError>;
 
     /// Notes that a part of the snapshot is read anew from its beginning: keys that come again do so for that reason
     /// ([`Batch::once`]). What was seen stays seen.
@@ -411,7 +418,7 @@ pub trait Staging: Operations + Meanwhile {
     /// Enters a file into the ledger together with its delivery and mapping, or finds it there, all at once: whoever dies
     /// meanwhile leaves no file of which nobody knows which delivery it is. One that is there as done is set back to its
     /// beginning when it was delivered anew (another file may have come between, and then its old content is news), or
-    /// with `anew`. Moves the resource's `last_file`, unless nothing is to be read.
+    /// with `anew`, and so is one that another mapping has read in part. Moves the resource's `last_file`, unless nothing is to be read.
     async fn deliver_file(
         &self,
         resource: &ResourceId,
@@ -475,6 +482,12 @@ pub trait Staging: Operations + Meanwhile {
 
     /// How many are open, by code; for metrics.
     async fn dead_letter_counts(&self, resource: &ResourceId) -> Result<Vec<(RejectCode, u64)>, StagingError>;
+
+    /// The keys of open dead letters of records that had the key of another.
+    async fn repeated_keys(&self, resource: &ResourceId, limit: usize) -> Result<Vec<String>, StagingError>;
+
+    /// Closes such letters where that is so no more; answers how many.
+    async fn close_unrepeated(&self, resource: &ResourceId, which: Unrepeated) -> Result<u64, StagingError>;
 
     /// Closes an open dead letter; answers whether it was open.
     async fn resolve_dead_letter(&self, id: i64, state: DeadLetterState) -> Result<bool, StagingError>;

@@ -222,6 +222,12 @@ pub struct Batch {
     pub source: Option<SourcePosition>,
     /// The snapshot that this batch is a part of. Rejects without a key are then remembered: they forbid its sweep.
     pub snapshot: Option<SnapshotId>,
+    /// Of the rejects without a key, those that have none and could be read: NULL stands there. They forbid nothing, since
+    /// they are no document's record.
+    pub keyless: u64,
+    /// Whether no two records of the source have one key: a bad record is then known by it, whatever else of it has changed,
+    /// and a good one says that it is bad no more.
+    pub is_keyed: bool,
     /// The input itself, where a key stands for one record only: a second one with a key that the batch, or an earlier
     /// batch of its snapshot, has had is written as a dead letter (`key.repeated`) with its bytes from here, and the first
     /// stays what the document is. None where the last record of a key is the one that counts.
@@ -251,6 +257,8 @@ impl Batch {
             resolves: None,
             source: None,
             snapshot: None,
+            keyless: 0,
+            is_keyed: false,
             once: None,
         }
     }
@@ -349,6 +357,22 @@ pub struct DeadLetter {
     pub resolved_at: Option<Timestamp>,
     /// How often it was tried, the first time included.
     pub attempts: u32,
+}
+
+/// Which records have the key of another no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unrepeated {
+    /// All records of these keys were read by this run: those that it has not found again.
+    Keys {
+        /// The keys.
+        keys: Vec<String>,
+        /// The run.
+        run: RunId,
+    },
+    /// All that there is was read since this snapshot was begun: those that were not found again since.
+    All(SnapshotId),
+    /// Those of whose key there is no document at all.
+    Gone,
 }
 
 /// A record's place in its input.

@@ -27,11 +27,22 @@ pub struct Deletion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SnapshotId(pub i64);
 
+/// Which dead letters tell what is wrong with records that have no document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBad {
+    /// Those that were found by a run of this mapping
+    pub mapping: String,
+    /// since this moment.
+    pub since: Timestamp,
+}
+
 /// What became of keys that were noted as seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Noted {
     /// Those of them, by their place in the list, that no document has.
     pub lacking: Vec<usize>,
+    /// How many more no document has, because their record is known to be bad.
+    pub known: u64,
     /// How many of them had been noted before in this reading.
     pub repeated: u64,
 }

@@ -8,6 +8,7 @@ use super::columns::describe;
 use super::session::Session;
 use super::{Setup, raw};
 use crate::adapters::sql::{Certainty, Dialect, Index, SqlError, SqlErrorKind, TableColumn, TableInfo, TableName};
+use crate::decode::rows::ColumnKind;
 
 /// Schemas of the databases' own.
 const SYSTEM: [&str; 9] =
@@ -293,7 +294,8 @@ fn postgres(session: &Session, info: &mut TableInfo, schema: &str, table: &str) 
     let rows = texts(
         session,
         "select a.attname, case when a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval(%' then 1 \
-         else 0 end, case when a.attgenerated <> '' then 1 else 0 end, co.collname from pg_attribute a \
+         else 0 end, case when a.attgenerated <> '' then 1 else 0 end, co.collname || case when \
+         to_jsonb(co) ->> 'collisdeterministic' = 'false' then ', nondeterministic' else '' end from pg_attribute a \
          join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace \
          left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum \
          left join pg_collation co on co.oid = a.attcollation \
@@ -329,6 +331,12 @@ fn sqlite(session: &Session, info: &mut TableInfo, table: &str) -> Result<(), Sq
         &[table],
     )?;
     mark(info, &rows);
+    // A collation of a column's own stands nowhere but in the statement that made the table.
+    let sql = "select max(lower(sql) like '%collate%') from sqlite_master where name = ?";
+    if first(session, sql, &[table])?.first().and_then(Option::as_deref) == Some("1") {
+        let texts = info.columns.iter_mut().filter(|column| matches!(column.column.kind, ColumnKind::Text { .. }));
+        texts.for_each(|column| column.collation = Some("perhaps its own, by COLLATE".to_owned()));
+    }
     // The driver numbers the columns of a key by their place in the table.
     let keyed: Texts =
         rows.into_iter().filter(|row| row.get(4).is_some_and(|cell| cell.as_deref() != Some("0"))).collect();

@@ -52,6 +52,8 @@ struct State {
 
 /// A call as it is seen from outside of its thread.
 pub(super) struct Control {
+    /// When its time is up.
+    deadline: Instant,
     state: Mutex<State>,
     /// Rings when the call is to stop.
     bell: Condvar,
@@ -73,14 +75,22 @@ impl Drop for Armed<'_> {
 }
 
 impl Control {
-    pub(super) fn new() -> Control {
+    /// Of a call that may take so long.
+    pub(super) fn new(time: Duration) -> Control {
+        let now = Instant::now();
         Control {
+            deadline: now.checked_add(time).unwrap_or(now),
             state: Mutex::new(State { phase: Phase::NotBegun, stop: None, late: None }),
             bell: Condvar::new(),
             stopped: AtomicBool::new(false),
             stopping: CancellationToken::new(),
             statement: Mutex::new(None),
         }
+    }
+
+    /// What is left of its time.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// From now on this statement is what is cancelled. The guard must be dropped before the statement is.

@@ -244,6 +244,7 @@ mod tests {
             ("40P01", 7, "ERROR: deadlock detected", Deadlock),
             ("40001", 1213, "Deadlock found when trying to get lock", Deadlock),
             ("HY000", 1205, "Lock wait timeout exceeded; try restarting transaction", Timeout),
+            ("70100", 1969, "Query execution was interrupted (max_statement_time exceeded)", Timeout),
             ("42000", 1205, "Transaction (Process ID 52) was deadlocked", Deadlock),
             ("57014", 7, "ERROR: canceling statement due to user request", Timeout),
             ("HYT00", 0, "Timeout expired", Timeout),

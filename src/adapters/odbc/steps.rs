@@ -212,6 +212,8 @@ fn one(
         let error = session.reporter.says(unmet.kind, Certainty::Undone, unmet.message);
         SqlError { native: unmet.native, ..error }
     };
+    // Steps before it may be done.
+    session.limit(control.left()).map_err(|error| SqlError { certainty: Certainty::Undone, ..error })?;
     let outcome = match &step.filled(before).map_err(unmet)? {
         Action::Statement { sql, parameters } => {
             let bound = params::values(session, parameters)?;

@@ -80,7 +80,7 @@ impl Pool {
     {
         let deadline = Instant::now() + time;
         let call = permit.begin();
-        let control = Arc::new(Control::new());
+        let control = Arc::new(Control::new(time));
         let (done, mut over) = oneshot::channel();
         let worker = match self.start(work, &control, done) {
             Ok(worker) => worker,
@@ -286,6 +286,12 @@ fn attempt<T>(
     };
     if let Some(why) = control.stopped() {
         return Err(stopped(session, why, Certainty::NotBegun));
+    }
+    if let Err(error) = session.limit(control.left()) {
+        if is_gone(error.kind) {
+            discard(slot);
+        }
+        return Err(error);
     }
     let result = work(session, control);
     session.touch();

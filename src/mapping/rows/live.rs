@@ -2,6 +2,7 @@
 //! A value that a caller names goes the mapping's way back, so each such field must have one.
 
 use crate::decode::Json;
+use crate::decode::rows::ColumnKind;
 use crate::diagnostic::{Entries, Faults, Node};
 use crate::mapping::exposure::{FieldType, QueryField};
 use crate::mapping::operations::{Bound, Scalar, Surroundings, rule_of, written_field};
@@ -51,6 +52,18 @@ impl LiveRows {
         let bind = |(column, part): (&'_ LiveColumn, &std::borrow::Cow<'_, str>)| column.rules.read_text(part);
         let bound: Option<Vec<_>> = self.key.iter().zip(&parts).map(bind).collect();
         Some(self.key.iter().map(|column| column.column.as_str()).zip(bound?).collect())
+    }
+
+    /// Whether the database takes no other way of writing this key for the same, as far as is known; `is_exact` says of a
+    /// column of text whether it tells apart whatever is written differently.
+    pub fn is_written_one_way(&self, key: &str, is_exact: impl Fn(&str) -> bool) -> bool {
+        let Some(bound) = self.of_key(key) else { return true };
+        bound.iter().zip(key.split(SEPARATOR)).all(|((column, bound), part)| match bound {
+            Bound::Text(_) => is_exact(column),
+            Bound::Integer(number) => part == number.to_string(),
+            Bound::Written(ColumnKind::Date, text) => part == text,
+            _ => false,
+        })
     }
 
     /// The column that a declared filter compares.

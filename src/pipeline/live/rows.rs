@@ -18,8 +18,12 @@ use crate::pipeline::fault::ServiceFault;
 use crate::pipeline::operate::value;
 use crate::pipeline::tables::shape::Shape;
 use crate::pipeline::tables::statement::Select;
-use crate::pipeline::world::Asked;
+use crate::pipeline::world::{Asked, Way};
 use crate::pipeline::{Bridge, PipelineError};
+use crate::record::ResourceId;
+
+/// So many rows that the database takes for equal in their key are looked at, where nothing keeps it unique.
+const ALIKE: u32 = 16;
 
 /// A row has at most so many bytes.
 const MOST_BYTES: usize = 64 << 20;
@@ -105,6 +109,22 @@ impl<'r> Table<'r> {
     }
 }
 
+impl super::Live {
+    /// Whether the backend takes no other way of writing this key for the same, as far as is known. True where it is not
+    /// asked in SQL: a service says itself what its keys are.
+    pub async fn is_written_one_way(&self, resource: &ResourceId, key: &str) -> Result<bool, LiveError> {
+        let Some((plan, callee)) = self.bridge.world.load().callee(resource) else { return Ok(true) };
+        let Way::Rows(database, rows) = &callee.way else { return Ok(true) };
+        let Some(live) = &rows.live else { return Ok(true) };
+        // What is no text has one way whatever the table is like.
+        if live.is_written_one_way(key, |_| false) {
+            return Ok(true);
+        }
+        let table = Table::of(&self.bridge, &plan, database, &callee.gate, rows).await?;
+        Ok(live.is_written_one_way(key, |column| table.shape.tells_spellings(column)))
+    }
+}
+
 impl Trip {
     /// The question for the record, and whether its columns may have no room for such a key: then no record has it.
     pub(super) async fn by_key(&self, database: &Arc<dyn Database>, rows: &Rows) -> Result<(Query, bool), LiveError> {
@@ -114,8 +134,8 @@ impl Trip {
         let may_misfit = key.iter().any(|(column, bound)| table.may_misfit(column, bound));
         let conditions =
             key.into_iter().map(|(column, bound)| (format!("{} = ?", table.quoted(column)), vec![bound])).collect();
-        // A second row with the same key would be as good: one is enough.
-        Ok((table.query(table.select(conditions, &[], 1), 1, self.callee.timeout()), may_misfit))
+        // A second row with the same key would be as good. One that the database holds to be equal may have another.
+        Ok((table.query(table.select(conditions, &[], ALIKE), ALIKE, self.callee.timeout()), may_misfit))
     }
 
     /// Asks for the row, as long as anybody waits for it.

@@ -369,7 +369,9 @@ impl Operate {
             match self.bridge.staging.advance_operation(&job.operation.id, step.clone()).await {
                 Ok(is_taken) => return is_taken,
                 Err(error) => {
-                    tracing::error!(operation = job.operation.id, state = step.to.as_str(), error = %error, "the state of an operation cannot be kept");
+                    if let Some(untold) = self.spoken.now(&job.write.backend, "kept") {
+                        tracing::error!(operation = job.operation.id, state = step.to.as_str(), error = %error, untold, "the state of an operation cannot be kept");
+                    }
                 }
             }
             sleep(pause(attempt)).await;

@@ -16,6 +16,7 @@ mod keeper;
 mod outcome;
 mod reconcile;
 mod service;
+mod spoken;
 mod wanted;
 
 use std::collections::{HashMap, HashSet};
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use self::job::{Job, Manner, patient};
+use self::spoken::Spoken;
 use self::wanted::{Turns, Unwanted};
 use super::live::Live;
 use super::{Backend, Bridge, Reach};
@@ -139,6 +141,8 @@ pub struct Operate {
     turns: Turns,
     /// Those who see to parked operations, by backend.
     runners: Mutex<HashMap<String, UnboundedSender<Job>>>,
+    /// What was told of backends that many operations ask again and again.
+    spoken: Spoken,
 }
 
 impl Operate {
@@ -151,6 +155,7 @@ impl Operate {
             held: Mutex::default(),
             turns: Turns::default(),
             runners: Mutex::default(),
+            spoken: Spoken::default(),
         }
     }
 

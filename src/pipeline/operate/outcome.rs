@@ -181,6 +181,13 @@ impl Failure {
         Failure::new(FailureKind::Condition, "written_since", detail)
     }
 
+    /// The backend takes the key for another way of writing that of a record. A record has one name.
+    pub(super) fn other_spelling() -> Failure {
+        let detail = "no record has this key; its backend takes it for another spelling of a record's own, by which alone it \
+                      is written to; nothing was sent";
+        Failure { status: Some(404), ..Failure::new(FailureKind::Refused, "other_spelling", detail) }
+    }
+
     /// It is not known when the record was changed.
     pub(super) fn undated() -> Failure {
         let detail = "when a record was last changed is not known here: ask by `If-Match`; nothing was sent";
@@ -222,7 +229,7 @@ impl Failure {
         let (kind, detail) = match error.kind {
             SqlErrorKind::Own => return Failure { cause, ..Failure::refused(Refused::OwnResources) },
             SqlErrorKind::Business => (FailureKind::Refused, error.message.as_str()),
-            SqlErrorKind::Constraint => (FailureKind::Refused, "a rule of the backend's data forbids it"),
+            SqlErrorKind::Constraint => (FailureKind::Refused, broken_rule(error)),
             SqlErrorKind::Value => (FailureKind::Refused, "a value is one that the backend cannot hold"),
             SqlErrorKind::Unexpected => {
                 (FailureKind::Refused, "it would have touched fewer or more rows than it must; nothing is done")
@@ -274,6 +281,30 @@ impl Outcome {
     /// As it was kept.
     pub fn from_json(json: &str) -> Option<Outcome> {
         serde_json::from_str(json).ok()
+    }
+}
+
+/// Which kind of rule a write breaks, by SQLSTATE, the database's own number, or SQLite's words. The database's sentence
+/// names tables and values, which are nobody's business.
+fn broken_rule(error: &SqlError) -> &'static str {
+    const UNIQUE: &str = "a rule of the backend's data forbids it: what must be there once only is there already";
+    const REFERENCE: &str = "a rule of the backend's data forbids it: something that it refers to is not there, or \
+                             something refers to it";
+    const ABSENT: &str = "a rule of the backend's data forbids it: a value that must be there is missing";
+    const CHECK: &str = "a rule of the backend's data forbids it: a value is outside of what is allowed there";
+    let says = |words: &str| error.message.contains(words);
+    match (error.state.as_deref(), error.native) {
+        (Some("23505"), _) | (_, Some(1062 | 2601 | 2627)) => UNIQUE,
+        // SQL Server has one number for both.
+        (_, Some(547)) if says("CHECK constraint") => CHECK,
+        (Some("23503"), _) | (_, Some(547 | 1216 | 1217 | 1451 | 1452)) => REFERENCE,
+        (Some("23502"), _) | (_, Some(515 | 1048 | 1364)) => ABSENT,
+        (Some("23514"), _) | (_, Some(3819 | 4025)) => CHECK,
+        _ if says("UNIQUE constraint failed") => UNIQUE,
+        _ if says("FOREIGN KEY constraint failed") => REFERENCE,
+        _ if says("NOT NULL constraint failed") => ABSENT,
+        _ if says("CHECK constraint failed") => CHECK,
+        _ => "a rule of the backend's data forbids it",
     }
 }
 
@@ -349,6 +380,23 @@ mod tests {
         }
         let constraint = Failure::of(&error(SqlErrorKind::Constraint, Certainty::Undone), &[]);
         assert!(!constraint.detail.contains("order 7") && constraint.cause.unwrap().contains("order 7"));
+        let kind = |state: &str, native, message: &str| {
+            let (state, message) = (Some(state.to_owned()), message.to_owned());
+            let error =
+                SqlError { state, native: Some(native), message, ..error(SqlErrorKind::Constraint, Certainty::Undone) };
+            Failure::of(&error, &[]).detail.split_once(": ").map(|(_, kind)| kind.split(' ').nth(2).unwrap().to_owned())
+        };
+        for (state, native, message, expected) in [
+            ("23505", 0, "duplicate key value violates unique constraint \"x\"", "be"),
+            ("23000", 1062, "Duplicate entry 'x' for key 'PRIMARY'", "be"),
+            ("HY000", 19, "UNIQUE constraint failed: orders.no (19)", "be"),
+            ("23000", 1452, "Cannot add or update a child row", "it"),
+            ("23000", 547, "conflicted with the FOREIGN KEY constraint", "it"),
+            ("23000", 547, "conflicted with the CHECK constraint", "is"),
+            ("23502", 0, "null value in column", "that"),
+        ] {
+            assert_eq!(kind(state, native, message).as_deref(), Some(expected), "{state} {native} {message}");
+        }
         let broken = Failure::of(&error(SqlErrorKind::Missing, Certainty::Undone), &[]);
         assert_eq!((broken.kind, broken.may_repeat()), (FailureKind::Broken, true));
     }

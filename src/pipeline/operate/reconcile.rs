@@ -72,12 +72,20 @@ impl Operate {
             match self.bridge.staging.operation(operation).await {
                 Ok(Some(now)) if now.state == Unknown => {}
                 Ok(_) => return Found::Nothing,
-                Err(error) => tracing::warn!(operation, error = %error, "how an operation stands cannot be read"),
+                Err(error) => {
+                    if let Some(untold) = self.spoken.now(&job.write.backend, "state") {
+                        tracing::warn!(operation, error = %error, untold, "how an operation stands cannot be read");
+                    }
+                }
             }
             if ended == Ended::No {
                 match self.ended(job).await {
                     Ok(now) => ended = now,
-                    Err(reason) => tracing::warn!(operation, reason, "it cannot be asked whether a session is over"),
+                    Err(reason) => {
+                        if let Some(untold) = self.spoken.now(&job.write.backend, "ended") {
+                            tracing::warn!(operation, reason, untold, "it cannot be asked whether a session is over");
+                        }
+                    }
                 }
             }
             let pause = match self.look(job, &sql, &values).await {
@@ -92,7 +100,14 @@ impl Operate {
                     }
                 },
                 Err(reason) => {
-                    tracing::warn!(operation, reason, "it cannot be found out yet what became of an operation");
+                    if let Some(untold) = self.spoken.now(&job.write.backend, "look") {
+                        tracing::warn!(
+                            operation,
+                            reason,
+                            untold,
+                            "it cannot be found out yet what became of an operation"
+                        );
+                    }
                     grown(&mut tries)
                 }
             };

@@ -72,15 +72,21 @@ impl From<Failure> for Unwanted {
 
 impl Operate {
     /// Judges the condition of a write whose record is read at its backend; for before its place at the gate is taken,
-    /// since the question needs one too. Answers the record that the caller means.
+    /// since the question needs one too. Answers the record that the caller means. A key that the backend takes for another
+    /// way of writing a record's own names no record.
     pub(super) async fn judge_at_backend(&self, job: &Job) -> Result<Option<Bytes>, Unwanted> {
         let asked = &job.operation.asked;
-        if asked.condition.is_none() {
+        let condition = asked.condition.as_ref().map(|_| condition(&job.operation)).transpose()?;
+        let is_judged = condition.as_ref().is_some_and(|condition| !condition.is_of_being());
+        let is_own = self.is_surely_own(job, is_judged && !job.write.has_version()).await?;
+        let Some(condition) = condition else {
+            if let Some(key) = asked.record_key.as_ref().filter(|_| !is_own) {
+                self.known_as(job, key).await?;
+            }
             return Ok(None);
-        }
-        let condition = condition(&job.operation)?;
+        };
         if self.is_judged_by_staging(&asked.resource) {
-            self.stage_again(job, &condition).await?;
+            self.stage_again(job, &condition, is_own).await?;
             return Ok(None);
         }
         // A backend says no moment of its records.
@@ -95,26 +101,55 @@ impl Operate {
         Ok(record.map(|fetched| fetched.payload.clone()))
     }
 
+    /// Whether the record's key is surely as its backend writes it. Where databases take several texts for one (`a` and `A`,
+    /// or with blanks behind), two writes by two of them would be on one record, and nobody would know. What is staged under
+    /// a key has it from the backend; but where what is staged is judged, another spelling may have been staged before.
+    async fn is_surely_own(&self, job: &Job, is_judged: bool) -> Result<bool, Unwanted> {
+        let asked = &job.operation.asked;
+        let Some(key) = &asked.record_key else { return Ok(true) };
+        match self.live.is_written_one_way(&asked.resource, key).await {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(LiveError::Refused { reason }) => return Err(Unwanted::Refused(reason)),
+            Err(error) => return Err(Failure::unread(error.to_string()).into()),
+        }
+        let is_known = !is_judged && self.is_judged_by_staging(&asked.resource);
+        Ok(is_known && self.bridge.staging.document(&asked.resource, key).await.map_err(unread)?.is_some())
+    }
+
+    /// Refuses a key that the backend takes for another way of writing a record's own.
+    async fn known_as(&self, job: &Job, key: &str) -> Result<(), Unwanted> {
+        let ask = Ask { place: job.place.clone(), patience: None };
+        match self.live.now(&job.operation.asked.resource, key, &ask).await {
+            // A record that breaks the mapping may be mended by the write.
+            Ok(_) | Err(LiveError::NoRecord { other: None } | LiveError::Rejected(_)) => Ok(()),
+            Err(LiveError::NoRecord { other: Some(_) }) => Err(Failure::other_spelling().into()),
+            Err(LiveError::Refused { reason }) => Err(Unwanted::Refused(reason)),
+            Err(error) => Err(Failure::unread(error.to_string()).into()),
+        }
+    }
+
     /// The record as its backend says it now; it is staged so where its resource is.
     async fn asked_for(&self, job: &Job, key: &str) -> Result<Option<Arc<Fetched>>, Unwanted> {
         let ask = Ask { place: job.place.clone(), patience: None };
         match self.live.now(&job.operation.asked.resource, key, &ask).await {
             Ok(fetched) => Ok(Some(fetched)),
-            Err(LiveError::NoRecord { .. }) => Ok(None),
+            Err(LiveError::NoRecord { other: None }) => Ok(None),
+            Err(LiveError::NoRecord { other: Some(_) }) => Err(Failure::other_spelling().into()),
             Err(LiveError::Refused { reason }) => Err(Unwanted::Refused(reason)),
             Err(error) => Err(Failure::unread(error.to_string()).into()),
         }
     }
 
     /// Asks for a record at its backend that is judged by staging, when a write through this service may have changed it
-    /// since that was staged, and it can be asked for.
-    async fn stage_again(&self, job: &Job, condition: &Condition) -> Result<(), Unwanted> {
+    /// since that was staged, be it under another spelling of its key, and it can be asked for.
+    async fn stage_again(&self, job: &Job, condition: &Condition, is_own: bool) -> Result<(), Unwanted> {
         let asked = &job.operation.asked;
-        let Some(key) = asked.record_key.as_ref().filter(|_| !condition.is_of_being() && !job.write.has_version())
-        else {
-            return Ok(());
-        };
-        if self.live.can_ask(&asked.resource) && self.is_written_since_read(&job.operation, key).await? {
+        let Some(key) = &asked.record_key else { return Ok(()) };
+        if condition.is_of_being() || job.write.has_version() {
+            return if is_own { Ok(()) } else { self.known_as(job, key).await };
+        }
+        if self.live.can_ask(&asked.resource) && (!is_own || self.is_written_since_read(&job.operation, key).await?) {
             self.asked_for(job, key).await?;
         }
         Ok(())

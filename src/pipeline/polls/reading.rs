@@ -19,7 +19,9 @@ use crate::pipeline::sync::Request;
 use crate::pipeline::world::Called;
 use crate::pipeline::{Bridge, PipelineError};
 use crate::record::{ResourceId, Slot};
-use crate::staging::{Balance, Batch, Checkpoint, Ends, FileEntry, FileState, RunId, SnapshotId, SweepRefusal};
+use crate::staging::{
+    Balance, Batch, Checkpoint, Ends, FileEntry, FileState, NewFile, RunId, SnapshotId, SweepRefusal,
+};
 
 /// How often a call is made again that met a fault which passes.
 const MOST_RETRIES: u32 = 4;
@@ -306,11 +308,8 @@ impl<'a> Reading<'a> {
     async fn enter(&mut self, landed: &Landed) -> Result<FileEntry, PipelineError> {
         let (staging, id) = (&self.bridge.staging, &self.plan.exposure.id);
         let path = format!("{}{:.0} #{}", self.prefix(), self.started_at, self.pages);
-        let entry = staging.claim_file(id, &path, landed.size, landed.id).await?;
-        if entry.state != FileState::Claimed {
-            staging.reopen_file(entry.id).await?;
-        }
-        staging.note_delivery(entry.id, &path, &self.plan.hash).await?;
+        let file = NewFile { path: path.clone(), size: landed.size, mapping: self.plan.hash.clone() };
+        let entry = staging.deliver_file(id, file, landed.id, &path, true).await?;
         self.bridge.progress.found(landed.size);
         Ok(entry)
     }

@@ -86,6 +86,33 @@ pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Resul
     Ok(found)
 }
 
+/// How many of the rows of these numbers, counted from 1 and ascending, have no key: NULL stands in a column of it, and all
+/// of them can be read.
+pub(super) fn keyless(bytes: &[u8], names: &[String], numbers: &[u64]) -> Result<u64, Malformed> {
+    let mut found = 0;
+    if numbers.is_empty() || names.is_empty() {
+        return Ok(found);
+    }
+    let mut walk = Walk::over(bytes)?;
+    let columns = std::sync::Arc::clone(walk.columns());
+    let Some(positions) = names.iter().map(|name| position(&columns, name)).collect::<Option<Vec<usize>>>() else {
+        return Ok(found);
+    };
+    let (mut cells, mut row_number, mut wanted) = (Vec::new(), 0, numbers.iter().peekable());
+    while let (Some(row), Some(&&next)) = (walk.next()?, wanted.peek()) {
+        row_number += 1;
+        if row_number < next {
+            continue;
+        }
+        wanted.next();
+        walk.cells(row, &mut cells)?;
+        let of_key = || positions.iter().filter_map(|&index| cells.get(index));
+        let is_read = of_key().all(|cell| !matches!(cell, rows::Cell::Fault(..)));
+        found += u64::from(is_read && of_key().any(|cell| matches!(cell, rows::Cell::Null)));
+    }
+    Ok(found)
+}
+
 fn position(columns: &[Column], name: &str) -> Option<usize> {
     let exact = columns.iter().position(|column| column.name == name);
     exact.or_else(|| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
@@ -176,6 +203,9 @@ mod tests {
         let first = first_row(&bytes).unwrap().unwrap();
         assert_eq!((first[0].0.as_str(), first[0].1.as_ref().unwrap().text.as_str()), ("NO", "10"));
         assert_eq!(first_row(&batch(&[])).unwrap(), None);
+        let nulls = |name: &str, numbers: &[u64]| keyless(&bytes, &[name.to_owned()], numbers).unwrap();
+        assert_eq!((nulls("AT", &[1, 3]), nulls("AT", &[1, 2]), nulls("NO", &[3, 5]), nulls("X", &[3])), (1, 0, 0, 0));
+        assert_eq!(keyless(&bytes, &["NO".to_owned(), "AT".to_owned()], &[3, 5]).unwrap(), 1);
         let found = cells_of(&bytes, &["NO".to_owned()], &[1, 3, 5]).unwrap();
         assert_eq!(found.iter().map(|cells| cells[0].text.as_str()).collect::<Vec<_>>(), ["10", "8"]);
     }
@@ -189,6 +219,7 @@ mod tests {
             let _ = look(&whole, &["NO".to_owned()], jiff::Timestamp::MAX);
             let _ = first_row(&whole);
             let _ = cells_of(&whole, &["NO".to_owned()], &[1, 2, 9]);
+            let _ = keyless(&whole, &["NO".to_owned()], &[1, 2, 9]);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Only the columns of the key (and of `skip`) are read, and nothing of that is landed or staged. Rows that no watermark has
 //! led to show as well: they are fetched by their keys.
 
+use std::collections::HashSet;
 use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +18,28 @@ use crate::decode::rows::RowBatch;
 use crate::decode::{Item, Resume, StreamFault};
 use crate::mapping::{Changes, Deleted, Mapped, Plan, Relation, RowSource};
 use crate::pipeline::PipelineError;
-use crate::staging::SnapshotId;
+use crate::staging::{KnownBad, SnapshotId, Unrepeated};
 
 /// So many rows that were found missing here are fetched by one comparison.
-const MOST_FETCHED: usize = 100_000;
+pub(super) const MOST_FETCHED: usize = 100_000;
 
 /// So many values are bound to one statement that fetches them.
 pub(super) const MOST_BOUND: usize = 200;
 
 /// When a comparison that found too much missing is made again, where the mapping does not say how often to compare.
 const HELD_FOR: Duration = Duration::from_secs(3600);
+
+/// So long a row that is known as a dead letter is not fetched again, unless its watermark leads to it: it may have been
+/// mended by a program that does not set that.
+const KNOWN_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+/// Keys that several rows had when they were read last.
+struct Doubtful {
+    /// As documents have them.
+    keys: HashSet<String>,
+    /// Those of them that are there, still to be read.
+    cells: Vec<Vec<Cell>>,
+}
 
 /// Rows of the source that have no document here.
 #[derive(Default)]
@@ -77,6 +90,8 @@ impl Reading<'_> {
         };
         let snapshot = SnapshotId(comparing.snapshot);
         self.begin_part(Some(snapshot)).await?;
+        let repeated = self.bridge.staging.repeated_keys(&self.plan.exposure.id, MOST_FETCHED).await?;
+        let mut doubtful = Doubtful { keys: repeated.into_iter().collect(), cells: Vec::new() };
         let Some(keys) = self.plan.keys_only().map(Arc::new) else { return Ok(()) };
         let (key, chunk) = (self.source().key.clone(), self.chunk_rows());
         let mut columns: Vec<String> = self.rows.compared_columns.to_vec();
@@ -91,18 +106,21 @@ impl Reading<'_> {
             };
             let question = select.build();
             let before = comparing.after.clone();
-            let rows = match self.see(question, &keys, is_walkable, &mut comparing, &mut lacking).await {
+            let found = (&mut lacking, &mut doubtful);
+            let rows = match self.see(question, &keys, is_walkable, &mut comparing, found).await {
                 Ok(rows) => rows,
                 Err(error) if self.tries_again(&error).await => {
                     if !is_walkable {
                         self.begin_part(Some(snapshot)).await?;
                         lacking = Lacking::default();
+                        doubtful.cells.clear();
                     }
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             self.fetch(&mut lacking).await?;
+            self.read_doubtful(&mut doubtful).await?;
             if !is_walkable || rows < u64::from(chunk) {
                 break;
             }
@@ -113,7 +131,19 @@ impl Reading<'_> {
         }
         self.tell_lacking(&lacking);
         let Phase::Changes { mark, .. } = self.standing.phase.clone() else { return Ok(()) };
-        self.take_away(snapshot, Phase::Changes { mark, comparing: None }).await
+        self.take_away(snapshot, Phase::Changes { mark, comparing: None }).await?;
+        if !doubtful.keys.is_empty() {
+            self.bridge.staging.close_unrepeated(&self.plan.exposure.id, Unrepeated::Gone).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads all rows of keys that several rows had: whichever of them was served may be gone, and others stay.
+    async fn read_doubtful(&mut self, doubtful: &mut Doubtful) -> Result<(), PipelineError> {
+        let mut keys = std::mem::take(&mut doubtful.cells);
+        keys.sort_unstable_by(|one, other| batch::order(one, other));
+        keys.dedup();
+        self.stage_shared(&keys).await.map(|_| ())
     }
 
     async fn compare_on(&mut self, now: Option<Comparing>) -> Result<(), PipelineError> {
@@ -131,7 +161,7 @@ impl Reading<'_> {
         keys: &Arc<Plan>,
         is_walkable: bool,
         comparing: &mut Comparing,
-        lacking: &mut Lacking,
+        (lacking, doubtful): (&mut Lacking, &mut Doubtful),
     ) -> Result<u64, PipelineError> {
         let key = self.source().key.as_slice();
         let watched: &[String] = if is_walkable { key } else { &[] };
@@ -144,12 +174,25 @@ impl Reading<'_> {
             };
             let Some(batch) = batch else { return Ok(rows) };
             let (batch, plan, watched) = (batch?, Arc::clone(keys), watched.to_vec());
-            let bytes = batch.bytes.clone();
-            let read = tokio::task::spawn_blocking(move || read_keys(&plan, &batch, &watched)).await;
+            let (bytes, own) = (batch.bytes.clone(), self.rows.key_columns.to_vec());
+            let read = tokio::task::spawn_blocking(move || read_keys(&plan, &batch, &watched, &own)).await;
             let read = read.map_err(|_| PipelineError::Died { file: self.plan.exposure.id.to_string() })?;
             let Found { keys: found, numbers, nameless, facts } = read.map_err(|reason| self.fault(reason))?;
             rows += facts.rows;
-            let noted = self.bridge.staging.note_seen(SnapshotId(comparing.snapshot), found, nameless).await?;
+            let again: Vec<u64> = match doubtful.keys.is_empty() || !self.asks_for_others() {
+                true => Vec::new(),
+                false => {
+                    let is_doubtful = |(key, number)| doubtful.keys.contains(key).then_some(number);
+                    let mut numbers: Vec<u64> =
+                        found.iter().zip(numbers.iter().copied()).filter_map(is_doubtful).collect();
+                    numbers.sort_unstable();
+                    numbers
+                }
+            };
+            let cells = batch::cells_of(&bytes, &self.rows.key_columns, &again);
+            doubtful.cells.extend(cells.map_err(|error| self.fault(error.to_string()))?);
+            let known = KnownBad { mapping: self.plan.hash.clone(), since: self.started_at - KNOWN_FOR };
+            let noted = self.bridge.staging.note_seen(SnapshotId(comparing.snapshot), found, nameless, known).await?;
             lacking.repeated += noted.repeated;
             lacking.found += noted.lacking.len() as u64;
             let room = MOST_FETCHED.saturating_sub(lacking.fetched as usize + lacking.keys.len());
@@ -162,7 +205,7 @@ impl Reading<'_> {
             if let Some(last) = facts.last {
                 comparing.after = Some(last);
                 // Those that are still to be fetched would be forgotten.
-                if lacking.keys.is_empty() {
+                if lacking.keys.is_empty() && doubtful.cells.is_empty() {
                     self.compare_on(Some(comparing.clone())).await?;
                 }
             }
@@ -223,7 +266,7 @@ struct Found {
     facts: Facts,
 }
 
-fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String]) -> Result<Found, String> {
+fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String], own: &[String]) -> Result<Found, String> {
     let facts = batch::look(&batch.bytes, watched, jiff::Timestamp::MAX).map_err(|error| error.to_string())?;
     let told = |fault: StreamFault| match fault {
         StreamFault::Io(error) => error.to_string(),
@@ -231,7 +274,7 @@ fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String]) -> Result<Found,
     };
     let mut reader = plan.decoder.reader(Cursor::new(&batch.bytes[..]), Resume::default()).map_err(told)?;
     let mut found = Found { keys: Vec::new(), numbers: Vec::new(), nameless: 0, facts };
-    let mut mapper = plan.mapper();
+    let (mut mapper, mut unread) = (plan.mapper(), Vec::new());
     while let Some(item) = reader.next().map_err(told)? {
         match item {
             Item::Record(record) => match mapper.map(&record) {
@@ -241,17 +284,27 @@ fn read_keys(plan: &Plan, batch: &RowBatch, watched: &[String]) -> Result<Found,
                 }
                 // A row that `skip` leaves out has no document.
                 Mapped::Skipped => {}
-                _ => found.nameless += 1,
+                _ => unread.push(record.position.record),
             },
-            Item::Reject(_) => found.nameless += 1,
+            Item::Reject(reject) => unread.push(reject.position.record),
             Item::Skipped => {}
         }
     }
+    unread.sort_unstable();
+    let keyless = batch::keyless(&batch.bytes, own, &unread).map_err(|error| error.to_string())?;
+    found.nameless = unread.len() as u64 - keyless;
     Ok(found)
 }
 
 /// How sure it is that what was deleted is known.
-pub(super) fn guarantee(standing: &Standing, plan: &Plan, source: &RowSource) -> String {
+pub(super) fn guarantee(
+    standing: &Standing,
+    (plan, source): (&Plan, &RowSource),
+    undeleted: Option<&String>,
+) -> String {
+    if let Some(why) = undeleted {
+        return format!("not this time: {why}");
+    }
     match (&source.changes, standing.compared_at) {
         _ if plan.deleted == Deleted::Ignore => "no: the mapping ignores them".to_owned(),
         (changes, _) if changes.tells_deletes() => "yes".to_owned(),

@@ -11,7 +11,7 @@ use super::{cell::Cell, watermark};
 use crate::adapters::sql::SqlErrorKind;
 use crate::mapping::{Changes, Deleted, OPERATION, ROW, Relation};
 use crate::pipeline::PipelineError;
-use crate::staging::{Balance, Ends, SnapshotId, SweepRefusal};
+use crate::staging::{Balance, Ends, SnapshotId, SweepRefusal, Unrepeated};
 
 impl Reading<'_> {
     /// Begins to read everything; what changes meanwhile is found from `mark` on.
@@ -187,6 +187,7 @@ impl Reading<'_> {
     async fn sweep(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
         let Phase::Everything { mark, .. } = &self.standing.phase else { return Ok(()) };
         let next = Phase::Changes { mark: mark.clone(), comparing: None };
+        self.bridge.staging.close_unrepeated(&self.plan.exposure.id, Unrepeated::All(snapshot)).await?;
         self.take_away(snapshot, next).await?;
         if let Changes::Watermark(watermark) = &self.source().changes {
             watermark::tell_nulls(self, watermark).await?;
@@ -223,6 +224,7 @@ impl Reading<'_> {
             Some(refusal @ SweepRefusal::Unreadable { .. }) => {
                 self.stand(Standing { compared_at: before.compared_at, held: before.held, ..standing }).await?;
                 self.tell(format!("{} documents seem to be deleted, but none was: {refusal}", swept.missing));
+                self.undeleted = Some(refusal.to_string());
                 Ok(())
             }
             Some(SweepRefusal::TooMany { .. }) => {

@@ -24,6 +24,7 @@ pub(super) mod statement;
 mod tests;
 mod tracking;
 mod watermark;
+mod written;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -79,7 +80,7 @@ impl Bridge {
         let started = Instant::now();
         let result = reading.go(is_new).await;
         reading.tell_repeated();
-        let Reading { run, notes, standing, .. } = reading;
+        let Reading { run, notes, standing, undeleted, .. } = reading;
         let mut summary = Summary { notes, ..Summary::new(id.clone()) };
         if let Some(run) = run {
             let outcome = match &result {
@@ -94,7 +95,7 @@ impl Bridge {
             result?;
             self.staging.note_checked(id).await?;
         }
-        let deletes = compare::guarantee(&standing, plan, &rows.source);
+        let deletes = compare::guarantee(&standing, (plan, &rows.source), undeleted.as_ref());
         if let Some(run) = &summary.run {
             let balance = run.balance;
             tracing::info!(
@@ -237,6 +238,10 @@ impl Reading<'_> {
         }
         if matches!(self.standing.phase, Phase::Everything { .. }) {
             self.read_everything().await?;
+            // One that goes on may have read a row before it was written to.
+            if !goes_on {
+                self.see_to_written(true).await?;
+            }
         } else {
             let is_known = match changes {
                 Changes::Snapshot => true,
@@ -251,6 +256,9 @@ impl Reading<'_> {
                 Changes::Tracking => self.follow_tracking().await?,
                 Changes::Capture(instance) => self.follow_capture(instance).await?,
             };
+            if is_known {
+                self.see_to_written(false).await?;
+            }
             if !is_known {
                 let mark = self.mark_now().await?;
                 self.begin_everything(mark).await?;

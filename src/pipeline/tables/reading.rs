@@ -55,6 +55,8 @@ pub(super) struct Reading<'a> {
     retries: u32,
     /// Rows with the key of another.
     pub(super) repeated: u64,
+    /// Why nothing was deleted at the end of this reading although something was missing.
+    pub(super) undeleted: Option<String>,
     /// Whether the database puts rows into the order of all their columns.
     pub(super) orders_all: bool,
 }
@@ -101,6 +103,7 @@ impl<'a> Reading<'a> {
             parts: 0,
             retries: 0,
             repeated: 0,
+            undeleted: None,
             orders_all: true,
         }
     }
@@ -346,6 +349,10 @@ impl<'a> Reading<'a> {
         self.parts += 1;
         let path = format!("{} {:.0} #{}", label(self.rows), self.started_at, self.parts);
         let file = NewFile { path: path.clone(), size: landed.size, mapping: self.plan.hash.clone() };
+        let nameless = chunk.rejects.iter().filter(|reject| reject.key.is_none());
+        let mut nameless: Vec<u64> = nameless.map(|reject| reject.position.record).filter(|&row| row > 0).collect();
+        nameless.sort_unstable();
+        let keyless = batch::keyless(&input, &self.rows.key_columns, &nameless);
         let batch = Batch {
             documents: chunk.documents,
             deletions: chunk.deletions,
@@ -353,6 +360,8 @@ impl<'a> Reading<'a> {
             skipped: chunk.skipped,
             source: Some(standing.write()),
             snapshot,
+            keyless: keyless.map_err(|error| self.fault(error.to_string()))?,
+            is_keyed: !self.tells_apart(),
             once: once.then_some(input),
             ..Batch::new(
                 (run, id.clone()),

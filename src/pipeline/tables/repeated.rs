@@ -24,6 +24,7 @@ use crate::mapping::{ROW, Relation};
 use crate::pipeline::PipelineError;
 use crate::pipeline::read::{self, Chunk};
 use crate::record::Reject;
+use crate::staging::Unrepeated;
 
 /// Batches of one statement that are not committed yet.
 #[derive(Default)]
@@ -129,7 +130,7 @@ impl Reading<'_> {
     }
 
     /// Stages all rows of these keys; answers the keys of their documents.
-    async fn stage_shared(&mut self, shared: &[Vec<Cell>]) -> Result<HashSet<String>, PipelineError> {
+    pub(super) async fn stage_shared(&mut self, shared: &[Vec<Cell>]) -> Result<HashSet<String>, PipelineError> {
         let (columns, mut known) = (self.rows.key_columns.to_vec(), HashSet::new());
         for some in shared.chunks(self.at_a_time()) {
             let own = loop {
@@ -139,6 +140,10 @@ impl Reading<'_> {
                     Err(error) => return Err(error),
                 }
             };
+            if let (Some(run), false) = (self.run.clone(), own.is_empty()) {
+                let read = Unrepeated::Keys { keys: own.iter().cloned().collect(), run };
+                self.bridge.staging.close_unrepeated(&self.plan.exposure.id, read).await?;
+            }
             known.extend(own);
         }
         Ok(known)

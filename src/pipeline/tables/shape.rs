@@ -1,9 +1,9 @@
 //! A table as its database knows it: under which names its columns go there, of what kind they are, and what has changed
 //! since they were read last.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::adapters::sql::{Dialect, TableInfo, TableName};
+use crate::adapters::sql::{Dialect, TableColumn, TableInfo, TableName};
 use crate::decode::rows::{Column, ColumnKind};
 use crate::diagnostic::nearest;
 
@@ -39,6 +39,8 @@ pub(in crate::pipeline) struct Shape {
     primary_key: Vec<String>,
     /// Columns of which no two rows have the same, in the database's own words.
     unique: Vec<Vec<String>>,
+    /// Columns of text, by the mapping's names, in which the database takes only what is the same for equal.
+    exact: HashSet<String>,
 }
 
 impl Shape {
@@ -53,6 +55,7 @@ impl Shape {
             columns,
             primary_key: Vec::new(),
             unique: Vec::new(),
+            exact: HashSet::new(),
         }
     }
 
@@ -84,6 +87,9 @@ impl Shape {
             match found {
                 Some(found) => {
                     shape.columns.insert(name.clone(), found.column.clone());
+                    if is_exact(dialect, found) && !(info.is_view && dialect == Dialect::Sqlite) {
+                        shape.exact.insert(name.clone());
+                    }
                 }
                 None => {
                     let known = info.columns.iter().map(|column| column.column.name.as_str());
@@ -123,6 +129,13 @@ impl Shape {
         !long.contains(&word) && !UNORDERED.contains(&word)
     }
 
+    /// Whether two texts that are written differently are two in this column, as far as is known. Most databases take `a`
+    /// for `A` in some of their collations, or leave out blanks at the end.
+    pub(in crate::pipeline) fn tells_spellings(&self, name: &str) -> bool {
+        // Of a query nobody says how its columns compare; what PostgreSQL does unless it is told otherwise is known.
+        self.exact.contains(name) || (self.columns.is_empty() && self.dialect == Dialect::Postgres)
+    }
+
     /// The name of a column in a statement.
     pub(in crate::pipeline) fn quoted(&self, name: &str) -> String {
         self.dialect.quoted(self.columns.get(name).map_or(name, |column| column.name.as_str()))
@@ -155,6 +168,28 @@ impl Shape {
     /// The kind of a column, where it is known before it is read.
     pub(in crate::pipeline) fn kind(&self, name: &str) -> Option<ColumnKind> {
         self.columns.get(name).map(|column| column.kind)
+    }
+}
+
+/// Whether a column of text is compared byte by byte. What is padded is not: 'A' and 'A ' are one there.
+fn is_exact(dialect: Dialect, column: &TableColumn) -> bool {
+    let declared = column.column.declared.to_ascii_lowercase();
+    let word = declared.split('(').next().unwrap_or_default().trim();
+    let collation = column.collation.as_deref().map(str::to_ascii_lowercase);
+    match dialect {
+        // Its collations break ties by the bytes, unless they say otherwise, which the catalog tells in words of its own.
+        Dialect::Postgres => {
+            matches!(word, "varchar" | "character varying" | "text" | "name")
+                && collation.is_none_or(|name| !name.contains("nondeterministic"))
+        }
+        Dialect::MySql => {
+            word != "char" && collation.is_some_and(|name| name.ends_with("nopad_bin") || name == "utf8mb4_0900_bin")
+        }
+        // Told only where the table says another than its default.
+        Dialect::Sqlite => collation.is_none(),
+        Dialect::Oracle => word.contains("varchar") && collation.is_some_and(|name| name == "binary"),
+        // SQL Server leaves out blanks at the end in every collation. Of others nobody says it.
+        _ => false,
     }
 }
 
@@ -223,6 +258,32 @@ mod tests {
         assert_eq!((shape.may_be_null("NO"), shape.may_be_null("NAME")), (false, true));
         let missing = Shape::of(Dialect::Postgres, &name, &info, &wanted(&["NOO", "name", "zzz"])).unwrap_err();
         assert_eq!(missing, ["NOO (did you mean no?)", "name (did you mean Name?)", "zzz"]);
+    }
+
+    #[test]
+    fn a_column_is_exact_where_nothing_else_is_equal() {
+        let check = |dialect, declared: &str, collation: Option<&str>, expected| {
+            let column = column("no", ColumnKind::Text { max_chars: None }, declared, None);
+            let collation = collation.map(str::to_owned);
+            let column =
+                TableColumn { column, is_computed: false, is_identity: false, is_rowversion: false, collation };
+            assert_eq!(is_exact(dialect, &column), expected, "{dialect:?} {column:?}");
+        };
+        check(Dialect::Postgres, "varchar(9)", Some("de_DE"), true);
+        check(Dialect::Postgres, "text", None, true);
+        check(Dialect::Postgres, "text", Some("ndcoll, nondeterministic"), false);
+        check(Dialect::Postgres, "bpchar", Some("default"), false);
+        check(Dialect::Postgres, "citext", Some("default"), false);
+        check(Dialect::MySql, "varchar", Some("utf8mb4_general_ci"), false);
+        check(Dialect::MySql, "varchar", Some("utf8mb4_bin"), false);
+        check(Dialect::MySql, "varchar", Some("utf8mb4_nopad_bin"), true);
+        check(Dialect::MySql, "varchar", None, false);
+        check(Dialect::Sqlite, "varchar", None, true);
+        check(Dialect::Sqlite, "varchar", Some("by COLLATE"), false);
+        check(Dialect::SqlServer, "varchar", Some("Latin1_General_BIN2"), false);
+        check(Dialect::Oracle, "VARCHAR2(9)", Some("BINARY"), true);
+        check(Dialect::Oracle, "CHAR(9)", Some("BINARY"), false);
+        check(Dialect::Db2, "VARCHAR(9)", None, false);
     }
 
     #[test]

@@ -31,19 +31,35 @@ impl Reading<'_> {
     pub(super) async fn watermark_now(&mut self, watermark: &Watermark) -> Result<Mark, PipelineError> {
         let Some(first) = watermark.columns.first() else { return Ok(Mark::None) };
         let mut found = self.greatest(watermark, None).await?;
-        let limit = self.started_at.checked_add(SignedDuration::from_hours(24)).unwrap_or(self.started_at);
+        let limit = self.too_late();
         if let Some(cell) = found.as_ref().and_then(|cells| cells.first()).filter(|cell| cell.is_after(limit)) {
             // A time to come is no time of a change. What is greatest among the others is.
-            let (kind, moment) = (cell.kind, limit.to_zoned(jiff::tz::TimeZone::UTC));
-            let text = match kind {
-                ColumnKind::Date => moment.date().to_string(),
-                ColumnKind::DateTimeOffset => format!("{limit:.0}"),
-                _ => format!("{:.0}", moment.datetime()),
-            };
             let condition = format!("{} <= ?", self.shape.quoted(first));
-            found = self.greatest(watermark, Some((condition, Cell { kind, text }))).await?;
+            found = self.greatest(watermark, Some((condition, at(cell.kind, limit)))).await?;
         }
         Ok(found.map_or(Mark::None, Mark::Values))
+    }
+
+    /// Times behind this moment are none of a change.
+    fn too_late(&self) -> jiff::Timestamp {
+        self.started_at.checked_add(SignedDuration::from_hours(24)).unwrap_or(self.started_at)
+    }
+
+    /// Tells rows with a time to come. They are counted by the database: a reading may meet them more than once.
+    async fn tell_ahead(&mut self, watermark: &Watermark, kind: ColumnKind) -> Result<(), PipelineError> {
+        let Some(first) = watermark.columns.first() else { return Ok(()) };
+        let condition = format!("{} > ?", self.shape.quoted(first));
+        let select = Select::new(&self.shape, &[]).also("count(*)", "n");
+        let (sql, parameters) = select.only(condition, [at(kind, self.too_late()).value()]).build();
+        let count = self.one(sql, parameters).await?.pop().and_then(|(_, cell)| cell);
+        if let Some(count) = count.filter(|count| count.text != "0") {
+            self.tell(format!(
+                "{} rows have a {} more than a day ahead of now: they are read each time, and no mark is set by them",
+                count.text,
+                watermark.columns.join(", ")
+            ));
+        }
+        Ok(())
     }
 
     /// The greatest values of the watermark among rows that meet a condition.
@@ -80,7 +96,7 @@ impl Reading<'_> {
             }
             _ => None,
         };
-        let (chunk, mut ahead) = (self.chunk_rows(), 0);
+        let (chunk, mut ahead) = (self.chunk_rows(), None);
         // Mostly little has changed, and what is a crowd already shows in a few rows.
         let mut limit = Some(chunk.min(self.source().batch_rows));
         loop {
@@ -103,7 +119,7 @@ impl Reading<'_> {
                 ids: None,
                 once: self.tells_apart(),
             };
-            let (mut last, mut tied, mut beyond) = (None, 0, 0);
+            let (mut last, mut tied, mut beyond): (Option<Vec<Cell>>, _, _) = (None, 0, 0);
             let taken = self.take(question, |standing, facts| {
                 if let (Phase::Changes { mark, .. }, Some(greatest)) = (&mut standing.phase, &facts.greatest) {
                     advance(mark, greatest);
@@ -118,7 +134,8 @@ impl Reading<'_> {
                 Err(error) if self.tries_again(&error).await => continue,
                 Err(error) => return Err(error),
             };
-            ahead += beyond;
+            let kind = last.as_ref().and_then(|last| last.first()).map(|cell| cell.kind);
+            ahead = ahead.or(kind.filter(|_| beyond > 0));
             if limit.is_none_or(|limit| rows < u64::from(limit)) {
                 break;
             }
@@ -135,7 +152,8 @@ impl Reading<'_> {
                 continue;
             }
             let crowd = Crowd::around(&watermark.columns, &last, next.values);
-            ahead = ahead.max(self.read_crowd(watermark, &crowd).await?);
+            let beyond = self.read_crowd(watermark, &crowd).await?;
+            ahead = ahead.or(kind.filter(|_| beyond > 0));
             let Some(high) = crowd.high else { break };
             let behind = From { values: high, or_equal: false };
             if from.as_ref() == Some(&behind) {
@@ -144,15 +162,22 @@ impl Reading<'_> {
             }
             from = Some(behind);
         }
-        if ahead > 0 {
-            let column = watermark.columns.join(", ");
-            self.tell(format!(
-                "{ahead} rows have a {column} more than a day ahead of now: they are read each time, and no mark is set by \
-                 them"
-            ));
+        if let Some(kind) = ahead {
+            self.tell_ahead(watermark, kind).await?;
         }
         Ok(())
     }
+}
+
+/// A moment as a value of this kind.
+fn at(kind: ColumnKind, moment: jiff::Timestamp) -> Cell {
+    let local = moment.to_zoned(jiff::tz::TimeZone::UTC);
+    let text = match kind {
+        ColumnKind::Date => local.date().to_string(),
+        ColumnKind::DateTimeOffset => format!("{moment:.0}"),
+        _ => format!("{:.0}", local.datetime()),
+    };
+    Cell { kind, text }
 }
 
 /// Moves a mark to these values, unless it is there already.

@@ -90,6 +90,7 @@ fn within(connection: &Connection, resource: &Resource, batch: &Batch, order: &[
 
     let written = write_documents(connection, batch, order, &origin)?;
     dead_letters::close_settled(connection, batch, &written.repeated, &origin)?;
+    dead_letters::close_mended(connection, batch, &origin)?;
     dead_letters::record(connection, batch, &batch.rejects, &origin)?;
     dead_letters::record(connection, batch, &written.repeated, &origin)?;
 
@@ -210,8 +211,9 @@ pub(super) fn write_documents(
         }
         marks.finish()?;
         let nameless = batch.rejects.iter().filter(|reject| reject.position.record > 0 && reject.key.is_none()).count();
+        let nameless = (nameless as u64).saturating_sub(batch.keyless);
         if nameless > 0 && is_part {
-            snapshot::note_nameless(connection, snapshot, nameless as u64)?;
+            snapshot::note_nameless(connection, snapshot, nameless)?;
         }
     }
     let (staged, sequence) = writing.finish()?;

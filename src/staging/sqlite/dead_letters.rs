@@ -3,16 +3,23 @@
 //! A bad record is one letter however often it is read: found again, it is updated and its attempts are counted;
 //! found again by a later run it is as new as that run, and opened again if it was settled. A record is known by its place in its
 //! landed input. Findings about a whole file or its control totals share places with records and with one
-//! another, so those are told apart by a `subject` too.
+//! another, so those are told apart by a `subject` too. A source that is read a part at a time brings the same record in
+//! another input whenever records beside it have changed: there it is known by itself (`known_by`), too.
+
+use std::collections::HashMap;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params, params_from_iter};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::commit::Origin;
 use super::convert::{blob_id, now_millis, parsed, position, timestamp, timestamp_or_null};
 use super::fault::Fault;
+use super::resource::Resource;
 use crate::record::{Reject, RejectCode, ResourceId};
-use crate::staging::{Batch, DeadLetter, DeadLetterFilter, DeadLetterState, FileId, FileState, Place, RunId};
+use crate::staging::{
+    Batch, DeadLetter, DeadLetterFilter, DeadLetterState, FileId, FileState, Place, RunId, Unrepeated,
+};
 
 /// Writes rejects of the batch.
 pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject], origin: &Origin) -> Result<(), Fault> {
@@ -22,19 +29,21 @@ pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject],
     // Settled by a person while the same run still finds it (an input under two names): stays settled.
     let mut upsert = connection.prepare_cached(
         "INSERT INTO dead_letter (resource, run, file, blob, \"offset\", subject, record, length, line, code, field, \
-         span_offset, span_length, expected, found, key, state, created_at, raw) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 'open', ?17, ?18) \
+         span_offset, span_length, expected, found, key, state, created_at, raw, known_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, 'open', ?17, ?18, ?19) \
          ON CONFLICT (resource, blob, \"offset\", subject) DO UPDATE SET run = excluded.run, file = excluded.file, \
          record = excluded.record, length = excluded.length, line = excluded.line, code = excluded.code, \
          field = excluded.field, span_offset = excluded.span_offset, span_length = excluded.span_length, \
-         expected = excluded.expected, found = excluded.found, key = excluded.key, raw = excluded.raw, attempts = attempts + 1, \
+         expected = excluded.expected, found = excluded.found, key = excluded.key, raw = excluded.raw, \
+         known_by = excluded.known_by, attempts = attempts + 1, \
          created_at = CASE WHEN run = excluded.run THEN created_at ELSE excluded.created_at END, \
          state = CASE WHEN run = excluded.run THEN state ELSE 'open' END, \
          resolved_at = CASE WHEN run = excluded.run THEN resolved_at END",
     )?;
     for reject in rejects {
-        if reject.code == RejectCode::RepeatedKey {
-            find_again(connection, batch, reject, origin)?;
+        let known_by = known_by(batch, reject);
+        if let Some(known_by) = &known_by {
+            find_again(connection, batch, (reject, known_by), origin)?;
         }
         let (span_offset, span_length) = reject.field_span.unzip();
         upsert.execute(params![
@@ -56,21 +65,46 @@ pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject],
             reject.key,
             origin.now,
             reject.raw,
+            known_by,
         ])?;
     }
     Ok(())
 }
 
-/// A row that has the key of another comes in another input whenever rows beside it have changed, and is the same letter all
-/// the same: one that is open is moved to the place where it was found now.
-fn find_again(connection: &Connection, batch: &Batch, reject: &Reject, origin: &Origin) -> Result<(), Fault> {
+/// What a bad record is known by whichever input it comes in; `None` where its place in the input alone tells it from
+/// others, as of files, of which each is what it is. With a key that no other record has it is the same one, whatever else
+/// has changed about it.
+fn known_by(batch: &Batch, reject: &Reject) -> Option<[u8; 16]> {
+    if reject.position.record == 0 || (batch.source.is_none() && reject.code != RejectCode::RepeatedKey) {
+        return None;
+    }
+    let mut hasher = Xxh3::new();
+    for part in [reject.code.as_str(), reject.field.as_deref().unwrap_or_default()] {
+        hasher.update(part.as_bytes());
+        hasher.update(b"\0");
+    }
+    if let Some(key) = &reject.key {
+        hasher.update(key.as_bytes());
+        hasher.update(b"\0");
+    }
+    if reject.key.is_none() || reject.code == RejectCode::RepeatedKey || !batch.is_keyed {
+        hasher.update(&reject.raw);
+    }
+    Some(hasher.digest128().to_be_bytes())
+}
+
+/// Moves a letter that is open to the place where its record was found now.
+fn find_again(
+    connection: &Connection,
+    batch: &Batch,
+    (reject, known_by): (&Reject, &[u8; 16]),
+    origin: &Origin,
+) -> Result<(), Fault> {
     let mut update = connection.prepare_cached(
         "UPDATE OR IGNORE dead_letter SET blob = ?1, \"offset\" = ?2 WHERE id = (SELECT id FROM dead_letter \
-         WHERE resource = ?3 AND key = ?4 AND code = ?5 AND state = 'open' AND raw = ?6 AND blob <> ?1 LIMIT 1)",
+         WHERE resource = ?3 AND known_by = ?4 AND state = 'open' AND blob <> ?1 LIMIT 1)",
     )?;
-    let offset = reject.position.offset as i64;
-    let code = reject.code.as_str();
-    update.execute(params![batch.blob.0, offset, origin.resource, reject.key, code, reject.raw])?;
+    update.execute(params![batch.blob.0, reject.position.offset as i64, origin.resource, known_by])?;
     Ok(())
 }
 
@@ -126,6 +160,75 @@ pub(super) fn close_settled(
         update.execute(params![origin.resource, batch.blob.0, origin.run, origin.now])?;
     }
     Ok(())
+}
+
+/// So many open letters of a resource are compared with the documents of a batch.
+const MOST_COMPARED: i64 = 10_000;
+
+/// Closes the letters of records that a source, which is read a part at a time, has now brought whole: they were mended
+/// there. Where several records may have one key, it may be another one that came.
+pub(super) fn close_mended(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
+    if batch.source.is_none() || !batch.is_keyed || batch.documents.is_empty() {
+        return Ok(());
+    }
+    let mut select = connection.prepare_cached(
+        "SELECT id, key FROM dead_letter WHERE resource = ?1 AND state = 'open' AND known_by IS NOT NULL \
+         AND key IS NOT NULL AND code <> ?2 LIMIT ?3",
+    )?;
+    let values = params![origin.resource, RejectCode::RepeatedKey.as_str(), MOST_COMPARED];
+    let open = select.query_map(values, |row| Ok((row.get(1)?, row.get(0)?)))?;
+    let open = open.collect::<rusqlite::Result<HashMap<String, i64>>>()?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    for id in batch.documents.iter().filter_map(|document| open.get(&document.key)) {
+        close_replayed(connection, *id, origin)?;
+    }
+    Ok(())
+}
+
+/// Closes letters of records that had the key of another, where that is so no more.
+pub(super) fn close_unrepeated(
+    connection: &mut Connection,
+    resource: &Resource,
+    which: &Unrepeated,
+) -> Result<u64, Fault> {
+    const CLOSE: &str = "UPDATE dead_letter SET state = 'replayed', resolved_at = ?2 WHERE resource = ?1 AND state = 'open' \
+                         AND code = ?3";
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let (number, now, code) = (resource.number, now_millis(), RejectCode::RepeatedKey.as_str());
+    let mut closed = 0;
+    match which {
+        Unrepeated::Keys { keys, run } => {
+            let sql = format!("{CLOSE} AND key = ?4 AND run <> (SELECT number FROM run WHERE id = ?5)");
+            let mut update = transaction.prepare_cached(&sql)?;
+            for key in keys {
+                closed += update.execute(params![number, now, code, key, run.0])?;
+            }
+        }
+        Unrepeated::All(snapshot) => {
+            let sql = format!("{CLOSE} AND created_at < (SELECT begun_at FROM snapshot WHERE id = ?4)");
+            closed += transaction.prepare_cached(&sql)?.execute(params![number, now, code, snapshot.0])?;
+        }
+        Unrepeated::Gone => {
+            let sql =
+                format!("{CLOSE} AND NOT EXISTS (SELECT 1 FROM doc_{number} WHERE doc_{number}.key = dead_letter.key)");
+            closed += transaction.prepare_cached(&sql)?.execute(params![number, now, code])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(closed as u64)
+}
+
+/// The keys that several records of the source have, as far as letters tell it.
+pub(super) fn repeated_keys(connection: &Connection, resource: &Resource, limit: usize) -> Result<Vec<String>, Fault> {
+    let mut select = connection.prepare_cached(
+        "SELECT DISTINCT key FROM dead_letter WHERE resource = ?1 AND state = 'open' AND code = ?2 AND key IS NOT NULL \
+         LIMIT ?3",
+    )?;
+    let keys =
+        select.query_map(params![resource.number, RejectCode::RepeatedKey.as_str(), limit as i64], |row| row.get(0))?;
+    Ok(keys.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Closes one letter as replayed, if it is open.

@@ -54,7 +54,8 @@ pub(super) fn claim(
     found.ok_or_else(|| Fault::Broken("the entry just made is not there".to_owned()))
 }
 
-/// Enters a file with its delivery and mapping, or finds it; one that is done is begun anew where it has come anew.
+/// Enters a file with its delivery and mapping, or finds it; one that is done is begun anew where it has come anew, and one
+/// that another mapping has read in part, since its position may mean nothing to this one.
 pub(super) fn deliver(
     connection: &mut Connection,
     resource: &Resource,
@@ -75,7 +76,7 @@ pub(super) fn deliver(
     let mut entry = found()?;
     let is_done = entry.state != FileState::Claimed;
     if !is_done || anew || entry.delivery != delivery {
-        if is_done {
+        if is_done || (entry.mapping != file.mapping && entry.checkpoint != Checkpoint::default()) {
             reopen(&transaction, entry.id)?;
         }
         note_delivery(&transaction, entry.id, delivery, &file.mapping)?;

@@ -39,6 +39,7 @@ mod vanished;
 mod work;
 mod write;
 mod writer;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,9 +57,9 @@ use self::resource::Registry;
 use self::writer::Writer;
 use super::{
     ApiKey, AuditEntry, AuditFilter, Batch, Change, Committed, DeadLetter, DeadLetterFilter, DeadLetterState, Decision,
-    Ends, FeedPage, FileEntry, FileId, FileSequence, Filter, Include, Included, ListQuery, NewApiKey, NewFile, Noted,
-    Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition, StagedDocument,
-    Staging, StagingError, Swept, Tombstone, Tuned,
+    Ends, FeedPage, FileEntry, FileId, FileSequence, Filter, Include, Included, KnownBad, ListQuery, NewApiKey,
+    NewFile, Noted, Page, ResourceSpec, ResourceStatus, Run, RunId, RunLock, RunOutcome, SnapshotId, SourcePosition,
+    StagedDocument, Staging, StagingError, Swept, Tombstone, Tuned, Unrepeated,
 };
 use crate::record::{BlobId, Reject, RejectCode, ResourceId};
 
@@ -311,14 +312,20 @@ impl Staging for SqliteStaging {
         self.write_to("begin a snapshot", resource, snapshot::begin).await
     }
 
-    async fn note_seen(&self, snapshot: SnapshotId, keys: Vec<String>, nameless: u64) -> Result<Noted, StagingError> {
+    async fn note_seen(
+        &self,
+        snapshot: SnapshotId,
+        keys: Vec<String>,
+        nameless: u64,
+        known: KnownBad,
+    ) -> Result<Noted, StagingError> {
         let doing = "note what a snapshot has seen";
         let resource = self.read(doing, |connection| snapshot::resource(connection, snapshot)).await?;
         // Neighbours in the index of keys are met one after the other.
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by(|&one, &other| keys.get(one).cmp(&keys.get(other)));
         self.write_to(doing, &resource, move |connection, resource| {
-            snapshot::note_seen(connection, resource, snapshot, (&keys, &order), nameless)
+            snapshot::note_seen(connection, resource, snapshot, (&keys, &order), (nameless, &known))
         })
         .await
     }
@@ -463,6 +470,21 @@ impl Staging for SqliteStaging {
             dead_letters::counts(connection, registry.find(connection, &id)?.number)
         };
         self.read_aside("count dead letters", read).await
+    }
+
+    async fn repeated_keys(&self, resource: &ResourceId, limit: usize) -> Result<Vec<String>, StagingError> {
+        let id = resource.clone();
+        let read = move |connection: &mut Connection, registry: &Registry| {
+            dead_letters::repeated_keys(connection, &*registry.find(connection, &id)?, limit)
+        };
+        self.read_aside("look for repeated keys", read).await
+    }
+
+    async fn close_unrepeated(&self, resource: &ResourceId, which: Unrepeated) -> Result<u64, StagingError> {
+        self.write_to("close dead letters of repeated keys", resource, move |connection, resource| {
+            dead_letters::close_unrepeated(connection, resource, &which)
+        })
+        .await
     }
 
     async fn resolve_dead_letter(&self, id: i64, state: DeadLetterState) -> Result<bool, StagingError> {

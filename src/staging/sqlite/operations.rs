@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::convert::{content_hash, now_millis, parsed, timestamp};
 use super::fault::Fault;
 use super::vanished::{self, Finder};
-use super::{SqliteStaging, reads};
+use super::{SqliteStaging, reads, written};
 use crate::record::ResourceId;
 use crate::staging::{
     Begun, Done, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
@@ -138,9 +138,11 @@ fn is_written_since_read(
     let asked_at = "SELECT 1 FROM live_read WHERE live_read.resource = ?4 AND live_read.key = ?2 AND \
                     live_read.at > coalesce(operation.done_at, operation.changed_at)";
     let unchanged = match number.filter(|_| must_differ) {
+        // A run that began before the write may commit after it what it had read before.
         Some(number) => format!(
-            "OR NOT EXISTS (SELECT 1 FROM doc_{number} WHERE key = ?2 AND changed_at > \
-             coalesce(operation.done_at, operation.changed_at))"
+            "OR NOT EXISTS (SELECT 1 FROM doc_{number} AS doc JOIN feed_{number} AS feed ON feed.sequence = doc.sequence \
+             JOIN run ON run.number = feed.run WHERE doc.key = ?2 AND run.\"trigger\" NOT IN ('replay', 'live', 'operation') \
+             AND coalesce(run.reads_since, run.started_at) > coalesce(operation.done_at, operation.changed_at))"
         ),
         None => String::new(),
     };
@@ -175,8 +177,10 @@ fn advance(connection: &mut Connection, id: &str, step: &OperationStep) -> Resul
             done.and_then(|done| done.key.as_deref())
         ],
     )?;
-    if let Some(done) = done.filter(|done| done.is_deleted) {
-        take_away(&transaction, id, done)?;
+    match done {
+        Some(done) if done.is_deleted => take_away(&transaction, id, done)?,
+        Some(done) => note_written(&transaction, id, done)?,
+        None => {}
     }
     if step.to != state
         && matches!(step.to, OperationState::Succeeded | OperationState::Failed | OperationState::Unknown)
@@ -185,6 +189,17 @@ fn advance(connection: &mut Connection, id: &str, step: &OperationStep) -> Resul
     }
     transaction.commit()?;
     Ok(true)
+}
+
+/// The record that an operation has written to is to be read by a run that begins later.
+fn note_written(connection: &Connection, id: &str, done: &Done) -> Result<(), Fault> {
+    let mut select = connection.prepare_cached("SELECT resource, record_key FROM operation WHERE id = ?1")?;
+    let (resource, key): (ResourceId, Option<String>) =
+        select.query_row([id], |row| Ok((parsed(row, 0, |text| text.parse().ok())?, row.get(1)?)))?;
+    if let (true, Some(key), Some(number)) = (done.can_look, key, vanished::number(connection, &resource)?) {
+        written::remember(connection, number, &key, done.at.as_millisecond())?;
+    }
+    Ok(())
 }
 
 /// The record that an operation has deleted is deleted from what is staged.
@@ -286,9 +301,13 @@ fn resolve(connection: &mut Connection, resolution: &Resolution, problem: &str) 
     )?;
     let is_deleting = |name: String| name == DELETE;
     let name = transaction.query_row("SELECT name FROM operation WHERE id = ?1", [&resolution.id], |row| row.get(0))?;
-    if resolution.is_done && is_deleting(name) {
-        let done = Done { at: Timestamp::now(), key: None, is_deleted: true, can_look: false };
-        take_away(&transaction, &resolution.id, &done)?;
+    if resolution.is_done {
+        let is_deleted = is_deleting(name);
+        let done = Done { at: Timestamp::now(), key: None, is_deleted, can_look: !is_deleted };
+        match is_deleted {
+            true => take_away(&transaction, &resolution.id, &done)?,
+            false => note_written(&transaction, &resolution.id, &done)?,
+        }
     }
     let state = |state: OperationState| format!("{{\"state\":\"{}\"}}", state.as_str());
     transaction.execute(
@@ -319,6 +338,7 @@ fn purge(connection: &Connection, before: i64) -> Result<u64, Fault> {
     );
     // No run that began so long ago goes on.
     connection.execute("DELETE FROM vanished WHERE at < ?1 AND doubted = 0", [before])?;
+    connection.execute("DELETE FROM written WHERE at < ?1", [before])?;
     Ok(connection.execute(&sql, [before])? as u64)
 }
 

@@ -11,11 +11,11 @@ use super::documents::document as staged_document;
 use super::fault::Fault;
 use super::resource::Resource;
 use super::vanished::{self, Finder};
-use super::{SqliteStaging, runs, snapshot};
+use super::{SqliteStaging, runs, snapshot, written};
 use crate::record::{ContentHash, ResourceId};
 use crate::staging::{
     Batch, Checkpoint, FileId, FileState, LiveAbsence, LiveRead, Meanwhile, RunId, RunState, StagedDocument,
-    StagingError,
+    StagingError, Written,
 };
 
 /// The trigger of the run that stands for a live read.
@@ -195,6 +195,30 @@ impl Meanwhile for SqliteStaging {
 
     async fn doubted(&self, limit: usize) -> Result<Vec<(ResourceId, String)>, StagingError> {
         self.read("look for records in doubt", |connection| vanished::doubted(connection, limit)).await
+    }
+
+    async fn written(
+        &self,
+        resource: &ResourceId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Written>, StagingError> {
+        let read = |connection: &mut Connection| {
+            written::list(connection, &*self.registry.find(connection, resource)?, before, limit)
+        };
+        self.read("look for records that were written to", read).await
+    }
+
+    async fn settle_written(
+        &self,
+        resource: &ResourceId,
+        keys: Vec<String>,
+        as_of: Timestamp,
+    ) -> Result<(), StagingError> {
+        self.write_to("note records as read", resource, move |connection, resource| {
+            written::settle(connection, resource, &keys, as_of)
+        })
+        .await
     }
 
     async fn drop_doubt(&self, resource: &ResourceId, key: &str) -> Result<(), StagingError> {

@@ -269,6 +269,19 @@ ALTER TABLE api_key ADD COLUMN replaced_by TEXT;
 -- That column is made with the first field of a resource for which this is 1.
 ALTER TABLE indexed_field ADD COLUMN bounds INTEGER NOT NULL DEFAULT 0;
 "#,
+    r#"
+-- What a record is known by that a source brings again and again: a hash, whichever input it comes in.
+ALTER TABLE dead_letter ADD COLUMN known_by BLOB;
+CREATE INDEX dead_letter_known ON dead_letter (resource, known_by) WHERE state = 'open' AND known_by IS NOT NULL;
+
+-- Records that were written to through this service, until a good run that began later has seen to them.
+CREATE TABLE written (
+    resource INTEGER NOT NULL REFERENCES resource (id),
+    key      TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    PRIMARY KEY (resource, key)
+) STRICT, WITHOUT ROWID;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

@@ -15,7 +15,7 @@ use super::resource::Resource;
 use super::source;
 use super::write::Writing;
 use crate::record::{Position, ResourceId};
-use crate::staging::{Balance, Ends, Noted, RunId, SnapshotId, StagingError, SweepRefusal, Swept};
+use crate::staging::{Balance, Ends, KnownBad, Noted, RunId, SnapshotId, StagingError, SweepRefusal, Swept};
 
 /// Documents that vanish at one moment.
 pub(super) const STEP: usize = 20_000;
@@ -164,13 +164,17 @@ pub(super) fn note_seen(
     resource: &Resource,
     snapshot: SnapshotId,
     (keys, order): (&[String], &[usize]),
-    nameless: u64,
+    (nameless, known): (u64, &KnownBad),
 ) -> Result<Noted, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if open(&transaction, resource.number)? != Some(snapshot) {
         return Err(StagingError::NoSnapshot(snapshot).into());
     }
     let mut find = transaction.prepare_cached(&format!("SELECT id FROM doc_{} WHERE key = ?1", resource.number))?;
+    let mut bad = transaction.prepare_cached(
+        "SELECT 1 FROM dead_letter JOIN run ON run.number = dead_letter.run WHERE dead_letter.resource = ?1 \
+         AND dead_letter.key = ?2 AND dead_letter.state = 'open' AND dead_letter.created_at >= ?3 AND run.mapping = ?4",
+    )?;
     let mut marks = Marks::of(&transaction, snapshot);
     let mut noted = Noted::default();
     let mut before = None;
@@ -182,11 +186,14 @@ pub(super) fn note_seen(
                 noted.repeated += u64::from(marks.bring(document)?);
             }
             None if before == Some(key) => noted.repeated += 1,
+            None if bad.exists(params![resource.number, key, known.since.as_millisecond(), known.mapping])? => {
+                noted.known += 1;
+            }
             None => noted.lacking.push(place),
         }
         before = Some(key);
     }
-    drop(find);
+    drop((find, bad));
     marks.finish()?;
     if nameless > 0 {
         note_nameless(&transaction, snapshot, nameless)?;

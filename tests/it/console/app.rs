@@ -221,6 +221,8 @@ impl TestConsole {
                 deletions: Vec::new(),
                 source: None,
                 snapshot: None,
+                keyless: 0,
+                is_keyed: false,
                 once: None,
             };
             let first = batch(vec![document(1, "{\"amount\":1.10}")], Vec::new(), FileState::Claimed);

@@ -150,6 +150,8 @@ impl TestApp {
                 deletions: Vec::new(),
                 source: None,
                 snapshot: None,
+                keyless: 0,
+                is_keyed: false,
                 once: None,
             };
             self.staging.commit(batch).await.unwrap();
@@ -184,6 +186,8 @@ impl TestApp {
                 resolves: None,
                 source: None,
                 snapshot: None,
+                keyless: 0,
+                is_keyed: false,
                 once: None,
             };
             self.staging.commit(batch).await.unwrap();

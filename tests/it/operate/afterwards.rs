@@ -239,3 +239,60 @@ fn every_write_is_in_the_audit_of_writes_and_in_no_other() {
     assert_eq!(page("/admin/v1/audit")["data"], json!([]));
     assert_eq!(site.service.admin("GET", "/admin/v1/audit?of=all").0, 400);
 }
+
+/// A table whose watermark other programs set, and our statements do not.
+const KEPT_BY_OTHERS: &str = "create table orders (no varchar(10) primary key, status varchar(2), amount decimal(9,2), \
+    ref varchar(100), changed int); insert into orders values ('1', 'OP', 1, null, 10), ('2', 'OP', 2, null, 11)";
+
+/// Whatever is written through us is what is read after the next run, in lists as well, also where that passes it over.
+#[track_caller]
+fn a_write_is_seen_that_no_watermark_leads_to(site: &Running) {
+    sync(site);
+    let read = site.get("/v1/orders/1");
+    assert_eq!(site.write("PATCH", "/v1/orders/1", "a", r#"{"amount":5}"#).status, 200);
+    assert_eq!(site.write("POST", "/v1/orders", "b", r#"{"order_no":"3","amount":3}"#).status, 201);
+    let (said, _) = site.site.json(&["sync", "orders.v1"]);
+    assert_eq!((&said[0]["read"], &said[0]["staged"]), (&json!(3), &json!(2)), "{said:?}");
+    assert_eq!(amount(&site.get("/v1/orders/1")), "5.00");
+    assert_eq!(amount(&site.get("/v1/orders/3")), "3.00");
+    assert_ne!(site.get("/v1/orders/1").field("etag"), read.field("etag"));
+    let list = site.get("/v1/orders").json();
+    let amounts: Vec<_> = list["data"].as_array().unwrap().iter().map(|one| one["amount"].to_string()).collect();
+    assert_eq!(amounts, ["5.0", "2.0", "3.0"], "{list:#}");
+    // It is asked for once, not by each run.
+    let (said, _) = site.site.json(&["sync", "orders.v1"]);
+    assert_eq!(said[0]["read"], 1, "{said:?}");
+    // Whoever has read that writes on.
+    let tag = site.get("/v1/orders/1").field("etag").unwrap().to_owned();
+    let own = [("If-Match", tag.as_str())];
+    assert_eq!(site.write_with("PATCH", "/v1/orders/1", "c", &own, r#"{"amount":6}"#).status, 200);
+    site.write_with("PATCH", "/v1/orders/1", "d", &own, r#"{"amount":7}"#).problem(412, "precondition-failed");
+}
+
+fn watched() -> super::site::Plan {
+    let mapping = ORDERS.replace("snapshot = true", "watermark = { column = \"changed\" }");
+    assert_ne!(mapping, ORDERS);
+    with(CRUD).mapping(&mapping)
+}
+
+#[test]
+fn a_write_of_sqlite_is_seen_that_no_watermark_leads_to() {
+    a_write_is_seen_that_no_watermark_leads_to(&watched().sqlite(KEPT_BY_OTHERS));
+}
+
+#[test]
+fn a_write_of_postgresql_is_seen_that_no_watermark_leads_to() {
+    a_write_is_seen_that_no_watermark_leads_to(&watched().postgres(KEPT_BY_OTHERS));
+}
+
+#[test]
+fn a_write_of_mariadb_is_seen_that_no_watermark_leads_to() {
+    a_write_is_seen_that_no_watermark_leads_to(&watched().mariadb(KEPT_BY_OTHERS));
+}
+
+#[test]
+fn a_write_of_sql_server_is_seen_that_no_watermark_leads_to() {
+    let script = KEPT_BY_OTHERS.replace("primary key", "NOT NULL PRIMARY KEY").replace("; ", "\nGO\n");
+    let settings = crate::support::tds_server::Settings::default();
+    a_write_is_seen_that_no_watermark_leads_to(&watched().sql_server(settings, &script));
+}

@@ -39,6 +39,20 @@ fn killed_before_the_end_of_the_transaction() {
 }
 
 #[test]
+fn killed_before_the_end_of_the_transaction_at_mariadb() {
+    let operations = slow(true, true).replace("pg_sleep", "sleep");
+    let site = with(&operations).mariadb(TABLES);
+    let request = bytes(&site.key, "POST", "/v1/orders", "a", &[], BODY);
+    let at_work = "select count(*) from information_schema.processlist where info like 'select sleep(1.5)%' and \
+                   db = database()";
+    site.send_and_leave(&request, || site.sql(at_work) == "1");
+    let site = site.kill_and_restart();
+    site.until_state("succeeded");
+    assert_eq!(site.sql("select no, ref from orders"), "1|a");
+    assert_eq!(site.operations()[0]["attempts"], 2);
+}
+
+#[test]
 fn killed_between_the_backends_end_and_ours() {
     let site = with(&slow(false, true)).postgres(TABLES);
     begin(&site);

@@ -44,6 +44,41 @@ fn at_postgresql() {
 }
 
 #[test]
+fn at_mariadb() {
+    POINTS.into_iter().for_each(|point| is_done_once(point, plan(point).mariadb(TABLE)));
+}
+
+/// A server that does not notice that its client is gone works on for nobody. Then the places that the cap has left would
+/// be too many: it is told before how long a statement may take, which the places of a process that died are kept for.
+#[test]
+fn mariadb_does_not_go_on_beside_the_calls_of_the_next_process() {
+    let gate = "max_in_flight = 2\nsettle = \"300ms\"\nqueue_timeout = \"60s\"";
+    let plan = with("[operations.wait]\ntimeout = \"3s\"\nsql = \"select sleep(600)\"\n").gate(gate);
+    let site = plan.mariadb(&format!("{TABLE}; insert into orders (no) values ('1'), ('2'), ('3'), ('4')"));
+    let at_work = "select count(*) from information_schema.processlist where info like 'select sleep(600)%'";
+    let send = |site: &Running, record: &str, key: &str| {
+        let request = bytes(&site.key, "POST", &format!("/v1/orders/{record}/wait"), key, &[], "");
+        let before = site.operations().len();
+        site.send_and_leave(&request, || site.operations().len() > before);
+    };
+    send(&site, "1", "a");
+    send(&site, "2", "b");
+    site.service.until(|| (site.sql(at_work) == "2").then_some(()));
+    let site = site.kill_and_restart();
+    send(&site, "3", "c");
+    send(&site, "4", "d");
+    let over = || site.operations().iter().filter(|one| one["state"] == "failed").count() == 2;
+    let mut most = 0;
+    let begun = std::time::Instant::now();
+    while !over() {
+        most = most.max(site.sql(at_work).parse::<u32>().unwrap());
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", site.operations());
+    }
+    assert_eq!(most, 2, "the cap");
+    assert_eq!(site.sql(at_work), "0");
+}
+
+#[test]
 fn at_sql_server() {
     let script = TABLE.replace("numeric", "decimal");
     POINTS.into_iter().for_each(|point| is_done_once(point, plan(point).sql_server(Settings::default(), &script)));

@@ -15,5 +15,6 @@ mod killed;
 mod live;
 mod meanwhile;
 mod site;
+mod spelling;
 mod steps;
 mod versions;

@@ -308,6 +308,18 @@ impl Running {
         }
     }
 
+    /// Changes the data, as others do.
+    pub(crate) fn change(&self, text: &str) {
+        match &self.data {
+            Data::File(folder) => {
+                let database = rusqlite::Connection::open(folder.path().join("legacy.sqlite")).unwrap();
+                database.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
+                database.execute_batch(text).unwrap();
+            }
+            _ => drop(self.sql(text)),
+        }
+    }
+
     /// The server of SQL Server's protocol.
     pub(crate) fn tds(&self) -> &TdsServer {
         match &self.data {

@@ -64,6 +64,13 @@ fn a_file_is_entered_together_with_its_delivery() {
         assert_eq!(again.checkpoint, Checkpoint::default());
         finish(&reading, FileState::Staged).await;
         assert_eq!(marks(&deliver("two", "m2", true).await), is(FileState::Claimed, "two", "m2"));
+        // One that is read in part goes on by the mapping that has read it, and begins anew by any other.
+        let part = reading.batch(vec![], vec![], 3);
+        let checkpoint = Checkpoint { offset: 30, records: 3, line: 0 };
+        staging.commit(tollbridge::staging::Batch { checkpoint, ..part }).await.unwrap();
+        assert_eq!(deliver("two", "m2", true).await.checkpoint, checkpoint);
+        let anew = deliver("two", "m3", true).await;
+        assert_eq!((marks(&anew), anew.checkpoint), (is(FileState::Claimed, "two", "m3"), Checkpoint::default()));
     });
 }
 
@@ -105,7 +112,7 @@ fn a_database_of_the_first_version_becomes_todays() {
     let connection = Connection::open(&path).unwrap();
     let back = "DROP TABLE seen; DROP TABLE snapshot; DROP TABLE source_position; DROP TABLE gone_1; \
                 ALTER TABLE feed_1 DROP COLUMN kind; ALTER TABLE resource DROP COLUMN forgotten; \
-                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE run DROP COLUMN reads_since; DROP TABLE vanished; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; ALTER TABLE api_key DROP COLUMN claims; ALTER TABLE api_key DROP COLUMN expires_at; ALTER TABLE api_key DROP COLUMN last_used_at; ALTER TABLE api_key DROP COLUMN replaced_by; PRAGMA user_version = 1;";
+                ALTER TABLE run DROP COLUMN deleted; ALTER TABLE run DROP COLUMN refused; ALTER TABLE run DROP COLUMN reads_since; DROP TABLE vanished; ALTER TABLE indexed_field DROP COLUMN bounds; DROP TABLE live_read; DROP TABLE operation; DROP TABLE override; DROP TABLE audit; DROP TABLE file_sequence; DROP INDEX file_by_blob; DROP INDEX file_unfinished; ALTER TABLE resource DROP COLUMN last_file_at; ALTER TABLE api_key DROP COLUMN claims; ALTER TABLE api_key DROP COLUMN expires_at; ALTER TABLE api_key DROP COLUMN last_used_at; ALTER TABLE api_key DROP COLUMN replaced_by; DROP TABLE written; DROP INDEX dead_letter_known; ALTER TABLE dead_letter DROP COLUMN known_by; PRAGMA user_version = 1;";
     connection.execute_batch(back).unwrap();
     drop(connection);
     block_on(async {

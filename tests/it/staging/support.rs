@@ -116,6 +116,8 @@ impl Reading {
             deletions: Vec::new(),
             source: None,
             snapshot: None,
+            keyless: 0,
+            is_keyed: false,
             once: None,
         }
     }

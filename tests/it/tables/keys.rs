@@ -153,6 +153,137 @@ fn two_rows_of_a_key_in_the_changes_of_a_query_are_told() {
 }
 
 #[test]
+fn the_other_row_of_a_key_is_served_when_the_one_that_was_is_gone() {
+    let watermark = "watermark = { column = 'SEQ' }\nreconcile = 'every 1ms'\n";
+    for source in [watermark, "snapshot = true\n"] {
+        let old = Legacy::new(&format!("{TABLE}max_deleted = 100\n{source}"), FIELDS, TWICE);
+        old.sync();
+        let names = |old: &Legacy| old.documents().values().map(|one| one["name"].clone()).collect::<Vec<_>>();
+        assert_eq!(names(&old), ["A", "first", "first", "D", "E", "F"], "{source}");
+        assert_eq!(letters(&old).len(), 2);
+        old.sql("delete from ITEMS where NO = 'b' and NAME = 'first'");
+        old.sync();
+        assert_eq!(names(&old), ["A", "second", "first", "D", "E", "F"], "{source}");
+        let keys: Vec<_> = letters(&old).into_iter().map(|(_, key, _)| key).collect();
+        assert_eq!(keys, ["c"], "{source}: what is served is no dead letter");
+        // Where both are gone, nothing is told of them any more.
+        old.sql("delete from ITEMS where NO = 'c'");
+        old.sync();
+        assert_eq!((names(&old), letters(&old).len()), (["A", "second", "D", "E", "F"].map(Value::from).to_vec(), 0));
+        let again = old.sync();
+        assert_eq!((&again["staged"], &again["dead"], &again["deleted"]), (&json!(0), &json!(0), &json!(0)), "{again}");
+    }
+}
+
+#[test]
+fn a_row_without_a_key_forbids_nothing_and_one_whose_key_cannot_be_read_does_and_is_told() {
+    let schema = "create table ITEMS (NO text, NAME text, QTY integer, SEQ integer);
+        insert into ITEMS values ('1', 'A', 1, 1), ('2', 'B', 1, 2), ('3', 'C', 1, 3), (null, 'ghost', 1, 4);";
+    let fields = FIELDS.replace("no = { from = 'NO' }", "no = { from = 'NO', type = 'integer' }");
+    let watermark = "watermark = { column = 'SEQ' }\nreconcile = 'every 1ms'\n";
+    for source in ["snapshot = true\n", watermark] {
+        let old = Legacy::new(&format!("{TABLE}max_deleted = 100\n{source}"), &fields, schema);
+        let first = old.sync();
+        assert_eq!((&first["staged"], letters(&old).len()), (&json!(3), 1), "{first}");
+        old.sql("delete from ITEMS where NO = '2'");
+        let run = old.sync();
+        assert_eq!((&run["deleted"], old.keys().concat().as_str()), (&json!(1), "13"), "{source}: {run}");
+        let said = run["deletes_detected"].as_str().unwrap();
+        assert!(said == "yes" || said.starts_with("at last reconciliation"), "{said}");
+        assert_eq!(letters(&old).len(), 1, "{source}");
+        // What cannot be read may be any that is missing.
+        old.sql("update ITEMS set NO = 'x' where NO = '3'; delete from ITEMS where NO = '1'");
+        let run = old.sync();
+        let said = run["deletes_detected"].as_str().unwrap();
+        assert_eq!((&run["deleted"], old.keys().len()), (&json!(0), 2), "{source}: {run}");
+        assert!(said.starts_with("not this time: one record could not be read"), "{source}: {said}");
+    }
+}
+
+#[test]
+fn a_bad_row_is_one_dead_letter_however_often_it_is_read() {
+    let source = format!("{TABLE}watermark = {{ column = 'SEQ', overlap = 5 }}\n");
+    let unique = "create table ITEMS (NO text primary key, NAME text, QTY integer, SEQ integer);";
+    let twofold = "create table ITEMS (NO text, NAME text, QTY integer, SEQ integer);";
+    for table in [unique, twofold] {
+        let rows =
+            "insert into ITEMS values ('a', 'A', 1, 1), ('b', 'B', 'x', 2), ('c', 'C', 1, 3), (null, 'N', 1, 4);";
+        let old = Legacy::new(&source, FIELDS, &format!("{table} {rows}"));
+        old.sync();
+        let first = letters(&old);
+        assert_eq!(first.len(), 2, "{first:?}");
+        for round in 0..4 {
+            old.sql(&format!("update ITEMS set QTY = {round} + 10, SEQ = SEQ + 1 where NO = 'c'"));
+            let run = old.sync();
+            assert!(run["dead"].as_u64().unwrap() >= 2, "{run}");
+            assert_eq!(letters(&old), first, "{run}");
+        }
+        let (shown, _) = old.site.json(&["dead-letters", "show", &id_of(&old, "b")]);
+        assert!(shown[0]["attempts"].as_u64().unwrap() > 4, "{shown:?}");
+        let landed = shown[0].to_string();
+        assert!(landed.contains("value.bad_type") && landed.contains("78"), "{landed}");
+        // Mended at the source, it is none any more.
+        old.sql("update ITEMS set QTY = 5, SEQ = SEQ + 10 where NO = 'b'");
+        old.sync();
+        assert_eq!(old.documents()["b"]["qty"], 5);
+        if table == unique {
+            assert_eq!(letters(&old).len(), 1);
+        }
+    }
+}
+
+/// The number of the dead letter of a key.
+fn id_of(old: &Legacy, key: &str) -> String {
+    let (listed, _) = old.site.json(&["dead-letters", "list"]);
+    let of_key = listed.iter().find(|letter| letter["key"] == key);
+    of_key.unwrap_or_else(|| panic!("{listed:?}"))["id"].to_string()
+}
+
+#[test]
+fn a_row_that_is_known_to_be_bad_is_not_fetched_by_each_comparison() {
+    let source = format!("{TABLE}watermark = {{ column = 'SEQ' }}\nreconcile = 'every 1ms'\n");
+    let old = Legacy::new(
+        &source,
+        FIELDS,
+        "create table ITEMS (NO text primary key, NAME text, QTY text, SEQ integer);
+         insert into ITEMS values ('a', 'A', 1, 10), ('b', 'B', 'x', null), ('c', 'C', 1, 11);",
+    );
+    old.sync();
+    assert_eq!(letters(&old).len(), 1);
+    for _ in 0..2 {
+        let run = old.sync();
+        assert_eq!((&run["dead"], notes(&run).contains("had no document")), (&json!(0), false), "{run}");
+    }
+    // One that is new is, and a mapping that may take it looks at all of them again.
+    old.sql("insert into ITEMS values ('d', 'D', 1, null)");
+    let run = old.sync();
+    assert!(notes(&run).contains("1 rows of the source had no document"), "{run}");
+    let fields = FIELDS.replace("qty = { from = 'QTY', type = 'integer' }", "qty = { from = 'QTY' }");
+    old.mapping("", &source, &fields);
+    old.sync();
+    assert_eq!((old.keys().concat().as_str(), letters(&old).len()), ("abcd", 0));
+}
+
+#[test]
+fn rows_of_a_time_to_come_are_counted_once() {
+    let source = "[source.table]\ntable = 'ITEMS'\nbatch_rows = 4\nchunk_rows = 6\nwatermark = { column = 'AT' }\n";
+    let old = Legacy::new(
+        source,
+        FIELDS,
+        "create table ITEMS (NO text primary key, NAME text, QTY integer, AT datetime);
+         insert into ITEMS values ('000', 'now', 1, '2026-01-01 00:00:00');",
+    );
+    old.sync();
+    old.sql(
+        "with recursive c(i) as (select 1 union all select i + 1 from c where i < 30)
+         insert into ITEMS select printf('%03d', i), 'item', i, case when i < 8 then '2026-01-02 00:00:00' else \
+         printf('2999-01-%02d 00:00:00', i / 5) end from c",
+    );
+    let said = notes(&old.sync());
+    assert!(said.contains("23 rows have a AT more than a day ahead of now"), "{said}");
+}
+
+#[test]
 fn which_of_several_rows_is_served_is_no_accident() {
     let rows = "('b', 'second', 2), ('a', 'A', 1), ('b', 'first', 1), ('b', 'third', 3)";
     let schema = |order: &str| {
