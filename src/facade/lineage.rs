@@ -4,7 +4,6 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
-use super::catalog::Published;
 use super::record::{canonical_key, no_such_record};
 use super::sight::View;
 use super::{Facade, accept, conditional};
@@ -25,15 +24,26 @@ pub(super) async fn answer(
     if history.is_empty() {
         return Err(no_such_record(published, &key));
     }
-    let lineage: Vec<Value> = history.iter().map(|change| entry(published, change)).collect();
+    let told = Told { part: published.mask.is_some(), few: !sight.only.is_empty() };
+    let lineage: Vec<Value> = history.iter().map(|change| entry(change, told)).collect();
     json_answer(&json!({ "resource": id.to_string(), "key": key, "lineage": lineage }))
 }
 
-fn entry(published: &Published, change: &Change) -> Value {
-    // The tag of a whole document tells those something of it who see a part.
-    let is_told = change.kind != ChangeKind::Deleted && published.mask.is_none();
+/// Who is told.
+#[derive(Clone, Copy)]
+struct Told {
+    /// They see a part of each record: the tag of all of it, where it ends in its input and a hash of that tell of the rest.
+    part: bool,
+    /// They see some records: where one stands in its input tells of the others there.
+    few: bool,
+}
+
+fn entry(change: &Change, told: Told) -> Value {
+    let is_told = change.kind != ChangeKind::Deleted && !told.part;
     let etag = is_told.then(|| conditional::etag(change.hash));
-    let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
+    let input = change.input.as_ref();
+    let position = input.map(|input| input.position).filter(|_| !told.few);
+    let bytes = position.filter(|_| !told.part);
     json!({
         "version": change.version,
         "sequence": change.sequence,
@@ -42,10 +52,10 @@ fn entry(published: &Published, change: &Change) -> Value {
         "changed_at": change.changed_at.to_string(),
         "run": change.run.to_string(),
         "file": input.map(|input| input.path.as_str()),
-        "blob": input.map(|input| input.blob.to_string()),
+        "blob": input.filter(|_| !told.part && !told.few).map(|input| input.blob.to_string()),
         "record": position.map(|position| position.record),
-        "offset": position.map(|position| position.offset),
-        "length": position.map(|position| position.length),
-        "line": position.and_then(|position| position.line),
+        "offset": bytes.map(|position| position.offset),
+        "length": bytes.map(|position| position.length),
+        "line": bytes.and_then(|position| position.line),
     })
 }

@@ -63,8 +63,8 @@ pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink, Retirement};
 pub use operations::{
-    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
-    ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
+    BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
+    ReadyAction, ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};

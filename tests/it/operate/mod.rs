@@ -13,6 +13,7 @@ mod keys;
 mod killed;
 mod live;
 mod meanwhile;
+mod sight;
 mod site;
 mod steps;
 mod versions;
