@@ -339,12 +339,14 @@ impl Bulk {
         let key = line.key.as_deref().map(|key| record::canonical_key(published, key)).transpose()?;
         let body = line.body.map(RawValue::get);
         let condition = condition(line, exposed)?.of_view(published.view.as_deref());
-        let id = &published.exposure.id;
-        let known = self.operate.is_known(&self.caller.principal, (id, &exposed.name), idempotency_key).await;
-        if !known.map_err(staging_problem)? {
-            let of = (whole, &self.caller, &self.sight);
-            let from = (&*self.staging, &*self.live);
-            writable::check(from, of, exposed, (key.as_deref(), body)).await?;
+        if seen.is_some() || !self.sight.only.is_empty() {
+            let id = &published.exposure.id;
+            let known = self.operate.is_known(&self.caller.principal, (id, &exposed.name), idempotency_key).await;
+            if !known.map_err(staging_problem)? {
+                let of = (whole, &self.caller, &self.sight);
+                let from = (&*self.staging, &*self.live);
+                writable::check(from, of, exposed, (key.as_deref(), body)).await?;
+            }
         }
         let submission = Submission {
             resource: published.exposure.id.clone(),

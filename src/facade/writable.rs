@@ -126,3 +126,50 @@ fn find(value: &Value, path: &[String], pointer: &mut String, faults: &mut Vec<B
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check_fields;
+    use crate::facade::catalog::tests::{caller, published};
+    use crate::mapping::{BodyMember, Masked};
+    use serde_json::{Value, json};
+
+    fn told(scopes: &[&str], body: &Value) -> Vec<String> {
+        let mut whole = published();
+        let masked = |path: &str, scope: &str| Masked { path: path.to_owned(), scope: scope.to_owned() };
+        whole.exposure.access.mask = vec![masked("customer", "pii:read"), masked("amount", "money:read")];
+        let member = |path: &str, field: &str| BodyMember {
+            path: path.split('.').map(str::to_owned).collect(),
+            field: field.to_owned(),
+        };
+        let members = [
+            member("sum", "amount"),
+            member("buyer.vip", "customer.vip"),
+            member("lines.price", "amount"),
+            member("customers", "customers"),
+            member("a/b~c", "amount"),
+        ];
+        let refused = check_fields(&whole, &caller(scopes), &members, body).err();
+        let json = refused.map(|problem| problem.into_response("/", "id").into_body());
+        json.map(|body| {
+            let problem: Value = serde_json::from_slice(&body).unwrap();
+            let errors = problem["errors"].as_array().unwrap();
+            errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+        })
+        .unwrap_or_default()
+    }
+
+    #[test]
+    fn each_member_that_is_hidden_is_told() {
+        let body = json!({ "sum": null, "buyer": { "vip": true }, "lines": [{ "price": 1 }, {}, { "price": 2 }],
+            "customers": 3, "a/b~c": 1, "amount": "no member" });
+        assert_eq!(
+            told(&["write"], &body),
+            ["#/sum", "#/buyer/vip", "#/lines/0/price", "#/lines/2/price", "#/a%7E1b%7E0c"]
+        );
+        assert_eq!(told(&["write", "money:read"], &body), ["#/buyer/vip"]);
+        assert!(told(&["write", "money:read", "pii:read"], &body).is_empty());
+        assert!(told(&["write"], &json!({ "customers": 3 })).is_empty());
+        assert!(told(&["write"], &json!([1])).is_empty());
+    }
+}

@@ -59,12 +59,14 @@ pub(super) async fn answer(
     let condition = conditional::condition(&request.headers)?.of_view(published.view.as_deref());
     check_match(exposed, &condition)?;
     let body = facade.edge.read_text(request, body).await?;
-    let id = &published.exposure.id;
-    let known = facade.operate.is_known(&caller.principal, (id, &exposed.name), &idempotency_key).await;
-    // What came of it is told as it was: it may have taken the record out of sight itself.
-    if !known.map_err(staging_problem)? {
-        let from = (&*facade.staging, &*facade.live);
-        writable::check(from, (whole, caller, &sight), exposed, (key.as_deref(), body.as_deref())).await?;
+    if seen.is_some() || !sight.only.is_empty() {
+        let id = &published.exposure.id;
+        let known = facade.operate.is_known(&caller.principal, (id, &exposed.name), &idempotency_key).await;
+        // What came of it is told as it was: it may have taken the record out of sight itself.
+        if !known.map_err(staging_problem)? {
+            let from = (&*facade.staging, &*facade.live);
+            writable::check(from, (whole, caller, &sight), exposed, (key.as_deref(), body.as_deref())).await?;
+        }
     }
     let submission = Submission {
         resource: published.exposure.id.clone(),
