@@ -93,6 +93,17 @@ pub enum Origin {
     Rows(Rows),
 }
 
+impl Origin {
+    /// Whether its backend can be asked for a single record.
+    pub fn can_ask(&self) -> bool {
+        match self {
+            Origin::Files(_) => false,
+            Origin::Call(operation) => operation.polling.is_none(),
+            Origin::Rows(rows) => rows.live.is_some(),
+        }
+    }
+}
+
 /// A compiled mapping. Share it by `Arc`; each thread takes a [`Mapper`] of its own.
 #[derive(Clone)]
 pub struct Plan {

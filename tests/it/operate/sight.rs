@@ -225,6 +225,8 @@ fn a_create_replaces_nothing_that_its_caller_does_not_see() {
     let scene = Scene::sqlite(&replacing);
     // One that was read as B's, and one that nobody here has read yet.
     scene.beside("insert into orders values ('4', 'B', 4, 'w')");
+    let checked = scene.site.site.run(&["check", "--offline"]);
+    assert!(!String::from_utf8_lossy(&checked.stderr).contains("serve.rows"), "{checked:?}");
     for (no, idempotency) in [("2", "a"), ("4", "b")] {
         let taken = scene.write("POST", "/v1/orders", idempotency, &format!(r#"{{"no":"{no}","customer":"A"}}"#));
         // As a key that is taken is told of: in the mapping's own words.
@@ -259,6 +261,10 @@ fn what_lies_where_nobody_can_be_asked_is_judged_by_what_is_staged() {
     let site = with(&replacing).mapping(&mapping).sections(sections).sqlite(TABLES);
     site.site.write("in/orders1.csv", b"no,customer,amount,note\n1,A,731,x\n2,B,942,y\n");
     let scene = Scene::of(site);
+    // Which is told to whoever looks.
+    let checked = scene.site.site.run(&["check", "--offline"]);
+    let said = [checked.stdout, checked.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(said.contains("(`serve.rows`: customer) is judged by what is staged"), "{said}");
     scene.write("POST", "/v1/orders", "a", r#"{"no":"2","customer":"A"}"#).problem(409, "operation-conflict");
     scene.write("PATCH", "/v1/orders/2", "b", r#"{"note":"mine"}"#).problem(404, "no-such-record");
     assert_eq!(scene.write("PATCH", "/v1/orders/1", "c", r#"{"note":"mine"}"#).status, 200);
