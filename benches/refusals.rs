@@ -29,7 +29,7 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, Mode};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
-use tollbridge::pipeline::operate::Operate;
+use tollbridge::pipeline::operate::{Operate, Veil};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{ResourceSpec, Staging};
 use tollbridge::telemetry::Metrics;
@@ -100,7 +100,7 @@ async fn start(folder: &Path, hold: Hold) -> Site {
     let bridge = Arc::new(bridge);
     let live = Arc::new(Live::new(bridge.clone()));
     let facade = Arc::new(Facade::new(Setup {
-        operate: Arc::new(Operate::new(bridge, live.clone())),
+        operate: Arc::new(Operate::new(bridge, live.clone(), Veil::new([9; 32]))),
         live,
         health: Arc::new(Health::new(staging.clone())),
         staging,

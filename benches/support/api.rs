@@ -19,7 +19,7 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
-use tollbridge::pipeline::operate::Operate;
+use tollbridge::pipeline::operate::{Operate, Veil};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{Batch, Checkpoint, FileState, ResourceSpec, RunOutcome, Staging};
@@ -81,7 +81,7 @@ pub(crate) async fn start_facade(path: &Path, rows: u64) -> (SocketAddr, String)
         cursor_secret: [1; 32],
         metrics,
         health,
-        operate: Arc::new(Operate::new(bridge, live.clone())),
+        operate: Arc::new(Operate::new(bridge, live.clone(), Veil::new([9; 32]))),
         live,
     }));
     facade.publish(vec![exposure()]);

@@ -8,14 +8,32 @@ use crate::config::{BackendConfig, Config, Loaded};
 use crate::diagnostic::{format_duration, nearest};
 use crate::gate::Hours;
 use crate::http::ClientsConfig;
+use crate::mapping::Plan;
 
 /// All of it. Nothing is reached but the staging database, if there is one: it has the names of keys.
 pub async fn doubts(loaded: &Loaded) -> Vec<String> {
     let config = &loaded.config;
     let mut doubts: Vec<String> =
         config.backends.iter().flat_map(|(name, backend)| of_backend(config, name, backend)).collect();
+    doubts.extend(loaded.plans.iter().filter_map(|plan| of_writes(plan)));
     doubts.extend(of_clients(config).await);
     doubts
+}
+
+/// Where writes of those who see some records only are judged by what is staged, since nobody can be asked for more.
+fn of_writes(plan: &Plan) -> Option<String> {
+    let exposure = &plan.exposure;
+    if exposure.access.rows.is_empty() || exposure.operations.is_empty() || plan.origin.can_ask() {
+        return None;
+    }
+    let bounds: Vec<&str> = exposure.access.rows.iter().map(|bound| bound.field.path.as_str()).collect();
+    Some(format!(
+        "resource {}: whether a caller sees the record that it writes to (`serve.rows`: {}) is judged by what is staged, \
+         since its backend cannot be asked for one record; where a record may be given away there, let the statement \
+         compare it, too",
+        exposure.id,
+        bounds.join(", ")
+    ))
 }
 
 /// What is to be known of a backend.

@@ -28,7 +28,7 @@ use crate::http::{self, Clients, ConnectionLimits, Health, Tls};
 use crate::mapping::{Exposure, Mode};
 use crate::pipeline::Bridge;
 use crate::pipeline::live::Live;
-use crate::pipeline::operate::Operate;
+use crate::pipeline::operate::{Operate, Veil};
 use crate::pipeline::scheduler::Scheduler;
 use crate::pipeline::tuning;
 use crate::record::ResourceId;
@@ -174,7 +174,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let closing = CancellationToken::new();
     let clients = Arc::new(Clients::new(loaded.config.clients.clone(), Arc::clone(&bridge.metrics), closing.clone()));
     let live = Arc::new(Live::new(Arc::clone(&bridge)));
-    let operate = Arc::new(Operate::new(Arc::clone(&bridge), Arc::clone(&live)));
+    let operate = Arc::new(Operate::new(Arc::clone(&bridge), Arc::clone(&live), Veil::new(cursor_secret)));
     operate.start().await.map_err(AppError::from)?;
     let facade = Arc::new(Facade::new(facade::Setup {
         staging: Arc::clone(&bridge.staging),

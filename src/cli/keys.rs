@@ -55,6 +55,13 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
     };
     match action {
         Action::Create { name, scopes, expires, claims } => {
+            match context.load_alone() {
+                Ok(config) if config.auth.is_of_tokens(name) => {
+                    return wrong(&format!("`{name}` cannot be a key's name: the clients of tokens are called so"));
+                }
+                Ok(_) => {}
+                Err(exit) => return exit,
+            }
             let (key, stored) = match http::generate_key(name, scopes) {
                 Ok(made) => made,
                 Err(error) => return wrong(&error.to_string()),

@@ -29,13 +29,14 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::catalog::{Catalog, Published};
+use super::operation::Listener;
 use super::route::{Route, Target};
 use super::sight::Sight;
-use super::{Facade, accept, conditional, prefer, record, write};
-use crate::http::{Caller, Problem, Reason, RequestId, is_of_type, parameters, refuse_coded};
+use super::{Facade, accept, conditional, prefer, record, writable, write};
+use crate::http::{Caller, Pass, Problem, Reason, RequestId, is_of_type, parameters, refuse_coded, staging_problem};
 use crate::mapping::ExposedOperation;
 use crate::pipeline::live::Live;
-use crate::pipeline::operate::{Condition, Operate, OperateError, Submission, Submitted};
+use crate::pipeline::operate::{Condition, Operate, OperateError, Submission, Submitted, Veil};
 use crate::staging::{OperationState, Staging};
 
 /// Lines of answers that wait for the connection to take them.
@@ -120,6 +121,8 @@ pub(super) fn answer(
         staging: Arc::clone(&facade.staging),
         live: Arc::clone(&facade.live),
         sight,
+        veil: facade.veil.clone(),
+        pass: Pass::new(&facade.authenticator, request, caller),
         version: target.version,
         name: target.name.to_owned(),
         catalog,
@@ -242,6 +245,8 @@ struct Bulk {
     staging: Arc<dyn Staging>,
     live: Arc<Live>,
     sight: Sight,
+    veil: Veil,
+    pass: Pass,
     catalog: Arc<Catalog>,
     version: u32,
     name: String,
@@ -265,7 +270,11 @@ impl Bulk {
             let number = lines.number;
             let (answer, is_end) = match next {
                 Next::End => return,
-                Next::Line(line) => (self.line(number, line.trim_ascii()).await, false),
+                // Whoever may not ask any more has nothing more begun.
+                Next::Line(line) => match self.pass.look().await {
+                    Ok(()) => (self.line(number, line.trim_ascii()).await, false),
+                    Err(problem) => (self.refused(number, None, problem).await, true),
+                },
                 Next::TooLong => {
                     let detail = format!("the line is longer than {} bytes", lines.most);
                     (self.refused(number, None, Reason::BodyTooLarge.because(detail)).await, false)
@@ -323,16 +332,22 @@ impl Bulk {
         self.keep_to_the_rate().await;
         let catalog = Arc::clone(&self.catalog);
         let published = catalog.find(Target { version: self.version, name: &self.name })?;
+        let whole = published;
         let seen = published.seen_by(&self.caller);
         let published = seen.as_deref().unwrap_or(published);
         let exposed = operation(published, line)?;
         write::permit(published, exposed, &self.caller)?;
         let key = line.key.as_deref().map(|key| record::canonical_key(published, key)).transpose()?;
         let body = line.body.map(RawValue::get);
-        let condition = condition(line, exposed)?;
-        if !self.sight.only.is_empty() {
-            let of = (published, &self.caller, &self.sight);
-            write::in_sight((&*self.staging, &*self.live), of, key.as_deref(), body).await?;
+        let condition = condition(line, exposed)?.of_view(published.view.as_deref());
+        if seen.is_some() || !self.sight.only.is_empty() {
+            let id = &published.exposure.id;
+            let known = self.operate.is_known(&self.caller.principal, (id, &exposed.name), idempotency_key).await;
+            if !known.map_err(staging_problem)? {
+                let of = (whole, &self.caller, &self.sight);
+                let from = (&*self.staging, &*self.live);
+                writable::check(from, of, exposed, (key.as_deref(), body)).await?;
+            }
         }
         let submission = Submission {
             resource: published.exposure.id.clone(),
@@ -340,8 +355,10 @@ impl Bulk {
             key: key.map(|key| key.into_owned()),
             body: body.map(str::to_owned),
             condition,
+            only: self.sight.only.clone(),
             idempotency_key: idempotency_key.to_owned(),
             client: self.caller.name.clone(),
+            principal: self.caller.principal.clone(),
             caller: self.caller.id.clone(),
             place: self.caller.client.at_gate(),
             wait: self.wait,
@@ -358,7 +375,9 @@ impl Bulk {
         if let Ok(Submitted::Accepted(operation)) = &submitted {
             self.open.push_back(operation.id.clone());
         }
-        write::told(published, asked.as_deref(), submitted)
+        let to =
+            Listener { published: Some(published), caller: &self.caller, sight: Some(&self.sight), veil: &self.veil };
+        write::told(published, asked.as_deref(), submitted, &to)
     }
 
     /// Waits until an operation is over, and no longer than a line is waited for.

@@ -30,6 +30,8 @@ pub(super) struct Published {
     pub(super) retiring: Option<Retiring>,
     /// The fields that are left, where this is what somebody sees who lacks the scopes of others (`masked`).
     pub(super) mask: Option<Projection>,
+    /// The name of the view that this is, where callers see a part: for the tags of records.
+    pub(super) view: Option<String>,
     /// What those see, by the fields that they lack.
     pub(super) variants: Mutex<Vec<(Vec<String>, Arc<Published>)>>,
 }
@@ -115,7 +117,16 @@ impl Published {
         };
         let cache_control = HeaderValue::from_str(&lifetime).unwrap_or(HeaderValue::from_static("private, no-cache"));
         let (freshness, retiring) = (Freshness::default(), Retiring::of(&exposure));
-        Published { exposure, path, cache_control, freshness, retiring, mask: None, variants: Mutex::default() }
+        Published {
+            exposure,
+            path,
+            cache_control,
+            freshness,
+            retiring,
+            mask: None,
+            view: None,
+            variants: Mutex::default(),
+        }
     }
 
     /// Whether anything can be written to it.

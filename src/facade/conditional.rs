@@ -123,6 +123,7 @@ pub(super) fn condition(request: &HeaderMap) -> Result<Condition, Problem> {
         matches: tags_in(request, &IF_MATCH, false)?,
         differs: tags_in(request, &IF_NONE_MATCH, true)?,
         unmodified_since: since.and_then(|text| http_date::read(text, Timestamp::now())),
+        view: None,
     })
 }
 

@@ -5,7 +5,6 @@ use axum::response::Response;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
-use super::catalog::Published;
 use super::record::{canonical_key, no_such_record};
 use super::sight::View;
 use super::{Facade, accept, conditional};
@@ -15,14 +14,16 @@ use crate::staging::{Change, ChangeKind};
 /// What happened to the record.
 pub(super) async fn history(facade: &Facade, view: &View<'_>, asked: (&Parts, &str)) -> Result<Response, Problem> {
     let (key, changes) = changes(facade, view, asked).await?;
-    let history: Vec<Value> = changes.iter().map(|change| version(view.published, change)).collect();
+    let told = Told::to(view);
+    let history: Vec<Value> = changes.iter().map(|change| version(change, told)).collect();
     json_answer(&json!({ "resource": view.published.exposure.id.to_string(), "key": key, "history": history }))
 }
 
 /// Where it came from.
 pub(super) async fn answer(facade: &Facade, view: &View<'_>, asked: (&Parts, &str)) -> Result<Response, Problem> {
     let (key, changes) = changes(facade, view, asked).await?;
-    let lineage: Vec<Value> = changes.iter().map(|change| origin(view.published, change)).collect();
+    let told = Told::to(view);
+    let lineage: Vec<Value> = changes.iter().map(|change| origin(change, told)).collect();
     json_answer(&json!({ "resource": view.published.exposure.id.to_string(), "key": key, "lineage": lineage }))
 }
 
@@ -44,9 +45,23 @@ async fn changes(
     Ok((key.into_owned(), changes))
 }
 
-fn version(published: &Published, change: &Change) -> Value {
-    // The tag of a whole document tells those something of it who see a part.
-    let is_told = change.kind != ChangeKind::Deleted && published.mask.is_none();
+/// Who is told.
+#[derive(Clone, Copy)]
+struct Told {
+    /// They see a part of each record: the tag of all of it, where it ends in its input and a hash of that tell of the rest.
+    part: bool,
+    /// They see some records: where one stands in its input tells of the others there.
+    few: bool,
+}
+
+impl Told {
+    fn to(view: &View<'_>) -> Told {
+        Told { part: view.published.mask.is_some(), few: !view.sight.only.is_empty() }
+    }
+}
+
+fn version(change: &Change, told: Told) -> Value {
+    let is_told = change.kind != ChangeKind::Deleted && !told.part;
     let etag = is_told.then(|| conditional::etag(change.hash));
     json!({
         "version": change.version,
@@ -58,16 +73,18 @@ fn version(published: &Published, change: &Change) -> Value {
     })
 }
 
-fn origin(published: &Published, change: &Change) -> Value {
-    let (input, position) = (change.input.as_ref(), change.input.as_ref().map(|input| input.position));
-    let mut origin = version(published, change);
+fn origin(change: &Change, told: Told) -> Value {
+    let input = change.input.as_ref();
+    let position = input.map(|input| input.position).filter(|_| !told.few);
+    let bytes = position.filter(|_| !told.part);
+    let mut origin = version(change, told);
     let from = json!({
         "file": input.map(|input| input.path.as_str()),
-        "blob": input.map(|input| input.blob.to_string()),
+        "blob": input.filter(|_| !told.part && !told.few).map(|input| input.blob.to_string()),
         "record": position.map(|position| position.record),
-        "offset": position.map(|position| position.offset),
-        "length": position.map(|position| position.length),
-        "line": position.and_then(|position| position.line),
+        "offset": bytes.map(|position| position.offset),
+        "length": bytes.map(|position| position.length),
+        "line": bytes.and_then(|position| position.line),
     });
     if let (Value::Object(origin), Value::Object(from)) = (&mut origin, from) {
         origin.extend(from);

@@ -65,7 +65,9 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     let limit = asked.query.limit;
     // Only characters of a URL: nothing to escape.
     let written = next.as_ref().map_or_else(|| "null".to_owned(), |next| format!("\"{next}\""));
-    let (complete, rejected) = (next.is_none(), page.rejected);
+    // Whose record it is that cannot be read is not known: for those who see some only, it is none of theirs.
+    let rejected = if view.sight.only.is_empty() { page.rejected } else { 0 };
+    let complete = next.is_none();
     let end =
         format!("],\"page\":{{\"limit\":{limit},\"next\":{written},\"complete\":{complete},\"rejected\":{rejected}}},");
     body.extend_from_slice(end.as_bytes());

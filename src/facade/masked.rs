@@ -52,7 +52,7 @@ impl Published {
         });
         paths.iter().for_each(|path| remove(&mut exposure.schema, path));
         let mask = all_of(&exposure);
-        Published { mask: Some(mask), ..Published::new(exposure) }
+        Published { mask: Some(mask), view: Some(paths.join(",")), ..Published::new(exposure) }
     }
 
     /// The fields of an answer: those that were asked for, and no more than the caller sees.

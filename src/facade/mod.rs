@@ -31,6 +31,7 @@ mod live_list;
 mod masked;
 mod methods;
 mod openapi;
+mod operation;
 mod pieces;
 mod prefer;
 mod projection;
@@ -42,6 +43,7 @@ mod shape;
 mod sight;
 mod stream;
 mod value;
+mod writable;
 mod write;
 mod writer;
 
@@ -52,6 +54,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use hyper::StatusCode;
 use hyper::http::request::Parts;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +65,7 @@ use crate::http::{
 };
 use crate::mapping::{ExposedOperation, Exposure, Mode};
 use crate::pipeline::live::Live;
-use crate::pipeline::operate::Operate;
+use crate::pipeline::operate::{Operate, Veil};
 use crate::staging::Staging;
 use crate::telemetry::Metrics;
 use catalog::{Catalog, Published};
@@ -84,7 +87,7 @@ pub struct Setup {
     pub auth: AuthConfig,
     /// Whose requests they are; shared with the console.
     pub clients: Arc<Clients>,
-    /// Seals cursors; the same after a restart, and on every replica.
+    /// Seals cursors, and makes the tags of those who see a part of records; the same after a restart, and on every replica.
     pub cursor_secret: [u8; 32],
     /// Where requests are counted.
     pub metrics: Arc<Metrics>,
@@ -116,8 +119,9 @@ enum Wanted<'a> {
 pub struct Facade {
     staging: Arc<dyn Staging>,
     catalog: ArcSwap<Catalog>,
-    authenticator: Authenticator,
+    authenticator: Arc<Authenticator>,
     seal: Arc<Seal>,
+    veil: Veil,
     edge: Edge,
     routes: RouteTable,
     hub: Arc<changes::Hub>,
@@ -140,8 +144,9 @@ impl Facade {
             hub: Arc::new(changes::Hub::new(Arc::clone(&setup.staging), Arc::clone(&setup.metrics))),
             closing: setup.clients.closing().clone(),
             staging: setup.staging,
-            authenticator,
+            authenticator: Arc::new(authenticator),
             seal: Arc::new(Seal::new(setup.cursor_secret)),
+            veil: Veil::new(setup.cursor_secret),
             edge: Edge::new(Limits::from(&setup.server), hosts, setup.clients),
             routes: RouteTable::new(&setup.metrics),
             metrics: setup.metrics,
@@ -166,13 +171,27 @@ impl Facade {
         route: Route<'_>,
         visitor: &Visitor,
     ) -> Result<Response, Problem> {
+        let catalog = self.catalog.load_full();
+        if let Some(cors) = &self.server.cors
+            && cors.is_preflight(request)
+        {
+            // A browser sends no key with it. It is the same whatever is there.
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            return Ok(response);
+        }
+        if route.is_open(request.uri.path()) {
+            return self.open(&catalog, request, &route).await;
+        }
+        // Who may not ask is not told what there is.
+        let caller = self.authenticator.caller(request).await?;
+        visitor.enter(&caller.client)?;
         if let Route::Unknown = route {
             let path = request.uri.path();
             return Err(Route::without_slashes(path).map_or_else(no_such_path, |shorter| {
                 no_such_path().hint(format!("leave out the slash at the end: {shorter}"))
             }));
         }
-        let catalog = self.catalog.load_full();
         let is_bulk = bulk::is_meant(request, &route)
             && route.target().and_then(|target| catalog.find(target).ok()).is_some_and(Published::takes_writes);
         let write = match methods::meant(&catalog, &route, &request.method) {
@@ -185,18 +204,8 @@ impl Facade {
             },
         };
         match route {
-            Route::Live => return Ok(self.health.live().map(Body::from)),
-            Route::Ready => return Ok(self.health.ready().await.map(Body::from)),
-            Route::Docs | Route::OpenApi if !self.server.docs => return Err(no_such_path()),
-            Route::Docs => return Ok(docs::answer(&catalog, request)),
-            Route::OpenApi => return openapi::answer(&catalog, request),
-            _ => {}
-        }
-        let caller = self.authenticator.caller(request).await?;
-        visitor.enter(&caller.client)?;
-        match route {
             Route::Backends => return json_answer(&live::backends(&self.live.backends().await)),
-            Route::Operation(id) => return write::status(self, &caller, request, id).await,
+            Route::Operation(id) => return operation::status(self, &caller, request, id).await,
             _ => {}
         }
         let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
@@ -217,6 +226,25 @@ impl Facade {
             self.metrics.old_version_used(&published.exposure.id.to_string(), &caller.name, now);
         }
         retiring.tell(answered)
+    }
+
+    /// What is answered to everybody.
+    async fn open(&self, catalog: &Catalog, request: &Parts, route: &Route<'_>) -> Result<Response, Problem> {
+        match route {
+            Route::Docs | Route::OpenApi if !self.server.docs => return Err(no_such_path()),
+            Route::Unknown => return Err(no_such_path()),
+            _ => {}
+        }
+        if let Meant::Options(response) = methods::meant(catalog, route, &request.method)? {
+            return Ok(response);
+        }
+        match route {
+            Route::Live => Ok(self.health.live().map(Body::from)),
+            Route::Ready => Ok(self.health.ready().await.map(Body::from)),
+            Route::Docs => Ok(docs::answer(catalog, request)),
+            Route::OpenApi => openapi::answer(catalog, request),
+            _ => Err(no_such_path()),
+        }
     }
 
     /// The way of a request to a resource.

@@ -77,7 +77,9 @@ pub(super) fn respond(
         if !shape.is_plain() {
             let mut cut = Vec::with_capacity(payload.len());
             shape.write(&payload, (0, included), &facade.seal, &mut cut).map_err(Problem::internal)?;
-            hash = ContentHash::of(&cut);
+            // Whoever sees a part is told a tag by which a write can be held against all of it.
+            let view = published.view.as_ref().filter(|_| shape.beside.is_empty());
+            hash = view.map_or_else(|| ContentHash::of(&cut), |view| facade.veil.over(view, hash));
             payload = cut.into();
         }
         // It is in shape already; columns are those of what is in it.

@@ -89,6 +89,15 @@ impl<'a> Route<'a> {
         is_one.then_some(shorter)
     }
 
+    /// Whether it is answered to everybody alike; `path` is the route's. What could be a resource is nobody's to try out.
+    pub(super) fn is_open(&self, path: &str) -> bool {
+        match self {
+            Route::OpenApi | Route::Docs | Route::Live | Route::Ready => true,
+            Route::Unknown => !path.starts_with("/v"),
+            _ => false,
+        }
+    }
+
     /// The resource, where the route has one.
     pub(super) fn target(&self) -> Option<Target<'a>> {
         match self {

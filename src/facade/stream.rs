@@ -30,10 +30,10 @@ use super::shape::Shape;
 use super::sight::View;
 use super::writer::Writer;
 use super::{Facade, cache_control, conditional};
-use crate::http::{Caller, Problem, staging_problem};
+use crate::http::{Caller, Pass, Problem, staging_problem};
 use crate::mapping::Exposure;
 use crate::record::{ContentHash, ResourceId};
-use crate::staging::{ListQuery, Page, Scalar, Staging, StagingError};
+use crate::staging::{ListQuery, Page, Scalar, Staging};
 
 /// Documents read at a time.
 const CHUNK: usize = 500;
@@ -41,7 +41,7 @@ const CHUNK: usize = 500;
 /// Those with others beside them.
 const CHUNK_BESIDE: usize = 100;
 
-type Reading = Pin<Box<dyn Future<Output = Result<Page, StagingError>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = io::Result<Page>> + Send>>;
 
 pub(super) async fn answer(
     facade: &Facade,
@@ -56,6 +56,7 @@ pub(super) async fn answer(
     let resuming = writer.says_cursors.then(|| Resuming::new(facade, published, &asked));
     let mut lines = Lines {
         staging: Arc::clone(&facade.staging),
+        pass: Arc::new(Pass::new(&facade.authenticator, request, view.caller)),
         resource: published.exposure.id.clone(),
         left: asked.query.limit,
         query: asked.query,
@@ -68,7 +69,7 @@ pub(super) async fn answer(
         ended: false,
     };
     // The first page is read before the head goes out, so that a fault in it is a problem.
-    let page = lines.read().await.map_err(staging_problem)?;
+    let page = facade.staging.list(&published.exposure.id, lines.question()).await.map_err(staging_problem)?;
     cache_control::check_staged(&request.headers, published, page.as_of)?;
     let mut headers = HeaderMap::with_capacity(12);
     conditional::write_freshness(&mut headers, published, page.as_of);
@@ -132,6 +133,7 @@ impl Resuming {
 /// The body: pages read one after the other.
 struct Lines {
     staging: Arc<dyn Staging>,
+    pass: Arc<Pass>,
     resource: ResourceId,
     query: ListQuery,
     shape: Shape,
@@ -146,11 +148,22 @@ struct Lines {
 }
 
 impl Lines {
-    fn read(&self) -> Reading {
-        let (staging, resource) = (Arc::clone(&self.staging), self.resource.clone());
+    /// What is asked for the next page.
+    fn question(&self) -> ListQuery {
         let chunk = if self.query.include.is_empty() { CHUNK } else { CHUNK_BESIDE };
-        let query = ListQuery { limit: self.left.min(chunk), ..self.query.clone() };
-        Box::pin(async move { staging.list(&resource, query).await })
+        ListQuery { limit: self.left.min(chunk), ..self.query.clone() }
+    }
+
+    fn read(&self) -> Reading {
+        let (staging, resource, query) = (Arc::clone(&self.staging), self.resource.clone(), self.question());
+        let pass = Arc::clone(&self.pass);
+        Box::pin(async move {
+            // One that ends without its last piece is not taken for whole.
+            if !pass.holds().await {
+                return Err(io::Error::other("its caller may not ask any more"));
+            }
+            staging.list(&resource, query).await.map_err(io::Error::other)
+        })
     }
 
     /// Appends a page's records and notes where the next one begins.
@@ -214,7 +227,7 @@ impl HttpBody for Lines {
                 let mut lines = Vec::new();
                 self.take(page, &mut lines).map(|()| Bytes::from(lines)).map_err(io::Error::other)
             }
-            Err(fault) => Err(io::Error::other(fault)),
+            Err(fault) => Err(fault),
         };
         match lines {
             Ok(lines) if lines.is_empty() && self.ended => Poll::Ready(None),

@@ -1,31 +1,25 @@
-//! Writes: `POST /v1/{resource}`, `PATCH`, `PUT` and `DELETE` on a record, `POST` on an operation's name below it; and
-//! `GET /v1/operations/{id}`, how a write stands.
+//! Writes: `POST /v1/{resource}`, `PATCH`, `PUT` and `DELETE` on a record, `POST` on an operation's name below it.
 //!
 //! A write needs an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header). What came of it is told from what is
 //! kept, so that the first answer and the tenth are the same.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use hyper::StatusCode;
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER,
-};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::http::request::Parts;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use super::catalog::Published;
+use super::operation::{self, Listener};
 use super::prefer::{self, PREFERENCE_APPLIED};
 use super::sight::Sight;
-use super::{Facade, accept, conditional, live, methods, record};
+use super::{Facade, accept, conditional, live, methods, record, writable};
 use crate::http::{BodyFault, Caller, Problem, Reason, parameters, staging_problem};
-use crate::mapping::{ExposedOperation, MOST_FAULTS, Mode};
-use crate::pipeline::live::{Ask, Live, Reading, Wish};
-use crate::pipeline::operate::{Condition, Failure, FailureKind, OperateError, Outcome, Submission, Submitted, Timing};
-use crate::record::{ContentHash, key};
-use crate::staging::{Operation, OperationState, Staging};
+use crate::mapping::{ExposedOperation, MOST_FAULTS};
+use crate::pipeline::operate::{Condition, Failure, FailureKind, OperateError, Submission, Submitted, Timing};
+use crate::record::key;
+use crate::staging::{Operation, OperationState};
 
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -37,7 +31,7 @@ const LONGEST: usize = 255;
 pub(super) const SHARE_OF_TIMEOUT: f64 = 0.8;
 
 /// When it is worth to ask again for a write that is under way.
-const LOOK_AGAIN: u32 = 1;
+pub(super) const LOOK_AGAIN: u32 = 1;
 
 /// A write on a resource or a record.
 pub(super) async fn answer(
@@ -53,6 +47,7 @@ pub(super) async fn answer(
     let idempotency_key = idempotency_key(&request.headers)?;
     let key = written_key.map(|written| record::canonical_key(published, written)).transpose()?;
     let sight = Sight::of(published, caller)?;
+    let whole = published;
     let seen = published.seen_by(caller);
     let published = seen.as_deref().unwrap_or(published);
     let preference = prefer::of(&request.headers);
@@ -61,14 +56,19 @@ pub(super) async fn answer(
         true => Duration::ZERO,
         false => preference.wait.unwrap_or(most).min(most),
     };
-    let condition = conditional::condition(&request.headers)?;
+    let condition = conditional::condition(&request.headers)?.of_view(published.view.as_deref());
     check_match(exposed, &condition)?;
     let body = facade.edge.read_text(request, body).await;
     let body =
         body.map_err(|problem| methods::saying_what_is_taken(problem, request.method.as_str(), Some(exposed.verb)))?;
-    if !sight.only.is_empty() {
-        let from = (&*facade.staging, &*facade.live);
-        in_sight(from, (published, caller, &sight), key.as_deref(), body.as_deref()).await?;
+    if seen.is_some() || !sight.only.is_empty() {
+        let id = &published.exposure.id;
+        let known = facade.operate.is_known(&caller.principal, (id, &exposed.name), &idempotency_key).await;
+        // What came of it is told as it was: it may have taken the record out of sight itself.
+        if !known.map_err(staging_problem)? {
+            let from = (&*facade.staging, &*facade.live);
+            writable::check(from, (whole, caller, &sight), exposed, (key.as_deref(), body.as_deref())).await?;
+        }
     }
     let submission = Submission {
         resource: published.exposure.id.clone(),
@@ -76,14 +76,17 @@ pub(super) async fn answer(
         key: key.as_deref().map(str::to_owned),
         body,
         condition,
+        only: sight.only.clone(),
         idempotency_key,
         client: caller.name.clone(),
+        principal: caller.principal.clone(),
         caller: caller.id.clone(),
         place: caller.client.at_gate(),
         wait,
     };
     let submitted = facade.operate.submit(submission).await;
-    let mut response = told(published, key.as_deref(), submitted)?;
+    let to = Listener { published: Some(published), caller, sight: Some(&sight), veil: &facade.veil };
+    let mut response = told(published, key.as_deref(), submitted, &to)?;
     if let Some(applied) = preference.applied() {
         response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     }
@@ -109,13 +112,14 @@ pub(super) fn told(
     published: &Published,
     key: Option<&str>,
     submitted: Result<Submitted, OperateError>,
+    to: &Listener<'_>,
 ) -> Result<Response, Problem> {
     match submitted.map_err(|error| problem(published, key, error))? {
-        Submitted::Accepted(operation) => accepted(&operation),
+        Submitted::Accepted(operation) => operation::accepted(&operation, to),
         Submitted::Over { operation, is_replay, timing } => {
             let replayed = is_replay.then_some((REPLAYED, HeaderValue::from_static("true")));
             let said = timing_of(timing).map(|timing| (live::SERVER_TIMING, timing)).into_iter().chain(replayed);
-            match over(published, &operation) {
+            match operation::over(&operation, to) {
                 Ok(mut response) => {
                     response.headers_mut().extend(said.map(|(name, value)| (Some(name), value)));
                     Ok(response)
@@ -134,77 +138,6 @@ pub(super) fn check_match(exposed: &ExposedOperation, condition: &Condition) -> 
     Err(Reason::PreconditionRequired
         .because("this write takes `If-Match`, and the request has none; nothing was sent")
         .hint("read the record, and send its `ETag` as `If-Match`; `If-Match: *` means whatever it is now"))
-}
-
-/// `GET /v1/operations/{id}`.
-pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id: &str) -> Result<Response, Problem> {
-    accept::require(&request.headers, &[accept::JSON])?;
-    parameters::refuse_any(request.uri.query().unwrap_or(""))?;
-    let found = facade.operate.operation(id).await.map_err(staging_problem)?;
-    let is_theirs = |operation: &Operation| operation.asked.client == caller.name || caller.may("*");
-    let operation = found.filter(is_theirs).ok_or_else(|| {
-        // Whether it is another's is nobody's business.
-        Reason::NoSuchOperation.because("there is no such operation, or it is another client's")
-    })?;
-    let catalog = facade.catalog.load();
-    // What nobody publishes any more is not known to be seen by anybody.
-    let sees_all = catalog.get(&operation.asked.resource).is_some_and(|published| published.seen_by(caller).is_none());
-    let told = if sees_all { view(&operation) } else { masked(view(&operation)) };
-    let mut response = json_response(StatusCode::OK, told.to_string());
-    if !operation.state.is_over() {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
-    }
-    Ok(response)
-}
-
-/// How an operation stands, for those who may not see all of the record that may have come of it.
-fn masked(mut view: Value) -> Value {
-    if let Some(members) = view.as_object_mut() {
-        members.insert("result".to_owned(), Value::Null);
-    }
-    view
-}
-
-/// Refuses a write on a record that the caller does not see, and one that would make or leave a record that it does not see.
-pub(super) async fn in_sight(
-    (staging, live): (&dyn Staging, &Live),
-    (published, caller, sight): (&Published, &Caller, &Sight),
-    key: Option<&str>,
-    body: Option<&str>,
-) -> Result<(), Problem> {
-    let id = &published.exposure.id;
-    if let Some(key) = key {
-        let is_seen = match published.exposure.mode {
-            Mode::Staged => {
-                let found = staging.document_within(id, key, &sight.only).await;
-                found.map_err(staging_problem)?.is_some()
-            }
-            Mode::Live | Mode::Hybrid => {
-                let ask = Ask { place: caller.client.at_gate(), patience: None };
-                let asked = Instant::now();
-                let read = live.read(id, key, &ask, Wish::default()).await;
-                match read.map_err(|error| {
-                    let error = super::live::as_seen((published, sight), error);
-                    super::live::problem(published, key, error, asked.elapsed())
-                })? {
-                    Reading::Live { fetched, .. } => sight.shows(&fetched.payload),
-                    Reading::Staged(document) | Reading::Stale(document, _) => sight.shows(&document.payload),
-                }
-            }
-        };
-        if !is_seen {
-            return Err(record::no_such_record(published, key));
-        }
-    }
-    // What is no JSON is judged with the rest of the body.
-    let Some(body) = body.and_then(|body| serde_json::from_str::<Value>(body).ok()) else { return Ok(()) };
-    match sight.first_beyond(&body, key.is_none()) {
-        None => Ok(()),
-        Some(path) => Err(Reason::InsufficientScope
-            .because(format!("you may write records of {id} only with a `{path}` of yours"))
-            .why("claim")
-            .hint(format!("send `{path}` as your claim says"))),
-    }
 }
 
 /// The one `Idempotency-Key`: a string in quotes, as the draft has it, or the bare key that most clients send.
@@ -261,110 +194,12 @@ fn unquoted(rest: &str) -> Option<String> {
     }
 }
 
-fn href(operation: &Operation) -> String {
+pub(super) fn href(operation: &Operation) -> String {
     format!("/v1/operations/{}", operation.id)
 }
 
-fn json_response(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(accept::JSON));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// 202: it goes on.
-fn accepted(operation: &Operation) -> Result<Response, Problem> {
-    let mut response = json_response(StatusCode::ACCEPTED, view(operation).to_string());
-    let headers = response.headers_mut();
-    headers.insert(LOCATION, HeaderValue::from_str(&href(operation)).map_err(Problem::internal)?);
-    headers.insert(RETRY_AFTER, HeaderValue::from(LOOK_AGAIN));
-    Ok(response)
-}
-
-/// What came of it.
-fn over(published: &Published, operation: &Operation) -> Result<Response, Problem> {
-    let link = HeaderValue::from_str(&format!("<{}>; rel=\"status\"", href(operation))).map_err(Problem::internal)?;
-    if operation.state != OperationState::Succeeded {
-        return Err(failed(operation).header(LINK, link));
-    }
-    let outcome = operation.outcome.as_deref().and_then(Outcome::from_json).unwrap_or_default();
-    let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
-    // What is not as it was declared to be is told instead of the answer, which is part of it.
-    let body = outcome.body.filter(|_| outcome.unfinished.is_none());
-    let answers_record =
-        published.exposure.operations.iter().any(|one| one.name == operation.asked.name && one.answers_record);
-    let mask = published.mask.as_ref().filter(|_| answers_record);
-    // A record is answered as it would be read.
-    let tag = body.as_ref().filter(|_| answers_record && mask.is_none());
-    let tag = tag.map(|body| ContentHash::of(body.get().as_bytes()));
-    let body = match (body, mask) {
-        (None, None) => view(operation).to_string(),
-        (None, Some(_)) => masked(view(operation)).to_string(),
-        (Some(body), None) => body.get().to_owned(),
-        (Some(body), Some(mask)) => {
-            let mut cut = Vec::with_capacity(body.get().len());
-            mask.write(body.get().as_bytes(), &mut cut).map_err(Problem::internal)?;
-            String::from_utf8(cut).map_err(Problem::internal)?
-        }
-    };
-    let mut response = json_response(status, body);
-    let headers = response.headers_mut();
-    if let Some(hash) = tag {
-        headers.insert(ETAG, conditional::etag(hash));
-    }
-    headers.insert(LINK, link);
-    if let Some(key) = outcome.key.filter(|_| outcome.is_created) {
-        let location = HeaderValue::from_str(&format!("{}/{key}", published.path)).map_err(Problem::internal)?;
-        headers.insert(LOCATION, location);
-    }
-    Ok(response)
-}
-
-/// How it stands, for people and programs.
-fn view(operation: &Operation) -> Value {
-    let asked = &operation.asked;
-    let outcome = operation.outcome.as_deref().and_then(Outcome::from_json).unwrap_or_default();
-    let failure = operation.problem.as_deref().and_then(Failure::from_json);
-    let key = outcome.key.as_ref().or(asked.record_key.as_ref());
-    let record = key.map(|key| format!("/v{}/{}/{key}", asked.resource.version(), asked.resource.name()));
-    let problem = failure.filter(|_| !matches!(operation.state, OperationState::Succeeded)).map(|failure| {
-        let reason = reason_of(&failure);
-        json!({
-            "type": reason.type_uri(),
-            "title": reason.title(),
-            "status": reason.status().as_u16(),
-            "detail": failure.detail,
-            "code": reason.code(),
-            "reason": failure.why,
-        })
-    });
-    let unfinished = outcome
-        .unfinished
-        .map(|unfinished| json!({ "step": unfinished.step, "reason": unfinished.why, "detail": unfinished.detail }));
-    // Declared by the mapping, as it was answered.
-    let result = outcome.body.as_deref().map(RawValue::get).and_then(|body| serde_json::from_str::<Value>(body).ok());
-    json!({
-        "id": operation.id,
-        "resource": asked.resource.to_string(),
-        "operation": asked.name,
-        "state": operation.state.as_str(),
-        "may_repeat": operation.may_repeat,
-        "attempts": operation.attempts,
-        "record": record,
-        "result": result,
-        "note": outcome.note,
-        "unfinished": unfinished,
-        "problem": problem,
-        "created_at": operation.created_at.to_string(),
-        "changed_at": operation.changed_at.to_string(),
-        "href": href(operation),
-    })
-}
-
 /// The problem of a write that is not done, or of which nobody knows.
-fn failed(operation: &Operation) -> Problem {
+pub(super) fn failed(operation: &Operation) -> Problem {
     let failure = operation.problem.as_deref().and_then(Failure::from_json);
     let Some(failure) = failure.filter(|_| operation.state == OperationState::Failed) else {
         let location = HeaderValue::from_str(&href(operation)).unwrap_or(HeaderValue::from_static("/v1"));
@@ -404,7 +239,7 @@ fn failed(operation: &Operation) -> Problem {
     }
 }
 
-fn reason_of(failure: &Failure) -> Reason {
+pub(super) fn reason_of(failure: &Failure) -> Reason {
     match (failure.kind, failure.status) {
         (FailureKind::Refused, Some(404)) => Reason::NoSuchRecord,
         (FailureKind::Refused, Some(409)) => Reason::OperationConflict,
@@ -420,6 +255,7 @@ fn reason_of(failure: &Failure) -> Reason {
         (FailureKind::Broken, _) => Reason::BackendAnswer,
         (FailureKind::Unknown, _) => Reason::OutcomeUnknown,
         (FailureKind::Condition, _) => Reason::PreconditionFailed,
+        (FailureKind::Unseen, _) => Reason::NoSuchRecord,
         (FailureKind::Resolved | FailureKind::Gone, _) => Reason::OperationConflict,
     }
 }
@@ -460,7 +296,7 @@ fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Pro
 }
 
 /// A JSON pointer as the fragment of a URI (RFC 6901 section 6).
-fn fragment(pointer: &str) -> String {
+pub(super) fn fragment(pointer: &str) -> String {
     let mut out = String::from("#");
     for step in pointer.split('/').skip(1) {
         out.push('/');

@@ -230,6 +230,13 @@ impl ServerConfig {
 }
 
 impl AuthConfig {
+    /// Whether the clients of tokens are called like this, and nobody else is to be.
+    pub fn is_of_tokens(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        let prefixes = self.issuers.iter().map(|issuer| issuer.client_prefix.to_lowercase());
+        prefixes.filter(|prefix| !prefix.is_empty()).any(|prefix| name.starts_with(&prefix))
+    }
+
     /// Whether callers can say who they are.
     pub fn asks_who(&self) -> bool {
         self.api_keys || !self.issuers.is_empty() || !self.certificates.is_empty()

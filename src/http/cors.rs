@@ -118,7 +118,7 @@ impl Cors {
         if self.credentials {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
-        if is_preflight(request) {
+        if self.is_preflight(request) {
             headers.insert(VARY, HeaderValue::from_static(VARIES));
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, self.methods.clone());
             if request.headers.contains_key(ACCESS_CONTROL_REQUEST_HEADERS) {
@@ -129,11 +129,12 @@ impl Cors {
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
         }
     }
-}
 
-/// Whether a browser asks what a page may do.
-fn is_preflight(request: &Parts) -> bool {
-    request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+    /// Whether a browser asks what a page may do.
+    pub fn is_preflight(&self, request: &Parts) -> bool {
+        let asks = |name: HeaderName| request.headers.contains_key(name);
+        request.method == Method::OPTIONS && asks(ORIGIN) && asks(ACCESS_CONTROL_REQUEST_METHOD)
+    }
 }
 
 /// Origins as browsers send them; `None` for all.

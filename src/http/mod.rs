@@ -26,7 +26,7 @@ mod tls;
 mod visitor;
 
 pub use answer::{gate_problem, json_answer, staging_problem};
-pub use auth::{Authenticator, Caller, generate_key};
+pub use auth::{Authenticator, Caller, Pass, generate_key};
 pub use clients::{Client, Clients, ClientsConfig};
 pub use config::{AUTH, AuthConfig, ListenerFault, SERVER, ServerConfig, check_listeners};
 pub use cors::{CORS, Cors};

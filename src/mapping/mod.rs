@@ -63,8 +63,8 @@ pub use controls::Controls;
 pub use expect::Expectation;
 pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink, Retirement};
 pub use operations::{
-    Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest, ReadyAction,
-    ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
+    BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
+    ReadyAction, ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};
@@ -91,6 +91,17 @@ pub enum Origin {
     Call(Operation),
     /// Rows that a database has.
     Rows(Rows),
+}
+
+impl Origin {
+    /// Whether its backend can be asked for a single record.
+    pub fn can_ask(&self) -> bool {
+        match self {
+            Origin::Files(_) => false,
+            Origin::Call(operation) => operation.polling.is_none(),
+            Origin::Rows(rows) => rows.live.is_some(),
+        }
+    }
 }
 
 /// A compiled mapping. Share it by `Arc`; each thread takes a [`Mapper`] of its own.

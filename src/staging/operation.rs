@@ -67,8 +67,10 @@ pub struct NewOperation {
     pub resource: ResourceId,
     /// Which of its operations.
     pub name: String,
-    /// Whose it is: the idempotency key is this client's.
+    /// Whose it is.
     pub client: String,
+    /// Who of those: the idempotency key is theirs.
+    pub principal: String,
     /// The id of the API key that asked.
     pub caller: String,
     /// As the client sent it.
@@ -79,6 +81,8 @@ pub struct NewOperation {
     pub record_key: Option<String>,
     /// What must be so of the record, as JSON; none where nothing must.
     pub condition: Option<String>,
+    /// Which records its caller sees, as JSON; none where they see all.
+    pub within: Option<String>,
     /// The body, as canonical JSON.
     pub request: String,
     /// The backend.
@@ -172,6 +176,15 @@ pub struct Resolution {
 pub trait Operations: Send + Sync + 'static {
     /// Writes an operation down before its backend is called, or finds the one that the key names.
     async fn begin_operation(&self, new: NewOperation) -> Result<Begun, StagingError>;
+
+    /// The operation that a key of somebody names.
+    async fn operation_of_key(
+        &self,
+        principal: &str,
+        resource: &ResourceId,
+        name: &str,
+        idempotency_key: &str,
+    ) -> Result<Option<Operation>, StagingError>;
 
     /// One operation.
     async fn operation(&self, id: &str) -> Result<Option<Operation>, StagingError>;

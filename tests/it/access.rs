@@ -140,6 +140,13 @@ fn rows_are_bounded_whatever_is_asked() {
         .collect();
     assert_eq!(counts, [2, 0], "{beside}");
 
+    // Where a record stands in its input says how many others there are.
+    let origin = scene.get(&a, "/v1/orders/3/lineage").json()["lineage"][0].clone();
+    for name in ["blob", "record", "offset", "length", "line"] {
+        assert_eq!(origin[name], Value::Null, "{name}: {origin}");
+    }
+    assert!(origin["etag"].is_string() && origin["file"].is_string(), "{origin}");
+
     // Without the claim nothing is seen; with several values their records are; with the scope for all everything is.
     let none = of(&[]);
     for path in
@@ -241,6 +248,13 @@ fn fields_without_their_scope_are_nowhere() {
     let told = |key: &str| scene.get(key, "/v1/orders/changes").json()["data"][0]["etag"].clone();
     assert!(told(&whole).is_string() && told(&part) == Value::Null);
     assert_eq!(scene.get(&part, "/v1/orders/1/lineage").json()["lineage"][0]["etag"], Value::Null);
+    // Nor how long it is in the input, or a hash of all of that.
+    let origin = |key: &str| scene.get(key, "/v1/orders/2/lineage").json()["lineage"][0].clone();
+    let (all, cut) = (origin(&whole), origin(&part));
+    for name in ["etag", "blob", "offset", "length", "line"] {
+        assert!(all[name] != Value::Null && cut[name] == Value::Null, "{name}: {all} {cut}");
+    }
+    assert_eq!((&all["record"], &cut["record"], &cut["file"]), (&2.into(), &2.into(), &all["file"]));
     let index = scene.get(&part, "/v1").json();
     assert!(!index.to_string().contains("amount"), "{index}");
 }

@@ -58,4 +58,23 @@ fn what_cannot_be_rotated_is_told() {
     assert!(said(&["keys", "create", "x", "--expires", "soon"]).contains("no length of time"));
     assert!(said(&["keys", "create", "x", "--claim", "customer"]).contains("no claim"));
     assert!(said(&["keys", "create", "x", "--scope", "A B"]).contains("is no scope"));
+    // Whoever has a key is not taken for somebody who has none.
+    for name in ["anonymous", "Anonymous", " anonymous", "oidc:shop", "OIDC:shop", "default", "certificate 0011"] {
+        assert!(said(&["keys", "create", name]).contains("cannot be a key's name"), "{name}");
+    }
+}
+
+#[test]
+fn nobody_is_called_like_the_clients_of_tokens() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+    let issuer = "[auth.oidc]\nissuer = \"https://id.example\"\naudience = \"tollbridge\"\nclient_prefix = \"sso/\"\n";
+    site.write("tollbridge.toml", format!("{config}{issuer}").as_bytes());
+    for name in ["sso/shop", "SSO/shop", "oidc:shop"] {
+        let output = site.run(&["keys", "create", name]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains("the clients of tokens are called so"), "{name}: {said}");
+    }
+    assert!(site.run(&["keys", "create", "ssoshop"]).status.success());
 }

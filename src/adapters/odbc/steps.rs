@@ -32,6 +32,10 @@ pub(super) fn run(
         return together(session, setup, control, work, committed);
     }
     fence_in(session, work)?;
+    if let Err(error) = guarded(session, setup, control, work) {
+        fence_out(session, work);
+        return Err(SqlError { certainty: Certainty::NotBegun, ..error });
+    }
     let mut outcomes = Vec::with_capacity(work.steps.len());
     let mut ended = Ok(());
     for step in &work.steps {
@@ -85,6 +89,14 @@ fn fence_in(session: &Session, work: &Transaction) -> Result<(), SqlError> {
     Err(session.reporter.says(SqlErrorKind::Busy, Certainty::Unknown, message))
 }
 
+/// Asks what must be so before the first step.
+fn guarded(session: &Session, setup: &Setup, control: &Arc<Control>, work: &Transaction) -> Result<(), SqlError> {
+    let Some(guard) = &work.guard else { return Ok(()) };
+    let outcome = one(session, setup, control, &guard.step(), &[], work.max_rows)?;
+    let judged = guard.judge(&outcome);
+    judged.map_err(|unmet| session.reporter.says(unmet.kind, Certainty::Undone, unmet.message))
+}
+
 /// Gives it back where the end of the transaction does not. A connection on which that fails is closed.
 fn fence_out(session: &mut Session, work: &Transaction) {
     let release = work.fence.as_ref().and_then(|fence| fence.release(session.dialect, work.is_atomic));
@@ -123,6 +135,11 @@ fn together(
     if let Err(error) = fence_in(session, work) {
         let certainty = error.certainty;
         return Err(SqlError { certainty, ..undone(session, error) });
+    }
+    if let Err(error) = guarded(session, setup, control, work) {
+        let error = undone(session, error);
+        fence_out(session, work);
+        return Err(error);
     }
     let (inside, behind) = work.steps.split_at(work.commit_after.unwrap_or(usize::MAX).min(work.steps.len()));
     let mut outcomes = Vec::with_capacity(work.steps.len());

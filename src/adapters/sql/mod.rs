@@ -6,6 +6,7 @@
 
 mod error;
 mod fence;
+mod guard;
 mod step;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use super::finding::Finding;
 pub use crate::sql::{Dialect, Isolation, NamedSql, NamedSqlFault, TableName};
 pub use error::{Certainty, SqlError, SqlErrorKind};
 pub use fence::{Ended, Fence};
+pub use guard::Guard;
 pub use step::{Action, Argument, Step, StepOutcome, Taken, Unmet};
 
 /// A value that is bound to a statement.
@@ -77,6 +79,8 @@ pub struct Rows {
 /// Steps that are done together or not at all, on one connection.
 #[derive(Clone, Debug)]
 pub struct Transaction {
+    /// What must be so before the first of them.
+    pub guard: Option<Guard>,
     /// In order.
     pub steps: Vec<Step>,
     /// Whether a transaction is begun and committed around them. Without one each step stands for itself, and what an

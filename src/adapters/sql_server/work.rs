@@ -48,12 +48,27 @@ pub(super) async fn transact(
         let ready = prepare(inner, connection, watch, step).await;
         prepared.push(ready.map_err(|trouble| numbered(trouble.certain(Certainty::NotBegun), at))?);
     }
+    let guard = match &work.guard {
+        Some(guard) => {
+            let step = guard.step();
+            let ready = prepare(inner, connection, watch, &step).await;
+            Some((guard, step, ready.map_err(|trouble| trouble.certain(Certainty::NotBegun))?))
+        }
+        None => None,
+    };
     if work.is_atomic {
         let begun =
             watch.drive(connection.client.begin_transaction_with_isolation(IsolationLevel::ReadCommitted)).await;
         judged(&inner.place, begun, watch.why()).map_err(|trouble| trouble.certain(Certainty::NotBegun))?;
     }
     fence_in(inner, connection, watch, work).await?;
+    if let Some((guard, each, command)) = guard {
+        let certainty = if work.is_atomic { Certainty::Undone } else { Certainty::NotBegun };
+        let outcome = step(inner, connection, watch, &each, (command, &[]), work.max_rows).await;
+        let outcome = outcome.map_err(|trouble| trouble.certain(certainty))?;
+        let unmet = |unmet: Unmet| fault::own(&inner.place, unmet.kind, certainty, unmet.message);
+        guard.judge(&outcome).map_err(|no| Trouble::Told(unmet(no)))?;
+    }
     let inside = work.commit_after.filter(|_| work.is_atomic).unwrap_or(work.steps.len()).min(work.steps.len());
     let mut outcomes = Vec::with_capacity(work.steps.len());
     for (at, (each, command)) in work.steps.iter().zip(prepared).enumerate() {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::{Follower, Hub};
 use super::position::Position;
 use super::{Entries, is_too_old};
+use crate::http::Pass;
 use crate::staging::{FeedPage, StagingError};
 
 /// Changes that are read at a time.
@@ -40,7 +41,7 @@ pub(super) fn follow(
     entries: Entries,
     (from, limit): (Position, Option<usize>),
     manner: Manner,
-    closing: CancellationToken,
+    (closing, pass): (CancellationToken, Pass),
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
     let follower = hub.follow(&entries.resource, &entries.only);
     // Those who came together do not all come again together.
@@ -56,6 +57,7 @@ pub(super) fn follow(
         left: limit.unwrap_or(usize::MAX),
         manner,
         closing,
+        pass,
         is_at_end: false,
         has_told: false,
         has_begun: false,
@@ -72,6 +74,8 @@ struct Following {
     left: usize,
     manner: Manner,
     closing: CancellationToken,
+    /// Its reader is looked at again and again.
+    pass: Pass,
     ends_at: Instant,
     is_at_end: bool,
     has_told: bool,
@@ -89,6 +93,9 @@ impl Following {
         }
         loop {
             if self.is_over || self.closing.is_cancelled() {
+                return None;
+            }
+            if !self.pass.holds().await {
                 return None;
             }
             // Whoever has reached the end reads again when there is something: so all at the end ask for the same.
@@ -115,6 +122,7 @@ impl Following {
                 () = self.closing.cancelled() => return None,
                 () = sleep_until(self.ends_at) => return None,
                 () = self.follower.beyond(self.position.sequence) => {}
+                () = sleep_until(self.pass.next_look()) => {}
                 () = sleep(heartbeat) => return Some(Ok(Bytes::from_static(b": still here\n\n"))),
             }
         }

@@ -31,7 +31,7 @@ use super::cursor::Seal;
 use super::prefer::{self, PREFERENCE_APPLIED, applied_wait};
 use super::sight::View;
 use super::{Facade, accept, conditional};
-use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
+use crate::http::{Pass, Problem, Reason, json_answer, parameters, staging_problem};
 use crate::record::ResourceId;
 use crate::staging::{Change, ChangeKind, FeedPage, Filter};
 
@@ -72,7 +72,9 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     };
     let wait = prefer::of(&request.headers).wait;
     if media_type == accept::JSON {
-        return page(facade, published, &entries, (from, limit.unwrap_or(facade.server.page_size)), wait).await;
+        let pass = Pass::new(&facade.authenticator, request, view.caller);
+        let limit = limit.unwrap_or(facade.server.page_size);
+        return page(facade, published, &entries, (from, limit), (wait, pass)).await;
     }
     // What would be a problem is one before the stream begins.
     check(published, from, &*facade.hub.read(id, (from.sequence, 1), &sight.only).await.map_err(staging_problem)?)?;
@@ -80,7 +82,8 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
         EVENTS => Manner::Events { heartbeat: facade.server.heartbeat },
         _ => Manner::Lines { until: Instant::now() + wait.unwrap_or_default() },
     };
-    let stream = follow(&facade.hub, entries, (from, limit), manner, facade.closing.clone());
+    let pass = Pass::new(&facade.authenticator, request, view.caller);
+    let stream = follow(&facade.hub, entries, (from, limit), manner, (facade.closing.clone(), pass));
     let mut response = Response::new(Body::from_stream(stream));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -100,7 +103,7 @@ async fn page(
     published: &Published,
     entries: &Entries,
     (from, limit): (Position, usize),
-    wait: Option<Duration>,
+    (wait, pass): (Option<Duration>, Pass),
 ) -> Result<Response, Problem> {
     let id = &published.exposure.id;
     // The answer must be there before the edge gives it up.
@@ -122,6 +125,8 @@ async fn page(
         if !matches!(timeout_at(until, woken).await, Ok(true)) {
             break;
         }
+        // What came meanwhile is for those who may still ask.
+        pass.look().await?;
         page = follower.read_end(from.sequence, limit).await.map_err(staging_problem)?;
         check(published, from, &page)?;
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::token::claim_at;
 use crate::http::clients::Client;
@@ -15,6 +16,9 @@ pub struct Caller {
     pub id: String,
     /// The client's name: the key's, what a token calls it, or `anonymous`.
     pub name: String,
+    /// Who of the client it is: the client's name alone, or with what tells its callers apart (the subject of a token, the
+    /// claims of a key). What somebody has asked for is told to the same one only.
+    pub principal: String,
     /// What it may do.
     pub scopes: Vec<String>,
     /// Whose requests they are.
@@ -26,7 +30,26 @@ pub struct Caller {
 impl Caller {
     /// A caller of whom nothing else is known.
     pub fn new(id: &str, client: Arc<Client>, scopes: Vec<String>) -> Caller {
-        Caller { id: id.to_owned(), name: client.name.to_string(), scopes, client, claims: Map::new() }
+        let name = client.name.to_string();
+        Caller { id: id.to_owned(), principal: name.clone(), name, scopes, client, claims: Map::new() }
+    }
+
+    /// With what is known of it beside. A key that replaces another one has the same claims, so it is the same caller.
+    pub(super) fn with_claims(self, claims: Map<String, Value>) -> Caller {
+        let principal = match claims.is_empty() {
+            true => self.principal,
+            // Maps are sorted by their names where they come from.
+            false => principal(&self.name, "claims", &Value::Object(claims.clone()).to_string()),
+        };
+        Caller { principal, claims, ..self }
+    }
+
+    /// The bearer of a token with these claims. The next token of the same subject is the same caller, whatever else it says.
+    pub(super) fn of_token(self, claims: Map<String, Value>) -> Caller {
+        let said = |name: &str| claims.get(name).and_then(Value::as_str);
+        let who: Vec<&str> = ["iss", "sub"].into_iter().filter_map(said).collect();
+        let principal = principal(&self.name, "token", &Value::from(who).to_string());
+        Caller { principal, claims, ..self }
     }
 
     /// Whether one of the caller's scopes covers `wanted`: itself, `*`, or `read` for every `...:read`.
@@ -62,6 +85,12 @@ impl Caller {
     }
 }
 
+/// A client's name with a digest of what tells its callers apart. No name has a line break.
+fn principal(client: &str, kind: &str, what: &str) -> String {
+    let digest = Sha256::digest(format!("{kind}\0{what}").as_bytes());
+    digest.iter().take(16).fold(format!("{client}\n"), |text, byte| format!("{text}{byte:02x}"))
+}
+
 /// A scope as it can stand in a challenge.
 fn plain(scope: &str) -> String {
     scope.chars().filter(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\\')).collect()
@@ -71,7 +100,28 @@ fn plain(scope: &str) -> String {
 mod tests {
     use super::Caller;
     use crate::http::clients::{Client, ClientConfig};
+    use serde_json::{Map, json};
     use std::sync::Arc;
+
+    #[test]
+    fn callers_of_one_client_are_told_apart() {
+        let client = Arc::new(Client::new("web", &ClientConfig::default()));
+        let caller = |id: &str| Caller::new(id, Arc::clone(&client), Vec::new());
+        let claims = |json: serde_json::Value| json.as_object().unwrap().clone();
+        let key = |id: &str, customer: &str| caller(id).with_claims(claims(json!({ "customer": customer }))).principal;
+        assert_eq!(caller("1").with_claims(Map::new()).principal, "web");
+        // A key that replaces another one is the same caller.
+        assert_eq!(key("1", "A"), key("2", "A"));
+        assert_ne!(key("1", "A"), key("1", "B"));
+        let token = |json: serde_json::Value| caller("1").of_token(claims(json)).principal;
+        let ann = token(json!({ "iss": "i", "sub": "ann", "exp": 1, "customer": "A" }));
+        assert_eq!(ann, token(json!({ "iss": "i", "sub": "ann", "exp": 2, "customer": ["A", "B"] })));
+        assert_ne!(ann, token(json!({ "iss": "i", "sub": "bob", "exp": 1, "customer": "A" })));
+        assert_ne!(ann, token(json!({ "iss": "j", "sub": "ann", "exp": 1, "customer": "A" })));
+        // Nor is who says nothing of it the bearer of a key.
+        assert_ne!(token(json!({ "iss": "i", "exp": 1 })), "web");
+        assert!(ann.starts_with("web\n"));
+    }
 
     #[test]
     fn scopes() {

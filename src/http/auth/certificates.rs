@@ -132,5 +132,5 @@ pub(super) fn caller(known: &[KnownCertificate], shown: &Certificate, clients: &
     let id = format!("certificate {}", shown.fingerprint().get(..16).unwrap_or_default());
     let caller = Caller::new(&id, clients.of(&known.client), known.scopes.clone());
     let claims = known.claims.iter().map(|(name, text)| (name.clone(), text.clone().into())).collect();
-    Some(Arc::new(Caller { claims, ..caller }))
+    Some(Arc::new(caller.with_claims(claims)))
 }

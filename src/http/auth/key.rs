@@ -8,11 +8,15 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use crate::http::clients::{ANONYMOUS, ClientsConfig};
 use crate::staging::NewApiKey;
 
 const PREFIX: &str = "tb_";
 const ID_DIGITS: usize = 12;
 const SECRET_DIGITS: usize = 64;
+
+/// What the names of clients of tokens begin with, where the configuration says nothing else.
+pub(super) const TOKENS: &str = "oidc:";
 
 /// Why a key cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +24,9 @@ pub enum KeyError {
     /// The name is empty, too long, or has control characters.
     #[error("a key's name is 1 to 100 printable characters")]
     Name,
+    /// Others are called so.
+    #[error("`{0}` cannot be a key's name: {1}")]
+    Taken(String, &'static str),
     /// A scope is not written like one.
     #[error("`{0}` is no scope; scopes look like `*`, `read`, `admin` or `orders:read`")]
     Scope(String),
@@ -34,6 +41,9 @@ pub fn generate_key(name: &str, scopes: &[String]) -> Result<(String, NewApiKey)
     if !is_key_name(name) {
         return Err(KeyError::Name);
     }
+    if let Some(why) = is_others(name) {
+        return Err(KeyError::Taken(name.to_owned(), why));
+    }
     if let Some(bad) = scopes.iter().find(|scope| !is_scope(scope)) {
         return Err(KeyError::Scope(bad.clone()));
     }
@@ -45,6 +55,20 @@ pub fn generate_key(name: &str, scopes: &[String]) -> Result<(String, NewApiKey)
     let scopes = if scopes.is_empty() { vec!["read".to_owned()] } else { scopes.to_vec() };
     let hash = Sha256::digest(text.as_bytes()).into();
     Ok((text, NewApiKey { id, name: name.to_owned(), hash, scopes, claims: BTreeMap::new(), expires_at: None }))
+}
+
+/// Why this is the name of callers who have no key, if it is: whoever has a key of that name would be taken for them, with
+/// their share, their rate and their writes. Letters count alike in both cases.
+fn is_others(name: &str) -> Option<&'static str> {
+    let plain = name.trim().to_lowercase();
+    match plain.as_str() {
+        ANONYMOUS => Some("all who call without a key are called so"),
+        ClientsConfig::DEFAULT => Some("`[clients.default]` is about all who have no section of their own"),
+        _ if plain.starts_with(TOKENS) => Some("the clients of tokens are called so"),
+        _ if plain.starts_with("certificate ") => Some("certificates are called so in the audit"),
+        _ if plain.len() != name.to_lowercase().len() => Some("it begins or ends with blanks"),
+        _ => None,
+    }
 }
 
 /// Whether a key can have this name: 1 to 100 printable characters.
@@ -97,6 +121,10 @@ mod tests {
         assert!(matches!(generate_key("", &[]), Err(KeyError::Name)));
         assert!(matches!(generate_key("a\nb", &[]), Err(KeyError::Name)));
         assert!(matches!(generate_key("a", &["READ".to_owned()]), Err(KeyError::Scope(_))));
+        for name in ["anonymous", "Anonymous", " anonymous", "oidc:web", "OIDC:web", "default", "certificate 12", "a "]
+        {
+            assert!(matches!(generate_key(name, &[]), Err(KeyError::Taken(..))), "{name}");
+        }
         assert_eq!(generate_key("a", &[]).unwrap().1.scopes, ["read"]);
         for (text, expected) in [("*", true), ("orders:read", true), ("a:b:c", true), ("", false), ("a:", false)] {
             assert_eq!(is_scope(text), expected, "{text}");

@@ -13,6 +13,7 @@ mod caller;
 mod certificates;
 mod key;
 mod memory;
+mod pass;
 pub mod token;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use token::{Proof, Refusal, Tokens};
 pub use caller::Caller;
 pub use certificates::{CERTIFICATES, KnownCertificate};
 pub use key::{KeyError, generate_key, is_key_name, is_scope};
+pub use pass::{LOOK_EVERY, Pass};
 
 /// The use of a key is noted at most so often.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
@@ -168,7 +170,7 @@ impl Authenticator {
         self.note_used(&key.id);
         let caller = Caller::new(&key.id, self.clients.of(&key.name), key.scopes);
         let claims = key.claims.into_iter().map(|(name, text)| (name, text.into())).collect();
-        let caller = Arc::new(Caller { claims, ..caller });
+        let caller = Arc::new(caller.with_claims(claims));
         self.good.remember(hash, Found { caller: Arc::clone(&caller), generation, proof: None, bound_to: None });
         Ok(caller)
     }
@@ -235,7 +237,7 @@ impl Authenticator {
             }
         })?;
         let caller = Caller::new(&good.grant.id, self.clients.of(&good.grant.client), good.grant.scopes);
-        let caller = Arc::new(Caller { claims: good.grant.claims, ..caller });
+        let caller = Arc::new(caller.of_token(good.grant.claims));
         let found = Found { caller, generation, proof: good.proof, bound_to: good.grant.bound_to };
         self.good.remember_for(hash, found.clone(), good.holds_for);
         Ok(found)

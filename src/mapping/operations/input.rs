@@ -29,6 +29,8 @@ pub(super) struct Input(pub(super) Vec<InputField>);
 pub(super) struct InputField {
     pub(super) name: String,
     pub(super) kind: InputKind,
+    /// The field of the resource that it is, where it says so.
+    of: Option<String>,
     is_required: bool,
     is_nullable: bool,
     /// Stands for an absent one; NULL when there is none.
@@ -62,6 +64,15 @@ pub struct InputFault {
     pub pointer: String,
     /// What is wrong with it, as a phrase.
     pub detail: String,
+}
+
+/// A single value of a body, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyMember {
+    /// Where it stands: names, of the elements of an array as of an object.
+    pub path: Vec<String>,
+    /// The path of the resource's field that it is.
+    pub field: String,
 }
 
 impl InputValues {
@@ -132,6 +143,26 @@ impl Input {
             }
         }
         paths
+    }
+
+    /// Every single value with the field of the resource that it is: the one that it names, or that of its own path.
+    pub(super) fn members(&self) -> Vec<BodyMember> {
+        let mut members = Vec::new();
+        self.members_below(&[], &mut members);
+        members
+    }
+
+    fn members_below(&self, above: &[String], members: &mut Vec<BodyMember>) {
+        for field in &self.0 {
+            let path = [above, std::slice::from_ref(&field.name)].concat();
+            match &field.kind {
+                InputKind::Scalar(_) => {
+                    let field = field.of.clone().unwrap_or_else(|| path.join("."));
+                    members.push(BodyMember { path, field });
+                }
+                InputKind::Object(inner) | InputKind::Each { fields: inner, .. } => inner.members_below(&path, members),
+            }
+        }
     }
 
     /// Compiles a table of fields; those with faults are left out.
@@ -248,6 +279,7 @@ impl InputField {
         Some(InputField {
             name: name.to_owned(),
             kind,
+            of: table.get("field").and_then(Node::as_str).map(str::to_owned),
             is_required: is_required?,
             is_nullable: is_nullable?,
             default,

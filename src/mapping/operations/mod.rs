@@ -34,7 +34,7 @@ use input::{Input, InputValues};
 use steps::{Origin, Scope, Step};
 
 pub use bound::Bound;
-pub use input::{InputFault, MOST_FAULTS};
+pub use input::{BodyMember, InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub use problems::KnownProblem;
 pub(super) use rules::{of_key as rule_of, written as written_field};
@@ -84,6 +84,8 @@ pub struct ExposedOperation {
     pub scope: String,
     /// JSON Schema of the body; `None` where none is taken.
     pub body: Option<Value>,
+    /// The single values of the body.
+    pub members: Vec<BodyMember>,
     /// JSON Schema of the answer, where it is made of declared fields.
     pub answer: Option<Value>,
     /// Whether the record is answered.
@@ -323,6 +325,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         description,
         scope: scope_of,
         body: body.map(|_| input.schema()),
+        members: input.members(),
         answer: answer.schema(),
         answers_record: matches!(answer, Answer::Record),
         is_parked: is_parked?,

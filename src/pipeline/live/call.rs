@@ -349,6 +349,23 @@ impl Trip {
 /// What an answer has of the record that was asked for, and what of it was taken although its schema does not allow it.
 type Picked = (Result<Document, LiveError>, Vec<(&'static str, u64)>);
 
+/// The documents of all records in an answer, in its order; `None` where one of them is none, or the answer is not whole.
+pub(in crate::pipeline) fn all(plan: &Plan, answer: Bytes) -> Option<Vec<Vec<u8>>> {
+    let mut reader = plan.decoder.reader(Cursor::new(answer), Resume::default()).ok()?;
+    let mut mapper = plan.mapper();
+    let mut documents = Vec::new();
+    while let Some(item) = reader.next().ok()? {
+        match item {
+            Item::Record(record) => match mapper.map(&record) {
+                Mapped::Document(document) => documents.push(document.payload),
+                _ => return None,
+            },
+            _ => return None,
+        }
+    }
+    Some(documents)
+}
+
 /// Reads the answer to its end and finds the record with the key in it. A record whose own key is another is none that
 /// was asked for, be it good or bad.
 fn pick(plan: &Plan, envelope: Bytes, key: &str) -> Result<Picked, LiveError> {

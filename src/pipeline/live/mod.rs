@@ -38,6 +38,7 @@ use crate::mapping::{Mode, Plan};
 use crate::record::{ContentHash, ResourceId};
 use crate::staging::StagedDocument;
 
+pub(in crate::pipeline) use call::all;
 pub use error::{LiveError, Trouble};
 pub use health::BackendHealth;
 pub use list::{LivePage, LiveQuery};

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::LiveError;
 use super::call::{Crew, Told, Trip};
 use super::error::Trouble;
+use super::{Live, LiveError};
 use crate::adapters::sql::{Certainty, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
 use crate::decode::rows::ColumnKind;
 use crate::gate::{Lane, Permit};
@@ -18,7 +18,7 @@ use crate::pipeline::fault::ServiceFault;
 use crate::pipeline::operate::value;
 use crate::pipeline::tables::shape::Shape;
 use crate::pipeline::tables::statement::Select;
-use crate::pipeline::world::{Asked, Way};
+use crate::pipeline::world::{Asked, Callee, Way};
 use crate::pipeline::{Bridge, PipelineError};
 use crate::record::ResourceId;
 
@@ -71,16 +71,32 @@ impl<'r> Table<'r> {
         order: &[String],
         most: u32,
     ) -> (String, Vec<Value>) {
-        let values = |bounds: Vec<Bound>| bounds.iter().map(value).collect::<Vec<_>>();
+        self.written(self.meeting(conditions).ordered(order).first(most))
+    }
+
+    /// All rows for which these conditions hold, kept from others to the end of the transaction where `is_locking` and that
+    /// can be.
+    fn guarding(&self, conditions: Vec<(String, Vec<Bound>)>, is_locking: bool) -> (String, Vec<Value>) {
+        self.written(self.meeting(conditions).locking(is_locking && self.can_lock()))
+    }
+
+    /// Whether its rows can be kept from others: views and statements may be made of several tables, or of none.
+    fn can_lock(&self) -> bool {
+        matches!(self.rows.source.relation, Relation::Table { .. }) && self.shape.is_table
+    }
+
+    /// The rows for which these conditions hold.
+    fn meeting(&self, conditions: Vec<(String, Vec<Bound>)>) -> Select<'_> {
         let select = match &self.rows.source.relation {
             Relation::Table { columns, .. } => Select::new(&self.shape, columns),
             Relation::Query(_) => Select::all(&self.shape),
         };
-        let select = conditions
-            .into_iter()
-            .fold(select, |select, (condition, bounds)| select.only(condition, values(bounds)))
-            .ordered(order)
-            .first(most);
+        conditions.into_iter().fold(select, |select, (condition, bounds)| {
+            select.only(condition, bounds.iter().map(value).collect::<Vec<_>>())
+        })
+    }
+
+    fn written(&self, select: Select<'_>) -> (String, Vec<Value>) {
         match &self.rows.source.relation {
             Relation::Table { .. } => select.build(),
             Relation::Query(sql) => {
@@ -125,6 +141,28 @@ impl super::Live {
     }
 }
 
+impl Live {
+    /// The statement that brings the rows with this key as they are now, to be judged in the transaction of a write at the
+    /// same database, and kept from others to its end where `is_locking`; `None` where no row has such a key.
+    pub(in crate::pipeline) async fn guarding(
+        &self,
+        (plan, callee): (&Plan, &Callee),
+        (database, rows): (&Arc<dyn Database>, &Rows),
+        key: &str,
+        is_locking: bool,
+    ) -> Result<Option<(String, Vec<Value>)>, LiveError> {
+        let live = rows.live.as_ref().ok_or(LiveError::Reloaded)?;
+        let Some(key) = live.of_key(key) else { return Ok(None) };
+        let table = Table::of(&self.bridge, plan, database, &callee.gate, rows).await?;
+        Ok(Some(table.guarding(conditions(&table, key), is_locking)))
+    }
+}
+
+/// That the columns of the key have these values.
+fn conditions(table: &Table<'_>, key: Vec<(&str, Bound)>) -> Vec<(String, Vec<Bound>)> {
+    key.into_iter().map(|(column, bound)| (format!("{} = ?", table.quoted(column)), vec![bound])).collect()
+}
+
 impl Trip {
     /// The question for the record, and whether its columns may have no room for such a key: then no record has it.
     pub(super) async fn by_key(&self, database: &Arc<dyn Database>, rows: &Rows) -> Result<(Query, bool), LiveError> {
@@ -132,10 +170,9 @@ impl Trip {
         let key = live.of_key(&self.key).ok_or(LiveError::NoRecord { other: None })?;
         let table = Table::of(&self.bridge, &self.plan, database, &self.callee.gate, rows).await?;
         let may_misfit = key.iter().any(|(column, bound)| table.may_misfit(column, bound));
-        let conditions =
-            key.into_iter().map(|(column, bound)| (format!("{} = ?", table.quoted(column)), vec![bound])).collect();
+        let select = table.select(conditions(&table, key), &[], ALIKE);
         // A second row with the same key would be as good. One that the database holds to be equal may have another.
-        Ok((table.query(table.select(conditions, &[], ALIKE), ALIKE, self.callee.timeout()), may_misfit))
+        Ok((table.query(select, ALIKE, self.callee.timeout()), may_misfit))
     }
 
     /// Asks for the row, as long as anybody waits for it.

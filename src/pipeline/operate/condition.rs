@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::veil::Veil;
 use crate::record::ContentHash;
 
 /// The conditions of a write; none by default.
@@ -18,6 +19,9 @@ pub struct Condition {
     /// `If-Unmodified-Since`: it was not changed later.
     #[serde(with = "seconds")]
     pub unmodified_since: Option<Timestamp>,
+    /// Which view of the record the tags are of, where that is a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<String>,
 }
 
 /// Representations by their hashes.
@@ -39,6 +43,19 @@ impl Tags {
 }
 
 impl Condition {
+    /// The tags are of this view of the record; `None` for all of it.
+    #[must_use]
+    pub fn of_view(mut self, view: Option<&str>) -> Condition {
+        let is_named = |tags: &Option<Tags>| matches!(tags, Some(Tags::These(_)));
+        self.view = view.filter(|_| is_named(&self.matches) || is_named(&self.differs)).map(str::to_owned);
+        self
+    }
+
+    /// The hash that its tags are held against, of a record with this one.
+    pub(super) fn seen(&self, hash: ContentHash, veil: &Veil) -> ContentHash {
+        self.view.as_deref().map_or(hash, |view| veil.over(view, hash))
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         *self == Condition::default()

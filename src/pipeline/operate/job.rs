@@ -2,6 +2,7 @@
 //! this; whoever asked for the operation may leave.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use super::outcome::{Failure, FailureKind, Outcome, Unfinished, Verdict, verdict
 use super::service::Told;
 use super::wanted::Unwanted;
 use super::{Operate, Timing, call, halt};
-use crate::adapters::sql::{Certainty, Database, Fence, SqlError, SqlErrorKind, Transacted, Transaction};
+use crate::adapters::sql::{Certainty, Database, Fence, Guard, SqlError, SqlErrorKind, Transacted, Transaction};
 use crate::gate::{self, Gate, Lane, Refused};
 use crate::mapping::{Bound, Brought, Given, Verb, WriteOperation, WriteRequest};
 use crate::pipeline::live::Ask;
@@ -63,6 +64,8 @@ pub(super) struct Job {
     pub(super) timing: Arc<Mutex<Timing>>,
     /// Whether every try of it has carried its fence, so that a free one proves something.
     pub(super) is_fenced: bool,
+    /// Whether rows that are judged first are not locked, since the account may not.
+    pub(super) goes_unlocked: Arc<AtomicBool>,
 }
 
 impl Job {
@@ -139,9 +142,10 @@ impl Job {
         self.write.is_atomic || self.write.steps(&self.given()).len() <= 1
     }
 
-    fn transaction(&self, version: Option<Bound>) -> Transaction {
+    fn transaction(&self, version: Option<Bound>, guard: Option<Guard>) -> Transaction {
         let steps = self.write.steps(&self.given().at(version));
         Transaction {
+            guard,
             steps: steps.iter().map(call::step).collect(),
             is_atomic: self.write.is_atomic,
             commit_after: self.write.commit_point(&self.given()),
@@ -174,6 +178,12 @@ impl Operate {
                 }
                 Err(error) => error,
             };
+            if job.does_without_lock(&error, is_whole) {
+                if !self.step(job, to(&[Running], Received)).await {
+                    return None;
+                }
+                continue;
+            }
             let is_last = attempt >= job.write.attempts;
             match verdict(&error, is_whole) {
                 Verdict::Again if !is_last => {
@@ -202,13 +212,17 @@ impl Operate {
 
     /// One try; `None` when it came to an end before the backend was called, which is kept.
     async fn attempt(&self, job: &Job, attempt: u32) -> Option<(Result<Transacted, SqlError>, bool)> {
-        let (permit, asked_for) = loop {
-            let admitted = match self.judge_at_backend(job).await {
-                Ok(record) => {
+        let (permit, (asked_for, guard)) = loop {
+            let judged = match self.judge_at_backend(job).await {
+                Ok(record) => self.bound(job).await.map(|guard| (record, guard)),
+                Err(unwanted) => Err(unwanted),
+            };
+            let admitted = match judged {
+                Ok(judged) => {
                     let since = Instant::now();
                     let admitted = job.gate.admit(job.ask(attempt)).await;
                     job.waited(since.elapsed());
-                    admitted.map(|permit| (permit, record))
+                    admitted.map(|permit| (permit, judged))
                 }
                 Err(Unwanted::Refused(refused)) => Err(refused),
                 Err(Unwanted::Failed(failure)) => {
@@ -237,7 +251,10 @@ impl Operate {
             }
         };
         let judged = match self.judge_by_staging(&job.operation, job.write.has_version()).await {
-            Ok(staged) => version(job, asked_for.or(staged)),
+            Ok(staged) => match self.bound_by_staging(job).await {
+                Ok(()) => version(job, asked_for.or(staged)),
+                Err(unwanted) => Err(unwanted),
+            },
             Err(unwanted) => Err(unwanted),
         };
         let version = match judged {
@@ -258,9 +275,14 @@ impl Operate {
         }
         halt::at("running").await;
         let since = Instant::now();
-        let result = job.database.transact(permit, job.transaction(version)).await;
+        let result = job.database.transact(permit, job.transaction(version, guard.clone())).await;
         job.took(since.elapsed());
         halt::at("answered").await;
+        // Nothing of it was begun.
+        if result.is_err() && guard.is_some_and(|guard| guard.has_refused()) {
+            self.failed(job, &[Running], Operate::out_of_bounds(job)).await;
+            return None;
+        }
         Some((result, job.is_whole()))
     }
 
@@ -336,7 +358,10 @@ impl Operate {
         let mut outcome = Outcome { key: key.clone(), is_created, ..Outcome::default() };
         let body = match job.write.answer(&given, brought) {
             Some(body) => body,
-            None if job.write.exposed.answers_record => self.record(job, key).await,
+            None if job.write.exposed.answers_record => {
+                outcome.is_record = true;
+                self.record(job, key).await
+            }
             None => return outcome,
         };
         match body.and_then(|json| RawValue::from_string(json).map_err(|error| error.to_string())) {

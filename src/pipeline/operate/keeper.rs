@@ -78,6 +78,7 @@ impl Operate {
             manner: Manner::Patient,
             // Under another mapping it may have been tried without one.
             timing: Arc::default(),
+            goes_unlocked: Arc::default(),
             is_fenced: operation.attempts == 0 || operation.asked.mapping == hash,
             operation,
         })

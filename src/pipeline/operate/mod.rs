@@ -7,6 +7,7 @@
 //! backend has proven that nothing of it can come any more, and was asked ([`reconcile`]). After a start, what an earlier
 //! process left is seen to ([`keeper`]).
 
+mod bound;
 mod call;
 mod condition;
 mod doubt;
@@ -17,7 +18,9 @@ mod outcome;
 mod reconcile;
 mod service;
 mod spoken;
+mod veil;
 mod wanted;
+mod within;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -39,11 +42,13 @@ use crate::decode::Json;
 use crate::gate::{self, Gate};
 use crate::mapping::{InputFault, NotARequest, ServiceWrite, WriteOperation, WriteRequest};
 use crate::record::{ContentHash, ResourceId};
-use crate::staging::{Begun, NewOperation, Operation, OperationState, OperationStep, StagingError};
+use crate::staging::{Begun, Filter, NewOperation, Operation, OperationState, OperationStep, StagingError};
 
 pub(in crate::pipeline) use call::value;
 pub use condition::{Condition, Tags};
 pub use outcome::{Failure, FailureKind, Outcome, Unfinished};
+pub use veil::Veil;
+pub use within::{holds, shows};
 
 /// How long a refusal may take.
 const REFUSAL: Duration = Duration::from_secs(5);
@@ -61,10 +66,14 @@ pub struct Submission {
     pub body: Option<String>,
     /// What must be so of the record.
     pub condition: Condition,
+    /// What must hold of every record that the caller sees; nothing where they see all.
+    pub only: Vec<Filter>,
     /// Under which key.
     pub idempotency_key: String,
     /// Whose.
     pub client: String,
+    /// Who of those: the idempotency key is theirs.
+    pub principal: String,
     /// The id of the API key.
     pub caller: String,
     /// For a place at the gate.
@@ -134,6 +143,7 @@ pub enum OperateError {
 pub struct Operate {
     bridge: Arc<Bridge>,
     live: Arc<Live>,
+    veil: Veil,
     tasks: TaskTracker,
     /// The operations that a task of this process sees to.
     held: Mutex<HashSet<String>>,
@@ -146,11 +156,12 @@ pub struct Operate {
 }
 
 impl Operate {
-    /// Over these parts; `live` reads records that are answered.
-    pub fn new(bridge: Arc<Bridge>, live: Arc<Live>) -> Operate {
+    /// Over these parts; `live` reads records that are answered, `veil` makes the tags of those who see a part of them.
+    pub fn new(bridge: Arc<Bridge>, live: Arc<Live>, veil: Veil) -> Operate {
         Operate {
             bridge,
             live,
+            veil,
             tasks: TaskTracker::new(),
             held: Mutex::default(),
             turns: Turns::default(),
@@ -162,8 +173,20 @@ impl Operate {
     /// Writes the operation down and has it done; answers what came of it, or after the client's wait that it goes on.
     /// Dropping the future changes nothing for the operation once it is written down.
     pub async fn submit(self: &Arc<Self>, submission: Submission) -> Result<Submitted, OperateError> {
-        let Submission { resource, name, key, body, condition, idempotency_key, client, caller, place, wait } =
-            submission;
+        let Submission {
+            resource,
+            name,
+            key,
+            body,
+            condition,
+            only,
+            idempotency_key,
+            client,
+            principal,
+            caller,
+            place,
+            wait,
+        } = submission;
         let (mapping, write) = self.write(&resource, &name).ok_or(OperateError::Reloaded)?;
         let request = judged(&write, body.as_deref(), key.as_deref())?;
         let backend = self.bridge.world.load().backends.get(&write.backend).cloned().ok_or(OperateError::Reloaded)?;
@@ -176,11 +199,13 @@ impl Operate {
             resource,
             name,
             client,
+            principal,
             caller,
             idempotency_key,
             request_hash: ContentHash::of(asked.as_bytes()),
             record_key: key,
             condition: condition.to_json(),
+            within: within::to_json(&only),
             request: request.canonical.clone(),
             backend: write.backend.clone(),
             mapping,
@@ -214,6 +239,17 @@ impl Operate {
             }
             _ => Submitted::Accepted(now),
         })
+    }
+
+    /// Whether what came of a write is kept, or it goes on: asked again under its key nothing is begun.
+    pub async fn is_known(
+        &self,
+        principal: &str,
+        (resource, name): (&ResourceId, &str),
+        idempotency_key: &str,
+    ) -> Result<bool, StagingError> {
+        let found = self.bridge.staging.operation_of_key(principal, resource, name, idempotency_key).await?;
+        Ok(found.is_some_and(|known| !(known.state == OperationState::Failed && known.may_repeat)))
     }
 
     /// The operation with this id.
@@ -390,8 +426,8 @@ impl JobParts {
     fn job(self, operation: Operation, manner: Manner) -> Job {
         let JobParts { write, request, gate, door, bridge, place } = self;
         let (database, told) = door.open(&bridge, &write, &request, &operation);
-        let timing = Arc::default();
-        Job { operation, write, request, gate, database, told, place, manner, timing, is_fenced: true }
+        let (timing, goes_unlocked) = (Arc::default(), Arc::default());
+        Job { operation, write, request, gate, database, told, place, manner, timing, goes_unlocked, is_fenced: true }
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Outcome {
     /// Whether the record is new.
     #[serde(default)]
     pub is_created: bool,
+    /// Whether the body is the record: then it is told as a read of that is.
+    #[serde(default)]
+    pub is_record: bool,
     /// The body, as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Box<RawValue>>,
@@ -78,6 +81,8 @@ pub enum FailureKind {
     Unknown,
     /// The record is not as the caller knows it; nothing was begun.
     Condition,
+    /// The backend's record is not one that the caller sees; nothing was begun.
+    Unseen,
     /// A person has said that it is not done.
     Resolved,
     /// Its resource or backend is gone, or takes it no more.

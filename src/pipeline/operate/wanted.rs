@@ -22,7 +22,7 @@ use crate::gate::Refused;
 use crate::mapping::Mode;
 use crate::pipeline::live::{Ask, Fetched, LiveError};
 use crate::record::{ContentHash, ResourceId};
-use crate::staging::{Operation, StagingError};
+use crate::staging::{Operation, StagedDocument, StagingError};
 
 type Name = (ResourceId, String);
 
@@ -97,7 +97,8 @@ impl Operate {
             None => None,
             Some(key) => self.asked_for(job, key).await?,
         };
-        holds(&condition, record.as_ref().map(|fetched| (fetched.hash, Timestamp::UNIX_EPOCH)))?;
+        let read = |fetched: &Arc<Fetched>| (condition.seen(fetched.hash, &self.veil), Timestamp::UNIX_EPOCH);
+        holds(&condition, record.as_ref().map(read))?;
         Ok(record.map(|fetched| fetched.payload.clone()))
     }
 
@@ -177,7 +178,8 @@ impl Operate {
         let condition = condition(operation)?;
         let Some(key) = &asked.record_key else { return holds(&condition, None).map(|()| None) };
         let record = self.bridge.staging.document(&asked.resource, key).await.map_err(unread)?;
-        holds(&condition, record.as_ref().map(|record| (record.hash, record.changed_at)))?;
+        let read = |record: &StagedDocument| (condition.seen(record.hash, &self.veil), record.changed_at);
+        holds(&condition, record.as_ref().map(read))?;
         let is_enough = is_versioned || condition.is_of_being();
         if !is_enough && self.is_written_since_read(operation, key).await? {
             return Err(Failure::written_since().into());

@@ -32,6 +32,8 @@ pub(in crate::pipeline) struct Shape {
     pub(super) from: String,
     /// A condition on all its rows.
     pub(super) condition: Option<String>,
+    /// Whether it is known to be a table and no view.
+    pub(in crate::pipeline) is_table: bool,
     /// Whether it can be read as of one moment; `None` where nobody says.
     pub(super) has_snapshots: Option<bool>,
     /// The database's own columns, by the mapping's names; none where it does not tell.
@@ -51,6 +53,7 @@ impl Shape {
             dialect,
             from,
             condition: None,
+            is_table: false,
             has_snapshots: None,
             columns,
             primary_key: Vec::new(),
@@ -76,6 +79,7 @@ impl Shape {
         };
         let mut shape = Shape::plain(dialect, own.quoted(dialect));
         shape.has_snapshots = info.snapshot_isolation;
+        shape.is_table = !info.is_view && !info.columns.is_empty();
         shape.primary_key.clone_from(&info.primary_key);
         let unique = info.indexes.iter().filter(|index| index.is_unique).map(|index| index.columns.clone());
         shape.unique = unique.chain([info.primary_key.clone()]).filter(|columns| !columns.is_empty()).collect();

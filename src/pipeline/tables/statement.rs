@@ -14,6 +14,7 @@ pub(in crate::pipeline) struct Select<'a> {
     groups: Vec<String>,
     order: Vec<String>,
     limit: Option<u32>,
+    is_locking: bool,
 }
 
 impl<'a> Select<'a> {
@@ -29,6 +30,7 @@ impl<'a> Select<'a> {
             groups: Vec::new(),
             order: Vec::new(),
             limit: None,
+            is_locking: false,
         }
     }
 
@@ -132,6 +134,12 @@ impl<'a> Select<'a> {
         self
     }
 
+    /// Keeps others from changing the rows that come, to the end of the transaction, where the dialect has words for that.
+    pub(in crate::pipeline) fn locking(mut self, is_locking: bool) -> Select<'a> {
+        self.is_locking = is_locking;
+        self
+    }
+
     /// The statement and what is bound to it.
     pub(in crate::pipeline) fn build(self) -> (String, Vec<Value>) {
         let from = self.shape.from.clone();
@@ -144,7 +152,8 @@ impl<'a> Select<'a> {
             Some(rows) => limit(self.shape.dialect, rows),
             None => Default::default(),
         };
-        let mut sql = format!("select {before}{} from {from}", self.columns.join(", "));
+        let (hint, lock) = if self.is_locking { lock(self.shape.dialect) } else { Default::default() };
+        let mut sql = format!("select {before}{} from {from}{hint}", self.columns.join(", "));
         if !self.conditions.is_empty() {
             sql.push_str(" where ");
             sql.push_str(&self.conditions.join(" and "));
@@ -157,6 +166,7 @@ impl<'a> Select<'a> {
             sql.push_str(&self.order.join(", "));
         }
         sql.push_str(&after);
+        sql.push_str(lock);
         (sql, self.parameters)
     }
 }
@@ -172,6 +182,18 @@ fn limit(dialect: Dialect, rows: u32) -> (String, String) {
         Dialect::Postgres | Dialect::MySql | Dialect::Sqlite => after(format!("limit {rows}")),
         Dialect::Oracle | Dialect::Db2 => after(format!("fetch first {rows} rows only")),
         Dialect::Generic => Default::default(),
+    }
+}
+
+/// What stands behind the table and at the end, so that the rows are kept from others. SQLite needs no words for it: who has
+/// read in a transaction cannot write any more when another has written since.
+fn lock(dialect: Dialect) -> (&'static str, &'static str) {
+    match dialect {
+        Dialect::SqlServer => (" with (updlock, holdlock)", ""),
+        Dialect::Postgres | Dialect::MySql | Dialect::Oracle => ("", " for update"),
+        Dialect::Db2 => ("", " with rs use and keep update locks"),
+        Dialect::Firebird => ("", " with lock"),
+        Dialect::Informix | Dialect::Progress | Dialect::Sqlite | Dialect::Generic => ("", ""),
     }
 }
 

@@ -16,7 +16,8 @@ use crate::staging::{
 };
 
 const SELECT: &str = "SELECT id, resource, name, client, caller, idempotency_key, request_hash, record_key, request, \
-    backend, mapping, parked, state, may_repeat, outcome, problem, attempts, created_at, changed_at, condition FROM operation";
+    backend, mapping, parked, state, may_repeat, outcome, problem, attempts, created_at, changed_at, condition, \
+    principal, within FROM operation";
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
     Ok(Operation {
@@ -34,6 +35,8 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
             mapping: row.get(10)?,
             is_parked: row.get(11)?,
             condition: row.get(19)?,
+            principal: row.get(20)?,
+            within: row.get(21)?,
         },
         state: parsed(row, 12, OperationState::from_word)?,
         may_repeat: row.get(13)?,
@@ -48,13 +51,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
 /// Writes an operation down, or finds the one that the key names already.
 fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = transaction
-        .query_row(
-            &format!("{SELECT} WHERE client = ?1 AND resource = ?2 AND name = ?3 AND idempotency_key = ?4"),
-            params![new.client, new.resource.to_string(), new.name, new.idempotency_key],
-            read_row,
-        )
-        .optional()?;
+    let known = of_key(&transaction, (&new.principal, &new.resource, &new.name, &new.idempotency_key))?;
     let state = if new.is_parked { OperationState::Parked } else { OperationState::Received };
     let now = now_millis();
     let id = match known {
@@ -64,7 +61,7 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
             }
             transaction.execute(
                 "UPDATE operation SET state = ?2, may_repeat = 0, problem = NULL, caller = ?3, mapping = ?4, \
-                 backend = ?5, parked = ?6, changed_at = ?7, condition = ?8 WHERE id = ?1",
+                 backend = ?5, parked = ?6, changed_at = ?7, condition = ?8, within = ?9 WHERE id = ?1",
                 params![
                     known.id,
                     state.as_str(),
@@ -73,7 +70,8 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
                     new.backend,
                     new.is_parked,
                     now,
-                    new.condition
+                    new.condition,
+                    new.within
                 ],
             )?;
             known.id
@@ -83,8 +81,8 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
             let id = Uuid::now_v7().to_string();
             transaction.execute(
                 "INSERT INTO operation (id, resource, name, client, caller, idempotency_key, request_hash, record_key, \
-                 request, backend, mapping, parked, state, created_at, changed_at, condition) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15)",
+                 request, backend, mapping, parked, state, created_at, changed_at, condition, principal, within) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?14, ?15, ?16, ?17)",
                 params![
                     id,
                     new.resource.to_string(),
@@ -100,7 +98,9 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
                     new.is_parked,
                     state.as_str(),
                     now,
-                    new.condition
+                    new.condition,
+                    new.principal,
+                    new.within
                 ],
             )?;
             id
@@ -109,6 +109,16 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
     let begun = transaction.query_row(&format!("{SELECT} WHERE id = ?1"), [&id], read_row)?;
     transaction.commit()?;
     Ok(Begun::New(begun))
+}
+
+/// The operation that a key of somebody names: theirs, the resource, the operation's name, the key.
+fn of_key(
+    connection: &Connection,
+    (principal, resource, name, key): (&str, &ResourceId, &str, &str),
+) -> Result<Option<Operation>, Fault> {
+    let sql = format!("{SELECT} WHERE principal = ?1 AND resource = ?2 AND name = ?3 AND idempotency_key = ?4");
+    let mut select = connection.prepare_cached(&sql)?;
+    Ok(select.query_row(params![principal, resource.to_string(), name, key], read_row).optional()?)
 }
 
 /// The operation with this id.
@@ -346,6 +356,17 @@ fn purge(connection: &Connection, before: i64) -> Result<u64, Fault> {
 impl Operations for SqliteStaging {
     async fn begin_operation(&self, new: NewOperation) -> Result<Begun, StagingError> {
         self.write("write an operation down", move |connection| begin(connection, &new)).await
+    }
+
+    async fn operation_of_key(
+        &self,
+        principal: &str,
+        resource: &ResourceId,
+        name: &str,
+        idempotency_key: &str,
+    ) -> Result<Option<Operation>, StagingError> {
+        let read = |connection: &mut Connection| of_key(connection, (principal, resource, name, idempotency_key));
+        self.read("look for an operation", read).await
     }
 
     async fn operation(&self, id: &str) -> Result<Option<Operation>, StagingError> {

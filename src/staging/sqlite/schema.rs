@@ -282,6 +282,45 @@ CREATE TABLE written (
     PRIMARY KEY (resource, key)
 ) STRICT, WITHOUT ROWID;
 "#,
+    r#"
+-- Several people may call through one client: an idempotency key belongs to one of them. `within`: which records its caller
+-- sees, as JSON, where these are not all; whoever begins the operation judges by it, also after a crash.
+CREATE TABLE operation_of_principal (
+    number          INTEGER PRIMARY KEY,
+    id              TEXT    NOT NULL UNIQUE,
+    resource        TEXT    NOT NULL,
+    name            TEXT    NOT NULL,
+    client          TEXT    NOT NULL,
+    principal       TEXT    NOT NULL,
+    caller          TEXT    NOT NULL,
+    idempotency_key TEXT    NOT NULL,
+    request_hash    BLOB    NOT NULL,
+    record_key      TEXT,
+    request         TEXT    NOT NULL,
+    backend         TEXT    NOT NULL,
+    mapping         TEXT    NOT NULL,
+    parked          INTEGER NOT NULL,
+    state           TEXT    NOT NULL,
+    may_repeat      INTEGER NOT NULL DEFAULT 0,
+    outcome         TEXT,
+    problem         TEXT,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    created_at      INTEGER NOT NULL,
+    changed_at      INTEGER NOT NULL,
+    condition       TEXT,
+    done_at         INTEGER,
+    within          TEXT,
+    UNIQUE (principal, resource, name, idempotency_key)
+) STRICT;
+INSERT INTO operation_of_principal SELECT number, id, resource, name, client, client, caller, idempotency_key, request_hash,
+    record_key, request, backend, mapping, parked, state, may_repeat, outcome, problem, attempts, created_at, changed_at,
+    condition, done_at, NULL FROM operation;
+DROP TABLE operation;
+ALTER TABLE operation_of_principal RENAME TO operation;
+CREATE INDEX operation_open ON operation (state, number) WHERE state IN ('received', 'parked', 'running', 'unknown');
+CREATE INDEX operation_over ON operation (changed_at) WHERE state IN ('succeeded', 'failed');
+CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

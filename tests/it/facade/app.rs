@@ -20,7 +20,7 @@ use tollbridge::landing::{self, Landing};
 use tollbridge::mapping::{Exposure, FieldType, Mode, QueryField, Retirement};
 use tollbridge::pipeline::Bridge;
 use tollbridge::pipeline::live::Live;
-use tollbridge::pipeline::operate::Operate;
+use tollbridge::pipeline::operate::{Operate, Veil};
 use tollbridge::record::{BlobId, ContentHash, Document, Position, ResourceId};
 use tollbridge::staging::sqlite::{Config, SqliteStaging};
 use tollbridge::staging::{
@@ -86,7 +86,7 @@ impl TestApp {
             cursor_secret: [9; 32],
             metrics: metrics.clone(),
             health: health.clone(),
-            operate: Arc::new(Operate::new(bridge, live.clone())),
+            operate: Arc::new(Operate::new(bridge, live.clone(), Veil::new([9; 32]))),
             live,
         }));
         facade.publish(vec![orders(), stock()]);

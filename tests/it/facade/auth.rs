@@ -89,6 +89,35 @@ fn a_new_key_works_at_once() {
 }
 
 #[test]
+fn who_may_not_ask_is_not_told_what_there_is() {
+    let app = TestApp::start();
+    app.stage_orders(1);
+    // What is there, what is not, what is no path, and what cannot be done there: all alike.
+    let mut told: Vec<String> = Vec::new();
+    for path in
+        ["/v1/orders", "/v1/nothing", "/v9/orders", "/v1/orders/0001", "/v1/orders/none", "/v1/a/b/c/d", "/v1/", "/v1"]
+    {
+        for method in ["GET", "OPTIONS", "POST", "DELETE", "BREW"] {
+            let answer = app.send_as_is(method, path, &[], b"");
+            answer.problem(401, "unauthenticated");
+            assert_eq!((answer.field("allow"), answer.field("deprecation")), (None, None), "{method} {path}");
+            let mut problem = answer.json();
+            for own in ["instance", "request_id"] {
+                problem.as_object_mut().unwrap().remove(own);
+            }
+            told.push(problem.to_string());
+        }
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!(app.send_as_is("HEAD", "/v1/nothing", &[], b"").status, 401);
+    // With a key it is told as ever.
+    app.send("BREW", "/v1/orders", &[], b"").problem(405, "method-not-allowed");
+    app.get("/v1/nothing").problem(404, "no-such-resource");
+    assert_eq!(app.send("OPTIONS", "/v1/orders", &[], b"").field("allow"), Some("GET, HEAD, OPTIONS"));
+}
+
+#[test]
 fn open_routes_need_no_key() {
     let app = TestApp::start();
     for path in ["/health/live", "/health/ready", "/openapi.json", "/docs"] {

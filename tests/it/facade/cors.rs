@@ -25,6 +25,17 @@ fn a_preflight_needs_no_key_and_the_request_behind_it_does() {
     assert_eq!(preflight.field("access-control-allow-origin"), Some("https://shop.example"));
     assert!(preflight.field("access-control-allow-headers").unwrap().contains("Authorization"));
     assert_eq!(preflight.field("access-control-max-age"), Some("600"));
+    // It is the same of what is not there.
+    for path in ["/v1/orders/none", "/v1/nothing", "/v9/orders", "/v1/a/b/c/d"] {
+        let other = app.send_as_is("OPTIONS", path, &asked, b"");
+        let own = |answer: &super::client::Answer| {
+            let own = |line: &&str| {
+                !line.to_lowercase().starts_with("x-request-id") && !line.to_lowercase().starts_with("date")
+            };
+            answer.head.lines().filter(own).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(own(&other), own(&preflight), "{path}");
+    }
 
     let read = app.get_with("/v1/orders/0001", &[SHOP]);
     assert_eq!((read.status, read.field("access-control-allow-origin")), (200, Some("https://shop.example")));

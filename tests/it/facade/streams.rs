@@ -134,3 +134,31 @@ fn who_hangs_up_leaves_the_only_reader_to_others() {
     assert_eq!(app.get("/v1/orders?limit=1").status, 200);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
+
+#[test]
+fn an_export_breaks_off_when_its_key_is_revoked() {
+    let app = TestApp::start();
+    let padding = "x".repeat(8000);
+    let made: Vec<(String, String)> = (1..=4000)
+        .map(|n| (format!("{n:04}"), format!("{{\"order_no\":\"{n:04}\",\"padding\":\"{padding}\"}}")))
+        .collect();
+    let documents: Vec<(&str, &str)> = made.iter().map(|(key, payload)| (key.as_str(), payload.as_str())).collect();
+    app.stage("orders.v1", &documents);
+
+    let key = app.new_key_for("exporter", &["read"]);
+    let mut connection = app.connect();
+    connection.send(&request("GET", "/v1/orders", &[("Authorization", &format!("Bearer {key}")), NDJSON], b""));
+    assert_eq!(connection.receive(false).unwrap().status, 200);
+    assert!(!connection.chunk().unwrap().is_empty());
+    let id = key.split('_').nth(1).unwrap();
+    assert!(app.runtime.block_on(app.staging.revoke_api_key(id)).unwrap());
+    // What is on its way comes; then there is no more, and no end that would say that this is all.
+    std::thread::sleep(Duration::from_secs(6));
+    let ended = loop {
+        match connection.chunk() {
+            Some(chunk) if !chunk.is_empty() => {}
+            ended => break ended,
+        }
+    };
+    assert_eq!(ended, None, "it broke off");
+}

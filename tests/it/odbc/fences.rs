@@ -13,7 +13,15 @@ use crate::support::tds_server::TdsServer;
 
 async fn transact(site: &Site, steps: Vec<Step>, is_atomic: bool, fence: &Fence) -> Result<Transacted, SqlError> {
     let (timeout, max_rows) = (Duration::from_secs(30), 1000);
-    let work = Transaction { steps, is_atomic, commit_after: None, fence: Some(fence.clone()), timeout, max_rows };
+    let work = Transaction {
+        guard: None,
+        steps,
+        is_atomic,
+        commit_after: None,
+        fence: Some(fence.clone()),
+        timeout,
+        max_rows,
+    };
     site.source.transact(site.permit().await, work).await
 }
 

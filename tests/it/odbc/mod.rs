@@ -103,7 +103,7 @@ impl Site {
 
     pub(crate) async fn steps(&self, steps: Vec<Step>, is_atomic: bool) -> Result<Vec<StepOutcome>, SqlError> {
         let (timeout, max_rows) = (Duration::from_secs(30), 1000);
-        let work = Transaction { steps, is_atomic, commit_after: None, fence: None, timeout, max_rows };
+        let work = Transaction { guard: None, steps, is_atomic, commit_after: None, fence: None, timeout, max_rows };
         self.source.transact(self.permit().await, work).await.map(|done| done.steps)
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{app, get, now};
 use crate::facade::app::TestApp;
+use crate::facade::client::request;
 use crate::support::oidc::{Forger, Signer, jwt};
 
 struct Scene {
@@ -203,4 +204,30 @@ fn what_a_token_says_of_itself_gives_no_power() {
     let mapped = Scene::new(roles);
     get(&mapped.app, "/v1/orders/0001", &mapped.token(|_, _| {})).problem(403, "insufficient-scope");
     mapped.taken(&mapped.token(|_, claims| claims["realm"] = json!({ "roles": ["x", "boss"] })));
+}
+
+#[test]
+fn a_feed_ends_with_the_token_that_it_was_asked_with() {
+    let scene = Scene::new("leeway = \"0s\"\n");
+    let token = scene.token(|_, claims| claims["exp"] = (now() + 6).into());
+    let bearer = format!("Bearer {token}");
+    let mut connection = scene.app.connect();
+    let fields = [("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
+    connection.send(&request("GET", "/v1/orders/changes?since=now", &fields, b""));
+    assert_eq!(connection.receive(false).unwrap().status, 200);
+    let began = std::time::Instant::now();
+    // The first event has no data, and nothing else comes.
+    assert!(!connection.chunk().unwrap().is_empty());
+    assert_eq!(connection.chunk().as_deref(), Some(&[][..]), "it has ended");
+    assert!(began.elapsed().as_secs() < 14, "{:?}", began.elapsed());
+    // That of a good one goes on.
+    let bearer = format!("Bearer {}", scene.token(|_, _| {}));
+    let mut connection = scene.app.connect();
+    let fields = [("Authorization", bearer.as_str()), ("Accept", "text/event-stream")];
+    connection.send(&request("GET", "/v1/orders/changes?since=now", &fields, b""));
+    assert_eq!(connection.receive(false).unwrap().status, 200);
+    assert!(!connection.chunk().unwrap().is_empty());
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    scene.app.stage("orders.v1", &[("0007", "{\"order_no\":\"0007\"}")]);
+    assert!(String::from_utf8(connection.chunk().unwrap()).unwrap().contains("0007"));
 }

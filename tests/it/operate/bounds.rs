@@ -27,13 +27,13 @@ mask = { amount = "money:read" }
 
 const OPERATIONS: &str = r#"
 [operations.create]
-sql = "insert into orders (no, customer, amount) values (:no, :customer, :amount)"
+sql = "insert into orders (no, customer, amount) values (:no, :customer, coalesce(:amount, 3))"
 expect = 1
 answer = "record"
 [operations.create.body]
 no = { field = "no" }
 customer = { field = "customer" }
-amount = { field = "amount" }
+amount = { field = "amount", required = false }
 
 [operations.update]
 sql = "update orders set customer = coalesce(:customer, customer), amount = coalesce(:amount, amount) where no = :key"
@@ -79,7 +79,7 @@ fn rows(site: &Running) -> String {
 
 #[test]
 fn a_line_of_a_bulk_writes_nothing_that_its_caller_does_not_see() {
-    let (site, key) = of_a(&["orders:write"]);
+    let (site, key) = of_a(&["orders:write", "money:read"]);
     let sent = [
         json!({"body": {"no": "3", "customer": "A", "amount": 3}}),
         // It would be another's; it would be nobody's.
@@ -111,13 +111,13 @@ fn a_line_of_a_bulk_writes_nothing_that_its_caller_does_not_see() {
     let done: Vec<String> = site.operations().iter().map(|one| one["operation"].as_str().unwrap().to_owned()).collect();
     assert_eq!(done, ["update", "create"]);
     // For whom all records are, all are.
-    let everybody = new_key(&site.site, "all", &["orders:write", "orders:read", "orders:all"]);
+    let everybody = new_key(&site.site, "all", &["orders:write", "orders:read", "orders:all", "money:read"]);
     assert_eq!(ends(&bulk(&site, &everybody, "c", &sent[1..2])), [(201, "")]);
 }
 
 #[test]
 fn one_write_is_bounded_like_a_line_of_many() {
-    let (site, key) = of_a(&["orders:write"]);
+    let (site, key) = of_a(&["orders:write", "money:read"]);
     let write = |method: &str, path: &str, body: &str| {
         exchange(site.address(), &site::bytes(&key, method, path, &format!("{method}{path}/{}", body.len()), &[], body))
             .unwrap()
@@ -136,7 +136,7 @@ fn one_write_is_bounded_like_a_line_of_many() {
 
 #[test]
 fn each_line_takes_the_scope_of_its_own_operation() {
-    let (site, key) = of_a(&["orders:op:update"]);
+    let (site, key) = of_a(&["orders:op:update", "money:read"]);
     let sent = [
         json!({"operation": "update", "key": "1", "body": {"amount": 7}}),
         json!({"body": {"no": "3", "customer": "A", "amount": 3}}),
@@ -151,7 +151,7 @@ fn each_line_takes_the_scope_of_its_own_operation() {
 #[test]
 fn the_record_that_a_line_answers_has_no_field_without_its_scope() {
     let (site, key) = of_a(&["orders:write"]);
-    let line = |no: &str| json!({"body": {"no": no, "customer": "A", "amount": 3}});
+    let line = |no: &str| json!({"body": {"no": no, "customer": "A"}});
     let answers = bulk(&site, &key, "b", &[line("3")]);
     assert_eq!(answers[0]["result"], json!({"no": "3", "customer": "A"}), "{answers:#?}");
     // Sent again it is cut again.

@@ -14,6 +14,7 @@ mod keys;
 mod killed;
 mod live;
 mod meanwhile;
+mod sight;
 mod site;
 mod spelling;
 mod steps;

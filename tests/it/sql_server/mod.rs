@@ -161,6 +161,7 @@ fn query(sql: &str) -> Query {
 
 fn atomic(steps: Vec<Step>) -> Transaction {
     Transaction {
+        guard: None,
         steps,
         is_atomic: true,
         commit_after: None,

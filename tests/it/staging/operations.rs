@@ -15,11 +15,13 @@ fn new(key: &str, request: &str) -> NewOperation {
         resource: "orders.v1".parse().unwrap(),
         name: "create".to_owned(),
         client: "webshop".to_owned(),
+        principal: "webshop".to_owned(),
         caller: "k1".to_owned(),
         idempotency_key: key.to_owned(),
         request_hash: ContentHash::of(request.as_bytes()),
         record_key: None,
         condition: None,
+        within: None,
         request: request.to_owned(),
         backend: "erp".to_owned(),
         mapping: "m".to_owned(),
@@ -50,9 +52,15 @@ pub(super) async fn a_key_names_one_operation(staging: Arc<dyn Staging>) {
     // Whatever is asked for under it.
     assert_eq!(staging.begin_operation(new("a", "{}")).await.unwrap(), Begun::Known(first.clone()));
     assert_eq!(staging.begin_operation(new("a", "[]")).await.unwrap(), Begun::Known(first.clone()));
-    // Of another client, resource or operation it is another key.
+    let of_key = async |principal: &str, name: &str| {
+        let found = staging.operation_of_key(principal, &first.asked.resource, name, "a").await.unwrap();
+        found.map(|operation| operation.id)
+    };
+    assert_eq!(of_key("webshop", "create").await.as_ref(), Some(&first.id));
+    assert_eq!((of_key("crm", "create").await, of_key("webshop", "update").await), (None, None));
+    // Of another caller, resource or operation it is another key.
     for other in [
-        NewOperation { client: "crm".to_owned(), ..new("a", "{}") },
+        NewOperation { principal: "crm".to_owned(), within: Some("[]".to_owned()), ..new("a", "{}") },
         NewOperation { resource: "orders.v2".parse().unwrap(), ..new("a", "{}") },
         NewOperation { name: "cancel".to_owned(), record_key: Some("4711".to_owned()), ..new("a", "{}") },
     ] {
