@@ -1,8 +1,9 @@
 //! The hot path: a batch in one transaction.
 //!
 //! Per document there is one look-up by key (or an insert that finds out itself), then, when it is new or changed, one
-//! row in the resource's table and one at the end of its feed. Everything that is the same for the whole batch is written once. Documents come
-//! sorted by key, so that neighbours in the key index are met one after the other; the feed has them in that order.
+//! row in the resource's table and one at the end of its feed. New documents that come in a crowd, as in a first load, share
+//! their statements. Everything that is the same for the whole batch is written once. Documents come sorted by key, so that
+//! neighbours in the key index are met one after the other; the feed has them in that order.
 //!
 //! What the batch builds on (the run, the file's checkpoint, the feed's newest number) is read inside the
 //! transaction: another process may have written since.
