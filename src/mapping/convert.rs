@@ -130,6 +130,27 @@ const FALSE_WORDS: [&str; 5] = ["false", "no", "n", "f", "0"];
 /// A fault without its surroundings: the code and what is there instead.
 pub(super) type Found = (RejectCode, String);
 
+impl Convert {
+    /// Whether numbers become JSON strings.
+    pub(super) fn writes_strings(&self) -> bool {
+        matches!(self, Convert::Integer { as_string: true, .. } | Convert::Decimal { as_string: true, .. })
+    }
+
+    /// The most digits of a number with so many decimals that becomes what it is, whatever it is.
+    pub(super) fn keeps(&self, decimals: u8) -> Option<usize> {
+        let is_free = |bounds: &Bounds| bounds.min.is_none() && bounds.max.is_none();
+        match self {
+            Convert::Integer { safe, bounds, .. } if decimals == 0 && is_free(bounds) => {
+                Some(if *safe { 15 } else { 18 })
+            }
+            Convert::Decimal { scale, largest, bounds, .. } if *scale == decimals && is_free(bounds) => {
+                largest.checked_ilog10().map(|last| last as usize + 1)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Scalar {
     pub(super) fn text(&self, text: &str, out: &mut Vec<u8>) -> Result<(), Found> {
         match &self.convert {

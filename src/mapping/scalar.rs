@@ -64,6 +64,8 @@ pub(super) enum Short {
     /// A number with so many digits behind the point needs no [`Value`] in between.
     Number {
         scale: u8,
+        /// One of so many digits may be taken as it is written.
+        written: Option<usize>,
     },
 }
 
@@ -84,7 +86,10 @@ impl Scalar {
         let (slot, scope) = (self.place.slot, walk.scope(self.place));
         match self.short {
             Short::Text if walk.fields.write_text(slot, scope, out) => return Ok(()),
-            Short::Number { scale: digits } => {
+            Short::Number { scale: digits, written } => {
+                if written.is_some_and(|most| self.as_written(walk, most, out)) {
+                    return Ok(());
+                }
                 let units = walk.fields.read_units(slot, scope);
                 if let Some(Ok(number)) = units.map(|units| Decimal::new(units.into(), digits)) {
                     return self.decimal(number, out).map_err(|found| self.fault(walk, found));
@@ -103,6 +108,22 @@ impl Scalar {
             }
             Err(fault) => Err(self.layout_fault(walk, fault)),
         }
+    }
+
+    /// Appends a number as the source has it, where that is how it is written.
+    fn as_written(&self, walk: &Walk<'_>, most: usize, out: &mut Vec<u8>) -> bool {
+        let (slot, scope, start) = (self.place.slot, walk.scope(self.place), out.len());
+        let as_string = self.convert.writes_strings();
+        if as_string {
+            out.push(b'"');
+        }
+        let is_written = walk.fields.write_number(slot, scope, most, out);
+        match (is_written, as_string) {
+            (true, true) => out.push(b'"'),
+            (true, false) => {}
+            (false, _) => out.truncate(start),
+        }
+        is_written
     }
 
     fn value(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), Found> {

@@ -18,34 +18,43 @@ impl Bridge {
 
     /// As [`Bridge::permit`], of a backend of any kind.
     pub(super) async fn pass(&self, gate: &Arc<Gate>, lane: Lane) -> Result<Permit, PipelineError> {
-        loop {
-            match place(gate, lane).await {
-                Err(PipelineError::Gate { source: Refused::Window { .. }, .. }) if lane == Lane::Sync => {
-                    self.until_open(gate, &self.stop).await?;
-                }
-                Err(error @ PipelineError::Gate { source: Refused::Window { .. }, .. }) => {
-                    return Err(closed(gate).err().unwrap_or(error));
-                }
-                other => return other,
-            }
-        }
+        pass(gate, lane, &self.stop).await
     }
 
-    /// Waits until a backend is open, unless the wait is broken off.
-    pub(super) async fn until_open(&self, gate: &Gate, broken_off: &CancellationToken) -> Result<(), PipelineError> {
-        if let Err(closed) = closed(gate) {
-            tracing::info!("a run waits: {closed}");
-        }
-        tokio::select! {
-            () = gate.opened() => Ok(()),
-            () = broken_off.cancelled() => Err(PipelineError::Stopped),
-        }
-    }
-
-    /// As [`Bridge::until_open`], of the backend of a plan.
+    /// Waits until the backend of a plan is open, unless the wait is broken off.
     pub(super) async fn until_due(&self, plan: &Plan, broken_off: &CancellationToken) -> Result<(), PipelineError> {
         let gate = Arc::clone(&self.world.load().backend(plan)?.gate);
-        self.until_open(&gate, broken_off).await
+        until_open(&gate, broken_off).await
+    }
+}
+
+/// Waits for a place at a backend, unless the wait is broken off.
+pub(super) async fn pass(
+    gate: &Arc<Gate>,
+    lane: Lane,
+    broken_off: &CancellationToken,
+) -> Result<Permit, PipelineError> {
+    loop {
+        match place(gate, lane).await {
+            Err(PipelineError::Gate { source: Refused::Window { .. }, .. }) if lane == Lane::Sync => {
+                until_open(gate, broken_off).await?;
+            }
+            Err(error @ PipelineError::Gate { source: Refused::Window { .. }, .. }) => {
+                return Err(closed(gate).err().unwrap_or(error));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Waits until a backend is open, unless the wait is broken off.
+async fn until_open(gate: &Gate, broken_off: &CancellationToken) -> Result<(), PipelineError> {
+    if let Err(closed) = closed(gate) {
+        tracing::info!("a run waits: {closed}");
+    }
+    tokio::select! {
+        () = gate.opened() => Ok(()),
+        () = broken_off.cancelled() => Err(PipelineError::Stopped),
     }
 }
 

@@ -159,6 +159,14 @@ pub trait Fields {
         None
     }
 
+    /// The shortest way, for formats that have numbers as they are written: appends the number at `slot` and answers true
+    /// where it has the decimals that [`FieldKind::Number`] tells, `most` digits at most, and no sign or zero that would not
+    /// be written. Else nothing is appended.
+    fn write_number(&self, slot: Slot, scope: Scope, most: usize, out: &mut Vec<u8>) -> bool {
+        let _ = (slot, scope, most, out);
+        false
+    }
+
     /// How often the repeating `slot` occurs in `scope`.
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault>;
 

@@ -182,7 +182,7 @@ fn declared(words: &str, described: DataType, kind: ColumnKind) -> String {
 }
 
 /// The name of a type without its numbers and without what is said beside it, in lower case; and the numbers.
-fn parted(words: &str) -> (String, Vec<u32>) {
+pub(super) fn parted(words: &str) -> (String, Vec<u32>) {
     let lower = words.trim().to_lowercase();
     let (name, rest) = lower.split_once('(').unwrap_or((lower.as_str(), ""));
     let (inner, after) = rest.split_once(')').unwrap_or((rest, ""));

@@ -50,6 +50,8 @@ pub(super) struct Fetch<'f> {
     pub(super) setup: &'f Setup,
     pub(super) control: &'f Control,
     pub(super) plan: &'f [Planned],
+    /// The columns that the one of the plan is cut into, where a row comes as one text ([`super::line`]).
+    pub(super) cut: Option<&'f [Planned]>,
     pub(super) max_rows_per_second: Option<u32>,
 }
 

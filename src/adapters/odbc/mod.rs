@@ -31,6 +31,8 @@ mod error;
 #[cfg(feature = "odbc")]
 mod fetch;
 #[cfg(feature = "odbc")]
+mod line;
+#[cfg(feature = "odbc")]
 mod params;
 #[cfg(feature = "odbc")]
 mod query;

@@ -14,9 +14,12 @@ use super::error::Said;
 use super::fetch::{Broken, Fetch, Sink, columns};
 use super::raw::{self, Arguments};
 use super::session::Session;
-use super::{Setup, params, told};
+use super::{Setup, line, params, told};
 use crate::adapters::sql::{Certainty, Dialect, Isolation, Query, SqlError, SqlErrorKind};
 use crate::decode::rows::{BatchWriter, Column, RowBatch};
+
+/// Where a batch may have so many rows, many may come.
+const MANY: u32 = 1000;
 
 /// Who waits for the columns.
 pub(super) type Head = Arc<Mutex<Option<oneshot::Sender<Result<Arc<[Column]>, SqlError>>>>>;
@@ -103,11 +106,22 @@ fn ask(
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }
     // Where the statement cannot be asked so, asking it as it is says why, or does without.
-    let mut told = told::told(session, statement.as_stmt_ref(), &query.sql, setup.config.max_value).ok().flatten();
+    let max_value = setup.config.max_value;
+    let mut told = match query.batch_rows >= MANY {
+        true => line::told(session, statement.as_stmt_ref(), &query.sql, max_value).ok().flatten(),
+        false => None,
+    };
+    if told.is_none() {
+        told = told::told(session, statement.as_stmt_ref(), &query.sql, max_value).ok().flatten();
+    }
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }
     let mut asked = begun(&mut statement, told.as_ref().map_or(&query.sql, |told| &told.sql), &mut bound);
+    if told.as_ref().is_some_and(|told| told.line.is_some()) && asked.as_ref().is_err_and(is_of_form) {
+        told = told::told(session, statement.as_stmt_ref(), &query.sql, max_value).ok().flatten();
+        asked = begun(&mut statement, told.as_ref().map_or(&query.sql, |told| &told.sql), &mut bound);
+    }
     if told.is_some() && asked.as_ref().is_err_and(is_of_form) {
         told = None;
         asked = begun(&mut statement, &query.sql, &mut bound);
@@ -118,10 +132,10 @@ fn ask(
         return Err(session.reporter.says(SqlErrorKind::Statement, Certainty::Unknown, message));
     };
     let plan = match told {
-        Some(told) => Ok(told.plan),
-        None => describe(session, cursor.as_stmt_ref(), setup.config.max_value),
+        Some(told) => Ok((told.plan, told.line)),
+        None => describe(session, cursor.as_stmt_ref(), max_value).map(|plan| (plan, None)),
     };
-    let plan = match plan {
+    let (plan, line) = match plan {
         Ok(plan) => plan,
         Err(error) => {
             // Freeing the statement closes it, without asking a connection that may be gone.
@@ -142,7 +156,11 @@ fn ask(
         // Where nobody waits any more, the task of this call has noticed, too.
         let _ = head.send(Ok(columns));
     }
-    let fetch = Fetch { session, setup, control, plan: &plan, max_rows_per_second: query.max_rows_per_second };
+    let max_rows_per_second = query.max_rows_per_second;
+    let fetch = match &line {
+        Some(line) => Fetch { session, setup, control, plan: line, cut: Some(&plan), max_rows_per_second },
+        None => Fetch { session, setup, control, plan: &plan, cut: None, max_rows_per_second },
+    };
     // Its columns are out: from here on it cannot be asked again as if nothing had been.
     let late = |error: odbc_api::Error| session.reporter.of(&error, Certainty::Undone);
     match fetch.all(cursor, &mut sink) {

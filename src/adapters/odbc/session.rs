@@ -36,6 +36,8 @@ pub(super) struct Session {
     file: Option<(String, (u64, u64))>,
     /// The database is asked for values as text, where the driver bends them.
     pub(super) is_told: bool,
+    /// The database can write a row as one text ([`super::line`]).
+    pub(super) writes_lines: bool,
     pub(super) reporter: Reporter,
     /// The time, in seconds, after which the database ends a statement by itself, where it was told one.
     limit: Cell<Option<u64>>,
@@ -105,6 +107,7 @@ impl Session {
             page,
             file,
             is_told: false,
+            writes_lines: false,
             reporter,
             limit: Cell::new(None),
             used: Instant::now(),
@@ -117,8 +120,15 @@ impl Session {
         }
         session.is_told = match (quirks.bends_values, dialect) {
             (true, Dialect::Postgres) => {
-                let version = super::ask::first(&session, "select version()", &[])?;
-                version.first().and_then(Option::as_deref).is_some_and(keeps_order)
+                let asked = "select version(), current_setting('server_encoding')";
+                let told = super::ask::first(&session, asked, &[])?;
+                let told = |index: usize| told.get(index).and_then(Option::as_deref);
+                let is_told = told(0).is_some_and(keeps_order);
+                // Its lengths are those of what comes only where nothing on the way changes a text.
+                let is_as_written = setup.config.connection.get("LFConversion").is_none_or(|changes| changes == "0");
+                let is_utf8 = told(1) == Some("UTF8") && session.page.is_utf8() && session.text == TextWidth::Narrow;
+                session.writes_lines = is_told && is_as_written && is_utf8 && quirks.gives_again;
+                is_told
             }
             (true, Dialect::Sqlite) => session.text == TextWidth::Narrow,
             _ => false,

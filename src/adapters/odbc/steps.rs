@@ -318,7 +318,7 @@ fn take_all(
                 None => describe(session, current, setup.config.max_value)?,
             };
             let mut sink = Kept { writer: BatchWriter::new(columns(&plan)), max_rows: u64::from(max_rows) };
-            let fetch = Fetch { session, setup, control, plan: &plan, max_rows_per_second: None };
+            let fetch = Fetch { session, setup, control, plan: &plan, cut: None, max_rows_per_second: None };
             if let Some(cursor) = raw::cursor(statement.as_stmt_ref())? {
                 fetch.all(cursor, &mut sink)?;
             }

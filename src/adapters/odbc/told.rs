@@ -25,10 +25,13 @@ pub(super) const HEX: u8 = b'n';
 /// Bytes in hexadecimal follow: they are no text.
 pub(super) const BYTES: u8 = b'b';
 
-/// A statement as it is asked instead, and the columns of its result.
+/// A statement as it is asked instead.
 pub(super) struct Told {
     pub(super) sql: String,
+    /// Its columns.
     pub(super) plan: Vec<Planned>,
+    /// The one that is asked for, where the database writes a row as one text ([`super::line`]).
+    pub(super) line: Option<[Planned; 1]>,
 }
 
 /// The statement whose values the database writes. `None` where it has none, or can be no subquery.
@@ -60,7 +63,7 @@ pub(super) fn told(
         Dialect::Sqlite => format!("with tollbridge_rows({names}) as ({inner}\n) select {values} from tollbridge_rows"),
         _ => format!("select {values} from ({inner}\n) as t({names})"),
     };
-    Ok(is_other.then_some(Told { sql, plan }))
+    Ok(is_other.then_some(Told { sql, plan, line: None }))
 }
 
 /// The same of a statement that is a step of a write: it stands in a transaction, which PostgreSQL gives up where a
@@ -114,7 +117,7 @@ fn sqlite(name: &str, planned: &mut Planned) -> Option<String> {
 }
 
 /// What stands in the brackets of a subquery.
-fn as_subquery(sql: &str) -> Option<&str> {
+pub(super) fn as_subquery(sql: &str) -> Option<&str> {
     let inner = sql.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace());
     let mut words = inner.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let first = words.next().unwrap_or_default();

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use odbc_api::Bit;
 use odbc_api::buffers::{BinColumnSlice, NullableSlice, TextColumnSlice};
 
-use super::block::{Block, Whole};
+use super::block::{Block, Long, Whole};
 use super::columns::{Ask, Planned};
 use super::fetch::{Fetch, Sink};
-use super::{Setup, canon, told};
+use super::{Setup, canon, line, told};
 use crate::decode::code_page::CodePage;
 use crate::decode::rows::{BatchWriter, CellFault, ColumnKind};
 
@@ -57,6 +57,7 @@ enum View<'b> {
 /// Writes blocks into a file of rows.
 pub(super) struct Writing<'w> {
     plan: &'w [Planned],
+    cut: Option<&'w [Planned]>,
     setup: &'w Setup,
     page: &'w CodePage,
     /// The longest value, in bytes.
@@ -66,13 +67,16 @@ pub(super) struct Writing<'w> {
 
 impl<'w> Writing<'w> {
     pub(super) fn new(fetch: &Fetch<'w>) -> Writing<'w> {
-        let Fetch { session, setup, plan, .. } = *fetch;
-        Writing { plan, setup, page: &session.page, limit: setup.config.max_value, scratch: Vec::new() }
+        let Fetch { session, setup, plan, cut, .. } = *fetch;
+        Writing { plan, cut, setup, page: &session.page, limit: setup.config.max_value, scratch: Vec::new() }
     }
 
     /// Writes all rows of a block. False where no more are wanted.
     pub(super) fn block(&mut self, block: &Block, sink: &mut dyn Sink) -> bool {
         let cells = &block.cells;
+        if let Some(plan) = self.cut {
+            return self.lines(plan, block, sink);
+        }
         let views: Vec<_> = self.plan.iter().enumerate().map(|(index, planned)| view(block, index, planned)).collect();
         let mut long = block.long.iter().peekable();
         for row in 0..cells.num_rows() {
@@ -90,6 +94,29 @@ impl<'w> Writing<'w> {
                     self.cell(view, row, out);
                 }
             }
+            out.end();
+            if !sink.row() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The same of rows that came as one text each.
+    fn lines(&mut self, plan: &[Planned], block: &Block, sink: &mut dyn Sink) -> bool {
+        let cells = block.cells.column(0).as_text();
+        let mut long = block.long.iter().peekable();
+        for row in 0..block.cells.num_rows() {
+            let raw = match long.next_if(|long| long.row == row) {
+                Some(Long { value: Whole::Text(raw), .. }) => Some(raw.as_slice()),
+                _ => cells.as_ref().and_then(|cells| cells.get(row)),
+            };
+            let out = sink.writer();
+            out.begin();
+            line::write(plan, raw.unwrap_or_default(), out, |planned, value, out| match planned.column.kind {
+                ColumnKind::Text { .. } => self.narrow(value, self.limit, false, out),
+                kind => canon::ascii(kind, value, &mut self.scratch, out),
+            });
             out.end();
             if !sink.row() {
                 return false;

@@ -351,6 +351,21 @@ impl Fields for Row {
         if cell.state == State::Value { units(self.cell(cell), scale) } else { None }
     }
 
+    fn write_number(&self, slot: Slot, _scope: Scope, most: usize, out: &mut Vec<u8>) -> bool {
+        let Some((column, cell)) = self.index(slot).and_then(|index| self.at(index)) else { return false };
+        let scale = match column.kind {
+            ColumnKind::Integer => 0,
+            ColumnKind::Decimal { scale, .. } => usize::from(scale),
+            _ => return false,
+        };
+        let text = self.cell(cell);
+        let is_written = cell.state == State::Value && is_written(text, scale, most);
+        if is_written {
+            out.extend_from_slice(text);
+        }
+        is_written
+    }
+
     fn count(&self, _slot: Slot, _scope: Scope) -> Result<usize, FieldFault> {
         Ok(1)
     }
@@ -392,6 +407,21 @@ fn units(text: &[u8], scale: usize) -> Option<i64> {
         }
     }
     Some(if negative { -units } else { units })
+}
+
+/// Whether a text is a number with so many decimals and `most` digits at most as it would be written.
+pub(super) fn is_written(text: &[u8], scale: usize, most: usize) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let (whole, decimals) = match scale {
+        0 => (digits, &[][..]),
+        _ => match digits.len().checked_sub(scale + 1).map(|point| digits.split_at(point)) {
+            Some((whole, [b'.', decimals @ ..])) => (whole, decimals),
+            _ => return false,
+        },
+    };
+    let is_led = matches!(whole, [b'0'] | [b'1'..=b'9', ..]);
+    let is_negative_zero = digits.len() < text.len() && digits.iter().all(|byte| matches!(byte, b'0' | b'.'));
+    is_led && whole.len() + scale <= most && whole.iter().chain(decimals).all(u8::is_ascii_digit) && !is_negative_zero
 }
 
 /// Every cell under the name of its column: numbers with all their digits, bytes in hex.

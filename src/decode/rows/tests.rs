@@ -9,7 +9,7 @@ use super::{BatchWriter, CellFault, Column, ColumnKind, MAGIC, Padding, Settings
 use crate::decode::testing::{is_sound, read, read_from, resumes};
 use crate::decode::{Decoder, Format, Item, JsonOptions, Resume, StreamFault};
 use crate::diagnostic::Faults;
-use crate::record::{FieldKind, RejectCode, Scope, Value};
+use crate::record::{Decimal, FieldKind, RejectCode, Scope, Value};
 
 fn compile(settings: Settings) -> Decoder {
     Format::Rows(settings).compile(&|_| None, &Faults::new()).unwrap()
@@ -389,6 +389,9 @@ proptest! {
                         prop_assert_eq!(text.as_bytes(), &bytes[..]);
                         let short = record.fields.read_units(*slot, Scope::ROOT);
                         prop_assert!(short.is_none_or(|units| i128::from(units) == number.units()), "{:?}", column);
+                        let mut out = Vec::new();
+                        let is_written = record.fields.write_number(*slot, Scope::ROOT, 38, &mut out);
+                        prop_assert_eq!(&out[..], if is_written { &bytes[..] } else { b"" });
                     }
                     (read, written) => panic!("{column:?}: {written:?} is read as {read:?}"),
                 }
@@ -396,6 +399,19 @@ proptest! {
         }
         prop_assert!(reader.next().unwrap().is_none());
         resumes(&decoder, &file);
+    }
+
+    /// What is taken as it is written is what the number would be written as.
+    #[test]
+    fn a_number_as_it_is_written(text in "-?[0-9]{0,4}[.]?[0-9]{0,3}", scale in 0u8..4, most in 0usize..8) {
+        if super::row::is_written(text.as_bytes(), scale.into(), most) {
+            let number = Decimal::parse(&text, b'.', None).unwrap();
+            prop_assert_eq!((number.to_string(), number.scale()), (text.clone(), scale));
+            prop_assert!(number.units().unsigned_abs() < 10u128.pow(most as u32));
+        } else if let (true, Ok(number)) = (most > 6, Decimal::parse(&text, b'.', None)) {
+            let is_as_written = number.to_string() == text && number.scale() == scale;
+            prop_assert!(!is_as_written || text.trim_matches(['-', '.']).len() > most, "{}", text);
+        }
     }
 
     #[test]

@@ -144,7 +144,10 @@ pub(in crate::mapping) fn compile(
         },
     );
     let short = match (kind, &convert) {
-        (FieldKind::Number { scale, .. }, _) => Short::Number { scale },
+        (FieldKind::Number { scale, .. }, _) => {
+            let is_plain = context.says_null && null_if.is_empty() && style.implied_scale.is_none();
+            Short::Number { scale, written: if is_plain { convert.keeps(scale) } else { None } }
+        }
         (FieldKind::Text { .. }, Convert::Text(rules))
             if rules.is_empty() && trim == Trim::AsLayout && null_if.is_empty() =>
         {

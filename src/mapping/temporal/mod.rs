@@ -28,6 +28,8 @@ pub(in crate::mapping) struct Format {
     parts: Vec<Part>,
     /// `%Y%m%d` and nothing else: the format of most old dates.
     compact_date: bool,
+    /// As moments are written: what is read without a fraction can be taken as it is.
+    iso: bool,
     pivot: i16,
     fraction: bool,
     /// The fraction may be missing.
@@ -161,6 +163,7 @@ impl Format {
         Ok(Format {
             text: text.to_owned(),
             compact_date: text == "%Y%m%d",
+            iso: matches!(text, "%Y-%m-%d" | "%Y-%m-%dT%H:%M:%S" | "%Y-%m-%dT%H:%M:%S%.f"),
             fraction: parts.contains(&Part::Fraction) || parts.contains(&Part::LooseFraction),
             loose: parts.contains(&Part::LooseFraction),
             offset: parts.contains(&Part::Offset),
@@ -215,6 +218,10 @@ impl Format {
         if self.compact_date {
             let date = compact_date(text.as_bytes())?;
             write_date(date, out);
+            return Ok(());
+        }
+        if self.iso && zone.is_none() && is_iso(text.as_bytes(), moment) {
+            out.extend_from_slice(text.as_bytes());
             return Ok(());
         }
         let read = self.read(text)?;
@@ -387,6 +394,39 @@ fn date(year: i16, month: i8, day: i8) -> Result<Date, Misread> {
         return Err(calendar("there is no year 0"));
     }
     Date::new(year, month, day).map_err(|_| calendar("there is no such day"))
+}
+
+/// Whether it is a day of the calendar, or one with a time of it in whole seconds, as they are written.
+fn is_iso(text: &[u8], moment: Moment) -> bool {
+    let two = |at: usize| match text.get(at..at + 2) {
+        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => Some((tens - b'0') * 10 + (ones - b'0')),
+        _ => None,
+    };
+    let is = |at: usize, mark: u8| text.get(at) == Some(&mark);
+    let (Some(century), Some(year), Some(month), Some(day)) = (two(0), two(2), two(5), two(8)) else { return false };
+    let year = u16::from(century) * 100 + u16::from(year);
+    let days = match month {
+        2 => 28 + u8::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return false,
+    };
+    let is_day = is(4, b'-') && is(7, b'-') && year > 0 && (1..=days).contains(&day);
+    let is_time = || {
+        let parts = [two(11), two(14), two(17)];
+        is(10, b'T')
+            && is(13, b':')
+            && is(16, b':')
+            && parts[0] < Some(24)
+            && parts[1] < Some(60)
+            && parts[2] < Some(60)
+            && parts.iter().all(Option::is_some)
+    };
+    match moment {
+        Moment::Date => text.len() == 10 && is_day,
+        Moment::Datetime => text.len() == 19 && is_day && is_time(),
+        Moment::Time => false,
+    }
 }
 
 fn compact_date(text: &[u8]) -> Result<Date, Misread> {

@@ -105,6 +105,49 @@ fn formats_are_judged_when_compiled() {
     }
 }
 
+/// What is taken as it is is what would be written.
+#[test]
+fn moments_as_they_are_written() {
+    let slowly = |moment, text: &str| match moment {
+        Moment::Date => text.parse::<jiff::civil::Date>().ok().map(|date| date.to_string()),
+        _ => text.parse::<jiff::civil::DateTime>().ok().map(|time| time.to_string()),
+    };
+    let days = [
+        "2024-02-29",
+        "2023-02-29",
+        "2100-02-29",
+        "2000-02-29",
+        "0000-01-01",
+        "0001-01-01",
+        "9999-12-31",
+        "2026-04-31",
+        "2026-13-01",
+        "2026-00-10",
+        "2026-01-00",
+        "2026-01-32",
+        "2026/01/01",
+        "2026-01-0a",
+        "+026-01-01",
+    ];
+    for day in days {
+        let expected = slowly(Moment::Date, day).filter(|found| found == day && !day.starts_with("0000"));
+        check("%Y-%m-%d", Moment::Date, day, expected.as_deref());
+        for time in
+            ["T00:00:00", "T23:59:59", "T24:00:00", "T12:60:00", "T12:00:60", "T12:00:61", " 12:00:00", "T1a:00:00"]
+        {
+            let text = format!("{day}{time}");
+            let same = slowly(Moment::Datetime, &text).filter(|found| *found == text && !day.starts_with("0000"));
+            for format in ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"] {
+                check(format, Moment::Datetime, &text, same.as_deref());
+            }
+        }
+    }
+    check("%Y-%m-%dT%H:%M:%S", Moment::Datetime, "2026-01-01T12:00:00.5", None);
+    check("%Y-%m-%dT%H:%M:%S%.f", Moment::Datetime, "2026-01-01T12:00:00.50", Some("2026-01-01T12:00:00.5"));
+    let zoned = convert("%Y-%m-%dT%H:%M:%S%.f", Moment::Datetime, Some("Europe/Berlin"), "2026-01-01T12:00:00");
+    assert!(zoned.unwrap().starts_with("2026-01-01T11:00:00"));
+}
+
 proptest! {
     /// Every day that the calendar has comes back; the reference is jiff's own printing.
     #[test]
@@ -115,6 +158,7 @@ proptest! {
         prop_assert_eq!(convert("%Y%m%d", Moment::Date, None, &compact), Ok(date.to_string()));
         let ordinal = date.strftime("%Y/%j").to_string();
         prop_assert_eq!(convert("%Y/%j", Moment::Date, None, &ordinal), Ok(date.to_string()));
+        prop_assert_eq!(convert("%Y-%m-%d", Moment::Date, None, &date.to_string()), Ok(date.to_string()));
     }
 
     #[test]

@@ -40,11 +40,8 @@ pub(super) fn look(bytes: &[u8], watched: &[String], limit: jiff::Timestamp) -> 
             facts.nulls += 1;
             continue;
         }
-        let value = |index: &usize| match (cells.get(*index), columns.get(*index)) {
-            (Some(rows::Cell::Value(bytes)), Some(column)) => Cell::of(column.kind, bytes),
-            _ => None,
-        };
-        let Some(values) = watched.iter().map(value).collect::<Option<Vec<Cell>>>() else { continue };
+        let values = watched.iter().map(|index| value(&columns, &cells, *index)).collect::<Option<Vec<Cell>>>();
+        let Some(values) = values else { continue };
         let before = if last_is_greatest { &facts.greatest } else { &facts.last };
         facts.tied = if before.as_ref() == Some(&values) { facts.tied + 1 } else { 1 };
         let is_ahead = values.first().is_some_and(|first| first.is_after(limit));
@@ -56,6 +53,36 @@ pub(super) fn look(bytes: &[u8], watched: &[String], limit: jiff::Timestamp) -> 
         facts.last.clone_from(&facts.greatest);
     }
     Ok(facts)
+}
+
+/// Of what [`look`] finds, how many rows there are and the last of them alone.
+pub(super) fn end(bytes: &[u8], watched: &[String]) -> Result<Facts, Malformed> {
+    let mut walk = Walk::over(bytes)?;
+    let columns = std::sync::Arc::clone(walk.columns());
+    let watched: Vec<usize> =
+        watched.iter().map(|name| position(&columns, name)).collect::<Option<_>>().ok_or(Malformed)?;
+    let mut rows = Vec::new();
+    while let Some(row) = walk.next()? {
+        rows.push(row);
+    }
+    let mut facts = Facts { rows: rows.len() as u64, ..Facts::default() };
+    let mut cells = Vec::new();
+    for row in rows.into_iter().rev() {
+        if facts.last.is_some() || watched.is_empty() {
+            break;
+        }
+        walk.cells(row, &mut cells)?;
+        facts.last = watched.iter().map(|index| value(&columns, &cells, *index)).collect();
+    }
+    Ok(facts)
+}
+
+/// A cell that can be read and is not NULL.
+fn value(columns: &[Column], cells: &[rows::Cell<'_>], index: usize) -> Option<Cell> {
+    match (cells.get(index), columns.get(index)) {
+        (Some(rows::Cell::Value(bytes)), Some(column)) => Cell::of(column.kind, bytes),
+        _ => None,
+    }
 }
 
 /// The cells of these columns in the rows of these numbers, counted from 1 and ascending; of rows only in which all of
@@ -77,11 +104,7 @@ pub(super) fn cells_of(bytes: &[u8], names: &[String], numbers: &[u64]) -> Resul
         }
         wanted.next();
         walk.cells(row, &mut cells)?;
-        let value = |index: &usize| match (cells.get(*index), columns.get(*index)) {
-            (Some(rows::Cell::Value(bytes)), Some(column)) => Cell::of(column.kind, bytes),
-            _ => None,
-        };
-        found.extend(positions.iter().map(value).collect::<Option<Vec<Cell>>>());
+        found.extend(positions.iter().map(|index| value(&columns, &cells, *index)).collect::<Option<Vec<Cell>>>());
     }
     Ok(found)
 }

@@ -3,13 +3,16 @@
 //! A table with a key is read in chunks in the order of the key, and goes on behind the last row that is staged, whatever
 //! happens between. What was not seen at the end is gone, unless that would be too much to believe.
 
+use std::sync::Arc;
+
+use super::ahead::{Walk, selected};
 use super::position::{Held, Mark, Phase, Standing};
-use super::reading::{Question, Reading};
+use super::reading::{Question, Reading, Taken};
 use super::row_ids::RowIds;
 use super::statement::Select;
 use super::{cell::Cell, watermark};
 use crate::adapters::sql::SqlErrorKind;
-use crate::mapping::{Changes, Deleted, OPERATION, ROW, Relation};
+use crate::mapping::{Changes, Deleted, ROW, Relation};
 use crate::pipeline::PipelineError;
 use crate::staging::{Balance, Ends, SnapshotId, SweepRefusal, Unrepeated};
 
@@ -111,45 +114,55 @@ impl Reading<'_> {
             Relation::Table { columns, .. } => columns.as_slice(),
             Relation::Query(_) => &[],
         };
-        let select = Select::new(&self.shape, columns);
-        if self.source().changes.tells_deletes() { select.also("'U'", OPERATION) } else { select }
+        selected(&self.shape, columns, self.source().changes.tells_deletes())
+    }
+
+    fn walker(&self) -> Walk {
+        let columns = match &self.source().relation {
+            Relation::Table { columns, .. } => columns.clone(),
+            Relation::Query(_) => Vec::new(),
+        };
+        Walk {
+            shape: Arc::clone(&self.shape),
+            columns,
+            tells_deletes: self.source().changes.tells_deletes(),
+            key: self.source().key.clone(),
+            chunk: self.chunk_rows(),
+        }
     }
 
     async fn walk(&mut self, snapshot: SnapshotId) -> Result<(), PipelineError> {
-        let (key, chunk) = (&self.source().key, self.chunk_rows());
+        let key = &self.source().key;
         let nullable: Vec<String> = key.iter().filter(|name| self.shape.may_be_null(name)).cloned().collect();
         loop {
             let Phase::Everything { after, only_null_keys, .. } = self.standing.phase.clone() else { return Ok(()) };
-            let select = if only_null_keys {
+            let (sql, parameters, walk) = if only_null_keys {
                 self.begin_part(Some(snapshot)).await?;
                 let nulls: Vec<String> =
                     nullable.iter().map(|name| format!("{} is null", self.shape.quoted(name))).collect();
-                self.selected().only(format!("({})", nulls.join(" or ")), [])
+                let (sql, parameters) = self.selected().only(format!("({})", nulls.join(" or ")), []).build();
+                (sql, parameters, None)
             } else {
-                let select = self.selected().without_nulls(key);
-                let select = match &after {
-                    Some(after) => select.behind(key, after, false),
-                    None => select,
-                };
-                select.ordered(key).first(chunk)
+                let walk = self.walker();
+                let (sql, parameters) = walk.statement(after.as_deref());
+                (sql, parameters, Some(walk))
             };
-            let (sql, parameters) = select.build();
             let watched: &[String] = if only_null_keys { &[] } else { key };
             let question = Question { sql, parameters, watched, snapshot: Some(snapshot), ids: None, once: true };
-            let taken = self.take(question, |standing, facts| {
+            let taken = self.take_on(question, walk, |standing, facts| {
                 if let (Phase::Everything { after, .. }, Some(last)) = (&mut standing.phase, &facts.last) {
                     *after = Some(last.clone());
                 }
             });
-            let rows = match taken.await {
-                Ok(rows) => rows,
+            let Taken { rows, is_whole } = match taken.await {
+                Ok(taken) => taken,
                 Err(error) if self.tries_again(&error).await => continue,
                 Err(error) => return Err(error),
             };
             if only_null_keys {
                 return Ok(());
             }
-            if rows < u64::from(chunk) {
+            if is_whole {
                 if nullable.is_empty() {
                     return Ok(());
                 }

@@ -4,6 +4,7 @@
 //! way cannot keep (changes that the server has forgotten, a server that was set back) ends in reading everything, never
 //! in going on as if nothing had been.
 
+mod ahead;
 mod batch;
 mod capture;
 mod cell;

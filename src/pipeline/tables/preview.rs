@@ -54,7 +54,7 @@ impl Bridge {
             isolation: source.isolation.unwrap_or(Isolation::ReadCommitted),
             // Whoever looks at ten rows must not wait for ten thousand.
             batch_rows: limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(1000).clamp(1, source.batch_rows),
-            batch_bytes: super::reading::BATCH_BYTES,
+            batch_bytes: super::ahead::BATCH_BYTES,
             max_rows_per_second: source.max_rows_per_second,
             timeout: source.timeout.unwrap_or_else(|| asked.database.timeout()),
         };

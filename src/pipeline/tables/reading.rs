@@ -3,31 +3,25 @@
 //! A batch is landed, decoded and mapped while the one before is being committed and the next comes from the database.
 //! What is staged and how far the source is read change in one transaction.
 
-use std::io::Cursor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
 
+use super::ahead::{Asker, Broken, Looks, Prepared, Walk, prepare};
 use super::batch::{self, Facts};
 use super::cell::Cell;
 use super::position::Standing;
 use super::repeated::Waiting;
 use super::row_ids::RowIds;
 use super::shape::{Shape, changed};
-use crate::adapters::sql::{self, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
-use crate::decode::rows::{Column, RowBatch};
+use crate::adapters::sql::{self, Database, Isolation, SqlError, SqlErrorKind, Value};
+use crate::decode::rows::Column;
 use crate::gate::Gate;
-use crate::landing::{Landed, Landing};
 use crate::mapping::{Deleted, OPERATION, Plan, ROW, RowSource, Rows};
-use crate::pipeline::read::{self, Chunk};
 use crate::pipeline::sync::Request;
 use crate::pipeline::{Bridge, PipelineError};
 use crate::staging::{Batch, FileId, FileState, NewFile, RunId, SnapshotId};
-
-/// A batch is handed on when it has so many bytes.
-pub(super) const BATCH_BYTES: usize = 8 << 20;
 
 /// How often in a row a statement is begun again whose transaction the database gave up.
 const MOST_RETRIES: u32 = 4;
@@ -73,6 +67,14 @@ pub(super) struct Question<'q> {
     pub(super) ids: Option<RowIds>,
     /// Whether a second row with the key of another is told, and not taken for a later state of the same.
     pub(super) once: bool,
+}
+
+/// What has come of a question.
+pub(super) struct Taken {
+    /// How many rows there were; of a walk, those of its last statement.
+    pub(super) rows: u64,
+    /// Whether a walk has come to the end of its table.
+    pub(super) is_whole: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -187,21 +189,23 @@ impl<'a> Reading<'a> {
 
     /// Asks; waits for a place at the backend before.
     pub(super) async fn ask(&self, sql: String, parameters: Vec<Value>) -> Result<sql::Rows, PipelineError> {
+        self.asker().ask(sql, parameters).await
+    }
+
+    /// Who asks.
+    pub(super) fn asker(&self) -> Asker {
         let source = self.source();
-        let query = Query {
-            sql,
-            parameters,
+        Asker {
+            plan: Arc::clone(self.plan),
+            database: Arc::clone(&self.database),
+            gate: Arc::clone(&self.gate),
+            lane: self.request.lane,
             isolation: self.isolation(),
             batch_rows: source.batch_rows,
-            batch_bytes: BATCH_BYTES,
             max_rows_per_second: source.max_rows_per_second,
             timeout: source.timeout.unwrap_or_else(|| self.database.timeout()),
-        };
-        let permit = self.bridge.pass(&self.gate, self.request.lane).await?;
-        tracing::debug!(resource = %self.plan.exposure.id, sql = query.sql, "ask");
-        tokio::select! {
-            rows = self.database.query(permit, query) => Ok(rows?),
-            () = self.bridge.stop.cancelled() => Err(PipelineError::Stopped),
+            metrics: Arc::clone(&self.bridge.metrics),
+            stop: self.bridge.stop.clone(),
         }
     }
 
@@ -224,12 +228,22 @@ impl<'a> Reading<'a> {
     pub(super) async fn take(
         &mut self,
         question: Question<'_>,
-        mut moved: impl FnMut(&mut Standing, &Facts),
+        moved: impl FnMut(&mut Standing, &Facts),
     ) -> Result<u64, PipelineError> {
+        self.take_on(question, None, moved).await.map(|taken| taken.rows)
+    }
+
+    /// The same, and what comes of the next statements of a walk.
+    pub(super) async fn take_on(
+        &mut self,
+        question: Question<'_>,
+        walk: Option<Walk>,
+        mut moved: impl FnMut(&mut Standing, &Facts),
+    ) -> Result<Taken, PipelineError> {
         let Question { sql, parameters, watched, snapshot, ids, once } = question;
         let began = Instant::now();
-        let answer = self.ask(sql, parameters).await;
-        let rows = match answer {
+        let asker = self.asker();
+        let rows = match asker.ask(sql, parameters).await {
             Ok(rows) => rows,
             Err(PipelineError::Sql(error)) => {
                 self.bridge.metrics.backend_call(&self.plan.backend, error.kind.as_str(), began.elapsed());
@@ -239,47 +253,43 @@ impl<'a> Reading<'a> {
         };
         self.check_columns(&rows.columns, ids.is_some())?;
         let limit = self.started_at.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
-        let looks = Looks { plan: Arc::clone(self.plan), watched: watched.to_vec(), limit };
-        let mut ready = prepare(rows, Arc::clone(&self.bridge.landing), looks, ids);
-        let mut count = 0;
+        let (plan, ends_only) = (Arc::clone(self.plan), walk.is_some());
+        let looks = Looks { plan, watched: watched.to_vec(), limit, ends_only };
+        let mut coming = prepare((rows, began), (asker, Arc::clone(&self.bridge.landing)), looks, ids, walk);
+        let mut rows = 0;
         let stop = self.bridge.stop.clone();
         let mut waiting = (once && snapshot.is_none() && self.asks_for_others()).then(Waiting::default);
-        let outcome = loop {
+        loop {
             let next = tokio::select! {
-                next = ready.recv() => next,
-                () = stop.cancelled() => break Err(PipelineError::Stopped),
+                next = coming.next() => next,
+                () = stop.cancelled() => return Err(PipelineError::Stopped),
             };
-            match next {
-                None => break Ok(count),
-                Some(Err(error)) => break Err(error),
-                Some(Ok(prepared)) => {
-                    count += prepared.facts.rows;
-                    let before = waiting.as_ref().and_then(Waiting::standing).unwrap_or(&self.standing);
-                    let mut standing = before.clone();
-                    moved(&mut standing, &prepared.facts);
-                    let prepared = match &mut waiting {
-                        Some(waiting) => self.wait(prepared, &standing, waiting).await?,
-                        None => Some(prepared),
-                    };
-                    if let Some(prepared) = prepared {
-                        self.commit(prepared, (snapshot, once), standing).await?;
-                        // Where it went on it may be given up as often again.
-                        self.retries = 0;
-                    }
+            let prepared = match next {
+                None => break,
+                Some(Ok(prepared)) => prepared,
+                Some(Err(Broken { error: PipelineError::Sql(error), in_asking: true })) => {
+                    return Err(self.explained(error).await);
                 }
+                Some(Err(broken)) => return Err(broken.error),
+            };
+            rows = if prepared.is_first { prepared.facts.rows } else { rows + prepared.facts.rows };
+            let before = waiting.as_ref().and_then(Waiting::standing).unwrap_or(&self.standing);
+            let mut standing = before.clone();
+            moved(&mut standing, &prepared.facts);
+            let prepared = match &mut waiting {
+                Some(waiting) => self.wait(prepared, &standing, waiting).await?,
+                None => Some(prepared),
+            };
+            if let Some(prepared) = prepared {
+                self.commit(prepared, (snapshot, once), standing).await?;
+                // Where it went on it may be given up as often again.
+                self.retries = 0;
             }
-        };
-        let word = match &outcome {
-            Ok(_) => "answered",
-            Err(PipelineError::Sql(error)) => error.kind.as_str(),
-            Err(_) => SqlErrorKind::Cancelled.as_str(),
-        };
-        self.bridge.metrics.backend_call(&self.plan.backend, word, began.elapsed());
-        let count = outcome?;
+        }
         if let Some(waiting) = waiting {
             self.settle(waiting).await?;
         }
-        Ok(count)
+        Ok(Taken { rows, is_whole: coming.is_whole() })
     }
 
     /// Whether the answer has the columns that the mapping uses, as they were before.
@@ -340,7 +350,7 @@ impl<'a> Reading<'a> {
         (snapshot, once): (Option<SnapshotId>, bool),
         standing: Standing,
     ) -> Result<(), PipelineError> {
-        let Prepared { landed, mut chunk, facts, input } = prepared;
+        let Prepared { landed, mut chunk, facts, input, is_first: _ } = prepared;
         if self.plan.deleted == Deleted::Ignore {
             chunk.skipped += std::mem::take(&mut chunk.deletions).len() as u64;
         }
@@ -407,78 +417,4 @@ pub(super) fn label(rows: &Rows) -> String {
         crate::mapping::Relation::Table { name, .. } => name.to_string(),
         crate::mapping::Relation::Query(_) => "query".to_owned(),
     }
-}
-
-/// A batch, ready to be committed.
-pub(super) struct Prepared {
-    pub(super) landed: Landed,
-    pub(super) chunk: Chunk,
-    pub(super) facts: Facts,
-    /// What was landed.
-    pub(super) input: bytes::Bytes,
-}
-
-/// What is looked for in a batch.
-pub(super) struct Looks {
-    pub(super) plan: Arc<Plan>,
-    pub(super) watched: Vec<String>,
-    pub(super) limit: Timestamp,
-}
-
-impl Looks {
-    fn prepare(&self, landing: &Landing, batch: &RowBatch) -> Result<Prepared, PipelineError> {
-        let place = || self.plan.exposure.id.to_string();
-        let facts = batch::look(&batch.bytes, &self.watched, self.limit).map_err(|error| PipelineError::Source {
-            resource: self.plan.exposure.id.clone(),
-            reason: error.to_string(),
-        })?;
-        let landed = landing.store(&batch.bytes[..])?;
-        let chunk = read::whole(&self.plan, Cursor::new(&batch.bytes[..]))
-            .map_err(|source| PipelineError::Read { file: place(), source })?;
-        Ok(Prepared { landed, chunk, facts, input: batch.bytes.clone() })
-    }
-}
-
-/// Lands, decodes and maps each batch as it comes, one ahead of whoever commits. When nobody takes them any more the
-/// database is asked to stop.
-pub(super) fn prepare(
-    mut rows: sql::Rows,
-    landing: Arc<Landing>,
-    looks: Looks,
-    ids: Option<RowIds>,
-) -> mpsc::Receiver<Result<Prepared, PipelineError>> {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(async move {
-        let (looks, mut ids) = (Arc::new(looks), ids);
-        while let Some(batch) = rows.batches.recv().await {
-            let batch = match batch {
-                Ok(batch) if batch.rows == 0 => continue,
-                Ok(batch) => batch,
-                Err(error) => {
-                    let _ = sender.send(Err(error.into())).await;
-                    return;
-                }
-            };
-            let (landing, looking, mut adding) = (Arc::clone(&landing), Arc::clone(&looks), ids.take());
-            let prepared = tokio::task::spawn_blocking(move || {
-                let batch = match &mut adding {
-                    Some(ids) => ids.added(&batch).unwrap_or(batch),
-                    None => batch,
-                };
-                (looking.prepare(&landing, &batch), adding)
-            });
-            let prepared = match prepared.await {
-                Ok((prepared, adding)) => {
-                    ids = adding;
-                    prepared
-                }
-                Err(_) => Err(PipelineError::Died { file: looks.plan.exposure.id.to_string() }),
-            };
-            let is_over = prepared.is_err();
-            if sender.send(prepared).await.is_err() || is_over {
-                return;
-            }
-        }
-    });
-    receiver
 }

@@ -12,12 +12,14 @@
 use std::collections::HashSet;
 use std::io::Cursor;
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::ahead::{Looks, Prepared, prepare};
 use super::batch::{self, Facts};
 use super::cell::Cell;
 use super::compare::MOST_BOUND;
 use super::position::Standing;
-use super::reading::{Looks, Prepared, Reading, prepare};
+use super::reading::Reading;
 use super::statement::Select;
 use crate::landing::Landed;
 use crate::mapping::{ROW, Relation};
@@ -156,12 +158,13 @@ impl Reading<'_> {
         known: &HashSet<String>,
     ) -> Result<HashSet<String>, PipelineError> {
         let (sql, parameters) = self.selected().any_of(columns, some).ordered(&self.steady_order()).build();
-        let rows = self.ask(sql, parameters).await?;
-        let looks = Looks { plan: Arc::clone(self.plan), watched: Vec::new(), limit: self.started_at };
-        let mut ready = prepare(rows, Arc::clone(&self.bridge.landing), looks, None);
+        let (began, asker) = (Instant::now(), self.asker());
+        let rows = asker.ask(sql, parameters).await?;
+        let looks = Looks { plan: Arc::clone(self.plan), watched: Vec::new(), limit: self.started_at, ends_only: true };
+        let mut coming = prepare((rows, began), (asker, Arc::clone(&self.bridge.landing)), looks, None, None);
         let (mut own, mut unreadable) = (HashSet::new(), HashSet::new());
-        while let Some(prepared) = ready.recv().await {
-            let mut prepared = prepared?;
+        while let Some(prepared) = coming.next().await {
+            let mut prepared = prepared.map_err(|broken| broken.error)?;
             let chunk = &mut prepared.chunk;
             let came = |key: &String| known.contains(key) || own.contains(key);
             let (again, first): (Vec<_>, Vec<_>) = chunk.documents.drain(..).partition(|document| came(&document.key));
@@ -192,7 +195,7 @@ impl Reading<'_> {
             read.await.map_err(|_| PipelineError::Died { file: place() })?;
         let (chunk, input, landed) = read?;
         let chunk = chunk.map_err(|source| PipelineError::Read { file: place(), source })?;
-        Ok(Prepared { landed, chunk, facts, input: input.into() })
+        Ok(Prepared { landed, chunk, facts, input: input.into(), is_first: false })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The hot path: a batch in one transaction.
 //!
 //! Per document there is one look-up by key (or an insert that finds out itself), then, when it is new or changed, one
-//! row in the resource's table and one at the end of its feed. Everything that is the same for the whole batch is written once. Documents come
-//! sorted by key, so that neighbours in the key index are met one after the other; the feed has them in that order.
+//! row in the resource's table and one at the end of its feed. New documents that come in a crowd, as in a first load, share
+//! their statements. Everything that is the same for the whole batch is written once. Documents come sorted by key, so that
+//! neighbours in the key index are met one after the other; the feed has them in that order.
 //!
 //! What the batch builds on (the run, the file's checkpoint, the feed's newest number) is read inside the
 //! transaction: another process may have written since.
@@ -17,7 +18,7 @@ use super::resource::Resource;
 use super::snapshot::{self, Marks};
 use super::source;
 use super::vanished;
-use super::write::Writing;
+use super::write::{GROUP, Writing};
 use crate::record::{Document, Reject};
 use crate::staging::{Balance, Batch, Committed, Deletion, NewFile, RunId, RunState, StagingError};
 
@@ -137,6 +138,16 @@ fn work(batch: &Batch, index: u32) -> Option<Work<'_>> {
     }
 }
 
+/// The next documents, where there are so many and nothing else among them.
+fn group<'b>(batch: &'b Batch, order: &[u32]) -> Option<[&'b Document; GROUP]> {
+    let order: &[u32; GROUP] = order.first_chunk()?;
+    let mut group = [batch.documents.get(*order.first()? as usize)?; GROUP];
+    for (place, index) in group.iter_mut().zip(order) {
+        *place = batch.documents.get(*index as usize)?;
+    }
+    Some(group)
+}
+
 pub(super) struct Written {
     pub(super) staged: u64,
     deleted: u64,
@@ -164,7 +175,34 @@ pub(super) fn write_documents(
     let gone_since = vanished::of_run(connection, origin.resource, origin.run)?;
     let (mut deleted, mut held, mut repeated) = (0, 0, Vec::new());
     let mut before: Option<&str> = None;
-    for work in order.iter().filter_map(|&index| work(batch, index)) {
+    let mut rest = order;
+    // How many are written one by one before a group is tried again.
+    let mut alone = 0usize;
+    while let [first, others @ ..] = rest {
+        if alone == 0
+            && gone_since.is_empty()
+            && writing.expects_new()
+            && let Some(group) = group(batch, rest)
+        {
+            let (written, first) = writing.put_new(&group)?;
+            if let Some(marks) = &mut marks {
+                for id in first..first + written as i64 {
+                    if is_part && batch.once.is_some() {
+                        marks.bring(id)?;
+                    }
+                    marks.see(id, true)?;
+                }
+            }
+            if let Some(last) = group.get(..written).and_then(<[_]>::last) {
+                before = Some(&last.key);
+            }
+            alone = GROUP - written;
+            rest = rest.get(written..).unwrap_or_default();
+            continue;
+        }
+        alone = alone.saturating_sub(1);
+        rest = others;
+        let Some(work) = work(batch, *first) else { continue };
         let (document, is_seen) = match work {
             Work::Document(document) if gone_since.contains(&document.key) => {
                 vanished::doubt(connection, origin.resource, &document.key)?;

@@ -5,12 +5,15 @@
 //! SQLite would give the number of the last row once more, and the feed knows documents by number.
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension, params};
 
 use super::bounds;
 use super::commit::Origin;
 use super::fault::Fault;
 use crate::record::{ContentHash, Document, Position};
+
+/// New documents that are written by one statement: what a statement costs beside its rows is then next to nothing.
+pub(super) const GROUP: usize = 16;
 
 /// A document's row as it stands.
 pub(super) struct Row {
@@ -41,8 +44,8 @@ pub(super) struct Writing<'c> {
     sequence: i64,
     /// Documents added less those taken away.
     added: i64,
-    /// Whether the document before was new.
-    was_new: bool,
+    /// How many documents before were new, one behind the other.
+    new_ones: usize,
     /// The number of the next new document, once there are deleted ones.
     next_id: Option<i64>,
 }
@@ -54,6 +57,42 @@ struct Statements<'c> {
     insert: CachedStatement<'c>,
     update: CachedStatement<'c>,
     feed: CachedStatement<'c>,
+    groups: Option<Groups<'c>>,
+}
+
+/// The statements for [`GROUP`] new documents.
+struct Groups<'c> {
+    insert: CachedStatement<'c>,
+    feed: CachedStatement<'c>,
+}
+
+impl<'c> Groups<'c> {
+    /// Values that are the same in all rows come first, then those of one row after the other. `OR FAIL`: a statement that
+    /// could be undone would copy every page that it changes.
+    fn prepare(connection: &'c Connection, resource: i64) -> rusqlite::Result<Groups<'c>> {
+        let rows = |row: &dyn Fn(usize) -> String| (0..GROUP).map(row).collect::<Vec<_>>().join(", ");
+        let documents = rows(&|row| {
+            let at = 2 + 4 * row;
+            format!("(?{}, ?{}, 1, ?{}, ?1, ?{})", at, at + 1, at + 2, at + 3)
+        });
+        let changes = rows(&|row| {
+            let at = 4 + 7 * row;
+            let [document, hash, record, offset, length, line] = std::array::from_fn(|value| at + 1 + value);
+            format!(
+                "(?{at}, ?{document}, NULL, 1, ?{hash}, ?1, ?2, ?3, ?{record}, ?{offset}, ?{length}, ?{line}, {})",
+                Kind::Content as i64
+            )
+        });
+        Ok(Groups {
+            insert: connection.prepare_cached(&format!(
+                "INSERT OR FAIL INTO doc_{resource} (key, hash, version, sequence, changed_at, payload) VALUES {documents}"
+            ))?,
+            feed: connection.prepare_cached(&format!(
+                "INSERT OR FAIL INTO feed_{resource} (sequence, document, previous, version, hash, changed_at, run, file, \
+                 record, \"offset\", length, line, kind) VALUES {changes}"
+            ))?,
+        })
+    }
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
@@ -67,6 +106,8 @@ impl<'c> Statements<'c> {
             Some(noted) => (", bounds", format!(", (SELECT {noted} FROM doc_{resource} WHERE id = ?2)")),
             None => ("", String::new()),
         };
+        // The values by which readers are bounded are looked up for each row.
+        let groups = if bounds.is_empty() { Some(Groups::prepare(connection, resource)?) } else { None };
         let find = |table| {
             connection
                 .prepare_cached(&format!("SELECT id, hash, version, sequence FROM {table}_{resource} WHERE key = ?1"))
@@ -87,6 +128,7 @@ impl<'c> Statements<'c> {
                  record, \"offset\", length, line, kind{bounds}) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13{noted})"
             ))?,
+            groups,
         })
     }
 }
@@ -97,9 +139,9 @@ impl<'c> Writing<'c> {
         let mut select = connection.prepare_cached("SELECT sequence FROM resource WHERE id = ?1")?;
         let first: i64 = select.query_row([origin.resource], |row| row.get(0))?;
         let statements = Statements::prepare(connection, origin.resource)?;
-        let was_new = first == 0;
+        let new_ones = if first == 0 { GROUP } else { 0 };
         let mut writing =
-            Writing { connection, origin, file, statements, first, sequence: first, added: 0, was_new, next_id: None };
+            Writing { connection, origin, file, statements, first, sequence: first, added: 0, new_ones, next_id: None };
         writing.number_beyond_the_gone()?;
         Ok(writing)
     }
@@ -122,13 +164,13 @@ impl<'c> Writing<'c> {
     ) -> Result<Option<i64>, Fault> {
         // New documents come in crowds (a first load), and so do known ones: whatever the one before was is tried
         // first. A new one is then found out by the insert itself, without a look-up.
-        let tries = self.was_new && self.next_id.is_none();
+        let tries = self.new_ones > 0 && self.next_id.is_none();
         let is_inserted = tries && self.insert(None, document, 1)?;
         let stands = match is_inserted {
             true => None,
             false => self.statements.find.query_row([&document.key], row).optional()?,
         };
-        self.was_new = stands.is_none();
+        self.new_ones = if stands.is_none() { self.new_ones + 1 } else { 0 };
         match stands {
             Some(row) if !may_be(row.id)? => Ok(None),
             Some(row) if row.hash == document.hash => Ok(Some(row.id)),
@@ -172,6 +214,62 @@ impl<'c> Writing<'c> {
                 Ok(Some(id))
             }
         }
+    }
+
+    /// Whether [`Writing::put_new`] is worth a try: documents come as a crowd of new ones.
+    pub(super) fn expects_new(&self) -> bool {
+        self.new_ones >= GROUP && self.next_id.is_none() && self.statements.groups.is_some()
+    }
+
+    /// Writes documents by one statement, up to the first that is there already. Answers how many were new, and the number of
+    /// the first, which the others' follow.
+    pub(super) fn put_new(&mut self, documents: &[&Document; GROUP]) -> Result<(usize, i64), Fault> {
+        let Some(Groups { insert, feed }) = self.statements.groups.as_mut().filter(|_| self.next_id.is_none()) else {
+            return Ok((0, 0));
+        };
+        let Origin { run, now, .. } = *self.origin;
+        insert.raw_bind_parameter(1, now)?;
+        for (document, place) in documents.iter().zip(0..) {
+            let at = 2 + 4 * place;
+            insert.raw_bind_parameter(at, &*document.key)?;
+            insert.raw_bind_parameter(at + 1, document.hash.0)?;
+            insert.raw_bind_parameter(at + 2, self.sequence + 1 + place as i64)?;
+            insert.raw_bind_parameter(at + 3, ToSqlOutput::Borrowed(ValueRef::Text(&document.payload)))?;
+        }
+        let written = match insert.raw_execute() {
+            Ok(written) => written,
+            // What it did before it came to one that is there stays.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                usize::try_from(self.connection.changes()).unwrap_or(0)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let first = self.connection.last_insert_rowid() - written as i64 + 1;
+        self.added += written as i64;
+        if written < GROUP {
+            self.new_ones = 0;
+            for (document, id) in documents.iter().take(written).zip(first..) {
+                let row = Row { id, hash: document.hash, version: 1, sequence: 0 };
+                self.tell(&row, None, Kind::Content, &document.position)?;
+            }
+            return Ok((written, first));
+        }
+        feed.raw_bind_parameter(1, now)?;
+        feed.raw_bind_parameter(2, run)?;
+        feed.raw_bind_parameter(3, self.file)?;
+        for (document, place) in documents.iter().zip(0..) {
+            let (at, position) = (4 + 7 * place, &document.position);
+            feed.raw_bind_parameter(at, self.sequence + 1 + place as i64)?;
+            feed.raw_bind_parameter(at + 1, first + place as i64)?;
+            feed.raw_bind_parameter(at + 2, document.hash.0)?;
+            feed.raw_bind_parameter(at + 3, position.record as i64)?;
+            feed.raw_bind_parameter(at + 4, position.offset as i64)?;
+            feed.raw_bind_parameter(at + 5, position.length)?;
+            feed.raw_bind_parameter(at + 6, position.line.map(|line| line as i64))?;
+        }
+        feed.raw_execute()?;
+        self.sequence += GROUP as i64;
+        Ok((written, first))
     }
 
     fn insert(&mut self, id: Option<i64>, document: &Document, version: i64) -> Result<bool, Fault> {

@@ -270,6 +270,54 @@ async fn a_statement_may_end_in_a_comment() {
     assert_eq!(told.rows[0][1], text("1"));
 }
 
+/// Where many rows may come PostgreSQL writes each as one text; what comes is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_come_as_texts_are_the_same() {
+    let server = Postgres::shared();
+    let database = server.database("lines", "");
+    server.sql(
+        &database,
+        "create table t (i int primary key, v varchar(2000), c char(5), d numeric(11,2), f float8, b bool, day date,
+           at timestamp, u uuid, l bigint, w varchar(20));
+         insert into t values (1, 'a;b', 'ab', -0.05, 0.1, true, '2026-11-28', '2026-11-28 10:11:12.5',
+             'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', -9007199254740993, ''),
+           (2, null, null, null, null, null, null, null, null, null, null),
+           (3, '', ';', 0, 'NaN', false, 'infinity', null, null, 0, ';;12;'),
+           (4, E'ä€😀\r\n\ttff;3;', '     ', 'NaN', '-1e300', null, '0044-03-15 BC', '10000-01-01', null, 7, null),
+           (5, '5;', '5;', 5, 5, null, null, null, null, null, '5');
+         insert into t select i, case when i = 2500 then repeat('ä', 2000) else 'row ' || i end, 'x', i, i / 7.0, i % 2 = 0,
+           date '2020-01-01' + i, timestamp '2020-01-01' + i * interval '1 second', null, i, case when i % 3 = 0 then i || ';' end
+           from generate_series(6, 3000) i",
+    );
+    let site = Site::new(&server.connection(&database), "");
+    let asked = "select t.*, (select string_agg(statement, '') from pg_cursors)::varchar(3000) as asked from t where i > ? \
+                 order by i -- all of them";
+    let ask = |batch_rows| {
+        let parameters = vec![Value::Integer(0)];
+        site.query(Query { batch_rows, parameters, ..query(asked) })
+    };
+    let (lines, values) = (ask(1000).await.unwrap(), ask(999).await.unwrap());
+    assert_eq!(lines.columns, values.columns);
+    assert_eq!((lines.rows.len(), values.rows.len()), (3000, 3000));
+    for (line, value) in lines.rows.iter().zip(&values.rows) {
+        let (Cell::Text(how), Cell::Text(other)) = (&line[11], &value[11]) else { panic!("{line:?} {value:?}") };
+        assert!(how.contains("concat_ws") && !other.contains("concat_ws"), "{how} {other}");
+        assert_eq!(line[..11], value[..11]);
+    }
+    assert_eq!(lines.rows[2499][1], text(&"ä".repeat(2000)));
+    assert_eq!(lines.rows[2][10], text(";;12;"));
+    // What has no width, or is no text, number or time, is asked for as it is.
+    for column in ["v::text", "'x'::bytea", "b'101'", "array[i]"] {
+        let sql = format!("select i, l, d, {column} as x from t where i < 3 order by i");
+        let (some, same) = (site.ask(&sql, &[]).await.unwrap(), query(&sql));
+        assert_eq!(some.rows, site.query(Query { batch_rows: 1, ..same }).await.unwrap().rows, "{column}");
+    }
+    // A driver that is told to change texts is not asked so.
+    let changing = Site::new(&format!("{};LFConversion=1", server.connection(&database)), "");
+    let rows = changing.query(Query { batch_rows: 1000, parameters: vec![Value::Integer(0)], ..query(asked) }).await;
+    assert!(matches!(&rows.unwrap().rows[0][11], Cell::Text(how) if !how.contains("concat_ws")));
+}
+
 /// Its calls end when this process is gone, killed or not: else the next one's would come beside them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_looks_whether_anybody_still_waits() {

@@ -117,7 +117,7 @@ fn of(resource: &ResourceId) -> DeadLetterFilter {
 
 #[derive(Clone, Debug)]
 enum Record {
-    Good { key: u8, value: u8 },
+    Good { key: u16, value: u8 },
     Bad,
     Skipped,
 }
@@ -133,11 +133,18 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let record = prop_oneof![
-        6 => (0u8..12, 0u8..3).prop_map(|(key, value)| Record::Good { key, value }),
+        6 => (0u16..12, 0u8..3).prop_map(|(key, value)| Record::Good { key, value }),
         1 => Just(Record::Bad),
         1 => Just(Record::Skipped),
     ];
+    // Many that are mostly new, as in a first load, and some of them twice.
+    let crowd = (0u16..200, 1u16..3, 1usize..80, 0usize..80).prop_map(|(first, step, count, again)| {
+        let keys = (0..count as u16).map(|n| first + n * step);
+        let twice = keys.clone().skip(again).take(1);
+        Step::Commit(keys.chain(twice).map(|key| Record::Good { key, value: 0 }).collect())
+    });
     let step = prop_oneof![
+        3 => crowd,
         6 => proptest::collection::vec(record, 0..25).prop_map(Step::Commit),
         1 => Just(Step::StartOver),
         1 => (0usize..5).prop_map(Step::Discard),
