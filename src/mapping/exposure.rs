@@ -158,6 +158,10 @@ pub struct Exposure {
     pub operations: Vec<ExposedOperation>,
     /// How this version ends.
     pub retirement: Retirement,
+    /// Statuses that faults of its service have, by the mapping.
+    pub fault_statuses: Vec<u16>,
+    /// A record as it is served, for people.
+    pub example: Option<serde_json::Value>,
 }
 
 impl Exposure {

@@ -11,6 +11,7 @@ mod condition;
 mod controls;
 mod convert;
 mod expect;
+mod example;
 mod exposure;
 mod field;
 mod json;
@@ -329,6 +330,7 @@ pub fn compile_with(
         live = rows::compile_live(table.node(), &[], &operations::Surroundings { faults: &silent, ..around });
         live = live.filter(|_| silent.is_empty());
     }
+    let example = example::read(&table, &compiled.shape.schema, texts, faults);
     if faults.len() > before {
         return None;
     }
@@ -350,6 +352,10 @@ pub fn compile_with(
             Some(Origin::Rows(rows::Rows { live: live.map(Arc::new), ..compiled }))
         }
     };
+    let fault_statuses = match &origin {
+        Some(Origin::Call(called)) => called.judgement.statuses(),
+        _ => Vec::new(),
+    };
     let deleted = serving.deleted;
     Some(Plan {
         deleted,
@@ -364,6 +370,8 @@ pub fn compile_with(
                 relations,
                 access,
                 operations: exposed,
+                fault_statuses,
+                example,
             },
             &compiled.shape,
             serving,

@@ -16,3 +16,5 @@ mod meanwhile;
 mod site;
 mod steps;
 mod versions;
+
+pub(crate) use site::new_key;
