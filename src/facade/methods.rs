@@ -26,7 +26,11 @@ pub(super) fn meant<'c>(catalog: &'c Catalog, route: &Route<'_>, method: &Method
     let operations = published.map(|published| published.exposure.operations.as_slice()).unwrap_or_default();
     let find = |verb: Verb| operations.iter().find(|operation| operation.verb == verb);
     let (reads, writes) = match route {
-        Route::List(_) => (true, vec![("POST", find(Verb::Create))]),
+        // Where there is no list, and nothing is posted, there is nothing.
+        Route::List(_) => {
+            let has_list = published.is_none_or(|published| published.exposure.has_list() || operations.is_empty());
+            (has_list, vec![("POST", find(Verb::Create))])
+        }
         Route::Record(..) => {
             let update = find(Verb::Update);
             (true, vec![("PUT", update), ("PATCH", update), ("DELETE", find(Verb::Delete))])
@@ -45,8 +49,11 @@ pub(super) fn meant<'c>(catalog: &'c Catalog, route: &Route<'_>, method: &Method
     }
     let there = writes.iter().filter_map(|(name, operation)| operation.map(|operation| (*name, operation)));
     let reading: &[&str] = if reads { &["GET", "HEAD"] } else { &[] };
-    let names: Vec<&str> =
-        reading.iter().copied().chain(there.clone().map(|(name, _)| name)).chain(["OPTIONS"]).collect();
+    // Many writes are posted where one new record would be, whatever they are.
+    let is_bulk_alone = matches!(route, Route::List(_)) && !operations.is_empty() && find(Verb::Create).is_none();
+    let bulk: &[&str] = if is_bulk_alone { &["POST"] } else { &[] };
+    let written = there.clone().map(|(name, _)| name).chain(bulk.iter().copied());
+    let names: Vec<&str> = reading.iter().copied().chain(written).chain(["OPTIONS"]).collect();
     let allow = HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"));
     if method == Method::OPTIONS {
         let mut response = Response::new(Body::empty());

@@ -23,7 +23,7 @@ form{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:end;padding:.5rem 0}
 input{font:inherit;width:10rem}input.wide{width:20rem}button{font:inherit}\
 details{border:1px solid var(--edge);border-radius:.3rem;margin:.4rem 0;padding:0 .8rem}details details{margin:.3rem 0}\
 summary{padding:.4rem 0;cursor:pointer}summary b{display:inline-block;min-width:4.5rem}textarea{font:14px/1.45 ui-monospace,monospace;width:100%}\
-td input{width:100%;min-width:8rem;box-sizing:border-box}td p,td pre{margin:.2rem 0}pre.answer{max-height:30rem;overflow:auto}\
+td input{width:100%;min-width:8rem;box-sizing:border-box}td p,td pre{margin:.2rem 0}td code{overflow-wrap:anywhere}pre.answer{max-height:30rem;overflow:auto}\
 :focus-visible{outline:3px solid #48f;outline-offset:1px}";
 
 /// A whole page. `title` is text; `body` is HTML whose variable parts went through [`escape`].

@@ -169,4 +169,9 @@ impl Exposure {
     pub fn has_live_list(&self) -> bool {
         self.mode == Mode::Live && self.lists
     }
+
+    /// Whether it has a list at all: what is read one by one has none.
+    pub fn has_list(&self) -> bool {
+        self.mode != Mode::Live || self.lists
+    }
 }

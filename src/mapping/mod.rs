@@ -78,6 +78,7 @@ pub use soap::{
     ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
     PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,
 };
+pub use types::{DATE_PATTERN, TIME_PATTERN, decimal_text_pattern};
 pub use source::{OnDamage, OnReject};
 
 /// `/v1/operations/ID` says how a write stands.

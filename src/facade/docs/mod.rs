@@ -150,7 +150,7 @@ impl<'d> Page<'d> {
             let example = parameter.get("example").map(plain).unwrap_or_default();
             let shown = match example.is_empty() {
                 true => String::new(),
-                false => format!(" For example <code>{}</code>", escape(&example)),
+                false => format!("<br>For example <code>{}</code>", escape(&example)),
             };
             // What a request cannot do without is there to begin with.
             let value = if parameter["required"] == true { escape(&example) } else { String::new() };

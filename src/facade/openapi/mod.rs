@@ -162,15 +162,22 @@ impl Resource<'_> {
     fn describe(&self, paths: &mut Map<String, Value>) {
         let (path, mode) = (&self.published.path, self.published.exposure.mode);
         let has_live_list = self.published.exposure.has_live_list();
-        // What is read one by one has no list.
-        if has_live_list || mode != Mode::Live {
+        if self.published.exposure.has_list() {
             paths.insert(path.clone(), json!({ "get": self.list(has_live_list) }));
         }
         if mode != Mode::Live {
             paths.insert(format!("{path}/changes"), json!({ "get": self.changes() }));
         }
         paths.insert(format!("{path}/{{key}}"), json!({ "get": self.record() }));
-        paths.insert(format!("{path}/{{key}}/lineage"), json!({ "get": self.lineage() }));
+        if self.is_kept() {
+            paths.insert(format!("{path}/{{key}}/lineage"), json!({ "get": self.lineage() }));
+        }
+    }
+
+    /// Whether its records are staged, so that it is known where they came from.
+    fn is_kept(&self) -> bool {
+        let exposure = &self.published.exposure;
+        exposure.mode != Mode::Live || exposure.stale_if_error.is_some()
     }
 
     /// What all of them have in common.
@@ -232,10 +239,11 @@ impl Resource<'_> {
     fn links(&self, key: &str) -> Value {
         let link =
             |id: String, words: &str| json!({ "operationId": id, "parameters": { "key": key }, "description": words });
-        json!({
-            "record": link(operation("get", self.published, ""), "One of the records"),
-            "lineage": link(operation("get", self.published, "Lineage"), "Where it came from"),
-        })
+        let mut links = json!({ "record": link(operation("get", self.published, ""), "One of the records") });
+        if self.is_kept() {
+            links["lineage"] = link(operation("get", self.published, "Lineage"), "Where it came from");
+        }
+        links
     }
 
     fn record(&self) -> Value {
@@ -262,7 +270,7 @@ impl Resource<'_> {
     }
 
     fn lineage(&self) -> Value {
-        let content = json!({ (accept::JSON): { "schema": { "$ref": "#/components/schemas/Lineage" } } });
+        let content = json!({ (accept::JSON): { "schema": { "$ref": "#/components/schemas/RecordLineage" } } });
         let answers = Answers::of(Some(self.published))
             .good(200, "The record's origins", &["Cache-Control", "Content-Encoding"], content)
             .problems(&self.statuses(&[]));

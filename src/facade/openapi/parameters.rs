@@ -16,7 +16,7 @@ const DEEPEST: usize = 3;
 const MORE_RELATIONS: usize = 7;
 
 /// The strong and weak tags of a list, or `*`.
-const TAGS: &str = "^(\\*|(W/)?\"[!#-~]*\"([ \\t]*,[ \\t]*(W/)?\"[!#-~]*\")*)$";
+const TAGS: &str = "^(\\*|(W/)?\"[!#-~]*\"(, ?(W/)?\"[!#-~]*\")*)$";
 
 /// What can be a cursor.
 const CURSOR: &str = "^[A-Za-z0-9_-]+$";
@@ -61,8 +61,8 @@ pub(super) fn shared(about: &About) -> Value {
         ),
         "ifNoneMatch": header(
             "If-None-Match",
-            "Entity tags that the caller has, or `*`: 304 when one is current",
-            &json!({ "type": "string", "pattern": TAGS }),
+            "Entity tags that the caller has, or `*`: 304 when one is current. What is none is passed over",
+            &text,
         ),
         "ifModifiedSince": header("If-Modified-Since", "RFC 9110: 304 when the record has not changed since", &date()),
         "cacheControl": example(

@@ -45,7 +45,7 @@ pub(super) fn page(published: &Published) -> Value {
 /// A line of a stream.
 pub(super) fn line(published: &Published) -> Value {
     let id = name(published);
-    json!({ "anyOf": [reference(&id), reference(&part_of(&id)), reference("Next")] })
+    json!({ "anyOf": [reference(&id), reference(&part_of(&id)), reference("NextLine")] })
 }
 
 /// The schemas of a resource's records, by name. `all` are those that relations lead to.

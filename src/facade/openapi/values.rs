@@ -5,13 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::mapping::FieldType;
-
-/// A date that there is, but for 29 February of other years than leap years.
-const DATE: &str =
-    "[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))";
-
-const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?";
+use crate::mapping::{DATE_PATTERN, FieldType, TIME_PATTERN, decimal_text_pattern};
 
 /// A moment in UTC or with its distance from it; a local one where nothing is said.
 const OFFSET: &str = "(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])?";
@@ -49,18 +43,12 @@ fn pattern(field_type: FieldType) -> String {
     match field_type {
         // Longer ones are judged by their value.
         FieldType::Integer { .. } => "-?[0-9]{1,18}".to_owned(),
-        FieldType::Decimal { precision, scale, .. } => {
-            let whole = precision.saturating_sub(scale).max(1);
-            let fraction = if scale == 0 { String::new() } else { format!("(\\.[0-9]{{1,{scale}}})?") };
-            // Without digits before the point there may be a zero for looks.
-            let whole = if precision == scale { "0".to_owned() } else { format!("[0-9]{{1,{whole}}}") };
-            format!("-?{whole}{fraction}")
-        }
+        FieldType::Decimal { precision, scale, .. } => decimal_text_pattern(precision, scale, true),
         FieldType::Number => "-?[0-9]{1,15}(\\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?".to_owned(),
         FieldType::Boolean => "true|false".to_owned(),
-        FieldType::Date => DATE.to_owned(),
-        FieldType::Time => TIME.to_owned(),
-        FieldType::Datetime => format!("{DATE}T{TIME}{OFFSET}"),
+        FieldType::Date => DATE_PATTERN.to_owned(),
+        FieldType::Time => TIME_PATTERN.to_owned(),
+        FieldType::Datetime => format!("{DATE_PATTERN}T{TIME_PATTERN}{OFFSET}"),
         _ => TEXT.to_owned(),
     }
 }

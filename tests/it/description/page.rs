@@ -30,9 +30,6 @@ fn the_page_shows_all_and_sends_what_is_filled_in() {
          .filter((id) => !document.getElementById(id))";
     assert_eq!(browser.run(dangling), json!([]));
     let text = browser.run("return document.body.textContent").as_str().unwrap().to_owned();
-    for part in ["Sørensen", "discountPercent"] {
-        assert!(!text.contains(part), "{part}");
-    }
     for part in [
         "MIREILLE MÜLLER",
         "amounts.gross[gte]",
@@ -59,11 +56,12 @@ fn the_page_shows_all_and_sends_what_is_filled_in() {
     browser.press(TAB);
     browser.press("order_no,amounts.net");
     browser.press(ENTER);
-    let shown = "return document.querySelector('#getOrdersV2 .answer').textContent";
-    let answer = browser.until(&format!(
-        "const t = document.querySelector('#getOrdersV2 .answer').textContent; {}",
-        "return t.includes('}') && t"
-    ));
+    let answered = |id: &str| {
+        browser.until(&format!(
+            "const text = document.querySelector('#{id} .answer').textContent; return text.trim().endsWith('}}') && text"
+        ))
+    };
+    let answer = answered("getOrdersV2");
     let answer = answer.as_str().unwrap();
     assert!(answer.starts_with("200 ") && answer.contains("etag: \""), "{answer}");
     // Its digits are those of the service.
@@ -75,10 +73,8 @@ fn the_page_shows_all_and_sends_what_is_filled_in() {
     // A body, and a problem.
     browser.run("document.getElementById('createArticlesV1').open = true; document.querySelector('#createArticlesV1 button').focus()");
     browser.press(ENTER);
-    let answer = browser.until(
-        "const t = document.querySelector('#createArticlesV1 .answer').textContent; return t.includes('}') && t",
-    );
-    assert!(answer.as_str().unwrap().starts_with("409 "), "{answer} {shown}");
+    let answer = answered("createArticlesV1");
+    assert!(answer.as_str().unwrap().starts_with("409 "), "{answer}");
 
     // A stream that does not end is shown as far as it has come.
     browser.run(

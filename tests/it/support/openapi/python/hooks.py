@@ -1,60 +1,59 @@
 """What no schema can say of a request, and schemathesis therefore cannot know.
 
 A cursor is made by the service for one question; a group of filters has a grammar; a field to sort by stands there once;
-`fields[x]` goes with `include=x`; and a write has a key of its own. Only requests that are to be right are touched.
+`fields[x]` goes with `include=x`; a write has a key of its own; how many digits of a number stand behind the point is said by
+`x-scale` alone. Only requests that are to be right are touched.
 """
 
-import json
 import uuid
 
 import schemathesis
 
-OPAQUE = ("cursor", "since")
 ACCEPTED = ("application/json", "application/x-ndjson", "text/csv")
 
 asked = 0
 
 
-def is_right(case):
-    return case.meta is None or case.meta.generation.mode.is_positive
-
-
-def example(case, name):
-    found = case.operation.query.get(name)
-    return found.definition.get("example") if found is not None else None
-
-
 @schemathesis.hook
-def map_case(context, case):
-    if not is_right(case):
-        return case
-    query = case.query if isinstance(case.query, dict) else {}
-    for name in OPAQUE:
-        if name in query:
-            query.pop(name)
-    for name in ("or", "and"):
-        if name in query:
-            shown = example(case, name)
-            if shown is None:
-                query.pop(name)
-            else:
-                query[name] = shown
-    if isinstance(query.get("sort"), str):
-        seen = {}
-        for field in query["sort"].split(","):
-            seen.setdefault(field.lstrip("-"), field)
-        query["sort"] = ",".join(seen.values())
-    included = [path.split(".")[0] for path in str(query.get("include", "")).split(",")]
-    for name in [name for name in query if name.startswith("fields[")]:
+def before_call(context, case, kwargs):
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if isinstance(case.query, dict):
+        query(case)
+    headers = case.headers if case.headers is not None else {}
+    if "Idempotency-Key" in headers:
+        headers["Idempotency-Key"] = f'"{uuid.uuid4()}"'
+    if "Prefer" in headers:
+        headers["Prefer"] = "wait=1"
+    accept(case, headers)
+    case.headers = headers
+    if isinstance(case.body, dict):
+        exact(case.body, body_schema(case))
+
+
+def query(case):
+    asked_for = case.query
+    for opaque in ("cursor", "since"):
+        asked_for.pop(opaque, None)
+    for group in ("or", "and"):
+        if group in asked_for:
+            parameter = case.operation.query.get(group)
+            shown = parameter.definition.get("example") if parameter is not None else None
+            asked_for.pop(group)
+            if shown is not None:
+                asked_for[group] = shown
+    if isinstance(asked_for.get("sort"), str):
+        once = {}
+        for field in asked_for["sort"].split(","):
+            once.setdefault(field.lstrip("-"), field)
+        asked_for["sort"] = ",".join(once.values())
+    included = [path.split(".")[0] for path in str(asked_for.get("include", "")).split(",")]
+    for name in [name for name in asked_for if name.startswith("fields[")]:
         if name[len("fields[") : -1] not in included:
-            query.pop(name)
-    if case.headers is not None and "Idempotency-Key" in case.headers:
-        case.headers["Idempotency-Key"] = f'"{uuid.uuid4()}"'
-    accept(case, query)
-    return case
+            asked_for.pop(name)
 
 
-def accept(case, query):
+def accept(case, headers):
     """Asks for one of the media types that are described, each in its turn."""
     global asked
     answers = case.operation.definition.raw.get("responses", {}) if case.method == "GET" else {}
@@ -63,17 +62,29 @@ def accept(case, query):
         return
     asked += 1
     chosen = types[asked % len(types)]
+    asked_for = case.query or {}
+    if chosen == "text/csv" and "include" in asked_for:
+        # A line has no place for other records.
+        chosen = "application/json"
     if chosen != "application/json":
         # Streams are not counted.
-        query.pop("count", None)
-    case.headers = {**(case.headers or {}), "Accept": chosen}
+        asked_for.pop("count", None)
+    headers["Accept"] = chosen
 
 
-@schemathesis.serializer("application/x-ndjson")
-def ndjson(context, value):
-    """A bulk: whatever was made up as one line."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text.encode("utf-8", "replace")
+def body_schema(case):
+    for body in case.operation.body:
+        if body.media_type == "application/json":
+            return body.raw_schema
+    return {}
+
+
+def exact(body, schema):
+    document = {name: rule for name, rule in schema.get("properties", {}).items()} if isinstance(schema, dict) else {}
+    for name, value in body.items():
+        scale = document.get(name, {}).get("x-scale")
+        if scale is not None and isinstance(value, float):
+            body[name] = round(value, scale)
 
 
 @schemathesis.deserializer("application/x-ndjson", "text/csv")

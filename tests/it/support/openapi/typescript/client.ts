@@ -17,7 +17,7 @@ function isWhole(order: Order | components["schemas"]["orders.v2.part"]): order 
   return order.order_no !== undefined && order.lines !== undefined;
 }
 
-const client = createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${key}` } });
+const client = createClient<paths, "application/json" | "application/problem+json">({ baseUrl, headers: { Authorization: `Bearer ${key}` } });
 
 // A page, with filters, an order, and customers beside the orders.
 const list = await client.GET("/v2/orders", {
@@ -50,8 +50,8 @@ check(customer === null || customer === undefined || customer.name !== undefined
 // The next page, as its address says.
 const next = new URL(list.data.page.next ?? "", baseUrl).searchParams.get("cursor");
 check(next !== null, "a cursor");
-const { "amounts.gross[gte]": _, ...rest } = { "amounts.gross[gte]": "" };
-check(Object.keys(rest).length === 0, "nothing");
+
+
 
 // One record, and not again while it is the same.
 const one = await client.GET("/v2/orders/{key}", { params: { path: { key: order.order_no }, query: { fields: "order_no,amounts.net" } } });
