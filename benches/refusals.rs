@@ -126,6 +126,8 @@ async fn start(folder: &Path, hold: Hold) -> Site {
         lists: false,
         operations: Vec::new(),
         retirement: tollbridge::mapping::Retirement::default(),
+        fault_statuses: Vec::new(),
+        example: None,
         schema: json!({ "type": "object" }),
     }]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -102,6 +102,8 @@ pub(crate) fn exposure() -> Exposure {
         relations: Vec::new(),
         access: Default::default(),
         retirement: Default::default(),
+        fault_statuses: Vec::new(),
+        example: None,
         read_scope: "orders:read".to_owned(),
         mode: Mode::Staged,
         max_age: Some(Duration::from_secs(300)),

@@ -16,6 +16,7 @@ mod infer;
 mod inspect;
 mod json_line;
 mod keys;
+mod openapi;
 mod operations;
 mod output;
 mod preview;
@@ -92,6 +93,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Propose a complete mapping for a table, with the reason for each proposal
     Infer(infer::Options),
+    /// Print the description of the API in OpenAPI 3.1, as the service serves it
+    Openapi,
     /// List, show, replay or discard records that were rejected
     #[command(subcommand)]
     DeadLetters(dead_letters::Action),
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
             Some(url) => context.block_on(wsdl::run_url(url, &options.wsdl, context.json)),
             None => return inspect::run(&options, context.json),
         },
+        Command::Openapi => openapi::run(&context),
         Command::Serve => context.block_on(serve::run(&context)),
         Command::Check(options) => context.block_on(check::run(&context, &options)),
         Command::Doctor(options) => context.block_on(doctor::run(&context, &options)),

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::conditional::Freshness;
-use super::openapi;
+use super::openapi::{self, About};
 use super::projection::Projection;
 use super::retire::Retiring;
 use super::route::Target;
@@ -41,19 +41,21 @@ pub(super) struct Catalog {
     versions: BTreeMap<u32, HashMap<String, Arc<Published>>>,
     /// `/openapi.json`, made once.
     pub(super) openapi: openapi::Document,
+    /// `/docs`, made of it.
+    pub(super) docs: String,
 }
 
 impl Catalog {
-    /// Publishes `exposures`; `anonymous` says whether a key may be left out.
-    pub(super) fn new(exposures: Vec<Exposure>, anonymous: bool) -> Catalog {
+    /// Publishes `exposures`; `about` is what they are described with.
+    pub(super) fn new(exposures: Vec<Exposure>, about: &About) -> Catalog {
         let mut versions: BTreeMap<u32, HashMap<String, Arc<Published>>> = BTreeMap::new();
         for exposure in exposures {
             let resources = versions.entry(exposure.id.version()).or_default();
             resources.insert(exposure.id.name().to_owned(), Arc::new(Published::new(exposure)));
         }
         let sorted = in_order(&versions);
-        let openapi = openapi::Document::new(&sorted, anonymous);
-        Catalog { versions, openapi }
+        let (openapi, docs) = openapi::Document::new(&sorted, about);
+        Catalog { versions, openapi, docs }
     }
 
     /// How many.
@@ -166,7 +168,7 @@ fn in_order(versions: &BTreeMap<u32, HashMap<String, Arc<Published>>>) -> Vec<&P
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Catalog, Published};
+    use super::{About, Catalog, Published};
     use crate::facade::route::Target;
     use crate::http::Caller;
     use crate::http::clients::{Client, ClientConfig};
@@ -203,6 +205,8 @@ pub(super) mod tests {
             lists: false,
             operations: Vec::new(),
             retirement: crate::mapping::Retirement::default(),
+            fault_statuses: Vec::new(),
+            example: None,
             schema: json!({ "type": "object", "properties": {
                 "order_no": { "type": "string" },
                 "status": { "type": ["string", "null"] },
@@ -221,7 +225,7 @@ pub(super) mod tests {
         let mut customers = exposure("customers", 1);
         let link = RelationLink::Many { key: "order_no".to_owned(), field: "status".to_owned(), limit: 5 };
         customers.relations.push(relation("orders", "orders.v1", link));
-        Catalog::new(vec![orders, customers], false)
+        Catalog::new(vec![orders, customers], &About::default())
     }
 
     fn relation(name: &str, resource: &str, link: RelationLink) -> ExposedRelation {
@@ -240,7 +244,7 @@ pub(super) mod tests {
 
     #[test]
     fn resources_are_found_by_version_and_name() {
-        let catalog = Catalog::new(vec![exposure("orders", 1), exposure("orders", 3), exposure("stock", 1)], false);
+        let catalog = Catalog::new(vec![exposure("orders", 1), exposure("orders", 3), exposure("stock", 1)], &About::default());
         let find = |version, name| catalog.find(Target { version, name }).map(|published| published.path.clone());
         assert_eq!(find(3, "orders").unwrap(), "/v3/orders");
         let missing = find(2, "orders").unwrap_err().into_response("/", "id").into_body();

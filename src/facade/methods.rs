@@ -38,7 +38,11 @@ pub(super) fn meant<'c>(catalog: &'c Catalog, route: &Route<'_>, method: &Method
     // Many writes may be any of the operations.
     let is_for_many = matches!(route, Route::List(_)) && !operations.is_empty();
     let (reads, writes) = match route {
-        Route::List(_) => (true, vec![("POST", find(Verb::Create))]),
+        // Where there is no list, and nothing is posted, there is nothing.
+        Route::List(_) => {
+            let has_list = published.is_none_or(|published| published.exposure.has_list() || operations.is_empty());
+            (has_list, vec![("POST", find(Verb::Create))])
+        }
         Route::Record(..) => {
             let update = find(Verb::Update);
             (true, vec![("PUT", update), ("PATCH", update), ("DELETE", find(Verb::Delete))])
@@ -57,11 +61,9 @@ pub(super) fn meant<'c>(catalog: &'c Catalog, route: &Route<'_>, method: &Method
     }
     let there = writes.iter().filter_map(|(name, operation)| operation.map(|operation| (*name, operation)));
     let reading: &[&str] = if reads { &["GET", "HEAD"] } else { &[] };
-    let mut names: Vec<&str> =
-        reading.iter().copied().chain(there.clone().map(|(name, _)| name)).chain(["OPTIONS"]).collect();
-    if is_for_many && !names.contains(&"POST") {
-        names.insert(names.len() - 1, "POST");
-    }
+    let bulk: &[&str] = if is_for_many && find(Verb::Create).is_none() { &["POST"] } else { &[] };
+    let written = there.clone().map(|(name, _)| name).chain(bulk.iter().copied());
+    let names: Vec<&str> = reading.iter().copied().chain(written).chain(["OPTIONS"]).collect();
     let allow = HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static("OPTIONS"));
     if method == Method::OPTIONS {
         let mut response = Response::new(Body::empty());

@@ -71,6 +71,7 @@ use crate::telemetry::Metrics;
 use catalog::{Catalog, Published};
 use cursor::Seal;
 use methods::Meant;
+use openapi::About;
 use retire::Retiring;
 use route::{Route, RouteTable, Target};
 use sight::{Sight, View};
@@ -131,6 +132,7 @@ pub struct Facade {
     live: Arc<Live>,
     operate: Arc<Operate>,
     server: ServerConfig,
+    about: About,
 }
 
 impl Facade {
@@ -138,9 +140,10 @@ impl Facade {
     pub fn new(setup: Setup) -> Facade {
         let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, Arc::clone(&setup.clients));
         let authenticator = authenticator.behind(setup.server.proxies.clone());
+        let about = About::new(&setup.server, &setup.auth);
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
-            catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), authenticator.takes_anonymous())),
+            catalog: ArcSwap::from_pointee(Catalog::new(Vec::new(), &about)),
             hub: Arc::new(changes::Hub::new(Arc::clone(&setup.staging), Arc::clone(&setup.metrics))),
             closing: setup.clients.closing().clone(),
             staging: setup.staging,
@@ -154,12 +157,13 @@ impl Facade {
             live: setup.live,
             operate: setup.operate,
             server: setup.server,
+            about,
         }
     }
 
     /// Serves these resources from now on. Requests under way finish with what they began with.
     pub fn publish(&self, exposures: Vec<Exposure>) {
-        let catalog = Catalog::new(exposures, self.authenticator.takes_anonymous());
+        let catalog = Catalog::new(exposures, &self.about);
         self.health.published(catalog.len());
         self.catalog.store(Arc::new(catalog));
     }
@@ -304,6 +308,11 @@ impl Facade {
         parameters::refuse_any(request.uri.query().unwrap_or(""))?;
         json_answer(&catalog.index(version, caller))
     }
+}
+
+/// The description of the API in OpenAPI 3.1 (JSON), as it is served when these resources are published under these settings.
+pub fn describe(exposures: Vec<Exposure>, server: &ServerConfig, auth: &AuthConfig) -> Vec<u8> {
+    Catalog::new(exposures, &About::new(server, auth)).openapi.bytes().to_vec()
 }
 
 /// The router to serve.

@@ -33,7 +33,7 @@ pub use cors::{CORS, Cors};
 pub use edge::{Edge, Limits, is_of_type, refuse_coded};
 pub use health::{Health, Lacks};
 pub use host::{HostPolicy, host_of, refuse_cross_origin};
-pub use page::{escape, page, page_with_forms};
+pub use page::{Script, escape, page, page_with_forms};
 pub use peer::Peer;
 pub use problem::{BodyFault, Problem, Reason};
 pub use proxies::{Proxies, Told};

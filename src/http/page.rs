@@ -1,4 +1,4 @@
-//! The frame of our few HTML pages: one style sheet, no script, and a content security policy that permits
+//! The frame of our few HTML pages: one style sheet, at most one script of ours, and a content security policy that permits
 //! exactly that, so that text from an old system can never act in a browser.
 
 use std::sync::OnceLock;
@@ -20,7 +20,11 @@ code,pre{font:14px/1.45 ui-monospace,monospace}\
 pre{padding:.7rem 1rem;overflow-x:auto;border:1px solid var(--edge);border-radius:.3rem}\
 .bad{color:#c22;font-weight:600}.dim{opacity:.7}nav a{margin-right:1rem}\
 form{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:end;padding:.5rem 0}label{display:block;font-size:.85rem}\
-input{font:inherit;width:10rem}input.wide{width:20rem}button{font:inherit}";
+input{font:inherit;width:10rem}input.wide{width:20rem}button{font:inherit}\
+details{border:1px solid var(--edge);border-radius:.3rem;margin:.4rem 0;padding:0 .8rem}details details{margin:.3rem 0}\
+summary{padding:.4rem 0;cursor:pointer}summary b{display:inline-block;min-width:4.5rem}textarea{font:14px/1.45 ui-monospace,monospace;width:100%}\
+td input{width:100%;min-width:8rem;box-sizing:border-box}td p,td pre{margin:.2rem 0}td code{overflow-wrap:anywhere}pre.answer{max-height:30rem;overflow:auto}\
+:focus-visible{outline:3px solid #48f;outline-offset:1px}";
 
 /// A whole page. `title` is text; `body` is HTML whose variable parts went through [`escape`].
 pub fn page(title: &str, body: &str) -> Response<Vec<u8>> {
@@ -31,6 +35,34 @@ pub fn page(title: &str, body: &str) -> Response<Vec<u8>> {
 /// [`refuse_cross_origin`](super::refuse_cross_origin) asks for.
 pub fn page_with_forms(title: &str, body: &str) -> Response<Vec<u8>> {
     framed(title, body, "'self'", "same-origin")
+}
+
+/// A script of ours, with the hash by which the policy names it.
+#[derive(Debug)]
+pub struct Script {
+    text: &'static str,
+    hash: String,
+}
+
+impl Script {
+    /// Of this text.
+    pub fn new(text: &'static str) -> Script {
+        Script { text, hash: STANDARD.encode(Sha256::digest(text.as_bytes())) }
+    }
+
+    /// As [`page`], with this script, which may call our own listener and nobody else.
+    pub fn page(&self, title: &str, body: &str) -> Response<Vec<u8>> {
+        let body = format!("{body}\n<script>{}</script>", self.text);
+        let mut response = page(title, &body);
+        let more = format!("; script-src 'sha256-{}'; connect-src 'self'", self.hash);
+        let policy = response.headers().get(CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+        let policy = policy.and_then(|policy| HeaderValue::from_str(&(policy.to_owned() + &more)).ok());
+        // Without it the script does not run, and the page shows what it shows.
+        if let Some(policy) = policy {
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        response
+    }
 }
 
 fn framed(title: &str, body: &str, form_action: &'static str, referrer: &'static str) -> Response<Vec<u8>> {
@@ -79,7 +111,7 @@ pub fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{escape, page};
+    use super::{Script, escape, page};
 
     #[test]
     fn text_is_harmless() {
@@ -88,5 +120,16 @@ mod tests {
         assert!(!String::from_utf8_lossy(response.body()).contains("<script>"));
         let policy = response.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(!policy.contains("script-src"), "{policy}");
+    }
+
+    #[test]
+    fn a_script_is_named_by_its_hash() {
+        let response = Script::new("alert(1)").page("API", "");
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        // As `printf 'alert(1)' | openssl dgst -sha256 -binary | base64` has it.
+        let script = "script-src 'sha256-bhHHL3z2vDgxUt0W3dWQOrprscmda2Y5pLsLg4GF+pI='; connect-src 'self'";
+        assert!(policy.ends_with(script) && !policy.contains("unsafe"), "{policy}");
+        assert!(String::from_utf8_lossy(response.body()).contains("<script>alert(1)</script>"));
     }
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::{Problem, Reason};
 use crate::record::key::{DecodeKeyError, decode_part};
 
-/// Parameters at most; more is no honest question.
-const MAX_PARAMETERS: usize = 64;
+/// Parameters at most. A resource may well declare as many filters; more is no honest question.
+const MAX_PARAMETERS: usize = 256;
 
 /// For routes that take no parameters.
 pub fn refuse_any(raw: &str) -> Result<(), Problem> {

@@ -158,11 +158,20 @@ pub struct Exposure {
     pub operations: Vec<ExposedOperation>,
     /// How this version ends.
     pub retirement: Retirement,
+    /// Statuses that faults of its service have, by the mapping.
+    pub fault_statuses: Vec<u16>,
+    /// A record as it is served, for people.
+    pub example: Option<serde_json::Value>,
 }
 
 impl Exposure {
     /// Whether its lists are read from the backend.
     pub fn has_live_list(&self) -> bool {
         self.mode == Mode::Live && self.lists
+    }
+
+    /// Whether it has a list at all: what is read one by one has none.
+    pub fn has_list(&self) -> bool {
+        self.mode != Mode::Live || self.lists
     }
 }

@@ -11,6 +11,7 @@ mod condition;
 mod controls;
 mod convert;
 mod expect;
+mod example;
 mod exposure;
 mod field;
 mod json;
@@ -77,6 +78,7 @@ pub use soap::{
     ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
     PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,
 };
+pub use types::{DATE_PATTERN, TIME_PATTERN, decimal_text_pattern};
 pub use source::{OnDamage, OnReject};
 
 /// `/v1/operations/ID` says how a write stands.
@@ -340,6 +342,7 @@ pub fn compile_with(
         live = rows::compile_live(table.node(), &[], &operations::Surroundings { faults: &silent, ..around });
         live = live.filter(|_| silent.is_empty());
     }
+    let example = example::read(&table, &compiled.shape.schema, texts, faults);
     if faults.len() > before {
         return None;
     }
@@ -361,6 +364,10 @@ pub fn compile_with(
             Some(Origin::Rows(rows::Rows { live: live.map(Arc::new), ..compiled }))
         }
     };
+    let fault_statuses = match &origin {
+        Some(Origin::Call(called)) => called.judgement.statuses(),
+        _ => Vec::new(),
+    };
     let deleted = serving.deleted;
     Some(Plan {
         deleted,
@@ -375,6 +382,8 @@ pub fn compile_with(
                 relations,
                 access,
                 operations: exposed,
+                fault_statuses,
+                example,
             },
             &compiled.shape,
             serving,

@@ -19,6 +19,12 @@ pub(super) static MAPPING: Section = Section {
         key("version", "integer", Required, "version of the resource, from 1: part of its URL"),
         key("title", "string", Optional, "name for people; the resource's name when absent"),
         key("description", "string", Optional, "longer text for people"),
+        key(
+            "example",
+            "path",
+            Optional,
+            "a file of JSON with a record as it is served, which the description of the API and its page show; it must fit the fields",
+        ),
         key("key", "array of field names", Required, "the mapped fields that identify a record; joined by `~` in URLs"),
         key("source", "table", Required, "where the records come from"),
         key(

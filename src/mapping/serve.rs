@@ -36,6 +36,8 @@ pub(super) struct Heading {
     pub(super) relations: Vec<ExposedRelation>,
     pub(super) access: Access,
     pub(super) operations: Vec<ExposedOperation>,
+    pub(super) fault_statuses: Vec<u16>,
+    pub(super) example: Option<serde_json::Value>,
 }
 
 /// What becomes of a document that its source says is no more, or does not have any more when all of it was read.
@@ -213,7 +215,7 @@ fn check_freshness(table: &Table<'_>, mode: Option<Mode>, reach: Reach) {
 
 /// Composes what the facade sees.
 pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exposure {
-    let Heading { id, title, description, key, lists, relations, access, operations } = heading;
+    let Heading { id, title, description, key, lists, relations, access, operations, fault_statuses, example } = heading;
     let title = title.unwrap_or_else(|| id.name().to_owned());
     let mut schema = shape.schema.clone();
     if let Some(root) = schema.as_object_mut() {
@@ -242,6 +244,8 @@ pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exp
         lists,
         operations,
         retirement,
+        fault_statuses,
+        example,
     }
 }
 

@@ -4,6 +4,25 @@ use super::FieldType;
 use crate::diagnostic::nearest;
 use crate::record::FieldKind;
 
+/// A date as it is written, as a regular expression; but for 29 February of years that have none.
+pub const DATE_PATTERN: &str =
+    "[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))";
+
+/// A time of the day as it is written.
+pub const TIME_PATTERN: &str = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?";
+
+/// A decimal as callers may write it, with as many digits before the point, and behind it, as it can have.
+pub fn decimal_text_pattern(precision: u8, scale: u8, is_signed: bool) -> String {
+    let sign = if is_signed { "-?" } else { "" };
+    // Without digits before the point there may be a zero for looks.
+    let whole = match precision.saturating_sub(scale) {
+        0 => "0".to_owned(),
+        digits => format!("[0-9]{{1,{digits}}}"),
+    };
+    let fraction = if scale == 0 { String::new() } else { format!("(\\.[0-9]{{1,{scale}}})?") };
+    format!("{sign}{whole}{fraction}")
+}
+
 /// A declared type of one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {

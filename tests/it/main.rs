@@ -16,6 +16,7 @@ mod csv;
 mod decode;
 mod decode_options;
 mod demo;
+mod description;
 mod doctor;
 mod edi;
 mod encode;

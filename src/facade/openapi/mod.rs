@@ -1,11 +1,18 @@
 //! `/openapi.json`: the API described in OpenAPI 3.1, made from what is published.
 //!
 //! Made once per catalog. Each declared filter and operator is a parameter of its own and each resource's JSON
-//! Schema stands as the mapping derived it, so that a client can be generated from it.
+//! Schema stands as the mapping derived it, so that a client can be generated from it. What is described is what is done: a
+//! tool that sends whatever the description permits, and whatever it forbids, finds nothing else (`tests/it/description`).
 
+mod answers;
+mod examples;
+mod fixed;
 mod operations;
 mod parameters;
-mod parts;
+mod records;
+mod schemas;
+mod security;
+mod values;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -14,12 +21,25 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue};
 use hyper::http::request::Parts;
 use serde_json::{Map, Value, json};
 
+use self::answers::Answers;
+pub(super) use self::security::About;
+use super::accept::{self, Format};
 use super::catalog::Published;
-use super::{accept, conditional};
+use super::{conditional, docs, record};
 use crate::facade::catalog::Catalog;
 use crate::http::Problem;
-use crate::mapping::{Mode, RelationLink};
+use crate::mapping::Mode;
 use crate::record::ContentHash;
+
+/// What is said of the API as a whole.
+const DESCRIPTION: &str = "Records of legacy systems as REST resources.
+
+- Errors are problems (RFC 9457) with a stable `code`, a `detail` for this case, mostly a `hint`, and the `request_id` under which \
+the log has more. `X-Request-Id` and `traceparent` of a request are taken up.
+- HEAD answers as GET does, without the body; OPTIONS tells the methods of a path.
+- `Accept-Encoding` is heeded with `zstd`, `br` and `gzip`.
+- Whoever has the scope `read` or `write` has it for every resource, `*` is everything. A field that is masked takes its own scope.
+- A parameter is sent once. Several values of one are separated by commas.";
 
 /// The document as it is served.
 pub(super) struct Document {
@@ -28,10 +48,16 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Describes `resources`; `anonymous` says whether a key may be left out.
-    pub(super) fn new(resources: &[&Published], anonymous: bool) -> Document {
-        let bytes = Bytes::from(document(resources, anonymous).to_string());
-        Document { etag: conditional::etag(ContentHash::of(&bytes)), bytes }
+    /// Describes `resources`; beside the document the page that is made of it.
+    pub(super) fn new(resources: &[&Published], about: &About) -> (Document, String) {
+        let document = document(resources, about);
+        let bytes = Bytes::from(document.to_string());
+        (Document { etag: conditional::etag(ContentHash::of(&bytes)), bytes }, docs::page(&document))
+    }
+
+    /// The document's JSON.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.bytes
     }
 }
 
@@ -45,60 +71,44 @@ pub(super) fn answer(catalog: &Catalog, request: &Parts) -> Result<Response, Pro
     Ok(response)
 }
 
-fn document(resources: &[&Published], anonymous: bool) -> Value {
+fn document(resources: &[&Published], about: &About) -> Value {
     let mut paths = Map::new();
-    let mut schemas = parts::schemas();
-    schemas.insert("Operation".to_owned(), operations::schema());
+    let mut schemas = schemas::shared();
+    let mut tags: Vec<Value> = Vec::new();
     for published in resources {
-        schemas.insert(schema_name(published), published.exposure.schema.clone());
-        if published.exposure.has_live_list() {
-            paths.insert(published.path.clone(), json!({ "get": list(published) }));
+        let resource = Resource { published, all: resources, about };
+        resource.describe(&mut paths);
+        schemas.extend(records::schemas(published, resources));
+        operations::describe(published, about, &mut paths, &mut schemas);
+        if published.retiring.is_some() {
+            mark_deprecated(&mut paths, &published.path);
         }
-        // What is read one by one has no list.
-        if published.exposure.mode != Mode::Live {
-            paths.insert(published.path.clone(), json!({ "get": list(published) }));
-            paths.insert(format!("{}/changes", published.path), json!({ "get": changes(published) }));
-        }
-        paths.insert(format!("{}/{{key}}", published.path), json!({ "get": record(published) }));
-        paths.insert(format!("{}/{{key}}/history", published.path), json!({ "get": history(published) }));
-        paths.insert(format!("{}/{{key}}/lineage", published.path), json!({ "get": lineage(published) }));
-        operations::describe(published, &mut paths);
+        tags.push(tag(published));
     }
-    if resources.iter().any(|published| !published.exposure.operations.is_empty()) {
-        paths.insert("/v1/operations/{id}".to_owned(), operations::status());
+    if resources.iter().any(|published| published.takes_writes()) {
+        schemas.extend(operations::schemas());
+        paths.insert("/v1/operations/{id}".to_owned(), operations::status(about));
     }
-    paths.extend(parts::fixed_paths(resources));
-    for published in resources.iter().filter(|published| published.retiring.is_some()) {
-        mark_deprecated(&mut paths, &published.path);
-    }
-    let tags: Vec<Value> = resources.iter().map(|published| tag(published)).collect();
-    let mut security = vec![json!({ "apiKey": [] })];
-    if anonymous {
-        security.push(json!({}));
-    }
+    paths.extend(fixed::paths(resources, about));
+    tags.push(json!({ "name": "service", "description": "What there is, how it is, and how writes stand" }));
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Tollbridge",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Records of legacy systems as REST resources. Errors are problems after RFC 9457.",
+            "description": DESCRIPTION,
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "security": security,
+        "security": about.usual(),
         "tags": tags,
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "parameters": parameters::shared(),
-            "headers": parts::headers(),
-            "responses": parts::responses(),
-            "securitySchemes": { "apiKey": {
-                "type": "http",
-                "scheme": "bearer",
-                "bearerFormat": "tb_<id>_<secret>",
-                "description": "An API key made with `tollbridge keys create`.",
-            } },
+            "parameters": parameters::shared(about),
+            "headers": answers::headers(),
+            "responses": answers::responses(),
+            "securitySchemes": about.schemes(),
         },
     })
 }
@@ -114,56 +124,20 @@ fn mark_deprecated(paths: &mut Map<String, Value>, resource: &str) {
     }
 }
 
-/// `orders.v1`.
-fn schema_name(published: &Published) -> String {
-    published.exposure.id.to_string()
-}
-
-fn reference(published: &Published) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{}", schema_name(published)) })
-}
-
-/// A record as answers have it: with `include` there is more than the document.
-fn shown(published: &Published) -> Value {
-    let relations = &published.exposure.relations;
-    if relations.is_empty() {
-        return reference(published);
-    }
-    let beside: Map<String, Value> = relations
-        .iter()
-        .map(|relation| {
-            // The other resource's schema is closed, and may itself have more beside it.
-            let other = json!({ "type": "object", "description": format!("A record of {}", relation.resource) });
-            let schema = match &relation.link {
-                RelationLink::One { .. } => json!({ "oneOf": [other, { "type": "null" }] }),
-                RelationLink::Many { limit, .. } => json!({
-                    "type": "object",
-                    "required": ["data", "next", "complete"],
-                    "properties": {
-                        "data": { "type": "array", "items": other, "maxItems": limit },
-                        "next": { "type": ["string", "null"], "description": "Where the rest is" },
-                        "complete": { "type": "boolean" },
-                    },
-                }),
-            };
-            (relation.name.clone(), schema)
-        })
-        .collect();
-    let mut schema = published.exposure.schema.clone();
-    if let Some(schema) = schema.as_object_mut() {
-        schema.remove("$schema");
-        match schema.get_mut("properties").and_then(Value::as_object_mut) {
-            Some(properties) => properties.extend(beside),
-            None => drop(schema.insert("properties".to_owned(), Value::Object(beside))),
-        }
-    }
-    schema
-}
-
 fn tag(published: &Published) -> Value {
     let exposure = &published.exposure;
-    let description = exposure.description.as_deref().unwrap_or(&exposure.title);
-    json!({ "name": schema_name(published), "description": description })
+    let mut words = exposure.description.clone().unwrap_or_else(|| exposure.title.clone());
+    let retirement = &exposure.retirement;
+    if let Some(since) = retirement.deprecated {
+        words.push_str(&format!(" Deprecated since {since}."));
+    }
+    if let Some(end) = retirement.sunset {
+        words.push_str(&format!(" Ends at {end}; 410 from then on."));
+    }
+    if let Some(successor) = published.retiring.as_ref().and_then(|retiring| retiring.successor.as_deref()) {
+        words.push_str(&format!(" Its place is taken by {successor}."));
+    }
+    json!({ "name": records::name(published), "description": words })
 }
 
 /// `listOrdersV1`.
@@ -176,182 +150,188 @@ fn operation(verb: &str, published: &Published, suffix: &str) -> String {
     format!("{verb}{name}V{}{suffix}", published.exposure.id.version())
 }
 
-fn security_note(published: &Published) -> String {
-    format!("Needs the scope `{}`.", published.exposure.read_scope)
+/// A resource to be described, among all.
+struct Resource<'d> {
+    published: &'d Published,
+    all: &'d [&'d Published],
+    about: &'d About,
 }
 
-fn list(published: &Published) -> Value {
-    let page = json!({
-        "type": "object",
-        "required": ["data", "page", "as_of"],
-        "properties": {
-            "data": { "type": "array", "items": shown(published) },
-            "page": { "$ref": "#/components/schemas/Page" },
-            "as_of": { "$ref": "#/components/schemas/AsOf" },
-        },
-    });
-    json!({
-        "operationId": operation("list", published, ""),
-        "summary": format!("{}: a page, or all as a stream of lines", published.exposure.title),
-        "description": match published.exposure.mode {
-            Mode::Hybrid => format!(
-                "Only the records that somebody has asked for, as they were then; `complete` is false and `as_of` null \
-                 until a run has read all. {}",
-                security_note(published)
-            ),
-            Mode::Staged | Mode::Live => security_note(published),
-        },
-        "tags": [schema_name(published)],
-        "parameters": parameters::of_list(&published.exposure),
-        "responses": parts::with_problems(
-            json!({
-                "description": "A page in JSON, or every match as newline-delimited JSON",
-                "headers": parts::freshness_headers(&["Link"]),
-                "content": {
-                    (accept::JSON): { "schema": page },
-                    (accept::NDJSON): { "schema": shown(published) },
-                    (accept::CSV): { "schema": { "type": "string" } },
-                    (accept::CBOR): {},
-                    (accept::CBOR_SEQUENCE): {},
-                },
-            }),
-            &[400, 401, 403, 404, 406, 429, 503, 504],
-        ),
-    })
-}
-
-fn record(published: &Published) -> Value {
-    let mut parameters =
-        vec![parameters::key(&published.exposure), json!({ "$ref": "#/components/parameters/fields" })];
-    parameters.extend(parameters::of_relations(&published.exposure));
-    parameters.extend(["ifNoneMatch", "ifModifiedSince"].map(parameters::reference));
-    let is_live = published.exposure.mode != Mode::Staged;
-    let (mut headers, mut statuses) = (vec!["ETag", "Last-Modified"], vec![400, 401, 403, 404, 406, 429, 503, 504]);
-    if is_live {
-        parameters.extend(["cacheControl", "prefer"].map(parameters::reference));
-        headers.extend(["Server-Timing", "Preference-Applied"]);
-        statuses.push(502);
-    }
-    let mut responses = parts::with_problems(
-        json!({
-            "description": "The record",
-            "headers": parts::freshness_headers(&headers),
-            "content": {
-                (accept::JSON): { "schema": shown(published) },
-                (accept::CBOR): {},
-                (accept::NDJSON): { "schema": shown(published) },
-                (accept::CSV): { "schema": { "type": "string" } },
-            },
-        }),
-        &statuses,
-    );
-    responses["304"] = json!({
-        "description": "The caller has it already",
-        "headers": parts::freshness_headers(&["ETag", "Last-Modified"]),
-    });
-    json!({
-        "operationId": operation("get", published, ""),
-        "summary": format!("{}: one record", published.exposure.title),
-        "description": match published.exposure.mode {
-            Mode::Staged => security_note(published),
-            Mode::Live => format!("Read from the backend, each time. {}", security_note(published)),
-            Mode::Hybrid => {
-                format!("From staging while that is fresh, else from the backend. {}", security_note(published))
-            }
-        },
-        "tags": [schema_name(published)],
-        "parameters": parameters,
-        "responses": responses,
-    })
-}
-
-fn history(published: &Published) -> Value {
-    versions(published, "History", "What happened to the record, newest first", "The record's versions")
-}
-
-fn lineage(published: &Published) -> Value {
-    versions(published, "Lineage", "Where each version of the record came from, newest first", "The record's origins")
-}
-
-/// What is told of each version of a record.
-fn versions(published: &Published, schema: &str, summary: &str, good: &str) -> Value {
-    let reference = format!("#/components/schemas/{schema}");
-    let content = json!({ (accept::JSON): { "schema": { "$ref": reference } } });
-    json!({
-        "operationId": operation("get", published, schema),
-        "summary": summary,
-        "description": security_note(published),
-        "tags": [schema_name(published)],
-        "parameters": [parameters::key(&published.exposure)],
-        "responses": parts::with_problems(
-            json!({ "description": good, "headers": parts::good_headers(), "content": content }),
-            &[400, 401, 403, 404, 406, 429, 503, 504],
-        ),
-    })
-}
-
-fn changes(published: &Published) -> Value {
-    let content = json!({
-        (accept::JSON): { "schema": { "$ref": "#/components/schemas/Changes" } },
-        (accept::NDJSON): { "schema": { "$ref": "#/components/schemas/Change" } },
-        "text/event-stream": { "schema": { "type": "string" } },
-    });
-    let parameters = ["since", "limit", "prefer"].map(parameters::reference);
-    json!({
-        "operationId": operation("list", published, "Changes"),
-        "summary": "The feed: which records changed, in order",
-        "description": format!("Keep `page.next` and ask it again later. {}", security_note(published)),
-        "tags": [schema_name(published)],
-        "parameters": parameters,
-        "responses": parts::with_problems(
-            json!({ "description": "Changes after `since`", "headers": parts::good_headers(), "content": content }),
-            &[400, 401, 403, 404, 406, 410, 429, 503, 504],
-        ),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::document;
-    use crate::facade::catalog::tests::published;
-    use serde_json::Value;
-    use std::collections::HashSet;
-
-    fn walk<'v>(value: &'v Value, visit: &mut impl FnMut(&'v str, &'v Value)) {
-        match value {
-            Value::Object(members) => {
-                for (name, member) in members {
-                    visit(name, member);
-                    walk(member, visit);
-                }
-            }
-            Value::Array(elements) => elements.iter().for_each(|element| walk(element, visit)),
-            _ => {}
+impl Resource<'_> {
+    /// The routes that read.
+    fn describe(&self, paths: &mut Map<String, Value>) {
+        let (path, mode) = (&self.published.path, self.published.exposure.mode);
+        let has_live_list = self.published.exposure.has_live_list();
+        if self.published.exposure.has_list() {
+            paths.insert(path.clone(), json!({ "get": self.list(has_live_list) }));
+        }
+        if mode != Mode::Live {
+            paths.insert(format!("{path}/changes"), json!({ "get": self.changes() }));
+        }
+        paths.insert(format!("{path}/{{key}}"), json!({ "get": self.record() }));
+        if self.is_kept() {
+            paths.insert(format!("{path}/{{key}}/history"), json!({ "get": self.history() }));
+            paths.insert(format!("{path}/{{key}}/lineage"), json!({ "get": self.lineage() }));
         }
     }
 
-    #[test]
-    fn every_reference_leads_somewhere_and_operations_are_distinct() {
-        let published = published();
-        let document = document(&[&published], false);
-        let mut operations = HashSet::new();
-        let mut references = 0;
-        walk(&document, &mut |name, value| match (name, value.as_str()) {
-            ("$ref", Some(target)) => {
-                references += 1;
-                let pointer = target.strip_prefix('#').unwrap();
-                assert!(document.pointer(pointer).is_some(), "{target}");
-            }
-            ("operationId", Some(id)) => assert!(operations.insert(id.to_owned()), "{id}"),
-            _ => {}
-        });
-        assert!(references > 20 && operations.contains("listOrdersV1"), "{operations:?}");
+    /// Whether its records are staged, so that it is known where they came from.
+    fn is_kept(&self) -> bool {
+        let exposure = &self.published.exposure;
+        exposure.mode != Mode::Live || exposure.stale_if_error.is_some()
     }
 
-    #[test]
-    fn a_key_may_be_left_out_where_anonymous_callers_are_taken() {
-        let published = published();
-        assert_eq!(document(&[&published], false)["security"].as_array().map(Vec::len), Some(1));
-        assert_eq!(document(&[&published], true)["security"].as_array().map(Vec::len), Some(2));
+    /// What all of them have in common.
+    fn frame(&self, id: String, summary: &str, words: &str) -> Value {
+        let exposure = &self.published.exposure;
+        let scope = format!("Needs the scope `{}`.", exposure.read_scope);
+        json!({
+            "operationId": id,
+            "summary": summary,
+            "description": if words.is_empty() { scope } else { format!("{words} {scope}") },
+            "tags": [records::name(self.published)],
+            "security": self.about.needs(&[&exposure.read_scope]),
+        })
+    }
+
+    /// With the end of the version, where it has one.
+    fn statuses(&self, more: &[u16]) -> Vec<u16> {
+        let end = self.published.exposure.retirement.sunset.map(|_| 410);
+        [401, 403, 404, 406, 429].iter().chain(more).copied().chain(end).collect()
+    }
+
+    fn list(&self, is_live: bool) -> Value {
+        let Resource { published, all, about } = self;
+        let exposure = &published.exposure;
+        let words = match exposure.mode {
+            Mode::Hybrid => {
+                "Only the records that somebody has asked for, as they were then; `complete` is false and `as_of` null until a \
+                 run has read all."
+            }
+            Mode::Live => "Read from the backend, each time, in the order of the key.",
+            Mode::Staged => "",
+        };
+        let title = &exposure.title;
+        let summary = match is_live {
+            true => format!("{title}: a page"),
+            false => format!("{title}: a page, or all as a stream"),
+        };
+        let types = Format::ALL.map(Format::media_type);
+        let types: &[&str] = if is_live { &[accept::JSON] } else { &types };
+        let live: &[&str] = if is_live { &["Server-Timing", "Preference-Applied"] } else { &[] };
+        let headers: Vec<&str> = ["ETag", "Link"].iter().chain(live).copied().collect();
+        let content = records::content(published, types, Some(about.page));
+        let mut answers = Answers::of(Some(published))
+            .read("A page, or every match one after the other", &headers, content)
+            .unchanged(&headers)
+            .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))
+            .faults(&exposure.fault_statuses);
+        if let [key] = exposure.key.as_slice() {
+            let first = format!("$response.body#/data/0/{}", key.replace('.', "/"));
+            answers = answers.links(200, self.links(&first));
+        }
+        let mut described = self.frame(operation("list", published, ""), &summary, words);
+        described["parameters"] = json!(parameters::of_list(exposure, all));
+        described["responses"] = answers.done();
+        described
+    }
+
+    /// To the record with a key, and where it came from.
+    fn links(&self, key: &str) -> Value {
+        let link =
+            |id: String, words: &str| json!({ "operationId": id, "parameters": { "key": key }, "description": words });
+        let mut links = json!({ "record": link(operation("get", self.published, ""), "One of the records") });
+        if self.is_kept() {
+            links["lineage"] = link(operation("get", self.published, "Lineage"), "Where it came from");
+        }
+        links
+    }
+
+    fn record(&self) -> Value {
+        let Resource { published, all, .. } = self;
+        let exposure = &published.exposure;
+        let words = match exposure.mode {
+            Mode::Staged => "",
+            Mode::Live => "Read from the backend, each time.",
+            Mode::Hybrid => "From staging while that is fresh, else from the backend.",
+        };
+        let is_live = exposure.mode != Mode::Staged;
+        let live: &[&str] = if is_live { &["Server-Timing", "Preference-Applied"] } else { &[] };
+        let headers: Vec<&str> = ["ETag", "Last-Modified"].iter().chain(live).copied().collect();
+        let answers = Answers::of(Some(published))
+            .read("The record", &headers, records::content(published, &record::FORMATS, None))
+            .unchanged(&headers)
+            .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))
+            .faults(&exposure.fault_statuses);
+        let summary = format!("{}: one record", exposure.title);
+        let mut described = self.frame(operation("get", published, ""), &summary, words);
+        described["parameters"] = json!(parameters::of_record(exposure, all));
+        described["responses"] = answers.done();
+        described
+    }
+
+    fn history(&self) -> Value {
+        self.versions("History", "What happened to the record, newest first", "The record's versions")
+    }
+
+    fn lineage(&self) -> Value {
+        self.versions("Lineage", "Where each version of the record came from, newest first", "The record's origins")
+    }
+
+    /// What is told of each version of a record.
+    fn versions(&self, what: &str, summary: &str, good: &str) -> Value {
+        let schema = format!("#/components/schemas/Record{what}");
+        let content = json!({ (accept::JSON): { "schema": { "$ref": schema } } });
+        let answers = Answers::of(Some(self.published))
+            .good(200, good, &["Cache-Control", "Content-Encoding"], content)
+            .problems(&self.statuses(&[]));
+        let mut described = self.frame(operation("get", self.published, what), summary, "");
+        described["parameters"] = json!([parameters::key(&self.published.exposure)]);
+        described["responses"] = answers.done();
+        described
+    }
+
+    fn changes(&self) -> Value {
+        let published = self.published;
+        let change = json!({ "$ref": "#/components/schemas/Change" });
+        let mut content = json!({
+            (accept::JSON): { "schema": { "$ref": "#/components/schemas/Changes" } },
+            (accept::NDJSON): {
+                "schema": { "type": "string", "description": "All changes there are, one a line" },
+                "x-itemSchema": change,
+            },
+            "text/event-stream": {
+                "schema": {
+                    "type": "string",
+                    "description": "An event for each change as it happens; its `id` is the cursor, its `data` the change",
+                },
+                "x-itemSchema": change,
+            },
+        });
+        if let Some(change) = examples::change(&published.exposure, &published.path) {
+            let cursor = change["cursor"].as_str().unwrap_or_default().to_owned();
+            let next = format!("{}/changes?since={cursor}&limit={}", published.path, self.about.page);
+            let page = json!({ "limit": self.about.page, "next": next, "complete": true });
+            content[accept::NDJSON]["example"] = json!(format!("{change}\n"));
+            content["text/event-stream"]["example"] = json!(format!(
+                "id: {cursor}\nevent: {}\ndata: {change}\n\n",
+                change["kind"].as_str().unwrap_or_default()
+            ));
+            content[accept::JSON]["example"] = json!({ "data": [change], "page": page, "since": cursor });
+        }
+        let words = "Take a cursor with `since=now`, read all, then follow: keep `page.next` and ask it again. With `Prefer: wait=20` \
+             an answer without changes comes only when there was none for so long.";
+        let headers = ["Cache-Control", "Vary", "Link", "Preference-Applied", "Content-Encoding"];
+        let answers = Answers::of(Some(published))
+            .good(200, "Changes behind `since`, in order", &headers, content)
+            .problems(&self.statuses(&[410]));
+        let summary = "The feed: which records changed, in order";
+        let mut described = self.frame(operation("list", published, "Changes"), summary, words);
+        described["parameters"] = json!(["since", "limit", "lastEventId", "prefer"].map(parameters::reference));
+        described["responses"] = answers.done();
+        described
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,26 @@
 //! Parameters of the description: those of every list, and one for each declared filter and operator.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::security::About;
+use super::{examples, values};
+use crate::facade::catalog::Published;
 use crate::facade::query::operators_of;
 use crate::facade::value::declared;
-use crate::mapping::{Exposure, FieldType, QueryField};
+use crate::mapping::{Exposure, FieldType, Mode, QueryField};
 use crate::staging::Comparison;
+
+/// Relations of relations at most.
+const DEEPEST: usize = 3;
+
+/// Relations in one question at most, less one.
+const MORE_RELATIONS: usize = 7;
+
+/// The strong and weak tags of a list, or `*`.
+const TAGS: &str = "^(\\*|(W/)?\"[!#-~]*\"(, ?(W/)?\"[!#-~]*\")*)$";
+
+/// What can be a cursor.
+const CURSOR: &str = "^[A-Za-z0-9_-]+$";
 
 /// A parameter of [`shared`].
 pub(super) fn reference(name: &str) -> Value {
@@ -13,98 +28,130 @@ pub(super) fn reference(name: &str) -> Value {
 }
 
 /// Parameters that are the same for every resource.
-pub(super) fn shared() -> Value {
+pub(super) fn shared(about: &About) -> Value {
+    let text = json!({ "type": "string" });
+    let date = || json!({ "type": "string" });
     json!({
-        "limit": query("limit", "Entries on a page", &json!({ "type": "integer", "minimum": 1 })),
+        "limit": query(
+            "limit",
+            "Records on a page; a stream ends behind so many, and may be given a larger number than a page",
+            &json!({ "type": "integer", "minimum": 1, "maximum": about.most, "default": about.page }),
+        ),
         "cursor": query(
             "cursor",
-            "Where to go on: only as given in `page.next`",
-            &json!({ "type": "string" }),
-        ),
-        "fields": query(
-            "fields",
-            "Only these fields, separated by commas; a dotted path reaches into an object",
-            &json!({ "type": "string", "examples": ["order_no,customer.name"] }),
+            "Where to go on: only as given in `page.next`, with the same question. Better take `page.next` as it is",
+            &json!({ "type": "string", "pattern": CURSOR }),
         ),
         "count": query(
             "count",
-            "Also count all that matches, as `page.total`; where that takes long, `page.total_estimate` is about so many",
-            &json!({ "type": "boolean" }),
+            "Also count all that matches, as `page.total`; where that takes long, `page.total_estimate` is about so many. Only \
+             for pages",
+            &json!({ "type": "boolean", "default": false }),
         ),
-        "or": query(
-            "or",
-            "At least one of these holds: filters as they are outside, and groups `or(...)` and `and(...)` of them; a value \
-             that has one of `,()\"` in double quotes",
-            &json!({ "type": "string", "examples": ["(status=open,and(amount[gte]=10,amount[lt]=20))"] }),
+        "since": {
+            "name": "since",
+            "in": "query",
+            "description": "Changes behind this cursor, as an answer of this feed had it; `0` is the beginning, `now` the end",
+            "schema": { "type": "string", "pattern": CURSOR, "default": "0" },
+            "example": "0",
+        },
+        "lastEventId": header(
+            "Last-Event-ID",
+            "Of server-sent events only: go on behind this event. Clients of events send it by themselves; it goes before `since`",
+            &text,
         ),
-        "and": query("and", "All of these hold; written like `or`", &json!({ "type": "string" })),
-        "since": query(
-            "since",
-            "Changes behind this cursor, as an answer of this feed had it; `0` is the beginning, `now` the end",
-            &json!({ "type": "string", "default": "0" }),
+        "ifNoneMatch": header(
+            "If-None-Match",
+            "Entity tags that the caller has, or `*`: 304 when one is current. What is none is passed over",
+            &text,
         ),
-        "ifNoneMatch": header("If-None-Match", "Entity tags that the caller has: 304 when one is current"),
-        "cacheControl": header(
-            "Cache-Control",
-            "How fresh the answer must be: `max-age=N`, `no-cache`, `only-if-cached`, `stale-if-error=N`",
+        "ifModifiedSince": header("If-Modified-Since", "RFC 9110: 304 when the record has not changed since", &date()),
+        "cacheControl": example(
+            header(
+                "Cache-Control",
+                "RFC 9111: how fresh the answer must be, by `max-age=N`, `min-fresh=N`, `max-stale=N`, `no-cache`, \
+                 `only-if-cached`, `stale-if-error=N`",
+                &text,
+            ),
+            json!("max-age=300"),
         ),
-        "prefer": header(
-            "Prefer",
-            "RFC 7240: `wait=N`, the seconds that the caller waits for the backend; of a write also `respond-async`",
+        "prefer": example(
+            header(
+                "Prefer",
+                "RFC 7240: `wait=N`, the seconds that the caller waits; of a write also `respond-async`",
+                &text,
+            ),
+            json!("wait=10"),
         ),
-        "idempotencyKey": json!({
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": true,
-            "description": "A new UUID for each write; the same when the write is sent again: then nothing is done twice",
-            "schema": { "type": "string", "minLength": 1, "maxLength": 257 },
-        }),
+        "idempotencyKey": example(
+            json!({
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": true,
+                "description": "A new UUID for each write; the same when the write is sent again: then nothing is done twice",
+                "schema": {
+                    "type": "string",
+                    "pattern": "^(\"([ !#-\\[\\]-~]|\\\\[\"\\\\]){1,255}\"|[!#-~]([ -~]{0,253}[!-~])?)$",
+                },
+            }),
+            json!("\"8e03978e-40d5-43e8-bc93-6894a57f9324\""),
+        ),
         "ifMatch": header(
             "If-Match",
-            "Entity tags of the record as the caller knows it: 412 when none is current, and nothing is written",
+            "Strong entity tags of the record as the caller knows it, or `*`: 412 when none is current, and nothing is written",
+            &json!({ "type": "string", "pattern": TAGS }),
         ),
-        "ifModifiedSince": header("If-Modified-Since", "304 when the record has not changed since"),
+        "ifNoneMatchWrite": header(
+            "If-None-Match",
+            "Entity tags, or `*`: 412 when one is current, and nothing is written",
+            &json!({ "type": "string", "pattern": TAGS }),
+        ),
+        "ifUnmodifiedSince": header(
+            "If-Unmodified-Since",
+            "RFC 9110: 412 when the record has changed since, and nothing is written",
+            &date(),
+        ),
     })
 }
 
 /// `If-Match` of a write that must say which state of the record it means.
 pub(super) fn required_match() -> Value {
-    let mut parameter =
-        header("If-Match", "The `ETag` of the record as the caller has read it: 412 when it was changed since");
+    let words = "The `ETag` of the record as the caller has read it: 412 when it was changed since; 428 without it";
+    let mut parameter = header("If-Match", words, &json!({ "type": "string", "pattern": TAGS }));
     parameter["required"] = json!(true);
     parameter
 }
 
-/// Parameters of a resource's list.
-pub(super) fn of_list(exposure: &Exposure) -> Vec<Value> {
+/// Parameters of a resource's list. `all` are those that relations lead to.
+pub(super) fn of_list(exposure: &Exposure, all: &[&Published]) -> Vec<Value> {
+    let is_live = exposure.mode == Mode::Live;
     let mut parameters: Vec<Value> = exposure.filter.iter().flat_map(|field| of_field(exposure, field)).collect();
     if !exposure.sort.is_empty() {
         parameters.push(sort(&exposure.sort));
     }
-    if !exposure.filter.is_empty() {
-        parameters.extend(["or", "and"].map(reference));
+    // A backend is asked for filters that all hold, and is not counted.
+    if !exposure.filter.is_empty() && !is_live {
+        parameters.extend(groups(exposure));
     }
-    parameters.extend(["limit", "cursor", "fields", "count"].map(reference));
-    parameters.extend(of_relations(exposure));
+    parameters.extend(["limit", "cursor"].map(reference));
+    parameters.extend(fields(exposure));
+    if !is_live {
+        parameters.push(reference("count"));
+    }
+    parameters.extend(of_relations(exposure, all));
+    parameters.push(reference("ifNoneMatch"));
+    parameters.push(reference(if is_live { "prefer" } else { "cacheControl" }));
     parameters
 }
 
-/// `include` and `fields[...]`, of a list and of a record alike.
-pub(super) fn of_relations(exposure: &Exposure) -> Vec<Value> {
-    if exposure.relations.is_empty() {
-        return Vec::new();
-    }
-    let names: Vec<&str> = exposure.relations.iter().map(|relation| relation.name.as_str()).collect();
-    let words = format!(
-        "Records that belong to each, separated by commas: {}; a dot goes on to theirs (`a.b`). Each needs the scope of its \
-         own resource",
-        names.join(", ")
-    );
-    let schema = json!({ "type": "string", "examples": [names.join(",")] });
-    let mut parameters = vec![query("include", &words, &schema)];
-    for name in names {
-        let words = format!("Only these fields of what `include={name}` brings");
-        parameters.push(query(&format!("fields[{name}]"), &words, &json!({ "type": "string" })));
+/// Parameters of one record.
+pub(super) fn of_record(exposure: &Exposure, all: &[&Published]) -> Vec<Value> {
+    let mut parameters = vec![key(exposure)];
+    parameters.extend(fields(exposure));
+    parameters.extend(of_relations(exposure, all));
+    parameters.extend(["ifNoneMatch", "ifModifiedSince", "cacheControl"].map(reference));
+    if exposure.mode != Mode::Staged {
+        parameters.push(reference("prefer"));
     }
     parameters
 }
@@ -115,45 +162,125 @@ pub(super) fn key(exposure: &Exposure) -> Value {
         [one] => format!("`{one}`, percent-encoded"),
         many => format!("`{}` joined by `~`, each percent-encoded", many.join("`, `")),
     };
-    json!({
+    let parameter = json!({
         "name": "key",
         "in": "path",
         "required": true,
         "description": description,
-        "schema": { "type": "string" },
+        "schema": { "type": "string", "minLength": 1 },
+    });
+    examples::key(exposure).map_or(parameter.clone(), |key| example(parameter, json!(key)))
+}
+
+fn fields(exposure: &Exposure) -> Option<Value> {
+    let schema = json!({ "type": "string", "pattern": values::several(&values::paths(&exposure.schema)?) });
+    let words =
+        "Only these fields, separated by commas; a dotted path reaches into an object, and into those of an array";
+    let parameter = query("fields", words, &schema);
+    Some(match examples::fields(exposure) {
+        Some(fields) => example(parameter, json!(fields)),
+        None => parameter,
     })
+}
+
+fn groups(exposure: &Exposure) -> [Value; 2] {
+    let words = |which: &str| {
+        format!(
+            "{which} of these holds: filters as they are outside, and groups `or(...)` and `and(...)` of them; a value that has \
+             one of `,()\"` stands in double quotes"
+        )
+    };
+    let schema = json!({ "type": "string", "pattern": "^\\([\\s\\S]+\\)$" });
+    [("or", "At least one"), ("and", "Each")].map(|(name, which)| {
+        let parameter = query(name, &words(which), &schema);
+        examples::group(exposure).map_or(parameter.clone(), |group| example(parameter, json!(group)))
+    })
+}
+
+/// `include` and `fields[...]`, of a list and of a record alike.
+fn of_relations(exposure: &Exposure, all: &[&Published]) -> Vec<Value> {
+    let Some(one) = relations(exposure, all, DEEPEST) else { return Vec::new() };
+    let names: Vec<&str> = exposure.relations.iter().map(|relation| relation.name.as_str()).collect();
+    let words = format!(
+        "Records that belong to each, separated by commas: {}; a dot goes on to theirs (`a.b`). Each needs the scope of its \
+         own resource",
+        names.join(", ")
+    );
+    let schema = json!({ "type": "string", "pattern": format!("^({one})(,({one})){{0,{MORE_RELATIONS}}}$") });
+    let mut parameters = vec![example(query("include", &words, &schema), json!(names.join(",")))];
+    for relation in &exposure.relations {
+        let name = &relation.name;
+        let other = all.iter().find(|published| published.exposure.id == relation.resource);
+        let paths = other.and_then(|published| values::paths(&published.exposure.schema));
+        let schema = match paths {
+            Some(paths) => json!({ "type": "string", "pattern": values::several(&paths) }),
+            None => json!({ "type": "string" }),
+        };
+        let words = format!("Only these fields of what `include={name}` brings");
+        parameters.push(query(&format!("fields[{name}]"), &words, &schema));
+    }
+    parameters
+}
+
+/// The paths of relations, as a regular expression.
+fn relations(exposure: &Exposure, all: &[&Published], depth: usize) -> Option<String> {
+    let below = |id: &crate::record::ResourceId| {
+        let other = all.iter().find(|published| published.exposure.id == *id)?;
+        if depth > 1 { relations(&other.exposure, all, depth - 1) } else { None }
+    };
+    let written: Vec<String> = exposure
+        .relations
+        .iter()
+        .map(|relation| match below(&relation.resource) {
+            Some(below) => format!("{}(\\.({below}))?", values::literal(&relation.name)),
+            None => values::literal(&relation.name),
+        })
+        .collect();
+    (!written.is_empty()).then(|| written.join("|"))
 }
 
 fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
     let path = &field.path;
-    let bound = schema_of(field.field_type);
+    let bound = values::schema(field.field_type);
     let mut value = bound.clone();
     // Others are refused, where a value is meant and no bound.
-    if let (FieldType::String, Some(declared)) = (field.field_type, declared(&exposure.schema, path)) {
+    let declared = declared(&exposure.schema, path).filter(|_| field.field_type == FieldType::String);
+    if let Some(declared) = &declared {
         value["enum"] = json!(declared);
     }
-    let mut parameters = vec![query(path, &format!("`{path}` is this"), &value)];
+    let shown = examples::value(exposure, path);
+    let listed = examples::listed(exposure, path);
+    let with = |parameter: Value, shown: Option<Value>| match shown {
+        Some(shown) => example(parameter, shown),
+        None => parameter,
+    };
+    // A decimal is written as a text in a query.
+    let shown = match field.field_type {
+        FieldType::Decimal { .. } => shown.as_ref().and_then(values::text).map(Value::String),
+        _ => shown,
+    };
+    let mut parameters = vec![with(query(path, &format!("`{path}` is this"), &value), shown.clone())];
     for (name, comparison) in operators_of(field) {
-        let (words, schema) = match comparison {
-            Comparison::NotEqual => ("is not this, or has no value", value.clone()),
-            Comparison::Greater => ("is greater than this", bound.clone()),
-            Comparison::GreaterOrEqual => ("is this or greater", bound.clone()),
-            Comparison::Less => ("is less than this", bound.clone()),
-            Comparison::LessOrEqual => ("is this or less", bound.clone()),
-            Comparison::Prefix => ("begins with this", json!({ "type": "string" })),
+        let list = || declared.as_deref().map_or_else(|| values::list(field.field_type), values::list_of);
+        let (words, schema, shown) = match comparison {
+            Comparison::NotEqual => ("is not this, or has no value", value.clone(), shown.clone()),
+            Comparison::Greater => ("is greater than this", bound.clone(), shown.clone()),
+            Comparison::GreaterOrEqual => ("is this or greater", bound.clone(), shown.clone()),
+            Comparison::Less => ("is less than this", bound.clone(), shown.clone()),
+            Comparison::LessOrEqual => ("is this or less", bound.clone(), shown.clone()),
+            // A live list is not asked for by beginnings.
+            Comparison::Prefix if exposure.mode == Mode::Live => continue,
+            Comparison::Prefix => ("begins with this", json!({ "type": "string" }), None),
             Comparison::NotIn => {
-                let schema = json!({ "type": "array", "items": value, "maxItems": 200 });
-                ("is none of these, or has no value", schema)
+                ("is none of these, separated by commas, or has no value", list(), listed.clone().map(Value::String))
             }
-            Comparison::In => ("is one of these", json!({ "type": "array", "items": value, "maxItems": 200 })),
+            Comparison::In => {
+                let words = "is one of these, separated by commas; one that has one of `,()\"` stands in double quotes";
+                (words, list(), listed.clone().map(Value::String))
+            }
             Comparison::Equal => continue,
         };
-        let mut parameter = query(&format!("{path}[{name}]"), &format!("`{path}` {words}"), &schema);
-        if matches!(comparison, Comparison::In | Comparison::NotIn) {
-            parameter["style"] = json!("form");
-            parameter["explode"] = json!(false);
-        }
-        parameters.push(parameter);
+        parameters.push(with(query(&format!("{path}[{name}]"), &format!("`{path}` {words}"), &schema), shown));
     }
     let null = format!("`{path}` has no value (true), or has one (false)");
     parameters.push(query(&format!("{path}[null]"), &null, &json!({ "type": "boolean" })));
@@ -161,51 +288,26 @@ fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
 }
 
 fn sort(fields: &[QueryField]) -> Value {
-    let orders: Vec<String> =
-        fields.iter().flat_map(|field| [field.path.clone(), format!("-{}", field.path)]).collect();
-    let schema = json!({ "type": "array", "items": { "type": "string", "enum": orders }, "uniqueItems": true });
-    let mut parameter = query("sort", "Order by these fields, `-` for largest first; then by key", &schema);
-    parameter["style"] = json!("form");
-    parameter["explode"] = json!(false);
-    parameter
+    let names: Vec<String> = fields.iter().map(|field| values::literal(&field.path)).collect();
+    let schema = json!({ "type": "string", "pattern": values::several(&format!("-?({})", names.join("|"))) });
+    let listed: Vec<&str> = fields.iter().map(|field| field.path.as_str()).collect();
+    let words = format!(
+        "Order by these fields, separated by commas, each once, `-` before it for largest first; then by key. There are: {}",
+        listed.join(", ")
+    );
+    let shown = listed.first().map(|name| json!(format!("-{name}"))).unwrap_or_default();
+    example(query("sort", &words, &schema), shown)
 }
 
 fn query(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "description": description, "schema": schema })
 }
 
-fn header(name: &str, description: &str) -> Value {
-    json!({ "name": name, "in": "header", "description": description, "schema": { "type": "string" } })
+fn header(name: &str, description: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "header", "description": description, "schema": schema })
 }
 
-/// The schema of a value in a query string.
-fn schema_of(field_type: FieldType) -> Value {
-    let mut schema = Map::new();
-    let mut put = |name: &str, value: Value| schema.insert(name.to_owned(), value);
-    match field_type {
-        FieldType::Integer { .. } => {
-            put("type", json!("integer"));
-            put("format", json!("int64"));
-        }
-        FieldType::Decimal { precision, scale, .. } => {
-            let whole = precision.saturating_sub(scale);
-            put("type", json!("string"));
-            put("pattern", json!(format!("^-?[0-9]{{0,{whole}}}(\\.[0-9]{{0,{scale}}})?$")));
-        }
-        FieldType::Number => {
-            put("type", json!("number"));
-        }
-        FieldType::Boolean => {
-            put("type", json!("boolean"));
-        }
-        FieldType::Date => {
-            put("type", json!("string"));
-            put("format", json!("date"));
-        }
-        // Neither has a format in JSON Schema: local times carry no offset.
-        _ => {
-            put("type", json!("string"));
-        }
-    }
-    Value::Object(schema)
+fn example(mut parameter: Value, value: Value) -> Value {
+    parameter["example"] = value;
+    parameter
 }

@@ -12,7 +12,7 @@ use crate::mapping::QueryField;
 use crate::staging::{Comparison, Filter, Scalar};
 
 /// Values of one `[in]` or `[nin]` at most.
-pub(super) const MAX_VALUES: usize = 200;
+pub(in crate::facade) const MAX_VALUES: usize = 200;
 
 /// The operators as written in brackets, with what they do. `null` is handled apart.
 pub(in crate::facade) const OPERATORS: &[(&str, Comparison)] = &[

@@ -19,7 +19,7 @@ use crate::http::{Problem, Reason, ServerConfig};
 use crate::mapping::QueryField;
 use crate::staging::{Filter, Include, ListQuery, SortKey};
 
-pub(super) use self::filter::operators_of;
+pub(super) use self::filter::{MAX_VALUES, operators_of};
 
 /// The parameters of a list besides its filters.
 pub(super) const PARAMETERS: [&str; 8] = ["or", "and", "sort", "limit", "cursor", "fields", "count", "include"];

@@ -54,10 +54,7 @@ impl Caller {
 
     /// Whether one of the caller's scopes covers `wanted`: itself, `*`, or `read` for every `...:read`.
     pub fn may(&self, wanted: &str) -> bool {
-        // `read` and `write` are those of every resource.
-        let of_all =
-            wanted.rsplit_once(':').map(|(_, manner)| manner).filter(|manner| matches!(*manner, "read" | "write"));
-        self.scopes.iter().any(|scope| scope == wanted || scope == "*" || of_all == Some(scope))
+        covers(&self.scopes, wanted)
     }
 
     /// Whether the caller has this very scope, or `*`: what `read` does not give.
@@ -89,6 +86,14 @@ impl Caller {
 fn principal(client: &str, kind: &str, what: &str) -> String {
     let digest = Sha256::digest(format!("{kind}\0{what}").as_bytes());
     digest.iter().take(16).fold(format!("{client}\n"), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// Whether one of these scopes covers `wanted`.
+pub fn covers(scopes: &[String], wanted: &str) -> bool {
+    // `read` and `write` are those of every resource.
+    let of_all =
+        wanted.rsplit_once(':').map(|(_, manner)| manner).filter(|manner| matches!(*manner, "read" | "write"));
+    scopes.iter().any(|scope| scope == wanted || scope == "*" || of_all == Some(scope))
 }
 
 /// A scope as it can stand in a challenge.

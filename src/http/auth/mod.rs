@@ -33,7 +33,7 @@ use crate::staging::Staging;
 use memory::Memory;
 use token::{Proof, Refusal, Tokens};
 
-pub use caller::Caller;
+pub use caller::{Caller, covers};
 pub use certificates::{CERTIFICATES, KnownCertificate};
 pub use key::{KeyError, generate_key, is_key_name, is_scope};
 pub use pass::{LOOK_EVERY, Pass};

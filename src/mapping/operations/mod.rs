@@ -94,6 +94,8 @@ pub struct ExposedOperation {
     pub is_parked: bool,
     /// Whether callers must say by `If-Match` which state of the record they mean.
     pub requires_match: bool,
+    /// Statuses that faults of its service have, by the mapping.
+    pub fault_statuses: Vec<u16>,
 }
 
 /// An operation, compiled.
@@ -330,6 +332,7 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         answers_record: matches!(answer, Answer::Record),
         is_parked: is_parked?,
         requires_match: requires_match? || version.is_some(),
+        fault_statuses: called.as_ref().map(|called| called.judgement.statuses()).unwrap_or_default(),
     };
     Some(WriteOperation {
         exposed,

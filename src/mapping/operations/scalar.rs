@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::bound::{Bound, kind_of};
 use crate::decode::Json;
 use crate::decode::rows::ColumnKind;
-use crate::mapping::types::Type;
+use crate::mapping::types::{DATE_PATTERN, TIME_PATTERN, Type, decimal_text_pattern};
 use crate::record::Decimal;
 
 /// The rules of one value.
@@ -254,13 +254,21 @@ impl Scalar {
                 );
                 put("x-precision", json!(precision));
                 put("x-scale", json!(scale));
+                let is_signed = !matches!(&self.min, Some(Limit::Number(min)) if *min >= Decimal::from_i64(0));
+                let pattern = decimal_text_pattern(precision, scale, is_signed);
+                put("pattern", json!(format!("^{pattern}$")));
+                for (name, limit, sign) in [("minimum", &self.min, "-"), ("maximum", &self.max, "")] {
+                    let most = nines(precision, scale);
+                    if let (None, Ok(most)) = (limit, serde_json::from_str(&format!("{sign}{most}"))) {
+                        put(name, most);
+                    }
+                }
             }
             Type::Date => drop(put("format", json!("date"))),
             Type::Datetime if self.zone.is_some() => drop(put("format", json!("date-time"))),
-            Type::Time => drop(put("pattern", json!("^[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?$"))),
+            Type::Time => drop(put("pattern", json!(format!("^{TIME_PATTERN}$")))),
             Type::Datetime => {
-                let form = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?$";
-                put("pattern", json!(form));
+                put("pattern", json!(format!("^{DATE_PATTERN}[T ]{TIME_PATTERN}$")));
             }
             Type::Bytes => drop(put("contentEncoding", json!("base64"))),
             _ => {}
@@ -293,6 +301,16 @@ impl Scalar {
             Type::Integer => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
             _ => json!(text),
         }
+    }
+}
+
+/// The largest number of so many digits, so many of them behind the point.
+fn nines(precision: u8, scale: u8) -> String {
+    let nines = |count: u8| "9".repeat(usize::from(count));
+    match (precision.saturating_sub(scale), scale) {
+        (whole, 0) => nines(whole),
+        (0, scale) => format!("0.{}", nines(scale)),
+        (whole, scale) => format!("{}.{}", nines(whole), nines(scale)),
     }
 }
 

@@ -85,6 +85,14 @@ impl Judgement {
         table.tables("faults", &FAULT).iter().map(rule).collect()
     }
 
+    /// The statuses that faults have, each once.
+    pub(in crate::mapping) fn statuses(&self) -> Vec<u16> {
+        let mut statuses: Vec<u16> = self.rules.iter().map(|rule| rule.status).collect();
+        statuses.sort_unstable();
+        statuses.dedup();
+        statuses
+    }
+
     /// The places in a fault's detail that rules go by.
     pub fn paths(&self) -> Vec<&ValuePath> {
         self.rules.iter().filter_map(|rule| rule.place.as_ref().map(|(path, _)| path)).collect()

@@ -314,6 +314,8 @@ pub(crate) fn orders() -> Exposure {
         lists: false,
         operations: Vec::new(),
         retirement: Retirement::default(),
+        fault_statuses: Vec::new(),
+        example: None,
         schema: json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
@@ -362,6 +364,8 @@ pub(crate) fn stock() -> Exposure {
         lists: false,
         operations: Vec::new(),
         retirement: Retirement::default(),
+        fault_statuses: Vec::new(),
+        example: None,
         schema: json!({ "type": "object", "properties": {
             "plant": { "type": "string" },
             "sku": { "type": "string" },

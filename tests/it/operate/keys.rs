@@ -161,13 +161,14 @@ fn the_description_has_the_operations() {
     let paths = &document["paths"];
     let create = &paths["/v1/orders"]["post"];
     assert_eq!(create["operationId"], "createOrdersV1");
-    let schema = &create["requestBody"]["content"]["application/json"]["schema"];
+    let resolved = |schema: &serde_json::Value| {
+        document.pointer(schema["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap().clone()
+    };
+    let schema = resolved(&create["requestBody"]["content"]["application/json"]["schema"]);
     assert_eq!(schema["required"], json!(["order_no", "amount"]));
     assert_eq!(schema["properties"]["status"]["enum"], json!(["open", "closed"]));
-    assert!(
-        create["responses"]["201"]["content"]["application/json"]["schema"]["anyOf"][0]["properties"]["amount"]
-            .is_object()
-    );
+    let answer = &create["responses"]["201"]["content"]["application/json"]["schema"]["anyOf"][0];
+    assert!(resolved(answer)["properties"]["amount"].is_object());
     assert!(create["responses"]["202"].is_object() && create["responses"]["422"].is_object());
     for (path, method) in [("/v1/orders/{key}", "patch"), ("/v1/orders/{key}", "put"), ("/v1/orders/{key}", "delete")] {
         assert!(paths[path][method]["operationId"].is_string(), "{method} {path}");

@@ -19,3 +19,5 @@ mod site;
 mod spelling;
 mod steps;
 mod versions;
+
+pub(crate) use site::new_key;

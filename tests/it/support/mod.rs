@@ -21,9 +21,9 @@ pub(crate) mod soap;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod tds_server;
 
-/// Where `scripts/setup test` keeps the npm packages of a peer.
+/// Where `scripts/setup test` keeps the packages of a peer.
 #[allow(dead_code, reason = "tests of services use it")]
-fn npm(peer: &str) -> std::path::PathBuf {
+pub(crate) fn npm(peer: &str) -> std::path::PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty()).map(std::path::PathBuf::from);
     let home = || std::path::PathBuf::from(std::env::var_os("HOME").expect("a home")).join(".cache");
     cache.unwrap_or_else(home).join("tollbridge-tests").join(peer)

@@ -1,0 +1,198 @@
+//! A running service with a resource of every kind: files (CSV, COBOL, columns), tables that are staged, live and hybrid, a SOAP
+//! service, two versions, relations either way, masks, and writes of every kind to a database and a service.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::demo::fragile_erp;
+use crate::operate::new_key;
+use crate::site::{Service, Site};
+
+/// Articles in a database that is written to.
+const ARTICLES: &str = r#"
+resource = "articles"
+version = 1
+title = "Articles"
+description = "What is sold. Written to the shop's own database."
+example = "articles.example.json"
+key = ["article_no"]
+[source]
+backend = "shop"
+schedule = "every 1s"
+[source.table]
+table = "articles"
+snapshot = true
+[fields]
+article_no = { from = "no", type = "string" }
+name = { from = "name", type = "string", title = "Name" }
+price = { from = "price", type = "decimal(9,2)", min = 0 }
+cost = { from = "cost", type = "decimal(9,2)", description = "What was paid for it." }
+status = { from = "status", type = "string", values = { A = "active", X = "discontinued" } }
+changed_at = { from = "changed", type = "datetime" }
+[serve]
+filter = ["article_no", "name", "price", "status", "changed_at"]
+sort = ["article_no", "price"]
+mask = { cost = "costs:read" }
+
+[operations.create]
+title = "A new article"
+sql = "insert into articles (no, name, price, cost, status, changed, ref) values (:article_no, :name, :price, :cost, :status, :changed_at, :idempotency_key)"
+expect = 1
+problems = { constraint = { status = 409, detail = "there is such an article already" } }
+reconcile = { sql = "select no as article_no from articles where ref = :idempotency_key" }
+answer = "record"
+[operations.create.body]
+article_no = { field = "article_no", pattern = "^[0-9]{1,6}$" }
+name = { field = "name", pattern = "^[A-Za-z0-9 ]{1,40}$" }
+price = { field = "price" }
+cost = { field = "cost", required = false, nullable = true }
+status = { field = "status", required = false, default = "active" }
+changed_at = { field = "changed_at", required = false, nullable = true }
+
+[operations.update]
+title = "Change an article"
+sql = "update articles set name = coalesce(:name, name), price = coalesce(:price, price) where no = :key"
+expect = 1
+problems = { unexpected = { status = 404, detail = "there is no such article" } }
+[operations.update.body]
+name = { field = "name", required = false, pattern = "^[A-Za-z0-9 ]{1,40}$" }
+price = { field = "price", required = false }
+
+[operations.delete]
+sql = "delete from articles where no = :key"
+expect = [0, 1]
+
+[operations.discontinue]
+title = "Take it out of the catalogue"
+description = "It stays for those who have it."
+sql = "update articles set status = 'X' where no = :key"
+expect = 1
+require_match = true
+problems = { unexpected = { status = 404, detail = "there is no such article" } }
+"#;
+
+/// The same table, asked each time.
+const SHELF: &str = r#"
+resource = "shelf"
+version = 1
+title = "Articles, as they are at this moment"
+key = ["article_no"]
+[source]
+backend = "shop"
+[source.table]
+table = "articles"
+snapshot = true
+[fields]
+article_no = { from = "no", type = "string" }
+name = { from = "name", type = "string" }
+price = { from = "price", type = "decimal(9,2)" }
+[serve]
+mode = "live"
+filter = ["article_no", "price"]
+"#;
+
+/// And asked when what is staged is old.
+const COUNTER: &str = r#"
+resource = "counter"
+version = 1
+title = "Articles, a minute old at most"
+key = ["article_no"]
+[source]
+backend = "shop"
+[source.table]
+table = "articles"
+snapshot = true
+[fields]
+article_no = { from = "no", type = "string" }
+name = { from = "name", type = "string" }
+[serve]
+mode = "hybrid"
+max_age = "1m"
+filter = ["name"]
+sort = ["name"]
+"#;
+
+const TABLES: &str = "create table articles (no varchar(10) primary key, name varchar(40), price numeric(9,2), \
+    cost numeric(9,2), status varchar(1), changed varchar(19), ref varchar(100) unique);
+    insert into articles values ('4711', 'Hammer', 12.50, 7.25, 'A', '2026-10-01T08:30:00', 'r1'),
+    ('4712', 'Saw', 31.99, null, 'A', null, 'r2'), ('4713', 'Nail', 0.05, 0.01, 'X', '2026-10-02T09:00:00', 'r3');";
+
+/// What the second version of orders has beside the first.
+const RELATIONS: &str = "[serve.relations.customer]\nresource = \"customers.v1\"\nkey = \"customer_no\"\n";
+
+/// What customers have.
+const BACK: &str = "mask = { balance = \"money:read\", \"address.street\" = \"pii:read\" }\n\
+    [serve.relations.orders]\nresource = \"orders.v2\"\nfield = \"customer_no\"\nkey = \"customer_no\"\nlimit = 5\n";
+
+pub(super) struct Described {
+    // It ends before its folder goes.
+    pub(super) service: Service,
+    pub(super) site: Site,
+    /// A key that may do everything.
+    pub(super) key: String,
+}
+
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo")
+}
+
+/// The folder, with a SOAP service that is running.
+pub(super) fn site() -> Site {
+    let site = Site::new();
+    for folder in ["mappings", "erp.wsdl"] {
+        site.copy(&demo().join(folder), folder);
+    }
+    site.copy(&demo().join("data"), "var/inbox");
+    site.copy(&demo().join("database/wws.sqlite"), "var/wws.sqlite");
+    let path = site.path("var/shop.sqlite");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(TABLES).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // It ends with the tests.
+    std::thread::spawn(move || fragile_erp::run(&listener));
+    let config = std::fs::read_to_string(demo().join("tollbridge.toml")).unwrap();
+    let config = config.replace("127.0.0.1:9000", &address.to_string()).replace("demo_key = \"var/demo.key\"\n", "");
+    let shop = "[backends.shop.odbc]\nconnection = \"Driver=SQLite3;Database=var/shop.sqlite;Timeout=10000\"\n\
+         [backends.shop.gate]\nsettle = \"300ms\"\nqueue_timeout = \"20s\"\n";
+    site.write("tollbridge.toml", format!("{config}\n{shop}").as_bytes());
+    site.write("mappings/articles.v1.toml", ARTICLES.as_bytes());
+    let example = r#"{"article_no":"4711","name":"Hammer","price":12.50,"cost":7.25,"status":"active","changed_at":"2026-10-01T08:30:00"}"#;
+    site.write("mappings/articles.example.json", example.as_bytes());
+    site.write("mappings/shelf.v1.toml", SHELF.as_bytes());
+    site.write("mappings/counter.v1.toml", COUNTER.as_bytes());
+    // Orders come to their end, and their second version knows its customers.
+    let orders = std::fs::read_to_string(demo().join("mappings/orders.v1.toml")).unwrap();
+    let second = orders.replace("version = 1", "version = 2") + RELATIONS;
+    site.write("mappings/orders.v2.toml", second.as_bytes());
+    let ending = "deprecated = \"2026-01-01\"\nsunset = \"2099-01-01\"\nsuccessor = 2\nnotice = \"https://example.com/moving\"\n";
+    site.write("mappings/orders.v1.toml", (orders + ending).as_bytes());
+    let customers = std::fs::read_to_string(demo().join("mappings/customers.v1.toml")).unwrap();
+    let customers = customers.replace("filter = [\"segment\"", "filter = [\"customer_no\", \"segment\"");
+    site.write("mappings/customers.v1.toml", (customers + BACK).as_bytes());
+    site
+}
+
+impl Described {
+    /// Starts it, and waits until all that is staged is there.
+    pub(super) fn start() -> Described {
+        let site = site();
+        let key = new_key(&site, "test", &["*"]);
+        let service = site.serve();
+        for path in ["orders", "customers", "stock", "prices", "articles"] {
+            service.until(|| {
+                let page = service.get(&format!("/v1/{path}?limit=1"), &key).ok()?;
+                serde_json::from_str::<Value>(&page).ok()?["data"].get(0).cloned()
+            });
+        }
+        Described { service, site, key }
+    }
+
+    /// Its description, in a file of the folder.
+    pub(super) fn description(&self) -> PathBuf {
+        let document = self.service.get("/openapi.json", &self.key).unwrap();
+        self.site.write("openapi.json", document.as_bytes());
+        self.site.path("openapi.json")
+    }
+}
