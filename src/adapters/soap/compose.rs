@@ -63,7 +63,8 @@ impl Service {
             head = head.header(name, value);
         }
         let credentials = match &self.config.login {
-            Login::None | Login::OAuth2(_) => pass.authorization(),
+            // Of a Windows account the connection knows.
+            Login::None | Login::OAuth2(_) | Login::Ntlm(_) => pass.authorization(),
             Login::Basic { username, password } => {
                 let account = format!("{username}:{}", password.reveal()?.reveal());
                 Some(self.sensitive(&format!("Basic {}", STANDARD.encode(account)))?)

@@ -6,6 +6,7 @@ mod peers;
 mod raw;
 mod signed;
 mod stream;
+mod windows;
 
 use std::path::Path;
 use std::sync::Arc;

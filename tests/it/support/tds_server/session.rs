@@ -54,7 +54,7 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     let mut writer = Writer::new(4096, 0);
     writer.push(&mut stream, &prelogin::answer(answer, super::VERSION)).await?;
     writer.end(&mut stream).await?;
-    let (message, stream): (Message, Box<dyn Stream>) = match cover {
+    let (message, mut stream): (Message, Box<dyn Stream>) = match cover {
         Cover::Disagreed => return Ok(()),
         Cover::Nothing => (packet::read(&mut stream).await?, Box::new(stream)),
         _ if shared.settings.old_tls => return tls::refuse(&mut stream).await,
@@ -71,10 +71,17 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     if message.kind != packet::LOGIN7 {
         return Ok(());
     }
-    let login = login::read(&message.payload).map_err(wrong)?;
+    let mut login = login::read(&message.payload).map_err(wrong)?;
     let spid = shared.next_spid();
+    let known = match login.integrated.take() {
+        Some(token) => integrated(&mut stream, token, spid, &shared).await?,
+        None => Known::Not,
+    };
+    if let Known::As(name) = &known {
+        login.user = name.clone();
+    }
     let (reader, mut out) = tokio::io::split(stream);
-    match admit(&login, spid, cover, &shared) {
+    match admit(&login, &known, spid, cover, &shared) {
         Err(faults) => {
             shared.report().refused_logins += 1;
             let mut bytes = Vec::new();
@@ -95,8 +102,59 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     }
 }
 
+/// What integrated authentication says of a client.
+enum Known {
+    /// It was not used.
+    Not,
+    /// This name.
+    As(String),
+    Refused,
+}
+
+/// Asks whoever accepts tokens, and carries what is said to and fro.
+async fn integrated(
+    stream: &mut Box<dyn Stream>,
+    mut token: Vec<u8>,
+    spid: u16,
+    shared: &Arc<Shared>,
+) -> io::Result<Known> {
+    let Some(acceptor) = shared.settings.acceptor.clone() else { return Ok(Known::Refused) };
+    let mut name = None;
+    loop {
+        if name.is_none() {
+            let (asked, acceptor) = (token.clone(), Arc::clone(&acceptor));
+            let said = tokio::task::spawn_blocking(move || acceptor.step(spid, &asked)).await?;
+            let Some(step) = said else { return Ok(Known::Refused) };
+            (token, name) = (step.token, step.name);
+        } else {
+            // The client has seen the last token, and has no more to say.
+            token.clear();
+        }
+        if let (Some(name), true) = (&name, token.is_empty()) {
+            return Ok(Known::As(name.clone()));
+        }
+        let mut bytes = Vec::new();
+        tokens::sspi(&token, &mut bytes);
+        let mut writer = Writer::new(4096, spid);
+        writer.push(stream, &bytes).await?;
+        writer.end(stream).await?;
+        let message = packet::read(stream).await?;
+        // Some send it as a login, as of old.
+        if !matches!(message.kind, packet::SSPI | packet::LOGIN7) {
+            return Ok(Known::Refused);
+        }
+        token = message.payload;
+    }
+}
+
 /// Lets a login in, or says why not.
-fn admit(login: &Login, spid: u16, cover: Cover, shared: &Shared) -> Result<(Facts, usize), Vec<SqlFault>> {
+fn admit(
+    login: &Login,
+    known: &Known,
+    spid: u16,
+    cover: Cover,
+    shared: &Shared,
+) -> Result<(Facts, usize), Vec<SqlFault>> {
     let refused = || SqlFault::new(18_456, format!("Login failed for user '{}'.", login.user)).class(14);
     let faults = shared.faults().clone();
     let trouble = match faults.login {
@@ -124,13 +182,16 @@ fn admit(login: &Login, spid: u16, cover: Cover, shared: &Shared) -> Result<(Fac
     if let Some(faults) = trouble {
         return Err(faults);
     }
-    if login.integrated {
+    if matches!(known, Known::Refused) {
         let message =
             "Login failed. The login is from an untrusted domain and cannot be used with Windows authentication.";
         return Err(vec![SqlFault::new(18_452, message).class(14)]);
     }
-    let known = |(user, password): &(String, String)| *user == login.user && *password == login.password;
-    if !shared.settings.logins.iter().any(known) {
+    // Of an account of a domain the ticket says enough.
+    let is_one = |(user, password): &(String, String)| {
+        *user == login.user && (matches!(known, Known::As(_)) || *password == login.password)
+    };
+    if !shared.settings.logins.iter().any(is_one) {
         return Err(vec![refused()]);
     }
     let database = match login.database.as_str() {
