@@ -180,6 +180,7 @@ impl Service {
             action: "".into(),
             version: self.config.soap_version,
             is_one_way: false,
+            attachments: Vec::new(),
             trouble: Trouble::default(),
         };
         match self.attempt(permit, &request, &pass, deadline).await {

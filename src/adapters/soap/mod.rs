@@ -22,6 +22,7 @@ mod keep;
 mod mask;
 mod ntlm;
 mod oauth;
+mod package;
 mod pass;
 mod security;
 mod splice;
@@ -37,6 +38,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::gate::{Call, Permit};
+use crate::wsdl::Attached;
 use answer::{Weighed, weigh};
 use connection::Lines;
 use keep::Kept;
@@ -71,6 +73,8 @@ pub struct Request {
     /// The whole envelope, in UTF-8. Credentials, times, addresses and signatures are put into its header as the settings
     /// say.
     pub envelope: Bytes,
+    /// What goes beside it (SOAP with attachments).
+    pub attachments: Vec<Attached>,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
     pub action: Arc<str>,
     /// The SOAP that the envelope is of.

@@ -35,9 +35,7 @@ impl Domain {
         // The key is of the name, not of the port: the server finds its own only when it listens.
         let kdc = Kdc::start("MSSQLSvc/placeholder:1");
         let (config, keytab) = (kdc.path("krb5.conf"), kdc.path("service.keytab"));
-        let replays = kdc.path("replays");
-        let variables: [(&str, &Path); 3] =
-            [("KRB5_CONFIG", &config), ("KRB5_KTNAME", &keytab), ("KRB5RCACHENAME", &replays)];
+        let variables: [(&str, &Path); 2] = [("KRB5_CONFIG", &config), ("KRB5_KTNAME", &keytab)];
         let acceptor = Acceptor::start(KERBEROS, &variables);
         let settings = Settings {
             logins: vec![(format!("{ACCOUNT}@{REALM}"), String::new())],
