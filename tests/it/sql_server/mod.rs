@@ -8,7 +8,6 @@ mod doctor;
 mod faults;
 #[cfg(feature = "kerberos")]
 mod kerberos;
-mod ntlm;
 mod rows;
 mod types;
 mod ways;

@@ -73,9 +73,9 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     }
     let mut login = login::read(&message.payload).map_err(wrong)?;
     let spid = shared.next_spid();
-    let known = match login.integrated.take() {
+    let (known, told) = match login.integrated.take() {
         Some(token) => integrated(&mut stream, token, spid, &shared).await?,
-        None => Known::Not,
+        None => (Known::Not, Vec::new()),
     };
     if let Known::As(name) = &known {
         login.user = name.clone();
@@ -84,7 +84,7 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     match admit(&login, &known, spid, cover, &shared) {
         Err(faults) => {
             shared.report().refused_logins += 1;
-            let mut bytes = Vec::new();
+            let mut bytes = told;
             faults.iter().for_each(|fault| tokens::error(fault, &shared.settings.name, &mut bytes));
             tokens::done(Done::Batch, done::ERROR, 0, 0, &mut bytes);
             let mut writer = Writer::new(4096, spid);
@@ -93,6 +93,7 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
         }
         Ok((facts, size)) => {
             let mut writer = Writer::new(4096, spid);
+            writer.push(&mut out, &told).await?;
             writer.push(&mut out, &welcome(&login, &facts, size, &shared)).await?;
             writer.end(&mut out).await?;
             writer.size = size;
@@ -111,37 +112,35 @@ enum Known {
     Refused,
 }
 
-/// Asks whoever accepts tokens, and carries what is said to and fro.
+/// Asks whoever accepts tokens, and carries what is said to and fro; with it comes what the client is told in the end, before
+/// the answer to its login.
 async fn integrated(
     stream: &mut Box<dyn Stream>,
     mut token: Vec<u8>,
     spid: u16,
     shared: &Arc<Shared>,
-) -> io::Result<Known> {
-    let Some(acceptor) = shared.settings.acceptor.clone() else { return Ok(Known::Refused) };
-    let mut name = None;
+) -> io::Result<(Known, Vec<u8>)> {
+    let refused = Ok((Known::Refused, Vec::new()));
+    let Some(acceptor) = shared.settings.acceptor.clone() else { return refused };
     loop {
-        if name.is_none() {
-            let (asked, acceptor) = (token.clone(), Arc::clone(&acceptor));
-            let said = tokio::task::spawn_blocking(move || acceptor.step(spid, &asked)).await?;
-            let Some(step) = said else { return Ok(Known::Refused) };
-            (token, name) = (step.token, step.name);
-        } else {
-            // The client has seen the last token, and has no more to say.
-            token.clear();
-        }
-        if let (Some(name), true) = (&name, token.is_empty()) {
-            return Ok(Known::As(name.clone()));
-        }
+        let (asked, acceptor) = (token, Arc::clone(&acceptor));
+        let Some(step) = tokio::task::spawn_blocking(move || acceptor.step(spid, &asked)).await? else {
+            return refused;
+        };
         let mut bytes = Vec::new();
-        tokens::sspi(&token, &mut bytes);
+        if !step.token.is_empty() {
+            tokens::sspi(&step.token, &mut bytes);
+        }
+        if let Some(name) = step.name {
+            return Ok((Known::As(name), bytes));
+        }
         let mut writer = Writer::new(4096, spid);
         writer.push(stream, &bytes).await?;
         writer.end(stream).await?;
         let message = packet::read(stream).await?;
         // Some send it as a login, as of old.
         if !matches!(message.kind, packet::SSPI | packet::LOGIN7) {
-            return Ok(Known::Refused);
+            return refused;
         }
         token = message.payload;
     }

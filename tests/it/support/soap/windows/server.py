@@ -117,7 +117,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             context, self.context = self.context, None
             try:
                 context.step(token)
-                self.user = str(context.initiator_name)
+                # Its names end with a NUL.
+                self.user = str(context.initiator_name).strip(" \0")
                 count("handshakes")
             except gssapi.exceptions.GSSError:
                 self.user = None
