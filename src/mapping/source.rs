@@ -76,12 +76,7 @@ pub(super) struct ByKey {
 
 impl ByKey {
     /// Reads `by_key` of `[source.soap]`.
-    fn read(
-        table: &Table<'_>,
-        backend: Option<&str>,
-        services: &dyn soap::Services,
-        faults: &Faults,
-    ) -> Option<ByKey> {
+    fn read(table: &Table<'_>, backend: Option<&str>, services: &dyn soap::Services, faults: &Faults) -> Option<ByKey> {
         let inner = table.table("by_key", &soap::BY_KEY)?;
         let written = soap::Written::read(&inner, backend, services, faults)?;
         let layout = written.layout(&inner)?;

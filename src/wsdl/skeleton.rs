@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ATTACHMENTS, Builtin, Content, Element, HEADERS, JsonKind, Member, Message, Plan, TypeId, TypeKind, Types, Variety};
+use super::{
+    ATTACHMENTS, Builtin, Content, Element, HEADERS, JsonKind, Member, Message, Plan, TypeId, TypeKind, Types, Variety,
+};
 
 /// Values of a skeleton: schemas of whole industries would fill pages.
 const MOST: usize = 3_000;
@@ -34,7 +36,8 @@ impl Types {
         }
         let headers: Map<String, Value> =
             message.headers.iter().map(|header| (header.json.to_string(), drawing.element(&header.element))).collect();
-        let parts = attached.iter().map(|part| (part.part.to_string(), format!("base64 ({})", part.content_types.join(", "))));
+        let parts =
+            attached.iter().map(|part| (part.part.to_string(), format!("base64 ({})", part.content_types.join(", "))));
         let attached: Map<String, Value> = parts.map(|(name, text)| (name, text.into())).collect();
         let mut skeleton = json!({ "body": body });
         for (name, members) in [(HEADERS, headers), (ATTACHMENTS, attached)] {

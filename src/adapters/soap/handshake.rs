@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue};
+use hyper::http::response;
+use hyper::{Request, Response, StatusCode, Version};
 
 use super::SoapError;
 use super::body::drain;
@@ -15,8 +16,8 @@ use super::ntlm::{Asked, Begun, Ntlm};
 enum Shaken {
     /// The call goes with the third.
     Third(Begun, HeaderValue),
-    /// The server asks nobody.
-    Unasked,
+    /// The server asks nobody; whether it closes the connection behind its answer.
+    Unasked { closes: bool },
     /// A kept connection that is closed by now.
     Closed,
 }
@@ -46,7 +47,12 @@ impl Lines {
             }
             let (begun, authorization) = match self.shake(ntlm, &mut line, is_new, &request).await? {
                 Shaken::Closed => continue,
-                Shaken::Unasked => (None, None),
+                Shaken::Unasked { closes } => {
+                    if closes {
+                        line = self.any().await?.0;
+                    }
+                    (None, None)
+                }
                 Shaken::Third(begun, third) => (Some(begun), Some(third)),
             };
             let mut request = request.clone();
@@ -90,25 +96,37 @@ impl Lines {
                 Err(error) => return Err(error),
             };
             let (head, body) = response.into_parts();
-            let drained = drain(body).await;
+            let is_whole = drain(body).await.is_ok();
+            let closes = closes(&head) || !is_whole || line.sender.ready().await.is_err();
             if head.status != StatusCode::UNAUTHORIZED {
-                return match line.sender.ready().await {
-                    Ok(()) => Ok(Shaken::Unasked),
-                    Err(_) => Err(self.unreachable(CLOSED.to_owned())),
-                };
+                return Ok(Shaken::Unasked { closes });
             }
             let challenge = match ntlm.asked(&head.headers) {
                 Asked::Challenge(challenge) => challenge,
+                Asked::ByOtherName if closes && !is_new => return Ok(Shaken::Closed),
+                Asked::ByOtherName if closes => {
+                    *line = self.any().await?.0;
+                    continue;
+                }
                 Asked::ByOtherName => continue,
                 Asked::No(error) => return Err(error),
             };
-            if drained.is_err() || line.sender.ready().await.is_err() {
+            if closes {
                 return Err(self.unreachable(CLOSED.to_owned()));
             }
             let third = ntlm.answer(&mut begun, &challenge, line.binding.as_deref())?;
             return Ok(Shaken::Third(begun, third));
         }
     }
+}
+
+/// Whether a server says that it closes the connection behind its answer (RFC 9112 section 9.3).
+fn closes(head: &response::Parts) -> bool {
+    let words = head.headers.get_all(CONNECTION).iter().filter_map(|field| field.to_str().ok());
+    let says = |wanted: &str| {
+        words.clone().flat_map(|field| field.split(',')).any(|word| word.trim().eq_ignore_ascii_case(wanted))
+    };
+    says("close") || (head.version == Version::HTTP_10 && !says("keep-alive"))
 }
 
 /// What is told when the messages cannot go over one connection.

@@ -65,7 +65,8 @@ mod tests {
         };
         let parts = [attached("scan", "image/png", &bytes), attached("Beleg ä", "text/plain", b"")];
         let envelope = "<e>\u{e4}</e>";
-        let (content_type, body) = packed("application/soap+xml; charset=utf-8; action=\"u\"".to_owned(), envelope.into(), &parts);
+        let (content_type, body) =
+            packed("application/soap+xml; charset=utf-8; action=\"u\"".to_owned(), envelope.into(), &parts);
         let program = "import email, email.policy, sys, urllib.parse\n\
                        m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.HTTP)\n\
                        print(m.get_content_type(), m.get_param('type'), m.get_param('start'))\n\

@@ -261,4 +261,5 @@ pub(in crate::mapping) static FAULT: Section = Section {
 };
 
 /// All of them, in the order of the reference.
-pub(in crate::mapping) static ALL: &[&Section] = &[&SECTION, &WATERMARK, &WINDOW, &PAGE, &TOKEN, &BY_KEY, &ERROR, &FAULT];
+pub(in crate::mapping) static ALL: &[&Section] =
+    &[&SECTION, &WATERMARK, &WINDOW, &PAGE, &TOKEN, &BY_KEY, &ERROR, &FAULT];

@@ -281,7 +281,8 @@ fn call(table: &Table<'_>, backend: Option<&str>, services: &dyn Services, fault
     }
     if !table.has("operation") {
         let path = table.section().path;
-        let fault = table.node().key_fault(format!("`{path}` has neither an `operation` of the WSDL nor an `envelope`"));
+        let fault =
+            table.node().key_fault(format!("`{path}` has neither an `operation` of the WSDL nor an `envelope`"));
         table.fail(fault.help("name the operation and write its `request`, as `inspect` shows them"));
         return None;
     }

@@ -109,8 +109,12 @@ pub(in crate::mapping) fn compile(
     let template = match request.as_table().filter(|entries| is_apart(&plan, entries)) {
         None => {
             if let Some(part) = plan.operation.input.attachments.first() {
-                let fault = request.key_fault(format!("the request has no part `{}`, which goes beside the envelope", part.part));
-                let help = format!("write {{ {BODY} = {{ ... }}, {ATTACHMENTS} = {{ {} = \"{{field}}\" }} }}, in base64", part.part);
+                let fault = request
+                    .key_fault(format!("the request has no part `{}`, which goes beside the envelope", part.part));
+                let help = format!(
+                    "write {{ {BODY} = {{ ... }}, {ATTACHMENTS} = {{ {} = \"{{field}}\" }} }}, in base64",
+                    part.part
+                );
                 faults.push(fault.help(help));
             }
             compiler.request(request, plan.operation.input.body.ty, &name)?
@@ -131,12 +135,7 @@ fn is_apart(plan: &Plan, entries: &Entries) -> bool {
 }
 
 /// Compiles headers, body and attachments, each by its types.
-fn apart(
-    compiler: &Compiler<'_>,
-    plan: &Plan,
-    request: &Node,
-    parts: &Entries,
-) -> Option<Template> {
+fn apart(compiler: &Compiler<'_>, plan: &Plan, request: &Node, parts: &Entries) -> Option<Template> {
     let (headers, body) = (parts.get(HEADERS), parts.get(BODY));
     let nothing = Node { value: Written::Table(Entries::default()), ..request.clone() };
     let known = &plan.operation.input.headers;
@@ -197,7 +196,9 @@ fn attachments(compiler: &Compiler<'_>, plan: &Plan, written: &Node) -> Option<V
         parts.extend(compiler.open(node, name).map(|part| (name.as_str().into(), part)));
     }
     for attachment in declared.iter().filter(|attachment| !entries.contains_key(&*attachment.part)) {
-        compiler.faults.push(written.fault(format!("`{ATTACHMENTS}` has no `{}`, which the service needs", attachment.part)));
+        compiler
+            .faults
+            .push(written.fault(format!("`{ATTACHMENTS}` has no `{}`, which the service needs", attachment.part)));
     }
     (compiler.faults.len() == before).then_some(parts)
 }

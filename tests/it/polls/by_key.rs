@@ -52,7 +52,12 @@ fn one_operation_is_polled_and_another_asked_for_one_record() {
     assert_eq!(server.count("calls"), polled + 1);
     // A record that the service does not have: its fault is told.
     let missing = ask("/v1/items/999", "");
-    assert_eq!((missing.status, &missing.json()["soap"]["code"]), (422, &json!("Client.NotFound")), "{}", missing.json());
+    assert_eq!(
+        (missing.status, &missing.json()["soap"]["code"]),
+        (422, &json!("Client.NotFound")),
+        "{}",
+        missing.json()
+    );
     // A later poll finds the same documents, and they are served without the service.
     drop(service);
     assert_eq!(sync(&site)["unchanged"], 25);

@@ -110,7 +110,14 @@ fn envelope(version: Version, body: &str) -> String {
 
 fn request(version: Version, action: &str, body: &str) -> Request {
     let envelope = Bytes::from(envelope(version, body));
-    Request { envelope, action: action.into(), version, is_one_way: false, attachments: Vec::new(), trouble: Trouble::default() }
+    Request {
+        envelope,
+        action: action.into(),
+        version,
+        is_one_way: false,
+        attachments: Vec::new(),
+        trouble: Trouble::default(),
+    }
 }
 
 /// A call of spyne's service.

@@ -73,9 +73,9 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     }
     let mut login = login::read(&message.payload).map_err(wrong)?;
     let spid = shared.next_spid();
-    let (known, told) = match login.integrated.take() {
+    let known = match login.integrated.take() {
         Some(token) => integrated(&mut stream, token, spid, &shared).await?,
-        None => (Known::Not, Vec::new()),
+        None => Known::Not,
     };
     if let Known::As(name) = &known {
         login.user = name.clone();
@@ -84,7 +84,7 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     match admit(&login, &known, spid, cover, &shared) {
         Err(faults) => {
             shared.report().refused_logins += 1;
-            let mut bytes = told;
+            let mut bytes = Vec::new();
             faults.iter().for_each(|fault| tokens::error(fault, &shared.settings.name, &mut bytes));
             tokens::done(Done::Batch, done::ERROR, 0, 0, &mut bytes);
             let mut writer = Writer::new(4096, spid);
@@ -93,7 +93,6 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
         }
         Ok((facts, size)) => {
             let mut writer = Writer::new(4096, spid);
-            writer.push(&mut out, &told).await?;
             writer.push(&mut out, &welcome(&login, &facts, size, &shared)).await?;
             writer.end(&mut out).await?;
             writer.size = size;
@@ -112,31 +111,31 @@ enum Known {
     Refused,
 }
 
-/// Asks whoever accepts tokens, and carries what is said to and fro; with it comes what the client is told in the end, before
-/// the answer to its login.
+/// Asks whoever accepts tokens, and carries what is said to and fro. What the client is told in the end it does not answer: the
+/// answer to its login is the next message, as the driver tiberius wants it, which was made at real servers.
 async fn integrated(
     stream: &mut Box<dyn Stream>,
     mut token: Vec<u8>,
     spid: u16,
     shared: &Arc<Shared>,
-) -> io::Result<(Known, Vec<u8>)> {
-    let refused = Ok((Known::Refused, Vec::new()));
+) -> io::Result<Known> {
+    let refused = Ok(Known::Refused);
     let Some(acceptor) = shared.settings.acceptor.clone() else { return refused };
     loop {
         let (asked, acceptor) = (token, Arc::clone(&acceptor));
         let Some(step) = tokio::task::spawn_blocking(move || acceptor.step(spid, &asked)).await? else {
             return refused;
         };
-        let mut bytes = Vec::new();
         if !step.token.is_empty() {
+            let mut bytes = Vec::new();
             tokens::sspi(&step.token, &mut bytes);
+            let mut writer = Writer::new(4096, spid);
+            writer.push(stream, &bytes).await?;
+            writer.end(stream).await?;
         }
         if let Some(name) = step.name {
-            return Ok((Known::As(name), bytes));
+            return Ok(Known::As(name));
         }
-        let mut writer = Writer::new(4096, spid);
-        writer.push(stream, &bytes).await?;
-        writer.end(stream).await?;
         let message = packet::read(stream).await?;
         // Some send it as a login, as of old.
         if !matches!(message.kind, packet::SSPI | packet::LOGIN7) {

@@ -76,6 +76,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in fields:
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
@@ -107,10 +109,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 challenge = self.context.step(token)
                 if body:
                     raise AssertionError("the call came before anybody was asked")
-                self.ask(scheme, challenge)
-                if options.close == "challenge":
-                    self.close_connection = True
-                return
+                self.close_connection = options.close == "challenge"
+                return self.ask(scheme, challenge)
             if options.close == "third":
                 self.close_connection = True
                 return
