@@ -289,4 +289,7 @@ fn parts_beside_the_envelope() {
         plan.request_skeleton()["attachments"],
         json!({ "scan": "base64 (image/*, application/pdf)", "any": "base64 (*/*)" })
     );
+    let schema = plan.request_schema();
+    assert_eq!(schema["required"], json!(["body", "attachments"]), "{schema:#}");
+    assert_eq!(schema["properties"]["attachments"]["required"], json!(["scan", "any"]), "{schema:#}");
 }
