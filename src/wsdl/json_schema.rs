@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ATTACHMENTS, Attachment, BODY, Builtin, Complex, Content, Element, Facets, HEADERS, JsonKind, Member, Message, Plan, TYPE, TypeId, TypeKind, Types, VALUE,
-    Variety, XSI_TYPE,
+    ATTACHMENTS, Attachment, BODY, Builtin, Complex, Content, Element, Facets, HEADERS, JsonKind, Member, Message,
+    Plan, TYPE, TypeId, TypeKind, Types, VALUE, Variety, XSI_TYPE,
 };
 
 /// Types that are derived from one, of which more are not listed.

@@ -122,11 +122,10 @@ impl Lines {
 
 /// Whether a server says that it closes the connection behind its answer (RFC 9112 section 9.3).
 fn closes(head: &response::Parts) -> bool {
-    let words = head.headers.get_all(CONNECTION).iter().filter_map(|field| field.to_str().ok());
-    let says = |wanted: &str| {
-        words.clone().flat_map(|field| field.split(',')).any(|word| word.trim().eq_ignore_ascii_case(wanted))
-    };
-    says("close") || (head.version == Version::HTTP_10 && !says("keep-alive"))
+    let fields: Vec<&str> = head.headers.get_all(CONNECTION).iter().filter_map(|field| field.to_str().ok()).collect();
+    let mut words = fields.iter().flat_map(|field| field.split(',')).map(str::trim);
+    let says_close = words.clone().any(|word| word.eq_ignore_ascii_case("close"));
+    says_close || (head.version == Version::HTTP_10 && !words.any(|word| word.eq_ignore_ascii_case("keep-alive")))
 }
 
 /// What is told when the messages cannot go over one connection.
