@@ -15,7 +15,7 @@ use super::ntlm::{Asked, Begun, Ntlm};
 /// What a connection is after the first two messages.
 enum Shaken {
     /// The call goes with the third.
-    Third(Begun, HeaderValue),
+    Third(Box<Begun>, HeaderValue),
     /// The server asks nobody; whether it closes the connection behind its answer.
     Unasked { closes: bool },
     /// A kept connection that is closed by now.
@@ -115,7 +115,7 @@ impl Lines {
                 return Err(self.unreachable(CLOSED.to_owned()));
             }
             let third = ntlm.answer(&mut begun, &challenge, line.binding.as_deref())?;
-            return Ok(Shaken::Third(begun, third));
+            return Ok(Shaken::Third(Box::new(begun), third));
         }
     }
 }
