@@ -35,10 +35,11 @@ impl Lines {
             if line.is_known && !ntlm.asks_each_time() {
                 match self.over(&mut line, is_new, request.clone()).await? {
                     Sent::Answered(response) if response.status() != StatusCode::UNAUTHORIZED => {
+                        ntlm.went(false);
                         return Ok((response, line));
                     }
                     Sent::Answered(response) => {
-                        ntlm.was_asked_again();
+                        ntlm.went(true);
                         line.is_known = false;
                         drain(response.into_body()).await?;
                     }

@@ -6,7 +6,7 @@
 //! to the server's certificate, so that nobody can pass them on to another server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -28,7 +28,10 @@ const REFUSED: Duration = Duration::from_secs(5);
 /// up to this: domains lock accounts that are tried too often.
 const REFUSED_MOST: Duration = Duration::from_secs(600);
 
-/// The most bytes of a challenge, in base64.
+/// A server that asks again so often in a row asks with each call: then no call is sent in vain.
+const EACH_TIME: u32 = 3;
+
+/// The most bytes of a challenge.
 const MOST: usize = 16 << 10;
 
 /// An account of Windows, and what its server has said so far.
@@ -37,8 +40,8 @@ pub(super) struct Ntlm {
     place: String,
     /// The server takes NTLM under the name of `Negotiate` only.
     is_negotiated: AtomicBool,
-    /// The server asks with each call, not with each connection.
-    asks_each_time: AtomicBool,
+    /// How often in a row a connection that was let in was asked again.
+    asked_again: AtomicU32,
     refused: Mutex<Option<Refused>>,
 }
 
@@ -72,19 +75,22 @@ impl Ntlm {
             account: account.clone(),
             place,
             is_negotiated: AtomicBool::new(false),
-            asks_each_time: AtomicBool::new(false),
+            asked_again: AtomicU32::new(0),
             refused: Mutex::new(None),
         }
     }
 
     /// Whether a connection that was let in is asked again with each call.
     pub(super) fn asks_each_time(&self) -> bool {
-        self.asks_each_time.load(Ordering::Relaxed)
+        self.asked_again.load(Ordering::Relaxed) >= EACH_TIME
     }
 
-    /// A call over a connection that was let in was asked who it is.
-    pub(super) fn was_asked_again(&self) {
-        self.asks_each_time.store(true, Ordering::Relaxed);
+    /// A call over a connection that was let in was taken, or was asked who it is.
+    pub(super) fn went(&self, was_asked: bool) {
+        match was_asked {
+            true => self.asked_again.fetch_add(1, Ordering::Relaxed),
+            false => self.asked_again.swap(0, Ordering::Relaxed),
+        };
     }
 
     /// The first message. Nothing is sent for a while after the account was refused.

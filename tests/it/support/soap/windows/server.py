@@ -42,7 +42,7 @@ ANSWER = (
     '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><Hello xmlns="urn:windows">'
     "<User>{}</User><Sent>{}</Sent></Hello></s:Body></s:Envelope>"
 )
-counts = {"connections": 0, "handshakes": 0, "refused": 0, "calls": 0, "empty": 0}
+counts = {"handshakes": 0, "refused": 0, "calls": 0, "empty": 0, "asked": 0}
 lock = threading.Lock()
 
 
@@ -65,7 +65,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def setup(self):
         super().setup()
         self.context, self.user = None, None
-        count("connections")
 
     def log_message(self, *_):
         pass
@@ -95,6 +94,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if not token:
             if self.user is None:
+                # A call that came without a word of who calls.
+                count("asked")
                 return self.ask()
         elif scheme not in options.offers.split("+") or scheme == "Basic":
             return self.ask()
