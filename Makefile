@@ -52,7 +52,7 @@ clean-demo: ## forget everything that the demo has read and staged
 test: setup-test ## install what is missing, then check format and lints, run every test, and fuzz for a moment
 	@cargo fmt --all --check
 	@cargo clippy --locked --all-targets -- -D warnings
-	@cargo test --locked
+	@cargo test --locked --features kerberos
 	@cargo clippy --locked --package tollbridge-model --all-targets -- -D warnings
 	@cargo test --locked --package tollbridge-model
 	@scripts/fuzz short

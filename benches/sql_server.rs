@@ -19,7 +19,7 @@ use tiberius::{AuthMethod, Client, EncryptionLevel, QueryItem};
 use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 use tollbridge::adapters::sql::{Database, Isolation, Query};
-use tollbridge::adapters::sql_server::{Config, Encryption, SqlServer, Trust};
+use tollbridge::adapters::sql_server::{Config, Encryption, Login, SqlServer, Trust};
 use tollbridge::gate::{self, Gate, Lane};
 use tollbridge::secret::SecretRef;
 
@@ -178,8 +178,7 @@ fn main() {
         port: Some(place.port),
         instance: None,
         database: Some(place.database.clone()),
-        username: place.user.clone(),
-        password: SecretRef::File(password),
+        login: Login::Sql { username: place.user.clone(), password: SecretRef::File(password) },
         encryption: if place.is_ours { Encryption::Off } else { Encryption::Required },
         trust: if place.is_ours { Trust::System } else { Trust::Anybody },
         certificate_host: None,

@@ -27,6 +27,7 @@ pub fn config_reference() -> String {
     all.extend([
         &soap::BASIC,
         &soap::OAUTH2,
+        &soap::NTLM,
         &soap::MTLS,
         &soap::WSSE,
         &soap::SIGN,

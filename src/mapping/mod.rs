@@ -76,7 +76,7 @@ pub use serial::Serial;
 pub use serve::{Deleted, is_reserved};
 pub use soap::{
     ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
-    PollValues, PollWatermark, Polling, SaidNo, ServiceWsdl, Services, Window,
+    PollValues, PollWatermark, Polling, SaidNo, Sent, ServiceWsdl, Services, Window,
 };
 pub use types::{DATE_PATTERN, TIME_PATTERN, decimal_text_pattern};
 pub use source::{OnDamage, OnReject};
@@ -136,9 +136,21 @@ pub struct Plan {
     rules: Arc<Rules>,
     /// What reads and maps records that have only the columns of the key.
     keys: Option<(Decoder, Arc<Rules>)>,
+    /// The plan by which single records are asked for of a service that is polled.
+    single: Option<Arc<Plan>>,
 }
 
 impl Plan {
+    /// The plan by which the backend is called for one record: this one, or that of `by_key` where the backend is polled.
+    /// `None` where no operation is called by key.
+    pub fn for_one(plan: &Arc<Plan>) -> Option<Arc<Plan>> {
+        match &plan.origin {
+            Origin::Call(operation) if operation.polling.is_none() => Some(Arc::clone(plan)),
+            Origin::Call(_) => plan.single.clone(),
+            Origin::Files(_) | Origin::Rows(_) => None,
+        }
+    }
+
     /// What maps records, with scratch space of its own and control totals at zero: one for each thread and
     /// each file.
     pub fn mapper(&self) -> Mapper {
@@ -202,7 +214,9 @@ fn texts_of(root: &Node, faults: &Faults) -> Vec<String> {
         }
     }
     if let Some(node) = source.as_ref().and_then(|source| entry(source, soap::KIND)) {
-        texts.extend(entry(&node, "envelope").as_ref().and_then(Node::as_str).and_then(soap::file));
+        for called in [Some(node.clone()), entry(&node, "by_key")].into_iter().flatten() {
+            texts.extend(entry(&called, "envelope").as_ref().and_then(Node::as_str).and_then(soap::file));
+        }
     }
     let lookups = entry(root, "lookups");
     for lookup in lookups.as_ref().and_then(Node::as_table).into_iter().flat_map(Entries::values) {
@@ -319,7 +333,7 @@ pub fn compile_with(
         shape: &compiled.shape,
         key: key.as_deref().unwrap_or(&written),
         backend: from.backend.as_deref(),
-        can_reread: matches!(reach, Reach::Service | Reach::Database),
+        can_reread: matches!(reach, Reach::Service | Reach::PollAndCall | Reach::Database),
         services,
         faults,
     };
@@ -347,6 +361,10 @@ pub fn compile_with(
         return None;
     }
     let (key, serving) = (key?, serving?);
+    let single = match from.by_key {
+        Some(by_key) => Some(single(by_key, &table, fields, &context, texts)?),
+        None => None,
+    };
     let key_parts = key.len();
     let exposed = operations.iter().map(|operation| operation.exposed.clone()).collect();
     let used = heard.names();
@@ -369,7 +387,7 @@ pub fn compile_with(
         _ => Vec::new(),
     };
     let deleted = serving.deleted;
-    Some(Plan {
+    let mut plan = Plan {
         deleted,
         preset,
         exposure: serve::exposure(
@@ -403,7 +421,50 @@ pub fn compile_with(
         decoder: decoder.with_compression(from.compression?),
         rules: Arc::new(Rules { fields: compiled.fields, key_parts, skip, trailer, controls, operation }),
         keys,
-    })
+        single: None,
+    };
+    if let Some((operation, decoder, rules)) = single {
+        plan.single = Some(Arc::new(Plan { origin: Origin::Call(operation), decoder, rules, ..plan.clone() }));
+    }
+    Some(plan)
+}
+
+/// What calls for single records and maps them: the same fields, compiled on the layout of another operation.
+fn single(
+    by_key: source::ByKey,
+    table: &Table<'_>,
+    fields: &Entries,
+    context: &Context<'_>,
+    texts: &dyn Fn(&str) -> Option<Arc<SourceText>>,
+) -> Option<(Operation, Decoder, Arc<Rules>)> {
+    let faults = context.faults;
+    let decoder = match by_key.layout {
+        soap::SoapLayout::Decoder(ready) => ready,
+        soap::SoapLayout::Settings(format) => format.compile(texts, faults)?,
+    };
+    // The fields have compiled on the other layout: what is wrong now is wrong with this one.
+    let here = Faults::new();
+    let heard = Heard::new(decoder.layout());
+    let around = Context { says_null: decoder.layout().says_null(), faults: &here, ..*context };
+    let mut compiled = compile_fields(fields, &Surroundings::record(&heard), &around);
+    serve::key(table, &mut compiled.fields, &compiled.shape);
+    let wrong = here.into_sorted();
+    if !wrong.is_empty() {
+        let said = "its records have the same fields as those of the poll, and the answer of `by_key` differs here";
+        faults.extend(wrong.into_iter().map(|fault| fault.help(said)));
+        return None;
+    }
+    let key = written_key(table);
+    let operation = by_key.written.compile(&key, texts, faults)?;
+    let rules = Rules {
+        fields: compiled.fields,
+        key_parts: key.len(),
+        skip: Vec::new(),
+        trailer: None,
+        controls: Vec::new(),
+        operation: None,
+    };
+    Some((operation, decoder, Arc::new(rules)))
 }
 
 /// The backends whose WSDL a mapping needs, as they are written. Faults are left for [`compile`] to report.
@@ -418,7 +479,8 @@ fn services_in(root: &Node) -> Vec<String> {
     let own = source.as_ref().and_then(|source| text(source, "backend"));
     let mut needed = Vec::new();
     let called = source.as_ref().and_then(|source| entry(source, soap::KIND));
-    if called.is_some_and(|called| entry(&called, "envelope").is_none()) {
+    let by_key = called.as_ref().and_then(|called| entry(called, "by_key"));
+    if [called, by_key].into_iter().flatten().any(|called| entry(&called, "envelope").is_none()) {
         needed.extend(own.clone());
     }
     let operations = entry(root, "operations");

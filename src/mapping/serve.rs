@@ -72,6 +72,8 @@ pub(super) enum Reach {
     Service,
     /// A service is polled.
     Poll,
+    /// A service is polled, and called for single records.
+    PollAndCall,
     /// A database is asked: for what has changed, or for one.
     Database,
 }
@@ -83,6 +85,7 @@ impl Reach {
         let soap = source.and_then(|entries| entries.get(soap::KIND)).and_then(Node::as_table);
         let is_polled = soap.is_some_and(|soap| soap::POLLED.iter().any(|key| soap.contains_key(*key)));
         match (has(soap::KIND), rows::KINDS.iter().any(|kind| has(kind))) {
+            (true, _) if is_polled && soap.is_some_and(|soap| soap.contains_key("by_key")) => Reach::PollAndCall,
             (true, _) if is_polled => Reach::Poll,
             (true, _) => Reach::Service,
             (false, true) => Reach::Database,
@@ -104,7 +107,7 @@ impl Serving {
 /// Reads `[serve]`; it may be absent.
 pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: &Faults) -> Option<Serving> {
     let usual = if reach == Reach::Service { Mode::Live } else { Mode::Staged };
-    let tells_deletes = matches!(reach, Reach::Database | Reach::Poll);
+    let tells_deletes = matches!(reach, Reach::Database | Reach::Poll | Reach::PollAndCall);
     let deleted = if tells_deletes { Deleted::Tombstone } else { Deleted::Ignore };
     let Some(node) = node else { return Some(Serving { mode: usual, deleted, ..Serving::default() }) };
     let table = Table::new(node, &SERVE, faults)?;
@@ -136,17 +139,20 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: 
 
 fn mode(node: &Node, reach: Reach) -> Result<Mode, String> {
     match (node.as_str(), reach) {
-        (Some("staged"), Reach::Files | Reach::Database | Reach::Poll) => Ok(Mode::Staged),
+        (Some("staged"), Reach::Files | Reach::Database | Reach::Poll | Reach::PollAndCall) => Ok(Mode::Staged),
         (Some("live"), Reach::Service | Reach::Database) => Ok(Mode::Live),
-        (Some("hybrid"), Reach::Service | Reach::Database) => Ok(Mode::Hybrid),
+        (Some("hybrid"), Reach::Service | Reach::Database | Reach::PollAndCall) => Ok(Mode::Hybrid),
+        (Some("live"), Reach::PollAndCall) => {
+            Err("what is polled is staged: \"hybrid\" asks the service where that is too old".to_owned())
+        }
         (Some("staged"), Reach::Service) => Err(
             "nothing would be staged: to have the service polled, say in `[source.soap]` how what changed is found \
                  (`watermark`, `window`, `snapshot`)"
                 .to_owned(),
         ),
         (Some("live" | "hybrid"), Reach::Poll) => Err(
-            "a service that is polled brings what is staged; live answers need an operation that is called by key, \
-                 as a resource of its own"
+            "a service that is polled brings what is staged; live answers need an operation that is called by key: name \
+                 it by `[source.soap.by_key]`"
                 .to_owned(),
         ),
         (Some("live" | "hybrid"), Reach::Files) => {

@@ -64,6 +64,24 @@ pub(super) struct Source<'a> {
     pub(super) format: Option<Format>,
     /// What reads the records, where that needs no more to be compiled.
     pub(super) decoder: Option<Decoder>,
+    /// How single records of a service are asked for that is polled.
+    pub(super) by_key: Option<ByKey>,
+}
+
+/// How single records are asked for.
+pub(super) struct ByKey {
+    pub(super) written: soap::Written,
+    pub(super) layout: soap::SoapLayout,
+}
+
+impl ByKey {
+    /// Reads `by_key` of `[source.soap]`.
+    fn read(table: &Table<'_>, backend: Option<&str>, services: &dyn soap::Services, faults: &Faults) -> Option<ByKey> {
+        let inner = table.table("by_key", &soap::BY_KEY)?;
+        let written = soap::Written::read(&inner, backend, services, faults)?;
+        let layout = written.layout(&inner)?;
+        Some(ByKey { written, layout })
+    }
 }
 
 impl<'a> Source<'a> {
@@ -83,7 +101,7 @@ impl<'a> Source<'a> {
             table.fail(node.fault("decimal point and grouping are the same"));
         }
         let style = NumberStyle { point, grouping, implied_scale: None };
-        let (mut origin, mut format, mut decoder, mut format_table) = (None, None, None, None);
+        let (mut origin, mut format, mut decoder, mut format_table, mut by_key) = (None, None, None, None, None);
         let kinds = [Format::KINDS, &[soap::KIND], rows::KINDS].concat();
         match table.exactly_one(&kinds) {
             Some(soap::KIND) => {
@@ -91,6 +109,14 @@ impl<'a> Source<'a> {
                     let written = soap::Written::read(&inner, backend.as_deref(), services, faults);
                     let is_polled = written.as_ref().is_some_and(soap::Written::is_polled);
                     refuse_for_service(&table, is_polled, schedule.as_ref());
+                    if let Some(node) = inner.get("by_key") {
+                        if is_polled {
+                            by_key = ByKey::read(&inner, backend.as_deref(), services, faults);
+                        } else if written.is_some() {
+                            let fault = node.key_fault("this is for a service that is polled");
+                            table.fail(fault.help("what is called by key is said in `[source.soap]` itself"));
+                        }
+                    }
                     match written.as_ref().and_then(|written| written.layout(&inner)) {
                         Some(soap::SoapLayout::Settings(settings)) => format = Some(*settings),
                         Some(soap::SoapLayout::Decoder(ready)) => decoder = Some(ready),
@@ -135,6 +161,7 @@ impl<'a> Source<'a> {
             table: format_table,
             format,
             decoder,
+            by_key,
         })
     }
 }

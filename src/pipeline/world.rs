@@ -178,11 +178,12 @@ impl World {
     pub(super) fn callee(&self, resource: &ResourceId) -> Option<(Arc<Plan>, Callee)> {
         let plan = self.plans.iter().find(|plan| plan.exposure.id == *resource)?;
         let backend = self.backends.get(&plan.backend)?;
+        if let (Reach::Service(service), Some(plan)) = (&backend.reach, Plan::for_one(plan)) {
+            let Origin::Call(operation) = &plan.origin else { return None };
+            let way = Way::Call(Arc::clone(service), operation.clone());
+            return Some((plan, Callee { gate: Arc::clone(&backend.gate), way }));
+        }
         match (&backend.reach, &plan.origin) {
-            (Reach::Service(service), Origin::Call(operation)) if operation.polling.is_none() => {
-                let way = Way::Call(Arc::clone(service), operation.clone());
-                Some((Arc::clone(plan), Callee { gate: Arc::clone(&backend.gate), way }))
-            }
             (Reach::Database(database), Origin::Rows(rows)) if rows.live.is_some() => {
                 let way = Way::Rows(Arc::clone(database), rows.clone());
                 Some((Arc::clone(plan), Callee { gate: Arc::clone(&backend.gate), way }))

@@ -59,7 +59,7 @@ pub trait Meanwhile: Send + Sync + 'static {
     ) -> Result<RunId, StagingError>;
 
     /// As [`Staging::document`](super::Staging::document), for a resource whose documents are read from their backend one
-    /// by one: `as_of` is when the backend last said this one.
+    /// by one: `as_of` is when the backend last said this one, or the end of the last good run where that was later.
     async fn live_document(&self, resource: &ResourceId, key: &str) -> Result<Option<StagedDocument>, StagingError>;
 
     /// Notes that the backend has said a document again at this moment; answers whether what is staged has this hash.

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Builtin, Complex, Content, Element, Facets, JsonKind, Member, Message, Plan, TYPE, TypeId, TypeKind, Types, VALUE,
-    Variety, XSI_TYPE,
+    ATTACHMENTS, Attachment, BODY, Builtin, Complex, Content, Element, Facets, HEADERS, JsonKind, Member, Message,
+    Plan, TYPE, TypeId, TypeKind, Types, VALUE, Variety, XSI_TYPE,
 };
 
 /// Types that are derived from one, of which more are not listed.
@@ -38,7 +38,9 @@ impl Plan {
             Some(root) => drawing.element(root),
             None => drawing.reference(message.body.ty),
         };
-        let root = if message.headers.is_empty() {
+        // What comes beside an answer stands where the answer names it.
+        let attached = if way == Way::In { message.attachments.as_slice() } else { &[] };
+        let root = if message.headers.is_empty() && attached.is_empty() {
             body
         } else {
             let headers =
@@ -47,7 +49,16 @@ impl Plan {
             let required = message.headers.iter().filter(|header| header.is_required && way == Way::In);
             let required: Vec<&str> = required.map(|header| &*header.json).collect();
             let headers = json!({ "type": "object", "properties": headers, "required": required });
-            json!({ "type": "object", "properties": { "headers": headers, "body": body }, "required": ["body"] })
+            let mut parts = json!({ "body": body });
+            let mut needed = vec![BODY];
+            if !message.headers.is_empty() {
+                parts[HEADERS] = headers;
+            }
+            if !attached.is_empty() {
+                parts[ATTACHMENTS] = attachments(attached);
+                needed.push(ATTACHMENTS);
+            }
+            json!({ "type": "object", "properties": parts, "required": needed })
         };
         let mut definitions = Map::new();
         while let Some(id) = drawing.wanted.pop() {
@@ -68,6 +79,20 @@ impl Plan {
         }
         Value::Object(schema)
     }
+}
+
+/// Parts beside an envelope: each in base64, alone or with its content type.
+fn attachments(attached: &[Attachment]) -> Value {
+    let data = json!({ "type": "string", "contentEncoding": "base64" });
+    let one = |_: &Attachment| {
+        let apart = json!({ "data": data, "content_type": { "type": "string" } });
+        let apart =
+            json!({ "type": "object", "properties": apart, "required": ["data"], "additionalProperties": false });
+        json!({ "anyOf": [data, apart] })
+    };
+    let parts: Map<String, Value> = attached.iter().map(|part| (part.part.to_string(), one(part))).collect();
+    let names: Vec<&str> = attached.iter().map(|part| &*part.part).collect();
+    json!({ "type": "object", "properties": parts, "required": names, "additionalProperties": false })
 }
 
 struct Drawing<'t> {

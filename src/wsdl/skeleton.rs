@@ -3,36 +3,49 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Builtin, Content, Element, JsonKind, Member, Message, Plan, TypeId, TypeKind, Types, Variety};
+use super::{
+    ATTACHMENTS, Builtin, Content, Element, HEADERS, JsonKind, Member, Message, Plan, TypeId, TypeKind, Types, Variety,
+};
 
 /// Values of a skeleton: schemas of whole industries would fill pages.
 const MOST: usize = 3_000;
 
 impl Plan {
-    /// The JSON of a request: the body, and under `headers` those that the WSDL declares.
+    /// The JSON of a request: the body, and under `headers` and `attachments` those that the WSDL declares.
     pub fn request_skeleton(&self) -> Value {
-        self.types.message_skeleton(&self.operation.input)
+        self.types.message_skeleton(&self.operation.input, true)
     }
 
     /// The JSON of a response; null where there is none.
     pub fn response_skeleton(&self) -> Value {
-        self.operation.output.as_ref().map_or(Value::Null, |output| self.types.message_skeleton(output))
+        self.operation.output.as_ref().map_or(Value::Null, |output| self.types.message_skeleton(output, false))
     }
 }
 
 impl Types {
-    fn message_skeleton(&self, message: &Message) -> Value {
+    fn message_skeleton(&self, message: &Message, is_request: bool) -> Value {
         let mut drawing = Drawing { types: self, open: Vec::new(), left: MOST };
         let body = match &message.body.root {
             Some(root) => drawing.element(root),
             None => drawing.ty(message.body.ty),
         };
-        if message.headers.is_empty() {
+        // What comes beside an answer stands where the answer names it.
+        let attached = if is_request { message.attachments.as_slice() } else { &[] };
+        if message.headers.is_empty() && attached.is_empty() {
             return body;
         }
         let headers: Map<String, Value> =
             message.headers.iter().map(|header| (header.json.to_string(), drawing.element(&header.element))).collect();
-        json!({ "headers": headers, "body": body })
+        let parts =
+            attached.iter().map(|part| (part.part.to_string(), format!("base64 ({})", part.content_types.join(", "))));
+        let attached: Map<String, Value> = parts.map(|(name, text)| (name, text.into())).collect();
+        let mut skeleton = json!({ "body": body });
+        for (name, members) in [(HEADERS, headers), (ATTACHMENTS, attached)] {
+            if !members.is_empty() {
+                skeleton[name] = members.into();
+            }
+        }
+        skeleton
     }
 
     /// The JSON of a type.

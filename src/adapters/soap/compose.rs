@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use quick_xml::escape::escape;
 
 use super::config::{Field, Login};
+use super::package;
 use super::pass::Pass;
 use super::security::{Identity, Secured, WSU};
 use super::splice::with_blocks;
@@ -27,18 +28,16 @@ impl Service {
         let mut head = self.head(Method::POST, pass)?;
         // An action is a URI; what cannot stand in a header field was refused where it is written.
         let action = request.action.replace(['"', '\r', '\n'], "");
-        head = match request.version {
-            Version::V11 => head
-                .header(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))
-                .header("SOAPAction", format!("\"{action}\"")),
-            Version::V12 if action.is_empty() => {
-                head.header(CONTENT_TYPE, HeaderValue::from_static("application/soap+xml; charset=utf-8"))
-            }
-            Version::V12 => {
-                head.header(CONTENT_TYPE, format!("application/soap+xml; charset=utf-8; action=\"{action}\""))
-            }
+        if request.version == Version::V11 {
+            head = head.header("SOAPAction", format!("\"{action}\""));
+        }
+        let content_type = match request.version {
+            Version::V11 => "text/xml; charset=utf-8".to_owned(),
+            Version::V12 if action.is_empty() => "application/soap+xml; charset=utf-8".to_owned(),
+            Version::V12 => format!("application/soap+xml; charset=utf-8; action=\"{action}\""),
         };
-        head.body(Full::new(envelope)).map_err(|error| unsendable(&error))
+        let (content_type, body) = package::packed(content_type, envelope, &request.attachments);
+        head.header(CONTENT_TYPE, content_type).body(Full::new(body)).map_err(|error| unsendable(&error))
     }
 
     /// What every request to the service begins with. Secrets are read anew each time.
@@ -63,7 +62,8 @@ impl Service {
             head = head.header(name, value);
         }
         let credentials = match &self.config.login {
-            Login::None | Login::OAuth2(_) => pass.authorization(),
+            // Of a Windows account the connection knows.
+            Login::None | Login::OAuth2(_) | Login::Ntlm(_) => pass.authorization(),
             Login::Basic { username, password } => {
                 let account = format!("{username}:{}", password.reveal()?.reveal());
                 Some(self.sensitive(&format!("Basic {}", STANDARD.encode(account)))?)

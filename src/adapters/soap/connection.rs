@@ -20,11 +20,19 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::SoapError;
+use super::binding::binding;
 use super::config::{Endpoint, Pem};
+use super::ntlm::Ntlm;
 use crate::adapters::{own, tls};
 
 /// What sends a call.
-pub(super) type Line = SendRequest<Full<Bytes>>;
+pub(super) struct Line {
+    pub(super) sender: SendRequest<Full<Bytes>>,
+    /// What an account is bound to: the server's certificate.
+    pub(super) binding: Option<Vec<u8>>,
+    /// Whether the server knows by now who speaks over it.
+    pub(super) is_known: bool,
+}
 
 /// A connection that nothing was sent over for this long is not trusted any more: servers close theirs after five
 /// seconds and more.
@@ -42,6 +50,8 @@ pub(super) struct Lines {
     ca: Option<PathBuf>,
     own: Option<Pem>,
     patience: Duration,
+    /// The account of Windows that connections are let in by.
+    pub(super) ntlm: Option<Arc<Ntlm>>,
     waiting: Mutex<Vec<(Line, Instant)>>,
     tls: Mutex<Option<(Arc<ClientConfig>, Instant)>>,
 }
@@ -54,45 +64,67 @@ impl Lines {
             ca: ca.cloned(),
             own: own.cloned(),
             patience,
+            ntlm: None,
             waiting: Mutex::default(),
             tls: Mutex::default(),
         }
     }
 
+    /// Lets connections in by an account of Windows.
+    pub(super) fn with_ntlm(self, ntlm: Option<Arc<Ntlm>>) -> Lines {
+        Lines { ntlm, ..self }
+    }
+
     /// Sends it over a connection that is there, or a new one, and waits for the answer's head. A kept connection that
     /// turns out to be closed before anything was sent over it makes room for the next: no call has begun.
     pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Line), SoapError> {
+        if let Some(ntlm) = &self.ntlm {
+            return self.send_known(ntlm, request).await;
+        }
         let mut request = request;
         loop {
-            let (mut line, is_new) = match self.take() {
-                Some(line) => (line, false),
-                None => (self.open().await.map_err(|none| self.none(none))?, true),
-            };
-            let mut failed = match line.try_send_request(request).await {
-                Ok(response) => return Ok((response, line)),
-                Err(failed) => failed,
-            };
-            match failed.take_message() {
-                Some(unsent) if !is_new => request = unsent,
-                Some(_) => return Err(self.unreachable(failed.error().to_string())),
-                None if failed.error().is_parse() => {
-                    return Err(SoapError::Cut { reason: format!("no HTTP: {}", failed.error()) });
-                }
-                None => {
-                    // The server says so before it looks at a call: of TLS 1.3, what it thinks of our certificate.
-                    if is_new && let Some(reason) = refusal(failed.error()) {
-                        return Err(self.unreachable(reason));
-                    }
-                    return Err(SoapError::Lost {
-                        endpoint: self.endpoint.describe(),
-                        reason: failed.error().to_string(),
-                    });
-                }
+            let (mut line, is_new) = self.any().await?;
+            match self.over(&mut line, is_new, request).await? {
+                Sent::Answered(response) => return Ok((response, line)),
+                Sent::Not(unsent) => request = unsent,
             }
         }
     }
 
-    fn unreachable(&self, reason: String) -> SoapError {
+    /// A connection that is there, or a new one; which of both.
+    pub(super) async fn any(&self) -> Result<(Line, bool), SoapError> {
+        match self.take() {
+            Some(line) => Ok((line, false)),
+            None => Ok((self.open().await.map_err(|none| self.none(none))?, true)),
+        }
+    }
+
+    /// Sends it over this connection.
+    pub(super) async fn over(
+        &self,
+        line: &mut Line,
+        is_new: bool,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Sent, SoapError> {
+        let mut failed = match line.sender.try_send_request(request).await {
+            Ok(response) => return Ok(Sent::Answered(response)),
+            Err(failed) => failed,
+        };
+        match failed.take_message() {
+            Some(unsent) if !is_new => Ok(Sent::Not(unsent)),
+            Some(_) => Err(self.unreachable(failed.error().to_string())),
+            None if failed.error().is_parse() => Err(SoapError::Cut { reason: format!("no HTTP: {}", failed.error()) }),
+            None => {
+                // The server says so before it looks at a call: of TLS 1.3, what it thinks of our certificate.
+                if is_new && let Some(reason) = refusal(failed.error()) {
+                    return Err(self.unreachable(reason));
+                }
+                Err(SoapError::Lost { endpoint: self.endpoint.describe(), reason: failed.error().to_string() })
+            }
+        }
+    }
+
+    pub(super) fn unreachable(&self, reason: String) -> SoapError {
         SoapError::Unreachable { endpoint: self.endpoint.describe(), reason }
     }
 
@@ -103,16 +135,16 @@ impl Lines {
     /// One that was used before and is still good.
     fn take(&self) -> Option<Line> {
         let mut waiting = self.waiting.lock();
-        waiting.retain(|(line, since)| since.elapsed() < KEPT && !line.is_closed());
+        waiting.retain(|(line, since)| since.elapsed() < KEPT && !line.sender.is_closed());
         // The newest: the others may grow old.
-        let at = waiting.iter().rposition(|(line, _)| line.is_ready())?;
+        let at = waiting.iter().rposition(|(line, _)| line.sender.is_ready())?;
         Some(waiting.remove(at).0)
     }
 
     /// Keeps one whose answer was read to its end.
     pub(super) fn keep(&self, line: Line) {
         let mut waiting = self.waiting.lock();
-        if !line.is_closed() && waiting.len() < WAITING {
+        if !line.sender.is_closed() && waiting.len() < WAITING {
             waiting.push((line, Instant::now()));
         }
     }
@@ -133,11 +165,14 @@ impl Lines {
         // A small call must not wait for the answer to the one before it.
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         if !endpoint.is_secure {
-            return Ok(speak(stream).await?);
+            return Ok(speak(stream, None).await?);
         }
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| error.to_string())?;
         let connector = TlsConnector::from(self.settings()?);
-        Ok(speak(connector.connect(name, stream).await.map_err(|error| error.to_string())?).await?)
+        let stream = connector.connect(name, stream).await.map_err(|error| error.to_string())?;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let binding = certificate.filter(|_| self.ntlm.is_some()).and_then(|certificate| binding(certificate));
+        Ok(speak(stream, binding).await?)
     }
 
     /// Read once: a file of certificates is large. A certificate of ours may be renewed while the service runs.
@@ -157,6 +192,14 @@ impl Lines {
         };
         Ok(Arc::clone(&known.insert((made, Instant::now())).0))
     }
+}
+
+/// What became of a request.
+pub(super) enum Sent {
+    /// The head of its answer has come.
+    Answered(Response<Incoming>),
+    /// A kept connection was closed before anything was sent over it.
+    Not(Request<Full<Bytes>>),
 }
 
 /// Why there is no connection.
@@ -204,9 +247,12 @@ fn refusal(error: &hyper::Error) -> Option<String> {
     None
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Line, String> {
-    let (line, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    binding: Option<Vec<u8>>,
+) -> Result<Line, String> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     // It ends when the line is dropped or the server closes; whoever waits for an answer is told by the line.
     tokio::spawn(connection);
-    Ok(line)
+    Ok(Line { sender, binding, is_known: false })
 }

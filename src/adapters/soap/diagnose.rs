@@ -58,10 +58,19 @@ impl Service {
         let headers = match self.look(permit).await {
             Ok((doubts, headers)) if doubts.is_empty() => {
                 findings.push(Finding::well("answer", "it answers HTTP"));
+                if let Login::Ntlm(_) = self.config.login {
+                    findings.push(Finding::well("login", "it takes our Windows account"));
+                }
                 headers
             }
             Ok((doubts, _)) => {
-                let remedy = "hold `endpoint` and the account against what the service's owner says";
+                let remedy = match self.config.login {
+                    Login::Ntlm(_) => {
+                        "hold name, domain and password against what the domain's owner says, and look whether the account \
+                         is locked or may not use the service; the log of IIS has the reason as sc-substatus"
+                    }
+                    _ => "hold `endpoint` and the account against what the service's owner says",
+                };
                 findings.extend(doubts.into_iter().map(|doubt| Finding::wrong("answer", doubt, remedy)));
                 return findings;
             }
@@ -89,6 +98,7 @@ impl Service {
         let secrets: [Option<&SecretRef>; 5] = [
             match &config.login {
                 Login::OAuth2(oauth2) => Some(&oauth2.client_secret),
+                Login::Ntlm(account) => Some(&account.password),
                 _ => None,
             },
             wsse.and_then(|wsse| wsse.account.as_ref()).map(|(_, password, _)| password),
@@ -170,6 +180,7 @@ impl Service {
             action: "".into(),
             version: self.config.soap_version,
             is_one_way: false,
+            attachments: Vec::new(),
             trouble: Trouble::default(),
         };
         match self.attempt(permit, &request, &pass, deadline).await {
@@ -264,7 +275,16 @@ fn unanswered(error: &SoapError) -> Finding {
         }
         SoapError::Silent { .. } => "it takes connections and says nothing: its own log may tell what it waits for",
         SoapError::Lost { .. } | SoapError::Cut { .. } => "something between here and there closes the connection",
-        SoapError::Login { .. } => "hold `oauth2` against what the token server's owner says",
+        SoapError::Login { reason, .. } if reason.contains("not NTLM") => {
+            "write the way in that it names: `basic` for Basic; for Kerberos alone put a proxy in front that speaks it"
+        }
+        SoapError::Login { reason, .. } if reason.contains("refused our Windows account") => {
+            "correct name or password; a new password is tried at once"
+        }
+        SoapError::Login { .. } => "hold the account against what the service's or the token server's owner says",
+        SoapError::Unreachable { reason, .. } if reason.contains("messages of NTLM") => {
+            "have the proxy keep one connection to the service for each of ours, or call the service past it"
+        }
         SoapError::NoEnvelope { found, .. } if found.contains("HTML") => {
             "a page is no service: hold the path of `endpoint` against the address in its WSDL"
         }

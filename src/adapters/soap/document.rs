@@ -34,6 +34,7 @@ impl Service {
         let request = head.body(Full::<Bytes>::default()).map_err(|error| error.to_string())?;
         let own_certificate = self.config.mtls.as_ref().filter(|_| is_own);
         let lines = Lines::new(&endpoint, self.config.ca.as_ref(), own_certificate, self.config.timeout);
+        let lines = lines.with_ntlm(self.lines.ntlm.clone().filter(|_| is_own));
         let call = permit.begin();
         let deadline = Instant::now() + self.longest();
         let most = usize::try_from(most).unwrap_or(usize::MAX);

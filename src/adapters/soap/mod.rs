@@ -9,6 +9,7 @@
 //! (`answer`), and how one logs in (`pass`).
 
 mod answer;
+mod binding;
 mod body;
 mod compose;
 mod config;
@@ -16,9 +17,12 @@ mod connection;
 mod diagnose;
 mod document;
 mod error;
+mod handshake;
 mod keep;
 mod mask;
+mod ntlm;
 mod oauth;
+mod package;
 mod pass;
 mod security;
 mod splice;
@@ -29,23 +33,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::WWW_AUTHENTICATE;
 use hyper::{HeaderMap, Method, Request as HttpRequest, StatusCode};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::gate::{Call, Permit};
+use crate::wsdl::Attached;
 use answer::{Weighed, weigh};
 use connection::Lines;
 use keep::Kept;
+use ntlm::Ntlm;
 use oauth::{Giver, Token};
 use pass::{Begun, Pass};
 use security::{Identity, Trusted, Wanted, verified};
 
 pub use answer::{Answer, Leniency, Part, Parts, is_in_parts, unpacked};
 pub use config::{
-    ACCOUNT, Account, BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, OAUTH2, OAuth2, Pem, SECTION, SESSION,
-    SIGN, Session, Template, VERIFY, Verify, WSSE, Wsdl, Wsse,
+    ACCOUNT, Account, BASIC, Carrier, Config, Endpoint, Field, Login, MTLS, NTLM, OAUTH2, OAuth2, Pem, SECTION,
+    SESSION, SIGN, Session, Template, VERIFY, Verify, WSSE, Windows, Wsdl, Wsse,
 };
 pub use error::{Fault, SoapError};
 pub use mask::{mask, mask_with};
@@ -68,6 +73,8 @@ pub struct Request {
     /// The whole envelope, in UTF-8. Credentials, times, addresses and signatures are put into its header as the settings
     /// say.
     pub envelope: Bytes,
+    /// What goes beside it (SOAP with attachments).
+    pub attachments: Vec<Attached>,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
     pub action: Arc<str>,
     /// The SOAP that the envelope is of.
@@ -187,7 +194,12 @@ fn end(call: Call<'_>, error: Option<&SoapError>, trouble: &Trouble) {
 impl Service {
     /// Touches nothing yet.
     pub fn new(config: Config) -> Service {
+        let ntlm = match &config.login {
+            Login::Ntlm(account) => Some(Arc::new(Ntlm::new(account, config.endpoint.describe()))),
+            _ => None,
+        };
         let lines = Lines::new(&config.endpoint, config.ca.as_ref(), config.mtls.as_ref(), config.timeout);
+        let lines = lines.with_ntlm(ntlm);
         let giver = match &config.login {
             Login::OAuth2(oauth2) => Some(Giver::new(oauth2)),
             _ => None,
@@ -383,12 +395,13 @@ impl Service {
         let (status, headers) = result?;
         let mut doubts = Vec::new();
         if matches!(status.as_u16(), 401 | 403 | 407) {
-            doubts.push(match wants_windows(&headers) {
-                true => format!(
-                    "{} answers status {status} and wants NTLM or Kerberos, which are not spoken: put a proxy in front that does",
-                    self.place()
-                ),
-                false => format!("{} answers status {status}: it may not take our account", self.place()),
+            let place = self.place();
+            doubts.push(match (&self.config.login, wants_windows(&headers)) {
+                (Login::Ntlm(_), _) => format!("{place} answers status {status}: it does not take our Windows account"),
+                (_, true) => {
+                    format!("{place} answers status {status} and wants a Windows account: give it one by `ntlm`")
+                }
+                (_, false) => format!("{place} answers status {status}: it may not take our account"),
             });
         } else if status == StatusCode::NOT_FOUND || status.is_redirection() {
             doubts.push(format!("{} answers status {status}: is the path of `endpoint` right?", self.place()));
@@ -399,11 +412,7 @@ impl Service {
 
 /// Whether a service asks for the ways in that Windows has, and for no other.
 fn wants_windows(headers: &HeaderMap) -> bool {
-    let ways: Vec<String> = headers
-        .get_all(WWW_AUTHENTICATE)
-        .iter()
-        .filter_map(|way| way.to_str().ok())
-        .map(|way| way.split([' ', ',']).next().unwrap_or_default().to_ascii_lowercase())
-        .collect();
-    !ways.is_empty() && ways.iter().all(|way| way == "ntlm" || way == "negotiate")
+    let ways = ntlm::ways(headers);
+    let is_windows = |way: &str| way.eq_ignore_ascii_case("ntlm") || way.eq_ignore_ascii_case("negotiate");
+    !ways.is_empty() && ways.iter().all(|(way, _)| is_windows(way))
 }

@@ -99,6 +99,7 @@ impl Service {
             action: session.action.as_str().into(),
             version: session.version,
             is_one_way: false,
+            attachments: Vec::new(),
             trouble: Trouble::default(),
         };
         let (answer, headers) =

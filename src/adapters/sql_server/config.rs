@@ -33,12 +33,28 @@ pub static SECTION: Section = Section {
         },
         Key {
             name: "authentication",
-            shape: "\"sql\"",
+            shape: "\"sql\" | \"kerberos\"",
             presence: Presence::Default("\"sql\""),
-            doc: "how to log in: by name and password of the server. Windows accounts (Kerberos, NTLM) log in by `odbc`",
+            doc: "how to log in: by name and password of the server, or by the Kerberos ticket of the system (a build with the feature `kerberos`). By NTLM one logs in by `odbc`",
         },
-        remote::USERNAME,
-        Key { name: "password", shape: secret::SHAPE, presence: Presence::Required, doc: "where its password is" },
+        Key {
+            name: "username",
+            shape: "string",
+            presence: Presence::Optional,
+            doc: "who logs in; needed where no ticket says it",
+        },
+        Key {
+            name: "password",
+            shape: secret::SHAPE,
+            presence: Presence::Optional,
+            doc: "where its password is; needed where no ticket says who logs in",
+        },
+        Key {
+            name: "spn_host",
+            shape: "string",
+            presence: Presence::Optional,
+            doc: "the name under which the domain knows the server (`MSSQLSvc/NAME:PORT`), where it is not `host`; for `kerberos`",
+        },
         Key {
             name: "encryption",
             shape: "\"required\" | \"login-only\" | \"off\"",
@@ -130,6 +146,33 @@ impl Encryption {
     }
 }
 
+/// Who logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// A login of the server's own.
+    Sql {
+        /// Its name.
+        username: String,
+        /// Where its password is.
+        password: SecretRef,
+    },
+    /// Whoever the system's Kerberos ticket is for.
+    Kerberos {
+        /// The host in the server's service principal name, where it is another.
+        spn_host: Option<String>,
+    },
+}
+
+impl Login {
+    /// Who that is, for people.
+    pub fn who(&self) -> &str {
+        match self {
+            Login::Sql { username, .. } => username,
+            Login::Kerberos { .. } => "the account of our Kerberos ticket",
+        }
+    }
+}
+
 /// Whom we take for the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
@@ -153,9 +196,7 @@ pub struct Config {
     /// The database.
     pub database: Option<String>,
     /// Who logs in.
-    pub username: String,
-    /// Where the password is.
-    pub password: SecretRef,
+    pub login: Login,
     /// How much is encrypted.
     pub encryption: Encryption,
     /// Whom we take for the server.
@@ -187,8 +228,7 @@ impl Config {
             None => None,
             Some(_) => table.integer("port", 1..=65535).and_then(|port| u16::try_from(port).ok()),
         };
-        let (username, password) = (table.filled("username"), SecretRef::read(table, "password", base));
-        table.read("authentication", |node| authentication(node.as_str()));
+        let login = login(table, base);
         let encryption = table.one_of(
             "encryption",
             &[("required", Encryption::Required), ("login-only", Encryption::LoginOnly), ("off", Encryption::Off)],
@@ -210,8 +250,7 @@ impl Config {
             port: port.or(instance.is_none().then_some(1433)),
             instance,
             database,
-            username: username?,
-            password: password?,
+            login: login?,
             encryption: encryption?,
             trust: trust?,
             certificate_host,
@@ -269,17 +308,60 @@ fn instance(text: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// Windows accounts need libraries of the system that the program is not built with.
-fn authentication(text: Option<&str>) -> Result<(), String> {
+/// Reads who logs in.
+fn login(table: &Table<'_>, base: &Path) -> Option<Login> {
+    let is_kerberos = table.read("authentication", |node| authentication(node.as_str()))?;
+    let (without, with): (&[&str], &[&str]) =
+        if is_kerberos { (&["username", "password"], &[]) } else { (&["spn_host"], &["username", "password"]) };
+    for name in without {
+        if let Some(node) = table.get(name) {
+            let word = if is_kerberos { "kerberos" } else { "sql" };
+            table.fail(node.key_fault(format!("`{name}` has no meaning where `authentication` is \"{word}\"")));
+        }
+    }
+    for name in with.iter().filter(|name| !table.has(name)) {
+        table.fail(table.node().key_fault(format!("`{}` has no `{name}`", SECTION.path)));
+    }
+    if is_kerberos {
+        let spn_host = table.has("spn_host").then(|| table.read("spn_host", |node| spn_host(node.as_str())));
+        return match spn_host {
+            Some(host) => Some(Login::Kerberos { spn_host: Some(host?) }),
+            None => Some(Login::Kerberos { spn_host: None }),
+        };
+    }
+    let (username, password) = (table.filled("username"), SecretRef::read(table, "password", base));
+    Some(Login::Sql { username: username?, password: password? })
+}
+
+/// Whether the ticket logs in.
+fn authentication(text: Option<&str>) -> Result<bool, String> {
     match text {
-        Some("sql") => Ok(()),
-        Some("kerberos" | "integrated" | "windows" | "ntlm") => Err(
-            "this build logs in by name and password of the server only (\"sql\"): Kerberos and NTLM need libraries \
-                 of the system; with a Windows account reach the server by `odbc` and Microsoft's driver \
-                 (Trusted_Connection=yes)"
-                .to_owned(),
-        ),
-        _ => Err("expected \"sql\"".to_owned()),
+        Some("sql") => Ok(false),
+        Some("kerberos") if cfg!(feature = "kerberos") => Ok(true),
+        Some("kerberos") => {
+            Err("this build has no Kerberos: build it with `--features kerberos` (which takes the headers of \
+                                 libkrb5 and libclang), or reach the server by `odbc`"
+                .to_owned())
+        }
+        Some("integrated" | "windows") => Err("expected \"sql\" or \"kerberos\"".to_owned()),
+        Some("ntlm") => {
+            Err("NTLM is not spoken to SQL Server: use \"kerberos\", or reach it by `odbc` and FreeTDS with a user \
+                             named DOMAIN\\name"
+                .to_owned())
+        }
+        _ => Err("expected \"sql\" or \"kerberos\"".to_owned()),
+    }
+}
+
+/// A host in a service principal name: what else such a name has is ours.
+fn spn_host(text: Option<&str>) -> Result<String, String> {
+    match text {
+        Some(name)
+            if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) =>
+        {
+            Ok(name.to_owned())
+        }
+        _ => Err("expected the name of a host, without `MSSQLSvc/` and port".to_owned()),
     }
 }
 
@@ -338,9 +420,10 @@ mod tests {
     #[test]
     fn what_cannot_be_is_told() {
         for (written, words) in [
-            ("authentication = \"kerberos\"", "Kerberos and NTLM need libraries"),
-            ("authentication = \"ntlm\"", "by `odbc`"),
+            ("authentication = \"ntlm\"", "by `odbc` and FreeTDS"),
+            ("authentication = \"windows\"", "expected \"sql\" or \"kerberos\""),
             ("authentication = \"x\"", "expected \"sql\""),
+            ("spn_host = \"erp\"", "`spn_host` has no meaning where `authentication` is \"sql\""),
             ("encryption = \"prefer\"", "not one of"),
             ("encryption = \"off\"\nca = \"x\"", "`ca` has no meaning where `encryption` is off"),
             ("trust_server_certificate = true\nca = \"x\"", "takes any certificate"),
@@ -353,5 +436,25 @@ mod tests {
         }
         let fault = read("host = \"erp\"").unwrap_err();
         assert!(fault.contains("no `username`") && fault.contains("no `password`"), "{fault}");
+    }
+
+    #[test]
+    fn a_ticket_says_who_logs_in() {
+        let kerberos = "host = \"erp.example\"\nauthentication = \"kerberos\"\n";
+        if !cfg!(feature = "kerberos") {
+            assert!(read(kerberos).unwrap_err().contains("this build has no Kerberos"));
+            return;
+        }
+        assert_eq!(read(kerberos).unwrap().login, Login::Kerberos { spn_host: None });
+        let config = read(&format!("{kerberos}spn_host = \"SQL1.example\"")).unwrap();
+        assert_eq!(config.login, Login::Kerberos { spn_host: Some("SQL1.example".to_owned()) });
+        for (written, words) in [
+            ("username = \"svc\"", "`username` has no meaning"),
+            ("password = { env = \"P\" }", "`password` has no meaning"),
+            ("spn_host = \"MSSQLSvc/erp:1433\"", "without `MSSQLSvc/`"),
+        ] {
+            let fault = read(&format!("{kerberos}{written}")).unwrap_err();
+            assert!(fault.contains(words), "{written}: {fault}");
+        }
     }
 }

@@ -14,12 +14,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-use super::config::{Config, Encryption};
+use super::config::{Config, Encryption, Login};
 use super::envelope::Envelope;
-use super::fault;
 use super::line::{Control, Line, Way};
 use super::prelogin::{self, Greeting, HEADER, wish};
-use super::tls;
+use super::{fault, kerberos, tls};
 use crate::adapters::own;
 use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
 
@@ -97,10 +96,10 @@ async fn through(config: &Config) -> Result<Connection, Stop> {
         let mut socket = dial(config, &addresses, port).await?;
         let greeting = greet(config, &mut socket).await?;
         let way = secure(config, socket, &greeting).await?;
-        Ok((way, greeting))
+        Ok((way, greeting, port))
     };
-    let (way, greeting) = reached.await.map_err(Stop::Failed)?;
-    login(config, way, &greeting).await
+    let (way, greeting, port) = reached.await.map_err(Stop::Failed)?;
+    login(config, way, &greeting, port).await
 }
 
 /// The addresses of the host.
@@ -298,20 +297,31 @@ pub(super) async fn secure(config: &Config, socket: TcpStream, greeting: &Greeti
     }
 }
 
-/// Logs in.
-pub(super) async fn login(config: &Config, way: Way, greeting: &Greeting) -> Result<Connection, Stop> {
+/// Logs in. The port is that at which the server was found.
+pub(super) async fn login(config: &Config, way: Way, greeting: &Greeting, port: u16) -> Result<Connection, Stop> {
     let place = config.place();
-    let password = config.password.reveal().map_err(|error| {
-        Stop::Failed(fault::own(&place, SqlErrorKind::Secret, Certainty::NotBegun, error.to_string()))
-    })?;
+    let (method, host) = match &config.login {
+        Login::Sql { username, password } => {
+            let password = password.reveal().map_err(|error| {
+                Stop::Failed(fault::own(&place, SqlErrorKind::Secret, Certainty::NotBegun, error.to_string()))
+            })?;
+            (AuthMethod::sql_server(username, password.reveal()), &config.host)
+        }
+        Login::Kerberos { spn_host } => {
+            let method = kerberos::method()
+                .map_err(|said| Stop::Failed(fault::own(&place, SqlErrorKind::Driver, Certainty::NotBegun, said)))?;
+            (method, spn_host.as_ref().unwrap_or(&config.host))
+        }
+    };
     let mut settings = tiberius::Config::new();
-    settings.host(&config.host);
-    settings.port(config.port.unwrap_or(1433));
+    // The line is there already: by these two the driver names the server to its domain.
+    settings.host(host);
+    settings.port(port);
     if let Some(database) = &config.database {
         settings.database(database);
     }
     settings.application_name(&config.application_name);
-    settings.authentication(AuthMethod::sql_server(&config.username, password.reveal()));
+    settings.authentication(method);
     // Below the driver, the line does what is written.
     settings.encryption(EncryptionLevel::NotSupported);
     settings.readonly(config.read_intent);
@@ -322,7 +332,11 @@ pub(super) async fn login(config: &Config, way: Way, greeting: &Greeting) -> Res
     // Text that is no UTF-16 is found by us, cell by cell; else the row's text would end the whole reading.
     settings.lossy_utf16_decoding(true);
     let (line, control) = Line::new(way, &greeting.plain, config.encryption == Encryption::LoginOnly);
-    match Client::connect(settings, line.compat_write()).await {
+    let connected = match &config.login {
+        Login::Sql { .. } => Client::connect(settings, line.compat_write()).await,
+        Login::Kerberos { .. } => kerberos::connect(settings, line, config.connect_timeout).await,
+    };
+    match connected {
         Ok(client) => Ok(Connection { client, control, version: greeting.version, release: None }),
         Err(Error::Routing { host, port }) => Err(Stop::Routed(host, port)),
         Err(Error::Io { message, .. }) => Err(Stop::Failed(failed(
@@ -331,7 +345,10 @@ pub(super) async fn login(config: &Config, way: Way, greeting: &Greeting) -> Res
             format!("the server ends the connection while we log in ({message})"),
             "its error log says why",
         ))),
-        Err(error) => Err(Stop::Failed(fault::of(&place, Certainty::NotBegun, &error))),
+        Err(error) => Err(Stop::Failed(match &config.login {
+            Login::Kerberos { .. } => kerberos::fault(&place, host, port, &error),
+            Login::Sql { .. } => fault::of(&place, Certainty::NotBegun, &error),
+        })),
     }
 }
 

@@ -83,9 +83,9 @@ pub(super) async fn reach(config: &Config, diagnosis: &mut Diagnosis) -> Option<
         (Way::Neither, _) => String::new(),
     };
     diagnosis.well("tls", said);
-    let login = async { connect::login(config, way, &greeting).await.map_err(|stop| stop.told(config)) };
+    let login = async { connect::login(config, way, &greeting, port).await.map_err(|stop| stop.told(config)) };
     let connection = diagnosis.step("login", within(config, login).await)?;
-    diagnosis.well("login", format!("{} is let in", config.username));
+    diagnosis.well("login", format!("{} is let in", config.login.who()));
     Some(connection)
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn look(config: &Config, connection: &mut Connection, watch: &m
             match rows.first().and_then(|row| flag(row, 0)) {
                 Some(false) if tables == "0" => diagnosis.doubt(
                     "rights",
-                    format!("{} may read no table of {database}", config.username),
+                    format!("{} may read no table of {database}", config.login.who()),
                     "GRANT SELECT ON the tables TO the login's user, or ALTER ROLE db_datareader ADD MEMBER it",
                 ),
                 Some(true) => diagnosis.well("rights", "all tables may be read"),

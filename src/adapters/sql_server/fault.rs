@@ -96,7 +96,9 @@ fn remedy(number: u32, kind: SqlErrorKind) -> &'static str {
     match (number, kind) {
         (18470, _) => "ALTER LOGIN ... ENABLE lets it in again",
         (18486, _) => "ALTER LOGIN ... WITH PASSWORD = '...' UNLOCK lets it in again",
-        (18452, _) => "the server takes Windows accounts only: switch it to mixed mode, or use `odbc`",
+        (18452, _) => {
+            "the server takes Windows accounts only: switch it to mixed mode, or write authentication = \"kerberos\""
+        }
         (4064, _) => "write `database`, or give the login a default database that it may open",
         (4060 | 916, _) => "look at `database`, and whether the login has a user in it: CREATE USER ... FOR LOGIN ...",
         (924, _) => "somebody has the database for himself (SINGLE_USER); ask later",

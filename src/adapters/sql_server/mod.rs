@@ -22,6 +22,7 @@ mod doctor;
 mod envelope;
 mod exchange;
 mod fault;
+mod kerberos;
 mod kind;
 mod line;
 mod moment;
@@ -54,7 +55,7 @@ use pool::{Connections, Held, Work};
 use shape::Shapes;
 use watch::{Left, PATIENCE, Watch};
 
-pub use config::{Config, Encryption, SECTION, Trust};
+pub use config::{Config, Encryption, Login, SECTION, Trust};
 
 /// A SQL Server behind a gate.
 pub struct SqlServer {

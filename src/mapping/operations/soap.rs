@@ -18,7 +18,7 @@ use crate::decode::xml::ValuePath;
 use crate::diagnostic::{Table, Written};
 use crate::mapping::is_name;
 use crate::mapping::soap::{
-    ErrorWhen, GivenPlaces, Judgement, Known, PlaceFacts, Services, Typed, compile_request, plan_of, value_path,
+    ErrorWhen, GivenPlaces, Judgement, Known, PlaceFacts, Sent, Services, Typed, compile_request, plan_of, value_path,
 };
 use crate::wsdl::Plan;
 
@@ -59,8 +59,8 @@ impl ServiceCall {
         &self.typed.plan
     }
 
-    /// The envelope; the fault says what the schema does not allow.
-    pub fn envelope(&self, given: &Given<'_>) -> Result<String, String> {
+    /// What is sent; the fault says what the schema does not allow.
+    pub fn message(&self, given: &Given<'_>) -> Result<Sent, String> {
         self.typed.render(&Values { call: self, given })
     }
 }

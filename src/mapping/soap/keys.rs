@@ -17,17 +17,49 @@ const ERROR_WHEN: Key = key(
     "when an answer that is no fault is a no all the same, as by `{ path = \"/GetOrderResponse/Result/Status\", equals = \"ERROR\" }`",
 );
 
+const OPERATION: Key = key(
+    "operation",
+    "string",
+    Default("\"\""),
+    "the operation's name in the WSDL; beside an `envelope` the SOAPAction of SOAP 1.1, the action of SOAP 1.2",
+);
+const RECORD_PATH: Key = key(
+    "record_path",
+    "string",
+    Optional,
+    "which elements of the answer are records, like `/ListOrdersResponse/Orders/Order`; by the WSDL the whole answer when absent. Beside an `envelope` it is as in `[source.xml]`, and needed",
+);
+const STRICT: Key = key(
+    "strict",
+    "boolean",
+    Default("false"),
+    "by the WSDL: what the schema does not allow rejects its record; else it is taken where nothing has to be guessed, and counted",
+);
+const UNWRAP: Key = key(
+    "unwrap_lists",
+    "boolean",
+    Default("false"),
+    "by the WSDL: an element that does nothing but hold a list is the list: `from = \"Lines\"` for `Lines.Line`",
+);
+const CHOICE: Key = key(
+    "choice",
+    "boolean",
+    Default("false"),
+    "by the WSDL: a member `_choice` has the names of elements in the order in which they came, where the schema leaves that open",
+);
+const ARRAYS: Key = key(
+    "arrays",
+    "array of strings",
+    Optional,
+    "beside an `envelope`: as in `[source.xml]`; by the WSDL lists are known",
+);
+
 /// `[source.soap]`.
 pub(in crate::mapping) static SECTION: Section = Section {
     path: "source.soap",
     doc: "A SOAP service: called for a record when somebody asks for it, or, with one of `watermark`, `window`, `snapshot`, polled by the schedule. What is sent is made by the WSDL of the backend from `request`, or written out as an `envelope`.",
     keys: &[
-        key(
-            "operation",
-            "string",
-            Default("\"\""),
-            "the operation's name in the WSDL; beside an `envelope` the SOAPAction of SOAP 1.1, the action of SOAP 1.2",
-        ),
+        OPERATION,
         key(
             "request",
             "table",
@@ -41,37 +73,12 @@ pub(in crate::mapping) static SECTION: Section = Section {
             "for a service that is not as its WSDL says, or has none: the XML itself, or the name of its file beside the mapping. It has the same places",
         ),
         serial::SERIAL,
-        key(
-            "record_path",
-            "string",
-            Optional,
-            "which elements of the answer are records, like `/ListOrdersResponse/Orders/Order`; by the WSDL the whole answer when absent. Beside an `envelope` it is as in `[source.xml]`, and needed",
-        ),
+        RECORD_PATH,
         xml::NAMESPACES,
-        key(
-            "strict",
-            "boolean",
-            Default("false"),
-            "by the WSDL: what the schema does not allow rejects its record; else it is taken where nothing has to be guessed, and counted",
-        ),
-        key(
-            "unwrap_lists",
-            "boolean",
-            Default("false"),
-            "by the WSDL: an element that does nothing but hold a list is the list: `from = \"Lines\"` for `Lines.Line`",
-        ),
-        key(
-            "choice",
-            "boolean",
-            Default("false"),
-            "by the WSDL: a member `_choice` has the names of elements in the order in which they came, where the schema leaves that open",
-        ),
-        key(
-            "arrays",
-            "array of strings",
-            Optional,
-            "beside an `envelope`: as in `[source.xml]`; by the WSDL lists are known",
-        ),
+        STRICT,
+        UNWRAP,
+        CHOICE,
+        ARRAYS,
         xml::ENCODING,
         xml::TRIM,
         key(
@@ -111,9 +118,37 @@ pub(in crate::mapping) static SECTION: Section = Section {
             Default("100000"),
             "of a poll: a reading of more pages is taken for one that goes in circles, and fails",
         ),
+        key(
+            "by_key",
+            "table",
+            Optional,
+            "of a poll: the operation that is called for one record by its key, so that the resource may be hybrid",
+        ),
         ERROR_WHEN,
         FAULTS_KEY,
         decode::SKIP,
+    ],
+};
+
+/// `by_key` of a poll.
+pub(in crate::mapping) static BY_KEY: Section = Section {
+    path: "source.soap.by_key",
+    doc: "Of a service that is polled by one operation and asked for single records by another. The fields are the same: what `from` names must be a member of its records, too.",
+    keys: &[
+        OPERATION,
+        key("request", "table", Optional, "what is sent, as in `[source.soap]`; its places are the fields of the key"),
+        key("envelope", "string", Optional, "the XML itself, or the name of its file, as in `[source.soap]`"),
+        serial::SERIAL,
+        RECORD_PATH,
+        xml::NAMESPACES,
+        STRICT,
+        UNWRAP,
+        CHOICE,
+        ARRAYS,
+        xml::ENCODING,
+        xml::TRIM,
+        ERROR_WHEN,
+        FAULTS_KEY,
     ],
 };
 
@@ -226,4 +261,5 @@ pub(in crate::mapping) static FAULT: Section = Section {
 };
 
 /// All of them, in the order of the reference.
-pub(in crate::mapping) static ALL: &[&Section] = &[&SECTION, &WATERMARK, &WINDOW, &PAGE, &TOKEN, &ERROR, &FAULT];
+pub(in crate::mapping) static ALL: &[&Section] =
+    &[&SECTION, &WATERMARK, &WINDOW, &PAGE, &TOKEN, &BY_KEY, &ERROR, &FAULT];

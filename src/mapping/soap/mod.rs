@@ -25,13 +25,14 @@ use pieces::{KeyPlaces, KeyValues};
 
 pub(super) use envelope::file;
 pub use faults::{ErrorWhen, FaultFacts, FaultRule, Judgement, SaidNo};
-pub(super) use keys::{ALL, SECTION};
+pub(super) use keys::{ALL, BY_KEY, SECTION};
 use pieces::Given;
 pub use pieces::{Given as GivenPlaces, PollValues};
 pub(super) use pieces::{Known, PlaceFacts};
 pub(super) use poll::value_path;
 pub use poll::{MomentForm, Paging, PollChanges, PollWatermark, Polling, Window};
 pub use services::{NoServices, ServiceWsdl, Services};
+pub use typed::Sent;
 pub(super) use typed::{Typed, compile as compile_request, plan_of};
 
 /// The name of the table.
@@ -70,10 +71,12 @@ pub(super) enum Body {
 }
 
 impl Body {
-    fn render(&self, given: &dyn Given) -> Result<String, String> {
+    fn render(&self, given: &dyn Given) -> Result<Sent, String> {
         match self {
             Body::Envelope(envelope) => {
-                envelope.render(given).ok_or_else(|| "a value has characters that XML cannot have".to_owned())
+                let envelope = envelope.render(given);
+                let envelope = envelope.ok_or_else(|| "a value has characters that XML cannot have".to_owned())?;
+                Ok(Sent { envelope, attachments: Vec::new() })
             }
             Body::Typed(typed) => typed.render(given),
         }
@@ -81,14 +84,14 @@ impl Body {
 }
 
 impl Operation {
-    /// The envelope for a key in its canonical form. `None` when the key has something that cannot be asked for: no record
+    /// The message for a key in its canonical form. `None` when the key has something that cannot be asked for: no record
     /// has such a key.
-    pub fn for_key(&self, key: &str) -> Option<String> {
+    pub fn for_key(&self, key: &str) -> Option<Sent> {
         self.body.render(&KeyValues::of(&self.key, key)?).ok()
     }
 
-    /// The envelope with these values; the fault says why there is none.
-    pub fn for_values(&self, values: &dyn Given) -> Result<String, String> {
+    /// The message with these values; the fault says why there is none.
+    pub fn for_values(&self, values: &dyn Given) -> Result<Sent, String> {
         self.body.render(values)
     }
 
@@ -229,6 +232,10 @@ impl Written {
             Call::Typed { plan, request } => {
                 let needed: Vec<&str> =
                     if self.polling.is_none() { key.iter().map(String::as_str).collect() } else { needed };
+                if let (Some(_), Some(part)) = (&self.polling, plan.operation.input.attachments.first()) {
+                    let fault = format!("`{}` goes beside the envelope: what is polled sends no such parts", part.part);
+                    faults.push(request.key_fault(fault));
+                }
                 let typed = typed::compile(plan, &request, known, &needed, faults)?;
                 let operation = &typed.plan.operation;
                 let head = (operation.action.to_string(), operation.version, operation.output.is_none());
@@ -273,7 +280,9 @@ fn call(table: &Table<'_>, backend: Option<&str>, services: &dyn Services, fault
         table.fail(node.key_fault("this has no meaning here: the WSDL says it"));
     }
     if !table.has("operation") {
-        let fault = table.node().key_fault("`source.soap` has neither an `operation` of the WSDL nor an `envelope`");
+        let path = table.section().path;
+        let fault =
+            table.node().key_fault(format!("`{path}` has neither an `operation` of the WSDL nor an `envelope`"));
         table.fail(fault.help("name the operation and write its `request`, as `inspect` shows them"));
         return None;
     }

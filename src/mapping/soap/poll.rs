@@ -109,6 +109,10 @@ impl Polling {
     /// for one record. `Err` after a fault was reported.
     pub(in crate::mapping) fn read(table: &Table<'_>) -> Result<Option<Polling>, ()> {
         let ways = super::POLLED;
+        // What is called for one record has none of the keys.
+        if ways.iter().all(|name| table.section().key(name).is_none()) {
+            return Ok(None);
+        }
         let others = ["page", "token", "max_deleted", "max_pages"];
         if ways.iter().all(|name| !table.has(name)) {
             let Some(node) = others.iter().find_map(|name| table.get(name)) else { return Ok(None) };

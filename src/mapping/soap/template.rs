@@ -173,6 +173,13 @@ impl Compiler<'_> {
         template.filter(|_| self.faults.len() == before)
     }
 
+    /// Compiles what stands at a node for a place of no type. `None` after a fault was reported.
+    pub(in crate::mapping) fn open(&self, node: &Node, name: &str) -> Option<Template> {
+        let before = self.faults.len();
+        let template = self.free(node, At { name, is_optional: false, is_nillable: false, array: None, depth: 0 });
+        template.filter(|_| self.faults.len() == before)
+    }
+
     fn part(&self, node: &Node, ty: TypeId, at: At<'_>) -> Option<Template> {
         if at.depth > DEEPEST {
             return self.fail(node, format!("a request is at most {DEEPEST} levels deep"), None);

@@ -125,7 +125,7 @@ fn headers_are_sent_as_they_are_declared() {
         compile(&format!("{{ headers = {{ Session = {{ Token = \"t-{{no}}\" }} }}, body = {order} }}"), &["no"])
             .unwrap();
     let values = Values([("no", "<7>"), ("name", "n")].into_iter().collect());
-    let envelope = typed.render(&values).unwrap();
+    let envelope = typed.render(&values).unwrap().envelope;
     let (header, body) = envelope.split_once("Header>").unwrap().1.split_once("Header>").unwrap();
     assert!(header.contains("t-&lt;7&gt;") && body.contains(">n<"), "{envelope}");
     // What must be there and may be nil is nil.

@@ -4,7 +4,16 @@ use super::pieces::{Given, Known};
 use super::services::{ServiceWsdl, Services};
 use super::template::{Compiler, Template};
 use crate::diagnostic::{Diagnostic, Entries, Faults, Node, Written, nearest};
-use crate::wsdl::{self, BODY, HEADERS, Plan};
+use crate::wsdl::{self, ATTACHMENTS, Attached, BODY, HEADERS, Plan};
+
+/// What is sent: an envelope, and what goes beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The envelope.
+    pub envelope: String,
+    /// Parts beside it.
+    pub attachments: Vec<Attached>,
+}
 
 /// A call, ready to be made with the values of its places.
 #[derive(Clone, Debug)]
@@ -14,8 +23,8 @@ pub(in crate::mapping) struct Typed {
 }
 
 impl Typed {
-    /// The envelope with these values; the fault says what the schema does not allow.
-    pub(in crate::mapping) fn render(&self, given: &dyn Given) -> Result<String, String> {
+    /// The message with these values; the fault says what the schema does not allow.
+    pub(in crate::mapping) fn render(&self, given: &dyn Given) -> Result<Sent, String> {
         let envelope = self.plan.request(&self.template.render(given)).map_err(|faults| {
             let told = faults.iter().take(5).map(|fault| match fault.pointer.as_str() {
                 "" => fault.detail.clone(),
@@ -23,7 +32,7 @@ impl Typed {
             });
             told.collect::<Vec<_>>().join("; ")
         })?;
-        Ok(envelope.to_text(&[], ""))
+        Ok(Sent { envelope: envelope.to_text(&[], ""), attachments: envelope.attachments })
     }
 
     /// What it asks, whatever the values.
@@ -95,17 +104,22 @@ pub(in crate::mapping) fn compile(
     faults: &Faults,
 ) -> Option<Typed> {
     let before = faults.len();
-    if let Some(part) = plan.operation.input.attachments.first() {
-        let what =
-            format!("`{}` goes beside the envelope, as an attachment: such parts are read and not sent", part.part);
-        faults
-            .push(request.key_fault(what).help("the operation cannot be called by its WSDL; perhaps by an `envelope`"));
-    }
     let compiler = Compiler { types: &plan.types, known, faults };
     let name = plan.operation.name.to_string();
-    let template = match headers_apart(&plan, request) {
-        None => compiler.request(request, plan.operation.input.body.ty, &name)?,
-        Some(parts) => apart(&compiler, &plan, request, parts)?,
+    let template = match request.as_table().filter(|entries| is_apart(&plan, entries)) {
+        None => {
+            if let Some(part) = plan.operation.input.attachments.first() {
+                let fault = request
+                    .key_fault(format!("the request has no part `{}`, which goes beside the envelope", part.part));
+                let help = format!(
+                    "write {{ {BODY} = {{ ... }}, {ATTACHMENTS} = {{ {} = \"{{field}}\" }} }}, in base64",
+                    part.part
+                );
+                faults.push(fault.help(help));
+            }
+            compiler.request(request, plan.operation.input.body.ty, &name)?
+        }
+        Some(entries) => apart(&compiler, &plan, request, entries)?,
     };
     for place in needed.iter().filter(|place| !template.uses(place)) {
         let fault =
@@ -115,22 +129,14 @@ pub(in crate::mapping) fn compile(
     (faults.len() == before).then_some(Typed { plan, template })
 }
 
-/// What is written as headers and as body, where the operation declares headers and the request has nothing but these two.
-fn headers_apart<'n>(plan: &Plan, request: &'n Node) -> Option<(Option<&'n Node>, Option<&'n Node>)> {
-    let entries = request.as_table()?;
-    let is_apart = !plan.operation.input.headers.is_empty()
-        && !entries.is_empty()
-        && entries.keys().all(|name| name == HEADERS || name == BODY);
-    is_apart.then(|| (entries.get(HEADERS), entries.get(BODY)))
+/// Whether headers, body and attachments are written apart: the request has nothing but these.
+fn is_apart(plan: &Plan, entries: &Entries) -> bool {
+    !entries.is_empty() && entries.keys().all(|name| plan.operation.input.is_part(name))
 }
 
-/// Compiles headers and body, each by its types.
-fn apart(
-    compiler: &Compiler<'_>,
-    plan: &Plan,
-    request: &Node,
-    (headers, body): (Option<&Node>, Option<&Node>),
-) -> Option<Template> {
+/// Compiles headers, body and attachments, each by its types.
+fn apart(compiler: &Compiler<'_>, plan: &Plan, request: &Node, parts: &Entries) -> Option<Template> {
+    let (headers, body) = (parts.get(HEADERS), parts.get(BODY));
     let nothing = Node { value: Written::Table(Entries::default()), ..request.clone() };
     let known = &plan.operation.input.headers;
     let of = |name: &str| known.iter().find(|header| *header.json == *name);
@@ -161,7 +167,40 @@ fn apart(
         is_sound = false;
     }
     let body = compiler.request(body.unwrap_or(&nothing), plan.operation.input.body.ty, &plan.operation.name)?;
-    is_sound.then(|| Template::Object(vec![(HEADERS.into(), Template::Object(blocks)), (BODY.into(), body)]))
+    let attached = attachments(compiler, plan, parts.get(ATTACHMENTS).unwrap_or(&nothing))?;
+    let mut message = vec![(BODY.into(), body)];
+    for (name, members) in [(HEADERS, blocks), (ATTACHMENTS, attached)] {
+        if !members.is_empty() {
+            message.push((name.into(), Template::Object(members)));
+        }
+    }
+    is_sound.then_some(Template::Object(message))
+}
+
+/// Compiles what goes beside the envelope: each part a text in base64, or a table of it and its content type.
+fn attachments(compiler: &Compiler<'_>, plan: &Plan, written: &Node) -> Option<Vec<(Box<str>, Template)>> {
+    let declared = &plan.operation.input.attachments;
+    let Some(entries) = written.as_table() else {
+        compiler.faults.push(written.fault(format!("`{ATTACHMENTS}` is an object, found {}", written.kind())));
+        return None;
+    };
+    let before = compiler.faults.len();
+    let mut parts = Vec::new();
+    for (name, node) in entries {
+        if !declared.iter().any(|attachment| *attachment.part == **name) {
+            let names: Vec<&str> = declared.iter().map(|attachment| &*attachment.part).collect();
+            let fault = node.key_fault(format!("the operation has no part `{name}` beside its envelope"));
+            compiler.faults.push(fault.help(format!("there are: {}", names.join(", "))));
+            continue;
+        }
+        parts.extend(compiler.open(node, name).map(|part| (name.as_str().into(), part)));
+    }
+    for attachment in declared.iter().filter(|attachment| !entries.contains_key(&*attachment.part)) {
+        compiler
+            .faults
+            .push(written.fault(format!("`{ATTACHMENTS}` has no `{}`, which the service needs", attachment.part)));
+    }
+    (compiler.faults.len() == before).then_some(parts)
 }
 
 /// The headers that an operation declares.

@@ -229,9 +229,10 @@ impl Trip {
         match &self.callee.way {
             Way::Call(service, operation) => {
                 // XML cannot say such a key, so no record has it.
-                let envelope = operation.for_key(&self.key).ok_or(LiveError::NoRecord { other: None })?;
+                let sent = operation.for_key(&self.key).ok_or(LiveError::NoRecord { other: None })?;
                 let request = Request {
-                    envelope: Bytes::from(envelope),
+                    envelope: Bytes::from(sent.envelope),
+                    attachments: sent.attachments,
                     action: Arc::clone(&operation.action),
                     version: fault::version(operation.version),
                     is_one_way: operation.is_one_way,

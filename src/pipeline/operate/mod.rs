@@ -416,7 +416,7 @@ impl Door {
         };
         let asked = &operation.asked;
         let given = write.given(request, &asked.idempotency_key, &operation.id, &asked.client);
-        let ready = (calls.call.envelope(&given), calls.look.as_ref().map(|look| look.call.envelope(&given)));
+        let ready = (calls.call.message(&given), calls.look.as_ref().map(|look| look.call.message(&given)));
         let metrics = (Arc::clone(&bridge.metrics), write.backend.clone());
         (Arc::new(service::Door::new(service, calls, ready, Arc::clone(&told), metrics)), told)
     }

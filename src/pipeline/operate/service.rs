@@ -23,7 +23,7 @@ use crate::adapters::sql::{
 use crate::decode::rows::{BatchWriter, Column, ColumnKind};
 use crate::decode::xml::{ValuePath, pick};
 use crate::gate::Permit;
-use crate::mapping::{ServiceCall, ServiceWrite};
+use crate::mapping::{Sent, ServiceCall, ServiceWrite};
 use crate::pipeline::fault::{self, ServiceFault, outcome_of};
 use crate::telemetry::Metrics;
 
@@ -35,9 +35,9 @@ pub(super) struct Door {
     pub(super) service: Arc<Service>,
     pub(super) write: Arc<ServiceWrite>,
     /// What is sent.
-    pub(super) call: Result<String, String>,
+    pub(super) call: Result<Sent, String>,
     /// What is sent to find out whether it is done.
-    pub(super) look: Option<Result<String, String>>,
+    pub(super) look: Option<Result<Sent, String>>,
     pub(super) told: Told,
     pub(super) metrics: Arc<Metrics>,
     pub(super) backend: String,
@@ -49,7 +49,7 @@ impl Door {
     pub(super) fn new(
         service: Arc<Service>,
         write: Arc<ServiceWrite>,
-        (call, look): (Result<String, String>, Option<Result<String, String>>),
+        (call, look): (Result<Sent, String>, Option<Result<Sent, String>>),
         told: Told,
         (metrics, backend): (Arc<Metrics>, String),
     ) -> Door {
@@ -65,9 +65,9 @@ impl Door {
         &self,
         permit: Permit,
         call: &ServiceCall,
-        envelope: &Result<String, String>,
+        sent: &Result<Sent, String>,
     ) -> Result<Answer, SqlError> {
-        let envelope = envelope.as_ref().map_err(|reason| {
+        let sent = sent.as_ref().map_err(|reason| {
             self.error(
                 SqlErrorKind::Business,
                 format!("it is nothing that the service takes: {reason}"),
@@ -78,7 +78,8 @@ impl Door {
         *self.told.lock() = None;
         let operation = &call.plan().operation;
         let request = Request {
-            envelope: Bytes::from(envelope.clone()),
+            envelope: Bytes::from(sent.envelope.clone()),
+            attachments: sent.attachments.clone(),
             action: operation.action.as_ref().into(),
             version: fault::version(operation.version),
             is_one_way: operation.output.is_none(),

@@ -30,10 +30,11 @@ impl Bridge {
         let told = |reason: String| PipelineError::Source { resource: plan.exposure.id.clone(), reason };
         let begun = Standing::new(String::new()).begin(polling, Timestamp::now(), None).map_err(told)?;
         let Some(turn) = begun else { return Ok(Balance::default()) };
-        let envelope = operation.for_values(&turn.values(polling)).map_err(told)?;
+        let sent = operation.for_values(&turn.values(polling)).map_err(told)?;
         let permit = self.pass(&called.gate, Lane::Operator).await?;
         let request = soap::Request {
-            envelope: Bytes::from(envelope),
+            envelope: Bytes::from(sent.envelope),
+            attachments: sent.attachments,
             action: Arc::clone(&operation.action),
             version: fault::version(operation.version),
             is_one_way: operation.is_one_way,

@@ -188,11 +188,11 @@ impl<'a> Reading<'a> {
 
     /// Asks for the page that comes next, and stages it.
     async fn page(&mut self, turn: Turn) -> Result<(), PipelineError> {
-        let envelope = self
+        let sent = self
             .operation
             .for_values(&turn.values(self.polling))
             .map_err(|reason| self.fault(format!("{} cannot be asked for: {reason}", turn.describe())))?;
-        let (landed, token) = self.answer(Bytes::from(envelope)).await?;
+        let (landed, token) = self.answer(Bytes::from(sent.envelope)).await?;
         self.pages += 1;
         let mut parts = self.looks.clone().parts(&self.bridge.landing, &landed, token)?;
         let mut entry = None;
@@ -276,6 +276,8 @@ impl<'a> Reading<'a> {
         let permit = self.bridge.pass(&self.called.gate, self.request.lane).await?;
         let request = soap::Request {
             envelope,
+            // What is polled takes none: the mapping's compiler sees to that.
+            attachments: Vec::new(),
             action: Arc::clone(&self.operation.action),
             version: fault::version(self.operation.version),
             is_one_way: self.operation.is_one_way,

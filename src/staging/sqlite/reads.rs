@@ -21,12 +21,15 @@ use crate::staging::{
 /// The trigger of the run that stands for a live read.
 const TRIGGER: &str = "live";
 
-/// The document, as of when its backend last said it, and whether a write through this service has changed it since.
+/// The document, as of when its backend last said it or a run has brought it, and whether a write through this service has changed it since.
 fn document(connection: &Connection, resource: &Resource, key: &str) -> Result<Option<StagedDocument>, Fault> {
     let Some(mut document) = staged_document(connection, resource, key)? else { return Ok(None) };
     let mut select = connection.prepare_cached("SELECT at FROM live_read WHERE resource = ?1 AND key = ?2")?;
-    document.as_of = select.query_row(params![resource.number, key], |row| timestamp(row, 0)).optional()?;
-    let said_at = document.as_of.map_or(i64::MIN, Timestamp::as_millisecond);
+    let said = select.query_row(params![resource.number, key], |row| timestamp(row, 0)).optional()?;
+    // A run has brought it, too, where the resource has any. Whether that was before or after a write, the end of the run
+    // does not say.
+    document.as_of = document.as_of.max(said);
+    let said_at = said.map_or(i64::MIN, Timestamp::as_millisecond);
     let mut written = connection.prepare_cached(
         "SELECT 1 FROM operation WHERE resource = ?1 AND record_key = ?2 AND state IN ('succeeded', 'unknown') \
          AND coalesce(done_at, changed_at) >= ?3",

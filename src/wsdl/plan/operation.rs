@@ -125,6 +125,18 @@ pub struct Message {
     pub attachments: Vec<Attachment>,
 }
 
+impl Message {
+    /// Whether its JSON may have this member where it is written in parts: `body`, and `headers` and `attachments` where
+    /// there are any.
+    pub fn is_part(&self, name: &str) -> bool {
+        use crate::wsdl::{ATTACHMENTS, BODY, HEADERS};
+        let (has_headers, has_attachments) = (!self.headers.is_empty(), !self.attachments.is_empty());
+        (name == HEADERS && has_headers)
+            || (name == ATTACHMENTS && has_attachments)
+            || (name == BODY && (has_headers || has_attachments))
+    }
+}
+
 /// A header block.
 #[derive(Clone, Debug)]
 pub struct Header {

@@ -1,8 +1,10 @@
 //! Requests: from JSON to an envelope, by the plan of an operation. Everything that is wrong with the JSON is told before
 //! anything is sent, each fault with its JSON pointer.
 //!
-//! The JSON is that of the body. Where an operation declares headers it may also be `{"headers": {…}, "body": …}`.
+//! The JSON is that of the body. Where an operation declares headers, or parts beside the envelope, it may also be
+//! `{"headers": {…}, "body": …, "attachments": {…}}`.
 
+mod attached;
 mod content;
 mod element;
 mod encoded;
@@ -15,6 +17,7 @@ mod round_trip;
 mod tests;
 mod text;
 
+pub use attached::Attached;
 use fault::Faults;
 pub use fault::RequestFault;
 pub use input::Input;
@@ -28,6 +31,9 @@ pub const HEADERS: &str = "headers";
 /// The member for the body, beside [`HEADERS`].
 pub const BODY: &str = "body";
 
+/// The member for parts that go beside the envelope, beside [`BODY`].
+pub const ATTACHMENTS: &str = "attachments";
+
 /// An envelope in its parts, so that others can add headers and sign the body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
@@ -39,6 +45,8 @@ pub struct Envelope {
     pub headers: String,
     /// What is in the body.
     pub body: String,
+    /// What goes beside it.
+    pub attachments: Vec<Attached>,
 }
 
 impl Envelope {
@@ -91,7 +99,8 @@ impl Plan {
         let (headers, body) = self.halves(input);
         writer.headers(headers);
         let headers = std::mem::take(&mut writer.out);
-        let back = headers_apart(headers_given(self, input), &mut writer.faults);
+        let attachments = writer.attachments(input.member(ATTACHMENTS).filter(|_| parts_given(self, input)));
+        let back = headers_apart(parts_given(self, input), &mut writer.faults);
         writer.body(body);
         if let Some(back) = back {
             writer.faults.leave(back);
@@ -100,24 +109,24 @@ impl Plan {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Envelope { version, namespaces: writer.prefixes.declarations(), headers, body: writer.out })
+        Ok(Envelope { version, namespaces: writer.prefixes.declarations(), headers, body: writer.out, attachments })
     }
 
     /// The headers and the body of a request's JSON.
     fn halves<'i, 'a>(&self, input: &'i Input<'a>) -> (Option<&'i Input<'a>>, &'i Input<'a>) {
         static NOTHING: Input<'static> = Input::Object(Vec::new());
-        match headers_given(self, input) {
+        match parts_given(self, input) {
             true => (input.member(HEADERS), input.member(BODY).unwrap_or(&NOTHING)),
             false => (None, input),
         }
     }
 }
 
-/// Whether the JSON has headers beside the body: it has one of these members and no other.
-fn headers_given(plan: &Plan, input: &Input<'_>) -> bool {
+/// Whether the JSON has headers or attachments beside the body: it has one of these members and no other.
+fn parts_given(plan: &Plan, input: &Input<'_>) -> bool {
     let Input::Object(members) = input else { return false };
-    let is_half = |name: &str| name == HEADERS || name == BODY;
-    !plan.operation.input.headers.is_empty() && !members.is_empty() && members.iter().all(|(name, _)| is_half(name))
+    let message = &plan.operation.input;
+    !members.is_empty() && members.iter().all(|(name, _)| message.is_part(name))
 }
 
 /// Goes to the body where it has a pointer of its own.

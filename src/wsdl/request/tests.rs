@@ -246,3 +246,50 @@ fn a_wildcard_takes_declared_and_other_elements() {
     refused(&plan, &json!({"_any": {"a": 1}}), &[("/_any", "an array of objects")]);
     refused(&plan, &json!({"_any": [{"{urn:x}1a": 1}]}), &[("/_any/0/{urn:x}1a", "no name")]);
 }
+
+#[test]
+fn parts_beside_the_envelope() {
+    let element = "<xs:element name='Op'><xs:complexType><xs:sequence><xs:element name='A' type='xs:string'/></xs:sequence></xs:complexType></xs:element><xs:element name='OpResponse'/>";
+    let text = schema(element)
+        .replace("xmlns:t=", "xmlns:m=\"http://schemas.xmlsoap.org/wsdl/mime/\" xmlns:t=")
+        .replace("element=\"t:Op\"/>", "element=\"t:Op\"/><w:part name=\"scan\" type=\"xs:base64Binary\"/><w:part name=\"any\" type=\"xs:base64Binary\"/>")
+        .replace(
+            "<w:input><s:body use=\"literal\"/></w:input>",
+            "<w:input><m:multipartRelated><m:part><s:body parts=\"parameters\" use=\"literal\"/></m:part>\
+             <m:part><m:content part=\"scan\" type=\"image/*\"/><m:content part=\"scan\" type=\"application/pdf\"/></m:part>\
+             <m:part><m:content part=\"any\" type=\"*/*\"/></m:part></m:multipartRelated></w:input>",
+        );
+    let plan = plan(&text);
+    let given = json!({ "body": { "A": "x" }, "attachments": { "scan": { "data": "AAE=", "content_type": "image/png" }, "any": "Zm9v" } });
+    let envelope = plan.request(&Input::from(&given)).unwrap();
+    assert!(envelope.body.contains(">x<"), "{}", envelope.body);
+    let parts: Vec<_> =
+        envelope.attachments.iter().map(|part| (&*part.part, &*part.content_type, part.bytes.as_slice())).collect();
+    let expected: [(&str, &str, &[u8]); 2] =
+        [("scan", "image/png", &[0, 1]), ("any", "application/octet-stream", b"foo")];
+    assert_eq!(parts, expected);
+    // Without a word of its own a part is of the first type that leaves nothing open.
+    let usual = json!({ "body": { "A": "x" }, "attachments": { "scan": "AAE=", "any": "" } });
+    assert_eq!(&*plan.request(&Input::from(&usual)).unwrap().attachments[0].content_type, "application/pdf");
+    refused(&plan, &json!({ "A": "x" }), &[("/attachments/scan", "missing"), ("/attachments/any", "missing")]);
+    let wrong = json!({ "body": { "A": "x" }, "attachments": {
+        "scan": { "data": "AA E=", "content_type": "image/png\r\nX: y", "size": 1 }, "any": 7, "other": "" } });
+    refused(
+        &plan,
+        &wrong,
+        &[
+            ("/attachments/scan/size", "`data` and `content_type`"),
+            ("/attachments/scan", "no base64"),
+            ("/attachments/scan/content_type", "none of"),
+            ("/attachments/any", "base64"),
+            ("/attachments/other", "there are: scan, any"),
+        ],
+    );
+    assert_eq!(
+        plan.request_skeleton()["attachments"],
+        json!({ "scan": "base64 (image/*, application/pdf)", "any": "base64 (*/*)" })
+    );
+    let schema = plan.request_schema();
+    assert_eq!(schema["required"], json!(["body", "attachments"]), "{schema:#}");
+    assert_eq!(schema["properties"]["attachments"]["required"], json!(["scan", "any"]), "{schema:#}");
+}

@@ -2,7 +2,9 @@
 //! stays true when something breaks. spyne stands for services of strangers; where a service has to misbehave, a script
 //! does.
 
+mod attachments;
 mod broken;
+mod by_key;
 mod newcomer;
 mod paging;
 mod peers;

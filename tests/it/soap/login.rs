@@ -160,7 +160,11 @@ async fn ways_that_are_not_spoken_are_named() {
         let service = Raw::saying(Say::Bytes(http("401 Unauthorized", fields, b"")));
         let door = Door::to(&service.url(), "");
         let doubts = door.service.probe(&door.permit().await).await.unwrap();
-        assert_eq!(doubts[0].contains("NTLM or Kerberos"), is_named, "{fields} {doubts:?}");
+        assert_eq!(
+            doubts[0].contains("wants a Windows account: give it one by `ntlm`"),
+            is_named,
+            "{fields} {doubts:?}"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod peers;
 mod raw;
 mod signed;
 mod stream;
+mod windows;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -109,7 +110,14 @@ fn envelope(version: Version, body: &str) -> String {
 
 fn request(version: Version, action: &str, body: &str) -> Request {
     let envelope = Bytes::from(envelope(version, body));
-    Request { envelope, action: action.into(), version, is_one_way: false, trouble: Trouble::default() }
+    Request {
+        envelope,
+        action: action.into(),
+        version,
+        is_one_way: false,
+        attachments: Vec::new(),
+        trouble: Trouble::default(),
+    }
 }
 
 /// A call of spyne's service.

@@ -5,7 +5,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
 use tollbridge::adapters::sql::{Database, Finding, SqlErrorKind};
-use tollbridge::adapters::sql_server::{Config, Encryption, Trust};
+use tollbridge::adapters::sql_server::{Config, Encryption, Login, Trust};
 
 use super::{Site, config};
 use crate::support::tds_server::{self, LoginTrouble, Settings, TdsServer, Trouble};
@@ -183,7 +183,10 @@ async fn logins_that_are_refused() {
     check(looked(&password).await, "login", "Login failed", "`password`", SqlErrorKind::Login);
     let folder = tempfile::tempdir().unwrap();
     let mut nowhere = config(folder.path(), wrong.server().port(), "x");
-    nowhere.password = tollbridge::secret::SecretRef::File("/nowhere/password".into());
+    nowhere.login = Login::Sql {
+        username: "bridge".to_owned(),
+        password: tollbridge::secret::SecretRef::File("/nowhere/password".into()),
+    };
     let (findings, kind) = looked(&Site::behind(None, nowhere, 2, folder)).await;
     assert_eq!((findings.last().unwrap().step, kind), ("login", SqlErrorKind::Secret));
 }

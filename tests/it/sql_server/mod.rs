@@ -6,6 +6,8 @@
 
 mod doctor;
 mod faults;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod rows;
 mod types;
 mod ways;
@@ -18,7 +20,7 @@ use tollbridge::adapters::sql::{
     Action, Database, Isolation, Query, Rows, SqlError, SqlErrorKind, Step, StepOutcome, TableInfo, TableName,
     Transaction, Value,
 };
-use tollbridge::adapters::sql_server::{Config, Encryption, SqlServer, Trust};
+use tollbridge::adapters::sql_server::{Config, Encryption, Login, SqlServer, Trust};
 use tollbridge::decode::rows::RowBatch;
 use tollbridge::gate::{self, Gate, Lane, Permit};
 use tollbridge::secret::SecretRef;
@@ -44,8 +46,7 @@ fn config(folder: &std::path::Path, port: u16, password: &str) -> Config {
         port: Some(port),
         instance: None,
         database: Some("erp".to_owned()),
-        username: "bridge".to_owned(),
-        password: SecretRef::File(path),
+        login: Login::Sql { username: "bridge".to_owned(), password: SecretRef::File(path) },
         encryption: Encryption::Off,
         trust: Trust::System,
         certificate_host: None,
@@ -220,7 +221,9 @@ fn real_with(url: &str, encryption: Encryption) -> Site {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path(), port.parse().unwrap(), password);
     config.host = host.to_owned();
-    config.username = user.to_owned();
+    if let Login::Sql { username, .. } = &mut config.login {
+        *username = user.to_owned();
+    }
     config.database = Some(database.to_owned());
     config.encryption = encryption;
     config.trust = Trust::Anybody;

@@ -6,6 +6,8 @@
 pub(crate) mod dice;
 pub(crate) mod erp;
 pub(crate) mod fairness;
+#[allow(dead_code, reason = "tests of databases use it")]
+pub(crate) mod kdc;
 pub(crate) mod load;
 #[allow(dead_code, reason = "tests of databases use it")]
 pub(crate) mod mariadb;

@@ -1,4 +1,4 @@
-//! Who we are to a service, as HTTP knows it: `basic`, `bearer`, `oauth2`, `mtls`.
+//! Who we are to a service, as HTTP knows it: `basic`, `bearer`, `oauth2`, `ntlm`, `mtls`.
 
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,27 @@ pub static OAUTH2: Section = Section {
     ],
 };
 
+/// Keys of `[backends.NAME.soap.ntlm]`.
+pub static NTLM: Section = Section {
+    path: "backends.NAME.soap.ntlm",
+    doc: "A Windows account, as IIS asks for it (NTLMv2, over TLS bound to the server's certificate). A server that wants Kerberos and refuses NTLM is reached through a proxy that speaks it.",
+    keys: &[
+        Key {
+            name: "username",
+            shape: "string",
+            presence: Presence::Required,
+            doc: "the account: `'DOMAIN\\name'` (in single quotes), `name@domain.example`, or the name of an account of the server's own",
+        },
+        Key { name: "password", shape: SHAPE, presence: Presence::Required, doc: "where its password is" },
+        Key {
+            name: "over_http",
+            shape: "boolean",
+            presence: Presence::Default("false"),
+            doc: "use it although `endpoint` is `http://`: whoever reads along can try passwords against what is sent for as long as he likes, and pass the call on as somebody else's",
+        },
+    ],
+};
+
 /// Keys of `[backends.NAME.soap.mtls]`.
 pub static MTLS: Section = Section {
     path: "backends.NAME.soap.mtls",
@@ -96,6 +117,21 @@ pub enum Login {
     Bearer(SecretRef),
     /// The bearer of a token that is asked for.
     OAuth2(Box<OAuth2>),
+    /// An account of Windows.
+    Ntlm(Windows),
+}
+
+/// An account of Windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Its name; with its domain where that is written behind an `@`.
+    pub user: String,
+    /// The domain that is written before it; empty when none is.
+    pub domain: String,
+    /// Where the password is.
+    pub password: SecretRef,
+    /// Whether it is used without TLS.
+    pub over_http: bool,
 }
 
 /// Where tokens are asked for, and how.
@@ -137,7 +173,7 @@ impl Pem {
 }
 
 /// The ways to say it. A service takes one.
-const WAYS: [&str; 3] = ["basic", "bearer", "oauth2"];
+const WAYS: [&str; 4] = ["basic", "bearer", "oauth2", "ntlm"];
 
 pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Login> {
     let basic = table.get("basic").map(|_| {
@@ -154,6 +190,14 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Login> {
         let inner = table.table("oauth2", &OAUTH2)?;
         read_oauth2(&inner, base).map(Box::new).map(Login::OAuth2)
     });
+    let ntlm = table.get("ntlm").map(|_| {
+        let inner = table.table("ntlm", &NTLM)?;
+        let username = inner.read("username", |node| windows(node.as_str()));
+        let password = SecretRef::read(&inner, "password", base);
+        let over_http = inner.boolean("over_http");
+        let (domain, user) = username?;
+        Some(Login::Ntlm(Windows { user, domain, password: password?, over_http: over_http? }))
+    });
     let written: Vec<&str> = WAYS.into_iter().filter(|way| table.has(way)).collect();
     if let [first, .., last] = written.as_slice() {
         if let Some(node) = table.get(last) {
@@ -161,7 +205,16 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Login> {
         }
         return None;
     }
-    basic.or(bearer).or(oauth2).unwrap_or(Some(Login::None))
+    basic.or(bearer).or(oauth2).or(ntlm).unwrap_or(Some(Login::None))
+}
+
+/// Domain and name of a Windows account.
+fn windows(text: Option<&str>) -> Result<(String, String), String> {
+    let wrong = "expected 'DOMAIN\\name', name@domain or a name";
+    let text = text.filter(|text| !text.chars().any(char::is_control)).ok_or(wrong)?;
+    let (domain, user) = text.split_once('\\').unwrap_or(("", text));
+    let is_one = !user.is_empty() && !user.contains('\\') && !(text.contains('\\') && domain.is_empty());
+    if is_one { Ok((domain.to_owned(), user.to_owned())) } else { Err(wrong.to_owned()) }
 }
 
 fn read_oauth2(table: &Table<'_>, base: &Path) -> Option<OAuth2> {

@@ -18,7 +18,7 @@ use wsse::flip;
 
 pub use crate::web::Endpoint;
 pub use account::{ACCOUNT, Account};
-pub use login::{BASIC, Login, MTLS, OAUTH2, OAuth2, Pem};
+pub use login::{BASIC, Login, MTLS, NTLM, OAUTH2, OAuth2, Pem, Windows};
 pub use session::{Carrier, SESSION, Session, Template};
 pub use wsse::{SIGN, VERIFY, Verify, WSSE, Wsse};
 
@@ -94,6 +94,12 @@ pub static SECTION: Section = Section {
             shape: "table",
             presence: Presence::Optional,
             doc: "a token that is asked for: see below",
+        },
+        Key {
+            name: "ntlm",
+            shape: "table",
+            presence: Presence::Optional,
+            doc: "a Windows account, as IIS asks for it: see below",
         },
         Key {
             name: "mtls",
@@ -261,6 +267,15 @@ impl Config {
             if let (Some(node), Some(false)) = (table.get(name), endpoint.as_ref().map(|endpoint| endpoint.is_secure)) {
                 table.fail(node.key_fault(format!("`{name}` has no meaning where `endpoint` is `http://`")));
             }
+        }
+        if let (Some(Login::Ntlm(account)), Some(endpoint)) = (&login, &endpoint)
+            && !endpoint.is_secure
+            && !endpoint.is_local()
+            && !account.over_http
+            && let Some(node) = table.get("ntlm")
+        {
+            let fault = "over `http://` passwords can be guessed from what `ntlm` sends";
+            table.fail(node.key_fault(fault).help("write `https://`, or `over_http = true` if that must be"));
         }
         if table.failed() {
             return None;

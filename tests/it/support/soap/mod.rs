@@ -1,4 +1,5 @@
-//! SOAP servers that nobody here wrote, on free ports: spyne, the npm package `soap`, and PHP's ext-soap.
+//! SOAP servers that nobody here wrote, on free ports: spyne, the npm package `soap`, and PHP's ext-soap; and one that lets
+//! in accounts of Windows by what gss-ntlmssp says of them.
 //!
 //! The services on them are ours, and alike: orders that are read by key and by reference, listed, and created once a
 //! reference; a slow operation, faults with a typed detail, logins. What paths they have is told by their sources.
@@ -28,6 +29,15 @@ impl SoapServer {
     pub(crate) fn spyne(options: &[&str]) -> SoapServer {
         let mut command = Command::new("/usr/bin/python3");
         command.arg(source("spyne/server.py")).args(options);
+        let mut started = SoapServer::told(command);
+        started.is_secure = options.contains(&"--cert");
+        started
+    }
+
+    /// One that lets in accounts of Windows, with options of `windows/server.py`.
+    pub(crate) fn windows(options: &[&str]) -> SoapServer {
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(source("windows/server.py")).args(options);
         let mut started = SoapServer::told(command);
         started.is_secure = options.contains(&"--cert");
         started

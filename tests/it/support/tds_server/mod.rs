@@ -6,6 +6,7 @@
 //! error; [`TdsServer::answers`] puts an answer in the place of an exact text, and [`TdsServer::generates`] makes a table
 //! whose rows exist only while they are read.
 
+pub(crate) mod acceptor;
 pub(crate) mod catalog;
 pub(crate) mod engine;
 pub(crate) mod error;
@@ -29,6 +30,7 @@ use rusqlite::types::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub(crate) use self::acceptor::Acceptor;
 #[allow(unused_imports, reason = "tests of databases use them")]
 pub(crate) use self::faults::{Faults, LoginTrouble, Trouble};
 #[allow(unused_imports, reason = "tests of databases use them")]
@@ -65,6 +67,8 @@ pub(crate) struct Settings {
     pub(crate) packet_size: usize,
     /// How long a statement goes on when its connection is gone.
     pub(crate) lingers: Duration,
+    /// Who says of tokens of integrated authentication whose they are; without one they are refused.
+    pub(crate) acceptor: Option<Arc<Acceptor>>,
 }
 
 impl Default for Settings {
@@ -77,6 +81,7 @@ impl Default for Settings {
             old_tls: false,
             packet_size: 32_767,
             lingers: Duration::ZERO,
+            acceptor: None,
         }
     }
 }

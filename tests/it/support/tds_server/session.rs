@@ -54,7 +54,7 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     let mut writer = Writer::new(4096, 0);
     writer.push(&mut stream, &prelogin::answer(answer, super::VERSION)).await?;
     writer.end(&mut stream).await?;
-    let (message, stream): (Message, Box<dyn Stream>) = match cover {
+    let (message, mut stream): (Message, Box<dyn Stream>) = match cover {
         Cover::Disagreed => return Ok(()),
         Cover::Nothing => (packet::read(&mut stream).await?, Box::new(stream)),
         _ if shared.settings.old_tls => return tls::refuse(&mut stream).await,
@@ -71,10 +71,17 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     if message.kind != packet::LOGIN7 {
         return Ok(());
     }
-    let login = login::read(&message.payload).map_err(wrong)?;
+    let mut login = login::read(&message.payload).map_err(wrong)?;
     let spid = shared.next_spid();
+    let known = match login.integrated.take() {
+        Some(token) => integrated(&mut stream, token, spid, &shared).await?,
+        None => Known::Not,
+    };
+    if let Known::As(name) = &known {
+        login.user = name.clone();
+    }
     let (reader, mut out) = tokio::io::split(stream);
-    match admit(&login, spid, cover, &shared) {
+    match admit(&login, &known, spid, cover, &shared) {
         Err(faults) => {
             shared.report().refused_logins += 1;
             let mut bytes = Vec::new();
@@ -95,8 +102,57 @@ async fn connection(mut stream: TcpStream, shared: Arc<Shared>) -> io::Result<()
     }
 }
 
+/// What integrated authentication says of a client.
+enum Known {
+    /// It was not used.
+    Not,
+    /// This name.
+    As(String),
+    Refused,
+}
+
+/// Asks whoever accepts tokens, and carries what is said to and fro. What the client is told in the end it does not answer: the
+/// answer to its login is the next message, as the driver tiberius wants it, which was made at real servers.
+async fn integrated(
+    stream: &mut Box<dyn Stream>,
+    mut token: Vec<u8>,
+    spid: u16,
+    shared: &Arc<Shared>,
+) -> io::Result<Known> {
+    let refused = Ok(Known::Refused);
+    let Some(acceptor) = shared.settings.acceptor.clone() else { return refused };
+    loop {
+        let (asked, acceptor) = (token, Arc::clone(&acceptor));
+        let Some(step) = tokio::task::spawn_blocking(move || acceptor.step(spid, &asked)).await? else {
+            return refused;
+        };
+        if !step.token.is_empty() {
+            let mut bytes = Vec::new();
+            tokens::sspi(&step.token, &mut bytes);
+            let mut writer = Writer::new(4096, spid);
+            writer.push(stream, &bytes).await?;
+            writer.end(stream).await?;
+        }
+        if let Some(name) = step.name {
+            return Ok(Known::As(name));
+        }
+        let message = packet::read(stream).await?;
+        // Some send it as a login, as of old.
+        if !matches!(message.kind, packet::SSPI | packet::LOGIN7) {
+            return refused;
+        }
+        token = message.payload;
+    }
+}
+
 /// Lets a login in, or says why not.
-fn admit(login: &Login, spid: u16, cover: Cover, shared: &Shared) -> Result<(Facts, usize), Vec<SqlFault>> {
+fn admit(
+    login: &Login,
+    known: &Known,
+    spid: u16,
+    cover: Cover,
+    shared: &Shared,
+) -> Result<(Facts, usize), Vec<SqlFault>> {
     let refused = || SqlFault::new(18_456, format!("Login failed for user '{}'.", login.user)).class(14);
     let faults = shared.faults().clone();
     let trouble = match faults.login {
@@ -124,13 +180,16 @@ fn admit(login: &Login, spid: u16, cover: Cover, shared: &Shared) -> Result<(Fac
     if let Some(faults) = trouble {
         return Err(faults);
     }
-    if login.integrated {
+    if matches!(known, Known::Refused) {
         let message =
             "Login failed. The login is from an untrusted domain and cannot be used with Windows authentication.";
         return Err(vec![SqlFault::new(18_452, message).class(14)]);
     }
-    let known = |(user, password): &(String, String)| *user == login.user && *password == login.password;
-    if !shared.settings.logins.iter().any(known) {
+    // Of an account of a domain the ticket says enough.
+    let is_one = |(user, password): &(String, String)| {
+        *user == login.user && (matches!(known, Known::As(_)) || *password == login.password)
+    };
+    if !shared.settings.logins.iter().any(is_one) {
         return Err(vec![refused()]);
     }
     let database = match login.database.as_str() {

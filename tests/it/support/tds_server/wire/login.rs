@@ -14,8 +14,8 @@ pub(crate) struct Login {
     pub(crate) application: String,
     pub(crate) database: String,
     pub(crate) read_only: bool,
-    /// Integrated authentication.
-    pub(crate) integrated: bool,
+    /// The first token of integrated authentication.
+    pub(crate) integrated: Option<Vec<u8>>,
     pub(crate) new_password: Option<String>,
     /// Features that are asked for, by number.
     pub(crate) features: Vec<u8>,
@@ -53,7 +53,7 @@ pub(crate) fn read(payload: &[u8]) -> Result<Login, SqlFault> {
     let _language = text()?;
     let database = utf16(text()?);
     let _client_id = reader.take(6)?;
-    let _integrated = reader.take(4)?;
+    let (token_at, token_length) = (usize::from(reader.u16()?), usize::from(reader.u16()?));
     let _file = reader.take(4)?;
     let (at, units) = (usize::from(reader.u16()?), usize::from(reader.u16()?));
     let changed = payload.get(at..at + units * 2).unwrap_or_default();
@@ -80,7 +80,8 @@ pub(crate) fn read(payload: &[u8]) -> Result<Login, SqlFault> {
         application,
         database,
         read_only: kinds & 0x20 != 0,
-        integrated: options_2 & 0x80 != 0,
+        integrated: (options_2 & 0x80 != 0)
+            .then(|| payload.get(token_at..token_at + token_length).unwrap_or_default().to_vec()),
         new_password: (options_3 & 0x01 != 0 && !changed.is_empty()).then(|| disclose(changed)),
         features,
     })

@@ -10,6 +10,7 @@ pub(crate) const RESPONSE: u8 = 0x04;
 pub(crate) const ATTENTION: u8 = 0x06;
 pub(crate) const TRANSACTION: u8 = 0x0E;
 pub(crate) const LOGIN7: u8 = 0x10;
+pub(crate) const SSPI: u8 = 0x11;
 pub(crate) const PRELOGIN: u8 = 0x12;
 
 const END_OF_MESSAGE: u8 = 0x01;

@@ -121,6 +121,13 @@ fn said(token: u8, message: &Message<'_>, server: &str, procedure: &str, out: &m
 }
 
 /// The login is accepted; the version is TDS 7.4.
+/// A token of integrated authentication.
+pub(crate) fn sspi(token: &[u8], out: &mut Vec<u8>) {
+    out.push(0xED);
+    out.extend_from_slice(&u16::try_from(token.len()).unwrap().to_le_bytes());
+    out.extend_from_slice(token);
+}
+
 pub(crate) fn login_ack(version: [u8; 4], out: &mut Vec<u8>) {
     sized(0xAD, out, |out| {
         out.push(1);

@@ -1,0 +1,255 @@
+//! Accounts of Windows, held against gss-ntlmssp: who is let in, over which connections, and what is told of who is not.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tollbridge::adapters::soap::{Request, SoapError, Version};
+use tollbridge::gate::BreakerState;
+
+use super::peers::certificates;
+use super::raw::{Raw, Say, http};
+use super::{Door, request, settings};
+use crate::support::soap::SoapServer;
+
+/// The account that the service knows.
+const SVC: &str = "ntlm = { username = 'CORP\\svc', password = { file = \"password\" } }";
+
+fn question() -> Request {
+    request(Version::V11, "urn:windows/Hello", "<Hello xmlns=\"urn:windows\"/>")
+}
+
+fn account(username: &str) -> String {
+    SVC.replace("CORP\\svc", username)
+}
+
+/// Why a call is not answered, and that it has not begun.
+async fn refused(door: &Door) -> String {
+    let error = door.call(&question()).await.unwrap_err();
+    door.rests().await;
+    error.to_string()
+}
+
+/// What `doctor` says last: step, words and remedy.
+async fn last(door: &Door) -> (&'static str, String, String) {
+    let found = door.service.diagnose(&door.permit().await).await;
+    let last = found.last().unwrap();
+    (last.step, last.said.clone(), last.remedy.clone().unwrap_or_default())
+}
+
+/// The peer takes and refuses whom its own client says.
+#[test]
+fn the_peer_is_what_it_should_be() {
+    let server = SoapServer::windows(&[]);
+    let program = r#"
+import base64, gssapi, http.client, sys
+NTLMSSP = gssapi.OID.from_int_seq("1.3.6.1.4.1.311.2.2.10")
+def ask(user, password):
+    name = gssapi.Name(user, gssapi.NameType.user)
+    got = gssapi.raw.acquire_cred_with_password(name, password, mechs=[NTLMSSP], usage="initiate")
+    target = gssapi.Name("HTTP@127.0.0.1", gssapi.NameType.hostbased_service)
+    context = gssapi.SecurityContext(name=target, creds=gssapi.Credentials(got.creds), mech=NTLMSSP, usage="initiate")
+    line, token = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1])), context.step()
+    while token:
+        line.request("GET", "/", headers={"Authorization": "NTLM " + base64.b64encode(token).decode()})
+        answer = line.getresponse()
+        answer.read()
+        said = answer.headers.get("WWW-Authenticate", "").partition(" ")[2]
+        token = context.step(base64.b64decode(said)) if said else None
+    return answer.status
+print(ask("CORP\\svc", b"s3cret & <safe>"), ask("CORP\\svc", b"wrong"), ask("OTHER\\svc", b"s3cret & <safe>"))
+"#;
+    let port = server.port().to_string();
+    let ran = Command::new("/usr/bin/python3").args(["-c", program, &port]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "200 401 401\n", "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[tokio::test]
+async fn a_connection_is_let_in_once_and_carries_many_calls() {
+    for offers in ["NTLM", "Negotiate+NTLM", "Negotiate"] {
+        let server = SoapServer::windows(&["--offers", offers]);
+        let door = Door::to(&server.url("erp"), SVC);
+        for _ in 0..5 {
+            let said = door.ask(&question()).await;
+            assert!(said.contains("<User>CORP\\svc</User>"), "{offers}: {said}");
+        }
+        let counted = ["handshakes", "calls", "empty", "refused"].map(|what| server.count(what));
+        assert_eq!(counted, [1, 5, 0, 0], "{offers}");
+        door.rests().await;
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_have_connections_of_their_own_and_stay_under_the_cap() {
+    let server = SoapServer::windows(&[]);
+    let door = Arc::new(Door::with_cap(&server.url("erp"), SVC, 3));
+    let question = question();
+    let all = join_all((0..30).map(|_| door.ask(&question))).await;
+    assert!(all.iter().all(|said| said.contains("CORP\\svc")));
+    assert_eq!((server.count("calls"), server.count("refused")), (30, 0));
+    assert!(server.count("handshakes") <= 3, "{}", server.count("handshakes"));
+}
+
+#[tokio::test]
+async fn a_server_that_asks_each_time_is_answered_each_time() {
+    let server = SoapServer::windows(&["--each-time"]);
+    let door = Door::to(&server.url("erp"), SVC);
+    for _ in 0..8 {
+        assert!(door.ask(&question()).await.contains("CORP\\svc"));
+    }
+    // A call over a known connection was asked three times, before it was begun; then nobody tries it so any more.
+    let counted = ["calls", "handshakes", "empty", "asked"].map(|what| server.count(what));
+    assert_eq!(counted, [8, 8, 0, 3]);
+}
+
+#[tokio::test]
+async fn an_account_that_is_not_taken_is_told_and_not_tried_until_it_is_locked() {
+    for (username, password) in [("CORP\\svc", "wrong"), ("OTHER\\svc", "s3cret & <safe>"), ("CORP\\nobody", "x")] {
+        let server = SoapServer::windows(&[]);
+        let door = Door::to(&server.url("erp"), &account(username));
+        let file = door.folder.path().join("password");
+        std::fs::write(&file, password).unwrap();
+        let error = door.call(&question()).await.unwrap_err();
+        assert!(matches!(error, SoapError::Denied { status: 401, .. }), "{error:?}");
+        for _ in 0..10 {
+            let told = refused(&door).await;
+            assert!(told.contains("so that the domain does not lock it") && !told.contains(password), "{told}");
+        }
+        assert_eq!((server.count("refused"), server.count("calls")), (1, 0));
+        // It is an answer, not an outage.
+        assert_eq!(door.gate.status().breaker, BreakerState::Closed);
+        let (step, said, remedy) = last(&door).await;
+        assert!(step == "answer" && said.contains("refused our Windows account"), "{step} {said}");
+        assert!(remedy.contains("a new password is tried at once"), "{remedy}");
+        if username == "CORP\\svc" {
+            std::fs::write(&file, "s3cret & <safe>").unwrap();
+            assert!(door.ask(&question()).await.contains("CORP\\svc"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_us_out_is_told() {
+    let server = SoapServer::windows(&[]);
+    let door = Door::to(&server.url("erp"), SVC);
+    assert_eq!(last(&door).await.1, "it takes our Windows account");
+    let without = Door::to(&server.url("erp"), "");
+    assert!(last(&without).await.1.contains("wants a Windows account: give it one by `ntlm`"));
+    let wrong = Door::to(&server.url("erp"), &account("OTHER\\svc"));
+    let (_, said, remedy) = last(&wrong).await;
+    assert!(said.contains("does not take our Windows account") && remedy.contains("locked"), "{said} {remedy}");
+
+    let basic = SoapServer::windows(&["--offers", "Basic"]);
+    let door = Door::to(&basic.url("erp"), SVC);
+    let told = refused(&door).await;
+    assert!(told.contains("it wants Basic, not NTLM"), "{told}");
+    assert!(last(&door).await.2.contains("`basic` for Basic"));
+    assert_eq!((basic.count("calls"), basic.count("handshakes")), (0, 0));
+
+    // Let in, and not allowed.
+    let forbids = SoapServer::windows(&["--forbids"]);
+    let error = Door::to(&forbids.url("erp"), SVC).call(&question()).await.unwrap_err();
+    assert!(matches!(error, SoapError::Denied { status: 403, .. }), "{error:?}");
+
+    // A file without a password: nothing is sent.
+    let door = Door::to(&server.url("erp"), SVC);
+    std::fs::write(door.folder.path().join("password"), "").unwrap();
+    assert!(matches!(door.call(&question()).await, Err(SoapError::Secret(_))));
+}
+
+#[tokio::test]
+async fn connections_that_end_between_the_messages() {
+    for (at, is_begun) in [("first", false), ("challenge", false), ("third", true)] {
+        let server = SoapServer::windows(&["--close", at]);
+        let door = Door::to(&server.url("erp"), SVC);
+        let error = door.call(&question()).await.unwrap_err();
+        // With the third message goes the call: nobody knows then whether it was begun.
+        assert_eq!(error.was_not_begun(), !is_begun, "{at}: {error:?}");
+        assert_eq!(matches!(error, SoapError::Lost { .. }), is_begun, "{at}: {error:?}");
+        door.rests().await;
+        assert_eq!(server.count("calls"), 0, "{at}");
+        if at == "challenge" {
+            let (_, said, remedy) = last(&door).await;
+            assert!(said.contains("is a proxy on the way?") && remedy.contains("one connection"), "{said} {remedy}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_nobody_is_called_all_the_same() {
+    let node = SoapServer::node();
+    let question = super::node("GetOrder", "<Number>7</Number>");
+    assert!(Door::to(&node.url("orders"), SVC).ask(&question).await.contains("REF-7"));
+
+    // One that closes each connection is called over the next.
+    let envelope = "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body><r/></s:Body></s:Envelope>";
+    let service = Raw::saying(Say::Bytes(http("200 OK", "Content-Type: text/xml\r\n", envelope.as_bytes())));
+    let door = Door::to(&service.url(), SVC);
+    assert!(door.ask(&self::question()).await.contains("<r/>"));
+    let sent = service.requests();
+    assert!(sent.len() == 2 && sent[0].contains("TlRMTVNTU") && sent[0].ends_with("\r\n\r\n"), "{sent:?}");
+    assert!(!sent[1].contains("TlRMTVNTU") && sent[1].contains("<Hello"), "{sent:?}");
+
+    // A challenge that is none.
+    for challenge in ["TlRMTVNTUAACAAAA", "AAAA"] {
+        let fields = format!("WWW-Authenticate: NTLM {challenge}\r\n");
+        let bytes =
+            String::from_utf8(http("401 Unauthorized", &fields, b"")).unwrap().replace("Connection: close\r\n", "");
+        let service = Raw::saying(Say::Pieces(vec![bytes.into_bytes(), Vec::new()], Duration::from_secs(3)));
+        let told = refused(&Door::to(&service.url(), SVC)).await;
+        assert!(told.contains("its challenge cannot be read"), "{told}");
+        assert_eq!(service.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn over_tls_the_account_is_bound_to_the_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let lines = format!("{SVC}\nca = \"{}\"", file("ca.pem"));
+    let server = SoapServer::windows(&["--cert", &file("server.pem"), "--key", &file("server.key")]);
+    let door = Door::to(&server.url("erp"), &lines);
+    assert!(door.ask(&question()).await.contains("CORP\\svc"));
+    assert_eq!(last(&door).await.1, "it takes our Windows account");
+
+    // Somebody in between, with a certificate of his own: the same messages are of no use at the server.
+    let between = SoapServer::windows(&[
+        "--cert",
+        &file("server.pem"),
+        "--key",
+        &file("server.key"),
+        "--bound-to",
+        &file("ca.pem"),
+    ]);
+    let error = Door::to(&between.url("erp"), &lines).call(&question()).await.unwrap_err();
+    assert!(matches!(error, SoapError::Denied { status: 401, .. }), "{error:?}");
+}
+
+#[test]
+fn settings_of_the_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |endpoint: &str, lines: &str| settings(&format!("endpoint = \"{endpoint}\"\n{lines}\n"), folder.path());
+    for (username, words) in [
+        ("", "expected 'DOMAIN"),
+        ("CORP\\", "expected 'DOMAIN"),
+        ("\\svc", "expected 'DOMAIN"),
+        ("A\\B\\svc", "expected 'DOMAIN"),
+    ] {
+        let told = read("https://erp/x", &account(username)).unwrap_err();
+        assert!(told.contains(words), "{username}: {told}");
+    }
+    for username in ["CORP\\svc", "svc@corp.example", "svc"] {
+        read("https://erp/x", &account(username)).unwrap();
+    }
+    // Over plain HTTP only by a word of the operator's, and then with a doubt.
+    let told = read("http://erp/x", SVC).unwrap_err();
+    assert!(told.contains("passwords can be guessed") && told.contains("over_http = true"), "{told}");
+    let allowed = "ntlm = { username = 'CORP\\svc', password = { file = \"password\" }, over_http = true }";
+    assert_eq!(read("http://erp/x", allowed).unwrap().doubts().len(), 1);
+    let told = read("https://erp/x", &format!("{SVC}\nbearer = {{ env = \"X\" }}")).unwrap_err();
+    assert!(told.contains("`bearer` or `ntlm`, not both"), "{told}");
+    let told = read("https://erp/x", "ntlm = { username = 'a', password = 'geheim' }").unwrap_err();
+    assert!(told.contains("a secret is not written here") && !told.contains("geheim"), "{told}");
+}
