@@ -98,7 +98,9 @@ impl Process {
     /// CPU time of its threads, from the kernel's own count in nanoseconds.
     fn cpu(&self) -> Duration {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.0.id())).unwrap();
-        let of = |task: PathBuf| std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok();
+        let of = |task: PathBuf| -> Option<u64> {
+            std::fs::read_to_string(task.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
+        };
         Duration::from_nanos(tasks.filter_map(|task| of(task.unwrap().path())).sum())
     }
 }

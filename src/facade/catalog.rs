@@ -244,7 +244,8 @@ pub(super) mod tests {
 
     #[test]
     fn resources_are_found_by_version_and_name() {
-        let catalog = Catalog::new(vec![exposure("orders", 1), exposure("orders", 3), exposure("stock", 1)], &About::default());
+        let catalog =
+            Catalog::new(vec![exposure("orders", 1), exposure("orders", 3), exposure("stock", 1)], &About::default());
         let find = |version, name| catalog.find(Target { version, name }).map(|published| published.path.clone());
         assert_eq!(find(3, "orders").unwrap(), "/v3/orders");
         let missing = find(2, "orders").unwrap_err().into_response("/", "id").into_body();

@@ -10,8 +10,8 @@ mod access;
 mod condition;
 mod controls;
 mod convert;
-mod expect;
 mod example;
+mod expect;
 mod exposure;
 mod field;
 mod json;
@@ -78,8 +78,8 @@ pub use soap::{
     ErrorWhen, FaultFacts, FaultRule, GivenPlaces, Judgement, MomentForm, NoServices, Operation, Paging, PollChanges,
     PollValues, PollWatermark, Polling, SaidNo, Sent, ServiceWsdl, Services, Window,
 };
-pub use types::{DATE_PATTERN, TIME_PATTERN, decimal_text_pattern};
 pub use source::{OnDamage, OnReject};
+pub use types::{DATE_PATTERN, TIME_PATTERN, decimal_text_pattern};
 
 /// `/v1/operations/ID` says how a write stands.
 const OPERATIONS: &str = "operations";

@@ -221,7 +221,8 @@ fn check_freshness(table: &Table<'_>, mode: Option<Mode>, reach: Reach) {
 
 /// Composes what the facade sees.
 pub(super) fn exposure(heading: Heading, shape: &Shape, serving: Serving) -> Exposure {
-    let Heading { id, title, description, key, lists, relations, access, operations, fault_statuses, example } = heading;
+    let Heading { id, title, description, key, lists, relations, access, operations, fault_statuses, example } =
+        heading;
     let title = title.unwrap_or_else(|| id.name().to_owned());
     let mut schema = shape.schema.clone();
     if let Some(root) = schema.as_object_mut() {

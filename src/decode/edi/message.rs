@@ -9,13 +9,13 @@ use super::path::{Envelope, Item};
 use super::scan::{Scan, next_segment};
 use super::segment::{Span, components, elements, id, released, repetitions};
 use super::syntax::{PLAIN, Separators, Standard};
-use crate::decode::{CodePage, MAX_RECORD};
 use crate::decode::code_page::Unmappable;
 use crate::decode::json::{Cursor, JsonOptions, META};
 use crate::decode::pieces::{PIECE, Sink, Unwritten};
 use crate::decode::reader::length32;
 use crate::decode::trail::Trail;
 use crate::decode::window::Window;
+use crate::decode::{CodePage, MAX_RECORD};
 use crate::record::{FieldFault, Position, Reject, RejectCode, Value};
 
 /// One message: a transaction set of X12, a message of EDIFACT, or a TA1 segment, which stands for itself.

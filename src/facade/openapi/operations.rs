@@ -102,7 +102,7 @@ fn one(published: &Published, exposed: &ExposedOperation, about: &About, method:
     }
     if exposed.verb == Verb::Create {
         bodies.insert(accept::NDJSON.to_owned(), lines(published));
-        description.push_str(" ");
+        description.push(' ');
         description.push_str(BULK);
     }
     let words: String = verb.split(['-', '_']).enumerate().map(|(number, word)| camel(word, number > 0)).collect();

@@ -31,6 +31,7 @@ fn operation(name: &str, verb: Verb) -> ExposedOperation {
         body: Some(
             json!({ "type": "object", "required": ["status"], "properties": { "status": { "type": "string" } } }),
         ),
+        members: Vec::new(),
         answer: None,
         answers_record: true,
         is_parked: false,

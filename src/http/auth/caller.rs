@@ -91,8 +91,7 @@ fn principal(client: &str, kind: &str, what: &str) -> String {
 /// Whether one of these scopes covers `wanted`.
 pub fn covers(scopes: &[String], wanted: &str) -> bool {
     // `read` and `write` are those of every resource.
-    let of_all =
-        wanted.rsplit_once(':').map(|(_, manner)| manner).filter(|manner| matches!(*manner, "read" | "write"));
+    let of_all = wanted.rsplit_once(':').map(|(_, manner)| manner).filter(|manner| matches!(*manner, "read" | "write"));
     scopes.iter().any(|scope| scope == wanted || scope == "*" || of_all == Some(scope))
 }
 

@@ -10,9 +10,12 @@ use tokio::time::Instant;
 /// The same is told again after so long.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// A backend, and what is told of it.
+type Of = (String, &'static str);
+
 /// When something was told of a backend, and how often it was not since.
 #[derive(Default)]
-pub(super) struct Spoken(Mutex<HashMap<(String, &'static str), (Instant, u64)>>);
+pub(super) struct Spoken(Mutex<HashMap<Of, (Instant, u64)>>);
 
 impl Spoken {
     /// Whether this is to be told of the backend now, and how often it was not told since the last time.

@@ -26,8 +26,8 @@ fn runs_files_and_resources() {
     assert_eq!((&inbox["unclaimed"], &inbox["unclaimed_names"][0]), (&12.into(), &"<b>x</b>.dat".into()));
     let row = "<code>/srv/&lt;in&gt;</code></td><td class=\"n\">1</td><td class=\"n\">0</td>\
         <td class=\"n\"><span class=\"bad\">12</span></td><td>&lt;b&gt;x&lt;/b&gt;.dat</td>";
-    let page = console.get("/").text();
-    assert!(page.contains(row), "{page}");
+    let page = console.get("/");
+    assert!(page.text().contains(row), "{}", page.text());
     assert_eq!(console.get("/admin/v1/runs?limit=1").json()["data"].as_array().map(Vec::len), Some(1));
 }
 

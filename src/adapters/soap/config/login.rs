@@ -212,8 +212,12 @@ pub(super) fn read(table: &Table<'_>, base: &Path) -> Option<Login> {
 fn windows(text: Option<&str>) -> Result<(String, String), String> {
     let wrong = "expected 'DOMAIN\\name', name@domain or a name";
     let text = text.filter(|text| !text.chars().any(char::is_control)).ok_or(wrong)?;
-    let (domain, user) = text.split_once('\\').unwrap_or(("", text));
-    let is_one = !user.is_empty() && !user.contains('\\') && !(text.contains('\\') && domain.is_empty());
+    let (domain, user) = match text.split_once('\\') {
+        Some(("", _)) => return Err(wrong.to_owned()),
+        Some(parts) => parts,
+        None => ("", text),
+    };
+    let is_one = !user.is_empty() && !user.contains('\\');
     if is_one { Ok((domain.to_owned(), user.to_owned())) } else { Err(wrong.to_owned()) }
 }
 
