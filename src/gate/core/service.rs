@@ -118,15 +118,18 @@ impl ServiceTime {
     }
 
     fn measure(&mut self) {
-        let (sum, squares) = self.calls.nanos();
-        let (mut sum, mut squares) = (sum as f64 * 1e-9, squares as f64 * 1e-18);
+        let (mut sum, mut squares) = self.calls.nanos();
         let count = self.calls.len() as f64;
+        let mut longest_counts = 0.0;
         if self.calls.len() > ENOUGH {
-            let longest = self.calls.longest() as f64 * 1e-9;
-            let counts = longest.min(OUTLIER * (sum - longest) / (count - 1.0));
-            sum -= longest - counts;
-            squares -= longest * longest - counts * counts;
+            let longest = self.calls.longest();
+            // As whole numbers: beside one of minutes, microseconds are lost in a float.
+            sum -= u128::from(longest);
+            squares -= u128::from(longest) * u128::from(longest);
+            longest_counts = (longest as f64 * 1e-9).min(OUTLIER * (sum as f64 * 1e-9) / (count - 1.0));
         }
+        let sum = sum as f64 * 1e-9 + longest_counts;
+        let squares = squares as f64 * 1e-18 + longest_counts * longest_counts;
         self.mean = sum / count;
         self.deviation = (squares / count - self.mean * self.mean).max(0.0).sqrt();
     }
