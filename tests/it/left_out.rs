@@ -107,9 +107,4 @@ fn blank_lines_of_a_csv_are_counted() {
         let expected = [&json!(8), &json!(3), &json!(0), &json!(0), &json!(5)];
         assert_eq!((counts(&summary[0]), code), (expected, 0), "{summary:?}");
     }
-    // Without a header and without columns, the first row says how many there are; what is before it counts as well.
-    let site = Site::with_mappings(&[("items.v1.toml", &mapping("header = false").replace("\"V\"", "\"column_1\""))]);
-    site.deliver("a.txt", b"\n#x\n\n1;x\n2;y\n");
-    let (summary, _) = site.json(&["sync", "items"]);
-    assert_eq!(counts(&summary[0]), [&json!(5), &json!(2), &json!(0), &json!(0), &json!(3)], "{summary:?}");
 }

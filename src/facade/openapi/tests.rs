@@ -1,3 +1,5 @@
+//! The description as a whole: that it is closed in itself, and says of each resource what its exposure permits.
+
 use std::collections::HashSet;
 
 use serde_json::{Value, json};

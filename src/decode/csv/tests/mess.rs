@@ -147,6 +147,12 @@ fn comments() {
         ],
     );
     check(without_header(), b"#,b\n", &[r##"1 {"column_1":"#","column_2":"b"}"##]);
+    // The first row says how many columns there are; what is before it counts as well.
+    check(
+        Settings { comment: Some("#".to_owned()), ..without_header() },
+        b"\n#x\n\n1,x\n",
+        &["skipped", "skipped", "skipped", r#"4 {"column_1":"1","column_2":"x"}"#],
+    );
 }
 
 #[test]
