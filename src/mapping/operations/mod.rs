@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod problems;
 mod rules;
+mod said;
 mod scalar;
 mod soap;
 mod steps;
@@ -38,6 +39,7 @@ pub use input::{BodyMember, InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub use problems::KnownProblem;
 pub(super) use rules::{of_key as rule_of, written as written_field};
+pub use said::Said;
 pub(super) use scalar::Scalar;
 pub use soap::{ServiceCall, ServiceLook, ServiceWrite};
 pub use steps::{ReadyAction, ReadyStep};
@@ -494,7 +496,12 @@ impl WriteOperation {
         Ok(WriteRequest { values, key: parts, canonical })
     }
 
-    /// What its steps are bound to.
+    /// What a body that [`WriteOperation::read`] takes says of the resource's field at this path.
+    pub fn said(&self, body: Option<&Json<'_>>, path: &str) -> Said {
+        self.input.said(body.unwrap_or(&Json::Object(Vec::new())), path)
+    }
+
+    /// What its steps are bound to. `idempotency_key` is what the backend is told in its place.
     pub fn given<'a>(
         &self,
         request: &'a WriteRequest,
