@@ -66,10 +66,8 @@ pub(super) fn problem(id: &ResourceId, overreach: Overreach) -> Problem {
     match overreach {
         Overreach::Hidden { faults, scopes } => {
             let names = scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ");
-            let faults = faults.into_iter().map(|fault| BodyFault {
-                pointer: fragment(&fault.pointer),
-                detail: fault.detail,
-            });
+            let faults =
+                faults.into_iter().map(|fault| BodyFault { pointer: fragment(&fault.pointer), detail: fault.detail });
             Reason::InsufficientScope
                 .because(format!("the body has fields of {id} that take the scope {names}; nothing was sent"))
                 .why("masked")

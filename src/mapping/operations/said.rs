@@ -21,7 +21,7 @@ pub enum Said {
 }
 
 impl Input {
-    /// What a body that was read without a fault says of the field at this path.
+    /// What a body says of the field at this path; what cannot be read is something other than a value.
     pub(super) fn said(&self, body: &Json<'_>, path: &str) -> Said {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         let Some(field) = self.find(first) else { return Said::Nothing };

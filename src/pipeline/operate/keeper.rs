@@ -79,7 +79,9 @@ impl Operate {
         let barred = if asked.is_of_client && self.is_for_some(&asked.resource) {
             Some(UNJUDGED)
         } else if !is_known || overreach.is_some() {
-            Some("what it would write cannot be judged any more by what its caller sees: send it again with the same key")
+            Some(
+                "what it would write cannot be judged any more by what its caller sees: send it again with the same key",
+            )
         } else {
             None
         };

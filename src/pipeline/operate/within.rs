@@ -49,7 +49,7 @@ impl Within {
     }
 
     /// The path of a field by which what a body writes would be out of sight. What is not written counts as such where
-    /// `all_written`, for a record that is not there yet. The body is one that the operation takes.
+    /// `all_written`, for a record that is not there yet.
     pub fn first_beyond(&self, write: &WriteOperation, body: Option<&Json<'_>>, all_written: bool) -> Option<&str> {
         let is_beyond = |bound: &&FieldBound| match write.said(body, &bound.path) {
             Said::Nothing => all_written,

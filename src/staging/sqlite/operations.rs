@@ -11,8 +11,8 @@ use super::vanished::{self, Finder};
 use super::{SqliteStaging, reads, written};
 use crate::record::ResourceId;
 use crate::staging::{
-    Begun, Done, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Owner, Resolution,
-    StagingError,
+    Begun, Done, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Owner,
+    Resolution, StagingError,
 };
 
 const SELECT: &str = "SELECT id, resource, name, client, caller, idempotency_key, request_hash, record_key, request, \
