@@ -264,7 +264,10 @@ pub(super) fn reason_of(failure: &Failure) -> Reason {
 fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Problem {
     match error {
         OperateError::Reloaded => Reason::Unavailable.because(error.to_string()).retry_after(1),
-        OperateError::NotJson(fault) => Reason::MalformedBody.because(format!("the body is no JSON: {fault}")),
+        OperateError::NotJson(fault) => {
+            let at = BodyFault { pointer: fragment(fault.pointer()), detail: fault.to_string() };
+            Reason::MalformedBody.because(format!("the body is no JSON: {fault}")).errors(vec![at])
+        }
         OperateError::NoBody => Reason::MalformedBody.because("a body was sent, and this write takes none"),
         OperateError::NoRecord => record::no_such_record(published, key.unwrap_or_default()),
         OperateError::Invalid(faults) => {

@@ -40,9 +40,7 @@ pub(super) fn judged(
     allowed: &Allowed,
 ) -> Result<(WriteRequest, Option<Overreach>), OperateError> {
     let body = match body {
-        Some(text) if write.takes_body() => {
-            Some(Json::parse(text).map_err(|fault| OperateError::NotJson(fault.to_string()))?)
-        }
+        Some(text) if write.takes_body() => Some(Json::parse(text).map_err(OperateError::NotJson)?),
         Some(_) => return Err(OperateError::NoBody),
         None => None,
     };

@@ -40,6 +40,7 @@ use super::live::Live;
 use super::{Backend, Bridge, Reach};
 use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
+use crate::decode::JsonFault;
 use crate::gate::{self, Gate};
 use crate::mapping::{InputFault, ServiceWrite, WriteOperation, WriteRequest};
 use crate::record::{ContentHash, ResourceId};
@@ -118,7 +119,7 @@ pub enum OperateError {
     Reloaded,
     /// The body is no JSON.
     #[error("{0}")]
-    NotJson(String),
+    NotJson(JsonFault),
     /// A body where none is taken.
     #[error("no body is taken here")]
     NoBody,
