@@ -1,5 +1,7 @@
 //! What a person should know of a configuration although it is right.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::open_staging;
@@ -8,7 +10,7 @@ use crate::config::{BackendConfig, Config, Loaded};
 use crate::diagnostic::{format_duration, nearest};
 use crate::gate::Hours;
 use crate::http::ClientsConfig;
-use crate::mapping::Plan;
+use crate::mapping::{Plan, WriteOperation};
 
 /// All of it. Nothing is reached but the staging database, if there is one: it has the names of keys.
 pub async fn doubts(loaded: &Loaded) -> Vec<String> {
@@ -16,6 +18,7 @@ pub async fn doubts(loaded: &Loaded) -> Vec<String> {
     let mut doubts: Vec<String> =
         config.backends.iter().flat_map(|(name, backend)| of_backend(config, name, backend)).collect();
     doubts.extend(loaded.plans.iter().filter_map(|plan| of_writes(plan)));
+    doubts.extend(loaded.plans.iter().flat_map(|plan| of_references(plan)));
     doubts.extend(of_clients(config).await);
     doubts
 }
@@ -34,6 +37,20 @@ fn of_writes(plan: &Plan) -> Option<String> {
         exposure.id,
         bounds.join(", ")
     ))
+}
+
+/// Operations that a backend is asked about by a key that is not theirs alone.
+fn of_references(plan: &Plan) -> Vec<String> {
+    let doubtful = plan.operations.iter().filter(|operation| operation.is_asked_for_by_key_alone());
+    let doubt = |operation: &Arc<WriteOperation>| {
+        format!(
+            "resource {}: `operations.{}.reconcile` knows a write by its idempotency key, which a write of another client, \
+             operation or resource may have too: one that was lost would be taken for done; keep the operation's id \
+             (`operation_id`) with what is written, and ask by that",
+            plan.exposure.id, operation.exposed.name
+        )
+    };
+    doubtful.map(doubt).collect()
 }
 
 /// What is to be known of a backend.

@@ -82,8 +82,36 @@ impl<'a> From<Vec<Json<'a>>> for Elements<'a> {
 
 /// The text is not one JSON value, or one that lies too deep.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct JsonFault(pub(super) String);
+#[error("{said}")]
+pub struct JsonFault {
+    said: String,
+    pointer: String,
+}
+
+impl JsonFault {
+    /// At the value itself.
+    pub(super) fn here(said: String) -> JsonFault {
+        JsonFault { said, pointer: String::new() }
+    }
+
+    /// JSON pointer (RFC 6901) of the value that is read when nothing fits any more; empty for the whole text.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// The fault with a step of the pointer put before it.
+    pub(super) fn below(mut self, step: impl fmt::Display) -> JsonFault {
+        put_before(&mut self.pointer, step);
+        self
+    }
+}
+
+/// Puts a step before a pointer: a member's name, or an element's index.
+fn put_before(pointer: &mut String, step: impl fmt::Display) {
+    let step = step.to_string().replace('~', "~0").replace('/', "~1");
+    pointer.insert_str(0, &step);
+    pointer.insert(0, '/');
+}
 
 impl<'a> Json<'a> {
     /// Reads one value (RFC 8259).
@@ -159,9 +187,7 @@ pub struct EncodeFault {
 impl EncodeFault {
     /// The fault with a step of the pointer put before it: a member's name, or an element's index.
     pub(super) fn below(mut self, step: impl fmt::Display) -> EncodeFault {
-        let step = step.to_string().replace('~', "~0").replace('/', "~1");
-        self.pointer.insert_str(0, &step);
-        self.pointer.insert(0, '/');
+        put_before(&mut self.pointer, step);
         self
     }
 

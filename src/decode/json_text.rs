@@ -20,8 +20,8 @@ pub(super) fn parse(text: &str, depth: usize) -> Result<Json<'_>, JsonFault> {
 /// The elements of a sound array, from its bracket on.
 pub(super) fn elements(text: &str) -> impl Iterator<Item = Json<'_>> {
     let mut parser = Parser { text, at: 0, most: usize::MAX };
-    let mut is_first = true;
-    std::iter::from_fn(move || parser.element(std::mem::take(&mut is_first), usize::MAX).ok().flatten())
+    let mut numbers = 0..;
+    std::iter::from_fn(move || parser.element(numbers.next()?, usize::MAX).ok().flatten())
 }
 
 /// How many elements of an array are held as values.
@@ -56,7 +56,7 @@ impl<'a> Parser<'a> {
             Some(char) if char.is_control() => format!("U+{:04X}", u32::from(char)),
             Some(char) => format!("`{char}`"),
         };
-        JsonFault(format!("{found} at byte {}, where {expected} is due", self.at))
+        JsonFault::here(format!("{found} at byte {}, where {expected} is due", self.at))
     }
 
     fn expect(&mut self, byte: u8, expected: &str) -> Result<(), JsonFault> {
@@ -70,7 +70,7 @@ impl<'a> Parser<'a> {
     fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonFault> {
         self.blanks();
         let deeper = || {
-            let fault = || JsonFault(format!("arrays and objects lie more than {} deep", self.most));
+            let fault = || JsonFault::here(format!("arrays and objects lie more than {} deep", self.most));
             depth.checked_sub(1).ok_or_else(fault)
         };
         match self.peek() {
@@ -115,16 +115,18 @@ impl<'a> Parser<'a> {
             self.blanks();
             self.expect(b':', "`:`")?;
             if members.len() == MAX_MEMBERS {
-                return Err(JsonFault(format!("an object has more than {MAX_MEMBERS} members")));
+                return Err(JsonFault::here(format!("an object has more than {MAX_MEMBERS} members")));
             }
-            members.push((name, self.value(depth)?));
+            let value = self.value(depth).map_err(|fault| fault.below(&name))?;
+            members.push((name, value));
             self.blanks();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
                     if let Some(name) = twice(&members) {
-                        return Err(JsonFault(format!("the name `{name}` stands twice in one object")));
+                        let fault = JsonFault::here(format!("the name `{name}` stands twice in one object"));
+                        return Err(fault.below(name));
                     }
                     return Ok(Json::Object(members));
                 }
@@ -136,7 +138,7 @@ impl<'a> Parser<'a> {
     fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonFault> {
         let start = self.at;
         let (mut elements, mut count) = (Vec::new(), 0);
-        while let Some(element) = self.element(count == 0, depth)? {
+        while let Some(element) = self.element(count, depth)? {
             if count == MOST_HELD {
                 elements = Vec::new();
             }
@@ -149,11 +151,11 @@ impl<'a> Parser<'a> {
         Ok(Json::Array(if count > MOST_HELD { Elements::of_text(text, count) } else { elements.into() }))
     }
 
-    /// The next element of an array, from the bracket or the comma before it on; `None` when its end is behind.
-    fn element(&mut self, is_first: bool, depth: usize) -> Result<Option<Json<'a>>, JsonFault> {
+    /// The element of this number of an array, from the bracket or the comma before it on; `None` when its end is behind.
+    fn element(&mut self, number: usize, depth: usize) -> Result<Option<Json<'a>>, JsonFault> {
         self.blanks();
         let is_end = match self.peek() {
-            _ if is_first => {
+            _ if number == 0 => {
                 self.at += 1;
                 self.blanks();
                 self.peek() == Some(b']')
@@ -169,7 +171,7 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Ok(None);
         }
-        self.value(depth).map(Some)
+        self.value(depth).map(Some).map_err(|fault| fault.below(number))
     }
 
     fn digits(&mut self) -> Result<(), JsonFault> {
@@ -349,6 +351,19 @@ mod tests {
         assert_eq!(fault("\"\\ud800\\u0041\""), "`\"` at byte 13, where the other half of a character is due");
         assert_eq!(fault("1 2"), "`2` at byte 2, where the end of the value is due");
         assert_eq!(fault("\"abc"), "the end at byte 4, where the quote that ends a string is due");
+    }
+
+    #[test]
+    fn and_by_which_pointer() {
+        let pointer = |text: &str| parse(text, 4).unwrap_err().pointer().to_owned();
+        assert_eq!(
+            (pointer(""), pointer("{\"a\" 1}"), pointer("[1 2]")),
+            (String::new(), String::new(), String::new())
+        );
+        assert_eq!(pointer("{\"a\":[0,{\"b/c~\":tru}]}"), "/a/1/b~1c~0");
+        assert_eq!(pointer("[[],[1,2,]]"), "/1/2");
+        assert_eq!(pointer("{\"a\":[[[[]]]]}"), "/a/0/0/0");
+        assert_eq!(pointer("[{\"a\":1,\"a\":2}]"), "/0/a");
     }
 
     #[test]

@@ -340,13 +340,12 @@ impl Bulk {
         let key = line.key.as_deref().map(|key| record::canonical_key(published, key)).transpose()?;
         let body = line.body.map(RawValue::get);
         let condition = condition(line, exposed)?.of_view(published.view.as_deref());
-        if seen.is_some() || !self.sight.only.is_empty() {
-            let id = &published.exposure.id;
-            let known = self.operate.is_known(&self.caller.principal, (id, &exposed.name), idempotency_key).await;
+        let of = (whole, &self.caller, &self.sight);
+        if !self.sight.only.is_empty() {
+            let (id, by) = (&published.exposure.id, (&*self.caller.name, &*self.caller.principal));
+            let known = self.operate.is_known(by, (id, &exposed.name), idempotency_key).await;
             if !known.map_err(staging_problem)? {
-                let of = (whole, &self.caller, &self.sight);
-                let from = (&*self.staging, &*self.live);
-                writable::check(from, of, exposed, (key.as_deref(), body)).await?;
+                writable::check((&*self.staging, &*self.live), of, key.as_deref()).await?;
             }
         }
         let submission = Submission {
@@ -355,7 +354,7 @@ impl Bulk {
             key: key.map(|key| key.into_owned()),
             body: body.map(str::to_owned),
             condition,
-            only: self.sight.only.clone(),
+            allowed: writable::allowed(of),
             idempotency_key: idempotency_key.to_owned(),
             client: self.caller.name.clone(),
             principal: self.caller.principal.clone(),

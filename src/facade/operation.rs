@@ -15,7 +15,7 @@ use super::{Facade, accept, conditional};
 use crate::http::{Caller, Problem, Reason, parameters, staging_problem};
 use crate::pipeline::operate::{Failure, Outcome, Veil};
 use crate::record::ContentHash;
-use crate::staging::{Operation, OperationState};
+use crate::staging::{Operation, OperationState, Owner};
 
 /// Who is told.
 pub(super) struct Listener<'a> {
@@ -78,7 +78,8 @@ pub(super) async fn status(facade: &Facade, caller: &Caller, request: &Parts, id
     accept::require(&request.headers, &[accept::JSON])?;
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let found = facade.operate.operation(id).await.map_err(staging_problem)?;
-    let is_theirs = |operation: &Operation| operation.asked.principal == caller.principal || caller.has("*");
+    let whose = Owner { client: &caller.name, principal: &caller.principal };
+    let is_theirs = |operation: &Operation| operation.is_of(whose) || caller.has("*");
     let operation = found.filter(is_theirs).ok_or_else(|| {
         // Whether it is another's is nobody's business.
         Reason::NoSuchOperation.because("there is no such operation, or it is another client's")

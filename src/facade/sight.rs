@@ -6,7 +6,7 @@ use super::catalog::{Catalog, Published};
 use super::value;
 use crate::http::{Caller, Problem, Reason};
 use crate::mapping::RowBound;
-use crate::pipeline::operate::{holds, shows};
+use crate::pipeline::operate::{FieldBound, Within};
 use crate::staging::{Comparison, Filter, Scalar};
 
 /// A claim may have so many values.
@@ -26,6 +26,8 @@ pub(super) struct Sight {
     /// Only records for which all of these hold; for the caller the others do not exist. Passed to every read of staging.
     /// Paths are of declared fields, and of [`ResourceSpec::bounds`](crate::staging::ResourceSpec::bounds).
     pub(super) only: Vec<Filter>,
+    /// The same, for what did not come from staging.
+    pub(super) within: Within,
 }
 
 impl Sight {
@@ -36,30 +38,25 @@ impl Sight {
         if rows.is_empty() || caller.has(&format!("{}:all", exposure.id.name())) {
             return Ok(Sight::default());
         }
-        let only: Result<Vec<Filter>, Problem> = rows.iter().map(|bound| filter(published, bound, caller)).collect();
-        Ok(Sight { only: only? })
-    }
-
-    /// The path of a field by which what is written would be out of sight. What is not written counts as such where
-    /// `all_written`, for a record that is not there yet.
-    pub(super) fn first_beyond(&self, written: &Value, all_written: bool) -> Option<&str> {
-        let is_beyond = |filter: &&Filter| {
-            let found = filter.path.split('.').try_fold(written, |value, name| value.get(name));
-            if found.is_none() { all_written } else { !holds(filter, written) }
+        let bounds = rows.iter().map(|row| bound(published, row, caller)).collect::<Result<Vec<_>, Problem>>()?;
+        let filter = |bound: &FieldBound| Filter {
+            path: bound.path.clone(),
+            comparison: Comparison::In,
+            values: bound.values.clone(),
         };
-        self.only.iter().find(is_beyond).map(|filter| filter.path.as_str())
+        Ok(Sight { only: bounds.iter().map(filter).collect(), within: Within::new(bounds) })
     }
 
     /// Whether a document that did not come from staging, which knows of [`Sight::only`], may be seen. What cannot be judged
     /// is not shown.
     pub(super) fn shows(&self, document: &[u8]) -> bool {
-        shows(&self.only, document)
+        self.within.shows(document)
     }
 }
 
 /// What a bound lets a caller see.
-fn filter(published: &Published, bound: &RowBound, caller: &Caller) -> Result<Filter, Problem> {
-    let RowBound { field, claim } = bound;
+fn bound(published: &Published, row: &RowBound, caller: &Caller) -> Result<FieldBound, Problem> {
+    let RowBound { field, claim } = row;
     let refused = |what: &str| {
         let detail =
             format!("what you see of {} depends on your claim `{}`, {what}", published.exposure.id, claim.join("."));
@@ -79,9 +76,9 @@ fn filter(published: &Published, bound: &RowBound, caller: &Caller) -> Result<Fi
         _ => None,
     };
     let values: Option<Vec<Scalar>> = several.iter().take(MOST_VALUES + 1).map(scalar).collect();
-    match values {
-        Some(values) if (1..=MOST_VALUES).contains(&values.len()) => {
-            Ok(Filter { path: field.path.clone(), comparison: Comparison::In, values })
+    match (values, value::column_of(field.field_type)) {
+        (Some(values), Some(column)) if (1..=MOST_VALUES).contains(&values.len()) => {
+            Ok(FieldBound { path: field.path.clone(), column, values })
         }
         _ => Err(refused("which says nothing that a record could have")),
     }

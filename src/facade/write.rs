@@ -61,13 +61,13 @@ pub(super) async fn answer(
     let body = facade.edge.read_text(request, body).await;
     let body =
         body.map_err(|problem| methods::saying_what_is_taken(problem, request.method.as_str(), Some(exposed.verb)))?;
-    if seen.is_some() || !sight.only.is_empty() {
-        let id = &published.exposure.id;
-        let known = facade.operate.is_known(&caller.principal, (id, &exposed.name), &idempotency_key).await;
+    if !sight.only.is_empty() {
+        let (id, by) = (&published.exposure.id, (&*caller.name, &*caller.principal));
+        let known = facade.operate.is_known(by, (id, &exposed.name), &idempotency_key).await;
         // What came of it is told as it was: it may have taken the record out of sight itself.
         if !known.map_err(staging_problem)? {
             let from = (&*facade.staging, &*facade.live);
-            writable::check(from, (whole, caller, &sight), exposed, (key.as_deref(), body.as_deref())).await?;
+            writable::check(from, (whole, caller, &sight), key.as_deref()).await?;
         }
     }
     let submission = Submission {
@@ -76,7 +76,7 @@ pub(super) async fn answer(
         key: key.as_deref().map(str::to_owned),
         body,
         condition,
-        only: sight.only.clone(),
+        allowed: writable::allowed((whole, caller, &sight)),
         idempotency_key,
         client: caller.name.clone(),
         principal: caller.principal.clone(),
@@ -264,7 +264,10 @@ pub(super) fn reason_of(failure: &Failure) -> Reason {
 fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Problem {
     match error {
         OperateError::Reloaded => Reason::Unavailable.because(error.to_string()).retry_after(1),
-        OperateError::NotJson(fault) => Reason::MalformedBody.because(format!("the body is no JSON: {fault}")),
+        OperateError::NotJson(fault) => {
+            let at = BodyFault { pointer: fragment(fault.pointer()), detail: fault.to_string() };
+            Reason::MalformedBody.because(format!("the body is no JSON: {fault}")).errors(vec![at])
+        }
         OperateError::NoBody => Reason::MalformedBody.because("a body was sent, and this write takes none"),
         OperateError::NoRecord => record::no_such_record(published, key.unwrap_or_default()),
         OperateError::Invalid(faults) => {
@@ -279,6 +282,7 @@ fn problem(published: &Published, key: Option<&str>, error: OperateError) -> Pro
             };
             Reason::InvalidBody.because(detail).errors(faults.into_iter().map(fault).collect())
         }
+        OperateError::NotAllowed(overreach) => writable::problem(&published.exposure.id, overreach),
         OperateError::KeyReused => Reason::IdempotencyKeyReused
             .because("this `Idempotency-Key` was used for another request before")
             .hint("a new write takes a new key; the same write is sent again as it was"),

@@ -65,7 +65,7 @@ pub use expect::Expectation;
 pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink, Retirement};
 pub use operations::{
     BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
-    ReadyAction, ReadyStep, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
+    ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,
 };
 pub use plan::{LONGEST_KEY, Mapped, Mapper};
 pub use preset::{PRESETS, Preset, reference as preset_reference};

@@ -25,7 +25,7 @@ use crate::record::{BlobId, ContentHash, Reject, RejectCode, ResourceId};
 pub use key::{ApiKey, NewApiKey};
 pub use meanwhile::{Done, LiveAbsence, Meanwhile, Written};
 pub use operation::{
-    Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
+    Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Owner, Resolution,
 };
 pub use query::{
     ColumnType, Comparison, Condition, Filter, IndexedField, ListQuery, PAGE_BYTES, Page, ResourceSpec, Rows, Scalar,

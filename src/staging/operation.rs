@@ -1,7 +1,7 @@
 //! Writes to backends, as they are kept: what was asked for, under which idempotency key, and what came of it.
 //!
-//! An operation is written down before its backend is called, and each step of its life is one transaction. A key of a
-//! client names one operation of a resource: asked again, it answers what is known and does nothing anew.
+//! An operation is written down before its backend is called, and each step of its life is one transaction. A key of one
+//! who calls names one operation of a resource: asked again, it answers what is known and does nothing anew.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -71,6 +71,8 @@ pub struct NewOperation {
     pub client: String,
     /// Who of those: the idempotency key is theirs.
     pub principal: String,
+    /// It was written down when keys belonged to whole clients: whoever of the client sends the key again means this one.
+    pub is_of_client: bool,
     /// The id of the API key that asked.
     pub caller: String,
     /// As the client sent it.
@@ -115,6 +117,23 @@ pub struct Operation {
     pub created_at: Timestamp,
     /// When its state last changed.
     pub changed_at: Timestamp,
+}
+
+/// Whose an idempotency key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner<'a> {
+    /// The client.
+    pub client: &'a str,
+    /// Who of those that call through it.
+    pub principal: &'a str,
+}
+
+impl Operation {
+    /// Whether it is theirs.
+    pub fn is_of(&self, whose: Owner<'_>) -> bool {
+        let asked = &self.asked;
+        asked.principal == whose.principal || (asked.is_of_client && asked.client == whose.client)
+    }
 }
 
 /// What came of writing an operation down.
@@ -177,10 +196,11 @@ pub trait Operations: Send + Sync + 'static {
     /// Writes an operation down before its backend is called, or finds the one that the key names.
     async fn begin_operation(&self, new: NewOperation) -> Result<Begun, StagingError>;
 
-    /// The operation that a key of somebody names.
+    /// The operation that a key of somebody names: their own, or else one that was written down when keys belonged to whole
+    /// clients ([`NewOperation::is_of_client`]).
     async fn operation_of_key(
         &self,
-        principal: &str,
+        whose: Owner<'_>,
         resource: &ResourceId,
         name: &str,
         idempotency_key: &str,

@@ -98,7 +98,12 @@ impl Site {
 
     /// Starts the service where another one was.
     pub(crate) fn serve_again(&self, before: &Service) -> Service {
-        self.serve_at(before.api.clone(), before.admin.clone())
+        self.serve_again_with(before, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn serve_again_with(&self, before: &Service, variables: &[(&str, &str)]) -> Service {
+        self.serve_in(before.api.clone(), before.admin.clone(), variables)
     }
 
     /// Starts the service by another program (`unshare -rm sh -c ...`), which becomes it at the end of these words. What it
@@ -119,10 +124,6 @@ impl Site {
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Service {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         self.serve_in(free(), free(), variables)
-    }
-
-    fn serve_at(&self, api: String, admin: String) -> Service {
-        self.serve_in(api, admin, &[])
     }
 
     fn serve_in(&self, api: String, admin: String, variables: &[(&str, &str)]) -> Service {

@@ -34,7 +34,7 @@ pub(super) struct InputField {
     is_required: bool,
     is_nullable: bool,
     /// Stands for an absent one; NULL when there is none.
-    default: Option<Bound>,
+    pub(super) default: Option<Bound>,
     title: Option<String>,
     description: Option<String>,
 }

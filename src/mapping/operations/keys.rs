@@ -242,7 +242,7 @@ pub(in crate::mapping) static RECONCILE: Section = Section {
             "sql",
             "string",
             Optional,
-            "a query that brings a row if the operation is done and none if not, like `select no from orders where ref = :idempotency_key`",
+            "a query that brings a row if the operation is done and none if not, like `select no from orders where ref = :operation_id`",
         ),
         key("soap", "table", Optional, "an operation of the SOAP service that tells it"),
     ],

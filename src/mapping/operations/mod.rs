@@ -9,6 +9,7 @@ mod input;
 mod keys;
 mod problems;
 mod rules;
+mod said;
 mod scalar;
 mod soap;
 mod steps;
@@ -38,6 +39,7 @@ pub use input::{BodyMember, InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub use problems::KnownProblem;
 pub(super) use rules::{of_key as rule_of, written as written_field};
+pub use said::Said;
 pub(super) use scalar::Scalar;
 pub use soap::{ServiceCall, ServiceLook, ServiceWrite};
 pub use steps::{ReadyAction, ReadyStep};
@@ -494,7 +496,12 @@ impl WriteOperation {
         Ok(WriteRequest { values, key: parts, canonical })
     }
 
-    /// What its steps are bound to.
+    /// What a body says of the resource's field at this path, as [`WriteOperation::read`] reads it.
+    pub fn said(&self, body: Option<&Json<'_>>, path: &str) -> Said {
+        self.input.said(body.unwrap_or(&Json::Object(Vec::new())), path)
+    }
+
+    /// What its steps are bound to. `idempotency_key` is what the backend is told in its place.
     pub fn given<'a>(
         &self,
         request: &'a WriteRequest,
@@ -520,6 +527,15 @@ impl WriteOperation {
     /// Whether its backend can be asked what became of it.
     pub fn can_reconcile(&self) -> bool {
         self.reconcile.is_some() || self.service.as_ref().is_some_and(|service| service.look.is_some())
+    }
+
+    /// Whether its backend is asked about it by the idempotency key, and not by the operation's id, which alone is no other's.
+    pub fn is_asked_for_by_key_alone(&self) -> bool {
+        let by_sql = self.reconcile.iter().flat_map(|(_, values)| values);
+        let look = self.service.as_ref().and_then(|service| service.look.as_ref());
+        let origins: Vec<&Origin> = by_sql.chain(look.into_iter().flat_map(|look| look.call.origins())).collect();
+        let has = |is: fn(&Origin) -> bool| origins.iter().any(|origin| is(origin));
+        has(|origin| matches!(origin, Origin::IdempotencyKey)) && !has(|origin| matches!(origin, Origin::OperationId))
     }
 
     /// The call of a service that it is; `None` where it is done at a database.

@@ -68,13 +68,7 @@ impl Scalar {
     /// The value to bind; the fault says what is expected.
     pub(in crate::mapping) fn read(&self, json: &Json<'_>) -> Result<Bound, String> {
         if let Some(values) = &self.values {
-            let text = match json {
-                Json::Text(text) => text.as_ref(),
-                Json::Number(text) => text,
-                Json::Boolean(true) => "true",
-                Json::Boolean(false) => "false",
-                _ => "",
-            };
+            let text = word(json);
             let found = values.iter().find(|(known, _)| known == text).map(|(_, bound)| bound.clone());
             return found.ok_or_else(|| {
                 let known: Vec<_> = values.iter().map(|(known, _)| format!("\"{known}\"")).collect();
@@ -103,6 +97,18 @@ impl Scalar {
                 _ => Err(expected("bytes in base64", json)),
             },
             Type::String | Type::Any | Type::Object | Type::Array => self.text(json),
+        }
+    }
+
+    /// A value that [`Scalar::read`] takes, as a document of the resource has it: not in the words and forms of the backend.
+    pub(super) fn told(&self, json: &Json<'_>) -> Option<String> {
+        if let Some(values) = &self.values {
+            let text = word(json);
+            return values.iter().find(|(known, _)| known == text).map(|(known, _)| known.clone());
+        }
+        match self.value_type {
+            Type::Date | Type::Time | Type::Datetime => self.canonical(json).ok().map(|moment| moment.served),
+            _ => self.read(json).ok()?.text(),
         }
     }
 
@@ -167,39 +173,49 @@ impl Scalar {
         Ok(Bound::Float(number))
     }
 
-    fn moment(&self, json: &Json<'_>) -> Result<Bound, String> {
-        let form = match self.value_type {
+    /// What a moment looks like, as a phrase.
+    fn moment_form(&self) -> &'static str {
+        match self.value_type {
             Type::Date => "a date like 2026-01-31",
             Type::Time => "a time like 23:59:59",
             _ if self.zone.is_some() => "a timestamp with its offset, like 2026-01-31T23:59:59Z",
             _ => "a timestamp without an offset, like 2026-01-31T23:59:59",
-        };
-        let wrong = || expected(form, json);
+        }
+    }
+
+    /// A date, time or timestamp in its canonical forms.
+    fn canonical(&self, json: &Json<'_>) -> Result<Moment, String> {
+        let wrong = || expected(self.moment_form(), json);
         let Json::Text(text) = json else { return Err(wrong()) };
-        let (canonical, kind, formatted) = match (self.value_type, &self.zone) {
+        let plain = |text: String, kind, formatted| Moment { served: text.clone(), canonical: text, kind, formatted };
+        Ok(match (self.value_type, &self.zone) {
             (Type::Date, _) => {
                 let date: Date = text.parse().ok().filter(|_| text.len() == 10).ok_or_else(wrong)?;
-                (date.to_string(), ColumnKind::Date, self.form(date))
+                plain(date.to_string(), ColumnKind::Date, self.form(date))
             }
             (Type::Time, _) => {
                 let time: Time = text.parse().ok().filter(|_| !text.contains(['-', 'T', 'Z'])).ok_or_else(wrong)?;
-                (time.to_string(), ColumnKind::Time, self.form(time))
+                plain(time.to_string(), ColumnKind::Time, self.form(time))
             }
-            (_, zone) => {
+            (_, Some(zone)) => {
                 let has_time = text.contains(['T', 't', ' ']);
-                let local: DateTime = match zone {
-                    Some(zone) => {
-                        let moment: Timestamp = text.parse().ok().filter(|_| has_time).ok_or_else(wrong)?;
-                        moment.to_zoned(zone.clone()).datetime()
-                    }
-                    None => {
-                        let is_local = has_time && text.parse::<Timestamp>().is_err() && !text.contains('[');
-                        text.parse().ok().filter(|_| is_local).ok_or_else(wrong)?
-                    }
-                };
-                (local.to_string(), ColumnKind::DateTime, self.form(local))
+                let moment: Timestamp = text.parse().ok().filter(|_| has_time).ok_or_else(wrong)?;
+                let local = moment.to_zoned(zone.clone()).datetime();
+                let known = plain(local.to_string(), ColumnKind::DateTime, self.form(local));
+                Moment { served: moment.to_string(), ..known }
             }
-        };
+            (_, None) => {
+                let has_time = text.contains(['T', 't', ' ']);
+                let is_local = has_time && text.parse::<Timestamp>().is_err() && !text.contains('[');
+                let local: DateTime = text.parse().ok().filter(|_| is_local).ok_or_else(wrong)?;
+                plain(local.to_string(), ColumnKind::DateTime, self.form(local))
+            }
+        })
+    }
+
+    fn moment(&self, json: &Json<'_>) -> Result<Bound, String> {
+        let Moment { canonical, kind, formatted, .. } = self.canonical(json)?;
+        let form = self.moment_form();
         self.within(|limit| match limit {
             Limit::Moment(limit) => Some(canonical.cmp(limit)),
             Limit::Number(_) => None,
@@ -301,6 +317,28 @@ impl Scalar {
             Type::Integer => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
             _ => json!(text),
         }
+    }
+}
+
+/// A date, time or timestamp that a caller has sent.
+struct Moment {
+    /// As a document has it: a timestamp with its offset in UTC.
+    served: String,
+    /// As it is compared and bound: a timestamp in the field's zone.
+    canonical: String,
+    kind: ColumnKind,
+    /// As text, where a form is declared.
+    formatted: Option<Result<String, jiff::Error>>,
+}
+
+/// A single value as the text that a table of values has for it.
+fn word<'j>(json: &'j Json<'_>) -> &'j str {
+    match json {
+        Json::Text(text) => text.as_ref(),
+        Json::Number(text) => text,
+        Json::Boolean(true) => "true",
+        Json::Boolean(false) => "false",
+        _ => "",
     }
 }
 

@@ -59,6 +59,11 @@ impl ServiceCall {
         &self.typed.plan
     }
 
+    /// Where its values come from.
+    pub(super) fn origins(&self) -> impl Iterator<Item = &Origin> {
+        self.origins.iter().map(|(_, _, origin)| origin)
+    }
+
     /// What is sent; the fault says what the schema does not allow.
     pub fn message(&self, given: &Given<'_>) -> Result<Sent, String> {
         self.typed.render(&Values { call: self, given })

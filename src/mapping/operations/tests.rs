@@ -42,7 +42,7 @@ fn mapping(operations: &str) -> Result<Vec<Arc<WriteOperation>>, Vec<String>> {
     }
 }
 
-fn one(operations: &str) -> Arc<WriteOperation> {
+pub(super) fn one(operations: &str) -> Arc<WriteOperation> {
     let mut all = mapping(operations).unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert_eq!(all.len(), 1);
     all.remove(0)

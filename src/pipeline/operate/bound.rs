@@ -13,17 +13,16 @@ use std::sync::atomic::Ordering;
 use super::job::Job;
 use super::outcome::{Failure, FailureKind};
 use super::wanted::Unwanted;
-use super::{Operate, within};
+use super::{Operate, Within};
 use crate::adapters::sql::{Certainty, Guard, SqlError, SqlErrorKind};
 use crate::mapping::{KnownProblem, Verb};
 use crate::pipeline::live::{self, Ask, LiveError};
 use crate::pipeline::world::Way;
 use crate::record::ResourceId;
-use crate::staging::Filter;
 
 /// A write of a caller who sees some records only.
 struct Bounded {
-    only: Vec<Filter>,
+    only: Within,
     /// The record: of one that is to be made, where its key is known before.
     key: String,
     is_new: bool,
@@ -34,7 +33,7 @@ impl Bounded {
     fn of(job: &Job) -> Result<Option<Bounded>, Unwanted> {
         let asked = &job.operation.asked;
         let Some(kept) = &asked.within else { return Ok(None) };
-        let only = within::from_json(kept).ok_or_else(|| {
+        let only = Within::from_json(kept).ok_or_else(|| {
             let detail = "which records its caller sees cannot be read; nothing was sent";
             Failure::new(FailureKind::Condition, "condition", detail)
         })?;
@@ -45,7 +44,7 @@ impl Bounded {
 
     /// Whether it may go on: the record is there and seen, or is to be made and there is none that is not seen.
     fn allows(&self, mut documents: impl ExactSizeIterator<Item = impl AsRef<[u8]>>) -> bool {
-        (self.is_new || documents.len() > 0) && documents.all(|document| within::shows(&self.only, document.as_ref()))
+        (self.is_new || documents.len() > 0) && documents.all(|document| self.only.shows(document.as_ref()))
     }
 
     /// What is told of one that may not. That there is a record which is not seen is told as whatever else a key that is

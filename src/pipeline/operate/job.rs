@@ -53,6 +53,8 @@ pub(super) struct Job {
     pub(super) operation: Operation,
     pub(super) write: Arc<WriteOperation>,
     pub(super) request: Arc<WriteRequest>,
+    /// What its backend is told as its idempotency key.
+    pub(super) reference: String,
     pub(super) gate: Arc<Gate>,
     pub(super) database: Arc<dyn Database>,
     /// What a service has said no to last.
@@ -66,12 +68,14 @@ pub(super) struct Job {
     pub(super) is_fenced: bool,
     /// Whether rows that are judged first are not locked, since the account may not.
     pub(super) goes_unlocked: Arc<AtomicBool>,
+    /// Why it is not begun, nor begun again.
+    pub(super) barred: Option<&'static str>,
 }
 
 impl Job {
     pub(super) fn given(&self) -> Given<'_> {
         let asked = &self.operation.asked;
-        self.write.given(&self.request, &asked.idempotency_key, &self.operation.id, &asked.client)
+        self.write.given(&self.request, &self.reference, &self.operation.id, &asked.client)
     }
 
     /// Under which name its backend knows whether it is at work on it.
@@ -212,6 +216,10 @@ impl Operate {
 
     /// One try; `None` when it came to an end before the backend was called, which is kept.
     async fn attempt(&self, job: &Job, attempt: u32) -> Option<(Result<Transacted, SqlError>, bool)> {
+        if let Some(why) = job.barred {
+            self.failed(job, &[Received, Parked], Failure::new(FailureKind::Gone, "gone", why)).await;
+            return None;
+        }
         let (permit, (asked_for, guard)) = loop {
             let judged = match self.judge_at_backend(job).await {
                 Ok(record) => self.bound(job).await.map(|guard| (record, guard)),

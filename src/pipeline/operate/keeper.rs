@@ -11,8 +11,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::job::{Job, Manner};
 use super::outcome::{Failure, FailureKind};
-use super::{Door, Held, Operate, doubt, judged, place_of};
+use super::{Allowed, Door, Held, Operate, Within, doubt, judged, place_of, reference};
+use crate::record::ResourceId;
 use crate::staging::{Operation, OperationState, OperationStep, StagingError};
+
+/// Of an operation that was accepted when it was not kept yet what its caller sees.
+const UNJUDGED: &str = "it was accepted by an earlier version, which did not judge what its caller may write: nothing was \
+                        sent; send it again with the same key";
 
 impl Operate {
     /// Takes up what an earlier process left; for the one process that serves, once, before it begins any.
@@ -26,7 +31,12 @@ impl Operate {
         }
         for operation in self.bridge.staging.open_operations().await? {
             let (id, state) = (operation.id.clone(), operation.state);
-            match (self.job(operation), state) {
+            let job = match self.job(operation) {
+                // It may be done already, which is found out; but it is not begun again.
+                Ok(Job { barred: Some(why), .. }) if state != OperationState::Unknown => Err(why),
+                job => job,
+            };
+            match (job, state) {
                 (Ok(job), OperationState::Parked | OperationState::Received) => self.park(job),
                 (Ok(job), OperationState::Unknown) => {
                     let Some(held) = Held::take(self, &job.operation.id) else { continue };
@@ -61,8 +71,20 @@ impl Operate {
         let (hash, write) =
             self.write(&asked.resource, &asked.name).ok_or("its resource or operation is not there any more")?;
         let body = Some(asked.request.as_str()).filter(|_| write.takes_body());
-        let request = judged(&write, body, asked.record_key.as_deref())
+        let within = asked.within.as_deref().map(Within::from_json);
+        let is_known = within != Some(None);
+        let allowed = Allowed { within: within.flatten().unwrap_or_default(), hidden: Vec::new() };
+        let (request, overreach) = judged(&write, body, asked.record_key.as_deref(), &allowed)
             .map_err(|_| "the operation has changed, and does not take what was sent any more")?;
+        let barred = if asked.is_of_client && self.is_for_some(&asked.resource) {
+            Some(UNJUDGED)
+        } else if !is_known || overreach.is_some() {
+            Some(
+                "what it would write cannot be judged any more by what its caller sees: send it again with the same key",
+            )
+        } else {
+            None
+        };
         let backend = self.bridge.world.load().backends.get(&write.backend).cloned();
         let backend = backend.ok_or("its backend is not there any more")?;
         let door = Door::of(&backend, &write).ok_or("its backend is another than it was")?;
@@ -80,8 +102,17 @@ impl Operate {
             timing: Arc::default(),
             goes_unlocked: Arc::default(),
             is_fenced: operation.attempts == 0 || operation.asked.mapping == hash,
+            reference: reference::of(&operation.asked).into_owned(),
+            barred,
             operation,
         })
+    }
+
+    /// Whether some see a part of the resource only: some records, or some fields.
+    fn is_for_some(&self, resource: &ResourceId) -> bool {
+        let world = self.bridge.world.load();
+        let access = world.plans.iter().find(|plan| plan.exposure.id == *resource).map(|plan| &plan.exposure.access);
+        access.is_some_and(|access| !access.rows.is_empty() || !access.mask.is_empty())
     }
 
     /// Finds out what became of an operation, which may take long, while others go on.

@@ -7,6 +7,7 @@
 //! backend has proven that nothing of it can come any more, and was asked ([`reconcile`]). After a start, what an earlier
 //! process left is seen to ([`keeper`]).
 
+mod allowed;
 mod bound;
 mod call;
 mod condition;
@@ -16,6 +17,7 @@ mod job;
 mod keeper;
 mod outcome;
 mod reconcile;
+mod reference;
 mod service;
 mod spoken;
 mod veil;
@@ -38,17 +40,19 @@ use super::live::Live;
 use super::{Backend, Bridge, Reach};
 use crate::adapters::soap::Service;
 use crate::adapters::sql::Database;
-use crate::decode::Json;
+use crate::decode::JsonFault;
 use crate::gate::{self, Gate};
-use crate::mapping::{InputFault, NotARequest, ServiceWrite, WriteOperation, WriteRequest};
+use crate::mapping::{InputFault, ServiceWrite, WriteOperation, WriteRequest};
 use crate::record::{ContentHash, ResourceId};
-use crate::staging::{Begun, Filter, NewOperation, Operation, OperationState, OperationStep, StagingError};
+use crate::staging::{Begun, NewOperation, Operation, OperationState, OperationStep, Owner, StagingError};
 
+use allowed::judged;
+pub use allowed::{Allowed, Overreach};
 pub(in crate::pipeline) use call::value;
 pub use condition::{Condition, Tags};
 pub use outcome::{Failure, FailureKind, Outcome, Unfinished};
 pub use veil::Veil;
-pub use within::{holds, shows};
+pub use within::{FieldBound, Within};
 
 /// How long a refusal may take.
 const REFUSAL: Duration = Duration::from_secs(5);
@@ -66,8 +70,8 @@ pub struct Submission {
     pub body: Option<String>,
     /// What must be so of the record.
     pub condition: Condition,
-    /// What must hold of every record that the caller sees; nothing where they see all.
-    pub only: Vec<Filter>,
+    /// What the caller may write.
+    pub allowed: Allowed,
     /// Under which key.
     pub idempotency_key: String,
     /// Whose.
@@ -115,7 +119,7 @@ pub enum OperateError {
     Reloaded,
     /// The body is no JSON.
     #[error("{0}")]
-    NotJson(String),
+    NotJson(JsonFault),
     /// A body where none is taken.
     #[error("no body is taken here")]
     NoBody,
@@ -125,6 +129,9 @@ pub enum OperateError {
     /// The body has faults.
     #[error("the body has {} faults", .0.len())]
     Invalid(Vec<InputFault>),
+    /// The caller may not ask for it.
+    #[error("the caller may not ask for this write")]
+    NotAllowed(Overreach),
     /// The key was used for something else.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -179,7 +186,7 @@ impl Operate {
             key,
             body,
             condition,
-            only,
+            allowed,
             idempotency_key,
             client,
             principal,
@@ -188,24 +195,31 @@ impl Operate {
             wait,
         } = submission;
         let (mapping, write) = self.write(&resource, &name).ok_or(OperateError::Reloaded)?;
-        let request = judged(&write, body.as_deref(), key.as_deref())?;
+        let (request, overreach) = judged(&write, body.as_deref(), key.as_deref(), &allowed)?;
+        let request_hash = hash_of(key.as_deref(), &request);
+        if let Some(overreach) = overreach {
+            // What came of one that was done is told as it was: what its caller may do has changed since, or it has taken the
+            // record out of sight itself.
+            let known = self.known((&client, &principal), (&resource, &name), &idempotency_key).await?;
+            return known.map_or(Err(OperateError::NotAllowed(overreach)), |known| told(known, request_hash));
+        }
         let backend = self.bridge.world.load().backends.get(&write.backend).cloned().ok_or(OperateError::Reloaded)?;
         let door = Door::of(&backend, &write).ok_or(OperateError::Reloaded)?;
         let is_closed = backend.gate.hours().closed.is_some();
         // It is refused, which takes no time: that nobody wants to wait does not park what is not to be parked.
         let wait = if is_closed && !write.exposed.is_parked { wait.max(REFUSAL) } else { wait };
-        let asked = format!("{}\n{}", key.as_deref().unwrap_or_default(), request.canonical);
         let new = NewOperation {
             resource,
             name,
             client,
             principal,
+            is_of_client: false,
             caller,
             idempotency_key,
-            request_hash: ContentHash::of(asked.as_bytes()),
+            request_hash,
             record_key: key,
             condition: condition.to_json(),
-            within: within::to_json(&only),
+            within: allowed.within.to_json(),
             request: request.canonical.clone(),
             backend: write.backend.clone(),
             mapping,
@@ -241,15 +255,26 @@ impl Operate {
         })
     }
 
-    /// Whether what came of a write is kept, or it goes on: asked again under its key nothing is begun.
+    /// Whether what came of a write of a caller (the client, and who of it) is kept, or it goes on: asked again under its key
+    /// nothing is begun.
     pub async fn is_known(
         &self,
-        principal: &str,
-        (resource, name): (&ResourceId, &str),
+        caller: (&str, &str),
+        of: (&ResourceId, &str),
         idempotency_key: &str,
     ) -> Result<bool, StagingError> {
-        let found = self.bridge.staging.operation_of_key(principal, resource, name, idempotency_key).await?;
-        Ok(found.is_some_and(|known| !(known.state == OperationState::Failed && known.may_repeat)))
+        Ok(self.known(caller, of, idempotency_key).await?.is_some())
+    }
+
+    async fn known(
+        &self,
+        (client, principal): (&str, &str),
+        (resource, name): (&ResourceId, &str),
+        idempotency_key: &str,
+    ) -> Result<Option<Operation>, StagingError> {
+        let whose = Owner { client, principal };
+        let found = self.bridge.staging.operation_of_key(whose, resource, name, idempotency_key).await?;
+        Ok(found.filter(|known| !(known.state == OperationState::Failed && known.may_repeat)))
     }
 
     /// The operation with this id.
@@ -274,32 +299,24 @@ impl Operate {
         parts: JobParts,
         is_async: bool,
     ) -> Result<Taken, OperateError> {
-        let (hash, condition) = (new.request_hash, new.condition.clone());
+        let (hash, condition, within) = (new.request_hash, new.condition.clone(), new.within.clone());
         halt::at("asked").await;
         let begun = self.bridge.staging.begin_operation(new).await?;
         halt::at("written_down").await;
         let operation = match begun {
             Begun::New(operation) => operation,
-            Begun::Known(known) if known.asked.request_hash != hash => return Err(OperateError::KeyReused),
-            Begun::Known(known) => match known.state {
-                OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
-                    return Ok(Taken::Told(Submitted::Over {
-                        operation: known,
-                        is_replay: true,
-                        timing: Timing::default(),
-                    }));
-                }
-                OperationState::Parked => return Ok(Taken::Told(Submitted::Accepted(known))),
-                // What came of writing it down was lost on the way. The condition that it was kept with is judged.
-                OperationState::Received
-                    if known.asked.condition == condition && !self.held.lock().contains(&known.id) =>
-                {
-                    known
-                }
-                OperationState::Received | OperationState::Running => {
-                    return Err(OperateError::Running(Box::new(known)));
-                }
-            },
+            // What came of writing it down was lost on the way. The condition that it was kept with is judged.
+            Begun::Known(known)
+                if known.state == OperationState::Received
+                    && known.asked.request_hash == hash
+                    && known.asked.condition == condition
+                    && known.asked.within == within
+                    && !known.asked.is_of_client
+                    && !self.held.lock().contains(&known.id) =>
+            {
+                known
+            }
+            Begun::Known(known) => return told(known, hash).map(Taken::Told),
         };
         if operation.state == OperationState::Parked {
             // It is judged again when it is begun; what is not so now need not wait for that.
@@ -415,7 +432,8 @@ impl Door {
             Door::Service(service, calls) => (service, calls),
         };
         let asked = &operation.asked;
-        let given = write.given(request, &asked.idempotency_key, &operation.id, &asked.client);
+        let reference = reference::of(asked);
+        let given = write.given(request, &reference, &operation.id, &asked.client);
         let ready = (calls.call.message(&given), calls.look.as_ref().map(|look| look.call.message(&given)));
         let metrics = (Arc::clone(&bridge.metrics), write.backend.clone());
         (Arc::new(service::Door::new(service, calls, ready, Arc::clone(&told), metrics)), told)
@@ -426,8 +444,21 @@ impl JobParts {
     fn job(self, operation: Operation, manner: Manner) -> Job {
         let JobParts { write, request, gate, door, bridge, place } = self;
         let (database, told) = door.open(&bridge, &write, &request, &operation);
-        let (timing, goes_unlocked) = (Arc::default(), Arc::default());
-        Job { operation, write, request, gate, database, told, place, manner, timing, goes_unlocked, is_fenced: true }
+        Job {
+            reference: reference::of(&operation.asked).into_owned(),
+            operation,
+            write,
+            request,
+            gate,
+            database,
+            told,
+            place,
+            manner,
+            timing: Arc::default(),
+            goes_unlocked: Arc::default(),
+            is_fenced: true,
+            barred: None,
+        }
     }
 }
 
@@ -457,19 +488,23 @@ impl Drop for Held {
     }
 }
 
-/// The body and key of a request, judged.
-fn judged(write: &WriteOperation, body: Option<&str>, key: Option<&str>) -> Result<WriteRequest, OperateError> {
-    let body = match body {
-        Some(text) if write.takes_body() => {
-            Some(Json::parse(text).map_err(|fault| OperateError::NotJson(fault.to_string()))?)
+/// What an operation is known by beside its key: the same key with another one is a mistake.
+fn hash_of(key: Option<&str>, request: &WriteRequest) -> ContentHash {
+    ContentHash::of(format!("{}\n{}", key.unwrap_or_default(), request.canonical).as_bytes())
+}
+
+/// What is known of an operation, to whoever asks for it with this hash; nothing is begun.
+fn told(known: Operation, hash: ContentHash) -> Result<Submitted, OperateError> {
+    if known.asked.request_hash != hash {
+        return Err(OperateError::KeyReused);
+    }
+    match known.state {
+        OperationState::Succeeded | OperationState::Failed | OperationState::Unknown => {
+            Ok(Submitted::Over { operation: known, is_replay: true, timing: Timing::default() })
         }
-        Some(_) => return Err(OperateError::NoBody),
-        None => None,
-    };
-    write.read(body.as_ref(), key).map_err(|fault| match fault {
-        NotARequest::Key => OperateError::NoRecord,
-        NotARequest::Body(faults) => OperateError::Invalid(faults),
-    })
+        OperationState::Parked => Ok(Submitted::Accepted(known)),
+        OperationState::Received | OperationState::Running => Err(OperateError::Running(Box::new(known))),
+    }
 }
 
 /// As whom an operation stands at the gate when its caller is gone.

@@ -111,10 +111,10 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
         "# An operation that finds out whether a write is done whose answer was lost. Without it that stays unknown:"
             .to_owned(),
     );
-    lines.push("# send `{idempotency_key}` as a reference above, and ask for it here.".to_owned());
+    lines.push("# send `{operation_id}` as a reference above, and ask for it here.".to_owned());
     lines.push(format!("# [operations.{name}.reconcile.soap]"));
     lines.push("# operation = \"...\"".to_owned());
-    lines.push("# body      = { Reference = \"{idempotency_key}\" }".to_owned());
+    lines.push("# body      = { Reference = \"{operation_id}\" }".to_owned());
     lines.push("# found     = \"/...Response/...\"".to_owned());
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

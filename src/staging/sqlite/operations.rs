@@ -11,13 +11,13 @@ use super::vanished::{self, Finder};
 use super::{SqliteStaging, reads, written};
 use crate::record::ResourceId;
 use crate::staging::{
-    Begun, Done, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Resolution,
-    StagingError,
+    Begun, Done, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Operations, Owner,
+    Resolution, StagingError,
 };
 
 const SELECT: &str = "SELECT id, resource, name, client, caller, idempotency_key, request_hash, record_key, request, \
     backend, mapping, parked, state, may_repeat, outcome, problem, attempts, created_at, changed_at, condition, \
-    principal, within FROM operation";
+    principal, within, of_client FROM operation";
 
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
     Ok(Operation {
@@ -36,6 +36,7 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
             is_parked: row.get(11)?,
             condition: row.get(19)?,
             principal: row.get(20)?,
+            is_of_client: row.get(22)?,
             within: row.get(21)?,
         },
         state: parsed(row, 12, OperationState::from_word)?,
@@ -51,7 +52,8 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Operation> {
 /// Writes an operation down, or finds the one that the key names already.
 fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = of_key(&transaction, (&new.principal, &new.resource, &new.name, &new.idempotency_key))?;
+    let whose = Owner { client: &new.client, principal: &new.principal };
+    let known = of_key(&transaction, whose, (&new.resource, &new.name, &new.idempotency_key))?;
     let state = if new.is_parked { OperationState::Parked } else { OperationState::Received };
     let now = now_millis();
     let id = match known {
@@ -61,7 +63,8 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
             }
             transaction.execute(
                 "UPDATE operation SET state = ?2, may_repeat = 0, problem = NULL, caller = ?3, mapping = ?4, \
-                 backend = ?5, parked = ?6, changed_at = ?7, condition = ?8, within = ?9 WHERE id = ?1",
+                 backend = ?5, parked = ?6, changed_at = ?7, condition = ?8, within = ?9, principal = ?10, of_client = 0 \
+                 WHERE id = ?1",
                 params![
                     known.id,
                     state.as_str(),
@@ -71,7 +74,8 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
                     new.is_parked,
                     now,
                     new.condition,
-                    new.within
+                    new.within,
+                    new.principal
                 ],
             )?;
             known.id
@@ -111,14 +115,20 @@ fn begin(connection: &mut Connection, new: &NewOperation) -> Result<Begun, Fault
     Ok(Begun::New(begun))
 }
 
-/// The operation that a key of somebody names: theirs, the resource, the operation's name, the key.
+/// The operation that a key of somebody names: the resource, the operation's name, the key. One of before, when a key was the
+/// whole client's, is named by whoever of the client has none of their own; it lies under the client's name.
 fn of_key(
     connection: &Connection,
-    (principal, resource, name, key): (&str, &ResourceId, &str, &str),
+    whose: Owner<'_>,
+    (resource, name, key): (&ResourceId, &str, &str),
 ) -> Result<Option<Operation>, Fault> {
-    let sql = format!("{SELECT} WHERE principal = ?1 AND resource = ?2 AND name = ?3 AND idempotency_key = ?4");
+    let sql = format!(
+        "{SELECT} WHERE principal IN (?1, ?2) AND resource = ?3 AND name = ?4 AND idempotency_key = ?5 AND (principal = ?1 \
+         OR of_client) ORDER BY principal = ?1 DESC LIMIT 1"
+    );
     let mut select = connection.prepare_cached(&sql)?;
-    Ok(select.query_row(params![principal, resource.to_string(), name, key], read_row).optional()?)
+    let named = params![whose.principal, whose.client, resource.to_string(), name, key];
+    Ok(select.query_row(named, read_row).optional()?)
 }
 
 /// The operation with this id.
@@ -360,12 +370,12 @@ impl Operations for SqliteStaging {
 
     async fn operation_of_key(
         &self,
-        principal: &str,
+        whose: Owner<'_>,
         resource: &ResourceId,
         name: &str,
         idempotency_key: &str,
     ) -> Result<Option<Operation>, StagingError> {
-        let read = |connection: &mut Connection| of_key(connection, (principal, resource, name, idempotency_key));
+        let read = |connection: &mut Connection| of_key(connection, whose, (resource, name, idempotency_key));
         self.read("look for an operation", read).await
     }
 

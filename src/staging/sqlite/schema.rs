@@ -321,6 +321,12 @@ CREATE INDEX operation_open ON operation (state, number) WHERE state IN ('receiv
 CREATE INDEX operation_over ON operation (changed_at) WHERE state IN ('succeeded', 'failed');
 CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
 "#,
+    r#"
+-- 1: from when a key was the whole client's, and nothing was kept of which records its caller sees. Whoever of the client
+-- sends the key again means this one.
+ALTER TABLE operation ADD COLUMN of_client INTEGER NOT NULL DEFAULT 0;
+UPDATE operation SET of_client = 1 WHERE principal = client AND within IS NULL;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

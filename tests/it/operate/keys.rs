@@ -103,7 +103,9 @@ fn what_is_wrong_with_a_request_is_told_before_anything_is_kept() {
     let pointers: Vec<_> = faulty.json()["errors"].as_array().unwrap().iter().map(|e| e["pointer"].clone()).collect();
     assert_eq!(pointers, [json!("#/colour"), json!("#/order_no"), json!("#/amount")]);
     site.write("POST", "/v1/orders", "a", "{\"order_no\":").problem(400, "malformed-body");
-    site.write("POST", "/v1/orders", "a", r#"{"amount":1,"amount":2}"#).problem(400, "malformed-body");
+    let twice = site.write("POST", "/v1/orders", "a", r#"{"amount":1,"amount":2}"#);
+    twice.problem(400, "malformed-body");
+    assert_eq!(twice.json()["errors"][0]["pointer"], "#/amount", "{twice:?}");
     site.write("POST", "/v1/orders", "a", "").problem(422, "invalid-body");
     site.write("DELETE", "/v1/orders/1", "a", "{}").problem(400, "malformed-body");
     let as_form = site.write_with("POST", "/v1/orders", "a", &[("Content-Type", "text/plain")], "");

@@ -14,10 +14,13 @@ mod keys;
 mod killed;
 mod live;
 mod meanwhile;
+mod sharers;
 mod sight;
 mod site;
 mod spelling;
 mod steps;
+mod upgraded;
 mod versions;
+mod ways;
 
 pub(crate) use site::new_key;

@@ -92,6 +92,8 @@ pub(crate) struct Plan {
     pub(crate) mapping: String,
     /// Further sections of the configuration.
     pub(crate) sections: String,
+    /// Its staging database as it was before, as statements.
+    pub(crate) staging: Option<String>,
     /// The point of a write at which the process stands still; it makes the file `halted` there.
     pub(crate) halt: Option<&'static str>,
 }
@@ -105,6 +107,7 @@ pub(crate) fn with(operations: &str) -> Plan {
         more: String::new(),
         mapping: ORDERS.to_owned(),
         sections: String::new(),
+        staging: None,
         halt: None,
     }
 }
@@ -125,6 +128,12 @@ impl Plan {
     /// With further sections of the configuration.
     pub(crate) fn sections(mut self, lines: &str) -> Plan {
         self.sections = format!("{lines}\n");
+        self
+    }
+
+    /// Begins with a staging database that these statements make.
+    pub(crate) fn staging(mut self, statements: &str) -> Plan {
+        self.staging = Some(statements.to_owned());
         self
     }
 
@@ -202,6 +211,10 @@ impl Plan {
         );
         site.write("tollbridge.toml", config.as_bytes());
         site.write("mappings/orders.v1.toml", format!("{}{}", self.mapping, self.operations).as_bytes());
+        if let Some(statements) = &self.staging {
+            std::fs::create_dir_all(site.path("var")).unwrap();
+            rusqlite::Connection::open(site.path("var/staging.db")).unwrap().execute_batch(statements).unwrap();
+        }
         let key = new_key(&site, "test", &["*"]);
         let halt = self.halt.map(|point| format!("{point}={}", site.path("halted").display()));
         let variables: Vec<(&str, &str)> = halt.iter().map(|halt| ("TOLLBRIDGE_HALT_AT", halt.as_str())).collect();
@@ -349,10 +362,20 @@ impl Running {
 
     /// Kills the process, and starts it again in the same place.
     pub(crate) fn kill_and_restart(self) -> Running {
+        self.kill_and_restart_with(&[])
+    }
+
+    /// The same, and this time it stands still at this point of the first write.
+    pub(crate) fn kill_and_restart_halting(self, point: &str) -> Running {
+        let halt = format!("{point}={}", self.site.path("halted").display());
+        self.kill_and_restart_with(&[("TOLLBRIDGE_HALT_AT", &halt)])
+    }
+
+    fn kill_and_restart_with(self, variables: &[(&str, &str)]) -> Running {
         let Running { service, site, data, key } = self;
         service.signal("KILL");
         service.wait();
-        let again = site.serve_again(&service);
+        let again = site.serve_again_with(&service, variables);
         again.until(|| again.get("/health/live", &key).ok());
         Running { service: again, site, data, key }
     }

@@ -48,6 +48,7 @@ async fn written(
         name: name.to_owned(),
         client: "webshop".to_owned(),
         principal: "webshop".to_owned(),
+        is_of_client: false,
         caller: "k1".to_owned(),
         idempotency_key: format!("{name}-{key:?}"),
         request_hash: ContentHash::of(b"{}"),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tollbridge::record::ContentHash;
 use tollbridge::staging::{
-    AuditFilter, Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Resolution, Staging,
+    AuditFilter, Begun, NewOperation, Operation, OperationFilter, OperationState, OperationStep, Owner, Resolution,
+    Staging,
 };
 
 use OperationState::{Failed, Parked, Received, Running, Succeeded, Unknown};
@@ -16,6 +17,7 @@ fn new(key: &str, request: &str) -> NewOperation {
         name: "create".to_owned(),
         client: "webshop".to_owned(),
         principal: "webshop".to_owned(),
+        is_of_client: false,
         caller: "k1".to_owned(),
         idempotency_key: key.to_owned(),
         request_hash: ContentHash::of(request.as_bytes()),
@@ -53,7 +55,8 @@ pub(super) async fn a_key_names_one_operation(staging: Arc<dyn Staging>) {
     assert_eq!(staging.begin_operation(new("a", "{}")).await.unwrap(), Begun::Known(first.clone()));
     assert_eq!(staging.begin_operation(new("a", "[]")).await.unwrap(), Begun::Known(first.clone()));
     let of_key = async |principal: &str, name: &str| {
-        let found = staging.operation_of_key(principal, &first.asked.resource, name, "a").await.unwrap();
+        let whose = Owner { client: "webshop", principal };
+        let found = staging.operation_of_key(whose, &first.asked.resource, name, "a").await.unwrap();
         found.map(|operation| operation.id)
     };
     assert_eq!(of_key("webshop", "create").await.as_ref(), Some(&first.id));
