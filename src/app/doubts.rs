@@ -16,6 +16,7 @@ pub async fn doubts(loaded: &Loaded) -> Vec<String> {
     let mut doubts: Vec<String> =
         config.backends.iter().flat_map(|(name, backend)| of_backend(config, name, backend)).collect();
     doubts.extend(loaded.plans.iter().filter_map(|plan| of_writes(plan)));
+    doubts.extend(of_relations(loaded));
     doubts.extend(of_clients(config).await);
     doubts
 }
@@ -34,6 +35,37 @@ fn of_writes(plan: &Plan) -> Option<String> {
         exposure.id,
         bounds.join(", ")
     ))
+}
+
+/// Relations to versions that come to their end before the version that declares them does.
+fn of_relations(loaded: &Loaded) -> Vec<String> {
+    let exposures = || loaded.plans.iter().map(|plan| &plan.exposure);
+    let mut doubts = Vec::new();
+    for exposure in exposures() {
+        for relation in &exposure.relations {
+            let Some(other) = exposures().find(|other| other.id == relation.resource) else { continue };
+            let (own, its) = (&exposure.retirement, &other.retirement);
+            let ends = match (its.sunset, its.deprecated) {
+                (Some(end), _) if own.sunset.is_none_or(|own| own > end) => {
+                    format!("comes to its end at {end}: from then on `include={}` is a 410", relation.name)
+                }
+                (None, Some(since)) if own.deprecated.is_none() && own.sunset.is_none() => {
+                    format!("is deprecated since {since}, and so is every answer with `include={}`", relation.name)
+                }
+                _ => continue,
+            };
+            let instead =
+                its.successor.map(|version| format!("; its place is taken by {}.v{version}", other.id.name()));
+            doubts.push(format!(
+                "resource {}: `serve.relations.{}` leads to {}, which {ends}{}",
+                exposure.id,
+                relation.name,
+                other.id,
+                instead.unwrap_or_default()
+            ));
+        }
+    }
+    doubts
 }
 
 /// What is to be known of a backend.

@@ -8,7 +8,7 @@ use super::names_of;
 use crate::facade::catalog::Published;
 use crate::facade::value;
 use crate::http::{Problem, Reason};
-use crate::mapping::QueryField;
+use crate::mapping::{Exposure, QueryField};
 use crate::staging::{Comparison, Filter, Scalar};
 
 /// Values of one `[in]` or `[nin]` at most.
@@ -54,7 +54,8 @@ impl<'a> Test<'a> {
         let Some(field) = allowed.iter().find(|field| field.path == path) else {
             let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of this resource"));
             let fields = names_of(allowed, "fields to filter by");
-            let hint = format!("{fields}; parameters: {}", super::PARAMETERS.join(", "));
+            let taken: Vec<&str> = super::parameters_of(&published.exposure).collect();
+            let hint = format!("{fields}; parameters: {}", taken.join(", "));
             return Err(problem.hint(match path {
                 "page" | "offset" | "skip" | "start" => format!("a list goes on where `page.next` leads; {hint}"),
                 _ => hint,
@@ -63,10 +64,10 @@ impl<'a> Test<'a> {
         let operator = match operator {
             None => Operator::Compare(Comparison::Equal),
             Some("null") => Operator::Null,
-            Some(operator) => match operators_of(field).find(|(name, _)| *name == operator) {
+            Some(operator) => match taken(&published.exposure, field).find(|(name, _)| *name == operator) {
                 Some((_, comparison)) => Operator::Compare(*comparison),
                 None => {
-                    let known: Vec<&str> = operators_of(field).map(|(name, _)| *name).collect();
+                    let known: Vec<&str> = taken(&published.exposure, field).map(|(name, _)| *name).collect();
                     let detail = format!("`{name}`: operators of `{path}` are {}, null", known.join(", "));
                     return Err(Reason::UnknownParameter.because(detail));
                 }
@@ -130,6 +131,12 @@ impl<'a> Test<'a> {
         let hint = format!("values of `{}`: {}", self.field.path, declared.join(", "));
         Err(Reason::InvalidParameter.because(detail).hint(hint))
     }
+}
+
+/// The operators that a list of this resource takes of a field: a backend is not asked for beginnings.
+fn taken(exposure: &Exposure, field: &QueryField) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
+    let is_live = exposure.has_live_list();
+    operators_of(field).filter(move |(_, comparison)| !(is_live && *comparison == Comparison::Prefix))
 }
 
 /// The operators that make sense for a field, besides equality and `null`.
