@@ -105,7 +105,7 @@ fn the_page_shows_all_and_sends_what_is_filled_in() {
 
     // Nobody answers: a read is given up soon, a write late, with what may be.
     browser.run(
-        "window.kept = [window.fetch, window.setTimeout]; window.waited = []; \
+        "window.kept = [window.fetch, window.setTimeout].map((of) => of.bind(window)); window.waited = []; \
          window.fetch = (_, { signal }) => new Promise((_, refuse) => \
              signal.addEventListener('abort', () => refuse(new DOMException('gone', 'AbortError')))); \
          window.setTimeout = (then, time) => { window.waited.push(time); return window.kept[1](then, 0); }",
