@@ -8,7 +8,7 @@ use super::names_of;
 use crate::facade::catalog::Published;
 use crate::facade::value;
 use crate::http::{Problem, Reason};
-use crate::mapping::{Exposure, QueryField};
+use crate::mapping::QueryField;
 use crate::staging::{Comparison, Filter, Scalar};
 
 /// Values of one `[in]` or `[nin]` at most.
@@ -64,14 +64,17 @@ impl<'a> Test<'a> {
         let operator = match operator {
             None => Operator::Compare(Comparison::Equal),
             Some("null") => Operator::Null,
-            Some(operator) => match taken(&published.exposure, field).find(|(name, _)| *name == operator) {
-                Some((_, comparison)) => Operator::Compare(*comparison),
-                None => {
-                    let known: Vec<&str> = taken(&published.exposure, field).map(|(name, _)| *name).collect();
-                    let detail = format!("`{name}`: operators of `{path}` are {}, null", known.join(", "));
-                    return Err(Reason::UnknownParameter.because(detail));
+            Some(operator) => {
+                match super::operators_taken(&published.exposure, field).find(|(name, _)| *name == operator) {
+                    Some((_, comparison)) => Operator::Compare(*comparison),
+                    None => {
+                        let known: Vec<&str> =
+                            super::operators_taken(&published.exposure, field).map(|(name, _)| *name).collect();
+                        let detail = format!("`{name}`: operators of `{path}` are {}, null", known.join(", "));
+                        return Err(Reason::UnknownParameter.because(detail));
+                    }
                 }
-            },
+            }
         };
         Ok(Test { name, field, operator, schema: &published.exposure.schema })
     }
@@ -131,12 +134,6 @@ impl<'a> Test<'a> {
         let hint = format!("values of `{}`: {}", self.field.path, declared.join(", "));
         Err(Reason::InvalidParameter.because(detail).hint(hint))
     }
-}
-
-/// The operators that a list of this resource takes of a field: a backend is not asked for beginnings.
-fn taken(exposure: &Exposure, field: &QueryField) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
-    let is_live = exposure.has_live_list();
-    operators_of(field).filter(move |(_, comparison)| !(is_live && *comparison == Comparison::Prefix))
 }
 
 /// The operators that make sense for a field, besides equality and `null`.

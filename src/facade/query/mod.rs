@@ -17,7 +17,7 @@ use super::sight::View;
 use crate::http::parameters::{Parameter, decode, pairs, push_harmless};
 use crate::http::{Problem, Reason, ServerConfig};
 use crate::mapping::{Exposure, QueryField};
-use crate::staging::{Filter, Include, ListQuery, SortKey};
+use crate::staging::{Comparison, Filter, Include, ListQuery, SortKey};
 
 pub(super) use self::filter::{MAX_VALUES, operators_of};
 
@@ -34,6 +34,15 @@ fn parameters_of(exposure: &Exposure) -> impl Iterator<Item = &'static str> {
         "include" => !exposure.relations.is_empty(),
         _ => true,
     })
+}
+
+/// The operators that it takes of a field: a backend is not asked for beginnings.
+fn operators_taken(
+    exposure: &Exposure,
+    field: &QueryField,
+) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
+    let is_live = exposure.has_live_list();
+    operators_of(field).filter(move |(_, comparison)| !(is_live && *comparison == Comparison::Prefix))
 }
 
 /// A list question with what shapes its answer.
