@@ -72,19 +72,22 @@ const OF_READS: [&str; 4] = ["Age", "Cache-Control", "Cache-Status", "Vary"];
 pub(super) struct Answers {
     /// Whether they can be of a version that comes to its end.
     is_retiring: bool,
+    /// 410, where they can have records of a version beside that stops answering.
+    end_beside: Option<u16>,
     written: Map<String, Value>,
 }
 
 impl Answers {
     pub(super) fn of(published: Option<&Published>) -> Answers {
         let is_retiring = published.is_some_and(|published| published.retiring.is_some());
-        Answers { is_retiring, written: Map::new() }
+        Answers { is_retiring, end_beside: None, written: Map::new() }
     }
 
     /// With records of these versions beside their own.
     pub(super) fn beside(self, others: &[&Published]) -> Answers {
         let is_retiring = self.is_retiring || others.iter().any(|published| published.retiring.is_some());
-        Answers { is_retiring, ..self }
+        let ends = others.iter().any(|published| published.exposure.retirement.sunset.is_some());
+        Answers { is_retiring, end_beside: ends.then_some(410), ..self }
     }
 
     /// A good answer with content of these media types.
@@ -120,7 +123,7 @@ impl Answers {
 
     /// With the problems that can come instead, those of every request among them.
     pub(super) fn problems(mut self, statuses: &[u16]) -> Answers {
-        let mut all: Vec<u16> = ALWAYS.iter().chain(statuses).copied().collect();
+        let mut all: Vec<u16> = ALWAYS.iter().chain(statuses).copied().chain(self.end_beside).collect();
         all.sort_unstable();
         all.dedup();
         for status in all {

@@ -33,9 +33,23 @@ pub(super) fn paths(resources: &[&Published], about: &About) -> Map<String, Valu
         let summary = format!("The resources of version {version} that the caller may read");
         paths.insert(format!("/v{version}"), index(format!("indexV{version}"), summary));
     }
-    if about.docs {
-        paths.extend(description());
-    }
+    paths.insert(
+        "/openapi.json".to_owned(),
+        open("openapi", "This description", {
+            let content = json!({ (accept::JSON): { "schema": { "type": "object" } } });
+            Answers::of(None)
+                .good(200, "OpenAPI 3.1", &["ETag", "Cache-Control", "Vary", "Content-Encoding"], content)
+                .unchanged(&["ETag"])
+                .problems(&[406])
+        }),
+    );
+    paths.insert(
+        "/docs".to_owned(),
+        open("docs", "This description, as a page for people", {
+            let content = json!({ "text/html": { "schema": { "type": "string" } } });
+            Answers::of(None).good(200, "A page", &["Cache-Control", "Content-Encoding"], content).problems(&[])
+        }),
+    );
     paths.insert(
         "/health/live".to_owned(),
         open("live", "Whether the process lives", {
@@ -64,23 +78,8 @@ pub(super) fn paths(resources: &[&Published], about: &About) -> Map<String, Valu
             .done(),
     } });
     paths.insert("/health/backends".to_owned(), backends);
+    paths.retain(|path, _| about.docs || !matches!(path.as_str(), "/openapi.json" | "/docs"));
     paths
-}
-
-/// Where the description itself is served.
-fn description() -> [(String, Value); 2] {
-    let document = open("openapi", "This description", {
-        let content = json!({ (accept::JSON): { "schema": { "type": "object" } } });
-        Answers::of(None)
-            .good(200, "OpenAPI 3.1", &["ETag", "Cache-Control", "Vary", "Content-Encoding"], content)
-            .unchanged(&["ETag"])
-            .problems(&[406])
-    });
-    let page = open("docs", "This description, as a page for people", {
-        let content = json!({ "text/html": { "schema": { "type": "string" } } });
-        Answers::of(None).good(200, "A page", &["Cache-Control", "Content-Encoding"], content).problems(&[])
-    });
-    [("/openapi.json".to_owned(), document), ("/docs".to_owned(), page)]
 }
 
 /// A route that needs nothing.

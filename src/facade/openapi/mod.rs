@@ -204,14 +204,6 @@ impl Resource<'_> {
         found
     }
 
-    /// Those of an answer that can have others beside.
-    fn statuses_beside(&self, others: &[&Published], more: &[u16]) -> Vec<u16> {
-        let end = others.iter().any(|published| published.exposure.retirement.sunset.is_some()).then_some(410);
-        let mut statuses = self.statuses(more);
-        statuses.extend(end);
-        statuses
-    }
-
     /// With the end of the version, where it has one.
     fn statuses(&self, more: &[u16]) -> Vec<u16> {
         let end = self.published.exposure.retirement.sunset.map(|_| 410);
@@ -244,7 +236,7 @@ impl Resource<'_> {
             .beside(&beside)
             .read("A page, or every match one after the other", &headers, content)
             .unchanged(&headers)
-            .problems(&self.statuses_beside(&beside, if is_live { &[502, 504] } else { &[504] }))
+            .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))
             .faults(&exposure.fault_statuses);
         if let [key] = exposure.key.as_slice() {
             let first = format!("$response.body#/data/0/{}", key.replace('.', "/"));
@@ -283,7 +275,7 @@ impl Resource<'_> {
             .beside(&beside)
             .read("The record", &headers, records::content(published, &record::FORMATS, None))
             .unchanged(&headers)
-            .problems(&self.statuses_beside(&beside, if is_live { &[502, 504] } else { &[504] }))
+            .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))
             .faults(&exposure.fault_statuses);
         let summary = format!("{}: one record", exposure.title);
         let mut described = self.frame(operation("get", published, ""), &summary, words);
