@@ -16,8 +16,8 @@ pub async fn doubts(loaded: &Loaded) -> Vec<String> {
     let mut doubts: Vec<String> =
         config.backends.iter().flat_map(|(name, backend)| of_backend(config, name, backend)).collect();
     doubts.extend(loaded.plans.iter().filter_map(|plan| of_writes(plan)));
-    doubts.extend(of_relations(loaded));
     doubts.extend(of_clients(config).await);
+    doubts.extend(of_relations(loaded));
     doubts
 }
 
@@ -35,6 +35,33 @@ fn of_writes(plan: &Plan) -> Option<String> {
         exposure.id,
         bounds.join(", ")
     ))
+}
+
+/// What is to be known of a backend.
+pub(super) fn of_backend(config: &Config, name: &str, backend: &BackendConfig) -> Vec<String> {
+    let mut doubts = backend.adapter.doubts();
+    if let AdapterConfig::Soap(soap) = &backend.adapter {
+        let (longest, request) =
+            (backend.gate.queue_timeout.saturating_add(soap.timeout), config.server.request_timeout);
+        if request < longest {
+            doubts.push(format!(
+                "backend {name}: a call may wait {} and take {}, but `server.request_timeout` ends a request after {}: \
+                 its caller gets a 504 while the call goes on; make it longer than both together",
+                format_duration(backend.gate.queue_timeout),
+                format_duration(soap.timeout),
+                format_duration(request)
+            ));
+        }
+    }
+    if let Some(closed) = Hours::at(&backend.gate.calendar, None, Timestamp::now()).closed
+        && closed.until.is_none()
+    {
+        doubts.push(format!(
+            "backend {name}: its calendar never opens (now: {}): nothing will ever call it",
+            closed.reason
+        ));
+    }
+    doubts
 }
 
 /// Relations to versions that come to their end before the version that declares them does.
@@ -64,33 +91,6 @@ fn of_relations(loaded: &Loaded) -> Vec<String> {
                 instead.unwrap_or_default()
             ));
         }
-    }
-    doubts
-}
-
-/// What is to be known of a backend.
-pub(super) fn of_backend(config: &Config, name: &str, backend: &BackendConfig) -> Vec<String> {
-    let mut doubts = backend.adapter.doubts();
-    if let AdapterConfig::Soap(soap) = &backend.adapter {
-        let (longest, request) =
-            (backend.gate.queue_timeout.saturating_add(soap.timeout), config.server.request_timeout);
-        if request < longest {
-            doubts.push(format!(
-                "backend {name}: a call may wait {} and take {}, but `server.request_timeout` ends a request after {}: \
-                 its caller gets a 504 while the call goes on; make it longer than both together",
-                format_duration(backend.gate.queue_timeout),
-                format_duration(soap.timeout),
-                format_duration(request)
-            ));
-        }
-    }
-    if let Some(closed) = Hours::at(&backend.gate.calendar, None, Timestamp::now()).closed
-        && closed.until.is_none()
-    {
-        doubts.push(format!(
-            "backend {name}: its calendar never opens (now: {}): nothing will ever call it",
-            closed.reason
-        ));
     }
     doubts
 }
