@@ -363,7 +363,10 @@ fn breaking() -> String {
                 "/v1/prices/changes?since=now" => chunk("{\"since\":\"C\"}") + "0\r\n\r\n",
                 "/v1/prices" => {
                     lists += 1;
-                    let rest = if lists == 1 { String::new() } else { chunk(&price("retail")) + "0\r\n\r\n" };
+                    // Whoever asks for cursors is told the end.
+                    let end = if head.contains("cursors=true") { chunk("{\"$next\":null}\n") } else { String::new() };
+                    let whole = chunk(&price("retail")) + &end + "0\r\n\r\n";
+                    let rest = if lists == 1 { String::new() } else { whole };
                     chunk(&price("trade")) + &rest
                 }
                 // Nothing changes.
