@@ -20,6 +20,7 @@ pub async fn doubts(loaded: &Loaded) -> Vec<String> {
     doubts.extend(loaded.plans.iter().filter_map(|plan| of_writes(plan)));
     doubts.extend(loaded.plans.iter().flat_map(|plan| of_references(plan)));
     doubts.extend(of_clients(config).await);
+    doubts.extend(of_relations(loaded));
     doubts
 }
 
@@ -76,6 +77,37 @@ pub(super) fn of_backend(config: &Config, name: &str, backend: &BackendConfig) -
             "backend {name}: its calendar never opens (now: {}): nothing will ever call it",
             closed.reason
         ));
+    }
+    doubts
+}
+
+/// Relations to versions that come to their end before the version that declares them does.
+fn of_relations(loaded: &Loaded) -> Vec<String> {
+    let exposures = || loaded.plans.iter().map(|plan| &plan.exposure);
+    let mut doubts = Vec::new();
+    for exposure in exposures() {
+        for relation in &exposure.relations {
+            let Some(other) = exposures().find(|other| other.id == relation.resource) else { continue };
+            let (own, its) = (&exposure.retirement, &other.retirement);
+            let ends = match (its.sunset, its.deprecated) {
+                (Some(end), _) if own.sunset.is_none_or(|own| own > end) => {
+                    format!("comes to its end at {end}: from then on `include={}` is a 410", relation.name)
+                }
+                (None, Some(since)) if own.deprecated.is_none() && own.sunset.is_none() => {
+                    format!("is deprecated since {since}, and so is every answer with `include={}`", relation.name)
+                }
+                _ => continue,
+            };
+            let instead =
+                its.successor.map(|version| format!("; its place is taken by {}.v{version}", other.id.name()));
+            doubts.push(format!(
+                "resource {}: `serve.relations.{}` leads to {}, which {ends}{}",
+                exposure.id,
+                relation.name,
+                other.id,
+                instead.unwrap_or_default()
+            ));
+        }
     }
     doubts
 }

@@ -116,7 +116,10 @@ async fn put_in_force(bridge: &Bridge, loaded: &Loaded, keeping: Keeping) -> Res
         else {
             continue;
         };
-        doubts::of_backend(&loaded.config, name, config).iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        // Commands are about what they are asked for: `check` and `doctor` tell of the rest.
+        if let Keeping::Calls = keeping {
+            doubts::of_backend(&loaded.config, name, config).iter().for_each(|doubt| tracing::warn!("{doubt}"));
+        }
         let configured = configured(config);
         if let Some(kept) = before.backends.get(name) {
             tell_hidden(bridge, name, &kept.configured, &configured);

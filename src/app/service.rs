@@ -144,6 +144,8 @@ pub struct Announcement {
     pub admin: SocketAddr,
     /// Whether the facade and the console speak TLS.
     pub tls: (bool, bool),
+    /// Whether `/docs` is served.
+    pub has_docs: bool,
     /// A key that works, in a demo.
     pub demo_key: Option<String>,
     /// Path of one resource, to try.
@@ -213,6 +215,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
         api: api_listener.local_addr().unwrap_or(server.listen),
         admin: admin_listener.local_addr().unwrap_or(server.admin_listen),
         tls: (false, false),
+        has_docs: server.docs,
         demo_key,
         // A live resource shows nothing without a key.
         example: exposures(&loaded)

@@ -29,7 +29,9 @@ fn announce(service: &Announcement, bridge: &Arc<Bridge>) {
     let admin = format!("{}://{}", scheme(service.tls.1), service.admin);
     output::line(format!("Tollbridge {} is ready.", env!("CARGO_PKG_VERSION")));
     output::line(format!("  API       {api}/v1"));
-    output::line(format!("  API docs  {api}/docs"));
+    if service.has_docs {
+        output::line(format!("  API docs  {api}/docs"));
+    }
     output::line(format!("  console   {admin}/"));
     if let (Some(key), Some(path)) = (&service.demo_key, &service.example) {
         output::line("Try it:");

@@ -11,7 +11,7 @@ use super::conditional::Freshness;
 use super::openapi::{self, About};
 use super::projection::Projection;
 use super::retire::Retiring;
-use super::route::Target;
+use super::route::{Route, Target};
 use crate::http::{Caller, Problem, Reason};
 use crate::mapping::Exposure;
 use crate::record::ResourceId;
@@ -43,6 +43,8 @@ pub(super) struct Catalog {
     pub(super) openapi: openapi::Document,
     /// `/docs`, made of it.
     pub(super) docs: String,
+    /// Whether these two are served.
+    has_docs: bool,
 }
 
 impl Catalog {
@@ -55,7 +57,7 @@ impl Catalog {
         }
         let sorted = in_order(&versions);
         let (openapi, docs) = openapi::Document::new(&sorted, about);
-        Catalog { versions, openapi, docs }
+        Catalog { versions, openapi, docs, has_docs: about.docs }
     }
 
     /// How many.
@@ -63,8 +65,29 @@ impl Catalog {
         self.versions.values().map(HashMap::len).sum()
     }
 
-    pub(super) fn has_version(&self, version: u32) -> bool {
-        self.versions.contains_key(&version)
+    /// Whether something is there. Which records and operations are is another question.
+    pub(super) fn has(&self, route: &Route<'_>) -> bool {
+        match (route, route.target()) {
+            (_, Some(target)) => self.find(target).is_ok(),
+            (Route::Index(version), _) => self.versions.contains_key(version),
+            (Route::Docs | Route::OpenApi, _) => self.has_docs,
+            (Route::Unknown, _) => false,
+            _ => true,
+        }
+    }
+
+    /// The problem of a path at which nothing is.
+    pub(super) fn no_such_path(&self) -> Problem {
+        let problem = Reason::NoSuchPath.because("nothing is served at this path");
+        problem.hint(if self.has_docs { "GET / lists what is; /docs explains it" } else { "GET / lists what is" })
+    }
+
+    /// The same, with what was meant where it can be told.
+    pub(super) fn nothing_at(&self, path: &str) -> Problem {
+        match Route::without_slashes(path).filter(|shorter| self.has(&Route::of(shorter))) {
+            Some(shorter) => self.no_such_path().hint(format!("leave out the slash at the end: {shorter}")),
+            None => self.no_such_path(),
+        }
     }
 
     /// All, by name and version.
@@ -105,7 +128,10 @@ impl Catalog {
             .filter(|published| caller.may(&published.exposure.read_scope))
             .map(|published| published.seen_by(caller).map_or_else(|| published.summary(), |seen| seen.summary()))
             .collect();
-        json!({ "resources": resources, "openapi": "/openapi.json", "docs": "/docs" })
+        match self.has_docs {
+            true => json!({ "resources": resources, "openapi": "/openapi.json", "docs": "/docs" }),
+            false => json!({ "resources": resources }),
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::record::{canonical_key, no_such_record};
 use super::sight::View;
 use super::{Facade, accept, conditional};
-use crate::http::{Problem, json_answer, parameters, staging_problem};
+use crate::http::{Problem, Reason, json_answer, parameters, staging_problem};
+use crate::mapping::Mode;
 use crate::staging::{Change, ChangeKind};
 
 /// What happened to the record.
@@ -40,7 +41,16 @@ async fn changes(
     let id = &published.exposure.id;
     let changes = facade.staging.history_within(id, &key, &sight.only).await.map_err(staging_problem)?;
     if changes.is_empty() {
-        return Err(no_such_record(published, &key));
+        return Err(match published.exposure.mode {
+            Mode::Staged => no_such_record(published, &key),
+            // The backend may have it all the same.
+            Mode::Hybrid | Mode::Live => {
+                let (id, path) = (&published.exposure.id, &published.path);
+                let detail =
+                    format!("{id} remembers no version of a record with the key `{key}`: nobody has asked for it yet");
+                Reason::NoSuchRecord.because(detail).hint(format!("GET {path}/{key} asks the backend for it"))
+            }
+        });
     }
     Ok((key.into_owned(), changes))
 }

@@ -40,7 +40,7 @@ pub(super) async fn answer(
     let read = facade.live.read(&published.exposure.id, &key, &ask, wish).await;
     let reading = match read {
         Ok(reading) => reading,
-        Err(LiveError::NoRecord { other: None }) => {
+        Err(LiveError::NoRecord { other: None }) if published.exposure.keeps_records() => {
             return Err(applied(record::absent(facade, published, sight, &key).await, wait));
         }
         Err(error) => {

@@ -15,7 +15,7 @@ use super::{Facade, accept, conditional, list, live, query};
 use crate::http::{Problem, Reason};
 use crate::pipeline::live::{Ask, LiveQuery};
 use crate::record::ContentHash;
-use crate::staging::{Comparison, Scalar};
+use crate::staging::Scalar;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -29,10 +29,6 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     }
     if !asked.query.groups.is_empty() {
         return Err(Reason::UnknownParameter.because("`or` and `and` cannot be asked of the backend"));
-    }
-    if let Some(filter) = asked.query.filters.iter().find(|filter| filter.comparison == Comparison::Prefix) {
-        let detail = format!("`{}[prefix]` cannot be asked of the backend", filter.path);
-        return Err(Reason::UnknownParameter.because(detail));
     }
     let after = asked.query.after.as_ref().and_then(|after| match after.as_slice() {
         [Scalar::Text(key)] => Some(key.clone()),

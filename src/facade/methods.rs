@@ -6,11 +6,11 @@ use axum::response::Response;
 use hyper::header::{ACCEPT, ALLOW, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 
-use super::catalog::Catalog;
+use super::accept;
+use super::catalog::{Catalog, Published};
 use super::route::Route;
-use super::{accept, no_such_path};
 use crate::http::{Problem, Reason};
-use crate::mapping::{ExposedOperation, Verb};
+use crate::mapping::{ExposedOperation, Mode, Verb};
 
 /// Media types that a PATCH takes (RFC 5789 section 3.1).
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
@@ -30,19 +30,26 @@ pub(super) enum Meant<'c> {
     Write(&'c ExposedOperation),
 }
 
-/// What a method means on a route; 405 where it means nothing, 404 where nothing is there.
-pub(super) fn meant<'c>(catalog: &'c Catalog, route: &Route<'_>, method: &Method) -> Result<Meant<'c>, Problem> {
-    let published = route.target().and_then(|target| catalog.find(target).ok());
+/// What a method means on a route, which is one of `published` where it is one of a resource; 405 where it means nothing, 404
+/// where nothing is there.
+pub(super) fn meant<'c>(
+    catalog: &Catalog,
+    published: Option<&'c Published>,
+    route: &Route<'_>,
+    method: &Method,
+) -> Result<Meant<'c>, Problem> {
     let operations = published.map(|published| published.exposure.operations.as_slice()).unwrap_or_default();
     let find = |verb: Verb| operations.iter().find(|operation| operation.verb == verb);
     // Many writes may be any of the operations.
     let is_for_many = matches!(route, Route::List(_)) && !operations.is_empty();
+    let absent = published.and_then(|published| absent(published, route));
+    if let Some((why, instead)) = &absent
+        && !is_for_many
+    {
+        return Err(Reason::NoSuchPath.because(why.clone()).hint(instead.clone()));
+    }
     let (reads, writes) = match route {
-        // Where there is no list, and nothing is posted, there is nothing.
-        Route::List(_) => {
-            let has_list = published.is_none_or(|published| published.exposure.has_list() || operations.is_empty());
-            (has_list, vec![("POST", find(Verb::Create))])
-        }
+        Route::List(_) => (absent.is_none(), vec![("POST", find(Verb::Create))]),
         Route::Record(..) => {
             let update = find(Verb::Update);
             (true, vec![("PUT", update), ("PATCH", update), ("DELETE", find(Verb::Delete))])
@@ -50,7 +57,7 @@ pub(super) fn meant<'c>(catalog: &'c Catalog, route: &Route<'_>, method: &Method
         Route::Action(.., name) => {
             let action = operations.iter().find(|operation| operation.verb == Verb::Action && operation.name == *name);
             if action.is_none() {
-                return Err(no_such_path());
+                return Err(catalog.no_such_path());
             }
             (false, vec![("POST", action)])
         }
@@ -85,12 +92,41 @@ pub(super) fn meant<'c>(catalog: &'c Catalog, route: &Route<'_>, method: &Method
         let hint = "send a line for each as `Content-Type: application/x-ndjson`, with its `operation` and `key`";
         return Err(saying_what_is_taken(problem.hint(hint), method.as_str(), None));
     }
+    if let Some((why, instead)) = absent
+        && (method == Method::GET || method == Method::HEAD)
+    {
+        return Err(Reason::MethodNotAllowed.because(why).hint(instead).header(ALLOW, allow));
+    }
     let what = match method.as_str() {
         "POST" | "PUT" | "PATCH" | "DELETE" => "; what can be written to a resource is declared by its mapping",
         _ => "",
     };
     let detail = format!("{} is not possible here{what}", method.as_str());
     Err(Reason::MethodNotAllowed.because(detail).header(ALLOW, allow))
+}
+
+/// Why there is nothing to be read at a route of a resource, and what can be read instead; `None` where there is.
+fn absent(published: &Published, route: &Route<'_>) -> Option<(String, String)> {
+    let Published { exposure, path, .. } = published;
+    let id = &exposure.id;
+    match route {
+        Route::List(_) if !exposure.has_list() => Some((
+            format!("{id} has no list: its records are read from the backend one by one"),
+            format!("GET {path}/KEY reads one"),
+        )),
+        Route::Changes(_) if exposure.mode == Mode::Live => Some((
+            format!("{id} has no feed of changes: its records are read from the backend, each time"),
+            match exposure.has_list() {
+                true => format!("GET {path} reads them as they are"),
+                false => format!("GET {path}/KEY reads one as it is"),
+            },
+        )),
+        Route::History(..) | Route::Lineage(..) if !exposure.keeps_records() => Some((
+            format!("{id} remembers no versions: its records are read from the backend, each time"),
+            format!("GET {path}/KEY reads one as it is"),
+        )),
+        _ => None,
+    }
 }
 
 /// A problem with a body's media type, with the media types that would do. Other problems are left as they are.

@@ -1,7 +1,7 @@
 //! The REST API over what is staged.
 //!
-//! A request goes through named stages in one function, [`Facade::handle`]: which route, which method, who
-//! calls and have they asked too often, which resource, may they; then the route's own module asks staging and writes the answer. What is
+//! A request goes through named stages in one function, [`Facade::handle`]: which route, who calls and have they
+//! asked too often, which resource, which method, may they; then the route's own module asks staging and writes the answer. What is
 //! around it (limits, time, panics, problems, ids, metrics) is the edge's work in `http`; the last step before the edge is
 //! [`finish`]: content codings and conditional requests, in one place for all routes.
 //!
@@ -56,12 +56,11 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{
-    AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, Reason, ServerConfig,
-    Visitor, json_answer, parameters,
+    AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, ServerConfig, Visitor,
+    json_answer, parameters,
 };
 use crate::mapping::{ExposedOperation, Exposure, Mode};
 use crate::pipeline::live::Live;
@@ -72,7 +71,7 @@ use catalog::{Catalog, Published};
 use cursor::Seal;
 use methods::Meant;
 use openapi::About;
-use retire::Retiring;
+use retire::Met;
 use route::{Route, RouteTable, Target};
 use sight::{Sight, View};
 
@@ -105,6 +104,8 @@ struct Question<'a> {
     catalog: &'a Arc<Catalog>,
     published: &'a Published,
     caller: &'a Arc<Caller>,
+    /// The versions that the answer is of.
+    met: &'a Met,
     route: Route<'a>,
     request: &'a Parts,
 }
@@ -139,7 +140,7 @@ impl Facade {
     /// A facade with nothing published: not ready yet.
     pub fn new(setup: Setup) -> Facade {
         let authenticator = Authenticator::new(Arc::clone(&setup.staging), &setup.auth, Arc::clone(&setup.clients));
-        let authenticator = authenticator.behind(setup.server.proxies.clone());
+        let authenticator = authenticator.behind(setup.server.proxies.clone()).letting(setup.server.cors.clone());
         let about = About::new(&setup.server, &setup.auth);
         let hosts = HostPolicy::of(setup.server.listen, authenticator.takes_anonymous());
         Facade {
@@ -190,56 +191,27 @@ impl Facade {
         // Who may not ask is not told what there is.
         let caller = self.authenticator.caller(request).await?;
         visitor.enter(&caller.client)?;
-        if let Route::Unknown = route {
-            let path = request.uri.path();
-            return Err(Route::without_slashes(path).map_or_else(no_such_path, |shorter| {
-                no_such_path().hint(format!("leave out the slash at the end: {shorter}"))
-            }));
+        // Before its methods: where nothing is, nothing can be done.
+        if !catalog.has(&route) && route.target().is_none() {
+            return Err(catalog.nothing_at(request.uri.path()));
         }
-        let is_bulk = bulk::is_meant(request, &route)
-            && route.target().and_then(|target| catalog.find(target).ok()).is_some_and(Published::takes_writes);
-        let write = match methods::meant(&catalog, &route, &request.method) {
-            Err(_) if is_bulk => None,
-            Err(problem) => return Err(problem),
-            Ok(meant) => match meant {
-                Meant::Options(response) => return Ok(response),
-                Meant::Read => None,
-                Meant::Write(operation) => Some(operation),
-            },
-        };
-        match route {
-            Route::Backends => return json_answer(&live::backends(&self.live.backends().await)),
-            Route::Operation(id) => return operation::status(self, &caller, request, id).await,
-            _ => {}
-        }
-        let Some(target) = route.target() else { return self.index(&catalog, &caller, request, &route) };
+        let Some(target) = route.target() else { return self.of_service(&catalog, &caller, request, &route).await };
         let published = catalog.find(target)?;
-        let asked = Question { catalog: &catalog, published, caller: &caller, route, request };
-        let wanted = match write {
-            _ if is_bulk => Wanted::Bulk(target),
-            Some(operation) => Wanted::Write(operation),
-            None => Wanted::Read,
+        let met = Met::new();
+        let asked = Question { catalog: &catalog, published, caller: &caller, met: &met, route, request };
+        let answered = match met.meet(published) {
+            Ok(()) => self.of_resource(asked, target, body).await,
+            Err(gone) => admit(published, &caller).and(Err(gone)),
         };
-        let Some(retiring) = &published.retiring else { return self.serve(asked, wanted, body).await };
-        let now = Timestamp::now();
-        let answered = match retiring.check(published, now) {
-            Ok(()) => self.serve(asked, wanted, body).await,
-            Err(gone) => caller.require(&published.exposure.read_scope).and(Err(gone)),
-        };
-        if Retiring::is_deprecated(&published.exposure, now) {
-            self.metrics.old_version_used(&published.exposure.id.to_string(), &caller.name, now);
-        }
-        retiring.tell(answered)
+        met.tell(answered, |id| self.metrics.old_version_used(id, &caller.name, met.now))
     }
 
     /// What is answered to everybody.
     async fn open(&self, catalog: &Catalog, request: &Parts, route: &Route<'_>) -> Result<Response, Problem> {
-        match route {
-            Route::Docs | Route::OpenApi if !self.server.docs => return Err(no_such_path()),
-            Route::Unknown => return Err(no_such_path()),
-            _ => {}
+        if !catalog.has(route) {
+            return Err(catalog.nothing_at(request.uri.path()));
         }
-        if let Meant::Options(response) = methods::meant(catalog, route, &request.method)? {
+        if let Meant::Options(response) = methods::meant(catalog, None, route, &request.method)? {
             return Ok(response);
         }
         match route {
@@ -247,13 +219,46 @@ impl Facade {
             Route::Ready => Ok(self.health.ready().await.map(Body::from)),
             Route::Docs => Ok(docs::answer(catalog, request)),
             Route::OpenApi => openapi::answer(catalog, request),
-            _ => Err(no_such_path()),
+            _ => Err(catalog.no_such_path()),
         }
     }
 
-    /// The way of a request to a resource.
+    /// The way of a request to what is there whatever is published, for those who are known.
+    async fn of_service(
+        &self,
+        catalog: &Catalog,
+        caller: &Caller,
+        request: &Parts,
+        route: &Route<'_>,
+    ) -> Result<Response, Problem> {
+        if let Meant::Options(response) = methods::meant(catalog, None, route, &request.method)? {
+            return Ok(response);
+        }
+        match route {
+            Route::Backends => json_answer(&live::backends(&self.live.backends().await)),
+            Route::Operation(id) => operation::status(self, caller, request, id).await,
+            _ => self.index(catalog, caller, request, route),
+        }
+    }
+
+    /// The way of a request to a resource: what it means to do.
+    async fn of_resource(&self, asked: Question<'_>, target: Target<'_>, body: Body) -> Result<Response, Problem> {
+        let Question { catalog, published, caller, route, request, .. } = asked;
+        let is_bulk = bulk::is_meant(request, &route) && published.takes_writes();
+        let wanted = match methods::meant(catalog, Some(published), &route, &request.method) {
+            _ if is_bulk => Wanted::Bulk(target),
+            Ok(Meant::Read) => Wanted::Read,
+            Ok(Meant::Write(operation)) => Wanted::Write(operation),
+            // Which methods there are is told to those who may use one of them.
+            Ok(Meant::Options(response)) => return admit(published, caller).map(|()| response),
+            Err(problem) => return admit(published, caller).and(Err(problem)),
+        };
+        self.serve(asked, wanted, body).await
+    }
+
+    /// The way of a request to a resource: what is done.
     async fn serve(&self, asked: Question<'_>, wanted: Wanted<'_>, body: Body) -> Result<Response, Problem> {
-        let Question { catalog, published, caller, route, request } = asked;
+        let Question { catalog, published, caller, met, route, request } = asked;
         let write = match wanted {
             Wanted::Bulk(target) => {
                 return bulk::answer(self, Arc::clone(catalog), target, caller, (request, body));
@@ -273,10 +278,9 @@ impl Facade {
         let sight = Sight::of(published, caller)?;
         let seen = published.seen_by(caller);
         let published = seen.as_deref().unwrap_or(published);
-        let view = View { catalog, published, caller, sight };
+        let view = View { catalog, published, caller, met, sight };
         match route {
             Route::List(_) if published.exposure.has_live_list() => live_list::answer(self, &view, request).await,
-            Route::List(_) | Route::Changes(_) if published.exposure.mode == Mode::Live => Err(no_list(published)),
             Route::List(_) => list::answer(self, &view, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
                 record::answer(self, &view, (request, key)).await
@@ -285,7 +289,7 @@ impl Facade {
             Route::History(_, key) => lineage::history(self, &view, (request, key)).await,
             Route::Lineage(_, key) => lineage::answer(self, &view, (request, key)).await,
             Route::Changes(_) => changes::answer(self, &view, request).await,
-            _ => Err(no_such_path()),
+            _ => Err(catalog.no_such_path()),
         }
     }
 
@@ -301,9 +305,6 @@ impl Facade {
             Route::Index(version) => Some(*version),
             _ => None,
         };
-        if version.is_some_and(|version| !catalog.has_version(version)) {
-            return Err(no_such_path());
-        }
         accept::require(&request.headers, &[accept::JSON])?;
         parameters::refuse_any(request.uri.query().unwrap_or(""))?;
         json_answer(&catalog.index(version, caller))
@@ -339,11 +340,9 @@ async fn answer(State(facade): State<Arc<Facade>>, request: Request) -> Response
     response
 }
 
-fn no_such_path() -> Problem {
-    Reason::NoSuchPath.because("nothing is served at this path").hint("GET / lists what is; /docs explains it")
-}
-
-fn no_list(published: &Published) -> Problem {
-    let detail = format!("{} has no list: its records are read from the backend one by one", published.exposure.id);
-    Reason::NoSuchPath.because(detail).hint(format!("GET {}/KEY reads one", published.path))
+/// Refuses who may do nothing at all with a resource, whatever the method.
+fn admit(published: &Published, caller: &Caller) -> Result<(), Problem> {
+    let may_write =
+        published.exposure.operations.iter().any(|operation| write::permit(published, operation, caller).is_ok());
+    if may_write { Ok(()) } else { caller.require(&published.exposure.read_scope) }
 }

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::catalog::{Catalog, Published};
+use super::retire::Met;
 use super::value;
 use crate::http::{Caller, Problem, Reason};
 use crate::mapping::RowBound;
@@ -17,6 +18,8 @@ pub(super) struct View<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) published: &'a Published,
     pub(super) caller: &'a Caller,
+    /// Told which versions the answer is of.
+    pub(super) met: &'a Met,
     pub(super) sight: Sight,
 }
 

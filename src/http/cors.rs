@@ -37,7 +37,7 @@ pub static CORS: Section = Section {
             shape: "array of strings",
             presence: Presence::Default(
                 "[\"Authorization\", \"Content-Type\", \"If-Match\", \"If-None-Match\", \"If-Modified-Since\", \
-                 \"Cache-Control\", \"Prefer\", \"Idempotency-Key\", \"Last-Event-ID\", \"X-Request-Id\", \"traceparent\"]",
+                 \"If-Unmodified-Since\", \"Cache-Control\", \"Prefer\", \"Idempotency-Key\", \"Last-Event-ID\", \"X-Request-Id\", \"traceparent\"]",
             ),
             doc: "the header fields that they may send, beside those that browsers always let pass",
         },
@@ -58,9 +58,9 @@ pub static CORS: Section = Section {
 };
 
 /// The fields of answers that pages may read, beside those that browsers always show.
-const EXPOSED: &str = "Age, Allow, Cache-Status, Deprecation, ETag, Idempotent-Replayed, Link, Location, \
-                       Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, Sunset, \
-                       WWW-Authenticate, X-Request-Id";
+const EXPOSED: &str = "Accept, Accept-Encoding, Accept-Patch, Accept-Post, Age, Allow, Cache-Status, Content-Encoding, \
+                       Deprecation, ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, \
+                       RateLimit-Policy, Retry-After, Server-Timing, Sunset, Vary, WWW-Authenticate, X-Request-Id";
 
 /// What a preflight's answer depends on.
 const VARIES: &str = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
@@ -100,6 +100,14 @@ impl Cors {
     /// Whether pages of this origin may call.
     pub fn allows(&self, origin: &HeaderValue) -> bool {
         self.origins.as_ref().is_none_or(|origins| origins.contains(origin))
+    }
+
+    /// Whether a page has made its user's browser ask that may act in the user's name: its origin is named, and `credentials`
+    /// are given.
+    pub fn lets_act(&self, request: &Parts) -> bool {
+        let mut origins = request.headers.get_all(ORIGIN).iter();
+        let origin = origins.next().filter(|_| origins.next().is_none());
+        self.credentials && self.origins.is_some() && origin.is_some_and(|origin| self.allows(origin))
     }
 
     /// Says on an answer what the page that has asked may know of it.
@@ -270,5 +278,46 @@ mod tests {
         assert!(headers["vary"].to_str().unwrap().contains("Access-Control-Request-Method"));
         let foreign = answer(&cors, "OPTIONS", &[("Origin", "https://evil.example"), asked[1]]);
         assert!(!foreign.contains_key("access-control-allow-methods"));
+    }
+
+    /// Every field that docs/api.md offers to callers may be sent, and every one that answers have may be read.
+    #[test]
+    fn pages_may_send_and_read_what_others_may() {
+        let cors = read("origins = [\"https://shop.example\"]").unwrap();
+        let preflight = [
+            ("Origin", "https://shop.example"),
+            ("Access-Control-Request-Method", "PATCH"),
+            ("Access-Control-Request-Headers", "if-unmodified-since"),
+        ];
+        let listed = |headers: &HeaderMap, name: &str| -> Vec<String> {
+            headers[name].to_str().unwrap().split(", ").map(str::to_owned).collect()
+        };
+        let sent = listed(&answer(&cors, "OPTIONS", &preflight), "access-control-allow-headers");
+        for name in ["If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Idempotency-Key"] {
+            assert!(sent.iter().any(|sent| sent == name), "{name}: {sent:?}");
+        }
+        let told = listed(&answer(&cors, "GET", &preflight[..1]), "access-control-expose-headers");
+        for name in ["Accept", "Accept-Post", "Accept-Patch", "Accept-Encoding", "Allow", "Deprecation", "ETag"] {
+            assert!(told.iter().any(|told| told == name), "{name}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn pages_act_in_their_users_name_where_they_are_named_for_it() {
+        let acts = |text: &str, fields: &[(&str, &str)]| {
+            let mut request = Request::builder().method("POST");
+            for (name, value) in fields {
+                request = request.header(*name, *value);
+            }
+            read(text).unwrap().lets_act(&request.body(()).unwrap().into_parts().0)
+        };
+        let named = "origins = [\"https://shop.example\"]\ncredentials = true";
+        let shop = ("Origin", "https://shop.example");
+        assert!(acts(named, &[shop]) && acts(named, &[shop, ("Sec-Fetch-Site", "cross-site")]));
+        for fields in [&[][..], &[("Origin", "https://evil.example")], &[("Origin", "null")], &[shop, shop]] {
+            assert!(!acts(named, fields), "{fields:?}");
+        }
+        assert!(!acts("origins = [\"https://shop.example\"]", &[shop]));
+        assert!(!acts("origins = [\"*\"]", &[shop]));
     }
 }

@@ -170,6 +170,11 @@ impl Exposure {
         self.mode == Mode::Live && self.lists
     }
 
+    /// Whether its records are staged, so that it is known what happened to them and where they came from.
+    pub fn keeps_records(&self) -> bool {
+        self.mode != Mode::Live || self.stale_if_error.is_some()
+    }
+
     /// Whether it has a list at all: what is read one by one has none.
     pub fn has_list(&self) -> bool {
         self.mode != Mode::Live || self.lists

@@ -159,3 +159,54 @@ fn a_command_leaves_the_tables_of_a_running_service_alone() {
     }
     assert!(service.get("/v1/items?sort=-price", &key).unwrap().contains("2.00"));
 }
+
+#[test]
+fn the_start_tells_where_things_are_that_are_served() {
+    use std::io::{BufRead, BufReader};
+    for (docs, is_told) in [("true", true), ("false", false)] {
+        let (site, _) = site();
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut command = site.command(&["serve"]);
+        command.env("TOLLBRIDGE__SERVER__DOCS", docs).env("TOLLBRIDGE__SERVER__LISTEN", free());
+        command.env("TOLLBRIDGE__SERVER__ADMIN_LISTEN", free());
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut said = Vec::new();
+        for line in lines {
+            said.push(line);
+            if said.last().unwrap().contains("console") {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(said.iter().any(|line| line.contains("/v1")), "{said:?}");
+        assert_eq!(said.iter().any(|line| line.contains("/docs")), is_told, "{said:?}");
+    }
+}
+
+/// What is peculiar to a driver is told where somebody asks, and by the service once; not by each command.
+#[test]
+fn commands_are_about_what_they_are_asked_for() {
+    let (site, _) = site();
+    let shop = "\n[backends.shop.odbc]\nconnection = \"Driver=SQLite3;Database=var/shop.db\"\n";
+    let config = std::fs::read_to_string(site.path("tollbridge.toml")).unwrap();
+    site.write("tollbridge.toml", format!("{config}{shop}").as_bytes());
+    rusqlite::Connection::open(site.path("var/shop.db")).unwrap().execute_batch("create table t (id int)").unwrap();
+    site.deliver("items1.csv", b"ID;PRICE\nA;1,50\n");
+    let told = |arguments: &[&str]| {
+        let output = site.run(arguments);
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let doubt = "another last digit";
+    for quiet in [&["sync", "items.v1"][..], &["dead-letters", "list"], &["trace", "items.v1", "A"]] {
+        assert!(!told(quiet).contains(doubt), "{quiet:?}: {}", told(quiet));
+    }
+    for asked in [&["check"][..], &["doctor", "shop"]] {
+        assert!(told(asked).contains(doubt), "{asked:?}: {}", told(asked));
+    }
+    let service = site.serve_by(&["env"]);
+    service.until(|| service.get("/health/live", "").ok());
+    let log = std::fs::read_to_string(site.path("log")).unwrap();
+    assert_eq!(log.matches(doubt).count(), 1, "{log}");
+}

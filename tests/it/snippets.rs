@@ -139,13 +139,15 @@ fn writers_enter_an_order() {
 }
 
 /// What a writer meets on a bad day, as this service tells it: after what is not the end it sends the same again.
-const BAD_DAY: [(&str, &str, &str); 6] = [
+const BAD_DAY: [(&str, &str, &str); 7] = [
     ("429 Too Many Requests", "Retry-After: 0\r\n", r#"{"code":"rate-limited","detail":"too many"}"#),
     ("503 Service Unavailable", "Retry-After: 0\r\n", r#"{"code":"backend-busy","detail":"full"}"#),
     ("202 Accepted", "Retry-After: 0\r\nLocation: /v1/operations/7\r\n", r#"{"id":"7","state":"running"}"#),
     ("409 Conflict", "Retry-After: 0\r\n", r#"{"code":"operation-running","detail":"it goes on"}"#),
     ("504 Gateway Timeout", "Location: /v1/operations/7\r\n", r#"{"code":"outcome-unknown","detail":"who knows"}"#),
     ("", "", ""),
+    // The rest of it does not come.
+    ("504 Gateway Timeout", "Retry-After: 0\r\n", r#"{"code":"outcome-unkn..."#),
 ];
 
 /// A server that answers so, one request after the other, and at last with `end`; the heads of what it was sent.
@@ -175,7 +177,7 @@ fn scripted(end: (&'static str, &'static str)) -> (String, std::thread::JoinHand
             head.push_str(&String::from_utf8(sent).unwrap());
             heads.push(head);
             if !status.is_empty() {
-                let length = body.len();
+                let (length, body) = (body.len(), body.trim_end_matches('.'));
                 let answer = format!(
                     "HTTP/1.1 {status}\r\n{fields}Content-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
                 );
@@ -341,6 +343,58 @@ fn followers_keep_a_copy_and_go_on_where_they_were() {
     }
     drop(followers);
     same_as_served(&snippets, &service, &key);
+}
+
+/// A service with two prices, whose first answer with all of them breaks off behind the first.
+fn breaking() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // It ends with the tests.
+    std::thread::spawn(move || {
+        let (mut waiting, mut lists) = (Vec::new(), 0);
+        let price = |list: &str| format!("{{\"sku\":\"A\",\"price_list\":\"{list}\",\"price\":1.5}}\n");
+        let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            let mut head = String::new();
+            let mut lines = BufReader::new(socket.try_clone().unwrap());
+            while lines.read_line(&mut head).unwrap_or(0) > 2 {}
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let body = match path {
+                "/v1/prices/changes?since=now" => chunk("{\"since\":\"C\"}") + "0\r\n\r\n",
+                "/v1/prices" => {
+                    lists += 1;
+                    // Whoever asks for cursors is told the end.
+                    let end = if head.contains("cursors=true") { chunk("{\"$next\":null}\n") } else { String::new() };
+                    let whole = chunk(&price("retail")) + &end + "0\r\n\r\n";
+                    let rest = if lists == 1 { String::new() } else { whole };
+                    chunk(&price("trade")) + &rest
+                }
+                // Nothing changes.
+                _ => {
+                    waiting.push(socket);
+                    continue;
+                }
+            };
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+            socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn followers_do_not_take_what_broke_off_for_whole() {
+    for form in FORMS {
+        let snippet = Snippet::new(&format!("follower.{form}"), &breaking(), "k");
+        let follower = Following::of(&snippet);
+        let begun = (0..PATIENCE.as_millis() / 50).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            has_begun(&snippet)
+        });
+        assert!(begun, "{form}");
+        drop(follower);
+        assert_eq!(copy_of(&snippet).into_keys().collect::<Vec<_>>(), ["A~retail", "A~trade"], "{form}");
+    }
 }
 
 /// The key that `make run` shows.

@@ -125,3 +125,30 @@ fn operators_see_who_must_move() {
     let (_, page) = service.admin("GET", "/");
     assert!(page.contains("Deprecated versions in use") && page.contains("webshop"), "{page}");
 }
+
+#[test]
+fn a_relation_to_a_version_that_ends_is_told_by_check() {
+    let before = "[serve.relations.before]\nresource = \"articles.v1\"\nkey = \"sku\"";
+    let doubts = |first: &str, second: &str| {
+        let site = Site::with_mappings(&[
+            ("articles.v1.toml", &mapping(1, PRICE_1, first)),
+            ("articles.v2.toml", &mapping(2, PRICE_2, &format!("{second}\n{before}"))),
+        ]);
+        let (lines, code) = site.json(&["check"]);
+        assert_eq!(code, 0, "{lines:?}");
+        lines[0]["doubts"].to_string()
+    };
+    let ends = doubts("deprecated = \"2026-01-01\"\nsunset = \"2099-01-01\"\nsuccessor = 2", "");
+    for part in [
+        "articles.v2: `serve.relations.before` leads to articles.v1",
+        "comes to its end at 2099-01-01T00:00:00Z: from then on `include=before` is a 410",
+        "its place is taken by articles.v2",
+    ] {
+        assert!(ends.contains(part), "{part}: {ends}");
+    }
+    let old = doubts("deprecated = \"2026-01-01\"", "");
+    assert!(old.contains("is deprecated since 2026-01-01T00:00:00Z"), "{old}");
+    for (first, second) in [("", ""), ("sunset = \"2099-01-01\"", "sunset = \"2098-01-01\"")] {
+        assert!(!doubts(first, second).contains("relations"));
+    }
+}

@@ -23,7 +23,7 @@ pub(super) fn driver(config: &Config) -> Finding {
     if let Some(name) = config.connection.get("Driver") {
         if name.contains('/') {
             return if Path::new(name).exists() {
-                Finding::well("driver", format!("the driver {name} is there"))
+                Finding::well("driver", with_doubt(config, &format!("the driver {name} is there")))
             } else {
                 Finding::wrong(
                     "driver",
@@ -36,7 +36,7 @@ pub(super) fn driver(config: &Config) -> Finding {
             environment.drivers().unwrap_or_default().into_iter().map(|driver| driver.description).collect();
         drivers.sort();
         if drivers.iter().any(|driver| driver.eq_ignore_ascii_case(name)) {
-            return Finding::well("driver", format!("the driver `{name}` is installed"));
+            return Finding::well("driver", with_doubt(config, &format!("the driver `{name}` is installed")));
         }
         let there = if drivers.is_empty() { "none".to_owned() } else { drivers.join(", ") };
         return Finding::wrong(
@@ -49,7 +49,7 @@ pub(super) fn driver(config: &Config) -> Finding {
     let mut sources: Vec<_> =
         environment.data_sources().unwrap_or_default().into_iter().map(|source| source.server_name).collect();
     if name.is_empty() || sources.iter().any(|source| source.eq_ignore_ascii_case(name)) {
-        return Finding::well("driver", "the data source is known to the driver manager");
+        return Finding::well("driver", with_doubt(config, "the data source is known to the driver manager"));
     }
     sources.sort();
     let there = if sources.is_empty() { "none".to_owned() } else { sources.join(", ") };
@@ -58,6 +58,14 @@ pub(super) fn driver(config: &Config) -> Finding {
         format!("there is no data source `{name}`"),
         format!("add it to odbc.ini, or name one of these: {there}"),
     )
+}
+
+/// With what is peculiar to the driver, where a person should know of it.
+fn with_doubt(config: &Config, found: &str) -> String {
+    match config.quirks().and_then(|quirks| quirks.doubt) {
+        Some(doubt) => format!("{found}; {doubt}"),
+        None => found.to_owned(),
+    }
 }
 
 /// The file of a driver that reads files; `None` where it is no such driver.

@@ -26,13 +26,13 @@ pub(super) fn answer(catalog: &Catalog, request: &Parts) -> Response {
     SCRIPT.page("API", &page).map(Body::from)
 }
 
-/// Where the reader reached us. Anything but a plain host falls back to a relative address.
+/// Where the reader reached us, as it can stand in a line of a shell. A host of other letters is not shown, though it is a host.
 fn base_url(request: &Parts) -> String {
-    let plain = |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:-[]".contains(&byte));
+    let plain = |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~%:-[]".contains(&byte));
     let scheme = if crate::http::Peer::of(request).is_some_and(|peer| peer.is_secure) { "https" } else { "http" };
     match host_of(request).filter(plain) {
         Some(host) => format!("{scheme}://{host}"),
-        None => String::new(),
+        None => format!("{scheme}://HOST"),
     }
 }
 
@@ -152,13 +152,21 @@ impl<'d> Page<'d> {
                 true => String::new(),
                 false => format!("<br>For example <code>{}</code>", escape(&example)),
             };
-            // What a request cannot do without is there to begin with.
-            let value = if parameter["required"] == true { escape(&example) } else { String::new() };
+            // What a request cannot do without is there to begin with, but for a key of which each write has its own.
+            let is_new_each_time = name == "Idempotency-Key";
+            let value =
+                if parameter["required"] == true && !is_new_each_time { escape(&example) } else { String::new() };
+            let (each, shown, example) = match is_new_each_time {
+                true => {
+                    (" data-each=\"uuid\"", "<br>Left empty, it is a new one for each Send".to_owned(), String::new())
+                }
+                false => ("", shown, example),
+            };
             put(
                 body,
                 format_args!(
                     "<tr><td><code>{name}</code>{needed}</td><td>{place}</td><td>{}</td><td>{}{shown}</td><td class=\"try\" hidden>\
-                     <input aria-label=\"{name} in {place}\" name=\"{id}-{name}\" data-name=\"{name}\" data-in=\"{place}\" \
+                     <input aria-label=\"{name} in {place}\" name=\"{id}-{name}\" data-name=\"{name}\" data-in=\"{place}\"{each} \
                      value=\"{value}\" placeholder=\"{}\" spellcheck=\"false\"></td></tr>\n",
                     schema::of(&parameter["schema"]),
                     words_inline(parameter["description"].as_str().unwrap_or_default()),

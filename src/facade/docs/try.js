@@ -3,16 +3,29 @@
 for (const hidden of document.querySelectorAll(".try")) hidden.hidden = false;
 
 const LONGEST = 100000;
+// In milliseconds. A write may wait for its place at the backend and for its answer, a minute and more.
 const PATIENCE = 10000;
+const PATIENCE_OF_WRITES = 120000;
 const quoted = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
+
+// A random UUID (RFC 9562, version 4). `crypto.randomUUID` is not there on pages of another host that came without TLS.
+function uuid() {
+    if (crypto.randomUUID) return crypto.randomUUID();
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
 
 function request(form) {
     let path = form.dataset.path;
     const query = [];
     const headers = {};
     for (const input of form.querySelectorAll("input[data-in]")) {
-        const { in: place, name } = input.dataset;
+        const { in: place, name, each } = input.dataset;
         if (place === "path") path = path.replace(`{${name}}`, () => encodeURIComponent(input.value).replaceAll("%7E", "~"));
+        if (input.value === "" && each === "uuid") headers[name] = `"${uuid()}"`;
         if (input.value === "") continue;
         if (place === "query") query.push(encodeURIComponent(name) + "=" + encodeURIComponent(input.value));
         if (place === "header") headers[name] = input.value;
@@ -63,7 +76,9 @@ async function send(form) {
     form.parentElement.querySelector(".curl").textContent = command(asked);
     shown.textContent = "...";
     const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(), PATIENCE);
+    const writes = asked.method !== "GET";
+    const patience = writes ? PATIENCE_OF_WRITES : PATIENCE;
+    const timer = setTimeout(() => stop.abort(), patience);
     try {
         const answer = await fetch(asked.url, { ...asked, credentials: "omit", cache: "no-store", signal: stop.signal });
         const head = [`${answer.status} ${answer.statusText}`];
@@ -75,10 +90,18 @@ async function send(form) {
         }
         shown.textContent = head.join("\n") + "\n\n" + body;
     } catch (fault) {
-        shown.textContent = "There was no answer: " + fault.message;
+        const why = fault.name === "AbortError" ? `no answer came within ${patience / 1000} seconds` : fault.message;
+        shown.textContent = "There was no answer: " + why + (writes ? doubt(asked.headers) : "");
     } finally {
         clearTimeout(timer);
     }
+}
+
+// What may be when no answer to a write has come.
+function doubt(headers) {
+    const key = headers["Idempotency-Key"];
+    const again = key === undefined ? "" : ` Fill in Idempotency-Key ${key} and send it again: nothing is done twice, and the answer is that of this write.`;
+    return "\nIt may be done all the same, now or later." + again;
 }
 
 function indented(json) {

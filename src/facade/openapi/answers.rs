@@ -59,8 +59,8 @@ fn reference(name: &str) -> (String, Value) {
 }
 
 /// Header fields of a good answer: those that all have, and these.
-fn fields(published: Option<&Published>, more: &[&str]) -> Value {
-    let retiring: &[&str] = if is_retiring(published) { &RETIRING_HEADERS } else { &[] };
+fn fields(is_retiring: bool, more: &[&str]) -> Value {
+    let retiring: &[&str] = if is_retiring { &RETIRING_HEADERS } else { &[] };
     let names = ["X-Request-Id"].iter().chain(&RATE_HEADERS).chain(retiring).chain(more);
     Value::Object(names.map(|name| reference(name)).collect())
 }
@@ -68,46 +68,53 @@ fn fields(published: Option<&Published>, more: &[&str]) -> Value {
 /// What an answer that may be kept has beside.
 const OF_READS: [&str; 4] = ["Age", "Cache-Control", "Cache-Status", "Vary"];
 
-fn is_retiring(published: Option<&Published>) -> bool {
-    published.is_some_and(|published| published.retiring.is_some())
-}
-
 /// The answers of an operation.
-pub(super) struct Answers<'p> {
-    published: Option<&'p Published>,
+pub(super) struct Answers {
+    /// Whether they can be of a version that comes to its end.
+    is_retiring: bool,
+    /// 410, where they can have records of a version beside that stops answering.
+    end_beside: Option<u16>,
     written: Map<String, Value>,
 }
 
-impl<'p> Answers<'p> {
-    pub(super) fn of(published: Option<&'p Published>) -> Answers<'p> {
-        Answers { published, written: Map::new() }
+impl Answers {
+    pub(super) fn of(published: Option<&Published>) -> Answers {
+        let is_retiring = published.is_some_and(|published| published.retiring.is_some());
+        Answers { is_retiring, end_beside: None, written: Map::new() }
+    }
+
+    /// With records of these versions beside their own.
+    pub(super) fn beside(self, others: &[&Published]) -> Answers {
+        let is_retiring = self.is_retiring || others.iter().any(|published| published.retiring.is_some());
+        let ends = others.iter().any(|published| published.exposure.retirement.sunset.is_some());
+        Answers { is_retiring, end_beside: ends.then_some(410), ..self }
     }
 
     /// A good answer with content of these media types.
-    pub(super) fn good(mut self, status: u16, description: &str, more: &[&str], content: Value) -> Answers<'p> {
-        let headers = fields(self.published, more);
+    pub(super) fn good(mut self, status: u16, description: &str, more: &[&str], content: Value) -> Answers {
+        let headers = fields(self.is_retiring, more);
         let answer = json!({ "description": description, "headers": headers, "content": content });
         self.written.insert(status.to_string(), answer);
         self
     }
 
     /// A good answer to a read of what is staged or kept.
-    pub(super) fn read(self, description: &str, more: &[&str], content: Value) -> Answers<'p> {
+    pub(super) fn read(self, description: &str, more: &[&str], content: Value) -> Answers {
         let more: Vec<&str> = OF_READS.iter().chain(&["Content-Encoding"]).chain(more).copied().collect();
         self.good(200, description, &more, content)
     }
 
     /// 304, with the validators that the answer would have.
-    pub(super) fn unchanged(mut self, more: &[&str]) -> Answers<'p> {
+    pub(super) fn unchanged(mut self, more: &[&str]) -> Answers {
         let more: Vec<&str> = OF_READS.iter().chain(more).copied().collect();
-        let headers = fields(self.published, &more);
+        let headers = fields(self.is_retiring, &more);
         self.written
             .insert("304".to_owned(), json!({ "description": "The caller has it already", "headers": headers }));
         self
     }
 
     /// Where operations lead to others.
-    pub(super) fn links(mut self, status: u16, links: Value) -> Answers<'p> {
+    pub(super) fn links(mut self, status: u16, links: Value) -> Answers {
         if let Some(answer) = self.written.get_mut(&status.to_string()) {
             answer["links"] = links;
         }
@@ -115,8 +122,8 @@ impl<'p> Answers<'p> {
     }
 
     /// With the problems that can come instead, those of every request among them.
-    pub(super) fn problems(mut self, statuses: &[u16]) -> Answers<'p> {
-        let mut all: Vec<u16> = ALWAYS.iter().chain(statuses).copied().collect();
+    pub(super) fn problems(mut self, statuses: &[u16]) -> Answers {
+        let mut all: Vec<u16> = ALWAYS.iter().chain(statuses).copied().chain(self.end_beside).collect();
         all.sort_unstable();
         all.dedup();
         for status in all {
@@ -126,7 +133,7 @@ impl<'p> Answers<'p> {
     }
 
     /// With the statuses that a service's own no has by the mapping.
-    pub(super) fn faults(mut self, statuses: &[u16]) -> Answers<'p> {
+    pub(super) fn faults(mut self, statuses: &[u16]) -> Answers {
         for &status in statuses {
             if !self.written.contains_key(&status.to_string()) {
                 self.problem(status);
@@ -137,7 +144,7 @@ impl<'p> Answers<'p> {
 
     fn problem(&mut self, status: u16) {
         let is_listed = Reason::ALL.iter().any(|reason| reason.status().as_u16() == status);
-        let answer = match (is_retiring(self.published), is_listed) {
+        let answer = match (self.is_retiring, is_listed) {
             (false, true) => json!({ "$ref": format!("#/components/responses/Problem{status}") }),
             (is_retiring, _) => problem(status, if is_retiring { &RETIRING_HEADERS } else { &[] }),
         };

@@ -78,11 +78,12 @@ pub(super) fn paths(resources: &[&Published], about: &About) -> Map<String, Valu
             .done(),
     } });
     paths.insert("/health/backends".to_owned(), backends);
+    paths.retain(|path, _| about.docs || !matches!(path.as_str(), "/openapi.json" | "/docs"));
     paths
 }
 
 /// A route that needs nothing.
-fn open(id: &str, summary: &str, answers: Answers<'_>) -> Value {
+fn open(id: &str, summary: &str, answers: Answers) -> Value {
     json!({ "get": {
         "operationId": id,
         "summary": summary,

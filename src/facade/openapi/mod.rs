@@ -29,7 +29,7 @@ use super::{conditional, docs, record};
 use crate::facade::catalog::Catalog;
 use crate::http::Problem;
 use crate::mapping::Mode;
-use crate::record::ContentHash;
+use crate::record::{ContentHash, ResourceId};
 
 /// What is said of the API as a whole.
 const DESCRIPTION: &str = "Records of legacy systems as REST resources.
@@ -73,7 +73,7 @@ pub(super) fn answer(catalog: &Catalog, request: &Parts) -> Result<Response, Pro
 
 fn document(resources: &[&Published], about: &About) -> Value {
     let mut paths = Map::new();
-    let mut schemas = schemas::shared();
+    let mut schemas = schemas::shared(about);
     let mut tags: Vec<Value> = Vec::new();
     for published in resources {
         let resource = Resource { published, all: resources, about };
@@ -169,16 +169,10 @@ impl Resource<'_> {
             paths.insert(format!("{path}/changes"), json!({ "get": self.changes() }));
         }
         paths.insert(format!("{path}/{{key}}"), json!({ "get": self.record() }));
-        if self.is_kept() {
+        if self.published.exposure.keeps_records() {
             paths.insert(format!("{path}/{{key}}/history"), json!({ "get": self.history() }));
             paths.insert(format!("{path}/{{key}}/lineage"), json!({ "get": self.lineage() }));
         }
-    }
-
-    /// Whether its records are staged, so that it is known where they came from.
-    fn is_kept(&self) -> bool {
-        let exposure = &self.published.exposure;
-        exposure.mode != Mode::Live || exposure.stale_if_error.is_some()
     }
 
     /// What all of them have in common.
@@ -192,6 +186,22 @@ impl Resource<'_> {
             "tags": [records::name(self.published)],
             "security": self.about.needs(&[&exposure.read_scope]),
         })
+    }
+
+    /// What `include` can bring beside a record.
+    fn beside(&self) -> Vec<&Published> {
+        let mut found: Vec<&Published> = Vec::new();
+        let mut above = vec![self.published];
+        for _ in 0..parameters::DEEPEST {
+            let relations = above.iter().flat_map(|published| &published.exposure.relations);
+            let ids: Vec<&ResourceId> = relations.map(|relation| &relation.resource).collect();
+            let is_new = |published: &&&Published| {
+                ids.contains(&&published.exposure.id) && !found.iter().any(|known| known.path == published.path)
+            };
+            above = self.all.iter().filter(is_new).copied().collect();
+            found.extend(&above);
+        }
+        found
     }
 
     /// With the end of the version, where it has one.
@@ -221,7 +231,9 @@ impl Resource<'_> {
         let live: &[&str] = if is_live { &["Server-Timing", "Preference-Applied"] } else { &[] };
         let headers: Vec<&str> = ["ETag", "Link"].iter().chain(live).copied().collect();
         let content = records::content(published, types, Some(about.page));
+        let beside = self.beside();
         let mut answers = Answers::of(Some(published))
+            .beside(&beside)
             .read("A page, or every match one after the other", &headers, content)
             .unchanged(&headers)
             .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))
@@ -241,7 +253,7 @@ impl Resource<'_> {
         let link =
             |id: String, words: &str| json!({ "operationId": id, "parameters": { "key": key }, "description": words });
         let mut links = json!({ "record": link(operation("get", self.published, ""), "One of the records") });
-        if self.is_kept() {
+        if self.published.exposure.keeps_records() {
             links["lineage"] = link(operation("get", self.published, "Lineage"), "Where it came from");
         }
         links
@@ -258,7 +270,9 @@ impl Resource<'_> {
         let is_live = exposure.mode != Mode::Staged;
         let live: &[&str] = if is_live { &["Server-Timing", "Preference-Applied"] } else { &[] };
         let headers: Vec<&str> = ["ETag", "Last-Modified"].iter().chain(live).copied().collect();
+        let beside = self.beside();
         let answers = Answers::of(Some(published))
+            .beside(&beside)
             .read("The record", &headers, records::content(published, &record::FORMATS, None))
             .unchanged(&headers)
             .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))

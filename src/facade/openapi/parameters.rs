@@ -11,7 +11,7 @@ use crate::mapping::{Exposure, FieldType, Mode, QueryField};
 use crate::staging::Comparison;
 
 /// Relations of relations at most.
-const DEEPEST: usize = 3;
+pub(super) const DEEPEST: usize = 3;
 
 /// Relations in one question at most, less one.
 const MORE_RELATIONS: usize = 7;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::values;
+use super::{About, values};
 use crate::http::Reason;
 
 fn instant() -> Value {
@@ -24,7 +24,7 @@ fn etag() -> Value {
     })
 }
 
-pub(super) fn shared() -> Map<String, Value> {
+pub(super) fn shared(about: &About) -> Map<String, Value> {
     Map::from_iter([
         ("Problem".to_owned(), problem()),
         ("Page".to_owned(), page()),
@@ -36,7 +36,7 @@ pub(super) fn shared() -> Map<String, Value> {
         ("Origin".to_owned(), origin()),
         ("RecordHistory".to_owned(), versions("history", "Version")),
         ("RecordLineage".to_owned(), versions("lineage", "Origin")),
-        ("Index".to_owned(), index()),
+        ("Index".to_owned(), index(about)),
         ("Health".to_owned(), health()),
         ("Backends".to_owned(), backends()),
     ])
@@ -216,12 +216,12 @@ fn versions(name: &str, of_each: &str) -> Value {
     ])
 }
 
-fn index() -> Value {
+fn index(about: &About) -> Value {
     let names = || json!({ "type": "array", "items": { "type": "string" } });
     let text = || json!({ "type": ["string", "null"] });
-    json!({
+    let mut index = json!({
         "type": "object",
-        "required": ["resources", "openapi", "docs"],
+        "required": ["resources"],
         "additionalProperties": false,
         "properties": {
             "resources": { "type": "array", "items": {
@@ -248,10 +248,16 @@ fn index() -> Value {
                     "successor": { "type": ["string", "null"], "description": "Path of the version that takes its place" },
                 },
             } },
-            "openapi": { "type": "string" },
-            "docs": { "type": "string" },
         },
-    })
+    });
+    // It leads to the description where that is served.
+    if about.docs {
+        index["required"] = json!(["resources", "openapi", "docs"]);
+        for name in ["openapi", "docs"] {
+            index["properties"][name] = json!({ "type": "string" });
+        }
+    }
+    index
 }
 
 fn health() -> Value {

@@ -18,6 +18,8 @@ pub(in crate::facade) struct About {
     pub(super) page: usize,
     /// Records on a page at most.
     pub(super) most: usize,
+    /// Whether `/docs` and `/openapi.json` are served.
+    pub(in crate::facade) docs: bool,
 }
 
 impl About {
@@ -52,7 +54,8 @@ impl About {
             let words = "A client certificate that the operator has entered.";
             schemes.push(("mutualTls".to_owned(), json!({ "type": "mutualTLS", "description": words })));
         }
-        About { schemes, anonymous: auth.anonymous.clone(), page: server.page_size, most: server.max_page_size }
+        let (page, most, docs) = (server.page_size, server.max_page_size, server.docs);
+        About { schemes, anonymous: auth.anonymous.clone(), page, most, docs }
     }
 
     /// The schemes, by name.

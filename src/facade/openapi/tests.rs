@@ -167,7 +167,7 @@ fn what_ends_and_what_a_service_says_is_told() {
     let patch = &document["paths"]["/v1/orders/{key}"]["patch"]["responses"];
     assert!(patch["451"]["content"]["application/problem+json"].is_object() && patch["428"].is_object());
     let customers = &document["paths"]["/v1/customers/{key}"]["get"];
-    assert!(customers["deprecated"].is_null() && customers["responses"]["410"].is_null());
+    assert!(customers["deprecated"].is_null());
     // Nothing single is made of customers, and nothing at all.
     assert!(document["paths"]["/v1/customers"]["post"].is_null());
     let bulk = &document["paths"]["/v1/orders"]["post"]["requestBody"]["content"]["application/x-ndjson"];
@@ -189,4 +189,22 @@ fn who_may_call_is_said_of_each_operation() {
     assert_eq!(security("/docs", "get"), json!([{}]));
     assert_eq!(About::default().usual(), json!([{ "apiKey": [] }]));
     assert!(super::document(&[&published()], &About::default())["components"]["securitySchemes"]["apiKey"].is_object());
+}
+
+#[test]
+fn the_end_of_what_can_stand_beside_is_described() {
+    let described = described();
+    let answers = |path: &str| &described["paths"][path]["get"]["responses"];
+    // Orders end; customers do not, but can have orders beside.
+    for path in ["/v1/customers", "/v1/customers/{key}", "/v1/orders"] {
+        assert!(answers(path)["410"].is_object(), "{path}");
+        assert!(answers(path)["200"]["headers"]["Sunset"].is_object(), "{path}");
+    }
+    let feed = answers("/v1/customers/changes");
+    assert!(
+        feed["200"]["headers"]["Sunset"].is_null()
+            && described["paths"]["/v1/customers"]["get"]["deprecated"].is_null()
+    );
+    let lineage = answers("/v1/customers/{key}/lineage");
+    assert!(lineage["410"].is_null() && lineage["200"].is_object());
 }

@@ -54,7 +54,8 @@ impl<'a> Test<'a> {
         let Some(field) = allowed.iter().find(|field| field.path == path) else {
             let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of this resource"));
             let fields = names_of(allowed, "fields to filter by");
-            let hint = format!("{fields}; parameters: {}", super::PARAMETERS.join(", "));
+            let taken: Vec<&str> = super::parameters_of(&published.exposure).collect();
+            let hint = format!("{fields}; parameters: {}", taken.join(", "));
             return Err(problem.hint(match path {
                 "page" | "offset" | "skip" | "start" => format!("a list goes on where `page.next` leads; {hint}"),
                 _ => hint,
@@ -63,14 +64,17 @@ impl<'a> Test<'a> {
         let operator = match operator {
             None => Operator::Compare(Comparison::Equal),
             Some("null") => Operator::Null,
-            Some(operator) => match operators_of(field).find(|(name, _)| *name == operator) {
-                Some((_, comparison)) => Operator::Compare(*comparison),
-                None => {
-                    let known: Vec<&str> = operators_of(field).map(|(name, _)| *name).collect();
-                    let detail = format!("`{name}`: operators of `{path}` are {}, null", known.join(", "));
-                    return Err(Reason::UnknownParameter.because(detail));
+            Some(operator) => {
+                match super::operators_taken(&published.exposure, field).find(|(name, _)| *name == operator) {
+                    Some((_, comparison)) => Operator::Compare(*comparison),
+                    None => {
+                        let known: Vec<&str> =
+                            super::operators_taken(&published.exposure, field).map(|(name, _)| *name).collect();
+                        let detail = format!("`{name}`: operators of `{path}` are {}, null", known.join(", "));
+                        return Err(Reason::UnknownParameter.because(detail));
+                    }
                 }
-            },
+            }
         };
         Ok(Test { name, field, operator, schema: &published.exposure.schema })
     }

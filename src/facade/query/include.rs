@@ -97,6 +97,7 @@ fn find(view: &View<'_>, of: &Published, path: &str, name: &str) -> Result<Wante
         return Err(Reason::Unavailable.because(detail).retry_after(5));
     };
     view.caller.require(&target.exposure.read_scope)?;
+    view.met.meet_beside(target).map_err(|gone| gone.at(&format!("`include`: `{path}`")))?;
     let sight = Sight::of(target, view.caller)?;
     let target = target.seen_by(view.caller).unwrap_or_else(|| Arc::clone(target));
     // Who is beside a record would tell the value by which it stands there.

@@ -16,13 +16,34 @@ use super::shape::Shape;
 use super::sight::View;
 use crate::http::parameters::{Parameter, decode, pairs, push_harmless};
 use crate::http::{Problem, Reason, ServerConfig};
-use crate::mapping::QueryField;
-use crate::staging::{Filter, Include, ListQuery, SortKey};
+use crate::mapping::{Exposure, QueryField};
+use crate::staging::{Comparison, Filter, Include, ListQuery, SortKey};
 
 pub(super) use self::filter::{MAX_VALUES, operators_of};
 
 /// The parameters of a list besides its filters.
 pub(super) const PARAMETERS: [&str; 8] = ["or", "and", "sort", "limit", "cursor", "fields", "count", "include"];
+
+/// Those that a list of this resource takes.
+fn parameters_of(exposure: &Exposure) -> impl Iterator<Item = &'static str> {
+    PARAMETERS.into_iter().filter(|name| match *name {
+        // A backend is asked for filters that all hold, and is not counted.
+        "or" | "and" => !exposure.has_live_list() && !exposure.filter.is_empty(),
+        "count" => !exposure.has_live_list(),
+        "sort" => !exposure.sort.is_empty(),
+        "include" => !exposure.relations.is_empty(),
+        _ => true,
+    })
+}
+
+/// The operators that it takes of a field: a backend is not asked for beginnings.
+fn operators_taken(
+    exposure: &Exposure,
+    field: &QueryField,
+) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
+    let is_live = exposure.has_live_list();
+    operators_of(field).filter(move |(_, comparison)| !(is_live && *comparison == Comparison::Prefix))
+}
 
 /// A list question with what shapes its answer.
 #[derive(Debug)]
@@ -173,7 +194,10 @@ pub(super) fn of_record(view: &View<'_>, raw: Option<&str>) -> Result<(Vec<Inclu
             (_, Some(of)) => fields_beside.push((of.to_owned().into(), decode(raw_value)?)),
             _ => {
                 let problem = Reason::UnknownParameter.because(format!("`{name}` is no parameter of a record"));
-                return Err(problem.hint("parameters of a record: fields, include, fields[...]"));
+                return Err(problem.hint(match view.published.exposure.relations.is_empty() {
+                    true => "parameters of a record: fields",
+                    false => "parameters of a record: fields, include, fields[...]",
+                }));
             }
         }
     }
@@ -206,6 +230,7 @@ mod tests {
     use super::{Asked, Paging, parse};
     use crate::facade::catalog::tests::{caller, catalog};
     use crate::facade::cursor::Seal;
+    use crate::facade::retire::Met;
     use crate::facade::sight::{Sight, View};
     use crate::http::{Problem, Reason};
     use crate::staging::{Comparison, Scalar};
@@ -215,7 +240,8 @@ mod tests {
         let paging = Paging::Pages { default: 100, most: 1000 };
         let (catalog, caller) = (catalog(), caller(&["read"]));
         let published = catalog.get(&"orders.v1".parse().unwrap()).unwrap();
-        let view = View { catalog: &catalog, published, caller: &caller, sight: Sight::default() };
+        let met = Met::new();
+        let view = View { catalog: &catalog, published, caller: &caller, met: &met, sight: Sight::default() };
         parse(&view, raw, (paging, &Seal::new([0; 32])))
     }
 

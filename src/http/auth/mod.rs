@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::clients::{ANONYMOUS, Clients};
-use super::{AuthConfig, Certificate, Peer, Problem, Proxies, Reason, refuse_cross_origin};
+use super::{AuthConfig, Certificate, Cors, Peer, Problem, Proxies, Reason, refuse_cross_origin};
 use crate::staging::Staging;
 use memory::Memory;
 use token::{Proof, Refusal, Tokens};
@@ -80,6 +80,8 @@ pub struct Authenticator {
     tokens: Tokens,
     certificates: Vec<KnownCertificate>,
     proxies: Proxies,
+    /// Which pages may act with the certificate that their user's browser shows.
+    cors: Option<Cors>,
     /// When the use of a key was last noted.
     noted: Mutex<HashMap<String, Instant>>,
     /// Scopes of callers without a key; empty where these are not taken.
@@ -101,6 +103,7 @@ impl Authenticator {
             tokens: Tokens::new(&config.issuers),
             certificates: config.certificates.clone(),
             proxies: Proxies::default(),
+            cors: None,
             noted: Mutex::default(),
             anonymous: config.anonymous.clone(),
             found_anonymous: Mutex::default(),
@@ -113,6 +116,12 @@ impl Authenticator {
     #[must_use]
     pub fn behind(self, proxies: Proxies) -> Authenticator {
         Authenticator { proxies, ..self }
+    }
+
+    /// With pages of other origins that may call.
+    #[must_use]
+    pub fn letting(self, cors: Option<Cors>) -> Authenticator {
+        Authenticator { cors, ..self }
     }
 
     /// Whether callers without a key are taken; then the host of requests must be checked, since a web page
@@ -204,7 +213,15 @@ impl Authenticator {
         };
         if !request.method.is_safe() {
             // A browser shows a certificate by itself, whichever page makes it ask.
-            refuse_cross_origin(request)?;
+            let is_let = self.cors.as_ref().is_some_and(|cors| cors.lets_act(request));
+            if !is_let {
+                refuse_cross_origin(request).map_err(|problem| {
+                    problem.hint(
+                        "send a key or a token; or the operator names the page's origin in `origins` of `[server.cors]`, with \
+                         `credentials = true`",
+                    )
+                })?;
+            }
         }
         self.by_certificate(shown).or_else(|| self.anonymous()).ok_or_else(|| {
             let detail = format!("the certificate that was shown is nobody's here ({})", shown.fingerprint());

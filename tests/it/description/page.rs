@@ -76,6 +76,56 @@ fn the_page_shows_all_and_sends_what_is_filled_in() {
     let answer = answered("createArticlesV1");
     assert!(answer.as_str().unwrap().starts_with("409 "), "{answer}");
 
+    // Each Send is a write of its own: a second one is no replay of the first, unless its key is filled in.
+    let articles = "const d = document.getElementById('createArticlesV1'); ";
+    let key_of_write = "d.querySelector('input[data-name=\"Idempotency-Key\"]')";
+    assert_eq!(browser.run(&format!("{articles} return {key_of_write}.value")), "");
+    let send = |body: &str| {
+        browser.run(&format!(
+            "{articles} d.querySelector('textarea').value = {}; d.querySelector('.answer').textContent = ''; \
+             d.querySelector('button').click()",
+            json!(body)
+        ));
+        answered("createArticlesV1").as_str().unwrap().to_owned()
+    };
+    let new = r#"{"article_no":"4799","name":"Vice","price":1.5}"#;
+    assert!(send(new).starts_with("201 "));
+    let command = browser.run(&format!("{articles} return d.querySelector('.curl').textContent"));
+    let again = send(new);
+    assert!(again.starts_with("409 ") && !again.contains("idempotent-replayed"), "{again}");
+    let other = send(r#"{"article_no":"4798","name":"File","price":2.5}"#);
+    assert!(other.starts_with("201 "), "{other}");
+    let (_, key) = command.as_str().unwrap().split_once("Idempotency-Key: \"").unwrap();
+    let (key, _) = key.split_once('"').unwrap();
+    assert!(key.len() == 36 && key.matches('-').count() == 4, "{key}");
+    browser.run(&format!("{articles} {key_of_write}.value = '\"{key}\"'"));
+    let replayed = send(new);
+    assert!(replayed.starts_with("201 ") && replayed.contains("idempotent-replayed: true"), "{replayed}");
+    browser.run(&format!("{articles} {key_of_write}.value = ''"));
+
+    // Nobody answers: a read is given up soon, a write late, with what may be.
+    browser.run(
+        "window.kept = [window.fetch, window.setTimeout].map((of) => of.bind(window)); window.waited = []; \
+         window.fetch = (_, { signal }) => new Promise((_, refuse) => \
+             signal.addEventListener('abort', () => refuse(new DOMException('gone', 'AbortError')))); \
+         window.setTimeout = (then, time) => { window.waited.push(time); return window.kept[1](then, 0); }",
+    );
+    browser.run(&format!("{articles} d.querySelector('button').click()"));
+    let doubtful = browser.until(
+        "const t = document.querySelector('#createArticlesV1 .answer').textContent; return t.includes('no answer') && t",
+    );
+    let doubtful = doubtful.as_str().unwrap();
+    for part in ["no answer came within 120 seconds", "It may be done all the same", "Fill in Idempotency-Key \""] {
+        assert!(doubtful.contains(part), "{part}: {doubtful}");
+    }
+    browser.run("document.querySelector('#getOrdersV2 button').click()");
+    let given_up = browser.until(
+        "const t = document.querySelector('#getOrdersV2 .answer').textContent; return t.includes('no answer') && t",
+    );
+    assert_eq!(given_up, "There was no answer: no answer came within 10 seconds");
+    assert_eq!(browser.run("return window.waited"), json!([120_000, 10_000]));
+    browser.run("[window.fetch, window.setTimeout] = window.kept");
+
     // A stream that does not end is shown as far as it has come.
     browser.run(
         "const d = document.getElementById('listOrdersV2Changes'); d.open = true; \

@@ -40,6 +40,12 @@ fn a_preflight_needs_no_key_and_the_request_behind_it_does() {
     let read = app.get_with("/v1/orders/0001", &[SHOP]);
     assert_eq!((read.status, read.field("access-control-allow-origin")), (200, Some("https://shop.example")));
     assert!(read.field("access-control-expose-headers").unwrap().contains("ETag"));
+    // What a body must be is told by fields that a page may read.
+    let refused = app.send("POST", "/v1/orders", &[SHOP], b"");
+    assert_eq!((refused.status, refused.field("access-control-allow-origin")), (405, Some("https://shop.example")));
+    for name in ["Allow", "Accept-Post", "Accept-Patch", "Accept-Encoding"] {
+        assert!(refused.field("access-control-expose-headers").unwrap().split(", ").any(|told| told == name), "{name}");
+    }
     let varies: Vec<&str> = read.head.lines().filter(|line| line.to_lowercase().starts_with("vary:")).collect();
     assert!(varies.iter().any(|line| line.contains("Origin")), "{varies:?}");
     // A page may read what is wrong, too.

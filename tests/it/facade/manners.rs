@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::app::TestApp;
+use tollbridge::http::{AuthConfig, ServerConfig};
+use tollbridge::mapping::{ExposedOperation, Exposure, Mode, Verb};
+
+use super::app::{Options, TestApp, orders, stock};
 use super::client::Answer;
 
 /// A request whose head is written out, but for the key.
@@ -138,12 +141,24 @@ fn a_slash_too_many_is_told() {
         ("/v1/orders/0001/", "/v1/orders/0001"),
         ("/v1/", "/v1"),
         ("/docs/", "/docs"),
+        ("/openapi.json/", "/openapi.json"),
+        ("/health/live/", "/health/live"),
+        ("/health/backends/", "/health/backends"),
+        ("/v1/operations/7/", "/v1/operations/7"),
         ("/v1/orders/0001/lineage//", "/v1/orders/0001/lineage"),
     ] {
         let said = app.get(path).problem(404, "no-such-path");
         assert!(said.ends_with(&format!("leave out the slash at the end: {right}")), "{path}: {said}");
     }
-    assert!(app.get("/nowhere/").problem(404, "no-such-path").contains("GET / lists"));
+    // What is nothing without the slash either is not what was meant.
+    for path in ["/nowhere/", "/v1/operations/", "/v1/nothing/", "/v9/", "/v1/nothing/1/"] {
+        let said = app.get(path).problem(404, "no-such-path");
+        assert!(said.contains("GET / lists") && !said.contains("slash"), "{path}: {said}");
+    }
+    // Who is not known learns it of what is there for all, and of nothing else.
+    let unknown = |path: &str| app.send_as_is("GET", path, &[], b"");
+    assert!(unknown("/docs/").problem(404, "no-such-path").ends_with(": /docs"));
+    unknown("/v1/orders/").problem(401, "unauthenticated");
 }
 
 #[test]
@@ -191,4 +206,152 @@ fn the_history_of_a_record_is_what_happened_to_it() {
     app.get("/v1/orders/9999/history").problem(404, "no-such-record");
     app.get("/v1/orders/0002/history?x=1").problem(400, "unknown-parameter");
     app.send("POST", "/v1/orders/0002/history", &[], b"").problem(405, "method-not-allowed");
+}
+
+#[test]
+fn a_description_that_is_not_served_is_not_told_of() {
+    let server = ServerConfig { docs: false, ..ServerConfig::default() };
+    let described = tollbridge::facade::describe(vec![orders()], &server, &AuthConfig::default());
+    let app = TestApp::with(Options { server, ..Options::default() });
+    for path in ["/nowhere", "/docs", "/docs/", "/openapi.json", "/openapi.json/", "/v1/orders/1/2/3", "/v1/orders/1/x"]
+    {
+        let said = app.get(path).problem(404, "no-such-path");
+        assert!(said.ends_with("GET / lists what is"), "{path}: {said}");
+    }
+    for path in ["/", "/v1"] {
+        let index = app.get(path).json();
+        let members: Vec<&String> = index.as_object().unwrap().keys().collect();
+        assert_eq!(members, ["resources"], "{path}");
+    }
+    let described: Value = serde_json::from_slice(&described).unwrap();
+    assert!(described["paths"]["/health/live"].is_object());
+    assert!(described["paths"]["/docs"].is_null() && described["paths"]["/openapi.json"].is_null());
+    let index = &described["components"]["schemas"]["Index"];
+    assert_eq!((&index["required"], &index["properties"]["docs"]), (&json!(["resources"]), &Value::Null));
+    // Where it is served, all of them do.
+    let app = TestApp::start();
+    assert!(app.get("/nowhere").problem(404, "no-such-path").contains("/docs explains it"));
+    assert_eq!(app.get("/v1").json()["docs"], "/docs");
+}
+
+#[test]
+fn where_nothing_is_nothing_can_be_done() {
+    let app = TestApp::start();
+    let lines = ("Content-Type", "application/x-ndjson");
+    for (method, path) in [
+        ("POST", "/v1/nothing"),
+        ("BREW", "/v1/nothing"),
+        ("OPTIONS", "/v1/nothing"),
+        ("OPTIONS", "/v1/nothing/1"),
+        ("DELETE", "/v1/nothing/1"),
+        ("PUT", "/v1/nothing/1"),
+        ("PATCH", "/v1/nothing/1"),
+        ("POST", "/v1/nothing/1/close"),
+        ("POST", "/v1/nothing/changes"),
+    ] {
+        let said = app.send(method, path, &[], b"").problem(404, "no-such-resource");
+        assert!(said.contains("`nothing`") && said.contains("GET /v1 lists"), "{method} {path}: {said}");
+        // Who is not known is told nothing.
+        app.send_as_is(method, path, &[], b"").problem(401, "unauthenticated");
+    }
+    app.send("POST", "/v1/nothing", &[lines], b"{}\n").problem(404, "no-such-resource");
+    assert!(
+        app.send("DELETE", "/v2/orders/1", &[], b"").problem(404, "no-such-resource").contains("there is /v1/orders")
+    );
+    for method in ["GET", "POST", "OPTIONS"] {
+        app.send(method, "/v9", &[], b"").problem(404, "no-such-path");
+    }
+    // What is there has its methods, for those who may use one.
+    let asked = app.send("OPTIONS", "/v1/orders", &[], b"");
+    assert_eq!((asked.status, asked.field("allow")), (204, Some("GET, HEAD, OPTIONS")));
+    app.send("POST", "/v1/orders", &[], b"").problem(405, "method-not-allowed");
+    let other = format!("Bearer {}", app.new_key(&["stock:read"]));
+    for (method, path) in
+        [("GET", "/v1/orders"), ("POST", "/v1/orders"), ("OPTIONS", "/v1/orders"), ("POST", "/v1/orders/1/close")]
+    {
+        let refused = app.send_as_is(method, path, &[("Authorization", &other)], b"");
+        assert!(refused.problem(403, "insufficient-scope").contains("orders:read"), "{method} {path}");
+        assert_eq!(refused.field("allow"), None, "{method} {path}");
+    }
+}
+
+/// Orders that are asked for one by one, and written.
+fn live_orders() -> Exposure {
+    let close = ExposedOperation {
+        name: "create".to_owned(),
+        verb: Verb::Create,
+        title: None,
+        description: None,
+        scope: "orders:write".to_owned(),
+        body: None,
+        members: Vec::new(),
+        answer: None,
+        answers_record: false,
+        is_parked: false,
+        requires_match: false,
+        fault_statuses: Vec::new(),
+    };
+    Exposure {
+        mode: Mode::Live,
+        lists: false,
+        filter: Vec::new(),
+        sort: Vec::new(),
+        operations: vec![close],
+        ..orders()
+    }
+}
+
+#[test]
+fn what_is_read_one_by_one_says_how() {
+    let app = TestApp::start();
+    let reads_one =
+        "orders.v1 has no list: its records are read from the backend one by one GET /v1/orders/KEY reads one";
+    // Where something can be posted the path is there, and its methods are told.
+    app.facade.publish(vec![live_orders(), stock()]);
+    let refused = app.get("/v1/orders");
+    assert_eq!(refused.problem(405, "method-not-allowed"), reads_one);
+    assert_eq!(refused.field("allow"), Some("POST, OPTIONS"));
+    assert_eq!(app.send("HEAD", "/v1/orders", &[], b"").status, 405);
+    let other = app.send("DELETE", "/v1/orders", &[], b"");
+    assert!(other.problem(405, "method-not-allowed").contains("DELETE is not possible here"));
+    assert_eq!(app.send("OPTIONS", "/v1/orders", &[], b"").field("allow"), Some("POST, OPTIONS"));
+    // Else it is not.
+    app.facade.publish(vec![Exposure { operations: Vec::new(), ..live_orders() }, stock()]);
+    for method in ["GET", "POST", "OPTIONS"] {
+        assert_eq!(app.send(method, "/v1/orders", &[], b"").problem(404, "no-such-path"), reads_one, "{method}");
+    }
+    for path in ["/v1/orders/1/history", "/v1/orders/1/lineage"] {
+        let said = app.get(path).problem(404, "no-such-path");
+        assert!(
+            said.contains("remembers no versions") && said.ends_with("GET /v1/orders/KEY reads one as it is"),
+            "{said}"
+        );
+        app.send("OPTIONS", path, &[], b"").problem(404, "no-such-path");
+    }
+    let said = app.get("/v1/orders/changes").problem(404, "no-such-path");
+    assert!(said.contains("no feed of changes") && said.ends_with("GET /v1/orders/KEY reads one as it is"), "{said}");
+}
+
+#[test]
+fn hints_offer_what_is_taken() {
+    let app = TestApp::start();
+    let unknown = |path: &str| app.get(path).problem(400, "unknown-parameter");
+    assert!(unknown("/v1/stock?colour=red").ends_with("parameters: or, and, sort, limit, cursor, fields, count"));
+    assert!(unknown("/v1/stock/1~2?colour=red").ends_with("parameters of a record: fields"));
+}
+
+#[test]
+fn the_page_shows_the_address_that_was_called() {
+    let app = TestApp::start();
+    for (host, shown) in [
+        ("erp_bridge.local:8080", "URL=http://erp_bridge.local:8080\n"),
+        ("[::1]:8080", "URL=http://[::1]:8080\n"),
+        ("b%C3%BCro.example", "URL=http://b%C3%BCro.example\n"),
+        // It could not stand in a line of a shell.
+        ("a$b.example", "URL=http://HOST\n"),
+    ] {
+        let page = app.send_as_is("GET", "/docs", &[("Host", host)], b"");
+        assert_eq!(page.status, 200, "{host}");
+        assert!(page.text().contains(shown), "{host}");
+    }
 }

@@ -1,7 +1,8 @@
 //! `include`: related records beside those that are asked for.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tollbridge::mapping::{ExposedRelation, Exposure, FieldType, QueryField, RelationLink};
+use tollbridge::mapping::{ExposedRelation, Exposure, FieldType, QueryField, RelationLink, Retirement};
 use tollbridge::staging::{ColumnType, IndexedField, ResourceSpec};
 
 use super::app::{TestApp, stock};
@@ -40,10 +41,9 @@ fn resource(name: &str, key: &[&str], fields: &[&str], relations: Vec<ExposedRel
     }
 }
 
-/// Invoices with customers, regions and lines: the second invoice's customer is not there, the third has none.
-fn site() -> TestApp {
-    let app = TestApp::start();
-    let resources = vec![
+/// Invoices with customers, regions and lines.
+fn resources() -> Vec<Exposure> {
+    vec![
         resource(
             "invoices",
             &["no"],
@@ -63,7 +63,13 @@ fn site() -> TestApp {
         resource("regions", &["no"], &["no", "title"], vec![]),
         resource("desks", &["branch", "desk"], &["branch", "desk"], vec![]),
         resource("lines", &["no"], &["no", "invoice_no"], vec![]),
-    ];
+    ]
+}
+
+/// All of them: the second invoice's customer is not there, the third has none.
+fn site() -> TestApp {
+    let app = TestApp::start();
+    let resources = resources();
     app.runtime.block_on(async {
         for exposure in &resources {
             let field = |field: &QueryField| IndexedField { path: field.path.clone(), column: ColumnType::Text };
@@ -260,4 +266,53 @@ fn what_is_no_relation_is_refused_and_names_those_that_are() {
     // A cursor belongs to the order and the filters, not to what stands beside.
     let next = app.get("/v1/invoices?limit=2").json()["page"]["next"].as_str().unwrap().to_owned();
     assert_eq!(data(&app.get(&format!("{next}&include=customer")))[0]["customer"], Value::Null);
+}
+
+#[test]
+fn the_end_of_a_version_holds_for_what_has_it_beside() {
+    let app = site();
+    let customers_end = |retirement: Retirement| {
+        let mut all = resources();
+        let customers = all.iter_mut().find(|exposure| exposure.id.name() == "customers").unwrap();
+        customers.retirement = retirement;
+        app.facade.publish(all);
+    };
+    let links = |answer: &Answer| -> Vec<String> {
+        answer.head.lines().filter_map(|line| line.strip_prefix("link: ")).map(str::to_owned).collect()
+    };
+    let deprecated = Some("2026-01-01T00:00:00Z".parse().unwrap());
+    let sunset = Some(Timestamp::now() + SignedDuration::from_hours(24));
+    customers_end(Retirement { deprecated, sunset, successor: Some(2), notice: None });
+    let told = [
+        app.get("/v1/invoices?include=lines,customer.region"),
+        app.get("/v1/invoices/I1?include=customer"),
+        app.get_with("/v1/invoices?include=customer", &[("Accept", "application/x-ndjson")]),
+    ];
+    for answer in &told {
+        assert_eq!((answer.status, answer.field("deprecation")), (200, Some("@1767225600")), "{}", answer.head);
+        assert!(answer.field("sunset").is_some());
+        let whose = "</v2/customers>; rel=\"successor-version\"; anchor=\"/v1/customers\"";
+        assert!(links(answer).iter().any(|link| link == whose), "{}", answer.head);
+    }
+    for path in ["/v1/invoices", "/v1/invoices?include=lines"] {
+        assert_eq!(app.get(path).field("deprecation"), None, "{path}");
+    }
+    let counted = "tollbridge_deprecated_requests_total{resource=\"customers.v1\",client=\"test\"} 3";
+    let metrics = app.metrics.render().unwrap();
+    assert!(metrics.contains(counted), "{metrics}");
+
+    let past = Some(Timestamp::now() - SignedDuration::from_secs(10));
+    customers_end(Retirement { deprecated, sunset: past, successor: Some(2), notice: None });
+    for path in ["/v1/invoices?include=lines,customer", "/v1/invoices/I1?include=customer.region"] {
+        let gone = app.get(path);
+        let said = gone.problem(410, "version-retired");
+        assert!(said.contains("`include`: `customer") && said.contains("customers.v1 has come to its end"), "{said}");
+        assert!(said.contains("its place is taken by /v2/customers") && gone.field("sunset").is_some(), "{said}");
+    }
+    assert_eq!(app.get("/v1/invoices?include=lines").status, 200);
+    // Who may not read them is told no more than that.
+    let other = format!("Bearer {}", app.new_key(&["invoices:read"]));
+    let refused = app.send_as_is("GET", "/v1/invoices?include=customer", &[("Authorization", &other)], b"");
+    refused.problem(403, "insufficient-scope");
+    assert_eq!(refused.field("sunset"), None);
 }

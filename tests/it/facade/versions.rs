@@ -46,6 +46,17 @@ fn every_answer_of_an_old_version_says_so() {
     }
     // The next page is still told beside.
     assert!(links(&app.get("/v1/orders?limit=1")).iter().any(|link| link.ends_with("rel=\"next\"")));
+    // Whatever is done, and what cannot be.
+    for (method, path, status) in [
+        ("OPTIONS", "/v1/orders", 204),
+        ("POST", "/v1/orders", 405),
+        ("HEAD", "/v1/orders/0001", 200),
+        ("POST", "/v1/orders/0001/x", 404),
+    ] {
+        let answer = app.send(method, path, &[], b"");
+        assert_eq!((answer.status, answer.field("deprecation")), (status, Some("@1767225600")), "{method} {path}");
+        assert_eq!(answer.field("sunset"), Some(date.as_str()), "{method} {path}");
+    }
     let etag = app.get("/v1/orders/0001").field("etag").unwrap().to_owned();
     let unchanged = app.get_with("/v1/orders/0001", &[("If-None-Match", &etag)]);
     assert_eq!((unchanged.status, unchanged.field("deprecation")), (304, Some("@1767225600")));
@@ -93,6 +104,8 @@ fn behind_its_sunset_a_version_is_gone_and_says_where_to() {
         assert_eq!(links(&gone), ["</v2/orders>; rel=\"successor-version\""]);
         assert!(gone.field("sunset").is_some());
     }
+    app.send("OPTIONS", "/v1/orders", &[], b"").problem(410, "version-retired");
+    app.send("POST", "/v1/orders", &[], b"").problem(410, "version-retired");
     // Nobody without a key learns even that.
     app.send_as_is("GET", "/v1/orders", &[], b"").problem(401, "unauthenticated");
     assert_eq!(app.get("/v1/stock").status, 200);

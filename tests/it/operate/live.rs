@@ -179,3 +179,32 @@ fn a_key_that_its_column_has_no_room_for_is_no_record() {
         site.get(&format!("/v1/orders/{key}")).problem(404, "no-such-record");
     }
 }
+
+#[test]
+fn what_is_said_of_live_records_is_so() {
+    let site = live("mode = \"live\"\nfilter = [\"status\", \"amount\"]");
+    assert_eq!(site.get("/v1/orders/1").status, 200);
+    for path in ["/v1/orders/1/history", "/v1/orders/1/lineage"] {
+        let said = site.get(path).problem(404, "no-such-path");
+        assert!(said.contains("orders.v1 remembers no versions"), "{path}: {said}");
+    }
+    let said = site.get("/v1/orders/changes").problem(404, "no-such-path");
+    assert!(said.contains("no feed of changes") && said.ends_with("GET /v1/orders reads them as they are"), "{said}");
+    let said = site.get("/v1/orders?colour=red").problem(400, "unknown-parameter");
+    assert!(said.ends_with("fields to filter by: status, amount; parameters: limit, cursor, fields"), "{said}");
+    let said = site.get("/v1/orders?status[prefix]=o").problem(400, "unknown-parameter");
+    assert!(said.contains("operators of `status` are ne,") && !said.contains("prefix, null"), "{said}");
+}
+
+#[test]
+fn nothing_is_known_of_a_record_that_nobody_has_asked_for() {
+    let site = live("mode = \"hybrid\"\nmax_age = \"1h\"");
+    let said = site.get("/v1/orders/2/history").problem(404, "no-such-record");
+    assert!(
+        said.contains("remembers no version") && said.ends_with("GET /v1/orders/2 asks the backend for it"),
+        "{said}"
+    );
+    assert_eq!(site.get("/v1/orders/2").status, 200);
+    site.service.until(|| (site.get("/v1/orders/2/history").status == 200).then_some(()));
+    site.get("/v1/orders/9").problem(404, "no-such-record");
+}

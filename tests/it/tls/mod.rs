@@ -69,6 +69,10 @@ fn configure(site: &Site, tls: &str, auth: &str) {
 const TABLE: &str = "[[auth.certificates]]\ndns = \"shop.example\"\nclient = \"webshop\"\nscopes = [\"items:read\"]\n\
                      [[auth.certificates]]\ncommon_name = \"the boss\"\nclient = \"boss\"\nscopes = [\"*\"]\n";
 
+/// Something to write.
+const PRAISE: &str =
+    "[operations.praise]\nbackend = \"shop\"\nsql = \"insert into praise (id) values (:key)\"\nexpect = 1\n";
+
 #[test]
 fn certificates_say_who_calls() {
     let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
@@ -161,4 +165,57 @@ fn certificates_that_nobody_vouches_for_are_a_fault() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("needs `server.tls` with a `client_ca`"), "{said}");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn pages_that_are_named_act_with_their_users_certificate() {
+    let site = Site::with_mappings(&[("items.v1.toml", &format!("{MAPPING}\n{PRAISE}"))]);
+    let authority = Authority::new(&site.path("tls"));
+    authority.vouch("server", "server", "IP:127.0.0.1");
+    authority.vouch("boss", "the boss", "DNS:boss.example");
+    std::fs::create_dir_all(site.path("var")).unwrap();
+    rusqlite::Connection::open(site.path("var/shop.db"))
+        .unwrap()
+        .execute_batch("create table praise (id text)")
+        .unwrap();
+    let database = "[backends.shop.odbc]\nconnection = \"Driver=SQLite3;Database=var/shop.db\"\n";
+    let cors = "[server.cors]\norigins = [\"https://shop.example\"]\n";
+    let (certificate, key) = (authority.file("boss.pem"), authority.file("boss.key"));
+    let praise = |service: &Service, origin: &str, site: &str, number: &str| {
+        let (origin, site) = (format!("Origin: {origin}"), format!("Sec-Fetch-Site: {site}"));
+        let idempotency = format!("Idempotency-Key: praise-{number}");
+        let shown = ["--cert", certificate.as_str(), "--key", key.as_str(), "-X", "POST"];
+        let fields = ["-H", origin.as_str(), "-H", site.as_str(), "-H", idempotency.as_str()];
+        curl(service, &authority, "/v1/items/1/praise", &[shown.as_slice(), &fields].concat())
+    };
+    let (shop, evil) = ("https://shop.example", "https://evil.example");
+    let credentials = format!("{cors}credentials = true\n{database}");
+    configure(&site, "client_ca = \"tls/ca.pem\"", &format!("{TABLE}{credentials}"));
+    {
+        let service = site.serve();
+        service.until(|| (status(&curl(&service, &authority, "/health/ready", &[])) > 0).then_some(()));
+        let done = praise(&service, shop, "cross-site", "1");
+        assert_eq!(status(&done), 200, "{}", said(&done));
+        assert!(said(&done).contains("access-control-allow-credentials: true"), "{}", said(&done));
+        for (origin, site) in [(evil, "cross-site"), ("null", "cross-site"), (evil, "same-site")] {
+            let refused = praise(&service, origin, site, "2");
+            assert_eq!(status(&refused), 403, "{}", said(&refused));
+            assert!(
+                said(&refused).contains("cross-origin") && said(&refused).contains("[server.cors]"),
+                "{}",
+                said(&refused)
+            );
+            assert!(!said(&refused).contains("console"), "{}", said(&refused));
+        }
+    }
+    // To be named is not enough: browsers send no certificates then, and what comes with one is not meant.
+    configure(&site, "client_ca = \"tls/ca.pem\"", &format!("{TABLE}{cors}{database}"));
+    let service = site.serve();
+    service.until(|| (status(&curl(&service, &authority, "/health/ready", &[])) > 0).then_some(()));
+    assert_eq!(status(&praise(&service, shop, "cross-site", "3")), 403);
+    let praised: i64 = rusqlite::Connection::open(site.path("var/shop.db"))
+        .unwrap()
+        .query_row("select count(*) from praise", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(praised, 1);
 }
