@@ -11,7 +11,7 @@ use super::call::{Crew, Told, Trip};
 use super::error::Trouble;
 use super::{Live, LiveError};
 use crate::adapters::sql::{Certainty, Database, Isolation, Query, SqlError, SqlErrorKind, Value};
-use crate::decode::rows::ColumnKind;
+use crate::decode::rows::{Column, ColumnKind};
 use crate::gate::{Lane, Permit};
 use crate::mapping::{Bound, Plan, Relation, Rows};
 use crate::pipeline::fault::ServiceFault;
@@ -32,6 +32,8 @@ const MOST_BYTES: usize = 64 << 20;
 pub(super) struct Table<'r> {
     pub(super) rows: &'r Rows,
     pub(super) shape: Arc<Shape>,
+    /// The columns of a query, as its answer had them last.
+    answered: Vec<Column>,
 }
 
 impl<'r> Table<'r> {
@@ -45,7 +47,11 @@ impl<'r> Table<'r> {
     ) -> Result<Table<'r>, LiveError> {
         let asked = Asked { database: Arc::clone(database), gate: Arc::clone(gate) };
         let shape = bridge.shape(plan, rows, &asked, Lane::Interactive, Some(&[])).await?;
-        Ok(Table { rows, shape })
+        let answered = match &rows.source.relation {
+            Relation::Table { .. } => Vec::new(),
+            Relation::Query(_) => bridge.answered(&plan.exposure.id).await?,
+        };
+        Ok(Table { rows, shape, answered })
     }
 
     /// The column in a condition.
@@ -53,15 +59,22 @@ impl<'r> Table<'r> {
         self.shape.quoted(column)
     }
 
-    /// Whether a table's column may have no room for such a value. Whatever else is wrong with a row is no matter of the key.
+    /// Whether a column may have no room for such a value. Whatever else is wrong with a row is no matter of the key; of a
+    /// query whose columns are not known, nobody can tell which of both it is.
     fn may_misfit(&self, column: &str, bound: &Bound) -> bool {
-        let is_table = matches!(self.rows.source.relation, Relation::Table { .. });
-        is_table
-            && match (self.shape.kind(column), value(bound)) {
-                (Some(ColumnKind::Text { .. }), _) => false,
-                (_, Value::Integer(number)) => i16::try_from(number).is_err(),
-                _ => true,
+        let kind = match &self.rows.source.relation {
+            Relation::Table { .. } => self.shape.kind(column),
+            Relation::Query(_) => {
+                let found = self.answered.iter().find(|answered| answered.name.eq_ignore_ascii_case(column));
+                let Some(found) = found else { return false };
+                Some(found.kind)
             }
+        };
+        match (kind, value(bound)) {
+            (Some(ColumnKind::Text { .. }), _) => false,
+            (_, Value::Integer(number)) => i16::try_from(number).is_err(),
+            _ => true,
+        }
     }
 
     /// The rows for which these conditions hold, in an order if one is said, and no more than so many.

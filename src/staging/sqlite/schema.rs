@@ -321,6 +321,11 @@ CREATE INDEX operation_open ON operation (state, number) WHERE state IN ('receiv
 CREATE INDEX operation_over ON operation (changed_at) WHERE state IN ('succeeded', 'failed');
 CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE record_key IS NOT NULL;
 "#,
+    r#"
+-- What waits for a record to be mended, by its key: however many letters there are.
+CREATE INDEX dead_letter_waiting ON dead_letter (resource, key)
+    WHERE state = 'open' AND known_by IS NOT NULL AND key IS NOT NULL;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.
