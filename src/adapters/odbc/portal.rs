@@ -20,8 +20,13 @@ const NAME: &str = "tollbridge_rows";
 /// So many rows are fetched before anything was seen of them, where the user does not say (`Fetch`).
 const FIRST: usize = 16;
 
+/// So many bytes of the question stand beside each `fetch`: as many as the server shows by itself.
+const MOST_SHOWN: usize = 900;
+
 /// A cursor that is open.
 pub(super) struct Portal {
+    /// The question, as a comment.
+    question: String,
     /// How many rows were asked for last.
     asked: usize,
     /// How many of them have come.
@@ -48,11 +53,16 @@ impl Portal {
         format!("declare {NAME} no scroll cursor for {}", as_subquery(sql).unwrap_or(sql))
     }
 
-    /// The first rows, when it was opened on this statement.
-    pub(super) fn open(setup: &Setup, statement: StatementRef<'_>) -> Result<Portal, Error> {
-        let asked = first(setup);
-        raw::again(statement, &fetch(asked))?;
-        Ok(Portal { asked, come: 0 })
+    /// The first rows, when it was opened on this statement for a question.
+    pub(super) fn open(setup: &Setup, statement: StatementRef<'_>, question: &str) -> Result<Portal, Error> {
+        let portal = Portal { question: comment(question), asked: first(setup), come: 0 };
+        raw::again(statement, &portal.fetch())?;
+        Ok(portal)
+    }
+
+    /// Who looks at the server (`pg_stat_activity`) sees what is asked.
+    fn fetch(&self) -> String {
+        format!("fetch forward {} from {NAME} {}", self.asked, self.question)
     }
 
     /// So many of the rows were read.
@@ -70,16 +80,40 @@ impl Portal {
         let mut statement = rows.into_stmt();
         statement.close_cursor().into_result(&statement)?;
         (self.asked, self.come) = (wanted.max(1), 0);
-        raw::again(statement.as_stmt_ref(), &fetch(self.asked))?;
+        raw::again(statement.as_stmt_ref(), &self.fetch())?;
         let fault = || Error::FailedReadingInput(std::io::Error::other("the cursor has no columns any more"));
         raw::cursor(statement)?.ok_or_else(fault)
     }
 }
 
-fn fetch(rows: usize) -> String {
-    format!("fetch forward {rows} from {NAME}")
+/// A text as a comment. What would end it, begin another, or mean something to the driver is written otherwise.
+fn comment(text: &str) -> String {
+    let mut end = text.len().min(MOST_SHOWN);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let shown = text.get(..end).unwrap_or_default().replace(['?', '{', '}', ';', '\\', '\0'], " ");
+    format!("/* {} */", shown.replace("*/", "* /").replace("/*", "/ *"))
 }
 
 fn first(setup: &Setup) -> usize {
     setup.config.connection.get("Fetch").and_then(|rows| rows.parse().ok()).unwrap_or(FIRST).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_beside_a_fetch_stays_a_comment() {
+        for (text, expected) in [
+            ("select a from t", "/* select a from t */"),
+            ("select /* all */ '*/' -- ?", "/* select / * all * / '* /' --   */"),
+            ("select 1 /*/", "/* select 1 / * / */"),
+            ("*", "/* * */"),
+        ] {
+            assert_eq!(comment(text), expected, "{text}");
+        }
+        assert!(comment(&"\u{e4}".repeat(1000)).len() <= MOST_SHOWN + 6);
+    }
 }

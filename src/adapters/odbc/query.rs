@@ -150,7 +150,7 @@ fn ask(
             return begun(statement, sql, &mut bound).map(|has_rows| (has_rows, None));
         }
         begun(statement, &Portal::declare(sql), &mut bound)?;
-        Portal::open(setup, statement.as_stmt_ref()).map(|portal| (true, Some(portal)))
+        Portal::open(setup, statement.as_stmt_ref(), &query.sql).map(|portal| (true, Some(portal)))
     };
     let mut asked = begin(&mut statement, told.as_ref());
     if told.as_ref().is_some_and(|told| told.line.is_some()) && asked.as_ref().is_err_and(is_of_form) {

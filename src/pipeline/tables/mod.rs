@@ -138,12 +138,6 @@ impl Bridge {
         Ok(shape)
     }
 
-    /// The columns that a query's answer had when it was read last; none where it never was.
-    pub(in crate::pipeline) async fn answered(&self, id: &ResourceId) -> Result<Vec<Column>, PipelineError> {
-        let stored = self.staging.source_position(id).await?;
-        Ok(stored.as_ref().and_then(Standing::read).map(|standing| standing.columns).unwrap_or_default())
-    }
-
     async fn looked_up(
         &self,
         plan: &Plan,

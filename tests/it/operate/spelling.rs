@@ -198,14 +198,25 @@ fn of_postgresql_by_a_query_or_as_a_table() {
     }
 }
 
-/// What the column has no room for is no way of writing any key: the statement itself is told so.
+/// What the column has no room for is no way of writing any key, however the query is read; the statement itself is told so.
+/// What else is wrong with the query is no matter of the key.
 #[test]
 fn what_is_no_key_of_a_query_at_all() {
-    let (plan, tables) = keyed("uuid", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", true);
+    let (mut plan, tables) = keyed("uuid", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", true);
     let site = plan.postgres(&tables);
     sync(&site);
-    let told = patch(&site, "seven", "a", 7);
-    assert!(matches!(told.status, 404 | 422), "{told:?}");
+    assert_eq!(patch(&site, "seven", "a", 7).status, 422);
+    plan.mapping.push_str("[serve]\nmode = \"live\"\n");
+    let site = plan.postgres(&tables);
+    site.get("/v1/orders/seven").problem(404, "no-such-record");
+    assert_eq!(patch(&site, "seven", "a", 7).status, 422);
+    let own = "/v1/orders/a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+    assert_eq!(site.get(own).status, 200);
+    plan.mapping = plan.mapping.replace("amount from orders", "amount / 0 as amount from orders");
+    let site = plan.postgres(&tables);
+    assert_ne!(site.get(own).status, 404);
+    assert_eq!(site.write("DELETE", own, "b", "").status, 503);
+    assert_eq!(site.sql("select count(*) from orders"), "1");
 }
 
 #[test]
