@@ -12,6 +12,7 @@ use odbc_api::parameter::{Binary, Text, VarCell, VarKind, WideText};
 use odbc_api::{Cursor, CursorImpl, Error};
 
 use super::columns::{Ask, Planned};
+use super::portal::Portal;
 use super::{Setup, raw};
 
 /// The most bytes of a block whose cells are as wide as columns may be.
@@ -273,12 +274,23 @@ pub(super) type Rows<'s> = CursorImpl<StatementRef<'s>>;
 /// A cursor, its block, and how many rows were fetched into it; `None` at the end.
 pub(super) type Step<'s> = (Rows<'s>, Block, Result<Option<usize>, Error>);
 
-/// Fetches one block.
-pub(super) fn step<'s>(cursor: Rows<'s>, block: Block, shape: &mut Shape<'_>) -> Result<Step<'s>, Error> {
+/// Fetches one block; through a portal, more rows are asked for where those that were are read.
+pub(super) fn step<'s>(
+    cursor: Rows<'s>,
+    block: Block,
+    shape: &mut Shape<'_>,
+    portal: Option<&mut Portal>,
+) -> Result<Step<'s>, Error> {
     let Block { cells, rooms, long, capacity, version } = block;
-    let mut bound = cursor.bind_buffer(cells)?;
-    let fetched = bound.fetch().map(|block| block.map(ColumnarDynBuffer::num_rows));
-    let (mut cursor, cells) = bound.unbind()?;
+    let (mut cursor, mut cells, mut fetched) = filled(cursor, cells)?;
+    if let Some(portal) = portal {
+        if matches!(fetched, Ok(None)) && portal.goes_on() {
+            (cursor, cells, fetched) = filled(portal.next(cursor, capacity)?, cells)?;
+        }
+        if let Ok(Some(rows)) = fetched {
+            portal.came(rows);
+        }
+    }
     let mut block = Block { cells, rooms, long, capacity, version };
     let fetched = match fetched {
         Ok(Some(rows)) => {
@@ -289,6 +301,16 @@ pub(super) fn step<'s>(cursor: Rows<'s>, block: Block, shape: &mut Shape<'_>) ->
         fetched => fetched,
     };
     Ok((cursor, block, fetched))
+}
+
+/// A cursor, cells, and how many rows were fetched into them.
+type Filled<'s> = (Rows<'s>, ColumnarDynBuffer, Result<Option<usize>, Error>);
+
+fn filled(cursor: Rows<'_>, cells: ColumnarDynBuffer) -> Result<Filled<'_>, Error> {
+    let mut bound = cursor.bind_buffer(cells)?;
+    let fetched = bound.fetch().map(|block| block.map(ColumnarDynBuffer::num_rows));
+    let (cursor, cells) = bound.unbind()?;
+    Ok((cursor, cells, fetched))
 }
 
 /// What is bound to a column.

@@ -14,6 +14,7 @@ use super::Setup;
 use super::block::{Block, Rows, Shape, read, step};
 use super::columns::{Ask, Planned};
 use super::control::Control;
+use super::portal::Portal;
 use super::session::Session;
 use super::writing::Writing;
 use crate::decode::rows::BatchWriter;
@@ -58,7 +59,12 @@ pub(super) struct Fetch<'f> {
 impl Fetch<'_> {
     /// Fetches to the end. The cursor comes back, so that whoever has the statement closes it or goes on to its next
     /// result.
-    pub(super) fn all<'s>(&self, cursor: Rows<'s>, sink: &mut dyn Sink) -> Result<StatementRef<'s>, Broken> {
+    pub(super) fn all<'s>(
+        &self,
+        cursor: Rows<'s>,
+        mut portal: Option<Portal>,
+        sink: &mut dyn Sink,
+    ) -> Result<StatementRef<'s>, Broken> {
         let quirks = self.session.quirks;
         let width: usize = self.plan.iter().map(|planned| planned.ask.width()).sum();
         if !quirks.fetches_blocks || (width > WIDE_ROW && !quirks.gives_again) {
@@ -74,7 +80,7 @@ impl Fetch<'_> {
         let (mut cursor, mut block, mut writing) = (cursor, shape.block()?, Writing::new(self));
         loop {
             let fetched;
-            (cursor, block, fetched) = step(cursor, block, &mut shape)?;
+            (cursor, block, fetched) = step(cursor, block, &mut shape, portal.as_mut())?;
             let rows = match fetched {
                 Ok(Some(rows)) => rows,
                 Ok(None) => return Ok(cursor.into_stmt()),
@@ -86,7 +92,7 @@ impl Fetch<'_> {
             pace.wait(rows, self.control);
             if rows >= block.capacity() {
                 drop(block);
-                return self.overlapping(cursor, shape, sink, pace);
+                return self.overlapping(cursor, portal, shape, sink, pace);
             }
         }
     }
@@ -95,6 +101,7 @@ impl Fetch<'_> {
     fn overlapping<'s>(
         &self,
         cursor: Rows<'s>,
+        mut portal: Option<Portal>,
         mut shape: Shape<'_>,
         sink: &mut dyn Sink,
         mut pace: Pace,
@@ -133,7 +140,7 @@ impl Fetch<'_> {
                     Ok(block) => block,
                     Err(error) => break Err((error, Some(cursor))),
                 };
-                let (next, block, fetched) = match step(cursor, block, &mut shape) {
+                let (next, block, fetched) = match step(cursor, block, &mut shape, portal.as_mut()) {
                     Ok(step) => step,
                     Err(error) => break Err((error, None)),
                 };

@@ -35,6 +35,8 @@ mod line;
 #[cfg(feature = "odbc")]
 mod params;
 #[cfg(feature = "odbc")]
+mod portal;
+#[cfg(feature = "odbc")]
 mod query;
 mod quirks;
 #[cfg(feature = "odbc")]

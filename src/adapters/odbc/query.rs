@@ -12,8 +12,10 @@ use super::columns::describe;
 use super::control::Control;
 use super::error::Said;
 use super::fetch::{Broken, Fetch, Sink, columns};
+use super::portal::Portal;
 use super::raw::{self, Arguments};
 use super::session::Session;
+use super::told::Told;
 use super::{Setup, line, params, told};
 use crate::adapters::sql::{Certainty, Dialect, Isolation, Query, SqlError, SqlErrorKind};
 use crate::decode::rows::{BatchWriter, Column, RowBatch};
@@ -37,30 +39,50 @@ pub(super) fn run(
     batches: &Batches,
     runtime: &tokio::runtime::Handle,
 ) -> Result<(), SqlError> {
-    let in_transaction = begin(session, query.isolation)?;
-    let result = ask(session, setup, control, query, head, batches, runtime);
-    let (result, is_whole) = match result {
+    let mut stands = begin(session, query.isolation)?;
+    let result = ask(session, setup, control, query, head, (batches, runtime), &mut stands);
+    let (mut result, is_whole) = match result {
         Ok(is_whole) => (Ok(()), is_whole),
         Err(error) => (Err(error), false),
     };
     // What is left of a result would be read before the next statement.
     session.is_spent |= !is_whole && session.quirks.reads_rest;
-    if in_transaction && !session.is_spent {
+    if stands != Stands::Alone && !session.is_spent {
         let connection = session.connection()?;
-        let ended = connection.rollback().and_then(|()| connection.set_autocommit(true));
-        session.is_spent |= ended.is_err();
+        // As it would be without a transaction of ours: what a statement has done stays when it was read to its end.
+        let ended = match stands == Stands::OnCursor && is_whole {
+            true => connection.commit(),
+            false => connection.rollback(),
+        };
+        if let Err(error) = ended.and_then(|()| connection.set_autocommit(true)) {
+            session.is_spent = true;
+            if result.is_ok() && stands == Stands::OnCursor {
+                result = Err(session.reporter.of(&error, Certainty::Undone));
+            }
+        }
     }
     result
 }
 
+/// How a question stands to transactions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// It is one by itself.
+    Alone,
+    /// In one that sees one moment.
+    InSnapshot,
+    /// In one that its cursor needs.
+    OnCursor,
+}
+
 /// Begins a transaction that sees one moment, where that is wanted and one statement alone does not.
-fn begin(session: &Session, isolation: Isolation) -> Result<bool, SqlError> {
+fn begin(session: &Session, isolation: Isolation) -> Result<Stands, SqlError> {
     if isolation == Isolation::ReadCommitted {
-        return Ok(false);
+        return Ok(Stands::Alone);
     }
     let statements: &[&str] = match session.dialect {
         // A statement of its own sees one moment; in a transaction its driver would read the whole result at once.
-        Dialect::Sqlite => return Ok(false),
+        Dialect::Sqlite => return Ok(Stands::Alone),
         Dialect::Postgres => &["set transaction isolation level repeatable read, read only"],
         Dialect::MySql => &[
             "set transaction isolation level repeatable read",
@@ -81,7 +103,7 @@ fn begin(session: &Session, isolation: Isolation) -> Result<bool, SqlError> {
     for statement in statements {
         session.execute(statement).map_err(fault)?;
     }
-    Ok(true)
+    Ok(Stands::InSnapshot)
 }
 
 /// Whether the result was read to its end.
@@ -91,8 +113,8 @@ fn ask(
     control: &Arc<Control>,
     query: &Query,
     head: &Head,
-    batches: &Batches,
-    runtime: &tokio::runtime::Handle,
+    (batches, runtime): (&Batches, &tokio::runtime::Handle),
+    stands: &mut Stands,
 ) -> Result<bool, SqlError> {
     let fault = |error: odbc_api::Error| session.reporter.of(&error, Certainty::NotBegun);
     let mut bound = params::values(session, &query.parameters)?;
@@ -117,16 +139,30 @@ fn ask(
     if control.stopped().is_some() {
         return Err(session.reporter.says(SqlErrorKind::Cancelled, Certainty::NotBegun, "it was cancelled"));
     }
-    let mut asked = begun(&mut statement, told.as_ref().map_or(&query.sql, |told| &told.sql), &mut bound);
+    let on_cursor = Portal::suits(session, setup, &query.sql, query.batch_rows);
+    if on_cursor && *stands == Stands::Alone {
+        session.connection()?.set_autocommit(false).map_err(fault)?;
+        *stands = Stands::OnCursor;
+    }
+    let mut begin = |statement: &mut Preallocated<StatementImpl<'_>>, told: Option<&Told>| {
+        let sql = told.map_or(&query.sql, |told| &told.sql);
+        if !on_cursor {
+            return begun(statement, sql, &mut bound).map(|has_rows| (has_rows, None));
+        }
+        begun(statement, &Portal::declare(sql), &mut bound)?;
+        Portal::open(setup, statement.as_stmt_ref(), &query.sql).map(|portal| (true, Some(portal)))
+    };
+    let mut asked = begin(&mut statement, told.as_ref());
     if told.as_ref().is_some_and(|told| told.line.is_some()) && asked.as_ref().is_err_and(is_of_form) {
         told = told::told(session, statement.as_stmt_ref(), &query.sql, max_value).ok().flatten();
-        asked = begun(&mut statement, told.as_ref().map_or(&query.sql, |told| &told.sql), &mut bound);
+        asked = begin(&mut statement, told.as_ref());
     }
     if told.is_some() && asked.as_ref().is_err_and(is_of_form) {
         told = None;
-        asked = begun(&mut statement, &query.sql, &mut bound);
+        asked = begin(&mut statement, None);
     }
-    let cursor = if asked.map_err(fault)? { raw::cursor(statement.as_stmt_ref()).map_err(fault)? } else { None };
+    let (has_rows, portal) = asked.map_err(fault)?;
+    let cursor = if has_rows { raw::cursor(statement.as_stmt_ref()).map_err(fault)? } else { None };
     let Some(mut cursor) = cursor else {
         let message = "the statement brings no rows: a query is one that does";
         return Err(session.reporter.says(SqlErrorKind::Statement, Certainty::Unknown, message));
@@ -163,7 +199,7 @@ fn ask(
     };
     // Its columns are out: from here on it cannot be asked again as if nothing had been.
     let late = |error: odbc_api::Error| session.reporter.of(&error, Certainty::Undone);
-    match fetch.all(cursor, &mut sink) {
+    match fetch.all(cursor, portal, &mut sink) {
         Ok(mut ended) => {
             let closed = ended.close_cursor().into_result(&ended).map_err(late);
             drop(armed);

@@ -55,6 +55,8 @@ pub struct Quirks {
     pub holds_results: bool,
     /// Whether closing a result that is not read to its end reads the rest of it.
     pub reads_rest: bool,
+    /// Whether `SQLCancel` reaches nobody while the driver fetches from a cursor of its own ([`super::portal`]).
+    pub fetches_deaf: bool,
     /// Whether 64-bit integers can be bound.
     pub binds_bigint: bool,
     /// Whether it gives whole numbers as numbers of 64 bits, each exactly and for less than as text.
@@ -95,6 +97,7 @@ const USUAL: Quirks = Quirks {
     fetches_blocks: true,
     holds_results: true,
     reads_rest: true,
+    fetches_deaf: false,
     binds_bigint: true,
     gives_longs: false,
     gives_bits: false,
@@ -138,6 +141,7 @@ pub(super) static QUIRKS: &[Quirks] = &[
         bends_values: true,
         holds_results: false,
         reads_rest: false,
+        fetches_deaf: true,
         dialect: Some(Dialect::Postgres),
         ..USUAL
     },

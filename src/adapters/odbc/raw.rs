@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use odbc_api::handles::SqlResult;
-use odbc_api::handles::{AsStatementRef, HasDataType, Statement, StatementRef};
+use odbc_api::handles::{AsStatementRef, HasDataType, SqlText, Statement, StatementRef};
 use odbc_api::parameter::{InputParameter, VarBinaryBox, VarCharBox, VarWCharBox, WithDataType};
 use odbc_api::sys::{
     Desc, HStmt, Lock, Operation, ParamType, Pointer, SQLCancel, SQLColAttribute, SQLSetPos, SqlReturn,
@@ -75,6 +75,16 @@ pub(super) fn cursor<'s>(mut statement: StatementRef<'s>) -> Result<Option<Curso
     }
     // SAFETY: a statement whose result has columns is in a state in which rows can be fetched.
     Ok(Some(unsafe { CursorImpl::new(statement) }))
+}
+
+/// Executes a statement that has no parameters on one that has no result any more.
+pub(super) fn again(mut statement: StatementRef<'_>, sql: &str) -> Result<(), Error> {
+    statement.unbind_cols().into_result(&statement)?;
+    statement.reset_parameters().into_result(&statement)?;
+    // SAFETY: as of the lines before nothing is bound, neither columns nor parameters: no buffer is read or written. The text
+    // outlives the call.
+    let result = unsafe { statement.exec_direct(&SqlText::new(sql)) };
+    result.into_result_bool(&statement).map(drop)
 }
 
 /// Goes to a row of the block that was fetched last, counted from 0, so that its values can be read one by one.

@@ -320,7 +320,7 @@ fn take_all(
             let mut sink = Kept { writer: BatchWriter::new(columns(&plan)), max_rows: u64::from(max_rows) };
             let fetch = Fetch { session, setup, control, plan: &plan, cut: None, max_rows_per_second: None };
             if let Some(cursor) = raw::cursor(statement.as_stmt_ref())? {
-                fetch.all(cursor, &mut sink)?;
+                fetch.all(cursor, None, &mut sink)?;
             }
             outcome.sets.push(sink.taken());
         }

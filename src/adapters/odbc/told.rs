@@ -80,7 +80,8 @@ pub(super) fn step(
     told(session, statement, sql, max_value)
 }
 
-fn has_word(sql: &str, wanted: &str) -> bool {
+/// Whether a word stands in a statement, be it in a text or a comment.
+pub(super) fn has_word(sql: &str, wanted: &str) -> bool {
     sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case(wanted))
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::flight::{Flight, FlightKey, Flights, Stage};
 use super::retry::{self, Budgets};
+use super::rows::Misfit;
 use super::{Fetched, LiveError};
 use crate::adapters::soap::{Answer, Request, Service, SoapError};
 use crate::adapters::sql::{Database, Query};
@@ -46,7 +47,7 @@ pub(super) struct Trip {
 enum Question {
     Call(Arc<Service>, Request),
     /// A statement, and whether no record may have such a key for want of room.
-    Rows(Arc<dyn Database>, (Query, bool)),
+    Rows(Arc<dyn Database>, (Query, Misfit)),
 }
 
 /// What a backend says to it.
@@ -137,9 +138,7 @@ impl Trip {
             crew.flight.tell(Stage::Calling { since });
             let told = match &question {
                 Question::Call(service, request) => self.told(crew, permit, service, request).await,
-                Question::Rows(database, (query, may_misfit)) => {
-                    self.row(crew, permit, database, (query, *may_misfit)).await
-                }
+                Question::Rows(database, (query, misfit)) => self.row(crew, permit, database, (query, *misfit)).await,
             };
             match told {
                 Told::Answer(envelope) => break (envelope, as_of, waited, since.elapsed()),

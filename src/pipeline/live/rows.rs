@@ -34,6 +34,32 @@ pub(super) struct Table<'r> {
     pub(super) shape: Arc<Shape>,
 }
 
+/// Whether a column may have no room for a value that it is compared with: then no record has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Misfit {
+    Never,
+    /// Of a query, which may reckon with its rows, only a fault that names the value is one of the key.
+    IfNamed,
+    Perhaps,
+}
+
+impl Misfit {
+    /// Whether the database says that one of these values is none of its column's: too large, or of another form.
+    fn is(self, error: &SqlError, texts: &[String]) -> bool {
+        let by_state = error.state.as_deref().is_some_and(|state| state.starts_with("22"));
+        // SQL Server's own numbers: conversions that fail, and values that are out of range.
+        let is_misfit = by_state || matches!(error.native, Some(241 | 242 | 245 | 248 | 8114 | 8115 | 8169));
+        let is_named = |text: &String| {
+            error.message.contains(&format!("\"{text}\"")) || error.message.contains(&format!("'{text}'"))
+        };
+        match self {
+            Misfit::Never => false,
+            Misfit::IfNamed => is_misfit && texts.iter().any(is_named),
+            Misfit::Perhaps => is_misfit,
+        }
+    }
+}
+
 impl<'r> Table<'r> {
     /// Under the names that its database has for it, which is asked for them once.
     pub(super) async fn of(
@@ -53,15 +79,16 @@ impl<'r> Table<'r> {
         self.shape.quoted(column)
     }
 
-    /// Whether a table's column may have no room for such a value. Whatever else is wrong with a row is no matter of the key.
-    fn may_misfit(&self, column: &str, bound: &Bound) -> bool {
-        let is_table = matches!(self.rows.source.relation, Relation::Table { .. });
-        is_table
-            && match (self.shape.kind(column), value(bound)) {
-                (Some(ColumnKind::Text { .. }), _) => false,
-                (_, Value::Integer(number)) => i16::try_from(number).is_err(),
-                _ => true,
-            }
+    /// Whether a column may have no room for such a value. Whatever else is wrong with a row is no matter of the key.
+    fn misfit(&self, column: &str, bound: &Bound) -> Misfit {
+        if matches!(self.rows.source.relation, Relation::Query(_)) {
+            return Misfit::IfNamed;
+        }
+        match (self.shape.kind(column), value(bound)) {
+            (Some(ColumnKind::Text { .. }), _) => Misfit::Never,
+            (_, Value::Integer(number)) if i16::try_from(number).is_ok() => Misfit::Never,
+            _ => Misfit::Perhaps,
+        }
     }
 
     /// The rows for which these conditions hold, in an order if one is said, and no more than so many.
@@ -165,14 +192,14 @@ fn conditions(table: &Table<'_>, key: Vec<(&str, Bound)>) -> Vec<(String, Vec<Bo
 
 impl Trip {
     /// The question for the record, and whether its columns may have no room for such a key: then no record has it.
-    pub(super) async fn by_key(&self, database: &Arc<dyn Database>, rows: &Rows) -> Result<(Query, bool), LiveError> {
+    pub(super) async fn by_key(&self, database: &Arc<dyn Database>, rows: &Rows) -> Result<(Query, Misfit), LiveError> {
         let live = rows.live.as_ref().ok_or(LiveError::Reloaded)?;
         let key = live.of_key(&self.key).ok_or(LiveError::NoRecord { other: None })?;
         let table = Table::of(&self.bridge, &self.plan, database, &self.callee.gate, rows).await?;
-        let may_misfit = key.iter().any(|(column, bound)| table.may_misfit(column, bound));
+        let misfit = key.iter().map(|(column, bound)| table.misfit(column, bound)).max().unwrap_or(Misfit::Never);
         let select = table.select(conditions(&table, key), &[], ALIKE);
         // A second row with the same key would be as good. One that the database holds to be equal may have another.
-        Ok((table.query(select, ALIKE, self.callee.timeout()), may_misfit))
+        Ok((table.query(select, ALIKE, self.callee.timeout()), misfit))
     }
 
     /// Asks for the row, as long as anybody waits for it.
@@ -181,10 +208,10 @@ impl Trip {
         crew: &Crew,
         permit: Permit,
         database: &Arc<dyn Database>,
-        (query, may_misfit): (&Query, bool),
+        (query, misfit): (&Query, Misfit),
     ) -> Told {
         self.earn();
-        let asked = first(database, permit, query.clone(), may_misfit);
+        let asked = first(database, permit, query.clone(), misfit);
         tokio::pin!(asked);
         loop {
             tokio::select! {
@@ -202,11 +229,13 @@ impl Trip {
 }
 
 /// The first batch that has a row.
-async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, may_misfit: bool) -> Told {
+async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, misfit: Misfit) -> Told {
     let timeout = query.timeout;
+    let text = |value: &Value| if let Value::Text(text) = value { Some(text.clone()) } else { None };
+    let texts: Vec<String> = query.parameters.iter().filter_map(text).collect();
     let mut rows = match database.query(permit, query).await {
         Ok(rows) => rows,
-        Err(error) if may_misfit && is_misfit(&error) => return Told::Failed(LiveError::NoRecord { other: None }),
+        Err(error) if misfit.is(&error, &texts) => return Told::Failed(LiveError::NoRecord { other: None }),
         Err(error) => return refused(error, timeout),
     };
     let mut found: Option<Bytes> = None;
@@ -214,19 +243,12 @@ async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, may_m
         match batch {
             Ok(batch) if batch.rows > 0 && found.is_none() => found = Some(batch.bytes),
             Ok(_) => {}
-            Err(error) if may_misfit && is_misfit(&error) => return Told::Failed(LiveError::NoRecord { other: None }),
+            Err(error) if misfit.is(&error, &texts) => return Told::Failed(LiveError::NoRecord { other: None }),
             // What is not whole is not believed.
             Err(error) => return refused(error, timeout),
         }
     }
     found.map_or_else(|| Told::Failed(LiveError::NoRecord { other: None }), Told::Answer)
-}
-
-/// Whether the database says that a value is none of its column's: too large, or of another form.
-fn is_misfit(error: &SqlError) -> bool {
-    let by_state = error.state.as_deref().is_some_and(|state| state.starts_with("22"));
-    // SQL Server's own numbers: conversions that fail, and values that are out of range.
-    by_state || matches!(error.native, Some(241 | 242 | 245 | 248 | 8114 | 8115 | 8169))
 }
 
 fn refused(error: SqlError, timeout: std::time::Duration) -> Told {

@@ -134,10 +134,10 @@ impl Shape {
     }
 
     /// Whether two texts that are written differently are two in this column, as far as is known. Most databases take `a`
-    /// for `A` in some of their collations, or leave out blanks at the end.
+    /// for `A` in some of their collations, or leave out blanks at the end, and `07` is `7` wherever a number is compared. Of
+    /// a query nobody says how its columns compare: an answer tells neither a collation nor what stands behind a type.
     pub(in crate::pipeline) fn tells_spellings(&self, name: &str) -> bool {
-        // Of a query nobody says how its columns compare; what PostgreSQL does unless it is told otherwise is known.
-        self.exact.contains(name) || (self.columns.is_empty() && self.dialect == Dialect::Postgres)
+        self.exact.contains(name)
     }
 
     /// The name of a column in a statement.
@@ -189,12 +189,18 @@ fn is_exact(dialect: Dialect, column: &TableColumn) -> bool {
         Dialect::MySql => {
             word != "char" && collation.is_some_and(|name| name.ends_with("nopad_bin") || name == "utf8mb4_0900_bin")
         }
-        // Told only where the table says another than its default.
-        Dialect::Sqlite => collation.is_none(),
+        // A collation is told only where the table says another than its default.
+        Dialect::Sqlite => compares_as_text(&declared) && collation.is_none(),
         Dialect::Oracle => word.contains("varchar") && collation.is_some_and(|name| name == "binary"),
         // SQL Server leaves out blanks at the end in every collation. Of others nobody says it.
         _ => false,
     }
+}
+
+/// Whether SQLite compares a column of this declared type with a text as text. In all others but those of no type a text that
+/// looks like a number is one: '07', '7.0' and '7e0' are 7 ("Determination Of Column Affinity" in its documentation).
+fn compares_as_text(declared: &str) -> bool {
+    !declared.contains("int") && ["char", "clob", "text"].iter().any(|word| declared.contains(word))
 }
 
 /// What has changed about columns since they were read last, a sentence each. Columns that are new change nothing, nor
@@ -284,6 +290,17 @@ mod tests {
         check(Dialect::MySql, "varchar", None, false);
         check(Dialect::Sqlite, "varchar", None, true);
         check(Dialect::Sqlite, "varchar", Some("by COLLATE"), false);
+        check(Dialect::Sqlite, "NATIVE CHARACTER(70)", None, true);
+        check(Dialect::Sqlite, "TEXT", None, true);
+        check(Dialect::Sqlite, "decimal(9,2)", None, false);
+        check(Dialect::Sqlite, "NUMERIC", None, false);
+        check(Dialect::Sqlite, "real", None, false);
+        check(Dialect::Sqlite, "date", None, false);
+        check(Dialect::Sqlite, "CHARINT", None, false);
+        check(Dialect::Postgres, "uuid", None, false);
+        check(Dialect::Postgres, "numeric(9,2)", None, false);
+        check(Dialect::MySql, "int", None, false);
+        check(Dialect::MySql, "decimal(9,2)", None, false);
         check(Dialect::SqlServer, "varchar", Some("Latin1_General_BIN2"), false);
         check(Dialect::Oracle, "VARCHAR2(9)", Some("BINARY"), true);
         check(Dialect::Oracle, "CHAR(9)", Some("BINARY"), false);

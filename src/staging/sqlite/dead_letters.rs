@@ -41,9 +41,10 @@ pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject],
          resolved_at = CASE WHEN run = excluded.run THEN resolved_at END",
     )?;
     for reject in rejects {
-        let known_by = known_by(batch, reject);
-        if let Some(known_by) = &known_by {
-            find_again(connection, batch, (reject, known_by), origin)?;
+        let known = known(batch, reject);
+        let known_by = known.as_ref().map(|known| hash(known, reject));
+        if let (Some(known), Some(hash)) = (&known, &known_by) {
+            find_again(connection, batch, (reject, known, hash), origin)?;
         }
         let (span_offset, span_length) = reject.field_span.unzip();
         upsert.execute(params![
@@ -71,40 +72,75 @@ pub(super) fn record(connection: &Connection, batch: &Batch, rejects: &[Reject],
     Ok(())
 }
 
-/// What a bad record is known by whichever input it comes in; `None` where its place in the input alone tells it from
-/// others, as of files, of which each is what it is. With a key that no other record has it is the same one, whatever else
-/// has changed about it.
-fn known_by(batch: &Batch, reject: &Reject) -> Option<[u8; 16]> {
+/// What a bad record is known by whichever input it comes in.
+enum Known<'r> {
+    /// By its key, which no other record has: it is the same one, whatever else has changed about it, and whatever is at
+    /// fault with it now.
+    Key(&'r str),
+    /// By what it is and what is at fault with it.
+    Content,
+}
+
+/// `None` where its place in the input alone tells a record from others, as of files, of which each is what it is.
+fn known<'r>(batch: &Batch, reject: &'r Reject) -> Option<Known<'r>> {
     if reject.position.record == 0 || (batch.source.is_none() && reject.code != RejectCode::RepeatedKey) {
         return None;
     }
-    let mut hasher = Xxh3::new();
-    for part in [reject.code.as_str(), reject.field.as_deref().unwrap_or_default()] {
-        hasher.update(part.as_bytes());
-        hasher.update(b"\0");
-    }
-    if let Some(key) = &reject.key {
-        hasher.update(key.as_bytes());
-        hasher.update(b"\0");
-    }
-    if reject.key.is_none() || reject.code == RejectCode::RepeatedKey || !batch.is_keyed {
-        hasher.update(&reject.raw);
-    }
-    Some(hasher.digest128().to_be_bytes())
+    Some(match &reject.key {
+        Some(key) if batch.is_keyed && reject.code != RejectCode::RepeatedKey => Known::Key(key),
+        _ => Known::Content,
+    })
 }
 
-/// Moves a letter that is open to the place where its record was found now.
+/// The hash by which the record is known.
+fn hash(known: &Known<'_>, reject: &Reject) -> [u8; 16] {
+    let mut hasher = Xxh3::new();
+    match known {
+        Known::Key(key) => hasher.update(key.as_bytes()),
+        Known::Content => {
+            let code_and_field = [reject.code.as_str(), reject.field.as_deref().unwrap_or_default()];
+            for part in code_and_field.into_iter().chain(reject.key.as_deref()) {
+                hasher.update(part.as_bytes());
+                hasher.update(b"\0");
+            }
+            hasher.update(&reject.raw);
+        }
+    }
+    hasher.digest128().to_be_bytes()
+}
+
+/// Moves a letter that is open to the place where its record was found now. Of a record that is known by its key there is
+/// one letter: others that an older version has left of it are closed.
 fn find_again(
     connection: &Connection,
     batch: &Batch,
-    (reject, known_by): (&Reject, &[u8; 16]),
+    (reject, known, hash): (&Reject, &Known<'_>, &[u8; 16]),
     origin: &Origin,
 ) -> Result<(), Fault> {
-    let mut update = connection.prepare_cached(
-        "UPDATE OR IGNORE dead_letter SET blob = ?1, \"offset\" = ?2 WHERE id = (SELECT id FROM dead_letter \
-         WHERE resource = ?3 AND known_by = ?4 AND state = 'open' AND blob <> ?1 LIMIT 1)",
-    )?;
-    update.execute(params![batch.blob.0, reject.position.offset as i64, origin.resource, known_by])?;
+    let (blob, offset) = (batch.blob.0, reject.position.offset as i64);
+    match known {
+        Known::Content => {
+            let mut update = connection.prepare_cached(
+                "UPDATE OR IGNORE dead_letter SET blob = ?1, \"offset\" = ?2 WHERE id = (SELECT id FROM dead_letter \
+                 WHERE resource = ?3 AND known_by = ?4 AND state = 'open' AND blob <> ?1 LIMIT 1)",
+            )?;
+            update.execute(params![blob, offset, origin.resource, hash])?;
+        }
+        Known::Key(key) => {
+            let repeated = RejectCode::RepeatedKey.as_str();
+            let mut update = connection.prepare_cached(
+                "UPDATE OR IGNORE dead_letter SET blob = ?1, \"offset\" = ?2 WHERE id = (SELECT min(id) FROM dead_letter \
+                 WHERE resource = ?3 AND key = ?4 AND state = 'open' AND known_by IS NOT NULL AND code <> ?5 \
+                 AND blob <> ?1)",
+            )?;
+            update.execute(params![blob, offset, origin.resource, key, repeated])?;
+            let mut close = connection.prepare_cached(
+                "UPDATE dead_letter SET state = 'replayed', resolved_at = ?2 WHERE resource = ?3 AND key = ?4 \
+                 AND state = 'open' AND known_by IS NOT NULL AND code <> ?5 AND blob <> ?1",
+            )?;
+            close.execute(params![blob, origin.now, origin.resource, key, repeated])?;
+        }
+    }
     Ok(())
 }
 
@@ -162,27 +198,40 @@ pub(super) fn close_settled(
     Ok(())
 }
 
-/// So many open letters of a resource are compared with the documents of a batch.
-const MOST_COMPARED: i64 = 10_000;
-
 /// Closes the letters of records that a source, which is read a part at a time, has now brought whole: they were mended
-/// there. Where several records may have one key, it may be another one that came.
+/// there. Where several records may have one key, it may be another one that came. The fewer of both are looked through:
+/// where no letter is open it costs one look.
 pub(super) fn close_mended(connection: &Connection, batch: &Batch, origin: &Origin) -> Result<(), Fault> {
     if batch.source.is_none() || !batch.is_keyed || batch.documents.is_empty() {
         return Ok(());
     }
+    let most = batch.documents.len();
+    let repeated = RejectCode::RepeatedKey.as_str();
     let mut select = connection.prepare_cached(
-        "SELECT id, key FROM dead_letter WHERE resource = ?1 AND state = 'open' AND known_by IS NOT NULL \
+        "SELECT key, id FROM dead_letter WHERE resource = ?1 AND state = 'open' AND known_by IS NOT NULL \
          AND key IS NOT NULL AND code <> ?2 LIMIT ?3",
     )?;
-    let values = params![origin.resource, RejectCode::RepeatedKey.as_str(), MOST_COMPARED];
-    let open = select.query_map(values, |row| Ok((row.get(1)?, row.get(0)?)))?;
-    let open = open.collect::<rusqlite::Result<HashMap<String, i64>>>()?;
-    if open.is_empty() {
+    let mut letters: HashMap<String, Vec<i64>> = HashMap::new();
+    let mut found = 0;
+    let mut rows = select.query(params![origin.resource, repeated, most as i64 + 1])?;
+    while let Some(row) = rows.next()? {
+        letters.entry(row.get(0)?).or_default().push(row.get(1)?);
+        found += 1;
+    }
+    if found <= most {
+        if !letters.is_empty() {
+            for id in batch.documents.iter().filter_map(|document| letters.get(&document.key)).flatten() {
+                close_replayed(connection, *id, origin)?;
+            }
+        }
         return Ok(());
     }
-    for id in batch.documents.iter().filter_map(|document| open.get(&document.key)) {
-        close_replayed(connection, *id, origin)?;
+    let mut close = connection.prepare_cached(
+        "UPDATE dead_letter SET state = 'replayed', resolved_at = ?3 WHERE resource = ?1 AND key = ?2 \
+         AND state = 'open' AND known_by IS NOT NULL AND code <> ?4",
+    )?;
+    for document in &batch.documents {
+        close.execute(params![origin.resource, document.key, origin.now, repeated])?;
     }
     Ok(())
 }

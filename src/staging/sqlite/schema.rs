@@ -327,6 +327,11 @@ CREATE INDEX operation_of_record ON operation (resource, record_key) WHERE recor
 ALTER TABLE operation ADD COLUMN of_client INTEGER NOT NULL DEFAULT 0;
 UPDATE operation SET of_client = 1 WHERE principal = client AND within IS NULL;
 "#,
+    r#"
+-- What waits for a record to be mended, by its key: however many letters there are.
+CREATE INDEX dead_letter_waiting ON dead_letter (resource, key)
+    WHERE state = 'open' AND known_by IS NOT NULL AND key IS NOT NULL;
+"#,
 ];
 
 /// What a migration does to each resource's own tables, after its statements; `{n}` is the resource's number.

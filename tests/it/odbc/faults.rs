@@ -66,6 +66,71 @@ async fn who_leaves_stops_the_database() {
     assert_eq!(site.ask("select count(*) from t", &[]).await.unwrap().rows, [[text("0")]]);
 }
 
+/// However far it is, rows as one text or not, as of one moment or not: the database stops when the time is up, and when nobody
+/// waits any more, and the connection is used again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_is_stopped_behind_its_first_rows_too() {
+    let server = Postgres::shared();
+    let database = server.database("behind", "");
+    server.sql(
+        &database,
+        "create function slow(i int) returns int volatile language plpgsql as \
+         $$ begin if i > 100 then perform pg_sleep(0.05); end if; return i; end $$",
+    );
+    let site = Site::with_cap(&server.connection(&database), "", 1);
+    let before = backend(&site).await;
+    for (batch_rows, isolation) in [
+        (1000, Isolation::ReadCommitted),
+        (1000, Isolation::Snapshot),
+        (999, Isolation::ReadCommitted),
+        (999, Isolation::Snapshot),
+    ] {
+        let slow = "select slow(i) as a, i as b, i as c, i as d from generate_series(1, 100000) i";
+        let reading = |timeout| Query { batch_rows, isolation, timeout: Duration::from_secs(timeout), ..query(slow) };
+        let error = site.query(reading(1)).await.unwrap_err();
+        assert_eq!(error.kind, SqlErrorKind::Timeout, "{error}");
+        assert!(!error.message.contains("does not come back"), "{error}");
+        assert_eq!(site.in_flight(), 0);
+        assert_eq!(running(&server, &database), [""; 0]);
+        let rows = site.source.query(site.permit().await, reading(3600)).await.unwrap();
+        // It fetches what lies behind its first rows, which are told in no batch yet.
+        while running(&server, &database).is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(site.in_flight(), 1);
+        drop(rows);
+        site.settled().await;
+        assert_eq!(running(&server, &database), [""; 0]);
+        assert_eq!(backend(&site).await, before);
+        assert_eq!(site.source.doubts(), [""; 0]);
+    }
+}
+
+/// A reading stands in a transaction of its own, which ends with it: what the statement has done itself stays, as it
+/// would without, and nothing is left open.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reading_does_itself_stays() {
+    let server = Postgres::shared();
+    let database = server.database("doing", "");
+    server.sql(
+        &database,
+        "create table seen (i int); create function look(i int) returns int volatile language sql as \
+         $$ insert into seen values (i) returning i $$",
+    );
+    let site = Site::with_cap(&server.connection(&database), "", 1);
+    let answer = site.ask("select look(i) as a from generate_series(1, 5000) i", &[]).await.unwrap();
+    assert_eq!(answer.rows.len(), 5000);
+    assert_eq!(server.sql(&database, "select count(*) from seen"), "5000");
+    let open = format!("select count(*) from pg_stat_activity where datname = '{database}' and state like 'idle in%'");
+    assert_eq!(server.sql("postgres", &open), "0");
+    // One that fails in its midst has done nothing.
+    let error = site.ask("select look(i) / (4000 - i) as a from generate_series(1, 5000) i", &[]).await.unwrap_err();
+    assert_eq!(error.state.as_deref(), Some("22012"), "{error}");
+    assert_eq!(server.sql(&database, "select count(*) from seen"), "5000");
+    assert_eq!(server.sql("postgres", &open), "0");
+    assert_eq!(site.ask("select 1 as a", &[]).await.unwrap().rows, [[text("1")]]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_run_side_by_side_and_never_more_than_the_cap() {
     let server = Postgres::shared();

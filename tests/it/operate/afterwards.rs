@@ -121,11 +121,11 @@ fn a_record_that_is_found_gone_is_not_served_on() {
 }
 
 /// A source whose every question takes its time behind the moment of which it tells.
-const SLOW: &str = "[source.query]\nsql = \"select no, status, amount from orders, pg_sleep(2)\"\nsnapshot = true";
+const SLOW: &str = "create view slow as select no, status, amount from orders, pg_sleep(2)";
 
 fn slow() -> Running {
-    let mapping = ORDERS.replace("[source.table]\ntable = \"orders\"\nsnapshot = true", SLOW);
-    with(CRUD).mapping(&mapping).postgres(&format!("{TABLES}; {ROWS}"))
+    let mapping = ORDERS.replace("table = \"orders\"", "table = \"slow\"");
+    with(CRUD).mapping(&mapping).postgres(&format!("{TABLES}; {ROWS}; {SLOW}"))
 }
 
 /// Has a run read everything, and does something when it has begun to; the run's summary.

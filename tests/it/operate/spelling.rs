@@ -1,6 +1,6 @@
 //! Databases that take several ways of writing a key for one: a record has one name all the same, its own.
 
-use super::site::{CRUD, ORDERS, Running, with};
+use super::site::{CRUD, ORDERS, Plan, Running, with};
 use crate::support::tds_server::Settings;
 
 /// A table whose keys a database compares as it does by default.
@@ -131,4 +131,123 @@ fn of_postgresql_both_are_records() {
     site.change("insert into orders values ('abc', 'OP', 9, null)");
     assert_eq!(patch(&site, "abc", "c", 3).status, 200);
     assert_eq!(site.sql("select no, amount from orders order by amount"), "ABC|2.00\nabc|3.00");
+}
+
+/// A record whose key the backend takes in other ways, too, is written to and deleted by its own alone.
+#[track_caller]
+fn only_its_own_name_reaches_it(site: &Running, own: &str, others: &[&str]) {
+    sync(site);
+    let path = format!("/v1/orders/{own}");
+    let tag = site.get(&path).field("etag").unwrap_or_else(|| panic!("{own} is not read")).to_owned();
+    let matching = [("If-Match", tag.as_str())];
+    for (number, other) in others.iter().enumerate() {
+        let by_other = format!("/v1/orders/{other}");
+        let told = patch(site, other, &format!("u{number}"), 7);
+        told.problem(404, "no-such-record");
+        assert_eq!(told.json()["reason"], "other_spelling", "{other}");
+        let told = site.write_with("PATCH", &by_other, &format!("m{number}"), &matching, r#"{"amount":7}"#);
+        told.problem(404, "no-such-record");
+        site.write("DELETE", &by_other, &format!("d{number}"), "").problem(404, "no-such-record");
+    }
+    assert!(matches!(site.sql("select amount from orders").as_str(), "1" | "1.00"));
+    assert_eq!(site.write_with("PATCH", &path, "own", &matching, r#"{"amount":2}"#).status, 200);
+    site.write_with("PATCH", &path, "late", &matching, r#"{"amount":3}"#).problem(412, "precondition-failed");
+    assert!(matches!(site.sql("select amount from orders").as_str(), "2" | "2.00"));
+    assert_eq!(site.write("DELETE", &path, "gone", "").status, 200);
+    site.get(&path).problem(404, "no-such-record");
+    assert_eq!(site.sql("select count(*) from orders"), "0");
+}
+
+/// The resource with keys of a column of this type, which is read as a table or by a query.
+fn keyed(declared: &str, own: &str, is_query: bool) -> (Plan, String) {
+    let tables = TABLES.replace("varchar(10) primary", &format!("{declared} primary")).replace("'ABC'", own);
+    let query = "[source.query]\nsql = \"select no, status, amount from orders\"\nsnapshot = true";
+    let table = "[source.table]\ntable = \"orders\"\nsnapshot = true";
+    assert!(ORDERS.contains(table));
+    let mapping = if is_query { ORDERS.replace(table, query) } else { ORDERS.to_owned() };
+    (with(CRUD).mapping(&mapping), tables)
+}
+
+/// Keys of PostgreSQL that have several names: their types, how they are written, and the record's own name before others.
+const OF_POSTGRESQL: [(&str, &str, &[&str]); 5] = [
+    ("char(6)", "'ABC'", &["ABC", "ABC%20"]),
+    (
+        "uuid",
+        "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'",
+        &[
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+        ],
+    ),
+    ("numeric(9,2)", "7", &["7.00", "7", "07.00", "7e0"]),
+    ("int", "7", &["7", "07", "%207"]),
+    ("varchar(10) collate regardless", "'ABC'", &["ABC", "abc"]),
+];
+
+#[test]
+fn of_postgresql_by_a_query_or_as_a_table() {
+    let regardless =
+        "create collation regardless (provider = icu, locale = 'und-u-ks-level2', deterministic = false); ";
+    for is_query in [true, false] {
+        for (declared, own, names) in OF_POSTGRESQL {
+            let (plan, tables) = keyed(declared, own, is_query);
+            let site = plan.postgres(&format!("{regardless}{tables}"));
+            only_its_own_name_reaches_it(&site, names[0], &names[1..]);
+        }
+    }
+}
+
+/// What the column has no room for is no way of writing any key, however the query is read; the statement itself is told so.
+/// What else is wrong with the query is no matter of the key.
+#[test]
+fn what_is_no_key_of_a_query_at_all() {
+    let (mut plan, tables) = keyed("uuid", "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", true);
+    let site = plan.postgres(&tables);
+    sync(&site);
+    assert_eq!(patch(&site, "seven", "a", 7).status, 422);
+    plan.mapping.push_str("[serve]\nmode = \"live\"\n");
+    let site = plan.postgres(&tables);
+    site.get("/v1/orders/seven").problem(404, "no-such-record");
+    assert_eq!(patch(&site, "seven", "a", 7).status, 422);
+    let own = "/v1/orders/a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+    assert_eq!(site.get(own).status, 200);
+    plan.mapping = plan.mapping.replace("amount from orders", "amount / 0 as amount from orders");
+    let site = plan.postgres(&tables);
+    assert_ne!(site.get(own).status, 404);
+    assert_eq!(site.write("DELETE", own, "b", "").status, 503);
+    assert_eq!(site.sql("select count(*) from orders"), "1");
+}
+
+#[test]
+fn of_sqlite_where_numbers_are_compared() {
+    for is_query in [false, true] {
+        for (declared, own, names) in [
+            ("integer", "7", ["7", "07", "7.0", "7e0"]),
+            ("numeric", "7", ["7", "07", "7.0", "7e0"]),
+            ("decimal(9,2)", "7.5", ["7.50", "7.5", "07.50", "75e-1"]),
+        ] {
+            let (plan, tables) = keyed(declared, own, is_query);
+            only_its_own_name_reaches_it(&plan.sqlite(&tables), names[0], &names[1..]);
+        }
+    }
+}
+
+#[test]
+fn of_mariadb_where_numbers_are_compared() {
+    for is_query in [false, true] {
+        for (declared, own, names) in
+            [("int", "7", ["7", "07", "7.0", "7abc"]), ("decimal(9,2)", "7.5", ["7.50", "7.5", "07.50", "75e-1"])]
+        {
+            let (plan, tables) = keyed(declared, own, is_query);
+            only_its_own_name_reaches_it(&plan.mariadb(&tables), names[0], &names[1..]);
+        }
+    }
+}
+
+#[test]
+fn of_sql_server_by_a_query() {
+    let (plan, tables) = keyed("varchar(10)", "'ABC'", true);
+    let tables = tables.replace("primary key", "NOT NULL PRIMARY KEY").replace("; ", "\nGO\n");
+    only_its_own_name_reaches_it(&plan.sql_server(Settings::default(), &tables), "ABC", &["abc", "ABC%20"]);
 }

@@ -8,6 +8,7 @@ mod crash;
 mod decisions;
 mod deliveries;
 mod gone;
+mod letters;
 mod meanwhile;
 mod model;
 mod operations;
