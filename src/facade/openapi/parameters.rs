@@ -241,8 +241,8 @@ fn relations(exposure: &Exposure, all: &[&Published], depth: usize) -> Option<St
 
 fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
     let path = &field.path;
-    let bound = values::schema(field.field_type);
-    let mut value = bound.clone();
+    let bound = values::bound(field.field_type);
+    let mut value = values::schema(field.field_type);
     // Others are refused, where a value is meant and no bound.
     let declared = declared(&exposure.schema, path).filter(|_| field.field_type == FieldType::String);
     if let Some(declared) = &declared {

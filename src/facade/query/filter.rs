@@ -98,11 +98,20 @@ impl<'a> Test<'a> {
         if texts.len() > MAX_VALUES {
             return refused(format!("more than {MAX_VALUES} values"));
         }
+        let mut comparison = comparison;
         let mut values = Vec::with_capacity(texts.len());
         for text in texts {
-            // The beginning of a date is no date.
             let value = match comparison {
+                // The beginning of a date is no date.
                 Comparison::Prefix => Ok(Scalar::Text(text.clone().into_owned())),
+                Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Less | Comparison::LessOrEqual => {
+                    value::parse_bound(self.field.field_type, text).map(|bound| {
+                        if bound.is_behind {
+                            comparison = behind(comparison);
+                        }
+                        bound.at
+                    })
+                }
                 _ => value::parse(self.field.field_type, text),
             };
             match value {
@@ -129,6 +138,15 @@ impl<'a> Test<'a> {
         let detail = format!("`{}`: no record has the value `{text}`", self.name);
         let hint = format!("values of `{}`: {}", self.field.path, declared.join(", "));
         Err(Reason::InvalidParameter.because(detail).hint(hint))
+    }
+}
+
+/// What a bound right behind a value means of that value.
+fn behind(comparison: Comparison) -> Comparison {
+    match comparison {
+        Comparison::GreaterOrEqual => Comparison::Greater,
+        Comparison::Less => Comparison::LessOrEqual,
+        other => other,
     }
 }
 
