@@ -208,7 +208,10 @@ impl Facade {
             },
         };
         match route {
-            Route::Backends => return json_answer(&live::backends(&self.live.backends().await)),
+            Route::Backends => {
+                parameters::refuse_any(request.uri.query().unwrap_or(""))?;
+                return json_answer(&live::backends(&self.live.backends().await));
+            }
             Route::Operation(id) => return operation::status(self, &caller, request, id).await,
             _ => {}
         }

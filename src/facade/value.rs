@@ -82,12 +82,20 @@ pub(super) fn declared<'s>(schema: &'s Value, path: &str) -> Option<Vec<Cow<'s, 
     Some(listed.map(|value| value.as_str().map_or_else(|| value.to_string().into(), Cow::Borrowed)).collect())
 }
 
+/// A text as it stands in a list or a group.
+pub(super) fn quoted(text: &str) -> String {
+    if text.is_empty() || text.contains([',', '(', ')', '"']) {
+        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    text.to_owned()
+}
+
 /// How staging compares fields of this type; `None` for what cannot be filtered or sorted by.
 pub fn column_of(field_type: FieldType) -> Option<ColumnType> {
     match field_type {
         FieldType::String | FieldType::Date | FieldType::Time { .. } | FieldType::Datetime { .. } => {
             Some(ColumnType::Text)
-        },
+        }
         FieldType::Integer { as_string: false } => Some(ColumnType::Integer),
         FieldType::Integer { as_string: true } => Some(ColumnType::ScaledInteger { scale: 0 }),
         FieldType::Decimal { as_string: false, .. } | FieldType::Number => Some(ColumnType::Number),
@@ -288,6 +296,13 @@ mod tests {
         assert_eq!(declared("status").as_deref(), Some("open|closed"));
         assert_eq!(declared("size.inch").as_deref(), Some("10|12.5"));
         assert_eq!((declared("note"), declared("size"), declared("none.at.all")), (None, None, None));
+    }
+
+    #[test]
+    fn values_with_commas_are_told_from_several() {
+        let written = |text| super::quoted(text);
+        assert_eq!([written("good"), written("bad, really"), written("")], ["good", "\"bad, really\"", "\"\""]);
+        assert_eq!(written("a \"b\" (c)"), "\"a \\\"b\\\" (c)\"");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{examples, values};
 use crate::facade::catalog::Published;
-use crate::mapping::{ExposedRelation, RelationLink};
+use crate::mapping::{ExposedRelation, Mode, RelationLink};
 
 /// `orders.v1`: a whole record.
 pub(super) fn name(published: &Published) -> String {
@@ -56,7 +56,11 @@ pub(super) fn schemas(published: &Published, all: &[&Published]) -> Vec<(String,
         members.shift_remove("$schema");
         // Generators name what they make by it, and versions of a resource mostly have the same.
         members.shift_remove("title");
-        members.insert("description".to_owned(), json!(exposure.description.as_deref().unwrap_or(&exposure.title)));
+        let mut words = exposure.description.clone().unwrap_or_else(|| exposure.title.clone());
+        if exposure.mode != Mode::Live && lists_values(&exposure.schema) {
+            words.push_str(OLD_VALUES);
+        }
+        members.insert("description".to_owned(), json!(words));
     }
     for masked in &exposure.access.mask {
         loosen(&mut schema, &masked.path, &masked.scope);
@@ -86,6 +90,18 @@ pub(super) fn schemas(published: &Published, all: &[&Published]) -> Vec<(String,
         ),
     ]);
     vec![(id.clone(), schema), (part_of(&id), part), (format!("{id}.page"), page)]
+}
+
+/// What is said of records with a field that lists its values.
+const OLD_VALUES: &str = " Records that were staged before the values of a field were changed keep theirs until they are delivered \
+     anew: a client passes over one that it does not know.";
+
+/// Whether a field, or one below it, lists the values that it may have.
+fn lists_values(schema: &Value) -> bool {
+    let below = |name: &str| schema.get(name).and_then(Value::as_object);
+    schema.get("enum").is_some()
+        || schema.get("items").is_some_and(lists_values)
+        || below("properties").is_some_and(|properties| properties.values().any(lists_values))
 }
 
 /// What stands under the name of a relation.

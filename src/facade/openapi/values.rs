@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use crate::facade::value;
 use crate::mapping::{DATE_PATTERN, FieldType, Fraction, Offset, TIME_PATTERN, decimal_text_pattern};
 
 /// The distance of a moment from UTC.
@@ -52,9 +53,14 @@ pub(super) fn list(field_type: FieldType) -> Value {
     json!({ "type": "string", "pattern": format!("^({one})(,({one})){{0,{MORE_VALUES}}}$") })
 }
 
+/// A text as it stands in a list; nothing at all is the empty one.
+pub(super) fn in_list(text: &str) -> String {
+    if text.is_empty() { String::new() } else { value::quoted(text) }
+}
+
 /// The schema of several of these values with commas between them.
 pub(super) fn list_of(declared: &[Cow<'_, str>]) -> Value {
-    let one: Vec<String> = declared.iter().map(|text| literal(&quoted(text))).collect();
+    let one: Vec<String> = declared.iter().map(|text| literal(&in_list(text))).collect();
     let one = one.join("|");
     json!({ "type": "string", "pattern": format!("^({one})(,({one})){{0,{MORE_VALUES}}}$") })
 }
@@ -112,6 +118,16 @@ pub(super) fn literal(name: &str) -> String {
     name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
+/// A declared value as the schema of a single one lists it: of the type that the schema has.
+pub(super) fn listed(field_type: FieldType, text: &str) -> Value {
+    match field_type {
+        FieldType::Integer { .. } | FieldType::Number | FieldType::Boolean => {
+            serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+        }
+        _ => json!(text),
+    }
+}
+
 /// One of these values, as it is written in a query.
 pub(super) fn text(value: &Value) -> Option<String> {
     match value {
@@ -120,14 +136,6 @@ pub(super) fn text(value: &Value) -> Option<String> {
         Value::Bool(flag) => Some(flag.to_string()),
         _ => None,
     }
-}
-
-/// A text as it stands in a list or a group.
-pub(super) fn quoted(text: &str) -> String {
-    if text.contains([',', '(', ')', '"']) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    text.to_owned()
 }
 
 /// An object with these members.
