@@ -274,6 +274,10 @@ fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
     if let Some(declared) = &declared {
         let listed = declared.iter().map(|text| values::listed(field.field_type, text));
         value["enum"] = Value::Array(listed.collect());
+        if field.field_type == FieldType::Number {
+            // Generators have no type for a list of numbers with a fraction; in a query they are texts anyway.
+            value["type"] = json!("string");
+        }
     }
     let shown = examples::value(exposure, path);
     let listed = examples::listed(exposure, path);
@@ -286,11 +290,15 @@ fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
         FieldType::Decimal { .. } => shown.as_ref().and_then(values::text).map(Value::String),
         _ => shown,
     };
-    let mut parameters = vec![with(query(path, &format!("`{path}` is this"), &value), shown.clone())];
+    let equal = match value["type"] == "string" {
+        true => shown.as_ref().and_then(values::text).map(Value::String),
+        false => shown.clone(),
+    };
+    let mut parameters = vec![with(query(path, &format!("`{path}` is this"), &value), equal.clone())];
     for (name, comparison) in operators_of(field) {
         let list = || declared.as_deref().map_or_else(|| values::list(field.field_type), values::list_of);
         let (words, schema, shown) = match comparison {
-            Comparison::NotEqual => ("is not this, or has no value", value.clone(), shown.clone()),
+            Comparison::NotEqual => ("is not this, or has no value", value.clone(), equal.clone()),
             Comparison::Greater => ("is greater than this", bound.clone(), shown.clone()),
             Comparison::GreaterOrEqual => ("is this or greater", bound.clone(), shown.clone()),
             Comparison::Less => ("is less than this", bound.clone(), shown.clone()),

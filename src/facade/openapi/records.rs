@@ -65,6 +65,7 @@ pub(super) fn schemas(published: &Published, all: &[&Published]) -> Vec<(String,
     for masked in &exposure.access.mask {
         loosen(&mut schema, &masked.path, &masked.scope);
     }
+    spell_out_fractions(&mut schema);
     let mut part = schema.clone();
     without_required(&mut part);
     for form in [&mut schema, &mut part] {
@@ -102,6 +103,29 @@ fn lists_values(schema: &Value) -> bool {
     schema.get("enum").is_some()
         || schema.get("items").is_some_and(lists_values)
         || below("properties").is_some_and(|properties| properties.values().any(lists_values))
+}
+
+/// Says in words which values a field may have, where some have a fraction: generators of clients leave out whole records with
+/// such a list, for want of a type for it.
+fn spell_out_fractions(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    let listed = members.get("enum").and_then(Value::as_array);
+    let has_fraction = listed.is_some_and(|listed| listed.iter().any(Value::is_f64));
+    if has_fraction && let Some(Value::Array(listed)) = members.shift_remove("enum") {
+        let values: Vec<String> = listed.iter().filter(|value| !value.is_null()).map(Value::to_string).collect();
+        let words = format!("One of {}.", values.join(", "));
+        let words = match members.get("description").and_then(Value::as_str) {
+            Some(text) => format!("{text} {words}"),
+            None => words,
+        };
+        members.insert("description".to_owned(), json!(words));
+    }
+    if let Some(properties) = members.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(spell_out_fractions);
+    }
+    if let Some(items) = members.get_mut("items") {
+        spell_out_fractions(items);
+    }
 }
 
 /// What stands under the name of a relation.

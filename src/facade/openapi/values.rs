@@ -121,9 +121,7 @@ pub(super) fn literal(name: &str) -> String {
 /// A declared value as the schema of a single one lists it: of the type that the schema has.
 pub(super) fn listed(field_type: FieldType, text: &str) -> Value {
     match field_type {
-        FieldType::Integer { .. } | FieldType::Number | FieldType::Boolean => {
-            serde_json::from_str(text).unwrap_or_else(|_| json!(text))
-        }
+        FieldType::Integer { .. } | FieldType::Boolean => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
         _ => json!(text),
     }
 }

@@ -51,7 +51,7 @@ name = { field = "name", pattern = "^[A-Za-z0-9 ]{1,40}$" }
 price = { field = "price" }
 cost = { field = "cost", required = false, nullable = true }
 status = { field = "status", required = false, default = "active" }
-changed_at = { field = "changed_at", required = false, nullable = true }
+changed_at = { field = "changed_at", required = false, nullable = true, format = "%Y-%m-%dT%H:%M:%S" }
 
 [operations.update]
 title = "Change an article"

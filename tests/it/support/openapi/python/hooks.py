@@ -102,8 +102,10 @@ def accept(case, headers):
     if chosen == "text/csv" and "include" in asked_for:
         # A line has no place for other records.
         chosen = "application/json"
-    if chosen == "application/json" and isinstance(asked_for.get("limit"), int):
-        asked_for["limit"] = min(asked_for["limit"], LONGEST_PAGE)
+    # A number, or the text that it is in an address.
+    limit = str(asked_for.get("limit", ""))
+    if chosen == "application/json" and limit.isdigit() and int(limit) > LONGEST_PAGE:
+        asked_for["limit"] = LONGEST_PAGE
     if chosen != "application/json":
         # Streams are not counted.
         asked_for.pop("count", None)
