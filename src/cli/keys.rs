@@ -1,5 +1,6 @@
 //! `keys`: who may call the API. A key is shown once, when it is made; only its hash is stored.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -7,9 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{Context, Exit, fail, output};
+use crate::config;
 use crate::console::view;
-use crate::diagnostic::parse_duration;
+use crate::diagnostic::{nearest, parse_duration};
 use crate::http;
+use crate::mapping::Exposure;
 use crate::staging::{ApiKey, NewApiKey};
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +51,44 @@ pub(super) enum Action {
     },
 }
 
+/// Says of scopes that nothing takes: a key with a misspelt one may do nothing. It is made all the same, since the mapping that
+/// takes it may be yet to come.
+fn warn_of_scopes(context: &Context, scopes: &[String]) {
+    let loaded = config::find(context.config.as_deref()).and_then(|path| config::look(&path, config::environment()));
+    // What is wrong with the mappings is told by `check`; what those that are left out would take is not known.
+    let Ok(loaded) = loaded else { return };
+    if !loaded.withheld.is_empty() {
+        return;
+    }
+    let known = known_scopes(loaded.plans.iter().map(|plan| &plan.exposure));
+    for scope in scopes.iter().filter(|scope| !known.contains(scope.as_str())) {
+        let help = match nearest(scope, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                "a scope is `read`, `write`, `admin`, `*`, or one that a mapping names, like `orders:read`".to_owned()
+            }
+        };
+        output::note(format!("warning: nothing takes the scope `{scope}`; {help}"));
+    }
+}
+
+/// The scopes that mean something where these resources are served.
+fn known_scopes<'e>(exposures: impl Iterator<Item = &'e Exposure>) -> BTreeSet<String> {
+    let mut known: BTreeSet<String> = ["read", "write", "admin", "*"].map(str::to_owned).into();
+    for exposure in exposures {
+        let name = exposure.id.name();
+        known.insert(exposure.read_scope.clone());
+        if !exposure.access.rows.is_empty() {
+            known.insert(format!("{name}:all"));
+        }
+        known.extend(exposure.access.mask.iter().map(|masked| masked.scope.clone()));
+        for operation in &exposure.operations {
+            known.extend([operation.scope.clone(), format!("{name}:op:{}", operation.name)]);
+        }
+    }
+    known
+}
+
 pub(super) async fn run(context: &Context, action: &Action) -> Exit {
     let staging = match context.open_staging() {
         Ok(staging) => staging,
@@ -66,6 +107,7 @@ pub(super) async fn run(context: &Context, action: &Action) -> Exit {
                 Ok(made) => made,
                 Err(error) => return wrong(&error.to_string()),
             };
+            warn_of_scopes(context, scopes);
             let Ok(expires_at) = expires.map(from_now).transpose() else { return wrong(TOO_LONG) };
             let stored = NewApiKey { expires_at, claims: claims.iter().cloned().collect(), ..stored };
             match staging.add_api_key(stored).await {

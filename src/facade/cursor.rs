@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::http::{Problem, Reason};
-use crate::mapping::Exposure;
+use crate::mapping::{Exposure, FieldType};
 use crate::staging::{Comparison, Condition, Filter, ListQuery, Scalar};
 
 /// The first byte, so that the form can change.
@@ -93,7 +93,13 @@ impl Seal {
             question.push(u8::from(key.descending));
             // A field whose type has changed compares in another way, so an old cursor means nothing to it.
             let field_type = of.sort.iter().find(|field| field.path == key.path).map(|field| field.field_type);
-            write_text(&format!("{field_type:?}"), &mut question);
+            let name = match field_type {
+                // Cursors from before their forms were told apart stay good.
+                Some(FieldType::Time { .. }) => "Some(Time)".to_owned(),
+                Some(FieldType::Datetime { .. }) => "Some(Datetime)".to_owned(),
+                other => format!("{other:?}"),
+            };
+            write_text(&name, &mut question);
         }
         let mut mac = self.keyed.clone();
         mac.update(&(question.len() as u64).to_le_bytes());

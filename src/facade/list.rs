@@ -6,27 +6,56 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, LINK, VARY};
 use hyper::http::request::Parts;
+use serde_json::Value;
 
 use super::accept::Format;
 use super::catalog::Published;
 use super::pieces::Pieces;
-use super::query::{Asked, Paging};
+use super::query::{Asked, DoubtTest, Paging};
 use super::sight::View;
 use super::{Facade, accept, cache_control, cbor, conditional, query, stream};
 use crate::http::{Problem, staging_problem};
 use crate::mapping::Mode;
 use crate::record::ContentHash;
-use crate::staging::{Page, Total};
+use crate::staging::{ListQuery, Page, Total};
+
+/// Refuses values that the staged records, as far as the caller sees them, speak against.
+async fn settle(facade: &Facade, view: &View<'_>, asked: &mut Asked) -> Result<(), Problem> {
+    for doubt in asked.doubts.drain(..) {
+        let only = view.sight.only.clone();
+        let question = ListQuery { filters: vec![doubt.filter], only, limit: 1, ..ListQuery::default() };
+        let path = question.filters.first().map(|filter| filter.path.clone()).unwrap_or_default();
+        let page = facade.staging.list(&view.published.exposure.id, question).await.map_err(staging_problem)?;
+        let found = page.rows.iter().next();
+        let is_taken = match doubt.test {
+            DoubtTest::IsThere => found.is_some(),
+            DoubtTest::HasOffset(wanted) => found.is_none_or(|payload| has_offset(payload, &path) == wanted),
+        };
+        if !is_taken {
+            return Err(doubt.problem);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the timestamp at a path of a document has an offset.
+fn has_offset(payload: &[u8], path: &str) -> bool {
+    let document: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let found = path.split('.').try_fold(&document, |value, name| value.get(name));
+    found.and_then(Value::as_str).is_some_and(|text| text.ends_with('Z'))
+}
 
 pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) -> Result<Response, Problem> {
     let published = view.published;
     let parameters = request.uri.query().unwrap_or("");
     let chosen = accept::choose(&request.headers, &Format::ALL.map(Format::media_type))?;
     if !matches!(chosen.format(), Format::Json | Format::Cbor) {
-        let asked = query::parse(view, parameters, (Paging::Stream, &facade.seal))?;
+        let mut asked = query::parse(view, parameters, (Paging::Stream, &facade.seal))?;
+        settle(facade, view, &mut asked).await?;
         return stream::answer(facade, view, request, (asked, &chosen)).await;
     }
-    let asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
+    let mut asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
+    settle(facade, view, &mut asked).await?;
     let id = &published.exposure.id;
     let page = facade.staging.list(id, asked.query.clone()).await.map_err(staging_problem)?;
     cache_control::check_staged(&request.headers, published, page.as_of)?;

@@ -23,7 +23,11 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     let published = view.published;
     accept::require(&request.headers, &[accept::JSON])?;
     let parameters = request.uri.query().unwrap_or("");
-    let asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
+    let mut asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
+    // What the backend has is translated by the mapping as it is.
+    if let Some(doubt) = asked.doubts.pop() {
+        return Err(doubt.problem);
+    }
     if asked.query.count {
         return Err(Reason::InvalidParameter.because("`count`: a live list is not counted"));
     }

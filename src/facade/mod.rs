@@ -235,7 +235,10 @@ impl Facade {
             return Ok(response);
         }
         match route {
-            Route::Backends => json_answer(&live::backends(&self.live.backends().await)),
+            Route::Backends => {
+                parameters::refuse_any(request.uri.query().unwrap_or(""))?;
+                json_answer(&live::backends(&self.live.backends().await))
+            }
             Route::Operation(id) => operation::status(self, caller, request, id).await,
             _ => self.index(catalog, caller, request, route),
         }

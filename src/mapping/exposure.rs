@@ -35,9 +35,17 @@ pub enum FieldType {
     /// ISO 8601 date.
     Date,
     /// ISO 8601 time.
-    Time,
-    /// RFC 3339 timestamp, in UTC where the mapping names a zone, else local without offset.
-    Datetime,
+    Time {
+        /// What of a second is written.
+        fraction: Fraction,
+    },
+    /// RFC 3339 timestamp, or a local one of the same form without an offset.
+    Datetime {
+        /// Which of the two.
+        offset: Offset,
+        /// What of a second is written.
+        fraction: Fraction,
+    },
     /// Base64 in a JSON string.
     Bytes,
     /// Fields below it.
@@ -46,6 +54,28 @@ pub enum FieldType {
     Array,
     /// Whatever the source has.
     Any,
+}
+
+/// Whether timestamps of a field say how far they are from UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offset {
+    /// All are in UTC, with `Z`: the mapping names a zone, or the source gives an offset.
+    Utc,
+    /// None has an offset.
+    Local,
+    /// In UTC, with `Z`, where the column that is read has an offset, else without: which of the two shows when it is read.
+    AsRead,
+}
+
+/// How fractions of a second are written, so that texts have the order of the moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fraction {
+    /// Not at all: whole seconds.
+    Absent,
+    /// In nine digits, always.
+    Whole,
+    /// As far as they say something; before a `Z` in nine digits.
+    Shortest,
 }
 
 /// A field that callers may filter or sort by.

@@ -62,7 +62,9 @@ pub use crate::wsdl::SoapVersion;
 pub use access::{Access, Masked, RowBound};
 pub use controls::Controls;
 pub use expect::Expectation;
-pub use exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, RelationLink, Retirement};
+pub use exposure::{
+    ExposedRelation, Exposure, FieldType, Fraction, Mode, Offset, QueryField, RelationLink, Retirement,
+};
 pub use operations::{
     BodyMember, Bound, Brought, ExposedOperation, Given, InputFault, KnownProblem, MOST_FAULTS, NotARequest,
     ReadyAction, ReadyStep, Said, ServiceCall, ServiceLook, ServiceWrite, Verb, WriteOperation, WriteRequest,

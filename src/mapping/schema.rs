@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::convert::Bounds;
-use super::exposure::FieldType;
+use super::exposure::{FieldType, Fraction, Offset};
 use super::types::Type;
 use crate::record::Decimal;
 
@@ -185,12 +185,31 @@ pub(super) fn scalar(facts: &Facts<'_>) -> Shape {
         schema.insert("enum".into(), Value::Array(listed));
     }
     Shape {
-        field_type: facts.value_type.exposed(facts.as_string),
+        field_type: exposed(facts),
         nullable: facts.null_by_rule,
         digits: facts.digits,
         schema: Value::Object(schema),
         children: Vec::new(),
         broken: false,
+    }
+}
+
+/// The type as the facade sees it, with the form of times and timestamps.
+fn exposed(facts: &Facts<'_>) -> FieldType {
+    let fraction = match (facts.fraction, facts.loose) {
+        (false, _) => Fraction::Absent,
+        (true, false) => Fraction::Whole,
+        (true, true) => Fraction::Shortest,
+    };
+    let offset = match (facts.utc, facts.offset_as_given) {
+        (true, _) => Offset::Utc,
+        (false, true) => Offset::AsRead,
+        (false, false) => Offset::Local,
+    };
+    match facts.value_type {
+        Type::Time => FieldType::Time { fraction },
+        Type::Datetime => FieldType::Datetime { offset, fraction },
+        other => other.exposed(facts.as_string),
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::access::Access;
-use super::exposure::{ExposedRelation, Exposure, FieldType, Mode, QueryField, Retirement};
+use super::exposure::{ExposedRelation, Exposure, FieldType, Mode, Offset, QueryField, Retirement};
 use super::operations::ExposedOperation;
 use super::plan::{Field, Rule};
 use super::schema::Shape;
@@ -123,8 +123,17 @@ pub(super) fn serving(node: Option<&Node>, shape: &Shape, reach: Reach, faults: 
         }
         _ => Err("expected \"tombstone\" or \"ignore\"".to_owned()),
     });
+    let mut filter = query_fields(&table, "filter", shape);
+    if mode == Some(Mode::Live) {
+        // What a filter says is bound as the column's own type, which the mapping knows as one without an offset.
+        for field in &mut filter {
+            if let FieldType::Datetime { offset: offset @ Offset::AsRead, .. } = &mut field.field_type {
+                *offset = Offset::Local;
+            }
+        }
+    }
     let serving = Serving {
-        filter: query_fields(&table, "filter", shape),
+        filter,
         sort: query_fields(&table, "sort", shape),
         mode: mode.unwrap_or_default(),
         max_age: table.duration("max_age"),

@@ -1,6 +1,6 @@
 //! The types that a mapping declares, and what a layout's fields are when it declares none.
 
-use super::FieldType;
+use super::{FieldType, Fraction, Offset};
 use crate::diagnostic::nearest;
 use crate::record::FieldKind;
 
@@ -126,7 +126,7 @@ impl Type {
         }
     }
 
-    /// As the facade sees it.
+    /// As the facade sees it; times and timestamps in their plainest form.
     pub(super) fn exposed(self, as_string: bool) -> FieldType {
         match self {
             Type::String => FieldType::String,
@@ -135,8 +135,8 @@ impl Type {
             Type::Number => FieldType::Number,
             Type::Boolean => FieldType::Boolean,
             Type::Date => FieldType::Date,
-            Type::Time => FieldType::Time,
-            Type::Datetime => FieldType::Datetime,
+            Type::Time => FieldType::Time { fraction: Fraction::Absent },
+            Type::Datetime => FieldType::Datetime { offset: Offset::Local, fraction: Fraction::Absent },
             Type::Bytes => FieldType::Bytes,
             Type::Any => FieldType::Any,
             Type::Object => FieldType::Object,

@@ -21,5 +21,6 @@ pub use import::{
 };
 pub use names::{LocalId, Name, Names, NamespaceId};
 pub use plan::*;
+pub(crate) use request::impossible;
 pub use request::{ATTACHMENTS, Attached, BODY, Envelope, HEADERS, Input, RequestFault};
 pub use service::{Choice, Imported, Kept, NoPlan, Wsdl, import, import_kept, import_stored, import_unkept};

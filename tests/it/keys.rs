@@ -78,3 +78,22 @@ fn nobody_is_called_like_the_clients_of_tokens() {
     }
     assert!(site.run(&["keys", "create", "ssoshop"]).status.success());
 }
+
+/// A key with a misspelt scope is made, and whoever makes it is told that nothing takes it.
+#[test]
+fn a_scope_that_nothing_takes_is_told() {
+    let site = Site::with_mappings(&[("items.v1.toml", MAPPING)]);
+    let said = |scope: &str| {
+        let made = site.run(&["keys", "create", "me", "--scope", scope]);
+        assert_eq!(made.status.code(), Some(0), "{scope}");
+        String::from_utf8(made.stderr).unwrap()
+    };
+    let raed = said("raed");
+    assert!(raed.contains("nothing takes the scope `raed`; did you mean `read`?"), "{raed}");
+    let items = said("itmes:read");
+    assert!(items.contains("nothing takes the scope `itmes:read`; did you mean `items:read`?"), "{items}");
+    assert!(said("shoes").contains("a scope is `read`"));
+    for good in ["read", "write", "admin", "*", "items:read"] {
+        assert!(!said(good).contains("warning"), "{good}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::values::{quoted, text};
+use super::values::{in_list, text};
 use crate::facade::query::operators_of;
 use crate::mapping::{Exposure, QueryField};
 
@@ -21,7 +21,7 @@ pub(super) fn value(exposure: &Exposure, path: &str) -> Option<Value> {
 
 /// The same, as it stands in a list.
 pub(super) fn listed(exposure: &Exposure, path: &str) -> Option<String> {
-    at(exposure, path).and_then(text).map(|text| quoted(&text))
+    at(exposure, path).and_then(text).map(|text| in_list(&text))
 }
 
 /// The key of the example, as in a path that is not encoded yet.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answers::Answers;
+use super::parameters;
 use super::security::{About, nothing};
 use crate::facade::accept;
 use crate::facade::catalog::Published;
@@ -21,7 +22,7 @@ pub(super) fn paths(resources: &[&Published], about: &About) -> Map<String, Valu
             "security": about.usual(),
             "responses": Answers::of(None)
                 .good(200, "The resources", &["Cache-Control"], json_of("Index"))
-                .problems(&[401, 406, 429])
+                .problems(&[401, 406, 412, 429])
                 .done(),
         } })
     };
@@ -40,26 +41,29 @@ pub(super) fn paths(resources: &[&Published], about: &About) -> Map<String, Valu
             Answers::of(None)
                 .good(200, "OpenAPI 3.1", &["ETag", "Cache-Control", "Vary", "Content-Encoding"], content)
                 .unchanged(&["ETag"])
-                .problems(&[406])
+                .problems(&[406, 412])
         }),
     );
+    if let Some(described) = paths.get_mut("/openapi.json") {
+        described["get"]["parameters"] = json!(["ifNoneMatch", "ifMatchRead"].map(parameters::reference));
+    }
     paths.insert(
         "/docs".to_owned(),
         open("docs", "This description, as a page for people", {
             let content = json!({ "text/html": { "schema": { "type": "string" } } });
-            Answers::of(None).good(200, "A page", &["Cache-Control", "Content-Encoding"], content).problems(&[])
+            Answers::of(None).good(200, "A page", &["Cache-Control", "Content-Encoding"], content).problems(&[412])
         }),
     );
     paths.insert(
         "/health/live".to_owned(),
         open("live", "Whether the process lives", {
-            Answers::of(None).good(200, "It does", &["Cache-Control"], json_of("Health")).problems(&[])
+            Answers::of(None).good(200, "It does", &["Cache-Control"], json_of("Health")).problems(&[412])
         }),
     );
     paths.insert(
         "/health/ready".to_owned(),
         open("ready", "Whether it should get requests", {
-            Answers::of(None).problems(&[]).good(200, "It should", &["Cache-Control"], json_of("Health")).good(
+            Answers::of(None).problems(&[412]).good(200, "It should", &["Cache-Control"], json_of("Health")).good(
                 503,
                 "It should not: see `parts`",
                 &["Cache-Control"],
@@ -74,7 +78,7 @@ pub(super) fn paths(resources: &[&Published], about: &About) -> Map<String, Valu
         "security": about.usual(),
         "responses": Answers::of(None)
             .good(200, "Every backend", &["Cache-Control"], json_of("Backends"))
-            .problems(&[401, 429])
+            .problems(&[401, 412, 429])
             .done(),
     } });
     paths.insert("/health/backends".to_owned(), backends);

@@ -236,7 +236,7 @@ impl Resource<'_> {
             .beside(&beside)
             .read("A page, or every match one after the other", &headers, content)
             .unchanged(&headers)
-            .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))
+            .problems(&self.statuses(if is_live { &[412, 502, 504] } else { &[412, 504] }))
             .faults(&exposure.fault_statuses);
         if let [key] = exposure.key.as_slice() {
             let first = format!("$response.body#/data/0/{}", key.replace('.', "/"));
@@ -275,7 +275,7 @@ impl Resource<'_> {
             .beside(&beside)
             .read("The record", &headers, records::content(published, &record::FORMATS, None))
             .unchanged(&headers)
-            .problems(&self.statuses(if is_live { &[502, 504] } else { &[504] }))
+            .problems(&self.statuses(if is_live { &[412, 502, 504] } else { &[412, 504] }))
             .faults(&exposure.fault_statuses);
         let summary = format!("{}: one record", exposure.title);
         let mut described = self.frame(operation("get", published, ""), &summary, words);
@@ -298,7 +298,7 @@ impl Resource<'_> {
         let content = json!({ (accept::JSON): { "schema": { "$ref": schema } } });
         let answers = Answers::of(Some(self.published))
             .good(200, good, &["Cache-Control", "Content-Encoding"], content)
-            .problems(&self.statuses(&[]));
+            .problems(&self.statuses(&[412]));
         let mut described = self.frame(operation("get", self.published, what), summary, "");
         described["parameters"] = json!([parameters::key(&self.published.exposure)]);
         described["responses"] = answers.done();
@@ -338,7 +338,7 @@ impl Resource<'_> {
         let headers = ["Cache-Control", "Vary", "Link", "Preference-Applied", "Content-Encoding"];
         let answers = Answers::of(Some(published))
             .good(200, "Changes behind `since`, in order", &headers, content)
-            .problems(&self.statuses(&[410]));
+            .problems(&self.statuses(&[410, 412]));
         let summary = "The feed: which records changed, in order";
         let mut described = self.frame(operation("list", published, "Changes"), summary, words);
         described["parameters"] = json!(["since", "limit", "lastEventId", "prefer"].map(parameters::reference));

@@ -219,8 +219,11 @@ fn bulk(published: &Published, about: &About) -> Value {
 }
 
 fn lines(published: &Published) -> Value {
-    // No schema: of all lines together none could say anything, and each is judged by itself.
-    json!({ "x-itemSchema": reference(&line_name(published)) })
+    // Without a schema the body would be anything at all to generated clients, those in JSON with it.
+    json!({
+        "schema": { "type": "string", "description": format!("One `{}` a line; each is judged by itself", line_name(published)) },
+        "x-itemSchema": reference(&line_name(published)),
+    })
 }
 
 fn results() -> Value {

@@ -34,7 +34,15 @@ pub(super) fn shared(about: &About) -> Value {
     json!({
         "limit": query(
             "limit",
-            "Records on a page; a stream ends behind so many, and may be given a larger number than a page",
+            &format!(
+                "Records on a page, {} at most; a stream ends behind so many, however many they are, and without it at the end",
+                about.most
+            ),
+            &json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX, "default": about.page }),
+        ),
+        "pageLimit": query(
+            "limit",
+            "Records on a page",
             &json!({ "type": "integer", "minimum": 1, "maximum": about.most, "default": about.page }),
         ),
         "cursor": query(
@@ -64,6 +72,16 @@ pub(super) fn shared(about: &About) -> Value {
             "If-None-Match",
             "Entity tags that the caller has, or `*`: 304 when one is current. What is none is passed over",
             &text,
+        ),
+        "ifMatchRead": header(
+            "If-Match",
+            "Strong entity tags of which one must be that of the answer, or `*`: else it is a 412",
+            &json!({ "type": "string", "pattern": TAGS }),
+        ),
+        "ifUnmodifiedSinceRead": header(
+            "If-Unmodified-Since",
+            "RFC 9110: 412 when the record has changed since; `If-Match` goes before it",
+            &date(),
         ),
         "ifModifiedSince": header("If-Modified-Since", "RFC 9110: 304 when the record has not changed since", &date()),
         "cacheControl": example(
@@ -133,13 +151,13 @@ pub(super) fn of_list(exposure: &Exposure, all: &[&Published]) -> Vec<Value> {
     if !exposure.filter.is_empty() && !is_live {
         parameters.extend(groups(exposure));
     }
-    parameters.extend(["limit", "cursor"].map(reference));
+    parameters.extend([if is_live { "pageLimit" } else { "limit" }, "cursor"].map(reference));
     parameters.extend(fields(exposure));
     if !is_live {
         parameters.push(reference("count"));
     }
     parameters.extend(of_relations(exposure, all));
-    parameters.push(reference("ifNoneMatch"));
+    parameters.extend(["ifNoneMatch", "ifMatchRead"].map(reference));
     parameters.push(reference(if is_live { "prefer" } else { "cacheControl" }));
     parameters
 }
@@ -149,7 +167,9 @@ pub(super) fn of_record(exposure: &Exposure, all: &[&Published]) -> Vec<Value> {
     let mut parameters = vec![key(exposure)];
     parameters.extend(fields(exposure));
     parameters.extend(of_relations(exposure, all));
-    parameters.extend(["ifNoneMatch", "ifModifiedSince", "cacheControl"].map(reference));
+    let conditions = ["ifNoneMatch", "ifModifiedSince", "ifMatchRead", "ifUnmodifiedSinceRead"];
+    parameters.extend(conditions.map(reference));
+    parameters.push(reference("cacheControl"));
     if exposure.mode != Mode::Staged {
         parameters.push(reference("prefer"));
     }
@@ -161,6 +181,12 @@ pub(super) fn key(exposure: &Exposure) -> Value {
     let description = match exposure.key.as_slice() {
         [one] => format!("`{one}`, percent-encoded"),
         many => format!("`{}` joined by `~`, each percent-encoded", many.join("`, `")),
+    };
+    let description = match exposure.mode {
+        Mode::Live => description,
+        _ => format!(
+            "{description}. A record whose key is `changes` is at `%63hanges`, as its `href` says: `changes` is the feed"
+        ),
     };
     let parameter = json!({
         "name": "key",
@@ -241,12 +267,17 @@ fn relations(exposure: &Exposure, all: &[&Published], depth: usize) -> Option<St
 
 fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
     let path = &field.path;
-    let bound = values::schema(field.field_type);
-    let mut value = bound.clone();
+    let bound = values::bound(field.field_type);
+    let mut value = values::schema(field.field_type);
     // Others are refused, where a value is meant and no bound.
-    let declared = declared(&exposure.schema, path).filter(|_| field.field_type == FieldType::String);
+    let declared = declared(&exposure.schema, path);
     if let Some(declared) = &declared {
-        value["enum"] = json!(declared);
+        let listed = declared.iter().map(|text| values::listed(field.field_type, text));
+        value["enum"] = Value::Array(listed.collect());
+        if field.field_type == FieldType::Number {
+            // Generators have no type for a list of numbers with a fraction; in a query they are texts anyway.
+            value["type"] = json!("string");
+        }
     }
     let shown = examples::value(exposure, path);
     let listed = examples::listed(exposure, path);
@@ -259,11 +290,15 @@ fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
         FieldType::Decimal { .. } => shown.as_ref().and_then(values::text).map(Value::String),
         _ => shown,
     };
-    let mut parameters = vec![with(query(path, &format!("`{path}` is this"), &value), shown.clone())];
+    let equal = match value["type"] == "string" {
+        true => shown.as_ref().and_then(values::text).map(Value::String),
+        false => shown.clone(),
+    };
+    let mut parameters = vec![with(query(path, &format!("`{path}` is this"), &value), equal.clone())];
     for (name, comparison) in operators_of(field) {
         let list = || declared.as_deref().map_or_else(|| values::list(field.field_type), values::list_of);
         let (words, schema, shown) = match comparison {
-            Comparison::NotEqual => ("is not this, or has no value", value.clone(), shown.clone()),
+            Comparison::NotEqual => ("is not this, or has no value", value.clone(), equal.clone()),
             Comparison::Greater => ("is greater than this", bound.clone(), shown.clone()),
             Comparison::GreaterOrEqual => ("is this or greater", bound.clone(), shown.clone()),
             Comparison::Less => ("is less than this", bound.clone(), shown.clone()),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{examples, values};
 use crate::facade::catalog::Published;
-use crate::mapping::{ExposedRelation, RelationLink};
+use crate::mapping::{ExposedRelation, Mode, RelationLink};
 
 /// `orders.v1`: a whole record.
 pub(super) fn name(published: &Published) -> String {
@@ -56,11 +56,16 @@ pub(super) fn schemas(published: &Published, all: &[&Published]) -> Vec<(String,
         members.shift_remove("$schema");
         // Generators name what they make by it, and versions of a resource mostly have the same.
         members.shift_remove("title");
-        members.insert("description".to_owned(), json!(exposure.description.as_deref().unwrap_or(&exposure.title)));
+        let mut words = exposure.description.clone().unwrap_or_else(|| exposure.title.clone());
+        if exposure.mode != Mode::Live && lists_values(&exposure.schema) {
+            words.push_str(OLD_VALUES);
+        }
+        members.insert("description".to_owned(), json!(words));
     }
     for masked in &exposure.access.mask {
         loosen(&mut schema, &masked.path, &masked.scope);
     }
+    spell_out_fractions(&mut schema);
     let mut part = schema.clone();
     without_required(&mut part);
     for form in [&mut schema, &mut part] {
@@ -86,6 +91,41 @@ pub(super) fn schemas(published: &Published, all: &[&Published]) -> Vec<(String,
         ),
     ]);
     vec![(id.clone(), schema), (part_of(&id), part), (format!("{id}.page"), page)]
+}
+
+/// What is said of records with a field that lists its values.
+const OLD_VALUES: &str = " Records that were staged before the values of a field were changed keep theirs until they are delivered \
+     anew: a client passes over one that it does not know.";
+
+/// Whether a field, or one below it, lists the values that it may have.
+fn lists_values(schema: &Value) -> bool {
+    let below = |name: &str| schema.get(name).and_then(Value::as_object);
+    schema.get("enum").is_some()
+        || schema.get("items").is_some_and(lists_values)
+        || below("properties").is_some_and(|properties| properties.values().any(lists_values))
+}
+
+/// Says in words which values a field may have, where some have a fraction: generators of clients leave out whole records with
+/// such a list, for want of a type for it.
+fn spell_out_fractions(schema: &mut Value) {
+    let Some(members) = schema.as_object_mut() else { return };
+    let listed = members.get("enum").and_then(Value::as_array);
+    let has_fraction = listed.is_some_and(|listed| listed.iter().any(Value::is_f64));
+    if has_fraction && let Some(Value::Array(listed)) = members.shift_remove("enum") {
+        let values: Vec<String> = listed.iter().filter(|value| !value.is_null()).map(Value::to_string).collect();
+        let words = format!("One of {}.", values.join(", "));
+        let words = match members.get("description").and_then(Value::as_str) {
+            Some(text) => format!("{text} {words}"),
+            None => words,
+        };
+        members.insert("description".to_owned(), json!(words));
+    }
+    if let Some(properties) = members.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.values_mut().for_each(spell_out_fractions);
+    }
+    if let Some(items) = members.get_mut("items") {
+        spell_out_fractions(items);
+    }
 }
 
 /// What stands under the name of a relation.

@@ -7,10 +7,14 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use crate::mapping::{DATE_PATTERN, FieldType, TIME_PATTERN, decimal_text_pattern};
+use crate::facade::value;
+use crate::mapping::{DATE_PATTERN, FieldType, Fraction, Offset, TIME_PATTERN, decimal_text_pattern};
 
-/// A moment in UTC or with its distance from it; a local one where nothing is said.
-const OFFSET: &str = "(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])?";
+/// The distance of a moment from UTC.
+const OFFSET: &str = "(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])";
+
+/// A fraction of a second that says nothing, where records have none.
+const NO_FRACTION: &str = "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.0{1,9})?";
 
 /// A text in a list: as it is, or in double quotes.
 const TEXT: &str = "[^,()\"]*|\"([^\"\\\\]|\\\\[\"\\\\])*\"";
@@ -18,7 +22,7 @@ const TEXT: &str = "[^,()\"]*|\"([^\"\\\\]|\\\\[\"\\\\])*\"";
 /// Values of one list at most, less one.
 const MORE_VALUES: usize = crate::facade::query::MAX_VALUES - 1;
 
-/// The schema of a single value.
+/// The schema of a single value that a record can have.
 pub(super) fn schema(field_type: FieldType) -> Value {
     match field_type {
         FieldType::Integer { .. } => {
@@ -27,11 +31,20 @@ pub(super) fn schema(field_type: FieldType) -> Value {
         FieldType::Number => json!({ "type": "number" }),
         FieldType::Boolean => json!({ "type": "boolean" }),
         FieldType::Date => json!({ "type": "string", "format": "date" }),
-        FieldType::Decimal { .. } | FieldType::Time | FieldType::Datetime => {
+        FieldType::Decimal { .. } | FieldType::Time { .. } | FieldType::Datetime { .. } => {
             json!({ "type": "string", "pattern": format!("^{}$", pattern(field_type)) })
         }
         _ => json!({ "type": "string" }),
     }
+}
+
+/// The schema of a value that bounds others, which may be finer than they are.
+pub(super) fn bound(field_type: FieldType) -> Value {
+    schema(match field_type {
+        FieldType::Time { .. } => FieldType::Time { fraction: Fraction::Shortest },
+        FieldType::Datetime { offset, .. } => FieldType::Datetime { offset, fraction: Fraction::Shortest },
+        other => other,
+    })
 }
 
 /// The schema of several with commas between them.
@@ -40,9 +53,14 @@ pub(super) fn list(field_type: FieldType) -> Value {
     json!({ "type": "string", "pattern": format!("^({one})(,({one})){{0,{MORE_VALUES}}}$") })
 }
 
+/// A text as it stands in a list; nothing at all is the empty one.
+pub(super) fn in_list(text: &str) -> String {
+    if text.is_empty() { String::new() } else { value::quoted(text) }
+}
+
 /// The schema of several of these values with commas between them.
 pub(super) fn list_of(declared: &[Cow<'_, str>]) -> Value {
-    let one: Vec<String> = declared.iter().map(|text| literal(&quoted(text))).collect();
+    let one: Vec<String> = declared.iter().map(|text| literal(&in_list(text))).collect();
     let one = one.join("|");
     json!({ "type": "string", "pattern": format!("^({one})(,({one})){{0,{MORE_VALUES}}}$") })
 }
@@ -56,9 +74,23 @@ fn pattern(field_type: FieldType) -> String {
         FieldType::Number => "-?[0-9]{1,15}(\\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?".to_owned(),
         FieldType::Boolean => "true|false".to_owned(),
         FieldType::Date => DATE_PATTERN.to_owned(),
-        FieldType::Time => TIME_PATTERN.to_owned(),
-        FieldType::Datetime => format!("{DATE_PATTERN}T{TIME_PATTERN}{OFFSET}"),
+        FieldType::Time { fraction } => time(fraction).to_owned(),
+        FieldType::Datetime { offset, fraction } => {
+            let behind = match offset {
+                Offset::Utc => OFFSET.to_owned(),
+                Offset::Local => String::new(),
+                Offset::AsRead => format!("{OFFSET}?"),
+            };
+            format!("{DATE_PATTERN}T{}{behind}", time(fraction))
+        }
         _ => TEXT.to_owned(),
+    }
+}
+
+fn time(fraction: Fraction) -> &'static str {
+    match fraction {
+        Fraction::Absent => NO_FRACTION,
+        Fraction::Whole | Fraction::Shortest => TIME_PATTERN,
     }
 }
 
@@ -86,6 +118,14 @@ pub(super) fn literal(name: &str) -> String {
     name.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
+/// A declared value as the schema of a single one lists it: of the type that the schema has.
+pub(super) fn listed(field_type: FieldType, text: &str) -> Value {
+    match field_type {
+        FieldType::Integer { .. } | FieldType::Boolean => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
+        _ => json!(text),
+    }
+}
+
 /// One of these values, as it is written in a query.
 pub(super) fn text(value: &Value) -> Option<String> {
     match value {
@@ -96,14 +136,6 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// A text as it stands in a list or a group.
-pub(super) fn quoted(text: &str) -> String {
-    if text.contains([',', '(', ')', '"']) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    text.to_owned()
-}
-
 /// An object with these members.
 pub(super) fn object<N: Into<String>>(members: impl IntoIterator<Item = (N, Value)>) -> Value {
     Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect::<Map<_, _>>())
@@ -111,9 +143,9 @@ pub(super) fn object<N: Into<String>>(members: impl IntoIterator<Item = (N, Valu
 
 #[cfg(test)]
 mod tests {
-    use super::{list, paths, schema, several};
+    use super::{bound, list, paths, schema, several};
     use crate::facade::value;
-    use crate::mapping::FieldType;
+    use crate::mapping::{FieldType, Fraction, Offset};
     use proptest::prelude::*;
     use regex::Regex;
     use serde_json::{Value, json};
@@ -135,8 +167,15 @@ mod tests {
         check(FieldType::Decimal { precision: 2, scale: 2, as_string: false }, "0.25", true);
         check(FieldType::Date, "2024-02-29,2024-12-31", true);
         check(FieldType::Date, "2024-04-31", false);
-        check(FieldType::Datetime, "2024-02-29T12:00:00+02:00,2024-02-29T12:00:00.5", true);
-        check(FieldType::Time, "24:00:00", false);
+        let moment = |offset| FieldType::Datetime { offset, fraction: Fraction::Whole };
+        check(moment(Offset::AsRead), "2024-02-29T12:00:00+02:00,2024-02-29T12:00:00.5", true);
+        check(moment(Offset::Utc), "2024-02-29T12:00:00+02:00,2024-02-29T12:00:00.5Z", true);
+        check(moment(Offset::Utc), "2024-02-29T12:00:00", false);
+        check(moment(Offset::Local), "2024-02-29T12:00:00", true);
+        check(moment(Offset::Local), "2024-02-29T12:00:00Z", false);
+        check(FieldType::Time { fraction: Fraction::Absent }, "24:00:00", false);
+        check(FieldType::Time { fraction: Fraction::Absent }, "23:00:00.5", false);
+        check(FieldType::Time { fraction: Fraction::Absent }, "23:00:00.0", true);
         check(FieldType::String, "a b,\"New York, \\\"NY\\\"\",", true);
         check(FieldType::String, "a(b", false);
         check(FieldType::Boolean, "true,false", true);
@@ -166,11 +205,26 @@ mod tests {
         fn what_fits_a_pattern_is_taken(
             money in "-?[0-9]{1,9}(\\.[0-9]{1,2})?",
             time in "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?",
-            moment in "[12][0-9]{3}-(0[469]|11)-(0[1-9]|[12][0-9]|30)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])?",
+            local in "[12][0-9]{3}-(0[469]|11)-(0[1-9]|[12][0-9]|30)T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?",
+            offset in "(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])",
         ) {
-            for (field_type, text) in [(MONEY, &money), (FieldType::Time, &time), (FieldType::Datetime, &moment)] {
-                prop_assert!(pattern(&schema(field_type)).is_match(text), "{text}");
-                prop_assert!(value::parse(field_type, text).is_ok(), "{text}");
+            let fractions = [Fraction::Absent, Fraction::Whole, Fraction::Shortest];
+            let zoned = format!("{local}{offset}");
+            for fraction in fractions {
+                let of_offset = |offset| FieldType::Datetime { offset, fraction };
+                for (field_type, text) in [
+                    (MONEY, &money),
+                    (FieldType::Time { fraction }, &time),
+                    (of_offset(Offset::Utc), &zoned),
+                    (of_offset(Offset::Local), &local),
+                    (of_offset(Offset::AsRead), &zoned),
+                    (of_offset(Offset::AsRead), &local),
+                ] {
+                    prop_assert!(pattern(&bound(field_type)).is_match(text), "{field_type:?} {text}");
+                    prop_assert!(value::parse_bound(field_type, text).is_ok(), "{field_type:?} {text}");
+                    let is_taken = value::parse(field_type, text).is_ok();
+                    prop_assert_eq!(pattern(&schema(field_type)).is_match(text), is_taken, "{:?} {}", field_type, text);
+                }
             }
         }
     }

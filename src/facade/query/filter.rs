@@ -8,7 +8,7 @@ use super::names_of;
 use crate::facade::catalog::Published;
 use crate::facade::value;
 use crate::http::{Problem, Reason};
-use crate::mapping::QueryField;
+use crate::mapping::{FieldType, Fraction, Offset, QueryField};
 use crate::staging::{Comparison, Filter, Scalar};
 
 /// Values of one `[in]` or `[nin]` at most.
@@ -25,6 +25,28 @@ pub(in crate::facade) const OPERATORS: &[(&str, Comparison)] = &[
     ("nin", Comparison::NotIn),
     ("prefix", Comparison::Prefix),
 ];
+
+/// A value that is taken or not by what is staged.
+#[derive(Debug)]
+pub(in crate::facade) struct Doubt {
+    /// Records by which it is judged.
+    pub(in crate::facade) filter: Filter,
+    /// How they judge it.
+    pub(in crate::facade) test: DoubtTest,
+    /// What is answered where it is not taken.
+    pub(in crate::facade) problem: Problem,
+}
+
+/// How staged records judge a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::facade) enum DoubtTest {
+    /// The field does not declare it: no record can have it, but for those that are still staged from before its `values` were
+    /// changed. There must be one.
+    IsThere,
+    /// The column that the field is read from has an offset from UTC in all its rows or in none. Where there is a record it must
+    /// have one, as the value does, or must not.
+    HasOffset(bool),
+}
 
 /// A field with what is asked of it, without the values.
 #[derive(Clone, Copy)]
@@ -84,8 +106,8 @@ impl<'a> Test<'a> {
         matches!(self.operator, Operator::Compare(Comparison::In | Comparison::NotIn))
     }
 
-    /// The filter with these values; one, unless it takes several.
-    pub(super) fn with(&self, texts: &[Cow<'_, str>]) -> Result<Filter, Problem> {
+    /// The filter with these values; one, unless it takes several. Values that are not declared are put to the doubts.
+    pub(super) fn with(&self, texts: &[Cow<'_, str>], doubts: &mut Vec<Doubt>) -> Result<Filter, Problem> {
         let refused = |detail: String| Err(Reason::InvalidParameter.because(format!("`{}`: {detail}", self.name)));
         let path = self.field.path.clone();
         let comparison = match self.operator {
@@ -102,11 +124,20 @@ impl<'a> Test<'a> {
         if texts.len() > MAX_VALUES {
             return refused(format!("more than {MAX_VALUES} values"));
         }
+        let mut comparison = comparison;
         let mut values = Vec::with_capacity(texts.len());
         for text in texts {
-            // The beginning of a date is no date.
             let value = match comparison {
+                // The beginning of a date is no date.
                 Comparison::Prefix => Ok(Scalar::Text(text.clone().into_owned())),
+                Comparison::Greater | Comparison::GreaterOrEqual | Comparison::Less | Comparison::LessOrEqual => {
+                    value::parse_bound(self.field.field_type, text).map(|bound| {
+                        if bound.is_behind {
+                            comparison = behind(comparison);
+                        }
+                        bound.at
+                    })
+                }
                 _ => value::parse(self.field.field_type, text),
             };
             match value {
@@ -114,25 +145,74 @@ impl<'a> Test<'a> {
                 Err(expected) => return refused(format!("expected {expected}, found `{text}`")),
             }
         }
-        self.check_declared(comparison, &values, texts)?;
+        self.doubt_undeclared(comparison, &values, texts, doubts);
+        self.doubt_offset(comparison, &values, texts, doubts);
         Ok(Filter { path, comparison, values })
     }
 
-    /// Refuses a value that no record can have: a misspelt one would find nothing, and nobody would be told why. Bounds and
+    /// Doubts values that are not declared: a misspelt one would find nothing, and nobody would be told why. Bounds and
     /// beginnings need not be values.
-    fn check_declared(&self, comparison: Comparison, values: &[Scalar], texts: &[Cow<'_, str>]) -> Result<(), Problem> {
+    fn doubt_undeclared(
+        &self,
+        comparison: Comparison,
+        values: &[Scalar],
+        texts: &[Cow<'_, str>],
+        doubts: &mut Vec<Doubt>,
+    ) {
         use Comparison::{Equal, In, NotEqual, NotIn};
         if !matches!(comparison, Equal | NotEqual | In | NotIn) {
-            return Ok(());
+            return;
         }
-        let Some(declared) = value::declared(self.schema, &self.field.path) else { return Ok(()) };
+        let Some(declared) = value::declared(self.schema, &self.field.path) else { return };
         let may_be = |value: &Scalar| {
             declared.iter().any(|text| value::parse(self.field.field_type, text).is_ok_and(|known| known == *value))
         };
-        let Some((_, text)) = values.iter().zip(texts).find(|(value, _)| !may_be(value)) else { return Ok(()) };
-        let detail = format!("`{}`: no record has the value `{text}`", self.name);
-        let hint = format!("values of `{}`: {}", self.field.path, declared.join(", "));
-        Err(Reason::InvalidParameter.because(detail).hint(hint))
+        for (value, text) in values.iter().zip(texts).filter(|(value, _)| !may_be(value)) {
+            let filter = Filter {
+                path: self.field.path.clone(),
+                comparison: Equal,
+                values: std::slice::from_ref(value).to_vec(),
+            };
+            if doubts.iter().any(|doubt| doubt.filter == filter) {
+                continue;
+            }
+            let detail = format!("`{}`: no record has the value `{text}`", self.name);
+            let written: Vec<String> = declared.iter().map(|text| value::quoted(text)).collect();
+            let hint = format!("values of `{}`: {}", self.field.path, written.join(", "));
+            let problem = Reason::InvalidParameter.because(detail).hint(hint);
+            doubts.push(Doubt { filter, test: DoubtTest::IsThere, problem });
+        }
+    }
+
+    /// Doubts timestamps of a field that has an offset, or none, as its column does: texts of the two forms compare as nothing that
+    /// anybody means.
+    fn doubt_offset(&self, comparison: Comparison, values: &[Scalar], texts: &[Cow<'_, str>], doubts: &mut Vec<Doubt>) {
+        let FieldType::Datetime { offset: Offset::AsRead, .. } = self.field.field_type else { return };
+        if comparison == Comparison::Prefix {
+            return;
+        }
+        for (value, text) in values.iter().zip(texts) {
+            let Scalar::Text(read) = value else { continue };
+            let test = DoubtTest::HasOffset(read.ends_with('Z'));
+            if doubts.iter().any(|doubt| doubt.test == test && doubt.filter.path == self.field.path) {
+                continue;
+            }
+            let path = self.field.path.clone();
+            let filter = Filter { path, comparison: Comparison::NotEqual, values: vec![Scalar::Null] };
+            let offset = if read.ends_with('Z') { Offset::Local } else { Offset::Utc };
+            let expected = value::describe(FieldType::Datetime { offset, fraction: Fraction::Absent });
+            let detail = format!("`{}`: expected {expected}, found `{text}`", self.name);
+            doubts.push(Doubt { filter, test, problem: Reason::InvalidParameter.because(detail) });
+        }
+    }
+}
+
+/// What a bound right behind a value means of that value.
+fn behind(comparison: Comparison) -> Comparison {
+    match comparison {
+        Comparison::GreaterOrEqual => Comparison::Greater,
+        Comparison::Less => Comparison::LessOrEqual,
+        other => other,
     }
 }
 

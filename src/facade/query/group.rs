@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use super::filter::{MAX_VALUES, Test};
+use super::filter::{Doubt, MAX_VALUES, Test};
 use crate::facade::catalog::Published;
 use crate::http::{Problem, Reason};
 use crate::staging::Condition;
@@ -23,12 +23,20 @@ const MAX_DEPTH: usize = 4;
 /// Filters in one parameter at most.
 const MAX_TERMS: usize = 64;
 
-/// Reads the value of `or` or `and`.
-pub(super) fn parse(published: &Published, parameter: &str, text: &str) -> Result<Condition, Problem> {
-    let mut reader = Reader { published, parameter, text, at: 0, terms: 0 };
+/// Reads the value of `or` or `and`, and adds to the doubts about values.
+pub(super) fn parse(
+    published: &Published,
+    parameter: &str,
+    text: &str,
+    doubts: &mut Vec<Doubt>,
+) -> Result<Condition, Problem> {
+    let mut reader = Reader { published, parameter, text, at: 0, terms: 0, doubts: Vec::new() };
     let group = reader.group(parameter == "or", 1)?;
     match reader.rest() {
-        "" => Ok(group),
+        "" => {
+            doubts.append(&mut reader.doubts);
+            Ok(group)
+        }
         _ => Err(reader.fault("the group has ended before")),
     }
 }
@@ -36,7 +44,7 @@ pub(super) fn parse(published: &Published, parameter: &str, text: &str) -> Resul
 /// Reads the values of a filter that takes several, written as in a group, where the brackets may be left out. Clients encode
 /// commas or do not as they like, so the text is one that was decoded, and a value with a comma stands in double quotes.
 pub(super) fn list<'t>(published: &'t Published, name: &'t str, text: &'t str) -> Result<Vec<Cow<'t, str>>, Problem> {
-    let mut reader = Reader { published, parameter: name, text, at: 0, terms: 0 };
+    let mut reader = Reader { published, parameter: name, text, at: 0, terms: 0, doubts: Vec::new() };
     let is_bracketed = reader.take('(');
     let mut values = vec![reader.value()?];
     while reader.take(',') {
@@ -62,6 +70,7 @@ struct Reader<'t> {
     /// In bytes.
     at: usize,
     terms: usize,
+    doubts: Vec<Doubt>,
 }
 
 impl<'t> Reader<'t> {
@@ -129,7 +138,10 @@ impl<'t> Reader<'t> {
         let test = Test::parse(self.published, name).map_err(|problem| problem.at(&self.place(begin)))?;
         self.expect('=')?;
         let values = self.values(&test)?;
-        let filter = test.with(&values).map_err(|problem| problem.at(&self.place(begin)))?;
+        let mut doubts = Vec::new();
+        let filter = test.with(&values, &mut doubts).map_err(|problem| problem.at(&self.place(begin)))?;
+        let place = self.place(begin);
+        self.doubts.extend(doubts.into_iter().map(|doubt| Doubt { problem: doubt.problem.at(&place), ..doubt }));
         Ok(Condition::Field(filter))
     }
 
@@ -221,7 +233,7 @@ mod tests {
     }
 
     fn check(parameter: &str, text: &str, expected: &str) {
-        let group = parse(&published(), parameter, text);
+        let group = parse(&published(), parameter, text, &mut Vec::new());
         assert_eq!(
             group.map(|group| written(&group)).map_err(|problem| problem.detail().to_owned()).as_deref(),
             Ok(expected)
@@ -229,7 +241,7 @@ mod tests {
     }
 
     fn refused(text: &str, part: &str) {
-        let problem = parse(&published(), "or", text).unwrap_err();
+        let problem = parse(&published(), "or", text, &mut Vec::new()).unwrap_err();
         assert!(problem.detail().contains(part), "{text}: {}", problem.detail());
     }
 
@@ -278,13 +290,13 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "[(),=\"\\\\a-dor\\[\\] ]{0,40}") {
-            let _ = parse(&published(), "or", &text);
+            let _ = parse(&published(), "or", &text, &mut Vec::new());
         }
 
         #[test]
         fn any_value_can_be_quoted(value in "\\PC{0,20}") {
             let quoted = value.replace('\\', "\\\\").replace('"', "\\\"");
-            let group = parse(&published(), "or", &format!("(status=\"{quoted}\",status=x)")).unwrap();
+            let group = parse(&published(), "or", &format!("(status=\"{quoted}\",status=x)"), &mut Vec::new()).unwrap();
             let Condition::Any(conditions) = group else { panic!() };
             let Some(Condition::Field(filter)) = conditions.first() else { panic!() };
             prop_assert_eq!(&filter.values, &[Scalar::Text(value)]);

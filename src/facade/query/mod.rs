@@ -19,7 +19,7 @@ use crate::http::{Problem, Reason, ServerConfig};
 use crate::mapping::{Exposure, QueryField};
 use crate::staging::{Comparison, Filter, Include, ListQuery, SortKey};
 
-pub(super) use self::filter::{MAX_VALUES, operators_of};
+pub(super) use self::filter::{Doubt, DoubtTest, MAX_VALUES, operators_of};
 
 /// The parameters of a list besides its filters.
 pub(super) const PARAMETERS: [&str; 8] = ["or", "and", "sort", "limit", "cursor", "fields", "count", "include"];
@@ -49,6 +49,8 @@ fn operators_taken(
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) query: ListQuery,
+    /// Values that are taken or not by what is staged.
+    pub(super) doubts: Vec<Doubt>,
     /// The limit as the caller wrote it.
     pub(super) limit: Option<usize>,
     /// The form of each record.
@@ -77,7 +79,7 @@ pub(super) fn parse(view: &View<'_>, raw: &str, (paging, seal): (Paging, &Seal))
     let published = view.published;
     let whole = matches!(paging, Paging::Stream);
     let query = ListQuery { only: view.sight.only.clone(), whole, ..ListQuery::default() };
-    let mut asked = Asked { query, limit: None, shape: Shape::default(), carried: String::new() };
+    let mut asked = Asked { query, doubts: Vec::new(), limit: None, shape: Shape::default(), carried: String::new() };
     let (mut cursor, mut include, mut fields_beside) = (None, None, Vec::new());
     for Parameter { name, raw_value, written } in &pairs(raw)? {
         if let Some(of) = fields_of(name) {
@@ -90,12 +92,14 @@ pub(super) fn parse(view: &View<'_>, raw: &str, (paging, seal): (Paging, &Seal))
                 continue;
             }
             "limit" => asked.limit = Some(limit(&decode(raw_value)?, paging)?),
-            "or" | "and" => asked.query.groups.push(group::parse(published, name, &decode(raw_value)?)?),
+            "or" | "and" => {
+                asked.query.groups.push(group::parse(published, name, &decode(raw_value)?, &mut asked.doubts)?)
+            }
             "sort" => asked.query.sort = sort(published, &decode(raw_value)?)?,
             "include" => include = Some(decode(raw_value)?),
             "fields" => asked.shape.fields = Some(fields(published, &decode(raw_value)?)?),
             "count" => asked.query.count = count(&decode(raw_value)?, paging)?,
-            _ => asked.query.filters.push(filter(published, name, raw_value)?),
+            _ => asked.query.filters.push(filter(published, name, raw_value, &mut asked.doubts)?),
         }
         if !asked.carried.is_empty() {
             asked.carried.push('&');
@@ -110,6 +114,8 @@ pub(super) fn parse(view: &View<'_>, raw: &str, (paging, seal): (Paging, &Seal))
     };
     if let Some(cursor) = cursor {
         asked.query.after = Some(seal.open(&published.exposure, &asked.query, &cursor)?);
+        // The question was answered before: what is left of the answer may be nothing, but it is no mistake.
+        asked.doubts.clear();
     }
     Ok(asked)
 }
@@ -208,12 +214,12 @@ pub(super) fn of_record(view: &View<'_>, raw: Option<&str>) -> Result<(Vec<Inclu
 }
 
 /// A filter with values as they were sent.
-fn filter(published: &Published, name: &str, raw_value: &str) -> Result<Filter, Problem> {
+fn filter(published: &Published, name: &str, raw_value: &str, doubts: &mut Vec<Doubt>) -> Result<Filter, Problem> {
     let test = Test::parse(published, name)?;
     let text = decode(raw_value)?;
     match test.takes_several() {
-        true => test.with(&group::list(published, name, &text)?),
-        false => test.with(&[text]),
+        true => test.with(&group::list(published, name, &text)?, doubts),
+        false => test.with(&[text], doubts),
     }
 }
 

@@ -181,6 +181,16 @@ impl Input {
         Input(fields)
     }
 
+    /// Says of every text that it is sent in XML.
+    pub(super) fn be_of_xml(&mut self) {
+        for field in &mut self.0 {
+            match &mut field.kind {
+                InputKind::Scalar(scalar) => scalar.is_of_xml = true,
+                InputKind::Object(inner) | InputKind::Each { fields: inner, .. } => inner.be_of_xml(),
+            }
+        }
+    }
+
     /// Reads what a caller has sent, or tells all that is wrong with it, up to [`MOST_FAULTS`].
     pub(super) fn read(&self, body: &Json<'_>) -> Result<InputValues, Vec<InputFault>> {
         let mut faults = Vec::new();

@@ -253,7 +253,11 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         None => Err(format!("expected a table of fields, found {}", node.kind())),
     });
     let body = body.and_then(|()| table.get("body")).and_then(Node::as_table);
-    let input = body.map(|entries| Input::compile(entries, 1, around)).unwrap_or_default();
+    let mut input = body.map(|entries| Input::compile(entries, 1, around)).unwrap_or_default();
+    let is_of_xml = table.has("soap");
+    if is_of_xml {
+        input.be_of_xml();
+    }
     let key: &[String] = if verb == Verb::Create { &[] } else { around.key };
     let version = version::compile(&table, verb, &input, around);
     let kind = version.as_ref().map(|(_, scalar)| kind_of(scalar.value_type));
@@ -278,7 +282,8 @@ fn operation(name: &str, node: &Node, around: &Surroundings<'_>) -> Option<Write
         table.fail(fault.help("say `where ... and COLUMN = :version` in the statement that changes the record"));
     }
     let commit_after = commit_after(&table, is_atomic, steps.as_deref());
-    let key_rules = if key.is_empty() { Some(Vec::new()) } else { within.key_rules(node) };
+    let mut key_rules = if key.is_empty() { Some(Vec::new()) } else { within.key_rules(node) };
+    key_rules.iter_mut().flatten().for_each(|rules| rules.is_of_xml = is_of_xml);
     let serial = serial(&table, &mut within);
     let answer = Answer::compile(table.get("answer"), &mut within);
     let created = match (verb, &answer) {

@@ -14,6 +14,7 @@ use crate::decode::Json;
 use crate::decode::rows::ColumnKind;
 use crate::mapping::types::{DATE_PATTERN, TIME_PATTERN, Type, decimal_text_pattern};
 use crate::record::Decimal;
+use crate::wsdl::impossible;
 
 /// The rules of one value.
 #[derive(Clone, Debug)]
@@ -29,9 +30,14 @@ pub(in crate::mapping) struct Scalar {
     /// A date or time is bound as text of this form.
     pub(in crate::mapping) format: Option<String>,
     pub(super) zone: Option<TimeZone>,
+    /// It is sent in XML, which cannot hold every character.
+    pub(super) is_of_xml: bool,
     /// What is bound for null.
     pub(super) null: Bound,
 }
+
+/// Texts that XML can hold (XML 1.0, section 2.2), as a regular expression.
+const XML_PATTERN: &str = "^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\uFFFE\\uFFFF]*$";
 
 /// A smallest or largest value.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +67,7 @@ impl Scalar {
             values: None,
             format: None,
             zone: None,
+            is_of_xml: false,
             null: Bound::Null(kind_of(value_type)),
         }
     }
@@ -134,6 +141,10 @@ impl Scalar {
         }
         if let Some(pattern) = self.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
             return Err(expected(format!("a string that matches {}", pattern.as_str()), json));
+        }
+        if let Some(char) = impossible(text).filter(|_| self.is_of_xml) {
+            let char = u32::from(char);
+            return Err(format!("expected a string without the character U+{char:04X}, which XML cannot hold"));
         }
         if text.contains('\0') {
             return Err("expected a string without the character U+0000".to_owned());
@@ -292,8 +303,15 @@ impl Scalar {
         if !matches!(self.value_type, Type::Decimal { .. }) {
             put("type", of_kind(kind));
         }
-        if let Some(pattern) = &self.pattern {
-            put("pattern", json!(pattern.as_str()));
+        let is_text = matches!(self.value_type, Type::String | Type::Any | Type::Object | Type::Array);
+        match (&self.pattern, self.is_of_xml && is_text) {
+            (Some(pattern), false) => drop(put("pattern", json!(pattern.as_str()))),
+            (Some(pattern), true) => {
+                put("pattern", json!(pattern.as_str()));
+                put("allOf", json!([{ "pattern": XML_PATTERN }]));
+            }
+            (None, true) => drop(put("pattern", json!(XML_PATTERN))),
+            (None, false) => {}
         }
         if let Some(length) = self.min_length {
             put("minLength", json!(length));

@@ -68,7 +68,7 @@ pub(super) fn escape(text: &str, in_attribute: bool, out: &mut String) {
 }
 
 /// The first character that XML 1.0 cannot hold.
-pub(super) fn impossible(text: &str) -> Option<char> {
+pub(crate) fn impossible(text: &str) -> Option<char> {
     text.chars()
         .find(|char| matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'))
 }

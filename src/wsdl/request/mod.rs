@@ -21,7 +21,8 @@ pub use attached::Attached;
 use fault::Faults;
 pub use fault::RequestFault;
 pub use input::Input;
-use markup::{Prefixes, escape, impossible};
+pub(crate) use markup::impossible;
+use markup::{Prefixes, escape};
 
 use super::import::well_known::XSI;
 use super::{Plan, SoapVersion, TypeKind};

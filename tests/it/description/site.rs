@@ -31,8 +31,10 @@ price = { from = "price", type = "decimal(9,2)", min = 0 }
 cost = { from = "cost", type = "decimal(9,2)", description = "What was paid for it." }
 status = { from = "status", type = "string", values = { A = "active", X = "discontinued" } }
 changed_at = { from = "changed", type = "datetime" }
+shelf_life = { from = "life", type = "integer", values = { S = 30, L = 720 } }
+vat = { from = "vat", type = "decimal(3,1)", values = { N = "19.0", R = "7.0" } }
 [serve]
-filter = ["article_no", "name", "price", "status", "changed_at"]
+filter = ["article_no", "name", "price", "status", "changed_at", "shelf_life", "vat"]
 sort = ["article_no", "price"]
 mask = { cost = "costs:read" }
 
@@ -49,7 +51,7 @@ name = { field = "name", pattern = "^[A-Za-z0-9 ]{1,40}$" }
 price = { field = "price" }
 cost = { field = "cost", required = false, nullable = true }
 status = { field = "status", required = false, default = "active" }
-changed_at = { field = "changed_at", required = false, nullable = true }
+changed_at = { field = "changed_at", required = false, nullable = true, format = "%Y-%m-%dT%H:%M:%S" }
 
 [operations.update]
 title = "Change an article"
@@ -115,9 +117,10 @@ sort = ["name"]
 "#;
 
 const TABLES: &str = "create table articles (no varchar(10) primary key, name varchar(40), price numeric(9,2), \
-    cost numeric(9,2), status varchar(1), changed varchar(19), ref varchar(100) unique);
-    insert into articles values ('4711', 'Hammer', 12.50, 7.25, 'A', '2026-10-01T08:30:00', 'r1'),
-    ('4712', 'Saw', 31.99, null, 'A', null, 'r2'), ('4713', 'Nail', 0.05, 0.01, 'X', '2026-10-02T09:00:00', 'r3');";
+    cost numeric(9,2), status varchar(1), changed varchar(19), ref varchar(100) unique, life varchar(1), vat varchar(1));
+    insert into articles values ('4711', 'Hammer', 12.50, 7.25, 'A', '2026-10-01T08:30:00', 'r1', 'L', 'N'),
+    ('4712', 'Saw', 31.99, null, 'A', null, 'r2', null, 'N'),
+    ('4713', 'Nail', 0.05, 0.01, 'X', '2026-10-02T09:00:00', 'r3', 'S', 'R');";
 
 /// What the second version of orders has beside the first.
 const RELATIONS: &str = "[serve.relations.customer]\nresource = \"customers.v1\"\nkey = \"customer_no\"\n";
@@ -158,7 +161,7 @@ pub(super) fn site() -> Site {
          [backends.shop.gate]\nsettle = \"300ms\"\nqueue_timeout = \"20s\"\n";
     site.write("tollbridge.toml", format!("{config}\n{shop}").as_bytes());
     site.write("mappings/articles.v1.toml", ARTICLES.as_bytes());
-    let example = r#"{"article_no":"4711","name":"Hammer","price":12.50,"cost":7.25,"status":"active","changed_at":"2026-10-01T08:30:00"}"#;
+    let example = r#"{"article_no":"4711","name":"Hammer","price":12.50,"cost":7.25,"status":"active","changed_at":"2026-10-01T08:30:00","shelf_life":720,"vat":19.0}"#;
     site.write("mappings/articles.example.json", example.as_bytes());
     site.write("mappings/shelf.v1.toml", SHELF.as_bytes());
     site.write("mappings/counter.v1.toml", COUNTER.as_bytes());

@@ -56,3 +56,87 @@ fn examples_are_records_of_the_fixtures() {
         );
     }
 }
+
+/// What is described of declared values that are no texts, of timestamps without an offset, and of texts for XML is what is done.
+#[test]
+fn what_the_types_of_fields_permit_is_described_and_done() {
+    let described = Described::start();
+    let document: Value =
+        serde_json::from_str(&described.service.get("/openapi.json", &described.key).unwrap()).unwrap();
+    let parameters = document["paths"]["/v1/articles"]["get"]["parameters"].as_array().unwrap();
+    let schema = |name: &str| &parameters.iter().find(|parameter| parameter["name"] == name).unwrap()["schema"];
+    assert_eq!(schema("shelf_life")["enum"], serde_json::json!([720, 30]));
+    assert_eq!(schema("vat")["enum"], serde_json::json!(["19.0", "7.0"]));
+    assert!(schema("shelf_life[in]")["pattern"].as_str().unwrap().starts_with("^(720|30)("));
+    assert!(schema("shelf_life[gt]").get("enum").is_none());
+    let record = &document["components"]["schemas"]["articles.v1"]["properties"];
+    assert_eq!((record["vat"].get("enum"), &record["vat"]["description"]), (None, &"One of 19.0, 7.0.".into()));
+    let list = |query: &str| described.service.get(&format!("/v1/articles?{query}"), &described.key);
+    let found = |query: &str| {
+        let page: Value = serde_json::from_str(&list(query).unwrap()).unwrap();
+        let keys =
+            page["data"].as_array().unwrap().iter().map(|record| record["article_no"].as_str().unwrap().to_owned());
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (found("shelf_life=720"), found("vat[in]=7.0"), found("shelf_life[gt]=100")),
+        (vec!["4711".to_owned()], vec!["4713".to_owned()], vec!["4711".to_owned()])
+    );
+    for none in ["shelf_life=5", "vat=8.0", "shelf_life[in]=30,5"] {
+        assert_eq!(list(none), Err(400), "{none}");
+    }
+    // The column has no offset: one with it is no value of it.
+    assert_eq!(found("changed_at=2026-10-01T08:30:00"), ["4711"]);
+    assert_eq!(found("changed_at[gt]=2026-10-01T08:30:00.5"), ["4713"]);
+    for zoned in [
+        "changed_at=2026-10-01T08:30:00Z",
+        "changed_at[gte]=2026-10-01T08:30:00%2B05:00",
+        "or=(changed_at[lt]=2027-01-01T00:00:00Z)",
+    ] {
+        assert_eq!(list(zoned), Err(400), "{zoned}");
+    }
+    // Conditions of reads.
+    for path in ["/v1/orders", "/v1/orders/{key}", "/v1/shelf", "/openapi.json"] {
+        let operation = &document["paths"][path]["get"];
+        let is_there = |name: &str| {
+            let mut parameters = operation["parameters"].as_array().unwrap().iter();
+            parameters.any(|parameter| parameter["$ref"] == format!("#/components/parameters/{name}"))
+        };
+        assert!(is_there("ifNoneMatch") && is_there("ifMatchRead"), "{path}");
+        assert!(operation["responses"].get("412").is_some(), "{path}");
+    }
+    assert_eq!(document["components"]["parameters"]["limit"]["schema"]["maximum"], i64::MAX);
+    assert_eq!(document["components"]["parameters"]["pageLimit"]["schema"]["maximum"], 1000);
+}
+
+/// A text that XML cannot hold is a fault of the body, which is told by its pointer and uses nothing up.
+#[test]
+fn a_text_that_xml_cannot_hold_is_a_fault_of_the_body() {
+    let described = Described::start();
+    let bearer = format!("Bearer {}", described.key);
+    let fields =
+        [("Authorization", bearer.as_str()), ("Idempotency-Key", "\"xml-1\""), ("Content-Type", "application/json")];
+    let send = |customer: &str| {
+        let body = serde_json::json!({ "customer": customer, "amount": 12.5 }).to_string();
+        let written = crate::facade::client::request("POST", "/v1/web-orders", &fields, body.as_bytes());
+        crate::facade::client::exchange(described.service.address().parse().unwrap(), &written).unwrap()
+    };
+    for bad in ["a\u{8}b", "a\0b", "\u{ffff}"] {
+        let answer = send(bad);
+        answer.problem(422, "invalid-body");
+        let problem = answer.json();
+        let fault = &problem["errors"][0];
+        assert_eq!(fault["pointer"], "#/customer", "{problem:#}");
+        assert!(fault["detail"].as_str().unwrap().contains("U+"), "{problem:#}");
+    }
+    let document: Value =
+        serde_json::from_str(&described.service.get("/openapi.json", &described.key).unwrap()).unwrap();
+    let pattern = document["components"]["schemas"]["web-orders.v1.create.body"]["properties"]["customer"]["pattern"]
+        .as_str()
+        .unwrap();
+    let pattern = regex::Regex::new(pattern).unwrap();
+    assert!(pattern.is_match("a\tb\nä🦀") && !pattern.is_match("a\u{8}b") && !pattern.is_match("\u{ffff}"));
+    // The key is still good.
+    let done = send("Meier");
+    assert!(matches!(done.status, 200..=202), "{}", done.text());
+}

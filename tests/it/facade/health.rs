@@ -51,3 +51,10 @@ fn requests_are_counted_by_template() {
     }
     assert!(!text.contains("made/up") && !text.contains("orders"));
 }
+
+#[test]
+fn what_is_said_of_backends_takes_no_parameters() {
+    let app = TestApp::start();
+    assert_eq!(app.get("/health/backends").status, 200);
+    app.get("/health/backends?x=1").problem(400, "unknown-parameter");
+}

@@ -7,7 +7,8 @@ use super::app::{Options, TestApp, order};
 /// The order numbers that match, page by page.
 #[track_caller]
 fn numbers(app: &TestApp, query: &str) -> Vec<u32> {
-    let (mut all, mut path) = (Vec::new(), format!("/v1/orders?limit=7&{query}"));
+    let limit = if query.contains("limit=") { "" } else { "limit=7&" };
+    let (mut all, mut path) = (Vec::new(), format!("/v1/orders?{limit}{query}"));
     loop {
         let answer = app.get(&path);
         let body = answer.json();
@@ -118,4 +119,38 @@ fn a_count_that_takes_too_long_is_an_estimate_and_says_so() {
     // What is known at once is exact, whatever the time.
     assert_eq!(page("")["total"], 9000);
     assert_eq!(page("")["total_estimate"], Value::Null);
+}
+
+/// Records keep the values that they were staged with until they are delivered anew, and are found by them; what is neither
+/// declared nor there is a mistake.
+#[test]
+fn a_value_that_is_declared_no_more_is_found_where_it_is_staged() {
+    let app = TestApp::start();
+    let old = |number: u32| {
+        let (key, payload) = order(number);
+        (key, payload.replace("\"open\"", "\"parked\""))
+    };
+    let records: Vec<(String, String)> = [1, 2, 4, 7].map(old).into();
+    let records: Vec<(&str, &str)> = records.iter().map(|(key, payload)| (key.as_str(), payload.as_str())).collect();
+    app.stage("orders.v1", &records);
+    for query in ["status=parked", "status[in]=open,parked", "status[ne]=parked", "or=(status=parked,amount[gt]=5000)"]
+    {
+        let answer = app.get(&format!("/v1/orders?{query}"));
+        assert_eq!(answer.status, 200, "{query}: {}", answer.text());
+    }
+    assert_eq!(numbers(&app, "status=parked&limit=3"), [1, 2, 4, 7]);
+    let stream = app.get_with("/v1/orders?status=parked", &[("Accept", "application/x-ndjson")]);
+    assert_eq!(stream.text().lines().count(), 4);
+    for query in ["status=parkd", "status[in]=parked,lost", "or=(status=parked,status=lost)"] {
+        let said = app.get(&format!("/v1/orders?{query}")).problem(400, "invalid-parameter");
+        assert!(said.contains("no record has the value"), "{query}: {said}");
+    }
+    // A list that has begun goes on, though the last of them is gone meanwhile.
+    let next = app.get("/v1/orders?status=parked&limit=2").json()["page"]["next"].as_str().unwrap().to_owned();
+    let new: Vec<(String, String)> = [1, 2, 4, 7].map(order).into();
+    let new: Vec<(&str, &str)> = new.iter().map(|(key, payload)| (key.as_str(), payload.as_str())).collect();
+    app.stage("orders.v1", &new);
+    let rest = app.get(&next);
+    assert_eq!((rest.status, rest.json()["data"].as_array().map(Vec::len)), (200, Some(0)), "{}", rest.text());
+    app.get("/v1/orders?status=parked").problem(400, "invalid-parameter");
 }
