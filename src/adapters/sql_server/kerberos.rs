@@ -1,16 +1,14 @@
 //! Logging in by the Kerberos ticket of the system. The library that has it (GSSAPI) finds ticket, key table and domain by
 //! its own rules: `/etc/krb5.conf`, and the variables `KRB5_CONFIG`, `KRB5CCNAME` and `KRB5_CLIENT_KTNAME`.
 
-use std::time::Duration;
-
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, Config};
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
-use super::connect::Driver;
+use super::connect::{Behind, Driver};
 use super::fault;
 use super::line::Line;
 use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
@@ -27,17 +25,22 @@ pub(super) fn method() -> Result<AuthMethod, String> {
     Err("this build has no Kerberos; build it with the feature `kerberos`, or reach the server by `odbc`".to_owned())
 }
 
-/// Connects on a thread that may wait: GSSAPI asks the domain's servers, and while it does nothing else goes on there. A
-/// server that says nothing more is left after `patience`, also where nobody waits any more.
-pub(super) async fn connect(settings: Config, line: Line, patience: Duration) -> Result<Driver, Error> {
+/// Connects on a thread that may wait: GSSAPI asks the domain's servers, and while it does nothing else goes on there, nor can
+/// it be ended. Where the deadline comes first, what is left is the thread at work: until it is over the server may let us in,
+/// so that the place of the call is not to be given to another.
+pub(super) async fn connect(settings: Config, line: Line, deadline: Instant) -> Result<Result<Driver, Error>, Behind> {
     let runtime = Handle::current();
-    let waits = spawn_blocking(move || {
+    let mut waits = spawn_blocking(move || {
         runtime.block_on(async {
             let late = |_| Error::Protocol("nobody has let us in in time".into());
-            timeout(patience, Client::connect(settings, line.compat_write())).await.map_err(late)?
+            timeout_at(deadline, Client::connect(settings, line.compat_write())).await.map_err(late)?
         })
     });
-    waits.await.unwrap_or_else(|_| Err(Error::Protocol("the thread that logs in has died".into())))
+    match timeout_at(deadline, &mut waits).await {
+        Ok(done) => Ok(done.unwrap_or_else(|_| Err(Error::Protocol("the thread that logs in has died".into())))),
+        // What it brings is closed.
+        Err(_) => Err(Box::pin(async move { drop(waits.await) })),
+    }
 }
 
 /// What GSSAPI or the server says of a ticket: words of it, what is wrong, and what to do. The first that fits counts.
