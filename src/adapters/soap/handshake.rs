@@ -80,6 +80,8 @@ impl Lines {
                     continue;
                 }
                 Shaken::Unasked { closes } => {
+                    // Nothing was tried.
+                    drop(ours);
                     if closes {
                         line = self.any().await?.0;
                     }
