@@ -194,7 +194,7 @@ mode = "live"
 fn the_place_of_a_login_that_goes_on_is_not_given_to_another() {
     let domain = Domain::new();
     domain.configure(
-        "[backends.erp.gate]\nmax_in_flight = 1\nqueue_timeout = \"200ms\"\nsettle = \"100ms\"\nbreaker = { failures = 0 }",
+        "[backends.erp.gate]\nmax_in_flight = 1\nqueue_timeout = \"200ms\"\nsettle = \"100ms\"\nbreaker = { failures = 0 }\nretry = { attempts = 1 }",
     );
     let text = std::fs::read_to_string(domain.site.path("tollbridge.toml")).unwrap();
     let text = text.replace("connect_timeout = \"5s\"", "connect_timeout = \"1s\"");
@@ -223,25 +223,22 @@ fn the_place_of_a_login_that_goes_on_is_not_given_to_another() {
         let get = request("GET", "/v1/orders/1", &[("Authorization", &bearer)], b"");
         exchange(seat::address(&service), &get).unwrap()
     };
-    let (mut busy, mut others) = (0, Vec::new());
-    while busy < 20 {
-        let answer = ask();
-        match answer.json()["code"].as_str() {
-            Some("backend-busy") => busy += 1,
-            _ => others.push(answer),
-        }
-        assert!(others.len() <= 1, "more than one was at the domain: {others:?}");
-    }
-    let at_work = || {
-        let gate = seat::gate(&service);
-        gate["interactive_in_flight"].as_u64().unwrap() + gate["sync_in_flight"].as_u64().unwrap()
-    };
-    assert_eq!(at_work(), 1);
-    assert!(domain.server.report().sessions.is_empty());
-    way.go_on();
+    ask().problem(503, "backend-unavailable");
+    let gate = |what: &str| seat::gate(&service)[what].as_u64().unwrap();
+    std::thread::scope(|scope| {
+        let next = scope.spawn(ask);
+        // It waits for the place of the first, which was told long ago.
+        service.until(|| (gate("queued") == 1).then_some(()));
+        assert_eq!((gate("interactive_in_flight"), gate("granted_total"), gate("lingering")), (1, 1, 0));
+        assert!(domain.server.report().sessions.is_empty());
+        way.go_on();
+        service.until(|| (gate("granted_total") == 2).then_some(()));
+        let next = next.join().unwrap();
+        assert!(matches!(next.status, 200 | 503), "{next:?}");
+    });
     let found = service.until(|| Some(ask()).filter(|answer| answer.status == 200));
     assert_eq!(found.json()["customer"], "M\u{fc}ller");
-    service.until(|| (at_work() == 0).then_some(()));
+    service.until(|| (gate("interactive_in_flight") == 0).then_some(()));
 }
 
 /// A ticket of somebody for whom the server has no login.
