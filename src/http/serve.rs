@@ -15,11 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
+use hyper::header::{DATE, HeaderMap, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -174,7 +177,8 @@ async fn converse<T, S, B>(
         request.extensions_mut().insert(Arc::clone(&peer));
         let (service, under_way) = (service.clone(), requests.begin());
         async move {
-            let response = service.oneshot(request).await?;
+            let mut response = service.oneshot(request).await?;
+            dated(response.headers_mut());
             Ok::<_, Infallible>(response.map(|body| Answering { body, _under_way: under_way }))
         }
     });
@@ -186,6 +190,15 @@ async fn converse<T, S, B>(
     };
     if let Err(fault) = ended {
         tracing::debug!(cause = describe(&*fault), "connection ended early");
+    }
+}
+
+/// When it is answered (RFC 9110 section 6.6.1). Of `hyper` each thread would go on with the time before, after the clock was
+/// put back, until that comes again.
+fn dated(headers: &mut HeaderMap) {
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
+    if let Ok(date) = date.map_err(drop).and_then(|date| HeaderValue::try_from(date).map_err(drop)) {
+        headers.entry(DATE).or_insert(date);
     }
 }
 

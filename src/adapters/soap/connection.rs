@@ -16,7 +16,7 @@ use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant as Deadline, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::SoapError;
@@ -32,6 +32,10 @@ pub(super) struct Line {
     pub(super) binding: Option<Vec<u8>>,
     /// Whether the server knows by now who speaks over it.
     pub(super) is_known: bool,
+    /// Whether it has carried a call since then without being asked again.
+    pub(super) has_carried: bool,
+    /// How often in a row it was asked again right after it was let in.
+    pub(super) in_vain: u32,
 }
 
 /// A connection that nothing was sent over for this long is not trusted any more: servers close theirs after five
@@ -49,7 +53,7 @@ pub(super) struct Lines {
     endpoint: Endpoint,
     ca: Option<PathBuf>,
     own: Option<Pem>,
-    patience: Duration,
+    pub(super) patience: Duration,
     /// The account of Windows that connections are let in by.
     pub(super) ntlm: Option<Arc<Ntlm>>,
     waiting: Mutex<Vec<(Line, Instant)>>,
@@ -76,10 +80,15 @@ impl Lines {
     }
 
     /// Sends it over a connection that is there, or a new one, and waits for the answer's head. A kept connection that
-    /// turns out to be closed before anything was sent over it makes room for the next: no call has begun.
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Line), SoapError> {
+    /// turns out to be closed before anything was sent over it makes room for the next: no call has begun. Its time is over
+    /// then, for whoever has to wait before it is begun; the caller ends what has begun.
+    pub(super) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        until: Deadline,
+    ) -> Result<(Response<Incoming>, Line), SoapError> {
         if let Some(ntlm) = &self.ntlm {
-            return self.send_known(ntlm, request).await;
+            return self.send_known(ntlm, request, until).await;
         }
         let mut request = request;
         loop {
@@ -95,8 +104,13 @@ impl Lines {
     pub(super) async fn any(&self) -> Result<(Line, bool), SoapError> {
         match self.take() {
             Some(line) => Ok((line, false)),
-            None => Ok((self.open().await.map_err(|none| self.none(none))?, true)),
+            None => Ok((self.new_line().await?, true)),
         }
+    }
+
+    /// A new connection.
+    pub(super) async fn new_line(&self) -> Result<Line, SoapError> {
+        self.open().await.map_err(|none| self.none(none))
     }
 
     /// Sends it over this connection.
@@ -133,7 +147,7 @@ impl Lines {
     }
 
     /// One that was used before and is still good.
-    fn take(&self) -> Option<Line> {
+    pub(super) fn take(&self) -> Option<Line> {
         let mut waiting = self.waiting.lock();
         waiting.retain(|(line, since)| since.elapsed() < KEPT && !line.sender.is_closed());
         // The newest: the others may grow old.
@@ -247,12 +261,13 @@ fn refusal(error: &hyper::Error) -> Option<String> {
     None
 }
 
-async fn speak(
+/// HTTP over a stream.
+pub(super) async fn speak(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     binding: Option<Vec<u8>>,
 ) -> Result<Line, String> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     // It ends when the line is dropped or the server closes; whoever waits for an answer is told by the line.
     tokio::spawn(connection);
-    Ok(Line { sender, binding, is_known: false })
+    Ok(Line { sender, binding, is_known: false, has_carried: false, in_vain: 0 })
 }

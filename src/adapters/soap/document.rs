@@ -39,7 +39,7 @@ impl Service {
         let deadline = Instant::now() + self.longest();
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let asked = async {
-            let (response, line) = lines.send(request).await?;
+            let (response, line) = lines.send(request, deadline).await?;
             body::whole(response, line, &lines, most).await
         };
         let result = timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(self.silent()));

@@ -6,16 +6,17 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONNECTION, HeaderValue};
 use hyper::http::response;
 use hyper::{Request, Response, StatusCode, Version};
+use tokio::time::Instant;
 
 use super::SoapError;
 use super::body::drain;
 use super::connection::{Line, Lines, Sent};
-use super::ntlm::{Asked, Begun, Ntlm};
+use super::ntlm::{Asked, Entry, Ntlm};
 
 /// What a connection is after the first two messages.
 enum Shaken {
     /// The call goes with the third.
-    Third(Box<Begun>, HeaderValue),
+    Third(HeaderValue),
     /// The server asks nobody; whether it closes the connection behind its answer.
     Unasked { closes: bool },
     /// A kept connection that is closed by now.
@@ -24,37 +25,69 @@ enum Shaken {
 
 impl Lines {
     /// Sends it over a connection on which the server knows who we are. A call is sent once: what is sent before it has
-    /// nothing of it, and one that is answered by the question who we are was not begun.
+    /// nothing of it, and one that is answered by the question who we are was not begun. Whoever has to wait for another call
+    /// to try the account waits until then at most, as long as for a connection.
     pub(super) async fn send_known(
         &self,
         ntlm: &Ntlm,
         request: Request<Full<Bytes>>,
+        until: Instant,
     ) -> Result<(Response<Incoming>, Line), SoapError> {
+        let until = until.min(Instant::now() + self.patience);
+        let (mut entry, mut in_vain) = (None, 0);
         loop {
-            let (mut line, is_new) = self.any().await?;
-            if line.is_known && !ntlm.asks_each_time() {
-                match self.over(&mut line, is_new, request.clone()).await? {
-                    Sent::Answered(response) if response.status() != StatusCode::UNAUTHORIZED => {
-                        ntlm.went(false);
-                        return Ok((response, line));
-                    }
+            let mut taken = self.take();
+            if let Some(line) = taken.as_mut()
+                && line.is_known
+                && ntlm.tries_known()
+            {
+                // The others need not wait for this call.
+                entry = None;
+                match self.over(line, false, request.clone()).await? {
                     Sent::Answered(response) => {
-                        ntlm.went(true);
-                        line.is_known = false;
-                        drain(response.into_body()).await?;
+                        let was_asked = response.status() == StatusCode::UNAUTHORIZED;
+                        ntlm.went(line, was_asked);
+                        in_vain = line.in_vain;
+                        match taken {
+                            Some(line) if !was_asked => return Ok((response, line)),
+                            _ => drain(response.into_body()).await?,
+                        }
                     }
                     Sent::Not(_) => continue,
                 }
             }
-            let (begun, authorization) = match self.shake(ntlm, &mut line, is_new, &request).await? {
-                Shaken::Closed => continue,
+            let ours = match entry.take() {
+                Some(ours) => ours,
+                None => match ntlm.enter()? {
+                    Some(ours) => ours,
+                    None => {
+                        // Who has tried it may have left a connection that is known.
+                        entry = Some(ntlm.waits(until).await?);
+                        continue;
+                    }
+                },
+            };
+            let (mut line, is_new) = match taken {
+                Some(line) => (line, false),
+                None => (self.new_line().await?, true),
+            };
+            if is_new {
+                line.in_vain = in_vain;
+            }
+            let (tried, authorization) = match self.shake(ntlm, &ours, &mut line, is_new, &request).await? {
+                Shaken::Closed => {
+                    entry = Some(ours);
+                    continue;
+                }
                 Shaken::Unasked { closes } => {
+                    // Nothing was tried.
+                    drop(ours);
                     if closes {
                         line = self.any().await?.0;
                     }
                     (None, None)
                 }
-                Shaken::Third(begun, third) => (Some(begun), Some(third)),
+                Shaken::Third(third) => (Some(ours), Some(third)),
             };
             let mut request = request.clone();
             request.headers_mut().extend(authorization.map(|third| (AUTHORIZATION, third)));
@@ -62,10 +95,11 @@ impl Lines {
             let Sent::Answered(response) = self.over(&mut line, true, request).await? else {
                 return Err(self.unreachable(CLOSED.to_owned()));
             };
-            if let Some(begun) = begun {
-                ntlm.ended(&begun, response.status() == StatusCode::UNAUTHORIZED);
+            let was_refused = response.status() == StatusCode::UNAUTHORIZED;
+            if let Some(ours) = tried {
+                ntlm.ended(&ours, was_refused);
             }
-            line.is_known = response.status() != StatusCode::UNAUTHORIZED;
+            line.is_known = !was_refused;
             return Ok((response, line));
         }
     }
@@ -74,13 +108,14 @@ impl Lines {
     async fn shake(
         &self,
         ntlm: &Ntlm,
+        entry: &Entry,
         line: &mut Line,
         is_new: bool,
         request: &Request<Full<Bytes>>,
     ) -> Result<Shaken, SoapError> {
         loop {
             // Of the call itself nothing goes out before the server knows who we are.
-            let (mut begun, first) = ntlm.begin()?;
+            let (mut begun, first) = ntlm.begin(entry)?;
             let mut asking = Request::new(Full::new(Bytes::new()));
             (*asking.method_mut(), *asking.uri_mut()) = (request.method().clone(), request.uri().clone());
             *asking.headers_mut() = request.headers().clone();
@@ -115,8 +150,8 @@ impl Lines {
             if closes {
                 return Err(self.unreachable(CLOSED.to_owned()));
             }
-            let third = ntlm.answer(&mut begun, &challenge, line.binding.as_deref())?;
-            return Ok(Shaken::Third(Box::new(begun), third));
+            let third = ntlm.answer(entry, &mut begun, &challenge, line.binding.as_deref())?;
+            return Ok(Shaken::Third(third));
         }
     }
 }

@@ -19,6 +19,7 @@ mod document;
 mod error;
 mod handshake;
 mod keep;
+mod lockout;
 mod mask;
 mod ntlm;
 mod oauth;
@@ -195,7 +196,7 @@ impl Service {
     /// Touches nothing yet.
     pub fn new(config: Config) -> Service {
         let ntlm = match &config.login {
-            Login::Ntlm(account) => Some(Arc::new(Ntlm::new(account, config.endpoint.describe()))),
+            Login::Ntlm(account) => Some(Arc::new(Ntlm::new(account, &config.endpoint))),
             _ => None,
         };
         let lines = Lines::new(&config.endpoint, config.ca.as_ref(), config.mtls.as_ref(), config.timeout);
@@ -284,7 +285,7 @@ impl Service {
         let prepared = self.prepare(request, pass)?;
         let call = permit.begin();
         let began = Instant::now();
-        let result = match timeout_at(deadline, self.exchange(prepared, request)).await {
+        let result = match timeout_at(deadline, self.exchange(prepared, request, deadline)).await {
             Ok(result) => result,
             Err(_) => Err(self.silent()),
         };
@@ -305,8 +306,9 @@ impl Service {
         &self,
         prepared: HttpRequest<Full<Bytes>>,
         request: &Request,
+        deadline: Instant,
     ) -> Result<(Answer, HeaderMap), SoapError> {
-        let (response, line) = self.lines.send(prepared).await?;
+        let (response, line) = self.lines.send(prepared, deadline).await?;
         let headers = match self.config.session {
             Some(_) => response.headers().clone(),
             None => HeaderMap::new(),
@@ -377,7 +379,7 @@ impl Service {
         let call = permit.begin();
         let deadline = Instant::now() + self.config.timeout;
         let asked = async {
-            let (response, line) = self.lines.send(request).await?;
+            let (response, line) = self.lines.send(request, deadline).await?;
             let (status, headers) = (response.status(), response.headers().clone());
             body::whole(response, line, &self.lines, self.config.max_answer).await.map(|_| (status, headers))
         };

@@ -6,7 +6,8 @@
 //! to the server's certificate, so that nobody can pass them on to another server.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,22 +15,21 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::{HeaderValue, WWW_AUTHENTICATE};
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use sspi::{AuthIdentityBuffers, BufferType, ClientRequestFlags, DataRepresentation, SecurityBuffer, Sspi, SspiImpl};
 use tokio::time::Instant;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use super::SoapError;
-use super::config::Windows;
+use super::config::{Endpoint, Windows};
+use super::connection::Line;
+use super::lockout::{Barred, Lockout, Turn};
 
-/// After a refusal the account is not tried again for so long; each further refusal doubles it,
-const REFUSED: Duration = Duration::from_secs(5);
-
-/// up to this: domains lock accounts that are tried too often.
-const REFUSED_MOST: Duration = Duration::from_secs(600);
-
-/// A server that asks again so often in a row asks with each call: then no call is sent in vain.
+/// A server that asks so often in a row over one connection that it has just let in asks with each call: then no call is
+/// sent in vain,
 const EACH_TIME: u32 = 3;
+
+/// but for one in so long: the server may have been set otherwise.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The most bytes of a challenge.
 const MOST: usize = 16 << 10;
@@ -38,25 +38,25 @@ const MOST: usize = 16 << 10;
 pub(super) struct Ntlm {
     account: Windows,
     place: String,
+    /// Its host and port: what has a word of its own on an account.
+    server: String,
     /// The server takes NTLM under the name of `Negotiate` only.
     is_negotiated: AtomicBool,
-    /// How often in a row a connection that was let in was asked again.
-    asked_again: AtomicU32,
-    refused: Mutex<Option<Refused>>,
+    /// The server asks with each call, as far as one knows until then.
+    each_time: Mutex<Option<Instant>>,
 }
 
-/// A refusal: which password, until when it is not tried again, and how long that was.
-struct Refused {
-    password: [u8; 32],
-    until: Instant,
-    wait: Duration,
+/// The right to log in with the password as it stands now.
+pub(super) struct Entry {
+    lockout: Arc<Lockout>,
+    turn: Turn,
+    credentials: AuthIdentityBuffers,
 }
 
 /// A handshake that was begun.
 pub(super) struct Begun {
     ntlm: sspi::Ntlm,
     credentials: Option<AuthIdentityBuffers>,
-    password: [u8; 32],
 }
 
 /// What a server says to the first message.
@@ -70,36 +70,87 @@ pub(super) enum Asked {
 }
 
 impl Ntlm {
-    pub(super) fn new(account: &Windows, place: String) -> Ntlm {
+    pub(super) fn new(account: &Windows, endpoint: &Endpoint) -> Ntlm {
         Ntlm {
             account: account.clone(),
-            place,
+            place: endpoint.describe(),
+            server: format!("{}:{}", endpoint.host.to_lowercase(), endpoint.port),
             is_negotiated: AtomicBool::new(false),
-            asked_again: AtomicU32::new(0),
-            refused: Mutex::new(None),
+            each_time: Mutex::new(None),
         }
     }
 
-    /// Whether a connection that was let in is asked again with each call.
-    pub(super) fn asks_each_time(&self) -> bool {
-        self.asked_again.load(Ordering::Relaxed) >= EACH_TIME
+    /// Whether a connection that was let in is tried without asking who we are. Of a server that asks with each call one call
+    /// tries it now and then.
+    pub(super) fn tries_known(&self) -> bool {
+        let mut each_time = self.each_time.lock();
+        let now = Instant::now();
+        match *each_time {
+            Some(until) if now < until => false,
+            Some(_) => {
+                *each_time = Some(now + LOOK_AGAIN);
+                true
+            }
+            None => true,
+        }
     }
 
-    /// A call over a connection that was let in was taken, or was asked who it is.
-    pub(super) fn went(&self, was_asked: bool) {
-        match was_asked {
-            true => self.asked_again.fetch_add(1, Ordering::Relaxed),
-            false => self.asked_again.swap(0, Ordering::Relaxed),
-        };
+    /// A call over a connection that was let in was taken, or was asked who it is. A server that begins anew asks each
+    /// connection once, whatever it has carried; one that asks with each call asks the same one again and again.
+    pub(super) fn went(&self, line: &mut Line, was_asked: bool) {
+        if !was_asked {
+            (line.has_carried, line.in_vain) = (true, 0);
+            *self.each_time.lock() = None;
+            return;
+        }
+        line.in_vain = if line.has_carried { 0 } else { line.in_vain + 1 };
+        (line.is_known, line.has_carried) = (false, false);
+        if line.in_vain >= EACH_TIME {
+            *self.each_time.lock() = Some(Instant::now() + LOOK_AGAIN);
+        }
     }
 
-    /// The first message. Nothing is sent for a while after the account was refused.
-    pub(super) fn begin(&self) -> Result<(Begun, HeaderValue), SoapError> {
-        let secret = self.account.password.reveal()?;
-        let password: [u8; 32] = Sha256::digest(secret.reveal()).into();
-        self.may_try(password)?;
-        let credentials = AuthIdentityBuffers::from_utf8(&self.account.user, &self.account.domain, secret.reveal());
-        let mut begun = Begun { ntlm: sspi::Ntlm::new(), credentials: Some(credentials), password };
+    /// The right to log in, where it can be had at once; `None` while another call tries the password first. It is had by
+    /// nobody for a while after the account was refused.
+    pub(super) fn enter(&self) -> Result<Option<Entry>, SoapError> {
+        let (lockout, credentials) = self.known()?;
+        let turn = lockout.turn(&self.server).map_err(|barred| self.barred(&barred))?;
+        Ok(turn.map(|turn| Entry { lockout, turn, credentials }))
+    }
+
+    /// The same, waiting until then at most for whoever tries the password first.
+    pub(super) async fn waits(&self, until: Instant) -> Result<Entry, SoapError> {
+        let (lockout, credentials) = self.known()?;
+        let turn = lockout.waited(&self.server, until).await.map_err(|barred| self.barred(&barred))?;
+        Ok(Entry { lockout, turn, credentials })
+    }
+
+    /// What is known of the password as it stands now.
+    fn known(&self) -> Result<(Arc<Lockout>, AuthIdentityBuffers), SoapError> {
+        let (account, secret) = (&self.account, self.account.password.reveal()?);
+        let lockout = Lockout::of(account, &self.server, secret.reveal());
+        Ok((lockout, AuthIdentityBuffers::from_utf8(&account.user, &account.domain, secret.reveal())))
+    }
+
+    fn barred(&self, barred: &Barred) -> SoapError {
+        match barred {
+            Barred::Refused { left, is_here } => {
+                let (who, left) =
+                    (if *is_here { "it" } else { "another server" }, left.as_millis().div_ceil(1000));
+                self.failed(&format!(
+                    "{who} has refused our Windows account; so that the domain does not lock it, it is not tried for {left} s"
+                ))
+            }
+            Barred::Late => self.failed(
+                "another call tries our Windows account first, and has no answer yet; so that the domain does not lock it, \
+                 nothing was sent",
+            ),
+        }
+    }
+
+    /// The first message.
+    pub(super) fn begin(&self, entry: &Entry) -> Result<(Begun, HeaderValue), SoapError> {
+        let mut begun = Begun { ntlm: sspi::Ntlm::new(), credentials: Some(entry.credentials.clone()) };
         let first = begun.step(None).map_err(|reason| self.failed(&reason))?;
         let header = self.header(&first)?;
         Ok((begun, header))
@@ -133,13 +184,16 @@ impl Ntlm {
         })
     }
 
-    /// The third message: the answer to a challenge. `binding` is what a certificate of the server's is told by.
+    /// The third message: the answer to a challenge. `binding` is what a certificate of the server's is told by. There is
+    /// none if another call was refused meanwhile.
     pub(super) fn answer(
         &self,
+        entry: &Entry,
         begun: &mut Begun,
         challenge: &[u8],
         binding: Option<&[u8]>,
     ) -> Result<HeaderValue, SoapError> {
+        entry.lockout.stands(&self.server, &entry.turn).map_err(|barred| self.barred(&barred))?;
         if let Some(binding) = binding {
             begun.ntlm.set_channel_bindings(binding);
         }
@@ -148,30 +202,8 @@ impl Ntlm {
     }
 
     /// What came of the third message.
-    pub(super) fn ended(&self, begun: &Begun, was_refused: bool) {
-        let mut refused = self.refused.lock();
-        if !was_refused {
-            *refused = None;
-            return;
-        }
-        let before = refused.as_ref().filter(|refused| refused.password == begun.password).map(|refused| refused.wait);
-        let wait = before.map_or(REFUSED, |wait| (wait * 2).min(REFUSED_MOST));
-        *refused = Some(Refused { password: begun.password, until: Instant::now() + wait, wait });
-    }
-
-    /// Whether this password may be tried. Of those who come after the wait one tries, and the others go on waiting.
-    fn may_try(&self, password: [u8; 32]) -> Result<(), SoapError> {
-        let mut refused = self.refused.lock();
-        let Some(known) = refused.as_mut().filter(|refused| refused.password == password) else { return Ok(()) };
-        let now = Instant::now();
-        if now < known.until {
-            let left = (known.until - now).as_secs() + 1;
-            return Err(self.failed(&format!(
-                "it has refused our Windows account; so that the domain does not lock it, it is not tried for {left} s"
-            )));
-        }
-        known.until = now + known.wait;
-        Ok(())
+    pub(super) fn ended(&self, entry: &Entry, was_refused: bool) {
+        entry.lockout.ended(&self.server, &entry.turn, was_refused);
     }
 
     fn scheme(&self) -> &'static str {
@@ -244,8 +276,10 @@ mod tests {
         let path = folder.path().join("password");
         std::fs::write(&path, "s3cret").unwrap();
         let password = SecretRef::File(path);
-        let account = Windows { user: "svc".into(), domain: "CORP".into(), password, over_http: false };
-        Ntlm::new(&account, "http://erp/".to_owned())
+        // What is known of an account is known to all tests.
+        let domain = folder.path().display().to_string();
+        let account = Windows { user: "svc".into(), domain, password, over_http: false };
+        Ntlm::new(&account, &Endpoint::parse("http://erp/").unwrap())
     }
 
     fn offers(fields: &[&str]) -> HeaderMap {
@@ -274,30 +308,70 @@ mod tests {
         assert!(no(&["NTLM ???"]).contains("no base64"));
         let negotiating = ntlm(&folder);
         assert!(matches!(negotiating.asked(&offers(&["Negotiate"])), Asked::ByOtherName));
-        assert!(negotiating.begin().unwrap().1.to_str().unwrap().starts_with("Negotiate TlRMTVNTU"));
+        assert!(
+            negotiating
+                .begin(&negotiating.enter().unwrap().unwrap())
+                .unwrap()
+                .1
+                .to_str()
+                .unwrap()
+                .starts_with("Negotiate TlRMTVNTU")
+        );
         assert!(matches!(negotiating.asked(&offers(&["Negotiate"])), Asked::No(_)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_refused_password_is_tried_seldom_and_another_one_at_once() {
+    async fn what_was_refused_is_known_to_whoever_has_the_account_and_another_password_is_tried_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = ntlm(&folder);
+        first.ended(&first.enter().unwrap().unwrap(), true);
+        // As after a reload.
+        let next = ntlm(&folder);
+        let told = next.enter().err().unwrap().to_string();
+        assert!(told.contains("it has refused our Windows account") && told.contains("for 5 s"), "{told}");
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let entry = next.enter().unwrap().unwrap();
+        assert!(first.enter().unwrap().is_none(), "one tries");
+        next.ended(&entry, true);
+        drop(entry);
+        assert!(first.enter().err().unwrap().to_string().contains("for 150 s"));
+        std::fs::write(folder.path().join("password"), "other").unwrap();
+        assert!(first.enter().unwrap().is_some());
+    }
+
+    async fn line() -> Line {
+        let (ours, theirs) = tokio::io::duplex(64);
+        // The other end stays as long as the test.
+        std::mem::forget(theirs);
+        crate::adapters::soap::connection::speak(ours, None).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_begins_anew_is_told_from_one_that_asks_with_each_call() {
         let folder = tempfile::tempdir().unwrap();
         let ntlm = ntlm(&folder);
-        let (begun, _) = ntlm.begin().unwrap();
-        ntlm.ended(&begun, true);
-        assert!(ntlm.begin().is_err());
-        tokio::time::advance(Duration::from_secs(6)).await;
-        let (begun, _) = ntlm.begin().unwrap();
-        // One tries.
-        assert!(ntlm.begin().is_err());
-        ntlm.ended(&begun, true);
-        tokio::time::advance(Duration::from_secs(6)).await;
-        assert!(ntlm.begin().is_err());
-        tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(ntlm.begin().is_ok());
-        std::fs::write(folder.path().join("password"), "other").unwrap();
-        let (begun, _) = ntlm.begin().unwrap();
-        ntlm.ended(&begun, false);
-        assert!(ntlm.begin().is_ok());
+        let mut lines = [line().await, line().await, line().await, line().await];
+        // Whatever they have carried, all of them are asked once.
+        for line in &mut lines {
+            ntlm.went(line, true);
+        }
+        for line in &mut lines {
+            ntlm.went(line, false);
+            ntlm.went(line, true);
+            ntlm.went(line, true);
+            ntlm.went(line, true);
+        }
+        // Twice in a row may be by chance, whichever connection it is.
+        assert!(ntlm.tries_known());
+        ntlm.went(&mut lines[0], true);
+        assert!(!ntlm.tries_known());
+        tokio::time::advance(LOOK_AGAIN - Duration::from_secs(1)).await;
+        assert!(!ntlm.tries_known());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        // One looks.
+        assert!(ntlm.tries_known() && !ntlm.tries_known());
+        ntlm.went(&mut lines[1], false);
+        assert!(ntlm.tries_known() && ntlm.tries_known());
     }
 
     proptest! {
@@ -308,8 +382,9 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let ntlm = ntlm(&folder);
-            let (mut begun, _) = ntlm.begin().unwrap();
-            let _ = ntlm.answer(&mut begun, &[head, rest].concat(), Some(b"tls-server-end-point:x"));
+            let entry = ntlm.enter().unwrap().unwrap();
+            let (mut begun, _) = ntlm.begin(&entry).unwrap();
+            let _ = ntlm.answer(&entry, &mut begun, &[head, rest].concat(), Some(b"tls-server-end-point:x"));
         }
     }
 }

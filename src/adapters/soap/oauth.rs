@@ -119,7 +119,8 @@ impl Giver {
             request = request.header(AUTHORIZATION, value);
         }
         let request = request.body(Full::new(Bytes::from(form))).map_err(|error| error.to_string())?;
-        let (response, line) = self.lines.send(request).await.map_err(|error| error.to_string())?;
+        let (response, line) =
+            self.lines.send(request, Instant::now() + config.timeout).await.map_err(|error| error.to_string())?;
         let (bytes, body) = whole(response, line, &self.lines, MOST).await.map_err(|error| error.to_string())?;
         Ok((body.status(), bytes))
     }

@@ -150,7 +150,8 @@ impl Service {
         outlet: &mut Outlet,
     ) -> Result<(), SoapError> {
         let silent = || SoapError::Silent { endpoint: self.place(), after: self.longest() };
-        let (response, line) = timeout_at(deadline, self.lines.send(prepared)).await.map_err(|_| silent())??;
+        let (response, line) =
+            timeout_at(deadline, self.lines.send(prepared, deadline)).await.map_err(|_| silent())??;
         let mut body = match Body::new(response) {
             Ok(body) => body,
             Err((incoming, error)) => {

@@ -1,7 +1,9 @@
 //! The way to a server, step by step: name, port, socket, greeting, TLS, login. A diagnosis goes the same way.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, EncryptionLevel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
@@ -54,42 +56,58 @@ fn failed(config: &Config, kind: SqlErrorKind, said: impl std::fmt::Display, rem
     fault::own(&config.place(), kind, Certainty::NotBegun, format!("{said}; {remedy}"))
 }
 
+/// A login that goes on although nobody waits for it any more; it is over when this is.
+pub(super) type Behind = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Why there is no connection, and what goes on all the same.
+pub(super) struct Unconnected {
+    pub(super) error: SqlError,
+    pub(super) behind: Option<Behind>,
+}
+
 /// A connection, by all steps. A server may send us to another one, once.
-pub(super) async fn connect(config: &Config) -> Result<Connection, SqlError> {
-    let late = |_| {
-        let said = format!("nobody has let us in within {:?}", config.connect_timeout);
-        failed(config, SqlErrorKind::Unreachable, said, "look whether the server is up; `doctor` looks step by step")
-    };
-    timeout(config.connect_timeout, async {
-        match through(config).await {
-            Err(Stop::Routed(host, port)) => {
-                let there = Config { host, port: Some(port), instance: None, ..config.clone() };
-                through(&there).await.map_err(|stop| stop.told(&there))
-            }
-            Err(Stop::Failed(error)) => Err(error),
-            Ok(connection) => Ok(connection),
+pub(super) async fn connect(config: &Config) -> Result<Connection, Unconnected> {
+    let deadline = Instant::now() + config.connect_timeout;
+    match through(config, deadline).await {
+        Err(Stop::Routed(host, port)) => {
+            let there = Config { host, port: Some(port), instance: None, ..config.clone() };
+            through(&there, deadline).await.map_err(|stop| stop.told(&there))
         }
-    })
-    .await
-    .map_err(late)?
+        ended => ended.map_err(|stop| stop.told(config)),
+    }
 }
 
 /// Why we are not let in.
 pub(super) enum Stop {
     Failed(SqlError),
     Routed(String, u16),
+    /// The time is over.
+    Late(Option<Behind>),
 }
 
 impl Stop {
-    pub(super) fn told(self, config: &Config) -> SqlError {
+    pub(super) fn told(self, config: &Config) -> Unconnected {
         match self {
-            Stop::Failed(error) => error,
-            Stop::Routed(host, port) => fault::of(&config.place(), Certainty::NotBegun, &Error::Routing { host, port }),
+            Stop::Failed(error) => Unconnected { error, behind: None },
+            Stop::Routed(host, port) => {
+                let error = fault::of(&config.place(), Certainty::NotBegun, &Error::Routing { host, port });
+                Unconnected { error, behind: None }
+            }
+            Stop::Late(behind) => {
+                let said = format!("nobody has let us in within {:?}", config.connect_timeout);
+                let remedy = match config.login {
+                    Login::Sql { .. } => "look whether the server is up; `doctor` looks step by step",
+                    Login::Kerberos { .. } => {
+                        "look whether the server and those of the domain (port 88) are up; `doctor` looks step by step"
+                    }
+                };
+                Unconnected { error: failed(config, SqlErrorKind::Unreachable, said, remedy), behind }
+            }
         }
     }
 }
 
-async fn through(config: &Config) -> Result<Connection, Stop> {
+async fn through(config: &Config, deadline: Instant) -> Result<Connection, Stop> {
     let reached = async {
         let addresses = resolve(config).await?;
         let port = port(config, &addresses).await?;
@@ -98,8 +116,9 @@ async fn through(config: &Config) -> Result<Connection, Stop> {
         let way = secure(config, socket, &greeting).await?;
         Ok((way, greeting, port))
     };
-    let (way, greeting, port) = reached.await.map_err(Stop::Failed)?;
-    login(config, way, &greeting, port).await
+    let reached = timeout_at(deadline, reached).await.map_err(|_| Stop::Late(None))?;
+    let (way, greeting, port) = reached.map_err(Stop::Failed)?;
+    login(config, way, &greeting, port, deadline).await
 }
 
 /// The addresses of the host.
@@ -297,8 +316,14 @@ pub(super) async fn secure(config: &Config, socket: TcpStream, greeting: &Greeti
     }
 }
 
-/// Logs in. The port is that at which the server was found.
-pub(super) async fn login(config: &Config, way: Way, greeting: &Greeting, port: u16) -> Result<Connection, Stop> {
+/// Logs in, until then at the latest. The port is that at which the server was found.
+pub(super) async fn login(
+    config: &Config,
+    way: Way,
+    greeting: &Greeting,
+    port: u16,
+    deadline: Instant,
+) -> Result<Connection, Stop> {
     let place = config.place();
     let (method, host) = match &config.login {
         Login::Sql { username, password } => {
@@ -333,9 +358,12 @@ pub(super) async fn login(config: &Config, way: Way, greeting: &Greeting, port: 
     settings.lossy_utf16_decoding(true);
     let (line, control) = Line::new(way, &greeting.plain, config.encryption == Encryption::LoginOnly);
     let connected = match &config.login {
-        Login::Sql { .. } => Client::connect(settings, line.compat_write()).await,
-        Login::Kerberos { .. } => kerberos::connect(settings, line, config.connect_timeout).await,
+        Login::Sql { .. } => {
+            timeout_at(deadline, Client::connect(settings, line.compat_write())).await.map_err(|_| None)
+        }
+        Login::Kerberos { .. } => kerberos::connect(settings, line, deadline).await.map_err(Some),
     };
+    let connected = connected.map_err(Stop::Late)?;
     match connected {
         Ok(client) => Ok(Connection { client, control, version: greeting.version, release: None }),
         Err(Error::Routing { host, port }) => Err(Stop::Routed(host, port)),

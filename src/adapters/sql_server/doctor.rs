@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::time::{Instant, timeout};
 
 use super::config::{Config, Encryption};
-use super::connect::{self, Connection};
+use super::connect::{self, Behind, Connection};
 use super::exchange::{few, flag};
 use super::line::Way;
 use super::probe::{self, APART, OLDEST};
@@ -19,6 +19,8 @@ pub(super) struct Diagnosis {
     pub(super) findings: Vec<Finding>,
     /// The first error, if there was one.
     pub(super) error: Option<SqlError>,
+    /// A login that goes on although its time is over.
+    pub(super) behind: Option<Behind>,
 }
 
 impl Diagnosis {
@@ -83,8 +85,13 @@ pub(super) async fn reach(config: &Config, diagnosis: &mut Diagnosis) -> Option<
         (Way::Neither, _) => String::new(),
     };
     diagnosis.well("tls", said);
-    let login = async { connect::login(config, way, &greeting, port).await.map_err(|stop| stop.told(config)) };
-    let connection = diagnosis.step("login", within(config, login).await)?;
+    let deadline = Instant::now() + config.connect_timeout;
+    let login = connect::login(config, way, &greeting, port, deadline).await.map_err(|stop| {
+        let told = stop.told(config);
+        diagnosis.behind = told.behind;
+        told.error
+    });
+    let connection = diagnosis.step("login", login)?;
     diagnosis.well("login", format!("{} is let in", config.login.who()));
     Some(connection)
 }

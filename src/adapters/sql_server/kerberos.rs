@@ -1,16 +1,17 @@
 //! Logging in by the Kerberos ticket of the system. The library that has it (GSSAPI) finds ticket, key table and domain by
 //! its own rules: `/etc/krb5.conf`, and the variables `KRB5_CONFIG`, `KRB5CCNAME` and `KRB5_CLIENT_KTNAME`.
 
-use std::time::Duration;
+use std::future::ready;
+use std::thread::Builder;
 
 use tiberius::error::Error;
 use tiberius::{AuthMethod, Client, Config};
 use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::compat::TokioAsyncWriteCompatExt;
 
-use super::connect::Driver;
+use super::connect::{Behind, Driver};
 use super::fault;
 use super::line::Line;
 use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
@@ -27,17 +28,28 @@ pub(super) fn method() -> Result<AuthMethod, String> {
     Err("this build has no Kerberos; build it with the feature `kerberos`, or reach the server by `odbc`".to_owned())
 }
 
-/// Connects on a thread that may wait: GSSAPI asks the domain's servers, and while it does nothing else goes on there. A
-/// server that says nothing more is left after `patience`, also where nobody waits any more.
-pub(super) async fn connect(settings: Config, line: Line, patience: Duration) -> Result<Driver, Error> {
+/// Connects on a thread of its own, which may wait: GSSAPI asks the domain's servers, and while it does nothing else goes on
+/// there, nor can it be ended. Where the deadline comes first, what is left is the thread at work: until it is over the server
+/// may let us in, so that the place of the call is not to be given to another. A program that ends does not wait for it.
+pub(super) async fn connect(settings: Config, line: Line, deadline: Instant) -> Result<Result<Driver, Error>, Behind> {
     let runtime = Handle::current();
-    let waits = spawn_blocking(move || {
-        runtime.block_on(async {
-            let late = |_| Error::Protocol("nobody has let us in in time".into());
-            timeout(patience, Client::connect(settings, line.compat_write())).await.map_err(late)?
-        })
+    let (done, mut over) = oneshot::channel();
+    let thread = Builder::new().name("kerberos".to_owned()).spawn(move || {
+        // Its clock is the runtime's, which is there inside only.
+        let connected =
+            runtime.block_on(async { timeout_at(deadline, Client::connect(settings, line.compat_write())).await });
+        // Where nobody listens any more the connection is closed.
+        drop(done.send(connected.ok()));
     });
-    waits.await.unwrap_or_else(|_| Err(Error::Protocol("the thread that logs in has died".into())))
+    if let Err(fault) = thread {
+        return Ok(Err(Error::Protocol(format!("no thread to log in by: {fault}").into())));
+    }
+    match timeout_at(deadline, &mut over).await {
+        Ok(Ok(Some(connected))) => Ok(connected),
+        Ok(Ok(None)) => Err(Box::pin(ready(()))),
+        Ok(Err(_)) => Ok(Err(Error::Protocol("the thread that logs in has died".into()))),
+        Err(_) => Err(Box::pin(async move { drop(over.await) })),
+    }
 }
 
 /// What GSSAPI or the server says of a ticket: words of it, what is wrong, and what to do. The first that fits counts.

@@ -26,6 +26,7 @@ mod kerberos;
 mod kind;
 mod line;
 mod moment;
+mod place;
 mod pool;
 mod prelogin;
 mod probe;
@@ -50,7 +51,9 @@ use super::sql::{
 };
 use crate::gate::{Call, Permit};
 use catalog::Catalog;
+use connect::Unconnected;
 use exchange::Trouble;
+use place::Place;
 use pool::{Connections, Held, Work};
 use shape::Shapes;
 use watch::{Left, PATIENCE, Watch};
@@ -102,8 +105,9 @@ impl SqlServer {
     async fn inquire(&self, permit: Permit, inquiry: Inquiry) -> Result<Found, SqlError> {
         self.answer(|inner, reply, left| {
             tokio::spawn(async move {
-                let found = inner.inquire(&permit, inquiry, left).await;
-                drop(permit);
+                let place = Place::new(permit);
+                let found = inner.inquire(&place, inquiry, left).await;
+                place.leave();
                 drop(reply.send(found));
             })
         })
@@ -137,14 +141,19 @@ enum Found {
 
 impl Inner {
     /// A connection that watches; the call is over where there is none.
-    async fn take(&self, permit: &Permit, isolation: Isolation, work: Work) -> Result<Held, SqlError> {
-        let call = permit.begin();
+    async fn take(&self, place: &Place, isolation: Isolation, work: Work) -> Result<Held, SqlError> {
+        let call = place.begin();
         match self.connections.take(isolation, work).await {
             Ok(held) => {
                 call.answered();
                 Ok(held)
             }
-            Err(error) => {
+            Err(Unconnected { error, behind: Some(behind) }) => {
+                call.lost();
+                place.wait_for(behind);
+                Err(error)
+            }
+            Err(Unconnected { error, behind: None }) => {
                 match error.kind {
                     SqlErrorKind::Own => call.not_made(&error),
                     kind if kind.is_outage() => call.failed(),
@@ -171,19 +180,19 @@ impl Inner {
     }
 
     /// Asks; an error is told when the permit has gone back, so that it can be asked again at once.
-    async fn query(&self, permit: Permit, query: &Query, reply: ask::Reply, left: Left) {
-        let mut held = match self.take(&permit, query.isolation, Work::Read).await {
+    async fn query(&self, place: Place, query: &Query, reply: ask::Reply, left: Left) {
+        let mut held = match self.take(&place, query.isolation, Work::Read).await {
             Ok(held) => held,
             Err(error) => {
-                drop(permit);
+                place.leave();
                 return drop(reply.send(Err(error)));
             }
         };
-        let call = permit.begin();
+        let call = place.begin();
         let mut watch = Watch::new(Arc::clone(&held.control), Instant::now() + query.timeout, left);
         let (ended, exit) = ask::ask(self, &mut held, &mut watch, query, reply).await;
         self.close(call, held, broken(&ended)).await;
-        drop(permit);
+        place.leave();
         if let Err(trouble) = ended {
             exit.fail(trouble.into_error()).await;
         }
@@ -191,13 +200,13 @@ impl Inner {
 
     async fn transact(
         &self,
-        permit: &Permit,
+        place: &Place,
         work: &Transaction,
         left: Left,
         late: work::Late<'_>,
     ) -> Result<Transacted, SqlError> {
-        let mut held = self.take(permit, Isolation::ReadCommitted, Work::Write).await?;
-        let call = permit.begin();
+        let mut held = self.take(place, Isolation::ReadCommitted, Work::Write).await?;
+        let call = place.begin();
         let end = Instant::now() + work.timeout;
         let mut watch = Watch::new(Arc::clone(&held.control), end, left);
         let ended = work::transact(self, &mut held, &mut watch, work, end, late).await;
@@ -206,9 +215,9 @@ impl Inner {
         ended.map(|worked| worked.done).map_err(Trouble::into_error)
     }
 
-    async fn inquire(&self, permit: &Permit, inquiry: Inquiry, left: Left) -> Result<Found, SqlError> {
-        let mut held = self.take(permit, Isolation::ReadCommitted, Work::Read).await?;
-        let call = permit.begin();
+    async fn inquire(&self, place: &Place, inquiry: Inquiry, left: Left) -> Result<Found, SqlError> {
+        let mut held = self.take(place, Isolation::ReadCommitted, Work::Read).await?;
+        let call = place.begin();
         let mut watch = Watch::new(Arc::clone(&held.control), Instant::now() + self.config.timeout, left);
         let ended = self.find(&mut held, &mut watch, inquiry).await;
         self.close(call, held, broken(&ended)).await;
@@ -234,13 +243,18 @@ impl Inner {
         })
     }
 
-    async fn diagnose(&self, permit: &Permit, left: Left) -> Vec<Finding> {
-        let call = permit.begin();
+    async fn diagnose(&self, place: &Place, left: Left) -> Vec<Finding> {
+        let call = place.begin();
         let mut diagnosis = doctor::Diagnosis::default();
         if let Some(mut connection) = doctor::reach(&self.config, &mut diagnosis).await {
             let end = Instant::now() + self.config.timeout;
             let mut watch = Watch::new(Arc::clone(&connection.control), end, left);
             doctor::look(&self.config, &mut connection, &mut watch, &mut diagnosis).await;
+        }
+        if let Some(behind) = diagnosis.behind {
+            call.lost();
+            place.wait_for(behind);
+            return diagnosis.findings;
         }
         match diagnosis.error {
             Some(error) if error.kind == SqlErrorKind::Own => call.not_made(&error),
@@ -282,7 +296,7 @@ impl Database for SqlServer {
     async fn query(&self, permit: Permit, query: Query) -> Result<Rows, SqlError> {
         self.answer(|inner, reply, left| {
             tokio::spawn(async move {
-                inner.query(permit, &query, reply, left).await;
+                inner.query(Place::new(permit), &query, reply, left).await;
             })
         })
         .await
@@ -293,8 +307,9 @@ impl Database for SqlServer {
             tokio::spawn(async move {
                 let mut reply = Some(reply);
                 let mut late = |error| drop(reply.take().map(|reply| reply.send(Err(error))));
-                let done = inner.transact(&permit, &work, left, &mut late).await;
-                drop(permit);
+                let place = Place::new(permit);
+                let done = inner.transact(&place, &work, left, &mut late).await;
+                place.leave();
                 drop(reply.map(|reply| reply.send(done)));
             })
         })
@@ -332,8 +347,9 @@ impl Database for SqlServer {
     async fn diagnose(&self, permit: Permit) -> Vec<Finding> {
         let found = self.answer(|inner, reply, left| {
             tokio::spawn(async move {
-                let findings = inner.diagnose(&permit, left).await;
-                drop(permit);
+                let place = Place::new(permit);
+                let findings = inner.diagnose(&place, left).await;
+                place.leave();
                 drop(reply.send(Ok(findings)));
             })
         });

@@ -6,7 +6,7 @@ use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, QueueMode, Re
 use tokio::time::timeout;
 
 use super::config::Config;
-use super::connect::{Connection, connect};
+use super::connect::{Connection, Unconnected, connect};
 use super::fault;
 use super::watch::PATIENCE;
 use crate::adapters::sql::{Certainty, Isolation, SqlError, SqlErrorKind};
@@ -21,13 +21,13 @@ pub(super) struct Maker {
 
 impl Manager for Maker {
     type Type = Connection;
-    type Error = SqlError;
+    type Error = Unconnected;
 
-    async fn create(&self) -> Result<Connection, SqlError> {
+    async fn create(&self) -> Result<Connection, Unconnected> {
         connect(&self.config).await
     }
 
-    async fn recycle(&self, _: &mut Connection, metrics: &Metrics) -> RecycleResult<SqlError> {
+    async fn recycle(&self, _: &mut Connection, metrics: &Metrics) -> RecycleResult<Unconnected> {
         if metrics.last_used() >= self.config.check_after {
             return Err(RecycleError::message("nobody used it for too long"));
         }
@@ -64,14 +64,19 @@ impl Connections {
     }
 
     /// One that is good, with all its settings made. One that died while it waited is not taken for the server's fault.
-    pub(super) async fn take(&self, isolation: Isolation, work: Work) -> Result<Held, SqlError> {
+    pub(super) async fn take(&self, isolation: Isolation, work: Work) -> Result<Held, Unconnected> {
+        let unmade = |error: SqlError| Unconnected { error, behind: None };
         let limit = self.config.check_after;
         self.pool.retain(|_, metrics| metrics.last_used() < limit);
         let settings = settings(&self.config, isolation, work);
         loop {
             let mut held = self.pool.get().await.map_err(|error| match error {
-                PoolError::Backend(error) => error,
-                other => fault::own(&self.place, SqlErrorKind::Busy, Certainty::NotBegun, other.to_string()),
+                PoolError::Backend(unconnected) => unconnected,
+                // The pool has neither timeouts nor hooks, and is never closed.
+                _ => {
+                    let said = "no connection can be taken";
+                    unmade(fault::own(&self.place, SqlErrorKind::Busy, Certainty::NotBegun, said))
+                }
             })?;
             let is_new = Object::metrics(&held).recycle_count == 0;
             let set = async { held.client.simple_query(settings.as_str()).await?.into_results().await };
@@ -80,7 +85,7 @@ impl Connections {
                 Ok(Err(error)) => {
                     let told = fault::of(&self.place, Certainty::NotBegun, &error);
                     if fault::is_in_step(&error) {
-                        return Err(told);
+                        return Err(unmade(told));
                     }
                     told
                 }
@@ -91,7 +96,7 @@ impl Connections {
             };
             discard(held);
             if is_new {
-                return Err(error);
+                return Err(unmade(error));
             }
         }
     }

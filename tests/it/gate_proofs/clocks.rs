@@ -185,7 +185,12 @@ fn processes_whose_clocks_are_days_apart_share_the_places() {
     let left = until.duration_since(jiff::Timestamp::now()).as_secs_f64();
     assert!((-30.0..4.0).contains(&left), "{gate:#}");
     assert!(hours_off(&faked.ask(&first, 40)) >= 99);
-    ask(50).problem(503, "backend-unavailable");
+    // While they are at work the backend is busy; on a slow machine they may have been given up by now.
+    let refused = ask(50);
+    match refused.json()["reason"].as_str() {
+        Some("held_back") => refused.problem(503, "backend-unavailable"),
+        _ => refused.problem(503, "backend-busy"),
+    };
     let killed = Instant::now();
     first.signal("KILL");
     first.wait();

@@ -130,13 +130,92 @@ async fn an_account_that_is_not_taken_is_told_and_not_tried_until_it_is_locked()
 }
 
 #[tokio::test]
+async fn a_password_that_nobody_has_taken_yet_is_tried_by_one_for_all() {
+    let server = SoapServer::windows(&["--account", "CORP:burst:s3cret & <safe>"]);
+    let door = Arc::new(Door::with_cap(&server.url("erp"), &account("CORP\\burst"), 16));
+    std::fs::write(door.folder.path().join("password"), "wrong").unwrap();
+    let burst = |door: &Arc<Door>| {
+        let calls: Vec<_> = (0..16)
+            .map(|_| {
+                let door = Arc::clone(door);
+                tokio::spawn(async move { door.call(&question()).await })
+            })
+            .collect();
+        join_all(calls)
+    };
+    let ends = burst(&door).await;
+    assert!(ends.iter().all(|end| end.as_ref().unwrap().is_err()));
+    assert_eq!((server.count("refused"), server.count("calls")), (1, 0));
+    assert_eq!(door.gate.status().breaker, BreakerState::Closed);
+    door.rests().await;
+    // A reload makes everything anew, and another backend has the same account, written otherwise.
+    for (path, username) in [("erp", "CORP\\burst"), ("other", "corp\\Burst")] {
+        let next = Door::to(&server.url(path), &account(username));
+        std::fs::write(next.folder.path().join("password"), "wrong").unwrap();
+        let told = refused(&next).await;
+        assert!(told.contains("so that the domain does not lock it"), "{told}");
+    }
+    assert_eq!(server.count("refused"), 1);
+    // The right one is taken at once, and then by all of them.
+    std::fs::write(door.folder.path().join("password"), "s3cret & <safe>").unwrap();
+    let ends = burst(&door).await;
+    assert!(ends.iter().all(|end| end.as_ref().unwrap().is_ok()));
+    assert_eq!((server.count("refused"), server.count("calls")), (1, 16));
+}
+
+#[tokio::test]
+async fn who_waits_for_the_first_to_try_an_account_is_told_in_its_time_that_nothing_was_sent() {
+    let server = SoapServer::windows(&["--account", "CORP:slow:s3cret & <safe>", "--takes", "4"]);
+    let lines = format!("{}\ntimeout = \"2s\"\nlate = \"20s\"", account("CORP\\slow"));
+    let door = Arc::new(Door::to(&server.url("erp"), &lines));
+    let first = tokio::spawn({
+        let door = Arc::clone(&door);
+        async move { door.call(&question()).await }
+    });
+    while server.count("calls") == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let error = door.call(&question()).await.unwrap_err();
+    assert!(matches!(&error, SoapError::Login { reason, .. } if reason.contains("nothing was sent")), "{error}");
+    // Nothing lingers for it: the one call that was sent is still at work.
+    let status = door.gate.status();
+    assert_eq!((status.lingering, server.count("handshakes")), (0, 1));
+    assert!(first.await.unwrap().is_ok());
+    door.rests().await;
+}
+
+#[tokio::test]
+async fn a_server_that_begins_anew_is_asked_once_by_each_connection() {
+    let server = SoapServer::windows(&["--takes", "0.2"]);
+    let door = Door::with_cap(&server.url("erp"), SVC, 8);
+    let question = question();
+    let round = || async {
+        let said = join_all((0..8).map(|_| door.ask(&question))).await;
+        assert!(said.iter().all(|said| said.contains("CORP\\svc")));
+    };
+    for _ in 0..2 {
+        round().await;
+    }
+    server.recycle();
+    round().await;
+    // Connections that were let in are asked nothing; one that grew old is made anew.
+    let before = server.count("handshakes");
+    for _ in 0..5 {
+        round().await;
+    }
+    let since = server.count("handshakes") - before;
+    assert!(since < 20, "{since} handshakes for 40 calls");
+    assert_eq!((server.count("calls"), server.count("refused")), (64, 0));
+}
+
+#[tokio::test]
 async fn what_keeps_us_out_is_told() {
     let server = SoapServer::windows(&[]);
     let door = Door::to(&server.url("erp"), SVC);
     assert_eq!(last(&door).await.1, "it takes our Windows account");
     let without = Door::to(&server.url("erp"), "");
     assert!(last(&without).await.1.contains("wants a Windows account: give it one by `ntlm`"));
-    let wrong = Door::to(&server.url("erp"), &account("OTHER\\svc"));
+    let wrong = Door::to(&server.url("erp"), &account("ELSEWHERE\\svc"));
     let (_, said, remedy) = last(&wrong).await;
     assert!(said.contains("does not take our Windows account") && remedy.contains("locked"), "{said} {remedy}");
 

@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::facade::client::{exchange, request};
 use crate::site::Site;
 use crate::support::kdc::{ACCOUNT, Kdc, REALM};
+use crate::support::proxy::Proxy;
+use crate::support::seat;
 use crate::support::tds_server::{Acceptor, Encryption, Settings, TdsServer};
 
 /// Kerberos 5 (RFC 4121).
@@ -167,6 +170,75 @@ fn what_keeps_a_ticket_out_is_told() {
 
     domain.kdc.stop();
     wrong(&domain.doctor("none", &domain.by_keytab("account.keytab")), "no server of the domain answers", "port 88");
+}
+
+const MAPPING: &str = r#"
+resource = "orders"
+version = 1
+key = ["order_no"]
+[source]
+backend = "erp"
+[source.table]
+table = "dbo.orders"
+snapshot = true
+[fields]
+order_no = { from = "no", type = "integer" }
+customer = { from = "customer" }
+[serve]
+mode = "live"
+"#;
+
+/// The domain says nothing, and the thread that asks it cannot be ended: it may yet log in. Until it is over its place is not
+/// given to another, so that there never are more sessions than the cap.
+#[test]
+fn the_place_of_a_login_that_goes_on_is_not_given_to_another() {
+    let domain = Domain::new();
+    domain.configure(
+        "[backends.erp.gate]\nmax_in_flight = 1\nqueue_timeout = \"200ms\"\nsettle = \"100ms\"\nbreaker = { failures = 0 }\nretry = { attempts = 1 }",
+    );
+    let text = std::fs::read_to_string(domain.site.path("tollbridge.toml")).unwrap();
+    let text = text.replace("connect_timeout = \"5s\"", "connect_timeout = \"1s\"");
+    domain.site.write("tollbridge.toml", text.as_bytes());
+    domain.site.write("mappings/orders.v1.toml", MAPPING.as_bytes());
+    // The way to the domain can be blocked.
+    let known = std::fs::read_to_string(domain.kdc.path("krb5.conf")).unwrap();
+    let port = known.split_once("kdc = 127.0.0.1:").unwrap().1.lines().next().unwrap();
+    let way = Proxy::before(port.parse().unwrap());
+    let behind = known.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", way.port()));
+    domain.site.write("krb5.conf", behind.as_bytes());
+    way.stop();
+    let (conf, tickets) = (domain.site.path("krb5.conf"), domain.site.path("tickets"));
+    let keytab = domain.kdc.path("account.keytab");
+    let variables =
+        [("KRB5_CONFIG", &conf), ("KRB5CCNAME", &tickets), ("KRB5_CLIENT_KTNAME", &keytab)].map(|(name, path)| {
+            // All of them are made of UTF-8.
+            (name, path.to_str().unwrap())
+        });
+    let service = domain.site.serve_with(&variables);
+    service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
+    let (made, code) = domain.site.json(&["keys", "create", "reader", "--scope", "read"]);
+    assert_eq!(code, 0, "{made:?}");
+    let bearer = format!("Bearer {}", made[0]["key"].as_str().unwrap());
+    let ask = || {
+        let get = request("GET", "/v1/orders/1", &[("Authorization", &bearer)], b"");
+        exchange(seat::address(&service), &get).unwrap()
+    };
+    ask().problem(503, "backend-unavailable");
+    let gate = |what: &str| seat::gate(&service)[what].as_u64().unwrap();
+    std::thread::scope(|scope| {
+        let next = scope.spawn(ask);
+        // It waits for the place of the first, which was told long ago.
+        service.until(|| (gate("queued") == 1).then_some(()));
+        assert_eq!((gate("interactive_in_flight"), gate("granted_total"), gate("lingering")), (1, 1, 0));
+        assert!(domain.server.report().sessions.is_empty());
+        way.go_on();
+        service.until(|| (gate("granted_total") == 2).then_some(()));
+        let next = next.join().unwrap();
+        assert!(matches!(next.status, 200 | 503), "{next:?}");
+    });
+    let found = service.until(|| Some(ask()).filter(|answer| answer.status == 200));
+    assert_eq!(found.json()["customer"], "M\u{fc}ller");
+    service.until(|| (gate("interactive_in_flight") == 0).then_some(()));
 }
 
 /// A ticket of somebody for whom the server has no login.

@@ -96,6 +96,11 @@ impl SoapServer {
         let said = ureq::get(&self.url("stats")).call().unwrap().body_mut().read_to_string().unwrap();
         serde_json::from_str::<serde_json::Value>(&said).unwrap()[what].as_u64().unwrap()
     }
+
+    /// Has the server of Windows' accounts forget who was let in, as one does that begins anew.
+    pub(crate) fn recycle(&self) {
+        ureq::get(&self.url("recycle")).call().unwrap();
+    }
 }
 
 impl SoapServer {

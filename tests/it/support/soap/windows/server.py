@@ -2,7 +2,7 @@
 NTLMSSP of Debian's gss-ntlmssp, by connection as IIS does it.
 
 It prints its port when it listens, and ends when its standard input does. To whom it lets in it answers a SOAP envelope
-with his name; `GET /stats` tells what it counts and asks nobody.
+with his name; `GET /stats` tells what it counts and asks nobody, and `GET /recycle` has it forget who was let in.
 """
 
 import argparse
@@ -15,12 +15,14 @@ import ssl
 import sys
 import tempfile
 import threading
+import time
 
 options = argparse.ArgumentParser()
 options.add_argument("--account", default="CORP:svc:s3cret & <safe>", help="DOMAIN:USER:PASSWORD")
 options.add_argument("--offers", default="NTLM", help="what a stranger is told, `+` between")
 options.add_argument("--each-time", action="store_true", help="a connection is asked with each call")
 options.add_argument("--close", choices=["first", "challenge", "third"], help="ends the connection at this message")
+options.add_argument("--takes", type=float, default=0, metavar="SECONDS", help="how long a call takes")
 options.add_argument("--forbids", action="store_true", help="whoever is let in may do nothing")
 options.add_argument("--cert", help="speak TLS, and take only who is bound to this certificate")
 options.add_argument("--key")
@@ -42,6 +44,8 @@ ANSWER = (
     '<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><Hello xmlns="urn:windows">'
     "<User>{}</User><Sent>{}</Sent></Hello></s:Body></s:Envelope>"
 )
+# It is higher whenever the server has begun anew, and so forgotten who is behind its connections.
+begun = 0
 counts = {"handshakes": 0, "refused": 0, "calls": 0, "empty": 0, "asked": 0}
 lock = threading.Lock()
 
@@ -64,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def setup(self):
         super().setup()
-        self.context, self.user = None, None
+        self.context, self.user, self.begun = None, None, begun
 
     def log_message(self, *_):
         pass
@@ -91,6 +95,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path == "/stats":
             return self.say(200, json.dumps(counts))
+        if self.path == "/recycle":
+            global begun
+            begun += 1
+            return self.say(200)
+        if self.begun != begun:
+            self.user, self.begun = None, begun
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if not token:
             if self.user is None:
@@ -131,6 +141,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if options.forbids:
             return self.say(403, "<html>not you</html>")
         count("calls" if body else "empty")
+        time.sleep(options.takes)
         self.say(200, ANSWER.format(user, len(body)), [("Content-Type", "text/xml; charset=utf-8")])
 
     do_GET = do_POST
