@@ -72,11 +72,11 @@ pub(super) struct Called {
     pub(super) gate: Arc<Gate>,
 }
 
-/// Waits for a place at a backend. Runs may wait longer than callers: nobody sits in front of them.
+/// Waits for a place at a backend. Runs may wait longer than `queue_timeout`: nobody sits in front of them.
 pub(super) async fn place(gate: &Arc<Gate>, lane: Lane) -> Result<Permit, PipelineError> {
-    let wait = gate.queue_timeout().max(std::time::Duration::from_secs(60));
+    let wait = (lane != Lane::Interactive).then(|| gate.queue_timeout().max(std::time::Duration::from_secs(60)));
     let fault = |source: Refused| PipelineError::Gate { backend: gate.backend().to_owned(), source };
-    gate.acquire(lane, Some(wait)).await.map_err(fault)
+    gate.acquire(lane, wait).await.map_err(fault)
 }
 
 /// A backend that is asked for single records.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod bound;
+mod brought;
 mod input;
 mod keys;
 mod problems;
@@ -35,6 +36,7 @@ use input::{Input, InputValues};
 use steps::{Origin, Scope, Step};
 
 pub use bound::Bound;
+pub use brought::Brought;
 pub use input::{BodyMember, InputFault, MOST_FAULTS};
 pub(super) use keys::ALL;
 pub use problems::KnownProblem;
@@ -176,20 +178,6 @@ impl Given<'_> {
     pub fn at(mut self, version: Option<Bound>) -> Self {
         self.version = version;
         self
-    }
-}
-
-/// The first row that a step brought, and what came out of its arguments: names and canonical values.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Brought(pub Vec<(String, Option<Vec<u8>>)>);
-
-impl Brought {
-    /// The value of this name; `None` where there is none, `Some(None)` for NULL. Databases write names in capitals or
-    /// not as they like.
-    pub fn get(&self, name: &str) -> Option<Option<&[u8]>> {
-        let exact = self.0.iter().find(|(own, _)| own == name);
-        let found = exact.or_else(|| self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)));
-        found.map(|(_, value)| value.as_deref())
     }
 }
 

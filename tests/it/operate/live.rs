@@ -138,6 +138,30 @@ fn the_database_is_told_to_stop_when_nobody_waits_any_more() {
     site.service.until(|| (in_flight() == [0; 3]).then_some(()));
 }
 
+/// Also what is only asked for once, how the table is called and what its columns are.
+#[test]
+fn nobody_waits_for_a_place_longer_than_the_gate_says() {
+    let slow = "create view slow as select no, status, amount from orders, pg_sleep(60)";
+    let mapping = served("mode = \"live\"").replace("table = \"orders\"", "table = \"slow\"");
+    let gate = "max_in_flight = 1\nsettle = \"300ms\"\nqueue_timeout = \"100ms\"";
+    let site = with("").gate(gate).mapping(&mapping).postgres(&format!("{TABLES}; {ROWS}; {slow}"));
+    let other = served("mode = \"live\"").replacen("\"orders\"", "\"others\"", 1);
+    site.site.write("mappings/others.v1.toml", other.as_bytes());
+    site.service.signal("HUP");
+    site.service.until(|| site.get("/v1").text().contains("/v1/others").then_some(()));
+    let bearer = format!("Bearer {}", site.key);
+    let mut waiting = Connection::to(site.address());
+    waiting.send(&request("GET", "/v1/orders/1", &[("Authorization", &bearer)], b""));
+    let asked = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
+    site.service.until(|| (site.sql(asked) == "1").then_some(()));
+    let refused = site.get("/v1/others/1");
+    refused.problem(503, "backend-busy");
+    assert_eq!(refused.json()["reason"], "deadline");
+    drop(waiting);
+    let found = site.service.until(|| Some(site.get("/v1/others/1")).filter(|answer| answer.status == 200));
+    assert_eq!(found.json()["order_no"], "1");
+}
+
 #[test]
 fn a_write_can_answer_with_the_record() {
     let operations = r#"
