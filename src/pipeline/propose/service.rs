@@ -188,9 +188,11 @@ pub(super) fn members(plan: &Plan, ty: TypeId) -> &[Member] {
     }
 }
 
-/// A member of the request.
+/// A member of the request, or all of it where that is a text.
 struct Given {
     name: String,
+    /// The request is this text itself.
+    is_whole: bool,
     type_name: String,
     is_scalar: bool,
     is_left_out: bool,
@@ -207,16 +209,36 @@ fn inputs(plan: &Plan) -> Vec<Given> {
             Some(builtin) => format!("xs:{}", builtin.name()),
             None => plan.types.get(ty).name.map_or("an object".to_owned(), |name| plan.types.names.display(name)),
         };
-        let sample = match builtin.map(Builtin::json) {
-            _ if member.is_many => "[]".to_owned(),
-            Some(JsonKind::Boolean) => "false".to_owned(),
-            Some(JsonKind::Integer | JsonKind::LargeInteger | JsonKind::Decimal | JsonKind::Float) => "0".to_owned(),
-            Some(JsonKind::Text) => "\"\"".to_owned(),
-            None => "{}".to_owned(),
+        let sample = match builtin {
+            _ if member.is_many => "[]",
+            Some(builtin) => sample(builtin),
+            None => "{}",
         };
-        Given { name: member.json.to_string(), type_name, is_scalar, is_left_out: !is_needed, sample }
+        let sample = sample.to_owned();
+        let name = member.json.to_string();
+        Given { name, is_whole: false, type_name, is_scalar, is_left_out: !is_needed, sample }
     };
+    if let Some((name, builtin)) = whole(plan) {
+        let (type_name, sample) = (format!("xs:{}", builtin.name()), sample(builtin).to_owned());
+        return vec![Given { name, is_whole: true, type_name, is_scalar: true, is_left_out: false, sample }];
+    }
     members(plan, plan.operation.input.body.ty).iter().map(input).collect()
+}
+
+/// A value of a built-in type, as TOML has it.
+fn sample(builtin: Builtin) -> &'static str {
+    match builtin.json() {
+        JsonKind::Boolean => "false",
+        JsonKind::Integer | JsonKind::LargeInteger | JsonKind::Decimal | JsonKind::Float => "0",
+        JsonKind::Text => "\"\"",
+    }
+}
+
+/// The name of the request's one element and its type, where that is a text (document/literal bare).
+pub(super) fn whole(plan: &Plan) -> Option<(String, Builtin)> {
+    let body = &plan.operation.input.body;
+    let root = body.root.as_ref()?;
+    Some((plan.types.names.local(root.name.local).to_owned(), builtin(plan, body.ty)?))
 }
 
 /// The built-in type of a text; `None` for an object.
@@ -236,6 +258,11 @@ fn facets(plan: &Plan, ty: TypeId) -> Option<&Facets> {
 
 /// The request: what is needed, and what has a place.
 fn request(inputs: &[Given], place: &dyn Fn(&Given) -> Option<String>) -> String {
+    if let [input] = inputs
+        && input.is_whole
+    {
+        return place(input).unwrap_or_else(|| input.sample.clone());
+    }
     let mut written = Vec::new();
     for input in inputs {
         let place = place(input).filter(|_| input.is_scalar);
