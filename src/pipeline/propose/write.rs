@@ -1,8 +1,9 @@
 //! An operation that by its name changes something: proposed as a write of a resource, for a person to put into its
 //! mapping.
 
+use super::names::{bare, plain_name};
 use super::quoted;
-use super::service::{Fields, bare, builtin, members, plain_name, whole, wrapped};
+use super::service::{Fields, builtin, members, whole, wrapped};
 use crate::wsdl::{Member, Plan, TypeKind};
 
 /// How deep what is sent is proposed.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::site_at;
 use crate::live::erp::{Erp, Reply};
+use crate::site::Site;
 
 const MAPPING: &str = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\noperation = \"GetOrder\"\n\
     request = { OrderNo = \"{no}\" }\nrecord_path = \"/GetOrderResponse/Order\"\n[fields]\nno = { from = \"OrderNo\", type = \"string\" }\n";
@@ -47,6 +48,12 @@ fn checked(server: &Erp, more: &str) -> Value {
     site.json(&["check"]).0.remove(0)
 }
 
+/// What `inspect` says of the WSDL at this server.
+fn inspected(server: &Erp) -> String {
+    let output = Site::new().run(&["inspect", &format!("{}?wsdl", server.url())]);
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
 #[test]
 fn schemas_come_from_named_hosts_only() {
     let (other, asked) = host(SCHEMA.to_owned());
@@ -54,13 +61,15 @@ fn schemas_come_from_named_hosts_only() {
     // What it imports is left out and told; all else is in force.
     let report = checked(&server, "");
     assert_eq!(report["resources"][0], "items.v1", "{report}");
+    assert!(report["doubts"].to_string().contains(&format!("`{}` is left out", other.url())), "{report}");
+    let shown = inspected(&server);
     let refused = format!("documents are not fetched from `{}`, which is not allowed", other.address);
-    assert!(report["doubts"].to_string().contains(&refused), "{report}");
+    assert!(shown.contains(&refused), "{shown}");
     assert_eq!((asked.load(Ordering::SeqCst), other.connections()), (0, 0));
     // Named, it is asked, once.
     let report = checked(&server, &format!("wsdl_hosts = [\"{}\"]", other.address));
     assert_eq!(report["resources"][0], "items.v1", "{report}");
-    assert!(!report["doubts"].to_string().contains("not fetched"), "{report}");
+    assert!(!report["doubts"].to_string().contains("left out"), "{report}");
     assert_eq!(asked.load(Ordering::SeqCst), 1, "{report}");
 }
 
@@ -85,6 +94,8 @@ fn no_redirect_leads_to_another_host() {
     });
     let report = checked(&server, "");
     assert_eq!(report["resources"][0], "items.v1", "{report}");
-    assert!(report["doubts"].to_string().contains("it was moved (status 302)"), "{report}");
+    assert!(report["doubts"].to_string().contains("`types.xsd` is left out"), "{report}");
+    let shown = inspected(&server);
+    assert!(shown.contains("it was moved (status 302)"), "{shown}");
     assert_eq!((asked.load(Ordering::SeqCst), other.connections()), (0, 0));
 }

@@ -41,7 +41,7 @@ fn bytes_go_beside_the_envelope_where_the_mapping_says_so() {
         assert_eq!((answer.status, &answer.json()["stored"]), (201, &json!(stored)), "{written}: {}", answer.json());
         assert_eq!(server.count("packages"), packages, "{written}");
         // What is no base64 is told with its place, and nothing is sent.
-        let refused = post("other", "no base64");
+        let refused = post("other", "no base64!");
         assert!(refused.status == 422 && refused.json().to_string().contains("/Data"), "{}", refused.json());
     }
 }

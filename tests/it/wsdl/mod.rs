@@ -143,6 +143,8 @@ fn as_zeep_has_it(ours: &Value) -> Value {
             Value::Object(plain.collect())
         }
         Value::Array(items) => items.iter().map(as_zeep_has_it).collect(),
+        // All decimals here have two digits behind the point.
+        Value::Number(number) if number.is_f64() => format!("{:.2}", number.as_f64().unwrap()).into(),
         other => other.clone(),
     }
 }

@@ -34,18 +34,18 @@ fn a_bare_element_is_the_answer() {
     assert_eq!(one(&soap(&item, |_| ()), &text), r#"{"@kind":"a","No":1,"Tag":["x"]}"#);
     // Its records lie below it as below a wrapper.
     let tags = soap(&item, |settings| settings.record_path = Some("/Item/Tag".to_owned()));
-    assert_eq!(read(&tags, &text).lines, ["\"x\""]);
+    assert_eq!(read(&tags, &text).lines, [r#"{"value":"x"}"#]);
     // The operation's name means nothing: an element of that name is another than the WSDL has.
     let named = read(&soap(&item, |_| ()), answer("<t:GetResponse><t:No>1</t:No></t:GetResponse>"));
     assert_eq!(named.counts, [(Leniency::BodyName, 1)], "{:?}", named.lines);
     // A text alone.
     let text = plan_of(&wsdl("document", "", r#"<w:part name="p" element="t:Text"/>"#));
-    assert_eq!(one(&soap(&text, |_| ()), answer("<t:Text>a &amp; b</t:Text>")), "\"a & b\"");
+    assert_eq!(one(&soap(&text, |_| ()), answer("<t:Text>a &amp; b</t:Text>")), r#"{"value":"a & b"}"#);
     let count = plan_of(&wsdl("document", "", r#"<w:part name="p" element="t:Count"/>"#));
-    assert_eq!(one(&soap(&count, |_| ()), answer("<t:Count> 7 </t:Count>")), "7");
+    assert_eq!(one(&soap(&count, |_| ()), answer("<t:Count> 7 </t:Count>")), r#"{"value":7}"#);
     assert_eq!(
         read(&soap(&count, |_| ()), answer("<t:Count>seven</t:Count>")).lines,
-        ["value.bad_type Count: xs:int / `seven`"]
+        ["value.bad_type : xs:int / `seven`"]
     );
 }
 
@@ -83,5 +83,5 @@ fn the_parts_of_rpc_have_no_namespace() {
     }
     // A part may be a record's place.
     let tags = soap(&plan, |settings| settings.record_path = Some("/GetResponse/item/Tag".to_owned()));
-    assert_eq!(read(&tags, &sound).lines, ["\"x\"", "\"y\""]);
+    assert_eq!(read(&tags, &sound).lines, [r#"{"value":"x"}"#, r#"{"value":"y"}"#]);
 }
