@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::typed::started;
-use super::{keys, site_at, sync};
+use super::{site_at, sync};
 use crate::facade::client::{exchange, request};
 use crate::live::erp::{Call, Erp, Reply, envelope};
 
@@ -53,7 +53,6 @@ fn what_is_proposed_of_a_bare_service_works() {
     assert!(check.status.success(), "{}\n{order}\n{cancel}\n{orders}", String::from_utf8_lossy(&check.stderr));
 
     assert_eq!(sync(&site)["staged"], 2);
-    assert_eq!(keys(&site), [1, 2]);
     let (service, key) = started(&site);
     let read = service.get("/v1/order/47%20&%2011", &key).unwrap();
     assert!(read.contains("\"47 & 11\"") && read.contains("\"S\""), "{read}");

@@ -85,6 +85,8 @@ fn post_and_kill(service: &Service, key: &str, is_there: impl Fn() -> bool) {
     connection.send(&request("POST", "/v1/items", &fields, body.as_bytes()));
     service.until(|| is_there().then_some(()));
     service.signal("KILL");
+    // The next one would find its database taken.
+    service.wait();
 }
 
 pub(super) fn body() -> Value {
