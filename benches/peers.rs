@@ -12,6 +12,8 @@
 
 #[path = "support/api.rs"]
 mod api;
+#[path = "support/installed.rs"]
+mod installed;
 
 use std::io::{BufWriter, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,6 +29,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, Runtime};
 
 use api::{CONNECTIONS, key_of, load, median, payload_of, receive, runtime, start_facade};
+use installed::installed;
 
 /// The program's own.
 #[global_allocator]
@@ -179,13 +182,6 @@ fn roapi_path(number: u64) -> String {
 
 fn postgrest_path(number: u64) -> String {
     format!("/orders?order_no=eq.{}", key_of(number % ROWS))
-}
-
-/// Where `scripts/peers` puts what it installs.
-fn installed() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    cache.or_else(home).unwrap_or_default().join("tollbridge-bench/peers")
 }
 
 /// The others, with the same orders.

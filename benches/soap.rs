@@ -1,12 +1,14 @@
 //! How fast the answer of a SOAP service becomes NDJSON, typed by its WSDL, held against a bare scan of the same bytes by
 //! quick-xml's `NsReader` in the same process.
 //!
-//!     cargo bench --bench soap
+//!     scripts/peers && cargo bench --bench soap
 //!     cargo bench --bench soap -- 1000        # so many thousand orders, made while they are read, and the peak of memory
 //!
 //! Prints MB/s of input per second of CPU, and the ratio: what the scan takes of what the decoding takes. The best of several
-//! rounds counts: what disturbs a round only makes it slower. `benches/support/soap_zeep.py FILE` measures zeep on a file
-//! of such orders, which `-- write FILE N` writes with its WSDL beside it.
+//! rounds counts: what disturbs a round only makes it slower. Then zeep and strong-soap, where `scripts/peers` has installed
+//! them, read an answer of fewer such orders, and what we do is printed as a multiple of what they do.
+//! `benches/support/soap_zeep.py FILE` and `soap_strong.js FILE` measure them on any file of such orders, which
+//! `-- write FILE N` writes with its WSDL beside it.
 
 #![expect(
     clippy::expect_used,
@@ -15,10 +17,14 @@
     reason = "a benchmark prints, and has sound inputs"
 )]
 
+#[path = "support/installed.rs"]
+mod installed;
 #[path = "support/memory.rs"]
 mod memory;
 #[path = "support/numbers.rs"]
 mod numbers;
+#[path = "support/soap_peers.rs"]
+mod soap_peers;
 
 use std::hint::black_box;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -219,14 +225,17 @@ fn best(mut work: impl FnMut()) -> f64 {
     (0..ROUNDS).map(round).fold(f64::MAX, f64::min)
 }
 
+/// Writes an answer of so many orders, and its WSDL beside it.
+fn write(file: &str, orders: usize) {
+    std::fs::write(file, whole(orders)).expect("the file can be written");
+    std::fs::write(format!("{file}.wsdl"), WSDL).expect("the file can be written");
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let decoder = decoder();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["write", file, orders] => {
-            std::fs::write(file, whole(orders.parse().expect("a number"))).expect("the file can be written");
-            std::fs::write(format!("{file}.wsdl"), WSDL).expect("the file can be written");
-        }
+        ["write", file, orders] => write(file, orders.parse().expect("a number")),
         [thousands] => {
             let orders = thousands.parse::<usize>().expect("a number") * 1000;
             let (records, json) = decode(&decoder, Made::new(orders));
@@ -250,6 +259,10 @@ fn main() {
                 scanning / decoding,
                 json as f64 / 1e6
             );
+            let folder = tempfile::tempdir().expect("a folder can be made");
+            let answer = folder.path().join("answer.xml");
+            write(answer.to_str().expect("a path in UTF-8"), soap_peers::ORDERS);
+            soap_peers::compare(&answer, megabytes / decoding);
         }
     }
 }

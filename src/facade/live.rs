@@ -246,6 +246,7 @@ fn without_timing(published: &Published, key: &str, error: LiveError) -> Problem
             );
             Reason::BackendAnswer.because(detail).why("rejected")
         }
+        LiveError::Odd { .. } => Reason::BackendAnswer.because(sentence).why("rejected"),
         LiveError::Reloaded => Reason::Unavailable.because(sentence).retry_after(1),
         LiveError::Internal { message } => Problem::internal(message),
     }

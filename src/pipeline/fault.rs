@@ -23,6 +23,7 @@ pub(super) fn outcome_of(error: &SoapError) -> &'static str {
         SoapError::Own { .. } => "own_resources",
         SoapError::Unreachable { .. } => "unreachable",
         SoapError::NoEnvelope { .. }
+        | SoapError::Odd { .. }
         | SoapError::Cut { .. }
         | SoapError::TooLarge { .. }
         | SoapError::Untrusted { .. } => "bad_answer",

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use serde_json::Value;
 
 use crate::site::Site;
+use crate::support::soap::SoapServer;
 
 /// A site with this configuration of its only backend.
 fn site(backend: &str) -> Site {
@@ -95,6 +96,60 @@ fn a_service_that_does_not_speak_what_is_expected() {
         ["resolve", "connect", "answer"]
     );
     assert_eq!(code, 0, "{steps:?}");
+}
+
+/// A service of strangers that answers, and does not do what is wanted: each for one reason, told by the command.
+#[test]
+fn a_service_that_answers_and_does_not_let_us_in() {
+    let server = SoapServer::spyne(&[]);
+    let of = |path: &str, more: &str, password: &str| {
+        let url = server.url(path);
+        let site = site(&format!("[backends.erp.soap]\nendpoint = \"{url}\"\nwsdl = \"orders.wsdl\"\n{more}\n"));
+        let wsdl = ureq::get(server.url("soap11?wsdl")).call().unwrap().body_mut().read_to_string().unwrap();
+        site.write("orders.wsdl", wsdl.as_bytes());
+        site.write("password", password.as_bytes());
+        site
+    };
+    let account = |more: &str| {
+        format!("wsse = {{ username = \"svc\", password = {{ file = \"password\" }}, digest = true{more} }}")
+    };
+    let good = "s3cret & <safe>";
+    let told = |site: &Site, code: i32, step: &str, said: &str, remedy: &str| {
+        let (steps, exit) = diagnosed(site, "erp");
+        let wrong: Vec<&Value> = steps.iter().filter(|step| step["ok"] == false).collect();
+        let [wrong] = wrong.as_slice() else { panic!("{steps:?}") };
+        assert_eq!((&wrong["step"], exit), (&step.into(), code), "{steps:?}");
+        assert!(wrong["said"].as_str().unwrap().contains(said), "{wrong}");
+        assert!(wrong["remedy"].as_str().unwrap().contains(remedy), "{wrong}");
+        // People read the same.
+        let text = String::from_utf8(site.run(&["doctor", "erp"]).stdout).unwrap();
+        let line =
+            text.lines().position(|line| line.starts_with(&format!("WRONG  {step} "))).expect("a line of its own");
+        assert!(
+            text.lines().nth(line + 1).unwrap().contains(&format!("what to do: {}", wrong["remedy"].as_str().unwrap())),
+            "{text}"
+        );
+        assert!(!text.contains(good), "{text}");
+    };
+    let (steps, code) = diagnosed(&of("secured", &account(""), good), "erp");
+    let names: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    assert!(code == 0 && names.contains(&"login") && names.last() == Some(&"wsdl"), "{steps:?}");
+    // The account.
+    let site = of("secured", &account(""), "wrong");
+    told(
+        &site,
+        1,
+        "login",
+        "it does not take our account (FailedAuthentication",
+        "check wsse.username and wsse.password",
+    );
+    // The clock: the login is not tried with it.
+    let site = of("secured", &account(", clock_offset = \"-10m\""), good);
+    told(&site, 1, "clock", "s ahead of ours", "wsse.clock_offset = \"");
+    // The WSDL.
+    let site = of("soap11", "", good);
+    site.write("orders.wsdl", b"<definitions");
+    told(&site, 1, "wsdl", "orders.wsdl", "correct `wsdl` of the backend");
 }
 
 #[test]

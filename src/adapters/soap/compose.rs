@@ -112,6 +112,12 @@ impl Service {
             None => None,
         };
         let identity = match &wsse.sign {
+            // A signature is of the envelope with its bytes in it.
+            Some(_) if request.attachments.iter().any(|attached| attached.id.is_some()) => {
+                return Err(unsendable(
+                    &"a call that is signed (`wsse.sign`) cannot have its bytes beside it (`mtom`)",
+                ));
+            }
             Some(pem) => {
                 let read = || Identity::read(&pem.certificate, &pem.key);
                 Some(self.identity.get(read).map_err(|reason| unsendable(&reason))?)

@@ -182,6 +182,7 @@ impl Service {
             is_one_way: false,
             attachments: Vec::new(),
             trouble: Trouble::default(),
+            is_strict: false,
         };
         match self.attempt(permit, &request, &pass, deadline).await {
             Err(SoapError::Fault(fault)) => Some(refused(&fault)),

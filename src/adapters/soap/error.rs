@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Version;
+use super::{Leniency, Version};
 use crate::secret::SecretError;
 
 /// A fault (SOAP 1.1 section 4.4, SOAP 1.2 part 1 section 5.4): the service's own no.
@@ -25,6 +25,8 @@ pub struct Fault {
     /// Its `detail` (`Detail`) element as it came, in UTF-8, with the prefixes that are bound around it declared in its tag,
     /// so that it stands for itself. `None` where it has none, or one of more than a MiB.
     pub detail: Option<Bytes>,
+    /// What was not as it should be about the answer that it came in.
+    pub leniencies: Vec<Leniency>,
 }
 
 impl Fault {
@@ -93,6 +95,12 @@ pub enum SoapError {
         /// What came instead of an envelope.
         found: String,
     },
+    /// Its answer is a message, and not in every respect as SOAP and HTTP want it; the mapping takes no such answer.
+    #[error("the service's answer is not as it should be, and its mapping is `strict`: {found}")]
+    Odd {
+        /// What is odd about it.
+        found: String,
+    },
     /// Its answer is not signed as the settings want it.
     #[error("the service's answer is not to be trusted: {reason}")]
     Untrusted {
@@ -130,6 +138,14 @@ pub enum SoapError {
 }
 
 impl SoapError {
+    /// What was not as it should be about an answer that was taken, and is a fault.
+    pub fn leniencies(&self) -> &[Leniency] {
+        match self {
+            SoapError::Fault(fault) => &fault.leniencies,
+            _ => &[],
+        }
+    }
+
     /// True when the service cannot have begun with the call, so that it may be tried again without harm: there was no
     /// connection to send it over.
     pub fn was_not_begun(&self) -> bool {

@@ -40,7 +40,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::gate::{Call, Permit};
 use crate::wsdl::Attached;
-use answer::{Weighed, weigh};
+use answer::{Head, Weighed, weigh};
 use connection::Lines;
 use keep::Kept;
 use ntlm::Ntlm;
@@ -84,6 +84,8 @@ pub struct Request {
     pub is_one_way: bool,
     /// Which of its faults say that it is in trouble.
     pub trouble: Trouble,
+    /// A message that is not in every respect as SOAP and HTTP want it is refused ([`SoapError::Odd`]). A fault is what it is.
+    pub is_strict: bool,
 }
 
 type IsTrouble = dyn Fn(&Fault) -> bool + Send + Sync;
@@ -169,6 +171,8 @@ impl SoapError {
             | SoapError::Secret(_)
             | SoapError::Login { .. }
             | SoapError::Unsendable { .. } => End::Answered,
+            // The service is done and has said something: that it is not taken is the mapping's choice.
+            SoapError::Odd { .. } => End::Answered,
             SoapError::Own { .. } => End::NotMade,
             // A gateway that has lost its patience or its connection says nothing of the service behind it.
             SoapError::NoEnvelope { status: 502 | 504, .. } => End::Lost,
@@ -314,14 +318,18 @@ impl Service {
             None => HeaderMap::new(),
         };
         let (bytes, body) = body::whole(response, line, &self.lines, self.config.max_answer).await?;
-        let answer = self.judged(weigh(bytes, &body.head()), body.status(), request)?;
+        let answer = self.judged(weigh(bytes, &body.head()), &body.head(), request)?;
         Ok((answer, headers))
     }
 
     /// What an answer means, by what it is and then by its status.
-    fn judged(&self, weighed: Weighed, status: u16, request: &Request) -> Result<Answer, SoapError> {
+    fn judged(&self, weighed: Weighed, head: &Head<'_>, request: &Request) -> Result<Answer, SoapError> {
+        let status = head.status;
         match weighed {
-            Weighed::Message(answer) => self.accepted(answer),
+            Weighed::Message(answer) => {
+                borne(&answer.leniencies, head, request)?;
+                self.accepted(answer)
+            }
             Weighed::Fault(mut fault) => {
                 fault.status = status;
                 Err(SoapError::Fault(fault))
@@ -410,6 +418,14 @@ impl Service {
         }
         Ok((doubts, headers))
     }
+}
+
+/// Refuses a message that was not as it should be, where its request wants that.
+fn borne(leniencies: &[Leniency], head: &Head<'_>, request: &Request) -> Result<(), SoapError> {
+    if !request.is_strict || leniencies.is_empty() {
+        return Ok(());
+    }
+    Err(SoapError::Odd { found: answer::told_of(leniencies, head) })
 }
 
 /// Whether a service asks for the ways in that Windows has, and for no other.

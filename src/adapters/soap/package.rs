@@ -1,10 +1,11 @@
-//! An envelope with what goes beside it: SOAP with attachments, `multipart/related` (RFC 2387), with the names of parts that
-//! WS-I's Attachments Profile 1.0 gives them.
+//! An envelope with what goes beside it, `multipart/related` (RFC 2387): SOAP with attachments, with the names of parts that
+//! WS-I's Attachments Profile 1.0 gives them; and XOP packages as MTOM has them, where the envelope refers to parts.
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
+use super::answer::envelope::without_declaration;
 use crate::wsdl::Attached;
 
 /// The id of the envelope.
@@ -21,7 +22,21 @@ pub(super) fn packed(content_type: String, envelope: Bytes, attachments: &[Attac
     // Nobody can have written it into a part: it was not there before.
     let boundary = format!("tollbridge-{}", Uuid::now_v7().simple());
     let bare = content_type.split(';').next().unwrap_or_default();
-    let outer = format!("multipart/related; type=\"{bare}\"; start=\"<{ROOT}>\"; boundary=\"{boundary}\"");
+    let is_package = attachments.iter().any(|attached| attached.id.is_some());
+    let (kind, root_type, envelope) = match is_package {
+        true => {
+            // SOAP 1.2 has its action among the parameters.
+            let action =
+                content_type.split_once("; action=").map_or(String::new(), |(_, action)| format!("; action={action}"));
+            let kind = format!("type=\"application/xop+xml\"; start-info=\"{bare}\"{action}");
+            // The encoding is said by the part's type; some take no text that says it once more.
+            let text = std::str::from_utf8(&envelope).map(without_declaration);
+            let text = text.map_or_else(|_| envelope.clone(), |text| envelope.slice_ref(text.as_bytes()));
+            (kind, format!("application/xop+xml; charset=UTF-8; type=\"{bare}\"{action}"), text)
+        }
+        false => (format!("type=\"{bare}\""), content_type.clone(), envelope),
+    };
+    let outer = format!("multipart/related; {kind}; start=\"<{ROOT}>\"; boundary=\"{boundary}\"");
     let room: usize = attachments.iter().map(|attached| attached.bytes.len() + 512).sum();
     let mut body = Vec::with_capacity(envelope.len() + 512 + room);
     let mut part = |content_type: &str, coding: &str, id: &str, bytes: &[u8]| {
@@ -32,9 +47,12 @@ pub(super) fn packed(content_type: String, envelope: Bytes, attachments: &[Attac
         body.extend_from_slice(bytes);
         body.extend_from_slice(b"\r\n");
     };
-    part(&content_type, "8bit", ROOT, &envelope);
+    part(&root_type, "8bit", ROOT, &envelope);
     for attached in attachments {
-        let id = format!("{}={}@tollbridge", utf8_percent_encode(&attached.part, PLAIN), Uuid::now_v7());
+        let id = match &attached.id {
+            Some(id) => id.to_string(),
+            None => format!("{}={}@tollbridge", utf8_percent_encode(&attached.part, PLAIN), Uuid::now_v7()),
+        };
         part(&attached.content_type, "binary", &id, &attached.bytes);
     }
     body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
@@ -43,7 +61,7 @@ pub(super) fn packed(content_type: String, envelope: Bytes, attachments: &[Attac
 
 #[cfg(test)]
 mod tests {
-    use super::packed;
+    use super::{ROOT, packed};
     use crate::wsdl::Attached;
     use std::io::Write;
     use std::process::{Command, Stdio};
@@ -60,6 +78,7 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).chain(*b"\r\n--tollbridge-\r\n").collect();
         let attached = |part: &str, content_type: &str, bytes: &[u8]| Attached {
             part: part.into(),
+            id: None,
             content_type: content_type.into(),
             bytes: bytes.to_vec(),
         };
@@ -93,5 +112,32 @@ mod tests {
             hex(&bytes)
         );
         assert_eq!(said, expected);
+    }
+
+    /// The head of a package and of its envelope, by each SOAP.
+    #[test]
+    fn a_package_says_what_its_envelope_is() {
+        let bytes = Attached {
+            part: "binary".into(),
+            id: Some("binary1@tollbridge".into()),
+            content_type: "application/octet-stream".into(),
+            bytes: vec![0, 255],
+        };
+        for (content_type, start_info, root) in [
+            ("text/xml; charset=utf-8", "start-info=\"text/xml\";", "type=\"text/xml\""),
+            (
+                "application/soap+xml; charset=utf-8; action=\"urn:a\"",
+                "start-info=\"application/soap+xml\"; action=\"urn:a\";",
+                "type=\"application/soap+xml\"; action=\"urn:a\"",
+            ),
+        ] {
+            let envelope = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<e/>".into();
+            let (outer, body) = packed(content_type.to_owned(), envelope, std::slice::from_ref(&bytes));
+            let begins = format!("multipart/related; type=\"application/xop+xml\"; {start_info} start=\"<{ROOT}>\"");
+            assert!(outer.starts_with(&begins), "{outer}");
+            let text = String::from_utf8_lossy(&body);
+            assert!(text.contains(&format!("Content-Type: application/xop+xml; charset=UTF-8; {root}\r\n")), "{text}");
+            assert!(text.contains("\r\n\r\n<e/>\r\n") && text.contains("Content-ID: <binary1@tollbridge>"), "{text}");
+        }
     }
 }

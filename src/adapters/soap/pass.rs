@@ -101,6 +101,7 @@ impl Service {
             is_one_way: false,
             attachments: Vec::new(),
             trouble: Trouble::default(),
+            is_strict: false,
         };
         let (answer, headers) =
             self.attempt(permit, &request, &pass, deadline).await.map_err(|error| error.to_string())?;

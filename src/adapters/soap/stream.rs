@@ -8,9 +8,9 @@ use encoding_rs::Decoder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::{Answer, Leniency, Parts, envelope, multipart, weigh};
+use super::answer::{Answer, Leniency, Parts, envelope, multipart, odd_head, weigh};
 use super::body::Body;
-use super::{Request, Service, SoapError, end, mask};
+use super::{Request, Service, SoapError, borne, end, mask};
 use crate::gate::Permit;
 
 /// So much of an answer is looked at before it is known what it is.
@@ -222,11 +222,14 @@ impl Service {
                 .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
             || multipart::begins(&begun);
         if !must_be_whole && let Some(looked) = recognized_by(&begun, body, &self.secret_names()) {
+            if let Looked::Begun { leniencies, .. } = &looked {
+                borne(leniencies, &body.head(), request)?;
+            }
             return Ok(looked);
         }
         body.rest(&mut begun, self.config.max_answer as u64).await?;
         let weighed = weigh(Bytes::from(begun), &body.head());
-        self.judged(weighed, body.status(), request).map(|answer| Looked::Whole(self.masked(answer)))
+        self.judged(weighed, &body.head(), request).map(|answer| Looked::Whole(self.masked(answer)))
     }
 }
 
@@ -236,7 +239,8 @@ fn recognized_by(begun: &[u8], body: &Body, secret_names: &[&str]) -> Option<Loo
     let charset = head.media_type.and_then(super::answer::charset);
     let (text, decoder, mut leniencies) = beginning(begun, charset)?;
     let at = envelope::begin(&text)?;
-    if envelope::judge(&text[at..]) != envelope::Verdict::Message {
+    let verdict = envelope::judge(&text[at..]);
+    if !matches!(verdict, envelope::Verdict::Message(_)) {
         return None;
     }
     if !envelope::is_prolog(&text[..at]) {
@@ -245,9 +249,7 @@ fn recognized_by(begun: &[u8], body: &Body, secret_names: &[&str]) -> Option<Loo
     if head.was_compressed {
         leniencies.push(Leniency::Compressed);
     }
-    if !(200..300).contains(&head.status) {
-        leniencies.push(Leniency::Status);
-    }
+    leniencies.extend(odd_head(&verdict, &head));
     let text = &text[at..];
     let first =
         mask::reply(text.as_bytes(), secret_names).map_or_else(|| text.as_bytes().to_vec(), |masked| masked.to_vec());

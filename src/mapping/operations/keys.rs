@@ -254,6 +254,14 @@ const BODY: Key = key(
     Required,
     "what is sent, in the shape that `inspect` shows of the operation. `{name}` is a field of the body or of the key, `{/address/city}` a place in the body, and there are `{idempotency_key}`, `{operation_id}`, `{client}`; `{ each = \"lines\", item = { ... } }` makes one of each element of an array",
 );
+/// The key that has bytes sent beside the envelope.
+pub(super) const MTOM: &str = "mtom";
+const SERVICE_STRICT: Key = key(
+    "strict",
+    "boolean",
+    Default("false"),
+    "an answer that is not as SOAP and HTTP want it (junk around the envelope, a message with status 500, another content type or encoding than it says) proves nothing: whether the write is done is unknown then, and `reconcile` finds out; else it is taken, and counted",
+);
 const SERVICE_FAULTS: Key = key(
     "faults",
     "array of tables",
@@ -279,6 +287,13 @@ pub(in crate::mapping) static CALLED: Section = Section {
             "table",
             Optional,
             "when an answer that is no fault is a no, as in `[source.soap.error_when]`",
+        ),
+        SERVICE_STRICT,
+        key(
+            MTOM,
+            "boolean",
+            Default("false"),
+            "what elements have in base64 goes beside the envelope as it is (MTOM, an XOP package): less to send, for services that take it. A call that is signed has none",
         ),
         SERVICE_FAULTS,
     ],
@@ -309,6 +324,7 @@ pub(in crate::mapping) static RECONCILED: Section = Section {
             Optional,
             "so long after it was lost a write is over at the service, whatever became of it: one that is not found then is begun again. When absent, one that is not found stays `unknown` until a person has looked it up",
         ),
+        SERVICE_STRICT,
         SERVICE_FAULTS,
     ],
 };

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::Given;
 use super::bound::{Bound, kind_of, single_type};
 use super::input::InputKind;
-use super::keys::{CALLED, FOUND, RECONCILED, TAKE};
+use super::keys::{CALLED, FOUND, MTOM, RECONCILED, TAKE};
 use super::steps::{Origin, Scope};
 use crate::decode::xml::ValuePath;
 use crate::diagnostic::{Table, Written};
@@ -36,6 +36,8 @@ pub struct ServiceWrite {
 pub struct ServiceCall {
     typed: Arc<Typed>,
     origins: Vec<(Option<String>, String, Origin)>,
+    /// Whether an answer is taken only where it is in every respect as SOAP and HTTP want it.
+    pub is_strict: bool,
     /// What its faults mean, and which of its answers are faults.
     pub judgement: Arc<Judgement>,
     /// What is taken of its answer: the name under which it goes on, and where it stands.
@@ -221,12 +223,16 @@ fn called(
     inner.filled("operation")?;
     let faults = scope.around.faults;
     let plan = plan_of(services, backend, inner.get("operation")?, faults)?;
+    let is_strict = inner.boolean("strict")?;
+    let is_packaged = inner.section().keys.iter().any(|key| key.name == MTOM) && inner.boolean(MTOM)?;
     let body = inner.read("body", |_| Ok(())).and_then(|()| inner.get("body"))?;
     let places = Places { scope: RefCell::new(scope), origins: RefCell::default() };
-    let typed = compile_request(plan, body, &places, &[], faults)?;
+    let mut typed = compile_request(plan, body, &places, &[], faults)?;
+    typed.is_packaged = is_packaged;
     Some(ServiceCall {
         typed: Arc::new(typed),
         origins: places.origins.into_inner(),
+        is_strict,
         judgement: Arc::default(),
         taken: Vec::new(),
     })

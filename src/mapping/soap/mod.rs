@@ -50,6 +50,8 @@ pub struct Operation {
     pub version: SoapVersion,
     /// Nothing is answered.
     pub is_one_way: bool,
+    /// Whether an answer is taken only where it is in every respect as SOAP and HTTP want it.
+    pub is_strict: bool,
     /// Which calls go one at a time; all may go side by side when absent.
     pub serial: Option<Serial>,
     /// What its faults mean, and which of its answers are faults.
@@ -126,6 +128,7 @@ impl Operation {
 /// What the table says.
 pub(super) struct Written {
     call: Call,
+    is_strict: bool,
     serial: Option<serial::Written>,
     judgement: Judgement,
     polling: Option<Polling>,
@@ -157,7 +160,13 @@ impl Written {
             table.fail(node.key_fault("`serial` has no meaning for a service that is polled: it is for calls by key"));
         }
         // What is faulty elsewhere is told; what is sent is judged all the same.
-        Some(Written { call: call?, serial, judgement: judgement.unwrap_or_default(), polling: polling.flatten() })
+        Some(Written {
+            call: call?,
+            is_strict: is_strict(table),
+            serial,
+            judgement: judgement.unwrap_or_default(),
+            polling: polling.flatten(),
+        })
     }
 
     /// The layout of its answers: settings to be compiled, or a decoder.
@@ -246,6 +255,7 @@ impl Written {
             action: action.as_str().into(),
             version,
             is_one_way,
+            is_strict: self.is_strict,
             serial,
             judgement: Arc::new(self.judgement),
             polling: self.polling.map(Arc::new),
@@ -253,6 +263,11 @@ impl Written {
             body,
         })
     }
+}
+
+/// Whether the table says so. That it says something else instead is told where `strict` is read.
+pub(super) fn is_strict(table: &Table<'_>) -> bool {
+    table.get("strict").is_some_and(|node| matches!(node.value, diagnostic::Written::Boolean(true)))
 }
 
 /// The layout of what a service answers.

@@ -20,12 +20,19 @@ pub struct Sent {
 pub(in crate::mapping) struct Typed {
     pub(in crate::mapping) plan: Plan,
     template: Template,
+    /// Whether bytes go beside the envelope (MTOM).
+    pub(in crate::mapping) is_packaged: bool,
 }
 
 impl Typed {
     /// The message with these values; the fault says what the schema does not allow.
     pub(in crate::mapping) fn render(&self, given: &dyn Given) -> Result<Sent, String> {
-        let envelope = self.plan.request(&self.template.render(given)).map_err(|faults| {
+        let request = self.template.render(given);
+        let envelope = match self.is_packaged {
+            true => self.plan.packaged_request(&request),
+            false => self.plan.request(&request),
+        };
+        let envelope = envelope.map_err(|faults| {
             let told = faults.iter().take(5).map(|fault| match fault.pointer.as_str() {
                 "" => fault.detail.clone(),
                 pointer => format!("{pointer}: {}", fault.detail),
@@ -126,7 +133,7 @@ pub(in crate::mapping) fn compile(
             request.key_fault(format!("the request has no place for `{{{place}}}`: every call would ask the same"));
         faults.push(fault.help(format!("write \"{{{place}}}\" where the service expects it")));
     }
-    (faults.len() == before).then_some(Typed { plan, template })
+    (faults.len() == before).then_some(Typed { plan, template, is_packaged: false })
 }
 
 /// Whether headers, body and attachments are written apart: the request has nothing but these.

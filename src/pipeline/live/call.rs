@@ -236,6 +236,7 @@ impl Trip {
                     version: fault::version(operation.version),
                     is_one_way: operation.is_one_way,
                     trouble: fault::trouble(&operation.judgement),
+                    is_strict: operation.is_strict,
                 };
                 Ok(Question::Call(Arc::clone(service), request))
             }
@@ -255,7 +256,7 @@ impl Trip {
         drop(permit);
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, took);
-        for leniency in result.iter().flat_map(|answer| &answer.leniencies) {
+        for leniency in result.as_ref().map_or_else(SoapError::leniencies, |answer| &answer.leniencies) {
             self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
         }
         let Way::Call(_, operation) = &self.callee.way else {

@@ -65,6 +65,12 @@ pub enum LiveError {
         /// The adapter's words, for the log.
         message: String,
     },
+    /// Its answer is not as SOAP and HTTP want it, and the mapping takes no such answer.
+    #[error("the backend's answer is not as it should be, and its mapping is `strict`: {found}")]
+    Odd {
+        /// What is odd about it.
+        found: String,
+    },
     /// The backend cannot compare so.
     #[error("`{path}` cannot be compared so at the backend: its values are translated")]
     NotAsked {
@@ -124,6 +130,7 @@ impl LiveError {
             | LiveError::NotAsked { .. }
             | LiveError::NoRecord { .. }
             | LiveError::Rejected(_)
+            | LiveError::Odd { .. }
             | LiveError::Reloaded
             | LiveError::Internal { .. } => None,
         }
@@ -139,6 +146,7 @@ impl From<SoapError> for LiveError {
             SoapError::Secret(_) | SoapError::Unsendable { .. } => {
                 return LiveError::Internal { message: error.to_string() };
             }
+            SoapError::Odd { found } => return LiveError::Odd { found: found.clone() },
             SoapError::Own { .. } => return LiveError::Refused { reason: Refused::OwnResources },
             SoapError::Unreachable { .. } => Trouble::Unreachable,
             SoapError::Denied { .. } | SoapError::Login { .. } => Trouble::Denied,

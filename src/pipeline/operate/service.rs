@@ -84,12 +84,16 @@ impl Door {
             version: fault::version(operation.version),
             is_one_way: operation.output.is_none(),
             trouble: fault::trouble(&call.judgement),
+            is_strict: call.is_strict,
         };
         let began = Instant::now();
         let result = self.service.call(&permit, &request).await;
         drop(permit);
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.metrics.backend_call(&self.backend, outcome, began.elapsed());
+        for leniency in result.as_ref().map_or_else(SoapError::leniencies, |answer| &answer.leniencies) {
+            self.metrics.odd_answer(&self.backend, leniency.as_str(), 1);
+        }
         let answer = result.map_err(|error| self.told(call, error))?;
         match fault::judged_by(&call.judgement, &answer.envelope) {
             Ok(()) => Ok(answer),
@@ -124,6 +128,7 @@ impl Door {
             SoapError::Unsendable { .. } => (SqlErrorKind::Statement, Certainty::NotBegun),
             // It may have been done before its answer went wrong.
             SoapError::NoEnvelope { .. }
+            | SoapError::Odd { .. }
             | SoapError::Cut { .. }
             | SoapError::TooLarge { .. }
             | SoapError::Untrusted { .. } => (SqlErrorKind::Protocol, Certainty::Unknown),

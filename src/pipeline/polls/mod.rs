@@ -47,10 +47,12 @@ impl Bridge {
         let mut reading = Reading::new(self, plan, (operation, polling), called, request, watched, standing);
         let started = Instant::now();
         let result = reading.go().await;
-        let Reading { run, mut notes, pages, odd, .. } = reading;
-        if !odd.is_empty() {
-            let counts: Vec<String> = odd.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-            notes.push(format!("taken although the WSDL does not allow it: {}", counts.join(", ")));
+        let Reading { run, mut notes, pages, odd, odd_answers, .. } = reading;
+        for (whose, odd) in [("the WSDL does", odd), ("SOAP and HTTP do", odd_answers)] {
+            if !odd.is_empty() {
+                let counts: Vec<String> = odd.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+                notes.push(format!("taken although {whose} not allow it: {}", counts.join(", ")));
+            }
         }
         let mut summary = Summary { notes, ..Summary::new(id.clone()) };
         let deletes = if finds_deletes(plan, polling) { "yes" } else { "no" };

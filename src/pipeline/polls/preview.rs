@@ -39,6 +39,7 @@ impl Bridge {
             version: fault::version(operation.version),
             is_one_way: operation.is_one_way,
             trouble: fault::trouble(&operation.judgement),
+            is_strict: operation.is_strict,
         };
         let service = Arc::clone(&called.service);
         // It goes to its end whoever leaves.

@@ -50,6 +50,8 @@ pub(super) struct Reading<'a> {
     pub(super) pages: u64,
     /// What was taken although the schema does not allow it.
     pub(super) odd: BTreeMap<&'static str, u64>,
+    /// What was not as it should be about answers as such.
+    pub(super) odd_answers: BTreeMap<&'static str, u64>,
 }
 
 impl<'a> Reading<'a> {
@@ -66,7 +68,8 @@ impl<'a> Reading<'a> {
         let started_at = Timestamp::now();
         let looks =
             Looks { plan: Arc::clone(plan), polling: Arc::clone(polling), error_when, watched, now: started_at };
-        let (notes, run, pages, odd) = (Vec::new(), None, 0, BTreeMap::new());
+        let (notes, run, pages) = (Vec::new(), None, 0);
+        let (odd, odd_answers) = (BTreeMap::new(), BTreeMap::new());
         Reading {
             bridge,
             plan,
@@ -81,6 +84,7 @@ impl<'a> Reading<'a> {
             run,
             pages,
             odd,
+            odd_answers,
         }
     }
 
@@ -272,7 +276,7 @@ impl<'a> Reading<'a> {
     }
 
     /// One call, whose answer is landed as it comes. It goes to its end, whoever leaves.
-    async fn call(&self, envelope: Bytes) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
+    async fn call(&mut self, envelope: Bytes) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
         let permit = self.bridge.pass(&self.called.gate, self.request.lane).await?;
         let request = soap::Request {
             envelope,
@@ -282,14 +286,14 @@ impl<'a> Reading<'a> {
             version: fault::version(self.operation.version),
             is_one_way: self.operation.is_one_way,
             trouble: fault::trouble(&self.operation.judgement),
+            is_strict: self.operation.is_strict,
         };
         let began = Instant::now();
+        let mut odd = Vec::new();
         let landing = async {
             match self.called.service.stream(permit, request).await {
                 Ok(streamed) => {
-                    for leniency in &streamed.leniencies {
-                        self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
-                    }
+                    odd.clone_from(&streamed.leniencies);
                     let (landing, looks) = (Arc::clone(&self.bridge.landing), self.looks.clone());
                     let landed = tokio::task::spawn_blocking(move || landed(&landing, &looks, streamed));
                     landed.await.map_err(|_| PipelineError::Died { file: self.place() })?
@@ -303,6 +307,11 @@ impl<'a> Reading<'a> {
         };
         let outcome = result.as_ref().map_or_else(outcome_of, |_| "answered");
         self.bridge.metrics.backend_call(&self.plan.backend, outcome, began.elapsed());
+        odd.extend(result.as_ref().map_or_else(SoapError::leniencies, |_| &[]));
+        for leniency in odd {
+            self.bridge.metrics.odd_answer(&self.plan.backend, leniency.as_str(), 1);
+            *self.odd_answers.entry(leniency.as_str()).or_default() += 1;
+        }
         Ok(result)
     }
 

@@ -5,6 +5,7 @@
 
 mod fields;
 mod modes;
+mod names;
 mod sample;
 mod service;
 #[cfg(test)]

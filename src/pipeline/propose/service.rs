@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::names::{bare, plain_name, resource};
 use super::{quoted, write};
 use crate::wsdl::{Builtin, Complex, Content, Facets, JsonKind, Member, Plan, TypeId, TypeKind, VALUE, Variety};
 
@@ -188,9 +189,11 @@ pub(super) fn members(plan: &Plan, ty: TypeId) -> &[Member] {
     }
 }
 
-/// A member of the request.
+/// A member of the request, or all of it where that is a text.
 struct Given {
     name: String,
+    /// The request is this text itself.
+    is_whole: bool,
     type_name: String,
     is_scalar: bool,
     is_left_out: bool,
@@ -207,16 +210,36 @@ fn inputs(plan: &Plan) -> Vec<Given> {
             Some(builtin) => format!("xs:{}", builtin.name()),
             None => plan.types.get(ty).name.map_or("an object".to_owned(), |name| plan.types.names.display(name)),
         };
-        let sample = match builtin.map(Builtin::json) {
-            _ if member.is_many => "[]".to_owned(),
-            Some(JsonKind::Boolean) => "false".to_owned(),
-            Some(JsonKind::Integer | JsonKind::LargeInteger | JsonKind::Decimal | JsonKind::Float) => "0".to_owned(),
-            Some(JsonKind::Text) => "\"\"".to_owned(),
-            None => "{}".to_owned(),
+        let sample = match builtin {
+            _ if member.is_many => "[]",
+            Some(builtin) => sample(builtin),
+            None => "{}",
         };
-        Given { name: member.json.to_string(), type_name, is_scalar, is_left_out: !is_needed, sample }
+        let sample = sample.to_owned();
+        let name = member.json.to_string();
+        Given { name, is_whole: false, type_name, is_scalar, is_left_out: !is_needed, sample }
     };
+    if let Some((name, builtin)) = whole(plan) {
+        let (type_name, sample) = (format!("xs:{}", builtin.name()), sample(builtin).to_owned());
+        return vec![Given { name, is_whole: true, type_name, is_scalar: true, is_left_out: false, sample }];
+    }
     members(plan, plan.operation.input.body.ty).iter().map(input).collect()
+}
+
+/// A value of a built-in type, as TOML has it.
+fn sample(builtin: Builtin) -> &'static str {
+    match builtin.json() {
+        JsonKind::Boolean => "false",
+        JsonKind::Integer | JsonKind::LargeInteger | JsonKind::Decimal | JsonKind::Float => "0",
+        JsonKind::Text => "\"\"",
+    }
+}
+
+/// The name of the request's one element and its type, where that is a text (document/literal bare).
+pub(super) fn whole(plan: &Plan) -> Option<(String, Builtin)> {
+    let body = &plan.operation.input.body;
+    let root = body.root.as_ref()?;
+    Some((plan.types.names.local(root.name.local).to_owned(), builtin(plan, body.ty)?))
 }
 
 /// The built-in type of a text; `None` for an object.
@@ -236,6 +259,11 @@ fn facets(plan: &Plan, ty: TypeId) -> Option<&Facets> {
 
 /// The request: what is needed, and what has a place.
 fn request(inputs: &[Given], place: &dyn Fn(&Given) -> Option<String>) -> String {
+    if let [input] = inputs
+        && input.is_whole
+    {
+        return place(input).unwrap_or_else(|| input.sample.clone());
+    }
     let mut written = Vec::new();
     for input in inputs {
         let place = place(input).filter(|_| input.is_scalar);
@@ -530,47 +558,4 @@ fn key(fields: &[Field], inputs: &[Given], is_list: bool) -> Option<Key> {
         None => format!("nothing tells which member is the key; {} is a guess", field.from),
     };
     Some(Key { field: field.name.clone(), input, why })
-}
-
-/// A name as fields have it: `OrderNo` becomes `order_no`.
-pub(super) fn plain_name(json: &str) -> String {
-    let mut name = String::new();
-    let characters: Vec<char> = json.trim_start_matches('@').chars().collect();
-    for (at, character) in characters.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| characters.get(at));
-        let after = characters.get(at + 1);
-        let begins = character.is_uppercase()
-            && (before.is_some_and(|before| before.is_lowercase() || before.is_ascii_digit())
-                || (before.is_some_and(|before| before.is_uppercase())
-                    && after.is_some_and(|after| after.is_lowercase())));
-        if begins {
-            name.push('_');
-        }
-        match character.to_ascii_lowercase() {
-            plain if plain.is_ascii_alphanumeric() => name.push(plain),
-            _ => name.push('_'),
-        }
-    }
-    let name = name.trim_matches('_').to_owned();
-    match name.chars().next() {
-        Some(first) if first.is_ascii_alphabetic() => name.chars().take(64).collect(),
-        Some(_) => format!("f_{name}").chars().take(64).collect(),
-        None => "field".to_owned(),
-    }
-}
-
-/// The resource that an operation is about: `ListOrders` becomes `orders`, `GetOrder` `order`.
-fn resource(operation: &str) -> String {
-    let name = plain_name(operation).replace('_', "-");
-    let verbs = ["list-", "get-all-", "get-", "find-", "search-", "read-", "query-", "fetch-"];
-    let stem = verbs.iter().find_map(|verb| name.strip_prefix(verb)).unwrap_or(&name);
-    let stem = stem.split("-by-").next().unwrap_or(stem);
-    let plain: String = stem.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
-    if plain.is_empty() { "records".to_owned() } else { plain }
-}
-
-/// A key of TOML, in quotes where it needs them.
-pub(super) fn bare(name: &str) -> String {
-    let is_bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') && !name.is_empty();
-    if is_bare { name.to_owned() } else { quoted(name) }
 }

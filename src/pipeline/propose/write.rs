@@ -1,8 +1,9 @@
 //! An operation that by its name changes something: proposed as a write of a resource, for a person to put into its
 //! mapping.
 
+use super::names::{bare, plain_name};
 use super::quoted;
-use super::service::{Fields, bare, builtin, members, plain_name, wrapped};
+use super::service::{Fields, builtin, members, whole, wrapped};
 use crate::wsdl::{Member, Plan, TypeKind};
 
 /// How deep what is sent is proposed.
@@ -65,6 +66,11 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
         _ => plain_name(&operation.name),
     };
     let (mut body, mut sent, mut left) = (Vec::new(), Vec::new(), 0);
+    let whole = whole(plan).map(|(own, _)| plain_name(&own));
+    if let Some(field) = &whole {
+        let rules = Fields { plan, left: &mut 0 }.type_rules(operation.input.body.ty).0;
+        body.push(format!("{field} = {}", type_of(&rules)));
+    }
     for member in members(plan, operation.input.body.ty) {
         if let Some((field, value)) = part(plan, member, Some(""), 0, &mut left) {
             body.push(field);
@@ -88,8 +94,8 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
         true => {}
         false => lines.push(format!("body    = {{ {} }}", body.join(", "))),
     }
-    let sent_names: Vec<String> =
-        members(plan, operation.input.body.ty).iter().map(|member| plain_name(&member.json)).collect();
+    let of_members = members(plan, operation.input.body.ty).iter().map(|member| plain_name(&member.json));
+    let sent_names: Vec<String> = of_members.chain(whole.clone()).collect();
     let answered = answered(plan, &sent_names);
     if !answered.is_empty() {
         let named: Vec<String> = answered.iter().map(|(name, _)| format!("{name} = \":{name}\"")).collect();
@@ -98,7 +104,10 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
     lines.push(String::new());
     lines.push(format!("[operations.{name}.soap]"));
     lines.push(format!("operation = {}", quoted(&operation.name)));
-    lines.push(format!("body      = {{ {} }}", sent.join(", ")));
+    lines.push(match whole {
+        Some(field) => format!("body      = \"{{{field}}}\""),
+        None => format!("body      = {{ {} }}", sent.join(", ")),
+    });
     if left > 0 {
         lines.push(format!("# {left} more members are not proposed: `inspect` shows them"));
     }
@@ -119,6 +128,11 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// The type among the rules of a field.
+fn type_of(rules: &[String]) -> &str {
+    rules.iter().find_map(|rule| rule.strip_prefix("type = ")).unwrap_or("\"string\"")
+}
+
 /// A field of what callers send, and where it goes; `place` is the way to it, and `None` within the elements of a list.
 fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &mut usize) -> Option<(String, String)> {
     let json = &*member.json;
@@ -128,7 +142,7 @@ fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &
     let key = bare(json);
     if builtin(plan, own).is_some() && !member.is_many {
         let rules = Fields { plan, left: &mut 0 }.type_rules(own).0;
-        let type_name = rules.iter().find_map(|rule| rule.strip_prefix("type = ")).unwrap_or("\"string\"").to_owned();
+        let type_name = type_of(&rules);
         let field = match is_optional {
             true => format!("{name} = {{ type = {type_name}, required = false }}"),
             false => format!("{name} = {type_name}"),
@@ -179,13 +193,17 @@ fn part(plan: &Plan, member: &Member, place: Option<&str>, depth: usize, left: &
 fn answered(plan: &Plan, sent: &[String]) -> Vec<(String, String)> {
     let Some(body) = plan.operation.output.as_ref().map(|output| &output.body) else { return Vec::new() };
     let Some(root) = &body.root else { return Vec::new() };
-    let (path, ty) = wrapped(plan, &format!("/{}", plan.types.names.local(root.name.local)), body.ty);
+    let own = plan.types.names.local(root.name.local);
+    let (path, ty) = wrapped(plan, &format!("/{own}"), body.ty);
+    let named = |json: &str| {
+        let name = plain_name(json);
+        if sent.contains(&name) { format!("new_{name}") } else { name }
+    };
+    if builtin(plan, ty).is_some() {
+        return vec![(named(own), path)];
+    }
     let single =
         members(plan, ty).iter().filter(|member| !member.is_many && builtin(plan, member.element.ty).is_some());
-    let named = |member: &Member| {
-        let name = plain_name(&member.json);
-        let name = if sent.contains(&name) { format!("new_{name}") } else { name };
-        (name, format!("{path}/{}", plan.types.names.local(member.element.name.local)))
-    };
-    single.take(8).map(named).collect()
+    let place = |member: &Member| format!("{path}/{}", plan.types.names.local(member.element.name.local));
+    single.take(8).map(|member| (named(&member.json), place(member))).collect()
 }

@@ -1,4 +1,5 @@
-//! Parts that go beside an envelope (SOAP with attachments, as a WSDL's MIME binding declares them).
+//! Parts that go beside an envelope (SOAP with attachments, as a WSDL's MIME binding declares them; [`super::packaged`] has
+//! those of MTOM).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,8 +15,10 @@ const CONTENT_TYPE: &str = "content_type";
 /// A part that goes beside an envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
-    /// The name that the WSDL has for it.
+    /// The name that the WSDL has for it; `binary` of what was taken out of the envelope.
     pub part: Box<str>,
+    /// The content id by which the envelope means it (an `xop:Include`), where it was taken out of it.
+    pub id: Option<Box<str>>,
     /// Its content type.
     pub content_type: Box<str>,
     /// What is in it.
@@ -112,7 +115,7 @@ impl Writer<'_> {
             Some(Input::Text(text)) => Some(text.to_string()),
             Some(other) => self.wrong("a content type", other),
         };
-        Some(Attached { part: attachment.part.clone(), content_type: content_type?.into(), bytes: bytes? })
+        Some(Attached { part: attachment.part.clone(), id: None, content_type: content_type?.into(), bytes: bytes? })
     }
 }
 

@@ -74,7 +74,7 @@ impl Writer<'_> {
             _ => {
                 let text = self.text(ty, value, element.preset.as_ref());
                 self.out.push('>');
-                self.escaped(&text.unwrap_or_default(), false);
+                self.content(ty, &text.unwrap_or_default());
                 self.close(uri, local);
             }
         }
@@ -87,9 +87,10 @@ impl Writer<'_> {
         {
             let empty = Input::Object(Vec::new());
             self.attributes(complex, &empty);
-            let text = self.text(*text, value, preset);
+            let ty = *text;
+            let text = self.text(ty, value, preset);
             self.out.push('>');
-            self.escaped(&text.unwrap_or_default(), false);
+            self.content(ty, &text.unwrap_or_default());
             self.close(uri, local);
             return;
         }
@@ -101,14 +102,14 @@ impl Writer<'_> {
         self.out.push('>');
         match &complex.content {
             Content::Elements(elements) => self.children(complex, elements, value),
-            Content::Text(text) => {
+            Content::Text(ty) => {
                 self.only(complex, members, &[VALUE]);
                 match (value.member(VALUE), preset) {
                     (Some(inner), _) => {
                         let back = self.faults.enter(VALUE);
-                        let text = self.text(*text, inner, preset);
+                        let text = self.text(*ty, inner, preset);
                         self.faults.leave(back);
-                        self.escaped(&text.unwrap_or_default(), false);
+                        self.content(*ty, &text.unwrap_or_default());
                     }
                     (None, Some(_)) => {}
                     (None, None) => self.faults.push_at(VALUE, "it is missing"),

@@ -11,6 +11,7 @@ mod encoded;
 mod fault;
 mod input;
 mod markup;
+mod packaged;
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]
@@ -82,11 +83,23 @@ struct Writer<'p> {
     depth: usize,
     /// The value that is being written names its type by `@type`.
     names_type: bool,
+    /// What was taken out of the envelope so far, where bytes in base64 go beside it.
+    apart: Option<Vec<Attached>>,
 }
 
 impl Plan {
     /// The envelope of a request, or all that is wrong with its JSON.
     pub fn request(&self, input: &Input<'_>) -> Result<Envelope, Vec<RequestFault>> {
+        self.written(input, None)
+    }
+
+    /// The same as an XOP package (MTOM): what elements have in base64 goes beside the envelope, as it is. Not of rpc/encoded,
+    /// whose elements say their type.
+    pub fn packaged_request(&self, input: &Input<'_>) -> Result<Envelope, Vec<RequestFault>> {
+        self.written(input, Some(Vec::new()).filter(|_| !self.operation.style.is_encoded()))
+    }
+
+    fn written(&self, input: &Input<'_>, apart: Option<Vec<Attached>>) -> Result<Envelope, Vec<RequestFault>> {
         let mut writer = Writer {
             plan: self,
             prefixes: Prefixes::default(),
@@ -94,18 +107,20 @@ impl Plan {
             faults: Faults::default(),
             depth: 0,
             names_type: false,
+            apart,
         };
         let version = self.operation.version;
         writer.prefixes.reserve(version.envelope(), "soap");
         let (headers, body) = self.halves(input);
         writer.headers(headers);
         let headers = std::mem::take(&mut writer.out);
-        let attachments = writer.attachments(input.member(ATTACHMENTS).filter(|_| parts_given(self, input)));
+        let mut attachments = writer.attachments(input.member(ATTACHMENTS).filter(|_| parts_given(self, input)));
         let back = headers_apart(parts_given(self, input), &mut writer.faults);
         writer.body(body);
         if let Some(back) = back {
             writer.faults.leave(back);
         }
+        attachments.extend(writer.apart.take().into_iter().flatten());
         let faults = writer.faults.into_all();
         if !faults.is_empty() {
             return Err(faults);

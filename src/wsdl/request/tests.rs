@@ -293,3 +293,32 @@ fn parts_beside_the_envelope() {
     assert_eq!(schema["required"], json!(["body", "attachments"]), "{schema:#}");
     assert_eq!(schema["properties"]["attachments"]["required"], json!(["scan", "any"]), "{schema:#}");
 }
+
+#[test]
+fn bytes_of_a_package_go_beside_the_envelope() {
+    let plan = of(
+        "<xs:complexType name='Scan'><xs:simpleContent><xs:extension base='xs:base64Binary'><xs:attribute name='thumb' type='xs:base64Binary'/></xs:extension></xs:simpleContent></xs:complexType>
+         <xs:simpleType name='Short'><xs:restriction base='xs:base64Binary'><xs:maxLength value='3'/></xs:restriction></xs:simpleType>
+         <xs:element name='Op'><xs:complexType><xs:sequence><xs:element name='A' type='t:Short' maxOccurs='unbounded'/><xs:element name='B' type='t:Scan'/><xs:element name='C' type='xs:hexBinary'/></xs:sequence></xs:complexType></xs:element>",
+    );
+    // Python: base64.b64encode(b"abc"), of b"" and b"d".
+    let value = json!({"A": ["YWJj", ""], "B": {"@thumb": "YWJj", "value": "Z A=="}, "C": "00FF"});
+    let envelope = plan.packaged_request(&Input::from(&value)).unwrap();
+    let [first, second] = envelope.attachments.as_slice() else { panic!("{:?}", envelope.attachments) };
+    assert_eq!((first.bytes.as_slice(), second.bytes.as_slice()), (&b"abc"[..], &b"d"[..]));
+    let include = |id: &Option<Box<str>>| {
+        let id = id.as_deref().unwrap();
+        format!("<xop:Include xmlns:xop=\"http://www.w3.org/2004/08/xop/include\" href=\"cid:{id}\"/>")
+    };
+    let expected = format!(
+        "<ns1:Op><ns1:A>{}</ns1:A><ns1:A></ns1:A><ns1:B thumb=\"YWJj\">{}</ns1:B><ns1:C>00FF</ns1:C></ns1:Op>",
+        include(&first.id),
+        include(&second.id)
+    );
+    assert_eq!(envelope.body, expected);
+    // The same in one piece, and the same faults.
+    assert!(plan.request(&Input::from(&value)).unwrap().attachments.is_empty());
+    let long = json!({"A": ["YWJjZA=="], "B": "not base64", "C": "00"});
+    let (packaged, plain) = (plan.packaged_request(&Input::from(&long)), plan.request(&Input::from(&long)));
+    assert_eq!(packaged.unwrap_err(), plain.unwrap_err());
+}

@@ -32,7 +32,12 @@ fn a_reload_changes_nothing_else() {
 
 #[test]
 fn caps_of_a_changed_file_hold_from_their_reload_on() {
-    caps_hold(|seat, service, cap| {
+    caps_of_a_file_hold(|erp| Seat::before(erp, GATE));
+}
+
+/// The story, by a seat of either kind.
+pub(super) fn caps_of_a_file_hold(seat: impl Fn(&Erp) -> Seat) {
+    caps_hold(seat, |seat, service, cap| {
         seat.set(&capped(cap));
         service.signal("HUP");
     });
@@ -40,19 +45,22 @@ fn caps_of_a_changed_file_hold_from_their_reload_on() {
 
 #[test]
 fn caps_that_an_operator_sets_hold_from_the_answer_on() {
-    caps_hold(|_, service, cap| {
-        let body = format!("{{\"max_in_flight\":{cap},\"reason\":\"a proof\"}}");
-        let fields = [("Content-Type", "application/json")];
-        let change = request("PATCH", "/admin/v1/gates/erp", &fields, body.as_bytes());
-        let answer = exchange(service.admin_address().parse().unwrap(), &change).unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
-    });
+    caps_hold(
+        |erp| Seat::before(erp, GATE),
+        |_, service, cap| {
+            let body = format!("{{\"max_in_flight\":{cap},\"reason\":\"a proof\"}}");
+            let fields = [("Content-Type", "application/json")];
+            let change = request("PATCH", "/admin/v1/gates/erp", &fields, body.as_bytes());
+            let answer = exchange(service.admin_address().parse().unwrap(), &change).unwrap();
+            assert_eq!(answer.status, 200, "{answer:?}");
+        },
+    );
 }
 
 /// A lower cap holds as soon as the running calls are over, and a higher one at once.
-fn caps_hold(change: impl Fn(&Seat, &Service, usize)) {
+fn caps_hold(seat: impl Fn(&Erp) -> Seat, change: impl Fn(&Seat, &Service, usize)) {
     let erp = Erp::start(Settings::default());
-    let seat = Seat::before(&erp, GATE);
+    let seat = seat(&erp);
     let service = seat.serve();
     let crowd = seat.kind(&service, "crowd", Coming::Closed(60, seconds(0.05)));
     let load = Load::start(vec![crowd], seconds(4.0), 1);

@@ -21,9 +21,14 @@ pub(super) fn side_by_side(erp: &Erp, gate: &str) -> (Seat, Seat) {
 /// The places of calls that ran when the process was killed are held back: the ERP works on for them.
 #[test]
 fn killed_and_started_again_at_once() {
+    killed_and_started_again(|erp, soap| Seat::calling(erp, soap, GATE));
+}
+
+/// The story, by a seat of either kind with these keys of the service.
+pub(super) fn killed_and_started_again(seat: impl Fn(&Erp, &str) -> Seat) {
     let erp = Erp::start(Settings::default());
     // A call may be at work for three seconds, and that long its place is held back.
-    let seat = Seat::calling(&erp, "timeout = \"2s\"\nlate = \"0s\"", GATE);
+    let seat = seat(&erp, "timeout = \"2s\"\nlate = \"0s\"");
     let mut service = seat.serve();
     let crowd = seat.kind(&service, "crowd", Coming::Closed(40, seconds(0.05)));
     // Each call takes about a second: whatever ran at the kill runs on for long.

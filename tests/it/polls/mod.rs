@@ -3,12 +3,16 @@
 //! does.
 
 mod attachments;
+mod bare;
 mod broken;
 mod by_key;
+mod fetched;
 mod newcomer;
+mod packaged;
 mod paging;
 mod peers;
 mod sessions;
+mod strict;
 mod trouble;
 mod typed;
 mod writes;

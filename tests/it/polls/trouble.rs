@@ -11,7 +11,7 @@ const LIVE: &str = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\
     request = { OrderNo = \"{no}\" }\nrecord_path = \"/GetOrderResponse/Order\"\nSOURCE\n[fields]\nno = { from = \"OrderNo\", type = \"string\" }\n\
     reference = { from = \"Reference\" }\n";
 
-fn site(erp: &Erp, source: &str) -> crate::site::Site {
+pub(super) fn site(erp: &Erp, source: &str) -> crate::site::Site {
     let site = site_at(&erp.url(), "wsdl = \"erp.wsdl\"", &LIVE.replace("SOURCE", source));
     site.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo/erp.wsdl"), "erp.wsdl");
     site

@@ -13,21 +13,21 @@ use crate::facade::client::{Connection, exchange, request};
 use crate::live::erp::{Call, Erp, Reply, envelope};
 use crate::site::{Service, Site};
 
-const MAPPING: &str = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\noperation = \"GetOrder\"\n\
+pub(super) const MAPPING: &str = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\noperation = \"GetOrder\"\n\
     request = { OrderNo = \"{no}\" }\nrecord_path = \"/GetOrderResponse/Order\"\n[fields]\nno = { from = \"OrderNo\", type = \"string\" }\n\
     amount = { from = \"Amount\", type = \"decimal(11,2)\" }\n[operations.create]\nbody = { customer = \"string\", amount = \"decimal(11,2)\" }\n\
     answer = { no = \":no\" }\n[operations.create.soap]\noperation = \"CreateOrder\"\n\
     body = { Reference = \"{idempotency_key}\", Customer = \"{customer}\", Amount = \"{amount}\" }\n\
     take = { no = \"/CreateOrderResponse/OrderNo\" }\n[[operations.create.soap.faults]]\ndetail = \"DuplicateReference\"\nstatus = 409\ntitle = \"It is there\"\n";
 
-const RECONCILE: &str = "[operations.create.reconcile.soap]\noperation = \"GetOrderByReference\"\nbody = { Reference = \"{idempotency_key}\" }\n\
+pub(super) const RECONCILE: &str = "[operations.create.reconcile.soap]\noperation = \"GetOrderByReference\"\nbody = { Reference = \"{idempotency_key}\" }\n\
     found = \"/GetOrderByReferenceResponse/Order/OrderNo\"\ntake = { no = \"/GetOrderByReferenceResponse/Order/OrderNo\" }\n";
 
 /// What the service has: numbers by reference.
-type Orders = Arc<Mutex<BTreeMap<String, u32>>>;
+pub(super) type Orders = Arc<Mutex<BTreeMap<String, u32>>>;
 
 /// A service of the demo's WSDL that may do with a `CreateOrder` what a test says, before or behind entering the order.
-fn shop(create: impl Fn(usize, Reply) -> (bool, Reply) + Send + Sync + 'static) -> (Erp, Orders) {
+pub(super) fn shop(create: impl Fn(usize, Reply) -> (bool, Reply) + Send + Sync + 'static) -> (Erp, Orders) {
     let orders = Orders::default();
     let (kept, count) = (Arc::clone(&orders), std::sync::atomic::AtomicUsize::new(0));
     let erp = Erp::start(move |call: &Call| {
@@ -61,13 +61,13 @@ pub(super) fn element(call: &Call, name: &str) -> String {
     rest.split('<').next().unwrap().to_owned()
 }
 
-fn site(erp: &Erp, mapping: &str) -> Site {
+pub(super) fn site(erp: &Erp, mapping: &str) -> Site {
     let site = site_at(&erp.url(), "wsdl = \"erp.wsdl\"\ntimeout = \"3s\"\nlate = \"1s\"", mapping);
     site.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo/erp.wsdl"), "erp.wsdl");
     site
 }
 
-fn post(service: &Service, key: &str, reference: &str, body: &Value) -> (u16, Value) {
+pub(super) fn post(service: &Service, key: &str, reference: &str, body: &Value) -> (u16, Value) {
     let (bearer, body) = (format!("Bearer {key}"), body.to_string());
     let fields =
         [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Idempotency-Key", reference)];
@@ -85,11 +85,11 @@ fn post_and_kill(service: &Service, key: &str, is_there: impl Fn() -> bool) {
     connection.send(&request("POST", "/v1/items", &fields, body.as_bytes()));
     service.until(|| is_there().then_some(()));
     service.signal("KILL");
-    // Until it is gone it serves its database.
+    // The next one would find its database taken.
     service.wait();
 }
 
-fn body() -> Value {
+pub(super) fn body() -> Value {
     json!({ "customer": "Müller & <Co>", "amount": 12.50 })
 }
 

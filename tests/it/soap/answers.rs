@@ -31,8 +31,9 @@ async fn messages_whatever_is_around_them() {
     let kind = "Content-Type: text/xml\r\n";
     message(http("200 OK", kind, MESSAGE.as_bytes()), &[]).await;
     message(http("500 Internal Server Error", kind, MESSAGE.as_bytes()), &[Leniency::Status]).await;
-    message(http("200 OK", "Content-Type: text/html\r\n", MESSAGE.as_bytes()), &[]).await;
-    message(http("200 OK", "", MESSAGE.as_bytes()), &[]).await;
+    message(http("200 OK", "Content-Type: text/html\r\n", MESSAGE.as_bytes()), &[Leniency::ContentType]).await;
+    message(http("200 OK", "", MESSAGE.as_bytes()), &[Leniency::ContentType]).await;
+    message(http("200 OK", "Content-Type: Text/XML ;charset=utf-8\r\n", MESSAGE.as_bytes()), &[]).await;
     let junk = format!(
         "<br />\n<b>Warning</b>: session in <b>x.php</b>\n<?xml version=\"1.0\"?>{MESSAGE}\n<!-- cached -->bye"
     );
@@ -51,13 +52,13 @@ async fn messages_whatever_is_around_them() {
     message(http("200 OK", kind, &wide), &[]).await;
     // In chunks, and until the connection is closed.
     let chunks = format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n{kind}Transfer-Encoding: chunked\r\n\r\n5\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
         &MESSAGE[..5],
         MESSAGE.len() - 5,
         &MESSAGE[5..]
     );
     message(chunks.into_bytes(), &[]).await;
-    message(format!("HTTP/1.0 200 OK\r\n\r\n{MESSAGE}").into_bytes(), &[]).await;
+    message(format!("HTTP/1.0 200 OK\r\n{kind}\r\n{MESSAGE}").into_bytes(), &[]).await;
 }
 
 #[tokio::test]
@@ -77,9 +78,27 @@ async fn faults_whatever_their_status() {
                 assert_eq!(fault.status.to_string(), status[..3]);
                 let detail = "<s:Detail xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:o=\"urn:o\"><o:Late days='3'/></s:Detail>";
                 assert_eq!(fault.detail.as_deref(), Some(detail.as_bytes()));
+                let odd = [(status == "200 OK").then_some(Leniency::FaultStatus), Some(Leniency::ContentType)];
+                assert_eq!(fault.leniencies, odd.into_iter().flatten().collect::<Vec<_>>(), "{status}");
             }
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// Each SOAP has a content type of its own.
+#[tokio::test]
+async fn the_content_type_is_that_of_the_soap() {
+    let newer = MESSAGE.replace("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope");
+    for (body, kind, leniencies) in [
+        (MESSAGE, "text/xml", &[][..]),
+        (MESSAGE, "application/soap+xml", &[Leniency::ContentType]),
+        (MESSAGE, "application/xml", &[Leniency::ContentType]),
+        (&newer, "application/soap+xml; charset=utf-8; action=\"urn:x\"", &[]),
+        (&newer, "text/xml", &[Leniency::ContentType]),
+    ] {
+        let answer = told(http("200 OK", &format!("Content-Type: {kind}\r\n"), body.as_bytes())).await.unwrap();
+        assert_eq!(answer.leniencies, leniencies, "{kind} {body}");
     }
 }
 

@@ -310,17 +310,6 @@ fn faults_of_the_settings() {
 }
 
 #[test]
-fn schemas_come_from_named_hosts_only() {
-    let text = "endpoint = \"https://erp.example/x\"\nwsdl = \"http://docs.example:8080/x?wsdl\"\nwsdl_hosts = [\"Schemas.example\"]";
-    let config = settings(text, std::path::Path::new("/")).unwrap();
-    let may: Vec<bool> = ["ERP.example", "docs.example", "schemas.example", "example", "169.254.169.254", ""]
-        .iter()
-        .map(|host| config.may_fetch_from(host))
-        .collect();
-    assert_eq!(may, [true, true, true, false, false, false]);
-}
-
-#[test]
 fn the_session_of_the_readme_is_one() {
     let text = crate::readme::readme();
     let block = |name: &str| crate::readme::block_after(&text, &format!("<!-- live: {name} -->")).to_owned();

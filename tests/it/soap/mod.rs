@@ -117,6 +117,7 @@ fn request(version: Version, action: &str, body: &str) -> Request {
         is_one_way: false,
         attachments: Vec::new(),
         trouble: Trouble::default(),
+        is_strict: false,
     }
 }
 

@@ -88,6 +88,16 @@ fn cases() -> Vec<Case> {
             json!({"dry": true, "entry": {"amount": "1.50", "account": "x", "booked": "2026-11-28"}}),
             "entry=dict(account='x', amount=Decimal('1.50'), booked=date(2026, 11, 28)), dry=True",
         ),
+        ("bare.wsdl", "Bare", "FindOrder", v11, json!("47 & <11>"), "'47 & <11>'"),
+        ("bare.wsdl", "Bare", "ListOrders", v11, json!("2026-11-28"), "date(2026, 11, 28)"),
+        (
+            "bare.wsdl",
+            "Bare",
+            "SubmitOrder",
+            v11,
+            json!({"@status": "new", "Amount": "1.50", "OrderNo": "1", "Line": [{"Sku": "a"}, {"Sku": "b"}]}),
+            "OrderNo='1', Amount=Decimal('1.50'), status='new', Line=[dict(Sku='a'), dict(Sku='b')]",
+        ),
     ]
 }
 
@@ -107,6 +117,68 @@ fn zeep_writes_the_same() {
     assert_eq!(pairs.len(), cases.len());
     for (theirs, ours) in pairs {
         assert_eq!(ours, theirs);
+    }
+}
+
+/// What `decode` makes of an answer with this in its body.
+fn read(file: &str, operation: &str, envelope: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = folder.path().join("answer.xml");
+    std::fs::write(&answer, envelope).unwrap();
+    let (answer, wsdl) = (answer.to_str().unwrap(), fixture(file));
+    let output = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
+        .args(["decode", answer, "--wsdl", wsdl.to_str().unwrap(), "--operation", operation, "--strict"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{operation}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// As zeep writes it: attributes are called like elements, and decimals are texts there.
+fn as_zeep_has_it(ours: &Value) -> Value {
+    match ours {
+        Value::Object(members) => {
+            let plain =
+                members.iter().map(|(name, value)| (name.trim_start_matches('@').into(), as_zeep_has_it(value)));
+            Value::Object(plain.collect())
+        }
+        Value::Array(items) => items.iter().map(as_zeep_has_it).collect(),
+        // All decimals here have two digits behind the point.
+        Value::Number(number) if number.is_f64() => format!("{:.2}", number.as_f64().unwrap()).into(),
+        other => other.clone(),
+    }
+}
+
+/// Answers of document/literal bare and of rpc/literal, each with where zeep's answer is in ours: it takes off what has one
+/// member only.
+#[test]
+fn zeep_reads_the_same() {
+    let order = "<b:Order status='open'><b:OrderNo>4711</b:OrderNo><b:Amount>12.50</b:Amount><b:Line><b:Sku>S1</b:Sku></b:Line>\
+        <b:Line><b:Sku>S &amp; 2</b:Sku></b:Line></b:Order>";
+    let envelope = |body: &str| {
+        format!(
+            "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/' xmlns:b='urn:bare' xmlns:l='urn:ledger:calls'>\
+             <s:Body>{body}</s:Body></s:Envelope>"
+        )
+    };
+    let cases = [
+        ("bare.wsdl", "Bare", "FindOrder", envelope(order), ""),
+        ("bare.wsdl", "Bare", "ListOrders", envelope(&format!("<b:Orders>{order}{order}</b:Orders>")), "/Order"),
+        ("ledger.wsdl", "Ledger", "book", envelope("<l:bookResponse><number>7</number></l:bookResponse>"), "/number"),
+    ];
+    let asked: Value = cases
+        .iter()
+        .map(|(file, port, operation, answer, _)| {
+            json!({"wsdl": fixture(file), "port": port, "operation": operation, "answer": answer})
+        })
+        .collect();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/wsdl/peer.py");
+    let theirs = run("/usr/bin/python3", &[script.to_str().unwrap()], &asked.to_string());
+    let theirs: Vec<Value> = serde_json::from_str(&theirs).unwrap();
+    assert_eq!(theirs.len(), cases.len());
+    for ((file, _, operation, answer, place), theirs) in cases.iter().zip(theirs) {
+        let ours = as_zeep_has_it(&read(file, operation, answer));
+        assert_eq!(ours.pointer(place), Some(&theirs), "{operation}: {ours}");
     }
 }
 

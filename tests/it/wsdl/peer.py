@@ -1,7 +1,7 @@
 # What zeep writes of a request, beside what we wrote, both as text that is the same where the XML means the same:
 # names with their namespaces, attributes in order, prefixes in values resolved. Reads a list of cases from the standard
 # input, each with `wsdl`, `port`, `operation`, `arguments` (an expression; `t` makes types, by namespace and name) and
-# `envelope`; writes a list of pairs.
+# `envelope`; writes a list of pairs. Of a case with an `answer` it writes what zeep reads in it.
 import json
 import sys
 from decimal import Decimal
@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from lxml import etree
 from zeep import Client, Settings, Transport, xsd
+from zeep.helpers import serialize_object
 
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}"
 ENC = "{http://schemas.xmlsoap.org/soap/encoding/}"
@@ -61,9 +62,17 @@ for case in json.load(sys.stdin):
     def t(namespace, name):
         return client.get_type("{%s}%s" % (namespace, name))
 
-    names = {"t": t, "xsd": xsd, "Decimal": Decimal, "date": date, "datetime": datetime, "etree": etree}
-    arguments = eval("dict(%s)" % case["arguments"], names)
-    theirs = client.create_message(proxy, case["operation"], **arguments)
+    def call(*given, **named):
+        return given, named
+
+    names = {"call": call, "t": t, "xsd": xsd, "Decimal": Decimal, "date": date, "datetime": datetime, "etree": etree}
+    if "answer" in case:
+        operation = proxy._binding.get(case["operation"])
+        read = operation.process_reply(etree.fromstring(case["answer"].encode()))
+        pairs.append(json.loads(json.dumps(serialize_object(read), default=str)))
+        continue
+    given, named = eval("call(%s)" % case["arguments"], names)
+    theirs = client.create_message(proxy, case["operation"], *given, **named)
     ours = etree.fromstring(case["envelope"].encode())
     pairs.append([meaning(theirs), meaning(ours)])
 json.dump(pairs, sys.stdout)

@@ -21,8 +21,8 @@ const JUNK: usize = 64 << 10;
 /// What an answer is.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::adapters::soap) enum Verdict {
-    /// An envelope with something in its body.
-    Message,
+    /// An envelope of this SOAP with something in its body.
+    Message(Version),
     /// An envelope with a fault.
     Fault(Box<Fault>),
     /// Something else, named.
@@ -62,17 +62,17 @@ pub(in crate::adapters::soap) fn judge(text: &str) -> Verdict {
             Event::Start(start) => {
                 let is_fault = soap.is_some() && start.local_name().as_ref() == "Fault";
                 if !is_fault {
-                    return Verdict::Message;
+                    return Verdict::Message(version);
                 }
                 scope.enter(&start);
                 return Verdict::Fault(Box::new(fault::read(&mut reader, text, version, &scope)));
             }
             Event::Empty(start) if depth == 1 && soap.is_some() && start.local_name().as_ref() == "Body" => {
-                return Verdict::Message;
+                return Verdict::Message(version);
             }
-            Event::Empty(_) if depth == 2 => return Verdict::Message,
+            Event::Empty(_) if depth == 2 => return Verdict::Message(version),
             // A body with nothing in it.
-            Event::End(_) if depth == 2 => return Verdict::Message,
+            Event::End(_) if depth == 2 => return Verdict::Message(version),
             Event::DocType(_) => return Verdict::Other("a document with a DOCTYPE".to_owned()),
             Event::Eof if depth == 0 => return Verdict::Other("no XML".to_owned()),
             Event::Eof | Event::End(_) => return Verdict::Other("an envelope without a body".to_owned()),
@@ -234,15 +234,18 @@ mod tests {
 
     #[test]
     fn messages() {
-        check(&of_11("<s:Body><r/></s:Body>"), &Verdict::Message);
-        check(&of_11("<s:Header><a><b/></a></s:Header><s:Body><r>x</r></s:Body>"), &Verdict::Message);
-        check(&of_11("<s:Body/>"), &Verdict::Message);
-        check(&of_11("<s:Body> </s:Body>"), &Verdict::Message);
-        check(&of_12("<e:Body><r/></e:Body>"), &Verdict::Message);
+        check(&of_11("<s:Body><r/></s:Body>"), &Verdict::Message(Version::V11));
+        check(&of_11("<s:Header><a><b/></a></s:Header><s:Body><r>x</r></s:Body>"), &Verdict::Message(Version::V11));
+        check(&of_11("<s:Body/>"), &Verdict::Message(Version::V11));
+        check(&of_11("<s:Body> </s:Body>"), &Verdict::Message(Version::V11));
+        check(&of_12("<e:Body><r/></e:Body>"), &Verdict::Message(Version::V12));
         // An element of the service's own that has the name by chance.
-        check(&of_11("<s:Body><Fault xmlns='urn:own'><faultcode>x</faultcode></Fault></s:Body>"), &Verdict::Message);
+        check(
+            &of_11("<s:Body><Fault xmlns='urn:own'><faultcode>x</faultcode></Fault></s:Body>"),
+            &Verdict::Message(Version::V11),
+        );
         // What broke off behind its beginning is found by whoever reads it.
-        check(of_11("<s:Body><r>x").trim_end_matches("</s:Envelope>"), &Verdict::Message);
+        check(of_11("<s:Body><r>x").trim_end_matches("</s:Envelope>"), &Verdict::Message(Version::V11));
     }
 
     #[test]

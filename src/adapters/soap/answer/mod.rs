@@ -5,6 +5,7 @@ pub(super) mod envelope;
 mod fault;
 pub(super) mod inflate;
 mod inline;
+mod leniency;
 pub(super) mod multipart;
 
 use bytes::Bytes;
@@ -15,7 +16,10 @@ use super::mask;
 use envelope::Verdict;
 
 pub use captured::{is_in_parts, unpacked};
+pub use leniency::Leniency;
 pub use multipart::{Part, Parts};
+
+pub(super) use leniency::told as told_of;
 
 /// What came back: an envelope with a message in it.
 #[derive(Clone, Debug)]
@@ -27,34 +31,6 @@ pub struct Answer {
     pub parts: Parts,
     /// What was not as it should be.
     pub leniencies: Vec<Leniency>,
-}
-
-/// What was not as it should be, and taken all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Leniency {
-    /// Something stood before or behind the envelope.
-    Junk,
-    /// Parts came that nothing had announced.
-    Parts,
-    /// It was compressed although nothing said so.
-    Compressed,
-    /// A message came with a status of failure.
-    Status,
-    /// It was in another encoding than was said.
-    Encoding,
-}
-
-impl Leniency {
-    /// The word for it, in logs and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Leniency::Junk => "junk_around_the_envelope",
-            Leniency::Parts => "parts_unannounced",
-            Leniency::Compressed => "compression_unannounced",
-            Leniency::Status => "message_with_failure_status",
-            Leniency::Encoding => "wrong_encoding",
-        }
-    }
 }
 
 impl Answer {
@@ -93,23 +69,25 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
     if head.was_compressed {
         leniencies.push(Leniency::Compressed);
     }
-    let (root, parts, charset) = match multipart::split(&body, head.media_type) {
+    let (root, parts, charset, is_in_parts) = match multipart::split(&body, head.media_type) {
         Some(Ok(package)) => {
             if package.is_surprise {
                 leniencies.push(Leniency::Parts);
             }
             let charset = charset(&package.content_type);
-            (package.root, package.parts, charset)
+            (package.root, package.parts, charset, true)
         }
         Some(Err(reason)) => return Weighed::Other(format!("parts that cannot be read: {reason}"), told(&body)),
-        None => (body, Parts::default(), head.media_type.and_then(charset)),
+        None => (body, Parts::default(), head.media_type.and_then(charset), false),
     };
     let Some(text) = envelope::text(&root, charset) else {
         // What it is may be told all the same; its bytes stay, and whoever reads them names the place.
         let lossy = String::from_utf8_lossy(&root);
-        return match envelope::judge(&lossy) {
-            Verdict::Message => Weighed::Message(Answer { envelope: root.clone(), parts, leniencies }),
-            Verdict::Fault(fault) => Weighed::Fault(fault),
+        let verdict = envelope::judge(&lossy);
+        leniencies.extend(leniency::of_head(&verdict, head, is_in_parts));
+        return match verdict {
+            Verdict::Message(_) => Weighed::Message(Answer { envelope: root.clone(), parts, leniencies }),
+            Verdict::Fault(fault) => Weighed::Fault(Box::new(Fault { leniencies, ..*fault })),
             Verdict::Other(found) => Weighed::Other(found, told(&root)),
         };
     };
@@ -119,10 +97,10 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
         leniencies.push(Leniency::Encoding);
     }
     let (verdict, range) = match (envelope::judge(&text), envelope::within(&text)) {
-        (Verdict::Message, None) => (Verdict::Message, 0..text.len()),
-        (Verdict::Message, Some(range)) => {
+        (verdict @ (Verdict::Message(_) | Verdict::Fault(_)), None) => (verdict, 0..text.len()),
+        (verdict @ (Verdict::Message(_) | Verdict::Fault(_)), Some(range)) => {
             leniencies.push(Leniency::Junk);
-            (Verdict::Message, range)
+            (verdict, range)
         }
         (Verdict::Other(found), Some(range)) => match envelope::judge(&text[range.clone()]) {
             Verdict::Other(_) => (Verdict::Other(found), range),
@@ -131,15 +109,13 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
                 (verdict, range)
             }
         },
-        (verdict, range) => (verdict, range.unwrap_or(0..text.len())),
+        (Verdict::Other(found), None) => (Verdict::Other(found), 0..text.len()),
     };
+    leniencies.extend(leniency::of_head(&verdict, head, is_in_parts));
     match verdict {
-        Verdict::Fault(fault) => Weighed::Fault(fault),
+        Verdict::Fault(fault) => Weighed::Fault(Box::new(Fault { leniencies, ..*fault })),
         Verdict::Other(found) => Weighed::Other(found, mask::mask(fault::shortened(&text, TOLD))),
-        Verdict::Message => {
-            if !(200..300).contains(&head.status) {
-                leniencies.push(Leniency::Status);
-            }
+        Verdict::Message(_) => {
             let is_whole = range == (0..text.len());
             let says_utf8 = envelope::declared(&root).is_none_or(|said| said == encoding_rs::UTF_8);
             let plain = match is_utf8 && is_whole && says_utf8 && root.len() == text.len() {
@@ -149,6 +125,11 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
             Weighed::Message(Answer { envelope: plain, parts, leniencies })
         }
     }
+}
+
+/// What does not fit together of a beginning that is known to be in one piece, and its head.
+pub(super) fn odd_head(verdict: &Verdict, head: &Head<'_>) -> Vec<Leniency> {
+    leniency::of_head(verdict, head, false)
 }
 
 /// The beginning of what is no envelope, for the log.

@@ -49,7 +49,7 @@ pub static SECTION: Section = Section {
             name: "wsdl_hosts",
             shape: "array of strings",
             presence: Presence::Default("[]"),
-            doc: "hosts beside those of `wsdl` and `endpoint` from which schemas may be fetched that it imports; from others nothing is",
+            doc: "hosts (`host` or `host:port`) beside that of `wsdl` from which schemas may be fetched that it imports; from others nothing is",
         },
         Key {
             name: "port",
@@ -300,17 +300,6 @@ impl Config {
             headers,
             ca,
         })
-    }
-
-    /// Whether a description or a schema may be fetched from a host: that of `wsdl`, that of the service, or one that
-    /// `wsdl_hosts` names.
-    pub fn may_fetch_from(&self, host: &str) -> bool {
-        let of_wsdl = match &self.wsdl {
-            Some(Wsdl::Url(url)) => Some(&url.host),
-            _ => None,
-        };
-        let named = self.wsdl_hosts.iter().chain(of_wsdl).chain([&self.endpoint.host]);
-        named.into_iter().any(|known| known.eq_ignore_ascii_case(host))
     }
 
     /// What a person should know of it although it works.

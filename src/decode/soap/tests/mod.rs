@@ -4,6 +4,7 @@ mod encoded;
 mod faults;
 mod hostile;
 mod lenient;
+mod literal;
 mod peers;
 mod rules;
 mod streams;

@@ -2,7 +2,7 @@
 
 It prints its port when it listens, and ends when its standard input does. Paths: /soap11, /soap12 (plain); /secured
 (UsernameToken wanted); /basic and /bearer (HTTP's own ways); /session (a token of `Login` wanted in a header, good for
-so many calls); /gzip and /deflate; /mtom and /swa (multipart answers); /lost (answers nothing); /stats.
+so many calls); /gzip and /deflate; /mtom and /swa (multipart answers); /packaged (multipart calls); /lost (answers nothing); /stats.
 """
 
 import argparse
@@ -200,6 +200,11 @@ class Orders(ServiceBase):
     def GetDocument(ctx, Size):
         return [bytes(number % 251 for number in range(Size))]
 
+    @rpc(Unicode(min_occurs=1), ByteArray(min_occurs=1), _returns=Unicode)
+    def StoreDocument(ctx, Name, Data):
+        data = b"".join(Data)
+        return "%s %d %s" % (Name, len(data), hashlib.sha256(data).hexdigest())
+
 
 def security(envelope):
     """What is wrong with the UsernameToken; None when nothing."""
@@ -297,6 +302,13 @@ class Door:
             count("at_work", -1)
 
     def answer(self, path, environ, start):
+        if path == "packaged":
+            # Parts are spyne's own business; what came is told for whoever wants to know that there were any.
+            with Lock.lock:
+                Lock.counts["packages"] = Lock.counts.get("packages", 0) + (
+                    "multipart/related" in environ.get("CONTENT_TYPE", "")
+                )
+            return self.soap11(environ, start)
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
         envelope = etree.fromstring(body)

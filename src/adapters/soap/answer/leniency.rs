@@ -1,0 +1,85 @@
+//! What of an answer was not as SOAP and HTTP want it, and was taken all the same: counted, so that nothing is lenient in
+//! silence, and told where a mapping takes nothing of the kind.
+
+use super::Head;
+use super::envelope::Verdict;
+use crate::adapters::soap::Version;
+
+/// What was not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leniency {
+    /// Something stood before or behind the envelope.
+    Junk,
+    /// Parts came that nothing had announced.
+    Parts,
+    /// It was compressed although nothing said so.
+    Compressed,
+    /// A message came with a status of failure.
+    Status,
+    /// A fault came with a status of success.
+    FaultStatus,
+    /// It was in another encoding than was said.
+    Encoding,
+    /// It said no media type, or another than its SOAP has: `text/xml` for SOAP 1.1 (section 6), `application/soap+xml` for
+    /// SOAP 1.2 (part 2, section 7.1.4).
+    ContentType,
+}
+
+impl Leniency {
+    /// The word for it, in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Leniency::Junk => "junk_around_the_envelope",
+            Leniency::Parts => "parts_unannounced",
+            Leniency::Compressed => "compression_unannounced",
+            Leniency::Status => "message_with_failure_status",
+            Leniency::FaultStatus => "fault_with_success_status",
+            Leniency::Encoding => "wrong_encoding",
+            Leniency::ContentType => "wrong_content_type",
+        }
+    }
+
+    /// It as a clause, with what the answer's head says of it.
+    fn clause(self, head: &Head<'_>) -> String {
+        let said = |what: &str| format!("{what} {}", head.status);
+        match self {
+            Leniency::Junk => "something stands before or behind its envelope".to_owned(),
+            Leniency::Parts => "it is in parts that nothing had announced".to_owned(),
+            Leniency::Compressed => "it is compressed although nothing says so".to_owned(),
+            Leniency::Status => said("it is a message with the status"),
+            Leniency::FaultStatus => said("it is a fault with the status"),
+            Leniency::Encoding => "it is in another encoding than it says".to_owned(),
+            Leniency::ContentType => match bare(head.media_type) {
+                None => "it has no content type".to_owned(),
+                Some(kind) => format!("its content type is `{}`", super::fault::shortened(kind, 100)),
+            },
+        }
+    }
+}
+
+/// All of it as a sentence's end.
+pub(in crate::adapters::soap) fn told(leniencies: &[Leniency], head: &Head<'_>) -> String {
+    let clauses: Vec<String> = leniencies.iter().map(|leniency| leniency.clause(head)).collect();
+    clauses.join("; ")
+}
+
+/// What does not fit together of an answer in one piece and its head. Where it is in parts, their type was looked at before.
+pub(super) fn of_head(verdict: &Verdict, head: &Head<'_>, is_in_parts: bool) -> Vec<Leniency> {
+    let is_success = (200..300).contains(&head.status);
+    let (version, wrong_status) = match verdict {
+        Verdict::Message(version) => (*version, (!is_success).then_some(Leniency::Status)),
+        Verdict::Fault(fault) => (fault.version, is_success.then_some(Leniency::FaultStatus)),
+        Verdict::Other(_) => return Vec::new(),
+    };
+    let right = match version {
+        Version::V11 => "text/xml",
+        Version::V12 => "application/soap+xml",
+    };
+    let is_right = is_in_parts || bare(head.media_type).is_some_and(|kind| kind.eq_ignore_ascii_case(right));
+    wrong_status.into_iter().chain((!is_right).then_some(Leniency::ContentType)).collect()
+}
+
+/// A media type without its parameters; `None` where nothing is said.
+fn bare(media_type: Option<&str>) -> Option<&str> {
+    media_type.and_then(|kind| kind.split(';').next()).map(str::trim).filter(|kind| !kind.is_empty())
+}
