@@ -184,7 +184,7 @@ impl Trip {
         (query, may_misfit): (&Query, bool),
     ) -> Told {
         self.earn();
-        let asked = first(database, permit, query.clone(), may_misfit);
+        let asked = first(self, database, permit, query.clone(), may_misfit);
         tokio::pin!(asked);
         loop {
             tokio::select! {
@@ -202,13 +202,14 @@ impl Trip {
 }
 
 /// The first batch that has a row.
-async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, may_misfit: bool) -> Told {
+async fn first(trip: &Trip, database: &Arc<dyn Database>, permit: Permit, query: Query, may_misfit: bool) -> Told {
     let timeout = query.timeout;
     let mut rows = match database.query(permit, query).await {
         Ok(rows) => rows,
         Err(error) if may_misfit && is_misfit(&error) => return Told::Failed(LiveError::NoRecord { other: None }),
         Err(error) => return refused(error, timeout),
     };
+    trip.seen.answered(&trip.plan, &rows.columns);
     let mut found: Option<Bytes> = None;
     while let Some(batch) = rows.batches.recv().await {
         match batch {
@@ -230,6 +231,9 @@ fn is_misfit(error: &SqlError) -> bool {
 }
 
 fn refused(error: SqlError, timeout: std::time::Duration) -> Told {
+    if matches!(error.kind, SqlErrorKind::Missing | SqlErrorKind::Statement) {
+        return Told::Doubtful(Box::new(error));
+    }
     let is_again =
         error.certainty == Certainty::NotBegun && error.kind.is_outage() || error.kind == SqlErrorKind::Deadlock;
     let told = of(&error, timeout);
@@ -250,10 +254,14 @@ pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
         }
         SqlErrorKind::Own => return LiveError::Refused { reason: crate::gate::Refused::OwnResources },
         SqlErrorKind::Unreachable | SqlErrorKind::Tls | SqlErrorKind::Busy => Trouble::Unreachable,
-        SqlErrorKind::Login | SqlErrorKind::PasswordExpired | SqlErrorKind::Rights => Trouble::Denied,
+        SqlErrorKind::Login => Trouble::Denied,
+        SqlErrorKind::PasswordExpired => Trouble::PasswordExpired,
+        SqlErrorKind::Rights => Trouble::Rights,
+        // SQL Server's word for a database that our account cannot open.
+        SqlErrorKind::Missing if error.native == Some(4060) => Trouble::Denied,
+        SqlErrorKind::Missing => Trouble::Drift,
         SqlErrorKind::Lost | SqlErrorKind::Killed | SqlErrorKind::Cancelled | SqlErrorKind::Deadlock => Trouble::Lost,
         SqlErrorKind::Driver
-        | SqlErrorKind::Missing
         | SqlErrorKind::Statement
         | SqlErrorKind::Unexpected
         | SqlErrorKind::Untouched
@@ -274,6 +282,9 @@ impl From<PipelineError> for LiveError {
                 LiveError::Refused { reason: crate::gate::Refused::Window { retry_after } }
             }
             PipelineError::Stopped => LiveError::Refused { reason: crate::gate::Refused::Closed },
+            drift @ (PipelineError::Drift { .. } | PipelineError::Source { .. }) => {
+                LiveError::Backend { trouble: Trouble::Drift, message: drift.chain() }
+            }
             other => LiveError::Backend { trouble: Trouble::BadAnswer, message: other.chain() },
         }
     }

@@ -94,6 +94,8 @@ pub(crate) struct Plan {
     pub(crate) sections: String,
     /// The point of a write at which the process stands still; it makes the file `halted` there.
     pub(crate) halt: Option<&'static str>,
+    /// Whether what it logs goes into the file `log`.
+    pub(crate) logs: bool,
 }
 
 /// With these operations.
@@ -106,6 +108,7 @@ pub(crate) fn with(operations: &str) -> Plan {
         mapping: ORDERS.to_owned(),
         sections: String::new(),
         halt: None,
+        logs: false,
     }
 }
 
@@ -125,6 +128,12 @@ impl Plan {
     /// With further sections of the configuration.
     pub(crate) fn sections(mut self, lines: &str) -> Plan {
         self.sections = format!("{lines}\n");
+        self
+    }
+
+    /// Logs into the file `log` of its folder.
+    pub(crate) fn logging(mut self) -> Plan {
+        self.logs = true;
         self
     }
 
@@ -205,7 +214,7 @@ impl Plan {
         let key = new_key(&site, "test", &["*"]);
         let halt = self.halt.map(|point| format!("{point}={}", site.path("halted").display()));
         let variables: Vec<(&str, &str)> = halt.iter().map(|halt| ("TOLLBRIDGE_HALT_AT", halt.as_str())).collect();
-        let service = site.serve_with(&variables);
+        let service = if self.logs { site.serve_by(&["env"]) } else { site.serve_with(&variables) };
         service.until(|| service.get("/health/live", &key).ok());
         Running { service, site, data, key }
     }
