@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::json;
 
 use super::sql_server::{ITEMS, legacy, legacy_with, table};
-use super::{FIELDS, Legacy, counts};
+use super::{Legacy, counts};
 use crate::support::tds_server::TdsServer;
 
 fn followed(server: &TdsServer, rest: &str) -> Legacy {
