@@ -188,12 +188,14 @@ fn a_reading_sees_what_its_isolation_says() {
         if allows {
             server.execute("ALTER DATABASE erp SET ALLOW_SNAPSHOT_ISOLATION ON");
         }
-        for way in [
+        let ways = [
             "snapshot = true",
-            "watermark = { column = 'RV', rowversion = true }",
             "change_tracking = true",
+            "watermark = { column = 'RV', rowversion = true }",
             "cdc = 'dbo_ITEMS'",
-        ] {
+        ];
+        let all = written == "isolation = 'auto'";
+        for way in &ways[..if all { 4 } else { 2 }] {
             let old = followed(&server, &format!("{way}\n{written}"));
             for turn in 0..2 {
                 server.execute("UPDATE dbo.ITEMS SET QTY = QTY + 1 WHERE NO = 'a'");
