@@ -209,7 +209,11 @@ pub(super) fn backends(table: &Table<'_>, base: &Path, faults: &Faults) -> BTree
             let place = adapter.place();
             let same = |(_, other): &(&String, &BackendConfig)| same_place(&other.adapter.place(), &place);
             if let Some((other, _)) = backends.iter().find(same) {
-                let shared = if adapter.is_service() { "calls the same service" } else { "has the same inbox" };
+                let shared = match &adapter {
+                    AdapterConfig::Soap(_) => "calls the same service",
+                    AdapterConfig::Database(_) => "asks the same database",
+                    AdapterConfig::Inbox(_) => "has the same inbox",
+                };
                 let message = format!("backend `{other}` {shared}, {place}");
                 let help = "an old system has one gate: let the mappings name one backend";
                 faults.push(node.key_fault(message).help(help));

@@ -219,6 +219,17 @@ fn without_timing(published: &Published, key: &str, error: LiveError) -> Problem
             let (reason, detail) = match trouble {
                 Trouble::Unreachable => (Reason::BackendUnavailable, "there is no connection to the backend"),
                 Trouble::Denied => (Reason::BackendAnswer, "the backend does not take the account of this service"),
+                Trouble::PasswordExpired => (
+                    Reason::BackendAnswer,
+                    "the password of this service's account at the backend has expired; its operators are to give it a new one",
+                ),
+                Trouble::Rights => {
+                    (Reason::BackendAnswer, "the backend lets this service's account in, but it may not read this")
+                }
+                Trouble::Drift => (
+                    Reason::BackendAnswer,
+                    "the backend was changed: a table or column that is read there is not there, or is another than it was",
+                ),
                 Trouble::Lost => (Reason::BackendAnswer, "the connection to the backend ended before its answer came"),
                 Trouble::BadAnswer => (Reason::BackendAnswer, "what the backend answered is no answer"),
             };

@@ -91,7 +91,7 @@ pub static SECTION: Section = Section {
 /// Keys of `[backends.NAME.gate.retry]`.
 pub static RETRY: Section = Section {
     path: "backends.NAME.gate.retry",
-    doc: "A read for which there was no connection is tried again, by a new place, while nobody waits and the backend is not left alone. What the backend may have begun is never tried again, nor what it refused.",
+    doc: "A read for which there was no connection, or that the database gave up for a deadlock, is tried again by a new place: a live read while nobody waits and the backend is not left alone, a statement of a run when its turn comes. Whatever else the backend may have begun is never tried again, nor what it refused.",
     keys: &[
         Key {
             name: "attempts",

@@ -21,6 +21,7 @@ pub mod progress;
 pub mod propose;
 mod read;
 pub mod replay;
+mod retry;
 pub mod scheduler;
 pub mod sync;
 mod tables;

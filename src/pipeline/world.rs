@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::PipelineError;
 use super::left::Left;
 use super::progress::Progress;
+use super::retry::Budgets;
 use super::tables::Shapes;
 use super::tuning::{Configured, Tuning};
 use crate::adapters::inbox::Door;
@@ -239,6 +240,8 @@ pub struct Bridge {
     pub(super) left: Mutex<HashMap<(ResourceId, String), Left>>,
     /// Versions that have all that was landed for another one, each with the hash of its mapping.
     pub(super) fed: Mutex<HashMap<ResourceId, String>>,
+    /// Second tries that backends have left.
+    pub(super) budgets: Arc<Budgets>,
     /// What is known of tables that are read.
     pub(super) shapes: Shapes,
 }
@@ -258,6 +261,7 @@ impl Bridge {
             tuning: Tuning::default(),
             left: Mutex::default(),
             fed: Mutex::default(),
+            budgets: Arc::default(),
             shapes: Shapes::default(),
         }
     }

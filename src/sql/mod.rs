@@ -163,7 +163,8 @@ impl Dialect {
     pub fn quoted(self, name: &str) -> String {
         match self {
             Dialect::SqlServer => format!("[{}]", name.replace(']', "]]")),
-            Dialect::MySql => format!("`{}`", name.replace('`', "``")),
+            // SQLite takes what stands in double quotes for a text where no column has this name.
+            Dialect::MySql | Dialect::Sqlite => format!("`{}`", name.replace('`', "``")),
             _ => format!("\"{}\"", name.replace('"', "\"\"")),
         }
     }
@@ -191,6 +192,12 @@ mod tests {
         check("\"a.\"\"b\".`c`", "[a.\"b].c", "[a.\"b].[c]");
         check("[a]]b]", "[a]]b]", "[a]]b]");
         assert_eq!(TableName::parse("s.t").unwrap().quoted(Dialect::Postgres), "\"s\".\"t\"");
+    }
+
+    #[test]
+    fn a_name_of_sqlite_is_never_a_text() {
+        let of = |name: &str| Dialect::Sqlite.quoted(name);
+        assert_eq!([of("amount"), of("a`b"), of("a\"b")], ["`amount`", "`a``b`", "`a\"b`"]);
     }
 
     #[test]

@@ -26,6 +26,17 @@ fn said(site: &Site, arguments: &[&str]) -> (String, i32) {
 }
 
 #[test]
+fn two_backends_at_one_database_are_told_so() {
+    let site = Site::new();
+    let one = "host = \"erp.example\"\ndatabase = \"live\"\nusername = \"a\"\npassword = { env = \"X\" }\nencryption = \"required\"\n";
+    site.write("tollbridge.toml", format!("[backends.erp.mssql]\n{one}[backends.shop.mssql]\n{one}").as_bytes());
+    let output = site.run(&["check", "--offline"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("backend `erp` asks the same database, mssql://") && !said.contains("inbox"), "{said}");
+}
+
+#[test]
 fn all_faults_of_all_files_are_reported_at_once_with_place_and_help() {
     let site = Site::with_mappings(&[
         ("a.v1.toml", &MAPPING.replace("backend = \"erp\"", "backend = \"epr\"")),

@@ -8,6 +8,7 @@ use odbc_api::handles::Statement;
 use odbc_api::{Connection, ConnectionOptions, Environment, Error};
 
 use super::Setup;
+use super::connection_string::ConnectionString;
 use super::error::{Reporter, Said};
 use super::quirks::{Quirks, TextWidth, dialect_of};
 use crate::adapters::own;
@@ -59,19 +60,41 @@ pub(super) fn environment(reporter: &Reporter) -> Result<&'static Environment, S
     })
 }
 
+/// Other names that drivers have for the same option.
+const ALIASES: &[(&str, &[&str])] = &[
+    ("CMT", &["CommitMode"]),
+    ("BLOCKSIZE", &["BlockSizeKB"]),
+    ("TRANSLATE", &["ForceTranslation"]),
+    ("DIL", &["DefaultIsolationLevel"]),
+    ("ArraySize", &["AS"]),
+    ("FBS", &["FetchBufferSize"]),
+    ("CLIENT_LOCALE", &["CLOC"]),
+    ("CURSORBEHAVIOR", &["CURB"]),
+];
+
+/// The connection string with what a driver needs to be told besides, where the user does not say it himself, by whichever of
+/// its names.
+fn completed(written: &ConnectionString, quirks: &Quirks) -> ConnectionString {
+    let mut string = written.clone();
+    for (key, value) in quirks.options {
+        let mut others = ALIASES.iter().filter(|(name, _)| name == key).flat_map(|(_, others)| *others);
+        if others.all(|other| written.get(other).is_none()) {
+            string.default(key, value);
+        }
+    }
+    if let Some((names, bits)) = quirks.bits {
+        string.set_bits(names, bits);
+    }
+    string
+}
+
 impl Session {
     /// Connects.
     pub(super) fn open(setup: &Setup) -> Result<Session, SqlError> {
         let mut reporter = Reporter { place: setup.config.place(), secret: None };
         let environment = environment(&reporter)?;
         let quirks = setup.config.quirks().unwrap_or_else(|| by_data_source(environment, setup));
-        let mut string = setup.config.connection.clone();
-        for (key, value) in quirks.options {
-            string.default(key, value);
-        }
-        if let Some((names, bits)) = quirks.bits {
-            string.set_bits(names, bits);
-        }
+        let mut string = completed(&setup.config.connection, quirks);
         if let Some(username) = &setup.config.username {
             string.default("UID", username);
         }
@@ -343,4 +366,50 @@ fn explained(environment: &Environment, reporter: &Reporter, error: &Error) -> S
         said.message = format!("{}; installed: {installed}", said.message);
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(driver: &str, more: &str) -> String {
+        let string = ConnectionString::parse(&format!("Driver={{{driver}}};{more}")).unwrap();
+        let done = completed(&string, Quirks::of_driver(driver)).to_string();
+        done.split_once(';').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
+    }
+
+    /// None of these drivers can be had to try it: what they are told is held against what their manuals say.
+    #[test]
+    fn each_driver_is_told_what_it_needs() {
+        for (driver, expected) in [
+            ("IBM i Access ODBC Driver", "System=x;CMT=1;CCSID=1208;BLOCKFETCH=1;BLOCKSIZE=256;TRANSLATE=0"),
+            ("IBM DB2 ODBC DRIVER", "System=x;CursorHold=0;TxnIsolation=2"),
+            ("Oracle 19 ODBC driver", "System=x;FBS=262144;MTS=T"),
+            ("IBM INFORMIX ODBC DRIVER", "System=x;CLIENT_LOCALE=en_us.utf8;NEEDODBCTYPESONLY=1;CURSORBEHAVIOR=0"),
+            ("Progress OpenEdge 12.2 Driver", "System=x;DIL=1;ArraySize=200"),
+            ("Firebird/InterBase(r) driver", "System=x;CHARSET=UTF8;NOWAIT=N"),
+            ("MariaDB Unicode", "OPTION=2;System=x;FORWARDONLY=1;NO_CACHE=1;CHARSET=utf8mb4;AUTO_RECONNECT=0"),
+            ("ODBC Driver 18 for SQL Server", "System=x"),
+            ("something else", "System=x"),
+        ] {
+            assert_eq!(written(driver, "System=x"), expected, "{driver}");
+        }
+    }
+
+    #[test]
+    fn what_the_user_says_of_an_option_counts_by_whichever_name() {
+        for (driver, said, gone) in [
+            ("IBM i Access ODBC Driver", "cmt=3", "CMT=1"),
+            ("IBM i Access ODBC Driver", "CommitMode=3", "CMT="),
+            ("IBM i Access ODBC Driver", "BlockSizeKB=32", "BLOCKSIZE=256"),
+            ("IBM i Access ODBC Driver", "ForceTranslation=1", "TRANSLATE="),
+            ("Oracle 19 ODBC driver", "fbs=60000", "262144"),
+            ("IBM INFORMIX ODBC DRIVER", "CLOC=de_de.8859-1", "CLIENT_LOCALE"),
+            ("Progress OpenEdge 12.2 Driver", "DefaultIsolationLevel=2", "DIL="),
+            ("IBM DB2 ODBC DRIVER", "TXNISOLATION=4", "=2"),
+        ] {
+            let told = written(driver, said);
+            assert!(told.contains(said) && !told.contains(gone), "{driver}: {told}");
+        }
+    }
 }

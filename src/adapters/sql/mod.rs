@@ -123,6 +123,8 @@ pub struct TableInfo {
     pub rows: Option<u64>,
     /// Whether the server tracks which of its rows change (SQL Server Change Tracking).
     pub change_tracking: bool,
+    /// Whether it does, and the account may not see which.
+    pub hides_tracking: bool,
     /// The capture instances that keep its changes (SQL Server CDC).
     pub capture_instances: Vec<String>,
     /// Whether it can be read under snapshot isolation.

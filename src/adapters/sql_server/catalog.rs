@@ -163,6 +163,7 @@ impl Catalog<'_> {
             info.missing_rights.push(format!("the login may not read the table: {}", grant("SELECT")));
         }
         if lacks(1) && info.change_tracking {
+            info.hides_tracking = true;
             let grant = grant("VIEW CHANGE TRACKING");
             info.missing_rights.push(format!("the login may not see which rows changed: {grant}"));
         }

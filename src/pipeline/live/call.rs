@@ -9,18 +9,18 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::drift::{self, Seen};
 use super::flight::{Flight, FlightKey, Flights, Stage};
-use super::retry::{self, Budgets};
 use super::rows::Misfit;
 use super::{Fetched, LiveError};
 use crate::adapters::soap::{Answer, Request, Service, SoapError};
-use crate::adapters::sql::{Database, Query};
+use crate::adapters::sql::{Database, Query, SqlError};
 use crate::decode::{Item, Resume};
 use crate::gate::{BreakerState, Permit};
 use crate::mapping::{Mapped, Plan};
 use crate::pipeline::fault::{self, outcome_of};
 use crate::pipeline::world::{Callee, Way};
-use crate::pipeline::{Bridge, PipelineError, read};
+use crate::pipeline::{Bridge, PipelineError, read, retry};
 use crate::record::{Document, Reject};
 use crate::staging::{Balance, LiveAbsence, LiveRead};
 
@@ -33,7 +33,7 @@ const MOST_INLINED: usize = 1 << 30;
 /// What a flight needs.
 pub(super) struct Trip {
     pub(super) bridge: Arc<Bridge>,
-    pub(super) budgets: Arc<Budgets>,
+    pub(super) seen: Arc<Seen>,
     pub(super) plan: Arc<Plan>,
     pub(super) callee: Callee,
     pub(super) key: String,
@@ -58,6 +58,8 @@ pub(super) enum Told {
     NotBegun(LiveError),
     /// No.
     Failed(LiveError),
+    /// A statement failed that what is read may have changed under.
+    Doubtful(Box<SqlError>),
 }
 
 /// What the backend said, and what was made of it.
@@ -102,6 +104,7 @@ pub(super) async fn fly(trip: Trip, flights: Arc<Flights>, name: FlightKey, flig
     let brought = match trip.go(&crew).await {
         Ok(brought) => brought,
         Err(error) => {
+            trip.seen.failed(&trip.plan, &error);
             // Whoever comes now begins another: errors are not kept.
             crew.flights.land(&crew.name, &crew.flight);
             if trip.is_stored && error.is_absence() {
@@ -147,6 +150,7 @@ impl Trip {
                     attempt += 1;
                 }
                 Told::NotBegun(error) | Told::Failed(error) => return Err(error),
+                Told::Doubtful(error) => return Err(self.explained(&error).await),
             }
         };
         let document = self.document(envelope.clone()).await.inspect_err(|error| {
@@ -157,6 +161,17 @@ impl Trip {
         Ok(Brought { document, envelope, as_of, waited, took })
     }
 
+    /// What an error of a database is to those who wait.
+    async fn explained(&self, error: &SqlError) -> LiveError {
+        let (timeout, gate) = (self.callee.timeout(), &self.callee.gate);
+        match &self.callee.way {
+            Way::Rows(database, rows) => {
+                drift::explained(&self.bridge, &self.plan, (database, gate), rows, (error, timeout)).await
+            }
+            Way::Call(..) => LiveError::Reloaded,
+        }
+    }
+
     /// Whether another try does no harm: nobody waits for a place, the backend is not left alone, and second tries are
     /// few.
     fn may_try_again(&self, attempt: u32) -> bool {
@@ -165,7 +180,7 @@ impl Trip {
         attempt < retry.attempts
             && status.queued.iter().sum::<usize>() == 0
             && status.breaker == BreakerState::Closed
-            && self.budgets.spend(&self.plan.backend)
+            && self.bridge.budgets.spend(&self.plan.backend)
     }
 
     /// Deletes what is staged of the record: the backend has none. `as_of` is when it was asked or before.
@@ -309,7 +324,7 @@ impl Trip {
 
     /// A call earns a share of a second try.
     pub(super) fn earn(&self) {
-        self.budgets.earn(&self.plan.backend, self.callee.gate.retry().budget);
+        self.bridge.budgets.earn(&self.plan.backend, self.callee.gate.retry().budget);
     }
 
     /// Calls the backend to the end of its answer, whoever leaves meanwhile.

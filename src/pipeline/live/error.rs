@@ -15,6 +15,12 @@ pub enum Trouble {
     Unreachable,
     /// It does not take our account.
     Denied,
+    /// The password of our account has expired.
+    PasswordExpired,
+    /// Our account may not read this there.
+    Rights,
+    /// What the mapping reads is not there, or is another than it was.
+    Drift,
     /// What it answered is no SOAP, or broke off, or is too large.
     BadAnswer,
     /// The connection ended before the answer came, or none came in all the time that it was waited for.
@@ -27,6 +33,9 @@ impl Trouble {
         match self {
             Trouble::Unreachable => "unreachable",
             Trouble::Denied => "denied",
+            Trouble::PasswordExpired => "password_expired",
+            Trouble::Rights => "rights",
+            Trouble::Drift => "drift",
             Trouble::BadAnswer => "bad_answer",
             Trouble::Lost => "lost",
         }

@@ -2,18 +2,18 @@
 //! the last key.
 
 use std::io::Cursor;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::drift::explained;
 use super::rows::{Table, of};
 use super::{Ask, Live, LiveError};
 use crate::decode::{Item, Resume};
 use crate::mapping::{Bound, FieldType, LiveColumn, LiveRows, Mapped, Plan};
 use crate::pipeline::read;
-use crate::pipeline::world::Way;
+use crate::pipeline::world::{Callee, Way};
 use crate::record::{Decimal, Reject, ResourceId};
 use crate::staging::{Balance, Comparison, Filter, Scalar};
 
@@ -47,9 +47,19 @@ impl Live {
     /// Reads a page.
     pub async fn list(&self, resource: &ResourceId, query: &LiveQuery, ask: &Ask) -> Result<LivePage, LiveError> {
         let (plan, callee) = self.bridge.world.load().callee(resource).ok_or(LiveError::Reloaded)?;
+        let page = self.page((&plan, &callee), query, ask).await;
+        page.inspect_err(|error| self.seen.failed(&plan, error))
+    }
+
+    async fn page(
+        &self,
+        (plan, callee): (&Plan, &Callee),
+        query: &LiveQuery,
+        ask: &Ask,
+    ) -> Result<LivePage, LiveError> {
         let Way::Rows(database, rows) = &callee.way else { return Err(LiveError::Reloaded) };
         let live = rows.live.as_ref().ok_or(LiveError::Reloaded)?;
-        let table = Table::of(&self.bridge, &plan, database, &callee.gate, rows).await?;
+        let table = Table::of(&self.bridge, plan, database, &callee.gate, rows).await?;
         let mut conditions = Vec::new();
         for filter in &query.filters {
             let column = live.filter(&filter.path).ok_or(LiveError::Reloaded)?;
@@ -76,15 +86,20 @@ impl Live {
         let permit = callee.gate.admit(ask.at_gate(callee.gate.queue_timeout(), callee.longest())).await;
         let permit = permit.map_err(|reason| LiveError::Refused { reason })?;
         let (waited, since) = (permit.waited(), Instant::now());
-        let database = Arc::clone(database);
         // Whoever leaves lets go of the question, and the database is told to stop.
-        let mut answer = database.query(permit, question).await.map_err(|error| of(&error, timeout))?;
+        let mut answer = match database.query(permit, question).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return Err(explained(&self.bridge, plan, (database, &callee.gate), rows, (&error, timeout)).await);
+            }
+        };
+        self.seen.answered(plan, &answer.columns);
         let mut page = empty();
         let (mut last, mut keyless, mut read) = (None, None, 0usize);
         while let Some(batch) = answer.batches.recv().await {
             let batch = batch.map_err(|error| of(&error, timeout))?;
             let room = query.limit.saturating_sub(read);
-            let taken = documents(&plan, batch.bytes, room)?;
+            let taken = documents(plan, batch.bytes, room)?;
             read += taken.read;
             last = taken.last.or(last);
             keyless = taken.keyless.or(keyless);
@@ -101,7 +116,7 @@ impl Live {
         }
         (page.waited, page.took) = (waited, since.elapsed());
         let dead = page.rejected as u64;
-        self.bridge.count(resource, Balance { read: dead, dead, ..Balance::default() });
+        self.bridge.count(&plan.exposure.id, Balance { read: dead, dead, ..Balance::default() });
         Ok(page)
     }
 }

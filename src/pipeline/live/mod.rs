@@ -10,11 +10,11 @@
 //! for its place is given up; one that the backend has begun goes on to its end, because the backend does too.
 
 mod call;
+mod drift;
 mod error;
 mod flight;
 mod health;
 mod list;
-mod retry;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -28,9 +28,9 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use self::call::Trip;
+use self::drift::Seen;
 use self::flight::{FlightKey, Flights, Rider, Stage};
 use self::health::Looks;
-use self::retry::Budgets;
 use super::Bridge;
 use super::world::Callee;
 use crate::gate::{self, Refused};
@@ -141,7 +141,7 @@ pub enum Reading {
 pub struct Live {
     bridge: Arc<Bridge>,
     flights: Arc<Flights>,
-    budgets: Arc<Budgets>,
+    seen: Arc<Seen>,
     calls: TaskTracker,
     looks: Looks,
 }
@@ -149,8 +149,8 @@ pub struct Live {
 impl Live {
     /// Over these parts.
     pub fn new(bridge: Arc<Bridge>) -> Live {
-        let (flights, budgets) = (Arc::default(), Arc::default());
-        Live { bridge, flights, budgets, calls: TaskTracker::new(), looks: Looks::default() }
+        let (flights, seen) = (Arc::default(), Arc::default());
+        Live { bridge, flights, seen, calls: TaskTracker::new(), looks: Looks::default() }
     }
 
     /// Reads the record with this key, in its canonical form.
@@ -247,7 +247,7 @@ impl Live {
             if !is_shared {
                 let trip = Trip {
                     bridge: Arc::clone(&self.bridge),
-                    budgets: Arc::clone(&self.budgets),
+                    seen: Arc::clone(&self.seen),
                     plan: Arc::clone(plan),
                     callee: callee.clone(),
                     key: key.to_owned(),

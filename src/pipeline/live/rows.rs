@@ -211,7 +211,7 @@ impl Trip {
         (query, misfit): (&Query, Misfit),
     ) -> Told {
         self.earn();
-        let asked = first(database, permit, query.clone(), misfit);
+        let asked = first(self, database, permit, query.clone(), misfit);
         tokio::pin!(asked);
         loop {
             tokio::select! {
@@ -229,7 +229,7 @@ impl Trip {
 }
 
 /// The first batch that has a row.
-async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, misfit: Misfit) -> Told {
+async fn first(trip: &Trip, database: &Arc<dyn Database>, permit: Permit, query: Query, misfit: Misfit) -> Told {
     let timeout = query.timeout;
     let text = |value: &Value| if let Value::Text(text) = value { Some(text.clone()) } else { None };
     let texts: Vec<String> = query.parameters.iter().filter_map(text).collect();
@@ -238,6 +238,7 @@ async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, misfi
         Err(error) if misfit.is(&error, &texts) => return Told::Failed(LiveError::NoRecord { other: None }),
         Err(error) => return refused(error, timeout),
     };
+    trip.seen.answered(&trip.plan, &rows.columns);
     let mut found: Option<Bytes> = None;
     while let Some(batch) = rows.batches.recv().await {
         match batch {
@@ -252,6 +253,9 @@ async fn first(database: &Arc<dyn Database>, permit: Permit, query: Query, misfi
 }
 
 fn refused(error: SqlError, timeout: std::time::Duration) -> Told {
+    if matches!(error.kind, SqlErrorKind::Missing | SqlErrorKind::Statement) {
+        return Told::Doubtful(Box::new(error));
+    }
     let is_again =
         error.certainty == Certainty::NotBegun && error.kind.is_outage() || error.kind == SqlErrorKind::Deadlock;
     let told = of(&error, timeout);
@@ -272,10 +276,14 @@ pub(super) fn of(error: &SqlError, timeout: std::time::Duration) -> LiveError {
         }
         SqlErrorKind::Own => return LiveError::Refused { reason: crate::gate::Refused::OwnResources },
         SqlErrorKind::Unreachable | SqlErrorKind::Tls | SqlErrorKind::Busy => Trouble::Unreachable,
-        SqlErrorKind::Login | SqlErrorKind::PasswordExpired | SqlErrorKind::Rights => Trouble::Denied,
+        SqlErrorKind::Login => Trouble::Denied,
+        SqlErrorKind::PasswordExpired => Trouble::PasswordExpired,
+        SqlErrorKind::Rights => Trouble::Rights,
+        // SQL Server's word for a database that our account cannot open.
+        SqlErrorKind::Missing if error.native == Some(4060) => Trouble::Denied,
+        SqlErrorKind::Missing => Trouble::Drift,
         SqlErrorKind::Lost | SqlErrorKind::Killed | SqlErrorKind::Cancelled | SqlErrorKind::Deadlock => Trouble::Lost,
         SqlErrorKind::Driver
-        | SqlErrorKind::Missing
         | SqlErrorKind::Statement
         | SqlErrorKind::Unexpected
         | SqlErrorKind::Untouched
@@ -296,6 +304,9 @@ impl From<PipelineError> for LiveError {
                 LiveError::Refused { reason: crate::gate::Refused::Window { retry_after } }
             }
             PipelineError::Stopped => LiveError::Refused { reason: crate::gate::Refused::Closed },
+            drift @ (PipelineError::Drift { .. } | PipelineError::Source { .. }) => {
+                LiveError::Backend { trouble: Trouble::Drift, message: drift.chain() }
+            }
             other => LiveError::Backend { trouble: Trouble::BadAnswer, message: other.chain() },
         }
     }

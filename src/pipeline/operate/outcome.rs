@@ -249,8 +249,15 @@ impl Failure {
                 (FailureKind::Unavailable, "the connection to the backend ended; nothing is done")
             }
             SqlErrorKind::Timeout => (FailureKind::Timeout, "the backend took too long; nothing is done"),
-            SqlErrorKind::Login | SqlErrorKind::PasswordExpired | SqlErrorKind::Secret | SqlErrorKind::Rights => {
+            SqlErrorKind::Login | SqlErrorKind::Secret => {
                 (FailureKind::Broken, "the backend does not take the account of this service")
+            }
+            SqlErrorKind::PasswordExpired => (
+                FailureKind::Broken,
+                "the password of this service's account at the backend has expired; nothing is done",
+            ),
+            SqlErrorKind::Rights => {
+                (FailureKind::Broken, "the account of this service may not do this at the backend; nothing is done")
             }
             SqlErrorKind::Driver
             | SqlErrorKind::Missing

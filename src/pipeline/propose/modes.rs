@@ -41,6 +41,11 @@ pub fn modes(info: &TableInfo) -> Vec<Mode> {
     let has_key = !info.primary_key.is_empty();
     let named = |name, is_possible, deletes, why: String, column| Mode { name, is_possible, deletes, why, column };
     let tracking = match (info.change_tracking, has_key) {
+        (true, true) if info.hides_tracking => (
+            false,
+            "the server tracks which rows change, but the login may not see which: GRANT VIEW CHANGE TRACKING"
+                .to_owned(),
+        ),
         (true, true) => (true, "the server tracks which rows change, and which are deleted".to_owned()),
         (true, false) => (false, "the server tracks changes, but the table has no primary key".to_owned()),
         (false, _) => (false, "the server does not track changes of this table".to_owned()),

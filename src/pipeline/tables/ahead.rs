@@ -24,6 +24,7 @@ use crate::gate::{Gate, Lane};
 use crate::landing::{Landed, Landing, LandingError};
 use crate::mapping::{OPERATION, Plan};
 use crate::pipeline::read::{self, Chunk};
+use crate::pipeline::retry::Budgets;
 use crate::pipeline::{PipelineError, admission};
 use crate::telemetry::Metrics;
 
@@ -79,6 +80,7 @@ pub(super) struct Asker {
     pub(super) max_rows_per_second: Option<u32>,
     pub(super) timeout: Duration,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) budgets: Arc<Budgets>,
     pub(super) stop: CancellationToken,
 }
 
@@ -95,6 +97,7 @@ impl Asker {
             timeout: self.timeout,
         };
         let permit = admission::pass(&self.gate, self.lane, &self.stop).await?;
+        self.budgets.earn(&self.plan.backend, self.gate.retry().budget);
         tracing::debug!(resource = %self.plan.exposure.id, sql = query.sql, "ask");
         tokio::select! {
             rows = self.database.query(permit, query) => Ok(rows?),

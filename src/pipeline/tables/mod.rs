@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use position::{Mark, Phase, Standing};
 use reading::Reading;
-use shape::{Shape, changed};
+use shape::Shape;
 
 use super::sync::{Request, Summary};
 use super::world::Asked;
@@ -48,6 +48,18 @@ use crate::staging::RunOutcome;
 /// What is known of the tables that were read since the start, by resource, with the hash of the mapping that reads them.
 #[derive(Default)]
 pub(super) struct Shapes(parking_lot::Mutex<std::collections::HashMap<ResourceId, (String, Arc<Shape>)>>);
+
+impl Shapes {
+    /// What is known of a resource's table may not be so any more: it is looked up when it is read next.
+    pub(super) fn forget(&self, id: &ResourceId) {
+        self.0.lock().remove(id);
+    }
+}
+
+/// What of these columns is gone or reads differently, in words.
+pub(super) fn changed(before: &[Column], now: &[Column]) -> Vec<String> {
+    shape::changed(before, now)
+}
 
 impl Bridge {
     /// Reads what has changed in a table or query. One run at a time a resource, over all processes; there is a run only
@@ -201,7 +213,7 @@ impl Bridge {
     /// Looks at the table anew after a statement on it has failed: the fault says what has changed.
     async fn look_at_table(&self, reading: &Reading<'_>) -> Result<(), PipelineError> {
         let Relation::Table { name, columns, .. } = &reading.source().relation else { return Ok(()) };
-        self.shapes.0.lock().remove(&reading.plan.exposure.id);
+        self.shapes.forget(&reading.plan.exposure.id);
         let asked = Asked { database: Arc::clone(&reading.database), gate: Arc::clone(&reading.gate) };
         let (lane, before) = (reading.request.lane, Some(reading.standing.columns.as_slice()));
         let how = (reading.source().key.as_slice(), reading.source().timeout);

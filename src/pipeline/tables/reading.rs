@@ -23,9 +23,6 @@ use crate::pipeline::sync::Request;
 use crate::pipeline::{Bridge, PipelineError};
 use crate::staging::{Batch, FileId, FileState, NewFile, RunId, SnapshotId};
 
-/// How often in a row a statement is begun again whose transaction the database gave up.
-const MOST_RETRIES: u32 = 4;
-
 /// Times that lie further ahead are no times of a change.
 const AHEAD: Duration = Duration::from_secs(86_400);
 
@@ -46,7 +43,8 @@ pub(super) struct Reading<'a> {
     pub(super) notes: Vec<String>,
     pub(super) run: Option<RunId>,
     parts: u64,
-    retries: u32,
+    /// Statements in a row that the database gave up.
+    given_up: u32,
     /// Rows with the key of another.
     pub(super) repeated: u64,
     /// Why nothing was deleted at the end of this reading although something was missing.
@@ -103,7 +101,7 @@ impl<'a> Reading<'a> {
             notes: Vec::new(),
             run: None,
             parts: 0,
-            retries: 0,
+            given_up: 0,
             repeated: 0,
             undeleted: None,
             orders_all: true,
@@ -163,15 +161,20 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Whether a fault passes when the statement is begun again.
+    /// Whether a fault passes when the statement is begun again, and the gate has a second try left for it (`retry`). Who
+    /// waits for a place goes before it, as before any other statement of a run.
     pub(super) async fn tries_again(&mut self, error: &PipelineError) -> bool {
         let PipelineError::Sql(error) = error else { return false };
-        if error.kind != SqlErrorKind::Deadlock || self.retries >= MOST_RETRIES {
+        if error.kind != SqlErrorKind::Deadlock {
             return false;
         }
-        self.retries += 1;
-        tracing::info!(resource = %self.plan.exposure.id, error = %error, attempt = self.retries, "a statement is begun again");
-        let pause = Duration::from_millis(50) * 2u32.pow(self.retries);
+        self.given_up += 1;
+        let may = self.given_up < self.gate.retry().attempts && self.bridge.budgets.spend(&self.plan.backend);
+        if !may {
+            return false;
+        }
+        tracing::info!(resource = %self.plan.exposure.id, error = %error, attempt = self.given_up, "a statement is begun again");
+        let pause = Duration::from_millis(50) * 2u32.pow(self.given_up.min(5));
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
             () = self.bridge.stop.cancelled() => false,
@@ -205,6 +208,7 @@ impl<'a> Reading<'a> {
             max_rows_per_second: source.max_rows_per_second,
             timeout: source.timeout.unwrap_or_else(|| self.database.timeout()),
             metrics: Arc::clone(&self.bridge.metrics),
+            budgets: Arc::clone(&self.bridge.budgets),
             stop: self.bridge.stop.clone(),
         }
     }
@@ -283,7 +287,7 @@ impl<'a> Reading<'a> {
             if let Some(prepared) = prepared {
                 self.commit(prepared, (snapshot, once), standing).await?;
                 // Where it went on it may be given up as often again.
-                self.retries = 0;
+                self.given_up = 0;
             }
         }
         if let Some(waiting) = waiting {

@@ -5,6 +5,7 @@ use std::process::Command;
 use tollbridge::adapters::sql::{Database, Query};
 
 use super::{Site, query};
+use crate::support::mariadb::MariaDb;
 use crate::support::postgres::Postgres;
 
 /// A million rows of a few hundred bytes.
@@ -25,9 +26,14 @@ const ASK: &str = "TOLLBRIDGE_TEST_MEMORY";
 /// are some 50 MiB of a program with all tests in it, whatever it reads. The process is this one's program, which runs the
 /// same test once more and finds that it is the child.
 fn highest(test: &str, connection: &str, sql: &str) -> u64 {
+    highest_with(test, connection, "", sql)
+}
+
+/// The same with further settings of the source.
+fn highest_with(test: &str, connection: &str, further: &str, sql: &str) -> u64 {
     let run = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("odbc::memory::{test}"), "--nocapture", "--test-threads=1"])
-        .env(ASK, format!("{connection}\n{sql}"))
+        .env(ASK, format!("{connection}\n{sql}\n{further}"))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
@@ -39,11 +45,16 @@ fn highest(test: &str, connection: &str, sql: &str) -> u64 {
 /// As the child: reads, and tells. False where this is no child.
 fn as_child() -> bool {
     let Ok(ask) = std::env::var(ASK) else { return false };
-    let (connection, sql) = ask.split_once('\n').unwrap();
+    let mut parts = ask.splitn(3, '\n');
+    let (connection, sql, further) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let wanted = if sql.contains("wide") { WIDE } else { 1_000_000 };
+    let wanted = match sql {
+        wide if wide.contains("wide") => WIDE,
+        part if part.contains("limit 10000") => 10_000,
+        _ => 1_000_000,
+    };
     let rows = runtime.block_on(async {
-        let site = Site::new(connection, "");
+        let site = Site::new(connection, further);
         let asked = Query { batch_rows: 10_000, ..query(sql) };
         let mut rows = site.source.query(site.permit().await, asked).await.unwrap();
         let mut count = 0;
@@ -104,4 +115,26 @@ fn a_million_rows_of_sqlite_fit_in_64_mib() {
     let most = highest(&connection);
     assert!(most < MOST, "{most} MiB");
     assert!(highest(&format!("{connection};StepAPI=0")) > 150);
+}
+
+/// Before its version 3.1.17 MariaDB's driver holds what one statement brings, whatever it is told: hence statements of
+/// `batch_rows` rows where a table has a key, and a doubt that says so.
+#[test]
+fn what_mariadbs_driver_holds_is_what_a_statement_brings() {
+    if as_child() {
+        return;
+    }
+    let server = MariaDb::shared();
+    let connection = server.connection("mysql");
+    let rows = "select seq as i, seq * 1.5 as d, rpad('x', 150, 'x') as n from seq_1_to_1000000";
+    let highest = |sql: &str| {
+        highest_with("what_mariadbs_driver_holds_is_what_a_statement_brings", &connection, &server.account(), sql)
+    };
+    let part = highest(&format!("{rows} limit 10000"));
+    assert!(part < 64, "{part} MiB");
+    let whole = highest(rows);
+    // Where a million rows are held, `check` and `doctor` say so before anybody meets it.
+    let doubts = Site::new(&connection, &server.account()).source.doubts().concat();
+    assert!(whole < 64 || doubts.contains("before 3.1.17 reads whole results into memory"), "{whole} MiB: {doubts}");
+    println!("{part} MiB for 10,000 rows, {whole} MiB for a million");
 }

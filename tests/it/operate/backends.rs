@@ -7,7 +7,7 @@ use serde_json::json;
 use super::site::{CRUD, Running, TABLES, with};
 use crate::support::tds_server::{End, Settings, Trouble};
 
-const SQL_SERVER: &str = "CREATE TABLE orders (no varchar(10) NOT NULL PRIMARY KEY, status varchar(2), amount decimal(9,2), \
+pub(super) const SQL_SERVER: &str = "CREATE TABLE orders (no varchar(10) NOT NULL PRIMARY KEY, status varchar(2), amount decimal(9,2), \
                           ref varchar(100) UNIQUE)";
 
 /// A record is made, changed and removed, each once; and the database's rules are the caller's.
@@ -214,4 +214,47 @@ fn constraints_of_sql_server_without_words_are_refused() {
     assert!(!twice.text().contains("PRIMARY"), "the backend's words are for operators: {}", twice.text());
     let kept = &site.operations()[0];
     assert!(kept["cause"].as_str().unwrap().contains("2627"), "{kept:#}");
+}
+
+/// Values that the mapping lets through and the column has no room for.
+const WIDER: &str = r#"
+[operations.change]
+sql = "update orders set status = :status, amount = :amount where no = :order_no"
+expect = 1
+[operations.change.body]
+status = "string"
+amount = "decimal(30,2)"
+"#;
+
+#[test]
+fn what_a_column_cannot_hold_is_refused_by_every_database() {
+    let row = "insert into orders values ('1', 'OP', 10.5, null)";
+    let plan = with(WIDER);
+    for (name, site) in [
+        ("PostgreSQL", plan.postgres(&format!("{TABLES}; {row}"))),
+        ("MariaDB", plan.mariadb(&format!("{TABLES}; {row}"))),
+        ("SQL Server", plan.sql_server(Settings::default(), &format!("{SQL_SERVER}\nGO\n{row}"))),
+    ] {
+        for (key, body) in
+            [("large", r#"{"status":"CL","amount":12345678901.25}"#), ("long", r#"{"status":"LONGER","amount":1}"#)]
+        {
+            let refused = site.write("POST", "/v1/orders/1/change", key, body);
+            let detail = refused.problem(422, "operation-refused");
+            assert!(detail.contains("a value is one that the backend cannot hold"), "{name} {key}: {refused:?}");
+            assert_eq!(refused.json()["reason"], "value", "{name} {key}");
+            assert_eq!(site.sql("select status, amount from orders"), "OP|10.50", "{name} {key}");
+            let again = site.write("POST", "/v1/orders/1/change", key, body);
+            assert_eq!((again.status, again.field("idempotent-replayed")), (422, Some("true")), "{name} {key}");
+        }
+        let taken = site.write("POST", "/v1/orders/1/change", "fits", r#"{"status":"CL","amount":1234567.25}"#);
+        assert_eq!(
+            (taken.status, site.sql("select status, amount from orders").as_str()),
+            (200, "CL|1234567.25"),
+            "{name}"
+        );
+    }
+    // A file of SQLite holds whatever it is given: there the mapping alone can say no.
+    let site = plan.sqlite(&format!("{TABLES}; {row}"));
+    assert_eq!(site.write("POST", "/v1/orders/1/change", "long", r#"{"status":"LONGER","amount":1}"#).status, 200);
+    assert_eq!(site.sql("select status from orders"), "LONGER");
 }

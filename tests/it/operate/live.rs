@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
-use super::site::{ORDERS, Running, TABLES, with};
-use crate::facade::client::{Connection, request};
+use super::backends::SQL_SERVER;
+use super::site::{ORDERS, Plan, Running, TABLES, with};
+use crate::facade::client::{Connection, exchange, request};
+use crate::support::tds_server::{LoginTrouble, Settings, Trouble};
 
 const ROWS: &str = "insert into orders values ('1', 'OP', 10.5, null), ('2', 'CL', 20, null), ('3', 'OP', 30, null), \
     ('4', 'OP', 7.25, null), ('5', 'XX', 1, null)";
@@ -14,6 +16,17 @@ fn served(serve: &str) -> String {
 
 fn live(serve: &str) -> Running {
     with("").mapping(&served(serve)).sqlite(&format!("{TABLES}; {ROWS}"))
+}
+
+/// The same at every kind of database.
+fn everywhere(plan: &Plan) -> [(&'static str, Running); 4] {
+    let statements = format!("{TABLES}; {ROWS}");
+    [
+        ("SQLite", plan.sqlite(&statements)),
+        ("PostgreSQL", plan.postgres(&statements)),
+        ("MariaDB", plan.mariadb(&statements)),
+        ("SQL Server", plan.sql_server(Settings::default(), &format!("{SQL_SERVER}\nGO\n{ROWS}"))),
+    ]
 }
 
 #[test]
@@ -33,12 +46,21 @@ fn a_record_is_asked_for_by_its_key() {
 
 #[test]
 fn what_is_hybrid_is_staged_and_asked_for_when_it_is_old() {
-    let site = live("mode = \"hybrid\"\nmax_age = \"1h\"");
-    assert_eq!(site.get("/v1/orders/1").field("cache-status"), Some("tollbridge; fwd=uri-miss; stored"));
-    site.service.until(|| {
-        let again = site.get("/v1/orders/1");
-        again.field("cache-status")?.starts_with("tollbridge; hit").then_some(())
-    });
+    for (name, site) in everywhere(&with("").mapping(&served("mode = \"hybrid\"\nmax_age = \"1h\""))) {
+        let first = site.get("/v1/orders/1");
+        assert_eq!(first.field("cache-status"), Some("tollbridge; fwd=uri-miss; stored"), "{name}");
+        site.service.until(|| {
+            let again = site.get("/v1/orders/1");
+            again.field("cache-status")?.starts_with("tollbridge; hit").then_some(())
+        });
+        // What is staged stays for its hour; who wants it as it is now is told.
+        site.change("update orders set amount = 11 where no = '1'");
+        assert_eq!(site.get("/v1/orders/1").json()["amount"], first.json()["amount"], "{name}");
+        let bearer = format!("Bearer {}", site.key);
+        let fields = [("Authorization", bearer.as_str()), ("Cache-Control", "no-cache")];
+        let now = exchange(site.address(), &request("GET", "/v1/orders/1", &fields, b"")).unwrap();
+        assert_eq!(now.text(), r#"{"order_no":"1","status":"open","amount":11.00}"#, "{name}");
+    }
 }
 
 #[test]
@@ -61,12 +83,25 @@ fn a_statement_of_ones_own_is_asked_for_one_record_too() {
 
 #[test]
 fn lists_go_by_declared_filters_and_on_behind_the_last_key() {
-    let site = live("mode = \"live\"\nfilter = [\"status\", \"amount\"]");
+    for (name, site) in everywhere(&with("").mapping(&served("mode = \"live\"\nfilter = [\"status\", \"amount\"]"))) {
+        lists_go_by_filters(name, &site);
+        if name == "SQL Server" {
+            let report = site.tds().report();
+            // Of each page no more is asked for than it shows, and whether there is another.
+            let pages = report.of("select top (3) ");
+            assert!(pages.len() == 2 && pages.iter().all(|page| page.text.ends_with("order by [no]")), "{pages:?}");
+            assert!(pages[1].text.contains("[no] > "), "{pages:?}");
+        }
+    }
+}
+
+#[track_caller]
+fn lists_go_by_filters(name: &str, site: &Running) {
     let keys = |path: &str| {
         let list = site.get(path).json();
         let keys: Vec<_> = list["data"]
             .as_array()
-            .unwrap_or_else(|| panic!("{path}: {list:#}"))
+            .unwrap_or_else(|| panic!("{name}: {path}: {list:#}"))
             .iter()
             .map(|one| one["order_no"].clone())
             .collect();
@@ -231,4 +266,81 @@ fn nothing_is_known_of_a_record_that_nobody_has_asked_for() {
     assert_eq!(site.get("/v1/orders/2").status, 200);
     site.service.until(|| (site.get("/v1/orders/2/history").status == 200).then_some(()));
     site.get("/v1/orders/9").problem(404, "no-such-record");
+}
+
+/// A statement that a column is another from now on, and one that brings it back.
+fn renamed(name: &str) -> [&'static str; 2] {
+    match name {
+        "SQL Server" => ["ALTER TABLE orders DROP COLUMN amount", "ALTER TABLE orders ADD amount decimal(9,2) NULL"],
+        _ => ["alter table orders rename column amount to total", "alter table orders rename column total to amount"],
+    }
+}
+
+#[test]
+fn a_column_that_is_gone_is_told_as_such_and_found_when_it_is_there_again() {
+    let plan = with("").mapping(&served("mode = \"live\"\nfilter = [\"status\"]")).logging();
+    for (name, site) in everywhere(&plan) {
+        assert_eq!(site.get("/v1/orders/1").status, 200, "{name}");
+        let [gone, back] = renamed(name);
+        site.change(gone);
+        // The first that meets it, and those who come when it is known.
+        for path in ["/v1/orders/1", "/v1/orders?status=open", "/v1/orders/2", "/v1/orders"] {
+            let told = site.get(path);
+            let detail = told.problem(502, "backend-answer");
+            assert_eq!(told.json()["reason"], "drift", "{name} {path}: {told:?}");
+            assert!(detail.contains("the backend was changed") && !told.text().contains("amount"), "{name}: {told:?}");
+        }
+        let log = || std::fs::read_to_string(site.site.path("log")).unwrap();
+        let warned = |words: &str| log().lines().filter(|line| line.contains("WARN") && line.contains(words)).count();
+        assert_eq!(warned("what the mapping reads is not there"), 1, "{name}: {}", log());
+        assert!(log().contains("orders has no amount") && log().contains("tollbridge check"), "{name}: {}", log());
+        site.change(back);
+        site.change("update orders set amount = 5 where no = '1'");
+        assert!(site.get("/v1/orders/1").text().contains("\"amount\":5.00"), "{name}");
+        assert!(log().contains("what the mapping reads is there again"), "{name}: {}", log());
+        // A column of another type reads as well as its values do, and the log says that it is another.
+        if name == "SQL Server" {
+            site.change("ALTER TABLE orders ALTER COLUMN amount varchar(20) NULL");
+            site.change("UPDATE orders SET amount = 'many' WHERE no = '2'");
+            assert_eq!(site.get("/v1/orders/1").status, 200);
+            let odd = site.get("/v1/orders/2");
+            assert!(odd.problem(502, "backend-answer").contains("amount"), "{odd:?}");
+            assert_eq!(odd.json()["reason"], "rejected");
+            assert_eq!(warned("amount was decimal(9,2) and is "), 1, "{}", log());
+        }
+        site.change("drop table orders");
+        let told = site.get("/v1/orders/1");
+        told.problem(502, "backend-answer");
+        assert_eq!(told.json()["reason"], "drift", "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn an_account_that_is_not_taken_is_told_by_why() {
+    let plan = with("").mapping(&served("mode = \"live\"")).gate("breaker = { failures = 0 }");
+    let site = plan.sql_server(Settings::default(), &format!("{SQL_SERVER}\nGO\n{ROWS}"));
+    assert_eq!(site.get("/v1/orders/1").status, 200);
+    let told = |reason: &str, words: &str| {
+        let answer = site.get("/v1/orders/1");
+        let detail = answer.problem(502, "backend-answer");
+        assert_eq!(answer.json()["reason"], reason, "{answer:?}");
+        assert!(detail.contains(words) && !answer.text().contains("Pa$$"), "{answer:?}");
+    };
+    for (trouble, reason, words) in [
+        (LoginTrouble::Refused, "denied", "does not take the account"),
+        (LoginTrouble::NoDatabase, "denied", "does not take the account"),
+        (LoginTrouble::Expired, "password_expired", "has expired"),
+        (LoginTrouble::MustChange, "password_expired", "has expired"),
+    ] {
+        site.tds().faults(|faults| faults.login = Some(trouble));
+        site.tds().kill_all();
+        told(reason, words);
+    }
+    site.tds().faults(|faults| {
+        faults.login = None;
+        faults.only = Some("from [orders]".to_owned());
+        faults.trouble = vec![(0, Trouble::Error(229, 14, "The SELECT permission was denied.".to_owned()))];
+    });
+    told("rights", "it may not read this");
+    assert_eq!(site.get("/v1/orders/1").status, 200);
 }

@@ -96,6 +96,8 @@ pub(crate) struct Plan {
     pub(crate) staging: Option<String>,
     /// The point of a write at which the process stands still; it makes the file `halted` there.
     pub(crate) halt: Option<&'static str>,
+    /// Whether what it logs goes into the file `log`.
+    pub(crate) logs: bool,
 }
 
 /// With these operations.
@@ -109,6 +111,7 @@ pub(crate) fn with(operations: &str) -> Plan {
         sections: String::new(),
         staging: None,
         halt: None,
+        logs: false,
     }
 }
 
@@ -134,6 +137,12 @@ impl Plan {
     /// Begins with a staging database that these statements make.
     pub(crate) fn staging(mut self, statements: &str) -> Plan {
         self.staging = Some(statements.to_owned());
+        self
+    }
+
+    /// Logs into the file `log` of its folder.
+    pub(crate) fn logging(mut self) -> Plan {
+        self.logs = true;
         self
     }
 
@@ -218,7 +227,7 @@ impl Plan {
         let key = new_key(&site, "test", &["*"]);
         let halt = self.halt.map(|point| format!("{point}={}", site.path("halted").display()));
         let variables: Vec<(&str, &str)> = halt.iter().map(|halt| ("TOLLBRIDGE_HALT_AT", halt.as_str())).collect();
-        let service = site.serve_with(&variables);
+        let service = if self.logs { site.serve_by(&["env"]) } else { site.serve_with(&variables) };
         service.until(|| service.get("/health/live", &key).ok());
         Running { service, site, data, key }
     }

@@ -7,7 +7,11 @@ use tollbridge::adapters::sql::{Certainty, Database, Isolation, Query, SqlErrorK
 
 use super::rows::Cell;
 use super::{Site, gathered, query, until};
-use crate::support::tds_server::{End, Trouble};
+use crate::support::tds_server::{Encryption, End, Settings, Trouble};
+
+fn settings() -> Settings {
+    Settings { encryption: Encryption::NotSupported, ..Settings::default() }
+}
 
 /// A table of many rows that are made while they are read.
 fn many(site: &Site, rows: u64) {
@@ -154,6 +158,21 @@ async fn a_session_that_died_while_it_waited_is_replaced_without_a_word() {
     site.server().kill_all();
     assert_eq!(site.one("SELECT 2 AS a").await, "2");
     assert_eq!(site.sessions(), 2);
+}
+
+/// Firewalls forget connections that nothing goes over, without a word to either side.
+#[tokio::test]
+async fn a_connection_that_nobody_used_for_long_is_not_trusted() {
+    for (check_after, expected) in [(Duration::from_millis(40), 2), (Duration::from_secs(300), 1)] {
+        let site = Site::of(settings(), "", |config| config.check_after = check_after);
+        assert_eq!(site.one("SELECT 1 AS a").await, "1");
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        assert_eq!(site.one("SELECT 2 AS a").await, "2");
+        assert_eq!(site.sessions(), expected, "{check_after:?}");
+        // The old one is closed, not left lying about.
+        until(|| site.server().report().open_sessions() == 1).await;
+        assert_eq!(site.door.connections(), 1);
+    }
 }
 
 #[tokio::test]

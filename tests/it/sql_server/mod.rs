@@ -8,6 +8,7 @@ mod doctor;
 mod faults;
 #[cfg(feature = "kerberos")]
 mod kerberos;
+mod memory;
 mod rows;
 mod types;
 mod ways;

@@ -11,6 +11,8 @@ mod postgres;
 mod proposals;
 mod snapshot;
 mod sql_server;
+mod sql_server_faults;
+mod sql_server_ways;
 mod types;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,13 @@ impl Legacy {
         let legacy = Legacy::with_backend("connection = \"Driver=SQLite3;Database=old.sqlite\"", source, fields);
         legacy.sql(schema);
         legacy
+    }
+
+    /// Changes a word of the configuration.
+    fn reconfigure(&self, from: &str, to: &str) {
+        let config = std::fs::read_to_string(self.site.path("tollbridge.toml")).unwrap();
+        assert!(config.contains(from), "{config}");
+        self.site.write("tollbridge.toml", config.replace(from, to).as_bytes());
     }
 
     fn with_backend(connection: &str, source: &str, fields: &str) -> Legacy {

@@ -213,6 +213,71 @@ fn for_sql_server() {
 }
 
 #[test]
+fn ways_of_sql_server_are_proposed_as_its_catalog_has_them() {
+    let server = TdsServer::start(
+        "CREATE TABLE dbo.items (NO varchar(10) NOT NULL PRIMARY KEY, NAME nvarchar(40) NULL, QTY int NULL, RV rowversion)
+         INSERT INTO dbo.items (NO, NAME, QTY) VALUES ('a', N'A', 1)",
+    );
+    let connection = format!(
+        "host = \"127.0.0.1\"\nport = {}\ndatabase = \"erp\"\nusername = \"bridge\"\npassword = {{ file = \"password\" }}\n\
+         encryption = \"off\"",
+        server.port()
+    );
+    let old = Legacy::with_kind("mssql", &connection, SNAPSHOT, FIELDS);
+    old.site.write("password", b"Pa$$w0rd");
+    let look = || {
+        let (mut said, code) = old.site.json(&["inspect", "--backend", "old", "--table", "dbo.items"]);
+        assert_eq!(code, 0, "{said:?}");
+        said.remove(0)
+    };
+    let mode = |said: &serde_json::Value, name: &str| {
+        let modes = said["modes"].as_array().unwrap();
+        modes.iter().find(|mode| mode["name"] == name).unwrap_or_else(|| panic!("{said:#}")).clone()
+    };
+    let infer = || {
+        let output = old.site.run(&["infer", "--backend", "old", "--table", "dbo.items"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    // The rowversion alone.
+    let said = look();
+    for (name, possible) in
+        [("change tracking", false), ("cdc", false), ("rowversion", true), ("number", false), ("snapshot", true)]
+    {
+        assert_eq!(mode(&said, name)["possible"], possible, "{name}: {said:#}");
+    }
+    let why = mode(&said, "rowversion")["why"].clone();
+    assert!(why.as_str().unwrap().starts_with("RV grows") && said["missing_rights"] == json!([]), "{said:#}");
+    assert!(infer().contains("snapshot = true"), "so few rows are read whole");
+
+    // CDC, and whoever may not see of what.
+    server.execute("EXEC sys.sp_cdc_enable_db EXEC sys.sp_cdc_enable_table @source_schema = N'dbo', @source_name = N'items', @role_name = NULL");
+    let cdc = mode(&look(), "cdc");
+    assert!(cdc["possible"] == true && cdc["why"].as_str().unwrap().contains("dbo_items"), "{cdc:#}");
+
+    // Change Tracking: it is proposed, read by, and not proposed to who may not see it.
+    server.execute("ALTER DATABASE erp SET CHANGE_TRACKING = ON");
+    server.execute("ALTER TABLE dbo.items ENABLE CHANGE_TRACKING");
+    let said = look();
+    assert!(mode(&said, "change tracking")["possible"] == true && said["missing_rights"] == json!([]), "{said:#}");
+    let text = proposed(&old, &["dbo.items".to_owned()]).remove(0);
+    assert!(text.contains("\nchange_tracking = true\n") && !text.contains("from = \"RV\""), "{text}");
+    assert_eq!(old.sync_as(&["sync", "items"])["staged"], 1);
+    server.deny("VIEW CHANGE TRACKING ON dbo.items");
+    let said = look();
+    let tracking = mode(&said, "change tracking");
+    assert!(
+        tracking["possible"] == false && tracking["why"].as_str().unwrap().contains("VIEW CHANGE TRACKING"),
+        "{said:#}"
+    );
+    assert!(
+        said["missing_rights"].to_string().contains("GRANT VIEW CHANGE TRACKING ON [dbo].[items] TO the login"),
+        "{said:#}"
+    );
+    assert!(!infer().contains("change_tracking = true"));
+}
+
+#[test]
 fn rights_that_are_given_column_by_column_are_told_so() {
     let server = Postgres::shared();
     server.database("tables_columns", "");

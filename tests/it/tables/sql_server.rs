@@ -3,24 +3,28 @@
 use serde_json::json;
 
 use super::{FIELDS, Legacy, counts};
-use crate::support::tds_server::{Faults, TdsServer, Trouble};
+use crate::support::tds_server::TdsServer;
 
-const ITEMS: &str =
+pub(super) const ITEMS: &str =
     "CREATE TABLE dbo.ITEMS (NO varchar(10) NOT NULL PRIMARY KEY, NAME nvarchar(40) NULL, QTY int NULL, RV rowversion)
      INSERT INTO dbo.ITEMS (NO, NAME, QTY) VALUES ('a', N'A', 1), ('b', N'B', 2), ('c', N'C', 3), ('d', N'D', 4)";
 
-fn legacy(server: &TdsServer, source: &str) -> Legacy {
+pub(super) fn legacy(server: &TdsServer, source: &str) -> Legacy {
+    legacy_with(server, source, FIELDS)
+}
+
+pub(super) fn legacy_with(server: &TdsServer, source: &str, fields: &str) -> Legacy {
     let connection = format!(
         "host = \"127.0.0.1\"\nport = {}\ndatabase = \"erp\"\nusername = \"bridge\"\npassword = {{ file = \"password\" }}\n\
          encryption = \"off\"",
         server.port()
     );
-    let old = Legacy::with_kind("mssql", &connection, source, FIELDS);
+    let old = Legacy::with_kind("mssql", &connection, source, fields);
     old.site.write("password", b"Pa$$w0rd");
     old
 }
 
-fn table(rest: &str) -> String {
+pub(super) fn table(rest: &str) -> String {
     format!("[source.table]\ntable = 'dbo.ITEMS'\nbatch_rows = 2\nchunk_rows = 2\n{rest}\n")
 }
 
@@ -128,25 +132,4 @@ fn captured_changes_are_read_in_the_order_of_commits() {
     let run = old.sync();
     assert!(run["notes"][0].as_str().unwrap().contains("everything is read anew"), "{run}");
     assert_eq!(old.keys().concat(), "ab");
-}
-
-#[test]
-fn a_deadlock_is_tried_again_and_other_troubles_are_told() {
-    let server = TdsServer::start(ITEMS);
-    let old = legacy(&server, &table("snapshot = true"));
-    let only = |trouble: Vec<(u64, Trouble)>| {
-        server.faults(|faults| *faults = Faults { only: Some("dbo].[ITEMS".to_owned()), trouble, ..Faults::default() });
-    };
-    only(vec![(0, Trouble::Deadlock), (1, Trouble::Deadlock)]);
-    assert_eq!(counts(&old.sync()), [4, 4, 0, 0]);
-    only((0..20).map(|turn| (turn, Trouble::Deadlock)).collect());
-    assert!(old.fails().to_lowercase().contains("deadlock"));
-    only(vec![(1, Trouble::Killed)]);
-    assert!(!old.fails().is_empty());
-    only(vec![(1, Trouble::Cut)]);
-    assert!(!old.fails().is_empty());
-    only(Vec::new());
-    let run = old.sync();
-    assert_eq!((&run["staged"], &run["deleted"]), (&json!(0), &json!(0)), "{run}");
-    assert_eq!(old.keys().concat(), "abcd");
 }

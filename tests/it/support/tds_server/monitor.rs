@@ -13,6 +13,8 @@ pub(crate) struct Statement {
     pub(crate) ended: Option<Duration>,
     pub(crate) end: End,
     pub(crate) rows: u64,
+    /// As its session had set it by then; empty where it never was.
+    pub(crate) isolation: String,
 }
 
 /// How a statement ended.
@@ -74,9 +76,11 @@ impl Report {
     }
 
     pub(super) fn begin(&mut self, spid: u16, text: String, now: Duration) -> usize {
+        let level = |session: &mut Session| session.options.get("ISOLATION LEVEL").cloned();
+        let isolation = self.session(spid).and_then(level).unwrap_or_default();
         self.at_work += 1;
         self.most = self.most.max(self.at_work);
-        self.statements.push(Statement { text, spid, began: now, ended: None, end: End::Runs, rows: 0 });
+        self.statements.push(Statement { text, spid, began: now, ended: None, end: End::Runs, rows: 0, isolation });
         self.statements.len() - 1
     }
 

@@ -259,12 +259,16 @@ fn variant(value: Value) -> Result<Value, SqlFault> {
 /// The type and value in the text of a `sql_variant`.
 pub(crate) fn unwrap_variant(text: &str) -> Option<(SqlType, Value)> {
     let (declared, rest) = text.split_once(':')?;
+    let (declared, collation) = match declared.split_once(" COLLATE ") {
+        Some((declared, name)) => (declared, Collation::named(name)?),
+        None => (declared, Collation::DEFAULT),
+    };
     let (word, arguments) = match declared.split_once('(') {
         Some((word, arguments)) => (word, arguments.strip_suffix(')')?),
         None => (declared, ""),
     };
     let arguments: Vec<u16> = arguments.split(',').filter_map(|part| part.parse().ok()).collect();
-    let declared = SqlType::named(word, &arguments, Collation::DEFAULT)?;
+    let declared = SqlType::named(word, &arguments, collation)?;
     let value = if declared.family() == Family::Bytes {
         let pairs = rest.as_bytes().chunks(2);
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();

@@ -1,4 +1,5 @@
-//! Second tries: a share of all calls, so that a backend in trouble is not asked twice as often as one that is well.
+//! Second tries of reads, live ones and those of runs: a share of all calls, so that a backend in trouble is not asked twice
+//! as often as one that is well.
 
 use std::collections::HashMap;
 use std::time::Duration;
