@@ -170,6 +170,28 @@ fn a_watched_inbox_is_read_at_once_and_one_that_comes_back_again() {
     service.until(|| site.listing("archive").contains(&"items9.csv".to_owned()).then_some(()));
 }
 
+/// Where the kernel has no watch to give, `poll` says how often it is looked.
+#[test]
+fn an_inbox_that_cannot_be_watched_is_polled() {
+    let site = site(&local("poll = \"200ms\""));
+    let mapping = fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    let watched = mapping.replace("backend = \"erp\"", "backend = \"erp\"\nschedule = \"watch\"");
+    site.write("mappings/items.v1.toml", watched.as_bytes());
+    let without = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
+    let service = site.serve_by(&["unshare", "-r", "sh", "-c", without, "sh"]);
+    service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
+    let said = || fs::read_to_string(site.path("log")).unwrap();
+    service.until(|| said().contains("the inbox cannot be watched; it is polled").then_some(()));
+    // An inbox that is watched is looked at every 30 seconds beside.
+    for n in 1..4 {
+        let started = Instant::now();
+        let name = format!("items{n}.csv");
+        site.deliver(&name, &items(n..n + 5));
+        service.until(|| site.listing("archive").contains(&name).then_some(()));
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    }
+}
+
 #[test]
 fn a_silent_feed_is_told() {
     let site = site(&local(""));
