@@ -35,6 +35,8 @@ pub(super) struct Sheet<R> {
     pub(super) survey: Survey,
     source: Source<R>,
     cells: std::vec::IntoIter<Cell>,
+    /// The thread has said that there is no cell more.
+    ended: bool,
 }
 
 struct Source<R> {
@@ -58,7 +60,8 @@ impl<R: Read + Seek> Sheet<R> {
         let mut source = Source { input, told, bytes };
         match source.next()? {
             Some(Piece::Sheet(name, survey)) => {
-                Ok(Sheet { name, survey: *survey, source, cells: Vec::new().into_iter() })
+                let cells = Vec::new().into_iter();
+                Ok(Sheet { name, survey: *survey, source, cells, ended: false })
             }
             Some(Piece::Cells(_)) | None => Err(damaged().into()),
         }
@@ -70,10 +73,13 @@ impl<R: Read + Seek> Sheet<R> {
             if let Some(cell) = self.cells.next() {
                 return Ok(Some(cell));
             }
+            if self.ended {
+                return Ok(None);
+            }
             match self.source.next()? {
                 Some(Piece::Cells(cells)) => self.cells = cells.into_iter(),
                 Some(Piece::Sheet(..)) => return Err(damaged().into()),
-                None => return Ok(None),
+                None => self.ended = true,
             }
         }
     }
