@@ -218,7 +218,8 @@ fn external_floating_point() {
 fn blanks_that_could_be_numbers() {
     let full = settings(|s| s.reading.binary_range = crate::decode::cobol::BinaryRange::Full);
     let plain = settings(|_| {});
-    // 1077952576 is 4 times 40 hex; as a hexadecimal float 40 is the exponent 0 and 404040 is 0.25 and a little.
+    // 1077952576 is 4 times 40 hex; as a hexadecimal float 40 is the exponent 0 and
+    // 404040 is a quarter and a little.
     for (clauses, settings, number, zero) in [
         ("PIC S9(9) COMP-5", &plain, "1077952576", "0"),
         ("PIC S9(7)V99 COMP-5", &plain, "10779525.76", "0.00"),
@@ -226,7 +227,7 @@ fn blanks_that_could_be_numbers() {
         ("PIC X(2) COMP-X", &plain, "16448", "0"),
         ("BINARY-LONG", &plain, "1077952576", "0"),
         ("PIC S9(9) COMP", &full, "1077952576", "0"),
-        ("COMP-1", &plain, "0.2509803771972656", "0"),
+        ("COMP-1", &plain, "0.2509804", "0"),
         ("COMP-2", &plain, "0.25098039215686274", "0"),
     ] {
         let decoder = compile(&format!("01 R. 05 A {clauses}. 05 B PIC X."), settings.clone());
