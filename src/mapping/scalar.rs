@@ -272,7 +272,6 @@ mod tests {
         check("blank = 'zero', type = 'decimal(12,2)'", Ok("0.00"));
         check("blank = 'reject'", Err("value.blank f: expected layout in F, found blanks (40404040)"));
         check("blank = 'null', default = 7", Ok("7"));
-        check("blank = 'null', required = true", Err("value.missing"));
     }
 
     #[test]
