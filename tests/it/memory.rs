@@ -125,6 +125,20 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Holds that the second peak, in kB, is about the first and below 64 MiB. A machine that is busy may be looked at too late,
+/// or have threads wait for each other with full hands; what follows the file does so every time.
+fn stays(name: &str, peaks: impl Fn() -> (u64, u64)) {
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let (small, large) = peaks();
+        if small > 0 && large > 0 && large < small + 4096 && large < 64 * 1024 {
+            return;
+        }
+        told.push(format!("{small} kB, then {large} kB"));
+    }
+    panic!("{name}: {told:?}");
+}
+
 /// Six times the input takes no more memory.
 #[test]
 fn memory_does_not_follow_the_file() {
@@ -146,9 +160,8 @@ fn memory_does_not_follow_the_file() {
     };
     for case in cases() {
         for threads in if case.on_threads { &["1", "2"][..] } else { &["1"] } {
-            let (small, large) = (peak(&case, case.size, threads), peak(&case, 6 * case.size, threads));
-            let told = format!("{}, {threads} threads: {small} kB, then {large} kB", case.name);
-            assert!(small > 0 && large < small + 4096 && large < 64 * 1024, "{told}");
+            let name = format!("{}, {threads} threads", case.name);
+            stays(&name, || (peak(&case, case.size, threads), peak(&case, 6 * case.size, threads)));
         }
     }
 }
@@ -187,6 +200,5 @@ fn memory_does_not_follow_the_rows_of_a_workbook() {
         command.arg("decode").arg(&path).args(["--format", "excel"]).stderr(Stdio::inherit());
         peak_memory_of(&mut command, 0)
     };
-    let (small, large) = (peak(5_000), peak(100_000));
-    assert!(small > 0 && large < small + 4096 && large < 64 * 1024, "{small} kB, then {large} kB");
+    stays("excel", || (peak(5_000), peak(100_000)));
 }
