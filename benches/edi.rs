@@ -3,8 +3,10 @@
 //!     cargo bench --bench edi
 //!     cargo bench --bench edi -- 1000        # so many MB of each, made while they are read, and the peak of memory
 //!
-//! Prints MB/s of input per second of CPU and, because machines differ, the ratio to a loop that copies each message's
-//! bytes and as many bytes as its JSON has. The best of several rounds counts: what disturbs a round only makes it slower.
+//! Everything is on: control numbers and counts are checked as always, JSON has each message's offset and length, and the
+//! input is hashed as landing does it. Prints MB/s of input by the clock and of CPU and, because machines differ, the ratio
+//! to a loop that copies each message's bytes and as many bytes as its JSON has. Then the command, with its peak of memory.
+//! The best of several rounds counts: what disturbs a round only makes it slower.
 
 #![expect(
     clippy::expect_used,
@@ -15,6 +17,8 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/measure.rs"]
+mod measure;
 #[path = "support/memory.rs"]
 mod memory;
 #[path = "support/numbers.rs"]
@@ -24,16 +28,22 @@ use std::hint::black_box;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clock::cpu;
+use measure::{best, print_command};
 use memory::peak;
 use numbers::Numbers;
+use sha2::{Digest, Sha256};
 use tollbridge::decode::{Decoder, Format, Item, JsonOptions, Place, Resume, edi, idoc};
 use tollbridge::diagnostic::{Faults, SourceText};
 
 const MESSAGES: usize = 20_000;
 const ROUNDS: usize = 5;
+/// As many as the command reads: the kernel counts its time in hundredths of a second.
+const MOST_MESSAGES: usize = 5 * MESSAGES;
+
+const SCHEMA: &str = include_str!("../fixtures/edi/850.toml");
+const LIST: &str = "E2EDK01005 E1EDK01\n ACTION 3\n KZABS 1\n CURCY 3\n BELNR 35\nE2EDP01007 E1EDP01\n POSEX 6\n MENGE 15\n VPREI 15\nE2EDP19002 E1EDP19\n QUALF 3\n IDTNR 35\n KTEXT 70\n";
 
 /// One file of messages, made piece by piece.
 #[derive(Clone, Copy)]
@@ -178,7 +188,7 @@ impl Seek for Made {
 
 /// Decodes everything; answers the records and the bytes of JSON.
 fn decode(decoder: &Decoder, input: impl Read + Seek) -> (usize, usize) {
-    let options = JsonOptions::default();
+    let options = JsonOptions { meta: true, ..JsonOptions::default() };
     let mut reader = decoder.reader(input, Resume::default()).expect("the data has a header");
     let mut out = Vec::with_capacity(1 << 20);
     let (mut records, mut written) = (0, 0);
@@ -217,29 +227,39 @@ fn copy(data: &[u8], json: usize) {
     black_box((&input, &out));
 }
 
-fn best(mut work: impl FnMut()) -> Duration {
-    let round = |_| {
-        let start = Instant::now();
-        work();
-        start.elapsed()
-    };
-    (0..ROUNDS).map(round).min().unwrap_or_default()
+/// As landing does it while it copies.
+fn hash(data: &[u8]) {
+    let mut hash = Sha256::new();
+    data.chunks(64 << 10).for_each(|piece| hash.update(piece));
+    black_box(hash.finalize());
 }
 
-fn report(name: &str, decoder: &Decoder, shape: Shape) {
+fn report(name: &str, decoder: &Decoder, shape: Shape, options: &[&str]) {
     let data = shape.whole(MESSAGES);
     let (records, json) = decode(decoder, Cursor::new(&data));
     assert_eq!(records, MESSAGES, "every message is read");
-    let decoding = best(|| {
+    let decoding = best(ROUNDS, || {
+        hash(&data);
         decode(decoder, Cursor::new(&data));
     });
-    let copying = best(|| copy(&data, json));
-    let rate = |time: Duration| data.len() as f64 / 1e6 / time.as_secs_f64();
-    let ratio = copying.as_secs_f64() / decoding.as_secs_f64();
-    let (decode_rate, copy_rate, out_ratio) = (rate(decoding), rate(copying), json as f64 / data.len() as f64);
+    let copying = best(ROUNDS, || copy(&data, json));
     println!(
-        "{name:<34} {decode_rate:>6.0} MB/s in, x{out_ratio:.1} out; copying {copy_rate:>6.0} MB/s; ratio {ratio:.3}"
+        "{name:<34} {} in, x{:.1} out; copying {}; ratio {:.3}",
+        decoding.rates(data.len()),
+        json as f64 / data.len() as f64,
+        copying.rates(data.len()),
+        copying.cpu.as_secs_f64() / decoding.cpu.as_secs_f64()
     );
+    let folder = tempfile::tempdir().expect("there is room for the input");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("850.toml"), SCHEMA).expect("there is room for the schema");
+    std::fs::write(path("list.txt"), LIST).expect("there is room for the list");
+    std::fs::write(path("data"), shape.whole(MOST_MESSAGES)).expect("there is room for the input");
+    let options: Vec<String> = options
+        .iter()
+        .map(|word| if word.contains('.') { path(word).display().to_string() } else { (*word).to_owned() })
+        .collect();
+    print_command(name, &path("data"), &options, ROUNDS);
 }
 
 /// Reads so many MB that are made on the way; the time of making them is taken off.
@@ -262,11 +282,9 @@ fn large(name: &str, decoder: &Decoder, shape: Shape, megabytes: usize) {
 }
 
 fn main() {
-    let list = "E2EDK01005 E1EDK01\n ACTION 3\n KZABS 1\n CURCY 3\n BELNR 35\nE2EDP01007 E1EDP01\n POSEX 6\n MENGE 15\n VPREI 15\nE2EDP19002 E1EDP19\n QUALF 3\n IDTNR 35\n KTEXT 70\n";
-    let schema = include_str!("../fixtures/edi/850.toml");
     let compile = |format: Format| {
         let texts = |path: &str| {
-            let text = if path == "850.toml" { schema } else { list };
+            let text = if path == "850.toml" { SCHEMA } else { LIST };
             Some(Arc::clone(&SourceText::new(Path::new(path), text.to_owned())))
         };
         format.compile(&texts, &Faults::new()).expect("the layout is sound")
@@ -280,13 +298,15 @@ fn main() {
         ..idoc::Settings::default()
     }));
     let all = [
-        ("X12, generic", &generic, X12),
-        ("EDIFACT, generic", &generic, EDIFACT),
-        ("X12, by a schema", &schema, X12),
-        ("IDoc, flat, by a list", &idoc, FLAT),
+        ("X12, generic", &generic, X12, &["--format", "edi"][..]),
+        ("EDIFACT, generic", &generic, EDIFACT, &["--format", "edi"]),
+        ("X12, by a schema", &schema, X12, &["--format", "edi", "--schema", "850.toml"]),
+        ("IDoc, flat, by a list", &idoc, FLAT, &["--format", "idoc", "--segments", "list.txt"]),
     ];
     match std::env::args().skip(1).find_map(|argument| argument.parse().ok()) {
-        Some(megabytes) => all.into_iter().for_each(|(name, decoder, shape)| large(name, decoder, shape, megabytes)),
-        None => all.into_iter().for_each(|(name, decoder, shape)| report(name, decoder, shape)),
+        Some(megabytes) => all.into_iter().for_each(|(name, decoder, shape, _)| large(name, decoder, shape, megabytes)),
+        None => {
+            all.into_iter().for_each(|(name, decoder, shape, options)| report(name, decoder, shape, options));
+        }
     }
 }

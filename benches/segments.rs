@@ -3,20 +3,23 @@
 //!     cargo bench --bench segments
 //!
 //! Records lie behind descriptor words; companies have contacts, contacts have calls. First in this process on one thread,
-//! in MB/s of input per CPU-second and held against copying the same bytes; then the command `decode` on one thread and
-//! on two, everything on, output to nowhere. The best of several rounds counts: what disturbs a round makes it slower.
+//! everything on (offsets, the hash of landing), in MB/s of input by the clock and of CPU, held against copying the same
+//! bytes; then the command `decode` on one thread and on two, with offsets, output to nowhere, with its peak of memory. The
+//! best of several rounds counts: what disturbs a round makes it dearer.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a benchmark prints, and has sound inputs")]
 
+#[path = "support/measure.rs"]
+mod measure;
 mod support;
 
 use std::hint::black_box;
 use std::io::Cursor;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use measure::{best, print_command};
+use sha2::{Digest, Sha256};
 use support::{Numbers, ebcdic, packed};
 use tollbridge::decode::{CodePage, Decoder, Format, Item, JsonOptions, Place, Resume, cobol};
 use tollbridge::diagnostic::{Faults, SourceText};
@@ -107,7 +110,10 @@ fn decoder() -> Decoder {
 
 /// Decodes everything; answers the bytes of JSON.
 fn decode(decoder: &Decoder, data: &[u8]) -> usize {
-    let options = JsonOptions::default();
+    let options = JsonOptions { meta: true, ..JsonOptions::default() };
+    let mut hash = Sha256::new();
+    data.chunks(64 << 10).for_each(|piece| hash.update(piece));
+    black_box(hash.finalize());
     let mut reader = decoder.reader(Cursor::new(data), Resume::default()).expect("the data is in memory");
     let mut out = Vec::with_capacity(1 << 20);
     let mut written = 0;
@@ -140,82 +146,30 @@ fn copy(data: &[u8], json: usize) {
     }
 }
 
-/// Seconds that this thread was on a core.
-fn on_core() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split_whitespace().next().and_then(|number| number.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
-}
-
-/// The fewest seconds on a core of some rounds. The kernel counts in ticks, so a round is long.
-fn best(mut work: impl FnMut()) -> f64 {
-    const TIMES: u32 = 10;
-    let round = |_| {
-        let start = on_core();
-        (0..TIMES).for_each(|_| work());
-        (on_core() - start) / f64::from(TIMES)
-    };
-    (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min)
-}
-
-/// Seconds on cores of all children that have ended.
-fn children_on_core() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let behind_name = text.rsplit(')').next().unwrap_or_default();
-    let tick = |index: usize| behind_name.split_whitespace().nth(index).and_then(|text| text.parse::<f64>().ok());
-    (tick(13).unwrap_or(0.0) + tick(14).unwrap_or(0.0)) / 100.0
-}
-
-/// Wall time and CPU-seconds of the command.
-fn command(data: &Path, copybook: &Path, threads: &str) -> (Duration, f64) {
-    let (before, start) = (children_on_core(), Instant::now());
-    let status = Command::new(env!("CARGO_BIN_EXE_tollbridge"))
-        .args(["decode", &data.display().to_string(), "--copybook", &copybook.display().to_string()])
-        .args(["--framing", "rdw-be", "--segment-field", "SEGMENT-ID", "--threads", threads, "--meta"])
-        .args(["--segment-map", "C=COMPANY", "--segment-map", "P=CONTACT", "--segment-map", "L=CALL"])
-        .args(["--segment-children", "COMPANY=CONTACT", "--segment-children", "CONTACT=CALL"])
-        .stdout(Stdio::null())
-        .status()
-        .expect("the command runs");
-    assert!(status.success());
-    (start.elapsed(), children_on_core() - before)
-}
-
 fn main() {
     let data = companies();
     let decoder = decoder();
     let json = decode(&decoder, &data);
-    let decoding = best(|| {
+    let decoding = best(ROUNDS, || {
         black_box(decode(&decoder, &data));
     });
-    let copying = best(|| copy(&data, json));
-    let rate = |seconds: f64| data.len() as f64 / 1e6 / seconds;
+    let copying = best(ROUNDS, || copy(&data, json));
+    let name = "cobol, nested, rdw, cp037";
     println!(
-        "cobol, nested, rdw, cp037          {:>6.0} MB/s in per CPU-second, x{:.1} out; copying {:>6.0} MB/s; ratio {:.3}",
-        rate(decoding),
+        "{name:<34} {} in, x{:.1} out; copying {}; ratio {:.3}",
+        decoding.rates(data.len()),
         json as f64 / data.len() as f64,
-        rate(copying),
-        copying / decoding
+        copying.rates(data.len()),
+        copying.cpu.as_secs_f64() / decoding.cpu.as_secs_f64()
     );
 
     let folder = tempfile::tempdir().expect("there is room for the input");
     let (file, copybook) = (folder.path().join("companies.dat"), folder.path().join("bench.cpy"));
     std::fs::write(&file, data.repeat(4)).expect("there is room for the input");
     std::fs::write(&copybook, COPYBOOK).expect("there is room for the copybook");
-    let mut one = (Duration::MAX, f64::INFINITY);
-    let mut two = one;
-    for _ in 0..ROUNDS {
-        // In turn, so that what else the machine does meets both.
-        let (single, double) = (command(&file, &copybook, "1"), command(&file, &copybook, "2"));
-        one = (one.0.min(single.0), one.1.min(single.1));
-        two = (two.0.min(double.0), two.1.min(double.1));
-    }
-    let total = 4.0 * data.len() as f64 / 1e6;
-    println!(
-        "command, --meta: 1 thread {:.0} MB/s, 2 threads {:.0} MB/s; wall ratio {:.2}; per CPU-second {:.0} and {:.0} MB/s",
-        total / one.0.as_secs_f64(),
-        total / two.0.as_secs_f64(),
-        one.0.as_secs_f64() / two.0.as_secs_f64(),
-        total / one.1,
-        total / two.1
-    );
+    let mut options = vec!["--copybook".to_owned(), copybook.display().to_string()];
+    let segments = "--framing rdw-be --segment-field SEGMENT-ID --segment-map C=COMPANY --segment-map P=CONTACT \
+                    --segment-map L=CALL --segment-children COMPANY=CONTACT --segment-children CONTACT=CALL";
+    options.extend(segments.split_whitespace().map(str::to_owned));
+    print_command(name, &file, &options, ROUNDS);
 }

@@ -32,6 +32,11 @@ const LAYOUTS: &[&str] = &[
     "copybook = \"c\"\nodo = \"variable\"\nencoding = \"cp037\"\nframing = \"rdw-le\"\nrdw_adjust = -4",
     "copybook = \"c\"\nodo = \"fixed\"\nencoding = \"cp037\"\nframing = \"bdw\"",
     "copybook = \"c\"\nodo = \"fixed\"\nencoding = \"cp850\"\nframing = \"fixed\"\nrecord_prefix = 2\nrecord_suffix = 1\ntrim = \"none\"\nfloat = \"ieee\"\ncomp5 = \"little\"",
+    "copybook = \"c\"\nodo = \"variable\"\nencoding = \"cp037\"\nframing = \"vbs\"",
+    "copybook = \"c\"\nodo = \"variable\"\nencoding = \"cp037\"\nframing = \"header\"\nframe_header = { bytes = 4, offset = 1, size = 2, type = \"big\", counts = \"record\" }",
+    "copybook = \"c\"\nodo = \"variable\"\nencoding = \"cp037\"\nframing = \"length-field\"\nlength_field = \"HALF\"",
+    "copybook = \"c\"\nodo = \"variable\"\nencoding = \"cp037\"\nframing = \"odo\"",
+    "copybook = \"c\"\nodo = \"variable\"\nencoding = \"cp037\"\nframing = \"auto\"",
 ];
 
 fuzz_target!(|input: &[u8]| {

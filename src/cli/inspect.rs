@@ -16,8 +16,9 @@ use super::data_file;
 use super::decode::{Input, LayoutArgs, layout, text_at};
 use super::output;
 use super::wsdl::{self, WsdlArgs};
-use crate::decode::{CodePage, Compression, Format, LayoutRow, Place, StreamFault, cobol, rows};
+use crate::decode::{CodePage, Compression, Decoder, Format, Item, LayoutRow, Place, Resume, StreamFault, cobol, rows};
 use crate::diagnostic::{Faults, SourceText, text_of};
+use crate::record::{Scope, Slot};
 
 /// No copybook is larger.
 const MAX_COPYBOOK: u64 = 64 << 20;
@@ -54,7 +55,7 @@ impl InspectArgs {
 pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
     if !args.layout.copybook.is_empty() {
         return match evidence(args) {
-            Ok(evidence) => show(&evidence, json),
+            Ok((evidence, filled)) => show(&evidence, &filled, json),
             Err(message) => {
                 output::note(message);
                 ExitCode::from(2)
@@ -117,20 +118,62 @@ pub(super) fn run(args: &InspectArgs, json: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What speaks for each framing of the data file.
-fn evidence(args: &InspectArgs) -> Result<cobol::Evidence, String> {
+/// What speaks for each framing of the data file; and by the one that explains it, what [`filled`] finds.
+fn evidence(args: &InspectArgs) -> Result<(cobol::Evidence, Vec<Filled>), String> {
     let open = LayoutArgs { framing: Some(cobol::Framing::Auto), ..args.layout.clone() };
     let decoder = layout(&open)?;
     let path = args.path().display();
     let (mut file, _) = Input::open(args.path()).map_err(|error| format!("cannot read {path}: {error}"))?;
-    let found = decoder.evidence(&mut file).map_err(|fault| match fault {
+    let told = |fault| match fault {
         StreamFault::Io(error) => format!("cannot read {path}: {error}"),
         StreamFault::Layout { message, .. } => format!("{path}: {message}"),
-    })?;
-    found.ok_or_else(|| "the framing of this format is not open".to_owned())
+    };
+    let found = decoder.evidence(&mut file).map_err(told)?;
+    let evidence = found.ok_or_else(|| "the framing of this format is not open".to_owned())?;
+    let filled = match evidence.chosen {
+        Some(_) => decoder.settled(&evidence).and_then(|decoder| filled(&decoder, &mut file)).map_err(told)?,
+        None => Vec::new(),
+    };
+    Ok((evidence, filled))
 }
 
-fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
+/// A number whose bytes are blanks in some records, where blanks can be the bytes of a number.
+struct Filled {
+    field: String,
+    records: u64,
+    /// Records that were looked at.
+    sample: u64,
+}
+
+/// Finds such numbers in the first records. Nobody means 1077952576 by blanks, but nothing rejects them before a mapping
+/// says so. Those in tables are not looked at.
+fn filled(decoder: &Decoder, file: &mut Input) -> Result<Vec<Filled>, StreamFault> {
+    const SAMPLE: u64 = 1000;
+    let layout = decoder.layout();
+    let mut counted: Vec<(String, Slot, u64)> = Vec::new();
+    for name in layout.names() {
+        if let Ok(found) = layout.resolve(None, &name)
+            && !found.repeats
+        {
+            counted.push((name, found.slot, 0));
+        }
+    }
+    let mut reader = decoder.reader(file, Resume::default())?;
+    let mut sample = 0;
+    while sample < SAMPLE
+        && let Some(item) = reader.next()?
+    {
+        let Item::Record(record) = item else { continue };
+        sample += 1;
+        for (_, slot, records) in &mut counted {
+            *records += u64::from(record.fields.filled(*slot, Scope::ROOT).is_some());
+        }
+    }
+    let found = counted.into_iter().filter(|(_, _, records)| *records > 0);
+    Ok(found.map(|(field, _, records)| Filled { field, records, sample }).collect())
+}
+
+fn show(evidence: &cobol::Evidence, filled: &[Filled], json: bool) -> ExitCode {
     let chosen = evidence.chosen.and_then(|chosen| evidence.candidates.get(chosen));
     if json {
         let candidates = evidence.candidates.iter().map(|candidate| {
@@ -147,6 +190,10 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
             "framing": chosen.map(|chosen| &chosen.name),
             "verdict": evidence.verdict(),
             "candidates": candidates.collect::<Vec<_>>(),
+            "filled_with_blanks": filled
+                .iter()
+                .map(|found| json!({ "field": found.field, "records": found.records, "sample": found.sample }))
+                .collect::<Vec<_>>(),
         }));
     } else {
         let row = |candidate: &cobol::Candidate| {
@@ -161,6 +208,12 @@ fn show(evidence: &cobol::Evidence, json: bool) -> ExitCode {
             Some(chosen) => format!("framing: {}", chosen.name),
             None => "framing: none of these explains the file alone; more options of decode may".to_owned(),
         });
+    }
+    for Filled { field, records, sample } in filled.iter().filter(|_| !json) {
+        output::line(format!(
+            "blanks: {field} is filled with blanks in {records} of {sample} records, and they are read as a number; say what \
+             they mean by `blank` in the mapping, or --blank of decode"
+        ));
     }
     if chosen.is_some() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

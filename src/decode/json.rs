@@ -21,20 +21,23 @@ pub struct JsonOptions {
     pub hex: bool,
 }
 
-/// What becomes of a number whose bytes are blanks or low values.
+/// What becomes of a number whose bytes are blanks or low values. Where it is said, that goes for numbers too that could
+/// have these bytes: binary ones that use all their bits, and floats, of two bytes or more and filled with blanks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Blank {
+    /// Nothing is said: what cannot be a number rejects the record, and blanks that can are read as the number.
+    #[default]
+    Unsaid,
     /// JSON null.
     Null,
     /// Zero.
     Zero,
     /// The record is rejected.
-    #[default]
     Reject,
 }
 
 impl Blank {
-    /// Every choice with its name.
+    /// Every choice that can be said, with its name.
     pub const WORDS: &'static [(&'static str, Blank)] =
         &[("null", Blank::Null), ("zero", Blank::Zero), ("reject", Blank::Reject)];
 }

@@ -95,7 +95,7 @@ enum Inner<R> {
     FixedWidth(fixed_width::Reader<R>),
     Cobol(cobol::Reader<R>),
     Xml(xml::Reader<R>),
-    Excel(excel::Reader),
+    Excel(excel::Reader<R>),
     Edi(edi::Reader<R>),
     Idoc(idoc::Reader<R>),
     Rows(rows::Reader<R>),

@@ -102,7 +102,7 @@ impl Condition {
             Condition::Blank { place } => match walk.fields.read(place.slot, walk.scope(*place)) {
                 Ok(Value::Null) => Some(true),
                 Ok(Value::Text(text)) => Some(text.trim_ascii().is_empty()),
-                Ok(_) => Some(false),
+                Ok(_) => Some(walk.fields.filled(place.slot, walk.scope(*place)).is_some()),
                 Err(fault) if fault.code == RejectCode::Blank => Some(true),
                 Err(_) => None,
             },

@@ -30,6 +30,8 @@ pub(super) struct Scalar {
     /// A value that is not there is null, and no blank.
     pub(super) says_null: bool,
     pub(super) on_blank: OnBlank,
+    /// The mapping says what a blank is, of a number.
+    pub(super) blank_is_said: bool,
     /// A blank is looked up in `values`, `true_if` or `false_if` like any other text.
     pub(super) blank_is_value: bool,
     /// What null becomes: its JSON (`null` or the default), or `None` for a reject.
@@ -84,6 +86,11 @@ impl Scalar {
     /// Appends the value as JSON.
     pub(super) fn write(&self, walk: &Walk<'_>, out: &mut Vec<u8>) -> Result<(), Box<Fault>> {
         let (slot, scope) = (self.place.slot, walk.scope(self.place));
+        if self.blank_is_said
+            && let Some(fault) = walk.fields.filled(slot, scope)
+        {
+            return self.blank_fault(walk, fault, out);
+        }
         match self.short {
             Short::Text if walk.fields.write_text(slot, scope, out) => return Ok(()),
             Short::Number { scale: digits, written } => {
@@ -99,15 +106,18 @@ impl Scalar {
         }
         match walk.fields.read(slot, scope) {
             Ok(value) => self.value(value, out).map_err(|found| self.fault(walk, found)),
-            Err(fault) if fault.code == RejectCode::Blank => {
-                let found = if self.blank_is_value { self.text("", out) } else { self.blank("", out) };
-                found.map_err(|found| match found.0 {
-                    RejectCode::Blank => self.layout_fault(walk, fault),
-                    _ => self.fault(walk, found),
-                })
-            }
+            Err(fault) if fault.code == RejectCode::Blank => self.blank_fault(walk, fault, out),
             Err(fault) => Err(self.layout_fault(walk, fault)),
         }
+    }
+
+    /// What is blank to the layout, and why.
+    fn blank_fault(&self, walk: &Walk<'_>, fault: FieldFault, out: &mut Vec<u8>) -> Result<(), Box<Fault>> {
+        let found = if self.blank_is_value { self.text("", out) } else { self.blank("", out) };
+        found.map_err(|found| match found.0 {
+            RejectCode::Blank => self.layout_fault(walk, fault),
+            _ => self.fault(walk, found),
+        })
     }
 
     /// Appends a number as the source has it, where that is how it is written.
@@ -226,6 +236,7 @@ impl Scalar {
 #[cfg(test)]
 mod tests {
     use crate::mapping::testing::{Double, Held, bad, blank_number, check, map, text, unsigned};
+    use crate::record::{Decimal, FieldKind};
 
     #[test]
     fn blanks() {
@@ -245,6 +256,22 @@ mod tests {
         check(blank_number(5, 2), "default = 1.5", Ok("1.50"));
         check(blank_number(5, 2), "required = true", Err("value.missing"));
         check(bad(), "blank = 'null', default = 'x'", Err("numeric.bad_digit"));
+    }
+
+    #[test]
+    fn blanks_that_could_be_a_number() {
+        let kind = FieldKind::Number { digits: 10, scale: 0, signed: true };
+        let check = |rules: &str, expected| {
+            check(Held::Filled(Decimal::from_i64(1_077_952_576), kind), rules, expected);
+        };
+        for rules in ["", "required = true", "default = 1"] {
+            check(rules, Ok("1077952576"));
+        }
+        check("blank = 'null'", Ok("null"));
+        check("blank = 'zero'", Ok("0"));
+        check("blank = 'zero', type = 'decimal(12,2)'", Ok("0.00"));
+        check("blank = 'reject'", Err("value.blank f: expected layout in F, found blanks (40404040)"));
+        check("blank = 'null', default = 7", Ok("7"));
     }
 
     #[test]

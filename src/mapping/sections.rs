@@ -201,7 +201,7 @@ pub(super) static FIELD: Section = Section {
             "blank",
             "\"null\" | \"zero\" | \"reject\"",
             Optional,
-            "what a blank means; when absent a blank text is \"\" and any other blank is a reject",
+            "what a blank means; when absent a blank text is \"\" and any other blank is a reject. Where it is given, it goes for binary numbers and floats too that are filled with blanks (40404040) and could be numbers",
         ),
         key("required", "boolean", Default("false"), "a null or blank value rejects the record"),
         key("default", "value of the field's type", Optional, "takes the place of null and of blank"),

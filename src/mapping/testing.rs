@@ -30,6 +30,8 @@ pub(in crate::mapping) enum Held {
     Bad,
     /// A number that is blank.
     Blank(FieldKind),
+    /// A binary number whose bytes are blanks.
+    Filled(Decimal, FieldKind),
     /// A value that the source says is NULL.
     Null,
     Group(Vec<(&'static str, Held)>),
@@ -161,7 +163,7 @@ impl Double {
 fn kind(held: &Held) -> FieldKind {
     match held {
         Held::Text(_) | Held::Bad | Held::Null => FieldKind::Text { max_chars: None },
-        Held::Number(_, kind) | Held::Blank(kind) => *kind,
+        Held::Number(_, kind) | Held::Filled(_, kind) | Held::Blank(kind) => *kind,
         Held::Float(_) => FieldKind::Float,
         Held::Bytes(bytes) => FieldKind::Bytes { length: Some(bytes.len() as u32) },
         Held::Group(_) | Held::Table(_) | Held::List(_) => FieldKind::Group,
@@ -209,12 +211,19 @@ impl Fields for Double {
         match self.rows[scope.0 as usize].get(slot.0 as usize).and_then(Option::as_ref) {
             None | Some(Held::Null) => Ok(Value::Null),
             Some(Held::Text(text)) => Ok(Value::Text(Cow::Borrowed(text))),
-            Some(Held::Number(number, _)) => Ok(Value::Decimal(*number)),
+            Some(Held::Number(number, _) | Held::Filled(number, _)) => Ok(Value::Decimal(*number)),
             Some(Held::Float(number)) => Ok(Value::Float(*number)),
             Some(Held::Bytes(bytes)) => Ok(Value::Bytes(Cow::Borrowed(bytes))),
             Some(Held::Blank(_)) => Err(fault(RejectCode::Blank, "40404040")),
             Some(_) => Err(fault(RejectCode::BadDigit, "nibble A")),
         }
+    }
+
+    fn filled(&self, slot: Slot, scope: Scope) -> Option<FieldFault> {
+        let held = self.rows[scope.0 as usize].get(slot.0 as usize)?.as_ref()?;
+        let found = "blanks (40404040)".to_owned();
+        let fault = FieldFault { code: RejectCode::Blank, expected: "layout".to_owned(), found };
+        matches!(held, Held::Filled(..)).then_some(fault)
     }
 
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault> {

@@ -167,6 +167,14 @@ pub trait Fields {
         false
     }
 
+    /// The fault that the bytes at `slot` are if blanks are none of its values, although they can be the bytes of a number
+    /// that [`read`](Fields::read) tells: of binary numbers and floats filled with blanks. Asked only for fields of which a
+    /// mapping says what a blank is.
+    fn filled(&self, slot: Slot, scope: Scope) -> Option<FieldFault> {
+        let _ = (slot, scope);
+        None
+    }
+
     /// How often the repeating `slot` occurs in `scope`.
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault>;
 

@@ -1,4 +1,5 @@
-//! Code pages against tables that other people keep: Python's codecs, and glibc's iconv for the mixed pages.
+//! Code pages against tables that other people keep: Python's codecs, and glibc's iconv for the pages of
+//! EBCDIC, of single bytes and mixed.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -76,14 +77,71 @@ fn single_byte_pages_are_those_of_python() {
     }
 }
 
+/// The single-byte pages of mainframes and minis.
+const EBCDIC: &str = "037 273 274 275 277 278 280 281 284 285 290 297 420 423 424 500 803 838 870 871 875 880 905 918 924 \
+                      1025 1026 1047 1097 1112 1122 1123 1130 1132 1137 1140 1141 1142 1143 1144 1145 1146 1147 1148 \
+                      1149 1153 1154 1155 1156 1157 1158 1160 1164 1166";
+
+/// Bytes that glibc reads otherwise than IBM's later tables, which Python has too where it has the page; none of them is a
+/// letter or digit.
+const DIFFERENT_TO_ICONV: &[(&str, &[u8])] =
+    &[("424", &[0x78, 0x8F]), ("875", &[0x6A, 0x74, 0xDD]), ("1026", &[0x9D, 0xBC])];
+
+/// Pages that glibc does not have by their numbers.
+const UNKNOWN_TO_ICONV: &[&str] = &["838", "924"];
+
+/// What iconv makes of every byte of a page of single bytes; `None` for a byte that it refuses.
+fn by_iconv(number: &str) -> Vec<Option<char>> {
+    let bytes: Vec<u8> = (0..=255).collect();
+    let mut chars = Vec::new();
+    while chars.len() < bytes.len() {
+        let mut child = Command::new("iconv")
+            .args(["-f", &format!("IBM{number}"), "-t", "UTF-32BE"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A page's bytes are less than a pipe holds.
+        child.stdin.take().unwrap().write_all(&bytes[chars.len()..]).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!told.contains("is not supported"), "{number}: {told}");
+        let (codes, _) = output.stdout.as_chunks::<4>();
+        chars.extend(codes.iter().map(|code| char::from_u32(u32::from_be_bytes(*code))));
+        if !output.status.success() {
+            chars.push(None);
+        }
+    }
+    chars
+}
+
+/// Python lacks most of the national pages; glibc has them from IBM's own tables.
+#[test]
+fn single_byte_pages_of_ebcdic_are_those_of_iconv() {
+    for number in EBCDIC.split_whitespace().filter(|number| !UNKNOWN_TO_ICONV.contains(number)) {
+        let page = CodePage::find(&format!("cp{number}")).unwrap_or_else(|unknown| panic!("{unknown}"));
+        let theirs = by_iconv(number);
+        assert_eq!(theirs.len(), 256, "{number}");
+        let different: Vec<u8> = (0..=255u8)
+            .zip(&theirs)
+            .filter(|(byte, theirs)| {
+                let ours = page.decode(&[*byte]).ok().and_then(|text| text.chars().next());
+                ours != **theirs
+            })
+            .map(|(byte, _)| byte)
+            .collect();
+        let known = DIFFERENT_TO_ICONV.iter().find(|(page, _)| *page == number).map_or(&[][..], |(_, bytes)| bytes);
+        assert_eq!(different, known, "cp{number}");
+    }
+}
+
 /// Every page that anybody's files are in, as far as Debian's glibc has it or another table could be found.
 #[test]
 fn the_pages_that_are_in_use() {
-    let ebcdic = "037 273 277 278 280 284 285 297 420 424 500 838 870 871 875 880 905 918 924 1025 1026 1047 1097 1112 1122 \
-                  1123 1140 1141 1142 1143 1144 1145 1146 1147 1148 1149 1153 1154 1155 1156 1157 1158 1160 1164 930 933 \
-                  935 937 939 1364 1371 1388 1390 1399";
+    let mixed = "930 933 935 937 939 1364 1371 1388 1390 1399";
     let ascii = "437 737 775 850 852 855 857 858 860 861 862 863 865 866 869 874 720";
-    for number in ebcdic.split_whitespace().chain(ascii.split_whitespace()) {
+    for number in [EBCDIC, mixed, ascii].iter().flat_map(|list| list.split_whitespace()) {
         let page = CodePage::find(&format!("cp{number}")).unwrap_or_else(|unknown| panic!("{unknown}"));
         assert_eq!(page.name(), format!("cp{number}"));
     }

@@ -233,25 +233,6 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
 
-/// Ten times the input takes no more memory.
-#[test]
-fn memory_does_not_follow_the_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let record = &std::fs::read(fixture("orders.bin")).unwrap()[..263];
-    let peak = |records: usize| -> u64 {
-        let path = folder.path().join("orders.bin");
-        let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
-        (0..records).for_each(|_| file.write_all(record).unwrap());
-        file.into_inner().unwrap();
-        let copybook = fixture("orders.cpy");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollbridge"));
-        peak_memory(command.args(["decode", path.to_str().unwrap(), "--copybook", copybook.to_str().unwrap()]))
-    };
-    let (small, large) = (peak(8_000), peak(80_000));
-    assert!(small > 0 && large < small + 4_096, "{small} kB, then {large} kB");
-    assert!(large < 64 * 1024, "{large} kB");
-}
-
 #[test]
 fn copied_texts_maps_and_rules() {
     let folder = tempfile::tempdir().unwrap();

@@ -286,3 +286,39 @@ fn the_standard_input() {
     let copybook = look(b"       01 R.\n          05 A PIC X(4).\n");
     assert!(copybook.contains("X(4)") && copybook.contains("LEVEL"), "{copybook}");
 }
+
+/// Nothing rejects blanks where a number uses all its bits, so they are told before anything is mapped.
+#[test]
+fn numbers_that_are_filled_with_blanks_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let copybook = "01 R. 05 A PIC X(4). 05 N PIC S9(9) COMP-5. 05 F COMP-2. 05 P PIC S9(3) COMP-3. 05 C BINARY-CHAR.";
+    std::fs::write(path("r.cpy"), copybook).unwrap();
+    let record = |number: &[u8], float: &[u8]| [b"\xC1\xC2\x40\x40", number, float, b"\x12\x3C\x40"].concat();
+    let (blank, float) = ([0x40; 8], b"\x41\x10\0\0\0\0\0\0");
+    let all = [record(&blank[..4], float), record(b"\0\0\0\x07", &blank), record(&blank[..4], float)];
+    std::fs::write(path("data"), all.concat()).unwrap();
+    let inspect = |more: &[&str]| {
+        let output = tollbridge(&[&["inspect", &path("data"), "--copybook", &path("r.cpy")], more].concat());
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+        text(&output.stdout)
+    };
+    let shown = inspect(&[]);
+    let told: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("blanks: ")).collect();
+    assert_eq!(told.len(), 2, "{shown}");
+    for (told, start) in told.iter().zip(["N is filled with blanks in 2 of 3", "F is filled with blanks in 1 of 3"]) {
+        assert!(told.starts_with(start), "{told}");
+    }
+    let evidence: serde_json::Value = serde_json::from_str(&inspect(&["--json"])).unwrap();
+    assert_eq!(
+        evidence["filled_with_blanks"],
+        serde_json::json!([{ "field": "N", "records": 2, "sample": 3 }, { "field": "F", "records": 1, "sample": 3 }])
+    );
+    // What they are told to say decides.
+    let decode = |more: &[&str]| {
+        let output = tollbridge(&[&["decode", &path("data"), "--copybook", &path("r.cpy")], more].concat());
+        text(&output.stdout).lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(decode(&[]), r#"{"A":"AB","N":1077952576,"F":1.0,"P":123,"C":64}"#);
+    assert_eq!(decode(&["--blank", "null"]), r#"{"A":"AB","N":null,"F":1.0,"P":123,"C":64}"#);
+}

@@ -29,6 +29,7 @@ mod kill;
 mod left_out;
 mod live;
 mod mapping;
+mod memory;
 mod odbc;
 mod oidc;
 mod operate;

@@ -146,7 +146,7 @@ pub(crate) struct LayoutArgs {
     /// What becomes of items called FILLER [default: drop]
     #[arg(long, value_enum, help_heading = "cobol")]
     pub fillers: Option<Fillers>,
-    /// What becomes of numbers that are blank: null, zero, reject [default: reject]
+    /// What becomes of numbers that are blank: null, zero, reject; said, it goes for binary numbers and floats too that are filled with blanks (40404040) and could be numbers [default: reject, but for those]
     #[arg(long, value_name = "VALUE", value_parser = word(Blank::WORDS), help_heading = "cobol")]
     pub blank: Option<Blank>,
     #[command(flatten)]

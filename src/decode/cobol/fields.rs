@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::gaps::Gaps;
 use super::hints::hint;
+use super::number::Bad;
 use super::plan::{Plan, Rule};
 use super::segments::{SEGMENT_SLOT, Segments};
 use crate::decode::copybook::{Data, Item, Occurs};
@@ -231,6 +232,18 @@ impl Fields for RecordFields {
         let (number, scale) = self.plan.number(data, &item.marks, body.at(item, offset).ok()?).ok()?;
         let magnitude = i64::try_from(number.magnitude).ok().filter(|_| scale >= 0)?;
         Some(if number.negative { -magnitude } else { magnitude })
+    }
+
+    fn filled(&self, slot: Slot, scope: Scope) -> Option<FieldFault> {
+        let item = self.plan.item(slot)?;
+        let data = item.data?;
+        let (body, scope) = self.body(slot, scope).ok()?;
+        if !body.is_meant(slot.0 as usize, scope).ok()? {
+            return None;
+        }
+        let offset = body.offset(slot.0 as usize, scope).ok()?;
+        let bytes = body.at(item, offset).ok()?;
+        self.plan.is_filled(data, bytes).then(|| self.plan.fault(item, bytes, Bad::Blank))
     }
 
     fn count(&self, slot: Slot, scope: Scope) -> Result<usize, FieldFault> {

@@ -412,6 +412,8 @@ impl Run<'_> {
             }
             // A blank one is what any blank number is.
             Data::External { .. } if plan.is_blank(bytes) => Bad::Blank,
+            // Blanks can be the bytes of a number. That they are not has to be said.
+            _ if self.options.blank != Blank::Unsaid && plan.is_filled(leaf.data, bytes) => Bad::Blank,
             Data::Float | Data::Double | Data::Ieee { .. } | Data::External { .. } => {
                 self.float(leaf, offset, bytes, plan, cursor)?;
                 return Ok(bytes);

@@ -383,6 +383,18 @@ impl Plan {
         bytes.iter().all(|byte| *byte == blank) || bytes.iter().all(|byte| *byte == 0)
     }
 
+    /// Whether bytes that can be a number look like a place that nobody filled: blanks throughout, where text of the same
+    /// record has them. A single byte is too likely to be meant.
+    pub(super) fn is_filled(&self, data: Data, bytes: &[u8]) -> bool {
+        let is_open = match data {
+            Data::Binary { .. } | Data::Float | Data::Double | Data::Ieee { .. } => true,
+            Data::Zoned { .. } | Data::NationalZoned { .. } | Data::Packed { .. } | Data::Edited { .. } => false,
+            Data::External { .. } | Data::Text | Data::National | Data::DoubleByte | Data::Utf8 => false,
+        };
+        let blank = self.encoding.blank();
+        is_open && bytes.len() > 1 && bytes.iter().all(|byte| *byte == blank)
+    }
+
     /// Whether bytes that are no number are a zero that its picture leaves blank. Low values are never written for it.
     pub(super) fn stands_for_zero(&self, item: &Item, bytes: &[u8], bad: Bad) -> bool {
         let low = bytes.iter().all(|byte| *byte == 0);

@@ -5,14 +5,19 @@
 //! workbook's own epoch (1900 or 1904): a date, a time of day, or both with `T` between. Of a formula the value counts
 //! that the program stored which wrote the file.
 //!
-//! **This is the one format that is not streamed**: a sheet is read as a whole, so a workbook may only be so large, packed
-//! and unpacked. Positions are rows: the offset is the row's number from 0, the line is it from 1.
+//! Rows of .xlsx and .xlsb files are streamed ([`producer`]); held are the texts that all sheets share, and sheets that are
+//! out of order. **An .xls or .ods file is read as a whole.** So a workbook may only be so large, packed and unpacked.
+//! Positions are rows: the offset is the row's number from 0, the line is it from 1.
 
+mod cell;
+mod held;
 mod ods;
 mod outline;
+mod producer;
 mod quiet;
 mod reader;
 mod settings;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod workbook;
@@ -49,7 +54,7 @@ impl Excel {
         Excel(Arc::new(Inner { settings, wanted: Mutex::new(IndexSet::new()) }))
     }
 
-    pub(super) fn reader(&self, input: impl Read + Seek, from: Resume) -> Result<Reader, StreamFault> {
+    pub(super) fn reader<R: Read + Seek>(&self, input: R, from: Resume) -> Result<Reader<R>, StreamFault> {
         let wanted = self.0.wanted.lock().iter().cloned().collect();
         Reader::open(&self.0.settings, wanted, input, from)
     }

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
+use super::cell::{Cell, Content, place};
+use super::producer::Sheet;
 use super::reader::shown;
-use super::settings::{Settings, Sheet, letters};
-use super::workbook::{Cell, Content, load, place};
+use super::settings::{Settings, Sheet as Which, letters};
 use crate::decode::reader::StreamFault;
 
 /// The most sheets that are looked at, and the most rows of each that are shown.
 const MOST_SHEETS: usize = 20;
 const MOST_ROWS: usize = 1000;
+/// The most rows in which the names of the columns are looked for.
+const MOST_TITLES: usize = 20;
 
 /// One sheet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +36,9 @@ pub struct Outline {
 pub fn outline<R: Read + Seek>(mut input: R) -> Result<Vec<Outline>, StreamFault> {
     let mut found = Vec::new();
     for number in 1..=MOST_SHEETS {
-        let settings = Settings { sheet: Sheet::At(number), ..Settings::default() };
-        match load(&mut input, &settings) {
-            Ok(cells) => found.push(of(cells.sheet, &cells.cells)),
+        let settings = Settings { sheet: Which::At(number), ..Settings::default() };
+        match Sheet::open(&mut input, &settings) {
+            Ok(sheet) => found.push(of(sheet)?),
             // Behind the last sheet there is none.
             Err(fault) if found.is_empty() => return Err(fault),
             Err(_) => break,
@@ -44,27 +47,31 @@ pub fn outline<R: Read + Seek>(mut input: R) -> Result<Vec<Outline>, StreamFault
     Ok(found)
 }
 
-fn of(name: String, cells: &[Cell]) -> Outline {
-    let mut rows: BTreeMap<u32, Vec<&Cell>> = BTreeMap::new();
-    for cell in cells {
+fn of<R: Read + Seek>(mut sheet: Sheet<R>) -> Result<Outline, StreamFault> {
+    let mut rows: BTreeMap<u32, Vec<Cell>> = BTreeMap::new();
+    while let Some(cell) = sheet.next()? {
+        if rows.len() == MOST_TITLES + MOST_ROWS && !rows.contains_key(&cell.row) {
+            break;
+        }
         rows.entry(cell.row).or_default().push(cell);
     }
-    let columns = cells.iter().map(|cell| cell.column);
-    let (first, last) = (columns.clone().min(), columns.max());
-    let ends = rows.keys().next().zip(rows.keys().next_back()).zip(first.zip(last));
-    let area = ends.map(|((top, bottom), (left, right))| format!("{}:{}", place(*top, left), place(*bottom, right)));
-    let mut outline = Outline { name, area, rows: rows.len(), header_row: None, range: None, columns: Vec::new() };
+    let area = sheet.survey.area;
+    let last = area.map(|(_, (_, right))| right);
+    let area = area.map(|((top, bottom), (left, right))| format!("{}:{}", place(top, left), place(bottom, right)));
+    let (name, number) = (sheet.name, sheet.survey.rows);
+    let mut outline = Outline { name, area, rows: number, header_row: None, range: None, columns: Vec::new() };
     // Above a table a title may stand, which is narrower.
     let widest = rows.values().take(MOST_ROWS).map(Vec::len).max().unwrap_or_default();
-    let is_name = |cell: &&Cell| matches!(&cell.content, Content::Text(text) if !text.trim().is_empty());
-    let is_header = |row: &&Vec<&Cell>| row.len() * 3 >= widest * 2 && row.iter().all(is_name);
-    let Some((header, names)) = rows.iter().take(20).find(|(_, row)| is_header(row)) else { return outline };
-    let (Some(left), Some(right)) = (names.first().map(|cell| cell.column), last) else { return outline };
+    let is_name = |cell: &Cell| matches!(&cell.content, Content::Text(text) if !text.trim().is_empty());
+    let is_header = |row: &&Vec<Cell>| row.len() * 3 >= widest * 2 && row.iter().all(is_name);
+    let header = rows.iter().take(MOST_TITLES).find(|(_, row)| is_header(row));
+    let Some((header, names)) = header else { return Ok(outline) };
+    let (Some(left), Some(right)) = (names.first().map(|cell| cell.column), last) else { return Ok(outline) };
     outline.header_row = Some(header + 1);
     outline.range = Some(format!("{}:{}", place(*header, left), letters(right)));
-    let below: Vec<&Vec<&Cell>> = rows.range(header + 1..).map(|(_, row)| row).take(MOST_ROWS).collect();
+    let below: Vec<&Vec<Cell>> = rows.range(header + 1..).map(|(_, row)| row).take(MOST_ROWS).collect();
     for column in left..=right {
-        let at = |row: &[&Cell]| {
+        let at = |row: &[Cell]| {
             let cell = row.iter().find(|cell| cell.column == column);
             cell.map_or_else(String::new, |cell| shown(&cell.content).into_owned())
         };
@@ -74,7 +81,7 @@ fn of(name: String, cells: &[Cell]) -> Outline {
             outline.columns.push((name, cells));
         }
     }
-    outline
+    Ok(outline)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Seek};
-use std::ops::Range;
 
+use super::cell::{Cell, Content, place};
+use super::producer::Sheet;
 use super::settings::{OnError, Settings, letters};
-use super::workbook::{Cell, Cells, Content, load, place};
 use crate::decode::json::write_string;
 use crate::decode::member_names::distinct;
 use crate::decode::reader::{Item, Resume, StreamFault, foreign_slot, length32};
@@ -14,11 +14,12 @@ use crate::decode::whole::WHOLE;
 use crate::diagnostic::nearest;
 use crate::record::{Decimal, FieldFault, Fields, Position, RawRecord, RejectCode, Scope, Slot, Value};
 
-/// Reads the rows of one sheet, which is in memory.
-pub struct Reader {
+/// Reads the rows of one sheet.
+pub struct Reader<R> {
+    sheet: Sheet<R>,
     current: Row,
-    /// The first cell that was not read yet.
-    next: usize,
+    /// The first cell of the next row, once it was read.
+    ahead: Option<Cell>,
     records: u64,
     /// Number of the row that the next item is looked for in, from 0.
     row: u32,
@@ -28,9 +29,10 @@ pub struct Reader {
 
 /// One row, as a mapping reads it.
 struct Row {
-    cells: Cells,
-    /// Which cells are the row's.
-    range: Range<usize>,
+    /// The sheet's name.
+    sheet: String,
+    /// Those that are not empty, by columns.
+    cells: Vec<Cell>,
     errors: OnError,
     /// Names that were resolved, and the columns they are bound to.
     wanted: Vec<String>,
@@ -41,23 +43,26 @@ struct Row {
     raw: Vec<u8>,
 }
 
-impl Reader {
+impl<R: Read + Seek> Reader<R> {
     pub(super) fn open(
         settings: &Settings,
         wanted: Vec<String>,
-        input: impl Read + Seek,
+        input: R,
         from: Resume,
-    ) -> Result<Reader, StreamFault> {
-        let cells = load(input, settings)?;
-        let (range, bound, columns, raw) = (0..0, Vec::new(), Vec::new(), Vec::new());
-        let current = Row { cells, range, errors: settings.errors, wanted, bound, columns, raw };
-        let mut reader = Reader { current, next: 0, records: 0, row: settings.range.rows.0, footer: u32::MAX };
+    ) -> Result<Reader<R>, StreamFault> {
+        let sheet = Sheet::open(input, settings)?;
+        let (cells, bound, columns, raw) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let current = Row { sheet: sheet.name.clone(), cells, errors: settings.errors, wanted, bound, columns, raw };
+        let row = settings.range.rows.0;
+        let mut reader = Reader { sheet, current, ahead: None, records: 0, row, footer: u32::MAX };
         let names = if settings.header { reader.header(settings)? } else { reader.letters() };
         reader.bind(names)?;
-        reader.footer(settings.footer_rows)?;
+        let due = settings.footer_rows;
+        reader.footer = reader.sheet.survey.footer(reader.row).map_err(|found| {
+            reader.refuse(format!("rows at its end that are no records are due, {due} of them, and it has {found}"))
+        })?;
         if from.offset > u64::from(reader.row) {
-            let cells = &reader.current.cells.cells;
-            reader.next = cells.partition_point(|cell| u64::from(cell.row) < from.offset);
+            reader.pass(from.offset)?;
             reader.row = u32::try_from(from.offset).unwrap_or(u32::MAX);
             reader.records = from.records;
         }
@@ -65,72 +70,63 @@ impl Reader {
     }
 
     fn refuse(&self, message: String) -> StreamFault {
-        let (row, sheet) = (u64::from(self.row), &self.current.cells.sheet);
+        let (row, sheet) = (u64::from(self.row), &self.current.sheet);
         let message = format!("sheet `{sheet}`: {message}");
         StreamFault::Layout { code: RejectCode::FileUnreadable, message, offset: row, line: Some(row + 1) }
     }
 
-    /// The cells of the next row that has any.
-    fn row(&mut self) -> Option<Range<usize>> {
-        let cells = &self.current.cells.cells;
-        let row = cells.get(self.next)?.row;
-        let rest = cells.get(self.next..).unwrap_or_default();
-        let end = self.next + rest.iter().take_while(|cell| cell.row == row).count();
-        let range = self.next..end;
-        (self.next, self.row) = (end, row);
-        Some(range)
+    /// The cell that comes next.
+    fn peek(&mut self) -> Result<Option<&Cell>, StreamFault> {
+        if self.ahead.is_none() {
+            self.ahead = self.sheet.next()?;
+        }
+        Ok(self.ahead.as_ref())
+    }
+
+    /// Passes over the rows before this one.
+    fn pass(&mut self, row: u64) -> Result<(), StreamFault> {
+        while self.peek()?.is_some_and(|cell| u64::from(cell.row) < row) {
+            self.ahead = None;
+        }
+        Ok(())
+    }
+
+    /// Reads the cells of the next row that has any; false at the end.
+    fn row(&mut self) -> Result<bool, StreamFault> {
+        self.current.cells.clear();
+        let Some(row) = self.peek()?.map(|cell| cell.row) else { return Ok(false) };
+        self.row = row;
+        while self.peek()?.is_some_and(|cell| cell.row == row) {
+            self.current.cells.extend(self.ahead.take());
+        }
+        Ok(true)
     }
 
     /// The names of the columns, each with its column.
     fn header(&mut self, settings: &Settings) -> Result<Vec<(u32, String)>, StreamFault> {
         if let Some(row) = settings.header_row {
-            let cells = &self.current.cells.cells;
-            self.next = cells.partition_point(|cell| cell.row + 1 < row);
+            self.pass(u64::from(row - 1))?;
         }
-        let range = self.row().filter(|_| settings.header_row.is_none_or(|row| row == self.row + 1));
-        let Some(range) = range else {
+        if !self.row()? || settings.header_row.is_some_and(|row| row != self.row + 1) {
             let what = match settings.header_row {
                 Some(row) => format!("row {row} is blank, and the names of the columns are due there"),
                 None => "it is empty: a row with the names of the columns is due".to_owned(),
             };
             return Err(self.refuse(what));
-        };
+        }
         self.row += 1;
-        let cells = &self.current.cells.cells;
         // Columns without a name have values all the same.
-        let below = cells.get(range.start..).unwrap_or_default();
-        let mut names: BTreeMap<u32, String> = below.iter().map(|cell| (cell.column, String::new())).collect();
-        for cell in cells.get(range).unwrap_or_default() {
+        let mut names: BTreeMap<u32, String> =
+            self.sheet.survey.columns().map(|column| (column, String::new())).collect();
+        for cell in &self.current.cells {
             names.insert(cell.column, shown(&cell.content).trim().to_owned());
         }
         Ok(names.into_iter().collect())
     }
 
-    /// Finds the first of the last rows of the sheet that are no records.
-    fn footer(&mut self, rows: u32) -> Result<(), StreamFault> {
-        let below = self.current.cells.cells.get(self.next..).unwrap_or_default();
-        let mut found = 0;
-        for cell in below.iter().rev() {
-            if found == rows && cell.row != self.footer {
-                return Ok(());
-            }
-            if cell.row != self.footer {
-                self.footer = cell.row;
-                found += 1;
-            }
-        }
-        if found < rows {
-            let message = format!("rows at its end that are no records are due, {rows} of them, and it has {found}");
-            return Err(self.refuse(message));
-        }
-        Ok(())
-    }
-
     /// Without a header columns are called by their letters, as far as any row goes.
     fn letters(&self) -> Vec<(u32, String)> {
-        let cells = &self.current.cells.cells;
-        let (first, last) =
-            cells.iter().fold((u32::MAX, 0), |(first, last), cell| (first.min(cell.column), last.max(cell.column)));
+        let Some((_, (first, last))) = self.sheet.survey.area else { return Vec::new() };
         (first..=last).map(|column| (column, letters(column))).collect()
     }
 
@@ -171,12 +167,13 @@ impl Reader {
     }
 
     pub(in crate::decode) fn next(&mut self) -> Result<Option<Item<'_>>, StreamFault> {
-        let Some(range) = self.row() else { return Ok(None) };
+        if !self.row()? {
+            return Ok(None);
+        }
         let row = u64::from(self.row);
         self.row += 1;
-        self.current.range = range;
         let is_blank = |cell: &Cell| matches!(&cell.content, Content::Text(text) if text.trim().is_empty());
-        if row >= u64::from(self.footer) || self.current.cells().iter().all(is_blank) {
+        if row >= u64::from(self.footer) || self.current.cells.iter().all(is_blank) {
             return Ok(Some(Item::Skipped));
         }
         self.records += 1;
@@ -212,12 +209,8 @@ fn number(value: f64) -> Value<'static> {
 }
 
 impl Row {
-    fn cells(&self) -> &[Cell] {
-        self.cells.cells.get(self.range.clone()).unwrap_or_default()
-    }
-
     fn value(&self, column: u32) -> Result<Value<'_>, FieldFault> {
-        let cells = self.cells();
+        let cells = &self.cells;
         let Ok(index) = cells.binary_search_by_key(&column, |cell| cell.column) else { return Ok(Value::Null) };
         let cell = &cells[index];
         Ok(match &cell.content {
@@ -228,7 +221,7 @@ impl Row {
             Content::Boolean(value) => Value::Boolean(*value),
             Content::Error(_) if self.errors == OnError::Null => Value::Null,
             Content::Error(text) | Content::Wrong(text) => {
-                let (place, sheet) = (place(cell.row, cell.column), &self.cells.sheet);
+                let (place, sheet) = (place(cell.row, cell.column), &self.sheet);
                 return Err(FieldFault {
                     code: RejectCode::BadType,
                     expected: "a value".to_owned(),
@@ -242,7 +235,7 @@ impl Row {
         let mut raw = std::mem::take(&mut self.raw);
         raw.clear();
         raw.push(b'{');
-        for cell in self.cells() {
+        for cell in &self.cells {
             if raw.len() > 1 {
                 raw.push(b',');
             }

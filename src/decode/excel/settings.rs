@@ -162,7 +162,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "max_mib",
             shape: "integer",
             presence: Presence::Default("256"),
-            doc: "a workbook that has, or unpacks to, more MiB is refused: a sheet is read as a whole",
+            doc: "a workbook that has, or unpacks to, more MiB is refused, and so is a sheet with cells that take more where they are held at once",
         },
         SKIP,
         TRAILER,

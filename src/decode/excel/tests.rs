@@ -243,6 +243,11 @@ fn a_workbook_cannot_ask_for_all_memory() {
 
 /// A workbook with these rows in its second sheet, as XML.
 fn sheet(rows: &str) -> Vec<u8> {
+    with_text(rows, "b")
+}
+
+/// The same with another second text.
+fn with_text(rows: &str, text: &str) -> Vec<u8> {
     const MAIN: &str = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
     const OFFICE: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
     const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006/relationships";
@@ -273,7 +278,7 @@ fn sheet(rows: &str) -> Vec<u8> {
         ),
         (
             "xl/sharedStrings.xml",
-            &format!("<sst xmlns='{MAIN}' count='2' uniqueCount='2'><si><t>a</t></si><si><t>b</t></si></sst>"),
+            &format!("<sst xmlns='{MAIN}' count='2' uniqueCount='2'><si><t>a</t></si><si><t>{text}</t></si></sst>"),
         ),
         ("xl/worksheets/sheet1.xml", &part(rows)),
         // What is wrong with another sheet is nothing to this one.
@@ -319,6 +324,48 @@ fn what_a_sheet_must_not_have_is_told() {
         assert_eq!(read(&row("1", &[number("A1", value)])), [expected]);
     }
     assert_eq!(read(&row("1", &["<c r='A1' t='s'><v>1</v></c>".to_owned()])), [r#"{"A":"b"}"#]);
+}
+
+/// Rows that are streamed say what the same rows say when they are held, because one of them is out of order.
+#[test]
+fn many_rows_are_streamed() {
+    let rows = |range: std::ops::Range<u32>| -> String {
+        let cell = |row: u32| format!("<c r='A{row}'><v>{row}</v></c><c r='C{row}' t='s'><v>{}</v></c>", row % 2);
+        range.map(|row| format!("<row r='{row}'>{}</row>", cell(row))).collect()
+    };
+    let header = "<row r='1'><c r='A1' t='str'><v>No</v></c><c r='C1' t='str'><v>T</v></c></row>";
+    let streamed = sheet(&format!("{header}{}", rows(2..20_002)));
+    let held = sheet(&format!("{header}{}{}", rows(20_001..20_002), rows(2..20_001)));
+    let settings = || Settings { sheet: Sheet::Named("Two".into()), footer_rows: 3, ..Settings::default() };
+    let found = all(settings(), &streamed);
+    assert_eq!(found.len(), 20_000);
+    assert_eq!(found[18_000], r#"{"No":18002,"T":"a"}"#);
+    assert_eq!(found[19_996..], [r#"{"No":19998,"T":"a"}"#, "skipped", "skipped", "skipped"]);
+    assert_eq!(all(settings(), &held), found);
+    for row in [2, 700, 19_999, 20_001] {
+        let from = Resume { offset: row, records: row - 1, line: row };
+        assert_eq!(items(settings(), &streamed, from), found[row as usize - 1..], "{row}");
+    }
+    // Whoever stops amid the rows leaves nothing behind that waits.
+    let decoder = decoder(settings());
+    let mut reader = decoder.reader(Cursor::new(streamed), Resume::default()).unwrap();
+    assert!(matches!(reader.next(), Ok(Some(Item::Record(_)))));
+    drop(reader);
+}
+
+/// A text that is there once may stand in every cell of a row, and a row is held.
+#[test]
+fn a_row_cannot_ask_for_all_memory() {
+    let cells: String = ('A'..='F').map(|column| format!("<c r='{column}1' t='s'><v>1</v></c>")).collect();
+    let content = with_text(&format!("<row r='1'>{cells}</row>"), &"b".repeat(3000));
+    let read = |max_bytes| {
+        let sheet = Sheet::Named("Two".into());
+        all(Settings { sheet, header: false, max_bytes, ..Settings::default() }, &content)
+    };
+    let refused = read(16 << 10);
+    assert!(refused.len() == 1 && refused[0].contains("has a row whose cells take more than"), "{refused:?}");
+    let whole = read(64 << 10);
+    assert!(whole.len() == 1 && whole[0].len() > 18_000, "{whole:?}");
 }
 
 /// Totals and remarks below a table.

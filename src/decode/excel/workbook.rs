@@ -1,60 +1,33 @@
-//! A sheet out of a workbook: which kind of file it is, whether it may be opened, and what its cells hold.
+//! A sheet out of a workbook: which kind of file it is, whether it may be opened, and how its cells are read.
 //!
-//! Workbooks are read by calamine, which wants the whole file. What could make that expensive is looked at before: the
-//! size of the file, what its archive unpacks to, and how often an .ods file repeats its cells.
+//! The library reads .xlsx and .xlsb files cell by cell, so that memory follows only the list of the workbook's texts; .xls
+//! and .ods files it reads as a whole. What could make that expensive is looked at before: the size of the file, what its
+//! archive unpacks to, and how often an .ods file repeats its cells.
 
-use std::collections::HashSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
-use calamine::{Data, DataRef, Dimensions, ExcelDateTime, Ods, Reader, Xls, Xlsb, Xlsx};
+use calamine::{Data, DataRef, Dimensions, Ods, Range, Reader, Xls, Xlsb, Xlsx, XlsxFormulaMetadata};
 
-use super::quiet::caught;
-use super::settings::{Area, Settings, Sheet, letters};
+use super::cell::{Cell, of_reference, place};
+use super::held::Held;
+use super::settings::{Area, Settings, Sheet};
+use super::survey::Survey;
 use super::worksheet::{Worksheets, part_of};
 use crate::decode::compression;
 use crate::decode::reader::StreamFault;
 use crate::record::RejectCode;
 
+/// Bytes of cells that are handed on at a time.
+const BATCH: u64 = 64 << 10;
+
 /// Cells that are held at once, and those that an area filled with them may have.
-const MAX_CELLS: usize = 5_000_000;
-
-/// What a cell holds.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Content {
-    Text(Box<str>),
-    /// As the file has it: a binary float, of which the shortest decimal is shown that means the same.
-    Number(f64),
-    Whole(i64),
-    Boolean(bool),
-    /// A date, time or both in ISO 8601.
-    Moment(Box<str>),
-    /// `#N/A` and its like.
-    Error(Box<str>),
-    /// What no cell can hold: reading it rejects the record, whatever is said of errors.
-    Wrong(Box<str>),
-}
-
-/// A cell, by row and column from 0.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Cell {
-    pub(super) row: u32,
-    pub(super) column: u32,
-    pub(super) content: Content,
-}
-
-/// The cells of a sheet that are not empty, by rows and columns.
-#[derive(Debug)]
-pub(super) struct Cells {
-    /// The sheet's name.
-    pub(super) sheet: String,
-    pub(super) cells: Vec<Cell>,
-}
+pub(super) const MAX_CELLS: usize = 5_000_000;
 
 /// Why a workbook cannot be read: the message for the operator.
-struct Unfit(RejectCode, String);
+pub(super) struct Unfit(RejectCode, String);
 
 impl Unfit {
-    fn unreadable(message: impl Into<String>) -> Unfit {
+    pub(super) fn unreadable(message: impl Into<String>) -> Unfit {
         Unfit(RejectCode::FileUnreadable, message.into())
     }
 
@@ -63,26 +36,38 @@ impl Unfit {
     }
 }
 
-/// Reads the sheet that the settings mean.
-pub(super) fn load(mut input: impl Read + Seek, settings: &Settings) -> Result<Cells, StreamFault> {
-    let length = input.seek(SeekFrom::End(0))?;
-    if length > settings.max_bytes {
-        return Err(fault(too_large("has", settings)));
+impl From<Unfit> for StreamFault {
+    fn from(Unfit(code, message): Unfit) -> StreamFault {
+        StreamFault::Layout { code, message, offset: 0, line: None }
     }
-    input.seek(SeekFrom::Start(0))?;
-    let mut bytes = Vec::new();
-    input.take(settings.max_bytes).read_to_end(&mut bytes)?;
-    open(bytes, settings).map_err(fault)
 }
 
-fn fault(Unfit(code, message): Unfit) -> StreamFault {
-    StreamFault::Layout { code, message, offset: 0, line: None }
+/// Why reading ends before the last cell.
+pub(super) enum Stop {
+    Unfit(Unfit),
+    /// Nobody wants the cells any more.
+    Unheard,
 }
 
-fn too_large(verb: &str, settings: &Settings) -> Unfit {
+impl From<Unfit> for Stop {
+    fn from(unfit: Unfit) -> Stop {
+        Stop::Unfit(unfit)
+    }
+}
+
+/// What is read of a sheet: first its name with what it looks like, then its cells by rows and columns.
+pub(super) enum Piece {
+    Sheet(String, Box<Survey>),
+    Cells(Vec<Cell>),
+}
+
+/// Where the pieces go.
+type Sink<'s> = dyn FnMut(Piece) -> Result<(), Stop> + 's;
+
+pub(super) fn too_large(verb: &str, settings: &Settings) -> Unfit {
     let mib = settings.max_bytes >> 20;
     Unfit::too_large(format!(
-        "the workbook {verb} more than {mib} MiB, and a sheet is read as a whole: raise `max_mib`, or have it sent as CSV"
+        "the workbook {verb} more than {mib} MiB, and may have no more: raise `max_mib`, or have it sent as CSV"
     ))
 }
 
@@ -92,7 +77,8 @@ const RELATIONSHIPS: &str = "xl/_rels/workbook.xml.rels";
 
 /// The kinds of workbooks.
 enum Kind {
-    Xls,
+    /// The whole file: the library wants it so.
+    Xls(Vec<u8>),
     Xlsx(Looked),
     Xlsb,
     Ods,
@@ -105,37 +91,22 @@ struct Looked {
     relationships: Vec<u8>,
 }
 
-fn open(bytes: Vec<u8>, settings: &Settings) -> Result<Cells, Unfit> {
-    let kind = kind(&bytes, settings)?;
-    // A broken workbook must not end the process, whatever the library makes of it.
-    let read = caught(|| read(bytes, kind, settings));
-    read.unwrap_or_else(|| Err(Unfit::unreadable("the workbook is damaged: it cannot be read")))
-}
-
-fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
-    if bytes.starts_with(&[0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]) {
-        // A workbook with a password is a container of the same kind as an old workbook, with its parts in UTF-16.
-        let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        if memchr::memmem::find(bytes, &name).is_some() {
-            return Err(Unfit::unreadable("the workbook has a password: have it sent without"));
-        }
-        let spanned = super::xls::cells(bytes);
-        let spanned = spanned.ok_or_else(|| Unfit::unreadable("the workbook is damaged: it cannot be followed"))?;
-        if spanned > MAX_CELLS as u64 {
-            return Err(Unfit::too_large(format!(
-                "the sheets of the workbook span {spanned} cells, and {MAX_CELLS} are read at most: have it sent as CSV"
-            )));
-        }
-        return Ok(Kind::Xls);
+/// Finds out which kind of workbook it is, and whether it may be opened.
+fn kind<R: Read + Seek>(input: &mut R, settings: &Settings) -> Result<Kind, Unfit> {
+    let mut start = Vec::new();
+    input.by_ref().take(8).read_to_end(&mut start).map_err(damaged)?;
+    if start == [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1] {
+        input.read_to_end(&mut start).map_err(damaged)?;
+        return old_kind(start);
     }
-    if !bytes.starts_with(b"PK") {
+    if !start.starts_with(b"PK") {
         return Err(Unfit::unreadable("the file is no workbook (.xlsx, .xlsb, .xls or .ods)"));
     }
     let mut counts = Counts::default();
     let mut worksheets = Worksheets::default();
     let wanted =
         |name: &str| ["content.xml", WORKBOOK, RELATIONSHIPS].iter().any(|wanted| name.eq_ignore_ascii_case(wanted));
-    let unpacked = compression::unpack_all(Cursor::new(bytes), settings.max_bytes, wanted, |name, piece| {
+    let unpacked = compression::unpack_all(&mut *input, settings.max_bytes, wanted, |name, piece| {
         counts.see(piece);
         if name.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("xl/worksheets/")) {
             worksheets.see(name, piece);
@@ -167,6 +138,23 @@ fn kind(bytes: &[u8], settings: &Settings) -> Result<Kind, Unfit> {
     }
 }
 
+/// Which kind a file is that is a container of the old sort.
+fn old_kind(bytes: Vec<u8>) -> Result<Kind, Unfit> {
+    // A workbook with a password is a container of the same kind as an old workbook, with its parts in UTF-16.
+    let name: Vec<u8> = "EncryptedPackage".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    if memchr::memmem::find(&bytes, &name).is_some() {
+        return Err(Unfit::unreadable("the workbook has a password: have it sent without"));
+    }
+    let spanned = super::xls::cells(&bytes);
+    let spanned = spanned.ok_or_else(|| Unfit::unreadable("the workbook is damaged: it cannot be followed"))?;
+    if spanned > MAX_CELLS as u64 {
+        return Err(Unfit::too_large(format!(
+            "the sheets of the workbook span {spanned} cells, and {MAX_CELLS} are read at most: have it sent as CSV"
+        )));
+    }
+    Ok(Kind::Xls(bytes))
+}
+
 /// The largest number of texts that a part of the workbook says it has: room is made for all of them at once.
 #[derive(Default)]
 struct Counts {
@@ -196,76 +184,171 @@ impl Counts {
     }
 }
 
-fn read(bytes: Vec<u8>, kind: Kind, settings: &Settings) -> Result<Cells, Unfit> {
-    let bytes = Cursor::new(bytes);
+/// Reads the sheet that the settings mean.
+pub(super) fn read<R: Read + Seek>(mut input: R, settings: &Settings, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    let kind = kind(&mut input, settings)?;
+    input.seek(SeekFrom::Start(0)).map_err(damaged)?;
     let merged_unknown = |what: &str| {
         Err(Unfit::unreadable(format!("which cells of {what} file are merged is not known: take `fill_merged` out")))
     };
     match kind {
         Kind::Xlsx(Looked { worksheets, workbook, relationships }) => {
-            let mut book: Xlsx<_> = Xlsx::new(bytes).map_err(damaged)?;
+            let mut book: Xlsx<_> = Xlsx::new(input).map_err(damaged)?;
             let sheet = choose(&book.sheet_names(), &settings.sheet)?;
             let part = part_of(&sheet, &workbook, &relationships);
             if let Some(fault) = part.as_deref().and_then(|part| worksheets.fault(part)) {
-                return Err(Unfit::unreadable(format!("the workbook is damaged: in sheet `{sheet}` {fault}")));
+                return Err(Unfit::unreadable(format!("the workbook is damaged: in sheet `{sheet}` {fault}")).into());
             }
-            let mut held = Held::new(sheet, settings);
-            if settings.fill_merged {
-                held.merged = book.merge_cells_by_sheet_name(&held.sheet).map_err(damaged)?;
-            }
-            let mut cells = book.worksheet_cells_reader(&held.sheet).map_err(damaged)?;
-            while let Some(cell) = cells.next_cell().map_err(damaged)? {
-                let value = cell.get_value();
-                if matches!(value, DataRef::String(text) if text.is_empty()) {
-                    held.blank.insert(cell.get_position());
-                }
-                held.add(cell.get_position(), of_reference(value))?;
-            }
-            // A program that does not compute writes formulas without values: that is not the same as an empty cell.
-            drop(cells);
-            let stored = held.places();
-            let mut formulas = book.worksheet_cells_reader(&held.sheet).map_err(damaged)?;
-            while let Some(cell) = formulas.next_formula().map_err(damaged)? {
-                let place = cell.get_position();
-                if !cell.get_value().is_empty() && !stored.contains(&place) && !held.blank.contains(&place) {
-                    held.add(place, Some(Content::Error("a formula without a stored value".into())))?;
-                }
-            }
-            held.finish()
+            let merged = match settings.fill_merged {
+                true => book.merge_cells_by_sheet_name(&sheet).map_err(damaged)?,
+                false => Vec::new(),
+            };
+            pass_on(&mut Book::Xlsx(Box::new(book)), sheet, &merged, settings, sink)
         }
         Kind::Xlsb => {
-            let mut book: Xlsb<_> = Xlsb::new(bytes).map_err(damaged)?;
-            let mut held = Held::new(choose(&book.sheet_names(), &settings.sheet)?, settings);
+            let book: Xlsb<_> = Xlsb::new(input).map_err(damaged)?;
+            let sheet = choose(&book.sheet_names(), &settings.sheet)?;
             if settings.fill_merged {
-                return merged_unknown("an .xlsb");
+                merged_unknown("an .xlsb")?;
             }
-            let mut cells = book.worksheet_cells_reader(&held.sheet).map_err(damaged)?;
-            while let Some(cell) = cells.next_cell().map_err(damaged)? {
-                held.add(cell.get_position(), of_reference(cell.get_value()))?;
-            }
-            held.finish()
+            pass_on(&mut Book::Xlsb(Box::new(book)), sheet, &[], settings, sink)
         }
-        Kind::Xls => {
-            let mut book: Xls<_> = Xls::new(bytes).map_err(damaged)?;
-            let mut held = Held::new(choose(&book.sheet_names(), &settings.sheet)?, settings);
-            if settings.fill_merged {
-                held.merged = book.merge_cells_by_sheet_name(&held.sheet).map_err(damaged)?;
-            }
-            let range = book.worksheet_range(&held.sheet).map_err(damaged)?;
-            held.add_range(&range)?;
-            held.finish()
+        Kind::Xls(bytes) => {
+            let mut book: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(damaged)?;
+            let sheet = choose(&book.sheet_names(), &settings.sheet)?;
+            let merged = match settings.fill_merged {
+                true => book.merge_cells_by_sheet_name(&sheet).map_err(damaged)?,
+                false => Vec::new(),
+            };
+            let range = book.worksheet_range(&sheet).map_err(damaged)?;
+            drop(book);
+            of_range(&range, sheet, &merged, settings, sink)
         }
         Kind::Ods => {
-            let mut book: Ods<_> = Ods::new(bytes).map_err(damaged)?;
-            let mut held = Held::new(choose(&book.sheet_names(), &settings.sheet)?, settings);
+            let mut book: Ods<_> = Ods::new(input).map_err(damaged)?;
+            let sheet = choose(&book.sheet_names(), &settings.sheet)?;
             if settings.fill_merged {
-                return merged_unknown("an .ods");
+                merged_unknown("an .ods")?;
             }
-            let range = book.worksheet_range(&held.sheet).map_err(damaged)?;
-            held.add_range(&range)?;
-            held.finish()
+            let range = book.worksheet_range(&sheet).map_err(damaged)?;
+            drop(book);
+            of_range(&range, sheet, &[], settings, sink)
         }
     }
+}
+
+/// A workbook whose cells the library reads one by one.
+enum Book<R: Read + Seek> {
+    Xlsx(Box<Xlsx<R>>),
+    Xlsb(Box<Xlsb<R>>),
+}
+
+impl<R: Read + Seek> Book<R> {
+    /// Visits the cells of a sheet that are not empty and lie in the range that is looked at, in the file's order.
+    fn each(
+        &mut self,
+        sheet: &str,
+        settings: &Settings,
+        visit: &mut dyn FnMut(Cell) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let mut visit =
+            |place: (u32, u32), value: &DataRef<'_>, has_formula: bool| match of_reference(value, has_formula) {
+                Some(content) if admits(sheet, settings, place)? => {
+                    visit(Cell { row: place.0, column: place.1, content })
+                }
+                _ => Ok(()),
+            };
+        match self {
+            Book::Xlsx(book) => {
+                let mut cells = book.worksheet_cells_reader(sheet).map_err(damaged)?;
+                while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(damaged)? {
+                    visit(cell.pos, &cell.value, cell.formula.as_ref().is_some_and(says_something))?;
+                }
+            }
+            Book::Xlsb(book) => {
+                let mut cells = book.worksheet_cells_reader(sheet).map_err(damaged)?;
+                while let Some(cell) = cells.next_cell().map_err(damaged)? {
+                    visit(cell.get_position(), cell.get_value(), false)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is a formula, and not only the place for one.
+fn says_something(formula: &XlsxFormulaMetadata) -> bool {
+    match formula {
+        XlsxFormulaMetadata::Normal { formula } | XlsxFormulaMetadata::Shared { formula, .. } => !formula.is_empty(),
+        _ => true,
+    }
+}
+
+/// Hands the cells of a sheet on as they are read, where their order allows it.
+fn pass_on<R: Read + Seek>(
+    book: &mut Book<R>,
+    sheet: String,
+    merged: &[Dimensions],
+    settings: &Settings,
+    sink: &mut Sink<'_>,
+) -> Result<(), Stop> {
+    let mut survey = Survey::new(settings);
+    book.each(&sheet, settings, &mut |cell| {
+        survey.see(&cell);
+        if survey.largest_row > settings.max_bytes {
+            return Err(too_large("has a row whose cells take", settings).into());
+        }
+        Ok(())
+    })?;
+    if !survey.is_in_order || !merged.is_empty() {
+        let mut held = Held::new(&sheet, settings);
+        book.each(&sheet, settings, &mut |cell| Ok(held.add(cell)?))?;
+        let cells = held.finish(merged)?;
+        return whole(sheet, cells, settings, sink);
+    }
+    sink(Piece::Sheet(sheet.clone(), Box::new(survey)))?;
+    let (mut cells, mut size) = (Vec::new(), 0);
+    book.each(&sheet, settings, &mut |cell| {
+        size += cell.size();
+        cells.push(cell);
+        if size < BATCH {
+            return Ok(());
+        }
+        size = 0;
+        sink(Piece::Cells(std::mem::take(&mut cells)))
+    })?;
+    sink(Piece::Cells(cells))
+}
+
+/// The cells of a sheet that the library has read as a whole.
+fn of_range(
+    range: &Range<Data>,
+    sheet: String,
+    merged: &[Dimensions],
+    settings: &Settings,
+    sink: &mut Sink<'_>,
+) -> Result<(), Stop> {
+    let mut held = Held::new(&sheet, settings);
+    held.add_range(range)?;
+    let cells = held.finish(merged)?;
+    whole(sheet, cells, settings, sink)
+}
+
+fn whole(sheet: String, cells: Vec<Cell>, settings: &Settings, sink: &mut Sink<'_>) -> Result<(), Stop> {
+    let mut survey = Survey::new(settings);
+    cells.iter().for_each(|cell| survey.see(cell));
+    sink(Piece::Sheet(sheet, Box::new(survey)))?;
+    sink(Piece::Cells(cells))
+}
+
+/// Whether a cell lies in the range that is looked at; an error where no sheet has such a place.
+pub(super) fn admits(sheet: &str, settings: &Settings, (row, column): (u32, u32)) -> Result<bool, Unfit> {
+    if !Area::ALL.has(row, column) {
+        let place = place(row, column);
+        let message = format!("the workbook is damaged: sheet `{sheet}` has a cell {place}, which no sheet has");
+        return Err(Unfit::unreadable(message));
+    }
+    Ok(settings.range.has(row, column))
 }
 
 fn damaged(error: impl std::error::Error) -> Unfit {
@@ -289,173 +372,4 @@ fn choose(names: &[String], sheet: &Sheet) -> Result<String, Unfit> {
         let has: Vec<_> = names.iter().take(20).map(|name| format!("`{name}`")).collect();
         Unfit::unreadable(format!("the workbook has no {wanted}; it has {}", has.join(", ")))
     })
-}
-
-/// Cells that were read so far, within bounds.
-struct Held<'a> {
-    sheet: String,
-    settings: &'a Settings,
-    cells: Vec<Cell>,
-    merged: Vec<Dimensions>,
-    /// Places whose value is an empty text.
-    blank: HashSet<(u32, u32)>,
-    bytes: u64,
-}
-
-impl<'a> Held<'a> {
-    fn new(sheet: String, settings: &'a Settings) -> Held<'a> {
-        Held { sheet, settings, cells: Vec::new(), merged: Vec::new(), blank: HashSet::new(), bytes: 0 }
-    }
-
-    fn places(&self) -> HashSet<(u32, u32)> {
-        self.cells.iter().map(|cell| (cell.row, cell.column)).collect()
-    }
-
-    fn add(&mut self, (row, column): (u32, u32), content: Option<Content>) -> Result<(), Unfit> {
-        let Some(content) = content else { return Ok(()) };
-        if !Area::ALL.has(row, column) {
-            let (sheet, place) = (&self.sheet, place(row, column));
-            let message = format!("the workbook is damaged: sheet `{sheet}` has a cell {place}, which no sheet has");
-            return Err(Unfit::unreadable(message));
-        }
-        if !self.settings.range.has(row, column) {
-            return Ok(());
-        }
-        let text = match &content {
-            Content::Text(text) | Content::Moment(text) | Content::Error(text) | Content::Wrong(text) => text.len(),
-            Content::Number(_) | Content::Whole(_) | Content::Boolean(_) => 0,
-        };
-        self.bytes += (text + std::mem::size_of::<Cell>()) as u64;
-        // One text may stand in a million cells.
-        if self.bytes > self.settings.max_bytes || self.cells.len() >= MAX_CELLS {
-            return Err(too_large("has cells that take", self.settings));
-        }
-        self.cells.push(Cell { row, column, content });
-        Ok(())
-    }
-
-    fn add_range(&mut self, range: &calamine::Range<Data>) -> Result<(), Unfit> {
-        let (first_row, first_column) = range.start().unwrap_or_default();
-        for (row, column, value) in range.used_cells() {
-            let place = (first_row + row as u32, first_column + column as u32);
-            self.add(place, of_value(value))?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Cells, Unfit> {
-        let place = |cell: &Cell| (cell.row, cell.column);
-        self.cells.sort_by_key(place);
-        self.cells.dedup_by(|again, first| {
-            let is_again = place(again) == place(first);
-            if is_again {
-                first.content = Content::Wrong("more than one value".into());
-            }
-            is_again
-        });
-        for region in std::mem::take(&mut self.merged) {
-            let Ok(first) = self.cells.binary_search_by_key(&region.start, place) else { continue };
-            let content = self.cells[first].content.clone();
-            for row in region.start.0..=region.end.0 {
-                for column in region.start.1..=region.end.1 {
-                    // What is read is sorted at the start of the list, and none of it lies within.
-                    if (row, column) != region.start {
-                        self.add((row, column), Some(content.clone()))?;
-                    }
-                }
-            }
-            self.cells.sort_by_key(place);
-        }
-        self.cells.dedup_by_key(|cell| (cell.row, cell.column));
-        Ok(Cells { sheet: self.sheet, cells: self.cells })
-    }
-}
-
-fn of_reference(value: &DataRef<'_>) -> Option<Content> {
-    match value {
-        DataRef::SharedString(text) => text_of(text),
-        other => of_value(&Data::from(other.clone())),
-    }
-}
-
-fn text_of(text: &str) -> Option<Content> {
-    (!text.is_empty()).then(|| Content::Text(text.into()))
-}
-
-fn of_value(value: &Data) -> Option<Content> {
-    Some(match value {
-        Data::Empty => return None,
-        Data::String(text) => return text_of(text),
-        Data::Int(number) => Content::Whole(*number),
-        Data::Float(number) if !number.is_finite() => Content::Wrong(format!("{number}, which is no number").into()),
-        Data::Float(number) => Content::Number(*number),
-        Data::Bool(value) => Content::Boolean(*value),
-        Data::DateTime(moment) => moment_of(moment),
-        Data::DateTimeIso(text) => Content::Moment(text.as_str().into()),
-        Data::DurationIso(text) => Content::Moment(time_of(text).unwrap_or_else(|| text.clone()).into()),
-        Data::Error(error) => Content::Error(error.to_string().into()),
-    })
-}
-
-/// Days since the workbook's epoch as a date, a time of day where there is no day, or both; a duration as hours,
-/// minutes and seconds.
-fn moment_of(moment: &ExcelDateTime) -> Content {
-    // Days to be counted up to 9999-12-31.
-    const END: f64 = 2_958_466.0;
-    let days = moment.as_f64();
-    if !days.is_finite() {
-        return Content::Wrong(format!("{days}, which is no number").into());
-    }
-    if !(0.0..END).contains(&days) {
-        return Content::Error(format!("{days}, which is no date of a workbook").into());
-    }
-    if moment.is_duration() {
-        let milliseconds = (days * 86_400_000.0).round() as u64;
-        let (seconds, rest) = (milliseconds / 1000, milliseconds % 1000);
-        let text = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-        return Content::Moment((text + &fraction(rest)).into());
-    }
-    let (year, month, day, hour, minute, second, milli) = moment.to_ymd_hms_milli();
-    let date = format!("{year:04}-{month:02}-{day:02}");
-    let time = format!("{hour:02}:{minute:02}:{second:02}{}", fraction(u64::from(milli)));
-    let has_time = (hour, minute, second, milli) != (0, 0, 0, 0);
-    Content::Moment(if days < 1.0 {
-        time.into()
-    } else if has_time {
-        format!("{date}T{time}").into()
-    } else {
-        date.into()
-    })
-}
-
-/// `PT7H5M9S`, as .ods files write times of day and durations, in the way of the other kinds: `07:05:09`.
-fn time_of(text: &str) -> Option<String> {
-    let mut rest = text.strip_prefix("PT")?;
-    let mut part = |unit: char| -> Option<u64> {
-        let Some((digits, behind)) = rest.split_once(unit) else { return Some(0) };
-        rest = behind;
-        digits.parse().ok()
-    };
-    let (hours, minutes) = (part('H')?, part('M')?);
-    let (seconds, digits) = match rest.strip_suffix('S') {
-        Some(seconds) => seconds.split_once(['.', ',']).unwrap_or((seconds, "")),
-        None if rest.is_empty() => ("0", ""),
-        None => return None,
-    };
-    let seconds: u64 = seconds.parse().ok()?;
-    let digits = digits.trim_end_matches('0');
-    let point = if digits.is_empty() { "" } else { "." };
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| format!("{hours:02}:{minutes:02}:{seconds:02}{point}{digits}"))
-}
-
-fn fraction(milliseconds: u64) -> String {
-    if milliseconds == 0 { String::new() } else { format!(".{milliseconds:03}") }
-}
-
-/// `C5`, for messages.
-pub(super) fn place(row: u32, column: u32) -> String {
-    format!("{}{}", letters(column), row + 1)
 }

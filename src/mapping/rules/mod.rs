@@ -162,6 +162,7 @@ pub(in crate::mapping) fn compile(
         null_if,
         says_null: context.says_null,
         on_blank,
+        blank_is_said: blank.is_some() && matches!(kind, FieldKind::Number { .. } | FieldKind::Float),
         blank_is_value,
         null,
         style,

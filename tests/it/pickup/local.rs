@@ -170,6 +170,59 @@ fn a_watched_inbox_is_read_at_once_and_one_that_comes_back_again() {
     service.until(|| site.listing("archive").contains(&"items9.csv".to_owned()).then_some(()));
 }
 
+/// Where the kernel has no watch to give, `poll` says how often it is looked.
+#[test]
+fn an_inbox_that_cannot_be_watched_is_polled() {
+    let site = site(&local("poll = \"200ms\""));
+    let mapping = fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    let watched = mapping.replace("backend = \"erp\"", "backend = \"erp\"\nschedule = \"watch\"");
+    site.write("mappings/items.v1.toml", watched.as_bytes());
+    let without = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$@\"";
+    let service = site.serve_by(&["unshare", "-r", "sh", "-c", without, "sh"]);
+    service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
+    let said = || fs::read_to_string(site.path("log")).unwrap();
+    service.until(|| said().contains("the inbox cannot be watched; it is polled").then_some(()));
+    // An inbox that is watched is looked at every 30 seconds beside.
+    for n in 1..4 {
+        let started = Instant::now();
+        let name = format!("items{n}.csv");
+        site.deliver(&name, &items(n..n + 5));
+        service.until(|| site.listing("archive").contains(&name).then_some(()));
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    }
+}
+
+/// A share, whose files another machine writes, is looked at as often as `poll` says: the kernel has a watch for it, and
+/// tells nothing.
+#[test]
+fn a_share_is_polled() {
+    let site = site(&local("poll = \"200ms\""));
+    let mapping = fs::read_to_string(site.path("mappings/items.v1.toml")).unwrap();
+    let watched = mapping.replace("backend = \"erp\"", "backend = \"erp\"\nschedule = \"watch\"");
+    site.write("mappings/items.v1.toml", watched.as_bytes());
+    let elsewhere = site.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let share = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/pickup/share.py");
+    let mounted = format!(
+        "python3 '{share}' elsewhere inbox mounted & \
+         until [ -e mounted ]; do kill -0 $! || exit 1; sleep 0.1; done; exec \"$@\""
+    );
+    let service = site.serve_by(&["unshare", "--map-root-user", "--mount", "sh", "-c", &mounted, "sh"]);
+    service.until(|| (service.admin("GET", "/health/ready").0 == 200).then_some(()));
+    for n in 1..4 {
+        let started = Instant::now();
+        let name = format!("items{n}.csv");
+        fs::write(site.path("half"), items(n..n + 5)).unwrap();
+        fs::rename(site.path("half"), elsewhere.join(&name)).unwrap();
+        // From one file system to another it is copied, and deleted then.
+        let is_moved = || site.listing("archive").contains(&name) && !elsewhere.join(&name).exists();
+        service.until(|| is_moved().then_some(()));
+        assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    }
+    // It was the share that was read, and nothing lies in the folder below it.
+    assert_eq!(site.listing("inbox"), [""; 0]);
+}
+
 #[test]
 fn a_silent_feed_is_told() {
     let site = site(&local(""));

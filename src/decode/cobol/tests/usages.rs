@@ -211,3 +211,66 @@ fn external_floating_point() {
     let fault = encoder.record(&Json::parse(&line.replace("123.45", "123.456")).unwrap(), &mut out).unwrap_err();
     assert!(fault.to_string().starts_with("/A: expected PIC +9.9(4)E+99, found 123.456"), "{fault}");
 }
+
+/// Blanks are legal bytes of numbers that use all their bits. They stay the number that they are, until it is said that
+/// they are none.
+#[test]
+fn blanks_that_could_be_numbers() {
+    let full = settings(|s| s.reading.binary_range = crate::decode::cobol::BinaryRange::Full);
+    let plain = settings(|_| {});
+    // 1077952576 is 4 times 40 hex; as a hexadecimal float 40 is the exponent 0 and
+    // 404040 is a quarter and a little.
+    for (clauses, settings, number, zero) in [
+        ("PIC S9(9) COMP-5", &plain, "1077952576", "0"),
+        ("PIC S9(7)V99 COMP-5", &plain, "10779525.76", "0.00"),
+        ("PIC 9(9) COMP-X", &plain, "1077952576", "0"),
+        ("PIC X(2) COMP-X", &plain, "16448", "0"),
+        ("BINARY-LONG", &plain, "1077952576", "0"),
+        ("PIC S9(9) COMP", &full, "1077952576", "0"),
+        ("COMP-1", &plain, "0.2509804", "0"),
+        ("COMP-2", &plain, "0.25098039215686274", "0"),
+    ] {
+        let decoder = compile(&format!("01 R. 05 A {clauses}. 05 B PIC X."), settings.clone());
+        let length = decoder.describe()[1].length.unwrap();
+        let record = |byte: u8| [vec![byte; length], ebcdic("z")].concat();
+        let said = |record: &[u8], blank: Blank| {
+            let options = JsonOptions { blank, ..JsonOptions::default() };
+            read_with(&decoder, record, Resume::default(), &options)
+        };
+        let value = |value: &str| [format!(r#"{{"A":{value},"B":"z"}}"#)];
+        let blanks = record(0x40);
+        assert_eq!(said(&blanks, Blank::Unsaid), value(number), "{clauses}");
+        assert_eq!(said(&blanks, Blank::Null), value("null"), "{clauses}");
+        assert_eq!(said(&blanks, Blank::Zero), value(zero), "{clauses}");
+        let told = said(&blanks, Blank::Reject);
+        let start = "value.blank: record 1 at byte 0: field A: expected ";
+        let end = format!("found blanks ({})", "40".repeat(length));
+        assert!(told.len() == 1 && told[0].starts_with(start) && told[0].ends_with(&end), "{clauses}: {told:?}");
+        // One byte that is none makes it a number, and low values are zero.
+        let mut number = blanks.clone();
+        number[length - 1] = 0x41;
+        assert_eq!(said(&number, Blank::Null), said(&number, Blank::Unsaid), "{clauses}");
+        let low = said(&record(0), Blank::Reject);
+        assert!(low[0].starts_with(r#"{"A":0"#), "{clauses}: {low:?}");
+        // To a mapping that says what a blank is, it is one.
+        let slot = decoder.layout().resolve(None, "A").unwrap().slot;
+        for (record, expected) in [(&blanks, true), (&number, false)] {
+            with_fields(&decoder, record, |fields| {
+                assert!(fields.read(slot, Scope::ROOT).is_ok());
+                let found = fields.filled(slot, Scope::ROOT).map(|fault| (fault.code, fault.found));
+                let fault = (crate::record::RejectCode::Blank, format!("blanks ({})", "40".repeat(length)));
+                assert_eq!(found, expected.then_some(fault), "{clauses}");
+            });
+        }
+    }
+    // A single byte is too likely to be the number 64, and what cannot be a number is no question.
+    let byte = compile("01 R. 05 A BINARY-CHAR. 05 B PIC S9(3) COMP-3.", settings(|_| {}));
+    let options = JsonOptions { blank: Blank::Null, ..JsonOptions::default() };
+    assert_eq!(read_with(&byte, b"\x40\x40\x40", Resume::default(), &options), [r#"{"A":64,"B":null}"#]);
+    // In ASCII files a blank is 20.
+    let ascii = compile("01 R. 05 A PIC S9(4) COMP-5.", settings(|s| s.encoding = CodePage::find("ascii").unwrap()));
+    assert_eq!(
+        read_with(&ascii, b"\x20\x20\x40\x40", Resume::default(), &options),
+        [r#"{"A":null}"#, r#"{"A":16448}"#]
+    );
+}
