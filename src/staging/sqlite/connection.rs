@@ -22,8 +22,21 @@ const PAGE_SIZE: i64 = 8192;
 pub(super) fn open_writer(path: &Path, config: &Config) -> Result<Connection, StagingError> {
     let refuse = |reason: String| StagingError::Open { path: path.display().to_string(), reason };
     make_file(path).map_err(refuse)?;
-    let opened = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, config).map_err(Unusable::Sql);
-    opened.and_then(|connection| set_up_writer(connection, config)).map_err(|cause| refuse(remedy(cause)))
+    let since = Instant::now();
+    loop {
+        let opened = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, config).map_err(Unusable::Sql);
+        match opened.and_then(|connection| set_up_writer(connection, config)) {
+            // SQLite does not wait for the lock under which another process makes the same settings or closes the file.
+            Err(Unusable::Sql(error)) if is_busy(&error) && since.elapsed() < config.busy_timeout => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            set_up => return set_up.map_err(|cause| refuse(remedy(cause))),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn set_up_writer(mut connection: Connection, config: &Config) -> Result<Connection, Unusable> {

@@ -14,6 +14,8 @@ use super::{drains, seconds};
 
 /// A call may take two seconds, and counts for one more.
 const CALLS: &str = "timeout = \"2s\"\nlate = \"0s\"";
+/// Twice as long: a service must be there again before it is over.
+const LONG_CALLS: &str = "timeout = \"4s\"\nlate = \"0s\"";
 const GATE: &str = "max_in_flight = 3\nqueue_timeout = \"300ms\"\nsettle = \"1s\"\nbreaker = { failures = 0 }";
 
 /// A service whose wall clock is what this file says.
@@ -24,8 +26,8 @@ struct Faked {
 }
 
 impl Faked {
-    fn before(erp: &Erp) -> Faked {
-        let seat = Seat::calling(erp, CALLS, GATE);
+    fn before(erp: &Erp, calls: &str) -> Faked {
+        let seat = Seat::calling(erp, calls, GATE);
         let (clock, bearer) = (seat.site.path("clock"), format!("Bearer {}", seat.key("all")));
         let faked = Faked { seat, clock, bearer };
         faked.set("+0");
@@ -95,10 +97,10 @@ fn hours_off(answer: &Answer) -> i64 {
 fn places_of_a_killed_service_are_held_for_their_time_whatever_the_wall_clock_says() {
     for (down, back) in [("+7h", "+31h"), ("-7h", "-31h"), ("+7h", "-31h")] {
         let erp = Erp::start(Settings::default());
-        let faked = Faked::before(&erp);
+        let faked = Faked::before(&erp, LONG_CALLS);
         let service = faked.serve();
-        // Each call takes about two seconds at the ERP, whatever becomes of its caller.
-        erp.set(Manner { slower: 40.0, ..Manner::default() });
+        // Each call takes about four seconds at the ERP, whatever becomes of its caller.
+        erp.set(Manner { slower: 80.0, ..Manner::default() });
         let called = Instant::now();
         faked.begin_three(&erp, &service, 0);
         service.signal("KILL");
@@ -114,7 +116,7 @@ fn places_of_a_killed_service_are_held_for_their_time_whatever_the_wall_clock_sa
         refused.problem(503, "backend-unavailable");
         assert_eq!(refused.json()["reason"], "held_back");
         let wait: u64 = refused.field("retry-after").unwrap().parse().unwrap();
-        assert!((1..=4).contains(&wait), "{wait}");
+        assert!((1..=6).contains(&wait), "{wait}");
         faked.set(back);
         erp.set(Manner::default());
         let mut order = 20;
@@ -130,8 +132,8 @@ fn places_of_a_killed_service_are_held_for_their_time_whatever_the_wall_clock_sa
             order += 1;
             std::thread::sleep(Duration::from_millis(20));
         };
-        // Two seconds of the call and one to settle, counted from when it began.
-        assert!(free >= seconds(3.0), "{down}, {back}: free after {free:?}");
+        // Four seconds of the call and one to settle, counted from when it began.
+        assert!(free >= seconds(5.0), "{down}, {back}: free after {free:?}");
         drains(&service);
         assert!(erp.at_rest().most <= 3, "{down}, {back}");
     }
@@ -141,7 +143,7 @@ fn places_of_a_killed_service_are_held_for_their_time_whatever_the_wall_clock_sa
 #[test]
 fn a_lingering_call_settles_in_its_time_whatever_the_wall_clock_says() {
     let erp = Erp::start(Settings::default());
-    let faked = Faked::before(&erp);
+    let faked = Faked::before(&erp, CALLS);
     let service = faked.serve();
     for (number, off) in (0u32..).zip(["+26h", "-26h"]) {
         // Longer than it may take: it is given up after two seconds, and then its place counts for one more.
@@ -165,7 +167,7 @@ fn a_lingering_call_settles_in_its_time_whatever_the_wall_clock_says() {
 #[test]
 fn processes_whose_clocks_are_days_apart_share_the_places() {
     let erp = Erp::start(Settings::default());
-    let faked = Faked::before(&erp);
+    let faked = Faked::before(&erp, CALLS);
     let other = Seat::calling(&erp, CALLS, GATE);
     std::fs::create_dir_all(faked.seat.site.path("var/gates")).unwrap();
     std::fs::create_dir_all(other.site.path("var")).unwrap();

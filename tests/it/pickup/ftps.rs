@@ -25,7 +25,8 @@ fn files_are_read_once_and_moved_on_the_server() {
         ftpd.deliver("2026/items 2.csv", &items(10..30));
         let (run, code, said) = sync(&site);
         assert_eq!((staged(&run), code), (30, 0), "{options:?}: {run}\n{said}");
-        assert_eq!(said.contains("tls is off"), options[0] == "off", "{said}");
+        let checked = String::from_utf8_lossy(&site.run(&["check"]).stderr).into_owned();
+        assert_eq!(checked.contains("tls is off"), options[0] == "off", "{checked}");
         assert!(!said.contains(PASSWORD), "{said}");
         assert_eq!(ftpd.listing("outbox"), ["2026", "items1.csv.tmp"], "{options:?}");
         assert_eq!(ftpd.listing("archive"), ["2026", "items1.csv"], "{options:?}");

@@ -225,17 +225,13 @@ fn the_place_of_a_login_that_goes_on_is_not_given_to_another() {
     };
     ask().problem(503, "backend-unavailable");
     let gate = |what: &str| seat::gate(&service)[what].as_u64().unwrap();
-    std::thread::scope(|scope| {
-        let next = scope.spawn(ask);
-        // It waits for the place of the first, which was told long ago.
-        service.until(|| (gate("queued") == 1).then_some(()));
-        assert_eq!((gate("interactive_in_flight"), gate("granted_total"), gate("lingering")), (1, 1, 0));
-        assert!(domain.server.report().sessions.is_empty());
-        way.go_on();
-        service.until(|| (gate("granted_total") == 2).then_some(()));
-        let next = next.join().unwrap();
-        assert!(matches!(next.status, 200 | 503), "{next:?}");
-    });
+    // The first was told long ago, and its place is still taken.
+    let next = ask();
+    next.problem(503, "backend-busy");
+    assert_eq!(next.json()["reason"], "deadline");
+    assert_eq!((gate("interactive_in_flight"), gate("granted_total"), gate("lingering")), (1, 1, 0));
+    assert!(domain.server.report().sessions.is_empty());
+    way.go_on();
     let found = service.until(|| Some(ask()).filter(|answer| answer.status == 200));
     assert_eq!(found.json()["customer"], "M\u{fc}ller");
     service.until(|| (gate("interactive_in_flight") == 0).then_some(()));
