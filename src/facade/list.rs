@@ -52,7 +52,7 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     if !matches!(chosen.format(), Format::Json | Format::Cbor) {
         let mut asked = query::parse(view, parameters, (Paging::Stream, &facade.seal))?;
         settle(facade, view, &mut asked).await?;
-        return stream::answer(facade, view, request, (asked, &chosen)).await;
+        return Box::pin(stream::answer(facade, view, request, (asked, &chosen))).await;
     }
     let mut asked = query::parse(view, parameters, (Paging::pages(&facade.server), &facade.seal))?;
     settle(facade, view, &mut asked).await?;

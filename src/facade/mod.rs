@@ -186,7 +186,7 @@ impl Facade {
             return Ok(response);
         }
         if route.is_open(request.uri.path()) {
-            return self.open(&catalog, request, &route).await;
+            return Box::pin(self.open(&catalog, request, &route)).await;
         }
         // Who may not ask is not told what there is.
         let caller = self.authenticator.caller(request).await?;
@@ -195,7 +195,9 @@ impl Facade {
         if !catalog.has(&route) && route.target().is_none() {
             return Err(catalog.nothing_at(request.uri.path()));
         }
-        let Some(target) = route.target() else { return self.of_service(&catalog, &caller, request, &route).await };
+        let Some(target) = route.target() else {
+            return Box::pin(self.of_service(&catalog, &caller, request, &route)).await;
+        };
         let published = catalog.find(target)?;
         let met = Met::new();
         let asked = Question { catalog: &catalog, published, caller: &caller, met: &met, route, request };
@@ -275,23 +277,26 @@ impl Facade {
                 Route::Record(_, key) | Route::Action(_, key, _) => Some(key),
                 _ => None,
             };
-            return write::answer(self, published, caller, operation, (request, body), key).await;
+            return Box::pin(write::answer(self, published, caller, operation, (request, body), key)).await;
         }
         caller.require(&published.exposure.read_scope)?;
         let sight = Sight::of(published, caller)?;
         let seen = published.seen_by(caller);
         let published = seen.as_deref().unwrap_or(published);
         let view = View { catalog, published, caller, met, sight };
+        // A request is moved about with room for the largest of its ways: those that are not the usual ones have room of their own.
         match route {
-            Route::List(_) if published.exposure.has_live_list() => live_list::answer(self, &view, request).await,
+            Route::List(_) if published.exposure.has_live_list() => {
+                Box::pin(live_list::answer(self, &view, request)).await
+            }
             Route::List(_) => list::answer(self, &view, request).await,
             Route::Record(_, key) if published.exposure.mode == Mode::Staged => {
                 record::answer(self, &view, (request, key)).await
             }
-            Route::Record(_, key) => live::answer(self, &view, (request, key)).await,
-            Route::History(_, key) => lineage::history(self, &view, (request, key)).await,
-            Route::Lineage(_, key) => lineage::answer(self, &view, (request, key)).await,
-            Route::Changes(_) => changes::answer(self, &view, request).await,
+            Route::Record(_, key) => Box::pin(live::answer(self, &view, (request, key))).await,
+            Route::History(_, key) => Box::pin(lineage::history(self, &view, (request, key))).await,
+            Route::Lineage(_, key) => Box::pin(lineage::answer(self, &view, (request, key))).await,
+            Route::Changes(_) => Box::pin(changes::answer(self, &view, request)).await,
             _ => Err(catalog.no_such_path()),
         }
     }
