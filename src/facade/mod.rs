@@ -192,10 +192,10 @@ impl Facade {
         let caller = self.authenticator.caller(request).await?;
         visitor.enter(&caller.client)?;
         // Before its methods: where nothing is, nothing can be done.
-        if !catalog.has(&route) && route.target().is_none() {
-            return Err(catalog.nothing_at(request.uri.path()));
-        }
         let Some(target) = route.target() else {
+            if !catalog.has(&route) {
+                return Err(catalog.nothing_at(request.uri.path()));
+            }
             return Box::pin(self.of_service(&catalog, &caller, request, &route)).await;
         };
         let published = catalog.find(target)?;
