@@ -29,6 +29,7 @@ mod wsdl;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -138,7 +139,19 @@ pub fn main() -> ExitCode {
         Command::Operations(action) => context.block_on(operations::run(&context, &action)),
         Command::Keys(action) => context.block_on(keys::run(&context, &action)),
     };
+    leave(exit, CLOSING);
     exit.into()
+}
+
+/// How long the process waits at its end for its connections to be closed in order.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Sees to it that no driver is at work when the process ends, or ends it here; see [`crate::adapters::odbc::leave`].
+fn leave(exit: Exit, most: Duration) {
+    #[cfg(feature = "odbc")]
+    crate::adapters::odbc::leave(exit as u8, most);
+    #[cfg(not(feature = "odbc"))]
+    let _ = (exit, most);
 }
 
 /// What all commands that work with a configuration have in common.

@@ -50,6 +50,8 @@ mod source;
 #[cfg(feature = "odbc")]
 mod steps;
 #[cfg(feature = "odbc")]
+mod threads;
+#[cfg(feature = "odbc")]
 mod told;
 #[cfg(feature = "odbc")]
 mod work;
@@ -61,6 +63,8 @@ pub use connection_string::ConnectionString;
 pub use quirks::TextWidth;
 #[cfg(feature = "odbc")]
 pub use source::Source;
+#[cfg(feature = "odbc")]
+pub use threads::leave;
 
 /// What the parts of a source share.
 #[cfg(feature = "odbc")]

@@ -1,6 +1,6 @@
 //! The calls that the safe part of odbc-api has not got: cancelling from another thread, the name of a column's type,
-//! the next result of a statement without columns, parameters that come back, indexes. It is the only place of the
-//! program with `unsafe` in it; each use says why it is sound.
+//! the next result of a statement without columns, parameters that come back, indexes; and the way out of a process whose
+//! driver does not come back. It is the only place of the program with `unsafe` in it; each use says why it is sound.
 #![allow(unsafe_code)]
 
 use odbc_api::handles::SqlResult;
@@ -32,6 +32,12 @@ impl Cancellable {
         let result = unsafe { SQLCancel(self.0) };
         matches!(result, SqlReturn::SUCCESS | SqlReturn::SUCCESS_WITH_INFO)
     }
+}
+
+/// Ends the process without the exit handlers of its libraries, which would free what a thread in a driver still uses.
+pub(super) fn end_process(code: u8) -> ! {
+    // SAFETY: `_exit` takes any number, has no preconditions, and does not return.
+    unsafe { libc::_exit(code.into()) }
 }
 
 /// The name of a result column's type in the database's own words, as bytes of the narrow encoding.

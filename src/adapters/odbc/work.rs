@@ -20,6 +20,7 @@ use super::control::{CANCEL_AGAIN, CANCEL_WAIT, Control, Stop};
 use super::error::Reporter;
 use super::quirks::Cancel;
 use super::session::Session;
+use super::threads;
 use crate::adapters::sql::{Certainty, SqlError, SqlErrorKind};
 use crate::gate::Permit;
 
@@ -157,7 +158,7 @@ impl Pool {
 
     fn spawn(&self) -> Result<Worker, SqlError> {
         let (jobs, received) = mpsc::channel::<Job>();
-        let thread = std::thread::Builder::new().name("odbc".to_owned()).spawn(move || {
+        let thread = threads::start("odbc", move || {
             let mut slot = None;
             while let Ok(job) = received.recv_timeout(IDLE) {
                 job(&mut slot);
@@ -165,7 +166,7 @@ impl Pool {
             discard(&mut slot);
         });
         match thread {
-            Ok(_) => Ok(Worker { jobs }),
+            Ok(()) => Ok(Worker { jobs }),
             Err(fault) => {
                 let message = format!("no thread for another connection: {fault}");
                 Err(self.reporter().says(SqlErrorKind::Busy, Certainty::NotBegun, message))
@@ -181,7 +182,7 @@ impl Pool {
             return is_over;
         }
         let (control, over) = (Arc::clone(control), Arc::clone(&is_over));
-        let thread = std::thread::Builder::new().name("odbc-cancel".to_owned()).spawn(move || {
+        let thread = threads::start("odbc-cancel", move || {
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 while !over.load(Ordering::Acquire) {
                     control.cancel();

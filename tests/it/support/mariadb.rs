@@ -28,7 +28,8 @@ impl MariaDb {
         server
     }
 
-    fn start() -> MariaDb {
+    /// One of a test's own.
+    pub(crate) fn start() -> MariaDb {
         let folder = folder();
         let data = folder.path().join("data");
         // In a folder of its own: a server that starts removes the temporary tables that it finds, those of others too.

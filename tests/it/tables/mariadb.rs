@@ -119,3 +119,20 @@ fn a_session_that_is_killed_amid_a_reading_leaves_nothing_half_done() {
     old.mapping("", "[source.query]\nsql = 'select NO, NAME, QTY from ITEMS'\nsnapshot = true\n", FIELDS);
     assert_eq!(counts(&old.sync()), [300, 300, 0, 0]);
 }
+
+/// The exit handlers of the libraries in a process free what a connection that is being closed still needs.
+#[test]
+fn a_process_ends_when_its_connections_are_closed() {
+    let server = MariaDb::start();
+    items(&server, "tables_leave", 3);
+    let old = legacy(&server, "tables_leave", "[source.table]\ntable = 'ITEMS'\nsnapshot = true\n");
+    // Those who left without a word.
+    let lost = || server.sql("mysql", "show global status like 'Aborted_clients'");
+    let before = lost();
+    old.sync();
+    server.sql("tables_leave", "alter table ITEMS drop column QTY");
+    for _ in 0..25 {
+        assert!(old.fails().contains("QTY is gone"));
+    }
+    assert_eq!(lost(), before);
+}
