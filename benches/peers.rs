@@ -119,7 +119,7 @@ fn compare(client: &Runtime, all: &[Served], turn: Duration) -> f64 {
             let answered = clock * began.elapsed().as_secs_f64();
             by_clock.push(clock);
             by_cpu.push(match (process, before) {
-                (Some(process), Some(before)) => answered / (process.cpu() - before).as_secs_f64(),
+                (Some(process), Some(before)) => answered / process.cpu().saturating_sub(before).as_secs_f64(),
                 _ => of_ours,
             });
         }

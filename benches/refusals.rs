@@ -132,7 +132,7 @@ async fn start(folder: &Path, hold: Hold) -> Site {
     }]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, facade::router(facade), std::future::pending(), limits));
+    tokio::spawn(serve(listener, facade::service(facade), std::future::pending(), limits));
     let looping = keys.pop().unwrap();
     Site { address, served: keys.pop().unwrap(), looping }
 }

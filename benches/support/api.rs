@@ -87,7 +87,7 @@ pub(crate) async fn start_facade(path: &Path, rows: u64) -> (SocketAddr, String)
     facade.publish(vec![exposure()]);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, facade::router(facade), std::future::pending(), limits));
+    tokio::spawn(serve(listener, facade::service(facade), std::future::pending(), limits));
     (address, key)
 }
 
@@ -192,7 +192,9 @@ pub(crate) async fn load(
     let mut running = tokio::task::JoinSet::new();
     callers.into_iter().for_each(|caller| drop(running.spawn(caller)));
     stop.await;
-    let (answered, took, cpu) = (count.load(Ordering::Relaxed) as f64, started.elapsed(), cpu_of(threads) - before);
+    // A thread that has ended in between is counted no more.
+    let cpu = cpu_of(threads).saturating_sub(before);
+    let (answered, took) = (count.load(Ordering::Relaxed) as f64, started.elapsed());
     running.join_all().await;
     (answered / took.as_secs_f64(), answered / cpu.as_secs_f64())
 }
