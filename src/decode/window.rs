@@ -10,6 +10,9 @@ use super::MAX_RECORD;
 /// Bytes asked of the input at a time: large enough that system calls do not count, small enough for the cache.
 const READ_SIZE: usize = 256 << 10;
 
+/// Bytes asked of an input at first: answers of services and other small inputs need no more room than these.
+const FIRST_READ: usize = 16 << 10;
+
 /// A window of more bytes than this becomes one for the longest record. What is not written to takes no memory, while what
 /// is left of smaller ones on the way does.
 const LARGE: usize = 1 << 20;
@@ -29,17 +32,19 @@ pub(super) struct Window {
     /// Bytes of the input that lie at or beyond this offset are not looked at.
     limit: u64,
     ended: bool,
+    /// Bytes asked of the input at a time as yet; as more of it comes they grow to [`READ_SIZE`].
+    reads: usize,
 }
 
 impl Window {
     /// An empty window on an input that stands at `offset` and is read up to `limit`.
     pub(super) fn new(offset: u64, limit: u64) -> Window {
-        Window { buffer: Vec::new(), start: 0, end: 0, offset, limit, ended: false }
+        Window { buffer: Vec::new(), start: 0, end: 0, offset, limit, ended: false, reads: FIRST_READ }
     }
 
     /// A window on bytes that are all there is; the first lies at `offset`.
     pub(super) fn of(bytes: Vec<u8>, offset: u64) -> Window {
-        Window { start: 0, end: bytes.len(), buffer: bytes, offset, limit: 0, ended: true }
+        Window { start: 0, end: bytes.len(), buffer: bytes, offset, limit: 0, ended: true, reads: FIRST_READ }
     }
 
     /// What is in memory and not consumed.
@@ -67,7 +72,10 @@ impl Window {
             return Ok(false);
         }
         if self.start + wanted > self.buffer.capacity() {
-            let mut size = wanted.next_multiple_of(READ_SIZE).max(2 * READ_SIZE);
+            if self.buffer.capacity() > 0 {
+                self.reads = (self.reads * 4).min(READ_SIZE);
+            }
+            let mut size = wanted.next_multiple_of(self.reads).max(2 * self.reads);
             if size > LARGE {
                 size = size.max(MAX_RECORD + 2 * READ_SIZE);
             }
@@ -84,7 +92,7 @@ impl Window {
         while self.end - self.start < wanted {
             if self.end == self.buffer.len() {
                 // Zeros are written to no more of it than is read next.
-                let more = (self.buffer.capacity() - self.end).min(READ_SIZE);
+                let more = (self.buffer.capacity() - self.end).min(self.reads);
                 self.buffer.resize(self.end + more, 0);
             }
             let left = self.limit.saturating_sub(self.offset + (self.end - self.start) as u64);

@@ -25,6 +25,9 @@ const FILES: u64 = 8;
 const MOST_FILES: usize = 64;
 /// Calls that wait to be written.
 const WAITING: usize = 8192;
+/// Calls are taken together that come within this time: a thread that waits for each would have to be woken by each, which
+/// costs the caller more than all else that a call takes of the gate.
+const GATHERED_FOR: Duration = Duration::from_millis(50);
 /// What was written is in the file after this time.
 const FLUSHED_EVERY: Duration = Duration::from_secs(1);
 /// A client's name is cut here.
@@ -61,6 +64,7 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.sender = None;
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
         let left_out = self.left_out.load(Ordering::Relaxed);
@@ -87,7 +91,9 @@ impl Files {
             let done = match calls.recv_timeout(wait.min(Duration::from_secs(3600))) {
                 Ok(call) => {
                     flush_at.get_or_insert_with(|| Instant::now() + FLUSHED_EVERY);
+                    std::thread::park_timeout(GATHERED_FOR);
                     self.write(&call)
+                        .and_then(|()| calls.try_iter().take(WAITING).try_for_each(|call| self.write(&call)))
                 }
                 Err(RecvTimeoutError::Timeout) => Ok(()),
                 Err(RecvTimeoutError::Disconnected) => {
