@@ -256,8 +256,10 @@ impl<'p> Shape<'p> {
                     read::<Binary>(limit, &mut bytes, |cell| statement.get_data(number, cell).into_result(statement))?;
                     Whole::Bytes(bytes)
                 }
-                _ => {
+                ask => {
                     let mut bytes = Vec::new();
+                    // A row that comes as one text is longer than a value may be.
+                    let limit = ask.map_or(limit, |ask| limit.max(self.widest(ask)));
                     read::<Text>(limit, &mut bytes, |cell| statement.get_data(number, cell).into_result(statement))?;
                     Whole::Text(bytes)
                 }

@@ -9,6 +9,8 @@
 //! ftf;4711;12.50               the same without the text
 //! ```
 //!
+//! A text whose column has no width may be longer than a value may be: of that one no more comes than shows it.
+//!
 //! All else is as it was: the rows and their order, and each value in the words in which PostgreSQL itself says it.
 
 use odbc_api::Error;
@@ -25,8 +27,11 @@ const FEWEST: usize = 4;
 /// PostgreSQL's functions have 100 arguments at most (`FUNC_MAX_ARGS`).
 const MOST_ARGUMENTS: usize = 100;
 
-/// The widest that a row may be.
+/// The widest that a row may be without its texts that have no width.
 const WIDEST: usize = 32 << 10;
+
+/// The same with them.
+const BOUND: usize = 4 << 20;
 
 /// The most bytes of a number, a time or a length with what stands behind it.
 const SHORT: usize = 72;
@@ -45,29 +50,52 @@ pub(super) fn told(
         let ask = Ask::Text { wide: false, units, declared: false };
         let kind = ColumnKind::Text { max_chars: None };
         let column = Column { name: String::new(), kind, declared: String::new(), nullable: None };
-        Told { sql: statement_of(inner, &plan), plan, line: Some([Planned { column, ask }]) }
+        Told { sql: statement_of(inner, &plan, max_value), plan, line: Some([Planned { column, ask }]) }
     }))
 }
 
 /// The most bytes of a row, if it can be written so.
 fn units(plan: &[Planned], max_value: usize) -> Option<usize> {
-    let mut units = plan.len() + 1;
+    let (mut bounded, mut others) = (plan.len() + 1, 0);
     for planned in plan {
-        units += SHORT + length_of(planned)?;
+        bounded += SHORT;
+        match width_of(planned)? {
+            Width::Short => {}
+            Width::Of(units) => bounded += units,
+            // A character has four bytes at most.
+            Width::Any => others += 4 * (max_value + 1),
+        }
     }
     let arguments = 2 + plan.len() + plan.iter().filter(|planned| has_length(planned)).count();
-    let fits = plan.len() >= FEWEST && arguments <= MOST_ARGUMENTS && units <= WIDEST.min(max_value);
+    let units = bounded + others;
+    let fits = plan.len() >= FEWEST && arguments <= MOST_ARGUMENTS && bounded <= WIDEST && units <= BOUND;
     fits.then_some(units)
 }
 
-/// The most bytes of a text; 0 of what needs no length. `None` of what is not written so.
-fn length_of(planned: &Planned) -> Option<usize> {
+/// How many bytes a value has in a line, beside its length.
+enum Width {
+    /// So few that it needs no length.
+    Short,
+    /// A text of so many at most.
+    Of(usize),
+    /// A text of any length.
+    Any,
+}
+
+/// `None` of what is not written so.
+fn width_of(planned: &Planned) -> Option<Width> {
     use ColumnKind::{Boolean, Bytes, Date, DateTime, DateTimeOffset, Decimal, Float, Integer, Text, Time, Uuid};
     match planned.column.kind {
-        Boolean | Integer | Decimal { .. } | Float | Date | Time | DateTime | DateTimeOffset | Uuid => Some(0),
+        Boolean | Integer | Decimal { .. } | Float | Date | Time | DateTime | DateTimeOffset | Uuid => {
+            Some(Width::Short)
+        }
+        // Of other types `octet_length` is not the length of their text.
         Text { .. } => match (parted(&planned.column.declared).0.as_str(), planned.ask) {
-            // Of other types `octet_length` is not the length of their text.
-            ("varchar" | "bpchar" | "char" | "text", Ask::Text { wide: false, units, declared: true }) => Some(units),
+            ("varchar" | "bpchar" | "char" | "text", Ask::Text { wide: false, units, declared: true }) => {
+                Some(Width::Of(units))
+            }
+            // As text others lose the blanks at their end.
+            ("varchar" | "text", Ask::Text { wide: false, declared: false, .. }) => Some(Width::Any),
             _ => None,
         },
         Bytes { .. } => None,
@@ -78,15 +106,25 @@ fn has_length(planned: &Planned) -> bool {
     matches!(planned.column.kind, ColumnKind::Text { .. })
 }
 
-fn statement_of(inner: &str, plan: &[Planned]) -> String {
+fn statement_of(inner: &str, plan: &[Planned], max_value: usize) -> String {
     let names: Vec<String> = (0..plan.len()).map(|index| format!("c{index}")).collect();
     let nulls: Vec<String> = names.iter().map(|name| format!("{name} is null")).collect();
     let mut values = String::new();
     for (name, planned) in names.iter().zip(plan) {
+        let value = match width_of(planned) {
+            // One character too many shows that it is too long. Its length is known without reading it.
+            Some(Width::Any) => {
+                format!(
+                    "case when octet_length({name}) > {max_value} then left({name}, {}) else {name} end",
+                    max_value + 1
+                )
+            }
+            _ => name.clone(),
+        };
         if has_length(planned) {
-            values.push_str(&format!(", octet_length({name})"));
+            values.push_str(&format!(", octet_length({value})"));
         }
-        values.push_str(&format!(", {name}"));
+        values.push_str(&format!(", {value}"));
     }
     let (names, nulls) = (names.join(", "), nulls.join(", "));
     // A value that is NULL is left out by `concat_ws`, and so is its length.
@@ -191,6 +229,7 @@ mod tests {
             ColumnKind::Text { max_chars: Some(chars) } => {
                 Ask::Text { wide: false, units: 4 * chars as usize, declared: true }
             }
+            ColumnKind::Text { max_chars: None } => Ask::Text { wide: false, units: 65_536, declared: false },
             _ => Ask::Long,
         };
         let column = Column { name: String::new(), kind, declared: declared.to_owned(), nullable: None };
@@ -246,7 +285,7 @@ mod tests {
     fn only_rows_of_bounded_texts_numbers_and_times_are_lines() {
         let plan = [number(), text(), number(), number()];
         assert_eq!(units(&plan, 65_536), Some(5 + 4 * SHORT + 80));
-        let sql = statement_of("select 1", &plan);
+        let sql = statement_of("select 1", &plan, 65_536);
         assert_eq!(
             sql,
             "select concat_ws(';', case num_nulls(c0, c1, c2, c3) when 0 then '' else concat(c0 is null, c1 is null, \
@@ -255,11 +294,16 @@ mod tests {
         let with = |planned: Planned| units(&[number(), number(), number(), planned], 65_536);
         assert!(with(planned(ColumnKind::Uuid, "uuid")).is_some());
         assert_eq!(with(planned(ColumnKind::Text { max_chars: Some(5) }, "bit(5)")), None);
-        assert_eq!(with(planned(ColumnKind::Text { max_chars: None }, "text")), None);
+        let any = || planned(ColumnKind::Text { max_chars: None }, "text");
+        assert_eq!(with(any()), Some(5 + 4 * SHORT + 4 * 65_537));
+        assert_eq!(with(planned(ColumnKind::Text { max_chars: None }, "bpchar")), None);
+        assert_eq!(units(&[any(), any(), any(), any()], 1 << 20), None);
+        let sql = statement_of("select 1", &[any()], 300);
+        let value = "case when octet_length(c0) > 300 then left(c0, 301) else c0 end";
+        assert!(sql.contains(&format!("octet_length({value}), {value}) from")), "{sql}");
         assert_eq!(with(planned(ColumnKind::Bytes { max: Some(8) }, "bytea")), None);
         assert_eq!(with(planned(ColumnKind::Text { max_chars: Some(10_000) }, "varchar(10000)")), None);
         assert_eq!(units(&plan[..3], 65_536), None);
-        assert_eq!(units(&plan, 256), None);
         assert_eq!(units(&vec![text(); 50], 65_536), None);
     }
 
