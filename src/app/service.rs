@@ -228,7 +228,7 @@ pub async fn serve(loaded: Loaded, announce: impl FnOnce(&Announcement, &Arc<Bri
     let admin_tls = tls.clone().filter(|_| !server.admin_listen.ip().to_canonical().is_loopback());
     announcement.tls = (tls.is_some(), admin_tls.is_some());
     let (api_closing, admin_closing) = (closing.clone().cancelled_owned(), closing.clone().cancelled_owned());
-    let api = tokio::spawn(http::serve_with(api_listener, tls, facade::router(facade), api_closing, limits));
+    let api = tokio::spawn(http::serve_with(api_listener, tls, facade::service(facade), api_closing, limits));
     let console = console::router(console);
     let admin = tokio::spawn(http::serve_with(admin_listener, admin_tls, console, admin_closing, limits));
     service.start_schedules();

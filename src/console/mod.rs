@@ -17,6 +17,7 @@ mod read;
 mod route;
 pub mod view;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -174,7 +175,8 @@ async fn answer(State(console): State<Arc<Console>>, request: Request) -> Respon
     let (request, body) = request.into_parts();
     let route = Route::of(request.uri.path());
     let metrics = console.routes.metrics(&route);
-    console.edge.run(&request, metrics, &Visitor::default(), console.handle(&request, body, route)).await
+    let answered = pin!(console.handle(&request, body, route));
+    console.edge.run(&request, metrics, &Visitor::default(), answered).await
 }
 
 fn check_method(method: &Method, route: &Route<'_>) -> Result<(), Problem> {

@@ -47,16 +47,20 @@ mod writable;
 mod write;
 mod writer;
 
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use arc_swap::ArcSwap;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
 use axum::response::Response;
-use hyper::StatusCode;
+use bytes::Bytes;
 use hyper::http::request::Parts;
+use hyper::{Request, StatusCode};
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 use crate::http::{
     AuthConfig, Authenticator, Caller, Clients, Edge, Health, HostPolicy, Limits, Problem, ServerConfig, Visitor,
@@ -324,23 +328,47 @@ pub fn describe(exposures: Vec<Exposure>, server: &ServerConfig, auth: &AuthConf
     Catalog::new(exposures, &About::new(server, auth)).openapi.bytes().to_vec()
 }
 
-/// The router to serve.
-pub fn router(facade: Arc<Facade>) -> Router {
-    // The routes are a closed set with one match (`route`), so that a key keeps the encoding it was sent in.
-    Router::new().fallback(answer).with_state(facade)
+/// The facade as a service for `http`'s listeners. It is no router of axum: the routes are a closed set with one match
+/// (`route`), so that a key keeps the encoding it was sent in, and a request is not handed through layers that choose nothing.
+#[derive(Clone)]
+pub struct Served(Arc<Facade>);
+
+/// What is to be served on a listener.
+pub fn service(facade: Arc<Facade>) -> Served {
+    Served(facade)
 }
 
-async fn answer(State(facade): State<Arc<Facade>>, request: Request) -> Response {
+impl<B> Service<Request<B>> for Served
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let facade = Arc::clone(&self.0);
+        let request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+        Box::pin(async move { Ok(answer(facade, request).await) })
+    }
+}
+
+async fn answer(facade: Arc<Facade>, request: Request<Body>) -> Response {
     // Of a body that no route takes `http` discards a bounded size.
     let (request, body) = request.into_parts();
     let route = Route::of(request.uri.path());
     let metrics = facade.routes.metrics(&route);
     let visitor = Visitor::default();
     let cors = facade.server.cors.as_ref();
-    let answered = async {
+    let answered = pin!(async {
         let response = facade.handle((&request, body), route, &visitor).await?;
         finish::finish(&request, cors, response).await
-    };
+    });
     let mut response = facade.edge.run(&request, metrics, &visitor, answered).await;
     if let Some(cors) = cors {
         cors.write(&request, response.headers_mut());

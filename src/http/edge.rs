@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -72,8 +72,15 @@ impl Edge {
     }
 
     /// Answers `request` by `handler`; whatever happens in it becomes an answer. The handler tells `visitor` whose
-    /// request it is.
-    pub async fn run<B, H>(&self, request: &Parts, route: &RouteMetrics, visitor: &Visitor, handler: H) -> Response<B>
+    /// request it is. It stays where its caller has it: a future that is handed on by value takes room, and is copied, in
+    /// each function on its way.
+    pub async fn run<B, H>(
+        &self,
+        request: &Parts,
+        route: &RouteMetrics,
+        visitor: &Visitor,
+        handler: Pin<&mut H>,
+    ) -> Response<B>
     where
         B: From<Vec<u8>>,
         H: Future<Output = Result<Response<B>, Problem>>,
@@ -255,11 +262,10 @@ fn malformed(fault: &serde_json::Error) -> Problem {
 }
 
 /// Runs the handler within its time; a panic in it is a fault of ours like any other.
-async fn guarded<B, H>(within: Duration, handler: H) -> Result<Response<B>, Problem>
+async fn guarded<B, H>(within: Duration, mut handler: Pin<&mut H>) -> Result<Response<B>, Problem>
 where
     H: Future<Output = Result<Response<B>, Problem>>,
 {
-    let mut handler = pin!(handler);
     let caught = poll_fn(|context| {
         // After a panic the handler is dropped and never polled again, so nothing sees its broken state.
         match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
@@ -340,6 +346,7 @@ mod tests {
     use hyper::http::request::Parts;
     use hyper::{Request, Response};
     use std::future::pending;
+    use std::pin::pin;
     use std::sync::Arc;
     use std::time::Duration;
     use tokio_util::sync::CancellationToken;
@@ -365,7 +372,7 @@ mod tests {
         handler: impl Future<Output = Result<Response<Vec<u8>>, Problem>>,
     ) -> (u16, String) {
         let route = Metrics::new().route("/v1/{resource}");
-        let response = edge().run(&request(fields), &route, &Visitor::default(), handler).await;
+        let response = edge().run(&request(fields), &route, &Visitor::default(), pin!(handler)).await;
         assert!(response.headers().contains_key("x-request-id"));
         (response.status().as_u16(), String::from_utf8(response.into_body()).unwrap())
     }
@@ -394,12 +401,12 @@ mod tests {
         let mut times = Vec::new();
         for _ in 0..4 {
             let (visitor, began) = (Visitor::default(), tokio::time::Instant::now());
-            let handler = async {
+            let handler = pin!(async {
                 if enter {
                     visitor.enter(&client)?;
                 }
                 Err(problem())
-            };
+            });
             let _: Response<Vec<u8>> = edge.run(&request(&[]), &route, &visitor, handler).await;
             times.push(began.elapsed());
         }

@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
 use hyper::header::{DATE, HeaderMap, HeaderValue};
+use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -173,7 +173,7 @@ async fn converse<T, S, B>(
     let peer = Arc::new(peer);
     let activity = Arc::new(Activity::default());
     let requests = Arc::clone(&activity);
-    let service = tower::service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Arc::clone(&peer));
         let (service, under_way) = (service.clone(), requests.begin());
         async move {
@@ -183,7 +183,7 @@ async fn converse<T, S, B>(
         }
     });
     protocol.http1().timer(ConnectionTimer::default());
-    let connection = protocol.serve_connection(stream, TowerToHyperService::new(service)).into_owned();
+    let connection = protocol.serve_connection(stream, service).into_owned();
     let ended = tokio::select! {
         ended = watcher.watch(connection) => ended,
         () = activity.idle(limits.head_within) => return tracing::debug!("nothing was asked on a connection any more"),

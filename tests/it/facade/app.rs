@@ -98,7 +98,7 @@ impl TestApp {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             let address = listener.local_addr().unwrap();
             let shutdown = async { drop(stopped.await) };
-            (address, tokio::spawn(serve(listener, facade::router(facade.clone()), shutdown, limits)))
+            (address, tokio::spawn(serve(listener, facade::service(facade.clone()), shutdown, limits)))
         });
         let mut app = TestApp {
             runtime,

@@ -255,7 +255,7 @@ fn a_thousand_followers_cost_one_watcher_and_one_read() {
     const FOLLOWERS: u64 = 1000;
     let app = TestApp::start();
     app.stage_orders(2);
-    let router = tollbridge::facade::router(app.facade.clone());
+    let service = tollbridge::facade::service(app.facade.clone());
     let bearer = format!("Bearer {}", app.key);
     let mut followers = Vec::new();
     let wait_until = |what: &dyn Fn() -> bool| {
@@ -270,7 +270,7 @@ fn a_thousand_followers_cost_one_watcher_and_one_read() {
         let request = axum::http::Request::get("/v1/orders/changes?since=now").header("Authorization", &bearer);
         let request = request.header("Host", "localhost").header("Accept", "text/event-stream");
         let request = request.body(Body::empty()).unwrap();
-        let response = app.runtime.block_on(router.clone().oneshot(request)).unwrap();
+        let response = app.runtime.block_on(service.clone().oneshot(request)).unwrap();
         assert_eq!(response.status(), 200);
         let told = told.clone();
         followers.push(app.runtime.spawn(async move {
