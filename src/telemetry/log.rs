@@ -3,7 +3,7 @@
 //! stdout belongs to the commands' results. The level comes from `[telemetry] level`; a directive of the
 //! `tracing` family (`info,tollbridge::gate=debug`) narrows it to a part of the house.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
@@ -77,19 +77,67 @@ pub fn init(config: &Config) {
             Err(_) => filter,
         };
     }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
     // `try_init` fails only when a subscriber is there already, which then does the work.
     let _already_there = match config.log {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        LogFormat::Text => builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => {
+            let lines = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            lines.with_writer(io::stderr).try_init()
+        }
+        LogFormat::Text => {
+            let lines = builder.with_target(false).with_ansi(io::stderr().is_terminal());
+            lines.with_writer(|| OneLine(io::stderr())).try_init()
+        }
     };
+}
+
+/// Writes each event, which comes in one piece, as one line: names of files and answers of servers come from outside, and a
+/// line end in them must not begin what looks like another event.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let line = event.strip_suffix(b"\n").unwrap_or(event);
+        if memchr::memchr2(b'\n', b'\r', line).is_none() {
+            self.0.write_all(event)?;
+            return Ok(event.len());
+        }
+        let mut shown = Vec::with_capacity(event.len() + 16);
+        for byte in line {
+            match byte {
+                b'\n' => shown.extend_from_slice(b"\\n"),
+                b'\r' => shown.extend_from_slice(b"\\r"),
+                other => shown.push(*other),
+            }
+        }
+        shown.extend_from_slice(&event[line.len()..]);
+        self.0.write_all(&shown)?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, LogFormat, SECTION};
+    use super::{Config, LogFormat, OneLine, SECTION};
     use crate::diagnostic::{Faults, SourceText, Table, parse};
+    use std::io::Write;
     use std::path::Path;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let written = |event: &[u8]| {
+            let mut out = OneLine(Vec::new());
+            out.write_all(event).unwrap();
+            String::from_utf8(out.0).unwrap()
+        };
+        assert_eq!(written(b"INFO read a file file=a.csv\n"), "INFO read a file file=a.csv\n");
+        assert_eq!(written(b"INFO file=a\nERROR b\r\n.csv\n"), "INFO file=a\\nERROR b\\r\\n.csv\n");
+        assert_eq!(written(b"\n"), "\n");
+    }
 
     fn check(text: &str, expected: Result<(LogFormat, &str), &str>) {
         let source = SourceText::new(Path::new("t.toml"), text.to_owned());
