@@ -85,38 +85,48 @@ pub fn init(config: &Config) {
             lines.with_writer(io::stderr).try_init()
         }
         LogFormat::Text => {
-            let lines = builder.with_target(false).with_ansi(io::stderr().is_terminal());
-            lines.with_writer(|| OneLine(io::stderr())).try_init()
+            let colours = io::stderr().is_terminal();
+            let lines = builder.with_target(false).with_ansi(colours);
+            lines.with_writer(move || OneLine { out: io::stderr(), colours }).try_init()
         }
     };
 }
 
 /// Writes each event, which comes in one piece, as one line: names of files and answers of servers come from outside, and a
 /// line end in them must not begin what looks like another event.
-struct OneLine<W>(W);
+struct OneLine<W> {
+    out: W,
+    /// Escape characters are ours: they begin colours.
+    colours: bool,
+}
+
+impl<W> OneLine<W> {
+    fn is_plain(&self, byte: u8) -> bool {
+        (byte >= 0x20 && byte != 0x7F) || byte == b'\t' || (byte == 0x1B && self.colours)
+    }
+}
 
 impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let line = event.strip_suffix(b"\n").unwrap_or(event);
-        if memchr::memchr2(b'\n', b'\r', line).is_none() {
-            self.0.write_all(event)?;
+        if line.iter().all(|byte| self.is_plain(*byte)) {
+            self.out.write_all(event)?;
             return Ok(event.len());
         }
         let mut shown = Vec::with_capacity(event.len() + 16);
         for byte in line {
-            match byte {
-                b'\n' => shown.extend_from_slice(b"\\n"),
-                b'\r' => shown.extend_from_slice(b"\\r"),
-                other => shown.push(*other),
+            match self.is_plain(*byte) {
+                true => shown.push(*byte),
+                false => shown.extend(byte.escape_ascii()),
             }
         }
         shown.extend_from_slice(&event[line.len()..]);
-        self.0.write_all(&shown)?;
+        self.out.write_all(&shown)?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 }
 
@@ -129,14 +139,17 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line() {
-        let written = |event: &[u8]| {
-            let mut out = OneLine(Vec::new());
-            out.write_all(event).unwrap();
-            String::from_utf8(out.0).unwrap()
+        let shown = |event: &[u8], colours: bool| {
+            let mut lines = OneLine { out: Vec::new(), colours };
+            lines.write_all(event).unwrap();
+            String::from_utf8(lines.out).unwrap()
         };
+        let written = |event: &[u8]| shown(event, false);
         assert_eq!(written(b"INFO read a file file=a.csv\n"), "INFO read a file file=a.csv\n");
         assert_eq!(written(b"INFO file=a\nERROR b\r\n.csv\n"), "INFO file=a\\nERROR b\\r\\n.csv\n");
         assert_eq!(written(b"\n"), "\n");
+        assert_eq!(written("INFO ä\t\u{1b}[31m\u{7f}\n".as_bytes()), "INFO ä\t\\x1b[31m\\x7f\n");
+        assert_eq!(shown(b"\x1b[32mINFO\x1b[0m a\nb\n", true), "\x1b[32mINFO\x1b[0m a\\nb\n");
     }
 
     fn check(text: &str, expected: Result<(LogFormat, &str), &str>) {
