@@ -87,16 +87,19 @@ fn print(context: &Context, plan: &Plan, result: Result<Summary, PipelineError>)
         }
         Ok(summary) => {
             for Waiting { name, until } in &summary.unsettled {
+                let (name, until) = (output::plain(name), until.to_string());
+                let until = output::plain(&until);
                 output::note(format!("{id}: {name} {until}; it is left for the next run"));
             }
             for name in &summary.changed {
+                let name = output::plain(name);
                 output::note(format!("{id}: {name} changed while it was read; it is left for the next run"));
             }
             for name in &summary.refused {
-                output::note(format!("{id}: {name} was refused; its dead letter says why"));
+                output::note(format!("{id}: {} was refused; its dead letter says why", output::plain(name)));
             }
             for note in &summary.notes {
-                output::note(format!("{id}: {note}"));
+                output::note(format!("{id}: {}", output::plain(note)));
             }
             let Some(run) = &summary.run else {
                 output::line(format!("{id}: nothing new"));

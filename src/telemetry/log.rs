@@ -3,7 +3,7 @@
 //! stdout belongs to the commands' results. The level comes from `[telemetry] level`; a directive of the
 //! `tracing` family (`info,tollbridge::gate=debug`) narrows it to a part of the house.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
 
@@ -77,19 +77,80 @@ pub fn init(config: &Config) {
             Err(_) => filter,
         };
     }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
     // `try_init` fails only when a subscriber is there already, which then does the work.
     let _already_there = match config.log {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-        LogFormat::Text => builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => {
+            let lines = builder.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            lines.with_writer(io::stderr).try_init()
+        }
+        LogFormat::Text => {
+            let colours = io::stderr().is_terminal();
+            let lines = builder.with_target(false).with_ansi(colours);
+            lines.with_writer(move || OneLine { out: io::stderr(), colours }).try_init()
+        }
     };
+}
+
+/// Writes each event, which comes in one piece, as one line: names of files and answers of servers come from outside, and a
+/// line end in them must not begin what looks like another event.
+struct OneLine<W> {
+    out: W,
+    /// Escape characters are ours: they begin colours.
+    colours: bool,
+}
+
+impl<W> OneLine<W> {
+    fn is_plain(&self, byte: u8) -> bool {
+        (byte >= 0x20 && byte != 0x7F) || byte == b'\t' || (byte == 0x1B && self.colours)
+    }
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let line = event.strip_suffix(b"\n").unwrap_or(event);
+        if line.iter().all(|byte| self.is_plain(*byte)) {
+            self.out.write_all(event)?;
+            return Ok(event.len());
+        }
+        let mut shown = Vec::with_capacity(event.len() + 16);
+        for byte in line {
+            match self.is_plain(*byte) {
+                true => shown.push(*byte),
+                false => shown.extend(byte.escape_ascii()),
+            }
+        }
+        shown.extend_from_slice(&event[line.len()..]);
+        self.out.write_all(&shown)?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, LogFormat, SECTION};
+    use super::{Config, LogFormat, OneLine, SECTION};
     use crate::diagnostic::{Faults, SourceText, Table, parse};
+    use std::io::Write;
     use std::path::Path;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let shown = |event: &[u8], colours: bool| {
+            let mut lines = OneLine { out: Vec::new(), colours };
+            lines.write_all(event).unwrap();
+            String::from_utf8(lines.out).unwrap()
+        };
+        let written = |event: &[u8]| shown(event, false);
+        assert_eq!(written(b"INFO read a file file=a.csv\n"), "INFO read a file file=a.csv\n");
+        assert_eq!(written(b"INFO file=a\nERROR b\r\n.csv\n"), "INFO file=a\\nERROR b\\r\\n.csv\n");
+        assert_eq!(written(b"\n"), "\n");
+        assert_eq!(written("INFO ä\t\u{1b}[31m\u{7f}\n".as_bytes()), "INFO ä\t\\x1b[31m\\x7f\n");
+        assert_eq!(shown(b"\x1b[32mINFO\x1b[0m a\nb\n", true), "\x1b[32mINFO\x1b[0m a\\nb\n");
+    }
 
     fn check(text: &str, expected: Result<(LogFormat, &str), &str>) {
         let source = SourceText::new(Path::new("t.toml"), text.to_owned());

@@ -72,6 +72,12 @@ fn csv_and_fixed_width() {
     assert_eq!(text(&output.stdout).lines().next(), Some("{\"column_1\":\"no;name\"}"));
     assert_eq!(output.status.code(), Some(0));
 
+    // Blank lines are no records, and nobody has to ask for that.
+    let (_blank, path) = file("b.csv", b"no,name\n\n1,a\n\n\n2,b\n\n");
+    let output = tollbridge(&["decode", &path, "--format", "csv"]);
+    assert_eq!(text(&output.stdout), "{\"no\":\"1\",\"name\":\"a\"}\n{\"no\":\"2\",\"name\":\"b\"}\n");
+    assert_eq!(text(&output.stderr), "4 blank lines were left out\n");
+
     // A first line that is no row costs itself, and not the width of the others.
     let (_broken, path) = file("q.csv", b"\"a,b\nc,d\ne,f\n");
     let output = tollbridge(&["decode", &path, "--format", "csv", "--no-header"]);

@@ -139,8 +139,12 @@ fn decode(args: &DecodeArgs) -> Result<u64, Failure> {
             ("--blank-lines skip", args.layout.blank_lines == Some(BlankLines::Skip)),
         ];
         let by: Vec<_> = rules.iter().filter(|(_, given)| *given).map(|(rule, _)| *rule).collect();
-        let by = by.join(" and ");
-        output::note(format!("{left_out} records were left out by {by}"));
+        output::note(match by.as_slice() {
+            // Those of delimited text are no records without being asked.
+            [] if left_out == 1 => "1 blank line was left out".to_owned(),
+            [] => format!("{left_out} blank lines were left out"),
+            by => format!("{left_out} records were left out by {}", by.join(" and ")),
+        });
     }
     Ok(rejected)
 }

@@ -171,7 +171,7 @@ impl<R: Read + Seek> Stream<R> {
 
     fn damage(&self, what: &str) -> io::Error {
         let subject = match &self.member {
-            Some(member) => format!("the member `{}` of the zip archive", member.name),
+            Some(member) => format!("the member {} of the zip archive", super::zip::shown(&member.name)),
             None => format!("the {} data", self.packing.name()),
         };
         let offset = self.offset();

@@ -129,6 +129,22 @@ fn members_of_an_archive() {
     let mut archive = several.to_vec();
     archive.extend_from_slice(b"more");
     check(&archive, &Compression::default(), "it breaks off, or something follows it");
+    // Names are whatever somebody chose, and are told on one line.
+    let odd = replaced(several, b"README", b"RE\x1bD\nE");
+    check(&odd, &Compression::default(), "`in/other.csv`, `RE\u{fffd}D\u{fffd}E`");
+    let slip = replaced(several, b"in/rows.csv", b"../../r.csv");
+    assert_eq!(unpack(&slip, &member("r.csv")), (PLAIN.to_vec(), None));
+}
+
+/// The same with each of these bytes replaced.
+fn replaced(content: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut content = content.to_vec();
+    let found: Vec<usize> = memchr::memmem::find_iter(&content, from).collect();
+    assert!(!found.is_empty() && from.len() == to.len());
+    for at in found {
+        content[at..at + to.len()].copy_from_slice(to);
+    }
+    content
 }
 
 #[test]

@@ -9,8 +9,9 @@ use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use super::Damage;
 use crate::record::RejectCode;
 
-/// Names that a message lists.
+/// Names that a message lists, and characters that it shows of each.
 const LISTED: usize = 20;
+const SHOWN: usize = 100;
 
 /// How a member is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,15 @@ fn unfit(message: String) -> io::Error {
     Damage::new(RejectCode::FileUnreadable, message).into_error()
 }
 
+/// A name that anybody may have chosen, on one line and not without end.
+pub(super) fn shown(name: &str) -> String {
+    let mut shown: String = name.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if name.chars().nth(SHOWN).is_some() {
+        shown.push('\u{2026}');
+    }
+    format!("`{shown}`")
+}
+
 /// Finds the one member that the pattern means, or the only one that there is. Folders are no members.
 pub(super) fn find<R: Read + Seek>(input: &mut R, pattern: Option<&glob::Pattern>) -> io::Result<Member> {
     let directory = directory(input)?;
@@ -80,12 +90,12 @@ pub(super) fn find<R: Read + Seek>(input: &mut R, pattern: Option<&glob::Pattern
         count += 1;
         is_workbook |= entry.name == "[Content_Types].xml";
         if all.len() < LISTED {
-            all.push(format!("`{}`", entry.name));
+            all.push(shown(&entry.name));
         }
         if pattern.is_none_or(|pattern| is_meant(pattern, &entry.name)) {
             fits += 1;
             if fitting.len() < LISTED {
-                fitting.push(format!("`{}`", entry.name));
+                fitting.push(shown(&entry.name));
             }
             chosen.get_or_insert(entry);
         }
@@ -257,11 +267,11 @@ fn text(name: &[u8], flags: u16) -> String {
 
 /// Where the data of an entry begins, and whether it can be read.
 fn locate<R: Read + Seek>(input: &mut R, entry: Entry, shift: u64) -> io::Result<Member> {
-    let name = &entry.name;
+    let name = shown(&entry.name);
     // Flag 0: the data is encrypted; flag 6: strongly; method 99: by AES.
     if entry.flags & 0b0100_0001 != 0 || entry.method == 99 {
         return Err(unfit(format!(
-            "the member `{name}` of the zip archive is encrypted: have it sent without a password"
+            "the member {name} of the zip archive is encrypted: have it sent without a password"
         )));
     }
     let method = match entry.method {
@@ -271,11 +281,11 @@ fn locate<R: Read + Seek>(input: &mut R, entry: Entry, shift: u64) -> io::Result
         20 | 93 => Method::Zstd,
         other => {
             return Err(unfit(format!(
-                "the member `{name}` of the zip archive is packed by method {other}: have it packed by deflate"
+                "the member {name} of the zip archive is packed by method {other}: have it packed by deflate"
             )));
         }
     };
-    let outside = || broken(format!("has no data of its member `{name}`"));
+    let outside = || broken(format!("has no data of its member {name}"));
     let header_at = entry.header.checked_add(shift).ok_or_else(outside)?;
     let header = bytes_at(input, header_at, 30)?;
     if header.len() < 30 || !header.starts_with(b"PK\x03\x04") {
@@ -284,7 +294,7 @@ fn locate<R: Read + Seek>(input: &mut R, entry: Entry, shift: u64) -> io::Result
     let start = header_at + 30 + u64::from(short(&header, 26)) + u64::from(short(&header, 28));
     let length = input.seek(SeekFrom::End(0))?;
     if start.checked_add(entry.packed).is_none_or(|end| end > length) {
-        return Err(broken(format!("ends before its member `{name}` does, which begins at byte {start}")));
+        return Err(broken(format!("ends before its member {name} does, which begins at byte {start}")));
     }
     Ok(Member { start, method, packed: entry.packed, size: entry.size, crc: entry.crc, name: entry.name })
 }

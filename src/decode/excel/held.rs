@@ -34,11 +34,22 @@ impl<'a> Held<'a> {
         Ok(())
     }
 
-    pub(super) fn add_range(&mut self, range: &Range<Data>) -> Result<(), Unfit> {
+    /// Takes the cells of a range, of which some show errors that the library takes for texts.
+    pub(super) fn add_range(
+        &mut self,
+        range: &Range<Data>,
+        is_error: &dyn Fn((u32, u32)) -> bool,
+    ) -> Result<(), Unfit> {
         let (first_row, first_column) = range.start().unwrap_or_default();
         for (row, column, value) in range.used_cells() {
-            if let Some(content) = of_value(value) {
-                self.add(Cell { row: first_row + row as u32, column: first_column + column as u32, content })?;
+            let (row, column) = (first_row + row as u32, first_column + column as u32);
+            let content = match of_value(value) {
+                Some(Content::Text(text)) if is_error((row, column)) => Some(Content::Error(text)),
+                Some(_) if is_error((row, column)) => Some(Content::Error("an error".into())),
+                content => content,
+            };
+            if let Some(content) = content {
+                self.add(Cell { row, column, content })?;
             }
         }
         Ok(())

@@ -16,10 +16,14 @@ mod outline;
 mod producer;
 mod quiet;
 mod reader;
+mod records;
+mod seen;
 mod settings;
 mod survey;
+mod tags;
 #[cfg(test)]
 mod tests;
+mod weight;
 mod workbook;
 mod worksheet;
 mod xls;

@@ -120,7 +120,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "sheet",
             shape: "string or integer",
             presence: Presence::Default("1"),
-            doc: "the sheet, by its name or by its place from 1",
+            doc: "the sheet, by its name or by its place from 1, hidden ones counted",
         },
         Key {
             name: "range",
@@ -162,7 +162,7 @@ pub(in crate::decode) static SECTION: Section = Section {
             name: "max_mib",
             shape: "integer",
             presence: Presence::Default("256"),
-            doc: "a workbook that has, or unpacks to, more MiB is refused, and so is a sheet with cells that take more where they are held at once",
+            doc: "a workbook that has, or unpacks to, more MiB is refused, and so is one whose formats, or whose cells where they are held at once, take more",
         },
         SKIP,
         TRAILER,

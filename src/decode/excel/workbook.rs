@@ -2,17 +2,24 @@
 //!
 //! The library reads .xlsx and .xlsb files cell by cell, so that memory follows only the list of the workbook's texts; .xls
 //! and .ods files it reads as a whole. What could make that expensive is looked at before: the size of the file, what its
-//! archive unpacks to, and how often an .ods file repeats its cells.
+//! archive unpacks to, how many texts and formats it has ([`Parts`]), and how often an .ods file repeats its cells.
 
+use std::collections::HashSet;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
-use calamine::{Data, DataRef, Dimensions, Ods, Range, Reader, Xls, Xlsb, Xlsx, XlsxFormulaMetadata};
+use calamine::{
+    Data, DataRef, Dimensions, Ods, Range, Reader, Xls, Xlsb, XlsbError, Xlsx, XlsxError, XlsxFormulaMetadata,
+};
 
 use super::cell::{Cell, of_reference, place};
 use super::held::Held;
+use super::ods::Shown;
+use super::records::id_of;
+use super::seen::Parts;
 use super::settings::{Area, Settings, Sheet};
 use super::survey::Survey;
-use super::worksheet::{Worksheets, part_of};
+use super::weight::Judgement;
+use super::worksheet::{part_of, part_of_id};
 use crate::decode::compression;
 use crate::decode::reader::StreamFault;
 use crate::record::RejectCode;
@@ -24,15 +31,24 @@ const BATCH: u64 = 64 << 10;
 pub(super) const MAX_CELLS: usize = 5_000_000;
 
 /// Why a workbook cannot be read: the message for the operator.
-pub(super) struct Unfit(RejectCode, String);
+pub(super) struct Unfit(pub(super) RejectCode, pub(super) String);
 
 impl Unfit {
     pub(super) fn unreadable(message: impl Into<String>) -> Unfit {
         Unfit(RejectCode::FileUnreadable, message.into())
     }
 
-    fn too_large(message: String) -> Unfit {
+    pub(super) fn too_large(message: String) -> Unfit {
         Unfit(RejectCode::TooLarge, message)
+    }
+}
+
+impl From<Judgement> for Unfit {
+    fn from(judgement: Judgement) -> Unfit {
+        match judgement {
+            Judgement::Damaged(message) => Unfit::unreadable(message),
+            Judgement::TooLarge(message) => Unfit::too_large(message),
+        }
     }
 }
 
@@ -71,24 +87,40 @@ pub(super) fn too_large(verb: &str, settings: &Settings) -> Unfit {
     ))
 }
 
-/// The list of sheets of an .xlsx file, and which part each is.
-const WORKBOOK: &str = "xl/workbook.xml";
-const RELATIONSHIPS: &str = "xl/_rels/workbook.xml.rels";
+/// The list of sheets of a workbook, and which part each is.
+const LISTS: [(&str, &str); 2] =
+    [("xl/workbook.xml", "xl/_rels/workbook.xml.rels"), ("xl/workbook.bin", "xl/_rels/workbook.bin.rels")];
 
 /// The kinds of workbooks.
 enum Kind {
     /// The whole file: the library wants it so.
     Xls(Vec<u8>),
     Xlsx(Looked),
-    Xlsb,
-    Ods,
+    Xlsb(Looked),
+    /// With the cells that show errors.
+    Ods(Vec<Shown>),
 }
 
-/// What was seen of an .xlsx file while it was unpacked.
+/// What was seen of an .xlsx or .xlsb file while it was unpacked.
 struct Looked {
-    worksheets: Worksheets,
+    parts: Parts,
     workbook: Vec<u8>,
     relationships: Vec<u8>,
+}
+
+impl Looked {
+    /// The cells of a sheet with errors that the library does not read; an error where the sheet is damaged.
+    fn odd(&mut self, sheet: &str, is_binary: bool) -> Result<Vec<Cell>, Unfit> {
+        let part = match is_binary {
+            false => part_of(sheet, &self.workbook, &self.relationships),
+            true => id_of(sheet, &self.workbook).and_then(|id| part_of_id(&id, &self.relationships)),
+        };
+        let Some(seen) = part.and_then(|part| self.parts.sheet(&part)) else { return Ok(Vec::new()) };
+        match seen.fault {
+            Some(fault) => Err(Unfit::unreadable(format!("the workbook is damaged: in sheet `{sheet}` {fault}"))),
+            None => Ok(seen.odd),
+        }
+    }
 }
 
 /// Finds out which kind of workbook it is, and whether it may be opened.
@@ -102,22 +134,19 @@ fn kind<R: Read + Seek>(input: &mut R, settings: &Settings) -> Result<Kind, Unfi
     if !start.starts_with(b"PK") {
         return Err(Unfit::unreadable("the file is no workbook (.xlsx, .xlsb, .xls or .ods)"));
     }
-    let mut counts = Counts::default();
-    let mut worksheets = Worksheets::default();
-    let wanted =
-        |name: &str| ["content.xml", WORKBOOK, RELATIONSHIPS].iter().any(|wanted| name.eq_ignore_ascii_case(wanted));
-    let unpacked = compression::unpack_all(&mut *input, settings.max_bytes, wanted, |name, piece| {
-        counts.see(piece);
-        if name.get(..14).is_some_and(|start| start.eq_ignore_ascii_case("xl/worksheets/")) {
-            worksheets.see(name, piece);
-        }
-    });
+    let mut seen = Parts::default();
+    let wanted = |name: &str| {
+        let lists = LISTS.iter().flat_map(|(workbook, relationships)| [*workbook, *relationships]);
+        lists.chain(["content.xml"]).any(|wanted| name.eq_ignore_ascii_case(wanted))
+    };
+    let unpacked =
+        compression::unpack_all(&mut *input, settings.max_bytes, wanted, |name, piece| seen.see(name, piece));
     let unpacked = unpacked.map_err(|error| Unfit::unreadable(error.to_string()))?;
     if unpacked.is_cut {
         return Err(too_large("unpacks to", settings));
     }
-    if counts.largest > MAX_CELLS as u64 {
-        return Err(Unfit::too_large(format!("the workbook says that it has {} texts", counts.largest)));
+    if let Some(judgement) = seen.fault(settings.max_bytes) {
+        return Err(judgement.into());
     }
     let (names, mut parts) = (unpacked.names, unpacked.wanted);
     let mut part = |name: &str| {
@@ -125,14 +154,14 @@ fn kind<R: Read + Seek>(input: &mut R, settings: &Settings) -> Result<Kind, Unfi
         Some(parts.swap_remove(found).1)
     };
     let has = |name: &str| names.iter().any(|own| own.eq_ignore_ascii_case(name));
-    if has("xl/workbook.bin") {
-        Ok(Kind::Xlsb)
-    } else if names.iter().any(|name| name.starts_with("xl/")) {
-        let (workbook, relationships) = (part(WORKBOOK).unwrap_or_default(), part(RELATIONSHIPS).unwrap_or_default());
-        Ok(Kind::Xlsx(Looked { worksheets, workbook, relationships }))
+    let is_binary = has("xl/workbook.bin");
+    if is_binary || names.iter().any(|name| name.starts_with("xl/")) {
+        let (workbook, relationships) = LISTS[usize::from(is_binary)];
+        let (workbook, relationships) = (part(workbook).unwrap_or_default(), part(relationships).unwrap_or_default());
+        let looked = Looked { parts: seen, workbook, relationships };
+        Ok(if is_binary { Kind::Xlsb(looked) } else { Kind::Xlsx(looked) })
     } else if let Some(document) = part("content.xml") {
-        super::ods::check(&document, MAX_CELLS).map_err(Unfit::too_large)?;
-        Ok(Kind::Ods)
+        Ok(Kind::Ods(super::ods::check(&document, settings)?))
     } else {
         Err(Unfit::unreadable("the file is a zip archive, and no workbook"))
     }
@@ -155,35 +184,6 @@ fn old_kind(bytes: Vec<u8>) -> Result<Kind, Unfit> {
     Ok(Kind::Xls(bytes))
 }
 
-/// The largest number of texts that a part of the workbook says it has: room is made for all of them at once.
-#[derive(Default)]
-struct Counts {
-    largest: u64,
-    /// The end of the piece before.
-    tail: Vec<u8>,
-}
-
-impl Counts {
-    fn see(&mut self, piece: &[u8]) {
-        const NAME: &[u8] = b"uniqueCount";
-        /// As much as the attribute with its value takes.
-        const REACH: usize = 64;
-        self.tail.extend_from_slice(piece);
-        for at in memchr::memmem::find_iter(&self.tail, NAME) {
-            let value = self.tail[at + NAME.len()..].iter().take(REACH);
-            let digits = value.skip_while(|byte| !byte.is_ascii_digit()).take_while(|byte| byte.is_ascii_digit());
-            let count =
-                digits.fold(0u64, |count, digit| count.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
-            self.largest = self.largest.max(count);
-        }
-        let kept = self.tail.len().saturating_sub(NAME.len() + REACH);
-        self.tail.drain(..kept);
-        if piece.is_empty() {
-            self.tail.clear();
-        }
-    }
-}
-
 /// Reads the sheet that the settings mean.
 pub(super) fn read<R: Read + Seek>(mut input: R, settings: &Settings, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let kind = kind(&mut input, settings)?;
@@ -192,26 +192,26 @@ pub(super) fn read<R: Read + Seek>(mut input: R, settings: &Settings, sink: &mut
         Err(Unfit::unreadable(format!("which cells of {what} file are merged is not known: take `fill_merged` out")))
     };
     match kind {
-        Kind::Xlsx(Looked { worksheets, workbook, relationships }) => {
+        Kind::Xlsx(mut looked) => {
             let mut book: Xlsx<_> = Xlsx::new(input).map_err(damaged)?;
             let sheet = choose(&book.sheet_names(), &settings.sheet)?;
-            let part = part_of(&sheet, &workbook, &relationships);
-            if let Some(fault) = part.as_deref().and_then(|part| worksheets.fault(part)) {
-                return Err(Unfit::unreadable(format!("the workbook is damaged: in sheet `{sheet}` {fault}")).into());
-            }
+            let odd = looked.odd(&sheet, false)?;
+            drop(looked);
             let merged = match settings.fill_merged {
                 true => book.merge_cells_by_sheet_name(&sheet).map_err(damaged)?,
                 false => Vec::new(),
             };
-            pass_on(&mut Book::Xlsx(Box::new(book)), sheet, &merged, settings, sink)
+            pass_on(&mut Book::Xlsx(Box::new(book), odd), sheet, &merged, settings, sink)
         }
-        Kind::Xlsb => {
+        Kind::Xlsb(mut looked) => {
             let book: Xlsb<_> = Xlsb::new(input).map_err(damaged)?;
             let sheet = choose(&book.sheet_names(), &settings.sheet)?;
+            let odd = looked.odd(&sheet, true)?;
+            drop(looked);
             if settings.fill_merged {
                 merged_unknown("an .xlsb")?;
             }
-            pass_on(&mut Book::Xlsb(Box::new(book)), sheet, &[], settings, sink)
+            pass_on(&mut Book::Xlsb(Box::new(book), odd), sheet, &[], settings, sink)
         }
         Kind::Xls(bytes) => {
             let mut book: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(damaged)?;
@@ -222,9 +222,9 @@ pub(super) fn read<R: Read + Seek>(mut input: R, settings: &Settings, sink: &mut
             };
             let range = book.worksheet_range(&sheet).map_err(damaged)?;
             drop(book);
-            of_range(&range, sheet, &merged, settings, sink)
+            of_range(&range, sheet, &merged, &|_| false, settings, sink)
         }
-        Kind::Ods => {
+        Kind::Ods(shown) => {
             let mut book: Ods<_> = Ods::new(input).map_err(damaged)?;
             let sheet = choose(&book.sheet_names(), &settings.sheet)?;
             if settings.fill_merged {
@@ -232,15 +232,17 @@ pub(super) fn read<R: Read + Seek>(mut input: R, settings: &Settings, sink: &mut
             }
             let range = book.worksheet_range(&sheet).map_err(damaged)?;
             drop(book);
-            of_range(&range, sheet, &[], settings, sink)
+            let own = shown.iter().filter(|shown| shown.sheet == sheet);
+            let errors: HashSet<_> = own.flat_map(Shown::places).collect();
+            of_range(&range, sheet, &[], &|place| errors.contains(&place), settings, sink)
         }
     }
 }
 
-/// A workbook whose cells the library reads one by one.
+/// A workbook whose cells the library reads one by one, and those of the sheet with errors that it does not read.
 enum Book<R: Read + Seek> {
-    Xlsx(Box<Xlsx<R>>),
-    Xlsb(Box<Xlsb<R>>),
+    Xlsx(Box<Xlsx<R>>, Vec<Cell>),
+    Xlsb(Box<Xlsb<R>>, Vec<Cell>),
 }
 
 impl<R: Read + Seek> Book<R> {
@@ -251,28 +253,54 @@ impl<R: Read + Seek> Book<R> {
         settings: &Settings,
         visit: &mut dyn FnMut(Cell) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
-        let mut visit =
-            |place: (u32, u32), value: &DataRef<'_>, has_formula: bool| match of_reference(value, has_formula) {
-                Some(content) if admits(sheet, settings, place)? => {
-                    visit(Cell { row: place.0, column: place.1, content })
-                }
-                _ => Ok(()),
-            };
+        let mut visit = |cell: Cell| match admits(sheet, settings, (cell.row, cell.column))? {
+            true => visit(cell),
+            false => Ok(()),
+        };
+        let cell = |place: (u32, u32), value: &DataRef<'_>, has_formula: bool| {
+            let content = of_reference(value, has_formula)?;
+            Some(Cell { row: place.0, column: place.1, content })
+        };
         match self {
-            Book::Xlsx(book) => {
+            Book::Xlsx(book, odd) => {
+                let mut odd = odd.iter();
                 let mut cells = book.worksheet_cells_reader(sheet).map_err(damaged)?;
-                while let Some(cell) = cells.next_cell_with_formula_metadata().map_err(damaged)? {
-                    visit(cell.pos, &cell.value, cell.formula.as_ref().is_some_and(says_something))?;
+                loop {
+                    match cells.next_cell_with_formula_metadata() {
+                        Ok(Some(found)) => {
+                            let has_formula = found.formula.as_ref().is_some_and(says_something);
+                            cell(found.pos, &found.value, has_formula).map_or(Ok(()), &mut visit)?;
+                        }
+                        Ok(None) => return Ok(()),
+                        // The reader stands behind the value of the cell that shows the error.
+                        Err(XlsxError::CellError(text)) => match odd.next() {
+                            Some(cell) => visit(cell.clone())?,
+                            None => return Err(damaged(XlsxError::CellError(text)).into()),
+                        },
+                        Err(error) => return Err(damaged(error).into()),
+                    }
                 }
             }
-            Book::Xlsb(book) => {
+            Book::Xlsb(book, odd) => {
+                let mut odd = odd.iter().peekable();
                 let mut cells = book.worksheet_cells_reader(sheet).map_err(damaged)?;
-                while let Some(cell) = cells.next_cell().map_err(damaged)? {
-                    visit(cell.get_position(), cell.get_value(), false)?;
+                loop {
+                    let found = match cells.next_cell() {
+                        Ok(found) => found,
+                        // It is one of the cells that were seen before.
+                        Err(XlsbError::CellError(_)) => continue,
+                        Err(error) => return Err(damaged(error).into()),
+                    };
+                    let place = found.as_ref().map(|found| found.get_position());
+                    while let Some(cell) = odd.next_if(|cell| place.is_none_or(|place| (cell.row, cell.column) < place))
+                    {
+                        visit(cell.clone())?;
+                    }
+                    let Some(found) = found else { return Ok(()) };
+                    cell(found.get_position(), found.get_value(), false).map_or(Ok(()), &mut visit)?;
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -325,11 +353,12 @@ fn of_range(
     range: &Range<Data>,
     sheet: String,
     merged: &[Dimensions],
+    is_error: &dyn Fn((u32, u32)) -> bool,
     settings: &Settings,
     sink: &mut Sink<'_>,
 ) -> Result<(), Stop> {
     let mut held = Held::new(&sheet, settings);
-    held.add_range(range)?;
+    held.add_range(range, is_error)?;
     let cells = held.finish(merged)?;
     whole(sheet, cells, settings, sink)
 }

@@ -1,136 +1,161 @@
 //! What the library that reads .xlsx files does not tell: a reference like `ABCD5` that is none of a sheet, a cell that says
-//! another row than the one it lies in, a text that goes by no number. Such cells would come out at another place, or
-//! with another text.
+//! another row than the one it lies in, a text that goes by no number, a value in a form of which a part would be lost.
+//! Such cells would come out at another place, or with another value. And what it takes for damage of the whole file though
+//! it is none: an error that it does not know.
 //!
-//! Parts of the archive are looked at as they are unpacked ([`Worksheets::see`]), and only then is it known which part
-//! the wanted sheet is ([`part_of`]).
+//! Parts of the archive are looked at as they are unpacked ([`Scan::see`]), and only then is it known which part the
+//! wanted sheet is ([`part_of`]).
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use super::cell::{Cell, Content};
 use super::settings::{MAX_COLUMNS, MAX_ROWS};
+use super::tags::{KEPT, Seen, Tags, attribute, parts};
 
-/// A tag of a cell or row has no more bytes than this; what is longer is not looked at.
-const MAX_TAG: usize = 4096;
-
-/// The first fault of every part that has one.
-#[derive(Default)]
-pub(super) struct Worksheets {
-    faults: Vec<(String, String)>,
-    scan: Scan,
-}
-
-impl Worksheets {
-    /// Looks at the next piece of a part; an empty one ends it.
-    pub(super) fn see(&mut self, part: &str, piece: &[u8]) {
-        if piece.is_empty() {
-            if let Some(fault) = std::mem::take(&mut self.scan).fault {
-                self.faults.push((part.to_ascii_lowercase(), fault));
-            }
-        } else if self.scan.fault.is_none() {
-            self.scan.see(piece);
-        }
-    }
-
-    /// What is wrong with a part.
-    pub(super) fn fault(&self, part: &str) -> Option<&str> {
-        let part = part.to_ascii_lowercase();
-        self.faults.iter().find(|(own, _)| *own == part).map(|(_, fault)| fault.as_str())
-    }
-}
+/// Errors that the library knows; it refuses a file with others.
+const ERRORS: [&[u8]; 7] = [b"#DIV/0!", b"#N/A", b"#NAME?", b"#NULL!", b"#NUM!", b"#REF!", b"#VALUE!"];
 
 /// Follows the tags of one worksheet.
 #[derive(Default)]
-struct Scan {
-    /// What was seen of a tag, from its `<` on; empty outside of tags.
-    tag: Vec<u8>,
-    /// The text since the last tag, where it is that of a number.
-    text: Option<Vec<u8>>,
-    /// The row that is open, as it is written.
-    row: Option<u32>,
-    /// The cell that is open, as it is written, and whether its value is the number of a text.
-    cell: (String, bool),
-    fault: Option<String>,
+pub(super) struct Scan {
+    tags: Tags,
+    sheet: Sheet,
 }
 
 impl Scan {
-    fn see(&mut self, mut piece: &[u8]) {
-        while self.fault.is_none() && !piece.is_empty() {
-            if self.tag.is_empty() {
-                let start = memchr::memchr(b'<', piece);
-                let text = &piece[..start.unwrap_or(piece.len())];
-                if let Some(kept) = self.text.as_mut().filter(|kept| kept.len() < MAX_TAG) {
-                    kept.extend_from_slice(text);
-                }
-                let Some(start) = start else { return };
-                self.tag.push(b'<');
-                piece = &piece[start + 1..];
-                continue;
-            }
-            let end = memchr::memchr(b'>', piece);
-            let part = &piece[..end.unwrap_or(piece.len())];
-            if self.tag.len() < MAX_TAG {
-                self.tag.extend_from_slice(part);
-            }
-            let Some(end) = end else { return };
-            piece = &piece[end + 1..];
-            let tag = std::mem::take(&mut self.tag);
-            if tag.len() < MAX_TAG {
-                self.fault = self.tag(&tag).err();
-            }
-            self.tag = tag;
-            self.tag.clear();
+    /// Looks at the next piece.
+    pub(super) fn see(&mut self, piece: &[u8]) {
+        if self.sheet.fault.is_none() {
+            self.tags.see(piece, |seen| self.sheet.see(seen));
         }
     }
 
-    /// A tag without its `>`.
-    fn tag(&mut self, tag: &[u8]) -> Result<(), String> {
-        let text = self.text.take();
-        let inner = tag.get(1..).unwrap_or_default();
-        let inner = inner.strip_suffix(b"/").unwrap_or(inner);
-        let name_end = inner.iter().position(|byte| byte.is_ascii_whitespace()).unwrap_or(inner.len());
-        let (name, attributes) = inner.split_at(name_end);
-        let local = name.rsplit(|byte| *byte == b':').next().unwrap_or_default();
-        match (inner.first(), local) {
-            (Some(b'/'), b"v") | (Some(b'/'), b"/v") => self.value(text.as_deref()),
-            (Some(b'/'), b"row" | b"/row") => {
-                self.row = None;
+    /// The first fault, and the cells with errors that the library does not know, in the file's order.
+    pub(super) fn finish(self) -> (Option<String>, Vec<Cell>) {
+        (self.sheet.fault, self.sheet.odd)
+    }
+}
+
+/// What was seen of a worksheet.
+#[derive(Default)]
+struct Sheet {
+    /// The row that is open, as it is written.
+    row: Option<u32>,
+    /// The cell that is open.
+    cell: Open,
+    /// Its value, as far as it was read.
+    value: Option<Vec<u8>>,
+    odd: Vec<Cell>,
+    fault: Option<String>,
+}
+
+/// A cell as its tag has it.
+#[derive(Default)]
+struct Open {
+    name: String,
+    place: Option<(u32, u32)>,
+    kind: Kind,
+}
+
+/// How the value of a cell is written.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Kind {
+    /// The number of a text.
+    Numbered,
+    Error,
+    /// A number or a boolean.
+    #[default]
+    Plain,
+    /// A text, of which every reference to a character is read.
+    Text,
+}
+
+impl Sheet {
+    fn see(&mut self, seen: Seen<'_>) {
+        if self.fault.is_some() {
+            return;
+        }
+        let judged = match seen {
+            Seen::Text(text) => {
+                if let Some(value) = self.value.as_mut().filter(|value| value.len() < KEPT) {
+                    value.extend_from_slice(text);
+                }
                 Ok(())
             }
-            (_, b"row") => {
+            Seen::Other if self.value.is_some() => Err(self.in_parts()),
+            Seen::Other => Ok(()),
+            Seen::Type => Err("there is a document type, which no sheet has".to_owned()),
+            Seen::Tag(tag, length) => self.tag(tag, length),
+        };
+        self.fault = judged.err();
+    }
+
+    fn in_parts(&self) -> String {
+        format!("the value of the cell {} is more than plain text", self.cell.name)
+    }
+
+    fn tag(&mut self, tag: &[u8], length: u64) -> Result<(), String> {
+        let (name, attributes, is_end) = parts(tag);
+        if let Some(value) = self.value.take() {
+            return if is_end && name == b"v" { self.value(&value) } else { Err(self.in_parts()) };
+        }
+        match name {
+            b"row" | b"c" | b"v" if length > KEPT as u64 => {
+                Err(format!("a tag has {length} bytes, and no more than {KEPT} are due"))
+            }
+            b"row" => {
                 self.row = None;
-                let Some(written) = attribute(attributes, b"r") else { return Ok(()) };
+                let written = attribute(attributes, b"r").filter(|_| !is_end);
+                let Some(written) = written else { return Ok(()) };
                 match reference(written) {
                     Some((None, row)) => self.row = Some(row),
                     _ => return Err(format!("a row says that it is row `{}`", shown(written))),
                 }
                 Ok(())
             }
-            (_, b"c") => {
+            b"c" if !is_end => {
                 let written = attribute(attributes, b"r");
-                let is_text = attribute(attributes, b"t") == Some(b"s");
-                self.cell = (written.map(shown).unwrap_or_else(|| "without a name".to_owned()), is_text);
-                let Some(written) = written else { return Ok(()) };
-                match reference(written) {
-                    Some((Some(_), row)) if self.row.is_none_or(|own| own == row) => Ok(()),
-                    Some((Some(_), _)) => {
-                        Err(format!("the cell {} lies in row {}", shown(written), self.row.unwrap_or_default()))
+                let place = written.and_then(reference).and_then(|(column, row)| Some((row - 1, column? - 1)));
+                let kind = match attribute(attributes, b"t") {
+                    Some(b"s") => Kind::Numbered,
+                    Some(b"e") => Kind::Error,
+                    None | Some(b"n" | b"b") => Kind::Plain,
+                    Some(_) => Kind::Text,
+                };
+                let name = written.map(shown).unwrap_or_else(|| "without a name".to_owned());
+                self.cell = Open { name, place, kind };
+                match (written, place) {
+                    (Some(_), None) => Err(format!("a cell says that it is `{}`, which no sheet has", self.cell.name)),
+                    (_, Some((row, _))) if self.row.is_some_and(|own| own != row + 1) => {
+                        Err(format!("the cell {} lies in row {}", self.cell.name, self.row.unwrap_or_default()))
                     }
-                    _ => Err(format!("a cell says that it is `{}`, which no sheet has", shown(written))),
+                    _ => Ok(()),
                 }
             }
-            (_, b"v") if self.cell.1 => {
-                self.text = Some(Vec::new());
+            b"v" if !is_end && !tag.ends_with(b"/") => {
+                self.value = Some(Vec::new());
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    fn value(&self, text: Option<&[u8]>) -> Result<(), String> {
-        match text {
-            Some(text) if !text.iter().all(u8::is_ascii_digit) => {
-                Err(format!("the cell {} has the text number `{}`", self.cell.0, shown(text)))
+    /// The value of the open cell.
+    fn value(&mut self, value: &[u8]) -> Result<(), String> {
+        let name = &self.cell.name;
+        match self.cell.kind {
+            Kind::Numbered if !value.iter().all(u8::is_ascii_digit) => {
+                Err(format!("the cell {name} has the text number `{}`", shown(value)))
+            }
+            // Of these only what stands before the first reference to a character would be read.
+            Kind::Plain | Kind::Error if value.contains(&b'&') => Err(self.in_parts()),
+            Kind::Error if !value.is_empty() && !ERRORS.contains(&value) => {
+                let Some((row, column)) = self.cell.place else {
+                    return Err(format!("the cell {name} shows the error `{}`", shown(value)));
+                };
+                self.odd.push(Cell { row, column, content: Content::Error(shown(value).into()) });
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -139,22 +164,6 @@ impl Scan {
 
 fn shown(written: &[u8]) -> String {
     String::from_utf8_lossy(&written[..written.len().min(40)]).into_owned()
-}
-
-/// The value of an attribute among those of a tag, as it is written.
-fn attribute<'t>(mut attributes: &'t [u8], wanted: &[u8]) -> Option<&'t [u8]> {
-    loop {
-        attributes = attributes.trim_ascii_start();
-        let equals = memchr::memchr(b'=', attributes)?;
-        let name = attributes[..equals].trim_ascii_end();
-        let value = attributes[equals + 1..].trim_ascii_start();
-        let quote = *value.first().filter(|quote| matches!(quote, b'"' | b'\''))?;
-        let end = memchr::memchr(quote, &value[1..])? + 1;
-        if name == wanted {
-            return Some(&value[1..end]);
-        }
-        attributes = &value[end + 1..];
-    }
 }
 
 /// `B5` as column and row, `5` as row, both from 1; `None` for what no sheet has.
@@ -173,18 +182,25 @@ fn reference(written: &[u8]) -> Option<(Option<u32>, u32)> {
 
 /// The part of the archive that a sheet is, by the workbook's list of sheets and its relationships.
 pub(super) fn part_of(sheet: &str, workbook: &[u8], relationships: &[u8]) -> Option<String> {
-    let own = |tag: &BytesStart<'_>, name: &str| {
-        let attribute = tag.attributes().flatten().find(|attribute| attribute.key.local_name().into_inner() == name)?;
-        quick_xml::escape::unescape(&attribute.value).ok().map(|value| value.into_owned())
-    };
     let named = |tag: &BytesStart<'_>| own(tag, "name").is_some_and(|name| name == sheet);
     let id = first(workbook, "sheet", |tag| named(tag).then(|| own(tag, "id")).flatten())?;
+    part_of_id(&id, relationships)
+}
+
+/// The part that goes by an id in the workbook's relationships.
+pub(super) fn part_of_id(id: &str, relationships: &[u8]) -> Option<String> {
     let is_it = |tag: &BytesStart<'_>| own(tag, "Id").is_some_and(|own| own == id);
     let target = first(relationships, "Relationship", |tag| is_it(tag).then(|| own(tag, "Target")).flatten())?;
     Some(match target.strip_prefix('/') {
         Some(absolute) => absolute.to_owned(),
         None => format!("xl/{target}"),
     })
+}
+
+/// The value of an attribute by its name without a prefix.
+fn own(tag: &BytesStart<'_>, name: &str) -> Option<String> {
+    let attribute = tag.attributes().flatten().find(|attribute| attribute.key.local_name().into_inner() == name)?;
+    quick_xml::escape::unescape(&attribute.value).ok().map(|value| value.into_owned())
 }
 
 /// The first element with the name of which `read` makes something.
@@ -207,21 +223,25 @@ fn first<T>(document: &[u8], name: &str, read: impl Fn(&BytesStart<'_>) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use super::{Worksheets, part_of, reference};
+    use super::{Scan, part_of, reference};
 
-    /// The fault of a sheet, whatever pieces it comes in.
-    fn fault(sheet: &str) -> Option<String> {
+    /// The fault of a sheet, and its cells with errors, whatever pieces it comes in.
+    fn scanned(sheet: &str) -> (Option<String>, Vec<String>) {
         let found = |size: usize| {
-            let mut worksheets = Worksheets::default();
-            sheet.as_bytes().chunks(size).for_each(|piece| worksheets.see("xl/worksheets/Sheet1.xml", piece));
-            worksheets.see("xl/worksheets/Sheet1.xml", b"");
-            worksheets.fault("xl/worksheets/sheet1.xml").map(str::to_owned)
+            let mut scan = Scan::default();
+            sheet.as_bytes().chunks(size).for_each(|piece| scan.see(piece));
+            let (fault, odd) = scan.finish();
+            (fault, odd.iter().map(|cell| format!("{},{} {:?}", cell.row, cell.column, cell.content)).collect())
         };
         let whole = found(1 << 20);
         for size in [1, 2, 3, 7, 64] {
             assert_eq!(found(size), whole, "{sheet}");
         }
         whole
+    }
+
+    fn fault(sheet: &str) -> Option<String> {
+        scanned(sheet).0
     }
 
     #[test]
@@ -249,6 +269,37 @@ mod tests {
         check(r#"<row><c r="B2" t="s"><f>1</f><v>1e1</v></c></row>"#, "the cell B2 has the text number `1e1`");
         check(r#"<row r="1"/><row/><row r="7"><c r="B1"/></row>"#, "the cell B1 lies in row 7");
         check(r#"<row><c t="s"><v> 1</v></c></row>"#, "the cell without a name has the text number ` 1`");
+        // What stands in attributes and comments is no tag.
+        assert_eq!(fault(&sheet(r#"<row><!-- <c r="XFE1"/> --><c r="B1" x='<c r="XFE1">'/></row>"#)), None);
+        let long = format!(r#"<row><c x="{}" r="XFE1"/></row>"#, "x".repeat(4100));
+        check(&long, "a tag has 4116 bytes, and no more than 4096 are due");
+        check("<!DOCTYPE a>", "there is a document type, which no sheet has");
+    }
+
+    /// Of these values the library would read a part, or nothing.
+    #[test]
+    fn values_in_parts() {
+        let in_parts = Some("the value of the cell B2 is more than plain text".to_owned());
+        for value in ["1&#50;", "1<!-- -->2", "<![CDATA[12]]>", "<x>1</x>", "1<x/>"] {
+            for kind in ["", " t='n'", " t='b'", " t='e'"] {
+                assert_eq!(fault(&format!("<row><c r='B2'{kind}><v>{value}</v></c></row>")), in_parts, "{value}");
+            }
+            let text = fault(&format!("<row><c r='B2' t='str'><f>1&amp;2</f><v>{value}</v></c></row>"));
+            assert_eq!(text, if value.contains('<') { in_parts.clone() } else { None });
+        }
+        assert_eq!(
+            fault("<row><c r='B2' t='str'><v/></c><c r='C2' t='inlineStr'><is><t>a<!-- -->b</t></is></c></row>"),
+            None
+        );
+    }
+
+    #[test]
+    fn errors_that_the_library_does_not_know() {
+        let cells = "<c r='A7' t='e'><v>#N/A</v></c><c r='B7' t='e'><v>#SPILL!</v></c><c t='e'><v></v></c>";
+        let row = |cells: &str| format!("<row r='7'>{cells}</row>");
+        assert_eq!(scanned(&row(cells)), (None, vec!["6,1 Error(\"#SPILL!\")".to_owned()]));
+        let unnamed = row("<c t='e'><v>#BUSY!</v></c>");
+        assert_eq!(fault(&unnamed).as_deref(), Some("the cell without a name shows the error `#BUSY!`"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Picking files up, from real folders and real servers: what is taken, when, once, and what happens when the
 //! other side misbehaves.
 
+mod crowded;
 mod ftpd;
 mod ftps;
 mod kill;
