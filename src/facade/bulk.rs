@@ -270,8 +270,8 @@ impl Bulk {
             let number = lines.number;
             let (answer, is_end) = match next {
                 Next::End => return,
-                // Whoever may not ask any more has nothing more begun.
-                Next::Line(line) => match self.pass.look().await {
+                // Whoever may not ask any more has nothing more begun; that is looked at now and then.
+                Next::Line(line) => match self.pass.check().await {
                     Ok(()) => (self.line(number, line.trim_ascii()).await, false),
                     Err(problem) => (self.refused(number, None, problem).await, true),
                 },

@@ -202,6 +202,11 @@ pub(super) fn write_validators(headers: &mut HeaderMap, etag: HeaderValue, chang
 /// mapping's `max_age`. A negative `ttl` says for how long it has been stale.
 pub(super) fn write_freshness(headers: &mut HeaderMap, published: &Published, as_of: Option<Timestamp>) {
     headers.insert(hyper::header::CACHE_CONTROL, published.cache_control.clone());
+    write_age(headers, published, as_of);
+}
+
+/// `Age` and `Cache-Status` alone, of what is told of staged records and is not to be kept itself.
+pub(super) fn write_age(headers: &mut HeaderMap, published: &Published, as_of: Option<Timestamp>) {
     let Some(as_of) = as_of else {
         headers.insert(CACHE_STATUS, HeaderValue::from_static("tollbridge; hit"));
         return;

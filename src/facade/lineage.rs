@@ -3,6 +3,7 @@
 
 use axum::response::Response;
 use hyper::http::request::Parts;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::{canonical_key, no_such_record};
@@ -14,31 +15,52 @@ use crate::staging::{Change, ChangeKind};
 
 /// What happened to the record.
 pub(super) async fn history(facade: &Facade, view: &View<'_>, asked: (&Parts, &str)) -> Result<Response, Problem> {
-    let (key, changes) = changes(facade, view, asked).await?;
-    let told = Told::to(view);
-    let history: Vec<Value> = changes.iter().map(|change| version(change, told)).collect();
-    json_answer(&json!({ "resource": view.published.exposure.id.to_string(), "key": key, "history": history }))
+    told_of(facade, view, asked, "history", version).await
 }
 
 /// Where it came from.
 pub(super) async fn answer(facade: &Facade, view: &View<'_>, asked: (&Parts, &str)) -> Result<Response, Problem> {
-    let (key, changes) = changes(facade, view, asked).await?;
-    let told = Told::to(view);
-    let lineage: Vec<Value> = changes.iter().map(|change| origin(change, told)).collect();
-    json_answer(&json!({ "resource": view.published.exposure.id.to_string(), "key": key, "lineage": lineage }))
+    told_of(facade, view, asked, "lineage", origin).await
 }
 
-/// The record's key as it is stored, and its changes that the caller may see.
-async fn changes(
+/// What is told of each version, under this name.
+async fn told_of(
+    facade: &Facade,
+    view: &View<'_>,
+    asked: (&Parts, &str),
+    name: &str,
+    tell: fn(&Change, Told) -> Value,
+) -> Result<Response, Problem> {
+    let Versions { key, changes, as_of } = versions(facade, view, asked).await?;
+    let told = Told::to(view);
+    let entries: Vec<Value> = changes.iter().map(|change| tell(change, told)).collect();
+    let id = view.published.exposure.id.to_string();
+    let mut response = json_answer(&json!({ "resource": id, "key": key, (name): entries }))?;
+    conditional::write_age(response.headers_mut(), view.published, as_of);
+    Ok(response)
+}
+
+/// What is known of a record's versions.
+struct Versions {
+    /// The record's key as it is stored.
+    key: String,
+    /// Those of its changes that the caller may see.
+    changes: Vec<Change>,
+    /// When the source was last looked at, before they were read.
+    as_of: Option<Timestamp>,
+}
+
+async fn versions(
     facade: &Facade,
     view: &View<'_>,
     (request, written_key): (&Parts, &str),
-) -> Result<(String, Vec<Change>), Problem> {
+) -> Result<Versions, Problem> {
     let View { published, sight, .. } = view;
     accept::require(&request.headers, &[accept::JSON])?;
     parameters::refuse_any(request.uri.query().unwrap_or(""))?;
     let key = canonical_key(published, written_key)?;
     let id = &published.exposure.id;
+    let as_of = facade.staging.status(id).await.map_err(staging_problem)?.as_of;
     let changes = facade.staging.history_within(id, &key, &sight.only).await.map_err(staging_problem)?;
     if changes.is_empty() {
         return Err(match published.exposure.mode {
@@ -52,7 +74,7 @@ async fn changes(
             }
         });
     }
-    Ok((key.into_owned(), changes))
+    Ok(Versions { key: key.into_owned(), changes, as_of })
 }
 
 /// Who is told.

@@ -236,7 +236,11 @@ fn without_timing(published: &Published, key: &str, error: LiveError) -> Problem
             let problem = reason.because(detail).why(trouble.as_str()).caused_by(message);
             if reason == Reason::BackendUnavailable { problem.retry_after(5) } else { problem }
         }
-        LiveError::NotAsked { .. } => Reason::UnknownParameter.because(sentence),
+        LiveError::NotAsked { .. } => {
+            let hint = "it can be asked for by its value as it stands, and by `ne`, `in`, `nin` and `null`";
+            Reason::UnknownParameter.because(sentence).hint(hint)
+        }
+        LiveError::TooMany { .. } => Reason::InvalidParameter.because(sentence).hint("ask for fewer at a time"),
         LiveError::NotStaged => {
             Reason::NotStaged.because(sentence).hint("without `only-if-cached` the backend is asked")
         }

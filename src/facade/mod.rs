@@ -28,6 +28,7 @@ mod lineage;
 mod list;
 mod live;
 mod live_list;
+mod live_stream;
 mod masked;
 mod methods;
 mod openapi;

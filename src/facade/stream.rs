@@ -21,6 +21,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame};
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 use hyper::http::request::Parts;
+use serde_json::json;
 
 use super::accept::Chosen;
 use super::catalog::Published;
@@ -96,7 +97,7 @@ fn tag(published: &Published, caller: &Caller, asked: &Asked, request: &Parts) -
 }
 
 /// What it takes to say where a stream goes on.
-struct Resuming {
+pub(super) struct Resuming {
     exposure: Exposure,
     path: String,
     /// The question's parameters, but for the limit.
@@ -105,7 +106,7 @@ struct Resuming {
 }
 
 impl Resuming {
-    fn new(facade: &Facade, published: &Published, asked: &Asked) -> Resuming {
+    pub(super) fn new(facade: &Facade, published: &Published, asked: &Asked) -> Resuming {
         let kept = asked.carried.split('&').filter(|parameter| !parameter.starts_with("limit="));
         Resuming {
             exposure: published.exposure.clone(),
@@ -116,7 +117,7 @@ impl Resuming {
     }
 
     /// The address of what comes behind these values, of which `left` are wanted.
-    fn next(&self, query: &ListQuery, after: &[Scalar], left: usize) -> String {
+    pub(super) fn next(&self, query: &ListQuery, after: &[Scalar], left: usize) -> String {
         let cursor = self.seal.close(&self.exposure, query, after);
         let mut url = format!("{}?", self.path);
         if !self.carried.is_empty() {
@@ -188,7 +189,7 @@ impl Lines {
         if let Some(resuming) = &self.resuming {
             let after = page.next.as_deref().filter(|_| !self.ended);
             let next = after.map(|after| resuming.next(&self.query, after, self.left));
-            self.writer.write_next(next.as_deref(), out)?;
+            self.writer.write_aside(&json!({ "$next": next }), out)?;
         }
         self.query.after = page.next;
         Ok(())

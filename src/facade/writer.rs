@@ -94,9 +94,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Appends a line that is no record: where to go on when the stream breaks off behind it; null at the end.
-    pub(super) fn write_next(&self, next: Option<&str>, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-        let line = serde_json::to_vec(&serde_json::json!({ "$next": next }))?;
+    /// Appends a line that is no record: where to go on when the stream breaks off behind it (`$next`), null at the end.
+    pub(super) fn write_aside(&self, line: &serde_json::Value, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let line = serde_json::to_vec(line)?;
         match self.format {
             Format::CborSequence => cbor::write(&line, out)?,
             _ => {

@@ -5,6 +5,7 @@
 //! (`stream`). On shutdown the listener closes at once, idle connections with it; what is in flight is
 //! answered with `Connection: close` (or after GOAWAY), and cut only when the time for that is over.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
@@ -193,13 +194,31 @@ async fn converse<T, S, B>(
     }
 }
 
+thread_local! {
+    /// The second that this thread has written last, and how.
+    static LAST_DATE: RefCell<Option<(i64, HeaderValue)>> = const { RefCell::new(None) };
+}
+
 /// When it is answered (RFC 9110 section 6.6.1). Of `hyper` each thread would go on with the time before, after the clock was
 /// put back, until that comes again.
 fn dated(headers: &mut HeaderMap) {
-    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
-    if let Ok(date) = date.map_err(drop).and_then(|date| HeaderValue::try_from(date).map_err(drop)) {
+    if let Some(date) = date_of(Timestamp::now()) {
         headers.entry(DATE).or_insert(date);
     }
+}
+
+/// A moment as a date; written once in a second on each thread, and whenever the clock says another second than before.
+fn date_of(moment: Timestamp) -> Option<HeaderValue> {
+    let second = moment.as_second();
+    LAST_DATE.with_borrow_mut(|last| match last {
+        Some((of, date)) if *of == second => Some(date.clone()),
+        _ => {
+            let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&moment).ok()?;
+            let date = HeaderValue::try_from(text).ok()?;
+            *last = Some((second, date.clone()));
+            Some(date)
+        }
+    })
 }
 
 /// A connection and the right to hold it.
@@ -256,4 +275,23 @@ fn describe(fault: &(dyn Error + 'static)) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date_of;
+
+    #[test]
+    fn a_date_is_that_of_its_second_whichever_way_the_clock_goes() {
+        let check = |moment: &str, date: &str| {
+            let found = date_of(moment.parse().unwrap()).unwrap();
+            assert_eq!(found.to_str().unwrap(), date, "{moment}");
+        };
+        check("2026-11-29T01:12:04Z", "Sun, 29 Nov 2026 01:12:04 GMT");
+        check("2026-11-29T01:12:04.999Z", "Sun, 29 Nov 2026 01:12:04 GMT");
+        check("2026-11-29T01:12:05Z", "Sun, 29 Nov 2026 01:12:05 GMT");
+        // Put back, and forward again.
+        check("2026-11-29T00:12:05Z", "Sun, 29 Nov 2026 00:12:05 GMT");
+        check("2026-11-29T01:12:05.5Z", "Sun, 29 Nov 2026 01:12:05 GMT");
+    }
 }

@@ -180,6 +180,8 @@ pub struct FeedPage {
     pub sequence: u64,
     /// The newest change that is forgotten; 0 when none is. Who has read the feed to some place before it may miss a deletion.
     pub forgotten: u64,
+    /// See [`StagedDocument::as_of`].
+    pub as_of: Option<Timestamp>,
 }
 
 /// How much a resource holds, for the console and for `/health/ready`.

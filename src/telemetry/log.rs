@@ -26,7 +26,8 @@ pub static SECTION: Section = Section {
             presence: Presence::Default("\"info\""),
             doc: "least level that is logged: error, warn, info, debug or trace; `info,tollbridge::gate=debug` \
                   narrows it to a part. Every request is logged at debug, those that failed here at info; refusals of a gate or a rate \
-                  are counted",
+                  are counted. `info,tollbridge::staging::statements=trace` tells each SQL statement to the staging database, \
+                  without its values",
         },
     ],
 };

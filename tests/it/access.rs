@@ -123,7 +123,8 @@ fn rows_are_bounded_whatever_is_asked() {
     assert_eq!(lines.text().lines().count(), 2, "{}", lines.text());
     // For whom a record is not, it never was.
     assert_eq!(scene.get(&a, "/v1/orders/1").status, 200);
-    for path in ["/v1/orders/2", "/v1/orders/2/lineage"] {
+    assert_eq!(scene.get(&a, "/v1/orders/1/history").status, 200);
+    for path in ["/v1/orders/2", "/v1/orders/2/history", "/v1/orders/2/lineage"] {
         let (others, nobodys) = (scene.get(&a, path), scene.get(&a, &path.replace('2', "9")));
         let (others, nobodys) = (others.problem(404, "no-such-record"), nobodys.problem(404, "no-such-record"));
         assert_eq!(others.replace('2', "9"), nobodys);
@@ -149,9 +150,14 @@ fn rows_are_bounded_whatever_is_asked() {
 
     // Without the claim nothing is seen; with several values their records are; with the scope for all everything is.
     let none = of(&[]);
-    for path in
-        ["/v1/orders", "/v1/orders/1", "/v1/orders/changes", "/v1/orders/1/lineage", "/v1/buyers?include=orders"]
-    {
+    for path in [
+        "/v1/orders",
+        "/v1/orders/1",
+        "/v1/orders/changes",
+        "/v1/orders/1/history",
+        "/v1/orders/1/lineage",
+        "/v1/buyers?include=orders",
+    ] {
         let answer = scene.get(&none, path);
         assert!(answer.problem(403, "insufficient-scope").contains("claim `customer`"), "{path}");
         assert_eq!(answer.json()["reason"], "claim", "{path}");
@@ -180,6 +186,19 @@ fn who_follows_the_feed_hears_of_records_that_come_into_sight_and_leave_it() {
     assert_eq!(told, [("1", "deleted"), ("2", "created")], "{changes}");
     assert_eq!(scene.get(&a, "/v1/orders/1").status, 404);
     assert_eq!(scene.numbers(&a, "/v1/orders"), ["2", "3"]);
+    // The versions that were somebody else's are not told; those of what has left are nobody's business any more.
+    let versions = |key: &str, path: &str| -> Vec<(u64, String)> {
+        let told = scene.get(key, path).json();
+        let of = told["history"].as_array().or(told["lineage"].as_array()).unwrap_or_else(|| panic!("{path}: {told}"));
+        of.iter().map(|one| (one["version"].as_u64().unwrap(), one["kind"].as_str().unwrap().to_owned())).collect()
+    };
+    let everything = scene.key(&["*"], &[]);
+    for what in ["history", "lineage"] {
+        scene.get(&a, &format!("/v1/orders/1/{what}")).problem(404, "no-such-record");
+        let (path, created, updated) = (format!("/v1/orders/2/{what}"), "created".to_owned(), "updated".to_owned());
+        assert_eq!(versions(&a, &path), [(2, created.clone())], "{what}");
+        assert_eq!(versions(&everything, &path), [(2, updated), (1, created)], "{what}");
+    }
 }
 
 #[test]
@@ -235,6 +254,7 @@ fn fields_without_their_scope_are_nowhere() {
     says_nothing("/v1/buyers?include=orders", "application/json");
     says_nothing("/v1/orders/1?include=buyer", "application/json");
     says_nothing("/v1/orders/1/lineage", "application/json");
+    says_nothing("/v1/orders/1/history", "application/json");
     // What is not there is not asked for, and no relation goes by it.
     for question in
         ["amount=731.25", "amount[gt]=800", "sort=amount", "fields=amount", "fields=contact.name", "include=alike"]
@@ -247,7 +267,10 @@ fn fields_without_their_scope_are_nowhere() {
     // The tag of the whole is not told to those who see a part: of a few possible values it would tell which.
     let told = |key: &str| scene.get(key, "/v1/orders/changes").json()["data"][0]["etag"].clone();
     assert!(told(&whole).is_string() && told(&part) == Value::Null);
-    assert_eq!(scene.get(&part, "/v1/orders/1/lineage").json()["lineage"][0]["etag"], Value::Null);
+    for what in ["history", "lineage"] {
+        let etag = |key: &str| scene.get(key, &format!("/v1/orders/1/{what}")).json()[what][0]["etag"].clone();
+        assert!(etag(&whole).is_string() && etag(&part) == Value::Null, "{what}");
+    }
     // Nor how long it is in the input, or a hash of all of that.
     let origin = |key: &str| scene.get(key, "/v1/orders/2/lineage").json()["lineage"][0].clone();
     let (all, cut) = (origin(&whole), origin(&part));

@@ -72,12 +72,14 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
     };
     let wait = prefer::of(&request.headers).wait;
     if media_type == accept::JSON {
-        let pass = Pass::new(&facade.authenticator, request, view.caller);
         let limit = limit.unwrap_or(facade.server.page_size);
-        return page(facade, published, &entries, (from, limit), (wait, pass)).await;
+        // Of one who does not wait nothing is looked at again.
+        let waiting = wait.map(|wait| (wait, Pass::new(&facade.authenticator, request, view.caller)));
+        return page(facade, published, &entries, (from, limit), waiting).await;
     }
     // What would be a problem is one before the stream begins.
-    check(published, from, &*facade.hub.read(id, (from.sequence, 1), &sight.only).await.map_err(staging_problem)?)?;
+    let first = facade.hub.read(id, (from.sequence, 1), &sight.only).await.map_err(staging_problem)?;
+    check(published, from, &first)?;
     let manner = match media_type {
         EVENTS => Manner::Events { heartbeat: facade.server.heartbeat },
         _ => Manner::Lines { until: Instant::now() + wait.unwrap_or_default() },
@@ -93,6 +95,7 @@ pub(super) async fn answer(facade: &Facade, view: &View<'_>, request: &Parts) ->
         headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    conditional::write_age(headers, published, first.as_of);
     headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
     Ok(response)
 }
@@ -103,19 +106,19 @@ async fn page(
     published: &Published,
     entries: &Entries,
     (from, limit): (Position, usize),
-    (wait, pass): (Option<Duration>, Pass),
+    waiting: Option<(Duration, Pass)>,
 ) -> Result<Response, Problem> {
     let id = &published.exposure.id;
     // The answer must be there before the edge gives it up.
-    let wait = wait.map(|wait| wait.min(facade.server.request_timeout * 9 / 10));
-    let until = wait.map(|wait| Instant::now() + wait);
+    let waiting = waiting.map(|(wait, pass)| (wait.min(facade.server.request_timeout * 9 / 10), pass));
+    let until = waiting.as_ref().map(|(wait, _)| Instant::now() + *wait);
     // Follows before it reads, so that nothing comes in between unseen.
     let mut follower = until.map(|_| facade.hub.follow(id, &entries.only));
     let mut page = facade.hub.read(id, (from.sequence, limit), &entries.only).await.map_err(staging_problem)?;
     check(published, from, &page)?;
     // For a reader who may not see all, a look through a part of the feed may find nothing.
     let is_idle = |page: &FeedPage| page.changes.is_empty() && page.reached >= page.sequence;
-    while let (true, Some(until), Some(follower)) = (is_idle(&page), until, &mut follower) {
+    while let (true, Some(until), Some(follower), Some((_, pass))) = (is_idle(&page), until, &mut follower, &waiting) {
         let woken = async {
             tokio::select! {
                 () = follower.beyond(page.sequence) => true,
@@ -144,11 +147,12 @@ async fn page(
         "since": cursor,
     }))?;
     let headers: &mut HeaderMap = response.headers_mut();
+    conditional::write_age(headers, published, page.as_of);
     headers.insert(VARY, HeaderValue::from_static(conditional::VARIES));
     if let Ok(link) = HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")) {
         headers.insert(LINK, link);
     }
-    if let Some(wait) = wait {
+    if let Some((wait, _)) = waiting {
         headers.insert(PREFERENCE_APPLIED, applied_wait(wait));
     }
     Ok(response)

@@ -29,7 +29,7 @@ pub(super) fn headers() -> Value {
         ),
         "Last-Modified": text("When this version was staged"),
         "Age": seconds("Seconds since `as_of`: since the source was last known to say this"),
-        "Cache-Control": text("How long the answer counts as fresh"),
+        "Cache-Control": text("How long the answer counts as fresh; `no-store` of what is not to be kept"),
         "Cache-Status": text("RFC 9211: `tollbridge; hit; ttl=N`, negative when stale; `fwd=` when the backend was asked, with `detail=` where it could not be"),
         "Vary": text("Which fields of the request the answer depends on"),
         "Content-Encoding": like("`zstd`, `br` or `gzip`, as `Accept-Encoding` says", "^(zstd|br|gzip)$", "gzip"),

@@ -218,19 +218,15 @@ impl Resource<'_> {
                 "Only the records that somebody has asked for, as they were then; `complete` is false and `as_of` null until a \
                  run has read all."
             }
-            Mode::Live => "Read from the backend, each time, in the order of the key.",
+            Mode::Live => {
+                "Read from the backend, each time, in the order of the key; a stream page by page. Texts compare as they do there."
+            }
             Mode::Staged => "",
         };
-        let title = &exposure.title;
-        let summary = match is_live {
-            true => format!("{title}: a page"),
-            false => format!("{title}: a page, or all as a stream"),
-        };
-        let types = Format::ALL.map(Format::media_type);
-        let types: &[&str] = if is_live { &[accept::JSON] } else { &types };
+        let summary = format!("{}: a page, or all as a stream", exposure.title);
         let live: &[&str] = if is_live { &["Server-Timing", "Preference-Applied"] } else { &[] };
         let headers: Vec<&str> = ["ETag", "Link"].iter().chain(live).copied().collect();
-        let content = records::content(published, types, Some(about.page));
+        let content = records::content(published, &Format::ALL.map(Format::media_type), Some(about.page));
         let beside = self.beside();
         let mut answers = Answers::of(Some(published))
             .beside(&beside)
@@ -297,7 +293,7 @@ impl Resource<'_> {
         let schema = format!("#/components/schemas/Record{what}");
         let content = json!({ (accept::JSON): { "schema": { "$ref": schema } } });
         let answers = Answers::of(Some(self.published))
-            .good(200, good, &["Cache-Control", "Content-Encoding"], content)
+            .good(200, good, &["Age", "Cache-Control", "Cache-Status", "Content-Encoding"], content)
             .problems(&self.statuses(&[412]));
         let mut described = self.frame(operation("get", self.published, what), summary, "");
         described["parameters"] = json!([parameters::key(&self.published.exposure)]);
@@ -335,7 +331,8 @@ impl Resource<'_> {
         }
         let words = "Take a cursor with `since=now`, read all, then follow: keep `page.next` and ask it again. With `Prefer: wait=20` \
              an answer without changes comes only when there was none for so long.";
-        let headers = ["Cache-Control", "Vary", "Link", "Preference-Applied", "Content-Encoding"];
+        let headers =
+            ["Age", "Cache-Control", "Cache-Status", "Vary", "Link", "Preference-Applied", "Content-Encoding"];
         let answers = Answers::of(Some(published))
             .good(200, "Changes behind `since`, in order", &headers, content)
             .problems(&self.statuses(&[410, 412]));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::security::About;
 use super::{examples, values};
 use crate::facade::catalog::Published;
-use crate::facade::query::operators_of;
+use crate::facade::query::operators_taken;
 use crate::facade::value::declared;
 use crate::mapping::{Exposure, FieldType, Mode, QueryField};
 use crate::staging::Comparison;
@@ -39,11 +39,6 @@ pub(super) fn shared(about: &About) -> Value {
                 about.most
             ),
             &json!({ "type": "integer", "minimum": 1, "maximum": i64::MAX, "default": about.page }),
-        ),
-        "pageLimit": query(
-            "limit",
-            "Records on a page",
-            &json!({ "type": "integer", "minimum": 1, "maximum": about.most, "default": about.page }),
         ),
         "cursor": query(
             "cursor",
@@ -147,12 +142,12 @@ pub(super) fn of_list(exposure: &Exposure, all: &[&Published]) -> Vec<Value> {
     if !exposure.sort.is_empty() {
         parameters.push(sort(&exposure.sort));
     }
-    // A backend is asked for filters that all hold, and is not counted.
-    if !exposure.filter.is_empty() && !is_live {
+    if !exposure.filter.is_empty() {
         parameters.extend(groups(exposure));
     }
-    parameters.extend([if is_live { "pageLimit" } else { "limit" }, "cursor"].map(reference));
+    parameters.extend(["limit", "cursor"].map(reference));
     parameters.extend(fields(exposure));
+    // A backend is not counted.
     if !is_live {
         parameters.push(reference("count"));
     }
@@ -295,7 +290,7 @@ fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
         false => shown.clone(),
     };
     let mut parameters = vec![with(query(path, &format!("`{path}` is this"), &value), equal.clone())];
-    for (name, comparison) in operators_of(field) {
+    for (name, comparison) in operators_taken(exposure, field) {
         let list = || declared.as_deref().map_or_else(|| values::list(field.field_type), values::list_of);
         let (words, schema, shown) = match comparison {
             Comparison::NotEqual => ("is not this, or has no value", value.clone(), equal.clone()),
@@ -303,8 +298,10 @@ fn of_field(exposure: &Exposure, field: &QueryField) -> Vec<Value> {
             Comparison::GreaterOrEqual => ("is this or greater", bound.clone(), shown.clone()),
             Comparison::Less => ("is less than this", bound.clone(), shown.clone()),
             Comparison::LessOrEqual => ("is this or less", bound.clone(), shown.clone()),
-            // A live list is not asked for by beginnings.
-            Comparison::Prefix if exposure.mode == Mode::Live => continue,
+            // Not every database compares them as they are written.
+            Comparison::Prefix if exposure.has_live_list() && declared.is_none() => {
+                ("begins with this; 400 where the backend cannot be asked for that", json!({ "type": "string" }), None)
+            }
             Comparison::Prefix => ("begins with this", json!({ "type": "string" }), None),
             Comparison::NotIn => {
                 ("is none of these, separated by commas, or has no value", list(), listed.clone().map(Value::String))

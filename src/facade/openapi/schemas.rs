@@ -79,7 +79,14 @@ fn next() -> Value {
             what follows it, and null at the end",
         "required": ["$next"],
         "additionalProperties": false,
-        "properties": { "$next": { "type": ["string", "null"] } },
+        "properties": {
+            "$next": { "type": ["string", "null"] },
+            "$rejected": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "So many records before it break the mapping and are not there; only of what is read live",
+            },
+        },
     })
 }
 

@@ -16,7 +16,7 @@ use super::shape::Shape;
 use super::sight::View;
 use crate::http::parameters::{Parameter, decode, pairs, push_harmless};
 use crate::http::{Problem, Reason, ServerConfig};
-use crate::mapping::{Exposure, QueryField};
+use crate::mapping::{Exposure, FieldType, QueryField};
 use crate::staging::{Comparison, Filter, Include, ListQuery, SortKey};
 
 pub(super) use self::filter::{Doubt, DoubtTest, MAX_VALUES, operators_of};
@@ -27,8 +27,8 @@ pub(super) const PARAMETERS: [&str; 8] = ["or", "and", "sort", "limit", "cursor"
 /// Those that a list of this resource takes.
 fn parameters_of(exposure: &Exposure) -> impl Iterator<Item = &'static str> {
     PARAMETERS.into_iter().filter(|name| match *name {
-        // A backend is asked for filters that all hold, and is not counted.
-        "or" | "and" => !exposure.has_live_list() && !exposure.filter.is_empty(),
+        "or" | "and" => !exposure.filter.is_empty(),
+        // A backend is not counted.
         "count" => !exposure.has_live_list(),
         "sort" => !exposure.sort.is_empty(),
         "include" => !exposure.relations.is_empty(),
@@ -36,13 +36,14 @@ fn parameters_of(exposure: &Exposure) -> impl Iterator<Item = &'static str> {
     })
 }
 
-/// The operators that it takes of a field: a backend is not asked for beginnings.
-fn operators_taken(
+/// The operators that it takes of a field: a backend is asked for the beginnings of texts alone.
+pub(super) fn operators_taken(
     exposure: &Exposure,
     field: &QueryField,
 ) -> impl Iterator<Item = &'static (&'static str, Comparison)> {
     let is_live = exposure.has_live_list();
-    operators_of(field).filter(move |(_, comparison)| !(is_live && *comparison == Comparison::Prefix))
+    let has_no_beginning = is_live && field.field_type != FieldType::String;
+    operators_of(field).filter(move |(_, comparison)| !(has_no_beginning && *comparison == Comparison::Prefix))
 }
 
 /// A list question with what shapes its answer.
@@ -98,7 +99,7 @@ pub(super) fn parse(view: &View<'_>, raw: &str, (paging, seal): (Paging, &Seal))
             "sort" => asked.query.sort = sort(published, &decode(raw_value)?)?,
             "include" => include = Some(decode(raw_value)?),
             "fields" => asked.shape.fields = Some(fields(published, &decode(raw_value)?)?),
-            "count" => asked.query.count = count(&decode(raw_value)?, paging)?,
+            "count" => asked.query.count = count(&decode(raw_value)?, (paging, published.exposure.has_live_list()))?,
             _ => asked.query.filters.push(filter(published, name, raw_value, &mut asked.doubts)?),
         }
         if !asked.carried.is_empty() {
@@ -134,8 +135,11 @@ fn limit(text: &str, paging: Paging) -> Result<usize, Problem> {
     }
 }
 
-fn count(text: &str, paging: Paging) -> Result<bool, Problem> {
+fn count(text: &str, (paging, is_live): (Paging, bool)) -> Result<bool, Problem> {
     match (text, paging) {
+        ("true", _) if is_live => Err(Reason::InvalidParameter
+            .because("`count`: a list that is read from the backend is not counted")
+            .hint("`page.complete` says whether there is more")),
         ("true", Paging::Stream) => Err(Reason::InvalidParameter.because("`count` is only for pages of JSON")),
         ("true", _) => Ok(true),
         ("false", _) => Ok(false),
@@ -165,7 +169,10 @@ fn sort(published: &Published, text: &str) -> Result<Vec<SortKey>, Problem> {
         };
         if !allowed.iter().any(|field| field.path == path) {
             let problem = Reason::UnknownParameter.because(format!("`sort`: `{path}` is no field to sort by"));
-            return Err(problem.hint(names_of(allowed, "fields to sort by")));
+            return Err(problem.hint(match published.exposure.has_live_list() {
+                true => "a list that is read from the backend comes in the order of its key".to_owned(),
+                false => names_of(allowed, "fields to sort by"),
+            }));
         }
         if keys.iter().any(|key| key.path == path) {
             return Err(Reason::InvalidParameter.because(format!("`sort`: `{path}` is there twice")));

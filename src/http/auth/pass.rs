@@ -58,7 +58,15 @@ impl Pass {
 
     /// Whether the caller may still ask, as far as was looked in the last [`LOOK_EVERY`].
     pub async fn holds(&self) -> bool {
-        Instant::now() < self.next_look() || self.look().await.is_ok()
+        self.check().await.is_ok()
+    }
+
+    /// As [`Pass::look`], unless that was done in the last [`LOOK_EVERY`].
+    pub async fn check(&self) -> Result<(), Problem> {
+        if Instant::now() < self.next_look() {
+            return Ok(());
+        }
+        self.look().await
     }
 
     /// Looks at the caller now; the problem of one who may not ask any more, or may other things than when the answer began.

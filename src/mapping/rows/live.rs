@@ -83,6 +83,12 @@ impl LiveColumn {
         }
     }
 
+    /// Of a field that lists its values, what is bound for those that begin so.
+    pub fn listed(&self, beginning: &str) -> Option<Vec<Bound>> {
+        let values = self.rules.values.as_ref()?;
+        Some(values.iter().filter(|(text, _)| text.starts_with(beginning)).map(|(_, bound)| bound.clone()).collect())
+    }
+
     /// The field's type.
     pub fn field_type(&self) -> FieldType {
         self.field_type

@@ -81,10 +81,20 @@ pub enum LiveError {
         found: String,
     },
     /// The backend cannot compare so.
-    #[error("`{path}` cannot be compared so at the backend: its values are translated")]
+    #[error("`{path}` cannot be compared so at the backend: {why}")]
     NotAsked {
         /// The field.
         path: String,
+        /// Why.
+        why: &'static str,
+    },
+    /// More values than a backend is sent in one question.
+    #[error("the filters have {values} values, and a backend is asked for {most} at most")]
+    TooMany {
+        /// How many.
+        values: usize,
+        /// How many there may be.
+        most: usize,
     },
     /// The caller takes only what is staged, and nothing that is fresh enough is.
     #[error("nothing that is fresh enough is staged")]
@@ -137,6 +147,7 @@ impl LiveError {
             LiveError::Fault(_)
             | LiveError::NotStaged
             | LiveError::NotAsked { .. }
+            | LiveError::TooMany { .. }
             | LiveError::NoRecord { .. }
             | LiveError::Rejected(_)
             | LiveError::Odd { .. }

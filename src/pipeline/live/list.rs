@@ -1,5 +1,5 @@
-//! Lists read at a database while somebody waits: the declared filters, bound, in the order of the key, page by page behind
-//! the last key.
+//! Lists read at a database while somebody waits: what is asked for by the declared filters, in the order of the key, page by
+//! page behind the last key.
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use super::drift::explained;
 use super::rows::{Table, of};
-use super::{Ask, Live, LiveError};
+use super::{Ask, Live, LiveError, condition};
 use crate::decode::{Item, Resume};
-use crate::mapping::{Bound, FieldType, LiveColumn, LiveRows, Mapped, Plan};
+use crate::mapping::{Mapped, Plan};
 use crate::pipeline::read;
 use crate::pipeline::world::{Callee, Way};
-use crate::record::{Decimal, Reject, ResourceId};
-use crate::staging::{Balance, Comparison, Filter, Scalar};
+use crate::record::{Reject, ResourceId};
+use crate::staging::{Balance, Condition, Filter};
 
 /// A page of records as their backend has just said them.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct LivePage {
 pub struct LiveQuery {
     /// All of these hold.
     pub filters: Vec<Filter>,
+    /// All of these hold, too.
+    pub groups: Vec<Condition>,
     /// Behind the record with this key.
     pub after: Option<String>,
     /// So many at most.
@@ -60,24 +62,10 @@ impl Live {
         let Way::Rows(database, rows) = &callee.way else { return Err(LiveError::Reloaded) };
         let live = rows.live.as_ref().ok_or(LiveError::Reloaded)?;
         let table = Table::of(&self.bridge, plan, database, &callee.gate, rows).await?;
-        let mut conditions = Vec::new();
-        for filter in &query.filters {
-            let column = live.filter(&filter.path).ok_or(LiveError::Reloaded)?;
-            let is_equality = matches!(
-                filter.comparison,
-                Comparison::Equal | Comparison::NotEqual | Comparison::In | Comparison::NotIn
-            );
-            if !is_equality && !column.is_ordered() {
-                return Err(LiveError::NotAsked { path: filter.path.clone() });
-            }
-            match condition(&table.quoted(&column.column), column, filter) {
-                Some(condition) => conditions.push(condition),
-                // No record can have such a value.
-                None => return Ok(empty()),
-            }
-        }
+        // Of what no record can have the backend is not asked.
+        let Some(mut conditions) = condition::all(&table, live, query)? else { return Ok(empty()) };
         if let Some(after) = &query.after {
-            conditions.push(behind(&table, live, after).ok_or(LiveError::NoRecord { other: None })?);
+            conditions.push(condition::behind(&table, live, after).ok_or(LiveError::NoRecord { other: None })?);
         }
         // One more than the page has, to know whether there is a next one.
         let most = u32::try_from(query.limit.saturating_add(1)).unwrap_or(u32::MAX);
@@ -123,73 +111,6 @@ impl Live {
 
 fn empty() -> LivePage {
     LivePage { documents: Vec::new(), next: None, rejected: 0, waited: Duration::ZERO, took: Duration::ZERO }
-}
-
-/// A filter as a condition with its values; `None` where nothing fits it.
-fn condition(column: &str, rules: &LiveColumn, filter: &Filter) -> Option<(String, Vec<Bound>)> {
-    let bind = |value: &Scalar| text(rules.field_type(), value).and_then(|text| rules.bind(&text));
-    let sign = match (filter.comparison, filter.values.as_slice()) {
-        (Comparison::Equal, [Scalar::Null]) => return Some((format!("{column} is null"), Vec::new())),
-        (Comparison::NotEqual, [Scalar::Null]) => return Some((format!("{column} is not null"), Vec::new())),
-        (Comparison::In, values) => {
-            let bound: Vec<Bound> = values.iter().filter_map(bind).collect();
-            let places = vec!["?"; bound.len()].join(", ");
-            return (!bound.is_empty()).then(|| (format!("{column} in ({places})"), bound));
-        }
-        (Comparison::NotIn, values) => {
-            let bound: Vec<Bound> = values.iter().filter_map(bind).collect();
-            let places = vec!["?"; bound.len()].join(", ");
-            return Some(match bound.is_empty() {
-                true => ("1 = 1".to_owned(), Vec::new()),
-                false => (format!("({column} not in ({places}) or {column} is null)"), bound),
-            });
-        }
-        (Comparison::NotEqual, values) => {
-            return match values.first().and_then(bind) {
-                Some(bound) => Some((format!("({column} <> ? or {column} is null)"), vec![bound])),
-                // All are other than what none can be.
-                None => Some(("1 = 1".to_owned(), Vec::new())),
-            };
-        }
-        (Comparison::Equal, _) => "=",
-        (Comparison::Greater, _) => ">",
-        (Comparison::GreaterOrEqual, _) => ">=",
-        (Comparison::Less, _) => "<",
-        (Comparison::LessOrEqual, _) => "<=",
-        (Comparison::Prefix, _) => return None,
-    };
-    let bound = filter.values.first().and_then(bind)?;
-    Some((format!("{column} {sign} ?"), vec![bound]))
-}
-
-/// A value as a caller wrote it.
-fn text(field_type: FieldType, value: &Scalar) -> Option<String> {
-    match (value, field_type) {
-        (Scalar::Null, _) => None,
-        (Scalar::Text(text), _) => Some(text.clone()),
-        (Scalar::Integer(number), FieldType::Boolean) => Some((*number == 1).to_string()),
-        (Scalar::Integer(number), FieldType::Decimal { scale, .. }) => {
-            Decimal::new(i128::from(*number), scale).ok().map(|number| number.to_string())
-        }
-        (Scalar::Integer(number), _) => Some(number.to_string()),
-        // Up to 15 digits: the shortest text of the double is the decimal that it came from.
-        (Scalar::Number(number), FieldType::Decimal { scale, .. }) => Some(format!("{number:.*}", usize::from(scale))),
-        (Scalar::Number(number), _) => Some(number.to_string()),
-    }
-}
-
-/// Behind a key, in the order of its columns.
-fn behind(table: &Table<'_>, live: &LiveRows, after: &str) -> Option<(String, Vec<Bound>)> {
-    let key = live.of_key(after)?;
-    let quoted: Vec<String> = key.iter().map(|(column, _)| table.quoted(column)).collect();
-    let (mut choices, mut bound) = (Vec::new(), Vec::new());
-    for last in 0..key.len() {
-        let mut terms: Vec<String> = quoted.iter().take(last).map(|name| format!("{name} = ?")).collect();
-        terms.extend(quoted.get(last).map(|name| format!("{name} > ?")));
-        bound.extend(key.iter().take(last + 1).map(|(_, value)| value.clone()));
-        choices.push(format!("({})", terms.join(" and ")));
-    }
-    Some((format!("({})", choices.join(" or ")), bound))
 }
 
 /// What a batch holds for a page with so much room.

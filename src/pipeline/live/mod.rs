@@ -10,6 +10,7 @@
 //! for its place is given up; one that the backend has begun goes on to its end, because the backend does too.
 
 mod call;
+mod condition;
 mod drift;
 mod error;
 mod flight;

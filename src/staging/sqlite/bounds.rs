@@ -84,9 +84,11 @@ pub(super) fn history(
     let mut is_newest = true;
     while let Some(sequence) = next {
         let values = sight.values().chain([Value::Integer(sequence)]);
-        let (told, was_deleted, previous) = select.query_row(params_from_iter(values), |row| {
+        let found = select.query_row(params_from_iter(values), |row| {
             Ok((heard(row)?, row.get::<_, i64>(13)? == DELETION, row.get(12)?))
-        })?;
+        });
+        // Behind what is forgotten the chain ends.
+        let Some((told, was_deleted, previous)) = found.optional()? else { break };
         // Now out of sight: whoever asks for it is told what everybody is told of a record that never was.
         let is_gone = told.as_ref().is_none_or(|change| change.kind == ChangeKind::Deleted && !was_deleted);
         if is_newest && is_gone {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
+use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Config;
@@ -15,6 +16,8 @@ use crate::staging::StagingError;
 
 /// Statements a connection keeps compiled.
 const CACHED_STATEMENTS: usize = 128;
+/// Under this name the log tells each statement, where somebody wants to see them.
+const STATEMENTS: &str = "tollbridge::staging::statements";
 /// Pages are 8 KiB: a payload of a few hundred bytes leaves less of its page empty than with 4 KiB.
 const PAGE_SIZE: i64 = 8192;
 
@@ -80,7 +83,17 @@ fn open(path: &Path, access: OpenFlags, config: &Config) -> rusqlite::Result<Con
     let mut connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     wait_while_busy(&mut connection, config.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    if tracing::enabled!(target: STATEMENTS, tracing::Level::TRACE) {
+        connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(tell))?;
+    }
     Ok(connection)
+}
+
+/// Tells a statement that begins as it is written: what is bound to it is business data.
+fn tell(event: TraceEvent<'_>) {
+    if let TraceEvent::Stmt(_, sql) = event {
+        tracing::trace!(target: STATEMENTS, sql, "statement");
+    }
 }
 
 /// Waits for another process's transaction in small steps. SQLite's own `busy_timeout` sleeps up to 100 ms at a

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::bounds;
-use super::convert::{blob_id, content_hash, count, position, timestamp};
+use super::convert::{blob_id, content_hash, count, position, timestamp, timestamp_or_null};
 use super::fault::Fault;
 use super::resource::Resource;
 use crate::record::ResourceId;
@@ -83,11 +83,12 @@ pub(super) fn page(
         true => changes(&reading, resource, since, limit)?,
         false => bounds::changes(&reading, resource, (since, limit), only)?,
     };
-    let mut select = reading.prepare_cached("SELECT sequence, forgotten FROM resource WHERE id = ?1")?;
-    let (sequence, forgotten) = select.query_row([resource.number], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
+    let mut select = reading.prepare_cached("SELECT sequence, forgotten, as_of FROM resource WHERE id = ?1")?;
+    let (sequence, forgotten, as_of) =
+        select.query_row([resource.number], |row| Ok((count(row, 0)?, count(row, 1)?, timestamp_or_null(row, 2)?)))?;
     // Behind the last change there is nothing to be told.
     let reached = if complete { sequence } else { reached };
-    Ok(FeedPage { changes: entries, reached, sequence, forgotten })
+    Ok(FeedPage { changes: entries, reached, sequence, forgotten, as_of })
 }
 
 /// The newest number of every feed.

@@ -179,7 +179,9 @@ const DELETE: &str = "delete";
 /// Takes a step, unless the operation stands elsewhere by now; answers whether it was taken.
 fn advance(connection: &mut Connection, id: &str, step: &OperationStep) -> Result<bool, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let Some(state) = state_of(&transaction, id)?.filter(|state| step.from.contains(state)) else { return Ok(false) };
+    let Some((state, since)) = standing(&transaction, id)?.filter(|(state, _)| step.from.contains(state)) else {
+        return Ok(false);
+    };
     let is_attempt = step.to == OperationState::Running && state != OperationState::Running;
     let done = step.done.as_ref();
     transaction.execute(
@@ -205,7 +207,7 @@ fn advance(connection: &mut Connection, id: &str, step: &OperationStep) -> Resul
     if step.to != state
         && matches!(step.to, OperationState::Succeeded | OperationState::Failed | OperationState::Unknown)
     {
-        tell_audit(&transaction, id, state)?;
+        tell_audit(&transaction, id, (state, since))?;
     }
     transaction.commit()?;
     Ok(true)
@@ -239,36 +241,44 @@ fn take_away(connection: &Connection, id: &str, done: &Done) -> Result<(), Fault
 }
 
 /// Who wrote what, when, and what the backend said to it. What was sent stays with the operation, as long as that is kept.
-fn tell_audit(connection: &Connection, id: &str, before: OperationState) -> Result<(), Fault> {
+/// `before` is where it stood, and since when. When it was asked for is when it was first written down; it was sent when its
+/// backend was last called, which is said where this entry tells what came of that call.
+fn tell_audit(connection: &Connection, id: &str, before: (OperationState, Timestamp)) -> Result<(), Fault> {
+    let (state, since) = before;
+    let mut select = connection.prepare_cached("SELECT created_at FROM operation WHERE id = ?1")?;
+    let asked_at = select.query_row([id], |row| timestamp(row, 0))?.to_string();
+    let sent_at = (state == OperationState::Running).then(|| since.to_string());
     let mut insert = connection.prepare_cached(
         "INSERT INTO audit (at, author, action, subject, reason, before, after, expires_at) \
          SELECT changed_at, client, 'write', 'operations/' || id, \
          name || ' ' || resource || coalesce('/' || record_key, '') || ' at ' || backend, json_object('state', ?2), \
-         json_object('state', state, 'caller', caller, 'idempotency_key', idempotency_key, 'request_hash', \
-         lower(hex(request_hash)), 'attempts', attempts, 'answer', json(outcome), 'problem', json(problem)), NULL \
-         FROM operation WHERE id = ?1",
+         json_object('state', state, 'asked_at', ?3, 'sent_at', ?4, 'caller', caller, 'idempotency_key', idempotency_key, \
+         'request_hash', lower(hex(request_hash)), 'attempts', attempts, 'answer', json(outcome), 'problem', \
+         json(problem)), NULL FROM operation WHERE id = ?1",
     )?;
-    insert.execute(params![id, before.as_str()])?;
+    insert.execute(params![id, state.as_str(), asked_at, sent_at])?;
     Ok(())
 }
 
-fn state_of(connection: &Connection, id: &str) -> Result<Option<OperationState>, Fault> {
-    let mut select = connection.prepare_cached("SELECT state FROM operation WHERE id = ?1")?;
-    Ok(select.query_row([id], |row| parsed(row, 0, OperationState::from_word)).optional()?)
+/// Where an operation stands, and since when.
+fn standing(connection: &Connection, id: &str) -> Result<Option<(OperationState, Timestamp)>, Fault> {
+    let mut select = connection.prepare_cached("SELECT state, changed_at FROM operation WHERE id = ?1")?;
+    let found = select.query_row([id], |row| Ok((parsed(row, 0, OperationState::from_word)?, timestamp(row, 1)?)));
+    Ok(found.optional()?)
 }
 
 /// Of a process that has ended: nobody knows what became of the calls that it had begun.
 fn recover(connection: &mut Connection) -> Result<u64, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let running = transaction
-        .prepare("SELECT id FROM operation WHERE state = 'running'")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<String>>>()?;
-    for id in &running {
+        .prepare("SELECT id, changed_at FROM operation WHERE state = 'running'")?
+        .query_map([], |row| Ok((row.get(0)?, timestamp(row, 1)?)))?
+        .collect::<rusqlite::Result<Vec<(String, Timestamp)>>>()?;
+    for (id, since) in &running {
         transaction
             .prepare_cached("UPDATE operation SET state = 'unknown', changed_at = ?2 WHERE id = ?1")?
             .execute(params![id, now_millis()])?;
-        tell_audit(&transaction, id, OperationState::Running)?;
+        tell_audit(&transaction, id, (OperationState::Running, *since))?;
     }
     transaction.commit()?;
     Ok(running.len() as u64)
@@ -309,7 +319,7 @@ fn counts(connection: &Connection) -> Result<Vec<(OperationState, u64)>, Fault> 
 /// A person says what became of one that nobody knew of; its entry in the audit is part of it.
 fn resolve(connection: &mut Connection, resolution: &Resolution, problem: &str) -> Result<bool, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let known = state_of(&transaction, &resolution.id)?;
+    let known = standing(&transaction, &resolution.id)?.map(|(state, _)| state);
     let Some(before) = known.filter(|state| matches!(state, OperationState::Unknown | OperationState::Parked)) else {
         return Ok(false);
     };

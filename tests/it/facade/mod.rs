@@ -8,6 +8,7 @@ mod compression;
 mod conditional;
 mod connections;
 mod cors;
+mod cursors;
 mod deleted;
 mod formats;
 mod freshness;

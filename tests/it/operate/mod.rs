@@ -2,6 +2,7 @@
 //! happens meanwhile.
 
 mod afterwards;
+mod audit;
 mod backends;
 mod bodies;
 mod bounds;
@@ -13,7 +14,9 @@ mod gates;
 mod keys;
 mod killed;
 mod live;
+mod live_lists;
 mod meanwhile;
+mod retention;
 mod sharers;
 mod sight;
 mod site;
