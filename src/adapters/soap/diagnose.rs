@@ -181,6 +181,7 @@ impl Service {
             version: self.config.soap_version,
             is_one_way: false,
             attachments: Vec::new(),
+            is_package: false,
             trouble: Trouble::default(),
             is_strict: false,
         };

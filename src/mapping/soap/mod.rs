@@ -78,7 +78,7 @@ impl Body {
             Body::Envelope(envelope) => {
                 let envelope = envelope.render(given);
                 let envelope = envelope.ok_or_else(|| "a value has characters that XML cannot have".to_owned())?;
-                Ok(Sent { envelope, attachments: Vec::new() })
+                Ok(Sent { envelope, attachments: Vec::new(), is_package: false })
             }
             Body::Typed(typed) => typed.render(given),
         }
