@@ -105,6 +105,8 @@ impl<'a> Reading<'a> {
                         "a reading that broke off begins anew: where it stood the service answers {told}"
                     ));
                     self.stand(Standing { turn: None, ..self.standing.clone() }).await?;
+                    is_resumed = false;
+                    continue;
                 }
                 Err(error) => return Err(error),
             }
@@ -204,7 +206,10 @@ impl<'a> Reading<'a> {
             let part: Option<Part> = parts.recv().await;
             let (chunk, facts) = part.unwrap_or_else(|| Err(PipelineError::Died { file: self.place() }))?;
             let behind = facts.as_ref().map(|facts| turn.behind(self.polling, facts)).transpose();
-            let behind = behind.map_err(|reason| self.fault(reason))?.map(|behind| self.behind(behind));
+            let circle = |reason: String| {
+                self.fault(format!("{reason}; the next run asks for this page again, `sync --full` begins anew"))
+            };
+            let behind = behind.map_err(circle)?.map(|behind| self.behind(behind));
             let is_last = behind.is_some();
             if let Some(ahead) = facts.and_then(|facts| facts.ahead) {
                 self.tell(format!(
