@@ -142,7 +142,7 @@ fn table(wsdl: &Wsdl) {
         let mark = if operation.is_degraded { " (in part untyped)" } else { "" };
         vec![
             format!("{}{mark}", operation.name),
-            operation.style.as_str().to_owned(),
+            format!("{}{}", operation.style.as_str(), if operation.requires_mtom { ", MTOM" } else { "" }),
             operation.version.as_str().to_owned(),
             output::plain(&operation.action).into_owned(),
             members(&plan.request_skeleton()),
@@ -173,6 +173,9 @@ fn one(wsdl: &Wsdl, plan: &Plan, json: bool) -> ExitCode {
         let action = if operation.action.is_empty() { "none".to_owned() } else { format!("`{}`", operation.action) };
         let (style, version) = (operation.style.as_str(), operation.version.as_str());
         output::line(output::plain(&format!("{}: {style}, SOAP {version}, action {action}", operation.name)));
+        if operation.requires_mtom {
+            output::line("its policy demands MTOM: each call is sent as an XOP package");
+        }
         output::line(format!("\nrequest:\n{:#}", plan.request_skeleton()));
         match &operation.output {
             Some(_) => output::line(format!("\nresponse:\n{:#}", plan.response_skeleton())),
@@ -202,6 +205,7 @@ fn described(wsdl: &Wsdl, operation: &Operation) -> Value {
         "action": operation.action,
         "address": operation.address,
         "one_way": operation.output.is_none(),
+        "mtom": operation.requires_mtom,
         "headers": operation.input.headers.iter().map(|header| &header.json).collect::<Vec<_>>(),
         "faults": operation.faults.iter().map(fault).collect::<Vec<_>>(),
         "degraded": operation.is_degraded,

@@ -9,12 +9,14 @@ use hyper::{Method, Request as HttpRequest};
 use jiff::{SignedDuration, Timestamp};
 use quick_xml::escape::escape;
 
+use super::answer::{Answer, Part};
 use super::config::{Field, Login};
 use super::package;
 use super::pass::Pass;
 use super::security::{Identity, Secured, WSU};
 use super::splice::with_blocks;
 use super::{Request, Service, SoapError, Version};
+use crate::wsdl::Attached;
 
 /// The namespace of WS-Addressing 1.0.
 const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
@@ -24,7 +26,14 @@ const ADDRESSED: [&str; 4] = ["tb-to", "tb-action", "tb-message", "tb-reply"];
 
 impl Service {
     pub(super) fn prepare(&self, request: &Request, pass: &Pass) -> Result<HttpRequest<Full<Bytes>>, SoapError> {
-        let envelope = self.envelope(request, pass)?;
+        let signs = self.config.wsse.as_ref().is_some_and(|wsse| wsse.sign.is_some());
+        // A signature is of the envelope with its bytes in it: they stay there.
+        let gathered = if signs { gathered(request)? } else { None };
+        let (envelope, attachments) = match &gathered {
+            Some((envelope, beside)) => (envelope, beside.as_slice()),
+            None => (&request.envelope, request.attachments.as_slice()),
+        };
+        let envelope = self.envelope(envelope, request, pass)?;
         let mut head = self.head(Method::POST, pass)?;
         // An action is a URI; what cannot stand in a header field was refused where it is written.
         let action = request.action.replace(['"', '\r', '\n'], "");
@@ -36,7 +45,7 @@ impl Service {
             Version::V12 if action.is_empty() => "application/soap+xml; charset=utf-8".to_owned(),
             Version::V12 => format!("application/soap+xml; charset=utf-8; action=\"{action}\""),
         };
-        let (content_type, body) = package::packed(content_type, envelope, &request.attachments);
+        let (content_type, body) = package::packed(content_type, envelope, attachments, request.is_package);
         head.header(CONTENT_TYPE, content_type).body(Full::new(body)).map_err(|error| unsendable(&error))
     }
 
@@ -86,8 +95,8 @@ impl Service {
         Ok(value)
     }
 
-    /// The envelope with the blocks of its header.
-    fn envelope(&self, request: &Request, pass: &Pass) -> Result<Bytes, SoapError> {
+    /// This envelope with the blocks of its header.
+    fn envelope(&self, envelope: &Bytes, request: &Request, pass: &Pass) -> Result<Bytes, SoapError> {
         let mut blocks = String::new();
         if self.config.addressing {
             blocks.push_str(&self.addressing(request));
@@ -100,9 +109,9 @@ impl Service {
         blocks.push_str(pass.block());
         let wsse = self.config.wsse.as_ref().filter(|wsse| wsse.writes());
         if wsse.is_none() && blocks.is_empty() {
-            return Ok(request.envelope.clone());
+            return Ok(envelope.clone());
         }
-        let text = std::str::from_utf8(&request.envelope).map_err(|error| unsendable(&error))?;
+        let text = std::str::from_utf8(envelope).map_err(|error| unsendable(&error))?;
         let Some(wsse) = wsse else {
             let written = with_blocks(text, &blocks, None).ok_or_else(|| unsendable(&"it is no envelope"))?;
             return Ok(Bytes::from(written.0));
@@ -112,12 +121,6 @@ impl Service {
             None => None,
         };
         let identity = match &wsse.sign {
-            // A signature is of the envelope with its bytes in it.
-            Some(_) if request.attachments.iter().any(|attached| attached.id.is_some()) => {
-                return Err(unsendable(
-                    &"a call that is signed (`wsse.sign`) cannot have its bytes beside it (`mtom`)",
-                ));
-            }
             Some(pem) => {
                 let read = || Identity::read(&pem.certificate, &pem.key);
                 Some(self.identity.get(read).map_err(|reason| unsendable(&reason))?)
@@ -165,6 +168,25 @@ impl Service {
         }
         blocks
     }
+}
+
+/// The envelope of an XOP package with its bytes in it, and what is beside it all the same; none where nothing was taken out.
+fn gathered(request: &Request) -> Result<Option<(Bytes, Vec<Attached>)>, SoapError> {
+    let (taken, beside): (Vec<&Attached>, Vec<&Attached>) =
+        request.attachments.iter().partition(|attached| attached.id.is_some());
+    if taken.is_empty() {
+        return Ok(None);
+    }
+    let part = |attached: &&Attached| Part {
+        id: attached.id.as_deref().unwrap_or_default().to_owned(),
+        location: String::new(),
+        content_type: attached.content_type.to_string(),
+        content: Bytes::copy_from_slice(&attached.bytes),
+    };
+    let answer =
+        Answer { envelope: request.envelope.clone(), parts: taken.iter().map(part).collect(), leniencies: Vec::new() };
+    let whole = answer.inlined(usize::MAX).ok_or_else(|| unsendable(&"its bytes do not go into its envelope"))?;
+    Ok(Some((whole, beside.into_iter().cloned().collect())))
 }
 
 fn unsendable(reason: &dyn std::fmt::Display) -> SoapError {

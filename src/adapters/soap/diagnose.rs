@@ -75,7 +75,13 @@ impl Service {
                 return findings;
             }
             Err(error) => {
-                findings.push(unanswered(&error));
+                let mut finding = unanswered(&error);
+                if let (Login::Ntlm(_), SoapError::Lost { .. } | SoapError::Cut { .. }) = (&self.config.login, &error) {
+                    let remedy = "some servers close the connection where they refuse a Windows account: hold name, domain \
+                                  and password against what the domain's owner says";
+                    finding.remedy = Some(remedy.into());
+                }
+                findings.push(finding);
                 return findings;
             }
         };
@@ -181,6 +187,7 @@ impl Service {
             version: self.config.soap_version,
             is_one_way: false,
             attachments: Vec::new(),
+            is_package: false,
             trouble: Trouble::default(),
             is_strict: false,
         };
@@ -279,7 +286,7 @@ fn unanswered(error: &SoapError) -> Finding {
         SoapError::Login { reason, .. } if reason.contains("not NTLM") => {
             "write the way in that it names: `basic` for Basic; for Kerberos alone put a proxy in front that speaks it"
         }
-        SoapError::Login { reason, .. } if reason.contains("refused our Windows account") => {
+        SoapError::Login { reason, .. } if reason.contains("so that the domain does not lock it, it is not tried") => {
             "correct name or password; a new password is tried at once"
         }
         SoapError::Login { .. } => "hold the account against what the service's or the token server's owner says",

@@ -1,5 +1,7 @@
 //! Letting a connection in by an account of Windows: the three messages of NTLM, over one and the same connection.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -11,6 +13,7 @@ use tokio::time::Instant;
 use super::SoapError;
 use super::body::drain;
 use super::connection::{Line, Lines, Sent};
+use super::lockout::Outcome;
 use super::ntlm::{Asked, Entry, Ntlm};
 
 /// What a connection is after the first two messages.
@@ -50,7 +53,8 @@ impl Lines {
                         in_vain = line.in_vain;
                         match taken {
                             Some(line) if !was_asked => return Ok((response, line)),
-                            _ => drain(response.into_body()).await?,
+                            // What breaks off here is found when it is used next; the call was not begun.
+                            _ => drop(drain(response.into_body()).await),
                         }
                     }
                     Sent::Not(_) => continue,
@@ -92,15 +96,17 @@ impl Lines {
             let mut request = request.clone();
             request.headers_mut().extend(authorization.map(|third| (AUTHORIZATION, third)));
             // What was not sent was not begun, but whoever closes connections between two messages does so each time.
-            let Sent::Answered(response) = self.over(&mut line, true, request).await? else {
-                return Err(self.unreachable(CLOSED.to_owned()));
-            };
-            let was_refused = response.status() == StatusCode::UNAUTHORIZED;
-            if let Some(ours) = tried {
-                ntlm.ended(&ours, was_refused);
+            let sent_at = Instant::now();
+            let sent = self.over(&mut line, true, request).await;
+            let outcome = outcome(&sent, sent_at.elapsed());
+            if let (Some(ours), Some(outcome)) = (tried, outcome) {
+                ntlm.ended(&ours, outcome);
             }
-            line.is_known = !was_refused;
-            return Ok((response, line));
+            line.is_known = outcome == Some(Outcome::Taken);
+            match sent? {
+                Sent::Answered(response) => return Ok((response, line)),
+                Sent::Not(_) => return Err(self.unreachable(CLOSED.to_owned())),
+            }
         }
     }
 
@@ -153,6 +159,22 @@ impl Lines {
             let third = ntlm.answer(entry, &mut begun, &challenge, line.binding.as_deref())?;
             return Ok(Shaken::Third(third));
         }
+    }
+}
+
+/// What a server says of us, in answer to the third message and the call: nothing where it was not sent, and where a gateway
+/// says that it is too busy to pass it on.
+fn outcome(sent: &Result<Sent, SoapError>, after: Duration) -> Option<Outcome> {
+    match sent {
+        Ok(Sent::Answered(response)) => match response.status() {
+            StatusCode::UNAUTHORIZED => Some(Outcome::Refused),
+            // Behind the gateway the connection was closed, or nothing was said.
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Some(Outcome::Closed(after)),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::PROXY_AUTHENTICATION_REQUIRED => None,
+            _ => Some(Outcome::Taken),
+        },
+        Err(SoapError::Lost { .. } | SoapError::Cut { .. }) => Some(Outcome::Closed(after)),
+        Ok(Sent::Not(_)) | Err(_) => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What keeps a domain from locking our account: with a password that nobody has taken yet one call tries, and the others wait
-//! for what comes of it; after a refusal it is tried seldom.
+//! for what comes of it; after a refusal it is tried seldom. A server that says nothing, but closes the connection, may have
+//! refused it: that counts as if it had.
 //!
 //! It is known for the whole process: services that have the same account know it together, and a reload forgets nothing. A
 //! domain counts the refusals of all its servers; so does this, as long as none of them has taken the password. Once one has,
@@ -26,6 +27,10 @@ const FRESH: Duration = Duration::from_secs(60);
 /// The first call with a password that was good earlier is waited for so long. A server says no at once; what takes longer is
 /// the call itself.
 const PRESUMED: Duration = Duration::from_secs(1);
+
+/// A password that was good, and may be no good any more because a connection was closed, is left alone for so long at first:
+/// it may as well be the server that has broken down.
+const DOUBTED: Duration = Duration::from_secs(1);
 
 /// So long before a call's time is over it is told that nothing of it was sent.
 const IN_TIME: Duration = Duration::from_millis(5);
@@ -56,29 +61,47 @@ struct Known {
 struct AtServer {
     taken: Option<Instant>,
     refused: Option<Refused>,
+    /// The last time it has closed the connection, and said nothing.
+    is_closed: bool,
 }
 
-/// Refusals in a row.
+/// Refusals in a row, and what may be some.
 #[derive(Clone, Copy)]
 struct Refused {
     last: Instant,
     times: usize,
+    /// The first of them is none for sure, and nothing was said against the password before.
+    is_doubt: bool,
 }
 
 impl Refused {
     /// One more; those of calls that tried at the same time count once.
-    fn again(before: Option<Refused>, began: Instant, now: Instant) -> Refused {
-        let times = match before {
-            Some(before) if began <= before.last => before.times,
-            Some(before) => before.times + 1,
-            None => 1,
-        };
-        Refused { last: now, times }
+    fn again(before: Option<Refused>, turn: &Turn, is_closed: bool, was_good: bool) -> Refused {
+        let last = Instant::now();
+        match before {
+            Some(before) if turn.began <= before.last => {
+                Refused { last, is_doubt: before.is_doubt && is_closed, ..before }
+            }
+            Some(before) => Refused { last, times: before.times + 1, is_doubt: false },
+            None => Refused { last, times: 1, is_doubt: is_closed && was_good },
+        }
     }
 
     fn until(self) -> Instant {
-        self.last + WAITS[self.times.clamp(1, WAITS.len()) - 1]
+        let rest = if self.is_doubt { DOUBTED } else { WAITS[self.times.clamp(1, WAITS.len()) - 1] };
+        self.last + rest
     }
+}
+
+/// What has come of trying a password at a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It has taken it.
+    Taken,
+    /// It has refused it.
+    Refused,
+    /// The connection was closed so long after the password's proof was sent, and nothing was said.
+    Closed(Duration),
 }
 
 /// The right to try it at a server.
@@ -91,8 +114,8 @@ pub(super) struct Turn {
 /// Why it is not tried.
 #[derive(Debug)]
 pub(super) enum Barred {
-    /// It was refused, and is left alone for so long.
-    Refused { left: Duration, is_here: bool },
+    /// It was refused, or may have been where a connection was closed, and is left alone for so long.
+    Refused { left: Duration, is_here: bool, is_closed: bool },
     /// Whoever tries it first has no answer in the time that this call has.
     Late,
 }
@@ -163,23 +186,32 @@ impl Lockout {
     }
 
     /// What a server has said of it.
-    pub(super) fn ended(&self, server: &str, turn: &Turn, was_refused: bool) {
-        let (now, mut known) = (Instant::now(), self.known.lock());
+    pub(super) fn ended(&self, server: &str, turn: &Turn, outcome: Outcome) {
+        let mut known = self.known.lock();
         let known = &mut *known;
+        let was_good = known.is_good();
         let here = known.servers.entry(server.to_owned()).or_default();
-        if !was_refused {
-            *here = AtServer { taken: Some(now), refused: None };
-            known.refused = None;
-            return;
-        }
-        here.refused = Some(Refused::again(here.refused, turn.began, now));
-        // Who took it and does not any more: it was changed in the domain, and other servers will say the same.
-        if here.taken.is_some() {
-            known.servers.values_mut().for_each(|at| at.taken = None);
+        let is_closed = match outcome {
+            Outcome::Taken => {
+                *here = AtServer { taken: Some(Instant::now()), refused: None, is_closed: false };
+                known.refused = None;
+                return;
+            }
+            // A server says no at once. Whoever knows a good password and closes later has broken down over the call.
+            Outcome::Closed(after) if was_good && after > PRESUMED => return,
+            Outcome::Closed(_) => true,
+            Outcome::Refused => false,
+        };
+        here.refused = Some(Refused::again(here.refused, turn, is_closed, was_good));
+        here.is_closed = is_closed;
+        match here.taken.take() {
+            // Who took it and does not any more: it was changed in the domain, and other servers will say the same.
+            Some(_) if !is_closed => known.servers.values_mut().for_each(|at| at.taken = None),
+            _ => {}
         }
         if !known.is_good() {
             let before = known.refused.take().map(|(refused, _)| refused);
-            known.refused = Some((Refused::again(before, turn.began, now), server.to_owned()));
+            known.refused = Some((Refused::again(before, turn, is_closed, was_good), server.to_owned()));
         }
     }
 }
@@ -205,7 +237,10 @@ impl Known {
             until = until.max(Some(all));
         }
         if let Some(until) = until.filter(|until| now < *until) {
-            return Err(Barred::Refused { left: until - now, is_here: here.refused.is_some() });
+            let is_here = here.refused.is_some();
+            let last = self.refused.as_ref().and_then(|(_, last)| self.servers.get(last));
+            let is_closed = if is_here { here.is_closed } else { last.is_some_and(|last| last.is_closed) };
+            return Err(Barred::Refused { left: until - now, is_here, is_closed });
         }
         Ok(match here.taken {
             Some(taken) if now.saturating_duration_since(taken) < FRESH => Trust::Fresh,
@@ -217,7 +252,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use super::{Barred, Lockout, Turn};
+    use super::{Barred, Lockout, Outcome, PRESUMED, Turn};
     use std::sync::Arc;
     use std::time::Duration;
     use tokio::time::{Instant, advance, sleep};
@@ -236,7 +271,7 @@ mod tests {
 
     fn refused(lockout: &Lockout, server: &str) {
         let turn = tries(lockout, server);
-        lockout.ended(server, &turn, true);
+        lockout.ended(server, &turn, Outcome::Refused);
     }
 
     async fn pass(seconds: u64) {
@@ -258,7 +293,7 @@ mod tests {
                 .collect();
             sleep(Duration::from_secs(2)).await;
             assert!(others.iter().all(|other| !other.is_finished()));
-            lockout.ended("a", &first, was_refused);
+            lockout.ended("a", &first, if was_refused { Outcome::Refused } else { Outcome::Taken });
             drop(first);
             let mut turns = Vec::new();
             for other in others {
@@ -300,7 +335,7 @@ mod tests {
         assert_eq!(tried, 4);
         pass(1000).await;
         let turn = tries(&lockout, "a");
-        lockout.ended("a", &turn, false);
+        lockout.ended("a", &turn, Outcome::Taken);
         assert!(tries(&lockout, "a").flight.is_none());
         drop(turn);
         // What comes later counts from the beginning.
@@ -312,19 +347,19 @@ mod tests {
     async fn a_password_that_was_good_is_tried_by_one_first_but_not_waited_for_long() {
         let lockout = Lockout::default();
         let turn = tries(&lockout, "a");
-        lockout.ended("a", &turn, false);
+        lockout.ended("a", &turn, Outcome::Taken);
         drop(turn);
         let (one, other) = (tries(&lockout, "a"), tries(&lockout, "a"));
         // Two that try at once, and whose refusals count once.
         pass(1).await;
-        lockout.ended("a", &one, true);
+        lockout.ended("a", &one, Outcome::Refused);
         assert!(lockout.stands("a", &other).is_err(), "it is not sent any more");
-        lockout.ended("a", &other, true);
+        lockout.ended("a", &other, Outcome::Refused);
         assert_eq!(left(&lockout, "a"), 5);
         pass(5).await;
         let turn = tries(&lockout, "a");
         assert!(turn.flight.is_some());
-        lockout.ended("a", &turn, false);
+        lockout.ended("a", &turn, Outcome::Taken);
         drop(turn);
         pass(61).await;
         let first = tries(&lockout, "a");
@@ -333,6 +368,72 @@ mod tests {
         let second = lockout.waited("a", began + Duration::from_secs(30)).await.unwrap();
         assert!(second.flight.is_none());
         assert_eq!(began.elapsed().as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_closed_counts_like_a_refusal() {
+        let lockout = Arc::new(Lockout::default());
+        let first = tries(&lockout, "a");
+        let until = Instant::now() + Duration::from_secs(30);
+        let other = tokio::spawn({
+            let lockout = Arc::clone(&lockout);
+            async move { lockout.waited("a", until).await }
+        });
+        sleep(Duration::from_secs(1)).await;
+        lockout.ended("a", &first, Outcome::Closed(Duration::ZERO));
+        drop(first);
+        let barred = other.await.unwrap();
+        assert!(matches!(barred, Err(Barred::Refused { is_here: true, is_closed: true, .. })));
+        assert!(matches!(lockout.turn("b"), Err(Barred::Refused { is_here: false, is_closed: true, .. })));
+        assert_eq!((left(&lockout, "a"), left(&lockout, "b")), (5, 5));
+        // However long it takes, as long as nobody has taken it.
+        let (began, mut tried) = (Instant::now(), 1);
+        while began.elapsed() < Duration::from_secs(1800) {
+            if left(&lockout, "a") == 0 {
+                let turn = tries(&lockout, "a");
+                lockout.ended("a", &turn, Outcome::Closed(Duration::from_secs(20)));
+                tried += 1;
+            }
+            pass(1).await;
+        }
+        assert_eq!(tried, 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_good_password_is_doubted_where_a_connection_is_closed_at_once() {
+        let lockout = Lockout::default();
+        let taken = |server: &str| {
+            let turn = tries(&lockout, server);
+            lockout.ended(server, &turn, Outcome::Taken);
+        };
+        taken("a");
+        let (one, other) = (tries(&lockout, "a"), tries(&lockout, "a"));
+        pass(1).await;
+        // Later it is the call that has broken down.
+        lockout.ended("a", &one, Outcome::Closed(PRESUMED + Duration::from_millis(1)));
+        assert!(tries(&lockout, "a").flight.is_none());
+        lockout.ended("a", &one, Outcome::Closed(Duration::ZERO));
+        assert!(lockout.stands("a", &other).is_err(), "it is not sent any more");
+        lockout.ended("a", &other, Outcome::Closed(Duration::ZERO));
+        assert_eq!(left(&lockout, "a"), 1);
+        pass(1).await;
+        let next = tries(&lockout, "a");
+        assert!(next.flight.is_some(), "one tries");
+        lockout.ended("a", &next, Outcome::Closed(Duration::ZERO));
+        drop(next);
+        assert_eq!(left(&lockout, "a"), 150);
+        pass(150).await;
+        taken("a");
+        assert!(tries(&lockout, "a").flight.is_none());
+        // Where another server takes it, it is this one's own.
+        taken("b");
+        let turn = tries(&lockout, "a");
+        lockout.ended("a", &turn, Outcome::Closed(Duration::ZERO));
+        assert_eq!((left(&lockout, "a"), left(&lockout, "b")), (1, 0));
+        // A refusal at the same time is one.
+        let turn = Turn { began: turn.began, flight: None };
+        lockout.ended("a", &turn, Outcome::Refused);
+        assert_eq!((left(&lockout, "a"), left(&lockout, "b")), (5, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -346,7 +447,7 @@ mod tests {
         assert_eq!(left(&lockout, "c"), 5);
         pass(5).await;
         let turn = tries(&lockout, "c");
-        lockout.ended("c", &turn, false);
+        lockout.ended("c", &turn, Outcome::Taken);
         drop(turn);
         // It is good: what the others said is their own.
         assert_eq!((left(&lockout, "a"), left(&lockout, "b")), (0, 0));

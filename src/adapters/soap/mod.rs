@@ -76,6 +76,8 @@ pub struct Request {
     pub envelope: Bytes,
     /// What goes beside it (SOAP with attachments).
     pub attachments: Vec<Attached>,
+    /// It goes as an XOP package (MTOM), whether anything is beside the envelope or not.
+    pub is_package: bool,
     /// The operation as the service knows it (`SOAPAction`); may be empty.
     pub action: Arc<str>,
     /// The SOAP that the envelope is of.

@@ -22,7 +22,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 use super::SoapError;
 use super::config::{Endpoint, Windows};
 use super::connection::Line;
-use super::lockout::{Barred, Lockout, Turn};
+use super::lockout::{Barred, Lockout, Outcome, Turn};
 
 /// A server that asks so often in a row over one connection that it has just let in asks with each call: then no call is
 /// sent in vain,
@@ -134,12 +134,14 @@ impl Ntlm {
 
     fn barred(&self, barred: &Barred) -> SoapError {
         match barred {
-            Barred::Refused { left, is_here } => {
+            Barred::Refused { left, is_here, is_closed } => {
                 let (who, left) =
                     (if *is_here { "it" } else { "another server" }, left.as_millis().div_ceil(1000));
-                self.failed(&format!(
-                    "{who} has refused our Windows account; so that the domain does not lock it, it is not tried for {left} s"
-                ))
+                let did = match is_closed {
+                    true => "has closed the connection in answer to our Windows account, as some do that refuse it",
+                    false => "has refused our Windows account",
+                };
+                self.failed(&format!("{who} {did}; so that the domain does not lock it, it is not tried for {left} s"))
             }
             Barred::Late => self.failed(
                 "another call tries our Windows account first, and has no answer yet; so that the domain does not lock it, \
@@ -202,8 +204,8 @@ impl Ntlm {
     }
 
     /// What came of the third message.
-    pub(super) fn ended(&self, entry: &Entry, was_refused: bool) {
-        entry.lockout.ended(&self.server, &entry.turn, was_refused);
+    pub(super) fn ended(&self, entry: &Entry, outcome: Outcome) {
+        entry.lockout.ended(&self.server, &entry.turn, outcome);
     }
 
     fn scheme(&self) -> &'static str {
@@ -324,7 +326,7 @@ mod tests {
     async fn what_was_refused_is_known_to_whoever_has_the_account_and_another_password_is_tried_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let first = ntlm(&folder);
-        first.ended(&first.enter().unwrap().unwrap(), true);
+        first.ended(&first.enter().unwrap().unwrap(), Outcome::Refused);
         // As after a reload.
         let next = ntlm(&folder);
         let told = next.enter().err().unwrap().to_string();
@@ -332,7 +334,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         let entry = next.enter().unwrap().unwrap();
         assert!(first.enter().unwrap().is_none(), "one tries");
-        next.ended(&entry, true);
+        next.ended(&entry, Outcome::Refused);
         drop(entry);
         assert!(first.enter().err().unwrap().to_string().contains("for 150 s"));
         std::fs::write(folder.path().join("password"), "other").unwrap();
@@ -372,6 +374,78 @@ mod tests {
         assert!(ntlm.tries_known() && !ntlm.tries_known());
         ntlm.went(&mut lines[1], false);
         assert!(ntlm.tries_known() && ntlm.tries_known());
+    }
+
+    /// A challenge with this as its target's facts, said to stand there and to be so long.
+    fn challenge(facts: &[u8], length: u16, offset: u32) -> Vec<u8> {
+        let mut message = b"NTLMSSP\0\x02\0\0\0".to_vec();
+        // The target's name: none.
+        message.extend([0, 0, 0, 0]);
+        message.extend(56u32.to_le_bytes());
+        // Unicode, NTLM, signatures always, extended security, target's facts, version, 128 and 56 bits.
+        message.extend(0xa288_8205_u32.to_le_bytes());
+        message.extend([7; 8]);
+        message.extend([0; 8]);
+        message.extend(length.to_le_bytes());
+        message.extend(length.to_le_bytes());
+        message.extend(offset.to_le_bytes());
+        message.extend([10, 0, 0x5d, 0x58, 0, 0, 0, 15]);
+        message.extend(facts);
+        message
+    }
+
+    /// The domain `CORP`, a time, and the end.
+    const FACTS: &[u8] = b"\x02\0\x08\0C\0O\0R\0P\0\x07\0\x08\0\0\x40\x3a\x5c\x20\xbe\xdb\x01\0\0\0\0";
+
+    fn answered(message: &[u8]) -> Result<Vec<u8>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let ntlm = ntlm(&folder);
+        let entry = ntlm.enter().unwrap().unwrap();
+        let (mut begun, _) = ntlm.begin(&entry).unwrap();
+        let third = ntlm.answer(&entry, &mut begun, message, Some(b"tls-server-end-point:x"));
+        let third = third.map_err(|error| error.to_string())?;
+        assert!(third.is_sensitive());
+        let (_, text) = third.to_str().unwrap().split_once(' ').unwrap();
+        Ok(STANDARD.decode(text).unwrap())
+    }
+
+    #[test]
+    fn a_challenge_that_says_what_it_has_not_is_none() {
+        let length = u16::try_from(FACTS.len()).unwrap();
+        let good = challenge(FACTS, length, 56);
+        let third = answered(&good).unwrap();
+        // Domain and user are in it, in UTF-16; the password is not.
+        let holds = |text: &str| {
+            let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            memchr::memmem::find(&third, &wide).is_some() || memchr::memmem::find(&third, text.as_bytes()).is_some()
+        };
+        assert!(third.starts_with(b"NTLMSSP\0\x03") && holds("svc") && !holds("s3cret"));
+        // Cut anywhere.
+        for end in 0..good.len() {
+            let told = answered(&good[..end]).unwrap_err();
+            assert!(told.contains("its challenge cannot be read"), "{end}: {told}");
+        }
+        for (length, offset) in
+            [(length, 57), (length, u32::MAX), (u16::MAX, 56), (length, u32::MAX - 55), (length + 1, 56)]
+        {
+            let told = answered(&challenge(FACTS, length, offset)).unwrap_err();
+            assert!(told.contains("its challenge cannot be read"), "{length} {offset}: {told}");
+        }
+        // Facts that are longer than all of them.
+        let mut sly = FACTS.to_vec();
+        sly[2..4].copy_from_slice(&u16::MAX.to_le_bytes());
+        assert!(answered(&challenge(&sly, length, 56)).unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_challenge_has_a_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = |length: usize| {
+            let field = format!("NTLM {}", STANDARD.encode(vec![0; length]));
+            ntlm(&folder).asked(&offers(&[field.as_str()]))
+        };
+        assert!(matches!(asked(MOST), Asked::Challenge(_)));
+        assert!(matches!(asked(MOST + 1), Asked::No(error) if error.to_string().contains("too long")));
     }
 
     proptest! {

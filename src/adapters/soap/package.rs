@@ -14,15 +14,21 @@ const ROOT: &str = "envelope@tollbridge";
 /// What stays in a part's name as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// Content type and body of a request. Without attachments the envelope is the body.
-pub(super) fn packed(content_type: String, envelope: Bytes, attachments: &[Attached]) -> (String, Bytes) {
-    if attachments.is_empty() {
+/// Content type and body of a request. Without attachments the envelope is the body, unless it has to be an XOP package all
+/// the same.
+pub(super) fn packed(
+    content_type: String,
+    envelope: Bytes,
+    attachments: &[Attached],
+    is_package: bool,
+) -> (String, Bytes) {
+    if attachments.is_empty() && !is_package {
         return (content_type, envelope);
     }
     // Nobody can have written it into a part: it was not there before.
     let boundary = format!("tollbridge-{}", Uuid::now_v7().simple());
     let bare = content_type.split(';').next().unwrap_or_default();
-    let is_package = attachments.iter().any(|attached| attached.id.is_some());
+    let is_package = is_package || attachments.iter().any(|attached| attached.id.is_some());
     let (kind, root_type, envelope) = match is_package {
         true => {
             // SOAP 1.2 has its action among the parameters.
@@ -68,7 +74,7 @@ mod tests {
 
     #[test]
     fn an_envelope_alone_stays_what_it_is() {
-        let (content_type, body) = packed("text/xml; charset=utf-8".to_owned(), "<e/>".into(), &[]);
+        let (content_type, body) = packed("text/xml; charset=utf-8".to_owned(), "<e/>".into(), &[], false);
         assert_eq!((content_type.as_str(), &body[..]), ("text/xml; charset=utf-8", &b"<e/>"[..]));
     }
 
@@ -85,7 +91,7 @@ mod tests {
         let parts = [attached("scan", "image/png", &bytes), attached("Beleg ä", "text/plain", b"")];
         let envelope = "<e>\u{e4}</e>";
         let (content_type, body) =
-            packed("application/soap+xml; charset=utf-8; action=\"u\"".to_owned(), envelope.into(), &parts);
+            packed("application/soap+xml; charset=utf-8; action=\"u\"".to_owned(), envelope.into(), &parts, false);
         let program = "import email, email.policy, sys, urllib.parse\n\
                        m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.HTTP)\n\
                        print(m.get_content_type(), m.get_param('type'), m.get_param('start'))\n\
@@ -132,9 +138,11 @@ mod tests {
             ),
         ] {
             let envelope = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<e/>".into();
-            let (outer, body) = packed(content_type.to_owned(), envelope, std::slice::from_ref(&bytes));
+            // With nothing beside it, too, where it has to be one.
+            let (alone, _) = packed(content_type.to_owned(), "<e/>".into(), &[], true);
+            let (outer, body) = packed(content_type.to_owned(), envelope, std::slice::from_ref(&bytes), true);
             let begins = format!("multipart/related; type=\"application/xop+xml\"; {start_info} start=\"<{ROOT}>\"");
-            assert!(outer.starts_with(&begins), "{outer}");
+            assert!(outer.starts_with(&begins) && alone.starts_with(&begins), "{outer} {alone}");
             let text = String::from_utf8_lossy(&body);
             assert!(text.contains(&format!("Content-Type: application/xop+xml; charset=UTF-8; {root}\r\n")), "{text}");
             assert!(text.contains("\r\n\r\n<e/>\r\n") && text.contains("Content-ID: <binary1@tollbridge>"), "{text}");

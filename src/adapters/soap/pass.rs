@@ -100,6 +100,7 @@ impl Service {
             version: session.version,
             is_one_way: false,
             attachments: Vec::new(),
+            is_package: false,
             trouble: Trouble::default(),
             is_strict: false,
         };

@@ -292,8 +292,8 @@ pub(in crate::mapping) static CALLED: Section = Section {
         key(
             MTOM,
             "boolean",
-            Default("false"),
-            "what elements have in base64 goes beside the envelope as it is (MTOM, an XOP package): less to send, for services that take it. A call that is signed has none",
+            Optional,
+            "the call goes as an XOP package (MTOM): what elements have in base64 goes beside the envelope as it is, which is less to send, for services that take it; a call that is signed has it within. When absent, as a policy of the WSDL demands it, which `inspect` tells",
         ),
         SERVICE_FAULTS,
     ],

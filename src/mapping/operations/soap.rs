@@ -224,11 +224,13 @@ fn called(
     let faults = scope.around.faults;
     let plan = plan_of(services, backend, inner.get("operation")?, faults)?;
     let is_strict = inner.boolean("strict")?;
-    let is_packaged = inner.section().keys.iter().any(|key| key.name == MTOM) && inner.boolean(MTOM)?;
+    // What the WSDL's policy demands needs no word; a word of the mapping's counts before it.
+    let has_word = inner.section().keys.iter().any(|key| key.name == MTOM) && inner.has(MTOM);
+    let is_packaged = if has_word { Some(inner.boolean(MTOM)?) } else { None };
     let body = inner.read("body", |_| Ok(())).and_then(|()| inner.get("body"))?;
     let places = Places { scope: RefCell::new(scope), origins: RefCell::default() };
     let mut typed = compile_request(plan, body, &places, &[], faults)?;
-    typed.is_packaged = is_packaged;
+    typed.is_packaged = is_packaged.unwrap_or(typed.is_packaged);
     Some(ServiceCall {
         typed: Arc::new(typed),
         origins: places.origins.into_inner(),

@@ -33,7 +33,7 @@ const STRICT: Key = key(
     "strict",
     "boolean",
     Default("false"),
-    "by the WSDL: what the schema does not allow rejects its record, and an answer that is not as SOAP and HTTP want it (junk around the envelope, a message with status 500, another content type or encoding than it says) is refused; else it is taken where nothing has to be guessed, and counted",
+    "an answer that is not as SOAP and HTTP want it (junk around the envelope, a message with status 500, another content type or encoding than it says) is refused; by the WSDL what the schema does not allow rejects its record as well. Else it is taken where nothing has to be guessed, and counted",
 );
 const UNWRAP: Key = key(
     "unwrap_lists",

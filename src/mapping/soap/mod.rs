@@ -78,7 +78,7 @@ impl Body {
             Body::Envelope(envelope) => {
                 let envelope = envelope.render(given);
                 let envelope = envelope.ok_or_else(|| "a value has characters that XML cannot have".to_owned())?;
-                Ok(Sent { envelope, attachments: Vec::new() })
+                Ok(Sent { envelope, attachments: Vec::new(), is_package: false })
             }
             Body::Typed(typed) => typed.render(given),
         }
@@ -142,7 +142,7 @@ enum Call {
 
 /// Keys that mean something beside an envelope only, and by the WSDL only.
 const OF_ENVELOPE: [&str; 2] = ["arrays", "trim"];
-const OF_WSDL: [&str; 4] = ["request", "strict", "unwrap_lists", "choice"];
+const OF_WSDL: [&str; 3] = ["request", "unwrap_lists", "choice"];
 
 impl Written {
     /// Reads the keys that are no business of whoever reads the answers.
@@ -179,6 +179,8 @@ impl Written {
                 );
                 return None;
             }
+            // Without a schema it is about the answer as such.
+            table.boolean("strict")?;
             return xml::Settings::read(table).map(|settings| SoapLayout::Settings(Box::new(Format::Xml(settings))));
         };
         let namespaces = table.free("namespaces").filter_map(|(prefix, node)| match node.as_str() {

@@ -13,6 +13,8 @@ pub struct Sent {
     pub envelope: String,
     /// Parts beside it.
     pub attachments: Vec<Attached>,
+    /// It goes as an XOP package (MTOM), whether anything is beside it or not.
+    pub is_package: bool,
 }
 
 /// A call, ready to be made with the values of its places.
@@ -20,7 +22,7 @@ pub struct Sent {
 pub(in crate::mapping) struct Typed {
     pub(in crate::mapping) plan: Plan,
     template: Template,
-    /// Whether bytes go beside the envelope (MTOM).
+    /// Whether it goes as an XOP package (MTOM), its bytes beside the envelope.
     pub(in crate::mapping) is_packaged: bool,
 }
 
@@ -39,7 +41,11 @@ impl Typed {
             });
             told.collect::<Vec<_>>().join("; ")
         })?;
-        Ok(Sent { envelope: envelope.to_text(&[], ""), attachments: envelope.attachments })
+        Ok(Sent {
+            envelope: envelope.to_text(&[], ""),
+            attachments: envelope.attachments,
+            is_package: self.is_packaged,
+        })
     }
 
     /// What it asks, whatever the values.
@@ -133,7 +139,8 @@ pub(in crate::mapping) fn compile(
             request.key_fault(format!("the request has no place for `{{{place}}}`: every call would ask the same"));
         faults.push(fault.help(format!("write \"{{{place}}}\" where the service expects it")));
     }
-    (faults.len() == before).then_some(Typed { plan, template, is_packaged: false })
+    let is_packaged = plan.operation.requires_mtom;
+    (faults.len() == before).then_some(Typed { plan, template, is_packaged })
 }
 
 /// Whether headers, body and attachments are written apart: the request has nothing but these.

@@ -247,6 +247,7 @@ impl Trip {
                 let request = Request {
                     envelope: Bytes::from(sent.envelope),
                     attachments: sent.attachments,
+                    is_package: sent.is_package,
                     action: Arc::clone(&operation.action),
                     version: fault::version(operation.version),
                     is_one_way: operation.is_one_way,

@@ -80,6 +80,7 @@ impl Door {
         let request = Request {
             envelope: Bytes::from(sent.envelope.clone()),
             attachments: sent.attachments.clone(),
+            is_package: sent.is_package,
             action: operation.action.as_ref().into(),
             version: fault::version(operation.version),
             is_one_way: operation.output.is_none(),

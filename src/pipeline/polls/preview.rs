@@ -35,6 +35,7 @@ impl Bridge {
         let request = soap::Request {
             envelope: Bytes::from(sent.envelope),
             attachments: sent.attachments,
+            is_package: sent.is_package,
             action: Arc::clone(&operation.action),
             version: fault::version(operation.version),
             is_one_way: operation.is_one_way,

@@ -12,7 +12,7 @@ use super::page::{Looked, Looks, Part};
 use super::standing::{At, Standing, Turn};
 use crate::adapters::soap::{self, Answer, SoapError, Streamed};
 use crate::landing::{Landed, Landing, LandingError};
-use crate::mapping::{Deleted, Operation, Plan, PollChanges, Polling};
+use crate::mapping::{Deleted, Operation, Plan, PollChanges, Polling, Sent};
 use crate::pipeline::fault::{self, outcome_of};
 use crate::pipeline::read::Chunk;
 use crate::pipeline::sync::Request;
@@ -105,6 +105,8 @@ impl<'a> Reading<'a> {
                         "a reading that broke off begins anew: where it stood the service answers {told}"
                     ));
                     self.stand(Standing { turn: None, ..self.standing.clone() }).await?;
+                    is_resumed = false;
+                    continue;
                 }
                 Err(error) => return Err(error),
             }
@@ -196,7 +198,7 @@ impl<'a> Reading<'a> {
             .operation
             .for_values(&turn.values(self.polling))
             .map_err(|reason| self.fault(format!("{} cannot be asked for: {reason}", turn.describe())))?;
-        let (landed, token) = self.answer(Bytes::from(sent.envelope)).await?;
+        let (landed, token) = self.answer(&sent).await?;
         self.pages += 1;
         let mut parts = self.looks.clone().parts(&self.bridge.landing, &landed, token)?;
         let mut entry = None;
@@ -204,7 +206,10 @@ impl<'a> Reading<'a> {
             let part: Option<Part> = parts.recv().await;
             let (chunk, facts) = part.unwrap_or_else(|| Err(PipelineError::Died { file: self.place() }))?;
             let behind = facts.as_ref().map(|facts| turn.behind(self.polling, facts)).transpose();
-            let behind = behind.map_err(|reason| self.fault(reason))?.map(|behind| self.behind(behind));
+            let circle = |reason: String| {
+                self.fault(format!("{reason}; the next run asks for this page again, `sync --full` begins anew"))
+            };
+            let behind = behind.map_err(circle)?.map(|behind| self.behind(behind));
             let is_last = behind.is_some();
             if let Some(ahead) = facts.and_then(|facts| facts.ahead) {
                 self.tell(format!(
@@ -252,10 +257,10 @@ impl<'a> Reading<'a> {
     }
 
     /// Calls until there is an answer that is one, and lands it.
-    async fn answer(&mut self, envelope: Bytes) -> Result<(Landed, Option<String>), PipelineError> {
+    async fn answer(&mut self, sent: &Sent) -> Result<(Landed, Option<String>), PipelineError> {
         let mut retries = 0;
         loop {
-            let fault = match self.call(envelope.clone()).await? {
+            let fault = match self.call(sent).await? {
                 Ok((landed, Looked::Sound(token))) => return Ok((landed, token)),
                 Ok((_, Looked::No(no))) => fault::of_answer(no),
                 Err(SoapError::Fault(fault)) => fault,
@@ -276,12 +281,12 @@ impl<'a> Reading<'a> {
     }
 
     /// One call, whose answer is landed as it comes. It goes to its end, whoever leaves.
-    async fn call(&mut self, envelope: Bytes) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
+    async fn call(&mut self, sent: &Sent) -> Result<Result<(Landed, Looked), SoapError>, PipelineError> {
         let permit = self.bridge.pass(&self.called.gate, self.request.lane).await?;
         let request = soap::Request {
-            envelope,
-            // What is polled takes none: the mapping's compiler sees to that.
-            attachments: Vec::new(),
+            envelope: Bytes::from(sent.envelope.clone()),
+            attachments: sent.attachments.clone(),
+            is_package: sent.is_package,
             action: Arc::clone(&self.operation.action),
             version: fault::version(self.operation.version),
             is_one_way: self.operation.is_one_way,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::mark;
 use crate::mapping::{Paging, PollChanges, PollValues, Polling, Window};
@@ -47,6 +48,19 @@ pub(super) struct Turn {
     pub(super) last: Option<String>,
     /// Pages so far.
     pub(super) pages: u64,
+    /// A page before, by which pages that follow each other in a circle are told. A reading of an older program has none.
+    #[serde(default)]
+    pub(super) anchor: Option<Anchor>,
+}
+
+/// A page that all later ones are held against. It is set anew whenever twice as many were read (Brent's way to find a circle):
+/// so a circle is found before it was gone through a second time, give or take one, and one page is kept, not all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Anchor {
+    /// What it has named as the next, hashed.
+    pub(super) token: Option<String>,
+    /// What was in it, hashed.
+    pub(super) content: Option<String>,
 }
 
 /// Which page comes next.
@@ -102,7 +116,16 @@ impl Standing {
         now: Timestamp,
         snapshot: Option<i64>,
     ) -> Result<Option<Turn>, String> {
-        let fresh = Turn { snapshot, from: None, window: None, at: At::First, greatest: None, last: None, pages: 0 };
+        let fresh = Turn {
+            snapshot,
+            from: None,
+            window: None,
+            at: At::First,
+            greatest: None,
+            last: None,
+            pages: 0,
+            anchor: None,
+        };
         match &polling.changes {
             PollChanges::Snapshot => Ok(Some(fresh)),
             PollChanges::Watermark(watermark) => {
@@ -199,6 +222,9 @@ impl Turn {
                 Some(token) => At::Token(token.clone()),
             },
         };
+        let token =
+            if let At::Token(token) = &at { Some(format!("{:032x}", xxh3_128(token.as_bytes()))) } else { None };
+        self.circles(polling, token.as_ref(), facts)?;
         let pages = self.pages + 1;
         if at != At::End && pages >= polling.max_pages {
             return Err(format!("there is no end after {pages} pages (`max_pages`)"));
@@ -208,13 +234,37 @@ impl Turn {
             (known, found) => found.clone().or_else(|| known.clone()),
         };
         let last = facts.content.clone().or_else(|| self.last.clone());
-        Ok(Turn { at, greatest, last, pages, ..self.clone() })
+        let anchor = match pages.is_power_of_two() {
+            true => Some(Anchor { token, content: facts.content.clone() }),
+            false => self.anchor.clone(),
+        };
+        Ok(Turn { at, greatest, last, pages, anchor, ..self.clone() })
+    }
+
+    /// Whether the service leads back to a page that was read.
+    fn circles(&self, polling: &Polling, token: Option<&String>, facts: &Facts) -> Result<(), String> {
+        let Some(anchor) = &self.anchor else { return Ok(()) };
+        if token.is_some() && token == anchor.token.as_ref() {
+            return Err(format!(
+                "{} names a page as the next that was read before: the service goes in circles",
+                self.describe()
+            ));
+        }
+        // Where pages have names, these tell: what is in them may be there twice.
+        let is_numbered = matches!(polling.paging, Paging::Number { .. });
+        if is_numbered && facts.content.is_some() && facts.content == anchor.content {
+            return Err(format!(
+                "{} has the same records as a page long before: the service goes in circles",
+                self.describe()
+            ));
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{At, Facts, Standing, Turn};
+    use super::{Anchor, At, Facts, Standing, Turn};
     use crate::decode::xml::ValuePath;
     use crate::mapping::{MomentForm, Overlap, Paging, PollChanges, PollWatermark, Polling, Window};
     use jiff::Timestamp;
@@ -295,6 +345,36 @@ mod tests {
         assert!(fault.contains("no end after 50 pages"), "{fault}");
     }
 
+    /// A tail of pages that leads into a circle of pages, and how many are read of both until it is told.
+    #[test]
+    fn circles_of_any_length_are_told() {
+        let by_token = polling(PollChanges::Snapshot, Paging::Token { path: ValuePath::parse("/R/Next").unwrap() });
+        let by_number = polling(PollChanges::Snapshot, Paging::Number { start: 1, step: 1, size: None });
+        for (mut poll, is_named) in [(by_token, true), (by_number, false)] {
+            poll.max_pages = 100_000;
+            for (tail, circle) in [(0, 2), (0, 3), (1, 2), (7, 1), (5, 12), (100, 3), (3, 100)] {
+                let mut turn = Standing::new(String::new()).begin(&poll, Timestamp::UNIX_EPOCH, None).unwrap().unwrap();
+                let nth = |read: u64| if read < tail { read } else { tail + (read - tail) % circle };
+                let mut read = 0;
+                let fault = loop {
+                    let content = format!("records of {}", if is_named { read } else { nth(read) });
+                    let token = is_named.then(|| format!("page {}", nth(read + 1)));
+                    read += 1;
+                    let facts = Facts { token, ..page(&content, 3) };
+                    // As it is read again after a crash.
+                    let standing = Standing { turn: Some(turn.clone()), ..Standing::new(String::new()) };
+                    turn = Standing::read(&standing.write(), "").unwrap().turn.unwrap();
+                    match turn.behind(&poll, &facts) {
+                        Ok(next) => turn = next,
+                        Err(fault) => break fault,
+                    }
+                };
+                assert!(fault.contains("goes in circles"), "{fault}");
+                assert!(read <= 2 * tail.max(circle) + circle + 2, "{tail} {circle}: {read} pages");
+            }
+        }
+    }
+
     #[test]
     fn a_watermark_is_the_greatest_of_all_pages() {
         let poll =
@@ -358,10 +438,16 @@ mod tests {
             greatest: None,
             last: Some("h".to_owned()),
             pages: 4,
+            anchor: Some(Anchor { token: Some("t".to_owned()), content: None }),
         };
         let standing = Standing { turn: Some(turn), mark: Some("m".to_owned()), ..Standing::new("q".to_owned()) };
         assert_eq!(Standing::read(&standing.write(), "q"), Some(standing.clone()));
         assert_eq!(Standing::read(&standing.write(), "other"), None);
+        // That of an older program.
+        let text = standing.write().text.replace(",\"anchor\":{\"token\":\"t\",\"content\":null}", "");
+        let read = Standing::read(&crate::staging::SourcePosition { text }, "q").unwrap();
+        let turn = standing.turn.clone().map(|turn| Turn { anchor: None, ..turn });
+        assert_eq!(read, Standing { turn, ..standing });
         let other = crate::staging::SourcePosition { text: "{}".to_owned() };
         assert_eq!(Standing::read(&other, "q"), None);
     }

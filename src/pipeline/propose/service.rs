@@ -56,6 +56,7 @@ pub fn propose_service(backend: &str, plan: &Plan) -> Result<String, String> {
         operation.version.as_str()
     ));
     line("# The types are the WSDL's; nothing was called. Read every line before it is used.".to_owned());
+    mtom(plan).into_iter().for_each(|words| line(words.to_owned()));
     operation.documentation.iter().flat_map(|text| text.lines()).for_each(|words| line(format!("# {}", words.trim())));
     line(format!("resource = {}", quoted(&resource(&operation.name))));
     line("version  = 1".to_owned());
@@ -105,6 +106,13 @@ pub fn propose_service(backend: &str, plan: &Plan) -> Result<String, String> {
         line(format!("sort   = [{}]", sort.unwrap_or_default()));
     }
     Ok(text)
+}
+
+/// What is said of an operation whose calls are XOP packages.
+pub(super) fn mtom(plan: &Plan) -> Option<&'static str> {
+    let words =
+        "# A policy of the WSDL demands MTOM: each call is sent as an XOP package, without a word in the mapping.";
+    plan.operation.requires_mtom.then_some(words)
 }
 
 /// Where the records are.

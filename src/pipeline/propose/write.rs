@@ -3,7 +3,7 @@
 
 use super::names::{bare, plain_name};
 use super::quoted;
-use super::service::{Fields, builtin, members, whole, wrapped};
+use super::service::{Fields, builtin, members, mtom, whole, wrapped};
 use crate::wsdl::{Member, Plan, TypeKind};
 
 /// How deep what is sent is proposed.
@@ -82,14 +82,19 @@ pub(super) fn propose(backend: &str, plan: &Plan) -> String {
         "# By its name it changes something, so this is no resource of its own, but a write of one: put it into that mapping."
             .to_owned(),
         "# The types are the WSDL's; nothing was called. Read every line before it is used.".to_owned(),
+    ];
+    lines.extend(mtom(plan).map(str::to_owned));
+    lines.extend([
         match name.as_str() {
             "create" => "[operations.create]        # POST on the resource".to_owned(),
-            "update" => "[operations.update]        # PATCH and PUT on a record; `{key}` is a field of its key".to_owned(),
+            "update" => {
+                "[operations.update]        # PATCH and PUT on a record; `{key}` is a field of its key".to_owned()
+            }
             "delete" => "[operations.delete]        # DELETE on a record; `{key}` is a field of its key".to_owned(),
             other => format!("[operations.{other}]        # POST on a record, below its name"),
         },
         format!("backend = {}", quoted(backend)),
-    ];
+    ]);
     match body.is_empty() {
         true => {}
         false => lines.push(format!("body    = {{ {} }}", body.join(", "))),

@@ -99,6 +99,8 @@ pub struct Operation {
     pub addressing_action: Box<str>,
     /// Where the WSDL says that the service is. Calls go where the configuration says.
     pub address: Option<Box<str>>,
+    /// A policy of its port, binding or its own demands that what is sent is an XOP package (MTOM).
+    pub requires_mtom: bool,
     /// What is sent.
     pub input: Message,
     /// What is answered; `None` where nothing is (one-way).

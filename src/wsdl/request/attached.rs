@@ -26,10 +26,10 @@ pub struct Attached {
 }
 
 impl Attachment {
-    /// The content type of a part that names none: the first that is declared and leaves nothing open.
+    /// The content type of a part that names none: the first that is declared, leaves nothing open and can be sent.
     fn usual(&self) -> &str {
-        let open = |kind: &str| kind.contains('*');
-        self.content_types.iter().map(|kind| &**kind).find(|kind| !open(kind)).unwrap_or("application/octet-stream")
+        let is_one = |kind: &&str| !kind.contains('*') && is_type(kind);
+        self.content_types.iter().map(|kind| &**kind).find(is_one).unwrap_or("application/octet-stream")
     }
 
     /// Whether a content type is one of those that are declared.

@@ -271,6 +271,10 @@ fn parts_beside_the_envelope() {
     // Without a word of its own a part is of the first type that leaves nothing open.
     let usual = json!({ "body": { "A": "x" }, "attachments": { "scan": "AAE=", "any": "" } });
     assert_eq!(&*plan.request(&Input::from(&usual)).unwrap().attachments[0].content_type, "application/pdf");
+    // What a WSDL declares is no more than a content type, whatever it has written.
+    let sly = text.replace("type=\"application/pdf\"", "type=\"a/b&#13;&#10;X-Evil: 1\"");
+    let sent = self::plan(&sly).request(&Input::from(&usual)).unwrap();
+    assert_eq!(&*sent.attachments[0].content_type, "application/octet-stream");
     refused(&plan, &json!({ "A": "x" }), &[("/attachments/scan", "missing"), ("/attachments/any", "missing")]);
     let wrong = json!({ "body": { "A": "x" }, "attachments": {
         "scan": { "data": "AA E=", "content_type": "image/png\r\nX: y", "size": 1 }, "any": 7, "other": "" } });

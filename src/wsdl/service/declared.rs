@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::policy::Policies;
 use crate::wsdl::import::Closure;
 use crate::wsdl::import::dom::Node;
 use crate::wsdl::import::well_known::WSDL;
@@ -15,6 +16,7 @@ pub(super) struct Declared<'a> {
     pub(super) port_types: Table<'a>,
     pub(super) bindings: Table<'a>,
     pub(super) services: Table<'a>,
+    pub(super) policies: Policies<'a>,
 }
 
 /// Things of one kind.
@@ -44,6 +46,7 @@ impl<'a> Declared<'a> {
                 qualifies_attributes: false,
             });
             let context = schemas.contexts.len() - 1;
+            declared.policies.take(root);
             for node in root.children().filter(|node| node.uri() == WSDL) {
                 let table = match node.local() {
                     "message" => &mut declared.messages,

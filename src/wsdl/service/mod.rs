@@ -5,6 +5,7 @@ mod declared;
 mod hostile;
 mod messages;
 mod operations;
+mod policy;
 mod reach;
 #[cfg(test)]
 mod tests;

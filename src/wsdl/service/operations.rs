@@ -16,6 +16,8 @@ struct Port<'a> {
     name: &'a str,
     address: Option<&'a str>,
     binding: At<'a>,
+    /// A policy demands XOP packages of all its operations.
+    requires_mtom: bool,
 }
 
 /// More operations are not read.
@@ -57,21 +59,33 @@ impl<'a> Importer<'a> {
                 }
                 used.insert(found);
                 let address = node.children().find(|child| child.local() == "address");
+                let binding = self.declared.bindings.all[found];
                 ports.push(Port {
                     service: service.node.attr("name").unwrap_or_default(),
                     name: node.attr("name").unwrap_or_default(),
                     address: address.and_then(|address| address.attr("location")),
-                    binding: self.declared.bindings.all[found],
+                    binding,
+                    requires_mtom: self.demands_mtom(at) || self.demands_mtom(binding),
                 });
             }
         }
         // A WSDL without a service describes an interface: what it binds can be called all the same.
         for (index, binding) in self.declared.bindings.all.clone().into_iter().enumerate() {
             if !used.contains(&index) {
-                ports.push(Port { service: "", name: "", address: None, binding });
+                let requires_mtom = self.demands_mtom(binding);
+                ports.push(Port { service: "", name: "", address: None, binding, requires_mtom });
             }
         }
         ports
+    }
+
+    /// Whether the policies of a binding, a port or an operation demand XOP packages.
+    fn demands_mtom(&mut self, at: At<'a>) -> bool {
+        for uri in self.declared.policies.missing(at.node) {
+            let message = format!("the policy `{uri}` is not declared; what it demands is not known");
+            self.note(FindingCode::Odd, at, message);
+        }
+        self.declared.policies.demand_mtom(at.node)
     }
 
     fn of_port(&mut self, port: Port<'a>, operations: &mut Vec<Operation>) {
@@ -147,6 +161,9 @@ impl<'a> Importer<'a> {
         if is_encoded && style != Style::RpcEncoded {
             self.note(FindingCode::Odd, at, "a document is said to be encoded; it is taken as literal");
         }
+        let bound_input = child(at, "input");
+        let requires_mtom =
+            port.requires_mtom || self.demands_mtom(at) || bound_input.is_some_and(|bound| self.demands_mtom(bound));
         let documentation = child(declared, "documentation").and_then(|node| node.node.text());
         let documentation = documentation.map(str::trim).filter(|text| !text.is_empty());
         Some(Operation {
@@ -159,6 +176,7 @@ impl<'a> Importer<'a> {
             action: extension.and_then(|extension| extension.attr("soapAction")).unwrap_or_default().into(),
             addressing_action: self.addressing_action(port_type, declared, input).into(),
             address: port.address.map(Into::into),
+            requires_mtom,
             input: sent,
             output: answered,
             faults,

@@ -1,10 +1,12 @@
 //! What a service does that it should not, and what becomes of a reading that is killed.
 
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use super::{keys, list, list_text, polled, sent, site_at, sync, sync_fails};
-use crate::live::erp::{Erp, Reply, envelope};
+use super::{all_sent, keys, list, list_text, polled, sent, site_at, sync, sync_fails};
+use crate::live::erp::{Call, Erp, Reply, envelope};
+use crate::site::Site;
 
 const DAY: &str = "2026-01-01T00:00:00Z";
 
@@ -24,6 +26,46 @@ fn a_service_that_goes_in_circles_is_told() {
     let told =
         sync_fails(&site_at(&endless.url(), "", &polled("<P>{page}</P>", "snapshot = true\npage = {}\nmax_pages = 7")));
     assert!(told.contains("no end after 7 pages") && endless.count() == 7, "{told}");
+}
+
+/// A circle that is longer than one page, and what was staged before.
+#[test]
+fn a_longer_circle_is_told_before_long_and_deletes_nothing() {
+    let all: Vec<(u32, &str)> = (1..=20).map(|no| (no, DAY)).collect();
+    let whole = list_text(&all, "");
+    for is_named in [true, false] {
+        let whole = whole.clone();
+        let erp = Erp::start(move |call| match sent(call, "P").as_deref() {
+            Some("2") => list(&[], ""),
+            _ => Reply::Answer(200, "text/xml", whole.clone()),
+        });
+        let paging = if is_named { "token = { path = \"/ListResponse/Next\" }" } else { "page = {}" };
+        let places = if is_named { "<T>{token}</T>" } else { "<P>{page}</P>" };
+        let site = site_at(&erp.url(), "", &polled(places, &format!("snapshot = true\n{paging}")));
+        assert_eq!(sync(&site)["staged"], 20);
+        let before = erp.count();
+        let calls = AtomicU32::new(0);
+        erp.script(move |call| {
+            let at = calls.fetch_add(1, Ordering::SeqCst);
+            match sent(call, "P").map(|page| page.parse::<u32>().unwrap()) {
+                // Three pages, again and again.
+                Some(page) => list(&[(1 + page % 3, DAY)], ""),
+                // New records each time, on pages that lead to each other.
+                None => {
+                    let next = match sent(call, "T").as_deref() {
+                        Some("a") => "b",
+                        Some("b") => "c",
+                        _ => "a",
+                    };
+                    list(&[(1 + at % 20, DAY)], &format!("<Next>{next}</Next>"))
+                }
+            }
+        });
+        let told = sync_fails(&site);
+        assert!(told.contains("the service goes in circles") && told.contains("`sync --full` begins anew"), "{told}");
+        assert!(erp.count() - before < 12, "{} calls", erp.count() - before);
+        assert_eq!(keys(&site), (1..=20).collect::<Vec<_>>(), "nothing is deleted by half a reading");
+    }
 }
 
 #[test]
@@ -121,4 +163,92 @@ fn a_reading_that_is_killed_goes_on() {
     // It did not begin at the first page again.
     let pages = super::all_sent(&erp, "P");
     assert!(pages[before..].len() < 31, "{:?}", &pages[before..]);
+}
+
+/// Begins a reading of a service that hangs at its `at`-th call from now, and ends it there by SIGKILL.
+fn killed_at(erp: &Erp, site: &Site, at: usize) {
+    let wanted = erp.count() + at;
+    let mut child = site.command(&["sync", "items"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_secs(120);
+    while erp.count() < wanted {
+        assert!(Instant::now() < patience && child.try_wait().unwrap().is_none(), "{} calls", erp.count());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// Eight pages of ten items by token, but for the last item; one of the tokens hangs.
+fn pages_by_token(call: &Call, hangs: &str) -> Reply {
+    let token = sent(call, "T").unwrap();
+    let page: u32 = if token.is_empty() { 0 } else { token.trim_start_matches('t').parse().unwrap() };
+    let items: Vec<(u32, &str)> = (page * 10 + 1..=page * 10 + 10).filter(|no| *no < 80).map(|no| (no, DAY)).collect();
+    let next = if page < 7 { format!("<Next>t{}</Next>", page + 1) } else { String::new() };
+    let pause = if token == hangs { 3600 } else { 0 };
+    list(&items, &next).after(Duration::from_secs(pause))
+}
+
+#[test]
+fn a_reading_that_is_killed_amid_its_tokens_goes_on_or_begins_anew_and_deletes_at_its_end() {
+    for is_forgotten in [false, true] {
+        let whole: Vec<(u32, &str)> = (1..=80).map(|no| (no, DAY)).collect();
+        let whole = list_text(&whole, "");
+        let erp = Erp::start(move |_| Reply::Answer(200, "text/xml", whole.clone()));
+        let mapping = polled("<T>{token}</T>", "snapshot = true\ntoken = { path = \"/ListResponse/Next\" }");
+        let site = site_at(&erp.url(), "", &mapping);
+        assert_eq!(sync(&site)["staged"], 80);
+        // The fifth page is asked for when it is killed; the last item is gone by now.
+        erp.script(|call| pages_by_token(call, "t4"));
+        killed_at(&erp, &site, 5);
+        assert_eq!(keys(&site), (1..=80).collect::<Vec<_>>(), "half a reading deletes nothing");
+        let before = erp.count();
+        let is_first = AtomicBool::new(true);
+        erp.script(move |call| match is_forgotten && is_first.swap(false, Ordering::SeqCst) {
+            true => Reply::fault(500, "s:Client.NoSuchCursor", "the cursor has expired"),
+            false => pages_by_token(call, "none"),
+        });
+        let summary = sync(&site);
+        let asked = all_sent(&erp, "T").split_off(before);
+        let expected: Vec<String> = match is_forgotten {
+            false => (4..8).map(|page| format!("t{page}")).collect(),
+            true => ["t4".to_owned(), String::new()].into_iter().chain((1..8).map(|page| format!("t{page}"))).collect(),
+        };
+        assert_eq!(asked, expected);
+        let is_told = summary["notes"].to_string().contains("begins anew");
+        assert_eq!((summary["deleted"].as_u64(), is_told), (Some(1), is_forgotten), "{summary}");
+        assert_eq!(keys(&site), (1..80).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_watermark_moves_when_all_pages_are_read_whatever_is_killed() {
+    let page = |hangs: &'static str| {
+        move |call: &Call| {
+            let page = sent(call, "P").unwrap();
+            let items: &[(u32, &str)] = match page.as_str() {
+                "1" => &[(1, "2026-01-09T00:00:00Z"), (2, "2026-01-02T00:00:00Z")],
+                "2" => &[(3, "2026-01-03T00:00:00Z"), (4, "2026-01-04T00:00:00Z")],
+                "3" => &[(5, "2026-01-05T00:00:00Z"), (6, "2026-01-06T00:00:00Z")],
+                _ => &[(7, "2026-01-07T00:00:00Z")],
+            };
+            list(items, "").after(Duration::from_secs(if page == hangs { 3600 } else { 0 }))
+        }
+    };
+    let erp = Erp::start(page("3"));
+    let source =
+        "watermark = { member = \"At\", overlap = \"1h\", start = \"1970-01-01T00:00:00Z\" }\npage = { size = 2 }";
+    let site = site_at(&erp.url(), "", &polled("<W>{watermark}</W><P>{page}</P>", source));
+    killed_at(&erp, &site, 3);
+    erp.script(page("none"));
+    sync(&site);
+    assert_eq!(keys(&site), (1..=7).collect::<Vec<_>>());
+    sync(&site);
+    let asked: Vec<(String, String)> = all_sent(&erp, "W").into_iter().zip(all_sent(&erp, "P")).collect();
+    let of = |mark: &str, pages: &[&str]| -> Vec<(String, String)> {
+        pages.iter().map(|page| (mark.to_owned(), (*page).to_owned())).collect()
+    };
+    // It goes on with the page that was asked for, and the greatest value of all pages counts from then on.
+    let expected =
+        [of("1970-01-01T00:00:00Z", &["1", "2", "3", "3", "4"]), of("2026-01-08T23:00:00Z", &["1", "2", "3", "4"])];
+    assert_eq!(asked, expected.concat());
 }

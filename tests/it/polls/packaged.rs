@@ -45,3 +45,73 @@ fn bytes_go_beside_the_envelope_where_the_mapping_says_so() {
         assert!(refused.status == 422 && refused.json().to_string().contains("/Data"), "{}", refused.json());
     }
 }
+
+const BY_PAGE: &str = "operation = \"ListOrders\"\nrequest = { Offset = \"{page}\", Limit = \"{size}\" }\n\
+    record_path = \"/ListOrdersResponse/ListOrdersResult/Order\"\nsnapshot = true\npage = { start = 0, step = 10, size = 10 }";
+
+/// What Metro writes of a service with MTOM; the reference to it stands in the binding.
+const POLICY: &str = "<wsp:Policy xmlns:wsp='http://schemas.xmlsoap.org/ws/2004/09/policy' \
+    xmlns:wsu='http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd' wsu:Id='MtomPolicy'>\
+    <wsp:ExactlyOne><wsp:All><wsoma:OptimizedMimeSerialization \
+    xmlns:wsoma='http://schemas.xmlsoap.org/ws/2004/09/policy/optimizedmimeserialization'/></wsp:All></wsp:ExactlyOne></wsp:Policy>";
+const REFERENCE: &str =
+    "<wsp:PolicyReference xmlns:wsp='http://schemas.xmlsoap.org/ws/2004/09/policy' URI='#MtomPolicy'/>";
+
+#[test]
+fn a_policy_of_the_wsdl_has_all_calls_sent_as_packages() {
+    let (server, plain) = spyne(LIVE);
+    let wsdl = std::fs::read_to_string(plain.path("orders.wsdl")).unwrap();
+    let (before, after) = wsdl.split_once("<wsdl:binding ").unwrap();
+    let (tag, rest) = after.split_once('>').unwrap();
+    let wsdl = format!("{before}<wsdl:binding {tag}>{REFERENCE}{rest}");
+    let wsdl = wsdl.replacen("<wsdl:types>", &format!("{POLICY}<wsdl:types>"), 1);
+    let live = std::fs::read_to_string(plain.path("mappings/items.v1.toml")).unwrap();
+    let site = |word: &str| {
+        let mapping = format!("{live}{}", STORE.replace("MTOM\n", word));
+        let site = site_at(&server.url("packages"), "wsdl = \"orders.wsdl\"", &mapping);
+        site.write("orders.wsdl", wsdl.as_bytes());
+        site
+    };
+    let post = |site: &crate::site::Site| {
+        let (service, key) = started(site);
+        let bearer = format!("Bearer {key}");
+        let fields = [("Authorization", &*bearer), ("Content-Type", "application/json"), ("Idempotency-Key", "one")];
+        let body = json!({ "name": "n", "data": "AAEC" }).to_string();
+        let sent = request("POST", "/v1/items", &fields, body.as_bytes());
+        let answer = exchange(service.address().parse().unwrap(), &sent).expect("an answer");
+        (service, key, answer)
+    };
+
+    // A newcomer is told.
+    let policed = site("");
+    let shown = |arguments: &[&str]| String::from_utf8(policed.run(arguments).stdout).unwrap();
+    assert!(shown(&["inspect", "orders.wsdl"]).contains("document/literal wrapped, MTOM"));
+    let one = shown(&["inspect", "orders.wsdl", "--operation", "StoreDocument"]);
+    assert!(one.contains("its policy demands MTOM: each call is sent as an XOP package"), "{one}");
+    let (described, _) = policed.json(&["inspect", "orders.wsdl"]);
+    let operations = described[0]["operations"].as_array().unwrap();
+    assert!(!operations.is_empty() && operations.iter().all(|operation| operation["mtom"] == true), "{described:?}");
+    for operation in ["GetOrder", "CreateOrder"] {
+        let proposed = shown(&["infer", "--wsdl", "orders.wsdl", "--operation", operation, "--backend", "erp"]);
+        assert!(proposed.contains("# A policy of the WSDL demands MTOM"), "{proposed}");
+    }
+    let (plainly, _) = plain.json(&["inspect", "orders.wsdl", "--operation", "GetOrder"]);
+    assert_eq!(plainly[0]["mtom"], false, "{plainly:?}");
+
+    // A write with bytes, a live read and a poll without any: no word in the mapping, and nothing goes otherwise.
+    policed.write("mappings/all.v1.toml", live.replace("\"items\"", "\"all\"").replace(LIVE, BY_PAGE).as_bytes());
+    let (summary, _) = policed.json(&["sync", "all"]);
+    assert_eq!(summary[0]["staged"], 25, "{summary:?}");
+    let (service, key, answer) = post(&policed);
+    let hash: String = Sha256::digest([0, 1, 2]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let stored = format!("n 3 {hash}");
+    assert_eq!((answer.status, &answer.json()["stored"]), (201, &json!(stored)), "{}", answer.json());
+    assert!(service.get("/v1/items/7", &key).is_ok());
+    drop(service);
+    assert_eq!((server.count("packages"), server.count("plain")), (3 + 2, 0));
+
+    // The mapping's own word counts before the policy's.
+    let plainly = site("mtom = false\n");
+    let (_service, _, answer) = post(&plainly);
+    assert!(answer.status != 201 && server.count("plain") > 0, "{}", answer.status);
+}

@@ -4,8 +4,9 @@
 use super::trouble::site;
 use super::typed::{problem, started};
 use super::writes::{self, element};
-use super::{sync, sync_fails};
+use super::{site_at, sync, sync_fails};
 use crate::live::erp::{Call, Erp, Reply, envelope};
+use crate::site::Site;
 
 /// The order that is asked for, with a letter that Latin-1 writes otherwise than UTF-8.
 fn order(number: &str) -> String {
@@ -13,6 +14,20 @@ fn order(number: &str) -> String {
         "<GetOrderResponse xmlns='urn:demo:erp'><Order><OrderNo>{number}</OrderNo><Reference>r\u{e4}</Reference>\
          <Customer>c</Customer><Amount>1.00</Amount><Status>OPEN</Status></Order></GetOrderResponse>"
     ))
+}
+
+/// `items.v1`, by a request that a person has written out.
+const RAW: &str = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\n\
+    operation = \"urn:demo:erp/GetOrder\"\nenvelope = '''<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>\
+    <GetOrder xmlns=\"urn:demo:erp\"><OrderNo>{no}</OrderNo></GetOrder></s:Body></s:Envelope>'''\n\
+    record_path = \"//GetOrderResponse/Order\"\nSOURCE\n[fields]\nno = { from = \"OrderNo\" }\nreference = { from = \"Reference\" }\n";
+
+/// The same, with or without a WSDL.
+fn items(erp: &Erp, source: &str, is_raw: bool) -> Site {
+    match is_raw {
+        true => site_at(&erp.url(), "", &RAW.replace("SOURCE", source)),
+        false => site(erp, source),
+    }
 }
 
 /// A way to be odd: its kind in the metric, what is said of it, and the answer.
@@ -54,9 +69,23 @@ fn counted(metrics: &str, kind: &str) -> Option<u64> {
 
 #[test]
 fn an_odd_answer_is_taken_and_counted_or_refused_where_the_mapping_is_strict() {
+    one_by_one(false);
+}
+
+#[test]
+fn an_envelope_that_is_written_out_is_as_strict() {
+    one_by_one(true);
+    // What it says is looked at.
+    let erp = Erp::start(odd);
+    let output = items(&erp, "strict = \"yes\"", true).run(&["check", "--offline"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("expected true or false"), "{said}");
+}
+
+fn one_by_one(is_raw: bool) {
     let erp = Erp::start(odd);
     let fault = format!("/v1/items/{}", ODD.len());
-    let lenient = site(&erp, "");
+    let lenient = items(&erp, "", is_raw);
     let (service, key) = started(&lenient);
     for (number, (kind, _, _)) in ODD.iter().enumerate() {
         let item = service.get(&format!("/v1/items/{number}"), &key);
@@ -70,7 +99,7 @@ fn an_odd_answer_is_taken_and_counted_or_refused_where_the_mapping_is_strict() {
     assert_eq!(counted(&metrics, "fault_with_success_status"), Some(1), "{metrics}");
     drop(service);
 
-    let strict = site(&erp, "strict = true");
+    let strict = items(&erp, "strict = true", is_raw);
     let (service, key) = started(&strict);
     let before = erp.count();
     for (number, (kind, words, _)) in ODD.iter().enumerate() {
@@ -90,12 +119,17 @@ fn an_odd_answer_is_taken_and_counted_or_refused_where_the_mapping_is_strict() {
 
 #[test]
 fn a_page_that_is_odd_is_told_in_the_notes_or_ends_the_run_where_the_mapping_is_strict() {
+    page_by_page(false);
+    page_by_page(true);
+}
+
+fn page_by_page(is_raw: bool) {
     let erp = Erp::start(|call| match element(call, "OrderNo").as_str() {
         "1" => Reply::Answer(500, "text/html", order("1")),
         _ => Reply::Answer(200, "text/xml", envelope("<GetOrderResponse xmlns='urn:demo:erp'/>")),
     });
     let of = |source: &str| {
-        let polled = site(&erp, &format!("snapshot = true\npage = {{ start = 1 }}\n{source}"));
+        let polled = items(&erp, &format!("snapshot = true\npage = {{ start = 1 }}\n{source}"), is_raw);
         let mapping = std::fs::read_to_string(polled.path("mappings/items.v1.toml")).unwrap();
         polled.write("mappings/items.v1.toml", mapping.replace("{no}", "{page}").as_bytes());
         polled

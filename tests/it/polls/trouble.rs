@@ -1,11 +1,13 @@
 //! Faults that are trouble and faults that are answers; and what is taken although the schema does not allow it.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::typed::{problem, started};
 use super::writes::element;
 use super::{all_sent, list, polled, site_at, sync};
 use crate::live::erp::{Erp, Reply, envelope};
+use crate::support::soap::SoapServer;
 
 const LIVE: &str = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\noperation = \"GetOrder\"\n\
     request = { OrderNo = \"{no}\" }\nrecord_path = \"/GetOrderResponse/Order\"\nSOURCE\n[fields]\nno = { from = \"OrderNo\", type = \"string\" }\n\
@@ -106,4 +108,44 @@ fn a_watermark_that_has_not_come_yet_counts_for_nothing() {
     assert!(summary["notes"].to_string().contains("the watermark 9999-12-31T23:59:59Z has not come yet"), "{summary}");
     sync(&site);
     assert_eq!(all_sent(&erp, "W"), ["1970-01-01T00:00:00Z", "2026-01-05T00:00:00Z"]);
+}
+
+/// A server that closes the connection in answer to a wrong password is a refusal that nobody has spoken out: one call tries, and
+/// whoever calls meanwhile is told that the account is not taken.
+#[test]
+fn a_windows_account_that_is_answered_by_a_closed_connection_is_left_alone() {
+    let server = SoapServer::windows(&["--account", "CORP:live:s3cret & <safe>", "--mute"]);
+    let live = "resource = \"items\"\nversion = 1\nkey = [\"no\"]\n[source]\nbackend = \"erp\"\n[source.soap]\noperation = \"urn:h/Hello\"\n\
+        envelope = '''<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><Hello><No>{no}</No></Hello></s:Body></s:Envelope>'''\n\
+        record_path = \"//Hello\"\n[fields]\nno = { from = \"Sent\" }\nuser = { from = \"User\" }\n";
+    let account = "ntlm = { username = 'CORP\\live', password = { file = \"password\" } }";
+    let site = site_at(&server.url("erp"), account, live);
+    site.write("password", b"wr0ng");
+    let (service, key) = started(&site);
+    let began = Instant::now();
+    let statuses: Vec<_> = std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..8)
+            .map(|number| {
+                let (service, key) = (&service, &key);
+                scope.spawn(move || service.get(&format!("/v1/items/{number}"), key).map(drop))
+            })
+            .collect();
+        calls.into_iter().map(|call| call.join().unwrap()).collect()
+    });
+    assert_eq!(statuses, [Err(502); 8]);
+    let told = problem(&service, "/v1/items/9", &key);
+    let refused = server.count("refused");
+    // It is tried again after five seconds.
+    if began.elapsed() < Duration::from_secs(5) {
+        assert_eq!(refused, 1, "{told}");
+        assert!(told["detail"].as_str().unwrap().contains("does not take the account"), "{told}");
+    }
+    assert!(refused <= 2 && !told.to_string().contains("wr0ng"), "{refused} {told}");
+    // The right password is taken at once.
+    site.write("password", b"s3cret & <safe>");
+    service.until(|| {
+        let _ = service.get("/v1/items/9", &key);
+        (server.count("calls") > 0).then_some(())
+    });
+    assert_eq!(server.count("refused"), refused);
 }

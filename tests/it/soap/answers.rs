@@ -145,6 +145,66 @@ async fn a_call_with_one_way_is_over_when_it_was_taken() {
     assert!(told(http("202 Accepted", "", b"")).await.is_err());
 }
 
+/// Parts that break off anywhere, in an HTTP that says that they are whole, and in one that does not.
+#[tokio::test]
+async fn parts_that_break_off_are_no_answer() {
+    let package = format!(
+        "--b\r\nContent-Type: application/xop+xml\r\nContent-ID: <r>\r\n\r\n{}\r\n--b\r\nContent-ID: <p>\r\n\r\n\
+         bytes\r\n--b--\r\n",
+        MESSAGE.replace(
+            "<r>\u{e4}</r>",
+            "<r><x:Include xmlns:x='http://www.w3.org/2004/08/xop/include' href='cid:p'/></r>"
+        )
+    );
+    let kind = "Content-Type: multipart/related; type=\"application/xop+xml\"; start=\"<r>\"; boundary=b\r\n";
+    let answer = told(http("200 OK", kind, package.as_bytes())).await.unwrap();
+    let whole = String::from_utf8(answer.inlined(1 << 20).unwrap().to_vec()).unwrap();
+    assert!(whole.contains("<r>Ynl0ZXM=</r>") && answer.leniencies.is_empty(), "{whole} {:?}", answer.leniencies);
+    let end = package.len() - 2;
+    for length in (1..20).map(|at| at * end / 20).chain([end - 7, end - 2, end - 1]) {
+        let half = &package.as_bytes()[..length];
+        let error = told(http("200 OK", kind, half)).await.unwrap_err();
+        assert!(matches!(error, SoapError::NoEnvelope { .. }), "{length}: {error:?}");
+        let mut cut = http("200 OK", kind, package.as_bytes());
+        cut.truncate(cut.len() - package.len() + length);
+        let error = told(cut).await.unwrap_err();
+        assert!(matches!(error, SoapError::Cut { .. }), "{length}: {error:?}");
+    }
+    // A boundary that is not the one is no announcement.
+    let kind = kind.replace("boundary=b", "boundary=other");
+    let answer = told(http("200 OK", &kind, package.as_bytes())).await.unwrap();
+    assert_eq!((answer.parts.len(), answer.leniencies), (1, vec![Leniency::Parts]));
+    // What the part with the envelope says to be counts, as it does of an answer in one piece.
+    for (said, odd) in [("text/xml", false), ("application/soap+xml", true), ("text/html", true)] {
+        let package = package.replace("application/xop+xml\r\nContent-ID: <r>", &format!("{said}\r\nContent-ID: <r>"));
+        let kind = "Content-Type: multipart/related; start=\"<r>\"; boundary=b\r\n";
+        let answer = told(http("200 OK", kind, package.as_bytes())).await.unwrap();
+        assert_eq!(answer.leniencies, if odd { vec![Leniency::ContentType] } else { Vec::new() }, "{said}");
+    }
+    // A body that says to be shorter than it is breaks off, one that says to be longer does not come to its end.
+    let shorter = format!("HTTP/1.1 200 OK\r\n{kind}Content-Length: 100\r\nConnection: close\r\n\r\n{package}");
+    assert!(matches!(told(shorter.into_bytes()).await, Err(SoapError::NoEnvelope { .. })));
+    let longer = format!("HTTP/1.1 200 OK\r\n{kind}Content-Length: 99999\r\nConnection: close\r\n\r\n{package}");
+    assert!(matches!(told(longer.into_bytes()).await, Err(SoapError::Cut { .. })));
+    let both = format!("HTTP/1.1 200 OK\r\n{kind}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{package}");
+    assert!(matches!(told(both.into_bytes()).await, Err(SoapError::Cut { .. })));
+}
+
+/// Whoever is moved is not followed, and our account goes nowhere else.
+#[tokio::test]
+async fn a_call_is_not_moved_to_another_host() {
+    let other = Raw::saying(xml(MESSAGE));
+    for status in ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let location = format!("Location: {}\r\n", other.url());
+        let moves = Raw::saying(Say::Bytes(http(status, &location, b"")));
+        let door = Door::to(&moves.url(), "basic = { username = \"svc\", password = { file = \"password\" } }");
+        let told = door.call(&question()).await.unwrap_err().to_string();
+        assert!(told.contains(&format!("status {}", &status[..3])), "{told}");
+        assert_eq!(moves.requests().len(), 1);
+    }
+    assert!(other.requests().is_empty());
+}
+
 #[tokio::test]
 async fn what_an_answer_repeats_of_our_credentials_is_masked() {
     let raw = Raw::start(|_, request| {

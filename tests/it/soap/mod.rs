@@ -116,6 +116,7 @@ fn request(version: Version, action: &str, body: &str) -> Request {
         version,
         is_one_way: false,
         attachments: Vec::new(),
+        is_package: false,
         trouble: Trouble::default(),
         is_strict: false,
     }

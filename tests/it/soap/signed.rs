@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tollbridge::adapters::soap::{SoapError, Version};
+use tollbridge::wsdl::Attached;
 
 use super::peers::certificates;
 use super::raw::{Raw, xml};
@@ -55,6 +56,48 @@ for name in ('sent0.xml', 'sent1.xml'):
 "#;
     // Body, Timestamp, and the four headers of addressing.
     assert_eq!(python(&path, verify), "6 SignatureVerificationFailed\n6 SignatureVerificationFailed\n");
+}
+
+/// A signed call that goes as an XOP package has its bytes within its envelope: what is signed is what is there.
+#[tokio::test]
+async fn a_signed_package_has_its_bytes_within() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let good = "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'><s:Body/></s:Envelope>";
+    let raw = Raw::saying(xml(good));
+    let path = folder.path().to_owned();
+    let lines =
+        "wsse = { timestamp = \"5m\", sign = { certificate = \"client.pem\", key = { file = \"client.key\" } } }";
+    let door = Door::in_folder(folder, &raw.url(), lines, 4);
+    let include = "<xop:Include xmlns:xop='http://www.w3.org/2004/08/xop/include' href='cid:b1@tollbridge'/>";
+    let mut question = request(Version::V11, "urn:op", &format!("<q xmlns='urn:q'><d>{include}</d></q>"));
+    question.is_package = true;
+    let attached = |id: Option<&str>, content_type: &str, bytes: &[u8]| Attached {
+        part: "part".into(),
+        id: id.map(Into::into),
+        content_type: content_type.into(),
+        bytes: bytes.to_vec(),
+    };
+    question.attachments = vec![
+        attached(Some("b1@tollbridge"), "application/octet-stream", b"bytes"),
+        attached(None, "image/png", b"png"),
+    ];
+    door.ask(&question).await;
+    let sent = raw.requests().remove(0);
+    std::fs::write(path.join("sent"), sent.split_once("\r\n").unwrap().1).unwrap();
+    let verify = r#"
+import email, email.policy
+from lxml import etree
+from zeep.wsse.signature import verify_envelope
+message = email.message_from_bytes(open('sent', 'rb').read(), policy=email.policy.HTTP)
+root, *others = message.iter_parts()
+envelope = etree.fromstring(root.get_payload(decode=True))
+verify_envelope(envelope, 'client.pem')
+print(message.get_param('type'), root.get_content_type(), envelope.findtext('.//{urn:q}d'))
+print([(part.get_content_type(), part.get_payload(decode=True)) for part in others])
+"#;
+    let expected = "application/xop+xml application/xop+xml Ynl0ZXM=\n[('image/png', b'png')]\n";
+    assert_eq!(python(&path, verify), expected);
 }
 
 /// Answers that zeep has signed, good ones and such as an attacker makes of them, into files.

@@ -134,17 +134,7 @@ async fn a_password_that_nobody_has_taken_yet_is_tried_by_one_for_all() {
     let server = SoapServer::windows(&["--account", "CORP:burst:s3cret & <safe>"]);
     let door = Arc::new(Door::with_cap(&server.url("erp"), &account("CORP\\burst"), 16));
     std::fs::write(door.folder.path().join("password"), "wrong").unwrap();
-    let burst = |door: &Arc<Door>| {
-        let calls: Vec<_> = (0..16)
-            .map(|_| {
-                let door = Arc::clone(door);
-                tokio::spawn(async move { door.call(&question()).await })
-            })
-            .collect();
-        join_all(calls)
-    };
-    let ends = burst(&door).await;
-    assert!(ends.iter().all(|end| end.as_ref().unwrap().is_err()));
+    assert!(burst(&door).await.iter().all(Result::is_err));
     assert_eq!((server.count("refused"), server.count("calls")), (1, 0));
     assert_eq!(door.gate.status().breaker, BreakerState::Closed);
     door.rests().await;
@@ -158,9 +148,73 @@ async fn a_password_that_nobody_has_taken_yet_is_tried_by_one_for_all() {
     assert_eq!(server.count("refused"), 1);
     // The right one is taken at once, and then by all of them.
     std::fs::write(door.folder.path().join("password"), "s3cret & <safe>").unwrap();
-    let ends = burst(&door).await;
-    assert!(ends.iter().all(|end| end.as_ref().unwrap().is_ok()));
+    assert!(burst(&door).await.iter().all(Result::is_ok));
     assert_eq!((server.count("refused"), server.count("calls")), (1, 16));
+}
+
+/// Many calls at once, and how each ended.
+async fn burst(door: &Arc<Door>) -> Vec<Result<(), SoapError>> {
+    let calls: Vec<_> = (0..16)
+        .map(|_| {
+            let door = Arc::clone(door);
+            tokio::spawn(async move { door.call(&question()).await.map(drop) })
+        })
+        .collect();
+    join_all(calls).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn a_server_that_closes_the_connection_in_answer_to_an_account_has_it_tried_by_one() {
+    let server = SoapServer::windows(&["--account", "CORP:mute:s3cret & <safe>", "--mute"]);
+    let door = Arc::new(Door::with_cap(&server.url("erp"), &account("CORP\\mute"), 16));
+    std::fs::write(door.folder.path().join("password"), "wrong").unwrap();
+    let ends = burst(&door).await;
+    // Of the one that tried nobody knows whether its call was begun; of the others nothing was sent.
+    let lost = ends.iter().filter(|end| matches!(end, Err(SoapError::Lost { .. } | SoapError::Cut { .. }))).count();
+    let told = ends.iter().filter(|end| {
+        matches!(end, Err(SoapError::Login { reason, .. })
+            if reason.contains("it has closed the connection in answer to our Windows account")
+                && reason.contains("so that the domain does not lock it, it is not tried for"))
+    });
+    assert_eq!((lost, told.count()), (1, 15), "{ends:?}");
+    assert_eq!((server.count("refused"), server.count("calls")), (1, 0));
+    door.rests().await;
+    // After a reload, and for another backend with the account.
+    for path in ["erp", "other"] {
+        let next = Door::to(&server.url(path), &account("CORP\\mute"));
+        std::fs::write(next.folder.path().join("password"), "wrong").unwrap();
+        let told = refused(&next).await;
+        assert!(told.contains("it has closed the connection") && !told.contains("wrong"), "{told}");
+    }
+    assert_eq!(server.count("refused"), 1);
+    std::fs::write(door.folder.path().join("password"), "s3cret & <safe>").unwrap();
+    assert!(burst(&door).await.iter().all(Result::is_ok));
+    assert_eq!(server.count("refused"), 1);
+    // `doctor`, whose process knows nothing yet, tries once and says what it may be.
+    let other = SoapServer::windows(&["--account", "CORP:other:x", "--mute"]);
+    let (_, _, remedy) = last(&Door::to(&other.url("erp"), &account("CORP\\muted"))).await;
+    assert!(remedy.contains("where they refuse a Windows account"), "{remedy}");
+    assert_eq!(other.count("refused"), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_down_is_called_again_soon_with_a_password_that_was_good() {
+    let server = SoapServer::windows(&["--account", "CORP:crash:s3cret & <safe>", "--each-time"]);
+    let door = Arc::new(Door::with_cap(&server.url("erp"), &account("CORP\\crash"), 16));
+    for _ in 0..5 {
+        door.ask(&question()).await;
+    }
+    server.crash();
+    let error = door.call(&question()).await.unwrap_err();
+    assert!(matches!(error, SoapError::Lost { .. } | SoapError::Cut { .. }), "{error:?}");
+    // Before long it is tried again, by one; it is good, and so by all.
+    let patience = tokio::time::Instant::now() + Duration::from_secs(60);
+    while let Err(error) = door.call(&question()).await {
+        assert!(matches!(error, SoapError::Login { .. }) && tokio::time::Instant::now() < patience, "{error:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(burst(&door).await.iter().all(Result::is_ok));
+    assert_eq!((server.count("crashed"), server.count("refused"), server.count("calls")), (1, 0, 22));
 }
 
 #[tokio::test]
@@ -208,6 +262,19 @@ async fn a_server_that_begins_anew_is_asked_once_by_each_connection() {
     assert_eq!((server.count("calls"), server.count("refused")), (64, 0));
 }
 
+/// What breaks off is the question, not the answer to a call.
+#[tokio::test]
+async fn a_call_is_sent_again_where_the_question_who_calls_breaks_off() {
+    let server = SoapServer::windows(&["--torn"]);
+    let door = Door::to(&server.url("erp"), SVC);
+    for _ in 0..3 {
+        assert!(door.ask(&question()).await.contains("CORP\\svc"));
+        server.recycle();
+    }
+    let counted = ["calls", "handshakes", "asked"].map(|what| server.count(what));
+    assert!(counted[0] == 3 && counted[1] == 3 && counted[2] <= 2, "{counted:?}");
+}
+
 #[tokio::test]
 async fn what_keeps_us_out_is_told() {
     let server = SoapServer::windows(&[]);
@@ -240,8 +307,9 @@ async fn what_keeps_us_out_is_told() {
 #[tokio::test]
 async fn connections_that_end_between_the_messages() {
     for (at, is_begun) in [("first", false), ("challenge", false), ("third", true)] {
-        let server = SoapServer::windows(&["--close", at]);
-        let door = Door::to(&server.url("erp"), SVC);
+        // What is closed may be a refusal: no other test has the account.
+        let server = SoapServer::windows(&["--close", at, "--account", "CORP:closed:s3cret & <safe>"]);
+        let door = Door::to(&server.url("erp"), &account("CORP\\closed"));
         let error = door.call(&question()).await.unwrap_err();
         // With the third message goes the call: nobody knows then whether it was begun.
         assert_eq!(error.was_not_begun(), !is_begun, "{at}: {error:?}");

@@ -78,7 +78,7 @@ fn part<'p>(start: &BytesStart<'_>, parts: &'p Parts, begin: &str) -> Option<&'p
 #[cfg(test)]
 mod tests {
     use super::super::{Part, Parts};
-    use super::inlined;
+    use super::{Engine, STANDARD, inlined};
     use bytes::Bytes;
 
     fn parts() -> Parts {
@@ -107,7 +107,17 @@ mod tests {
         // An Include of somebody else, and one of nobody.
         let others = "<r><Include xmlns='urn:x' href='b'/><x:Include xmlns:x='http://www.w3.org/2004/08/xop/include' href='cid:c'/>";
         check(others, others);
+        // A part that refers to itself, or to another, is bytes.
+        let sly = b"<x:Include xmlns:x='http://www.w3.org/2004/08/xop/include' href='cid:c'/>";
+        let parts = |content: &'static [u8]| -> Parts {
+            let content = Bytes::from_static(content);
+            [Part { id: "c".into(), location: String::new(), content_type: String::new(), content }]
+                .into_iter()
+                .collect()
+        };
+        let once = inlined(sly, &parts(sly), 1000).unwrap();
+        assert_eq!(STANDARD.decode(&once).unwrap(), sly);
         let many = "<d href='cid:b'/>".repeat(100);
-        assert_eq!(inlined(many.as_bytes(), &parts(), 1000), None);
+        assert_eq!(inlined(many.as_bytes(), &self::parts(), 1000), None);
     }
 }

@@ -44,13 +44,16 @@ impl Leniency {
         let said = |what: &str| format!("{what} {}", head.status);
         match self {
             Leniency::Junk => "something stands before or behind its envelope".to_owned(),
-            Leniency::Parts => "it is in parts that nothing had announced".to_owned(),
+            Leniency::Parts => "it is in parts that nothing had announced, or by another boundary".to_owned(),
             Leniency::Compressed => "it is compressed although nothing says so".to_owned(),
             Leniency::Status => said("it is a message with the status"),
             Leniency::FaultStatus => said("it is a fault with the status"),
             Leniency::Encoding => "it is in another encoding than it says".to_owned(),
             Leniency::ContentType => match bare(head.media_type) {
                 None => "it has no content type".to_owned(),
+                Some(kind) if kind.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("multipart/")) => {
+                    "its content type, or that of its part with the envelope, is none of SOAP's".to_owned()
+                }
                 Some(kind) => format!("its content type is `{}`", super::fault::shortened(kind, 100)),
             },
         }
@@ -63,8 +66,9 @@ pub(in crate::adapters::soap) fn told(leniencies: &[Leniency], head: &Head<'_>) 
     clauses.join("; ")
 }
 
-/// What does not fit together of an answer in one piece and its head. Where it is in parts, their type was looked at before.
-pub(super) fn of_head(verdict: &Verdict, head: &Head<'_>, is_in_parts: bool) -> Vec<Leniency> {
+/// What does not fit together of an answer and its head; `root` is what the part with the envelope says to be, where it is in
+/// parts.
+pub(super) fn of_head(verdict: &Verdict, head: &Head<'_>, root: Option<&str>) -> Vec<Leniency> {
     let is_success = (200..300).contains(&head.status);
     let (version, wrong_status) = match verdict {
         Verdict::Message(version) => (*version, (!is_success).then_some(Leniency::Status)),
@@ -75,7 +79,9 @@ pub(super) fn of_head(verdict: &Verdict, head: &Head<'_>, is_in_parts: bool) -> 
         Version::V11 => "text/xml",
         Version::V12 => "application/soap+xml",
     };
-    let is_right = is_in_parts || bare(head.media_type).is_some_and(|kind| kind.eq_ignore_ascii_case(right));
+    let is = |right: &str| bare(root.or(head.media_type)).is_some_and(|kind| kind.eq_ignore_ascii_case(right));
+    // That of XOP packages, whichever SOAP is in them.
+    let is_right = is(right) || (root.is_some() && is("application/xop+xml"));
     wrong_status.into_iter().chain((!is_right).then_some(Leniency::ContentType)).collect()
 }
 

@@ -69,22 +69,23 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
     if head.was_compressed {
         leniencies.push(Leniency::Compressed);
     }
-    let (root, parts, charset, is_in_parts) = match multipart::split(&body, head.media_type) {
+    let (root, parts, charset, root_type) = match multipart::split(&body, head.media_type) {
         Some(Ok(package)) => {
             if package.is_surprise {
                 leniencies.push(Leniency::Parts);
             }
             let charset = charset(&package.content_type);
-            (package.root, package.parts, charset, true)
+            (package.root, package.parts, charset, Some(package.content_type))
         }
         Some(Err(reason)) => return Weighed::Other(format!("parts that cannot be read: {reason}"), told(&body)),
-        None => (body, Parts::default(), head.media_type.and_then(charset), false),
+        None => (body, Parts::default(), head.media_type.and_then(charset), None),
     };
+    let root_type = root_type.as_deref();
     let Some(text) = envelope::text(&root, charset) else {
         // What it is may be told all the same; its bytes stay, and whoever reads them names the place.
         let lossy = String::from_utf8_lossy(&root);
         let verdict = envelope::judge(&lossy);
-        leniencies.extend(leniency::of_head(&verdict, head, is_in_parts));
+        leniencies.extend(leniency::of_head(&verdict, head, root_type));
         return match verdict {
             Verdict::Message(_) => Weighed::Message(Answer { envelope: root.clone(), parts, leniencies }),
             Verdict::Fault(fault) => Weighed::Fault(Box::new(Fault { leniencies, ..*fault })),
@@ -111,7 +112,7 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
         },
         (Verdict::Other(found), None) => (Verdict::Other(found), 0..text.len()),
     };
-    leniencies.extend(leniency::of_head(&verdict, head, is_in_parts));
+    leniencies.extend(leniency::of_head(&verdict, head, root_type));
     match verdict {
         Verdict::Fault(fault) => Weighed::Fault(Box::new(Fault { leniencies, ..*fault })),
         Verdict::Other(found) => Weighed::Other(found, mask::mask(fault::shortened(&text, TOLD))),
@@ -129,7 +130,7 @@ pub(super) fn weigh(body: Bytes, head: &Head<'_>) -> Weighed {
 
 /// What does not fit together of a beginning that is known to be in one piece, and its head.
 pub(super) fn odd_head(verdict: &Verdict, head: &Head<'_>) -> Vec<Leniency> {
-    leniency::of_head(verdict, head, false)
+    leniency::of_head(verdict, head, None)
 }
 
 /// The beginning of what is no envelope, for the log.

@@ -2,6 +2,7 @@
 //!
 //! Services send parts without announcing them, and announce parts that are none; so the body is looked at first.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,6 +11,8 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
+
+use super::fault::shortened;
 
 /// The most parts of an answer.
 const MOST_PARTS: usize = 10_000;
@@ -33,7 +36,17 @@ pub struct Part {
 
 /// The parts of an answer beside its envelope. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parts(Arc<[Part]>);
+pub struct Parts(Arc<Indexed>);
+
+/// Parts, and which of them a reference means: an answer may have thousands, and refer to each.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Indexed {
+    parts: Vec<Part>,
+    by_id: HashMap<String, usize>,
+    /// By ids whose escapes are resolved.
+    by_plain_id: HashMap<String, usize>,
+    by_location: HashMap<String, usize>,
+}
 
 impl Parts {
     /// The part that a reference means: the `href` of an `xop:Include` (`cid:part%2B1%40erp`), a plain content id, with
@@ -43,36 +56,43 @@ impl Parts {
         let scheme = reference.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("cid:"));
         let id = bare(if scheme { &reference[4..] } else { reference });
         let plain = percent_decode_str(id).decode_utf8_lossy();
-        let by = |wanted: &str| self.0.iter().find(|part| !part.id.is_empty() && part.id == wanted);
+        let Indexed { parts, by_id, by_plain_id, by_location } = &*self.0;
         // As it is first: an id may have a `%` of its own.
-        by(id).or_else(|| by(&plain)).or_else(|| {
-            let same = |part: &&Part| !part.id.is_empty() && percent_decode_str(&part.id).decode_utf8_lossy() == plain;
-            self.0
-                .iter()
-                .find(same)
-                .or_else(|| self.0.iter().find(|part| !part.location.is_empty() && part.location == reference))
-        })
+        let found = by_id.get(id).or_else(|| by_id.get(&*plain)).or_else(|| by_plain_id.get(&*plain));
+        found.or_else(|| by_location.get(reference)).and_then(|at| parts.get(*at))
     }
 
     /// All of them, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Part> {
-        self.0.iter()
+        self.0.parts.iter()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.parts.is_empty()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.parts.len()
     }
 }
 
 impl FromIterator<Part> for Parts {
     fn from_iter<I: IntoIterator<Item = Part>>(parts: I) -> Parts {
-        Parts(parts.into_iter().collect())
+        let mut indexed = Indexed { parts: parts.into_iter().collect(), ..Indexed::default() };
+        for (at, part) in indexed.parts.iter().enumerate() {
+            // Of several that are called the same the first is meant.
+            if !part.id.is_empty() {
+                indexed.by_id.entry(part.id.clone()).or_insert(at);
+                let plain = percent_decode_str(&part.id).decode_utf8_lossy().into_owned();
+                indexed.by_plain_id.entry(plain).or_insert(at);
+            }
+            if !part.location.is_empty() {
+                indexed.by_location.entry(part.location.clone()).or_insert(at);
+            }
+        }
+        Parts(Arc::new(indexed))
     }
 }
 
@@ -85,7 +105,7 @@ pub(in crate::adapters::soap) struct Package {
     pub(in crate::adapters::soap) content_type: String,
     /// The others.
     pub(in crate::adapters::soap) parts: Parts,
-    /// Nothing had announced it.
+    /// Nothing had announced it, or what had named another boundary.
     pub(in crate::adapters::soap) is_surprise: bool,
 }
 
@@ -101,13 +121,13 @@ pub(in crate::adapters::soap) fn split(body: &Bytes, media_type: Option<&str>) -
     let sniffed = sniffed(body);
     let said = announced.and_then(|kind| parameter(kind, "boundary")).filter(|boundary| has(body, boundary.as_bytes()));
     // What is announced with the wrong boundary is still what it is.
-    let boundary = match (said, sniffed) {
-        (Some(said), _) => said.into_bytes(),
-        (None, Some(sniffed)) => sniffed.to_vec(),
+    let (boundary, is_surprise) = match (said, sniffed) {
+        (Some(said), _) => (said.into_bytes(), false),
+        (None, Some(sniffed)) => (sniffed.to_vec(), true),
         (None, None) => return None,
     };
     let start = announced.and_then(|kind| parameter(kind, "start"));
-    Some(package(body, &boundary, start.as_deref(), announced.is_none()))
+    Some(package(body, &boundary, start.as_deref(), is_surprise))
 }
 
 fn package(body: &Bytes, boundary: &[u8], start: Option<&str>, is_surprise: bool) -> Result<Package, String> {
@@ -182,8 +202,10 @@ fn next_delimiter(body: &[u8], from: usize, delimiter: &[u8]) -> Option<(usize, 
 /// What is behind a delimiter: the next part's beginning, or the end of all. `None` where a longer word stands.
 fn behind(body: &[u8], after: usize) -> Option<Option<usize>> {
     let rest = &body[after..];
-    if rest.starts_with(b"--") {
-        return Some(None);
+    if let Some(more) = rest.strip_prefix(b"--") {
+        // A boundary may have hyphens, and another one begin with it.
+        let goes_on = more.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_'()+,./:=?".contains(byte));
+        return (!goes_on).then_some(None);
     }
     let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     match &rest[blanks..] {
@@ -212,15 +234,17 @@ fn read_part(part: &Bytes) -> Result<Part, String> {
             _ => {}
         }
     }
-    let encoding: String = encoding;
+    let (id, encoding): (String, String) = (id, encoding);
+    // What a stranger has written may be long.
+    let short = |text: &str| shortened(text, 100).to_owned();
     let content = match encoding.as_str() {
         "" | "binary" | "7bit" | "8bit" => content,
         "base64" => {
             let letters: Vec<u8> = content.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-            Bytes::from(LENIENT.decode(letters).map_err(|_| format!("the part `{id}` is no base64"))?)
+            Bytes::from(LENIENT.decode(letters).map_err(|_| format!("the part `{}` is no base64", short(&id)))?)
         }
         "quoted-printable" => Bytes::from(unquoted(&content)),
-        other => return Err(format!("the part `{id}` is encoded by `{other}`")),
+        other => return Err(format!("the part `{}` is encoded by `{}`", short(&id), short(other))),
     };
     Ok(Part { id, location, content_type, content })
 }
@@ -337,7 +361,7 @@ fn bare(id: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Package, Part, parameter, split};
+    use super::{Package, Part, Parts, parameter, split};
     use bytes::Bytes;
     use proptest::prelude::*;
 
@@ -380,8 +404,9 @@ mod tests {
         assert_eq!((&package.root[..], package.parts.len()), (&b"<e/>"[..], 1));
         let blank = [b"\r\n".as_slice(), body].concat();
         assert_eq!(parts(&blank, None).parts.len(), 1);
-        // A boundary that is not the one.
-        assert_eq!(parts(body, Some("multipart/related; boundary=other")).parts.len(), 1);
+        // A boundary that is not the one, and is no announcement.
+        let other = parts(body, Some("multipart/related; boundary=other"));
+        assert_eq!((other.parts.len(), other.is_surprise), (1, true));
         let whole = |body: &[u8], kind| assert_eq!(split(&Bytes::copy_from_slice(body), kind), None);
         whole(b"<e/>", Some("multipart/related; boundary=b"));
         whole(b"<e/>", None);
@@ -420,6 +445,69 @@ mod tests {
         check(b"--b--", "do not begin");
         check(b"--b\r\nContent-Transfer-Encoding: uuencode\r\n\r\nx\r\n--b--", "`uuencode`");
         check(b"--b\r\nContent-Transfer-Encoding: base64\r\n\r\n*\r\n--b--", "no base64");
+    }
+
+    /// Wherever it breaks off.
+    #[test]
+    fn no_beginning_of_parts_is_the_whole() {
+        let kind = "multipart/related; boundary=\"b 1\"; start=\"<root@x>\"";
+        let end = BODY.len() - "epilogue".len() - 2;
+        for length in 0..BODY.len() {
+            let found = split(&Bytes::copy_from_slice(&BODY[..length]), Some(kind));
+            assert_eq!(matches!(found, Some(Ok(_))), length >= end, "{length}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_boundary_that_goes_on_is_another_one() {
+        // That of parts within a part, and text that looks like an end.
+        let body = b"--b\r\n\r\n<e/>\r\n--b\r\nContent-ID: <p>\r\n\r\n--b--c\r\n\r\nx\r\n--b--c--\r\n--b--d\r\n\r\n--b--  \r\n--b\r\n\r\ny\r\n--b--";
+        let package = parts(body, Some("multipart/related; boundary=b"));
+        let found: Vec<&[u8]> = package.parts.iter().map(|part| &part.content[..]).collect();
+        assert_eq!(found, [&b"--b--c\r\n\r\nx\r\n--b--c--\r\n--b--d\r\n"[..]]);
+    }
+
+    #[test]
+    fn heads_have_a_bound_and_are_not_told_at_length() {
+        let of = |head: &str| {
+            let body = format!("--b\r\nContent-ID: <r>\r\n\r\n<e/>\r\n--b\r\n{head}\r\n\r\nx\r\n--b--");
+            split(&Bytes::from(body), Some("multipart/related; boundary=b")).unwrap().map(|package| package.parts.len())
+        };
+        assert_eq!(of(&format!("X: {}", "y".repeat(16_000))), Ok(1));
+        assert_eq!(of(&format!("X: {}", "y".repeat(17_000))), Err("a part has no end of its head".to_owned()));
+        let long = "z".repeat(5_000);
+        for head in [
+            format!("Content-ID: <{long}>\r\nContent-Transfer-Encoding: {long}"),
+            format!("Content-ID: <{long}>\r\nContent-Transfer-Encoding: base64\r\n\r\n*"),
+        ] {
+            let told = of(&head).unwrap_err();
+            assert!(told.len() < 300, "{told}");
+        }
+    }
+
+    #[test]
+    fn each_of_many_parts_is_found() {
+        let part = |at: usize| Part {
+            id: format!("p%25{}@x", at % 2_000),
+            location: format!("http://x/{at}"),
+            content_type: String::new(),
+            content: Bytes::from(at.to_string()),
+        };
+        let parts: Parts = (0..4_000).map(part).collect();
+        let found =
+            |reference: &str| parts.get(reference).map(|part| String::from_utf8(part.content.to_vec()).unwrap());
+        for at in 0..2_000 {
+            // Of two that are called the same the first.
+            assert_eq!(found(&format!("cid:p%2525{at}%40x")), Some(at.to_string()));
+            assert_eq!(found(&format!("cid:p%25{at}@x")), Some(at.to_string()));
+            // One digit is no escape, two are a character.
+            if at < 25 {
+                let expected = (at < 10).then(|| at.to_string());
+                assert_eq!(found(&format!("cid:p%{at}@x")), expected, "{at}");
+            }
+            assert_eq!(found(&format!("http://x/{}", at + 2_000)), Some((at + 2_000).to_string()));
+        }
+        assert_eq!((found("cid:"), found("")), (None, None));
     }
 
     #[test]

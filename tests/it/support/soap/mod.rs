@@ -101,6 +101,11 @@ impl SoapServer {
     pub(crate) fn recycle(&self) {
         ureq::get(&self.url("recycle")).call().unwrap();
     }
+
+    /// Has it end the connection of the next one who says who he is.
+    pub(crate) fn crash(&self) {
+        ureq::get(&self.url("crash")).call().unwrap();
+    }
 }
 
 impl SoapServer {

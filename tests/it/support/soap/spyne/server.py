@@ -2,7 +2,7 @@
 
 It prints its port when it listens, and ends when its standard input does. Paths: /soap11, /soap12 (plain); /secured
 (UsernameToken wanted); /basic and /bearer (HTTP's own ways); /session (a token of `Login` wanted in a header, good for
-so many calls); /gzip and /deflate; /mtom and /swa (multipart answers); /packaged (multipart calls); /lost (answers nothing); /stats.
+so many calls); /gzip and /deflate; /mtom and /swa (multipart answers); /packaged (multipart calls), /packages (no others); /lost (answers nothing); /stats.
 """
 
 import argparse
@@ -93,7 +93,7 @@ class Lock:
     lock = threading.Lock()
     orders = {}
     sessions = {}
-    counts = {"calls": 0, "logins": 0, "created": 0, "notified": 0, "at_work": 0, "most": 0}
+    counts = {"plain": 0, "calls": 0, "logins": 0, "created": 0, "notified": 0, "at_work": 0, "most": 0}
     nonces = set()
 
 
@@ -259,6 +259,8 @@ def multipart(body, kind, with_type):
     root = email.mime.application.MIMEApplication(
         etree.tostring(envelope, xml_declaration=True, encoding="utf-8"), "xop+xml" if kind == "mtom" else "xml",
         email.encoders.encode_noop)
+    if kind == "swa":
+        root.replace_header("Content-Type", "text/xml; charset=utf-8")
     root["Content-ID"] = "<root@orders.example>"
     part = email.mime.application.MIMEApplication(data, "octet-stream", email.encoders.encode_noop)
     part["Content-Transfer-Encoding"] = "binary"
@@ -302,7 +304,13 @@ class Door:
             count("at_work", -1)
 
     def answer(self, path, environ, start):
-        if path == "packaged":
+        if path == "packages" and "multipart/related" not in environ.get("CONTENT_TYPE", ""):
+            # As WCF says it.
+            with Lock.lock:
+                Lock.counts["plain"] += 1
+            start("415 Cannot process the message", [("Content-Type", "text/plain")])
+            return [b"the content type text/xml was not the expected type multipart/related"]
+        if path in ("packaged", "packages"):
             # Parts are spyne's own business; what came is told for whoever wants to know that there were any.
             with Lock.lock:
                 Lock.counts["packages"] = Lock.counts.get("packages", 0) + (

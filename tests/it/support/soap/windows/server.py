@@ -2,7 +2,8 @@
 NTLMSSP of Debian's gss-ntlmssp, by connection as IIS does it.
 
 It prints its port when it listens, and ends when its standard input does. To whom it lets in it answers a SOAP envelope
-with his name; `GET /stats` tells what it counts and asks nobody, and `GET /recycle` has it forget who was let in.
+with his name; `GET /stats` tells what it counts and asks nobody, `GET /recycle` has it forget who was let in, and `GET
+/crash` has it end the connection of the next one who says who he is, before it looks.
 """
 
 import argparse
@@ -22,6 +23,8 @@ options.add_argument("--account", default="CORP:svc:s3cret & <safe>", help="DOMA
 options.add_argument("--offers", default="NTLM", help="what a stranger is told, `+` between")
 options.add_argument("--each-time", action="store_true", help="a connection is asked with each call")
 options.add_argument("--close", choices=["first", "challenge", "third"], help="ends the connection at this message")
+options.add_argument("--mute", action="store_true", help="ends the connection of whom it refuses, without a word")
+options.add_argument("--torn", action="store_true", help="the question who calls breaks off")
 options.add_argument("--takes", type=float, default=0, metavar="SECONDS", help="how long a call takes")
 options.add_argument("--forbids", action="store_true", help="whoever is let in may do nothing")
 options.add_argument("--cert", help="speak TLS, and take only who is bound to this certificate")
@@ -46,7 +49,8 @@ ANSWER = (
 )
 # It is higher whenever the server has begun anew, and so forgotten who is behind its connections.
 begun = 0
-counts = {"handshakes": 0, "refused": 0, "calls": 0, "empty": 0, "asked": 0}
+crashes = 0
+counts = {"handshakes": 0, "refused": 0, "calls": 0, "empty": 0, "asked": 0, "crashed": 0}
 lock = threading.Lock()
 
 
@@ -95,9 +99,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path == "/stats":
             return self.say(200, json.dumps(counts))
+        global begun, crashes
         if self.path == "/recycle":
-            global begun
             begun += 1
+            return self.say(200)
+        if self.path == "/crash":
+            crashes += 1
             return self.say(200)
         if self.begun != begun:
             self.user, self.begun = None, begun
@@ -106,6 +113,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.user is None:
                 # A call that came without a word of who calls.
                 count("asked")
+                if options.torn:
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", options.offers)
+                    self.send_header("Content-Length", "1000")
+                    self.end_headers()
+                    self.wfile.write(b"<html>who")
+                    self.close_connection = True
+                    return
                 return self.ask()
         elif scheme not in options.offers.split("+") or scheme == "Basic":
             return self.ask()
@@ -122,7 +137,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     raise AssertionError("the call came before anybody was asked")
                 self.close_connection = options.close == "challenge"
                 return self.ask(scheme, challenge)
-            if options.close == "third":
+            with lock:
+                is_crash = crashes > 0
+                crashes -= is_crash
+            if is_crash:
+                count("crashed")
+            if options.close == "third" or is_crash:
                 self.close_connection = True
                 return
             context, self.context = self.context, None
@@ -134,6 +154,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             except gssapi.exceptions.GSSError:
                 self.user = None
                 count("refused")
+                if options.mute:
+                    self.close_connection = True
+                    return
                 return self.ask()
         user = self.user
         if options.each_time:
